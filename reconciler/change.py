@@ -1,0 +1,143 @@
+"""Reconciling words: what differs, who made the difference, and what became of each step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from reconciler.model import Address, Rule, Source
+
+Cause = Literal["manifest", "drift", "both", "duplicate"]
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """The last line of a managed rule's description: who manages it, under which address, and what was last written."""
+
+    owner: str
+    address: Address
+    digest: str
+    copy: bool = False
+    """True for a temporary copy: its key ends in `~next`."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRule:
+    """A rule as it was read. `rule.description` is without the marker; `raw` is the server's JSON, byte for byte ours to return."""
+
+    id: str
+    rule: Rule
+    marker: Marker | None
+    raw: Mapping[str, Any]
+
+    @property
+    def created(self) -> str:
+        """The server's `dateCreated`, or nothing."""
+        created = self.raw.get("dateCreated")
+        return created if isinstance(created, str) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One field that differs. `path` is in the API's words: `priority`, `targets[0].queueId`."""
+
+    path: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """A desired rule that is not live."""
+
+    address: Address
+    after: Rule
+    source: Source | None
+    cause: Cause = "manifest"
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """A managed rule that differs from what is desired."""
+
+    address: Address
+    live: LiveRule
+    after: Rule
+    fields: tuple[FieldChange, ...]
+    source: Source | None
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    """An unmanaged rule that a manifest takes over."""
+
+    address: Address
+    live: LiveRule
+    after: Rule
+    fields: tuple[FieldChange, ...]
+    source: Source | None
+    cause: Cause = "manifest"
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """A managed rule that no manifest names, or a duplicate of one."""
+
+    address: Address
+    live: LiveRule
+    cause: Cause
+    source: Source | None = None
+
+
+Change = Create | Update | Adopt | Delete
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A change that is left alone for now, and why."""
+
+    change: Change
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The change was made, and a read after it showed it."""
+
+    change: Change
+    attempts: int
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The change was refused, or was tried as often as allowed; the rule is as it was."""
+
+    change: Change
+    attempts: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """The change was not tried."""
+
+    change: Change
+    error: str
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A write was sent and nobody knows what became of it; the next run finds out."""
+
+    change: Change
+    attempts: int
+    error: str
+
+
+Outcome = Applied | Failed | Skipped | Unknown

@@ -1,0 +1,1 @@
+"""Wiring: the only room that prints, exits and reads the environment."""

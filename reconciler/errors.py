@@ -1,0 +1,118 @@
+"""Every error that cxroute raises on purpose, with the exit code that it ends a run with.
+
+CxrouteError                     1
+├── UsageError                  64  the command line does not make sense
+├── ManifestError                3  manifests are invalid; carries every finding
+├── RefusedError                 4  a guard, a stale plan, a conflict, no confirmation
+├── InterruptedRunError        130  SIGINT or SIGTERM
+└── ApiError                     1  the tenant's API did not do what was asked
+    ├── UnreachableError            no answer: DNS, refused, TLS, time-out; certain that nothing was done
+    ├── CredentialsError            401: bad id or secret, or a token refused twice
+    ├── ScopeError                  403: the scope that the call needs is missing
+    ├── UnexpectedAnswerError       HTML, wrong shape, redirect, too large, not JSON
+    ├── IncompleteReadError         a listing that could not be proven complete
+    ├── RejectedError               any other 4xx: the request is wrong, nothing was done
+    │   ├── GoneError               404
+    │   ├── NameTakenError          409
+    │   └── ChangedMeanwhileError   412, or a rule that differs from what was planned on
+    ├── OverloadedError             429 or 5xx on reads, after every retry
+    └── AmbiguousWriteError         a write whose outcome nobody knows: time-out, reset, 5xx, unusable answer
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reconciler.findings import Finding
+
+
+class CxrouteError(Exception):
+    """Root of the tree. `str(error)` is one sentence for a person: what, where, why, what to do."""
+
+    exit_code = 1
+
+
+class UsageError(CxrouteError):
+    """The command line, or the environment variables that it reads, do not make sense."""
+
+    exit_code = 64
+
+
+class ManifestError(CxrouteError):
+    """The manifests are invalid. `findings` holds every error of every file."""
+
+    exit_code = 3
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        """Keep all findings; the message counts the errors among them."""
+        self.findings = tuple(findings)
+        count = sum(finding.severity == "error" for finding in self.findings)
+        super().__init__(f"{count} error{'' if count == 1 else 's'} in the manifests")
+
+
+class RefusedError(CxrouteError):
+    """A run that was not allowed to go on: guard, conflict, stale plan, no confirmation."""
+
+    exit_code = 4
+
+
+class InterruptedRunError(CxrouteError):
+    """SIGINT or SIGTERM arrived before anything was written."""
+
+    exit_code = 130
+
+
+class ApiError(CxrouteError):
+    """The tenant's API did not do what was asked."""
+
+
+class UnreachableError(ApiError):
+    """No connection was made, so it is certain that the server did nothing."""
+
+
+class CredentialsError(ApiError):
+    """The id or secret is wrong, missing or not allowed to be sent there; or a token was refused twice."""
+
+
+class ScopeError(ApiError):
+    """403: the message names the scope that the call needs."""
+
+
+class UnexpectedAnswerError(ApiError):
+    """An answer that no CXone API gives: HTML, a redirect, a wrong shape, too large, not JSON."""
+
+
+class IncompleteReadError(ApiError):
+    """A listing that could not be proven complete, so no plan may be made from it."""
+
+
+class OverloadedError(ApiError):
+    """429 or 5xx on a read, after every retry that the budget allows."""
+
+
+class RejectedError(ApiError):
+    """A 4xx other than 401, 403 and 429: the server did nothing, and asking again will not help."""
+
+    def __init__(self, message: str, status: int) -> None:
+        """Keep the HTTP status beside the message."""
+        self.status = status
+        super().__init__(message)
+
+
+class GoneError(RejectedError):
+    """404: the rule does not exist (any more)."""
+
+
+class NameTakenError(RejectedError):
+    """409: another rule has that name, or the rule changed under us."""
+
+
+class ChangedMeanwhileError(RejectedError):
+    """412, or a rule that was read again just before its write and differs from what was planned on."""
+
+
+class AmbiguousWriteError(ApiError):
+    """A write whose outcome nobody knows; only a fresh complete read can tell (reliability.md, R6)."""

@@ -1,0 +1,254 @@
+"""Routing words: what a rule is, wherever it was read. Desired and live rules are of one type.
+
+Equality is the comparison of spec.md section 2.2: conditions are a set, the values of `in` are a set, targets are a
+multiset, numbers compare as numbers, and what a server adds of its own is no part of a rule.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass, field
+from json.encoder import encode_basestring_ascii as quoted
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Json = Any
+
+Scalar = str | int | float | bool
+Value = Scalar | tuple[Scalar, ...] | None
+
+EXISTENCE: Final = frozenset({"exists", "notExists"})
+SETS: Final = frozenset({"in", "notIn"})
+EQUALITIES: Final = frozenset({"equals", "notEquals"})
+PATTERNS: Final = frozenset({"contains", "notContains", "startsWith", "notStartsWith", "endsWith", "notEndsWith"})
+ORDERS: Final = frozenset({"greaterThan", "greaterThanOrEqual", "lessThan", "lessThanOrEqual"})
+OPERATORS: Final = EXISTENCE | SETS | EQUALITIES | PATTERNS | ORDERS | {"between"}
+
+DECIMAL: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?", re.ASCII)
+"""JSON's grammar of a number: the only texts that mean one (spec.md section 2)."""
+
+_LONGEST_NUMBER: Final = 400
+_EXACT_FLOAT: Final = 1e16
+_ENCODER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+
+
+class Address(NamedTuple):
+    """Our stable name of a rule: `ruleset/key`. The id is the server's."""
+
+    ruleset: str
+    key: str
+
+    def __str__(self) -> str:
+        """Give the form that people write and read: `cards/card-help`."""
+        return f"{self.ruleset}/{self.key}"
+
+
+class Source(NamedTuple):
+    """Where something stands in a manifest: path as it was given, line and column from 1 (columns are characters)."""
+
+    file: str
+    line: int
+    column: int
+
+
+class Queue(NamedTuple):
+    """A queue of the tenant: the server's id and the name that people see."""
+
+    id: str
+    name: str
+
+
+def number(text: str) -> int | float:
+    """Return the finite number that `text` is by JSON's grammar. ValueError where it is none, or too large for one."""
+    if len(text) > _LONGEST_NUMBER or not DECIMAL.fullmatch(text):
+        raise ValueError(text[:40])
+    value = float(text) if any(mark in text for mark in ".eE") else int(text)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(text[:40])
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One test on one attribute of a conversation; `condition` makes them, so that equal ones compare equal."""
+
+    attribute: str
+    operator: str
+    value: Value
+    written: Value = field(compare=False, repr=False)
+    """The value as it stands in the manifest or on the server: what is sent, shown and digested."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opaque:
+    """A condition or target that cxroute does not understand: kept, shown, compared by its canonical JSON."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A queue and its weight: conversations are split over a rule's targets by weight."""
+
+    queue_id: str
+    weight: int | float
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a routing rule says. `description` is without our marker; conditions and targets are in canonical order."""
+
+    name: str
+    description: str
+    priority: int | float
+    enabled: bool
+    conditions: tuple[Condition | Opaque, ...]
+    targets: tuple[Target | Opaque, ...]
+
+
+def condition(attribute: str, operator: str, value: Json) -> Condition:
+    """Return the condition, its value made canonical. ValueError, with the reason, where no rule could mean it."""
+    if operator == "equals" and type(value) is str:
+        return Condition(attribute, operator, value, value)
+    if operator in EQUALITIES:
+        return Condition(attribute, operator, _canonical(_scalar(value)), value)
+    if operator in SETS:
+        written = tuple(_scalar(item) for item in _list(value))
+        return Condition(attribute, operator, _set(written), written)
+    if operator in ORDERS:
+        return Condition(attribute, operator, _numeric(value), value)
+    if operator in EXISTENCE:
+        return Condition(attribute, operator, None, None)
+    if operator in PATTERNS:
+        return Condition(attribute, operator, _text(value), value)
+    if operator == "between":
+        pair = _list(value)
+        if len(pair) != 2:  # noqa: PLR2004 - lo and hi
+            message = "must be two numbers, [lowest, highest]"
+            raise ValueError(message)
+        return Condition(attribute, operator, tuple(_numeric(item) for item in pair), tuple(pair))
+    message = f"operator {operator!r} is not known"
+    raise ValueError(message)
+
+
+def canonical_set(conditions: Iterable[Condition | Opaque]) -> tuple[Condition | Opaque, ...]:
+    """Return conditions as a set in canonical order: a condition that stands twice says no more than once."""
+    found = tuple(conditions)
+    if len(found) < 2:  # noqa: PLR2004 - most rules have one condition, and one is in order
+        return found
+    return tuple(sorted(dict.fromkeys(found), key=_rank))
+
+
+def canonical_bag(targets: Iterable[Target | Opaque]) -> tuple[Target | Opaque, ...]:
+    """Return targets in canonical order; equal ones stay, since their weights add up."""
+    found = tuple(targets)
+    return found if len(found) < 2 else tuple(sorted(found, key=text_of))  # noqa: PLR2004 - as above
+
+
+def text_of(part: Condition | Target | Opaque) -> str:
+    """Return the canonical JSON of a condition or target, in the API's form: keys sorted, no spaces, 1.0 as 1."""
+    if isinstance(part, Condition):
+        head = f'{{"attributeName":{quoted(part.attribute)},"operator":{quoted(part.operator)},"type":"attribute"'
+        return head + ("}" if part.operator in EXISTENCE else f',"value":{_value_text(part.written)}}}')
+    if isinstance(part, Target):
+        return f'{{"queueId":{quoted(part.queue_id)},"type":"queue","weight":{_value_text(part.weight)}}}'
+    return part.text
+
+
+def canonical_json(rule: Rule) -> str:
+    """Return the canonical JSON of what cxroute writes of a rule (spec.md section 3), without the marker."""
+    return (
+        f'{{"conditions":[{",".join(sorted(map(text_of, rule.conditions)))}],"description":{quoted(rule.description)},'
+        f'"enabled":{"true" if rule.enabled else "false"},"name":{quoted(rule.name)},'
+        f'"priority":{_value_text(rule.priority)},"targets":[{",".join(sorted(map(text_of, rule.targets)))}]}}'
+    )
+
+
+def opaque(part: Json) -> Opaque:
+    """Return a part of a rule that is not understood, as its canonical JSON."""
+    return Opaque(_ENCODER.encode(_plain(part)))
+
+
+def api_form(part: Condition | Target | Opaque) -> dict[str, Json]:
+    """Return a condition or target as the API writes it."""
+    if isinstance(part, Opaque):
+        return dict(json.loads(part.text))
+    if isinstance(part, Target):
+        return {"type": "queue", "queueId": part.queue_id, "weight": part.weight}
+    shown: dict[str, Json] = {"type": "attribute", "attributeName": part.attribute, "operator": part.operator}
+    if part.operator not in EXISTENCE:
+        shown["value"] = list(part.written) if isinstance(part.written, tuple) else part.written
+    return shown
+
+
+def _rank(part: Condition | Opaque) -> tuple[str, str, str]:
+    """Order conditions by what they mean, so that equal sets stand in one order however their values were written."""
+    if isinstance(part, Opaque):
+        return ("\U0010ffff", part.text, "")
+    return (part.attribute, part.operator, _value_text(part.value))
+
+
+def _value_text(value: Value) -> str:
+    """Encode one value; the plain cases without the encoder's set-up."""
+    if type(value) is str:
+        return quoted(value)
+    if type(value) is int:
+        return int.__repr__(value)
+    return _ENCODER.encode(_plain(value))
+
+
+def _plain(value: Json) -> Json:
+    """Write whole floats as integers, all the way down."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT_FLOAT:
+        return int(value)
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return value
+
+
+def _canonical(value: Scalar) -> Scalar:
+    """Booleans are the texts `true` and `false` (behaviour.md S4); without this Python would say True == 1."""
+    return ("true" if value else "false") if isinstance(value, bool) else value
+
+
+def _set(values: Iterable[Scalar]) -> tuple[Scalar, ...]:
+    """Sort a set of texts and numbers: numbers first."""
+    return tuple(sorted({_canonical(value) for value in values}, key=lambda one: (isinstance(one, str), one)))
+
+
+def _scalar(value: Json) -> Scalar:
+    if isinstance(value, (str, bool, int, float)):
+        return value
+    message = "must be text, a number, true or false"
+    raise ValueError(message)
+
+
+def _text(value: Json) -> str:
+    if isinstance(value, str):
+        return value
+    message = "must be text (quote a number to compare it as text)"
+    raise ValueError(message)
+
+
+def _list(value: Json) -> list[Json] | tuple[Json, ...]:
+    if isinstance(value, (list, tuple)):
+        return value
+    message = "must be a list"
+    raise ValueError(message)
+
+
+def _numeric(value: Json) -> int | float:
+    """Behaviour.md S9: a text that holds a decimal number means that number; any other text is invalid."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return value
+    try:
+        return number(value) if isinstance(value, str) else number("")
+    except ValueError:
+        message = "must be a number"
+        raise ValueError(message) from None

@@ -1,0 +1,1 @@
+"""Values to text. A renderer never prints and never asks for a terminal."""
