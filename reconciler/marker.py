@@ -1,0 +1,43 @@
+"""The marker: the last line of a managed rule's description (spec.md section 3).
+
+`[cxroute:OWNER/RULESET/KEY#DIGEST]`, on a line of its own. There is no state file: the owner says who manages the
+rule, the address which rule it is, and the digest what was last written. Only an exact line counts; anything that
+merely looks like one is text of somebody else's.
+"""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+from typing import Final
+
+from reconciler.change import Marker
+from reconciler.model import Address, Rule, canonical_json
+
+OPENING: Final = "[cxroute:"
+_NAME: Final = "[a-z0-9][a-z0-9-]{0,63}"
+_LINE: Final = re.compile(
+    rf"(?:\A|\r?\n)\[cxroute:({_NAME})/({_NAME})/({_NAME})(~next)?#([0-9a-f]{{8}})\]\Z", re.ASCII
+)
+
+
+def split(description: str) -> tuple[str, Marker | None]:
+    """Return the description without its marker, and the marker; or the whole text and None where there is none."""
+    at = description.rfind(OPENING)
+    found = _LINE.search(description, max(at - 2, 0)) if at >= 0 else None
+    if found is None or (found.start() > 0 and not found.group().startswith(("\r", "\n"))):
+        return description, None
+    owner, ruleset, key, copy, digest = found.groups()
+    return description[: found.start()], Marker(owner, Address(ruleset, key), digest, copy=copy is not None)
+
+
+def signed(rule: Rule, marker: Marker) -> str:
+    """Return the description as it is written to the server: the text, and the marker on a line of its own."""
+    key = f"{marker.address.key}~next" if marker.copy else marker.address.key
+    line = f"{OPENING}{marker.owner}/{marker.address.ruleset}/{key}#{marker.digest}]"
+    return f"{rule.description}\n{line}" if rule.description else line
+
+
+def digest(rule: Rule) -> str:
+    """Return the first 8 hex digits of the SHA-256 of what cxroute writes of the rule."""
+    return sha256(canonical_json(rule).encode()).hexdigest()[:8]
