@@ -26,7 +26,7 @@ class Marker:
 
 @dataclass(frozen=True, slots=True)
 class LiveRule:
-    """A rule as it was read. `rule.description` is without the marker; `raw` is the server's JSON, byte for byte ours to return."""
+    """A rule as it was read. `rule.description` is without the marker; `raw` is the server's JSON, ours to give back."""
 
     id: str
     rule: Rule

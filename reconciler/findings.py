@@ -117,13 +117,13 @@ CODES: Final[dict[str, Code]] = {
     ),
     "CXR301": Code(
         "name is taken",
-        "An unmanaged live rule has the name of a desired one. Write `adopt:` with the live name in the manifest to take it"
-        " over, or rename one of the two.",
+        "An unmanaged live rule has the name of a desired one. Write `adopt:` with the live name in the manifest to take"
+        " it over, or rename one of the two.",
     ),
     "CXR302": Code(
         "copy of ours, edited",
-        "A second live rule carries our marker, but somebody changed it: most likely a clone made in the UI. It is never"
-        " written. Remove the marker from its description to make it theirs, or delete it in the UI.",
+        "A second live rule carries our marker, but somebody changed it: most likely a clone made in the UI. It is"
+        " never written. Remove the marker from its description to make it theirs, or delete it in the UI.",
     ),
     "CXR303": Code(
         "owned by another", "A live rule with this name is managed by another owner. It is never touched. Rename ours."

@@ -16,16 +16,14 @@ from reconciler.model import Address, Rule, canonical_json
 
 OPENING: Final = "[cxroute:"
 _NAME: Final = "[a-z0-9][a-z0-9-]{0,63}"
-_LINE: Final = re.compile(
-    rf"(?:\A|\r?\n)\[cxroute:({_NAME})/({_NAME})/({_NAME})(~next)?#([0-9a-f]{{8}})\]\Z", re.ASCII
-)
+_LINE: Final = re.compile(rf"(?:\A|\r?\n)\[cxroute:({_NAME})/({_NAME})/({_NAME})(~next)?#([0-9a-f]{{8}})\]\Z", re.ASCII)
 
 
 def split(description: str) -> tuple[str, Marker | None]:
     """Return the description without its marker, and the marker; or the whole text and None where there is none."""
     at = description.rfind(OPENING)
     found = _LINE.search(description, max(at - 2, 0)) if at >= 0 else None
-    if found is None or (found.start() > 0 and not found.group().startswith(("\r", "\n"))):
+    if found is None:
         return description, None
     owner, ruleset, key, copy, digest = found.groups()
     return description[: found.start()], Marker(owner, Address(ruleset, key), digest, copy=copy is not None)

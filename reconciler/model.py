@@ -14,7 +14,7 @@ from json.encoder import encode_basestring_ascii as quoted
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
 Json = Any
 
@@ -114,25 +114,11 @@ def condition(attribute: str, operator: str, value: Json) -> Condition:
     """Return the condition, its value made canonical. ValueError, with the reason, where no rule could mean it."""
     if operator == "equals" and type(value) is str:
         return Condition(attribute, operator, value, value)
-    if operator in EQUALITIES:
-        return Condition(attribute, operator, _canonical(_scalar(value)), value)
-    if operator in SETS:
-        written = tuple(_scalar(item) for item in _list(value))
-        return Condition(attribute, operator, _set(written), written)
-    if operator in ORDERS:
-        return Condition(attribute, operator, _numeric(value), value)
-    if operator in EXISTENCE:
-        return Condition(attribute, operator, None, None)
-    if operator in PATTERNS:
-        return Condition(attribute, operator, _text(value), value)
-    if operator == "between":
-        pair = _list(value)
-        if len(pair) != 2:  # noqa: PLR2004 - lo and hi
-            message = "must be two numbers, [lowest, highest]"
-            raise ValueError(message)
-        return Condition(attribute, operator, tuple(_numeric(item) for item in pair), tuple(pair))
-    message = f"operator {operator!r} is not known"
-    raise ValueError(message)
+    meaning = _MEANINGS.get(operator)
+    if meaning is None:
+        raise ValueError(f"operator {operator!r} is not known")
+    written = tuple(value) if isinstance(value, list) else value
+    return Condition(attribute, operator, meaning(value), None if operator in EXISTENCE else written)
 
 
 def canonical_set(conditions: Iterable[Condition | Opaque]) -> tuple[Condition | Opaque, ...]:
@@ -217,30 +203,43 @@ def _canonical(value: Scalar) -> Scalar:
     return ("true" if value else "false") if isinstance(value, bool) else value
 
 
-def _set(values: Iterable[Scalar]) -> tuple[Scalar, ...]:
+def _equality(value: Json) -> Scalar:
+    return _canonical(_scalar(value))
+
+
+def _set(values: Json) -> tuple[Scalar, ...]:
     """Sort a set of texts and numbers: numbers first."""
-    return tuple(sorted({_canonical(value) for value in values}, key=lambda one: (isinstance(one, str), one)))
+    found = {_equality(value) for value in _list(values)}
+    return tuple(sorted(found, key=lambda one: (isinstance(one, str), one)))
+
+
+def _between(value: Json) -> tuple[Scalar, ...]:
+    pair = tuple(_numeric(item) for item in _list(value))
+    if len(pair) != 2:  # noqa: PLR2004 - lowest and highest
+        raise ValueError("must be two numbers, [lowest, highest]")
+    return pair
+
+
+def _nothing(_value: Json) -> None:
+    """`exists` and `notExists` have no value; whatever a server keeps there says nothing."""
 
 
 def _scalar(value: Json) -> Scalar:
     if isinstance(value, (str, bool, int, float)):
         return value
-    message = "must be text, a number, true or false"
-    raise ValueError(message)
+    raise ValueError("must be text, a number, true or false")
 
 
 def _text(value: Json) -> str:
     if isinstance(value, str):
         return value
-    message = "must be text (quote a number to compare it as text)"
-    raise ValueError(message)
+    raise ValueError("must be text (quote a number to compare it as text)")
 
 
 def _list(value: Json) -> list[Json] | tuple[Json, ...]:
     if isinstance(value, (list, tuple)):
         return value
-    message = "must be a list"
-    raise ValueError(message)
+    raise ValueError("must be a list")
 
 
 def _numeric(value: Json) -> int | float:
@@ -250,5 +249,14 @@ def _numeric(value: Json) -> int | float:
     try:
         return number(value) if isinstance(value, str) else number("")
     except ValueError:
-        message = "must be a number"
-        raise ValueError(message) from None
+        raise ValueError("must be a number") from None
+
+
+_MEANINGS: Final[Mapping[str, Callable[[Json], Value]]] = {
+    **dict.fromkeys(EQUALITIES, _equality),
+    **dict.fromkeys(SETS, _set),
+    **dict.fromkeys(PATTERNS, _text),
+    **dict.fromkeys(ORDERS, _numeric),
+    **dict.fromkeys(EXISTENCE, _nothing),
+    "between": _between,
+}
