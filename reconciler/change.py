@@ -26,7 +26,7 @@ class Marker:
 
 @dataclass(frozen=True, slots=True)
 class LiveRule:
-    """A rule as it was read. `rule.description` is without the marker; `raw` is the server's JSON, ours to give back."""
+    """A rule as it was read. `rule.description` is without the marker; `raw` is the JSON that the server gave."""
 
     id: str
     rule: Rule

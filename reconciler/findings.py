@@ -117,8 +117,8 @@ CODES: Final[dict[str, Code]] = {
     ),
     "CXR301": Code(
         "name is taken",
-        "An unmanaged live rule has the name of a desired one. Write `adopt:` with the live name in the manifest to take"
-        " it over, or rename one of the two.",
+        "An unmanaged live rule has the name of a desired one. Write `adopt:` with the live name in the manifest to"
+        " take it over, or rename one of the two.",
     ),
     "CXR302": Code(
         "copy of ours, edited",

@@ -1,0 +1,125 @@
+"""Manifests x environment x queues -> desired rules: sugar expanded, variables filled in, queues resolved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reconciler.catalogue import nearest
+from reconciler.draft import Draft, WrongRuleError, split
+from reconciler.errors import ManifestError
+from reconciler.marker import digest
+from reconciler.model import Address
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from reconciler.catalogue import Catalogue
+    from reconciler.findings import Finding
+    from reconciler.manifest.documents import AdoptById, Environment, Hold, RuleSet
+    from reconciler.manifest.load import Loaded, Manifests
+    from reconciler.model import Queue, Rule, Source
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredRule:
+    """A rule that the manifests want live, and where they say so."""
+
+    address: Address
+    rule: Rule
+    digest: str
+    source: Source
+    hold: Hold | None
+    adopt: str | AdoptById | None
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """What the manifests want in one environment. `rulesets` are those that apply there, empty ones included."""
+
+    environment: str
+    owner: str
+    rules: Mapping[Address, DesiredRule]
+    rulesets: frozenset[str]
+    findings: tuple[Finding, ...]
+
+
+def desire(manifests: Manifests, environment: Environment, catalogue: Catalogue) -> Desired:
+    """Return the desired rules of the environment. Raises ManifestError with every error of every rule."""
+    expansion = _Expansion(environment, catalogue)
+    rulesets = [loaded for loaded in manifests.rulesets if _applies(loaded.document.environments, environment.name)]
+    for loaded in rulesets:
+        expansion.expand(loaded)
+    if any(finding.severity == "error" for finding in expansion.findings):
+        raise ManifestError(expansion.findings)
+    names = frozenset(loaded.document.name for loaded in rulesets)
+    return Desired(environment.name, environment.owner, expansion.rules, names, tuple(expansion.findings))
+
+
+def unaliased(manifests: Manifests) -> list[Finding]:
+    """Return a warning for each queue of a rule that is no alias, where a Queues document exists to have one."""
+    known = [alias for loaded in manifests.queues for alias in loaded.document.queues]
+    found = []
+    for loaded in manifests.rulesets if known else ():
+        for index, entry in enumerate(loaded.document.rules):
+            for name, _, path in split(entry):
+                if name not in known and "$" not in name:
+                    message = f"queue {name!r} is no alias of the Queues documents; taken as a live queue's name"
+                    place = ("rules", index, *path)
+                    hint = nearest(name, known)
+                    found.append(loaded.finding("CXR117", message, *place, severity="warning", hint=hint))
+    return found
+
+
+def _applies(environments: tuple[str, ...] | None, name: str) -> bool:
+    return environments is None or name in environments
+
+
+class _Expansion:
+    """Collects the desired rules of one environment, and everything that is wrong with them."""
+
+    def __init__(self, environment: Environment, catalogue: Catalogue) -> None:
+        self.environment = environment
+        self.catalogue = catalogue
+        self.rules: dict[Address, DesiredRule] = {}
+        self.findings: list[Finding] = []
+        self._names: dict[str, DesiredRule] = {}
+        self._queues: dict[str, Queue] = {}
+
+    def expand(self, loaded: Loaded[RuleSet]) -> None:
+        """Expand every rule of one RuleSet that applies in the environment."""
+        for index, entry in enumerate(loaded.document.rules):
+            if not _applies(entry.environments, self.environment.name):
+                continue
+            draft = Draft(self.environment, self._queue, loaded.document, entry)
+            try:
+                self._add(self._desired(draft, loaded.document.name, loaded.at("rules", index)))
+            except WrongRuleError as wrong:
+                for one in draft.everything_wrong() or (wrong,):
+                    path = ("rules", index, *one.path)
+                    self.findings.append(loaded.finding(one.code, str(one), *path, hint=one.hint))
+
+    def _desired(self, draft: Draft, ruleset: str, source: Source) -> DesiredRule:
+        address, rule = Address(ruleset, draft.key()), draft.rule()
+        return DesiredRule(address, rule, digest(rule), source, draft.entry.hold, draft.adopt())
+
+    def _add(self, desired: DesiredRule) -> None:
+        first = self.rules.setdefault(desired.address, desired)
+        if first is not desired:
+            message = f"rule {desired.address} stands twice in {self.environment.name}, first at {_place(first)}"
+            raise WrongRuleError("CXR109", message, hint="give one of them a key of its own")
+        first = self._names.setdefault(desired.rule.name, desired)
+        if first is not desired:
+            message = f"rule name {desired.rule.name!r} is already that of {first.address} at {_place(first)}"
+            raise WrongRuleError("CXR110", message, hint="give one of them a `name`")
+
+    def _queue(self, name: str) -> Queue:
+        """Resolve a queue once for all rules that name it. Raises QueueError."""
+        found = self._queues.get(name)
+        if found is None:
+            found = self._queues[name] = self.catalogue.resolve(name)
+        return found
+
+
+def _place(desired: DesiredRule) -> str:
+    return f"{desired.source.file}:{desired.source.line}"

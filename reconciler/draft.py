@@ -1,0 +1,186 @@
+"""One rule of a manifest, expanded: what a person wrote -> the rule that is desired (spec.md section 2)."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from reconciler.catalogue import QueueError, nearest
+from reconciler.marker import OPENING
+from reconciler.model import Rule, Target, canonical_bag, canonical_set, condition
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from reconciler.manifest.documents import AdoptById, Environment, RuleEntry, RuleSet
+    from reconciler.model import Condition, Json, Queue
+
+    _Path = tuple[str | int, ...]
+    _Test = tuple[str, str, Json, _Path]
+
+_KEY: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}", re.ASCII)
+_NOT_IN_SLUGS: Final = re.compile(r"[^a-z0-9]+", re.ASCII)
+_VARIABLE: Final = re.compile(r"\$(?:\$|\{([^{}]*)\})")
+
+
+class WrongRuleError(Exception):
+    """Something in one rule is wrong; it stands at `path` below the rule."""
+
+    def __init__(self, code: str, message: str, *path: str | int, hint: str = "") -> None:
+        super().__init__(message)
+        self.code, self.path, self.hint = code, path, hint
+
+
+def slug(text: str) -> str:
+    """Make a key of an intent: lower case, runs outside [a-z0-9] become a dash, trimmed; may be empty."""
+    return _NOT_IN_SLUGS.sub("-", text.lower()).strip("-")
+
+
+def fill(text: str, variables: Mapping[str, str]) -> str:
+    """Replace `${name}` by the variable and `$$` by a dollar. Raises KeyError with the name that is not there."""
+    return _VARIABLE.sub(lambda found: "$" if found.group() == "$$" else variables[found.group(1)], text)
+
+
+class Draft:
+    """One rule on its way from what a person wrote to what is desired."""
+
+    def __init__(
+        self, environment: Environment, queue: Callable[[str], Queue], ruleset: RuleSet, entry: RuleEntry
+    ) -> None:
+        """`queue` gives the live queue that a name means; it raises QueueError."""
+        self.environment, self.resolve, self.ruleset, self.entry = environment, queue, ruleset, entry
+
+    def rule(self) -> Rule:
+        """Return the rule that is desired. Raises WrongRuleError at the first thing that is wrong."""
+        entry, defaults = self.entry, self.ruleset.defaults
+        targets = [(self.queue(name, path), weight) for name, weight, path in split(entry)]
+        return Rule(
+            self.name(),
+            self.description([queue for queue, _ in targets]),
+            defaults.priority if entry.priority is None else entry.priority,
+            defaults.enabled if entry.enabled is None else entry.enabled,
+            canonical_set([self.condition(test) for test in self._tests()]),
+            canonical_bag([Target(queue.id, weight) for queue, weight in targets]),
+        )
+
+    def everything_wrong(self) -> list[WrongRuleError]:
+        """Try every part of the rule by itself, so that a person sees all that is wrong with it at once."""
+        parts: list[Callable[[], object]] = [self.key, self.adopt, self.name, lambda: self.description(())]
+        parts += [partial(self.queue, name, path) for name, _, path in split(self.entry)]
+        parts += [partial(self.condition, test) for test in self._tests()]
+        wrong = {}
+        for part in parts:
+            try:
+                part()
+            except WrongRuleError as error:
+                wrong.setdefault((error.path, str(error)), error)
+        return list(wrong.values())
+
+    def intents(self) -> tuple[str, ...]:
+        """Return the intents that the sugar names: none, one or several."""
+        if self.entry.intent is not None:
+            return (self._fill(self.entry.intent, ("intent",)),)
+        return tuple(self._fill(one, ("intents", index)) for index, one in enumerate(self.entry.intents or ()))
+
+    def key(self) -> str:
+        """Return the key: written, or the slug of the one intent."""
+        if self.entry.key is not None:
+            return self.entry.key
+        intents = self.intents()
+        if len(intents) != 1:
+            raise WrongRuleError("CXR108", "this rule has no single intent to take its key from", hint="write a `key`")
+        made = slug(intents[0])
+        if not _KEY.fullmatch(made):
+            why = f"no key can be made of intent {intents[0]!r}" + (": it is too long" if made else "")
+            where = "intent" if self.entry.intent is not None else "intents"
+            raise WrongRuleError("CXR108", why, where, hint="write a `key`")
+        return made
+
+    def name(self) -> str:
+        """Return the rule's name: written, or made of the intent or key."""
+        if self.entry.name is not None:
+            return self._fill(self.entry.name, ("name",))
+        intents = self.intents()
+        return f"Cognigy Intent Route: {intents[0] if len(intents) == 1 else self.key()}"
+
+    def description(self, queues: Iterable[Queue]) -> str:
+        """Return the description: written, or made of intents and queues; empty for a rule of conditions alone."""
+        if self.entry.description is not None:
+            text = self._fill(self.entry.description, ("description",))
+            if OPENING in text:
+                raise WrongRuleError("CXR104", f"a description may not hold {OPENING!r}", "description")
+            return text
+        intents = self.intents()
+        if not intents:
+            return ""
+        named = ", ".join(f"'{intent}'" for intent in intents)
+        where = ", ".join(queue.name for queue in queues)
+        return f"Routes conversations with intent{'s' if len(intents) > 1 else ''} {named} to {where}"
+
+    def adopt(self) -> str | AdoptById | None:
+        """Return which unmanaged live rule to take over, if any."""
+        adopt = self.entry.adopt
+        return self._fill(adopt, ("adopt",)) if isinstance(adopt, str) else adopt
+
+    def queue(self, written: str, path: _Path) -> Queue:
+        """Return the live queue that is meant."""
+        name = self._fill(written, path)
+        try:
+            found = self.resolve(name)
+        except QueueError as error:
+            raise WrongRuleError(error.code, str(error), *path, hint=error.hint) from None
+        return found
+
+    def condition(self, test: _Test) -> Condition:
+        """Return one condition, with variables filled in and understood by this tenant."""
+        attribute, operator, value, path = test
+        understood = self.environment.api.operators
+        if understood is not None and operator not in understood:
+            message = f"{self.environment.name} does not understand operator {operator!r} (api.operators)"
+            raise WrongRuleError("CXR119", message, *path)
+        try:
+            return condition(self._fill(attribute, path), operator, self._filled(value, path))
+        except ValueError as error:
+            raise WrongRuleError("CXR104", f"{operator} {error}", *path) from None
+
+    def _tests(self) -> Iterable[_Test]:
+        """Return what each condition says, as it is written, and where."""
+        entry, attributes = self.entry, self.environment.attributes
+        if entry.intent is not None:
+            yield attributes.intent, "equals", entry.intent, ("intent",)
+        elif entry.intents:
+            yield attributes.intent, "in", entry.intents, ("intents",)
+        lowest = entry.min_confidence
+        if lowest is None and (entry.intent or entry.intents) and "min_confidence" not in entry.model_fields_set:
+            lowest = self.ruleset.defaults.min_confidence
+        if lowest is not None:
+            yield attributes.confidence, "greaterThanOrEqual", lowest, ("minConfidence",)
+        if entry.below_confidence is not None:
+            yield attributes.confidence, "lessThan", entry.below_confidence, ("belowConfidence",)
+        for index, test in enumerate(entry.when or ()):
+            yield test.attribute, test.operator, test.value, ("when", index, test.operator)
+
+    def _filled(self, value: Json, path: _Path) -> Json:
+        if isinstance(value, str):
+            return self._fill(value, path)
+        return tuple(self._filled(item, path) for item in value) if isinstance(value, tuple) else value
+
+    def _fill(self, text: str, path: _Path) -> str:
+        if "$" not in text:
+            return text
+        variables = self.environment.vars
+        try:
+            return fill(text, variables)
+        except KeyError as missing:
+            name = str(missing.args[0])
+            message = f"{self.environment.name} has no variable {name!r} in its vars"
+            raise WrongRuleError("CXR107", message, *path, hint=nearest(name, variables)) from None
+
+
+def split(entry: RuleEntry) -> list[tuple[str, int | float, _Path]]:
+    """Return queue, weight and place of each target of the rule, as written."""
+    if entry.queue is not None:
+        return [(entry.queue, 1, ("queue",))]
+    targets = enumerate(entry.targets or ())
+    return [(target.queue, target.weight, ("targets", index, "queue")) for index, target in targets]
