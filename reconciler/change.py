@@ -141,3 +141,11 @@ class Unknown:
 
 
 Outcome = Applied | Failed | Skipped | Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One rule, read by itself just before it is written. `etag` goes back as If-Match, where the server gave one."""
+
+    live: LiveRule
+    etag: str | None = None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from reconciler.catalogue import nearest
 from reconciler.draft import Draft, WrongRuleError, split
 from reconciler.errors import ManifestError
-from reconciler.marker import digest
+from reconciler.marker import fingerprint
 from reconciler.model import Address
 
 if TYPE_CHECKING:
@@ -27,10 +27,15 @@ class DesiredRule:
 
     address: Address
     rule: Rule
-    digest: str
+    fingerprint: str
     source: Source
     hold: Hold | None
     adopt: str | AdoptById | None
+
+    @property
+    def marker_digest(self) -> str:
+        """What the marker says once this rule is written."""
+        return self.fingerprint[:8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +106,7 @@ class _Expansion:
 
     def _desired(self, draft: Draft, ruleset: str, source: Source) -> DesiredRule:
         address, rule = Address(ruleset, draft.key()), draft.rule()
-        return DesiredRule(address, rule, digest(rule), source, draft.entry.hold, draft.adopt())
+        return DesiredRule(address, rule, fingerprint(rule), source, draft.entry.hold, draft.adopt())
 
     def _add(self, desired: DesiredRule) -> None:
         first = self.rules.setdefault(desired.address, desired)

@@ -36,6 +36,11 @@ def signed(rule: Rule, marker: Marker) -> str:
     return f"{rule.description}\n{line}" if rule.description else line
 
 
+def fingerprint(rule: Rule) -> str:
+    """Return the SHA-256, in hex, of what cxroute writes of the rule."""
+    return sha256(canonical_json(rule).encode()).hexdigest()
+
+
 def digest(rule: Rule) -> str:
-    """Return the first 8 hex digits of the SHA-256 of what cxroute writes of the rule."""
-    return sha256(canonical_json(rule).encode()).hexdigest()[:8]
+    """Return the first 8 digits of the fingerprint: what a marker holds."""
+    return fingerprint(rule)[:8]

@@ -1,0 +1,132 @@
+"""One attempt at one change: read the rule again, write it if it is still what the plan saw, say what became of it.
+
+contract.md's table of errors ends here: each error of a write becomes one of four verdicts, and no attempt ever
+repeats a write by itself (reliability.md R6): only a fresh complete read tells what is still to be done.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Protocol
+
+from reconciler.change import Adopt, Create, Delete, Marker, Update
+from reconciler.errors import (
+    AmbiguousWriteError,
+    ApiError,
+    ChangedMeanwhileError,
+    CredentialsError,
+    GoneError,
+    NameTakenError,
+    OverloadedError,
+    RejectedError,
+    UnreachableError,
+)
+from reconciler.marker import digest
+
+if TYPE_CHECKING:
+    from reconciler.change import Change, LiveRule, Read
+    from reconciler.model import Rule
+
+
+class RuleStore(Protocol):
+    """What apply needs of a tenant. Each call raises the errors of `reconciler.errors`."""
+
+    async def rules(self) -> tuple[LiveRule, ...]:
+        """Return every live rule, proven complete."""
+
+    async def rule(self, rule_id: str) -> Read | None:
+        """Return one rule as it is now, or None where it is gone."""
+
+    async def create(self, rule: Rule, marker: Marker) -> LiveRule:
+        """Create a rule and return it as the server answered."""
+
+    async def update(self, read: Read, rule: Rule, marker: Marker) -> LiveRule:
+        """Replace a rule, its unknown fields kept, and return it as the server answered."""
+
+    async def delete(self, read: Read) -> None:
+        """Delete a rule; one that is gone already is a success."""
+
+
+class Verdict(Enum):
+    """What an attempt leaves to be done."""
+
+    DONE = auto()  # the server acknowledged it; a read must still show it
+    AGAIN = auto()  # it was not done, or nobody knows; the next read tells
+    MOVED = auto()  # the rule is no longer what the plan saw
+    FAILED = auto()  # it will not work: keep the rule as it is
+    HALT = auto()  # nothing more may be written in this run
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt's verdict. `id` is the server's, where known; `wrote` is False when nothing had to be or was sent."""
+
+    verdict: Verdict
+    error: str = ""
+    id: str = ""
+    unknown: bool = False
+    wrote: bool = True
+
+
+async def attempt(change: Change, owner: str, store: RuleStore) -> Attempt:
+    """Try one change once. Raises nothing of `reconciler.errors`."""
+    try:
+        return await _write(change, owner, store)
+    except AmbiguousWriteError as error:
+        return Attempt(Verdict.AGAIN, str(error), unknown=True)
+    except (NameTakenError, UnreachableError, OverloadedError) as error:
+        return Attempt(Verdict.AGAIN, str(error))
+    except (GoneError, ChangedMeanwhileError) as error:
+        return Attempt(Verdict.MOVED, str(error))
+    except RejectedError as error:
+        return Attempt(Verdict.FAILED, str(error))
+    except ApiError as error:
+        return Attempt(Verdict.HALT, str(error), wrote=not isinstance(error, CredentialsError))
+
+
+async def _write(change: Change, owner: str, store: RuleStore) -> Attempt:
+    match change:
+        case Create():
+            marker = _marker(change, owner)
+            return _acknowledged(change.after, marker, await store.create(change.after, marker))
+        case Update() | Adopt():
+            return await _update(change, _marker(change, owner), store)
+        case Delete():
+            return await _delete(change, store)
+
+
+async def _update(change: Update | Adopt, marker: Marker, store: RuleStore) -> Attempt:
+    read = await store.rule(change.live.id)
+    if read is None:
+        return Attempt(Verdict.MOVED, "deleted meanwhile by somebody else", wrote=False)
+    if (read.live.rule, read.live.marker) == (change.after, marker):
+        return Attempt(Verdict.DONE, id=read.live.id, wrote=False)
+    if not _same(read.live, change.live):
+        return Attempt(Verdict.MOVED, "changed meanwhile by somebody else", wrote=False)
+    return _acknowledged(change.after, marker, await store.update(read, change.after, marker))
+
+
+async def _delete(change: Delete, store: RuleStore) -> Attempt:
+    read = await store.rule(change.live.id)
+    if read is None:
+        return Attempt(Verdict.DONE, id=change.live.id, wrote=False)
+    if not _same(read.live, change.live):
+        return Attempt(Verdict.MOVED, "changed meanwhile by somebody else", wrote=False)
+    await store.delete(read)
+    return Attempt(Verdict.DONE, id=change.live.id)
+
+
+def _acknowledged(wanted: Rule, marker: Marker, answer: LiveRule) -> Attempt:
+    """Hold the server's answer against what was sent: a server that keeps something else will do so again."""
+    if (answer.rule, answer.marker) == (wanted, marker):
+        return Attempt(Verdict.DONE, id=answer.id)
+    return Attempt(Verdict.FAILED, "the server kept other values than were sent", id=answer.id)
+
+
+def _same(read: LiveRule, planned: LiveRule) -> bool:
+    return (read.rule, read.marker) == (planned.rule, planned.marker)
+
+
+def _marker(change: Create | Update | Adopt, owner: str) -> Marker:
+    return Marker(owner, change.address, digest(change.after))

@@ -1,0 +1,190 @@
+"""Desired x live -> changes. What is not ours has left before anything is compared (see `ownership.own`)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reconciler.change import Adopt, Create, Delete, FieldChange, Update
+from reconciler.fields import fields
+from reconciler.findings import Finding
+from reconciler.marker import digest
+from reconciler.ownership import cause, edited
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from reconciler.change import Change, LiveRule
+    from reconciler.desired import Desired, DesiredRule
+    from reconciler.findings import Severity
+    from reconciler.model import Address
+    from reconciler.ownership import Owned
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What differs, what does not, and what stands in the way (findings of severity `error` are conflicts)."""
+
+    changes: tuple[Change, ...]
+    unchanged: tuple[Address, ...]
+    findings: tuple[Finding, ...]
+
+
+def compare(desired: Desired, owned: Owned) -> Comparison:
+    """Return what would have to be done so that the managed live rules are the desired ones."""
+    return _Comparing(desired, owned).result()
+
+
+class _ConflictError(Exception):
+    """A desired rule that cannot be made live, since something that is not ours stands in its way."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(finding.message)
+        self.finding = finding
+
+
+class _Comparing:
+    """One comparison under way: what is still to be matched, and what was found."""
+
+    def __init__(self, desired: Desired, owned: Owned) -> None:
+        self.desired, self.owned = desired, owned
+        self.findings: list[Finding] = []
+        self._unmanaged = _by_name(owned.unmanaged)
+        self._unmanaged_by_id = {live.id: live for live in owned.unmanaged}
+        self._surplus = {address: live for address, live in owned.managed.items() if address not in desired.rules}
+        self._surplus_by_name = _by_name(self._surplus.values())
+        self._adopted: dict[str, Address] = {}
+
+    def result(self) -> Comparison:
+        """Match every desired rule with a live one; what is left over is deleted."""
+        changes: list[Change] = []
+        unchanged: list[Address] = []
+        for address, wanted in self.desired.rules.items():
+            try:
+                change = self._change(wanted, self.owned.managed.get(address))
+            except _ConflictError as conflict:
+                self.findings.append(conflict.finding)
+                continue
+            if change is None:
+                unchanged.append(address)
+            else:
+                changes.append(change)
+        changes.extend(
+            Delete(address, live, "both" if edited(live) else "manifest") for address, live in self._surplus.items()
+        )
+        changes.extend(Delete(_address(live), live, "duplicate") for live in self.owned.duplicates)
+        self._report_leftovers()
+        return Comparison(tuple(changes), tuple(unchanged), tuple(self.findings))
+
+    def _change(self, wanted: DesiredRule, live: LiveRule | None) -> Change | None:
+        """Return what makes one desired rule live, or None where it is. Raises _ConflictError."""
+        if live is not None:
+            return self._update(wanted, live)
+        moved = self._surplus_by_name.get(wanted.rule.name, ())
+        if len(moved) == 1 and _address(moved[0]) in self._surplus:
+            return self._update(wanted, self._surplus.pop(_address(moved[0])))
+        adopted = self._adoptable(wanted)
+        self._refuse_namesakes(wanted, besides=adopted)
+        if adopted is None:
+            return Create(wanted.address, wanted.rule, wanted.source)
+        return Adopt(wanted.address, adopted, wanted.rule, fields(adopted.rule, wanted.rule), wanted.source)
+
+    def _update(self, wanted: DesiredRule, live: LiveRule) -> Update | None:
+        address = _address(live)
+        if live.rule.name != wanted.rule.name:
+            self._refuse_namesakes(wanted, besides=None)
+        elif wanted.rule.name in self._unmanaged:
+            message = f'an unmanaged live rule has the name of ours, "{wanted.rule.name}"; it is left alone'
+            self._find("CXR308", "warning", message, wanted)
+        if live.rule == wanted.rule and address == wanted.address:
+            return None if _as_written(live, wanted) else self._remark(wanted, live)
+        found = fields(live.rule, wanted.rule)
+        if address != wanted.address:
+            found = (FieldChange("address", str(address), str(wanted.address)), *found)
+        made_by = cause(live, wanted.marker_digest)
+        if address != wanted.address and made_by == "drift":
+            made_by = "both"
+        return Update(wanted.address, live, wanted.rule, found, wanted.source, made_by)
+
+    def _remark(self, wanted: DesiredRule, live: LiveRule) -> Update:
+        """Nothing differs but what the marker says was last written."""
+        before = live.marker.digest if live.marker else ""
+        change = FieldChange("marker", before, wanted.marker_digest)
+        return Update(wanted.address, live, wanted.rule, (change,), wanted.source, "manifest")
+
+    def _adoptable(self, wanted: DesiredRule) -> LiveRule | None:
+        """Return the one unmanaged rule that the manifest takes over, if it is there. Raises _ConflictError."""
+        if wanted.adopt is None:
+            return None
+        if isinstance(wanted.adopt, str):
+            shown, found = f'named "{wanted.adopt}"', self._unmanaged.get(wanted.adopt, [])
+        else:
+            live = self._unmanaged_by_id.get(wanted.adopt.id)
+            shown, found = f'with id "{wanted.adopt.id}"', [live] if live else []
+        if not found:
+            self._find("CXR305", "info", f"no unmanaged live rule {shown} to adopt, so the rule is created", wanted)
+            return None
+        if len(found) > 1:
+            ids = ", ".join(live.id for live in found)
+            raise self._conflict("CXR304", f"{len(found)} live rules {shown} could be adopted ({ids})", wanted)
+        if found[0].marker is not None:
+            raise self._conflict("CXR303", f"the live rule {shown} is managed by {found[0].marker.owner}", wanted)
+        first = self._adopted.setdefault(found[0].id, wanted.address)
+        if first != wanted.address:
+            raise self._conflict("CXR304", f"the live rule {shown} is already adopted by {first}", wanted)
+        return found[0]
+
+    def _refuse_namesakes(self, wanted: DesiredRule, besides: LiveRule | None) -> None:
+        """Raise _ConflictError where a rule that is not ours has the name that ours would get."""
+        others = [live for live in self._unmanaged.get(wanted.rule.name, ()) if live is not besides]
+        if not others:
+            return
+        name = wanted.rule.name
+        owner = next((live.marker.owner for live in others if live.marker is not None), None)
+        if owner is not None:
+            raise self._conflict("CXR303", f'a live rule named "{name}" is managed by {owner}', wanted)
+        if len(others) > 1:
+            raise self._conflict("CXR304", f'{len(others)} unmanaged live rules are named "{name}"', wanted)
+        raise self._conflict("CXR301", f'an unmanaged live rule is named "{name}"', wanted)
+
+    def _report_leftovers(self) -> None:
+        for live in self.owned.clones:
+            message = (
+                f'live rule "{live.rule.name}" ({live.id}) is an edited copy of {_address(live)}; it is left alone'
+            )
+            self.findings.append(Finding("CXR302", "warning", message, address=_address(live)))
+        for live in self.owned.copies:
+            message = f'live rule "{live.rule.name}" ({live.id}) is a temporary copy that an earlier run left'
+            self.findings.append(Finding("CXR307", "warning", message, address=_address(live)))
+
+    def _find(self, code: str, severity: Severity, message: str, wanted: DesiredRule) -> None:
+        self.findings.append(Finding(code, severity, message, wanted.source, wanted.address))
+
+    def _conflict(self, code: str, message: str, wanted: DesiredRule) -> _ConflictError:
+        return _ConflictError(Finding(code, "error", message, wanted.source, wanted.address, hint=_WAYS_OUT[code]))
+
+
+_WAYS_OUT = {
+    "CXR301": "take it over with `adopt:` in the manifest, or give ours another `name`",
+    "CXR303": "it is never touched; give ours another `name`",
+    "CXR304": "name one by id, `adopt: {id: ...}`, or give ours another `name`",
+}
+
+
+def _as_written(live: LiveRule, wanted: DesiredRule) -> bool:
+    """Equal rules need no new marker when it tells what was last written, be it in another order of values."""
+    return live.marker is not None and live.marker.digest in (wanted.marker_digest, digest(live.rule))
+
+
+def _address(live: LiveRule) -> Address:
+    if live.marker is None:
+        raise AssertionError(live.id)
+    return live.marker.address
+
+
+def _by_name(live: Iterable[LiveRule]) -> Mapping[str, list[LiveRule]]:
+    found: dict[str, list[LiveRule]] = defaultdict(list)
+    for one in live:
+        found[one.rule.name].append(one)
+    return dict(found)

@@ -1,0 +1,142 @@
+"""Plan x limits -> refusals (spec.md section 5). A guard that is not `ok` makes apply refuse with exit 4."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from reconciler.change import Adopt, Create, Delete, Update
+from reconciler.freeze import frozen
+from reconciler.plan import GuardResult
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime
+
+    from reconciler.change import Change
+    from reconciler.manifest.documents import Environment, Limit
+    from reconciler.model import Address
+    from reconciler.plan import Plan
+
+
+def guard(plan: Plan, environment: Environment) -> Plan:
+    """Return the plan with what every guard of the environment says of it; the plan's own time is now."""
+    results = [_allowed(result, environment, plan.generated_at) for result in _results(plan, environment)]
+    return replace(plan, guards=tuple(results))
+
+
+def lift(plan: Plan, names: Iterable[str], reason: str) -> Plan:
+    """Return the plan with the named guards lifted for the reason given."""
+    lifted = set(names)
+    results = (
+        replace(result, ok=True, allowed=reason) if result.name in lifted and not result.ok else result
+        for result in plan.guards
+    )
+    return replace(plan, guards=tuple(results))
+
+
+def refusals(plan: Plan) -> tuple[GuardResult, ...]:
+    """Return the guards that make apply refuse the plan."""
+    return tuple(result for result in plan.guards if not result.ok)
+
+
+NAMES = ("deletes", "changes", "emptied", "protected", "freeze")
+"""Every guard's name, as `--allow` takes it."""
+
+
+def _results(plan: Plan, environment: Environment) -> Iterator[GuardResult]:
+    limits = environment.guard
+    yield _deletes(plan, limits.deletes)
+    if limits.changes is not None:
+        yield _changes(plan, limits.changes)
+    yield _emptied(plan)
+    if limits.protected:
+        yield _protected(plan, frozenset(limits.protected))
+    if environment.freeze:
+        yield _freeze(plan, environment)
+
+
+def _deletes(plan: Plan, limit: Limit) -> GuardResult:
+    count = sum(isinstance(change, Delete) for change in plan.changes)
+    return _counted("deletes", f"deletes {count}", count, plan, limit)
+
+
+def _changes(plan: Plan, limit: Limit) -> GuardResult:
+    count = sum(isinstance(change, Update | Delete) for change in plan.changes)
+    return _counted("changes", f"updates or deletes {count}", count, plan, limit)
+
+
+def _counted(name: str, does: str, count: int, plan: Plan, limit: Limit) -> GuardResult:
+    managed = len(plan.managed)
+    most = max(limit.count or 0, int(managed * (limit.percent or 0) // 100))
+    share = f" ({100 * count / managed:.0f} %)" if managed else ""
+    allows = [f"{limit.count}"] if limit.count is not None else []
+    allows += [f"{limit.percent:g} %"] if limit.percent is not None else []
+    message = f"{does} of {managed} managed rules{share}; the limit for {plan.environment} is {most}"
+    return GuardResult(name, count, most, count <= most, f"{message} ({' or '.join(allows)}, whichever is more)")
+
+
+def _emptied(plan: Plan) -> GuardResult:
+    """Look at what would be left: nothing at all, or nothing of a RuleSet that the manifests still have."""
+    left = set(plan.managed)
+    for change in plan.changes:
+        match change:
+            case Delete(cause="duplicate"):
+                continue
+            case Delete():
+                left.discard(change.address)
+            case Update():
+                left.discard(_address_before(change))
+                left.add(change.address)
+            case Create() | Adopt():
+                left.add(change.address)
+    had = {address.ruleset for address in plan.managed}
+    emptied = sorted((had & plan.rulesets) - {address.ruleset for address in left})
+    if plan.managed and not left:
+        return GuardResult("emptied", len(plan.managed), 0, ok=False, message="no managed rule would be left")
+    named = ", ".join(emptied)
+    message = f"no rule would be left of {named}" if emptied else "something is left of every RuleSet"
+    return GuardResult("emptied", len(emptied), 0, not emptied, message)
+
+
+def _protected(plan: Plan, protected: frozenset[str]) -> GuardResult:
+    touched = {str(address) for change in plan.changes for address in _harmed(change)} & protected
+    named = ", ".join(sorted(touched))
+    message = f"protected rules would change: {named}" if touched else "no protected rule would change"
+    return GuardResult("protected", len(touched), 0, not touched, message)
+
+
+def _harmed(change: Change) -> Iterator[Address]:
+    """Yield the address that would be deleted, disabled, or changed in what decides where conversations go."""
+    match change:
+        case Delete() if change.cause != "duplicate":
+            yield change.address
+        case Update():
+            before, after = change.live.rule, change.after
+            moved = _address_before(change) != change.address
+            decisive = (before.conditions, before.priority, before.targets)
+            rerouted = decisive != (after.conditions, after.priority, after.targets)
+            if moved or rerouted or (before.enabled and not after.enabled):
+                yield _address_before(change)
+        case _:
+            return
+
+
+def _address_before(change: Update) -> Address:
+    return change.live.marker.address if change.live.marker else change.address
+
+
+def _freeze(plan: Plan, environment: Environment) -> GuardResult:
+    reason = frozen(environment.freeze, plan.generated_at)
+    message = f"{plan.environment} is frozen now: {reason}" if reason else "no freeze window is open"
+    return GuardResult("freeze", int(reason is not None), 0, reason is None, message)
+
+
+def _allowed(result: GuardResult, environment: Environment, now: datetime) -> GuardResult:
+    """Lift a guard for which the Environment has an entry that still counts."""
+    if result.ok:
+        return result
+    for entry in environment.guard.allow:
+        if entry.name == result.name and now < entry.until:
+            return replace(result, ok=True, allowed=f"{entry.reason} (until {entry.until.isoformat()})")
+    return result

@@ -1,0 +1,118 @@
+"""The journal: an append-only record, one JSON object a line, of what was intended and what was done.
+
+Nothing depends on it: a missing, torn or corrupt journal hurts nobody but who wants to read it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from datetime import datetime
+    from pathlib import Path
+
+_ENCODER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+
+Entry = dict[str, Any]
+
+
+class Journal:
+    """Appends entries of one run. A journal that cannot be written is said once, to `warn`, and stops nothing."""
+
+    def __init__(self, path: Path, run: str, now: Callable[[], datetime], warn: Callable[[str], None]) -> None:
+        """Name the file and the run; the file is opened at the first entry."""
+        self.path, self.run, self._now, self._warn = path, run, now, warn
+        self._file: IO[str] | None = None
+        self._broken = False
+
+    def write(self, event: str, **entry: object) -> None:
+        """Append one entry and hand it to the operating system, so that a killed process leaves it behind."""
+        stamp = {"run": self.run, "at": self._now().isoformat().replace("+00:00", "Z"), "event": event}
+        self._guarded(lambda: self._append(_ENCODER.encode({**entry, **stamp})))
+
+    def sync(self) -> None:
+        """Wait until the disk has what was written."""
+        self._guarded(lambda: os.fsync(self._file.fileno()) if self._file else None)
+
+    def close(self) -> None:
+        """Sync and close the file."""
+        self.sync()
+        self._guarded(lambda: self._file.close() if self._file else None)
+        self._file = None
+
+    def _append(self, line: str) -> None:
+        if self._file is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("a", encoding="utf-8")
+            self._end_torn_line()
+        self._file.write(line + "\n")
+        self._file.flush()
+
+    def _end_torn_line(self) -> None:
+        """A run that was killed may have left half a line: ours begins on one of its own."""
+        with self.path.open("rb") as file:
+            if file.seek(0, os.SEEK_END):
+                file.seek(-1, os.SEEK_END)
+                if file.read(1) != b"\n" and self._file:
+                    self._file.write("\n")
+
+    def _guarded(self, action: Callable[[], object]) -> None:
+        if self._broken:
+            return
+        try:
+            action()
+        except (OSError, ValueError) as error:
+            self._broken = True
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            self._warn(f"the journal {self.path} cannot be written ({reason}); going on without it")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of the journal: its head (event `start`), its changes in order, and its end where there is one."""
+
+    id: str
+    start: Mapping[str, Any]
+    changes: tuple[Mapping[str, Any], ...]
+    end: Mapping[str, Any] | None
+
+
+def runs(lines: Iterable[str]) -> tuple[Run, ...]:
+    """Read a journal, oldest run first. Lines that are no entries are passed over."""
+    entries: dict[str, list[Entry]] = {}
+    for line in lines:
+        entry = _entry(line)
+        if entry is not None:
+            entries.setdefault(entry["run"], []).append(entry)
+    return tuple(_run(name, found) for name, found in entries.items())
+
+
+def _entry(line: str) -> Entry | None:
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    whole = isinstance(entry, dict) and all(isinstance(entry.get(name), str) for name in ("run", "at", "event"))
+    return entry if whole else None
+
+
+def _run(name: str, entries: list[Entry]) -> Run:
+    start = next((entry for entry in entries if entry["event"] == "start"), entries[0])
+    end = next((entry for entry in reversed(entries) if entry["event"] == "end"), None)
+    return Run(name, start, tuple(_changes(entries)), end)
+
+
+def _changes(entries: Iterable[Entry]) -> Iterable[Entry]:
+    """Join what was intended with the last thing known of it; a write without an answer stays `unknown`."""
+    found: dict[tuple[str, str], Entry] = {}
+    for entry in entries:
+        key = (str(entry.get("address")), str(entry.get("action")))
+        if entry["event"] == "intend":
+            found[key] = {**entry, "status": "unknown"}
+        elif entry["event"] in ("tried", "outcome"):
+            found[key] = {**found.get(key, {}), **entry}
+    return found.values()

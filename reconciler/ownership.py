@@ -1,0 +1,72 @@
+"""Which live rules are ours, and who made a difference (spec.md section 3). There is no state file: markers say it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from reconciler.marker import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from reconciler.change import Cause, LiveRule
+    from reconciler.model import Address
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """Live rules by who manages them; each group is in the order of its rules' ids.
+
+    managed: the one rule per address that is ours. duplicates: further rules with its marker and untouched content.
+    clones: further rules with its marker that somebody edited. copies: our temporary copies. unmanaged: all others.
+    """
+
+    managed: Mapping[Address, LiveRule]
+    duplicates: tuple[LiveRule, ...]
+    clones: tuple[LiveRule, ...]
+    copies: tuple[LiveRule, ...]
+    unmanaged: tuple[LiveRule, ...]
+
+
+def own(live: Iterable[LiveRule], owner: str) -> Owned:
+    """Sort live rules by who manages them, `owner` being us."""
+    ours: dict[Address, list[LiveRule]] = defaultdict(list)
+    copies, unmanaged = [], []
+    for rule in sorted(live, key=lambda one: one.id):
+        if rule.marker is None or rule.marker.owner != owner:
+            unmanaged.append(rule)
+        elif rule.marker.copy:
+            copies.append(rule)
+        else:
+            ours[rule.marker.address].append(rule)
+    managed, duplicates, clones = {}, [], []
+    for address, rules in ours.items():
+        first, *others = rules if len(rules) == 1 else sorted(rules, key=_age)
+        managed[address] = first
+        for other in others:
+            (clones if edited(other) else duplicates).append(other)
+    return Owned(managed, tuple(duplicates), tuple(clones), tuple(copies), tuple(unmanaged))
+
+
+def edited(live: LiveRule) -> bool:
+    """Say whether a managed rule is no longer what its marker says was last written."""
+    return live.marker is not None and digest(live.rule) != live.marker.digest
+
+
+def cause(live: LiveRule, desired_digest: str) -> Cause:
+    """Say who made a managed rule differ: the manifest moved on, somebody edited the rule, or both."""
+    moved_on = live.marker is None or live.marker.digest != desired_digest
+    if not edited(live):
+        return "manifest"
+    return "both" if moved_on else "drift"
+
+
+def _age(live: LiveRule) -> tuple[float, str]:
+    """Order by `dateCreated`, rules without a readable one last, then by id."""
+    try:
+        return datetime.fromisoformat(live.created).timestamp(), live.id
+    except (ValueError, OverflowError, OSError):
+        return float("inf"), live.id

@@ -1,0 +1,202 @@
+"""Desired x live -> Plan: a value that can be printed, saved, read back and compared. Nothing here does anything."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from reconciler.change import Adopt, Create, Delete, Held, Update
+from reconciler.compare import compare
+from reconciler.ownership import own
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from reconciler.change import Change, LiveRule
+    from reconciler.desired import Desired, DesiredRule
+    from reconciler.findings import Finding
+    from reconciler.model import Address, Queue
+
+_ENCODER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a person chose when asking for a plan; a saved plan carries it, so that it can be made again."""
+
+    only: tuple[str, ...] = ()
+    """Addresses, or patterns of them such as `cards/*`; none means all."""
+    adopt: bool = False
+    """Take over unmanaged rules that have just the name of a desired one."""
+    keep_drift: bool = False
+    """Leave alone what somebody changed outside."""
+    prune: bool = True
+    """Delete managed rules that no manifest names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What one read of the tenant found: every rule and every queue."""
+
+    rules: tuple[LiveRule, ...]
+    queues: tuple[Queue, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GuardResult:
+    """What one guard says of a plan. `value` and `limit` are its number and limit; `allowed` is why it was lifted."""
+
+    name: str
+    value: int | float
+    limit: int | float
+    ok: bool
+    message: str
+    allowed: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What differs, what would be done, and what speaks against it."""
+
+    environment: str
+    owner: str
+    changes: tuple[Change, ...]
+    held: tuple[Held, ...]
+    findings: tuple[Finding, ...]
+    unchanged: int
+    managed: tuple[Address, ...]
+    """Addresses of the managed live rules, before."""
+    unmanaged: int
+    rulesets: frozenset[str]
+    """RuleSets that the manifests have in this environment, empty ones included."""
+    queue_names: Mapping[str, str]
+    options: Options
+    manifest_digest: str
+    live_digest: str
+    generated_at: datetime
+    guards: tuple[GuardResult, ...] = field(default=())
+
+    @property
+    def conflicts(self) -> tuple[Finding, ...]:
+        """What stands in the way of a desired rule: apply refuses while there is one."""
+        return tuple(finding for finding in self.findings if finding.severity == "error")
+
+    @property
+    def waves(self) -> tuple[tuple[Change, ...], ...]:
+        """The changes in the order of their making: creates, then updates and adoptions, then deletes."""
+        kinds: tuple[tuple[type, ...], ...] = ((Create,), (Update, Adopt), (Delete,))
+        waves = (tuple(change for change in self.changes if isinstance(change, kind)) for kind in kinds)
+        return tuple(wave for wave in waves if wave)
+
+
+def plan(desired: Desired, live: Live, options: Options, now: datetime) -> Plan:
+    """Return the plan that makes the live rules the desired ones. `now` decides which holds still stand."""
+    wanted = adopting_namesakes(desired, live) if options.adopt else desired
+    owned = own(live.rules, desired.owner)
+    found = compare(wanted, owned)
+    changes, held = _hold(_select(found.changes, options.only), wanted, options, now)
+    return Plan(
+        desired.environment,
+        desired.owner,
+        tuple(sorted(changes, key=_order)),
+        tuple(sorted(held, key=lambda one: _order(one.change))),
+        tuple(sorted((one for one in (*desired.findings, *found.findings) if _speaks(one, options)), key=_place)),
+        sum(1 for address in found.unchanged if _selected(address, options.only)),
+        tuple(sorted(owned.managed)),
+        len(owned.unmanaged),
+        desired.rulesets,
+        {queue.id: queue.name for queue in live.queues},
+        options,
+        _manifest_digest(desired),
+        _live_digest(live),
+        now,
+    )
+
+
+def adopting_namesakes(desired: Desired, live: Live) -> Desired:
+    """Return the desired rules, each one that names nothing to adopt adopting the unmanaged rule of its own name."""
+    names = {rule.rule.name for rule in live.rules if rule.marker is None}
+    rules = {
+        address: replace(rule, adopt=rule.rule.name) if rule.adopt is None and rule.rule.name in names else rule
+        for address, rule in desired.rules.items()
+    }
+    return replace(desired, rules=rules)
+
+
+def unmatched(only: Sequence[str], addresses: Iterable[Address]) -> tuple[str, ...]:
+    """Return the selectors that select none of the addresses."""
+    names = [str(address) for address in addresses]
+    return tuple(pattern for pattern in only if not any(fnmatchcase(name, pattern) for name in names))
+
+
+def _selected(address: Address, only: Sequence[str]) -> bool:
+    return not only or any(fnmatchcase(str(address), pattern) for pattern in only)
+
+
+def _select(changes: Iterable[Change], only: Sequence[str]) -> list[Change]:
+    return [change for change in changes if _selected(change.address, only)]
+
+
+def _speaks(finding: Finding, options: Options) -> bool:
+    return finding.address is None or _selected(finding.address, options.only)
+
+
+def _hold(
+    changes: Iterable[Change], desired: Desired, options: Options, now: datetime
+) -> tuple[list[Change], list[Held]]:
+    """Part the changes that are left alone for now from the others."""
+    free, held = [], []
+    for change in changes:
+        reason = _reason(change, desired.rules.get(change.address), options, now)
+        if reason:
+            held.append(Held(change, reason))
+        else:
+            free.append(change)
+    return free, held
+
+
+def _reason(change: Change, wanted: DesiredRule | None, options: Options, now: datetime) -> str:
+    """Return why the change is left alone, or nothing."""
+    if isinstance(change, Delete) and change.cause == "duplicate":
+        return ""
+    if wanted is not None and wanted.hold is not None and now < wanted.hold.until:
+        return f"held until {wanted.hold.until.isoformat()}: {wanted.hold.reason}"
+    if isinstance(change, Delete) and not options.prune:
+        return "prune is off: rules that no manifest names stay"
+    if options.keep_drift and change.cause in ("drift", "both"):
+        return "changed outside, and changes made outside are kept"
+    return ""
+
+
+def _order(change: Change) -> tuple[int, float, Address, str]:
+    """Creates, updates, deletes; the first-evaluated first, and deletes the other way round."""
+    match change:
+        case Create():
+            return 0, change.after.priority, change.address, ""
+        case Update() | Adopt():
+            return 1, change.after.priority, change.address, change.live.id
+        case Delete():
+            return 2, -change.live.rule.priority, change.address, change.live.id
+
+
+def _place(finding: Finding) -> tuple[str, str, int, str]:
+    source = finding.source
+    return (finding.code, source.file if source else "", source.line if source else 0, finding.message)
+
+
+def _manifest_digest(desired: Desired) -> str:
+    """Digest what the manifests want, not how their files are written."""
+    text = sha256(f"{desired.environment} {desired.owner}\n".encode())
+    for address in sorted(desired.rules):
+        text.update(f"{address} {desired.rules[address].fingerprint}\n".encode())
+    return text.hexdigest()
+
+
+def _live_digest(live: Live) -> str:
+    """Digest everything that was read, in an order of its own."""
+    rules = sorted((rule.raw for rule in live.rules), key=lambda raw: str(raw["id"]))
+    return sha256(_ENCODER.encode([rules, sorted(live.queues)]).encode()).hexdigest()

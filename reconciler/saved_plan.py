@@ -1,0 +1,208 @@
+"""A plan as a JSON document (spec.md section 7), and a saved one read back to hold a fresh plan against it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
+
+from reconciler import __version__
+from reconciler.change import Adopt, Create, Delete, Marker, Update
+from reconciler.errors import RefusedError, UsageError
+from reconciler.marker import digest, signed
+from reconciler.model import Target, api_form
+from reconciler.plan import Options
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from reconciler.change import Change, LiveRule
+    from reconciler.findings import Finding
+    from reconciler.model import Rule, Source
+    from reconciler.plan import GuardResult, Plan
+
+FORMAT_VERSION: Final = "1.0"
+_ENCODER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+_CALLS: Final = {"create": "create", "update": "update", "adopt": "update", "delete": "delete"}
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewedPlan:
+    """What a saved plan binds an apply to. `changes` holds each reviewed change's canonical JSON."""
+
+    plan_id: str
+    environment: str
+    owner: str
+    options: Options
+    generated_at: str
+    changes: frozenset[str]
+
+
+def action(change: Change) -> str:
+    """Return the word for a change: create, update, adopt or delete."""
+    return type(change).__name__.lower()
+
+
+def document(plan: Plan) -> Document:
+    """Return the plan as the JSON document of spec.md section 7; the same plan gives the same document."""
+    form = {
+        "formatVersion": FORMAT_VERSION,
+        "tool": {"name": "cxroute", "version": __version__},
+        "environment": plan.environment,
+        "owner": plan.owner,
+        "generatedAt": plan.generated_at.isoformat().replace("+00:00", "Z"),
+        "manifestDigest": plan.manifest_digest,
+        "liveDigest": plan.live_digest,
+        "planId": "",
+        "options": _options(plan.options),
+        "summary": summary(plan),
+        "changes": [
+            change_document(plan, change, wave) for wave, changes in enumerate(plan.waves, 1) for change in changes
+        ],
+        "held": [{**change_document(plan, held.change, None), "reason": held.reason} for held in plan.held],
+        "behaviour": None,
+        "findings": [_finding(finding) for finding in plan.findings],
+        "guards": [_guard(result) for result in plan.guards],
+    }
+    return {**form, "planId": _plan_id(form)}
+
+
+def plan_id(plan: Plan) -> str:
+    """Return the 12 hex digits by which people and machines name this plan."""
+    return str(document(plan)["planId"])
+
+
+def summary(plan: Plan) -> dict[str, int]:
+    """Count the changes by what they do, and the rules that stay."""
+    counts = dict.fromkeys(_CALLS, 0)
+    for change in plan.changes:
+        counts[action(change)] += 1
+    return {**counts, "unchanged": plan.unchanged, "held": len(plan.held), "unmanaged": plan.unmanaged}
+
+
+def change_document(plan: Plan, change: Change, wave: int | None) -> Document:
+    """Return one change in the form of spec.md section 7; a held one has no wave and no steps."""
+    before = None if isinstance(change, Create) else live_form(change.live, plan.queue_names)
+    after = None
+    if not isinstance(change, Delete):
+        marker = Marker(plan.owner, change.address, digest(change.after))
+        after = _form(change.after, signed(change.after, marker), plan.queue_names)
+    return {
+        "action": action(change),
+        "address": str(change.address),
+        "id": None if isinstance(change, Create) else change.live.id,
+        "name": change.live.rule.name if isinstance(change, Delete) else change.after.name,
+        "cause": change.cause,
+        "steps": [] if wave is None else [{"wave": wave, "call": _CALLS[action(change)]}],
+        "before": before,
+        "after": after,
+        "fields": _fields(change),
+        "source": _source(change.source),
+    }
+
+
+def live_form(live: LiveRule, queue_names: Mapping[str, str]) -> Document:
+    """Return a live rule in the API's form, without what the server adds of its own."""
+    description = signed(live.rule, live.marker) if live.marker else live.rule.description
+    return {"id": live.id, **_form(live.rule, description, queue_names)}
+
+
+def read(text: str, name: str) -> ReviewedPlan:
+    """Return what the saved plan binds an apply to. UsageError where it is no plan, RefusedError where it is old."""
+    try:
+        form = json.loads(text)
+        options = form["options"]
+        reviewed = ReviewedPlan(
+            form["planId"],
+            form["environment"],
+            form["owner"],
+            Options(only=tuple(map(str, options["only"])), adopt=options["adopt"], keep_drift=options["keepDrift"]),
+            form["generatedAt"],
+            frozenset(_identity(change) for change in form["changes"]),
+        )
+        version = (str(form["formatVersion"]).split(".")[0], str(form["tool"]["version"]).split(".")[0])
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        raise UsageError(f"{name} is no plan: write one with `cxroute plan --out {name}`") from None
+    if version != (FORMAT_VERSION.split(".")[0], __version__.split(".")[0]):
+        raise RefusedError(f"{name} was made by another major version of cxroute; plan again with this one")
+    if reviewed.plan_id != _plan_id(form):
+        raise RefusedError(f"{name} was changed after it was made (its planId does not fit); plan again")
+    return reviewed
+
+
+def unreviewed(fresh: Plan, reviewed: ReviewedPlan) -> tuple[Change, ...]:
+    """Return the changes of a fresh plan that the reviewed one does not have, in order."""
+    return tuple(
+        change for change in fresh.changes if _identity(change_document(fresh, change, None)) not in reviewed.changes
+    )
+
+
+def _identity(change: Mapping[str, Any]) -> str:
+    """Two changes are the same one when they do the same to the same rule in the same state."""
+    return _ENCODER.encode([change[name] for name in ("action", "address", "id", "before", "after")])
+
+
+def _plan_id(form: Mapping[str, Any]) -> str:
+    """Digest what the plan says of rules; not the time, nor the guards, some of which follow the clock."""
+    lasting = {name: value for name, value in form.items() if name not in ("planId", "generatedAt", "guards")}
+    return sha256(_ENCODER.encode(lasting).encode()).hexdigest()[:12]
+
+
+def _options(options: Options) -> Document:
+    return {
+        "only": list(options.only),
+        "adopt": options.adopt,
+        "keepDrift": options.keep_drift,
+        "undo": None,
+        "traffic": None,
+    }
+
+
+def _form(rule: Rule, description: str, queue_names: Mapping[str, str]) -> Document:
+    return {
+        "name": rule.name,
+        "description": description,
+        "priority": rule.priority,
+        "enabled": rule.enabled,
+        "conditions": [api_form(condition) for condition in rule.conditions],
+        "targets": [
+            {**api_form(target), "queueName": queue_names.get(target.queue_id)}
+            if isinstance(target, Target)
+            else api_form(target)
+            for target in rule.targets
+        ],
+    }
+
+
+def _fields(change: Change) -> list[Document]:
+    if not isinstance(change, Update | Adopt):
+        return []
+    return [{"path": field.path, "before": field.before, "after": field.after} for field in change.fields]
+
+
+def _source(source: Source | None) -> Document | None:
+    return None if source is None else source._asdict()
+
+
+def _finding(finding: Finding) -> Document:
+    return {
+        "code": finding.code,
+        "severity": finding.severity,
+        "message": f"{finding.message} ({finding.hint})" if finding.hint else finding.message,
+        "address": None if finding.address is None else str(finding.address),
+        "source": _source(finding.source),
+    }
+
+
+def _guard(result: GuardResult) -> Document:
+    return {
+        "name": result.name,
+        "value": result.value,
+        "limit": result.limit,
+        "ok": result.ok,
+        "message": result.message,
+        "allowed": result.allowed,
+    }
