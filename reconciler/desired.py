@@ -47,6 +47,8 @@ class Desired:
     rules: Mapping[Address, DesiredRule]
     rulesets: frozenset[str]
     findings: tuple[Finding, ...]
+    labels: Mapping[str, str]
+    """What people call the attributes that the API knows by longer names: intent, confidence."""
 
 
 def desire(manifests: Manifests, environment: Environment, catalogue: Catalogue) -> Desired:
@@ -58,7 +60,8 @@ def desire(manifests: Manifests, environment: Environment, catalogue: Catalogue)
     if any(finding.severity == "error" for finding in expansion.findings):
         raise ManifestError(expansion.findings)
     names = frozenset(loaded.document.name for loaded in rulesets)
-    return Desired(environment.name, environment.owner, expansion.rules, names, tuple(expansion.findings))
+    labels = {environment.attributes.intent: "intent", environment.attributes.confidence: "confidence"}
+    return Desired(environment.name, environment.owner, expansion.rules, names, tuple(expansion.findings), labels)
 
 
 def unaliased(manifests: Manifests) -> list[Finding]:

@@ -74,6 +74,8 @@ class Plan:
     rulesets: frozenset[str]
     """RuleSets that the manifests have in this environment, empty ones included."""
     queue_names: Mapping[str, str]
+    labels: Mapping[str, str]
+    """What people call the attributes that the API knows by longer names."""
     options: Options
     manifest_digest: str
     live_digest: str
@@ -110,6 +112,7 @@ def plan(desired: Desired, live: Live, options: Options, now: datetime) -> Plan:
         len(owned.unmanaged),
         desired.rulesets,
         {queue.id: queue.name for queue in live.queues},
+        desired.labels,
         options,
         _manifest_digest(desired),
         _live_digest(live),

@@ -1,0 +1,87 @@
+"""What became of a plan, as text: a line for each change, then what it comes to and what to do next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from reconciler.change import Applied, Failed, Skipped, Unknown
+from reconciler.render.plan_text import SYMBOLS
+from reconciler.render.words import plain
+from reconciler.saved_plan import action
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reconciler.apply import Report
+    from reconciler.change import Outcome
+    from reconciler.render.paint import Paint
+
+_DONE: Final = {"create": "created", "update": "updated", "adopt": "adopted", "delete": "deleted"}
+
+
+def status(outcome: Outcome) -> str:
+    """Return the outcome's word in JSON: applied, failed, skipped or unknown."""
+    return type(outcome).__name__.lower()
+
+
+def outcome_line(outcome: Outcome, paint: Paint, width: int) -> str:
+    """Return `  + cards/card-help   created   id 91aa03f2`; `width` is that of the longest address."""
+    symbol, colour = SYMBOLS[action(outcome.change)]
+    head = f"  {paint(colour, symbol)} {outcome.change.address!s:<{width}}  "
+    match outcome:
+        case Applied():
+            known = f"   id {plain(outcome.id)}" if action(outcome.change) == "create" and outcome.id else ""
+            return f"{head}{_DONE[action(outcome.change)]}{known}"
+        case Failed():
+            return f"{head}{paint('red', 'failed')}    {plain(outcome.error)}"
+        case Skipped():
+            return f"{head}not tried {plain(outcome.error)}"
+        case Unknown():
+            return f"{head}{paint('red', 'unknown')}   {plain(outcome.error)}"
+
+
+def report_text(report: Report, paint: Paint, environment: str, seconds: float) -> str:
+    """Return every outcome and the sum of them."""
+    width = max((len(str(outcome.change.address)) for outcome in report.outcomes), default=0)
+    lines = [outcome_line(outcome, paint, width) for outcome in report.outcomes]
+    return "\n".join([*lines, "", *_sum(report, environment, seconds)]) + "\n"
+
+
+def outcomes_document(report: Report) -> list[dict[str, Any]]:
+    """Return the outcomes in the form of spec.md section 7."""
+    return [
+        {
+            "address": str(outcome.change.address),
+            "action": action(outcome.change),
+            "status": status(outcome),
+            "error": None if isinstance(outcome, Applied) else outcome.error,
+            "attempts": outcome.attempts,
+        }
+        for outcome in report.outcomes
+    ]
+
+
+def _sum(report: Report, environment: str, seconds: float) -> list[str]:
+    done = sum(isinstance(outcome, Applied) for outcome in report.outcomes)
+    total = len(report.outcomes)
+    if done == total and report.converged:
+        return [f"Applied {done:,} of {total:,} in {seconds:.1f} s. Read again: no differences."]
+    lines = [f"Applied {done:,} of {total:,} in {seconds:.1f} s."]
+    if report.error:
+        lines.append(f"Stopped: {plain(report.error)}")
+    if report.interrupted:
+        lines.append("Interrupted: no new write was started, and those under way were finished.")
+    if done == total:
+        lines.append("Other rules changed meanwhile, so the tenant still differs from the manifests.")
+    else:
+        lines += _as_they_were(report.outcomes)
+    return [*lines, f"What is left: cxroute plan -e {environment}"]
+
+
+def _as_they_were(outcomes: Sequence[Outcome]) -> list[str]:
+    unknown = [str(outcome.change.address) for outcome in outcomes if isinstance(outcome, Unknown)]
+    same = sum(isinstance(outcome, Failed | Skipped) for outcome in outcomes)
+    lines = [f"{same:,} not applied; those rules are as they were."] if same else []
+    if unknown:
+        lines.append(f"Nobody knows yet whether these were written: {', '.join(unknown)}. The next run finds out.")
+    return lines

@@ -1,0 +1,197 @@
+"""A plan as text for a terminal: what apply will refuse, what changes, what is left alone, what to do next."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from reconciler.change import Adopt, Create, Delete, Update
+from reconciler.model import Condition
+from reconciler.render.words import (
+    condition_phrase,
+    counted,
+    plain,
+    queue_phrase,
+    queues_phrase,
+    rule_phrase,
+    subject_phrase,
+    value,
+)
+from reconciler.saved_plan import action, summary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from reconciler.change import Change, FieldChange
+    from reconciler.findings import Finding
+    from reconciler.model import Rule, Source
+    from reconciler.plan import Plan
+    from reconciler.render.paint import Paint
+
+SYMBOLS: Final = {"create": ("+", "green"), "update": ("~", "yellow"), "adopt": (">", "blue"), "delete": ("-", "red")}
+_READING: Final = ("delete", "update", "adopt", "create")
+_INDEXED: Final = re.compile(r"(conditions|targets)\[(\d+)\](?:\.(\w+))?")
+
+
+def plan_text(plan: Plan, paint: Paint, tenant: str) -> str:
+    """Return the plan for a terminal, without what to do next."""
+    lines = [f"{paint('bold', f'Plan for {plan.environment}')}   {_tenant(plan, tenant)}", ""]
+    lines += _allowed(plan, paint)
+    lines += _refusals(plan, paint)
+    for change in in_reading_order(plan.changes):
+        lines += [*change_lines(plan, change, paint), ""]
+    for held in plan.held:
+        lines += [*change_lines(plan, held.change, paint, note=f"left alone: {plain(held.reason)}"), ""]
+    lines += _notes(plan.findings, paint)
+    lines.append(_sum(plan))
+    return "\n".join(lines) + "\n"
+
+
+def in_reading_order(changes: Iterable[Change]) -> list[Change]:
+    """Return changes as people read them: deletes, updates, adoptions, creates; then by priority and address."""
+    return sorted(changes, key=lambda change: (_READING.index(action(change)), _priority(change), change.address))
+
+
+def change_lines(plan: Plan, change: Change, paint: Paint, note: str = "") -> Iterator[str]:
+    """Yield a head line and the details of one change."""
+    symbol, colour = SYMBOLS[action(change)]
+    where = f"   {paint('dim', place(change.source))}" if change.source else ""
+    yield f"  {paint(colour, f'{symbol} {change.address}')}{where}"
+    if note:
+        yield f"      {note}"
+    if isinstance(change, Create):
+        yield f"      {rule_phrase(change.after, plan.queue_names, plan.labels)}"
+        return
+    why = _why(change)
+    if why:
+        yield f"      {why}"
+    if isinstance(change, Delete):
+        yield f"      {rule_phrase(change.live.rule, plan.queue_names, plan.labels)}"
+        return
+    yield from _aligned([_field(plan, change, field) for field in change.fields])
+
+
+def place(source: Source) -> str:
+    """Return `manifests/cards.yaml:12`."""
+    return f"{plain(source.file)}:{source.line}"
+
+
+def finding_lines(finding: Finding, paint: Paint) -> Iterator[str]:
+    """Yield a finding about rules: what, then where and what to do."""
+    colour = {"error": "red", "warning": "yellow", "info": "dim"}[finding.severity]
+    about = f"{finding.address}: " if finding.address else ""
+    yield f"  {paint(colour, f'{finding.severity}[{finding.code}]')} {about}{plain(finding.message)}"
+    if finding.hint:
+        yield f"      {plain(finding.hint)}"
+    if finding.source:
+        yield f"      {paint('dim', place(finding.source))}"
+
+
+def _tenant(plan: Plan, tenant: str) -> str:
+    return f"{plain(tenant)}, {counted(len(plan.managed), 'managed rule')} live, {plan.unmanaged:,} not managed"
+
+
+def _allowed(plan: Plan, paint: Paint) -> list[str]:
+    lines = [
+        f"  {paint('yellow', 'allowed')} {result.name}: {plain(result.message)}\n      because: {plain(result.allowed)}"
+        for result in plan.guards
+        if result.allowed is not None
+    ]
+    return [*lines, ""] if lines else []
+
+
+def _refusals(plan: Plan, paint: Paint) -> list[str]:
+    lines = [
+        f"  {paint('red', 'apply will refuse this:')} {plain(result.message)}"
+        for result in plan.guards
+        if not result.ok
+    ]
+    for conflict in plan.conflicts:
+        lines += finding_lines(conflict, paint)
+    return [*lines, ""] if lines else []
+
+
+def _why(change: Change) -> str:
+    """Say who made the difference, where it was not just the manifest."""
+    if change.cause == "duplicate":
+        return "a second copy of this rule, left by a lost answer or two runs at once; the other one stays"
+    if isinstance(change, Adopt):
+        return f"takes over the rule made by hand, {value(change.live.rule.name)}"
+    if change.cause == "drift":
+        return "changed in CXone since the last apply"
+    if change.cause == "both":
+        return "changed in CXone since the last apply, and in the manifests"
+    return "no manifest names it any more" if isinstance(change, Delete) else ""
+
+
+def _field(plan: Plan, change: Update | Adopt, field: FieldChange) -> tuple[str, str]:
+    """Say one changed field: its name, and `before -> after`."""
+    if field.path == "marker":
+        return "bookkeeping", "the rule is as desired; only the note of who wrote it is renewed"
+    if field.path == "address":
+        return "moved", f"{field.before} -> {field.after}"
+    found = _INDEXED.fullmatch(field.path)
+    if found is None:
+        return field.path, f"{value(field.before)} -> {value(field.after)}"
+    kind, index, leaf = found.group(1), int(found.group(2)), found.group(3)
+    if kind == "targets":
+        return _target_field(plan.queue_names, change, index, leaf, field)
+    return _condition_field(plan.labels, change, index, leaf, field)
+
+
+def _condition_field(
+    labels: Mapping[str, str], change: Update | Adopt, index: int, leaf: str | None, field: FieldChange
+) -> tuple[str, str]:
+    if leaf is None:
+        return _part_field("condition", field, lambda rule: condition_phrase(rule.conditions[index], labels), change)
+    part = change.after.conditions[index]
+    named = subject_phrase(part, labels) if isinstance(part, Condition) and leaf == "value" else f"condition {leaf}"
+    return named, f"{value(field.before)} -> {value(field.after)}"
+
+
+def _target_field(
+    names: Mapping[str, str], change: Update | Adopt, index: int, leaf: str | None, field: FieldChange
+) -> tuple[str, str]:
+    if leaf == "queueId":
+        return "queue", f"{queue_phrase(field.before, names)} -> {queue_phrase(field.after, names)}"
+    if leaf == "weight":
+        target = queues_phrase(change.after.targets[index : index + 1], names)
+        return f"weight of {target}", f"{value(field.before)} -> {value(field.after)}"
+    if leaf:
+        return f"target {index + 1} {leaf}", f"{value(field.before)} -> {value(field.after)}"
+    return _part_field("queue", field, lambda rule: queues_phrase(rule.targets[index : index + 1], names), change)
+
+
+def _part_field(
+    name: str, field: FieldChange, phrase: Callable[[Rule], str], change: Update | Adopt
+) -> tuple[str, str]:
+    if field.before is None:
+        return f"{name} added", phrase(change.after)
+    return f"{name} removed", phrase(change.live.rule)
+
+
+def _aligned(rows: list[tuple[str, str]]) -> Iterator[str]:
+    width = max((len(name) for name, _ in rows), default=0)
+    for name, shown in rows:
+        yield f"      {name:<{width}}  {shown}"
+
+
+def _notes(findings: Iterable[Finding], paint: Paint) -> list[str]:
+    lines = [line for finding in findings if finding.severity != "error" for line in finding_lines(finding, paint)]
+    return [*lines, ""] if lines else []
+
+
+def _sum(plan: Plan) -> str:
+    counts = summary(plan)
+    if not plan.changes:
+        same = f"{counted(counts['unchanged'], 'rule')} in {plan.environment} match the manifests."
+        blocked = f" {counted(len(plan.conflicts), 'rule')} cannot be made live." if plan.conflicts else ""
+        held = f" {counts['held']} left alone." if plan.held else ""
+        return f"No changes. {same}{blocked}{held}"
+    words = [f"{counts[kind]:,} to {kind}" for kind in ("create", "update", "adopt", "delete") if counts[kind]]
+    held = f", {counts['held']} left alone" if counts["held"] else ""
+    return f"Plan: {', '.join(words)}, {counts['unchanged']:,} unchanged{held}."
+
+
+def _priority(change: Change) -> float:
+    return change.live.rule.priority if isinstance(change, Delete) else change.after.priority
