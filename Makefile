@@ -1,0 +1,83 @@
+# Needs make and Python 3.11 or newer. Everything goes into .venv; nothing outside this folder is touched.
+# Another interpreter beside it: make test PYTHON=python3.13 VENV=.venv-3.13
+# Kept to what GNU make 3.81 knows (macOS), and free of absolute paths (a space in one would break it).
+PYTHON ?= python3
+VENV ?= .venv
+# Passed on: make test ARGS="-k plan", make bench ARGS=..., make lock ARGS=--upgrade
+ARGS ?=
+
+BIN := $(VENV)/bin
+# Wheels alone: a hash pins a source archive, but not what its build would bring in.
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --only-binary=:all: --require-hashes
+UV := uv==0.13.9
+COMPILE := $(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header --extra serve $(ARGS)
+# Package indexes and their options; spelt so that this line does not match itself.
+INDEX_HOSTS := py[p]i\.org|python[h]osted\.org|npm[j]s\.|download\.py[t]orch\.|deb\.d[e]bian\.|--[i]ndex-url|--extra-[i]ndex-url|--find-[l]inks
+
+.PHONY: help demo test lint bench lock clean
+
+help: ## This list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
+
+demo: $(VENV)/.run ## The main job on a bank's tenant, in process: plan, apply, drift, healed
+	@$(BIN)/python -m reconciler demo
+
+test: $(VENV)/.project ## All tests, on all cores
+	@$(BIN)/python -m pytest -q -n auto --dist worksteal $(ARGS)
+
+lint: $(VENV)/.project ## Format, lint rules, types, who imports whom, workflows, no package index named
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m mypy
+	$(BIN)/lint-imports
+	$(BIN)/zizmor --quiet --offline --no-progress .github
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@if git grep -nIE -e '$(INDEX_HOSTS)'; then echo 'lint: a file names a package index: leave that to pip' >&2; exit 1; fi
+
+bench: $(VENV)/.project ## Each figure as a ratio against its floor or peer
+	$(BIN)/python benchmarks/run.py $(ARGS)
+
+lock: ## Write the requirement files anew from pyproject.toml; newest versions with ARGS=--upgrade
+	@$(call make_venv,$(VENV)-lock)
+	$(VENV)-lock/bin/python -m pip install --quiet --only-binary=:all: '$(UV)'
+	$(COMPILE) pyproject.toml -o requirements.txt
+	$(COMPILE) --group dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+
+clean: ## Remove .venv, caches and built packages
+	rm -rf .venv .venv-* dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp says what is installed, so that a second run needs neither pip nor a network.
+$(VENV)/.run: requirements.txt
+	@$(call make_venv,$(VENV))
+	$(PIP_INSTALL) -r requirements.txt
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt
+	@$(call make_venv,$(VENV))
+	$(PIP_INSTALL) -r requirements-dev.txt
+	@touch $@ $(VENV)/.run
+
+$(VENV)/.project: $(VENV)/.dev pyproject.toml
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Create the environment if there is none that works; one whose interpreter has gone is made anew.
+define make_venv
+$(1)/bin/python -m pip --version >/dev/null 2>&1 || { \
+	command -v "$(PYTHON)" >/dev/null || { echo "make: there is no $(PYTHON): install Python 3.11 or newer, or name yours: PYTHON=..." >&2; exit 1; }; \
+	"$(PYTHON)" -c "$$FIT" && "$(PYTHON)" -m venv --clear $(1); }
+endef
+
+define FIT
+import sys
+version = sys.version.split()[0]
+if sys.version_info < (3, 11):
+    sys.exit("make: Python 3.11 or newer is needed, and $(PYTHON) is %s: name another, PYTHON=..." % version)
+try:
+    import ensurepip, venv
+except ImportError:
+    sys.exit("make: $(PYTHON) cannot make a virtual environment: install its venv module (Debian, Ubuntu: apt-get install python3-venv)")
+endef
+export FIT

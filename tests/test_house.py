@@ -1,0 +1,168 @@
+"""The house itself: what is pinned, who imports whom, what a start costs, what a wheel holds."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tarfile
+import tomllib
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+REQUIREMENT_FILES = ("requirements.txt", "requirements-dev.txt")
+HEAVY = {"pydantic", "httpx", "deepdiff", "jinja2", "starlette", "uvicorn", "rich", "aiohttp", "asyncio"}
+
+
+def run(*command: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, cwd=cwd, env=os.environ | environment, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def entries(name: str) -> list[str]:
+    """Return the logical lines of a requirement file, comments left out."""
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    text = "\n".join(line for line in lines if not line.lstrip().startswith("#"))
+    return [" ".join(entry.split()) for entry in text.replace("\\\n", " ").splitlines() if entry.strip()]
+
+
+def pins(name: str) -> dict[str, Requirement]:
+    requirements = [Requirement(entry.split(" --hash")[0]) for entry in entries(name)]
+    return {canonicalize_name(requirement.name): requirement for requirement in requirements}
+
+
+def unmet(wanted: list[str], name: str) -> list[str]:
+    """Return the wanted requirements that a file leaves out, or pins to a version out of their bounds."""
+    pinned = pins(name)
+
+    def met(requirement: Requirement) -> bool:
+        pin = pinned.get(canonicalize_name(requirement.name))
+        return pin is not None and all(requirement.specifier.contains(exact.version) for exact in pin.specifier)
+
+    return [text for text in wanted if not met(Requirement(text))]
+
+
+@pytest.mark.parametrize("name", REQUIREMENT_FILES)
+def test_every_requirement_is_one_exact_version_with_hashes(name: str) -> None:
+    """A requirement file holds `name==version [; marker] --hash=sha256:...` entries and nothing else."""
+    pinned = re.compile(r"[a-z0-9-]+==[^\s;*]+( ; [^\\]+?)?( --hash=sha256:[0-9a-f]{64})+")
+    assert [] == [entry for entry in entries(name) if not pinned.fullmatch(entry)]
+    assert len(entries(name)) == len(pins(name))
+
+
+@pytest.mark.parametrize("name", REQUIREMENT_FILES)
+def test_no_requirement_file_says_where_packages_come_from(name: str) -> None:
+    """No address, local path or index option stands in a requirement file: pip's own settings decide."""
+    assert [] == re.findall(r"\S*://\S*|(?<= )/\S+|--(?!hash=)\S+", (ROOT / name).read_text(encoding="utf-8"))
+
+
+def test_what_runs_is_pinned() -> None:
+    """Every run dependency of pyproject.toml, and of its extra, is in requirements.txt within its bounds."""
+    project = PROJECT["project"]
+    assert [] == unmet(project["dependencies"] + project["optional-dependencies"]["serve"], "requirements.txt")
+
+
+def test_what_tests_and_lints_is_pinned() -> None:
+    """The development groups and the build backend are in requirements-dev.txt within their bounds."""
+    groups = PROJECT["dependency-groups"]
+    wanted = groups["test"] + groups["lint"] + PROJECT["build-system"]["requires"]
+    assert [] == unmet(wanted, "requirements-dev.txt")
+
+
+def test_tests_run_on_what_users_install() -> None:
+    """requirements-dev.txt repeats every pin of requirements.txt, with the same hashes."""
+    assert set() == set(entries("requirements.txt")) - set(entries("requirements-dev.txt"))
+
+
+def test_the_version_stands_in_one_place() -> None:
+    """The version is written in reconciler/__init__.py alone; pyproject.toml reads it from there."""
+    written = re.compile(r"^(?:__version__|version)\s*=\s*[\"']", re.MULTILINE)
+    files = [ROOT / "pyproject.toml", *(ROOT / "reconciler").rglob("*.py")]
+    assert [ROOT / "reconciler/__init__.py"] == [file for file in files if written.search(file.read_text("utf-8"))]
+    assert ["version"] == PROJECT["project"]["dynamic"]
+
+
+def test_rooms_import_downwards(tmp_path: Path) -> None:
+    """import-linter finds every contract of pyproject.toml kept."""
+    call = f"from importlinter.cli import lint_imports; raise SystemExit(lint_imports(cache_dir={str(tmp_path)!r}))"
+    result = run(sys.executable, "-c", call)
+    assert (0, "") == (result.returncode, result.stderr), result.stdout
+
+
+@pytest.mark.parametrize("flag", ["--version", "--help"])
+def test_a_flag_that_needs_nothing_loads_nothing(flag: str) -> None:
+    """`--version` and `--help` import no library that takes long to load."""
+    result = run(sys.executable, "-X", "importtime", "-m", "reconciler", flag)
+    loaded = set(re.findall(r"^import time:[ \d|]+?(\w+)", result.stderr, re.MULTILINE))
+    assert 0 == result.returncode, result.stderr
+    assert "reconciler" in loaded
+    assert set() == HEAVY & loaded
+
+
+def build(target: str, source: Path, into: Path) -> Path:
+    result = run(sys.executable, "-m", "hatchling", "build", "-t", target, "-d", str(into), cwd=source)
+    assert 0 == result.returncode, result.stderr
+    (built,) = into.iterdir()
+    return built
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build("wheel", ROOT, tmp_path_factory.mktemp("wheel"))
+
+
+def held(wheel: Path) -> set[str]:
+    with ZipFile(wheel) as archive:
+        return set(archive.namelist())
+
+
+def test_a_wheel_holds_all_that_a_demo_needs(wheel: Path) -> None:
+    """The wheel holds every module, the types' marker, the tenant, the manifests, the licence, and the command."""
+    modules = {str(path.relative_to(ROOT)) for path in (ROOT / "reconciler").rglob("*.py")}
+    manifests = {
+        f"reconciler/bank/{path.relative_to(ROOT / 'manifests')}" for path in (ROOT / "manifests").rglob("*.y*ml")
+    }
+    info = f"{'-'.join(wheel.name.split('-')[:2])}.dist-info"
+    rest = {"reconciler/py.typed", "reconciler/simulator/tenants/bank.json", f"{info}/licenses/LICENSE"}
+    assert manifests
+    assert set() == (modules | manifests | rest) - held(wheel)
+    with ZipFile(wheel) as archive:
+        assert "cxroute = reconciler.cli.main:main" in archive.read(f"{info}/entry_points.txt").decode()
+
+
+def test_a_wheel_holds_nothing_else(wheel: Path) -> None:
+    """The wheel holds the package and its metadata: no test, benchmark or requirement file."""
+    assert {"reconciler", f"{'-'.join(wheel.name.split('-')[:2])}.dist-info"} == {
+        name.split("/")[0] for name in held(wheel)
+    }
+
+
+def test_a_wheel_from_the_source_archive_is_the_same(wheel: Path, tmp_path: Path) -> None:
+    """Building from the source archive, as a publisher does, gives the same files as building from the checkout."""
+    with tarfile.open(build("sdist", ROOT, tmp_path / "sdist")) as archive:
+        archive.extractall(tmp_path / "source", filter="data")
+    (source,) = (tmp_path / "source").iterdir()
+    assert held(wheel) == held(build("wheel", source, tmp_path / "wheel"))
+
+
+def test_a_python_that_is_too_old_is_told_so(tmp_path: Path) -> None:
+    """`make` with an interpreter below 3.11 says in one sentence which is needed, and makes nothing."""
+    old = tmp_path / "python-old"
+    old.write_text(
+        f'#!/bin/sh\nshift\nexec "{sys.executable}" -c "import sys; sys.version = \'3.9.2 (x)\';'
+        ' sys.version_info = (3, 9, 2); exec(sys.argv[1])" "$@"\n',
+        encoding="utf-8",
+    )
+    old.chmod(0o755)
+    result = run("make", "demo", f"PYTHON={old}", f"VENV={tmp_path}/venv")
+    said = f"make: Python 3.11 or newer is needed, and {old} is 3.9.2: name another, PYTHON=..."
+    assert (2, said) == (result.returncode, result.stderr.splitlines()[0])
+    assert not (tmp_path / "venv").exists()
