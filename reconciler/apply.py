@@ -16,6 +16,7 @@ from reconciler.attempt import Attempt, Verdict, attempt
 from reconciler.change import Adopt, Applied, Create, Delete, Failed, Skipped, Unknown, Update
 from reconciler.errors import ApiError, RefusedError
 from reconciler.guard import refusals
+from reconciler.plan import Report
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -55,19 +56,6 @@ class Conduct:
     stopped: Callable[[], bool] = lambda: False
     lag: float = 0.0
     pauses: Sequence[float] = (0.5, 1.0, 2.0, 4.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What became of a plan. `converged`: a read after the last write found nothing left to do."""
-
-    outcomes: tuple[Outcome, ...]
-    converged: bool
-    interrupted: bool = False
-    error: str = ""
-    """Why the run ended early, if it did."""
-    left: Plan | None = None
-    """A fresh plan from the last read."""
 
 
 def as_intended(planned: Change, fresh: Change) -> bool:

@@ -149,3 +149,13 @@ class Read:
 
     live: LiveRule
     etag: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of the journal: its head (event `start`), its changes in order, and its end where there is one."""
+
+    id: str
+    start: Mapping[str, Any]
+    changes: tuple[Mapping[str, Any], ...]
+    end: Mapping[str, Any] | None

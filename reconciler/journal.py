@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Final
 
+from reconciler.change import Run
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
     from datetime import datetime
     from pathlib import Path
 
@@ -69,16 +70,6 @@ class Journal:
             self._broken = True
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             self._warn(f"the journal {self.path} cannot be written ({reason}); going on without it")
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One run of the journal: its head (event `start`), its changes in order, and its end where there is one."""
-
-    id: str
-    start: Mapping[str, Any]
-    changes: tuple[Mapping[str, Any], ...]
-    end: Mapping[str, Any] | None
 
 
 def runs(lines: Iterable[str]) -> tuple[Run, ...]:

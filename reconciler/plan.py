@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from reconciler.change import Change, LiveRule
+    from reconciler.change import Change, LiveRule, Outcome
     from reconciler.desired import Desired, DesiredRule
     from reconciler.findings import Finding
     from reconciler.model import Address, Queue
@@ -93,6 +93,19 @@ class Plan:
         kinds: tuple[tuple[type, ...], ...] = ((Create,), (Update, Adopt), (Delete,))
         waves = (tuple(change for change in self.changes if isinstance(change, kind)) for kind in kinds)
         return tuple(wave for wave in waves if wave)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What became of a plan. `converged`: a read after the last write found nothing left to do."""
+
+    outcomes: tuple[Outcome, ...]
+    converged: bool
+    interrupted: bool = False
+    error: str = ""
+    """Why the run ended early, if it did."""
+    left: Plan | None = None
+    """A fresh plan from the last read."""
 
 
 def plan(desired: Desired, live: Live, options: Options, now: datetime) -> Plan:

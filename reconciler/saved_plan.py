@@ -64,7 +64,7 @@ def document(plan: Plan) -> Document:
         ],
         "held": [{**change_document(plan, held.change, None), "reason": held.reason} for held in plan.held],
         "behaviour": None,
-        "findings": [_finding(finding) for finding in plan.findings],
+        "findings": [finding_document(finding) for finding in plan.findings],
         "guards": [_guard(result) for result in plan.guards],
     }
     return {**form, "planId": _plan_id(form)}
@@ -187,7 +187,8 @@ def _source(source: Source | None) -> Document | None:
     return None if source is None else source._asdict()
 
 
-def _finding(finding: Finding) -> Document:
+def finding_document(finding: Finding) -> Document:
+    """Return a finding in the form of spec.md section 7."""
     return {
         "code": finding.code,
         "severity": finding.severity,

@@ -12,8 +12,8 @@ from reconciler.saved_plan import action
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reconciler.apply import Report
     from reconciler.change import Outcome
+    from reconciler.plan import Report
     from reconciler.render.paint import Paint
 
 _DONE: Final = {"create": "created", "update": "updated", "adopt": "adopted", "delete": "deleted"}

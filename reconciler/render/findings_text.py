@@ -27,7 +27,7 @@ def findings_with_carets(findings: Sequence[Finding], paint: Paint) -> str:
 
 
 def totals(findings: Iterable[Finding], files: int) -> str:
-    """Return `2 errors and 1 warning in 12 files.`"""
+    """Return how many were found of each severity: `2 errors and 1 warning in 12 files.`."""
     severities = [finding.severity for finding in findings]
     found = [
         counted(severities.count(severity), severity) for severity in ("error", "warning") if severity in severities

@@ -9,7 +9,7 @@ from reconciler.render.words import counted, plain, value
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from reconciler.journal import Run
+    from reconciler.change import Run
 
 
 def runs_text(runs: Sequence[Run]) -> str:
@@ -39,6 +39,11 @@ def run_text(run: Run) -> str:
             lines.append(f"      {_text(change, 'error')}")
         lines += _differences(change.get("before"), change.get("after"))
     return "\n".join(lines) + "\n"
+
+
+def run_document(run: Run) -> dict[str, Any]:
+    """Return one run as JSON: its head, its changes and its end."""
+    return {"run": run.id, "start": dict(run.start), "changes": [dict(one) for one in run.changes], "end": run.end}
 
 
 def _differences(before: object, after: object) -> Iterator[str]:

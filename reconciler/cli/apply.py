@@ -1,0 +1,211 @@
+"""`cxroute apply`: plan, guard, ask, write, read again to prove it."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import os
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reconciler.apply import Conduct, apply, as_intended, as_reviewed
+from reconciler.change import Applied, Unknown
+from reconciler.cli.connect import writing
+from reconciler.cli.interrupt import run_interruptibly
+from reconciler.cli.plan import next_command, selectors
+from reconciler.cli.recorder import Recorder
+from reconciler.cli.session import open_session
+from reconciler.errors import CxrouteError, InterruptedRunError, RefusedError, UsageError
+from reconciler.guard import NAMES, refusals
+from reconciler.plan import Options
+from reconciler.render.apply_text import outcomes_document, report_text
+from reconciler.render.plan_text import plan_text
+from reconciler.render.words import counted
+from reconciler.saved_plan import action, document, read, summary, unreviewed
+
+if TYPE_CHECKING:
+    import argparse
+
+    from reconciler.cli.interrupt import Stop
+    from reconciler.cli.output import Output
+    from reconciler.cli.session import Session
+    from reconciler.plan import Plan, Report
+    from reconciler.saved_plan import ReviewedPlan
+
+PARTLY = 5
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add apply's options."""
+    parser.add_argument("plan", nargs="?", metavar="PLAN", help="a plan saved by `cxroute plan --out`: make just that")
+    selectors(parser)
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument("--no-prune", action="store_true", help="delete nothing")
+    parser.add_argument(
+        "--allow", action="append", metavar="NAME", default=[], help=f"lift a guard: {', '.join(NAMES)}"
+    )
+    parser.add_argument("--reason", metavar="TEXT", default="", help="why, for the journal; needed with --allow")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="form of the result (default: text)")
+
+
+def run(options: argparse.Namespace, output: Output) -> int:
+    """Apply a fresh plan, or a reviewed one."""
+    check(options)
+    reviewed = read_reviewed(options) if options.plan else None
+    session = open_session(options, output, reviewed.environment if reviewed else None)
+    if reviewed:
+        session = bound(session, reviewed)
+    run = _Run(session, options, reviewed)
+    return run_interruptibly(run.all)
+
+
+def check(options: argparse.Namespace) -> None:
+    """Refuse what makes no sense together. Raises UsageError."""
+    unknown = [name for name in options.allow if name not in NAMES]
+    if unknown:
+        raise UsageError(f"--allow {unknown[0]}: there is no such guard; there are {', '.join(NAMES)}")
+    if options.allow and not options.reason.strip():
+        raise UsageError("--allow needs --reason TEXT: it is kept in the journal")
+    if options.plan and (options.only or options.adopt or options.keep_drift):
+        raise UsageError("a saved plan already says what it is about: leave out --only, --adopt and --keep-drift")
+
+
+def read_reviewed(options: argparse.Namespace) -> ReviewedPlan:
+    """Read the saved plan. Raises UsageError where it is none, or is for another environment than -e says."""
+    path = Path(options.plan)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise UsageError(f"cannot read {path}: {reason}") from error
+    reviewed = read(text, path.name)
+    if options.environment and options.environment != reviewed.environment:
+        raise UsageError(f"{path.name} is a plan for {reviewed.environment}, not for {options.environment}")
+    return reviewed
+
+
+def bound(session: Session, reviewed: ReviewedPlan) -> Session:
+    """Return the session with the reviewed plan's options. Raises RefusedError where the owner is another."""
+    if session.environment.owner != reviewed.owner:
+        owners = f"{reviewed.owner!r}, and {reviewed.environment} is now owned by {session.environment.owner!r}"
+        raise RefusedError(f"the plan was made for owner {owners}; plan again")
+    options = reviewed.options
+    return session.planning(Options(options.only, options.adopt, options.keep_drift, session.options.prune))
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    session: Session
+    options: argparse.Namespace
+    reviewed: ReviewedPlan | None
+
+    async def all(self, stop: Stop) -> int:
+        """Go from the first read to the last."""
+        session = self.session
+        async with writing(session) as client:
+            live = await session.read(client)
+            planner = session.planner(live, tuple(self.options.allow), self.options.reason)
+            made = planner(live.rules)
+            session.introduce()
+            if self.reviewed:
+                refuse_unreviewed(made, self.reviewed)
+            self.show(made)
+            refuse(made, self.options.plan)
+            if not made.changes:
+                return self.finish(made, None, 0.0)
+            confirm(session, made, self.options)
+            if stop.requested:
+                raise InterruptedRunError("interrupted; nothing was written")
+            stop.writing = True
+            started = time.monotonic()
+            recorder = self.recorder(made)
+            conduct = Conduct(
+                as_reviewed if self.reviewed else as_intended,
+                asyncio.sleep,
+                lambda: stop.requested,
+                session.environment.api.list_lag_seconds,
+            )
+            report = await apply(made, client, planner, recorder, conduct)
+            recorder.end(report)
+        return self.finish(made, report, time.monotonic() - started)
+
+    def show(self, made: Plan) -> None:
+        """Print what is about to be done."""
+        output = self.session.output
+        if output.form == "text" and output.loudness != "quiet":
+            output.result(plan_text(made, output.paint, self.session.tenant))
+
+    def recorder(self, made: Plan) -> Recorder:
+        """Open the journal for this run."""
+        lifted = {result.name: result.allowed for result in made.guards if result.allowed}
+        return Recorder.begin(self.session, made, who(), self.options.reason, lifted)
+
+    def finish(self, made: Plan, report: Report | None, seconds: float) -> int:
+        """Print what became of it and return the exit code."""
+        output = self.session.output
+        if output.form == "json":
+            outcomes = outcomes_document(report) if report else []
+            converged = report.converged if report else True
+            output.document({**document(made), "outcomes": outcomes, "converged": converged})
+        elif report:
+            output.result("\n" + report_text(report, output.paint, made.environment, seconds))
+        return exit_code(report)
+
+
+def refuse_unreviewed(made: Plan, reviewed: ReviewedPlan) -> None:
+    """Raise RefusedError when a fresh plan has a change that the reviewed one has not."""
+    new = unreviewed(made, reviewed)
+    if new:
+        named = ", ".join(f"{action(change)} {change.address}" for change in new[:5])
+        more = f" and {len(new) - 5} more" if len(new) > 5 else ""  # noqa: PLR2004 - as many as were named
+        since = f"plan {reviewed.plan_id} of {reviewed.generated_at} does not have: {named}{more}"
+        raise RefusedError(
+            f"manifests or tenant changed since the plan was made. A fresh plan has {counted(len(new), 'change')} that"
+            f" {since}. Nothing was written. Plan again, review, apply: cxroute plan -e {made.environment} --out FILE"
+        )
+
+
+def refuse(made: Plan, saved: str | None) -> None:
+    """Raise RefusedError when a rule that is not ours stands in the way, or a guard refuses."""
+    reasons = [f"{finding.address}: {finding.message}; {finding.hint}" for finding in made.conflicts]
+    reasons += [result.message for result in refusals(made)]
+    if reasons:
+        raise RefusedError(
+            "refused, and nothing was written: " + "\n  ".join(reasons) + "\n" + next_command(made, saved)
+        )
+
+
+def confirm(session: Session, made: Plan, options: argparse.Namespace) -> None:
+    """Ask a person to type the environment's name. Raises RefusedError without a yes."""
+    if options.yes:
+        return
+    if not session.output.interactive:
+        raise RefusedError("nobody can be asked here, and --yes is not given; nothing was written")
+    counts = summary(made)
+    words = [counted(counts[kind], kind) for kind in ("create", "update", "adopt", "delete") if counts[kind]]
+    name = made.environment
+    sys.stderr.write(f"Apply {', '.join(words)} to {name}? Type the environment's name to go on: ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip() != name:
+        raise RefusedError("that is not the environment's name; nothing was written")
+
+
+def who() -> str:
+    """Return who runs this: the actor of the workflow, else the user of this machine."""
+    try:
+        return os.environ.get("GITHUB_ACTOR") or getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
+
+
+def exit_code(report: Report | None) -> int:
+    """Return apply's exit code (spec.md section 6): 0 only when a read after the last write shows no difference."""
+    if report is None or (report.converged and not report.interrupted):
+        return 0
+    if report.interrupted:
+        return InterruptedRunError.exit_code
+    touched = any(isinstance(outcome, Applied | Unknown) for outcome in report.outcomes)
+    return PARTLY if touched else CxrouteError.exit_code

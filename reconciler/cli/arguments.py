@@ -1,0 +1,136 @@
+"""The command line: which commands there are, and the options that every command takes.
+
+argparse, not click: `import click` alone costs five bare interpreters' CPU, and --help may cost three
+(benchmarks/README.md). Each command is a module with `options(parser)` and `run(options, output)`; only the one that
+is asked for is imported. Options before and after the command are the same options.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, Protocol
+
+from reconciler.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reconciler.cli.output import Output
+
+
+class Command(NamedTuple):
+    """A command's group and line in --help, and the module that holds it."""
+
+    group: str
+    help: str
+    module: str
+
+
+COMMANDS: Final[dict[str, Command]] = {
+    "init": Command("every day", "write a first set of manifests", "init"),
+    "validate": Command("every day", "check the manifests, offline", "validate"),
+    "plan": Command("every day", "say what differs and what apply would do; changes nothing", "plan"),
+    "apply": Command("every day", "make it so, and read again to prove it", "apply"),
+    "drift": Command("every day", "say what was changed outside; exit 2 when there is a difference", "drift"),
+    "history": Command("operate", "who changed what, when and why", "history"),
+    "schema": Command("set up", "print the JSON Schema of manifests or plans", "schema"),
+    "completion": Command("set up", "print a completion script for a shell", "completion"),
+    "demo": Command("try it", "a guided first run on a simulated bank", "demo"),
+    "simulate": Command("try it", "serve a simulated CXone over HTTP", "simulate"),
+}
+
+_WITH_VALUE: Final = ("-e", "--environment", "-m", "--manifests", "--color", "--log-format")
+
+
+class CommandModule(Protocol):
+    """What a command's module offers."""
+
+    def options(self, parser: argparse.ArgumentParser) -> None:
+        """Add the command's own options."""
+
+    def run(self, options: argparse.Namespace, output: Output) -> int:
+        """Do it and return the exit code; raises the errors of `reconciler.errors`."""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that raises UsageError (exit 64) where argparse would exit with 2."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what argparse found wrong."""
+        raise UsageError(message)
+
+
+def find_command(arguments: Sequence[str]) -> int | None:
+    """Return the place of the command among the arguments, or None where there is none. Raises UsageError."""
+    skip = False
+    for place, argument in enumerate(arguments):
+        if skip:
+            skip = False
+        elif argument in _WITH_VALUE:
+            skip = True
+        elif not argument.startswith("-"):
+            if argument not in COMMANDS:
+                raise UsageError(f"no command {argument!r}; `cxroute --help` lists them")
+            return place
+    return None
+
+
+def parser_of(name: str, module: CommandModule) -> Parser:
+    """Return the parser of one command, with the options that every command takes."""
+    parser = Parser(
+        prog=f"cxroute {name}",
+        description=f"{COMMANDS[name].help[:1].upper()}{COMMANDS[name].help[1:]}.",
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    module.options(parser)
+    shared(parser)
+    return parser
+
+
+def shared(parser: argparse.ArgumentParser) -> None:
+    """Add the options that every command takes, before or after its name."""
+    group = parser.add_argument_group("options of every command")
+    group.add_argument(
+        "-e", "--environment", metavar="ENV", help="which Environment (default: $CXROUTE_ENV, else sandbox)"
+    )
+    group.add_argument(
+        "-m", "--manifests", metavar="DIR", default="manifests", help="where the manifests are (default: manifests)"
+    )
+    group.add_argument("--color", choices=("auto", "always", "never"), default="auto", help="colours (default: auto)")
+    group.add_argument(
+        "-q",
+        "--quiet",
+        dest="loudness",
+        action="store_const",
+        const="quiet",
+        default="normal",
+        help="only results and errors",
+    )
+    group.add_argument("-v", "--verbose", dest="loudness", action="store_const", const="verbose", help="say more")
+    group.add_argument("--log-format", choices=("text", "json"), default="text", help="form of what goes to stderr")
+    group.add_argument("--no-input", action="store_true", help="never ask")
+
+
+def usage() -> str:
+    """Return the text of `cxroute --help`."""
+    lines = ["usage: cxroute [OPTIONS] COMMAND ...", "", "Routing rules as code for NICE CXone.", ""]
+    width = max(map(len, COMMANDS))
+    for group in dict.fromkeys(command.group for command in COMMANDS.values()):
+        lines.append(f"{group}:")
+        lines += [f"  {name:<{width}}  {one.help}" for name, one in COMMANDS.items() if one.group == group]
+        lines.append("")
+    lines += [
+        "options (before or after the command):",
+        "  -e ENV            which Environment (default: $CXROUTE_ENV, else sandbox, simulated in this process)",
+        "  -m DIR            where the manifests are (default: manifests)",
+        "  --color WHEN      auto, always or never",
+        "  -q, -v            say less, say more",
+        "  --log-format FORM text or json, for what goes to stderr",
+        "  --no-input        never ask",
+        "  --version, --help",
+        "",
+        "Exit codes: 0 done, 1 error, 2 changes pending, 3 manifests invalid, 4 refused, 5 partly applied, 64 usage,",
+        '130 interrupted. First time? `cxroute demo`. A tenant of yours? README.md, "Point it at a tenant".',
+    ]
+    return "\n".join(lines) + "\n"

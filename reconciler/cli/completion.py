@@ -1,0 +1,42 @@
+"""`cxroute completion SHELL`: a completion script, made by shtab from the very parsers that the program uses."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
+
+from reconciler.cli.arguments import COMMANDS, Parser, shared
+
+if TYPE_CHECKING:
+    import argparse
+
+    from reconciler.cli.arguments import CommandModule
+    from reconciler.cli.output import Output
+
+SHELLS = ("bash", "zsh", "fish", "tcsh")
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add completion's options."""
+    parser.add_argument("shell", choices=SHELLS, help="which shell: `cxroute completion bash > ~/.cxroute-completion`")
+
+
+def run(options: argparse.Namespace, output: Output) -> int:
+    """Print the script."""
+    import shtab  # noqa: PLC0415 - only this command needs it
+
+    output.result(shtab.complete(whole_parser(), shell=options.shell).rstrip() + "\n")
+    return 0
+
+
+def whole_parser() -> Parser:
+    """Return one parser with every command below it."""
+    parser = Parser(prog="cxroute", allow_abbrev=False)
+    shared(parser)
+    commands = parser.add_subparsers(metavar="COMMAND")
+    for name, command in COMMANDS.items():
+        module = cast("CommandModule", import_module(f"reconciler.cli.{command.module}"))
+        below = commands.add_parser(name, help=command.help, allow_abbrev=False)
+        module.options(below)
+        shared(below)
+    return parser

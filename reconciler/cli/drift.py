@@ -1,0 +1,34 @@
+"""`cxroute drift`: what was changed outside, or is not applied yet, in words for operations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.cli.interrupt import run_interruptibly
+from reconciler.cli.plan import PENDING, read_and_plan, selectors
+from reconciler.cli.session import open_session
+from reconciler.render.drift_text import drift_text
+from reconciler.saved_plan import document
+
+if TYPE_CHECKING:
+    import argparse
+
+    from reconciler.cli.output import Output
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add drift's options."""
+    selectors(parser)
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="form of the result (default: text)")
+
+
+def run(options: argparse.Namespace, output: Output) -> int:
+    """Plan, and say what differs as somebody who operates the tenant sees it; exit 2 where anything does."""
+    session = open_session(options, output)
+    made = run_interruptibly(lambda _stop: read_and_plan(session))
+    if output.form == "json":
+        output.document(document(made))
+    else:
+        session.introduce()
+        output.result(drift_text(made, output.paint))
+    return PENDING if made.changes or made.conflicts else 0

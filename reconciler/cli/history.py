@@ -1,0 +1,62 @@
+"""`cxroute history`: the journal, as a list of runs or one run in full."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reconciler.cli.recorder import journal_path
+from reconciler.errors import UsageError
+from reconciler.journal import runs
+from reconciler.render.history_text import run_document, run_text, runs_text
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from reconciler.change import Run
+    from reconciler.cli.output import Output
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add history's options."""
+    parser.add_argument("run", nargs="?", metavar="RUN", help="one run, with every change's before and after")
+    parser.add_argument("--journal", metavar="FILE", help="default: $CXROUTE_JOURNAL, else .cxroute/journal.jsonl")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="form of the result (default: text)")
+
+
+def run(options: argparse.Namespace, output: Output) -> int:
+    """Print the runs of the journal, or one of them."""
+    recorded = read(Path(options.journal) if options.journal else journal_path())
+    if options.run is not None:
+        found = one(recorded, options.run)
+        if output.form == "json":
+            output.document(run_document(found))
+        else:
+            output.result(run_text(found))
+    elif output.form == "json":
+        output.document({"runs": [run_document(found) for found in recorded]})
+    else:
+        output.result(runs_text(recorded))
+    return 0
+
+
+def read(path: Path) -> Sequence[Run]:
+    """Read the journal; one that is not there holds no runs."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as lines:
+            return runs(lines)
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        raise UsageError(f"cannot read the journal {path}: {error.strerror}") from error
+
+
+def one(recorded: Sequence[Run], name: str) -> Run:
+    """Return the run of that name. Raises UsageError with the nearest known one."""
+    for found in recorded:
+        if found.id == name:
+            return found
+    near = get_close_matches(name[:100], [found.id for found in recorded], n=1)
+    raise UsageError(f"the journal has no run {name!r}." + (f" Did you mean {near[0]}?" if near else ""))

@@ -1,0 +1,75 @@
+"""The command `cxroute`: finds the command, parses its options, runs it, and turns errors into exit codes.
+
+Nothing heavy is imported here: --help and --version are to start almost as fast as Python itself.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
+
+from reconciler import __version__
+from reconciler.cli.arguments import COMMANDS, find_command, parser_of, usage
+from reconciler.errors import CxrouteError, InterruptedRunError, UsageError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from reconciler.cli.arguments import CommandModule
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code (spec.md section 6). Never prints a traceback for what is foreseen."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = _dispatch(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has gone; that changes nothing of what was done.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return InterruptedRunError.exit_code
+    return code
+
+
+def _dispatch(arguments: list[str]) -> int:
+    try:
+        place = find_command(arguments)
+        if place is None:
+            return _without_command(arguments)
+        name = arguments.pop(place)
+        module = cast("CommandModule", import_module(f"reconciler.cli.{COMMANDS[name].module}"))
+        options = parser_of(name, module).parse_args(arguments)
+    except UsageError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return error.exit_code
+    except SystemExit:
+        return 0  # argparse has printed the command's --help
+    return _run(module, options)
+
+
+def _without_command(arguments: list[str]) -> int:
+    if "--version" in arguments:
+        sys.stdout.write(f"cxroute {__version__}\n")
+        return 0
+    if not arguments or "-h" in arguments or "--help" in arguments:
+        sys.stdout.write(usage())
+        return 0
+    raise UsageError("no command; `cxroute --help` lists them")
+
+
+def _run(module: CommandModule, options: argparse.Namespace) -> int:
+    from reconciler.cli.output import Output  # noqa: PLC0415 - after --help and --version
+
+    output = Output.of(options)
+    try:
+        return module.run(options, output)
+    except CxrouteError as error:
+        output.failed(error)
+        return error.exit_code

@@ -1,0 +1,113 @@
+"""What is printed and where: stdout carries the result alone, everything else goes to stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any
+
+from reconciler.errors import CxrouteError, ManifestError
+from reconciler.render.findings_text import findings_text, findings_with_carets
+from reconciler.render.paint import ansi, colourless
+from reconciler.saved_plan import finding_document
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from reconciler.findings import Finding
+    from reconciler.render.paint import Paint
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where one command prints, in which colours and form."""
+
+    colour: str
+    loudness: str
+    log_format: str
+    form: str
+    asks: bool
+
+    @classmethod
+    def of(cls, options: argparse.Namespace) -> Output:
+        """Read the options that every command takes."""
+        form = getattr(options, "format", "text")
+        return cls(options.color, options.loudness, options.log_format, form, not options.no_input)
+
+    @property
+    def paint(self) -> Paint:
+        """Return how stdout is painted."""
+        return self._paint(sys.stdout)
+
+    @property
+    def interactive(self) -> bool:
+        """Say whether a person can be asked."""
+        return self.asks and sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+
+    def result(self, text: str) -> None:
+        """Print the result, or a part of it."""
+        sys.stdout.write(text)
+
+    def document(self, form: Any) -> None:  # noqa: ANN401 - any JSON
+        """Print the one JSON document of `--format json`."""
+        sys.stdout.write(json.dumps(form, indent=2) + "\n")
+
+    def note(self, text: str) -> None:
+        """Say something beside the result, unless quiet."""
+        if self.loudness != "quiet":
+            self._log("info", text)
+
+    def detail(self, text: str) -> None:
+        """Say something that only -v asks for."""
+        if self.loudness == "verbose":
+            self._log("debug", text)
+
+    def warn(self, text: str) -> None:
+        """Say something that a person should know, quiet or not."""
+        self._log("warning", text)
+
+    def findings(self, findings: Sequence[Finding], stream: IO[str]) -> None:
+        """Print findings about manifests, with carets where a person looks on."""
+        shape = findings_with_carets if stream.isatty() else findings_text
+        stream.write(shape(findings, self._paint(stream)))
+
+    def failed(self, error: CxrouteError) -> None:
+        """Say why the command failed; under `--format json` as the one document on stdout."""
+        if self.form == "json":
+            self.document({"error": error_document(error)})
+        elif isinstance(error, ManifestError):
+            self.findings(error.findings, sys.stderr)
+            sys.stderr.write(f"\n{error}.\n")
+        else:
+            self._log("error", str(error))
+
+    def _log(self, level: str, text: str) -> None:
+        if self.log_format == "json":
+            sys.stderr.write(json.dumps({"level": level, "message": text}) + "\n")
+        else:
+            prefix = f"{level}: " if level in ("warning", "error") else ""
+            sys.stderr.write(f"{self._paint(sys.stderr)(_COLOURS[level], prefix)}{text}\n" if prefix else f"{text}\n")
+
+    def _paint(self, stream: IO[str]) -> Paint:
+        if self.colour == "always":
+            return ansi
+        dumb = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
+        return ansi if self.colour == "auto" and stream.isatty() and not dumb else colourless
+
+
+_COLOURS = {"warning": "yellow", "error": "red"}
+
+
+def error_document(error: CxrouteError) -> dict[str, Any]:
+    """Return an error in JSON: what kind, what to say, with which exit code the program ends, every finding."""
+    form: dict[str, Any] = {
+        "kind": type(error).__name__.removesuffix("Error"),
+        "message": str(error),
+        "exitCode": error.exit_code,
+    }
+    if isinstance(error, ManifestError):
+        form["findings"] = [finding_document(finding) for finding in error.findings]
+    return form

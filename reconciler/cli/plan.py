@@ -1,0 +1,99 @@
+"""`cxroute plan`: the dry run. It is handed a client that cannot write."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reconciler.cli.connect import reading
+from reconciler.cli.interrupt import run_interruptibly
+from reconciler.cli.session import open_session
+from reconciler.errors import CxrouteError
+from reconciler.guard import refusals
+from reconciler.render.plan_text import plan_text
+from reconciler.saved_plan import document
+
+if TYPE_CHECKING:
+    import argparse
+
+    from reconciler.cli.output import Output
+    from reconciler.cli.session import Session
+    from reconciler.plan import Plan
+
+PENDING = 2
+REFUSED = 4
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add plan's options."""
+    selectors(parser)
+    parser.add_argument("--out", metavar="FILE", help="save the plan, so that `cxroute apply FILE` makes just this")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="form of the result (default: text)")
+    parser.add_argument("--detailed-exitcode", action="store_true", help="exit 2 when there are changes")
+    parser.add_argument("--fail-on-guards", action="store_true", help="exit 4 when apply would refuse")
+
+
+def selectors(parser: argparse.ArgumentParser) -> None:
+    """Add the options that choose what a plan looks at; apply has them too."""
+    parser.add_argument("--only", action="append", metavar="ADDRESS", help="only this rule, or rules like cards/*")
+    parser.add_argument("--adopt", action="store_true", help="take over rules made by hand that have a desired name")
+    parser.add_argument("--keep-drift", action="store_true", help="leave alone what was changed outside")
+
+
+def run(options: argparse.Namespace, output: Output) -> int:
+    """Plan, print, and save where asked."""
+    session = open_session(options, output)
+    made = run_interruptibly(lambda _stop: read_and_plan(session))
+    if options.out:
+        save(made, Path(options.out))
+    show(session, made, options.out)
+    return exit_code(made, options)
+
+
+async def read_and_plan(session: Session) -> Plan:
+    """Read the tenant with a client that cannot write, and plan."""
+    async with reading(session) as client:
+        live = await session.read(client)
+    return session.planner(live)(live.rules)
+
+
+def save(made: Plan, path: Path) -> None:
+    """Write the plan to a file, whole or not at all."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        temporary.write_text(json.dumps(document(made), indent=2) + "\n", encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise CxrouteError(f"cannot write {path}: {error.strerror}") from error
+
+
+def show(session: Session, made: Plan, saved: str | None) -> None:
+    """Print the plan in the form that was asked for."""
+    if session.output.form == "json":
+        session.output.document(document(made))
+        return
+    session.introduce()
+    session.output.result(plan_text(made, session.output.paint, session.tenant))
+    if made.changes or made.conflicts:
+        session.output.result(f"Nothing was changed. {next_command(made, saved)}\n")
+
+
+def next_command(made: Plan, saved: str | None) -> str:
+    """Say what to do next, as the exact command where there is one."""
+    refused = refusals(made)
+    target = saved or f"-e {made.environment}"
+    if made.conflicts:
+        return "Solve what stands in the way in the manifests, then plan again."
+    if refused:
+        allows = " ".join(f"--allow {result.name}" for result in refused)
+        return f'If that is meant: cxroute apply {target} {allows} --reason "why"'
+    exactly = "exactly this plan" if saved else "this"
+    return f"To apply {exactly}: cxroute apply {target}"
+
+
+def exit_code(made: Plan, options: argparse.Namespace) -> int:
+    """Return plan's exit code (spec.md section 6)."""
+    if options.fail_on_guards and (refusals(made) or made.conflicts):
+        return REFUSED
+    return PENDING if options.detailed_exitcode and (made.changes or made.conflicts) else 0

@@ -1,0 +1,85 @@
+"""Writes one apply down: into the journal, and as it goes on to the terminal."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from reconciler.attempt import Verdict
+from reconciler.journal import Journal
+from reconciler.render.apply_text import outcomes_document
+from reconciler.saved_plan import action, change_document, plan_id
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from reconciler.attempt import Attempt
+    from reconciler.change import Change
+    from reconciler.cli.session import Session
+    from reconciler.plan import Plan, Report
+
+_WORDS: Final = {
+    Verdict.DONE: "acknowledged",
+    Verdict.AGAIN: "unclear",
+    Verdict.MOVED: "changed meanwhile",
+    Verdict.FAILED: "failed",
+    Verdict.HALT: "failed",
+}
+
+
+def journal_path() -> Path:
+    """Return where the journal is: $CXROUTE_JOURNAL, else .cxroute/journal.jsonl."""
+    return Path(os.environ.get("CXROUTE_JOURNAL") or ".cxroute/journal.jsonl")
+
+
+@dataclass(frozen=True, slots=True)
+class Recorder:
+    """The journal of one run; `apply` calls it before and after each write."""
+
+    plan: Plan
+    journal: Journal
+
+    @classmethod
+    def begin(cls, session: Session, made: Plan, who: str, reason: str, lifted: Mapping[str, str]) -> Recorder:
+        """Name the run and write down who begins what."""
+        name = plan_id(made)
+        run = f"{session.clock():%Y-%m-%dT%H%M%S}-{made.environment}-{name[:4]}"
+        journal = Journal(journal_path(), run, session.clock, session.output.warn)
+        journal.write(
+            "start",
+            environment=made.environment,
+            owner=made.owner,
+            who=who,
+            reason=reason,
+            planId=name,
+            allowed=dict(lifted),
+        )
+        return cls(made, journal)
+
+    def intend(self, change: Change) -> None:
+        """Record what is about to be written, before and after."""
+        form = change_document(self.plan, change, None)
+        self.journal.write(
+            "intend", **{name: form[name] for name in ("address", "action", "id", "cause", "before", "after")}
+        )
+
+    def tried(self, change: Change, result: Attempt) -> None:
+        """Record what the server said."""
+        self.journal.write("tried", **_about(change), status=_WORDS[result.verdict], error=result.error, id=result.id)
+
+    def wave(self) -> None:
+        """Make it last: once for all that went on at the same time."""
+        self.journal.sync()
+
+    def end(self, report: Report) -> None:
+        """Record what a last read showed of every change, and close."""
+        for outcome in outcomes_document(report):
+            self.journal.write("outcome", **outcome)
+        self.journal.write("end", converged=report.converged, interrupted=report.interrupted, error=report.error)
+        self.journal.close()
+
+
+def _about(change: Change) -> dict[str, Any]:
+    return {"address": str(change.address), "action": action(change)}

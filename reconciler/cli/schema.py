@@ -1,0 +1,28 @@
+"""`cxroute schema`: the JSON Schema of manifests (for editors) or of plans (for whoever reads them)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
+
+    from reconciler.cli.output import Output
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add schema's options."""
+    parser.add_argument("of", nargs="?", choices=("manifest", "plan"), default="manifest", help="default: manifest")
+
+
+def run(options: argparse.Namespace, output: Output) -> int:
+    """Print the schema."""
+    if options.of == "plan":
+        from reconciler.plan_schema import plan_schema  # noqa: PLC0415 - needs no pydantic
+
+        output.document(plan_schema())
+    else:
+        from reconciler.manifest.schema import manifest_schema  # noqa: PLC0415 - pydantic's import is not free
+
+        output.document(manifest_schema())
+    return 0

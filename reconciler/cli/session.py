@@ -1,0 +1,133 @@
+"""From options to a plan: which manifests, which environment, one read of everything, and what differs."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from reconciler.catalogue import AssumedCatalogue, Catalogue, aliases, nearest
+from reconciler.desired import desire
+from reconciler.errors import ApiError, UsageError
+from reconciler.guard import guard, lift
+from reconciler.manifest.documents import Environment
+from reconciler.manifest.load import load
+from reconciler.ownership import own
+from reconciler.plan import Live, Options, plan, unmatched
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from reconciler.change import LiveRule
+    from reconciler.cli.output import Output
+    from reconciler.cxone.client import ReadingClient
+    from reconciler.desired import Desired
+    from reconciler.manifest.load import Manifests
+    from reconciler.plan import Plan
+
+SANDBOX: Final = "sandbox"
+SIMULATED: Final = "Sandbox: everything below is simulated; no tenant was contacted.\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One command's manifests, environment, options of planning, clock, and where it prints."""
+
+    manifests: Manifests
+    environment: Environment
+    options: Options
+    output: Output
+    clock: Callable[[], datetime]
+
+    @property
+    def simulated(self) -> bool:
+        """Say whether no tenant is contacted at all."""
+        return self.environment.name == SANDBOX
+
+    @property
+    def tenant(self) -> str:
+        """Return what people call the tenant."""
+        return "simulated" if self.simulated else f"tenant {self.environment.tenant or self.environment.host}"
+
+    def planning(self, options: Options) -> Session:
+        """Return the session with other options of planning."""
+        return replace(self, options=options)
+
+    def introduce(self) -> None:
+        """Say first of all, where it is so, that nothing is real."""
+        if self.simulated and self.output.form == "text":
+            self.output.result(SIMULATED)
+
+    def expected(self) -> AssumedCatalogue:
+        """Expand the manifests offline; return the queues that they count on. Raises ManifestError."""
+        name = self.environment.name
+        catalogue = AssumedCatalogue(name, aliases(self.manifests, name))
+        desire(self.manifests, self.environment, catalogue)
+        return catalogue
+
+    def desired(self, live: Live) -> Desired:
+        """Return what the manifests want, its queues found among the live ones. Raises ManifestError."""
+        name = self.environment.name
+        desired = desire(self.manifests, self.environment, Catalogue(name, aliases(self.manifests, name), live.queues))
+        known = [*desired.rules, *own(live.rules, desired.owner).managed] if self.options.only else ()
+        for selector in unmatched(self.options.only, known) if self.options.only else ():
+            hint = nearest(selector, [str(address) for address in known])
+            raise UsageError(f"--only {selector}: no rule has that address. {hint}".rstrip())
+        return desired
+
+    def planner(
+        self, live: Live, allowed: tuple[str, ...] = (), reason: str = ""
+    ) -> Callable[[tuple[LiveRule, ...]], Plan]:
+        """Return what makes a guarded plan from rules just read; the queues are those of `live`."""
+        desired = self.desired(live)
+
+        def planned(rules: tuple[LiveRule, ...]) -> Plan:
+            made = plan(desired, replace(live, rules=rules), self.options, self.clock())
+            return lift(guard(made, self.environment), allowed, reason)
+
+        return planned
+
+    async def read(self, client: ReadingClient) -> Live:
+        """Read every rule and queue. Where that fails, an error in the manifests is said first."""
+        try:
+            # The token is fetched by the first call; the others wait for it.
+            return Live(rules=await client.rules(), queues=await client.queues())
+        except ApiError:
+            self.expected()
+            raise
+
+
+def utc_now() -> datetime:
+    """Return the time now. The one clock of the command line."""
+    return datetime.now(UTC)
+
+
+def open_session(options: argparse.Namespace, output: Output, environment: str | None = None) -> Session:
+    """Load the manifests and choose the environment. Raises ManifestError and UsageError."""
+    manifests = load(Path(options.manifests))
+    chosen = choose(manifests, environment or options.environment)
+    prune = chosen.prune and not getattr(options, "no_prune", False)
+    planning = Options(
+        only=tuple(getattr(options, "only", None) or ()),
+        adopt=getattr(options, "adopt", False),
+        keep_drift=getattr(options, "keep_drift", False),
+        prune=prune,
+    )
+    return Session(manifests, chosen, planning, output, utc_now)
+
+
+def choose(manifests: Manifests, name: str | None) -> Environment:
+    """Return the environment that is asked for: by -e, else $CXROUTE_ENV, else the sandbox (never where CI is set)."""
+    name = name or os.environ.get("CXROUTE_ENV") or ""
+    known = sorted({*manifests.environments, SANDBOX})
+    if not name and os.environ.get("CI"):
+        raise UsageError(f"in CI there is no default environment: say -e with one of {', '.join(known)}")
+    name = name or SANDBOX
+    if name in manifests.environments:
+        return manifests.environments[name].document
+    if name == SANDBOX:
+        return Environment(name=SANDBOX, owner=SANDBOX)
+    raise UsageError(f"no Environment is named {name!r}; there are {', '.join(known)}. {nearest(name, known)}".rstrip())

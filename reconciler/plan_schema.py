@@ -1,0 +1,126 @@
+"""The JSON Schema of a plan document (spec.md section 7): what whoever reads one may count on."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+Schema = dict[str, Any]
+
+_TEXT: Final[Schema] = {"type": "string"}
+_COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
+_NUMBER: Final[Schema] = {"type": "number"}
+_FLAG: Final[Schema] = {"type": "boolean"}
+
+
+def plan_schema() -> Schema:
+    """Return the schema, draft 2020-12. Fields may be added within format version 1; none is taken away."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "cxroute plan",
+        **_object(
+            {
+                "formatVersion": {"const": "1.0"},
+                "tool": _object({"name": {"const": "cxroute"}, "version": _TEXT}),
+                "environment": _TEXT,
+                "owner": _TEXT,
+                "generatedAt": {"type": "string", "format": "date-time"},
+                "manifestDigest": _hex(64),
+                "liveDigest": _hex(64),
+                "planId": _hex(12),
+                "options": _options(),
+                "summary": _object(dict.fromkeys(_COUNTS, _COUNT)),
+                "changes": _list({"$ref": "#/$defs/change"}),
+                "held": _list({"allOf": [{"$ref": "#/$defs/change"}, _object({"reason": _TEXT})]}),
+                "behaviour": {"type": "null", "description": "not analysed by this version"},
+                "findings": _list(_finding()),
+                "guards": _list(_guard()),
+            }
+        ),
+        "$defs": {"change": _change(), "rule": _rule(), "source": _source()},
+    }
+
+
+_COUNTS: Final = ("create", "update", "adopt", "delete", "unchanged", "held", "unmanaged")
+
+
+def _object(fields: Schema, optional: tuple[str, ...] = ()) -> Schema:
+    return {"type": "object", "properties": fields, "required": [name for name in fields if name not in optional]}
+
+
+def _list(items: Schema) -> Schema:
+    return {"type": "array", "items": items}
+
+
+def _hex(digits: int) -> Schema:
+    return {"type": "string", "pattern": f"^[0-9a-f]{{{digits}}}$"}
+
+
+def _or_null(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def _options() -> Schema:
+    nullable = _or_null(_TEXT)
+    return _object({"only": _list(_TEXT), "adopt": _FLAG, "keepDrift": _FLAG, "undo": nullable, "traffic": nullable})
+
+
+def _change() -> Schema:
+    return _object(
+        {
+            "action": {"enum": ["create", "update", "adopt", "delete"]},
+            "address": {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,63}/[a-z0-9][a-z0-9-]{0,63}$"},
+            "id": _or_null(_TEXT),
+            "name": _TEXT,
+            "cause": {"enum": ["manifest", "drift", "both", "duplicate"]},
+            "steps": _list(
+                _object({"wave": {"type": "integer", "minimum": 1}, "call": {"enum": ["create", "update", "delete"]}})
+            ),
+            "before": _or_null({"$ref": "#/$defs/rule"}),
+            "after": _or_null({"$ref": "#/$defs/rule"}),
+            "fields": _list(_object({"path": _TEXT, "before": {}, "after": {}})),
+            "source": _or_null({"$ref": "#/$defs/source"}),
+        }
+    )
+
+
+def _rule() -> Schema:
+    """A rule in the API's form; targets also say their queue's name."""
+    fields = {
+        "id": _TEXT,
+        "name": _TEXT,
+        "description": _TEXT,
+        "priority": _NUMBER,
+        "enabled": _FLAG,
+        "conditions": _list({"type": "object"}),
+        "targets": _list({"type": "object"}),
+    }
+    return _object(fields, optional=("id",))
+
+
+def _source() -> Schema:
+    return _object({"file": _TEXT, "line": _COUNT, "column": _COUNT})
+
+
+def _finding() -> Schema:
+    return _object(
+        {
+            "code": {"type": "string", "pattern": "^CXR[0-9]{3}$"},
+            "severity": {"enum": ["error", "warning", "info"]},
+            "message": _TEXT,
+            "address": _or_null(_TEXT),
+            "source": _or_null({"$ref": "#/$defs/source"}),
+        }
+    )
+
+
+def _guard() -> Schema:
+    return _object(
+        {
+            "name": _TEXT,
+            "value": _NUMBER,
+            "limit": _NUMBER,
+            "ok": _FLAG,
+            "message": _TEXT,
+            "allowed": _or_null(_TEXT),
+        }
+    )

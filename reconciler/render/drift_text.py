@@ -1,0 +1,44 @@
+"""A plan worded for operations: first what somebody changed in CXone, then what is not applied yet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.render.plan_text import change_lines, finding_lines, in_reading_order
+from reconciler.render.words import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reconciler.change import Change
+    from reconciler.plan import Plan
+    from reconciler.render.paint import Paint
+
+
+def drift_text(plan: Plan, paint: Paint) -> str:
+    """Return what differs between the manifests and the tenant, and how to heal it."""
+    outside = [change for change in plan.changes if change.cause != "manifest"]
+    ours = [change for change in plan.changes if change.cause == "manifest"]
+    rules = counted(len(plan.changes) + plan.unchanged, "rule")
+    lines = [f"{len(plan.changes):,} of {rules} differ from the manifests in {plan.environment}.", ""]
+    lines += _section(plan, outside, "Changed in CXone:", paint)
+    lines += _section(plan, ours, "Not applied yet:", paint)
+    for held in plan.held:
+        lines += [*change_lines(plan, held.change, paint, note=f"left alone: {held.reason}"), ""]
+    for conflict in plan.conflicts:
+        lines += [*finding_lines(conflict, paint), ""]
+    if outside:
+        only = "".join(f" --only {change.address}" for change in outside[:5])
+        lines += [f"  heal it   cxroute apply -e {plan.environment}{only if len(outside) <= 5 else ''}"]  # noqa: PLR2004
+    if not plan.changes and not plan.conflicts:
+        return f"No drift. {counted(plan.unchanged, 'rule')} in {plan.environment} match the manifests.\n"
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _section(plan: Plan, changes: Sequence[Change], title: str, paint: Paint) -> list[str]:
+    if not changes:
+        return []
+    lines = [paint("bold", title), ""]
+    for change in in_reading_order(changes):
+        lines += [*change_lines(plan, change, paint), ""]
+    return lines
