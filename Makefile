@@ -66,7 +66,7 @@ $(VENV)/.project: $(VENV)/.dev pyproject.toml
 # Create the environment if there is none that works; one whose interpreter has gone is made anew.
 define make_venv
 $(1)/bin/python -m pip --version >/dev/null 2>&1 || { \
-	command -v "$(PYTHON)" >/dev/null || { echo "make: there is no $(PYTHON): install Python 3.11 or newer, or name yours: PYTHON=..." >&2; exit 1; }; \
+	command -v "$(PYTHON)" >/dev/null || { echo "make: there is no $(PYTHON): install Python 3.11 or newer, or name yours with PYTHON=..." >&2; exit 1; }; \
 	"$(PYTHON)" -c "$$FIT" && "$(PYTHON)" -m venv --clear $(1); }
 endef
 
@@ -74,10 +74,10 @@ define FIT
 import sys
 version = sys.version.split()[0]
 if sys.version_info < (3, 11):
-    sys.exit("make: Python 3.11 or newer is needed, and $(PYTHON) is %s: name another, PYTHON=..." % version)
+    sys.exit("make: Python 3.11 or newer is needed, and $(PYTHON) is %s: name another with PYTHON=..." % version)
 try:
     import ensurepip, venv
 except ImportError:
-    sys.exit("make: $(PYTHON) cannot make a virtual environment: install its venv module (Debian, Ubuntu: apt-get install python3-venv)")
+    sys.exit("make: $(PYTHON) lacks venv: install it (Debian, Ubuntu: apt-get install python3-venv)")
 endef
 export FIT

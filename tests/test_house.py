@@ -21,10 +21,12 @@ REQUIREMENT_FILES = ("requirements.txt", "requirements-dev.txt")
 HEAVY = {"pydantic", "httpx", "deepdiff", "jinja2", "starlette", "uvicorn", "rich", "aiohttp", "asyncio"}
 
 
-def run(*command: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command, cwd=cwd, env=os.environ | environment, capture_output=True, text=True, timeout=120, check=False
-    )
+# An outer `make test` hands its own flags down: a make started here shall not take them over.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in {"MAKEFLAGS", "MAKELEVEL", "MFLAGS"}}
+
+
+def run(*command: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=120, check=False)
 
 
 def entries(name: str) -> list[str]:
@@ -101,8 +103,8 @@ def test_rooms_import_downwards(tmp_path: Path) -> None:
 def test_a_flag_that_needs_nothing_loads_nothing(flag: str) -> None:
     """`--version` and `--help` import no library that takes long to load."""
     result = run(sys.executable, "-X", "importtime", "-m", "reconciler", flag)
-    loaded = set(re.findall(r"^import time:[ \d|]+?(\w+)", result.stderr, re.MULTILINE))
-    assert 0 == result.returncode, result.stderr
+    loaded = set(re.findall(r"^import time: .*\| +(\w+)", result.stderr, re.MULTILINE))
+    assert 0 == result.returncode, result.stderr[-2000:]
     assert "reconciler" in loaded
     assert set() == HEAVY & loaded
 
@@ -153,16 +155,24 @@ def test_a_wheel_from_the_source_archive_is_the_same(wheel: Path, tmp_path: Path
     assert held(wheel) == held(build("wheel", source, tmp_path / "wheel"))
 
 
-def test_a_python_that_is_too_old_is_told_so(tmp_path: Path) -> None:
-    """`make` with an interpreter below 3.11 says in one sentence which is needed, and makes nothing."""
-    old = tmp_path / "python-old"
-    old.write_text(
-        f'#!/bin/sh\nshift\nexec "{sys.executable}" -c "import sys; sys.version = \'3.9.2 (x)\';'
-        ' sys.version_info = (3, 9, 2); exec(sys.argv[1])" "$@"\n',
-        encoding="utf-8",
-    )
-    old.chmod(0o755)
-    result = run("make", "demo", f"PYTHON={old}", f"VENV={tmp_path}/venv")
-    said = f"make: Python 3.11 or newer is needed, and {old} is 3.9.2: name another, PYTHON=..."
-    assert (2, said) == (result.returncode, result.stderr.splitlines()[0])
+@pytest.mark.parametrize(
+    ("lack", "said"),
+    [
+        (
+            "sys.version, sys.version_info = '3.9.2 (x)', (3, 9, 2)",
+            "make: Python 3.11 or newer is needed, and {python} is 3.9.2: name another with PYTHON=...",
+        ),
+        (
+            "sys.modules['ensurepip'] = None",
+            "make: {python} lacks venv: install it (Debian, Ubuntu: apt-get install python3-venv)",
+        ),
+    ],
+)
+def test_a_python_that_will_not_do_is_told_so(lack: str, said: str, tmp_path: Path) -> None:
+    """With an interpreter too old, or without venv, `make` says in one sentence what to do and leaves nothing."""
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "import sys; {lack}; exec(sys.argv[1])" "$2"\n', "utf-8")
+    python.chmod(0o755)
+    result = run("make", "demo", f"PYTHON={python}", f"VENV={tmp_path}/venv")
+    assert (2, said.format(python=python)) == (result.returncode, result.stderr.splitlines()[0])
     assert not (tmp_path / "venv").exists()
