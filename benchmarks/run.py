@@ -1,0 +1,179 @@
+"""`make bench`: each figure as a ratio against its floor or peer, in one run, medians of interleaved runs.
+
+CPU is user plus system time of the whole process, as the operating system accounts it; memory is its peak.
+octoDNS is installed from PyPI into an environment of its own below benchmarks/.work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import venv
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import workload
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+HERE = Path(__file__).resolve().parent
+WORK = HERE / ".work"
+ROOT = HERE.parent
+CXROUTE = [sys.executable, "-m", "reconciler"]
+CREDENTIALS = {"CXONE_CLIENT_ID": "bench", "CXONE_CLIENT_SECRET": "bench"}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one process cost: CPU in seconds, peak memory in MiB."""
+
+    cpu: float
+    memory: float
+
+
+def cost(command: list[str], expected: tuple[int, ...] = (0,)) -> Cost:
+    """Run a command to its end and return what it cost."""
+    environment = {**os.environ, **CREDENTIALS, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment, cwd=WORK) as run:
+        assert run.stderr is not None
+        said = run.stderr.read().decode(errors="replace")
+        _, status, usage = os.wait4(run.pid, 0)
+        run.returncode = os.waitstatus_to_exitcode(status)
+    assert run.returncode in expected, f"{command} ended with {run.returncode}:\n{said[-2000:]}"
+    return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+
+
+def interleaved(runs: int, commands: dict[str, Callable[[], Cost]]) -> dict[str, Cost]:
+    """Run the commands in turn, once unmeasured and then `runs` times; return the median of each."""
+    costs: dict[str, list[Cost]] = {name: [] for name in commands}
+    for turn in range(runs + 1):
+        for name, command in commands.items():
+            measured = command()
+            if turn:
+                costs[name].append(measured)
+    return {
+        name: Cost(statistics.median(one.cpu for one in found), statistics.median(one.memory for one in found))
+        for name, found in costs.items()
+    }
+
+
+@contextmanager
+def simulated(count: int) -> Iterator[Path]:
+    """Serve a tenant of `count` rules over a socket; yields the manifests' directory."""
+    documents = WORK / f"manifests-{count}"
+    state = WORK / f"state-{count}.json"
+    workload.manifests(documents, count, "http://127.0.0.1:1")
+    workload.state(state, count, documents)
+    for log in WORK.glob(f"{state.name}.*"):
+        log.unlink()
+    command = [*CXROUTE, "simulate", "--port", "0", "--state", str(state)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment, cwd=WORK
+    ) as server:
+        try:
+            assert server.stdout is not None
+            url = next(found.group() for line in server.stdout if (found := re.search(r"http://[\d.]+:\d+", line)))
+            workload.manifests(documents, count, url)
+            yield documents
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+def plan_of(documents: Path) -> Callable[[], Cost]:
+    return lambda: cost([*CXROUTE, "-m", str(documents), "-e", "bench", "plan", "--detailed-exitcode"], (2,))
+
+
+def octodns_sync() -> Path:
+    """Install octoDNS once, into an environment of its own."""
+    home = WORK / "octodns"
+    if not (home / "bin" / "octodns-sync").exists():
+        venv.create(home, with_pip=True, clear=True)
+        subprocess.run([home / "bin" / "python", "-m", "pip", "install", "--quiet", "octodns"], check=True)
+    return home / "bin" / "octodns-sync"
+
+
+def bench_plan(runs: int) -> None:
+    """Plan 10,000 rules, beside octoDNS planning 10,000 records."""
+    sync = octodns_sync()
+    peers = {
+        kind: ["--config-file", str(workload.octodns(WORK / f"octodns-{kind}", 10_000, kind))] for kind in ("a", "srv")
+    }
+    with simulated(10_000) as documents:
+        found = interleaved(
+            runs,
+            {
+                "cxroute": plan_of(documents),
+                "a": lambda: cost([str(sync), *peers["a"]]),
+                "srv": lambda: cost([str(sync), *peers["srv"]]),
+            },
+        )
+    ours, a, srv = found["cxroute"], found["a"], found["srv"]
+    print("plan of 10,000 rules, 1 % changed                CPU s   MiB")
+    for name, one in (("cxroute plan", ours), ("octoDNS, A records", a), ("octoDNS, SRV records", srv)):
+        print(f"  {name:<44} {one.cpu:6.2f} {one.memory:6.0f}")
+    print(f"  CPU against A records {ours.cpu / a.cpu:.3f} (at most 0.25), SRV {ours.cpu / srv.cpu:.3f} (at most 0.10)")
+    print(f"  memory against A records {ours.memory / a.memory:.2f} (at most 1.5)")
+
+
+def bench_growth(runs: int, sizes: tuple[int, ...]) -> None:
+    """From 1,000 to 10,000 to 100,000 rules."""
+    print("growth of plan                                   CPU s   MiB  x")
+    before: Cost | None = None
+    for size in sizes:
+        with simulated(size) as documents:
+            found = interleaved(runs if size <= 10_000 else 1, {"cxroute": plan_of(documents)})["cxroute"]
+        step = f"{found.cpu / before.cpu:5.1f} (at most 11)" if before else ""
+        print(f"  {size:>9,} rules {'':<28} {found.cpu:6.2f} {found.memory:6.0f} {step}")
+        before = found
+
+
+def bench_start(runs: int) -> None:
+    """--version and --help, beside a bare interpreter; validate on this repository's manifests."""
+    found = interleaved(
+        runs * 4,
+        {
+            "python -c pass": lambda: cost([sys.executable, "-c", "pass"]),
+            "cxroute --version": lambda: cost([*CXROUTE, "--version"]),
+            "cxroute --help": lambda: cost([*CXROUTE, "--help"]),
+            "cxroute validate": lambda: cost([*CXROUTE, "-m", str(ROOT / "manifests"), "validate"]),
+        },
+    )
+    floor = found["python -c pass"].cpu
+    print("start-up                                         CPU s   MiB  x")
+    for name, one in found.items():
+        print(f"  {name:<44} {one.cpu:6.3f} {one.memory:6.0f} {one.cpu / floor:5.1f}")
+    print("  --version and --help at most 3.0 x; validate at most 0.35 s")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", nargs="*", help="plan, growth, start, transport; all when none is named")
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--large", action="store_true", help="growth up to 100,000 rules")
+    options = parser.parse_args()
+    WORK.mkdir(exist_ok=True)
+    sizes = (1_000, 10_000, 100_000) if options.large else (1_000, 10_000)
+    benches: dict[str, Callable[[], None]] = {
+        "start": lambda: bench_start(options.runs),
+        "plan": lambda: bench_plan(options.runs),
+        "growth": lambda: bench_growth(options.runs, sizes),
+        "transport": lambda: subprocess.run([sys.executable, HERE / "transport.py"], check=True) and None,
+    }
+    for name in options.what or benches:
+        benches[name]()
+        print(flush=True)
+    shutil.rmtree(WORK / "tmp", ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""`cxroute demo`: a guided first run: the real commands, on a simulated bank as found in life."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+import tempfile
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from reconciler.cli.sandbox import edit_as_somebody_else, install_bank, unmanaged_rules
+from reconciler.cli.session import SIMULATED
+from reconciler.errors import CxrouteError
+from reconciler.render.paint import ansi
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from reconciler.cli.output import Output
+
+_MOST_LINES: Final = 30
+_EDITED: Final = "Cognigy Intent Route: lost_or_stolen_card"
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Say what demo does; it has no options of its own."""
+    parser.epilog = "Works in a temporary folder; leaves nothing behind."
+
+
+def run(options: argparse.Namespace, output: Output) -> int:
+    """Plan, apply, nothing left to do, somebody edits a rule, drift, healed. Exit 0 when all went as it should."""
+    del options
+    manifests = bank_manifests()
+    with workplace():
+        install_bank()
+        _Walk(output, manifests).all()
+    return 0
+
+
+def bank_manifests() -> Path:
+    """Return the bank's manifests: shipped in the wheel, or beside the package in a checkout."""
+    for place in (Path(str(files("reconciler"))) / "bank", Path(str(files("reconciler"))).parent / "manifests"):
+        if place.is_dir():
+            return place
+    raise CxrouteError("the bank's manifests are not installed beside this program")
+
+
+@contextlib.contextmanager
+def workplace() -> Iterator[None]:
+    """Work in a temporary folder, so that nobody's .cxroute is touched."""
+    before = Path.cwd()
+    with tempfile.TemporaryDirectory(prefix="cxroute-demo-") as folder:
+        os.chdir(folder)
+        try:
+            yield
+        finally:
+            os.chdir(before)
+
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """The steps, each a command as anybody would type it, and its own output."""
+
+    output: Output
+    manifests: Path
+
+    def all(self) -> None:
+        """Walk from a tenant full of hand-made rules to one that heals."""
+        self.say(SIMULATED.strip())
+        self.say(
+            "A bank's tenant as found in life: hand-made rules, some with the names that the manifests want, rules of\n"
+            "another team, some switched off. The manifests route 77 intents of the bank's bot."
+        )
+        theirs = unmanaged_rules()
+        self.command("What would happen? Nothing is changed.", "plan")
+        self.command("Make it so. It asks for a yes; here it is given.", "apply", "--yes")
+        self.command("Again: there is nothing left to do, and nothing is written.", "apply", "--yes")
+        edit_as_somebody_else(_EDITED, priority=950, enabled=False)
+        self.say(f'Now somebody opens CXone, switches "{_EDITED}" off and gives it priority 950.')
+        self.command("The scheduled check sees it, and names field and values.", "drift", expected=2)
+        self.command("Heal it.", "apply", "--yes", "--allow", "protected", "--reason", "healing the demo's drift")
+        self.command("And it is as it should be.", "plan", "--detailed-exitcode")
+        left = {rule_id for rule_id, rule in theirs.items() if unmanaged_rules().get(rule_id) == rule}
+        self.say(
+            f"{len(left)} rules that are not ours are byte for byte what they were.\n"
+            "Next: `cxroute init`, `cxroute plan`; for a tenant of yours see README.md."
+        )
+
+    def say(self, text: str) -> None:
+        """Print words of the guide."""
+        self.output.result(f"{self.output.paint('blue', text)}\n\n")
+
+    def command(self, why: str, *arguments: str, expected: int = 0) -> None:
+        """Run one command and print it as typed, with the beginning of what it prints."""
+        self.output.result(
+            f"{self.output.paint('blue', why)}\n{self.output.paint('bold', '$ cxroute ' + ' '.join(arguments))}\n"
+        )
+        code, printed = self.captured(*arguments)
+        lines = printed.removeprefix(SIMULATED).splitlines()
+        if len(lines) > _MOST_LINES:
+            middle = f"  ... {len(lines) - _MOST_LINES} more lines ..."
+            lines = [*lines[: _MOST_LINES - 6], self.output.paint("dim", middle), *lines[-6:]]
+        self.output.result("\n".join(lines) + f"\n{self.output.paint('dim', f'(exit {code})')}\n\n")
+        if code != expected:
+            raise CxrouteError(f"`cxroute {' '.join(arguments)}` ended with {code}, not {expected}")
+
+    def captured(self, *arguments: str) -> tuple[int, str]:
+        """Run the program itself in this process."""
+        from reconciler.cli.main import main  # noqa: PLC0415 - main imports this module, by name
+
+        colour = "always" if self.output.paint is ansi else "never"
+        buffer = io.StringIO()
+        with contextlib.redirect_stdout(buffer):
+            code = main(["-e", "sandbox", "-m", str(self.manifests), "--color", colour, "--no-input", *arguments])
+        sys.stdout.flush()
+        return code, buffer.getvalue()

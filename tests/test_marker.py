@@ -1,0 +1,64 @@
+"""The marker: found only where it stands exactly."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.change import Marker
+from reconciler.marker import digest, signed, split
+from reconciler.model import Address
+from tests.builders import rule
+
+MARKER = Marker("acme", Address("cards", "card-help"), "0123abcd")
+LINE = "[cxroute:acme/cards/card-help#0123abcd]"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "Cards", "Two\nlines", "Ends in a break\n", f"quotes {LINE} inside", "ü 🙂\u202e"]
+)
+def test_what_is_signed_is_split_again(text: str) -> None:
+    """Every description survives, and so does a copy's marker."""
+    for marker in (MARKER, Marker("acme", Address("cards", "card-help"), "0123abcd", copy=True)):
+        assert (text, marker) == split(signed(rule(description=text), marker))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"Cards {LINE}",
+        f"Cards\n{LINE}\n",
+        f"Cards\n {LINE}",
+        f"{LINE} ",
+        f"Cards\n{LINE[:-1]}",
+        "[cxroute:Acme/cards/card-help#0123abcd]",
+        "[cxroute:acme/cards/card-help#0123ABCD]",
+        "[cxroute:acme/cards/card-help#0123abc]",
+        "[cxroute:acme/cards#0123abcd]",
+        "[cxroute:acme/cards/card-help/more#0123abcd]",
+        "[cxroute:acme/cards/-help#0123abcd]",
+        "[cxroute:acme/cards/card-help~last#0123abcd]",
+        f"[cxroute:acme/cards/{'k' * 65}#0123abcd]",
+        "[cxroute:acme/cards/c٠#0123abcd]",
+    ],
+)
+def test_what_only_looks_like_a_marker_is_text(text: str) -> None:
+    """A rule is ours only when its last line is exactly a marker."""
+    assert (text, None) == split(text)
+
+
+def test_a_server_may_write_line_ends_its_own_way() -> None:
+    """CR LF before the marker is the same line end."""
+    assert ("Cards", MARKER) == split(f"Cards\r\n{LINE}")
+
+
+def test_the_last_of_two_markers_counts() -> None:
+    """A marker above another is text of the description."""
+    other = "[cxroute:other/a/b#ffffffff]"
+    assert (other, MARKER) == split(f"{other}\n{LINE}")
+
+
+def test_the_digest_is_of_what_is_written_without_the_marker() -> None:
+    """Another description or priority is another digest; the order of conditions is not."""
+    assert digest(rule()) != digest(rule(description="else"))
+    assert digest(rule()) != digest(rule(priority=1))
+    assert 8 == len(digest(rule()))

@@ -1,0 +1,59 @@
+"""Which live rules are ours, and who made a difference."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.marker import digest
+from reconciler.ownership import cause, own
+from tests.builders import OWNER, address, managed, rule, unmanaged
+
+
+def test_only_an_exact_marker_of_ours_makes_a_rule_ours() -> None:
+    """Rules without a marker, and those of other owners, are not managed."""
+    ours = managed("1", "cards/a", rule("a"))
+    other = managed("2", "cards/b", rule("b"), owner="acme-2")
+    hand_made = unmanaged("3", rule("c"))
+    owned = own([hand_made, other, ours], OWNER)
+    assert {address("cards/a"): ours} == owned.managed
+    assert (other, hand_made) == owned.unmanaged
+
+
+@pytest.mark.parametrize(
+    ("created", "first"),
+    [
+        (("2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z"), "2"),
+        (("2026-01-01T02:00:00+02:00", "2026-01-01T01:00:00Z"), "1"),
+        (("2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z"), "1"),
+        ((None, "2026-01-01T00:00:00Z"), "2"),
+        ((None, None), "1"),
+        (("yesterday", 7), "1"),
+    ],
+)
+def test_of_two_rules_with_one_marker_the_earliest_stays(created: tuple[object, object], first: str) -> None:
+    """Else the smallest id; the other is a duplicate when nobody edited it."""
+    twins = [managed(str(n), "cards/a", rule("a"), dateCreated=when) for n, when in enumerate(created, 1)]
+    owned = own(reversed(twins), OWNER)
+    assert first == owned.managed[address("cards/a")].id
+    assert [twin for twin in twins if twin.id != first] == list(owned.duplicates)
+
+
+def test_an_edited_copy_is_a_clone_and_no_duplicate() -> None:
+    """Somebody cloned our rule in the UI and changed it: that one is theirs."""
+    ours = managed("1", "cards/a", rule("a"), dateCreated="2026-01-01T00:00:00Z")
+    clone = managed("2", "cards/a", rule("a", priority=5), last_written=rule("a"), dateCreated="2026-02-01T00:00:00Z")
+    owned = own([ours, clone], OWNER)
+    assert (clone,) == owned.clones
+    assert () == owned.duplicates
+
+
+@pytest.mark.parametrize(
+    ("live", "wanted", "expected"),
+    [("old", "new", "manifest"), ("edited", "old", "drift"), ("edited", "new", "both"), ("old", "old", "manifest")],
+)
+def test_the_digest_says_who_made_the_difference(live: str, wanted: str, expected: str) -> None:
+    """Live against the digest: edited outside. Desired against the digest: the manifest moved on."""
+    rules = {"old": rule(priority=1), "new": rule(priority=2), "edited": rule(priority=3)}
+    found = managed("1", "cards/vip", rules[live], last_written=rules["old"])
+
+    assert expected == cause(found, digest(rules[wanted]))

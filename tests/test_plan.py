@@ -1,0 +1,165 @@
+"""A plan is a value: what is in it, what is left out of it, and that the same input gives the same plan."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import replace
+from datetime import timedelta
+
+import jsonschema
+import pytest
+
+from reconciler.change import Create, Delete
+from reconciler.errors import RefusedError, UsageError
+from reconciler.manifest.documents import Hold
+from reconciler.plan import Live, Options, Plan, plan, unmatched
+from reconciler.plan_schema import plan_schema
+from reconciler.saved_plan import document, read, unreviewed
+from tests.builders import NOW, address, desired, live, managed, rule, unmanaged, wanted
+
+HOLD = Hold(until=NOW + timedelta(hours=1), reason="incident 42")
+
+
+def some_plan(options: Options | None = None) -> Plan:
+    """One change of each kind, one drifted rule, one unchanged, one of somebody else's."""
+    want = desired(
+        wanted("cards/new", rule("new")),
+        wanted("cards/changed", rule("changed", priority=1)),
+        wanted("cards/drifted", rule("drifted")),
+        wanted("cards/same", rule("same")),
+        wanted("cards/hand", rule("hand"), adopt="by hand"),
+    )
+    found = live(
+        managed("1", "cards/changed", rule("changed")),
+        managed("2", "cards/drifted", rule("drifted", enabled=False), last_written=rule("drifted")),
+        managed("3", "cards/same", rule("same")),
+        managed("4", "cards/gone", rule("gone")),
+        unmanaged("5", rule("by hand")),
+        unmanaged("6", rule("theirs")),
+    )
+    return plan(want, found, options or Options(), NOW)
+
+
+def test_the_summary_counts_every_rule_once() -> None:
+    """What changes, what does not, and what is not ours."""
+    expected = {"create": 1, "update": 2, "adopt": 1, "delete": 1, "unchanged": 1, "held": 0, "unmanaged": 2}
+    assert expected == document(some_plan())["summary"]
+
+
+def test_waves_are_creates_then_updates_then_deletes() -> None:
+    """Nothing is deleted before what may stand in for it is there."""
+    steps = {change["address"]: change["steps"] for change in document(some_plan())["changes"]}
+    assert {
+        "cards/new": [{"wave": 1, "call": "create"}],
+        "cards/changed": [{"wave": 2, "call": "update"}],
+        "cards/drifted": [{"wave": 2, "call": "update"}],
+        "cards/hand": [{"wave": 2, "call": "update"}],
+        "cards/gone": [{"wave": 3, "call": "delete"}],
+    } == steps
+
+
+def test_only_selects_addresses_and_patterns() -> None:
+    """What is not selected is no part of the plan, and counts nowhere."""
+    made = some_plan(Options(only=("cards/new", "cards/g*")))
+    assert [Create, Delete] == [type(change) for change in made.changes]
+    assert 0 == made.unchanged
+    assert ("cards/nwe",) == unmatched(("cards/nwe", "cards/*"), [address("cards/new")])
+
+
+def test_without_prune_deletes_are_held() -> None:
+    """They are shown, and count neither for the exit code nor against convergence."""
+    made = some_plan(Options(prune=False))
+    assert ["cards/gone"] == [str(held.change.address) for held in made.held]
+    assert Delete not in {type(change) for change in made.changes}
+
+
+def test_keep_drift_holds_what_was_changed_outside() -> None:
+    """The manifest's own changes go on."""
+    made = some_plan(Options(keep_drift=True))
+    assert ["cards/drifted"] == [str(held.change.address) for held in made.held]
+    assert "cards/changed" in [str(change.address) for change in made.changes]
+
+
+@pytest.mark.parametrize(("minutes", "held"), [(59, 1), (60, 0), (61, 0)])
+def test_a_hold_ends_at_its_time(minutes: int, held: int) -> None:
+    """Until then the live rule is left as it is; the clock is an input."""
+    want = desired(wanted("cards/vip", rule(priority=1), hold=HOLD))
+    made = plan(want, live(managed("1", "cards/vip", rule())), Options(), NOW + timedelta(minutes=minutes))
+    assert (held, 1 - held) == (len(made.held), len(made.changes))
+
+
+def test_adopting_all_takes_namesakes_over() -> None:
+    """What would be a conflict becomes an adoption."""
+    want, found = desired(wanted("cards/vip", rule())), live(unmanaged("1", rule(priority=5)))
+    assert ["CXR301"] == [one.code for one in plan(want, found, Options(), NOW).conflicts]
+    made = plan(want, found, Options(adopt=True), NOW)
+    assert ([], 1) == (list(made.conflicts), document(made)["summary"]["adopt"])
+
+
+def test_the_document_has_just_the_fields_of_its_schema() -> None:
+    """Spec.md section 7, held by the published schema."""
+    form = json.loads(json.dumps(document(some_plan(Options(keep_drift=True)))))
+    jsonschema.validate(form, plan_schema(), cls=jsonschema.Draft202012Validator)
+    assert set(plan_schema()["required"]) == set(form)
+
+
+def test_a_change_shows_rules_in_the_form_of_the_api() -> None:
+    """With queue names, and null where there is no rule."""
+    changes = {change["address"]: change for change in document(some_plan())["changes"]}
+    assert changes["cards/new"]["before"] is None
+    assert changes["cards/gone"]["after"] is None
+    target = {"type": "queue", "queueId": "q-cards", "weight": 1, "queueName": "Card Services"}
+    assert [target] == changes["cards/new"]["after"]["targets"]
+    assert [{"path": "priority", "before": 100, "after": 1}] == changes["cards/changed"]["fields"]
+    assert changes["cards/new"]["after"]["description"].startswith("Routes new\n[cxroute:acme/cards/new#")
+
+
+def test_the_same_input_gives_the_same_plan_in_any_order() -> None:
+    """Byte for byte, but for the time: whatever the order of pages and files (R22)."""
+    made = some_plan()
+    chance = random.Random(1)
+    for _ in range(20):
+        want = desired(*(wanted("cards/a", rule("a")), wanted("cards/b", rule("b", priority=1))))
+        found = [managed(str(n), f"cards/r{n}", rule(f"r{n}")) for n in range(8)]
+        first = json.dumps(document(plan(want, live(*found), Options(), NOW)))
+        chance.shuffle(found)
+        assert first == json.dumps(document(plan(want, Live(tuple(found), live().queues[::-1]), Options(), NOW)))
+    later = plan_of_later()
+    assert document(made)["planId"] == document(later)["planId"]
+
+
+def plan_of_later() -> Plan:
+    return replace(some_plan(), generated_at=NOW + timedelta(days=1))
+
+
+def test_a_saved_plan_binds_an_apply_to_its_changes() -> None:
+    """The same plan has nothing new; a fresh plan with another change has just that."""
+    saved = read(json.dumps(document(some_plan())), "plan.json")
+    assert () == unreviewed(some_plan(), saved)
+    fewer = read(json.dumps(document(some_plan(Options(only=("cards/new",))))), "plan.json")
+    assert {"cards/changed", "cards/drifted", "cards/hand", "cards/gone"} == {
+        str(change.address) for change in unreviewed(some_plan(), fewer)
+    }
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "null", '{"planId": 1}', "[" * 100_000, "\udc00"])
+def test_what_is_no_plan_is_refused(text: str) -> None:
+    """With a sentence, never a traceback."""
+    with pytest.raises(UsageError, match="no plan"):
+        read(text, "plan.json")
+
+
+def test_a_plan_that_was_edited_is_refused() -> None:
+    """Its id no longer fits."""
+    form = document(some_plan())
+    form["changes"][0]["after"]["priority"] = 7
+    with pytest.raises(RefusedError, match="was changed after it was made"):
+        read(json.dumps(form), "plan.json")
+
+
+def test_a_plan_of_another_major_version_is_refused() -> None:
+    """Its changes might mean something else."""
+    form = document(some_plan()) | {"formatVersion": "2.0"}
+    with pytest.raises(RefusedError, match="another major version"):
+        read(json.dumps(form), "plan.json")
