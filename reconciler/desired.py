@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reconciler.catalogue import nearest
 from reconciler.draft import Draft, WrongRuleError, split
 from reconciler.errors import ManifestError
+from reconciler.manifest.nearest import did_you_mean
 from reconciler.marker import fingerprint
 from reconciler.model import Address
 
@@ -74,7 +74,7 @@ def unaliased(manifests: Manifests) -> list[Finding]:
                 if name not in known and "$" not in name:
                     message = f"queue {name!r} is no alias of the Queues documents; taken as a live queue's name"
                     place = ("rules", index, *path)
-                    hint = nearest(name, known)
+                    hint = did_you_mean(name, known)
                     found.append(loaded.finding("CXR117", message, *place, severity="warning", hint=hint))
     return found
 

@@ -6,7 +6,8 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from reconciler.catalogue import QueueError, nearest
+from reconciler.catalogue import QueueError
+from reconciler.manifest.nearest import did_you_mean
 from reconciler.marker import OPENING
 from reconciler.model import Rule, Target, canonical_bag, canonical_set, condition
 
@@ -175,7 +176,7 @@ class Draft:
         except KeyError as missing:
             name = str(missing.args[0])
             message = f"{self.environment.name} has no variable {name!r} in its vars"
-            raise WrongRuleError("CXR107", message, *path, hint=nearest(name, variables)) from None
+            raise WrongRuleError("CXR107", message, *path, hint=did_you_mean(name, variables)) from None
 
 
 def split(entry: RuleEntry) -> list[tuple[str, int | float, _Path]]:

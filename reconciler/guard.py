@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconciler.change import Adopt, Create, Delete, Update
-from reconciler.freeze import frozen
 from reconciler.plan import GuardResult
 
 if TYPE_CHECKING:
@@ -68,12 +67,11 @@ def _changes(plan: Plan, limit: Limit) -> GuardResult:
 
 def _counted(name: str, does: str, count: int, plan: Plan, limit: Limit) -> GuardResult:
     managed = len(plan.managed)
-    most = max(limit.count or 0, int(managed * (limit.percent or 0) // 100))
+    most = max(limit.count, int(managed * limit.percent // 100))
     share = f" ({100 * count / managed:.0f} %)" if managed else ""
-    allows = [f"{limit.count}"] if limit.count is not None else []
-    allows += [f"{limit.percent:g} %"] if limit.percent is not None else []
     message = f"{does} of {managed} managed rules{share}; the limit for {plan.environment} is {most}"
-    return GuardResult(name, count, most, count <= most, f"{message} ({' or '.join(allows)}, whichever is more)")
+    either = f"{limit.count} or {limit.percent:g} %, whichever is more"
+    return GuardResult(name, count, most, count <= most, f"{message} ({either})")
 
 
 def _emptied(plan: Plan) -> GuardResult:
@@ -127,9 +125,11 @@ def _address_before(change: Update) -> Address:
 
 
 def _freeze(plan: Plan, environment: Environment) -> GuardResult:
-    reason = frozen(environment.freeze, plan.generated_at)
-    message = f"{plan.environment} is frozen now: {reason}" if reason else "no freeze window is open"
-    return GuardResult("freeze", int(reason is not None), 0, reason is None, message)
+    window = next((window for window in environment.freeze if window.covers(plan.generated_at)), None)
+    if window is None:
+        return GuardResult("freeze", 0, 0, ok=True, message="no freeze window is open")
+    why = f": {window.reason}" if window.reason else ""
+    return GuardResult("freeze", 1, 0, ok=False, message=f"{plan.environment} is frozen now{why}")
 
 
 def _allowed(result: GuardResult, environment: Environment, now: datetime) -> GuardResult:

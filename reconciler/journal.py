@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.change import Run
 
@@ -27,49 +27,45 @@ class Journal:
     def __init__(self, path: Path, run: str, now: Callable[[], datetime], warn: Callable[[str], None]) -> None:
         """Name the file and the run; the file is opened at the first entry."""
         self.path, self.run, self._now, self._warn = path, run, now, warn
-        self._file: IO[str] | None = None
+        self._file: int | None = None
         self._broken = False
 
     def write(self, event: str, **entry: object) -> None:
         """Append one entry and hand it to the operating system, so that a killed process leaves it behind."""
         stamp = {"run": self.run, "at": self._now().isoformat().replace("+00:00", "Z"), "event": event}
-        self._guarded(lambda: self._append(_ENCODER.encode({**entry, **stamp})))
+        line = _ENCODER.encode({**entry, **stamp}) + "\n"
+        self._guarded(lambda: os.write(self._opened(), line.encode()))
 
     def sync(self) -> None:
         """Wait until the disk has what was written."""
-        self._guarded(lambda: os.fsync(self._file.fileno()) if self._file else None)
+        if self._file is not None:
+            self._guarded(lambda: os.fsync(self._opened()))
 
     def close(self) -> None:
         """Sync and close the file."""
         self.sync()
-        self._guarded(lambda: self._file.close() if self._file else None)
-        self._file = None
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
 
-    def _append(self, line: str) -> None:
+    def _opened(self) -> int:
+        """Open the file; after half a line, left by a run that was killed, ours begins on one of its own."""
         if self._file is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("a", encoding="utf-8")
-            self._end_torn_line()
-        self._file.write(line + "\n")
-        self._file.flush()
-
-    def _end_torn_line(self) -> None:
-        """A run that was killed may have left half a line: ours begins on one of its own."""
-        with self.path.open("rb") as file:
-            if file.seek(0, os.SEEK_END):
-                file.seek(-1, os.SEEK_END)
-                if file.read(1) != b"\n" and self._file:
-                    self._file.write("\n")
+            self._file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+            size = os.fstat(self._file).st_size
+            if size and os.pread(self._file, 1, size - 1) != b"\n":
+                os.write(self._file, b"\n")
+        return self._file
 
     def _guarded(self, action: Callable[[], object]) -> None:
         if self._broken:
             return
         try:
             action()
-        except (OSError, ValueError) as error:
+        except OSError as error:
             self._broken = True
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            self._warn(f"the journal {self.path} cannot be written ({reason}); going on without it")
+            self._warn(f"the journal {self.path} cannot be written ({error.strerror}); going on without it")
 
 
 def runs(lines: Iterable[str]) -> tuple[Run, ...]:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 import pytest
 
-from reconciler.freeze import frozen
 from reconciler.guard import guard, lift, refusals
 from reconciler.manifest.documents import Environment
 from reconciler.plan import Options, Plan, plan
@@ -129,45 +127,6 @@ def test_a_reason_lifts_the_named_guards_alone() -> None:
     made = guarded(desired(), many(9))
     assert ["deletes", "emptied"] == refused(made)
     assert ["emptied"] == refused(lift(made, ["deletes"], "why"))
-
-
-BERLIN = ZoneInfo("Europe/Berlin")
-WEEKEND = {"days": ["fri", "sat"], "from": "16:00", "to": "24:00", "timezone": "Europe/Berlin", "reason": "weekend"}
-NIGHT = {"days": ["fri"], "from": "22:00", "to": "06:00", "timezone": "Europe/Berlin", "reason": "night"}
-SEASON = {"start": "2026-12-20", "end": "2027-01-02", "timezone": "Europe/Berlin", "reason": "season"}
-EXACT = {
-    "start": "2026-12-20T10:00:00+01:00",
-    "end": "2026-12-20T12:00:00+01:00",
-    "timezone": "Europe/Berlin",
-    "reason": "exact",
-}
-
-
-@pytest.mark.parametrize(
-    ("window", "when", "reason"),
-    [
-        (WEEKEND, datetime(2026, 11, 27, 15, 59, tzinfo=BERLIN), None),
-        (WEEKEND, datetime(2026, 11, 27, 16, 0, tzinfo=BERLIN), "weekend"),
-        (WEEKEND, datetime(2026, 11, 28, 23, 59, tzinfo=BERLIN), "weekend"),
-        (WEEKEND, datetime(2026, 11, 29, 0, 0, tzinfo=BERLIN), None),
-        (WEEKEND, datetime(2026, 11, 27, 15, 30, tzinfo=ZoneInfo("UTC")), "weekend"),
-        (NIGHT, datetime(2026, 11, 27, 21, 59, tzinfo=BERLIN), None),
-        (NIGHT, datetime(2026, 11, 28, 5, 59, tzinfo=BERLIN), "night"),
-        (NIGHT, datetime(2026, 11, 28, 6, 0, tzinfo=BERLIN), None),
-        (NIGHT, datetime(2026, 11, 27, 3, 0, tzinfo=BERLIN), None),
-        (SEASON, datetime(2026, 12, 19, 23, 59, tzinfo=BERLIN), None),
-        (SEASON, datetime(2026, 12, 20, 0, 0, tzinfo=BERLIN), "season"),
-        (SEASON, datetime(2027, 1, 2, 23, 59, tzinfo=BERLIN), "season"),
-        (SEASON, datetime(2027, 1, 3, 0, 0, tzinfo=BERLIN), None),
-        (EXACT, datetime(2026, 12, 20, 9, 0, tzinfo=ZoneInfo("UTC")), "exact"),
-        (EXACT, datetime(2026, 12, 20, 11, 0, tzinfo=ZoneInfo("UTC")), None),
-    ],
-)
-def test_a_freeze_window_is_open_just_between_its_ends(
-    window: dict[str, Any], when: datetime, reason: str | None
-) -> None:
-    """In its own time zone; a last day is in it whole; a night goes on into the next day."""
-    assert reason == frozen(environment(freeze=[window]).freeze, when)
 
 
 def test_a_frozen_environment_refuses_every_plan() -> None:

@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from reconciler.catalogue import AssumedCatalogue, Catalogue, aliases, nearest
+from reconciler.catalogue import AssumedCatalogue, Catalogue, aliases
 from reconciler.desired import desire
 from reconciler.errors import ApiError, UsageError
 from reconciler.guard import guard, lift
 from reconciler.manifest.documents import Environment
 from reconciler.manifest.load import load
+from reconciler.manifest.nearest import did_you_mean
 from reconciler.ownership import own
 from reconciler.plan import Live, Options, plan, unmatched
 
@@ -74,7 +75,7 @@ class Session:
         desired = desire(self.manifests, self.environment, Catalogue(name, aliases(self.manifests, name), live.queues))
         known = [*desired.rules, *own(live.rules, desired.owner).managed] if self.options.only else ()
         for selector in unmatched(self.options.only, known) if self.options.only else ():
-            hint = nearest(selector, [str(address) for address in known])
+            hint = did_you_mean(selector, [str(address) for address in known])
             raise UsageError(f"--only {selector}: no rule has that address. {hint}".rstrip())
         return desired
 
@@ -130,4 +131,4 @@ def choose(manifests: Manifests, name: str | None) -> Environment:
         return manifests.environments[name].document
     if name == SANDBOX:
         return Environment(name=SANDBOX, owner=SANDBOX)
-    raise UsageError(f"no Environment is named {name!r}; there are {', '.join(known)}. {nearest(name, known)}".rstrip())
+    raise UsageError(f"no Environment is named {name!r}; there are {', '.join(known)}. {did_you_mean(name, known)}".rstrip())
