@@ -65,3 +65,36 @@ class Catalogue:
         if found is None:
             raise QueueError("CXR105", f'queue id "{queue_id}" (alias {name!r}) is not live in {self.environment}')
         return found
+
+    def nearest(self, name: str) -> str:
+        """Return a hint with the nearest alias or live name, or nothing."""
+        return did_you_mean(name, [*self.aliases, *self._by_name])
+
+
+class AssumedCatalogue(Catalogue):
+    """Offline: every queue that a manifest names is taken to be there. `assumed` says which were asked for, by id."""
+
+    def __init__(self, environment: str, aliases: Mapping[str, str | QueueRef | None]) -> None:
+        """Begin with no queue; an unnumbered one's id is its name."""
+        super().__init__(environment, aliases, ())
+        self.assumed: dict[str, Queue] = {}
+
+    def _named(self, name: str, live_name: str) -> Queue:
+        del name
+        return self.assumed.setdefault(live_name, Queue(live_name, live_name))
+
+    def _identified(self, name: str, queue_id: str) -> Queue:
+        return self.assumed.setdefault(queue_id, Queue(queue_id, name))
+
+
+def aliases(manifests: Manifests, environment: str) -> dict[str, str | QueueRef | None]:
+    """Return what each alias of the Queues documents means in the environment.
+
+    In the sandbox an alias without an entry names its own queue; elsewhere it is None, an error once it is used.
+    """
+    missing = (lambda alias: alias) if environment == "sandbox" else (lambda _alias: None)
+    return {
+        alias: meant if isinstance(meant, str) else meant.get(environment) or missing(alias)
+        for loaded in manifests.queues
+        for alias, meant in loaded.document.queues.items()
+    }
