@@ -1,0 +1,132 @@
+"""A further condition of a rule, as it is written: `{attribute: a, OPERATOR: value}`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError, core_schema
+
+from reconciler.model import EXISTENCE, OPERATORS, ORDERS, PATTERNS, SETS, Scalar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+
+KNOWN_OPERATORS: Final = tuple(sorted(OPERATORS))
+_LISTS: Final = SETS | {"between"}
+_SCALARS: Final = frozenset({str, bool, int, float})
+_ATTRIBUTE_AND_OPERATOR: Final = 2
+_SCALAR: Final = "must be text, a number, true or false"
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionEntry:
+    """One test on one attribute. Its value's kind is judged later, once ${vars} are filled in: `model.condition`."""
+
+    attribute: str
+    operator: str
+    value: Scalar | tuple[Scalar, ...]
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        """Validate in one Python function: quicker than a model with a field for each operator, and clearer."""
+        return core_schema.no_info_plain_validator_function(_entry)
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Describe one alternative for each operator."""
+        return {
+            "title": "Condition",
+            "description": "One test on one attribute of a conversation: its name, one operator and that one's value.",
+            "type": "object",
+            "properties": {
+                "attribute": {"type": "string", "minLength": 1, "description": "Name of the attribute."},
+                **{operator: _operand_schema(operator) for operator in KNOWN_OPERATORS},
+            },
+            "required": ["attribute"],
+            "additionalProperties": False,
+            "minProperties": 2,
+            "maxProperties": 2,
+            "examples": [{"attribute": "customerTier", "in": ["gold", "platinum"]}],
+        }
+
+
+def _entry(value: object) -> ConditionEntry:
+    """Return what a mapping says; every error in it at once."""
+    if isinstance(value, ConditionEntry):
+        return value
+    if not isinstance(value, dict):
+        raise PydanticCustomError("CXR104", "must be a mapping, such as {attribute: language, equals: fr}")
+    if len(value) == _ATTRIBUTE_AND_OPERATOR:
+        attribute = value.get("attribute")
+        first, second = value
+        operator = second if first == "attribute" else first
+        operand = value[operator]
+        if attribute and type(attribute) is str and operator in OPERATORS and _fits(operator, operand):
+            return ConditionEntry(attribute, operator, tuple(operand) if operator in _LISTS else operand)
+    raise ValidationError.from_exception_data("condition", list(_errors(value)))
+
+
+def _fits(operator: str, operand: object) -> bool:
+    """Tell whether a value has the shape that its operator wants: a scalar, a list of them, or the word true."""
+    if operator in _LISTS:
+        return isinstance(operand, (list, tuple)) and all(type(one) in _SCALARS for one in operand)
+    return operand is True if operator in EXISTENCE else type(operand) in _SCALARS
+
+
+def _errors(value: dict[str, object]) -> Iterator[InitErrorDetails]:
+    """Say all that is wrong with a condition that cannot be read."""
+    operators = [key for key in value if key in OPERATORS]
+    for key in value:
+        if key != "attribute" and key not in OPERATORS:
+            yield _error("CXR112", "", value, key)
+    if "attribute" not in value:
+        yield InitErrorDetails(type="missing", loc=("attribute",), input=value)
+    elif type(value["attribute"]) is not str or not value["attribute"]:
+        yield _error("CXR104", "must be the name of an attribute", value["attribute"], "attribute")
+    if not operators and len(value) < _ATTRIBUTE_AND_OPERATOR:
+        yield _error("CXR103", "the condition has no operator, such as equals", value)
+    for extra in operators[1:]:
+        yield _error(
+            "CXR102", f"a second operator beside {operators[0]}: write it as a condition of its own", value, extra
+        )
+    for operator in operators:
+        yield from _operand_errors(operator, value[operator])
+
+
+def _operand_errors(operator: str, operand: object) -> Iterator[InitErrorDetails]:
+    if _fits(operator, operand):
+        return
+    if operator in EXISTENCE:
+        other = "exists" if operator == "notExists" else "notExists"
+        yield _error("CXR104", f"must be true (its opposite is {other}: true)", operand, operator)
+    elif operator not in _LISTS:
+        yield _error("CXR104", _SCALAR, operand, operator)
+    elif not isinstance(operand, (list, tuple)):
+        yield _error("CXR104", "must be a list", operand, operator)
+    else:
+        for at, one in enumerate(operand):
+            if type(one) not in _SCALARS:
+                yield _error("CXR104", _SCALAR, one, operator, at)
+
+
+def _error(code: str, message: str, found: object, *loc: str | int) -> InitErrorDetails:
+    return InitErrorDetails(type=PydanticCustomError(code, message), loc=loc, input=found)
+
+
+def _operand_schema(operator: str) -> dict[str, Any]:
+    """Describe what stands beside an operator."""
+    if operator in EXISTENCE:
+        return {"const": True}
+    kind: dict[str, Any] = {"type": ["string", "number", "boolean"]}
+    if operator == "between":
+        return {"type": "array", "items": {"type": ["string", "number"]}, "minItems": 2, "maxItems": 2}
+    if operator in SETS:
+        return {"type": "array", "items": kind}
+    if operator in PATTERNS:
+        return {"type": "string"}
+    return {"type": ["string", "number"]} if operator in ORDERS else kind

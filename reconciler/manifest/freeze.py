@@ -1,0 +1,112 @@
+"""Freeze windows: when an Environment is left alone (spec.md section 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime, time, timedelta
+from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic_core import PydanticCustomError
+
+from reconciler.manifest.fields import CLOCK, FIRST_YEAR, LAST_YEAR, FilledList, Strict, Zone, timestamp
+
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+_DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_DATE_LENGTH = len("2026-12-20")
+
+
+def _day_or_instant(value: object) -> object:
+    """Return the date, or the instant, that a text means."""
+    if not isinstance(value, str) or len(value) != _DATE_LENGTH:
+        return timestamp(value)
+    try:
+        day = date.fromisoformat(value)
+    except ValueError:
+        day = date.min
+    if FIRST_YEAR <= day.year <= LAST_YEAR:
+        return day
+    raise PydanticCustomError("CXR104", "must be a date, such as 2026-12-20, or a time with its offset")
+
+
+DayOrInstant = Annotated[date | datetime, BeforeValidator(_day_or_instant)]
+
+
+class WeeklyFreeze(Strict):
+    """A window that comes back every week. One that ends at or before its start ends on the next day."""
+
+    days: FilledList[Day] = Field(description="The days on which the window begins.", examples=[["fri", "sat", "sun"]])
+    from_: Annotated[str, Field(pattern=CLOCK)] = Field(
+        default="00:00", alias="from", description="Time of day at which the window begins.", examples=["16:00"]
+    )
+    to: Annotated[str, Field(pattern=CLOCK)] = Field(
+        default="24:00",
+        description="Time of day at which it ends; at or before `from`, that of the next day.",
+        examples=["24:00"],
+    )
+    timezone: Zone = Field(default="UTC", description="Whose clock is meant.", examples=["Europe/Berlin"])
+    reason: str = Field(
+        default="", description="Why nothing may change then; shown with the refusal.", examples=["weekend"]
+    )
+
+    def covers(self, now: datetime) -> bool:
+        """Tell whether an instant lies in the window; its end is not part of it."""
+        local = now.astimezone(ZoneInfo(self.timezone))
+        minute = local.hour * 60 + local.minute
+        start, end = _minutes(self.from_), _minutes(self.to)
+        if start < end:
+            return self._begins(local) and start <= minute < end
+        return (self._begins(local) and minute >= start) or (self._begins(local - timedelta(days=1)) and minute < end)
+
+    def _begins(self, local: datetime) -> bool:
+        return _DAYS[local.weekday()] in self.days
+
+
+class DatedFreeze(Strict):
+    """A window between two days (both belong to it) or two instants (the end does not)."""
+
+    start: DayOrInstant = Field(description="First day, or instant, of the window.", examples=["2026-12-20"])
+    end: DayOrInstant = Field(description="Last day of the window, or the instant it ends.", examples=["2027-01-02"])
+    timezone: Zone = Field(default="UTC", description="Where the days begin and end.", examples=["Europe/Berlin"])
+    reason: str = Field(
+        default="", description="Why nothing may change then; shown with the refusal.", examples=["peak season"]
+    )
+
+    @model_validator(mode="after")
+    def _runs_forward(self) -> Self:
+        begins, ends = self.bounds()
+        if begins < ends:
+            return self
+        raise PydanticCustomError("CXR104", "the window ends before it begins")
+
+    def covers(self, now: datetime) -> bool:
+        """Tell whether an instant lies in the window."""
+        begins, ends = self.bounds()
+        return begins <= now < ends
+
+    def bounds(self) -> tuple[datetime, datetime]:
+        """Return the instants at which the window begins and ends."""
+        return self._instant(self.start, 0), self._instant(self.end, 1)
+
+    def _instant(self, when: date | datetime, days: int) -> datetime:
+        if isinstance(when, datetime):
+            return when
+        return datetime.combine(when + timedelta(days=days), time(), ZoneInfo(self.timezone))
+
+
+def _form(value: object) -> str:
+    """Name the form that was meant, so that its errors alone are told."""
+    if isinstance(value, DatedFreeze) or (isinstance(value, Mapping) and ("start" in value or "end" in value)):
+        return "<dated>"
+    return "<weekly>"
+
+
+Freeze = Annotated[
+    Annotated[WeeklyFreeze, Tag("<weekly>")] | Annotated[DatedFreeze, Tag("<dated>")], Discriminator(_form)
+]
+
+
+def _minutes(clock: str) -> int:
+    hours, minutes = clock.split(":")
+    return int(hours) * 60 + int(minutes)

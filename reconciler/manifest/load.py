@@ -1,0 +1,136 @@
+"""A directory of manifests -> documents with their places, or every error of every file at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from pydantic import ValidationError
+
+from reconciler.errors import ManifestError
+from reconciler.findings import Finding
+from reconciler.manifest import checks
+from reconciler.manifest.documents import KINDS, Intents, Queues, RouteTests, RuleSet
+from reconciler.manifest.environment import Environment
+from reconciler.manifest.files import contents
+from reconciler.manifest.names import named
+from reconciler.manifest.origin import Loaded, Origin
+from reconciler.manifest.strict_yaml import Map, Reading, read
+from reconciler.manifest.wording import complain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from reconciler.manifest.text import Complaints
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Manifests:
+    """All documents of a directory, valid each by itself and beside the others."""
+
+    environments: Mapping[str, Loaded[Environment]]
+    queues: tuple[Loaded[Queues], ...]
+    rulesets: tuple[Loaded[RuleSet], ...]
+    intents: tuple[Loaded[Intents], ...]
+    route_tests: tuple[Loaded[RouteTests], ...]
+
+
+class _Checked(NamedTuple):
+    """A file that could be read: its complaints, and its documents, valid ones and all."""
+
+    reading: Reading
+    valid: list[Loaded[Any]]
+    origins: list[Origin]
+
+
+def load(directory: Path) -> Manifests:
+    """Return the manifests below a directory. ManifestError carries all findings, by file, line and column."""
+    files = [what if isinstance(what, Finding) else _checked(read(what, name)) for name, what in contents(directory)]
+    valid = [loaded for file in files if isinstance(file, _Checked) for loaded in file.valid]
+    _compare(files, valid)
+    findings = [finding for file in files for finding in _findings(file)]
+    if findings:
+        raise ManifestError(findings)
+    return Manifests(
+        environments={loaded.document.name: loaded for loaded in _of(Environment, valid)},
+        queues=_of(Queues, valid),
+        rulesets=_of(RuleSet, valid),
+        intents=_of(Intents, valid),
+        route_tests=_of(RouteTests, valid),
+    )
+
+
+def _checked(reading: Reading) -> _Checked:
+    """Check each document of a file by itself."""
+    checked = _Checked(reading, [], [])
+    for document in reading.documents:
+        if not isinstance(document.value, Map):
+            message = "a document must be a mapping with apiVersion, kind and name"
+            reading.complaints.add("CXR013", document.start, message)
+            continue
+        origin = Origin(reading.text, document.value, document.start)
+        checked.origins.append(origin)
+        checked.valid.extend(_validated(origin, reading.complaints))
+    return checked
+
+
+def _validated(origin: Origin, complaints: Complaints) -> list[Loaded[Any]]:
+    """Return the document if its fields are right by themselves, and complain of those that are not."""
+    for name in ("apiVersion", "kind"):
+        if name not in origin.root:
+            complaints.add("CXR103", origin.start, f"missing field {named(name)}")
+    kind = origin.root.get("kind")
+    model = KINDS.get(kind) if isinstance(kind, str) else None
+    if model is None:
+        _complain_of_kind(origin, complaints)
+        return []
+    _tell(checks.of_document(origin), complaints)
+    try:
+        return [Loaded(model.model_validate(origin.root), origin)]
+    except ValidationError as error:
+        complain(error, model, origin, complaints)
+        return []
+
+
+def _complain_of_kind(origin: Origin, complaints: Complaints) -> None:
+    if "kind" not in origin.root:
+        return
+    kind = origin.root["kind"]
+    what = f", not {named(kind)}" if isinstance(kind, str) else ""
+    hint = complaints.nearest(kind, KINDS) if isinstance(kind, str) else ""
+    complaints.add("CXR101", origin.index(("kind",)), f'"kind" must be one of {", ".join(KINDS)}{what}', hint)
+
+
+def _compare(files: list[Finding | _Checked], valid: list[Loaded[Any]]) -> None:
+    """Check the documents beside each other. What a file that broke off may hold is not missed."""
+    checked = [file for file in files if isinstance(file, _Checked)]
+    complaints = {file.reading.text.file: file.reading.complaints for file in checked}
+    origins = [origin for file in checked for origin in file.origins]
+    problems = [
+        checks.duplicates(origins),
+        checks.shared_owners(_of(Environment, valid)),
+        checks.shared_aliases(_of(Queues, valid)),
+    ]
+    if len(checked) == len(files) and all(file.reading.complete for file in checked):
+        problems.append(checks.unknown_environments(origins))
+    for problem in chain.from_iterable(problems):
+        _tell([problem], complaints[problem.origin.text.file])
+
+
+def _tell(problems: Iterable[checks.Problem], complaints: Complaints) -> None:
+    for problem in problems:
+        hint = complaints.nearest(problem.unknown, sorted(problem.known)) if problem.unknown else ""
+        complaints.add(problem.code, problem.origin.index(problem.path), problem.message, hint)
+
+
+def _findings(file: Finding | _Checked) -> list[Finding]:
+    return [file] if isinstance(file, Finding) else file.reading.complaints.findings()
+
+
+def _of(kind: type[T], documents: Iterable[Loaded[Any]]) -> tuple[Loaded[T], ...]:
+    """Return the documents of one kind."""
+    return tuple(loaded for loaded in documents if isinstance(loaded.document, kind))

@@ -1,0 +1,245 @@
+"""YAML text -> values with their places, read strictly: pull requests are untrusted (spec.md section 2).
+
+On the events of libyaml's parser, not on a loader: a loader would have resolved aliases, tags and `no` before anyone
+could refuse them. Nothing raises here: a file yields what could be read of it, and what is wrong in it.
+"""
+
+from __future__ import annotations
+
+from sys import intern
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from yaml import (
+    AliasEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    StreamEndEvent,
+    YAMLError,
+)
+from yaml._yaml import CParser
+
+from reconciler.manifest.decode import EndOfReadingError, cleaned, decoded
+from reconciler.manifest.names import named, short
+from reconciler.manifest.text import Complaints, Text
+from reconciler.model import DECIMAL, number
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DEEPEST: Final = 32
+MOST_VALUES: Final = 250_000
+"""Keys, values and documents of one file: what is read and checked in under a second. 10,000 rules have 90,000."""
+
+_Event = Any
+"""What the C parser yields; its classes are for looking at, not for type checkers."""
+_Value = Any
+
+_SMALL: Final = 32
+_WORDS: Final[dict[str, bool | None]] = {"true": True, "false": False, "null": None, "": None}
+_NUMERIC: Final = frozenset("-0123456789")
+
+
+class Map(dict[str, Any]):
+    """A mapping that knows where its parts stand: `marks` holds the index of each key and value, in turn."""
+
+    __slots__ = ("_places", "marks")
+    marks: list[int]
+
+    def key_index(self, key: str) -> int:
+        """Return where a key stands."""
+        return self.marks[2 * self._place(key)]
+
+    def value_index(self, key: str) -> int:
+        """Return where a key's value stands."""
+        return self.marks[2 * self._place(key) + 1]
+
+    def _place(self, key: str) -> int:
+        """Return how many keys stand before this one; counted once in a mapping that is asked often and is large."""
+        if len(self) <= _SMALL:
+            return list(self).index(key)
+        if not hasattr(self, "_places"):
+            self._places = {one: place for place, one in enumerate(self)}
+        return self._places[key]
+
+
+class List(list[Any]):
+    """A sequence that knows where its parts stand: `marks` holds the index of each item."""
+
+    __slots__ = ("marks",)
+    marks: list[int]
+
+    def value_index(self, place: int) -> int:
+        """Return where an item stands."""
+        return self.marks[place]
+
+
+class Document(NamedTuple):
+    """One document of a file: its value and the index where that begins."""
+
+    value: Any
+    start: int
+
+
+class Reading(NamedTuple):
+    """What became of a file. `complete` is false where reading had to end early, so that documents may be missing."""
+
+    text: Text
+    documents: list[Document]
+    complaints: Complaints
+    complete: bool
+
+
+def read(data: bytes, file: str) -> Reading:
+    """Read a file's bytes. Every error is among the complaints; nothing is raised, and no input takes a second."""
+    complaints = Complaints(Text(file, ""))
+    documents: list[Document] = []
+    complete = False
+    try:
+        complaints.text = Text(file, decoded(data, complaints))
+        _Reader(cleaned(complaints), complaints).documents(documents)
+        complete = True
+    except YAMLError as error:
+        _explain(error, complaints)
+    except EndOfReadingError:
+        pass
+    return Reading(complaints.text, documents, complaints, complete)
+
+
+def _explain(error: YAMLError, complaints: Complaints) -> None:
+    """Word the parser's error, at the place where it gave up."""
+    problem, context = getattr(error, "problem", None) or "", getattr(error, "context", None) or ""
+    mark, began = getattr(error, "problem_mark", None), getattr(error, "context_mark", None)
+    index = min(mark.index, len(complaints.text.text)) if mark else 0
+    if "nesting depth" in problem or "nesting depth" in context:
+        complaints.refuse("CXR005", index, f"nested more than {DEEPEST} levels deep")
+        return
+    where = f", {context}" if context else ""
+    if where and began and mark and began.line != mark.line:
+        where += f" that began on line {began.line + 1}"
+    complaints.refuse("CXR004", index, f"not YAML: {problem}{where}", _advice(problem, complaints.text.text, index))
+
+
+def _advice(problem: str, text: str, index: int) -> str:
+    if text[index : index + 1] == "\t":
+        return "indent with spaces, not with tabs"
+    if problem.startswith("mapping values are not allowed"):
+        return 'put a text that holds ": " in quotes, and check the indentation'
+    if problem.startswith("found character that cannot start"):
+        return "put the text in quotes"
+    return ""
+
+
+class _Reader:
+    """One pass over a file's events."""
+
+    def __init__(self, text: str, complaints: Complaints) -> None:
+        self._next: Callable[[], _Event] = CParser(text).get_event
+        self._complaints = complaints
+        self._left = MOST_VALUES
+
+    def documents(self, found: list[Document]) -> None:
+        """Append the stream's documents; empty ones (`---` at the end of a file) are none."""
+        self._next()
+        while type(start := self._next()) is not StreamEndEvent:
+            if start.tags:
+                self._complaints.refuse("CXR008", start.start_mark.index, "%TAG directives are refused")
+            event = self._next()
+            self._count(event)
+            value = self._node(event, 0)
+            if value is not None or event.start_mark.index in self._complaints.refused:
+                found.append(Document(value, event.start_mark.index))
+            self._next()
+
+    def _node(self, event: _Event, depth: int) -> _Value:
+        """Return the value that begins with an event, refusing anchors, aliases and tags."""
+        kind = type(event)
+        if kind is AliasEvent:
+            self._complaints.refuse("CXR006", event.start_mark.index, f"alias *{short(event.anchor)} is refused")
+            return None
+        if event.anchor is not None or event.tag is not None:
+            self._refuse_properties(event)
+        if kind is ScalarEvent:
+            return event.value if event.style else self._plain(event)
+        if depth == DEEPEST:
+            self._complaints.refuse("CXR005", event.start_mark.index, f"nested more than {DEEPEST} levels deep")
+            raise EndOfReadingError
+        return self._mapping(depth + 1) if kind is MappingStartEvent else self._sequence(depth + 1)
+
+    def _plain(self, event: _Event) -> _Value:
+        """Return what a plain scalar means: one of three words, a decimal number, else its text."""
+        text: str = event.value
+        value = _WORDS.get(text, text)
+        if value is not text or text[0] not in _NUMERIC:
+            return value
+        try:
+            return number(text)
+        except ValueError:
+            if DECIMAL.fullmatch(text):
+                hint = "put it in quotes if it is meant as text"
+                self._complaints.refuse("CXR012", event.start_mark.index, "the number is out of range", hint)
+            return text
+
+    def _sequence(self, depth: int) -> List:
+        found = List()
+        found.marks = []
+        while type(event := self._next()) is not SequenceEndEvent:
+            self._count(event)
+            found.marks.append(event.start_mark.index)
+            found.append(self._node(event, depth))
+        return found
+
+    def _mapping(self, depth: int) -> Map:
+        found = Map()
+        marks = found.marks = []
+        again: list[tuple[str, int]] = []
+        while type(event := self._next()) is not MappingEndEvent:
+            self._count(event)
+            key = self._key(event, depth)
+            value_event = self._next()
+            value = self._node(value_event, depth)
+            if key is not None and key in found:
+                again.append((key, event.start_mark.index))
+            elif key is not None:
+                found[key] = value
+                marks.append(event.start_mark.index)
+                marks.append(value_event.start_mark.index)
+        if again:
+            self._refuse_duplicates(again, found)
+        return found
+
+    def _key(self, event: _Event, depth: int) -> str | None:
+        """Return a mapping's key; None where it is refused, so that its value is read and dropped."""
+        kind = type(event)
+        if kind is not ScalarEvent:
+            if kind is not AliasEvent:
+                self._complaints.refuse("CXR009", event.start_mark.index, "a key must be text, not a list or mapping")
+            self._node(event, depth)
+            return None
+        if event.anchor is not None or event.tag is not None:
+            self._refuse_properties(event)
+        if event.value == "<<" and not event.style:
+            self._complaints.refuse("CXR007", event.start_mark.index, "the merge key << is refused")
+            return None
+        return intern(event.value)
+
+    def _count(self, event: _Event) -> None:
+        """Count a value (in mappings, a key with its value) against the limit of a file."""
+        self._left -= 1
+        if self._left < 0:
+            message = f"the file holds more than {MOST_VALUES:,} entries"
+            self._complaints.refuse("CXR010", event.start_mark.index, message, "split it into several files")
+            raise EndOfReadingError
+
+    def _refuse_properties(self, event: _Event) -> None:
+        if event.anchor is not None:
+            self._complaints.refuse("CXR006", event.start_mark.index, f"anchor &{short(event.anchor)} is refused")
+        if event.tag is not None:
+            self._complaints.refuse("CXR008", event.start_mark.index, f"tag {named(event.tag)} is refused")
+
+    def _refuse_duplicates(self, again: list[tuple[str, int]], found: Map) -> None:
+        """Say of each repeated key where it stood first; that one's value is kept."""
+        for key, index in again:
+            line = 0 if self._complaints.full else self._complaints.text.source(found.key_index(key)).line
+            self._complaints.refuse("CXR011", index, f"duplicate key '{short(key)}', first on line {line}")

@@ -1,0 +1,125 @@
+"""A manifest's text and what is wrong in it: characters to lines and columns, excerpts, findings."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+from reconciler.findings import Finding
+from reconciler.manifest.names import did_you_mean
+from reconciler.model import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from reconciler.findings import Severity
+    from reconciler.model import Address
+
+MOST_FINDINGS: Final = 1000
+"""Findings that are told of one file; the rest are counted."""
+
+_LONGEST_EXCERPT: Final = 400
+_BLOCK: Final = 4096
+_TOKEN: Final = re.compile(r""""(?:[^"\\]|\\.)*"|'[^']*'|[^\s,\]}:]+""")
+
+
+@dataclass(frozen=True)
+class Text:
+    """One file's text. Places in it are character indexes; people see lines and columns from 1."""
+
+    file: str
+    text: str
+
+    @cached_property
+    def _blocks(self) -> list[tuple[int, int]]:
+        """For each block of text: the lines that ended before it, and where the line that it begins in began.
+
+        An index of every line would cost a file of five million of them more memory than all else together.
+        """
+        blocks, lines, began = [], 0, 0
+        for at in range(0, len(self.text) + 1, _BLOCK):
+            blocks.append((lines, began))
+            lines += self.text.count("\n", at, at + _BLOCK)
+            began = self.text.rfind("\n", at, at + _BLOCK) + 1 or began
+        return blocks
+
+    def source(self, index: int) -> Source:
+        """Return file, line and column of a character. Line feeds alone end lines: see `decode.cleaned`."""
+        lines, began = self._blocks[index // _BLOCK]
+        block = index - index % _BLOCK
+        began = self.text.rfind("\n", block, index) + 1 or began
+        return Source(self.file, lines + self.text.count("\n", block, index) + 1, index - began + 1)
+
+    def line(self, index: int, column: int) -> str:
+        """Return the line around a character, without its end; nothing where it is too long to show."""
+        start = index - column + 1
+        end = self.text.find("\n", index, start + _LONGEST_EXCERPT + 1)
+        if end < 0 and len(self.text) - start > _LONGEST_EXCERPT:
+            return ""
+        return self.text[start : end if end >= 0 else len(self.text)].rstrip("\r")
+
+    def finding(
+        self,
+        code: str,
+        index: int,
+        message: str,
+        *,
+        severity: Severity = "error",
+        hint: str = "",
+        address: Address | None = None,
+    ) -> Finding:
+        """Return a finding about what begins at a character, with its line and how much of it is meant."""
+        source = self.source(index)
+        excerpt = self.line(index, source.column)
+        token = _TOKEN.match(excerpt, source.column - 1)
+        span = len(token[0]) if token else 1
+        return Finding(code, severity, message, source, address, hint, excerpt, span)
+
+
+@dataclass
+class Complaints:
+    """The errors of one file, as they are found; only so many are kept, the others counted."""
+
+    text: Text
+    found: list[Finding] = field(default_factory=list)
+    refused: set[int] = field(default_factory=set)
+    """Where reading refused something: what follows from that is not told as well."""
+    left_out: int = 0
+    lookups: int = 100
+    """How many more nearest names are looked for: it is the one thing here that costs."""
+
+    def refuse(self, code: str, index: int, message: str, hint: str = "") -> None:
+        """Note an error of reading: the value at this place is not what stands there."""
+        self.refused.add(index)
+        self._keep(code, index, message, hint)
+
+    def add(self, code: str, index: int, message: str, hint: str = "") -> None:
+        """Note an error of meaning, unless it only follows from one of reading."""
+        if index not in self.refused:
+            self._keep(code, index, message, hint)
+
+    def nearest(self, name: str, known: Iterable[str]) -> str:
+        """Return a hint with the nearest known name, if there is one and the file has not asked for too many."""
+        self.lookups -= 1
+        return did_you_mean(name, known) if self.lookups >= 0 else ""
+
+    @property
+    def full(self) -> bool:
+        """Tell whether further errors are only counted, so that nobody need word them."""
+        return len(self.found) >= MOST_FINDINGS
+
+    def findings(self) -> list[Finding]:
+        """Return the findings by line and column, and last how many more there are."""
+        told = sorted(self.found, key=lambda one: one.source or ("", 0, 0))
+        if self.left_out:
+            many = f"and {self.left_out} more error{'' if self.left_out == 1 else 's'} in this file"
+            told.append(Finding(told[-1].code, "error", many, told[-1].source))
+        return told
+
+    def _keep(self, code: str, index: int, message: str, hint: str) -> None:
+        if self.full:
+            self.left_out += 1
+        else:
+            self.found.append(self.text.finding(code, index, message, hint=hint))

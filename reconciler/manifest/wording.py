@@ -1,0 +1,159 @@
+"""Pydantic's errors -> complaints for people, each at the very place, none in pydantic's own phrases."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final, get_args
+
+from pydantic import BaseModel
+
+from reconciler.manifest.condition import KNOWN_OPERATORS
+from reconciler.manifest.fields import PATTERNS
+from reconciler.manifest.names import named, short
+from reconciler.manifest.strict_yaml import List, Map
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
+
+    from reconciler.manifest.origin import Origin, Step
+    from reconciler.manifest.text import Complaints
+
+_KINDS: Final = {
+    "string_type": "must be text",
+    "int_type": "must be a whole number",
+    "bool_type": "must be true or false",
+    "tuple_type": "must be a list",
+    "dict_type": "must be a mapping",
+    "model_type": "must be a mapping",
+    "string_too_short": "must not be empty",
+    "too_short": "must not be empty",
+}
+_BOUNDS: Final = {
+    "greater_than_equal": ("ge", "must be {} or more"),
+    "less_than_equal": ("le", "must be {} or less"),
+}
+_QUOTED: Final = re.compile("'([^']*)'")
+_BOOLEANS: Final = frozenset({"yes", "no", "on", "off", "y", "n", "true", "false"})
+
+
+def complain(error: ValidationError, kind: type[BaseModel], origin: Origin, complaints: Complaints) -> None:
+    """Add a complaint for each of an invalid document's errors. What nobody will be told is counted, not worded."""
+    for details in error.errors(include_url=False):
+        if complaints.full:
+            complaints.left_out += 1
+        else:
+            _complain(details, kind, origin, complaints)
+
+
+def _complain(details: ErrorDetails, kind: type[BaseModel], origin: Origin, complaints: Complaints) -> None:
+    loc = details["loc"]
+    path = origin.existing(loc)
+    match details["type"]:
+        case "missing":
+            complaints.add("CXR103", origin.index(path), f"missing field {named(str(loc[-1]))}")
+        case "extra_forbidden":
+            hint = complaints.nearest(str(loc[-1]), _fields(kind, path[:-1]))
+            complaints.add("CXR102", origin.key_index(path), f"unknown field {named(str(loc[-1]))}", hint)
+        case "CXR112":
+            hint = complaints.nearest(str(loc[-1]), (*KNOWN_OPERATORS, "attribute"))
+            complaints.add("CXR112", origin.key_index(path), f"unknown operator {named(str(loc[-1]))}", hint)
+        case "CXR102" | "CXR103" as code:
+            complaints.add(code, origin.key_index(path), details["msg"])
+        case _:
+            _complain_of_value(details, path, origin, complaints)
+
+
+def _complain_of_value(details: ErrorDetails, path: list[Step], origin: Origin, complaints: Complaints) -> None:
+    """Say what a value must be and what it is."""
+    code, must, known = _demand(details)
+    value = details["input"]
+    if path == ["apiVersion"]:
+        code = "CXR101"
+    if details["loc"][-1] == "[key]":
+        complaints.add(code, origin.key_index(path), f"the name {named(str(value))} {must}")
+        return
+    if not must.startswith("must"):
+        complaints.add(code, origin.index(path), must)
+        return
+    hint = complaints.nearest(value, known) if known and isinstance(value, str) else _advice(details["type"], value)
+    what = "" if must == "must not be empty" else f", not {_shown(value)}"
+    complaints.add(code, origin.index(path), f"{_subject(path)} {must}{what}", hint)
+
+
+def _demand(details: ErrorDetails) -> tuple[str, str, Sequence[str]]:
+    """Return the code, what the value must be, and the known names where it must be one of them."""
+    kind, context = details["type"], details.get("ctx", {})
+    if kind in _KINDS:
+        return "CXR104", _KINDS[kind], ()
+    if kind == "literal_error":
+        known = _QUOTED.findall(context["expected"])
+        return "CXR104", f"must be {_alternatives(known or [str(context['expected']).lower()])}", known
+    if kind == "string_pattern_mismatch":
+        code, must = PATTERNS[context["pattern"]]
+        return code, must, ()
+    if kind in _BOUNDS:
+        name, form = _BOUNDS[kind]
+        return "CXR104", form.format(context[name]), ()
+    if kind.startswith("CXR"):
+        return kind, details["msg"], context.get("known", ())
+    return "CXR104", "must be another value", ()
+
+
+def _subject(path: Sequence[Step]) -> str:
+    """Name the field that is meant; for an item of a list, the list's."""
+    names = [step for step in path if isinstance(step, str)]
+    if not names:
+        return "the document"
+    return named(names[-1]) if path[-1] == names[-1] else f"each item of {named(names[-1])}"
+
+
+def _shown(value: object) -> str:
+    """Say what stands there."""
+    if isinstance(value, str):
+        return f"the text {named(value)}"
+    if isinstance(value, (Map, List)):
+        return "a mapping" if isinstance(value, Map) else "a list"
+    if value is None:
+        return "empty"
+    return str(value).lower() if isinstance(value, bool) else short(repr(value))
+
+
+def _advice(kind: str, value: object) -> str:
+    """Say how to write what was probably meant."""
+    if kind == "string_type" and isinstance(value, (bool, int, float)):
+        return "put it in quotes"
+    if kind == "bool_type" and isinstance(value, str) and value.lower() in _BOOLEANS:
+        return "write true or false, without quotes"
+    if kind == "int_type" and isinstance(value, str) and value.isascii() and value.isdigit():
+        return "write it without quotes and without leading zeros"
+    return "write it as a list: [...]" if kind == "tuple_type" and isinstance(value, str) else ""
+
+
+def _alternatives(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"one of {', '.join(names)}"
+
+
+def _fields(kind: type[BaseModel], path: Sequence[Step]) -> tuple[str, ...]:
+    """Return the names of the fields that may stand at a path of a document."""
+    models = [kind]
+    for step in path:
+        below = [
+            model
+            for one in models
+            for field in one.model_fields.values()
+            if field.alias == step
+            for model in _models(field.annotation)
+        ]
+        models = below or models
+    return tuple(dict.fromkeys(field.alias or "" for one in models for field in one.model_fields.values()))
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401 - an annotation may be anything
+    """Return the models inside an annotation: `tuple[X, ...]`, `X | None`, `dict[str, X]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models(inner)
