@@ -76,7 +76,9 @@ def _number(message: str, ge: int | None = None, gt: int | None = None, le: int 
         custom_error_type="CXR104",
         custom_error_message=message,
     )
-    return GetPydanticSchema(lambda _source, _handler: schema)
+    bounds = {"minimum": ge, "exclusiveMinimum": gt, "maximum": le}
+    described = {"type": "number"} | {name: bound for name, bound in bounds.items() if bound is not None}
+    return GetPydanticSchema(lambda _source, _handler: schema, lambda _schema, _handler: described)
 
 
 def _scalar(message: str, *more: core_schema.CoreSchema) -> GetPydanticSchema:

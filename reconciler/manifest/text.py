@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from reconciler.findings import Finding
-from reconciler.manifest.names import did_you_mean
+from reconciler.manifest.nearest import did_you_mean
 from reconciler.model import Source
 
 if TYPE_CHECKING:

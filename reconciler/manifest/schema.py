@@ -1,0 +1,66 @@
+"""The JSON Schema of manifests: what editors show while a person types, and what other tools check against."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter
+
+from reconciler.manifest.documents import AnyDocument
+
+
+def manifest_schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of one manifest document: one alternative for each kind."""
+    adapter: TypeAdapter[AnyDocument] = TypeAdapter(Annotated[AnyDocument, Field(discriminator="kind")])
+    schema = adapter.json_schema(mode="validation")
+    schema.pop("discriminator", None)
+    definitions = schema["$defs"]
+    for definition in definitions.values():
+        _tidy(definition)
+        if "kind" in definition.get("properties", {}):
+            definition["required"] = ["apiVersion", "kind", *definition["required"]]
+    for name, choices in _EXCLUSIVE.items():
+        definitions[name] |= choices
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A cxroute manifest",
+        "description": "One document of a manifest; a file may hold several.",
+        **schema,
+    }
+
+
+def _tidy(part: Any) -> None:  # noqa: ANN401 - any part of a JSON document
+    """Leave out what says nothing to a person: titles made from names, and defaults that mean "not there"."""
+    if isinstance(part, list):
+        for one in part:
+            _tidy(one)
+    if not isinstance(part, dict):
+        return
+    for inner in part.values():
+        _tidy(inner)
+    for field in part.get("properties", {}).values():
+        field.pop("title", None)
+        if field.get("default", "") is None:
+            del field["default"]
+
+
+def _one_of(*names: str) -> dict[str, Any]:
+    return {"oneOf": [{"required": [name]} for name in names]}
+
+
+_EXCLUSIVE = {
+    "RuleEntry": _one_of("queue", "targets") | {"not": {"required": ["intent", "intents"]}},
+    "QueueRef": _one_of("id", "name"),
+    "Expect": _one_of("queue", "split", "default"),
+    "Environment": {
+        "if": {"properties": {"name": {"const": "sandbox"}}, "required": ["name"]},
+        "then": {"properties": {"tenant": False, "api": False, "credentials": False}},
+        "else": {
+            "anyOf": [
+                {"required": ["tenant"]},
+                {"required": ["api"], "properties": {"api": {"required": ["baseUrl"]}}},
+            ]
+        },
+    },
+}
+"""What `checks` and the small models hold and types cannot say."""
