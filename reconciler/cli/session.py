@@ -131,4 +131,5 @@ def choose(manifests: Manifests, name: str | None) -> Environment:
         return manifests.environments[name].document
     if name == SANDBOX:
         return Environment(name=SANDBOX, owner=SANDBOX)
-    raise UsageError(f"no Environment is named {name!r}; there are {', '.join(known)}. {did_you_mean(name, known)}".rstrip())
+    hint = did_you_mean(name, known)
+    raise UsageError(f"no Environment is named {name!r}; there are {', '.join(known)}. {hint}".rstrip())

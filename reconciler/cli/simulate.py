@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add simulate's options."""
-    parser.add_argument("--tenant", choices=("empty", "bank"), default="empty", help="empty, or a bank's as found in life")
+    parser.add_argument(
+        "--tenant", choices=("empty", "bank"), default="empty", help="empty, or a bank's as found in life"
+    )
     parser.add_argument("--host", default="127.0.0.1", help="a loopback address (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, default=8099, help="0 takes a free one (default: 8099)")
     parser.add_argument("--state", metavar="FILE", help="keep rules in this file, so that they survive a kill")

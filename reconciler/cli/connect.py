@@ -1,0 +1,96 @@
+"""From an Environment to a client: credentials, hosts, proxy and transport, or the sandbox in this process."""
+
+from __future__ import annotations
+
+import os
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+
+from reconciler.cxone.client import ReadingClient, WritingClient
+from reconciler.cxone.network import REAL_TIME, ReadOnlyTransport, network
+from reconciler.cxone.settings import Credentials, Tenant
+from reconciler.errors import CredentialsError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from reconciler.cli.session import Session
+
+_UNHURRIED = 100_000.0
+"""Calls a second into the sandbox: it is in this process, and nobody else waits for it."""
+
+
+@asynccontextmanager
+async def reading(session: Session) -> AsyncIterator[ReadingClient]:
+    """Connect with a client that cannot write: its transport lets nothing else through."""
+    tenant = tenant_of(session)
+    async with _transport(session, tenant) as below:
+        http = _http(ReadOnlyTransport(below, tenant.token_url))
+        yield ReadingClient(http, tenant, credentials_of(session), REAL_TIME)
+
+
+@asynccontextmanager
+async def writing(session: Session) -> AsyncIterator[WritingClient]:
+    """Connect with a client that writes."""
+    tenant = tenant_of(session)
+    async with _transport(session, tenant) as below:
+        yield WritingClient(_http(below), tenant, credentials_of(session), REAL_TIME)
+
+
+def tenant_of(session: Session) -> Tenant:
+    """Return where the environment's API is, and how it may be used."""
+    environment, api = session.environment, session.environment.api
+    base = "http://localhost" if session.simulated else environment.base_url
+    return Tenant(
+        base_url=base,
+        token_url=f"{base}/oauth/token" if session.simulated else environment.token_url,
+        rules_path=api.rules_path,
+        queues_path=api.queues_path,
+        page_size=api.page_size,
+        timeout_seconds=api.timeout_seconds,
+        requests_per_second=_UNHURRIED if session.simulated else api.requests_per_second,
+        concurrency=api.concurrency,
+        allowed_hosts=frozenset(filter(None, map(str.strip, os.environ.get("CXROUTE_HOSTS", "").split(",")))),
+    )
+
+
+def credentials_of(session: Session) -> Credentials:
+    """Read id and secret from the variables, or files, that the environment names. Raises CredentialsError."""
+    if session.simulated:
+        return Credentials("sandbox", "sandbox")
+    names = session.environment.credentials
+    return Credentials(_secret(names.client_id_env), _secret(names.client_secret_env))
+
+
+def _secret(name: str) -> str:
+    found = os.environ.get(name)
+    if found:
+        return found
+    file = os.environ.get(f"{name}_FILE")
+    if not file:
+        raise CredentialsError(f"no credentials: set {name}, or {name}_FILE to the path of a file that holds it")
+    try:
+        return Path(file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise CredentialsError(f"the file that {name}_FILE names cannot be read: {reason}") from None
+
+
+@asynccontextmanager
+async def _transport(session: Session, tenant: Tenant) -> AsyncIterator[httpx.AsyncBaseTransport]:
+    if session.simulated:
+        from reconciler.cli.sandbox import sandbox  # noqa: PLC0415 - brings the simulator and Starlette in
+
+        with sandbox(session.expected().assumed.values()) as transport:
+            yield transport
+        return
+    ca_file = os.environ.get("CXROUTE_CA_FILE")
+    async with network(tenant, os.environ.get("CXROUTE_PROXY"), Path(ca_file) if ca_file else None) as transport:
+        yield transport
+
+
+def _http(transport: httpx.AsyncBaseTransport) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=transport, trust_env=False, timeout=None, follow_redirects=False)

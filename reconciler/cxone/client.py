@@ -1,0 +1,224 @@
+"""The client: a reading one and a writing one. A plan is handed the first, which has no method that writes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+import httpx
+
+from reconciler.change import Read
+from reconciler.cxone import wire
+from reconciler.cxone.auth import Tokens, wrong_credentials
+from reconciler.cxone.exchange import Answer, exchange
+from reconciler.cxone.listing import complete
+from reconciler.cxone.pace import Pacer, Time
+from reconciler.errors import (
+    AmbiguousWriteError,
+    ApiError,
+    ChangedMeanwhileError,
+    CredentialsError,
+    GoneError,
+    NameTakenError,
+    OverloadedError,
+    RejectedError,
+    ScopeError,
+    UnexpectedAnswerError,
+    UnreachableError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from reconciler.change import LiveRule, Marker
+    from reconciler.cxone.settings import Credentials, Tenant
+    from reconciler.model import Queue, Rule
+
+_BUSY: Final = 429
+_RUN_SECONDS: Final = 900.0
+_REJECTED: Final = {404: GoneError, 409: NameTakenError, 412: ChangedMeanwhileError}
+
+
+class ReadingClient:
+    """Reads a tenant's rules and queues."""
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        tenant: Tenant,
+        credentials: Credentials,
+        time: Time,
+        progress: Callable[[str, int, int], None] = lambda _what, _done, _all: None,
+    ) -> None:
+        """`http` carries the bytes, whatever is below it. `progress` is told of what, how many are done, of how many."""
+        tenant.check()
+        self._http, self._tenant, self._credentials, self._time = http, tenant, credentials, time
+        self._progress = progress
+        self.pacer = Pacer(tenant.requests_per_second, tenant.concurrency, time, _RUN_SECONDS)
+        self._tokens = Tokens(self._fetch_token, time.clock)
+
+    async def rules(self) -> tuple[LiveRule, ...]:
+        """Return every live rule, in no particular order. Raises IncompleteReadError where that cannot be proven."""
+        forms = await complete(self._page(self._tenant.rules_path), "rules", self._time, self.pacer, self._progress)
+        return tuple(map(wire.live_rule, forms))
+
+    async def queues(self) -> tuple[Queue, ...]:
+        """Return every queue."""
+        forms = await complete(self._page(self._tenant.queues_path), "queues", self._time, self.pacer, self._progress)
+        return tuple(map(wire.queue, forms))
+
+    async def rule(self, rule_id: str) -> Read | None:
+        """Return one rule as it is now, or None where it is gone."""
+        try:
+            answer = await self._call("GET", self._rule_path(rule_id))
+        except GoneError:
+            return None
+        return Read(wire.live_rule(answer.json()), answer.headers.get("etag"))
+
+    def _page(self, path: str) -> Callable[[int], Any]:
+        async def page(number: int) -> object:
+            answer = await self._call("GET", path, params={"pageNumber": number, "pageSize": self._tenant.page_size})
+            return answer.json()
+
+        return page
+
+    def _rule_path(self, rule_id: str) -> str:
+        return f"{self._tenant.rules_path}/{quote(rule_id, safe='')}"
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Make one call with a token; a refused token is renewed once."""
+        content = None if body is None else json.dumps(body, allow_nan=False).encode()
+        token = await self._tokens.token()
+        for turn in (1, 2):
+            request = self._http.build_request(
+                method,
+                f"{self._tenant.base_url}{path}",
+                params=params,
+                content=content,
+                headers={"Authorization": f"Bearer {token}", **_headers(content), **(headers or {})},
+            )
+            answer = await self._exchange(request)
+            if answer.status != httpx.codes.UNAUTHORIZED:
+                return _checked(answer, method)
+            if turn == 1:
+                token = await self._tokens.token(refused=token)
+        raise CredentialsError("the tenant refuses a token that it has just given; check the client's rights")
+
+    async def _fetch_token(self) -> object:
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": self._credentials.client_id,
+            "client_secret": self._credentials.client_secret,
+        }
+        request = self._http.build_request("POST", self._tenant.token_url, data=form, headers=_headers(None))
+        answer = await self._exchange(request)
+        if answer.status in (400, 401, 403):
+            raise wrong_credentials(answer.explanation())
+        if answer.status != httpx.codes.OK:
+            raise UnexpectedAnswerError(f"no token: status {answer.status} ({answer.explanation()})")
+        return answer.json()
+
+    async def _exchange(self, request: httpx.Request) -> Answer:
+        """Send a request, again within the budget where that is safe: reads always, writes when nothing was done."""
+        safe = request.method == "GET" or str(request.url) == self._tenant.token_url
+        attempt = 0
+        while True:
+            attempt += 1
+            self.pacer.check()
+            error: ApiError
+            wait: float | None = None
+            try:
+                async with self.pacer.slot():
+                    answer = await exchange(self._http, request, self._tenant.timeout_seconds, self._time)
+            except httpx.ConnectError as failure:
+                error = UnreachableError(f"{request.url.host} cannot be reached: {_reason(failure)}")
+            except (httpx.TransportError, TimeoutError) as failure:
+                error = _lost(request, safe, _reason(failure))
+            except UnexpectedAnswerError as failure:
+                if safe:
+                    raise
+                raise AmbiguousWriteError(f"{request.method}: {failure}") from failure
+            else:
+                self.pacer.answered = True
+                if answer.status == _BUSY:
+                    wait = self.pacer.retry_after(answer.headers.get("retry-after"))
+                    error = OverloadedError("the tenant answers 429, too many requests")
+                elif answer.status >= httpx.codes.INTERNAL_SERVER_ERROR:
+                    error = _lost(request, safe, f"status {answer.status} ({answer.explanation()})")
+                else:
+                    return answer
+            if isinstance(error, AmbiguousWriteError) or not self.pacer.may_retry(attempt):
+                self.pacer.down = not self.pacer.answered
+                raise error
+            self.pacer.retries += 1
+            if wait is not None or isinstance(error, OverloadedError) and "429" in str(error):
+                self.pacer.hold(wait if wait is not None else self.pacer.backoff(attempt))
+            else:
+                await self._time.sleep(self.pacer.backoff(attempt))
+
+
+class WritingClient(ReadingClient):
+    """Reads, creates, updates and deletes rules."""
+
+    async def create(self, rule: Rule, marker: Marker) -> LiveRule:
+        """Create a rule and return it as the server answered."""
+        return _written(await self._call("POST", self._tenant.rules_path, wire.body(rule, marker)))
+
+    async def update(self, read: Read, rule: Rule, marker: Marker) -> LiveRule:
+        """Replace a rule that was just read; what we do not know of it goes back as it was."""
+        path, headers = self._rule_path(read.live.id), {"If-Match": read.etag} if read.etag else {}
+        return _written(await self._call("PUT", path, wire.body(rule, marker, read.live.raw), headers=headers))
+
+    async def delete(self, read: Read) -> None:
+        """Delete a rule that was just read; one that is gone already is a success."""
+        headers = {"If-Match": read.etag} if read.etag else {}
+        try:
+            await self._call("DELETE", self._rule_path(read.live.id), headers=headers)
+        except GoneError:
+            return
+
+
+def _written(answer: Answer) -> LiveRule:
+    """Read the answer to a write; one that cannot be used leaves open what was written."""
+    try:
+        return wire.live_rule(answer.json())
+    except UnexpectedAnswerError as error:
+        raise AmbiguousWriteError(f"the write was answered with status {answer.status}, but {error}") from error
+
+
+def _checked(answer: Answer, method: str) -> Answer:
+    """Translate the statuses that are final."""
+    if answer.status < httpx.codes.MULTIPLE_CHOICES:
+        return answer
+    why = f"status {answer.status}: {answer.explanation()}"
+    if answer.status == httpx.codes.FORBIDDEN:
+        scope = "routing:read" if method == "GET" else "routing:write"
+        raise ScopeError(f"the client lacks the scope {scope} for {method} ({why})")
+    raise _REJECTED.get(answer.status, RejectedError)(why, answer.status)
+
+
+def _lost(request: httpx.Request, safe: bool, why: str) -> ApiError:  # noqa: FBT001 - both come from one place
+    if safe:
+        return OverloadedError(f"{request.url.host} gives no usable answer: {why}")
+    return AmbiguousWriteError(f"nobody knows whether the {request.method} was done: {why}")
+
+
+def _reason(failure: BaseException) -> str:
+    return "no answer in time" if isinstance(failure, TimeoutError | httpx.TimeoutException) else str(failure)[:200] or type(failure).__name__
+
+
+def _headers(content: bytes | None) -> dict[str, str]:
+    accepted = {"Accept": "application/json", "Accept-Encoding": "gzip"}
+    return accepted if content is None else {**accepted, "Content-Type": "application/json"}
+
+
+__all__ = ["ReadingClient", "WritingClient", "asyncio"]

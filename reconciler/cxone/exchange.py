@@ -1,0 +1,111 @@
+"""One HTTP exchange, bounded in time and size, and its errors translated once (contract.md, "Errors")."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx
+
+from reconciler.errors import UnexpectedAnswerError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from reconciler.cxone.pace import Time
+
+LARGEST: Final = 16 * 1024 * 1024
+"""Bytes of an answer, decoded. A page of 100 rules has about 50,000."""
+
+_SHOWN: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back: status, headers, and the raw body."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+    def json(self) -> Any:  # noqa: ANN401 - any JSON
+        """Return the body as JSON. Raises UnexpectedAnswerError, saying what it is instead."""
+        try:
+            return _DECODER.decode(self.content.decode("utf-8"))
+        except (ValueError, RecursionError):
+            raise UnexpectedAnswerError(f"{self._kind()} instead of JSON in an answer with status {self.status}") from None
+
+    def explanation(self) -> str:
+        """Return what the server says of an error, in one harmless line."""
+        try:
+            form = _DECODER.decode(self.content[:65_536].decode("utf-8"))
+        except (ValueError, RecursionError):
+            return self._kind()
+        said = _said(form)
+        return said if said else "no reason given"
+
+    def _kind(self) -> str:
+        if not self.content:
+            return "nothing"
+        start = self.content[:500].lstrip().lower()
+        if start.startswith((b"<!doctype", b"<html", b"<")):
+            return "HTML (a proxy's or login page? check api.baseUrl)"
+        return "something else"
+
+
+def _said(form: object) -> str:
+    errors = form.get("errors") if isinstance(form, dict) else None
+    if isinstance(errors, list):
+        parts = [str(one.get("message")) for one in errors[:3] if isinstance(one, dict) and one.get("message")]
+    elif isinstance(form, dict):
+        parts = [str(form[name]) for name in ("error", "error_description", "message") if isinstance(form.get(name), str)]
+    else:
+        parts = []
+    text = "; ".join(parts)
+    return "".join(one if one.isprintable() else " " for one in text)[:_SHOWN]
+
+
+def _refuse_constant(text: str) -> None:
+    raise ValueError(text)
+
+
+_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
+async def exchange(http: httpx.AsyncClient, request: httpx.Request, seconds: float, time: Time) -> Answer:
+    """Send one request and read its answer. Raises httpx.TransportError, TimeoutError and UnexpectedAnswerError."""
+    async with time.deadline(seconds):  # type: ignore[attr-defined]
+        response = await http.send(request, stream=True, follow_redirects=False)
+        try:
+            content = await _bounded(response)
+        finally:
+            await response.aclose()
+    if response.is_redirect:
+        raise UnexpectedAnswerError(f"the server redirects to another place (status {response.status_code}); not followed")
+    return Answer(response.status_code, response.headers, content)
+
+
+async def _bounded(response: httpx.Response) -> bytes:
+    """Read the body, decompressed, up to the largest size that is believed."""
+    encoding = response.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("identity", "gzip", "deflate", ""):
+        raise UnexpectedAnswerError(f"the answer is encoded as {encoding[:20]!r}, which nobody asked for")
+    inflate = zlib.decompressobj(zlib.MAX_WBITS | 32) if encoding in ("gzip", "deflate") else None
+    parts: list[bytes] = []
+    left = LARGEST
+    async for raw in response.aiter_raw():
+        part = _inflated(inflate, raw, left) if inflate else raw
+        left -= len(part)
+        if left <= 0:
+            raise UnexpectedAnswerError(f"the answer has more than {LARGEST // 2**20} MiB")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _inflated(inflate: zlib._Decompress, raw: bytes, left: int) -> bytes:
+    try:
+        return inflate.decompress(raw, left)
+    except zlib.error as error:
+        raise UnexpectedAnswerError("the answer's compression is broken") from error

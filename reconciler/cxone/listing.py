@@ -1,0 +1,98 @@
+"""Complete reads: a listing is believed only when its distinct ids are as many as its total says (contract.md)."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from reconciler.errors import IncompleteReadError, UnexpectedAnswerError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from reconciler.cxone.pace import Pacer, Time
+
+    Page = Callable[[int], Awaitable[object]]
+
+_TRIES: Final = 3
+_MOST: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    entities: list[dict[str, Any]]
+    total: int
+    pages: int
+
+
+async def complete(
+    page: Page, what: str, time: Time, pacer: Pacer, progress: Callable[[str, int, int], None]
+) -> list[dict[str, Any]]:
+    """Return every entity of a listing. Raises IncompleteReadError after a few tries that do not add up."""
+    reason = ""
+    for attempt in range(1, _TRIES + 1):
+        found, reason = await _attempt(page, what, progress)
+        if not reason:
+            return found
+        if attempt < _TRIES:
+            await time.sleep(pacer.backoff(attempt))
+    raise IncompleteReadError(
+        f"the list of {what} cannot be read completely: {reason}. No plan was made, and nothing was written."
+    )
+
+
+async def _attempt(page: Page, what: str, progress: Callable[[str, int, int], None]) -> tuple[list[dict[str, Any]], str]:
+    """Read every page once, the later ones at the same time; return the entities, and why they are not all."""
+    first = _parse(await page(1), what)
+    done = 1
+    progress(what, done, first.pages)
+
+    async def later(number: int) -> _Page:
+        nonlocal done
+        read = _parse(await page(number), what)
+        done += 1
+        progress(what, done, first.pages)
+        return read
+
+    pages = [first, *await _all([later(number) for number in range(2, first.pages + 1)])]
+    if any(read.total != first.total for read in pages):
+        return [], "its total changed while it was read"
+    entities = {entity["id"]: entity for read in pages for entity in read.entities}
+    if len(entities) != first.total:
+        return [], f"{len(entities):,} of {first.total:,} came"
+    return list(entities.values()), ""
+
+
+async def _all(calls: Iterable[Any]) -> list[_Page]:
+    """Wait for all; when one fails the others are dropped, and its error is raised."""
+    tasks = [asyncio.ensure_future(call) for call in calls]
+    try:
+        return list(await asyncio.gather(*tasks))
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
+
+
+def _parse(form: object, what: str) -> _Page:
+    """Read a page's shape. Raises UnexpectedAnswerError, naming what is wrong with it."""
+    if not isinstance(form, dict) or not isinstance(form.get("entities"), list):
+        raise UnexpectedAnswerError(f"a page of {what} has no list `entities`")
+    entities, total = form["entities"], form.get("total")
+    if not isinstance(total, int) or isinstance(total, bool) or not 0 <= total <= _MOST:
+        raise UnexpectedAnswerError(f"a page of {what} has no usable `total`")
+    for entity in entities:
+        if not isinstance(entity, dict) or not isinstance(entity.get("id"), str):
+            raise UnexpectedAnswerError(f"a page of {what} has an entry without a text `id`")
+    _check_next(form.get("nextUri"), what)
+    size = max(len(entities), 1)
+    return _Page(entities, total, max(1, -(-total // size)))
+
+
+def _check_next(uri: object, what: str) -> None:
+    """The link to the next page is never followed; one that leads elsewhere says that this is no CXone."""
+    if isinstance(uri, str) and urlsplit(uri).netloc:
+        raise UnexpectedAnswerError(f"a page of {what} links to another host for the next one")

@@ -1,0 +1,87 @@
+"""What carries the bytes: httpx on aiohttp, without redirects, cookies, netrc or proxies that nobody asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import ssl
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import aiohttp
+import httpx
+from httpx_aiohttp import AiohttpTransport
+
+from reconciler.cxone.pace import Time
+from reconciler.errors import CxrouteError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+REAL_TIME = Time(time.monotonic, asyncio.sleep, random.random, asyncio.timeout, lambda: datetime.now(UTC))
+
+
+class NetworkTransport(httpx.AsyncBaseTransport):
+    """httpx-aiohttp, with its errors told apart.
+
+    It calls a connection that broke after the request was sent a ConnectTimeout, as if nothing had been sent; a
+    create would be repeated. Only aiohttp's own connector errors are certain.
+    """
+
+    def __init__(self, below: httpx.AsyncBaseTransport) -> None:
+        self._below = below
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        try:
+            return await self._below.handle_async_request(request)
+        except httpx.TransportError as error:
+            if isinstance(error.__cause__, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+                raise httpx.ConnectError(str(error)) from error
+            raise httpx.ReadError(str(error) or "the connection broke") from error
+        except aiohttp.ClientError as error:
+            raise httpx.ReadError(str(error)) from error
+
+    async def aclose(self) -> None:
+        await self._below.aclose()
+
+
+class ReadOnlyTransport(httpx.AsyncBaseTransport):
+    """Lets GETs through, and the request for a token; everything else is refused before a byte is sent (R10)."""
+
+    def __init__(self, below: httpx.AsyncBaseTransport, token_url: str) -> None:
+        self._below, self._token_url = below, token_url
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.method != "GET" and (request.method, str(request.url)) != ("POST", self._token_url):
+            raise AssertionError(f"a reading client was about to send {request.method}")
+        return await self._below.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self._below.aclose()
+
+
+def network(tenant: Tenant, proxy: str | None, ca_file: Path | None) -> httpx.AsyncBaseTransport:
+    """Return the transport to a real network."""
+    https = "https:" in (tenant.base_url + tenant.token_url)
+    verify: ssl.SSLContext | bool = _trust(ca_file) if https else False
+
+    def session() -> aiohttp.ClientSession:
+        made = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=tenant.concurrency, ssl=verify),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+        )
+        # aiohttp sends PUT and DELETE again by itself when a kept connection was closed; only a fresh read may (R6).
+        made._retry_connection = False  # noqa: SLF001 - there is no public way
+        return made
+
+    transport = AiohttpTransport(verify=verify, trust_env=False, proxy=httpx.Proxy(proxy) if proxy else None, client=session)
+    return NetworkTransport(transport)
+
+
+def _trust(ca_file: Path | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+    except OSError as error:
+        raise CxrouteError(f"cannot read the certificates in {ca_file}: {error.strerror or error}") from error

@@ -1,0 +1,67 @@
+"""What the client needs to know of a tenant, and which hosts may be sent a secret."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import urlsplit
+
+from reconciler.errors import CredentialsError, UsageError
+
+_OWN: Final = (".my.cxone.com", ".niceincontact.com", ".nice-incontact.com")
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A client's id and secret; neither is ever shown."""
+
+    client_id: str = field(repr=False)
+    client_secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """Where a tenant's API is and how fast it may be used. Times are seconds."""
+
+    base_url: str
+    token_url: str
+    rules_path: str
+    queues_path: str
+    page_size: int = 100
+    timeout_seconds: float = 10.0
+    requests_per_second: float = 50.0
+    concurrency: int = 16
+    allowed_hosts: frozenset[str] = frozenset()
+
+    def check(self) -> None:
+        """Refuse hosts that may not be sent a secret. Raises CredentialsError and UsageError."""
+        for url in (self.base_url, self.token_url):
+            check_host(url, self.allowed_hosts)
+
+
+def check_host(url: str, allowed: frozenset[str]) -> None:
+    """Raise where credentials may not be sent to the URL's host."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    odd = any(character in url for character in "\\@ ") or not url.isascii()
+    if odd or not host or parts.scheme not in ("https", "http"):
+        raise UsageError(f"{url[:100]!r} is no plain http(s) URL")
+    if is_loopback(host):
+        return
+    if parts.scheme == "http":
+        raise UsageError(f"http:// is refused for {host}: only loopback may be reached without TLS")
+    if host not in allowed and not any(host.endswith(end) and len(host) > len(end) for end in _OWN):
+        raise CredentialsError(
+            f"credentials are not sent to {host}: allow it with CXROUTE_HOSTS={host} in the environment of whoever runs this"
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether the host is this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
