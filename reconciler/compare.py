@@ -10,6 +10,7 @@ from reconciler.change import Adopt, Create, Delete, FieldChange, Update
 from reconciler.fields import fields
 from reconciler.findings import Finding
 from reconciler.marker import digest
+from reconciler.model import Opaque
 from reconciler.ownership import cause, edited
 
 if TYPE_CHECKING:
@@ -157,6 +158,10 @@ class _Comparing:
         for live in self.owned.copies:
             message = f'live rule "{live.rule.name}" ({live.id}) is a temporary copy that an earlier run left'
             self.findings.append(Finding("CXR307", "warning", message, address=_address(live)))
+        for live in (*self.owned.managed.values(), *self.owned.unmanaged):
+            if any(isinstance(part, Opaque) for part in (*live.rule.conditions, *live.rule.targets)):
+                message = f'live rule "{live.rule.name}" ({live.id}) has a part that cxroute does not understand'
+                self.findings.append(Finding("CXR306", "info", message))
 
     def _find(self, code: str, severity: Severity, message: str, wanted: DesiredRule) -> None:
         self.findings.append(Finding(code, severity, message, wanted.source, wanted.address))

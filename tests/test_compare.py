@@ -196,4 +196,5 @@ def test_a_condition_that_nobody_knows_is_replaced_whole() -> None:
     assert isinstance(change, Update)
     assert (FieldChange("conditions[1]", odd, None),) == change.fields
     assert "drift" == change.cause
+    assert ["CXR306"] == codes(found)
     assert isinstance(change.after.conditions[0], Condition)

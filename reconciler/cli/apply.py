@@ -136,7 +136,7 @@ class _Run:
         """Print what is about to be done."""
         output = self.session.output
         if output.form == "text" and output.loudness != "quiet":
-            output.result(plan_text(made, output.paint, self.session.tenant))
+            output.result(plan_text(self.session.brief(made), output.paint, self.session.tenant))
 
     def recorder(self, made: Plan) -> Recorder:
         """Open the journal for this run."""

@@ -74,7 +74,7 @@ def show(session: Session, made: Plan, saved: str | None) -> None:
         session.output.document(document(made))
         return
     session.introduce()
-    session.output.result(plan_text(made, session.output.paint, session.tenant))
+    session.output.result(plan_text(session.brief(made), session.output.paint, session.tenant))
     if made.changes or made.conflicts:
         session.output.result(f"Nothing was changed. {next_command(made, saved)}\n")
 

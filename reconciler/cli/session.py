@@ -62,6 +62,12 @@ class Session:
         if self.simulated and self.output.form == "text":
             self.output.result(SIMULATED)
 
+    def brief(self, made: Plan) -> Plan:
+        """Return the plan as text shows it: what is merely worth knowing is left to -v."""
+        if self.output.loudness == "verbose":
+            return made
+        return replace(made, findings=tuple(finding for finding in made.findings if finding.severity != "info"))
+
     def expected(self) -> AssumedCatalogue:
         """Expand the manifests offline; return the queues that they count on. Raises ManifestError."""
         name = self.environment.name

@@ -88,7 +88,8 @@ def queues_phrase(targets: Sequence[Target | Opaque], names: Mapping[str, str]) 
         return ", ".join(target_phrase(target, names) for target in targets) or "no queue"
     if len(known) == 1:
         return queue_phrase(known[0].queue_id, names)
-    return ", ".join(f"{100 * target.weight / total:.3g} % {queue_phrase(target.queue_id, names)}" for target in known)
+    heaviest = sorted(known, key=lambda target: (-target.weight, names.get(target.queue_id, "")))
+    return ", ".join(f"{100 * one.weight / total:.3g} % {queue_phrase(one.queue_id, names)}" for one in heaviest)
 
 
 def target_phrase(target: Target | Opaque, names: Mapping[str, str]) -> str:

@@ -1,0 +1,92 @@
+"""The journal: a record that helps and never hurts."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.journal import Journal, runs
+from reconciler.render.history_text import run_text, runs_text
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+
+
+def journal(path: Path, run: str = "r1", warnings: list[str] | None = None) -> Journal:
+    return Journal(path, run, lambda: NOW, (warnings if warnings is not None else []).append)
+
+
+def recorded(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_every_entry_is_a_line_that_says_when_and_of_which_run(tmp_path: Path) -> None:
+    """And the directory is made."""
+    path = tmp_path / "deep" / "journal.jsonl"
+    one = journal(path)
+    one.write("start", who="me", reason='odd "quotes"\nand lines')
+    one.close()
+    expected = {"at": "2026-11-25T12:00:00Z", "event": "start", "reason": 'odd "quotes"\nand lines', "run": "r1"}
+    assert [{**expected, "who": "me"}] == recorded(path)
+
+
+def test_runs_are_joined_from_what_was_intended_and_done(tmp_path: Path) -> None:
+    """The last word on a change counts; a write without an answer stays unknown."""
+    path = tmp_path / "journal.jsonl"
+    one = journal(path)
+    one.write("start", environment="prod")
+    one.write("intend", address="a/b", action="create", before=None, after={"name": "b"})
+    one.write("intend", address="a/c", action="update", before={"priority": 1}, after={"priority": 2})
+    one.write("tried", address="a/b", action="create", status="acknowledged")
+    one.write("outcome", address="a/b", action="create", status="applied")
+    one.close()
+    with path.open() as lines:
+        (run,) = runs(lines)
+    assert [("a/b", "applied"), ("a/c", "unknown")] == [(one["address"], one["status"]) for one in run.changes]
+    assert run.end is None
+    assert "priority: 1 -> 2" in run_text(run)
+    assert "2 changes, ended without a word" in runs_text([run])
+
+
+def test_a_torn_or_corrupt_journal_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    """Half a line, garbage and foreign JSON are passed over; the next run begins a line of its own."""
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(b'\xff\xfe garbage\n[1,2]\n{"run": 7}\n{"run": "r0", "at": "x", "event": "start"}\n{"run": "r1", "at"')
+    one = journal(path, "r2")
+    one.write("start")
+    one.close()
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        assert ["r0", "r2"] == [run.id for run in runs(lines)]
+
+
+def test_a_journal_that_cannot_be_written_is_a_warning_and_stops_nothing(tmp_path: Path) -> None:
+    """It is said once."""
+    (tmp_path / "file").write_text("")
+    warnings: list[str] = []
+    one = journal(tmp_path / "file" / "journal.jsonl", warnings=warnings)
+    for _ in range(3):
+        one.write("start")
+        one.sync()
+    one.close()
+    assert 1 == len(warnings)
+    assert "going on without it" in warnings[0]
+
+
+@pytest.mark.parametrize("name", ["/dev/full"])
+def test_a_full_disk_is_a_warning_too(name: str) -> None:
+    """Nothing is raised, neither at the write nor at the close."""
+    from pathlib import Path as RealPath
+
+    if not RealPath(name).exists():
+        pytest.skip(f"this system has no {name}")
+    warnings: list[str] = []
+    one = journal(RealPath(name), warnings=warnings)
+    one.write("start")
+    one.write("start")
+    one.close()
+    assert 1 == len(warnings)

@@ -1,0 +1,149 @@
+"""A plan as text: what an operations lead and an engineer read in a terminal."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from reconciler.plan import Options, plan
+from reconciler.render.drift_text import drift_text
+from reconciler.render.paint import ansi, colourless
+from reconciler.render.plan_text import plan_text
+from reconciler.render.words import condition_phrase, plain
+from reconciler.model import Queue, Target, condition
+from reconciler.plan import Live
+from tests.builders import LABELS, NOW, at_least, desired, intent_is, managed, rule, unmanaged, wanted
+
+HOSTILE = [
+    "a | b",
+    "`code`",
+    "``x``",
+    "@everyone",
+    "<img src=x onerror=alert(1)>",
+    "</code><script>alert(1)</script>",
+    "<!-- cxroute:plan env=prod -->",
+    "[x](javascript:alert(1))",
+    "two\nlines",
+    "```\nfence",
+    "end",
+    "\"quotes\"; '; drop",
+    "#35;",
+    "🙂 emoji",
+    "\x1b[31mred\x1b[0m",
+    "\u202egnihtemos",
+    "& <vip>",
+    "x" * 400,
+    "{{7*7}}",
+    "$(rm -rf)",
+    "\x9b31m",
+    "zero\u200bwidth",
+    "\u2066isolate",
+    "bell\a",
+    "nul\0",
+    "tag\U000e0041",
+    "\r overwrite",
+]
+
+
+def test_a_plan_reads_like_this() -> None:
+    """Refusals first, then deletes, updates, adoptions and creates, then the sum."""
+    want = desired(
+        wanted("cards/new", rule("new", conditions=[intent_is("new"), at_least(0.7)], priority=15)),
+        wanted("cards/changed", rule("changed", priority=10, targets=[Target("q-fraud", 1)])),
+        wanted("cards/off", rule("off")),
+        wanted("cards/hand", rule("hand"), adopt="by hand"),
+        wanted("cards/taken", rule("taken")),
+    )
+    found = Live(
+        (
+            managed("1", "cards/changed", rule("changed", priority=20)),
+            managed("2", "cards/off", rule("off", enabled=False), last_written=rule("off")),
+            managed("3", "cards/fax", rule("fax", priority=900, targets=[Target("q-gone", 1)])),
+            unmanaged("4", rule("by hand")),
+            unmanaged("5", rule("taken")),
+        ),
+        (Queue("q-cards", "Card Services"), Queue("q-fraud", "Fraud")),
+    )
+    expected = """\
+Plan for prod   tenant acme, 3 managed rules live, 2 not managed
+
+  error[CXR301] cards/taken: an unmanaged live rule is named "taken"
+      take it over with `adopt:` in the manifest, or give ours another `name`
+      manifests/x.yaml:1
+
+  - cards/fax
+      no manifest names it any more
+      intent is "fax": to a queue that is gone (q-gone), priority 900
+
+  ~ cards/changed   manifests/x.yaml:1
+      priority  20 -> 10
+      queue     "Card Services" -> "Fraud"
+
+  ~ cards/off   manifests/x.yaml:1
+      changed in CXone since the last apply
+      enabled  false -> true
+
+  > cards/hand   manifests/x.yaml:1
+      takes over the rule made by hand, "by hand"
+      name         "by hand" -> "hand"
+      description  "Routes by hand" -> "Routes hand"
+      intent is    "by hand" -> "hand"
+
+  + cards/new   manifests/x.yaml:1
+      confidence >= 0.7 and intent is "new": to "Card Services", priority 15
+
+Plan: 1 to create, 2 to update, 1 to adopt, 1 to delete, 0 unchanged.
+"""
+    assert expected == plan_text(plan(want, found, Options(), NOW), colourless, "tenant acme")
+
+
+def test_nothing_to_do_is_one_sentence() -> None:
+    """With how many rules match."""
+    made = plan(desired(wanted("cards/vip", rule())), Live((managed("1", "cards/vip", rule()),), ()), Options(), NOW)
+    assert "No changes. 1 rule in prod match the manifests." in plan_text(made, colourless, "tenant acme")
+    assert "No drift. 1 rule in prod match the manifests.\n" == drift_text(made, colourless)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_names_from_outside_cannot_act_on_a_terminal(name: str) -> None:
+    """No control character, no bidi or invisible one, and no line that they began, in any text."""
+    queue = Queue("q", name)
+    hostile = rule(name, description=name, conditions=[condition(name, "equals", name)], targets=[Target("q", 1)])
+    want = desired(wanted("cards/new", rule("new")), wanted("cards/hand", rule("mine"), adopt=name))
+    found = Live((managed("1", "cards/gone", hostile), unmanaged("2", hostile)), (queue,))
+    made = plan(want, found, Options(), NOW)
+    for text in (plan_text(made, colourless, name), drift_text(made, colourless)):
+        assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\U000e0000-\U000e007f]", text)
+        assert all(len(line) < 1_000 for line in text.splitlines())
+    lines = plan_text(made, colourless, "t").splitlines()
+    assert not any(line.startswith(("fence", "lines", " overwrite")) for line in lines)
+
+
+def test_plain_leaves_readable_text_alone() -> None:
+    """Umlauts, emoji and CJK are no danger."""
+    assert "Überweisung 🙂 転送" == plain("Überweisung 🙂 転送")
+
+
+@pytest.mark.parametrize(
+    ("operator", "value", "expected"),
+    [
+        ("equals", "x", 'intent is "x"'),
+        ("in", ["x", "y"], 'intent is one of "x", "y"'),
+        ("in", [str(n) for n in range(10)], 'intent is one of "0", "1", "2", "3", "4", "5", "6", "7" and 2 more'),
+        ("between", [0, 1], "intent is between 0 and 1"),
+        ("exists", True, "intent is there"),
+        ("notExists", True, "intent is missing"),
+        ("greaterThan", 3, "intent > 3"),
+        ("notContains", "x", 'intent does not contain "x"'),
+    ],
+)
+def test_every_condition_has_words(operator: str, value: object, expected: str) -> None:
+    """As a person says it; values as JSON, so that "10" and 10 differ."""
+    assert expected == condition_phrase(condition("cognigyDetectedIntent", operator, value), LABELS)
+
+
+def test_colour_is_on_symbols_alone() -> None:
+    """Without its colours, the text is the same."""
+    made = plan(desired(wanted("cards/vip", rule())), Live((), ()), Options(), NOW)
+    assert plan_text(made, colourless, "t") == re.sub(r"\x1b\[\d+m", "", plan_text(made, ansi, "t"))
