@@ -1,0 +1,236 @@
+"""The API itself: a request in, an answer out, at once and whole. Everything of contract.md is here."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from reconciler.simulator.checks import context_problems, rule_problems
+from reconciler.simulator.disk import StateError
+from reconciler.simulator.exchange import (
+    Answer,
+    NotJsonError,
+    Problem,
+    Request,
+    encoded,
+    json_answer,
+    refusal,
+)
+from reconciler.simulator.listing import RULES_PATH, Lag, queues_page, rules_page
+from reconciler.simulator.pace import Bucket
+from reconciler.simulator.state import State, Stored, timestamp
+from reconciler.simulator.tokens import Tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from reconciler.simulator.settings import Settings
+
+    Handler = Callable[["Api", Request], Answer]
+
+LONGEST_BODY: Final = 1_048_576
+DIVISION: Final = {"id": "00000000-0000-4000-8000-00000000d1f1", "name": "Home"}
+_SERVERS_OWN: Final = ("id", "version", "dateCreated", "dateModified", "selfUri")
+_CONVERSATION: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_GONE: Final = Problem("Rule not found", "not.found")
+_TAKEN: Final = Problem("A rule with this name may already exist, check for duplicates", "conflict", "name")
+
+
+class _RefusedError(Exception):
+    """A request that is answered with an error."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+
+
+class Api:
+    """A tenant's API over one state."""
+
+    def __init__(self, state: State, settings: Settings) -> None:
+        self.state = state
+        self.settings = settings
+        self.tokens = Tokens(settings)
+        self._bucket = Bucket(settings)
+        self._lag = Lag(settings)
+        self._repeats: dict[str, tuple[bytes, Answer]] = {}
+
+    def answer(self, request: Request) -> Answer:
+        """Do what the request asks, and note on it whether that changed the state."""
+        before = self.state.revision
+        try:
+            return self._routed(request)
+        except _RefusedError as refused:
+            return refused.answer
+        except StateError as error:
+            return refusal(507, Problem(str(error), "insufficient.storage"))
+        finally:
+            request.changed = request.changed or self.state.revision != before
+
+    def list_rules(self, request: Request) -> Answer:
+        """GET rules."""
+        return rules_page(request, self._lag.visible(tuple(self.state.stored.values())), self.settings.page_cap)
+
+    def list_queues(self, request: Request) -> Answer:
+        """GET queues."""
+        return queues_page(request, self.state.queues, self.settings.page_cap)
+
+    def read_rule(self, request: Request) -> Answer:
+        """GET one rule."""
+        return self._shown(200, self._found(request))
+
+    def create_rule(self, request: Request) -> Answer:
+        """POST a rule; the same Idempotency-Key gives the first answer again, where the server has such keys."""
+        key = request.headers.get("idempotency-key") if self.settings.idempotency_keys else None
+        if key is None:
+            return self._created(request)
+        body, answer = self._repeats.get(key) or (request.body, self._created(request))
+        if body != request.body:
+            return refusal(422, Problem("The Idempotency-Key was used with another body", "idempotency.mismatch"))
+        if answer.status == 201:  # noqa: PLR2004 - created
+            self._repeats[key] = (body, answer)
+        return answer
+
+    def replace_rule(self, request: Request) -> Answer:
+        """PUT a rule: what is left out is lost, what is not known is kept."""
+        live = self._found(request).rule
+        body = self._checked(request)
+        if body.get("id", live["id"]) != live["id"]:
+            return refusal(422, Problem("differs from the path's", "invalid.value", "id"))
+        self._match(request, live)
+        self._free_name(body["name"], live["id"])
+        now = timestamp(self.settings.clock())
+        kept: dict[str, Any] = {key: live[key] for key in _SERVERS_OWN if key in live}
+        rule = {**body, **kept, "version": _version(live) + 1, "dateModified": now}
+        return self._shown(200, self.state.put(rule))
+
+    def delete_rule(self, request: Request) -> Answer:
+        """DELETE a rule."""
+        live = self._found(request).rule
+        self._match(request, live)
+        self.state.remove(live["id"])
+        return Answer(204)
+
+    def merge_context(self, request: Request) -> Answer:
+        """POST attributes of a conversation. Any well-formed id exists, unless it begins with `unknown-`."""
+        conversation = request.segments[4]
+        if not _CONVERSATION.fullmatch(conversation) or conversation.startswith("unknown-"):
+            return refusal(404, Problem("Interaction not found", "not.found"))
+        body = _json(request)
+        problems = context_problems(body)
+        if problems:
+            return refusal(422, *problems)
+        merged = self.state.merge(conversation, body["attributes"])
+        return json_answer(200, encoded({"id": conversation, "attributes": merged}))
+
+    def _routed(self, request: Request) -> Answer:
+        segments = request.segments
+        if segments == ("oauth", "token"):
+            return self.tokens.answer(request) if request.method == "POST" else _wrong_method({"POST": None})
+        methods = _methods(segments)
+        if methods is None:
+            return refusal(404, Problem("Not found", "not.found"))
+        if request.method not in methods:
+            return _wrong_method(methods)
+        scope, handler = methods[request.method]
+        return self._barred(request, scope) or handler(self, request)
+
+    def _barred(self, request: Request, scope: str) -> Answer | None:
+        """Refuse who has no token, is too fast, may not do this, or sends too much."""
+        if not self.tokens.accepts(request):
+            problem = Problem("The token is invalid or has expired", "bad.credentials")
+            return refusal(401, problem, headers=(("www-authenticate", "Bearer"),))
+        too_fast = self._bucket.refusal()
+        if too_fast is not None:
+            return too_fast
+        if scope not in self.settings.scopes:
+            return refusal(403, Problem(f"Missing scope: {scope}", "missing.scope"))
+        return refusal(413) if len(request.body) > LONGEST_BODY else None
+
+    def _found(self, request: Request) -> Stored:
+        stored = self.state.stored.get(request.segments[-1])
+        if stored is None:
+            raise _RefusedError(refusal(404, _GONE))
+        return stored
+
+    def _checked(self, request: Request) -> dict[str, Any]:
+        body = _json(request)
+        problems = rule_problems(body, self.state)
+        if problems:
+            raise _RefusedError(refusal(422, *problems))
+        return dict(body)
+
+    def _created(self, request: Request) -> Answer:
+        body = self._checked(request)
+        self._free_name(body["name"], None)
+        identity, now = self.settings.new_id(), timestamp(self.settings.clock())
+        rule = {"id": identity, **{key: value for key, value in body.items() if key not in _SERVERS_OWN}}
+        rule |= {"version": 1, "dateCreated": now, "dateModified": now, "selfUri": f"{RULES_PATH}/{identity}"}
+        rule.setdefault("division", DIVISION)
+        stored = self.state.put(rule)
+        self._lag.hide(identity)
+        return self._shown(201, stored)
+
+    def _match(self, request: Request, live: Mapping[str, Any]) -> None:
+        wanted = request.headers.get("if-match") if self.settings.etags else None
+        if wanted not in (None, "*", _etag(live)):
+            problem = Problem("The rule was changed since it was read", "precondition.failed")
+            raise _RefusedError(refusal(412, problem))
+
+    def _free_name(self, name: str, own_id: str | None) -> None:
+        if self.settings.names_unique and self.state.named(name) - {own_id}:
+            raise _RefusedError(refusal(409, _TAKEN))
+
+    def _shown(self, status: int, stored: Stored) -> Answer:
+        headers = (("etag", _etag(stored.rule)),) if self.settings.etags else ()
+        return json_answer(status, stored.text, *headers)
+
+
+def _methods(segments: tuple[str, ...]) -> Mapping[str, tuple[str, Handler]] | None:
+    """Return what can be done at a path: for each method the scope that it needs and who answers; None: no path."""
+    match segments:
+        case ("api", "v2", "routing", "rules"):
+            return _RULES
+        case ("api", "v2", "routing", "rules", str()):
+            return _RULE
+        case ("api", "v2", "routing", "queues"):
+            return _QUEUES
+        case ("api", "v2", "interactions", "interactions", str(), "context"):
+            return _CONTEXT
+    return None
+
+
+_RULES: Final = {
+    "GET": ("routing:read", Api.list_rules),
+    "POST": ("routing:write", Api.create_rule),
+}
+_RULE: Final = {
+    "GET": ("routing:read", Api.read_rule),
+    "PUT": ("routing:write", Api.replace_rule),
+    "DELETE": ("routing:write", Api.delete_rule),
+}
+_QUEUES: Final = {"GET": ("routing:read", Api.list_queues)}
+_CONTEXT: Final = {"POST": ("interaction:write", Api.merge_context)}
+
+
+def _wrong_method(methods: Mapping[str, object]) -> Answer:
+    problem = Problem("Method not allowed", "method.not.allowed")
+    return refusal(405, problem, headers=(("allow", ", ".join(sorted(methods))),))
+
+
+def _json(request: Request) -> Any:
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media != "application/json":
+        raise _RefusedError(refusal(415, Problem("The body must be application/json", "invalid.media.type")))
+    try:
+        return request.json()
+    except NotJsonError:
+        raise _RefusedError(refusal(400, Problem("The body is not JSON", "invalid.body"))) from None
+
+
+def _version(rule: Mapping[str, Any]) -> int:
+    version = rule.get("version")
+    return version if isinstance(version, int) else 0
+
+
+def _etag(rule: Mapping[str, Any]) -> str:
+    return f'"{_version(rule)}"'

@@ -1,0 +1,89 @@
+"""The simulator as an ASGI application.
+
+Bare ASGI: six paths need no router, the faults need the raw `send`, and Starlette's import alone costs 0.1 s of CPU,
+more than a whole run against the sandbox.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from reconciler.simulator.api import LONGEST_BODY, Api
+from reconciler.simulator.delivery import deliver
+from reconciler.simulator.exchange import Answer, Request
+from reconciler.simulator.settings import PROFILES, Settings
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+    from reconciler.simulator.faults import Faults
+    from reconciler.simulator.state import State
+    from reconciler.simulator.tokens import Tokens
+
+__all__ = ["PROFILES", "Settings", "Simulator", "simulator"]
+
+_PATIENT_BODY: Final = 2 * LONGEST_BODY
+
+
+def simulator(state: State, settings: Settings, faults: Faults | None = None) -> Simulator:
+    """Return a CXone over `state`: an ASGI application."""
+    return Simulator(Api(state, settings), faults)
+
+
+class Simulator:
+    """An ASGI application; `state` and `tokens` can be looked at and meddled with meanwhile."""
+
+    def __init__(self, api: Api, faults: Faults | None) -> None:
+        self.api = api
+        self._faults = faults
+
+    @property
+    def state(self) -> State:
+        """The tenant's state."""
+        return self.api.state
+
+    @property
+    def tokens(self) -> Tokens:
+        """The tokens that were given out."""
+        return self.api.tokens
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or follow the server's start and end; at its end the state is written and let go."""
+        if scope["type"] == "http":
+            request = await _read(scope, receive)
+            self.state.record(request)
+            answer = await self._answer(request)
+            await deliver(answer, request, self.api.settings, (scope, receive, send))
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+
+    async def _answer(self, request: Request) -> Answer:
+        if self.api.settings.latency:
+            await self.api.settings.sleep(self.api.settings.latency)
+        if self._faults is None:
+            return self.api.answer(request)
+        return self._faults.answer(request, self.api)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while (await receive())["type"] == "lifespan.startup":
+            await send({"type": "lifespan.startup.complete"})
+        self.state.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+async def _read(scope: Scope, receive: Receive) -> Request:
+    """Read the request; of a body that is far too long only so much that it is known to be."""
+    parts, size, more = [], 0, True
+    while more:
+        message = await receive()
+        if size <= _PATIENT_BODY:
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+        more = message.get("more_body", False)
+    return Request(
+        method=scope["method"],
+        path=scope.get("raw_path", scope["path"].encode()).decode("latin-1"),
+        query=scope["query_string"].decode("latin-1"),
+        headers={name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]},
+        body=b"".join(parts),
+    )

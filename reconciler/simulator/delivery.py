@@ -1,0 +1,69 @@
+"""From an answer to ASGI messages: whole, or in one of the broken manners of `Manner`.
+
+A broken connection is a `LostError` in process, for a test's transport to turn into its client's own exception. Over a
+socket the connection is really broken: `serve.py` puts the means into the scope under `EXTENSION`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from reconciler.simulator.exchange import Answer, Manner, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.types import Receive, Scope, Send
+
+    from reconciler.simulator.settings import Settings
+
+EXTENSION: Final = "cxroute.break"
+"""Holds `Callable[[Manner], None]`, which breaks the connection."""
+
+
+class LostError(Exception):
+    """In process: the caller gets no whole answer. `manner` says in which way."""
+
+    def __init__(self, manner: Manner) -> None:
+        self.manner = manner
+        super().__init__(manner.value)
+
+
+async def deliver(answer: Answer, request: Request, settings: Settings, asgi: tuple[Scope, Receive, Send]) -> None:
+    """Send the answer in its manner. Raises LostError in process, where no whole answer comes."""
+    scope, receive, send = asgi
+    break_off: Callable[[Manner], None] | None = (scope.get("extensions") or {}).get(EXTENSION)
+    if answer.manner not in (Manner.WHOLE, Manner.DRIPPING):
+        if break_off is None:
+            raise LostError(answer.manner)
+        if answer.manner is Manner.CUT:
+            await _start(answer, send)
+            await _part(answer.body[: len(answer.body) // 2], send)
+        if answer.manner is not Manner.SILENT:
+            break_off(answer.manner)
+        return await _gone(receive)
+    request.status = answer.status
+    await _start(answer, send)
+    if answer.manner is Manner.DRIPPING:
+        for byte in answer.body:
+            await _part(bytes([byte]), send)
+            await settings.sleep(answer.pause)
+    await send({"type": "http.response.body", "body": b"" if answer.manner is Manner.DRIPPING else answer.body})
+    return None
+
+
+async def _start(answer: Answer, send: Send) -> None:
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
+    if answer.status != 204:  # noqa: PLR2004 - no content
+        headers.append((b"content-length", str(len(answer.body)).encode()))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+
+
+async def _part(body: bytes, send: Send) -> None:
+    await send({"type": "http.response.body", "body": body, "more_body": True})
+
+
+async def _gone(receive: Receive) -> None:
+    """Wait until the caller is gone: a server that returns before would be made to answer after all."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,62 @@
+"""What kind of server the simulator is: the switches of contract.md, and the profiles of reliability.md section 2."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+SCOPES: Final = frozenset({"routing:read", "routing:write", "interaction:read", "interaction:write"})
+
+
+def _random_id() -> str:
+    return str(uuid.uuid4())
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How the server behaves. Times are in seconds; clock, sleep and ids can be replaced, so that a run repeats."""
+
+    clients: Mapping[str, str] | None = None
+    """Accepted client ids and their secrets. None: any id and secret that are not empty."""
+    scopes: frozenset[str] = SCOPES
+    """What every token may do."""
+    token_seconds: int = 3600
+    names_unique: bool = False
+    """409 for a second rule of one name."""
+    etags: bool = False
+    """ETag on each rule, and 412 for an If-Match that does not match."""
+    idempotency_keys: bool = False
+    """A POST that is repeated with its Idempotency-Key gives the first answer again."""
+    lag_seconds: float = 0.0
+    """A new rule is in no list for so long."""
+    lag_reads: int = 0
+    """A new rule is missing in so many reads of a page."""
+    page_cap: int = 100
+    """Most that one page holds, whatever was asked."""
+    latency: float = 0.0
+    """Seconds before a request is looked at."""
+    rate: float | None = None
+    """Requests a second above which 429 is answered, the token's aside. None: no limit."""
+    burst: int = 10
+    """Requests that may come at once under `rate`."""
+    retry_after: Literal["seconds", "date"] = "seconds"
+    clock: Callable[[], float] = time.time
+    """Seconds since 1970."""
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+    new_id: Callable[[], str] = _random_id
+
+
+PROFILES: Final[Mapping[str, Settings]] = {
+    "A": Settings(names_unique=True, etags=True),
+    "B": Settings(names_unique=True),
+    "C": Settings(),
+    "D": Settings(lag_reads=3),
+    "E": Settings(names_unique=True, etags=True, idempotency_keys=True),
+}
+"""Server capability profiles of reliability.md section 2."""

@@ -1,0 +1,232 @@
+"""What the simulated tenant holds: queues, rules, and what is known of conversations."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from reconciler.simulator.disk import Disk, Entry, StateError, fingerprint
+from reconciler.simulator.exchange import Request, encoded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+    from types import TracebackType
+    from typing import Self
+
+Json = dict[str, Any]
+
+_LOG_LIMIT: Final = 20_000
+
+
+class Stored:
+    """A rule and its JSON, encoded once. Never changed: an update stores another one."""
+
+    __slots__ = ("_text", "rule")
+
+    def __init__(self, rule: Json) -> None:
+        self.rule = rule
+        self._text: bytes | None = None
+
+    @property
+    def text(self) -> bytes:
+        """The rule's compact JSON."""
+        if self._text is None:
+            self._text = encoded(self.rule)
+        return self._text
+
+
+class State:
+    """The tenant's state, in memory and, where it was loaded from a file, there too before a change is acknowledged.
+
+    `requests` is the log of what was asked; `watchers` are called with the whole state after each change.
+    Everything that it hands out is to be read, not changed in place: `put`, `edit`, `remove` and `merge` change it.
+    """
+
+    def __init__(
+        self, queues: Iterable[Json] = (), rules: Iterable[Json] = (), contexts: Mapping[str, Json] | None = None
+    ) -> None:
+        self.queues: list[Json] = list(queues)
+        self.contexts: dict[str, Json] = dict(contexts or {})
+        self.stored: dict[str, Stored] = {}
+        self.requests: list[Request] = []
+        self.watchers: list[Callable[[State], object]] = []
+        self.revision = 0
+        """Counts changes."""
+        self._named: dict[str, set[str]] = {}
+        self._disk: Disk | None = None
+        for rule in rules:
+            self._keep(rule)
+
+    @classmethod
+    def load(cls, path: Path, queues: Iterable[Json] = (), start: State | None = None, patience: float = 10.0) -> Self:
+        """Open the state kept at `path` and lock it until `close`; where there is none yet, begin as `start`, or empty.
+
+        `queues` are added to those of the file; where an id is there already, its name is replaced. Waits up to
+        `patience` seconds for another process to let go. Raises StateError.
+        """
+        disk = Disk(path, patience)
+        try:
+            if start is not None and disk.is_new():
+                disk.replace(start.document())
+            state = cls(*_parts(path, disk.snapshot()))
+            for entry in disk.entries():
+                state._replay(entry)
+            state._add_queues(queues)
+            disk.compact(state.document)
+        except BaseException:
+            disk.close()
+            raise
+        state._disk = disk
+        return state
+
+    def close(self) -> None:
+        """Write the whole state to its file, if it has one, and unlock it. Raises StateError."""
+        disk, self._disk = self._disk, None
+        if disk is not None:
+            try:
+                disk.compact(self.document)
+            finally:
+                disk.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def document(self) -> Json:
+        """Return the state as its file holds it."""
+        return {"queues": self.queues, "rules": self.rules(), "contexts": self.contexts}
+
+    def rules(self) -> list[Json]:
+        """Return all rules, oldest first."""
+        return [stored.rule for stored in self.stored.values()]
+
+    def named(self, name: str) -> frozenset[str]:
+        """Return the ids of the rules of that name."""
+        return frozenset(self._named.get(name, ()))
+
+    def has_queue(self, queue_id: object) -> bool:
+        """Tell whether the tenant has the queue."""
+        return any(queue["id"] == queue_id for queue in self.queues)
+
+    def put(self, rule: Json) -> Stored:
+        """Store a rule under its `id`, new or in an older one's place. StateError, and then nothing changed."""
+        self._write("rule", rule["id"], self._text(rule["id"]), rule)
+        stored = self._keep(rule)
+        self._changed()
+        return stored
+
+    def edit(self, rule_id: str, now: float | None = None, **fields: Any) -> Stored:
+        """Change fields of a rule behind everybody's back, as a person in the UI does. KeyError where it is gone."""
+        rule = {**self.stored[rule_id].rule, **fields}
+        rule |= {
+            "version": int(rule.get("version", 0)) + 1,
+            "dateModified": timestamp(time.time() if now is None else now),
+        }
+        return self.put(rule)
+
+    def remove(self, rule_id: str) -> None:
+        """Delete a rule. KeyError where there is none; StateError, and then nothing changed."""
+        self._write("rule", rule_id, self.stored[rule_id].text, None)
+        self._drop(rule_id)
+        self._changed()
+
+    def merge(self, conversation: str, attributes: Json) -> Json:
+        """Merge attributes into a conversation's and return them all. StateError, and then nothing changed."""
+        before = self.contexts.get(conversation)
+        after = {**(before or {}), **attributes}
+        self._write("context", conversation, None if before is None else encoded(before), after)
+        self.contexts[conversation] = after
+        self._changed()
+        return after
+
+    def record(self, request: Request) -> None:
+        """Append a request to the log; of a long run the oldest half is forgotten."""
+        if len(self.requests) >= _LOG_LIMIT:
+            del self.requests[: _LOG_LIMIT // 2]
+        self.requests.append(request)
+
+    def _changed(self) -> None:
+        self.revision += 1
+        for watcher in self.watchers:
+            watcher(self)
+
+    def _write(self, kind: str, identity: str, was: bytes | None, now: Json | None) -> None:
+        if self._disk is not None:
+            self._disk.append(Entry(kind, identity, None if was is None else fingerprint(was), now))
+
+    def _text(self, rule_id: str) -> bytes | None:
+        stored = self.stored.get(rule_id)
+        return None if stored is None else stored.text
+
+    def _keep(self, rule: Json) -> Stored:
+        self._forget_name(rule["id"])
+        self._named.setdefault(rule["name"], set()).add(rule["id"])
+        stored = self.stored[rule["id"]] = Stored(rule)
+        return stored
+
+    def _drop(self, rule_id: str) -> None:
+        self._forget_name(rule_id)
+        del self.stored[rule_id]
+
+    def _forget_name(self, rule_id: str) -> None:
+        before = self.stored.get(rule_id)
+        if before is not None:
+            self._named[before.rule["name"]].discard(rule_id)
+
+    def _add_queues(self, queues: Iterable[Json]) -> None:
+        known = {queue["id"]: queue for queue in self.queues}
+        for queue in queues:
+            known[queue["id"]] = {**known.get(queue["id"], {}), **queue}
+        self.queues = list(known.values())
+
+    def _replay(self, entry: Entry) -> None:
+        """Apply an entry of the log where what it replaced still stands (disk.py says why)."""
+        if entry.kind == "context":
+            before = self.contexts.get(entry.id)
+            if entry.was == (None if before is None else fingerprint(encoded(before))):
+                self.contexts[entry.id] = entry.now
+            return
+        text = self._text(entry.id)
+        if entry.was != (None if text is None else fingerprint(text)):
+            return
+        if entry.now is None:
+            self._drop(entry.id)
+        else:
+            self._keep(entry.now)
+
+
+def timestamp(seconds: float) -> str:
+    """Return a time as the API writes it: `2026-01-05T09:00:00.000Z`."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{int(seconds * 1000) % 1000:03d}Z"
+
+
+def _parts(path: Path, document: Json) -> tuple[list[Json], list[Json], dict[str, Json]]:
+    """Check the snapshot's shape, since people edit it. Raises StateError that says where and what."""
+    queues, rules, contexts = (
+        document.get("queues", []),
+        document.get("rules", []),
+        document.get("contexts", {}),
+    )
+    _check_list(path, "queues", queues)
+    _check_list(path, "rules", rules)
+    if not isinstance(contexts, dict) or not all(isinstance(one, dict) for one in contexts.values()):
+        raise StateError(f"{path}: contexts must be an object of objects")
+    return queues, rules, contexts
+
+
+def _check_list(path: Path, key: str, found: object) -> None:
+    if not isinstance(found, list):
+        raise StateError(f"{path}: {key} must be a list")
+    seen = set()
+    for place, one in enumerate(found):
+        if not isinstance(one, dict) or not isinstance(one.get("id"), str) or not isinstance(one.get("name"), str):
+            raise StateError(f"{path}: {key}[{place}] must be an object with an id and a name")
+        if one["id"] in seen:
+            raise StateError(f"{path}: {key}[{place}]: a second one with the id {one['id']}")
+        seen.add(one["id"])
