@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from reconciler.cli.session import expected_queues
 from reconciler.cxone.client import ReadingClient, WritingClient
 from reconciler.cxone.network import REAL_TIME, ReadOnlyTransport, network
 from reconciler.cxone.settings import Credentials, Tenant
@@ -84,7 +85,7 @@ async def _transport(session: Session, tenant: Tenant) -> AsyncIterator[httpx.As
     if session.simulated:
         from reconciler.cli.sandbox import sandbox  # noqa: PLC0415 - brings the simulator and Starlette in
 
-        with sandbox(session.expected().assumed.values()) as transport:
+        with sandbox(expected_queues(session.manifests, session.environment.name)) as transport:
             yield transport
         return
     ca_file = os.environ.get("CXROUTE_CA_FILE")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import sys
 import tempfile
@@ -12,10 +13,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from reconciler.cli.sandbox import edit_as_somebody_else, install_bank, unmanaged_rules
+from reconciler.cli.sandbox import STATE, opened
 from reconciler.cli.session import SIMULATED
 from reconciler.errors import CxrouteError
 from reconciler.render.paint import ansi
+from reconciler.simulator.tenants import bank
 
 if TYPE_CHECKING:
     import argparse
@@ -37,7 +39,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
     del options
     manifests = bank_manifests()
     with workplace():
-        install_bank()
+        with opened(STATE, bank()):
+            pass  # the sandbox begins as the bank's tenant
         _Walk(output, manifests).all()
     return 0
 
@@ -73,22 +76,24 @@ class _Walk:
         """Walk from a tenant full of hand-made rules to one that heals."""
         self.say(SIMULATED.strip())
         self.say(
-            "A bank's tenant as found in life: hand-made rules, some with the names that the manifests want, rules of\n"
-            "another team, some switched off. The manifests route 77 intents of the bank's bot."
+            "A bank's tenant as found in life: rules made by hand, some with the names that the manifests want,\n"
+            "rules of another team, some switched off. The manifests route the 77 intents of the bank's bot."
         )
-        theirs = unmanaged_rules()
+        theirs = others()
         self.command("What would happen? Nothing is changed.", "plan")
-        self.command("Make it so. It asks for a yes; here it is given.", "apply", "--yes")
+        self.command("Make it so. It would ask for a yes; here it is given.", "apply", "--yes")
         self.command("Again: there is nothing left to do, and nothing is written.", "apply", "--yes")
-        edit_as_somebody_else(_EDITED, priority=950, enabled=False)
         self.say(f'Now somebody opens CXone, switches "{_EDITED}" off and gives it priority 950.')
-        self.command("The scheduled check sees it, and names field and values.", "drift", expected=2)
-        self.command("Heal it.", "apply", "--yes", "--allow", "protected", "--reason", "healing the demo's drift")
+        edit(_EDITED, priority=950, enabled=False)
+        self.command("The scheduled check sees it, and names fields and values.", "drift", expected=2)
+        self.command("Heal it.", "apply", "--yes")
         self.command("And it is as it should be.", "plan", "--detailed-exitcode")
-        left = {rule_id for rule_id, rule in theirs.items() if unmanaged_rules().get(rule_id) == rule}
+        after = others()
+        if after != {rule_id: rule for rule_id, rule in theirs.items() if rule_id in after}:
+            raise CxrouteError("a rule that is not ours was changed")
         self.say(
-            f"{len(left)} rules that are not ours are byte for byte what they were.\n"
-            "Next: `cxroute init`, `cxroute plan`; for a tenant of yours see README.md."
+            f"{len(after)} rules that are not ours are byte for byte what they were.\n"
+            "Next: `cxroute init` and `cxroute plan`; for a tenant of yours see README.md."
         )
 
     def say(self, text: str) -> None:
@@ -119,3 +124,17 @@ class _Walk:
             code = main(["-e", "sandbox", "-m", str(self.manifests), "--color", colour, "--no-input", *arguments])
         sys.stdout.flush()
         return code, buffer.getvalue()
+
+
+def others() -> dict[str, str]:
+    """Return every rule of the simulated tenant that the bank's manifests do not manage, as JSON, by id."""
+    with opened(STATE) as state:
+        rules = state.rules()
+    return {rule["id"]: json.dumps(rule) for rule in rules if "[cxroute:bank-routing/" not in rule["description"]}
+
+
+def edit(name: str, **fields: object) -> None:
+    """Change a rule as somebody does in CXone."""
+    with opened(STATE) as state:
+        (rule_id,) = state.named(name)
+        state.edit(rule_id, **fields)

@@ -6,9 +6,11 @@ Nothing heavy is imported here: --help and --version are to start almost as fast
 from __future__ import annotations
 
 import gc
+import json
 import os
 import sys
 from importlib import import_module
+from itertools import pairwise
 from typing import TYPE_CHECKING, cast
 
 from reconciler import __version__
@@ -52,11 +54,21 @@ def _dispatch(arguments: list[str]) -> int:
         module = cast("CommandModule", import_module(f"reconciler.cli.{COMMANDS[name].module}"))
         options = parser_of(name, module).parse_args(arguments)
     except UsageError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return error.exit_code
+        return _misused(error, arguments)
     except SystemExit:
         return 0  # argparse has printed the command's --help
     return _run(module, options)
+
+
+def _misused(error: UsageError, arguments: list[str]) -> int:
+    """Say what is wrong with the command line, in JSON where that was asked for."""
+    if "--format=json" in arguments or ("--format", "json") in pairwise(arguments):
+        from reconciler.cli.output import error_document  # noqa: PLC0415 - after --help and --version
+
+        sys.stdout.write(json.dumps({"error": error_document(error)}, indent=2) + "\n")
+    else:
+        sys.stderr.write(f"error: {error}\n")
+    return error.exit_code
 
 
 def _without_command(arguments: list[str]) -> int:

@@ -51,6 +51,10 @@ class Output:
         """Print the result, or a part of it."""
         sys.stdout.write(text)
 
+    def flush(self) -> None:
+        """Hand everything printed so far to whoever reads it."""
+        sys.stdout.flush()
+
     def document(self, form: Any) -> None:  # noqa: ANN401 - any JSON
         """Print the one JSON document of `--format json`."""
         sys.stdout.write(json.dumps(form, indent=2) + "\n")

@@ -1,4 +1,4 @@
-"""The sandbox: a simulated CXone in this process, its state in .cxroute/sandbox.json."""
+"""The simulator as the command line uses it: in this process for the sandbox, with the queues that manifests name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
-from reconciler.simulator.app import Settings, simulator
+from reconciler.errors import CxrouteError
+from reconciler.simulator.app import PROFILES, simulator
+from reconciler.simulator.disk import StateError
 from reconciler.simulator.state import State
 
 if TYPE_CHECKING:
@@ -18,23 +20,39 @@ if TYPE_CHECKING:
     from reconciler.model import Queue
 
 STATE: Final = Path(".cxroute/sandbox.json")
-URL: Final = "http://localhost"
 _QUEUE_IDS: Final = uuid.UUID("6c1f4a0e-9f0b-4f57-9d0e-5b8f7f0f9a10")
 
 
 @contextmanager
 def sandbox(queues: Iterable[Queue]) -> Iterator[httpx.AsyncBaseTransport]:
     """Open the sandbox's state, with every queue that the manifests name, and yield a transport into it."""
-    state = State.load(STATE, queues=simulated_queues(queues))
+    with opened(STATE) as state:
+        add_queues(state, queues)
+        yield httpx.ASGITransport(app=simulator(state, PROFILES["A"]))
+
+
+@contextmanager
+def opened(path: Path, start: State | None = None) -> Iterator[State]:
+    """Open a state's file for this process alone; a new one begins as `start`. Raises CxrouteError."""
     try:
-        yield httpx.ASGITransport(app=simulator(state, Settings()))
-    finally:
-        state.close()
+        with State.load(path, start=start) as state:
+            yield state
+    except StateError as error:
+        raise CxrouteError(str(error)) from error
 
 
-def simulated_queues(queues: Iterable[Queue]) -> list[dict[str, Any]]:
-    """Return queues in the simulator's form; one that no manifest gives an id has one made of its name."""
-    return [
-        {"id": queue.id if queue.id != queue.name else str(uuid.uuid5(_QUEUE_IDS, queue.name)), "name": queue.name}
-        for queue in queues
-    ]
+def add_queues(state: State, queues: Iterable[Queue]) -> None:
+    """Give the simulated tenant the queues that it lacks; one without an id of its own gets one made of its name."""
+    ids, names = ({queue[field] for queue in state.queues} for field in ("id", "name"))
+    state.queues.extend(
+        _form(queue) for queue in queues if (queue.name if _unnumbered(queue) else queue.id) not in ids | names
+    )
+
+
+def _unnumbered(queue: Queue) -> bool:
+    """Say whether a manifest named the queue alone; what is assumed offline then has its name for an id."""
+    return queue.id == queue.name
+
+
+def _form(queue: Queue) -> dict[str, Any]:
+    return {"id": str(uuid.uuid5(_QUEUE_IDS, queue.name)) if _unnumbered(queue) else queue.id, "name": queue.name}

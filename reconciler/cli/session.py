@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from reconciler.cxone.client import ReadingClient
     from reconciler.desired import Desired
     from reconciler.manifest.load import Manifests
+    from reconciler.model import Queue
     from reconciler.plan import Plan
 
 SANDBOX: Final = "sandbox"
@@ -68,13 +69,6 @@ class Session:
             return made
         return replace(made, findings=tuple(finding for finding in made.findings if finding.severity != "info"))
 
-    def expected(self) -> AssumedCatalogue:
-        """Expand the manifests offline; return the queues that they count on. Raises ManifestError."""
-        name = self.environment.name
-        catalogue = AssumedCatalogue(name, aliases(self.manifests, name))
-        desire(self.manifests, self.environment, catalogue)
-        return catalogue
-
     def desired(self, live: Live) -> Desired:
         """Return what the manifests want, its queues found among the live ones. Raises ManifestError."""
         name = self.environment.name
@@ -103,8 +97,15 @@ class Session:
             # The token is fetched by the first call; the others wait for it.
             return Live(rules=await client.rules(), queues=await client.queues())
         except ApiError:
-            self.expected()
+            expected_queues(self.manifests, self.environment.name)
             raise
+
+
+def expected_queues(manifests: Manifests, name: str) -> tuple[Queue, ...]:
+    """Expand the manifests offline; return the queues that they count on in an environment. Raises ManifestError."""
+    catalogue = AssumedCatalogue(name, aliases(manifests, name))
+    desire(manifests, choose(manifests, name), catalogue)
+    return tuple(catalogue.assumed.values())
 
 
 def utc_now() -> datetime:

@@ -2,28 +2,103 @@
 
 from __future__ import annotations
 
+import ipaddress
+import os
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from reconciler.cli.sandbox import add_queues, opened
+from reconciler.cli.session import SANDBOX, expected_queues
+from reconciler.errors import CxrouteError, ManifestError, UsageError
+from reconciler.manifest.load import load
+from reconciler.simulator import tenants
+from reconciler.simulator.app import PROFILES, simulator
+from reconciler.simulator.faults import Faults, FaultSpecError
+from reconciler.simulator.serve import serve
 
 if TYPE_CHECKING:
     import argparse
 
     from reconciler.cli.output import Output
+    from reconciler.model import Queue
+    from reconciler.simulator.settings import Settings
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add simulate's options."""
-    parser.add_argument(
-        "--tenant", choices=("empty", "bank"), default="empty", help="empty, or a bank's as found in life"
-    )
+    parser.add_argument("--tenant", choices=("empty", "bank"), default="empty", help="without rules, or a bank's")
     parser.add_argument("--host", default="127.0.0.1", help="a loopback address (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, default=8099, help="0 takes a free one (default: 8099)")
-    parser.add_argument("--state", metavar="FILE", help="keep rules in this file, so that they survive a kill")
+    parser.add_argument("--state", metavar="FILE", help="keep everything in this file, so that it survives a kill")
     parser.add_argument("--rate", type=float, metavar="N", help="answer 429 above so many requests a second")
     parser.add_argument("--latency-ms", type=float, default=0.0, metavar="MS", help="wait so long before each answer")
-    parser.add_argument("--faults", metavar="SPEC", default="", help="faults to inject, see README")
-    parser.add_argument("--seed", type=int, default=0, help="makes random faults the same again")
+    parser.add_argument("--faults", metavar="SPEC", default="", help="inject faults, such as 'POST rules:500@0.1'")
+    parser.add_argument("--seed", type=int, default=0, help="makes random faults the same again (default: 0)")
+    parser.epilog = (
+        "It has every queue that the manifests (-m) name, and accepts any client id and secret, or only those in\n"
+        "$CXONE_CLIENT_ID and $CXONE_CLIENT_SECRET where these are set."
+    )
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Serve until SIGINT or SIGTERM."""
+    check_loopback(options.host)
+    start = tenants.bank() if options.tenant == "bank" else tenants.empty()
+    faults = parsed_faults(options.faults, options.seed)
+    with opened(Path(options.state), start) if options.state else nullcontext(start) as state:
+        add_queues(state, named_queues(Path(options.manifests)))
+        app = simulator(state, settings(options), faults)
+        try:
+            serve(app, options.host, options.port, lambda url: announce(url, output))
+        except ImportError as error:
+            raise CxrouteError("serving needs one more package: pip install 'cxroute[serve]'") from error
+        except OSError as error:
+            raise CxrouteError(f"cannot listen on {options.host}:{options.port}: {error.strerror}") from error
     return 0
+
+
+def announce(url: str, output: Output) -> None:
+    """Say where it listens, at once: whoever started it may be waiting for this line."""
+    output.result(f"Simulated CXone on {url}   (stop it with Ctrl-C)\nIn an Environment: api: {{baseUrl: '{url}'}}\n")
+    output.flush()
+
+
+def check_loopback(host: str) -> None:
+    """Refuse to be reached from elsewhere: the simulator is no server for others. Raises UsageError."""
+    try:
+        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise UsageError(f"--host {host}: the simulator listens on loopback alone, such as 127.0.0.1")
+
+
+def settings(options: argparse.Namespace) -> Settings:
+    """Return how the server behaves: it refuses a name twice and has ETags, as most tenants are thought to."""
+    client, secret = os.environ.get("CXONE_CLIENT_ID"), os.environ.get("CXONE_CLIENT_SECRET")
+    return replace(
+        PROFILES["A"],
+        clients={client: secret} if client and secret else None,
+        rate=options.rate,
+        latency=options.latency_ms / 1000,
+    )
+
+
+def parsed_faults(spec: str, seed: int) -> Faults | None:
+    """Read --faults. Raises UsageError, saying what is wrong with it."""
+    try:
+        return Faults.parse(spec, seed) if spec else None
+    except FaultSpecError as error:
+        raise UsageError(f"--faults: {error}") from error
+
+
+def named_queues(directory: Path) -> list[Queue]:
+    """Return every queue that the manifests count on in any environment; none where there are no valid manifests."""
+    try:
+        manifests = load(directory)
+        names = {*manifests.environments, SANDBOX}
+        return [queue for name in sorted(names) for queue in expected_queues(manifests, name)]
+    except ManifestError:
+        return []
