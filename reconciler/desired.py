@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
     from reconciler.catalogue import Catalogue
     from reconciler.findings import Finding
-    from reconciler.manifest.documents import AdoptById, Environment, Hold, RuleSet
-    from reconciler.manifest.load import Loaded, Manifests
+    from reconciler.manifest.documents import AdoptById, Hold, RuleSet
+    from reconciler.manifest.environment import Environment
+    from reconciler.manifest.load import Manifests
+    from reconciler.manifest.origin import Loaded
     from reconciler.model import Queue, Rule, Source
 
 

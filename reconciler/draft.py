@@ -14,7 +14,8 @@ from reconciler.model import Rule, Target, canonical_bag, canonical_set, conditi
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from reconciler.manifest.documents import AdoptById, Environment, RuleEntry, RuleSet
+    from reconciler.manifest.documents import AdoptById, RuleEntry, RuleSet
+    from reconciler.manifest.environment import Environment
     from reconciler.model import Condition, Json, Queue
 
     _Path = tuple[str | int, ...]
@@ -70,7 +71,7 @@ class Draft:
         parts: list[Callable[[], object]] = [self.key, self.adopt, self.name, lambda: self.description(())]
         parts += [partial(self.queue, name, path) for name, _, path in split(self.entry)]
         parts += [partial(self.condition, test) for test in self._tests()]
-        wrong = {}
+        wrong: dict[object, WrongRuleError] = {}
         for part in parts:
             try:
                 part()
@@ -136,8 +137,7 @@ class Draft:
     def condition(self, test: _Test) -> Condition:
         """Return one condition, with variables filled in and understood by this tenant."""
         attribute, operator, value, path = test
-        understood = self.environment.api.operators
-        if understood is not None and operator not in understood:
+        if operator not in self.environment.api.operators:
             message = f"{self.environment.name} does not understand operator {operator!r} (api.operators)"
             raise WrongRuleError("CXR119", message, *path)
         try:

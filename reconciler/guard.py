@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from reconciler.change import Change
-    from reconciler.manifest.documents import Environment, Limit
+    from reconciler.manifest.environment import Environment, Limit
     from reconciler.model import Address
     from reconciler.plan import Plan
 

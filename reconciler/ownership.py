@@ -34,7 +34,8 @@ class Owned:
 def own(live: Iterable[LiveRule], owner: str) -> Owned:
     """Sort live rules by who manages them, `owner` being us."""
     ours: dict[Address, list[LiveRule]] = defaultdict(list)
-    copies, unmanaged = [], []
+    copies: list[LiveRule] = []
+    unmanaged: list[LiveRule] = []
     for rule in sorted(live, key=lambda one: one.id):
         if rule.marker is None or rule.marker.owner != owner:
             unmanaged.append(rule)
@@ -42,7 +43,9 @@ def own(live: Iterable[LiveRule], owner: str) -> Owned:
             copies.append(rule)
         else:
             ours[rule.marker.address].append(rule)
-    managed, duplicates, clones = {}, [], []
+    managed: dict[Address, LiveRule] = {}
+    duplicates: list[LiveRule] = []
+    clones: list[LiveRule] = []
     for address, rules in ours.items():
         first, *others = rules if len(rules) == 1 else sorted(rules, key=_age)
         managed[address] = first

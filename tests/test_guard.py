@@ -9,7 +9,7 @@ from typing import Any, TYPE_CHECKING
 import pytest
 
 from reconciler.guard import guard, lift, refusals
-from reconciler.manifest.documents import Environment
+from reconciler.manifest.environment import Environment
 from reconciler.plan import Options, Plan, plan
 from tests.builders import NOW, OWNER, desired, live, managed, rule, wanted
 

@@ -6,12 +6,13 @@ import contextlib
 import io
 import json
 import os
+import shutil
 import sys
 import tempfile
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.cli.sandbox import STATE, opened
 from reconciler.cli.session import SIMULATED
@@ -37,11 +38,12 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, output: Output) -> int:
     """Plan, apply, nothing left to do, somebody edits a rule, drift, healed. Exit 0 when all went as it should."""
     del options
-    manifests = bank_manifests()
+    source = bank_manifests()
     with workplace():
+        shutil.copytree(source, "manifests")
         with opened(STATE, bank()):
             pass  # the sandbox begins as the bank's tenant
-        _Walk(output, manifests).all()
+        _Walk(output).all()
     return 0
 
 
@@ -70,7 +72,6 @@ class _Walk:
     """The steps, each a command as anybody would type it, and its own output."""
 
     output: Output
-    manifests: Path
 
     def all(self) -> None:
         """Walk from a tenant full of hand-made rules to one that heals."""
@@ -81,7 +82,7 @@ class _Walk:
         )
         theirs = others()
         self.command("What would happen? Nothing is changed.", "plan")
-        self.command("Make it so. It would ask for a yes; here it is given.", "apply", "--yes")
+        self.command("Make it so. It would ask for a yes; here it is given.", "apply", "--yes", "-q")
         self.command("Again: there is nothing left to do, and nothing is written.", "apply", "--yes")
         self.say(f'Now somebody opens CXone, switches "{_EDITED}" off and gives it priority 950.')
         edit(_EDITED, priority=950, enabled=False)
@@ -121,7 +122,7 @@ class _Walk:
         colour = "always" if self.output.paint is ansi else "never"
         buffer = io.StringIO()
         with contextlib.redirect_stdout(buffer):
-            code = main(["-e", "sandbox", "-m", str(self.manifests), "--color", colour, "--no-input", *arguments])
+            code = main(["-e", "sandbox", "--color", colour, "--no-input", *arguments])
         sys.stdout.flush()
         return code, buffer.getvalue()
 
@@ -133,7 +134,7 @@ def others() -> dict[str, str]:
     return {rule["id"]: json.dumps(rule) for rule in rules if "[cxroute:bank-routing/" not in rule["description"]}
 
 
-def edit(name: str, **fields: object) -> None:
+def edit(name: str, **fields: Any) -> None:  # noqa: ANN401 - any JSON
     """Change a rule as somebody does in CXone."""
     with opened(STATE) as state:
         (rule_id,) = state.named(name)

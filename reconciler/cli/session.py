@@ -12,7 +12,7 @@ from reconciler.catalogue import AssumedCatalogue, Catalogue, aliases
 from reconciler.desired import desire
 from reconciler.errors import ApiError, UsageError
 from reconciler.guard import guard, lift
-from reconciler.manifest.documents import Environment
+from reconciler.manifest.environment import Environment
 from reconciler.manifest.load import load
 from reconciler.manifest.nearest import did_you_mean
 from reconciler.ownership import own

@@ -56,4 +56,6 @@ def _life(seconds: object) -> float:
 
 def wrong_credentials(explanation: str) -> CredentialsError:
     """Return the error of a refused id or secret; neither is named."""
-    return CredentialsError(f"the tenant refuses the client id or secret ({explanation}); check the credentials' variables")
+    return CredentialsError(
+        f"the tenant refuses the client id or secret ({explanation}); check the credentials' variables"
+    )

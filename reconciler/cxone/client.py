@@ -213,7 +213,11 @@ def _lost(request: httpx.Request, safe: bool, why: str) -> ApiError:  # noqa: FB
 
 
 def _reason(failure: BaseException) -> str:
-    return "no answer in time" if isinstance(failure, TimeoutError | httpx.TimeoutException) else str(failure)[:200] or type(failure).__name__
+    return (
+        "no answer in time"
+        if isinstance(failure, TimeoutError | httpx.TimeoutException)
+        else str(failure)[:200] or type(failure).__name__
+    )
 
 
 def _headers(content: bytes | None) -> dict[str, str]:

@@ -35,7 +35,9 @@ class Answer:
         try:
             return _DECODER.decode(self.content.decode("utf-8"))
         except (ValueError, RecursionError):
-            raise UnexpectedAnswerError(f"{self._kind()} instead of JSON in an answer with status {self.status}") from None
+            raise UnexpectedAnswerError(
+                f"{self._kind()} instead of JSON in an answer with status {self.status}"
+            ) from None
 
     def explanation(self) -> str:
         """Return what the server says of an error, in one harmless line."""
@@ -60,7 +62,9 @@ def _said(form: object) -> str:
     if isinstance(errors, list):
         parts = [str(one.get("message")) for one in errors[:3] if isinstance(one, dict) and one.get("message")]
     elif isinstance(form, dict):
-        parts = [str(form[name]) for name in ("error", "error_description", "message") if isinstance(form.get(name), str)]
+        parts = [
+            str(form[name]) for name in ("error", "error_description", "message") if isinstance(form.get(name), str)
+        ]
     else:
         parts = []
     text = "; ".join(parts)
@@ -83,7 +87,9 @@ async def exchange(http: httpx.AsyncClient, request: httpx.Request, seconds: flo
         finally:
             await response.aclose()
     if response.is_redirect:
-        raise UnexpectedAnswerError(f"the server redirects to another place (status {response.status_code}); not followed")
+        raise UnexpectedAnswerError(
+            f"the server redirects to another place (status {response.status_code}); not followed"
+        )
     return Answer(response.status_code, response.headers, content)
 
 

@@ -43,7 +43,9 @@ async def complete(
     )
 
 
-async def _attempt(page: Page, what: str, progress: Callable[[str, int, int], None]) -> tuple[list[dict[str, Any]], str]:
+async def _attempt(
+    page: Page, what: str, progress: Callable[[str, int, int], None]
+) -> tuple[list[dict[str, Any]], str]:
     """Read every page once, the later ones at the same time; return the entities, and why they are not all."""
     first = _parse(await page(1), what)
     done = 1

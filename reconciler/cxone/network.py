@@ -19,6 +19,8 @@ from reconciler.errors import CxrouteError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from reconciler.cxone.settings import Tenant
+
 REAL_TIME = Time(time.monotonic, asyncio.sleep, random.random, asyncio.timeout, lambda: datetime.now(UTC))
 
 
@@ -76,7 +78,9 @@ def network(tenant: Tenant, proxy: str | None, ca_file: Path | None) -> httpx.As
         made._retry_connection = False  # noqa: SLF001 - there is no public way
         return made
 
-    transport = AiohttpTransport(verify=verify, trust_env=False, proxy=httpx.Proxy(proxy) if proxy else None, client=session)
+    transport = AiohttpTransport(
+        verify=verify, trust_env=False, proxy=httpx.Proxy(proxy) if proxy else None, client=session
+    )
     return NetworkTransport(transport)
 
 

@@ -41,11 +41,12 @@ _BOOLEANS: Final = frozenset({"yes", "no", "on", "off", "y", "n", "true", "false
 
 def complain(error: ValidationError, kind: type[BaseModel], origin: Origin, complaints: Complaints) -> None:
     """Add a complaint for each of an invalid document's errors. What nobody will be told is counted, not worded."""
-    for details in error.errors(include_url=False):
+    errors = error.errors(include_url=False)
+    for told, details in enumerate(errors):
         if complaints.full:
-            complaints.left_out += 1
-        else:
-            _complain(details, kind, origin, complaints)
+            complaints.left_out += len(errors) - told
+            break
+        _complain(details, kind, origin, complaints)
 
 
 def _complain(details: ErrorDetails, kind: type[BaseModel], origin: Origin, complaints: Complaints) -> None:

@@ -20,7 +20,8 @@ def drift_text(plan: Plan, paint: Paint) -> str:
     outside = [change for change in plan.changes if change.cause != "manifest"]
     ours = [change for change in plan.changes if change.cause == "manifest"]
     rules = counted(len(plan.changes) + plan.unchanged, "rule")
-    lines = [f"{len(plan.changes):,} of {rules} differ from the manifests in {plan.environment}.", ""]
+    differ = "differs" if len(plan.changes) == 1 else "differ"
+    lines = [f"{len(plan.changes):,} of {rules} {differ} from the manifests in {plan.environment}.", ""]
     lines += _section(plan, outside, "Changed in CXone:", paint)
     lines += _section(plan, ours, "Not applied yet:", paint)
     for held in plan.held:

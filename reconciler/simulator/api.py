@@ -9,6 +9,7 @@ from reconciler.simulator.checks import context_problems, rule_problems
 from reconciler.simulator.disk import StateError
 from reconciler.simulator.exchange import (
     Answer,
+    Json,
     NotJsonError,
     Problem,
     Request,
@@ -217,7 +218,7 @@ def _wrong_method(methods: Mapping[str, object]) -> Answer:
     return refusal(405, problem, headers=(("allow", ", ".join(sorted(methods))),))
 
 
-def _json(request: Request) -> Any:
+def _json(request: Request) -> Json:
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media != "application/json":
         raise _RefusedError(refusal(415, Problem("The body must be application/json", "invalid.media.type")))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
-from reconciler.simulator.exchange import Problem, is_number
+from reconciler.simulator.exchange import Json, Problem, is_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,7 @@ ORDERS: Final = frozenset({"greaterThan", "greaterThanOrEqual", "lessThan", "les
 OPERATORS: Final = EQUALITIES | SETS | EXISTENCE | PATTERNS | ORDERS | {"between"}
 
 
-def rule_problems(body: Any, state: State) -> list[Problem]:
+def rule_problems(body: Json, state: State) -> list[Problem]:
     """Return everything that is wrong with a rule's body; nothing where it can be stored."""
     if not isinstance(body, dict):
         return [Problem("The body must be a rule", "invalid.type")]
@@ -36,7 +36,7 @@ def rule_problems(body: Any, state: State) -> list[Problem]:
     ]
 
 
-def context_problems(body: Any) -> list[Problem]:
+def context_problems(body: Json) -> list[Problem]:
     """Return everything that is wrong with a context's body."""
     attributes = body.get("attributes") if isinstance(body, dict) else None
     if attributes is None:

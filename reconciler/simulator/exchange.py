@@ -13,6 +13,9 @@ from urllib.parse import parse_qs, unquote
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+Json = Any
+"""Any JSON value."""
+
 JSON_TYPE: Final = ("content-type", "application/json")
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
@@ -71,7 +74,7 @@ class Request:
             raise ValueError(name)
         return int(text)
 
-    def json(self) -> Any:
+    def json(self) -> Json:
         """Return the body's JSON. Raises NotJsonError."""
         try:
             found = json.loads(self.body)
@@ -92,7 +95,7 @@ class Answer:
     pause: float = 0.0
 
 
-def encoded(value: Any) -> bytes:
+def encoded(value: Json) -> bytes:
     """Return compact JSON. Raises ValueError for what JSON cannot say: NaN, infinity, half a surrogate pair."""
     return _ENCODER.encode(value).encode()
 

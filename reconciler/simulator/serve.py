@@ -7,7 +7,7 @@ import contextlib
 import signal
 import socket
 import struct
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from reconciler.simulator.delivery import EXTENSION
 from reconciler.simulator.exchange import Manner
@@ -72,7 +72,7 @@ def breakable(app: ASGIApp) -> ASGIApp:
     return wrapped
 
 
-def _break(transport: Any, manner: Manner) -> None:
+def _break(transport: asyncio.Transport, manner: Manner) -> None:
     """Close after what was sent, or reset: with SO_LINGER 0 the kernel answers RST in place of FIN."""
     if manner is Manner.CUT:
         transport.close()

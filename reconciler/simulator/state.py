@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.simulator.disk import Disk, Entry, StateError, fingerprint
-from reconciler.simulator.exchange import Request, encoded
+from reconciler.simulator.exchange import Json, Request, encoded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-Json = dict[str, Any]
+Object = dict[str, Any]
 
 _LOG_LIMIT: Final = 20_000
 
@@ -25,7 +25,7 @@ class Stored:
 
     __slots__ = ("_text", "rule")
 
-    def __init__(self, rule: Json) -> None:
+    def __init__(self, rule: Object) -> None:
         self.rule = rule
         self._text: bytes | None = None
 
@@ -45,10 +45,10 @@ class State:
     """
 
     def __init__(
-        self, queues: Iterable[Json] = (), rules: Iterable[Json] = (), contexts: Mapping[str, Json] | None = None
+        self, queues: Iterable[Object] = (), rules: Iterable[Object] = (), contexts: Mapping[str, Object] | None = None
     ) -> None:
-        self.queues: list[Json] = list(queues)
-        self.contexts: dict[str, Json] = dict(contexts or {})
+        self.queues: list[Object] = list(queues)
+        self.contexts: dict[str, Object] = dict(contexts or {})
         self.stored: dict[str, Stored] = {}
         self.requests: list[Request] = []
         self.watchers: list[Callable[[State], object]] = []
@@ -60,7 +60,9 @@ class State:
             self._keep(rule)
 
     @classmethod
-    def load(cls, path: Path, queues: Iterable[Json] = (), start: State | None = None, patience: float = 10.0) -> Self:
+    def load(
+        cls, path: Path, queues: Iterable[Object] = (), start: State | None = None, patience: float = 10.0
+    ) -> Self:
         """Open the state kept at `path` and lock it until `close`; where there is none yet, begin as `start`, or empty.
 
         `queues` are added to those of the file; where an id is there already, its name is replaced. Waits up to
@@ -98,11 +100,11 @@ class State:
     ) -> None:
         self.close()
 
-    def document(self) -> Json:
+    def document(self) -> Object:
         """Return the state as its file holds it."""
         return {"queues": self.queues, "rules": self.rules(), "contexts": self.contexts}
 
-    def rules(self) -> list[Json]:
+    def rules(self) -> list[Object]:
         """Return all rules, oldest first."""
         return [stored.rule for stored in self.stored.values()]
 
@@ -114,14 +116,14 @@ class State:
         """Tell whether the tenant has the queue."""
         return any(queue["id"] == queue_id for queue in self.queues)
 
-    def put(self, rule: Json) -> Stored:
+    def put(self, rule: Object) -> Stored:
         """Store a rule under its `id`, new or in an older one's place. StateError, and then nothing changed."""
         self._write("rule", rule["id"], self._text(rule["id"]), rule)
         stored = self._keep(rule)
         self._changed()
         return stored
 
-    def edit(self, rule_id: str, now: float | None = None, **fields: Any) -> Stored:
+    def edit(self, rule_id: str, now: float | None = None, **fields: Json) -> Stored:
         """Change fields of a rule behind everybody's back, as a person in the UI does. KeyError where it is gone."""
         rule = {**self.stored[rule_id].rule, **fields}
         rule |= {
@@ -136,7 +138,7 @@ class State:
         self._drop(rule_id)
         self._changed()
 
-    def merge(self, conversation: str, attributes: Json) -> Json:
+    def merge(self, conversation: str, attributes: Object) -> Object:
         """Merge attributes into a conversation's and return them all. StateError, and then nothing changed."""
         before = self.contexts.get(conversation)
         after = {**(before or {}), **attributes}
@@ -156,7 +158,7 @@ class State:
         for watcher in self.watchers:
             watcher(self)
 
-    def _write(self, kind: str, identity: str, was: bytes | None, now: Json | None) -> None:
+    def _write(self, kind: str, identity: str, was: bytes | None, now: Object | None) -> None:
         if self._disk is not None:
             self._disk.append(Entry(kind, identity, None if was is None else fingerprint(was), now))
 
@@ -164,7 +166,7 @@ class State:
         stored = self.stored.get(rule_id)
         return None if stored is None else stored.text
 
-    def _keep(self, rule: Json) -> Stored:
+    def _keep(self, rule: Object) -> Stored:
         self._forget_name(rule["id"])
         self._named.setdefault(rule["name"], set()).add(rule["id"])
         stored = self.stored[rule["id"]] = Stored(rule)
@@ -179,7 +181,7 @@ class State:
         if before is not None:
             self._named[before.rule["name"]].discard(rule_id)
 
-    def _add_queues(self, queues: Iterable[Json]) -> None:
+    def _add_queues(self, queues: Iterable[Object]) -> None:
         known = {queue["id"]: queue for queue in self.queues}
         for queue in queues:
             known[queue["id"]] = {**known.get(queue["id"], {}), **queue}
@@ -206,7 +208,7 @@ def timestamp(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{int(seconds * 1000) % 1000:03d}Z"
 
 
-def _parts(path: Path, document: Json) -> tuple[list[Json], list[Json], dict[str, Json]]:
+def _parts(path: Path, document: Object) -> tuple[list[Object], list[Object], dict[str, Object]]:
     """Check the snapshot's shape, since people edit it. Raises StateError that says where and what."""
     queues, rules, contexts = (
         document.get("queues", []),
