@@ -1,0 +1,138 @@
+"""The real client on the real simulator, in this process: no socket, no thread."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from reconciler.apply import Conduct, apply, as_intended
+from reconciler.cxone.client import WritingClient
+from reconciler.cxone.network import REAL_TIME
+from reconciler.cxone.settings import Credentials, Tenant
+from reconciler.plan import Live, Options, plan
+from reconciler.simulator.app import PROFILES, Simulator, simulator
+from reconciler.simulator.state import State
+from tests.builders import NOW, QUEUES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from reconciler.attempt import Attempt
+    from reconciler.change import Change, LiveRule
+    from reconciler.desired import Desired
+    from reconciler.plan import Plan, Report
+    from reconciler.simulator.faults import Faults
+    from reconciler.simulator.settings import Settings
+
+TENANT = Tenant(
+    base_url="http://localhost",
+    token_url="http://localhost/oauth/token",
+    rules_path="/api/v2/routing/rules",
+    queues_path="/api/v2/routing/queues",
+    requests_per_second=1e6,
+)
+
+
+@dataclass
+class Remembering:
+    """A recorder that keeps what it was told."""
+
+    said: list[tuple[str, str]] = field(default_factory=list)
+
+    def intend(self, change: Change) -> None:
+        """Keep what is about to be written."""
+        self.said.append(("intend", str(change.address)))
+
+    def tried(self, change: Change, result: Attempt) -> None:
+        """Keep the verdict."""
+        self.said.append((result.verdict.name, str(change.address)))
+
+    def wave(self) -> None:
+        """Keep that a wave ended."""
+        self.said.append(("wave", ""))
+
+
+async def _no_sleep(_seconds: float) -> None:
+    await asyncio.sleep(0)
+
+
+class World:
+    """A simulated tenant and what is done to it."""
+
+    def __init__(
+        self, rules: Iterable[LiveRule] = (), settings: Settings = PROFILES["A"], faults: Faults | None = None
+    ) -> None:
+        queues = [queue._asdict() for queue in QUEUES]
+        self.state = State(queues=queues, rules=[raw(rule) for rule in rules])
+        self.app: Simulator = simulator(self.state, settings, faults)
+        self.recorder = Remembering()
+
+    async def client(self) -> WritingClient:
+        """Return a client of this tenant, whose waiting takes no time."""
+        http = httpx.AsyncClient(transport=httpx.ASGITransport(app=self.app), timeout=None)  # noqa: S113 - in process
+        return WritingClient(http, TENANT, Credentials("id", "secret"), time=_hurried())
+
+    def plan(self, desired: Desired, options: Options | None = None) -> Plan:
+        """Read everything and plan."""
+
+        async def read() -> Plan:
+            client = await self.client()
+            found = Live(await client.rules(), await client.queues())
+            return plan(desired, found, options or Options(), NOW)
+
+        return asyncio.run(read())
+
+    def apply(
+        self,
+        desired: Desired,
+        *,
+        options: Options | None = None,
+        planned: Plan | None = None,
+        admit: Callable[[Change, Change], bool] = as_intended,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> Report:
+        """Plan (or take what was planned) and apply, as the command does."""
+
+        async def run() -> Report:
+            client = await self.client()
+            queues = await client.queues()
+
+            def replan(rules: tuple[LiveRule, ...]) -> Plan:
+                return plan(desired, Live(rules, queues), options or Options(), NOW + timedelta(minutes=1))
+
+            made = planned or replan(await client.rules())
+            return await apply(made, client, replan, self.recorder, Conduct(admit, _no_sleep, stopped))
+
+        return asyncio.run(run())
+
+    def writes(self) -> list[tuple[str, str]]:
+        """Return the writes that were asked for so far."""
+        return [
+            (request.method, request.path)
+            for request in self.state.requests
+            if request.method != "GET" and not request.path.endswith("/token")
+        ]
+
+
+def raw(rule: LiveRule) -> dict[str, Any]:
+    """Return a live rule as the server holds it."""
+    from reconciler.model import api_form  # noqa: PLC0415
+
+    return {
+        "description": rule.rule.description,
+        **rule.raw,
+        "priority": rule.rule.priority,
+        "enabled": rule.rule.enabled,
+        "conditions": [api_form(one) for one in rule.rule.conditions],
+        "targets": [api_form(one) for one in rule.rule.targets],
+    }
+
+
+def _hurried() -> Any:
+    from dataclasses import replace  # noqa: PLC0415
+
+    return replace(REAL_TIME, sleep=_no_sleep)
