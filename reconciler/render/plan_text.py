@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from reconciler.change import Adopt, Create, Delete, Update
@@ -15,22 +16,23 @@ from reconciler.render.words import (
     queues_phrase,
     rule_phrase,
     subject_phrase,
+    target_phrase,
     value,
 )
 from reconciler.saved_plan import action, summary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from reconciler.change import Change, FieldChange
     from reconciler.findings import Finding
-    from reconciler.model import Rule, Source
+    from reconciler.model import Source
     from reconciler.plan import Plan
     from reconciler.render.paint import Paint
 
 SYMBOLS: Final = {"create": ("+", "green"), "update": ("~", "yellow"), "adopt": (">", "blue"), "delete": ("-", "red")}
 _READING: Final = ("delete", "update", "adopt", "create")
-_INDEXED: Final = re.compile(r"(conditions|targets)\[(\d+)\](?:\.(\w+))?")
+_INDEXED: Final = re.compile(r"(conditions|targets)\[(\d+)\]")
 
 
 def plan_text(plan: Plan, paint: Paint, tenant: str) -> str:
@@ -68,7 +70,7 @@ def change_lines(plan: Plan, change: Change, paint: Paint, note: str = "") -> It
     if isinstance(change, Delete):
         yield f"      {rule_phrase(change.live.rule, plan.queue_names, plan.labels)}"
         return
-    yield from _aligned([_field(plan, change, field) for field in change.fields])
+    yield from _aligned(list(_rows(plan, change)))
 
 
 def place(source: Source) -> str:
@@ -124,50 +126,61 @@ def _why(change: Change) -> str:
     return "no manifest names it any more" if isinstance(change, Delete) else ""
 
 
-def _field(plan: Plan, change: Update | Adopt, field: FieldChange) -> tuple[str, str]:
-    """Say one changed field: its name, and `before -> after`."""
+def _rows(plan: Plan, change: Update | Adopt) -> Iterator[tuple[str, str]]:
+    """Yield each changed field: its name, and `before -> after`; the parts of one condition are one row."""
+    for part, fields in groupby(change.fields, key=lambda field: field.path.rsplit(".", 1)[0]):
+        found = _INDEXED.fullmatch(part)
+        leaves = {field.path.removeprefix(part).lstrip("."): field for field in fields}
+        if found is None:
+            yield from (_plain_row(field) for field in leaves.values())
+        elif found.group(1) == "conditions":
+            yield _condition_row(plan.labels, change, int(found.group(2)), leaves)
+        else:
+            yield from _target_rows(plan.queue_names, change, int(found.group(2)), leaves)
+
+
+def _plain_row(field: FieldChange) -> tuple[str, str]:
     if field.path == "marker":
         return "bookkeeping", "the rule is as desired; only the note of who wrote it is renewed"
     if field.path == "address":
         return "moved", f"{field.before} -> {field.after}"
-    found = _INDEXED.fullmatch(field.path)
-    if found is None:
-        return field.path, f"{value(field.before)} -> {value(field.after)}"
-    kind, index, leaf = found.group(1), int(found.group(2)), found.group(3)
-    if kind == "targets":
-        return _target_field(plan.queue_names, change, index, leaf, field)
-    return _condition_field(plan.labels, change, index, leaf, field)
+    return field.path, f"{value(field.before)} -> {value(field.after)}"
 
 
-def _condition_field(
-    labels: Mapping[str, str], change: Update | Adopt, index: int, leaf: str | None, field: FieldChange
+def _condition_row(
+    labels: Mapping[str, str], change: Update | Adopt, index: int, leaves: Mapping[str, FieldChange]
 ) -> tuple[str, str]:
-    if leaf is None:
-        return _part_field("condition", field, lambda rule: condition_phrase(rule.conditions[index], labels), change)
-    part = change.after.conditions[index]
-    named = subject_phrase(part, labels) if isinstance(part, Condition) and leaf == "value" else f"condition {leaf}"
-    return named, f"{value(field.before)} -> {value(field.after)}"
+    """Say a condition that came, went, or asks something else now."""
+    if "" in leaves:
+        came = leaves[""].before is None
+        rule = change.after if came else change.live.rule
+        return f"condition {'added' if came else 'removed'}", condition_phrase(rule.conditions[index], labels)
+    after = change.after.conditions[index]
+    if not isinstance(after, Condition):
+        return "condition", condition_phrase(after, labels)
+    if leaves.keys() == {"value"}:
+        return subject_phrase(after, labels), f"{value(leaves['value'].before)} -> {value(leaves['value'].after)}"
+    operator = leaves["operator"].before if "operator" in leaves else after.operator
+    written = leaves["value"].before if "value" in leaves else after.written
+    before = Condition(after.attribute, operator, None, tuple(written) if isinstance(written, list) else written)
+    return "condition", f"{condition_phrase(before, labels)} -> {condition_phrase(after, labels)}"
 
 
-def _target_field(
-    names: Mapping[str, str], change: Update | Adopt, index: int, leaf: str | None, field: FieldChange
-) -> tuple[str, str]:
-    if leaf == "queueId":
-        return "queue", f"{queue_phrase(field.before, names)} -> {queue_phrase(field.after, names)}"
-    if leaf == "weight":
-        target = queues_phrase(change.after.targets[index : index + 1], names)
-        return f"weight of {target}", f"{value(field.before)} -> {value(field.after)}"
-    if leaf:
-        return f"target {index + 1} {leaf}", f"{value(field.before)} -> {value(field.after)}"
-    return _part_field("queue", field, lambda rule: queues_phrase(rule.targets[index : index + 1], names), change)
-
-
-def _part_field(
-    name: str, field: FieldChange, phrase: Callable[[Rule], str], change: Update | Adopt
-) -> tuple[str, str]:
-    if field.before is None:
-        return f"{name} added", phrase(change.after)
-    return f"{name} removed", phrase(change.live.rule)
+def _target_rows(
+    names: Mapping[str, str], change: Update | Adopt, index: int, leaves: Mapping[str, FieldChange]
+) -> Iterator[tuple[str, str]]:
+    for leaf, field in leaves.items():
+        if leaf == "queueId":
+            yield "queue", f"{queue_phrase(field.before, names)} -> {queue_phrase(field.after, names)}"
+        elif leaf == "weight":
+            target = queues_phrase(change.after.targets[index : index + 1], names)
+            yield f"weight of {target}", f"{value(field.before)} -> {value(field.after)}"
+        elif leaf:
+            yield f"target {leaf}", f"{value(field.before)} -> {value(field.after)}"
+        else:
+            came = field.before is None
+            targets = (change.after if came else change.live.rule).targets
+            yield f"queue {'added' if came else 'removed'}", target_phrase(targets[index], names)
 
 
 def _aligned(rows: list[tuple[str, str]]) -> Iterator[str]:
