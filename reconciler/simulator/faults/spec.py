@@ -1,0 +1,102 @@
+"""From the text of `--faults` to rules; the package's docstring has the grammar."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from reconciler.simulator.exchange import Request
+
+_RULE: Final = re.compile(
+    r"\s*(?P<method>\*|GET|POST|PUT|DELETE)?\s*(?P<what>token|rules|rule|queues|context)?\s*"
+    r":\s*(?P<name>[a-z0-9-]+)(?:=(?P<argument>[^@]*))?(?:@(?P<when>.+?))?\s*"
+)
+_CHANCE: Final = re.compile(r"0?\.[0-9]+|[01](?:\.0+)?")
+_PLACES: Final = re.compile(r"#([1-9][0-9]*)(?:(-)([1-9][0-9]*)?)?")
+_WINDOW: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)s-([0-9]+(?:\.[0-9]+)?)s")
+
+
+class FaultSpecError(ValueError):
+    """A SPEC that cannot be read. `str(error)` says which part, why, and what is possible."""
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """Which of the matching requests; numbered from 1, seconds since the first request of all."""
+
+    chance: float = 1.0
+    first: int = 1
+    last: float = math.inf
+    since: float = 0.0
+    until: float = math.inf
+
+    def holds(self, index: int, seconds: float, random: Random) -> bool:
+        """Tell whether the fault fires now; chance is drawn only where the rest holds."""
+        if not (self.first <= index <= self.last and self.since <= seconds < self.until):
+            return False
+        return self.chance >= 1 or random.random() < self.chance
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One rule of a SPEC."""
+
+    text: str
+    method: str
+    what: str
+    name: str
+    argument: str
+    when: When
+
+    def matches(self, request: Request) -> bool:
+        """Tell whether the request is of the kind that the rule is about."""
+        return self.method in ("", "*", request.method) and self.what in ("", kind_of(request))
+
+
+def kind_of(request: Request) -> str:
+    """Return what a request is about, in the words of a SPEC; nothing for a path that does not exist."""
+    match request.segments:
+        case ("oauth", "token"):
+            return "token"
+        case ("api", "v2", "routing", "rules"):
+            return "rules"
+        case ("api", "v2", "routing", "rules", _):
+            return "rule"
+        case ("api", "v2", "routing", "queues"):
+            return "queues"
+        case ("api", "v2", "interactions", "interactions", _, "context"):
+            return "context"
+    return ""
+
+
+def parsed(spec: str) -> tuple[Fault, ...]:
+    """Return the rules of a SPEC; an empty one has none. Raises FaultSpecError; names are looked up by `Faults`."""
+    return tuple(_fault(text) for text in spec.split(",")) if spec.strip() else ()
+
+
+def _fault(text: str) -> Fault:
+    found = _RULE.fullmatch(text)
+    if found is None:
+        raise FaultSpecError(
+            f'fault "{text.strip()}": must be [METHOD] [WHAT]:FAULT[=ARGUMENT][@WHEN], as in GET:500@#3'
+        )
+    method, what, name, argument, when = (part or "" for part in found.groups())
+    return Fault(text.strip(), method, what, name, argument, _when(text.strip(), when))
+
+
+def _when(text: str, when: str) -> When:
+    if not when:
+        return When()
+    if _CHANCE.fullmatch(when):
+        return When(chance=float(when))
+    if places := _PLACES.fullmatch(when):
+        first, dash, last = places.groups()
+        return When(first=int(first), last=int(last or first) if last or not dash else math.inf)
+    if window := _WINDOW.fullmatch(when):
+        return When(since=float(window[1]), until=float(window[2]))
+    raise FaultSpecError(f'fault "{text}": @{when} must be a probability (0.1), #3, #3-5, #3- or 0s-60s')
