@@ -91,7 +91,7 @@ Plan for prod   tenant acme, 3 managed rules live, 2 not managed
       intent is    "by hand" -> "hand"
 
   + cards/new   manifests/x.yaml:1
-      confidence >= 0.7 and intent is "new": to "Card Services", priority 15
+      intent is "new" and confidence >= 0.7: to "Card Services", priority 15
 
 Plan: 1 to create, 2 to update, 1 to adopt, 1 to delete, 0 unchanged.
 """

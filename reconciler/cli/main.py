@@ -92,3 +92,6 @@ def _run(module: CommandModule, options: argparse.Namespace) -> int:
     except CxrouteError as error:
         output.failed(error)
         return error.exit_code
+    except Exception as bug:  # noqa: BLE001 - whatever it is, a person gets a sentence, and with -v the place
+        output.bug(bug)
+        return CxrouteError.exit_code

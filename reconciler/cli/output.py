@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import sys
+import traceback
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 from reconciler.errors import CxrouteError, ManifestError
 from reconciler.render.findings_text import findings_text, findings_with_carets
 from reconciler.render.paint import ansi, colourless
+from reconciler.render.words import plain
 from reconciler.saved_plan import finding_document
 
 if TYPE_CHECKING:
@@ -87,6 +89,13 @@ class Output:
             sys.stderr.write(f"\n{error}.\n")
         else:
             self._log("error", str(error))
+
+    def bug(self, bug: Exception) -> None:
+        """Say that the program itself is wrong; where, only under -v."""
+        shown = f"{type(bug).__name__}: {plain(str(bug))}"
+        self.failed(CxrouteError(f"this is a bug in cxroute ({shown}); -v shows where. Please report it."))
+        if self.loudness == "verbose":
+            sys.stderr.write("".join(traceback.format_exception(bug)))
 
     def _log(self, level: str, text: str) -> None:
         if self.log_format == "json":

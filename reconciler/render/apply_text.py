@@ -65,8 +65,8 @@ def _sum(report: Report, environment: str, seconds: float) -> list[str]:
     done = sum(isinstance(outcome, Applied) for outcome in report.outcomes)
     total = len(report.outcomes)
     if done == total and report.converged:
-        return [f"Applied {done:,} of {total:,} in {seconds:.1f} s. Read again: no differences."]
-    lines = [f"Applied {done:,} of {total:,} in {seconds:.1f} s."]
+        return [f"Applied {done:,} of {total:,} in {_duration(seconds)}. Read again: no differences."]
+    lines = [f"Applied {done:,} of {total:,} in {_duration(seconds)}."]
     if report.error:
         lines.append(f"Stopped: {plain(report.error)}")
     if report.interrupted:
@@ -85,3 +85,7 @@ def _as_they_were(outcomes: Sequence[Outcome]) -> list[str]:
     if unknown:
         lines.append(f"Nobody knows yet whether these were written: {', '.join(unknown)}. The next run finds out.")
     return lines
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds < 1 else f"{seconds:.1f} s"

@@ -107,9 +107,22 @@ def queue_phrase(queue_id: object, names: Mapping[str, str]) -> str:
 
 def rule_phrase(rule: Rule, names: Mapping[str, str], labels: Mapping[str, str]) -> str:
     """Say a whole rule in one sentence: `intent is "x" and confidence >= 0.7: to "Cards", priority 10`."""
-    asks = " and ".join(condition_phrase(condition, labels) for condition in rule.conditions) or "every conversation"
+    asks = " and ".join(condition_phrase(condition, labels) for condition in _as_read(rule, labels))
     off = "" if rule.enabled else ", switched off"
-    return f"{asks}: to {queues_phrase(rule.targets, names)}, priority {value(rule.priority)}{off}"
+    return (
+        f"{asks or 'every conversation'}: to {queues_phrase(rule.targets, names)}, priority {value(rule.priority)}{off}"
+    )
+
+
+def _as_read(rule: Rule, labels: Mapping[str, str]) -> list[Condition | Opaque]:
+    """Order conditions as people think of them: what the caller wants, how sure the bot is, everything else."""
+    order = list(labels)
+    return sorted(
+        rule.conditions,
+        key=lambda one: (
+            order.index(one.attribute) if isinstance(one, Condition) and one.attribute in order else len(order)
+        ),
+    )
 
 
 def counted(count: int, noun: str) -> str:
