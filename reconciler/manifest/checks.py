@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from reconciler.manifest.environment import SANDBOX
 from reconciler.manifest.names import named
-from reconciler.manifest.strict_yaml import List, Map
+from reconciler.manifest.values import List, Map
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from reconciler.manifest.documents import Queues
     from reconciler.manifest.environment import Environment
     from reconciler.manifest.origin import Loaded, Origin, Step
-    from reconciler.model import Source
 
 _EVERYWHERE: Final = ""
 _NOT_IN_SANDBOX: Final = ("tenant", "api", "credentials")
@@ -139,10 +138,11 @@ def shared_owners(environments: Iterable[Loaded[Environment]]) -> Iterator[Probl
 
 def shared_aliases(queues: Iterable[Loaded[Queues]]) -> Iterator[Problem]:
     """Yield aliases that two Queues documents define."""
-    first: dict[str, Source] = {}
+    first: dict[str, Loaded[Queues]] = {}
     for loaded in queues:
         for alias in loaded.document.queues:
-            if alias in first:
-                message = f"alias {named(alias)} is already in {first[alias].file}:{first[alias].line}"
+            other = first.setdefault(alias, loaded)
+            if other is not loaded:
+                source = other.at("queues", alias)
+                message = f"alias {named(alias)} is already in {source.file}:{source.line}"
                 yield Problem(loaded.origin, "CXR118", ("queues", alias), message)
-            first.setdefault(alias, loaded.at("queues", alias))

@@ -17,13 +17,14 @@ from reconciler.manifest.fields import (
     TENANT,
     VARIABLE,
     Filled,
-    Listed,
+    LongList,
     NotNegative,
     Percent,
     Positive,
     RelativePath,
     ServiceUrl,
     Share,
+    ShortList,
     Slug,
     Strict,
     Timestamp,
@@ -66,7 +67,7 @@ class Api(Strict):
     evaluation: Literal["lowest-first", "highest-first"] = Field(
         default="lowest-first", description="Which priority the tenant tries first."
     )
-    operators: Listed[_Operator] = Field(
+    operators: ShortList[_Operator] = Field(
         default=tuple(sorted(OPERATORS)),
         description="The operators that this tenant understands.",
         examples=[["equals", "in"]],
@@ -156,12 +157,12 @@ class Guard(Strict):
     traffic: Unset[TrafficLimit] = Field(
         default=None, description="Most of the traffic sample that one apply may move; default: no limit."
     )
-    protected: Listed[Annotated[str, Field(pattern=ADDRESS)]] = Field(
+    protected: LongList[Annotated[str, Field(pattern=ADDRESS)]] = Field(
         default=(),
         description="Addresses of rules that may not be deleted, disabled or changed in what they route.",
         examples=[["cards/lost-or-stolen-card"]],
     )
-    allow: Listed[Allow] = Field(default=(), description="Guards that are lifted for a while.")
+    allow: ShortList[Allow] = Field(default=(), description="Guards that are lifted for a while.")
 
 
 class Environment(Strict):
@@ -196,7 +197,7 @@ class Environment(Strict):
     )
     traffic: Unset[Traffic] = Field(default=None, description="The traffic sample for shares of callers.")
     guard: Guard = Field(default=Guard(), description="What an apply must not do.")
-    freeze: Listed[Freeze] = Field(default=(), description="When an apply refuses to change anything.")
+    freeze: ShortList[Freeze] = Field(default=(), description="When an apply refuses to change anything.")
 
     @property
     def base_url(self) -> str:

@@ -6,6 +6,7 @@ Checks raise PydanticCustomError with one of our codes as its type; `wording` ad
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
@@ -96,11 +97,23 @@ def _scalar(message: str, *more: core_schema.CoreSchema) -> GetPydanticSchema:
     return GetPydanticSchema(lambda _source, _handler: schema)
 
 
+def _at_most(most: int) -> Callable[[object], object]:
+    def check(value: object) -> object:
+        if isinstance(value, list) and len(value) > most:
+            raise PydanticCustomError("CXR104", f"must hold {most:,} items at most")
+        return value
+
+    return check
+
+
 Unset = Annotated[T | None, GetPydanticSchema(_present)]
 """A field that may be absent (then None), but may not be written as null: an empty value is more likely a slip."""
 Listed = Annotated[tuple[T, ...], Field(strict=False)]
 """A YAML list, kept as a tuple; `strict` would want a tuple of Python's."""
-FilledList = Annotated[tuple[T, ...], Field(strict=False, min_length=1)]
+ShortList = Annotated[tuple[T, ...], Field(strict=False), BeforeValidator(_at_most(100))]
+LongList = Annotated[tuple[T, ...], Field(strict=False), BeforeValidator(_at_most(1000))]
+"""Lists whose items are slow to complain of. Pydantic's own max_length looks at all items first."""
+FilledList = Annotated[tuple[T, ...], Field(strict=False, min_length=1), BeforeValidator(_at_most(1000))]
 
 Filled = Annotated[str, Field(min_length=1)]
 Slug = Annotated[str, Field(pattern=SLUG)]
@@ -197,3 +210,16 @@ Zone = Annotated[str, AfterValidator(_zone)]
 Url = Annotated[str, AfterValidator(_url)]
 ServiceUrl = Annotated[str, AfterValidator(_service)]
 RelativePath = Annotated[str, AfterValidator(_inside)]
+
+
+def text_or_mapping(value: object) -> str | None:
+    """Name the form that was meant, so that its errors alone are told."""
+    if isinstance(value, str):
+        return "<text>"
+    return "<mapping>" if isinstance(value, (Mapping, Strict)) else None
+
+
+def exactly_one(document: Strict, *names: str) -> None:
+    """Refuse a part in which not exactly one of some fields is set. For small parts; rules are seen to in `checks`."""
+    if sum(getattr(document, name) is not None for name in names) != 1:
+        raise PydanticCustomError("CXR104", f"exactly one of {', '.join(names)} must be there")

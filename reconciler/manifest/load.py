@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
 from reconciler.errors import ManifestError
 from reconciler.findings import Finding
 from reconciler.manifest import checks
-from reconciler.manifest.documents import KINDS, Intents, Queues, RouteTests, RuleSet
+from reconciler.manifest.documents import ITEMS, KINDS, Intents, Queues, RouteTests, RuleSet
 from reconciler.manifest.environment import Environment
 from reconciler.manifest.files import contents
 from reconciler.manifest.names import named
 from reconciler.manifest.origin import Loaded, Origin
-from reconciler.manifest.strict_yaml import Map, Reading, read
-from reconciler.manifest.wording import complain
+from reconciler.manifest.strict_yaml import Reading, read
+from reconciler.manifest.values import List, Map
+from reconciler.manifest.wording import Place, complain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from reconciler.manifest.text import Complaints
 
 T = TypeVar("T")
+
+_MOST_PROBLEMS: Final = 5000
+"""That one comparison of all documents tells of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,8 @@ def _checked(reading: Reading) -> _Checked:
     """Check each document of a file by itself."""
     checked = _Checked(reading, [], [])
     for document in reading.documents:
+        if reading.complaints.full:
+            break
         if not isinstance(document.value, Map):
             message = "a document must be a mapping with apiVersion, kind and name"
             reading.complaints.add("CXR013", document.start, message)
@@ -90,10 +96,27 @@ def _validated(origin: Origin, complaints: Complaints) -> list[Loaded[Any]]:
         return []
     _tell(checks.of_document(origin), complaints)
     try:
-        return [Loaded(model.model_validate(origin.root), origin)]
+        return [Loaded(model.model_validate(origin.root | _items(origin, str(kind), complaints)), origin)]
     except ValidationError as error:
-        complain(error, model, origin, complaints)
+        complain(error, Place(origin, model), complaints)
         return []
+
+
+def _items(origin: Origin, kind: str, complaints: Complaints) -> dict[str, tuple[Any, ...]]:
+    """Return a long document's items, validated one by one: a file with very many errors need not be seen through."""
+    name, model = ITEMS.get(kind, ("", None))
+    items = origin.root.get(name)
+    if model is None or not isinstance(items, List):
+        return {}
+    valid: list[Any] = []
+    for place, item in enumerate(items):
+        if complaints.full:
+            break
+        try:
+            valid.append(model.__pydantic_validator__.validate_python(item))
+        except ValidationError as error:
+            complain(error, Place(origin, model, (name, place)), complaints)
+    return {name: tuple(valid)}
 
 
 def _complain_of_kind(origin: Origin, complaints: Complaints) -> None:
@@ -117,7 +140,7 @@ def _compare(files: list[Finding | _Checked], valid: list[Loaded[Any]]) -> None:
     ]
     if len(checked) == len(files) and all(file.reading.complete for file in checked):
         problems.append(checks.unknown_environments(origins))
-    for problem in chain.from_iterable(problems):
+    for problem in chain.from_iterable(islice(found, _MOST_PROBLEMS) for found in problems):
         _tell([problem], complaints[problem.origin.text.file])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from reconciler.manifest.strict_yaml import List, Map
+from reconciler.manifest.values import List, Map
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

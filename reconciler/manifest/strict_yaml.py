@@ -23,13 +23,14 @@ from yaml._yaml import CParser
 from reconciler.manifest.decode import EndOfReadingError, cleaned, decoded
 from reconciler.manifest.names import named, short
 from reconciler.manifest.text import Complaints, Text
+from reconciler.manifest.values import Document, List, Map
 from reconciler.model import DECIMAL, number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 DEEPEST: Final = 32
-MOST_ENTRIES: Final = 200_000
+MOST_ENTRIES: Final = 250_000
 """Keys and list items of one file: what is read and checked in under a second. 10,000 rules of four fields: 50,000."""
 MOST_KEYS: Final = 10_000
 """Keys of one mapping."""
@@ -40,51 +41,9 @@ _Event = Any
 """What the C parser yields; its classes are for looking at, not for type checkers."""
 _Value = Any
 
-_SMALL: Final = 32
 _SHORT: Final = 16
 _WORDS: Final[dict[str, bool | None]] = {"true": True, "false": False, "null": None, "": None}
 _NUMERIC: Final = frozenset("-0123456789")
-
-
-class Map(dict[str, Any]):
-    """A mapping that knows where its parts stand: `marks` holds the index of each key and value, in turn."""
-
-    __slots__ = ("_places", "marks")
-    marks: list[int]
-
-    def key_index(self, key: str) -> int:
-        """Return where a key stands."""
-        return self.marks[2 * self._place(key)]
-
-    def value_index(self, key: str) -> int:
-        """Return where a key's value stands."""
-        return self.marks[2 * self._place(key) + 1]
-
-    def _place(self, key: str) -> int:
-        """Return how many keys stand before this one; counted once in a mapping that is asked often and is large."""
-        if len(self) <= _SMALL:
-            return list(self).index(key)
-        if not hasattr(self, "_places"):
-            self._places = {one: place for place, one in enumerate(self)}
-        return self._places[key]
-
-
-class List(list[Any]):
-    """A sequence that knows where its parts stand: `marks` holds the index of each item."""
-
-    __slots__ = ("marks",)
-    marks: list[int]
-
-    def value_index(self, place: int) -> int:
-        """Return where an item stands."""
-        return self.marks[place]
-
-
-class Document(NamedTuple):
-    """One document of a file: its value and the index where that begins."""
-
-    value: Any
-    start: int
 
 
 class Reading(NamedTuple):

@@ -107,15 +107,15 @@ class Complaints:
 
     @property
     def full(self) -> bool:
-        """Tell whether further errors are only counted, so that nobody need word them."""
+        """Tell whether enough is told, so that nobody need look for further errors, or word them."""
         return len(self.found) >= MOST_FINDINGS
 
     def findings(self) -> list[Finding]:
         """Return the findings by line and column, and last how many more there are."""
         told = sorted(self.found, key=lambda one: one.source or ("", 0, 0))
-        if self.left_out:
-            many = f"and {self.left_out} more error{'' if self.left_out == 1 else 's'} in this file"
-            told.append(Finding(told[-1].code, "error", many, told[-1].source))
+        if self.full:
+            more = f"at least {self.left_out:,} more" if self.left_out else "perhaps more"
+            told.append(Finding(told[-1].code, "error", f"and {more} errors in this file", told[-1].source))
         return told
 
     def _keep(self, code: str, index: int, message: str, hint: str) -> None:

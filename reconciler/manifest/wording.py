@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final, get_args
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
 
 from pydantic import BaseModel
 
 from reconciler.manifest.condition import KNOWN_OPERATORS
 from reconciler.manifest.fields import PATTERNS
 from reconciler.manifest.names import named, short
-from reconciler.manifest.strict_yaml import List, Map
+from reconciler.manifest.values import List, Map
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,6 +30,7 @@ _KINDS: Final = {
     "model_type": "must be a mapping",
     "string_too_short": "must not be empty",
     "too_short": "must not be empty",
+    "dict_too_short": "must not be empty",
 }
 _BOUNDS: Final = {
     "greater_than_equal": ("ge", "must be {} or more"),
@@ -39,24 +40,32 @@ _QUOTED: Final = re.compile("'([^']*)'")
 _BOOLEANS: Final = frozenset({"yes", "no", "on", "off", "y", "n", "true", "false"})
 
 
-def complain(error: ValidationError, kind: type[BaseModel], origin: Origin, complaints: Complaints) -> None:
-    """Add a complaint for each of an invalid document's errors. What nobody will be told is counted, not worded."""
+class Place(NamedTuple):
+    """What was validated: a model, and the path at which its value stands in a document."""
+
+    origin: Origin
+    model: type[BaseModel]
+    path: tuple[Step, ...] = ()
+
+
+def complain(error: ValidationError, place: Place, complaints: Complaints) -> None:
+    """Add a complaint for each error of an invalid value."""
     errors = error.errors(include_url=False)
     for told, details in enumerate(errors):
         if complaints.full:
             complaints.left_out += len(errors) - told
             break
-        _complain(details, kind, origin, complaints)
+        _complain(details, place, complaints)
 
 
-def _complain(details: ErrorDetails, kind: type[BaseModel], origin: Origin, complaints: Complaints) -> None:
-    loc = details["loc"]
-    path = origin.existing(loc)
+def _complain(details: ErrorDetails, place: Place, complaints: Complaints) -> None:
+    origin, loc = place.origin, details["loc"]
+    path = origin.existing((*place.path, *loc))
     match details["type"]:
         case "missing":
             complaints.add("CXR103", origin.index(path), f"missing field {named(str(loc[-1]))}")
         case "extra_forbidden":
-            hint = complaints.nearest(str(loc[-1]), _fields(kind, path[:-1]))
+            hint = complaints.nearest(str(loc[-1]), _fields(place.model, path[len(place.path) : -1]))
             complaints.add("CXR102", origin.key_index(path), f"unknown field {named(str(loc[-1]))}", hint)
         case "CXR112":
             hint = complaints.nearest(str(loc[-1]), (*KNOWN_OPERATORS, "attribute"))
@@ -71,16 +80,18 @@ def _complain_of_value(details: ErrorDetails, path: list[Step], origin: Origin, 
     """Say what a value must be and what it is."""
     code, must, known = _demand(details)
     value = details["input"]
+    if details["type"] == "too_short" and value:
+        return  # pydantic counts the items that are right; those that are not have complaints of their own
     if path == ["apiVersion"]:
         code = "CXR101"
-    if details["loc"][-1] == "[key]":
+    if details["loc"][-1:] == ("[key]",):
         complaints.add(code, origin.key_index(path), f"the name {named(str(value))} {must}")
         return
     if not must.startswith("must"):
         complaints.add(code, origin.index(path), must)
         return
     hint = complaints.nearest(value, known) if known and isinstance(value, str) else _advice(details["type"], value)
-    what = "" if must == "must not be empty" else f", not {_shown(value)}"
+    what = "" if must.startswith(("must not", "must hold")) else f", not {_shown(value)}"
     complaints.add(code, origin.index(path), f"{_subject(path)} {must}{what}", hint)
 
 
