@@ -1,0 +1,73 @@
+"""A client of the simulator for tests: in process, with broken connections as httpx would report them."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from reconciler.simulator.delivery import LostError
+from reconciler.simulator.exchange import Manner
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from reconciler.simulator.app import Simulator
+
+RULES = "/api/v2/routing/rules"
+QUEUES = [{"id": "q1", "name": "Billing"}, {"id": "q2", "name": "Support"}]
+CREDENTIALS = {"grant_type": "client_credentials", "client_id": "id", "client_secret": "secret"}
+
+_AS_HTTPX: dict[Manner, type[httpx.TransportError]] = {
+    Manner.RESET: httpx.ReadError,
+    Manner.SILENT: httpx.ReadTimeout,
+    Manner.REFUSED: httpx.ConnectError,
+    Manner.CUT: httpx.RemoteProtocolError,
+}
+
+
+class Line(httpx.AsyncBaseTransport):
+    """A transport into the simulator; what the simulator loses is raised as the network would."""
+
+    def __init__(self, app: Simulator) -> None:
+        self._inner = httpx.ASGITransport(app=app)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Ask the simulator."""
+        try:
+            return await self._inner.handle_async_request(request)
+        except LostError as lost:
+            raise _AS_HTTPX[lost.manner](str(lost), request=request) from lost
+
+
+def body(name: str, **more: Any) -> dict[str, Any]:
+    """Return a rule as a caller sends it."""
+    return {
+        "name": name,
+        "description": f"Routes {name}",
+        "priority": 10,
+        "enabled": True,
+        "conditions": [{"type": "attribute", "attributeName": "intent", "operator": "equals", "value": name}],
+        "targets": [{"type": "queue", "queueId": "q1", "weight": 1}],
+        **more,
+    }
+
+
+def stored(number: int, **more: Any) -> dict[str, Any]:
+    """Return a rule as the simulator has it: `r1`, named `rule 1`."""
+    return {"id": f"r{number}", **body(f"rule {number}"), "version": 1, **more}
+
+
+@asynccontextmanager
+async def client(app: Simulator) -> AsyncIterator[httpx.AsyncClient]:
+    """Yield a client with a token."""
+    async with httpx.AsyncClient(transport=Line(app), base_url="http://localhost") as http:
+        await sign_in(http)
+        yield http
+
+
+async def sign_in(http: httpx.AsyncClient) -> None:
+    """Fetch a token and send it from now on."""
+    answer = await http.post("/oauth/token", data=CREDENTIALS)
+    http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
