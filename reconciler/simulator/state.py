@@ -73,6 +73,7 @@ class State:
             if start is not None and disk.is_new():
                 disk.replace(start.document())
             state = cls(*_parts(path, disk.snapshot()))
+            _check_json(path, state)
             for entry in disk.entries():
                 state._replay(entry)
             state._add_queues(queues)
@@ -220,6 +221,16 @@ def _parts(path: Path, document: Object) -> tuple[list[Object], list[Object], di
     if not isinstance(contexts, dict) or not all(isinstance(one, dict) for one in contexts.values()):
         raise StateError(f"{path}: contexts must be an object of objects")
     return queues, rules, contexts
+
+
+def _check_json(path: Path, state: State) -> None:
+    """Encode everything once, which each rule keeps: Python reads more than JSON can say. Raises StateError."""
+    try:
+        encoded([state.queues, state.contexts])
+        for stored in state.stored.values():
+            stored.text  # noqa: B018 - encodes and keeps
+    except ValueError as error:
+        raise StateError(f"{path}: is not JSON: {error}. Mend it, or delete it to start anew") from None
 
 
 def _check_list(path: Path, key: str, found: object) -> None:

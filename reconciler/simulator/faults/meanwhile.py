@@ -34,7 +34,7 @@ def _meddled(meddle: Callable[[Call, dict[str, Any]], object]) -> Callable[[Call
 
 
 def _edit(call: Call, rule: dict[str, Any]) -> None:
-    call.api.state.edit(rule["id"], call.api.settings.clock(), priority=rule["priority"] + 1)
+    call.api.state.edit(rule["id"], call.api.settings.clock(), priority=rule.get("priority", 0) + 1)
 
 
 def _remove(call: Call, rule: dict[str, Any]) -> None:
