@@ -179,7 +179,9 @@ _WAYS_OUT = {
 
 def _as_written(live: LiveRule, wanted: DesiredRule) -> bool:
     """Equal rules need no new marker when it tells what was last written, be it in another order of values."""
-    return live.marker is not None and live.marker.digest in (wanted.marker_digest, digest(live.rule))
+    if live.marker is None:
+        return False
+    return live.marker.digest == wanted.marker_digest or live.marker.digest == digest(live.rule)
 
 
 def _address(live: LiveRule) -> Address:

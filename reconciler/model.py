@@ -126,6 +126,10 @@ def canonical_set(conditions: Iterable[Condition | Opaque]) -> tuple[Condition |
     found = tuple(conditions)
     if len(found) < 2:  # noqa: PLR2004 - most rules have one condition, and one is in order
         return found
+    if len(found) == 2:  # noqa: PLR2004 - nearly all others have two, of two attributes
+        first, second = found
+        if isinstance(first, Condition) and isinstance(second, Condition) and first.attribute != second.attribute:
+            return found if first.attribute < second.attribute else (second, first)
     return tuple(sorted(dict.fromkeys(found), key=_rank))
 
 

@@ -15,6 +15,8 @@ from reconciler.cxone.network import REAL_TIME
 from reconciler.cxone.settings import Credentials, Tenant
 from reconciler.plan import Live, Options, plan
 from reconciler.simulator.app import PROFILES, Simulator, simulator
+from reconciler.simulator.delivery import LostError
+from reconciler.simulator.exchange import Manner
 from reconciler.simulator.state import State
 from tests.builders import NOW, QUEUES
 
@@ -56,6 +58,18 @@ class Remembering:
         self.said.append(("wave", ""))
 
 
+class Breakable(httpx.ASGITransport):
+    """The simulator in process, its broken connections turned into the network's own errors."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer, or raise what httpx raises where no whole answer comes."""
+        try:
+            return await super().handle_async_request(request)
+        except LostError as lost:
+            kinds = {Manner.REFUSED: httpx.ConnectError, Manner.SILENT: httpx.ReadTimeout}
+            raise kinds.get(lost.manner, httpx.ReadError)(str(lost), request=request) from lost
+
+
 async def _no_sleep(_seconds: float) -> None:
     await asyncio.sleep(0)
 
@@ -73,7 +87,7 @@ class World:
 
     async def client(self) -> WritingClient:
         """Return a client of this tenant, whose waiting takes no time."""
-        http = httpx.AsyncClient(transport=httpx.ASGITransport(app=self.app), timeout=None)  # noqa: S113 - in process
+        http = httpx.AsyncClient(transport=Breakable(self.app), timeout=None)  # noqa: S113 - in process
         return WritingClient(http, TENANT, Credentials("id", "secret"), time=_hurried())
 
     def plan(self, desired: Desired, options: Options | None = None) -> Plan:

@@ -20,6 +20,7 @@ from reconciler.errors import CxrouteError, InterruptedRunError, UsageError
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
+    from types import ModuleType
 
     from reconciler.cli.arguments import CommandModule
 
@@ -86,6 +87,8 @@ def _run(module: CommandModule, options: argparse.Namespace) -> int:
 
     # Ten thousand rules are a million objects and no cycles: looking for some every 700 costs a third of the time.
     gc.set_threshold(_RARELY, 20, 50)
+    # httpx imports its own command line, and rich with it, wherever click is installed: 40 ms that nobody asked for.
+    sys.modules.setdefault("httpx._main", cast("ModuleType", None))
     output = Output.of(options)
     try:
         return module.run(options, output)

@@ -89,7 +89,7 @@ def settings(options: argparse.Namespace) -> Settings:
 def parsed_faults(spec: str, seed: int) -> Faults | None:
     """Read --faults. Raises UsageError, saying what is wrong with it."""
     try:
-        return Faults.parse(spec, seed) if spec else None
+        return Faults(spec, seed) if spec else None
     except FaultSpecError as error:
         raise UsageError(f"--faults: {error}") from error
 
