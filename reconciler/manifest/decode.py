@@ -55,7 +55,9 @@ def cleaned(complaints: Complaints) -> str:
             _refuse_character(match, complaints)
         text = pattern.sub(_PLACEHOLDER, text)
     if text.count("\n%TAG") > _MOST_TAG_DIRECTIVES:
-        complaints.refuse("CXR008", text.index("\n%TAG") + 1, "%TAG directives are refused")
+        complaints.refuse(
+            "CXR008", 0 if text.startswith("%TAG") else text.index("\n%TAG") + 1, "%TAG directives are refused"
+        )
         raise EndOfReadingError
     return text
 

@@ -18,7 +18,7 @@ _MOST: Final = 300
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return `did you mean "queue"?`, or nothing where no known name is near. Bounded: names come from outside."""
     near = _nearest(name, tuple(known)[:_MOST]) if len(name) <= _LONGEST else ""
-    return f"did you mean {named(near)}?" if near else ""
+    return f"did you mean {named(near)}?" if near not in {"", name} else ""
 
 
 @lru_cache(maxsize=1024)

@@ -41,6 +41,7 @@ _Event = Any
 """What the C parser yields; its classes are for looking at, not for type checkers."""
 _Value = Any
 
+_YAML_TAG: Final = "tag:yaml.org,2002:"
 _SHORT: Final = 16
 _WORDS: Final[dict[str, bool | None]] = {"true": True, "false": False, "null": None, "": None}
 _NUMERIC: Final = frozenset("-0123456789")
@@ -79,6 +80,8 @@ def _explain(error: YAMLError, complaints: Complaints) -> None:
     if "nesting depth" in problem or "nesting depth" in context:
         complaints.refuse("CXR005", index, f"nested more than {DEEPEST} levels deep")
         return
+    if any(one.source and mark and one.source.line == mark.line + 1 for one in complaints.found):
+        return  # most likely it only follows from what was refused in this line
     where = f", {context}" if context else ""
     if where and began and mark and began.line != mark.line:
         where += f" that began on line {began.line + 1}"
@@ -210,7 +213,9 @@ class _Reader:
         if event.anchor is not None:
             self._complaints.refuse("CXR006", event.start_mark.index, f"anchor &{short(event.anchor)} is refused")
         if event.tag is not None:
-            self._complaints.refuse("CXR008", event.start_mark.index, f"tag {named(event.tag)} is refused")
+            self._complaints.refuse(
+                "CXR008", event.start_mark.index, f"tag {named(event.tag.replace(_YAML_TAG, '!!'))} is refused"
+            )
 
     def _refuse_duplicates(self, again: list[tuple[str, int]], found: Map) -> None:
         """Say of each repeated key where it stood first; that one's value is kept."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
@@ -99,6 +99,11 @@ class Complaints:
         """Note an error of meaning, unless it only follows from one of reading."""
         if index not in self.refused:
             self._keep(code, index, message, hint)
+
+    def add_unshown(self, code: str, index: int, message: str) -> None:
+        """Note an error of meaning without its line, which may hold a secret."""
+        if index not in self.refused and not self.full:
+            self.found.append(replace(self.text.finding(code, index, message), excerpt="", span=1))
 
     def nearest(self, name: str, known: Iterable[str]) -> str:
         """Return a hint with the nearest known name, if there is one and the file has not asked for too many."""

@@ -36,6 +36,8 @@ _BOUNDS: Final = {
     "greater_than_equal": ("ge", "must be {} or more"),
     "less_than_equal": ("le", "must be {} or less"),
 }
+_SECRETIVE: Final = frozenset({"clientIdEnv", "clientSecretEnv", "baseUrl", "tokenUrl", "url"})
+"""Fields in which people put secrets by mistake: logs are read by more people than manifests."""
 _QUOTED: Final = re.compile("'([^']*)'")
 _BOOLEANS: Final = frozenset({"yes", "no", "on", "off", "y", "n", "true", "false"})
 
@@ -87,6 +89,9 @@ def _complain_of_value(details: ErrorDetails, path: list[Step], origin: Origin, 
     if details["loc"][-1:] == ("[key]",):
         complaints.add(code, origin.key_index(path), f"the name {named(str(value))} {must}")
         return
+    if path and path[-1] in _SECRETIVE:
+        complaints.add_unshown(code, origin.index(path), f"{_subject(path)} {must}")
+        return
     if not must.startswith("must"):
         complaints.add(code, origin.index(path), must)
         return
@@ -119,7 +124,7 @@ def _subject(path: Sequence[Step]) -> str:
     names = [step for step in path if isinstance(step, str)]
     if not names:
         return "the document"
-    return named(names[-1]) if path[-1] == names[-1] else f"each item of {named(names[-1])}"
+    return named(names[-1]) if path[-1] == names[-1] else f"an item of {named(names[-1])}"
 
 
 def _shown(value: object) -> str:
