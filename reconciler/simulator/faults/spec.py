@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _RULE: Final = re.compile(
     r"\s*(?P<method>\*|GET|POST|PUT|DELETE)?\s*(?P<what>token|rules|rule|queues|context)?\s*"
-    r":\s*(?P<name>[a-z0-9-]+)(?:=(?P<argument>[^@]*))?(?:@(?P<when>.+?))?\s*"
+    r":\s*(?P<name>[a-z0-9-]+)(?:=(?P<argument>[^@\s]*))?\s*(?:@(?P<when>.+?))?\s*"
 )
 _CHANCE: Final = re.compile(r"0?\.[0-9]+|[01](?:\.0+)?")
 _PLACES: Final = re.compile(r"#([1-9][0-9]*)(?:(-)([1-9][0-9]*)?)?")
