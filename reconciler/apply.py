@@ -54,6 +54,8 @@ class Conduct:
     admit: Callable[[Change, Change], bool]
     sleep: Callable[[float], Awaitable[None]]
     stopped: Callable[[], bool] = lambda: False
+    concurrency: int = 16
+    """How many changes are under way at one time; the others can still be stopped."""
     lag: float = 0.0
     pauses: Sequence[float] = (0.5, 1.0, 2.0, 4.0)
 
@@ -176,18 +178,25 @@ class _Run:
         for kinds in ((Create,), (Update, Adopt), (Delete,)):
             wave = [change for change in changes if isinstance(change, kinds)]
             if wave:
-                results = await asyncio.gather(*(self.one(change) for change in wave))
+                places = asyncio.Semaphore(self.conduct.concurrency)
+                results = await asyncio.gather(*(self.one(change, places) for change in wave))
                 unclear |= any(result is not None and result.verdict is Verdict.AGAIN for result in results)
                 self.recorder.wave()
         return unclear
 
-    async def one(self, change: Change) -> Attempt | None:
-        """Try one change once, unless the run was stopped meanwhile."""
-        if self.idle():
-            return None
-        self.recorder.intend(change)
-        result = await attempt(change, self.plan.owner, self.store)
-        self.recorder.tried(change, result)
+    async def one(self, change: Change, places: asyncio.Semaphore) -> Attempt | None:
+        """Try one change once, unless the run was stopped before there was a place for it."""
+        async with places:
+            if self.idle():
+                return None
+            self.recorder.intend(change)
+            result = await attempt(change, self.plan.owner, self.store)
+            self.recorder.tried(change, result)
+        self.note(change, result)
+        return result
+
+    def note(self, change: Change, result: Attempt) -> None:
+        """Keep what an attempt says of its change, and of the whole run."""
         progress = self.progress[_key(change)]
         progress.attempts += 1
         progress.error, progress.unknown = result.error, result.unknown
@@ -197,7 +206,6 @@ class _Run:
         progress.failed = result.verdict is Verdict.FAILED or progress.moves > 1
         if result.verdict is Verdict.HALT:
             progress.failed, self.halted = True, self.halted or result.error
-        return result
 
     def report(self) -> Report:
         """Say of every planned change what became of it, by the last read where there was one."""

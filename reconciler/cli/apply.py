@@ -126,6 +126,7 @@ class _Run:
                 as_reviewed if self.reviewed else as_intended,
                 asyncio.sleep,
                 lambda: stop.requested,
+                session.environment.api.concurrency,
                 session.environment.api.list_lag_seconds,
             )
             report = await apply(made, client, planner, recorder, conduct)

@@ -43,10 +43,10 @@ def opened(path: Path, start: State | None = None) -> Iterator[State]:
 
 def add_queues(state: State, queues: Iterable[Queue]) -> None:
     """Give the simulated tenant the queues that it lacks; one without an id of its own gets one made of its name."""
-    ids, names = ({queue[field] for queue in state.queues} for field in ("id", "name"))
-    state.queues.extend(
-        _form(queue) for queue in queues if (queue.name if _unnumbered(queue) else queue.id) not in ids | names
-    )
+    for queue in dict.fromkeys(queues):
+        field, known = ("name", queue.name) if _unnumbered(queue) else ("id", queue.id)
+        if all(other[field] != known for other in state.queues):
+            state.queues.append(_form(queue))
 
 
 def _unnumbered(queue: Queue) -> bool:

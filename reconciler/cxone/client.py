@@ -108,7 +108,7 @@ class ReadingClient:
             )
             answer = await self._exchange(request)
             if answer.status != httpx.codes.UNAUTHORIZED:
-                return _checked(answer, method)
+                return _checked(answer, f"{method} {path}")
             if turn == 1:
                 token = await self._tokens.token(refused=token)
         raise CredentialsError("the tenant refuses a token that it has just given; check the client's rights")
@@ -145,7 +145,7 @@ class ReadingClient:
                 error = _lost(request, safe, _reason(failure))
             except UnexpectedAnswerError as failure:
                 if safe:
-                    raise
+                    raise UnexpectedAnswerError(f"{request.method} {request.url.path}: {failure}") from failure
                 raise AmbiguousWriteError(f"{request.method}: {failure}") from failure
             else:
                 self.pacer.answered = True
@@ -195,14 +195,14 @@ def _written(answer: Answer) -> LiveRule:
         raise AmbiguousWriteError(f"the write was answered with status {answer.status}, but {error}") from error
 
 
-def _checked(answer: Answer, method: str) -> Answer:
+def _checked(answer: Answer, call: str) -> Answer:
     """Translate the statuses that are final."""
     if answer.status < httpx.codes.MULTIPLE_CHOICES:
         return answer
-    why = f"status {answer.status}: {answer.explanation()}"
+    why = f"{call}: status {answer.status}, {answer.explanation()}"
     if answer.status == httpx.codes.FORBIDDEN:
-        scope = "routing:read" if method == "GET" else "routing:write"
-        raise ScopeError(f"the client lacks the scope {scope} for {method} ({why})")
+        scope = "routing:read" if call.startswith("GET ") else "routing:write"
+        raise ScopeError(f"the client lacks the scope {scope} ({why})")
     raise _REJECTED.get(answer.status, RejectedError)(why, answer.status)
 
 

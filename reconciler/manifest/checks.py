@@ -105,8 +105,8 @@ def _first_in(homes: Mapping[str, Origin], where: Sequence[str]) -> Origin | Non
 
 def unknown_environments(origins: Sequence[Origin]) -> Iterator[Problem]:
     """Yield names in `environments` that no Environment document has; valid or not, it counts."""
-    known = {origin.root.get("name") for origin in origins if origin.root.get("kind") == "Environment"}
-    names = frozenset(one for one in known if isinstance(one, str)) | {SANDBOX}
+    written = (origin.root.get("name") for origin in origins if origin.root.get("kind") == "Environment")
+    names = frozenset(name for name in written if isinstance(name, str)) | {SANDBOX}
     for origin in origins:
         if origin.root.get("kind") != "RuleSet":
             continue

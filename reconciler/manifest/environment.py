@@ -192,9 +192,7 @@ class Environment(Strict):
     )
     prune: bool = Field(default=True, description="Whether apply deletes; if not, deletes stay in the plan, held back.")
     context: Unset[Context] = Field(default=None, description="The context endpoint's fallback.")
-    notify: Unset[Notify] = Field(
-        default=None, description="Whom to tell of drift, of applied changes and of failures."
-    )
+    notify: Unset[Notify] = Field(default=None, description="Where drift, applied changes and failures are told.")
     traffic: Unset[Traffic] = Field(default=None, description="The traffic sample for shares of callers.")
     guard: Guard = Field(default=Guard(), description="What an apply must not do.")
     freeze: ShortList[Freeze] = Field(default=(), description="When an apply refuses to change anything.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -37,13 +38,13 @@ class _Walk:
         """Where each manifest really is -> its path."""
         self.refused: list[tuple[str, Finding]] = []
         self._seen: set[str] = set()
-        self._links: list[_Found] = []
+        self._links: deque[_Found] = deque()
 
     def run(self) -> None:
         """Find every manifest; each directory is looked at once, however many links lead to it."""
         self._below(_Found("", self.root))
         while self._links:
-            link = self._links.pop()
+            link = self._links.popleft()
             if Path(link.real).is_dir():
                 self._below(link)
             else:

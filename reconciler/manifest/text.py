@@ -22,7 +22,7 @@ MOST_FINDINGS: Final = 1000
 
 _LONGEST_EXCERPT: Final = 400
 _BLOCK: Final = 4096
-_TOKEN: Final = re.compile(r""""(?:[^"\\]|\\.)*"|'[^']*'|[^\s,\]}:]+""")
+_TOKEN: Final = re.compile(r""""(?:[^"\\]|\\.)*"|'[^']*'|[^\s,\[\]{}:]+""")
 
 
 @dataclass(frozen=True)
