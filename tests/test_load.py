@@ -1,0 +1,178 @@
+"""Loading a directory: valid manifests become values that know where they stand."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.findings import Finding
+from reconciler.manifest.condition import ConditionEntry
+from reconciler.manifest.documents import AdoptById, Environment, RuleEntry, RuleSet
+from reconciler.manifest.environment import Api, Guard, Limit
+from reconciler.manifest.load import load
+from reconciler.model import Source
+from tests.written import CARDS, ENVIRONMENT, HEAD, MANIFESTS, loaded
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_everything_that_a_manifest_may_say(room: Path) -> None:
+    """All fields of all kinds load, in every form that they allow."""
+    shutil.copytree(MANIFESTS / "valid", room, dirs_exist_ok=True)
+    manifests = load(room)
+    assert (["prod", "sandbox"], 1, ["cards", "hours", "hours"], 1, 1) == (
+        sorted(manifests.environments),
+        len(manifests.queues),
+        [loaded.document.name for loaded in manifests.rulesets],
+        len(manifests.intents),
+        len(manifests.route_tests),
+    )
+    rule = manifests.rulesets[0].document.rules[1]
+    assert (
+        RuleEntry.model_construct(
+            _fields_set=rule.model_fields_set,
+            key="card-help",
+            intent=None,
+            intents=("card_not_working", "card_acceptance"),
+            name="Cards help",
+            description="",
+            priority=None,
+            enabled=True,
+            min_confidence=None,
+            below_confidence=0.95,
+            when=(
+                ConditionEntry("customerTier", "in", ("gold", 1, True)),
+                ConditionEntry("language", "notEquals", "fr"),
+                ConditionEntry("a", "exists", True),
+                ConditionEntry("a", "notExists", True),
+                ConditionEntry("a", "between", (10, "1.5")),
+                ConditionEntry("a", "equals", ""),
+                ConditionEntry("a", "greaterThan", 1000.0),
+                ConditionEntry("a", "contains", "${overflow}"),
+            ),
+            queue=None,
+            targets=rule.targets,
+            environments=("prod",),
+            hold=rule.hold,
+            adopt="Cards (by hand)",
+        )
+        == rule
+    )
+    assert [("cards", 80), ("${overflow}", 0.5), ("spare", 1)] == [
+        (one.queue, one.weight) for one in rule.targets or ()
+    ]
+    assert AdoptById(id="1234-5678") == manifests.rulesets[0].document.rules[2].adopt
+    assert rule.hold is not None
+    assert datetime(2026, 12, 1, 7, tzinfo=UTC) == rule.hold.until
+
+
+def test_null_removes_a_confidence_and_absence_does_not() -> None:
+    """`minConfidence: null` can be told from no minConfidence."""
+    removed, absent = (RuleEntry.model_validate(one) for one in ({"minConfidence": None}, {}))
+    assert (True, False) == ("min_confidence" in removed.model_fields_set, "min_confidence" in absent.model_fields_set)
+
+
+def test_the_smallest_environment_has_the_defaults_of_the_contract(room: Path) -> None:
+    """What an Environment leaves out is contract.md's and the specification's default."""
+    environment = loaded(room, ENVIRONMENT).environments["prod"].document
+    assert (
+        "https://acme.my.cxone.com",
+        "https://acme.my.cxone.com/oauth/token",
+        "acme.my.cxone.com",
+        Guard(deletes=Limit(count=2, percent=30)),
+        ("cognigyDetectedIntent", "cognigyConfidence", "routedAt"),
+        ("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET"),
+        ("/api/v2/routing/rules", "/api/v2/routing/queues", 100, 10, 50, 16, "lowest-first", 17, 0),
+        (False, False, True),
+    ) == (
+        environment.base_url,
+        environment.token_url,
+        environment.host,
+        environment.guard,
+        tuple(environment.attributes.model_dump().values()),
+        tuple(environment.credentials.model_dump().values()),
+        _api(environment.api),
+        (environment.api.names_unique, environment.api.idempotency_keys, environment.prune),
+    )
+
+
+def _api(api: Api) -> tuple[object, ...]:
+    paths = (api.rules_path, api.queues_path, api.page_size, api.timeout_seconds, api.requests_per_second)
+    return (*paths, api.concurrency, api.evaluation, len(api.operators), api.list_lag_seconds)
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("tenant: acme", ("https://acme.my.cxone.com", "acme.my.cxone.com")),
+        ("tenant: Cx.Example.org", ("https://Cx.Example.org", "cx.example.org")),
+        ("tenant: cx.example.org:8443", ("https://cx.example.org:8443", "cx.example.org:8443")),
+        ("api: {baseUrl: 'http://127.0.0.1:8080/'}", ("http://127.0.0.1:8080", "127.0.0.1:8080")),
+        ("tenant: acme\napi: {baseUrl: 'https://a.example:443/x/'}", ("https://a.example:443/x", "a.example")),
+    ],
+)
+def test_where_a_tenant_is(room: Path, written: str, expected: tuple[str, str]) -> None:
+    """A tenant's name is completed, a host is taken as it is, and api.baseUrl wins over both."""
+    text = f"apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: acme\n{written}\n"
+    environment = loaded(room, text).environments["prod"].document
+    assert expected == (environment.base_url, environment.host)
+
+
+def test_the_built_in_sandbox_needs_no_manifest() -> None:
+    """The sandbox can be made in code, and leads to no host that exists."""
+    sandbox = Environment(name="sandbox", owner="sandbox")
+    assert ("sandbox.invalid", None, Api()) == (sandbox.host, sandbox.tenant, sandbox.api)
+
+
+def test_a_rule_set_can_be_split_by_environment(room: Path) -> None:
+    """Two RuleSets of one name that no environment sees together are both kept."""
+    text = "".join(
+        f"---\n{{apiVersion: routing/v1, kind: RuleSet, name: a, environments: [{one}], rules: []}}\n"
+        for one in ("prod", "sandbox")
+    )
+    rulesets: list[RuleSet] = [one.document for one in loaded(room, ENVIRONMENT + text).rulesets]
+    assert [("prod",), ("sandbox",)] == [one.environments for one in rulesets]
+
+
+def test_places_and_findings_of_a_loaded_document(room: Path) -> None:
+    """Paths lead to places, absent values to their parents, and findings carry the line for the caret."""
+    rules = loaded(room, CARDS + "  - key: a\n    queue: 'b c' # why\n").rulesets[0]
+    places: dict[tuple[str | int, ...], tuple[int, int]] = {
+        ("rules", 0): (5, 5),
+        ("rules", 0, "queue"): (5, 32),
+        ("rules", 0, "name"): (5, 5),
+        ("rules", 1, "queue"): (7, 12),
+        ("rules", 9, "queue"): (5, 3),
+        ("defaults",): (1, 1),
+        (): (1, 1),
+    }
+    assert {path: Source("manifests/a.yaml", *place) for path, place in places.items()} == {
+        path: rules.at(*path) for path in places
+    }
+    source = Source("manifests/a.yaml", 7, 12)
+    expected = Finding("CXR105", "warning", "no", source, None, "do", "    queue: 'b c' # why", 5)
+    assert expected == rules.finding("CXR105", "no", "rules", 1, "queue", severity="warning", hint="do")
+    assert "manifests/a.yaml" == rules.file
+
+
+def test_ten_thousand_rules_load_quickly(room: Path) -> None:
+    """10,000 rules of four fields load in a fraction of a second (0.17 s where this was written)."""
+    rules = "".join(f"- {{intent: i{n}, queue: q, priority: {n}, minConfidence: 0.7}}\n" for n in range(10_000))
+    before = time.process_time()
+    manifests = loaded(room, HEAD + rules)
+    assert (10_000, True) == (len(manifests.rulesets[0].document.rules), time.process_time() - before < 1.5)
+
+
+def test_what_loading_imports() -> None:
+    """Loading manifests needs none of the network's, the differ's or the renderer's libraries."""
+    heavy = ("httpx", "aiohttp", "deepdiff", "jinja2", "starlette", "rich", "yaml.constructor.never")
+    code = f"import sys, reconciler.manifest.load; print([one for one in {heavy} if one in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert "[]\n" == done.stdout
