@@ -1,0 +1,289 @@
+"""The program as a person meets it: commands, exit codes, what goes to stdout, and errors on one screen."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.cli.arguments import COMMANDS
+from reconciler.cli.main import main
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test works in a folder of its own, without the variables of whoever runs it."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("CI", "CXROUTE_ENV", "CXROUTE_JOURNAL", "CXROUTE_HOSTS", "GITHUB_ACTOR", "CXONE_CLIENT_ID"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def started() -> Path:
+    """What `cxroute init` writes."""
+    assert 0 == main(["init"])
+    return Path("manifests")
+
+
+class Program:
+    """Runs commands and keeps what they printed."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self.capsys = capsys
+        self.out = self.err = ""
+
+    def __call__(self, *arguments: str) -> int:
+        """Run a command; its output is `out` and `err`."""
+        self.capsys.readouterr()
+        code = main(list(arguments))
+        self.out, self.err = self.capsys.readouterr()
+        return code
+
+    def json(self, *arguments: str) -> tuple[int, Any]:
+        """Run a command under --format json; return its exit code and its one document."""
+        code = self(*arguments, "--format", "json")
+        return code, json.loads(self.out)
+
+
+@pytest.fixture
+def cxroute(capsys: pytest.CaptureFixture[str]) -> Program:
+    return Program(capsys)
+
+
+def write(name: str, text: str) -> None:
+    path = Path("manifests") / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def sandbox_rules() -> list[dict[str, Any]]:
+    state = Path(".cxroute/sandbox.json")
+    return list(json.loads(state.read_text(encoding="utf-8"))["rules"]) if state.exists() else []
+
+
+@pytest.mark.usefixtures("started")
+def test_the_first_steps_of_a_new_user_work(cxroute: Program) -> None:
+    """init, validate, plan, apply, apply again, drift: as they come."""
+    assert 0 == cxroute("validate")
+    assert 2 == cxroute("plan", "--detailed-exitcode")
+    assert cxroute.out.startswith("Sandbox: everything below is simulated; no tenant was contacted.\n")
+    assert "Plan: 3 to create, 0 unchanged." in cxroute.out
+    assert 0 == cxroute("apply", "--yes")
+    assert "Applied 3 of 3" in cxroute.out
+    before = sandbox_rules()
+    assert 0 == cxroute("apply", "--yes")
+    assert before == sandbox_rules()
+    assert 0 == cxroute("plan", "--detailed-exitcode")
+    assert "No changes." in cxroute.out
+    assert 0 == cxroute("drift")
+
+
+@pytest.mark.usefixtures("started")
+def test_json_is_one_document_on_stdout(cxroute: Program) -> None:
+    """A plan's, and an apply's with its outcomes."""
+    code, plan = cxroute.json("plan")
+    assert (0, 3) == (code, plan["summary"]["create"])
+    code, applied = cxroute.json("apply", "--yes")
+    assert (0, True) == (code, applied["converged"])
+    assert {"applied"} == {outcome["status"] for outcome in applied["outcomes"]}
+    code, again = cxroute.json("apply", "--yes")
+    assert (0, True, []) == (code, again["converged"], again["outcomes"])
+
+
+@pytest.mark.usefixtures("started")
+def test_json_is_one_document_also_when_it_fails(cxroute: Program) -> None:
+    """With the exit code and every finding."""
+    write("bad.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: bad\nrules:\n  - {intnet: x, queue: y}\n")
+    for command in (["plan"], ["apply", "--yes"], ["drift"]):
+        code, form = cxroute.json(*command)
+        assert (3, 3) == (code, form["error"]["exitCode"])
+        assert "CXR102" in [finding["code"] for finding in form["error"]["findings"]]
+    code, form = cxroute.json("validate")
+    assert (3, False) == (code, form["valid"])
+    code, form = cxroute.json("plan", "--nonsense")
+    assert (64, 64) == (code, form["error"]["exitCode"])
+
+
+def test_errors_in_manifests_name_file_line_and_column(cxroute: Program) -> None:
+    """And the nearest known name; all of them at once."""
+    write("queues.yaml", "apiVersion: routing/v1\nkind: Queues\nname: q\nqueues: {billing: Billing}\n")
+    write("one.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: one\nrules:\n  - intent: x\n    queue: biling\n")
+    write(
+        "two.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: two\nrules:\n  - intent: ${y}\n    queue: billing\n"
+    )
+    assert 3 == cxroute("validate")
+    lines = cxroute.out.splitlines()
+    assert lines[0].startswith("manifests/one.yaml:6:12: warning[CXR117]: ")
+    assert 'did you mean "billing"?' in lines[0]
+    assert lines[1].startswith("manifests/two.yaml:5:13: error[CXR107]: ")
+    assert "1 error and 1 warning in 3 files." == lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["plann"], "no command 'plann'"),
+        (["plan", "--formt", "json"], "unrecognized arguments"),
+        (["plan", "-e", "prd"], "no Environment is named 'prd'"),
+        (["apply", "--allow", "everything", "--reason", "x"], "there is no such guard"),
+        (["apply", "--allow", "deletes"], "needs --reason"),
+        (["apply", "nowhere.json"], "cannot read nowhere.json"),
+        (["plan", "--only", "routing/nothing"], "no rule has that address"),
+        (["history", "2020"], "the journal has no run '2020'"),
+        (["init"], "exists already"),
+    ],
+)
+@pytest.mark.usefixtures("started")
+def test_usage_errors_end_with_64_and_one_sentence(cxroute: Program, arguments: list[str], said: str) -> None:
+    """Never a traceback, and nothing on stdout."""
+    assert 64 == cxroute(*arguments)
+    assert said in cxroute.err
+    assert "Traceback" not in cxroute.err
+    assert "" == cxroute.out
+
+
+def test_no_manifests_at_all_says_what_to_do(cxroute: Program) -> None:
+    """Exit 3, with the way on."""
+    assert 3 == cxroute("plan")
+    assert "CXR115" in cxroute.err
+
+
+@pytest.mark.usefixtures("started")
+def test_in_ci_there_is_no_default_environment(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It names those that there are; -e or the variable chooses."""
+    monkeypatch.setenv("CI", "true")
+    assert 64 == cxroute("plan")
+    assert "prod, sandbox" in cxroute.err
+    monkeypatch.setenv("CXROUTE_ENV", "sandbox")
+    assert 0 == cxroute("plan")
+
+
+@pytest.mark.usefixtures("started")
+def test_options_of_every_command_work_before_and_after_it(cxroute: Program) -> None:
+    """`cxroute -e sandbox plan` is `cxroute plan -e sandbox`."""
+    assert 0 == cxroute("-e", "sandbox", "-m", "manifests", "plan", "--format", "json")
+    first = json.loads(cxroute.out)["planId"]
+    assert 0 == cxroute("plan", "--format", "json", "-m", "manifests", "-e", "sandbox")
+    assert first == json.loads(cxroute.out)["planId"]
+
+
+@pytest.mark.usefixtures("started")
+def test_without_a_terminal_nobody_is_asked_and_nothing_is_written(cxroute: Program) -> None:
+    """Exit 4, and the way on."""
+    assert 4 == cxroute("apply")
+    assert "--yes" in cxroute.err
+    assert [] == sandbox_rules()
+
+
+@pytest.mark.usefixtures("started")
+def test_a_real_tenant_without_credentials_says_which_variable(cxroute: Program) -> None:
+    """Exit 1; no request was made."""
+    assert 1 == cxroute("plan", "-e", "prod")
+    assert "CXONE_CLIENT_ID" in cxroute.err
+
+
+@pytest.mark.usefixtures("started")
+def test_a_saved_plan_is_applied_only_while_it_holds(cxroute: Program) -> None:
+    """Applied once it is stale for nothing; a change that was not reviewed refuses all."""
+    assert 0 == cxroute("plan", "--out", "plan.json")
+    write(
+        "more.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: more\nrules: [{intent: another, queue: general}]\n"
+    )
+    assert 4 == cxroute("apply", "plan.json", "--yes")
+    assert "create more/another" in cxroute.err
+    assert [] == sandbox_rules()
+    Path("manifests/more.yaml").unlink()
+    assert 64 == cxroute("apply", "plan.json", "-e", "prod", "--yes")
+    assert 0 == cxroute("apply", "plan.json", "--yes")
+    assert 3 == len(sandbox_rules())
+    assert 0 == cxroute("apply", "plan.json", "--yes")
+
+
+@pytest.mark.usefixtures("started")
+def test_guards_refuse_and_a_reason_lifts_them(cxroute: Program) -> None:
+    """Exit 4 with number and limit; plan says it first and exits 0, unless it is a check."""
+    assert 0 == cxroute("apply", "--yes")
+    write("routing.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: routing\nrules: []\n")
+    Path("manifests/tests.yaml").unlink()
+    assert 0 == cxroute("plan")
+    assert "apply will refuse this: deletes 3 of 3" in cxroute.out
+    assert 4 == cxroute("plan", "--fail-on-guards")
+    assert 4 == cxroute("apply", "--yes")
+    assert '--allow deletes --allow emptied --reason "why"' in cxroute.err
+    assert 3 == len(sandbox_rules())
+    assert 0 == cxroute("apply", "--yes", "--allow", "deletes", "--allow", "emptied", "--reason", "CHG-7")
+    assert [] == sandbox_rules()
+    assert 0 == cxroute("history")
+    assert "CHG-7" in cxroute.out
+
+
+@pytest.mark.usefixtures("started")
+def test_history_tells_each_run_with_before_and_after(cxroute: Program) -> None:
+    """Who, when, and what became of every change."""
+    cxroute("apply", "--yes")
+    write(
+        "queues.yaml",
+        "apiVersion: routing/v1\nkind: Queues\nname: queues\n"
+        "queues: {billing: Tier 2, cards: Card Services, general: General}\n",
+    )
+    cxroute("apply", "--yes")
+    code, form = cxroute.json("history")
+    assert (0, 2) == (code, len(form["runs"]))
+    assert 0 == cxroute("history", form["runs"][1]["run"])
+    assert "update routing/billing-inquiry   applied" in cxroute.out
+    assert "targets: " in cxroute.out
+
+
+@pytest.mark.usefixtures("started")
+def test_selectors_leave_the_rest_alone(cxroute: Program) -> None:
+    """--only makes a part of the plan; --no-prune deletes nothing."""
+    assert 0 == cxroute("apply", "--yes", "--only", "routing/catch-all")
+    assert ["Cognigy Intent Route: catch-all"] == [rule["name"] for rule in sandbox_rules()]
+    assert 0 == cxroute("apply", "--yes")
+    write(
+        "routing.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: routing\nrules: [{intent: new, queue: general}]\n"
+    )
+    Path("manifests/tests.yaml").unlink()
+    assert 0 == cxroute("apply", "--yes", "--no-prune")
+    assert 4 == len(sandbox_rules())
+    assert "3 left alone" in cxroute.out
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_every_command_has_help(cxroute: Program, command: str) -> None:
+    """With its options, and exit 0."""
+    assert 0 == cxroute(command, "--help")
+    assert cxroute.out.startswith(f"usage: cxroute {command}")
+    assert "--environment" in cxroute.out
+
+
+def test_help_names_every_command_and_exit_code(cxroute: Program) -> None:
+    """And so does no argument at all."""
+    assert 0 == cxroute("--help")
+    assert all(f"  {command} " in cxroute.out for command in COMMANDS)
+    whole = cxroute.out
+    assert 0 == cxroute()
+    assert whole == cxroute.out
+    assert 0 == cxroute("--version")
+    assert cxroute.out.startswith("cxroute 0.")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "tcsh"])
+def test_completion_knows_commands_and_options(cxroute: Program, shell: str) -> None:
+    """From the very parsers that the program uses."""
+    assert 0 == cxroute("completion", shell)
+    assert "detailed-exitcode" in cxroute.out
+    assert "simulate" in cxroute.out
+
+
+def test_schemas_are_json_schemas(cxroute: Program) -> None:
+    """Both, and they know the names of the specification."""
+    assert 0 == cxroute("schema")
+    assert "belowConfidence" in cxroute.out
+    json.loads(cxroute.out)
+    assert 0 == cxroute("schema", "plan")
+    assert {"changes", "planId"} < set(json.loads(cxroute.out)["properties"])
