@@ -7,6 +7,7 @@ import contextlib
 import signal
 import socket
 import struct
+import sys
 from typing import TYPE_CHECKING, Final
 
 from reconciler.simulator.delivery import EXTENSION
@@ -56,7 +57,7 @@ def serve(app: ASGIApp, host: str, port: int, announce: Callable[[str], object])
         proxy_headers=False,
         timeout_graceful_shutdown=_GRACE,
     )
-    with _listener(host, port) as listener:
+    with listening_socket(host, port) as listener:
         asyncio.run(Server(config).serve(sockets=[listener]))
 
 
@@ -81,9 +82,23 @@ def _break(transport: asyncio.Transport, manner: Manner) -> None:
     transport.abort()
 
 
-def _listener(host: str, port: int) -> socket.socket:
+def listening_socket(host: str, port: int) -> socket.socket:
+    """Return a socket that listens. Raises OSError.
+
+    TCP is named, where `socket.create_server` leaves it open: only then does asyncio switch Nagle's algorithm off for
+    what is accepted, which costs 40 ms an answer otherwise.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=2048)
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        if sys.platform != "win32":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(2048)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
 
 
 def _url(listener: socket.socket) -> str:
