@@ -51,12 +51,22 @@ def test_the_caret_of_an_error(room: Path) -> None:
     ]
 
 
+def test_an_excerpt_cannot_command_a_terminal(room: Path) -> None:
+    """Escape sequences and marks of direction show as one harmless character each, so that the caret stands right."""
+    (room / "a.yaml").write_text(HEAD + "  - intent: a\t# \x1b[31m \u202e\n    quue: \u202eb\n    queue: b\n")
+    assert [("CXR015", "  - intent: a # \ufffd[31m \ufffd", 1), ("CXR102", "    quue: \ufffdb", 4)] == [
+        (one.code, one.excerpt, one.span) for one in findings(room)
+    ]
+
+
 def test_secrets_in_the_wrong_field_are_not_repeated(room: Path) -> None:
     """A secret where a variable's name belongs, or in an address, stands in no finding."""
-    text = "credentials: {clientSecretEnv: hunter-2}\nnotify: {url: 'http://hooks.example/hunter-2'}\n"
+    text = (
+        "notify: {url: 'http://hooks.example/hunter-2'}\ncredentials: {clientSecretEnv: hunter-2, secret: hunter-2}\n"
+    )
     (room / "a.yaml").write_text(ENVIRONMENT + text)
     told = findings(room)
-    assert (2, False) == (len(told), any("hunter" in f"{one}" for one in told))
+    assert (3, False) == (len(told), any("hunter" in f"{one}" for one in told))
 
 
 def test_only_so_many_errors_of_a_file_are_told(room: Path) -> None:

@@ -134,10 +134,10 @@ _TIMESTAMP: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?
 
 def timestamp(value: object) -> object:
     """Return the instant that an RFC 3339 text means."""
-    if not isinstance(value, str):
+    if isinstance(value, datetime):
         return value
     try:
-        if _TIMESTAMP.fullmatch(value):
+        if isinstance(value, str) and _TIMESTAMP.fullmatch(value):
             instant = datetime.fromisoformat(value.upper())
             if FIRST_YEAR <= instant.year <= LAST_YEAR:
                 return instant

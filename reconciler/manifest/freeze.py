@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from typing import Annotated, Literal, Self
@@ -14,15 +15,17 @@ from reconciler.manifest.fields import CLOCK, FIRST_YEAR, LAST_YEAR, FilledList,
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 _DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_DATE_LENGTH = len("2026-12-20")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
 def _day_or_instant(value: object) -> object:
     """Return the date, or the instant, that a text means."""
-    if not isinstance(value, str) or len(value) != _DATE_LENGTH:
+    if isinstance(value, date):
+        return value
+    if isinstance(value, str) and "T" in value.upper():
         return timestamp(value)
     try:
-        day = date.fromisoformat(value)
+        day = date.fromisoformat(value) if isinstance(value, str) and _DATE.fullmatch(value) else date.min
     except ValueError:
         day = date.min
     if FIRST_YEAR <= day.year <= LAST_YEAR:

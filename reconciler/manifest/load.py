@@ -50,6 +50,11 @@ class _Checked(NamedTuple):
     valid: list[Loaded[Any]]
     origins: list[Origin]
 
+    @property
+    def whole(self) -> bool:
+        """Tell whether all documents of the file were seen."""
+        return self.reading.complete and not self.reading.complaints.full
+
 
 def load(directory: Path) -> Manifests:
     """Return the manifests below a directory. ManifestError carries all findings, by file, line and column."""
@@ -129,7 +134,7 @@ def _complain_of_kind(origin: Origin, complaints: Complaints) -> None:
 
 
 def _compare(files: list[Finding | _Checked], valid: list[Loaded[Any]]) -> None:
-    """Check the documents beside each other. What a file that broke off may hold is not missed."""
+    """Check the documents beside each other. Where some were not seen, no name can be called unknown."""
     checked = [file for file in files if isinstance(file, _Checked)]
     complaints = {file.reading.text.file: file.reading.complaints for file in checked}
     origins = [origin for file in checked for origin in file.origins]
@@ -138,7 +143,7 @@ def _compare(files: list[Finding | _Checked], valid: list[Loaded[Any]]) -> None:
         checks.shared_owners(_of(Environment, valid)),
         checks.shared_aliases(_of(Queues, valid)),
     ]
-    if len(checked) == len(files) and all(file.reading.complete for file in checked):
+    if len(checked) == len(files) and all(file.whole for file in checked):
         problems.append(checks.unknown_environments(origins))
     for problem in chain.from_iterable(islice(found, _MOST_PROBLEMS) for found in problems):
         _tell([problem], complaints[problem.origin.text.file])

@@ -22,6 +22,8 @@ MOST_FINDINGS: Final = 1000
 
 _LONGEST_EXCERPT: Final = 400
 _BLOCK: Final = 4096
+_UNPRINTABLE: Final = {"\t": " "}
+"""One character for one, so that the caret stays in its column."""
 _TOKEN: Final = re.compile(r""""(?:[^"\\]|\\.)*"|'[^']*'|[^\s,\[\]{}:]+""")
 
 
@@ -53,12 +55,13 @@ class Text:
         return Source(self.file, lines + self.text.count("\n", block, index) + 1, index - began + 1)
 
     def line(self, index: int, column: int) -> str:
-        """Return the line around a character, without its end; nothing where it is too long to show."""
+        """Return the line around a character, fit to print; nothing where it is too long to show."""
         start = index - column + 1
         end = self.text.find("\n", index, start + _LONGEST_EXCERPT + 1)
         if end < 0 and len(self.text) - start > _LONGEST_EXCERPT:
             return ""
-        return self.text[start : end if end >= 0 else len(self.text)].rstrip("\r")
+        line = self.text[start : end if end >= 0 else len(self.text)].rstrip("\r")
+        return "".join(one if one.isprintable() else _UNPRINTABLE.get(one, "\ufffd") for one in line)
 
     def finding(
         self,
@@ -100,10 +103,10 @@ class Complaints:
         if index not in self.refused:
             self._keep(code, index, message, hint)
 
-    def add_unshown(self, code: str, index: int, message: str) -> None:
+    def add_unshown(self, code: str, index: int, message: str, hint: str = "") -> None:
         """Note an error of meaning without its line, which may hold a secret."""
         if index not in self.refused and not self.full:
-            self.found.append(replace(self.text.finding(code, index, message), excerpt="", span=1))
+            self.found.append(replace(self.text.finding(code, index, message, hint=hint), excerpt="", span=1))
 
     def nearest(self, name: str, known: Iterable[str]) -> str:
         """Return a hint with the nearest known name, if there is one and the file has not asked for too many."""

@@ -36,8 +36,8 @@ _BOUNDS: Final = {
     "greater_than_equal": ("ge", "must be {} or more"),
     "less_than_equal": ("le", "must be {} or less"),
 }
-_SECRETIVE: Final = frozenset({"clientIdEnv", "clientSecretEnv", "baseUrl", "tokenUrl", "url"})
-"""Fields in which people put secrets by mistake: logs are read by more people than manifests."""
+_SECRETIVE: Final = frozenset({"credentials", "notify", "baseUrl", "tokenUrl"})
+"""Where people put secrets by mistake: logs are read by more people than manifests."""
 _QUOTED: Final = re.compile("'([^']*)'")
 _BOOLEANS: Final = frozenset({"yes", "no", "on", "off", "y", "n", "true", "false"})
 
@@ -68,7 +68,8 @@ def _complain(details: ErrorDetails, place: Place, complaints: Complaints) -> No
             complaints.add("CXR103", origin.index(path), f"missing field {named(str(loc[-1]))}")
         case "extra_forbidden":
             hint = complaints.nearest(str(loc[-1]), _fields(place.model, path[len(place.path) : -1]))
-            complaints.add("CXR102", origin.key_index(path), f"unknown field {named(str(loc[-1]))}", hint)
+            add = complaints.add_unshown if _secretive(path) else complaints.add
+            add("CXR102", origin.key_index(path), f"unknown field {named(str(loc[-1]))}", hint)
         case "CXR112":
             hint = complaints.nearest(str(loc[-1]), (*KNOWN_OPERATORS, "attribute"))
             complaints.add("CXR112", origin.key_index(path), f"unknown operator {named(str(loc[-1]))}", hint)
@@ -89,7 +90,7 @@ def _complain_of_value(details: ErrorDetails, path: list[Step], origin: Origin, 
     if details["loc"][-1:] == ("[key]",):
         complaints.add(code, origin.key_index(path), f"the name {named(str(value))} {must}")
         return
-    if path and path[-1] in _SECRETIVE:
+    if _secretive(path):
         complaints.add_unshown(code, origin.index(path), f"{_subject(path)} {must}")
         return
     if not must.startswith("must"):
@@ -117,6 +118,10 @@ def _demand(details: ErrorDetails) -> tuple[str, str, Sequence[str]]:
     if kind.startswith("CXR"):
         return kind, details["msg"], context.get("known", ())
     return "CXR104", "must be another value", ()
+
+
+def _secretive(path: Sequence[Step]) -> bool:
+    return any(step in _SECRETIVE for step in path)
 
 
 def _subject(path: Sequence[Step]) -> str:
