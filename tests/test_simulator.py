@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given, settings, strategies
 
 from reconciler.simulator.app import PROFILES, Settings, Simulator, simulator
 from reconciler.simulator.state import State
@@ -342,6 +343,38 @@ def test_a_hostile_body_is_refused(path: str, sent: bytes, status: int) -> None:
     answer = run(simulator(state, Settings()), lambda http: http.post(path, content=sent, headers=headers))
     assert (status, 0) == (answer.status_code, state.revision)
     assert answer.json()["errors"][0]["message"]
+
+
+ANY_JSON = strategies.recursive(
+    strategies.none() | strategies.booleans() | strategies.integers() | strategies.floats() | strategies.text(),
+    lambda inner: strategies.lists(inner, max_size=3) | strategies.dictionaries(strategies.text(), inner, max_size=3),
+    max_leaves=8,
+)
+FIELDS = strategies.sampled_from(
+    ["name", "description", "priority", "enabled", "conditions", "targets", "id", "attributes"]
+)
+PARTS = strategies.dictionaries(
+    strategies.sampled_from(["type", "attributeName", "operator", "value", "queueId", "weight"]),
+    ANY_JSON | strategies.sampled_from(["attribute", "queue", "equals", "between", "in", "q1"]),
+)
+BODIES = ANY_JSON | strategies.dictionaries(FIELDS, ANY_JSON | strategies.lists(PARTS, max_size=3))
+
+
+@given(sent=BODIES, overlaid=strategies.booleans())
+@settings(max_examples=200, deadline=None)
+def test_any_json_is_answered(sent: Any, overlaid: bool) -> None:  # noqa: FBT001 - drawn
+    """Whatever JSON comes, it is stored as sent or refused with a status of the contract; nothing is raised."""
+    state = State(QUEUES, [stored(1)])
+    one = {**body("x"), **sent} if overlaid and isinstance(sent, dict) else sent
+    content, headers = json.dumps(one).encode(), {"Content-Type": "application/json"}
+
+    async def talk(http: httpx.AsyncClient) -> set[int]:
+        calls = [("POST", RULES), ("PUT", f"{RULES}/r1"), ("POST", CONTEXT.format("c1"))]
+        return {(await http.request(how, path, content=content, headers=headers)).status_code for how, path in calls}
+
+    assert run(simulator(state, Settings()), talk) <= {200, 201, 400, 422}
+    for rule in state.rules()[1:]:
+        assert {key: one[key] for key in body("x") if key in one} == {key: rule[key] for key in body("x") if key in one}
 
 
 @pytest.mark.parametrize("media", ["", "text/plain", "application/x-www-form-urlencoded"])

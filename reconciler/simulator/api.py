@@ -19,7 +19,7 @@ from reconciler.simulator.exchange import (
 )
 from reconciler.simulator.listing import RULES_PATH, Lag, queues_page, rules_page
 from reconciler.simulator.pace import Bucket
-from reconciler.simulator.state import State, Stored, timestamp
+from reconciler.simulator.state import State, Stored, timestamp, version_of
 from reconciler.simulator.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Api:
         self._free_name(body["name"], live["id"])
         now = timestamp(self.settings.clock())
         kept: dict[str, Any] = {key: live[key] for key in _SERVERS_OWN if key in live}
-        rule = {**body, **kept, "version": _version(live) + 1, "dateModified": now}
+        rule = {**body, **kept, "version": version_of(live) + 1, "dateModified": now}
         return self._shown(200, self.state.put(rule))
 
     def delete_rule(self, request: Request) -> Answer:
@@ -228,10 +228,5 @@ def _json(request: Request) -> Json:
         raise _RefusedError(refusal(400, Problem("The body is not JSON", "invalid.body"))) from None
 
 
-def _version(rule: Mapping[str, Any]) -> int:
-    version = rule.get("version")
-    return version if isinstance(version, int) else 0
-
-
 def _etag(rule: Mapping[str, Any]) -> str:
-    return f'"{_version(rule)}"'
+    return f'"{version_of(rule)}"'

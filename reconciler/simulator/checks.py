@@ -97,7 +97,7 @@ def _in_use(part: dict[str, Any], key: str, state: State) -> bool:
     """Tell whether a part that this file does not know stands in a live rule all the same: the tenant knows it."""
     if part.get("type") == "queue" or (part.get("type") == "attribute" and _is_operator(part.get("operator"))):
         return False
-    return any(part in rule.get(key, ()) for rule in state.rules())
+    return any(part in (rule.get(key) or ()) for rule in state.rules())
 
 
 def _condition_problems(part: dict[str, Any], where: str, state: State) -> Iterator[Problem]:

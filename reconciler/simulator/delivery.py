@@ -31,25 +31,30 @@ class LostError(Exception):
 
 async def deliver(answer: Answer, request: Request, settings: Settings, asgi: tuple[Scope, Receive, Send]) -> None:
     """Send the answer in its manner. Raises LostError in process, where no whole answer comes."""
-    scope, receive, send = asgi
-    break_off: Callable[[Manner], None] | None = (scope.get("extensions") or {}).get(EXTENSION)
     if answer.manner not in (Manner.WHOLE, Manner.DRIPPING):
-        if break_off is None:
-            raise LostError(answer.manner)
-        if answer.manner is Manner.CUT:
-            await _start(answer, send)
-            await _part(answer.body[: len(answer.body) // 2], send)
-        if answer.manner is not Manner.SILENT:
-            break_off(answer.manner)
-        return await _gone(receive)
+        return await _break(answer, asgi)
+    send, body = asgi[2], answer.body
     request.status = answer.status
     await _start(answer, send)
     if answer.manner is Manner.DRIPPING:
-        for byte in answer.body:
+        for byte in body:
             await _part(bytes([byte]), send)
             await settings.sleep(answer.pause)
-    await send({"type": "http.response.body", "body": b"" if answer.manner is Manner.DRIPPING else answer.body})
-    return None
+        body = b""
+    return await send({"type": "http.response.body", "body": body})
+
+
+async def _break(answer: Answer, asgi: tuple[Scope, Receive, Send]) -> None:
+    scope, receive, send = asgi
+    break_off: Callable[[Manner], None] | None = (scope.get("extensions") or {}).get(EXTENSION)
+    if break_off is None:
+        raise LostError(answer.manner)
+    if answer.manner is Manner.CUT:
+        await _start(answer, send)
+        await _part(answer.body[: len(answer.body) // 2], send)
+    if answer.manner is not Manner.SILENT:
+        break_off(answer.manner)
+    await _gone(receive)
 
 
 async def _start(answer: Answer, send: Send) -> None:

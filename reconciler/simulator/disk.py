@@ -83,11 +83,11 @@ class Disk:
         return not self._path.exists() and not os.fstat(self._log).st_size
 
     def snapshot(self) -> dict[str, Any]:
-        """Return the snapshot's document; an empty one where there is no file. Raises StateError."""
+        """Return the snapshot's queues, rules and contexts; none where there is no file. Raises StateError."""
         try:
             text = self._path.read_bytes()
         except FileNotFoundError:
-            return {}
+            return {"queues": [], "rules": [], "contexts": {}}
         except OSError as error:
             raise StateError(f"{self._path}: cannot be read: {error.strerror}") from error
         try:
@@ -96,7 +96,7 @@ class Disk:
             raise StateError(f"{self._path}: is not JSON: {error}. Mend it, or delete it to start anew") from None
         if not isinstance(document, dict):
             raise StateError(f"{self._path}: must be an object with queues, rules and contexts")
-        return document
+        return _checked(self._path, document)
 
     def entries(self) -> Iterator[Entry]:
         """Read the log. A torn last line was never acknowledged and is dropped. Raises StateError."""
@@ -164,3 +164,26 @@ def _readable(document: dict[str, Any]) -> str:
         joined = ",\n  ".join(inner)
         parts.append(f'"{key}": {brackets[0]}' + (f"\n  {joined}\n" if inner else "") + brackets[1])
     return "{" + ",\n".join(parts) + "}\n"
+
+
+def _checked(path: Path, document: dict[str, Any]) -> dict[str, Any]:
+    """Return the known parts of a snapshot in their right shape, since people edit it. Raises StateError."""
+    contexts = document.get("contexts", {})
+    if not isinstance(contexts, dict) or not all(isinstance(one, dict) for one in contexts.values()):
+        raise StateError(f"{path}: contexts must be an object of objects")
+    parts = {key: document.get(key, []) for key in ("queues", "rules")}
+    for key, found in parts.items():
+        _check_list(path, key, found)
+    return {**parts, "contexts": contexts}
+
+
+def _check_list(path: Path, key: str, found: object) -> None:
+    if not isinstance(found, list):
+        raise StateError(f"{path}: {key} must be a list")
+    seen = set()
+    for place, one in enumerate(found):
+        if not isinstance(one, dict) or not isinstance(one.get("id"), str) or not isinstance(one.get("name"), str):
+            raise StateError(f"{path}: {key}[{place}] must be an object with an id and a name")
+        if one["id"] in seen:
+            raise StateError(f"{path}: {key}[{place}]: a second one with the id {one['id']}")
+        seen.add(one["id"])

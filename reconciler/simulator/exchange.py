@@ -51,9 +51,9 @@ class Request:
     path: str
     """As it was sent: percent-encoded."""
     query: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    """Names in lower case."""
-    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Names in lower case. Neither they nor the body are shown by repr: secrets stand in both."""
+    body: bytes = field(default=b"", repr=False)
     status: int | None = None
     """What was answered; None where nothing was."""
     changed: bool = False

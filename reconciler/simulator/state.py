@@ -40,7 +40,8 @@ class Stored:
 class State:
     """The tenant's state, in memory and, where it was loaded from a file, there too before a change is acknowledged.
 
-    `requests` is the log of what was asked; `watchers` are called with the whole state after each change.
+    `requests` is the log of what was asked. `watchers` are called with the whole state after each change, before the
+    answer; they should note what they see, since what they raise breaks the request.
     Everything that it hands out is to be read, not changed in place: `put`, `edit`, `remove` and `merge` change it.
     """
 
@@ -72,7 +73,7 @@ class State:
         try:
             if start is not None and disk.is_new():
                 disk.replace(start.document())
-            state = cls(*_parts(path, disk.snapshot()))
+            state = cls(**disk.snapshot())
             _check_json(path, state)
             for entry in disk.entries():
                 state._replay(entry)
@@ -128,7 +129,7 @@ class State:
         """Change fields of a rule behind everybody's back, as a person in the UI does. KeyError where it is gone."""
         rule = {**self.stored[rule_id].rule, **fields}
         rule |= {
-            "version": int(rule.get("version", 0)) + 1,
+            "version": version_of(rule) + 1,
             "dateModified": timestamp(time.time() if now is None else now),
         }
         return self.put(rule)
@@ -204,23 +205,15 @@ class State:
             self._keep(entry.now)
 
 
+def version_of(rule: Mapping[str, Any]) -> int:
+    """Return a rule's version; 0 where a person's edit left none."""
+    version = rule.get("version")
+    return version if isinstance(version, int) else 0
+
+
 def timestamp(seconds: float) -> str:
     """Return a time as the API writes it: `2026-01-05T09:00:00.000Z`."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{int(seconds * 1000) % 1000:03d}Z"
-
-
-def _parts(path: Path, document: Object) -> tuple[list[Object], list[Object], dict[str, Object]]:
-    """Check the snapshot's shape, since people edit it. Raises StateError that says where and what."""
-    queues, rules, contexts = (
-        document.get("queues", []),
-        document.get("rules", []),
-        document.get("contexts", {}),
-    )
-    _check_list(path, "queues", queues)
-    _check_list(path, "rules", rules)
-    if not isinstance(contexts, dict) or not all(isinstance(one, dict) for one in contexts.values()):
-        raise StateError(f"{path}: contexts must be an object of objects")
-    return queues, rules, contexts
 
 
 def _check_json(path: Path, state: State) -> None:
@@ -231,15 +224,3 @@ def _check_json(path: Path, state: State) -> None:
             stored.text  # noqa: B018 - encodes and keeps
     except ValueError as error:
         raise StateError(f"{path}: is not JSON: {error}. Mend it, or delete it to start anew") from None
-
-
-def _check_list(path: Path, key: str, found: object) -> None:
-    if not isinstance(found, list):
-        raise StateError(f"{path}: {key} must be a list")
-    seen = set()
-    for place, one in enumerate(found):
-        if not isinstance(one, dict) or not isinstance(one.get("id"), str) or not isinstance(one.get("name"), str):
-            raise StateError(f"{path}: {key}[{place}] must be an object with an id and a name")
-        if one["id"] in seen:
-            raise StateError(f"{path}: {key}[{place}]: a second one with the id {one['id']}")
-        seen.add(one["id"])
