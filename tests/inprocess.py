@@ -11,7 +11,6 @@ import httpx
 
 from reconciler.apply import Conduct, apply, as_intended
 from reconciler.cxone.client import WritingClient
-from reconciler.cxone.network import REAL_TIME
 from reconciler.cxone.settings import Credentials, Tenant
 from reconciler.plan import Live, Options, plan
 from reconciler.simulator.app import PROFILES, Simulator, simulator
@@ -19,6 +18,7 @@ from reconciler.simulator.delivery import LostError
 from reconciler.simulator.exchange import Manner
 from reconciler.simulator.state import State
 from tests.builders import NOW, QUEUES
+from tests.virtual import VirtualTime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -88,7 +88,7 @@ class World:
     async def client(self) -> WritingClient:
         """Return a client of this tenant, whose waiting takes no time."""
         http = httpx.AsyncClient(transport=Breakable(self.app), timeout=None)  # noqa: S113 - in process
-        return WritingClient(http, TENANT, Credentials("id", "secret"), time=_hurried())
+        return WritingClient(http, TENANT, Credentials("id", "secret"), VirtualTime().time)
 
     def plan(self, desired: Desired, options: Options | None = None) -> Plan:
         """Read everything and plan."""
@@ -144,9 +144,3 @@ def raw(rule: LiveRule) -> dict[str, Any]:
         "conditions": [api_form(one) for one in rule.rule.conditions],
         "targets": [api_form(one) for one in rule.rule.targets],
     }
-
-
-def _hurried() -> Any:
-    from dataclasses import replace  # noqa: PLC0415
-
-    return replace(REAL_TIME, sleep=_no_sleep)

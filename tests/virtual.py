@@ -1,0 +1,40 @@
+"""Time that passes only when somebody waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from reconciler.cxone.pace import Time
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+START = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+
+
+class VirtualTime:
+    """A clock that a sleep moves on at once; `slept` says how long each was."""
+
+    def __init__(self, chance: float = 0.5) -> None:
+        self.seconds = 1000.0
+        self.slept: list[float] = []
+        self.time = Time(lambda: self.seconds, self._sleep, lambda: chance, self._deadline, self._now)
+
+    async def _sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.seconds += max(seconds, 0.0)
+        await asyncio.sleep(0)
+
+    @asynccontextmanager
+    async def _deadline(self, seconds: float) -> AsyncIterator[None]:
+        """Nothing takes time here but sleeping, so only that can be too late."""
+        end = self.seconds + seconds
+        yield
+        if self.seconds > end:
+            raise TimeoutError
+
+    def _now(self) -> datetime:
+        return START + timedelta(seconds=self.seconds - 1000.0)
