@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
@@ -14,7 +14,7 @@ from reconciler.cxone import wire
 from reconciler.cxone.auth import Tokens, wrong_credentials
 from reconciler.cxone.exchange import Answer, exchange
 from reconciler.cxone.listing import complete
-from reconciler.cxone.pace import Pacer, Time
+from reconciler.cxone.pace import Pacer
 from reconciler.errors import (
     AmbiguousWriteError,
     ApiError,
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from reconciler.change import LiveRule, Marker
+    from reconciler.cxone.pace import Time
     from reconciler.cxone.settings import Credentials, Tenant
     from reconciler.model import Queue, Rule
 
-_BUSY: Final = 429
 _RUN_SECONDS: Final = 900.0
 _REJECTED: Final = {404: GoneError, 409: NameTakenError, 412: ChangedMeanwhileError}
 
@@ -52,7 +52,7 @@ class ReadingClient:
         time: Time,
         progress: Callable[[str, int, int], None] = lambda _what, _done, _all: None,
     ) -> None:
-        """`http` carries the bytes, whatever is below it. `progress` is told of what, how many are done, of how many."""
+        """`http` carries the bytes, whatever is below it; `progress` is told what is read, and which page of how many."""
         tenant.check()
         self._http, self._tenant, self._credentials, self._time = http, tenant, credentials, time
         self._progress = progress
@@ -129,41 +129,40 @@ class ReadingClient:
 
     async def _exchange(self, request: httpx.Request) -> Answer:
         """Send a request, again within the budget where that is safe: reads always, writes when nothing was done."""
-        safe = request.method == "GET" or str(request.url) == self._tenant.token_url
         attempt = 0
         while True:
             attempt += 1
             self.pacer.check()
-            error: ApiError
-            wait: float | None = None
-            try:
-                async with self.pacer.slot():
-                    answer = await exchange(self._http, request, self._tenant.timeout_seconds, self._time)
-            except httpx.ConnectError as failure:
-                error = UnreachableError(f"{request.url.host} cannot be reached: {_reason(failure)}")
-            except (httpx.TransportError, TimeoutError) as failure:
-                error = _lost(request, safe, _reason(failure))
-            except UnexpectedAnswerError as failure:
-                if safe:
-                    raise UnexpectedAnswerError(f"{request.method} {request.url.path}: {failure}") from failure
-                raise AmbiguousWriteError(f"{request.method}: {failure}") from failure
-            else:
-                self.pacer.answered = True
-                if answer.status == _BUSY:
-                    wait = self.pacer.retry_after(answer.headers.get("retry-after"))
-                    error = OverloadedError("the tenant answers 429, too many requests")
-                elif answer.status >= httpx.codes.INTERNAL_SERVER_ERROR:
-                    error = _lost(request, safe, f"status {answer.status} ({answer.explanation()})")
-                else:
-                    return answer
-            if isinstance(error, AmbiguousWriteError) or not self.pacer.may_retry(attempt):
-                self.pacer.down = not self.pacer.answered
-                raise error
-            self.pacer.retries += 1
-            if wait is not None or isinstance(error, OverloadedError) and "429" in str(error):
-                self.pacer.hold(wait if wait is not None else self.pacer.backoff(attempt))
-            else:
-                await self._time.sleep(self.pacer.backoff(attempt))
+            result = await self._try(request)
+            if isinstance(result, Answer):
+                return result
+            if isinstance(result.error, AmbiguousWriteError) or not self.pacer.may_retry(attempt):
+                self.pacer.give_up_if_down()
+                raise result.error
+            await self.pacer.wait(attempt, hold=result.hold)
+
+    async def _try(self, request: httpx.Request) -> Answer | _Failure:
+        """Send a request once. Raises what asking again would not change."""
+        safe = request.method == "GET" or str(request.url) == self._tenant.token_url
+        call = f"{request.method} {request.url.path}"
+        try:
+            async with self.pacer.slot():
+                answer = await exchange(self._http, request, self._tenant.timeout_seconds, self._time)
+        except httpx.ConnectError as failure:
+            return _Failure(UnreachableError(f"{request.url.host} cannot be reached: {_reason(failure)}"))
+        except (httpx.TransportError, TimeoutError) as failure:
+            return _Failure(_lost(call, _reason(failure), safe))
+        except UnexpectedAnswerError as failure:
+            if safe:
+                raise UnexpectedAnswerError(f"{call}: {failure}") from failure
+            raise AmbiguousWriteError(f"{call}: {failure}") from failure
+        self.pacer.answered = True
+        if answer.status == httpx.codes.TOO_MANY_REQUESTS:
+            hold = self.pacer.retry_after(answer.headers.get("retry-after"))
+            return _Failure(OverloadedError(f"{call}: the tenant says that this is too fast (429)"), hold)
+        if answer.status >= httpx.codes.INTERNAL_SERVER_ERROR:
+            return _Failure(_lost(call, f"status {answer.status}, {answer.explanation()}", safe))
+        return answer
 
 
 class WritingClient(ReadingClient):
@@ -206,23 +205,28 @@ def _checked(answer: Answer, call: str) -> Answer:
     raise _REJECTED.get(answer.status, RejectedError)(why, answer.status)
 
 
-def _lost(request: httpx.Request, safe: bool, why: str) -> ApiError:  # noqa: FBT001 - both come from one place
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """An attempt that may be repeated. `hold` is for how long the server asked every call to wait."""
+
+    error: ApiError
+    hold: float | None = None
+
+
+def _lost(call: str, why: str, safe: bool) -> ApiError:  # noqa: FBT001 - whether the call changes nothing
     if safe:
-        return OverloadedError(f"{request.url.host} gives no usable answer: {why}")
-    return AmbiguousWriteError(f"nobody knows whether the {request.method} was done: {why}")
+        return OverloadedError(f"{call}: no usable answer: {why}")
+    return AmbiguousWriteError(f"{call}: nobody knows whether it was done: {why}")
 
 
 def _reason(failure: BaseException) -> str:
-    return (
-        "no answer in time"
-        if isinstance(failure, TimeoutError | httpx.TimeoutException)
-        else str(failure)[:200] or type(failure).__name__
-    )
+    """Say why a call got no answer, in one harmless line."""
+    if isinstance(failure, TimeoutError | httpx.TimeoutException):
+        return "no answer in time"
+    said = str(failure) or type(failure).__name__
+    return "".join(one if one.isprintable() else " " for one in said)[:200]
 
 
 def _headers(content: bytes | None) -> dict[str, str]:
     accepted = {"Accept": "application/json", "Accept-Encoding": "gzip"}
     return accepted if content is None else {**accepted, "Content-Type": "application/json"}
-
-
-__all__ = ["ReadingClient", "WritingClient", "asyncio"]

@@ -7,12 +7,12 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-import httpx
-
 from reconciler.errors import UnexpectedAnswerError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import httpx
 
     from reconciler.cxone.pace import Time
 
@@ -46,7 +46,7 @@ class Answer:
         except (ValueError, RecursionError):
             return self._kind()
         said = _said(form)
-        return said if said else "no reason given"
+        return said or "no reason given"
 
     def _kind(self) -> str:
         if not self.content:
@@ -80,7 +80,7 @@ _DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)
 
 async def exchange(http: httpx.AsyncClient, request: httpx.Request, seconds: float, time: Time) -> Answer:
     """Send one request and read its answer. Raises httpx.TransportError, TimeoutError and UnexpectedAnswerError."""
-    async with time.deadline(seconds):  # type: ignore[attr-defined]
+    async with time.deadline(seconds):
         response = await http.send(request, stream=True, follow_redirects=False)
         try:
             content = await _bounded(response)

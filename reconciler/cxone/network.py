@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import aiohttp
+import certifi
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
@@ -35,6 +36,7 @@ class NetworkTransport(httpx.AsyncBaseTransport):
         self._below = below
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send the request; ConnectError says for certain that nothing was sent, ReadError that nobody knows."""
         try:
             return await self._below.handle_async_request(request)
         except httpx.TransportError as error:
@@ -45,6 +47,7 @@ class NetworkTransport(httpx.AsyncBaseTransport):
             raise httpx.ReadError(str(error)) from error
 
     async def aclose(self) -> None:
+        """Close what carries the bytes."""
         await self._below.aclose()
 
 
@@ -55,11 +58,13 @@ class ReadOnlyTransport(httpx.AsyncBaseTransport):
         self._below, self._token_url = below, token_url
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send the request, unless it could change something."""
         if request.method != "GET" and (request.method, str(request.url)) != ("POST", self._token_url):
             raise AssertionError(f"a reading client was about to send {request.method}")
         return await self._below.handle_async_request(request)
 
     async def aclose(self) -> None:
+        """Close what carries the bytes."""
         await self._below.aclose()
 
 
@@ -85,7 +90,11 @@ def network(tenant: Tenant, proxy: str | None, ca_file: Path | None) -> httpx.As
 
 
 def _trust(ca_file: Path | None) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
-    except OSError as error:
-        raise CxrouteError(f"cannot read the certificates in {ca_file}: {error.strerror or error}") from error
+    """Trust the public authorities, and whom the operator's file names."""
+    context = ssl.create_default_context(cafile=certifi.where())
+    if ca_file:
+        try:
+            context.load_verify_locations(cafile=ca_file)
+        except OSError as error:
+            raise CxrouteError(f"cannot read the certificates in {ca_file}: {error.strerror or error}") from error
+    return context

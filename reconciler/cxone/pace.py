@@ -12,6 +12,7 @@ from reconciler.errors import OverloadedError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
+    from contextlib import AbstractAsyncContextManager
     from datetime import datetime
 
 MOST_ATTEMPTS: Final = 4
@@ -19,6 +20,7 @@ LONGEST_WAIT: Final = 120.0
 _FREE_RETRIES: Final = 20
 _FIRST_BACKOFF: Final = 0.5
 _BURST: Final = 8
+_ABSURD: Final = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class Time:
     clock: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]]
     random: Callable[[], float]
-    deadline: Callable[[float], object]
+    deadline: Callable[[float], AbstractAsyncContextManager[object]]
     now: Callable[[], datetime]
 
 
@@ -71,9 +73,13 @@ class Pacer:
         while self._held_until > self._time.clock():
             await self._time.sleep(self._held_until - self._time.clock())
 
-    def hold(self, seconds: float) -> None:
-        """Let every call of this client wait: the server said that it is too fast."""
-        self._held_until = max(self._held_until, self._time.clock() + seconds)
+    async def wait(self, attempt: int, hold: float | None) -> None:
+        """Wait before a request is tried again; where the server asked for it, every call of this client waits."""
+        self.retries += 1
+        if hold is None:
+            await self._time.sleep(self.backoff(attempt))
+        else:
+            self._held_until = max(self._held_until, self._time.clock() + hold)
 
     def backoff(self, attempt: int) -> float:
         """Return how long to wait after this many attempts: exponential, with full jitter."""
@@ -84,10 +90,16 @@ class Pacer:
         left = attempt < MOST_ATTEMPTS and self.retries < _FREE_RETRIES + self.requests // 10
         return left and self._time.clock() < self._end and not self.down
 
-    def retry_after(self, header: str | None) -> float | None:
-        """Return the seconds that a Retry-After header asks for; None where it is missing or absurd."""
+    def retry_after(self, header: str | None) -> float:
+        """Return the seconds that a 429 asks for: its Retry-After, at most two minutes; a guess for an absurd one."""
         seconds = _seconds(header or "", self._time)
-        return min(seconds, LONGEST_WAIT) if seconds is not None and 0 < seconds < 86_400 else None  # noqa: PLR2004
+        if seconds is None or not 0 < seconds < _ABSURD:
+            return self.backoff(1)
+        return min(seconds, LONGEST_WAIT)
+
+    def give_up_if_down(self) -> None:
+        """After a request failed every time and none was ever answered, no other needs to try."""
+        self.down = not self.answered
 
     def check(self) -> None:
         """Raise OverloadedError when this client has given up on the server, or its time is over."""

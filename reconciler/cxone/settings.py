@@ -53,7 +53,8 @@ def check_host(url: str, allowed: frozenset[str]) -> None:
         raise UsageError(f"http:// is refused for {host}: only loopback may be reached without TLS")
     if host not in allowed and not any(host.endswith(end) and len(host) > len(end) for end in _OWN):
         raise CredentialsError(
-            f"credentials are not sent to {host}: allow it with CXROUTE_HOSTS={host} in the environment of whoever runs this"
+            f"credentials are not sent to {host}, which is none of CXone's hosts; whoever runs this can allow it with"
+            f" CXROUTE_HOSTS={host}"
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from reconciler.change import LiveRule
 from reconciler.errors import UnexpectedAnswerError
@@ -22,11 +22,12 @@ from reconciler.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from reconciler.change import Marker
 
 Json = Any
+Part = TypeVar("Part", Condition | Opaque, Target | Opaque)
 
 
 def live_rule(form: Json) -> LiveRule:
@@ -73,9 +74,9 @@ def body(rule: Rule, marker: Marker, raw: Mapping[str, Json] | None = None) -> d
     }
 
 
-def _kept(parts: Any, raw: Json, parse: Any) -> list[Json]:
+def _kept(parts: Sequence[Part], raw: Json, parse: Callable[[Json], Part]) -> list[Json]:
     """Write parts; one that stays as it was goes back just as it was read, unknown fields and all."""
-    read: dict[Any, list[Json]] = {}
+    read: dict[Part, list[Json]] = {}
     for form in raw if isinstance(raw, list) else ():
         read.setdefault(parse(form), []).append(form)
     return [read[part].pop(0) if read.get(part) else api_form(part) for part in parts]
