@@ -55,7 +55,7 @@ def check(manifests: Manifests, only: str | None) -> list[Finding]:
             found += desire(manifests, environment, AssumedCatalogue(name, aliases(manifests, name))).findings
         except ManifestError as error:
             found += error.findings
-    return _once([*found, *unaliased(manifests)])
+    return _once([*manifests.warnings, *found, *unaliased(manifests)])
 
 
 def _once(findings: Iterable[Finding]) -> list[Finding]:

@@ -41,6 +41,7 @@ class Manifests:
     rulesets: tuple[Loaded[RuleSet], ...]
     intents: tuple[Loaded[Intents], ...]
     route_tests: tuple[Loaded[RouteTests], ...]
+    warnings: tuple[Finding, ...] = ()
 
 
 class _Checked(NamedTuple):
@@ -62,7 +63,7 @@ def load(directory: Path) -> Manifests:
     valid = [loaded for file in files if isinstance(file, _Checked) for loaded in file.valid]
     _compare(files, valid)
     findings = [finding for file in files for finding in _findings(file)]
-    if findings:
+    if any(finding.severity == "error" for finding in findings):
         raise ManifestError(findings)
     return Manifests(
         environments={loaded.document.name: loaded for loaded in _of(Environment, valid)},
@@ -70,6 +71,7 @@ def load(directory: Path) -> Manifests:
         rulesets=_of(RuleSet, valid),
         intents=_of(Intents, valid),
         route_tests=_of(RouteTests, valid),
+        warnings=tuple(findings),
     )
 
 
@@ -152,7 +154,11 @@ def _compare(files: list[Finding | _Checked], valid: list[Loaded[Any]]) -> None:
 def _tell(problems: Iterable[checks.Problem], complaints: Complaints) -> None:
     for problem in problems:
         hint = complaints.nearest(problem.unknown, sorted(problem.known)) if problem.unknown else ""
-        complaints.add(problem.code, problem.origin.index(problem.path), problem.message, hint)
+        if problem.code == "CXR113" and not hint:
+            # Not like any name that there is: an environment of another repository, or one to come, and no typo.
+            complaints.warn(problem.code, problem.origin.index(problem.path), problem.message)
+        else:
+            complaints.add(problem.code, problem.origin.index(problem.path), problem.message, hint)
 
 
 def _findings(file: Finding | _Checked) -> list[Finding]:

@@ -103,6 +103,11 @@ class Complaints:
         if index not in self.refused:
             self._keep(code, index, message, hint)
 
+    def warn(self, code: str, index: int, message: str) -> None:
+        """Note what is most likely meant as it stands, and should be known all the same."""
+        if not self.full:
+            self.found.append(self.text.finding(code, index, message, severity="warning"))
+
     def add_unshown(self, code: str, index: int, message: str, hint: str = "") -> None:
         """Note an error of meaning without its line, which may hold a secret."""
         if index not in self.refused and not self.full:
