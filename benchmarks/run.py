@@ -17,9 +17,9 @@ import venv
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import workload
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -71,7 +71,7 @@ def simulated(count: int) -> Iterator[Path]:
     documents = WORK / f"manifests-{count}"
     state = WORK / f"state-{count}.json"
     workload.manifests(documents, count, "http://127.0.0.1:1")
-    workload.state(state, count, documents)
+    workload.state(state, documents)
     for log in WORK.glob(f"{state.name}.*"):
         log.unlink()
     command = [*CXROUTE, "simulate", "--port", "0", "--state", str(state)]

@@ -37,7 +37,7 @@ def manifests(directory: Path, count: int, base_url: str) -> None:
         (directory / f"rules-{first // PER_FILE}.yaml").write_text("\n".join(lines) + "\n")
 
 
-def state(path: Path, count: int, documents: Path) -> None:
+def state(path: Path, documents: Path) -> None:
     """Write the simulator's state: what the manifests want, but for 1 % that was updated, added or removed."""
     loaded = load(documents)
     environment = loaded.environments["bench"].document

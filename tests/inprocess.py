@@ -7,17 +7,15 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-import httpx
-
 from reconciler.apply import Conduct, apply, as_intended
 from reconciler.cxone.client import WritingClient
+from reconciler.cxone.network import http_client
 from reconciler.cxone.settings import Credentials, Tenant
 from reconciler.plan import Live, Options, plan
 from reconciler.simulator.app import PROFILES, Simulator, simulator
-from reconciler.simulator.delivery import LostError
-from reconciler.simulator.exchange import Manner
 from reconciler.simulator.state import State
 from tests.builders import NOW, QUEUES
+from tests.simulated import Line
 from tests.virtual import VirtualTime
 
 if TYPE_CHECKING:
@@ -36,6 +34,7 @@ TENANT = Tenant(
     rules_path="/api/v2/routing/rules",
     queues_path="/api/v2/routing/queues",
     requests_per_second=1e6,
+    run_seconds=1e6,
 )
 
 
@@ -58,18 +57,6 @@ class Remembering:
         self.said.append(("wave", ""))
 
 
-class Breakable(httpx.ASGITransport):
-    """The simulator in process, its broken connections turned into the network's own errors."""
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer, or raise what httpx raises where no whole answer comes."""
-        try:
-            return await super().handle_async_request(request)
-        except LostError as lost:
-            kinds = {Manner.REFUSED: httpx.ConnectError, Manner.SILENT: httpx.ReadTimeout}
-            raise kinds.get(lost.manner, httpx.ReadError)(str(lost), request=request) from lost
-
-
 async def _no_sleep(_seconds: float) -> None:
     await asyncio.sleep(0)
 
@@ -87,8 +74,7 @@ class World:
 
     async def client(self) -> WritingClient:
         """Return a client of this tenant, whose waiting takes no time."""
-        http = httpx.AsyncClient(transport=Breakable(self.app), timeout=None)  # noqa: S113 - in process
-        return WritingClient(http, TENANT, Credentials("id", "secret"), VirtualTime().time)
+        return WritingClient(http_client(Line(self.app)), TENANT, Credentials("id", "secret"), VirtualTime().time)
 
     def plan(self, desired: Desired, options: Options | None = None) -> Plan:
         """Read everything and plan."""

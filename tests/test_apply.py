@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
 import pytest
 
 from reconciler.apply import as_reviewed
 from reconciler.change import Applied, Failed, Skipped, Unknown
 from reconciler.errors import ApiError
-from reconciler.plan import Report
 from reconciler.simulator.app import PROFILES
 from reconciler.simulator.faults import Faults
 from tests.builders import desired, managed, rule, unmanaged, wanted
 from tests.inprocess import World
+
+if TYPE_CHECKING:
+    from reconciler.plan import Report
 
 OLD = [managed(f"id-{key}", f"cards/{key}", rule(key)) for key in ("keep", "change", "gone")]
 GOAL = desired(
@@ -235,8 +240,6 @@ def test_a_last_read_that_fails_claims_nothing() -> None:
 @pytest.mark.parametrize("reads", [1, 3, 6])
 def test_lists_that_lag_make_no_second_copy(reads: int) -> None:
     """A rule that was acknowledged, and that the list does not show yet, is read by itself."""
-    from dataclasses import replace
-
     world = World((), replace(PROFILES["C"], lag_reads=reads))
     report = world.apply(desired(wanted("cards/new", rule("new"))))
     assert [Applied] == [type(one) for one in report.outcomes]
@@ -245,7 +248,7 @@ def test_lists_that_lag_make_no_second_copy(reads: int) -> None:
 
 def test_unknown_fields_survive_an_update() -> None:
     """Those of the rule, and those inside a condition or target that stays."""
-    theirs = {"workflowHints": {"a": [1, None]}, "division": {"id": "home"}}
+    theirs: dict[str, Any] = {"workflowHints": {"a": [1, None]}, "division": {"id": "home"}}
     world = World([managed("id", "cards/vip", rule(), **theirs)])
     stored = world.state.stored["id"].rule
     world.state.put({**stored, "targets": [{**stored["targets"][0], "queueName": "x", "hint": 7}]})

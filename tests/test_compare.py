@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from reconciler.change import Adopt, Create, Delete, FieldChange, Update
@@ -10,7 +12,6 @@ from reconciler.manifest.documents import AdoptById
 from reconciler.model import Condition, Target, condition, opaque
 from reconciler.ownership import own
 from tests.builders import OWNER, address, at_least, desired, intent_is, managed, rule, unmanaged, wanted
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from reconciler.desired import DesiredRule
@@ -190,7 +191,7 @@ def test_a_namesake_of_a_managed_rule_is_only_told() -> None:
 def test_a_condition_that_nobody_knows_is_replaced_whole() -> None:
     """A managed rule that somebody gave a condition of another kind is healed, and the change shows it."""
     odd = {"type": "schedule", "open": "09:00"}
-    edited = rule(conditions=[intent_is("vip"), opaque(odd)])  # type: ignore[list-item]
+    edited = rule(conditions=[intent_is("vip"), opaque(odd)])
     found = compared([wanted("cards/vip", rule())], managed("1", "cards/vip", edited, last_written=rule()))
     (change,) = found.changes
     assert isinstance(change, Update)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,8 +14,8 @@ from reconciler.plan import Options, Plan, plan
 from tests.builders import NOW, OWNER, desired, live, managed, rule, wanted
 
 if TYPE_CHECKING:
-    from reconciler.desired import Desired
     from reconciler.change import LiveRule
+    from reconciler.desired import Desired
 
 
 def environment(**said: Any) -> Environment:

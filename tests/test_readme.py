@@ -1,15 +1,17 @@
-"""The README's promises that a program can check: what it prints is what the README shows, and its links lead somewhere."""
+"""What the README says and a program can check: what is printed is what it shows, and links lead somewhere."""
 
 from __future__ import annotations
 
 import re
 import shlex
 from pathlib import Path
-
-import pytest
+from typing import TYPE_CHECKING
 
 from reconciler.cli.arguments import COMMANDS
 from reconciler.cli.main import main
+
+if TYPE_CHECKING:
+    import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -62,7 +64,7 @@ def test_links_of_the_readme_lead_to_files_of_the_repository() -> None:
 
 
 def test_the_two_commands_and_the_warning_stand_on_the_first_screen() -> None:
-    """make demo, make test, and that no public document describes the API."""
+    """Both commands, and that no public document describes the API."""
     screen = "\n".join(README.splitlines()[:28])
     assert "make demo" in screen
     assert "make test" in screen

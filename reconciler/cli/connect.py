@@ -7,16 +7,16 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import httpx
-
 from reconciler.cli.session import expected_queues
 from reconciler.cxone.client import ReadingClient, WritingClient
-from reconciler.cxone.network import REAL_TIME, ReadOnlyTransport, network
+from reconciler.cxone.network import REAL_TIME, ReadOnlyTransport, http_client, network
 from reconciler.cxone.settings import Credentials, Tenant
 from reconciler.errors import CredentialsError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    import httpx
 
     from reconciler.cli.session import Session
 
@@ -29,8 +29,8 @@ async def reading(session: Session) -> AsyncIterator[ReadingClient]:
     """Connect with a client that cannot write: its transport lets nothing else through."""
     tenant = tenant_of(session)
     async with _transport(session, tenant) as below:
-        http = _http(ReadOnlyTransport(below, tenant.token_url))
-        yield ReadingClient(http, tenant, credentials_of(session), REAL_TIME)
+        http = http_client(ReadOnlyTransport(below, tenant.token_url))
+        yield ReadingClient(http, tenant, credentials_of(session), REAL_TIME, session.bar.step)
 
 
 @asynccontextmanager
@@ -38,7 +38,7 @@ async def writing(session: Session) -> AsyncIterator[WritingClient]:
     """Connect with a client that writes."""
     tenant = tenant_of(session)
     async with _transport(session, tenant) as below:
-        yield WritingClient(_http(below), tenant, credentials_of(session), REAL_TIME)
+        yield WritingClient(http_client(below), tenant, credentials_of(session), REAL_TIME, session.bar.step)
 
 
 def tenant_of(session: Session) -> Tenant:
@@ -91,8 +91,3 @@ async def _transport(session: Session, tenant: Tenant) -> AsyncIterator[httpx.As
     ca_file = os.environ.get("CXROUTE_CA_FILE")
     async with network(tenant, os.environ.get("CXROUTE_PROXY"), Path(ca_file) if ca_file else None) as transport:
         yield transport
-
-
-def _http(transport: httpx.AsyncBaseTransport) -> httpx.AsyncClient:
-    # The client bounds each exchange as a whole; a time-out per read would let a slow drip go on for ever.
-    return httpx.AsyncClient(transport=transport, trust_env=False, timeout=None, follow_redirects=False)  # noqa: S113

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from reconciler.attempt import Attempt
     from reconciler.change import Change
+    from reconciler.cli.progress import Bar
     from reconciler.cli.session import Session
     from reconciler.plan import Plan, Report
 
@@ -40,6 +41,8 @@ class Recorder:
 
     plan: Plan
     journal: Journal
+    bar: Bar
+    done: set[str]
 
     @classmethod
     def begin(cls, session: Session, made: Plan, who: str, reason: str, lifted: Mapping[str, str]) -> Recorder:
@@ -56,7 +59,7 @@ class Recorder:
             planId=name,
             allowed=dict(lifted),
         )
-        return cls(made, journal)
+        return cls(made, journal, session.bar, set())
 
     def intend(self, change: Change) -> None:
         """Record what is about to be written, before and after."""
@@ -68,6 +71,9 @@ class Recorder:
     def tried(self, change: Change, result: Attempt) -> None:
         """Record what the server said."""
         self.journal.write("tried", **_about(change), status=_WORDS[result.verdict], error=result.error, id=result.id)
+        if result.verdict is Verdict.DONE:
+            self.done.add(f"{action(change)} {change.address}")
+        self.bar.step("changes", len(self.done), len(self.plan.changes))
 
     def wave(self) -> None:
         """Make it last: once for all that went on at the same time."""
@@ -75,6 +81,7 @@ class Recorder:
 
     def end(self, report: Report) -> None:
         """Record what a last read showed of every change, and close."""
+        self.bar.end()
         for outcome in outcomes_document(report):
             self.journal.write("outcome", **outcome)
         self.journal.write("end", converged=report.converged, interrupted=report.interrupted, error=report.error)

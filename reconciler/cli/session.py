@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from reconciler.catalogue import AssumedCatalogue, Catalogue, aliases
+from reconciler.cli.progress import Bar
 from reconciler.desired import desire
 from reconciler.errors import ApiError, UsageError
 from reconciler.guard import guard, lift
@@ -43,6 +44,7 @@ class Session:
     options: Options
     output: Output
     clock: Callable[[], datetime]
+    bar: Bar
 
     @property
     def simulated(self) -> bool:
@@ -99,6 +101,8 @@ class Session:
         except ApiError:
             expected_queues(self.manifests, self.environment.name)
             raise
+        finally:
+            self.bar.end()
 
 
 def expected_queues(manifests: Manifests, name: str) -> tuple[Queue, ...]:
@@ -124,7 +128,7 @@ def open_session(options: argparse.Namespace, output: Output, environment: str |
         keep_drift=getattr(options, "keep_drift", False),
         prune=prune,
     )
-    return Session(manifests, chosen, planning, output, utc_now)
+    return Session(manifests, chosen, planning, output, utc_now, Bar(output))
 
 
 def choose(manifests: Manifests, name: str | None) -> Environment:

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from reconciler.cxone.settings import Credentials, Tenant
     from reconciler.model import Queue, Rule
 
-_RUN_SECONDS: Final = 900.0
 _REJECTED: Final = {404: GoneError, 409: NameTakenError, 412: ChangedMeanwhileError}
 
 
@@ -52,11 +51,11 @@ class ReadingClient:
         time: Time,
         progress: Callable[[str, int, int], None] = lambda _what, _done, _all: None,
     ) -> None:
-        """`http` carries the bytes, whatever is below it; `progress` is told what is read, and which page of how many."""
+        """`progress` is told what is read, how many pages of it are done, and of how many."""
         tenant.check()
         self._http, self._tenant, self._credentials, self._time = http, tenant, credentials, time
         self._progress = progress
-        self.pacer = Pacer(tenant.requests_per_second, tenant.concurrency, time, _RUN_SECONDS)
+        self.pacer = Pacer(tenant.requests_per_second, tenant.concurrency, time, tenant.run_seconds)
         self._tokens = Tokens(self._fetch_token, time.clock)
 
     async def rules(self) -> tuple[LiveRule, ...]:

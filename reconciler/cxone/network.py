@@ -7,6 +7,7 @@ import random
 import ssl
 import time
 from datetime import UTC, datetime
+from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -66,6 +67,16 @@ class ReadOnlyTransport(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Close what carries the bytes."""
         await self._below.aclose()
+
+
+def http_client(transport: httpx.AsyncBaseTransport) -> httpx.AsyncClient:
+    """Return an httpx client that adds nothing of its own: no cookies, no variables, no redirects.
+
+    The API's client bounds each exchange as a whole; a time-out per read would let a slow drip go on for ever.
+    """
+    client = httpx.AsyncClient(transport=transport, trust_env=False, follow_redirects=False, timeout=None)  # noqa: S113
+    client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    return client
 
 
 def network(tenant: Tenant, proxy: str | None, ca_file: Path | None) -> httpx.AsyncBaseTransport:

@@ -33,6 +33,8 @@ class Tenant:
     requests_per_second: float = 50.0
     concurrency: int = 16
     allowed_hosts: frozenset[str] = frozenset()
+    run_seconds: float = 900.0
+    """How long everything that one client does may take in all."""
 
     def check(self) -> None:
         """Refuse hosts that may not be sent a secret. Raises CredentialsError and UsageError."""

@@ -1,0 +1,384 @@
+"""Tokens, pace, retries, listings and hosts: each against a server that is scripted answer by answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from datetime import timedelta
+from email.utils import format_datetime
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+import respx
+
+from reconciler import errors
+from reconciler.change import Marker, Read
+from reconciler.cxone.client import WritingClient
+from reconciler.cxone.settings import Credentials, check_host
+from reconciler.model import Address
+from tests.builders import rule, unmanaged
+from tests.inprocess import TENANT
+from tests.virtual import START, VirtualTime
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+MARKER = Marker("acme", Address("cards", "vip"), "00000000")
+RULES = "http://localhost/api/v2/routing/rules"
+ONE = "http://localhost/api/v2/routing/rules/1"
+STORED = {"id": "1", "name": "vip", "priority": 1}
+EMPTY = {"entities": [], "total": 0}
+
+
+def client(virtual: VirtualTime | None = None) -> WritingClient:
+    time = (virtual or VirtualTime()).time
+    return WritingClient(httpx.AsyncClient(), TENANT, Credentials("id", "canary-secret"), time)
+
+
+@pytest.fixture
+def server() -> Any:
+    """A CXone that knows nothing but tokens, until a test says more."""
+    with respx.mock(assert_all_called=False) as routes:
+        token = {"access_token": "t1", "token_type": "Bearer", "expires_in": 3600}
+        routes.post("http://localhost/oauth/token", name="token").respond(json=token)
+        yield routes
+
+
+READS: dict[str, Callable[[WritingClient], Awaitable[object]]] = {
+    "list": lambda one: one.rules(),
+    "one": lambda one: one.rule("1"),
+}
+WRITES: dict[str, Callable[[WritingClient], Awaitable[object]]] = {
+    "POST": lambda one: one.create(rule(), MARKER),
+    "PUT": lambda one: one.update(Read(unmanaged("1", rule())), rule(), MARKER),
+    "DELETE": lambda one: one.delete(Read(unmanaged("1", rule()))),
+}
+TABLE: dict[int, tuple[type[Exception], type[Exception], int, int]] = {
+    # status: error of a read, error of a write, attempts of a read, attempts of a write
+    400: (errors.RejectedError, errors.RejectedError, 1, 1),
+    401: (errors.CredentialsError, errors.CredentialsError, 2, 2),
+    403: (errors.ScopeError, errors.ScopeError, 1, 1),
+    405: (errors.RejectedError, errors.RejectedError, 1, 1),
+    409: (errors.NameTakenError, errors.NameTakenError, 1, 1),
+    412: (errors.ChangedMeanwhileError, errors.ChangedMeanwhileError, 1, 1),
+    422: (errors.RejectedError, errors.RejectedError, 1, 1),
+    429: (errors.OverloadedError, errors.OverloadedError, 4, 4),
+    500: (errors.OverloadedError, errors.AmbiguousWriteError, 4, 1),
+    502: (errors.OverloadedError, errors.AmbiguousWriteError, 4, 1),
+    503: (errors.OverloadedError, errors.AmbiguousWriteError, 4, 1),
+    504: (errors.OverloadedError, errors.AmbiguousWriteError, 4, 1),
+}
+
+
+@pytest.mark.parametrize("status", TABLE)
+@pytest.mark.parametrize("call", [*READS, *WRITES])
+def test_the_table_of_errors(server: Any, call: str, status: int) -> None:
+    """contract.md: what each status means for a read and a write, and how often it is asked."""
+    of_read, of_write, reads, writes = TABLE[status]
+    route = server.route(url__startswith=RULES).respond(status, json={"errors": [{"message": "no\x1b[31m\nway"}]})
+    expected, attempts = (of_read, reads) if call in READS else (of_write, writes)
+    with pytest.raises(expected) as refused:
+        asyncio.run({**READS, **WRITES}[call](client()))  # type: ignore[arg-type]
+    assert attempts == route.call_count
+    assert "\x1b" not in str(refused.value)
+    assert "canary" not in str(refused.value)
+
+
+@pytest.mark.parametrize("failure", [httpx.ReadError, httpx.ReadTimeout, httpx.RemoteProtocolError, httpx.WriteError])
+@pytest.mark.parametrize("call", [*READS, *WRITES])
+def test_a_lost_answer_is_asked_again_only_when_nothing_can_have_changed(
+    server: Any, call: str, failure: type[Exception]
+) -> None:
+    """A read four times; a write once, and then nobody knows."""
+    route = server.route(url__startswith=RULES).mock(side_effect=failure)
+    expected = errors.OverloadedError if call in READS else errors.AmbiguousWriteError
+    with pytest.raises(expected):
+        asyncio.run({**READS, **WRITES}[call](client()))  # type: ignore[arg-type]
+    assert (4 if call in READS else 1) == route.call_count
+
+
+def test_404_means_gone(server: Any) -> None:
+    """Of one rule: None; of a delete: a success; of an update: an error that says so."""
+    server.route(url__startswith=RULES).respond(404)
+    assert asyncio.run(client().rule("1")) is None
+    asyncio.run(WRITES["DELETE"](client()))  # type: ignore[arg-type]
+    with pytest.raises(errors.GoneError):
+        asyncio.run(WRITES["PUT"](client()))  # type: ignore[arg-type]
+
+
+def test_a_refused_token_is_renewed_once_and_the_call_repeated(server: Any) -> None:
+    """It was revoked: one new token, one repeat."""
+    server["token"].side_effect = [
+        httpx.Response(200, json={"access_token": name, "expires_in": 3600}) for name in "ab"
+    ]
+    route = server.get(url__startswith=RULES)
+    route.side_effect = [httpx.Response(401), httpx.Response(200, json=EMPTY)]
+    assert () == asyncio.run(client().rules())
+    assert ["Bearer a", "Bearer b"] == [call.request.headers["Authorization"] for call in route.calls]
+
+
+def test_a_thousand_calls_share_one_token(server: Any) -> None:
+    """Single flight, also when all of them are refused at once."""
+    server.get(url__startswith=RULES).respond(json=STORED)
+
+    async def run() -> None:
+        one = client()
+        await asyncio.gather(*(one.rule("1") for _ in range(1_000)))
+
+    asyncio.run(run())
+    assert 1 == server["token"].call_count
+
+
+@pytest.mark.parametrize(
+    ("expires_in", "tokens"),
+    [
+        (3600, 2),
+        (4000, 1),
+        (61, 4),
+        (60, 5),
+        (0, 5),
+        (-5, 5),
+        ("3600", 2),
+        (None, 2),
+        ("soon", 2),
+        (1e12, 1),
+        (float("inf"), 1),
+    ],
+)
+def test_a_token_is_used_until_a_minute_before_its_end(server: Any, expires_in: object, tokens: int) -> None:
+    """By a monotonic clock: five calls, 900 seconds apart. Odd lives are survived."""
+    body = json.dumps({"access_token": "t", "expires_in": expires_in}).replace("Infinity", "1e999")
+    server["token"].respond(content=body)
+    server.get(url__startswith=RULES).respond(json=STORED)
+    virtual = VirtualTime()
+
+    async def run() -> None:
+        one = client(virtual)
+        for _ in range(5):
+            await one.rule("1")
+            virtual.seconds += 900
+
+    asyncio.run(run())
+    assert tokens <= server["token"].call_count <= tokens + 1
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_wrong_secret_is_said_without_it(server: Any, status: int) -> None:
+    """One request; neither id nor secret is repeated, even where the server echoes them."""
+    server["token"].respond(status, json={"error": "invalid_client", "error_description": "bad"})
+    with pytest.raises(errors.CredentialsError, match="client id or secret") as refused:
+        asyncio.run(client().rules())
+    assert "canary-secret" not in str(refused.value)
+    assert 1 == server["token"].call_count
+
+
+@pytest.mark.parametrize(
+    ("header", "waited"),
+    [
+        ("7", 7),
+        ("0.5", 0.5),
+        (format_datetime(START + timedelta(seconds=30), usegmt=True), 30),
+        ("600", 120),
+        (None, 0.5),
+        ("0", 0.5),
+        ("-1", 0.5),
+        ("1000000000", 0.5),
+        ("soon", 0.5),
+        ("Wed, 99 Nov 2026 99:00:00 GMT", 0.5),
+    ],
+)
+def test_retry_after_is_honoured_where_it_makes_sense(server: Any, header: str | None, waited: float) -> None:
+    """Seconds or a date, at most two minutes; anything else is a short wait with jitter."""
+    headers = {} if header is None else {"Retry-After": header}
+    server.get(url__startswith=RULES).side_effect = [
+        httpx.Response(429, headers=headers),
+        httpx.Response(200, json=EMPTY),
+    ]
+    virtual = VirtualTime(chance=0.5)
+    asyncio.run(client(virtual).rules())
+    assert pytest.approx(waited, abs=1) == virtual.seconds - 1000
+
+
+def test_a_429_holds_every_call_of_the_client(server: Any) -> None:
+    """Not only the one that was refused."""
+    first = iter([httpx.Response(429, headers={"Retry-After": "50"})])
+    seen: list[float] = []
+    virtual = VirtualTime()
+
+    def answer(_request: httpx.Request) -> httpx.Response:
+        seen.append(virtual.seconds - 1000)
+        return next(first, httpx.Response(200, json=STORED))
+
+    server.get(url__startswith=RULES).side_effect = answer
+
+    async def run() -> None:
+        one = client(virtual)
+        await one.rule("1")
+        await asyncio.gather(*(one.rule("1") for _ in range(5)))
+
+    asyncio.run(run())
+    assert 0 == seen[0]
+    assert all(at >= 50 for at in seen[1:])
+
+
+def test_the_stated_rate_is_kept(server: Any) -> None:
+    """A hundred calls at ten a second: a short burst, then one each 100 ms, by absolute deadlines."""
+    at: list[float] = []
+    virtual = VirtualTime()
+
+    def answer(_request: httpx.Request) -> httpx.Response:
+        at.append(virtual.seconds - 1000)
+        return httpx.Response(200, json=STORED)
+
+    server.get(url__startswith=RULES).side_effect = answer
+
+    async def run() -> None:
+        one = WritingClient(
+            httpx.AsyncClient(), replace(TENANT, requests_per_second=10), Credentials("i", "s"), virtual.time
+        )
+        for _ in range(100):
+            await one.rule("1")
+
+    asyncio.run(run())
+    assert 9.0 <= at[-1] <= 9.5
+    assert all(sum(start <= one < start + 1 for one in at) <= 18 for start in at)
+
+
+def test_a_total_outage_ends_after_a_few_requests(server: Any) -> None:
+    """The first call tries four times; whoever comes after it does not try at all."""
+    server["token"].mock(side_effect=httpx.ConnectError)
+
+    async def run() -> list[Any]:
+        one = client()
+        return await asyncio.gather(*(one.rule("1") for _ in range(50)), return_exceptions=True)
+
+    assert {errors.UnreachableError, errors.OverloadedError} >= {type(one) for one in asyncio.run(run())}
+    assert 4 == server["token"].call_count
+
+
+def page(ids: list[str], total: int, pages: int = 1) -> httpx.Response:
+    return httpx.Response(
+        200, json={"entities": [{"id": one, "name": one} for one in ids], "total": total, "pageCount": pages}
+    )
+
+
+def test_a_listing_is_read_page_by_page_at_the_same_time(server: Any) -> None:
+    """As many pages as the first one's own size asks for, whatever was asked."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        number = int(request.url.params["pageNumber"])
+        return page([f"{number}-{n}" for n in range(3 if number < 4 else 1)], 10)
+
+    route = server.get(url__startswith="http://localhost/api/v2/routing/queues").mock(side_effect=answer)
+    assert 10 == len(asyncio.run(client().queues()))
+    assert 4 == route.call_count
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [
+        [page(["a", "b"], 4), page(["b", "c"], 4)],
+        [page(["a", "b"], 3), page(["c"], 4)],
+        [page(["a", "b"], 4), page(["c"], 4)],
+        [page(["a", "b"], 1)],
+    ],
+)
+def test_a_listing_that_does_not_add_up_is_read_again_and_then_refused(
+    server: Any, pages: list[httpx.Response]
+) -> None:
+    """Doubled, missing, shifted, or a total that changes: no plan is made from it."""
+    route = server.get(url__startswith="http://localhost/api/v2/routing/queues").mock(side_effect=pages * 3)
+    with pytest.raises(errors.IncompleteReadError, match="No plan was made"):
+        asyncio.run(client().queues())
+    assert 3 * len(pages) == route.call_count
+
+
+def test_a_listing_that_adds_up_the_second_time_is_believed(server: Any) -> None:
+    """Somebody made a rule while it was read."""
+    answers = [page(["a", "b"], 3), page(["b"], 3), page(["a", "b"], 3), page(["c"], 3)]
+    server.get(url__startswith="http://localhost/api/v2/routing/queues").mock(side_effect=answers)
+    assert ["a", "b", "c"] == sorted(queue.id for queue in asyncio.run(client().queues()))
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        [],
+        {"entities": {}},
+        {"entities": [], "total": -1},
+        {"entities": [], "total": 10**9},
+        {"entities": [], "total": True},
+        {"entities": ["x"], "total": 1},
+        {"entities": [{"id": 7}], "total": 1},
+        {"entities": [{"id": "x"}], "total": 1},
+        {"entities": [], "total": 0, "nextUri": "https://evil.example/rules"},
+        {"entities": [], "total": 0, "nextUri": "//evil.example/rules"},
+    ],
+)
+def test_a_page_of_a_wrong_shape_is_no_page(server: Any, form: object) -> None:
+    """A listing that leads to another host is none of ours either."""
+    server.get(url__startswith="http://localhost/api/v2/routing/queues").respond(json=form)
+    with pytest.raises(errors.UnexpectedAnswerError):
+        asyncio.run(client().queues())
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://acme.my.cxone.com",
+        "https://ACME.my.cxone.com",
+        "https://api-na1.niceincontact.com",
+        "https://eu1.nice-incontact.com:8443",
+        "http://localhost:8099",
+        "http://127.0.0.1",
+        "http://[::1]:1",
+        "https://gateway.internal",
+    ],
+)
+def test_credentials_go_to_these_hosts(url: str) -> None:
+    """CXone's own, loopback, and what the operator allows."""
+    check_host(url, frozenset({"gateway.internal"}))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://evil.example",
+        "https://acme.my.cxone.com.evil.example",
+        "https://evil.example/.my.cxone.com",
+        "https://acme.my.cxone.com@evil.example",
+        "https://evil.example\\.my.cxone.com",
+        "https://evil.example#.my.cxone.com",
+        "https://evil.example?.my.cxone.com",
+        "https://xmy.cxone.com",
+        "https://.my.cxone.com",
+        "https://my.cxone.com",
+        "https://acme.my.cxone.com.",
+        "https://аcme.my.cxone.com",
+        "http://acme.my.cxone.com",
+        "http://127.0.0.1.evil.example",
+        "http://2130706433",
+        "ftp://acme.my.cxone.com",
+        "//acme.my.cxone.com",
+        "https://",
+        "",
+    ],
+)
+def test_credentials_go_nowhere_else(url: str) -> None:
+    """Look-alikes, user names, other schemes, and http:// to anything but this machine."""
+    with pytest.raises((errors.CredentialsError, errors.UsageError)):
+        check_host(url, frozenset({"gateway.internal"}))
+
+
+def test_ids_from_the_server_cannot_leave_their_path(server: Any) -> None:
+    """They are quoted, whatever they are."""
+    route = server.get(url__startswith="http://localhost/").respond(404)
+    asyncio.run(client().rule("../../queues?x=#"))
+    assert "/api/v2/routing/rules/..%2F..%2Fqueues%3Fx%3D%23" == route.calls[0].request.url.raw_path.decode()
+
+
+def test_neither_credentials_nor_client_show_a_secret() -> None:
+    """Not even to a debugger's repr."""
+    assert "canary" not in repr(Credentials("canary-id", "canary-secret"))

@@ -1,0 +1,237 @@
+"""The transport on real sockets: what a hostile, broken or slow server can do to the client, and what it cannot."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import time
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from reconciler import errors
+from reconciler.change import Marker, Read
+from reconciler.cxone.client import ReadingClient, WritingClient
+from reconciler.cxone.network import REAL_TIME, ReadOnlyTransport, http_client, network
+from reconciler.cxone.settings import Credentials
+from reconciler.model import Address
+from tests.builders import rule, unmanaged
+from tests.inprocess import TENANT
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    Script = Callable[[bytes, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+MARKER = Marker("acme", Address("cards", "vip"), "00000000")
+TOKEN = json.dumps({"access_token": "t", "expires_in": 3600}).encode()
+
+
+def response(body: bytes, head: bytes = b"HTTP/1.1 200 OK") -> bytes:
+    return head + b"\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+
+
+async def _request(reader: asyncio.StreamReader) -> bytes:
+    """Read one whole request; nothing when the peer has gone."""
+    try:
+        head = await reader.readuntil(b"\r\n\r\n")
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return b""
+    length = next(
+        (int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")), 0
+    )
+    return head + await reader.readexactly(length)
+
+
+@asynccontextmanager
+async def served(script: Script, seconds: float = 2.0) -> AsyncIterator[tuple[WritingClient, list[bytes]]]:
+    """Serve a script for everything but the token; yield a client of it, and the requests that came."""
+    asked: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while request := await _request(reader):
+                if b" /oauth/token " in request:
+                    writer.write(response(TOKEN))
+                    await writer.drain()
+                else:
+                    asked.append(request)
+                    await script(request, reader, writer)
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    base = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    tenant = replace(TENANT, base_url=base, token_url=f"{base}/oauth/token", timeout_seconds=seconds)
+    quick = replace(REAL_TIME, random=lambda: 0.0)
+    async with network(tenant, None, None) as transport, server:
+        yield WritingClient(http_client(transport), tenant, Credentials("id", "canary"), quick), asked
+
+
+def test_a_put_goes_out_once_when_a_kept_connection_is_dropped() -> None:
+    """Whether it was done nobody knows; only a fresh read may decide (R6). aiohttp alone would send it again."""
+
+    async def script(request: bytes, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if request.startswith(b"GET"):
+            writer.write(response(json.dumps({"id": "1", "name": "x", "priority": 1}).encode()))
+            await writer.drain()
+        else:
+            writer.transport.abort()
+
+    async def run() -> list[bytes]:
+        async with served(script) as (client, asked):
+            read = await client.rule("1")
+            assert read is not None
+            with pytest.raises(errors.AmbiguousWriteError):
+                await client.update(read, rule(), MARKER)
+            with pytest.raises(errors.AmbiguousWriteError):
+                await client.delete(read)
+            with pytest.raises(errors.AmbiguousWriteError):
+                await client.create(rule(), MARKER)
+        return asked
+
+    assert [b"GET", b"PUT", b"DELETE", b"POST"] == [request.split(b" ")[0] for request in asyncio.run(run())]
+
+
+def test_a_connection_that_cannot_be_made_is_certain() -> None:
+    """Nothing was sent, so even a create may be tried again; in the end the error says so."""
+
+    async def run() -> None:
+        tenant = replace(TENANT, base_url="http://127.0.0.1:9", token_url="http://127.0.0.1:9/oauth/token")
+        async with network(tenant, None, None) as transport:
+            quick = replace(REAL_TIME, random=lambda: 0.0)
+            await WritingClient(http_client(transport), tenant, Credentials("id", "canary"), quick).create(
+                rule(), MARKER
+            )
+
+    with pytest.raises(errors.UnreachableError, match="cannot be reached"):
+        asyncio.run(run())
+
+
+def test_a_slow_drip_is_bounded_by_one_deadline() -> None:
+    """However regularly a byte comes."""
+
+    async def script(_request: bytes, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        for _ in range(200):
+            writer.write(b" ")
+            await writer.drain()
+            await asyncio.sleep(0.05)
+
+    async def run() -> float:
+        async with served(script, seconds=0.2) as (client, _):
+            started = time.monotonic()
+            with pytest.raises(errors.AmbiguousWriteError, match="no answer in time"):
+                await client.create(rule(), MARKER)
+            return time.monotonic() - started
+
+    assert asyncio.run(run()) < 2
+
+
+BOMB = gzip.compress(b" " * 200_000_000)
+HOSTILE = {
+    "a gzip bomb": (BOMB, b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip", "more than 16 MiB"),
+    "a large body": (b" " * 17_000_000, b"HTTP/1.1 200 OK", "more than 16 MiB"),
+    "an encoding nobody asked for": (b"x", b"HTTP/1.1 200 OK\r\nContent-Encoding: br", "nobody asked for"),
+    "broken gzip": (b"no gzip", b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip", "compression is broken"),
+    "deep JSON": (b"[" * 100_000, b"HTTP/1.1 200 OK", "instead of JSON"),
+    "NaN": (b'{"entities": [], "total": NaN}', b"HTTP/1.1 200 OK", "instead of JSON"),
+    "a number of 5,000 digits": (b"9" * 5000, b"HTTP/1.1 200 OK", "instead of JSON"),
+    "not UTF-8": (b'"\xff"', b"HTTP/1.1 200 OK", "instead of JSON"),
+    "HTML": (b"<html>", b"HTTP/1.1 200 OK", "HTML"),
+    "nothing": (b"", b"HTTP/1.1 200 OK", "nothing"),
+    "a redirect": (b"", b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/", "not followed"),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_hostile_answers_end_in_one_sentence(case: str) -> None:
+    """In bounded time and memory; a redirect is not followed."""
+    body, head, said = HOSTILE[case]
+
+    async def script(_request: bytes, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(response(body, head))
+        await writer.drain()
+
+    async def run() -> None:
+        async with served(script, seconds=10) as (client, _):
+            await client.rules()
+
+    with pytest.raises(errors.UnexpectedAnswerError, match=said) as refused:
+        asyncio.run(run())
+    assert "canary" not in str(refused.value)
+
+
+def test_compressed_answers_are_read() -> None:
+    """The client asks for gzip, and for nothing else."""
+
+    async def script(request: bytes, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert b"accept-encoding: gzip\r\n" in request.lower()
+        page = gzip.compress(json.dumps({"entities": [{"id": "1", "name": "Q"}], "total": 1}).encode())
+        writer.write(response(page, b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip"))
+        await writer.drain()
+
+    async def run() -> tuple[object, ...]:
+        async with served(script) as (client, _):
+            return await client.queues()
+
+    assert (("1", "Q"),) == asyncio.run(run())
+
+
+def test_cookies_proxies_and_netrc_are_nobody_s_business(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+    """A server's cookie does not come back, and no variable sends the credentials elsewhere."""
+    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    netrc = f"{tmp_path}/netrc"
+    with open(netrc, "w", encoding="utf-8") as file:  # noqa: PTH123 - a path in a variable
+        file.write("machine 127.0.0.1 login other password other\n")
+    monkeypatch.setenv("NETRC", netrc)
+
+    async def script(_request: bytes, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        empty = json.dumps({"entities": [], "total": 0}).encode()
+        writer.write(response(empty, b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b; Path=/"))
+        await writer.drain()
+
+    async def run() -> list[bytes]:
+        async with served(script) as (client, asked):
+            await client.rules()
+            await client.rules()
+            return asked
+
+    asked = asyncio.run(run())
+    assert 2 == len(asked)
+    assert not any(b"cookie" in request.lower() for request in asked)
+    assert all(b"Bearer t\r\n" in request for request in asked)
+
+
+def test_a_reading_client_cannot_write_whatever_it_is_told() -> None:
+    """Its transport refuses before a byte is sent (R10)."""
+
+    async def run() -> None:
+        reached: list[httpx.Request] = []
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            reached.append(request)
+            return httpx.Response(200, json={"access_token": "t", "expires_in": 3600, "entities": [], "total": 0})
+
+        transport = ReadOnlyTransport(httpx.MockTransport(answer), TENANT.token_url)
+        http = httpx.AsyncClient(transport=transport)
+        await ReadingClient(http, TENANT, Credentials("id", "s"), REAL_TIME).rules()
+        assert ["POST", "GET"] == [request.method for request in reached]
+        writer = WritingClient(http, TENANT, Credentials("id", "s"), REAL_TIME)
+        for call in (
+            lambda: writer.create(rule(), MARKER),
+            lambda: writer.update(Read(unmanaged("1", rule())), rule(), MARKER),
+            lambda: writer.delete(Read(unmanaged("1", rule()))),
+        ):
+            with pytest.raises(AssertionError, match="reading client"):
+                await call()
+        assert {"POST /oauth/token", "GET /api/v2/routing/rules"} == {f"{one.method} {one.url.path}" for one in reached}
+
+    asyncio.run(run())
