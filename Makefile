@@ -15,7 +15,7 @@ COMPILE := $(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 
 # Package indexes and their options; spelt so that this line does not match itself.
 INDEX_HOSTS := py[p]i\.org|python[h]osted\.org|npm[j]s\.|download\.py[t]orch\.|deb\.d[e]bian\.|--[i]ndex-url|--extra-[i]ndex-url|--find-[l]inks
 
-.PHONY: help demo test lint bench lock clean
+.PHONY: help demo test lint bench picture lock clean
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -37,6 +37,9 @@ lint: $(VENV)/.project ## Format, lint rules, types, who imports whom, workflows
 
 bench: $(VENV)/.project ## Each figure as a ratio against its floor or peer
 	$(BIN)/python benchmarks/run.py $(ARGS)
+
+picture: $(VENV)/.project ## Draw the README's picture anew from what the program prints
+	$(BIN)/python -m tests.picture
 
 lock: ## Write the requirement files anew from pyproject.toml; newest versions with ARGS=--upgrade
 	@$(call make_venv,$(VENV)-lock)

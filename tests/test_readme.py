@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.cli.arguments import COMMANDS
 from reconciler.cli.main import main
+from tests.picture import PICTURE, drawn, printed
 
 if TYPE_CHECKING:
     import pytest
@@ -69,3 +70,8 @@ def test_the_two_commands_and_the_warning_stand_on_the_first_screen() -> None:
     assert "make demo" in screen
     assert "make test" in screen
     assert "No public NICE document describes" in screen
+
+
+def test_the_picture_is_of_what_the_program_prints() -> None:
+    """`make picture` draws it anew."""
+    assert PICTURE.read_text(encoding="utf-8") == drawn(printed())
