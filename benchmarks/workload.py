@@ -6,10 +6,11 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from reconciler.canonical import api_form
 from reconciler.catalogue import Catalogue
 from reconciler.desired import desire
 from reconciler.manifest.load import load
-from reconciler.model import Queue, api_form
+from reconciler.model import Queue
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,10 +6,11 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from reconciler.canonical import canonical_bag, canonical_set
 from reconciler.catalogue import QueueError
 from reconciler.manifest.nearest import did_you_mean
 from reconciler.marker import OPENING
-from reconciler.model import Rule, Target, canonical_bag, canonical_set, condition
+from reconciler.model import Rule, Target, condition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections import Counter, defaultdict, deque
 from typing import TYPE_CHECKING, Any
 
+from reconciler.canonical import api_form
 from reconciler.change import FieldChange
-from reconciler.model import Condition, Target, api_form
+from reconciler.model import Condition, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -11,8 +11,9 @@ import re
 from hashlib import sha256
 from typing import Final
 
+from reconciler.canonical import canonical_json
 from reconciler.change import Marker
-from reconciler.model import Address, Rule, canonical_json
+from reconciler.model import Address, Rule
 
 OPENING: Final = "[cxroute:"
 _NAME: Final = "[a-z0-9][a-z0-9-]{0,63}"

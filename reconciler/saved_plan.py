@@ -8,10 +8,11 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler import __version__
+from reconciler.canonical import api_form
 from reconciler.change import Adopt, Create, Delete, Marker, Update
 from reconciler.errors import RefusedError, UsageError
 from reconciler.marker import digest, signed
-from reconciler.model import Target, api_form
+from reconciler.model import Target
 from reconciler.plan import Options
 
 if TYPE_CHECKING:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from reconciler.canonical import canonical_bag, canonical_set
 from reconciler.change import LiveRule, Marker
 from reconciler.desired import Desired, DesiredRule
 from reconciler.marker import digest, fingerprint, signed
-from reconciler.model import Address, Condition, Queue, Rule, Source, Target, canonical_bag, canonical_set, condition
+from reconciler.model import Address, Condition, Queue, Rule, Source, Target, condition
 from reconciler.plan import Live
 
 OWNER = "acme"

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from reconciler.apply import Conduct, apply, as_intended
+from reconciler.canonical import api_form
 from reconciler.cxone.client import WritingClient
 from reconciler.cxone.network import http_client
 from reconciler.cxone.settings import Credentials, Tenant
@@ -120,8 +121,6 @@ class World:
 
 def raw(rule: LiveRule) -> dict[str, Any]:
     """Return a live rule as the server holds it."""
-    from reconciler.model import api_form  # noqa: PLC0415
-
     return {
         "description": rule.rule.description,
         **rule.raw,

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from reconciler.canonical import opaque
 from reconciler.change import Adopt, Create, Delete, FieldChange, Update
 from reconciler.compare import Comparison, compare
 from reconciler.manifest.documents import AdoptById
-from reconciler.model import Condition, Target, condition, opaque
+from reconciler.model import Condition, Target, condition
 from reconciler.ownership import own
 from tests.builders import OWNER, address, at_least, desired, intent_is, managed, rule, unmanaged, wanted
 

@@ -7,19 +7,9 @@ from hashlib import sha256
 
 import pytest
 
+from reconciler.canonical import api_form, canonical_bag, canonical_json, canonical_set, opaque
 from reconciler.marker import digest
-from reconciler.model import (
-    Condition,
-    Opaque,
-    Target,
-    api_form,
-    canonical_bag,
-    canonical_json,
-    canonical_set,
-    condition,
-    number,
-    opaque,
-)
+from reconciler.model import Condition, Opaque, Target, condition, number
 from tests.builders import at_least, intent_is, rule
 
 

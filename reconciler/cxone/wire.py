@@ -4,22 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from reconciler.canonical import api_form, canonical_bag, canonical_set, opaque
 from reconciler.change import LiveRule
 from reconciler.errors import UnexpectedAnswerError
 from reconciler.marker import signed, split
-from reconciler.model import (
-    OPERATORS,
-    Condition,
-    Opaque,
-    Queue,
-    Rule,
-    Target,
-    api_form,
-    canonical_bag,
-    canonical_set,
-    condition,
-    opaque,
-)
+from reconciler.model import OPERATORS, Condition, Opaque, Queue, Rule, Target, condition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
