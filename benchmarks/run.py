@@ -155,6 +155,33 @@ def bench_start(runs: int) -> None:
     print("  --version and --help at most 3.0 x; validate at most 0.35 s")
 
 
+def bench_transport(runs: int) -> None:
+    """Carry answers of the size of a page of rules: httpx's own transport, httpx on aiohttp, aiohttp alone."""
+    counts = (100, 1_000)
+    with simulated(1_000) as documents:
+        text = (documents / "environment.yaml").read_text()
+        found = re.search(r"http://[\d.]+:\d+", text)
+        assert found
+        # Without a token the answer is a short 401: what is measured is the carrying, not the reading of JSON.
+        url = f"{found.group()}/api/v2/routing/rules"
+        costs = interleaved(
+            runs,
+            {
+                f"{way} {count}": lambda way=way, count=count: cost(  # type: ignore[misc]
+                    [sys.executable, str(HERE / "transport.py"), way, url, str(count)]
+                )
+                for count in counts
+                for way in ("httpx", "httpx-aiohttp", "aiohttp")
+            },
+        )
+    print("calls, 16 at a time, imports and all              CPU s   x")
+    for count in counts:
+        floor = costs[f"aiohttp {count}"].cpu
+        for way in ("httpx", "httpx-aiohttp", "aiohttp"):
+            one = costs[f"{way} {count}"]
+            print(f"  {count:>5,} calls, {way:<32} {one.cpu:6.2f} {one.cpu / floor:5.1f}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", nargs="*", help="plan, growth, start, transport; all when none is named")
@@ -167,7 +194,7 @@ def main() -> None:
         "start": lambda: bench_start(options.runs),
         "plan": lambda: bench_plan(options.runs),
         "growth": lambda: bench_growth(options.runs, sizes),
-        "transport": lambda: subprocess.run([sys.executable, HERE / "transport.py"], check=True) and None,
+        "transport": lambda: bench_transport(options.runs),
     }
     for name in options.what or benches:
         benches[name]()

@@ -133,9 +133,7 @@ def _freeze(plan: Plan, environment: Environment) -> GuardResult:
 
 
 def _allowed(result: GuardResult, environment: Environment, now: datetime) -> GuardResult:
-    """Lift a guard for which the Environment has an entry that still counts."""
-    if result.ok:
-        return result
+    """Lift a guard for which the Environment has an entry that still counts; the entry is told either way."""
     for entry in environment.guard.allow:
         if entry.name == result.name and now < entry.until:
             return replace(result, ok=True, allowed=f"{entry.reason} (until {entry.until.isoformat()})")

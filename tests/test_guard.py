@@ -119,6 +119,8 @@ def test_an_entry_of_the_environment_lifts_a_guard_until_its_time() -> None:
     made = guarded(kept(1), many(9), guard={"allow": [entry]})
     assert [] == refused(made)
     assert ["CHG-1042 (until 2026-11-25T13:00:00+00:00)"] == [one.allowed for one in made.guards if one.allowed]
+    unused = guarded(kept(9), many(9), guard={"allow": [entry]})
+    assert ["deletes"] == [one.name for one in unused.guards if one.allowed]
     assert ["deletes"] == refused(guarded(kept(1), many(9), guard={"allow": [{**entry, "until": NOW.isoformat()}]}))
 
 

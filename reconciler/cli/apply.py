@@ -112,6 +112,8 @@ class _Run:
             session.introduce()
             if self.reviewed:
                 refuse_unreviewed(made, self.reviewed)
+                made_at = f"Plan {self.reviewed.plan_id}, made {self.reviewed.generated_at}"
+                session.output.note(f"{made_at}. Everything was read again: there is nothing that it does not have.")
             self.show(made)
             refuse(made, self.options.plan)
             if not made.changes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
@@ -37,7 +38,9 @@ def run_interruptibly(command: Callable[[Stop], Awaitable[Result]]) -> Result:
         stop = Stop(task=asyncio.current_task())
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop.signalled)
+            # Windows has no such handlers; there Ctrl-C ends the run at once.
+            with contextlib.suppress(NotImplementedError):
+                loop.add_signal_handler(number, stop.signalled)
         try:
             return await command(stop)
         except asyncio.CancelledError:
