@@ -16,6 +16,7 @@ from reconciler.manifest.load import load
 from reconciler.simulator import tenants
 from reconciler.simulator.app import PROFILES, simulator
 from reconciler.simulator.faults import Faults, FaultSpecError
+from reconciler.simulator.faults import __doc__ as faults_help
 from reconciler.simulator.serve import serve
 
 if TYPE_CHECKING:
@@ -34,11 +35,12 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--state", metavar="FILE", help="keep everything in this file, so that it survives a kill")
     parser.add_argument("--rate", type=float, metavar="N", help="answer 429 above so many requests a second")
     parser.add_argument("--latency-ms", type=float, default=0.0, metavar="MS", help="wait so long before each answer")
-    parser.add_argument("--faults", metavar="SPEC", default="", help="inject faults, such as 'POST rules:500@0.1'")
+    parser.add_argument("--faults", metavar="SPEC", default="", help="inject faults, as said below")
     parser.add_argument("--seed", type=int, default=0, help="makes random faults the same again (default: 0)")
     parser.epilog = (
         "It has every queue that the manifests (-m) name, and accepts any client id and secret, or only those in\n"
-        "$CXONE_CLIENT_ID and $CXONE_CLIENT_SECRET where these are set."
+        "$CXONE_CLIENT_ID and $CXONE_CLIENT_SECRET where these are set.\n\n"
+        f"{faults_help}"
     )
 
 
