@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from reconciler.canonical import api_form
 from reconciler.catalogue import Catalogue
 from reconciler.desired import desire
 from reconciler.manifest.load import load
 from reconciler.model import Queue
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 QUEUES = [{"id": f"00000000-0000-4000-8000-{n:012d}", "name": f"Queue {n}"} for n in range(12)]
 PER_FILE = 10_000
@@ -109,3 +107,14 @@ def _record(n: int, kind: str, more: int) -> list[str]:
         lines += [f"  - port: {5000 + k}", f"    priority: {10 + more + k}"]
         lines += [f"    target: host-{n:06d}-{k}.unit.tests.", "    weight: 1"]
     return lines
+
+
+if __name__ == "__main__":
+    what, *values = sys.argv[1:]
+    match what:
+        case "manifests":
+            manifests(Path(values[0]), int(values[1]), values[2])
+        case "state":
+            state(Path(values[0]), Path(values[1]))
+        case "octodns":
+            octodns(Path(values[0]), int(values[1]), values[2])
