@@ -86,7 +86,11 @@ class _Comparing:
         if len(moved) == 1 and _address(moved[0]) in self._surplus:
             return self._update(wanted, self._surplus.pop(_address(moved[0])))
         adopted = self._adoptable(wanted)
-        self._refuse_namesakes(wanted, besides=adopted)
+        # By id one of several namesakes can be taken over: no rule gets a name that it has not got already.
+        if adopted is None or adopted.rule.name != wanted.rule.name:
+            self._refuse_namesakes(wanted, besides=adopted)
+        else:
+            self._tell_namesakes(wanted, besides=adopted)
         if adopted is None:
             return Create(wanted.address, wanted.rule, wanted.source)
         return Adopt(wanted.address, adopted, wanted.rule, fields(adopted.rule, wanted.rule), wanted.source)
@@ -95,9 +99,8 @@ class _Comparing:
         address = _address(live)
         if live.rule.name != wanted.rule.name:
             self._refuse_namesakes(wanted, besides=None)
-        elif wanted.rule.name in self._unmanaged:
-            message = f'an unmanaged live rule has the name of ours, "{wanted.rule.name}"; it is left alone'
-            self._find("CXR308", "warning", message, wanted)
+        else:
+            self._tell_namesakes(wanted, besides=None)
         if live.rule == wanted.rule and address == wanted.address:
             return None if _as_written(live, wanted) else self._remark(wanted, live)
         found = fields(live.rule, wanted.rule)
@@ -148,6 +151,12 @@ class _Comparing:
         if len(others) > 1:
             raise self._conflict("CXR304", f'{len(others)} unmanaged live rules are named "{name}"', wanted)
         raise self._conflict("CXR301", f'an unmanaged live rule is named "{name}"', wanted)
+
+    def _tell_namesakes(self, wanted: DesiredRule, besides: LiveRule | None) -> None:
+        """Warn where a rule that is not ours has the name that ours has already."""
+        if any(live is not besides for live in self._unmanaged.get(wanted.rule.name, ())):
+            message = f'an unmanaged live rule has the name of ours, "{wanted.rule.name}"; it is left alone'
+            self._find("CXR308", "warning", message, wanted)
 
     def _report_leftovers(self) -> None:
         for live in self.owned.clones:

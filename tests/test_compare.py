@@ -144,8 +144,10 @@ def test_adopt_by_id_solves_what_a_name_cannot() -> None:
     """Two live rules of one name: the name alone is a conflict, the id is not (once the other is renamed)."""
     one, two = unmanaged("1", rule("same")), unmanaged("2", rule("same"))
     assert ["CXR304"] == codes(compared([wanted("cards/vip", rule("mine"), adopt="same")], one, two))
-    found = compared([wanted("cards/vip", rule("mine"), adopt=AdoptById(id="2"))], one, two)
-    assert ["2"] == [change.live.id for change in found.changes if isinstance(change, Adopt)]
+    for name in ("mine", "same"):
+        found = compared([wanted("cards/vip", rule(name), adopt=AdoptById(id="2"))], one, two)
+        assert ["2"] == [change.live.id for change in found.changes if isinstance(change, Adopt)]
+        assert (["CXR308"] if name == "same" else []) == codes(found)
 
 
 def test_nothing_to_adopt_is_a_create() -> None:

@@ -73,7 +73,7 @@ Plan for prod   tenant acme, 3 managed rules live, 2 not managed
       manifests/x.yaml:1
 
   - cards/fax
-      no manifest names it any more
+      no manifest asks for it here any more
       intent is "fax": to a queue that is gone (q-gone), priority 900
 
   ~ cards/changed   manifests/x.yaml:1

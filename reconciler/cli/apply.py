@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from reconciler.apply import Conduct, apply, as_intended, as_reviewed
 from reconciler.change import Applied, Unknown
 from reconciler.cli.connect import writing
-from reconciler.cli.interrupt import run_interruptibly
+from reconciler.cli.interrupt import ending_at_once, run_interruptibly
 from reconciler.cli.plan import next_command, selectors
 from reconciler.cli.recorder import Recorder
 from reconciler.cli.session import open_session
@@ -192,7 +192,9 @@ def confirm(session: Session, made: Plan, options: argparse.Namespace) -> None:
     name = made.environment
     sys.stderr.write(f"Apply {', '.join(words)} to {name}? Type the environment's name to go on: ")
     sys.stderr.flush()
-    if sys.stdin.readline().strip() != name:
+    with ending_at_once():
+        answer = sys.stdin.readline().strip()
+    if answer != name:
         raise RefusedError("that is not the environment's name; nothing was written")
 
 
@@ -206,7 +208,7 @@ def who() -> str:
 
 def exit_code(report: Report | None) -> int:
     """Return apply's exit code (spec.md section 6): 0 only when a read after the last write shows no difference."""
-    if report is None or (report.converged and not report.interrupted):
+    if report is None or report.converged:
         return 0
     if report.interrupted:
         return InterruptedRunError.exit_code

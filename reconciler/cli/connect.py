@@ -74,10 +74,13 @@ def _secret(name: str) -> str:
     if not file:
         raise CredentialsError(f"no credentials: set {name}, or {name}_FILE to the path of a file that holds it")
     try:
-        return Path(file).read_text(encoding="utf-8").strip()
+        found = Path(file).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise CredentialsError(f"the file that {name}_FILE names cannot be read: {reason}") from None
+    if not found:
+        raise CredentialsError(f"the file that {name}_FILE names is empty")
+    return found
 
 
 @asynccontextmanager

@@ -35,9 +35,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
     """Write the files; nothing that exists is overwritten."""
     directory = Path(options.directory or options.manifests)
     texts = dict(starter())
-    taken = [name for name in texts if (directory / name).exists()]
+    taken = [directory / name for name in texts if (directory / name).exists()] or sorted(directory.rglob("*.y*ml"))
     if taken:
-        raise UsageError(f"{directory / taken[0]} exists already; nothing was written. Choose another directory.")
+        raise UsageError(f"{taken[0]} exists already; nothing was written. Choose another directory.")
     for name, text in texts.items():
         write(directory / name, text)
         output.result(f"wrote {directory / name}\n")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from reconciler.errors import InterruptedRunError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
 Result = TypeVar("Result")
 
@@ -29,6 +29,21 @@ class Stop:
         self.requested = True
         if not self.writing and self.task is not None:
             self.task.cancel()
+
+
+@contextlib.contextmanager
+def ending_at_once() -> Iterator[None]:
+    """While a person is asked, a signal ends the question: the loop, which waits for the answer, could not."""
+
+    def end(_number: int, _frame: object) -> None:
+        raise InterruptedRunError("interrupted; nothing was written")
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def run_interruptibly(command: Callable[[Stop], Awaitable[Result]]) -> Result:

@@ -5,6 +5,7 @@ Nothing heavy is imported here: --help and --version are to start almost as fast
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
@@ -31,6 +32,10 @@ _RARELY = 100_000
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code (spec.md section 6). Never prints a traceback for what is foreseen."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - closed by whoever started us
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - likewise
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -39,11 +44,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read our output has gone; that changes nothing of what was done.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence()
         return 0
     except KeyboardInterrupt:
         return InterruptedRunError.exit_code
+    except OSError as error:
+        return _unprintable(error)
     return code
+
+
+def _unprintable(error: OSError) -> int:
+    """Say that what was done could not be printed: the disk is full, or there is nobody to print to."""
+    _silence()
+    with contextlib.suppress(OSError, AttributeError):
+        sys.stderr.write(f"error: the output cannot be written: {error.strerror}\n")
+    return CxrouteError.exit_code
+
+
+def _silence() -> None:
+    """Let the interpreter's own flush at the end go nowhere."""
+    with contextlib.suppress(OSError, AttributeError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -95,6 +116,8 @@ def _run(module: CommandModule, options: argparse.Namespace) -> int:
     except CxrouteError as error:
         output.failed(error)
         return error.exit_code
+    except OSError:
+        raise
     except Exception as bug:  # noqa: BLE001 - whatever it is, a person gets a sentence, and with -v the place
         output.bug(bug)
         return CxrouteError.exit_code

@@ -97,12 +97,15 @@ class Session:
         """Read every rule and queue. Where that fails, an error in the manifests is said first."""
         try:
             # The token is fetched by the first call; the others wait for it.
-            return Live(rules=await client.rules(), queues=await client.queues())
+            live = Live(rules=await client.rules(), queues=await client.queues())
         except ApiError:
             expected_queues(self.manifests, self.environment.name)
             raise
         finally:
             self.bar.end()
+        asked = f"{client.pacer.requests} requests, {client.pacer.retries} of them repeated"
+        self.output.detail(f"Read {len(live.rules):,} rules and {len(live.queues):,} queues: {asked}.")
+        return live
 
 
 def expected_queues(manifests: Manifests, name: str) -> tuple[Queue, ...]:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from reconciler.simulator.settings import Settings
 
 
+_LAST_PORT = 65_535
+
+
 def options(parser: argparse.ArgumentParser) -> None:
     """Add simulate's options."""
     parser.add_argument("--tenant", choices=("empty", "bank"), default="empty", help="without rules, or a bank's")
@@ -46,7 +49,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Serve until SIGINT or SIGTERM."""
-    check_loopback(options.host)
+    check(options)
     start = tenants.bank() if options.tenant == "bank" else tenants.empty()
     faults = parsed_faults(options.faults, options.seed)
     with opened(Path(options.state), start) if options.state else nullcontext(start) as state:
@@ -67,8 +70,13 @@ def announce(url: str, output: Output) -> None:
     output.flush()
 
 
-def check_loopback(host: str) -> None:
-    """Refuse to be reached from elsewhere: the simulator is no server for others. Raises UsageError."""
+def check(options: argparse.Namespace) -> None:
+    """Refuse what makes no sense, and to be reached from elsewhere: it is no server for others. Raises UsageError."""
+    if not 0 <= options.port <= _LAST_PORT:
+        raise UsageError(f"--port {options.port}: there are ports 0 to {_LAST_PORT}")
+    if options.latency_ms < 0 or (options.rate is not None and options.rate <= 0):
+        raise UsageError("--latency-ms cannot be below 0, and --rate must be above it")
+    host = options.host
     try:
         loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:

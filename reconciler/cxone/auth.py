@@ -24,6 +24,8 @@ class Tokens:
         self._fetch, self._clock = fetch, clock
         self._lock = asyncio.Lock()
         self._token = ""
+        self.given: list[str] = []
+        """Every token so far: what no message may repeat."""
         self._expires = -math.inf
 
     async def token(self, refused: str = "") -> str:
@@ -32,6 +34,7 @@ class Tokens:
             if self._token and self._token != refused and self._clock() < self._expires:
                 return self._token
             self._token, life = _read(await self._fetch())
+            self.given.append(self._token)
             self._expires = self._clock() + life
             return self._token
 

@@ -107,10 +107,27 @@ class ReadingClient:
             )
             answer = await self._exchange(request)
             if answer.status != httpx.codes.UNAUTHORIZED:
-                return _checked(answer, f"{method} {path}")
+                return self._checked(answer)
             if turn == 1:
                 token = await self._tokens.token(refused=token)
         raise CredentialsError("the tenant refuses a token that it has just given; check the client's rights")
+
+    def _checked(self, answer: Answer) -> Answer:
+        """Translate the statuses that are final."""
+        if answer.status < httpx.codes.MULTIPLE_CHOICES:
+            return answer
+        why = f"{answer.call}: status {answer.status}, {self._explanation(answer)}"
+        if answer.status == httpx.codes.FORBIDDEN:
+            scope = "routing:read" if answer.call.startswith("GET ") else "routing:write"
+            raise ScopeError(f"the client lacks the scope {scope} ({why})")
+        raise _REJECTED.get(answer.status, RejectedError)(why, answer.status)
+
+    def _explanation(self, answer: Answer) -> str:
+        """Return what the server says of an error, without a secret that it may have echoed."""
+        said = answer.explanation()
+        for secret in (*self._credentials.forms(), *self._tokens.given):
+            said = said.replace(secret, "[secret]")
+        return said
 
     async def _fetch_token(self) -> object:
         form = {
@@ -121,9 +138,9 @@ class ReadingClient:
         request = self._http.build_request("POST", self._tenant.token_url, data=form, headers=_headers(None))
         answer = await self._exchange(request)
         if answer.status in (400, 401, 403):
-            raise wrong_credentials(answer.explanation())
+            raise wrong_credentials(self._explanation(answer))
         if answer.status != httpx.codes.OK:
-            raise UnexpectedAnswerError(f"no token: status {answer.status} ({answer.explanation()})")
+            raise UnexpectedAnswerError(f"no token: status {answer.status} ({self._explanation(answer)})")
         return answer.json()
 
     async def _exchange(self, request: httpx.Request) -> Answer:
@@ -160,7 +177,7 @@ class ReadingClient:
             hold = self.pacer.retry_after(answer.headers.get("retry-after"))
             return _Failure(OverloadedError(f"{call}: the tenant says that this is too fast (429)"), hold)
         if answer.status >= httpx.codes.INTERNAL_SERVER_ERROR:
-            return _Failure(_lost(call, f"status {answer.status}, {answer.explanation()}", safe))
+            return _Failure(_lost(call, f"status {answer.status}, {self._explanation(answer)}", safe))
         return answer
 
 
@@ -193,17 +210,6 @@ def _written(answer: Answer) -> LiveRule:
         raise AmbiguousWriteError(f"the write was answered with status {answer.status}, but {error}") from error
 
 
-def _checked(answer: Answer, call: str) -> Answer:
-    """Translate the statuses that are final."""
-    if answer.status < httpx.codes.MULTIPLE_CHOICES:
-        return answer
-    why = f"{call}: status {answer.status}, {answer.explanation()}"
-    if answer.status == httpx.codes.FORBIDDEN:
-        scope = "routing:read" if call.startswith("GET ") else "routing:write"
-        raise ScopeError(f"the client lacks the scope {scope} ({why})")
-    raise _REJECTED.get(answer.status, RejectedError)(why, answer.status)
-
-
 @dataclass(frozen=True, slots=True)
 class _Failure:
     """An attempt that may be repeated. `hold` is for how long the server asked every call to wait."""
@@ -219,10 +225,15 @@ def _lost(call: str, why: str, safe: bool) -> ApiError:  # noqa: FBT001 - whethe
 
 
 def _reason(failure: BaseException) -> str:
-    """Say why a call got no answer, in one harmless line."""
+    """Say why a call got no answer, in one harmless line: the operating system's words where there are any."""
     if isinstance(failure, TimeoutError | httpx.TimeoutException):
         return "no answer in time"
     said = str(failure) or type(failure).__name__
+    cause: BaseException | None = failure
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            said = cause.strerror
+        cause = cause.__cause__ or cause.__context__
     return "".join(one if one.isprintable() else " " for one in said)[:200]
 
 

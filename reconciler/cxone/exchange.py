@@ -26,6 +26,7 @@ _SHOWN: Final = 200
 class Answer:
     """What came back: status, headers, and the raw body."""
 
+    call: str
     status: int
     headers: Mapping[str, str]
     content: bytes
@@ -35,26 +36,24 @@ class Answer:
         try:
             return _DECODER.decode(self.content.decode("utf-8"))
         except (ValueError, RecursionError):
-            raise UnexpectedAnswerError(
-                f"{self._kind()} instead of JSON in an answer with status {self.status}"
-            ) from None
+            raise UnexpectedAnswerError(f"{self.call}: {self._kind()} instead of JSON (status {self.status})") from None
 
     def explanation(self) -> str:
         """Return what the server says of an error, in one harmless line."""
         try:
             form = _DECODER.decode(self.content[:65_536].decode("utf-8"))
         except (ValueError, RecursionError):
-            return self._kind()
+            return "it is HTML" if self._is_html() else "no reason given"
         said = _said(form)
         return said or "no reason given"
 
     def _kind(self) -> str:
         if not self.content:
             return "nothing"
-        start = self.content[:500].lstrip().lower()
-        if start.startswith((b"<!doctype", b"<html", b"<")):
-            return "HTML (a proxy's or login page? check api.baseUrl)"
-        return "something else"
+        return "HTML (a proxy's or login page? check api.baseUrl)" if self._is_html() else "something else"
+
+    def _is_html(self) -> bool:
+        return self.content[:500].lstrip().startswith(b"<")
 
 
 def _said(form: object) -> str:
@@ -90,7 +89,7 @@ async def exchange(http: httpx.AsyncClient, request: httpx.Request, seconds: flo
         raise UnexpectedAnswerError(
             f"the server redirects to another place (status {response.status_code}); not followed"
         )
-    return Answer(response.status_code, response.headers, content)
+    return Answer(f"{request.method} {request.url.path}", response.status_code, response.headers, content)
 
 
 async def _bounded(response: httpx.Response) -> bytes:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import json
+from base64 import b64encode
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import quote_plus, urlsplit
 
 from reconciler.errors import CredentialsError, UsageError
 
@@ -18,6 +20,12 @@ class Credentials:
 
     client_id: str = field(repr=False)
     client_secret: str = field(repr=False)
+
+    def forms(self) -> tuple[str, ...]:
+        """Return how the secret may look when a server repeats it: as it is, in a form, in JSON, in Basic."""
+        secret, pair = self.client_secret, f"{self.client_id}:{self.client_secret}"
+        basic = b64encode(pair.encode()).decode()
+        return tuple(form for form in (secret, quote_plus(secret), json.dumps(secret)[1:-1], basic) if form)
 
 
 @dataclass(frozen=True, slots=True)

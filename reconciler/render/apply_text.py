@@ -35,7 +35,7 @@ def outcome_line(outcome: Outcome, paint: Paint, width: int) -> str:
         case Failed():
             return f"{head}{paint('red', 'failed')}    {plain(outcome.error)}"
         case Skipped():
-            return f"{head}not tried {plain(outcome.error)}"
+            return f"{head}not tried: {plain(outcome.error)}"
         case Unknown():
             return f"{head}{paint('red', 'unknown')}   {plain(outcome.error)}"
 

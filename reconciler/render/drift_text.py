@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from reconciler.render.paint import Paint
 
 
+_MOST_NAMED = 5
+
+
 def drift_text(plan: Plan, paint: Paint) -> str:
     """Return what differs between the manifests and the tenant, and how to heal it."""
     outside = [change for change in plan.changes if change.cause != "manifest"]
@@ -29,8 +32,9 @@ def drift_text(plan: Plan, paint: Paint) -> str:
     for conflict in plan.conflicts:
         lines += [*finding_lines(conflict, paint), ""]
     if outside:
-        only = "".join(f" --only {change.address}" for change in outside[:5])
-        lines += [f"  heal it   cxroute apply -e {plan.environment}{only if len(outside) <= 5 else ''}"]  # noqa: PLR2004
+        addresses = sorted({str(change.address) for change in outside})
+        only = "".join(f" --only {address}" for address in addresses) if len(addresses) <= _MOST_NAMED else ""
+        lines += [f"  heal it   cxroute apply -e {plan.environment}{only}"]
     if not plan.changes and not plan.conflicts:
         return f"No drift. {counted(plan.unchanged, 'rule')} in {plan.environment} match the manifests.\n"
     return "\n".join(lines).rstrip() + "\n"

@@ -123,12 +123,12 @@ def _why(change: Change) -> str:
         return "changed in CXone since the last apply"
     if change.cause == "both":
         return "changed in CXone since the last apply, and in the manifests"
-    return "no manifest names it any more" if isinstance(change, Delete) else ""
+    return "no manifest asks for it here any more" if isinstance(change, Delete) else ""
 
 
 def _rows(plan: Plan, change: Update | Adopt) -> Iterator[tuple[str, str]]:
     """Yield each changed field: its name, and `before -> after`; the parts of one condition are one row."""
-    for part, fields in groupby(change.fields, key=lambda field: field.path.rsplit(".", 1)[0]):
+    for (part, _), fields in groupby(change.fields, key=_about):
         found = _INDEXED.fullmatch(part)
         leaves = {field.path.removeprefix(part).lstrip("."): field for field in fields}
         if found is None:
@@ -137,6 +137,12 @@ def _rows(plan: Plan, change: Update | Adopt) -> Iterator[tuple[str, str]]:
             yield _condition_row(plan.labels, change, int(found.group(2)), leaves)
         else:
             yield from _target_rows(plan.queue_names, change, int(found.group(2)), leaves)
+
+
+def _about(field: FieldChange) -> tuple[str, bool]:
+    """Group the leaves of one part; a part that came and one that went are two, even at one place."""
+    part, _, leaf = field.path.partition("].")
+    return (f"{part}]" if leaf else part), not leaf and field.before is None
 
 
 def _plain_row(field: FieldChange) -> tuple[str, str]:

@@ -21,6 +21,7 @@ _INVISIBLE: Final = re.compile(
 
 _LONGEST: Final = 300
 _MOST_ITEMS: Final = 8
+_EXACT: Final = 1e16
 
 _VERBS: Final = {
     "equals": "is",
@@ -54,7 +55,8 @@ def value(item: object) -> str:
     if isinstance(item, list | tuple) and len(item) > _MOST_ITEMS:
         shown = ", ".join(value(one) for one in item[:_MOST_ITEMS])
         return f"[{shown} and {len(item) - _MOST_ITEMS} more]"
-    return plain(json.dumps(item, ensure_ascii=False))
+    whole = isinstance(item, float) and item.is_integer() and abs(item) < _EXACT
+    return plain(json.dumps(int(item) if whole and isinstance(item, float) else item, ensure_ascii=False))
 
 
 def condition_phrase(condition: Condition | Opaque, labels: Mapping[str, str]) -> str:
