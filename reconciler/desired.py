@@ -102,6 +102,11 @@ class _Expansion:
             if not _applies(entry.environments, self.environment.name):
                 continue
             draft = Draft(self.environment, self._queue, loaded.document, entry)
+            if draft.catches_all_by_omission():
+                message = "this rule has no condition, so it takes every conversation"
+                hint = "write `when: []` if that is meant"
+                place = ("rules", index)
+                self.findings.append(loaded.finding("CXR120", message, *place, severity="warning", hint=hint))
             try:
                 self._add(self._desired(draft, loaded.document.name, loaded.at("rules", index)))
             except WrongRuleError as wrong:

@@ -42,6 +42,8 @@ def slug(text: str) -> str:
 
 def fill(text: str, variables: Mapping[str, str]) -> str:
     """Replace `${name}` by the variable and `$$` by a dollar. Raises KeyError with the name that is not there."""
+    if "${" in _VARIABLE.sub("", text):
+        raise KeyError(text[text.index("${") :])
     return _VARIABLE.sub(lambda found: "$" if found.group() == "$$" else variables[found.group(1)], text)
 
 
@@ -79,6 +81,12 @@ class Draft:
             except WrongRuleError as error:
                 wrong.setdefault((error.path, str(error)), error)
         return list(wrong.values())
+
+    def catches_all_by_omission(self) -> bool:
+        """Say whether the rule takes every conversation without having said so: no condition, and no `when: []`."""
+        entry = self.entry
+        conditions = (entry.intent, entry.intents or None, entry.min_confidence, entry.below_confidence)
+        return all(one is None for one in conditions) and "when" not in entry.model_fields_set
 
     def intents(self) -> tuple[str, ...]:
         """Return the intents that the sugar names: none, one or several."""

@@ -115,6 +115,7 @@ CODES: Final[dict[str, Code]] = {
         "operator not supported",
         "The Environment's api.operators leaves this operator out: this tenant does not know it.",
     ),
+    "CXR120": Code("no condition", "The rule takes every conversation. Where that is meant, `when: []` says so."),
     "CXR301": Code(
         "name is taken",
         "An unmanaged live rule has the name of a desired one. Write `adopt:` with the live name in the manifest to"

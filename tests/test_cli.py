@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import shlex
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -287,3 +293,73 @@ def test_schemas_are_json_schemas(cxroute: Program) -> None:
     json.loads(cxroute.out)
     assert 0 == cxroute("schema", "plan")
     assert {"changes", "planId"} < set(json.loads(cxroute.out)["properties"])
+
+
+@pytest.mark.usefixtures("started")
+def test_the_command_that_a_plan_ends_with_does_just_what_it_showed(cxroute: Program) -> None:
+    """With the same manifests, environment and selection, and every guard that has to be lifted."""
+    Path("manifests").rename("rules of ours")
+    assert 0 == cxroute("-m", "rules of ours", "plan", "--only", "routing/catch-all", "--keep-drift")
+    typed = cxroute.out.strip().splitlines()[-1].split("To apply this: ")[1]
+    assert "cxroute -m 'rules of ours' apply -e sandbox --only routing/catch-all --keep-drift" == typed
+    assert 4 == cxroute(*shlex.split(typed)[1:])
+    assert cxroute.err.strip().endswith(f"{typed} --yes")
+    assert 0 == cxroute(*shlex.split(typed)[1:], "--yes")
+    assert ["Cognigy Intent Route: catch-all"] == [rule["name"] for rule in sandbox_rules()]
+
+
+@pytest.mark.usefixtures("started")
+def test_a_refused_apply_in_json_is_the_plan_with_the_reason(cxroute: Program) -> None:
+    """One document: plan, no outcomes, not converged, the error."""
+    code, form = cxroute.json("apply")
+    assert (4, 4) == (code, form["error"]["exitCode"])
+    assert (3, [], False) == (form["summary"]["create"], form["outcomes"], form["converged"])
+
+
+def test_a_rule_without_any_condition_is_asked_about(cxroute: Program) -> None:
+    """`when: []` says that it is meant; leaving everything out is most often an oversight."""
+    write("x.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: x\nrules:\n  - {key: all, queue: A}\n")
+    assert 0 == cxroute("validate")
+    assert "manifests/x.yaml:5:5: warning[CXR120]" in cxroute.out
+    write("x.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: x\nrules:\n  - {key: all, when: [], queue: A}\n")
+    assert 0 == cxroute("validate")
+    assert "CXR120" not in cxroute.out
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["schema"], ["plan", "--format", "json"]])
+@pytest.mark.usefixtures("started")
+def test_output_that_cannot_be_written_is_one_sentence(arguments: list[str]) -> None:
+    """A full disk, a closed stdout, a reader that went away: never a traceback."""
+    command = [sys.executable, "-m", "reconciler", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment, check=False)
+    assert (1, 1) == (ended.returncode, len(ended.stderr.strip().splitlines()))
+    closed = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&-', "sh", *command], stderr=subprocess.PIPE, text=True, env=environment, check=False
+    )
+    assert "Traceback" not in closed.stderr
+    gone = subprocess.run(
+        ["sh", "-c", '"$@" | head -c 1', "sh", *command], capture_output=True, text=True, env=environment, check=False
+    )
+    assert "" == gone.stderr
+
+
+@pytest.mark.usefixtures("started")
+def test_a_signal_at_the_prompt_ends_it(tmp_path: Path) -> None:
+    """Ctrl-C while a person is asked: exit 130, nothing written, no answer taken any more."""
+    control, terminal = pty.openpty()
+    command = [sys.executable, "-m", "reconciler", "apply"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        command, stdin=terminal, stdout=subprocess.PIPE, stderr=terminal, env=environment, cwd=tmp_path
+    ) as process:
+        os.close(terminal)
+        seen = b""
+        while b"to go on: " not in seen:
+            seen += os.read(control, 1000)
+        process.send_signal(signal.SIGINT)
+        assert 130 == process.wait(20)
+    os.close(control)
+    assert [] == sandbox_rules()

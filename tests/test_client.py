@@ -382,3 +382,21 @@ def test_ids_from_the_server_cannot_leave_their_path(server: Any) -> None:
 def test_neither_credentials_nor_client_show_a_secret() -> None:
     """Not even to a debugger's repr."""
     assert "canary" not in repr(Credentials("canary-id", "canary-secret"))
+
+
+@pytest.mark.parametrize("form", ["{}", "echo {} end", "client_secret={}&x"])
+def test_a_secret_that_the_server_repeats_is_not_repeated_by_us(server: Any, form: str) -> None:
+    """Neither the client's secret, in any form, nor a token."""
+    one = WritingClient(httpx.AsyncClient(), TENANT, Credentials("id", 'canary /"+ü'), VirtualTime().time)
+    forms = ['canary /"+ü', "canary+%2F%22%2B%C3%BC", "aWQ6Y2FuYXJ5IC8iK8O8"]
+    for secret in forms:
+        server["token"].respond(400, json={"error": "bad", "error_description": form.format(secret)})
+        with pytest.raises(errors.CredentialsError) as refused:
+            asyncio.run(one.rules())
+        assert "[secret]" in str(refused.value)
+        assert not any(found in str(refused.value) for found in ("canary", "aWQ6"))
+    server["token"].respond(json={"access_token": "token-canary", "expires_in": 3600})
+    server.get(url__startswith=RULES).respond(403, json={"message": form.format("token-canary")})
+    with pytest.raises(errors.ScopeError) as refused:
+        asyncio.run(one.rules())
+    assert "canary" not in str(refused.value)

@@ -101,8 +101,8 @@ Plan: 1 to create, 2 to update, 1 to adopt, 1 to delete, 0 unchanged.
 def test_nothing_to_do_is_one_sentence() -> None:
     """With how many rules match."""
     made = plan(desired(wanted("cards/vip", rule())), Live((managed("1", "cards/vip", rule()),), ()), Options(), NOW)
-    assert "No changes. 1 rule in prod match the manifests." in plan_text(made, colourless, "tenant acme")
-    assert "No drift. 1 rule in prod match the manifests.\n" == drift_text(made, colourless)
+    assert "No changes. 1 rule in prod matches the manifests." in plan_text(made, colourless, "tenant acme")
+    assert "No drift. 1 rule in prod matches the manifests.\n" == drift_text(made, colourless)
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -15,7 +15,8 @@ from reconciler.apply import Conduct, apply, as_intended, as_reviewed
 from reconciler.change import Applied, Unknown
 from reconciler.cli.connect import writing
 from reconciler.cli.interrupt import ending_at_once, run_interruptibly
-from reconciler.cli.plan import next_command, selectors
+from reconciler.cli.output import error_document
+from reconciler.cli.plan import next_step, selectors
 from reconciler.cli.recorder import Recorder
 from reconciler.cli.session import open_session
 from reconciler.errors import CxrouteError, InterruptedRunError, RefusedError, UsageError
@@ -115,10 +116,13 @@ class _Run:
                 made_at = f"Plan {self.reviewed.plan_id}, made {self.reviewed.generated_at}"
                 session.output.note(f"{made_at}. Everything was read again: there is nothing that it does not have.")
             self.show(made)
-            refuse(made, self.options.plan)
-            if not made.changes:
-                return self.finish(made, None, 0.0)
-            confirm(session, made, self.options)
+            try:
+                self.refuse(made)
+                if not made.changes:
+                    return self.finish(made, None, 0.0)
+                self.confirm(made)
+            except RefusedError as refused:
+                return self.refused(made, refused)
             if stop.requested:
                 raise InterruptedRunError("interrupted; nothing was written")
             stop.writing = True
@@ -135,11 +139,44 @@ class _Run:
             recorder.end(report)
         return self.finish(made, report, time.monotonic() - started)
 
+    def refuse(self, made: Plan) -> None:
+        """Raise RefusedError when a rule that is not ours stands in the way, or a guard refuses."""
+        reasons = [f"{finding.address}: {finding.message}; {finding.hint}" for finding in made.conflicts]
+        reasons += [result.message for result in refusals(made)]
+        if reasons:
+            way_on = next_step(self.session, made, self.options.plan, tuple(self.options.allow))
+            raise RefusedError("refused, and nothing was written: " + "\n  ".join(reasons) + f"\n{way_on}")
+
+    def confirm(self, made: Plan) -> None:
+        """Ask a person to type the environment's name. Raises RefusedError without a yes."""
+        if self.options.yes:
+            return
+        if not self.session.output.interactive:
+            way_on = next_step(self.session, made, self.options.plan, tuple(self.options.allow))
+            raise RefusedError(f"nobody can be asked here, and nothing was written\n{way_on} --yes")
+        counts = summary(made)
+        words = [counted(counts[kind], kind) for kind in ("create", "update", "adopt", "delete") if counts[kind]]
+        name = made.environment
+        sys.stderr.write(f"Apply {', '.join(words)} to {name}? Type the environment's name to go on: ")
+        sys.stderr.flush()
+        with ending_at_once():
+            answer = sys.stdin.readline().strip()
+        if answer != name:
+            raise RefusedError("that is not the environment's name; nothing was written")
+
     def show(self, made: Plan) -> None:
         """Print what is about to be done."""
         output = self.session.output
         if output.form == "text" and output.loudness != "quiet":
             output.result(plan_text(self.session.brief(made), output.paint, self.session.tenant))
+
+    def refused(self, made: Plan, why: RefusedError) -> int:
+        """Say why nothing is written; in JSON beside the plan that it is about."""
+        if self.session.output.form != "json":
+            raise why
+        left = {"outcomes": [], "converged": False, "error": error_document(why)}
+        self.session.output.document({**document(made), **left})
+        return why.exit_code
 
     def recorder(self, made: Plan) -> Recorder:
         """Open the journal for this run."""
@@ -154,7 +191,7 @@ class _Run:
             converged = report.converged if report else True
             output.document({**document(made), "outcomes": outcomes, "converged": converged})
         elif report:
-            output.result("\n" + report_text(report, output.paint, made.environment, seconds))
+            output.result("\n" + report_text(report, output.paint, self.session.command("plan"), seconds))
         return exit_code(report)
 
 
@@ -169,33 +206,6 @@ def refuse_unreviewed(made: Plan, reviewed: ReviewedPlan) -> None:
             f"manifests or tenant changed since the plan was made. A fresh plan has {counted(len(new), 'change')} that"
             f" {since}. Nothing was written. Plan again, review, apply: cxroute plan -e {made.environment} --out FILE"
         )
-
-
-def refuse(made: Plan, saved: str | None) -> None:
-    """Raise RefusedError when a rule that is not ours stands in the way, or a guard refuses."""
-    reasons = [f"{finding.address}: {finding.message}; {finding.hint}" for finding in made.conflicts]
-    reasons += [result.message for result in refusals(made)]
-    if reasons:
-        raise RefusedError(
-            "refused, and nothing was written: " + "\n  ".join(reasons) + "\n" + next_command(made, saved)
-        )
-
-
-def confirm(session: Session, made: Plan, options: argparse.Namespace) -> None:
-    """Ask a person to type the environment's name. Raises RefusedError without a yes."""
-    if options.yes:
-        return
-    if not session.output.interactive:
-        raise RefusedError("nobody can be asked here, and --yes is not given; nothing was written")
-    counts = summary(made)
-    words = [counted(counts[kind], kind) for kind in ("create", "update", "adopt", "delete") if counts[kind]]
-    name = made.environment
-    sys.stderr.write(f"Apply {', '.join(words)} to {name}? Type the environment's name to go on: ")
-    sys.stderr.flush()
-    with ending_at_once():
-        answer = sys.stdin.readline().strip()
-    if answer != name:
-        raise RefusedError("that is not the environment's name; nothing was written")
 
 
 def who() -> str:

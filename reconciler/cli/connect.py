@@ -59,11 +59,18 @@ def tenant_of(session: Session) -> Tenant:
 
 
 def credentials_of(session: Session) -> Credentials:
-    """Read id and secret from the variables, or files, that the environment names. Raises CredentialsError."""
+    """Read id and secret from the variables, or files, that the environment names. Raises CredentialsError.
+
+    An error in the manifests is said first: whoever has no credentials yet can still mend those.
+    """
     if session.simulated:
         return Credentials("sandbox", "sandbox")
     names = session.environment.credentials
-    return Credentials(_secret(names.client_id_env), _secret(names.client_secret_env))
+    try:
+        return Credentials(_secret(names.client_id_env), _secret(names.client_secret_env))
+    except CredentialsError:
+        expected_queues(session.manifests, session.environment.name)
+        raise
 
 
 def _secret(name: str) -> str:

@@ -12,6 +12,7 @@ from reconciler.cli.session import open_session
 from reconciler.errors import CxrouteError
 from reconciler.guard import refusals
 from reconciler.render.plan_text import plan_text
+from reconciler.render.words import counted
 from reconciler.saved_plan import document
 
 if TYPE_CHECKING:
@@ -75,21 +76,26 @@ def show(session: Session, made: Plan, saved: str | None) -> None:
         return
     session.introduce()
     session.output.result(plan_text(session.brief(made), session.output.paint, session.tenant))
+    left_out = len(made.findings) - len(session.brief(made).findings)
+    if left_out:
+        session.output.result(f"{counted(left_out, 'note')} left out; -v shows {'it' if left_out == 1 else 'them'}.\n")
     if made.changes or made.conflicts:
-        session.output.result(f"Nothing was changed. {next_command(made, saved)}\n")
+        session.output.result(f"Nothing was changed. {next_step(session, made, saved)}\n")
 
 
-def next_command(made: Plan, saved: str | None) -> str:
-    """Say what to do next, as the exact command where there is one."""
-    refused = refusals(made)
-    target = saved or f"-e {made.environment}"
+def next_step(session: Session, made: Plan, saved: str | None, lifted: tuple[str, ...] = ()) -> str:
+    """Say what to do next, as the exact command where there is one; `lifted` guards stay so."""
     if made.conflicts:
         return "Solve what stands in the way in the manifests, then plan again."
-    if refused:
-        allows = " ".join(f"--allow {result.name}" for result in refused)
-        return f'If that is meant: cxroute apply {target} {allows} --reason "why"'
-    exactly = "exactly this plan" if saved else "this"
-    return f"To apply {exactly}: cxroute apply {target}"
+    refused = tuple(result.name for result in refusals(made))
+    allowed = [word for name in (*lifted, *refused) for word in ("--allow", name)]
+    command = session.saved_command(saved, *allowed) if saved else session.command("apply", *allowed)
+    reason = ' --reason "why"' if allowed else ""
+    return f"{_meant(saved) if not refused else 'If that is meant'}: {command}{reason}"
+
+
+def _meant(saved: str | None) -> str:
+    return "To apply exactly this plan" if saved else "To apply this"
 
 
 def exit_code(made: Plan, options: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from reconciler.plan import Plan
 
 SANDBOX: Final = "sandbox"
+DEFAULT: Final = "manifests"
 SIMULATED: Final = "Sandbox: everything below is simulated; no tenant was contacted.\n"
 
 
@@ -45,6 +47,8 @@ class Session:
     output: Output
     clock: Callable[[], datetime]
     bar: Bar
+    directory: str
+    """Where the manifests are, as it was typed."""
 
     @property
     def simulated(self) -> bool:
@@ -55,6 +59,19 @@ class Session:
     def tenant(self) -> str:
         """Return what people call the tenant."""
         return "simulated" if self.simulated else f"tenant {self.environment.tenant or self.environment.host}"
+
+    def command(self, name: str, *more: str) -> str:
+        """Return a command as a person types it to go on with just this: the same manifests, environment, choice."""
+        words = ["cxroute", *([] if self.directory == DEFAULT else ["-m", self.directory]), name]
+        words += ["-e", self.environment.name]
+        words += [word for address in self.options.only for word in ("--only", address)]
+        words += ["--adopt"] * self.options.adopt + ["--keep-drift"] * self.options.keep_drift
+        return shlex.join([*words, *more])
+
+    def saved_command(self, plan: str, *more: str) -> str:
+        """Return the command that applies a saved plan, which says itself what it is about."""
+        directory = [] if self.directory == DEFAULT else ["-m", self.directory]
+        return shlex.join(["cxroute", *directory, "apply", plan, *more])
 
     def planning(self, options: Options) -> Session:
         """Return the session with other options of planning."""
@@ -131,7 +148,7 @@ def open_session(options: argparse.Namespace, output: Output, environment: str |
         keep_drift=getattr(options, "keep_drift", False),
         prune=prune,
     )
-    return Session(manifests, chosen, planning, output, utc_now, Bar(output))
+    return Session(manifests, chosen, planning, output, utc_now, Bar(output), options.manifests)
 
 
 def choose(manifests: Manifests, name: str | None) -> Environment:

@@ -12,6 +12,7 @@ from reconciler.desired import desire, unaliased
 from reconciler.errors import ManifestError
 from reconciler.manifest.load import load
 from reconciler.render.findings_text import totals
+from reconciler.render.words import counted
 from reconciler.saved_plan import finding_document
 
 if TYPE_CHECKING:
@@ -30,8 +31,10 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Check every file, and every rule in every environment (or in the one that -e names)."""
+    untried = 0
     try:
         manifests = load(Path(options.manifests))
+        untried = sum(len(loaded.document.tests) for loaded in manifests.route_tests)
         findings = check(manifests, options.environment)
     except ManifestError as error:
         findings = list(error.findings)
@@ -42,6 +45,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
     else:
         output.findings(findings, sys.stdout)
         output.result(("\n" if findings else "") + totals(findings, files) + "\n")
+        if untried:
+            output.note(f"{counted(untried, 'route test')} checked for form alone: this version does not run them.")
     return ManifestError.exit_code if wrong else 0
 
 

@@ -40,11 +40,11 @@ def outcome_line(outcome: Outcome, paint: Paint, width: int) -> str:
             return f"{head}{paint('red', 'unknown')}   {plain(outcome.error)}"
 
 
-def report_text(report: Report, paint: Paint, environment: str, seconds: float) -> str:
-    """Return every outcome and the sum of them."""
+def report_text(report: Report, paint: Paint, way_on: str, seconds: float) -> str:
+    """Return every outcome and the sum of them; `way_on` is the command that shows what is left."""
     width = max((len(str(outcome.change.address)) for outcome in report.outcomes), default=0)
     lines = [outcome_line(outcome, paint, width) for outcome in report.outcomes]
-    return "\n".join([*lines, "", *_sum(report, environment, seconds)]) + "\n"
+    return "\n".join([*lines, "", *_sum(report, way_on, seconds)]) + "\n"
 
 
 def outcomes_document(report: Report) -> list[dict[str, Any]]:
@@ -61,7 +61,7 @@ def outcomes_document(report: Report) -> list[dict[str, Any]]:
     ]
 
 
-def _sum(report: Report, environment: str, seconds: float) -> list[str]:
+def _sum(report: Report, way_on: str, seconds: float) -> list[str]:
     done = sum(isinstance(outcome, Applied) for outcome in report.outcomes)
     total = len(report.outcomes)
     if done == total and report.converged:
@@ -75,7 +75,7 @@ def _sum(report: Report, environment: str, seconds: float) -> list[str]:
         lines.append("Other rules changed meanwhile, so the tenant still differs from the manifests.")
     else:
         lines += _as_they_were(report.outcomes)
-    return [*lines, f"What is left: cxroute plan -e {environment}"]
+    return [*lines, f"What is left: {way_on}"]
 
 
 def _as_they_were(outcomes: Sequence[Outcome]) -> list[str]:

@@ -36,7 +36,8 @@ def drift_text(plan: Plan, paint: Paint) -> str:
         only = "".join(f" --only {address}" for address in addresses) if len(addresses) <= _MOST_NAMED else ""
         lines += [f"  heal it   cxroute apply -e {plan.environment}{only}"]
     if not plan.changes and not plan.conflicts:
-        return f"No drift. {counted(plan.unchanged, 'rule')} in {plan.environment} match the manifests.\n"
+        match = "matches" if plan.unchanged == 1 else "match"
+        return f"No drift. {counted(plan.unchanged, 'rule')} in {plan.environment} {match} the manifests.\n"
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -203,10 +203,11 @@ def _notes(findings: Iterable[Finding], paint: Paint) -> list[str]:
 def _sum(plan: Plan) -> str:
     counts = summary(plan)
     if not plan.changes:
-        same = f"{counted(counts['unchanged'], 'rule')} in {plan.environment} match the manifests."
+        match = "matches" if counts["unchanged"] == 1 else "match"
+        same = f"{counted(counts['unchanged'], 'rule')} in {plan.environment} {match} the manifests."
         blocked = f" {counted(len(plan.conflicts), 'rule')} cannot be made live." if plan.conflicts else ""
         held = f" {counts['held']} left alone." if plan.held else ""
-        return f"No changes. {same}{blocked}{held}"
+        return f"{'Nothing else to change' if blocked else 'No changes'}. {same}{blocked}{held}"
     words = [f"{counts[kind]:,} to {kind}" for kind in ("create", "update", "adopt", "delete") if counts[kind]]
     held = f", {counts['held']} left alone" if counts["held"] else ""
     return f"Plan: {', '.join(words)}, {counts['unchanged']:,} unchanged{held}."
