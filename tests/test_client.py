@@ -397,6 +397,6 @@ def test_a_secret_that_the_server_repeats_is_not_repeated_by_us(server: Any, for
         assert not any(found in str(refused.value) for found in ("canary", "aWQ6"))
     server["token"].respond(json={"access_token": "token-canary", "expires_in": 3600})
     server.get(url__startswith=RULES).respond(403, json={"message": form.format("token-canary")})
-    with pytest.raises(errors.ScopeError) as refused:
+    with pytest.raises(errors.ScopeError) as denied:
         asyncio.run(one.rules())
-    assert "canary" not in str(refused.value)
+    assert "canary" not in str(denied.value)
