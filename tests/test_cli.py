@@ -363,3 +363,13 @@ def test_a_signal_at_the_prompt_ends_it(tmp_path: Path) -> None:
         assert 130 == process.wait(20)
     os.close(control)
     assert [] == sandbox_rules()
+
+
+def test_the_demo_runs_through_without_a_terminal(cxroute: Program) -> None:
+    """Plan, apply, nothing left, drift behind our back, healed; and it leaves nothing behind."""
+    assert 0 == cxroute("demo")
+    assert "Plan: 62 to create, 8 to adopt, 0 unchanged." in cxroute.out
+    assert "Applied 70 of 70" in cxroute.out
+    assert "priority  950 -> 10" in cxroute.out
+    assert "17 rules that are not ours are byte for byte what they were." in cxroute.out
+    assert [] == list(Path().iterdir())
