@@ -1,21 +1,13 @@
-"""The command line: which commands there are, and the options that every command takes.
-
-argparse, not click: `import click` alone costs five bare interpreters' CPU, and --help may cost three
-(benchmarks/README.md). Each command is a module with `options(parser)` and `run(options, output)`; only the one that
-is asked for is imported. Options before and after the command are the same options.
-"""
+"""The command line: which commands there are, and what --help says. The one that is asked for is imported, no other."""
 
 from __future__ import annotations
 
-import argparse
-from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from reconciler.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from reconciler.cli.output import Output
 
 
 class Command(NamedTuple):
@@ -42,24 +34,6 @@ COMMANDS: Final[dict[str, Command]] = {
 _WITH_VALUE: Final = ("-e", "--environment", "-m", "--manifests", "--color", "--log-format")
 
 
-class CommandModule(Protocol):
-    """What a command's module offers."""
-
-    def options(self, parser: argparse.ArgumentParser) -> None:
-        """Add the command's own options."""
-
-    def run(self, options: argparse.Namespace, output: Output) -> int:
-        """Do it and return the exit code; raises the errors of `reconciler.errors`."""
-
-
-class Parser(argparse.ArgumentParser):
-    """An argument parser that raises UsageError (exit 64) where argparse would exit with 2."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raise what argparse found wrong."""
-        raise UsageError(message)
-
-
 def find_command(arguments: Sequence[str]) -> int | None:
     """Return the place of the command among the arguments, or None where there is none. Raises UsageError."""
     skip = False
@@ -73,43 +47,6 @@ def find_command(arguments: Sequence[str]) -> int | None:
                 raise UsageError(f"no command {argument!r}; `cxroute --help` lists them")
             return place
     return None
-
-
-def parser_of(name: str, module: CommandModule) -> Parser:
-    """Return the parser of one command, with the options that every command takes."""
-    parser = Parser(
-        prog=f"cxroute {name}",
-        description=f"{COMMANDS[name].help[:1].upper()}{COMMANDS[name].help[1:]}.",
-        allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    module.options(parser)
-    shared(parser)
-    return parser
-
-
-def shared(parser: argparse.ArgumentParser) -> None:
-    """Add the options that every command takes, before or after its name."""
-    group = parser.add_argument_group("options of every command")
-    group.add_argument(
-        "-e", "--environment", metavar="ENV", help="which Environment (default: $CXROUTE_ENV, else sandbox)"
-    )
-    group.add_argument(
-        "-m", "--manifests", metavar="DIR", default="manifests", help="where the manifests are (default: manifests)"
-    )
-    group.add_argument("--color", choices=("auto", "always", "never"), default="auto", help="colours (default: auto)")
-    group.add_argument(
-        "-q",
-        "--quiet",
-        dest="loudness",
-        action="store_const",
-        const="quiet",
-        default="normal",
-        help="only results and errors",
-    )
-    group.add_argument("-v", "--verbose", dest="loudness", action="store_const", const="verbose", help="say more")
-    group.add_argument("--log-format", choices=("text", "json"), default="text", help="form of what goes to stderr")
-    group.add_argument("--no-input", action="store_true", help="never ask")
 
 
 def usage() -> str:

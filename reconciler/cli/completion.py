@@ -5,13 +5,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
-from reconciler.cli.arguments import COMMANDS, Parser, shared
+from reconciler.cli.arguments import COMMANDS
+from reconciler.cli.parsing import Parser, shared
 
 if TYPE_CHECKING:
     import argparse
 
-    from reconciler.cli.arguments import CommandModule
     from reconciler.cli.output import Output
+    from reconciler.cli.parsing import CommandModule
 
 SHELLS = ("bash", "zsh", "fish", "tcsh")
 

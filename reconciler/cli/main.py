@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import json
 import os
 import sys
 from importlib import import_module
@@ -15,7 +14,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, cast
 
 from reconciler import __version__
-from reconciler.cli.arguments import COMMANDS, find_command, parser_of, usage
+from reconciler.cli.arguments import COMMANDS, find_command, usage
 from reconciler.errors import CxrouteError, InterruptedRunError, UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import ModuleType
 
-    from reconciler.cli.arguments import CommandModule
+    from reconciler.cli.parsing import CommandModule
 
 
 _RARELY = 100_000
@@ -74,6 +73,8 @@ def _dispatch(arguments: list[str]) -> int:
             return _without_command(arguments)
         name = arguments.pop(place)
         module = cast("CommandModule", import_module(f"reconciler.cli.{COMMANDS[name].module}"))
+        from reconciler.cli.parsing import parser_of  # noqa: PLC0415 - not for --help and --version
+
         options = parser_of(name, module).parse_args(arguments)
     except UsageError as error:
         return _misused(error, arguments)
@@ -85,7 +86,9 @@ def _dispatch(arguments: list[str]) -> int:
 def _misused(error: UsageError, arguments: list[str]) -> int:
     """Say what is wrong with the command line, in JSON where that was asked for."""
     if "--format=json" in arguments or ("--format", "json") in pairwise(arguments):
-        from reconciler.cli.output import error_document  # noqa: PLC0415 - after --help and --version
+        import json  # noqa: PLC0415 - after --help and --version
+
+        from reconciler.cli.output import error_document  # noqa: PLC0415 - likewise
 
         sys.stdout.write(json.dumps({"error": error_document(error)}, indent=2) + "\n")
     else:
