@@ -60,16 +60,6 @@ class Conduct:
     pauses: Sequence[float] = (0.5, 1.0, 2.0, 4.0)
 
 
-def as_intended(planned: Change, fresh: Change) -> bool:
-    """Without a reviewed plan: the same rule is to be made right, whatever it looks like by now."""
-    return isinstance(planned, Delete) == isinstance(fresh, Delete)
-
-
-def as_reviewed(planned: Change, fresh: Change) -> bool:
-    """With a reviewed plan: just the change that was reviewed, on a rule in just the state that was reviewed."""
-    return type(planned) is type(fresh) and _essence(planned) == _essence(fresh)
-
-
 async def apply(
     plan: Plan,
     store: RuleStore,
@@ -169,7 +159,7 @@ class _Run:
 
     def unfinished(self) -> bool:
         """Say whether a create or update is not done: then nothing is deleted that it may have to stand in for."""
-        waiting = {_key(change) for change in self.fresh.changes} if self.fresh else set(self.planned)
+        waiting = _left(self.fresh) if self.fresh else set(self.planned)
         return any(key in waiting and not isinstance(change, Delete) for key, change in self.planned.items())
 
     async def make(self, changes: Iterable[Change]) -> bool:
@@ -209,7 +199,7 @@ class _Run:
 
     def report(self) -> Report:
         """Say of every planned change what became of it, by the last read where there was one."""
-        left = None if self.fresh is None else {_key(change) for change in self.fresh.changes}
+        left = None if self.fresh is None else _left(self.fresh)
         outcomes = tuple(self.outcome(key, left) for key in self.planned)
         converged = self.fresh is not None and not self.fresh.changes and not self.fresh.conflicts
         return Report(outcomes, converged, self.conduct.stopped(), self.halted, self.fresh)
@@ -223,8 +213,10 @@ class _Run:
             return Failed(change, progress.attempts, progress.error)
         if progress.unknown or (progress.attempts and left is None and not progress.error):
             return Unknown(change, progress.attempts, progress.error or "it could not be read again")
-        if progress.attempts:
-            return Failed(change, progress.attempts, progress.error or "the rule still differs")
+        blocked = self.fresh and next((one for one in self.fresh.conflicts if one.address == change.address), None)
+        if progress.attempts or blocked:
+            error = progress.error or (blocked.message if blocked else "the rule still differs")
+            return Failed(change, progress.attempts, error)
         return Skipped(change, self.why_skipped(change))
 
     def why_skipped(self, change: Change) -> str:
@@ -241,7 +233,7 @@ def _key(change: Change) -> object:
     return ("delete", change.live.id) if isinstance(change, Delete) else change.address
 
 
-def _essence(change: Change) -> object:
-    """Return what a reviewer saw of a change: the rule before, and the rule after."""
-    before = None if isinstance(change, Create) else (change.live.id, change.live.rule, change.live.marker)
-    return (before, None if isinstance(change, Delete) else change.after)
+def _left(fresh: Plan) -> set[object]:
+    """Name what is not as it is desired: what is to be changed, what is left alone for now, what stands in the way."""
+    held = (one.change for one in fresh.held)
+    return {_key(change) for change in (*fresh.changes, *held)} | {finding.address for finding in fresh.conflicts}

@@ -130,3 +130,19 @@ def _same(read: LiveRule, planned: LiveRule) -> bool:
 
 def _marker(change: Create | Update | Adopt, owner: str) -> Marker:
     return Marker(owner, change.address, digest(change.after))
+
+
+def as_intended(planned: Change, fresh: Change) -> bool:
+    """Without a reviewed plan: the same rule is to be made right, whatever it looks like by now."""
+    return isinstance(planned, Delete) == isinstance(fresh, Delete)
+
+
+def as_reviewed(planned: Change, fresh: Change) -> bool:
+    """With a reviewed plan: just the change that was reviewed, on a rule in just the state that was reviewed."""
+    return type(planned) is type(fresh) and _essence(planned) == _essence(fresh)
+
+
+def _essence(change: Change) -> object:
+    """Return what a reviewer saw of a change: the rule before, and the rule after."""
+    before = None if isinstance(change, Create) else (change.live.id, change.live.rule, change.live.marker)
+    return (before, None if isinstance(change, Delete) else change.after)

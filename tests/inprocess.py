@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from reconciler.apply import Conduct, apply, as_intended
+from reconciler.apply import Conduct, apply
+from reconciler.attempt import as_intended
 from reconciler.canonical import api_form
 from reconciler.cxone.client import WritingClient
 from reconciler.cxone.network import http_client

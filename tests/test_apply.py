@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.apply import as_reviewed
+from reconciler.attempt import as_reviewed
 from reconciler.change import Applied, Failed, Skipped, Unknown
 from reconciler.errors import ApiError
+from reconciler.plan import Options
 from reconciler.simulator.app import PROFILES
 from reconciler.simulator.faults import Faults
 from tests.builders import desired, managed, rule, unmanaged, wanted
-from tests.inprocess import World
+from tests.inprocess import World, raw
 
 if TYPE_CHECKING:
     from reconciler.plan import Report
@@ -282,3 +283,25 @@ def test_two_rules_that_swap_names_get_there() -> None:
     world = World(old)
     assert world.apply(goal).converged
     assert ["a", "b2"] == names(world)
+
+
+@pytest.mark.parametrize("profile", ["A", "C"])
+def test_a_rule_of_somebody_else_that_took_the_name_meanwhile_is_no_success(profile: str) -> None:
+    """Ours is not created beside it, is not called applied, and nothing is deleted that it was to replace."""
+    world = World(OLD, PROFILES[profile])
+    planned = world.plan(GOAL)
+    world.state.put({**raw(unmanaged("x", rule("new", priority=5))), "name": "new"})
+    report = world.apply(GOAL, planned=planned)
+    assert {"cards/new": "Failed", "cards/change": "Applied", "cards/gone": "Skipped"} == statuses(report)
+    assert not report.converged
+    assert ["change", "gone", "keep", "new"] == names(world)
+
+
+def test_a_rule_edited_meanwhile_that_is_to_be_kept_is_no_success() -> None:
+    """--keep-drift: what somebody changed between plan and write is left alone, and not called applied."""
+    world = World(OLD)
+    planned = world.plan(GOAL, Options(keep_drift=True))
+    world.state.edit("id-change", enabled=False)
+    report = world.apply(GOAL, planned=planned, options=Options(keep_drift=True))
+    assert "Applied" != statuses(report)["cards/change"]
+    assert 100 == world.state.stored["id-change"].rule["priority"]

@@ -252,3 +252,20 @@ def test_answers_that_no_tenant_gives_end_in_one_sentence(place: Place, fault: s
         assert 1 == ended.returncode
         assert 1 == len(ended.stderr.strip().splitlines())
         assert "rules" in ended.stderr or "answer" in ended.stderr
+
+
+def test_an_unknown_queue_is_said_with_its_place_and_the_nearest_name(place: Place) -> None:
+    """Exit 3, before anything is written."""
+    with place.simulated("--tenant", "bank") as url:
+        place.manifests(url)
+        queues = place.path / "manifests/queues.yaml"
+        queues.write_text(
+            queues.read_text(encoding="utf-8").replace("cash: Cash and ATM", "cash: Cash and ATN"), "utf-8"
+        )
+        ended = place.run("-e", "bank", "apply", "--yes")
+    assert 3 == ended.returncode
+    first = ended.stderr.splitlines()[0]
+    assert re.match(
+        r'manifests/\w+\.yaml:\d+:\d+: error\[CXR105\]: queue "Cash and ATN" \(alias \'cash\'\) is no ', first
+    )
+    assert 'did you mean "Cash and ATM"?' in first

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.apply import Conduct, apply, as_intended, as_reviewed
+from reconciler.apply import Conduct, apply
+from reconciler.attempt import as_intended, as_reviewed
 from reconciler.change import Applied, Unknown
 from reconciler.cli.connect import writing
 from reconciler.cli.interrupt import ending_at_once, run_interruptibly
