@@ -360,7 +360,10 @@ def test_a_signal_at_the_prompt_ends_it(tmp_path: Path) -> None:
         while b"to go on: " not in seen:
             seen += os.read(control, 1000)
         process.send_signal(signal.SIGINT)
-        assert 130 == process.wait(20)
+        try:
+            assert 130 == process.wait(20)
+        finally:
+            process.kill()
     os.close(control)
     assert [] == sandbox_rules()
 

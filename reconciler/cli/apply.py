@@ -121,7 +121,7 @@ class _Run:
                 self.refuse(made)
                 if not made.changes:
                     return self.finish(made, None, 0.0)
-                self.confirm(made)
+                await self.confirm(made)
             except RefusedError as refused:
                 return self.refused(made, refused)
             if stop.requested:
@@ -148,7 +148,7 @@ class _Run:
             way_on = next_step(self.session, made, self.options.plan, tuple(self.options.allow))
             raise RefusedError("refused, and nothing was written: " + "\n  ".join(reasons) + f"\n{way_on}")
 
-    def confirm(self, made: Plan) -> None:
+    async def confirm(self, made: Plan) -> None:
         """Ask a person to type the environment's name. Raises RefusedError without a yes."""
         if self.options.yes:
             return
@@ -158,9 +158,11 @@ class _Run:
         counts = summary(made)
         words = [counted(counts[kind], kind) for kind in ("create", "update", "adopt", "delete") if counts[kind]]
         name = made.environment
-        sys.stderr.write(f"Apply {', '.join(words)} to {name}? Type the environment's name to go on: ")
-        sys.stderr.flush()
         with ending_at_once():
+            await asyncio.sleep(0)  # a signal that came just before is heard here
+            await asyncio.sleep(0)
+            sys.stderr.write(f"Apply {', '.join(words)} to {name}? Type the environment's name to go on: ")
+            sys.stderr.flush()
             answer = sys.stdin.readline().strip()
         if answer != name:
             raise RefusedError("that is not the environment's name; nothing was written")
