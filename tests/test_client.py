@@ -400,3 +400,20 @@ def test_a_secret_that_the_server_repeats_is_not_repeated_by_us(server: Any, for
     with pytest.raises(errors.ScopeError) as denied:
         asyncio.run(one.rules())
     assert "canary" not in str(denied.value)
+
+
+def test_a_run_has_an_end_and_a_yes_that_took_an_hour_begins_it_anew(server: Any) -> None:
+    """No call goes out after the run's time; `allow` gives it more."""
+    server.get(url__startswith=RULES).respond(json=STORED)
+    virtual = VirtualTime()
+
+    async def run() -> None:
+        one = WritingClient(httpx.AsyncClient(), replace(TENANT, run_seconds=900), Credentials("i", "s"), virtual.time)
+        await one.rule("1")
+        virtual.seconds += 3600
+        with pytest.raises(errors.OverloadedError, match="the time for this run is over"):
+            await one.rule("1")
+        one.pacer.allow(900)
+        await one.rule("1")
+
+    asyncio.run(run())

@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     from reconciler.saved_plan import ReviewedPlan
 
 PARTLY = 5
+_PATIENCE = 900.0
+"""Seconds that a run may take beside the calls that its changes need."""
+_CALLS = 8
+"""Calls that one change may need at the worst: read and written, four times."""
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -127,6 +131,7 @@ class _Run:
             if stop.requested:
                 raise InterruptedRunError("interrupted; nothing was written")
             stop.writing = True
+            client.pacer.allow(_PATIENCE + _CALLS * len(made.changes) / session.environment.api.requests_per_second)
             started = time.monotonic()
             recorder = self.recorder(made)
             conduct = Conduct(
@@ -161,6 +166,7 @@ class _Run:
         with ending_at_once():
             await asyncio.sleep(0)  # a signal that came just before is heard here
             await asyncio.sleep(0)
+            self.session.output.flush()
             sys.stderr.write(f"Apply {', '.join(words)} to {name}? Type the environment's name to go on: ")
             sys.stderr.flush()
             answer = sys.stdin.readline().strip()

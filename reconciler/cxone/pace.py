@@ -54,6 +54,10 @@ class Pacer:
         self.answered = False
         self.down = False
 
+    def allow(self, seconds: float) -> None:
+        """Let everything from now on take so many seconds: a person may have thought for an hour before the yes."""
+        self._end = self._time.clock() + seconds
+
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
         """Wait for a place and a moment for one call."""
