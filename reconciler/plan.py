@@ -77,10 +77,20 @@ class Plan:
     labels: Mapping[str, str]
     """What people call the attributes that the API knows by longer names."""
     options: Options
-    manifest_digest: str
-    live_digest: str
+    desired: Desired
+    live: Live
     generated_at: datetime
     guards: tuple[GuardResult, ...] = field(default=())
+
+    @property
+    def manifest_digest(self) -> str:
+        """The digest of what the manifests want, not of how their files are written. Worked out anew at each call."""
+        return _manifest_digest(self.desired)
+
+    @property
+    def live_digest(self) -> str:
+        """The digest of everything that was read, whatever its order. Worked out anew at each call."""
+        return _live_digest(self.live)
 
     @property
     def conflicts(self) -> tuple[Finding, ...]:
@@ -127,8 +137,8 @@ def plan(desired: Desired, live: Live, options: Options, now: datetime) -> Plan:
         {queue.id: queue.name for queue in live.queues},
         desired.labels,
         options,
-        _manifest_digest(desired),
-        _live_digest(live),
+        desired,
+        live,
         now,
     )
 
