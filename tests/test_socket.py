@@ -222,7 +222,7 @@ def test_a_simulated_tenant_survives_a_kill(place: Place) -> None:
 
 WRONG = {
     "wrong credentials": ("", {"CXONE_CLIENT_SECRET": "something else"}, "refuses the client id or secret"),
-    "no such host": ("https://nowhere-at-all.my.cxone.com", {}, "cannot be reached"),
+    "no such host": ("https://nowhere.invalid", {"CXROUTE_HOSTS": "nowhere.invalid"}, "cannot be reached"),
     "a host that is not CXone's": ("https://evil.example", {}, "CXROUTE_HOSTS"),
     "http to another machine": ("http://10.0.0.1", {}, "http"),
     "nobody listens": ("http://127.0.0.1:9", {}, "cannot be reached"),
