@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import ssl
 import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+from httpx_aiohttp import AiohttpTransport
 
 from reconciler import errors
 from reconciler.change import Marker, Read
 from reconciler.cxone.client import ReadingClient, WritingClient
-from reconciler.cxone.network import REAL_TIME, ReadOnlyTransport, http_client, network
+from reconciler.cxone.network import REAL_TIME, NetworkTransport, ReadOnlyTransport, http_client, network
 from reconciler.cxone.settings import Credentials
 from reconciler.model import Address
 from tests.builders import rule, unmanaged
@@ -184,6 +187,48 @@ def test_compressed_answers_are_read() -> None:
     assert (("1", "Q"),) == asyncio.run(run())
 
 
+@pytest.mark.parametrize("scheme", ["https", "HTTPS", "http"])
+def test_tls_is_verified_however_the_scheme_is_written(scheme: str) -> None:
+    """URLs come from manifests, so from pull requests; none of them may switch the check of certificates off."""
+    tenant = replace(TENANT, base_url=f"{scheme}://localhost", token_url=f"{scheme}://localhost/oauth/token")
+
+    async def run() -> tuple[bool, ssl.VerifyMode]:
+        async with network(tenant, None, None) as transport:
+            assert isinstance(transport, NetworkTransport)
+            below = transport._below
+            assert isinstance(below, AiohttpTransport)
+            below.client = below.get_client()
+            context = below.client.connector._ssl  # type: ignore[union-attr]
+            assert isinstance(context, ssl.SSLContext)
+            return context.check_hostname, context.verify_mode
+
+    assert (True, ssl.CERT_REQUIRED) == asyncio.run(run())
+
+
+def test_a_certificate_that_nobody_vouches_for_gets_no_secret() -> None:
+    """The handshake fails, so neither id nor secret is sent."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(Path(__file__).with_name("self_signed.pem"))
+    seen: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(await _request(reader))
+        writer.close()
+
+    async def run(scheme: str) -> None:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+        base = f"{scheme}://localhost:{server.sockets[0].getsockname()[1]}"
+        tenant = replace(TENANT, base_url=base, token_url=f"{base}/oauth/token")
+        quick = replace(REAL_TIME, random=lambda: 0.0)
+        async with server, network(tenant, None, None) as transport:
+            await WritingClient(http_client(transport), tenant, Credentials("id", "canary"), quick).rules()
+
+    for scheme in ("https", "HTTPS"):
+        with pytest.raises(errors.UnreachableError, match="certificate verify failed"):
+            asyncio.run(run(scheme))
+    assert [] == seen
+
+
 def test_cookies_proxies_and_netrc_are_nobody_s_business(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
     """A server's cookie does not come back, and no variable sends the credentials elsewhere."""
     for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"):
@@ -235,3 +280,15 @@ def test_a_reading_client_cannot_write_whatever_it_is_told() -> None:
         assert {"POST /oauth/token", "GET /api/v2/routing/rules"} == {f"{one.method} {one.url.path}" for one in reached}
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("base", ["https://ACME.my.cxone.com", "https://acme.my.cxone.com:443", "HTTP://localhost:80"])
+def test_a_reading_client_gets_its_token_however_the_address_is_written(base: str) -> None:
+    """One address has several spellings; the token's is let through in each."""
+    tenant = replace(TENANT, base_url=base, token_url=f"{base}/oauth/token")
+
+    def answer(_request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json={"access_token": "t", "expires_in": 3600, "entities": [], "total": 0})
+
+    http = httpx.AsyncClient(transport=ReadOnlyTransport(httpx.MockTransport(answer), tenant.token_url))
+    assert () == asyncio.run(ReadingClient(http, tenant, Credentials("id", "s"), REAL_TIME).rules())

@@ -159,7 +159,7 @@ class ReadingClient:
 
     async def _try(self, request: httpx.Request) -> Answer | _Failure:
         """Send a request once. Raises what asking again would not change."""
-        safe = request.method == "GET" or str(request.url) == self._tenant.token_url
+        safe = request.method == "GET" or request.url == httpx.URL(self._tenant.token_url)
         call = f"{request.method} {request.url.path}"
         try:
             async with self.pacer.slot():
