@@ -335,16 +335,27 @@ def test_a_page_of_a_wrong_shape_is_no_page(server: Any, form: object) -> None:
         "http://127.0.0.1",
         "http://[::1]:1",
         "https://gateway.internal",
+        "https://Gateway.Internal:8443/cxone",
+        "HTTPS://acme.my.cxone.com",
     ],
 )
 def test_credentials_go_to_these_hosts(url: str) -> None:
     """CXone's own, loopback, and what the operator allows."""
-    check_host(url, frozenset({"gateway.internal"}))
+    check_host(url, frozenset({"Gateway.internal"}))
 
 
 @pytest.mark.parametrize(
     "url",
     [
+        "https://evil.example%2f.my.cxone.com",
+        "https://evil.example;.my.cxone.com",
+        "https://evil.example\n.my.cxone.com",
+        "https://acme.my.cxone.com:99999",
+        "https://acme.my.cxone.com:evil",
+        "https://acme.my.cxone.com?x=",
+        "https://acme.my.cxone.com/@evil.example",
+        "https://[::1",
+        "https://[::ffff:127.0.0.1]",
         "https://evil.example",
         "https://acme.my.cxone.com.evil.example",
         "https://evil.example/.my.cxone.com",
@@ -370,6 +381,70 @@ def test_credentials_go_nowhere_else(url: str) -> None:
     """Look-alikes, user names, other schemes, and http:// to anything but this machine."""
     with pytest.raises((errors.CredentialsError, errors.UsageError)):
         check_host(url, frozenset({"gateway.internal"}))
+
+
+@pytest.mark.parametrize("path", ["@evil.example/rules", ".evil.example/rules", ":1@evil.example/rules", ""])
+def test_no_path_changes_the_host(path: str) -> None:
+    """A path is put behind the address, so it must begin where the host has ended."""
+    for tenant in (replace(TENANT, rules_path=path), replace(TENANT, queues_path=path)):
+        with pytest.raises(errors.UsageError, match="begin with /"):
+            WritingClient(httpx.AsyncClient(), tenant, Credentials("i", "s"), VirtualTime().time)
+
+
+@pytest.mark.parametrize("rule_id", ["", ".", "..", "\ud800"])
+@pytest.mark.parametrize("call", ["GET", "PUT", "DELETE"])
+def test_an_id_that_would_lead_out_of_the_rules_is_never_sent(server: Any, call: str, rule_id: str) -> None:
+    """`..` stays `..` however it is quoted: a delete of it would be one of the path above."""
+    everything = server.route(url__startswith="http://localhost/api/").respond(404)
+    read = Read(unmanaged(rule_id, rule()))
+    one = client()
+    calls = {"GET": lambda: one.rule(rule_id), "PUT": lambda: one.update(read, rule(), MARKER)}
+    with pytest.raises(errors.UnexpectedAnswerError, match="cannot be the id of a rule"):
+        asyncio.run({**calls, "DELETE": lambda: one.delete(read)}[call]())  # type: ignore[no-untyped-call]
+    assert 0 == everything.call_count
+
+
+def test_a_rule_that_was_not_asked_for_is_not_taken_for_it(server: Any) -> None:
+    """A cache or proxy may mix answers up; a write would then go to the wrong rule."""
+    server.get(ONE).respond(json={**STORED, "id": "2"})
+    with pytest.raises(errors.UnexpectedAnswerError, match="another rule came, '2'"):
+        asyncio.run(client().rule("1"))
+
+
+@pytest.mark.parametrize(("etag", "sent"), [(b'"7"', '"7"'), (b'W/"7"', 'W/"7"'), (b'"\xc3\xbc"', None), (b"", None)])
+def test_an_etag_goes_back_where_a_header_can_hold_it(server: Any, etag: bytes, sent: str | None) -> None:
+    """Without one the rule is compared before it is written, as on servers that have none."""
+    server.get(ONE).mock(return_value=httpx.Response(200, json=STORED, headers=[(b"etag", etag)]))
+    written = server.put(ONE).respond(json=STORED)
+
+    async def run() -> None:
+        one = client()
+        read = await one.rule("1")
+        assert read is not None
+        await one.update(read, rule(), MARKER)
+
+    asyncio.run(run())
+    assert sent == written.calls[0].request.headers.get("If-Match")
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ('"priority": 1e999', "instead of JSON"),
+        ('"priority": 1, "targets": [{"type": "queue", "queueId": "q", "weight": -1e999}]', "instead of JSON"),
+        ('"priority": 1, "conditions": ["x"]', "`conditions` is not a list of objects"),
+        ('"priority": 1, "targets": [null]', "`targets` is not a list of objects"),
+        ('"priority": 1, "conditions": [{"type": ' + "[" * 600 + "]" * 600 + "}]", "nested too deeply"),
+    ],
+)
+def test_a_rule_that_could_not_be_shown_is_refused_with_its_id(server: Any, fields: str, said: str) -> None:
+    """Infinity, entries that are no objects, nesting: each ends in a sentence, none in a traceback later on."""
+    server.get(url__startswith=RULES).respond(
+        content=f'{{"total": 1, "entities": [{{"id": "r-1", "name": "n", {fields}}}]}}'
+    )
+    with pytest.raises(errors.UnexpectedAnswerError, match=said) as refused:
+        asyncio.run(client().rules())
+    assert ("r-1" in str(refused.value)) == (said != "instead of JSON")
 
 
 def test_ids_from_the_server_cannot_leave_their_path(server: Any) -> None:

@@ -292,3 +292,13 @@ def test_a_reading_client_gets_its_token_however_the_address_is_written(base: st
 
     http = httpx.AsyncClient(transport=ReadOnlyTransport(httpx.MockTransport(answer), tenant.token_url))
     assert () == asyncio.run(ReadingClient(http, tenant, Credentials("id", "s"), REAL_TIME).rules())
+
+
+@pytest.mark.parametrize(
+    "proxy", ["proxy.example:3128", "http://[::1", "http://a b", "socks5://u:canary@h:1", "ftp://u:canary@h:1"]
+)
+def test_a_proxy_that_is_none_is_said_without_its_password(proxy: str) -> None:
+    """SOCKS would be spoken to as if it were HTTP; an odd URL would end in a traceback."""
+    with pytest.raises(errors.UsageError, match="CXROUTE_PROXY") as refused:
+        network(TENANT, proxy, None)
+    assert "canary" not in str(refused.value)

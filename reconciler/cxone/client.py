@@ -12,7 +12,7 @@ import httpx
 from reconciler.change import Read
 from reconciler.cxone import wire
 from reconciler.cxone.auth import Tokens, wrong_credentials
-from reconciler.cxone.exchange import Answer, exchange
+from reconciler.cxone.exchange import LENIENT, Answer, exchange, reason
 from reconciler.cxone.listing import complete
 from reconciler.cxone.pace import Pacer
 from reconciler.errors import (
@@ -74,7 +74,10 @@ class ReadingClient:
             answer = await self._call("GET", self._rule_path(rule_id))
         except GoneError:
             return None
-        return Read(wire.live_rule(answer.json()), answer.headers.get("etag"))
+        live = wire.live_rule(answer.json())
+        if live.id != rule_id:
+            raise UnexpectedAnswerError(f"{answer.call}: another rule came, {live.id[:64]!r}")
+        return Read(live, _sendable(answer.headers.get("etag")))
 
     def _page(self, path: str) -> Callable[[int], Any]:
         async def page(number: int) -> object:
@@ -84,6 +87,9 @@ class ReadingClient:
         return page
 
     def _rule_path(self, rule_id: str) -> str:
+        """Quote the id into the path. Ids come from the server: dots alone would lead out of the rules."""
+        if rule_id in ("", ".", "..") or not wire.is_text(rule_id):
+            raise UnexpectedAnswerError(f"{rule_id[:64]!r} cannot be the id of a rule")
         return f"{self._tenant.rules_path}/{quote(rule_id, safe='')}"
 
     async def _call(
@@ -141,7 +147,7 @@ class ReadingClient:
             raise wrong_credentials(self._explanation(answer))
         if answer.status != httpx.codes.OK:
             raise UnexpectedAnswerError(f"no token: status {answer.status} ({self._explanation(answer)})")
-        return answer.json()
+        return answer.json(LENIENT)
 
     async def _exchange(self, request: httpx.Request) -> Answer:
         """Send a request, again within the budget where that is safe: reads always, writes when nothing was done."""
@@ -165,9 +171,9 @@ class ReadingClient:
             async with self.pacer.slot():
                 answer = await exchange(self._http, request, self._tenant.timeout_seconds, self._time)
         except httpx.ConnectError as failure:
-            return _Failure(UnreachableError(f"{request.url.host} cannot be reached: {_reason(failure)}"))
+            return _Failure(UnreachableError(f"{request.url.host} cannot be reached: {reason(failure)}"))
         except (httpx.TransportError, TimeoutError) as failure:
-            return _Failure(_lost(call, _reason(failure), safe))
+            return _Failure(_lost(call, reason(failure), safe))
         except UnexpectedAnswerError as failure:
             if safe:
                 raise UnexpectedAnswerError(f"{call}: {failure}") from failure
@@ -202,6 +208,11 @@ class WritingClient(ReadingClient):
             return
 
 
+def _sendable(etag: str | None) -> str | None:
+    """Return the ETag if it can go back in a header; a rule without a usable one is compared before it is written."""
+    return etag if etag and etag.isascii() and etag.isprintable() else None
+
+
 def _written(answer: Answer) -> LiveRule:
     """Read the answer to a write; one that cannot be used leaves open what was written."""
     try:
@@ -222,19 +233,6 @@ def _lost(call: str, why: str, safe: bool) -> ApiError:  # noqa: FBT001 - whethe
     if safe:
         return OverloadedError(f"{call}: no usable answer: {why}")
     return AmbiguousWriteError(f"{call}: nobody knows whether it was done: {why}")
-
-
-def _reason(failure: BaseException) -> str:
-    """Say why a call got no answer, in one harmless line: the operating system's words where there are any."""
-    if isinstance(failure, TimeoutError | httpx.TimeoutException):
-        return "no answer in time"
-    said = str(failure) or type(failure).__name__
-    cause: BaseException | None = failure
-    while cause is not None:
-        if isinstance(cause, OSError) and cause.strerror:
-            said = cause.strerror
-        cause = cause.__cause__ or cause.__context__
-    return "".join(one if one.isprintable() else " " for one in said)[:200]
 
 
 def _headers(content: bytes | None) -> dict[str, str]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+import httpx
 
 from reconciler.errors import UnexpectedAnswerError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    import httpx
 
     from reconciler.cxone.pace import Time
 
@@ -31,10 +32,10 @@ class Answer:
     headers: Mapping[str, str]
     content: bytes
 
-    def json(self) -> Any:  # noqa: ANN401 - any JSON
-        """Return the body as JSON. Raises UnexpectedAnswerError, saying what it is instead."""
+    def json(self, decoder: json.JSONDecoder | None = None) -> Any:  # noqa: ANN401 - any JSON
+        """Return the body as JSON, strictly read by default. Raises UnexpectedAnswerError, saying what came instead."""
         try:
-            return _DECODER.decode(self.content.decode("utf-8"))
+            return (decoder or _DECODER).decode(self.content.decode("utf-8"))
         except (ValueError, RecursionError):
             raise UnexpectedAnswerError(f"{self.call}: {self._kind()} instead of JSON (status {self.status})") from None
 
@@ -74,7 +75,17 @@ def _refuse_constant(text: str) -> None:
     raise ValueError(text)
 
 
-_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)
+def _finite(text: str) -> float:
+    """JSON has no infinity, but Python makes one of 1e999."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text[:40])
+    return value
+
+
+_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+LENIENT: Final = json.JSONDecoder(parse_constant=_refuse_constant)
+"""For a token, which nobody shows or sends back: a life of 1e999 seconds is merely long."""
 
 
 async def exchange(http: httpx.AsyncClient, request: httpx.Request, seconds: float, time: Time) -> Answer:
@@ -116,3 +127,16 @@ def _inflated(inflate: zlib._Decompress, raw: bytes, left: int) -> bytes:
         return inflate.decompress(raw, left)
     except zlib.error as error:
         raise UnexpectedAnswerError("the answer's compression is broken") from error
+
+
+def reason(failure: BaseException) -> str:
+    """Say why a call got no answer, in one harmless line: the operating system's words where there are any."""
+    if isinstance(failure, TimeoutError | httpx.TimeoutException):
+        return "no answer in time"
+    said = str(failure) or type(failure).__name__
+    cause: BaseException | None = failure
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            said = cause.strerror
+        cause = cause.__cause__ or cause.__context__
+    return "".join(one if one.isprintable() else " " for one in said)[:200]

@@ -16,7 +16,7 @@ import httpx
 from httpx_aiohttp import AiohttpTransport
 
 from reconciler.cxone.pace import Time
-from reconciler.errors import CxrouteError
+from reconciler.errors import CxrouteError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,10 +95,19 @@ def network(tenant: Tenant, proxy: str | None, ca_file: Path | None) -> httpx.As
         made._retry_connection = False  # noqa: SLF001 - there is no public way
         return made
 
-    transport = AiohttpTransport(
-        verify=verify, trust_env=False, proxy=httpx.Proxy(proxy) if proxy else None, client=session
-    )
+    transport = AiohttpTransport(verify=verify, trust_env=False, proxy=_proxy(proxy) if proxy else None, client=session)
     return NetworkTransport(transport)
+
+
+def _proxy(url: str) -> httpx.Proxy:
+    """Read the proxy's URL; it may hold a password, so no error repeats it."""
+    try:
+        proxy = httpx.Proxy(url)
+    except (httpx.InvalidURL, ValueError):
+        raise UsageError("CXROUTE_PROXY is no URL such as http://proxy.example:3128") from None
+    if proxy.url.scheme not in ("http", "https") or not proxy.url.host or "%20" in proxy.url.host:
+        raise UsageError("CXROUTE_PROXY must be an http:// or https:// proxy, such as http://proxy.example:3128")
+    return proxy
 
 
 def _trust(ca_file: Path | None) -> ssl.SSLContext:

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
 from base64 import b64encode
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import quote_plus, urlsplit
+from urllib.parse import quote_plus
 
 from reconciler.errors import CredentialsError, UsageError
 
+_URL: Final = re.compile(
+    r"(https?)://([a-z0-9.-]+|\[[0-9a-f:]+\])(?::([0-9]{1,5}))?(?:/[^\s?#\\@]*)?", re.ASCII | re.IGNORECASE
+)
+"""What is taken for a URL: nothing that two parsers could read as two hosts."""
+
+_LAST_PORT: Final = 65_535
 _OWN: Final = (".my.cxone.com", ".niceincontact.com", ".nice-incontact.com")
 
 
@@ -48,20 +55,22 @@ class Tenant:
         """Refuse hosts that may not be sent a secret. Raises CredentialsError and UsageError."""
         for url in (self.base_url, self.token_url):
             check_host(url, self.allowed_hosts)
+        for path in (self.rules_path, self.queues_path):
+            if not path.startswith("/"):
+                raise UsageError(f"{path[:100]!r} is no path: it must begin with /, or it could change the host")
 
 
 def check_host(url: str, allowed: frozenset[str]) -> None:
     """Raise where credentials may not be sent to the URL's host."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    odd = any(character in url for character in "\\@ ") or not url.isascii()
-    if odd or not host or parts.scheme not in ("https", "http"):
+    parts = _URL.fullmatch(url) if url.isascii() else None
+    if parts is None or int(parts[3] or 443) > _LAST_PORT:
         raise UsageError(f"{url[:100]!r} is no plain http(s) URL")
+    scheme, host = parts[1].lower(), parts[2].lower().strip("[]")
     if is_loopback(host):
         return
-    if parts.scheme == "http":
+    if scheme == "http":
         raise UsageError(f"http:// is refused for {host}: only loopback may be reached without TLS")
-    if host not in allowed and not any(host.endswith(end) and len(host) > len(end) for end in _OWN):
+    if host not in map(str.lower, allowed) and not any(host.endswith(end) and len(host) > len(end) for end in _OWN):
         raise CredentialsError(
             f"credentials are not sent to {host}, which is none of CXone's hosts; whoever runs this can allow it with"
             f" CXROUTE_HOSTS={host}"

@@ -21,6 +21,18 @@ Part = TypeVar("Part", Condition | Opaque, Target | Opaque)
 
 def live_rule(form: Json) -> LiveRule:
     """Return the rule that the server describes. Raises UnexpectedAnswerError, naming the field, where it is none."""
+    try:
+        return _live_rule(form)
+    except RecursionError:
+        raise UnexpectedAnswerError(f"rule {str(form.get('id'))[:64]!r} in the answer is nested too deeply") from None
+
+
+def is_text(text: str) -> bool:
+    """Say whether a text can be written as UTF-8: JSON's escapes can hold half a character."""
+    return text.isascii() or not any("\ud800" <= one <= "\udfff" for one in text)
+
+
+def _live_rule(form: Json) -> LiveRule:
     if not isinstance(form, dict):
         raise UnexpectedAnswerError("a rule in the answer is no JSON object")
     rule_id, name, priority = form.get("id"), form.get("name"), form.get("priority")
@@ -110,8 +122,8 @@ def _list(form: dict[str, Json], name: str) -> list[Json]:
     found = form.get(name)
     if found is None:
         return []
-    if not isinstance(found, list):
-        raise _wrong(form, name, "a list")
+    if not isinstance(found, list) or not all(type(one) is dict for one in found):
+        raise _wrong(form, name, "a list of objects")
     return found
 
 
