@@ -46,6 +46,17 @@ def server() -> Any:
         yield routes
 
 
+def slowly(*answers: httpx.Response) -> Callable[[httpx.Request], Awaitable[httpx.Response]]:
+    """Answer after a pause, so that all who ask at one time are waiting by then; the last answer is kept on."""
+    left = list(answers)
+
+    async def answer(_request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(0.02)
+        return left.pop(0) if len(left) > 1 else left[0]
+
+    return answer
+
+
 READS: dict[str, Callable[[WritingClient], Awaitable[object]]] = {
     "list": lambda one: one.rules(),
     "one": lambda one: one.rule("1"),
@@ -129,6 +140,64 @@ def test_a_thousand_calls_share_one_token(server: Any) -> None:
 
     asyncio.run(run())
     assert 1 == server["token"].call_count
+
+
+@pytest.mark.parametrize("expires_in", [0, -5, 1, 30, "soon", None])
+def test_a_thousand_calls_share_a_token_however_short_its_life(server: Any, expires_in: object) -> None:
+    """Those who waited for one request take its token, though it may be used by nobody after them."""
+    server["token"].side_effect = slowly(httpx.Response(200, json={"access_token": "t", "expires_in": expires_in}))
+    server.get(url__startswith=RULES).respond(json=STORED)
+
+    async def run() -> None:
+        one = client()
+        await asyncio.gather(*(one.rule("1") for _ in range(1_000)))
+
+    asyncio.run(run())
+    assert 1 == server["token"].call_count
+
+
+@pytest.mark.parametrize(("status", "requests"), [(401, 1), (404, 1), (429, 4), (503, 4)])
+def test_a_thousand_calls_share_a_refusal(server: Any, status: int, requests: int) -> None:
+    """A wrong secret is tried once, not once for each call: that could lock the account. An outage likewise."""
+    server["token"].side_effect = slowly(httpx.Response(status))
+
+    async def run() -> list[Any]:
+        one = client()
+        return await asyncio.gather(*(one.rule("1") for _ in range(1_000)), return_exceptions=True)
+
+    answers = asyncio.run(run())
+    assert all(isinstance(one, errors.ApiError) for one in answers)
+    assert requests == server["token"].call_count
+
+
+def test_a_wrong_secret_is_asked_about_again_by_the_next_call(server: Any) -> None:
+    """Only those who waited share the refusal; a secret may have been put right since."""
+    good = httpx.Response(200, json={"access_token": "t", "expires_in": 3600})
+    server["token"].side_effect = [httpx.Response(401), good]
+    server.get(url__startswith=RULES).respond(json=STORED)
+
+    async def run() -> object:
+        one = client()
+        with pytest.raises(errors.CredentialsError):
+            await one.rule("1")
+        return await one.rule("1")
+
+    assert asyncio.run(run()) is not None
+
+
+def test_who_gives_up_waiting_takes_nobody_s_token_away(server: Any) -> None:
+    """The call that was asking is cancelled; the next one asks in its place."""
+    server.get(url__startswith=RULES).respond(json=STORED)
+    server["token"].side_effect = slowly(httpx.Response(200, json={"access_token": "t", "expires_in": 3600}))
+
+    async def run() -> list[Any]:
+        one = client()
+        calls = [asyncio.ensure_future(one.rule("1")) for _ in range(3)]
+        await asyncio.sleep(0)
+        calls[0].cancel()
+        return await asyncio.gather(*calls[1:])
+
+    assert [True, True] == [read is not None for read in asyncio.run(run())]
 
 
 @pytest.mark.parametrize(
@@ -258,6 +327,15 @@ def test_a_total_outage_ends_after_a_few_requests(server: Any) -> None:
     assert 4 == server["token"].call_count
 
 
+@pytest.mark.parametrize("padding", range(150, 201, 5))
+def test_half_a_secret_is_not_repeated_either(server: Any, padding: int) -> None:
+    """What a server says is cut to one line, but only once the secrets are out of it."""
+    server.get(url__startswith=RULES).respond(400, json={"message": "x" * padding + "canary-secret"})
+    with pytest.raises(errors.RejectedError) as refused:
+        asyncio.run(client().rules())
+    assert "can" not in str(refused.value)
+
+
 def page(ids: list[str], total: int, pages: int = 1) -> httpx.Response:
     return httpx.Response(
         200, json={"entities": [{"id": one, "name": one} for one in ids], "total": total, "pageCount": pages}
@@ -293,6 +371,14 @@ def test_a_listing_that_does_not_add_up_is_read_again_and_then_refused(
     with pytest.raises(errors.IncompleteReadError, match="No plan was made"):
         asyncio.run(client().queues())
     assert 3 * len(pages) == route.call_count
+
+
+def test_an_empty_page_that_claims_rules_sends_no_flood(server: Any) -> None:
+    """Nobody knows how many pages there are, so none is asked for: three tries, three requests."""
+    route = server.get(url__startswith=RULES).respond(json={"entities": [], "total": 1_000_000})
+    with pytest.raises(errors.IncompleteReadError, match="none of 1,000,000 came"):
+        asyncio.run(client().rules())
+    assert 3 == route.call_count
 
 
 def test_a_listing_that_adds_up_the_second_time_is_believed(server: Any) -> None:

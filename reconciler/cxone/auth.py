@@ -6,7 +6,7 @@ import asyncio
 import math
 from typing import TYPE_CHECKING, Final
 
-from reconciler.errors import CredentialsError, UnexpectedAnswerError
+from reconciler.errors import ApiError, CredentialsError, UnexpectedAnswerError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -24,19 +24,35 @@ class Tokens:
         self._fetch, self._clock = fetch, clock
         self._lock = asyncio.Lock()
         self._token = ""
+        self._expires = -math.inf
+        self._requests = 0
+        self._failure: ApiError | None = None
         self.given: list[str] = []
         """Every token so far: what no message may repeat."""
-        self._expires = -math.inf
 
     async def token(self, refused: str = "") -> str:
-        """Return a token that is not the `refused` one. All who wait share one request."""
+        """Return a token that is not the `refused` one. All who wait share one request, and its failure."""
+        before = self._requests
         async with self._lock:
-            if self._token and self._token != refused and self._clock() < self._expires:
+            if self._requests != before and self._failure is not None:
+                raise self._failure
+            shared = self._requests != before or self._clock() < self._expires
+            if shared and self._token and self._token != refused:
                 return self._token
+            return await self._renewed()
+
+    async def _renewed(self) -> str:
+        asked = self._clock()
+        try:
             self._token, life = _read(await self._fetch())
-            self.given.append(self._token)
-            self._expires = self._clock() + life
-            return self._token
+        except ApiError as failure:
+            self._failure = failure
+            self._requests += 1
+            raise
+        self._failure, self._expires = None, asked + life
+        self._requests += 1
+        self.given.append(self._token)
+        return self._token
 
 
 def _read(form: object) -> tuple[str, float]:

@@ -129,11 +129,7 @@ class ReadingClient:
         raise _REJECTED.get(answer.status, RejectedError)(why, answer.status)
 
     def _explanation(self, answer: Answer) -> str:
-        """Return what the server says of an error, without a secret that it may have echoed."""
-        said = answer.explanation()
-        for secret in (*self._credentials.forms(), *self._tokens.given):
-            said = said.replace(secret, "[secret]")
-        return said
+        return answer.explanation((*self._credentials.forms(), *self._tokens.given))
 
     async def _fetch_token(self) -> object:
         form = {
@@ -178,12 +174,12 @@ class ReadingClient:
             if safe:
                 raise UnexpectedAnswerError(f"{call}: {failure}") from failure
             raise AmbiguousWriteError(f"{call}: {failure}") from failure
-        self.pacer.answered = True
         if answer.status == httpx.codes.TOO_MANY_REQUESTS:
             hold = self.pacer.retry_after(answer.headers.get("retry-after"))
             return _Failure(OverloadedError(f"{call}: the tenant says that this is too fast (429)"), hold)
         if answer.status >= httpx.codes.INTERNAL_SERVER_ERROR:
             return _Failure(_lost(call, f"status {answer.status}, {self._explanation(answer)}", safe))
+        self.pacer.answered = True
         return answer
 
 

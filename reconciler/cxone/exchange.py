@@ -13,7 +13,7 @@ import httpx
 from reconciler.errors import UnexpectedAnswerError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from reconciler.cxone.pace import Time
 
@@ -39,14 +39,16 @@ class Answer:
         except (ValueError, RecursionError):
             raise UnexpectedAnswerError(f"{self.call}: {self._kind()} instead of JSON (status {self.status})") from None
 
-    def explanation(self) -> str:
-        """Return what the server says of an error, in one harmless line."""
+    def explanation(self, secrets: Iterable[str]) -> str:
+        """Return what the server says of an error, in one harmless line, without a secret that it may repeat."""
         try:
             form = _DECODER.decode(self.content[:65_536].decode("utf-8"))
         except (ValueError, RecursionError):
             return "it is HTML" if self._is_html() else "no reason given"
         said = _said(form)
-        return said or "no reason given"
+        for secret in secrets:
+            said = said.replace(secret, "[secret]")
+        return said[:_SHOWN] or "no reason given"  # cut last: the half of a secret is one too
 
     def _kind(self) -> str:
         if not self.content:
@@ -68,7 +70,7 @@ def _said(form: object) -> str:
     else:
         parts = []
     text = "; ".join(parts)
-    return "".join(one if one.isprintable() else " " for one in text)[:_SHOWN]
+    return "".join(one if one.isprintable() else " " for one in text)
 
 
 def _refuse_constant(text: str) -> None:

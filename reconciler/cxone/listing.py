@@ -48,6 +48,8 @@ async def _attempt(
 ) -> tuple[list[dict[str, Any]], str]:
     """Read every page once, the later ones at the same time; return the entities, and why they are not all."""
     first = _parse(await page(1), what)
+    if first.total and not first.entities:
+        return [], f"none of {first.total:,} came"  # and so nobody knows how many pages there are
     done = 1
     progress(what, done, first.pages)
 
