@@ -57,6 +57,16 @@ def slowly(*answers: httpx.Response) -> Callable[[httpx.Request], Awaitable[http
     return answer
 
 
+def at_once(calls: int) -> list[Any]:
+    """Read a rule so many times at the same time, with one client; what failed is among the answers."""
+
+    async def run() -> list[Any]:
+        one = client()
+        return await asyncio.gather(*(one.rule("1") for _ in range(calls)), return_exceptions=True)
+
+    return asyncio.run(run())
+
+
 READS: dict[str, Callable[[WritingClient], Awaitable[object]]] = {
     "list": lambda one: one.rules(),
     "one": lambda one: one.rule("1"),
@@ -131,15 +141,26 @@ def test_a_refused_token_is_renewed_once_and_the_call_repeated(server: Any) -> N
 
 
 def test_a_thousand_calls_share_one_token(server: Any) -> None:
-    """Single flight, also when all of them are refused at once."""
+    """Single flight."""
     server.get(url__startswith=RULES).respond(json=STORED)
-
-    async def run() -> None:
-        one = client()
-        await asyncio.gather(*(one.rule("1") for _ in range(1_000)))
-
-    asyncio.run(run())
+    assert {Read} == {type(one) for one in at_once(1_000)}
     assert 1 == server["token"].call_count
+
+
+def test_a_thousand_refused_calls_share_one_new_token(server: Any) -> None:
+    """Single flight too when the token was revoked under all of them at once."""
+    server["token"].side_effect = [
+        httpx.Response(200, json={"access_token": name, "expires_in": 3600}) for name in "ab"
+    ]
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(0)
+        revoked = request.headers["Authorization"] == "Bearer a"
+        return httpx.Response(401) if revoked else httpx.Response(200, json=STORED)
+
+    server.get(url__startswith=RULES).side_effect = answer
+    assert {Read} == {type(one) for one in at_once(1_000)}
+    assert 2 == server["token"].call_count
 
 
 @pytest.mark.parametrize("expires_in", [0, -5, 1, 30, "soon", None])
@@ -147,12 +168,7 @@ def test_a_thousand_calls_share_a_token_however_short_its_life(server: Any, expi
     """Those who waited for one request take its token, though it may be used by nobody after them."""
     server["token"].side_effect = slowly(httpx.Response(200, json={"access_token": "t", "expires_in": expires_in}))
     server.get(url__startswith=RULES).respond(json=STORED)
-
-    async def run() -> None:
-        one = client()
-        await asyncio.gather(*(one.rule("1") for _ in range(1_000)))
-
-    asyncio.run(run())
+    assert {Read} == {type(one) for one in at_once(1_000)}
     assert 1 == server["token"].call_count
 
 
@@ -160,13 +176,7 @@ def test_a_thousand_calls_share_a_token_however_short_its_life(server: Any, expi
 def test_a_thousand_calls_share_a_refusal(server: Any, status: int, requests: int) -> None:
     """A wrong secret is tried once, not once for each call: that could lock the account. An outage likewise."""
     server["token"].side_effect = slowly(httpx.Response(status))
-
-    async def run() -> list[Any]:
-        one = client()
-        return await asyncio.gather(*(one.rule("1") for _ in range(1_000)), return_exceptions=True)
-
-    answers = asyncio.run(run())
-    assert all(isinstance(one, errors.ApiError) for one in answers)
+    assert all(isinstance(one, errors.ApiError) for one in at_once(1_000))
     assert requests == server["token"].call_count
 
 
@@ -318,12 +328,7 @@ def test_the_stated_rate_is_kept(server: Any) -> None:
 def test_a_total_outage_ends_after_a_few_requests(server: Any) -> None:
     """The first call tries four times; whoever comes after it does not try at all."""
     server["token"].mock(side_effect=httpx.ConnectError)
-
-    async def run() -> list[Any]:
-        one = client()
-        return await asyncio.gather(*(one.rule("1") for _ in range(50)), return_exceptions=True)
-
-    assert {errors.UnreachableError, errors.OverloadedError} >= {type(one) for one in asyncio.run(run())}
+    assert {errors.UnreachableError, errors.OverloadedError} >= {type(one) for one in at_once(50)}
     assert 4 == server["token"].call_count
 
 
@@ -531,6 +536,27 @@ def test_a_rule_that_could_not_be_shown_is_refused_with_its_id(server: Any, fiel
     with pytest.raises(errors.UnexpectedAnswerError, match=said) as refused:
         asyncio.run(client().rules())
     assert ("r-1" in str(refused.value)) == (said != "instead of JSON")
+
+
+def test_nesting_is_counted_so_that_every_python_refuses_the_same(server: Any) -> None:
+    """Rule, list, condition and 61 lists are 64 levels, which are read; one more is refused."""
+    server.get(url__startswith=RULES).mock(
+        side_effect=[
+            httpx.Response(
+                200,
+                json={"total": 1, "entities": [{**STORED, "conditions": [{"type": json.loads("[" * n + "]" * n)}]}]},
+            )
+            for n in (61, 62)
+        ]
+    )
+
+    async def run() -> None:
+        one = client()
+        assert 1 == len(await one.rules())
+        with pytest.raises(errors.UnexpectedAnswerError, match="nested too deeply"):
+            await one.rules()
+
+    asyncio.run(run())
 
 
 def test_ids_from_the_server_cannot_leave_their_path(server: Any) -> None:

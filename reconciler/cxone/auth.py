@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from reconciler.errors import ApiError, CredentialsError, UnexpectedAnswerError
 
@@ -16,6 +16,14 @@ _DEFAULT_LIFE: Final = 3600.0
 _LONGEST_LIFE: Final = 86_400.0
 
 
+class _Outcome(NamedTuple):
+    """What the newest request left: a token and until when to use it, or why it failed and the token from before it."""
+
+    token: str = ""
+    expires: float = -math.inf
+    failure: ApiError | None = None
+
+
 class Tokens:
     """Holds the token of one client. `fetch` asks the server for a new one and returns its JSON."""
 
@@ -23,36 +31,32 @@ class Tokens:
         """`clock` is monotonic: no change of the wall clock makes a token older."""
         self._fetch, self._clock = fetch, clock
         self._lock = asyncio.Lock()
-        self._token = ""
-        self._expires = -math.inf
-        self._requests = 0
-        self._failure: ApiError | None = None
+        self._newest = _Outcome()
         self.given: list[str] = []
         """Every token so far: what no message may repeat."""
 
     async def token(self, refused: str = "") -> str:
         """Return a token that is not the `refused` one. All who wait share one request, and its failure."""
-        before = self._requests
+        before = self._newest
         async with self._lock:
-            if self._requests != before and self._failure is not None:
-                raise self._failure
-            shared = self._requests != before or self._clock() < self._expires
-            if shared and self._token and self._token != refused:
-                return self._token
+            newest = self._newest
+            shared = newest is not before
+            if shared and newest.failure is not None:
+                raise newest.failure
+            if newest.token not in ("", refused) and (shared or self._clock() < newest.expires):
+                return newest.token
             return await self._renewed()
 
     async def _renewed(self) -> str:
         asked = self._clock()
         try:
-            self._token, life = _read(await self._fetch())
+            token, life = _read(await self._fetch())
         except ApiError as failure:
-            self._failure = failure
-            self._requests += 1
+            self._newest = self._newest._replace(failure=failure)
             raise
-        self._failure, self._expires = None, asked + life
-        self._requests += 1
-        self.given.append(self._token)
-        return self._token
+        self._newest = _Outcome(token, asked + life)
+        self.given.append(token)
+        return token
 
 
 def _read(form: object) -> tuple[str, float]:

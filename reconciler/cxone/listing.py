@@ -48,8 +48,6 @@ async def _attempt(
 ) -> tuple[list[dict[str, Any]], str]:
     """Read every page once, the later ones at the same time; return the entities, and why they are not all."""
     first = _parse(await page(1), what)
-    if first.total and not first.entities:
-        return [], f"none of {first.total:,} came"  # and so nobody knows how many pages there are
     done = 1
     progress(what, done, first.pages)
 
@@ -65,7 +63,8 @@ async def _attempt(
         return [], "its total changed while it was read"
     entities = {entity["id"]: entity for read in pages for entity in read.entities}
     if len(entities) != first.total:
-        return [], f"{len(entities):,} of {first.total:,} came"
+        came = f"{len(entities):,}" if entities else "none"
+        return [], f"{came} of {first.total:,} came"
     return list(entities.values()), ""
 
 
@@ -92,8 +91,8 @@ def _parse(form: object, what: str) -> _Page:
         if not isinstance(entity, dict) or not isinstance(entity.get("id"), str):
             raise UnexpectedAnswerError(f"a page of {what} has an entry without a text `id`")
     _check_next(form.get("nextUri"), what)
-    size = max(len(entities), 1)
-    return _Page(entities, total, max(1, -(-total // size)))
+    pages = -(-total // len(entities)) if entities else 1  # an empty page does not tell how many there are
+    return _Page(entities, total, max(1, pages))
 
 
 def _check_next(uri: object, what: str) -> None:

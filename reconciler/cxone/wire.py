@@ -27,30 +27,6 @@ def live_rule(form: Json) -> LiveRule:
         raise UnexpectedAnswerError("a rule in the answer is no JSON object")
     if _is_deep(form):
         raise UnexpectedAnswerError(f"rule {str(form.get('id'))[:64]!r} in the answer is nested too deeply")
-    return _live_rule(form)
-
-
-def is_text(text: str) -> bool:
-    """Say whether a text can be written as UTF-8: JSON's escapes can hold half a character."""
-    return text.isascii() or not any("\ud800" <= one <= "\udfff" for one in text)
-
-
-def _is_deep(form: Json) -> bool:
-    """Say whether there are more levels than LEVELS: where Python itself gives up differs from version to version."""
-    level: list[Json] = [form]
-    for _ in range(LEVELS):
-        inside: list[Json] = []
-        for one in level:
-            for inner in one.values() if type(one) is dict else one:
-                if type(inner) is dict or type(inner) is list:
-                    inside.append(inner)  # noqa: PERF401
-        if not inside:
-            return False
-        level = inside
-    return True
-
-
-def _live_rule(form: dict[str, Json]) -> LiveRule:
     rule_id, name, priority = form.get("id"), form.get("name"), form.get("priority")
     if not isinstance(rule_id, str) or not rule_id:
         raise _wrong(form, "id", "text")
@@ -68,6 +44,21 @@ def _live_rule(form: dict[str, Json]) -> LiveRule:
         canonical_bag([_target(one) for one in _list(form, "targets")]),
     )
     return LiveRule(rule_id, rule, marker, form)
+
+
+def is_text(text: str) -> bool:
+    """Say whether a text can be written as UTF-8: JSON's escapes can hold half a character."""
+    return text.isascii() or not any("\ud800" <= one <= "\udfff" for one in text)
+
+
+def _is_deep(form: Json, levels: int = LEVELS) -> bool:
+    """Say whether there are more levels: counted, for where Python itself gives up differs from version to version."""
+    if not levels:
+        return True
+    for one in form.values() if type(form) is dict else form:
+        if (type(one) is dict or type(one) is list) and _is_deep(one, levels - 1):
+            return True
+    return False
 
 
 def queue(form: Json) -> Queue:
