@@ -309,6 +309,24 @@ def test_the_command_that_a_plan_ends_with_does_just_what_it_showed(cxroute: Pro
 
 
 @pytest.mark.usefixtures("started")
+def test_the_command_that_drift_ends_with_heals_just_that(cxroute: Program) -> None:
+    """With the same manifests, so that nobody heals with those of another directory."""
+    Path("manifests").rename("rules of ours")
+    assert 0 == cxroute("-m", "rules of ours", "apply", "--yes")
+    state = Path(".cxroute/sandbox.json")
+    good = sandbox_rules()
+    edited = json.loads(state.read_text(encoding="utf-8"))
+    edited["rules"][0]["priority"] = 777
+    state.write_text(json.dumps(edited), encoding="utf-8")
+    assert 2 == cxroute("-m", "rules of ours", "drift")
+    typed = cxroute.out.strip().splitlines()[-1].split("heal it   ")[1]
+    assert typed.startswith("cxroute -m 'rules of ours' apply -e sandbox --only routing/")
+    assert 0 == cxroute(*shlex.split(typed)[1:], "--yes")
+    assert [rule["priority"] for rule in good] == [rule["priority"] for rule in sandbox_rules()]
+    assert 0 == cxroute("-m", "rules of ours", "drift")
+
+
+@pytest.mark.usefixtures("started")
 def test_a_refused_apply_in_json_is_the_plan_with_the_reason(cxroute: Program) -> None:
     """One document: plan, no outcomes, not converged, the error."""
     code, form = cxroute.json("apply")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconciler.cli.interrupt import run_interruptibly
 from reconciler.cli.plan import PENDING, read_and_plan, selectors
-from reconciler.cli.session import open_session
+from reconciler.cli.session import Session, open_session
 from reconciler.render.drift_text import drift_text
 from reconciler.saved_plan import document
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from reconciler.cli.output import Output
 
@@ -30,5 +32,11 @@ def run(options: argparse.Namespace, output: Output) -> int:
         output.document(document(made))
     else:
         session.introduce()
-        output.result(drift_text(made, output.paint))
+        output.result(drift_text(made, output.paint, lambda only: _heal(session, only)))
     return PENDING if made.changes or made.conflicts else 0
+
+
+def _heal(session: Session, only: Sequence[str]) -> str:
+    """Return the command that heals these addresses, or whatever drift was asked about."""
+    chosen = replace(session.options, only=tuple(only)) if only else session.options
+    return session.planning(chosen).command("apply")

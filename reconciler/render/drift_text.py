@@ -8,7 +8,7 @@ from reconciler.render.plan_text import change_lines, finding_lines, in_reading_
 from reconciler.render.words import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from reconciler.change import Change
     from reconciler.plan import Plan
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 _MOST_NAMED = 5
 
 
-def drift_text(plan: Plan, paint: Paint) -> str:
-    """Return what differs between the manifests and the tenant, and how to heal it."""
+def drift_text(plan: Plan, paint: Paint, heal: Callable[[Sequence[str]], str]) -> str:
+    """Return what differs between the manifests and the tenant; `heal` gives the command for some addresses, or all."""
     outside = [change for change in plan.changes if change.cause != "manifest"]
     ours = [change for change in plan.changes if change.cause == "manifest"]
     rules = counted(len(plan.changes) + plan.unchanged, "rule")
@@ -33,8 +33,7 @@ def drift_text(plan: Plan, paint: Paint) -> str:
         lines += [*finding_lines(conflict, paint), ""]
     if outside:
         addresses = sorted({str(change.address) for change in outside})
-        only = "".join(f" --only {address}" for address in addresses) if len(addresses) <= _MOST_NAMED else ""
-        lines += [f"  heal it   cxroute apply -e {plan.environment}{only}"]
+        lines += [f"  heal it   {heal(addresses if len(addresses) <= _MOST_NAMED else ())}"]
     if not plan.changes and not plan.conflicts:
         match = "matches" if plan.unchanged == 1 else "match"
         return f"No drift. {counted(plan.unchanged, 'rule')} in {plan.environment} {match} the manifests.\n"
