@@ -1,0 +1,6 @@
+"""A traffic sample: a CSV file -> how many conversations of each kind there were (spec.md sections 2, 4 and 7)."""
+
+from reconciler.traffic.files import declared_traffic, load_traffic
+from reconciler.traffic.sample import Row, Sample, read_traffic
+
+__all__ = ["Row", "Sample", "declared_traffic", "load_traffic", "read_traffic"]

@@ -1,0 +1,250 @@
+"""The rows of a traffic sample: which conversations, and how many of them.
+
+Columns are attributes (`intent` and `confidence` under the Environment's names for them), and `count` says how many
+conversations a row stands for. A cell is read as a manifest's value is: JSON's grammar makes a number (`007` is text),
+a JSON text in quotes is text whatever it holds (`"1"`), and all else is the text that stands there. An empty cell is an
+attribute that was missing; of an attribute without a column nothing is known.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import suppress
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from reconciler.errors import ManifestError
+from reconciler.manifest.decode import EndOfReadingError
+from reconciler.manifest.names import named, visible
+from reconciler.manifest.nearest import did_you_mean
+from reconciler.manifest.text import Complaints, Text
+from reconciler.model import DECIMAL, number
+from reconciler.traffic.table import table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from reconciler.findings import Finding
+    from reconciler.manifest.environment import Attributes
+    from reconciler.traffic.table import Record, Table
+
+Value = str | int | float | None
+
+COUNT: Final = "count"
+MOST_ROWS: Final = 100_000
+_MOST_COLUMNS: Final = 100
+_MOST_CONVERSATIONS: Final = 10**12
+"""Of one row: far from where sums of numbers lose their last digits."""
+_THOUSANDS: Final = re.compile(r"[0-9]{1,3}(?:\.[0-9]{3})+")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """So many conversations whose attributes were these; None is one that was missing."""
+
+    attributes: Mapping[str, Value]
+    count: int | float
+    line: int
+    """Where the first of the rows that were added up stands, from 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A whole sample. Rows are distinct, know the same attributes, and count more than 0."""
+
+    name: str
+    """The file's path, as a person would type it."""
+    digest: str
+    """SHA-256 of the file's bytes, in hexadecimal."""
+    period: str
+    rows: tuple[Row, ...]
+    total: int | float
+    """How many conversations all rows stand for; more than 0."""
+    warnings: tuple[Finding, ...] = ()
+
+
+def read_traffic(data: bytes, name: str, attributes: Attributes, period: str = "") -> Sample:
+    """Return the sample that a file's bytes are. ManifestError carries every finding, by line and column."""
+    complaints = Complaints(Text(visible(name), ""))
+    rows: tuple[Row, ...] = ()
+    with suppress(EndOfReadingError):  # why is among the complaints
+        rows = _rows(_Columns(table(data, COUNT, complaints), attributes))
+    found = complaints.findings()
+    if any(finding.severity == "error" for finding in found):
+        raise ManifestError(found)
+    return Sample(name, sha256(data).hexdigest(), period, rows, sum(row.count for row in rows), tuple(found))
+
+
+def _rows(columns: _Columns) -> tuple[Row, ...]:
+    """Add up the rows of a file."""
+    records = columns.table.records()
+    header = next(records, None)
+    if header is None:
+        hint = "its first row names the columns"
+        columns.table.complaints.refuse("CXR230", 0, "the traffic sample is empty", hint)
+        return ()
+    columns.take(header)
+    sums: dict[tuple[Value, ...], Row] = {}
+    for place, record in enumerate(records):
+        if place == MOST_ROWS:
+            columns.table.complain("CXR230", record, 0, f"more than {MOST_ROWS:,} rows", "add equal rows up")
+        if place == MOST_ROWS or columns.table.complaints.full:
+            break
+        read = columns.read(record)
+        if read is None:
+            continue
+        values, count = read
+        before = sums.get(values)
+        if before is not None:
+            sums[values] = Row(before.attributes, before.count + count, before.line)
+        elif count:
+            sums[values] = Row(dict(zip(columns.attributes, values, strict=True)), count, record.line)
+    if not sums and not columns.table.complaints.found:
+        columns.table.complain("CXR234", header, columns.names.index(COUNT), "the sample counts no conversations")
+    return tuple(sums.values())
+
+
+@dataclass
+class _Columns:
+    """What the cells of a file's rows mean."""
+
+    table: Table
+    meant: Attributes
+    names: list[str] = field(default_factory=list)
+    """As they stand in the header."""
+    attributes: tuple[str, ...] = ()
+    """What they mean, `count` left out."""
+    _known: list[dict[str, Value]] = field(default_factory=list)
+    """For each column what its cells meant so far: most stand in many rows."""
+    _readers: list[Callable[[str], Value]] = field(default_factory=list)
+
+    def take(self, header: Record) -> None:
+        """Take the row that names the columns. EndOfReadingError where they cannot be told."""
+        self.names = header.cells
+        taken: list[str] = []
+        for place, name in enumerate(self.names[:_MOST_COLUMNS]):
+            attribute = {"intent": self.meant.intent, "confidence": self.meant.confidence}.get(name, name)
+            if not name or name != name.strip():
+                problem = f"column {place + 1} has {'spaces around its' if name else 'no'} name"
+                self.table.complain("CXR232", header, place, problem)
+            elif attribute in taken:
+                self.table.complain("CXR232", header, place, f"a second column for {named(attribute)}", "keep one")
+            taken.append(attribute)
+        self._complain_of_whole(header)
+        if self.table.complaints.found:
+            raise EndOfReadingError
+        readers = {self.meant.intent: _text, self.meant.confidence: _confidence, COUNT: self._count}
+        self._readers = [readers.get(attribute, _any) for attribute in taken]
+        self._known = [{} for _ in taken]
+        self.attributes = tuple(attribute for attribute in taken if attribute != COUNT)
+        self._warn(header)
+
+    def read(self, record: Record) -> tuple[tuple[Value, ...], int | float] | None:
+        """Return a row's attributes and count; None, and complaints, where it makes no sense."""
+        cells = record.cells
+        columns = len(self.names)
+        if len(cells) > columns:
+            problem = f"this row has more cells than the header's {columns}"
+            hint = "a cell that holds a separator stands in quotes"
+            self.table.complain("CXR233", record, columns, problem, hint)
+            return None
+        if len(cells) < columns:
+            self.table.complain("CXR233", record, 0, f"this row ends after {len(cells)} of {columns} cells")
+            return None
+        values: list[Value] = []
+        count: int | float = 0
+        wrong = False
+        for place, cell in enumerate(cells):
+            try:
+                value = self._value(place, cell)
+            except ValueError as error:
+                self.table.complain("CXR233", record, place, f"{named(self.names[place])} {error}")
+                wrong = True
+                continue
+            if self.names[place] != COUNT:
+                values.append(value)
+            elif isinstance(value, (int, float)):
+                count = value
+        return None if wrong else (tuple(values), count)
+
+    def _value(self, place: int, cell: str) -> Value:
+        known = self._known[place]
+        if cell not in known:
+            known[cell] = self._readers[place](cell)
+        return known[cell]
+
+    def _count(self, cell: str) -> int | float:
+        value = _number(cell)
+        if value is None or not 0 <= value <= _MOST_CONVERSATIONS:
+            raise ValueError(f"must be a number, 0 or more, not {named(cell)}")
+        if self.table.separator == ";" and _THOUSANDS.fullmatch(cell):
+            # Where semicolons separate, a point is most likely one of thousands: wrong shares, and nobody would see it.
+            raise ValueError(f"must be a number without points between thousands, not {named(cell)}")
+        return int(value) if value == int(value) else value
+
+    def _complain_of_whole(self, header: Record) -> None:
+        if len(self.names) > _MOST_COLUMNS:
+            self.table.complain("CXR232", header, _MOST_COLUMNS, f"more than {_MOST_COLUMNS} columns")
+        elif COUNT not in self.names:
+            near = next((name for name in self.names if did_you_mean(name, [COUNT])), "")
+            hint = (
+                f"if {named(near)} is it, rename that" if near else "add it: how many conversations each row stands for"
+            )
+            self.table.complain("CXR232", header, 0, f"no column {named(COUNT)}", hint)
+        elif len(self.names) == 1:
+            self.table.complain("CXR232", header, 0, "no column of an attribute, such as intent")
+
+    def _warn(self, header: Record) -> None:
+        """Tell of columns that are called nearly as the intent or the confidence, where that one has none."""
+        wanted = {"intent": self.meant.intent, "confidence": self.meant.confidence}
+        without = [name for name, attribute in wanted.items() if attribute not in self.attributes]
+        for name in self.names:
+            near = did_you_mean(name, [*without, *(wanted[one] for one in without)])
+            if near and name != COUNT:
+                message = f"column {named(name)} is read as an attribute of that name; {near}"
+                self.table.complaints.warn("CXR232", header.start, message)
+
+
+def _any(cell: str) -> Value:
+    if not DECIMAL.fullmatch(cell):
+        return _text(cell)
+    value = _number(cell)
+    if value is None:
+        raise ValueError(f"is too large a number: {named(cell)} (a text that looks like one stands in JSON's quotes)")
+    return value
+
+
+def _text(cell: str) -> str | None:
+    """Return a cell that is no number. ValueError, what is wrong with it, where it most likely is a slip."""
+    if not cell:
+        return None
+    if cell != cell.strip():
+        raise ValueError(f"has spaces around it: {named(cell)}")
+    return _quoted(cell) if cell[0] == '"' else cell
+
+
+def _quoted(cell: str) -> str:
+    problem = f"must be a text in JSON's quotes when it begins with one, not {named(cell)}"
+    try:
+        text = json.loads(cell)
+    except ValueError:
+        raise ValueError(problem) from None
+    if not isinstance(text, str) or any("\ud800" <= one <= "\udfff" for one in text):
+        raise ValueError(problem)
+    return text
+
+
+def _confidence(cell: str) -> int | float | None:
+    value = _number(cell)
+    if cell and (value is None or not 0 <= value <= 1):
+        raise ValueError(f"must be a number from 0 to 1, such as 0.85, or nothing, not {named(cell)}")
+    return value
+
+
+def _number(cell: str) -> int | float | None:
+    try:
+        return number(cell)
+    except ValueError:
+        return None
