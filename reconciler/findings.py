@@ -116,6 +116,14 @@ CODES: Final[dict[str, Code]] = {
         "The Environment's api.operators leaves this operator out: this tenant does not know it.",
     ),
     "CXR120": Code("no condition", "The rule takes every conversation. Where that is meant, `when: []` says so."),
+    "CXR220": Code(
+        "route test failed",
+        "A conversation of a RouteTests document goes elsewhere than it must. The message names the rule that takes it"
+        " and where that rule stands; `cxroute explain` with the same intent, confidence and attributes says why each"
+        " earlier rule does not. Either the rules or the test is wrong. Tests are tried offline, on the rules that the"
+        " manifests want in the environment: live rules that are not managed take no part (`cxroute explain --live`"
+        " looks at those too). plan and apply refuse while a test fails.",
+    ),
     "CXR301": Code(
         "name is taken",
         "An unmanaged live rule has the name of a desired one. Write `adopt:` with the live name in the manifest to"

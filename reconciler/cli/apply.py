@@ -64,6 +64,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     session = open_session(options, output, reviewed.environment if reviewed else None)
     if reviewed:
         session = bound(session, reviewed)
+    session.verify()
     run = _Run(session, options, reviewed)
     return run_interruptibly(run.all)
 

@@ -21,9 +21,13 @@ class Command(NamedTuple):
 COMMANDS: Final[dict[str, Command]] = {
     "init": Command("every day", "write a first set of manifests", "init"),
     "validate": Command("every day", "check the manifests, offline", "validate"),
+    "test": Command("every day", "try the route tests, offline: conversations and where they must go", "test"),
     "plan": Command("every day", "say what differs and what apply would do; changes nothing", "plan"),
     "apply": Command("every day", "make it so, and read again to prove it", "apply"),
     "drift": Command("every day", "say what was changed outside; exit 2 when there is a difference", "drift"),
+    "explain": Command(
+        "every day", "say which rule takes a conversation, and why each earlier one does not", "explain"
+    ),
     "history": Command("operate", "who changed what, when and why", "history"),
     "schema": Command("set up", "print the JSON Schema of manifests or plans", "schema"),
     "completion": Command("set up", "print a completion script for a shell", "completion"),

@@ -45,6 +45,7 @@ def selectors(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, output: Output) -> int:
     """Plan, print, and save where asked."""
     session = open_session(options, output)
+    session.verify()
     made = run_interruptibly(lambda _stop: read_and_plan(session))
     if options.out:
         save(made, Path(options.out))

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.catalogue import AssumedCatalogue, Catalogue, aliases
 from reconciler.cli.progress import Bar
+from reconciler.cli.route_tests import check, failures
 from reconciler.desired import desire
-from reconciler.errors import ApiError, UsageError
+from reconciler.errors import ApiError, ManifestError, UsageError
 from reconciler.guard import guard, lift
 from reconciler.manifest.environment import Environment
 from reconciler.manifest.load import load
@@ -97,6 +98,17 @@ class Session:
             hint = did_you_mean(selector, [str(address) for address in known])
             raise UsageError(f"--only {selector}: no rule has that address. {hint}".rstrip())
         return desired
+
+    def verify(self) -> None:
+        """Try the route tests of the environment, offline. Raises ManifestError with each that fails.
+
+        Before anything is read: whoever plans or applies rules that route wrongly is told so without a tenant.
+        """
+        if any(loaded.document.tests for loaded in self.manifests.route_tests):
+            checked = check(self.manifests, self.environment)
+            wrong = [one for one in checked.findings if one.severity == "error"]
+            if wrong := wrong or failures([checked], self.directory):
+                raise ManifestError(wrong)
 
     def planner(
         self, live: Live, allowed: tuple[str, ...] = (), reason: str = ""

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.catalogue import AssumedCatalogue, aliases
+from reconciler.cli.route_tests import check, failures, tested
 from reconciler.cli.session import SANDBOX, choose
-from reconciler.desired import desire, unaliased
+from reconciler.desired import unaliased
 from reconciler.errors import ManifestError
 from reconciler.manifest.load import load
 from reconciler.render.findings_text import totals
-from reconciler.render.words import counted
+from reconciler.render.route_tests_text import tests_line
 from reconciler.saved_plan import finding_document
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from reconciler.cli.output import Output
+    from reconciler.cli.route_tests import Checked
     from reconciler.findings import Finding
     from reconciler.manifest.load import Manifests
+    from reconciler.model import Source
+    from reconciler.verify import Tried
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -30,40 +34,49 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Check every file, and every rule in every environment (or in the one that -e names)."""
-    untried = 0
+    """Check every file, and every rule and route test in every environment (or in the one that -e names)."""
+    tried: tuple[Tried, ...] = ()
     try:
         manifests = load(Path(options.manifests))
-        untried = sum(len(loaded.document.tests) for loaded in manifests.route_tests)
-        findings = check(manifests, options.environment)
+        checked = check_all(manifests, options.environment)
+        tried = tuple(one for each in checked for one in each.tried)
+        findings = found(manifests, checked, options.manifests)
     except ManifestError as error:
         findings = list(error.findings)
     wrong = any(finding.severity == "error" for finding in findings)
     files = len(set(Path(options.manifests).rglob("*.y*ml")))
     if output.form == "json":
-        output.document({"valid": not wrong, "findings": [finding_document(finding) for finding in findings]})
+        tests = {"tests": len(tried), "failed": sum(one.failure is not None for one in tried)}
+        said = [finding_document(finding) for finding in findings]
+        output.document({"valid": not wrong, "findings": said, "routeTests": tests})
     else:
         output.findings(findings, sys.stdout)
-        output.result(("\n" if findings else "") + totals(findings, files) + "\n")
-        if untried:
-            output.note(f"{counted(untried, 'route test')} checked for form alone: this version does not run them.")
+        tests_too = f" {tests_line(tried)}" if tried else ""
+        output.result(("\n" if findings else "") + totals(findings, files) + tests_too + "\n")
     return ManifestError.exit_code if wrong else 0
 
 
-def check(manifests: Manifests, only: str | None) -> list[Finding]:
-    """Expand every rule offline, for each environment. Returns what was found; the same thing is said once."""
+def check_all(manifests: Manifests, only: str | None) -> list[Checked]:
+    """Expand every rule offline and try every route test, for each environment that they are meant for."""
     names = [choose(manifests, only).name] if only else [*manifests.environments, SANDBOX]
-    found: list[Finding] = []
+    checked = []
     for name in dict.fromkeys(names):
-        environment = choose(manifests, name)
-        try:
-            found += desire(manifests, environment, AssumedCatalogue(name, aliases(manifests, name))).findings
-        except ManifestError as error:
-            found += error.findings
-    return _once([*manifests.warnings, *found, *unaliased(manifests)])
+        each = check(manifests, choose(manifests, name))
+        checked.append(each if tested(manifests, only, name) else replace(each, tried=()))
+    return checked
+
+
+def found(manifests: Manifests, checked: Sequence[Checked], directory: str) -> list[Finding]:
+    """Return everything that was found, by place; the same thing is said once."""
+    rules = _once([*manifests.warnings, *(one for each in checked for one in each.findings), *unaliased(manifests)])
+    return sorted([*rules, *failures([each for each in checked if each.tried], directory)], key=_place)
 
 
 def _once(findings: Iterable[Finding]) -> list[Finding]:
     """Sort by place, and leave out what an earlier environment already said of the same place."""
     known = {(finding.code, finding.source): finding for finding in reversed(list(findings))}
-    return sorted(known.values(), key=lambda finding: (finding.source or ("", 0, 0), finding.code))
+    return sorted(known.values(), key=_place)
+
+
+def _place(finding: Finding) -> tuple[Source | tuple[str, int, int], str]:
+    return finding.source or ("", 0, 0), finding.code

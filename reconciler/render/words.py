@@ -109,11 +109,15 @@ def queue_phrase(queue_id: object, names: Mapping[str, str]) -> str:
 
 def rule_phrase(rule: Rule, names: Mapping[str, str], labels: Mapping[str, str]) -> str:
     """Say a whole rule in one sentence: `intent is "x" and confidence >= 0.7: to "Cards", priority 10`."""
-    asks = " and ".join(condition_phrase(condition, labels) for condition in _as_read(rule, labels))
     off = "" if rule.enabled else ", switched off"
-    return (
-        f"{asks or 'every conversation'}: to {queues_phrase(rule.targets, names)}, priority {value(rule.priority)}{off}"
-    )
+    goes = queues_phrase(rule.targets, names)
+    return f"{asks_phrase(rule, labels)}: to {goes}, priority {value(rule.priority)}{off}"
+
+
+def asks_phrase(rule: Rule, labels: Mapping[str, str]) -> str:
+    """Say which conversations a rule takes: `intent is "x" and confidence >= 0.7`, or `every conversation`."""
+    asks = " and ".join(condition_phrase(condition, labels) for condition in _as_read(rule, labels))
+    return asks or "every conversation"
 
 
 def _as_read(rule: Rule, labels: Mapping[str, str]) -> list[Condition | Opaque]:

@@ -1,0 +1,298 @@
+"""The values of one attribute, cut into atoms: within an atom no condition of any rule tells two values apart.
+
+Atoms are bits of an int: bit 0 is "missing", bit 1 "any text that no rule names", then each text that a rule names,
+then numbers: the open range below the lowest number that a rule names, that number, the open range above it, and so
+on. A set of values is a `Part`: a mask of atoms, and, for the texts that no rule names, which patterns hold there and
+which do not. Numbers are those that a reader of JSON makes: between two neighbouring doubles there is none.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from fractions import Fraction
+from math import floor, isfinite
+from typing import TYPE_CHECKING, Final, cast
+
+from reconciler.behaviour.evaluate import NEGATIVE
+from reconciler.behaviour.pattern import Pattern, Patterns, bits
+from reconciler.model import EQUALITIES, EXISTENCE, PATTERNS, SETS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from reconciler.model import Condition, Scalar, Value
+
+Part = tuple[int, int, int]
+"""Atoms, and what holds and does not hold of texts that no rule names (0 and 0 where those are not among the atoms)."""
+
+MISSING: Final = 1
+REST: Final = 2
+NOTHING: Final[Part] = (0, 0, 0)
+_FIRST: Final = 2
+_MOST_DIGITS: Final = 18
+
+
+class Domain:
+    """The values of one attribute, as the given conditions can tell them apart."""
+
+    def __init__(self, attribute: str, conditions: Iterable[Condition], texts: Iterable[str] = ()) -> None:
+        """Cut the values by every condition on the attribute; `texts` are further ones to tell apart."""
+        self.attribute = attribute
+        named, numbers, patterns = _named(conditions)
+        self.texts: Final[Sequence[str]] = tuple(named | dict.fromkeys(texts))
+        self.numbers: Final[Sequence[int | float]] = tuple(sorted(numbers))
+        self.patterns: Final = Patterns(patterns)
+        self._atoms = {text: _FIRST + place for place, text in enumerate(self.texts)}
+        self.first_number = _FIRST + len(self.texts)
+        textual = bool(self.texts or patterns) or not numbers
+        self.text_mask = ((1 << self.first_number) - 1) & ~MISSING if textual else 0
+        self.number_mask = self._existing_numbers() if numbers else 0
+        self.all: Final[Part] = (MISSING | self.text_mask | self.number_mask, 0, 0)
+        self.hits = _hits(self.texts, self.patterns.all)
+
+    def atom(self, text: str) -> int | None:
+        """Return the place of a named text's atom, or None where no rule names the text."""
+        return self._atoms.get(text)
+
+    def part(self, condition: Condition) -> Part:
+        """Return the values for which a condition holds (behaviour.md S3 to S7)."""
+        operator = condition.operator
+        if operator == "notExists":
+            return (MISSING, 0, 0)
+        if operator == "exists":
+            return (self.all[0] & ~MISSING, 0, 0)
+        positive = NEGATIVE.get(operator)
+        if positive is None:
+            return self._positive(operator, condition.value)
+        atoms, yes, _ = self._positive(positive, condition.value)
+        present = self.all[0] & ~MISSING
+        if yes:
+            return (present & ~atoms | REST, 0, self.patterns.implying[self._pattern(positive, condition.value)])
+        return (present & ~atoms, 0, 0)
+
+    def place(self, value: Scalar | None) -> Part:
+        """Return the part of values that no rule can tell from this one."""
+        if value is None:
+            return (MISSING, 0, 0)
+        if isinstance(value, bool):
+            value = "true" if value else "false"
+        if isinstance(value, str):
+            atom = self._atoms.get(value)
+            known = (REST & self.text_mask, *self.patterns.masks(value))
+            return known if atom is None else (1 << atom, 0, 0)
+        place = bisect_left(self.numbers, value)
+        named = place < len(self.numbers) and self.numbers[place] == value
+        return (1 << (self.first_number + 2 * place + named) & self.number_mask, 0, 0)
+
+    def value(self, part: Part) -> Scalar | None:
+        """Return an example of a part that is not empty, easy to type; None is "missing", the last choice."""
+        atoms = part[0]
+        numbers = atoms & self.number_mask
+        texts = atoms & self.text_mask & ~REST
+        if texts:
+            return self.texts[(texts & -texts).bit_length() - 1 - _FIRST]
+        if numbers:
+            return self._number(numbers)
+        return self.patterns.example(part[1], part[2], self._atoms) if atoms & REST else None
+
+    def interval(self, atom: int) -> tuple[int | float | None, int | float | None, bool]:
+        """Return the ends of a number's atom, None where there is no end, and whether it is just one number."""
+        place, named = divmod(atom - self.first_number, 2)
+        if named:
+            return self.numbers[place], self.numbers[place], True
+        low = self.numbers[place - 1] if place else None
+        return low, self.numbers[place] if place < len(self.numbers) else None, False
+
+    def _positive(self, operator: str, value: Value) -> Part:
+        if operator in EQUALITIES:
+            return (self._equal(value), 0, 0)
+        if operator in SETS:
+            atoms = 0
+            for one in cast("tuple[Scalar, ...]", value):
+                atoms |= self._equal(one)
+            return (atoms, 0, 0)
+        if operator in PATTERNS:
+            return self._matching(operator, value)
+        return (self._range(operator, value), 0, 0)
+
+    def _equal(self, value: Value) -> int:
+        if isinstance(value, str):
+            return 1 << self._atoms[value]
+        return 1 << (self.first_number + 2 * bisect_left(self.numbers, cast("float", value)) + 1)
+
+    def _matching(self, operator: str, value: Value) -> Part:
+        if not value:
+            return (self.text_mask, 0, 0)
+        number = self._pattern(operator, value)
+        return (self.hits[number] | REST, self.patterns.implied[number], self.patterns.excluded[number])
+
+    def _pattern(self, operator: str, value: Value) -> int:
+        return self.patterns.number[Pattern(operator, cast("str", value))]
+
+    def _range(self, operator: str, value: Value) -> int:
+        """Return the atoms from one end to the other; both ends are numbers that this rule names."""
+        low = high = None
+        if operator == "between":
+            low, high = cast("tuple[float, float]", value)
+        elif operator in ("greaterThan", "greaterThanOrEqual"):
+            low = cast("float", value)
+        else:
+            high = cast("float", value)
+        first, last = self.first_number, self.first_number + 2 * len(self.numbers)
+        if low is not None:
+            first += 2 * bisect_left(self.numbers, low) + (2 if operator == "greaterThan" else 1)
+        if high is not None:
+            last = self.first_number + 2 * bisect_left(self.numbers, high) + (0 if operator == "lessThan" else 1)
+        return ((1 << last + 1) - (1 << first)) & self.number_mask if first <= last else 0
+
+    def _existing_numbers(self) -> int:
+        """Return the atoms of numbers, without the ranges between two numbers that have none between them."""
+        mask = 0
+        for atom in range(self.first_number, self.first_number + 2 * len(self.numbers) + 1):
+            low, high, named = self.interval(atom)
+            if named or low is None or high is None or between(low, high) is not None:
+                mask |= 1 << atom
+        return mask
+
+    def _number(self, atoms: int) -> int | float:
+        """Return a number of the atoms: one from 0 to 1 where there is one, with few digits."""
+        ranges = [self.interval(atom) for atom in bits(atoms)]
+        inside = (
+            between(max(low or 0, 0), 1 if high is None else min(high, 1)) for low, high, one in ranges if not one
+        )
+        found = next((number for number in inside if number is not None), None)
+        if found is not None:
+            return found
+        named = next((low for low, _, one in ranges if one and low is not None), None)
+        if named is not None:
+            return named
+        low, high, _ = ranges[0]
+        return _beyond(low, high) if low is None or high is None else cast("float", between(low, high))
+
+
+def meet(one: Part, other: Part) -> Part:
+    """Return the values that are in both."""
+    atoms = one[0] & other[0]
+    if not atoms & REST:
+        return (atoms, 0, 0)
+    yes, no = one[1] | other[1], one[2] | other[2]
+    if yes & no:
+        return (atoms & ~REST, 0, 0)
+    return (atoms, yes, no)
+
+
+def covers(outer: Part, inner: Part) -> bool:
+    """Say whether every value of `inner` is in `outer`."""
+    if inner[0] & ~outer[0]:
+        return False
+    return not inner[0] & REST or not (outer[1] & ~inner[1] or outer[2] & ~inner[2])
+
+
+def minus(domain: Domain, whole: Part, taken: Part) -> list[Part]:
+    """Return the values of `whole` that are not in `taken`, as parts without common values."""
+    atoms = whole[0] & ~taken[0]
+    if not whole[0] & taken[0] & REST:
+        return [(atoms, whole[1], whole[2]) if atoms & REST else (atoms, 0, 0)] if atoms else []
+    pieces: list[Part] = []
+    yes, no = whole[1], whole[2]
+    if not (yes & taken[2] or no & taken[1]):
+        for piece in _contrary(domain.patterns, (yes, no), taken[1:]):
+            pieces.append((atoms | REST, *piece))
+            atoms = 0
+    else:
+        pieces.append((atoms | REST, yes, no))
+        atoms = 0
+    return [*pieces, (atoms, 0, 0)] if atoms else pieces
+
+
+def _contrary(patterns: Patterns, known: tuple[int, int], asked: tuple[int, int]) -> Iterable[tuple[int, int]]:
+    """Yield what can be known of a text besides `known` so that not all of what is asked holds."""
+    yes, no = known
+    held, denied = patterns.said(*asked)
+    for number in held:
+        if not yes >> number & 1:
+            without = no | patterns.implying[number]
+            if not yes & without:
+                yield yes, without
+            yes, no = yes | patterns.implied[number], no | patterns.excluded[number]
+    for number in denied:
+        if not no >> number & 1:
+            within = yes | patterns.implied[number]
+            if not within & (no | patterns.excluded[number]):
+                yield within, no | patterns.excluded[number]
+            no |= patterns.implying[number]
+
+
+def between(low: float, high: float) -> int | float | None:
+    """Return a number between two, with as few digits as may be; None where there is none that can be typed."""
+    if not low < high:
+        return None
+    bottom, top = Fraction(low), Fraction(high)
+    middle = (bottom + top) / 2
+    for digits in range(1 if low >= 0 and high <= 1 else 0, _MOST_DIGITS):
+        scale = 10**digits
+        nearest = floor(middle * scale + Fraction(1, 2))
+        for candidate in (nearest, nearest - 1, nearest + 1):
+            found = candidate if digits == 0 else candidate / scale
+            if low < found < high:
+                return found
+    found = float(middle) if isfinite(middle) else None
+    return found if found is not None and low < found < high else None
+
+
+def _beyond(low: float | None, high: float | None) -> int | float:
+    """Return a number above `low`, or below `high`: the next whole one."""
+    if low is not None:
+        return floor(low) + 1
+    return floor(cast("float", high)) - 1
+
+
+def _named(
+    conditions: Iterable[Condition],
+) -> tuple[dict[str, None], set[int | float], list[Pattern]]:
+    """Return the texts, numbers and patterns that conditions name, in order of appearance."""
+    texts: dict[str, None] = {}
+    numbers: set[int | float] = set()
+    patterns: dict[Pattern, None] = {}
+    for condition in conditions:
+        value, operator = condition.value, condition.operator
+        if operator in PATTERNS:
+            if value:
+                patterns[Pattern(NEGATIVE.get(operator, operator), cast("str", value))] = None
+            else:
+                texts.setdefault("")
+        elif operator not in EXISTENCE:
+            for one in value if isinstance(value, tuple) else (value,):
+                if isinstance(one, str):
+                    texts[one] = None
+                else:
+                    numbers.add(cast("float", one))
+    return texts, numbers, list(patterns)
+
+
+def _hits(texts: Sequence[str], patterns: Sequence[Pattern]) -> list[int]:
+    """Return for each pattern the atoms of the texts that fit it: one search through all texts at once."""
+    joint = next((char for char in "\x00\x01\x02" if not any(char in text for text in texts)), None)
+    if joint is None or any(joint in pattern.text for pattern in patterns):
+        return [sum(1 << _FIRST + n for n, text in enumerate(texts) if one.holds(text)) for one in patterns]
+    whole = joint + joint.join(texts) + joint
+    starts = [0]
+    for text in texts:
+        starts.append(starts[-1] + len(text) + 1)
+    return [_found(whole, starts, _framed(pattern, joint)) for pattern in patterns]
+
+
+def _framed(pattern: Pattern, joint: str) -> str:
+    if pattern.operator == "contains":
+        return pattern.text
+    return joint + pattern.text if pattern.operator == "startsWith" else pattern.text + joint
+
+
+def _found(whole: str, starts: Sequence[int], wanted: str) -> int:
+    atoms, place = 0, whole.find(wanted)
+    while place >= 0:
+        # An occurrence begins at the joint before its text or inside it; the search goes on behind that text.
+        text = bisect_left(starts, place + 1) - 1
+        atoms |= 1 << _FIRST + text
+        place = whole.find(wanted, starts[text + 1])
+    return atoms

@@ -1,0 +1,202 @@
+"""A part of an attribute's values as conditions that a person or a program can read: the API's, or their complements."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from reconciler.behaviour.domain import MISSING, REST, covers, meet, minus
+from reconciler.behaviour.pattern import bits
+from reconciler.behaviour.space import HOLDS, Unknown
+from reconciler.model import Condition, Opaque, condition
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from reconciler.behaviour.domain import Domain, Part
+    from reconciler.model import Json
+
+
+_FEW = 1_000
+"""How many numbers a list of single ones may have."""
+
+
+class Clause(NamedTuple):
+    """A condition of the API, or (`negate`) its plain complement, which a missing attribute satisfies."""
+
+    part: Condition | Opaque
+    negate: bool = False
+
+
+def express(domain: Domain | Unknown, part: Part) -> tuple[Clause, ...] | None:
+    """Return conditions that together say just this part, or None where no conjunction of conditions says it."""
+    if isinstance(domain, Unknown):
+        return () if part == domain.all else (Clause(domain.part_of_rule, part != HOLDS),)
+    if part == domain.all:
+        return ()
+    found = tuple(_clauses(domain, part))
+    said = domain.all
+    for clause in found:
+        said = _said(domain, said, clause)
+    return found if covers(said, part) and covers(part, said) else None
+
+
+def unite(domain: Domain | Unknown, parts: Sequence[Part]) -> list[Part]:
+    """Return parts that together hold the values of all of these, each of which conditions can say; mostly one."""
+    by_patterns: dict[tuple[int, int], list[Part]] = {}
+    for atoms, yes, no in parts:
+        by_patterns.setdefault((yes, no), []).append((atoms, yes, no))
+    found: list[Part] = []
+    for (yes, no), alike in by_patterns.items():
+        atoms = 0
+        for part in alike:
+            atoms |= part[0]
+        whole = (atoms, yes, no)
+        found += alike if len(alike) > 1 and express(domain, whole) is None else [whole]
+    return found
+
+
+def _said(domain: Domain, known: Part, clause: Clause) -> Part:
+    """Return what is left of the known values under one clause; a complement in several pieces is not of use here."""
+    assert isinstance(clause.part, Condition)  # noqa: S101 - the caller made it
+    part = _part(domain, clause.part)
+    if not clause.negate:
+        return meet(known, part)
+    pieces = minus(domain, known, part)
+    return pieces[0] if len(pieces) == 1 else (0, 0, 0)
+
+
+def _part(domain: Domain, one: Condition) -> Part:
+    """Return a clause's part: all of its values are the domain's own."""
+    if one.operator == "contains" and one.value == "":
+        return (domain.text_mask, 0, 0)
+    return domain.part(one)
+
+
+def _clauses(domain: Domain, part: Part) -> Iterator[Clause]:
+    atoms = part[0]
+    if atoms == MISSING:
+        yield _clause(domain, "notExists", None)
+    elif atoms & REST:
+        yield from _open(domain, part)
+    elif atoms & domain.text_mask or _only_named(domain, atoms):
+        yield _listed(domain, atoms)
+    else:
+        yield from _numbers(domain, atoms)
+
+
+def _open(domain: Domain, part: Part) -> Iterator[Clause]:
+    """Say a part that has texts which no rule names: what holds of them, and what is left out."""
+    atoms, yes, no = part
+    said = domain.all[0]
+    held, denied = domain.patterns.said(yes, no)
+    for number in held:
+        pattern = domain.patterns.all[number]
+        said &= domain.hits[number] | REST
+        yield _clause(domain, *pattern)
+    for number in denied:
+        said &= ~domain.hits[number]
+        yield Clause(condition(domain.attribute, *domain.patterns.all[number]), negate=True)
+    left_out = said & ~atoms
+    texts = _values(domain, left_out & domain.text_mask & ~REST)
+    if left_out & MISSING:
+        yield _clause(domain, "exists", None)
+    if texts:
+        yield _negated_list(domain, texts)
+    yield from _holes(domain, left_out & domain.number_mask)
+
+
+def _listed(domain: Domain, atoms: int) -> Clause:
+    """Say named texts and single numbers, and perhaps "missing"."""
+    values = _values(domain, atoms & ~MISSING)
+    if atoms & MISSING:
+        operator, value = ("notEquals", values[0]) if len(values) == 1 else ("notIn", values)
+        return Clause(condition(domain.attribute, operator, value), negate=True)
+    return _clause(domain, *(("equals", values[0]) if len(values) == 1 else ("in", values)))
+
+
+def _negated_list(domain: Domain, values: list[Json]) -> Clause:
+    operator, value = ("equals", values[0]) if len(values) == 1 else ("in", values)
+    return Clause(condition(domain.attribute, operator, value), negate=True)
+
+
+def _only_named(domain: Domain, atoms: int) -> bool:
+    """Say whether numbers are single ones that rules name, and several: one alone is as well a range."""
+    numbers = atoms & domain.number_mask
+    return all(domain.interval(atom)[2] for atom in bits(numbers)) if numbers.bit_count() <= _FEW else False
+
+
+def _values(domain: Domain, atoms: int) -> list[Json]:
+    """Return the named values among the atoms; ranges of numbers have no name."""
+    found: list[Json] = []
+    for atom in bits(atoms):
+        if atom < domain.first_number:
+            found.append(domain.texts[atom - 2])
+        else:
+            low, _, named = domain.interval(atom)
+            found += [low] if named else []
+    return found
+
+
+def _numbers(domain: Domain, atoms: int) -> Iterator[Clause]:
+    """Say ranges of numbers, with or without "missing"."""
+    numbers = atoms & domain.number_mask
+    if domain.text_mask and (atoms & MISSING or not _bounds(domain, *_hull(numbers))):
+        yield Clause(condition(domain.attribute, "contains", ""), negate=True)
+    if atoms & MISSING:
+        yield from _holes(domain, domain.number_mask & ~numbers)
+        return
+    first, last = _hull(numbers)
+    bounds = _bounds(domain, first, last)
+    yield from bounds or [_clause(domain, "exists", None)]
+    inside = domain.number_mask & ((1 << last + 1) - (1 << first))
+    yield from _holes(domain, inside & ~numbers)
+
+
+def _hull(numbers: int) -> tuple[int, int]:
+    return (numbers & -numbers).bit_length() - 1, numbers.bit_length() - 1
+
+
+def _bounds(domain: Domain, first: int, last: int) -> list[Clause]:
+    """Say the numbers from one atom to another: at most two conditions, none where there is no end."""
+    low, _, from_named = domain.interval(first)
+    _, high, to_named = domain.interval(last)
+    if low is not None and from_named and low == high:
+        return [_clause(domain, "equals", low)]
+    found = []
+    if low is not None:
+        found.append(_clause(domain, "greaterThanOrEqual" if from_named else "greaterThan", low))
+    if high is not None:
+        found.append(_clause(domain, "lessThanOrEqual" if to_named else "lessThan", high))
+    return found
+
+
+def _holes(domain: Domain, numbers: int) -> Iterator[Clause]:
+    """Say that a number is in none of the runs of these atoms: one complement each, where one condition says the run."""
+    for first, last in _runs(domain, numbers):
+        bounds = _bounds(domain, first, last)
+        if not bounds:  # every number
+            some = domain.numbers[0]
+            yield Clause(condition(domain.attribute, "lessThanOrEqual", some), negate=True)
+            yield Clause(condition(domain.attribute, "greaterThan", some), negate=True)
+        elif len(bounds) == 1:
+            yield bounds[0]._replace(negate=True)
+        else:
+            low, high = domain.interval(first)[0], domain.interval(last)[1]
+            yield Clause(condition(domain.attribute, "between", [low, high]), negate=True)
+
+
+def _runs(domain: Domain, numbers: int) -> Iterable[tuple[int, int]]:
+    """Yield the first and last atom of each run; atoms of no number are part of the run around them."""
+    gaps = ((1 << domain.first_number + 2 * len(domain.numbers) + 1) - (1 << domain.first_number)) & ~domain.number_mask
+    while numbers:
+        first = last = (numbers & -numbers).bit_length() - 1
+        while (numbers | gaps) >> last + 1 & 1:
+            last += 1
+        while not numbers >> last & 1:
+            last -= 1
+        yield first, last
+        numbers &= ~((1 << last + 1) - 1)
+
+
+def _clause(domain: Domain, operator: str, value: Json) -> Clause:
+    return Clause(condition(domain.attribute, operator, value))

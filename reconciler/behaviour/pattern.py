@@ -1,0 +1,142 @@
+"""Patterns over one text: contains, startsWith, endsWith, and what follows from knowing some of them.
+
+A conjunction of positive patterns P and negated ones Q over texts that are no literal of any rule holds for some text
+exactly when no two of P exclude each other and no member of P implies a member of Q: the text that joins the longest
+prefix, all contained texts and the longest suffix by a character that no rule uses satisfies P, and another pattern
+only if a single member of P implies it (behaviour_algorithms.md section 3.2). So what is known of a text is two bit
+masks, `yes` and `no`, kept closed under what each pattern implies; they contradict exactly when they share a bit.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Sequence
+
+
+class Pattern(NamedTuple):
+    """One positive pattern operator and its text, which is not empty (an empty one holds for every text)."""
+
+    operator: str
+    text: str
+
+    def holds(self, text: str) -> bool:
+        """Say whether a text fits."""
+        if self.operator == "contains":
+            return self.text in text
+        return text.startswith(self.text) if self.operator == "startsWith" else text.endswith(self.text)
+
+    def implies(self, other: Pattern) -> bool:
+        """Say whether every text that fits this one fits the other."""
+        if other.operator == "contains":
+            return other.text in self.text
+        return self.operator == other.operator and other.holds(self.text)
+
+    def excludes(self, other: Pattern) -> bool:
+        """Say whether no text fits both."""
+        if self.operator == "contains" or self.operator != other.operator:
+            return False
+        return not other.holds(self.text) and not self.holds(other.text)
+
+
+class Patterns:
+    """The patterns that rules use on one attribute; a mask has a bit for each."""
+
+    def __init__(self, patterns: Iterable[Pattern]) -> None:
+        """Work out for each pattern what it implies, what implies it, and what it excludes."""
+        self.all: Final[Sequence[Pattern]] = tuple(patterns)
+        self.number: Final = {pattern: place for place, pattern in enumerate(self.all)}
+        self._strongest: dict[int, Sequence[int]] = {}
+        self._weakest: dict[tuple[int, int], Sequence[int]] = {}
+        self.implied = [0] * len(self.all)
+        self.excluded = [0] * len(self.all)
+        self.implying = [0] * len(self.all)
+        for this, pattern in enumerate(self.all):
+            for that, other in enumerate(self.all):
+                if pattern.implies(other):
+                    self.implied[this] |= 1 << that
+                    self.implying[that] |= 1 << this
+                elif pattern.excludes(other):
+                    self.excluded[this] |= 1 << that
+
+    def said(self, yes: int, no: int) -> tuple[Sequence[int], Sequence[int]]:
+        """Return the few patterns, to hold and not to hold, from which all of `yes` and `no` follows."""
+        held = self._strongest.get(yes)
+        if held is None:
+            held = self._strongest[yes] = tuple(self._most(yes, self.implying))
+        key = (yes, no)
+        denied = self._weakest.get(key)
+        if denied is None:
+            excluded = 0
+            for number in held:
+                excluded |= self.excluded[number]
+            denied = self._weakest[key] = tuple(self._most(no & ~excluded, self.implied))
+        return held, denied
+
+    def _most(self, mask: int, above: Sequence[int]) -> Iterator[int]:
+        """Yield the patterns of a mask above which no other one of it stands; of equal ones the first."""
+        for number in bits(mask):
+            others = above[number] & mask & ~(1 << number)
+            if all(above[other] >> number & 1 and other > number for other in bits(others)):
+                yield number
+
+    def masks(self, text: str) -> tuple[int, int]:
+        """Return what is true and what is false of a text."""
+        yes = sum(1 << place for place, pattern in enumerate(self.all) if pattern.holds(text))
+        return yes, ((1 << len(self.all)) - 1) & ~yes
+
+    def fits(self, text: str, yes: int, no: int) -> bool:
+        """Say whether a text has all of `yes` and none of `no`."""
+        return all(self.all[place].holds(text) for place in bits(yes)) and not any(
+            self.all[place].holds(text) for place in bits(no)
+        )
+
+    def example(self, yes: int, no: int, taken: Collection[str]) -> str:
+        """Return a text, as short and readable as may be, that has all of `yes`, none of `no`, and is not taken."""
+        wanted = [self.all[place] for place in bits(yes)]
+        for text in chain(_readable(wanted), _joined(wanted, self._stranger(taken))):
+            if text not in taken and self.fits(text, yes, no):
+                return text
+        raise AssertionError("the joined text fits once its joint is repeated more often than texts are taken")
+
+    def _stranger(self, taken: Collection[str]) -> str:
+        """Return a character that no pattern and no literal uses."""
+        used = set().union(*(pattern.text for pattern in self.all), *taken)
+        return next(char for char in map(chr, chain(_PLAIN, range(0x3B1, 0x10FFFF))) if char not in used)
+
+
+_PLAIN: Final = (*map(ord, "-_.xyzqjkw0123456789~"), *range(0x61, 0x7B), *range(0x41, 0x5B))
+
+
+def bits(mask: int) -> Iterator[int]:
+    """Yield the places of the bits that are set, lowest first."""
+    while mask:
+        low = mask & -mask
+        yield low.bit_length() - 1
+        mask ^= low
+
+
+def _readable(wanted: Sequence[Pattern]) -> Iterator[str]:
+    yield from sorted((pattern.text for pattern in wanted), key=len, reverse=True)[:1]
+    yield from (_frame(wanted, joint) for joint in ("", "_", " "))
+    yield from ("other", "something_else", "anything", "another_text")
+
+
+def _joined(wanted: Sequence[Pattern], stranger: str) -> Iterator[str]:
+    """Yield the universal example, its joint ever longer until it is none of the finitely many literals."""
+    length = 1
+    while True:
+        yield _frame(wanted, stranger * length, joint_always=stranger * length)
+        length += 1
+
+
+def _frame(wanted: Sequence[Pattern], joint: str, joint_always: str = "") -> str:
+    """Return longest prefix, contained texts, longest suffix, joined."""
+    prefix = max((one.text for one in wanted if one.operator == "startsWith"), key=len, default="")
+    suffix = max((one.text for one in wanted if one.operator == "endsWith"), key=len, default="")
+    inner = [one.text for one in wanted if one.operator == "contains"]
+    inner = [one for one in inner if one not in prefix and one not in suffix] if not joint_always else inner
+    parts = [prefix, *inner, suffix]
+    return joint.join(parts if joint_always else [part for part in parts if part])

@@ -1,0 +1,199 @@
+"""Regions: conversations whose destination changes, made few and readable.
+
+A region begins as all that two rules have in common, without what earlier rules take. What an earlier rule takes on
+one attribute alone is folded into the region's own values; regions that differ in one attribute alone become one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from reconciler.behaviour.domain import REST, meet, minus
+from reconciler.behaviour.express import Clause, express
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from reconciler.behaviour.domain import Part
+    from reconciler.behaviour.entry import Destination, Entry
+    from reconciler.behaviour.shapes import Box, Shape
+    from reconciler.behaviour.space import Example, Space
+
+MOST_COMPARED = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """Conversations for which all of `where` and no whole list of `excepts` holds: they go from `before` to `after`.
+
+    `example` is one of them; `before_rule` and `after_rule` take it (None: the default routing). The other rules that
+    take conversations of the region are among `before_rules` and `after_rules`.
+    """
+
+    where: tuple[Clause, ...]
+    excepts: tuple[tuple[Clause, ...], ...]
+    before: Destination
+    after: Destination
+    example: Example
+    before_rule: Entry | None
+    after_rule: Entry | None
+    before_rules: tuple[Entry | None, ...]
+    after_rules: tuple[Entry | None, ...]
+
+
+@dataclass(slots=True)
+class Rough:
+    """A region under way: a box without other boxes, and which rules take its conversations before and after."""
+
+    box: Box
+    excepts: list[Shape]
+    before: Destination
+    after: Destination
+    example: Box
+    rules: tuple[Entry | None, Entry | None]
+    others: list[tuple[Entry | None, Entry | None]] = field(default_factory=list)
+
+
+def simplify(space: Space, rough: Rough) -> Rough:
+    """Fold exceptions on one attribute into the box, and leave out what says nothing."""
+    box, excepts = dict(rough.box), rough.excepts
+    changed = True
+    while changed:
+        changed = False
+        kept: dict[Shape, None] = {}
+        for shape in excepts:
+            beyond = _beyond(space, box, shape)
+            if beyond is None:
+                continue
+            folded = _without(space, box, beyond)
+            if folded is None:
+                kept[beyond] = None
+            else:
+                box, changed = folded, True
+        excepts = list(kept)
+    rough.box, rough.excepts = box, _largest(excepts)
+    return rough
+
+
+def _beyond(space: Space, box: Box, shape: Shape) -> Shape | None:
+    """Return what an exception asks beyond the box; None where it has nothing in common with it."""
+    found = []
+    for attribute, part in shape:
+        here = box.get(attribute, space.domains[attribute].all)
+        common = meet(here, part)
+        if not common[0]:
+            return None
+        if common != here:
+            found.append((attribute, part if express(space.domains[attribute], common) is None else common))
+    return tuple(found)
+
+
+def _without(space: Space, box: Box, beyond: Shape) -> Box | None:
+    """Return the box without an exception on one attribute, where conditions can say that."""
+    if len(beyond) != 1:
+        return None
+    attribute, part = beyond[0]
+    pieces = minus(space.domain(attribute), box.get(attribute, space.domains[attribute].all), part)
+    if len(pieces) != 1 or express(space.domains[attribute], pieces[0]) is None:
+        return None
+    return {**box, attribute: pieces[0]}
+
+
+def _largest(excepts: Sequence[Shape]) -> list[Shape]:
+    """Leave out exceptions that lie in another one; where there are very many, all stay."""
+    if len(excepts) > MOST_COMPARED:
+        return sorted(excepts)
+    return sorted(
+        shape for shape in excepts if not any(other is not shape and _inside(shape, other) for other in excepts)
+    )
+
+
+def _inside(inner: Shape, outer: Shape) -> bool:
+    parts = dict(inner)
+    return all(attribute in parts and meet(parts[attribute], part) == parts[attribute] for attribute, part in outer)
+
+
+def merge(space: Space, roughs: Iterable[Rough]) -> list[Rough]:
+    """Make one of regions between the same destinations that differ in one attribute alone, again and again."""
+    left = list(roughs)
+    before = len(left) + 1
+    while len(left) < before:
+        before = len(left)
+        used = sorted({attribute for rough in left for attribute in rough.box})
+        for attribute in sorted(used, key=lambda number: number != space.pivot):
+            left = _merged(space, left, attribute)
+    return left
+
+
+def _merged(space: Space, roughs: Sequence[Rough], attribute: int) -> list[Rough]:
+    every = space.domains[attribute].all
+    groups: dict[object, list[Rough]] = {}
+    for rough in roughs:
+        others = frozenset(item for item in rough.box.items() if item[0] != attribute)
+        groups.setdefault((rough.before, rough.after, others, tuple(rough.excepts)), []).append(rough)
+    found: list[Rough] = []
+    for group in groups.values():
+        found += [group[0]] if len(group) == 1 else _joined(space, group, attribute, every)
+    return found
+
+
+def _joined(space: Space, group: Sequence[Rough], attribute: int, every: Part) -> list[Rough]:
+    """Join the regions of one group, as far as conditions can say what becomes of them."""
+    whole = _unions(space, group, attribute, every)
+    if whole is not None:
+        return [_one(group, attribute, whole)]
+    first, found = group[0], []
+    for rough in group[1:]:
+        part = _unions(space, (first, rough), attribute, every)
+        if part is None:
+            found.append(rough)
+        else:
+            first = _one((first, rough), attribute, part)
+    return [first, *found]
+
+
+def _unions(space: Space, group: Sequence[Rough], attribute: int, every: Part) -> Part | None:
+    atoms, yes, no = 0, 0, 0
+    for rough in group:
+        part = rough.box.get(attribute, every)
+        if part[0] & REST:
+            if atoms & REST:
+                return None
+            yes, no = part[1], part[2]
+        atoms |= part[0]
+    return (atoms, yes, no) if express(space.domains[attribute], (atoms, yes, no)) is not None else None
+
+
+def _one(group: Sequence[Rough], attribute: int, part: Part) -> Rough:
+    first = group[0]
+    others = [*first.others, *(pair for rough in group[1:] for pair in (rough.rules, *rough.others))]
+    box = {**first.box, attribute: part}
+    return Rough(box, first.excepts, first.before, first.after, first.example, first.rules, others)
+
+
+def finish(space: Space, rough: Rough) -> Region:
+    """Return the region as conditions, with its example as a conversation."""
+    pairs = [rough.rules, *rough.others]
+    return Region(
+        clauses(space, tuple(rough.box.items())),
+        tuple(clauses(space, shape) for shape in rough.excepts),
+        rough.before,
+        rough.after,
+        space.example(rough.example),
+        *rough.rules,
+        tuple(dict.fromkeys(before for before, _ in pairs)),
+        tuple(dict.fromkeys(after for _, after in pairs)),
+    )
+
+
+def clauses(space: Space, shape: Shape) -> tuple[Clause, ...]:
+    """Return a box as conditions, the pivot's first."""
+    ordered = sorted(shape, key=lambda asked: (asked[0] != space.pivot, asked[0]))
+    found: list[Clause] = []
+    for attribute, part in ordered:
+        said = express(space.domains[attribute], part)
+        if said is None:
+            raise AssertionError(f"no conditions say {part} of {space.domains[attribute].attribute}")
+        found += said
+    return tuple(found)

@@ -1,0 +1,86 @@
+"""RouteTests on the command line: which environments they run in, and what is said of those that fail."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from reconciler.catalogue import AssumedCatalogue, aliases
+from reconciler.cli.conversation import arguments
+from reconciler.desired import desire
+from reconciler.errors import ManifestError
+from reconciler.manifest.environment import SANDBOX
+from reconciler.render.route_tests_text import listed
+from reconciler.verify import verify
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from reconciler.findings import Finding
+    from reconciler.manifest.environment import Environment
+    from reconciler.manifest.load import Manifests
+    from reconciler.verify import Tried
+
+DEFAULT = "manifests"
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One environment's rules, expanded offline: what was found in them, and what became of each route test."""
+
+    environment: Environment
+    findings: tuple[Finding, ...]
+    tried: tuple[Tried, ...]
+    labels: Mapping[str, str]
+    """What people call the attributes that the API knows by longer names."""
+
+
+def check(manifests: Manifests, environment: Environment) -> Checked:
+    """Expand the rules of one environment offline and try every route test. Where rules are wrong, none is tried."""
+    catalogue = AssumedCatalogue(environment.name, aliases(manifests, environment.name))
+    try:
+        desired = desire(manifests, environment, catalogue)
+    except ManifestError as error:
+        return Checked(environment, error.findings, (), {})
+    tried = verify(manifests.route_tests, environment, catalogue, desired)
+    return Checked(environment, desired.findings, tried, desired.labels)
+
+
+def tested(manifests: Manifests, only: str | None, name: str) -> bool:
+    """Say whether the route tests are meant for an environment.
+
+    They are not for the built-in sandbox, unless -e names it, it has a document of its own, or there is no other.
+    """
+    return name != SANDBOX or bool(only) or SANDBOX in manifests.environments or not manifests.environments
+
+
+def failures(checked: Sequence[Checked], directory: str) -> list[Finding]:
+    """Return a finding for each test that fails; one that fails alike in several environments is said once.
+
+    The hint is the command that explains the conversation, with the manifests of `directory`.
+    """
+    alike: dict[Finding, list[Tried]] = {}
+    for tried in (one for each in checked for one in each.tried):
+        if tried.failure:
+            alike.setdefault(tried.failure, []).append(tried)
+    environments = {each.environment.name: each.environment for each in checked}
+    return [_finding(failure, tried, environments, directory) for failure, tried in alike.items()]
+
+
+def _finding(
+    failure: Finding, tried: Sequence[Tried], environments: Mapping[str, Environment], directory: str
+) -> Finding:
+    where = f", in {listed(one.environment for one in tried)}" if len(environments) > 1 else ""
+    why = _explaining(tried[0], environments[tried[0].environment], directory)
+    hint = "; ".join(filter(None, (failure.hint, why)))
+    return replace(failure, message=f"{failure.message}{where}", hint=hint)
+
+
+def _explaining(tried: Tried, environment: Environment, directory: str) -> str:
+    """Return the command that says why the conversation goes where it goes."""
+    words = arguments(tried.given, environment.attributes)
+    if not words:
+        return ""
+    manifests = [] if directory == DEFAULT else ["-m", directory]
+    return "why: " + shlex.join(["cxroute", *manifests, "explain", "-e", environment.name, *words])

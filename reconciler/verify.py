@@ -1,0 +1,187 @@
+"""RouteTests x the rules of one environment -> which tests hold, and for each that fails where its conversation goes.
+
+Offline, and against the rules that the manifests want alone: live rules that are not managed take no part.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from heapq import merge
+from typing import TYPE_CHECKING
+
+from reconciler.behaviour.entry import destination, in_order
+from reconciler.behaviour.evaluate import UnknownConditionError, canonical, winner
+from reconciler.catalogue import QueueError
+from reconciler.draft import fill
+from reconciler.entries import desired_entries
+from reconciler.manifest.nearest import did_you_mean
+from reconciler.model import Condition, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from reconciler.behaviour.entry import Destination, Entry
+    from reconciler.catalogue import AssumedCatalogue
+    from reconciler.desired import Desired
+    from reconciler.findings import Finding
+    from reconciler.manifest.documents import RouteTest, RouteTests
+    from reconciler.manifest.environment import Environment
+    from reconciler.manifest.origin import Loaded
+    from reconciler.model import Json, Source
+
+    Conversation = Mapping[str, str | int | float]
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One test, tried in one environment. `failure` says what went wrong; None where the test holds."""
+
+    environment: str
+    document: str
+    number: int
+    """Which test of its document it is, from 1."""
+    source: Source
+    given: Conversation
+    """The conversation, by the API's names of attributes; empty where the test cannot be read."""
+    winner: Entry | None
+    failure: Finding | None
+
+
+class _WrongTestError(Exception):
+    """The test itself cannot be read in this environment."""
+
+    def __init__(self, code: str, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.code, self.hint = code, hint
+
+
+def verify(
+    documents: Iterable[Loaded[RouteTests]], environment: Environment, catalogue: AssumedCatalogue, desired: Desired
+) -> tuple[Tried, ...]:
+    """Try every test. `catalogue` must be the one that `desired` was made with: both name queues alike."""
+    trial = _Trial(environment, catalogue, desired)
+    return tuple(trial.tried(loaded, place) for loaded in documents for place in range(len(loaded.document.tests)))
+
+
+class _Trial:
+    """The rules of one environment in order, and what its queues and variables are called."""
+
+    def __init__(self, environment: Environment, catalogue: AssumedCatalogue, desired: Desired) -> None:
+        self.environment = environment
+        self.catalogue = catalogue
+        ordered = in_order(desired_entries(desired), environment.api.evaluation)
+        self._rules = _ByIntent(ordered, environment.attributes.intent)
+
+    def tried(self, loaded: Loaded[RouteTests], place: int) -> Tried:
+        """Try the test at one place of its document."""
+        given: Conversation = {}
+        found, failure = None, None
+        test = loaded.document.tests[place]
+        try:
+            given, expected = self._read(test)
+            found = winner(self._rules.candidates(given), given)
+            goes = None if found is None else destination(found.rule.targets)
+            if goes != expected:
+                message = f"expected {self._phrase(expected)}, but {self._goes(found, goes)}"
+                failure = loaded.finding("CXR220", message, "tests", place, hint=self._by_id(test, goes))
+        except _WrongTestError as wrong:
+            failure = loaded.finding(wrong.code, str(wrong), "tests", place, hint=wrong.hint)
+        except UnknownConditionError as unknown:
+            message = f"nobody can say where this goes: a rule asks something that is not understood, {unknown}"
+            failure = loaded.finding("CXR220", message, "tests", place)
+        source = loaded.at("tests", place)
+        return Tried(self.environment.name, loaded.document.name, place + 1, source, given, found, failure)
+
+    def _read(self, test: RouteTest) -> tuple[Conversation, Destination]:
+        """Return the conversation and where it must go, variables filled in. Raises _WrongTestError."""
+        names, given = self.environment.attributes, test.given
+        attributes = {self._filled(name): self._filled(value) for name, value in given.attributes.items()}
+        for name, value in ((names.intent, self._filled(given.intent)), (names.confidence, given.confidence)):
+            if value is not None and attributes.get(name) is not None:
+                raise _WrongTestError("CXR104", f"the conversation says {name!r} twice")
+            if value is not None:
+                attributes[name] = value
+        if test.expect.default:
+            return canonical(attributes), None
+        targets = [self._target(name, weight) for name, weight in _weights(test).items()]
+        return canonical(attributes), destination(targets)
+
+    def _target(self, written: str, weight: float) -> Target:
+        try:
+            return Target(self.catalogue.resolve(str(self._filled(written))).id, weight)
+        except QueueError as error:
+            raise _WrongTestError(error.code, str(error), error.hint) from None
+
+    def _filled(self, value: Json) -> Json:
+        variables = self.environment.vars
+        try:
+            return fill(value, variables) if isinstance(value, str) and "$" in value else value
+        except KeyError as missing:
+            name = str(missing.args[0])
+            message = f"{self.environment.name} has no variable {name!r} in its vars"
+            raise _WrongTestError("CXR107", message, did_you_mean(name, variables)) from None
+
+    def _goes(self, found: Entry | None, goes: Destination) -> str:
+        if found is None:
+            return "no rule takes it: it goes to the tenant's default routing"
+        where = f" ({found.source.file}:{found.source.line})" if found.source else ""
+        return f"goes to {self._phrase(goes)} by rule {found.name}{where}"
+
+    def _phrase(self, where: Destination) -> str:
+        """Say a destination: `"Fraud"`, or `80 % "Cards" and 20 % "General"`."""
+        if where is None:
+            return "the tenant's default routing"
+        if len(where) == 1:
+            return self._name(where[0][0])
+        heaviest = sorted(where, key=lambda one: (-one[1], self._name(one[0])))
+        # So many digits that a third and 33.3 % do not look the same.
+        return (
+            " and ".join(f"{float(100 * share):.8g} % {self._name(queue)}" for queue, share in heaviest) or "no queue"
+        )
+
+    def _name(self, queue_id: str) -> str:
+        queue = self.catalogue.assumed.get(queue_id)
+        return f'"{queue.name if queue else queue_id}"'
+
+    def _by_id(self, test: RouteTest, goes: Destination) -> str:
+        """Say why one queue may count as two: the test has its live name, and the manifests name it by id."""
+        if all(name in self.catalogue.aliases for name in _weights(test)):
+            return ""
+        ids = (self.catalogue.assumed.get(queue_id) for queue_id, _ in goes or ())
+        alias = next((queue.name for queue in ids if queue and queue.id != queue.name), "")
+        named = f'queue "{alias}" is named by id in {self.environment.name}'
+        return f"{named}: offline, only that alias means it" if alias else ""
+
+
+def _weights(test: RouteTest) -> Mapping[str, int | float]:
+    expect = test.expect
+    return {expect.queue: 1} if expect.queue is not None else expect.split or {}
+
+
+class _ByIntent:
+    """Rules in order, found by the intent that they ask for: thousands of tests against thousands of rules."""
+
+    def __init__(self, ordered: Sequence[Entry], intent: str) -> None:
+        self._intent = intent
+        self._named: dict[object, list[int]] = {}
+        self._any: list[int] = []
+        self._ordered = ordered
+        for place, entry in enumerate(ordered):
+            asked = _asked(entry, intent)
+            for name in () if asked is None else asked:
+                self._named.setdefault(name, []).append(place)
+            if asked is None:
+                self._any.append(place)
+
+    def candidates(self, given: Conversation) -> Iterable[Entry]:
+        """Return, in order, every rule that may take the conversation."""
+        places = merge(self._named.get(given.get(self._intent), ()), self._any)
+        return (self._ordered[place] for place in places)
+
+
+def _asked(entry: Entry, intent: str) -> tuple[object, ...] | None:
+    """Return the intents that alone can meet the rule, or None where it may take others too."""
+    for part in entry.rule.conditions:
+        if isinstance(part, Condition) and part.attribute == intent and part.operator in ("equals", "in"):
+            return part.value if isinstance(part.value, tuple) else (part.value,)
+    return None
