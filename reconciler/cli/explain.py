@@ -69,10 +69,10 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if output.form == "json":
         head = {"environment": session.environment.name, "rules": "live" if options.live else "manifests"}
         output.document({**head, **explain_document(explanation, asked.names)})
-        return 0
-    session.introduce()
-    shape = explain_in_full if output.loudness == "verbose" else explain_text
-    output.result(shape(explanation, asked.names, output.paint))
+    else:
+        session.introduce()
+        shape = explain_in_full if output.loudness == "verbose" else explain_text
+        output.result(shape(explanation, asked.names, output.paint))
     for note in _slips(session, asked, given):
         output.note(note)
     return 0

@@ -59,7 +59,7 @@ def explain_document(explanation: Explanation, names: Names) -> Document:
         **(unsure if explanation.undecided else sure),
         "undecided": [_passed(miss) for miss in explanation.undecided],
         "passed": [_passed(miss) for miss in explanation.missed],
-        "source": _source(first) if first else None,
+        "winnerSource": _source(first) if first else None,
         "next": {"rule": following.name if following else None, "destination": _destination(following, names)},
         "tied": [entry.name for entry in explanation.rivals],
         "switchedOff": [entry.name for entry in explanation.switched_off],
