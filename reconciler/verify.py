@@ -95,12 +95,12 @@ class _Trial:
     def _read(self, test: RouteTest) -> tuple[Conversation, Destination]:
         """Return the conversation and where it must go, variables filled in. Raises _WrongTestError."""
         names, given = self.environment.attributes, test.given
-        attributes = {self._filled(name): self._filled(value) for name, value in given.attributes.items()}
-        for name, value in ((names.intent, self._filled(given.intent)), (names.confidence, given.confidence)):
-            if value is not None and attributes.get(name) is not None:
-                raise _WrongTestError("CXR104", f"the conversation says {name!r} twice")
-            if value is not None:
-                attributes[name] = value
+        attributes: dict[str, Json] = {names.intent: self._filled(given.intent), names.confidence: given.confidence}
+        for written, value in given.attributes.items():
+            name = self._filled(written)
+            if attributes.get(name) is not None:
+                raise _WrongTestError("CXR104", f'the conversation says "{name}" twice')
+            attributes[name] = self._filled(value)
         if test.expect.default:
             return canonical(attributes), None
         targets = [self._target(name, weight) for name, weight in _weights(test).items()]
@@ -118,7 +118,7 @@ class _Trial:
             return fill(value, variables) if isinstance(value, str) and "$" in value else value
         except KeyError as missing:
             name = str(missing.args[0])
-            message = f"{self.environment.name} has no variable {name!r} in its vars"
+            message = f'the Environment has no variable "{name}" in its vars'
             raise _WrongTestError("CXR107", message, did_you_mean(name, variables)) from None
 
     def _goes(self, found: Entry | None, goes: Destination) -> str:

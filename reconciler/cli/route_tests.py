@@ -65,7 +65,8 @@ def failures(checked: Sequence[Checked], directory: str) -> list[Finding]:
         if tried.failure:
             alike.setdefault(tried.failure, []).append(tried)
     environments = {each.environment.name: each.environment for each in checked}
-    return [_finding(failure, tried, environments, directory) for failure, tried in alike.items()]
+    found = [_finding(failure, tried, environments, directory) for failure, tried in alike.items()]
+    return sorted(found, key=lambda finding: finding.source or ("", 0, 0))
 
 
 def _finding(

@@ -1,0 +1,42 @@
+"""The program in this process: commands as a person types them, and what they print."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reconciler.cli.main import main
+
+if TYPE_CHECKING:
+    import pytest
+
+VARIABLES = ("CI", "CXROUTE_ENV", "CXROUTE_JOURNAL", "CXROUTE_HOSTS", "GITHUB_ACTOR", "CXONE_CLIENT_ID")
+"""Of whoever runs the tests; they must not reach them."""
+
+
+class Program:
+    """Runs commands and keeps what they printed."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self.capsys = capsys
+        self.out = self.err = ""
+
+    def __call__(self, *arguments: str) -> int:
+        """Run a command; its output is `out` and `err`."""
+        self.capsys.readouterr()
+        code = main(list(arguments))
+        self.out, self.err = self.capsys.readouterr()
+        return code
+
+    def json(self, *arguments: str) -> tuple[int, Any]:
+        """Run a command under --format json; return its exit code and its one document."""
+        code = self(*arguments, "--format", "json")
+        return code, json.loads(self.out)
+
+
+def write(name: str, text: str) -> None:
+    """Write one manifest."""
+    path = Path("manifests") / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
