@@ -25,9 +25,9 @@ from reconciler.behaviour.space import Space
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from reconciler.behaviour.domain import Part
     from reconciler.behaviour.entry import Entry, Evaluation
     from reconciler.behaviour.express import Clause
-    from reconciler.behaviour.domain import Part
     from reconciler.behaviour.shapes import Box, Shape
 
 Rank = int | None

@@ -1,4 +1,4 @@
-"""A part of an attribute's values as conditions that a person or a program can read: the API's, or their complements."""
+"""A part of the values of an attribute as conditions that can be read: those of the API, or their complements."""
 
 from __future__ import annotations
 
