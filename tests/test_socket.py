@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -137,7 +138,7 @@ def test_the_bank_from_found_to_healed(place: Place) -> None:
         taken = next(json.loads(one)["name"] for one in as_found.values() if "[cxroute:" in one)
         conflicting.write_text(
             "apiVersion: routing/v1\nkind: RuleSet\nname: more\nrules:\n"
-            f"  - {{key: refunds, name: {json.dumps(taken)}, when: [], priority: 999, queue: general}}\n"
+            f"  - {{key: refunds, name: {json.dumps(taken)}, intent: no route test says it, queue: general}}\n"
         )
         refused = place.run("-e", "bank", "apply", "--yes")
         assert (4, as_found) == (refused.returncode, theirs(url))
@@ -165,6 +166,8 @@ def test_the_bank_from_found_to_healed(place: Place) -> None:
                 "  - intent: pin_blocked\n    queue: card-services\n    minConfidence: 0.7", "  # gone:"
             )
         )
+        assert 3 == place.run("-e", "bank", "apply", "--yes").returncode  # the bank's route tests reach that rule
+        shutil.rmtree(place.path / "manifests/tests")
         gone = json.loads(place.run("-e", "bank", "apply", "--yes", "--format", "json").stdout)
         assert ["cards/pin-blocked"] == [one["address"] for one in gone["outcomes"] if one["action"] == "delete"]
         assert not any(rule["name"].endswith("pin_blocked") for rule in rules(url).values())

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.catalogue import AssumedCatalogue, aliases
 from reconciler.cli import conversation
-from reconciler.cli.connect import reading
-from reconciler.cli.interrupt import run_interruptibly
 from reconciler.cli.session import open_session
 from reconciler.desired import desire
 from reconciler.entries import desired_entries, live_entries
@@ -64,7 +62,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         raise UsageError(_USAGE)
     session = open_session(options, output)
     given = conversation.conversation(options, session.environment.attributes)
-    asked = run_interruptibly(lambda _stop: _live(session)) if options.live else _manifests(session)
+    asked = _tenant(session) if options.live else _manifests(session)
     explanation = explain(asked.entries, given, session.environment)
     if output.form == "json":
         head = {"environment": session.environment.name, "rules": "live" if options.live else "manifests"}
@@ -87,8 +85,16 @@ def _manifests(session: Session) -> _Asked:
     return _Asked(desired_entries(desired), Names(f"the manifests of {name}", queues, desired.labels))
 
 
+def _tenant(session: Session) -> _Asked:
+    from reconciler.cli.interrupt import run_interruptibly  # noqa: PLC0415 - offline nothing can be interrupted
+
+    return run_interruptibly(lambda _stop: _live(session))
+
+
 async def _live(session: Session) -> _Asked:
     """Read every live rule, managed or not; the manifests only say where the managed ones stand."""
+    from reconciler.cli.connect import reading  # noqa: PLC0415 - brings HTTP in, which offline would only cost
+
     async with reading(session) as client:
         live: Live = await session.read(client)
     name = session.environment.name
