@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from reconciler.cli.connect import reading
 from reconciler.cli.interrupt import run_interruptibly
 from reconciler.cli.session import open_session
-from reconciler.errors import CxrouteError
+from reconciler.cli.whole_file import write_whole
 from reconciler.guard import refusals
 from reconciler.render.plan_text import plan_text
 from reconciler.render.words import counted
@@ -62,12 +62,7 @@ async def read_and_plan(session: Session) -> Plan:
 
 def save(made: Plan, path: Path) -> None:
     """Write the plan to a file, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        temporary.write_text(json.dumps(document(made), indent=2) + "\n", encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise CxrouteError(f"cannot write {path}: {error.strerror}") from error
+    write_whole(path, json.dumps(document(made), indent=2) + "\n")
 
 
 def show(session: Session, made: Plan, saved: str | None) -> None:
