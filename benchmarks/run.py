@@ -7,6 +7,7 @@ octoDNS is installed from PyPI into an environment of its own below benchmarks/.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import shutil
@@ -16,6 +17,7 @@ import sys
 import venv
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -186,11 +188,50 @@ def bench_transport(runs: int) -> None:
             print(f"  {count:>5,} calls, {way:<32} {one.cpu:6.2f} {one.cpu / floor:5.1f}")
 
 
+ANALYSIS: tuple[tuple[str, tuple[str, ...], dict[int, float]], ...] = (
+    ("lint", ("lint",), {1_000: 0.045, 10_000: 2.1}),
+    ("10 edits: difference and order", ("difference-10", "order-10"), {1_000: 0.040, 10_000: 1.0}),
+    ("100 edits: difference and order", ("difference-100", "order-100"), {1_000: 0.137, 10_000: 2.1}),
+    ("every rule retargeted: difference", ("retargeted",), {1_000: 0.190, 10_000: 4.5}),
+    ("renumbered: proof that nothing moves", ("renumbered",), {1_000: 0.032, 10_000: 0.5}),
+    ("explain, one conversation", ("explain",), {10_000: 0.0002}),
+    ("overlapping boxes: lint", ("boxes-lint",), {1_000: 6.0}),
+    ("overlapping boxes: one change", ("boxes-difference",), {1_000: 0.2}),
+    ("boxes and patterns: lint", ("patterns-lint",), {}),
+    ("boxes and patterns: one change", ("patterns-difference",), {}),
+)
+"""What is asked, of which questions of analysis.py, and the prototype's CPU seconds by number of rules."""
+
+
+def answer(what: str, size: int, runs: int) -> Cost:
+    """Ask the analysis one question, in processes of their own; return the median."""
+    command = [sys.executable, str(HERE / "analysis.py"), what, str(size)]
+    found = [
+        json.loads(subprocess.check_output(command, env=os.environ | {"PYTHONPATH": str(ROOT)})) for _ in range(runs)
+    ]
+    print(f"  undecided: {found[0]['undecided']:,}\n" if found[0]["undecided"] else "", end="")
+    seconds, memory = (statistics.median(one[name] for one in found) for name in ("seconds", "mib"))
+    return Cost(seconds / (1_000 if what == "explain" else 1), memory)  # explain: so many conversations
+
+
+def bench_analysis(runs: int, sizes: tuple[int, ...]) -> None:
+    """Ask what rules do, of the mix that is harder than most tenants, and of lists meant to be hard."""
+    print("analysis of rules                             rules      CPU s  (prototype)    MiB")
+    for size, (name, whats, prototype) in product(sizes, ANALYSIS):
+        if size > 1_000 and whats[0].startswith(("boxes", "patterns")):  # hard enough as they are
+            continue
+        costs = [answer(what, size, runs if size <= 10_000 else 1) for what in whats]
+        told = f"({prototype[size]})" if size in prototype else ""
+        found = f"{sum(one.cpu for one in costs):10.4f}  {told:<12} {max(one.memory for one in costs):5.0f}"
+        print(f"  {name:<38} {size:>10,} {found}", flush=True)
+    print("  the prototype's memory: 19 MiB at 1,000 rules, 76 MiB at 10,000")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", nargs="*", help="plan, growth, start, transport; all when none is named")
+    parser.add_argument("what", nargs="*", help="start, plan, growth, transport, analysis; all when none is named")
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--large", action="store_true", help="growth up to 100,000 rules")
+    parser.add_argument("--large", action="store_true", help="growth and analysis up to 100,000 rules")
     options = parser.parse_args()
     WORK.mkdir(exist_ok=True)
     sizes = (1_000, 10_000, 100_000) if options.large else (1_000, 10_000)
@@ -199,6 +240,7 @@ def main() -> None:
         "plan": lambda: bench_plan(options.runs),
         "growth": lambda: bench_growth(options.runs, sizes),
         "transport": lambda: bench_transport(options.runs),
+        "analysis": lambda: bench_analysis(options.runs, sizes),
     }
     for name in options.what or benches:
         benches[name]()

@@ -1,0 +1,133 @@
+"""One question to the analysis of behaviour, in a process of its own: `python benchmarks/analysis.py WHAT N`.
+
+Builds the workload of N rules, then asks and prints one JSON line: CPU seconds of the answer alone, the peak memory of
+the whole process in MiB, how much was found (by which two versions can be compared), and how much stayed undecided.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import resource
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import mix
+
+from reconciler.behaviour.entry import in_order
+from reconciler.behaviour.evaluate import route
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from reconciler.behaviour.entry import Entry
+
+    Entries = Sequence[Entry]
+    Question = Callable[[], tuple[int, int]]
+
+QUERIES = 1_000
+
+
+def lint_of(entries: Entries) -> Question:
+    """Ask for the facts about a list; counted are those of all kinds."""
+    from reconciler.behaviour.lint import lint
+
+    def ask() -> tuple[int, int]:
+        facts = lint(entries, "lowest-first")
+        found = len(facts.never) + len(facts.shadowed) + len(facts.redundant) + len(facts.ties)
+        return found, len(facts.undecided)
+
+    return ask
+
+
+def difference_of(old: Entries, new: Entries) -> Question:
+    """Ask what a change moves; counted are regions."""
+    from reconciler.behaviour.difference import difference
+
+    def ask() -> tuple[int, int]:
+        behaviour = difference(old, new)
+        return len(behaviour.regions), len(behaviour.unknown)
+
+    return ask
+
+
+def order_of(old: Entries, new: Entries) -> Question:
+    """Ask for a safe order of a change; counted are its waves."""
+    from reconciler.behaviour.order import Move, order
+
+    before, after = ({one.name: one for one in entries} for entries in (old, new))
+    names = dict.fromkeys([*before, *after])
+    moves = [Move(before.get(name), after.get(name)) for name in names if before.get(name) != after.get(name)]
+    fixed = [one for name, one in before.items() if after.get(name) == one]
+
+    def ask() -> tuple[int, int]:
+        found = order(moves, fixed, "lowest-first")
+        return len(found.waves), len(found.unproven)
+
+    return ask
+
+
+def explain_of(entries: Entries) -> Question:
+    """Ask who takes each of some conversations; counted are those that any rule takes."""
+    ordered = in_order(entries)
+    asked = mix.conversations(QUERIES, len(entries))
+    return lambda: (sum(route(ordered, one).winner is not None for one in asked), 0)
+
+
+def _mixed(
+    edit: Callable[[Entries], Entries], ask: Callable[[Entries, Entries], Question]
+) -> Callable[[int], Question]:
+    """Make a question about a change of the mix."""
+
+    def question(count: int) -> Question:
+        old = mix.mix(count)
+        return ask(old, edit(old))
+
+    return question
+
+
+def _edits(count: int) -> Callable[[Entries], Entries]:
+    return lambda entries: mix.edited(entries, count)
+
+
+def _hard(entries: Callable[[int], Entries]) -> Callable[[int], Question]:
+    """Make a question about one change of a list that is meant to be hard."""
+
+    def question(count: int) -> Question:
+        old = entries(count)
+        return difference_of(old, mix.one_changed(old))
+
+    return question
+
+
+QUESTIONS: dict[str, Callable[[int], Question]] = {
+    "lint": lambda count: lint_of(mix.mix(count)),
+    "difference-10": _mixed(_edits(10), difference_of),
+    "difference-100": _mixed(_edits(100), difference_of),
+    "order-10": _mixed(_edits(10), order_of),
+    "order-100": _mixed(_edits(100), order_of),
+    "retargeted": _mixed(mix.retargeted, difference_of),
+    "renumbered": _mixed(mix.renumbered, difference_of),
+    "explain": lambda count: explain_of(mix.mix(count)),
+    "boxes-lint": lambda count: lint_of(mix.boxes(count)),
+    "boxes-difference": _hard(mix.boxes),
+    "patterns-lint": lambda count: lint_of(mix.boxes_and_patterns(count)),
+    "patterns-difference": _hard(mix.boxes_and_patterns),
+}
+
+
+def main() -> None:
+    what, count = sys.argv[1], int(sys.argv[2])
+    gc.set_threshold(100_000, 20, 50)  # as the command line does
+    ask = QUESTIONS[what](count)
+    before = time.process_time()
+    found, undecided = ask()
+    seconds = time.process_time() - before
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    told = {"what": what, "rules": count, "seconds": seconds, "mib": memory, "found": found, "undecided": undecided}
+    print(json.dumps(told))
+
+
+if __name__ == "__main__":
+    main()
