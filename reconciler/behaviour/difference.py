@@ -8,7 +8,6 @@ are one rule, so a renumbering leaves nothing to look at.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -23,7 +22,7 @@ from reconciler.behaviour.slices import UNNAMED, Slices
 from reconciler.behaviour.space import Space
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from reconciler.behaviour.domain import Part
     from reconciler.behaviour.entry import Entry, Evaluation
@@ -93,15 +92,15 @@ class _Difference:
 
     def result(self) -> Behaviour:
         """Find every pair of winners, and make regions of them."""
-        twin_of_new = {new: old for old, new in self.twin.items()}
-        for rank in range(len(self.old.entries)):
+        for rank in firsts(self.old):
             twin = self.twin.get(rank)
             if twin is None:
                 self.meet_all(rank, self.old, self.new)
             elif self.old.destinations[rank] != self.new.destinations[twin]:
                 self.try_pair(rank, twin)
-        for rank in range(len(self.new.entries)):
-            if rank not in twin_of_new:
+        twins_of_old = set(self.twin.values())
+        for rank in firsts(self.new):
+            if rank not in twins_of_old:
                 self.meet_all(rank, self.new, self.old)
         roughs = [simplify(self.space, self.rough(pair, found)) for pair, found in self.pairs.items()]
         regions = tuple(finish(self.space, rough) for rough in merge(self.space, roughs))
@@ -147,8 +146,10 @@ class _Difference:
 
     def try_pair(self, old: Rank, new: Rank, atom: int | None = None) -> None:
         """Note the pair if some conversation has just these winners: of one value of the pivot, or of any."""
-        places = self.places(old, new) if atom is None else iter((atom,))
         wide = atom is None and self.is_wide(old, new)
+        if wide and not self.possible(old, new):
+            return
+        places = self.places(old, new) if atom is None else iter((atom,))
         try:
             for place in places:
                 box = self.free(place, old, new)
@@ -160,6 +161,17 @@ class _Difference:
                         return
         except UndecidedError:
             self.unknown[old, new] = None
+
+    def possible(self, old: Rank, new: Rank) -> bool:
+        """Say whether the rules that ask nothing of the pivot, and so are in every slice, leave the pair anything."""
+        heads, blockers = [], 0
+        for slices, rank in ((self.old, old), (self.new, new)):
+            heads.append(self.space.always.shape if rank is None else slices.boxes[rank].shape)
+            blockers |= slices.always_before(len(slices.entries) if rank is None else rank)
+        try:
+            return self.space.shapes.free(heads[0], heads[1], blockers) is not None
+        except UndecidedError:
+            return True
 
     def is_wide(self, old: Rank, new: Rank) -> bool:
         """Say whether both rules are about too many values of the pivot to look at each."""
@@ -240,7 +252,7 @@ class _Difference:
         return [shape for number, mask in taken.items() for shape in self.with_pivot(number, [(mask, 0, 0)])]
 
     def taken_before(self, old: Rank, new: Rank) -> list[Shape]:
-        """Return what earlier rules take anywhere; of rules that ask the same but for the pivot's values, all at once."""
+        """Return what earlier rules take anywhere; rules that ask the same but for the pivot are one."""
         taken: dict[int, dict[Part, None]] = {}
         for slices, rank in ((self.old, old), (self.new, new)):
             for earlier in slices.boxes[: len(slices.boxes) if rank is None else rank]:
@@ -255,17 +267,19 @@ class _Difference:
         return [tuple(sorted((*shape, (self.space.pivot, part)))) for part in unite(self.space.pivot_domain, pivots)]
 
 
+def firsts(slices: Slices) -> list[int]:
+    """Return the ranks of the rules but for those before which another one asks the same: these take nothing."""
+    seen: dict[int, int] = {}
+    for rank, box in enumerate(slices.boxes):
+        seen.setdefault(id(box), rank)
+    return list(seen.values())
+
+
 def _twins(old: Slices, new: Slices) -> dict[int, int]:
     """Pair the rules of both lists that ask the same and keep their order: the most that can be paired."""
-    first_of_new: dict[int, int] = {}
-    for rank, box in enumerate(new.boxes):
-        first_of_new.setdefault(id(box), rank)
-    candidates: list[tuple[int, int]] = []
-    for rank, box in enumerate(old.boxes):
-        twin = first_of_new.pop(id(box), None)
-        if twin is not None:
-            candidates.append((rank, twin))
-    return _increasing(candidates)
+    place_in_new = {id(new.boxes[rank]): rank for rank in firsts(new)}
+    candidates = [(rank, place_in_new.get(id(old.boxes[rank]), -1)) for rank in firsts(old)]
+    return _increasing([pair for pair in candidates if pair[1] >= 0])
 
 
 def _increasing(candidates: Sequence[tuple[int, int]]) -> dict[int, int]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from fractions import Fraction
-from math import floor, isfinite
+from math import floor
 from typing import TYPE_CHECKING, Final, cast
 
 from reconciler.behaviour.evaluate import NEGATIVE
@@ -229,15 +229,18 @@ def between(low: float, high: float) -> int | float | None:
         return None
     bottom, top = Fraction(low), Fraction(high)
     middle = (bottom + top) / 2
-    for digits in range(1 if low >= 0 and high <= 1 else 0, _MOST_DIGITS):
-        scale = 10**digits
-        nearest = floor(middle * scale + Fraction(1, 2))
-        for candidate in (nearest, nearest - 1, nearest + 1):
-            found = candidate if digits == 0 else candidate / scale
-            if low < found < high:
-                return found
-    found = float(middle) if isfinite(middle) else None
-    return found if found is not None and low < found < high else None
+    try:
+        for digits in range(1 if low >= 0 and high <= 1 else 0, _MOST_DIGITS):
+            scale = 10**digits
+            nearest = floor(middle * scale + Fraction(1, 2))
+            for candidate in (nearest, nearest - 1, nearest + 1):
+                found: int | float = candidate if digits == 0 else candidate / scale
+                if low < found < high:
+                    return found
+        last = float(middle)
+    except OverflowError:  # beyond the largest double there are whole numbers alone
+        return None
+    return last if low < last < high else None
 
 
 def _beyond(low: float | None, high: float | None) -> int | float:

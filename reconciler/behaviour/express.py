@@ -171,7 +171,7 @@ def _bounds(domain: Domain, first: int, last: int) -> list[Clause]:
 
 
 def _holes(domain: Domain, numbers: int) -> Iterator[Clause]:
-    """Say that a number is in none of the runs of these atoms: one complement each, where one condition says the run."""
+    """Say that a number is in none of the runs of these atoms, each as one complement."""
     for first, last in _runs(domain, numbers):
         bounds = _bounds(domain, first, last)
         if not bounds:  # every number

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
-from reconciler.behaviour.domain import meet
+from reconciler.behaviour.domain import REST, covers, meet
 from reconciler.behaviour.entry import in_order
-from reconciler.behaviour.shapes import UndecidedError
+from reconciler.behaviour.shapes import UndecidedError, meeting
 from reconciler.behaviour.slices import UNNAMED, Slices
 from reconciler.behaviour.space import Space
 from reconciler.model import Condition
@@ -103,12 +103,11 @@ class _Lint:
         redundant: list[Redundant] = []
         for rank in range(len(entries)):
             try:
-                if not self.wins(rank):
+                instead = self.instead(rank)
+                if instead is None:
                     shadowed.append(Shadowed(entries[rank], self.culprits(rank)))
-                else:
-                    instead = self.replacement(rank)
-                    if instead is not None:
-                        redundant.append(Redundant(entries[rank], instead))
+                elif instead:
+                    redundant.append(Redundant(entries[rank], instead))
             except UndecidedError:
                 self.undecided[rank] = None
         never = tuple(Never(entry, core(self.space, entry)) for entry in self.slices.never)
@@ -124,55 +123,87 @@ class _Lint:
             return found
         return {**found, self.space.pivot: (1 << atom, 0, 0)}
 
-    def wins(self, rank: int) -> bool:
-        """Say whether a rule takes any conversation."""
-        return any(self.won(atom, rank) is not None for atom in self.slices.atoms(rank))
+    def instead(self, rank: int) -> tuple[Entry, ...] | None:
+        """Return who would send a rule's conversations where it does: nobody where it is needed, None without any."""
+        boxes, shape = self.slices.boxes, self.slices.boxes[rank].shape
+        if not boxes[rank].atoms and self.space.shapes.free(shape, shape, self.slices.always_before(rank)) is None:
+            return None
+        wins = False
+        others: dict[int, None] = {}
+        for atom in self.slices.atoms(rank):
+            before = self.slices.before(atom, rank)
+            head = self.slices.shape(atom, rank)
+            if self.free(atom, (head, head), before) is not None:
+                wins = True
+                if self.needed_in(atom, rank, before, others):
+                    return ()
+        return tuple(self.slices.entries[one] for one in sorted(others)) if wins else None
 
-    def won(self, atom: int, rank: int) -> Box | None:
-        """Return conversations of a slice that a rule takes."""
-        shape = self.slices.shape(atom, rank)
-        return self.free(atom, (shape, shape), self.slices.before(atom, rank))
+    def needed_in(self, atom: int, rank: int, before: int, others: dict[int, None]) -> bool:
+        """Say whether a slice has a conversation that would go elsewhere without the rule; gathers who takes others."""
+        slices = self.slices
+        shape, goes = slices.shape(atom, rank), slices.destinations[rank]
+        alike = slices.alike_after(atom, rank)
+        if not alike or self.free(atom, (shape, shape), before | alike) is not None:
+            return True
+        shapes = self.space.rest_shapes if atom == UNNAMED else self.space.shapes
+        overlapping = shapes.overlapping(shape)
+        for one in slices.members(atom):
+            other = slices.shape(atom, one)
+            if one <= rank or not overlapping >> other & 1:
+                continue
+            if self.free(atom, (shape, other), before) is not None:
+                if slices.destinations[one] != goes:
+                    return True
+                others[one] = None
+            before |= 1 << other
+        return False
 
     def culprits(self, rank: int) -> tuple[Entry, ...]:
         """Return earlier rules that take all of a rule's conversations, none of which could be left out."""
-        earlier = [one for one in range(rank) if self.touch(one, rank)]
-        single = next((one for one in earlier if self.covered(rank, [one])), None)
-        needed = [single] if single is not None else self.gathered(rank, earlier)
+        single = next((one for one in self.earlier(rank) if self.contains(one, rank)), None)
+        needed = [single] if single is not None else self.gathered(rank)
         for one in list(needed) if len(needed) > 1 else ():
             others = [other for other in needed if other != one]
             if self.covered(rank, others):
                 needed = others
         return tuple(self.slices.entries[one] for one in needed)
 
-    def gathered(self, rank: int, earlier: Sequence[int]) -> list[int]:
+    def earlier(self, rank: int) -> list[int]:
+        """Return the earlier rules that may take all of a rule's conversations, as far as their places tell."""
+        atoms = self.slices.boxes[rank].atoms
+        if not atoms:
+            return [one for one in (*self.slices.general, *self.slices.unnamed) if one < rank]
+        return [one for one in self.slices.members(atoms[0]) if one < rank]
+
+    def contains(self, one: int, rank: int) -> bool:
+        """Say whether one rule alone takes all that another one asks for."""
+        boxes = self.slices.boxes
+        if not self.space.shapes.covering(boxes[rank].shape) >> boxes[one].shape & 1:
+            return False
+        if boxes[rank].atoms:
+            return all(self.slices.holds(atom, one) for atom in boxes[rank].atoms)
+        return not boxes[one].atoms and covers(boxes[one].pivot, boxes[rank].pivot)
+
+    def gathered(self, rank: int) -> list[int]:
         """Return earlier rules that take all of a rule's conversations: the next one for each that is still free."""
         needed: list[int] = []
-        left = list(earlier)
-        while not self.covered(rank, needed):
+        hole = self.hole(rank, needed)
+        while hole is not None:
+            atom, box = hole
+            shapes = self.space.rest_shapes if atom == UNNAMED else self.space.shapes
+            takers = (one for one in self.slices.members(atom) if one not in needed)
+            needed.append(next(one for one in takers if meeting(box, shapes.all[self.slices.shape(atom, one)])))
             hole = self.hole(rank, needed)
-            taker = next(one for one in left if hole is not None and self.has(one, hole))
-            needed.append(taker)
-            left.remove(taker)
         return sorted(needed)
-
-    def has(self, rank: int, hole: Box) -> bool:
-        """Say whether a rule has something in common with a box that earlier choices left free."""
-        box = self.space.box(self.slices.boxes[rank])
-        every = self.space.domains
-        return all(meet(hole.get(number, every[number].all), part)[0] for number, part in box.items())
-
-    def touch(self, one: int, other: int) -> bool:
-        """Say whether two rules have a conversation in common, as far as each attribute tells."""
-        box = self.space.box(self.slices.boxes[other])
-        return self.has(one, box)
 
     def covered(self, rank: int, others: Sequence[int]) -> bool:
         """Say whether the others take all of a rule's conversations."""
         return self.hole(rank, others) is None
 
-    def hole(self, rank: int, others: Sequence[int]) -> Box | None:
-        """Return conversations of a rule that none of the others takes."""
-        for atom in self.slices.atoms(rank):
+    def hole(self, rank: int, others: Sequence[int]) -> tuple[int, Box] | None:
+        """Return a slice and conversations of a rule in it that none of the others takes."""
+        for atom in self.differing(rank, others):
             blockers = 0
             for other in others:
                 if self.slices.holds(atom, other):
@@ -180,38 +211,19 @@ class _Lint:
             shape = self.slices.shape(atom, rank)
             found = self.free(atom, (shape, shape), blockers)
             if found is not None:
-                return found
+                return atom, found
         return None
 
-    def replacement(self, rank: int) -> tuple[Entry, ...] | None:
-        """Return the later rules that would send a rule's conversations where it does, or None where some would not."""
-        instead: dict[int, None] = {}
-        for atom in self.slices.atoms(rank):
-            if self.needed_in(atom, rank, instead):
-                return None
-        return tuple(self.slices.entries[one] for one in sorted(instead))
-
-    def needed_in(self, atom: int, rank: int, instead: dict[int, None]) -> bool:
-        """Say whether a slice has a conversation that would go elsewhere without the rule; gathers who takes others."""
-        blockers = self.slices.before(atom, rank)
-        shape = self.slices.shape(atom, rank)
-        goes = self.slices.destinations[rank]
-        later = [one for one in self.slices.members(atom) if one > rank]
-        alike = [one for one in later if self.slices.destinations[one] == goes]
-        same = sum({1 << self.slices.shape(atom, one) for one in alike})
-        if self.free(atom, (shape, shape), blockers | same) is not None:
-            return True
-        last = alike[-1] if alike else -1
-        for one in later:
-            if one > last:
-                break
-            other = self.slices.shape(atom, one)
-            if self.free(atom, (shape, other), blockers) is not None:
-                if self.slices.destinations[one] != goes:
-                    return True
-                instead[one] = None
-            blockers |= 1 << other
-        return False
+    def differing(self, rank: int, others: Sequence[int]) -> Iterator[int]:
+        """Yield slices of a rule, one for each set of the others that is in it."""
+        box = self.slices.boxes[rank]
+        if box.rest >= 0:
+            yield UNNAMED
+        parts = [self.space.pivot_part(box)[0] & ~REST]
+        for other in others:
+            atoms = self.space.pivot_part(self.slices.boxes[other])[0]
+            parts = [piece for part in parts for piece in (part & atoms, part & ~atoms) if piece]
+        yield from ((part & -part).bit_length() - 1 for part in parts if part)
 
     def ties(self) -> Iterator[Tie]:
         """Yield pairs of rules of one priority that compete for a conversation."""

@@ -47,6 +47,11 @@ class Shapes:
         self.all: Final[list[Shape]] = []
         self._number: dict[Shape, int] = {}
         self._with: list[dict[Part, int]] = [{} for _ in domains]
+        self._patterned = [
+            (number, (1 << len(domain.patterns.all)) - 1)
+            for number, domain in enumerate(domains)
+            if domain.patterns.all
+        ]
         self._asking = [0] * len(domains)
         self._relations: dict[tuple[int, Part | None], tuple[int, int]] = {}
         self._overlaps: dict[int, int] = {}
@@ -112,7 +117,7 @@ class Shapes:
         found = self._found.get(key, self)
         if found is self:
             try:
-                found = self._search(_both(self.all[one], self.all[other]), bits(blockers))
+                found = self._search(_both(self.all[one], self.all[other]), blockers)
             except UndecidedError as error:
                 found = error
             self._found[key] = found
@@ -124,33 +129,36 @@ class Shapes:
         """Return what `free` does for any number of shapes."""
         box: Box | None = {}
         for head in heads:
-            box = None if box is None else _meeting(box, self.all[head])
+            box = None if box is None else meeting(box, self.all[head])
             blockers &= self.overlapping(head)
-        return None if box is None else self._search(box, bits(blockers))
+        return None if box is None else self._search(box, blockers)
 
-    def _search(self, box: Box | None, blockers: Iterable[int]) -> Box | None:
+    def _search(self, box: Box | None, blockers: int) -> Box | None:
         if box is None:
             return None
-        shapes: list[Shape] = [self.all[number] for number in blockers]
-        if not shapes:
+        if not blockers:
             return box
-        plainest = self._plainest(box, shapes)
+        plainest = self._plainest(box)
         if plainest is not None:
-            found = self._hole(plainest, shapes)
+            found = self._hole(plainest, self._touching(plainest, blockers))
             if found is not None:
                 return found
-        return self._hole(box, shapes)
+        return self._hole(box, self._touching(box, blockers))
 
-    def _plainest(self, box: Box, shapes: Sequence[Shape]) -> Box | None:
+    def _touching(self, box: Box, blockers: int) -> list[Shape]:
+        """Return the blocking shapes that have something in common with a box."""
+        for attribute, part in box.items():
+            blockers &= ~self._relation(attribute, part)[0]
+        return [self.all[number] for number in bits(blockers)]
+
+    def _plainest(self, box: Box) -> Box | None:
         """Return the box with every pattern that is open taken as not holding; None where no pattern is open.
 
         That is always possible, and most rules with a pattern are out of the way at once.
         """
         plainest = dict(box)
-        for attribute in {attribute for shape in shapes for attribute, _ in shape} | box.keys():
-            domain = self.domains[attribute]
-            atoms, yes, no = box.get(attribute, domain.all)
-            every = (1 << len(domain.patterns.all)) - 1
+        for attribute, every in self._patterned:
+            atoms, yes, no = box.get(attribute) or self.domains[attribute].all
             if atoms & REST and every & ~yes & ~no:
                 plainest[attribute] = (atoms, yes, every & ~yes)
         return plainest if plainest != box else None
@@ -208,10 +216,10 @@ class Shapes:
 
 
 def _both(one: Shape, other: Shape) -> Box | None:
-    return _meeting(dict(one), other) if one is not other else dict(one)
+    return meeting(dict(one), other) if one is not other else dict(one)
 
 
-def _meeting(box: Mapping[int, Part], shape: Shape) -> Box | None:
+def meeting(box: Mapping[int, Part], shape: Shape) -> Box | None:
     """Return what is in a box and in a shape; None where nothing is."""
     found = dict(box)
     for attribute, part in shape:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, Final
 
 from reconciler.behaviour.domain import REST
@@ -10,7 +10,7 @@ from reconciler.behaviour.entry import destination
 from reconciler.behaviour.pattern import bits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from reconciler.behaviour.entry import Destination, Entry
     from reconciler.behaviour.space import Compiled, Space
@@ -47,8 +47,10 @@ class Slices:
         self.unnamed: list[int] = []
         """Ranks of the rules that hold for some text that no rule names."""
         self._file()
-        self._masks: dict[tuple[int, ...], list[int]] = {}
-        self._unnamed_masks = _cumulated([self.boxes[rank].rest for rank in self.unnamed])
+        self._general = _Cumulated((rank, self.boxes[rank].shape) for rank in self.general)
+        self._unnamed = _Cumulated((rank, self.boxes[rank].rest) for rank in self.unnamed)
+        self._always: _Cumulated | None = None
+        self._alike: dict[tuple[Destination, bool], _Cumulated] = {}
 
     def _file(self) -> None:
         every = self.space.pivot_domain.all[0]
@@ -76,20 +78,40 @@ class Slices:
     def before(self, atom: int, rank: int) -> int:
         """Return the shapes of the rules in a slice that come before a rank."""
         if atom == UNNAMED:
-            return self._unnamed_masks[bisect_left(self.unnamed, rank)]
-        excluded = tuple(self.excluded.get(atom, ()))
-        masks = self._masks.get(excluded)
-        if masks is None:
-            without = set(excluded)
-            masks = self._masks[excluded] = _cumulated(
-                [-1 if one in without else self.boxes[one].shape for one in self.general]
-            )
-        found = masks[bisect_left(self.general, rank)]
+            return self._unnamed.before(rank)
+        found = self._general.before(rank, self.excluded.get(atom, ()))
         for one in self.about.get(atom, ()):
             if one >= rank:
                 break
             found |= 1 << self.boxes[one].shape
         return found
+
+    def alike_after(self, atom: int, rank: int) -> int:
+        """Return the shapes of the rules in a slice that come after a rule and have its destination."""
+        goes = self.destinations[rank]
+        alike = self._alike.get((goes, atom == UNNAMED))
+        if alike is None:
+            alike = self._alike[goes, atom == UNNAMED] = self._with_destination(goes, atom)
+        found = alike.after(rank, self.excluded.get(atom, ()))
+        for one in reversed(self.about.get(atom, ())):
+            if one <= rank:
+                break
+            if self.destinations[one] == goes:
+                found |= 1 << self.boxes[one].shape
+        return found
+
+    def _with_destination(self, goes: Destination, atom: int) -> _Cumulated:
+        ranks = self.unnamed if atom == UNNAMED else self.general
+        return _Cumulated((rank, self.shape(atom, rank)) for rank in ranks if self.destinations[rank] == goes)
+
+    def always_before(self, rank: int) -> int:
+        """Return the shapes of the rules before a rank that ask nothing of the pivot: they are in every slice."""
+        if self._always is None:
+            every = self.space.pivot_domain.all
+            self._always = _Cumulated(
+                (one, self.boxes[one].shape) for one in self.general if self.boxes[one].pivot == every
+            )
+        return self._always.before(rank)
 
     def holds(self, atom: int, rank: int) -> bool:
         """Say whether a rule is in a slice."""
@@ -118,9 +140,38 @@ class Slices:
         yield from bits(box.pivot[0] & ~REST)
 
 
-def _cumulated(shapes: Sequence[int]) -> list[int]:
-    """Return the masks of the first none, one, two ... of the shapes; -1 is one to leave out."""
-    masks = [0]
-    for shape in shapes:
-        masks.append(masks[-1] | (1 << shape if shape >= 0 else 0))
-    return masks
+class _Cumulated:
+    """Some rules' shapes, by rank: those before or after a rank as one mask, but for a few that are left out."""
+
+    def __init__(self, rules: Iterable[tuple[int, int]]) -> None:
+        """Take (rank, shape), by rank."""
+        pairs = list(rules)
+        self.ranks = [rank for rank, _ in pairs]
+        self._shapes = dict(pairs)
+        self._before = [0]
+        for _, shape in pairs:
+            self._before.append(self._before[-1] | 1 << shape)
+        self._after = [0]
+        for _, shape in reversed(pairs):
+            self._after.append(self._after[-1] | 1 << shape)
+        self._of_shape: dict[int, list[int]] = {}
+        for rank, shape in pairs:
+            self._of_shape.setdefault(shape, []).append(rank)
+
+    def before(self, rank: int, without: Collection[int] = ()) -> int:
+        """Return the shapes of the rules before a rank."""
+        found = self._before[bisect_left(self.ranks, rank)]
+        return self._but(found, without, lambda one: one < rank) if without else found
+
+    def after(self, rank: int, without: Collection[int] = ()) -> int:
+        """Return the shapes of the rules after a rank."""
+        found = self._after[len(self.ranks) - bisect_right(self.ranks, rank)]
+        return self._but(found, without, lambda one: one > rank) if without else found
+
+    def _but(self, found: int, without: Collection[int], counts: Callable[[int], bool]) -> int:
+        """Take the shapes out that only rules left out have."""
+        for left_out in without:
+            shape = self._shapes.get(left_out)
+            if shape is not None and not any(counts(one) and one not in without for one in self._of_shape[shape]):
+                found &= ~(1 << shape)
+        return found

@@ -1,0 +1,293 @@
+"""What lists of rules do to conversations, by trying them all: an oracle that shares no code with the analysis.
+
+Rules are the API's JSON. A `Universe` is the product of representative values of every attribute (and both truths of
+each condition that is not understood); a set of its inputs is the bits of one int.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import combinations, pairwise, product
+from math import ceil, floor, prod
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+Json = dict[str, Any]
+Input = tuple[dict[str, Any], dict[str, bool]]
+"""Attributes, and for each condition that is not understood, by its JSON, whether it holds."""
+Destination = frozenset[tuple[str, Fraction]] | None
+Move = tuple[Json | None, Json | None]
+
+DEFAULT: Final = None
+NEGATIVES: Final = {
+    "notEquals": "equals",
+    "notIn": "in",
+    "notContains": "contains",
+    "notStartsWith": "startsWith",
+    "notEndsWith": "endsWith",
+}
+PATTERNS: Final = ("contains", "startsWith", "endsWith")
+NUMERIC: Final = ("greaterThan", "greaterThanOrEqual", "lessThan", "lessThanOrEqual")
+
+
+def positive(operator: str) -> str:
+    return NEGATIVES.get(operator, operator)
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def numeral(value: Any) -> bool:
+    """S9: a number, or text that holds a decimal one."""
+    return is_number(value) or (
+        isinstance(value, str) and re.fullmatch(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?", value) is not None
+    )
+
+
+def as_number(value: Any) -> Fraction:
+    if isinstance(value, str):
+        return Fraction(float(value)) if set(value) & set(".eE") else Fraction(int(value))
+    return Fraction(value)
+
+
+def plain(value: Any) -> str | Fraction:
+    """S4: booleans are texts, and text never equals a number."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, str) else Fraction(value)
+
+
+def understood(condition: Json) -> bool:
+    """S11, S9: a known type and operator, and a value that the operator can have."""
+    operator, value = positive(condition.get("operator", "")), condition.get("value")
+    if condition.get("type", "attribute") != "attribute" or not isinstance(condition.get("attributeName"), str):
+        return False
+    if operator == "in":
+        return isinstance(value, list) and all(isinstance(one, str | int | float) for one in value)
+    if operator == "between":
+        return isinstance(value, list) and len(value) == 2 and all(map(numeral, value))
+    if operator in PATTERNS:
+        return isinstance(value, str)
+    if operator in NUMERIC:
+        return numeral(value)
+    return operator in ("exists", "notExists") or (operator == "equals" and isinstance(value, str | int | float))
+
+
+def text_of(part: Json) -> str:
+    return json.dumps({key: part[key] for key in part if key != "negate"}, sort_keys=True, separators=(",", ":"))
+
+
+def holds(condition: Json, attributes: Mapping[str, Any], assumed: Mapping[str, bool]) -> bool:
+    """`negate`, which only regions have, is the plain complement."""
+    if understood(condition):
+        truth = _understood(condition["operator"], attributes.get(condition["attributeName"]), condition.get("value"))
+    else:
+        truth = assumed[text_of(condition)]
+    return truth is not condition.get("negate", False)
+
+
+def _understood(operator: str, value: Any, wanted: Any) -> bool:
+    if value is None:
+        return operator == "notExists"  # S3
+    if operator in ("exists", "notExists"):
+        return operator == "exists"
+    return _compared(positive(operator), plain(value), wanted) is not (operator in NEGATIVES)  # S6
+
+
+def _compared(operator: str, value: str | Fraction, wanted: Any) -> bool:
+    if operator in ("equals", "in"):
+        return value in [plain(one) for one in (wanted if operator == "in" else [wanted])]
+    if operator in PATTERNS:
+        return (
+            isinstance(value, str)
+            and {
+                "contains": wanted in value,
+                "startsWith": value[: len(wanted)] == wanted,
+                "endsWith": value[max(0, len(value) - len(wanted)) :] == wanted,
+            }[operator]
+        )
+    if isinstance(value, str):
+        return False  # S5
+    low, high = map(as_number, wanted if operator == "between" else (wanted, wanted))
+    return {
+        "between": low <= value <= high,
+        "greaterThan": value > low,
+        "greaterThanOrEqual": value >= low,
+        "lessThan": value < low,
+        "lessThanOrEqual": value <= low,
+    }[operator]
+
+
+def matches(rule: Json, one: Input) -> bool:
+    return bool(rule["enabled"]) and all(holds(condition, *one) for condition in rule["conditions"])
+
+
+def destination(rule: Json | None) -> Destination:
+    """S10, exactly."""
+    if rule is None:
+        return DEFAULT
+    parts = [
+        (one["queueId"] if one["type"] == "queue" else text_of(one), Fraction(str(one.get("weight", 1))))
+        for one in rule["targets"]
+    ]
+    total = sum(weight for _, weight in parts)
+    sums = {queue: sum(weight for other, weight in parts if other == queue) for queue, _ in parts}
+    return frozenset((queue, weight / total) for queue, weight in sums.items() if weight)
+
+
+def tried(rules: Iterable[Json], evaluation: str = "lowest-first") -> list[Json]:
+    """S1; rules that even bear one name, by id."""
+    sign = -1 if evaluation == "highest-first" else 1
+    return sorted(
+        (rule for rule in rules if rule["enabled"]),
+        key=lambda rule: (sign * rule["priority"], rule["name"], rule["id"]),
+    )
+
+
+def winner(rules: Iterable[Json], one: Input, evaluation: str = "lowest-first") -> Json | None:
+    return next((rule for rule in tried(rules, evaluation) if matches(rule, one)), None)
+
+
+@dataclass(frozen=True)
+class Universe:
+    """Every combination of the axes' values; input number i is bit `size - 1 - i` of a set."""
+
+    axes: dict[str, list[Any]]
+    """Attribute, or JSON of a condition that is not understood, and its values (None: missing)."""
+    _columns: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """Say how many inputs there are."""
+        return prod(map(len, self.axes.values()))
+
+    @property
+    def everything(self) -> int:
+        """Return the set of all inputs."""
+        return (1 << self.size) - 1
+
+    def column(self, condition: Json) -> int:
+        """Return the inputs for which a condition holds."""
+        key = json.dumps(condition, sort_keys=True)
+        if key not in self._columns:
+            name = condition["attributeName"] if understood(condition) else text_of(condition)
+            before = prod(len(self.axes[axis]) for axis in list(self.axes)[: list(self.axes).index(name)])
+            after = self.size // before // len(self.axes[name])
+            truths = (holds(condition, {name: value}, {name: value}) for value in self.axes[name])
+            self._columns[key] = int("".join(("1" if truth else "0") * after for truth in truths) * before, 2)
+        return self._columns[key]
+
+    def all_of(self, conditions: Iterable[Json]) -> int:
+        """Return the inputs for which all of the conditions hold."""
+        found = self.everything
+        for condition in conditions:
+            found &= self.column(condition)
+        return found
+
+    def matched(self, rule: Json) -> int:
+        """Return the inputs that a rule matches, whoever wins them."""
+        return self.all_of(rule["conditions"]) if rule["enabled"] else 0
+
+    def region(self, region: Json) -> int:
+        """Return the inputs of a region: all of `where`, and no whole list of `except`."""
+        found = self.all_of(region["where"])
+        for several in region["except"]:
+            found &= ~self.all_of(several)
+        return found
+
+    def wins(self, rules: Iterable[Json], evaluation: str = "lowest-first") -> list[tuple[Json | None, int]]:
+        """Return each rule that takes part, first-evaluated first, with what it wins; None is the default."""
+        left, found = self.everything, list[tuple[Json | None, int]]()
+        for rule in tried(rules, evaluation):
+            found.append((rule, left & self.matched(rule)))
+            left &= ~self.matched(rule)
+        return [*found, (None, left)]
+
+    def may_win(self, rules: Iterable[Json], evaluation: str = "lowest-first") -> list[tuple[Json | None, int]]:
+        """Return what each rule wins under some order of ties."""
+        left, found = self.everything, list[tuple[Json | None, int]]()
+        ordered = tried(rules, evaluation)
+        for priority in dict.fromkeys(rule["priority"] for rule in ordered):
+            level = [(rule, self.matched(rule)) for rule in ordered if rule["priority"] == priority]
+            found += [(rule, left & bits) for rule, bits in level]
+            for _, bits in level:
+                left &= ~bits
+        return [*found, (None, left)]
+
+    def example(self, bits: int) -> Input:
+        """Return one input of a set that is not empty."""
+        at, attributes, assumed = self.size - bits.bit_length(), dict[str, Any](), dict[str, bool]()
+        for name, values in reversed(self.axes.items()):
+            at, chosen = divmod(at, len(values))
+            if isinstance(values[chosen], bool):
+                assumed[name] = values[chosen]
+            elif values[chosen] is not None:
+                attributes[name] = values[chosen]
+        return attributes, assumed
+
+
+def inputs_for(*lists: Iterable[Json]) -> Universe:
+    """Return the representative inputs of all enabled rules of the lists."""
+    conditions = [part for rules in lists for rule in rules if rule["enabled"] for part in rule["conditions"]]
+    names = dict.fromkeys(part["attributeName"] if understood(part) else text_of(part) for part in conditions)
+    axes: dict[str, list[Any]] = {name: [False, True] for name in names}
+    for name in {part["attributeName"]: 0 for part in conditions if understood(part)}:
+        here = [part for part in conditions if understood(part) and part["attributeName"] == name]
+        axes[name] = [None, *representatives(here)]
+    return Universe(axes)
+
+
+def representatives(conditions: Sequence[Json]) -> list[Any]:
+    """Return values of one attribute that tell all its conditions apart: texts, numbers or both (behaviour.md 1)."""
+    texts, numbers, patterns = set[str](), set[float](), list[tuple[str, str]]()
+    for part in conditions:
+        operator, value = positive(part["operator"]), part.get("value")
+        if operator in PATTERNS:
+            patterns.append((operator, part["value"]))
+        listed: Any = value if operator in ("in", "between") else [value]
+        for one in listed if operator not in ("exists", "notExists") else []:
+            if operator in ("equals", "in") and not is_number(one):
+                texts.add(str(plain(one)))
+            elif operator not in PATTERNS:
+                numbers.add(_typed(one))
+    compared_with_text = bool(texts or patterns or not numbers)
+    return [*(_texts(texts, patterns) if compared_with_text else []), *_numbers(sorted(numbers))]
+
+
+def _typed(value: Any) -> float:
+    return value if is_number(value) else float(value) if set(value) & set(".eE") else int(value)
+
+
+def _texts(named: set[str], patterns: list[tuple[str, str]]) -> list[str]:
+    """Return the texts that are named, and one other for each way in which the patterns can hold together."""
+    wanted = list(dict.fromkeys(patterns))
+    pieces = sorted({piece for _, piece in patterns})
+    free = next(one for one in "~|^_§¤¦" if not any(one in text for text in [*named, *pieces]))
+    starts = ["", *(piece for operator, piece in wanted if operator == "startsWith")]
+    ends = ["", *(piece for operator, piece in wanted if operator == "endsWith")]
+    inner = [piece for operator, piece in wanted if operator == "contains"]
+    subsets = [some for count in range(len(inner) + 1) for some in combinations(inner, count)]
+    trials = [free.join((start, *some, end)) for start, some, end in product(starts, subsets, ends)]
+    trials += [one + joint + other for one, joint, other in product(pieces, ("", free), pieces)]
+    others = {
+        tuple(_compared(operator, text, piece) for operator, piece in wanted): text
+        for text in reversed(trials)
+        if text not in named
+    }
+    return list(dict.fromkeys([*sorted(named), *pieces, *others.values()]))
+
+
+def _numbers(points: list[float]) -> list[float]:
+    """Return the points, what lies beyond them, and between two a number that Python holds, where there is one."""
+    found = [ceil(points[0]) - 1, *points, floor(points[-1]) + 1] if points else []
+    for low, high in pairwise(points):
+        middle = (Fraction(low) + Fraction(high)) / 2
+        trials = (int(middle), *([float(middle)] if abs(middle) < 10**308 else []))
+        found += [one for one in trials if Fraction(low) < Fraction(one) < Fraction(high)][-1:]
+    return found
