@@ -17,7 +17,7 @@ from reconciler.manifest.names import short
 from reconciler.manifest.nearest import did_you_mean
 from reconciler.model import Condition
 from reconciler.render.explain_text import Names, explain_document, explain_in_full, explain_text
-from reconciler.render.words import plain
+from reconciler.words import plain
 
 if TYPE_CHECKING:
     import argparse

@@ -12,8 +12,8 @@ from typing import IO, TYPE_CHECKING, Any
 from reconciler.errors import CxrouteError, ManifestError
 from reconciler.render.findings_text import findings_text, findings_with_carets
 from reconciler.render.paint import ansi, colourless
-from reconciler.render.words import plain
 from reconciler.saved_plan import finding_document
+from reconciler.words import plain
 
 if TYPE_CHECKING:
     import argparse

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.change import Applied, Failed, Skipped, Unknown
 from reconciler.render.plan_text import SYMBOLS
-from reconciler.render.words import plain
 from reconciler.saved_plan import action
+from reconciler.words import plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.render.plan_text import change_lines, finding_lines, in_reading_order
-from reconciler.render.words import counted
+from reconciler.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

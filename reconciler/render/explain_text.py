@@ -10,8 +10,7 @@ from reconciler.behaviour_document import destination_document
 from reconciler.canonical import api_form
 from reconciler.model import Condition
 from reconciler.render.plan_text import place
-from reconciler.render.route_tests_text import conversation_phrase
-from reconciler.render.words import asks_phrase, condition_phrase, counted, plain, queues_phrase, value
+from reconciler.words import asks_phrase, condition_phrase, conversation_phrase, counted, plain, queues_phrase, value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

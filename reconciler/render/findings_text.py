@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.render.words import counted, plain
+from reconciler.words import counted, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from reconciler.render.words import counted, plain, value
+from reconciler.words import counted, plain, value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

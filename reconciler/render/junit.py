@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 from reconciler.render.plan_text import place
-from reconciler.render.route_tests_text import conversation_phrase
-from reconciler.render.words import plain
+from reconciler.words import conversation_phrase, plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from reconciler.render.words import counted, plain, value
+from reconciler.words import counted, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from reconciler.verify import Tried
 
@@ -41,13 +41,6 @@ def listed(names: Iterable[str]) -> str:
     """Return `prod`, `prod and staging`, `prod, sandbox and staging`."""
     *first, last = map(plain, names)
     return f"{', '.join(first)} and {last}" if first else last
-
-
-def conversation_phrase(given: Mapping[str, str | int | float], labels: Mapping[str, str]) -> str:
-    """Say a conversation: `intent "x", confidence 0.7, language "fr"`, as people think of it."""
-    known = [name for name in labels if name in given]
-    names = [*known, *(name for name in given if name not in labels)]
-    return ", ".join(f"{plain(labels.get(name, name))} {value(given[name])}" for name in names) or "no attributes"
 
 
 def _document(tried: Tried) -> dict[str, Any]:

@@ -1,0 +1,197 @@
+"""Who goes elsewhere, as text: which conversations, from where to where, an example of each; what is not known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Final
+
+from reconciler.model import Condition
+from reconciler.render.clauses_text import clauses_phrase, exception_phrase
+from reconciler.words import conversation_phrase, counted, plain, queue_phrase, value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from reconciler.behaviour.difference import Behaviour
+    from reconciler.behaviour.entry import Destination, Entry
+    from reconciler.behaviour.express import Clause
+    from reconciler.behaviour.region import Region
+    from reconciler.render.paint import Paint
+
+DEFAULT: Final = "the tenant's default"
+_MOST_SHOWN: Final = 20
+_MOST_UNGROUPED: Final = 6
+_MOST_EXCEPTIONS: Final = 5
+_MOST_UNKNOWN: Final = 5
+_WIDEST: Final = 10**9
+"""How many values a region stands for that does not say its intents one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Which share of a sample goes elsewhere: percent by region, in their order; None is one that nobody knows."""
+
+    percents: Sequence[float | None]
+    sample: str
+    """What the sample is called: `October 2026`, `traffic/prod.csv`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    region: Region
+    percent: float | None
+    share: str
+    """The share in words; empty where there is no sample."""
+
+
+def behaviour_lines(
+    behaviour: Behaviour,
+    names: Mapping[str, str],
+    labels: Mapping[str, str],
+    paint: Paint,
+    traffic: Traffic | None = None,
+) -> Iterator[str]:
+    """Yield who goes elsewhere, or that nobody does, or what is not known.
+
+    `names` are queues by id, `labels` what people call attributes that the API knows by longer names.
+    """
+    if not behaviour.regions:
+        known = "No conversation is known to go elsewhere." if behaviour.unknown else ""
+        yield paint("bold", known or "No conversation goes elsewhere (proven).")
+    else:
+        yield paint("bold", "Who is affected")
+        rows = _ordered(behaviour, traffic, labels)
+        shown = rows[:_MOST_SHOWN]
+        yield from _listed(shown, names, labels, paint)
+        if len(rows) > len(shown):
+            yield f"  and {counted(len(rows) - len(shown), 'further case')}; --format json lists all."
+        if not behaviour.unknown:
+            yield "  Everyone else: no change (proven)."
+    yield from _unknown(behaviour.unknown, labels, paint)
+
+
+def region_lines(
+    region: Region, names: Mapping[str, str], labels: Mapping[str, str], paint: Paint, share: str = ""
+) -> Iterator[str]:
+    """Yield one region: who, from where to where, exceptions, an example, the rules. `share` stands after the arrow."""
+    move = paint("yellow", move_phrase(region.before, region.after, names))
+    yield f"  {clauses_phrase(region.where, labels)}: {move}{share}"
+    yield from _details(region, labels, paint)
+
+
+def move_phrase(before: Destination, after: Destination, names: Mapping[str, str]) -> str:
+    """Say from where to where: `"Card Services" -> "General"`."""
+    return f"{destination_phrase(before, names)} -> {destination_phrase(after, names)}"
+
+
+def destination_phrase(destination: Destination, names: Mapping[str, str]) -> str:
+    """Say a destination: a queue, a split with percents, no queue, or the tenant's default."""
+    if destination is None:
+        return DEFAULT
+    if not destination:
+        return "no queue"
+    if len(destination) == 1:
+        return _queue(destination[0][0], names)
+    heaviest = sorted(destination, key=lambda part: (-part[1], names.get(part[0], part[0])))
+    return ", ".join(f"{100 * float(share):.3g} % {_queue(queue, names)}" for queue, share in heaviest)
+
+
+def share_phrase(percent: float | None, sample: str) -> str:
+    """Say a share of a sample: `3.1 % of October 2026`."""
+    if percent is None:
+        return "share of callers unknown"
+    shown = "under 0.1" if 0 < percent < 0.1 else f"{percent:.1f}"  # noqa: PLR2004 - what one digit can show
+    return f"{shown} % of {plain(sample)}"
+
+
+def _ordered(behaviour: Behaviour, traffic: Traffic | None, labels: Mapping[str, str]) -> list[_Row]:
+    """Order regions by their share of the traffic, else by how much they name: who matters most stands first.
+
+    Those that hang on something that is not understood stand last.
+    """
+    percents: Sequence[float | None] = traffic.percents if traffic else [None] * len(behaviour.regions)
+    rows = [
+        _Row(region, percent, f"   {share_phrase(percent, traffic.sample)}" if traffic else "")
+        for region, percent in zip(behaviour.regions, percents, strict=True)
+    ]
+    return sorted(
+        rows,
+        key=lambda row: (
+            -(row.percent or 0),
+            any(not isinstance(part, Condition) for part, _ in row.region.where),
+            -_size(row.region, labels),
+            len(row.region.where),
+        ),
+    )
+
+
+def _size(region: Region, labels: Mapping[str, str]) -> int:
+    """Return how many intents a region names; very many where it leaves that open."""
+    sizes = [
+        len(part.value) if isinstance(part.value, tuple) else 1
+        for part, negate in region.where
+        if isinstance(part, Condition)
+        and labels.get(part.attribute) == "intent"
+        and not negate
+        and part.operator in ("equals", "in")
+    ]
+    return min(sizes, default=_WIDEST)
+
+
+def _listed(rows: Sequence[_Row], names: Mapping[str, str], labels: Mapping[str, str], paint: Paint) -> Iterator[str]:
+    """Yield regions; where there are many, those with one way together, under a line that says it once."""
+    if len(rows) <= _MOST_UNGROUPED:
+        for row in rows:
+            yield from region_lines(row.region, names, labels, paint, row.share)
+        return
+    ways = [move_phrase(row.region.before, row.region.after, names) for row in rows]
+    first = {way: place for place, way in reversed(list(enumerate(ways)))}
+    together = sorted(zip(ways, rows, strict=True), key=lambda pair: first[pair[0]])
+    for way, group in groupby(together, key=lambda pair: pair[0]):
+        yield f"  {paint('yellow', way)}"
+        for _, row in group:
+            yield f"    {clauses_phrase(row.region.where, labels)}{row.share}"
+            yield from _details(row.region, labels, paint)
+
+
+def _details(region: Region, labels: Mapping[str, str], paint: Paint) -> Iterator[str]:
+    """Yield exceptions, the example, and which rules take it."""
+    if len(region.excepts) > _MOST_EXCEPTIONS:
+        yield f"      unless one of {len(region.excepts):,} higher rules takes it (--format json lists them)"
+    else:
+        for clauses in region.excepts:
+            yield f"      unless also {exception_phrase(clauses, labels)}"
+    said = conversation_phrase(region.example.attributes, labels)
+    yield paint("dim", f"      example: {said}   ({_rules(region)})")
+
+
+def _rules(region: Region) -> str:
+    before, after = (_winners(rules) for rules in (region.before_rules, region.after_rules))
+    return f"by {before}" if before == after else f"{before} -> {after}"
+
+
+def _winners(rules: Sequence[Entry | None]) -> str:
+    """Name the first rule that takes conversations of a region, and count the others."""
+    named = [entry for entry in rules if entry is not None]
+    if not named:
+        return "no rule"
+    first = value(named[0].name) if named[0].address is None else plain(named[0].name)
+    return first if len(rules) == 1 else f"{first} and {len(rules) - 1:,} more"
+
+
+def _unknown(unknown: Sequence[Iterable[Clause]], labels: Mapping[str, str], paint: Paint) -> Iterator[str]:
+    if not unknown:
+        return
+    yield paint("yellow", "Not known: the rules overlap in too many ways, and the analysis stopped at its bound for")
+    for clauses in unknown[:_MOST_UNKNOWN]:
+        yield f"  {clauses_phrase(tuple(clauses), labels)}"
+    if len(unknown) > _MOST_UNKNOWN:
+        yield f"  and {counted(len(unknown) - _MOST_UNKNOWN, 'further case')}; --format json lists all."
+
+
+def _queue(queue: str, names: Mapping[str, str]) -> str:
+    """Return a queue's name; the "queue" of a target that is not understood is its JSON."""
+    if queue not in names and queue.startswith('{"'):
+        return f"something that cxroute does not understand ({plain(queue)})"
+    return queue_phrase(queue, names)
