@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from reconciler.behaviour.domain import REST, covers, meet, minus
-from reconciler.behaviour.pattern import bits
+from reconciler.behaviour.asked import Asked
+from reconciler.behaviour.domain import REST, meet, minus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +22,9 @@ Shape = tuple[tuple[int, "Part"], ...]
 """What is asked of each attribute that is asked about: its number, ascending, and its values."""
 
 Box = dict[int, "Part"]
+
+_Piece = tuple[Box, dict[int, int], int]
+"""A piece of a search: a box; by attribute, the shapes that do not allow all of it; and the shapes that touch it."""
 
 
 class UndecidedError(Exception):
@@ -38,6 +41,12 @@ class Budget:
         """Return how many steps one search may take."""
         return min(self.left, self.most)
 
+    def look(self) -> None:
+        """Count a look at one slice, which is a step as well. Raises UndecidedError where none is left."""
+        if self.left <= 0:
+            raise UndecidedError
+        self.left -= 1
+
 
 class Shapes:
     """Shapes by number, and what is known of them. All are entered before anything is asked."""
@@ -46,14 +55,12 @@ class Shapes:
         self.domains, self.budget = domains, budget
         self.all: Final[list[Shape]] = []
         self._number: dict[Shape, int] = {}
-        self._with: list[dict[Part, int]] = [{} for _ in domains]
+        self._asked = [Asked(domain) for domain in domains]
         self._patterned = [
             (number, (1 << len(domain.patterns.all)) - 1)
             for number, domain in enumerate(domains)
             if domain.patterns.all
         ]
-        self._asking = [0] * len(domains)
-        self._relations: dict[tuple[int, Part | None], tuple[int, int]] = {}
         self._overlaps: dict[int, int] = {}
         self._covers: dict[int, int] = {}
         self._found: dict[tuple[int, int, int], Box | UndecidedError | None] = {}
@@ -65,9 +72,7 @@ class Shapes:
             number = self._number[shape] = len(self.all)
             self.all.append(shape)
             for attribute, part in shape:
-                parts = self._with[attribute]
-                parts[part] = parts.get(part, 0) | 1 << number
-                self._asking[attribute] |= 1 << number
+                self._asked[attribute].enter(part, 1 << number)
         return number
 
     def overlapping(self, number: int) -> int:
@@ -76,7 +81,7 @@ class Shapes:
         if found is None:
             found = (1 << len(self.all)) - 1
             for attribute, part in self.all[number]:
-                found &= ~self._relation(attribute, part)[0]
+                found &= ~self._asked[attribute].lying(part)[0]
             self._overlaps[number] = found
         return found
 
@@ -85,24 +90,11 @@ class Shapes:
         found = self._covers.get(number)
         if found is None:
             found = (1 << len(self.all)) - 1
-            asked = dict(self.all[number])
-            for attribute, asking in enumerate(self._asking):
-                if asking:
-                    found &= self._relation(attribute, asked.get(attribute))[1]
+            parts = dict(self.all[number])
+            for attribute, asked in enumerate(self._asked):
+                if asked.by:
+                    found &= ~(asked.lying(parts[attribute])[1] if attribute in parts else asked.by)
             self._covers[number] = found
-        return found
-
-    def _relation(self, attribute: int, part: Part | None) -> tuple[int, int]:
-        """Return which shapes ask for none of these values of an attribute, and which allow all of them."""
-        found = self._relations.get((attribute, part))
-        if found is None:
-            apart, allowing = 0, ~self._asking[attribute]
-            for other, shapes in self._with[attribute].items() if part is not None else ():
-                if part is not None and not meet(part, other)[0]:
-                    apart |= shapes
-                elif part is not None and covers(other, part):
-                    allowing |= shapes
-            found = self._relations[attribute, part] = (apart, allowing)
         return found
 
     def free(self, one: int, other: int, blockers: int) -> Box | None:
@@ -140,16 +132,10 @@ class Shapes:
             return box
         plainest = self._plainest(box)
         if plainest is not None:
-            found = self._hole(plainest, self._touching(plainest, blockers))
+            found = self._hole(plainest, blockers)
             if found is not None:
                 return found
-        return self._hole(box, self._touching(box, blockers))
-
-    def _touching(self, box: Box, blockers: int) -> list[Shape]:
-        """Return the blocking shapes that have something in common with a box."""
-        for attribute, part in box.items():
-            blockers &= ~self._relation(attribute, part)[0]
-        return [self.all[number] for number in bits(blockers)]
+        return self._hole(box, blockers)
 
     def _plainest(self, box: Box) -> Box | None:
         """Return the box with every pattern that is open taken as not holding; None where no pattern is open.
@@ -163,56 +149,58 @@ class Shapes:
                 plainest[attribute] = (atoms, yes, every & ~yes)
         return plainest if plainest != box else None
 
-    def _hole(self, box: Box, shapes: Sequence[Shape]) -> Box | None:
+    def _hole(self, box: Box, blockers: int) -> Box | None:
         """Cut the box by shape after shape until a piece is left that none touches."""
         most = self.budget.search()
         steps = 0
-        stack: list[tuple[Box, Sequence[Shape]]] = [(box, shapes)]
+        stack = [self._first(box, blockers)]
         try:
             while stack:
-                box, shapes = stack.pop()
-                steps += 1 + (len(shapes) >> 4)
+                steps += 1
                 if steps > most:
                     raise UndecidedError
-                pending = self._pending(box, shapes)
-                if pending is None:
-                    continue
-                if not pending:
-                    return box
-                self._cut(box, pending, stack)
+                piece = stack.pop()
+                if not piece[2]:
+                    return piece[0]
+                self._cut(piece, stack)
         finally:
             self.budget.left -= steps
         return None
 
-    def _pending(self, box: Box, shapes: Sequence[Shape]) -> list[Shape] | None:
-        """Return what each shape that touches the box asks beyond the box; None where a shape covers it."""
-        domains = self.domains
-        found: list[Shape] = []
-        for shape in shapes:
-            open_: list[tuple[int, Part]] = []
-            for attribute, part in shape:
-                here = box.get(attribute) or domains[attribute].all
-                common = meet(here, part)
-                if not common[0]:
-                    break
-                if common != here:
-                    open_.append((attribute, part))
-            else:
-                if not open_:
-                    return None
-                found.append(tuple(open_))
-        return found
+    def _first(self, box: Box, blockers: int) -> _Piece:
+        beyond: dict[int, int] = {}
+        for attribute, asked in enumerate(self._asked):
+            if asked.by & blockers:
+                part = box.get(attribute)
+                apart, beyond[attribute] = asked.lying(part) if part is not None else (0, asked.by)
+                blockers &= ~apart
+        return box, beyond, blockers
 
-    def _cut(self, box: Box, pending: list[Shape], stack: list[tuple[Box, Sequence[Shape]]]) -> None:
+    def _cut(self, piece: _Piece, stack: list[_Piece]) -> None:
         """Part the box at one shape's side, and stack the pieces: what is outside is tried first."""
-        chosen = min(pending, key=len)
-        attribute, part = min(chosen, key=lambda asked: len(self.domains[asked[0]].patterns.all))
+        box, beyond, blockers = piece
+        once = twice = 0
+        for asking in beyond.values():
+            asking &= blockers
+            twice |= once & asking
+            once |= asking
+        if once != blockers:  # a shape that asks nothing beyond the box covers it
+            return
+        chosen = once & ~twice or blockers
+        chosen &= -chosen
+        attribute = min(
+            (attribute for attribute, asking in beyond.items() if asking & chosen),
+            key=lambda attribute: len(self.domains[attribute].patterns.all),
+        )
+        part = next(part for asked, part in self.all[chosen.bit_length() - 1] if asked == attribute)
         here = box.get(attribute) or self.domains[attribute].all
-        if len(chosen) > 1:
-            stack.append(({**box, attribute: meet(here, part)}, pending))
-        others = [shape for shape in pending if shape is not chosen]
-        outside = reversed(minus(self.domains[attribute], here, part))
-        stack.extend(({**box, attribute: piece}, others) for piece in outside)
+        pieces = minus(self.domains[attribute], here, part)[::-1]
+        if chosen & twice:
+            pieces.insert(0, meet(here, part))
+        asked = self._asked[attribute]
+        for part in pieces:
+            apart, further = asked.lying(part)
+            stack.append(({**box, attribute: part}, {**beyond, attribute: further}, blockers & ~apart))
 
 
 def _both(one: Shape, other: Shape) -> Box | None:
