@@ -1,7 +1,7 @@
 """What all shapes ask of one attribute: which of them lie apart from some values, and which do not allow all of them.
 
 Most shapes ask for one run of atoms, a value or a range: for these two bisections' worth of masks answer at once. The
-others, sets and patterns, are looked at one by one. Answers are remembered.
+others, sets and patterns, are looked at one by one. Answers are remembered. All shapes are entered before any question.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _MOST_REMEMBERED: Final = 20_000
 
 
 class Asked:
-    """One attribute: `by` is the mask of the shapes that ask for some of its values. All are entered before any asks."""
+    """One attribute: `by` is the mask of the shapes that ask for some of its values."""
 
     def __init__(self, domain: Domain) -> None:
         self.domain: Final = domain
@@ -60,7 +60,7 @@ class Asked:
         return self.by & ~touching, self.by & ~allowing
 
     def _filed(self) -> tuple[list[int], list[int], list[tuple[Part, int]]]:
-        """Return for each atom the shapes of one run that begin there or before, and that end before; and the others."""
+        """Return for each atom the shapes of one run that begin there or before, and that end before; and all others."""
         size = self.domain.all[0].bit_length() + 1
         begun, ended = [0] * size, [0] * (size + 1)
         others = []

@@ -9,13 +9,13 @@ which do not. Numbers are those that a reader of JSON makes: between two neighbo
 from __future__ import annotations
 
 from bisect import bisect_left
-from fractions import Fraction
-from math import floor
 from typing import TYPE_CHECKING, Final, cast
 
+from reconciler.behaviour.decimals import between, beyond
 from reconciler.behaviour.evaluate import NEGATIVE
+from reconciler.behaviour.named import FIRST_TEXT, hits, named_by
 from reconciler.behaviour.pattern import Pattern, Patterns, bits
-from reconciler.model import EQUALITIES, EXISTENCE, PATTERNS, SETS
+from reconciler.model import EQUALITIES, PATTERNS, SETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,8 +28,6 @@ Part = tuple[int, int, int]
 MISSING: Final = 1
 REST: Final = 2
 NOTHING: Final[Part] = (0, 0, 0)
-_FIRST: Final = 2
-_MOST_DIGITS: Final = 18
 
 
 class Domain:
@@ -38,17 +36,18 @@ class Domain:
     def __init__(self, attribute: str, conditions: Iterable[Condition], texts: Iterable[str] = ()) -> None:
         """Cut the values by every condition on the attribute; `texts` are further ones to tell apart."""
         self.attribute = attribute
-        named, numbers, patterns = _named(conditions)
-        self.texts: Final[Sequence[str]] = tuple(named | dict.fromkeys(texts))
-        self.numbers: Final[Sequence[int | float]] = tuple(sorted(numbers))
-        self.patterns: Final = Patterns(patterns)
-        self._atoms = {text: _FIRST + place for place, text in enumerate(self.texts)}
-        self.first_number = _FIRST + len(self.texts)
-        textual = bool(self.texts or patterns) or not numbers
+        named = named_by(conditions)
+        self.values: Final = named.values
+        self.texts: Final[Sequence[str]] = tuple(named.texts | dict.fromkeys(texts))
+        self.numbers: Final[Sequence[int | float]] = tuple(sorted(named.numbers))
+        self.patterns: Final = Patterns(named.patterns)
+        self._atoms = {text: FIRST_TEXT + place for place, text in enumerate(self.texts)}
+        self.first_number = FIRST_TEXT + len(self.texts)
+        textual = bool(self.texts or named.patterns) or not self.numbers
         self.text_mask = ((1 << self.first_number) - 1) & ~MISSING if textual else 0
-        self.number_mask = self._existing_numbers() if numbers else 0
+        self.number_mask = self._existing_numbers() if self.numbers else 0
         self.all: Final[Part] = (MISSING | self.text_mask | self.number_mask, 0, 0)
-        self.hits = _hits(self.texts, self.patterns.all)
+        self.hits = hits(self.texts, self.patterns.all)
 
     def atom(self, text: str) -> int | None:
         """Return the place of a named text's atom, or None where no rule names the text."""
@@ -90,7 +89,7 @@ class Domain:
         numbers = atoms & self.number_mask
         texts = atoms & self.text_mask & ~REST
         if texts:
-            return self.texts[(texts & -texts).bit_length() - 1 - _FIRST]
+            return self.texts[(texts & -texts).bit_length() - 1 - FIRST_TEXT]
         if numbers:
             return self._number(numbers)
         return self.patterns.example(part[1], part[2], self._atoms) if atoms & REST else None
@@ -167,7 +166,7 @@ class Domain:
         if named is not None:
             return named
         low, high, _ = ranges[0]
-        return _beyond(low, high) if low is None or high is None else cast("float", between(low, high))
+        return beyond(low, high) if low is None or high is None else cast("float", between(low, high))
 
 
 def meet(one: Part, other: Part) -> Part:
@@ -221,81 +220,3 @@ def _contrary(patterns: Patterns, known: tuple[int, int], asked: tuple[int, int]
             if not within & (no | patterns.excluded[number]):
                 yield within, no | patterns.excluded[number]
             no |= patterns.implying[number]
-
-
-def between(low: float, high: float) -> int | float | None:
-    """Return a number between two, with as few digits as may be; None where there is none that can be typed."""
-    if not low < high:
-        return None
-    bottom, top = Fraction(low), Fraction(high)
-    middle = (bottom + top) / 2
-    try:
-        for digits in range(1 if low >= 0 and high <= 1 else 0, _MOST_DIGITS):
-            scale = 10**digits
-            nearest = floor(middle * scale + Fraction(1, 2))
-            for candidate in (nearest, nearest - 1, nearest + 1):
-                found: int | float = candidate if digits == 0 else candidate / scale
-                if low < found < high:
-                    return found
-        last = float(middle)
-    except OverflowError:  # beyond the largest double there are whole numbers alone
-        return None
-    return last if low < last < high else None
-
-
-def _beyond(low: float | None, high: float | None) -> int | float:
-    """Return a number above `low`, or below `high`: the next whole one."""
-    if low is not None:
-        return floor(low) + 1
-    return floor(cast("float", high)) - 1
-
-
-def _named(
-    conditions: Iterable[Condition],
-) -> tuple[dict[str, None], set[int | float], list[Pattern]]:
-    """Return the texts, numbers and patterns that conditions name, in order of appearance."""
-    texts: dict[str, None] = {}
-    numbers: set[int | float] = set()
-    patterns: dict[Pattern, None] = {}
-    for condition in conditions:
-        value, operator = condition.value, condition.operator
-        if operator in PATTERNS:
-            if value:
-                patterns[Pattern(NEGATIVE.get(operator, operator), cast("str", value))] = None
-            else:
-                texts.setdefault("")
-        elif operator not in EXISTENCE:
-            for one in value if isinstance(value, tuple) else (value,):
-                if isinstance(one, str):
-                    texts[one] = None
-                else:
-                    numbers.add(cast("float", one))
-    return texts, numbers, list(patterns)
-
-
-def _hits(texts: Sequence[str], patterns: Sequence[Pattern]) -> list[int]:
-    """Return for each pattern the atoms of the texts that fit it: one search through all texts at once."""
-    joint = next((char for char in "\x00\x01\x02" if not any(char in text for text in texts)), None)
-    if joint is None or any(joint in pattern.text for pattern in patterns):
-        return [sum(1 << _FIRST + n for n, text in enumerate(texts) if one.holds(text)) for one in patterns]
-    whole = joint + joint.join(texts) + joint
-    starts = [0]
-    for text in texts:
-        starts.append(starts[-1] + len(text) + 1)
-    return [_found(whole, starts, _framed(pattern, joint)) for pattern in patterns]
-
-
-def _framed(pattern: Pattern, joint: str) -> str:
-    if pattern.operator == "contains":
-        return pattern.text
-    return joint + pattern.text if pattern.operator == "startsWith" else pattern.text + joint
-
-
-def _found(whole: str, starts: Sequence[int], wanted: str) -> int:
-    atoms, place = 0, whole.find(wanted)
-    while place >= 0:
-        # An occurrence begins at the joint before its text or inside it; the search goes on behind that text.
-        text = bisect_left(starts, place + 1) - 1
-        atoms |= 1 << _FIRST + text
-        place = whole.find(wanted, starts[text + 1])
-    return atoms

@@ -180,8 +180,8 @@ class Shapes:
         """Part the box at one shape's side, and stack the pieces: what is outside is tried first."""
         box, beyond, blockers = piece
         once = twice = 0
-        for asking in beyond.values():
-            asking &= blockers
+        for further in beyond.values():
+            asking = further & blockers
             twice |= once & asking
             once |= asking
         if once != blockers:  # a shape that asks nothing beyond the box covers it

@@ -137,7 +137,8 @@ class Slices:
             return
         if box.rest >= 0:
             yield UNNAMED
-        yield from bits(box.pivot[0] & ~REST)
+        if self.space.pivot >= 0:  # without a pivot all slices are alike
+            yield from bits(box.pivot[0] & ~REST)
 
 
 class _Cumulated:

@@ -14,7 +14,7 @@ from reconciler.behaviour.shapes import Budget, Shapes
 from reconciler.model import Condition, Opaque
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from reconciler.behaviour.domain import Part
     from reconciler.behaviour.entry import Entry
@@ -33,9 +33,7 @@ STEPS_OF_ONE_SEARCH: Final = 100_000
 class Unknown:
     """The one unknown truth of a condition that is not understood (S11), in the place of a domain."""
 
-    numbers: Sequence[float] = ()
-    texts: Sequence[str] = ()
-    text_mask = number_mask = 0
+    values = text_mask = number_mask = 0
     all: Final[Part] = (HOLDS[0] | FAILS[0], 0, 0)
 
     def __init__(self, part: Opaque) -> None:
@@ -104,8 +102,9 @@ class Space:
 
     def _pivot(self) -> int:
         """Choose the attribute with most values; where there is none, -1."""
-        sizes = [len(domain.texts) + len(domain.numbers) for domain in self.domains]
-        return max(range(len(sizes)), key=lambda place: (sizes[place], -place), default=-1)
+        sizes = [domain.values for domain in self.domains]
+        most = max(range(len(sizes)), key=lambda place: (sizes[place], -place), default=-1)
+        return most if most >= 0 and sizes[most] else -1
 
     @property
     def pivot_domain(self) -> Domain:
