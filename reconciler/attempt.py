@@ -1,4 +1,4 @@
-"""One attempt at one change: read the rule again, write it if it is still what the plan saw, say what became of it.
+"""One attempt at one call of a change: read the rule again, write it if it is still what the plan saw, say what came.
 
 contract.md's table of errors ends here: each error of a write becomes one of four verdicts, and no attempt ever
 repeats a write by itself (reliability.md R6): only a fresh complete read tells what is still to be done.
@@ -6,9 +6,9 @@ repeats a write by itself (reliability.md R6): only a fresh complete read tells 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from reconciler.change import Adopt, Create, Delete, Marker, Update
 from reconciler.errors import (
@@ -25,7 +25,7 @@ from reconciler.errors import (
 from reconciler.marker import digest
 
 if TYPE_CHECKING:
-    from reconciler.change import Change, LiveRule, Read
+    from reconciler.change import Change, LiveRule, Read, Step
     from reconciler.model import Rule
 
 
@@ -69,10 +69,17 @@ class Attempt:
     wrote: bool = True
 
 
-async def attempt(change: Change, owner: str, store: RuleStore) -> Attempt:
-    """Try one change once. Raises nothing of `reconciler.errors`."""
+class Written(NamedTuple):
+    """What one call writes: the rule, and the marker that its description gets."""
+
+    rule: Rule
+    marker: Marker
+
+
+async def attempt(step: Step, owner: str, store: RuleStore) -> Attempt:
+    """Try one call once. Raises nothing of `reconciler.errors`."""
     try:
-        return await _write(change, owner, store)
+        return await _write(step.change, written(step, owner), store)
     except AmbiguousWriteError as error:
         return Attempt(Verdict.AGAIN, str(error), unknown=True)
     except (NameTakenError, UnreachableError, OverloadedError) as error:
@@ -85,26 +92,34 @@ async def attempt(change: Change, owner: str, store: RuleStore) -> Attempt:
         return Attempt(Verdict.HALT, str(error), wrote=not isinstance(error, CredentialsError))
 
 
-async def _write(change: Change, owner: str, store: RuleStore) -> Attempt:
-    match change:
-        case Create():
-            marker = _marker(change, owner)
-            return _acknowledged(change.after, marker, await store.create(change.after, marker))
-        case Update() | Adopt():
-            return await _update(change, _marker(change, owner), store)
-        case Delete():
-            return await _delete(change, store)
+def written(step: Step, owner: str) -> Written | None:
+    """Return what a step writes; None where it deletes."""
+    change = step.change
+    if isinstance(change, Delete):
+        return None
+    name = f"(next) {owner}/{change.address}"
+    rule = change.after if step.kind == "whole" else replace(change.after, name=name)
+    return Written(rule, Marker(owner, change.address, digest(rule), copy=step.kind == "copy"))
 
 
-async def _update(change: Update | Adopt, marker: Marker, store: RuleStore) -> Attempt:
+async def _write(change: Change, what: Written | None, store: RuleStore) -> Attempt:
+    if isinstance(change, Delete):
+        return await _delete(change, store)
+    assert what is not None  # noqa: S101 - only a delete writes nothing
+    if isinstance(change, Create) or what.marker.copy:
+        return _acknowledged(what, await store.create(*what))
+    return await _update(change, what, store)
+
+
+async def _update(change: Update | Adopt, what: Written, store: RuleStore) -> Attempt:
     read = await store.rule(change.live.id)
     if read is None:
         return Attempt(Verdict.MOVED, "deleted meanwhile by somebody else", wrote=False)
-    if (read.live.rule, read.live.marker) == (change.after, marker):
+    if (read.live.rule, read.live.marker) == what:
         return Attempt(Verdict.DONE, id=read.live.id, wrote=False)
     if not _same(read.live, change.live):
         return Attempt(Verdict.MOVED, "changed meanwhile by somebody else", wrote=False)
-    return _acknowledged(change.after, marker, await store.update(read, change.after, marker))
+    return _acknowledged(what, await store.update(read, *what))
 
 
 async def _delete(change: Delete, store: RuleStore) -> Attempt:
@@ -117,19 +132,15 @@ async def _delete(change: Delete, store: RuleStore) -> Attempt:
     return Attempt(Verdict.DONE, id=change.live.id)
 
 
-def _acknowledged(wanted: Rule, marker: Marker, answer: LiveRule) -> Attempt:
+def _acknowledged(what: Written, answer: LiveRule) -> Attempt:
     """Hold the server's answer against what was sent: a server that keeps something else will do so again."""
-    if (answer.rule, answer.marker) == (wanted, marker):
+    if (answer.rule, answer.marker) == what:
         return Attempt(Verdict.DONE, id=answer.id)
     return Attempt(Verdict.FAILED, "the server kept other values than were sent", id=answer.id)
 
 
 def _same(read: LiveRule, planned: LiveRule) -> bool:
     return (read.rule, read.marker) == (planned.rule, planned.marker)
-
-
-def _marker(change: Create | Update | Adopt, owner: str) -> Marker:
-    return Marker(owner, change.address, digest(change.after))
 
 
 def as_intended(planned: Change, fresh: Change) -> bool:

@@ -95,6 +95,32 @@ class Delete:
 
 Change = Create | Update | Adopt | Delete
 
+StepKind = Literal["whole", "copy", "aside", "drop"]
+"""whole: the change's own call. copy: a temporary copy of its new rule is created. aside: the rule becomes all that it
+is to be but for its name, which another one still has; `whole` then gives it its name. drop: the copy is deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One call of a change; most changes have just one, `whole`."""
+
+    change: Change
+    kind: StepKind = "whole"
+
+    @property
+    def call(self) -> Literal["create", "update", "delete"]:
+        """Return what is sent to the server."""
+        if self.kind == "copy":
+            return "create"
+        if self.kind == "drop" or isinstance(self.change, Delete):
+            return "delete"
+        return "create" if isinstance(self.change, Create) else "update"
+
+
+def is_copy(change: Change) -> bool:
+    """Say whether a change only removes a temporary copy that a run left: it counts in no summary and no guard."""
+    return isinstance(change, Delete) and change.live.marker is not None and change.live.marker.copy
+
 
 @dataclass(frozen=True, slots=True)
 class Held:

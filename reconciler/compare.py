@@ -75,6 +75,7 @@ class _Comparing:
             Delete(address, live, "both" if edited(live) else "manifest") for address, live in self._surplus.items()
         )
         changes.extend(Delete(_address(live), live, "duplicate") for live in self.owned.duplicates)
+        changes.extend(Delete(_address(live), live, "duplicate") for live in self.owned.copies if not edited(live))
         self._report_leftovers()
         return Comparison(tuple(changes), tuple(unchanged), tuple(self.findings))
 
@@ -159,14 +160,11 @@ class _Comparing:
             self._find("CXR308", "warning", message, wanted)
 
     def _report_leftovers(self) -> None:
-        for live in self.owned.clones:
+        for live in (*self.owned.clones, *(copy for copy in self.owned.copies if edited(copy))):
             message = (
                 f'live rule "{live.rule.name}" ({live.id}) is an edited copy of {_address(live)}; it is left alone'
             )
             self.findings.append(Finding("CXR302", "warning", message, address=_address(live)))
-        for live in self.owned.copies:
-            message = f'live rule "{live.rule.name}" ({live.id}) is a temporary copy that an earlier run left'
-            self.findings.append(Finding("CXR307", "warning", message, address=_address(live)))
         for live in (*self.owned.managed.values(), *self.owned.unmanaged):
             if any(isinstance(part, Opaque) for part in (*live.rule.conditions, *live.rule.targets)):
                 message = f'live rule "{live.rule.name}" ({live.id}) has a part that cxroute does not understand'

@@ -14,6 +14,7 @@ from reconciler.model import Address
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from reconciler.behaviour.entry import Evaluation
     from reconciler.catalogue import Catalogue
     from reconciler.findings import Finding
     from reconciler.manifest.documents import AdoptById, Hold, RuleSet
@@ -51,6 +52,7 @@ class Desired:
     findings: tuple[Finding, ...]
     labels: Mapping[str, str]
     """What people call the attributes that the API knows by longer names: intent, confidence."""
+    evaluation: Evaluation = "lowest-first"
 
 
 def desire(manifests: Manifests, environment: Environment, catalogue: Catalogue) -> Desired:
@@ -63,7 +65,9 @@ def desire(manifests: Manifests, environment: Environment, catalogue: Catalogue)
         raise ManifestError(expansion.findings)
     names = frozenset(loaded.document.name for loaded in rulesets)
     labels = {environment.attributes.intent: "intent", environment.attributes.confidence: "confidence"}
-    return Desired(environment.name, environment.owner, expansion.rules, names, tuple(expansion.findings), labels)
+    findings = tuple(expansion.findings)
+    order = environment.api.evaluation
+    return Desired(environment.name, environment.owner, expansion.rules, names, findings, labels, order)
 
 
 def unaliased(manifests: Manifests) -> list[Finding]:

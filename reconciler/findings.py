@@ -145,6 +145,5 @@ CODES: Final[dict[str, Code]] = {
         "condition not understood",
         "A live rule has a condition, operator or target that cxroute does not know. It is kept.",
     ),
-    "CXR307": Code("leftover copy", "A temporary copy of an earlier run is still there."),
     "CXR308": Code("namesake", "An unmanaged live rule has the same name as a managed one. It is left alone."),
 }

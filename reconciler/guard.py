@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reconciler.change import Adopt, Create, Delete, Update
+from reconciler.change import Adopt, Create, Delete, Update, is_copy
 from reconciler.plan import GuardResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
 
+    from reconciler.behaviour.region import Region
     from reconciler.change import Change
     from reconciler.manifest.environment import Environment, Limit
     from reconciler.model import Address
@@ -39,8 +40,10 @@ def refusals(plan: Plan) -> tuple[GuardResult, ...]:
     return tuple(result for result in plan.guards if not result.ok)
 
 
-NAMES = ("deletes", "changes", "emptied", "protected", "freeze")
+NAMES = ("deletes", "changes", "emptied", "protected", "unrouted", "traffic", "freeze", "transient")
 """Every guard's name, as `--allow` takes it."""
+
+_MOST_NAMED = 5
 
 
 def _results(plan: Plan, environment: Environment) -> Iterator[GuardResult]:
@@ -51,17 +54,21 @@ def _results(plan: Plan, environment: Environment) -> Iterator[GuardResult]:
     yield _emptied(plan)
     if limits.protected:
         yield _protected(plan, frozenset(limits.protected))
+    yield _unrouted(plan)
+    if limits.traffic is not None:
+        yield _traffic(plan, limits.traffic.percent)
     if environment.freeze:
         yield _freeze(plan, environment)
+    yield _transient(plan)
 
 
 def _deletes(plan: Plan, limit: Limit) -> GuardResult:
-    count = sum(isinstance(change, Delete) for change in plan.changes)
+    count = sum(isinstance(change, Delete) and not is_copy(change) for change in plan.changes)
     return _counted("deletes", f"deletes {count}", count, plan, limit)
 
 
 def _changes(plan: Plan, limit: Limit) -> GuardResult:
-    count = sum(isinstance(change, Update | Delete) for change in plan.changes)
+    count = sum(isinstance(change, Update | Delete) and not is_copy(change) for change in plan.changes)
     return _counted("changes", f"updates or deletes {count}", count, plan, limit)
 
 
@@ -98,10 +105,59 @@ def _emptied(plan: Plan) -> GuardResult:
 
 
 def _protected(plan: Plan, protected: frozenset[str]) -> GuardResult:
+    """Look at the protected rules themselves, and at who is served by one and would not be."""
     touched = {str(address) for change in plan.changes for address in _harmed(change)} & protected
-    named = ", ".join(sorted(touched))
-    message = f"protected rules would change: {named}" if touched else "no protected rule would change"
-    return GuardResult("protected", len(touched), 0, not touched, message)
+    robbed = {entry.name for region in _regions(plan) for entry in region.before_rules if entry} & protected - touched
+    said = [f"protected rules would change: {', '.join(sorted(touched))}"] if touched else []
+    said += [f"conversations that a protected rule serves would go elsewhere: {', '.join(sorted(robbed))}"] * bool(
+        robbed
+    )
+    message = "; ".join(said) or "no protected rule would change"
+    return GuardResult("protected", len(touched | robbed), 0, not said, message)
+
+
+def _regions(plan: Plan) -> tuple[Region, ...]:
+    return plan.behaviour.regions if plan.behaviour else ()
+
+
+def _unrouted(plan: Plan) -> GuardResult:
+    """Look for conversations that reach a queue today and would fall to the default routing."""
+    fallen = [region for region in _regions(plan) if region.before and region.after is None]
+    if fallen:
+        rules = dict.fromkeys(entry.name for region in fallen for entry in region.before_rules if entry)
+        named = ", ".join([*rules][:_MOST_NAMED]) + (
+            f" and {len(rules) - _MOST_NAMED} more" * (len(rules) > _MOST_NAMED)
+        )
+        message = (
+            f"conversations that reach a queue today would fall to the tenant's default routing (today by {named})"
+        )
+        return GuardResult("unrouted", len(fallen), 0, ok=False, message=message)
+    if plan.behaviour is not None and not plan.behaviour.complete:
+        message = "it could not be shown within the bound of work that no conversation falls to the default routing"
+        return GuardResult("unrouted", 0, 0, ok=False, message=message)
+    return GuardResult("unrouted", 0, 0, ok=True, message="no conversation falls to the default routing")
+
+
+def _traffic(plan: Plan, limit: float) -> GuardResult:
+    """Look at the share of the sample that would go to another queue; without a sample nobody knows it."""
+    if plan.moved is None:
+        message = f"at most {limit:g} % of the traffic may move, and there is no sample to tell (--traffic FILE)"
+        return GuardResult("traffic", 0, limit, ok=False, message=message)
+    most = plan.moved.total.most
+    moved = f"{most:.3g} % of the traffic sample would change queue"
+    return GuardResult("traffic", most, limit, most <= limit, f"{moved}; the limit is {limit:g} %")
+
+
+def _transient(plan: Plan) -> GuardResult:
+    """Look at the way there: every conversation must stay at its old or its new destination after each single call."""
+    if not plan.unproven:
+        return GuardResult(
+            "transient", 0, 0, ok=True, message="each conversation goes to its old or new queue throughout"
+        )
+    named = ", ".join(str(address) for address in plan.unproven[:_MOST_NAMED])
+    more = f" and {len(plan.unproven) - _MOST_NAMED} more" if len(plan.unproven) > _MOST_NAMED else ""
+    message = f"it could not be shown that nobody is sent elsewhere while these are changed: {named}{more}"
+    return GuardResult("transient", len(plan.unproven), 0, ok=False, message=message)
 
 
 def _harmed(change: Change) -> Iterator[Address]:

@@ -97,6 +97,8 @@ def _changes(entries: Iterable[Entry]) -> Iterable[Entry]:
     """Join what was intended with the last thing known of it; a write without an answer stays `unknown`."""
     found: dict[tuple[str, str], Entry] = {}
     for entry in entries:
+        if entry.get("step", "whole") != "whole":
+            continue  # a call on the way to the change: the change itself is told by its own
         key = (str(entry.get("address")), str(entry.get("action")))
         if entry["event"] == "intend":
             found[key] = {**entry, "status": "unknown"}

@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from reconciler.change import Change, LiveRule, Outcome
+    from reconciler.behaviour.difference import Behaviour
+    from reconciler.change import Change, LiveRule, Outcome, Step
     from reconciler.desired import Desired, DesiredRule
     from reconciler.findings import Finding
     from reconciler.model import Address, Queue
+    from reconciler.shares import Moved
 
 _ENCODER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
@@ -36,6 +38,8 @@ class Options:
     """Leave alone what somebody changed outside."""
     prune: bool = True
     """Delete managed rules that no manifest names."""
+    traffic: str | None = None
+    """The traffic sample's path, where one was named beside the manifests' own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,14 @@ class Plan:
     desired: Desired
     live: Live
     generated_at: datetime
+    steps: tuple[tuple[Step, ...], ...] = ()
+    """The calls in waves, as `arrange` puts them: those of one wave may be made in any order."""
+    unproven: tuple[Address, ...] = ()
+    """Changes during which it is not proven that each conversation goes to its old or its new destination."""
+    behaviour: Behaviour | None = None
+    """Who goes elsewhere, as `foresee` finds it."""
+    moved: Moved | None = None
+    """How much of the traffic sample goes elsewhere; None without a sample."""
     guards: tuple[GuardResult, ...] = field(default=())
 
     @property
@@ -96,13 +108,6 @@ class Plan:
     def conflicts(self) -> tuple[Finding, ...]:
         """What stands in the way of a desired rule: apply refuses while there is one."""
         return tuple(finding for finding in self.findings if finding.severity == "error")
-
-    @property
-    def waves(self) -> tuple[tuple[Change, ...], ...]:
-        """The changes in the order of their making: creates, then updates and adoptions, then deletes."""
-        kinds: tuple[tuple[type, ...], ...] = ((Create,), (Update, Adopt), (Delete,))
-        waves = (tuple(change for change in self.changes if isinstance(change, kind)) for kind in kinds)
-        return tuple(wave for wave in waves if wave)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,12 +31,18 @@ def plan_schema() -> Schema:
                 "summary": _object(dict.fromkeys(_COUNTS, _COUNT)),
                 "changes": _list({"$ref": "#/$defs/change"}),
                 "held": _list({"allOf": [{"$ref": "#/$defs/change"}, _object({"reason": _TEXT})]}),
-                "behaviour": {"type": "null", "description": "not analysed by this version"},
+                "behaviour": _or_null({"$ref": "#/$defs/behaviour"}),
                 "findings": _list(_finding()),
                 "guards": _list(_guard()),
             }
         ),
-        "$defs": {"change": _change(), "rule": _rule(), "source": _source()},
+        "$defs": {
+            "change": _change(),
+            "rule": _rule(),
+            "source": _source(),
+            "behaviour": behaviour_schema(),
+            "destination": _destination(),
+        },
     }
 
 
@@ -61,7 +67,8 @@ def _or_null(schema: Schema) -> Schema:
 
 def _options() -> Schema:
     nullable = _or_null(_TEXT)
-    return _object({"only": _list(_TEXT), "adopt": _FLAG, "keepDrift": _FLAG, "undo": nullable, "traffic": nullable})
+    sample = _or_null(_object({"file": _TEXT, "digest": _hex(64)}))
+    return _object({"only": _list(_TEXT), "adopt": _FLAG, "keepDrift": _FLAG, "undo": nullable, "traffic": sample})
 
 
 def _change() -> Schema:
@@ -73,7 +80,13 @@ def _change() -> Schema:
             "name": _TEXT,
             "cause": {"enum": ["manifest", "drift", "both", "duplicate"]},
             "steps": _list(
-                _object({"wave": {"type": "integer", "minimum": 1}, "call": {"enum": ["create", "update", "delete"]}})
+                _object(
+                    {
+                        "wave": {"type": "integer", "minimum": 1},
+                        "call": {"enum": ["create", "update", "delete"]},
+                        "copy": {"type": "boolean", "description": "the call is about a temporary copy of the rule"},
+                    }
+                )
             ),
             "before": _or_null({"$ref": "#/$defs/rule"}),
             "after": _or_null({"$ref": "#/$defs/rule"}),
@@ -95,6 +108,37 @@ def _rule() -> Schema:
         "targets": _list({"type": "object"}),
     }
     return _object(fields, optional=("id",))
+
+
+def behaviour_schema() -> Schema:
+    """Return the schema of who goes elsewhere: of a plan, and of `cxroute diff`."""
+    clauses = _list({"type": "object"})
+    name = _or_null(_TEXT)
+    region = _object(
+        {
+            "where": clauses,
+            "except": _list(clauses),
+            "before": {"$ref": "#/$defs/destination"},
+            "after": {"$ref": "#/$defs/destination"},
+            "witness": {"type": "object", "description": "an example: attribute -> value"},
+            "beforeRule": name,
+            "afterRule": name,
+            "beforeRules": _list(name),
+            "afterRules": _list(name),
+            "trafficPercent": _or_null(_NUMBER),
+            "trafficPercentLeast": _NUMBER,
+            "assumed": _list(_object({"condition": {"type": "object"}, "holds": _FLAG})),
+        },
+        optional=("assumed", "trafficPercentLeast"),
+    )
+    unknown = _list(_object({"where": clauses}))
+    fields = {"changed": _FLAG, "complete": _FLAG, "regions": _list(region), "unknown": unknown}
+    return _object(fields, optional=("unknown",))
+
+
+def _destination() -> Schema:
+    queue = _object({"queueId": _TEXT, "queueName": _or_null(_TEXT), "share": _NUMBER})
+    return {"anyOf": [_object({"queues": _list(queue)}), _object({"default": {"const": True}})]}
 
 
 def _source() -> Schema:

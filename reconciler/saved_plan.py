@@ -8,16 +8,19 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler import __version__
+from reconciler.behaviour.within import Claim, beyond
+from reconciler.behaviour_document import behaviour_document, claims
 from reconciler.canonical import api_form
-from reconciler.change import Adopt, Create, Delete, Marker, Update
+from reconciler.change import Adopt, Create, Delete, Marker, Update, is_copy
 from reconciler.errors import RefusedError, UsageError
 from reconciler.marker import digest, signed
 from reconciler.model import Target
 from reconciler.plan import Options
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from reconciler.behaviour.region import Region
     from reconciler.change import Change, LiveRule
     from reconciler.findings import Finding
     from reconciler.model import Rule, Source
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION: Final = "1.0"
 _ENCODER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
-_CALLS: Final = {"create": "create", "update": "update", "adopt": "update", "delete": "delete"}
+_COUNTED: Final = ("create", "update", "adopt", "delete")
 
 Document = dict[str, Any]
 
@@ -40,6 +43,10 @@ class ReviewedPlan:
     options: Options
     generated_at: str
     changes: frozenset[str]
+    claims: tuple[Claim, ...]
+    """What its regions say of conversations."""
+    traffic: Document | None
+    """The traffic sample's path and digest, where it had one."""
 
 
 def action(change: Change) -> str:
@@ -49,6 +56,7 @@ def action(change: Change) -> str:
 
 def document(plan: Plan) -> Document:
     """Return the plan as the JSON document of spec.md section 7; the same plan gives the same document."""
+    steps = _steps(plan)
     form = {
         "formatVersion": FORMAT_VERSION,
         "tool": {"name": "cxroute", "version": __version__},
@@ -58,13 +66,11 @@ def document(plan: Plan) -> Document:
         "manifestDigest": plan.manifest_digest,
         "liveDigest": plan.live_digest,
         "planId": "",
-        "options": _options(plan.options),
+        "options": _options(plan),
         "summary": summary(plan),
-        "changes": [
-            change_document(plan, change, wave) for wave, changes in enumerate(plan.waves, 1) for change in changes
-        ],
-        "held": [{**change_document(plan, held.change, None), "reason": held.reason} for held in plan.held],
-        "behaviour": None,
+        "changes": [change_document(plan, change, steps[id(change)]) for change in plan.changes],
+        "held": [{**change_document(plan, held.change), "reason": held.reason} for held in plan.held],
+        "behaviour": _behaviour(plan),
         "findings": [finding_document(finding) for finding in plan.findings],
         "guards": [_guard(result) for result in plan.guards],
     }
@@ -78,14 +84,14 @@ def plan_id(plan: Plan) -> str:
 
 def summary(plan: Plan) -> dict[str, int]:
     """Count the changes by what they do, and the rules that stay."""
-    counts = dict.fromkeys(_CALLS, 0)
+    counts = dict.fromkeys(_COUNTED, 0)
     for change in plan.changes:
-        counts[action(change)] += 1
+        counts[action(change)] += not is_copy(change)
     return {**counts, "unchanged": plan.unchanged, "held": len(plan.held), "unmanaged": plan.unmanaged}
 
 
-def change_document(plan: Plan, change: Change, wave: int | None) -> Document:
-    """Return one change in the form of spec.md section 7; a held one has no wave and no steps."""
+def change_document(plan: Plan, change: Change, steps: Sequence[Document] = ()) -> Document:
+    """Return one change in the form of spec.md section 7; a held one has no steps."""
     before = None if isinstance(change, Create) else live_form(change.live, plan.queue_names)
     after = None
     if not isinstance(change, Delete):
@@ -97,12 +103,28 @@ def change_document(plan: Plan, change: Change, wave: int | None) -> Document:
         "id": None if isinstance(change, Create) else change.live.id,
         "name": change.live.rule.name if isinstance(change, Delete) else change.after.name,
         "cause": change.cause,
-        "steps": [] if wave is None else [{"wave": wave, "call": _CALLS[action(change)]}],
+        "steps": list(steps),
         "before": before,
         "after": after,
         "fields": _fields(change),
         "source": _source(change.source),
     }
+
+
+def _behaviour(plan: Plan) -> Document | None:
+    if plan.behaviour is None:
+        return None
+    return behaviour_document(plan.behaviour, plan.queue_names, plan.moved.regions if plan.moved else None)
+
+
+def _steps(plan: Plan) -> dict[int, list[Document]]:
+    """Return each change's calls, each in its wave; `copy` tells those about a temporary copy."""
+    found: dict[int, list[Document]] = {id(change): [] for change in plan.changes}
+    for wave, steps in enumerate(plan.steps, 1):
+        for step in steps:
+            about_copy = step.kind in ("copy", "drop") or is_copy(step.change)
+            found[id(step.change)].append({"wave": wave, "call": step.call, "copy": about_copy})
+    return found
 
 
 def live_form(live: LiveRule, queue_names: Mapping[str, str]) -> Document:
@@ -123,9 +145,11 @@ def read(text: str, name: str) -> ReviewedPlan:
             Options(only=tuple(map(str, options["only"])), adopt=options["adopt"], keep_drift=options["keepDrift"]),
             form["generatedAt"],
             frozenset(_identity(change) for change in form["changes"]),
+            claims(form["behaviour"] or {"regions": []}),
+            options["traffic"],
         )
         version = (str(form["formatVersion"]).split(".")[0], str(form["tool"]["version"]).split(".")[0])
-    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
         raise UsageError(f"{name} is no plan: write one with `cxroute plan --out {name}`") from None
     if version != (FORMAT_VERSION.split(".")[0], __version__.split(".")[0]):
         raise RefusedError(f"{name} was made by another major version of cxroute; plan again with this one")
@@ -137,8 +161,18 @@ def read(text: str, name: str) -> ReviewedPlan:
 def unreviewed(fresh: Plan, reviewed: ReviewedPlan) -> tuple[Change, ...]:
     """Return the changes of a fresh plan that the reviewed one does not have, in order."""
     return tuple(
-        change for change in fresh.changes if _identity(change_document(fresh, change, None)) not in reviewed.changes
+        change
+        for change in fresh.changes
+        if not is_copy(change) and _identity(change_document(fresh, change)) not in reviewed.changes
     )
+
+
+def unforeseen(fresh: Plan, reviewed: ReviewedPlan) -> tuple[Region, ...]:
+    """Return the regions of a fresh plan that hold conversations which the reviewed one does not move likewise."""
+    if fresh.behaviour is None:
+        return ()
+    found = claims(behaviour_document(fresh.behaviour, fresh.queue_names))
+    return tuple(fresh.behaviour.regions[place] for place in beyond(found, reviewed.claims))
 
 
 def _identity(change: Mapping[str, Any]) -> str:
@@ -152,13 +186,14 @@ def _plan_id(form: Mapping[str, Any]) -> str:
     return sha256(_ENCODER.encode(lasting).encode()).hexdigest()[:12]
 
 
-def _options(options: Options) -> Document:
+def _options(plan: Plan) -> Document:
+    options, moved = plan.options, plan.moved
     return {
         "only": list(options.only),
         "adopt": options.adopt,
         "keepDrift": options.keep_drift,
         "undo": None,
-        "traffic": None,
+        "traffic": None if moved is None else {"file": moved.name, "digest": moved.digest},
     }
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from reconciler.attempt import Attempt
-    from reconciler.change import Change, LiveRule
+    from reconciler.change import Change, LiveRule, Step
     from reconciler.desired import Desired
     from reconciler.plan import Plan, Report
     from reconciler.simulator.faults import Faults
@@ -46,13 +46,13 @@ class Remembering:
 
     said: list[tuple[str, str]] = field(default_factory=list)
 
-    def intend(self, change: Change) -> None:
+    def intend(self, step: Step) -> None:
         """Keep what is about to be written."""
-        self.said.append(("intend", str(change.address)))
+        self.said.append(("intend", str(step.change.address)))
 
-    def tried(self, change: Change, result: Attempt) -> None:
+    def tried(self, step: Step, result: Attempt) -> None:
         """Keep the verdict."""
-        self.said.append((result.verdict.name, str(change.address)))
+        self.said.append((result.verdict.name, str(step.change.address)))
 
     def wave(self) -> None:
         """Keep that a wave ended."""

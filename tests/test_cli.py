@@ -219,9 +219,11 @@ def test_guards_refuse_and_a_reason_lifts_them(cxroute: Program) -> None:
     assert "apply will refuse this: deletes 3 of 3" in cxroute.out
     assert 4 == cxroute("plan", "--fail-on-guards")
     assert 4 == cxroute("apply", "--yes")
-    assert '--allow deletes --allow emptied --reason "why"' in cxroute.err
+    assert '--allow deletes --allow emptied --allow unrouted --reason "why"' in cxroute.err
     assert 3 == len(sandbox_rules())
-    assert 0 == cxroute("apply", "--yes", "--allow", "deletes", "--allow", "emptied", "--reason", "CHG-7")
+    assert 0 == cxroute(
+        "apply", "--yes", "--allow", "deletes", "--allow", "emptied", "--allow", "unrouted", "--reason", "CHG-7"
+    )
     assert [] == sandbox_rules()
     assert 0 == cxroute("history")
     assert "CHG-7" in cxroute.out

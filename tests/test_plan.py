@@ -10,6 +10,7 @@ from datetime import timedelta
 import jsonschema
 import pytest
 
+from reconciler.arrange import arrange
 from reconciler.change import Create, Delete
 from reconciler.errors import RefusedError, UsageError
 from reconciler.manifest.documents import Hold
@@ -47,15 +48,15 @@ def test_the_summary_counts_every_rule_once() -> None:
     assert expected == document(some_plan())["summary"]
 
 
-def test_waves_are_creates_then_updates_then_deletes() -> None:
-    """Nothing is deleted before what may stand in for it is there."""
-    steps = {change["address"]: change["steps"] for change in document(some_plan())["changes"]}
+def test_deletes_come_last() -> None:
+    """Rules about different intents do not wait for each other, but a delete waits for a read that shows the rest."""
+    steps = {change["address"]: change["steps"] for change in document(arrange(some_plan()))["changes"]}
     assert {
-        "cards/new": [{"wave": 1, "call": "create"}],
-        "cards/changed": [{"wave": 2, "call": "update"}],
-        "cards/drifted": [{"wave": 2, "call": "update"}],
-        "cards/hand": [{"wave": 2, "call": "update"}],
-        "cards/gone": [{"wave": 3, "call": "delete"}],
+        "cards/new": [{"wave": 1, "call": "create", "copy": False}],
+        "cards/changed": [{"wave": 1, "call": "update", "copy": False}],
+        "cards/drifted": [{"wave": 1, "call": "update", "copy": False}],
+        "cards/hand": [{"wave": 1, "call": "update", "copy": False}],
+        "cards/gone": [{"wave": 2, "call": "delete", "copy": False}],
     } == steps
 
 

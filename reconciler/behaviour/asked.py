@@ -60,7 +60,7 @@ class Asked:
         return self.by & ~touching, self.by & ~allowing
 
     def _filed(self) -> tuple[list[int], list[int], list[tuple[Part, int]]]:
-        """Return for each atom the shapes of one run that begin there or before, and that end before; and all others."""
+        """Return by atom the shapes of one run that begin there or before, and that end before; and all others."""
         size = self.domain.all[0].bit_length() + 1
         begun, ended = [0] * size, [0] * (size + 1)
         others = []

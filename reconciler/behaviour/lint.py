@@ -125,12 +125,10 @@ class _Lint:
 
     def instead(self, rank: int) -> tuple[Entry, ...] | None:
         """Return who would send a rule's conversations where it does: nobody where it is needed, None without any."""
-        boxes, shape = self.slices.boxes, self.slices.boxes[rank].shape
-        if not boxes[rank].atoms and self.space.shapes.free(shape, shape, self.slices.always_before(rank)) is None:
-            return None
         wins = False
         others: dict[int, None] = {}
-        for atom in self.slices.atoms(rank):
+        for atom in self.slices.open_atoms(rank):
+            self.space.budget.look()
             before = self.slices.before(atom, rank)
             head = self.slices.shape(atom, rank)
             if self.free(atom, (head, head), before) is not None:

@@ -33,7 +33,7 @@ MOST_TRIED: Final = 3
 MOST_CHOICES: Final = 16
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Step:
     """One call. `move` is the change's place.
 

@@ -117,6 +117,13 @@ class Shapes:
             raise found
         return found  # type: ignore[return-value]
 
+    def leave(self, one: int, blockers: int) -> bool:
+        """Say whether the blocking shapes may leave anything of a shape: where that is not decided, they may."""
+        try:
+            return self.free(one, one, blockers) is not None
+        except UndecidedError:
+            return True
+
     def free_of_all(self, heads: Iterable[int], blockers: int) -> Box | None:
         """Return what `free` does for any number of shapes."""
         box: Box | None = {}

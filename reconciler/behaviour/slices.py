@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from reconciler.behaviour.domain import REST
@@ -85,6 +86,14 @@ class Slices:
                 break
             found |= 1 << self.boxes[one].shape
         return found
+
+    def open_atoms(self, rank: int) -> Iterable[int]:
+        """Return the slices in which a rule may take anything: where the rules about most values leave it something."""
+        box = self.boxes[rank]
+        if box.atoms or self.space.shapes.leave(box.shape, self._general.before(rank)):
+            return self.atoms(rank)
+        unnamed = (UNNAMED,) if box.rest >= 0 else ()
+        return chain(unnamed, (atom for atom in self.excluded if self.holds(atom, rank)))
 
     def alike_after(self, atom: int, rank: int) -> int:
         """Return the shapes of the rules in a slice that come after a rule and have its destination."""

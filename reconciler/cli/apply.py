@@ -7,7 +7,7 @@ import getpass
 import os
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,11 +22,12 @@ from reconciler.cli.recorder import Recorder
 from reconciler.cli.session import open_session
 from reconciler.errors import CxrouteError, InterruptedRunError, RefusedError, UsageError
 from reconciler.guard import NAMES, refusals
-from reconciler.plan import Options
 from reconciler.render.apply_text import outcomes_document, report_text
 from reconciler.render.plan_text import plan_text
 from reconciler.render.words import counted
-from reconciler.saved_plan import action, document, read, summary, unreviewed
+from reconciler.render.words import value as plain_json
+from reconciler.saved_plan import action, document, read, summary, unforeseen, unreviewed
+from reconciler.traffic import load_traffic
 
 if TYPE_CHECKING:
     import argparse
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from reconciler.cli.session import Session
     from reconciler.plan import Plan, Report
     from reconciler.saved_plan import ReviewedPlan
+    from reconciler.traffic import Sample
 
 PARTLY = 5
 _PATIENCE = 900.0
@@ -76,8 +78,9 @@ def check(options: argparse.Namespace) -> None:
         raise UsageError(f"--allow {unknown[0]}: there is no such guard; there are {', '.join(NAMES)}")
     if options.allow and not options.reason.strip():
         raise UsageError("--allow needs --reason TEXT: it is kept in the journal")
-    if options.plan and (options.only or options.adopt or options.keep_drift):
-        raise UsageError("a saved plan already says what it is about: leave out --only, --adopt and --keep-drift")
+    if options.plan and (options.only or options.adopt or options.keep_drift or options.traffic):
+        chosen = "--only, --adopt, --keep-drift and --traffic"
+        raise UsageError(f"a saved plan already says what it is about: leave out {chosen}")
 
 
 def read_reviewed(options: argparse.Namespace) -> ReviewedPlan:
@@ -99,8 +102,21 @@ def bound(session: Session, reviewed: ReviewedPlan) -> Session:
     if session.environment.owner != reviewed.owner:
         owners = f"{reviewed.owner!r}, and {reviewed.environment} is now owned by {session.environment.owner!r}"
         raise RefusedError(f"the plan was made for owner {owners}; plan again")
-    options = reviewed.options
-    return session.planning(Options(options.only, options.adopt, options.keep_drift, session.options.prune))
+    options = replace(reviewed.options, prune=session.options.prune)
+    return replace(session, options=options, sample=_sample(session, reviewed))
+
+
+def _sample(session: Session, reviewed: ReviewedPlan) -> Sample | None:
+    """Return the traffic sample that the plan was made with. Raises RefusedError where it is no longer that."""
+    if reviewed.traffic is None:
+        return session.sample
+    path, digest = str(reviewed.traffic["file"]), reviewed.traffic["digest"]
+    sample = session.sample
+    if sample is None or sample.digest != digest:
+        sample = load_traffic(path, session.environment.attributes)
+    if sample.digest != digest:
+        raise RefusedError(f"the traffic sample {path} changed since the plan was made; plan again")
+    return sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +131,7 @@ class _Run:
         async with writing(session) as client:
             live = await session.read(client)
             planner = session.planner(live, tuple(self.options.allow), self.options.reason)
-            made = planner(live.rules)
+            made = planner.plan(live.rules)
             session.introduce()
             if self.reviewed:
                 refuse_unreviewed(made, self.reviewed)
@@ -141,8 +157,10 @@ class _Run:
                 lambda: stop.requested,
                 session.environment.api.concurrency,
                 session.environment.api.list_lag_seconds,
+                guarded=planner.guarded,
+                strays=0 if self.reviewed else 1,
             )
-            report = await apply(made, client, planner, recorder, conduct)
+            report = await apply(made, client, planner.bare, recorder, conduct)
             recorder.end(report)
         return self.finish(made, report, time.monotonic() - started)
 
@@ -206,15 +224,24 @@ class _Run:
 
 
 def refuse_unreviewed(made: Plan, reviewed: ReviewedPlan) -> None:
-    """Raise RefusedError when a fresh plan has a change that the reviewed one has not."""
+    """Raise RefusedError when a fresh plan has a change, or moves conversations, that the reviewed one does not."""
     new = unreviewed(made, reviewed)
+    again = f"Nothing was written. Plan again, review, apply: cxroute plan -e {made.environment} --out FILE"
+    moved = unforeseen(made, reviewed)
+    if moved and not new:
+        example = moved[0].example.attributes
+        raise RefusedError(
+            f"rules that the plan does not change were changed since it was made, and it would now send conversations"
+            f" elsewhere that plan {reviewed.plan_id} of {reviewed.generated_at} does not: {plain_json(example)}."
+            f" {again}"
+        )
     if new:
         named = ", ".join(f"{action(change)} {change.address}" for change in new[:5])
         more = f" and {len(new) - 5} more" if len(new) > 5 else ""  # noqa: PLR2004 - as many as were named
         since = f"plan {reviewed.plan_id} of {reviewed.generated_at} does not have: {named}{more}"
         raise RefusedError(
             f"manifests or tenant changed since the plan was made. A fresh plan has {counted(len(new), 'change')} that"
-            f" {since}. Nothing was written. Plan again, review, apply: cxroute plan -e {made.environment} --out FILE"
+            f" {since}. {again}"
         )
 
 

@@ -40,6 +40,9 @@ def selectors(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--only", action="append", metavar="ADDRESS", help="only this rule, or rules like cards/*")
     parser.add_argument("--adopt", action="store_true", help="take over rules made by hand that have a desired name")
     parser.add_argument("--keep-drift", action="store_true", help="leave alone what was changed outside")
+    parser.add_argument(
+        "--traffic", metavar="FILE", help="a sample, CSV of intent,...,count: whose share goes elsewhere"
+    )
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
@@ -57,7 +60,7 @@ async def read_and_plan(session: Session) -> Plan:
     """Read the tenant with a client that cannot write, and plan."""
     async with reading(session) as client:
         live = await session.read(client)
-    return session.planner(live)(live.rules)
+    return session.planner(live).plan(live.rules)
 
 
 def save(made: Plan, path: Path) -> None:

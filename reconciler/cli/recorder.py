@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.attempt import Verdict
+from reconciler.change import is_copy
 from reconciler.journal import Journal
 from reconciler.render.apply_text import outcomes_document
 from reconciler.saved_plan import action, change_document, plan_id
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reconciler.attempt import Attempt
-    from reconciler.change import Change
+    from reconciler.change import Change, Step
     from reconciler.cli.progress import Bar
     from reconciler.cli.session import Session
     from reconciler.plan import Plan, Report
@@ -61,18 +62,18 @@ class Recorder:
         )
         return cls(made, journal, session.bar, set())
 
-    def intend(self, change: Change) -> None:
+    def intend(self, step: Step) -> None:
         """Record what is about to be written, before and after."""
-        form = change_document(self.plan, change, None)
-        self.journal.write(
-            "intend", **{name: form[name] for name in ("address", "action", "id", "cause", "before", "after")}
-        )
+        form = change_document(self.plan, step.change)
+        fields = {name: form[name] for name in ("address", "action", "id", "cause", "before", "after")}
+        self.journal.write("intend", **fields, step=_kind(step))
 
-    def tried(self, change: Change, result: Attempt) -> None:
+    def tried(self, step: Step, result: Attempt) -> None:
         """Record what the server said."""
-        self.journal.write("tried", **_about(change), status=_WORDS[result.verdict], error=result.error, id=result.id)
-        if result.verdict is Verdict.DONE:
-            self.done.add(f"{action(change)} {change.address}")
+        said = {"status": _WORDS[result.verdict], "error": result.error, "id": result.id}
+        self.journal.write("tried", **_about(step.change), **said, step=_kind(step))
+        if result.verdict is Verdict.DONE and _kind(step) == "whole":
+            self.done.add(f"{action(step.change)} {step.change.address}")
         self.bar.step("changes", len(self.done), len(self.plan.changes))
 
     def wave(self) -> None:
@@ -86,6 +87,10 @@ class Recorder:
             self.journal.write("outcome", **outcome)
         self.journal.write("end", converged=report.converged, interrupted=report.interrupted, error=report.error)
         self.journal.close()
+
+
+def _kind(step: Step) -> str:
+    return "drop" if is_copy(step.change) else step.kind
 
 
 def _about(change: Change) -> dict[str, Any]:

@@ -7,19 +7,22 @@ import shlex
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from reconciler.arrange import arrange
 from reconciler.catalogue import AssumedCatalogue, Catalogue, aliases
 from reconciler.cli.progress import Bar
 from reconciler.cli.route_tests import check, failures
 from reconciler.desired import desire
 from reconciler.errors import ApiError, ManifestError, UsageError
+from reconciler.foresee import foresee
 from reconciler.guard import guard, lift
 from reconciler.manifest.environment import Environment
 from reconciler.manifest.load import load
 from reconciler.manifest.nearest import did_you_mean
 from reconciler.ownership import own
 from reconciler.plan import Live, Options, plan, unmatched
+from reconciler.traffic import declared_traffic, load_traffic
 
 if TYPE_CHECKING:
     import argparse
@@ -32,10 +35,22 @@ if TYPE_CHECKING:
     from reconciler.manifest.load import Manifests
     from reconciler.model import Queue
     from reconciler.plan import Plan
+    from reconciler.traffic import Sample
 
 SANDBOX: Final = "sandbox"
 DEFAULT: Final = "manifests"
 SIMULATED: Final = "Sandbox: everything below is simulated; no tenant was contacted.\n"
+
+
+class Planner(NamedTuple):
+    """Plans from rules just read: `bare`, what differs; `guarded`, with its order, who is affected, and the guards."""
+
+    bare: Callable[[tuple[LiveRule, ...]], Plan]
+    guarded: Callable[[Plan], Plan]
+
+    def plan(self, rules: tuple[LiveRule, ...]) -> Plan:
+        """Return the whole plan."""
+        return self.guarded(self.bare(rules))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +65,8 @@ class Session:
     bar: Bar
     directory: str
     """Where the manifests are, as it was typed."""
+    sample: Sample | None = None
+    """The traffic sample for shares of conversations, where there is one."""
 
     @property
     def simulated(self) -> bool:
@@ -67,6 +84,7 @@ class Session:
         words += ["-e", self.environment.name]
         words += [word for address in self.options.only for word in ("--only", address)]
         words += ["--adopt"] * self.options.adopt + ["--keep-drift"] * self.options.keep_drift
+        words += ["--traffic", self.options.traffic] if self.options.traffic else []
         return shlex.join([*words, *more])
 
     def saved_command(self, plan: str, *more: str) -> str:
@@ -110,17 +128,17 @@ class Session:
             if wrong := wrong or failures([checked], self.directory):
                 raise ManifestError(wrong)
 
-    def planner(
-        self, live: Live, allowed: tuple[str, ...] = (), reason: str = ""
-    ) -> Callable[[tuple[LiveRule, ...]], Plan]:
-        """Return what makes a guarded plan from rules just read; the queues are those of `live`."""
+    def planner(self, live: Live, allowed: tuple[str, ...] = (), reason: str = "") -> Planner:
+        """Return what makes a plan from rules just read; the queues are those of `live`."""
         desired = self.desired(live)
 
-        def planned(rules: tuple[LiveRule, ...]) -> Plan:
-            made = plan(desired, replace(live, rules=rules), self.options, self.clock())
-            return lift(guard(made, self.environment), allowed, reason)
+        def bare(rules: tuple[LiveRule, ...]) -> Plan:
+            return plan(desired, replace(live, rules=rules), self.options, self.clock())
 
-        return planned
+        def guarded(made: Plan) -> Plan:
+            return lift(guard(foresee(arrange(made), self.sample), self.environment), allowed, reason)
+
+        return Planner(bare, guarded)
 
     async def read(self, client: ReadingClient) -> Live:
         """Read every rule and queue. Where that fails, an error in the manifests is said first."""
@@ -159,8 +177,18 @@ def open_session(options: argparse.Namespace, output: Output, environment: str |
         adopt=getattr(options, "adopt", False),
         keep_drift=getattr(options, "keep_drift", False),
         prune=prune,
+        traffic=getattr(options, "traffic", None),
     )
-    return Session(manifests, chosen, planning, output, utc_now, Bar(output), options.manifests)
+    sample = _sample(manifests, chosen, options) if hasattr(options, "traffic") else None
+    return Session(manifests, chosen, planning, output, utc_now, Bar(output), options.manifests, sample)
+
+
+def _sample(manifests: Manifests, chosen: Environment, options: argparse.Namespace) -> Sample | None:
+    """Read the traffic sample that the command names, else the Environment's. Raises UsageError and ManifestError."""
+    if options.traffic:
+        return load_traffic(options.traffic, chosen.attributes)
+    loaded = manifests.environments.get(chosen.name)
+    return declared_traffic(loaded, Path(options.manifests)) if loaded else None
 
 
 def choose(manifests: Manifests, name: str | None) -> Environment:

@@ -18,21 +18,20 @@ if TYPE_CHECKING:
     from reconciler.behaviour.express import Clause
     from reconciler.behaviour.region import Region
     from reconciler.render.paint import Paint
+    from reconciler.shares import Share
 
 DEFAULT: Final = "the tenant's default"
 _MOST_SHOWN: Final = 20
 _MOST_UNGROUPED: Final = 6
 _MOST_EXCEPTIONS: Final = 5
 _MOST_UNKNOWN: Final = 5
-_WIDEST: Final = 10**9
-"""How many values a region stands for that does not say its intents one by one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """Which share of a sample goes elsewhere: percent by region, in their order; None is one that nobody knows."""
+    """Which share of a sample goes elsewhere, by region, in their order."""
 
-    percents: Sequence[float | None]
+    shares: Sequence[Share]
     sample: str
     """What the sample is called: `October 2026`, `traffic/prod.csv`."""
 
@@ -40,7 +39,7 @@ class Traffic:
 @dataclass(frozen=True, slots=True)
 class _Row:
     region: Region
-    percent: float | None
+    percent: float
     share: str
     """The share in words; empty where there is no sample."""
 
@@ -60,7 +59,7 @@ def behaviour_lines(
         known = "No conversation is known to go elsewhere." if behaviour.unknown else ""
         yield paint("bold", known or "No conversation goes elsewhere (proven).")
     else:
-        yield paint("bold", "Who is affected")
+        yield paint("bold", "Who is affected") + ("" if traffic else paint("dim", "   (share of callers unknown)"))
         rows = _ordered(behaviour, traffic, labels)
         shown = rows[:_MOST_SHOWN]
         yield from _listed(shown, names, labels, paint)
@@ -97,12 +96,10 @@ def destination_phrase(destination: Destination, names: Mapping[str, str]) -> st
     return ", ".join(f"{100 * float(share):.3g} % {_queue(queue, names)}" for queue, share in heaviest)
 
 
-def share_phrase(percent: float | None, sample: str) -> str:
-    """Say a share of a sample: `3.1 % of October 2026`."""
-    if percent is None:
-        return "share of callers unknown"
-    shown = "under 0.1" if 0 < percent < 0.1 else f"{percent:.1f}"  # noqa: PLR2004 - what one digit can show
-    return f"{shown} % of {plain(sample)}"
+def share_phrase(share: Share, sample: str) -> str:
+    """Say a share of a sample: `3.1 % of October 2026`; "at most" where the sample does not tell enough."""
+    shown = "under 0.1" if 0 < share.most < 0.1 else f"{share.most:.1f}"  # noqa: PLR2004 - what one digit can show
+    return f"{'' if share.least == share.most else 'at most '}{shown} % of {plain(sample)}"
 
 
 def _ordered(behaviour: Behaviour, traffic: Traffic | None, labels: Mapping[str, str]) -> list[_Row]:
@@ -110,15 +107,17 @@ def _ordered(behaviour: Behaviour, traffic: Traffic | None, labels: Mapping[str,
 
     Those that hang on something that is not understood stand last.
     """
-    percents: Sequence[float | None] = traffic.percents if traffic else [None] * len(behaviour.regions)
-    rows = [
-        _Row(region, percent, f"   {share_phrase(percent, traffic.sample)}" if traffic else "")
-        for region, percent in zip(behaviour.regions, percents, strict=True)
-    ]
+    if traffic:
+        rows = [
+            _Row(region, share.most, f"   {share_phrase(share, traffic.sample)}")
+            for region, share in zip(behaviour.regions, traffic.shares, strict=True)
+        ]
+    else:
+        rows = [_Row(region, 0.0, "") for region in behaviour.regions]
     return sorted(
         rows,
         key=lambda row: (
-            -(row.percent or 0),
+            -row.percent,
             any(not isinstance(part, Condition) for part, _ in row.region.where),
             -_size(row.region, labels),
             len(row.region.where),
@@ -127,7 +126,7 @@ def _ordered(behaviour: Behaviour, traffic: Traffic | None, labels: Mapping[str,
 
 
 def _size(region: Region, labels: Mapping[str, str]) -> int:
-    """Return how many intents a region names; very many where it leaves that open."""
+    """Return how many intents a region names; none where it leaves that open: who is named reads best."""
     sizes = [
         len(part.value) if isinstance(part.value, tuple) else 1
         for part, negate in region.where
@@ -136,7 +135,7 @@ def _size(region: Region, labels: Mapping[str, str]) -> int:
         and not negate
         and part.operator in ("equals", "in")
     ]
-    return min(sizes, default=_WIDEST)
+    return min(sizes, default=0)
 
 
 def _listed(rows: Sequence[_Row], names: Mapping[str, str], labels: Mapping[str, str], paint: Paint) -> Iterator[str]:

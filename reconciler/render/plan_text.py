@@ -6,9 +6,11 @@ import re
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
-from reconciler.change import Adopt, Create, Delete, Update
+from reconciler.change import Adopt, Create, Delete, Update, is_copy
 from reconciler.model import Condition
-from reconciler.render.words import (
+from reconciler.render.behaviour_text import Traffic, behaviour_lines
+from reconciler.saved_plan import action, summary
+from reconciler.words import (
     condition_phrase,
     counted,
     plain,
@@ -19,7 +21,6 @@ from reconciler.render.words import (
     target_phrase,
     value,
 )
-from reconciler.saved_plan import action, summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -40,12 +41,13 @@ def plan_text(plan: Plan, paint: Paint, tenant: str) -> str:
     lines = [f"{paint('bold', f'Plan for {plan.environment}')}   {_tenant(plan, tenant)}", ""]
     lines += _allowed(plan, paint)
     lines += _refusals(plan, paint)
+    lines += _affected(plan, paint)
     for change in in_reading_order(plan.changes):
         lines += [*change_lines(plan, change, paint), ""]
     for held in plan.held:
         lines += [*change_lines(plan, held.change, paint, note=f"left alone: {plain(held.reason)}"), ""]
     lines += _notes(plan.findings, paint)
-    lines.append(_sum(plan))
+    lines += [_sum(plan), *_order(plan)]
     return "\n".join(lines) + "\n"
 
 
@@ -61,6 +63,7 @@ def change_lines(plan: Plan, change: Change, paint: Paint, note: str = "") -> It
     yield f"  {paint(colour, f'{symbol} {change.address}')}{where}"
     if note:
         yield f"      {note}"
+    yield from (f"      {said}" for said in _detours(plan, change))
     if isinstance(change, Create):
         yield f"      {rule_phrase(change.after, plan.queue_names, plan.labels)}"
         return
@@ -89,6 +92,36 @@ def finding_lines(finding: Finding, paint: Paint) -> Iterator[str]:
         yield f"      {paint('dim', place(finding.source))}"
 
 
+def _affected(plan: Plan, paint: Paint) -> list[str]:
+    """Say first of all who goes elsewhere."""
+    if plan.behaviour is None or not plan.changes:
+        return []
+    moved = plan.moved
+    traffic = Traffic(moved.regions, moved.period or f"the conversations of {moved.name}") if moved else None
+    lines = list(behaviour_lines(plan.behaviour, plan.queue_names, plan.labels, paint, traffic))
+    if plan.behaviour.changed:
+        waiting = "Whether conversations that already wait are routed again depends on the tenant's settings."
+        lines.append(paint("dim", f"  {waiting}"))
+    return [*lines, ""]
+
+
+def _detours(plan: Plan, change: Change) -> Iterator[str]:
+    """Say which calls a change needs beside its own, and why."""
+    kinds = {step.kind for wave in plan.steps for step in wave if step.change is change}
+    if "copy" in kinds:
+        yield "in three steps: a temporary copy takes its conversations first, and goes when the rule itself is changed"
+    if "aside" in kinds:
+        yield "in two steps: another rule has its new name until then, so it takes the name last"
+
+
+def _order(plan: Plan) -> list[str]:
+    """Say in how many steps it is made, and what is proven of them."""
+    if not plan.changes or plan.unproven or not plan.steps:
+        return []
+    steps = counted(len(plan.steps), "step")
+    return [f"Made in {steps}; after every single call each conversation goes to its old or its new queue (proven)."]
+
+
 def _tenant(plan: Plan, tenant: str) -> str:
     return f"{plain(tenant)}, {counted(len(plan.managed), 'managed rule')} live, {plan.unmanaged:,} not managed"
 
@@ -115,6 +148,8 @@ def _refusals(plan: Plan, paint: Paint) -> list[str]:
 
 def _why(change: Change) -> str:
     """Say who made the difference, where it was not just the manifest."""
+    if is_copy(change):
+        return "a temporary copy that an earlier run left; it goes"
     if change.cause == "duplicate":
         return "a second copy of this rule, left by a lost answer or two runs at once; the other one stays"
     if isinstance(change, Adopt):

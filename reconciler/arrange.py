@@ -1,0 +1,74 @@
+"""Plan -> Plan with its steps: calls in waves, so that each conversation goes to its old or its new queue throughout.
+
+Held, conflicting and unselected changes are no part of it: what is proven is the way from the live rules to those
+that will stand after this plan (behaviour.md section 3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from reconciler.behaviour.entry import Entry
+from reconciler.behaviour.order import Move, order
+from reconciler.change import Create, Delete, Step, is_copy
+from reconciler.entries import live_entries
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from reconciler.change import Change
+    from reconciler.model import Address
+    from reconciler.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """What the changes of a plan do to the list of rules: `moves`, in their order, beside what stays."""
+
+    fixed: tuple[Entry, ...]
+    moves: tuple[Move, ...]
+
+    @property
+    def before(self) -> tuple[Entry, ...]:
+        """The rules that are live."""
+        return (*self.fixed, *(move.before for move in self.moves if move.before is not None))
+
+    @property
+    def after(self) -> tuple[Entry, ...]:
+        """The rules that will be live."""
+        return (*self.fixed, *(move.after for move in self.moves if move.after is not None))
+
+
+def transition(plan: Plan) -> Transition:
+    """Return what the plan's changes do."""
+    live = {entry.id: entry for entry in live_entries(plan.live.rules, plan.desired)}
+    moves = tuple(_move(change, live) for change in plan.changes)
+    touched = {move.before.id for move in moves if move.before is not None}
+    return Transition(tuple(entry for entry in live.values() if entry.id not in touched), moves)
+
+
+def arrange(plan: Plan) -> Plan:
+    """Return the plan with its steps in waves, and with the changes for which the proof is not whole."""
+    if not plan.changes:
+        return replace(plan, steps=(), unproven=())
+    now = transition(plan)
+    found = order(now.moves, now.fixed, plan.desired.evaluation)
+    steps = tuple(tuple(Step(plan.changes[step.move], step.kind) for step in sorted(wave)) for wave in found.waves)
+    unproven = {plan.changes[move].address for move in found.unproven} | _copied_twice(plan, steps)
+    return replace(plan, steps=steps, unproven=tuple(sorted(unproven)))
+
+
+def _move(change: Change, live: Mapping[str, Entry]) -> Move:
+    before = None if isinstance(change, Create) else live[change.live.id]
+    if isinstance(change, Delete):
+        return Move(before, None)
+    return Move(
+        before, Entry(str(change.address), change.after, before.id if before else "", change.address, change.source)
+    )
+
+
+def _copied_twice(plan: Plan, steps: tuple[tuple[Step, ...], ...]) -> set[Address]:
+    """Return the addresses that would need a copy while one of an earlier run is there."""
+    left = {change.address for change in plan.changes if is_copy(change)}
+    return left & {step.change.address for wave in steps for step in wave if step.kind == "copy"}

@@ -1,0 +1,29 @@
+"""Plan -> Plan with what it does to conversations: all live rules before, all that will be live after."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from reconciler.arrange import transition
+from reconciler.behaviour.difference import Behaviour, difference
+from reconciler.shares import shares
+
+if TYPE_CHECKING:
+    from reconciler.plan import Plan
+    from reconciler.traffic import Sample
+
+
+def foresee(plan: Plan, sample: Sample | None = None) -> Plan:
+    """Return the plan with the conversations that go elsewhere, and their share of a sample.
+
+    Rules that are not managed take part.
+    """
+    behaviour = Behaviour(())
+    if plan.changes:
+        now = transition(plan)
+        behaviour = difference(now.before, now.after, plan.desired.evaluation)
+    if sample is None:
+        return replace(plan, behaviour=behaviour)
+    findings = (*plan.findings, *sample.warnings)
+    return replace(plan, behaviour=behaviour, moved=shares(behaviour.regions, sample), findings=findings)

@@ -1,0 +1,163 @@
+"""What the lint looks at: one environment's rules in order, which of them name an intent, what things are called."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from reconciler.behaviour.domain import REST, meet
+from reconciler.behaviour.entry import in_order
+from reconciler.behaviour.evaluate import winner
+from reconciler.behaviour.pattern import bits
+from reconciler.behaviour.slices import Slices
+from reconciler.behaviour.space import Space
+from reconciler.entries import desired_entries
+from reconciler.findings import Finding
+from reconciler.model import Condition, Opaque
+from reconciler.words import conversation_phrase, plain, queues_phrase, value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from reconciler.behaviour.entry import Entry
+    from reconciler.desired import Desired
+    from reconciler.findings import Severity
+    from reconciler.manifest.documents import RuleSet
+    from reconciler.manifest.environment import Environment
+    from reconciler.manifest.load import Manifests
+    from reconciler.manifest.origin import Loaded
+    from reconciler.model import Scalar, Source
+
+_NAMING: Final = frozenset({"equals", "in", "contains", "startsWith", "endsWith"})
+MOST_NAMED: Final = 8
+"""How many names one sentence lists."""
+
+
+class View:
+    """One environment's rules: `ordered` as they are tried, and filed in `slices` for every question at once."""
+
+    def __init__(
+        self,
+        desired: Desired,
+        unmanaged: Iterable[Entry],
+        manifests: Manifests,
+        environment: Environment,
+        queues: Mapping[str, str],
+    ) -> None:
+        self.attributes: Final = environment.attributes
+        self.evaluation: Final = environment.api.evaluation
+        self.labels: Final = desired.labels
+        self.queues: Final = queues
+        self.intents: Final = {
+            intent: loaded.at("intents", place)
+            for loaded in manifests.intents
+            for place, intent in enumerate(loaded.document.intents)
+        }
+        """What the bot can say, and where that stands."""
+        self.fallback: Final = environment.context.below.intent if environment.context else None
+        self.ordered: Final = in_order((*desired_entries(desired), *unmanaged), self.evaluation)
+        self.space: Final = Space((self.ordered,), {self.attributes.intent: self.intents})
+        self.slices: Final = Slices(self.space, self.ordered)
+        self.naming: Final[dict[str, list[Entry]]] = {}
+        """Rules that name an intent, by intent, in order."""
+        self.general: Final[list[Entry]] = []
+        """Rules that name none, in order: a catch-all is one of them."""
+        self._file()
+        self._rank = {id(entry): rank for rank, entry in enumerate(self.ordered)}
+        self._unheld = {
+            part.text: False for entry in self.ordered for part in entry.rule.conditions if isinstance(part, Opaque)
+        }
+        self._rulesets = manifests.rulesets
+        self._places: dict[Source, tuple[Loaded[RuleSet], int]] = {}
+
+    def _file(self) -> None:
+        intent = self.attributes.intent
+        for entry in self.ordered:
+            asked = [one for one in entry.rule.conditions if isinstance(one, Condition) and one.attribute == intent]
+            if not any(one.operator in _NAMING and one.value != "" for one in asked):
+                self.general.append(entry)
+            elif self.space.compiled(entry.rule.conditions) is not None:
+                for text in self._named(asked):
+                    self.naming.setdefault(text, []).append(entry)
+
+    def _named(self, asked: Sequence[Condition]) -> Iterator[str]:
+        if len(asked) == 1 and asked[0].operator == "equals":
+            if isinstance(asked[0].value, str):
+                yield asked[0].value
+            return
+        domain = self.space.domain(self.space.number[self.attributes.intent])
+        part = domain.all
+        for one in asked:
+            part = meet(part, domain.part(one))
+        first = REST.bit_length()
+        yield from (domain.texts[atom - first] for atom in bits(part[0] & domain.text_mask & ~REST))
+
+    def taker(self, conversation: Mapping[str, Scalar]) -> Entry | None:
+        """Return the rule that takes a conversation whose intent is known; None: the default routing."""
+        intent = conversation.get(self.attributes.intent)
+        near = [*self.naming.get(str(intent), ()), *self.general]
+        return winner(sorted(near, key=lambda entry: self._rank[id(entry)]), conversation, self._unheld)
+
+    def example(self, conversation: Mapping[str, Scalar]) -> str:
+        """Say a conversation and where it goes."""
+        taker = self.taker(conversation)
+        said = conversation_phrase(conversation, self.labels)
+        if taker is None:
+            return f"{said} goes to the tenant's default"
+        return f"{said} goes to {self.goes(taker)} by {called(taker)}"
+
+    def goes(self, entry: Entry) -> str:
+        """Say where a rule sends conversations."""
+        return queues_phrase(entry.rule.targets, self.queues)
+
+    def finding(self, code: str, severity: Severity, message: str, entry: Entry, hint: str = "") -> Finding:
+        """Return a finding about one rule of ours."""
+        return Finding(code, severity, message, entry.source, entry.address, hint)
+
+    def finding_at(self, base: Finding, entry: Entry, wanted: str) -> Finding:
+        """Return a finding with the place of a value of a rule, where it stands as such: an attribute, an intent."""
+        loaded, place = self._place(entry)
+        path = _path(loaded.document, place, wanted) if loaded else None
+        if loaded is None or path is None:
+            return base
+        return loaded.finding(
+            base.code, base.message, *path, severity=base.severity, hint=base.hint, address=base.address
+        )
+
+    def _place(self, entry: Entry) -> tuple[Loaded[RuleSet] | None, int]:
+        """Find a rule in its manifest."""
+        if not self._places:
+            for loaded in self._rulesets:
+                for place in range(len(loaded.document.rules)):
+                    self._places[loaded.at("rules", place)] = loaded, place
+        return self._places.get(entry.source, (None, 0)) if entry.source else (None, 0)
+
+
+def _path(document: RuleSet, place: int, wanted: str) -> tuple[str | int, ...] | None:
+    rule = document.rules[place]
+    if rule.intent == wanted:
+        return ("rules", place, "intent")
+    for at, intent in enumerate(rule.intents or ()):
+        if intent == wanted:
+            return ("rules", place, "intents", at)
+    for at, one in enumerate(rule.when):
+        if one.attribute == wanted:
+            return ("rules", place, "when", at, "attribute")
+        if one.value == wanted:
+            return ("rules", place, "when", at, one.operator)
+        if isinstance(one.value, tuple) and wanted in one.value:
+            return ("rules", place, "when", at, one.operator, one.value.index(wanted))
+    return None
+
+
+def called(entry: Entry) -> str:
+    """Return what a sentence calls a rule: its address, or the live name of one that is not managed."""
+    return plain(entry.name) if entry.address else f"the live rule {value(entry.name)} (not managed)"
+
+
+def listed(names: Iterable[str], joint: str = "and") -> str:
+    """List names: `a`, `a and b`, `a, b, c and 4 more`."""
+    every = list(names)
+    if len(every) > MOST_NAMED:
+        return f"{', '.join(every[:MOST_NAMED])} and {len(every) - MOST_NAMED:,} more"
+    *first, last = every
+    return f"{', '.join(first)} {joint} {last}" if first else last
