@@ -116,6 +116,63 @@ CODES: Final[dict[str, Code]] = {
         "The Environment's api.operators leaves this operator out: this tenant does not know it.",
     ),
     "CXR120": Code("no condition", "The rule takes every conversation. Where that is meant, `when: []` says so."),
+    "CXR201": Code(
+        "rule never matches",
+        "The rule's conditions contradict each other, or one of them can hold for nothing: `in: []`, a `between` whose"
+        " first number is the larger. It does nothing, and whoever reads it believes that it does. A condition on a"
+        " missing attribute is false, negative ones too, so `notExists` contradicts every other one. Correct the"
+        " conditions, or remove the rule.",
+    ),
+    "CXR202": Code(
+        "rule never reached",
+        "Other rules are tried earlier and take every conversation that this one asks for; no fewer of them than those"
+        " named do. So its queue gets none of them. Give it a better priority, narrow the others, or remove it. Where"
+        " the message names a live rule that is not managed, that one stands in the tenant alone: `adopt:` takes it"
+        " over into the manifests, where it can be changed. `cxroute explain` shows who takes a conversation.",
+    ),
+    "CXR203": Code(
+        "rule changes nothing",
+        "Every conversation that this rule takes would go to the same place without it. It may be kept for later, or"
+        " to say what is meant; else it is one rule more to read. Two such rules may need each other: where either can"
+        " go, perhaps not both. Remove one, and validate again.",
+    ),
+    "CXR204": Code(
+        "equal priority, different queues",
+        "Two rules of one priority ask for the same conversation and send it to different places. The platform does"
+        " not define which of them is tried first: it may change from one day to the next. cxroute takes the one whose"
+        " name comes first. Give one of them another priority, or conditions that the other does not fit.",
+    ),
+    "CXR205": Code(
+        "intent without a rule",
+        "An Intents document says that the bot can say this intent, and no rule that names it is ever reached: such"
+        " callers go where a catch-all sends them, or to the tenant's default. Write a rule for it, or leave it so"
+        " where that is meant; `cxroute explain --intent` says where they go.",
+    ),
+    "CXR206": Code(
+        "intent that the bot cannot say",
+        "A rule asks for an intent that no Intents document has. Intents compare letter by letter, with case, so a"
+        " typo routes nobody. Correct it, or add the intent to the document if the bot can say it.",
+    ),
+    "CXR207": Code(
+        "attribute that nobody is known to write",
+        "A condition on an attribute that is missing is false. The context endpoint writes the three attributes that"
+        " the Environment names under `attributes:`; others must come from elsewhere: the phone menu, a script, the"
+        " customer data. As a warning: the name looks like a known one misspelt. As an info: no live rule of anybody"
+        " else asks about it, so it is worth a look whether something writes it.",
+    ),
+    "CXR208": Code(
+        "gap in the confidence",
+        "Rules for an intent take a higher and a lower confidence of the bot, and none takes what is between: those"
+        " callers go to a catch-all, or to the tenant's default. Most often one rule's `minConfidence` and another's"
+        " `belowConfidence` were meant to be one number. As an info: below all that the rules ask there is no"
+        " catch-all either.",
+    ),
+    "CXR209": Code(
+        "not analysed to the end",
+        "Whether rules that overlap on many attributes leave each other anything can take longer than anybody waits,"
+        " so there is a bound, and for the rules named nothing is known. All other findings are right. Let rules ask"
+        " about fewer attributes, or split them.",
+    ),
     "CXR220": Code(
         "route test failed",
         "A conversation of a RouteTests document goes elsewhere than it must. The message names the rule that takes it"
@@ -124,6 +181,27 @@ CODES: Final[dict[str, Code]] = {
         " manifests want in the environment: live rules that are not managed take no part (`cxroute explain --live`"
         " looks at those too). plan and apply refuse while a test fails.",
     ),
+    "CXR230": Code(
+        "not a traffic sample",
+        "The file is empty, larger than 5 MiB, has more than 100,000 rows, or holds control characters. Add equal rows"
+        " up, or export it as CSV in UTF-8.",
+    ),
+    "CXR231": Code(
+        "not CSV",
+        "The row breaks CSV's grammar: most often a quote that is never closed. A quote inside a quoted cell is written"
+        " twice.",
+    ),
+    "CXR232": Code(
+        "wrong columns",
+        "The first row names each column once: attributes (`intent` and `confidence` under the Environment's names)"
+        " and `count`.",
+    ),
+    "CXR233": Code(
+        "wrong cell",
+        "Counts are numbers, 0 or more; a confidence is a number from 0 to 1; other cells are read as manifests are;"
+        " an empty one is a missing attribute.",
+    ),
+    "CXR234": Code("no conversations", "All counts are 0, so there are no shares to tell."),
     "CXR301": Code(
         "name is taken",
         "An unmanaged live rule has the name of a desired one. Write `adopt:` with the live name in the manifest to"

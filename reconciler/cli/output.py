@@ -75,6 +75,11 @@ class Output:
         """Say something that a person should know, quiet or not."""
         self._log("warning", text)
 
+    def brief(self, findings: Sequence[Finding]) -> list[Finding]:
+        """Return the findings that text shows: what is merely worth knowing is left to -v."""
+        verbose = self.loudness == "verbose"
+        return [finding for finding in findings if verbose or finding.severity != "info"]
+
     def findings(self, findings: Sequence[Finding], stream: IO[str]) -> None:
         """Print findings about manifests, with carets where a person looks on."""
         shape = findings_with_carets if stream.isatty() else findings_text

@@ -17,6 +17,7 @@ from reconciler.verify import verify
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from reconciler.desired import Desired
     from reconciler.findings import Finding
     from reconciler.manifest.environment import Environment
     from reconciler.manifest.load import Manifests
@@ -34,6 +35,10 @@ class Checked:
     tried: tuple[Tried, ...]
     labels: Mapping[str, str]
     """What people call the attributes that the API knows by longer names."""
+    desired: Desired | None
+    """The rules; None where they are wrong."""
+    queues: Mapping[str, str]
+    """Queues that the rules name, by id: offline their names are taken to be known."""
 
 
 def check(manifests: Manifests, environment: Environment) -> Checked:
@@ -42,9 +47,10 @@ def check(manifests: Manifests, environment: Environment) -> Checked:
     try:
         desired = desire(manifests, environment, catalogue)
     except ManifestError as error:
-        return Checked(environment, error.findings, (), {})
+        return Checked(environment, error.findings, (), {}, None, {})
     tried = verify(manifests.route_tests, environment, catalogue, desired)
-    return Checked(environment, desired.findings, tried, desired.labels)
+    queues = {queue.id: queue.name for queue in catalogue.assumed.values()}
+    return Checked(environment, desired.findings, tried, desired.labels, desired, queues)
 
 
 def tested(manifests: Manifests, only: str | None, name: str) -> bool:

@@ -11,6 +11,7 @@ from reconciler.cli.route_tests import check, failures, tested
 from reconciler.cli.session import SANDBOX, choose
 from reconciler.desired import unaliased
 from reconciler.errors import ManifestError
+from reconciler.lint.lint import lint
 from reconciler.manifest.load import load
 from reconciler.render.findings_text import totals
 from reconciler.render.route_tests_text import tests_line
@@ -50,6 +51,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         said = [finding_document(finding) for finding in findings]
         output.document({"valid": not wrong, "findings": said, "routeTests": tests})
     else:
+        findings = output.brief(findings)
         output.findings(findings, sys.stdout)
         tests_too = f" {tests_line(tried)}" if tried else ""
         output.result(("\n" if findings else "") + totals(findings, files) + tests_too + "\n")
@@ -62,14 +64,27 @@ def check_all(manifests: Manifests, only: str | None) -> list[Checked]:
     checked = []
     for name in dict.fromkeys(names):
         each = check(manifests, choose(manifests, name))
-        checked.append(each if tested(manifests, only, name) else replace(each, tried=()))
+        # The built-in sandbox has attributes of its own names: what is said of rules there may not hold elsewhere.
+        checked.append(each if tested(manifests, only, name) else replace(each, tried=(), desired=None))
     return checked
 
 
 def found(manifests: Manifests, checked: Sequence[Checked], directory: str) -> list[Finding]:
     """Return everything that was found, by place; the same thing is said once."""
     rules = _once([*manifests.warnings, *(one for each in checked for one in each.findings), *unaliased(manifests)])
-    return sorted([*rules, *failures([each for each in checked if each.tried], directory)], key=_place)
+    tests = failures([each for each in checked if each.tried], directory)
+    return sorted([*rules, *advice(manifests, checked), *tests], key=_place)
+
+
+def advice(manifests: Manifests, checked: Sequence[Checked]) -> list[Finding]:
+    """Return what is most likely wrong with the rules that the manifests want, in any environment; each thing once."""
+    found = [
+        finding
+        for each in checked
+        if each.desired
+        for finding in lint(each.desired, (), manifests, each.environment, each.queues)
+    ]
+    return list({(finding.code, finding.source, finding.message): finding for finding in reversed(found)}.values())
 
 
 def _once(findings: Iterable[Finding]) -> list[Finding]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from reconciler.lint.view import listed
 from reconciler.model import Condition
 from reconciler.words import counted, value
 
@@ -57,7 +56,7 @@ def _finding(view: View, name: str, entries: list[Entry], near: str | None) -> F
         base = view.finding("CXR207", "info", message, first, hint)
     else:
         message = f"{asked}, but nothing is known to write it"
-        base = view.finding("CXR207", "warning", message, first, f"did you mean {listed([value(near)])}?")
+        base = view.finding("CXR207", "warning", message, first, f"did you mean {value(near)}?")
     return view.finding_at(base, first, name)
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconciler.lint.gaps import Gap, Search
-from reconciler.lint.view import listed
+from reconciler.lint.view import quoted
 from reconciler.words import condition_phrase, conversation_phrase, counted, range_phrase, value
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def _finding(view: View, search: Search, gap: Gap, intents: Sequence[str]) -> Fi
     where = f"of exactly {value(low)}" if low == high else range_phrase(low, over, high, under)
     besides = "".join(f", {condition_phrase(one, view.labels)}" for one in gap.besides)
     message = (
-        f"no rule for {listed(map(value, intents), 'or')} takes a confidence {where}{besides}, though rules take"
+        f"no rule for {quoted(intents, 'or')} takes a confidence {where}{besides}, though rules take"
         f" more and less: {view.example({view.attributes.intent: first, **search.examples[gap]})}"
     )
     ours = _ours(view, first)
@@ -63,7 +63,7 @@ def _open_end(view: View, below: Mapping[str, float]) -> Finding:
     example = {view.attributes.intent: first, view.attributes.confidence: unsure}
     message = (
         f"{counted(len(below), 'intent')} {'goes' if len(below) == 1 else 'go'} to the tenant's default where the bot"
-        f" is less sure than {'its' if len(below) == 1 else 'their'} rules ask: {listed(map(value, below))};"
+        f" is less sure than {'its' if len(below) == 1 else 'their'} rules ask: {quoted(below)};"
         f" for example {conversation_phrase(example, view.labels)}"
     )
     return view.finding("CXR208", "info", message, _ours(view, first), "a catch-all would take them")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from reconciler.findings import Finding
-from reconciler.lint.view import listed
+from reconciler.lint.view import quoted
 from reconciler.manifest.nearest import did_you_mean
 from reconciler.model import EQUALITIES, SETS, Condition
 from reconciler.words import counted, value
@@ -42,7 +42,7 @@ def _unrouted(view: View, facts: Facts) -> Iterator[Finding]:
     sure = view.example({view.attributes.intent: alone[0], view.attributes.confidence: _SURE})
     message = (
         f"{counted(len(alone), 'intent')} of the bot {'has' if len(alone) == 1 else 'have'} no rule that is ever"
-        f" reached: {listed(map(value, alone))}. {sure}"
+        f" reached: {quoted(alone)}. {sure}"
     )
     hint = "write a rule, or leave it at that if a catch-all is meant to take them"
     yield Finding("CXR205", "warning", message, view.intents[alone[0]], None, hint)
@@ -68,7 +68,7 @@ def _unknown(view: View) -> Iterator[Finding]:
 
 
 def _further(view: View, unknown: Sequence[str], by: dict[str, list[Entry]]) -> Finding:
-    message = f"{counted(len(unknown), 'further intent')} that no Intents document has: {listed(map(value, unknown))}"
+    message = f"{counted(len(unknown), 'further intent')} that no Intents document has: {quoted(unknown)}"
     return view.finding("CXR206", "warning", message, by[unknown[0]][0])
 
 

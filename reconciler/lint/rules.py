@@ -29,13 +29,17 @@ def about_rules(view: View, facts: Facts) -> Iterator[Finding]:
 
 def _never(view: View, never: Never) -> Finding:
     said = [condition_phrase(one, view.labels) for one in never.conditions]
-    why = f"{listed(said)} contradict each other" if len(said) > 1 else f"nothing satisfies {said[0]}"
+    why = f"{listed(said, str)} contradict each other" if len(said) > 1 else f"nothing satisfies {said[0]}"
     return view.finding("CXR201", "warning", f"this rule can never match: {why}", never.entry)
 
 
 def _shadowed(view: View, shadowed: Shadowed) -> Finding:
     by = [called(entry) for entry in shadowed.by]
-    who = f"{by[0]} is tried earlier and takes" if len(by) == 1 else f"{listed(by)} are tried earlier and together take"
+    who = (
+        f"{by[0]} is tried earlier and takes"
+        if len(by) == 1
+        else f"{listed(by, str)} are tried earlier and together take"
+    )
     other = "the other one" if len(by) == 1 else "the others"
     if all(entry.address for entry in shadowed.by):
         hint = f"give it a better priority, narrow {other}, or remove it"
@@ -47,7 +51,7 @@ def _shadowed(view: View, shadowed: Shadowed) -> Finding:
 
 def _redundant(view: View, redundant: Redundant) -> Finding:
     goes = view.goes(redundant.entry)
-    by = listed(called(entry) for entry in redundant.instead)
+    by = listed(redundant.instead, called)
     message = f"this rule changes nothing: without it, its conversations would go to {goes} all the same, by {by}"
     hint = "remove it if it is not kept for later; one such rule at a time, since two may need each other"
     return view.finding("CXR203", "warning", message, redundant.entry, hint)
@@ -62,7 +66,7 @@ def _ties(view: View, ties: Sequence[Tie]) -> Iterator[Finding]:
             of.setdefault(id(ours), []).append((ours, other, tie))
     for group in of.values():
         ours, other, tie = group[0]
-        others = listed(called(entry) for _, entry, _ in group)
+        others = listed([entry for _, entry, _ in group], called)
         elsewhere = "which sends" if len(group) == 1 else "which send"
         message = (
             f"this rule has the same priority ({value(ours.rule.priority)}) as {others}, {elsewhere} elsewhere:"
@@ -75,7 +79,7 @@ def _ties(view: View, ties: Sequence[Tie]) -> Iterator[Finding]:
 def _undecided(view: View, ours: Sequence[Entry]) -> Finding:
     message = (
         f"{counted(len(ours), 'rule')} overlap{'s' if len(ours) == 1 else ''} with others in too many ways, and the"
-        f" analysis stopped: nobody can say whether {listed(called(entry) for entry in ours)}"
+        f" analysis stopped: nobody can say whether {listed(ours, called)}"
         f" {'is' if len(ours) == 1 else 'are'} reached or tied"
     )
     hint = "let rules ask for fewer attributes, or for the same ones"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from reconciler.behaviour.domain import REST, meet
 from reconciler.behaviour.entry import in_order
@@ -16,7 +16,7 @@ from reconciler.model import Condition, Opaque
 from reconciler.words import conversation_phrase, plain, queues_phrase, value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from reconciler.behaviour.entry import Entry
     from reconciler.desired import Desired
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from reconciler.manifest.load import Manifests
     from reconciler.manifest.origin import Loaded
     from reconciler.model import Scalar, Source
+
+T = TypeVar("T")
 
 _NAMING: Final = frozenset({"equals", "in", "contains", "startsWith", "endsWith"})
 MOST_NAMED: Final = 8
@@ -71,11 +73,12 @@ class View:
 
     def _file(self) -> None:
         intent = self.attributes.intent
+        never = {id(entry) for entry in self.slices.never}
         for entry in self.ordered:
             asked = [one for one in entry.rule.conditions if isinstance(one, Condition) and one.attribute == intent]
             if not any(one.operator in _NAMING and one.value != "" for one in asked):
                 self.general.append(entry)
-            elif self.space.compiled(entry.rule.conditions) is not None:
+            elif id(entry) not in never:
                 for text in self._named(asked):
                     self.naming.setdefault(text, []).append(entry)
 
@@ -154,10 +157,15 @@ def called(entry: Entry) -> str:
     return plain(entry.name) if entry.address else f"the live rule {value(entry.name)} (not managed)"
 
 
-def listed(names: Iterable[str], joint: str = "and") -> str:
-    """List names: `a`, `a and b`, `a, b, c and 4 more`."""
-    every = list(names)
-    if len(every) > MOST_NAMED:
-        return f"{', '.join(every[:MOST_NAMED])} and {len(every) - MOST_NAMED:,} more"
-    *first, last = every
+def quoted(names: Iterable[str], joint: str = "and") -> str:
+    """List names from outside in quotes: `"a", "b" and "c"`."""
+    return listed(list(names), value, joint)
+
+
+def listed(items: Sequence[T], shape: Callable[[T], str], joint: str = "and") -> str:
+    """List things: `a`, `a and b`, `a, b, c and 4 more`."""
+    shown = [shape(one) for one in items[:MOST_NAMED]]
+    if len(items) > MOST_NAMED:
+        return f"{', '.join(shown)} and {len(items) - MOST_NAMED:,} more"
+    *first, last = shown
     return f"{', '.join(first)} {joint} {last}" if first else last
