@@ -96,6 +96,7 @@ class World:
         planned: Plan | None = None,
         admit: Callable[[Change, Change], bool] = as_intended,
         stopped: Callable[[], bool] = lambda: False,
+        strays: int = 1,
     ) -> Report:
         """Plan (or take what was planned) and apply, as the command does."""
 
@@ -107,7 +108,7 @@ class World:
                 return plan(desired, Live(rules, queues), options or Options(), NOW + timedelta(minutes=1))
 
             made = planned or replan(await client.rules())
-            return await apply(made, client, replan, self.recorder, Conduct(admit, _no_sleep, stopped))
+            return await apply(made, client, replan, self.recorder, Conduct(admit, _no_sleep, stopped, strays=strays))
 
         return asyncio.run(run())
 
