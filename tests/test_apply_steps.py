@@ -104,6 +104,7 @@ class Watch:
         self.world.state.watchers.append(lambda state: self.states.append(state.rules()))
 
     def routes(self, state: list[dict[str, Any]]) -> list[object]:
+        """Return where each conversation goes."""
         return [split(state, conversation) for conversation in CONVERSATIONS]
 
     def assert_hitless(self, last: list[dict[str, Any]]) -> None:

@@ -97,7 +97,7 @@ class Patterns:
         """Return a text, as short and readable as may be, that has all of `yes`, none of `no`, and is not taken."""
         wanted = [self.all[place] for place in bits(yes)]
         for text in chain(_readable(wanted), _joined(wanted, self._stranger(taken))):
-            if text not in taken and self.fits(text, yes, no):
+            if text and text not in taken and self.fits(text, yes, no):
                 return text
         raise AssertionError("the joined text fits once its joint is repeated more often than texts are taken")
 
@@ -121,7 +121,7 @@ def bits(mask: int) -> Iterator[int]:
 def _readable(wanted: Sequence[Pattern]) -> Iterator[str]:
     yield from sorted((pattern.text for pattern in wanted), key=len, reverse=True)[:1]
     yield from (_frame(wanted, joint) for joint in ("", "_", " "))
-    yield from ("other", "something_else", "anything", "another_text")
+    yield from ("other", "another", "any", "text", "x")
 
 
 def _joined(wanted: Sequence[Pattern], stranger: str) -> Iterator[str]:

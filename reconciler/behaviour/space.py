@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from reconciler.behaviour.domain import NOTHING, REST, Domain, meet
+from reconciler.behaviour.domain import MISSING, NOTHING, REST, Domain, meet
 from reconciler.behaviour.pattern import Patterns, bits
 from reconciler.behaviour.shapes import Budget, Shapes
 from reconciler.model import Condition, Opaque
@@ -176,11 +176,16 @@ class Space:
             part = box.get(number, domain.all)
             if isinstance(domain, Unknown):
                 assumed[domain.attribute] = part[0] & HOLDS[0] != 0
-            elif part != domain.all:
+            elif part != domain.all and not _is_open(part):
                 value = domain.value(part)
                 if value is not None:
                     attributes[domain.attribute] = value
         return Example(attributes, assumed)
+
+
+def _is_open(part: Part) -> bool:
+    """Say whether nearly everything is right, nothing at all included: a conversation need not say it."""
+    return bool(part[0] & MISSING and part[0] & REST)
 
 
 _NOBODY: Final = Domain("", ())

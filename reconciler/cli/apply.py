@@ -196,7 +196,7 @@ class _Run:
         """Print what is about to be done."""
         output = self.session.output
         if output.form == "text" and output.loudness != "quiet":
-            output.result(plan_text(self.session.brief(made), output.paint, self.session.tenant))
+            output.result(plan_text(self.session.brief(made), output.paint, self.session.tenant, self.session.most))
 
     def refused(self, made: Plan, why: RefusedError) -> int:
         """Say why nothing is written; in JSON beside the plan that it is about."""

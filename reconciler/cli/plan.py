@@ -74,7 +74,7 @@ def show(session: Session, made: Plan, saved: str | None) -> None:
         session.output.document(document(made))
         return
     session.introduce()
-    session.output.result(plan_text(session.brief(made), session.output.paint, session.tenant))
+    session.output.result(plan_text(session.brief(made), session.output.paint, session.tenant, session.most))
     left_out = len(made.findings) - len(session.brief(made).findings)
     if left_out:
         session.output.result(f"{counted(left_out, 'note')} left out; -v shows {'it' if left_out == 1 else 'them'}.\n")

@@ -22,6 +22,7 @@ from reconciler.manifest.load import load
 from reconciler.manifest.nearest import did_you_mean
 from reconciler.ownership import own
 from reconciler.plan import Live, Options, plan, unmatched
+from reconciler.render.behaviour_text import EVERYTHING, MOST_SHOWN
 from reconciler.traffic import declared_traffic, load_traffic
 
 if TYPE_CHECKING:
@@ -77,6 +78,11 @@ class Session:
     def tenant(self) -> str:
         """Return what people call the tenant."""
         return "simulated" if self.simulated else f"tenant {self.environment.tenant or self.environment.host}"
+
+    @property
+    def most(self) -> int:
+        """Return how many cases of who is affected text shows: with -v all, exactly."""
+        return EVERYTHING if self.output.loudness == "verbose" else MOST_SHOWN
 
     def command(self, name: str, *more: str) -> str:
         """Return a command as a person types it to go on with just this: the same manifests, environment, choice."""

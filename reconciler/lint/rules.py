@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 def about_rules(view: View, facts: Facts) -> Iterator[Finding]:
     """Yield what is known of each rule of ours."""
     yield from (_never(view, one) for one in facts.never if one.entry.address)
-    yield from (_shadowed(view, one) for one in facts.shadowed if one.entry.address)
+    tied = {frozenset((id(tie.first), id(tie.second))) for tie in facts.ties}
+    for one in facts.shadowed:
+        # Of two that are tied neither surely comes first: the tie is what is wrong.
+        if one.entry.address and not any(frozenset((id(one.entry), id(other))) in tied for other in one.by):
+            yield _shadowed(view, one)
     yield from (_redundant(view, one) for one in facts.redundant if one.entry.address)
     yield from _ties(view, facts.ties)
     ours = [entry for entry in facts.undecided if entry.address]

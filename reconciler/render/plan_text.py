@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.change import Adopt, Create, Delete, Update, is_copy
 from reconciler.model import Condition
-from reconciler.render.behaviour_text import Traffic, behaviour_lines
+from reconciler.render.behaviour_text import MOST_SHOWN, Traffic, behaviour_lines
 from reconciler.saved_plan import action, summary
 from reconciler.words import (
     condition_phrase,
@@ -36,12 +36,12 @@ _READING: Final = ("delete", "update", "adopt", "create")
 _INDEXED: Final = re.compile(r"(conditions|targets)\[(\d+)\]")
 
 
-def plan_text(plan: Plan, paint: Paint, tenant: str) -> str:
-    """Return the plan for a terminal, without what to do next."""
+def plan_text(plan: Plan, paint: Paint, tenant: str, most: int = MOST_SHOWN) -> str:
+    """Return the plan for a terminal, without what to do next; `most` is how many cases of who is affected it shows."""
     lines = [f"{paint('bold', f'Plan for {plan.environment}')}   {_tenant(plan, tenant)}", ""]
     lines += _allowed(plan, paint)
     lines += _refusals(plan, paint)
-    lines += _affected(plan, paint)
+    lines += _affected(plan, paint, most)
     for change in in_reading_order(plan.changes):
         lines += [*change_lines(plan, change, paint), ""]
     for held in plan.held:
@@ -92,13 +92,13 @@ def finding_lines(finding: Finding, paint: Paint) -> Iterator[str]:
         yield f"      {paint('dim', place(finding.source))}"
 
 
-def _affected(plan: Plan, paint: Paint) -> list[str]:
+def _affected(plan: Plan, paint: Paint, most: int) -> list[str]:
     """Say first of all who goes elsewhere."""
     if plan.behaviour is None or not plan.changes:
         return []
     moved = plan.moved
-    traffic = Traffic(moved.regions, moved.period or f"the conversations of {moved.name}") if moved else None
-    lines = list(behaviour_lines(plan.behaviour, plan.queue_names, plan.labels, paint, traffic))
+    traffic = Traffic(moved.regions, moved.period or moved.name, moved.total) if moved else None
+    lines = list(behaviour_lines(plan.behaviour, plan.queue_names, plan.labels, paint, traffic, most))
     if plan.behaviour.changed:
         waiting = "Whether conversations that already wait are routed again depends on the tenant's settings."
         lines.append(paint("dim", f"  {waiting}"))
