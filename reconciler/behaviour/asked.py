@@ -1,7 +1,7 @@
 """What all shapes ask of one attribute: which of them lie apart from some values, and which do not allow all of them.
 
-Most shapes ask for one run of atoms, a value or a range: for these two bisections' worth of masks answer at once. The
-others, sets and patterns, are looked at one by one. Answers are remembered. All shapes are entered before any question.
+Most shapes ask for one run of atoms, a value or a range, and are filed by where it begins and ends; others for one
+pattern, and are filed by that. Only the few that are left are looked at one by one. Answers are remembered. All shapes are entered before any question.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from reconciler.behaviour.domain import REST, covers, meet
+from reconciler.behaviour.pattern import bits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from reconciler.behaviour.domain import Domain, Part
 
@@ -26,7 +27,7 @@ class Asked:
         self.by = 0
         self._shapes: dict[Part, int] = {}
         self._lying: dict[Part, tuple[int, int]] = {}
-        self._tables: tuple[list[int], list[int], list[tuple[Part, int]]] | None = None
+        self._tables: _Tables | None = None
 
     def enter(self, part: Part, shape: int) -> None:
         """Note what a shape, given as a mask, asks."""
@@ -44,34 +45,72 @@ class Asked:
 
     def _compare(self, part: Part) -> tuple[int, int]:
         if self._tables is None:
-            self._tables = self._filed()
-        begun, ended, others = self._tables
+            self._tables = _Tables(self.domain, self._shapes)
+        tables = self._tables
         touching, allowing = 0, self.by
         for first, last in runs(part[0]):
-            touching |= begun[last] & ~ended[first]
-            allowing &= begun[first] & ~ended[last]
-        for other, shapes in others:
+            touching |= tables.begun[last] & ~tables.ended[first]
+            allowing &= tables.begun[first] & ~tables.ended[last]
+        if part[0] & REST:
+            touched, allowed = tables.open(part[1], part[2])
+            touching |= touched
+            allowing |= 0 if part[0] & ~REST else allowed
+        for other, shapes in tables.others:
             if meet(part, other)[0]:
                 touching |= shapes
             if covers(other, part):
                 allowing |= shapes
-            else:
-                allowing &= ~shapes
         return self.by & ~touching, self.by & ~allowing
 
-    def _filed(self) -> tuple[list[int], list[int], list[tuple[Part, int]]]:
-        """Return by atom the shapes of one run that begin there or before, and that end before; and all others."""
-        size = self.domain.all[0].bit_length() + 1
+
+class _Tables:
+    """The shapes by what they ask: those of one run by atom, those of texts that no rule names by pattern, and others.
+
+    `begun` has for each atom those whose run begins there or before, `ended` those whose run ends before.
+    """
+
+    def __init__(self, domain: Domain, asked: Mapping[Part, int]) -> None:
+        size = domain.all[0].bit_length() + 1
         begun, ended = [0] * size, [0] * (size + 1)
-        others = []
-        for part, shapes in self._shapes.items():
+        self.others: list[tuple[Part, int]] = []
+        self.unasked = 0
+        self.held: dict[int, int] = {}
+        self.denied: dict[int, int] = {}
+        for part, shapes in asked.items():
             first, *more = runs(part[0])
-            if more or part[0] & REST:
-                others.append((part, shapes))
-            else:
+            if not more and not part[0] & REST:
                 begun[first[0]] |= shapes
                 ended[first[1] + 1] |= shapes
-        return _summed(begun), _summed(ended), others
+            elif part[0] != REST or not self._by_pattern(domain, part, shapes):
+                self.others.append((part, shapes))
+        self.begun, self.ended = _summed(begun), _summed(ended)
+        self.holding, self.denying = (sum(1 << number for number in by) for by in (self.held, self.denied))
+
+    def _by_pattern(self, domain: Domain, part: Part, shapes: int) -> bool:
+        """File shapes under the one pattern that they ask for or deny; False where there are several."""
+        held, denied = domain.patterns.said(part[1], part[2])
+        if len(held) + len(denied) > 1:
+            return False
+        for found, numbers in ((self.held, held), (self.denied, denied)):
+            for number in numbers:
+                found[number] = found.get(number, 0) | shapes
+        if not held and not denied:
+            self.unasked |= shapes
+        return True
+
+    def open(self, yes: int, no: int) -> tuple[int, int]:
+        """Return which of the filed shapes touch, and which allow, the texts of which this is known."""
+        left = self.holding & ~no
+        touched = self.unasked | _of(self.held, left) | _of(self.denied, self.denying & ~yes)
+        allowed = self.unasked | _of(self.held, self.holding & yes) | _of(self.denied, self.denying & no)
+        return touched, allowed
+
+
+def _of(found: Mapping[int, int], numbers: int) -> int:
+    shapes = 0
+    for number in bits(numbers):
+        shapes |= found[number]
+    return shapes
 
 
 def runs(mask: int) -> Iterator[tuple[int, int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, cast
 
@@ -11,12 +11,14 @@ from reconciler.behaviour.pattern import Pattern
 from reconciler.model import EQUALITIES, EXISTENCE, PATTERNS, SETS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from reconciler.model import Condition
 
 FIRST_TEXT: Final = 2
 """The atom of the first text that is named."""
+_MANY: Final = 100
+"""From so many parts on, looking at every piece of every text costs less than a search for each."""
 
 
 @dataclass(slots=True)
@@ -53,28 +55,64 @@ def named_by(conditions: Iterable[Condition]) -> Named:
 
 
 def hits(texts: Sequence[str], patterns: Sequence[Pattern]) -> list[int]:
-    """Return for each pattern the atoms of the texts that fit it: one search through all texts at once."""
-    joint = next((char for char in "\x00\x01\x02" if not any(char in text for text in texts)), None)
-    if joint is None or any(joint in pattern.text for pattern in patterns):
-        return [sum(1 << FIRST_TEXT + n for n, text in enumerate(texts) if one.holds(text)) for one in patterns]
-    whole = joint + joint.join(texts) + joint
+    """Return for each pattern the atoms of the texts that fit it."""
+    found: dict[Pattern, int] = {}
+    wanted: dict[str, list[str]] = {}
+    for operator, text in patterns:
+        wanted.setdefault(operator, []).append(text)
+    for start, places in _beginning(texts, wanted.get("startsWith", ())):
+        found[Pattern("startsWith", start)] = places
+    backwards = [text[::-1] for text in texts] if "endsWith" in wanted else []
+    for end, places in _beginning(backwards, [text[::-1] for text in wanted.get("endsWith", ())]):
+        found[Pattern("endsWith", end[::-1])] = places
+    for part, places in _containing(texts, wanted.get("contains", ())):
+        found[Pattern("contains", part)] = places
+    return [found.get(pattern, 0) << FIRST_TEXT for pattern in patterns]
+
+
+def _beginning(texts: Sequence[str], starts: Iterable[str]) -> Iterator[tuple[str, int]]:
+    """Yield each start and a mask of the texts that have it: they stand together when sorted."""
+    order = sorted(range(len(texts)), key=texts.__getitem__)
+    ordered = [texts[place] for place in order]
+    for start in starts:
+        mask, at = 0, bisect_left(ordered, start)
+        while at < len(ordered) and ordered[at].startswith(start):
+            mask |= 1 << order[at]
+            at += 1
+        yield start, mask
+
+
+def _containing(texts: Sequence[str], parts: Sequence[str]) -> Iterator[tuple[str, int]]:
+    """Yield each part and a mask of the texts that contain it: many parts of one length in one pass over the texts."""
+    lengths: dict[int, list[str]] = {}
+    for part in parts:
+        lengths.setdefault(len(part), []).append(part)
+    for length, alike in lengths.items():
+        yield from _in_one_pass(texts, alike, length) if len(alike) > _MANY else _one_by_one(texts, alike)
+
+
+def _in_one_pass(texts: Sequence[str], parts: Iterable[str], length: int) -> Iterator[tuple[str, int]]:
+    found = dict.fromkeys(parts, 0)
+    for place, text in enumerate(texts):
+        for at in range(len(text) - length + 1):
+            part = text[at : at + length]
+            if part in found:
+                found[part] |= 1 << place
+    yield from found.items()
+
+
+def _one_by_one(texts: Sequence[str], parts: Iterable[str]) -> Iterator[tuple[str, int]]:
+    """Search all texts at once, joined by a character that no part has."""
+    used = set().union(*parts)
+    joint = next(char for char in map(chr, range(0x10FFFF)) if char not in used)
+    whole = joint.join(texts) + joint
     starts = [0]
     for text in texts:
         starts.append(starts[-1] + len(text) + 1)
-    return [_found(whole, starts, _framed(pattern, joint)) for pattern in patterns]
-
-
-def _framed(pattern: Pattern, joint: str) -> str:
-    if pattern.operator == "contains":
-        return pattern.text
-    return joint + pattern.text if pattern.operator == "startsWith" else pattern.text + joint
-
-
-def _found(whole: str, starts: Sequence[int], wanted: str) -> int:
-    atoms, place = 0, whole.find(wanted)
-    while place >= 0:
-        # An occurrence begins at the joint before its text or inside it; the search goes on behind that text.
-        text = bisect_left(starts, place + 1) - 1
-        atoms |= 1 << FIRST_TEXT + text
-        place = whole.find(wanted, starts[text + 1])
-    return atoms
+    for part in parts:
+        mask, at = 0, whole.find(part)
+        while at >= 0:
+            text = bisect_right(starts, at) - 1
+            mask |= 1 << text
+            at = whole.find(part, starts[text + 1])
+        yield part, mask

@@ -13,7 +13,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 
 class Pattern(NamedTuple):
@@ -28,17 +28,14 @@ class Pattern(NamedTuple):
             return self.text in text
         return text.startswith(self.text) if self.operator == "startsWith" else text.endswith(self.text)
 
-    def implies(self, other: Pattern) -> bool:
-        """Say whether every text that fits this one fits the other."""
-        if other.operator == "contains":
-            return other.text in self.text
-        return self.operator == other.operator and other.holds(self.text)
-
-    def excludes(self, other: Pattern) -> bool:
-        """Say whether no text fits both."""
-        if self.operator == "contains" or self.operator != other.operator:
-            return False
-        return not other.holds(self.text) and not self.holds(other.text)
+    def implied(self, lengths: Mapping[str, Collection[int]]) -> Iterator[Pattern]:
+        """Yield every pattern, of the lengths given by operator, that holds wherever this one does."""
+        text, size = self.text, len(self.text)
+        for length in lengths.get("contains", ()):
+            yield from (Pattern("contains", text[at : at + length]) for at in range(size - length + 1))
+        for length in lengths.get(self.operator, ()) if self.operator != "contains" else ():
+            if length <= size:
+                yield Pattern(self.operator, text[:length] if self.operator == "startsWith" else text[size - length :])
 
 
 class Patterns:
@@ -50,16 +47,33 @@ class Patterns:
         self.number: Final = {pattern: place for place, pattern in enumerate(self.all)}
         self._strongest: dict[int, Sequence[int]] = {}
         self._weakest: dict[tuple[int, int], Sequence[int]] = {}
-        self.implied = [0] * len(self.all)
-        self.excluded = [0] * len(self.all)
+        self.implied = self._implied()
         self.implying = [0] * len(self.all)
-        for this, pattern in enumerate(self.all):
-            for that, other in enumerate(self.all):
-                if pattern.implies(other):
-                    self.implied[this] |= 1 << that
-                    self.implying[that] |= 1 << this
-                elif pattern.excludes(other):
-                    self.excluded[this] |= 1 << that
+        for this, mask in enumerate(self.implied):
+            for that in bits(mask):
+                self.implying[that] |= 1 << this
+        alike: dict[str, int] = {}
+        for place, pattern in enumerate(self.all):
+            alike[pattern.operator] = alike.get(pattern.operator, 0) | 1 << place
+        alike["contains"] = 0  # of two starts, or two ends, one is part of the other, or no text has both
+        self.excluded = [
+            alike[pattern.operator] & ~self.implied[place] & ~self.implying[place]
+            for place, pattern in enumerate(self.all)
+        ]
+
+    def _implied(self) -> list[int]:
+        lengths: dict[str, set[int]] = {}
+        for operator, text in self.all:
+            lengths.setdefault(operator, set()).add(len(text))
+        found = []
+        for pattern in self.all:
+            mask = 0
+            for other in pattern.implied(lengths):
+                place = self.number.get(other)
+                if place is not None:
+                    mask |= 1 << place
+            found.append(mask)
+        return found
 
     def said(self, yes: int, no: int) -> tuple[Sequence[int], Sequence[int]]:
         """Return the few patterns, to hold and not to hold, from which all of `yes` and `no` follows."""
