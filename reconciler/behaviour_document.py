@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.behaviour.express import Clause
@@ -98,7 +99,8 @@ def _clauses_of(forms: Iterable[Mapping[str, Any]]) -> tuple[Clause, ...]:
 def _clause_of(form: dict[str, Any]) -> Clause:
     negate = bool(form.pop("negate", False))
     if form.get("type") == "attribute" and form.get("operator") in OPERATORS:
-        return Clause(condition(form["attributeName"], form["operator"], form.get("value")), negate)
+        with suppress(ValueError):  # an operator that is known, with a value that it cannot have: not understood
+            return Clause(condition(form["attributeName"], form["operator"], form.get("value")), negate)
     return Clause(opaque(form), negate)
 
 

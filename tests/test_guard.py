@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from reconciler.arrange import arrange
+from reconciler.foresee import foresee
 from reconciler.guard import guard, lift, refusals
-from reconciler.manifest.environment import Environment
+from reconciler.manifest.environment import Attributes, Environment
+from reconciler.model import Target
 from reconciler.plan import Options, Plan, plan
-from tests.builders import NOW, OWNER, desired, live, managed, rule, wanted
+from reconciler.traffic import read_traffic
+from tests.builders import NOW, OWNER, address, desired, live, managed, rule, wanted
 
 if TYPE_CHECKING:
     from reconciler.change import LiveRule
@@ -136,3 +140,62 @@ def test_a_frozen_environment_refuses_every_plan() -> None:
     window = {"start": "2026-11-25", "end": "2026-11-25", "timezone": "UTC", "reason": "peak"}
     made = guarded(kept(1), many(1), freeze=[window])
     assert ["prod is frozen now: peak"] == [result.message for result in refusals(made)]
+
+
+CATCH_ALL = rule("all", priority=900, conditions=[], targets=[Target("q-general", 1)])
+
+
+def foreseen(want: Desired, rules: list[LiveRule], sample: str = "", **said: Any) -> Plan:
+    """The plan as a command makes it: with its order and who is affected."""
+    made = arrange(plan(want, live(*rules), Options(), NOW))
+    read = read_traffic(sample.encode(), "t.csv", Attributes()) if sample else None
+    return guard(foresee(made, read), environment(**said))
+
+
+def test_nobody_falls_to_the_default_routing_unseen() -> None:
+    """A deleted rule whose conversations no other rule takes; with a catch-all behind it, it is no matter."""
+    gone = [managed("1", "cards/gone", rule("gone")), managed("2", "cards/all", CATCH_ALL)]
+    bare = foreseen(desired(), gone[:1], guard={"deletes": {"count": 9}})
+    assert "unrouted" in refused(bare)
+    message = next(result.message for result in bare.guards if result.name == "unrouted")
+    assert "fall to the tenant's default routing (today by cards/gone)" in message
+    assert "unrouted" not in refused(foreseen(desired(wanted("cards/all", CATCH_ALL)), gone))
+
+
+def test_a_rule_switched_off_falls_as_a_deleted_one() -> None:
+    """Counted are conversations, not deletes."""
+    made = foreseen(desired(wanted("cards/a", rule("a", enabled=False))), [managed("1", "cards/a", rule("a"))])
+    assert ["unrouted"] == refused(made)
+
+
+def test_protected_conversations_may_not_go_elsewhere() -> None:
+    """A new rule above the protected one takes its callers: the rule itself is untouched."""
+    above = rule("above", priority=1, conditions=[], targets=[Target("q-general", 1)])
+    rules = [managed("1", "cards/vip", rule("vip"))]
+    want = desired(wanted("cards/vip", rule("vip")), wanted("cards/above", above))
+    made = foreseen(want, rules, guard={"protected": ["cards/vip"]})
+    assert ["protected"] == refused(made)
+    assert "conversations that a protected rule serves would go elsewhere: cards/vip" in refusals(made)[0].message
+
+
+@pytest.mark.parametrize(("percent", "ok"), [(30, True), (29, False)])
+def test_the_traffic_guard_counts_callers(percent: float, ok: bool) -> None:  # noqa: FBT001 - a table's column
+    """At most so many percent of the sample; at the limit it holds."""
+    want = desired(wanted("cards/x", rule("x", targets=[Target("q-fraud", 1)])), wanted("cards/all", CATCH_ALL))
+    rules = [managed("1", "cards/x", rule("x")), managed("2", "cards/all", CATCH_ALL)]
+    made = foreseen(want, rules, "intent,count\nx,30\ny,70\n", guard={"traffic": {"percent": percent}})
+    assert ([] if ok else ["traffic"]) == refused(made)
+
+
+def test_the_traffic_guard_refuses_without_a_sample() -> None:
+    """Nobody knows how many would move."""
+    made = foreseen(desired(), [], guard={"traffic": {"percent": 30}})
+    assert ["traffic"] == refused(made)
+
+
+def test_what_is_not_proven_needs_a_reason() -> None:
+    """`transient` names the rules; `--allow transient` lifts it."""
+    made = guard(replace(plan(desired(), live(), Options(), NOW), unproven=(address("cards/a"),)), environment())
+    assert ["transient"] == refused(made)
+    assert "cards/a" in refusals(made)[0].message
+    assert [] == refused(lift(made, ["transient"], "CHG-9"))

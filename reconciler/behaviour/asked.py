@@ -1,7 +1,8 @@
 """What all shapes ask of one attribute: which of them lie apart from some values, and which do not allow all of them.
 
 Most shapes ask for one run of atoms, a value or a range, and are filed by where it begins and ends; others for one
-pattern, and are filed by that. Only the few that are left are looked at one by one. Answers are remembered. All shapes are entered before any question.
+pattern, and are filed by that. Only the few that are left are looked at one by one. Answers are remembered: all shapes
+are entered before the first question.
 """
 
 from __future__ import annotations

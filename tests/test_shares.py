@@ -1,0 +1,78 @@
+"""How much of a traffic sample a change moves: exact where the sample tells, else a least and a most."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from reconciler.behaviour.difference import difference
+from reconciler.behaviour.entry import Entry
+from reconciler.manifest.environment import Attributes
+from reconciler.model import Target, condition
+from reconciler.shares import Share, distance, shares
+from reconciler.traffic import read_traffic
+from tests.builders import at_least, intent_is, rule
+
+if TYPE_CHECKING:
+    from reconciler.model import Rule
+    from reconciler.shares import Moved
+
+FRAUD, GENERAL = (Target("q-fraud", 1),), (Target("q-general", 1),)
+SURE = rule("sure", priority=1, conditions=[intent_is("x"), at_least(0.7)])
+ALL = rule("all", priority=9, conditions=[], targets=GENERAL)
+
+
+def moved(old: list[Rule], new: list[Rule], csv: str) -> Moved:
+    sample = read_traffic(csv.encode(), "t.csv", Attributes())
+    behaviour = difference([Entry(one.name, one) for one in old], [Entry(one.name, one) for one in new])
+    return shares(behaviour.regions, sample)
+
+
+def test_a_row_that_tells_everything_is_counted_exactly() -> None:
+    """Sure and unsure callers of one intent are told apart."""
+    csv = "intent,confidence,count\nx,0.9,30\nx,0.5,20\nx,,10\ny,0.9,40\n"
+    found = moved([SURE, ALL], [ALL], csv)
+    assert (Share(30.0, 30.0),) == found.regions
+    assert Share(30.0, 30.0) == found.total
+
+
+def test_what_the_sample_does_not_tell_gives_bounds() -> None:
+    """Without confidences nobody knows how many of the intent's callers were sure."""
+    found = moved([SURE, ALL], [ALL], "intent,count\nx,60\ny,40\n")
+    assert (Share(0.0, 60.0),) == found.regions
+
+
+def test_a_split_moves_by_what_differs() -> None:
+    """From all to Fraud to one half: half of the callers move."""
+    half = rule("all", priority=9, conditions=[], targets=[Target("q-general", 1), Target("q-fraud", 1)])
+    assert Share(50.0, 50.0) == moved([ALL], [half], "intent,count\nx,10\n").total
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        (None, None, 0),
+        (None, (), 1),
+        ((), (), 0),
+        ((("a", Fraction(1)),), None, 1),
+        ((("a", Fraction(1, 2)), ("b", Fraction(1, 2))), (("a", Fraction(1)),), Fraction(1, 2)),
+        (
+            (("a", Fraction(1, 3)), ("b", Fraction(2, 3))),
+            (("a", Fraction(2, 3)), ("c", Fraction(1, 3))),
+            Fraction(2, 3),
+        ),
+    ],
+)
+def test_distances_between_destinations(one: Any, other: Any, expected: Fraction) -> None:
+    """Half the sum of the differences; the default and no queue are places of their own."""
+    assert expected == distance(one, other)
+
+
+def test_a_row_in_several_regions_counts_once_in_all() -> None:
+    """The sum of the bounds may pass 100 %; the whole never does."""
+    other = rule("other", priority=2, conditions=[condition("tier", "equals", "gold")], targets=FRAUD)
+    found = moved([SURE, other, ALL], [ALL], "intent,count\nx,10\n")
+    assert 2 == len(found.regions)
+    assert 100.0 == found.total.most
