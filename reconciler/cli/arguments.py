@@ -28,6 +28,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "explain": Command(
         "every day", "say which rule takes a conversation, and why each earlier one does not", "explain"
     ),
+    "diff": Command("every day", "say which conversations two lists of rules send to different places", "diff"),
     "history": Command("operate", "who changed what, when and why", "history"),
     "schema": Command("set up", "print the JSON Schema of manifests or plans", "schema"),
     "completion": Command("set up", "print a completion script for a shell", "completion"),
