@@ -1,4 +1,7 @@
-"""A JSON file in the API's form -> live rules, and the queues that it names: a list of rules, or one whole page."""
+"""A JSON file in the API's form -> live rules, and the queues that it names: a list of rules, or one whole page.
+
+Beside `rules` an object may have `queues`, each with id and name.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,8 @@ def read_export(data: bytes, name: str) -> Export:
         rules = tuple(live_rule(_with_id(one, place)) for place, one in enumerate(_rules(form, name)))
     except UnexpectedAnswerError as error:
         raise UsageError(f"{name}: {str(error).replace(' in the answer', '')}") from None
-    return Export(rules, dict(pair for rule in rules for pair in _queues(rule.raw)))
+    named = [pair for rule in rules for pair in _named(rule.raw)]
+    return Export(rules, dict([*named, *_queues(form)]))
 
 
 def _rules(form: object, name: str) -> list[Any]:
@@ -62,7 +66,15 @@ def _with_id(form: Any, place: int) -> Any:  # noqa: ANN401 - any JSON
     return {**form, "id": f"#{place + 1}"} if isinstance(form, dict) and form.get("id") is None else form
 
 
-def _queues(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _queues(form: object) -> Iterator[tuple[str, str]]:
+    """Yield the queues that stand beside the rules, where there are such."""
+    queues = form.get("queues") if isinstance(form, dict) else None
+    for one in queues if isinstance(queues, list) else ():
+        if isinstance(one, dict) and isinstance(one.get("id"), str) and isinstance(one.get("name"), str):
+            yield one["id"], one["name"]
+
+
+def _named(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the queues whose names stand beside their ids, as in a plan's JSON."""
     for target in raw.get("targets") or ():
         queue, name = target.get("queueId"), target.get("queueName")
