@@ -112,7 +112,7 @@ def _one_by_one(texts: Sequence[str], parts: Iterable[str]) -> Iterator[tuple[st
     for part in parts:
         mask, at = 0, whole.find(part)
         while at >= 0:
-            text = bisect_right(starts, at) - 1
-            mask |= 1 << text
-            at = whole.find(part, starts[text + 1])
+            place = bisect_right(starts, at) - 1
+            mask |= 1 << place
+            at = whole.find(part, starts[place + 1])
         yield part, mask

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from reconciler.behaviour.entry import Destination, Entry
+    from reconciler.behaviour.shapes import Box
     from reconciler.behaviour.space import Compiled, Space
 
 UNNAMED: Final = REST.bit_length() - 1
@@ -87,10 +88,14 @@ class Slices:
             found |= 1 << self.boxes[one].shape
         return found
 
-    def open_atoms(self, rank: int) -> Iterable[int]:
-        """Return the slices in which a rule may take anything: where the rules about most values leave it something."""
+    def open_atoms(self, rank: int, above: int | None = None) -> Iterable[int]:
+        """Return the slices in which the rules about most values that come before it leave a rule something.
+
+        Those before the rank `above` count, where that is given, instead of all before the rule.
+        """
         box = self.boxes[rank]
-        if box.atoms or self.space.shapes.leave(box.shape, self.cumulated.before(rank)):
+        before = self.cumulated.before(rank if above is None else above)
+        if box.atoms or self.space.shapes.leave(box.shape, before):
             return self.atoms(rank)
         unnamed = (UNNAMED,) if box.rest >= 0 else ()
         return chain(unnamed, (atom for atom in self.cumulated.late if self.holds(atom, rank)))
@@ -156,3 +161,11 @@ class Slices:
             yield UNNAMED
         if self.space.pivot >= 0:  # without a pivot all slices are alike
             yield from bits(box.pivot[0] & ~REST)
+
+    def free(self, atom: int, heads: tuple[int, int], blockers: int) -> Box | None:
+        """Return a box of a slice in both shapes that none of the blockers touches. Raises UndecidedError."""
+        shapes = self.space.rest_shapes if atom == UNNAMED else self.space.shapes
+        found = shapes.free(heads[0], heads[1], blockers)
+        if found is None or atom == UNNAMED or self.space.pivot < 0:
+            return found
+        return {**found, self.space.pivot: (1 << atom, 0, 0)}
