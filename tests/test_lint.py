@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from reconciler.behaviour.entry import Entry
 from reconciler.catalogue import AssumedCatalogue
-from reconciler.desired import desire
+from reconciler.desired import Desired, desire
 from reconciler.lint.attributes import slip
 from reconciler.lint.lint import lint
-from reconciler.manifest.load import load
+from reconciler.manifest.environment import Attributes, Environment
+from reconciler.manifest.load import Manifests, load
 from reconciler.model import Target, condition
-from tests.builders import QUEUES, intent_is, rule
+from tests.brute_rules import a_list, entries
+from tests.builders import QUEUES, address, intent_is, rule, wanted
 from tests.program import VARIABLES, Program, write
 from tests.test_plan_text import DANGEROUS, HOSTILE
 
@@ -329,6 +334,73 @@ def test_an_open_end_below_is_worth_knowing_without_a_catch_all(linted: Desk) ->
     assert [] == linted(*rules, CATCH_ALL)
     low = "{key: low, queue: General, belowConfidence: 0.7, when: [{attribute: cognigyDetectedIntent, exists: true}]}"
     assert [] == [one for one in linted(*rules, low) if one.code == "CXR208"]
+
+
+def ranged(random: Random, key: str) -> str:
+    """A rule for one intent, a range of the confidence in tenths, and perhaps gold callers alone."""
+    operator, bound = random.choice(["lessThan", "greaterThanOrEqual"]), random.randint(1, 9) / 10
+    gold = ", {attribute: routedAt, equals: gold}" if random.random() < 0.4 else ""
+    return (
+        f"{{key: {key}, queue: Cards, priority: {random.randint(1, 9)}, when: [{{attribute: cognigyDetectedIntent,"
+        f" equals: pin}}, {{attribute: cognigyConfidence, {operator}: {bound}}}{gold}]}}"
+    )
+
+
+def has_gap(rules: list[str]) -> bool:
+    """Say, trying every tenth and what is between, whether rules of one kind leave a gap that no rule takes."""
+    read = [(re.search(r"(lessThan|OrEqual): (\d\.\d)", one), "gold" in one) for one in rules]
+    taken = [(found[1], float(found[2]), gold) for found, gold in read if found]
+
+    def takes(at: float, whose: bool) -> bool:  # noqa: FBT001 - gold callers, or all others
+        return any(
+            (at < bound if low == "lessThan" else at >= bound) and (whose or not gold) for low, bound, gold in taken
+        )
+
+    points = [step / 20 for step in range(21)]
+    for kind in (False, True):
+        own = [
+            at
+            for at in points
+            if any((at < bound if low == "lessThan" else at >= bound) for low, bound, gold in taken if gold is kind)
+        ]
+        between = [at for at in points if own and min(own) < at < max(own) and at not in own]
+        if any(not takes(at, kind) for at in between):
+            return True
+    return False
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_gaps_are_those_that_trying_every_value_finds(linted: Desk, block: int) -> None:
+    """For all callers and for gold ones; none is missed, none is invented."""
+    found = []
+    for seed in range(block * 30, block * 30 + 30):
+        random = Random(f"gaps {seed}")
+        rules = [ranged(random, f"k{place}") for place in range(random.randint(2, 4))]
+        codes = [one.code for one in linted(*rules, CATCH_ALL) if one.severity == "warning"]
+        assert has_gap(rules) is ("CXR208" in codes), rules
+        found.append("CXR208" in codes)
+    assert {True, False} == set(found)
+
+
+def test_whatever_rules_say_there_is_an_answer() -> None:
+    """Every operator, types mixed, ties, rules not understood: no list of rules is a bug of the lint."""
+    environment = Environment(
+        name="prod", owner="acme", tenant="acme", attributes=Attributes(intent="intent", confidence="conf")
+    )
+    codes: set[str] = set()
+    for seed in range(400):
+        rules = entries(a_list(Random(seed), 7))
+        ours = {
+            address(f"set/k{place}"): wanted(f"set/k{place}", one.rule) for place, one in enumerate(rules) if place % 3
+        }
+        want = Desired("prod", "acme", ours, frozenset(), (), {"intent": "intent", "conf": "confidence"})
+        codes |= {
+            one.code
+            for one in lint(
+                want, [replace(one, address=None) for one in rules[::3]], Manifests({}, (), (), (), ()), environment, {}
+            )
+        }
+    assert {"CXR201", "CXR202", "CXR203", "CXR204", "CXR207", "CXR208"} <= codes
 
 
 @pytest.mark.parametrize("hostile", HOSTILE, ids=repr)
