@@ -86,6 +86,7 @@ class _Tables:
                 self.others.append((part, shapes))
         self.begun, self.ended = _summed(begun), _summed(ended)
         self.holding, self.denying = (sum(1 << number for number in by) for by in (self.held, self.denied))
+        self.all_held, self.all_denied = _of(self.held, self.holding), _of(self.denied, self.denying)
 
     def _by_pattern(self, domain: Domain, part: Part, shapes: int) -> bool:
         """File shapes under the one pattern that they ask for or deny; False where there are several."""
@@ -101,10 +102,15 @@ class _Tables:
 
     def open(self, yes: int, no: int) -> tuple[int, int]:
         """Return which of the filed shapes touch, and which allow, the texts of which this is known."""
-        left = self.holding & ~no
-        touched = self.unasked | _of(self.held, left) | _of(self.denied, self.denying & ~yes)
+        touched = self.unasked | self._but(self.held, self.holding & no) | self._but(self.denied, self.denying & yes)
         allowed = self.unasked | _of(self.held, self.holding & yes) | _of(self.denied, self.denying & no)
         return touched, allowed
+
+    def _but(self, found: Mapping[int, int], numbers: int) -> int:
+        """Return the shapes filed under all patterns but these: none of them is filed under two."""
+        if 2 * numbers.bit_count() < len(found):
+            return (self.all_held if found is self.held else self.all_denied) & ~_of(found, numbers)
+        return _of(found, (self.holding if found is self.held else self.denying) & ~numbers)
 
 
 def _of(found: Mapping[int, int], numbers: int) -> int:

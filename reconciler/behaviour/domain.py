@@ -182,9 +182,9 @@ def meet(one: Part, other: Part) -> Part:
 
 def covers(outer: Part, inner: Part) -> bool:
     """Say whether every value of `inner` is in `outer`."""
-    if inner[0] & ~outer[0]:
+    if inner[0] & REST and (outer[1] & ~inner[1] or outer[2] & ~inner[2]):  # shorter masks than the atoms'
         return False
-    return not inner[0] & REST or not (outer[1] & ~inner[1] or outer[2] & ~inner[2])
+    return not inner[0] & ~outer[0]
 
 
 def minus(domain: Domain, whole: Part, taken: Part) -> list[Part]:

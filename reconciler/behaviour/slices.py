@@ -46,6 +46,8 @@ class Slices:
         """Ranks of the rules that hold for most values of the pivot."""
         self.missing: dict[int, Sequence[int]] = {}
         """The values for which a general rule does not hold, by its rank."""
+        self._excluded: dict[int, set[int]] = {}
+        self._taken: dict[int, set[int]] = {}
         self.unnamed: list[int] = []
         """Ranks of the rules that hold for some text that no rule names."""
         self._file()
@@ -69,8 +71,11 @@ class Slices:
                 self.general.append(rank)
                 if taken != named:
                     self.missing[rank] = tuple(bits(named & ~taken))
+                    for atom in self.missing[rank]:
+                        self._excluded.setdefault(atom, set()).add(rank)
             else:
-                for atom in bits(taken):
+                self._taken[rank] = set(bits(taken))
+                for atom in self._taken[rank]:
                     self.about.setdefault(atom, []).append(rank)
 
     def shape(self, atom: int, rank: int) -> int:
@@ -135,14 +140,19 @@ class Slices:
         box = self.boxes[rank]
         if atom == UNNAMED:
             return box.rest >= 0
-        return atom in box.atoms if box.atoms else bool(box.pivot[0] >> atom & 1)
+        if box.atoms:
+            return atom in box.atoms
+        taken = self._taken.get(rank)
+        return rank not in self._excluded.get(atom, ()) if taken is None else atom in taken
 
     def members(self, atom: int) -> Iterator[int]:
         """Yield the ranks of the rules in a slice, in order."""
         if atom == UNNAMED:
             yield from self.unnamed
             return
-        yield from sorted([*self.about.get(atom, ()), *(rank for rank in self.general if self.holds(atom, rank))])
+        excluded = self._excluded.get(atom)
+        general = [rank for rank in self.general if rank not in excluded] if excluded else self.general
+        yield from sorted([*self.about.get(atom, ()), *general])
 
     def firsts(self, atom: int) -> list[int]:
         """Return the ranks of the rules in a slice, in order, but for those behind a wide rule of the same shape."""
