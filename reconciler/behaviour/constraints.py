@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from reconciler.behaviour.entry import in_order
+from reconciler.behaviour.links import Links
 from reconciler.behaviour.shapes import UndecidedError
 from reconciler.behaviour.slices import UNNAMED, Slices
 from reconciler.behaviour.space import Space
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
 
     from reconciler.behaviour.entry import Entry, Evaluation
 
-MOST_LOOKS: Final = 600_000
-"""How many slices of pairs of versions are looked at before the search is given up."""
+MOST_LOOKS: Final = 4_000_000
+"""How many pairs of versions, and values of the pivot that they share, are looked at before the search is given up."""
+MOST_LINKS: Final = 500_000
+"""How many links between changes are kept before the search is given up: their memory is bounded too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +51,7 @@ class Version:
 
 
 class Constraints:
-    """The constraints of some changes, as pairs (first, then) of their places.
-
-    edges: what comes, before what goes. goes_first: what goes, before what goes. comes_first: what comes, before what
-    comes. names: who frees a name, before who takes it. undecided: changes for which the bound was reached.
-    """
+    """What links some changes; `undecided` are those for which the bound of work was reached."""
 
     def __init__(
         self, moves: Sequence[Move], fixed: Sequence[Entry], evaluation: Evaluation, steps: int | None
@@ -77,7 +76,9 @@ class Constraints:
         self.undecided: set[int] = set()
         self._looks = MOST_LOOKS
         self._find()
-        self.names = _names(moves, fixed)
+        self.links = Links(
+            frozenset(self.edges), frozenset(self.goes_first), frozenset(self.comes_first), _names(moves, fixed)
+        )
 
     def _versions(self, slices: Slices, entries: Sequence[Entry | None]) -> dict[int, Version]:
         """Return the versions that take part at all: enabled, and not contradicting themselves."""
@@ -106,17 +107,20 @@ class Constraints:
     def _find(self) -> None:
         """Look at every pair of versions that are about one value of the pivot, or about many."""
         going, coming = _Filed(self.going.values()), _Filed(self.coming.values())
-        for old in self.going.values():
-            for new in self._near(old, coming):
-                if self._share(old, new, (old.level, new.level)):
-                    self.edges.add((new.move, old.move))
-            for other in self._hidden(old, going):
-                if self._share(old, other, (old.level, other.level)):
-                    self.goes_first.add((other.move, old.move))
-        for new in self.coming.values():
-            for other in self._hidden(new, coming):
-                if self._share(new, other, (other.level, new.level)):
-                    self.comes_first.add((new.move, other.move))
+        try:
+            for old in self.going.values():
+                for new in self._near(old, coming):
+                    if self.reach(new) >= old.level and self._share(old, new, (old.level, new.level)):
+                        self.edges.add((new.move, old.move))
+                for other in self._hidden(old, going):
+                    if self._share(old, other, (old.level, other.level)):
+                        self.goes_first.add((other.move, old.move))
+            for new in self.coming.values():
+                for other in self._hidden(new, coming):
+                    if self._share(new, other, (other.level, new.level)):
+                        self.comes_first.add((new.move, other.move))
+        except UndecidedError:
+            self.undecided = {*self.going, *self.coming}
 
     def _hidden(self, version: Version, filed: _Filed) -> Iterator[Version]:
         """Yield the versions behind this one that lead elsewhere."""
@@ -125,29 +129,48 @@ class Constraints:
                 yield other
 
     def _near(self, version: Version, filed: _Filed) -> Iterator[Version]:
-        """Yield the versions of other changes whose shapes have something in common with this one."""
+        """Yield the versions of other changes that may share a conversation with this one.
+
+        None behind where the other version of the same rule, which asks the same, takes all of it.
+        """
+        reach = self.reach(version)
         overlapping = self.space.shapes.overlapping(version.slices.boxes[version.rank].shape)
         for other in filed.near(version):
-            if other.move != version.move and overlapping >> other.slices.boxes[other.rank].shape & 1:
-                yield other
+            if other.level <= reach and other.move != version.move:
+                self._looks -= 1
+                if overlapping >> other.slices.boxes[other.rank].shape & 1:
+                    yield other
+
+    def reach(self, version: Version) -> float:
+        """Return the priority behind which the rule's other version leaves nothing of this one's conversations."""
+        other = (self.coming if version.slices is self.old else self.going).get(version.move)
+        if other is None or other.slices.boxes[other.rank] is not version.slices.boxes[version.rank]:
+            return float("inf")
+        return other.level
 
     def _share(self, one: Version, other: Version, levels: tuple[float, float]) -> bool:
-        """Say whether a conversation fits both, and no old rule above the first level, no new one above the second."""
-        if self._looks <= 0:
-            self.undecided |= {one.move, other.move}
-            return True
+        """Say whether a conversation fits both, and no old rule above the first level, no new one above the second.
+
+        Raises UndecidedError once as much was looked at as may be.
+        """
         few, more = (one, other) if one.slices.boxes[one.rank].atoms else (other, one)
-        try:
-            for atom in few.slices.atoms(few.rank):
-                self._looks -= 1
-                if more.slices.holds(atom, more.rank) and self.free(atom, (one, other), levels):
-                    return True
-                if self._looks <= 0:
-                    raise UndecidedError  # noqa: TRY301 - the same end as that of a search
-        except UndecidedError:
-            self.undecided |= {one.move, other.move}
-            return True
+        if not few.slices.boxes[few.rank].atoms and not self._possible(one, other, levels):
+            return False
+        for atom in few.slices.atoms(few.rank):
+            self._looks -= 1
+            if more.slices.holds(atom, more.rank) and self.free(atom, (one, other), levels):
+                return True
+            if self._looks <= 0 or len(self.comes_first) + len(self.goes_first) + len(self.edges) > MOST_LINKS:
+                raise UndecidedError
         return False
+
+    def _possible(self, one: Version, other: Version, levels: tuple[float, float]) -> bool:
+        """Say whether the rules that ask nothing of the pivot leave two wide ones anything in common."""
+        blockers = 0
+        for slices, level in zip((self.old, self.new), levels, strict=True):
+            blockers |= slices.always_before(bisect_left(self.levels[id(slices)], level))
+        heads = (version.slices.boxes[version.rank].shape for version in (one, other))
+        return self.space.shapes.free(*heads, blockers) is not None
 
     def free(self, atom: int, versions: Iterable[Version], levels: tuple[float, float], more: int = 0) -> bool:
         """Say whether a slice has a conversation in all versions, in no rule above the levels, in none of `more`."""
@@ -188,14 +211,14 @@ class _Filed:
         return [*found.values(), *self.wide]
 
 
-def _names(moves: Sequence[Move], fixed: Sequence[Entry]) -> set[tuple[int, int]]:
+def _names(moves: Sequence[Move], fixed: Sequence[Entry]) -> frozenset[tuple[int, int]]:
     """Return who must free a name before whom; names that rules share anyway, before or after, bind nobody."""
     before: dict[str, list[int]] = {}
     for place, move in enumerate(moves):
         if move.before is not None:
             before.setdefault(move.before.rule.name, []).append(place)
     others = {entry.rule.name for entry in fixed}
-    found = set()
+    found: set[tuple[int, int]] = set()
     for place, move in enumerate(moves):
         if move.after is None or move.after.rule.name in others:
             continue
@@ -203,7 +226,7 @@ def _names(moves: Sequence[Move], fixed: Sequence[Entry]) -> set[tuple[int, int]
         if move.before is not None and move.before.rule.name == name:
             continue
         found |= {(frees, place) for frees in before.get(name, ()) if frees != place and _frees(moves[frees], name)}
-    return found
+    return frozenset(found)
 
 
 def _frees(move: Move, name: str) -> bool:

@@ -1,0 +1,91 @@
+"""What must come before what, as a graph of calls; a change may be one call, or be split into several."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+
+    from reconciler.behaviour.graph import Graph
+
+Kind = Literal["whole", "copy", "aside", "drop"]
+Pairs = frozenset[tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Step:
+    """One call. `move` is the change's place.
+
+    whole: the change's own call. copy: create a temporary copy of its new rule. aside: make the rule all that it is to
+    be but for its name, which another one still has; `whole` then gives it its name. drop: delete the copy.
+    """
+
+    move: int
+    kind: Kind
+
+
+class Split(NamedTuple):
+    """Which changes have a temporary copy, and which take their name in a second call."""
+
+    copies: frozenset[int] = frozenset()
+    asides: frozenset[int] = frozenset()
+
+    def comes(self, move: int) -> Step:
+        """Return the step with which a change's new rule is first there."""
+        return Step(move, "copy") if move in self.copies else self.makes(move)
+
+    def makes(self, move: int) -> Step:
+        """Return the step that makes a change's new rule out of its old one."""
+        return Step(move, "aside" if move in self.asides else "whole")
+
+    def steps(self, move: int) -> Iterator[Step]:
+        """Yield the steps of a change, in their order."""
+        if move in self.copies:
+            yield Step(move, "copy")
+        if move in self.asides:
+            yield Step(move, "aside")
+        yield Step(move, "whole")
+        if move in self.copies:
+            yield Step(move, "drop")
+
+
+class Links(NamedTuple):
+    """Pairs of changes, first and then: what of the first one must come before what of the other one.
+
+    edges: what comes, before what goes. goes_first: what goes, before what goes. comes_first: what comes, before what
+    comes. names: who frees a name, before who takes it.
+    """
+
+    edges: Pairs
+    goes_first: Pairs
+    comes_first: Pairs
+    names: Pairs
+
+    def within(self, moves: Collection[int]) -> Links:
+        """Return the links among some changes alone."""
+        inside = (frozenset(pair for pair in pairs if pair[0] in moves and pair[1] in moves) for pairs in self)
+        return Links(*inside)
+
+    def graph(self, moves: Iterable[int], split: Split) -> Graph[Step]:
+        """Return the steps of the changes, each with those that must come after it."""
+        graph: Graph[Step] = {}
+        for move in moves:
+            steps = list(split.steps(move))
+            graph |= {step: set() for step in steps}
+            for before, after in itertools.pairwise(steps):
+                if "drop" not in (before.kind, after.kind):
+                    graph[before].add(after)
+            if move in split.copies:
+                graph[split.makes(move)].add(Step(move, "drop"))
+        for first, then in self.edges:
+            graph[split.comes(first)].add(split.makes(then))
+        for first, then in self.goes_first:
+            graph[split.makes(first)].add(split.makes(then))
+        for first, then in self.comes_first:
+            graph[split.comes(first)].add(split.comes(then))
+        for first, then in self.names:
+            graph[split.makes(first)].add(Step(then, "whole"))
+        return graph
