@@ -148,6 +148,12 @@ def plan(desired: Desired, live: Live, options: Options, now: datetime) -> Plan:
     )
 
 
+def advised(plan: Plan, findings: Iterable[Finding]) -> Plan:
+    """Return the plan with further findings, but for those of addresses that it is not about."""
+    more = (one for one in findings if _speaks(one, plan.options))
+    return replace(plan, findings=tuple(sorted((*plan.findings, *more), key=_place)))
+
+
 def adopting_namesakes(desired: Desired, live: Live) -> Desired:
     """Return the desired rules, each one that names nothing to adopt adopting the unmanaged rule of its own name."""
     names = {rule.rule.name for rule in live.rules if rule.marker is None}

@@ -11,7 +11,7 @@ from reconciler.plan import Live, Options, plan
 from reconciler.render.drift_text import drift_text
 from reconciler.render.paint import ansi, colourless
 from reconciler.render.plan_text import plan_text
-from reconciler.render.words import condition_phrase, plain
+from reconciler.words import condition_phrase, plain
 from tests.builders import LABELS, NOW, at_least, desired, intent_is, managed, rule, unmanaged, wanted
 
 DANGEROUS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\U000e0000-\U000e007f]")

@@ -169,8 +169,8 @@ class Constraints:
         blockers = 0
         for slices, level in zip((self.old, self.new), levels, strict=True):
             blockers |= slices.always_before(bisect_left(self.levels[id(slices)], level))
-        heads = (version.slices.boxes[version.rank].shape for version in (one, other))
-        return self.space.shapes.free(*heads, blockers) is not None
+        first, second = (version.slices.boxes[version.rank].shape for version in (one, other))
+        return self.space.shapes.free(first, second, blockers) is not None
 
     def free(self, atom: int, versions: Iterable[Version], levels: tuple[float, float], more: int = 0) -> bool:
         """Say whether a slice has a conversation in all versions, in no rule above the levels, in none of `more`."""

@@ -24,10 +24,10 @@ from reconciler.errors import CxrouteError, InterruptedRunError, RefusedError, U
 from reconciler.guard import NAMES, refusals
 from reconciler.render.apply_text import outcomes_document, report_text
 from reconciler.render.plan_text import plan_text
-from reconciler.render.words import counted
-from reconciler.render.words import value as plain_json
 from reconciler.saved_plan import action, document, read, summary, unforeseen, unreviewed
 from reconciler.traffic import load_traffic
+from reconciler.words import counted
+from reconciler.words import value as plain_json
 
 if TYPE_CHECKING:
     import argparse

@@ -12,8 +12,8 @@ from reconciler.cli.session import open_session
 from reconciler.cli.whole_file import write_whole
 from reconciler.guard import refusals
 from reconciler.render.plan_text import plan_text
-from reconciler.render.words import counted
 from reconciler.saved_plan import document
+from reconciler.words import counted
 
 if TYPE_CHECKING:
     import argparse

@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from reconciler.arrange import arrange
 from reconciler.catalogue import AssumedCatalogue, Catalogue, aliases
+from reconciler.change import Adopt
 from reconciler.cli.progress import Bar
 from reconciler.cli.route_tests import check, failures
 from reconciler.desired import desire
+from reconciler.entries import live_entries
 from reconciler.errors import ApiError, ManifestError, UsageError
 from reconciler.foresee import foresee
 from reconciler.guard import guard, lift
+from reconciler.lint.lint import lint
 from reconciler.manifest.environment import Environment
 from reconciler.manifest.load import load
 from reconciler.manifest.nearest import did_you_mean
 from reconciler.ownership import own
-from reconciler.plan import Live, Options, plan, unmatched
+from reconciler.plan import Live, Options, advised, plan, unmatched
 from reconciler.render.behaviour_text import EVERYTHING, MOST_SHOWN
 from reconciler.traffic import declared_traffic, load_traffic
 
@@ -142,9 +145,21 @@ class Session:
             return plan(desired, replace(live, rules=rules), self.options, self.clock())
 
         def guarded(made: Plan) -> Plan:
-            return lift(guard(foresee(arrange(made), self.sample), self.environment), allowed, reason)
+            foreseen = self.advised(foresee(arrange(made), self.sample))
+            return lift(guard(foreseen, self.environment), allowed, reason)
 
         return Planner(bare, guarded)
+
+    def advised(self, made: Plan) -> Plan:
+        """Return the plan with what the lint says of the desired rules beside those that are not managed."""
+        adopted = {change.live.id for change in made.changes if isinstance(change, Adopt)}
+        others = [
+            entry
+            for entry in live_entries(made.live.rules, made.desired)
+            if entry.address is None and entry.id not in adopted
+        ]
+        found = lint(made.desired, others, self.manifests, self.environment, made.queue_names)
+        return advised(made, found)
 
     async def read(self, client: ReadingClient) -> Live:
         """Read every rule and queue. Where that fails, an error in the manifests is said first."""
