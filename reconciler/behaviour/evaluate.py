@@ -68,7 +68,7 @@ def route(ordered: Sequence[Entry], attributes: Attributes, assumed: Mapping[str
     conversation = canonical(attributes)
     passed: list[Passed] = []
     for entry in ordered:
-        failed = _failed(entry.rule, conversation, assumed or {})
+        failed = fails(entry.rule, conversation, assumed or {})
         if failed is None:
             return Route(entry, tuple(passed))
         passed.append(Passed(entry, failed))
@@ -78,7 +78,7 @@ def route(ordered: Sequence[Entry], attributes: Attributes, assumed: Mapping[str
 def winner(ordered: Iterable[Entry], attributes: Attributes, assumed: Mapping[str, bool] | None = None) -> Entry | None:
     """Return the first entry that takes the conversation, or None. Raises UnknownConditionError as `route` does."""
     conversation = canonical(attributes)
-    return next((entry for entry in ordered if _failed(entry.rule, conversation, assumed or {}) is None), None)
+    return next((entry for entry in ordered if fails(entry.rule, conversation, assumed or {}) is None), None)
 
 
 def canonical(attributes: Attributes) -> dict[str, str | int | float]:
@@ -105,7 +105,7 @@ def holds(condition: Condition, attributes: Mapping[str, str | int | float]) -> 
     return _POSITIVE[condition.operator](value, condition.value)
 
 
-def _failed(
+def fails(
     rule: Rule, attributes: Mapping[str, str | int | float], assumed: Mapping[str, bool]
 ) -> Condition | Opaque | None:
     """Return the first condition that does not hold. One that nobody knows decides only when all others hold."""

@@ -10,7 +10,7 @@ from reconciler.behaviour.space import HOLDS, Unknown
 from reconciler.model import Condition, Opaque, condition
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from reconciler.behaviour.domain import Domain, Part
     from reconciler.model import Json
@@ -40,18 +40,42 @@ def express(domain: Domain | Unknown, part: Part) -> tuple[Clause, ...] | None:
     return found if covers(said, part) and covers(part, said) else None
 
 
-def unite(domain: Domain | Unknown, parts: Sequence[Part]) -> list[Part]:
+def sayable(domain: Domain | Unknown, part: Part) -> bool:
+    """Say whether conditions say just this part; most of what there is needs no trial."""
+    if isinstance(domain, Unknown) or part == domain.all:
+        return True
+    atoms, yes, no = part
+    if not atoms & REST:
+        if atoms & domain.text_mask and not atoms & domain.number_mask:  # a list of values
+            return True
+    elif not domain.number_mask:  # values that patterns leave, but for some
+        held, denied = domain.patterns.said(yes, no)
+        return not atoms & ~_left(domain, held, denied)
+    return express(domain, part) is not None
+
+
+def _left(domain: Domain, held: Iterable[int], denied: Iterable[int]) -> int:
+    """Return the atoms of all that has the one patterns and not the others."""
+    left = domain.all[0]
+    for number in held:
+        left &= domain.hits[number] | REST
+    for number in denied:
+        left &= ~domain.hits[number]
+    return left
+
+
+def unite(domain: Domain | Unknown, parts: Iterable[Part]) -> list[Part]:
     """Return parts that together hold the values of all of these, each of which conditions can say; mostly one."""
     by_patterns: dict[tuple[int, int], list[Part]] = {}
-    for atoms, yes, no in parts:
-        by_patterns.setdefault((yes, no), []).append((atoms, yes, no))
+    for part in parts:
+        by_patterns.setdefault(part[1:], []).append(part)
     found: list[Part] = []
     for (yes, no), alike in by_patterns.items():
         atoms = 0
         for part in alike:
             atoms |= part[0]
         whole = (atoms, yes, no)
-        found += alike if len(alike) > 1 and express(domain, whole) is None else [whole]
+        found += alike if len(alike) > 1 and not sayable(domain, whole) else [whole]
     return found
 
 
@@ -87,16 +111,12 @@ def _clauses(domain: Domain, part: Part) -> Iterator[Clause]:
 def _open(domain: Domain, part: Part) -> Iterator[Clause]:
     """Say a part that has texts which no rule names: what holds of them, and what is left out."""
     atoms, yes, no = part
-    said = domain.all[0]
     held, denied = domain.patterns.said(yes, no)
     for number in held:
-        pattern = domain.patterns.all[number]
-        said &= domain.hits[number] | REST
-        yield _clause(domain, *pattern)
+        yield _clause(domain, *domain.patterns.all[number])
     for number in denied:
-        said &= ~domain.hits[number]
         yield Clause(condition(domain.attribute, *domain.patterns.all[number]), negate=True)
-    left_out = said & ~atoms
+    left_out = _left(domain, held, denied) & ~atoms
     texts = _values(domain, left_out & domain.text_mask & ~REST)
     if left_out & MISSING:
         yield _clause(domain, "exists", None)

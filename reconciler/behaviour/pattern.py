@@ -83,6 +83,8 @@ class Patterns:
         key = (yes, no)
         denied = self._weakest.get(key)
         if denied is None:
+            if len(self._weakest) > _MOST_REMEMBERED:
+                self._weakest.clear()
             excluded = 0
             for number in held:
                 excluded |= self.excluded[number]
@@ -121,11 +123,21 @@ class Patterns:
         return next(char for char in map(chr, chain(_PLAIN, range(0x3B1, 0x10FFFF))) if char not in used)
 
 
+_MOST_REMEMBERED: Final = 2_000
+_LONG: Final = 500
+_FEW: Final = 8
 _PLAIN: Final = (*map(ord, "-_.xyzqjkw0123456789~"), *range(0x61, 0x7B), *range(0x41, 0x5B))
 
 
 def bits(mask: int) -> Iterator[int]:
     """Yield the places of the bits that are set, lowest first."""
+    if mask.bit_length() > _LONG and mask.bit_count() > _FEW:  # each step of the other way costs the mask's length
+        digits = bin(mask)[:1:-1]
+        place = digits.find("1")
+        while place >= 0:
+            yield place
+            place = digits.find("1", place + 1)
+        return
     while mask:
         low = mask & -mask
         yield low.bit_length() - 1

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from reconciler.behaviour.domain import REST, meet, minus
-from reconciler.behaviour.express import Clause, express
+from reconciler.behaviour.express import Clause, express, sayable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -47,17 +47,19 @@ class Rough:
     """A region under way: a box without other boxes, and which rules take its conversations before and after."""
 
     box: Box
-    excepts: list[Shape]
+    excepts: tuple[Shape, ...]
     before: Destination
     after: Destination
     example: Box
     rules: tuple[Entry | None, Entry | None]
     others: list[tuple[Entry | None, Entry | None]] = field(default_factory=list)
+    kind: int = 0
+    """A number that regions of equal destinations and exceptions share."""
 
 
-def simplify(space: Space, rough: Rough) -> Rough:
+def simplify(space: Space, box: Box, excepts: Sequence[Shape]) -> tuple[Box, list[Shape]]:
     """Fold exceptions on one attribute into the box, and leave out what says nothing."""
-    box, excepts = dict(rough.box), rough.excepts
+    box = dict(box)
     changed = True
     while changed:
         changed = False
@@ -72,8 +74,7 @@ def simplify(space: Space, rough: Rough) -> Rough:
             else:
                 box, changed = folded, True
         excepts = list(kept)
-    rough.box, rough.excepts = box, _largest(excepts)
-    return rough
+    return box, _largest(excepts)
 
 
 def _beyond(space: Space, box: Box, shape: Shape) -> Shape | None:
@@ -85,7 +86,7 @@ def _beyond(space: Space, box: Box, shape: Shape) -> Shape | None:
         if not common[0]:
             return None
         if common != here:
-            found.append((attribute, part if express(space.domains[attribute], common) is None else common))
+            found.append((attribute, common if sayable(space.domains[attribute], common) else part))
     return tuple(found)
 
 
@@ -95,7 +96,7 @@ def _without(space: Space, box: Box, beyond: Shape) -> Box | None:
         return None
     attribute, part = beyond[0]
     pieces = minus(space.domain(attribute), box.get(attribute, space.domains[attribute].all), part)
-    if len(pieces) != 1 or express(space.domains[attribute], pieces[0]) is None:
+    if len(pieces) != 1 or not sayable(space.domains[attribute], pieces[0]):
         return None
     return {**box, attribute: pieces[0]}
 
@@ -117,6 +118,9 @@ def _inside(inner: Shape, outer: Shape) -> bool:
 def merge(space: Space, roughs: Iterable[Rough]) -> list[Rough]:
     """Make one of regions between the same destinations that differ in one attribute alone, again and again."""
     left = list(roughs)
+    kinds: dict[object, int] = {}
+    for rough in left:  # exceptions may be long, so they are compared once
+        rough.kind = kinds.setdefault((rough.before, rough.after, rough.excepts), len(kinds))
     before = len(left) + 1
     while len(left) < before:
         before = len(left)
@@ -131,7 +135,7 @@ def _merged(space: Space, roughs: Sequence[Rough], attribute: int) -> list[Rough
     groups: dict[object, list[Rough]] = {}
     for rough in roughs:
         others = frozenset(item for item in rough.box.items() if item[0] != attribute)
-        groups.setdefault((rough.before, rough.after, others, tuple(rough.excepts)), []).append(rough)
+        groups.setdefault((rough.kind, others), []).append(rough)
     found: list[Rough] = []
     for group in groups.values():
         found += [group[0]] if len(group) == 1 else _joined(space, group, attribute, every)
@@ -162,38 +166,50 @@ def _unions(space: Space, group: Sequence[Rough], attribute: int, every: Part) -
                 return None
             yes, no = part[1], part[2]
         atoms |= part[0]
-    return (atoms, yes, no) if express(space.domains[attribute], (atoms, yes, no)) is not None else None
+    return (atoms, yes, no) if sayable(space.domains[attribute], (atoms, yes, no)) else None
 
 
 def _one(group: Sequence[Rough], attribute: int, part: Part) -> Rough:
     first = group[0]
     others = [*first.others, *(pair for rough in group[1:] for pair in (rough.rules, *rough.others))]
     box = {**first.box, attribute: part}
-    return Rough(box, first.excepts, first.before, first.after, first.example, first.rules, others)
+    return Rough(box, first.excepts, first.before, first.after, first.example, first.rules, others, first.kind)
 
 
-def finish(space: Space, rough: Rough) -> Region:
-    """Return the region as conditions, with its example as a conversation."""
-    pairs = [rough.rules, *rough.others]
-    return Region(
-        clauses(space, tuple(rough.box.items())),
-        tuple(clauses(space, shape) for shape in rough.excepts),
-        rough.before,
-        rough.after,
-        space.example(rough.example),
-        *rough.rules,
-        tuple(dict.fromkeys(before for before, _ in pairs)),
-        tuple(dict.fromkeys(after for _, after in pairs)),
-    )
+class Finish:
+    """Regions under way -> regions: what was said once of a part is not worked out again."""
 
+    def __init__(self, space: Space) -> None:
+        self.space = space
+        self._said: dict[tuple[int, Part], tuple[Clause, ...]] = {}
 
-def clauses(space: Space, shape: Shape) -> tuple[Clause, ...]:
-    """Return a box as conditions, the pivot's first."""
-    ordered = sorted(shape, key=lambda asked: (asked[0] != space.pivot, asked[0]))
-    found: list[Clause] = []
-    for attribute, part in ordered:
-        said = express(space.domains[attribute], part)
+    def region(self, rough: Rough) -> Region:
+        """Return the region as conditions, with its example as a conversation."""
+        pairs = [rough.rules, *rough.others]
+        return Region(
+            self.clauses(tuple(rough.box.items())),
+            tuple(self.clauses(shape) for shape in rough.excepts),
+            rough.before,
+            rough.after,
+            self.space.example(rough.example),
+            *rough.rules,
+            tuple(dict.fromkeys(before for before, _ in pairs)),
+            tuple(dict.fromkeys(after for _, after in pairs)),
+        )
+
+    def clauses(self, shape: Shape) -> tuple[Clause, ...]:
+        """Return a box as conditions, the pivot's first."""
+        ordered = sorted(shape, key=lambda asked: (asked[0] != self.space.pivot, asked[0]))
+        found: list[Clause] = []
+        for asked in ordered:
+            said = self._said.get(asked)
+            if said is None:
+                said = self._said[asked] = self._clauses(*asked)
+            found += said
+        return tuple(found)
+
+    def _clauses(self, attribute: int, part: Part) -> tuple[Clause, ...]:
+        said = express(self.space.domains[attribute], part)
         if said is None:
-            raise AssertionError(f"no conditions say {part} of {space.domains[attribute].attribute}")
-        found += said
-    return tuple(found)
+            raise AssertionError(f"no conditions say {part} of {self.space.domains[attribute].attribute}")
+        return said

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from reconciler.behaviour.entry import Destination, Entry
-    from reconciler.behaviour.shapes import Box
+    from reconciler.behaviour.shapes import Box, Shapes
     from reconciler.behaviour.space import Compiled, Space
 
 UNNAMED: Final = REST.bit_length() - 1
@@ -81,6 +81,24 @@ class Slices:
     def shape(self, atom: int, rank: int) -> int:
         """Return a rule's shape in a slice."""
         return self.boxes[rank].rest if atom == UNNAMED else self.boxes[rank].shape
+
+    def shapes(self, atom: int) -> Shapes:
+        """Return the shapes among which those of a slice are."""
+        return self.space.rest_shapes if atom == UNNAMED else self.space.shapes
+
+    def shape_of_rank(self, atom: int, rank: int) -> int:
+        """Return what `shape` does; beyond the last rule, for the default routing, the shape of everything."""
+        if rank < len(self.boxes):
+            return self.shape(atom, rank)
+        return self.space.rest_always if atom == UNNAMED else self.space.always.shape
+
+    def destination_of_rank(self, rank: int) -> Destination:
+        """Return where a rule sends conversations; None beyond the last rule, for the default routing."""
+        return self.destinations[rank] if rank < len(self.boxes) else None
+
+    def is_narrow(self, rank: int) -> bool:
+        """Say whether a rule is about few values of the pivot; beyond the last rule there is none."""
+        return rank < len(self.boxes) and bool(self.boxes[rank].atoms)
 
     def before(self, atom: int, rank: int) -> int:
         """Return the shapes of the rules in a slice that come before a rank."""
@@ -174,8 +192,7 @@ class Slices:
 
     def free(self, atom: int, heads: tuple[int, int], blockers: int) -> Box | None:
         """Return a box of a slice in both shapes that none of the blockers touches. Raises UndecidedError."""
-        shapes = self.space.rest_shapes if atom == UNNAMED else self.space.shapes
-        found = shapes.free(heads[0], heads[1], blockers)
+        found = self.shapes(atom).free(heads[0], heads[1], blockers)
         if found is None or atom == UNNAMED or self.space.pivot < 0:
             return found
         return {**found, self.space.pivot: (1 << atom, 0, 0)}

@@ -1,0 +1,119 @@
+"""Pairs of winners, before and after, that some conversation has and whose destinations differ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from reconciler.behaviour.shapes import UndecidedError
+from reconciler.behaviour.slices import UNNAMED
+from reconciler.behaviour.twins import firsts, twins
+from reconciler.behaviour.walk import DEFAULT, Walk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from reconciler.behaviour.entry import Destination
+    from reconciler.behaviour.shapes import Box
+    from reconciler.behaviour.slices import Slices
+
+Pair = tuple[int, int]
+"""The rank before and the rank after; DEFAULT for the default routing."""
+
+
+@dataclass(slots=True)
+class Narrow:
+    """A pair of which one rule is about few values of the pivot: a box, and what earlier rules take, by value."""
+
+    box: Box
+    before: dict[int, int] = field(default_factory=dict)
+
+
+class Pairs:
+    """The pairs of two lists: `narrow`, `wide` with a box of each, and `unknown` ones, which may be none."""
+
+    def __init__(self, old: Slices, new: Slices) -> None:
+        self.old, self.new, self.space = old, new, old.space
+        self.narrow: dict[Pair, Narrow] = {}
+        self.wide: dict[Pair, Box] = {}
+        self.unknown: dict[Pair, None] = {}
+        self._walks = {id(slices): Walk(slices) for slices in (old, new)}
+        self._find()
+
+    def _find(self) -> None:
+        """Try the rules that have no twin with all others, and those whose twin leads elsewhere with that."""
+        twin_of = twins(self.old, self.new)
+        for rank in firsts(self.old):
+            twin = twin_of.get(rank)
+            if twin is None:
+                self._meet(rank, self.old, self.new)
+            elif self.old.destinations[rank] != self.new.destinations[twin]:
+                self._try(rank, twin)
+        staying = set(twin_of.values())
+        for rank in firsts(self.new):
+            if rank not in staying:
+                self._meet(rank, self.new, self.old)
+
+    def goes(self, pair: Pair) -> tuple[Destination, Destination]:
+        """Return where a pair sends conversations, before and after."""
+        return self.old.destination_of_rank(pair[0]), self.new.destination_of_rank(pair[1])
+
+    def _meet(self, rank: int, here: Slices, there: Slices) -> None:
+        """Find who of the other list takes what this rule wins."""
+        walk = self._walks[id(there)]
+        seen: set[tuple[int, int, int]] = set()
+        narrow = bool(here.boxes[rank].atoms)
+        try:
+            for atom in here.open_atoms(rank):
+                self.space.budget.look()
+                shape, shapes = here.shape(atom, rank), here.shapes(atom)
+                before = here.before(atom, rank) & shapes.overlapping(shape)
+                if before & shapes.covering(shape):
+                    continue
+                for other, box in walk.takers(atom, shape, before, set() if narrow else seen):
+                    self._note(atom, (rank, other) if here is self.old else (other, rank), box)
+        except UndecidedError:
+            self.unknown[(rank, DEFAULT) if here is self.old else (DEFAULT, rank)] = None
+
+    def _try(self, old: int, new: int) -> None:
+        """Find whether two rules that ask the same win a conversation; of rules about many values one is enough."""
+        try:
+            for atom in self._places(old, new):
+                self.space.budget.look()
+                shapes, heads = self.old.shapes(atom), (self.old.shape(atom, old), self.new.shape(atom, new))
+                box = shapes.free(*heads, self.old.before(atom, old) | self.new.before(atom, new))
+                if box is not None:
+                    self._note(atom, (old, new), box)
+                    if not self.old.boxes[old].atoms:
+                        return
+        except UndecidedError:
+            self.unknown[old, new] = None
+
+    def _places(self, old: int, new: int) -> Iterable[int]:
+        """Return the slices of two twins in which the rules about most values may leave them anything."""
+        box, wide = self.old.boxes[old], (self.old.cumulated, self.new.cumulated)
+        if box.atoms or self.space.shapes.leave(box.shape, wide[0].before(old) | wide[1].before(new)):
+            return self.old.atoms(old)
+        unnamed = (UNNAMED,) if box.rest >= 0 else ()
+        return [*unnamed, *(atom for atom in wide[0].late | wide[1].late if self.old.holds(atom, old))]
+
+    def _note(self, atom: int, pair: Pair, box: Box | None) -> None:
+        """Note a pair that takes a box in a slice, unless it leads to one destination."""
+        if pair in self.wide:
+            return
+        before, after = self.goes(pair)
+        if before == after:
+            return
+        if box is None:
+            self.unknown[pair] = None
+            return
+        if atom != UNNAMED:
+            box = {**box, self.space.pivot: (1 << atom, 0, 0)}
+        old, new = pair
+        if not (self.old.is_narrow(old) or self.new.is_narrow(new)):
+            self.wide[pair] = box
+            return
+        taken = self.old.before(atom, old) | self.new.before(atom, new)
+        for slices, rank in ((self.old, old), (self.new, new)):
+            taken &= self.space.shapes.overlapping(slices.shape_of_rank(atom, rank))
+        self.narrow.setdefault(pair, Narrow(box)).before[atom] = taken

@@ -1,0 +1,124 @@
+"""From pairs of winners to regions under way: what both rules of a pair ask, without what earlier rules take.
+
+Pairs that differ in the value of the pivot alone are one region from the start.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.behaviour.express import sayable
+from reconciler.behaviour.pattern import bits
+from reconciler.behaviour.region import Rough, simplify
+from reconciler.behaviour.shapes import meeting
+from reconciler.behaviour.taken import Taken
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from reconciler.behaviour.entry import Destination, Entry
+    from reconciler.behaviour.pairs import Narrow, Pair, Pairs
+    from reconciler.behaviour.shapes import Box, Shape
+
+    Key = tuple[tuple[Destination, Destination], int, int, int]
+    """Destinations, both rules' shapes, and the shapes of earlier rules that have something in common with both."""
+
+
+def roughs(pairs: Pairs) -> Iterator[Rough]:
+    """Yield the regions of all pairs, simplified."""
+    making = _Making(pairs)
+    yield from making.narrow()
+    yield from making.wide()
+
+
+def common(pairs: Pairs, pair: Pair) -> Box | None:
+    """Return what both rules of a pair ask; None where nothing is in both."""
+    found: Box | None = {}
+    for slices, rank in zip((pairs.old, pairs.new), pair, strict=True):
+        if found is not None and rank < len(slices.boxes):
+            found = meeting(found, tuple(pairs.space.box(slices.boxes[rank]).items()))
+    return found
+
+
+class _Making:
+    def __init__(self, pairs: Pairs) -> None:
+        self.pairs, self.space = pairs, pairs.space
+        self.parts: dict[tuple[int, int, int], tuple[Box, Sequence[Shape]]] = {}
+
+    def narrow(self) -> Iterator[Rough]:
+        """Yield regions of pairs about few values: one for those alike but for the value."""
+        alike: dict[Key, list[tuple[Pair, Narrow]]] = {}
+        for pair, found in self.pairs.narrow.items():
+            first, *others = set(found.before.values())
+            if others:
+                yield self.apart(pair, found)
+            else:
+                alike.setdefault((self.pairs.goes(pair), *self.shapes_of(pair), first), []).append((pair, found))
+        for (_, old, new, before), group in alike.items():
+            atoms = sum(1 << atom for _, found in group for atom in found.before)
+            if sayable(self.space.pivot_domain, (atoms, 0, 0)):
+                box, excepts = self.without_pivot(old, new, before)
+                whole = {**box, self.space.pivot: (atoms, 0, 0)}
+                yield self.rough([pair for pair, _ in group], whole, excepts, group[0][1].box)
+            else:
+                yield from (self.apart(pair, found) for pair, found in group)
+
+    def shapes_of(self, pair: Pair) -> tuple[int, int]:
+        """Return the shapes of both rules."""
+        always = self.space.always.shape
+        sides = zip((self.pairs.old, self.pairs.new), pair, strict=True)
+        old, new = (slices.boxes[rank].shape if rank < len(slices.boxes) else always for slices, rank in sides)
+        return old, new
+
+    def without_pivot(self, old: int, new: int, before: int) -> tuple[Box, Sequence[Shape]]:
+        """Return what two shapes have in common without what earlier ones take, simplified."""
+        key = (old, new, before)
+        if key not in self.parts:
+            shapes = self.space.shapes.all
+            box = meeting(dict(shapes[old]), shapes[new]) or {}
+            self.parts[key] = simplify(self.space, box, [shapes[number] for number in bits(before)])
+        return self.parts[key]
+
+    def apart(self, pair: Pair, found: Narrow) -> Rough:
+        """Return the region of one pair, where what earlier rules take differs by value, or values cannot be said."""
+        box = common(self.pairs, pair) or {}
+        pivot = (sum(1 << atom for atom in found.before), 0, 0)
+        if not sayable(self.space.pivot_domain, pivot):
+            excepts = self.taken(Taken(self.pairs.old, self.pairs.new), pair)
+            return self.rough([pair], *simplify(self.space, box, excepts), found.box)
+        box[self.space.pivot] = pivot
+        by_shape: dict[int, int] = {}
+        for atom, before in found.before.items():
+            for number in bits(before):
+                by_shape[number] = by_shape.get(number, 0) | 1 << atom
+        taken = Taken(self.pairs.old, self.pairs.new)
+        excepts = [shape for number, mask in by_shape.items() for shape in taken.with_pivot(number, [(mask, 0, 0)])]
+        return self.rough([pair], *simplify(self.space, box, excepts), found.box)
+
+    def wide(self) -> Iterator[Rough]:
+        """Yield the regions of pairs about many values, in an order in which ranks mostly grow."""
+        by_old: dict[int, list[Pair]] = {}
+        for pair in sorted(self.pairs.wide):
+            by_old.setdefault(pair[0], []).append(pair)
+        rising, other = Taken(self.pairs.old, self.pairs.new), Taken(self.pairs.old, self.pairs.new)
+        for group in by_old.values():
+            taken = rising if len(group) == 1 else other
+            for pair in group:
+                box, excepts = simplify(self.space, common(self.pairs, pair) or {}, self.taken(taken, pair))
+                yield self.rough([pair], box, excepts, self.pairs.wide[pair])
+
+    def taken(self, taken: Taken, pair: Pair) -> list[Shape]:
+        """Return what earlier rules take of a pair."""
+        old, new = self.shapes_of(pair)
+        return taken.before(pair, self.space.shapes.overlapping(old) & self.space.shapes.overlapping(new))
+
+    def rough(self, group: Sequence[Pair], box: Box, excepts: Sequence[Shape], example: Box) -> Rough:
+        """Return a region of pairs that lead to the same destinations."""
+        rules = [self.rules(pair) for pair in group]
+        return Rough(box, tuple(excepts), *self.pairs.goes(group[0]), example, rules[0], rules[1:])
+
+    def rules(self, pair: Pair) -> tuple[Entry | None, Entry | None]:
+        """Return both rules; None is the default routing."""
+        sides = zip((self.pairs.old, self.pairs.new), pair, strict=True)
+        old, new = (slices.entries[rank] if rank < len(slices.entries) else None for slices, rank in sides)
+        return old, new
