@@ -38,7 +38,7 @@ lint: $(VENV)/.project ## Format, lint rules, types, who imports whom, workflows
 bench: $(VENV)/.project ## Each figure as a ratio against its floor or peer
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
-picture: $(VENV)/.project ## Draw the README's picture anew from what the program prints
+picture: $(VENV)/.project ## Draw the README's picture, and fill in its session, from what the program prints
 	$(BIN)/python -m tests.picture
 
 lock: ## Write the requirement files anew from pyproject.toml; newest versions with ARGS=--upgrade
