@@ -193,7 +193,7 @@ def _options(plan: Plan) -> Document:
         "adopt": options.adopt,
         "keepDrift": options.keep_drift,
         "undo": None,
-        "traffic": None if moved is None else {"file": moved.name, "digest": moved.digest},
+        "traffic": None if moved is None else {"file": moved.sample.name, "digest": moved.sample.digest},
     }
 
 

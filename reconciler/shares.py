@@ -35,9 +35,7 @@ class Share:
 class Moved:
     """How much of a sample moves: with each region, in order, and in all."""
 
-    name: str
-    digest: str
-    period: str
+    sample: Sample
     regions: tuple[Share, ...]
     total: Share
 
@@ -61,7 +59,7 @@ def shares(regions: Sequence[Region], sample: Sample) -> Moved:
         total_most += furthest
     percent = 100 / sample.total
     found = tuple(Share(low * percent, high * percent) for low, high in zip(least, most, strict=True))
-    return Moved(sample.name, sample.digest, sample.period, found, Share(total_least * percent, total_most * percent))
+    return Moved(sample, found, Share(total_least * percent, total_most * percent))
 
 
 def distance(one: Destination, other: Destination) -> Fraction:

@@ -36,7 +36,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Plan, apply, nothing left to do, somebody edits a rule, drift, healed. Exit 0 when all went as it should."""
+    """Plan, apply, nothing left to do, explain, somebody edits a rule, drift, healed. Exit 0 when all went well."""
     del options
     source = bank_manifests()
     with workplace():
@@ -84,6 +84,8 @@ class _Walk:
         self.command("What would happen? Nothing is changed.", "plan")
         self.command("Make it so. It would ask for a yes; here it is given.", "apply", "--yes", "-q")
         self.command("Again: there is nothing left to do, and nothing is written.", "apply", "--yes")
+        asked = ("explain", "--live", "--intent", "card_not_working", "--confidence", "0.9", "--attr", "language=fr")
+        self.command("Where does a conversation go, and why? The live rules are asked, those of others too.", *asked)
         self.say(f'Now somebody opens CXone, switches "{_EDITED}" off and gives it priority 950.')
         edit(_EDITED, priority=950, enabled=False)
         self.command("The scheduled check sees it, and names fields and values.", "drift", expected=2)

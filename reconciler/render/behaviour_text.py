@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from reconciler.model import ORDERS, Condition
+from reconciler.model import Condition
+from reconciler.render.behaviour_brief import cases
 from reconciler.render.clauses_text import clauses_phrase, exception_phrase
 from reconciler.words import conversation_phrase, counted, plain, queue_phrase, value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from reconciler.behaviour.difference import Behaviour
     from reconciler.behaviour.entry import Destination, Entry
     from reconciler.behaviour.express import Clause
     from reconciler.behaviour.region import Region
     from reconciler.render.paint import Paint
-    from reconciler.shares import Share
-
-    _Say = Callable[[Region], Sequence[str]]
+    from reconciler.shares import Moved, Share
 
 DEFAULT: Final = "the tenant's default"
 MOST_SHOWN: Final = 20
@@ -28,17 +27,8 @@ EVERYTHING: Final = 10**9
 """How many cases are shown to who wants to see all."""
 _MOST_UNGROUPED: Final = 6
 _MOST_EXCEPTIONS: Final = 5
+_MOST_BEFORES: Final = 3
 _MOST_UNKNOWN: Final = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Traffic:
-    """Which share of a sample goes elsewhere: in all, and by region, in their order."""
-
-    shares: Sequence[Share]
-    sample: str
-    """What the sample is called: `October 2026`, `traffic/prod.csv`."""
-    total: Share
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +44,7 @@ def behaviour_lines(
     names: Mapping[str, str],
     labels: Mapping[str, str],
     paint: Paint,
-    traffic: Traffic | None = None,
+    moved: Moved | None = None,
     most: int = MOST_SHOWN,
 ) -> Iterator[str]:
     """Yield who goes elsewhere, or that nobody does, or what is not known.
@@ -67,15 +57,16 @@ def behaviour_lines(
         known = "No conversation is known to go elsewhere." if behaviour.unknown else ""
         yield paint("bold", known or "No conversation goes elsewhere (proven).")
     else:
-        known = f"{share_phrase(traffic.total)} of {plain(traffic.sample)}" if traffic else "share of callers unknown"
+        known = f"{share_phrase(moved.total)} of {_sample(moved)}" if moved else "share of callers unknown"
         yield f"{paint('bold', 'Who is affected')}   ({known})"
-        rows = _ordered(behaviour, traffic, labels)
+        rows = _ordered(behaviour, moved, labels)
         if len(rows) <= _MOST_UNGROUPED:
             for row in rows:
                 yield from region_lines(row.region, names, labels, paint, row.share)
+        elif most == EVERYTHING:
+            yield from _by_way(rows, names, labels, paint)
         else:
-            yield from _by_way(rows[:most], names, paint, _exactly(labels) if most == EVERYTHING else _briefly(labels))
-            yield from _left_out(len(rows), most)
+            yield from _briefly(behaviour, moved, _Words(names, labels, paint), most)
         if not behaviour.unknown:
             yield "  Everyone else: no change (proven)."
     yield from _unknown(behaviour.unknown, labels, paint)
@@ -113,15 +104,19 @@ def share_phrase(share: Share) -> str:
     return f"{'' if share.least == share.most else 'at most '}{shown} %"
 
 
-def _ordered(behaviour: Behaviour, traffic: Traffic | None, labels: Mapping[str, str]) -> list[_Row]:
+def _sample(moved: Moved) -> str:
+    return plain(moved.sample.period or moved.sample.name)
+
+
+def _ordered(behaviour: Behaviour, moved: Moved | None, labels: Mapping[str, str]) -> list[_Row]:
     """Order regions by their share of the traffic, else by how much they name: who matters most stands first.
 
     Those that hang on something that is not understood stand last.
     """
-    if traffic:
+    if moved:
         rows = [
             _Row(region, share.most, f"   {share_phrase(share)}")
-            for region, share in zip(behaviour.regions, traffic.shares, strict=True)
+            for region, share in zip(behaviour.regions, moved.regions, strict=True)
         ]
     else:
         rows = [_Row(region, 0.0, "") for region in behaviour.regions]
@@ -149,46 +144,41 @@ def _size(region: Region, labels: Mapping[str, str]) -> int:
     return min(sizes, default=0)
 
 
-def _by_way(rows: Sequence[_Row], names: Mapping[str, str], paint: Paint, say: _Say) -> Iterator[str]:
-    """Yield many regions: those with one way together, under a line that says it once."""
+def _by_way(rows: Sequence[_Row], names: Mapping[str, str], labels: Mapping[str, str], paint: Paint) -> Iterator[str]:
+    """Yield many regions, exactly: those with one way together, under a line that says it once."""
     ways = [move_phrase(row.region.before, row.region.after, names) for row in rows]
     first = {way: place for place, way in reversed(list(enumerate(ways)))}
     together = sorted(zip(ways, rows, strict=True), key=lambda pair: first[pair[0]])
     for way, group in groupby(together, key=lambda pair: pair[0]):
         yield f"  {paint('yellow', way)}"
         for _, row in group:
-            first_line, *details = say(row.region)
-            yield f"    {first_line}{row.share}"
-            yield from (paint("dim", line) for line in details)
+            yield f"    {clauses_phrase(row.region.where, labels)}{row.share}"
+            yield from _details(row.region, labels, paint)
 
 
-def _exactly(labels: Mapping[str, str]) -> _Say:
-    """Return what says a region with all that it leaves out."""
-    return lambda region: [clauses_phrase(region.where, labels), *_exceptions(region, labels), _example(region, labels)]
+class _Words(NamedTuple):
+    """What turns values into words: queues by id, what people call attributes, colours."""
+
+    names: Mapping[str, str]
+    labels: Mapping[str, str]
+    paint: Paint
 
 
-def _briefly(labels: Mapping[str, str]) -> _Say:
-    """Return what says a region by what it asks for; what others take first is left out."""
-
-    def say(region: Region) -> list[str]:
-        asked = [clause for clause in region.where if _asks_for(clause)]
-        return [clauses_phrase(asked, labels) if asked else "what no other rule takes first", _example(region, labels)]
-
-    return say
-
-
-def _asks_for(clause: Clause) -> bool:
-    part, negate = clause
-    if not isinstance(part, Condition):
-        return not negate
-    return part.operator in ORDERS if negate else part.operator != "exists"
-
-
-def _left_out(count: int, most: int) -> Iterator[str]:
-    if count > most:
-        yield f"  and {counted(count - most, 'further case')}."
-    if most != EVERYTHING:
-        yield "  Each line leaves out what other rules take first; -v says all of it, exactly."
+def _briefly(behaviour: Behaviour, moved: Moved | None, words: _Words, most: int) -> Iterator[str]:
+    """Yield many regions by what is asked for: one case for each rule that conversations come to."""
+    names, labels, paint = words
+    found = cases(behaviour.regions, moved.sample if moved else None, labels)
+    for case in found[:most]:
+        share = f"   {share_phrase(case.share)}" if case.share else ""
+        befores = [destination_phrase(before, names) for before in case.befores]
+        more = f" and {len(befores) - _MOST_BEFORES} more" if len(befores) > _MOST_BEFORES else ""
+        way = f"{'; '.join(befores[:_MOST_BEFORES])}{more} -> {destination_phrase(case.after, names)}"
+        yield f"  {case.who(labels)}{share}"
+        yield f"      {paint('yellow', way)}"
+        yield paint("dim", _example(case.region, labels))
+    if len(found) > most:
+        yield f"  and {counted(len(found) - most, 'further case')}."
+    yield "  Each case leaves out what other rules take first; -v says all of it, exactly."
 
 
 def _details(region: Region, labels: Mapping[str, str], paint: Paint) -> Iterator[str]:

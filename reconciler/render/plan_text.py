@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.change import Adopt, Create, Delete, Update, is_copy
 from reconciler.model import Condition
-from reconciler.render.behaviour_text import MOST_SHOWN, Traffic, behaviour_lines
+from reconciler.render.behaviour_text import MOST_SHOWN, behaviour_lines
 from reconciler.saved_plan import action, summary
 from reconciler.words import (
     condition_phrase,
@@ -96,9 +96,7 @@ def _affected(plan: Plan, paint: Paint, most: int) -> list[str]:
     """Say first of all who goes elsewhere."""
     if plan.behaviour is None or not plan.changes:
         return []
-    moved = plan.moved
-    traffic = Traffic(moved.regions, moved.period or moved.name, moved.total) if moved else None
-    lines = list(behaviour_lines(plan.behaviour, plan.queue_names, plan.labels, paint, traffic, most))
+    lines = list(behaviour_lines(plan.behaviour, plan.queue_names, plan.labels, paint, plan.moved, most))
     if plan.behaviour.changed:
         waiting = "Whether conversations that already wait are routed again depends on the tenant's settings."
         lines.append(paint("dim", f"  {waiting}"))
