@@ -48,6 +48,8 @@ class Domain:
         self.number_mask = self._existing_numbers() if self.numbers else 0
         self.all: Final[Part] = (MISSING | self.text_mask | self.number_mask, 0, 0)
         self.hits = hits(self.texts, self.patterns.all)
+        self.sayable: Final[dict[Part, bool]] = {}
+        """Of parts that were asked about: whether conditions can say just that."""
 
     def atom(self, text: str) -> int | None:
         """Return the place of a named text's atom, or None where no rule names the text."""

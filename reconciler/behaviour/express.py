@@ -51,7 +51,10 @@ def sayable(domain: Domain | Unknown, part: Part) -> bool:
     elif not domain.number_mask:  # values that patterns leave, but for some
         held, denied = domain.patterns.said(yes, no)
         return not atoms & ~_left(domain, held, denied)
-    return express(domain, part) is not None
+    found = domain.sayable.get(part)
+    if found is None:
+        found = domain.sayable[part] = express(domain, part) is not None
+    return found
 
 
 def _left(domain: Domain, held: Iterable[int], denied: Iterable[int]) -> int:

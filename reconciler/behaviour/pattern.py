@@ -45,6 +45,7 @@ class Patterns:
         """Work out for each pattern what it implies, what implies it, and what it excludes."""
         self.all: Final[Sequence[Pattern]] = tuple(patterns)
         self.number: Final = {pattern: place for place, pattern in enumerate(self.all)}
+        self._unused: tuple[Collection[str], str] | None = None
         self._strongest: dict[int, Sequence[int]] = {}
         self._weakest: dict[tuple[int, int], Sequence[int]] = {}
         self.implied = self._implied()
@@ -119,8 +120,11 @@ class Patterns:
 
     def _stranger(self, taken: Collection[str]) -> str:
         """Return a character that no pattern and no literal uses."""
-        used = set().union(*(pattern.text for pattern in self.all), *taken)
-        return next(char for char in map(chr, chain(_PLAIN, range(0x3B1, 0x10FFFF))) if char not in used)
+        if self._unused is None or self._unused[0] is not taken:
+            used = set().union(*(pattern.text for pattern in self.all), *taken)
+            unused = next(char for char in map(chr, chain(_PLAIN, range(0x3B1, 0x10FFFF))) if char not in used)
+            self._unused = (taken, unused)
+        return self._unused[1]
 
 
 _MOST_REMEMBERED: Final = 2_000

@@ -9,16 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from reconciler.behaviour.domain import REST, meet, minus
+from reconciler.behaviour.domain import REST, covers, meet, minus
 from reconciler.behaviour.express import Clause, express, sayable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from reconciler.behaviour.domain import Part
+    from reconciler.behaviour.domain import Domain, Part
     from reconciler.behaviour.entry import Destination, Entry
     from reconciler.behaviour.shapes import Box, Shape
-    from reconciler.behaviour.space import Example, Space
+    from reconciler.behaviour.space import Example, Space, Unknown
 
 MOST_COMPARED = 60
 
@@ -60,21 +60,25 @@ class Rough:
 def simplify(space: Space, box: Box, excepts: Sequence[Shape]) -> tuple[Box, list[Shape]]:
     """Fold exceptions on one attribute into the box, and leave out what says nothing."""
     box = dict(box)
-    changed = True
-    while changed:
+    while True:
+        beyond = dict.fromkeys(_beyond(space, box, shape) for shape in excepts)
+        beyond.pop(None, None)
+        alone: dict[int, list[Part]] = {}
+        kept: list[Shape] = []
+        for shape in beyond:
+            if shape is not None and len(shape) == 1:
+                alone.setdefault(shape[0][0], []).append(shape[0][1])
+            elif shape is not None:
+                kept.append(shape)
         changed = False
-        kept: dict[Shape, None] = {}
-        for shape in excepts:
-            beyond = _beyond(space, box, shape)
-            if beyond is None:
-                continue
-            folded = _without(space, box, beyond)
-            if folded is None:
-                kept[beyond] = None
-            else:
-                box, changed = folded, True
-        excepts = list(kept)
-    return box, _largest(excepts)
+        for attribute, parts in alone.items():
+            whole = box.get(attribute, space.domains[attribute].all)
+            left, still = _without(space.domain(attribute), whole, parts)
+            kept += [((attribute, part),) for part in still]
+            box[attribute], changed = left, changed or left != whole
+        excepts = kept
+        if not changed:
+            return box, _largest(excepts)
 
 
 def _beyond(space: Space, box: Box, shape: Shape) -> Shape | None:
@@ -86,33 +90,62 @@ def _beyond(space: Space, box: Box, shape: Shape) -> Shape | None:
         if not common[0]:
             return None
         if common != here:
-            found.append((attribute, common if sayable(space.domains[attribute], common) else part))
+            found.append((attribute, _shorter(space.domains[attribute], part, common)))
     return tuple(found)
 
 
-def _without(space: Space, box: Box, beyond: Shape) -> Box | None:
-    """Return the box without an exception on one attribute, where conditions can say that."""
-    if len(beyond) != 1:
-        return None
-    attribute, part = beyond[0]
-    pieces = minus(space.domain(attribute), box.get(attribute, space.domains[attribute].all), part)
-    if len(pieces) != 1 or not sayable(space.domains[attribute], pieces[0]):
-        return None
-    return {**box, attribute: pieces[0]}
+def _shorter(domain: Domain | Unknown, asked: Part, common: Part) -> Part:
+    """Return what an exception asks, or just what it has in common with the region: inside that both mean one.
+
+    A pattern or a complement is shorter as it was asked than with all that the region leaves out.
+    """
+    return asked if common[0] & REST or not sayable(domain, common) else common
+
+
+def _without(domain: Domain, whole: Part, parts: Sequence[Part]) -> tuple[Part, list[Part]]:
+    """Take parts out of a whole, as far as conditions can say what is left; return that, and the parts still in it."""
+    left, still = _taken_out(domain, whole, parts)
+    if sayable(domain, left) or len(parts) == 1:
+        return (left, still) if sayable(domain, left) else (whole, list(parts))
+    left, still = whole, []
+    for part in parts:
+        less, again = _taken_out(domain, left, (part,))
+        if again or not sayable(domain, less):
+            still.append(part)
+        else:
+            left = less
+    return left, still
+
+
+def _taken_out(domain: Domain, left: Part, parts: Iterable[Part]) -> tuple[Part, list[Part]]:
+    still = []
+    for part in parts:
+        pieces = minus(domain, left, part)
+        if len(pieces) == 1:
+            left = pieces[0]
+        elif pieces:
+            still.append(part)
+    return left, still
 
 
 def _largest(excepts: Sequence[Shape]) -> list[Shape]:
     """Leave out exceptions that lie in another one; where there are very many, all stay."""
     if len(excepts) > MOST_COMPARED:
         return sorted(excepts)
+    asked = [(shape, dict(shape)) for shape in excepts]
     return sorted(
-        shape for shape in excepts if not any(other is not shape and _inside(shape, other) for other in excepts)
+        shape for shape, parts in asked if not any(other is not shape and _inside(parts, other) for other in excepts)
     )
 
 
-def _inside(inner: Shape, outer: Shape) -> bool:
-    parts = dict(inner)
-    return all(attribute in parts and meet(parts[attribute], part) == parts[attribute] for attribute, part in outer)
+def _inside(inner: Mapping[int, Part], outer: Shape) -> bool:
+    if len(outer) > len(inner):
+        return False
+    for attribute, part in outer:
+        here = inner.get(attribute)
+        if here is None or not covers(part, here):
+            return False
+    return True
 
 
 def merge(space: Space, roughs: Iterable[Rough]) -> list[Rough]:
