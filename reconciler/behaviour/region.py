@@ -1,7 +1,7 @@
 """Regions: conversations whose destination changes, made few and readable.
 
-A region begins as all that two rules have in common, without what earlier rules take. What an earlier rule takes on
-one attribute alone is folded into the region's own values; regions that differ in one attribute alone become one.
+A region begins as all that two rules have in common, without what earlier rules take. Regions that differ in one
+attribute alone become one.
 """
 
 from __future__ import annotations
@@ -9,18 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from reconciler.behaviour.domain import REST, covers, meet, minus
+from reconciler.behaviour.domain import REST
 from reconciler.behaviour.express import Clause, express, sayable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from reconciler.behaviour.domain import Domain, Part
+    from reconciler.behaviour.domain import Part
     from reconciler.behaviour.entry import Destination, Entry
     from reconciler.behaviour.shapes import Box, Shape
-    from reconciler.behaviour.space import Example, Space, Unknown
-
-MOST_COMPARED = 60
+    from reconciler.behaviour.space import Example, Space
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,97 +53,6 @@ class Rough:
     others: list[tuple[Entry | None, Entry | None]] = field(default_factory=list)
     kind: int = 0
     """A number that regions of equal destinations and exceptions share."""
-
-
-def simplify(space: Space, box: Box, excepts: Sequence[Shape]) -> tuple[Box, list[Shape]]:
-    """Fold exceptions on one attribute into the box, and leave out what says nothing."""
-    box = dict(box)
-    while True:
-        beyond = dict.fromkeys(_beyond(space, box, shape) for shape in excepts)
-        beyond.pop(None, None)
-        alone: dict[int, list[Part]] = {}
-        kept: list[Shape] = []
-        for shape in beyond:
-            if shape is not None and len(shape) == 1:
-                alone.setdefault(shape[0][0], []).append(shape[0][1])
-            elif shape is not None:
-                kept.append(shape)
-        changed = False
-        for attribute, parts in alone.items():
-            whole = box.get(attribute, space.domains[attribute].all)
-            left, still = _without(space.domain(attribute), whole, parts)
-            kept += [((attribute, part),) for part in still]
-            box[attribute], changed = left, changed or left != whole
-        excepts = kept
-        if not changed:
-            return box, _largest(excepts)
-
-
-def _beyond(space: Space, box: Box, shape: Shape) -> Shape | None:
-    """Return what an exception asks beyond the box; None where it has nothing in common with it."""
-    found = []
-    for attribute, part in shape:
-        here = box.get(attribute, space.domains[attribute].all)
-        common = meet(here, part)
-        if not common[0]:
-            return None
-        if common != here:
-            found.append((attribute, _shorter(space.domains[attribute], part, common)))
-    return tuple(found)
-
-
-def _shorter(domain: Domain | Unknown, asked: Part, common: Part) -> Part:
-    """Return what an exception asks, or just what it has in common with the region: inside that both mean one.
-
-    A pattern or a complement is shorter as it was asked than with all that the region leaves out.
-    """
-    return asked if common[0] & REST or not sayable(domain, common) else common
-
-
-def _without(domain: Domain, whole: Part, parts: Sequence[Part]) -> tuple[Part, list[Part]]:
-    """Take parts out of a whole, as far as conditions can say what is left; return that, and the parts still in it."""
-    left, still = _taken_out(domain, whole, parts)
-    if sayable(domain, left) or len(parts) == 1:
-        return (left, still) if sayable(domain, left) else (whole, list(parts))
-    left, still = whole, []
-    for part in parts:
-        less, again = _taken_out(domain, left, (part,))
-        if again or not sayable(domain, less):
-            still.append(part)
-        else:
-            left = less
-    return left, still
-
-
-def _taken_out(domain: Domain, left: Part, parts: Iterable[Part]) -> tuple[Part, list[Part]]:
-    still = []
-    for part in parts:
-        pieces = minus(domain, left, part)
-        if len(pieces) == 1:
-            left = pieces[0]
-        elif pieces:
-            still.append(part)
-    return left, still
-
-
-def _largest(excepts: Sequence[Shape]) -> list[Shape]:
-    """Leave out exceptions that lie in another one; where there are very many, all stay."""
-    if len(excepts) > MOST_COMPARED:
-        return sorted(excepts)
-    asked = [(shape, dict(shape)) for shape in excepts]
-    return sorted(
-        shape for shape, parts in asked if not any(other is not shape and _inside(parts, other) for other in excepts)
-    )
-
-
-def _inside(inner: Mapping[int, Part], outer: Shape) -> bool:
-    if len(outer) > len(inner):
-        return False
-    for attribute, part in outer:
-        here = inner.get(attribute)
-        if here is None or not covers(part, here):
-            return False
-    return True
 
 
 def merge(space: Space, roughs: Iterable[Rough]) -> list[Rough]:
@@ -215,13 +122,14 @@ class Finish:
     def __init__(self, space: Space) -> None:
         self.space = space
         self._said: dict[tuple[int, Part], tuple[Clause, ...]] = {}
+        self._exceptions: dict[Shape, tuple[Clause, ...]] = {}
 
     def region(self, rough: Rough) -> Region:
         """Return the region as conditions, with its example as a conversation."""
         pairs = [rough.rules, *rough.others]
         return Region(
             self.clauses(tuple(rough.box.items())),
-            tuple(self.clauses(shape) for shape in rough.excepts),
+            tuple(self._exception(shape) for shape in rough.excepts),
             rough.before,
             rough.after,
             self.space.example(rough.example),
@@ -229,6 +137,12 @@ class Finish:
             tuple(dict.fromkeys(before for before, _ in pairs)),
             tuple(dict.fromkeys(after for _, after in pairs)),
         )
+
+    def _exception(self, shape: Shape) -> tuple[Clause, ...]:
+        found = self._exceptions.get(shape)
+        if found is None:
+            found = self._exceptions[shape] = self.clauses(shape)
+        return found
 
     def clauses(self, shape: Shape) -> tuple[Clause, ...]:
         """Return a box as conditions, the pivot's first."""

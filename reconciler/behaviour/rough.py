@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from reconciler.behaviour.express import sayable
 from reconciler.behaviour.pattern import bits
-from reconciler.behaviour.region import Rough, simplify
+from reconciler.behaviour.region import Rough
 from reconciler.behaviour.shapes import meeting
+from reconciler.behaviour.simplify import simplify
 from reconciler.behaviour.taken import Taken
 
 if TYPE_CHECKING:
@@ -74,9 +75,11 @@ class _Making:
         """Return what two shapes have in common without what earlier ones take, simplified."""
         key = (old, new, before)
         if key not in self.parts:
-            shapes = self.space.shapes.all
-            box = meeting(dict(shapes[old]), shapes[new]) or {}
-            self.parts[key] = simplify(self.space, box, [shapes[number] for number in bits(before)])
+            shapes = self.space.shapes
+            box = meeting(dict(shapes.all[old]), shapes.all[new]) or {}
+            outer = [one for one in bits(before) if not shapes.covering(one) & before & ~(1 << one)]
+            excepts = [shapes.all[number] for number in outer]
+            self.parts[key] = simplify(self.space, box, excepts, excepts)
         return self.parts[key]
 
     def apart(self, pair: Pair, found: Narrow) -> Rough:

@@ -23,7 +23,7 @@ class _Running:
 
     def __init__(self, slices: Slices) -> None:
         self.slices, self.space = slices, slices.space
-        # With numbers among the values of the pivot, conditions may not be able to say several parts as one.
+        # Conditions can say any parts of equal patterns as one, unless numbers are among the values of the pivot.
         self.apart = self.space.pivot_domain.number_mask != 0
         self.rank, self.mask = 0, 0
         self.by_shape: dict[int, _Parts] = {}
@@ -56,16 +56,28 @@ class Taken:
             running.go_to(rank)
         found: list[Shape] = []
         for number in bits((self._old.mask | self._new.mask) & overlapping):
-            parts = [*self._old.by_shape.get(number, {}).values(), *self._new.by_shape.get(number, {}).values()]
+            parts = _united(self._old.by_shape.get(number, {}), self._new.by_shape.get(number, {}))
+            if self._old.apart:
+                parts = unite(self.space.pivot_domain, parts)
             found += self.with_pivot(number, parts)
         return found
 
     def with_pivot(self, number: int, parts: Sequence[Part]) -> list[Shape]:
-        """Return a shape with these values of the pivot."""
+        """Return a shape with each of these values of the pivot."""
         shape = self.space.shapes.all[number]
         if self.space.pivot < 0:
             return [shape]
-        every = self.space.pivot_domain.all
-        if every in parts:
+        if self.space.pivot_domain.all in parts:
             return [shape]
-        return [tuple(sorted((*shape, (self.space.pivot, part)))) for part in unite(self.space.pivot_domain, parts)]
+        return [tuple(sorted((*shape, (self.space.pivot, part)))) for part in parts]
+
+
+def _united(old: _Parts, new: _Parts) -> list[Part]:
+    """Return the parts of both, those under one key as one."""
+    if old == new:
+        return list(old.values())
+    found = dict(old)
+    for key, part in new.items():
+        known = found.get(key)
+        found[key] = part if known is None else (known[0] | part[0], part[1], part[2])
+    return list(found.values())
