@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 import mix
 
 from reconciler.behaviour.entry import in_order
-from reconciler.behaviour.evaluate import route
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -69,10 +68,16 @@ def order_of(old: Entries, new: Entries) -> Question:
 
 
 def explain_of(entries: Entries) -> Question:
-    """Ask who takes each of some conversations; counted are those that any rule takes."""
-    ordered = in_order(entries)
+    """Ask who takes each of some conversations, the filing of the list included; counted are those that any rule takes."""
+    from reconciler.behaviour.filed import Filed
+
     asked = mix.conversations(QUERIES, len(entries))
-    return lambda: (sum(route(ordered, one).winner is not None for one in asked), 0)
+
+    def ask() -> tuple[int, int]:
+        filed = Filed(in_order(entries))
+        return sum(filed.winner(one) is not None for one in asked), 0
+
+    return ask
 
 
 def _mixed(
