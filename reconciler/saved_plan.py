@@ -13,6 +13,7 @@ from reconciler.behaviour_document import behaviour_document, claims
 from reconciler.canonical import api_form
 from reconciler.change import Adopt, Create, Delete, Marker, Update, is_copy
 from reconciler.errors import RefusedError, UsageError
+from reconciler.finding_document import finding_document, source_document
 from reconciler.marker import digest, signed
 from reconciler.model import Target
 from reconciler.plan import Options
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
 
     from reconciler.behaviour.region import Region
     from reconciler.change import Change, LiveRule
-    from reconciler.findings import Finding
-    from reconciler.model import Rule, Source
+    from reconciler.model import Rule
     from reconciler.plan import GuardResult, Plan
 
 FORMAT_VERSION: Final = "1.0"
@@ -107,7 +107,7 @@ def change_document(plan: Plan, change: Change, steps: Sequence[Document] = ()) 
         "before": before,
         "after": after,
         "fields": _fields(change),
-        "source": _source(change.source),
+        "source": source_document(change.source),
     }
 
 
@@ -217,21 +217,6 @@ def _fields(change: Change) -> list[Document]:
     if not isinstance(change, Update | Adopt):
         return []
     return [{"path": field.path, "before": field.before, "after": field.after} for field in change.fields]
-
-
-def _source(source: Source | None) -> Document | None:
-    return None if source is None else source._asdict()
-
-
-def finding_document(finding: Finding) -> Document:
-    """Return a finding in the form of spec.md section 7."""
-    return {
-        "code": finding.code,
-        "severity": finding.severity,
-        "message": f"{finding.message} ({finding.hint})" if finding.hint else finding.message,
-        "address": None if finding.address is None else str(finding.address),
-        "source": _source(finding.source),
-    }
 
 
 def _guard(result: GuardResult) -> Document:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.cli.session import expected_queues
+from reconciler.cli.environments import expected_queues
 from reconciler.cxone.client import ReadingClient, WritingClient
 from reconciler.cxone.network import REAL_TIME, ReadOnlyTransport, http_client, network
 from reconciler.cxone.settings import Credentials, Tenant

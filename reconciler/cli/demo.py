@@ -14,8 +14,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from reconciler.cli.environments import SIMULATED
 from reconciler.cli.sandbox import STATE, opened
-from reconciler.cli.session import SIMULATED
 from reconciler.errors import CxrouteError
 from reconciler.render.paint import ansi
 from reconciler.simulator.tenants import bank

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.behaviour.difference import difference
 from reconciler.behaviour_document import behaviour_document
+from reconciler.cli.environments import SIMULATED
 from reconciler.cli.rule_lists import evaluation, labels, read, side
-from reconciler.cli.session import SIMULATED
 from reconciler.render.behaviour_text import EVERYTHING, MOST_SHOWN, behaviour_lines
 from reconciler.words import counted, plain
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 from reconciler.errors import CxrouteError, ManifestError
+from reconciler.finding_document import finding_document
 from reconciler.render.findings_text import findings_text, findings_with_carets
 from reconciler.render.paint import ansi, colourless
-from reconciler.saved_plan import finding_document
 from reconciler.words import plain
 
 if TYPE_CHECKING:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from reconciler.arrange import arrange
-from reconciler.catalogue import AssumedCatalogue, Catalogue, aliases
+from reconciler.catalogue import Catalogue, aliases
 from reconciler.change import Adopt
+from reconciler.cli.environments import SIMULATED, choose, expected_queues, utc_now
 from reconciler.cli.progress import Bar
 from reconciler.cli.route_tests import check, failures
 from reconciler.desired import desire
@@ -20,7 +19,7 @@ from reconciler.errors import ApiError, ManifestError, UsageError
 from reconciler.foresee import foresee
 from reconciler.guard import guard, lift
 from reconciler.lint.lint import lint
-from reconciler.manifest.environment import Environment
+from reconciler.manifest.environment import SANDBOX
 from reconciler.manifest.load import load
 from reconciler.manifest.nearest import did_you_mean
 from reconciler.ownership import own
@@ -31,19 +30,18 @@ from reconciler.traffic import declared_traffic, load_traffic
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
+    from datetime import datetime
 
     from reconciler.change import LiveRule
     from reconciler.cli.output import Output
     from reconciler.cxone.client import ReadingClient
     from reconciler.desired import Desired
+    from reconciler.manifest.environment import Environment
     from reconciler.manifest.load import Manifests
-    from reconciler.model import Queue
     from reconciler.plan import Plan
     from reconciler.traffic import Sample
 
-SANDBOX: Final = "sandbox"
 DEFAULT: Final = "manifests"
-SIMULATED: Final = "Sandbox: everything below is simulated; no tenant was contacted.\n"
 
 
 class Planner(NamedTuple):
@@ -176,18 +174,6 @@ class Session:
         return live
 
 
-def expected_queues(manifests: Manifests, name: str) -> tuple[Queue, ...]:
-    """Expand the manifests offline; return the queues that they count on in an environment. Raises ManifestError."""
-    catalogue = AssumedCatalogue(name, aliases(manifests, name))
-    desire(manifests, choose(manifests, name), catalogue)
-    return tuple(catalogue.assumed.values())
-
-
-def utc_now() -> datetime:
-    """Return the time now. The one clock of the command line."""
-    return datetime.now(UTC)
-
-
 def open_session(options: argparse.Namespace, output: Output, environment: str | None = None) -> Session:
     """Load the manifests and choose the environment. Raises ManifestError and UsageError."""
     manifests = load(Path(options.manifests))
@@ -210,18 +196,3 @@ def _sample(manifests: Manifests, chosen: Environment, options: argparse.Namespa
         return load_traffic(options.traffic, chosen.attributes)
     loaded = manifests.environments.get(chosen.name)
     return declared_traffic(loaded, Path(options.manifests)) if loaded else None
-
-
-def choose(manifests: Manifests, name: str | None) -> Environment:
-    """Return the environment that is asked for: by -e, else $CXROUTE_ENV, else the sandbox (never where CI is set)."""
-    name = name or os.environ.get("CXROUTE_ENV") or ""
-    known = sorted({*manifests.environments, SANDBOX})
-    if not name and os.environ.get("CI"):
-        raise UsageError(f"in CI there is no default environment: say -e with one of {', '.join(known)}")
-    name = name or SANDBOX
-    if name in manifests.environments:
-        return manifests.environments[name].document
-    if name == SANDBOX:
-        return Environment(name=SANDBOX, owner=SANDBOX)
-    hint = did_you_mean(name, known)
-    raise UsageError(f"no Environment is named {name!r}; there are {', '.join(known)}. {hint}".rstrip())

@@ -9,9 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reconciler.cli.environments import expected_queues
 from reconciler.cli.sandbox import add_queues, opened
-from reconciler.cli.session import SANDBOX, expected_queues
 from reconciler.errors import CxrouteError, ManifestError, UsageError
+from reconciler.manifest.environment import SANDBOX
 from reconciler.manifest.load import load
 from reconciler.simulator import tenants
 from reconciler.simulator.app import PROFILES, simulator

@@ -6,10 +6,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reconciler.cli.environments import choose, utc_now
 from reconciler.cli.route_tests import check, failures, tested
-from reconciler.cli.session import SANDBOX, choose, utc_now
 from reconciler.cli.whole_file import write_whole
 from reconciler.errors import ManifestError
+from reconciler.manifest.environment import SANDBOX
 from reconciler.manifest.load import load
 from reconciler.render.junit import junit
 from reconciler.render.route_tests_text import tests_document, tests_line

@@ -7,15 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reconciler.cli.environments import choose
 from reconciler.cli.route_tests import check, failures, tested
-from reconciler.cli.session import SANDBOX, choose
 from reconciler.desired import unaliased
 from reconciler.errors import ManifestError
+from reconciler.finding_document import finding_document
 from reconciler.lint.lint import lint
+from reconciler.manifest.environment import SANDBOX
 from reconciler.manifest.load import load
 from reconciler.render.findings_text import totals
 from reconciler.render.route_tests_text import tests_line
-from reconciler.saved_plan import finding_document
 
 if TYPE_CHECKING:
     import argparse

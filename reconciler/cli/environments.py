@@ -1,0 +1,46 @@
+"""Which environment a command is about, and what every command knows of it before anything is planned."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from reconciler.catalogue import AssumedCatalogue, aliases
+from reconciler.desired import desire
+from reconciler.errors import UsageError
+from reconciler.manifest.environment import SANDBOX, Environment
+from reconciler.manifest.nearest import did_you_mean
+
+if TYPE_CHECKING:
+    from reconciler.manifest.load import Manifests
+    from reconciler.model import Queue
+
+SIMULATED: Final = "Sandbox: everything below is simulated; no tenant was contacted.\n"
+
+
+def expected_queues(manifests: Manifests, name: str) -> tuple[Queue, ...]:
+    """Expand the manifests offline; return the queues that they count on in an environment. Raises ManifestError."""
+    catalogue = AssumedCatalogue(name, aliases(manifests, name))
+    desire(manifests, choose(manifests, name), catalogue)
+    return tuple(catalogue.assumed.values())
+
+
+def utc_now() -> datetime:
+    """Return the time now. The one clock of the command line."""
+    return datetime.now(UTC)
+
+
+def choose(manifests: Manifests, name: str | None) -> Environment:
+    """Return the environment that is asked for: by -e, else $CXROUTE_ENV, else the sandbox (never where CI is set)."""
+    name = name or os.environ.get("CXROUTE_ENV") or ""
+    known = sorted({*manifests.environments, SANDBOX})
+    if not name and os.environ.get("CI"):
+        raise UsageError(f"in CI there is no default environment: say -e with one of {', '.join(known)}")
+    name = name or SANDBOX
+    if name in manifests.environments:
+        return manifests.environments[name].document
+    if name == SANDBOX:
+        return Environment(name=SANDBOX, owner=SANDBOX)
+    hint = did_you_mean(name, known)
+    raise UsageError(f"no Environment is named {name!r}; there are {', '.join(known)}. {hint}".rstrip())

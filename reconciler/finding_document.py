@@ -1,0 +1,27 @@
+"""Findings and places as JSON (spec.md section 7)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from reconciler.findings import Finding
+    from reconciler.model import Source
+
+    Document = dict[str, Any]
+
+
+def finding_document(finding: Finding) -> Document:
+    """Return a finding in the form of spec.md section 7."""
+    return {
+        "code": finding.code,
+        "severity": finding.severity,
+        "message": f"{finding.message} ({finding.hint})" if finding.hint else finding.message,
+        "address": None if finding.address is None else str(finding.address),
+        "source": source_document(finding.source),
+    }
+
+
+def source_document(source: Source | None) -> Document | None:
+    """Return where something stands, or null."""
+    return None if source is None else source._asdict()
