@@ -16,54 +16,18 @@ import pytest
 
 from reconciler.cli.arguments import COMMANDS
 from reconciler.cli.main import main
+from tests.program import Program, write
 
+pytestmark = pytest.mark.usefixtures("elsewhere")
 ROOT = Path(__file__).resolve().parent.parent
 
 
-@pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every test works in a folder of its own, without the variables of whoever runs it."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("CI", "CXROUTE_ENV", "CXROUTE_JOURNAL", "CXROUTE_HOSTS", "GITHUB_ACTOR", "CXONE_CLIENT_ID"):
-        monkeypatch.delenv(name, raising=False)
-
-
 @pytest.fixture
-def started() -> Path:
+def started(elsewhere: Path) -> Path:
     """What `cxroute init` writes."""
+    del elsewhere
     assert 0 == main(["init"])
     return Path("manifests")
-
-
-class Program:
-    """Runs commands and keeps what they printed."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self.capsys = capsys
-        self.out = self.err = ""
-
-    def __call__(self, *arguments: str) -> int:
-        """Run a command; its output is `out` and `err`."""
-        self.capsys.readouterr()
-        code = main(list(arguments))
-        self.out, self.err = self.capsys.readouterr()
-        return code
-
-    def json(self, *arguments: str) -> tuple[int, Any]:
-        """Run a command under --format json; return its exit code and its one document."""
-        code = self(*arguments, "--format", "json")
-        return code, json.loads(self.out)
-
-
-@pytest.fixture
-def cxroute(capsys: pytest.CaptureFixture[str]) -> Program:
-    return Program(capsys)
-
-
-def write(name: str, text: str) -> None:
-    path = Path("manifests") / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
 
 
 def sandbox_rules() -> list[dict[str, Any]]:

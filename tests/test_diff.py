@@ -10,16 +10,8 @@ import pytest
 
 from reconciler.cxone.export import read_export
 from reconciler.errors import UsageError
-from tests.program import VARIABLES, Program, write
+from tests.program import Program, write
 from tests.test_plan_text import DANGEROUS, HOSTILE
-
-
-@pytest.fixture
-def cxroute(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
-    monkeypatch.chdir(tmp_path)
-    for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-    return Program(capsys)
 
 
 def asks(attribute: str, operator: str, value: Any) -> dict[str, Any]:

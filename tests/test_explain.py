@@ -21,25 +21,14 @@ from reconciler.render.explain_text import Names, explain_document, explain_in_f
 from reconciler.render.paint import colourless
 from reconciler.simulator.tenants import bank
 from tests.builders import LABELS, QUEUES, address, at_least, intent_is, rule
-from tests.program import VARIABLES, Program, write
+from tests.program import Program, write
 from tests.test_plan_text import DANGEROUS, HOSTILE
 
+pytestmark = pytest.mark.usefixtures("elsewhere")
 ROOT = Path(__file__).resolve().parent.parent
 PROD = Environment(name="prod", owner="acme", tenant="acme")
 NAMES = Names("the manifests of prod", {queue.id: queue.name for queue in QUEUES}, LABELS)
 UNKNOWN = opaque({"type": "attribute", "attributeName": "words", "operator": "matchesRegex", "value": "x"})
-
-
-@pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture
-def cxroute(capsys: pytest.CaptureFixture[str]) -> Program:
-    return Program(capsys)
 
 
 def entry(name: str, **said: object) -> Entry:

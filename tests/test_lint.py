@@ -19,7 +19,7 @@ from reconciler.manifest.load import Manifests, load
 from reconciler.model import Target, condition
 from tests.brute_rules import a_list, entries
 from tests.builders import QUEUES, address, intent_is, rule, wanted
-from tests.program import VARIABLES, Program, write
+from tests.program import Program, write
 from tests.test_plan_text import DANGEROUS, HOSTILE
 
 if TYPE_CHECKING:
@@ -36,14 +36,6 @@ owner: acme
 tenant: acme
 """
 CATCH_ALL = "{key: rest, when: [], queue: General, priority: 900}"
-
-
-@pytest.fixture
-def cxroute(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
-    monkeypatch.chdir(tmp_path)
-    for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-    return Program(capsys)
 
 
 class Desk:

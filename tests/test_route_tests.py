@@ -13,9 +13,10 @@ from reconciler.catalogue import AssumedCatalogue, aliases
 from reconciler.desired import desire
 from reconciler.manifest.load import load
 from reconciler.verify import Tried, verify
-from tests.program import VARIABLES, Program, write
+from tests.program import Program, write
 from tests.test_plan_text import DANGEROUS, HOSTILE
 
+pytestmark = pytest.mark.usefixtures("elsewhere")
 ROOT = Path(__file__).resolve().parent.parent
 HEAD = """\
 apiVersion: routing/v1
@@ -52,18 +53,6 @@ rules:
   - {key: gold, when: [{attribute: tier, equals: gold}], queue: vip, priority: 900}
   - {key: nowhere, when: [{attribute: n, equals: 1}], targets: [{queue: cards, weight: 0}]}
 """
-
-
-@pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture
-def cxroute(capsys: pytest.CaptureFixture[str]) -> Program:
-    return Program(capsys)
 
 
 def write_tests(*tests: str, name: str = "all") -> None:
