@@ -9,22 +9,22 @@ read that shows everything else done, and not at all when something else failed 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from reconciler.arrange import arrange
-from reconciler.attempt import Attempt, Verdict, attempt, written
-from reconciler.change import Applied, Create, Delete, Failed, Skipped, Unknown, is_copy
+from reconciler.attempt import Verdict, attempt
+from reconciler.change import Delete, is_copy
 from reconciler.errors import ApiError, RefusedError
 from reconciler.guard import refusals
 from reconciler.plan import Report
+from reconciler.tally import Tally, key_of, left_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from reconciler.attempt import RuleStore, Written
-    from reconciler.change import Change, LiveRule, Outcome, Step
+    from reconciler.attempt import Attempt, RuleStore
+    from reconciler.change import Change, LiveRule, Step
     from reconciler.plan import Plan
 
 MOST_ATTEMPTS: Final = 4
@@ -90,25 +90,6 @@ async def apply(
 
 
 @dataclass(slots=True)
-class _Progress:
-    """What was tried of one planned change."""
-
-    tries: Counter[str] = field(default_factory=Counter)
-    error: str = ""
-    id: str = ""
-    moves: int = 0
-    failed: bool = False
-    unknown: bool = False
-    wrote: Written | None = None
-    """What was last acknowledged: whoever finds just this in place of the reviewed rule finds our own work."""
-
-    @property
-    def attempts(self) -> int:
-        """How often a call of it was tried at the most."""
-        return max(self.tries.values(), default=0)
-
-
-@dataclass(slots=True)
 class _Run:
     plan: Plan
     store: RuleStore
@@ -117,23 +98,19 @@ class _Run:
     conduct: Conduct
     halted: str = ""
     fresh: Plan | None = None
-    planned: dict[object, Change] = field(init=False)
-    progress: dict[object, _Progress] = field(init=False)
-    made: dict[str, None] = field(default_factory=dict)
-    """Ids of the rules that this run wrote: a list that lags may not show them yet."""
+    tally: Tally = field(init=False)
     others: object = None
     strays: int = 0
 
     def __post_init__(self) -> None:
-        self.planned = {_key(change): change for change in self.plan.changes}
-        self.progress = {key: _Progress() for key in self.planned}
+        self.tally = Tally(self.plan)
 
     async def read(self) -> Plan:
         """Read every rule and plan again; a rule that we wrote and the list does not show yet is read by itself."""
         self.fresh = None
         rules = list(await self.store.rules())
         seen = {rule.id for rule in rules}
-        for unseen in [id_ for id_ in self.made if id_ not in seen]:
+        for unseen in [id_ for id_ in self.tally.made if id_ not in seen]:
             read = await self.store.rule(unseen)
             rules.extend([] if read is None else [read.live])
         self.fresh = self.replan(tuple(rules))
@@ -162,12 +139,10 @@ class _Run:
 
         Changed once, everything is planned again, guards and all; changed again, or beside a reviewed plan, it ends.
         """
-        ours = {change.address for change in self.plan.changes}
-        about = {change.live.id for change in self.plan.changes if not isinstance(change, Create)}
         others = {
             live.id: (live.rule, live.marker)
             for live in fresh.live.rules
-            if live.id not in about and (live.marker is None or live.marker.address not in ours)
+            if not self.tally.is_about(live.id, live.marker)
         }
         if self.others is not None and others != self.others:
             self.strays += 1
@@ -184,28 +159,21 @@ class _Run:
         Nothing is deleted that may have to stand in for a change that will not be made.
         """
         found = [change for change in fresh.changes if self.may_be_tried(change)]
-        chosen = {_key(change) for change in found}
-        if any(
-            key not in chosen and not isinstance(self.planned[key], Delete) for key in _left(fresh) & {*self.planned}
-        ):
+        chosen = {key_of(change) for change in found}
+        planned = self.tally.planned
+        if any(key not in chosen and not isinstance(planned[key], Delete) for key in left_of(fresh) & {*planned}):
             found = [change for change in found if not isinstance(change, Delete)]
         return tuple(found)
 
     def may_be_tried(self, change: Change) -> bool:
         """Say whether a change that a read found is one of the plan's, and not given up."""
-        planned = self.planned.get(_key(change))
-        if planned is None and not (is_copy(change) and change.address in self.planned):
+        planned = self.tally.planned_for(change)
+        if planned is None:
             return False
-        progress = self.progress_of(change)
-        ours = not isinstance(change, Create) and (change.live.rule, change.live.marker) == progress.wrote
-        if planned is not None and not ours and not self.conduct.admit(planned, change):
+        progress = self.tally.of(change)
+        if not is_copy(change) and not self.tally.is_ours(change) and not self.conduct.admit(planned, change):
             progress.failed, progress.error = True, progress.error or "changed since the plan was made"
         return not progress.failed and progress.attempts < MOST_ATTEMPTS
-
-    def progress_of(self, change: Change) -> _Progress:
-        """Return the progress of the planned change that a change found later belongs to."""
-        key = _key(change)
-        return self.progress[key if key in self.progress else change.address]
 
     async def make(self, wave: Sequence[Step]) -> bool:
         """Make the calls of a wave, creates before updates, each kind at once; say whether anything is unclear."""
@@ -227,69 +195,17 @@ class _Run:
             self.recorder.intend(step)
             result = await attempt(step, self.plan.owner, self.store)
             self.recorder.tried(step, result)
-        self.note(step, result)
-        return result
-
-    def note(self, step: Step, result: Attempt) -> None:
-        """Keep what an attempt says of its change, and of the whole run."""
-        progress = self.progress_of(step.change)
-        progress.tries[f"{step.kind} {step.call}"] += 1
-        progress.error, progress.unknown = result.error, result.unknown
-        if step.kind != "copy" and not is_copy(step.change):
-            progress.id = result.id or progress.id
-        if result.verdict is Verdict.DONE:
-            progress.wrote = written(step, self.plan.owner) or progress.wrote
-            if step.call == "delete":
-                self.made.pop(result.id, None)
-            else:
-                self.made[result.id] = None
-        progress.moves += result.verdict is Verdict.MOVED
-        progress.failed = result.verdict is Verdict.FAILED or progress.moves > 1
+        self.tally.note(step, result)
         if result.verdict is Verdict.HALT:
-            progress.failed, self.halted = True, self.halted or result.error
+            self.halted = self.halted or result.error
+        return result
 
     def report(self) -> Report:
         """Say of every planned change what became of it, by the last read where there was one."""
-        left = None if self.fresh is None else _left(self.fresh)
-        outcomes = tuple(self.outcome(key, left) for key, change in self.planned.items() if not is_copy(change))
+        stopped = self.conduct.stopped()
+        skipped = "interrupted" if stopped else "the run had to stop" if self.halted else ""
         converged = self.fresh is not None and not self.fresh.changes and not self.fresh.conflicts
-        return Report(outcomes, converged, self.conduct.stopped(), self.halted, self.fresh)
-
-    def outcome(self, key: object, left: set[object] | None) -> Outcome:
-        """Say what became of one planned change; `left` is what the last read still found to be done."""
-        change, progress = self.planned[key], self.progress[key]
-        if left is not None and key not in left and ("copy", change.address) not in left:
-            return Applied(change, progress.attempts, progress.id)
-        if progress.failed:
-            return Failed(change, progress.attempts, progress.error)
-        if progress.unknown or (progress.attempts and left is None and not progress.error):
-            return Unknown(change, progress.attempts, progress.error or "it could not be read again")
-        blocked = self.fresh and next((one for one in self.fresh.conflicts if one.address == change.address), None)
-        if progress.attempts or blocked:
-            error = progress.error or (blocked.message if blocked else "the rule still differs")
-            return Failed(change, progress.attempts, error)
-        return Skipped(change, self.why_skipped(change))
-
-    def why_skipped(self, change: Change) -> str:
-        """Return why a change was not tried."""
-        if self.conduct.stopped():
-            return "interrupted"
-        if self.halted:
-            return "the run had to stop"
-        return "kept, since another change is not done" if isinstance(change, Delete) else "not tried"
-
-
-def _key(change: Change) -> object:
-    """Name what a change is about: a rule of ours by address; of several with one address, by id."""
-    return ("delete", change.live.id) if isinstance(change, Delete) else change.address
-
-
-def _left(fresh: Plan) -> set[object]:
-    """Name what is not as it is desired: what is to be changed, what is left alone for now, what stands in the way."""
-    held = (one.change for one in fresh.held)
-    copies = {("copy", change.address) for change in fresh.changes if is_copy(change)}
-    changes = {_key(change) for change in (*fresh.changes, *held)}
-    return changes | copies | {finding.address for finding in fresh.conflicts}
+        return Report(self.tally.outcomes(self.fresh, skipped), converged, stopped, self.halted, self.fresh)
 
 
 def _is_allowed(plan: Plan, guard: str) -> bool:

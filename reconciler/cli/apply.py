@@ -7,8 +7,7 @@ import getpass
 import os
 import sys
 import time
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reconciler.apply import Conduct, apply
@@ -19,15 +18,14 @@ from reconciler.cli.interrupt import ending_at_once, run_interruptibly
 from reconciler.cli.output import error_document
 from reconciler.cli.plan import next_step, selectors
 from reconciler.cli.recorder import Recorder
+from reconciler.cli.reviewed import bound, read_reviewed, refuse_unreviewed
 from reconciler.cli.session import open_session
 from reconciler.errors import CxrouteError, InterruptedRunError, RefusedError, UsageError
 from reconciler.guard import NAMES, refusals
 from reconciler.render.apply_text import outcomes_document, report_text
 from reconciler.render.plan_text import plan_text
-from reconciler.saved_plan import action, document, read, summary, unforeseen, unreviewed
-from reconciler.traffic import load_traffic
+from reconciler.saved_plan import document, summary
 from reconciler.words import counted
-from reconciler.words import value as plain_json
 
 if TYPE_CHECKING:
     import argparse
@@ -37,7 +35,6 @@ if TYPE_CHECKING:
     from reconciler.cli.session import Session
     from reconciler.plan import Plan, Report
     from reconciler.saved_plan import ReviewedPlan
-    from reconciler.traffic import Sample
 
 PARTLY = 5
 _PATIENCE = 900.0
@@ -81,42 +78,6 @@ def check(options: argparse.Namespace) -> None:
     if options.plan and (options.only or options.adopt or options.keep_drift or options.traffic):
         chosen = "--only, --adopt, --keep-drift and --traffic"
         raise UsageError(f"a saved plan already says what it is about: leave out {chosen}")
-
-
-def read_reviewed(options: argparse.Namespace) -> ReviewedPlan:
-    """Read the saved plan. Raises UsageError where it is none, or is for another environment than -e says."""
-    path = Path(options.plan)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise UsageError(f"cannot read {path}: {reason}") from error
-    reviewed = read(text, path.name)
-    if options.environment and options.environment != reviewed.environment:
-        raise UsageError(f"{path.name} is a plan for {reviewed.environment}, not for {options.environment}")
-    return reviewed
-
-
-def bound(session: Session, reviewed: ReviewedPlan) -> Session:
-    """Return the session with the reviewed plan's options. Raises RefusedError where the owner is another."""
-    if session.environment.owner != reviewed.owner:
-        owners = f"{reviewed.owner!r}, and {reviewed.environment} is now owned by {session.environment.owner!r}"
-        raise RefusedError(f"the plan was made for owner {owners}; plan again")
-    options = replace(reviewed.options, prune=session.options.prune)
-    return replace(session, options=options, sample=_sample(session, reviewed))
-
-
-def _sample(session: Session, reviewed: ReviewedPlan) -> Sample | None:
-    """Return the traffic sample that the plan was made with. Raises RefusedError where it is no longer that."""
-    if reviewed.traffic is None:
-        return session.sample
-    path, digest = str(reviewed.traffic["file"]), reviewed.traffic["digest"]
-    sample = session.sample
-    if sample is None or sample.digest != digest:
-        sample = load_traffic(path, session.environment.attributes)
-    if sample.digest != digest:
-        raise RefusedError(f"the traffic sample {path} changed since the plan was made; plan again")
-    return sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,28 +182,6 @@ class _Run:
         elif report:
             output.result("\n" + report_text(report, output.paint, self.session.command("plan"), seconds))
         return exit_code(report)
-
-
-def refuse_unreviewed(made: Plan, reviewed: ReviewedPlan) -> None:
-    """Raise RefusedError when a fresh plan has a change, or moves conversations, that the reviewed one does not."""
-    new = unreviewed(made, reviewed)
-    again = f"Nothing was written. Plan again, review, apply: cxroute plan -e {made.environment} --out FILE"
-    moved = unforeseen(made, reviewed)
-    if moved and not new:
-        example = moved[0].example.attributes
-        raise RefusedError(
-            f"rules that the plan does not change were changed since it was made, and it would now send conversations"
-            f" elsewhere that plan {reviewed.plan_id} of {reviewed.generated_at} does not: {plain_json(example)}."
-            f" {again}"
-        )
-    if new:
-        named = ", ".join(f"{action(change)} {change.address}" for change in new[:5])
-        more = f" and {len(new) - 5} more" if len(new) > 5 else ""  # noqa: PLR2004 - as many as were named
-        since = f"plan {reviewed.plan_id} of {reviewed.generated_at} does not have: {named}{more}"
-        raise RefusedError(
-            f"manifests or tenant changed since the plan was made. A fresh plan has {counted(len(new), 'change')} that"
-            f" {since}. {again}"
-        )
 
 
 def who() -> str:

@@ -1,0 +1,78 @@
+"""An apply of a saved plan: what binds it to what was reviewed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reconciler.errors import RefusedError, UsageError
+from reconciler.saved_plan import action, read, unforeseen, unreviewed
+from reconciler.traffic import load_traffic
+from reconciler.words import counted, value
+
+if TYPE_CHECKING:
+    import argparse
+
+    from reconciler.cli.session import Session
+    from reconciler.plan import Plan
+    from reconciler.saved_plan import ReviewedPlan
+    from reconciler.traffic import Sample
+
+
+def read_reviewed(options: argparse.Namespace) -> ReviewedPlan:
+    """Read the saved plan. Raises UsageError where it is none, or is for another environment than -e says."""
+    path = Path(options.plan)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise UsageError(f"cannot read {path}: {reason}") from error
+    reviewed = read(text, path.name)
+    if options.environment and options.environment != reviewed.environment:
+        raise UsageError(f"{path.name} is a plan for {reviewed.environment}, not for {options.environment}")
+    return reviewed
+
+
+def bound(session: Session, reviewed: ReviewedPlan) -> Session:
+    """Return the session with the reviewed plan's options. Raises RefusedError where the owner is another."""
+    if session.environment.owner != reviewed.owner:
+        owners = f"{reviewed.owner!r}, and {reviewed.environment} is now owned by {session.environment.owner!r}"
+        raise RefusedError(f"the plan was made for owner {owners}; plan again")
+    options = replace(reviewed.options, prune=session.options.prune)
+    return replace(session, options=options, sample=_sample(session, reviewed))
+
+
+def _sample(session: Session, reviewed: ReviewedPlan) -> Sample | None:
+    """Return the traffic sample that the plan was made with. Raises RefusedError where it is no longer that."""
+    if reviewed.traffic is None:
+        return session.sample
+    path, digest = str(reviewed.traffic["file"]), reviewed.traffic["digest"]
+    sample = session.sample
+    if sample is None or sample.digest != digest:
+        sample = load_traffic(path, session.environment.attributes)
+    if sample.digest != digest:
+        raise RefusedError(f"the traffic sample {path} changed since the plan was made; plan again")
+    return sample
+
+
+def refuse_unreviewed(made: Plan, reviewed: ReviewedPlan) -> None:
+    """Raise RefusedError when a fresh plan has a change, or moves conversations, that the reviewed one does not."""
+    new = unreviewed(made, reviewed)
+    again = f"Nothing was written. Plan again, review, apply: cxroute plan -e {made.environment} --out FILE"
+    moved = unforeseen(made, reviewed)
+    if moved and not new:
+        example = moved[0].example.attributes
+        raise RefusedError(
+            f"rules that the plan does not change were changed since it was made, and it would now send conversations"
+            f" elsewhere that plan {reviewed.plan_id} of {reviewed.generated_at} does not: {value(example)}."
+            f" {again}"
+        )
+    if new:
+        named = ", ".join(f"{action(change)} {change.address}" for change in new[:5])
+        more = f" and {len(new) - 5} more" if len(new) > 5 else ""  # noqa: PLR2004 - as many as were named
+        since = f"plan {reviewed.plan_id} of {reviewed.generated_at} does not have: {named}{more}"
+        raise RefusedError(
+            f"manifests or tenant changed since the plan was made. A fresh plan has {counted(len(new), 'change')} that"
+            f" {since}. {again}"
+        )

@@ -1,0 +1,126 @@
+"""What was tried of each planned change, and what became of it: a run's memory, and in the end its report."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from reconciler.attempt import Verdict, written
+from reconciler.change import Applied, Create, Delete, Failed, Skipped, Unknown, is_copy
+
+if TYPE_CHECKING:
+    from reconciler.attempt import Attempt, Written
+    from reconciler.change import Change, Marker, Outcome, Step
+    from reconciler.plan import Plan
+
+
+@dataclass(slots=True)
+class Progress:
+    """What was tried of one planned change."""
+
+    tries: Counter[str] = field(default_factory=Counter)
+    error: str = ""
+    id: str = ""
+    moves: int = 0
+    failed: bool = False
+    unknown: bool = False
+    wrote: Written | None = None
+    """What was last acknowledged: whoever finds just this in place of the reviewed rule finds our own work."""
+
+    @property
+    def attempts(self) -> int:
+        """How often a call of it was tried at the most."""
+        return max(self.tries.values(), default=0)
+
+
+class Tally:
+    """The planned changes, and the progress of each."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.owner = plan.owner
+        self.planned: dict[object, Change] = {key_of(change): change for change in plan.changes}
+        self.progress = {key: Progress() for key in self.planned}
+        self.addresses = {change.address for change in plan.changes}
+        self.ids = {change.live.id for change in plan.changes if not isinstance(change, Create)}
+        self.made: dict[str, None] = {}
+        """Ids of the rules that this run wrote: a list that lags may not show them yet."""
+
+    def planned_for(self, change: Change) -> Change | None:
+        """Return the planned change that one found by a later read belongs to.
+
+        That a copy goes belongs to the change that it stood in for.
+        """
+        found = self.planned.get(key_of(change))
+        return self.planned.get(change.address) if found is None and is_copy(change) else found
+
+    def of(self, change: Change) -> Progress:
+        """Return the progress of the planned change that a change found later belongs to."""
+        key = key_of(change)
+        return self.progress[key if key in self.progress else change.address]
+
+    def is_ours(self, change: Change) -> bool:
+        """Say whether a change begins where this run left the rule, by a call on the way."""
+        if isinstance(change, Create):
+            return False
+        return (change.live.rule, change.live.marker) == self.of(change).wrote
+
+    def is_about(self, rule_id: str, marker: Marker | None) -> bool:
+        """Say whether the plan is about a live rule."""
+        return rule_id in self.ids or (marker is not None and marker.address in self.addresses)
+
+    def note(self, step: Step, result: Attempt) -> None:
+        """Keep what an attempt says of its change."""
+        progress = self.of(step.change)
+        progress.tries[f"{step.kind} {step.call}"] += 1
+        progress.error, progress.unknown = result.error, result.unknown
+        if step.kind != "copy" and not is_copy(step.change):
+            progress.id = result.id or progress.id
+        if result.verdict is Verdict.DONE:
+            progress.wrote = written(step, self.owner) or progress.wrote
+            if step.call == "delete":
+                self.made.pop(result.id, None)
+            else:
+                self.made[result.id] = None
+        progress.moves += result.verdict is Verdict.MOVED
+        progress.failed = result.verdict in (Verdict.FAILED, Verdict.HALT) or progress.moves > 1
+
+    def outcomes(self, fresh: Plan | None, skipped: str) -> tuple[Outcome, ...]:
+        """Say of every planned change what became of it, by the last read; `skipped` is why one was not tried."""
+        left = None if fresh is None else left_of(fresh)
+        changes = [(key, change) for key, change in self.planned.items() if not is_copy(change)]
+        return tuple(
+            self._outcome(key, change, left, fresh) or self._skipped(change, skipped) for key, change in changes
+        )
+
+    def _outcome(self, key: object, change: Change, left: set[object] | None, fresh: Plan | None) -> Outcome | None:
+        """Return what became of a change; None where it was not tried. `left` is what is still to be done."""
+        progress = self.progress[key]
+        if left is not None and key not in left and ("copy", change.address) not in left:
+            return Applied(change, progress.attempts, progress.id)
+        if progress.failed:
+            return Failed(change, progress.attempts, progress.error)
+        if progress.unknown or (progress.attempts and left is None and not progress.error):
+            return Unknown(change, progress.attempts, progress.error or "it could not be read again")
+        blocked = fresh and next((one for one in fresh.conflicts if one.address == change.address), None)
+        if progress.attempts or blocked:
+            error = progress.error or (blocked.message if blocked else "the rule still differs")
+            return Failed(change, progress.attempts, error)
+        return None
+
+    def _skipped(self, change: Change, why: str) -> Skipped:
+        kept = "kept, since another change is not done" if isinstance(change, Delete) else "not tried"
+        return Skipped(change, why or kept)
+
+
+def key_of(change: Change) -> object:
+    """Name what a change is about: a rule of ours by address; of several with one address, by id."""
+    return ("delete", change.live.id) if isinstance(change, Delete) else change.address
+
+
+def left_of(fresh: Plan) -> set[object]:
+    """Name what is not as it is desired: what is to be changed, what is left alone for now, what stands in the way."""
+    held = (one.change for one in fresh.held)
+    copies = {("copy", change.address) for change in fresh.changes if is_copy(change)}
+    changes = {key_of(change) for change in (*fresh.changes, *held)}
+    return changes | copies | {finding.address for finding in fresh.conflicts}
