@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import pytest
 
+from reconciler.arrange import arrange
+from reconciler.foresee import foresee
 from reconciler.model import Queue, Target, condition
 from reconciler.plan import Live, Options, plan
 from reconciler.render.drift_text import drift_text
 from reconciler.render.paint import ansi, colourless
 from reconciler.render.plan_text import plan_text
 from reconciler.words import condition_phrase, plain
-from tests.builders import LABELS, NOW, at_least, desired, intent_is, managed, rule, unmanaged, wanted
+from tests.builders import LABELS, NOW, QUEUES, at_least, desired, intent_is, managed, rule, unmanaged, wanted
+
+if TYPE_CHECKING:
+    from reconciler.change import LiveRule
+    from reconciler.desired import Desired
 
 DANGEROUS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\U000e0000-\U000e007f]")
 HOSTILE = [
@@ -147,3 +154,60 @@ def test_colour_is_on_symbols_alone() -> None:
     """Without its colours, the text is the same."""
     made = plan(desired(wanted("cards/vip", rule())), Live((), ()), Options(), NOW)
     assert plan_text(made, colourless, "t") == re.sub(r"\x1b\[\d+m", "", plan_text(made, ansi, "t"))
+
+
+def foreseen(before: list[LiveRule], after: Desired) -> str:
+    """The plan's text with its order and who is affected, as a command prints it."""
+    made = foresee(arrange(plan(after, Live(tuple(before), QUEUES), Options(), NOW)))
+    return plan_text(made, colourless, "tenant acme")
+
+
+def test_who_is_affected_stands_above_the_rules_and_every_copy_is_told() -> None:
+    """Two intents change places above a catch-all: who, from where to where, an example; and how it is made."""
+    everyone = rule("all", priority=900, conditions=[], targets=[Target("q-general", 1)])
+    sides = [("a", "x", "q-cards"), ("b", "y", "q-fraud")]
+    before = [
+        managed(key, f"cards/{key}", rule(key, conditions=[intent_is(intent)], targets=[Target(queue, 1)]))
+        for key, intent, queue in sides
+    ]
+    after = [
+        wanted(f"cards/{key}", rule(key, conditions=[intent_is(other)], targets=[Target(queue, 1)]))
+        for (key, _, queue), other in zip(sides, "yx", strict=True)
+    ]
+    text = foreseen([*before, managed("all", "cards/all", everyone)], desired(*after, wanted("cards/all", everyone)))
+    expected = """\
+Who is affected   (share of callers unknown)
+  "x": "Card Services" -> "Fraud"
+      example: intent "x"   (cards/a -> cards/b)
+  "y": "Fraud" -> "Card Services"
+      example: intent "y"   (cards/b -> cards/a)
+  Everyone else: no change (proven).
+  Whether conversations that already wait are routed again depends on the tenant's settings.
+
+  ~ cards/a   manifests/x.yaml:1
+      in three steps: a temporary copy takes its conversations first, and goes when the rule itself is changed
+"""
+    assert expected in text
+    assert "Made in 4 steps; after every single call" in text
+    assert not re.search(r"\b(region|witness|wave|opaque|marker|digest)", text, re.IGNORECASE)
+
+
+def test_a_change_that_moves_nobody_says_so() -> None:
+    """Renumbered with the order kept: proven, in one line."""
+    before = [managed("1", "cards/a", rule("a", priority=10))]
+    assert "No conversation goes elsewhere (proven)." in foreseen(
+        before, desired(wanted("cards/a", rule("a", priority=20)))
+    )
+
+
+def test_many_cases_are_told_in_brief() -> None:
+    """One case for each rule that conversations come to; -v says all of it."""
+    many = [wanted(f"cards/r{n}", rule(f"r{n}", targets=[Target("q-fraud", 1)], priority=n)) for n in range(30)]
+    tiers = [condition("tier", "equals", f"t{n}") for n in range(30)]
+    before = [
+        managed(f"g{n}", f"cards/g{n}", rule(f"g{n}", priority=100 + n, conditions=[intent_is(f"r{n}"), tiers[n]]))
+        for n in range(30)
+    ]
+    text = foreseen(before, desired(*many))
+    assert "Each case leaves out what other rules take first; -v says all of it, exactly." in text
+    assert len(text.split("Everyone else")[0].splitlines()) < 70

@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 
 SYMBOLS: Final = {"create": ("+", "green"), "update": ("~", "yellow"), "adopt": (">", "blue"), "delete": ("-", "red")}
 _READING: Final = ("delete", "update", "adopt", "create")
+_DETOURS: Final = {
+    "copy": "in three steps: a temporary copy takes its conversations first, and goes when the rule itself is changed",
+    "aside": "in two steps: another rule has its new name until then, so it takes the name last",
+}
 _INDEXED: Final = re.compile(r"(conditions|targets)\[(\d+)\]")
 
 
@@ -42,8 +46,9 @@ def plan_text(plan: Plan, paint: Paint, tenant: str, most: int = MOST_SHOWN) -> 
     lines += _allowed(plan, paint)
     lines += _refusals(plan, paint)
     lines += _affected(plan, paint, most)
+    detours = _detours(plan)
     for change in in_reading_order(plan.changes):
-        lines += [*change_lines(plan, change, paint), ""]
+        lines += [*change_lines(plan, change, paint, note=detours.get(id(change), "")), ""]
     for held in plan.held:
         lines += [*change_lines(plan, held.change, paint, note=f"left alone: {plain(held.reason)}"), ""]
     lines += _notes(plan.findings, paint)
@@ -63,7 +68,6 @@ def change_lines(plan: Plan, change: Change, paint: Paint, note: str = "") -> It
     yield f"  {paint(colour, f'{symbol} {change.address}')}{where}"
     if note:
         yield f"      {note}"
-    yield from (f"      {said}" for said in _detours(plan, change))
     if isinstance(change, Create):
         yield f"      {rule_phrase(change.after, plan.queue_names, plan.labels)}"
         return
@@ -103,13 +107,9 @@ def _affected(plan: Plan, paint: Paint, most: int) -> list[str]:
     return [*lines, ""]
 
 
-def _detours(plan: Plan, change: Change) -> Iterator[str]:
-    """Say which calls a change needs beside its own, and why."""
-    kinds = {step.kind for wave in plan.steps for step in wave if step.change is change}
-    if "copy" in kinds:
-        yield "in three steps: a temporary copy takes its conversations first, and goes when the rule itself is changed"
-    if "aside" in kinds:
-        yield "in two steps: another rule has its new name until then, so it takes the name last"
+def _detours(plan: Plan) -> dict[int, str]:
+    """Say of the changes that need calls beside their own, by id, which and why."""
+    return {id(step.change): _DETOURS[step.kind] for wave in plan.steps for step in wave if step.kind in _DETOURS}
 
 
 def _order(plan: Plan) -> list[str]:
