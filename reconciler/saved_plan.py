@@ -68,7 +68,7 @@ def document(plan: Plan) -> Document:
         "planId": "",
         "options": _options(plan),
         "summary": summary(plan),
-        "changes": [change_document(plan, change, steps[id(change)]) for change in plan.changes],
+        "changes": [change_document(plan, change, steps[id(change)]) for change in plan.changes if id(change) in steps],
         "held": [{**change_document(plan, held.change), "reason": held.reason} for held in plan.held],
         "behaviour": _behaviour(plan),
         "findings": [finding_document(finding) for finding in plan.findings],
@@ -118,12 +118,20 @@ def _behaviour(plan: Plan) -> Document | None:
 
 
 def _steps(plan: Plan) -> dict[int, list[Document]]:
-    """Return each change's calls, each in its wave; `copy` tells those about a temporary copy."""
-    found: dict[int, list[Document]] = {id(change): [] for change in plan.changes}
+    """Return each change's calls, each in its wave; `copy` tells those about a temporary copy.
+
+    That a leftover copy goes is a step of its address's change, where there is one.
+    """
+    whose = {change.address: id(change) for change in plan.changes if not is_copy(change)}
+    found: dict[int, list[Document]] = {
+        id(change): [] for change in plan.changes if not is_copy(change) or change.address not in whose
+    }
     for wave, steps in enumerate(plan.steps, 1):
         for step in steps:
-            about_copy = step.kind in ("copy", "drop") or is_copy(step.change)
-            found[id(step.change)].append({"wave": wave, "call": step.call, "copy": about_copy})
+            leftover = is_copy(step.change)
+            change = whose.get(step.change.address, id(step.change)) if leftover else id(step.change)
+            about_copy = leftover or step.kind in ("copy", "drop")
+            found[change].append({"wave": wave, "call": step.call, "copy": about_copy})
     return found
 
 

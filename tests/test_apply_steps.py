@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from reconciler.arrange import arrange
 from reconciler.attempt import as_reviewed
 from reconciler.change import Applied, Failed
+from reconciler.guard import guard
+from reconciler.manifest.environment import Environment
 from reconciler.model import Target, condition
 from reconciler.plan import Options
+from reconciler.saved_plan import document
 from reconciler.simulator.app import PROFILES
 from reconciler.simulator.evaluate import split
 from reconciler.simulator.faults import Faults
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
     from reconciler.simulator.settings import Settings
 
 FRAUD, GENERAL = (Target("q-fraud", 1),), (Target("q-general", 1),)
+ENVIRONMENT = Environment(name="prod", owner=OWNER, tenant="acme")
 CATCH_ALL = rule("all", priority=900, conditions=[], targets=GENERAL)
 CONVERSATIONS = [
     {"cognigyDetectedIntent": intent, "cognigyConfidence": confidence}
@@ -190,13 +195,26 @@ def test_a_leftover_copy_is_a_step_and_counts_nowhere() -> None:
     rules, wish = CASES["two intents swapped above a catch-all"]
     watch = Watch(rules)
     watch.world.apply(wish, stopped=lambda: len(watch.states) > 1)
-    made = watch.world.plan(wish)
-    assert 3 == len(made.changes)
-    from reconciler.saved_plan import summary  # noqa: PLC0415 - the one thing that is looked at here
+    made = guard(arrange(watch.world.plan(wish)), ENVIRONMENT)
+    form = document(made)
+    assert (0, 2, 0) == tuple(form["summary"][name] for name in ("create", "update", "delete"))
+    assert 0 == next(result.value for result in made.guards if result.name == "deletes")
+    steps = {change["address"]: [(one["call"], one["copy"]) for one in change["steps"]] for change in form["changes"]}
+    copied = next(address for address, its in steps.items() if len(its) > 1)
+    assert [("update", False), ("delete", True)] == steps.pop(copied)
+    assert [[("update", False)]] == list(steps.values())
 
-    assert {"create": 0, "update": 2, "adopt": 0, "delete": 0} == {
-        name: count for name, count in summary(made).items() if name in ("create", "update", "adopt", "delete")
-    }
+
+def test_a_leftover_copy_alone_is_still_cleared_away() -> None:
+    """The rule itself was changed, and the run died before its copy went."""
+    rules, wish = CASES["two intents swapped above a catch-all"]
+    watch = Watch(rules)
+    watch.world.apply(wish, stopped=lambda: len(watch.states) > 3)
+    (change,) = document(arrange(watch.world.plan(wish)))["changes"]
+    assert ("delete", "duplicate") == (change["action"], change["cause"])
+    report = watch.world.apply(wish)
+    assert report.converged
+    assert () == report.outcomes
 
 
 def test_others_may_change_their_rules_once_and_the_way_is_found_anew() -> None:

@@ -109,7 +109,7 @@ class _Run:
             if stop.requested:
                 raise InterruptedRunError("interrupted; nothing was written")
             stop.writing = True
-            client.pacer.allow(_PATIENCE + _CALLS * len(made.changes) / session.environment.api.requests_per_second)
+            client.pacer.allow(_PATIENCE + self.calls(made) / session.environment.api.requests_per_second)
             started = time.monotonic()
             recorder = self.recorder(made)
             conduct = Conduct(
@@ -124,6 +124,11 @@ class _Run:
             report = await apply(made, client, planner.bare, recorder, conduct)
             recorder.end(report)
         return self.finish(made, report, time.monotonic() - started)
+
+    def calls(self, made: Plan) -> float:
+        """Return how many calls the run may need at the worst: for its changes, and to read all before each step."""
+        pages = 2 + len(made.live.rules) / self.session.environment.api.page_size
+        return _CALLS * len(made.changes) + pages * (len(made.steps) + 1)
 
     def refuse(self, made: Plan) -> None:
         """Raise RefusedError when a rule that is not ours stands in the way, or a guard refuses."""
@@ -142,6 +147,7 @@ class _Run:
             raise RefusedError(f"nobody can be asked here, and nothing was written\n{way_on} --yes")
         counts = summary(made)
         words = [counted(counts[kind], kind) for kind in ("create", "update", "adopt", "delete") if counts[kind]]
+        words = words or ["the clean-up of what an earlier run left"]
         name = made.environment
         with ending_at_once():
             await asyncio.sleep(0)  # a signal that came just before is heard here

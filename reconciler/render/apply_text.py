@@ -64,6 +64,8 @@ def outcomes_document(report: Report) -> list[dict[str, Any]]:
 def _sum(report: Report, way_on: str, seconds: float) -> list[str]:
     done = sum(isinstance(outcome, Applied) for outcome in report.outcomes)
     total = len(report.outcomes)
+    if not total and report.converged:
+        return ["What an earlier run left is cleared away. Read again: no differences."]
     if done == total and report.converged:
         return [f"Applied {done:,} of {total:,} in {_duration(seconds)}. Read again: no differences."]
     lines = [f"Applied {done:,} of {total:,} in {_duration(seconds)}."]
