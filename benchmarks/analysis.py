@@ -68,7 +68,7 @@ def order_of(old: Entries, new: Entries) -> Question:
 
 
 def explain_of(entries: Entries) -> Question:
-    """Ask who takes each of some conversations, the filing of the list included; counted are those that a rule takes."""
+    """Ask who takes each of some conversations, the filing included; counted are those that a rule takes."""
     from reconciler.behaviour.filed import Filed
 
     asked = mix.conversations(QUERIES, len(entries))
