@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.brute import Json, Universe
     from tests.brute_rules import Evaluation
 
-BLOCKS, SIZE = 16, 120
+BLOCKS, SIZE = 26, 120
 Key = TypeVar("Key")
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.brute import Json
     from tests.brute_rules import Evaluation
 
-BLOCKS, SIZE = 24, 120
+BLOCKS, SIZE = 26, 120
 
 Waves = list[list[tuple[int, str]]]
 
