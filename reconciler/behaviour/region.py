@@ -122,7 +122,7 @@ class Finish:
     def __init__(self, space: Space) -> None:
         self.space = space
         self._said: dict[tuple[int, Part], tuple[Clause, ...]] = {}
-        self._exceptions: dict[Shape, tuple[Clause, ...]] = {}
+        self._exceptions: dict[int, tuple[Shape, tuple[Clause, ...]]] = {}
 
     def region(self, rough: Rough) -> Region:
         """Return the region as conditions, with its example as a conversation."""
@@ -139,10 +139,10 @@ class Finish:
         )
 
     def _exception(self, shape: Shape) -> tuple[Clause, ...]:
-        found = self._exceptions.get(shape)
+        found = self._exceptions.get(id(shape))  # what one rule asks is one object, and too long to be compared
         if found is None:
-            found = self._exceptions[shape] = self.clauses(shape)
-        return found
+            found = self._exceptions[id(shape)] = (shape, self.clauses(shape))
+        return found[1]
 
     def clauses(self, shape: Shape) -> tuple[Clause, ...]:
         """Return a box as conditions, the pivot's first."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.behaviour.express import sayable
+from reconciler.behaviour.near import Near
 from reconciler.behaviour.pattern import bits
 from reconciler.behaviour.region import Rough
 from reconciler.behaviour.shapes import meeting
@@ -104,10 +105,16 @@ class _Making:
         for pair in sorted(self.pairs.wide):
             by_old.setdefault(pair[0], []).append(pair)
         rising, other = Taken(self.pairs.old, self.pairs.new), Taken(self.pairs.old, self.pairs.new)
+        near = Near(self.pairs)
         for group in by_old.values():
-            taken = rising if len(group) == 1 else other
             for pair in group:
-                box, excepts = simplify(self.space, common(self.pairs, pair) or {}, self.taken(taken, pair))
+                box = common(self.pairs, pair) or {}
+                pivot = box.get(self.space.pivot, self.space.pivot_domain.all)
+                if near.knows(pivot):
+                    rules, more = near.before(pair, pivot)
+                    box, excepts = simplify(self.space, box, [*rules, *more], rules)
+                else:
+                    box, excepts = simplify(self.space, box, self.taken(rising if len(group) == 1 else other, pair))
                 yield self.rough([pair], box, excepts, self.pairs.wide[pair])
 
     def taken(self, taken: Taken, pair: Pair) -> list[Shape]:
