@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from reconciler.behaviour.domain import REST
-from reconciler.behaviour.express import Clause, express, sayable
+from reconciler.behaviour.express import Clause, say, sayable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -156,7 +156,6 @@ class Finish:
         return tuple(found)
 
     def _clauses(self, attribute: int, part: Part) -> tuple[Clause, ...]:
-        said = express(self.space.domains[attribute], part)
-        if said is None:
+        if not sayable(self.space.domains[attribute], part):
             raise AssertionError(f"no conditions say {part} of {self.space.domains[attribute].attribute}")
-        return said
+        return say(self.space.domains[attribute], part)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from reconciler.behaviour.shapes import Box, Shape
     from reconciler.behaviour.space import Space, Unknown
 
-MOST_COMPARED: Final = 60
+MOST_COMPARED: Final = 10_000
 
 
 def simplify(
@@ -25,9 +25,10 @@ def simplify(
     Of the exceptions that are among `apart` none lies in another.
     """
     box = dict(box)
+    known = {id(shape) for shape in apart}
     unchanged: list[Shape] = []
     while True:
-        kept, alone = _apart(dict.fromkeys(_beyond(space, box, shape) for shape in excepts))
+        kept, alone = _sorted_out((_beyond(space, box, shape) for shape in excepts), known)
         changed = set()
         for attribute, parts in alone.items():
             whole = box.get(attribute, space.domains[attribute].all)
@@ -39,17 +40,24 @@ def simplify(
         for shape in kept:
             (unchanged if changed.isdisjoint(attribute for attribute, _ in shape) else excepts).append(shape)
         if not excepts:
-            return box, _largest(unchanged, {id(shape) for shape in apart})
+            return box, _largest(unchanged, known)
 
 
-def _apart(shapes: Iterable[Shape | None]) -> tuple[list[Shape], dict[int, list[Part]]]:
-    """Part what is left of exceptions: those on several attributes, and those on one alone, by attribute."""
+def _sorted_out(shapes: Iterable[Shape | None], known: Collection[int]) -> tuple[list[Shape], dict[int, list[Part]]]:
+    """Part what is left of exceptions, each once: those on several attributes, and those on one alone, by attribute."""
     several: list[Shape] = []
     alone: dict[int, list[Part]] = {}
+    seen: set[Shape] = set()
     for shape in shapes:
-        if shape is not None and len(shape) == 1:
+        if shape is None:
+            continue
+        if id(shape) not in known:  # those that are known to lie apart need no comparison, which is long
+            if shape in seen:
+                continue
+            seen.add(shape)
+        if len(shape) == 1:
             alone.setdefault(shape[0][0], []).append(shape[0][1])
-        elif shape is not None:
+        else:
             several.append(shape)
     return several, alone
 
@@ -115,7 +123,7 @@ def _taken_out(domain: Domain, left: Part, parts: Iterable[Part]) -> tuple[Part,
 def _largest(excepts: Sequence[Shape], apart: Collection[int]) -> list[Shape]:
     """Leave out exceptions that lie in another one; where there are very many to compare with, all stay."""
     outer = [shape for shape in excepts if id(shape) not in apart]
-    if len(outer) > MOST_COMPARED:
+    if len(outer) * len(excepts) > MOST_COMPARED:
         return sorted(excepts)
     asked = [(shape, dict(shape)) for shape in excepts]
     return sorted(
