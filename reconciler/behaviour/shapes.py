@@ -32,20 +32,20 @@ class UndecidedError(Exception):
 
 
 class Budget:
-    """How many steps of search may still be made: `left` in all, `most` in one search."""
+    """How much may still be looked for: `left` steps in all, `most` in one search, and `looks` at slices."""
 
-    def __init__(self, left: int, most: int) -> None:
-        self.left, self.most = left, most
+    def __init__(self, left: int, most: int, looks: int) -> None:
+        self.left, self.most, self.looks = left, most, looks
 
     def search(self) -> int:
         """Return how many steps one search may take."""
         return min(self.left, self.most)
 
     def look(self) -> None:
-        """Count a look at one slice, which is a step as well. Raises UndecidedError where none is left."""
-        if self.left <= 0:
+        """Count a look at one slice. Raises UndecidedError where none is left."""
+        if self.looks <= 0:
             raise UndecidedError
-        self.left -= 1
+        self.looks -= 1
 
 
 class Shapes:
