@@ -17,6 +17,8 @@ from reconciler.entries import live_entries
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from reconciler.behaviour.order import Order
+    from reconciler.behaviour.order import Step as OrderStep
     from reconciler.change import Change
     from reconciler.model import Address
     from reconciler.plan import Plan
@@ -54,7 +56,11 @@ def arrange(plan: Plan) -> Plan:
         return replace(plan, steps=(), unproven=())
     now = transition(plan)
     found = order(now.moves, now.fixed, plan.desired.evaluation)
-    steps = tuple(tuple(Step(plan.changes[step.move], step.kind) for step in sorted(wave)) for wave in found.waves)
+    naming = _Naming(plan, found)
+    steps = tuple(
+        tuple(Step(plan.changes[step.move], step.kind, naming.of(step)) for step in sorted(wave))
+        for wave in found.waves
+    )
     unproven = {plan.changes[move].address for move in found.unproven} | _copied_twice(plan, steps)
     return replace(plan, steps=steps, unproven=tuple(sorted(unproven)))
 
@@ -66,6 +72,23 @@ def _move(change: Change, live: Mapping[str, Entry]) -> Move:
     return Move(
         before, Entry(str(change.address), change.after, before.id if before else "", change.address, change.source)
     )
+
+
+class _Naming:
+    """The temporary names of a plan's steps (behaviour.md section 3)."""
+
+    def __init__(self, plan: Plan, found: Order) -> None:
+        self.plan = plan
+        self.copied = {change.address for change in plan.changes if is_copy(change)}
+        self.copied |= {plan.changes[step.move].address for wave in found.waves for step in wave if step.kind == "copy"}
+
+    def of(self, step: OrderStep) -> str:
+        """Return the name: the copy's own, or, for a rule set aside, the same unless there is a copy beside it."""
+        if step.kind not in ("copy", "aside"):
+            return ""
+        address = self.plan.changes[step.move].address
+        name = f"(next) {self.plan.owner}/{address}"
+        return f"{name}, renamed" if step.kind == "aside" and address in self.copied else name
 
 
 def _copied_twice(plan: Plan, steps: tuple[tuple[Step, ...], ...]) -> set[Address]:

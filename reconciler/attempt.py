@@ -97,8 +97,7 @@ def written(step: Step, owner: str) -> Written | None:
     change = step.change
     if isinstance(change, Delete):
         return None
-    name = f"(next) {owner}/{change.address}"
-    rule = change.after if step.kind == "whole" else replace(change.after, name=name)
+    rule = replace(change.after, name=step.name) if step.name else change.after
     return Written(rule, Marker(owner, change.address, digest(rule), copy=step.kind == "copy"))
 
 

@@ -106,6 +106,8 @@ class Step:
 
     change: Change
     kind: StepKind = "whole"
+    name: str = ""
+    """The temporary name that a copy, or a rule set aside, has until it goes or gets its own."""
 
     @property
     def call(self) -> Literal["create", "update", "delete"]:

@@ -191,7 +191,7 @@ def called(state: State, moves: Sequence[Move], step: tuple[int, str]) -> State:
         assert kind == "whole"
         del found["move", at]
         return found
-    return {**found, ("move", at): {**after, "name": f"(next) {at}"} if kind == "aside" else after}
+    return {**found, ("move", at): {**after, "name": f"(next) {at}, renamed"} if kind == "aside" else after}
 
 
 def shared_names(state: State) -> set[str]:

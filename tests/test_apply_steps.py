@@ -84,6 +84,20 @@ CASES: dict[str, tuple[list[LiveRule], Desired]] = {
         live(x=at("x"), y=at("y", targets=FRAUD), all=CATCH_ALL),
         goal(both=rule("both", conditions=[condition("cognigyDetectedIntent", "in", ["x", "y"])]), all=CATCH_ALL),
     ),
+    "names and intents of three in a ring": (
+        live(
+            a=at("a", intent="x", priority=2),
+            b=at("b", intent="y", priority=1, targets=FRAUD),
+            c=at("c", intent="z", priority=1, targets=GENERAL),
+            all=CATCH_ALL,
+        ),
+        goal(
+            a=rule("c", priority=4, conditions=[condition("cognigyDetectedIntent", "notEquals", "y")]),
+            b=rule("a", priority=4, conditions=[at_least(0.5)], targets=GENERAL),
+            c=rule("b", priority=1, conditions=[condition("cognigyDetectedIntent", "notEquals", "x")], targets=FRAUD),
+            all=CATCH_ALL,
+        ),
+    ),
     "the catch-all deleted while a rule's intent changes": (
         live(k=at("k", intent="x"), all=CATCH_ALL),
         goal(k=at("k", intent="y")),

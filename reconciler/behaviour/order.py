@@ -62,8 +62,7 @@ def _ordered(constraints: Constraints, split: Split) -> Order:
     graph = constraints.links.graph(range(len(moves)), split)
     waves = levels(graph, lambda step: step.kind == "drop" or moves[step.move].after is None)
     stuck = {step.move for group in circles(graph) for step in group}
-    # A rule that has both a copy and its copy's name would need one name twice.
-    return Order(waves, tuple(sorted({*constraints.undecided, *stuck, *(split.copies & split.asides)})))
+    return Order(waves, tuple(sorted({*constraints.undecided, *stuck})))
 
 
 def _searched(constraints: Constraints) -> Order | None:
