@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from reconciler.behaviour.slices import UNNAMED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from reconciler.behaviour.constraints import Constraints, Version
     from reconciler.behaviour.shapes import Shapes
 
 MOST_CLASSES: Final = 20_000
+MOST_SLICES: Final = 1_000
+"""How many values of the pivot are looked at before the search is given up."""
 _LAST: Final = float("inf")
 
 
@@ -38,18 +40,24 @@ class _Class(NamedTuple):
         return frozenset(goal for level, goal in there if level == first)
 
 
-def search(constraints: Constraints, names: Iterable[tuple[int, int]]) -> list[list[int]] | None:
-    """Return waves of changes, or None where no order of them is good. `names`: who frees one before who takes it."""
-    classes = _classes(constraints)
+def search(constraints: Constraints, moves: Sequence[int], names: Iterable[tuple[int, int]]) -> list[list[int]] | None:
+    """Return waves of some changes, or None where no order of them is good.
+
+    `names`: who frees one before who takes it. All other changes have nothing to do with these.
+    """
+    place = {move: number for number, move in enumerate(moves)}
+    classes = _classes(constraints, place)
     if classes is None:
         return None
-    count = len(constraints.moves)
-    bad = _bad(classes, count)
-    waits = [0] * count
+    bad = _bad(classes, len(moves))
+    waits = [0] * len(moves)
     for frees, takes in names:
-        waits[takes] |= 1 << frees
-    path = _path(count, bad, waits, [move.after is None for move in constraints.moves])
-    return None if path is None else _waves(path, bad, waits, [move.after is None for move in constraints.moves])
+        waits[place[takes]] |= 1 << place[frees]
+    deletes = [constraints.moves[move].after is None for move in moves]
+    path = _path(len(moves), bad, waits, deletes)
+    if path is None:
+        return None
+    return [[moves[number] for number in wave] for wave in _waves(path, bad, waits, deletes)]
 
 
 def _bad(classes: Iterable[_Class], count: int) -> set[int]:
@@ -101,15 +109,19 @@ def _subsets(moves: Sequence[int]) -> Iterator[int]:
             yield sum(1 << move for move in some)
 
 
-def _classes(constraints: Constraints) -> set[_Class] | None:
+def _classes(constraints: Constraints, place: Mapping[int, int]) -> set[_Class] | None:
     """Return the classes with versions of two changes or more; None where there are too many to look at."""
     found: set[_Class] = set()
-    versions = sorted((*constraints.going.values(), *constraints.coming.values()), key=lambda one: one.level)
+    both = (*constraints.going.values(), *constraints.coming.values())
+    versions = sorted((one for one in both if one.move in place), key=lambda one: one.level)
+    atoms = _atoms(versions)
+    if len(atoms) > MOST_SLICES:
+        return None
     looked = 0
-    for atom in _atoms(versions):
+    for atom in atoms:
         here = [one for one in versions if one.slices.holds(atom, one.rank)]
         if len({one.move for one in here}) > 1:
-            for one in _Slice(constraints, atom, here).classes():
+            for one in _Slice(constraints, atom, here, place).classes():
                 found.add(one)
                 looked += 1
                 if looked > MOST_CLASSES:
@@ -124,10 +136,12 @@ def _atoms(versions: Iterable[Version]) -> list[int]:
 class _Slice:
     """The classes of one value of the pivot."""
 
-    def __init__(self, constraints: Constraints, atom: int, versions: Sequence[Version]) -> None:
-        self.constraints, self.atom, self.versions = constraints, atom, versions
-        changed = {(id(one.slices), one.rank) for one in versions}
+    def __init__(
+        self, constraints: Constraints, atom: int, versions: Sequence[Version], place: Mapping[int, int]
+    ) -> None:
+        self.constraints, self.atom, self.versions, self.place = constraints, atom, versions, place
         old = constraints.old
+        changed = {(id(old), one.rank) for one in constraints.going.values()}
         levels = constraints.levels[id(old)]
         self.stays = [
             (levels[rank], old.shape(atom, rank), old.destinations[rank])
@@ -173,7 +187,9 @@ class _Slice:
         """Return the class; versions below the level at which a rule stays can never win."""
         old = self.constraints.old
         versions = tuple(
-            (one.level, one.move, one.slices is not old, one.destination) for one in fitting if one.level <= level
+            (one.level, self.place[one.move], one.slices is not old, one.destination)
+            for one in fitting
+            if one.level <= level
         )
         stays = tuple(sorted({(level, goal) for _, goal in some}, key=repr)) or ((_LAST, None),)
         return _Class(versions, stays)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from reconciler.behaviour.graph import Graph
 
@@ -69,6 +70,21 @@ class Links(NamedTuple):
         inside = (frozenset(pair for pair in pairs if pair[0] in moves and pair[1] in moves) for pairs in self)
         return Links(*inside)
 
+    def without(self, moves: Collection[int]) -> Links:
+        """Return the links that are not among some changes alone; those of names stay."""
+        inside = self.within(moves)
+        return Links(
+            self.edges - inside.edges,
+            self.goes_first - inside.goes_first,
+            self.comes_first - inside.comes_first,
+            self.names,
+        )
+
+    def chained(self, waves: Sequence[Sequence[int]]) -> Links:
+        """Return the links with some changes in waves, one after the other."""
+        more = {(first, then) for one, other in pairwise(waves) for first in one for then in other}
+        return self._replace(goes_first=self.goes_first | more)
+
     def graph(self, moves: Iterable[int], split: Split) -> Graph[Step]:
         """Return the steps of the changes, each with those that must come after it."""
         graph: Graph[Step] = {}
@@ -89,3 +105,22 @@ class Links(NamedTuple):
         for first, then in self.names:
             graph[split.makes(first)].add(Step(then, "whole"))
         return graph
+
+
+def linked(links: Links, count: int) -> list[list[int]]:
+    """Return the changes in groups: those of different groups have nothing to do with each other."""
+    group = list(range(count))
+
+    def root(move: int) -> int:
+        while group[move] != move:
+            group[move] = group[group[move]]
+            move = group[move]
+        return move
+
+    for pairs in links:
+        for first, then in pairs:
+            group[root(first)] = root(then)
+    found: dict[int, list[int]] = {}
+    for move in range(count):
+        found.setdefault(root(move), []).append(move)
+    return list(found.values())

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from reconciler.behaviour.constraints import Constraints, Move
 from reconciler.behaviour.exact import search
 from reconciler.behaviour.graph import circles, levels
-from reconciler.behaviour.links import Split, Step
+from reconciler.behaviour.links import Links, Split, Step, linked
 from reconciler.behaviour.untangle import untangle
 
 if TYPE_CHECKING:
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["Move", "Order", "Step", "order"]
 
 FEW_MOVES: Final = 6
-"""Up to how many changes every order is searched through."""
+"""Up to how many changes every order of all of them is searched through."""
+FEW_LINKED: Final = 8
+"""Up to how many changes that are linked every order is searched through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,34 +48,45 @@ def order(
 ) -> Order:
     """Return the order of the changes beside the rules that stay as they are."""
     constraints = Constraints(moves, tuple(fixed), evaluation, steps)
-    if constraints.undecided or not circles(constraints.links.graph(range(len(moves)), Split())):
-        return _ordered(constraints, Split())
-    if len(moves) <= FEW_MOVES:
-        found = _searched(constraints)
+    links, split = constraints.links, Split()
+    for group in [] if constraints.undecided else _entangled(links, len(moves)):
+        found = _searched(constraints, group) if len(group) <= FEW_LINKED else None
         if found is not None:
-            return found
-    updates = {place for place, move in enumerate(moves) if move.before is not None and move.after is not None}
-    return _ordered(constraints, untangle(constraints.links, updates, len(moves)))
+            waves, asides = found
+            links = links.without(group).chained(waves)
+            split = split._replace(asides=split.asides | asides)
+        else:
+            more = untangle(links.within(group), group, [move for move in group if _is_update(moves[move])])
+            split = Split(split.copies | more.copies, split.asides | more.asides)
+    graph = links.graph(range(len(moves)), split)
+    stuck = {step.move for circle in circles(graph) for step in circle}
+    # Deletes as late as may be: each waits for a read that shows its cover.
+    late = levels(graph, lambda step: step.kind == "drop" or moves[step.move].after is None)
+    return Order(late, tuple(sorted({*constraints.undecided, *stuck})))
 
 
-def _ordered(constraints: Constraints, split: Split) -> Order:
-    """Put the steps in waves: deletes as late as may be, since each waits for a read that shows its cover."""
-    moves = constraints.moves
-    graph = constraints.links.graph(range(len(moves)), split)
-    waves = levels(graph, lambda step: step.kind == "drop" or moves[step.move].after is None)
-    stuck = {step.move for group in circles(graph) for step in group}
-    return Order(waves, tuple(sorted({*constraints.undecided, *stuck})))
+def _is_update(move: Move) -> bool:
+    """Say whether a change replaces a rule: only that can be split by a copy."""
+    return move.before is not None and move.after is not None
 
 
-def _searched(constraints: Constraints) -> Order | None:
-    """Search every order of a few changes; as few as may be take their name in a second call."""
-    names = constraints.links.names
+def _entangled(links: Links, count: int) -> list[list[int]]:
+    """Return the groups of linked changes in which some wait for each other; of few changes, all as one group."""
+    stuck = {step.move for circle in circles(links.graph(range(count), Split())) for step in circle}
+    if not stuck:
+        return []
+    if count <= FEW_MOVES:
+        return [list(range(count))]
+    return [group for group in linked(links, count) if stuck & {*group}]
+
+
+def _searched(constraints: Constraints, group: Sequence[int]) -> tuple[list[list[int]], frozenset[int]] | None:
+    """Search every order of a group; as few as may be take their name in a second call. Returns waves, and those."""
+    names = constraints.links.within(group).names
     takers = sorted({takes for _, takes in names})
     for count in range(len(takers) + 1):
         for some in combinations(takers, count):
-            found = search(constraints, [pair for pair in names if pair[1] not in some])
+            found = search(constraints, group, [pair for pair in names if pair[1] not in some])
             if found is not None:
-                split = Split(asides=frozenset(some))
-                named = [tuple(Step(move, "whole") for move in some)] if some else []
-                return Order((*(tuple(split.makes(move) for move in wave) for wave in found), *named))
+                return found, frozenset(some)
     return None

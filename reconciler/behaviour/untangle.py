@@ -19,23 +19,23 @@ MOST_TRIED: Final = 3
 MOST_CHOICES: Final = 16
 
 
-def untangle(links: Links, updates: Collection[int], count: int) -> Split:
-    """Return which of `count` changes get a copy (updates alone can), and which take their name in a second call.
+def untangle(links: Links, moves: Sequence[int], updates: Collection[int]) -> Split:
+    """Return which of the changes get a copy (updates alone can), and which take their name in a second call.
 
     Circles of behaviour alone come first, then those of names alone, broken beside the copies (a copy has the name that
     a rule set aside would take), then what both make together.
     """
-    split = _with_copies(links._replace(names=frozenset()), Split(), updates, count)
-    split = split._replace(asides=_named_apart(links.names, count, split.copies))
-    split = _set_aside(links, split, count)
-    return _with_copies(links, split, updates, count)
+    split = _with_copies(links._replace(names=frozenset()), Split(), updates, moves)
+    split = split._replace(asides=_named_apart(links.names, moves, split.copies))
+    split = _set_aside(links, split, moves)
+    return _with_copies(links, split, updates, moves)
 
 
-def _named_apart(names: Collection[tuple[int, int]], count: int, copies: Collection[int]) -> frozenset[int]:
+def _named_apart(names: Collection[tuple[int, int]], moves: Sequence[int], copies: Collection[int]) -> frozenset[int]:
     """Return one change of each circle of names, one without a copy where there is one."""
     asides: frozenset[int] = frozenset()
     while True:
-        graph: Graph[int] = {move: set() for move in range(count)}
+        graph: Graph[int] = {move: set() for move in moves}
         for frees, takes in names:
             if takes not in asides:
                 graph[frees].add(takes)
@@ -45,10 +45,10 @@ def _named_apart(names: Collection[tuple[int, int]], count: int, copies: Collect
         asides |= {min(group, key=lambda move: (move in copies, move)) for group in groups}
 
 
-def _set_aside(links: Links, split: Split, count: int) -> Split:
+def _set_aside(links: Links, split: Split, moves: Sequence[int]) -> Split:
     """Set changes aside until no circle has one that waits for its name; such as have no copy where possible."""
     while True:
-        groups = [{step.move for step in group} for group in circles(links.graph(range(count), split))]
+        groups = [{step.move for step in group} for group in circles(links.graph(moves, split))]
         takers = [
             takes
             for group in groups
@@ -61,15 +61,15 @@ def _set_aside(links: Links, split: Split, count: int) -> Split:
         split = split._replace(asides=split.asides | {taker})
 
 
-def _with_copies(links: Links, split: Split, updates: Collection[int], count: int) -> Split:
+def _with_copies(links: Links, split: Split, updates: Collection[int], moves: Sequence[int]) -> Split:
     """Add copies, circle by circle, until nothing runs in a circle that a copy could break."""
     while True:
         more: set[int] = set()
-        for group in circles(links.graph(range(count), split)):
-            moves = {step.move for step in group}
-            able = sorted((moves & {*updates}) - split.copies, key=lambda move: (move in split.asides, move))
+        for group in circles(links.graph(moves, split)):
+            stuck = {step.move for step in group}
+            able = sorted((stuck & {*updates}) - split.copies, key=lambda move: (move in split.asides, move))
             if able:
-                more |= _chosen(links.within(moves), sorted(moves), split, able)
+                more |= _chosen(links.within(stuck), sorted(stuck), split, able)
         if not more:
             return split
         split = split._replace(copies=split.copies | more)
