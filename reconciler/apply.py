@@ -99,11 +99,12 @@ class _Run:
     halted: str = ""
     fresh: Plan | None = None
     tally: Tally = field(init=False)
-    others: object = None
+    others: object = field(init=False)
     strays: int = 0
 
     def __post_init__(self) -> None:
         self.tally = Tally(self.plan)
+        self.others = self.beside(self.plan)
 
     async def read(self) -> Plan:
         """Read every rule and plan again; a rule that we wrote and the list does not show yet is read by itself."""
@@ -139,12 +140,8 @@ class _Run:
 
         Changed once, everything is planned again, guards and all; changed again, or beside a reviewed plan, it ends.
         """
-        others = {
-            live.id: (live.rule, live.marker)
-            for live in fresh.live.rules
-            if not self.tally.is_about(live.id, live.marker)
-        }
-        if self.others is not None and others != self.others:
+        others = self.beside(fresh)
+        if others != self.others:
             self.strays += 1
             refused = refusals(self.conduct.guarded(fresh))
             if self.strays > self.conduct.strays:
@@ -152,6 +149,14 @@ class _Run:
             elif refused:
                 self.halted = self.halted or f"rules were changed meanwhile, and now {refused[0].message}"
         self.others = others
+
+    def beside(self, plan: Plan) -> object:
+        """Return the live rules that the changes are not about, as what routes and who owns it."""
+        return {
+            live.id: (live.rule, live.marker)
+            for live in plan.live.rules
+            if not self.tally.is_about(live.id, live.marker)
+        }
 
     def open(self, fresh: Plan) -> tuple[Change, ...]:
         """Return what is still to be done of the plan's changes and may be tried (again).
