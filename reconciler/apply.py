@@ -122,7 +122,7 @@ class _Run:
         pauses = iter(self.conduct.pauses)
         while not self.idle():
             self.watch(fresh)
-            left = arrange(replace(fresh, changes=self.open(fresh)))
+            left = self.left(fresh)
             if left.unproven and not _is_allowed(self.plan, "transient"):
                 self.halted = self.halted or f"no order is proven that sends nobody elsewhere: {left.unproven[0]}"
             if not left.steps or self.idle():
@@ -158,20 +158,22 @@ class _Run:
             if not self.tally.is_about(live.id, live.marker)
         }
 
-    def open(self, fresh: Plan) -> tuple[Change, ...]:
-        """Return what is still to be done of the plan's changes and may be tried (again).
+    def left(self, fresh: Plan) -> Plan:
+        """Return what is still to be done of the plan's changes, in order, without what may not be tried (again).
 
-        Nothing is deleted that may have to stand in for a change that will not be made.
+        Nor is anything deleted then, which may have to stand in, or made that had to wait for what is given up.
         """
-        found = [change for change in fresh.changes if self.may_be_tried(change)]
-        chosen = {key_of(change) for change in found}
-        planned = self.tally.planned
-        if any(key not in chosen and not isinstance(planned[key], Delete) for key in left_of(fresh) & {*planned}):
-            found = [change for change in found if not isinstance(change, Delete)]
-        return tuple(found)
+        changes = tuple(change for change in fresh.changes if self.tally.planned_for(change) is not None)
+        given_up = [change for change in changes if not self.may_be_tried(change)]
+        lost = left_of(fresh) & {*self.tally.planned} - {key_of(change) for change in changes}
+        if any(not isinstance(change, Delete) for change in given_up) or any(
+            not isinstance(self.tally.planned[key], Delete) for key in lost
+        ):
+            given_up += [change for change in changes if isinstance(change, Delete)]
+        return arrange(replace(fresh, changes=changes), given_up)
 
     def may_be_tried(self, change: Change) -> bool:
-        """Say whether a change that a read found is one of the plan's, and not given up."""
+        """Say whether one of the plan's changes, as a read found it, is not given up."""
         planned = self.tally.planned_for(change)
         if planned is None:
             return False

@@ -15,12 +15,11 @@ from reconciler.change import Create, Delete, Step, is_copy
 from reconciler.entries import live_entries
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from reconciler.behaviour.order import Order
     from reconciler.behaviour.order import Step as OrderStep
     from reconciler.change import Change
-    from reconciler.model import Address
     from reconciler.plan import Plan
 
 
@@ -50,18 +49,26 @@ def transition(plan: Plan) -> Transition:
     return Transition(tuple(entry for entry in live.values() if entry.id not in touched), moves)
 
 
-def arrange(plan: Plan) -> Plan:
-    """Return the plan with its steps in waves, and with the changes for which the proof is not whole."""
+def arrange(plan: Plan, given_up: Collection[Change] = ()) -> Plan:
+    """Return the plan with its steps in waves, and with the changes for which the proof is not whole.
+
+    Of changes that are given up, and of what must come after them, no step is taken: without them it would send
+    conversations elsewhere.
+    """
     if not plan.changes:
         return replace(plan, steps=(), unproven=())
     now = transition(plan)
     found = order(now.moves, now.fixed, plan.desired.evaluation)
     naming = _Naming(plan, found)
+    left_out = {id(change) for change in given_up}
+    never = found.behind({move for move, change in enumerate(plan.changes) if id(change) in left_out})
+    twice = _copied_twice(plan, found)
+    never |= {step for step in found.graph if step.move in twice and step.kind in ("copy", "drop")}
+    taken = (sorted({*wave} - never) for wave in found.waves)
     steps = tuple(
-        tuple(Step(plan.changes[step.move], step.kind, naming.of(step)) for step in sorted(wave))
-        for wave in found.waves
+        tuple(Step(plan.changes[step.move], step.kind, naming.of(step)) for step in wave) for wave in taken if wave
     )
-    unproven = {plan.changes[move].address for move in found.unproven} | _copied_twice(plan, steps)
+    unproven = {plan.changes[move].address for move in {*found.unproven, *twice}}
     return replace(plan, steps=steps, unproven=tuple(sorted(unproven)))
 
 
@@ -91,7 +98,8 @@ class _Naming:
         return f"{name}, renamed" if step.kind == "aside" and address in self.copied else name
 
 
-def _copied_twice(plan: Plan, steps: tuple[tuple[Step, ...], ...]) -> set[Address]:
-    """Return the addresses that would need a copy while one of an earlier run is there."""
+def _copied_twice(plan: Plan, found: Order) -> set[int]:
+    """Return the changes that would need a copy while one of an earlier run is there: two of one name and marker."""
     left = {change.address for change in plan.changes if is_copy(change)}
-    return left & {step.change.address for wave in steps for step in wave if step.kind == "copy"}
+    copied = {step.move for wave in found.waves for step in wave if step.kind == "copy"}
+    return {move for move in copied if plan.changes[move].address in left}

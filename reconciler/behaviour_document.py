@@ -98,7 +98,8 @@ def _clauses_of(forms: Iterable[Mapping[str, Any]]) -> tuple[Clause, ...]:
 
 def _clause_of(form: dict[str, Any]) -> Clause:
     negate = bool(form.pop("negate", False))
-    if form.get("type") == "attribute" and form.get("operator") in OPERATORS:
+    known = form.get("type") == "attribute" and form.get("operator") in OPERATORS
+    if known and isinstance(form.get("attributeName"), str):
         with suppress(ValueError):  # an operator that is known, with a value that it cannot have: not understood
             return Clause(condition(form["attributeName"], form["operator"], form.get("value")), negate)
     return Clause(opaque(form), negate)

@@ -112,8 +112,15 @@ def _protected(plan: Plan, protected: frozenset[str]) -> GuardResult:
     said += [f"conversations that a protected rule serves would go elsewhere: {', '.join(sorted(robbed))}"] * bool(
         robbed
     )
+    if _is_open(plan):
+        said.append("it could not be shown within the bound of work that no protected conversation goes elsewhere")
     message = "; ".join(said) or "no protected rule would change"
     return GuardResult("protected", len(touched | robbed), 0, not said, message)
+
+
+def _is_open(plan: Plan) -> bool:
+    """Say whether it is not known of everybody where they go."""
+    return plan.behaviour is not None and not plan.behaviour.complete
 
 
 def _regions(plan: Plan) -> tuple[Region, ...]:
@@ -132,7 +139,7 @@ def _unrouted(plan: Plan) -> GuardResult:
             f"conversations that reach a queue today would fall to the tenant's default routing (today by {named})"
         )
         return GuardResult("unrouted", len(fallen), 0, ok=False, message=message)
-    if plan.behaviour is not None and not plan.behaviour.complete:
+    if _is_open(plan):
         message = "it could not be shown within the bound of work that no conversation falls to the default routing"
         return GuardResult("unrouted", 0, 0, ok=False, message=message)
     return GuardResult("unrouted", 0, 0, ok=True, message="no conversation falls to the default routing")
@@ -143,6 +150,9 @@ def _traffic(plan: Plan, limit: float) -> GuardResult:
     if plan.moved is None:
         message = f"at most {limit:g} % of the traffic may move, and there is no sample to tell (--traffic FILE)"
         return GuardResult("traffic", 0, limit, ok=False, message=message)
+    if _is_open(plan):
+        message = f"at most {limit:g} % of the traffic may move, and it could not be shown within the bound of work"
+        return GuardResult("traffic", plan.moved.total.most, limit, ok=False, message=message)
     most = plan.moved.total.most
     moved = f"{most:.3g} % of the traffic sample would change queue"
     return GuardResult("traffic", most, limit, most <= limit, f"{moved}; the limit is {limit:g} %")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
@@ -147,14 +148,14 @@ def read(text: str, name: str) -> ReviewedPlan:
         form = json.loads(text)
         options = form["options"]
         reviewed = ReviewedPlan(
-            form["planId"],
-            form["environment"],
-            form["owner"],
+            _text(form["planId"]),
+            _text(form["environment"]),
+            _text(form["owner"]),
             Options(only=tuple(map(str, options["only"])), adopt=options["adopt"], keep_drift=options["keepDrift"]),
-            form["generatedAt"],
+            datetime.fromisoformat(form["generatedAt"]).isoformat(),
             frozenset(_identity(change) for change in form["changes"]),
             claims(form["behaviour"] or {"regions": []}),
-            options["traffic"],
+            options["traffic"] and {name: _text(options["traffic"][name]) for name in ("file", "digest")},
         )
         version = (str(form["formatVersion"]).split(".")[0], str(form["tool"]["version"]).split(".")[0])
     except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
@@ -164,6 +165,13 @@ def read(text: str, name: str) -> ReviewedPlan:
     if reviewed.plan_id != _plan_id(form):
         raise RefusedError(f"{name} was changed after it was made (its planId does not fit); plan again")
     return reviewed
+
+
+def _text(value: object) -> str:
+    """Return a text that is there. ValueError where it is none."""
+    if isinstance(value, str) and value:
+        return value
+    raise ValueError(value)
 
 
 def unreviewed(fresh: Plan, reviewed: ReviewedPlan) -> tuple[Change, ...]:

@@ -204,6 +204,19 @@ def test_a_failed_update_keeps_what_stands_in_for_it() -> None:
     assert again.apply(wish).converged
 
 
+@pytest.mark.parametrize("fault", ["POST rules:422", "POST rules:409", "POST rules:500"])
+def test_what_had_to_wait_for_a_failed_change_is_not_made(fault: str) -> None:
+    """A new rule keeps an intent where it is while the catch-all goes elsewhere: without it, the catch-all stays."""
+    wish = goal(x=at("x", targets=GENERAL, priority=10), y=at("y"), all=replace(CATCH_ALL, targets=FRAUD))
+    watch = Watch(live(y=at("y", targets=FRAUD), all=CATCH_ALL), faults=fault)
+    report = watch.world.apply(wish)
+    statuses = {str(one.change.address): type(one).__name__ for one in report.outcomes}
+    assert ("Skipped", "Applied") == (statuses["cards/all"], statuses["cards/y"])
+    conversation = {"cognigyDetectedIntent": "x"}
+    expected = split(watch.states[0], conversation)
+    assert all(expected == split(state, conversation) for state in watch.states)
+
+
 def test_a_leftover_copy_is_a_step_and_counts_nowhere() -> None:
     """It is deleted, last where something hangs on it; summary and guards do not know it."""
     rules, wish = CASES["two intents swapped above a catch-all"]

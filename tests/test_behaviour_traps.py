@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from reconciler.behaviour import entry
 from reconciler.behaviour.difference import difference
 from reconciler.behaviour.entry import in_order
 from reconciler.behaviour.evaluate import route
 from reconciler.behaviour_document import behaviour_document
+from reconciler.model import Target
 from reconciler.simulator.evaluate import split
 from tests.brute import destination, holds, inputs_for, winner
 from tests.brute_checks import QUEUES, check_difference, entry_name
@@ -297,3 +299,10 @@ def test_the_oracle_refuses_a_wrong_answer(name: str) -> None:
     """Each way in which an answer can be wrong is seen."""
     with pytest.raises(AssertionError):
         check_difference(OLD, NEW, {"changed": True, "complete": True, "regions": WRONG[name]})
+
+
+def test_weights_below_zero_are_dropped_like_zero() -> None:
+    """Whatever a server holds: a split adds up to 1."""
+    odd = [Target("a", 1), Target("b", -1)]
+    assert entry.destination(odd) == entry.destination([Target("a", 1)])
+    assert () == entry.destination([Target("a", -1)])

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reconciler.arrange import arrange
+from reconciler.behaviour.difference import Behaviour
+from reconciler.behaviour.express import Clause
 from reconciler.foresee import foresee
 from reconciler.guard import guard, lift, refusals
 from reconciler.manifest.environment import Attributes, Environment
 from reconciler.model import Target
 from reconciler.plan import Options, Plan, plan
 from reconciler.traffic import read_traffic
-from tests.builders import NOW, OWNER, address, desired, live, managed, rule, wanted
+from tests.builders import NOW, OWNER, address, desired, intent_is, live, managed, rule, wanted
 
 if TYPE_CHECKING:
     from reconciler.change import LiveRule
@@ -199,3 +201,11 @@ def test_what_is_not_proven_needs_a_reason() -> None:
     assert ["transient"] == refused(made)
     assert "cards/a" in refusals(made)[0].message
     assert [] == refused(lift(made, ["transient"], "CHG-9"))
+
+
+def test_what_the_analysis_left_open_is_no_ok() -> None:
+    """Beyond the bound of work nobody knows, so the guards of conversations refuse."""
+    made = foreseen(desired(), [], "intent,count\nx,1\n")
+    bounded = replace(made, behaviour=Behaviour((), ((Clause(intent_is("x")),),)))
+    limits = {"protected": ["cards/x"], "traffic": {"percent": 5}}
+    assert ["protected", "unrouted", "traffic"] == refused(guard(bounded, environment(guard=limits)))

@@ -52,8 +52,9 @@ def destination(targets: Sequence[Target | Opaque]) -> Destination:
     for target in targets:
         name, weight = (target.queue_id, target.weight) if isinstance(target, Target) else _unknown(target)
         weights[name] = weights.get(name, Fraction(0)) + Fraction(str(weight))
-    total = sum(weights.values())
-    return tuple(sorted((name, weight / total) for name, weight in weights.items() if weight > 0))
+    positive = {name: weight for name, weight in weights.items() if weight > 0}
+    total = sum(positive.values())
+    return tuple(sorted((name, weight / total) for name, weight in positive.items()))
 
 
 def _unknown(target: Opaque) -> tuple[str, int | float]:

@@ -9,7 +9,7 @@ is made in three calls: a temporary copy of the new rule, the rule itself, the c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
@@ -20,9 +20,10 @@ from reconciler.behaviour.links import Links, Split, Step, linked
 from reconciler.behaviour.untangle import untangle
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from reconciler.behaviour.entry import Entry, Evaluation
+    from reconciler.behaviour.graph import Graph
 
 __all__ = ["Move", "Order", "Step", "order"]
 
@@ -41,6 +42,19 @@ class Order:
 
     waves: tuple[tuple[Step, ...], ...]
     unproven: tuple[int, ...] = ()
+    graph: Graph[Step] = field(default_factory=dict, compare=False, repr=False)
+    """Each step with those that must come after it."""
+
+    def behind(self, moves: Collection[int]) -> set[Step]:
+        """Return the steps of some changes, and all that must come after one of them."""
+        found = {step for step in self.graph if step.move in moves}
+        work = list(found)
+        while work:
+            for after in self.graph[work.pop()]:
+                if after not in found:
+                    found.add(after)
+                    work.append(after)
+        return found
 
 
 def order(
@@ -62,7 +76,7 @@ def order(
     stuck = {step.move for circle in circles(graph) for step in circle}
     # Deletes as late as may be: each waits for a read that shows its cover.
     late = levels(graph, lambda step: step.kind == "drop" or moves[step.move].after is None)
-    return Order(late, tuple(sorted({*constraints.undecided, *stuck})))
+    return Order(late, tuple(sorted({*constraints.undecided, *stuck})), graph)
 
 
 def _is_update(move: Move) -> bool:

@@ -91,7 +91,7 @@ class _Search:
         blockers = sum({1 << one for one in claim.excepts})
         try:
             return self._escapes((claim.where,), blockers, alike)
-        except UndecidedError:
+        except (UndecidedError, RecursionError):  # one level for each reviewed claim: very many are not looked through
             return True
 
     def _escapes(self, heads: tuple[int, ...], blockers: int, alike: Sequence[_Boxes]) -> bool:
