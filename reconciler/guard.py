@@ -9,7 +9,7 @@ from reconciler.change import Adopt, Create, Delete, Update, is_copy
 from reconciler.plan import GuardResult
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
     from reconciler.behaviour.region import Region
@@ -132,11 +132,9 @@ def _unrouted(plan: Plan) -> GuardResult:
     fallen = [region for region in _regions(plan) if region.before and region.after is None]
     if fallen:
         rules = dict.fromkeys(entry.name for region in fallen for entry in region.before_rules if entry)
-        named = ", ".join([*rules][:_MOST_NAMED]) + (
-            f" and {len(rules) - _MOST_NAMED} more" * (len(rules) > _MOST_NAMED)
-        )
+        today = _some([*rules])
         message = (
-            f"conversations that reach a queue today would fall to the tenant's default routing (today by {named})"
+            f"conversations that reach a queue today would fall to the tenant's default routing (today by {today})"
         )
         return GuardResult("unrouted", len(fallen), 0, ok=False, message=message)
     if _is_open(plan):
@@ -164,10 +162,15 @@ def _transient(plan: Plan) -> GuardResult:
         return GuardResult(
             "transient", 0, 0, ok=True, message="each conversation goes to its old or new queue throughout"
         )
-    named = ", ".join(str(address) for address in plan.unproven[:_MOST_NAMED])
-    more = f" and {len(plan.unproven) - _MOST_NAMED} more" if len(plan.unproven) > _MOST_NAMED else ""
-    message = f"it could not be shown that nobody is sent elsewhere while these are changed: {named}{more}"
+    named = _some([str(address) for address in plan.unproven])
+    message = f"it could not be shown that nobody is sent elsewhere while these are changed: {named}"
     return GuardResult("transient", len(plan.unproven), 0, ok=False, message=message)
+
+
+def _some(names: Sequence[str]) -> str:
+    """Name the first few, and count the others."""
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return f"{', '.join(names[:_MOST_NAMED])}{more}"
 
 
 def _harmed(change: Change) -> Iterator[Address]:
