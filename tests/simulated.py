@@ -19,7 +19,7 @@ RULES = "/api/v2/routing/rules"
 QUEUES = [{"id": "q1", "name": "Billing"}, {"id": "q2", "name": "Support"}]
 CREDENTIALS = {"grant_type": "client_credentials", "client_id": "id", "client_secret": "secret"}
 
-_AS_HTTPX: dict[Manner, type[httpx.TransportError]] = {
+AS_HTTPX: dict[Manner, type[httpx.TransportError]] = {
     Manner.RESET: httpx.ReadError,
     Manner.SILENT: httpx.ReadTimeout,
     Manner.REFUSED: httpx.ConnectError,
@@ -38,7 +38,7 @@ class Line(httpx.AsyncBaseTransport):
         try:
             return await self._inner.handle_async_request(request)
         except LostError as lost:
-            raise _AS_HTTPX[lost.manner](str(lost), request=request) from lost
+            raise AS_HTTPX[lost.manner](str(lost), request=request) from lost
 
 
 def body(name: str, **more: Any) -> dict[str, Any]:

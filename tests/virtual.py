@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 from reconciler.cxone.pace import Time
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
 START = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 
 
 class VirtualTime:
-    """A clock that a sleep moves on at once; `slept` says how long each was."""
+    """A clock that a sleep moves on at once; `slept` says how long each was. Chance is always the same, or `random`."""
 
-    def __init__(self, chance: float = 0.5) -> None:
+    def __init__(self, chance: float = 0.5, random: Callable[[], float] | None = None) -> None:
         self.seconds = 1000.0
         self.slept: list[float] = []
-        self.time = Time(lambda: self.seconds, self._sleep, lambda: chance, self._deadline, self._now)
+        self.time = Time(lambda: self.seconds, self._sleep, random or (lambda: chance), self._deadline, self._now)
 
     async def _sleep(self, seconds: float) -> None:
         self.slept.append(seconds)

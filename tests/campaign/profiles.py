@@ -1,0 +1,39 @@
+"""The server profiles of reliability.md section 2, with what an Environment says of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from reconciler.cxone.settings import Tenant
+from reconciler.simulator import app
+from reconciler.simulator.settings import Settings
+
+TENANT: Final = Tenant(
+    base_url="http://localhost",
+    token_url="http://localhost/oauth/token",
+    rules_path="/api/v2/routing/rules",
+    queues_path="/api/v2/routing/queues",
+    requests_per_second=1e6,
+    page_size=5,
+)
+"""Pages of five, so that a dozen rules are several."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """How a server behaves, and how the tool is told of it."""
+
+    settings: Settings
+    tenant: Tenant = TENANT
+    list_lag_seconds: float = 0.0
+    concurrency: int = 16
+
+
+PROFILES: Final = {
+    "A": Profile(app.PROFILES["A"]),
+    "B": Profile(app.PROFILES["B"]),
+    "C": Profile(app.PROFILES["C"]),
+    "D": Profile(Settings(lag_seconds=4.0), list_lag_seconds=5.0),
+    "E": Profile(app.PROFILES["E"]),
+}

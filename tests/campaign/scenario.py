@@ -1,0 +1,41 @@
+"""A scenario: a tenant as it is, and what the manifests want."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from reconciler.manifest.environment import Environment
+from reconciler.plan import Options
+from tests.builders import OWNER, QUEUES
+
+if TYPE_CHECKING:
+    from reconciler.desired import Desired
+
+ROOMY = {"deletes": {"count": 1000, "percent": 100}}
+"""Guards that let a scenario empty half of a tenant."""
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A tenant, as the server holds it, and what is wanted of it.
+
+    `conversations` are inputs whose queue is watched in every state: of each intent and attribute that occurs.
+    `kinds` says which of reliability.md section 5's list it is one of (`rename`, `swap of two`, `clone` ...).
+    """
+
+    name: str
+    rules: tuple[Json, ...]
+    wish: Desired
+    conversations: tuple[Json, ...]
+    kinds: frozenset[str] = frozenset()
+    queues: tuple[Json, ...] = tuple(queue._asdict() for queue in QUEUES)
+    environment: Environment = field(
+        default_factory=lambda: Environment.model_validate(
+            {"name": "prod", "owner": OWNER, "tenant": "acme", "guard": ROOMY}
+        )
+    )
+    options: Options = field(default_factory=Options)
+    allow: tuple[str, ...] = ("unrouted", "emptied")

@@ -1,0 +1,281 @@
+"""One simulated tenant, any number of appliers on it, and accidents by plan: all in process, all from one seed.
+
+Transport, clock, sleep, random numbers and ids are given from here, so that the same case gives the same run. What is
+run is the real thing: the real client, the real plan, guards and apply, the simulator's own API behind a transport.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from reconciler.apply import Conduct, apply
+from reconciler.arrange import arrange
+from reconciler.attempt import as_intended, as_reviewed
+from reconciler.cli.apply import exit_code
+from reconciler.cxone.client import WritingClient
+from reconciler.cxone.network import http_client
+from reconciler.cxone.settings import Credentials
+from reconciler.errors import CxrouteError, RefusedError
+from reconciler.foresee import foresee
+from reconciler.guard import guard, lift, refusals
+from reconciler.plan import Live, Options, Plan, Report, plan
+from reconciler.simulator.api import Api
+from reconciler.simulator.exchange import Answer, Manner, Request
+from reconciler.simulator.state import State
+from tests.builders import NOW
+from tests.campaign.profiles import PROFILES
+from tests.simulated import AS_HTTPX
+from tests.virtual import VirtualTime
+
+if TYPE_CHECKING:
+    from reconciler.attempt import Attempt
+    from reconciler.change import LiveRule, Step
+    from reconciler.desired import Desired
+    from reconciler.manifest.environment import Environment
+    from reconciler.simulator.faults import Faults
+    from tests.campaign.scenario import Scenario
+
+SECRET = "canary-s3cret/+="
+
+
+class Killed(BaseException):
+    """The process is gone: nothing of it runs any more, and none of its requests is sent."""
+
+
+@dataclass(slots=True)
+class Event:
+    """One request of one applier, as the server saw it. `number` counts the requests of that applier from 1."""
+
+    actor: str
+    number: int
+    request: Request
+    at: float
+    answer: Answer | None = None
+    """What came back; None where nothing usable did (or has yet)."""
+    lost: bool = False
+    """Nothing came back: reset, time-out, process death."""
+
+
+@dataclass(slots=True)
+class Ended:
+    """How a run of an applier ended."""
+
+    exit_code: int
+    report: Report | None = None
+    planned: Plan | None = None
+    error: str = ""
+
+
+Hook = Callable[[Event], Awaitable[None]]
+"""What happens at a request: it may raise Killed, run another applier, or edit the tenant as a person does."""
+
+
+class World:
+    """A tenant of one profile, its clock, and everything that was asked of it.
+
+    `observers` are told of each event before it is done (`asked`) and after (`answered`); `state.watchers` of each
+    state. `actor` is whose request is being done, `late` for one that lands late, else `human`.
+    """
+
+    def __init__(self, scenario: Scenario, profile: str, seed: int) -> None:
+        """Start the scenario's tenant as a server of that profile."""
+        self.profile = PROFILES[profile]
+        self.random = Random(seed)
+        self.virtual = VirtualTime(random=self.random.random)
+        self.ids = (f"new-{number:04d}" for number in range(1, 1_000_000))
+        settings = replace(
+            self.profile.settings,
+            clock=self.clock,
+            sleep=self.virtual.time.sleep,
+            new_id=lambda: next(self.ids),
+        )
+        self.state = State(queues=scenario.queues, rules=scenario.rules)
+        self.api = Api(self.state, settings)
+        self.faults: Faults | None = None
+        self.actor = "human"
+        self.events: list[Event] = []
+        self.asked: list[Callable[[Event], object]] = []
+        self.answered: list[Callable[[Event], object]] = []
+        self.said: list[str] = []
+        """Everything that a run said of itself: errors, recorded steps, outcomes."""
+
+    def clock(self) -> float:
+        """Return the time of day of the server, in seconds since 1970."""
+        return NOW.timestamp() + self.virtual.seconds
+
+    def serve(self, event: Event) -> Answer:
+        """Do a request on the tenant, faults and all."""
+        self.actor = event.actor
+        try:
+            self.state.record(event.request)
+            faults = self.faults
+            return self.api.answer(event.request) if faults is None else faults.answer(event.request, self.api)
+        finally:
+            self.actor = "human"
+
+
+class Line(httpx.AsyncBaseTransport):
+    """An applier's line to the tenant. `before` and `after` are what happens at its requests, by number."""
+
+    def __init__(self, world: World, actor: str, before: Hook | None = None, after: Hook | None = None) -> None:
+        self.world, self.actor = world, actor
+        self.before, self.after = before, after
+        self.sent = 0
+        self.dead = False
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Ask the tenant; what gets lost on the way is raised as the network would."""
+        if self.dead:
+            raise Killed
+        self.sent += 1
+        body = await request.aread()
+        event = Event(self.actor, self.sent, _request(request, body), self.world.virtual.seconds)
+        try:
+            return await self._ask(event, request)
+        except Killed:
+            self.dead = event.lost = True
+            raise
+
+    async def _ask(self, event: Event, request: httpx.Request) -> httpx.Response:
+        if self.before is not None:
+            await self.before(event)
+        self.world.events.append(event)
+        for tell in self.world.asked:
+            tell(event)
+        answer = self.world.serve(event)
+        event.answer, event.lost = answer, answer.manner not in (Manner.WHOLE, Manner.DRIPPING)
+        try:
+            if self.after is not None:
+                await self.after(event)
+            return await self._delivered(event, answer, request)
+        finally:
+            for tell in self.world.answered:
+                tell(event)
+
+    async def _delivered(self, event: Event, answer: Answer, request: httpx.Request) -> httpx.Response:
+        if event.lost:
+            raise AS_HTTPX[answer.manner](answer.manner.value, request=request)
+        if answer.manner is Manner.DRIPPING:
+            await self.world.virtual.time.sleep(answer.pause * len(answer.body))
+        event.request.status = answer.status
+        headers = [*answer.headers, ("content-length", str(len(answer.body)))]
+        return httpx.Response(answer.status, headers=headers, stream=httpx.ByteStream(answer.body), request=request)
+
+
+@dataclass
+class Applier:
+    """One process of the tool: what `cxroute apply --yes` does, from the first read to its exit code."""
+
+    world: World
+    desired: Desired
+    environment: Environment
+    name: str = "a"
+    options: Options = field(default_factory=Options)
+    allow: tuple[str, ...] = ()
+    reviewed: Plan | None = None
+    """A saved plan: then only what it has is done."""
+    before: Hook | None = None
+    after: Hook | None = None
+    stopped: Callable[[], bool] = lambda: False
+    line: Line = field(init=False)
+
+    def client(self) -> WritingClient:
+        """Return a fresh client: a process has its own tokens, budget and pace."""
+        self.line = Line(self.world, self.name, self.before, self.after)
+        return WritingClient(
+            http_client(self.line), self.world.profile.tenant, Credentials("id", SECRET), self.world.virtual.time
+        )
+
+    def replan(self, queues: tuple[Any, ...]) -> Callable[[tuple[LiveRule, ...]], Plan]:
+        """Return what plans from rules just read."""
+        return lambda rules: plan(self.desired, Live(rules, queues), self.options, NOW + timedelta(minutes=1))
+
+    def guarded(self, made: Plan) -> Plan:
+        """Return the plan with its order, who is affected, and what the guards say."""
+        return lift(guard(foresee(arrange(made), None), self.environment), self.allow, "campaign")
+
+    async def plan(self) -> Plan:
+        """Do what `cxroute plan` does."""
+        client = self.client()
+        rules, queues = await client.rules(), await client.queues()
+        return self.guarded(self.replan(queues)(rules))
+
+    async def run(self) -> Ended:
+        """Do what `cxroute apply` does; an error ends it with its exit code. Killed gets through."""
+        try:
+            ended = await self._run()
+        except CxrouteError as error:
+            ended = Ended(error.exit_code, error=str(error))
+        self.world.said.append(repr((ended.error, ended.report and (ended.report.error, ended.report.outcomes))))
+        return ended
+
+    async def _run(self) -> Ended:
+        client = self.client()
+        rules = await client.rules()
+        queues = await client.queues()
+        made = self.guarded(self.replan(queues)(rules))
+        if made.conflicts or refusals(made):
+            raise RefusedError(
+                "; ".join([*(one.message for one in made.conflicts), *(one.message for one in refusals(made))])
+            )
+        if not made.changes:
+            return Ended(0, planned=made)
+        admit = as_reviewed if self.reviewed else as_intended
+        conduct = Conduct(
+            admit,
+            self.world.virtual.time.sleep,
+            self.stopped,
+            self.world.profile.concurrency,
+            self.world.profile.list_lag_seconds,
+            guarded=self.guarded,
+            strays=0 if self.reviewed else 1,
+        )
+        report = await apply(made, client, self.replan(queues), _Told(self.world.said), conduct)
+        return Ended(exit_code(report), report, made)
+
+
+@dataclass
+class _Told:
+    """A recorder that keeps what a journal would get."""
+
+    said: list[str]
+
+    def intend(self, step: Step) -> None:
+        """Keep what is about to be written."""
+        self.said.append(f"intend {step.kind} {step.call} {step.change.address}")
+
+    def tried(self, step: Step, result: Attempt) -> None:
+        """Keep what became of it."""
+        self.said.append(f"tried {step.kind} {step.call} {step.change.address}: {result}")
+
+    def wave(self) -> None:
+        """Nothing is kept of a wave's end."""
+
+
+def run(applier: Applier) -> Ended | None:
+    """Run one applier to its end; None where it was killed."""
+
+    async def alone() -> Ended | None:
+        try:
+            return await applier.run()
+        except Killed:
+            return None
+
+    return asyncio.run(alone())
+
+
+def _request(request: httpx.Request, body: bytes) -> Request:
+    return Request(
+        method=request.method,
+        path=request.url.raw_path.partition(b"?")[0].decode("latin-1"),
+        query=request.url.query.decode("latin-1"),
+        headers={name.decode("latin-1").lower(): value.decode("latin-1") for name, value in request.headers.raw},
+        body=body,
+    )
