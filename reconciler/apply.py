@@ -3,7 +3,8 @@
 Level-triggered, in rounds: read everything, work out what is still to be done and in which order nobody is sent
 elsewhere, make the first wave of that, read again. So a lost answer, a crash or a second run at the same time is
 nothing special: the next read tells, and what is proven is proven of the state just read. Deletes come last, after a
-read that shows everything else done, and not at all when something else failed (reliability.md R5 to R7).
+read that shows everything else done, and not at all when something else failed (reliability.md R5 to R7). Where lists
+lag, that a rule is missing is believed only after some reads in a row.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from reconciler.arrange import arrange
-from reconciler.attempt import Verdict, attempt
-from reconciler.change import Delete, is_copy
+from reconciler.attempt import Verdict, attempt, written
+from reconciler.change import Delete
 from reconciler.errors import ApiError, RefusedError
 from reconciler.guard import refusals
 from reconciler.plan import Report
+from reconciler.sight import Sight
 from reconciler.tally import Tally, key_of, left_of
 
 if TYPE_CHECKING:
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 
 MOST_ATTEMPTS: Final = 4
 """How often one change is tried in one run (reliability.md R21)."""
+
+CONFIRMATIONS: Final = 3
+"""Reads, spread over the time by which lists lag, that must all miss a rule before it is created (again)."""
 
 
 class Recorder(Protocol):
@@ -49,7 +54,8 @@ class Conduct:
     """How a run behaves.
 
     admit: whether a change found by a later read is the planned one (`as_intended`, `as_reviewed`).
-    sleep: waits, in seconds, after a round that left something unclear: `pauses`, and at least the `lag` of lists.
+    sleep: waits, in seconds, after a round that left something unclear (`pauses`), and while a missing rule may just
+    not be shown yet (`lag`, by how much lists lag at the most).
     stopped: says that no new write may be started.
     """
 
@@ -99,22 +105,24 @@ class _Run:
     halted: str = ""
     fresh: Plan | None = None
     tally: Tally = field(init=False)
+    sight: Sight = field(init=False)
     others: object = field(init=False)
     strays: int = 0
+    unconfirmed: int = 0
+    """How many more reads must miss a rule before it is created."""
 
     def __post_init__(self) -> None:
         self.tally = Tally(self.plan)
+        self.sight = Sight(self.store, self.plan.live.rules)
         self.others = self.beside(self.plan)
+        self.unconfirmed = CONFIRMATIONS if self.conduct.lag else 0
 
     async def read(self) -> Plan:
-        """Read every rule and plan again; a rule that we wrote and the list does not show yet is read by itself."""
+        """Read every rule and plan again."""
         self.fresh = None
-        rules = list(await self.store.rules())
-        seen = {rule.id for rule in rules}
-        for unseen in [id_ for id_ in self.tally.made if id_ not in seen]:
-            read = await self.store.rule(unseen)
-            rules.extend([] if read is None else [read.live])
-        self.fresh = self.replan(tuple(rules))
+        rules = await self.sight.read()
+        self.tally.settle(rules)
+        self.fresh = self.replan(rules)
         return self.fresh
 
     async def rounds(self, fresh: Plan) -> None:
@@ -127,8 +135,12 @@ class _Run:
                 self.halted = self.halted or f"no order is proven that sends nobody elsewhere: {left.unproven[0]}"
             if not left.steps or self.idle():
                 return
-            if await self.make(left.steps[0]):
-                await self.conduct.sleep(max(self.conduct.lag, next(pauses, self.conduct.pauses[-1])))
+            wave = left.steps[0]
+            if self.unconfirmed and any(step.call == "create" for step in wave):
+                self.unconfirmed -= 1
+                await self.conduct.sleep(self.conduct.lag / CONFIRMATIONS)
+            elif await self.make(wave):
+                await self.conduct.sleep(next(pauses, self.conduct.pauses[-1]))
             fresh = await self.read()
 
     def idle(self) -> bool:
@@ -178,21 +190,28 @@ class _Run:
         if planned is None:
             return False
         progress = self.tally.of(change)
-        if not is_copy(change) and not self.tally.is_ours(change) and not self.conduct.admit(planned, change):
+        if not self.tally.is_own_doing(change) and not self.conduct.admit(planned, change):
             progress.failed, progress.error = True, progress.error or "changed since the plan was made"
         return not progress.failed and progress.attempts < MOST_ATTEMPTS
 
     async def make(self, wave: Sequence[Step]) -> bool:
-        """Make the calls of a wave, creates before updates, each kind at once; say whether anything is unclear."""
-        unclear = False
+        """Make the calls of a wave, creates before updates, each kind at once; say whether anything is unclear.
+
+        Behind a call that is not known to be done no other kind is begun: a read comes first.
+        """
         for call in ("create", "update", "delete"):
             steps = [step for step in wave if step.call == call]
-            if steps:
-                places = asyncio.Semaphore(self.conduct.concurrency)
-                results = await asyncio.gather(*(self.one(step, places) for step in steps))
-                unclear |= any(result is not None and result.verdict is Verdict.AGAIN for result in results)
-                self.recorder.wave()
-        return unclear
+            if not steps:
+                continue
+            places = asyncio.Semaphore(self.conduct.concurrency)
+            results = await asyncio.gather(*(self.one(step, places) for step in steps))
+            self.recorder.wave()
+            verdicts = {result.verdict for result in results if result is not None}
+            if call == "create" and verdicts & {Verdict.AGAIN, Verdict.KEPT} and self.conduct.lag:
+                self.unconfirmed = CONFIRMATIONS
+            if verdicts - {Verdict.DONE}:
+                return Verdict.AGAIN in verdicts
+        return False
 
     async def one(self, step: Step, places: asyncio.Semaphore) -> Attempt | None:
         """Make one call once, unless the run was stopped before there was a place for it."""
@@ -203,6 +222,8 @@ class _Run:
             result = await attempt(step, self.plan.owner, self.store)
             self.recorder.tried(step, result)
         self.tally.note(step, result)
+        if result.verdict in (Verdict.DONE, Verdict.KEPT):
+            self.sight.wrote(result.id, written(step, self.plan.owner))
         if result.verdict is Verdict.HALT:
             self.halted = self.halted or result.error
         return result

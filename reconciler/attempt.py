@@ -1,6 +1,6 @@
 """One attempt at one call of a change: read the rule again, write it if it is still what the plan saw, say what came.
 
-contract.md's table of errors ends here: each error of a write becomes one of four verdicts, and no attempt ever
+contract.md's table of errors ends here: each error of a write becomes a verdict, and no attempt ever
 repeats a write by itself (reliability.md R6): only a fresh complete read tells what is still to be done.
 """
 
@@ -53,6 +53,7 @@ class Verdict(Enum):
 
     DONE = auto()  # the server acknowledged it; a read must still show it
     AGAIN = auto()  # it was not done, or nobody knows; the next read tells
+    KEPT = auto()  # the server says that it keeps other values than were sent; if a read shows that too, it failed
     MOVED = auto()  # the rule is no longer what the plan saw
     FAILED = auto()  # it will not work: keep the rule as it is
     HALT = auto()  # nothing more may be written in this run
@@ -132,10 +133,10 @@ async def _delete(change: Delete, store: RuleStore) -> Attempt:
 
 
 def _acknowledged(what: Written, answer: LiveRule) -> Attempt:
-    """Hold the server's answer against what was sent: a server that keeps something else will do so again."""
+    """Hold the server's answer against what was sent."""
     if (answer.rule, answer.marker) == what:
         return Attempt(Verdict.DONE, id=answer.id)
-    return Attempt(Verdict.FAILED, "the server kept other values than were sent", id=answer.id)
+    return Attempt(Verdict.KEPT, "the server kept other values than were sent", id=answer.id)
 
 
 def _same(read: LiveRule, planned: LiveRule) -> bool:

@@ -10,8 +10,10 @@ from reconciler.attempt import Verdict, written
 from reconciler.change import Applied, Create, Delete, Failed, Skipped, Unknown, is_copy
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from reconciler.attempt import Attempt, Written
-    from reconciler.change import Change, Marker, Outcome, Step
+    from reconciler.change import Change, LiveRule, Marker, Outcome, Step
     from reconciler.plan import Plan
 
 
@@ -25,6 +27,8 @@ class Progress:
     moves: int = 0
     failed: bool = False
     unknown: bool = False
+    kept: tuple[str, Written] | None = None
+    """A rule's id and what was sent of it, where the server's answer told of other values."""
     wrote: Written | None = None
     """What was last acknowledged: whoever finds just this in place of the reviewed rule finds our own work."""
 
@@ -43,27 +47,36 @@ class Tally:
         self.progress = {key: Progress() for key in self.planned}
         self.addresses = {change.address for change in plan.changes}
         self.ids = {change.live.id for change in plan.changes if not isinstance(change, Create)}
-        self.made: dict[str, None] = {}
-        """Ids of the rules that this run wrote: a list that lags may not show them yet."""
 
     def planned_for(self, change: Change) -> Change | None:
         """Return the planned change that one found by a later read belongs to.
 
-        That a copy goes belongs to the change that it stood in for.
+        That a copy goes belongs to the change that it stood in for, and that a duplicate goes to the create that made
+        it: a lost request can be done late.
         """
         found = self.planned.get(key_of(change))
-        return self.planned.get(change.address) if found is None and is_copy(change) else found
+        if found is not None or not isinstance(change, Delete):
+            return found
+        ours = self.planned.get(change.address)
+        return ours if is_copy(change) or (ours is not None and self._made_twice(change)) else None
 
     def of(self, change: Change) -> Progress:
         """Return the progress of the planned change that a change found later belongs to."""
         key = key_of(change)
         return self.progress[key if key in self.progress else change.address]
 
-    def is_ours(self, change: Change) -> bool:
-        """Say whether a change begins where this run left the rule, by a call on the way."""
+    def is_own_doing(self, change: Change) -> bool:
+        """Say whether a change begins where this run left the rule, or clears away what a run made."""
         if isinstance(change, Create):
             return False
+        if is_copy(change) or self._made_twice(change):
+            return True
         return (change.live.rule, change.live.marker) == self.of(change).wrote
+
+    def _made_twice(self, change: Change) -> bool:
+        """Say whether a change deletes a duplicate at an address where this run created."""
+        duplicate = isinstance(change, Delete) and change.cause == "duplicate"
+        return duplicate and bool(self.progress.get(change.address, Progress()).tries["whole create"])
 
     def is_about(self, rule_id: str, marker: Marker | None) -> bool:
         """Say whether the plan is about a live rule."""
@@ -78,12 +91,24 @@ class Tally:
             progress.id = result.id or progress.id
         if result.verdict is Verdict.DONE:
             progress.wrote = written(step, self.owner) or progress.wrote
-            if step.call == "delete":
-                self.made.pop(result.id, None)
-            else:
-                self.made[result.id] = None
+        sent = written(step, self.owner)
+        progress.kept = (result.id, sent) if result.verdict is Verdict.KEPT and sent else None
         progress.moves += result.verdict is Verdict.MOVED
         progress.failed = result.verdict in (Verdict.FAILED, Verdict.HALT) or progress.moves > 1
+
+    def settle(self, rules: Iterable[LiveRule]) -> None:
+        """Hold what the server is said to have kept otherwise against a read: either it did, and will again, or not."""
+        doubtful = [progress for progress in self.progress.values() if progress.kept is not None]
+        shown = {one.id: (one.rule, one.marker) for one in rules} if doubtful else {}
+        for progress in doubtful:
+            if progress.kept is None:
+                continue
+            rule_id, sent = progress.kept
+            progress.kept = None
+            if shown.get(rule_id) == sent:
+                progress.wrote, progress.error = sent, ""
+            else:
+                progress.failed = True
 
     def outcomes(self, fresh: Plan | None, skipped: str) -> tuple[Outcome, ...]:
         """Say of every planned change what became of it, by the last read; `skipped` is why one was not tried."""
