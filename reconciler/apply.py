@@ -65,6 +65,8 @@ class Conduct:
     concurrency: int = 16
     """How many changes are under way at one time; the others can still be stopped."""
     lag: float = 0.0
+    names_unique: bool = False
+    """The server refuses a second rule of one name: a first create needs no confirmation that there is none."""
     pauses: Sequence[float] = (0.5, 1.0, 2.0, 4.0)
     guarded: Callable[[Plan], Plan] = lambda plan: plan
     """What says of a fresh plan who would go elsewhere, and what every guard makes of it."""
@@ -115,7 +117,7 @@ class _Run:
         self.tally = Tally(self.plan)
         self.sight = Sight(self.store, self.plan.live.rules)
         self.others = self.beside(self.plan)
-        self.unconfirmed = CONFIRMATIONS if self.conduct.lag else 0
+        self.unconfirmed = CONFIRMATIONS if self.conduct.lag and not self.conduct.names_unique else 0
 
     async def read(self) -> Plan:
         """Read every rule and plan again."""

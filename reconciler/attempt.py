@@ -29,14 +29,18 @@ if TYPE_CHECKING:
     from reconciler.model import Rule
 
 
-class RuleStore(Protocol):
-    """What apply needs of a tenant. Each call raises the errors of `reconciler.errors`."""
+class RuleSource(Protocol):
+    """What is read of a tenant. Each call raises the errors of `reconciler.errors`."""
 
     async def rules(self) -> tuple[LiveRule, ...]:
         """Return every live rule, proven complete."""
 
     async def rule(self, rule_id: str) -> Read | None:
         """Return one rule as it is now, or None where it is gone."""
+
+
+class RuleStore(RuleSource, Protocol):
+    """What apply needs of a tenant."""
 
     async def create(self, rule: Rule, marker: Marker) -> LiveRule:
         """Create a rule and return it as the server answered."""

@@ -14,7 +14,7 @@ from reconciler.errors import IncompleteReadError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from reconciler.attempt import RuleStore, Written
+    from reconciler.attempt import RuleSource, Written
     from reconciler.change import LiveRule, Marker
     from reconciler.model import Rule
 
@@ -25,7 +25,7 @@ MOST_LOOKED_UP: Final = 50
 class Sight:
     """The rules as this run last knew them, by id; those that it knows to be gone as None."""
 
-    def __init__(self, store: RuleStore, rules: Iterable[LiveRule]) -> None:
+    def __init__(self, store: RuleSource, rules: Iterable[LiveRule]) -> None:
         """`rules` are what a first complete read showed."""
         self._store = store
         self._known: dict[str, tuple[Rule, Marker | None] | None] = {one.id: (one.rule, one.marker) for one in rules}

@@ -21,7 +21,7 @@ from tests.simulated import Line
 from tests.virtual import VirtualTime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from reconciler.attempt import Attempt
     from reconciler.change import Change, LiveRule, Step
@@ -97,6 +97,8 @@ class World:
         admit: Callable[[Change, Change], bool] = as_intended,
         stopped: Callable[[], bool] = lambda: False,
         strays: int = 1,
+        lag: float = 0.0,
+        sleep: Callable[[float], Awaitable[None]] = _no_sleep,
     ) -> Report:
         """Plan (or take what was planned) and apply, as the command does."""
 
@@ -108,7 +110,8 @@ class World:
                 return plan(desired, Live(rules, queues), options or Options(), NOW + timedelta(minutes=1))
 
             made = planned or replan(await client.rules())
-            return await apply(made, client, replan, self.recorder, Conduct(admit, _no_sleep, stopped, strays=strays))
+            conduct = Conduct(admit, sleep, stopped, lag=lag, strays=strays)
+            return await apply(made, client, replan, self.recorder, conduct)
 
         return asyncio.run(run())
 

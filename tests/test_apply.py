@@ -15,6 +15,7 @@ from reconciler.simulator.app import PROFILES
 from reconciler.simulator.faults import Faults
 from tests.builders import desired, managed, rule, unmanaged, wanted
 from tests.inprocess import World, raw
+from tests.virtual import VirtualTime
 
 if TYPE_CHECKING:
     from reconciler.plan import Report
@@ -245,6 +246,37 @@ def test_lists_that_lag_make_no_second_copy(reads: int) -> None:
     report = world.apply(desired(wanted("cards/new", rule("new"))))
     assert [Applied] == [type(one) for one in report.outcomes]
     assert ["new"] == names(world)
+
+
+@pytest.mark.parametrize("fault", ["", "POST rules:500-applied@#1", "POST rules:reset@#1"])
+def test_where_lists_lag_a_run_right_behind_another_makes_nothing_twice(fault: str) -> None:
+    """What the first made is in no list yet; the second waits for as long as lists may lag, and finds it."""
+    virtual = VirtualTime()
+    settings = replace(PROFILES["C"], lag_seconds=4.0, clock=lambda: virtual.seconds)
+    world = World(OLD, settings, Faults(fault, 1) if fault else None)
+    for _ in range(2):
+        report = world.apply(GOAL, lag=5.0, sleep=virtual.time.sleep)
+        assert report.converged, report
+        assert 1 == names(world).count("new")
+
+
+def test_a_create_that_is_done_late_is_healed_in_the_same_run() -> None:
+    """Nobody knew, so it was asked for again; the second rule of one marker goes at the next read."""
+    world = World(OLD, PROFILES["C"], Faults("POST rules:late=3@#1", 1))
+    report = world.apply(GOAL)
+    assert report.converged
+    assert ["change", "keep", "new"] == names(world)
+    assert {"Applied"} == set(statuses(report).values())
+
+
+def test_an_answer_that_tells_of_other_values_is_settled_by_a_read() -> None:
+    """The server kept what was sent, whatever it answered: done, and its dependents with it."""
+    for fault in ("POST rules:other@#1", "PUT rule:other@#1"):
+        world = World(OLD, PROFILES["C"], Faults(fault, 1))
+        report = world.apply(GOAL)
+        assert report.converged
+        assert {"Applied"} == set(statuses(report).values())
+        assert 3 == len(world.writes())
 
 
 def test_unknown_fields_survive_an_update() -> None:

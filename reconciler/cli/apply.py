@@ -118,6 +118,7 @@ class _Run:
                 lambda: stop.requested,
                 session.environment.api.concurrency,
                 session.environment.api.list_lag_seconds,
+                session.environment.api.names_unique,
                 guarded=planner.guarded,
                 strays=0 if self.reviewed else 1,
             )
