@@ -1,12 +1,18 @@
-"""Fixtures of several tests."""
+"""Fixtures of several tests, and the look for secrets in whatever any test makes the program say."""
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests import canary
 from tests.program import VARIABLES, Program
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
 
 
 @pytest.fixture
@@ -19,10 +25,12 @@ def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of its own to work in, without the variables of whoever runs the tests."""
+    """A folder of its own to work in, with canaries for secrets, without the variables of whoever runs the tests."""
     monkeypatch.chdir(tmp_path)
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CXONE_CLIENT_SECRET", canary.SECRET)
+    monkeypatch.setenv("CXROUTE_PROXY", canary.proxy("127.0.0.1:9"))
     return tmp_path
 
 
@@ -31,3 +39,60 @@ def cxroute(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> Program:
     """The program, typed in that folder."""
     del elsewhere
     return Program(capsys)
+
+
+class Lookout:
+    """Sees what processes print and what tests read of the captured output; keeps where a secret was."""
+
+    def __init__(self) -> None:
+        self.leaks: list[str] = []
+
+    def see(self, where: str, *texts: object) -> None:
+        """Look at texts, whatever their type."""
+        for text in texts:
+            if isinstance(text, str | bytes):
+                self.leaks += [f"{which}, {encoding}, in {where}" for which, encoding in canary.found(text)]
+
+    def through(self, function: Callable[..., Any], where: str) -> Callable[..., Any]:
+        """Return the function, with its pair of outputs looked at."""
+
+        def looking(*arguments: Any, **options: Any) -> Any:
+            pair = function(*arguments, **options)
+            self.see(where, *pair)
+            return pair
+
+        return looking
+
+    def taken(self) -> list[str]:
+        """Return what was found since the last time."""
+        leaks, self.leaks = self.leaks, []
+        return leaks
+
+
+_LOOKOUT = Lookout()
+
+
+def pytest_configure() -> None:
+    """Look at what every process prints, and at what is captured in this one."""
+    subprocess.Popen.communicate = _LOOKOUT.through(subprocess.Popen.communicate, "a process")  # type: ignore[method-assign]
+    reading = _LOOKOUT.through(pytest.CaptureFixture.readouterr, "the output")
+    pytest.CaptureFixture.readouterr = reading  # type: ignore[method-assign]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail a test that let a secret out: in output, log or traceback, or in a file that it leaves."""
+    report = yield
+    for title, text in report.sections:
+        _LOOKOUT.see(title, text)
+    _LOOKOUT.see("the report", report.longreprtext)
+    leaks = _LOOKOUT.taken()
+    folder = getattr(item, "funcargs", {}).get("tmp_path")
+    if report.when == "call" and folder is not None:
+        leaks += canary.leaks_in(folder)
+    if leaks and "secret" not in getattr(report, "wasxfail", ""):
+        shown = "\n".join(f"SECRET: {leak}" for leak in dict.fromkeys(leaks))
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} let a secret out:\n{shown}"
+        report.sections = []
+    return report

@@ -1,0 +1,140 @@
+"""Canary secrets, and the look for them in everything that comes out (reliability.md R13).
+
+Written backwards here, so that a test that fails shows no canary merely because it shows its source. Each is 13 letters
+and digits, what encodings change, 13 more: whatever an encoding makes of the middle, an end of it is seen.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+from functools import cache
+from typing import TYPE_CHECKING, Final, NamedTuple
+from urllib.parse import quote, quote_plus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+CLIENT: Final = "canary-client"
+"""The client id, which may be shown."""
+SECRET: Final = "pL8nR3sJ6hYb5\\'é&<\"=+/4cXm2Tk9Vw7qZ"[::-1]
+TOKEN: Final = "EwR9vH1nBg6tY\\'&<\"=+/XmL3qJf0dKs8A"[::-1]
+RENEWED: Final = "oI4uC7xMz2aQe\\'&<\"=+/TrW5yNh8gPb1D"[::-1]
+PASSWORD: Final = "kF6jS0lGv3iUd\\'&<\"=+/HoB7cVz9mRx4N"[::-1]
+"""Of the proxy."""
+PROXY_USER: Final = "proxy-user"
+
+SECRETS: Final = {"client secret": SECRET, "token": TOKEN, "renewed token": RENEWED, "proxy password": PASSWORD}
+HALF: Final = 12
+"""As many characters on end of a secret are as good as the secret."""
+_BLOCK: Final = 6
+"""However a run of HALF lies, it holds one whole block that begins at a multiple of this."""
+
+_SIMULATED: Final = re.compile(rb"simulated-[0-9a-f]{8}-[0-9a-f]{4}-")
+_LARGEST: Final = 4 * 1024 * 1024
+_DROPPED: Final = bytes(one for one in range(256) if not chr(one).isascii() or not chr(one).isalnum())
+
+
+class Leak(NamedTuple):
+    """Which secret was found, and in which form."""
+
+    which: str
+    encoding: str
+
+
+def proxy(host: str) -> str:
+    """Return the URL of a proxy whose password is a canary."""
+    return f"http://{PROXY_USER}:{quote(PASSWORD, safe='')}@{host}"
+
+
+def found(data: bytes | str) -> list[Leak]:
+    """Return each secret that the data holds, whole, encoded, split, or half."""
+    raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
+    squeezed = raw.translate(None, _DROPPED)
+    leaks = [leak for which, secret in SECRETS.items() for leak in _found(which, secret, raw, squeezed)]
+    return leaks + [Leak("simulated token", "raw")] * bool(_SIMULATED.search(raw))
+
+
+def _found(which: str, secret: str, raw: bytes, squeezed: bytes) -> Iterator[Leak]:
+    """Look at letters and digits alone first: line breaks, quotes and most encodings vanish with the rest."""
+    if not any(trace in squeezed for trace in _traces(secret)):
+        return
+    named = [Leak(which, encoding) for encoding, form in forms(secret) if form in raw]
+    yield from named
+    if not named and any(run in squeezed for run in _runs(secret)):
+        yield Leak(which, "half, split or mixed")
+
+
+@cache
+def forms(secret: str) -> tuple[tuple[str, bytes], ...]:
+    """Return the ways to write a secret, each with its name."""
+    texts = {
+        "raw": secret,
+        "percent-encoded": quote(secret, safe=""),
+        "percent-encoded, slashes kept": quote(secret),
+        "form-encoded": quote_plus(secret),
+        "percent-encoded, lower case": re.sub("%..", lambda one: one.group().lower(), quote(secret, safe="")),
+        "JSON": json.dumps(secret)[1:-1],
+        "JSON in UTF-8": json.dumps(secret, ensure_ascii=False)[1:-1],
+        "JSON, all escaped": "".join(f"\\u{ord(one):04x}" for one in secret),
+        "HTML": html.escape(secret),
+        "HTML, decimal": "".join(f"&#{ord(one)};" for one in secret),
+        "repr": repr(secret)[1:-1],
+        "ascii": ascii(secret)[1:-1],
+        "repr of bytes": repr(secret.encode())[2:-1],
+        "reversed": secret[::-1],
+        "hex": secret.encode().hex(),
+        "HEX": secret.encode().hex().upper(),
+    }
+    binary = {"UTF-16 little": secret.encode("utf-16-le"), "UTF-16 big": secret.encode("utf-16-be")}
+    written = [(name, text.encode()) for name, text in texts.items()] + list(binary.items())
+    return (*written, *(("base64", one) for one in _base64(secret)))
+
+
+def _base64(secret: str) -> Iterator[bytes]:
+    """Return what base64 makes of the secret wherever it lies in the data, by itself and behind the id."""
+    plain = secret.encode()
+    for offset in range(3):
+        whole = base64.b64encode(b"\0" * offset + plain + b"\0" * 2)
+        first = (offset * 8 + 5) // 6
+        inside = whole[first : (offset + len(plain)) * 8 // 6]
+        yield inside
+        yield inside.translate(bytes.maketrans(b"+/", b"-_"))
+
+
+@cache
+def _traces(secret: str) -> tuple[bytes, ...]:
+    """Return letters and digits, one of which is in whatever holds the secret in some form."""
+    letters = secret.encode().translate(None, _DROPPED)
+    blocks = [letters[at : at + _BLOCK] for at in range(0, len(letters) - _BLOCK + 1, _BLOCK)]
+    kept = {"reversed", "hex", "HEX", "base64", "JSON, all escaped", "HTML, decimal"}
+    return (*blocks, *(form.translate(None, _DROPPED) for name, form in forms(secret) if name in kept))
+
+
+@cache
+def _runs(secret: str) -> tuple[bytes, ...]:
+    letters = secret.encode().translate(None, _DROPPED)
+    return tuple(letters[at : at + HALF] for at in range(len(letters) - HALF + 1))
+
+
+_PLANTED: Final[set[Path]] = set()
+
+
+def planted(path: Path) -> Path:
+    """Say that a test itself puts a secret into this file."""
+    _PLANTED.add(path.resolve())
+    return path
+
+
+def leaks_in(folder: Path) -> Iterator[str]:
+    """Look through the files under a folder, but for what was planted; say where each leak is."""
+    for path in sorted(_files(folder)):
+        with path.open("rb") as file:
+            yield from (f"{which}, {encoding}, in {path.name}" for which, encoding in found(file.read(_LARGEST)))
+
+
+def _files(folder: Path) -> Iterable[Path]:
+    return (path for path in folder.rglob("*") if path.is_file() and path.resolve() not in _PLANTED)
