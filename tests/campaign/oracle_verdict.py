@@ -1,0 +1,28 @@
+"""What an oracle says: what was checked, and what was found to be otherwise than promised."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A promise of reliability.md section 1 that was not kept."""
+
+    invariant: str
+    message: str
+
+
+@dataclass(slots=True)
+class Verdicts:
+    """The checks made so far, by invariant, and the violations among them."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    violations: list[Violation] = field(default_factory=list)
+
+    def check(self, invariant: str, holds: object, message: str) -> None:
+        """Count a check; where it does not hold, keep that with what a person needs to find it."""
+        self.counts[invariant] += 1
+        if not holds:
+            self.violations.append(Violation(invariant, message))
