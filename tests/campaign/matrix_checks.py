@@ -1,0 +1,203 @@
+"""What each code of the table means as behaviour, and what holds whatever happens."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final
+
+from reconciler.change import Applied, Delete, Failed, Skipped, Unknown
+from tests.campaign.matrix_cases import clean, content, is_call, is_write
+from tests.campaign.matrix_tenant import COVERED, TENANT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from reconciler.change import Outcome
+    from tests.campaign.matrix_trial import Trial
+    from tests.campaign.world import Ended, Event
+
+MOST_ATTEMPTS: Final = 4
+PROBES: Final = 12
+"""Requests that may be sent to see whether a server that is down is up again, beyond the attempts of the first."""
+
+
+def ended(trial: Trial) -> Ended:
+    """Return how the run ended; it did."""
+    assert trial.ended is not None, "the run was killed"
+    return trial.ended
+
+
+def converged(trial: Trial) -> None:
+    """The run went on to the end and says so."""
+    assert 0 == ended(trial).exit_code, trial.said()
+
+
+def retried(trial: Trial) -> None:
+    """R: asked again within the budget, then on to the end."""
+    converged(trial)
+    for event in trial.fallen:
+        same = [one for one in trial.world.events if _is_same(one, event)]
+        allowed = MOST_ATTEMPTS if is_write(event.request) else MOST_ATTEMPTS + _usual(trial, event)
+        assert len(same) <= allowed, f"{len(same)} times {event.request.method} {event.request.path}"
+
+
+def read_again(trial: Trial) -> None:
+    """Q: after an answer that tells nothing, no write on the key before everything was read anew; then to the end."""
+    for event in trial.fallen:
+        if is_write(event.request):
+            _assert_read_before_next(trial, event)
+    if trial.case.once or trial.case.parts[0].endswith("-applied") or "s-" in trial.case.when:
+        converged(trial)
+        return
+    assert ended(trial).exit_code in (1, 5)
+    keys = [trial.key(event) for event in trial.fallen]
+    assert max(map(keys.count, keys)) <= MOST_ATTEMPTS
+    for one in _outcomes(trial):
+        if key_of(one) in keys:
+            assert isinstance(one, Failed | Unknown), one
+    _assert_covers_stand(trial)
+
+
+def stopped(trial: Trial) -> None:
+    """S: nothing is written any more, and the run says why it stopped."""
+    assert trial.fallen
+    assert [] == _writes_after(trial, trial.fallen[0])
+    before = [event for event in trial.made() if event is not trial.fallen[0]]
+    assert (5 if before else 1) == ended(trial).exit_code, trial.said()
+    assert trial.said().strip()
+    assert trial.case.way.says in trial.said()
+    if "outage" in trial.case.way.fault:
+        assert len(trial.fallen) <= MOST_ATTEMPTS + PROBES
+    elif trial.case.once or is_write(trial.fallen[0].request):
+        assert 1 == len(trial.fallen), "asked again"
+    else:
+        assert len(trial.fallen) <= MOST_ATTEMPTS
+
+
+def failed(trial: Trial) -> None:
+    """K: that change failed and says why, what hangs on it is skipped, all else is applied; the old rule stands."""
+    status = trial.case.parts[0]
+    keys = {trial.key(event) for event in trial.fallen}
+    assert keys
+    for one in _outcomes(trial):
+        if key_of(one) in keys:
+            assert isinstance(one, Failed), one
+            assert (status if status.isdigit() else "") in one.error
+        elif isinstance(one.change, Delete) and trial.case.operation != "DELETE":
+            assert isinstance(one, Skipped), one
+        else:
+            assert isinstance(one, Applied), one
+    others = [one for one in _outcomes(trial) if isinstance(one, Applied)]
+    assert (5 if others else 1) == ended(trial).exit_code
+    if status.isdigit():
+        assert 1 == len(trial.fallen), "asked again"
+    _assert_covers_stand(trial)
+
+
+def failed_and_stopped(trial: Trial) -> None:
+    """K>S: that change failed, and nothing more was tried."""
+    stopped(trial)
+    (event,) = trial.fallen
+    (one,) = [one for one in _outcomes(trial) if key_of(one) == trial.key(event)]
+    assert isinstance(one, Failed), one
+    assert trial.case.way.says in one.error
+    _assert_covers_stand(trial)
+
+
+def renewed(trial: Trial) -> None:
+    """T: one new token, and the request once more."""
+    converged(trial)
+    (event,) = trial.fallen
+    assert 2 == trial.counted("TOKEN")
+    same = [one for one in trial.world.events if _is_same(one, event)]
+    assert len(same) - _usual(trial, event) == 1
+
+
+def tolerated(trial: Trial) -> None:
+    """OK: nothing of it is to be seen in the result; a run that is told to stop does, and finishes what is begun."""
+    assert trial.fallen
+    if trial.case.way.fault != "!stopped":
+        converged(trial)
+        return
+    assert (0 if trial.is_converged() else 130) == ended(trial).exit_code
+    place = [id(one) for one in trial.world.events].index(id(trial.fallen[0]))
+    begun = trial.world.events[: place + trial.case.concurrency]
+    assert {id(one) for one in trial.writes()} <= {id(one) for one in begun}
+    assert all(one.answer is not None for one in trial.writes())
+
+
+def crashed(trial: Trial) -> None:
+    """C: the process is gone; all the rest is said of the run after it."""
+    assert trial.ended is None
+
+
+def unknowable(trial: Trial) -> None:
+    """Nothing is promised of this run; the one after it finds everything and clears up."""
+    assert trial.fallen
+
+
+CODES: Final[Mapping[str, Callable[[Trial], None]]] = {
+    "R": retried,
+    "Q": read_again,
+    "S": stopped,
+    "K": failed,
+    "K>S": failed_and_stopped,
+    "T": renewed,
+    "OK": tolerated,
+    "C": crashed,
+    "?": unknowable,
+}
+
+
+def key_of(one: Outcome) -> str:
+    """Return the marker's address, with its owner, that an outcome is about."""
+    return f"{TENANT.wish.owner}/{one.change.address}"
+
+
+def _outcomes(trial: Trial) -> tuple[Outcome, ...]:
+    report = ended(trial).report
+    assert report is not None, trial.said()
+    return report.outcomes
+
+
+def _is_same(one: Event, event: Event) -> bool:
+    """Tell whether two requests of one applier ask the same."""
+    return one.actor == event.actor and content(one.request) == content(event.request)
+
+
+def _usual(trial: Trial, event: Event) -> int:
+    """Return how often a run without faults asks this."""
+    return clean(trial.case.profile, trial.case.concurrency).asked[content(event.request)]
+
+
+def _writes_after(trial: Trial, event: Event) -> list[Event]:
+    """Return the applier's writes that began after an event."""
+    return [one for one in trial.writes() if one.number > event.number]
+
+
+def _assert_read_before_next(trial: Trial, event: Event) -> None:
+    """Between an event and the next write on its key there is a whole reading of the list."""
+    key = trial.key(event)
+    until = min((one.number for one in _writes_after(trial, event) if trial.key(one) == key), default=None)
+    if until is not None:
+        between = [one for one in trial.world.events if one.actor == "a" and event.number < one.number < until]
+        assert _is_listed(between), f"{key} was written again without a fresh reading"
+
+
+def _is_listed(events: list[Event]) -> bool:
+    """Tell whether every page of the list came."""
+    pages: set[int | None] = set()
+    needed = 1
+    for one in events:
+        if is_call(one.request, "LIST") and one.request.status == 200 and one.answer is not None:
+            pages.add(one.request.number("pageNumber"))
+            needed = json.loads(one.answer.body)["pageCount"]
+    return {*range(1, needed + 1)} <= pages
+
+
+def _assert_covers_stand(trial: Trial) -> None:
+    """A rule that was to go is there as long as what covers it is not."""
+    there = {trial.addresses.get(identity) for identity in trial.ids()}
+    for cover, covered in COVERED.items():
+        if f"{TENANT.wish.owner}/{cover}" not in there:
+            assert covered in trial.ids()

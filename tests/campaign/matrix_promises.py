@@ -1,0 +1,132 @@
+"""What holds in every case, whatever the code: of each state, of each request, of what is said, and of the next run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from reconciler.change import Applied, Create, Delete, Skipped, Unknown
+from reconciler.cxone import wire
+from reconciler.simulator.evaluate import opaque_text, split
+from tests.builders import managed
+from tests.campaign.matrix_tenant import FOREIGN, ODD, TENANT, UNKNOWN
+from tests.campaign.world import SECRET
+from tests.inprocess import raw
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tests.campaign.matrix_trial import Trial
+
+KEEPERS: Final = ("id-up", "id-edit")
+"""Rules that are updated and have fields that nobody here knows."""
+
+
+def assert_promises(trial: Trial) -> None:
+    """Hold the run against what is promised of every run."""
+    _assert_one_rule_a_marker(trial)
+    _assert_others_untouched(trial)
+    _assert_unknown_fields_kept(trial)
+    _assert_nobody_sent_elsewhere(trial)
+    _assert_secret(trial)
+    if trial.ended is not None:
+        _assert_truthful(trial)
+
+
+def assert_healed(trial: Trial) -> None:
+    """Two further runs at the most make it right, and one more writes nothing; a person's namesake is taken away."""
+    if trial.case.way.fault == "!foreign-name":
+        trial.world.state.remove("theirs")
+    trial.land()
+    first, written = trial.heal("heal-1")
+    if trial.ended is not None and trial.ended.exit_code == 0 and "late" not in trial.case.way.fault:
+        assert 0 == written or trial.case.way.code == "?", "the run said that nothing was left to do"
+    second, written = trial.heal("heal-2")
+    assert 0 == second.exit_code, second
+    assert 0 == written or first.exit_code != 0
+    third, written = (second, 0) if written == 0 else trial.heal("heal-3")
+    assert (0, 0) == (third.exit_code, written), third
+    assert trial.is_converged()
+    _assert_others_untouched(trial)
+    assert {*map(str, _markers(trial))} >= {str(address) for address in TENANT.wish.rules}
+    assert trial.marked_twice() == set()
+
+
+def _markers(trial: Trial) -> Iterable[object]:
+    for rule in trial.world.state.rules():
+        marker = wire.live_rule(rule).marker
+        if marker is not None and marker.owner == TENANT.wish.owner:
+            yield marker.address
+
+
+def _assert_one_rule_a_marker(trial: Trial) -> None:
+    """R5, in every state."""
+    way, profile = trial.case.way, trial.case.profile
+    if way.code != "?":
+        assert trial.extra() <= (3 if way.fault == "!second" else 1) * (profile in way.extra)
+
+
+def _assert_others_untouched(trial: Trial) -> None:
+    """R1: no write on them, and not a byte of them changed."""
+    now = {rule["id"]: rule for rule in trial.world.state.rules()}
+    before = {rule["id"]: rule for rule in trial.states[0]}
+    for identity in {*FOREIGN} - trial.meddled:
+        assert before[identity] == now[identity]
+    written = {event.request.segments[-1] for event in trial.world.events if event.request.method in ("PUT", "DELETE")}
+    assert set() == written & {*FOREIGN}
+    assert set() == written & {"theirs", "cloned"}
+
+
+def _assert_unknown_fields_kept(trial: Trial) -> None:
+    """R2, in every state."""
+    for rules in trial.states:
+        for rule in rules:
+            if rule["id"] in KEEPERS:
+                assert UNKNOWN == {name: rule.get(name) for name in UNKNOWN}
+
+
+def _assert_nobody_sent_elsewhere(trial: Trial) -> None:
+    """R3 and R4, where neither a person nor a server that keeps other values has a hand in it."""
+    if trial.is_meddled_with():
+        return
+    wish = [raw(managed(str(address), str(address), one.rule)) for address, one in TENANT.wish.rules.items()]
+    others = [rule for rule in trial.states[0] if rule["id"] in FOREIGN]
+    before, after = _routes(trial.states[0]), _routes([*wish, *others])
+    for rules in trial.states:
+        for goes, old, new in zip(_routes(rules), before, after, strict=True):
+            assert goes in (old, new)
+
+
+def _routes(rules: Iterable[dict[str, object]]) -> list[object]:
+    listed = [*rules]
+    opaque = {opaque_text(ODD): True}
+    return [split(listed, conversation, opaque=opaque) for conversation in TENANT.conversations]
+
+
+def _assert_secret(trial: Trial) -> None:
+    """R13: neither the secret nor a token is ever said."""
+    said = "\n".join(trial.world.said)
+    assert SECRET not in said
+    assert "simulated-" not in said
+
+
+def _assert_truthful(trial: Trial) -> None:
+    """R18: the exit code, and each outcome, is what the server's rules say."""
+    assert trial.ended is not None
+    code, report = trial.ended.exit_code, trial.ended.report
+    assert code in (0, 1, 5, 130)
+    if trial.case.way.code == "?":
+        return
+    if code == 0:
+        assert trial.is_converged()
+    if code == 1:
+        assert [] == trial.made(), "something was written, and the exit code does not say so"
+    outcomes = report.outcomes if report else ()
+    if code == 5:
+        assert any(isinstance(one, Applied | Unknown) for one in outcomes)
+    live = {str(address) for address in _markers(trial)}
+    for one in outcomes:
+        address = str(one.change.address)
+        if isinstance(one, Applied):
+            assert (address in live) is not isinstance(one.change, Delete), one
+        elif isinstance(one, Skipped) and not trial.is_meddled_with():
+            assert (address in live) is not isinstance(one.change, Create), one

@@ -1,0 +1,69 @@
+"""The tenant of the matrix: one apply of it makes every kind of request, and reads several pages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from reconciler.model import Target
+from tests.builders import desired, intent_is, managed, rule, unmanaged, wanted
+from tests.campaign.scenario import Scenario
+from tests.inprocess import raw
+
+if TYPE_CHECKING:
+    from reconciler.model import Rule
+
+FRAUD, GENERAL = (Target("q-fraud", 1),), (Target("q-general", 1),)
+CATCH_ALL: Final = rule("All", priority=900, conditions=[], targets=GENERAL)
+UNKNOWN: Final = {"division": {"id": "d1"}, "skills": [{"level": None}], "mode": "NEW-7"}
+"""Fields that nobody here knows; they outlive every update."""
+ODD: Final = {"type": "attribute", "attributeName": "mood", "operator": "soundsLike", "value": "x"}
+"""A condition that nobody here knows."""
+SAME: Final = tuple(f"s{number}" for number in range(4))
+
+
+def _on(name: str, intent: str, **said: Any) -> Rule:
+    return rule(name, conditions=[intent_is(intent)], **said)
+
+
+def _before() -> tuple[dict[str, Any], ...]:
+    """Two rules that go, two that change, five that stay, and three of others, one of them odd and one posing."""
+    odd = _on("Odd", "t1", priority=7)
+    ours = (
+        managed("id-old", "m/old", _on("Old X", "x"), **UNKNOWN),
+        managed("id-bye", "m/bye", _on("Bye W", "w", targets=FRAUD)),
+        managed("id-up", "m/up", _on("Up Y", "y", targets=FRAUD), **UNKNOWN),
+        managed("id-edit", "m/edit", _on("Edit Z", "z"), **UNKNOWN),
+        managed("id-all", "m/all", CATCH_ALL),
+        *(managed(f"id-{name}", f"m/{name}", _on(f"Same {name}", name)) for name in SAME),
+    )
+    others = (
+        unmanaged("id-odd", odd, **UNKNOWN),
+        managed("id-beta", "m/up", _on("Beta", "t2"), owner="beta"),
+        unmanaged("id-posing", _on("Posing", "t3", description="[cxroute:acme/m/up#00000000] is no marker here")),
+    )
+    rules = [raw(one) for one in (*ours, *others)]
+    strange = next(one for one in rules if one["id"] == "id-odd")
+    strange["conditions"] = [*strange["conditions"], ODD]
+    return tuple(rules)
+
+
+TENANT: Final = Scenario(
+    "everything at once",
+    _before(),
+    desired(
+        wanted("m/cover", _on("Cover X", "x")),
+        wanted("m/extra", _on("Extra V", "v")),
+        wanted("m/hello", _on("Hello W", "w", targets=FRAUD)),
+        wanted("m/up", _on("Up Y", "y", targets=GENERAL)),
+        wanted("m/edit", _on("Edit Z", "z", priority=50)),
+        wanted("m/all", CATCH_ALL),
+        *(wanted(f"m/{name}", _on(f"Same {name}", name)) for name in SAME),
+    ),
+    tuple({"cognigyDetectedIntent": intent} for intent in (*"vwxyz", *SAME, "t2", "t3", "none")),
+)
+"""Three creates, two updates and two deletes, each delete under the cover of a created rule; three pages of five."""
+
+COVERED: Final = {"m/cover": "id-old", "m/hello": "id-bye"}
+"""Which created rule must stand before which rule may go."""
+FOREIGN: Final = ("id-odd", "id-beta", "id-posing")
+"""Rules that are not ours."""

@@ -1,0 +1,78 @@
+"""The words in which matrix.py writes the table down: operations, ways to bring a fault about, rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+CALLS: Final = {
+    "LIST": "GET rules",
+    "GET": "GET rule",
+    "POST": "POST rules",
+    "PUT": "PUT rule",
+    "DELETE": "DELETE rule",
+    "TOKEN": "POST token",
+}
+"""The six operations, in the words of the simulator's faults."""
+OPERATIONS: Final = tuple(CALLS)
+EVERY: Final = "ABCDE"
+ALL: Final = " ".join(CALLS)
+READS: Final = "LIST GET TOKEN"
+WRITES: Final = "POST PUT DELETE"
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way to bring a fault about, on each of `on`.
+
+    fault: a fault of the simulator, or with `!` an act of matrix_acts.py; two are joined by `+`.
+    when: the how-manieth request of the operation, `always`, a window in the simulator's words, or a place of
+        matrix_cases.py.
+    later: profiles on which it is brought about at a later request as well.
+    says: what the run's message must have.
+    extra: profiles on which a second rule of one marker may stand until the next run (R5's exception).
+    apart: why this way ends otherwise than the cell's code says.
+    """
+
+    on: str
+    fault: str
+    code: str
+    when: str = "#1"
+    profiles: str = EVERY
+    later: str = "AD"
+    says: str = ""
+    extra: str = ""
+    apart: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One fault: its name, its code for each operation, and the ways to bring it about."""
+
+    name: str
+    codes: str
+    ways: tuple[Way, ...] = ()
+    elsewhere: str = ""
+    """The folder whose tests bring it about with real processes and sockets, alone or as well."""
+
+    def code(self, operation: str) -> str:
+        """Return the cell's code, `-` where it is not live."""
+        return self.codes.split()[OPERATIONS.index(operation)]
+
+
+def retried(*faults: str, on: str = READS) -> tuple[Way, ...]:
+    """R: the first fault on every profile, its like on two."""
+    return tuple(Way(on, fault, "R", profiles=few(place)) for place, fault in enumerate(faults))
+
+
+def unknown(*faults: str, extra: str = "") -> tuple[Way, ...]:
+    """Q of the three writes."""
+    return tuple(Way(WRITES, fault, "Q", profiles=few(place), extra=extra) for place, fault in enumerate(faults))
+
+
+def each(on: str, code: str, *faults: str, says: str = "", when: str = "#1") -> tuple[Way, ...]:
+    return tuple(Way(on, fault, code, when, few(place), says=says) for place, fault in enumerate(faults))
+
+
+def few(place: int) -> str:
+    return EVERY if place == 0 else ("AC", "BD", "CE")[place % 3]

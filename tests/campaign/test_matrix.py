@@ -1,0 +1,64 @@
+"""Every live cell of the matrix of reliability.md section 4, on every profile that can show it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.campaign.matrix import ROWS
+from tests.campaign.matrix_acts import ACTS
+from tests.campaign.matrix_cases import Case, cases
+from tests.campaign.matrix_checks import CODES
+from tests.campaign.matrix_promises import assert_healed, assert_promises
+from tests.campaign.matrix_trial import Trial
+from tests.campaign.matrix_ways import OPERATIONS
+
+ROOT = Path(__file__).parents[2]
+CASES = tuple(cases())
+LIVE = {(name, operation) for name, row in ROWS.items() for operation in OPERATIONS if row.code(operation) != "-"}
+
+
+def test_the_table_is_whole() -> None:
+    """45 faults by six operations, 229 of them live, in the order of the table."""
+    assert [f"F{number}" for number in range(1, 46)] == [*ROWS]
+    assert {6} == {len(row.codes.split()) for row in ROWS.values()}
+    assert 229 == len(LIVE)
+
+
+def test_every_live_cell_has_a_case() -> None:
+    """Each is brought about here, or by tests with real processes and sockets that name its row; no other cell is."""
+    here = {(case.number, case.operation) for case in CASES}
+    elsewhere = {(name, operation) for name, operation in LIVE if ROWS[name].elsewhere}
+    assert LIVE == here | elsewhere
+    assert here <= LIVE
+
+
+def test_every_code_of_a_cell_is_shown() -> None:
+    """`R>S` has a case of each; a case that ends otherwise says why."""
+    wanted = {(*cell, code) for cell in LIVE for code in _parts(ROWS[cell[0]].code(cell[1]))}
+    straight = {(case.number, case.operation, case.way.code) for case in CASES if not case.way.apart}
+    assert {one for one in wanted if not ROWS[one[0]].elsewhere} <= straight
+    assert straight <= wanted
+
+
+def test_no_case_stands_twice() -> None:
+    """Names are unique, so that each can be run alone; acts and codes are all used."""
+    assert {} == {name: count for name, count in Counter(map(str, CASES)).items() if count > 1}
+    assert {*ACTS} == {case.parts[1] for case in CASES} - {""}
+    assert {*CODES} == {case.way.code for case in CASES}
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_cell_is_as_the_table_says(case: Case) -> None:
+    """The code's behaviour, what holds in every case, and a further run that puts everything right."""
+    trial = Trial(case)
+    trial.run()
+    CODES[case.way.code](trial)
+    assert_promises(trial)
+    assert_healed(trial)
+
+
+def _parts(code: str) -> list[str]:
+    return [code] if code == "K>S" else code.split(">")
