@@ -8,18 +8,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.campaign.oracle_ends import Ends
+from tests.campaign.oracle_facts import call_of, heard
+from tests.campaign.oracle_process import Process
+from tests.campaign.oracle_requests import Requests
+from tests.campaign.oracle_tenant import Tenant
 from tests.campaign.oracle_verdict import Verdicts, Violation
+from tests.campaign.oracle_wire import Wire
+from tests.campaign.oracle_wish import Wish
 
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Mapping
 
     from reconciler.desired import Desired
+    from reconciler.simulator.exchange import Request
     from reconciler.simulator.state import State
     from tests.campaign.scenario import Scenario
     from tests.campaign.world import Applier, Ended, Event, World
 
-__all__ = ["Oracle", "Violation"]
+__all__ = ["Oracle", "Violation", "fingerprint"]
 
 
 class Oracle:
@@ -28,8 +36,22 @@ class Oracle:
     def __init__(self, world: World, scenario: Scenario, desired_of: Mapping[str, Desired] | None = None) -> None:
         """`desired_of` says what each applier wants, by name; by default what the scenario wants."""
         self.world, self.scenario = world, scenario
-        self.desired_of = dict(desired_of or {})
+        self._wish = Wish(scenario.wish, scenario.options)
+        self._wish_of = {actor: Wish(one, scenario.options) for actor, one in (desired_of or {}).items()}
         self._verdicts = Verdicts()
+        wishes = list({id(one): one for one in (desired_of or {"": scenario.wish}).values()}.values())
+        self._tenant = Tenant(
+            world, [Wish(one, scenario.options) for one in wishes], scenario.conversations, self._verdicts
+        )
+        self._requests = Requests(self._tenant, self._verdicts)
+        self._ends = Ends(world, self._tenant, self._verdicts)
+        self._processes: dict[str, Process] = {}
+        self._wires: dict[str, Wire] = {}
+        self._sent: dict[int, int] = {}
+        self._late: list[Request] = []
+        self._tokens: set[str] = set()
+        self._asking: Event | None = None
+        self._clock = 0
         world.asked.append(self._asked)
         world.answered.append(self._answered)
         world.state.watchers.append(self._changed)
@@ -46,27 +68,82 @@ class Oracle:
 
     def planned(self, applier: Applier) -> None:
         """Look at what an applier that only planned has sent (R10)."""
+        process = self._processes.get(applier.name)
+        writes = process.writes if process else []
+        self._verdicts.check("R10", not writes, f"{applier.name} only planned, and sent {len(writes)} writes")
 
     def ended(self, applier: Applier, ended: Ended | None) -> None:
         """Look at a run that ended, or, with None, that was killed."""
+        process = self._processes.get(applier.name)
+        self._ends.secrets(ended, self._tokens)
+        if process is None:
+            return
+        process.over = True
+        if ended is not None:
+            self._ends.look(process, ended, self._wish_for(applier.name))
 
     def quiet(self) -> None:
         """Look at the tenant after the heal phase: it is as it is wanted, and nothing is there twice."""
+        if len(self._tenant.wishes) == 1:
+            self._ends.quiet(self._tenant.wishes[0])
+
+    def _wish_for(self, actor: str) -> Wish:
+        return self._wish_of.get(actor, self._wish)
 
     def _asked(self, event: Event) -> None:
-        pass
+        self._clock += 1
+        self._sent[id(event)] = self._clock
+        if event.number == 1 or event.actor not in self._processes:
+            self._begin(event.actor)
+        process, call = self._processes[event.actor], call_of(event.request)
+        self._requests.look(process, event, call, self._wish_for(event.actor), self._clock)
+        self._wires[event.actor].sends(event, self.world.virtual.seconds)
+        process.sends(event, self._clock)
+        self._asking = event
+        self._note_late()
+
+    def _begin(self, actor: str) -> None:
+        process = self._processes[actor] = Process(actor, self._clock)
+        self._wires[actor] = Wire(self._verdicts)
+        wish = self._wish_for(actor)
+        process.converged_at_birth = not wish.missing(self._tenant.rules.values())
 
     def _answered(self, event: Event) -> None:
-        pass
+        self._clock += 1
+        process, wire = self._processes[event.actor], self._wires[event.actor]
+        patience = self.world.profile.tenant.timeout_seconds
+        what = heard(event, self.world.virtual.seconds - event.at, patience)
+        count = len(process.listings)
+        process.hears(event, what, self._sent.pop(id(event), self._clock), self._clock)
+        wire.hears(event, what, self.world.virtual.seconds)
+        if len(process.listings) > count:
+            wire.listed()
+        if wire.token:
+            self._tokens.add(wire.token)
+        self._note_late()
 
-    def _changed(self, state: State) -> None:
-        pass
+    def _note_late(self) -> None:
+        """Keep what is still to land: once it does, it is gone from there."""
+        faults = self.world.faults
+        self._late = [] if faults is None else [one.request for one in faults._late]
+
+    def _changed(self, _state: State) -> None:
+        self._clock += 1
+        faults = self.world.faults
+        waiting = [] if faults is None else [one.request for one in faults._late]
+        landing = [one for one in self._late if not any(one is two for two in waiting)]
+        event = self._asking
+        process = self._processes.get(event.actor) if event else None
+        self._tenant.move(self._clock, event.request if event else None, landing, process)
 
 
 def fingerprint(world: World) -> list[tuple[object, ...]]:
     """Return what was asked and answered, in order: two runs of one case give the same (R22)."""
     return [
-        (one.actor, one.number, one.request.method, one.request.path, one.request.query, one.request.body, one.at)
-        + (one.answer and (one.answer.status, one.answer.body), one.lost)
+        (
+            *(one.actor, one.number, one.at, one.lost),
+            *(one.request.method, one.request.path, one.request.query, one.request.body),
+            *((one.answer.status, one.answer.body) if one.answer else ()),
+        )
         for one in world.events
     ]

@@ -1,0 +1,193 @@
+"""What stands in a request, an answer or a rule, read without the package's own readers."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from reconciler.model import Condition, Opaque
+from reconciler.simulator.exchange import Manner
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from reconciler.model import Rule, Target
+    from reconciler.simulator.exchange import Request
+    from tests.campaign.world import Event
+
+Json = Any
+
+_NAME: Final = "[a-z0-9][a-z0-9-]{0,63}"
+_LINE: Final = re.compile(rf"\[cxroute:({_NAME})/({_NAME}/{_NAME})(~next)?#[0-9a-f]{{8}}\]", re.ASCII)
+_LARGEST: Final = 1 << 24
+_RULES: Final = ("api", "v2", "routing", "rules")
+_NUMERIC: Final = frozenset({"greaterThan", "greaterThanOrEqual", "lessThan", "lessThanOrEqual", "between"})
+SERVERS_OWN: Final = frozenset({"id", "version", "dateCreated", "dateModified", "selfUri"})
+
+
+class Mark(NamedTuple):
+    """The marker of a rule. `address` is `ruleset/key`."""
+
+    owner: str
+    address: str
+    copy: bool
+
+    def __str__(self) -> str:
+        """Give what must be there once."""
+        return f"{self.address}~next" if self.copy else self.address
+
+
+def mark(rule: Mapping[str, Json] | None) -> Mark | None:
+    """Return the marker: the exact last line of the description, or none."""
+    description = (rule or {}).get("description")
+    if not isinstance(description, str):
+        return None
+    found = _LINE.fullmatch(description.rpartition("\n")[2])
+    return Mark(found[1], found[2], found[3] is not None) if found else None
+
+
+def call_of(request: Request) -> str:
+    """Name what a request asks for: `token`, `list`, `get`, `create`, `update`, `delete`, `queues`; else its method."""
+    segments = request.segments
+    if segments == ("oauth", "token"):
+        return "token"
+    if segments == ("api", "v2", "routing", "queues") and request.method == "GET":
+        return "queues"
+    if segments == _RULES:
+        return {"GET": "list", "POST": "create"}.get(request.method, request.method)
+    if segments[:-1] == _RULES:
+        return {"GET": "get", "PUT": "update", "DELETE": "delete"}.get(request.method, request.method)
+    return request.method
+
+
+def body_of(request: Request) -> dict[str, Json]:
+    """Return the JSON object that a request carries; an empty one where it carries none."""
+    found = _parsed(request.body)
+    return found if isinstance(found, dict) else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What came back to whoever asked: no status where nothing did in time, no form where it was no JSON."""
+
+    status: int
+    form: Json = None
+    reached: bool = True
+    """False where no connection was made: then nothing was done."""
+    empty: bool = False
+
+    @property
+    def good(self) -> bool:
+        """Say whether it was a success."""
+        return 200 <= self.status < 300
+
+    @property
+    def failed(self) -> bool:
+        """Say whether asking again may help: nothing came, or what says so."""
+        return not self.status or self.status == 429 or (self.status >= 500 and self.status != 501)
+
+
+def heard(event: Event, elapsed: float, patience: float) -> Heard:
+    """Read what an applier heard that waits no longer than its patience, in seconds."""
+    answer = event.answer
+    if answer is None or event.lost or elapsed > patience:
+        return Heard(0, reached=answer is None or answer.manner is not Manner.REFUSED)
+    packed = any(name == "content-encoding" for name, _ in answer.headers)
+    form = None if packed or len(answer.body) > _LARGEST else _parsed(answer.body)
+    return Heard(answer.status, form, empty=not answer.body)
+
+
+def is_unclear(call: str, what: Heard) -> bool:
+    """Say whether nobody can know from the answer to a write what became of it."""
+    if not what.status:
+        return what.reached
+    if what.status >= 500:
+        return what.status != 501
+    if not what.good or call == "delete" or (call == "update" and what.empty):
+        return False
+    return not (isinstance(what.form, dict) and isinstance(what.form.get("id"), str))
+
+
+def _parsed(text: bytes) -> Json:
+    def refuse(constant: str) -> None:
+        raise ValueError(constant)
+
+    try:
+        return json.loads(text, parse_constant=refuse)
+    except (ValueError, RecursionError):
+        return None
+
+
+# What a rule says, to be compared: whoever wrote it, in whatever order
+
+
+def plain(rule: Mapping[str, Json]) -> tuple[Json, ...]:
+    """Return what a rule says, the marker aside: equal rules give equal ones."""
+    description = rule.get("description") or ""
+    if mark(rule) is not None:
+        description = description.rpartition("\n")[0].removesuffix("\r")
+    return (
+        rule["name"],
+        description,
+        Fraction(str(rule["priority"])),
+        rule.get("enabled", True),
+        frozenset(map(part, rule.get("conditions") or ())),
+        tuple(sorted(map(str, map(part, rule.get("targets") or ())))),
+    )
+
+
+def part(form: Mapping[str, Json]) -> tuple[Json, ...]:
+    """Return what a condition or target says; fields that are not known to mean anything left out."""
+    if form.get("type") == "queue":
+        return ("queue", form.get("queueId"), _scalar(form.get("weight", 1)))
+    if form.get("type") != "attribute":
+        return ("?", json.dumps(form, sort_keys=True))
+    operator, value = form.get("operator"), form.get("value")
+    head = ("attribute", form.get("attributeName"), operator)
+    if operator in ("exists", "notExists"):
+        return head
+    if operator in ("in", "notIn"):
+        return (*head, frozenset(map(_scalar, value or ())))
+    if operator in _NUMERIC:
+        values = value if isinstance(value, list) else [value]
+        return (*head, tuple(_number(one) for one in values))
+    return (*head, _scalar(value))
+
+
+def _scalar(value: Json) -> Json:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return Fraction(str(value)) if isinstance(value, int | float) else json.dumps(value)
+
+
+def _number(value: Json) -> Json:
+    try:
+        return Fraction(str(value))
+    except ValueError:
+        return json.dumps(value)
+
+
+def as_json(rule: Rule, identity: str) -> dict[str, Json]:
+    """Write a rule of a manifest as the API would show it, without its marker."""
+    return {
+        "id": identity,
+        "name": rule.name,
+        "description": rule.description,
+        "priority": rule.priority,
+        "enabled": rule.enabled,
+        "conditions": [_form(one) for one in rule.conditions],
+        "targets": [_form(one) for one in rule.targets],
+    }
+
+
+def _form(one: Condition | Target | Opaque) -> dict[str, Json]:
+    if isinstance(one, Opaque):
+        found: dict[str, Json] = json.loads(one.text)
+        return found
+    if isinstance(one, Condition):
+        value = list(one.written) if isinstance(one.written, tuple) else one.written
+        return {"type": "attribute", "attributeName": one.attribute, "operator": one.operator, "value": value}
+    return {"type": "queue", "queueId": one.queue_id, "weight": one.weight}

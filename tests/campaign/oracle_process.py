@@ -1,0 +1,134 @@
+"""What one run of an applier has read and sent so far, as the server saw it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tests.campaign.oracle_facts import body_of, call_of, is_unclear, mark
+
+if TYPE_CHECKING:
+    from reconciler.simulator.exchange import Request
+    from tests.campaign.oracle_facts import Heard
+    from tests.campaign.world import Event
+
+Json = Any
+WRITES = ("create", "update", "delete")
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A write that was sent: what it is about, and when (`at` counts what happens in the world)."""
+
+    call: str
+    request: Request
+    keys: frozenset[str]
+    address: str
+    at: int
+
+
+@dataclass(slots=True)
+class Listing:
+    """A read of all pages of one list, under way or done."""
+
+    began: int
+    total: int
+    pages: int
+    ids: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    steady: bool = True
+
+    @property
+    def complete(self) -> bool:
+        """Say whether all pages came, with as many different ids as they say that there are."""
+        every = self.steady and len(self.ids) >= self.pages
+        return every and len({one for page in self.ids.values() for one in page}) == self.total
+
+
+@dataclass(slots=True)
+class Process:
+    """One run of an applier."""
+
+    actor: str
+    born: int
+    last_read: dict[str, dict[str, Json]] = field(default_factory=dict)
+    """Each rule as a list or a read of it alone last showed it."""
+    shown: dict[str, list[dict[str, Json]]] = field(default_factory=dict)
+    looked_at: dict[str, int] = field(default_factory=dict)
+    """When each rule was last read by itself."""
+    etags: dict[str, str] = field(default_factory=dict)
+    queues: set[str] = field(default_factory=set)
+    listing: Listing | None = None
+    listings: list[Listing] = field(default_factory=list)
+    asking: bool = False
+    """A list was asked for, and has not come completely."""
+    writes: list[Write] = field(default_factory=list)
+    unclear: list[Write] = field(default_factory=list)
+    """Writes of which nobody knows what became; their `at` is when that was learnt."""
+    failed: list[Write] = field(default_factory=list)
+    requests: int = 0
+    over: bool = False
+    converged_at_birth: bool = False
+
+    @property
+    def knows(self) -> int:
+        """Return when its last complete list was begun."""
+        return self.listings[-1].began if self.listings else self.born
+
+    def write_of(self, event: Event, at: int) -> Write:
+        """Describe a write: its keys are the rule's id and the addresses that it has and gets."""
+        call, request = call_of(event.request), event.request
+        rule_id = "" if call == "create" else request.segments[-1]
+        before, after = mark(self.last_read.get(rule_id)), mark(body_of(request))
+        addresses = [one.address for one in (before, after) if one is not None]
+        keys = frozenset([*addresses, *([rule_id] if rule_id else [])])
+        return Write(call, request, keys, addresses[-1] if addresses else "", at)
+
+    def sends(self, event: Event, at: int) -> None:
+        """Note a request."""
+        self.requests += 1
+        call = call_of(event.request)
+        self.asking = self.asking or call == "list"
+        if call in WRITES:
+            self.writes.append(self.write_of(event, at))
+
+    def hears(self, event: Event, what: Heard, sent: int, now: int) -> None:
+        """Note an answer. `sent` is when its request was."""
+        call = call_of(event.request)
+        if call == "list" and what.good and isinstance(what.form, dict):
+            self._page(event.request, what.form, sent)
+        elif call == "queues" and what.good and isinstance(what.form, dict):
+            self.queues |= {str(one.get("id")) for one in what.form.get("entities") or () if isinstance(one, dict)}
+        elif call == "get" and what.good and isinstance(what.form, dict):
+            rule_id = event.request.segments[-1]
+            self._see(rule_id, what.form)
+            self.looked_at[rule_id] = sent
+            self.etags[rule_id] = (
+                next((text for name, text in event.answer.headers if name == "etag"), "") if (event.answer) else ""
+            )
+        elif call in WRITES:
+            write = self.write_of(event, now)
+            if is_unclear(call, what):
+                self.unclear.append(write)
+            elif 400 <= what.status < 500 and what.status not in (401, 409, 412, 429):
+                self.failed.append(write)
+
+    def _see(self, rule_id: str, rule: dict[str, Json]) -> None:
+        self.last_read[rule_id] = rule
+        self.shown.setdefault(rule_id, []).append(rule)
+
+    def _page(self, request: Request, form: dict[str, Json], sent: int) -> None:
+        number, total, found = request.number("pageNumber") or 1, form.get("total"), form.get("entities")
+        if not isinstance(total, int) or not isinstance(found, list):
+            return
+        rules = [one for one in found if isinstance(one, dict) and isinstance(one.get("id"), str)]
+        for rule in rules:
+            self._see(rule["id"], rule)
+        if number == 1:
+            self.listing = Listing(sent, total, max(1, -(-total // len(found))) if found else 1)
+        if self.listing is None:
+            return
+        self.listing.ids[number] = tuple(rule["id"] for rule in rules)
+        self.listing.steady = self.listing.steady and total == self.listing.total
+        if self.listing.complete:
+            self.listings.append(self.listing)
+            self.listing, self.asking = None, False

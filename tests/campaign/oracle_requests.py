@@ -1,0 +1,175 @@
+"""What a write may be sent for, by what its sender has read: R1, R2, R6, R7, R9, R11 and R12 at each request."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final
+
+from tests.campaign.oracle_facts import SERVERS_OWN, body_of, mark, part
+from tests.campaign.oracle_process import WRITES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tests.campaign.oracle_process import Process, Write
+    from tests.campaign.oracle_tenant import Tenant
+    from tests.campaign.oracle_verdict import Verdicts
+    from tests.campaign.oracle_wish import Wish
+    from tests.campaign.world import Event
+
+Json = Any
+Rule = dict[str, Any]
+_DECLARED: Final = frozenset({"name", "description", "priority", "enabled", "conditions", "targets", *SERVERS_OWN})
+
+
+class Requests:
+    """Looks at each write before it is done."""
+
+    def __init__(self, tenant: Tenant, verdicts: Verdicts) -> None:
+        self.tenant, self.verdicts = tenant, verdicts
+
+    def look(self, process: Process, event: Event, call: str, wish: Wish, now: int) -> None:
+        """Look at a request that is about to be done."""
+        where = f"{event.actor}'s request {event.number}, {event.request.method} {event.request.path}"
+        if call not in WRITES:
+            known = call in ("token", "list", "get", "queues")
+            self.verdicts.check("R1", known, f"{where} is nothing that this tool should ask for")
+            return
+        write = process.write_of(event, now)
+        self._readings(process, where, call)
+        self._unclear(process, write, where)
+        if call != "create":
+            self._owned(process, write, wish, where)
+            self._looked_at(process, write, where)
+        if call != "delete":
+            self._marked(write, wish, where)
+            self._queues(process, write, where)
+        if call == "update":
+            self._kept(process, write, where)
+        if call == "delete":
+            self._confirmed(process, write, where)
+            self._given_up(process, write, wish, where)
+
+    def _readings(self, process: Process, where: str, call: str) -> None:
+        """R11: two complete lists before the first create or delete, and none that is not complete behind them."""
+        least = 1 if call == "update" else 2
+        count = len(process.listings)
+        self.verdicts.check("R11", count >= least, f"{where}: after {count} complete lists of rules, not {least}")
+        self.verdicts.check("R11", not process.asking, f"{where}: the last list of rules was not complete")
+
+    def _unclear(self, process: Process, write: Write, where: str) -> None:
+        """R6: behind a write of which nobody knows what became, that rule is read first, and nothing deleted."""
+        for one in process.unclear:
+            if process.listings and process.listings[-1].began > one.at:
+                continue
+            same = bool(one.keys & write.keys)
+            delete = write.call == "delete" and one.call != "delete"
+            said = f"{where}: nobody knows what became of {one.request.method} for {one.address}"
+            self.verdicts.check("R6", not same and not delete, f"{said}, and no complete list was read since")
+        self.verdicts.counts["R6"] += 1
+
+    def _owned(self, process: Process, write: Write, wish: Wish, where: str) -> None:
+        """R1: the rule was ours when this applier last read it, or is one to adopt."""
+        read = process.last_read.get(write.request.segments[-1])
+        if read is None:
+            self.verdicts.check("R1", None, f"{where}: it has never read that rule")
+            return
+        fine = wish.ours(read) or (write.call == "update" and wish.adopts(read))
+        self.verdicts.check("R1", fine, f"{where}: {read.get('name')!r} was not ours when it was read")
+
+    def _looked_at(self, process: Process, write: Write, where: str) -> None:
+        """R9: the rule was read by itself since this applier last wrote it, and the ETag goes back."""
+        rule_id = write.request.segments[-1]
+        earlier = [one.at for one in process.writes if rule_id in one.keys and one.request is not write.request]
+        since = max((at for at in earlier if not self._was_not_done(process, at)), default=-1)
+        fine = process.looked_at.get(rule_id, -2) > since
+        self.verdicts.check("R9", fine, f"{where}: it was not read by itself just before")
+        etag = process.etags.get(rule_id, "")
+        sent = write.request.headers.get("if-match", "")
+        self.verdicts.check("R9", not etag or sent == etag, f"{where}: If-Match is {sent!r}, the ETag read {etag!r}")
+
+    @staticmethod
+    def _was_not_done(process: Process, at: int) -> bool:
+        """Say of a write whether its answer said that nothing was done, so that it may be sent again as it was."""
+        write = next(one for one in process.writes if one.at == at)
+        unclear = any(one.request is write.request for one in process.unclear)
+        return not unclear and not write.request.changed
+
+    def _marked(self, write: Write, wish: Wish, where: str) -> None:
+        """R1: what is written carries our marker, at an address that the manifest has."""
+        found = mark(body_of(write.request))
+        fine = found is not None and found.owner == wish.owner and found.address in wish.rules
+        self.verdicts.check("R1", fine, f"{where}: what is written is marked as {found}, which no manifest wants")
+
+    def _queues(self, process: Process, write: Write, where: str) -> None:
+        """R12: each queue written was listed to this applier."""
+        targets = body_of(write.request).get("targets") or ()
+        named = {one.get("queueId") for one in targets if one.get("type") == "queue"}
+        unknown = named - process.queues
+        self.verdicts.check("R12", not unknown, f"{where}: queues {unknown} were in no list that it read")
+
+    def _kept(self, process: Process, write: Write, where: str) -> None:
+        """R2: what no manifest declares goes back as it was read, in the rule and in its parts that stay."""
+        read, sent = process.last_read.get(write.request.segments[-1], {}), body_of(write.request)
+        lost = [key for key in read.keys() - _DECLARED if sent.get(key) != read[key]]
+        self.verdicts.check("R2", not lost, f"{where}: fields {lost} do not go back as they were read")
+        for name in ("conditions", "targets"):
+            missing = _not_kept(read.get(name) or (), sent.get(name) or ())
+            self.verdicts.check("R2", not missing, f"{where}: {name} lose unknown fields: {missing}")
+
+    def _confirmed(self, process: Process, write: Write, where: str) -> None:
+        """R7: whoever serves in place of what is deleted was read as it is now, and not just written."""
+        routes, rules = self.tenant.routes, self.tenant.rules
+        rule_id = write.request.segments[-1]
+        if routes is None or rule_id not in rules:
+            return
+        now = routes.winners(rules.values())
+        then = routes.winners(one for one in rules.values() if one["id"] != rule_id)
+        for case, (before, after) in enumerate(zip(now, then, strict=True)):
+            if all(one["id"] != rule_id for one in before):
+                continue
+            self.verdicts.counts["R7"] += 1
+            for heir in after:
+                seen = any(heir == one for one in process.shown.get(heir["id"], ()))
+                if seen or not self._is_appliers(heir["id"]):
+                    continue
+                said = f"{where}: {heir['name']!r} was not read as it is now, and takes over {routes.name(case)}"
+                self.verdicts.check("R7", None, said)
+                return
+
+    def _is_appliers(self, rule_id: str) -> bool:
+        return self.tenant.writer(rule_id) not in ("", "human", "late")
+
+    def _given_up(self, process: Process, write: Write, wish: Wish, where: str) -> None:
+        """R7: nothing is deleted that serves whom a rule should serve that could not be written."""
+        routes, rules = self.tenant.routes, self.tenant.rules
+        rule_id = write.request.segments[-1]
+        if routes is None or rule_id not in rules or not process.failed:
+            return
+        done = {found.address for one in rules.values() if wish.fulfils(one) and (found := mark(one))}
+        failed = {one.address for one in process.failed} - done
+        wanted = {address: wish.rules[address] for address in failed if address in wish.rules}
+        now, then = (routes.winners(one) for one in (rules.values(), wish.afterwards(rules.values())[0]))
+        for case, (before, after) in enumerate(zip(now, then, strict=True)):
+            here = any(one["id"] == rule_id for one in before)
+            there = next((where for where, one in wanted.items() if any(one is two for two in after)), "")
+            said = f"{where}: {there} could not be written, and should serve {routes.name(case)}"
+            self.verdicts.check("R7", not (here and there), said)
+
+
+def _not_kept(read: tuple[Mapping[str, Json], ...], sent: tuple[Mapping[str, Json], ...]) -> list[str]:
+    """Return the parts that stay, but lose what else was in them."""
+    staying = Counter(map(part, read)) & Counter(map(part, sent))
+    lost = []
+    for which, count in staying.items():
+        before = [one for one in read if part(one) == which]
+        after = [one for one in sent if part(one) == which]
+        kept = sum(1 for one in before if any(_has(two, one) for two in after))
+        if kept < min(count, len(before)):
+            lost.append(str(before))
+    return lost
+
+
+def _has(sent: Mapping[str, Json], read: Mapping[str, Json]) -> bool:
+    known = {"type", "attributeName", "operator", "value", "queueId", "weight"}
+    return all(sent.get(key) == value for key, value in read.items() if key not in known)

@@ -1,0 +1,87 @@
+"""Where conversations go in a state of the server, by the simulator's own reading of rules; kept for rules seen before.
+
+A tie counts as each of its rules; a condition that nobody understands as true, and as false, everywhere at once.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from reconciler.simulator.evaluate import UnknownConditionError, destination, winner
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+Json = Any
+Destination = frozenset[tuple[str, Fraction]] | None
+"""The shares of queues; None: no rule, the tenant's default routing."""
+
+
+class _Always(dict[str, bool]):
+    """Says of every condition that nobody understands whether it holds: always the same."""
+
+    def __init__(self, answer: bool) -> None:  # noqa: FBT001 - it is a value that is looked up
+        super().__init__()
+        self.answer = answer
+
+    def __contains__(self, _key: object) -> bool:
+        return True
+
+    def __getitem__(self, _key: str) -> bool:
+        return self.answer
+
+
+_WORLDS = (_Always(True), _Always(False))
+
+
+class Routes:
+    """Evaluates rules for some conversations; each rule is looked at once."""
+
+    def __init__(self, conversations: Sequence[Json], evaluation: str) -> None:
+        """`evaluation` says which priority comes first."""
+        self.conversations = list(conversations)
+        self.cases = [(one, world) for one in range(len(self.conversations)) for world in range(2)]
+        self._sign = 1 if evaluation == "lowest-first" else -1
+        self._known: dict[int, tuple[Mapping[str, Json], tuple[bool, ...], Destination]] = {}
+
+    def winners(self, rules: Iterable[Mapping[str, Json]]) -> list[tuple[Mapping[str, Json], ...]]:
+        """Return for each case the rules that may win: the first ones that match, all of one priority."""
+        looked = [(one, self._look(one)) for one in rules if one.get("enabled", True)]
+        looked.sort(key=lambda one: self._sign * one[0]["priority"])
+        return [self._first(looked, case) for case in range(len(self.cases))]
+
+    def destinations(self, rules: Iterable[Mapping[str, Json]]) -> list[frozenset[Destination]]:
+        """Return for each case where it may go."""
+        return [frozenset(self.goes(one) for one in found) or frozenset([None]) for found in self.winners(rules)]
+
+    def goes(self, rule: Mapping[str, Json]) -> Destination:
+        """Return where a rule sends."""
+        return self._look(rule)[2]
+
+    def name(self, case: int) -> str:
+        """Describe a case to a person."""
+        conversation, world = self.cases[case]
+        return f"{self.conversations[conversation]}" + (" (what is not understood holds not)" if world else "")
+
+    def _first(self, looked: list[tuple[Mapping[str, Json], Any]], case: int) -> tuple[Mapping[str, Json], ...]:
+        found: list[Mapping[str, Json]] = []
+        for rule, (_, matches, _) in looked:
+            if found and rule["priority"] != found[0]["priority"]:
+                break
+            if matches[case]:
+                found.append(rule)
+        return tuple(found)
+
+    def _look(self, rule: Mapping[str, Json]) -> tuple[Mapping[str, Json], tuple[bool, ...], Destination]:
+        known = self._known.get(id(rule))
+        if known is None:  # the rule itself is kept with it, so that its id() stays its own
+            matches = tuple(self._matches(rule, case) for case in self.cases)
+            known = self._known[id(rule)] = (rule, matches, frozenset(destination(rule).items()))
+        return known
+
+    def _matches(self, rule: Mapping[str, Json], case: tuple[int, int]) -> bool:
+        try:
+            return winner([rule], self.conversations[case[0]], opaque=_WORLDS[case[1]]) is not None
+        except (UnknownConditionError, ValueError, KeyError, TypeError):
+            return case[1] == 0

@@ -1,0 +1,216 @@
+"""The server's states: who made each, whether nobody is sent elsewhere in it, and whether anything is there twice."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from tests.campaign.oracle_facts import SERVERS_OWN, body_of, call_of, mark
+from tests.campaign.oracle_routes import Routes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from reconciler.simulator.exchange import Request
+    from tests.campaign.oracle_process import Process
+    from tests.campaign.oracle_routes import Destination
+    from tests.campaign.oracle_verdict import Verdicts
+    from tests.campaign.oracle_wish import Wish
+    from tests.campaign.world import World
+
+Json = Any
+Rule = dict[str, Any]
+HUMAN: Final = "human"
+LATE: Final = "late"
+
+
+class Change(NamedTuple):
+    """One change of the state: a rule before and after, None where there was or is none."""
+
+    id: str
+    before: Rule | None
+    after: Rule | None
+
+
+@dataclass(slots=True)
+class Routing:
+    """Where each case may go from now on."""
+
+    routes: Routes
+    allowed: list[set[Destination]]
+
+
+class Tenant:
+    """Follows the server's states. `clock` counts everything that happens in the world."""
+
+    def __init__(self, world: World, wishes: Sequence[Wish], conversations: Sequence[Json], verdicts: Verdicts) -> None:
+        """`wishes` are all different ones; conversations are followed where there is just one."""
+        self.world, self.wishes, self.verdicts = world, wishes, verdicts
+        self.rules: dict[str, Rule] = {one["id"]: one for one in world.state.rules()}
+        self.changed: dict[str, tuple[str, int]] = {}
+        """Who changed each rule last, and when."""
+        self.foreign = -1
+        """When somebody else last changed anything."""
+        self.made_late: Counter[str] = Counter()
+        self.copied: set[str] = self._copies_at_first()
+        self._routing = self._start(conversations)
+
+    def move(self, clock: int, request: Request | None, late: list[Request], process: Process | None) -> None:
+        """Look at the state after a change. `late` are the requests that were still to land."""
+        change = self._change()
+        if change is None:
+            return
+        who = self._author(change, request, late)
+        if change.after is None:
+            del self.rules[change.id]
+        else:
+            self.rules[change.id] = change.after
+        self.changed[change.id] = (who, clock)
+        if who in (HUMAN, LATE):
+            self.foreign = clock
+            self._note_foreign(who, change)
+        else:
+            self._check_ownership(who, change)
+        self._check_routes(who, change, process)
+        self._check_unique(who, change)
+
+    def writer(self, rule_id: str) -> str:
+        """Return who changed a rule last; nothing where nobody did."""
+        return self.changed.get(rule_id, ("", 0))[0]
+
+    def twice(self) -> dict[str, list[str]]:
+        """Return what of ours is there more than once, somebody's copies aside."""
+        found: dict[str, list[str]] = defaultdict(list)
+        owners = {one.owner for one in self.wishes}
+        for rule in self.rules.values():
+            marker = mark(rule)
+            if marker is not None and marker.owner in owners and rule["id"] not in self.copied:
+                found[str(marker)].append(rule["id"])
+        return {where: ids for where, ids in found.items() if len(ids) > 1}
+
+    @property
+    def routes(self) -> Routes | None:
+        """What evaluates conversations; None where they are not followed."""
+        return None if self._routing is None else self._routing.routes
+
+    def _copies_at_first(self) -> set[str]:
+        seen: dict[str, str] = {}
+        copies = set()
+        for rule in sorted(self.rules.values(), key=lambda one: str(one.get("dateCreated"))):
+            marker = mark(rule)
+            if marker is not None and seen.setdefault(f"{marker.owner}/{marker}", rule["id"]) != rule["id"]:
+                copies.add(rule["id"])
+        return copies
+
+    def _change(self) -> Change | None:
+        now = {key: stored.rule for key, stored in self.world.state.stored.items()}
+        for key in now.keys() | self.rules.keys():
+            if now.get(key) is not self.rules.get(key):
+                return Change(key, self.rules.get(key), now.get(key))
+        return None
+
+    def _author(self, change: Change, request: Request | None, late: list[Request]) -> str:
+        """Say whose request made a change; `human` where none asked for just that."""
+        if self.world.actor == LATE or any(_asks_for(one, change) for one in late):
+            return LATE
+        if self.world.actor != HUMAN and request is not None and _asks_for(request, change):
+            return self.world.actor
+        return HUMAN
+
+    def _note_foreign(self, who: str, change: Change) -> None:
+        marker = mark(change.after)
+        if change.before is None and marker is not None:
+            if who == LATE:
+                self.made_late[str(marker)] += 1
+            else:
+                self.copied.add(change.id)
+
+    def _check_ownership(self, who: str, change: Change) -> None:
+        """R1: what an applier changes was ours, or is one that a manifest takes over."""
+        if change.before is None:
+            return
+        owned = any(wish.ours(change.before) or wish.adopts(change.before) for wish in self.wishes)
+        done = "deleted" if change.after is None else "changed"
+        self.verdicts.check("R1", owned, f"{who} {done} {change.id} {change.before['name']!r}, which is not ours")
+
+    def _start(self, conversations: Sequence[Json]) -> Routing | None:
+        if len(self.wishes) != 1 or not self.wishes[0].whole:
+            return None
+        routes = Routes(conversations, self.wishes[0].evaluation)
+        routing = Routing(routes, [set(one) for one in routes.destinations(self.rules.values())])
+        self._allow_afterwards(routing)
+        return routing
+
+    def _allow_afterwards(self, routing: Routing) -> None:
+        for rules in self.wishes[0].afterwards(self.rules.values()):
+            _allow(routing, routing.routes.destinations(rules))
+
+    def _check_routes(self, who: str, change: Change, process: Process | None) -> None:
+        """R3 and R4: who was and will be routed is never unrouted, and nobody goes to a third queue.
+
+        What somebody else made of the rules is nobody's fault here, nor what a run does before it can have seen it.
+        """
+        routing = self._routing
+        if routing is None:
+            return
+        found = routing.routes.destinations(self.rules.values())
+        if who in (HUMAN, LATE):
+            _allow(routing, found)
+            self._allow_afterwards(routing)
+            return
+        if process is not None and process.knows < self.foreign:
+            _allow(routing, found)
+            self.verdicts.counts["R4 unseen"] += 1
+            return
+        for case, (goes, allowed) in enumerate(zip(found, routing.allowed, strict=True)):
+            lost = bool(goes & _NOWHERE) and not allowed & _NOWHERE
+            said = f"{routing.routes.name(case)} after {who} wrote {_words(change)}"
+            self.verdicts.check("R3", not lost, f"nobody serves {said}")
+            third = goes - allowed - _NOWHERE
+            self.verdicts.check("R4", not third, f"a third queue {_queues(third)}, not {_queues(allowed)}: {said}")
+
+    def _check_unique(self, who: str, change: Change) -> None:
+        """R5: each marker stands on one rule, but where the server let a late create be done beside another."""
+        if change.after is None:
+            self.verdicts.counts["R5"] += 1
+            return
+        settings = self.world.profile.settings
+        excused = not settings.names_unique and not settings.idempotency_keys
+        for where, ids in self.twice().items():
+            extra = self.made_late[where] if excused else 0
+            fine = len(ids) <= 1 + extra or change.id not in ids
+            self.verdicts.check("R5", fine, f"{where} is there {len(ids)} times after {who} wrote: {ids}")
+        self.verdicts.counts["R5"] += 1
+
+
+_NOWHERE: Final[frozenset[Destination]] = frozenset([None, frozenset()])
+
+
+def _allow(routing: Routing, found: Iterable[frozenset[Destination]]) -> None:
+    for allowed, goes in zip(routing.allowed, found, strict=True):
+        allowed.update(goes)
+
+
+def _asks_for(request: Request, change: Change) -> bool:
+    """Say whether a request asks for just what happened."""
+    call = call_of(request)
+    if call == "delete":
+        return change.after is None and request.segments[-1] == change.id
+    if change.after is None or call not in ("create", "update"):
+        return False
+    if (call == "create") != (change.before is None) or (call == "update" and request.segments[-1] != change.id):
+        return False
+    after = change.after
+    return all(after.get(key) == value for key, value in body_of(request).items() if key not in SERVERS_OWN)
+
+
+def _words(change: Change) -> str:
+    if change.before is None or change.after is None:
+        return f"{'a new' if change.before is None else 'the end of'} {(change.after or change.before or {})['name']!r}"
+    fields = [key for key in change.after if change.after[key] != change.before.get(key) and key not in SERVERS_OWN]
+    return f"{change.after['name']!r} ({', '.join(fields)})"
+
+
+def _queues(found: Iterable[Destination]) -> list[str]:
+    return sorted("nowhere" if not one else ",".join(sorted(queue for queue, _ in one)) for one in found)

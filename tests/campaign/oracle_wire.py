@@ -1,0 +1,95 @@
+"""How an applier asks: tokens (R20), and what is asked again (R21)."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from tests.campaign.oracle_facts import call_of
+
+if TYPE_CHECKING:
+    from tests.campaign.oracle_facts import Heard
+    from tests.campaign.oracle_verdict import Verdicts
+    from tests.campaign.world import Event
+
+MOST: Final = 4
+_FREE: Final = 20
+_FINAL: Final = frozenset({400, 403, 405, 413, 414, 422, 431})
+_UNTIL_READ: Final = frozenset({404, 409, 410, 412})
+_SHORT: Final = 120.0
+
+
+@dataclass(slots=True)
+class Wire:
+    """The requests of one run of an applier, by what they ask for."""
+
+    verdicts: Verdicts
+    failures: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    """How often a request failed in a row."""
+    refused: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    """How often it was answered 401 in a row."""
+    final: dict[tuple[str, ...], int] = field(default_factory=dict)
+    """Which of them were answered for good, and how."""
+    recent: deque[bool] = field(default_factory=lambda: deque(maxlen=MOST))
+    retries: int = 0
+    requests: int = 0
+    token: str = ""
+    token_spent: bool = True
+    token_until: float = 0.0
+    expired: int = 0
+
+    @property
+    def away(self) -> bool:
+        """Say whether nothing at all was answered lately: then single requests ask whether anybody is there."""
+        return len(self.recent) == MOST and all(self.recent)
+
+    def sends(self, event: Event, now: float) -> None:
+        """Look at a request before it is done."""
+        what, call = _identity(event), call_of(event.request)
+        where = f"{event.actor}'s request {event.number}, {event.request.method} {event.request.path}"
+        self.requests += 1
+        if call == "token":
+            spent = self.token_spent or now >= self.token_until
+            self.verdicts.check("R20", spent, f"{where}: the token at hand was neither refused nor near its end")
+        if self.away:
+            return
+        self.verdicts.check("R21", self.failures[what] < MOST, f"{where}: sent again after {MOST} failures in a row")
+        self.verdicts.check("R20", self.refused[what] < 2, f"{where}: sent again after two 401")
+        status = self.final.get(what)
+        self.verdicts.check("R21", status is None, f"{where}: sent again although answered {status}")
+        self.retries += self.failures[what] > 0
+        most = _FREE + self.requests // 10
+        self.verdicts.check("R21", self.retries <= most, f"{where}: {self.retries} retries in {self.requests} requests")
+
+    def hears(self, event: Event, what: Heard, now: float) -> None:
+        """Note an answer."""
+        asked, call = _identity(event), call_of(event.request)
+        self.recent.append(what.failed and what.status != 429)
+        self.failures[asked] = self.failures[asked] + 1 if what.failed else 0
+        self.refused[asked] = self.refused[asked] + 1 if what.status == 401 else 0
+        if what.status == 401 and event.request.headers.get("authorization") == f"Bearer {self.token}":
+            self.token_spent = True
+        if what.status in _FINAL or (what.status in _UNTIL_READ and call not in ("list", "get", "queues")):
+            self.final[asked] = what.status
+        if call == "token":
+            self._token(what, now)
+
+    def listed(self) -> None:
+        """Note that all rules were read: what is sent from now on is decided anew, but what is wrong stays wrong."""
+        self.failures.clear()
+        self.final = {what: status for what, status in self.final.items() if status in _FINAL}
+
+    def _token(self, what: Heard, now: float) -> None:
+        token = what.form.get("access_token") if isinstance(what.form, dict) else None
+        if not what.good or not isinstance(token, str):
+            return
+        life = what.form.get("expires_in")
+        sane = isinstance(life, int | float) and life > _SHORT
+        self.token, self.token_spent = token, False
+        self.token_until = now + life / 2 if sane else now
+
+
+def _identity(event: Event) -> tuple[str, ...]:
+    request = event.request
+    return (request.method, request.path, request.query, request.body.decode("latin-1"))

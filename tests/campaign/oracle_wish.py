@@ -1,0 +1,105 @@
+"""What an applier wants, held against the server's rules: comparisons of our own, and what would be left after all."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from reconciler.cxone import wire
+from reconciler.marker import digest
+from tests.campaign.oracle_facts import as_json, mark, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from reconciler.desired import Desired, DesiredRule
+    from reconciler.plan import Options
+
+Json = Any
+Rule = dict[str, Any]
+
+
+class Wish:
+    """One manifest's wish."""
+
+    def __init__(self, desired: Desired, options: Options) -> None:
+        self.owner, self.options, self.evaluation = desired.owner, options, desired.evaluation
+        self.rules = {str(where): as_json(one.rule, f"wish {where}") for where, one in desired.rules.items()}
+        self.held = {str(where) for where, one in desired.rules.items() if one.hold is not None}
+        self._plain = {where: plain(rule) for where, rule in self.rules.items()}
+        self._adopts = [one for one in map(_adopted, desired.rules.values()) if one is not None]
+        if options.adopt:
+            self._adopts += [("name", one.rule.name) for one in desired.rules.values()]
+
+    @property
+    def whole(self) -> bool:
+        """Say whether all of it is to be done: nothing held, left out or kept."""
+        return not (self.held or self.options.only or self.options.keep_drift or not self.options.prune)
+
+    def ours(self, rule: Mapping[str, Json]) -> bool:
+        """Say whether a rule carries our owner's marker."""
+        found = mark(rule)
+        return found is not None and found.owner == self.owner
+
+    def adopts(self, rule: Mapping[str, Json]) -> bool:
+        """Say whether a manifest takes over that unmarked rule."""
+        given = (("name", rule.get("name")), ("id", rule.get("id")))
+        return mark(rule) is None and any(one in self._adopts for one in given)
+
+    def fulfils(self, rule: Mapping[str, Json]) -> bool:
+        """Say whether a rule is just as the manifest has the one of its address."""
+        found = mark(rule)
+        return found is not None and not found.copy and self._plain.get(found.address) == plain(rule)
+
+    def missing(self, rules: Iterable[Rule]) -> list[str]:
+        """Return what is not as it is wanted, in words; somebody's edited copies are left out of account."""
+        groups: dict[str, list[Rule]] = defaultdict(list)
+        for rule in rules:
+            found = mark(rule)
+            if found is not None and found.owner == self.owner:
+                groups[str(found)].append(rule)
+        said = []
+        for where in self.rules.keys() - self.held:
+            found_there = groups.pop(where, [])
+            right = next((one for one in found_there if self.fulfils(one)), None)
+            if right is None:
+                said.append(f"{where} is not as wanted: {[(one['id'], one['name']) for one in found_there]}")
+            extra = [one["id"] for one in found_there if one is not right and not is_edited(one)]
+            if right is not None and extra:
+                said.append(f"{where} is there twice: {right['id']} and {extra}")
+        for where, found_there in groups.items():
+            if where not in self.held and (not where.endswith("~next") or not all(map(is_edited, found_there))):
+                said.append(f"{where} is still there: {[one['id'] for one in found_there]}")
+        return said
+
+    def afterwards(self, rules: Iterable[Rule]) -> list[list[Rule]]:
+        """Return what the tenant can look like in the end: with somebody's copies of our rules, and without."""
+        live = list(rules)
+        adopted = [one for one in live if self.adopts(one)]
+        others = [one for one in live if not self.ours(one) and not any(one is two for two in adopted)]
+        kept: list[Rule] = []
+        seen: set[str] = set()
+        for rule in sorted((one for one in live if self.ours(one)), key=lambda one: str(one.get("dateCreated"))):
+            found = str(mark(rule))
+            if found in seen or (found.endswith("~next") and is_edited(rule)):
+                kept.append(rule)
+            seen.add(found)
+        wanted = list(self.rules.values())
+        return [[*others, *wanted], [*others, *wanted, *kept]] if kept else [[*others, *wanted]]
+
+    def selects(self, address: str) -> bool:
+        """Say whether the run is about an address."""
+        return not self.options.only or any(fnmatchcase(address, one) for one in self.options.only)
+
+
+def is_edited(rule: Rule) -> bool:
+    """Say whether a marked rule is no longer what its marker says was written: the digest is the package's own."""
+    live = wire.live_rule(rule)
+    return live.marker is not None and digest(live.rule) != live.marker.digest
+
+
+def _adopted(wanted: DesiredRule) -> tuple[str, str] | None:
+    if wanted.adopt is None:
+        return None
+    return ("name", wanted.adopt) if isinstance(wanted.adopt, str) else ("id", wanted.adopt.id)
