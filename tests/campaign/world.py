@@ -89,6 +89,10 @@ class World:
         self.profile = PROFILES[profile]
         self.random = Random(seed)
         self.virtual = VirtualTime(random=self.random.random)
+        self.jump = 0.0
+        """By how many seconds the time of day has jumped, the server's and the tool's."""
+        passing = self.virtual.time
+        self.virtual.time = replace(passing, now=lambda: passing.now() + timedelta(seconds=self.jump))
         self.ids = (f"new-{number:04d}" for number in range(1, 1_000_000))
         settings = replace(
             self.profile.settings,
@@ -103,12 +107,14 @@ class World:
         self.events: list[Event] = []
         self.asked: list[Callable[[Event], object]] = []
         self.answered: list[Callable[[Event], object]] = []
+        self.appliers: dict[str, Applier] = {}
+        """The appliers that ran, by name: the newest of each."""
         self.said: list[str] = []
         """Everything that a run said of itself: errors, recorded steps, outcomes."""
 
     def clock(self) -> float:
         """Return the time of day of the server, in seconds since 1970."""
-        return NOW.timestamp() + self.virtual.seconds
+        return NOW.timestamp() + self.virtual.seconds + self.jump
 
     def serve(self, event: Event) -> Answer:
         """Do a request on the tenant, faults and all."""
@@ -188,6 +194,7 @@ class Applier:
 
     def client(self) -> WritingClient:
         """Return a fresh client: a process has its own tokens, budget and pace."""
+        self.world.appliers[self.name] = self
         self.line = Line(self.world, self.name, self.before, self.after)
         return WritingClient(
             http_client(self.line), self.world.profile.tenant, Credentials("id", SECRET), self.world.virtual.time

@@ -1,0 +1,123 @@
+"""What the simulator's faults cannot say: processes die, others run or meddle meanwhile, the time of day jumps.
+
+NAME@#K[=ARGUMENT]     at the K-th request of applier `a`
+kill, kill-applied     the process dies before the request is done; after it
+applier, applier-after a second applier of the same manifest runs whole before it; after it
+other, other-after     one of another manifest does
+human-edit, human-remove, human-clone, human-unmark   of the request's rule, or else of one of ours by lot
+clock=SECONDS          the time of day jumps, the server's and the tool's
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from reconciler.marker import split
+from tests.builders import OWNER
+from tests.campaign.world import Killed
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from random import Random
+
+    from tests.campaign.scenario import Json
+    from tests.campaign.world import Event, World
+
+_ACCIDENT: Final = re.compile(r"(?P<name>[a-z-]+)@#(?P<at>[1-9][0-9]*)(?:=(?P<argument>[+-]?[0-9]+))?")
+_QUEUES: Final = {"q-cards": "q-fraud", "q-fraud": "q-general", "q-general": "q-cards"}
+PROCESSES: Final = ("kill", "kill-applied", "applier", "applier-after", "other", "other-after")
+PEOPLE: Final = ("human-edit", "human-remove", "human-clone", "human-unmark")
+NAMES: Final = (*PROCESSES, *PEOPLE, "clock")
+
+
+@dataclass(frozen=True, slots=True)
+class Accident:
+    """One accident, and before or after which request it happens."""
+
+    name: str
+    at: int
+    argument: int = 0
+
+
+def accident(text: str) -> Accident | None:
+    """Read one; None where the text is none of these, but a fault of the simulator's. Raises ValueError."""
+    found = _ACCIDENT.fullmatch(text.strip())
+    if found is None:
+        return None
+    if found["name"] not in NAMES:
+        raise ValueError(f"{text}: none of {', '.join(NAMES)}")
+    return Accident(found["name"], int(found["at"]), int(found["argument"] or 0))
+
+
+class Accidents:
+    """Lets accidents happen at the requests of one applier; `another` runs a further one, of this or another wish."""
+
+    def __init__(
+        self, world: World, planned: tuple[Accident, ...], random: Random, another: Callable[[str], Awaitable[object]]
+    ) -> None:
+        self.world, self.planned, self.random, self.another = world, planned, random, another
+        self.happened = 0
+
+    async def before(self, event: Event) -> None:
+        """Let happen what comes before a request."""
+        for one in self._now(event):
+            if not one.name.endswith(("-applied", "-after")):
+                await self._happen(one, event)
+
+    async def after(self, event: Event) -> None:
+        """Let happen what comes after a request was done."""
+        for one in self._now(event):
+            if one.name.endswith(("-applied", "-after")):
+                await self._happen(one, event)
+
+    def _now(self, event: Event) -> list[Accident]:
+        return [one for one in self.planned if one.at == event.number]
+
+    async def _happen(self, one: Accident, event: Event) -> None:
+        self.happened += 1
+        if one.name.startswith("kill"):
+            raise Killed
+        if one.name in PROCESSES:
+            await self.another(one.name.partition("-")[0])
+        elif one.name == "clock":
+            self.world.jump += one.argument
+        else:
+            self._meddle(one.name, event)
+
+    def _meddle(self, name: str, event: Event) -> None:
+        stored = self.world.state.stored
+        own = stored.get(event.request.segments[-1])
+        ours = [each.rule for each in stored.values() if is_ours(each.rule)]
+        rule = own.rule if own else self.random.choice(ours) if ours else None
+        if rule is not None:
+            _MEDDLING[name](self.world, rule)
+
+
+def is_ours(rule: Json) -> bool:
+    """Say whether a stored rule has our marker."""
+    marker = split(rule["description"])[1] if isinstance(rule.get("description"), str) else None
+    return marker is not None and marker.owner == OWNER
+
+
+def _edit(world: World, rule: Json) -> None:
+    targets = [{**one, "queueId": _QUEUES.get(one.get("queueId"), "q-cards")} for one in rule["targets"]]
+    world.state.edit(rule["id"], world.clock(), targets=targets)
+
+
+def _clone(world: World, rule: Json) -> None:
+    identity = next(world.ids)
+    world.state.put({**rule, "id": identity, "name": f"Copy of {rule['name']}"[:256], "version": 1})
+
+
+def _unmark(world: World, rule: Json) -> None:
+    world.state.edit(rule["id"], world.clock(), description=split(rule["description"])[0])
+
+
+_MEDDLING: Final[dict[str, Callable[[World, Json], None]]] = {
+    "human-edit": _edit,
+    "human-remove": lambda world, rule: world.state.remove(rule["id"]),
+    "human-clone": _clone,
+    "human-unmark": _unmark,
+}

@@ -1,0 +1,218 @@
+"""A case of the campaign: a line of text that reproduces a run, faults first and healing after.
+
+    SCENARIO | PROFILE | SEED | FAULTS | SCHEDULE | DROPPED
+
+FAULTS are the simulator's (reconciler/simulator/faults) and those of `accidents.py`, joined by commas; SCHEDULE is
+of `schedules.py`; DROPPED are ids and addresses that the scenario goes without. The last ones may be left out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from random import Random
+from typing import TYPE_CHECKING, Final, Self
+
+from reconciler.simulator.faults import Faults
+from tests.campaign.accidents import Accidents, accident
+from tests.campaign.oracle import Oracle, Violation, fingerprint
+from tests.campaign.scenarios import is_refused, scenario, without
+from tests.campaign.schedules import Scheduler, manifests
+from tests.campaign.world import Applier, Killed, World
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from reconciler.desired import Desired
+    from tests.campaign.scenario import Scenario
+    from tests.campaign.world import Ended
+
+HEALING: Final = 2
+"""Runs without faults that must be enough (R15)."""
+
+_UNMARKING: Final = ("human-unmark", "altered@", "altered=description")
+"""What takes a marker away: healing is then what the README says of it, `--adopt`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is run; `str` and `parse` turn it to a line and back."""
+
+    scenario: str
+    profile: str
+    faults: str = ""
+    seed: int = 1
+    schedule: str = ""
+    dropped: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Return the line."""
+        parts = [self.scenario, self.profile, str(self.seed), self.faults, self.schedule, " ".join(self.dropped)]
+        return " | ".join(parts).rstrip(" |")
+
+    @classmethod
+    def parse(cls, line: str) -> Self:
+        """Read a line. Raises ValueError."""
+        parts = [part.strip() for part in line.split("|")]
+        name, profile, seed, faults, schedule, dropped = [*parts, "", "", ""][:6]
+        return cls(name, profile, faults, int(seed), schedule, tuple(dropped.split()))
+
+    def built(self) -> Scenario:
+        """Return its scenario, without what it goes without."""
+        return without(scenario(self.scenario), self.dropped)
+
+
+@dataclass(slots=True)
+class Result:
+    """What became of a case."""
+
+    case: Case
+    violations: list[Violation]
+    counts: Counter[str]
+    ended: list[Ended | None]
+    """How the appliers of the first phase ended; None where one was killed."""
+    requests: int
+    fired: int
+    """How many faults and accidents came to pass."""
+    prints: list[tuple[object, ...]] = field(default_factory=list, repr=False)
+
+    @property
+    def same_run_converged(self) -> bool:
+        """Say whether the first applier got there in spite of it all."""
+        return self.ended[0] is not None and self.ended[0].exit_code == 0
+
+    def broken(self) -> frozenset[str]:
+        """Return the promises that were not kept."""
+        return frozenset(one.invariant for one in self.violations)
+
+
+def run_case(case: Case) -> Result:
+    """Run a case, faults first, then without any until it is healed."""
+    return Running(case).result()
+
+
+def repeated(case: Case) -> Result:
+    """Run a case twice; a difference between the two breaks R22."""
+    first, second = run_case(case), run_case(case)
+    first.counts["R22"] += 1
+    if first.prints != second.prints:
+        first.violations.append(Violation("R22", f"the same case ran otherwise the second time: {case}"))
+    return first
+
+
+class Running:
+    """A case under way."""
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self.scenario = case.built()
+        self.refused = is_refused(self.scenario)
+        self.world = World(self.scenario, case.profile, case.seed)
+        accidents = [accident(text) for text in case.faults.split(",") if text.strip()]
+        self.spec = ",".join(
+            text for text, own in zip(case.faults.split(","), accidents, strict=False) if own is None and text.strip()
+        )
+        self.wishes = manifests(self.scenario, case.schedule)
+        self.oracle = Oracle(self.world, self.scenario, self._by_applier())
+        own = tuple(one for one in accidents if one is not None)
+        self.accidents = Accidents(self.world, own, Random(f"{case.seed}/accidents"), self.another)
+        self.ended: list[Ended | None] = []
+        self.further = 0
+        self.violations: list[Violation] = []
+        self.counts: Counter[str] = Counter()
+
+    def result(self) -> Result:
+        """Do it all."""
+        fired = self.inject()
+        self.heal()
+        self.oracle.quiet()
+        found = [*self.oracle.violations, *self.violations]
+        counts = self.oracle.counts + self.counts
+        return Result(self.case, found, counts, self.ended, len(self.world.events), fired, fingerprint(self.world))
+
+    def inject(self) -> int:
+        """Run the appliers among the faults; return how many of those came to pass."""
+        faults = self.world.faults = Faults(self.spec, self.case.seed) if self.spec else None
+        asyncio.run(self._together())
+        if faults is not None:
+            faults.land(self.world.api)
+            self.world.faults = None
+        return self.accidents.happened + (len(faults.fired) if faults else 0)
+
+    async def _together(self) -> None:
+        scheduler = Scheduler(self.case.schedule, self.accidents)
+        names = list(self.wishes)
+        runs = [self.one(self.applier(name, scheduler)) for name in names]
+        self.ended.extend(await scheduler.run(dict(zip(names, runs, strict=True))))
+
+    async def one(self, applier: Applier) -> Ended | None:
+        """Run an applier to its end, and tell the oracle."""
+        try:
+            ended = await applier.run()
+        except Killed:
+            ended = None
+        self.oracle.ended(applier, ended)
+        return ended
+
+    async def another(self, manifest: str) -> None:
+        """Run a further applier whole: of the `other` manifest, or of the same."""
+        self.further += 1
+        await self.one(self._applier(f"{'other' if manifest == 'other' else 'b'}-{self.further}"))
+
+    def applier(self, name: str, scheduler: Scheduler) -> Applier:
+        """Return an applier of the first phase."""
+        found = self._applier(name)
+        found.before, found.after = scheduler.hooks(name)
+        return found
+
+    def _applier(self, name: str) -> Applier:
+        wish = self._by_applier()[name]
+        return Applier(
+            self.world, wish, self.scenario.environment, name, self.scenario.options, allow=self.scenario.allow
+        )
+
+    def _by_applier(self) -> Mapping[str, Desired]:
+        """Return who wants what: those of the schedule, those of accidents, and the one who heals."""
+        own = self.scenario.wish
+        others = manifests(self.scenario, "other")
+        further = {f"b-{number}": own for number in range(1, 10)}
+        strangers = {f"other-{number}": others["b"] for number in range(1, 10)}
+        return {**self.wishes, **further, **strangers, **{f"heal-{number}": own for number in range(1, 4)}}
+
+    def heal(self) -> None:
+        """Run without faults: twice at the most until all is well (R15), and once more for nothing (R16)."""
+        if self.refused:
+            return self._refuse()
+        codes = []
+        for number in range(1, HEALING + 1):
+            ended = self._run(f"heal-{number}")
+            codes.append((ended.exit_code, ended.error) if ended else None)
+            if ended is not None and ended.exit_code == 0:
+                break
+        self._check("R15", ended is not None and ended.exit_code == 0, f"not healed in {HEALING} runs: {codes}")
+        before = len(self.world.events)
+        self._run("heal-3")
+        asked = [one.request.method for one in self.world.events[before:] if "token" not in one.request.path]
+        pages = -(-len(self.world.state.stored) // self.world.profile.tenant.page_size) or 1
+        most = pages * 2 + 1
+        self._check("R16", set(asked) <= {"GET"}, f"writes although all was well: {asked}")
+        return self._check("R16", len(asked) <= most, f"{len(asked)} reads, {most} are enough")
+
+    def _run(self, name: str) -> Ended | None:
+        applier = self._applier(name)
+        if any(text in self.case.faults + "@" for text in _UNMARKING):
+            applier.options = replace(applier.options, adopt=True)
+        return asyncio.run(self.one(applier))
+
+    def _refuse(self) -> None:
+        """Check that a guard refuses still, and that nothing was ever written (R8)."""
+        ended = self._run("heal-1")
+        self._check("R8", ended is not None and ended.exit_code == 4, f"a guard should have refused: {ended}")
+        writes = [one for one in self.world.events if one.request.method != "GET" and "token" not in one.request.path]
+        self._check("R8", not writes, f"{len(writes)} writes although a guard refuses")
+
+    def _check(self, invariant: str, holds: object, message: str) -> None:
+        self.counts[invariant] += 1
+        if not holds:
+            self.violations.append(Violation(invariant, message))

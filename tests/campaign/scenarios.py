@@ -1,0 +1,44 @@
+"""All named scenarios, the generated ones by seed, and a scenario without some of its rules."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+from tests.campaign.scenarios_moves import MOVES
+from tests.campaign.scenarios_sizes import REFUSED, SIZES
+from tests.campaign.scenarios_strange import FOREIGN, PARTS
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from tests.campaign.scenario import Scenario
+
+SCENARIOS: Final[dict[str, Scenario]] = {one.name: one for one in (*MOVES, *FOREIGN, *PARTS, *SIZES, *REFUSED)}
+GENERATED: Final = "generated-"
+"""Begins the name of a scenario that is made from a seed."""
+
+
+@cache
+def scenario(name: str) -> Scenario:
+    """Return a scenario by its name; `generated-7` is made from seed 7. KeyError where there is none."""
+    if name.startswith(GENERATED):
+        from tests.campaign.scenarios_generated import generated  # noqa: PLC0415 - it builds on the named ones
+
+        return generated(int(name.removeprefix(GENERATED)))
+    return SCENARIOS[name]
+
+
+def without(found: Scenario, dropped: Collection[str]) -> Scenario:
+    """Return the scenario without these: live rules by id, desired ones by address."""
+    if not dropped:
+        return found
+    rules = tuple(one for one in found.rules if one["id"] not in dropped)
+    wished = {address: one for address, one in found.wish.rules.items() if str(address) not in dropped}
+    return replace(found, rules=rules, wish=replace(found.wish, rules=wished))
+
+
+def is_refused(found: Scenario) -> bool:
+    """Say whether a guard is to refuse it: then nothing is ever written."""
+    return "refused" in found.kinds

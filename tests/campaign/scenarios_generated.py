@@ -1,0 +1,299 @@
+"""Scenarios by lot from a seed: a tenant of a few rules, and something happens to each, of every kind that is known."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import replace
+from random import Random
+from typing import TYPE_CHECKING, Any, Final
+
+from reconciler.canonical import opaque
+from reconciler.change import Marker
+from reconciler.manifest.documents import AdoptById
+from reconciler.marker import digest, signed
+from reconciler.model import Target, condition
+from tests.builders import OWNER, address, at_least, intent_is, rule
+from tests.campaign.profiles import TENANT
+from tests.campaign.scenarios_words import CARDS, CATCH_ALL, FRAUD, GENERAL, goals, ours, scenario, theirs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reconciler.model import Rule
+    from tests.campaign.scenario import Json, Scenario
+
+_INTENTS: Final = ("u", "v", "w", "x", "y", "z")
+_QUEUES: Final = (CARDS, FRAUD, GENERAL)
+_LATER: Final = "2026-02-01T09:00:00.000Z"
+_MOST_KINDS: Final = 5
+
+
+class Making:
+    """A scenario in the making: the tenant, what is wanted, and what is done to both."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = Random(f"generated/{seed}")
+        self.live: list[Json] = []
+        self.wished: dict[str, Rule] = {}
+        self.adopts: dict[str, Any] = {}
+        self.rulesets: set[str] = set()
+        self.kinds: set[str] = set()
+
+    def targets(self) -> tuple[Target, ...]:
+        """Return a queue by lot."""
+        return self.random.choice(_QUEUES)
+
+    def rule(self, name: str, **said: Any) -> Rule:
+        """Return a rule by lot: an intent, perhaps a confidence, a priority that others may have too."""
+        more = [at_least(self.random.choice([0.4, 0.8]))] if self.random.random() < 0.3 else []
+        conditions = [intent_is(self.random.choice(_INTENTS)), *more]
+        found = {"priority": self.random.choice([10, 20, 20, 30, 100]), "targets": self.targets(), **said}
+        return rule(name, conditions=found.pop("conditions", conditions), **found)
+
+    def settle(self, count: int) -> None:
+        """Put so many rules of ours there that are as they are wanted."""
+        for number in range(count):
+            where = f"{self.random.choice(['cards', 'cards', 'loans'])}/k{number}"
+            self.wished[where] = self.rule(f"rule {number}")
+        if self.random.random() < 0.6:
+            self.wished["cards/all"] = CATCH_ALL
+        self.live = [ours(where, one) for where, one in self.wished.items()]
+
+    def some(self, count: int = 1) -> list[str]:
+        """Return so many addresses by lot, of rules that were wanted from the start and still are; maybe fewer."""
+        began = [where for where in self.wished if where != "cards/all" and self.find(where)]
+        return self.random.sample(began, min(count, len(began)))
+
+    def find(self, where: str) -> Json | None:
+        """Return the live rule that stood at an address from the start."""
+        return next((one for one in self.live if one["id"] == f"id-{where.rpartition('/')[2]}"), None)
+
+    def put(self, found: Json) -> None:
+        """Put a live rule in the place of the one with its id, or beside all."""
+        self.live = [one for one in self.live if one["id"] != found["id"]] + [found]
+
+
+def generated(seed: int) -> Scenario:
+    """Return the scenario of a seed."""
+    making = Making(seed)
+    making.settle(making.random.choice([1, 2, 3, 3, 4, TENANT.page_size, TENANT.page_size + 1]))
+    for kind in making.random.sample(sorted(KINDS), making.random.randint(1, _MOST_KINDS)):
+        if KINDS[kind](making) is not False:
+            making.kinds.add(kind)
+    return scenario(
+        f"generated-{seed}",
+        ",".join(making.kinds),
+        making.live,
+        goals(making.wished, "cards", *making.rulesets, **making.adopts),
+    )
+
+
+def _rekey(making: Making) -> None:
+    for where in making.some():
+        old = making.wished.pop(where)
+        making.wished[f"{where}-renamed"] = replace(old, name=f"{old.name}, renamed")
+
+
+def _requeue(making: Making) -> None:
+    for where in making.some(2):
+        making.wished[where] = replace(making.wished[where], targets=making.targets())
+
+
+def _exchange(field: str, count: int) -> Callable[[Making], object]:
+    """Make a kind of what passes one field around among so many rules."""
+
+    def kind(making: Making) -> object:
+        found = making.some(count)
+        values = [getattr(making.wished[where], field) for where in found]
+        for where, value in zip(found, values[1:] + values[:1], strict=True):
+            making.wished[where] = replace(making.wished[where], **{field: value})
+        return len(found) == count
+
+    return kind
+
+
+def _delete(making: Making) -> None:
+    for where in making.some(making.random.randint(1, 2)):
+        del making.wished[where]
+
+
+def _empty(making: Making) -> None:
+    making.wished, making.adopts = {}, {}
+    making.rulesets |= {"cards", "loans"}
+
+
+def _create(making: Making) -> None:
+    for number in range(making.random.randint(1, 2)):
+        making.wished[f"cards/new{number}"] = making.rule(f"new {number}")
+
+
+def _split(making: Making) -> object:
+    for where in making.some():
+        old = making.wished.pop(where)
+        for number, intent in enumerate(making.random.sample(_INTENTS, 2)):
+            part = replace(old, name=f"{old.name}, part {number}", conditions=(intent_is(intent),))
+            making.wished[f"{where}-{number}"] = part
+    return None
+
+
+def _merge(making: Making) -> object:
+    found = making.some(2)
+    for where in found:
+        del making.wished[where]
+    both = condition("cognigyDetectedIntent", "in", making.random.sample(_INTENTS, 2))
+    making.wished["cards/merged"] = making.rule("merged", conditions=[both])
+    return len(found) == 2
+
+
+def _move(making: Making) -> None:
+    for where in making.some():
+        making.wished[f"moved/{where.rpartition('/')[2]}"] = making.wished.pop(where)
+
+
+def _drift(making: Making) -> None:
+    for where in making.some(2):
+        now = making.find(where)
+        if now is not None:
+            making.put({**now, "priority": now["priority"] + making.random.choice([-5, 5])})
+
+
+def _disable(making: Making) -> None:
+    for where in making.some(2):
+        making.wished[where] = replace(making.wished[where], enabled=False)
+
+
+def _foreign(description: str) -> Callable[[Making], None]:
+    """Make a kind of rules of others that look a little like ours."""
+
+    def kind(making: Making) -> None:
+        number = len(making.live)
+        name = making.random.choice([f"cards/k{number}", f"RULE {number}", f"(next) acme/cards/k{number}"])
+        found = making.rule(f"{name}  ", description=description)
+        making.put(theirs(f"f-{number}", found, tag={"by": number}))
+
+    return kind
+
+
+def _other_owner(making: Making) -> None:
+    number = len(making.live)
+    found = making.rule(f"dev {number}")
+    making.put(ours(f"cards/k{making.random.randint(0, 3)}", found, rule_id=f"f-{number}", owner="acme-dev"))
+
+
+def _clone(making: Making) -> object:
+    for where in making.some():
+        now = making.find(where)
+        if now is not None:
+            making.put({**now, "id": "zz-clone", "name": f"Copy of {now['name']}", "dateCreated": _LATER})
+    return None
+
+
+def _duplicate(making: Making) -> object:
+    for where in making.some():
+        old = making.rule(f"as of old {where}")
+        making.put(ours(where, old, rule_id="zz-duplicate", dateCreated=_LATER))
+    return None
+
+
+def _left_copy(making: Making) -> object:
+    for where in making.some():
+        temporary = making.rule(f"(next) {OWNER}/{where}")
+        marker = Marker(OWNER, address(where), digest(temporary), copy=True)
+        making.put({**theirs("zz-left", temporary), "description": signed(temporary, marker)})
+    return None
+
+
+def _unknown_fields(making: Making) -> object:
+    for where in making.some(2):
+        now = making.find(where)
+        if now is not None:
+            targets = [{**one, "overflow": "q-general"} for one in now["targets"]]
+            making.put({**now, "tag": {"a": [1, None]}, "targets": targets})
+    return None
+
+
+def _opaque(making: Making) -> None:
+    unknown = opaque({"type": "schedule", "scheduleId": "s-1"})
+    found = making.rule("hours", priority=950, conditions=[unknown, intent_is("q")])
+    making.put(theirs("f-hours", found))
+
+
+def _fill(making: Making) -> None:
+    count = making.random.choice([TENANT.page_size - 1, TENANT.page_size, TENANT.page_size + 1, 10 * TENANT.page_size])
+    for number in range(len(making.live), count):
+        where = f"bulk/b{number}"
+        making.wished[where] = making.rule(f"bulk {number}")
+        making.live.append(ours(where, making.wished[where]))
+
+
+def _unicode(making: Making) -> None:
+    names = [unicodedata.normalize(form, "Café") for form in ("NFC", "NFD")] + ["كرت \u202eabc", "💳👩‍👩‍👧"]
+    for number, name in enumerate(making.random.sample(names, 2)):
+        making.wished[f"cards/u{number}"] = making.rule(name)
+
+
+def _long(making: Making) -> None:
+    for where in making.some():
+        making.wished[where] = replace(making.wished[where], name="n" * 250 + making.wished[where].name[-6:])
+
+
+def _adopt(making: Making) -> None:
+    by_name, by_id = making.rule("theirs to take"), making.rule("theirs by id")
+    making.put(theirs("f-name", by_name, tag=1))
+    making.put(theirs("f-id", by_id, tag=2))
+    making.wished |= {
+        "cards/taken": replace(by_name, targets=making.targets()),
+        "cards/by-id": replace(by_id, priority=7),
+    }
+    making.adopts |= {"taken": by_name.name, "by-id": AdoptById(id="f-id")}
+
+
+def _weigh(making: Making) -> None:
+    for where in making.some():
+        weights = making.random.choices([0, 1, 30, 70], k=2)
+        parts = [Target("q-cards", weights[0]), Target("q-fraud", weights[1] + 1)]
+        making.wished[where] = rule(
+            making.wished[where].name, conditions=making.wished[where].conditions, targets=parts
+        )
+
+
+def _threshold(making: Making) -> None:
+    for where in making.some():
+        found = [making.wished[where].conditions[0], at_least(making.random.choice([0.3, 0.5, 0.9]))]
+        old = making.wished[where]
+        making.wished[where] = rule(old.name, conditions=found, targets=old.targets, priority=old.priority)
+
+
+KINDS: Final[dict[str, Callable[[Making], object]]] = {
+    "rename": _rekey,
+    "queue": _requeue,
+    "swap of two": _exchange("priority", 2),
+    "swap of three": _exchange("priority", 3),
+    "intents swapped": _exchange("conditions", 2),
+    "names exchanged": _exchange("name", 3),
+    "delete": _delete,
+    "emptied": _empty,
+    "create": _create,
+    "split": _split,
+    "merge": _merge,
+    "other ruleset": _move,
+    "drift": _drift,
+    "disabled": _disable,
+    "foreign name style": _foreign("Theirs"),
+    "foreign marker prefix": _foreign("[cxroute:acme/cards/k0]"),
+    "malformed marker": _foreign("Text\n[cxroute:acme/cards/k0#0badc0de]\n"),
+    "marker in free text": _foreign("Was [cxroute:acme/cards/k0#0badc0de] once"),
+    "other environment's marker": _other_owner,
+    "clone": _clone,
+    "duplicates": _duplicate,
+    "leftover copy": _left_copy,
+    "unknown fields": _unknown_fields,
+    "opaque": _opaque,
+    "sizes": _fill,
+    "unicode": _unicode,
+    "long names": _long,
+    "adopt": _adopt,
+    "weights": _weigh,
+    "thresholds": _threshold,
+}
+"""What may happen, by the kind of scenario that it makes."""

@@ -1,0 +1,95 @@
+"""Several appliers at once: who wants what, and whose request is next.
+
+A schedule is `same`, `other` or `three`, and `:SEED` behind it where the appliers run at once and each request waits
+for its turn; the seed says whose it is. Without a schedule there is one applier, `a`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from random import Random
+from typing import TYPE_CHECKING, Final
+
+from reconciler.marker import fingerprint
+from reconciler.model import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Mapping
+
+    from reconciler.desired import Desired, DesiredRule
+    from tests.campaign.accidents import Accidents
+    from tests.campaign.scenario import Scenario
+    from tests.campaign.world import Ended, Event, Hook
+
+_TURNED: Final = {"q-cards": "q-fraud", "q-fraud": "q-general", "q-general": "q-cards"}
+_PATIENCE: Final = 6
+"""Turns of the event loop that may pass between two requests at the most."""
+
+
+def manifests(found: Scenario, schedule: str) -> Mapping[str, Desired]:
+    """Return what each applier of a schedule wants."""
+    own = found.wish
+    match schedule.partition(":")[0]:
+        case "same":
+            return {"a": own, "b": own}
+        case "other":
+            return {"a": own, "b": another(own)}
+        case "three":
+            return {"a": own, "b": another(own), "c": own}
+    return {"a": own}
+
+
+def another(wish: Desired) -> Desired:
+    """Return another manifest for the same rules: each goes to another queue, and the last one is not wanted."""
+    rules = {address: _turned(one) for address, one in wish.rules.items()}
+    for address in sorted(rules)[-1:] if len(rules) > 1 else ():
+        del rules[address]
+    return replace(wish, rules=rules)
+
+
+def _turned(wished: DesiredRule) -> DesiredRule:
+    targets = tuple(
+        replace(one, queue_id=_TURNED.get(one.queue_id, one.queue_id)) if isinstance(one, Target) else one
+        for one in wished.rule.targets
+    )
+    rule = replace(wished.rule, targets=targets)
+    return replace(wished, rule=rule, fingerprint=fingerprint(rule))
+
+
+class Scheduler:
+    """Says whose request is next, by lot from a seed; without a schedule every request may go at once."""
+
+    def __init__(self, schedule: str, accidents: Accidents) -> None:
+        self._random = Random(schedule)
+        self._accidents = accidents
+        self._takes_turns = ":" in schedule
+        self._waiting: list[asyncio.Future[None]] = []
+
+    def hooks(self, name: str) -> tuple[Hook | None, Hook | None]:
+        """Return what happens before and after each request of an applier; accidents are those of `a`."""
+        has_accidents = name == "a" and self._accidents.planned
+
+        async def before(event: Event) -> None:
+            if self._takes_turns:
+                await self._turn()
+            if has_accidents:
+                await self._accidents.before(event)
+
+        return before, self._accidents.after if has_accidents else None
+
+    async def run(self, runs: Mapping[str, Coroutine[None, None, Ended | None]]) -> list[Ended | None]:
+        """Run all of them to their end."""
+        tasks = [asyncio.ensure_future(one) for one in runs.values()]
+        while self._takes_turns and not all(task.done() for task in tasks):
+            for _ in range(self._random.randint(1, _PATIENCE)):
+                await asyncio.sleep(0)
+            self._waiting = [one for one in self._waiting if not one.done()]
+            if self._waiting:
+                self._waiting.pop(self._random.randrange(len(self._waiting))).set_result(None)
+        return list(await asyncio.gather(*tasks))
+
+    async def _turn(self) -> None:
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        await turn
