@@ -12,7 +12,7 @@ from tests.campaign.oracle_ends import Ends
 from tests.campaign.oracle_facts import call_of, heard
 from tests.campaign.oracle_process import Process
 from tests.campaign.oracle_requests import Requests
-from tests.campaign.oracle_tenant import Tenant
+from tests.campaign.oracle_tenant import Moment, Tenant
 from tests.campaign.oracle_verdict import Verdicts, Violation
 from tests.campaign.oracle_wire import Wire
 from tests.campaign.oracle_wish import Wish
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reconciler.desired import Desired
+    from reconciler.plan import Options
     from reconciler.simulator.exchange import Request
     from reconciler.simulator.state import State
     from tests.campaign.scenario import Scenario
@@ -36,16 +37,15 @@ class Oracle:
     def __init__(self, world: World, scenario: Scenario, desired_of: Mapping[str, Desired] | None = None) -> None:
         """`desired_of` says what each applier wants, by name; by default what the scenario wants."""
         self.world, self.scenario = world, scenario
-        self._wish = Wish(scenario.wish, scenario.options)
-        self._wish_of = {actor: Wish(one, scenario.options) for actor, one in (desired_of or {}).items()}
+        self._desired_of = dict(desired_of or {})
+        self._wishes: dict[tuple[int, Options], Wish] = {}
         self._verdicts = Verdicts()
-        wishes = list({id(one): one for one in (desired_of or {"": scenario.wish}).values()}.values())
-        self._tenant = Tenant(
-            world, [Wish(one, scenario.options) for one in wishes], scenario.conversations, self._verdicts
-        )
+        self._wish = self._wished(scenario.wish, scenario.options)
+        self._tenant = Tenant(world, self._wish, scenario.conversations, self._verdicts)
         self._requests = Requests(self._tenant, self._verdicts)
         self._ends = Ends(world, self._tenant, self._verdicts)
         self._processes: dict[str, Process] = {}
+        self._all: list[Process] = []
         self._wires: dict[str, Wire] = {}
         self._sent: dict[int, int] = {}
         self._late: list[Request] = []
@@ -78,17 +78,24 @@ class Oracle:
         self._ends.secrets(ended, self._tokens)
         if process is None:
             return
-        process.over = True
+        process.died = self._clock
         if ended is not None:
             self._ends.look(process, ended, self._wish_for(applier.name))
 
     def quiet(self) -> None:
         """Look at the tenant after the heal phase: it is as it is wanted, and nothing is there twice."""
-        if len(self._tenant.wishes) == 1:
-            self._ends.quiet(self._tenant.wishes[0])
+        if "refused" not in self.scenario.kinds:
+            self._ends.quiet(self._wish)
 
     def _wish_for(self, actor: str) -> Wish:
-        return self._wish_of.get(actor, self._wish)
+        """Return what an applier wants; that it may take over namesakes it says itself."""
+        applier = self.world.appliers.get(actor)
+        options = applier.options if applier else self.scenario.options
+        return self._wished(self._desired_of.get(actor, self.scenario.wish), options)
+
+    def _wished(self, desired: Desired, options: Options) -> Wish:
+        key = (id(desired), options)
+        return self._wishes.get(key) or self._wishes.setdefault(key, Wish(desired, options))
 
     def _asked(self, event: Event) -> None:
         self._clock += 1
@@ -104,8 +111,10 @@ class Oracle:
 
     def _begin(self, actor: str) -> None:
         process = self._processes[actor] = Process(actor, self._clock)
+        self._all.append(process)
         self._wires[actor] = Wire(self._verdicts)
         wish = self._wish_for(actor)
+        self._tenant.join(wish)
         process.converged_at_birth = not wish.missing(self._tenant.rules.values())
 
     def _answered(self, event: Event) -> None:
@@ -134,7 +143,8 @@ class Oracle:
         landing = [one for one in self._late if not any(one is two for two in waiting)]
         event = self._asking
         process = self._processes.get(event.actor) if event else None
-        self._tenant.move(self._clock, event.request if event else None, landing, process)
+        others = [one.actor for one in self._all if process and one is not process and one.died > process.born]
+        self._tenant.move(Moment(self._clock, event.request if event else None, landing, process, others))
 
 
 def fingerprint(world: World) -> list[tuple[object, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from tests.campaign.oracle_facts import body_of, call_of, is_unclear, mark
@@ -66,7 +67,8 @@ class Process:
     """Writes of which nobody knows what became; their `at` is when that was learnt."""
     failed: list[Write] = field(default_factory=list)
     requests: int = 0
-    over: bool = False
+    died: float = inf
+    """When it ended or was killed."""
     converged_at_birth: bool = False
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
-from tests.campaign.oracle_facts import SERVERS_OWN, body_of, mark, part
+from tests.campaign.oracle_facts import SERVERS_OWN, body_of, mark, part, plain
 from tests.campaign.oracle_process import WRITES
 
 if TYPE_CHECKING:
@@ -96,10 +96,13 @@ class Requests:
         return not unclear and not write.request.changed
 
     def _marked(self, write: Write, wish: Wish, where: str) -> None:
-        """R1: what is written carries our marker, at an address that the manifest has."""
+        """R1: what is written carries our marker, and is what the manifest has there but for a name (R19)."""
         found = mark(body_of(write.request))
         fine = found is not None and found.owner == wish.owner and found.address in wish.rules
         self.verdicts.check("R1", fine, f"{where}: what is written is marked as {found}, which no manifest wants")
+        if found is not None and found.address in wish.rules:
+            wanted, sent = plain(wish.rules[found.address]), plain(body_of(write.request))
+            self.verdicts.check("R19", wanted[1:] == sent[1:], f"{where}: what is written is not the manifest's rule")
 
     def _queues(self, process: Process, write: Write, where: str) -> None:
         """R12: each queue written was listed to this applier."""

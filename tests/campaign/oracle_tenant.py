@@ -41,38 +41,65 @@ class Routing:
     allowed: list[set[Destination]]
 
 
-class Tenant:
-    """Follows the server's states. `clock` counts everything that happens in the world."""
+class Moment(NamedTuple):
+    """When the state changed, and in the course of what."""
 
-    def __init__(self, world: World, wishes: Sequence[Wish], conversations: Sequence[Json], verdicts: Verdicts) -> None:
-        """`wishes` are all different ones; conversations are followed where there is just one."""
-        self.world, self.wishes, self.verdicts = world, wishes, verdicts
+    clock: int
+    """Counts everything that happens in the world."""
+    request: Request | None
+    """The newest request."""
+    late: Sequence[Request]
+    """Requests that were to land late, and do so now."""
+    process: Process | None
+    """Whose the newest request is."""
+    others: Sequence[str]
+    """Which appliers ran at any time while that one did."""
+
+
+class Tenant:
+    """Follows the server's states."""
+
+    def __init__(self, world: World, wish: Wish, conversations: Sequence[Json], verdicts: Verdicts) -> None:
+        """`wish` is what the first applier wants."""
+        self.world, self.verdicts = world, verdicts
+        self.wishes = [wish]
         self.rules: dict[str, Rule] = {one["id"]: one for one in world.state.rules()}
         self.changed: dict[str, tuple[str, int]] = {}
         """Who changed each rule last, and when."""
         self.foreign = -1
         """When somebody else last changed anything."""
         self.made_late: Counter[str] = Counter()
+        self.raced: set[str] = set()
+        """What one applier made while another ran: it may be there once more until both have ended."""
         self.copied: set[str] = self._copies_at_first()
         self._routing = self._start(conversations)
 
-    def move(self, clock: int, request: Request | None, late: list[Request], process: Process | None) -> None:
-        """Look at the state after a change. `late` are the requests that were still to land."""
+    def join(self, wish: Wish) -> None:
+        """Let an applier in. Where several wishes are at work, nobody can say where conversations may go."""
+        if not any(one is wish for one in self.wishes):
+            if self.wishes[0].rules != wish.rules:
+                self._routing = None
+            self.wishes.append(wish)
+
+    def move(self, moment: Moment) -> None:
+        """Look at the state after a change."""
         change = self._change()
         if change is None:
             return
-        who = self._author(change, request, late)
+        who = self._author(change, moment)
         if change.after is None:
             del self.rules[change.id]
         else:
             self.rules[change.id] = change.after
-        self.changed[change.id] = (who, clock)
+        self.changed[change.id] = (who, moment.clock)
         if who in (HUMAN, LATE):
-            self.foreign = clock
+            self.foreign = moment.clock
             self._note_foreign(who, change)
         else:
             self._check_ownership(who, change)
-        self._check_routes(who, change, process)
+            if change.before is None and moment.others:
+                self.raced.add(str(mark(change.after)))
+        self._check_routes(who, change, moment.process)
         self._check_unique(who, change)
 
     def writer(self, rule_id: str) -> str:
@@ -110,11 +137,11 @@ class Tenant:
                 return Change(key, self.rules.get(key), now.get(key))
         return None
 
-    def _author(self, change: Change, request: Request | None, late: list[Request]) -> str:
+    def _author(self, change: Change, moment: Moment) -> str:
         """Say whose request made a change; `human` where none asked for just that."""
-        if self.world.actor == LATE or any(_asks_for(one, change) for one in late):
+        if self.world.actor == LATE or any(_asks_for(one, change) for one in moment.late):
             return LATE
-        if self.world.actor != HUMAN and request is not None and _asks_for(request, change):
+        if self.world.actor != HUMAN and moment.request is not None and _asks_for(moment.request, change):
             return self.world.actor
         return HUMAN
 
@@ -135,7 +162,7 @@ class Tenant:
         self.verdicts.check("R1", owned, f"{who} {done} {change.id} {change.before['name']!r}, which is not ours")
 
     def _start(self, conversations: Sequence[Json]) -> Routing | None:
-        if len(self.wishes) != 1 or not self.wishes[0].whole:
+        if not self.wishes[0].whole:
             return None
         routes = Routes(conversations, self.wishes[0].evaluation)
         routing = Routing(routes, [set(one) for one in routes.destinations(self.rules.values())])
@@ -179,7 +206,7 @@ class Tenant:
         excused = not settings.names_unique and not settings.idempotency_keys
         for where, ids in self.twice().items():
             extra = self.made_late[where] if excused else 0
-            fine = len(ids) <= 1 + extra or change.id not in ids
+            fine = len(ids) <= 1 + extra or change.id not in ids or where in self.raced
             self.verdicts.check("R5", fine, f"{where} is there {len(ids)} times after {who} wrote: {ids}")
         self.verdicts.counts["R5"] += 1
 
