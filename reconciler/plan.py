@@ -97,12 +97,16 @@ class Plan:
     @property
     def manifest_digest(self) -> str:
         """The digest of what the manifests want, not of how their files are written. Worked out anew at each call."""
-        return _manifest_digest(self.desired)
+        text = sha256(f"{self.desired.environment} {self.desired.owner}\n".encode())
+        for address in sorted(self.desired.rules):
+            text.update(f"{address} {self.desired.rules[address].fingerprint}\n".encode())
+        return text.hexdigest()
 
     @property
     def live_digest(self) -> str:
         """The digest of everything that was read, whatever its order. Worked out anew at each call."""
-        return _live_digest(self.live)
+        rules = sorted((rule.raw for rule in self.live.rules), key=lambda raw: str(raw["id"]))
+        return sha256(_ENCODER.encode([rules, sorted(self.live.queues)]).encode()).hexdigest()
 
     @property
     def conflicts(self) -> tuple[Finding, ...]:
@@ -128,7 +132,8 @@ def plan(desired: Desired, live: Live, options: Options, now: datetime) -> Plan:
     wanted = adopting_namesakes(desired, live) if options.adopt else desired
     owned = own(live.rules, desired.owner)
     found = compare(wanted, owned)
-    changes, held = _hold(_select(found.changes, options.only), wanted, options, now)
+    cloned = frozenset(live.marker.address for live in owned.clones if live.marker is not None)
+    changes, held = _hold(_select(found.changes, options.only), wanted, options, now, cloned)
     return Plan(
         desired.environment,
         desired.owner,
@@ -183,17 +188,32 @@ def _speaks(finding: Finding, options: Options) -> bool:
 
 
 def _hold(
-    changes: Iterable[Change], desired: Desired, options: Options, now: datetime
+    changes: Iterable[Change], desired: Desired, options: Options, now: datetime, cloned: frozenset[Address]
 ) -> tuple[list[Change], list[Held]]:
     """Part the changes that are left alone for now from the others."""
     free, held = [], []
     for change in changes:
-        reason = _reason(change, desired.rules.get(change.address), options, now)
+        reason = _copied(change, cloned) or _reason(change, desired.rules.get(change.address), options, now)
         if reason:
             held.append(Held(change, reason))
         else:
             free.append(change)
     return free, held
+
+
+def _copied(change: Change, cloned: frozenset[Address]) -> str:
+    """Return why a rule does not leave its address yet: an edited copy there, not ours to write, would count as it."""
+    leaves = isinstance(change, Delete) and change.cause != "duplicate"
+    moves = (
+        isinstance(change, Update) and change.live.marker is not None and change.live.marker.address != change.address
+    )
+    before = change.live.marker if not isinstance(change, Create) else None
+    if not (leaves or moves) or before is None or before.address not in cloned:
+        return ""
+    return (
+        f"somebody made an edited copy of it, which would then count as {before.address} and be deleted:"
+        " delete the copy, or take the last line out of its description"
+    )
 
 
 def _reason(change: Change, wanted: DesiredRule | None, options: Options, now: datetime) -> str:
@@ -223,17 +243,3 @@ def _order(change: Change) -> tuple[int, float, Address, str]:
 def _place(finding: Finding) -> tuple[str, str, int, str]:
     source = finding.source
     return (finding.code, source.file if source else "", source.line if source else 0, finding.message)
-
-
-def _manifest_digest(desired: Desired) -> str:
-    """Digest what the manifests want, not how their files are written."""
-    text = sha256(f"{desired.environment} {desired.owner}\n".encode())
-    for address in sorted(desired.rules):
-        text.update(f"{address} {desired.rules[address].fingerprint}\n".encode())
-    return text.hexdigest()
-
-
-def _live_digest(live: Live) -> str:
-    """Digest everything that was read, in an order of its own."""
-    rules = sorted((rule.raw for rule in live.rules), key=lambda raw: str(raw["id"]))
-    return sha256(_ENCODER.encode([rules, sorted(live.queues)]).encode()).hexdigest()

@@ -6,6 +6,7 @@ import json
 import random
 from dataclasses import replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import jsonschema
 import pytest
@@ -18,6 +19,9 @@ from reconciler.plan import Live, Options, Plan, plan, unmatched
 from reconciler.plan_schema import plan_schema
 from reconciler.saved_plan import document, read, unreviewed
 from tests.builders import NOW, address, desired, live, managed, rule, unmanaged, wanted
+
+if TYPE_CHECKING:
+    from reconciler.model import Rule
 
 HOLD = Hold(until=NOW + timedelta(hours=1), reason="incident 42")
 
@@ -88,6 +92,20 @@ def test_a_hold_ends_at_its_time(minutes: int, held: int) -> None:
     want = desired(wanted("cards/vip", rule(priority=1), hold=HOLD))
     made = plan(want, live(managed("1", "cards/vip", rule())), Options(), NOW + timedelta(minutes=minutes))
     assert (held, 1 - held) == (len(made.held), len(made.changes))
+
+
+@pytest.mark.parametrize("wish", [{}, {"x/b": rule("vip")}], ids=["gone", "moved"])
+def test_a_rule_of_which_there_is_an_edited_copy_does_not_leave_its_address(wish: dict[str, Rule]) -> None:
+    """The copy, which somebody made and is never written, would count as the rule itself from then on, and be deleted."""
+    ours = managed("1", "cards/a", rule("vip"), dateCreated="2026-01-01T00:00:00Z")
+    clone = managed("2", "cards/a", rule("vip (copy)", priority=7), last_written=rule("vip"))
+    goal = desired(*(wanted(where, what) for where, what in wish.items()))
+    made = plan(goal, live(ours, clone), Options(), NOW)
+    assert () == made.changes
+    ((held,), (clone_found,)) = made.held, made.findings
+    assert "1" == held.change.live.id  # type: ignore[union-attr]
+    assert "somebody made an edited copy of it, which would then count as cards/a" in held.reason
+    assert "CXR302" == clone_found.code
 
 
 def test_adopting_all_takes_namesakes_over() -> None:
