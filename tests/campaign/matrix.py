@@ -14,6 +14,8 @@ from tests.campaign.matrix_ways import ALL, READS, WRITES, Row, Way, each, few, 
 _AFTER: Final = ("429=2", "429=date", "429=none", "429=1000000000", "429=-1", "429=soon")
 _READ_LOSES: Final = "R R Q Q Q R"
 
+CLONED: Final = "the clone is now the only rule with that marker; the next run takes it for ours and deletes it"
+
 ROWS: Final = {
     "F1": Row("connection refused, no such host", "R R R R R R", retried("refuse", "!no-name", on=ALL)),
     "F2": Row("connection not made in time", "R R R R R R", retried("!connect-timeout", on=ALL)),
@@ -28,7 +30,7 @@ ROWS: Final = {
         _READ_LOSES,
         (*retried("timeout"), *unknown("late=1", "late=2", "late=3", "late=4", "late=5", "late=6", extra="CD")),
     ),
-    "F6": Row("a byte a second", _READ_LOSES, (*retried("!slow", "drip"), *unknown("!slow", "drip"))),
+    "F6": Row("a byte a second", _READ_LOSES, (*retried("!slow", "drip=0.05"), *unknown("!slow", "drip=0.05"))),
     "F7": Row("body cut under its Content-Length", _READ_LOSES, (*retried("cut"), *unknown("cut"))),
     "F8": Row("half a JSON document", _READ_LOSES, (*retried("half"), *unknown("half"))),
     "F9": Row(
@@ -206,7 +208,7 @@ ROWS: Final = {
         "S S Q Q Q S",
         (
             *each("LIST GET TOKEN", "S", "gzip=17", "deep", "nan", "huge=17", when="always"),
-            *unknown("gzip=17", "deep", "nan", "gzip=17-applied"),
+            *unknown("gzip=17", "deep", "nan", "gzip-applied=17"),
         ),
     ),
     "F37": Row("a certificate that is no good", "S S S S S S", each(ALL, "S", "!bad-certificate"), "tests/hostile"),
@@ -223,7 +225,9 @@ ROWS: Final = {
             *each("LIST", "R", "!edits", "!deletes", "!clones"),
             *each("GET", "R", "edit", "remove", "clone"),
             *each("POST", "Q", "!edits", "!deletes", "!clones"),
-            *each("PUT DELETE", "Q", "edit", "remove", "clone"),
+            *each("PUT", "Q", "edit", "remove", "clone"),
+            *each("DELETE", "Q", "edit", "remove"),
+            Way("DELETE", "clone", "Q", profiles="ACE", apart=CLONED),
         ),
     ),
     "F43": Row(

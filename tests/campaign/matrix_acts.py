@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx
 
 from reconciler.simulator.faults import Faults
+from tests.builders import NOW
 from tests.campaign.matrix_cases import is_call
 from tests.campaign.world import Killed
 
@@ -28,6 +29,7 @@ DAY: Final = 86_400.0
 
 def _at(trial: Trial, do: Callable[[Event], Any], since: str = "once") -> Hook:
     """Return a hook that does it at the case's request; `onwards`, at every request from there on."""
+    first = trial.case.first
     seen = 0
     begun = False
 
@@ -35,7 +37,7 @@ def _at(trial: Trial, do: Callable[[Event], Any], since: str = "once") -> Hook:
         nonlocal seen, begun
         if is_call(event.request, trial.case.operation):
             seen += 1
-        now = not begun and seen == trial.case.first and is_call(event.request, trial.case.operation)
+        now = not begun and seen == first and is_call(event.request, trial.case.operation)
         if now or (begun and since == "onwards"):
             begun = True
             trial.fallen.append(event)
@@ -121,15 +123,15 @@ def _unlist(trial: Trial, _event: Event) -> None:
 
 def _clone(trial: Trial, _event: Event) -> None:
     rule = trial.world.state.stored["id-up"].rule
-    trial.world.state.put({**rule, "id": "cloned", "name": "Copy of Up Y"})
+    trial.world.state.put({**rule, "id": "made-by-hand", "name": "Copy of Up Y", "dateCreated": NOW.isoformat()})
 
 
 def _list(trial: Trial, _event: Event) -> None:
-    trial.world.state.put({**trial.world.state.stored["id-posing"].rule, "id": "theirs", "name": "Just made"})
+    trial.world.state.put({**trial.world.state.stored["id-posing"].rule, "id": "made-by-hand", "name": "Just made"})
 
 
 def _take_name(trial: Trial, _event: Event) -> None:
-    trial.world.state.put({**trial.world.state.stored["id-posing"].rule, "id": "theirs", "name": "Cover X"})
+    trial.world.state.put({**trial.world.state.stored["id-posing"].rule, "id": "made-by-hand", "name": "Cover X"})
 
 
 def _lag(trial: Trial, _event: Event) -> None:
@@ -143,7 +145,7 @@ class _Odd(Faults):
     """Answers have parts that nobody here knows, the tenant's own fields apart."""
 
     def __init__(self, trial: Trial) -> None:
-        super().__init__("")
+        super().__init__(trial.case.spec, 1)
         self.trial = trial
 
     def answer(self, request: Request, api: Api) -> Answer:

@@ -41,7 +41,7 @@ def _before() -> tuple[dict[str, Any], ...]:
         managed("id-beta", "m/up", _on("Beta", "t2"), owner="beta"),
         unmanaged("id-posing", _on("Posing", "t3", description="[cxroute:acme/m/up#00000000] is no marker here")),
     )
-    rules = [raw(one) for one in (*ours, *others)]
+    rules = [{**raw(one), "version": 1, "dateCreated": "2026-01-01T08:00:00Z"} for one in (*ours, *others)]
     strange = next(one for one in rules if one["id"] == "id-odd")
     strange["conditions"] = [*strange["conditions"], ODD]
     return tuple(rules)

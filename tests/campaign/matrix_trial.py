@@ -16,6 +16,7 @@ from tests.campaign.matrix_tenant import TENANT
 from tests.campaign.world import Applier, World, run
 
 if TYPE_CHECKING:
+    from reconciler.change import Change
     from reconciler.simulator.state import State
     from tests.campaign.matrix_cases import Case
     from tests.campaign.world import Ended, Event
@@ -64,7 +65,8 @@ class Trial:
         self.ended = run(self.applier)
         self.faults, self.world.faults = self.world.faults, None
         if self.faults is not None:
-            told = {id(request) for text, request in self.faults.fired if text != REFUSED}
+            helped = self.case.operation == "TOKEN"
+            told = {id(request) for text, request in self.faults.fired if not helped or text != REFUSED}
             self.fallen += [event for event in self.world.events if id(event.request) in told]
 
     def land(self) -> None:
@@ -130,10 +132,10 @@ class Trial:
         """Return the ids of the rules that there are."""
         return {rule["id"] for rule in self.world.state.rules()}
 
-    def is_converged(self) -> bool:
-        """Say whether the server's rules, unspoilt, leave nothing to do."""
+    def left(self) -> list[Change]:
+        """Return what the server's rules, unspoilt, leave to do."""
         live = tuple(wire.live_rule(rule) for rule in self.world.state.rules())
-        return not self.applier.replan(QUEUES)(live).changes
+        return [*self.applier.replan(QUEUES)(live).changes]
 
     def said(self) -> str:
         """Return everything that the first run said of its end: its error, and each outcome's."""
