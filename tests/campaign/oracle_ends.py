@@ -9,6 +9,7 @@ from urllib.parse import quote, quote_plus
 
 from reconciler.change import Applied, Create, Delete, Failed, Skipped, is_copy
 from tests.campaign.oracle_facts import as_json, mark, plain
+from tests.campaign.oracle_wish import is_edited
 from tests.campaign.world import SECRET
 
 if TYPE_CHECKING:
@@ -38,11 +39,11 @@ class Ends:
         said = f"{process.actor} ended with {ended.exit_code}"
         if ended.exit_code == REFUSED:
             self.verdicts.check("R8", not process.writes, f"{said}, having sent {len(process.writes)} writes")
-        if process.converged_at_birth and self.tenant.foreign < process.born:
+        if process.converged_at_birth and self.tenant.foreign_to(process.actor) < process.born:
             self._idle(process, wish, said)
-        if self.tenant.foreign > process.knows:
+        if self.tenant.foreign_to(process.actor) > process.knows:
             return  # somebody wrote after its last read: it cannot know
-        rules = list(self.tenant.rules.values())
+        rules = [one for one in self.tenant.rules.values() if not self.tenant.is_hidden(one["id"], process)]
         if ended.exit_code == 0 and wish.whole:
             self.verdicts.check("R18", not wish.missing(rules), f"{said}, but {wish.missing(rules)}")
         if ended.report is not None:
@@ -84,7 +85,7 @@ class Ends:
         reported = {_name(one.change) for one in outcomes}
         self.verdicts.check("R18", planned == reported, f"{said}: of {planned} it reports {reported}")
         for one in outcomes:
-            done = self._is_done(one.change, wish)
+            done = self._is_done(one.change, wish) and not self._is_copied(one.change, wish)
             if isinstance(one, Applied):
                 self.verdicts.check("R18", done, f"{said}: {_name(one.change)} is called applied, and is not")
             elif isinstance(one, Failed | Skipped):
@@ -96,8 +97,14 @@ class Ends:
         if isinstance(change, Delete):
             return change.live.id not in rules
         wanted = plain(as_json(change.after, ""))
-        own = rules.values() if isinstance(change, Create) else filter(None, [rules.get(change.live.id)])
-        return any(wish.ours(one) and _is_at(one, str(change.address)) and plain(one) == wanted for one in own)
+        return any(
+            wish.ours(one) and _is_at(one, str(change.address)) and plain(one) == wanted for one in rules.values()
+        )
+
+    def _is_copied(self, change: Change, wish: Wish) -> bool:
+        """Say whether a temporary copy stands in for it still: then the change is not done whole."""
+        copies = (mark(one) for one in self.tenant.rules.values() if wish.ours(one) and not is_edited(one))
+        return any(one is not None and one.copy and one.address == str(change.address) for one in copies)
 
 
 def _is_at(rule: Rule, address: str) -> bool:

@@ -64,8 +64,9 @@ class Tenant:
         self.world, self.verdicts = world, verdicts
         self.wishes = [wish]
         self.rules: dict[str, Rule] = {one["id"]: one for one in world.state.rules()}
-        self.changed: dict[str, tuple[str, int]] = {}
-        """Who changed each rule last, and when."""
+        self._writer: dict[str, str] = {}
+        self._latest: dict[str, int] = {}
+        self._born: dict[str, tuple[float, Process | None]] = {}
         self.foreign = -1
         """When somebody else last changed anything."""
         self.made_late: Counter[str] = Counter()
@@ -91,7 +92,9 @@ class Tenant:
             del self.rules[change.id]
         else:
             self.rules[change.id] = change.after
-        self.changed[change.id] = (who, moment.clock)
+        self._writer[change.id], self._latest[who] = who, moment.clock
+        if change.before is None:
+            self._born[change.id] = (self.world.virtual.seconds, None if who in (HUMAN, LATE) else moment.process)
         if who in (HUMAN, LATE):
             self.foreign = moment.clock
             self._note_foreign(who, change)
@@ -104,7 +107,16 @@ class Tenant:
 
     def writer(self, rule_id: str) -> str:
         """Return who changed a rule last; nothing where nobody did."""
-        return self.changed.get(rule_id, ("", 0))[0]
+        return self._writer.get(rule_id, "")
+
+    def foreign_to(self, actor: str) -> int:
+        """Return when anybody else last changed anything."""
+        return max((when for who, when in self._latest.items() if who != actor), default=-1)
+
+    def is_hidden(self, rule_id: str, process: Process) -> bool:
+        """Say whether lists do not show a rule yet that somebody else made: that process cannot know of it."""
+        seconds, maker = self._born.get(rule_id, (float("-inf"), None))
+        return maker is not process and self.world.virtual.seconds - seconds < self.world.profile.settings.lag_seconds
 
     def twice(self) -> dict[str, list[str]]:
         """Return what of ours is there more than once, somebody's copies aside."""

@@ -78,7 +78,8 @@ class Wire:
     def listed(self) -> None:
         """Note that all rules were read: what is sent from now on is decided anew, but what is wrong stays wrong."""
         self.failures.clear()
-        self.final = {what: status for what, status in self.final.items() if status in _FINAL}
+        lasting = [what for what, status in self.final.items() if status in _FINAL and not _is_single(what)]
+        self.final = {what: self.final[what] for what in lasting}
 
     def _token(self, what: Heard, now: float) -> None:
         token = what.form.get("access_token") if isinstance(what.form, dict) else None
@@ -93,3 +94,8 @@ class Wire:
 def _identity(event: Event) -> tuple[str, ...]:
     request = event.request
     return (request.method, request.path, request.query, request.body.decode("latin-1"))
+
+
+def _is_single(what: tuple[str, ...]) -> bool:
+    """Say whether it is a read of one rule: behind a list that is another question."""
+    return what[0] == "GET" and not what[2]
