@@ -61,7 +61,7 @@ class Row:
 
 
 def retried(*faults: str, on: str = READS) -> tuple[Way, ...]:
-    """R: the first fault on every profile, its like on two."""
+    """R: the first fault on every profile, its like on a few."""
     return tuple(Way(on, fault, "R", profiles=few(place)) for place, fault in enumerate(faults))
 
 
@@ -75,4 +75,5 @@ def each(on: str, code: str, *faults: str, says: str = "", when: str = "#1") -> 
 
 
 def few(place: int) -> str:
-    return EVERY if place == 0 else ("AC", "BD", "CE")[place % 3]
+    """Return the profiles for the first of several like faults, the second, and all others."""
+    return EVERY if place == 0 else "AC" if place == 1 else "DBEC"[place % 4]
