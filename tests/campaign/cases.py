@@ -127,7 +127,7 @@ class Running:
         fired = self.inject()
         self.heal()
         self.oracle.quiet()
-        found = [*self.oracle.violations, *self.violations]
+        found = [*filter(self._counts, self.oracle.violations), *self.violations]
         counts = self.oracle.counts + self.counts
         return Result(self.case, found, counts, self.ended, len(self.world.events), fired, fingerprint(self.world))
 
@@ -191,6 +191,7 @@ class Running:
             if ended is not None and ended.exit_code == 0:
                 break
         self._check("R15", ended is not None and ended.exit_code == 0, f"not healed in {HEALING} runs: {codes}")
+        self.world.virtual.seconds += self.world.profile.list_lag_seconds
         before = len(self.world.events)
         self._run("heal-3")
         asked = [one.request.method for one in self.world.events[before:] if "token" not in one.request.path]
@@ -211,6 +212,11 @@ class Running:
         self._check("R8", ended is not None and ended.exit_code == 4, f"a guard should have refused: {ended}")
         writes = [one for one in self.world.events if one.request.method != "GET" and "token" not in one.request.path]
         self._check("R8", not writes, f"{len(writes)} writes although a guard refuses")
+
+    def _counts(self, found: Violation) -> bool:
+        """Say whether it is one: while lists lag, more reads than two are needed to see that all is well."""
+        lags = self.world.profile.list_lag_seconds and not found.message.startswith("heal-3")
+        return not (lags and found.invariant == "R16" and "requests, not" in found.message)
 
     def _check(self, invariant: str, holds: object, message: str) -> None:
         self.counts[invariant] += 1

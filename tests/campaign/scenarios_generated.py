@@ -82,7 +82,7 @@ def generated(seed: int) -> Scenario:
             making.kinds.add(kind)
     return scenario(
         f"generated-{seed}",
-        ",".join(making.kinds),
+        ",".join(making.kinds) or "unchanged",
         making.live,
         goals(making.wished, "cards", *making.rulesets, **making.adopts),
     )
@@ -91,7 +91,7 @@ def generated(seed: int) -> Scenario:
 def _rekey(making: Making) -> None:
     for where in making.some():
         old = making.wished.pop(where)
-        making.wished[f"{where}-renamed"] = replace(old, name=f"{old.name}, renamed")
+        making.wished[f"{where}-renamed"] = replace(old, name=f"renamed {old.name}"[:256])
 
 
 def _requeue(making: Making) -> None:
@@ -131,7 +131,7 @@ def _split(making: Making) -> object:
     for where in making.some():
         old = making.wished.pop(where)
         for number, intent in enumerate(making.random.sample(_INTENTS, 2)):
-            part = replace(old, name=f"{old.name}, part {number}", conditions=(intent_is(intent),))
+            part = replace(old, name=f"{number} {old.name}"[:256], conditions=(intent_is(intent),))
             making.wished[f"{where}-{number}"] = part
     return None
 
@@ -184,7 +184,7 @@ def _clone(making: Making) -> object:
     for where in making.some():
         now = making.find(where)
         if now is not None:
-            making.put({**now, "id": "zz-clone", "name": f"Copy of {now['name']}", "dateCreated": _LATER})
+            making.put({**now, "id": "zz-clone", "name": f"Copy of {now['name']}"[:256], "dateCreated": _LATER})
     return None
 
 
@@ -234,7 +234,8 @@ def _unicode(making: Making) -> None:
 
 def _long(making: Making) -> None:
     for where in making.some():
-        making.wished[where] = replace(making.wished[where], name="n" * 250 + making.wished[where].name[-6:])
+        old = making.wished[where]
+        making.wished[where] = replace(old, name=f"{old.name}{'n' * (256 - len(old.name))}")
 
 
 def _adopt(making: Making) -> None:

@@ -10,8 +10,8 @@ from reconciler.canonical import opaque
 from reconciler.change import Marker
 from reconciler.manifest.documents import AdoptById
 from reconciler.marker import digest, signed
-from reconciler.plan import Options
 from reconciler.model import condition
+from reconciler.plan import Options
 from tests.builders import OWNER, address, intent_is, rule
 from tests.campaign.scenarios_words import (
     CATCH_ALL,

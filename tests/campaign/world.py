@@ -169,7 +169,8 @@ class Line(httpx.AsyncBaseTransport):
         if event.lost:
             raise AS_HTTPX[answer.manner](answer.manner.value, request=request)
         if answer.manner is Manner.DRIPPING:
-            await self.world.virtual.time.sleep(answer.pause * len(answer.body))
+            patience = self.world.profile.tenant.timeout_seconds  # nobody waits any longer than just beyond it
+            await self.world.virtual.time.sleep(min(answer.pause * len(answer.body), patience + 0.001))
         event.request.status = answer.status
         headers = [*answer.headers, ("content-length", str(len(answer.body)))]
         return httpx.Response(answer.status, headers=headers, stream=httpx.ByteStream(answer.body), request=request)

@@ -1,0 +1,204 @@
+"""Every single accident at every request of every scenario; seeded shares of pairs, of chance and of interleavings."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import count
+from random import Random
+from typing import TYPE_CHECKING, Final
+from zlib import crc32
+
+from reconciler.simulator.faults.spec import kind_of
+from tests.campaign.accidents import PEOPLE
+from tests.campaign.cases import Case, Running
+from tests.campaign.scenarios import GENERATED, SCENARIOS, is_refused, scenario
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+BEYOND: Final = 3
+"""Requests after those of the run without faults: an accident makes more of them."""
+
+_AFTER: Final = ("2", "date", "none", "0", "-1", "soon", "1000000000")
+_TRANSIENT: Final = (
+    *("408", "429", *(f"429={after}" for after in _AFTER), "500", "502", "503", "504"),
+    *("html", "empty", "reset", "timeout", "refuse", "cut", "half", "drip", "revoke", "401"),
+    *("stale=1", "stale=2", "stale=3", "stale=4", "duplicate", "missing", "shift", "shift=-1", "empty-list"),
+)
+_DEFINITE: Final = (
+    *("400", "403", "404", "405", "409", "412", "413", "422", "501"),
+    *("shape", "nan", "deep=2000", "gzip=2", "huge=2", "redirect", "redirect=307", "no-id", "cycle", "other-host"),
+)
+_LATE: Final = tuple(f"late={wait}" for wait in range(1, 7))
+_ON_WRITES: Final = (
+    *("500-applied", "502-applied", "503-applied", "504-applied", "409-applied", "412-applied"),
+    *("html-applied", "empty-applied", "empty-applied=204", "shape-applied", "nan-applied", "gzip=2-applied"),
+    *("reset-applied", "timeout-applied", "other", "422-applied"),
+    *_LATE,
+)
+_ALTERED: Final = ("altered=description", "altered=name", "altered=priority", "altered=enabled")
+_MEDDLING: Final = ("edit", "remove", "clone")
+_OWN: Final = ("kill", "kill-applied", "applier", "applier-after", *PEOPLE, "clock=86400", "clock=-86400")
+_ON_LISTS: Final = frozenset(
+    {"duplicate", "missing", "shift", "shift=-1", "empty-list", "cycle", "other-host"}
+    | {f"stale={changes}" for changes in range(1, 5)}
+)
+_TRANSIENT_ON_WRITES: Final = frozenset(
+    {*_LATE, *(f"{name}-applied" for name in ("500", "502", "503", "504", "reset", "timeout", "html", "empty"))}
+)
+_NOT_FOR_TOKENS: Final = frozenset({"401", "html", "empty"})
+"""Where tokens are issued they say that the address or the secret is wrong (reliability.md F9, F12, F15)."""
+
+SAMPLED: Final = frozenset(
+    {
+        *("ten-pages", "page", "page-less-one", "names-and-intents-swapped", "names-in-a-ring", "file-split"),
+        *("queues-swapped", "catch-all-goes", "ties", "long-names", "unicode-names-exchanged", "drift-and-manifest"),
+        *("disabled-by-hand", "adopt-what-is-not-there", "opaque-target-beside", "nothing-at-all", "one-rule"),
+        *("clone-edited-of-one-that-goes", "duplicate-of-another-version", "marker-in-our-own-text"),
+        *("foreign-in-our-style", "unknown-fields-in-parts", "key-renamed-name-kept"),
+    }
+)
+"""Scenarios of which a share of the single faults is run: each has a neighbour of which all are."""
+
+SHARE: Final = 8
+"""One in so many of those."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request of the run without faults."""
+
+    method: str
+    what: str
+
+
+@cache
+def requests(name: str, profile: str) -> tuple[Asked, ...]:
+    """Return what is asked for when nothing goes wrong."""
+    running = Running(Case(name, profile))
+    running.inject()
+    return tuple(Asked(one.request.method, kind_of(one.request)) for one in running.world.events)
+
+
+def single_faults(name: str, profile: str) -> Iterator[Case]:
+    """Yield every accident at every request of a scenario, and at a few beyond."""
+    asked = requests(name, profile)
+    for number in range(1, len(asked) + BEYOND + 1):
+        at = asked[number - 1] if number <= len(asked) else Asked("", "")
+        for fault in sorted({*_faults(at)}):
+            if is_fit(name, fault):
+                yield Case(name, profile, _placed(fault, number))
+
+
+def is_fit(name: str, fault: str) -> bool:
+    """Say whether a fault may be tried: people's edits may lift what a guard refuses for."""
+    return not (is_refused(scenario(name)) and any(word in fault for word in ("human", "remove", "edit", "clone")))
+
+
+def _faults(at: Asked) -> Iterator[str]:
+    """Yield what may go wrong at such a request; at one that is not known, everything."""
+    yield from _OWN
+    for fault in (*_TRANSIENT, *_DEFINITE):
+        if fault not in _ON_LISTS or (at.what in ("rules", "queues", "rule", "") and at.method in ("GET", "")):
+            yield fault
+    if at.method != "GET" and at.what != "token":
+        yield from _ON_WRITES
+    if at.method in ("POST", "PUT", "") and at.what != "token":
+        yield from _ALTERED
+    if at.what != "token":
+        yield from _MEDDLING
+
+
+def _placed(fault: str, number: int) -> str:
+    """Return the fault at a request, in the words of a case."""
+    name, _, argument = fault.partition("=")
+    if name in _OWN_NAMES:
+        return f"{name}@#{number}" + (f"={argument}" if argument else "")
+    applied = argument.endswith("-applied") or argument == "2-applied"
+    if applied:  # `gzip=2-applied` is how a person says it; the grammar has the argument last
+        return f":{name}-applied={argument.removesuffix('-applied')}@#{number}"
+    return f":{fault}@#{number}"
+
+
+_OWN_NAMES: Final = frozenset(one.partition("=")[0] for one in (*_OWN, "other", "other-after")) - {"other"}
+_PLACE: Final = re.compile(r"@(#[0-9]+|[0-9.]+)")
+
+
+def kind(case: Case) -> str:
+    """Return what goes wrong in a case, without where: `:500-applied`."""
+    return _PLACE.sub("", case.faults).removeprefix(":") or case.schedule.partition(":")[0]
+
+
+def is_transient(case: Case) -> bool:
+    """Say whether trying again must help, so that the same run has to get there; of single faults."""
+    name = kind(case)
+    if name in _NOT_FOR_TOKENS and _place(case).what in ("token", ""):
+        return False
+    return name in _TRANSIENT or name in _TRANSIENT_ON_WRITES or name.startswith("clock")
+
+
+def _place(case: Case) -> Asked:
+    """Return the request that a single fault falls on, as far as the run without faults tells."""
+    number, asked = int(case.faults.rpartition("#")[2].partition("=")[0]), requests(case.scenario, case.profile)
+    return asked[number - 1] if number <= len(asked) else Asked("", "")
+
+
+def all_singles(profiles: Iterable[str] = "AC") -> Iterator[Case]:
+    """Yield the single faults of all named scenarios; of those that have a neighbour, a share."""
+    for profile in profiles:
+        for name in SCENARIOS:
+            found = single_faults(name, profile)
+            yield from (one for one in found if name not in SAMPLED or crc32(str(one).encode()) % SHARE == 0)
+
+
+def doubles(seed: int) -> Iterator[Case]:
+    """Yield pairs of accidents by lot, without end."""
+    random = Random(f"{seed}/doubles")
+    names = [name for name in SCENARIOS if name != "ten-pages"]
+    while True:
+        name, profile = random.choice(names), random.choice("AC")
+        length = len(requests(name, profile)) + BEYOND
+        places = [random.randint(1, length) for _ in range(2)]
+        everywhere = sorted({*_faults(Asked("", ""))})
+        faults = [_placed(random.choice(everywhere), place) for place in sorted(places)]
+        if all(is_fit(name, fault) for fault in faults):
+            yield Case(name, profile, ",".join(faults), random.randint(1, 9))
+
+
+def chances(seed: int) -> Iterator[Case]:
+    """Yield generated scenarios among faults by chance, on every profile, without end."""
+    random = Random(f"{seed}/chances")
+    for number in count():
+        name = f"{GENERATED}{seed * 1_000_000 + number}"
+        faults = random.sample(_BY_CHANCE, random.randint(1, 4))
+        rate = random.choice(["0.02", "0.05", "0.1", "0.2"])
+        spec = ",".join(f":{fault}@{rate}" for fault in faults)
+        if random.random() < 0.25:
+            own = random.choice(_OWN)
+            spec += "," + _placed(own, random.randint(2, 25))
+        yield Case(name, random.choice("ABCDE"), spec, random.randint(1, 1_000_000))
+
+
+_BY_CHANCE: Final = sorted(
+    {*_TRANSIENT, *_ON_WRITES, "403", "409", "412", "422", "edit", "remove", "clone", "altered=priority"}
+    - {"gzip=2-applied"}
+)
+
+
+def interleaved(name: str, profile: str) -> Iterator[Case]:
+    """Yield a second applier that runs whole before and after each request of the first, of this or another wish."""
+    for number in range(1, len(requests(name, profile)) + 1):
+        for who in ("applier", "applier-after", "other", "other-after"):
+            yield Case(name, profile, f"{who}@#{number}")
+
+
+def turns(seed: int) -> Iterator[Case]:
+    """Yield two and three appliers that take turns by lot, without end."""
+    random = Random(f"{seed}/turns")
+    names = [name for name in SCENARIOS if name != "ten-pages" and not is_refused(SCENARIOS[name])]
+    for number in count():
+        who = random.choice(["same", "same", "other", "three"])
+        case = Case(random.choice(names), random.choice("ABCDE"), "", 1, f"{who}:{seed}-{number}")
+        yield replace(case, faults=f":{random.choice(_BY_CHANCE)}@0.03") if random.random() < 0.2 else case
