@@ -9,6 +9,7 @@ of `schedules.py`; DROPPED are ids and addresses that the scenario goes without.
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from random import Random
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reconciler.desired import Desired
+    from reconciler.simulator.exchange import Request
     from tests.campaign.scenario import Scenario
     from tests.campaign.world import Ended
 
@@ -89,7 +91,11 @@ class Result:
 
 def run_case(case: Case) -> Result:
     """Run a case, faults first, then without any until it is healed."""
-    return Running(case).result()
+    try:
+        return Running(case).result()
+    except Exception:  # noqa: BLE001 - whatever escapes is a finding, and the campaign goes on
+        said = traceback.format_exc(limit=-4)
+        return Result(case, [Violation("crash", said)], Counter(), [None], 0, 0)
 
 
 def repeated(case: Case) -> Result:
@@ -119,6 +125,7 @@ class Running:
         self.accidents = Accidents(self.world, own, Random(f"{case.seed}/accidents"), self.another)
         self.ended: list[Ended | None] = []
         self.further = 0
+        self.fired: list[tuple[str, Request]] = []
         self.violations: list[Violation] = []
         self.counts: Counter[str] = Counter()
 
@@ -138,7 +145,8 @@ class Running:
         if faults is not None:
             faults.land(self.world.api)
             self.world.faults = None
-        return self.accidents.happened + (len(faults.fired) if faults else 0)
+            self.fired = faults.fired
+        return self.accidents.happened + len(self.fired)
 
     async def _together(self) -> None:
         scheduler = Scheduler(self.case.schedule, self.accidents)

@@ -1,0 +1,74 @@
+"""What a campaign counts: runs, requests, checks, same-run convergence, and every promise that was not kept."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from tests.campaign.cases import repeated, run_case
+from tests.campaign.exhaustive import is_transient, kind
+from tests.campaign.scenarios import is_refused, scenario
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tests.campaign.cases import Case, Result
+
+MOST_KEPT: Final = 200
+"""Violations that are kept by one batch; the others are counted."""
+
+REPEATED: Final = 50
+"""One case in so many is run twice (R22)."""
+
+
+@dataclass(slots=True)
+class Figures:
+    """Sums over cases. `tried` and `converged` are by kind of fault, of single transient ones."""
+
+    runs: Counter[str] = field(default_factory=Counter)
+    requests: Counter[str] = field(default_factory=Counter)
+    checks: Counter[tuple[str, str]] = field(default_factory=Counter)
+    tried: Counter[str] = field(default_factory=Counter)
+    converged: Counter[str] = field(default_factory=Counter)
+    broken: Counter[str] = field(default_factory=Counter)
+    violations: list[tuple[str, str, str]] = field(default_factory=list)
+    """Invariant, case and message."""
+    missed: list[str] = field(default_factory=list)
+    """Cases of a single transient fault whose run did not get there."""
+
+    def add(self, part: str, result: Result) -> None:
+        """Add what became of a case."""
+        case = result.case
+        self.runs[part] += 1
+        self.requests[part] += result.requests
+        for invariant, count in result.counts.items():
+            self.checks[invariant, case.profile] += count
+        for one in result.violations:
+            self.broken[one.invariant] += 1
+            self.violations.append((one.invariant, str(case), one.message))
+        if part == "singles" and result.fired and is_transient(case) and not is_refused(scenario(case.scenario)):
+            self.tried[kind(case)] += 1
+            self.converged[kind(case)] += result.same_run_converged
+            if not result.same_run_converged:
+                self.missed.append(str(case))
+
+    def merge(self, other: Figures) -> None:
+        """Add the sums of another batch."""
+        for name in ("runs", "requests", "checks", "tried", "converged", "broken"):
+            getattr(self, name).update(getattr(other, name))
+        self.violations = (self.violations + other.violations)[:MOST_KEPT]
+        self.missed = (self.missed + other.missed)[:MOST_KEPT]
+
+    @property
+    def convergence(self) -> float:
+        """Return the share of runs with one transient fault that got there all the same."""
+        return sum(self.converged.values()) / (sum(self.tried.values()) or 1)
+
+
+def batch(part: str, cases: Iterable[Case]) -> Figures:
+    """Run cases and sum them up; some are run twice."""
+    found = Figures()
+    for number, case in enumerate(cases):
+        found.add(part, repeated(case) if number % REPEATED == 0 else run_case(case))
+    return found
