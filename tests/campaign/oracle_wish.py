@@ -53,40 +53,49 @@ class Wish:
         return found is not None and not found.copy and self._plain.get(found.address) == plain(rule)
 
     def missing(self, rules: Iterable[Rule]) -> list[str]:
-        """Return what is not as it is wanted, in words; somebody's edited copies are left out of account."""
-        groups: dict[str, list[Rule]] = defaultdict(list)
-        for rule in rules:
-            found = mark(rule)
-            if found is not None and found.owner == self.owner:
-                groups[str(found)].append(rule)
+        """Return what is not as it is wanted, in words; somebody's edited copies are left out of account.
+
+        A rule that somebody made an edited copy of stays at its address: the copy would count as ours there.
+        """
+        groups = self._groups(rules)
+        stuck = self._stuck(groups)
+        stuck_names = {one["name"] for where in stuck for one in groups[where]}
         said = []
         for where in self.rules.keys() - self.held:
-            found_there = groups.pop(where, [])
-            right = next((one for one in found_there if self.fulfils(one)), None)
-            if right is None:
-                said.append(f"{where} is not as wanted: {[(one['id'], one['name']) for one in found_there]}")
-            extra = [one["id"] for one in found_there if one is not right and not is_edited(one)]
+            found = groups.get(where, [])
+            right = next((one for one in found if self.fulfils(one)), None)
+            if right is None and self.rules[where]["name"] not in stuck_names:
+                said.append(f"{where} is not as wanted: {[(one['id'], one['name']) for one in found]}")
+            extra = [one["id"] for one in found if one is not right and not is_edited(one)]
             if right is not None and extra:
                 said.append(f"{where} is there twice: {right['id']} and {extra}")
-        for where, found_there in groups.items():
-            if where not in self.held and (not where.endswith("~next") or not all(map(is_edited, found_there))):
-                said.append(f"{where} is still there: {[one['id'] for one in found_there]}")
-        return said
+        others = groups.keys() - self.rules.keys() - self.held - stuck
+        left = [one for one in others if not one.endswith("~next") or not all(map(is_edited, groups[one]))]
+        return [*said, *(f"{where} is still there: {[one['id'] for one in groups[where]]}" for where in left)]
 
     def afterwards(self, rules: Iterable[Rule]) -> list[list[Rule]]:
         """Return what the tenant can look like in the end: with somebody's copies of our rules, and without."""
         live = list(rules)
-        adopted = [one for one in live if self.adopts(one)]
-        others = [one for one in live if not self.ours(one) and not any(one is two for two in adopted)]
-        kept: list[Rule] = []
-        seen: set[str] = set()
-        for rule in sorted((one for one in live if self.ours(one)), key=lambda one: str(one.get("dateCreated"))):
-            found = str(mark(rule))
-            if found in seen or (found.endswith("~next") and is_edited(rule)):
-                kept.append(rule)
-            seen.add(found)
+        others = [one for one in live if not self.ours(one) and not self.adopts(one)]
         wanted = list(self.rules.values())
-        return [[*others, *wanted], [*others, *wanted, *kept]] if kept else [[*others, *wanted]]
+        groups = self._groups(live)
+        copies = [one for found in groups.values() for one in found[1:]]
+        copies += [one for where, found in groups.items() if where.endswith("~next") for one in found[:1]]
+        stuck = [one for where in self._stuck(groups) for one in groups[where]]
+        kept = [one for one in copies if is_edited(one) and not any(one is two for two in stuck)]
+        ends = [[*others, *wanted], [*others, *wanted, *copies], [*others, *wanted, *stuck, *kept]]
+        return ends if copies else ends[:1]
+
+    def _groups(self, rules: Iterable[Rule]) -> dict[str, list[Rule]]:
+        """Return our rules by what must be there once, the oldest first."""
+        groups: dict[str, list[Rule]] = defaultdict(list)
+        for rule in sorted(filter(self.ours, rules), key=lambda one: (one.get("dateCreated") or "~", one["id"])):
+            groups[str(mark(rule))].append(rule)
+        return groups
+
+    def _stuck(self, groups: Mapping[str, list[Rule]]) -> set[str]:
+        surplus = groups.keys() - self.rules.keys()
+        return {one for one in surplus if not one.endswith("~next") and any(map(is_edited, groups[one][1:]))}
 
     def selects(self, address: str) -> bool:
         """Say whether the run is about an address."""

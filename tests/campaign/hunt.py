@@ -1,0 +1,86 @@
+"""Hunts a deliberate bug with cases of the campaign until one catches it."""
+
+from __future__ import annotations
+
+from itertools import islice
+from random import Random
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from tests.campaign.cases import Case, run_case
+from tests.campaign.exhaustive import single_faults
+from tests.campaign.mutants import EXTRAS, TWELVE
+from tests.campaign.scenarios import SCENARIOS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+MOST: Final = 2000
+"""Cases that one bug is hunted with at the most."""
+
+
+class Catch(NamedTuple):
+    """What caught a bug."""
+
+    invariants: tuple[str, ...]
+    case: Case
+    tried: int
+
+
+class Row(NamedTuple):
+    """A line of the table: which bug, what caught it, and how long that took."""
+
+    bug: str
+    caught: str
+    case: str
+    tried: int
+
+
+def hunt(bug: str, cases: Iterable[Case]) -> Catch | None:
+    """Return what first catches a bug; None where nothing does. An error that is none of ours catches it too."""
+    with {**TWELVE, **EXTRAS}[bug]():
+        for tried, case in enumerate(cases, 1):
+            try:
+                broken = run_case(case).broken()
+            except Exception as error:  # noqa: BLE001 - a bug may break the tool anywhere
+                broken = frozenset([type(error).__name__])
+            if broken:
+                return Catch(tuple(sorted(broken, key=_number)), case, tried)
+    return None
+
+
+def table(cases: Iterable[Case] | None = None) -> Iterator[Row]:
+    """Yield a row for each bug. Without cases the exhaustive ones are tried, some of each scenario in turn."""
+    for bug in (*TWELVE, *EXTRAS):
+        found = hunt(bug, interleaved() if cases is None else cases)
+        if found is None:
+            yield Row(bug, "NOT CAUGHT", "", MOST)
+        else:
+            yield Row(bug, " ".join(found.invariants), str(found.case), found.tried)
+
+
+def interleaved(most: int = MOST) -> Iterator[Case]:
+    """Yield cases of all scenarios in turn: each without faults first, then with one fault at a time, by lot."""
+    streams: list[Iterator[Case]] = [_all(name, profile) for name in SCENARIOS for profile in "AC"]
+    return islice(_in_turn(streams), most)
+
+
+def _all(name: str, profile: str) -> Iterator[Case]:
+    yield Case(name, profile)
+    faulty = list(single_faults(name, profile))
+    Random(f"{name} {profile}").shuffle(faulty)
+    yield from faulty
+
+
+def _in_turn(streams: list[Iterator[Case]]) -> Iterator[Case]:
+    while streams:
+        for stream in tuple(streams):
+            case = next(stream, None)
+            if case is None:
+                streams.remove(stream)
+            else:
+                yield case
+
+
+def _number(invariant: str) -> tuple[int, str]:
+    digits = invariant[1:]
+    return (int(digits) if digits.isdigit() else 99, invariant)

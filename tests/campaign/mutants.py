@@ -1,0 +1,368 @@
+"""Deliberate bugs, patched into the real modules in memory: the campaign must catch each (reliability.md section 5).
+
+Each is a mistake that somebody could make: without faults, and with few rules, the tool works in spite of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import Counter
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+from unittest.mock import patch
+
+from reconciler import apply, attempt, plan
+from reconciler.change import Delete, Marker, Read, Update
+from reconciler.cxone import auth, client, wire
+from reconciler.cxone.client import ReadingClient, WritingClient
+from reconciler.errors import AmbiguousWriteError, RejectedError
+from reconciler.model import Address
+from tests.campaign import world
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from reconciler.change import LiveRule, Step
+    from reconciler.plan import Plan
+
+
+@contextmanager
+def patched(*places: tuple[Any, str, Callable[[Any], Any]]) -> Iterator[None]:
+    """Replace each attribute by what is made of it; each must be there, or a mutant would do nothing."""
+    with ExitStack() as stack:
+        for where, name, make in places:
+            stack.enter_context(patch.object(where, name, make(getattr(where, name))))
+        yield
+
+
+def arranged(waves: Callable[[tuple[Step, ...]], tuple[tuple[Step, ...], ...]]) -> AbstractContextManager[None]:
+    """Let all steps of a plan be put in other waves, and nothing be unproven."""
+
+    def make(real: Any) -> Any:
+        def arrange(given: Plan, given_up: Any = ()) -> Plan:
+            found: Plan = real(given, given_up)
+            steps = tuple(step for wave in found.steps for step in wave)
+            return replace(found, steps=tuple(wave for wave in waves(steps) if wave), unproven=())
+
+        return arrange
+
+    return patched((apply, "arrange", make), (world, "arrange", make))
+
+
+# The twelve
+
+
+def delete_before_create() -> AbstractContextManager[None]:
+    """Deletes make room first."""
+    return arranged(
+        lambda steps: tuple(tuple(one for one in steps if one.call == call) for call in ("delete", "create", "update"))
+    )
+
+
+def ownership_by_prefix() -> AbstractContextManager[None]:
+    """Whoever's name begins as ours does is us: `acme` and `acme-staging`."""
+
+    def make(real: Any) -> Any:
+        def split(description: str) -> tuple[str, Marker | None]:
+            text, marker = real(description)
+            short = re.search(r"\[cxroute:acme[^/\s]*/([^/\s]+)/([^/\s#~]+)(~next)?#([0-9a-f]{8})\]\s*\Z", description)
+            if marker is not None and marker.owner == "acme":
+                return text, marker
+            if short is None:
+                return text, marker
+            address = Address(short[1], short[2])
+            return description[: short.start()].rstrip(), Marker("acme", address, short[4], copy=bool(short[3]))
+
+        return split
+
+    return patched((wire, "split", make))
+
+
+def ownership_by_display_name() -> AbstractContextManager[None]:
+    """A rule named as one of ours is ours."""
+
+    def make(real: Any) -> Any:
+        def compare(desired: Any, owned: Any) -> Any:
+            return real(plan.adopting_namesakes(desired, plan.Live(owned.unmanaged, ())), owned)
+
+        return compare
+
+    return patched((plan, "compare", make))
+
+
+def blind_post_retry() -> AbstractContextManager[None]:
+    """A create whose answer is lost is sent again."""
+    return patched((WritingClient, "create", lambda real: _again(real, AmbiguousWriteError)))
+
+
+def first_page_only() -> AbstractContextManager[None]:
+    """The first page is taken for the list."""
+
+    async def complete(page: Any, *_rest: Any) -> list[Any]:
+        form: dict[str, list[Any]] = await page(1)
+        return form["entities"]
+
+    return patched((client, "complete", lambda _real: complete))
+
+
+def single_unverified_listing() -> AbstractContextManager[None]:
+    """Apply takes the list that the plan was made of for its first own read."""
+
+    def make(real: Any) -> Any:
+        async def rules(self: Any) -> Any:
+            first, self.listed = getattr(self, "listed", None), None
+            if first is not None:
+                return first
+            found = await real(self)
+            if not getattr(self, "started", False):
+                self.started, self.listed = True, found
+            return found
+
+        return rules
+
+    return patched((ReadingClient, "rules", make))
+
+
+def no_check_while_paging() -> AbstractContextManager[None]:
+    """Pages are read until they are said to end; nobody counts what came."""
+
+    async def complete(page: Any, *_rest: Any) -> list[Any]:
+        first = await page(1)
+        size = max(1, len(first["entities"]))
+        others = await asyncio.gather(*(page(number) for number in range(2, -(-first["total"] // size) + 1)))
+        found = [entity for form in (first, *others) for entity in form["entities"]]
+        return list({entity["id"]: entity for entity in found}.values())
+
+    return patched((client, "complete", lambda _real: complete))
+
+
+def trusts_its_own_writes() -> AbstractContextManager[None]:
+    """After the first reads what was acknowledged is taken for what is there."""
+
+    def remembering(real: Any) -> Any:
+        async def rules(self: Any) -> Any:
+            self.reads = getattr(self, "reads", 0) + 1
+            if self.reads <= 2:
+                self.model = {one.id: one for one in await real(self)}
+            return tuple(self.model.values())
+
+        return rules
+
+    def writing(real: Any) -> Any:
+        async def write(self: Any, *given: Any) -> LiveRule:
+            found: LiveRule = await real(self, *given)
+            self.model[found.id] = found
+            return found
+
+        return write
+
+    def deleting(real: Any) -> Any:
+        async def delete(self: Any, read: Any) -> None:
+            await real(self, read)
+            self.model.pop(read.live.id, None)
+
+        return delete
+
+    return patched(
+        (ReadingClient, "rules", remembering),
+        (WritingClient, "create", writing),
+        (WritingClient, "update", writing),
+        (WritingClient, "delete", deleting),
+    )
+
+
+def never_heals_duplicates() -> AbstractContextManager[None]:
+    """Further rules with a marker of ours are nobody's business."""
+
+    def make(real: Any) -> Any:
+        return lambda live, owner: replace(real(live, owner), duplicates=())
+
+    return patched((plan, "own", make))
+
+
+def put_although_equal() -> AbstractContextManager[None]:
+    """Every rule is written anew in each run, changed or not."""
+    planned: Counter[str] = Counter()
+
+    def comparing(real: Any) -> Any:
+        def compare(desired: Any, owned: Any) -> Any:
+            found = real(desired, owned)
+            again = [where for where in found.unchanged if planned[str(where)] < 2]
+            planned.update(map(str, again))
+            more = [_rewrite(desired.rules[where], owned.managed[where]) for where in again]
+            left = tuple(where for where in found.unchanged if where not in again)
+            return replace(found, changes=(*found.changes, *more), unchanged=left)
+
+        return compare
+
+    async def update(change: Any, what: Any, store: Any) -> Any:
+        read = await store.rule(change.live.id)
+        if read is None:
+            return attempt.Attempt(attempt.Verdict.MOVED, "gone", wrote=False)
+        return attempt.Attempt(attempt.Verdict.DONE, id=(await store.update(read, *what)).id)
+
+    return patched((plan, "compare", comparing), (attempt, "_update", lambda _real: update))
+
+
+def deletes_although_a_create_failed() -> AbstractContextManager[None]:
+    """What failed is left out, and all else goes on: deletes too."""
+
+    def make(real: Any) -> Any:
+        def arrange(given: Plan, given_up: Any = ()) -> Plan:
+            failed = [one for one in given_up if not isinstance(one, Delete)]
+            changes = tuple(one for one in given.changes if not any(one is two for two in failed))
+            found: Plan = real(replace(given, changes=changes))
+            return replace(found, unproven=())
+
+        return arrange
+
+    return patched((apply, "arrange", make))
+
+
+def delete_in_the_same_round() -> AbstractContextManager[None]:
+    """Creates, updates and deletes follow each other without a read between."""
+    return arranged(lambda steps: (steps,))
+
+
+TWELVE: Final[dict[str, Callable[[], AbstractContextManager[None]]]] = {
+    "delete before create": delete_before_create,
+    "ownership by prefix": ownership_by_prefix,
+    "ownership by display name": ownership_by_display_name,
+    "blind POST retry": blind_post_retry,
+    "first page only": first_page_only,
+    "single unverified listing": single_unverified_listing,
+    "no count/unique check while paging": no_check_while_paging,
+    "trusts its own writes": trusts_its_own_writes,
+    "never heals duplicates": never_heals_duplicates,
+    "PUT although equal": put_although_equal,
+    "deletes although a create failed": deletes_although_a_create_failed,
+    "delete in the same round, unconfirmed": delete_in_the_same_round,
+}
+
+
+# And some more
+
+
+def no_if_match() -> AbstractContextManager[None]:
+    """What was read goes back without its ETag."""
+
+    def make(real: Any) -> Any:
+        async def write(self: Any, read: Any, *given: Any) -> Any:
+            return await real(self, replace(read, etag=None), *given)
+
+        return write
+
+    return patched((WritingClient, "update", make), (WritingClient, "delete", make))
+
+
+def writes_what_the_list_showed() -> AbstractContextManager[None]:
+    """No rule is read again before it is written."""
+
+    def listing(real: Any) -> Any:
+        async def rules(self: Any) -> Any:
+            found = await real(self)
+            self.seen = {one.id: one for one in found}
+            return found
+
+        return rules
+
+    def reading(real: Any) -> Any:
+        async def rule(self: Any, rule_id: str) -> Any:
+            live = getattr(self, "seen", {}).get(rule_id)
+            return await real(self, rule_id) if live is None else Read(live)
+
+        return rule
+
+    return patched((ReadingClient, "rules", listing), (ReadingClient, "rule", reading))
+
+
+def a_lost_create_is_a_failed_one() -> AbstractContextManager[None]:
+    """A 500 on a create is taken for a refusal, and nobody looks."""
+
+    def make(real: Any) -> Any:
+        async def create(self: Any, *given: Any) -> Any:
+            try:
+                return await real(self, *given)
+            except AmbiguousWriteError as error:
+                raise RejectedError(str(error), 500) from error
+
+        return create
+
+    return patched((WritingClient, "create", make))
+
+
+def loses_unknown_fields() -> AbstractContextManager[None]:
+    """Only what a manifest declares is sent."""
+
+    def make(real: Any) -> Any:
+        async def update(self: Any, read: Any, *given: Any) -> Any:
+            live = replace(read.live, raw={"id": read.live.id})
+            return await real(self, replace(read, live=live), *given)
+
+        return update
+
+    return patched((WritingClient, "update", make))
+
+
+def any_marker_is_ours() -> AbstractContextManager[None]:
+    """Whoever's marker it is."""
+
+    def make(real: Any) -> Any:
+        def split(description: str) -> tuple[str, Marker | None]:
+            text, marker = real(description)
+            return text, marker and replace(marker, owner="acme")
+
+        return split
+
+    return patched((wire, "split", make))
+
+
+def retries_what_is_wrong() -> AbstractContextManager[None]:
+    """A 422 is sent once more."""
+    return patched((WritingClient, "create", lambda real: _again(real, RejectedError)))
+
+
+def a_token_for_each_call() -> AbstractContextManager[None]:
+    """No token is used twice."""
+
+    def make(real: Any) -> Any:
+        async def token(self: Any, refused: str = "") -> Any:
+            return await real(self, refused or (self.given[-1] if self.given else ""))
+
+        return token
+
+    return patched((auth.Tokens, "token", make))
+
+
+def always_says_that_all_is_well() -> AbstractContextManager[None]:
+    """The exit code is 0 whatever was read in the end."""
+    return patched((world, "exit_code", lambda _real: lambda _report: 0))
+
+
+EXTRAS: Final[dict[str, Callable[[], AbstractContextManager[None]]]] = {
+    "no If-Match": no_if_match,
+    "writes what the list showed": writes_what_the_list_showed,
+    "a lost create is a failed one": a_lost_create_is_a_failed_one,
+    "loses unknown fields": loses_unknown_fields,
+    "any marker is ours": any_marker_is_ours,
+    "retries what is wrong": retries_what_is_wrong,
+    "a token for each call": a_token_for_each_call,
+    "always says that all is well": always_says_that_all_is_well,
+}
+
+
+def _again(real: Any, error: type[Exception]) -> Any:
+    async def call(self: Any, *given: Any) -> Any:
+        try:
+            return await real(self, *given)
+        except error:
+            return await real(self, *given)
+
+    return call
+
+
+def _rewrite(wanted: Any, live: LiveRule) -> Update:
+    return Update(wanted.address, live, wanted.rule, (), wanted.source, "manifest")
