@@ -202,3 +202,30 @@ def turns(seed: int) -> Iterator[Case]:
         who = random.choice(["same", "same", "other", "three"])
         case = Case(random.choice(names), random.choice("ABCDE"), "", 1, f"{who}:{seed}-{number}")
         yield replace(case, faults=f":{random.choice(_BY_CHANCE)}@0.03") if random.random() < 0.2 else case
+
+
+def fault_free() -> Iterator[Case]:
+    """Yield every scenario on every profile, and nothing goes wrong."""
+    for name in SCENARIOS:
+        for profile in "ABCDE":
+            yield Case(name, profile)
+
+
+def interleavings() -> Iterator[Case]:
+    """Yield the interleavings of all scenarios but the largest."""
+    for profile in "AC":
+        for name in SCENARIOS:
+            if name != "ten-pages" and not is_refused(SCENARIOS[name]):
+                yield from interleaved(name, profile)
+
+
+def sampled(cases: Iterable[Case], share: int) -> Iterator[Case]:
+    """Yield one in so many, always the same ones, and at least one of each kind and of each scenario."""
+    kinds: set[str] = set()
+    names: set[str] = set()
+    for case in cases:
+        is_new = kind(case) not in kinds or case.scenario not in names
+        if is_new or crc32(str(case).encode()) % share == 0:
+            kinds.add(kind(case))
+            names.add(case.scenario)
+            yield case

@@ -1,0 +1,99 @@
+"""The campaign's figures as text: for the terminal, and for docs/campaign.md."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from os import cpu_count
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.campaign.cases import Result, Running
+    from tests.campaign.figures import Figures
+    from tests.campaign.world import Event
+
+PAGE: Final = Path(__file__).parents[2] / "docs" / "campaign.md"
+BEGIN, END = "<!-- figures: begin -->\n", "<!-- figures: end -->\n"
+PROFILES: Final = "ABCDE"
+_MOST_SHOWN: Final = 20
+
+
+def table(found: Figures, seconds: float, tier: str, seed: int) -> str:
+    """Return everything that was counted."""
+    return "\n".join(
+        [*_head(found, seconds, tier, seed), "", *_checks(found), "", *_converged(found), *_broken(found), ""]
+    )
+
+
+def write(found: Figures, seconds: float, tier: str, seed: int) -> None:
+    """Write the figures into the page, between its markers."""
+    text = PAGE.read_text(encoding="utf-8")
+    inner = table(found, seconds, tier, seed)
+    marked = re.sub(f"{BEGIN}.*?{END}", lambda _: BEGIN + inner + END, text, flags=re.DOTALL)
+    PAGE.write_text(marked, encoding="utf-8")
+
+
+def _head(found: Figures, seconds: float, tier: str, seed: int) -> Iterator[str]:
+    day = datetime.now(UTC).date().isoformat()
+    yield f"{day}, tier {tier}, seed {seed}, {seconds:.0f} s on {cpu_count()} cores."
+    yield ""
+    yield "| Part | Cases | Requests |"
+    yield "|---|---:|---:|"
+    for part, runs in found.runs.items():
+        yield f"| {part} | {runs:,} | {found.requests[part]:,} |"
+    yield f"| all | {sum(found.runs.values()):,} | {sum(found.requests.values()):,} |"
+
+
+def _checks(found: Figures) -> Iterator[str]:
+    yield "| Promise | " + " | ".join(PROFILES) + " | Broken |"
+    yield "|---|" + "---:|" * (len(PROFILES) + 1)
+    for invariant in sorted({one for one, _ in found.checks}, key=lambda one: (len(one), one)):
+        counts = [f"{found.checks[invariant, profile]:,}" for profile in PROFILES]
+        yield f"| {invariant} | " + " | ".join(counts) + f" | {found.broken[invariant]} |"
+
+
+def _converged(found: Figures) -> Iterator[str]:
+    tried = sum(found.tried.values())
+    yield f"Same-run convergence with one transient fault: {found.convergence:.2%} of {tried:,} runs."
+    yield ""
+    yield "| Fault | Runs | Converged |"
+    yield "|---|---:|---:|"
+    for name, tried in sorted(found.tried.items(), key=lambda one: (found.converged[one[0]] / one[1], one[0])):
+        yield f"| `{name}` | {tried:,} | {found.converged[name] / tried:.1%} |"
+
+
+def _broken(found: Figures) -> Iterator[str]:
+    for invariant, line, message in found.violations[:_MOST_SHOWN]:
+        yield f"\n{invariant}: {message}\n    {line}"
+    for line in found.missed[:_MOST_SHOWN]:
+        yield f"\nnot converged in the same run:\n    {line}"
+
+
+def detailed(running: Running, result: Result) -> str:
+    """Return all that happened in one case."""
+    lines = [str(result.case), "", "before:", *_rules(running.scenario.rules), "", "requests:"]
+    lines += [_event(one) for one in running.world.events]
+    lines += ["", "after:", *_rules(running.world.state.rules()), "", "what the runs said:"]
+    lines += [one[:400] for one in running.world.said]
+    lines += ["", "exit codes: " + ", ".join(str(one and one.exit_code) for one in result.ended)]
+    lines += [f"{one.invariant}: {one.message}" for one in result.violations] or ["no violation"]
+    return "\n".join(lines) + "\n"
+
+
+def _rules(rules: object) -> Iterator[str]:
+    for rule in rules if isinstance(rules, (list, tuple)) else ():
+        shown = {key: rule.get(key) for key in ("priority", "enabled", "conditions", "targets")}
+        yield f"  {rule['id']:9} {rule['name']!r} {rule.get('description')!r} {json.dumps(shown)}"
+
+
+def _event(event: Event) -> str:
+    request, answer = event.request, event.answer
+    came = "no answer" if answer is None else f"{answer.manner.name.lower()} {answer.status}"
+    changed = "changed the tenant" if request.changed else ""
+    path = request.path + (f"?{request.query}" if request.query else "")
+    body = request.body[:160].decode(errors="replace") if "token" not in path else ""
+    return f"  {event.actor:8} #{event.number:<3} {request.method:6} {path} -> {came} {changed} {body}".rstrip()

@@ -1,0 +1,155 @@
+"""The campaign as a program: `make campaign`, or one case with all that happens in it (`--case "LINE"`).
+
+Exit code 1 when a promise of reliability.md was not kept, or too few runs got there among transient faults.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from itertools import chain, islice
+from multiprocessing import get_context
+from os import cpu_count
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from tests.campaign.cases import Case, Running
+from tests.campaign.exhaustive import (
+    all_singles,
+    chances,
+    doubles,
+    fault_free,
+    interleavings,
+    sampled,
+    turns,
+)
+from tests.campaign.figures import Figures, batch
+from tests.campaign.report import detailed, table, write
+from tests.campaign.shrink import keep, shrunk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from multiprocessing.pool import Pool
+
+CHUNK: Final = 40
+"""Cases that a process takes at one time."""
+
+LEAST_CONVERGENCE: Final = 0.99
+MOST_SHRUNK: Final = 10
+
+Say = "Callable[[str], object]"
+
+
+class Tier(NamedTuple):
+    """How much is run: one in `share` of the single faults and interleavings, so many pairs and turns."""
+
+    share: int
+    doubles: int
+    turns: int
+    seconds: float
+
+
+TIERS: Final = {"quick": Tier(40, 300, 300, 20.0), "full": Tier(1, 6000, 3000, 120.0)}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run what was asked for; return the exit code."""
+    asked = _parser().parse_args(arguments)
+    if asked.case:
+        return one(asked.case)
+    began = time.monotonic()
+    with get_context("fork").Pool(asked.jobs) as pool:
+        found = everything(pool, TIERS[asked.tier], asked.seed, asked.seconds)
+    seconds = time.monotonic() - began
+    _print(table(found, seconds, asked.tier, asked.seed))
+    kept = [_kept(*one) for one in _first_of_each(found)]
+    _print("".join(f"kept: {path}\n" for path in kept))
+    if asked.write:
+        write(found, seconds, asked.tier, asked.seed)
+    return int(bool(found.broken) or found.convergence < LEAST_CONVERGENCE)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="campaign", description=__doc__)
+    parser.add_argument("--tier", choices=sorted(TIERS), default="full", help="how much is run")
+    parser.add_argument("--seconds", type=float, help="for how long cases by chance are run")
+    parser.add_argument("--seed", type=int, default=1, help="what is drawn by lot")
+    parser.add_argument("--jobs", type=int, default=cpu_count(), help="processes; default: one for each core")
+    parser.add_argument("--case", metavar="LINE", help="run this one case, and show what happens")
+    parser.add_argument("--write", action="store_true", help="write the figures into docs/campaign.md")
+    return parser
+
+
+def everything(pool: Pool, tier: Tier, seed: int, seconds: float | None) -> Figures:
+    """Run all parts, and return the sums."""
+    found = Figures()
+    parts: dict[str, Iterable[Case]] = {
+        "fault-free": fault_free(),
+        "singles": sampled(all_singles(), tier.share),
+        "interleavings": sampled(interleavings(), tier.share),
+        "doubles": islice(doubles(seed), tier.doubles),
+        "turns": islice(turns(seed), tier.turns),
+    }
+    for part, cases in parts.items():
+        began = time.monotonic()
+        for one in pool.imap_unordered(_run, _chunks(part, cases)):
+            found.merge(one)
+        _print(_line(part, found, time.monotonic() - began))
+    _by_chance(pool, found, seed, tier.seconds if seconds is None else seconds)
+    return found
+
+
+def _by_chance(pool: Pool, found: Figures, seed: int, seconds: float) -> None:
+    """Run generated scenarios among faults by chance until the time is over."""
+    began, cases = time.monotonic(), chances(seed)
+    while time.monotonic() - began < seconds:
+        for one in pool.imap_unordered(_run, _chunks("by chance", islice(cases, 8 * CHUNK))):
+            found.merge(one)
+    _print(_line("by chance", found, time.monotonic() - began))
+
+
+def _run(chunk: tuple[str, tuple[Case, ...]]) -> Figures:
+    return batch(*chunk)
+
+
+def _chunks(part: str, cases: Iterable[Case]) -> Iterator[tuple[str, tuple[Case, ...]]]:
+    given = iter(cases)
+    for first in given:
+        yield part, tuple(chain([first], islice(given, CHUNK - 1)))
+
+
+def _line(part: str, found: Figures, seconds: float) -> str:
+    runs, requests, broken = found.runs[part], found.requests[part], sum(found.broken.values())
+    return f"{part:14} {runs:7,} cases {requests:10,} requests {seconds:6.0f} s, violations so far {broken}\n"
+
+
+def _first_of_each(found: Figures) -> list[tuple[str, str, str]]:
+    """Return one violation of each promise that was broken, and a few more."""
+    seen: dict[str, tuple[str, str, str]] = {}
+    for one in found.violations:
+        seen.setdefault(one[0] + one[2][:30], one)
+    return list(seen.values())[:MOST_SHRUNK]
+
+
+def _kept(invariant: str, line: str, message: str) -> str:
+    """Shrink a case and keep it as a regression file."""
+    smaller = shrunk(Case.parse(line), invariant)
+    keep(smaller, invariant, message)
+    return f"{invariant}: {smaller}"
+
+
+def one(line: str) -> int:
+    """Run one case and show every request, what came of it, and what was not kept."""
+    running = Running(Case.parse(line))
+    result = running.result()
+    _print(detailed(running, result))
+    return int(bool(result.violations))
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
