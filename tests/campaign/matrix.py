@@ -146,7 +146,12 @@ ROWS: Final = {
     "F26": Row(
         "503 for 60 s",
         _READ_LOSES,
-        (Way(READS, "503", "R", "0s-60s"), Way(WRITES, "503", "Q", "0s-60s")),
+        (
+            *each(READS, "R", "!down-for-a-minute"),
+            *each(WRITES, "Q", "!down-for-a-minute"),
+            Way(READS, "503", "R", "0s-60s"),
+            Way(WRITES, "503", "Q", "0s-60s"),
+        ),
     ),
     "F27": Row(
         "nothing answers any more", "S S S S S S", each(ALL, "S", "!outage-refuse", "!outage-503", "!outage-timeout")
@@ -167,7 +172,14 @@ ROWS: Final = {
         "R>S - - - - -",
         (
             Way("LIST", "empty-list", "R"),
-            Way("LIST", "empty-list", "S", "later-", later=""),
+            Way(
+                "LIST",
+                "empty-list",
+                "OK",
+                "later-",
+                later="",
+                apart="what the run knew is read one by one, and is there",
+            ),
             Way(
                 "LIST",
                 "empty-list",

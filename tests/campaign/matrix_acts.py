@@ -95,6 +95,10 @@ def _outage(fault: str) -> Callable[[Trial], None]:
     return act
 
 
+def _down(trial: Trial, _event: Event) -> None:
+    trial.world.faults = Faults("*:503@0s-60s", 1)
+
+
 def _jump(seconds: float) -> Callable[[Trial], None]:
     """From that request on the time of day is wrong for the tool; nothing else of its clock is."""
 
@@ -177,6 +181,7 @@ ACTS: Final[dict[str, Callable[[Trial], None]]] = {
     "outage-refuse": _outage("refuse"),
     "outage-503": _outage("503"),
     "outage-timeout": _outage("timeout"),
+    "down-for-a-minute": _before(_down),
     "killed-before": _before(_kill),
     "killed-after": _after(_kill),
     "stopped": _before(_stop),

@@ -13,6 +13,7 @@ from tests.builders import OWNER, QUEUES
 from tests.campaign.matrix_acts import ACTS
 from tests.campaign.matrix_cases import REFUSED, is_call, is_write
 from tests.campaign.matrix_tenant import TENANT
+from tests.campaign.oracle import Oracle
 from tests.campaign.world import Applier, World, run
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 MARKER = re.compile(rf"\n\[cxroute:({OWNER}/[a-z0-9/~-]+)#[0-9a-f]{{8}}\]\Z")
 
+LATER = 60.0
+"""Seconds until the next run; no list lags so long."""
+
 
 @dataclass
 class Trial:
@@ -31,6 +35,7 @@ class Trial:
     case: Case
     world: World = field(init=False)
     applier: Applier = field(init=False)
+    oracle: Oracle = field(init=False)
     ended: Ended | None = field(init=False, default=None)
     fallen: list[Event] = field(default_factory=list)
     """The requests that met the fault."""
@@ -49,6 +54,7 @@ class Trial:
         self.world.profile = replace(self.world.profile, concurrency=self.case.concurrency)
         self.world.faults = Faults(self.case.spec, 1) if self.case.spec else None
         self.world.state.watchers.append(self._see)
+        self.oracle = Oracle(self.world, TENANT)
         self._see(self.world.state)
         self.applier = self.another("a")
         self.applier.stopped = lambda: self.stop
@@ -63,6 +69,7 @@ class Trial:
     def run(self) -> None:
         """Run to the end, and then let nothing go wrong any more."""
         self.ended = run(self.applier)
+        self.oracle.ended(self.applier, self.ended)
         self.faults, self.world.faults = self.world.faults, None
         if self.faults is not None:
             helped = self.case.operation == "TOKEN"
@@ -76,7 +83,10 @@ class Trial:
 
     def heal(self, name: str) -> tuple[Ended, int]:
         """Run a further applier, and count its writes."""
-        ended = run(self.another(name))
+        self.world.virtual.seconds += LATER
+        applier = self.another(name)
+        ended = run(applier)
+        self.oracle.ended(applier, ended)
         assert ended is not None
         return ended, sum(event.actor == name and is_write(event.request) for event in self.world.events)
 
