@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from reconciler.arrange import arrange
 from reconciler.attempt import Verdict, attempt, written
@@ -20,13 +20,14 @@ from reconciler.errors import ApiError, RefusedError
 from reconciler.guard import refusals
 from reconciler.plan import Report
 from reconciler.sight import Sight
-from reconciler.tally import Tally, key_of, left_of
+from reconciler.tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
     from reconciler.attempt import Attempt, RuleStore
     from reconciler.change import Change, LiveRule, Step
+    from reconciler.conduct import Conduct, Recorder
     from reconciler.plan import Plan
 
 MOST_ATTEMPTS: Final = 4
@@ -34,44 +35,6 @@ MOST_ATTEMPTS: Final = 4
 
 CONFIRMATIONS: Final = 3
 """Reads, spread over the time by which lists lag, that must all miss a rule before it is created (again)."""
-
-
-class Recorder(Protocol):
-    """Where a run is written down: each call before and after a write, `wave` once a wave."""
-
-    def intend(self, step: Step) -> None:
-        """Record that the call is about to be made."""
-
-    def tried(self, step: Step, result: Attempt) -> None:
-        """Record what became of it."""
-
-    def wave(self) -> None:
-        """Make what was recorded last."""
-
-
-@dataclass(frozen=True, slots=True)
-class Conduct:
-    """How a run behaves.
-
-    admit: whether a change found by a later read is the planned one (`as_intended`, `as_reviewed`).
-    sleep: waits, in seconds, after a round that left something unclear (`pauses`), and while a missing rule may just
-    not be shown yet (`lag`, by how much lists lag at the most).
-    stopped: says that no new write may be started.
-    """
-
-    admit: Callable[[Change, Change], bool]
-    sleep: Callable[[float], Awaitable[None]]
-    stopped: Callable[[], bool] = lambda: False
-    concurrency: int = 16
-    """How many changes are under way at one time; the others can still be stopped."""
-    lag: float = 0.0
-    names_unique: bool = False
-    """The server refuses a second rule of one name: a first create needs no confirmation that there is none."""
-    pauses: Sequence[float] = (0.5, 1.0, 2.0, 4.0)
-    guarded: Callable[[Plan], Plan] = lambda plan: plan
-    """What says of a fresh plan who would go elsewhere, and what every guard makes of it."""
-    strays: int = 1
-    """How often rules that the plan is not about may be found changed; with a reviewed plan, never."""
 
 
 async def apply(
@@ -90,6 +53,8 @@ async def apply(
     refused = refusals(conduct.guarded(fresh))
     if refused:
         raise RefusedError(f"the tenant changed since the plan was made, and now {refused[0].message}")
+    if strange := run.tally.unplanned(fresh):
+        raise RefusedError(f"the tenant changed since the plan was made: {strange[0].address}; plan again")
     try:
         await run.rounds(fresh)
     except ApiError as error:
@@ -134,10 +99,10 @@ class _Run:
             self.watch(fresh)
             left = self.left(fresh)
             if left.unproven and not _is_allowed(self.plan, "transient"):
-                self.halted = self.halted or f"no order is proven that sends nobody elsewhere: {left.unproven[0]}"
+                self.halt(f"no order is proven that sends nobody elsewhere: {left.unproven[0]}")
             if not left.steps or self.idle():
                 return
-            wave = left.steps[0]
+            wave = _one_each(left.steps[0])
             if self.unconfirmed and any(step.call == "create" for step in wave):
                 self.unconfirmed -= 1
                 await self.conduct.sleep(self.conduct.lag / CONFIRMATIONS)
@@ -152,17 +117,24 @@ class _Run:
     def watch(self, fresh: Plan) -> None:
         """Look at the rules that this plan is not about: what was proven was proven beside them.
 
-        Changed once, everything is planned again, guards and all; changed again, or beside a reviewed plan, it ends.
+        Changed once, everything is planned again, guards and all; changed again, or beside a reviewed plan, it ends. So
+        it does where somebody changed one of our own: to mend that is no part of this plan.
         """
+        if strange := self.tally.unplanned(fresh):
+            self.halt(f"{strange[0].address} was changed meanwhile, which this plan is not about; plan again")
         others = self.beside(fresh)
         if others != self.others:
             self.strays += 1
             refused = refusals(self.conduct.guarded(fresh))
             if self.strays > self.conduct.strays:
-                self.halted = self.halted or "rules that this plan is not about were changed meanwhile; plan again"
+                self.halt("rules that this plan is not about were changed meanwhile; plan again")
             elif refused:
-                self.halted = self.halted or f"rules were changed meanwhile, and now {refused[0].message}"
+                self.halt(f"rules were changed meanwhile, and now {refused[0].message}")
         self.others = others
+
+    def halt(self, why: str) -> None:
+        """Write nothing more; the first reason is the one that is told."""
+        self.halted = self.halted or why
 
     def beside(self, plan: Plan) -> object:
         """Return the live rules that the changes are not about, as what routes and who owns it."""
@@ -177,14 +149,12 @@ class _Run:
 
         Nor is anything deleted then, which may have to stand in, or made that had to wait for what is given up.
         """
-        changes = tuple(change for change in fresh.changes if self.tally.planned_for(change) is not None)
-        given_up = [change for change in changes if not self.may_be_tried(change)]
-        lost = left_of(fresh) & {*self.tally.planned} - {key_of(change) for change in changes}
-        if any(not isinstance(change, Delete) for change in given_up) or any(
-            not isinstance(self.tally.planned[key], Delete) for key in lost
-        ):
+        changes = [change for change in fresh.changes if self.tally.planned_for(change) is not None]
+        lost = self.tally.lost(fresh)
+        given_up = [change for change in changes if not self.may_be_tried(change)] + lost
+        if any(not isinstance(change, Delete) for change in given_up):
             given_up += [change for change in changes if isinstance(change, Delete)]
-        return arrange(replace(fresh, changes=changes), given_up)
+        return arrange(replace(fresh, changes=(*changes, *lost)), given_up)
 
     def may_be_tried(self, change: Change) -> bool:
         """Say whether one of the plan's changes, as a read found it, is not given up."""
@@ -227,7 +197,7 @@ class _Run:
         if result.verdict in (Verdict.DONE, Verdict.KEPT):
             self.sight.wrote(result.id, written(step, self.plan.owner))
         if result.verdict is Verdict.HALT:
-            self.halted = self.halted or result.error
+            self.halt(result.error)
         return result
 
     def report(self) -> Report:
@@ -236,6 +206,11 @@ class _Run:
         skipped = "interrupted" if stopped else "the run had to stop" if self.halted else ""
         converged = self.fresh is not None and not self.fresh.changes and not self.fresh.conflicts
         return Report(self.tally.outcomes(self.fresh, skipped), converged, stopped, self.halted, self.fresh)
+
+
+def _one_each(wave: Sequence[Step]) -> list[Step]:
+    """Return the first step of each address: what became of it is read before the next (reliability.md R6)."""
+    return list({step.change.address: step for step in reversed(wave)}.values())[::-1]
 
 
 def _is_allowed(plan: Plan, guard: str) -> bool:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from reconciler.attempt import Verdict, written
 from reconciler.change import Applied, Create, Delete, Failed, Skipped, Unknown, is_copy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from reconciler.attempt import Attempt, Written
     from reconciler.change import Change, LiveRule, Marker, Outcome, Step
@@ -59,6 +59,20 @@ class Tally:
             return found
         ours = self.planned.get(change.address)
         return ours if is_copy(change) or (ours is not None and self._made_twice(change)) else None
+
+    def unplanned(self, fresh: Plan) -> list[Change]:
+        """Return the changes of a later read that are none of the planned ones: somebody changed one of our rules."""
+        return [change for change in fresh.changes if self.planned_for(change) is None and change.cause != "duplicate"]
+
+    def lost(self, fresh: Plan) -> list[Change]:
+        """Return the planned changes that are not done and cannot be made any more, as changes of what is there now.
+
+        Something that is not ours stands in the way, or the rule is not ours any more.
+        """
+        there, left = {one.id: one for one in fresh.live.rules}, left_of(fresh)
+        found = {key_of(change) for change in fresh.changes}
+        lost = (change for key, change in self.planned.items() if key not in found)
+        return [change for one in lost if (change := _as_found(one, there, left)) is not None]
 
     def of(self, change: Change) -> Progress:
         """Return the progress of the planned change that a change found later belongs to."""
@@ -113,15 +127,19 @@ class Tally:
     def outcomes(self, fresh: Plan | None, skipped: str) -> tuple[Outcome, ...]:
         """Say of every planned change what became of it, by the last read; `skipped` is why one was not tried."""
         left = None if fresh is None else left_of(fresh)
+        there = {one.id for one in fresh.live.rules} if fresh else set()
         changes = [(key, change) for key, change in self.planned.items() if not is_copy(change)]
         return tuple(
-            self._outcome(key, change, left, fresh) or self._skipped(change, skipped) for key, change in changes
+            _taken(change, key, left, there)
+            or self._outcome(key, change, left, fresh)
+            or self._skipped(change, skipped)
+            for key, change in changes
         )
 
     def _outcome(self, key: object, change: Change, left: set[object] | None, fresh: Plan | None) -> Outcome | None:
         """Return what became of a change; None where it was not tried. `left` is what is still to be done."""
         progress = self.progress[key]
-        if left is not None and key not in left and ("copy", change.address) not in left:
+        if left is not None and key not in left:
             return Applied(change, progress.attempts, progress.id)
         if progress.failed:
             return Failed(change, progress.attempts, progress.error)
@@ -138,6 +156,25 @@ class Tally:
         return Skipped(change, why or kept)
 
 
+def _as_found(change: Change, there: Mapping[str, LiveRule], left: set[object]) -> Change | None:
+    """Return a planned change that no later plan has, put to the rule as it is now; None where it is done."""
+    live = None if isinstance(change, Create) else there.get(change.live.id)
+    if isinstance(change, Delete):
+        return None if live is None else replace(change, live=live)
+    if change.address not in left:
+        return None
+    if isinstance(change, Create) or live is None:
+        return Create(change.address, change.after, change.source)
+    return replace(change, live=live)
+
+
+def _taken(change: Change, key: object, left: set[object] | None, there: set[str]) -> Skipped | None:
+    """Say of a rule that was to go, is not to go any more, and is there, that somebody took it from us."""
+    if left is None or key in left or not isinstance(change, Delete) or change.live.id not in there:
+        return None
+    return Skipped(change, "it is not ours any more, and was left alone")
+
+
 def key_of(change: Change) -> object:
     """Name what a change is about: a rule of ours by address; of several with one address, by id."""
     return ("delete", change.live.id) if isinstance(change, Delete) else change.address
@@ -146,6 +183,5 @@ def key_of(change: Change) -> object:
 def left_of(fresh: Plan) -> set[object]:
     """Name what is not as it is desired: what is to be changed, what is left alone for now, what stands in the way."""
     held = (one.change for one in fresh.held)
-    copies = {("copy", change.address) for change in fresh.changes if is_copy(change)}
     changes = {key_of(change) for change in (*fresh.changes, *held)}
-    return changes | copies | {finding.address for finding in fresh.conflicts}
+    return changes | {finding.address for finding in fresh.conflicts}

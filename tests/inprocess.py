@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from reconciler.apply import Conduct, apply
+from reconciler.apply import apply
 from reconciler.attempt import as_intended
 from reconciler.canonical import api_form
+from reconciler.conduct import Conduct
 from reconciler.cxone.client import WritingClient
 from reconciler.cxone.network import http_client
 from reconciler.cxone.settings import Credentials, Tenant

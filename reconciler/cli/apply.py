@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reconciler.apply import Conduct, apply
+from reconciler.apply import apply
 from reconciler.attempt import as_intended, as_reviewed
 from reconciler.change import Applied, Unknown
 from reconciler.cli.connect import writing
@@ -20,6 +20,7 @@ from reconciler.cli.plan import next_step, selectors
 from reconciler.cli.recorder import Recorder
 from reconciler.cli.reviewed import bound, read_reviewed, refuse_unreviewed
 from reconciler.cli.session import open_session
+from reconciler.conduct import Conduct
 from reconciler.errors import CxrouteError, InterruptedRunError, RefusedError, UsageError
 from reconciler.guard import NAMES, refusals
 from reconciler.render.apply_text import outcomes_document, report_text

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from reconciler.apply import Conduct, apply
+from reconciler.apply import apply
 from reconciler.arrange import arrange
 from reconciler.attempt import as_intended, as_reviewed
 from reconciler.cli.apply import exit_code
+from reconciler.conduct import Conduct
 from reconciler.cxone.client import WritingClient
 from reconciler.cxone.network import http_client
 from reconciler.cxone.settings import Credentials
