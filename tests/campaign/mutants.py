@@ -17,7 +17,7 @@ from reconciler import apply, attempt, plan
 from reconciler.change import Delete, Marker, Read, Update
 from reconciler.cxone import auth, client, wire
 from reconciler.cxone.client import ReadingClient, WritingClient
-from reconciler.errors import AmbiguousWriteError, RejectedError
+from reconciler.errors import AmbiguousWriteError, RejectedError, UnexpectedAnswerError
 from reconciler.model import Address
 from tests.campaign import world
 
@@ -102,8 +102,8 @@ def first_page_only() -> AbstractContextManager[None]:
     """The first page is taken for the list."""
 
     async def complete(page: Any, *_rest: Any) -> list[Any]:
-        form: dict[str, list[Any]] = await page(1)
-        return form["entities"]
+        found: list[Any] = _page(await page(1))["entities"]
+        return found
 
     return patched((client, "complete", lambda _real: complete))
 
@@ -130,10 +130,10 @@ def no_check_while_paging() -> AbstractContextManager[None]:
     """Pages are read until they are said to end; nobody counts what came."""
 
     async def complete(page: Any, *_rest: Any) -> list[Any]:
-        first = await page(1)
+        first = _page(await page(1))
         size = max(1, len(first["entities"]))
         others = await asyncio.gather(*(page(number) for number in range(2, -(-first["total"] // size) + 1)))
-        found = [entity for form in (first, *others) for entity in form["entities"]]
+        found = [entity for form in (first, *map(_page, others)) for entity in form["entities"]]
         return list({entity["id"]: entity for entity in found}.values())
 
     return patched((client, "complete", lambda _real: complete))
@@ -366,3 +366,12 @@ def _again(real: Any, error: type[Exception]) -> Any:
 
 def _rewrite(wanted: Any, live: LiveRule) -> Update:
     return Update(wanted.address, live, wanted.rule, (), wanted.source, "manifest")
+
+
+def _page(form: Any) -> dict[str, Any]:
+    """Return a page that has a page's shape; an answer that has not is no part of these mistakes."""
+    if not isinstance(form, dict) or not isinstance(form.get("entities"), list) or not isinstance(form["total"], int):
+        raise UnexpectedAnswerError("this is no page")
+    if not all(isinstance(one, dict) and isinstance(one.get("id"), str) for one in form["entities"]):
+        raise UnexpectedAnswerError("this is no page")
+    return form

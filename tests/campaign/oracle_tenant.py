@@ -99,7 +99,7 @@ class Tenant:
             self.foreign = moment.clock
             self._note_foreign(who, change)
         else:
-            self._check_ownership(who, change)
+            self._check_ownership(who, change, moment.process)
             if change.before is None and moment.others:
                 self.raced.add(str(mark(change.after)))
         self._check_routes(who, change, moment.process)
@@ -165,11 +165,16 @@ class Tenant:
             else:
                 self.copied.add(change.id)
 
-    def _check_ownership(self, who: str, change: Change) -> None:
-        """R1: what an applier changes was ours, or is one that a manifest takes over."""
+    def _check_ownership(self, who: str, change: Change, process: Process | None) -> None:
+        """R1: what an applier changes was ours, or is one that a manifest takes over.
+
+        Without ETags it may have been ours when it was read: that window is what no client can close.
+        """
         if change.before is None:
             return
-        owned = any(wish.ours(change.before) or wish.adopts(change.before) for wish in self.wishes)
+        read = process.last_read.get(change.id) if process else None
+        versions = [change.before, *([read] if read and not self.world.profile.settings.etags else [])]
+        owned = any(wish.ours(one) or wish.adopts(one) for wish in self.wishes for one in versions)
         done = "deleted" if change.after is None else "changed"
         self.verdicts.check("R1", owned, f"{who} {done} {change.id} {change.before['name']!r}, which is not ours")
 
