@@ -10,9 +10,10 @@ CxrouteError                     1
     ├── CredentialsError            401: bad id or secret, or a token refused twice
     ├── ScopeError                  403: the scope that the call needs is missing
     ├── UnexpectedAnswerError       HTML, wrong shape, redirect, too large, not JSON
+    ├── NotOfferedError             405, 501, and other 4xx that say: this is not the API that was expected
     ├── IncompleteReadError         a listing that could not be proven complete
-    ├── RejectedError               any other 4xx: the request is wrong, nothing was done
-    │   ├── GoneError               404
+    ├── RejectedError               any other 4xx on a write: that change is wrong, nothing was done
+    │   ├── GoneError               404, or 410, of one rule
     │   ├── NameTakenError          409
     │   └── ChangedMeanwhileError   412, or a rule that differs from what was planned on
     ├── OverloadedError             429 or 5xx on reads, after every retry
@@ -85,6 +86,14 @@ class UnexpectedAnswerError(ApiError):
     """An answer that no CXone API gives: HTML, a redirect, a wrong shape, too large, not JSON."""
 
 
+class NotOfferedError(ApiError):
+    """The server does not do such a thing at all, or not there: it did nothing, and every other call will end alike.
+
+    405 and 501 of anything; 404 and 410 of the list; 404 and 410 of a create, 410 of an update; 413, 414 and 431 of a
+    delete; and of a read whatever else says that it is wrong, for a read says nothing of its own.
+    """
+
+
 class IncompleteReadError(ApiError):
     """A listing that could not be proven complete, so no plan may be made from it."""
 
@@ -94,7 +103,7 @@ class OverloadedError(ApiError):
 
 
 class RejectedError(ApiError):
-    """A 4xx other than 401, 403 and 429: the server did nothing, and asking again will not help."""
+    """A 4xx that is about this one write: the server did nothing, and asking again will not help."""
 
     def __init__(self, message: str, status: int) -> None:
         """Keep the HTTP status beside the message."""
@@ -103,7 +112,7 @@ class RejectedError(ApiError):
 
 
 class GoneError(RejectedError):
-    """404: the rule does not exist (any more)."""
+    """404, or 410 where it is asked for or deleted: the rule does not exist (any more)."""
 
 
 class NameTakenError(RejectedError):

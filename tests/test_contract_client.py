@@ -100,7 +100,7 @@ def calls(client: WritingClient, example: Json) -> Any:
 
 async def page(client: WritingClient, path: str, query: dict[str, str]) -> Any:
     """Ask for one page, as a listing does."""
-    return (await client._call("GET", path, params=query)).json()
+    return (await client._call("list", path, params=query)).form
 
 
 def stored(path: str) -> Any:
@@ -121,6 +121,8 @@ def expectation(example: Json) -> type[Exception] | None:
         return (errors.AmbiguousWriteError if method == "POST" else errors.UnexpectedAnswerError) if broken else None
     if example["request"]["path"] == "/oauth/token":
         return errors.CredentialsError
+    if method == "GET" and status == 400:
+        return errors.NotOfferedError
     return REFUSED[status]
 
 

@@ -24,6 +24,7 @@ from reconciler.cxone.settings import Credentials
 from reconciler.model import Address
 from tests.builders import rule, unmanaged
 from tests.inprocess import TENANT
+from tests.virtual import VirtualTime
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -206,10 +207,11 @@ def test_tls_is_verified_however_the_scheme_is_written(scheme: str) -> None:
 
 
 def test_a_certificate_that_nobody_vouches_for_gets_no_secret() -> None:
-    """The handshake fails, so neither id nor secret is sent."""
+    """The handshake fails, so neither id nor secret is sent; and once each, for a certificate does not get better."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(Path(__file__).with_name("self_signed.pem"))
     seen: list[bytes] = []
+    tried: list[int] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         seen.append(await _request(reader))
@@ -221,12 +223,17 @@ def test_a_certificate_that_nobody_vouches_for_gets_no_secret() -> None:
         tenant = replace(TENANT, base_url=base, token_url=f"{base}/oauth/token")
         quick = replace(REAL_TIME, random=lambda: 0.0)
         async with server, network(tenant, None, None) as transport:
-            await WritingClient(http_client(transport), tenant, Credentials("id", "canary"), quick).rules()
+            client = WritingClient(http_client(transport), tenant, Credentials("id", "canary"), quick)
+            try:
+                await client.rules()
+            finally:
+                tried.append(client.pacer.requests)
 
     for scheme in ("https", "HTTPS"):
         with pytest.raises(errors.UnreachableError, match="certificate verify failed"):
             asyncio.run(run(scheme))
     assert [] == seen
+    assert [1, 1] == tried
 
 
 def test_cookies_proxies_and_netrc_are_nobody_s_business(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
@@ -239,14 +246,14 @@ def test_cookies_proxies_and_netrc_are_nobody_s_business(monkeypatch: pytest.Mon
     monkeypatch.setenv("NETRC", netrc)
 
     async def script(_request: bytes, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        empty = json.dumps({"entities": [], "total": 0}).encode()
-        writer.write(response(empty, b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b; Path=/"))
+        page = json.dumps({"entities": [{"id": "1", "name": "Q"}], "total": 1}).encode()
+        writer.write(response(page, b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b; Path=/"))
         await writer.drain()
 
     async def run() -> list[bytes]:
         async with served(script) as (client, asked):
-            await client.rules()
-            await client.rules()
+            await client.queues()
+            await client.queues()
             return asked
 
     asked = asyncio.run(run())
@@ -267,8 +274,8 @@ def test_a_reading_client_cannot_write_whatever_it_is_told() -> None:
 
         transport = ReadOnlyTransport(httpx.MockTransport(answer), TENANT.token_url)
         http = httpx.AsyncClient(transport=transport)
-        await ReadingClient(http, TENANT, Credentials("id", "s"), REAL_TIME).rules()
-        assert ["POST", "GET"] == [request.method for request in reached]
+        await ReadingClient(http, TENANT, Credentials("id", "s"), VirtualTime().time).rules()
+        assert ["POST", "GET", "GET"] == [request.method for request in reached]
         writer = WritingClient(http, TENANT, Credentials("id", "s"), REAL_TIME)
         for call in (
             lambda: writer.create(rule(), MARKER),
@@ -291,7 +298,7 @@ def test_a_reading_client_gets_its_token_however_the_address_is_written(base: st
         return httpx.Response(200, json={"access_token": "t", "expires_in": 3600, "entities": [], "total": 0})
 
     http = httpx.AsyncClient(transport=ReadOnlyTransport(httpx.MockTransport(answer), tenant.token_url))
-    assert () == asyncio.run(ReadingClient(http, tenant, Credentials("id", "s"), REAL_TIME).rules())
+    assert () == asyncio.run(ReadingClient(http, tenant, Credentials("id", "s"), VirtualTime().time).rules())
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
@@ -12,9 +11,9 @@ import httpx
 from reconciler.change import Read
 from reconciler.cxone import wire
 from reconciler.cxone.auth import Tokens, wrong_credentials
-from reconciler.cxone.exchange import LENIENT, Answer, exchange, reason
 from reconciler.cxone.listing import complete
 from reconciler.cxone.pace import Pacer
+from reconciler.cxone.sending import ACCEPTED, Kind, Sender
 from reconciler.errors import (
     AmbiguousWriteError,
     ApiError,
@@ -22,22 +21,30 @@ from reconciler.errors import (
     CredentialsError,
     GoneError,
     NameTakenError,
-    OverloadedError,
+    NotOfferedError,
     RejectedError,
     ScopeError,
     UnexpectedAnswerError,
-    UnreachableError,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from reconciler.change import LiveRule, Marker
+    from reconciler.cxone.exchange import Answer
     from reconciler.cxone.pace import Time
     from reconciler.cxone.settings import Credentials, Tenant
     from reconciler.model import Queue, Rule
 
-_REJECTED: Final = {404: GoneError, 409: NameTakenError, 412: ChangedMeanwhileError}
+_METHODS: Final = {"list": "GET", "read": "GET", "create": "POST", "update": "PUT", "delete": "DELETE"}
+_REJECTED: Final = {409: NameTakenError, 412: ChangedMeanwhileError}
+_GONE: Final = {"read": {404, 410}, "update": {404}, "delete": {404, 410}}
+_NEVER: Final = {
+    "create": {404, 405, 410, 501},
+    "update": {405, 410, 501},
+    "delete": {405, 413, 414, 431, 501},
+}
+"""Statuses that are about the API and not about one write. A read has nothing of its own that could be wrong: all."""
 
 
 class ReadingClient:
@@ -57,6 +64,7 @@ class ReadingClient:
         self._progress = progress
         self.pacer = Pacer(tenant.requests_per_second, tenant.concurrency, time, tenant.run_seconds)
         self._tokens = Tokens(self._fetch_token, time.clock)
+        self._sender = Sender(http, tenant, self.pacer, time, self._explanation)
 
     async def rules(self) -> tuple[LiveRule, ...]:
         """Return every live rule, in no particular order. Raises IncompleteReadError where that cannot be proven."""
@@ -71,18 +79,18 @@ class ReadingClient:
     async def rule(self, rule_id: str) -> Read | None:
         """Return one rule as it is now, or None where it is gone."""
         try:
-            answer = await self._call("GET", self._rule_path(rule_id))
+            answer = await self._call("read", self._rule_path(rule_id))
         except GoneError:
             return None
-        live = wire.live_rule(answer.json())
+        live = wire.live_rule(answer.form)
         if live.id != rule_id:
             raise UnexpectedAnswerError(f"{answer.call}: another rule came, {live.id[:64]!r}")
         return Read(live, _sendable(answer.headers.get("etag")))
 
     def _page(self, path: str) -> Callable[[int], Any]:
         async def page(number: int) -> object:
-            answer = await self._call("GET", path, params={"pageNumber": number, "pageSize": self._tenant.page_size})
-            return answer.json()
+            answer = await self._call("list", path, params={"pageNumber": number, "pageSize": self._tenant.page_size})
+            return answer.form
 
         return page
 
@@ -94,39 +102,40 @@ class ReadingClient:
 
     async def _call(
         self,
-        method: str,
+        call: str,
         path: str,
         body: object = None,
         params: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """Make one call with a token; a refused token is renewed once."""
+        kind = {"GET": Kind.READ, "DELETE": Kind.DELETE}.get(_METHODS[call], Kind.WRITE)
         content = None if body is None else json.dumps(body, allow_nan=False).encode()
         token = await self._tokens.token()
         for turn in (1, 2):
             request = self._http.build_request(
-                method,
+                _METHODS[call],
                 f"{self._tenant.base_url}{path}",
                 params=params,
                 content=content,
                 headers={"Authorization": f"Bearer {token}", **_headers(content), **(headers or {})},
             )
-            answer = await self._exchange(request)
+            answer = await self._sender.send(request, kind)
             if answer.status != httpx.codes.UNAUTHORIZED:
-                return self._checked(answer)
+                return self._checked(call, answer)
             if turn == 1:
                 token = await self._tokens.token(refused=token)
         raise CredentialsError("the tenant refuses a token that it has just given; check the client's rights")
 
-    def _checked(self, answer: Answer) -> Answer:
+    def _checked(self, call: str, answer: Answer) -> Answer:
         """Translate the statuses that are final."""
         if answer.status < httpx.codes.MULTIPLE_CHOICES:
             return answer
         why = f"{answer.call}: status {answer.status}, {self._explanation(answer)}"
         if answer.status == httpx.codes.FORBIDDEN:
-            scope = "routing:read" if answer.call.startswith("GET ") else "routing:write"
+            scope = "routing:read" if _METHODS[call] == "GET" else "routing:write"
             raise ScopeError(f"the client lacks the scope {scope} ({why})")
-        raise _REJECTED.get(answer.status, RejectedError)(why, answer.status)
+        raise _refused(call, answer.status, why)
 
     def _explanation(self, answer: Answer) -> str:
         return answer.explanation((*self._credentials.forms(), *self._tokens.given))
@@ -138,49 +147,12 @@ class ReadingClient:
             "client_secret": self._credentials.client_secret,
         }
         request = self._http.build_request("POST", self._tenant.token_url, data=form, headers=_headers(None))
-        answer = await self._exchange(request)
+        answer = await self._sender.send(request, Kind.TOKEN)
         if answer.status in (400, 401, 403):
             raise wrong_credentials(self._explanation(answer))
         if answer.status != httpx.codes.OK:
             raise UnexpectedAnswerError(f"no token: status {answer.status} ({self._explanation(answer)})")
-        return answer.json(LENIENT)
-
-    async def _exchange(self, request: httpx.Request) -> Answer:
-        """Send a request, again within the budget where that is safe: reads always, writes when nothing was done."""
-        attempt = 0
-        while True:
-            attempt += 1
-            self.pacer.check()
-            result = await self._try(request)
-            if isinstance(result, Answer):
-                return result
-            if isinstance(result.error, AmbiguousWriteError) or not self.pacer.may_retry(attempt):
-                self.pacer.give_up_if_down()
-                raise result.error
-            await self.pacer.wait(attempt, hold=result.hold)
-
-    async def _try(self, request: httpx.Request) -> Answer | _Failure:
-        """Send a request once. Raises what asking again would not change."""
-        safe = request.method == "GET" or request.url == httpx.URL(self._tenant.token_url)
-        call = f"{request.method} {request.url.path}"
-        try:
-            async with self.pacer.slot():
-                answer = await exchange(self._http, request, self._tenant.timeout_seconds, self._time)
-        except httpx.ConnectError as failure:
-            return _Failure(UnreachableError(f"{request.url.host} cannot be reached: {reason(failure)}"))
-        except (httpx.TransportError, TimeoutError) as failure:
-            return _Failure(_lost(call, reason(failure), safe))
-        except UnexpectedAnswerError as failure:
-            if safe:
-                raise UnexpectedAnswerError(f"{call}: {failure}") from failure
-            raise AmbiguousWriteError(f"{call}: {failure}") from failure
-        if answer.status == httpx.codes.TOO_MANY_REQUESTS:
-            hold = self.pacer.retry_after(answer.headers.get("retry-after"))
-            return _Failure(OverloadedError(f"{call}: the tenant says that this is too fast (429)"), hold)
-        if answer.status >= httpx.codes.INTERNAL_SERVER_ERROR:
-            return _Failure(_lost(call, f"status {answer.status}, {self._explanation(answer)}", safe))
-        self.pacer.answered = True
-        return answer
+        return answer.form
 
 
 class WritingClient(ReadingClient):
@@ -188,18 +160,18 @@ class WritingClient(ReadingClient):
 
     async def create(self, rule: Rule, marker: Marker) -> LiveRule:
         """Create a rule and return it as the server answered."""
-        return _written(await self._call("POST", self._tenant.rules_path, wire.body(rule, marker)))
+        return _written(await self._call("create", self._tenant.rules_path, wire.body(rule, marker)))
 
     async def update(self, read: Read, rule: Rule, marker: Marker) -> LiveRule:
         """Replace a rule that was just read; what we do not know of it goes back as it was."""
         path, headers = self._rule_path(read.live.id), {"If-Match": read.etag} if read.etag else {}
-        return _written(await self._call("PUT", path, wire.body(rule, marker, read.live.raw), headers=headers))
+        return _written(await self._call("update", path, wire.body(rule, marker, read.live.raw), headers=headers))
 
     async def delete(self, read: Read) -> None:
         """Delete a rule that was just read; one that is gone already is a success."""
         headers = {"If-Match": read.etag} if read.etag else {}
         try:
-            await self._call("DELETE", self._rule_path(read.live.id), headers=headers)
+            await self._call("delete", self._rule_path(read.live.id), headers=headers)
         except GoneError:
             return
 
@@ -212,25 +184,19 @@ def _sendable(etag: str | None) -> str | None:
 def _written(answer: Answer) -> LiveRule:
     """Read the answer to a write; one that cannot be used leaves open what was written."""
     try:
-        return wire.live_rule(answer.json())
+        return wire.live_rule(answer.form)
     except UnexpectedAnswerError as error:
         raise AmbiguousWriteError(f"the write was answered with status {answer.status}, but {error}") from error
 
 
-@dataclass(frozen=True, slots=True)
-class _Failure:
-    """An attempt that may be repeated. `hold` is for how long the server asked every call to wait."""
-
-    error: ApiError
-    hold: float | None = None
-
-
-def _lost(call: str, why: str, safe: bool) -> ApiError:  # noqa: FBT001 - whether the call changes nothing
-    if safe:
-        return OverloadedError(f"{call}: no usable answer: {why}")
-    return AmbiguousWriteError(f"{call}: nobody knows whether it was done: {why}")
-
-
 def _headers(content: bytes | None) -> dict[str, str]:
-    accepted = {"Accept": "application/json", "Accept-Encoding": "gzip"}
-    return accepted if content is None else {**accepted, "Content-Type": "application/json"}
+    return ACCEPTED if content is None else {**ACCEPTED, "Content-Type": "application/json"}
+
+
+def _refused(call: str, status: int, why: str) -> ApiError:
+    """Return what a 4xx or a 501 means for a call (reliability.md F14, F18 to F22)."""
+    if status in _GONE.get(call, ()):
+        return GoneError(why, status)
+    if _METHODS[call] == "GET" or status in _NEVER[call]:
+        return NotOfferedError(why)
+    return _REJECTED.get(status, RejectedError)(why, status)

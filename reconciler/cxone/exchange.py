@@ -23,26 +23,42 @@ LARGEST: Final = 16 * 1024 * 1024
 _SHOWN: Final = 200
 
 
+class GarbledAnswerError(UnexpectedAnswerError):
+    """A body that is no JSON, or only the beginning of some: the next one may be whole."""
+
+
+class UntrustedError(httpx.ConnectError):
+    """The server's certificate is not one that is trusted for its name; nothing was sent to it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back: status, headers, and the raw body."""
+    """What came back: status, headers, and the raw body; `form` is its JSON, once it was read."""
 
     call: str
     status: int
     headers: Mapping[str, str]
     content: bytes
+    form: Any = None
 
-    def json(self, decoder: json.JSONDecoder | None = None) -> Any:  # noqa: ANN401 - any JSON
-        """Return the body as JSON, strictly read by default. Raises UnexpectedAnswerError, saying what came instead."""
+    def json(self, decoder: json.JSONDecoder) -> Any:  # noqa: ANN401 - any JSON
+        """Return the body as JSON. Raises GarbledAnswerError, and UnexpectedAnswerError for what no luck can mend."""
+        what = f"{self.call}: {self._kind()} instead of JSON (status {self.status})"
         try:
-            return (decoder or _DECODER).decode(self.content.decode("utf-8"))
-        except (ValueError, RecursionError):
-            raise UnexpectedAnswerError(f"{self.call}: {self._kind()} instead of JSON (status {self.status})") from None
+            return decoder.decode(self.content.decode("utf-8"))
+        except (json.JSONDecodeError, UnicodeDecodeError):
+            raise GarbledAnswerError(what) from None
+        except (ValueError, RecursionError):  # NaN, infinity, 5,000 digits, 100,000 brackets
+            raise UnexpectedAnswerError(what) from None
+
+    def is_fragment(self) -> bool:
+        """Say whether the body begins as an object does."""
+        return self.content.lstrip().startswith(b"{")
 
     def explanation(self, secrets: Iterable[str]) -> str:
         """Return what the server says of an error, in one harmless line, without a secret that it may repeat."""
         try:
-            form = _DECODER.decode(self.content[:65_536].decode("utf-8"))
+            form = STRICT.decode(self.content[:65_536].decode("utf-8"))
         except (ValueError, RecursionError):
             return "it is HTML" if self._is_html() else "no reason given"
         said = _said(form)
@@ -85,7 +101,9 @@ def _finite(text: str) -> float:
     return value
 
 
-_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+STRICT: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+"""For everything else: what it gives can be shown, and written as JSON again."""
+
 LENIENT: Final = json.JSONDecoder(parse_constant=_refuse_constant)
 """For a token, which nobody shows or sends back: a life of 1e999 seconds is merely long."""
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from reconciler.errors import IncompleteReadError, UnexpectedAnswerError
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _TRIES: Final = 3
 _MOST: Final = 1_000_000
+_DIGITS: Final = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,21 @@ class _Page:
 async def complete(
     page: Page, what: str, time: Time, pacer: Pacer, progress: Callable[[str, int, int], None]
 ) -> list[dict[str, Any]]:
-    """Return every entity of a listing. Raises IncompleteReadError after a few tries that do not add up."""
+    """Return every entity of a listing. Raises IncompleteReadError after a few tries that do not add up.
+
+    An empty one is read once more: to believe it wrongly would be to create everything anew (reliability.md F31).
+    """
+    read = partial(_whole, page, what, time, pacer, progress)
+    found = await read()
+    if found:
+        return found
+    await time.sleep(pacer.backoff(1))
+    return await read()
+
+
+async def _whole(
+    page: Page, what: str, time: Time, pacer: Pacer, progress: Callable[[str, int, int], None]
+) -> list[dict[str, Any]]:
     reason = ""
     for attempt in range(1, _TRIES + 1):
         found, reason = await _attempt(page, what, progress)
@@ -47,13 +63,13 @@ async def _attempt(
     page: Page, what: str, progress: Callable[[str, int, int], None]
 ) -> tuple[list[dict[str, Any]], str]:
     """Read every page once, the later ones at the same time; return the entities, and why they are not all."""
-    first = _parse(await page(1), what)
+    first = _parse(await page(1), what, 1)
     done = 1
     progress(what, done, first.pages)
 
     async def later(number: int) -> _Page:
         nonlocal done
-        read = _parse(await page(number), what)
+        read = _parse(await page(number), what, number)
         done += 1
         progress(what, done, first.pages)
         return read
@@ -80,8 +96,8 @@ async def _all(calls: Iterable[Any]) -> list[_Page]:
         raise
 
 
-def _parse(form: object, what: str) -> _Page:
-    """Read a page's shape. Raises UnexpectedAnswerError, naming what is wrong with it."""
+def _parse(form: object, what: str, number: int) -> _Page:
+    """Read the shape of a page of that number. Raises UnexpectedAnswerError, naming what is wrong with it."""
     if not isinstance(form, dict) or not isinstance(form.get("entities"), list):
         raise UnexpectedAnswerError(f"a page of {what} has no list `entities`")
     entities, total = form["entities"], form.get("total")
@@ -90,12 +106,21 @@ def _parse(form: object, what: str) -> _Page:
     for entity in entities:
         if not isinstance(entity, dict) or not isinstance(entity.get("id"), str):
             raise UnexpectedAnswerError(f"a page of {what} has an entry without a text `id`")
-    _check_next(form.get("nextUri"), what)
+    _check_next(form.get("nextUri"), what, number)
     pages = -(-total // len(entities)) if entities else 1  # an empty page does not tell how many there are
     return _Page(entities, total, max(1, pages))
 
 
-def _check_next(uri: object, what: str) -> None:
-    """The link to the next page is never followed; one that leads elsewhere says that this is no CXone."""
-    if isinstance(uri, str) and urlsplit(uri).netloc:
+def _check_next(uri: object, what: str, number: int) -> None:
+    """The link to the next page is never followed; one that leads elsewhere, or back, says that this is no CXone."""
+    if not isinstance(uri, str):
+        return
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        raise UnexpectedAnswerError(f"a page of {what} has a `nextUri` that is none") from None
+    if parts.netloc:
         raise UnexpectedAnswerError(f"a page of {what} links to another host for the next one")
+    numbers = parse_qs(parts.query).get("pageNumber", [])
+    if any(text.isascii() and text.isdigit() and len(text) <= _DIGITS and int(text) <= number for text in numbers):
+        raise UnexpectedAnswerError(f"page {number} of {what} links back to page {numbers[0]} for the next one")

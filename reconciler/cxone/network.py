@@ -15,6 +15,7 @@ import certifi
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
+from reconciler.cxone.exchange import UntrustedError
 from reconciler.cxone.pace import Time
 from reconciler.errors import CxrouteError, UsageError
 
@@ -41,6 +42,8 @@ class NetworkTransport(httpx.AsyncBaseTransport):
         try:
             return await self._below.handle_async_request(request)
         except httpx.TransportError as error:
+            if isinstance(error.__cause__, aiohttp.ClientConnectorCertificateError):
+                raise UntrustedError(str(error)) from error
             if isinstance(error.__cause__, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
                 raise httpx.ConnectError(str(error)) from error
             raise httpx.ReadError(str(error) or "the connection broke") from error

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 
+from reconciler.cxone.rate import Rate
 from reconciler.errors import OverloadedError
 
 if TYPE_CHECKING:
@@ -19,8 +21,13 @@ MOST_ATTEMPTS: Final = 4
 LONGEST_WAIT: Final = 120.0
 _FREE_RETRIES: Final = 20
 _FIRST_BACKOFF: Final = 0.5
-_BURST: Final = 8
 _ABSURD: Final = 86_400.0
+_LATE: Final = 8
+"""Calls that may go out at once because they are late; a tenant is likely to take ten."""
+_REST: Final = 1.0
+"""Seconds without a call after which a tenant's bucket is taken to be full."""
+_SOON: Final = 1e-6
+"""Seconds that no timer is set for: it may go off so much too early."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,46 +51,51 @@ class Pacer:
     def __init__(self, rate: float, concurrency: int, time: Time, run_seconds: float) -> None:
         """`rate` is calls a second; `run_seconds` bounds everything that the client does."""
         self._time = time
-        self._interval = 1.0 / rate
-        self._next = 0.0
-        self._held_until = 0.0
+        self._rate = Rate(rate)
+        self._next = -math.inf
+        self._held_until = -math.inf
+        self._turn = asyncio.Lock()
         self._slots = asyncio.Semaphore(concurrency)
         self._end = time.clock() + run_seconds
         self.requests = 0
         self.retries = 0
-        self.answered = False
-        self.down = False
 
     def allow(self, seconds: float) -> None:
         """Let everything from now on take so many seconds: a person may have thought for an hour before the yes."""
         self._end = self._time.clock() + seconds
 
     @asynccontextmanager
-    async def slot(self) -> AsyncIterator[None]:
-        """Wait for a place and a moment for one call."""
+    async def slot(self) -> AsyncIterator[float]:
+        """Wait for a place and a moment for one call; yields the moment, for `accepted` or `refused`."""
         async with self._slots:
-            await self._moment()
-            self.requests += 1
-            yield
+            async with self._turn:
+                sent = await self._moment()
+            yield sent
 
-    async def _moment(self) -> None:
-        """Absolute deadlines (GCRA): a late call does not make the next one late, and a short burst is allowed."""
-        now = self._time.clock()
-        earliest = now - (_BURST - 1) * self._interval
-        self._next = max(self._next, earliest) + self._interval
-        wait = max(self._next - self._interval, self._held_until) - now
-        if wait > 0:
-            await self._time.sleep(wait)
-        while self._held_until > self._time.clock():
-            await self._time.sleep(self._held_until - self._time.clock())
+    async def _moment(self) -> float:
+        """Absolute deadlines (GCRA): what a call is late by, the next ones make up for, up to a few at once.
 
-    async def wait(self, attempt: int, hold: float | None) -> None:
-        """Wait before a request is tried again; where the server asked for it, every call of this client waits."""
-        self.retries += 1
-        if hold is None:
-            await self._time.sleep(self.backoff(attempt))
-        else:
-            self._held_until = max(self._held_until, self._time.clock() + hold)
+        One call waits at a time, so what a 429 says meanwhile holds for all who come after it.
+        """
+        while (now := self._time.clock()) < (due := max(self._next, self._held_until)) - _SOON:
+            await self._time.sleep(due - now)
+        rested = self._next < now - _REST
+        if rested:
+            self._rate.rested(now)
+        if self._rate.resumed(now) or rested:
+            self._next = now  # no burst: what the bucket holds makes up for late timers and wrong guesses
+        interval = 1.0 / self._rate.at(now)
+        self._next = max(self._next, now - _LATE * interval) + interval
+        return now
+
+    def accepted(self, sent: float) -> None:
+        """Note that a call was not too fast."""
+        self._rate.accepted(sent)
+
+    def refused(self, sent: float, header: str | None) -> None:
+        """Note a 429 and its Retry-After: every call of this client waits, and is slower from then on."""
+        self._rate.refused(sent)
+        self._held_until = max(self._held_until, self._time.clock() + self.retry_after(header))
 
     def backoff(self, attempt: int) -> float:
         """Return how long to wait after this many attempts: exponential, with full jitter."""
@@ -92,7 +104,7 @@ class Pacer:
     def may_retry(self, attempt: int) -> bool:
         """Say whether a request may be tried once more: attempts, the budget of all retries, the time of the run."""
         left = attempt < MOST_ATTEMPTS and self.retries < _FREE_RETRIES + self.requests // 10
-        return left and self._time.clock() < self._end and not self.down
+        return left and self._time.clock() < self._end
 
     def retry_after(self, header: str | None) -> float:
         """Return the seconds that a 429 asks for: its Retry-After, at most two minutes; a guess for an absurd one."""
@@ -101,14 +113,8 @@ class Pacer:
             return self.backoff(1)
         return min(seconds, LONGEST_WAIT)
 
-    def give_up_if_down(self) -> None:
-        """After a request failed every time and none was ever answered, no other needs to try."""
-        self.down = not self.answered
-
     def check(self) -> None:
-        """Raise OverloadedError when this client has given up on the server, or its time is over."""
-        if self.down:
-            raise OverloadedError("the server does not answer; giving up")
+        """Raise OverloadedError when the time for everything is over."""
         if self._time.clock() >= self._end:
             raise OverloadedError("the time for this run is over")
 

@@ -50,6 +50,8 @@ class Tenant:
     allowed_hosts: frozenset[str] = frozenset()
     run_seconds: float = 900.0
     """How long everything that one client does may take in all."""
+    patience_seconds: float = 90.0
+    """How long a server is waited for that was there and has gone away."""
 
     def check(self) -> None:
         """Refuse hosts that may not be sent a secret. Raises CredentialsError and UsageError."""

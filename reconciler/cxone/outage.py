@@ -1,0 +1,98 @@
+"""The circuit: when a server is away, one request at a time asks whether it is back, and all others wait for that."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
+
+from reconciler.errors import OverloadedError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from reconciler.cxone.pace import Time
+    from reconciler.errors import ApiError
+
+MOST_FAILURES: Final = 4
+"""So many attempts in a row that got no answer, or a 5xx: whoever sent them, the server is away."""
+_WAITS: Final = (2.0, 4.0, 8.0, 15.0)
+"""Seconds before each probe, give or take a quarter; the last one from then on."""
+
+
+class Outage:
+    """Counts what fails in a row over a whole client; any good answer ends the count."""
+
+    def __init__(self, patience: float, time: Time) -> None:
+        """`patience` is for how many seconds a server that was there once is waited for."""
+        self._patience, self._time = patience, time
+        self._turn = asyncio.Lock()
+        self._failures = 0
+        self._pauses = 0
+        self._since = 0.0
+        self._there: set[str] = set()
+        self._why = ""
+        self._end: ApiError | None = None
+        self.probes = 0
+
+    @property
+    def away(self) -> bool:
+        """Say whether the circuit is open."""
+        return self._failures >= MOST_FAILURES
+
+    def answered(self, host: str) -> None:
+        """Note a good answer: whoever waits may go on."""
+        self._there.add(host)
+        self._failures = self._pauses = 0
+
+    def refused(self, host: str, error: ApiError) -> None:
+        """Note a 5xx: it is a failure, but somebody is there to send it."""
+        self._there.add(host)
+        self.lost(host, error)
+
+    def lost(self, host: str, error: ApiError) -> None:
+        """Note an attempt without an answer. A host that never gave one is given up with the last of these."""
+        self._failures += 1
+        self._why = str(error)
+        if self._failures == MOST_FAILURES:
+            self._since = self._time.clock()
+        if self.away and host not in self._there:
+            self.end(error)
+
+    def end(self, error: ApiError) -> None:
+        """Give up on this server for good: nobody else needs to try."""
+        self._end = self._end or error
+
+    @property
+    def over(self) -> bool:
+        """Say whether this client has given up on the server."""
+        return self._end is not None
+
+    def check(self) -> None:
+        """Raise why this client has given up, if it has."""
+        if self._end is not None:
+            raise type(self._end)(f"{self._end}; giving up")
+
+    @asynccontextmanager
+    async def passage(self) -> AsyncIterator[bool]:
+        """Wait until a request may be sent; yields whether it is the probe of a server that is away."""
+        while self.away:
+            async with self._turn:
+                if self.away:
+                    await self._pause()
+                    self.probes += 1
+                    yield True
+                    return
+        self.check()
+        yield False
+
+    async def _pause(self) -> None:
+        """Wait before a probe. Raises OverloadedError once patience is over, and at once to everybody after that."""
+        self.check()
+        left = self._since + self._patience - self._time.clock()
+        if left <= 0:
+            self.end(OverloadedError(f"{self._why}; waited {self._patience:g} seconds for it to come back"))
+            self.check()
+        wait = _WAITS[min(self._pauses, len(_WAITS) - 1)] * (0.75 + self._time.random() / 2)
+        self._pauses += 1
+        await self._time.sleep(min(wait, left))

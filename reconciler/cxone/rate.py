@@ -1,0 +1,90 @@
+"""How many requests a second a tenant takes: as stated, until its 429s show that it is fewer.
+
+A tenant is taken for a bucket of permits that fills at its limit: a request takes one, or is refused. So at a refusal
+the bucket is empty, and everything that was accepted since it was last full, less the bucket itself, by the seconds
+that it took is the limit. How large the bucket is nobody says. Where that matters, in the first second, the figure is
+held within what was accepted between the first refusal that was under way and the last. After that the
+rate creeps up again, slowly, for each 429 costs a second, which is the least that Retry-After can say.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import Final
+
+_BUCKET: Final = 10
+"""Requests that a tenant is guessed to let in at once."""
+_SHY: Final = 0.995
+"""Of the stated rate: timers are late by milliseconds, and what is late comes at once."""
+_BELOW: Final = 0.98
+"""Of the limit that was found."""
+_CREEP: Final = 0.002
+"""How much is added each second, as part of the rate that was found."""
+_DEEPEST: Final = 0.2
+"""Of the rate before, that is left at the least."""
+_LEAST: Final = 0.2
+"""Requests a second that are always tried."""
+_REMEMBERED: Final = 1024
+
+
+class Rate:
+    """Requests a second, and what they are learnt from. All times are seconds of one monotonic clock."""
+
+    def __init__(self, stated: float) -> None:
+        """`stated` is what the environment says; it is never gone beyond."""
+        self._most = self._base = stated * _SHY
+        self._since = -math.inf
+        self._from = -math.inf
+        self._count = 0
+        self._recent: deque[float] = deque(maxlen=_REMEMBERED)
+        self._refused: list[float] = []
+
+    def at(self, now: float) -> float:
+        """Return the rate of now."""
+        if self._base == self._most:
+            return self._most
+        return min(self._most, self._base * (1 + _CREEP * (now - self._since)))
+
+    def rested(self, now: float) -> None:
+        """Note that nothing was sent for so long that a bucket is full: what is counted begins anew."""
+        if not self._refused:
+            self._begin(now)
+
+    def accepted(self, sent: float) -> None:
+        """Note a request that was not refused."""
+        if sent >= self._from:
+            if not self._count:
+                self._from = sent
+            self._count += 1
+            self._recent.append(sent)
+
+    def refused(self, sent: float) -> None:
+        """Note a 429. One that was sent before the last wait says nothing of the rate since."""
+        if sent >= self._since:
+            self._refused.append(sent)
+
+    def resumed(self, now: float) -> bool:
+        """Say whether this is the end of a wait after 429s; if so, there is a new rate from here on."""
+        if not self._refused:
+            return False
+        used = self.at(min(self._refused))
+        self._base, self._since = max(self._found(used) * _BELOW, used * _DEEPEST, _LEAST), now
+        self._begin(now)
+        return True
+
+    def _begin(self, now: float) -> None:
+        self._from, self._count = now, 0
+        self._recent.clear()
+        self._refused.clear()
+
+    def _found(self, used: float) -> float:
+        """Return the limit that shows at the rate `used`: by the count, within what the share allows."""
+        first, last = min(self._refused), max(self._refused)
+        later = [sent for sent in self._recent if sent > first]
+        count, seconds = self._count - sum(sent > last for sent in later) + 1, last - self._from
+        counted = (count - _BUCKET) / seconds if seconds > 0 else 0.0
+        # From one refusal to another a bucket is as empty at the end as it was at the beginning, to one permit.
+        taken, while_empty = sum(sent < last for sent in later), last - first
+        low, high = ((taken - 1) / while_empty, (taken + 1) / while_empty) if while_empty > 0 else (0.0, used)
+        return min(max(counted, low), high, used)

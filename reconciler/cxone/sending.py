@@ -1,0 +1,156 @@
+"""One request, sent until it is answered: again where that is safe and the budget allows, and never into an outage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Final
+
+import httpx
+
+from reconciler.cxone.exchange import LENIENT, STRICT, Answer, GarbledAnswerError, UntrustedError, exchange, reason
+from reconciler.cxone.outage import Outage
+from reconciler.errors import (
+    AmbiguousWriteError,
+    ApiError,
+    OverloadedError,
+    UnexpectedAnswerError,
+    UnreachableError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reconciler.cxone.pace import Pacer, Time
+    from reconciler.cxone.settings import Tenant
+
+ACCEPTED: Final = {"Accept": "application/json", "Accept-Encoding": "gzip"}
+
+
+class Kind(Enum):
+    """What a request asks for: that decides what may be sent again, and what its answer must hold."""
+
+    READ = auto()
+    TOKEN = auto()
+    WRITE = auto()  # the answer is what was written
+    DELETE = auto()  # the answer holds nothing
+
+    @property
+    def safe(self) -> bool:
+        """Say whether sending it twice changes nothing."""
+        return self in (Kind.READ, Kind.TOKEN)
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """An attempt that may be repeated, unless it may have been done. `paced`: the server said how long to wait."""
+
+    error: ApiError
+    paced: bool = False
+
+
+class Sender:
+    """Sends the requests of one client, which share its pace, its budget of retries and its circuit."""
+
+    def __init__(
+        self, http: httpx.AsyncClient, tenant: Tenant, pacer: Pacer, time: Time, explain: Callable[[Answer], str]
+    ) -> None:
+        """`explain` returns what an answer says of an error, fit to be shown."""
+        self._http, self._seconds, self._pacer, self._time = http, tenant.timeout_seconds, pacer, time
+        self._explain = explain
+        self.outage = Outage(tenant.patience_seconds, time)
+
+    async def send(self, request: httpx.Request, kind: Kind) -> Answer:
+        """Return the answer, whatever its status, 429 and 5xx aside; that of a success has its JSON read.
+
+        A read is repeated within the budget; a write only where it is certain that it was not done. Raises
+        UnreachableError, OverloadedError, UnexpectedAnswerError and AmbiguousWriteError.
+        """
+        attempt = 0
+        while True:
+            self._pacer.check()
+            result = await self._passed(request, kind)
+            if isinstance(result, Answer):
+                return result
+            if result is not None:
+                attempt += not self.outage.away  # it was not this request that failed
+                await self._again(result, attempt)
+
+    async def _again(self, failure: _Failure, attempt: int) -> None:
+        """Wait before another attempt. Raises the last one's error where there may be none."""
+        if isinstance(failure.error, AmbiguousWriteError) or self.outage.over or not self._pacer.may_retry(attempt):
+            raise failure.error
+        self._pacer.retries += 1
+        if not failure.paced:
+            await self._time.sleep(self._pacer.backoff(attempt))
+
+    async def _passed(self, request: httpx.Request, kind: Kind) -> Answer | _Failure | None:
+        """Send a request once it may go; None where it was not sent, or only as a probe that failed."""
+        async with self.outage.passage() as probing, self._pacer.slot() as sent:
+            if not probing:
+                return None if self.outage.away else await self._try(request, kind, sent)
+            if kind.safe:
+                result = await self._try(request, kind, sent)
+                return result if isinstance(result, Answer) else None
+            # A write that is lost in an outage is one more that nobody knows of: a read is sent in its place.
+            asked = {**ACCEPTED, "Authorization": request.headers["Authorization"]}
+            await self._try(self._http.build_request("GET", request.url, headers=asked), Kind.READ, sent)
+            return None
+
+    async def _try(self, request: httpx.Request, kind: Kind, sent: float) -> Answer | _Failure:
+        """Send a request. Raises what asking again would not change."""
+        call, host = f"{request.method} {request.url.path}", request.url.host
+        self._pacer.requests += 1
+        try:
+            answer = await exchange(self._http, request, self._seconds, self._time)
+        except httpx.ConnectError as failure:
+            return self._unreachable(failure, host)
+        except (httpx.TransportError, TimeoutError) as failure:
+            error = _lost(call, reason(failure), kind)
+            self.outage.lost(host, error)
+            return _Failure(error)
+        except UnexpectedAnswerError as failure:
+            raise _unusable(f"{call}: {failure}", kind) from failure
+        if answer.status == httpx.codes.TOO_MANY_REQUESTS:
+            self.outage.answered(host)
+            self._pacer.refused(sent, answer.headers.get("retry-after"))
+            return _Failure(OverloadedError(f"{call}: the tenant says that this is too fast (429)"), paced=True)
+        if answer.status >= httpx.codes.INTERNAL_SERVER_ERROR and answer.status != httpx.codes.NOT_IMPLEMENTED:
+            error = _lost(call, f"status {answer.status}, {self._explain(answer)}", kind)
+            self.outage.refused(host, error)
+            return _Failure(error)
+        return self._read(answer, kind, host, sent)
+
+    def _unreachable(self, failure: httpx.ConnectError, host: str) -> _Failure:
+        """Translate a connection that was not made; one to a server that nobody vouches for is not tried again."""
+        error = UnreachableError(f"{host} cannot be reached: {reason(failure)}")
+        self.outage.lost(host, error)
+        if isinstance(failure, UntrustedError):
+            self.outage.end(error)
+        return _Failure(error)
+
+    def _read(self, answer: Answer, kind: Kind, host: str, sent: float) -> Answer | _Failure:
+        """Read the JSON of a success. One that is cut or no JSON at all is asked for again, where that is safe."""
+        try:
+            if answer.status < httpx.codes.MULTIPLE_CHOICES and kind is not Kind.DELETE:
+                answer = replace(answer, form=answer.json(LENIENT if kind is Kind.TOKEN else STRICT))
+        except GarbledAnswerError as error:
+            if kind is Kind.READ or (kind is Kind.TOKEN and answer.is_fragment()):
+                return _Failure(error)
+            raise _unusable(str(error), kind) from error
+        except UnexpectedAnswerError as error:
+            raise _unusable(str(error), kind) from error
+        self.outage.answered(host)
+        if kind is not Kind.TOKEN:  # tenants count tokens apart, if at all
+            self._pacer.accepted(sent)
+        return answer
+
+
+def _lost(call: str, why: str, kind: Kind) -> ApiError:
+    if kind.safe:
+        return OverloadedError(f"{call}: no usable answer: {why}")
+    return AmbiguousWriteError(f"{call}: nobody knows whether it was done: {why}")
+
+
+def _unusable(why: str, kind: Kind) -> ApiError:
+    return UnexpectedAnswerError(why) if kind.safe else AmbiguousWriteError(why)
