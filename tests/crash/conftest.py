@@ -1,0 +1,28 @@
+"""A server and its tenants, made once for all tests of this folder that one worker runs."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.crash.served import served
+from tests.crash.stage import Stage, Trial
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="session")
+def stages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Stage]]:
+    """The stage of a profile; it is made when it is first asked for."""
+    with served() as here:
+        yield cache(lambda profile: Stage(here, tmp_path_factory.mktemp(f"stage-{profile}"), profile))
+
+
+@pytest.fixture
+def trial(stages: Callable[[str], Stage], tmp_path: Path) -> Trial:
+    """The tenant of the weakest profile, and a working directory."""
+    return Trial(stages("C"), tmp_path)

@@ -1,0 +1,75 @@
+"""A simulated tenant on a real loopback socket, in a thread of this process."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+
+from reconciler.simulator.serve import breakable, listening_socket
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+App = Any
+"""An ASGI application."""
+
+
+class Served:
+    """One server for many tenants: `app` is who answers now."""
+
+    def __init__(self, port: int) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self.app: App = None
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.server = uvicorn.Server(
+            uvicorn.Config(breakable(self._answer), log_level="critical", lifespan="off", ws="none", http="h11")
+        )
+        self._open = 0
+
+    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
+        self._open += 1
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            self._open -= 1
+
+    def settle(self) -> None:
+        """Wait until whatever a process that has ended had sent is done, and its connections are gone."""
+        assert self.loop is not None
+        asyncio.run_coroutine_threadsafe(self._settled(), self.loop).result(20)
+
+    async def _settled(self) -> None:
+        """Knock first: connections are taken in their order, so that none can still be waiting behind ours."""
+        _, writer = await asyncio.open_connection("127.0.0.1", int(self.url.rpartition(":")[2]))
+        while not self.server.server_state.connections:  # noqa: ASYNC110 - uvicorn tells nobody
+            await asyncio.sleep(0)
+        writer.close()
+        while self._open or self.server.server_state.connections:  # noqa: ASYNC110 - likewise
+            await asyncio.sleep(0.001)
+
+
+@contextmanager
+def served() -> Iterator[Served]:
+    """Serve until the end of the block."""
+    with listening_socket("127.0.0.1", 0) as listener:
+        here = Served(listener.getsockname()[1])
+        ready = threading.Event()
+
+        async def serve() -> None:
+            here.loop = asyncio.get_running_loop()
+            here.loop.call_soon(ready.set)
+            await here.server.serve(sockets=[listener])
+
+        thread = threading.Thread(target=asyncio.run, args=(serve(),), daemon=True)
+        thread.start()
+        try:
+            assert ready.wait(10)
+            yield here
+        finally:
+            here.server.should_exit = True
+            thread.join(20)
+            assert not thread.is_alive()

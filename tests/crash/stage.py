@@ -1,0 +1,166 @@
+"""A tenant that can be set back to where it was, and the program run on it as a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import subprocess
+import sys
+import time
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from unittest import mock
+
+from reconciler.cli.main import main
+from reconciler.simulator.app import PROFILES, simulator
+from reconciler.simulator.state import State
+from tests import canary
+from tests.crash import scene
+from tests.crash.killer import Clock, Killer
+from tests.crash.watch import Watch, Ways, ways
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.simulator.exchange import Request
+    from tests.crash.killer import Side
+    from tests.crash.served import Served
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+FULL: Final = os.environ.get("CXROUTE_CAMPAIGN") == "full"
+"""Whether everything is to be tried, and not the sample that `make test` has time for."""
+LONGEST: Final = 60
+_KEPT: Final = ("PATH", "HOME", "LANG", "SYSTEMROOT", "PYTHONDONTWRITEBYTECODE", "COVERAGE_PROCESS_START")
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a process ended, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Stage:
+    """One profile's tenant as it is before the 30 changes, and what an undisturbed apply of them is like."""
+
+    def __init__(self, served: Served, folder: Path, profile: str) -> None:
+        self.served, self.folder, self.profile = served, folder, profile
+        unique = PROFILES[profile].names_unique
+        for name, rules in (("was", scene.before()), ("shall", scene.after())):
+            scene.write_manifests(folder / name, rules, served.url, unique=unique)
+        self.start: list[dict[str, Any]] = []
+        self.wanted: Ways = []
+        made = Trial(self, folder)
+        ended = made.run("apply", "--yes", manifests="was")
+        assert 0 == ended.code, ended
+        self.start = [*made.state.rules(), *scene.others()]
+        undisturbed = Trial(self, folder)
+        undisturbed.app = clock = Clock(undisturbed.app)
+        ended = undisturbed.run("apply", "--yes")
+        self.seconds = clock.last - clock.first
+        """From the first request of an apply to its last."""
+        assert 0 == ended.code, ended
+        self.goal = undisturbed.state.rules()
+        self.wanted = ways(undisturbed.state.stored.values())
+        self.requests = undisturbed.state.requests
+
+
+class Trial:
+    """The tenant set back to its beginning, watched; and a working directory for the program."""
+
+    def __init__(self, stage: Stage, folder: Path) -> None:
+        self.stage, self.folder = stage, folder
+        self.state = State(scene.QUEUES, deepcopy(stage.start))
+        self.watch = Watch(self.state, stage.wanted)
+        self.app: Any = simulator(self.state, PROFILES[stage.profile])
+        self.environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
+        self.environment |= {"PYTHONPATH": str(ROOT), "CXONE_CLIENT_ID": canary.CLIENT}
+        self.environment |= {"CXONE_CLIENT_SECRET": canary.SECRET}
+
+    @contextlib.contextmanager
+    def start(self, *arguments: str, manifests: str = "shall", **options: Any) -> Iterator[subprocess.Popen[str]]:
+        """Start a command; whatever becomes of it, it has ended and all it sent is done behind the block."""
+        self.stage.served.app = self.app
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        options = {**pipes, "cwd": self.folder, "env": self.environment, "encoding": "utf-8", **options}
+        with subprocess.Popen(
+            [sys.executable, "-m", "reconciler", *self._where(manifests), *arguments], **options
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+        self.stage.served.settle()
+
+    def run(self, *arguments: str, manifests: str = "shall", **options: Any) -> Ended:
+        """Run a command to its end."""
+        with self.start(*arguments, manifests=manifests, **options) as process:
+            return finish(process)
+
+    def here(self, *arguments: str) -> int:
+        """Run a command in this process, which starts no other: for what is no more than a look at how it stands."""
+        self.stage.served.app = self.app
+        silence = io.StringIO()
+        with (
+            contextlib.chdir(self.folder),
+            mock.patch.dict(os.environ, self.environment, clear=True),
+            contextlib.redirect_stdout(silence),
+            contextlib.redirect_stderr(silence),
+        ):
+            return main([*self._where("shall"), *arguments])
+
+    def _where(self, manifests: str) -> list[str]:
+        return ["-m", str(self.stage.folder / manifests), "-e", "live"]
+
+    def killed(self, at: int, side: Side) -> Ended:
+        """Apply, and be killed at that request."""
+        self.app = killer = Killer(self.app, at, side)
+        with self.start("apply", "--yes") as process:
+            killer.victim = process.pid
+            ended = finish(process)
+        self.app = killer.app
+        return ended
+
+    def killed_after(self, seconds: float) -> Ended:
+        """Apply, and be killed so many seconds after the first request."""
+        self.app = clock = Clock(self.app)
+        with self.start("apply", "--yes") as process:
+            assert clock.started.wait(LONGEST)
+            time.sleep(seconds)
+            process.kill()
+            ended = finish(process)
+        self.app = clock.app
+        return ended
+
+    def writes(self) -> list[Request]:
+        """Return the writes that were asked for so far."""
+        return [one for one in self.state.requests if one.method != "GET" and not one.path.endswith("/token")]
+
+    def assert_heals(self) -> None:
+        """One more run gets there, another finds nothing to write, and nobody was harmed on the way."""
+        healed = self.run("apply", "--yes")
+        assert 0 == healed.code, healed
+        assert _without_ids(self.stage.goal) == _without_ids(self.state.rules())
+        before = len(self.writes())
+        assert (0, before) == (self.here("apply", "--yes"), len(self.writes()))
+        assert [] == self.watch.wrong()
+
+
+def finish(process: subprocess.Popen[str]) -> Ended:
+    """Wait for the end; no process prints a traceback."""
+    out, err = process.communicate(timeout=LONGEST)
+    ended = Ended(process.returncode, out or "", err or "")
+    assert "Traceback" not in ended.out + ended.err, ended
+    return ended
+
+
+def _without_ids(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rules without what depends on when and how often they were written."""
+    servers = ("id", "version", "dateCreated", "dateModified", "selfUri")
+    plain = [{key: value for key, value in rule.items() if key not in servers} for rule in rules]
+    return sorted(plain, key=lambda rule: str(rule["name"]))

@@ -1,0 +1,63 @@
+"""SIGKILL of the real process at its requests and at any instant: the next run puts all right (R17, F39, F40)."""
+
+from __future__ import annotations
+
+import random
+import signal
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from tests.crash.killer import SIDES
+from tests.crash.stage import FULL, Trial
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.crash.killer import Side
+    from tests.crash.stage import Stage
+
+SHARES: Final = 12
+"""Parts into which the requests of an apply are divided, for several processes to try; the sample has one of each."""
+INSTANTS: Final = 100 if FULL else 10
+
+
+@pytest.mark.parametrize("profile", ["A", "C"])
+def test_the_scene_has_what_is_hard(profile: str, stages: Callable[[str], Stage]) -> None:
+    """30 changes, a temporary copy on the way, an adoption; every rule of others as it was."""
+    sent = [one for one in stages(profile).requests if one.method != "GET" and not one.path.endswith("/token")]
+    methods = [one.method for one in sent]
+    copies = [one for one in sent if b"/left~next#" in one.body or b"/right~next#" in one.body]
+    assert (10 + 1, 13 + 1 + 1, 6 + 1) == tuple(methods.count(one) for one in ("POST", "PUT", "DELETE"))
+    assert ["POST"] == [one.method for one in copies]
+
+
+def points(share: int, requests: int) -> Iterator[tuple[int, Side]]:
+    """Return the requests, counted from 1, of one share, each with both sides; of a sample one point alone."""
+    first = 1 + share * requests // SHARES
+    last = (share + 1) * requests // SHARES
+    every = [(at, side) for at in range(first, last + 1) for side in SIDES]
+    yield from every if FULL else [every[share * 7 % len(every)]]
+
+
+@pytest.mark.parametrize("profile", ["A", "C"])
+@pytest.mark.parametrize("share", range(SHARES))
+def test_killed_at_a_request(share: int, profile: str, stages: Callable[[str], Stage], tmp_path: Path) -> None:
+    """Whether the request was done or not, the next run converges and the one after it writes nothing."""
+    for at, side in points(share, len(stages(profile).requests)):
+        trial = Trial(stages(profile), tmp_path)
+        ended = trial.killed(at, side)
+        assert -signal.SIGKILL == ended.code, (at, side, ended)
+        trial.assert_heals()
+
+
+@pytest.mark.parametrize("seed", range(INSTANTS))
+def test_killed_at_any_instant(seed: int, stages: Callable[[str], Stage], tmp_path: Path) -> None:
+    """At a random time between its first request and its last, which may be in the middle of its own work."""
+    stage = stages("AC"[seed % 2])
+    trial = Trial(stage, tmp_path)
+    delay = random.Random(seed).uniform(0, stage.seconds)
+    ended = trial.killed_after(delay)
+    assert ended.code in (-signal.SIGKILL, 0), (delay, ended)
+    trial.assert_heals()

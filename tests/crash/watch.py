@@ -1,0 +1,88 @@
+"""The oracle: looks at every state that the tenant is in, and holds it against what may be (reliability.md section 1).
+
+Who goes where is the simulator's reading of the rules, asked rule by rule and kept: a state differs from the one
+before it by one rule.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+from reconciler.simulator.evaluate import split
+from tests.crash.scene import OWNER, conversations
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from reconciler.simulator.state import State, Stored
+
+_MARKER: Final = re.compile(rf"(?:\A|\n)\[cxroute:{OWNER}/([a-z0-9~/-]+)#[0-9a-f]{{8}}\]\Z")
+
+Ways = list[frozenset[str] | None]
+"""For each conversation the queues it goes to; None: the default routing."""
+
+
+class Watch:
+    """Keeps every state; `wrong` says afterwards what was wrong in any of them."""
+
+    def __init__(self, state: State, wanted: Ways) -> None:
+        self.states: list[tuple[Stored, ...]] = [tuple(state.stored.values())]
+        self.first, self.wanted = ways(self.states[0]), wanted
+        self.foreign = foreign(self.states[0])
+        state.watchers.append(lambda now: self.states.append(tuple(now.stored.values())))
+
+    def wrong(self) -> list[str]:
+        """Return what was wrong: somebody was sent elsewhere, a marker stood twice, another's rule was changed."""
+        return [
+            f"state {number}: {what}" for number, state in enumerate(self.states) for what in self._wrong_with(state)
+        ]
+
+    def _wrong_with(self, state: tuple[Stored, ...]) -> list[str]:
+        wrong = [f"{marker} stands twice" for marker in twice(state)]
+        if foreign(state) != self.foreign:
+            wrong.append("a rule that is not ours is not what it was")
+        for conversation, old, now, new in zip(conversations(), self.first, ways(state), self.wanted, strict=True):
+            if old is not None and new is not None and (not now or not now <= old | new):
+                wrong.append(f"{conversation} goes to {now}; it was {old} and shall be {new}")
+        return wrong
+
+
+def ways(state: Iterable[Stored]) -> Ways:
+    """Return where each conversation goes: the first rule in the server's order that takes it."""
+    ordered = sorted(state, key=lambda one: (one.rule["priority"], one.rule["name"], one.rule["id"]))
+    taken = [_takes(_routing(stored)) for stored in ordered if stored.rule["enabled"]]
+    return [next((one for one in column if one is not None), None) for column in zip(*taken, strict=True)]
+
+
+def twice(state: Iterable[Stored]) -> set[str]:
+    """Return our markers, without their digests, that more than one rule has."""
+    seen: set[str] = set()
+    again: set[str] = set()
+    for stored in state:
+        marker = _MARKER.search(stored.rule["description"])
+        if marker is not None:
+            again |= {marker[1]} & seen
+            seen.add(marker[1])
+    return again
+
+
+def foreign(state: Iterable[Stored]) -> dict[str, bytes]:
+    """Return the rules that are neither ours nor to be adopted, byte by byte."""
+    return {stored.rule["id"]: stored.text for stored in state if stored.rule["id"] in ("o2", "o3", "o4")}
+
+
+def _routing(stored: Stored) -> str:
+    return json.dumps([stored.rule["conditions"], stored.rule["targets"]])
+
+
+@cache
+def _takes(routing: str) -> tuple[frozenset[str] | None, ...]:
+    """Return where one rule sends each conversation, as if it stood alone."""
+    conditions, targets = json.loads(routing)
+    alone: dict[str, Any] = {"id": "", "name": "", "priority": 0, "enabled": True}
+    rule = {**alone, "conditions": conditions, "targets": targets}
+    found = [split([rule], conversation) for conversation in conversations()]
+    return tuple(None if one is None else frozenset(one) for one in found)
