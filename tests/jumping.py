@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import selectors
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from reconciler.cxone.network import REAL_TIME
@@ -54,4 +55,5 @@ def run(main: Coroutine[Any, Any, Result]) -> Result:
 def jumping_time(random: Random) -> Time:
     """Return what a client takes from the world, by the clock of the running loop."""
     clock = asyncio.get_running_loop().time
-    return replace(REAL_TIME, clock=clock, random=random.random, now=lambda: START)
+    start = clock()
+    return replace(REAL_TIME, clock=clock, random=random.random, now=lambda: START + timedelta(seconds=clock() - start))

@@ -428,6 +428,102 @@ def test_a_page_of_a_wrong_shape_is_no_page(server: Any, form: object) -> None:
         asyncio.run(client().queues())
 
 
+GARBLED = {
+    "half": b'{"id": "1", "na',
+    "nothing": b"",
+    "HTML": b"<html>Sign in</html>",
+    "not UTF-8": b'{"id": "\xff"}',
+}
+HOSTILE = {
+    "wrong shape": b'{"status": "ok"}',
+    "NaN": b'{"id": "1", "name": "x", "priority": NaN}',
+    "deep": b"[" * 100_000,
+    "5,000 digits": b"9" * 5000,
+}
+
+
+@pytest.mark.parametrize("body", GARBLED)
+def test_a_read_whose_answer_is_no_json_is_asked_again(server: Any, body: str) -> None:
+    """It may have been cut on its way (F7 to F9, F12)."""
+    garbled = httpx.Response(200, content=GARBLED[body])
+    server.get(ONE).side_effect = [*[garbled] * 3, httpx.Response(200, json=STORED)]
+    assert asyncio.run(client().rule("1")) is not None
+
+
+@pytest.mark.parametrize("call", READS)
+@pytest.mark.parametrize(("body", "attempts"), [*((one, 4) for one in GARBLED), *((one, 1) for one in HOSTILE)])
+def test_answers_to_a_read_that_stay_unusable_end_the_run(server: Any, call: str, body: str, attempts: int) -> None:
+    """After four attempts what may be bad luck, at once what is not (F10, F36)."""
+    route = server.get(url__startswith=RULES).respond(200, content={**GARBLED, **HOSTILE}[body])
+    with pytest.raises(errors.UnexpectedAnswerError):
+        asyncio.run(READS[call](client()))  # type: ignore[arg-type]
+    assert attempts == route.call_count
+
+
+@pytest.mark.parametrize("call", ["POST", "PUT"])
+@pytest.mark.parametrize("body", [*GARBLED, *HOSTILE])
+def test_an_unusable_answer_to_a_write_leaves_it_open(server: Any, call: str, body: str) -> None:
+    """It may have been done: only a read can tell."""
+    route = server.route(url__startswith=RULES).respond(201, content={**GARBLED, **HOSTILE}[body])
+    with pytest.raises(errors.AmbiguousWriteError):
+        asyncio.run(WRITES[call](client()))  # type: ignore[arg-type]
+    assert 1 == route.call_count
+
+
+@pytest.mark.parametrize("body", [*GARBLED, *HOSTILE])
+def test_what_a_delete_is_answered_does_not_matter(server: Any, body: str) -> None:
+    """Its status says all."""
+    server.delete(ONE).respond(200, content={**GARBLED, **HOSTILE}[body])
+    asyncio.run(WRITES["DELETE"](client()))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "attempts"), [(200, b'{"access_tok', 4), (200, b"<html>", 1), (204, b"", 1)]
+)
+def test_a_token_that_was_cut_is_asked_for_again(server: Any, status: int, body: bytes, attempts: int) -> None:
+    """A page to sign in at, or nothing at all, is a wrong address."""
+    server["token"].respond(status, content=body)
+    with pytest.raises(errors.UnexpectedAnswerError):
+        asyncio.run(client().rule("1"))
+    assert attempts == server["token"].call_count
+
+
+def test_an_empty_list_is_read_once_more(server: Any) -> None:
+    """To believe it wrongly would be to create everything anew (F31); the second reading counts."""
+    route = server.get(url__startswith=RULES)
+    route.side_effect = [httpx.Response(200, json=EMPTY), httpx.Response(200, json={"entities": [STORED], "total": 1})]
+    virtual = VirtualTime()
+    assert 1 == len(asyncio.run(client(virtual).rules()))
+    assert max(virtual.slept) >= 0.25
+    route.side_effect = [httpx.Response(200, json=EMPTY)] * 2
+    assert () == asyncio.run(client().rules())
+
+
+@pytest.mark.parametrize(
+    ("link", "is_cycle"),
+    [
+        ("/api/v2/routing/rules?pageNumber=1&pageSize=100", True),
+        ("/api/v2/routing/rules?pageNumber=0", True),
+        ("/api/v2/routing/rules?pageNumber=2", False),
+        ("/api/v2/routing/rules?cursor=abc", False),
+        ("/api/v2/routing/rules?pageNumber=abc", False),
+        ("/api/v2/routing/rules?pageNumber=" + "9" * 5000, False),
+        (None, False),
+        (7, False),
+    ],
+)
+def test_a_list_that_leads_back_is_none(server: Any, link: object, is_cycle: bool) -> None:  # noqa: FBT001 - a value
+    """The link is never followed; one to a page that was read says that the server is not the expected one (F32)."""
+    form = {"entities": [STORED], "total": 1, "nextUri": link}
+    route = server.get(url__startswith=RULES).respond(json=form)
+    if is_cycle:
+        with pytest.raises(errors.UnexpectedAnswerError, match="links back"):
+            asyncio.run(client().rules())
+    else:
+        assert 1 == len(asyncio.run(client().rules()))
+    assert 1 == route.call_count
+
+
 @pytest.mark.parametrize(
     "url",
     [

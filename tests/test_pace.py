@@ -1,0 +1,172 @@
+"""How fast: the stated rate on a tenant that allows it, and the tenant's own where that is lower."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Any
+
+import httpx
+import pytest
+
+from reconciler.change import LiveRule, Marker
+from reconciler.cxone.client import WritingClient
+from reconciler.cxone.rate import Rate
+from reconciler.cxone.settings import Credentials
+from reconciler.model import Address
+from reconciler.simulator.pace import Bucket
+from reconciler.simulator.settings import Settings
+from tests.builders import rule
+from tests.inprocess import TENANT
+from tests.jumping import jumping_time, run
+from tests.virtual import START
+
+MARKER = Marker("acme", Address("cards", "vip"), "00000000")
+LIMIT, BURST, LATENCY = 100.0, 10, 0.05
+
+
+@dataclass
+class Run:
+    """What came of creating rules: the seconds from the first request to the last answer, and the 429s."""
+
+    found: list[Any]
+    seconds: float
+    refused: int
+    retries: int
+    requests: int
+
+    def fraction(self) -> float:
+        """Return the part of what the tenant can do at the most."""
+        return ((len(self.found) - BURST) / LIMIT + LATENCY) / self.seconds
+
+    def failed(self) -> int:
+        """Return how many were not made."""
+        return sum(not isinstance(one, LiveRule) for one in self.found)
+
+
+class Tenant(httpx.AsyncBaseTransport):
+    """The simulator's own bucket behind a latency that varies a little; knows when it was first asked and last done."""
+
+    def __init__(self, settings: Settings, chance: Random) -> None:
+        self._bucket, self._latency, self._chance = Bucket(settings), settings.latency, chance
+        self.times: list[float] = []
+        self.refused = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer one request: a token, or a rule unless this is too fast."""
+        clock = asyncio.get_running_loop().time
+        sent = clock()
+        await asyncio.sleep(self._latency + self._chance.expovariate(500))
+        if request.url.path == "/oauth/token":
+            return httpx.Response(200, json={"access_token": "t", "expires_in": 3600})
+        self.times += [sent, clock()]
+        refusal = self._bucket.refusal()
+        if refusal is None:
+            return httpx.Response(201, json={"id": "1", "name": "x", "priority": 1})
+        self.refused += 1
+        return httpx.Response(refusal.status, headers=dict(refusal.headers), content=refusal.body)
+
+
+def created(stated: float, count: int, *, at_once: int = 16, **settings: Any) -> Run:
+    """Create so many rules with a client that was told that rate, sixteen at a time as apply does."""
+
+    async def go() -> Run:
+        clock, chance = asyncio.get_running_loop().time, Random(1)
+        start = START.timestamp() - clock()
+        usual = {"rate": LIMIT, "burst": BURST, "latency": LATENCY, "clock": lambda: start + clock()}
+        tenant = Tenant(Settings(**{**usual, **settings}), chance)
+        client = WritingClient(
+            httpx.AsyncClient(transport=tenant),
+            replace(TENANT, requests_per_second=stated, concurrency=at_once),
+            Credentials("id", "secret"),
+            jumping_time(chance),
+        )
+        places = asyncio.Semaphore(at_once)
+
+        async def one(number: int) -> object:
+            async with places:
+                return await client.create(rule(f"r{number}"), MARKER)
+
+        found = await asyncio.gather(*(one(number) for number in range(count)), return_exceptions=True)
+        seconds = max(tenant.times) - min(tenant.times)
+        return Run(list(found), seconds, tenant.refused, client.pacer.retries, client.pacer.requests)
+
+    return run(go())
+
+
+def test_a_stated_rate_that_the_tenant_allows_meets_no_429() -> None:
+    """A thousand creates, at 98 % of what is possible and more."""
+    done = created(LIMIT, 1000)
+    assert (0, 0) == (done.refused, done.failed())
+    assert done.fraction() >= 0.98
+
+
+@pytest.mark.parametrize("ratio", [0.3, 0.5, 0.7, 0.9])
+def test_a_lower_limit_is_learnt_from_429s(ratio: float) -> None:
+    """However much too high the stated rate is: no create fails, the budget of retries holds, nine tenths are reached.
+
+    Each 429 costs a whole second, which is why it takes three thousand to make up for two.
+    """
+    done = created(LIMIT / ratio, 3000)
+    assert 0 == done.failed()
+    assert 1 <= done.refused == done.retries <= 20
+    assert done.fraction() >= 0.90
+
+
+@pytest.mark.parametrize("burst", [5, 50])
+@pytest.mark.parametrize("retry_after", ["seconds", "date"])
+def test_a_tenant_that_is_another_than_was_guessed_fails_no_create(burst: int, retry_after: str) -> None:
+    """A bucket that is smaller or larger, a Retry-After that is a date."""
+    done = created(LIMIT / 0.5, 600, burst=burst, retry_after=retry_after)
+    assert 0 == done.failed()
+    assert done.retries <= 20 + done.requests / 10
+
+
+def test_a_slow_tenant_is_not_flooded() -> None:
+    """Two a second where fifty were stated: what is under way at once is refused once, and then it fits."""
+    done = created(50.0, 100, rate=2.0, burst=1)
+    assert 0 == done.failed()
+    assert done.retries <= 20 + done.requests / 10
+
+
+def test_the_rate_is_as_stated_while_nothing_is_refused() -> None:
+    """A little below it, for late timers."""
+    rate = Rate(50.0)
+    for number in range(1000):
+        rate.accepted(number / 50)
+    assert not rate.resumed(20.0)
+    assert pytest.approx(50.0, rel=0.01) == rate.at(20.0)
+    assert rate.at(20.0) < 50.0
+
+
+def test_a_limit_is_counted_from_what_was_accepted() -> None:
+    """Ten seconds at 50, of which 40 and the bucket were taken: 40, and a little below it."""
+    rate = Rate(50.0)
+    for number in range(411):
+        rate.accepted(number * 10 / 411)
+    rate.refused(10.0)
+    assert rate.resumed(11.0)
+    assert 38.0 <= rate.at(11.0) <= 40.0
+
+
+def test_the_rate_creeps_up_again_and_never_beyond_what_was_stated() -> None:
+    """A limit can have been somebody else's doing."""
+    rate = Rate(50.0)
+    rate.accepted(0.0)
+    rate.refused(0.02)
+    rate.resumed(1.0)
+    assert rate.at(1.0) < rate.at(60.0) < rate.at(600.0) <= 50.0
+    assert rate.at(1e6) == Rate(50.0).at(0.0)
+
+
+def test_what_was_under_way_before_a_wait_says_nothing_of_the_rate_after_it() -> None:
+    """It would be lowered twice for one mistake."""
+    rate = Rate(50.0)
+    rate.accepted(0.0)
+    rate.refused(0.02)
+    rate.resumed(1.0)
+    lowered = rate.at(1.0)
+    rate.refused(0.5)
+    assert not rate.resumed(1.5)
+    assert lowered <= rate.at(1.5)
