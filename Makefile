@@ -15,7 +15,7 @@ COMPILE := $(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 
 # Package indexes and their options; spelt so that this line does not match itself.
 INDEX_HOSTS := py[p]i\.org|python[h]osted\.org|npm[j]s\.|download\.py[t]orch\.|deb\.d[e]bian\.|--[i]ndex-url|--extra-[i]ndex-url|--find-[l]inks
 
-.PHONY: help demo test lint bench picture lock clean
+.PHONY: help demo test campaign lint bench picture lock clean
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -25,6 +25,10 @@ demo: $(VENV)/.run ## The main job on a bank's tenant, in process: plan, apply, 
 
 test: $(VENV)/.project ## All tests, on all cores
 	@$(BIN)/python -m pytest -q -n auto --dist worksteal $(ARGS)
+
+campaign: $(VENV)/.project ## Every accident at every request, for a quarter of an hour; the real process is killed, too
+	$(BIN)/python -m tests.campaign.run $(ARGS)
+	CXROUTE_CAMPAIGN=full $(BIN)/python -m pytest -q -n auto --dist worksteal tests/crash tests/campaign
 
 lint: $(VENV)/.project ## Format, lint rules, types, who imports whom, workflows, no package index named
 	$(BIN)/python -m ruff format --check .

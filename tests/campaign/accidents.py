@@ -112,7 +112,25 @@ def _clone(world: World, rule: Json) -> None:
 
 
 def _unmark(world: World, rule: Json) -> None:
-    world.state.edit(rule["id"], world.clock(), description=split(rule["description"])[0])
+    text = split(rule["description"])[0]
+    world.unmarked[rule["id"]] = rule["description"].removeprefix(text)
+    world.state.edit(rule["id"], world.clock(), description=text)
+
+
+def mend(world: World, began: tuple[Json, ...]) -> None:
+    """Put markers right that a person took away, or a server that makes one line of two: only a person can."""
+    for rule_id, marker in world.unmarked.items():
+        rule = world.state.stored[rule_id].rule if rule_id in world.state.stored else None
+        if rule is not None and not is_ours(rule):
+            world.state.edit(rule_id, world.clock(), description=rule["description"] + marker)
+    known = {rule["id"]: rule["description"] for rule in began}
+    for rule in world.state.rules():
+        text = str(rule.get("description"))
+        if known.get(rule["id"]) != text and _JOINED.search(text):
+            world.state.edit(rule["id"], world.clock(), description=_JOINED.sub(r"\n\1", text))
+
+
+_JOINED: Final = re.compile(rf" (\[cxroute:{OWNER}/\S+\])\Z")
 
 
 _MEDDLING: Final[dict[str, Callable[[World, Json], None]]] = {

@@ -11,12 +11,12 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Final, Self
 
 from reconciler.simulator.faults import Faults
-from tests.campaign.accidents import Accidents, accident
+from tests.campaign.accidents import Accidents, accident, mend
 from tests.campaign.oracle import Oracle, Violation, fingerprint
 from tests.campaign.scenarios import is_refused, scenario, without
 from tests.campaign.schedules import Scheduler, manifests
@@ -34,9 +34,6 @@ HEALING: Final = 2
 """Runs without faults that must be enough (R15)."""
 
 _HEALERS: Final = ("at-once", "heal-1", "heal-2", "heal-3")
-
-_UNMARKING: Final = ("human-unmark", "altered@", "altered=description")
-"""What takes a marker away: healing is then what the README says of it, `--adopt`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +191,7 @@ class Running:
         """Run without faults: twice at the most until all is well (R15), and once more for nothing (R16)."""
         if self.refused:
             return self._refuse()
+        mend(self.world, self.scenario.rules)
         self._wait_for_lists()
         codes = []
         for number in range(1, HEALING + 1):
@@ -220,8 +218,6 @@ class Running:
 
     def _run(self, name: str) -> Ended | None:
         applier = self._applier(name)
-        if any(text in self.case.faults + "@" for text in _UNMARKING):
-            applier.options = replace(applier.options, adopt=True)
         return asyncio.run(self.one(applier))
 
     def _refuse(self) -> None:

@@ -23,12 +23,12 @@ BEYOND: Final = 3
 
 _AFTER: Final = ("2", "date", "none", "0", "-1", "soon", "1000000000")
 _TRANSIENT: Final = (
-    *("408", "429", *(f"429={after}" for after in _AFTER), "500", "502", "503", "504"),
+    *("429", *(f"429={after}" for after in _AFTER), "500", "502", "503", "504"),
     *("html", "empty", "reset", "timeout", "refuse", "cut", "half", "drip", "revoke", "401"),
     *("stale=1", "stale=2", "stale=3", "stale=4", "duplicate", "missing", "shift", "shift=-1", "empty-list"),
 )
 _DEFINITE: Final = (
-    *("400", "403", "404", "405", "409", "412", "413", "422", "501"),
+    *("400", "403", "404", "405", "408", "409", "412", "413", "422", "501"),
     *("shape", "nan", "deep=2000", "gzip=2", "huge=2", "redirect", "redirect=307", "no-id", "cycle", "other-host"),
 )
 _LATE: Final = tuple(f"late={wait}" for wait in range(1, 7))

@@ -24,8 +24,9 @@ from tests.campaign.exhaustive import (
     turns,
 )
 from tests.campaign.figures import Figures, batch
+from tests.campaign.oracle import Violation
 from tests.campaign.report import detailed, table, write
-from tests.campaign.shrink import keep, shrunk
+from tests.campaign.shrink import cause, keep, shrunk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -127,13 +128,13 @@ def _first_of_each(found: Figures) -> list[tuple[str, str, str]]:
     """Return one violation of each promise that was broken, and a few more."""
     seen: dict[str, tuple[str, str, str]] = {}
     for one in found.violations:
-        seen.setdefault(one[0] + one[2][:30], one)
+        seen.setdefault(cause(Violation(one[0], one[2])), one)
     return list(seen.values())[:MOST_SHRUNK]
 
 
 def _kept(invariant: str, line: str, message: str) -> str:
     """Shrink a case and keep it as a regression file."""
-    smaller = shrunk(Case.parse(line), invariant)
+    smaller = shrunk(Case.parse(line), cause(Violation(invariant, message)))
     keep(smaller, invariant, message)
     return f"{invariant}: {smaller}"
 

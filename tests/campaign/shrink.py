@@ -14,22 +14,30 @@ from tests.campaign.cases import Case, Running, run_case
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.campaign.oracle import Violation
+
 REGRESSIONS: Final = Path(__file__).parent / "regressions"
 MOST_RUNS: Final = 400
 """Runs that one shrinking may take."""
 
+_DETAILS: Final = re.compile(r"'[^']*'|\"[^\"]*\"|[0-9]+|/\S+")
 _PLACE: Final = re.compile(r"@#([0-9]+)")
 
 
-def shrunk(case: Case, invariant: str) -> Case:
-    """Return the smallest case found that breaks the same promise: fewer faults, earlier ones, fewer rules."""
+def cause(found: Violation) -> str:
+    """Return which promise was broken and how, without what differs from case to case."""
+    return f"{found.invariant} {_DETAILS.sub('', found.message)[:60]}"
+
+
+def shrunk(case: Case, found_cause: str) -> Case:
+    """Return the smallest case found that fails for the same cause: fewer faults, earlier ones, fewer rules."""
     found, runs = case, 0
     progress = True
     while progress and runs < MOST_RUNS:
         progress = False
         for smaller in _smaller(found):
             runs += 1
-            if invariant in run_case(smaller).broken():
+            if found_cause in {cause(one) for one in run_case(smaller).violations}:
                 found, progress = smaller, True
                 break
             if runs >= MOST_RUNS:

@@ -94,6 +94,8 @@ class World:
         """By how many seconds the time of day has jumped, the server's and the tool's."""
         passing = self.virtual.time
         self.virtual.time = replace(passing, now=lambda: passing.now() + timedelta(seconds=self.jump))
+        self.unmarked: dict[str, str] = {}
+        """Markers that a person took away, by the rule's id."""
         self.ids = (f"new-{number:04d}" for number in range(1, 1_000_000))
         settings = replace(
             self.profile.settings,

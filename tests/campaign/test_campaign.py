@@ -1,0 +1,180 @@
+"""The campaign's share of `make test`: the same cases each time, every kind of fault and every scenario among them.
+
+`make campaign` runs all of them (docs/campaign.md); the budget here is a minute on one core.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import cache
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from tests.campaign.cases import Case, Result, Running, repeated, run_case
+from tests.campaign.exhaustive import (
+    all_singles,
+    chances,
+    doubles,
+    interleavings,
+    is_transient,
+    kind,
+    sampled,
+    single_faults,
+    turns,
+)
+from tests.campaign.scenarios import SCENARIOS, is_refused, scenario
+from tests.campaign.scenarios_generated import KINDS, generated
+from tests.campaign.shrink import REGRESSIONS, kept, pinned
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+SHARE: Final = 200
+"""One in so many of the single faults and of the interleavings."""
+
+PARTS: Final = 8
+"""Tests that share the cases, so that several cores can."""
+
+LISTED: Final = frozenset(
+    {
+        *("rename", "queue", "swap of two", "swap of three", "intents swapped", "temporary copy", "fallback", "delete"),
+        *("emptied", "refused", "split", "merge", "other ruleset", "names exchanged", "foreign name style", "clone"),
+        *("foreign marker prefix", "other environment's marker", "marker in free text", "malformed marker"),
+        *("duplicates", "leftover copy", "unknown fields", "opaque", "sizes", "unicode", "long names", "disabled"),
+        *("drift", "adopt", "weights", "thresholds", "ties", "create", "unchanged"),
+    }
+)
+"""What reliability.md section 5 asks scenarios for."""
+
+
+@cache
+def singles() -> tuple[Case, ...]:
+    return tuple(sampled(all_singles(), SHARE))
+
+
+def broken(result: Result) -> list[str]:
+    return [f"{one.invariant}: {one.message}\n  {result.case}" for one in result.violations]
+
+
+def all_broken(cases: Iterable[Case]) -> list[str]:
+    return [said for case in cases for said in broken(run_case(case))]
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_run_without_faults_gets_there_on_every_profile(name: str) -> None:
+    """A run ends with 0 where nothing goes wrong, and with 4 where a guard refuses; a further one writes nothing."""
+    results = [run_case(Case(name, profile)) for profile in "ABCDE"]
+    codes = [one.exit_code if one else None for result in results for one in result.ended]
+    assert [] == [said for result in results for said in broken(result)]
+    assert [4 if is_refused(SCENARIOS[name]) else 0] * 5 == codes
+
+
+def test_scenarios_are_of_every_kind() -> None:
+    """There are 40 scenarios at the least, each kind of reliability.md section 5 among them."""
+    assert len(SCENARIOS) >= 40
+    assert set() == LISTED - {kind for one in SCENARIOS.values() for kind in one.kinds}
+
+
+def test_generated_scenarios_are_of_every_kind() -> None:
+    """Of a thousand generated scenarios each kind is in 5 % at the least; who is watched stays few."""
+    found = [generated(seed) for seed in range(1000)]
+    counts = Counter(kind for one in found for kind in one.kinds)
+    assert {} == {kind: counts[kind] for kind in KINDS if counts[kind] < 50}
+    assert max(len(one.conversations) for one in (*found, *SCENARIOS.values())) <= 40
+
+
+def test_a_generated_scenario_is_the_same_again() -> None:
+    """The seed alone decides."""
+    assert [generated(seed) for seed in range(20)] == [generated(seed) for seed in range(20)]
+
+
+def test_generated_scenarios_get_there_without_faults() -> None:
+    """A run of a generated scenario ends with 0, on each profile in turn."""
+    results = [run_case(Case(f"generated-{seed}", "ABCDE"[seed % 5])) for seed in range(60)]
+    assert [] == [said for one in results for said in broken(one)]
+    assert [] == [str(one.case) for one in results if not one.same_run_converged]
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_single_faults(part: int) -> None:
+    """One fault, any, at any request: no promise is broken; a transient one does not keep the run from its end."""
+    cases = islice(singles(), part, None, PARTS)
+    results = [run_case(case) for case in cases]
+    assert [] == [said for one in results for said in broken(one)]
+    missed = [
+        str(one.case)
+        for one in results
+        if is_transient(one.case) and not is_refused(scenario(one.case.scenario)) and not one.same_run_converged
+    ]
+    assert [] == missed
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_two_appliers(part: int) -> None:
+    """A second applier, of this or another manifest, runs whole before or after any request (R19)."""
+    assert [] == all_broken(islice(sampled(interleavings(), SHARE // 4), part, None, PARTS))
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_turns(part: int) -> None:
+    """Two and three appliers at once, request by request by lot (R19)."""
+    assert [] == all_broken(islice(turns(7), 25 * part, 25 * part + 12))
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_double_faults(part: int) -> None:
+    """Two accidents at any two requests."""
+    assert [] == all_broken(islice(doubles(7), 25 * part, 25 * part + 15))
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_faults_by_chance(part: int) -> None:
+    """Generated scenarios among faults by chance, on every profile."""
+    assert [] == all_broken(islice(chances(7), 25 * part, 25 * part + 15))
+
+
+def test_a_case_runs_the_same_again() -> None:
+    """The same case asks the same and is answered the same, whatever goes wrong by lot (R22)."""
+    cases = [*islice(chances(3), 6), *islice(turns(3), 6)]
+    assert [] == [said for case in cases for said in broken(repeated(case)) if said.startswith("R22")]
+
+
+@pytest.mark.parametrize("path", sorted(REGRESSIONS.glob("*.json")), ids=lambda path: path.stem)
+def test_what_was_broken_once_is_kept(path: Path) -> None:
+    """A case that once broke a promise breaks none."""
+    assert [] == broken(run_case(kept(path)))
+
+
+def test_a_case_is_a_line() -> None:
+    """A case is written as a line, and read back the same."""
+    cases = [*islice(single_faults("intents-swapped", "C"), 900), *islice(doubles(1), 50), *islice(turns(1), 50)]
+    cases.append(Case("as-it-is", "A", "", 2, "", ("id-x", "cards/x")))
+    assert cases == [Case.parse(str(case)) for case in cases]
+
+
+def test_every_kind_of_fault_falls() -> None:
+    """Each kind of single fault comes to pass somewhere in the sample of this file."""
+    cases = {kind(case): case for case in singles()}
+    assert len(cases) > 80
+    assert [] == [name for name, case in cases.items() if not _falls(name, case)]
+
+
+def _falls(name: str, first: Case) -> bool:
+    """Say whether the fault falls in some case of its kind; not each one does: an accident has to find its request."""
+    if Running(first).inject():
+        return True
+    return any(Running(case).inject() for case in single_faults("all-at-once", "C") if kind(case) == name)
+
+
+def test_faults_by_chance_are_pinned() -> None:
+    """Where faults fell by chance they fall again when their places are named, and everything else is the same."""
+    cases = [case for case in islice(chances(5), 12) if "@0." in case.faults]
+    for case in cases:
+        first, second = Running(case), Running(pinned(case))
+        first.inject()
+        second.inject()
+        assert "@0." not in second.case.faults
+        assert [one.request.path for one in first.world.events] == [one.request.path for one in second.world.events]
