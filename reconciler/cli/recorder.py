@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _WORDS: Final = {
     Verdict.DONE: "acknowledged",
     Verdict.AGAIN: "unclear",
+    Verdict.KEPT: "kept otherwise",
     Verdict.MOVED: "changed meanwhile",
     Verdict.FAILED: "failed",
     Verdict.HALT: "failed",

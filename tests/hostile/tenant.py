@@ -1,0 +1,178 @@
+"""A tenant on loopback that speaks HTTP by hand, so that it can break every rule of it where a test says so."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import threading
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import unquote
+
+from tests import canary
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Iterator
+
+RULES: Final = "/api/v2/routing/rules"
+QUEUES: Final = [{"id": "q-billing", "name": "Billing"}, {"id": "q-general", "name": "General"}]
+
+Script = Callable[["Turn"], Awaitable[None]]
+"""Answers in place of the real answer; the connection is closed after it."""
+
+
+class Request(NamedTuple):
+    """One request as it came."""
+
+    method: str
+    path: str
+    head: bytes
+    body: bytes
+
+    def __repr__(self) -> str:
+        """Leave out what holds secrets."""
+        return f"{self.method} {self.path}"
+
+    @property
+    def kind(self) -> str:
+        """Return what is asked: token, list, one, queues, POST, PUT, DELETE."""
+        path = self.path.partition("?")[0]
+        if path == "/oauth/token":
+            return "token"
+        if path.endswith("/queues"):
+            return "queues"
+        if self.method != "GET":
+            return self.method
+        return "list" if path == RULES else "one"
+
+
+class Turn(NamedTuple):
+    """What a script has to do with: the request, what would be answered, and where to write."""
+
+    request: Request
+    good: bytes
+    writer: asyncio.StreamWriter
+
+    async def send(self, *parts: bytes) -> None:
+        """Write, and wait until it is under way."""
+        for part in parts:
+            self.writer.write(part)
+            await self.writer.drain()
+
+
+@dataclass
+class Tenant:
+    """Rules and queues, and what goes wrong: `scripts` by kind; `applied` says whether a spoilt write is done."""
+
+    rules: dict[str, dict[str, Any]] = field(default_factory=dict)
+    scripts: dict[str, Script] = field(default_factory=dict)
+    applied: bool = False
+    asked: list[Request] = field(default_factory=list)
+    token: str = field(default=canary.TOKEN, repr=False)
+    url: str = ""
+
+    @property
+    def writes(self) -> list[str]:
+        """Return the kinds of the writes that came."""
+        return [request.kind for request in self.asked if request.kind in ("POST", "PUT", "DELETE")]
+
+    async def turn(self, request: Request, writer: asyncio.StreamWriter) -> bool:
+        """Answer one request; say whether the connection goes on."""
+        self.asked.append(request)
+        script = self.scripts.get(request.kind)
+        good = b"" if script and not self.applied and request.kind in self.writes else self.answer(request)
+        if script is None:
+            writer.write(good)
+            await writer.drain()
+            return True
+        await script(Turn(request, good, writer))
+        return False
+
+    def answer(self, request: Request) -> bytes:
+        """Do what is asked, and return the whole response."""
+        kind, identity = request.kind, unquote(request.path.rpartition("/")[2])
+        if kind == "token":
+            return whole({"access_token": self.token, "token_type": "Bearer", "expires_in": 3600})
+        if kind == "queues":
+            return whole(page(QUEUES))
+        if kind == "list":
+            return whole(page(list(self.rules.values())))
+        if kind == "POST":
+            identity = f"r{len(self.rules) + 1}"
+            self.rules[identity] = {**json.loads(request.body), "id": identity, "version": 1}
+        elif identity not in self.rules:
+            return whole({"errors": [{"message": "gone"}]}, b"404 Not Found")
+        elif kind == "PUT":
+            self.rules[identity] = {**json.loads(request.body), "id": identity}
+        elif kind == "DELETE":
+            del self.rules[identity]
+            return b"HTTP/1.1 204 No Content\r\n\r\n"
+        return whole(self.rules[identity], b"201 Created" if kind == "POST" else b"200 OK")
+
+
+def page(entities: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"entities": entities, "pageNumber": 1, "pageSize": 100, "total": len(entities), "nextUri": None}
+
+
+def whole(form: object, status: bytes = b"200 OK") -> bytes:
+    """Return a response with that JSON."""
+    return response(json.dumps(form).encode(), status)
+
+
+def response(body: bytes, status: bytes = b"200 OK", *headers: bytes) -> bytes:
+    """Return a response with that body."""
+    lines = [b"HTTP/1.1 " + status, b"Content-Type: application/json", b"Content-Length: %d" % len(body), *headers]
+    return b"\r\n".join(lines) + b"\r\n\r\n" + body
+
+
+@contextlib.contextmanager
+def serving(tenant: Tenant, context: ssl.SSLContext | None = None) -> Iterator[Tenant]:
+    """Serve on a free port, in a thread of its own."""
+    loop, ready = asyncio.new_event_loop(), threading.Event()
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            while await tenant.turn(await _request(reader), writer):
+                pass
+        writer.close()
+
+    async def run() -> None:
+        server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=context)
+        scheme = "https" if context else "http"
+        tenant.url = f"{scheme}://localhost:{server.sockets[0].getsockname()[1]}"
+        ready.set()
+        async with server:
+            await stop.wait()
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+
+    stop = asyncio.Event()
+    loop.set_exception_handler(lambda _loop, _context: None)  # peers that go away are what this is about
+    thread = threading.Thread(target=loop.run_until_complete, args=(run(),))
+    thread.start()
+    try:
+        assert ready.wait(10)
+        yield tenant
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(10)
+        _finish(loop)
+
+
+def _finish(loop: asyncio.AbstractEventLoop) -> None:
+    left = asyncio.all_tasks(loop)
+    if left:
+        loop.run_until_complete(asyncio.wait(left, timeout=5))
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()
+
+
+async def _request(reader: asyncio.StreamReader) -> Request:
+    head = await reader.readuntil(b"\r\n\r\n")
+    lines = head.split(b"\r\n")
+    length = next((int(line.split(b":")[1]) for line in lines if line.lower().startswith(b"content-length:")), 0)
+    method, path, _ = lines[0].decode().split(" ")
+    return Request(method, path, head, await reader.readexactly(length))

@@ -1,0 +1,122 @@
+"""Hostile answers to writes: only a read tells whether they were done, and the exit code is true (R5, R18)."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from tests.hostile.scripts import BROKEN, LARGE, NO_JSON, SLOW, altered, body, bomb, packed
+from tests.hostile.tenant import RULES, Tenant, page, serving, whole
+from tests.hostile.test_answers import DEADLINE, MOST_MEMORY, SLACK
+
+if TYPE_CHECKING:
+    from tests.hostile.command import Ended, Place
+    from tests.hostile.tenant import Script, Turn
+
+KINDS: Final = ("POST", "PUT", "DELETE")
+MOST_WRITES: Final = 4
+CASES: Final[dict[str, Script]] = {
+    "a gzip bomb of 1 GB": packed(bomb),
+    "a gzip bomb in a 500": packed(bomb, b"500 Internal Server Error"),
+    **{name: LARGE[name] for name in ("100 MB", "chunks without end", "one header of 1 MB")},
+    **{name: SLOW[name] for name in ("a body, a byte at a time", "headers, a byte at a time")},
+    **{name: BROKEN[name] for name in ("closed at once", "HTTP/0.9", "half of the body", "two Content-Lengths")},
+    **{name: NO_JSON[name] for name in ("100,000 levels", "an integer of 100,000 digits", "null")},
+    "HTML": body(b"<html>Sign in</html>"),
+    "NaN": body(b'{"id": NaN, "priority": NaN}'),
+    "another rule": altered(("id", "other"), ("name", "other"), ("priority", 77)),
+}
+FEWER: Final = ("a gzip bomb of 1 GB", "headers, a byte at a time", "closed at once", "100,000 levels", "another rule")
+TRIED: Final = [("POST", case) for case in CASES] + [(kind, case) for kind in ("PUT", "DELETE") for case in FEWER]
+
+
+def changed(place: Place, tenant: Tenant, kind: str) -> Ended:
+    """Make two rules, then let everything go wrong that a change of that kind sends."""
+    scripts, tenant.scripts = tenant.scripts, {}
+    with serving(tenant):
+        if kind != "POST":
+            place.manifests(tenant.url, "one", "two")
+            assert 0 == place("apply", "--yes").code
+        tenant.asked.clear()
+        tenant.scripts = scripts
+        wanted = ["one"] if kind == "DELETE" else ["one", "two"]
+        place.manifests(tenant.url, *wanted, queue="general" if kind == "PUT" else "billing", seconds=DEADLINE * 3)
+        lifted = ["--allow", "deletes", "--allow", "unrouted", "--reason", "test"] if kind == "DELETE" else []
+        ended = place("apply", "--yes", "--format", "json", *lifted)
+    place.secretive()
+    return ended
+
+
+def as_wanted(tenant: Tenant, kind: str) -> bool:
+    """Say whether the tenant is what the manifests want."""
+    queues = [rule["targets"][0]["queueId"] for rule in tenant.rules.values()]
+    return queues == {"POST": ["q-billing"] * 2, "PUT": ["q-general"] * 2, "DELETE": ["q-billing"]}[kind]
+
+
+@pytest.mark.parametrize("applied", [True, False])
+@pytest.mark.parametrize(("kind", "case"), TRIED)
+def test_the_exit_code_tells_what_became_of_writes(place: Place, kind: str, case: str, applied: bool) -> None:  # noqa: FBT001
+    """0 only where all is as wanted; nothing is there twice; a write is tried a few times, a read before each."""
+    tenant = Tenant(scripts={kind: CASES[case]}, applied=applied)
+    ended = changed(place, tenant, kind)
+    form: dict[str, Any] = json.loads(ended.out)
+    assert ended.code in (0, 1, 5), ended
+    assert as_wanted(tenant, kind) == (ended.code == 0) == form["converged"], ended
+    assert applied == as_wanted(tenant, kind)
+    names = [rule["name"] for rule in tenant.rules.values()]
+    assert len(names) == len(set(names))
+    statuses = {one["status"] for one in form["outcomes"]}
+    assert statuses == {"applied"} if ended.code == 0 else statuses <= {"failed", "unknown", "skipped"}
+    assert len(tenant.writes) <= MOST_WRITES * 2
+    assert ended.peak < MOST_MEMORY
+    assert ended.seconds < MOST_WRITES * DEADLINE * 3 + SLACK
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("status", [302, 307, 308])
+def test_no_write_is_sent_elsewhere(place: Place, kind: str, status: int) -> None:
+    """A 307 asks for the very same request, body and credentials and all, on another host."""
+    with serving(Tenant()) as other:
+        location = f"Location: {other.url}{RULES}".encode()
+        tenant = Tenant(scripts={kind: body(b"", b"%d Elsewhere" % status, location)})
+        ended = changed(place, tenant, kind)
+    assert ended.code in (1, 5)
+    assert [] == other.asked
+    assert not as_wanted(tenant, kind)
+
+
+@pytest.mark.parametrize("kind", ["PUT", "DELETE"])
+@pytest.mark.parametrize("case", ["a gzip bomb of 1 GB", "closed at once", "100,000 levels"])
+def test_a_rule_that_cannot_be_read_again_is_not_written(place: Place, kind: str, case: str) -> None:
+    """Before each write the rule is read by itself; without that nothing is sent."""
+    tenant = Tenant(scripts={"one": CASES[case]})
+    ended = changed(place, tenant, kind)
+    assert ended.code in (1, 5), ended
+    assert [] == tenant.writes
+    assert ended.peak < MOST_MEMORY
+
+
+@pytest.mark.parametrize("first", [2, 3])
+def test_a_list_that_goes_empty_in_the_midst_of_an_apply_makes_nothing_twice(place: Place, first: int) -> None:
+    """Rules that were there a moment ago are looked for by themselves, and nothing is created in their place (F31)."""
+    tenant = Tenant()
+    lists = 0
+
+    async def script(turn: Turn) -> None:
+        nonlocal lists
+        lists += 1
+        await turn.send(whole(page([])) if lists >= first else tenant.answer(turn.request))
+
+    with serving(tenant):
+        place.manifests(tenant.url, "one", "two")
+        assert 0 == place("apply", "--yes").code
+        tenant.asked.clear()
+        tenant.scripts = {"list": script}
+        place.manifests(tenant.url, "one", "two", queue="general")
+        ended = place("apply", "--yes")
+    assert ended.code in (0, 1, 4, 5), ended
+    assert (ended.code == 0) == as_wanted(tenant, "PUT")
+    assert "POST" not in tenant.writes
+    assert ["r1", "r2"] == sorted(tenant.rules)
