@@ -8,6 +8,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from reconciler.model import OPERATORS
 from reconciler.simulator.evaluate import UnknownConditionError, destination, winner
 
 if TYPE_CHECKING:
@@ -38,10 +39,11 @@ _WORLDS = (_Always(True), _Always(False))
 class Routes:
     """Evaluates rules for some conversations; each rule is looked at once."""
 
-    def __init__(self, conversations: Sequence[Json], evaluation: str) -> None:
-        """`evaluation` says which priority comes first."""
+    def __init__(self, conversations: Sequence[Json], evaluation: str, rules: Iterable[Mapping[str, Json]]) -> None:
+        """`evaluation` says which priority comes first; `rules` are those that there may be, to see what is unknown."""
         self.conversations = list(conversations)
-        self.cases = [(one, world) for one in range(len(self.conversations)) for world in range(2)]
+        worlds = 2 if any(map(_is_unknown, (one for rule in rules for one in rule.get("conditions") or ()))) else 1
+        self.cases = [(one, world) for one in range(len(self.conversations)) for world in range(worlds)]
         self._sign = 1 if evaluation == "lowest-first" else -1
         self._known: dict[int, tuple[Mapping[str, Json], tuple[bool, ...], Destination]] = {}
 
@@ -85,3 +87,11 @@ class Routes:
             return winner([rule], self.conversations[case[0]], opaque=_WORLDS[case[1]]) is not None
         except (UnknownConditionError, ValueError, KeyError, TypeError):
             return case[1] == 0
+
+
+def _is_unknown(condition: Mapping[str, Json]) -> bool:
+    try:
+        winner([{"enabled": True, "priority": 1, "name": "", "id": "", "conditions": [condition]}], {})
+    except (UnknownConditionError, ValueError, KeyError, TypeError):
+        return True
+    return condition.get("operator") not in OPERATORS

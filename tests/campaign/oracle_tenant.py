@@ -181,7 +181,8 @@ class Tenant:
     def _start(self, conversations: Sequence[Json]) -> Routing | None:
         if not self.wishes[0].whole:
             return None
-        routes = Routes(conversations, self.wishes[0].evaluation)
+        every = [*self.rules.values(), *self.wishes[0].rules.values()]
+        routes = Routes(conversations, self.wishes[0].evaluation, every)
         routing = Routing(routes, [set(one) for one in routes.destinations(self.rules.values())])
         self._allow_afterwards(routing)
         return routing

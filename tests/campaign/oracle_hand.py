@@ -1,0 +1,126 @@
+"""An applier's requests made by hand: how an oracle is shown histories, right ones and wrong ones."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from reconciler.change import Marker
+from reconciler.marker import digest, signed
+from reconciler.model import Address
+from reconciler.simulator.faults import Faults
+from tests.campaign.oracle import Oracle
+from tests.campaign.oracle_facts import as_json
+from tests.campaign.world import SECRET, Applier, Ended, Line, World
+
+if TYPE_CHECKING:
+    from tests.campaign.scenario import Scenario
+
+Json = dict[str, Any]
+RULES = "/api/v2/routing/rules"
+
+
+class Hand:
+    """One run of an applier, request by request, in a world that an oracle watches."""
+
+    def __init__(self, scenario: Scenario, profile: str = "C", faults: str = "") -> None:
+        self.scenario = scenario
+        self.world = World(scenario, profile, 1)
+        self.oracle = Oracle(self.world, scenario)
+        self.world.faults = Faults(faults) if faults else None
+        self.token = ""
+        self.again()
+
+    def again(self, name: str = "a") -> Hand:
+        """Begin another run; of an applier of another name while the first one runs, if that is said."""
+        self.applier = Applier(self.world, self.scenario.wish, self.scenario.environment, name, self.scenario.options)
+        self.world.appliers[name] = self.applier
+        self.line = Line(self.world, name)
+        return self
+
+    def ask(self, method: str, path: str, body: Json | None = None, **headers: str) -> httpx.Response | None:
+        """Send a request; None where no answer came."""
+        content = None if body is None else json.dumps(body).encode()
+        sent = {"authorization": f"Bearer {self.token}", "content-type": "application/json", **headers}
+        request = httpx.Request(method, f"http://localhost{path}", headers=sent, content=content)
+        try:
+            answer = asyncio.run(self._read(request))
+        except httpx.TransportError:
+            return None
+        return answer
+
+    async def _read(self, request: httpx.Request) -> httpx.Response:
+        answer = await self.line.handle_async_request(request)
+        await answer.aread()
+        return answer
+
+    def sign_in(self) -> Hand:
+        """Get a token."""
+        form = f"grant_type=client_credentials&client_id=id&client_secret={SECRET}"
+        request = httpx.Request(
+            "POST",
+            "http://localhost/oauth/token",
+            content=form.replace("+", "%2B").encode(),
+            headers={"content-type": "application/x-www-form-urlencoded"},
+        )
+        self.token = asyncio.run(self._read(request)).json()["access_token"]
+        return self
+
+    def list(self, size: int = 5) -> Hand:
+        """Read every rule."""
+        total, number = 1, 1
+        while (number - 1) * size < total:
+            answer = self.ask("GET", f"{RULES}?pageNumber={number}&pageSize={size}")
+            assert answer is not None
+            total, number = answer.json()["total"], number + 1
+        return self
+
+    def start(self) -> Hand:
+        """Do what each run begins with: a token, the rules, the queues, the rules again."""
+        self.sign_in().list()
+        self.ask("GET", "/api/v2/routing/queues?pageNumber=1&pageSize=5")
+        return self.list()
+
+    def get(self, rule_id: str) -> Hand:
+        """Read one rule."""
+        self.ask("GET", f"{RULES}/{rule_id}")
+        return self
+
+    def post(self, body: Json) -> Hand:
+        """Create a rule."""
+        self.ask("POST", RULES, body)
+        return self
+
+    def put(self, rule_id: str, body: Json, **headers: str) -> Hand:
+        """Replace a rule."""
+        self.ask("PUT", f"{RULES}/{rule_id}", body, **headers)
+        return self
+
+    def delete(self, rule_id: str) -> Hand:
+        """Delete a rule."""
+        self.ask("DELETE", f"{RULES}/{rule_id}")
+        return self
+
+    def wished(self, address: str, kept: Json | None = None, **other: Any) -> Json:
+        """Return what is to be written at an address, `kept` being what was there; `other` are wrong fields."""
+        where = Address(*address.split("/"))
+        rule = self.scenario.wish.rules[where].rule
+        text = signed(rule, Marker(self.scenario.wish.owner, where, digest(rule)))
+        form = {**(kept or {}), **as_json(rule, ""), "description": text, **other}
+        return {key: value for key, value in form.items() if key != "id"}
+
+    def rule(self, rule_id: str) -> Json:
+        """Return a rule as the server has it."""
+        return self.world.state.stored[rule_id].rule
+
+    def end(self, code: int = 0, **more: Any) -> Hand:
+        """End the run."""
+        self.oracle.ended(self.applier, Ended(code, **more))
+        return self
+
+    def broken(self) -> set[str]:
+        """Return the promises that the oracle found broken."""
+        return {one.invariant for one in self.oracle.violations}

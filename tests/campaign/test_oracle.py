@@ -1,0 +1,372 @@
+"""The oracle complains of what breaks a promise, and of nothing else: right and wrong histories, made by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from reconciler.change import Applied, Skipped
+from reconciler.plan import Report
+from tests.builders import desired, rule, wanted
+from tests.campaign.oracle import Oracle, Violation, fingerprint
+from tests.campaign.oracle_facts import mark
+from tests.campaign.oracle_hand import RULES, Hand
+from tests.campaign.scenarios_words import CATCH_ALL, FRAUD, at, goal, live, ours, scenario, theirs
+from tests.campaign.world import SECRET, Applier, World, run
+
+RENAMED = scenario("renamed", "", live(old=at("old", intent="x")), goal(new=at("new", intent="x")))
+CHANGED = scenario("changed", "", live(x=at("x")), goal(x=at("x", targets=FRAUD)))
+SAME = scenario("same", "", live(x=at("x")), goal(x=at("x")))
+BESIDE = scenario("beside", "", [*live(x=at("x")), theirs("f", at("f"))], goal(x=at("x", targets=FRAUD)))
+GOES = scenario("goes", "", live(x=at("x"), y=at("y")), goal(x=at("x")))
+NEW = scenario("new", "", live(y=at("y"), z=at("z")), goal(x=at("x"), w=at("w"), y=at("y")))
+_X = ours("cards/x", at("x"))
+ODD = scenario(
+    "odd",
+    "",
+    [{**_X, "tag": 1, "conditions": [{**_X["conditions"][0], "odd": 1}]}],
+    goal(x=at("x", targets=FRAUD)),
+)
+THREE = scenario("three", "", live(x=at("x"), all=CATCH_ALL), goal(x=at("x", targets=FRAUD), all=CATCH_ALL))
+
+
+def right() -> Hand:
+    """A rule gets another key, as it should: the new one is made, read, and then the old one goes."""
+    hand = Hand(RENAMED).start()
+    hand.post(hand.wished("cards/new")).list()
+    return hand.get("id-old").delete("id-old").list()
+
+
+def test_a_run_as_it_should_be_breaks_nothing() -> None:
+    """Each kind of check was made, and the next run writes nothing."""
+    hand = right().end()
+    hand.again().sign_in().list()
+    hand.ask("GET", "/api/v2/routing/queues?pageNumber=1&pageSize=5")
+    hand.end().oracle.quiet()
+    assert [] == hand.oracle.violations
+    checked = {"R1", "R3", "R4", "R5", "R6", "R7", "R9", "R11", "R12", "R13", "R15", "R16", "R18", "R20", "R21"}
+    assert set() == checked - {*hand.oracle.counts}
+
+
+def test_the_tool_itself_breaks_nothing() -> None:
+    """The real one, on all profiles."""
+    for profile in "ABCDE":
+        for each in (RENAMED, CHANGED, BESIDE, GOES, NEW, ODD, THREE):
+            world = World(each, profile, 1)
+            oracle = Oracle(world, each)
+            applier = Applier(world, each.wish, each.environment, allow=each.allow)
+            oracle.ended(applier, run(applier))
+            oracle.quiet()
+            assert [] == oracle.violations, (profile, each.name)
+
+
+def test_r1_only_what_is_ours_is_written() -> None:
+    """A foreign rule, one that was never read, and one that is nobody's once it is written."""
+    hand = Hand(BESIDE).start().get("f")
+    assert {"R1"} <= hand.put("f", hand.wished("cards/x")).broken()
+    hand = Hand(BESIDE).sign_in()
+    assert {"R1", "R9", "R11"} <= hand.delete("id-x").broken()
+    hand = Hand(BESIDE).start().get("id-x")
+    assert {"R1"} <= hand.put("id-x", hand.wished("cards/x", description="nobody's")).broken()
+    hand = Hand(BESIDE).start()
+    hand.ask("PATCH", f"{RULES}/id-x", {})
+    assert {"R1"} == hand.broken()
+
+
+def test_r1_a_planned_adoption_is_allowed() -> None:
+    """By name; an unmarked rule of another name is still nobody's to write."""
+    wish = desired(wanted("cards/f", at("f", targets=FRAUD), adopt="f"), wanted("cards/x", at("x")))
+    each = scenario("adopt", "", [*live(x=at("x")), theirs("f", at("f")), theirs("g", at("g"))], wish)
+    hand = Hand(each).start().get("f")
+    hand.put("f", hand.wished("cards/f"))
+    assert set() == hand.broken()
+    assert {"R1"} <= hand.get("g").put("g", hand.wished("cards/f", name="g")).broken()
+
+
+def test_r1_what_another_takes_away_in_between_counts_where_the_server_could_have_told() -> None:
+    """Without ETags nobody can know of it; with them the server refuses."""
+    for profile in "AC":
+        hand = Hand(CHANGED, profile).start()
+        answer = hand.ask("GET", f"{RULES}/id-x")
+        hand.world.state.edit("id-x", description="mine now")
+        etag = {"if-match": answer.headers["etag"]} if answer and "etag" in answer.headers else {}
+        hand.put("id-x", hand.wished("cards/x"), **etag)
+        assert set() == hand.broken()
+
+
+def test_r2_what_nobody_declares_goes_back() -> None:
+    """In the rule, and in the parts that stay."""
+    hand = Hand(ODD).start().get("id-x")
+    assert {"R2"} == hand.put("id-x", hand.wished("cards/x")).broken()
+    hand = Hand(ODD).start().get("id-x")
+    plain = hand.wished("cards/x", hand.rule("id-x"))
+    assert {"R2"} == hand.put("id-x", plain).broken()
+    hand = Hand(ODD).start().get("id-x")
+    kept = hand.wished("cards/x", hand.rule("id-x"), conditions=hand.rule("id-x")["conditions"])
+    assert set() == hand.put("id-x", kept).broken()
+
+
+def test_r3_nobody_is_unrouted_on_the_way() -> None:
+    """The old rule goes before the new one is there."""
+    hand = Hand(RENAMED).start().get("id-old").delete("id-old")
+    assert {"R3"} == hand.broken()
+
+
+def test_r4_nobody_goes_to_a_third_queue() -> None:
+    """The rule goes, and the catch-all takes over; by a tie as well."""
+    hand = Hand(THREE).start().get("id-x").delete("id-x")
+    assert {"R4"} == hand.broken()
+    hand = Hand(THREE).start().get("id-x")
+    tied = hand.wished("cards/x", priority=900, targets=hand.rule("id-x")["targets"])
+    assert {"R4", "R19"} == hand.put("id-x", tied).broken()
+    hand = Hand(THREE).start().get("id-x")
+    assert set() == hand.put("id-x", hand.wished("cards/x")).broken()
+
+
+def test_r4_what_a_person_does_is_nobody_elses_fault() -> None:
+    """From then on that is allowed too; but nothing that is neither."""
+    hand = Hand(THREE).start()
+    hand.world.state.remove("id-x")
+    hand.list().list()
+    assert set() == hand.post(hand.wished("cards/x")).broken()
+    hand = Hand(THREE).start()
+    hand.world.state.edit("id-all", targets=hand.rule("id-x")["targets"])
+    hand.list().get("id-all")
+    hand.put("id-all", hand.wished("cards/all", targets=[{"type": "queue", "queueId": "q-fraud", "weight": 1}]))
+    assert {"R4", "R19"} == hand.broken()
+
+
+def test_r5_nothing_is_there_twice() -> None:
+    """Made twice; somebody's copy does not count; a request that lands late does not either, until the end."""
+    hand = Hand(NEW).start()
+    body = hand.wished("cards/x")
+    assert {"R5"} <= hand.post(body).list().post(body).broken()
+    hand = Hand(CHANGED).start()
+    hand.world.state.put({**hand.rule("id-x"), "id": "copy", "name": "copy"})
+    assert set() == hand.broken()
+    hand = Hand(NEW, faults="POST rules:late=2@#1").start()
+    hand.post(hand.wished("cards/x")).list()
+    assert set() == hand.list().broken() - {"R6"}
+    hand.post(hand.wished("cards/x"))
+    assert set() == hand.broken()
+    hand.oracle.quiet()
+    assert {"R5", "R15"} == hand.broken()
+
+
+def test_r5_two_appliers_may_race_but_not_leave_it_at_that() -> None:
+    """While both run it is nobody's fault; at quiescence it must be gone."""
+    hand = Hand(NEW).start()
+    first, line = hand.applier, hand.line
+    hand.again("b").start().post(hand.wished("cards/x"))
+    hand.applier, hand.line = first, line
+    hand.post(hand.wished("cards/x"))
+    assert set() == hand.broken()
+    hand.oracle.quiet()
+    assert {"R5", "R15"} == hand.broken()
+
+
+@pytest.mark.parametrize("fault", ["500", "500-applied", "reset-applied", "timeout", "html", "empty", "no-id"])
+def test_r6_behind_a_lost_answer_comes_a_read(fault: str) -> None:
+    """The same key is not written, nothing is deleted; another key may be, and after a read all is well."""
+    hand = Hand(NEW, faults=f"POST rules:{fault}@#1").start()
+    body = hand.wished("cards/x")
+    hand.post(body)
+    assert set() == hand.post(hand.wished("cards/w")).broken()
+    assert {"R6"} <= hand.get("id-z").delete("id-z").broken()
+    hand = Hand(NEW, faults=f"POST rules:{fault}@#1").start()
+    assert {"R6"} <= hand.post(body).post(body).broken()
+    hand = Hand(NEW, faults="POST rules:500@#1").start()
+    assert set() == hand.post(body).list().post(body).list().get("id-z").delete("id-z").broken()
+
+
+@pytest.mark.parametrize("fault", ["refuse", "401", "429", "409", "422", "501"])
+def test_r6_what_was_surely_not_done_leaves_nothing_open(fault: str) -> None:
+    """The answer itself said so."""
+    hand = Hand(NEW, faults=f"POST rules:{fault}@#1").start()
+    body = hand.wished("cards/x")
+    assert "R6" not in hand.post(body).post(body).broken()
+
+
+def test_r6_a_list_that_is_not_complete_is_no_read() -> None:
+    """Its last page is missing."""
+    many = replace(NEW, rules=(*NEW.rules, *(theirs(f"f{number}", at(f"f{number}")) for number in range(5))))
+    hand = Hand(many, faults="POST rules:500@#1").start()
+    hand.post(hand.wished("cards/x"))
+    hand.ask("GET", f"{RULES}?pageNumber=1&pageSize=5")
+    assert {"R6", "R11"} == hand.post(hand.wished("cards/x")).broken()
+
+
+def test_r7_who_takes_over_was_read_and_not_just_written() -> None:
+    """Neither the answer to the write nor an older read is enough."""
+    hand = Hand(RENAMED).start()
+    hand.post(hand.wished("cards/new")).get("id-old").delete("id-old")
+    assert {"R7"} == hand.broken()
+
+
+def test_r7_nothing_is_deleted_that_serves_whom_a_failed_rule_should() -> None:
+    """Even where somebody else takes over who sends to the same queue."""
+    rules = [*live(old=at("old", intent="x")), theirs("f", rule("f", conditions=[], priority=900))]
+    hand = Hand(scenario("failed", "", rules, goal(new=at("new", intent="x"))), faults="POST rules:422").start()
+    hand.post(hand.wished("cards/new")).list().get("id-old").delete("id-old")
+    assert {"R7"} == hand.broken()
+    hand = Hand(GOES).start().get("id-y").delete("id-y")
+    assert set() == hand.broken()
+
+
+def test_r8_who_refuses_has_written_nothing() -> None:
+    """Exit code 4 after a write is a lie."""
+    hand = Hand(CHANGED).start()
+    assert set() == hand.end(4).broken()
+    hand.get("id-x").put("id-x", hand.wished("cards/x"))
+    assert {"R8"} == hand.end(4).broken()
+
+
+def test_r9_each_rule_is_read_just_before_it_is_written() -> None:
+    """By itself; and the ETag goes back."""
+    hand = Hand(CHANGED).start()
+    assert {"R9"} == hand.put("id-x", hand.wished("cards/x")).broken()
+    hand = Hand(CHANGED, "A").start().get("id-x")
+    assert {"R9"} == hand.put("id-x", hand.wished("cards/x")).broken()
+    hand = Hand(CHANGED).start().get("id-x")
+    body = hand.wished("cards/x")
+    assert {"R9"} == hand.put("id-x", body).put("id-x", body).broken()
+
+
+def test_r10_who_plans_writes_nothing() -> None:
+    """The tool's own plan, and one that writes."""
+    hand = Hand(CHANGED).start()
+    hand.oracle.planned(hand.applier)
+    assert set() == hand.broken()
+    hand.get("id-x").put("id-x", hand.wished("cards/x")).oracle.planned(hand.applier)
+    assert {"R10"} == hand.broken()
+
+
+def test_r11_two_complete_lists_come_before_the_first_create_or_delete() -> None:
+    """One is not enough; nor are two of which a page had an item twice."""
+    hand = Hand(NEW).sign_in().list()
+    hand.ask("GET", "/api/v2/routing/queues?pageNumber=1&pageSize=5")
+    assert {"R11"} == hand.post(hand.wished("cards/x")).broken()
+    hand = Hand(NEW, faults="GET rules:missing@#2").start()
+    assert {"R11"} == hand.post(hand.wished("cards/x")).broken()
+
+
+def test_r12_only_queues_that_were_listed_are_written() -> None:
+    """In this very run."""
+    hand = Hand(NEW).sign_in().list().list()
+    assert {"R12"} == hand.post(hand.wished("cards/x")).broken()
+
+
+@pytest.mark.parametrize("form", ["canary-s3cret/+=", "canary-s3cret%2F%2B%3D", "Y2FuYXJ5LXMzY3JldC8rPQ"])
+def test_r13_no_secret_is_said(form: str) -> None:
+    """Plain, percent-encoded or in base64; a token neither."""
+    hand = right()
+    hand.world.said.append(f"so {form} it is")
+    assert {"R13"} == hand.end().broken()
+    hand = right()
+    hand.world.said.append(hand.token)
+    assert {"R13"} == hand.end().broken()
+    assert SECRET not in str(hand.oracle.counts)
+
+
+def test_r15_in_the_end_the_tenant_is_as_it_is_wanted() -> None:
+    """A rule that lacks, one that is left, a copy that is left."""
+    for each in (RENAMED, GOES, NEW):
+        hand = Hand(each)
+        hand.oracle.quiet()
+        assert {"R15"} == hand.broken()
+    copy = {**ours("cards/x", at("x")), "id": "c", "description": "Routes x\n[cxroute:acme/cards/x~next#00000000]"}
+    found = mark(copy)
+    assert ("acme", "cards/x", True) == found
+    hand = right()
+    hand.oracle.quiet()
+    assert set() == hand.broken()
+
+
+def test_r16_on_a_converged_tenant_nothing_is_written_and_little_read() -> None:
+    """A write without need; a third list."""
+    hand = Hand(SAME).start().get("id-x")
+    assert {"R16"} == hand.put("id-x", hand.wished("cards/x")).list().end().broken()
+    assert {"R16"} == Hand(SAME).start().list().end().broken()
+    assert set() == Hand(SAME).start().end().broken()
+
+
+def test_r18_the_exit_code_and_each_outcome_are_true() -> None:
+    """Zero although a rule lacks; a change of which nothing is said; what is called applied or skipped and is not."""
+    assert {"R18"} == Hand(NEW).start().end(0).broken()
+    made = _planned(CHANGED)
+    outcome = Applied(made.changes[0], 1, "id-x")
+    assert {"R18"} == Hand(CHANGED).start().end(5, planned=made, report=_report(outcome)).broken()
+    assert {"R18"} == Hand(CHANGED).start().end(5, planned=made, report=_report()).broken()
+    skipped = Skipped(made.changes[0], "not tried")
+    assert set() == Hand(CHANGED).start().end(5, planned=made, report=_report(skipped)).broken()
+    hand = Hand(CHANGED).start().get("id-x")
+    hand.put("id-x", hand.wished("cards/x")).list()
+    assert {"R18"} == hand.end(5, planned=made, report=_report(skipped)).broken()
+
+
+def test_r18_what_others_write_after_the_last_read_nobody_can_know() -> None:
+    """A person removes the rule once the run has read for the last time."""
+    hand = right()
+    hand.world.state.remove(next(iter(hand.world.state.stored)))
+    assert set() == hand.end(0).broken()
+
+
+def test_r19_what_is_written_is_the_manifests_rule() -> None:
+    """But for its name, which may be a temporary one."""
+    hand = Hand(CHANGED).start().get("id-x")
+    assert set() == hand.put("id-x", hand.wished("cards/x", name="(next) x")).broken()
+    hand = Hand(CHANGED).start().get("id-x")
+    assert {"R19"} == hand.put("id-x", hand.wished("cards/x", priority=7)).broken()
+
+
+def test_r20_a_token_is_used_until_it_is_refused() -> None:
+    """A second one without need; a third try after two refusals."""
+    assert {"R20"} == Hand(SAME).sign_in().sign_in().broken()
+    hand = Hand(SAME, faults="GET rule:401@#1-2").sign_in().get("id-x").sign_in().get("id-x")
+    assert set() == hand.broken()
+    assert {"R20"} == hand.sign_in().get("id-x").broken()
+
+
+def test_r21_what_fails_is_asked_again_four_times_at_the_most() -> None:
+    """And what is wrong not at all, and not everything ten times."""
+    hand = Hand(SAME, faults="GET rule:503").start()
+    for _ in range(4):
+        hand.get("id-x").list()
+    assert set() == hand.broken()
+    hand = Hand(SAME, faults="GET rule:429").start()
+    for _ in range(4):
+        hand.get("id-x")
+    assert set() == hand.broken()
+    assert {"R21"} == hand.get("id-x").broken()
+    hand = Hand(NEW, faults="POST rules:422").start()
+    assert {"R21"} == hand.post(hand.wished("cards/x")).post(hand.wished("cards/x")).broken()
+    hand = Hand(SAME, faults="GET rule:429").start()
+    for number in range(60):
+        hand.get(f"r{number % 20}")
+    assert {"R21"} == hand.broken()
+
+
+def test_r22_two_runs_of_one_case_ask_alike() -> None:
+    """And another history has another print."""
+    assert fingerprint(right().world) == fingerprint(right().world)
+    assert fingerprint(right().world) != fingerprint(right().list().world)
+
+
+def test_a_violation_says_where() -> None:
+    """Whose request, which rule, which conversation."""
+    found = Hand(RENAMED).start().get("id-old").delete("id-old").oracle.violations[0]
+    message = "nobody serves {'cognigyDetectedIntent': 'x'} after a wrote the end of 'old'"
+    assert Violation("R3", message) == found
+
+
+def _planned(each: Any) -> Any:
+    world = World(each, "C", 1)
+    ended = run(Applier(world, each.wish, each.environment, allow=each.allow))
+    assert ended is not None
+    return ended.planned
+
+
+def _report(*outcomes: Any) -> Report:
+    return Report(outcomes, converged=False)
