@@ -40,13 +40,17 @@ class Ends:
             self.verdicts.check("R8", not process.writes, f"{said}, having sent {len(process.writes)} writes")
         if process.converged_at_birth and self.tenant.foreign_to(process.actor) < process.born:
             self._idle(process, wish, said)
-        if self.tenant.foreign_to(process.actor) > process.knows:
-            return  # somebody wrote after its last read: it cannot know
+        if self.tenant.foreign_to(process.actor) > (process.born if self._was_stale() else process.knows):
+            return  # somebody wrote after its last read, or it was shown what was before that: it cannot know
         rules = [one for one in self.tenant.rules.values() if not self.tenant.is_hidden(one["id"], process)]
         if ended.exit_code == 0 and wish.whole:
             self.verdicts.check("R18", not wish.missing(rules), f"{said}, but {wish.missing(rules)}")
         if ended.report is not None:
             self._outcomes(ended, wish, said)
+
+    def _was_stale(self) -> bool:
+        faults = self.world.faults
+        return faults is not None and any("stale" in text for text, _ in faults.fired)
 
     def secrets(self, ended: Ended | None, tokens: Iterable[str]) -> None:
         """R13: no secret in any encoding in anything that was said."""
@@ -70,7 +74,7 @@ class Ends:
         if not wish.whole:
             return
         self.verdicts.check("R16", not process.writes, f"{said}: wrote {len(process.writes)} times without need")
-        if self.world.faults is None:
+        if self.world.faults is None and not self.world.jump:
             size = self.world.profile.tenant.page_size
             pages, queues = (max(1, -(-len(one) // size)) for one in (self.tenant.rules, self.world.state.queues))
             most = 2 * pages + queues + 1

@@ -132,13 +132,13 @@ class Requests:
             if all(one["id"] != rule_id for one in before):
                 continue
             self.verdicts.counts["R7"] += 1
+            seen = [one for one in after if not self._is_appliers(one["id"]) or one in process.shown.get(one["id"], ())]
+            known = {routes.goes(one) for one in seen}
             for heir in after:
-                seen = any(heir == one for one in process.shown.get(heir["id"], ()))
-                if seen or not self._is_appliers(heir["id"]):
-                    continue
                 said = f"{where}: {heir['name']!r} was not read as it is now, and takes over {routes.name(case)}"
-                self.verdicts.check("R7", None, said)
-                return
+                if routes.goes(heir) not in known:
+                    self.verdicts.check("R7", None, said)
+                    return
 
     def _is_appliers(self, rule_id: str) -> bool:
         return self.tenant.writer(rule_id) not in ("", "human", "late")

@@ -71,6 +71,7 @@ class Wish:
                 said.append(f"{where} is there twice: {right['id']} and {extra}")
         others = groups.keys() - self.rules.keys() - self.held - stuck
         left = [one for one in others if not one.endswith("~next") or not all(map(is_edited, groups[one]))]
+        left += [one for one in stuck if not all(map(is_edited, groups[one][1:]))]
         return [*said, *(f"{where} is still there: {[one['id'] for one in groups[where]]}" for where in left)]
 
     def afterwards(self, rules: Iterable[Rule]) -> list[list[Rule]]:
