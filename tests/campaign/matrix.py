@@ -14,6 +14,7 @@ from tests.campaign.matrix_ways import ALL, READS, WRITES, Row, Way, each, few, 
 _AFTER: Final = ("429=2", "429=date", "429=none", "429=1000000000", "429=-1", "429=soon")
 _READ_LOSES: Final = "R R Q Q Q R"
 
+KNOWN: Final = "what the run knew before is read one by one, and is there"
 CLONED: Final = "the clone is now the only rule with that marker; the next run takes it for ours and deletes it"
 
 ROWS: Final = {
@@ -149,8 +150,8 @@ ROWS: Final = {
         (
             *each(READS, "R", "!down-for-a-minute"),
             *each(WRITES, "Q", "!down-for-a-minute"),
-            Way(READS, "503", "R", "0s-60s"),
-            Way(WRITES, "503", "Q", "0s-60s"),
+            Way(READS, "503", "R", "0s-60s", "C"),
+            Way(WRITES, "503", "Q", "0s-60s", "C"),
         ),
     ),
     "F27": Row(

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 FRAUD, GENERAL = (Target("q-fraud", 1),), (Target("q-general", 1),)
 CATCH_ALL: Final = rule("All", priority=900, conditions=[], targets=GENERAL)
-UNKNOWN: Final = {"division": {"id": "d1"}, "skills": [{"level": None}], "mode": "NEW-7"}
+UNKNOWN: Final[dict[str, Any]] = {"division": {"id": "d1"}, "skills": [{"level": None}], "mode": "NEW-7"}
 """Fields that nobody here knows; they outlive every update."""
 ODD: Final = {"type": "attribute", "attributeName": "mood", "operator": "soundsLike", "value": "x"}
 """A condition that nobody here knows."""
-SAME: Final = tuple(f"s{number}" for number in range(4))
+SAME: Final = tuple(f"s{number}" for number in range(2))
 
 
 def _on(name: str, intent: str, **said: Any) -> Rule:
@@ -26,7 +26,7 @@ def _on(name: str, intent: str, **said: Any) -> Rule:
 
 
 def _before() -> tuple[dict[str, Any], ...]:
-    """Two rules that go, two that change, five that stay, and three of others, one of them odd and one posing."""
+    """Two rules that go, two that change, three that stay, and three of others, one of them odd and one posing."""
     odd = _on("Odd", "t1", priority=7)
     ours = (
         managed("id-old", "m/old", _on("Old X", "x"), **UNKNOWN),
@@ -61,7 +61,7 @@ TENANT: Final = Scenario(
     ),
     tuple({"cognigyDetectedIntent": intent} for intent in (*"vwxyz", *SAME, "t2", "t3", "none")),
 )
-"""Three creates, two updates and two deletes, each delete under the cover of a created rule; three pages of five."""
+"""Three creates, two updates and two deletes, each delete under the cover of a created rule; two pages, then three."""
 
 COVERED: Final = {"m/cover": "id-old", "m/hello": "id-bye"}
 """Which created rule must stand before which rule may go."""

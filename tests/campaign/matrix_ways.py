@@ -39,7 +39,7 @@ class Way:
     code: str
     when: str = "#1"
     profiles: str = EVERY
-    later: str = "AD"
+    later: str = "C"
     says: str = ""
     extra: str = ""
     apart: str = ""
@@ -75,5 +75,5 @@ def each(on: str, code: str, *faults: str, says: str = "", when: str = "#1") -> 
 
 
 def few(place: int) -> str:
-    """Return the profiles for the first of several like faults, the second, and all others."""
-    return EVERY if place == 0 else "AC" if place == 1 else "DBEC"[place % 4]
+    """Return the profiles of the first of several like faults, and the one of each other."""
+    return EVERY if place == 0 else "CADBE"[(place - 1) % 5]

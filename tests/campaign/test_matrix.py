@@ -11,7 +11,7 @@ from tests.campaign.matrix import ROWS
 from tests.campaign.matrix_acts import ACTS
 from tests.campaign.matrix_cases import Case, cases
 from tests.campaign.matrix_checks import CODES
-from tests.campaign.matrix_promises import assert_healed, assert_promises
+from tests.campaign.matrix_promises import assert_healed, assert_promises, violations
 from tests.campaign.matrix_trial import Trial
 from tests.campaign.matrix_ways import OPERATIONS
 
@@ -60,7 +60,7 @@ def test_a_cell_is_as_the_table_says(case: Case) -> None:
     assert_promises(trial)
     assert_healed(trial)
     trial.oracle.quiet()
-    assert [] == trial.oracle.violations
+    assert [] == violations(trial)
 
 
 def _parts(code: str) -> list[str]:
