@@ -22,7 +22,7 @@ kind: Environment
 name: live
 owner: {owner}
 tenant: acme
-api: {{baseUrl: "{url}", requestsPerSecond: 10000, timeoutSeconds: 20, namesUnique: {unique}, concurrency: 4}}
+api: {{baseUrl: "{url}", requestsPerSecond: 10000, timeoutSeconds: 20, namesUnique: {unique}, concurrency: {places}}}
 guard: {{deletes: {{count: 100, percent: 100}}, changes: {{count: 100, percent: 100}}}}
 """
 
@@ -79,10 +79,10 @@ def conversations() -> list[dict[str, Any]]:
     return [_conversation(intent, confidence) for intent, confidence in product(intents, sure)]
 
 
-def write_manifests(folder: Path, rules: list[Rule], url: str, *, unique: bool) -> None:
+def write_manifests(folder: Path, rules: list[Rule], url: str, *, unique: bool, places: int = 4) -> None:
     """Write manifests for the tenant at that address."""
     folder.mkdir(parents=True)
-    environment = ENVIRONMENT.format(owner=OWNER, url=url, unique=str(unique).lower())
+    environment = ENVIRONMENT.format(owner=OWNER, url=url, unique=str(unique).lower(), places=places)
     (folder / "live.yaml").write_text(environment, encoding="utf-8")
     (folder / "rules.yaml").write_text("\n".join(_ruleset(rules)), encoding="utf-8")
 

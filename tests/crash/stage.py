@@ -20,10 +20,10 @@ from reconciler.simulator.state import State
 from tests import canary
 from tests.crash import scene
 from tests.crash.killer import Clock, Killer
-from tests.crash.watch import Watch, Ways, ways
+from tests.crash.watch import Watch, Ways, by_address, reached, ways
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from reconciler.simulator.exchange import Request
     from tests.crash.killer import Side
@@ -81,15 +81,19 @@ class Trial:
         self.environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
         self.environment |= {"PYTHONPATH": str(ROOT), "CXONE_CLIENT_ID": canary.CLIENT}
         self.environment |= {"CXONE_CLIENT_SECRET": canary.SECRET}
+        self.said = ""
+        """What the last command in this process printed."""
 
     @contextlib.contextmanager
-    def start(self, *arguments: str, manifests: str = "shall", **options: Any) -> Iterator[subprocess.Popen[str]]:
-        """Start a command; whatever becomes of it, it has ended and all it sent is done behind the block."""
+    def start(
+        self, *arguments: str, manifests: str = "shall", within: Sequence[str] = (), **options: Any
+    ) -> Iterator[subprocess.Popen[str]]:
+        """Start a command, `within` another. Behind the block it has ended, and all that it sent is done."""
         self.stage.served.app = self.app
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         options = {**pipes, "cwd": self.folder, "env": self.environment, "encoding": "utf-8", **options}
         with subprocess.Popen(
-            [sys.executable, "-m", "reconciler", *self._where(manifests), *arguments], **options
+            [*within, sys.executable, "-m", "reconciler", *self._where(manifests), *arguments], **options
         ) as process:
             try:
                 yield process
@@ -97,9 +101,9 @@ class Trial:
                 process.kill()
         self.stage.served.settle()
 
-    def run(self, *arguments: str, manifests: str = "shall", **options: Any) -> Ended:
+    def run(self, *arguments: str, manifests: str = "shall", within: Sequence[str] = (), **options: Any) -> Ended:
         """Run a command to its end."""
-        with self.start(*arguments, manifests=manifests, **options) as process:
+        with self.start(*arguments, manifests=manifests, within=within, **options) as process:
             return finish(process)
 
     def here(self, *arguments: str) -> int:
@@ -112,10 +116,13 @@ class Trial:
             contextlib.redirect_stdout(silence),
             contextlib.redirect_stderr(silence),
         ):
-            return main([*self._where("shall"), *arguments])
+            code = main([*self._where("shall"), *arguments])
+        self.said = silence.getvalue()
+        return code
 
     def _where(self, manifests: str) -> list[str]:
-        return ["-m", str(self.stage.folder / manifests), "-e", "live"]
+        own = self.folder / manifests
+        return ["-m", str(own if own.is_dir() else self.stage.folder / manifests), "-e", "live"]
 
     def killed(self, at: int, side: Side) -> Ended:
         """Apply, and be killed at that request."""
@@ -141,11 +148,19 @@ class Trial:
         """Return the writes that were asked for so far."""
         return [one for one in self.state.requests if one.method != "GET" and not one.path.endswith("/token")]
 
+    def reached(self) -> set[str]:
+        """Return the addresses of the changes that are done."""
+        return reached(self.stage.start, self.stage.goal, self.state.rules())
+
+    def settled(self) -> bool:
+        """Tell whether all is as it shall be."""
+        return by_address(self.stage.goal) == by_address(self.state.rules())
+
     def assert_heals(self) -> None:
         """One more run gets there, another finds nothing to write, and nobody was harmed on the way."""
         healed = self.run("apply", "--yes")
         assert 0 == healed.code, healed
-        assert _without_ids(self.stage.goal) == _without_ids(self.state.rules())
+        assert self.settled()
         before = len(self.writes())
         assert (0, before) == (self.here("apply", "--yes"), len(self.writes()))
         assert [] == self.watch.wrong()
@@ -157,10 +172,3 @@ def finish(process: subprocess.Popen[str]) -> Ended:
     ended = Ended(process.returncode, out or "", err or "")
     assert "Traceback" not in ended.out + ended.err, ended
     return ended
-
-
-def _without_ids(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the rules without what depends on when and how often they were written."""
-    servers = ("id", "version", "dateCreated", "dateModified", "selfUri")
-    plain = [{key: value for key, value in rule.items() if key not in servers} for rule in rules]
-    return sorted(plain, key=lambda rule: str(rule["name"]))

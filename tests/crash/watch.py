@@ -15,11 +15,13 @@ from reconciler.simulator.evaluate import split
 from tests.crash.scene import OWNER, conversations
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from reconciler.simulator.state import State, Stored
 
 _MARKER: Final = re.compile(rf"(?:\A|\n)\[cxroute:{OWNER}/([a-z0-9~/-]+)#[0-9a-f]{{8}}\]\Z")
+
+_WRITTEN: Final = ("name", "description", "priority", "enabled", "conditions", "targets")
 
 Ways = list[frozenset[str] | None]
 """For each conversation the queues it goes to; None: the default routing."""
@@ -67,6 +69,20 @@ def twice(state: Iterable[Stored]) -> set[str]:
             again |= {marker[1]} & seen
             seen.add(marker[1])
     return again
+
+
+def by_address(rules: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return our rules by their address, without what the server adds; of a temporary copy the address has an end."""
+    marked = ((_MARKER.search(rule["description"]), rule) for rule in rules)
+    return {found[1]: {key: rule[key] for key in _WRITTEN} for found, rule in marked if found is not None}
+
+
+def reached(
+    start: Iterable[Mapping[str, Any]], goal: Iterable[Mapping[str, Any]], now: Iterable[Mapping[str, Any]]
+) -> set[str]:
+    """Return the addresses that are as they shall be, of those that were not."""
+    first, last, there = by_address(start), by_address(goal), by_address(now)
+    return {one for one in {*first, *last} if first.get(one) != last.get(one) == there.get(one)}
 
 
 def foreign(state: Iterable[Stored]) -> dict[str, bytes]:

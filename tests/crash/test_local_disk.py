@@ -1,0 +1,128 @@
+"""Nothing on local disk is needed: a journal that is lost, corrupt or cannot be written is a warning at most (F44)."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.crash.stage import Trial
+
+JOURNAL: Final = Path(".cxroute/journal.jsonl")
+FULL_DISK: Final = Path("/dev/full")
+MIDDLE: Final = 30
+"""A request in the middle of the run."""
+WHOLE: Final = b'{"at":"2026-01-05T09:00:00Z","event":"start","run":"r0"}\n'
+
+
+def bytes_of(seed: int, count: int) -> bytes:
+    return random.Random(seed).randbytes(count)
+
+
+CORRUPT: Final[dict[str, Callable[[bytes], bytes]]] = {
+    "random bytes": lambda was: bytes_of(1, len(was)),
+    "half a line at the end": lambda was: was[: -len(was.splitlines()[-1]) // 2],
+    "lines in two halves": lambda was: was.replace(b'"event"', b'\n"event"'),
+    "not UTF-8": lambda was: was.replace(b"rules/", b"rules\xff\xfe/"),
+    "5 MB without an end of line": lambda was: was + bytes_of(2, 5_000_000).replace(b"\n", b""),
+    "brackets 100,000 deep": lambda was: was + b"[" * 100_000 + b"\n",
+    "other JSON": lambda was: b'{"run": [], "at": {}, "event": null}\n' + b"[1]\n7\nnull\n" + was,
+    "entries of wrong types": lambda was: was.replace(b'"address":"rules/', b'"address":["rules/"],"x":"'),
+    "empty": lambda _: b"",
+}
+
+
+@pytest.mark.parametrize("how", CORRUPT)
+def test_a_corrupt_journal_changes_nothing(trial: Trial, how: str) -> None:
+    """Killed half-way, its journal spoilt: the next run converges, without a word; history tells what can be read."""
+    trial.killed(MIDDLE, "after")
+    path = trial.folder / JOURNAL
+    path.write_bytes(CORRUPT[how](path.read_bytes()))
+    spoilt = path.read_bytes()
+    healed = trial.run("apply", "--yes")
+    assert (0, "") == (healed.code, healed.err)
+    assert spoilt == path.read_bytes()[: len(spoilt)]
+    assert trial.settled()
+    assert 0 == trial.here("history"), trial.said
+    assert 0 == trial.here("history", "--format", "json"), trial.said
+    assert json.loads(trial.said.partition("\nerror")[0])["runs"][-1]["end"]["converged"]
+    assert "Traceback" not in trial.said
+
+
+def test_no_folder_is_needed_between_runs(trial: Trial) -> None:
+    """All that a run left behind is removed: the next converges, the one after it writes nothing."""
+    trial.killed(MIDDLE, "before")
+    shutil.rmtree(trial.folder / ".cxroute")
+    trial.assert_heals()
+
+
+def blocked_by_a_file(folder: Path) -> None:
+    (folder / ".cxroute").write_bytes(b"")
+
+
+def blocked_by_a_folder(folder: Path) -> None:
+    (folder / JOURNAL).mkdir(parents=True)
+
+
+def dangling(folder: Path) -> None:
+    (folder / ".cxroute").symlink_to(folder / "nowhere" / "at all")
+
+
+def read_only(folder: Path) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("nothing is read-only to root")
+    (folder / ".cxroute").mkdir()
+    (folder / ".cxroute").chmod(0o555)
+
+
+def full(folder: Path) -> None:
+    if not FULL_DISK.exists():
+        pytest.skip(f"this system has no {FULL_DISK}")
+    (folder / ".cxroute").mkdir()
+    (folder / JOURNAL).symlink_to(FULL_DISK)
+
+
+def nobody_reads(folder: Path) -> None:
+    """A pipe takes 64 KiB, and then whoever writes waits for a reader that never comes."""
+    (folder / ".cxroute").mkdir()
+    os.mkfifo(folder / JOURNAL)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [blocked_by_a_file, blocked_by_a_folder, dangling, read_only, full, nobody_reads],
+    ids=lambda one: one.__name__,
+)
+def test_a_journal_that_cannot_be_written_is_one_warning(trial: Trial, spoil: Callable[[Path], None]) -> None:
+    """The apply goes on: exit 0, everything done, one line on stderr."""
+    spoil(trial.folder)
+    ended = trial.run("apply", "--yes")
+    assert 0 == ended.code, ended
+    (warning,) = ended.err.splitlines()
+    assert warning.startswith("warning: the journal .cxroute/journal.jsonl cannot be written ("), ended
+    assert warning.endswith("); going on without it")
+    assert trial.settled()
+
+
+def test_a_disk_that_gets_full_in_the_middle_is_one_warning(trial: Trial) -> None:
+    """Of the journal there is as much as there was room for, and a run with room begins on a line of its own."""
+    if not hasattr(os, "fork"):
+        pytest.skip("this system has no ulimit")
+    trial.environment["PYTHONDONTWRITEBYTECODE"] = "1"
+    ended = trial.run("apply", "--yes", within=["sh", "-c", 'ulimit -f 8 && exec "$@"', "sh"])
+    assert 0 == ended.code, ended
+    assert 1 == ended.err.count("warning: the journal "), ended
+    path = trial.folder / JOURNAL
+    assert 8 * 512 <= path.stat().st_size <= 8 * 1024
+    path.write_bytes(path.read_bytes()[:-3] + WHOLE)
+    assert trial.settled()
+    assert 0 == trial.here("apply", "--yes")
+    assert 0 == trial.here("history")
