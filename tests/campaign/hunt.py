@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tests.campaign.cases import Case, run_case
 from tests.campaign.exhaustive import single_faults
-from tests.campaign.mutants import EXTRAS, TWELVE
+from tests.campaign.mutants import TWELVE
+from tests.campaign.mutants_more import EXTRAS
 from tests.campaign.scenarios import SCENARIOS
 
 if TYPE_CHECKING:

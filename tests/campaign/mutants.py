@@ -8,34 +8,24 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import Counter
-from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
-from unittest.mock import patch
 
 from reconciler import apply, attempt, plan
-from reconciler.change import Delete, Marker, Read, Update
-from reconciler.cxone import auth, client, wire
+from reconciler.change import Delete, Marker, Update
+from reconciler.cxone import client, wire
 from reconciler.cxone.client import ReadingClient, WritingClient
-from reconciler.errors import AmbiguousWriteError, RejectedError, UnexpectedAnswerError
+from reconciler.errors import AmbiguousWriteError
 from reconciler.model import Address
 from tests.campaign import world
+from tests.campaign.mutants_patches import again, page_of, patched
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     from reconciler.change import LiveRule, Step
     from reconciler.plan import Plan
-
-
-@contextmanager
-def patched(*places: tuple[Any, str, Callable[[Any], Any]]) -> Iterator[None]:
-    """Replace each attribute by what is made of it; each must be there, or a mutant would do nothing."""
-    with ExitStack() as stack:
-        for where, name, make in places:
-            stack.enter_context(patch.object(where, name, make(getattr(where, name))))
-        yield
 
 
 def arranged(waves: Callable[[tuple[Step, ...]], tuple[tuple[Step, ...], ...]]) -> AbstractContextManager[None]:
@@ -95,14 +85,14 @@ def ownership_by_display_name() -> AbstractContextManager[None]:
 
 def blind_post_retry() -> AbstractContextManager[None]:
     """A create whose answer is lost is sent again."""
-    return patched((WritingClient, "create", lambda real: _again(real, AmbiguousWriteError)))
+    return patched((WritingClient, "create", lambda real: again(real, AmbiguousWriteError)))
 
 
 def first_page_only() -> AbstractContextManager[None]:
     """The first page is taken for the list."""
 
     async def complete(page: Any, *_rest: Any) -> list[Any]:
-        found: list[Any] = _page(await page(1))["entities"]
+        found: list[Any] = page_of(await page(1))["entities"]
         return found
 
     return patched((client, "complete", lambda _real: complete))
@@ -130,10 +120,10 @@ def no_check_while_paging() -> AbstractContextManager[None]:
     """Pages are read until they are said to end; nobody counts what came."""
 
     async def complete(page: Any, *_rest: Any) -> list[Any]:
-        first = _page(await page(1))
+        first = page_of(await page(1))
         size = max(1, len(first["entities"]))
         others = await asyncio.gather(*(page(number) for number in range(2, -(-first["total"] // size) + 1)))
-        found = [entity for form in (first, *map(_page, others)) for entity in form["entities"]]
+        found = [entity for form in (first, *map(page_of, others)) for entity in form["entities"]]
         return list({entity["id"]: entity for entity in found}.values())
 
     return patched((client, "complete", lambda _real: complete))
@@ -243,135 +233,5 @@ TWELVE: Final[dict[str, Callable[[], AbstractContextManager[None]]]] = {
 }
 
 
-# And some more
-
-
-def no_if_match() -> AbstractContextManager[None]:
-    """What was read goes back without its ETag."""
-
-    def make(real: Any) -> Any:
-        async def write(self: Any, read: Any, *given: Any) -> Any:
-            return await real(self, replace(read, etag=None), *given)
-
-        return write
-
-    return patched((WritingClient, "update", make), (WritingClient, "delete", make))
-
-
-def writes_what_the_list_showed() -> AbstractContextManager[None]:
-    """No rule is read again before it is written."""
-
-    def listing(real: Any) -> Any:
-        async def rules(self: Any) -> Any:
-            found = await real(self)
-            self.seen = {one.id: one for one in found}
-            return found
-
-        return rules
-
-    def reading(real: Any) -> Any:
-        async def rule(self: Any, rule_id: str) -> Any:
-            live = getattr(self, "seen", {}).get(rule_id)
-            return await real(self, rule_id) if live is None else Read(live)
-
-        return rule
-
-    return patched((ReadingClient, "rules", listing), (ReadingClient, "rule", reading))
-
-
-def a_lost_create_is_a_failed_one() -> AbstractContextManager[None]:
-    """A 500 on a create is taken for a refusal, and nobody looks."""
-
-    def make(real: Any) -> Any:
-        async def create(self: Any, *given: Any) -> Any:
-            try:
-                return await real(self, *given)
-            except AmbiguousWriteError as error:
-                raise RejectedError(str(error), 500) from error
-
-        return create
-
-    return patched((WritingClient, "create", make))
-
-
-def loses_unknown_fields() -> AbstractContextManager[None]:
-    """Only what a manifest declares is sent."""
-
-    def make(real: Any) -> Any:
-        async def update(self: Any, read: Any, *given: Any) -> Any:
-            live = replace(read.live, raw={"id": read.live.id})
-            return await real(self, replace(read, live=live), *given)
-
-        return update
-
-    return patched((WritingClient, "update", make))
-
-
-def any_marker_is_ours() -> AbstractContextManager[None]:
-    """Whoever's marker it is."""
-
-    def make(real: Any) -> Any:
-        def split(description: str) -> tuple[str, Marker | None]:
-            text, marker = real(description)
-            return text, marker and replace(marker, owner="acme")
-
-        return split
-
-    return patched((wire, "split", make))
-
-
-def retries_what_is_wrong() -> AbstractContextManager[None]:
-    """A 422 is sent once more."""
-    return patched((WritingClient, "create", lambda real: _again(real, RejectedError)))
-
-
-def a_token_for_each_call() -> AbstractContextManager[None]:
-    """No token is used twice."""
-
-    def make(real: Any) -> Any:
-        async def token(self: Any, refused: str = "") -> Any:
-            return await real(self, refused or (self.given[-1] if self.given else ""))
-
-        return token
-
-    return patched((auth.Tokens, "token", make))
-
-
-def always_says_that_all_is_well() -> AbstractContextManager[None]:
-    """The exit code is 0 whatever was read in the end."""
-    return patched((world, "exit_code", lambda _real: lambda _report: 0))
-
-
-EXTRAS: Final[dict[str, Callable[[], AbstractContextManager[None]]]] = {
-    "no If-Match": no_if_match,
-    "writes what the list showed": writes_what_the_list_showed,
-    "a lost create is a failed one": a_lost_create_is_a_failed_one,
-    "loses unknown fields": loses_unknown_fields,
-    "any marker is ours": any_marker_is_ours,
-    "retries what is wrong": retries_what_is_wrong,
-    "a token for each call": a_token_for_each_call,
-    "always says that all is well": always_says_that_all_is_well,
-}
-
-
-def _again(real: Any, error: type[Exception]) -> Any:
-    async def call(self: Any, *given: Any) -> Any:
-        try:
-            return await real(self, *given)
-        except error:
-            return await real(self, *given)
-
-    return call
-
-
 def _rewrite(wanted: Any, live: LiveRule) -> Update:
     return Update(wanted.address, live, wanted.rule, (), wanted.source, "manifest")
-
-
-def _page(form: Any) -> dict[str, Any]:
-    """Return a page that has a page's shape; an answer that has not is no part of these mistakes."""
-    if not isinstance(form, dict) or not isinstance(form.get("entities"), list) or not isinstance(form["total"], int):
-        raise UnexpectedAnswerError("this is no page")
-    if not all(isinstance(one, dict) and isinstance(one.get("id"), str) for one in form["entities"]):
-        raise UnexpectedAnswerError("this is no page")
-    return form

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.campaign.oracle_change import Moment
 from tests.campaign.oracle_ends import Ends
 from tests.campaign.oracle_facts import call_of, heard
 from tests.campaign.oracle_process import Process
 from tests.campaign.oracle_requests import Requests
-from tests.campaign.oracle_tenant import Moment, Tenant
+from tests.campaign.oracle_tenant import Tenant
 from tests.campaign.oracle_verdict import Verdicts, Violation
 from tests.campaign.oracle_wire import Wire
 from tests.campaign.oracle_wish import Wish

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
-from tests.campaign.oracle_facts import SERVERS_OWN, body_of, call_of, mark
+from tests.campaign.oracle_change import Change, asks_for, in_words
+from tests.campaign.oracle_facts import mark
 from tests.campaign.oracle_routes import Routes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from reconciler.simulator.exchange import Request
+    from tests.campaign.oracle_change import Moment
     from tests.campaign.oracle_process import Process
     from tests.campaign.oracle_routes import Destination
     from tests.campaign.oracle_verdict import Verdicts
@@ -25,35 +26,12 @@ HUMAN: Final = "human"
 LATE: Final = "late"
 
 
-class Change(NamedTuple):
-    """One change of the state: a rule before and after, None where there was or is none."""
-
-    id: str
-    before: Rule | None
-    after: Rule | None
-
-
 @dataclass(slots=True)
 class Routing:
     """Where each case may go from now on."""
 
     routes: Routes
     allowed: list[set[Destination]]
-
-
-class Moment(NamedTuple):
-    """When the state changed, and in the course of what."""
-
-    clock: int
-    """Counts everything that happens in the world."""
-    request: Request | None
-    """The newest request."""
-    late: Sequence[Request]
-    """Requests that were to land late, and do so now."""
-    process: Process | None
-    """Whose the newest request is."""
-    others: Sequence[str]
-    """Which appliers ran at any time while that one did."""
 
 
 class Tenant:
@@ -151,9 +129,9 @@ class Tenant:
 
     def _author(self, change: Change, moment: Moment) -> str:
         """Say whose request made a change; `human` where none asked for just that."""
-        if self.world.actor == LATE or any(_asks_for(one, change) for one in moment.late):
+        if self.world.actor == LATE or any(asks_for(one, change) for one in moment.late):
             return LATE
-        if self.world.actor != HUMAN and moment.request is not None and _asks_for(moment.request, change):
+        if self.world.actor != HUMAN and moment.request is not None and asks_for(moment.request, change):
             return self.world.actor
         return HUMAN
 
@@ -210,7 +188,7 @@ class Tenant:
             return
         for case, (goes, allowed) in enumerate(zip(found, routing.allowed, strict=True)):
             lost = bool(goes & _NOWHERE) and not allowed & _NOWHERE
-            said = f"{routing.routes.name(case)} after {who} wrote {_words(change)}"
+            said = f"{routing.routes.name(case)} after {who} wrote {in_words(change)}"
             self.verdicts.check("R3", not lost, f"nobody serves {said}")
             third = goes - allowed - _NOWHERE
             self.verdicts.check("R4", not third, f"a third queue {_queues(third)}, not {_queues(allowed)}: {said}")
@@ -235,26 +213,6 @@ _NOWHERE: Final[frozenset[Destination]] = frozenset([None, frozenset()])
 def _allow(routing: Routing, found: Iterable[frozenset[Destination]]) -> None:
     for allowed, goes in zip(routing.allowed, found, strict=True):
         allowed.update(goes)
-
-
-def _asks_for(request: Request, change: Change) -> bool:
-    """Say whether a request asks for just what happened."""
-    call = call_of(request)
-    if call == "delete":
-        return change.after is None and request.segments[-1] == change.id
-    if change.after is None or call not in ("create", "update"):
-        return False
-    if (call == "create") != (change.before is None) or (call == "update" and request.segments[-1] != change.id):
-        return False
-    after = change.after
-    return all(after.get(key) == value for key, value in body_of(request).items() if key not in SERVERS_OWN)
-
-
-def _words(change: Change) -> str:
-    if change.before is None or change.after is None:
-        return f"{'a new' if change.before is None else 'the end of'} {(change.after or change.before or {})['name']!r}"
-    fields = [key for key in change.after if change.after[key] != change.before.get(key) and key not in SERVERS_OWN]
-    return f"{change.after['name']!r} ({', '.join(fields)})"
 
 
 def _queues(found: Iterable[Destination]) -> list[str]:

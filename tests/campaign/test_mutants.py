@@ -8,7 +8,8 @@ import pytest
 
 from tests.campaign.cases import Case, run_case
 from tests.campaign.hunt import Row, hunt, table
-from tests.campaign.mutants import EXTRAS, TWELVE
+from tests.campaign.mutants import TWELVE
+from tests.campaign.mutants_more import EXTRAS
 
 CAUGHT: Final = {
     "delete before create": {

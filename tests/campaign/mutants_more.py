@@ -1,0 +1,125 @@
+"""Further deliberate bugs, beyond the twelve."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from reconciler.change import Marker, Read
+from reconciler.cxone import auth, wire
+from reconciler.cxone.client import ReadingClient, WritingClient
+from reconciler.errors import AmbiguousWriteError, RejectedError
+from tests.campaign import world
+from tests.campaign.mutants_patches import again, patched
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+
+def no_if_match() -> AbstractContextManager[None]:
+    """What was read goes back without its ETag."""
+
+    def make(real: Any) -> Any:
+        async def write(self: Any, read: Any, *given: Any) -> Any:
+            return await real(self, replace(read, etag=None), *given)
+
+        return write
+
+    return patched((WritingClient, "update", make), (WritingClient, "delete", make))
+
+
+def writes_what_the_list_showed() -> AbstractContextManager[None]:
+    """No rule is read again before it is written."""
+
+    def listing(real: Any) -> Any:
+        async def rules(self: Any) -> Any:
+            found = await real(self)
+            self.seen = {one.id: one for one in found}
+            return found
+
+        return rules
+
+    def reading(real: Any) -> Any:
+        async def rule(self: Any, rule_id: str) -> Any:
+            live = getattr(self, "seen", {}).get(rule_id)
+            return await real(self, rule_id) if live is None else Read(live)
+
+        return rule
+
+    return patched((ReadingClient, "rules", listing), (ReadingClient, "rule", reading))
+
+
+def a_lost_create_is_a_failed_one() -> AbstractContextManager[None]:
+    """A 500 on a create is taken for a refusal, and nobody looks."""
+
+    def make(real: Any) -> Any:
+        async def create(self: Any, *given: Any) -> Any:
+            try:
+                return await real(self, *given)
+            except AmbiguousWriteError as error:
+                raise RejectedError(str(error), 500) from error
+
+        return create
+
+    return patched((WritingClient, "create", make))
+
+
+def loses_unknown_fields() -> AbstractContextManager[None]:
+    """Only what a manifest declares is sent."""
+
+    def make(real: Any) -> Any:
+        async def update(self: Any, read: Any, *given: Any) -> Any:
+            live = replace(read.live, raw={"id": read.live.id})
+            return await real(self, replace(read, live=live), *given)
+
+        return update
+
+    return patched((WritingClient, "update", make))
+
+
+def any_marker_is_ours() -> AbstractContextManager[None]:
+    """Whoever's marker it is."""
+
+    def make(real: Any) -> Any:
+        def split(description: str) -> tuple[str, Marker | None]:
+            text, marker = real(description)
+            return text, marker and replace(marker, owner="acme")
+
+        return split
+
+    return patched((wire, "split", make))
+
+
+def retries_what_is_wrong() -> AbstractContextManager[None]:
+    """A 422 is sent once more."""
+    return patched((WritingClient, "create", lambda real: again(real, RejectedError)))
+
+
+def a_token_for_each_call() -> AbstractContextManager[None]:
+    """No token is used twice."""
+
+    def make(real: Any) -> Any:
+        async def token(self: Any, refused: str = "") -> Any:
+            return await real(self, refused or (self.given[-1] if self.given else ""))
+
+        return token
+
+    return patched((auth.Tokens, "token", make))
+
+
+def always_says_that_all_is_well() -> AbstractContextManager[None]:
+    """The exit code is 0 whatever was read in the end."""
+    return patched((world, "exit_code", lambda _real: lambda _report: 0))
+
+
+EXTRAS: Final[dict[str, Callable[[], AbstractContextManager[None]]]] = {
+    "no If-Match": no_if_match,
+    "writes what the list showed": writes_what_the_list_showed,
+    "a lost create is a failed one": a_lost_create_is_a_failed_one,
+    "loses unknown fields": loses_unknown_fields,
+    "any marker is ours": any_marker_is_ours,
+    "retries what is wrong": retries_what_is_wrong,
+    "a token for each call": a_token_for_each_call,
+    "always says that all is well": always_says_that_all_is_well,
+}

@@ -1,0 +1,42 @@
+"""How a deliberate bug is patched into the real modules."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+from reconciler.errors import UnexpectedAnswerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+@contextmanager
+def patched(*places: tuple[Any, str, Callable[[Any], Any]]) -> Iterator[None]:
+    """Replace each attribute by what is made of it; each must be there, or a mutant would do nothing."""
+    with ExitStack() as stack:
+        for where, name, make in places:
+            stack.enter_context(patch.object(where, name, make(getattr(where, name))))
+        yield
+
+
+def again(real: Any, error: type[Exception]) -> Any:
+    """Make of a call one that is made once more after an error of that kind."""
+
+    async def call(self: Any, *given: Any) -> Any:
+        try:
+            return await real(self, *given)
+        except error:
+            return await real(self, *given)
+
+    return call
+
+
+def page_of(form: Any) -> dict[str, Any]:
+    """Return a page that has a page's shape; an answer that has not is no part of these mistakes."""
+    if not isinstance(form, dict) or not isinstance(form.get("entities"), list) or not isinstance(form["total"], int):
+        raise UnexpectedAnswerError("this is no page")
+    if not all(isinstance(one, dict) and isinstance(one.get("id"), str) for one in form["entities"]):
+        raise UnexpectedAnswerError("this is no page")
+    return form

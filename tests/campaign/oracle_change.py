@@ -1,0 +1,59 @@
+"""One change of the server's state, and whose request asked for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tests.campaign.oracle_facts import SERVERS_OWN, body_of, call_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reconciler.simulator.exchange import Request
+    from tests.campaign.oracle_process import Process
+
+Rule = dict[str, Any]
+
+
+class Change(NamedTuple):
+    """One change of the state: a rule before and after, None where there was or is none."""
+
+    id: str
+    before: Rule | None
+    after: Rule | None
+
+
+class Moment(NamedTuple):
+    """When the state changed, and in the course of what."""
+
+    clock: int
+    """Counts everything that happens in the world."""
+    request: Request | None
+    """The newest request."""
+    late: Sequence[Request]
+    """Requests that were to land late, and do so now."""
+    process: Process | None
+    """Whose the newest request is."""
+    others: Sequence[str]
+    """Which appliers ran at any time while that one did."""
+
+
+def asks_for(request: Request, change: Change) -> bool:
+    """Say whether a request asks for just what happened."""
+    call = call_of(request)
+    if call == "delete":
+        return change.after is None and request.segments[-1] == change.id
+    if change.after is None or call not in ("create", "update"):
+        return False
+    if (call == "create") != (change.before is None) or (call == "update" and request.segments[-1] != change.id):
+        return False
+    after = change.after
+    return all(after.get(key) == value for key, value in body_of(request).items() if key not in SERVERS_OWN)
+
+
+def in_words(change: Change) -> str:
+    """Describe a change to a person."""
+    if change.before is None or change.after is None:
+        return f"{'a new' if change.before is None else 'the end of'} {(change.after or change.before or {})['name']!r}"
+    fields = [key for key in change.after if change.after[key] != change.before.get(key) and key not in SERVERS_OWN]
+    return f"{change.after['name']!r} ({', '.join(fields)})"

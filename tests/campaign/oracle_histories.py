@@ -1,0 +1,28 @@
+"""Small scenarios of which histories are made by hand."""
+
+from __future__ import annotations
+
+from tests.campaign.oracle_hand import Hand
+from tests.campaign.scenarios_words import CATCH_ALL, FRAUD, at, goal, live, ours, scenario, theirs
+
+RENAMED = scenario("renamed", "", live(old=at("old", intent="x")), goal(new=at("new", intent="x")))
+CHANGED = scenario("changed", "", live(x=at("x")), goal(x=at("x", targets=FRAUD)))
+SAME = scenario("same", "", live(x=at("x")), goal(x=at("x")))
+BESIDE = scenario("beside", "", [*live(x=at("x")), theirs("f", at("f"))], goal(x=at("x", targets=FRAUD)))
+GOES = scenario("goes", "", live(x=at("x"), y=at("y")), goal(x=at("x")))
+NEW = scenario("new", "", live(y=at("y"), z=at("z")), goal(x=at("x"), w=at("w"), y=at("y")))
+_X = ours("cards/x", at("x"))
+ODD = scenario(
+    "odd",
+    "",
+    [{**_X, "tag": 1, "conditions": [{**_X["conditions"][0], "odd": 1}]}],
+    goal(x=at("x", targets=FRAUD)),
+)
+THREE = scenario("three", "", live(x=at("x"), all=CATCH_ALL), goal(x=at("x", targets=FRAUD), all=CATCH_ALL))
+
+
+def right() -> Hand:
+    """A rule gets another key, as it should: the new one is made, read, and then the old one goes."""
+    hand = Hand(RENAMED).start()
+    hand.post(hand.wished("cards/new")).list()
+    return hand.get("id-old").delete("id-old").list()

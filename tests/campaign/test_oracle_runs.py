@@ -1,0 +1,173 @@
+"""The oracle on what a run sends and says as a whole: R8 to R22, right and wrong histories, made by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from reconciler.change import Applied, Skipped
+from reconciler.plan import Report
+from tests.campaign.oracle import Violation, fingerprint
+from tests.campaign.oracle_facts import mark
+from tests.campaign.oracle_hand import Hand
+from tests.campaign.oracle_histories import CHANGED, GOES, NEW, RENAMED, SAME, right
+from tests.campaign.scenarios_words import at, ours
+from tests.campaign.world import SECRET, Applier, World, run
+
+
+def test_r8_who_refuses_has_written_nothing() -> None:
+    """Exit code 4 after a write is a lie."""
+    hand = Hand(CHANGED).start()
+    assert set() == hand.end(4).broken()
+    hand.get("id-x").put("id-x", hand.wished("cards/x"))
+    assert {"R8"} == hand.end(4).broken()
+
+
+def test_r9_each_rule_is_read_just_before_it_is_written() -> None:
+    """By itself; and the ETag goes back."""
+    hand = Hand(CHANGED).start()
+    assert {"R9"} == hand.put("id-x", hand.wished("cards/x")).broken()
+    hand = Hand(CHANGED, "A").start().get("id-x")
+    assert {"R9"} == hand.put("id-x", hand.wished("cards/x")).broken()
+    hand = Hand(CHANGED).start().get("id-x")
+    body = hand.wished("cards/x")
+    assert {"R9"} == hand.put("id-x", body).put("id-x", body).broken()
+
+
+def test_r10_who_plans_writes_nothing() -> None:
+    """The tool's own plan, and one that writes."""
+    hand = Hand(CHANGED).start()
+    hand.oracle.planned(hand.applier)
+    assert set() == hand.broken()
+    hand.get("id-x").put("id-x", hand.wished("cards/x")).oracle.planned(hand.applier)
+    assert {"R10"} == hand.broken()
+
+
+def test_r11_two_complete_lists_come_before_the_first_create_or_delete() -> None:
+    """One is not enough; nor are two of which a page had an item twice."""
+    hand = Hand(NEW).sign_in().list()
+    hand.ask("GET", "/api/v2/routing/queues?pageNumber=1&pageSize=5")
+    assert {"R11"} == hand.post(hand.wished("cards/x")).broken()
+    hand = Hand(NEW, faults="GET rules:missing@#2").start()
+    assert {"R11"} == hand.post(hand.wished("cards/x")).broken()
+
+
+def test_r12_only_queues_that_were_listed_are_written() -> None:
+    """In this very run."""
+    hand = Hand(NEW).sign_in().list().list()
+    assert {"R12"} == hand.post(hand.wished("cards/x")).broken()
+
+
+@pytest.mark.parametrize("form", ["canary-s3cret/+=", "canary-s3cret%2F%2B%3D", "Y2FuYXJ5LXMzY3JldC8rPQ"])
+def test_r13_no_secret_is_said(form: str) -> None:
+    """Plain, percent-encoded or in base64; a token neither."""
+    hand = right()
+    hand.world.said.append(f"so {form} it is")
+    assert {"R13"} == hand.end().broken()
+    hand = right()
+    hand.world.said.append(hand.token)
+    assert {"R13"} == hand.end().broken()
+    assert SECRET not in str(hand.oracle.counts)
+
+
+def test_r15_in_the_end_the_tenant_is_as_it_is_wanted() -> None:
+    """A rule that lacks, one that is left, a copy that is left."""
+    for each in (RENAMED, GOES, NEW):
+        hand = Hand(each)
+        hand.oracle.quiet()
+        assert {"R15"} == hand.broken()
+    copy = {**ours("cards/x", at("x")), "id": "c", "description": "Routes x\n[cxroute:acme/cards/x~next#00000000]"}
+    found = mark(copy)
+    assert ("acme", "cards/x", True) == found
+    hand = right()
+    hand.oracle.quiet()
+    assert set() == hand.broken()
+
+
+def test_r16_on_a_converged_tenant_nothing_is_written_and_little_read() -> None:
+    """A write without need; a third list."""
+    hand = Hand(SAME).start().get("id-x")
+    assert {"R16"} == hand.put("id-x", hand.wished("cards/x")).list().end().broken()
+    assert {"R16"} == Hand(SAME).start().list().end().broken()
+    assert set() == Hand(SAME).start().end().broken()
+
+
+def test_r18_the_exit_code_and_each_outcome_are_true() -> None:
+    """Zero although a rule lacks; a change of which nothing is said; what is called applied or skipped and is not."""
+    assert {"R18"} == Hand(NEW).start().end(0).broken()
+    made = _planned(CHANGED)
+    outcome = Applied(made.changes[0], 1, "id-x")
+    assert {"R18"} == Hand(CHANGED).start().end(5, planned=made, report=_report(outcome)).broken()
+    assert {"R18"} == Hand(CHANGED).start().end(5, planned=made, report=_report()).broken()
+    skipped = Skipped(made.changes[0], "not tried")
+    assert set() == Hand(CHANGED).start().end(5, planned=made, report=_report(skipped)).broken()
+    hand = Hand(CHANGED).start().get("id-x")
+    hand.put("id-x", hand.wished("cards/x")).list()
+    assert {"R18"} == hand.end(5, planned=made, report=_report(skipped)).broken()
+
+
+def test_r18_what_others_write_after_the_last_read_nobody_can_know() -> None:
+    """A person removes the rule once the run has read for the last time."""
+    hand = right()
+    hand.world.state.remove(next(iter(hand.world.state.stored)))
+    assert set() == hand.end(0).broken()
+
+
+def test_r19_what_is_written_is_the_manifests_rule() -> None:
+    """But for its name, which may be a temporary one."""
+    hand = Hand(CHANGED).start().get("id-x")
+    assert set() == hand.put("id-x", hand.wished("cards/x", name="(next) x")).broken()
+    hand = Hand(CHANGED).start().get("id-x")
+    assert {"R19"} == hand.put("id-x", hand.wished("cards/x", priority=7)).broken()
+
+
+def test_r20_a_token_is_used_until_it_is_refused() -> None:
+    """A second one without need; a third try after two refusals."""
+    assert {"R20"} == Hand(SAME).sign_in().sign_in().broken()
+    hand = Hand(SAME, faults="GET rule:401@#1-2").sign_in().get("id-x").sign_in().get("id-x")
+    assert set() == hand.broken()
+    assert {"R20"} == hand.sign_in().get("id-x").broken()
+
+
+def test_r21_what_fails_is_asked_again_four_times_at_the_most() -> None:
+    """And what is wrong not at all, and not everything ten times."""
+    hand = Hand(SAME, faults="GET rule:503").start()
+    for _ in range(4):
+        hand.get("id-x").list()
+    assert set() == hand.broken()
+    hand = Hand(SAME, faults="GET rule:429").start()
+    for _ in range(4):
+        hand.get("id-x")
+    assert set() == hand.broken()
+    assert {"R21"} == hand.get("id-x").broken()
+    hand = Hand(NEW, faults="POST rules:422").start()
+    assert {"R21"} == hand.post(hand.wished("cards/x")).post(hand.wished("cards/x")).broken()
+    hand = Hand(SAME, faults="GET rule:429").start()
+    for number in range(60):
+        hand.get(f"r{number % 20}")
+    assert {"R21"} == hand.broken()
+
+
+def test_r22_two_runs_of_one_case_ask_alike() -> None:
+    """And another history has another print."""
+    assert fingerprint(right().world) == fingerprint(right().world)
+    assert fingerprint(right().world) != fingerprint(right().list().world)
+
+
+def test_a_violation_says_where() -> None:
+    """Whose request, which rule, which conversation."""
+    found = Hand(RENAMED).start().get("id-old").delete("id-old").oracle.violations[0]
+    message = "nobody serves {'cognigyDetectedIntent': 'x'} after a wrote the end of 'old'"
+    assert Violation("R3", message) == found
+
+
+def _planned(each: Any) -> Any:
+    world = World(each, "C", 1)
+    ended = run(Applier(world, each.wish, each.environment, allow=each.allow))
+    assert ended is not None
+    return ended.planned
+
+
+def _report(*outcomes: Any) -> Report:
+    return Report(outcomes, converged=False)
