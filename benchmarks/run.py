@@ -21,6 +21,8 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pace
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -154,10 +156,9 @@ def bench_start(runs: int) -> None:
             "cxroute validate": lambda: cost([*CXROUTE, "-m", str(ROOT / "manifests"), "validate"]),
         },
     )
-    floor = found["python -c pass"].cpu
     print("start-up                                         CPU s   MiB  x")
     for name, one in found.items():
-        print(f"  {name:<44} {one.cpu:6.3f} {one.memory:6.0f} {one.cpu / floor:5.1f}")
+        print(f"  {name:<44} {one.cpu:6.3f} {one.memory:6.0f} {one.cpu / found['python -c pass'].cpu:5.1f}")
     print("  --version and --help at most 3.0 x; validate at most 0.35 s")
 
 
@@ -165,11 +166,9 @@ def bench_transport(runs: int) -> None:
     """Carry answers of the size of a page of rules: httpx's own transport, httpx on aiohttp, aiohttp alone."""
     counts = (100, 1_000)
     with simulated(1_000) as documents:
-        text = (documents / "environment.yaml").read_text()
-        found = re.search(r"http://[\d.]+:\d+", text)
-        assert found
+        (base,) = re.findall(r"http://[\d.]+:\d+", (documents / "environment.yaml").read_text())
         # Without a token the answer is a short 401: what is measured is the carrying, not the reading of JSON.
-        url = f"{found.group()}/api/v2/routing/rules"
+        url = f"{base}/api/v2/routing/rules"
         costs = interleaved(
             runs,
             {
@@ -227,7 +226,7 @@ def bench_analysis(runs: int, sizes: tuple[int, ...]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", nargs="*", help="start, plan, growth, transport, analysis; all when none is named")
+    parser.add_argument("what", nargs="*", help="start, plan, growth, transport, analysis, pace; else all of them")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--large", action="store_true", help="growth and analysis up to 100,000 rules")
     options = parser.parse_args()
@@ -239,6 +238,7 @@ def main() -> None:
         "growth": lambda: bench_growth(options.runs, sizes),
         "transport": lambda: bench_transport(options.runs),
         "analysis": lambda: bench_analysis(options.runs, sizes),
+        "pace": lambda: pace.bench(options.runs, WORK),
     }
     for name in options.what or benches:
         benches[name]()

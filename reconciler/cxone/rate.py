@@ -3,7 +3,7 @@
 A tenant is taken for a bucket of permits that fills at its limit: a request takes one, or is refused. So at a refusal
 the bucket is empty, and everything that was accepted since it was last full, less the bucket itself, by the seconds
 that it took is the limit. How large the bucket is nobody says. Where that matters, in the first second, the figure is
-held within what was accepted between the first refusal that was under way and the last. After that the
+held within what those show that were under way at the first refusal. After that the
 rate creeps up again, slowly, for each 429 costs a second, which is the least that Retry-After can say.
 """
 
@@ -21,8 +21,8 @@ _BELOW: Final = 0.98
 """Of the limit that was found."""
 _CREEP: Final = 0.002
 """How much is added each second, as part of the rate that was found."""
-_DEEPEST: Final = 0.2
-"""Of the rate before, that is left at the least."""
+_DEEPEST: Final = 0.5
+"""Of the rate before, that is left where nothing else shows: a 429 can also come of a moment when all was late."""
 _LEAST: Final = 0.2
 """Requests a second that are always tried."""
 _REMEMBERED: Final = 1024
@@ -69,7 +69,7 @@ class Rate:
         if not self._refused:
             return False
         used = self.at(min(self._refused))
-        self._base, self._since = max(self._found(used) * _BELOW, used * _DEEPEST, _LEAST), now
+        self._base, self._since = max(self._found(used) * _BELOW, _LEAST), now
         self._begin(now)
         return True
 
@@ -79,12 +79,12 @@ class Rate:
         self._refused.clear()
 
     def _found(self, used: float) -> float:
-        """Return the limit that shows at the rate `used`: by the count, within what the share allows."""
+        """Return the limit that shows at the rate `used`: by the count, within what those under way allow."""
         first, last = min(self._refused), max(self._refused)
         later = [sent for sent in self._recent if sent > first]
         count, seconds = self._count - sum(sent > last for sent in later) + 1, last - self._from
         counted = (count - _BUCKET) / seconds if seconds > 0 else 0.0
-        # From one refusal to another a bucket is as empty at the end as it was at the beginning, to one permit.
-        taken, while_empty = sum(sent < last for sent in later), last - first
-        low, high = ((taken - 1) / while_empty, (taken + 1) / while_empty) if while_empty > 0 else (0.0, used)
-        return min(max(counted, low), high, used)
+        # What was accepted after the bucket was empty had to come in by then, and no more than that until it was again.
+        low = (len(later) - 1) / (max(later) - first) if later else 0.0
+        high = (sum(sent < last for sent in later) + 1) / (last - first) if last > first else used
+        return min(max(counted, low, used * _DEEPEST), high, used)
