@@ -5,6 +5,7 @@ Nothing depends on it: a missing, torn or corrupt journal hurts nobody but who w
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime
     from pathlib import Path
+
+_WAITS_FOR_NOBODY: Final = getattr(os, "O_NONBLOCK", 0)
+"""Where a pipe stands in the journal's place, a write that nobody reads is an error, and not the end of the run."""
 
 _ENCODER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
@@ -27,14 +31,15 @@ class Journal:
     def __init__(self, path: Path, run: str, now: Callable[[], datetime], warn: Callable[[str], None]) -> None:
         """Name the file and the run; the file is opened at the first entry."""
         self.path, self.run, self._now, self._warn = path, run, now, warn
+        self.hide: Callable[[str], str] = str
         self._file: int | None = None
         self._broken = False
 
     def write(self, event: str, **entry: object) -> None:
         """Append one entry and hand it to the operating system, so that a killed process leaves it behind."""
         stamp = {"run": self.run, "at": self._now().isoformat().replace("+00:00", "Z"), "event": event}
-        line = _ENCODER.encode({**entry, **stamp}) + "\n"
-        self._guarded(lambda: os.write(self._opened(), line.encode()))
+        line = self.hide(_ENCODER.encode({**entry, **stamp})) + "\n"
+        self._guarded(lambda: self._append(line.encode()))
 
     def sync(self) -> None:
         """Wait until the disk has what was written."""
@@ -44,15 +49,21 @@ class Journal:
     def close(self) -> None:
         """Sync and close the file."""
         self.sync()
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        file, self._file = self._file, None
+        if file is not None:
+            self._guarded(lambda: os.close(file))
+
+    def _append(self, line: bytes) -> None:
+        """Write all of a line; a disk that is getting full takes a part of it and says so of the rest."""
+        file = self._opened()
+        while line:
+            line = line[os.write(file, line) :]
 
     def _opened(self) -> int:
         """Open the file; after half a line, left by a run that was killed, ours begins on one of its own."""
         if self._file is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+            self._file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | _WAITS_FOR_NOBODY, 0o666)
             size = os.fstat(self._file).st_size
             if size and os.pread(self._file, 1, size - 1) != b"\n":
                 os.write(self._file, b"\n")
@@ -65,7 +76,8 @@ class Journal:
             action()
         except OSError as error:
             self._broken = True
-            self._warn(f"the journal {self.path} cannot be written ({error.strerror}); going on without it")
+            with contextlib.suppress(OSError):  # whoever would hear the warning may be gone too
+                self._warn(f"the journal {self.path} cannot be written ({error.strerror}); going on without it")
 
 
 def runs(lines: Iterable[str]) -> tuple[Run, ...]:

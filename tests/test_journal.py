@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -85,3 +87,52 @@ def test_a_full_disk_is_a_warning_too() -> None:
     one.write("start")
     one.close()
     assert 1 == len(warnings)
+
+
+def test_a_pipe_that_nobody_reads_is_a_warning_and_no_end_of_waiting(tmp_path: Path) -> None:
+    """A pipe takes 64 KiB; after that a write would wait for ever."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    warnings: list[str] = []
+    one = journal(path, warnings=warnings)
+    for _ in range(300):
+        one.write("start", reason="x" * 1000)
+    one.close()
+    assert 1 == len(warnings)
+
+
+def test_a_line_of_which_the_disk_took_a_part_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write may say that it wrote less than it was given; the rest follows."""
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda file, data: real(file, data[:7]))
+    one = journal(tmp_path / "journal.jsonl")
+    one.write("start", who="me")
+    one.close()
+    assert ["start"] == [entry["event"] for entry in recorded(tmp_path / "journal.jsonl")]
+
+
+def test_a_disk_that_fails_at_the_close_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Network file systems say only then that there was no room."""
+
+    def no_room(_file: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    warnings: list[str] = []
+    one = journal(tmp_path / "journal.jsonl", warnings=warnings)
+    one.write("start")
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "close", no_room)
+        one.close()
+    assert 1 == len(warnings)
+
+
+def test_a_warning_that_nobody_can_hear_stops_nothing_either(tmp_path: Path) -> None:
+    """The reader of stderr may be gone as well."""
+
+    def gone(_text: str) -> None:
+        raise BrokenPipeError
+
+    (tmp_path / "file").write_text("")
+    one = Journal(tmp_path / "file" / "journal.jsonl", "r1", lambda: NOW, gone)
+    one.write("start")
+    one.close()
