@@ -62,11 +62,17 @@ class Requests:
         for one in process.unclear:
             if process.listings and process.listings[-1].began > one.at:
                 continue
-            same = bool(one.keys & write.keys)
+            same = bool(one.keys & write.keys) and not self._is_repeat(one, write)
             delete = write.call == "delete" and one.call != "delete"
             said = f"{where}: nobody knows what became of {one.request.method} for {one.address}"
             self.verdicts.check("R6", not same and not delete, f"{said}, and no complete list was read since")
         self.verdicts.counts["R6"] += 1
+
+    def _is_repeat(self, one: Write, write: Write) -> bool:
+        """Say whether the server knows a write for the one that it had: then sending it again does nothing more."""
+        key = write.request.headers.get("idempotency-key")
+        known = self.tenant.world.profile.settings.idempotency_keys and key is not None
+        return known and one.request.headers.get("idempotency-key") == key and one.request.body == write.request.body
 
     def _owned(self, process: Process, write: Write, wish: Wish, where: str) -> None:
         """R1: the rule was ours when this applier last read it, or is one to adopt."""

@@ -164,6 +164,15 @@ def test_r6_what_was_surely_not_done_leaves_nothing_open(fault: str) -> None:
     assert "R6" not in hand.post(body).post(body).broken()
 
 
+def test_r6_a_repeat_that_the_server_knows_for_one_is_none() -> None:
+    """With the Idempotency-Key of the first one, where there are such keys."""
+    for profile, expected in (("E", set()), ("C", {"R6"})):
+        hand = Hand(NEW, profile, "POST rules:500-applied@#1").start()
+        for _ in range(2):
+            hand.ask("POST", RULES, hand.wished("cards/x"), **{"idempotency-key": "k"})
+        assert expected == hand.broken() - {"R5"}
+
+
 def test_r6_a_list_that_is_not_complete_is_no_read() -> None:
     """Its last page is missing."""
     many = replace(NEW, rules=(*NEW.rules, *(theirs(f"f{number}", at(f"f{number}")) for number in range(5))))
