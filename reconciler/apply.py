@@ -88,6 +88,8 @@ class _Run:
         """Read every rule and plan again."""
         self.fresh = None
         rules = await self.sight.read()
+        if self.sight.missed:
+            self.doubt()
         self.tally.settle(rules)
         self.fresh = self.replan(rules)
         return self.fresh
@@ -109,6 +111,10 @@ class _Run:
             elif await self.make(wave):
                 await self.conduct.sleep(next(pauses, self.conduct.pauses[-1]))
             fresh = await self.read()
+
+    def doubt(self) -> None:
+        """Take back, where lists lag, that a rule which is not seen is not there."""
+        self.unconfirmed = CONFIRMATIONS if self.conduct.lag else 0
 
     def idle(self) -> bool:
         """Say whether no new write may be started."""
@@ -179,8 +185,8 @@ class _Run:
             results = await asyncio.gather(*(self.one(step, places) for step in steps))
             self.recorder.wave()
             verdicts = {result.verdict for result in results if result is not None}
-            if call == "create" and verdicts & {Verdict.AGAIN, Verdict.KEPT} and self.conduct.lag:
-                self.unconfirmed = CONFIRMATIONS
+            if call == "create" and verdicts & {Verdict.AGAIN, Verdict.KEPT}:
+                self.doubt()
             if verdicts - {Verdict.DONE}:
                 return Verdict.AGAIN in verdicts
         return False

@@ -9,10 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from reconciler.behaviour.difference import difference
 from reconciler.behaviour.entry import Entry
 from reconciler.behaviour.order import Move, order
 from reconciler.change import Create, Delete, Step, is_copy
 from reconciler.entries import live_entries
+from reconciler.marker import copy_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from reconciler.behaviour.order import Order
     from reconciler.behaviour.order import Step as OrderStep
     from reconciler.change import Change
+    from reconciler.model import Address
     from reconciler.plan import Plan
 
 
@@ -59,10 +62,12 @@ def arrange(plan: Plan, given_up: Collection[Change] = ()) -> Plan:
         return replace(plan, steps=(), unproven=())
     now = transition(plan)
     found = order(now.moves, now.fixed, plan.desired.evaluation)
+    twice = _copied_twice(plan, found)
+    if twice and (cleared := _cleared(plan, now, {plan.changes[move].address for move in twice}, given_up)):
+        return cleared
     naming = _Naming(plan, found)
     left_out = {id(change) for change in given_up}
     never = found.behind({move for move, change in enumerate(plan.changes) if id(change) in left_out})
-    twice = _copied_twice(plan, found)
     never |= {step for step in found.graph if step.move in twice and step.kind in ("copy", "drop")}
     taken = (sorted({*wave} - never) for wave in found.waves)
     steps = tuple(
@@ -94,8 +99,25 @@ class _Naming:
         if step.kind not in ("copy", "aside"):
             return ""
         address = self.plan.changes[step.move].address
-        name = f"(next) {self.plan.owner}/{address}"
+        name = copy_name(self.plan.owner, address)
         return f"{name}, renamed" if step.kind == "aside" and address in self.copied else name
+
+
+def _cleared(plan: Plan, now: Transition, addresses: Collection[Address], given_up: Collection[Change]) -> Plan | None:
+    """Return the plan with leftover copies deleted first of all, where that moves nobody; else None.
+
+    So it is with a copy that somebody switched off, or that a rule before it keeps from being reached.
+    """
+    drops = [change for change in plan.changes if is_copy(change) and change.address in addresses]
+    gone = {change.live.id for change in drops if not isinstance(change, Create)}
+    remaining = tuple(entry for entry in now.before if entry.id not in gone)
+    nobody = difference(now.before, remaining, plan.desired.evaluation)
+    if nobody.changed or not nobody.complete or any(one in given_up for one in drops):
+        return None
+    live = replace(plan.live, rules=tuple(rule for rule in plan.live.rules if rule.id not in gone))
+    others = tuple(change for change in plan.changes if change not in drops)
+    rest = arrange(replace(plan, live=live, changes=others), given_up)
+    return replace(plan, steps=(tuple(map(Step, drops)), *rest.steps), unproven=rest.unproven)
 
 
 def _copied_twice(plan: Plan, found: Order) -> set[int]:

@@ -85,9 +85,9 @@ async def attempt(step: Step, owner: str, store: RuleStore) -> Attempt:
     """Try one call once. Raises nothing of `reconciler.errors`."""
     try:
         return await _write(step.change, written(step, owner), store)
-    except AmbiguousWriteError as error:
+    except (AmbiguousWriteError, NameTakenError) as error:
         return Attempt(Verdict.AGAIN, str(error), unknown=True)
-    except (NameTakenError, UnreachableError, OverloadedError) as error:
+    except (UnreachableError, OverloadedError) as error:
         return Attempt(Verdict.AGAIN, str(error))
     except (GoneError, ChangedMeanwhileError) as error:
         return Attempt(Verdict.MOVED, str(error))

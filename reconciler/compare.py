@@ -75,7 +75,7 @@ class _Comparing:
             Delete(address, live, "both" if edited(live) else "manifest") for address, live in self._surplus.items()
         )
         changes.extend(Delete(_address(live), live, "duplicate") for live in self.owned.duplicates)
-        changes.extend(Delete(_address(live), live, "duplicate") for live in self.owned.copies if not edited(live))
+        changes.extend(Delete(_address(live), live, "duplicate") for live in self.owned.copies)
         self._report_leftovers()
         return Comparison(tuple(changes), tuple(unchanged), tuple(self.findings))
 
@@ -160,7 +160,7 @@ class _Comparing:
             self._find("CXR308", "warning", message, wanted)
 
     def _report_leftovers(self) -> None:
-        for live in (*self.owned.clones, *(copy for copy in self.owned.copies if edited(copy))):
+        for live in self.owned.clones:
             message = (
                 f'live rule "{live.rule.name}" ({live.id}) is an edited copy of {_address(live)}; it is left alone'
             )

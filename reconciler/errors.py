@@ -89,8 +89,8 @@ class UnexpectedAnswerError(ApiError):
 class NotOfferedError(ApiError):
     """The server does not do such a thing at all, or not there: it did nothing, and every other call will end alike.
 
-    405 and 501 of anything; 404 and 410 of the list; 404 and 410 of a create, 410 of an update; 413, 414 and 431 of a
-    delete; and of a read whatever else says that it is wrong, for a read says nothing of its own.
+    A redirect, 405 and 501 of anything; 404 and 410 of the list; 404 and 410 of a create, 410 of an update; 413, 414
+    and 431 of a delete; and of a read whatever else says that it is wrong, for a read says nothing of its own.
     """
 
 

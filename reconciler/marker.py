@@ -37,6 +37,11 @@ def signed(rule: Rule, marker: Marker) -> str:
     return f"{rule.description}\n{line}" if rule.description else line
 
 
+def copy_name(owner: str, address: Address) -> str:
+    """Return the name of the temporary copy of a rule (behaviour.md section 3)."""
+    return f"(next) {owner}/{address}"
+
+
 def fingerprint(rule: Rule) -> str:
     """Return the SHA-256, in hex, of what cxroute writes of the rule."""
     return sha256(canonical_json(rule).encode()).hexdigest()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from reconciler.marker import digest
+from reconciler.marker import copy_name, digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,7 +21,8 @@ class Owned:
     """Live rules by who manages them; each group is in the order of its rules' ids.
 
     managed: the one rule per address that is ours. duplicates: further rules with its marker and untouched content.
-    clones: further rules with its marker that somebody edited. copies: our temporary copies. unmanaged: all others.
+    copies: our temporary copies, edited or not. clones: further rules with a marker of either that somebody made by
+    copying and then edited. unmanaged: all others.
     """
 
     managed: Mapping[Address, LiveRule]
@@ -35,17 +36,18 @@ def own(live: Iterable[LiveRule], owner: str) -> Owned:
     """Sort live rules by who manages them, `owner` being us."""
     ours: dict[Address, list[LiveRule]] = defaultdict(list)
     copies: list[LiveRule] = []
+    clones: list[LiveRule] = []
     unmanaged: list[LiveRule] = []
     for rule in sorted(live, key=lambda one: one.id):
         if rule.marker is None or rule.marker.owner != owner:
             unmanaged.append(rule)
         elif rule.marker.copy:
-            copies.append(rule)
+            ours_still = rule.rule.name == copy_name(owner, rule.marker.address) or not edited(rule)
+            (copies if ours_still else clones).append(rule)
         else:
             ours[rule.marker.address].append(rule)
     managed: dict[Address, LiveRule] = {}
     duplicates: list[LiveRule] = []
-    clones: list[LiveRule] = []
     for address, rules in ours.items():
         first, *others = rules if len(rules) == 1 else sorted(rules, key=_age)
         managed[address] = first

@@ -132,7 +132,7 @@ def plan(desired: Desired, live: Live, options: Options, now: datetime) -> Plan:
     wanted = adopting_namesakes(desired, live) if options.adopt else desired
     owned = own(live.rules, desired.owner)
     found = compare(wanted, owned)
-    cloned = frozenset(live.marker.address for live in owned.clones if live.marker is not None)
+    cloned = frozenset(live.marker.address for live in owned.clones if live.marker and not live.marker.copy)
     changes, held = _hold(_select(found.changes, options.only), wanted, options, now, cloned)
     return Plan(
         desired.environment,

@@ -28,6 +28,8 @@ class Sight:
     def __init__(self, store: RuleSource, rules: Iterable[LiveRule]) -> None:
         """`rules` are what a first complete read showed."""
         self._store = store
+        self.missed = False
+        """Whether the last read missed a rule that this run had no part in removing."""
         self._known: dict[str, tuple[Rule, Marker | None] | None] = {one.id: (one.rule, one.marker) for one in rules}
 
     def wrote(self, rule_id: str, what: Written | None) -> None:
@@ -43,10 +45,12 @@ class Sight:
                 f"{len(vanished):,} rules that were there a moment ago are missing from the list of rules;"
                 " that is not believed, and nothing more is written"
             )
+        self.missed = False
         other = self._other(listed)
         for rule_id in [*vanished, *(other if len(other) <= MOST_LOOKED_UP else ())]:
             read = await self._store.rule(rule_id)
             if read is None:
+                self.missed |= self._known[rule_id] is not None
                 listed.pop(rule_id, None)
             else:
                 listed[rule_id] = read.live

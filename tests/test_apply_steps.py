@@ -244,6 +244,21 @@ def test_a_leftover_copy_alone_is_still_cleared_away() -> None:
     assert () == report.outcomes
 
 
+@pytest.mark.parametrize("edits", [{"enabled": False}, {"priority": 101}])
+def test_a_leftover_copy_that_serves_nobody_makes_room_for_the_next(edits: dict[str, Any]) -> None:
+    """Somebody edited it. It is deleted first of all, and a new one stands in."""
+    rules, wish = CASES["two intents swapped above a catch-all"]
+    for profile in ("A", "C"):
+        watch = Watch(rules, PROFILES[profile])
+        watch.world.apply(wish, stopped=lambda watch=watch: len(watch.states) > 1)  # type: ignore[misc]
+        (left,) = (one["id"] for one in watch.world.state.rules() if one["name"].startswith("(next) "))
+        watch.world.state.edit(left, **edits)
+        assert ["delete", "create"] == [wave[0].call for wave in arrange(watch.world.plan(wish)).steps][:2]
+        assert watch.world.apply(wish).converged
+        watch.assert_hitless(watch.states[-1])
+        assert 3 == len(watch.states[-1])
+
+
 def test_others_may_change_their_rules_once_and_the_way_is_found_anew() -> None:
     """A rule that is not ours changes while we write: planned again; beside a reviewed plan it ends there."""
     rules, wish = CASES["everything retargeted, renumbered and narrowed"]

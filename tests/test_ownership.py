@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
 import pytest
 
 from reconciler.marker import digest
 from reconciler.ownership import cause, own
 from tests.builders import OWNER, address, managed, rule, unmanaged
+
+if TYPE_CHECKING:
+    from reconciler.change import LiveRule
 
 
 def test_only_an_exact_marker_of_ours_makes_a_rule_ours() -> None:
@@ -36,6 +42,20 @@ def test_of_two_rules_with_one_marker_the_earliest_stays(created: tuple[object, 
     owned = own(reversed(twins), OWNER)
     assert first == owned.managed[address("cards/a")].id
     assert [twin for twin in twins if twin.id != first] == list(owned.duplicates)
+
+
+def test_a_temporary_copy_is_ours_whatever_was_edited_while_it_has_its_name() -> None:
+    """Or its name would be taken for ever. Somebody's copy of it has another name: that one is theirs once edited."""
+
+    def copy(rule_id: str, name: str, **edits: Any) -> LiveRule:
+        made = managed(rule_id, "cards/a", rule(name, **edits), last_written=rule(name))
+        assert made.marker is not None
+        return replace(made, marker=replace(made.marker, copy=True))
+
+    whole, edited = copy("1", "(next) acme/cards/a"), copy("2", "(next) acme/cards/a", priority=7)
+    twin, theirs = copy("3", "(next) acme/cards/a (copy)"), copy("4", "(next) acme/cards/a (copy)", priority=7)
+    owned = own([whole, edited, twin, theirs], OWNER)
+    assert ((whole, edited, twin), (theirs,)) == (owned.copies, owned.clones)
 
 
 def test_an_edited_copy_is_a_clone_and_no_duplicate() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
@@ -11,6 +12,7 @@ import httpx
 from reconciler.change import Read
 from reconciler.cxone import wire
 from reconciler.cxone.auth import Tokens, wrong_credentials
+from reconciler.cxone.idempotency import Keys
 from reconciler.cxone.listing import complete
 from reconciler.cxone.pace import Pacer
 from reconciler.cxone.sending import ACCEPTED, Kind, Sender
@@ -160,7 +162,15 @@ class WritingClient(ReadingClient):
 
     async def create(self, rule: Rule, marker: Marker) -> LiveRule:
         """Create a rule and return it as the server answered."""
-        return _written(await self._call("create", self._tenant.rules_path, wire.body(rule, marker)))
+        body = wire.body(rule, marker)
+        headers = {"Idempotency-Key": self._keys.key(body)} if self._tenant.idempotency_keys else {}
+        made = _written(await self._call("create", self._tenant.rules_path, body, headers=headers))
+        self._keys.acknowledged(body)
+        return made
+
+    @cached_property
+    def _keys(self) -> Keys:
+        return Keys(self._time.random)
 
     async def update(self, read: Read, rule: Rule, marker: Marker) -> LiveRule:
         """Replace a rule that was just read; what we do not know of it goes back as it was."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
-from reconciler.errors import UnexpectedAnswerError
+from reconciler.errors import NotOfferedError, UnexpectedAnswerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -109,7 +109,11 @@ LENIENT: Final = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 async def exchange(http: httpx.AsyncClient, request: httpx.Request, seconds: float, time: Time) -> Answer:
-    """Send one request and read its answer. Raises httpx.TransportError, TimeoutError and UnexpectedAnswerError."""
+    """Send one request and read its answer.
+
+    Raises httpx.TransportError, TimeoutError and UnexpectedAnswerError; NotOfferedError for a redirect, behind which a
+    write was not done either.
+    """
     async with time.deadline(seconds):
         response = await http.send(request, stream=True, follow_redirects=False)
         try:
@@ -117,8 +121,9 @@ async def exchange(http: httpx.AsyncClient, request: httpx.Request, seconds: flo
         finally:
             await response.aclose()
     if response.is_redirect:
-        raise UnexpectedAnswerError(
-            f"the server redirects to another place (status {response.status_code}); not followed"
+        call = f"{request.method} {request.url.path}"
+        raise NotOfferedError(
+            f"{call}: the server redirects to another place (status {response.status_code}); not followed"
         )
     return Answer(f"{request.method} {request.url.path}", response.status_code, response.headers, content)
 

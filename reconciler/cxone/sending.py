@@ -115,7 +115,7 @@ class Sender:
             self.outage.answered(host)
             self._pacer.refused(sent, answer.headers.get("retry-after"))
             return _Failure(OverloadedError(f"{call}: the tenant says that this is too fast (429)"), paced=True)
-        if answer.status >= httpx.codes.INTERNAL_SERVER_ERROR and answer.status != httpx.codes.NOT_IMPLEMENTED:
+        if _is_no_answer(answer.status):
             error = _lost(call, f"status {answer.status}, {self._explain(answer)}", kind)
             self.outage.refused(host, error)
             return _Failure(error)
@@ -144,6 +144,12 @@ class Sender:
         if kind is not Kind.TOKEN:  # tenants count tokens apart, if at all
             self._pacer.accepted(sent)
         return answer
+
+
+def _is_no_answer(status: int) -> bool:
+    """Say whether a status leaves open what was done: 5xx, and a server that got tired of waiting for the request."""
+    failed = status >= httpx.codes.INTERNAL_SERVER_ERROR and status != httpx.codes.NOT_IMPLEMENTED
+    return failed or status == httpx.codes.REQUEST_TIMEOUT
 
 
 def _lost(call: str, why: str, kind: Kind) -> ApiError:

@@ -47,6 +47,8 @@ class Tenant:
     timeout_seconds: float = 10.0
     requests_per_second: float = 50.0
     concurrency: int = 16
+    idempotency_keys: bool = False
+    """The server does a create once, however often it comes with the same Idempotency-Key."""
     allowed_hosts: frozenset[str] = frozenset()
     run_seconds: float = 900.0
     """How long everything that one client does may take in all."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from reconciler.cxone.settings import Tenant
@@ -35,5 +35,5 @@ PROFILES: Final = {
     "B": Profile(app.PROFILES["B"]),
     "C": Profile(app.PROFILES["C"]),
     "D": Profile(Settings(lag_seconds=4.0), list_lag_seconds=5.0),
-    "E": Profile(app.PROFILES["E"]),
+    "E": Profile(app.PROFILES["E"], replace(TENANT, idempotency_keys=True)),
 }
