@@ -93,7 +93,8 @@ class Ends:
                 self.verdicts.check("R18", done, f"{said}: {_name(one.change)} is called applied, and is not")
             elif isinstance(one, Failed | Skipped):
                 kind = type(one).__name__.lower()
-                self.verdicts.check("R18", not done, f"{said}: {_name(one.change)} is called {kind}, and is done")
+                whole = done and self._is_alone(one.change, wish)
+                self.verdicts.check("R18", not whole, f"{said}: {_name(one.change)} is called {kind}, and is done")
 
     def _is_done(self, change: Change, wish: Wish) -> bool:
         rules = self.tenant.rules
@@ -103,6 +104,12 @@ class Ends:
         return any(
             wish.ours(one) and _is_at(one, str(change.address)) and plain(one) == wanted for one in rules.values()
         )
+
+    def _is_alone(self, change: Change, wish: Wish) -> bool:
+        """Say whether nothing else of ours is at a change's address: with a duplicate beside it, it is half done."""
+        if isinstance(change, Delete):
+            return True
+        return 1 == sum(1 for one in self.tenant.rules.values() if wish.ours(one) and _is_at(one, str(change.address)))
 
 
 def _is_at(rule: Rule, address: str) -> bool:

@@ -44,7 +44,7 @@ class Tenant:
         self.rules: dict[str, Rule] = {one["id"]: one for one in world.state.rules()}
         self._writer: dict[str, str] = {}
         self._latest: dict[str, int] = {}
-        self._born: dict[str, tuple[float, Process | None]] = {}
+        self._maker: dict[str, Process | None] = {}
         self.foreign = -1
         """When somebody else last changed anything."""
         self.made_late: Counter[str] = Counter()
@@ -72,7 +72,7 @@ class Tenant:
             self.rules[change.id] = change.after
         self._writer[change.id], self._latest[who] = who, moment.clock
         if change.before is None:
-            self._born[change.id] = (self.world.virtual.seconds, None if who in (HUMAN, LATE) else moment.process)
+            self._maker[change.id] = None if who in (HUMAN, LATE) else moment.process
         if who in (HUMAN, LATE):
             self.foreign = moment.clock
             self._note_foreign(who, change)
@@ -93,8 +93,8 @@ class Tenant:
 
     def is_hidden(self, rule_id: str, process: Process) -> bool:
         """Say whether lists do not show a rule yet that somebody else made: that process cannot know of it."""
-        seconds, maker = self._born.get(rule_id, (float("-inf"), None))
-        return maker is not process and self.world.virtual.seconds - seconds < self.world.profile.settings.lag_seconds
+        until, _ = self.world.api._lag._hidden.get(rule_id, (0.0, 0))
+        return self._maker.get(rule_id) is not process and until > self.world.clock()
 
     def twice(self) -> dict[str, list[str]]:
         """Return what of ours is there more than once, somebody's copies aside."""
