@@ -118,16 +118,30 @@ def _unmark(world: World, rule: Json) -> None:
 
 
 def mend(world: World, began: tuple[Json, ...]) -> None:
-    """Put markers right that a person took away, or a server that makes one line of two: only a person can."""
+    """Put markers right that a person took away, or a server that makes one line of two: only a person can.
+
+    Where another rule has taken the place meanwhile, the one without a marker goes.
+    """
     for rule_id, marker in world.unmarked.items():
         rule = world.state.stored[rule_id].rule if rule_id in world.state.stored else None
-        if rule is not None and not is_ours(rule):
+        stands = any(address(marker) == address(str(one.get("description"))) for one in world.state.rules())
+        if rule is None or is_ours(rule):
+            continue
+        if stands:
+            world.state.remove(rule_id)
+        else:
             world.state.edit(rule_id, world.clock(), description=rule["description"] + marker)
     known = {rule["id"]: rule["description"] for rule in began}
     for rule in world.state.rules():
         text = str(rule.get("description"))
         if known.get(rule["id"]) != text and _JOINED.search(text):
             world.state.edit(rule["id"], world.clock(), description=_JOINED.sub(r"\n\1", text))
+
+
+def address(description: str) -> object:
+    """Return where a rule of ours with this description stands; a copy stands beside its rule."""
+    marker = split(description)[1]
+    return marker and (marker.owner, marker.address, marker.copy)
 
 
 _JOINED: Final = re.compile(rf" (\[cxroute:{OWNER}/\S+\])\Z")

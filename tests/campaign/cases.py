@@ -199,7 +199,12 @@ class Running:
             codes.append((ended.exit_code, ended.error) if ended else None)
             if ended is not None and ended.exit_code == 0:
                 break
-        self._check("R15", ended is not None and ended.exit_code == 0, f"not healed in {HEALING} runs: {codes}")
+        healed = ended is not None and ended.exit_code == 0
+        self._check("R15", healed, f"not healed in {HEALING} runs: {codes}")
+        return self._once_more() if healed else None
+
+    def _once_more(self) -> None:
+        """Run on a tenant that is healed (R16)."""
         self._wait_for_lists()
         before = len(self.world.events)
         self._run("heal-3")
@@ -207,14 +212,17 @@ class Running:
         pages = -(-len(self.world.state.stored) // self.world.profile.tenant.page_size) or 1
         most = pages * 2 + 1
         self._check("R16", set(asked) <= {"GET"}, f"writes although all was well: {asked}")
-        return self._check("R16", len(asked) <= most, f"{len(asked)} reads, {most} are enough")
+        self._check("R16", len(asked) <= most, f"{len(asked)} reads, {most} are enough")
 
     def _wait_for_lists(self) -> None:
-        """Where lists lag, run once more at once, which must do no harm, and then let the lists catch up."""
+        """Where lists lag, run once more at once, which must do no harm, and then let the lists catch up.
+
+        Beside a copy that a person made of a rule that no list shows yet, nobody can tell which is the copy.
+        """
         lag = self.world.profile.list_lag_seconds
-        if lag:
+        if lag and "clone" not in self.case.faults:
             self._run("at-once")
-            self.world.virtual.seconds += lag
+        self.world.virtual.seconds += lag
 
     def _run(self, name: str) -> Ended | None:
         applier = self._applier(name)
@@ -228,8 +236,17 @@ class Running:
         self._check("R8", not writes, f"{len(writes)} writes although a guard refuses")
 
     def _counts(self, found: Violation) -> bool:
-        """Say whether it is one: while lists lag, more reads than two are needed to see that all is well."""
-        lags = self.world.profile.list_lag_seconds and not found.message.startswith("heal-3")
+        """Say whether the run could have known: it does not where others write too, or where lists are behind.
+
+        While lists lag, more reads than two are needed to see that all is well, and what another one wrote (or a
+        request that lands late) is not seen at all. What a list made up looks as if somebody else had done it.
+        """
+        lags = self.world.profile.list_lag_seconds > 0 and not found.message.startswith("heal-")
+        others = len(self.wishes) > 1 or self.further > 0
+        if found.invariant == "R18" and found.message.endswith("and is done"):
+            return not (lags or others or any(lie in self.case.faults for lie in (":other", ":empty-list")))
+        if found.invariant == "R18" and "ended with 0, but" in found.message:
+            return not (lags and (others or any(unseen in self.case.faults for unseen in ("late", "clone"))))
         return not (lags and found.invariant == "R16" and "requests, not" in found.message)
 
     def _check(self, invariant: str, holds: object, message: str) -> None:
