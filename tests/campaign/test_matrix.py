@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -33,6 +34,13 @@ def test_every_live_cell_has_a_case() -> None:
     elsewhere = {(name, operation) for name, operation in LIVE if ROWS[name].elsewhere}
     assert LIVE == here | elsewhere
     assert here <= LIVE
+
+
+@pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row.elsewhere])
+def test_a_row_that_is_brought_about_elsewhere_is_named_there(name: str) -> None:
+    """The tests of that folder say which row they are about."""
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / ROWS[name].elsewhere).glob("test_*.py")]
+    assert any(re.search(rf"\b{name}\b", text) for text in texts)
 
 
 def test_every_code_of_a_cell_is_shown() -> None:
