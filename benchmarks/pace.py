@@ -98,8 +98,13 @@ async def with_httpx(url: str, wanted: int) -> Done:
         token = (await client.post("/oauth/token", data=form)).json()["access_token"]
         client.headers["Authorization"] = f"Bearer {token}"
 
+        queue = (await client.get("/api/v2/routing/queues")).json()["entities"][0]["id"]
+
         async def create(number: int) -> None:
-            rule = {"name": f"rule {number}", "priority": number, "enabled": True, "conditions": [], "targets": []}
+            targets = [{"type": "queue", "queueId": queue, "weight": 1}]
+            condition = {"type": "attribute", "attributeName": "a", "operator": "equals", "value": f"{number}"}
+            rule = {"name": f"rule {number}", "description": "", "priority": number, "enabled": True}
+            rule |= {"conditions": [condition], "targets": targets}
             async with places:
                 for attempt in range(TRIES):
                     answer = await client.post("/api/v2/routing/rules", json=rule)

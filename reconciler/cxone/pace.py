@@ -24,7 +24,7 @@ _FIRST_BACKOFF: Final = 0.5
 _ABSURD: Final = 86_400.0
 _LATE: Final = 8
 """Calls that may go out at once because they are late; a tenant is likely to take ten."""
-_REST: Final = 1.0
+_REST: Final = 0.25
 """Seconds without a call after which a tenant's bucket is taken to be full."""
 _SOON: Final = 1e-6
 """Seconds that no timer is set for: it may go off so much too early."""
@@ -68,24 +68,25 @@ class Pacer:
     async def slot(self) -> AsyncIterator[float]:
         """Wait for a place and a moment for one call; yields the moment, for `accepted` or `refused`."""
         async with self._slots:
+            came = self._time.clock()
             async with self._turn:
-                sent = await self._moment()
+                sent = await self._moment(came)
             yield sent
 
-    async def _moment(self) -> float:
-        """Absolute deadlines (GCRA): what a call is late by, the next ones make up for, up to a few at once.
+    async def _moment(self, came: float) -> float:
+        """Absolute deadlines (GCRA): calls that waited make up for late timers, up to a few at once.
 
-        One call waits at a time, so what a 429 says meanwhile holds for all who come after it.
+        They do not for a time when there were none: what the tenant's bucket holds is left for jitter and wrong
+        guesses. One call waits at a time, so what a 429 says meanwhile holds for all who come after it.
         """
         while (now := self._time.clock()) < (due := max(self._next, self._held_until)) - _SOON:
             await self._time.sleep(due - now)
-        rested = self._next < now - _REST
-        if rested:
+        if self._next < came - _REST:
             self._rate.rested(now)
-        if self._rate.resumed(now) or rested:
-            self._next = now  # no burst: what the bucket holds makes up for late timers and wrong guesses
+        if self._rate.resumed(now):
+            self._next = now
         interval = 1.0 / self._rate.at(now)
-        self._next = max(self._next, now - _LATE * interval) + interval
+        self._next = max(self._next, came, now - _LATE * interval) + interval
         return now
 
     def accepted(self, sent: float) -> None:
