@@ -102,7 +102,8 @@ def is_ours(rule: Json) -> bool:
 
 
 def _edit(world: World, rule: Json) -> None:
-    targets = [{**one, "queueId": _QUEUES.get(one.get("queueId"), "q-cards")} for one in rule["targets"]]
+    # A weight that no manifest has: what a person does is not by chance what is wanted.
+    targets = [{**one, "queueId": _QUEUES.get(one.get("queueId"), "q-cards"), "weight": 7} for one in rule["targets"]]
     world.state.edit(rule["id"], world.clock(), targets=targets)
 
 
