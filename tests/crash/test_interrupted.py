@@ -69,7 +69,7 @@ def test_no_write_is_begun_after_a_signal(one_by_one: Trial, at: int, signals: l
     assert one_by_one.reached() == done["applied"]
     assert set() == done["unknown"]
     assert done["failed"] <= HALF_WAY
-    one_by_one.assert_heals()
+    one_by_one.assert_heals_here()
 
 
 @pytest.mark.parametrize(("at", "number"), [(1, TERM), (14, INT), (22, TERM)])
@@ -80,14 +80,14 @@ def test_what_is_under_way_ends(trial: Trial, at: int, number: signal.Signals) -
     assert 130 == ended.code, ended
     assert len(trial.writes()) <= gate.seen_at_opening + 3
     assert trial.reached() == told(ended)["applied"]
-    trial.assert_heals()
+    trial.assert_heals_here()
 
 
 def test_a_signal_at_the_last_write_finds_all_done(one_by_one: Trial) -> None:
     """A read after it shows no difference: that is exit 0, as nothing was left undone."""
     ended = interrupted(one_by_one, Gate(one_by_one.app, WRITES, of="writes"), TERM, manifests="single")
     assert (0, 30) == (ended.code, len(told(ended)["applied"])), ended
-    one_by_one.assert_heals()
+    one_by_one.assert_heals_here()
 
 
 @pytest.mark.parametrize(("at", "number"), [(1, INT), (2, TERM), (3, INT)])
