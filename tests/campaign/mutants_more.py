@@ -50,19 +50,9 @@ def writes_what_the_list_showed() -> AbstractContextManager[None]:
     return patched((ReadingClient, "rules", listing), (ReadingClient, "rule", reading))
 
 
-def a_lost_create_is_a_failed_one() -> AbstractContextManager[None]:
-    """A 500 on a create is taken for a refusal, and nobody looks."""
-
-    def make(real: Any) -> Any:
-        async def create(self: Any, *given: Any) -> Any:
-            try:
-                return await real(self, *given)
-            except AmbiguousWriteError as error:
-                raise RejectedError(str(error), 500) from error
-
-        return create
-
-    return patched((WritingClient, "create", make))
+def blind_put_retry() -> AbstractContextManager[None]:
+    """An update whose answer is lost is sent again: it does the same twice, unless somebody wrote in between."""
+    return patched((WritingClient, "update", lambda real: again(real, AmbiguousWriteError)))
 
 
 def loses_unknown_fields() -> AbstractContextManager[None]:
@@ -116,7 +106,7 @@ def always_says_that_all_is_well() -> AbstractContextManager[None]:
 EXTRAS: Final[dict[str, Callable[[], AbstractContextManager[None]]]] = {
     "no If-Match": no_if_match,
     "writes what the list showed": writes_what_the_list_showed,
-    "a lost create is a failed one": a_lost_create_is_a_failed_one,
+    "blind PUT retry": blind_put_retry,
     "loses unknown fields": loses_unknown_fields,
     "any marker is ours": any_marker_is_ours,
     "retries what is wrong": retries_what_is_wrong,

@@ -44,7 +44,7 @@ CAUGHT: Final = {
     "delete in the same round, unconfirmed": {"key-renamed | C | 1": "R7"},
     "no If-Match": {"key-renamed | A | 1": "R9"},
     "writes what the list showed": {"key-renamed | C | 1": "R9"},
-    "a lost create is a failed one": {"first-rules | D | 1 | POST rules:500-applied@#1": "R18"},
+    "blind PUT retry": {"queue-changed | C | 1 | PUT rule:500@#1": "R6"},
     "loses unknown fields": {
         "unknown-fields | C | 1": "R2",
         "unknown-fields-in-parts | C | 1": "R2",
