@@ -32,6 +32,7 @@ class Way:
     says: what the run's message must have.
     extra: profiles on which a second rule of one marker may stand until the next run (R5's exception).
     apart: why this way ends otherwise than the cell's code says.
+    fails: what the tool does wrong today; the case is then expected to fail.
     """
 
     on: str
@@ -43,6 +44,7 @@ class Way:
     says: str = ""
     extra: str = ""
     apart: str = ""
+    fails: str = ""
 
 
 @dataclass(frozen=True, slots=True)
