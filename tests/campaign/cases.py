@@ -1,24 +1,18 @@
-"""A case of the campaign: a line of text that reproduces a run, faults first and healing after.
-
-    SCENARIO | PROFILE | SEED | FAULTS | SCHEDULE | DROPPED
-
-FAULTS are the simulator's (reconciler/simulator/faults) and those of `accidents.py`, joined by commas; SCHEDULE is
-of `schedules.py`; DROPPED are ids and addresses that the scenario goes without. The last ones may be left out.
-"""
+"""Runs a case: what goes wrong goes wrong, and then the tool heals it."""
 
 from __future__ import annotations
 
 import asyncio
 import traceback
 from collections import Counter
-from dataclasses import dataclass, field
 from random import Random
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 from reconciler.simulator.faults import Faults
 from tests.campaign.accidents import Accidents, accident, mend
+from tests.campaign.case import Case, Result
 from tests.campaign.oracle import Oracle, Violation, fingerprint
-from tests.campaign.scenarios import is_refused, scenario, without
+from tests.campaign.scenarios import is_refused
 from tests.campaign.schedules import Scheduler, manifests
 from tests.campaign.world import Applier, Killed, World
 
@@ -27,65 +21,14 @@ if TYPE_CHECKING:
 
     from reconciler.desired import Desired
     from reconciler.simulator.exchange import Request
-    from tests.campaign.scenario import Scenario
     from tests.campaign.world import Ended
+
+__all__ = ["Case", "Result", "Running", "repeated", "run_case"]
 
 HEALING: Final = 2
 """Runs without faults that must be enough (R15)."""
 
 _HEALERS: Final = ("at-once", "heal-1", "heal-2", "heal-3")
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """What is run; `str` and `parse` turn it to a line and back."""
-
-    scenario: str
-    profile: str
-    faults: str = ""
-    seed: int = 1
-    schedule: str = ""
-    dropped: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        """Return the line."""
-        parts = [self.scenario, self.profile, str(self.seed), self.faults, self.schedule, " ".join(self.dropped)]
-        return " | ".join(parts).rstrip(" |")
-
-    @classmethod
-    def parse(cls, line: str) -> Self:
-        """Read a line. Raises ValueError."""
-        parts = [part.strip() for part in line.split("|")]
-        name, profile, seed, faults, schedule, dropped = [*parts, "", "", ""][:6]
-        return cls(name, profile, faults, int(seed), schedule, tuple(dropped.split()))
-
-    def built(self) -> Scenario:
-        """Return its scenario, without what it goes without."""
-        return without(scenario(self.scenario), self.dropped)
-
-
-@dataclass(slots=True)
-class Result:
-    """What became of a case."""
-
-    case: Case
-    violations: list[Violation]
-    counts: Counter[str]
-    ended: list[Ended | None]
-    """How the appliers of the first phase ended; None where one was killed."""
-    requests: int
-    fired: int
-    """How many faults and accidents came to pass."""
-    prints: list[tuple[object, ...]] = field(default_factory=list, repr=False)
-
-    @property
-    def same_run_converged(self) -> bool:
-        """Say whether the first applier got there in spite of it all."""
-        return self.ended[0] is not None and self.ended[0].exit_code == 0
-
-    def broken(self) -> frozenset[str]:
-        """Return the promises that were not kept."""
-        return frozenset(one.invariant for one in self.violations)
 
 
 def run_case(case: Case) -> Result:

@@ -6,9 +6,10 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
+from tests.campaign.scenarios_foreign import FOREIGN
 from tests.campaign.scenarios_moves import MOVES
+from tests.campaign.scenarios_parts import PARTS
 from tests.campaign.scenarios_sizes import REFUSED, SIZES
-from tests.campaign.scenarios_strange import FOREIGN, PARTS
 
 if TYPE_CHECKING:
     from collections.abc import Collection

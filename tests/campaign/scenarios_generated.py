@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import replace
-from random import Random
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from reconciler.canonical import opaque
 from reconciler.change import Marker
@@ -13,64 +12,17 @@ from reconciler.manifest.documents import AdoptById
 from reconciler.marker import digest, signed
 from reconciler.model import Target, condition
 from tests.builders import OWNER, address, at_least, intent_is, rule
+from tests.campaign.making import INTENTS, Making
 from tests.campaign.profiles import TENANT
-from tests.campaign.scenarios_words import CARDS, CATCH_ALL, FRAUD, GENERAL, goals, ours, scenario, theirs
+from tests.campaign.scenarios_words import goals, ours, scenario, theirs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reconciler.model import Rule
-    from tests.campaign.scenario import Json, Scenario
+    from tests.campaign.scenario import Scenario
 
-_INTENTS: Final = ("u", "v", "w", "x", "y", "z")
-_QUEUES: Final = (CARDS, FRAUD, GENERAL)
 _LATER: Final = "2026-02-01T09:00:00.000Z"
 _MOST_KINDS: Final = 5
-
-
-class Making:
-    """A scenario in the making: the tenant, what is wanted, and what is done to both."""
-
-    def __init__(self, seed: int) -> None:
-        self.random = Random(f"generated/{seed}")
-        self.live: list[Json] = []
-        self.wished: dict[str, Rule] = {}
-        self.adopts: dict[str, Any] = {}
-        self.rulesets: set[str] = set()
-        self.kinds: set[str] = set()
-
-    def targets(self) -> tuple[Target, ...]:
-        """Return a queue by lot."""
-        return self.random.choice(_QUEUES)
-
-    def rule(self, name: str, **said: Any) -> Rule:
-        """Return a rule by lot: an intent, perhaps a confidence, a priority that others may have too."""
-        more = [at_least(self.random.choice([0.4, 0.8]))] if self.random.random() < 0.3 else []
-        conditions = [intent_is(self.random.choice(_INTENTS)), *more]
-        found = {"priority": self.random.choice([10, 20, 20, 30, 100]), "targets": self.targets(), **said}
-        return rule(name, conditions=found.pop("conditions", conditions), **found)
-
-    def settle(self, count: int) -> None:
-        """Put so many rules of ours there that are as they are wanted."""
-        for number in range(count):
-            where = f"{self.random.choice(['cards', 'cards', 'loans'])}/k{number}"
-            self.wished[where] = self.rule(f"rule {number}")
-        if self.random.random() < 0.6:
-            self.wished["cards/all"] = CATCH_ALL
-        self.live = [ours(where, one) for where, one in self.wished.items()]
-
-    def some(self, count: int = 1) -> list[str]:
-        """Return so many addresses by lot, of rules that were wanted from the start and still are; maybe fewer."""
-        began = [where for where in self.wished if where != "cards/all" and self.find(where)]
-        return self.random.sample(began, min(count, len(began)))
-
-    def find(self, where: str) -> Json | None:
-        """Return the live rule that stood at an address from the start."""
-        return next((one for one in self.live if one["id"] == f"id-{where.rpartition('/')[2]}"), None)
-
-    def put(self, found: Json) -> None:
-        """Put a live rule in the place of the one with its id, or beside all."""
-        self.live = [one for one in self.live if one["id"] != found["id"]] + [found]
 
 
 def generated(seed: int) -> Scenario:
@@ -127,20 +79,19 @@ def _create(making: Making) -> None:
         making.wished[f"cards/new{number}"] = making.rule(f"new {number}")
 
 
-def _split(making: Making) -> object:
+def _split(making: Making) -> None:
     for where in making.some():
         old = making.wished.pop(where)
-        for number, intent in enumerate(making.random.sample(_INTENTS, 2)):
+        for number, intent in enumerate(making.random.sample(INTENTS, 2)):
             part = replace(old, name=f"{number} {old.name}"[:256], conditions=(intent_is(intent),))
             making.wished[f"{where}-{number}"] = part
-    return None
 
 
 def _merge(making: Making) -> object:
     found = making.some(2)
     for where in found:
         del making.wished[where]
-    both = condition("cognigyDetectedIntent", "in", making.random.sample(_INTENTS, 2))
+    both = condition("cognigyDetectedIntent", "in", making.random.sample(INTENTS, 2))
     making.wished["cards/merged"] = making.rule("merged", conditions=[both])
     return len(found) == 2
 
@@ -180,36 +131,32 @@ def _other_owner(making: Making) -> None:
     making.put(ours(f"cards/k{making.random.randint(0, 3)}", found, rule_id=f"f-{number}", owner="acme-dev"))
 
 
-def _clone(making: Making) -> object:
+def _clone(making: Making) -> None:
     for where in making.some():
         now = making.find(where)
         if now is not None:
             making.put({**now, "id": "zz-clone", "name": f"Copy of {now['name']}"[:256], "dateCreated": _LATER})
-    return None
 
 
-def _duplicate(making: Making) -> object:
+def _duplicate(making: Making) -> None:
     for where in making.some():
         old = making.rule(f"as of old {where}")
         making.put(ours(where, old, rule_id="zz-duplicate", dateCreated=_LATER))
-    return None
 
 
-def _left_copy(making: Making) -> object:
+def _left_copy(making: Making) -> None:
     for where in making.some():
         temporary = making.rule(f"(next) {OWNER}/{where}")
         marker = Marker(OWNER, address(where), digest(temporary), copy=True)
         making.put({**theirs("zz-left", temporary), "description": signed(temporary, marker)})
-    return None
 
 
-def _unknown_fields(making: Making) -> object:
+def _unknown_fields(making: Making) -> None:
     for where in making.some(2):
         now = making.find(where)
         if now is not None:
             targets = [{**one, "overflow": "q-general"} for one in now["targets"]]
             making.put({**now, "tag": {"a": [1, None]}, "targets": targets})
-    return None
 
 
 def _opaque(making: Making) -> None:

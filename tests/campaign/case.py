@@ -1,0 +1,73 @@
+"""A case of the campaign: a line of text that reproduces a run, faults first and healing after; and what became of it.
+
+    SCENARIO | PROFILE | SEED | FAULTS | SCHEDULE | DROPPED
+
+FAULTS are the simulator's (reconciler/simulator/faults) and those of `accidents.py`, joined by commas; SCHEDULE is
+of `schedules.py`; DROPPED are ids and addresses that the scenario goes without. The last ones may be left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
+
+from tests.campaign.scenarios import scenario, without
+
+if TYPE_CHECKING:
+    from collections import Counter
+
+    from tests.campaign.oracle import Violation
+    from tests.campaign.scenario import Scenario
+    from tests.campaign.world import Ended
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is run; `str` and `parse` turn it to a line and back."""
+
+    scenario: str
+    profile: str
+    faults: str = ""
+    seed: int = 1
+    schedule: str = ""
+    dropped: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Return the line."""
+        parts = [self.scenario, self.profile, str(self.seed), self.faults, self.schedule, " ".join(self.dropped)]
+        return " | ".join(parts).rstrip(" |")
+
+    @classmethod
+    def parse(cls, line: str) -> Self:
+        """Read a line. Raises ValueError."""
+        parts = [part.strip() for part in line.split("|")]
+        name, profile, seed, faults, schedule, dropped = [*parts, "", "", ""][:6]
+        return cls(name, profile, faults, int(seed), schedule, tuple(dropped.split()))
+
+    def built(self) -> Scenario:
+        """Return its scenario, without what it goes without."""
+        return without(scenario(self.scenario), self.dropped)
+
+
+@dataclass(slots=True)
+class Result:
+    """What became of a case."""
+
+    case: Case
+    violations: list[Violation]
+    counts: Counter[str]
+    ended: list[Ended | None]
+    """How the appliers of the first phase ended; None where one was killed."""
+    requests: int
+    fired: int
+    """How many faults and accidents came to pass."""
+    prints: list[tuple[object, ...]] = field(default_factory=list, repr=False)
+
+    @property
+    def same_run_converged(self) -> bool:
+        """Say whether the first applier got there in spite of it all."""
+        return self.ended[0] is not None and self.ended[0].exit_code == 0
+
+    def broken(self) -> frozenset[str]:
+        """Return the promises that were not kept."""
+        return frozenset(one.invariant for one in self.violations)
