@@ -60,7 +60,7 @@ class Answer:
         try:
             form = STRICT.decode(self.content[:65_536].decode("utf-8"))
         except (ValueError, RecursionError):
-            return "it is HTML" if self._is_html() else "no reason given"
+            return "it is HTML" if self.is_page() else "no reason given"
         said = _said(form)
         for secret in secrets:
             said = said.replace(secret, "[secret]")
@@ -69,9 +69,10 @@ class Answer:
     def _kind(self) -> str:
         if not self.content:
             return "nothing"
-        return "HTML (a proxy's or login page? check api.baseUrl)" if self._is_html() else "something else"
+        return "HTML (a proxy's or login page? check api.baseUrl)" if self.is_page() else "something else"
 
-    def _is_html(self) -> bool:
+    def is_page(self) -> bool:
+        """Say whether the body is a web page: a proxy's, or one to sign in."""
         return self.content[:500].lstrip().startswith(b"<")
 
 

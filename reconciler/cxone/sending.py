@@ -131,8 +131,11 @@ class Sender:
 
     def _read(self, answer: Answer, kind: Kind, host: str, sent: float) -> Answer | _Failure:
         """Read the JSON of a success. One that is cut or no JSON at all is asked for again, where that is safe."""
+        well = answer.status < httpx.codes.MULTIPLE_CHOICES
+        if well and kind is Kind.DELETE and answer.is_page():
+            raise _unusable(f"{answer.call}: a web page (status {answer.status})", kind)
         try:
-            if answer.status < httpx.codes.MULTIPLE_CHOICES and kind is not Kind.DELETE:
+            if well and kind is not Kind.DELETE:
                 answer = replace(answer, form=answer.json(LENIENT if kind is Kind.TOKEN else STRICT))
         except GarbledAnswerError as error:
             if kind is Kind.READ or (kind is Kind.TOKEN and answer.is_fragment()):
