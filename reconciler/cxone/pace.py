@@ -24,8 +24,8 @@ _FIRST_BACKOFF: Final = 0.5
 _ABSURD: Final = 86_400.0
 _LATE: Final = 8
 """Calls that may go out at once because they are late; a tenant is likely to take ten."""
-_REST: Final = 0.25
-"""Seconds without a call after which a tenant's bucket is taken to be full."""
+_REST: Final = 16
+"""Calls that there was time for, and that nobody made: after so many a tenant's bucket is taken to be full."""
 _SOON: Final = 1e-6
 """Seconds that no timer is set for: it may go off so much too early."""
 
@@ -81,11 +81,11 @@ class Pacer:
         """
         while (now := self._time.clock()) < (due := max(self._next, self._held_until)) - _SOON:
             await self._time.sleep(due - now)
-        if self._next < came - _REST:
-            self._rate.rested(now)
         if self._rate.resumed(now):
             self._next = now
         interval = 1.0 / self._rate.at(now)
+        if self._next < came - _REST * interval:
+            self._rate.rested(now)
         self._next = max(self._next, came, now - _LATE * interval) + interval
         return now
 
