@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.model import Target
-from tests.builders import desired, intent_is, managed, rule, unmanaged, wanted
+from tests.builders import OWNER, desired, intent_is, managed, rule, unmanaged, wanted
 from tests.campaign.scenario import Scenario
 from tests.inprocess import raw
 
@@ -38,7 +38,7 @@ def _before() -> tuple[dict[str, Any], ...]:
     )
     others = (
         unmanaged("id-odd", odd, **UNKNOWN),
-        managed("id-beta", "m/up", _on("Beta", "t2"), owner="beta"),
+        managed("id-two", "m/up", _on("Two", "t2"), owner=f"{OWNER}-two"),
         unmanaged("id-posing", _on("Posing", "t3", description="[cxroute:acme/m/up#00000000] is no marker here")),
     )
     rules = [{**raw(one), "version": 1, "dateCreated": "2026-01-01T08:00:00Z"} for one in (*ours, *others)]
@@ -65,5 +65,5 @@ TENANT: Final = Scenario(
 
 COVERED: Final = {"m/cover": "id-old", "m/hello": "id-bye"}
 """Which created rule must stand before which rule may go."""
-FOREIGN: Final = ("id-odd", "id-beta", "id-posing")
+FOREIGN: Final = ("id-odd", "id-two", "id-posing")
 """Rules that are not ours."""
