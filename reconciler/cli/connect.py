@@ -7,6 +7,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
+
+from reconciler.cli.discretion import DISCRETION
 from reconciler.cli.environments import expected_queues
 from reconciler.cxone.client import ReadingClient, WritingClient
 from reconciler.cxone.network import REAL_TIME, ReadOnlyTransport, http_client, network
@@ -15,8 +18,6 @@ from reconciler.errors import CredentialsError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-    import httpx
 
     from reconciler.cli.session import Session
 
@@ -54,6 +55,7 @@ def tenant_of(session: Session) -> Tenant:
         timeout_seconds=api.timeout_seconds,
         requests_per_second=_UNHURRIED if session.simulated else api.requests_per_second,
         concurrency=api.concurrency,
+        idempotency_keys=api.idempotency_keys,
         allowed_hosts=frozenset(filter(None, map(str.strip, os.environ.get("CXROUTE_HOSTS", "").split(",")))),
     )
 
@@ -67,10 +69,12 @@ def credentials_of(session: Session) -> Credentials:
         return Credentials("sandbox", "sandbox")
     names = session.environment.credentials
     try:
-        return Credentials(_secret(names.client_id_env), _secret(names.client_secret_env))
+        found = Credentials(_secret(names.client_id_env), _secret(names.client_secret_env))
     except CredentialsError:
         expected_queues(session.manifests, session.environment.name)
         raise
+    DISCRETION.keep(found.client_secret)
+    return found
 
 
 def _secret(name: str) -> str:
@@ -99,5 +103,17 @@ async def _transport(session: Session, tenant: Tenant) -> AsyncIterator[httpx.As
             yield transport
         return
     ca_file = os.environ.get("CXROUTE_CA_FILE")
-    async with network(tenant, os.environ.get("CXROUTE_PROXY"), Path(ca_file) if ca_file else None) as transport:
-        yield transport
+    async with network(tenant, os.environ.get("CXROUTE_PROXY"), Path(ca_file) if ca_file else None) as below:
+        yield _Discreet(below)
+
+
+class _Discreet(httpx.AsyncBaseTransport):
+    """Takes note of each token that goes out, so that it is never shown."""
+
+    def __init__(self, below: httpx.AsyncBaseTransport) -> None:
+        self._below = below
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send the request."""
+        DISCRETION.keep(request.headers.get("Authorization", "").removeprefix("Bearer "))
+        return await self._below.handle_async_request(request)

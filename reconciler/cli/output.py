@@ -9,6 +9,7 @@ import traceback
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
+from reconciler.cli.discretion import DISCRETION
 from reconciler.errors import CxrouteError, ManifestError
 from reconciler.finding_document import finding_document
 from reconciler.render.findings_text import findings_text, findings_with_carets
@@ -51,7 +52,7 @@ class Output:
 
     def result(self, text: str) -> None:
         """Print the result, or a part of it."""
-        sys.stdout.write(text)
+        sys.stdout.write(DISCRETION.hide(text))
 
     def flush(self) -> None:
         """Hand everything printed so far to whoever reads it."""
@@ -59,7 +60,7 @@ class Output:
 
     def document(self, form: Any) -> None:  # noqa: ANN401 - any JSON
         """Print the one JSON document of `--format json`."""
-        sys.stdout.write(json.dumps(form, indent=2) + "\n")
+        sys.stdout.write(DISCRETION.hide(json.dumps(form, indent=2)) + "\n")
 
     def note(self, text: str) -> None:
         """Say something beside the result, unless quiet."""
@@ -83,7 +84,7 @@ class Output:
     def findings(self, findings: Sequence[Finding], stream: IO[str]) -> None:
         """Print findings about manifests, with carets where a person looks on."""
         shape = findings_with_carets if stream.isatty() else findings_text
-        stream.write(shape(findings, self._paint(stream)))
+        stream.write(DISCRETION.hide(shape(findings, self._paint(stream))))
 
     def failed(self, error: CxrouteError) -> None:
         """Say why the command failed; under `--format json` as the one document on stdout."""
@@ -100,9 +101,10 @@ class Output:
         shown = f"{type(bug).__name__}: {plain(str(bug))}"
         self.failed(CxrouteError(f"this is a bug in cxroute ({shown}); -v shows where. Please report it."))
         if self.loudness == "verbose":
-            sys.stderr.write("".join(traceback.format_exception(bug)))
+            sys.stderr.write(DISCRETION.hide("".join(traceback.format_exception(bug))))
 
     def _log(self, level: str, text: str) -> None:
+        text = DISCRETION.hide(text)
         if self.log_format == "json":
             sys.stderr.write(json.dumps({"level": level, "message": text}) + "\n")
         else:

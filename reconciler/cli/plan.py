@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.cli.connect import reading
+from reconciler.cli.discretion import DISCRETION
 from reconciler.cli.interrupt import run_interruptibly
 from reconciler.cli.session import open_session
 from reconciler.cli.whole_file import write_whole
@@ -65,7 +66,7 @@ async def read_and_plan(session: Session) -> Plan:
 
 def save(made: Plan, path: Path) -> None:
     """Write the plan to a file, whole or not at all."""
-    write_whole(path, json.dumps(document(made), indent=2) + "\n")
+    write_whole(path, DISCRETION.hide(json.dumps(document(made), indent=2)) + "\n")
 
 
 def show(session: Session, made: Plan, saved: str | None) -> None:

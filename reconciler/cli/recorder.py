@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.attempt import Verdict
 from reconciler.change import is_copy
+from reconciler.cli.discretion import DISCRETION
 from reconciler.journal import Journal
 from reconciler.render.apply_text import outcomes_document
 from reconciler.saved_plan import action, change_document, plan_id
@@ -52,6 +53,7 @@ class Recorder:
         name = plan_id(made)
         run = f"{session.clock():%Y-%m-%dT%H%M%S}-{made.environment}-{name[:4]}"
         journal = Journal(journal_path(), run, session.clock, session.output.warn)
+        journal.hide = DISCRETION.hide
         journal.write(
             "start",
             environment=made.environment,

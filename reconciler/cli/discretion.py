@@ -1,0 +1,144 @@
+"""The last door: what this process knows to be secret is taken out of whatever it prints, logs or saves (R13).
+
+A server may repeat what it was sent in any answer, in a rule's name too, and write it in many ways. So letters and
+digits alone are compared, with what the usual encodings make of a secret: a run of them as long as `HALF` is hidden.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+import sys
+from base64 import b64encode
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, quote_plus, unquote, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+HIDDEN: Final = "[secret]"
+HALF: Final = 12
+"""So many letters and digits in a row are as good as the secret."""
+_SHORTEST: Final = 8
+"""Nothing shorter is hidden: it would be found in every other word."""
+_WORD: Final = 8
+"""A run of HALF holds so many bytes that begin at a multiple of 4: one look into a set tells whether they are known."""
+_DROPPED: Final = bytes(one for one in range(256) if not (one < 128 and chr(one).isalnum()))  # noqa: PLR2004 - ASCII
+
+
+class Discretion:
+    """Knows secrets, and hides them."""
+
+    def __init__(self) -> None:
+        self._secrets: set[str] = set()
+        self._forms: set[bytes] = set()
+        self._words: set[int] = set()
+
+    def keep(self, *secrets: str | None) -> None:
+        """Hide these from now on."""
+        for secret in secrets:
+            if secret and len(secret) >= _SHORTEST and secret not in self._secrets:
+                self._secrets.add(secret)
+                self._learn(secret)
+
+    def keep_variables(self) -> None:
+        """Hide the secrets that stand in the variables that every environment has."""
+        self.keep(os.environ.get("CXONE_CLIENT_SECRET"))
+        try:
+            password = urlsplit(os.environ.get("CXROUTE_PROXY", "")).password
+        except ValueError:
+            password = None
+        self.keep(password, unquote(password or ""))
+
+    def hide(self, text: str) -> str:
+        """Return the text without the secrets."""
+        squeezed = _squeezed(text)
+        if not self._is_suspect(squeezed):
+            return text
+        # Where in the text the letters and digits stand that were compared.
+        places = [at for at, one in enumerate(text) if one.isascii() and one.isalnum()]
+        shown, end = [], 0
+        for first, last in _joined(self._runs(squeezed)):
+            start = places[first]
+            while start > end and text[start - 1] == "\\":
+                start -= 1
+            shown += [text[end:start], HIDDEN]
+            end = places[last] + 1
+        return "".join((*shown, text[end:]))
+
+    def _learn(self, secret: str) -> None:
+        forms = {_squeezed(form) for form in _forms(secret)}
+        self._forms |= {form for form in forms if len(form) >= _SHORTEST}
+        for form in self._forms:
+            self._words |= {_word(form[at : at + _WORD]) for at in range(len(form) - _WORD + 1)}
+
+    def _is_suspect(self, squeezed: bytes) -> bool:
+        """Say whether a secret may be in it: a plan of 10,000 rules has megabytes, and is as good as never."""
+        if any(len(form) < HALF and form in squeezed for form in self._forms):
+            return True
+        return not all(self._words.isdisjoint(_words(squeezed[offset:])) for offset in (0, _WORD // 2))
+
+    def _runs(self, squeezed: bytes) -> Iterator[tuple[int, int]]:
+        """Return the first and last place of each run that is part of a secret."""
+        reach = max(map(len, self._forms))
+        for start, end in _joined((max(at - reach, 0), at + reach) for at in self._marks(squeezed)):
+            near = squeezed[start : end + 1]
+            for form in self._forms:
+                length = min(HALF, len(form))
+                for part in {form[at : at + length] for at in range(len(form) - length + 1)}:
+                    yield from ((start + at, start + at + length - 1) for at in _places(part, near))
+
+    def _marks(self, squeezed: bytes) -> Iterator[int]:
+        """Return where there is something known: a word of a form, or a short form as a whole."""
+        for offset in (0, _WORD // 2):
+            words = enumerate(_words(squeezed[offset:]))
+            yield from (offset + _WORD * number for number, word in words if word in self._words)
+        for form in self._forms:
+            yield from _places(form, squeezed) if len(form) < HALF else ()
+
+
+def _places(part: bytes, whole: bytes) -> Iterator[int]:
+    found = whole.find(part)
+    while found >= 0:
+        yield found
+        found = whole.find(part, found + 1)
+
+
+def _squeezed(text: str) -> bytes:
+    return text.encode("ascii", "replace").translate(None, _DROPPED)
+
+
+def _words(squeezed: bytes) -> memoryview:
+    return memoryview(squeezed[: len(squeezed) // _WORD * _WORD]).cast("Q")
+
+
+def _word(eight: bytes) -> int:
+    return int.from_bytes(eight, sys.byteorder)
+
+
+def _joined(runs: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Make one of runs that touch or nearly do: what an encoding put between two parts of a secret."""
+    joined: list[tuple[int, int]] = []
+    for first, last in sorted(set(runs)):
+        if joined and first <= joined[-1][1] + 1:
+            joined[-1] = (joined[-1][0], max(last, joined[-1][1]))
+        else:
+            joined.append((first, last))
+    return joined
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """Return how a secret may be written."""
+    percent = quote(secret, safe="")
+    yield from (secret, secret[::-1], percent, percent.lower(), quote(secret), quote_plus(secret))
+    yield from (json.dumps(secret)[1:-1], ascii(secret)[1:-1], repr(secret.encode())[2:-1])
+    yield from ("".join(f"\\u{ord(one):04x}" for one in secret), "".join(f"&#{ord(one)};" for one in secret))
+    yield from (html.escape(secret), secret.encode().hex(), secret.encode().hex().upper())
+    for offset in range(3):
+        whole = b64encode(b"\0" * offset + secret.encode() + b"\0" * 2)
+        yield whole[(offset * 8 + 5) // 6 : (offset + len(secret.encode())) * 8 // 6].decode()
+
+
+DISCRETION: Final = Discretion()
+"""Of this process."""
