@@ -38,8 +38,6 @@ CHUNK: Final = 40
 LEAST_CONVERGENCE: Final = 0.99
 MOST_SHRUNK: Final = 10
 
-Say = "Callable[[str], object]"
-
 
 class Tier(NamedTuple):
     """How much is run: one in `share` of the single faults and interleavings, so many pairs and turns."""
@@ -60,7 +58,8 @@ def main(arguments: list[str] | None = None) -> int:
         return one(asked.case)
     began = time.monotonic()
     with get_context("fork").Pool(asked.jobs) as pool:
-        found = everything(pool, TIERS[asked.tier], asked.seed, asked.seconds)
+        tier = TIERS[asked.tier]
+        found = everything(pool, tier._replace(share=asked.share or tier.share), asked.seed, asked.seconds)
     seconds = time.monotonic() - began
     _print(table(found, seconds, asked.tier, asked.seed))
     kept = [_kept(*one) for one in _first_of_each(found)]
@@ -73,6 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="campaign", description=__doc__)
     parser.add_argument("--tier", choices=sorted(TIERS), default="full", help="how much is run")
+    parser.add_argument("--share", type=int, help="run one in so many of the single faults and interleavings")
     parser.add_argument("--seconds", type=float, help="for how long cases by chance are run")
     parser.add_argument("--seed", type=int, default=1, help="what is drawn by lot")
     parser.add_argument("--jobs", type=int, default=cpu_count(), help="processes; default: one for each core")
@@ -95,6 +95,7 @@ def everything(pool: Pool, tier: Tier, seed: int, seconds: float | None) -> Figu
         began = time.monotonic()
         for one in pool.imap_unordered(_run, _chunks(part, cases)):
             found.merge(one)
+            _print("".join(f"  {invariant}: {message}\n    {line}\n" for invariant, line, message in one.violations))
         _print(_line(part, found, time.monotonic() - began))
     _by_chance(pool, found, seed, tier.seconds if seconds is None else seconds)
     return found
