@@ -143,12 +143,13 @@ class Tally:
             return Applied(change, progress.attempts, progress.id)
         if progress.failed:
             return Failed(change, progress.attempts, progress.error)
+        blocked = fresh and next((one for one in fresh.conflicts if one.address == change.address), None)
+        if blocked:
+            return Failed(change, progress.attempts, progress.error or blocked.message)
         if progress.unknown or (progress.attempts and left is None and not progress.error):
             return Unknown(change, progress.attempts, progress.error or "it could not be read again")
-        blocked = fresh and next((one for one in fresh.conflicts if one.address == change.address), None)
-        if progress.attempts or blocked:
-            error = progress.error or (blocked.message if blocked else "the rule still differs")
-            return Failed(change, progress.attempts, error)
+        if progress.attempts:
+            return Failed(change, progress.attempts, progress.error or "the rule still differs")
         return None
 
     def _skipped(self, change: Change, why: str) -> Skipped:
