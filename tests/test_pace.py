@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from reconciler.change import LiveRule, Marker
 from reconciler.cxone.client import WritingClient
+from reconciler.cxone.pace import Pacer
 from reconciler.cxone.rate import Rate
 from reconciler.cxone.settings import Credentials
 from reconciler.model import Address
@@ -128,6 +130,36 @@ def test_a_slow_tenant_is_not_flooded() -> None:
     done = created(50.0, 100, rate=2.0, burst=1)
     assert 0 == done.failed()
     assert done.retries <= 20 + done.requests / 10
+
+
+def sent(moments: list[float], late: float) -> list[float]:
+    """Return when calls went out that came at these moments, at a stated rate of 100, with timers that are late."""
+
+    async def go() -> list[float]:
+        usual, clock = jumping_time(Random(1)), asyncio.get_running_loop().time
+        pacer = Pacer(LIMIT, 1000, replace(usual, sleep=lambda seconds: asyncio.sleep(seconds + late)), 900.0)
+        start = clock()
+
+        async def call(moment: float) -> float:
+            await asyncio.sleep(moment)
+            async with pacer.slot():
+                return clock() - start
+
+        return await asyncio.gather(*(call(moment) for moment in moments))
+
+    return run(go())
+
+
+@pytest.mark.parametrize("late", [0.0, 0.004, 0.05])
+def test_late_timers_do_not_add_up(late: float) -> None:
+    """A call is due at its moment, however late the one before it was; what is late is made up for."""
+    assert 9.99 <= max(sent([0.0] * 1000, late)) <= 10.05 + late
+
+
+def test_time_when_nobody_called_is_no_credit() -> None:
+    """After a pause the calls are spaced as before: the tenant's bucket is left for jitter."""
+    at = sorted(sent([0.0, *[0.2] * 10], 0.0))
+    assert [pytest.approx(0.01, rel=0.01)] * 9 == [two - one for one, two in pairwise(at[1:])]
 
 
 def test_the_rate_is_as_stated_while_nothing_is_refused() -> None:

@@ -2,8 +2,8 @@
 
 A tenant is taken for a bucket of permits that fills at its limit: a request takes one, or is refused. So at a refusal
 the bucket is empty, and everything that was accepted since it was last full, less the bucket itself, by the seconds
-that it took is the limit. How large the bucket is nobody says. Where that matters, in the first second, the figure is
-held within what those show that were under way at the first refusal. After that the
+that it took is the limit. How large the bucket is nobody says; where that matters, in
+the first second, the figure is held within what those show that were under way at the first refusal. After that the
 rate creeps up again, slowly, for each 429 costs a second, which is the least that Retry-After can say.
 """
 
