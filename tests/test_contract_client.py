@@ -26,7 +26,7 @@ RULES = "/api/v2/routing/rules"
 Json = dict[str, Any]
 
 REFUSED: dict[int, type[Exception]] = {
-    302: errors.UnexpectedAnswerError,
+    302: errors.NotOfferedError,
     400: errors.RejectedError,
     401: errors.CredentialsError,
     403: errors.ScopeError,
