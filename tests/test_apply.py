@@ -232,7 +232,7 @@ def test_a_first_read_that_fails_writes_nothing() -> None:
 
 
 def test_a_last_read_that_fails_claims_nothing() -> None:
-    """What was acknowledged is unknown until a read shows it. (The two before it are empty, so each is made twice.)"""
+    """What was acknowledged is unknown until a read shows it; the two before that are empty, so each is made twice."""
     world = World((), faults=Faults("GET rules:500@#5-", 1))
     report = world.apply(desired(wanted("cards/new", rule("new"))))
     assert [Unknown] == [type(one) for one in report.outcomes]
