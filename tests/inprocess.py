@@ -17,6 +17,7 @@ from reconciler.cxone.settings import Credentials, Tenant
 from reconciler.plan import Live, Options, plan
 from reconciler.simulator.app import PROFILES, Simulator, simulator
 from reconciler.simulator.state import State
+from tests import canary
 from tests.builders import NOW, QUEUES
 from tests.simulated import Line
 from tests.virtual import VirtualTime
@@ -77,7 +78,9 @@ class World:
 
     async def client(self) -> WritingClient:
         """Return a client of this tenant, whose waiting takes no time."""
-        return WritingClient(http_client(Line(self.app)), TENANT, Credentials("id", "secret"), VirtualTime().time)
+        return WritingClient(
+            http_client(Line(self.app)), TENANT, Credentials(canary.CLIENT, canary.SECRET), VirtualTime().time
+        )
 
     def plan(self, desired: Desired, options: Options | None = None) -> Plan:
         """Read everything and plan."""

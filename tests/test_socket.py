@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from tests import canary
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -40,7 +42,7 @@ class Place:
         self.manifests("http://127.0.0.1:9")
         kept = ("PATH", "HOME", "LANG", "PYTHONDONTWRITEBYTECODE", "COVERAGE_PROCESS_START")
         self.environment = {name: os.environ[name] for name in kept if name in os.environ}
-        self.environment |= {"PYTHONPATH": str(ROOT), "CXONE_CLIENT_ID": "me", "CXONE_CLIENT_SECRET": "canary-secret"}
+        self.environment |= {"PYTHONPATH": str(ROOT), "CXONE_CLIENT_ID": "me", "CXONE_CLIENT_SECRET": canary.SECRET}
 
     def manifests(self, url: str, rate: float = 10_000) -> None:
         """Copy the repository's manifests, with one more environment: a bank at that address."""
@@ -64,7 +66,7 @@ class Place:
         with self.start(*arguments) as process:
             out, err = process.communicate(timeout=60)
         assert "Traceback" not in err, err
-        assert "canary-secret" not in out + err
+        assert [] == canary.found(out + err)
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
     @contextmanager
@@ -89,7 +91,7 @@ def place(tmp_path: Path) -> Place:
 
 def rules(url: str) -> dict[str, Any]:
     """Return every rule of the simulated tenant, by id, read page by page as anybody could."""
-    form = {"grant_type": "client_credentials", "client_id": "me", "client_secret": "canary-secret"}
+    form = {"grant_type": "client_credentials", "client_id": "me", "client_secret": canary.SECRET}
     with httpx.Client(base_url=url, trust_env=False) as client:
         token = client.post("/oauth/token", data=form).json()["access_token"]
         headers = {"Authorization": f"Bearer {token}"}
@@ -112,7 +114,7 @@ def wait_for_some(url: str, process: subprocess.Popen[str]) -> None:
 def edit(url: str, name: str, **fields: Any) -> None:
     """Change a rule as somebody does who has the console open."""
     rule = next(rule for rule in rules(url).values() if rule["name"] == name)
-    form = {"grant_type": "client_credentials", "client_id": "me", "client_secret": "canary-secret"}
+    form = {"grant_type": "client_credentials", "client_id": "me", "client_secret": canary.SECRET}
     with httpx.Client(base_url=url, trust_env=False) as client:
         token = client.post("/oauth/token", data=form).json()["access_token"]
         headers = {"Authorization": f"Bearer {token}"}
