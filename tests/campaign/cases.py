@@ -12,7 +12,8 @@ from reconciler.simulator.faults import Faults
 from tests.campaign.accidents import Accidents, accident, mend
 from tests.campaign.case import Case, Result
 from tests.campaign.oracle import Oracle, Violation, fingerprint
-from tests.campaign.scenarios import is_refused
+from tests.campaign.profiles import PROFILES
+from tests.campaign.scenarios import is_refused, with_names_apart
 from tests.campaign.schedules import Scheduler, manifests
 from tests.campaign.world import Applier, Killed, World
 
@@ -54,7 +55,8 @@ class Running:
 
     def __init__(self, case: Case) -> None:
         self.case = case
-        self.scenario = case.built()
+        names_unique = PROFILES[case.profile].settings.names_unique
+        self.scenario = with_names_apart(case.built()) if names_unique else case.built()
         self.refused = is_refused(self.scenario)
         self.world = World(self.scenario, case.profile, case.seed)
         accidents = [accident(text) for text in case.faults.split(",") if text.strip()]

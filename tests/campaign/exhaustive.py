@@ -33,7 +33,7 @@ _DEFINITE: Final = (
 )
 _LATE: Final = tuple(f"late={wait}" for wait in range(1, 7))
 _ON_WRITES: Final = (
-    *("500-applied", "502-applied", "503-applied", "504-applied", "409-applied", "412-applied"),
+    *("500-applied", "502-applied", "503-applied", "504-applied", "409-applied"),
     *("html-applied", "empty-applied", "empty-applied=204", "shape-applied", "nan-applied", "gzip=2-applied"),
     *("reset-applied", "timeout-applied", "other"),
     *_LATE,

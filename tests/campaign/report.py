@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from tests.campaign.cases import Result, Running
     from tests.campaign.figures import Figures
+    from tests.campaign.hunt import Row
     from tests.campaign.world import Event
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "campaign.md"
@@ -22,17 +23,21 @@ PROFILES: Final = "ABCDE"
 _MOST_SHOWN: Final = 20
 
 
-def table(found: Figures, seconds: float, tier: str, seed: int) -> str:
-    """Return everything that was counted."""
-    return "\n".join(
-        [*_head(found, seconds, tier, seed), "", *_checks(found), "", *_converged(found), *_broken(found), ""]
-    )
+def table(found: Figures, how: tuple[float, str, int]) -> str:
+    """Return everything that was counted; `how` is seconds, tier and seed."""
+    return "\n".join([*_head(found, *how), "", *_checks(found), "", *_converged(found), *_broken(found), ""])
 
 
-def write(found: Figures, seconds: float, tier: str, seed: int) -> None:
+def bugs(caught: Iterable[Row]) -> str:
+    """Return which promise caught which deliberate bug, with which case, and how many it took."""
+    rows = [f"| {row.bug.replace('_', ' ')} | {row.caught} | `{row.case}` | {row.tried} |" for row in caught]
+    return "\n".join(["\n| Deliberate bug | Caught by | With | Cases |", "|---|---|---|---:|", *rows, ""])
+
+
+def write(found: Figures, caught: Iterable[Row], how: tuple[float, str, int]) -> None:
     """Write the figures into the page, between its markers."""
     text = PAGE.read_text(encoding="utf-8")
-    inner = table(found, seconds, tier, seed)
+    inner = table(found, how) + bugs(caught)
     marked = re.sub(f"{BEGIN}.*?{END}", lambda _: BEGIN + inner + END, text, flags=re.DOTALL)
     PAGE.write_text(marked, encoding="utf-8")
 

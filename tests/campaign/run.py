@@ -24,8 +24,10 @@ from tests.campaign.exhaustive import (
     turns,
 )
 from tests.campaign.figures import Figures, batch
+from tests.campaign.hunt import MOST, Row, hunt, interleaved
+from tests.campaign.mutants import EXTRAS, TWELVE
 from tests.campaign.oracle import Violation
-from tests.campaign.report import detailed, table, write
+from tests.campaign.report import bugs, detailed, table, write
 from tests.campaign.shrink import cause, keep, shrunk
 
 if TYPE_CHECKING:
@@ -60,13 +62,16 @@ def main(arguments: list[str] | None = None) -> int:
     with get_context("fork").Pool(asked.jobs) as pool:
         tier = TIERS[asked.tier]
         found = everything(pool, tier._replace(share=asked.share or tier.share), asked.seed, asked.seconds)
+        caught = pool.map(_hunted, (*TWELVE, *EXTRAS), chunksize=1)
     seconds = time.monotonic() - began
-    _print(table(found, seconds, asked.tier, asked.seed))
+    _print(table(found, (seconds, asked.tier, asked.seed)))
+    _print(bugs(caught))
     kept = [_kept(*one) for one in _first_of_each(found)]
     _print("".join(f"kept: {path}\n" for path in kept))
     if asked.write:
-        write(found, seconds, asked.tier, asked.seed)
-    return int(bool(found.broken) or found.convergence < LEAST_CONVERGENCE)
+        write(found, caught, (seconds, asked.tier, asked.seed))
+    escaped = any(not row.case for row in caught)
+    return int(bool(found.broken) or escaped or found.convergence < LEAST_CONVERGENCE)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -112,6 +117,15 @@ def _by_chance(pool: Pool, found: Figures, seed: int, seconds: float) -> None:
 
 def _run(chunk: tuple[str, tuple[Case, ...]]) -> Figures:
     return batch(*chunk)
+
+
+def _hunted(bug: str) -> Row:
+    found = hunt(bug, interleaved())
+    return (
+        Row(bug, " ".join(found.invariants), str(found.case), found.tried)
+        if found
+        else Row(bug, "NOT CAUGHT", "", MOST)
+    )
 
 
 def _chunks(part: str, cases: Iterable[Case]) -> Iterator[tuple[str, tuple[Case, ...]]]:

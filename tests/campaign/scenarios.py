@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Final
@@ -38,6 +39,17 @@ def without(found: Scenario, dropped: Collection[str]) -> Scenario:
     rules = tuple(one for one in found.rules if one["id"] not in dropped)
     wished = {address: one for address, one in found.wish.rules.items() if str(address) not in dropped}
     return replace(found, rules=rules, wish=replace(found.wish, rules=wished))
+
+
+def with_names_apart(found: Scenario) -> Scenario:
+    """Return the scenario as a tenant can be that refuses a second rule of one name: copies there have other names."""
+    names: Counter[str] = Counter()
+    rules = []
+    for rule in found.rules:
+        names[rule["name"]] += 1
+        count = names[rule["name"]]
+        rules.append(rule if count == 1 else {**rule, "name": f"{rule['name']} ({count})"[-256:]})
+    return replace(found, rules=tuple(rules))
 
 
 def is_refused(found: Scenario) -> bool:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-SHARE: Final = 400
+SHARE: Final = 1000
 """One in so many of the single faults and of the interleavings."""
 
 PARTS: Final = 8
