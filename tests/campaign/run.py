@@ -25,7 +25,8 @@ from tests.campaign.exhaustive import (
 )
 from tests.campaign.figures import Figures, batch
 from tests.campaign.hunt import MOST, Row, hunt, interleaved
-from tests.campaign.mutants import EXTRAS, TWELVE
+from tests.campaign.mutants import TWELVE
+from tests.campaign.mutants_more import EXTRAS
 from tests.campaign.oracle import Violation
 from tests.campaign.report import bugs, detailed, table, write
 from tests.campaign.shrink import cause, keep, shrunk
@@ -121,11 +122,9 @@ def _run(chunk: tuple[str, tuple[Case, ...]]) -> Figures:
 
 def _hunted(bug: str) -> Row:
     found = hunt(bug, interleaved())
-    return (
-        Row(bug, " ".join(found.invariants), str(found.case), found.tried)
-        if found
-        else Row(bug, "NOT CAUGHT", "", MOST)
-    )
+    if found is None:
+        return Row(bug, "NOT CAUGHT", "", MOST)
+    return Row(bug, " ".join(found.invariants), str(found.case), found.tried)
 
 
 def _chunks(part: str, cases: Iterable[Case]) -> Iterator[tuple[str, tuple[Case, ...]]]:

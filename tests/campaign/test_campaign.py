@@ -170,8 +170,13 @@ def _falls(name: str, first: Case) -> bool:
 
 
 def test_faults_by_chance_are_pinned() -> None:
-    """Where faults fell by chance they fall again when their places are named, and everything else is the same."""
-    cases = [case for case in islice(chances(5), 12) if "@0." in case.faults]
+    """Where faults fell by chance they fall again when their places are named, and everything else is the same.
+
+    But for whose rule a person meddles with: that is by lot, too, and fewer lots are drawn.
+    """
+    lots = ("edit", "remove", "clone", "human")
+    cases = [case for case in islice(chances(5), 20) if not any(lot in case.faults for lot in lots)]
+    assert len(cases) > 5
     for case in cases:
         first, second = Running(case), Running(pinned(case))
         first.inject()
