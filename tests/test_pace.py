@@ -26,6 +26,8 @@ from tests.virtual import START
 
 MARKER = Marker("acme", Address("cards", "vip"), "00000000")
 LIMIT, BURST, LATENCY = 100.0, 10, 0.05
+AT_ONCE = (0.5, 0.6, 0.7, 0.9, 0.95)
+"""Of the stated rate: limits that are learnt from the first 429s. Elsewhere a first guess is too high by a little."""
 
 
 @dataclass
@@ -104,13 +106,13 @@ def test_a_stated_rate_that_the_tenant_allows_meets_no_429() -> None:
     assert done.fraction() >= 0.98
 
 
-@pytest.mark.parametrize("ratio", [0.3, 0.5, 0.7, 0.9])
+@pytest.mark.parametrize("ratio", [0.3, 0.4, 0.8, *AT_ONCE])
 def test_a_lower_limit_is_learnt_from_429s(ratio: float) -> None:
     """However much too high the stated rate is: no create fails, the budget of retries holds, nine tenths are reached.
 
-    Each 429 costs a whole second, which is why it takes three thousand to make up for two.
+    Each 429 costs a whole second, so that a thousand creates can afford one.
     """
-    done = created(LIMIT / ratio, 3000)
+    done = created(LIMIT / ratio, 1000 if ratio in AT_ONCE else 3000)
     assert 0 == done.failed()
     assert 1 <= done.refused == done.retries <= 20
     assert done.fraction() >= 0.90

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     Page = Callable[[int], Awaitable[object]]
 
 _TRIES: Final = 3
+_AT_ONCE: Final = 64
+"""Pages that are asked for together: a total that is a lie does not make a million requests."""
 _MOST: Final = 1_000_000
 _DIGITS: Final = 18
 
@@ -74,10 +76,15 @@ async def _attempt(
         progress(what, done, first.pages)
         return read
 
-    pages = [first, *await _all([later(number) for number in range(2, first.pages + 1)])]
-    if any(read.total != first.total for read in pages):
-        return [], "its total changed while it was read"
-    entities = {entity["id"]: entity for read in pages for entity in read.entities}
+    entities = {entity["id"]: entity for entity in first.entities}
+    for start in range(2, first.pages + 1, _AT_ONCE):
+        pages = await _all([later(number) for number in range(start, min(start + _AT_ONCE, first.pages + 1))])
+        if any(read.total != first.total for read in pages):
+            return [], "its total changed while it was read"
+        before = len(entities)
+        entities |= {entity["id"]: entity for read in pages for entity in read.entities}
+        if len(entities) == before:
+            break  # however many more there are said to be
     if len(entities) != first.total:
         came = f"{len(entities):,}" if entities else "none"
         return [], f"{came} of {first.total:,} came"

@@ -46,13 +46,19 @@ class NetworkTransport(httpx.AsyncBaseTransport):
                 raise UntrustedError(str(error)) from error
             if isinstance(error.__cause__, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
                 raise httpx.ConnectError(str(error)) from error
-            raise httpx.ReadError(str(error) or "the connection broke") from error
+            raise httpx.ReadError(_said(error.__cause__) or str(error) or "the connection broke") from error
         except aiohttp.ClientError as error:
-            raise httpx.ReadError(str(error)) from error
+            raise httpx.ReadError(_said(error) or str(error)) from error
 
     async def aclose(self) -> None:
         """Close what carries the bytes."""
         await self._below.aclose()
+
+
+def _said(error: BaseException | None) -> str:
+    """Return what to say of an answer that is no HTTP: aiohttp's own words quote it, and with it what it repeats."""
+    broken = (aiohttp.ClientResponseError, aiohttp.ClientPayloadError, aiohttp.http_exceptions.HttpProcessingError)
+    return "the answer is no HTTP" if isinstance(error, broken) else ""
 
 
 class ReadOnlyTransport(httpx.AsyncBaseTransport):

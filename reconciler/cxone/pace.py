@@ -53,7 +53,7 @@ class Pacer:
         self._time = time
         self._rate = Rate(rate)
         self._next = -math.inf
-        self._held_until = -math.inf
+        self._held_until = self._resumed = -math.inf
         self._turn = asyncio.Lock()
         self._slots = asyncio.Semaphore(concurrency)
         self._end = time.clock() + run_seconds
@@ -81,12 +81,16 @@ class Pacer:
         """
         while (now := self._time.clock()) < (due := max(self._next, self._held_until)) - _SOON:
             await self._time.sleep(due - now)
-        if self._rate.resumed(now):
-            self._next = now
+        resumed = self._rate.resumed(now)
         interval = 1.0 / self._rate.at(now)
+        if resumed:
+            # The wait filled the tenant's bucket: of those who waited some go at once.
+            self._next, self._resumed = now - min(self._rate.spare, _LATE) * interval, now
         if self._next < came - _REST * interval:
             self._rate.rested(now)
-        self._next = max(self._next, came, now - _LATE * interval) + interval
+        if came > self._resumed:
+            self._next = max(self._next, came)
+        self._next = max(self._next, now - _LATE * interval) + interval
         return now
 
     def accepted(self, sent: float) -> None:

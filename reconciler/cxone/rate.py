@@ -17,9 +17,11 @@ _BUCKET: Final = 10
 """Requests that a tenant is guessed to let in at once."""
 _SHY: Final = 0.995
 """Of the stated rate: timers are late by milliseconds, and what is late comes at once."""
-_BELOW: Final = 0.98
+_JITTER: Final = 3
+"""Permits of a tenant's bucket that are left alone."""
+_BELOW: Final = 0.99
 """Of the limit that was found."""
-_CREEP: Final = 0.002
+_CREEP: Final = 0.001
 """How much is added each second, as part of the rate that was found."""
 _DEEPEST: Final = 0.5
 """Of the rate before, that is left where nothing else shows: a 429 can also come of a moment when all was late."""
@@ -39,6 +41,8 @@ class Rate:
         self._count = 0
         self._recent: deque[float] = deque(maxlen=_REMEMBERED)
         self._refused: list[float] = []
+        self.spare = 0
+        """Requests that the tenant is known to let in at once after a wait, with some left for jitter."""
 
     def at(self, now: float) -> float:
         """Return the rate of now."""
@@ -68,8 +72,10 @@ class Rate:
         """Say whether this is the end of a wait after 429s; if so, there is a new rate from here on."""
         if not self._refused:
             return False
-        used = self.at(min(self._refused))
-        self._base, self._since = max(self._found(used) * _BELOW, _LEAST), now
+        count, seconds = self._counted()
+        limit = self._limit(count, seconds, self.at(min(self._refused)))
+        self.spare = max(int(count - limit * seconds) - _JITTER, 0)
+        self._base, self._since = max(limit * _BELOW, _LEAST), now
         self._begin(now)
         return True
 
@@ -78,11 +84,15 @@ class Rate:
         self._recent.clear()
         self._refused.clear()
 
-    def _found(self, used: float) -> float:
+    def _counted(self) -> tuple[int, float]:
+        """Return how many were let in until the last refusal, that one too, and in how many seconds."""
+        last = max(self._refused)
+        return self._count - sum(sent > last for sent in self._recent) + 1, last - self._from
+
+    def _limit(self, count: int, seconds: float, used: float) -> float:
         """Return the limit that shows at the rate `used`: by the count, within what those under way allow."""
         first, last = min(self._refused), max(self._refused)
         later = [sent for sent in self._recent if sent > first]
-        count, seconds = self._count - sum(sent > last for sent in later) + 1, last - self._from
         counted = (count - _BUCKET) / seconds if seconds > 0 else 0.0
         # What was accepted after the bucket was empty had to come in by then, and no more than that until it was again.
         low = (len(later) - 1) / (max(later) - first) if later else 0.0

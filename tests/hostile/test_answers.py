@@ -99,7 +99,6 @@ def test_a_list_that_lies_is_refused(place: Place, case: str) -> None:
     assert len(tenant.asked) < 50
 
 
-@pytest.mark.xfail(strict=True, reason="cxone/listing.py: a task for each page that a total claims")
 def test_a_total_is_no_reason_for_a_million_requests(place: Place) -> None:
     """One rule a page, again and again, and a million of them in all: it shows on the second page."""
     tenant = Tenant(scripts={"list": page(total=1_000_000)})
