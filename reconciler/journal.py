@@ -80,13 +80,18 @@ class Journal:
                 self._warn(f"the journal {self.path} cannot be written ({error.strerror}); going on without it")
 
 
-def runs(lines: Iterable[str]) -> tuple[Run, ...]:
-    """Read a journal, oldest run first. Lines that are no entries are passed over."""
+def runs(lines: Iterable[str], passed_over: Callable[[int], object] = lambda _: None) -> tuple[Run, ...]:
+    """Read a journal, oldest run first. Lines that are no entries are passed over; `passed_over` is told how many."""
     entries: dict[str, list[Entry]] = {}
+    strange = 0
     for line in lines:
         entry = _entry(line)
         if entry is not None:
             entries.setdefault(entry["run"], []).append(entry)
+        elif line.strip():
+            strange += 1
+    if strange:
+        passed_over(strange)
     return tuple(_run(name, found) for name, found in entries.items())
 
 

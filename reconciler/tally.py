@@ -131,13 +131,18 @@ class Tally:
         changes = [(key, change) for key, change in self.planned.items() if not is_copy(change)]
         return tuple(
             _taken(change, key, left, there)
-            or self._outcome(key, change, left, fresh)
+            or self._outcome(key, change, left, fresh, skipped)
             or self._skipped(change, skipped)
             for key, change in changes
         )
 
-    def _outcome(self, key: object, change: Change, left: set[object] | None, fresh: Plan | None) -> Outcome | None:
-        """Return what became of a change; None where it was not tried. `left` is what is still to be done."""
+    def _outcome(
+        self, key: object, change: Change, left: set[object] | None, fresh: Plan | None, ended: str
+    ) -> Outcome | None:
+        """Return what became of a change; None where it was not tried, or the run had to end on the way to it.
+
+        `left` is what is still to be done; `ended` says why the run did not go on, if so.
+        """
         progress = self.progress[key]
         if left is not None and key not in left:
             return Applied(change, progress.attempts, progress.id)
@@ -148,7 +153,7 @@ class Tally:
             return Failed(change, progress.attempts, progress.error or blocked.message)
         if progress.unknown or (progress.attempts and left is None and not progress.error):
             return Unknown(change, progress.attempts, progress.error or "it could not be read again")
-        if progress.attempts:
+        if progress.error or (progress.attempts and not ended):
             return Failed(change, progress.attempts, progress.error or "the rule still differs")
         return None
 

@@ -130,14 +130,19 @@ def _joined(runs: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
 
 def _forms(secret: str) -> Iterator[str]:
     """Return how a secret may be written."""
-    percent = quote(secret, safe="")
-    yield from (secret, secret[::-1], percent, percent.lower(), quote(secret), quote_plus(secret))
-    yield from (json.dumps(secret)[1:-1], ascii(secret)[1:-1], repr(secret.encode())[2:-1])
+    percent = quote(_bytes(secret), safe="")
+    yield from (secret, secret[::-1], percent, percent.lower(), quote(_bytes(secret)), quote_plus(_bytes(secret)))
+    yield from (json.dumps(secret)[1:-1], ascii(secret)[1:-1], repr(_bytes(secret))[2:-1])
     yield from ("".join(f"\\u{ord(one):04x}" for one in secret), "".join(f"&#{ord(one)};" for one in secret))
-    yield from (html.escape(secret), secret.encode().hex(), secret.encode().hex().upper())
+    yield from (html.escape(secret), _bytes(secret).hex(), _bytes(secret).hex().upper())
     for offset in range(3):
-        whole = b64encode(b"\0" * offset + secret.encode() + b"\0" * 2)
-        yield whole[(offset * 8 + 5) // 6 : (offset + len(secret.encode())) * 8 // 6].decode()
+        whole = b64encode(b"\0" * offset + _bytes(secret) + b"\0" * 2)
+        yield whole[(offset * 8 + 5) // 6 : (offset + len(_bytes(secret))) * 8 // 6].decode()
+
+
+def _bytes(secret: str) -> bytes:
+    """Return the secret's bytes, those too that a variable holds in a locale without such letters."""
+    return secret.encode("utf-8", "surrogateescape")
 
 
 DISCRETION: Final = Discretion()

@@ -10,10 +10,11 @@ from reconciler.cli.recorder import journal_path
 from reconciler.errors import UsageError
 from reconciler.journal import runs
 from reconciler.render.history_text import run_document, run_text, runs_text
+from reconciler.words import counted
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from reconciler.change import Run
     from reconciler.cli.output import Output
@@ -28,7 +29,8 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Print the runs of the journal, or one of them."""
-    recorded = read(Path(options.journal) if options.journal else journal_path())
+    path = Path(options.journal) if options.journal else journal_path()
+    recorded = read(path, lambda count: output.warn(f"{counted(count, 'line')} of {path} could not be read"))
     if options.run is not None:
         found = one(recorded, options.run)
         if output.form == "json":
@@ -42,11 +44,11 @@ def run(options: argparse.Namespace, output: Output) -> int:
     return 0
 
 
-def read(path: Path) -> Sequence[Run]:
-    """Read the journal; one that is not there holds no runs."""
+def read(path: Path, passed_over: Callable[[int], object] = lambda _: None) -> Sequence[Run]:
+    """Read the journal; one that is not there holds no runs. `passed_over` is told how many lines are no entries."""
     try:
         with path.open(encoding="utf-8", errors="replace") as lines:
-            return runs(lines)
+            return runs(lines, passed_over)
     except FileNotFoundError:
         return ()
     except OSError as error:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import os
 import sys
 from importlib import import_module
 from itertools import pairwise
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 from reconciler import __version__
 from reconciler.cli.arguments import COMMANDS, find_command, usage
+from reconciler.cli.outlet import outlets, silence
 from reconciler.errors import CxrouteError, InterruptedRunError, UsageError
 
 if TYPE_CHECKING:
@@ -31,39 +31,24 @@ _RARELY = 100_000
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code (spec.md section 6). Never prints a traceback for what is foreseen."""
-    if sys.stdout is None:
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - closed by whoever started us
-    if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - likewise
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
-    try:
-        code = _dispatch(list(sys.argv[1:] if argv is None else argv))
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever read our output has gone; that changes nothing of what was done.
-        _silence()
-        return 0
-    except KeyboardInterrupt:
-        return InterruptedRunError.exit_code
-    except OSError as error:
-        return _unprintable(error)
-    return code
+    with outlets():
+        try:
+            code = _dispatch(list(sys.argv[1:] if argv is None else argv))
+            sys.stdout.flush()
+            sys.stderr.flush()
+        except KeyboardInterrupt:
+            return InterruptedRunError.exit_code
+        except OSError as error:
+            return _unprintable(error)
+        return code
 
 
 def _unprintable(error: OSError) -> int:
-    """Say that what was done could not be printed: the disk is full, or there is nobody to print to."""
-    _silence()
-    with contextlib.suppress(OSError, AttributeError):
+    """Say that what was done could not be printed: the disk is full."""
+    silence(sys.stdout)
+    with contextlib.suppress(OSError):
         sys.stderr.write(f"error: the output cannot be written: {error.strerror}\n")
     return CxrouteError.exit_code
-
-
-def _silence() -> None:
-    """Let the interpreter's own flush at the end go nowhere."""
-    with contextlib.suppress(OSError, AttributeError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _dispatch(arguments: list[str]) -> int:
