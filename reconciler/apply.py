@@ -75,6 +75,8 @@ class _Run:
     sight: Sight = field(init=False)
     others: object = field(init=False)
     strays: int = 0
+    cut_off: bool = False
+    """The tenant does not let us in any more: not even to look what became of it."""
     unconfirmed: int = 0
     """How many more reads must miss a rule before it is created."""
 
@@ -110,6 +112,9 @@ class _Run:
                 await self.conduct.sleep(self.conduct.lag / CONFIRMATIONS)
             elif await self.make(wave):
                 await self.conduct.sleep(next(pauses, self.conduct.pauses[-1]))
+            if self.cut_off:
+                self.fresh = None
+                return
             fresh = await self.read()
 
     def doubt(self) -> None:
@@ -204,6 +209,7 @@ class _Run:
             self.sight.wrote(result.id, written(step, self.plan.owner))
         if result.verdict is Verdict.HALT:
             self.halt(result.error)
+            self.cut_off |= not result.wrote
         return result
 
     def report(self) -> Report:
@@ -211,7 +217,8 @@ class _Run:
         stopped = self.conduct.stopped()
         skipped = "interrupted" if stopped else "the run had to stop" if self.halted else ""
         converged = self.fresh is not None and not self.fresh.changes and not self.fresh.conflicts
-        return Report(self.tally.outcomes(self.fresh, skipped), converged, stopped, self.halted, self.fresh)
+        error = self.halted or ("" if converged else self.tally.stuck())
+        return Report(self.tally.outcomes(self.fresh, skipped), converged, stopped, error, self.fresh)
 
 
 def _one_each(wave: Sequence[Step]) -> list[Step]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from reconciler.attempt import Attempt, Written
     from reconciler.change import Change, LiveRule, Marker, Outcome, Step
+    from reconciler.model import Address
     from reconciler.plan import Plan
 
 
@@ -45,6 +46,7 @@ class Tally:
         self.owner = plan.owner
         self.planned: dict[object, Change] = {key_of(change): change for change in plan.changes}
         self.progress = {key: Progress() for key in self.planned}
+        self.copies: dict[Address, Progress] = {}
         self.addresses = {change.address for change in plan.changes}
         self.ids = {change.live.id for change in plan.changes if not isinstance(change, Create)}
 
@@ -75,8 +77,10 @@ class Tally:
         return [change for one in lost if (change := _as_found(one, there, left)) is not None]
 
     def of(self, change: Change) -> Progress:
-        """Return the progress of the planned change that a change found later belongs to."""
+        """Return the progress of the planned change that a change found later belongs to; of a copy, its own."""
         key = key_of(change)
+        if key not in self.progress and is_copy(change):
+            return self.copies.setdefault(change.address, Progress())
         return self.progress[key if key in self.progress else change.address]
 
     def is_own_doing(self, change: Change) -> bool:
@@ -109,6 +113,11 @@ class Tally:
         progress.kept = (result.id, sent) if result.verdict is Verdict.KEPT and sent else None
         progress.moves += result.verdict is Verdict.MOVED
         progress.failed = result.verdict in (Verdict.FAILED, Verdict.HALT) or progress.moves > 1
+
+    def stuck(self) -> str:
+        """Say which temporary copy could not be cleared away, and why; nothing where none is left."""
+        left = (f"{where}: {progress.error}" for where, progress in self.copies.items() if progress.error)
+        return next((f"the temporary copy of {one}; the next run deletes it" for one in left), "")
 
     def settle(self, rules: Iterable[LiveRule]) -> None:
         """Hold what the server is said to have kept otherwise against a read: either it did, and will again, or not."""

@@ -153,7 +153,7 @@ class ReadingClient:
         if answer.status in (400, 401, 403):
             raise wrong_credentials(self._explanation(answer))
         if answer.status != httpx.codes.OK:
-            raise UnexpectedAnswerError(f"no token: status {answer.status} ({self._explanation(answer)})")
+            raise CredentialsError(f"no token: status {answer.status} ({self._explanation(answer)})")
         return answer.form
 
 
