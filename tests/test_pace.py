@@ -184,6 +184,20 @@ def test_a_limit_is_counted_from_what_was_accepted() -> None:
     assert 38.0 <= rate.at(11.0) <= 40.0
 
 
+@pytest.mark.parametrize(("pause", "fresh"), [(0.13, True), (0.05, False)])
+def test_what_a_pause_filled_again_is_not_counted_twice(pause: float, fresh: bool) -> None:  # noqa: FBT001 - a parameter
+    """Five reads, a pause that gives five permits back, then writes: the limit is what the writes show."""
+    rate = Rate(125.0)
+    for number in range(5):
+        rate.accepted(number / 125)
+    rate.idle(pause, began := 0.04 + pause)
+    for number in range(50):
+        rate.accepted(began + number / 125)
+    rate.refused(began + 0.4)
+    rate.resumed(began + 1.4)
+    assert fresh == (99.0 * 0.99 <= rate.at(began + 1.4) <= 102.5)
+
+
 def test_the_rate_creeps_up_again_and_never_beyond_what_was_stated() -> None:
     """A limit can have been somebody else's doing."""
     rate = Rate(50.0)

@@ -24,8 +24,6 @@ _FIRST_BACKOFF: Final = 0.5
 _ABSURD: Final = 86_400.0
 _LATE: Final = 8
 """Calls that may go out at once because they are late; a tenant is likely to take ten."""
-_REST: Final = 16
-"""Calls that there was time for, and that nobody made: after so many a tenant's bucket is taken to be full."""
 _SOON: Final = 1e-6
 """Seconds that no timer is set for: it may go off so much too early."""
 
@@ -86,8 +84,7 @@ class Pacer:
         if resumed:
             # The wait filled the tenant's bucket: of those who waited some go at once.
             self._next, self._resumed = now - min(self._rate.spare, _LATE) * interval, now
-        if self._next < came - _REST * interval:
-            self._rate.rested(now)
+        self._rate.idle(came - self._next, now)
         if came > self._resumed:
             self._next = max(self._next, came)
         self._next = max(self._next, now - _LATE * interval) + interval

@@ -50,9 +50,12 @@ class Rate:
             return self._most
         return min(self._most, self._base * (1 + _CREEP * (now - self._since)))
 
-    def rested(self, now: float) -> None:
-        """Note that nothing was sent for so long that a bucket is full: what is counted begins anew."""
-        if not self._refused:
+    def idle(self, seconds: float, now: float) -> None:
+        """Note that nothing was sent for so long: where that filled the bucket, what is counted begins anew.
+
+        No more was taken from it than was sent, and it fills at half the rate at the least.
+        """
+        if not self._refused and seconds * self.at(now) * _DEEPEST >= min(self._count, _BUCKET):
             self._begin(now)
 
     def accepted(self, sent: float) -> None:
