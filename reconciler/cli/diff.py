@@ -9,7 +9,8 @@ from reconciler.behaviour.difference import difference
 from reconciler.behaviour_document import behaviour_document
 from reconciler.cli.environments import SIMULATED
 from reconciler.cli.rule_lists import evaluation, labels, read, side
-from reconciler.render.behaviour_text import EVERYTHING, MOST_SHOWN, behaviour_lines
+from reconciler.render.affected import EVERYTHING, MOST_SHOWN, affected
+from reconciler.render.behaviour_text import behaviour_lines
 from reconciler.words import counted, plain
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
         f" ({counted(len(after.entries), 'rule')})\n\n"
     )
     most = EVERYTHING if output.loudness == "verbose" else MOST_SHOWN
-    lines = behaviour_lines(found, _names(found, queues), labels(left, right), output.paint, None, most)
+    told = affected(found, _names(found, queues), labels(left, right), most=most)
+    lines = behaviour_lines(told, output.paint)
     output.result("".join(f"{line}\n" for line in lines))
     return 0
 

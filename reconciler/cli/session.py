@@ -24,7 +24,7 @@ from reconciler.manifest.load import load
 from reconciler.manifest.nearest import did_you_mean
 from reconciler.ownership import own
 from reconciler.plan import Live, Options, advised, plan, unmatched
-from reconciler.render.behaviour_text import EVERYTHING, MOST_SHOWN
+from reconciler.render.affected import EVERYTHING, MOST_SHOWN
 from reconciler.traffic import declared_traffic, load_traffic
 
 if TYPE_CHECKING:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.render.plan_text import change_lines, finding_lines, in_reading_order
-from reconciler.words import counted
+from reconciler.render.plan_text import change_lines, finding_lines
+from reconciler.render.told_change import in_reading_order, told_change
+from reconciler.words import counted, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,7 +29,7 @@ def drift_text(plan: Plan, paint: Paint, heal: Callable[[Sequence[str]], str]) -
     lines += _section(plan, outside, "Changed in CXone:", paint)
     lines += _section(plan, ours, "Not applied yet:", paint)
     for held in plan.held:
-        lines += [*change_lines(plan, held.change, paint, note=f"left alone: {held.reason}"), ""]
+        lines += [*change_lines(told_change(plan, held.change, f"left alone: {plain(held.reason)}"), paint), ""]
     for conflict in plan.conflicts:
         lines += [*finding_lines(conflict, paint), ""]
     if outside:
@@ -45,5 +46,5 @@ def _section(plan: Plan, changes: Sequence[Change], title: str, paint: Paint) ->
         return []
     lines = [paint("bold", title), ""]
     for change in in_reading_order(changes):
-        lines += [*change_lines(plan, change, paint), ""]
+        lines += [*change_lines(told_change(plan, change), paint), ""]
     return lines

@@ -9,7 +9,7 @@ from reconciler.behaviour.entry import destination
 from reconciler.behaviour_document import destination_document
 from reconciler.canonical import api_form
 from reconciler.model import Condition
-from reconciler.render.plan_text import place
+from reconciler.render.told_change import place
 from reconciler.words import asks_phrase, condition_phrase, conversation_phrase, counted, plain, queues_phrase, value
 
 if TYPE_CHECKING:

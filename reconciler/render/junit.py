@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from reconciler.render.plan_text import place
+from reconciler.render.told_change import place
 from reconciler.words import conversation_phrase, plain
 
 if TYPE_CHECKING:

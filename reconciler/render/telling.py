@@ -1,0 +1,112 @@
+"""A plan in words: the one telling that the terminal, the comment, the report and annotations lay out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from reconciler.render.affected import MOST_SHOWN, affected
+from reconciler.render.told_change import in_reading_order, told_change
+from reconciler.saved_plan import summary
+from reconciler.words import counted, plain
+
+if TYPE_CHECKING:
+    from reconciler.findings import Finding
+    from reconciler.plan import Plan
+    from reconciler.render.affected import Affected
+    from reconciler.render.told_change import ToldChange
+
+_DETOURS: Final = {
+    "copy": "in three steps: a temporary copy takes its conversations first, and goes when the rule itself is changed",
+    "aside": "in two steps: another rule has its new name until then, so it takes the name last",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """A guard that somebody lifted: what it says, and why it was lifted."""
+
+    name: str
+    message: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A guard that makes apply refuse: its name, for `--allow`, and what it says."""
+
+    name: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """Everything that a plan says, in the order in which people read it. All text is harmless for a terminal."""
+
+    environment: str
+    tenant: str
+    """`tenant acme, 40 managed rules live, 4 not managed`."""
+    allowed: tuple[Allowed, ...]
+    refusals: tuple[Refusal, ...]
+    conflicts: tuple[Finding, ...]
+    affected: Affected | None
+    """None where nothing changes."""
+    changes: tuple[ToldChange, ...]
+    held: tuple[ToldChange, ...]
+    notes: tuple[Finding, ...]
+    """Warnings, and what is merely worth knowing."""
+    counts: dict[str, int]
+    sum: str
+    order: str
+    """In how many steps it is made, and what is proven of them; empty where nothing is."""
+
+    @property
+    def blocked(self) -> bool:
+        """Say whether apply will refuse."""
+        return bool(self.refusals or self.conflicts)
+
+
+def telling(plan: Plan, tenant: str, most: int = MOST_SHOWN) -> Telling:
+    """Return what the plan says; `most` is how many cases of who is affected are told where there are many."""
+    detours = {id(step.change): _DETOURS[step.kind] for wave in plan.steps for step in wave if step.kind in _DETOURS}
+    who = None
+    if plan.behaviour is not None and plan.changes:
+        who = affected(plan.behaviour, plan.queue_names, plan.labels, plan.moved, most)
+    return Telling(
+        plan.environment,
+        f"{plain(tenant)}, {counted(len(plan.managed), 'managed rule')} live, {plan.unmanaged:,} not managed",
+        tuple(
+            Allowed(result.name, plain(result.message), plain(result.allowed))
+            for result in plan.guards
+            if result.allowed is not None
+        ),
+        tuple(Refusal(result.name, plain(result.message)) for result in plan.guards if not result.ok),
+        plan.conflicts,
+        who,
+        tuple(told_change(plan, one, detours.get(id(one), "")) for one in in_reading_order(plan.changes)),
+        tuple(told_change(plan, held.change, f"left alone: {plain(held.reason)}") for held in plan.held),
+        tuple(finding for finding in plan.findings if finding.severity != "error"),
+        summary(plan),
+        _sum(plan),
+        _order(plan),
+    )
+
+
+def _sum(plan: Plan) -> str:
+    counts = summary(plan)
+    if not plan.changes:
+        match = "matches" if counts["unchanged"] == 1 else "match"
+        same = f"{counted(counts['unchanged'], 'rule')} in {plan.environment} {match} the manifests."
+        blocked = f" {counted(len(plan.conflicts), 'rule')} cannot be made live." if plan.conflicts else ""
+        held = f" {counts['held']} left alone." if plan.held else ""
+        return f"{'Nothing else to change' if blocked else 'No changes'}. {same}{blocked}{held}"
+    words = [f"{counts[kind]:,} to {kind}" for kind in ("create", "update", "adopt", "delete") if counts[kind]]
+    held = f", {counts['held']} left alone" if counts["held"] else ""
+    return f"Plan: {', '.join(words)}, {counts['unchanged']:,} unchanged{held}."
+
+
+def _order(plan: Plan) -> str:
+    if not plan.changes or plan.unproven or not plan.steps:
+        return ""
+    steps = counted(len(plan.steps), "step")
+    return f"Made in {steps}; after every single call each conversation goes to its old or its new queue (proven)."

@@ -1,0 +1,173 @@
+"""One change in words: what is done to which rule, why, and each field that differs, before and after."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Final, Literal
+
+from reconciler.change import Adopt, Create, Delete, Update, is_copy
+from reconciler.model import Condition
+from reconciler.saved_plan import action
+from reconciler.words import (
+    condition_phrase,
+    plain,
+    queue_phrase,
+    queues_phrase,
+    rule_phrase,
+    subject_phrase,
+    target_phrase,
+    value,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from reconciler.change import Change, FieldChange
+    from reconciler.model import Address, Source
+    from reconciler.plan import Plan
+
+Action = Literal["create", "update", "adopt", "delete"]
+
+READING: Final[tuple[Action, ...]] = ("delete", "update", "adopt", "create")
+"""The order in which people read changes."""
+_INDEXED: Final = re.compile(r"(conditions|targets)\[(\d+)\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One field that differs: its name, and its value before and after. Where `after` is empty, `before` says all."""
+
+    name: str
+    before: str
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToldChange:
+    """A change as people read it. `sentence` is the whole rule, of a create or a delete; `rows` is what differs."""
+
+    action: Action
+    address: Address
+    source: Source | None
+    note: str
+    why: str
+    sentence: str
+    rows: tuple[Row, ...]
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Return what is said in whole sentences, in order."""
+        return tuple(line for line in (self.note, self.why, self.sentence) if line)
+
+
+def told_change(plan: Plan, change: Change, note: str = "") -> ToldChange:
+    """Return a change in words; `note` is what stands above all else of it."""
+    whole = change.after if isinstance(change, Create) else change.live.rule if isinstance(change, Delete) else None
+    return ToldChange(
+        acts(change),
+        change.address,
+        change.source,
+        note,
+        _why(change),
+        rule_phrase(whole, plan.queue_names, plan.labels) if whole else "",
+        () if isinstance(change, Create | Delete) else tuple(_rows(plan, change)),
+    )
+
+
+def acts(change: Change) -> Action:
+    """Return the word for a change."""
+    return next(word for word in READING if word == action(change))
+
+
+def in_reading_order(changes: Iterable[Change]) -> list[Change]:
+    """Return changes as people read them: deletes, updates, adoptions, creates; then by priority and address."""
+    return sorted(changes, key=lambda change: (READING.index(acts(change)), _priority(change), change.address))
+
+
+def place(source: Source) -> str:
+    """Return `manifests/cards.yaml:12`."""
+    return f"{plain(source.file)}:{source.line}"
+
+
+def _why(change: Change) -> str:
+    """Say who made the difference, where it was not just the manifest."""
+    if is_copy(change):
+        return "a temporary copy that an earlier run left; it goes"
+    if change.cause == "duplicate":
+        return "a second copy of this rule, left by a lost answer or two runs at once; the other one stays"
+    if isinstance(change, Adopt):
+        return f"takes over the rule made by hand, {value(change.live.rule.name)}"
+    if change.cause == "drift":
+        return "changed in CXone since the last apply"
+    if change.cause == "both":
+        return "changed in CXone since the last apply, and in the manifests"
+    return "no manifest asks for it here any more" if isinstance(change, Delete) else ""
+
+
+def _rows(plan: Plan, change: Update | Adopt) -> Iterator[Row]:
+    """Yield each changed field; the parts of one condition are one row."""
+    for (part, _), fields in groupby(change.fields, key=_about):
+        found = _INDEXED.fullmatch(part)
+        leaves = {field.path.removeprefix(part).lstrip("."): field for field in fields}
+        if found is None:
+            yield from (_plain_row(field) for field in leaves.values())
+        elif found.group(1) == "conditions":
+            yield _condition_row(plan.labels, change, int(found.group(2)), leaves)
+        else:
+            yield from _target_rows(plan.queue_names, change, int(found.group(2)), leaves)
+
+
+def _about(field: FieldChange) -> tuple[str, bool]:
+    """Group the leaves of one part; a part that came and one that went are two, even at one place."""
+    part, _, leaf = field.path.partition("].")
+    return (f"{part}]" if leaf else part), not leaf and field.before is None
+
+
+def _plain_row(field: FieldChange) -> Row:
+    if field.path == "marker":
+        return Row("bookkeeping", "the rule is as desired; only the note of who wrote it is renewed")
+    if field.path == "address":
+        return Row("moved", str(field.before), str(field.after))
+    return Row(field.path, value(field.before), value(field.after))
+
+
+def _condition_row(
+    labels: Mapping[str, str], change: Update | Adopt, index: int, leaves: Mapping[str, FieldChange]
+) -> Row:
+    """Say a condition that came, went, or asks something else now."""
+    if "" in leaves:
+        came = leaves[""].before is None
+        rule = change.after if came else change.live.rule
+        return Row(f"condition {'added' if came else 'removed'}", condition_phrase(rule.conditions[index], labels))
+    after = change.after.conditions[index]
+    if not isinstance(after, Condition):
+        return Row("condition", condition_phrase(after, labels))
+    if leaves.keys() == {"value"}:
+        return Row(subject_phrase(after, labels), value(leaves["value"].before), value(leaves["value"].after))
+    operator = leaves["operator"].before if "operator" in leaves else after.operator
+    written = leaves["value"].before if "value" in leaves else after.written
+    before = Condition(after.attribute, operator, None, tuple(written) if isinstance(written, list) else written)
+    return Row("condition", condition_phrase(before, labels), condition_phrase(after, labels))
+
+
+def _target_rows(
+    names: Mapping[str, str], change: Update | Adopt, index: int, leaves: Mapping[str, FieldChange]
+) -> Iterator[Row]:
+    for leaf, field in leaves.items():
+        if leaf == "queueId":
+            yield Row("queue", queue_phrase(field.before, names), queue_phrase(field.after, names))
+        elif leaf == "weight":
+            target = queues_phrase(change.after.targets[index : index + 1], names)
+            yield Row(f"weight of {target}", value(field.before), value(field.after))
+        elif leaf:
+            yield Row(f"target {leaf}", value(field.before), value(field.after))
+        else:
+            came = field.before is None
+            targets = (change.after if came else change.live.rule).targets
+            yield Row(f"queue {'added' if came else 'removed'}", target_phrase(targets[index], names))
+
+
+def _priority(change: Change) -> float:
+    return change.live.rule.priority if isinstance(change, Delete) else change.after.priority
