@@ -5,18 +5,24 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from reconciler.cli.discretion import DISCRETION
 from reconciler.cli.environments import choose
 from reconciler.cli.route_tests import check, failures, tested
+from reconciler.cli.workspace import rooted, summary_file
 from reconciler.desired import unaliased
-from reconciler.errors import ManifestError
+from reconciler.errors import CxrouteError, ManifestError
 from reconciler.finding_document import finding_document
 from reconciler.lint.lint import lint
 from reconciler.manifest.environment import SANDBOX
 from reconciler.manifest.load import load
-from reconciler.render.findings_text import totals
+from reconciler.render.annotations import annotated, quoted, summary
+from reconciler.render.findings_text import findings_text, totals
+from reconciler.render.paint import colourless
 from reconciler.render.route_tests_text import tests_line
+from reconciler.render.sarif import sarif, sarif_failure
 
 if TYPE_CHECKING:
     import argparse
@@ -30,13 +36,48 @@ if TYPE_CHECKING:
     from reconciler.verify import Tried
 
 
+class _Validated(NamedTuple):
+    """What became of all checks."""
+
+    findings: list[Finding]
+    tried: tuple[Tried, ...]
+    files: int
+
+    @property
+    def wrong(self) -> bool:
+        """Say whether anything has to be corrected."""
+        return any(finding.severity == "error" for finding in self.findings)
+
+
 def options(parser: argparse.ArgumentParser) -> None:
     """Add validate's options."""
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="form of the result (default: text)")
+    forms = ("text", "json", "github", "sarif")
+    parser.add_argument("--format", choices=forms, default="text", help="form of the result (default: text)")
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Check every file, and every rule and route test in every environment (or in the one that -e names)."""
+    try:
+        validated = _validated(options)
+    except CxrouteError as error:
+        if output.form != "sarif":
+            raise
+        output.document(sarif_failure(str(error)))
+        return error.exit_code
+    if output.form == "json":
+        output.document(_document(validated))
+    elif output.form == "sarif":
+        output.document(sarif(rooted(validated.findings)))
+    elif output.form == "github":
+        _print_for_github(validated, output)
+    else:
+        findings = output.brief(validated.findings)
+        output.findings(findings, sys.stdout)
+        output.result(("\n" if findings else "") + _totals(findings, validated))
+    return ManifestError.exit_code if validated.wrong else 0
+
+
+def _validated(options: argparse.Namespace) -> _Validated:
     tried: tuple[Tried, ...] = ()
     try:
         manifests = load(Path(options.manifests))
@@ -45,18 +86,37 @@ def run(options: argparse.Namespace, output: Output) -> int:
         findings = found(manifests, checked, options.manifests)
     except ManifestError as error:
         findings = list(error.findings)
-    wrong = any(finding.severity == "error" for finding in findings)
-    files = len(set(Path(options.manifests).rglob("*.y*ml")))
-    if output.form == "json":
-        tests = {"tests": len(tried), "failed": sum(one.failure is not None for one in tried)}
-        said = [finding_document(finding) for finding in findings]
-        output.document({"valid": not wrong, "findings": said, "routeTests": tests})
-    else:
-        findings = output.brief(findings)
-        output.findings(findings, sys.stdout)
-        tests_too = f" {tests_line(tried)}" if tried else ""
-        output.result(("\n" if findings else "") + totals(findings, files) + tests_too + "\n")
-    return ManifestError.exit_code if wrong else 0
+    return _Validated(findings, tried, len(set(Path(options.manifests).rglob("*.y*ml"))))
+
+
+def _document(validated: _Validated) -> dict[str, Any]:
+    tests = {"tests": len(validated.tried), "failed": sum(one.failure is not None for one in validated.tried)}
+    said = [finding_document(finding) for finding in validated.findings]
+    return {"valid": not validated.wrong, "findings": said, "routeTests": tests}
+
+
+def _print_for_github(validated: _Validated, output: Output) -> None:
+    """Print everything for the log, where no name is taken for a command, and after it the annotations.
+
+    What GitHub has no room for beside the lines stands in the job's summary, where the step has one.
+    """
+    findings = output.brief(rooted(validated.findings))
+    listed, said = findings_text(findings, colourless), _totals(findings, validated)
+    output.result(quoted(listed, token_hex(16)))
+    file = summary_file()
+    output.result(annotated(findings) if file else annotated(findings, "listed above"))
+    output.result(said)
+    if file and findings:
+        try:
+            with file.open("a", encoding="utf-8") as written:
+                written.write(DISCRETION.hide(summary(f"{listed}\n{said}")))
+        except OSError as error:
+            output.warn(f"the job's summary cannot be written: {error.strerror}")
+
+
+def _totals(findings: Sequence[Finding], validated: _Validated) -> str:
+    tests_too = f" {tests_line(validated.tried)}" if validated.tried else ""
+    return f"{totals(findings, validated.files)}{tests_too}\n"
 
 
 def check_all(manifests: Manifests, only: str | None) -> list[Checked]:

@@ -1,0 +1,140 @@
+"""Findings as SARIF 2.1.0, for code scanning and for editors that show its results.
+
+Written by hand: the one library of its types is of 2019, and all that is needed is a dictionary.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+from reconciler import __version__
+from reconciler.findings import CODES
+from reconciler.words import counted, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reconciler.findings import Finding
+    from reconciler.model import Source
+
+    Document = dict[str, Any]
+
+MOST: Final = 5000
+"""Results that GitHub shows of one run."""
+_SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+_LEVELS: Final = {"error": "error", "warning": "warning", "info": "note"}
+_INDEXES: Final = {code: index for index, code in enumerate(CODES)}
+_BRACES: Final = str.maketrans({"{": "{{", "}": "}}"})
+_LINKS: Final = str.maketrans({"\\": "\\\\", "[": "\\[", "]": "\\]"})
+
+
+def sarif(findings: Sequence[Finding]) -> Document:
+    """Return the log of a run that came to its end. Files are paths from the repository's root.
+
+    The worst results stand first; where there are too many, a notification says how many were left out.
+    """
+    known = zip(findings, _fingerprints(findings), strict=True)
+    worst_first = sorted(known, key=lambda one: list(_LEVELS).index(one[0].severity))
+    results = [_result(finding, fingerprint) for finding, fingerprint in worst_first[:MOST]]
+    said: Document = {"executionSuccessful": True}
+    if len(findings) > MOST:
+        left_out = f"Only the worst {MOST:,} of {counted(len(findings), 'finding')} are here."
+        said["toolExecutionNotifications"] = [_notification("warning", left_out)]
+    return _log(results, said)
+
+
+def sarif_failure(message: str) -> Document:
+    """Return the log of a run that could not be made, with the reason."""
+    said = {"executionSuccessful": False, "toolExecutionNotifications": [_notification("error", message)]}
+    return _log([], said)
+
+
+def _log(results: list[Document], invocation: Document) -> Document:
+    driver = {"name": "cxroute", "version": __version__, "semanticVersion": __version__, "rules": _rules()}
+    run = {
+        "tool": {"driver": driver},
+        "invocations": [invocation],
+        # Our columns count characters; SARIF's default is UTF-16.
+        "columnKind": "unicodeCodePoints",
+        "results": results,
+    }
+    return {"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}
+
+
+def _rules() -> list[Document]:
+    return [
+        {
+            "id": name,
+            "shortDescription": {"text": _text(code.title)},
+            "fullDescription": {"text": _text(code.text)},
+            "help": {"text": _text(f"{code.text}\n`cxroute explain {name}` says this too.")},
+        }
+        for name, code in CODES.items()
+    ]
+
+
+def _result(finding: Finding, fingerprint: str) -> Document:
+    said = f"{plain(finding.message)} ({plain(finding.hint)})" if finding.hint else plain(finding.message)
+    location: Document = {}
+    if finding.source:
+        location["physicalLocation"] = _place(finding.source, finding.span)
+    if finding.address:
+        location["logicalLocations"] = [{"fullyQualifiedName": str(finding.address)}]
+    result: Document = {
+        "ruleId": finding.code,
+        "level": _LEVELS[finding.severity],
+        "message": {"text": _text(said)},
+        "locations": [location] if location else [],
+        # Not GitHub's own `primaryLocationLineHash`: its upload makes that one, and warns of every other.
+        "partialFingerprints": {"cxroute/v1": fingerprint},
+    }
+    if finding.code in _INDEXES:
+        result["ruleIndex"] = _INDEXES[finding.code]
+    return result
+
+
+def _place(source: Source, span: int) -> Document:
+    region = {
+        "startLine": source.line,
+        "startColumn": source.column,
+        "endLine": source.line,
+        "endColumn": source.column + span,
+    }
+    # A colon is encoded too: in a first step it would end a scheme. What is not Unicode cannot be in a URI.
+    uri = quote(source.file, safe="/", errors="replace")
+    return {"artifactLocation": {"uri": f"file://{uri}" if uri.startswith("/") else uri}, "region": region}
+
+
+def _notification(level: str, text: str) -> Document:
+    return {"level": level, "message": {"text": _text(plain(text))}}
+
+
+def _text(text: str) -> str:
+    """Return a text as SARIF's messages hold it: braces would be placeholders, `[a](b)` a link (sections 3.11.5, 6)."""
+    return (text.translate(_LINKS) if re.search(r"\]\(", text) else text).translate(_BRACES)
+
+
+def _fingerprints(findings: Sequence[Finding]) -> list[str]:
+    """Return what each finding is known by from run to run: its code, its rule (else its file and line's text).
+
+    The line's number is no part of it, so a finding stays the same when lines are added above. Equal ones are counted.
+    """
+    seen: Counter[str] = Counter()
+    made = []
+    for finding in findings:
+        known = sha256("\0".join(_identity(finding)).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        seen[known] += 1
+        made.append(f"{known}:{seen[known]}")
+    return made
+
+
+def _identity(finding: Finding) -> tuple[str, ...]:
+    source = finding.source
+    meant = finding.excerpt[source.column - 1 :][: finding.span] if source else ""
+    if finding.address:
+        return finding.code, str(finding.address), meant
+    return finding.code, source.file if source else "", finding.excerpt.strip(), meant
