@@ -104,11 +104,11 @@ class _Run:
             left = self.left(fresh)
             if left.unproven and not _is_allowed(self.plan, "transient"):
                 self.halt(f"no order is proven that sends nobody elsewhere: {left.unproven[0]}")
-            if not left.steps or self.idle():
+            wave = _one_each(left.steps[0]) if left.steps else []
+            if self.idle() or (not wave and not self.unsure()):
                 return
-            wave = _one_each(left.steps[0])
-            if self.unconfirmed and any(step.call == "create" for step in wave):
-                self.unconfirmed -= 1
+            if not wave or (self.unconfirmed and any(step.call == "create" for step in wave)):
+                self.unconfirmed -= bool(wave)
                 await self.conduct.sleep(self.conduct.lag / CONFIRMATIONS)
             elif await self.make(wave):
                 await self.conduct.sleep(next(pauses, self.conduct.pauses[-1]))
@@ -116,6 +116,10 @@ class _Run:
                 self.fresh = None
                 return
             fresh = await self.read()
+
+    def unsure(self) -> bool:
+        """Say whether, where lists lag, a rule was missed just now that a further read may show."""
+        return bool(self.conduct.lag) and self.sight.missed
 
     def doubt(self) -> None:
         """Take back, where lists lag, that a rule which is not seen is not there."""
@@ -126,22 +130,22 @@ class _Run:
         return bool(self.halted) or self.conduct.stopped()
 
     def watch(self, fresh: Plan) -> None:
-        """Look at the rules that this plan is not about: what was proven was proven beside them.
+        """Look at what others changed: what was proven, and what guards let pass, was so beside the rules as they were.
 
-        Changed once, everything is planned again, guards and all; changed again, or beside a reviewed plan, it ends. So
-        it does where somebody changed one of our own: to mend that is no part of this plan.
+        Rules that the plan is not about: changed once, everything is planned again, guards and all; changed again, or
+        beside a reviewed plan, it ends. So it does where somebody changed one of our own that the plan is not about: to
+        mend that is no part of it.
         """
         if strange := self.tally.unplanned(fresh):
             self.halt(f"{strange[0].address} was changed meanwhile, which this plan is not about; plan again")
         others = self.beside(fresh)
-        if others != self.others:
-            self.strays += 1
-            refused = refusals(self.conduct.guarded(fresh))
-            if self.strays > self.conduct.strays:
-                self.halt("rules that this plan is not about were changed meanwhile; plan again")
-            elif refused:
-                self.halt(f"rules were changed meanwhile, and now {refused[0].message}")
+        strayed = others != self.others
+        self.strays += strayed
         self.others = others
+        if self.strays > self.conduct.strays:
+            self.halt("rules that this plan is not about were changed meanwhile; plan again")
+        elif (strayed or self.tally.meddled(fresh)) and (refused := refusals(self.conduct.guarded(fresh))):
+            self.halt(f"rules were changed meanwhile, and now {refused[0].message}")
 
     def halt(self, why: str) -> None:
         """Write nothing more; the first reason is the one that is told."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum, auto
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from reconciler.change import Adopt, Create, Delete, Marker, Update
 from reconciler.errors import (
@@ -22,6 +22,7 @@ from reconciler.errors import (
     RejectedError,
     UnreachableError,
 )
+from reconciler.fields import fields
 from reconciler.marker import digest
 
 if TYPE_CHECKING:
@@ -63,14 +64,20 @@ class Verdict(Enum):
     HALT = auto()  # nothing more may be written in this run
 
 
+Doubt = Literal["none", "until read", "lasting"]
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt's verdict. `id` is the server's, where known; `wrote` is False when nothing had to be or was sent."""
+    """One attempt's verdict. `id` is the server's, where known; `wrote` is False when nothing had to be or was sent.
+
+    doubt: whether nobody knows if it was done: until the next read, or beyond it, since a request can be done late.
+    """
 
     verdict: Verdict
     error: str = ""
     id: str = ""
-    unknown: bool = False
+    doubt: Doubt = "none"
     wrote: bool = True
 
 
@@ -86,7 +93,10 @@ async def attempt(step: Step, owner: str, store: RuleStore) -> Attempt:
     try:
         return await _write(step.change, written(step, owner), store)
     except (AmbiguousWriteError, NameTakenError) as error:
-        return Attempt(Verdict.AGAIN, str(error), unknown=True)
+        # Who took the name, perhaps ourselves, a read tells; a request without an answer can be done after that.
+        return Attempt(
+            Verdict.AGAIN, str(error), doubt="until read" if isinstance(error, NameTakenError) else "lasting"
+        )
     except (UnreachableError, OverloadedError) as error:
         return Attempt(Verdict.AGAIN, str(error))
     except (GoneError, ChangedMeanwhileError) as error:
@@ -140,7 +150,8 @@ def _acknowledged(what: Written, answer: LiveRule) -> Attempt:
     """Hold the server's answer against what was sent."""
     if (answer.rule, answer.marker) == what:
         return Attempt(Verdict.DONE, id=answer.id)
-    return Attempt(Verdict.KEPT, "the server kept other values than were sent", id=answer.id)
+    kept = ", ".join(dict.fromkeys(one.path for one in fields(what.rule, answer.rule))) or "the description's last line"
+    return Attempt(Verdict.KEPT, f"the server kept other values than were sent: {kept}", id=answer.id)
 
 
 def _same(read: LiveRule, planned: LiveRule) -> bool:
@@ -148,7 +159,12 @@ def _same(read: LiveRule, planned: LiveRule) -> bool:
 
 
 def as_intended(planned: Change, fresh: Change) -> bool:
-    """Without a reviewed plan: the same rule is to be made right, whatever it looks like by now."""
+    """Without a reviewed plan: the same rule is to be made right, whatever it looks like by now.
+
+    A rule that is not ours is taken over only where just that was planned (reliability.md R1).
+    """
+    if isinstance(fresh, Adopt):
+        return isinstance(planned, Adopt) and planned.live.id == fresh.live.id
     return isinstance(planned, Delete) == isinstance(fresh, Delete)
 
 

@@ -143,20 +143,23 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The change was refused, or was tried as often as allowed; the rule is as it was."""
+    """The change was refused, or was tried as often as allowed; the rule is as it was, unless `touched`."""
 
     change: Change
     attempts: int
     error: str
+    touched: bool = False
+    """The rule is not as it was: a call was done otherwise than asked, or one of several, or somebody changed it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """The change was not tried."""
+    """The change was not tried, or, where `touched`, not to its end."""
 
     change: Change
     error: str
     attempts: int = 0
+    touched: bool = False
 
 
 @dataclass(frozen=True, slots=True)

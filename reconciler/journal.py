@@ -31,14 +31,15 @@ class Journal:
     def __init__(self, path: Path, run: str, now: Callable[[], datetime], warn: Callable[[str], None]) -> None:
         """Name the file and the run; the file is opened at the first entry."""
         self.path, self.run, self._now, self._warn = path, run, now, warn
-        self.hide: Callable[[str], str] = str
+        self.within: Callable[[dict[str, object]], object] = dict
+        """What an entry is put through first, so that no secret is kept."""
         self._file: int | None = None
         self._broken = False
 
     def write(self, event: str, **entry: object) -> None:
         """Append one entry and hand it to the operating system, so that a killed process leaves it behind."""
         stamp = {"run": self.run, "at": self._now().isoformat().replace("+00:00", "Z"), "event": event}
-        line = self.hide(_ENCODER.encode({**entry, **stamp})) + "\n"
+        line = _ENCODER.encode(self.within({**entry, **stamp})) + "\n"
         self._guarded(lambda: self._append(line.encode()))
 
     def sync(self) -> None:

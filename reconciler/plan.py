@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from reconciler.change import Adopt, Create, Delete, Held, Update
+from reconciler.change import Adopt, Create, Delete, Update
 from reconciler.compare import compare
+from reconciler.hold import hold
+from reconciler.options import selected
 from reconciler.ownership import own
 
 if TYPE_CHECKING:
@@ -17,29 +18,14 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from reconciler.behaviour.difference import Behaviour
-    from reconciler.change import Change, LiveRule, Outcome, Step
-    from reconciler.desired import Desired, DesiredRule
+    from reconciler.change import Change, Held, LiveRule, Outcome, Step
+    from reconciler.desired import Desired
     from reconciler.findings import Finding
     from reconciler.model import Address, Queue
+    from reconciler.options import Options
     from reconciler.shares import Moved
 
 _ENCODER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What a person chose when asking for a plan; a saved plan carries it, so that it can be made again."""
-
-    only: tuple[str, ...] = ()
-    """Addresses, or patterns of them such as `cards/*`; none means all."""
-    adopt: bool = False
-    """Take over unmanaged rules that have just the name of a desired one."""
-    keep_drift: bool = False
-    """Leave alone what somebody changed outside."""
-    prune: bool = True
-    """Delete managed rules that no manifest names."""
-    traffic: str | None = None
-    """The traffic sample's path, where one was named beside the manifests' own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,15 +118,14 @@ def plan(desired: Desired, live: Live, options: Options, now: datetime) -> Plan:
     wanted = adopting_namesakes(desired, live) if options.adopt else desired
     owned = own(live.rules, desired.owner)
     found = compare(wanted, owned)
-    cloned = frozenset(live.marker.address for live in owned.clones if live.marker and not live.marker.copy)
-    changes, held = _hold(_select(found.changes, options.only), wanted, options, now, cloned)
+    changes, held = hold(_select(found.changes, options.only), wanted, owned, options, now)
     return Plan(
         desired.environment,
         desired.owner,
         tuple(sorted(changes, key=_order)),
         tuple(sorted(held, key=lambda one: _order(one.change))),
         tuple(sorted((one for one in (*desired.findings, *found.findings) if _speaks(one, options)), key=_place)),
-        sum(1 for address in found.unchanged if _selected(address, options.only)),
+        sum(1 for address in found.unchanged if selected(address, options.only)),
         tuple(sorted(owned.managed)),
         len(owned.unmanaged),
         desired.rulesets,
@@ -169,64 +154,12 @@ def adopting_namesakes(desired: Desired, live: Live) -> Desired:
     return replace(desired, rules=rules)
 
 
-def unmatched(only: Sequence[str], addresses: Iterable[Address]) -> tuple[str, ...]:
-    """Return the selectors that select none of the addresses."""
-    names = [str(address) for address in addresses]
-    return tuple(pattern for pattern in only if not any(fnmatchcase(name, pattern) for name in names))
-
-
-def _selected(address: Address, only: Sequence[str]) -> bool:
-    return not only or any(fnmatchcase(str(address), pattern) for pattern in only)
-
-
 def _select(changes: Iterable[Change], only: Sequence[str]) -> list[Change]:
-    return [change for change in changes if _selected(change.address, only)]
+    return [change for change in changes if selected(change.address, only)]
 
 
 def _speaks(finding: Finding, options: Options) -> bool:
-    return finding.address is None or _selected(finding.address, options.only)
-
-
-def _hold(
-    changes: Iterable[Change], desired: Desired, options: Options, now: datetime, cloned: frozenset[Address]
-) -> tuple[list[Change], list[Held]]:
-    """Part the changes that are left alone for now from the others."""
-    free, held = [], []
-    for change in changes:
-        reason = _copied(change, cloned) or _reason(change, desired.rules.get(change.address), options, now)
-        if reason:
-            held.append(Held(change, reason))
-        else:
-            free.append(change)
-    return free, held
-
-
-def _copied(change: Change, cloned: frozenset[Address]) -> str:
-    """Return why a rule does not leave its address yet: an edited copy there, not ours to write, would count as it."""
-    leaves = isinstance(change, Delete) and change.cause != "duplicate"
-    moves = (
-        isinstance(change, Update) and change.live.marker is not None and change.live.marker.address != change.address
-    )
-    before = change.live.marker if not isinstance(change, Create) else None
-    if not (leaves or moves) or before is None or before.address not in cloned:
-        return ""
-    return (
-        f"somebody made an edited copy of it, which would then count as {before.address} and be deleted:"
-        " delete the copy, or take the last line out of its description"
-    )
-
-
-def _reason(change: Change, wanted: DesiredRule | None, options: Options, now: datetime) -> str:
-    """Return why the change is left alone, or nothing."""
-    if isinstance(change, Delete) and change.cause == "duplicate":
-        return ""
-    if wanted is not None and wanted.hold is not None and now < wanted.hold.until:
-        return f"held until {wanted.hold.until.isoformat()}: {wanted.hold.reason}"
-    if isinstance(change, Delete) and not options.prune:
-        return "prune is off: rules that no manifest names stay"
-    if options.keep_drift and change.cause in ("drift", "both"):
-        return "changed outside, and changes made outside are kept"
-    return ""
+    return finding.address is None or selected(finding.address, options.only)
 
 
 def _order(change: Change) -> tuple[int, float, Address, str]:

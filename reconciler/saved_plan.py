@@ -17,7 +17,7 @@ from reconciler.errors import RefusedError, UsageError
 from reconciler.finding_document import finding_document, source_document
 from reconciler.marker import digest, signed
 from reconciler.model import Target
-from reconciler.plan import Options
+from reconciler.options import Options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -7,6 +7,7 @@ F31, F33, F34). Rules that vanish in great number are not believed to be gone at
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final
 
 from reconciler.errors import IncompleteReadError
@@ -31,31 +32,40 @@ class Sight:
         self.missed = False
         """Whether the last read missed a rule that this run had no part in removing."""
         self._known: dict[str, tuple[Rule, Marker | None] | None] = {one.id: (one.rule, one.marker) for one in rules}
+        self._unlisted: set[str] = set()
+        """Rules that this run made and that no list has shown yet: lists may be behind."""
 
     def wrote(self, rule_id: str, what: Written | None) -> None:
         """Keep what the server acknowledged of a rule: that it is now so, or, with None, that it is gone."""
+        if rule_id not in self._known:
+            self._unlisted.add(rule_id)
         self._known[rule_id] = what
 
     async def read(self) -> tuple[LiveRule, ...]:
         """Read every rule. Raises IncompleteReadError when too many are missing that were there a moment ago."""
         listed = {one.id: one for one in await self._store.rules()}
-        vanished = [rule_id for rule_id, known in self._known.items() if known is not None and rule_id not in listed]
-        if len(vanished) > MOST_LOOKED_UP:
+        self._unlisted -= listed.keys()
+        missing = [rule_id for rule_id, known in self._known.items() if known is not None and rule_id not in listed]
+        vanished = len(missing) - len(self._unlisted.intersection(missing))
+        if vanished > MOST_LOOKED_UP:
             raise IncompleteReadError(
-                f"{len(vanished):,} rules that were there a moment ago are missing from the list of rules;"
+                f"{vanished:,} rules that were there a moment ago are missing from the list of rules;"
                 " that is not believed, and nothing more is written"
             )
         self.missed = False
         other = self._other(listed)
-        for rule_id in [*vanished, *(other if len(other) <= MOST_LOOKED_UP else ())]:
-            read = await self._store.rule(rule_id)
+        # Of what no list has shown yet, none shows that it is gone.
+        gone = [rule_id for rule_id in self._unlisted if self._known[rule_id] is None]
+        doubtful = [*missing, *sorted(gone), *(other if len(other) <= MOST_LOOKED_UP else ())]
+        reads = await asyncio.gather(*(self._store.rule(rule_id) for rule_id in doubtful))
+        for rule_id, read in zip(doubtful, reads, strict=True):
             if read is None:
                 self.missed |= self._known[rule_id] is not None
                 listed.pop(rule_id, None)
             else:
                 listed[rule_id] = read.live
-        gone = dict.fromkeys(self._known.keys() - listed.keys())
-        self._known = {**gone, **{one.id: (one.rule, one.marker) for one in listed.values()}}
+        absent = dict.fromkeys(self._known.keys() - listed.keys())
+        self._known = {**absent, **{one.id: (one.rule, one.marker) for one in listed.values()}}
         return tuple(listed.values())
 
     def _other(self, listed: Mapping[str, LiveRule]) -> list[str]:

@@ -12,7 +12,7 @@ from reconciler.change import Applied, Create, Delete, Failed, Skipped, Unknown,
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from reconciler.attempt import Attempt, Written
+    from reconciler.attempt import Attempt, Doubt, Written
     from reconciler.change import Change, LiveRule, Marker, Outcome, Step
     from reconciler.model import Address
     from reconciler.plan import Plan
@@ -27,11 +27,13 @@ class Progress:
     id: str = ""
     moves: int = 0
     failed: bool = False
-    unknown: bool = False
+    doubt: Doubt = "none"
     kept: tuple[str, Written] | None = None
     """A rule's id and what was sent of it, where the server's answer told of other values."""
     wrote: Written | None = None
     """What was last acknowledged: whoever finds just this in place of the reviewed rule finds our own work."""
+    maybe: Written | None = None
+    """What was last sent and perhaps done: likewise."""
 
     @property
     def attempts(self) -> int:
@@ -89,27 +91,42 @@ class Tally:
             return False
         if is_copy(change) or self._made_twice(change):
             return True
-        return (change.live.rule, change.live.marker) == self.of(change).wrote
+        progress = self.of(change)
+        return (change.live.rule, change.live.marker) in (progress.wrote, progress.maybe)
 
     def _made_twice(self, change: Change) -> bool:
         """Say whether a change deletes a duplicate at an address where this run created."""
         duplicate = isinstance(change, Delete) and change.cause == "duplicate"
         return duplicate and bool(self.progress.get(change.address, Progress()).tries["whole create"])
 
+    def meddled(self, fresh: Plan) -> bool:
+        """Say whether somebody changed a rule that the plan is about since the plan was made."""
+        return any(self._is_otherwise(change) for change in fresh.changes)
+
+    def _is_otherwise(self, change: Change) -> bool:
+        planned = self.planned_for(change)
+        if planned is None or isinstance(change, Create) or self.is_own_doing(change):
+            return False
+        before = None if isinstance(planned, Create) else (planned.live.rule, planned.live.marker)
+        return (change.live.rule, change.live.marker) != before
+
     def is_about(self, rule_id: str, marker: Marker | None) -> bool:
         """Say whether the plan is about a live rule."""
-        return rule_id in self.ids or (marker is not None and marker.address in self.addresses)
+        ours = marker is not None and marker.owner == self.owner
+        return rule_id in self.ids or (ours and marker is not None and marker.address in self.addresses)
 
     def note(self, step: Step, result: Attempt) -> None:
         """Keep what an attempt says of its change."""
         progress = self.of(step.change)
         progress.tries[f"{step.kind} {step.call}"] += 1
-        progress.error, progress.unknown = result.error, result.unknown
+        progress.error, progress.doubt = result.error, result.doubt
         if step.kind != "copy" and not is_copy(step.change):
             progress.id = result.id or progress.id
-        if result.verdict is Verdict.DONE:
-            progress.wrote = written(step, self.owner) or progress.wrote
         sent = written(step, self.owner)
+        if result.verdict is Verdict.DONE:
+            progress.wrote = sent or progress.wrote
+        elif result.doubt != "none":
+            progress.maybe = sent or progress.maybe
         progress.kept = (result.id, sent) if result.verdict is Verdict.KEPT and sent else None
         progress.moves += result.verdict is Verdict.MOVED
         progress.failed = result.verdict in (Verdict.FAILED, Verdict.HALT) or progress.moves > 1
@@ -141,7 +158,7 @@ class Tally:
         return tuple(
             _taken(change, key, left, there)
             or self._outcome(key, change, left, fresh, skipped)
-            or self._skipped(change, skipped)
+            or self._skipped(change, skipped, self._touched(key, change, fresh))
             for key, change in changes
         )
 
@@ -153,22 +170,37 @@ class Tally:
         `left` is what is still to be done; `ended` says why the run did not go on, if so.
         """
         progress = self.progress[key]
+        touched = self._touched(key, change, fresh)
         if left is not None and key not in left:
             return Applied(change, progress.attempts, progress.id)
         if progress.failed:
-            return Failed(change, progress.attempts, progress.error)
+            return Failed(change, progress.attempts, progress.error, touched)
         blocked = fresh and next((one for one in fresh.conflicts if one.address == change.address), None)
         if blocked:
-            return Failed(change, progress.attempts, progress.error or blocked.message)
-        if progress.unknown or (progress.attempts and left is None and not progress.error):
-            return Unknown(change, progress.attempts, progress.error or "it could not be read again")
+            return Failed(change, progress.attempts, progress.error or blocked.message, touched)
+        unread = left is None and (progress.doubt == "until read" or (progress.attempts and not progress.error))
+        if progress.doubt == "lasting" or unread:
+            seen = "acknowledged, but it could not be read again" if progress.wrote else "it could not be read again"
+            return Unknown(change, progress.attempts, progress.error or seen)
         if progress.error or (progress.attempts and not ended):
-            return Failed(change, progress.attempts, progress.error or "the rule still differs")
+            others = any(one.failed for one in self.progress.values())
+            why = "what must come first is not done" if others else "the rule still differs"
+            return Failed(change, progress.attempts, progress.error or why, touched)
         return None
 
-    def _skipped(self, change: Change, why: str) -> Skipped:
+    def _skipped(self, change: Change, why: str, touched: bool) -> Skipped:  # noqa: FBT001 - a field of the outcome
         kept = "kept, since another change is not done" if isinstance(change, Delete) else "not tried"
-        return Skipped(change, why or kept)
+        return Skipped(change, why or kept, touched=touched)
+
+    def _touched(self, key: object, change: Change, fresh: Plan | None) -> bool:
+        """Say whether a rule that is not as desired is not as it was either."""
+        progress = self.progress[key]
+        if fresh is None:
+            return progress.wrote is not None or progress.kept is not None
+        found = progress.id if isinstance(change, Create) else change.live.id
+        before = None if isinstance(change, Create) else (change.live.rule, change.live.marker)
+        now = next(((one.rule, one.marker) for one in fresh.live.rules if one.id == found), None)
+        return now != before
 
 
 def _as_found(change: Change, there: Mapping[str, LiveRule], left: set[object]) -> Change | None:

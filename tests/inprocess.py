@@ -14,7 +14,8 @@ from reconciler.conduct import Conduct
 from reconciler.cxone.client import WritingClient
 from reconciler.cxone.network import http_client
 from reconciler.cxone.settings import Credentials, Tenant
-from reconciler.plan import Live, Options, plan
+from reconciler.options import Options
+from reconciler.plan import Live, plan
 from reconciler.simulator.app import PROFILES, Simulator, simulator
 from reconciler.simulator.state import State
 from tests import canary

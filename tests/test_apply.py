@@ -10,7 +10,7 @@ import pytest
 from reconciler.attempt import as_reviewed
 from reconciler.change import Applied, Failed, Skipped, Unknown
 from reconciler.errors import ApiError
-from reconciler.plan import Options
+from reconciler.options import Options
 from reconciler.simulator.app import PROFILES
 from reconciler.simulator.faults import Faults
 from tests.builders import desired, managed, rule, unmanaged, wanted

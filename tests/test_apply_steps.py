@@ -17,7 +17,7 @@ from reconciler.change import Applied, Failed
 from reconciler.guard import guard
 from reconciler.manifest.environment import Environment
 from reconciler.model import Target, condition
-from reconciler.plan import Options
+from reconciler.options import Options
 from reconciler.saved_plan import document
 from reconciler.simulator.app import PROFILES
 from reconciler.simulator.evaluate import split

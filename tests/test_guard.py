@@ -15,7 +15,8 @@ from reconciler.foresee import foresee
 from reconciler.guard import guard, lift, refusals
 from reconciler.manifest.environment import Attributes, Environment
 from reconciler.model import Target
-from reconciler.plan import Options, Plan, plan
+from reconciler.options import Options
+from reconciler.plan import Plan, plan
 from reconciler.traffic import read_traffic
 from tests.builders import NOW, OWNER, address, desired, intent_is, live, managed, rule, wanted
 

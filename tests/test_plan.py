@@ -15,7 +15,8 @@ from reconciler.arrange import arrange
 from reconciler.change import Create, Delete
 from reconciler.errors import RefusedError, UsageError
 from reconciler.manifest.documents import Hold
-from reconciler.plan import Live, Options, Plan, plan, unmatched
+from reconciler.options import Options, unmatched
+from reconciler.plan import Live, Plan, plan
 from reconciler.plan_schema import plan_schema
 from reconciler.saved_plan import document, read, unreviewed
 from tests.builders import NOW, address, desired, live, managed, rule, unmanaged, wanted
@@ -92,6 +93,25 @@ def test_a_hold_ends_at_its_time(minutes: int, held: int) -> None:
     want = desired(wanted("cards/vip", rule(priority=1), hold=HOLD))
     made = plan(want, live(managed("1", "cards/vip", rule())), Options(), NOW + timedelta(minutes=minutes))
     assert (held, 1 - held) == (len(made.held), len(made.changes))
+
+
+@pytest.mark.parametrize("way", ["only", "hold"])
+def test_a_name_that_is_not_free_yet_is_waited_for(way: str) -> None:
+    """Of rules that pass names on, what needs the name of one that is left alone is left alone too, and so on."""
+    hold = {"hold": HOLD} if way == "hold" else {}
+    want = desired(
+        wanted("cards/a", rule("b")),
+        wanted("cards/b", rule("c")),
+        wanted("cards/c", rule("d"), **hold),
+        wanted("cards/d", rule("a")),
+        wanted("cards/e", rule("e", priority=2)),
+    )
+    found = live(*(managed(f"id-{name}", f"cards/{name}", rule(name)) for name in "abce"))
+    made = plan(want, found, Options(only=("cards/[abde]",) if way == "only" else ()), NOW)
+    assert ["cards/e"] == [str(change.address) for change in made.changes]
+    held = {str(one.change.address): one.reason for one in made.held}
+    assert {"cards/a", "cards/b", "cards/d"} == held.keys() - {"cards/c"}
+    assert "its name is still that of cards/c, which is left alone" == held["cards/b"]
 
 
 @pytest.mark.parametrize("wish", [{}, {"x/b": rule("vip")}], ids=["gone", "moved"])

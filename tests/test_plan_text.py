@@ -10,7 +10,8 @@ import pytest
 from reconciler.arrange import arrange
 from reconciler.foresee import foresee
 from reconciler.model import Queue, Target, condition
-from reconciler.plan import Live, Options, plan
+from reconciler.options import Options
+from reconciler.plan import Live, plan
 from reconciler.render.drift_text import drift_text
 from reconciler.render.paint import ansi, colourless
 from reconciler.render.plan_text import plan_text

@@ -219,7 +219,8 @@ def test_a_rule_that_holds_a_secret_does_not_show_it(place: Place, command: str,
         await turn.send(whole(page([rule])))
 
     tenant = Tenant(rules={"1": rule}, scripts={"list": script})
-    assert run(place, tenant, *COMMANDS[command], *(["--out", "saved.json"] if command == "plan" else [])) in (0, 1, 5)
+    saved = ["--out", "saved.json"] if command == "plan" else []
+    assert run(place, tenant, *COMMANDS[command], *saved) in (0, 1, 4, 5)
 
 
 @pytest.mark.parametrize(
@@ -249,6 +250,20 @@ def test_a_proxy_that_repeats_its_password_is_not_repeated(place: Place) -> None
         place.more["CXROUTE_PROXY"] = canary.proxy(tenant.url.removeprefix("http://"))
         place.manifests("http://localhost:9", "one", seconds=1)
         assert 1 == place("-v", "plan").code
+
+
+@pytest.mark.parametrize("secret", ["attribute", "queueName", "conditions", '", "is it'])
+def test_a_secret_that_is_a_word_of_ours_breaks_no_document(place: Place, secret: str) -> None:
+    """What is printed is JSON still; a plan that could not be applied as saved is not saved."""
+    place.more["CXONE_CLIENT_SECRET"] = secret
+    with serving(Tenant()) as tenant:
+        place.manifests(tenant.url, "one", seconds=3)
+        done = place("plan", "--format", "json")
+        assert 0 == done.code
+        assert isinstance(json.loads(done.out), dict)
+        done = place("plan", "--out", "saved.json")
+        saved = place.path / "saved.json"
+        assert (0, True) == (done.code, saved.exists()) or (4, False) == (done.code, saved.exists())
 
 
 def test_nothing_that_holds_a_secret_shows_it() -> None:

@@ -102,3 +102,18 @@ def test_of_many_that_look_other_the_list_is_believed() -> None:
     server = Replica([after], [])
     assert {f"{one.id} 7" for one in after} == read(Sight(server, before))
     assert [] == server.looked_up
+
+
+def test_of_what_this_run_made_nothing_has_vanished() -> None:
+    """However many lists do not show yet: each is read by itself, also the one that was deleted again."""
+    made = [managed(str(number), f"cards/r{number}", rule(f"r{number}")) for number in range(MOST_LOOKED_UP + 10)]
+    server = Replica([[], [], made], made)
+    sight = Sight(server, [])
+    for one in made:
+        sight.wrote(one.id, Written(one.rule, Marker(OWNER, address(f"cards/r{one.id}"), digest(one.rule))))
+    assert len(made) == len(read(sight))
+    sight.wrote("0", None)  # acknowledged, and not done
+    assert len(made) == len(read(sight))
+    server.looked_up.clear()
+    assert len(made) == len(read(sight))
+    assert [] == server.looked_up

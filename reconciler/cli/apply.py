@@ -123,7 +123,12 @@ class _Run:
                 guarded=planner.guarded,
                 strays=0 if self.reviewed else 1,
             )
-            report = await apply(made, client, planner.bare, recorder, conduct)
+            try:
+                report = await apply(made, client, planner.bare, recorder, conduct)
+            except CxrouteError as error:
+                recorder.given_up(str(error))
+                session.output.note("Nothing was written.")
+                raise
             recorder.end(report)
         return self.finish(made, report, time.monotonic() - started)
 
@@ -186,10 +191,16 @@ class _Run:
         if output.form == "json":
             outcomes = outcomes_document(report) if report else []
             converged = report.converged if report else True
-            output.document({**document(made), "outcomes": outcomes, "converged": converged})
+            stopped = {"error": _stopped(report)} if report and report.error and not converged else {}
+            output.document({**document(made), "outcomes": outcomes, "converged": converged, **stopped})
         elif report:
             output.result("\n" + report_text(report, output.paint, self.session.command("plan"), seconds))
         return exit_code(report)
+
+
+def _stopped(report: Report) -> dict[str, object]:
+    """Say in JSON why a run ended early."""
+    return {"kind": "Stopped", "message": report.error, "exitCode": exit_code(report)}
 
 
 def who() -> str:

@@ -11,7 +11,7 @@ import json
 import os
 import sys
 from base64 import b64encode
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 if TYPE_CHECKING:
@@ -66,6 +66,23 @@ class Discretion:
             shown += [text[end:start], HIDDEN]
             end = places[last] + 1
         return "".join((*shown, text[end:]))
+
+    def within(self, form: Any) -> Any:  # noqa: ANN401 - any JSON
+        """Return a JSON document whose texts are without the secrets: hidden in its encoded form, it might be none."""
+        if not self._is_suspect(_squeezed(json.dumps(form))):
+            return form
+        return self._without(form)
+
+    def _without(self, form: Any) -> Any:  # noqa: ANN401 - any JSON
+        match form:
+            case str():
+                return self.hide(form)
+            case dict():
+                return {self.hide(str(name)): self._without(value) for name, value in form.items()}
+            case list() | tuple():
+                return [self._without(value) for value in form]
+            case _:
+                return form
 
     def _learn(self, secret: str) -> None:
         forms = {_squeezed(form) for form in _forms(secret)}

@@ -60,7 +60,7 @@ class Output:
 
     def document(self, form: Any) -> None:  # noqa: ANN401 - any JSON
         """Print the one JSON document of `--format json`."""
-        sys.stdout.write(DISCRETION.hide(json.dumps(form, indent=2)) + "\n")
+        sys.stdout.write(json.dumps(DISCRETION.within(form), indent=2) + "\n")
 
     def note(self, text: str) -> None:
         """Say something beside the result, unless quiet."""

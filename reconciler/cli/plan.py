@@ -11,6 +11,7 @@ from reconciler.cli.discretion import DISCRETION
 from reconciler.cli.interrupt import run_interruptibly
 from reconciler.cli.session import open_session
 from reconciler.cli.whole_file import write_whole
+from reconciler.errors import RefusedError
 from reconciler.guard import refusals
 from reconciler.render.plan_text import plan_text
 from reconciler.saved_plan import document
@@ -65,8 +66,14 @@ async def read_and_plan(session: Session) -> Plan:
 
 
 def save(made: Plan, path: Path) -> None:
-    """Write the plan to a file, whole or not at all."""
-    write_whole(path, DISCRETION.hide(json.dumps(document(made), indent=2)) + "\n")
+    """Write the plan to a file, whole or not at all. Raises RefusedError for one that could not be applied as saved."""
+    form = document(made)
+    if DISCRETION.within(form) is not form:
+        raise RefusedError(
+            f"{path.name} is not written: a rule or a manifest contains one of the secrets that this run was given, and"
+            " without it the plan could not be applied. Take it out of there, and change the secret"
+        )
+    write_whole(path, json.dumps(form, indent=2) + "\n")
 
 
 def show(session: Session, made: Plan, saved: str | None) -> None:

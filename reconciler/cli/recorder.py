@@ -53,7 +53,7 @@ class Recorder:
         name = plan_id(made)
         run = f"{session.clock():%Y-%m-%dT%H%M%S}-{made.environment}-{name[:4]}"
         journal = Journal(journal_path(), run, session.clock, session.output.warn)
-        journal.hide = DISCRETION.hide
+        journal.within = DISCRETION.within
         journal.write(
             "start",
             environment=made.environment,
@@ -85,10 +85,17 @@ class Recorder:
 
     def end(self, report: Report) -> None:
         """Record what a last read showed of every change, and close."""
-        self.bar.end()
         for outcome in outcomes_document(report):
             self.journal.write("outcome", **outcome)
-        self.journal.write("end", converged=report.converged, interrupted=report.interrupted, error=report.error)
+        self._close(converged=report.converged, interrupted=report.interrupted, error=report.error)
+
+    def given_up(self, why: str) -> None:
+        """Record why nothing was written, and close."""
+        self._close(converged=False, interrupted=False, error=why)
+
+    def _close(self, **end: object) -> None:
+        self.bar.end()
+        self.journal.write("end", **end)
         self.journal.close()
 
 

@@ -22,8 +22,9 @@ from reconciler.lint.lint import lint
 from reconciler.manifest.environment import SANDBOX
 from reconciler.manifest.load import load
 from reconciler.manifest.nearest import did_you_mean
+from reconciler.options import Options, unmatched
 from reconciler.ownership import own
-from reconciler.plan import Live, Options, advised, plan, unmatched
+from reconciler.plan import Live, advised, plan
 from reconciler.render.affected import EVERYTHING, MOST_SHOWN
 from reconciler.traffic import declared_traffic, load_traffic
 

@@ -35,7 +35,7 @@ def outcome_line(outcome: Outcome, paint: Paint, width: int) -> str:
         case Failed():
             return f"{head}{paint('red', 'failed')}    {plain(outcome.error)}"
         case Skipped():
-            return f"{head}not tried: {plain(outcome.error)}"
+            return f"{head}{'not finished' if outcome.touched else 'not tried'}: {plain(outcome.error)}"
         case Unknown():
             return f"{head}{paint('red', 'unknown')}   {plain(outcome.error)}"
 
@@ -73,7 +73,7 @@ def _sum(report: Report, way_on: str, seconds: float) -> list[str]:
         lines.append(f"Stopped: {plain(report.error)}")
     if report.interrupted:
         lines.append("Interrupted: no new write was started, and those under way were finished.")
-    if done == total:
+    if done == total and not report.error:
         lines.append("Other rules changed meanwhile, so the tenant still differs from the manifests.")
     else:
         lines += _as_they_were(report.outcomes)
@@ -82,8 +82,11 @@ def _sum(report: Report, way_on: str, seconds: float) -> list[str]:
 
 def _as_they_were(outcomes: Sequence[Outcome]) -> list[str]:
     unknown = [str(outcome.change.address) for outcome in outcomes if isinstance(outcome, Unknown)]
-    same = sum(isinstance(outcome, Failed | Skipped) for outcome in outcomes)
+    between = [str(one.change.address) for one in outcomes if isinstance(one, Failed | Skipped) and one.touched]
+    same = sum(isinstance(outcome, Failed | Skipped) for outcome in outcomes) - len(between)
     lines = [f"{same:,} not applied; those rules are as they were."] if same else []
+    if between:
+        lines.append(f"Neither as they were nor as they are to be: {', '.join(between)}.")
     if unknown:
         lines.append(f"Nobody knows yet whether these were written: {', '.join(unknown)}. The next run finds out.")
     return lines

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reconciler.desired import Desired
-    from reconciler.plan import Options
+    from reconciler.options import Options
     from reconciler.simulator.exchange import Request
     from reconciler.simulator.state import State
     from tests.campaign.scenario import Scenario

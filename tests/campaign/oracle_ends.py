@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, quote_plus
 
-from reconciler.change import Applied, Create, Delete, Failed, Skipped, is_copy
+from reconciler.change import Adopt, Applied, Create, Delete, Failed, Skipped, Unknown, is_copy
 from tests.campaign.oracle_facts import as_json, mark, plain
 from tests.campaign.world import SECRET
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from reconciler.change import Change, Outcome
+    from reconciler.plan import Report
     from tests.campaign.oracle_process import Process
     from tests.campaign.oracle_tenant import Tenant
     from tests.campaign.oracle_verdict import Verdicts
@@ -38,6 +39,7 @@ class Ends:
         said = f"{process.actor} ended with {ended.exit_code}"
         if ended.exit_code == REFUSED:
             self.verdicts.check("R8", not process.writes, f"{said}, having sent {len(process.writes)} writes")
+        self.adopted(process, ended)
         if process.converged_at_birth and self.tenant.foreign_to(process.actor) < process.born:
             self._idle(process, wish, said)
         if self.tenant.foreign_to(process.actor) > (process.born if self._was_stale() else process.knows):
@@ -47,6 +49,7 @@ class Ends:
             self.verdicts.check("R18", not wish.missing(rules), f"{said}, but {wish.missing(rules)}")
         if ended.report is not None:
             self._outcomes(ended, wish, said, rules)
+            self._doubts(process, ended.report, said)
 
     def _was_stale(self) -> bool:
         faults = self.world.faults
@@ -95,6 +98,29 @@ class Ends:
                 kind = type(one).__name__.lower()
                 whole = done and self._is_alone(one.change, wish, shown)
                 self.verdicts.check("R18", not whole, f"{said}: {_name(one.change)} is called {kind}, and is done")
+
+    def _doubts(self, process: Process, report: Report, said: str) -> None:
+        """R18: "unknown" is said where it is so, and the exit code tells whether anything may have been done."""
+        unread = report.left is None or (bool(process.writes) and process.knows < process.writes[-1].at)
+        for one in report.outcomes:
+            if isinstance(one, Unknown):
+                open_ = any(str(one.change.address) in write.keys for write in process.unclear)
+                self.verdicts.check(
+                    "R18", open_ or unread, f"{said}: {_name(one.change)} is called unknown, and is not"
+                )
+        if not report.converged and not report.interrupted:
+            done = any(isinstance(one, Applied | Unknown) for one in report.outcomes)
+            code = PARTLY if done else 1
+            self.verdicts.check("R18", said.endswith(f" {code}"), f"{said}, and not with {code}")
+
+    def adopted(self, process: Process, ended: Ended) -> None:
+        """R1: a rule without a marker is written only where just that one's adoption was planned from the start."""
+        changes = ended.planned.changes if ended.planned else ()
+        planned = {change.live.id for change in changes if isinstance(change, Adopt)}
+        for write in process.writes:
+            rule_id = write.request.segments[-1]
+            taken = write.call == "update" and mark(process.shown[rule_id][0]) is None and rule_id not in planned
+            self.verdicts.check("R1", not taken, f"{process.actor} took over {rule_id}, which no plan showed")
 
     def _is_done(self, change: Change, wish: Wish) -> bool:
         rules = self.tenant.rules

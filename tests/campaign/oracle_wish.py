@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from reconciler.desired import Desired, DesiredRule
-    from reconciler.plan import Options
+    from reconciler.options import Options
 
 Json = Any
 Rule = dict[str, Any]

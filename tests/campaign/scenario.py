@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from reconciler.manifest.environment import Environment
-from reconciler.plan import Options
+from reconciler.options import Options
 from tests.builders import OWNER, QUEUES
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from reconciler.change import Marker
 from reconciler.manifest.documents import AdoptById
 from reconciler.marker import digest, signed
 from reconciler.model import condition
-from reconciler.plan import Options
+from reconciler.options import Options
 from tests.builders import OWNER, address, intent_is, rule
 from tests.campaign.scenarios_words import (
     CATCH_ALL,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from reconciler.canonical import api_form
 from reconciler.manifest.environment import Environment
 from reconciler.model import Target
-from reconciler.plan import Options
+from reconciler.options import Options
 from tests.builders import OWNER, at_least, desired, intent_is, managed, rule, unmanaged, wanted
 from tests.campaign.scenario import ROOMY, Scenario
 from tests.inprocess import raw

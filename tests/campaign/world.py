@@ -26,7 +26,8 @@ from reconciler.cxone.settings import Credentials
 from reconciler.errors import CxrouteError, RefusedError
 from reconciler.foresee import foresee
 from reconciler.guard import guard, lift, refusals
-from reconciler.plan import Live, Options, Plan, Report, plan
+from reconciler.options import Options
+from reconciler.plan import Live, Plan, Report, plan
 from reconciler.simulator.api import Api
 from reconciler.simulator.exchange import Answer, Manner, Request
 from reconciler.simulator.state import State

@@ -1,0 +1,157 @@
+"""What people do to the tenant while a run goes on, and answers that get lost: cases that a reviewer found."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.change import Applied, Failed
+from reconciler.options import Options
+from reconciler.simulator.faults import Faults
+from tests.campaign.scenario import ROOMY
+from tests.campaign.scenarios_words import CATCH_ALL, FRAUD, at, goal, goals, live, ours, scenario, theirs
+from tests.campaign.world import Applier, World, run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reconciler.plan import Plan
+    from tests.campaign.scenario import Scenario
+    from tests.campaign.world import Ended, Event
+
+
+def applied(
+    scene: Scenario,
+    profile: str = "C",
+    faults: str = "",
+    *,
+    at_request: int = 0,
+    does: Callable[[World], object] = repr,
+) -> tuple[World, Ended]:
+    """Apply a scenario's manifests; before that request somebody does something to the tenant."""
+    return _applied(scene, World(scene, profile, 1), None, faults, (at_request, does))
+
+
+def reviewed(
+    scene: Scenario,
+    profile: str = "C",
+    faults: str = "",
+    *,
+    at_request: int = 0,
+    does: Callable[[World], object] = repr,
+) -> tuple[World, Ended]:
+    """Apply a plan that was saved before, in the same way."""
+    made = asyncio.run(_applier(World(scene, profile, 1), scene, None).plan())
+    return _applied(scene, World(scene, profile, 1), made, faults, (at_request, does))
+
+
+def _applied(
+    scene: Scenario, world: World, saved: Plan | None, faults: str, meddling: tuple[int, Callable[[World], object]]
+) -> tuple[World, Ended]:
+    async def before(event: Event) -> None:
+        if event.number == meddling[0]:
+            meddling[1](world)
+
+    world.faults = Faults(faults, 1) if faults else None
+    applier = _applier(world, scene, saved)
+    applier.before = before
+    ended = run(applier)
+    assert ended is not None
+    return world, ended
+
+
+def _applier(world: World, scene: Scenario, saved: Plan | None) -> Applier:
+    return Applier(world, scene.wish, scene.environment, options=scene.options, allow=scene.allow, reviewed=saved)
+
+
+def writes(world: World) -> list[str]:
+    """Return the methods of all writes."""
+    asked = [event.request for event in world.events]
+    return [one.method for one in asked if one.method != "GET" and "token" not in one.path]
+
+
+@pytest.mark.parametrize("way", ["--adopt", "adopt:"])
+def test_a_rule_that_no_plan_showed_is_not_taken_over(way: str) -> None:
+    """Somebody makes one of the name that a manifest adopts, after the plan was made: the change fails."""
+    adopting = {} if way == "--adopt" else {"x": "x"}
+    wish = goals({"cards/x": at("x"), "cards/all": CATCH_ALL}, **adopting)
+    scene = scenario("adopt-meanwhile", "", live(all=CATCH_ALL), wish, options=Options(adopt=way == "--adopt"))
+    eve = theirs("human-1", at("x", targets=FRAUD, description="made by Eve"))
+    world, ended = applied(scene, at_request=4, does=lambda world: world.state.put(eve))
+    assert "made by Eve" == world.state.stored["human-1"].rule["description"]
+    assert ended.report
+    assert isinstance(ended.report.outcomes[0], Failed)
+    assert [] == writes(world)
+
+
+@pytest.mark.parametrize("profile", ["A", "C"])
+def test_names_are_exchanged_by_a_reviewed_plan_although_an_answer_is_lost(profile: str) -> None:
+    """A rule that was set aside, and of which no answer came, is known as our own work again."""
+    rules = live(a=at("a"), b=at("b"), all=CATCH_ALL)
+    wish = goal(a=replace(at("a"), name="b"), b=replace(at("b"), name="a"), all=CATCH_ALL)
+    world, ended = reviewed(scenario("exchanged", "", rules, wish), profile, "PUT rule:reset-applied@#1")
+    assert 0 == ended.exit_code
+    assert ["a", "all", "b"] == sorted(one["name"] for one in world.state.rules())
+
+
+@pytest.mark.parametrize("address", ["cards/x", "cards/other"])
+def test_a_rule_of_another_owner_is_watched_whatever_its_address(address: str) -> None:
+    """Beside a reviewed plan nobody may change it; two owners may use one address."""
+    rules = [
+        *live(x=at("x"), y=at("y"), all=CATCH_ALL),
+        ours(address, at("theirs", intent="t", targets=FRAUD), owner="staging", rule_id="st"),
+    ]
+    wish = goal(x=at("x", targets=FRAUD), all=CATCH_ALL)  # an update, and after it a delete
+    world, ended = reviewed(
+        scenario("owners", "", rules, wish), "C", at_request=5, does=lambda world: world.state.edit("st", priority=5)
+    )
+    assert ["PUT"] == writes(world)
+    assert 5 == ended.exit_code
+
+
+def test_guards_are_asked_again_when_a_rule_of_the_plan_was_changed() -> None:
+    """A protected rule gets new words, and somebody gives it another priority meanwhile: to undo that is not ours."""
+    guard = {**ROOMY, "protected": ["cards/x"]}
+    scene = scenario(
+        "protected", "", live(x=at("x"), all=CATCH_ALL), goal(x=at("x", description="new"), all=CATCH_ALL), guard=guard
+    )
+    world, ended = applied(
+        replace(scene, allow=()), at_request=5, does=lambda world: world.state.edit("id-x", priority=7)
+    )
+    assert 7 == world.state.stored["id-x"].rule["priority"]
+    assert 1 == ended.exit_code
+    assert [] == [one for one in writes(world) if one == "PUT"]
+
+
+def test_eighty_creates_that_no_list_shows_yet_have_not_vanished() -> None:
+    """Where lists lag, what this run made is read by itself."""
+    wish = goals({**{f"cards/k{number}": at(f"k{number}") for number in range(80)}, "cards/all": CATCH_ALL})
+    world, ended = applied(scenario("many", "", live(all=CATCH_ALL), wish), "D")
+    assert 0 == ended.exit_code
+    assert 81 == len(world.state.stored)
+    assert ended.report
+    assert all(isinstance(one, Applied) for one in ended.report.outcomes)
+
+
+def test_a_delete_that_is_refused_for_good_has_failed() -> None:
+    """A conflict is a no, and the read after it shows the rule: nobody has to wonder."""
+    scene = scenario("conflict", "", live(x=at("x"), all=CATCH_ALL), goal(all=CATCH_ALL))
+    world, ended = applied(scene, faults="DELETE rule:409@1")
+    assert "id-x" in world.state.stored
+    assert ended.report
+    assert ["Failed"] == [type(one).__name__ for one in ended.report.outcomes]
+    assert 1 == ended.exit_code
+
+
+def test_what_is_neither_as_it_was_nor_as_it_is_to_be_is_said() -> None:
+    """The server kept another priority than was sent: which, and that the rule is not as it was."""
+    scene = scenario("kept", "", live(x=at("x"), all=CATCH_ALL), goal(x=at("x", targets=FRAUD), all=CATCH_ALL))
+    _, ended = applied(scene, faults="PUT rule:altered=priority@1")
+    assert ended.report
+    outcome = ended.report.outcomes[0]
+    assert isinstance(outcome, Failed)
+    assert "priority" in outcome.error
+    assert outcome.touched
