@@ -44,7 +44,12 @@ class ConditionEntry:
             "description": "One test on one attribute of a conversation: its name, one operator and that one's value.",
             "type": "object",
             "properties": {
-                "attribute": {"type": "string", "minLength": 1, "description": "Name of the attribute."},
+                "attribute": {
+                    "type": "string",
+                    "minLength": 1,
+                    "description": "Name of the attribute of the conversation that is asked about.",
+                    "examples": ["customerTier"],
+                },
                 **{operator: _operand_schema(operator) for operator in KNOWN_OPERATORS},
             },
             "required": ["attribute"],
@@ -120,6 +125,11 @@ def _error(code: str, message: str, found: object, *loc: str | int) -> InitError
 
 def _operand_schema(operator: str) -> dict[str, Any]:
     """Describe what stands beside an operator."""
+    said, example = _SAID[operator]
+    return {"description": said, **_kind(operator), "examples": [example]}
+
+
+def _kind(operator: str) -> dict[str, Any]:
     if operator in EXISTENCE:
         return {"const": True}
     kind: dict[str, Any] = {"type": ["string", "number", "boolean"]}
@@ -130,3 +140,25 @@ def _operand_schema(operator: str) -> dict[str, Any]:
     if operator in PATTERNS:
         return {"type": "string"}
     return {"type": ["string", "number"]} if operator in ORDERS else kind
+
+
+_SAID: Final[dict[str, tuple[str, object]]] = {
+    "equals": ("The attribute is exactly this; text compares letter by letter, with case.", "gold"),
+    "notEquals": ("The attribute is there, and it is not this.", "fr"),
+    "in": ("The attribute is one of these.", ["gold", "platinum"]),
+    "notIn": ("The attribute is there, and it is none of these.", ["fr", "it"]),
+    "contains": ("The attribute is text with this somewhere in it, letter by letter.", "card"),
+    "notContains": ("The attribute is there, and it is no text with this in it.", "test"),
+    "startsWith": ("The attribute is text that begins with this, letter by letter.", "+49"),
+    "notStartsWith": ("The attribute is there, and it is no text that begins with this.", "+49"),
+    "endsWith": ("The attribute is text that ends with this, letter by letter.", "@example.com"),
+    "notEndsWith": ("The attribute is there, and it is no text that ends with this.", "@example.com"),
+    "exists": ("The attribute is there, whatever it is. Its opposite is notExists.", True),
+    "notExists": ("The attribute is missing. Every other operator asks that it is there.", True),
+    "greaterThan": ("The attribute is a number above this one.", 1000),
+    "greaterThanOrEqual": ("The attribute is this number or one above it.", 0.7),
+    "lessThan": ("The attribute is a number below this one.", 18),
+    "lessThanOrEqual": ("The attribute is this number or one below it.", 3),
+    "between": ("The attribute is a number from the first of these to the second, both included.", [0.4, 0.7]),
+}
+"""What each operator asks, for whoever writes one, with an example."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from reconciler.manifest.environment import Environment, Limit
-from reconciler.manifest.fields import Filled, Listed, Strict, Unset, exactly_one, text_or_mapping
+from reconciler.manifest.fields import API_VERSION, Filled, Listed, Strict, Unset, exactly_one, text_or_mapping
 from reconciler.manifest.route_tests import RouteTest, RouteTests
 from reconciler.manifest.ruleset import AdoptById, Hold, RuleEntry, RuleSet
 
@@ -40,9 +40,13 @@ class QueueRef(Strict):
     """A live queue, by id or by name."""
 
     id: Unset[Filled] = Field(
-        default=None, description="The queue's id.", examples=["12345678-1234-1234-1234-123456789012"]
+        default=None,
+        description="The queue's id in CXone. Needed only where two queues have one name.",
+        examples=["12345678-1234-1234-1234-123456789012"],
     )
-    name: Unset[Filled] = Field(default=None, description="The queue's name.", examples=["Fraud Test"])
+    name: Unset[Filled] = Field(
+        default=None, description="The queue's name, letter by letter as CXone shows it.", examples=["Fraud Test"]
+    )
 
     @model_validator(mode="after")
     def _id_or_name(self) -> Self:
@@ -53,9 +57,11 @@ class QueueRef(Strict):
 class Queues(Strict):
     """Aliases of queues, so that one manifest serves several environments."""
 
-    api_version: Literal["routing/v1"] = Field(default="routing/v1", description="The form of this document.")
-    kind: Literal["Queues"] = Field(default="Queues", description="What this document describes.")
-    name: Filled = Field(description="Name of this document.", examples=["queues"])
+    api_version: Literal["routing/v1"] = Field(default="routing/v1", description=API_VERSION)
+    kind: Literal["Queues"] = Field(
+        default="Queues", description="This document gives queues short names that rules can use."
+    )
+    name: Filled = Field(description="What this document is called, for messages.", examples=["queues"])
     queues: dict[
         Filled,
         Annotated[
@@ -67,7 +73,8 @@ class Queues(Strict):
             ),
         ],
     ] = Field(
-        description="Alias: the live queue's name, or for each environment its id or name.",
+        description="Each short name, and the live queue that it means: by its name, or for each environment by its id"
+        " or name.",
         examples=[{"cards": "Card Services", "fraud": {"staging": {"name": "Fraud Test"}}}],
     )
 
@@ -75,10 +82,15 @@ class Queues(Strict):
 class Intents(Strict):
     """What the bot can say: for coverage and typo checks."""
 
-    api_version: Literal["routing/v1"] = Field(default="routing/v1", description="The form of this document.")
-    kind: Literal["Intents"] = Field(default="Intents", description="What this document describes.")
-    name: Filled = Field(description="Name of this document.", examples=["bank-bot"])
-    intents: Listed[str] = Field(description="The bot's intents.", examples=[["lost_or_stolen_card"]])
+    api_version: Literal["routing/v1"] = Field(default="routing/v1", description=API_VERSION)
+    kind: Literal["Intents"] = Field(
+        default="Intents", description="This document lists what the bot can say, to find gaps and misspelt intents."
+    )
+    name: Filled = Field(description="What this document is called, for messages.", examples=["bank-bot"])
+    intents: Listed[str] = Field(
+        description="Every intent that the bot can detect, letter by letter as it writes them.",
+        examples=[["lost_or_stolen_card", "card_not_working"]],
+    )
 
 
 AnyDocument = Environment | Queues | RuleSet | Intents | RouteTests

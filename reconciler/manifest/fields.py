@@ -34,6 +34,9 @@ class Pattern(NamedTuple):
     message: str
 
 
+API_VERSION: Final = "The version of this form of manifests: always routing/v1."
+"""Said of the first field of every document."""
+
 _SLUG: Final = "[a-z0-9][a-z0-9-]{0,63}"
 _LABEL: Final = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 SLUG: Final = f"^{_SLUG}$"
@@ -79,7 +82,7 @@ def _number(message: str, ge: int | None = None, gt: int | None = None, le: int 
     )
     bounds = {"minimum": ge, "exclusiveMinimum": gt, "maximum": le}
     described = {"type": "number"} | {name: bound for name, bound in bounds.items() if bound is not None}
-    return GetPydanticSchema(lambda _source, _handler: schema, lambda _schema, _handler: described)
+    return GetPydanticSchema(lambda _source, _handler: schema, lambda _schema, _handler: dict(described))
 
 
 def _scalar(message: str, *more: core_schema.CoreSchema) -> GetPydanticSchema:

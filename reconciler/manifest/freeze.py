@@ -39,19 +39,27 @@ DayOrInstant = Annotated[date | datetime, BeforeValidator(_day_or_instant)]
 class WeeklyFreeze(Strict):
     """A window that comes back every week. One that ends at or before its start ends on the next day."""
 
-    days: FilledList[Day] = Field(description="The days on which the window begins.", examples=[["fri", "sat", "sun"]])
+    days: FilledList[Day] = Field(
+        description="The days on which it begins. One that runs past midnight belongs to the day of its start.",
+        examples=[["fri", "sat", "sun"]],
+    )
     from_: Annotated[str, Field(pattern=CLOCK)] = Field(
-        default="00:00", alias="from", description="Time of day at which the window begins.", examples=["16:00"]
+        default="00:00",
+        alias="from",
+        description="The time of day at which it begins; without it, at midnight.",
+        examples=["16:00"],
     )
     to: Annotated[str, Field(pattern=CLOCK)] = Field(
         default="24:00",
-        description="Time of day at which it ends; at or before `from`, that of the next day.",
+        description="The time of day at which it ends. One at or before `from` is on the next day.",
         examples=["24:00"],
     )
-    timezone: Zone = Field(default="UTC", description="Whose clock is meant.", examples=["Europe/Berlin"])
-    reason: str = Field(
-        default="", description="Why nothing may change then; shown with the refusal.", examples=["weekend"]
+    timezone: Zone = Field(
+        default="UTC",
+        description="Whose clock and days are meant, by the name of a time zone.",
+        examples=["Europe/Berlin"],
     )
+    reason: str = Field(default="", description="Why nothing may change then; a refusal says it.", examples=["weekend"])
 
     def covers(self, now: datetime) -> bool:
         """Tell whether an instant lies in the window; its end is not part of it."""
@@ -69,11 +77,19 @@ class WeeklyFreeze(Strict):
 class DatedFreeze(Strict):
     """A window between two days (both belong to it) or two instants (the end does not)."""
 
-    start: DayOrInstant = Field(description="First day, or instant, of the window.", examples=["2026-12-20"])
-    end: DayOrInstant = Field(description="Last day of the window, or the instant it ends.", examples=["2027-01-02"])
-    timezone: Zone = Field(default="UTC", description="Where the days begin and end.", examples=["Europe/Berlin"])
+    start: DayOrInstant = Field(
+        description="The first day, or a time with its offset from UTC.", examples=["2026-12-20"]
+    )
+    end: DayOrInstant = Field(
+        description="The last day, which still belongs to it, or the time at which it ends.", examples=["2027-01-02"]
+    )
+    timezone: Zone = Field(
+        default="UTC",
+        description="Where those days begin and end, by the name of a time zone.",
+        examples=["Europe/Berlin"],
+    )
     reason: str = Field(
-        default="", description="Why nothing may change then; shown with the refusal.", examples=["peak season"]
+        default="", description="Why nothing may change then; a refusal says it.", examples=["peak season"]
     )
 
     @model_validator(mode="after")

@@ -8,6 +8,7 @@ from pydantic import Discriminator, Field, Tag
 
 from reconciler.manifest.condition import ConditionEntry  # noqa: TC001 - pydantic reads annotations
 from reconciler.manifest.fields import (
+    API_VERSION,
     Filled,
     FilledList,
     Listed,
@@ -26,23 +27,32 @@ from reconciler.manifest.fields import (
 class TargetEntry(Strict):
     """A queue and its share of a rule's conversations."""
 
-    queue: Filled = Field(description="Alias, or name of a live queue.", examples=["cards"])
+    queue: Filled = Field(
+        description="The queue: a short name from a Queues document, or a live queue's name.", examples=["cards"]
+    )
     weight: NotNegative = Field(
-        default=1, description="Its share, relative to the other targets' weights.", examples=[80]
+        default=1,
+        description="Its share of the conversations, against the other weights: 80 beside 20 is four of five.",
+        examples=[80],
     )
 
 
 class Hold(Strict):
     """Until a time the live rule is left as it is."""
 
-    until: Timestamp = Field(description="When the hold ends.", examples=["2026-12-01T08:00:00+01:00"])
-    reason: str = Field(default="", description="Why; shown in plans.", examples=["incident 42"])
+    until: Timestamp = Field(
+        description="When the hold ends: a time with its offset from UTC.", examples=["2026-12-01T08:00:00+01:00"]
+    )
+    reason: str = Field(default="", description="Why the rule is left alone; plans show it.", examples=["incident 42"])
 
 
 class AdoptById(Strict):
-    """The unmanaged live rule to take over, by its id."""
+    """The live rule, made by hand, that is to be taken over, by its id."""
 
-    id: Filled = Field(description="The live rule's id.", examples=["12345678-1234-1234-1234-123456789012"])
+    id: Filled = Field(
+        description="The live rule's id in CXone. Needed only where several rules have one name.",
+        examples=["12345678-1234-1234-1234-123456789012"],
+    )
 
 
 Adopt = Annotated[
@@ -60,53 +70,77 @@ class RuleEntry(Strict):
 
     key: Unset[Slug] = Field(
         default=None,
-        description="Stable name in its RuleSet; default: the intent, made a slug.",
+        description="The rule's lasting name in its RuleSet. Default: the intent, in lower case and with hyphens.",
         examples=["card-help"],
     )
     intent: Unset[str] = Field(
-        default=None, description="The intent to match: short for a condition.", examples=["lost_or_stolen_card"]
+        default=None,
+        description="Takes conversations in which the bot understood just this, letter by letter.",
+        examples=["lost_or_stolen_card"],
     )
     intents: Unset[FilledList[str]] = Field(
         default=None,
-        description="Several intents, any of which matches.",
+        description="Takes conversations in which the bot understood any of these. A rule with several needs a `key`.",
         examples=[["card_not_working", "card_acceptance"]],
     )
     name: Unset[Filled] = Field(
         default=None,
-        description='Name in CXone; default: "Cognigy Intent Route: <intent, or key>".',
+        description='The rule\'s name in CXone. Default: "Cognigy Intent Route: <intent, or key>".',
         examples=["Cards help"],
     )
     description: Unset[str] = Field(
         default=None,
-        description="Description in CXone; default: says which intent goes where.",
+        description="What CXone shows below the name. Default: which intent goes to which queue.",
         examples=["Cards that misbehave"],
     )
     priority: Unset[Priority] = Field(
-        default=None, description="Lower numbers are tried first; default: 100.", examples=[10]
+        default=None,
+        description="Which rule is tried first: the one with the lowest number (unless the Environment says otherwise)."
+        " Default: that of the RuleSet, else 100.",
+        examples=[10],
     )
-    enabled: Unset[bool] = Field(default=None, description="Whether the rule takes part; default: true.")
+    enabled: Unset[bool] = Field(
+        default=None, description="Whether the rule takes part. Default: what the RuleSet says, else true."
+    )
     min_confidence: Share | None = Field(
         default=None,
-        description="Least confidence of the bot for this rule to match; null removes the RuleSet's default.",
+        description="How sure the bot must be, from 0 to 1, for this rule to take a conversation. With null it need not"
+        " be sure, whatever the RuleSet's defaults say.",
         examples=[0.7],
     )
     below_confidence: Unset[Share] = Field(
-        default=None, description="Confidence from which on this rule does not match any more.", examples=[0.95]
+        default=None,
+        description="Takes a conversation only while the bot is less sure than this, from 0 to 1.",
+        examples=[0.95],
     )
     when: LongList[ConditionEntry] = Field(
-        default=(), description="Further conditions; all must hold. [] matches everything."
+        default=(),
+        description="Further conditions, all of which must hold. An empty list says that every conversation is meant.",
+        examples=[[{"attribute": "customerTier", "in": ["gold", "platinum"]}]],
     )
-    queue: Unset[Filled] = Field(default=None, description="Where matching conversations go.", examples=["fraud"])
+    queue: Unset[Filled] = Field(
+        default=None,
+        description="The queue that gets the conversations: a short name from a Queues document, or a live name.",
+        examples=["fraud"],
+    )
     targets: Unset[FilledList[TargetEntry]] = Field(
-        default=None, description="In place of `queue`: several queues that share the conversations by weight."
+        default=None,
+        description="Several queues that share the conversations by weight. Stands in place of `queue`.",
+        examples=[[{"queue": "cards", "weight": 80}, {"queue": "${overflow}", "weight": 20}]],
     )
     environments: Unset[Listed[str]] = Field(
-        default=None, description="Only in these environments.", examples=[["prod"]]
+        default=None,
+        description="The Environments that have this rule. Default: all that the RuleSet is for.",
+        examples=[["prod"]],
     )
-    hold: Unset[Hold] = Field(default=None, description="Leaves the live rule as it is for a while.")
+    hold: Unset[Hold] = Field(
+        default=None,
+        description="Leaves the live rule as it is until a time, whatever stands here.",
+        examples=[{"until": "2026-12-01T08:00:00+01:00", "reason": "incident 42"}],
+    )
     adopt: Unset[Adopt] = Field(
         default=None,
-        description="Takes over the unmanaged live rule of this name (or {id: ...}).",
+        description="Takes over a live rule that was made by hand: by its name in CXone, or by {id: ...}.",
         examples=["Cards (by hand)"],
     )
 
@@ -114,21 +148,39 @@ class RuleEntry(Strict):
 class Defaults(Strict):
     """What holds for the rules of a RuleSet that do not say otherwise."""
 
-    priority: Priority = Field(default=100, description="Lower numbers are tried first.")
-    enabled: bool = Field(default=True, description="Whether the rules take part.")
+    priority: Priority = Field(
+        default=100, description="The priority of rules that have none: lower numbers are tried first.", examples=[100]
+    )
+    enabled: bool = Field(default=True, description="Whether rules that do not say so take part.")
     min_confidence: Share | None = Field(
-        default=None, description="Least confidence, for rules with `intent` or `intents`.", examples=[0.6]
+        default=None,
+        description="How sure the bot must be, from 0 to 1, for rules with `intent` or `intents` that do not say so.",
+        examples=[0.6],
     )
 
 
 class RuleSet(Strict):
     """A group of rules that belong together."""
 
-    api_version: Literal["routing/v1"] = Field(default="routing/v1", description="The form of this document.")
-    kind: Literal["RuleSet"] = Field(default="RuleSet", description="What this document describes.")
-    name: Slug = Field(description="First half of its rules' addresses.", examples=["cards"])
-    environments: Unset[Listed[str]] = Field(
-        default=None, description="Only in these environments; default: in all.", examples=[["prod", "staging"]]
+    api_version: Literal["routing/v1"] = Field(default="routing/v1", description=API_VERSION)
+    kind: Literal["RuleSet"] = Field(
+        default="RuleSet", description="This document holds rules: which conversations go to which queue."
     )
-    defaults: Defaults = Field(default=Defaults(), description="For the rules that do not say otherwise.")
-    rules: Listed[RuleEntry] = Field(description="The rules; their order means nothing, `priority` does.")
+    name: Slug = Field(
+        description="The RuleSet's lasting name. With a rule's key it is the rule's address, such as cards/card-help.",
+        examples=["cards"],
+    )
+    environments: Unset[Listed[str]] = Field(
+        default=None,
+        description="The Environments that have these rules. Default: all.",
+        examples=[["prod", "staging"]],
+    )
+    defaults: Defaults = Field(
+        default=Defaults(),
+        description="What holds for the rules below that do not say otherwise.",
+        examples=[{"priority": 100, "minConfidence": 0.6}],
+    )
+    rules: Listed[RuleEntry] = Field(
+        description="The rules. Their order here means nothing: `priority` says which is tried first.",
+        examples=[[{"intent": "lost_or_stolen_card", "queue": "fraud", "priority": 10}]],
+    )

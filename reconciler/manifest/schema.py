@@ -40,8 +40,19 @@ def _tidy(part: Any) -> None:  # noqa: ANN401 - any part of a JSON document
         _tidy(inner)
     for field in part.get("properties", {}).values():
         field.pop("title", None)
-        if field.get("default", "") is None:
-            del field["default"]
+        if "default" in field:
+            field["default"] = _written(field["default"])
+            if field["default"] is None:
+                del field["default"]
+    if "patternProperties" in part:
+        part.setdefault("additionalProperties", False)
+
+
+def _written(default: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Return a default as somebody would write it: what is null in it would be left out."""
+    if isinstance(default, dict):
+        return {name: _written(value) for name, value in default.items() if value is not None}
+    return default
 
 
 def _one_of(*names: str) -> dict[str, Any]:
