@@ -1,0 +1,116 @@
+"""One issue for each environment that differs: opened, revised and closed, given the issues that are there."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from reconciler.github.report import objects
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+LABEL: Final = "cxroute-drift"
+_LONGEST: Final = 60_000
+_STATE: Final = re.compile(r"<!-- cxroute:state \{\"difference\":\"([0-9a-f]{16})\"\} -->")
+_SAME: Final = ("action", "address", "id", "before", "after")
+
+
+class Issue(NamedTuple):
+    """One open issue as GitHub lists it."""
+
+    number: int
+    author: str
+    body: str
+
+
+class Open(NamedTuple):
+    """Write a new issue."""
+
+    title: str
+    body: str
+
+
+class Revise(NamedTuple):
+    """Change an issue's text, and say so once in a comment."""
+
+    number: int
+    body: str
+    remark: str
+
+
+class Close(NamedTuple):
+    """Close an issue, and say why."""
+
+    number: int
+    remark: str
+
+
+class Leave(NamedTuple):
+    """Do nothing, for a reason."""
+
+    why: str
+
+
+Decision = Open | Revise | Close | Leave
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was seen of one environment: its difference, empty where there is none, and the same in Markdown."""
+
+    environment: str
+    author: str
+    difference: str
+    text: str
+    seen: str
+    """When, and in which run, in Markdown."""
+
+
+def difference(plan: Mapping[str, Any]) -> str:
+    """Return what tells one difference from another; empty where live and manifests agree."""
+    changes = [{name: one.get(name) for name in _SAME} for one in objects(plan, "changes")]
+    wrong = [one.get("message") for one in objects(plan, "findings") if one.get("severity") == "error"]
+    if not changes and not wrong:
+        return ""
+    lines = sorted(json.dumps(one, sort_keys=True) for one in (*changes, *wrong))
+    return sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def drift_issue(issues: Iterable[Issue], seen: Seen) -> Sequence[Decision]:
+    """Decide what to do. Should there be several of ours, the oldest is kept up, and all are closed in the end."""
+    mine = sorted(one for one in issues if one.author == seen.author and _is_of(seen.environment, one.body))
+    if not seen.difference:
+        closed = [Close(one.number, f"No drift since {seen.seen}.") for one in mine]
+        return closed or [Leave("there is no drift, and no open issue that says otherwise")]
+    if not mine:
+        return [Open(f"Routing of {seen.environment} differs from the manifests", _body(seen, "First seen"))]
+    if _known(mine[0].body) == seen.difference:
+        return [Leave(f"issue {mine[0].number} says that already")]
+    remark = f"What differs has changed, seen {seen.seen}. The text above is as it is now."
+    return [Revise(mine[0].number, _body(seen, "As it is since"), remark)]
+
+
+def _body(seen: Seen, since: str) -> str:
+    state = f'<!-- cxroute:state {{"difference":"{seen.difference}"}} -->'
+    text = seen.text.replace("\r\n", "\n").strip()
+    if len(text) > _LONGEST:
+        text = "What differs is too long for an issue: it stands in the run's summary."
+    return f"{_first_line(seen.environment)}\n{state}\n\n{text}\n\n<sub>{since} {seen.seen}</sub>\n"
+
+
+def _first_line(environment: str) -> str:
+    return f"<!-- cxroute:drift env={environment} -->"
+
+
+def _is_of(environment: str, body: str) -> bool:
+    return body.replace("\r\n", "\n").split("\n", 1)[0] == _first_line(environment)
+
+
+def _known(body: str) -> str | None:
+    lines = body.replace("\r\n", "\n").split("\n", 2)
+    found = _STATE.fullmatch(lines[1]) if len(lines) > 1 else None
+    return found.group(1) if found else None

@@ -1,0 +1,266 @@
+"""A GitHub on loopback: the parts of its REST API that cxroute asks, over a real socket, with everything kept."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import re
+import threading
+import zipfile
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import parse_qs, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+REPOSITORY: Final = "acme/routing"
+TOKEN: Final = "ghs_Zq7Lw2Xv9Kd4Rt6Yb1Nm8Pc3Fj5Hs0Gu"
+BOT: Final = "github-actions[bot]"
+HEAD: Final = "a" * 40
+MERGE: Final = "b" * 40
+
+
+class Reply(NamedTuple):
+    """What is answered in place of what would be."""
+
+    status: int
+    form: object = None
+    headers: Mapping[str, str] = {}
+
+
+@dataclass
+class FakeGitHub:
+    """One repository. `writes` are the requests that changed something; `faults` are answered once each, in order."""
+
+    tip: str = MERGE
+    me: str = BOT
+    page: int = 100
+    comments: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
+    issues: list[dict[str, Any]] = field(default_factory=list)
+    labels: set[str] = field(default_factory=set)
+    pulls: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    runs: list[dict[str, Any]] = field(default_factory=list)
+    artifacts: dict[int, tuple[dict[str, Any], bytes]] = field(default_factory=dict)
+    faults: list[tuple[str, Reply]] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    token_sent_elsewhere: bool = False
+    url: str = ""
+    blobs: str = ""
+    ids: int = 1000
+
+    @property
+    def writes(self) -> list[str]:
+        """Return the requests that changed something."""
+        return [one for one in self.asked if not one.startswith("GET ")]
+
+    def number(self) -> int:
+        """Return the next id: they only grow, as GitHub's do."""
+        self.ids += 1
+        return self.ids
+
+    def comment(self, pull: int, body: str, author: str = BOT) -> dict[str, Any]:
+        """Write a comment as somebody does."""
+        made = {"id": self.number(), "user": {"login": author}, "body": body}
+        self.comments.setdefault(pull, []).append(made)
+        return made
+
+    def bodies(self, pull: int, author: str = BOT) -> list[str]:
+        """Return what somebody's comments say."""
+        return [one["body"] for one in self.comments.get(pull, []) if one["user"]["login"] == author]
+
+    def merge(self, number: int = 7, sha: str = MERGE, head: str = HEAD, repository: str = REPOSITORY) -> None:
+        """Say that a commit of main came from that pull request."""
+        repo, ours = {"full_name": repository}, {"full_name": REPOSITORY}
+        pull = {"number": number, "merged_at": "2026-11-24T10:30:00Z", "merge_commit_sha": sha}
+        pull |= {"head": {"sha": head, "repo": repo}, "base": {"ref": "main", "repo": ours}}
+        self.pulls.setdefault(sha, []).append(pull)
+
+    def run(self, head: str = HEAD, conclusion: str | None = "success", repository: str = REPOSITORY) -> int:
+        """Keep a run of the workflow that plans."""
+        made = {"id": self.number(), "head_sha": head, "event": "pull_request", "conclusion": conclusion}
+        made |= {"path": ".github/workflows/routing-plan.yml", "head_repository": {"full_name": repository}}
+        self.runs.append(made)
+        return int(str(made["id"]))
+
+    def keep(self, run: int, name: str, archive: bytes, **more: Any) -> int:
+        """Keep an artifact of a run."""
+        made = {"id": self.number(), "name": name, "expired": False, "workflow_run": {"id": run}}
+        made |= {"digest": f"sha256:{hashlib.sha256(archive).hexdigest()}", **more}
+        self.artifacts[int(str(made["id"]))] = (made, archive)
+        return int(str(made["id"]))
+
+    def answer(self, method: str, path: str, query: Mapping[str, list[str]], form: Any) -> Reply:
+        """Do what is asked."""
+        for number, (pattern, reply) in enumerate(self.faults):
+            if re.search(pattern, f"{method} {path}"):
+                del self.faults[number]
+                return reply
+        if path == "/user":
+            return Reply(403, {"message": "Resource not accessible by integration"}) if self.me == BOT else self._me()
+        for pattern, does in _ROUTES:
+            found = re.fullmatch(f"{method} /repos/{REPOSITORY}{pattern}", f"{method} {path}")
+            if found and does[0] == method:
+                return does[1](self, query, form, *found.groups())
+        return Reply(404, {"message": "Not Found"})
+
+    def _me(self) -> Reply:
+        return Reply(200, {"login": self.me})
+
+    def paged(self, path: str, reply: Reply, query: Mapping[str, list[str]]) -> Reply:
+        """Return one page of a list, and where the next is."""
+        if not isinstance(reply.form, list) or reply.status != 200:
+            return reply
+        size, number = min(self.page, int(query.get("per_page", ["30"])[0])), int(query.get("page", ["1"])[0])
+        last = len(reply.form) <= number * size
+        following = f'<{self.url}{path}?per_page={size}&page={number + 1}>; rel="next"'
+        headers = {} if last else {"Link": following}
+        return Reply(200, reply.form[(number - 1) * size : number * size], headers)
+
+
+def _comments(hub: FakeGitHub, _query: object, _form: object, number: str) -> Reply:
+    return Reply(200, hub.comments.get(int(number), []))
+
+
+def _add_comment(hub: FakeGitHub, _query: object, form: Any, number: str) -> Reply:
+    return Reply(201, hub.comment(int(number), form["body"], hub.me))
+
+
+def _edit_comment(hub: FakeGitHub, _query: object, form: Any, identity: str) -> Reply:
+    for one in (one for some in hub.comments.values() for one in some if one["id"] == int(identity)):
+        one["body"] = form["body"]
+        return Reply(200, one)
+    return Reply(404, {"message": "Not Found"})
+
+
+def _issues(hub: FakeGitHub, query: Mapping[str, list[str]], _form: object) -> Reply:
+    label, state = query["labels"][0], query["state"][0]
+    return Reply(200, [one for one in hub.issues if one["state"] == state and {"name": label} in one["labels"]])
+
+
+def _add_issue(hub: FakeGitHub, _query: object, form: Any) -> Reply:
+    kept = [{"name": one} for one in form["labels"] if one in hub.labels]
+    number = len(hub.issues) + 1
+    made = {"number": number, "user": {"login": hub.me}, "state": "open", **form, "labels": kept}
+    hub.issues.append(made)
+    return Reply(201, made)
+
+
+def _edit_issue(hub: FakeGitHub, _query: object, form: Any, number: str) -> Reply:
+    hub.issues[int(number) - 1] |= form
+    return Reply(200, hub.issues[int(number) - 1])
+
+
+def _add_label(hub: FakeGitHub, _query: object, form: Any) -> Reply:
+    if form["name"] in hub.labels:
+        return Reply(422, {"message": "Validation Failed"})
+    hub.labels.add(form["name"])
+    return Reply(201, form)
+
+
+def _repository(hub: FakeGitHub, _query: object, _form: object) -> Reply:
+    return Reply(200, {"default_branch": "main", "full_name": REPOSITORY, "private": hub.tip == ""})
+
+
+def _tip(hub: FakeGitHub, _query: object, _form: object) -> Reply:
+    return Reply(200, {"ref": "refs/heads/main", "object": {"sha": hub.tip}})
+
+
+def _pulls(hub: FakeGitHub, _query: object, _form: object, sha: str) -> Reply:
+    return Reply(200, hub.pulls.get(sha, []))
+
+
+def _runs(hub: FakeGitHub, query: Mapping[str, list[str]], _form: object) -> Reply:
+    head = query["head_sha"][0]
+    return Reply(200, {"workflow_runs": [one for one in hub.runs if one["head_sha"] == head]})
+
+
+def _artifacts(hub: FakeGitHub, query: Mapping[str, list[str]], _form: object, run: str) -> Reply:
+    found = [one for one, _ in hub.artifacts.values() if one["workflow_run"]["id"] == int(run)]
+    return Reply(200, {"artifacts": [one for one in found if one["name"] == query["name"][0]]})
+
+
+def _zip(hub: FakeGitHub, _query: object, _form: object, identity: str) -> Reply:
+    return Reply(302, None, {"Location": f"{hub.blobs}/blob/{identity}"})
+
+
+_ROUTES: Final[list[tuple[str, tuple[str, Callable[..., Reply]]]]] = [
+    (r"/issues/(\d+)/comments", ("GET", _comments)),
+    (r"/issues/(\d+)/comments", ("POST", _add_comment)),
+    (r"/issues/comments/(\d+)", ("PATCH", _edit_comment)),
+    (r"/issues", ("GET", _issues)),
+    (r"/issues", ("POST", _add_issue)),
+    (r"/issues/(\d+)", ("PATCH", _edit_issue)),
+    (r"/labels", ("POST", _add_label)),
+    (r"", ("GET", _repository)),
+    (r"/git/ref/heads/main", ("GET", _tip)),
+    (r"/commits/([0-9a-f]+)/pulls", ("GET", _pulls)),
+    (r"/actions/workflows/routing-plan.yml/runs", ("GET", _runs)),
+    (r"/actions/runs/(\d+)/artifacts", ("GET", _artifacts)),
+    (r"/actions/artifacts/(\d+)/zip", ("GET", _zip)),
+]
+
+
+def zipped(**files: str) -> bytes:
+    """Return an archive as the upload of an artifact makes it; `plan_json` is named plan.json."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in files.items():
+            archive.writestr(name.replace("_", "."), text)
+    return buffer.getvalue()
+
+
+def _handler(hub: FakeGitHub) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        wbufsize = 1 << 16  # head and body in one packet
+
+        def _do(self) -> None:
+            parts = urlsplit(self.path)
+            content = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+            hub.asked.append(f"{self.command} {parts.path}")
+            authorized = self.headers.get("Authorization") == f"Bearer {TOKEN}"
+            if parts.path.startswith("/blob/"):
+                hub.token_sent_elsewhere |= "Authorization" in self.headers
+                self._send(200, hub.artifacts[int(parts.path.rpartition("/")[2])][1], {})
+                return
+            query = parse_qs(parts.query)
+            form = json.loads(content) if content else None
+            reply = hub.answer(self.command, parts.path, query, form) if authorized else Reply(401, {"message": "Bad"})
+            reply = hub.paged(parts.path, reply, query) if self.command == "GET" else reply
+            self._send(reply.status, json.dumps(reply.form).encode(), reply.headers)
+
+        def _send(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
+            self.send_response(status)
+            for name, text in {**headers, "Content-Length": str(len(body))}.items():
+                self.send_header(name, text)
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_POST = do_PATCH = _do  # noqa: N815 - as http.server names them
+
+        def log_message(self, *_arguments: object) -> None:
+            """Say nothing."""
+
+    return Handler
+
+
+@contextlib.contextmanager
+def serving(hub: FakeGitHub) -> Iterator[FakeGitHub]:
+    """Serve the API on one port of loopback, and what GitHub keeps elsewhere on another."""
+    servers = [ThreadingHTTPServer(("127.0.0.1", 0), _handler(hub)) for _ in range(2)]
+    hub.url, hub.blobs = (f"http://127.0.0.1:{server.server_port}" for server in servers)
+    threads = [threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}) for server in servers]
+    for server, thread in zip(servers, threads, strict=True):
+        server.daemon_threads = True
+        thread.start()
+    try:
+        yield hub
+    finally:
+        for server, thread in zip(servers, threads, strict=True):
+            server.shutdown()
+            thread.join(5)
+            server.server_close()

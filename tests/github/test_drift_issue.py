@@ -1,0 +1,125 @@
+"""`cxroute github drift-issue`: one issue for each environment, over a real socket."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from reconciler.github.drift_issue import Close, Issue, Leave, Open, Revise, Seen, difference, drift_issue
+from tests.github.conftest import plan
+from tests.github.fake import BOT, FakeGitHub, Reply
+
+if TYPE_CHECKING:
+    from tests.github.conftest import Stage
+
+BODY = '<!-- cxroute:drift env=prod -->\n<!-- cxroute:state {{"difference":"{}"}} -->\n\ntext\n'
+SEEN = Seen("prod", BOT, "0" * 16, "`cards/a` differs", "2026-11-24 at 10:31 UTC ([run](x))")
+
+
+def look(stage: Stage, form: dict[str, Any], text: str = "`cards/a` differs") -> int:
+    Path("drift.json").write_text(json.dumps(form), encoding="utf-8")
+    Path("drift.md").write_text(text, encoding="utf-8")
+    stage.on("schedule", 100, pull=None)
+    return stage("drift-issue", "-e", "prod", "--plan", "drift.json", "--body", "drift.md")
+
+
+def test_opened_left_changed_left_closed_and_opened_anew(hub: FakeGitHub, stage: Stage) -> None:
+    """An issue while there is drift, a comment when it changes, none a day; the next drift has an issue of its own."""
+    assert 0 == look(stage, plan(create=0))
+    assert [] == hub.writes
+    assert 0 == look(stage, plan())
+    assert "opened issue 1\n" == stage.cxroute.out
+    (issue,) = hub.issues
+    assert ("open", [{"name": "cxroute-drift"}]) == (issue["state"], issue["labels"])
+    assert "Routing of prod differs from the manifests" == issue["title"]
+    assert "First seen 20" in issue["body"]
+    writes = len(hub.writes)
+    for _ in range(3):
+        assert 0 == look(stage, plan(planId="ba9876543210", liveDigest="other"), "the same, told otherwise")
+    assert writes == len(hub.writes)
+
+    assert 0 == look(stage, plan(create=2), "`cards/b` differs too")
+    assert "edited issue 1\n" == stage.cxroute.out
+    assert "`cards/b` differs too" in issue["body"]
+    assert 1 == len(hub.bodies(1))
+    assert 0 == look(stage, plan(create=2))
+    assert 1 == len(hub.bodies(1))
+
+    assert 0 == look(stage, plan(create=0), "No drift.")
+    assert "closed issue 1\n" == stage.cxroute.out
+    assert ("closed", "completed") == (issue["state"], issue["state_reason"])
+    assert hub.bodies(1)[1].startswith("No drift since 20")
+    assert 0 == look(stage, plan(create=0))
+    assert 2 == len(hub.bodies(1))
+    assert 0 == look(stage, plan())
+    assert ["closed", "open"] == [one["state"] for one in hub.issues]
+
+
+def test_issues_of_others_are_left_alone(hub: FakeGitHub, stage: Stage) -> None:
+    """A pull request, another environment, another author, a quotation: none of them is edited or closed."""
+    hub.labels.add("cxroute-drift")
+    ours = BODY.format("0" * 16)
+    others = [("anna", ours), (BOT, ours.replace("prod", "staging")), (BOT, f"see\n{ours}"), (BOT, ours)]
+    for number, (author, body) in enumerate(others, 1):
+        made = {"number": number, "user": {"login": author}, "state": "open", "body": body}
+        hub.issues.append({**made, "labels": [{"name": "cxroute-drift"}]})
+    hub.issues[-1]["pull_request"] = {}
+    assert 0 == look(stage, plan(create=0))
+    assert [] == hub.writes
+    assert 0 == look(stage, plan())
+    assert 5 == len(hub.issues)
+
+
+def test_what_github_refuses_fails_the_step(hub: FakeGitHub, stage: Stage) -> None:
+    """Drift that nobody is told of is not passed over."""
+    hub.faults.append(("POST .*issues", Reply(403, {"message": "no"})))
+    assert 1 == look(stage, plan())
+    assert "cannot write the issue about drift: HTTP 403 no; the job needs `permissions: issues: write`" in (
+        stage.cxroute.err
+    )
+    assert "`cards/a` differs" in stage.summary
+
+
+@pytest.mark.parametrize("form", [{}, {"error": {}}, plan("staging"), {"environment": "prod"}])
+def test_a_look_that_failed_closes_nothing(hub: FakeGitHub, stage: Stage, form: dict[str, Any]) -> None:
+    """What is no plan of that environment is no absence of drift."""
+    assert 64 == look(stage, form)
+    assert "holds no drift of prod" in stage.cxroute.err
+    assert [] == hub.asked
+
+
+def test_a_difference_is_what_would_be_done() -> None:
+    """Its order, and what else a plan holds, do not make another one."""
+    one, two = {"action": "create", "address": "a/b", "after": {}}, {"action": "delete", "address": "c/d", "before": {}}
+    assert difference({"changes": [one, two]}) == difference(
+        {"changes": [{**two, "cause": "drift"}, one], "planId": "x"}
+    )
+    assert difference({"changes": [one]}) != difference({"changes": [two]})
+    assert "" == difference({"changes": [], "findings": [{"severity": "warning", "message": "x"}]})
+    assert "" != difference({"changes": [], "findings": [{"severity": "error", "message": "x"}]})
+
+
+def test_of_several_issues_the_oldest_is_kept_up_and_all_are_closed() -> None:
+    """Two runs at once may have opened two."""
+    issues = [Issue(9, BOT, BODY.format("1" * 16)), Issue(4, BOT, BODY.format("0" * 16).replace("\n", "\r\n"))]
+    assert [Leave("issue 4 says that already")] == drift_issue(issues, SEEN)
+    assert [4, 9] == [
+        one.number for one in drift_issue(issues, Seen("prod", BOT, "", "", "now")) if isinstance(one, Close)
+    ]
+
+
+def test_a_state_that_somebody_broke_makes_one_edit() -> None:
+    """And no new issue."""
+    (found,) = drift_issue([Issue(4, BOT, "<!-- cxroute:drift env=prod -->\nbroken")], SEEN)
+    assert isinstance(found, Revise)
+    assert found.body.startswith(BODY.format("0" * 16).split("\n\n")[0])
+
+
+def test_a_text_that_github_would_not_take_is_left_out() -> None:
+    """Half of it would be no Markdown."""
+    (found,) = drift_issue([], Seen("prod", BOT, "0" * 16, "x" * 70_000, "now"))
+    assert isinstance(found, Open)
+    assert 500 > len(found.body)

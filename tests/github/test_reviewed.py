@@ -1,0 +1,192 @@
+"""`cxroute github reviewed-plan`: from a commit to the plan that was reviewed, over a real socket."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.github.conftest import plan
+from tests.github.fake import HEAD, MERGE, FakeGitHub, zipped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.github.conftest import Stage
+
+PLAN = json.dumps(plan())
+BY_HAND = "Run the workflow that applies by hand"
+
+
+def kept(hub: FakeGitHub, text: str = PLAN, **more: Any) -> int:
+    """Keep the plan of a pull request that was merged."""
+    hub.merge()
+    run = hub.run()
+    hub.keep(run, "routing-plan-prod", zipped(plan_json=text, plan_md="x"), **more)
+    return run
+
+
+def fetch(stage: Stage, sha: str = MERGE) -> int:
+    stage.on("push", 5000, pull=None, sha=sha)
+    return stage("reviewed-plan", "-e", "prod", "--out", "reviewed.json")
+
+
+def test_the_plan_of_the_pull_requests_head_is_written(hub: FakeGitHub, stage: Stage) -> None:
+    """By the commit's pull request, the run of its head, and that run's artifact; the token stays with GitHub."""
+    kept(hub)
+    assert 0 == fetch(stage)
+    assert PLAN == Path("reviewed.json").read_text("utf-8")
+    assert "wrote the plan that was reviewed in pull request 7: reviewed.json\n" == stage.cxroute.out
+    assert {"pull-request": "7"} == stage.outputs
+    assert not hub.token_sent_elsewhere
+    assert [] == hub.writes
+
+
+def test_the_newest_run_and_artifact_count(hub: FakeGitHub, stage: Stage) -> None:
+    """A plan that was made again is the one that was seen last."""
+    kept(hub, json.dumps(plan(create=5)))
+    again = hub.run()
+    hub.run(conclusion="cancelled")
+    hub.run(conclusion=None)
+    hub.keep(again, "routing-plan-prod", zipped(plan_json=json.dumps(plan(create=6))))
+    hub.keep(again, "routing-plan-prod", zipped(plan_json=PLAN))
+    hub.keep(again, "routing-plan-staging", zipped(plan_json="{}"))
+    assert 0 == fetch(stage)
+    assert PLAN == Path("reviewed.json").read_text("utf-8")
+
+
+def main_moved(hub: FakeGitHub) -> None:
+    kept(hub)
+    hub.tip = "d" * 40
+
+
+def no_pull(_hub: FakeGitHub) -> None:
+    pass
+
+
+def not_merged(hub: FakeGitHub) -> None:
+    kept(hub)
+    hub.pulls[MERGE][0]["merged_at"] = None
+
+
+def merged_as_another_commit(hub: FakeGitHub) -> None:
+    kept(hub)
+    hub.pulls[MERGE][0]["merge_commit_sha"] = "e" * 40
+
+
+def merged_elsewhere(hub: FakeGitHub) -> None:
+    kept(hub)
+    hub.pulls[MERGE][0]["base"]["ref"] = "feature"
+
+
+def from_a_fork(hub: FakeGitHub) -> None:
+    hub.merge(repository="eve/routing")
+    hub.keep(hub.run(repository="eve/routing"), "routing-plan-prod", zipped(plan_json=PLAN))
+
+
+def run_of_a_fork(hub: FakeGitHub) -> None:
+    hub.merge()
+    hub.keep(hub.run(repository="eve/routing"), "routing-plan-prod", zipped(plan_json=PLAN))
+
+
+def run_of_another_workflow(hub: FakeGitHub) -> None:
+    kept(hub)
+    hub.runs[0]["path"] = ".github/workflows/evil.yml"
+
+
+def run_of_another_event(hub: FakeGitHub) -> None:
+    kept(hub)
+    hub.runs[0]["event"] = "push"
+
+
+def run_failed_since(hub: FakeGitHub) -> None:
+    kept(hub)
+    hub.run(conclusion="failure")
+
+
+def run_of_another_head(hub: FakeGitHub) -> None:
+    hub.merge(head="f" * 40)
+    hub.keep(hub.run(), "routing-plan-prod", zipped(plan_json=PLAN))
+
+
+def artifact_expired(hub: FakeGitHub) -> None:
+    kept(hub, expired=True)
+
+
+def artifact_of_another_environment(hub: FakeGitHub) -> None:
+    kept(hub, json.dumps(plan("staging")))
+
+
+def artifact_altered(hub: FakeGitHub) -> None:
+    kept(hub, digest="sha256:" + "0" * 64)
+
+
+def artifact_without_a_plan(hub: FakeGitHub) -> None:
+    hub.merge()
+    hub.keep(hub.run(), "routing-plan-prod", zipped(other_json=PLAN))
+
+
+def artifact_of_noise(hub: FakeGitHub) -> None:
+    hub.merge()
+    hub.keep(hub.run(), "routing-plan-prod", b"noise")
+
+
+REFUSED: dict[Callable[[FakeGitHub], None], str] = {
+    main_moved: "commit bbbbbbbb is not the tip of main, dddddddd is",
+    no_pull: f"came without a pull request, so nobody reviewed its plan. {BY_HAND}",
+    not_merged: "came without a pull request",
+    merged_as_another_commit: "came without a pull request",
+    merged_elsewhere: "came without a pull request",
+    from_a_fork: "came from a fork",
+    run_of_a_fork: "routing-plan.yml has no run for aaaaaaaa",
+    run_of_another_workflow: "has no run for",
+    run_of_another_event: "has no run for",
+    run_failed_since: "did not succeed in its last run for aaaaaaaa, the head of pull request 7",
+    run_of_another_head: "has no run for ffffffff",
+    artifact_expired: "the plan for prod of pull request 7 is not kept (any more)",
+    artifact_of_another_environment: "the artifact holds no plan for prod",
+    artifact_altered: "is not the one that the run left",
+    artifact_without_a_plan: "it needs one plan.json",
+    artifact_of_noise: "no archive",
+}
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.__name__)
+def test_anything_else_is_refused(hub: FakeGitHub, stage: Stage, case: Callable[[FakeGitHub], None]) -> None:
+    """Exit 4, what to do, and the reason for the steps that follow; nothing is written."""
+    case(hub)
+    assert 4 == fetch(stage)
+    assert REFUSED[case] in stage.cxroute.err
+    assert REFUSED[case] in stage.outputs["reason"]
+    assert REFUSED[case] in stage.summary
+    assert not Path("reviewed.json").exists()
+
+
+def test_main_moving_on_still_tells_which_pull_request_it_was(hub: FakeGitHub, stage: Stage) -> None:
+    """Its comment is to say so."""
+    main_moved(hub)
+    assert 4 == fetch(stage)
+    assert "7" == stage.outputs["pull-request"]
+
+
+def test_by_hand_the_plan_of_the_same_run_is_taken(hub: FakeGitHub, stage: Stage) -> None:
+    """It was shown to whoever let the run go on; a commit that is not the tip is refused all the same."""
+    stage.on("workflow_dispatch", 600, pull=None, sha=HEAD)
+    hub.tip = HEAD
+    assert 4 == stage("reviewed-plan", "-e", "prod", "--out", "reviewed.json")
+    assert "this run has no plan for prod" in stage.cxroute.err
+    hub.keep(600, "routing-plan-prod", zipped(plan_json=PLAN))
+    assert 0 == stage("reviewed-plan", "-e", "prod", "--out", "reviewed.json")
+    assert PLAN == Path("reviewed.json").read_text("utf-8")
+    hub.tip = MERGE
+    assert 4 == stage("reviewed-plan", "-e", "prod", "--out", "reviewed.json")
+
+
+def test_without_a_token_nothing_is_asked(hub: FakeGitHub, stage: Stage) -> None:
+    """Exit 64, and where it belongs."""
+    stage.patch.delenv("GITHUB_TOKEN")
+    assert 64 == fetch(stage)
+    assert "GITHUB_TOKEN is not set: give it to this step, and to no other" in stage.cxroute.err
+    assert [] == hub.asked
