@@ -204,7 +204,8 @@ def test_files_are_told_from_the_repository_s_root(cxroute: Program, monkeypatch
     write("a.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: a\nrules:\n  - {intent: i, queue: '${no}'}\n")
     monkeypatch.setenv("GITHUB_WORKSPACE", str(Path.cwd().parent))
     here = Path.cwd().name
-    for named in ("manifests", "./manifests", str(Path("manifests").resolve()), f"../{here}/manifests"):
+    Path("link").symlink_to("manifests")
+    for named in ("manifests", "./manifests", str(Path("manifests").resolve()), f"../{here}/manifests", "link"):
         assert 3 == cxroute("validate", "--format", "github", "-m", named)
         assert [f"{here}/manifests/a.yaml"] == [one.properties["file"] for one in commands(cxroute.out)]
     monkeypatch.setenv("GITHUB_WORKSPACE", str(Path.cwd() / "elsewhere"))

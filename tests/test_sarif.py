@@ -184,16 +184,16 @@ def test_different_findings_have_different_fingerprints() -> None:
     """Another code, another rule, another file, another line's text; and two of the very same are counted."""
     one = found()
     others = [
-        one,
-        one,
         replace(one, code="CXR117"),
         replace(one, address=Address("cards", "help")),
         replace(one, address=Address("cards", "other")),
         replace(one, source=Source("manifests/b.yaml", 14, 12)),
+        replace(one, excerpt="    queue: Biling  # later"),
         replace(one, excerpt="    queue: Bilin   # soon"),
     ]
-    assert len(others) == len(set(fingerprints(*others)))
-    assert [":1", ":2"] == [known[-2:] for known in fingerprints(one, one)]
+    known, again, *different = (known.split(":") for known in fingerprints(one, one, *others))
+    assert (known[0], "1", "2") == (again[0], known[1], again[1])
+    assert len(others) + 1 == len({known[0], *(made for made, _ in different)})
 
 
 def test_more_than_github_shows_are_left_out_and_that_is_said() -> None:
@@ -279,3 +279,13 @@ def test_validate_that_cannot_even_begin_prints_a_log_with_the_reason(cxroute: P
     (invocation,) = run_of(json.loads(cxroute.out))["invocations"]
     assert not invocation["executionSuccessful"]
     assert "prd" in invocation["toolExecutionNotifications"][0]["message"]["text"]
+
+
+def test_files_are_told_from_the_repository_s_root(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Code scanning shows a result beside its line only so."""
+    write("a.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: a\nrules:\n  - {intent: i}\n")
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(Path.cwd().parent))
+    assert 3 == cxroute("validate", "--format", "sarif")
+    (result,) = run_of(json.loads(cxroute.out))["results"]
+    uri = result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+    assert f"{Path.cwd().name}/manifests/a.yaml" == unquote(uri)
