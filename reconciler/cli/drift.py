@@ -6,9 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconciler.cli.interrupt import run_interruptibly
+from reconciler.cli.origin import facts
 from reconciler.cli.plan import PENDING, read_and_plan, selectors
 from reconciler.cli.session import Session, open_session
+from reconciler.render.drift_markdown import drift_markdown
 from reconciler.render.drift_text import drift_text
+from reconciler.render.telling import telling
 from reconciler.saved_plan import document
 
 if TYPE_CHECKING:
@@ -21,7 +24,12 @@ if TYPE_CHECKING:
 def options(parser: argparse.ArgumentParser) -> None:
     """Add drift's options."""
     selectors(parser)
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="form of the result (default: text)")
+    parser.add_argument(
+        "--format",
+        choices=("text", "json", "markdown"),
+        default="text",
+        help="form of the result; markdown for an issue (default: text)",
+    )
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
@@ -30,6 +38,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
     made = run_interruptibly(lambda _stop: read_and_plan(session))
     if output.form == "json":
         output.document(document(made))
+    elif output.form == "markdown":
+        told = telling(made, session.tenant)
+        output.result(drift_markdown(told, facts(made, ""), _heal(session, ())))
     else:
         session.introduce()
         output.result(drift_text(made, output.paint, lambda only: _heal(session, only)))

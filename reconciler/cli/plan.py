@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from reconciler.cli.connect import reading
 from reconciler.cli.discretion import DISCRETION
 from reconciler.cli.interrupt import run_interruptibly
+from reconciler.cli.plan_forms import FORMS, report
 from reconciler.cli.session import open_session
 from reconciler.cli.whole_file import write_whole
 from reconciler.errors import RefusedError
@@ -32,7 +33,14 @@ def options(parser: argparse.ArgumentParser) -> None:
     """Add plan's options."""
     selectors(parser)
     parser.add_argument("--out", metavar="FILE", help="save the plan, so that `cxroute apply FILE` makes just this")
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="form of the result (default: text)")
+    parser.add_argument(
+        "--format",
+        choices=("text", "json", "markdown", "html", "github"),
+        default="text",
+        help="form of the result: markdown for a pull request's comment, html for one page, github for annotations"
+        " (default: text)",
+    )
+    parser.add_argument("--report", metavar="DIR", help="write plan.json, plan.md and plan.html there as well")
     parser.add_argument("--detailed-exitcode", action="store_true", help="exit 2 when there are changes")
     parser.add_argument("--fail-on-guards", action="store_true", help="exit 4 when apply would refuse")
 
@@ -54,6 +62,11 @@ def run(options: argparse.Namespace, output: Output) -> int:
     made = run_interruptibly(lambda _stop: read_and_plan(session))
     if options.out:
         save(made, Path(options.out))
+    if options.report:
+        folder = Path(options.report)
+        folder.mkdir(parents=True, exist_ok=True)
+        save(made, folder / "plan.json")
+        report(session, made, folder)
     show(session, made, options.out)
     return exit_code(made, options)
 
@@ -80,6 +93,9 @@ def show(session: Session, made: Plan, saved: str | None) -> None:
     """Print the plan in the form that was asked for."""
     if session.output.form == "json":
         session.output.document(document(made))
+        return
+    if session.output.form in FORMS:
+        session.output.result(FORMS[session.output.form](session, made))
         return
     session.introduce()
     session.output.result(plan_text(session.brief(made), session.output.paint, session.tenant, session.most))

@@ -24,7 +24,7 @@ from reconciler.words import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from reconciler.change import Change, FieldChange
+    from reconciler.change import Cause, Change, FieldChange
     from reconciler.model import Address, Source
     from reconciler.plan import Plan
 
@@ -51,6 +51,7 @@ class ToldChange:
     action: Action
     address: Address
     source: Source | None
+    cause: Cause
     note: str
     why: str
     sentence: str
@@ -69,6 +70,7 @@ def told_change(plan: Plan, change: Change, note: str = "") -> ToldChange:
         acts(change),
         change.address,
         change.source,
+        change.cause,
         note,
         _why(change),
         rule_phrase(whole, plan.queue_names, plan.labels) if whole else "",

@@ -1,0 +1,60 @@
+"""A plan in the forms that are read elsewhere than in a terminal: a comment, a page, annotations; and all at once."""
+
+from __future__ import annotations
+
+from secrets import token_hex
+from typing import TYPE_CHECKING, Final
+
+from reconciler.cli.discretion import DISCRETION
+from reconciler.cli.environments import SIMULATED
+from reconciler.cli.origin import facts
+from reconciler.cli.whole_file import write_whole
+from reconciler.cli.workspace import rooted
+from reconciler.render.annotations import annotated, quoted
+from reconciler.render.markdown import markdown
+from reconciler.render.paint import colourless
+from reconciler.render.plan_text import plan_text
+from reconciler.render.routing_map import routing_map
+from reconciler.render.telling import telling
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from reconciler.cli.session import Session
+    from reconciler.plan import Plan
+
+
+def as_markdown(session: Session, made: Plan) -> str:
+    """Return the plan as a pull-request comment."""
+    return markdown(telling(made, session.tenant), routing_map(made), facts(made, _banner(session)))
+
+
+def as_html(session: Session, made: Plan) -> str:
+    """Return the plan as one page that needs nothing else."""
+    from reconciler.render.html import html  # noqa: PLC0415 - jinja2 is slow to import, and as good as never needed
+
+    return html(telling(made, session.tenant), routing_map(made), facts(made, _banner(session)))
+
+
+def as_github(session: Session, made: Plan) -> str:
+    """Return the plan for a workflow's log, where no name is taken for a command, and its findings as annotations."""
+    text = plan_text(session.brief(made), colourless, session.tenant, session.most)
+    return _banner(session) + quoted(text, token_hex(16)) + annotated(rooted(made.findings), "listed above")
+
+
+FORMS: Final[dict[str, Callable[[Session, Plan], str]]] = {
+    "markdown": as_markdown,
+    "html": as_html,
+    "github": as_github,
+}
+
+
+def report(session: Session, made: Plan, folder: Path) -> None:
+    """Write plan.md and plan.html into a folder."""
+    write_whole(folder / "plan.md", DISCRETION.hide(as_markdown(session, made)))
+    write_whole(folder / "plan.html", DISCRETION.hide(as_html(session, made)))
+
+
+def _banner(session: Session) -> str:
+    return SIMULATED if session.simulated else ""

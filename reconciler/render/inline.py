@@ -1,0 +1,103 @@
+"""Text of ours with names from outside in it, as Markdown that can mean nothing else (ux.md section 9).
+
+What our words leave as a value stands in quotes, and becomes a code span; so does every other word that holds more
+than letters, digits and plain punctuation. In a code span nothing is markup, no mention, no link and no reference, for
+CommonMark, for GitHub and for whatever it adds to either.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Final
+
+from reconciler.words import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_PIECES: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\s+|[^\s"]+|"')
+_OPENING, _CLOSING = "([", ")],.;:"
+_WORD: Final = re.compile(r"[^\W_]+(?:['-][^\W\d_]+)*|\d[\d,.]*%?|%")
+"""A word, one with an apostrophe or a hyphen in it, a number."""
+_REFERENCE: Final = re.compile(r"[0-9a-f]{7,40}", re.IGNORECASE)
+"""What GitHub may take for a commit."""
+_SIGNS: Final = {"->": "→", ">=": "≥", "<=": "≤", "<": "\\<", ">": "\\>", "+": "\\+", "=": "="}
+_BARS: Final = re.compile(r"(\\*)\|")
+_BACKTICKS: Final = re.compile("`+")
+
+
+def inline(text: str) -> str:
+    """Return a sentence as Markdown. Its invisible characters are escaped already, or are here."""
+    return "".join(_piece(found.group()) for found in _PIECES.finditer(plain(text)))
+
+
+def code(text: str) -> str:
+    """Return a code span that shows just this text, on one line."""
+    shown = plain(text)
+    fence = "`" * (max((len(run) for run in _BACKTICKS.findall(shown)), default=0) + 1)
+    pad = " " if shown[:1] in ("`", " ", "") or shown[-1:] in ("`", " ") else ""
+    return f"{fence}{pad}{shown}{pad}{fence}"
+
+
+def unquoted(value: str) -> str:
+    """Return a value in quotes without them, where it could be nothing but text: where it stands shows what it is."""
+    try:
+        said = json.loads(value)
+    except ValueError:
+        return value
+    bare = value[1:-1]
+    is_plain = bare == said and bare == bare.strip() and re.search(r"[^\W\d]", bare)
+    return bare if is_plain and bare not in ("true", "false", "null") else value
+
+
+def cell(text: str) -> str:
+    """Return Markdown for a cell of a table, in which a vertical bar, in code too, is no border."""
+    return _BARS.sub(lambda found: f"{found.group(1)}{_bar(found)}", text)
+
+
+def fenced(lines: str, language: str) -> str:
+    """Return a code block; its fence is longer than any in it."""
+    fence = "`" * max(3, *(len(run) + 1 for run in [*_BACKTICKS.findall(lines), ""]))
+    return f"{fence}{language}\n{lines.rstrip()}\n{fence}\n"
+
+
+def alert(kind: str, lines: Sequence[str]) -> str:
+    """Return one of GitHub's coloured boxes: NOTE, WARNING, CAUTION."""
+    return "\n".join([f"> [!{kind}]", *(f"> {line}".rstrip() for line in lines)])
+
+
+def folded(title: str, body: str) -> str:
+    """Return a part that is opened by a click."""
+    return f"<details><summary>{title}</summary>\n\n{body}\n</details>"
+
+
+def _piece(piece: str) -> str:
+    if piece.isspace():
+        return " "
+    if len(piece) > 1 and piece[0] == piece[-1] == '"':
+        return code(unquoted(piece))
+    if piece in _SIGNS:
+        return _SIGNS[piece]
+    core = piece.lstrip(_OPENING).rstrip(_CLOSING)
+    if core == piece and _is_harmless(core):
+        return core
+    start = piece[: len(piece) - len(piece.lstrip(_OPENING))] if core else ""
+    end = piece[len(start) + len(core) :]
+    if not core:
+        return _escaped(piece)
+    middle = _SIGNS.get(core) or (core if _is_harmless(core) else code(core))
+    return f"{_escaped(start)}{middle}{_escaped(end)}"
+
+
+def _bar(found: re.Match[str]) -> str:
+    """Escape a bar; behind an odd number of backslashes parsers differ on what one more means."""
+    return "\\|" if len(found.group(1)) % 2 == 0 else "\\u007c"
+
+
+def _is_harmless(word: str) -> bool:
+    return bool(_WORD.fullmatch(word)) and not (_REFERENCE.fullmatch(word) and any(one.isdigit() for one in word))
+
+
+def _escaped(signs: str) -> str:
+    return "".join(f"\\{one}" if one in "[]" else one for one in signs)

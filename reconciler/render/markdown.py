@@ -1,0 +1,180 @@
+"""A plan as a pull-request comment: Markdown as GitHub shows it, within its limits (ux.md section 5.4).
+
+The same telling as everywhere: who is affected first, then what apply will refuse, then which rules change, then the
+detail. Names from outside are code spans (`inline`); the only HTML is `<details>`, `<br>`, `<sub>` and our own marker.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from reconciler.render.affected import BRIEF, NOT_KNOWN, OTHERS, WAITING
+from reconciler.render.inline import alert, cell, code, fenced, folded, inline
+from reconciler.render.markdown_rules import diff_lines, findings_list, rules_table
+from reconciler.render.mermaid import drawn, mermaid
+from reconciler.words import counted
+
+if TYPE_CHECKING:
+    from reconciler.findings import Finding
+    from reconciler.render.affected import Affected, Case
+    from reconciler.render.origin import Facts
+    from reconciler.render.routing_map import RoutingMap
+    from reconciler.render.telling import Telling
+
+CHARACTERS: Final = 60_000
+"""GitHub takes 65,536 in a comment; the head of one may be edited after the plan."""
+BYTES: Final = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """How much detail is shown: cases, rules and findings at the most, and which folded parts."""
+
+    cases: int
+    rules: int
+    findings: int
+    parts: frozenset[str]
+
+
+LEVELS: Final = (
+    Level(20, 10_000, 50, frozenset({"map", "diff", "examples"})),
+    Level(20, 10_000, 20, frozenset({"diff", "examples"})),
+    Level(20, 10_000, 20, frozenset({"examples"})),
+    Level(20, 200, 10, frozenset()),
+    Level(10, 50, 5, frozenset()),
+    Level(3, 0, 0, frozenset()),
+)
+
+
+def marker(environment: str) -> str:
+    """Return the first line of a comment, by which the next run finds it (spec.md: covered by SemVer)."""
+    return f"<!-- cxroute:plan env={environment} -->"
+
+
+def markdown(told: Telling, routing: RoutingMap, facts: Facts, characters: int = CHARACTERS, size: int = BYTES) -> str:
+    """Return the comment with as much detail as fits in so many characters and bytes."""
+    for level in LEVELS:
+        text = _comment(told, routing, facts, level)
+        if len(text) <= characters and len(text.encode()) <= size:
+            return text
+    return text
+
+
+def _comment(told: Telling, routing: RoutingMap, facts: Facts, level: Level) -> str:
+    blocks = [f"{marker(told.environment)}\n### Routing plan for {code(told.environment)}"]
+    blocks += [alert("NOTE", [inline(facts.banner)])] if facts.banner else []
+    blocks += _allowed(told)
+    blocks += _affected(told.affected, level) if told.affected else []
+    blocks += _refusals(told, level)
+    blocks.append(_sum(told))
+    blocks += _deletes(told)
+    blocks += rules_table(told.changes, told.held, facts.origin, level.rules)
+    blocks += findings_list(told, facts.origin, level.findings)
+    blocks += _examples(told.affected, level) if told.affected else []
+    if "diff" in level.parts and told.changes:
+        blocks.append(folded("Full diff", fenced("\n".join(diff_lines(told)), "diff")))
+    if "map" in level.parts and told.changes and drawn(routing):
+        blocks.append(folded(_map_title(routing), fenced(mermaid(routing), "mermaid")))
+    return "\n\n".join([*blocks, _foot(told, facts)]) + "\n"
+
+
+def _allowed(told: Telling) -> list[str]:
+    return [
+        alert("NOTE", [f"**Allowed:** {inline(one.name)}: {inline(one.message)}. Because: {code(one.because)}"])
+        for one in told.allowed
+    ]
+
+
+def _affected(who: Affected, level: Level) -> list[str]:
+    """Say who goes elsewhere, as a table that is read aloud row by row."""
+    if not who.cases:
+        return [f"**{inline(who.head)}**", *_unknown(who)]
+    shares = any(case.share for case in who.cases)
+    shown = who.cases[: level.cases]
+    head = "| Callers | Today | After this change |" + (" Share |" if shares else "")
+    rule = "|---|---|---|" + ("---:|" if shares else "")
+    lines = [head, rule, *(_case(case, shares) for case in shown)]
+    more = len(who.cases) - len(shown) + who.more
+    after = [f"and {counted(more, 'further case')}."] if more else []
+    after += [f"{BRIEF}."] if who.form == "brief" else []
+    after += [OTHERS] if who.complete else []
+    return [
+        f"**{who.head}** ({inline(who.share)})",
+        "\n".join(lines),
+        *([" ".join([*after, WAITING])]),
+        *_unknown(who),
+    ]
+
+
+def _case(case: Case, shares: bool) -> str:  # noqa: FBT001 - the table has one column more
+    cells = [cell(inline(one)) for one in (case.who, case.before, case.after, *([case.share] if shares else []))]
+    return f"| {' | '.join(cells)} |"
+
+
+def _unknown(who: Affected) -> list[str]:
+    return [alert("WARNING", [f"{NOT_KNOWN}", *(f"- {inline(one)}" for one in who.unknown)])] if who.unknown else []
+
+
+def _refusals(told: Telling, level: Level) -> list[str]:
+    if not told.blocked:
+        return []
+    lines = ["**Apply will refuse this plan:**", *(f"- {inline(one.message)}" for one in told.refusals)]
+    lines += [_conflict(one) for one in told.conflicts[: max(level.findings, 5)]]
+    more = len(told.conflicts) - max(level.findings, 5)
+    lines += [f"- and {counted(more, 'further rule')}"] if more > 0 else []
+    if told.refusals:
+        names = " ".join(code(one.name) for one in told.refusals)
+        lines += ["", f"If that is meant, lift it where it is reviewed: `guard.allow` of the Environment ({names})."]
+    return [alert("CAUTION", lines)]
+
+
+def _conflict(finding: Finding) -> str:
+    about = f"{code(str(finding.address))}: " if finding.address else ""
+    return f"- {about}{inline(finding.message)}; {inline(finding.hint)}"
+
+
+def _sum(told: Telling) -> str:
+    counts = told.counts
+    if not told.changes:
+        return inline(told.sum)
+    words = [f"{counts[kind]:,} to {kind}" for kind in ("create", "update", "adopt", "delete") if counts[kind]]
+    held = f", {counts['held']:,} left alone" if counts["held"] else ""
+    changed = ", ".join(words) or "Only what an earlier run left is cleared away"
+    rest = f"{counts['unchanged']:,} unchanged{held}. Nothing has been changed yet."
+    return f"**{changed}**, {rest} {inline(told.order)}".rstrip()
+
+
+def _deletes(told: Telling) -> list[str]:
+    gone = [change for change in told.changes if change.action == "delete" and change.cause != "duplicate"]
+    if not gone:
+        return []
+    named = ", ".join(code(str(change.address)) for change in gone[:10])
+    more = f" and {len(gone) - 10:,} more" if len(gone) > 10 else ""  # noqa: PLR2004 - as many as were named
+    will = "rule will be deleted" if len(gone) == 1 else "rules will be deleted"
+    return [alert("CAUTION", [f"**{len(gone):,} {will}:** {named}{more}."])]
+
+
+def _examples(who: Affected, level: Level) -> list[str]:
+    if "examples" not in level.parts or not who.cases:
+        return []
+    lines = []
+    for case in who.cases:
+        lines.append(f"- {inline(case.who)}: {inline(case.before)} → {inline(case.after)}")
+        lines += [f"  - {inline(one)}" for one in case.excepts]
+        lines.append(f"  - example: {inline(case.example)} ({inline(case.rules)})")
+    return [folded("An example of each, and exceptions", "\n".join(lines) + "\n")]
+
+
+def _map_title(routing: RoutingMap) -> str:
+    cut = len(drawn(routing)) < len(routing.lanes)
+    return "Routing map" + (": what changes" if cut else "")
+
+
+def _foot(told: Telling, facts: Facts) -> str:
+    origin = facts.origin
+    parts = [f"Plan {code(facts.plan_id)}"]
+    parts += [f"commit {code(origin.commit[:8])}"] if origin.commit else []
+    parts += [f"live rules read {inline(facts.read_at)}", inline(told.tenant)]
+    parts += [f"[run log and report]({origin.run})"] if origin.run else []
+    return f"<sub>{' · '.join(parts)}</sub>"

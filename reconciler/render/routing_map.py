@@ -1,0 +1,176 @@
+"""The routing map: which conversations which rule sends to which queue, now and after the plan. A value to be drawn."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from reconciler.arrange import transition
+from reconciler.behaviour.entry import destination
+from reconciler.model import Condition
+from reconciler.render.affected import destination_phrase
+from reconciler.render.inline import unquoted
+from reconciler.words import asks_phrase, plain, value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from reconciler.behaviour.entry import Entry
+    from reconciler.model import Rule
+    from reconciler.plan import Plan
+
+State = Literal["same", "new", "gone", "changed", "off"]
+"""What the plan does to a rule's part in routing; `off` takes none, before or after."""
+
+_MOST_INTENTS: Final = 3
+_ORDER: Final[tuple[State, ...]] = ("gone", "changed", "new", "same", "off")
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One rule on the map: who comes in, by which rule, to which queues before and after; () is no queue.
+
+    A queue is a name as people read it. Where the rule takes no part, on that side, it is None.
+    """
+
+    rule: str
+    who: str
+    """`"card_not_working", "card_acceptance" and 3 more`."""
+    asks: str
+    """All that it asks for."""
+    before: tuple[str, ...] | None
+    after: tuple[str, ...] | None
+    state: State
+    managed: bool
+    priority: float
+    share: float
+    """Percent of the sample with one of its intents; 0 without a sample, or where it names none."""
+
+    @property
+    def queues(self) -> tuple[str, ...]:
+        """Return the queues of either side, those after the plan first."""
+        return tuple(dict.fromkeys([*(self.after or ()), *(self.before or ())]))
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingMap:
+    """All rules that take part, changed ones first, then as they are tried. `sample` says what shares are of."""
+
+    lanes: tuple[Lane, ...]
+    off: tuple[Lane, ...]
+    """Rules that take part neither before nor after: they are switched off."""
+    sample: str
+
+    @property
+    def changed(self) -> tuple[Lane, ...]:
+        """Return the lanes that the plan changes."""
+        return tuple(lane for lane in self.lanes if lane.state != "same")
+
+    @property
+    def queues(self) -> tuple[str, ...]:
+        """Return every queue, those that most changes touch first."""
+        count = Counter(queue for lane in self.changed for queue in lane.queues)
+        named = dict.fromkeys(queue for lane in self.lanes for queue in lane.queues)
+        return tuple(sorted(named, key=lambda queue: (-count[queue], queue)))
+
+
+def routing_map(plan: Plan) -> RoutingMap:
+    """Return the map of a plan."""
+    way = transition(plan)
+    intents = _intents(plan)
+    drawing = _Drawing(plan, intents)
+    pairs = [(entry, entry) for entry in way.fixed] + [(move.before, move.after) for move in way.moves]
+    lanes = [drawing.lane(before, after) for before, after in pairs]
+    sign = 1 if plan.desired.evaluation == "lowest-first" else -1
+    lanes.sort(key=lambda lane: (_ORDER.index(lane.state), sign * lane.priority, lane.rule))
+    sample = plan.moved.sample if plan.moved else None
+    told = plain(sample.period or sample.name) if sample else ""
+    part = tuple(lane for lane in lanes if lane.state != "off")
+    return RoutingMap(part, tuple(lane for lane in lanes if lane.state == "off"), told)
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawing:
+    plan: Plan
+    intents: Mapping[str, float]
+
+    def lane(self, before: Entry | None, after: Entry | None) -> Lane:
+        """Return the lane of a rule that is there before, after, or both."""
+        old, new = _taking_part(before), _taking_part(after)
+        named = new or old or after or before
+        if named is None:
+            raise AssertionError("a move is of a rule")
+        rule = named.rule
+        return Lane(
+            plain(named.name) if named.address else value(named.name),
+            self._who(rule),
+            asks_phrase(rule, self.plan.labels),
+            self._queues(old),
+            self._queues(new),
+            _state(old, new),
+            named.address is not None,
+            rule.priority,
+            sum(self.intents.get(intent, 0.0) for intent in self._named(rule)),
+        )
+
+    def _queues(self, entry: Entry | None) -> tuple[str, ...] | None:
+        if entry is None:
+            return None
+        split = destination(entry.rule.targets) or ()
+        heaviest = sorted(split, key=lambda part: (-part[1], part[0]))
+        return tuple(
+            unquoted(destination_phrase(((queue, share),), self.plan.queue_names)) for queue, share in heaviest
+        )
+
+    def _who(self, rule: Rule) -> str:
+        named = [value(intent) for intent in self._named(rule)]
+        if not named:
+            return asks_phrase(rule, self.plan.labels)
+        more = f" and {len(named) - _MOST_INTENTS} more" if len(named) > _MOST_INTENTS else ""
+        return f"{', '.join(named[:_MOST_INTENTS])}{more}"
+
+    def _named(self, rule: Rule) -> tuple[str, ...]:
+        """Return the intents that a rule lists."""
+        for part in rule.conditions:
+            if (
+                isinstance(part, Condition)
+                and self.plan.labels.get(part.attribute) == "intent"
+                and part.operator in ("equals", "in")
+            ):
+                listed = part.value if isinstance(part.value, tuple) else (part.value,)
+                return tuple(str(one) for one in listed)
+        return ()
+
+
+def _taking_part(entry: Entry | None) -> Entry | None:
+    return entry if entry is not None and entry.rule.enabled else None
+
+
+def _state(old: Entry | None, new: Entry | None) -> State:
+    if old is None:
+        return "new" if new else "off"
+    if new is None:
+        return "gone"
+    same = (old.rule.conditions, old.rule.priority, old.rule.targets)
+    return "same" if same == (new.rule.conditions, new.rule.priority, new.rule.targets) else "changed"
+
+
+def _intents(plan: Plan) -> dict[str, float]:
+    """Return which percent of the sample each intent has."""
+    if plan.moved is None:
+        return {}
+    sample = plan.moved.sample
+    attribute = next((name for name, label in plan.labels.items() if label == "intent"), "")
+    found: dict[str, float] = {}
+    for row in sample.rows:
+        if attribute in row.attributes:
+            intent = str(row.attributes[attribute])
+            found[intent] = found.get(intent, 0.0) + 100 * row.count / sample.total
+    return found
+
+
+def by_queue(routing: RoutingMap) -> Iterable[tuple[str, list[Lane]]]:
+    """Yield each queue with the lanes that lead there, now or after."""
+    for queue in routing.queues:
+        yield queue, [lane for lane in routing.lanes if queue in lane.queues]
