@@ -112,18 +112,55 @@ def test_a_rule_of_another_owner_is_watched_whatever_its_address(address: str) -
     assert 5 == ended.exit_code
 
 
-def test_guards_are_asked_again_when_a_rule_of_the_plan_was_changed() -> None:
-    """A protected rule gets new words, and somebody gives it another priority meanwhile: to undo that is not ours."""
+@pytest.mark.parametrize(("at_request", "code"), [(4, 4), (5, 1)])
+def test_guards_are_asked_again_when_a_rule_of_the_plan_was_changed(at_request: int, code: int) -> None:
+    """A protected rule gets new words, and somebody gives it another priority: to undo that is not ours.
+
+    Before the first read of the run it is refused; after that the run ends, and nothing was written either way.
+    """
     guard = {**ROOMY, "protected": ["cards/x"]}
-    scene = scenario(
-        "protected", "", live(x=at("x"), all=CATCH_ALL), goal(x=at("x", description="new"), all=CATCH_ALL), guard=guard
-    )
-    world, ended = applied(
-        replace(scene, allow=()), at_request=5, does=lambda world: world.state.edit("id-x", priority=7)
-    )
+    wish = goal(x=at("x", description="new"), all=CATCH_ALL)
+    scene = replace(scenario("protected", "", live(x=at("x"), all=CATCH_ALL), wish, guard=guard), allow=())
+    world, ended = applied(scene, at_request=at_request, does=lambda world: world.state.edit("id-x", priority=7))
     assert 7 == world.state.stored["id-x"].rule["priority"]
-    assert 1 == ended.exit_code
-    assert [] == [one for one in writes(world) if one == "PUT"]
+    assert code == ended.exit_code
+    assert [] == writes(world)
+
+
+def test_guards_are_asked_again_when_somebody_else_s_rule_is_gone() -> None:
+    """What was to take the conversations of a rule that goes is there no more: they would reach no queue."""
+    cover = theirs("cover", replace(CATCH_ALL, name="by hand"))
+    rules = [*live(x=at("x"), y=at("y")), cover]
+    scene = replace(scenario("uncovered", "", rules, goal(x=at("x", targets=FRAUD))), allow=())
+    world, ended = applied(scene, at_request=5, does=lambda world: world.state.remove("cover"))
+    assert ["PUT"] == writes(world)
+    assert "id-y" in world.state.stored
+    assert 5 == ended.exit_code
+    assert ended.report
+    assert "and now conversations that reach a queue today would fall" in ended.report.error
+
+
+def test_one_of_ours_that_the_plan_is_not_about_ends_the_run_when_it_is_changed() -> None:
+    """To mend it is no part of this plan, and what was proven is proven no more."""
+    rules = live(x=at("x"), y=at("y"), z=at("z"), all=CATCH_ALL)
+    scene = scenario("unplanned", "", rules, goal(x=at("x", targets=FRAUD), y=at("y"), all=CATCH_ALL))
+    world, ended = applied(scene, at_request=5, does=lambda world: world.state.edit("id-y", priority=7))
+    assert ["PUT"] == writes(world)
+    assert 7 == world.state.stored["id-y"].rule["priority"]
+    assert 5 == ended.exit_code
+
+
+def test_behind_an_unclear_create_comes_a_read() -> None:
+    """Nobody knows whether it was done: no update of the same step is begun before that is known."""
+    scene = scenario(
+        "unclear", "", live(x=at("x"), all=CATCH_ALL), goal(x=at("x", targets=FRAUD), n=at("n"), all=CATCH_ALL)
+    )
+    world, ended = applied(scene, faults="POST rules:500@#1")
+    assert 0 == ended.exit_code
+    asked = [(event.request.method, event.request.path.rpartition("/")[2]) for event in world.events]
+    created = asked.index(("POST", "rules"))
+    assert ("GET", "rules") == asked[created + 1]
+    assert ("PUT", "id-x") in asked[created + 2 :]
 
 
 def test_eighty_creates_that_no_list_shows_yet_have_not_vanished() -> None:

@@ -5,6 +5,9 @@ kill, kill-applied     the process dies before the request is done; after it
 applier, applier-after a second applier of the same manifest runs whole before it; after it
 other, other-after     one of another manifest does
 human-edit, human-remove, human-clone, human-unmark   of the request's rule, or else of one of ours by lot
+human-rank, human-switch   likewise: another priority; off, or on again
+human-add              a rule that is not ours, which takes every conversation before or after all others, by lot
+human-foreign          of a rule that is not ours another priority
 clock=SECONDS          the time of day jumps, the server's and the tool's
 """
 
@@ -28,7 +31,10 @@ if TYPE_CHECKING:
 _ACCIDENT: Final = re.compile(r"(?P<name>[a-z-]+)@#(?P<at>[1-9][0-9]*)(?:=(?P<argument>[+-]?[0-9]+))?")
 _QUEUES: Final = {"q-cards": "q-fraud", "q-fraud": "q-general", "q-general": "q-cards"}
 PROCESSES: Final = ("kill", "kill-applied", "applier", "applier-after", "other", "other-after")
-PEOPLE: Final = ("human-edit", "human-remove", "human-clone", "human-unmark")
+PEOPLE: Final = (
+    *("human-edit", "human-remove", "human-clone", "human-unmark"),
+    *("human-rank", "human-switch", "human-add", "human-foreign"),
+)
 NAMES: Final = (*PROCESSES, *PEOPLE, "clock")
 
 
@@ -89,8 +95,9 @@ class Accidents:
     def _meddle(self, name: str, event: Event) -> None:
         stored = self.world.state.stored
         own = stored.get(event.request.segments[-1])
-        ours = [each.rule for each in stored.values() if is_ours(each.rule)]
-        rule = own.rule if own else self.random.choice(ours) if ours else None
+        ours = [each.rule for each in stored.values() if is_ours(each.rule) is not (name == "human-foreign")]
+        asked = own.rule if own and is_ours(own.rule) is not (name == "human-foreign") else None
+        rule = asked or (self.random.choice(ours) if ours else None)
         if rule is not None:
             _MEDDLING[name](self.world, rule)
 
@@ -105,6 +112,20 @@ def _edit(world: World, rule: Json) -> None:
     # A weight that no manifest has: what a person does is not by chance what is wanted.
     targets = [{**one, "queueId": _QUEUES.get(one.get("queueId"), "q-cards"), "weight": 7} for one in rule["targets"]]
     world.state.edit(rule["id"], world.clock(), targets=targets)
+
+
+def _rank(world: World, rule: Json) -> None:
+    world.state.edit(rule["id"], world.clock(), priority=1 if rule["priority"] != 1 else 950)
+
+
+def _switch(world: World, rule: Json) -> None:
+    world.state.edit(rule["id"], world.clock(), enabled=not rule.get("enabled", True))
+
+
+def _add(world: World, rule: Json) -> None:
+    identity = next(world.ids)
+    new = {"id": identity, "name": f"By hand {identity}", "description": "", "conditions": [], "version": 1}
+    world.state.put({**rule, **new, "priority": 950 if rule["priority"] == 1 else 1})
 
 
 def _clone(world: World, rule: Json) -> None:
@@ -153,4 +174,8 @@ _MEDDLING: Final[dict[str, Callable[[World, Json], None]]] = {
     "human-remove": lambda world, rule: world.state.remove(rule["id"]),
     "human-clone": _clone,
     "human-unmark": _unmark,
+    "human-rank": _rank,
+    "human-switch": _switch,
+    "human-add": _add,
+    "human-foreign": _rank,
 }
