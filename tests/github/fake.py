@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 REPOSITORY: Final = "acme/routing"
 TOKEN: Final = "ghs_Zq7Lw2Xv9Kd4Rt6Yb1Nm8Pc3Fj5Hs0Gu"
 BOT: Final = "github-actions[bot]"
+EVERYTHING: Final = {"actions": "read", "contents": "read", "issues": "write", "pull-requests": "write"}
 HEAD: Final = "a" * 40
 MERGE: Final = "b" * 40
 
@@ -47,6 +48,7 @@ class FakeGitHub:
     artifacts: dict[int, tuple[dict[str, Any], bytes]] = field(default_factory=dict)
     faults: list[tuple[str, Reply]] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    tokens: dict[str, dict[str, str]] = field(default_factory=lambda: {TOKEN: EVERYTHING})
     token_sent_elsewhere: bool = False
     url: str = ""
     blobs: str = ""
@@ -56,6 +58,20 @@ class FakeGitHub:
     def writes(self) -> list[str]:
         """Return the requests that changed something."""
         return [one for one in self.asked if not one.startswith("GET ")]
+
+    def issue_token(self, permissions: dict[str, str]) -> str:
+        """Return the token of a job with those permissions."""
+        token = f"{TOKEN[:-4]}{self.number():04}"
+        self.tokens[token] = permissions
+        return token
+
+    def forget(self, run: int, name: str) -> None:
+        """Delete the artifact of that name, as an upload that overwrites does."""
+        gone = [
+            key for key, (one, _) in self.artifacts.items() if (one["workflow_run"]["id"], one["name"]) == (run, name)
+        ]
+        for key in gone:
+            del self.artifacts[key]
 
     def number(self) -> int:
         """Return the next id: they only grow, as GitHub's do."""
@@ -93,18 +109,22 @@ class FakeGitHub:
         self.artifacts[int(str(made["id"]))] = (made, archive)
         return int(str(made["id"]))
 
-    def answer(self, method: str, path: str, query: Mapping[str, list[str]], form: Any) -> Reply:
-        """Do what is asked."""
+    def answer(
+        self, asked: tuple[str, str], query: Mapping[str, list[str]], form: Any, granted: Mapping[str, str]
+    ) -> Reply:
+        """Do what is asked, where the token may ask for it."""
+        method, path = asked
         for number, (pattern, reply) in enumerate(self.faults):
             if re.search(pattern, f"{method} {path}"):
                 del self.faults[number]
                 return reply
         if path == "/user":
             return Reply(403, {"message": "Resource not accessible by integration"}) if self.me == BOT else self._me()
-        for pattern, does in _ROUTES:
-            found = re.fullmatch(f"{method} /repos/{REPOSITORY}{pattern}", f"{method} {path}")
-            if found and does[0] == method:
-                return does[1](self, query, form, *found.groups())
+        for asks, pattern, does, needs in _ROUTES:
+            found = re.fullmatch(f"/repos/{REPOSITORY}{pattern}", path)
+            if found and asks == method:
+                allowed = any(_allows(granted.get(name), method) for name in needs.split())
+                return does(self, query, form, *found.groups()) if allowed else _FORBIDDEN
         return Reply(404, {"message": "Not Found"})
 
     def _me(self) -> Reply:
@@ -187,21 +207,27 @@ def _zip(hub: FakeGitHub, _query: object, _form: object, identity: str) -> Reply
     return Reply(302, None, {"Location": f"{hub.blobs}/blob/{identity}"})
 
 
-_ROUTES: Final[list[tuple[str, tuple[str, Callable[..., Reply]]]]] = [
-    (r"/issues/(\d+)/comments", ("GET", _comments)),
-    (r"/issues/(\d+)/comments", ("POST", _add_comment)),
-    (r"/issues/comments/(\d+)", ("PATCH", _edit_comment)),
-    (r"/issues", ("GET", _issues)),
-    (r"/issues", ("POST", _add_issue)),
-    (r"/issues/(\d+)", ("PATCH", _edit_issue)),
-    (r"/labels", ("POST", _add_label)),
-    (r"", ("GET", _repository)),
-    (r"/git/ref/heads/main", ("GET", _tip)),
-    (r"/commits/([0-9a-f]+)/pulls", ("GET", _pulls)),
-    (r"/actions/workflows/routing-plan.yml/runs", ("GET", _runs)),
-    (r"/actions/runs/(\d+)/artifacts", ("GET", _artifacts)),
-    (r"/actions/artifacts/(\d+)/zip", ("GET", _zip)),
+def _allows(granted: str | None, method: str) -> bool:
+    return granted == "write" or (granted == "read" and method == "GET")
+
+
+_FORBIDDEN: Final = Reply(403, {"message": "Resource not accessible by integration"})
+_ROUTES: Final[list[tuple[str, str, Callable[..., Reply], str]]] = [
+    ("GET", r"/issues/(\d+)/comments", _comments, "issues pull-requests"),
+    ("POST", r"/issues/(\d+)/comments", _add_comment, "issues pull-requests"),
+    ("PATCH", r"/issues/comments/(\d+)", _edit_comment, "issues pull-requests"),
+    ("GET", r"/issues", _issues, "issues"),
+    ("POST", r"/issues", _add_issue, "issues"),
+    ("PATCH", r"/issues/(\d+)", _edit_issue, "issues"),
+    ("POST", r"/labels", _add_label, "issues"),
+    ("GET", r"", _repository, "contents"),
+    ("GET", r"/git/ref/heads/main", _tip, "contents"),
+    ("GET", r"/commits/([0-9a-f]+)/pulls", _pulls, "pull-requests"),
+    ("GET", r"/actions/workflows/routing-plan.yml/runs", _runs, "actions"),
+    ("GET", r"/actions/runs/(\d+)/artifacts", _artifacts, "actions"),
+    ("GET", r"/actions/artifacts/(\d+)/zip", _zip, "actions"),
 ]
+"""What is asked, and which permissions let somebody ask for it, any of them."""
 
 
 def zipped(**files: str) -> bytes:
@@ -222,14 +248,18 @@ def _handler(hub: FakeGitHub) -> type[BaseHTTPRequestHandler]:
             parts = urlsplit(self.path)
             content = self.rfile.read(int(self.headers.get("Content-Length", "0")))
             hub.asked.append(f"{self.command} {parts.path}")
-            authorized = self.headers.get("Authorization") == f"Bearer {TOKEN}"
+            granted = hub.tokens.get(self.headers.get("Authorization", "").removeprefix("Bearer "))
+            if parts.path == "/check-in":
+                self._send(200, b"", {})
+                return
             if parts.path.startswith("/blob/"):
                 hub.token_sent_elsewhere |= "Authorization" in self.headers
                 self._send(200, hub.artifacts[int(parts.path.rpartition("/")[2])][1], {})
                 return
             query = parse_qs(parts.query)
             form = json.loads(content) if content else None
-            reply = hub.answer(self.command, parts.path, query, form) if authorized else Reply(401, {"message": "Bad"})
+            asked = (self.command, parts.path)
+            reply = Reply(401, {"message": "Bad"}) if granted is None else hub.answer(asked, query, form, granted)
             reply = hub.paged(parts.path, reply, query) if self.command == "GET" else reply
             self._send(reply.status, json.dumps(reply.form).encode(), reply.headers)
 

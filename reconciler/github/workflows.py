@@ -1,0 +1,67 @@
+"""The workflows of a repository with manifests, written from the templates that this project's own are written from."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from reconciler.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FILES: Final = ("routing-plan.yml", "routing-apply.yml", "routing-drift.yml")
+OURS: Final = "./ # zizmor: ignore[self-repository]"
+"""The action, as this project's own workflows name it (docs/github.md says why that finding is passed over)."""
+UNKNOWN: Final = f"OWNER/cxroute@{'0' * 40}"
+"""Stands where nobody said where cxroute comes from."""
+_ACTION: Final = re.compile(
+    r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}(/[A-Za-z0-9._-]+)*@([0-9a-f]{40}|[0-9a-f]{64})"
+)
+_FOLDER: Final = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
+_VARIABLE: Final = re.compile(r"(?!GITHUB_)[A-Z][A-Z0-9_]*")
+
+
+class Setting(NamedTuple):
+    """What differs between repositories."""
+
+    action: str
+    """Where cxroute comes from: OWNER/REPOSITORY@COMMIT."""
+    manifests: str
+    variables: tuple[str, ...]
+    """That hold credentials; the secrets are named alike."""
+
+
+def workflows(setting: Setting) -> Iterator[tuple[str, str]]:
+    """Yield each workflow's file name and text. Raises UsageError where that would not be a workflow."""
+    check(setting)
+    credentials = "\n".join(f"{name}: ${{{{ secrets.{name} }}}}" for name in setting.variables)
+    for name in FILES:
+        text = files("reconciler").joinpath("github", "templates", name).read_text(encoding="utf-8")
+        text = text.replace("@ACTION@", setting.action).replace("@MANIFESTS@", setting.manifests)
+        yield (
+            name,
+            re.sub("^( *)@CREDENTIALS@", lambda found: _indented(credentials, found[1]), text, flags=re.MULTILINE),
+        )
+
+
+def check(setting: Setting) -> None:
+    """Refuse what could mean something else in a workflow, and an action that is not pinned. Raises UsageError."""
+    if setting.action != OURS and not _ACTION.fullmatch(setting.action):
+        raise UsageError(
+            f"--action {setting.action}: say where cxroute comes from as OWNER/REPOSITORY@COMMIT, with a commit's whole"
+            " hash: a tag can be moved to other code"
+        )
+    parts = setting.manifests.split("/")
+    if not _FOLDER.fullmatch(setting.manifests) or ".." in parts or setting.manifests.startswith("-"):
+        raise UsageError(
+            f"-m {setting.manifests}: for workflows, name a folder below this one, of letters, digits, . _ -"
+        )
+    wrong = [name for name in setting.variables if not _VARIABLE.fullmatch(name)]
+    if wrong:
+        raise UsageError(f"the variable {wrong[0]} cannot be a secret of GitHub: use A-Z, 0-9 and _, without GITHUB_")
+
+
+def _indented(text: str, indent: str) -> str:
+    return "\n".join(indent + line for line in text.split("\n"))

@@ -1,0 +1,99 @@
+"""The machine that steps run on: bash, a Python that only pretends to install, and the command behind it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from tests.github.forked import CLIENT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+_PYTHON: Final = """\
+#!/bin/bash
+# What the action asks of Python: an environment, packages, and a module run in isolation. It notes what it was asked.
+printf '%s\\n' "$*" >> '{log}'
+home="$(dirname "$(dirname "$0")")"
+case "$1 $2" in
+  '-m venv') mkdir -p "${{@: -1}}/bin" && cp "$0" "${{@: -1}}/bin/python" ;;
+  '-m pip') [ -f "${{@: -1}}" ] ;;
+  '-I -c') mkdir -p "$home/site" && echo "$home/site" ;;
+  '-I -m') [ "$(cat "$home/site/cxroute.pth")" = '{root}' ] && [ "$3" = reconciler ] || exit 98
+           exec '{python}' -I -S '{client}' '{socket}' "${{@:4}}" ;;
+  *) exit 97 ;;
+esac
+"""
+
+
+@dataclass
+class Machine:
+    """Where steps run. `log` is what Python was asked."""
+
+    path: Path
+    server: subprocess.Popen[str]
+
+    @property
+    def log(self) -> list[str]:
+        """Return what Python was asked."""
+        file = self.path / "log"
+        return file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+
+    def cxroute(self, cwd: Path, variables: Mapping[str, str], *arguments: str) -> tuple[int, str]:
+        """Run the command as a person does; return its exit code and what it said."""
+        command = [sys.executable, "-I", "-S", str(self.path / "client.py"), str(self.path / "socket"), *arguments]
+        return self._ended(command, cwd, variables)
+
+    def bash(self, script: str, cwd: Path, variables: Mapping[str, str]) -> tuple[int, str]:
+        """Run a step's script as Actions does under `shell: bash`; return its exit code and log."""
+        file = self.path / "step.sh"
+        file.write_text(script, encoding="utf-8")
+        command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", str(file)]
+        known = {"PATH": f"{self.path / 'bin'}:{os.environ['PATH']}", "HOME": str(self.path), "LANG": "C.UTF-8"}
+        return self._ended(command, cwd, {**known, **variables})
+
+    def _ended(self, command: list[str], cwd: Path, variables: Mapping[str, str]) -> tuple[int, str]:
+        done = subprocess.run(
+            command,
+            cwd=cwd,
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        return done.returncode, done.stdout
+
+
+@contextlib.contextmanager
+def machine() -> Iterator[Machine]:
+    """Start the process that the command is forked from, and end it. Paths of sockets are short."""
+    with tempfile.TemporaryDirectory(prefix="cx") as folder:
+        path = Path(folder)
+        (path / "bin").mkdir()
+        (path / "client.py").write_text(CLIENT, encoding="utf-8")
+        python = path / "bin" / "python"
+        parts = {"log": path / "log", "root": ROOT, "client": path / "client.py", "socket": path / "socket"}
+        python.write_text(_PYTHON.format(python=sys.executable, **parts), encoding="utf-8")
+        python.chmod(0o755)
+        command = [sys.executable, str(Path(__file__).with_name("forked.py")), str(path / "socket")]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as server:
+            assert server.stdout is not None
+            assert "ready\n" == server.stdout.readline()
+            try:
+                yield Machine(path, server)
+            finally:
+                with socket.socket(socket.AF_UNIX) as line:
+                    line.connect(str(path / "socket"))
+                server.wait(10)

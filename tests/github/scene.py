@@ -1,0 +1,203 @@
+"""A repository with manifests, the workflows that `init --github` writes, a GitHub, and a tenant, all on loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx
+
+from reconciler.github.workflows import Setting, workflows
+from tests import canary
+from tests.github.actions import ACTION, Actions, Event, Ran
+from tests.github.fake import BOT, REPOSITORY, FakeGitHub
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.github.machine import Machine
+
+VARIABLES: Final = ("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET")
+_SECRETS: Final = dict(zip(VARIABLES, (canary.CLIENT, canary.SECRET), strict=True))
+ENVIRONMENT: Final = """\
+apiVersion: routing/v1
+kind: Environment
+name: prod
+owner: acme
+api: {{baseUrl: "{url}", requestsPerSecond: 10000}}
+guard: {{deletes: {{count: 1, percent: 1}}}}
+"""
+_GIT: Final = {
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_SYSTEM": os.devnull,
+    **{
+        f"GIT_{who}_{what}": text for who in ("AUTHOR", "COMMITTER") for what, text in (("NAME", "a"), ("EMAIL", "a@b"))
+    },
+}
+
+
+def rules(**queues: str) -> str:
+    """Return a rule set: for each intent its queue."""
+    lines = "".join(f"\n  - {{intent: {intent}, queue: {queue}}}" for intent, queue in queues.items())
+    return f"apiVersion: routing/v1\nkind: RuleSet\nname: cards\nrules:{lines or ' []'}\n"
+
+
+@dataclass
+class Tenant:
+    """A simulated CXone, served over HTTP by the command itself."""
+
+    url: str
+
+    def __post_init__(self) -> None:
+        """Get a token."""
+        form = {"grant_type": "client_credentials", "client_id": canary.CLIENT, "client_secret": canary.SECRET}
+        token = httpx.post(f"{self.url}/oauth/token", data=form).json()["access_token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        self.http = httpx.Client(base_url=f"{self.url}/api/v2/routing", headers=headers)
+
+    def rules(self) -> dict[str, dict[str, Any]]:
+        """Return the rules by what follows the colon in their names: the intent."""
+        found = self.http.get("/rules", params={"pageSize": 100}).json()["entities"]
+        return {one["name"].rpartition(": ")[2]: one for one in found}
+
+    def change(self, intent: str, **more: Any) -> None:
+        """Edit a rule as somebody does in the console."""
+        rule = self.rules()[intent]
+        self.http.put(f"/rules/{rule['id']}", json={**rule, **more}).raise_for_status()
+
+    def clear(self) -> None:
+        """Delete every rule."""
+        for rule in self.rules().values():
+            self.http.delete(f"/rules/{rule['id']}").raise_for_status()
+
+
+@contextlib.contextmanager
+def tenant(folder: Path) -> Iterator[Tenant]:
+    """Serve a tenant that has the queues of the manifests in that folder."""
+    (folder / "manifests").mkdir()
+    named = ENVIRONMENT.format(url="http://127.0.0.1:1") + "---\n" + rules(a="Billing", b="General", c="Fraud")
+    (folder / "manifests/prod.yaml").write_text(named, encoding="utf-8")
+    command = [sys.executable, "-m", "reconciler", "simulate", "--tenant", "empty", "--port", "0"]
+    variables = {**{name: os.environ[name] for name in ("PATH",)}, **_SECRETS, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True, env=variables) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert "Simulated CXone on" in line
+            served = Tenant(line.split()[3])
+            with served.http:
+                yield served
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+@dataclass
+class Scene:
+    """What people do with the repository, and what its workflows make of it."""
+
+    path: Path
+    hub: FakeGitHub
+    tenant: Tenant
+    machine: Machine
+    variables: dict[str, str] = field(default_factory=lambda: {"CXROUTE_ENVIRONMENTS": '["prod"]'})
+    opened: int = 6
+    heads: dict[int, tuple[str, Event]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Make the repository: an empty set of rules, and the workflows."""
+        self.git("init", "-q", "-b", "main")
+        (self.path / ".git/info/exclude").write_text("out/\n.cxroute/\n", encoding="utf-8")
+        self.write("manifests/prod.yaml", ENVIRONMENT.format(url=self.tenant.url))
+        self.write("manifests/cards.yaml", rules())
+        for name, text in workflows(Setting(ACTION, "manifests", VARIABLES)):
+            self.write(f".github/workflows/{name}", text)
+        self.hub.tip = self.commit("first")
+        secrets = {name: dict(_SECRETS) for name in ("cxone-prod-plan", "cxone-prod")}
+        self.actions = Actions(self.hub, self.machine, self.path, secrets, self.variables, self.path.parent / "temp")
+
+    def git(self, *arguments: str) -> str:
+        """Run git, away from anybody's own settings."""
+        variables = {**os.environ, **_GIT}
+        done = subprocess.run(
+            ["git", *arguments], cwd=self.path, env=variables, capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    def write(self, name: str, text: str) -> None:
+        """Write a file."""
+        file = self.path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+
+    def commit(self, message: str) -> str:
+        """Commit everything, and return the commit."""
+        self.git("add", "-A")
+        self.git("commit", "-q", "--allow-empty", "-m", message)
+        return self.git("rev-parse", "HEAD")
+
+    def open(self, *files: tuple[str, str], repository: str = REPOSITORY, author: str = "anna") -> int:
+        """Open a pull request with those files changed, and return its number."""
+        self.opened += 1
+        self.git("checkout", "-q", "-B", f"change-{self.opened}", "main")
+        self.push(self.opened, *files, repository=repository, author=author)
+        return self.opened
+
+    def push(self, number: int, *files: tuple[str, str], repository: str = REPOSITORY, author: str = "anna") -> None:
+        """Push one more commit to a pull request."""
+        self.git("checkout", "-q", f"change-{number}")
+        for name, text in files:
+            self.write(name, text)
+        head = self.commit("change")
+        pull = {"number": number, "user": {"login": author}, "head": {"sha": head, "repo": {"full_name": repository}}}
+        self.heads[number] = (head, Event("pull_request", head, {"pull_request": pull}, f"{number}/merge", author))
+
+    def settle(self, text: str) -> None:
+        """Have these rules on the default branch and in the tenant, however they came there."""
+        self.git("checkout", "-q", "main")
+        self.write("manifests/cards.yaml", text)
+        self.hub.tip = self.commit("settled")
+        code, said = self.machine.cxroute(self.path, _SECRETS, "-e", "prod", "apply", "--yes")
+        assert 0 == code, said
+
+    def check(self, number: int, run: int | None = None, attempt: int = 1) -> Ran:
+        """Run what a pull request runs, on what merging it would make."""
+        head, event = self.heads[number]
+        self.git("checkout", "-q", "--detach", "main")
+        self.git("merge", "-q", "--no-ff", "-m", "merge", head)
+        return self.actions.run("routing-plan.yml", event, run, attempt)
+
+    def merge(self, number: int) -> Event:
+        """Merge a pull request, and return the push that this is."""
+        head, event = self.heads[number]
+        self.git("checkout", "-q", "main")
+        self.git("merge", "-q", "--no-ff", "-m", "merge", head)
+        self.hub.tip = self.git("rev-parse", "HEAD")
+        repository = event.payload["pull_request"]["head"]["repo"]["full_name"]
+        self.hub.merge(number, self.hub.tip, head, repository)
+        return Event("push", self.hub.tip)
+
+    def apply(self, event: Event) -> Ran:
+        """Run what a push to the default branch runs."""
+        self.git("checkout", "-q", "--detach", event.sha)
+        return self.actions.run("routing-apply.yml", event)
+
+    def by_hand(self) -> Ran:
+        """Run what somebody starts by hand on the default branch."""
+        self.git("checkout", "-q", "main")
+        return self.actions.run("routing-apply.yml", Event("workflow_dispatch", self.hub.tip))
+
+    def look(self) -> Ran:
+        """Run what the clock runs."""
+        self.git("checkout", "-q", "main")
+        return self.actions.run("routing-drift.yml", Event("schedule", self.hub.tip))
+
+    def comment(self, number: int) -> str:
+        """Return the one comment that is there."""
+        (body,) = self.hub.bodies(number, BOT)
+        return body

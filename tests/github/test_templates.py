@@ -1,0 +1,190 @@
+"""The workflows as files: this project's own, those that `init --github` writes, and the action."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from reconciler.cli.init import action_of, credentials_of
+from reconciler.errors import UsageError
+from reconciler.github.workflows import FILES, OURS, UNKNOWN, Setting, workflows
+from tests.github.actions import ACTION
+from tests.github.machine import ROOT
+
+if TYPE_CHECKING:
+    from tests.program import Program
+
+OWN = [ROOT / ".github/workflows" / name for name in FILES]
+ALL = [*OWN, ROOT / ".github/workflows/ci.yml", ROOT / "action.yml"]
+
+
+def read(path: Path) -> dict[str, Any]:
+    return dict(yaml.load(path.read_text(encoding="utf-8"), yaml.BaseLoader))  # noqa: S506 - plain texts
+
+
+def steps(form: dict[str, Any]) -> list[dict[str, Any]]:
+    return form["runs"]["steps"] if "runs" in form else [one for job in form["jobs"].values() for one in job["steps"]]
+
+
+def test_this_projects_own_workflows_are_those_that_init_writes() -> None:
+    """They differ in where the action is, and in the names of the credentials, which the manifests name."""
+    variables = sorted({name for names in credentials_of(ROOT / "manifests").values() for name in names})
+    for name, text in workflows(Setting(OURS, "manifests", tuple(variables))):
+        assert text == (ROOT / ".github/workflows" / name).read_text(encoding="utf-8"), name
+
+
+@pytest.mark.parametrize("path", ALL, ids=lambda path: path.name)
+def test_what_runs_is_pinned_and_no_expression_stands_in_a_script(path: Path) -> None:
+    """Each action by the hash of a commit, its version beside it; values reach scripts by their environment."""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if "uses: " in line and "uses: ./" not in line:
+            assert re.search(r"uses: [\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$", line), line
+    for step in steps(read(path)):
+        assert "${{" not in step.get("run", "")
+        if step.get("uses", "").startswith("actions/checkout@"):
+            assert "false" == step["with"]["persist-credentials"]
+
+
+@pytest.mark.parametrize("path", ALL[:-1], ids=lambda path: path.name)
+def test_a_workflow_may_do_nothing_that_a_job_does_not_ask_for(path: Path) -> None:
+    """No permissions at the top, no trigger that hands secrets to strangers, a time for each job."""
+    form = read(path)
+    assert {} == form["permissions"]
+    assert set() == {"pull_request_target", "workflow_run", "issue_comment"} & set(form["on"])
+    assert all({"permissions", "timeout-minutes"} <= set(job) for job in form["jobs"].values())
+
+
+@pytest.mark.parametrize("path", OWN, ids=lambda path: path.name)
+def test_secrets_are_seen_by_the_steps_that_need_them_alone(path: Path) -> None:
+    """Of the tenant by those that plan, apply and look; the token by those that talk to GitHub; no step sees both."""
+    for step in steps(read(path)):
+        env = json.dumps(step.get("env", {}))
+        tenant, token = "secrets.CXONE_" in env, "github.token" in env
+        assert not (tenant and token)
+        if tenant:
+            assert "cxroute" in step.get("run", "") or step["uses"] == "./"
+        if token:
+            assert "cxroute github " in step["run"]
+    for job in read(path)["jobs"].values():
+        assert "secrets" not in json.dumps(job.get("env", {}))
+
+
+def test_every_step_of_ci_is_a_target_of_make() -> None:
+    """What it runs is there to be run by anybody."""
+    wanted = [step["run"] for step in steps(read(ROOT / ".github/workflows/ci.yml")) if "run" in step]
+    assert ["make lint", "make test", "make demo"] == wanted
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert set() == {line.removeprefix("make ") for line in wanted} - set(targets)
+
+
+def tool(name: str, *arguments: object) -> str:
+    """Run a linter that stands beside this Python; return what it found."""
+    command = [str(Path(sys.executable).with_name(name)), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+def test_github_would_read_them_and_an_attacker_finds_nothing(tmp_path: Path) -> None:
+    """This project's own and a user's: check-jsonschema accepts them, zizmor's auditor finds nothing."""
+    folder = tmp_path / ".github/workflows"
+    folder.mkdir(parents=True)
+    for name, text in workflows(Setting(ACTION, "routing/manifests", ("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET"))):
+        (folder / name).write_text(text, encoding="utf-8")
+    theirs = sorted(folder.iterdir())
+    assert "" == tool("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *OWN, *theirs)
+    assert "" == tool("check-jsonschema", "--builtin-schema", "vendor.github-actions", ROOT / "action.yml")
+    assert "" == tool("zizmor", "--quiet", "--offline", "--no-progress", "--persona=auditor", *ALL, *theirs)
+
+
+def test_init_writes_manifests_and_workflows(cxroute: Program) -> None:
+    """And says what is to be set up, in order."""
+    assert 0 == cxroute("init", "--github", "--action", ACTION)
+    for name, text in workflows(Setting(ACTION, "manifests", ("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET"))):
+        assert text == Path(".github/workflows", name).read_text(encoding="utf-8")
+        assert f"wrote .github/workflows/{name}\n" in cxroute.out
+    assert Path("manifests/routing.yaml").exists()
+    said = [line.split(":")[0].strip() for line in cxroute.out.split("on GitHub, in this order")[1].splitlines()[1:5]]
+    assert ["environment cxone-prod-plan", "environment cxone-prod", "variable CXROUTE_ENVIRONMENTS"] == said[:3]
+    assert 'variable CXROUTE_ENVIRONMENTS: ["prod"]' in cxroute.out
+    assert "" == cxroute.err
+
+
+def test_init_overwrites_nothing(cxroute: Program) -> None:
+    """Manifests that are there are read for the names of their credentials, and left as they are."""
+    form = "apiVersion: routing/v1\nkind: Environment\nname: live\nowner: acme\ntenant: acme\n"
+    form += "credentials: {clientIdEnv: ACME_ID, clientSecretEnv: ACME_KEY}\n"
+    kept = {"routing/rules/live.yaml": form, ".github/workflows/routing-apply.yml": "mine"}
+    for name, text in kept.items():
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text(text, encoding="utf-8")
+    assert 0 == cxroute("init", "routing/rules", "--github", "--action", ACTION)
+    assert kept == {name: Path(name).read_text(encoding="utf-8") for name in kept}
+    assert ["routing/rules/live.yaml"] == [str(path) for path in Path("routing").rglob("*.*")]
+    assert "kept .github/workflows/routing-apply.yml, which is there already\n" in cxroute.out
+    written = Path(".github/workflows/routing-plan.yml").read_text(encoding="utf-8")
+    assert "          ACME_KEY: ${{ secrets.ACME_KEY }}\n" in written
+    assert "-- 'routing/rules'" in written
+    assert 64 == cxroute("init", "routing/rules")
+
+
+def test_init_writes_nothing_where_it_cannot_write_workflows(cxroute: Program) -> None:
+    """A folder elsewhere, an action that is not pinned."""
+    assert 64 == cxroute("init", "../elsewhere", "--github", "--action", ACTION)
+    assert 64 == cxroute("init", "--github", "--action", "acme/cxroute@main")
+    assert "with a commit's whole hash" in cxroute.err
+    assert [] == list(Path.cwd().iterdir())
+
+
+def test_init_without_knowing_where_cxroute_comes_from_says_so(cxroute: Program) -> None:
+    """The workflows cannot be run by mistake: that repository does not exist."""
+    assert 0 == cxroute("init", "--github")
+    assert UNKNOWN in Path(".github/workflows/routing-plan.yml").read_text(encoding="utf-8")
+    assert f"replace {UNKNOWN}" in cxroute.err
+
+
+@pytest.mark.parametrize(
+    ("noted", "expected"),
+    [
+        (
+            {"url": "https://github.com/acme/cxroute.git", "vcs_info": {"commit_id": "a" * 40}},
+            f"acme/cxroute@{'a' * 40}",
+        ),
+        ({"url": "https://github.com/acme/cxroute", "vcs_info": {"commit_id": "a" * 40}}, f"acme/cxroute@{'a' * 40}"),
+        ({"url": "https://git.example/acme/cxroute", "vcs_info": {"commit_id": "a" * 40}}, None),
+        ({"url": "file:///home/anna/cxroute", "dir_info": {"editable": True}}, None),
+        ({}, None),
+    ],
+)
+def test_where_pip_got_it_from_is_where_workflows_get_it_from(noted: dict[str, Any], expected: str | None) -> None:
+    """The very commit that somebody has tried."""
+    assert expected == action_of(noted)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        Setting("acme/cxroute@v1", "manifests", ("A",)),
+        Setting("acme/cxroute", "manifests", ("A",)),
+        Setting(f"acme/cxroute@{'a' * 39}", "manifests", ("A",)),
+        Setting(f"acme/cxroute@{'a' * 40}\nx", "manifests", ("A",)),
+        Setting(f"./..@{'a' * 40}", "manifests", ("A",)),
+        Setting(ACTION, "../manifests", ("A",)),
+        Setting(ACTION, "/manifests", ("A",)),
+        Setting(ACTION, "mani fests", ("A",)),
+        Setting(ACTION, "$(id)", ("A",)),
+        Setting(ACTION, "-x", ("A",)),
+        Setting(ACTION, "manifests", ("GITHUB_TOKEN",)),
+        Setting(ACTION, "manifests", ("a-b",)),
+    ],
+)
+def test_what_could_mean_something_else_in_a_workflow_is_refused(setting: Setting) -> None:
+    """Tags that can be moved, folders elsewhere, names that are no secrets'."""
+    with pytest.raises(UsageError):
+        tuple(workflows(setting))
