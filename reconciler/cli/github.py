@@ -130,7 +130,6 @@ def write_reviewed(options: argparse.Namespace, output: Output, step: Step) -> N
             plan = reviewed_plan(github, this, environment, options.workflow, source)
     except RefusedError as refused:
         step.put({"reason": refused})
-        step.say(f"Nothing was applied to `{environment}`: {refused}")
         raise
     write_whole(out, plan.decode("utf-8"))
     where = f"pull request {source.number}" if source else "this run"

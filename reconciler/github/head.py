@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from reconciler.github.quoting import code, link_free
+from reconciler.render.inline import alert, code, inline
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from reconciler.github.run import Run
 
 _MOST: Final = 10
+_SENTENCE: Final = re.compile(r"(?<=[.;:]) ")
 _REFUSED: Final = 4
 
 
@@ -29,47 +31,47 @@ def applied_head(form: Mapping[str, Any], run: Run, now: datetime) -> Head:
     outcomes = [one for one in _list(form.get("outcomes")) if isinstance(one, dict)]
     error = form.get("error")
     if isinstance(error, dict) and not outcomes:
-        return _stopped(error, run, now)
-    counts = Counter(str(one.get("status")) for one in outcomes)
-    done, total = counts["applied"], len(outcomes)
+        word = "Refused" if error.get("exitCode") == _REFUSED else "Failed"
+        return Head(alert("CAUTION", [f"**{word}** {_when(run, now)}", *_why(str(error.get("message", "")))]))
+    done, total = Counter(str(one.get("status")) for one in outcomes)["applied"], len(outcomes)
     if form.get("converged") is True and done == total:
         what = "**Applied**" if total else "**Nothing was left to apply**"
-        return Head(f"> [!NOTE]\n> {what} {_when(run, now)}", applied=True)
-    told = f"> [!CAUTION]\n> **Applied {done} of {total}** {_when(run, now)}"
+        return Head(alert("NOTE", [f"{what} {_when(run, now)}"]), applied=True)
     missing = [one for one in outcomes if one.get("status") != "applied"]
-    lines = [f"> - {code(str(one.get('address')))} {_fate(one)}" for one in missing[:_MOST]]
-    more = [f"> - and {len(missing) - _MOST} more"] if len(missing) > _MOST else []
-    since = [] if missing else ["> Read again, the tenant still differs from the manifests."]
-    return Head("\n".join([told, ">", *lines, *more, *since]))
+    lines = [f"- {code(str(one.get('address')))} {_fate(one)}" for one in missing[:_MOST]]
+    lines += [f"- and {len(missing) - _MOST} more"] if len(missing) > _MOST else []
+    lines = lines or ["Read again, the tenant still differs from the manifests."]
+    return Head(alert("CAUTION", [f"**Applied {done} of {total}** {_when(run, now)}", "", *lines]))
 
 
 def unreported_head(run: Run, now: datetime) -> Head:
     """Say that the run that applied left no report."""
-    return Head(f"> [!CAUTION]\n> **Apply ended without a report** {_when(run, now)} What was done stands in its log.")
+    told = f"**Apply ended without a report** {_when(run, now)} What was done stands in its log and its journal."
+    return Head(alert("CAUTION", [told]))
 
 
 def outdated_head(why: str, run: Run, now: datetime) -> Head:
-    """Say that this plan is not what would be applied now."""
-    reason = f"\n>\n> {link_free(why)}" if why.strip() else ""
-    return Head(f"> [!WARNING]\n> **Out of date, not applied** {_when(run, now)}{reason}")
+    """Say that this plan was not applied, and why; without a reason, that it is not what would be applied now."""
+    what = "**Not applied**" if why.strip() else "**Out of date, not applied**"
+    return Head(alert("WARNING", [f"{what} {_when(run, now)}", *_why(why)]))
 
 
 def planless_head(run: Run, now: datetime) -> Head:
     """Say that a later commit has no plan: what stands below is of an earlier one."""
-    commit = code(run.sha[:8])
-    told = f"> **No plan for {commit}**: what is below is of an earlier commit. Why stands in the checks."
-    return Head(f"> [!CAUTION]\n{told} {_when(run, now)}")
+    told = f"**No plan for {code(run.sha[:8])}**: what is below is of an earlier commit. Why stands in the checks."
+    return Head(alert("CAUTION", [f"{told} {_when(run, now)}"]))
 
 
-def _stopped(error: Mapping[str, Any], run: Run, now: datetime) -> Head:
-    word = "Refused" if error.get("exitCode") == _REFUSED else "Failed"
-    return Head(f"> [!CAUTION]\n> **{word}** {_when(run, now)}\n>\n> {link_free(str(error.get('message', '')))}")
+def _why(text: str) -> list[str]:
+    """Return sentences from outside as a paragraph. Each is bounded by itself, so the last ones are there too."""
+    lines = [" ".join(map(inline, _SENTENCE.split(line.strip()))) for line in text.splitlines() if line.strip()]
+    return ["", "<br>".join(lines[:_MOST])] if lines else []
 
 
 def _fate(outcome: Mapping[str, Any]) -> str:
     words = {"failed": "failed", "skipped": "not tried", "unknown": "unknown: the next run finds out"}
     word = words.get(str(outcome.get("status")), "unknown")
-    return f"{word}: {code(str(outcome['error']))}" if outcome.get("error") else word
+    return f"{word}: {inline(str(outcome['error']))}" if outcome.get("error") else word
 
 
 def _when(run: Run, now: datetime) -> str:

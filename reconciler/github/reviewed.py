@@ -24,7 +24,7 @@ LARGEST_PLAN: Final = 128 << 20
 _HAND: Final = (
     "Run the workflow that applies by hand (Actions, Run workflow): it plans, waits for approval, and applies."
 )
-_AGAIN: Final = "Open a pull request from the tip of the default branch, have its plan reviewed, and merge that."
+_AGAIN: Final = "Open a pull request from the tip of the default branch, have its plan reviewed, and merge that. Or:"
 
 
 class Merged(NamedTuple):
@@ -87,9 +87,8 @@ def reviewed_plan(github: GitHub, run: Run, environment: str, workflow: str, sou
     planned = _latest(_runs(github, workflow, source.head), run, workflow, source.head)
     if planned is None or planned.get("conclusion") != "success":
         state = "has no run" if planned is None else "did not succeed in its last run"
-        raise RefusedError(
-            f"{workflow} {state} for {source.head[:8]}, the head of pull request {source.number}. {_AGAIN} {_HAND}"
-        )
+        where = f"{source.head[:8]}, the head of pull request {source.number}"
+        raise RefusedError(f"{workflow} {state} for {where}. {_AGAIN} {_HAND[0].lower()}{_HAND[1:]}")
     lacking = f"the plan for {environment} of pull request {source.number} is not kept (any more)"
     return _plan_of(github, int(planned["id"]), environment, lacking)
 

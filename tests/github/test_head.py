@@ -53,7 +53,7 @@ def test_partly_applied_names_what_is_missing_and_why() -> None:
     ]
     form = {"outcomes": [outcome("cards/a", "applied"), *rest], "converged": False}
     expected = (
-        f"> [!CAUTION]\n> **Applied 1 of 4** {BY}\n>\n> - `cards/b` failed: `HTTP 409 taken`\n> - `cards/c` not tried\n"
+        f"> [!CAUTION]\n> **Applied 1 of 4** {BY}\n>\n> - `cards/b` failed: HTTP 409 taken\n> - `cards/c` not tried\n"
         "> - `cards/d` unknown: the next run finds out"
     )
     assert Head(expected) == applied_head(form, RUN, NOW)
@@ -80,16 +80,13 @@ def test_applied_and_yet_different() -> None:
 def test_a_run_that_wrote_nothing_says_why(code: int | None, word: str) -> None:
     """A refusal by its name."""
     form = {"error": {"kind": "Refused", "message": "deletes 14 of 40\nTry: cxroute plan", "exitCode": code}}
-    expected = f"> [!CAUTION]\n> **{word}** {BY}\n>\n> `deletes 14 of 40`<br>`Try: cxroute plan`"
+    expected = f"> [!CAUTION]\n> **{word}** {BY}\n>\n> deletes 14 of 40<br>Try: cxroute plan"
     assert Head(expected) == applied_head(form, RUN, NOW)
 
 
 def test_the_other_heads() -> None:
     """Out of date, without a plan, without a report."""
-    assert (
-        f"> [!WARNING]\n> **Out of date, not applied** {BY}\n>\n> `main moved`"
-        == outdated_head("main moved", RUN, NOW).text
-    )
+    assert f"> [!WARNING]\n> **Not applied** {BY}\n>\n> main moved" == outdated_head("main moved", RUN, NOW).text
     assert f"> [!WARNING]\n> **Out of date, not applied** {BY}" == outdated_head("", RUN, NOW).text
     assert "**No plan for `bbbbbbbb`**" in planless_head(RUN, NOW).text
     assert f"**Apply ended without a report** {BY}" in unreported_head(RUN, NOW).text

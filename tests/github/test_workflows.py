@@ -80,8 +80,8 @@ def test_a_plan_that_a_guard_refuses_fails_the_check_and_says_why(scene: Scene) 
     applied = scene.apply(scene.merge(number))
     assert "failure" == applied.result
     assert "skipped" == applied.job("Apply to prod").steps["Apply"]
-    assert "> **Out of date, not applied** on " in scene.comment(number)
-    assert "routing-plan.yml did not succeed in its last run" in scene.comment(number)
+    assert "> **Not applied** on " in scene.comment(number)
+    assert "`routing-plan.yml` did not succeed in its last run" in scene.comment(number)
     assert set(THREE) == set(scene.tenant.rules())
 
 
@@ -194,9 +194,8 @@ def test_a_push_without_a_pull_request_is_refused(scene: Scene) -> None:
     event = type(scene.heads[scene.open()][1])("push", scene.hub.tip)
     applied = scene.apply(event)
     assert "failure" == applied.result
-    assert "came without a pull request, so nobody reviewed its plan. Run the workflow that applies by hand" in (
-        applied.job("Apply to prod").summary
-    )
+    summary = applied.job("Apply to prod").summary
+    assert "came without a pull request, so nobody reviewed its plan. Run the workflow that applies by hand" in summary
     assert {} == scene.tenant.rules()
 
 
