@@ -33,14 +33,15 @@ if TYPE_CHECKING:
     from reconciler.github.run import Run
     from reconciler.github.statement import Statement
 
-_TASKS: Final = ("outputs", "comment", "reviewed-plan", "drift-issue")
+TASKS: Final = ("outputs", "comment", "reviewed-plan", "drift-issue")
 _SECONDS: Final = 15.0
 _LONGEST_NUMBER: Final = 12
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add the options of every task."""
-    parser.add_argument("task", choices=_TASKS, help="what to do; the variable GITHUB_TOKEN holds the token")
+    parser.add_argument("task", choices=TASKS, help="what to do; the variable GITHUB_TOKEN holds the token")
+    parser.add_argument("--author", metavar="LOGIN", help="whose token it is (default: GitHub is asked)")
     plan = parser.add_argument_group("outputs, comment")
     plan.add_argument("--report", metavar="DIR", help="what `cxroute plan --report DIR` wrote")
     told = parser.add_argument_group("comment")
@@ -95,7 +96,8 @@ def comment(options: argparse.Namespace, output: Output, step: Step) -> None:
     try:
         with connected(this) as github:
             comments = comments_of(github, this.pull_request)
-            decision = said.decide(comments, replace(said.wanted, author=own_name(github)))
+            author = options.author or own_name(github)
+            decision = said.decide(comments, replace(said.wanted, author=author))
             output.result(f"{write_comment(github, this.pull_request, decision)}\n")
     except (GitHubError, UsageError) as error:
         output.warn(f"{error}; what it would say stands in the job's summary")
@@ -151,7 +153,7 @@ def keep_issue(options: argparse.Namespace, output: Output, step: Step) -> None:
     step.say(text)
     when = f"{datetime.now(UTC):%Y-%m-%d at %H:%M} UTC ({this.link})"
     with connected(this) as github:
-        seen = Seen(environment, own_name(github), difference(plan), text, when)
+        seen = Seen(environment, options.author or own_name(github), difference(plan), text, when)
         for decision in drift_issue(open_issues(github), seen):
             output.result(f"{write_issue(github, decision)}\n")
 

@@ -36,7 +36,9 @@ class Setting(NamedTuple):
 def workflows(setting: Setting) -> Iterator[tuple[str, str]]:
     """Yield each workflow's file name and text. Raises UsageError where that would not be a workflow."""
     check(setting)
-    credentials = "\n".join(f"{name}: ${{{{ secrets.{name} }}}}" for name in setting.variables)
+    lines = [f"{name}: ${{{{ secrets.{name} }}}}" for name in setting.variables]
+    # To which other hosts secrets may go is said by whoever keeps the repository, never by a manifest.
+    credentials = "\n".join([*lines, "CXROUTE_HOSTS: ${{ vars.CXROUTE_HOSTS }}"])
     for name in FILES:
         text = files("reconciler").joinpath("github", "templates", name).read_text(encoding="utf-8")
         text = text.replace("@ACTION@", setting.action).replace("@MANIFESTS@", setting.manifests)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import zipfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,8 +10,9 @@ import yaml
 
 from tests import canary
 from tests.github.expressions import condition, filled, shown, standard, true
-from tests.github.fake import BOT, REPOSITORY, FakeGitHub
+from tests.github.fake import REPOSITORY, FakeGitHub
 from tests.github.machine import ROOT, Machine
+from tests.github.runs import Event, Job, Ran, archive
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,52 +21,6 @@ if TYPE_CHECKING:
 ACTION: Final = f"acme/cxroute@{'9' * 40}"
 _NOTHING: Final = ("actions/checkout@", "actions/setup-python@")
 _UPLOAD: Final = "actions/upload-artifact@"
-
-
-@dataclass
-class Event:
-    """What started a run: its name and payload, the commit, the branch, who did it."""
-
-    name: str
-    sha: str
-    payload: dict[str, Any] = field(default_factory=dict)
-    branch: str = "main"
-    actor: str = "anna"
-
-
-@dataclass
-class Job:
-    """What became of one job."""
-
-    name: str
-    result: str
-    steps: dict[str, str] = field(default_factory=dict)
-    outputs: dict[str, str] = field(default_factory=dict)
-    log: str = ""
-    summary: str = ""
-
-
-@dataclass
-class Ran:
-    """What became of a run."""
-
-    id: int
-    jobs: list[Job]
-
-    @property
-    def result(self) -> str:
-        """Return success, failure, or skipped where no job ran."""
-        results = {job.result for job in self.jobs}
-        return "failure" if "failure" in results else "success" if "success" in results else "skipped"
-
-    def job(self, name: str) -> Job:
-        """Return the job of that name."""
-        return next(job for job in self.jobs if job.name == name)
-
-    @property
-    def text(self) -> str:
-        """Return everything that was printed or summed up."""
-        return "".join(job.log + job.summary for job in self.jobs)
 
 
 @dataclass
@@ -236,7 +189,7 @@ class JobRun:
         if uses.startswith(_NOTHING):
             return True, {}
         if uses.startswith(_UPLOAD):
-            return self._uploaded(given), {}
+            return self._upload(given), {}
         assert uses in (ACTION, "./"), uses
         action = yaml.load((ROOT / "action.yml").read_text(encoding="utf-8"), yaml.BaseLoader)  # noqa: S506
         inputs = {name: one.get("default", "") for name, one in action["inputs"].items()} | given
@@ -251,24 +204,16 @@ class JobRun:
         outputs = {name: shown(filled(one["value"], contexts, {})) for name, one in action["outputs"].items()}
         return passed, outputs
 
-    def _uploaded(self, given: dict[str, Any]) -> bool:
-        place = self.actions.workspace / given["path"]
-        found = sorted(path for path in place.rglob("*") if path.is_file()) if place.is_dir() else [place]
-        found = [path for path in found if path.is_file() and not path.name.startswith(".")]
-        if not found:
+    def _upload(self, given: dict[str, Any]) -> bool:
+        """Keep an artifact; say whether the step passed."""
+        packed = archive(self.actions.workspace / given["path"])
+        if packed is None:
             return str(given.get("if-no-files-found")) != "error"
-        buffer = io.BytesIO()
-        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-            for path in found:
-                archive.write(path, str(path.relative_to(place if place.is_dir() else place.parent)))
         if true(given.get("overwrite")):
             self.actions.hub.forget(self.run, given["name"])
-        self.actions.hub.keep(self.run, given["name"], buffer.getvalue())
+        self.actions.hub.keep(self.run, given["name"], packed)
         return True
 
 
 def _read(path: Path) -> str:
     return path.read_text(encoding="utf-8") if path.exists() else ""
-
-
-__all__ = ["ACTION", "BOT", "Actions", "Event", "Job", "Ran"]

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.github.fake import MERGE, REPOSITORY, TOKEN, FakeGitHub, serving
+from tests.github.fake import MERGE, REPOSITORY, TOKEN, FakeGitHub
+from tests.github.fake_server import serving
+from tests.github.machine import Machine, machine
+from tests.github.scene import Scene, Tenant, tenant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,6 +77,29 @@ def stage(hub: FakeGitHub, cxroute: Program, monkeypatch: pytest.MonkeyPatch) ->
     made = Stage(cxroute, monkeypatch)
     made.on("pull_request", 100)
     return made
+
+
+@pytest.fixture(scope="session")
+def computer() -> Iterator[Machine]:
+    """Where all steps run."""
+    with machine() as one:
+        yield one
+
+
+@pytest.fixture(scope="session")
+def bank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenant]:
+    """The tenant, for one scenario after the other."""
+    with tenant(tmp_path_factory.mktemp("tenant")) as one:
+        yield one
+
+
+@pytest.fixture
+def scene(tmp_path: Path, computer: Machine, bank: Tenant) -> Iterator[Scene]:
+    """A repository without rules, and a tenant without any."""
+    bank.clear()
+    with serving(FakeGitHub()) as hub:
+        (tmp_path / "repository").mkdir()
+        yield Scene(tmp_path / "repository", hub, bank, computer)
 
 
 def plan(environment: str = "prod", create: int = 1, **more: Any) -> dict[str, Any]:

@@ -1,21 +1,16 @@
-"""A GitHub on loopback: the parts of its REST API that cxroute asks, over a real socket, with everything kept."""
+"""A GitHub of our own: the parts of its REST API that cxroute asks, with everything kept."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
-import json
 import re
-import threading
 import zipfile
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
-from urllib.parse import parse_qs, urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
 REPOSITORY: Final = "acme/routing"
 TOKEN: Final = "ghs_Zq7Lw2Xv9Kd4Rt6Yb1Nm8Pc3Fj5Hs0Gu"
@@ -237,60 +232,3 @@ def zipped(**files: str) -> bytes:
         for name, text in files.items():
             archive.writestr(name.replace("_", "."), text)
     return buffer.getvalue()
-
-
-def _handler(hub: FakeGitHub) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        wbufsize = 1 << 16  # head and body in one packet
-
-        def _do(self) -> None:
-            parts = urlsplit(self.path)
-            content = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-            hub.asked.append(f"{self.command} {parts.path}")
-            granted = hub.tokens.get(self.headers.get("Authorization", "").removeprefix("Bearer "))
-            if parts.path == "/check-in":
-                self._send(200, b"", {})
-                return
-            if parts.path.startswith("/blob/"):
-                hub.token_sent_elsewhere |= "Authorization" in self.headers
-                self._send(200, hub.artifacts[int(parts.path.rpartition("/")[2])][1], {})
-                return
-            query = parse_qs(parts.query)
-            form = json.loads(content) if content else None
-            asked = (self.command, parts.path)
-            reply = Reply(401, {"message": "Bad"}) if granted is None else hub.answer(asked, query, form, granted)
-            reply = hub.paged(parts.path, reply, query) if self.command == "GET" else reply
-            self._send(reply.status, json.dumps(reply.form).encode(), reply.headers)
-
-        def _send(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
-            self.send_response(status)
-            for name, text in {**headers, "Content-Length": str(len(body))}.items():
-                self.send_header(name, text)
-            self.end_headers()
-            self.wfile.write(body)
-
-        do_GET = do_POST = do_PATCH = _do  # noqa: N815 - as http.server names them
-
-        def log_message(self, *_arguments: object) -> None:
-            """Say nothing."""
-
-    return Handler
-
-
-@contextlib.contextmanager
-def serving(hub: FakeGitHub) -> Iterator[FakeGitHub]:
-    """Serve the API on one port of loopback, and what GitHub keeps elsewhere on another."""
-    servers = [ThreadingHTTPServer(("127.0.0.1", 0), _handler(hub)) for _ in range(2)]
-    hub.url, hub.blobs = (f"http://127.0.0.1:{server.server_port}" for server in servers)
-    threads = [threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}) for server in servers]
-    for server, thread in zip(servers, threads, strict=True):
-        server.daemon_threads = True
-        thread.start()
-    try:
-        yield hub
-    finally:
-        for server, thread in zip(servers, threads, strict=True):
-            server.shutdown()
-            thread.join(5)
-            server.server_close()

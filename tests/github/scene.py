@@ -13,8 +13,9 @@ import httpx
 
 from reconciler.github.workflows import Setting, workflows
 from tests import canary
-from tests.github.actions import ACTION, Actions, Event, Ran
+from tests.github.actions import ACTION, Actions
 from tests.github.fake import BOT, REPOSITORY, FakeGitHub
+from tests.github.runs import Event, Ran
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -70,12 +70,20 @@ def test_each_environment_has_a_comment_of_its_own(hub: FakeGitHub, stage: Stage
     assert ["prod", "staging"] == [body.split("env=")[1].split()[0] for body in hub.bodies(7)]
 
 
-def test_a_token_of_a_person_or_an_app_edits_what_it_wrote(hub: FakeGitHub, stage: Stage) -> None:
+def test_a_token_of_a_person_edits_what_it_wrote(hub: FakeGitHub, stage: Stage) -> None:
     """Whose comments are ours is asked of GitHub, not guessed."""
-    hub.me = "routing-app[bot]"
+    hub.me = "routing-robot"
     for create in (1, 2):
         assert 0 == stage("comment", "--report", write_report(plan(create=create)))
-    assert ([], 1) == (hub.bodies(7, BOT), len(hub.bodies(7, "routing-app[bot]")))
+    assert ([], 1) == (hub.bodies(7, BOT), len(hub.bodies(7, "routing-robot")))
+
+
+def test_a_token_of_an_app_is_said_to_be_its(hub: FakeGitHub, stage: Stage) -> None:
+    """GitHub tells an app's token nothing of its name."""
+    ours = hub.comment(7, "<!-- cxroute:plan env=prod -->\nold", "routing-app[bot]")
+    assert 0 == stage("comment", "--report", write_report(plan()), "--author", "routing-app[bot]")
+    assert "**1 to create**" in ours["body"]
+    assert "GET /user" not in hub.asked
 
 
 def test_no_changes_say_so_where_there_is_a_comment_and_nothing_elsewhere(hub: FakeGitHub, stage: Stage) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from reconciler.cli.github import TASKS
 from reconciler.cli.init import action_of, credentials_of
 from reconciler.errors import UsageError
 from reconciler.github.workflows import FILES, OURS, UNKNOWN, Setting, workflows
@@ -82,6 +83,18 @@ def test_every_step_of_ci_is_a_target_of_make() -> None:
     assert ["make lint", "make test", "make demo"] == wanted
     targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     assert set() == {line.removeprefix("make ") for line in wanted} - set(targets)
+
+
+def test_the_guide_tells_of_what_there_is() -> None:
+    """Every task, output, workflow, and the name of the check that branches require."""
+    guide = (ROOT / "docs/github.md").read_text(encoding="utf-8")
+    assert set(TASKS) == set(re.findall(r"cxroute github ([\w-]+)", guide))
+    listed = re.search(r"Its outputs are (.*?)\. It", guide, re.DOTALL)
+    assert listed is not None
+    assert set(read(ROOT / "action.yml")["outputs"]) == set(re.findall(r"`([\w-]+)`", listed.group(1)))
+    assert set() == {name for name in (*FILES, "CXROUTE_ENVIRONMENTS", "CXROUTE_HEARTBEAT_URL") if name not in guide}
+    assert "Routing plan" == read(OWN[0])["jobs"]["gate"]["name"]
+    assert "require the check **Routing plan**" in " ".join(guide.split())
 
 
 def tool(name: str, *arguments: object) -> str:

@@ -2,41 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
-from tests.github.fake import FakeGitHub, serving
-from tests.github.machine import Machine, machine
-from tests.github.scene import Scene, Tenant, rules, tenant
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-
-@pytest.fixture(scope="module")
-def computer() -> Iterator[Machine]:
-    """Where all steps run."""
-    with machine() as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
-def bank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenant]:
-    """The tenant, for one scenario after the other."""
-    with tenant(tmp_path_factory.mktemp("tenant")) as one:
-        yield one
-
-
-@pytest.fixture
-def scene(tmp_path: Path, computer: Machine, bank: Tenant) -> Iterator[Scene]:
-    """A repository without rules, and a tenant without any."""
-    bank.clear()
-    with serving(FakeGitHub()) as hub:
-        (tmp_path / "repository").mkdir()
-        yield Scene(tmp_path / "repository", hub, bank, computer)
-
+from tests.github.runs import Event
+from tests.github.scene import Scene, rules
 
 CARDS = "manifests/cards.yaml"
 THREE = {"pin": "Billing", "theft": "Fraud", "limit": "General"}
@@ -191,8 +160,7 @@ def test_a_push_without_a_pull_request_is_refused(scene: Scene) -> None:
     scene.git("checkout", "-q", "main")
     scene.write(CARDS, rules(pin="Billing"))
     scene.hub.tip = scene.commit("pushed")
-    event = type(scene.heads[scene.open()][1])("push", scene.hub.tip)
-    applied = scene.apply(event)
+    applied = scene.apply(Event("push", scene.hub.tip))
     assert "failure" == applied.result
     summary = applied.job("Apply to prod").summary
     assert "came without a pull request, so nobody reviewed its plan. Run the workflow that applies by hand" in summary

@@ -1,0 +1,70 @@
+"""What starts a run of a workflow, what becomes of it, and what it leaves."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass
+class Event:
+    """What started a run: its name and payload, the commit, the branch, who did it."""
+
+    name: str
+    sha: str
+    payload: dict[str, Any] = field(default_factory=dict)
+    branch: str = "main"
+    actor: str = "anna"
+
+
+@dataclass
+class Job:
+    """What became of one job."""
+
+    name: str
+    result: str
+    steps: dict[str, str] = field(default_factory=dict)
+    outputs: dict[str, str] = field(default_factory=dict)
+    log: str = ""
+    summary: str = ""
+
+
+@dataclass
+class Ran:
+    """What became of a run."""
+
+    id: int
+    jobs: list[Job]
+
+    @property
+    def result(self) -> str:
+        """Return success, failure, or skipped where no job ran."""
+        results = {job.result for job in self.jobs}
+        return "failure" if "failure" in results else "success" if "success" in results else "skipped"
+
+    def job(self, name: str) -> Job:
+        """Return the job of that name."""
+        return next(job for job in self.jobs if job.name == name)
+
+    @property
+    def text(self) -> str:
+        """Return everything that was printed or summed up."""
+        return "".join(job.log + job.summary for job in self.jobs)
+
+
+def archive(place: Path) -> bytes | None:
+    """Return a folder or file as an artifact holds it, hidden files left out; None where there is none."""
+    found = sorted(place.rglob("*")) if place.is_dir() else [place]
+    kept = [path for path in found if path.is_file() and not path.name.startswith(".")]
+    if not kept:
+        return None
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as opened:
+        for path in kept:
+            opened.write(path, str(path.relative_to(place if place.is_dir() else place.parent)))
+    return buffer.getvalue()
