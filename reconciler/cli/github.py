@@ -133,7 +133,7 @@ def write_reviewed(options: argparse.Namespace, output: Output, step: Step) -> N
     except RefusedError as refused:
         step.put({"reason": refused})
         raise
-    write_whole(out, plan.decode("utf-8"))
+    write_whole(out, plan)
     where = f"pull request {source.number}" if source else "this run"
     output.result(f"wrote the plan that was reviewed in {where}: {out}\n")
 

@@ -175,7 +175,8 @@ def _with_head(comment: Comment, state: State, head: str) -> str:
     rest = "\n".join(lines[1:] if lines and _STATE.fullmatch(lines[0]) else lines)
     if rest.startswith(_HEAD + "\n"):
         rest = rest.partition(_HEAD_ENDS)[2]
-    above = f"{first}\n{state.line}\n{_HEAD}\n\n{head.strip()}\n\n{_HEAD_ENDS}\n\n"
+    said = head.strip().replace("<!--", "<!-")  # where it ends is told by us alone
+    above = f"{first}\n{state.line}\n{_HEAD}\n\n{said}\n\n{_HEAD_ENDS}\n\n"
     return (above + rest.lstrip("\n"))[: LONGEST - 1].rstrip() + "\n"
 
 

@@ -46,7 +46,7 @@ def report(directory: Path) -> Report | None:
     if not _NAME.fullmatch(environment) or not _PLAN_ID.fullmatch(plan_id):
         return None
     summary = plan.get("summary")
-    counts = {name: int(summary.get(name) or 0) for name in _COUNTED} if isinstance(summary, dict) else {}
+    counts = {name: _number(summary.get(name)) for name in _COUNTED} if isinstance(summary, dict) else {}
     conflicts = any(one.get("severity") == "error" for one in objects(plan, "findings"))
     guards = any(one.get("ok") is False for one in objects(plan, "guards"))
     return Report(environment, plan_id, counts, bool(plan.get("changes")), conflicts or guards, text)
@@ -66,3 +66,7 @@ def document(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {}
     return form if isinstance(form, dict) else {}
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else 0

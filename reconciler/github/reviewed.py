@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from reconciler.github.run import Run
 
 PLAN: Final = "plan.json"
+_PAUSES: Final = (2.0, 8.0)
+"""Seconds."""
 LARGEST_ARCHIVE: Final = 128 << 20
 LARGEST_PLAN: Final = 128 << 20
 _HAND: Final = (
@@ -55,11 +57,19 @@ def tip_of(github: GitHub) -> Tip:
 
 
 def merged(github: GitHub, run: Run, tip: Tip) -> Merged | None:
-    """Return the pull request that this commit came from; None where it came without one. Raises RefusedError."""
-    purpose = Purpose("find the pull request of this commit", "pull-requests: read")
-    found = [pull for pull in github.pages(f"/commits/{run.sha}/pulls?per_page=100", purpose) if _is_of(pull, run, tip)]
-    if not found:
-        return None
+    """Return the pull request that this commit came from; None where it came without one. Raises RefusedError.
+
+    GitHub may take a few seconds after a merge until it knows.
+    """
+    for pause in (*_PAUSES, None):
+        purpose = Purpose("find the pull request of this commit", "pull-requests: read")
+        listed = github.pages(f"/commits/{run.sha}/pulls?per_page=100", purpose)
+        found = [pull for pull in listed if _is_of(pull, run, tip)]
+        if found:
+            break
+        if pause is None:
+            return None
+        github.time.sleep(pause)
     pull = max(found, key=lambda one: str(one["merged_at"]))
     head = _mapping(pull.get("head"))
     if _mapping(head.get("repo")).get("full_name") != run.repository:
@@ -78,7 +88,7 @@ def refuse_old(run: Run, tip: Tip) -> None:
         )
 
 
-def reviewed_plan(github: GitHub, run: Run, environment: str, workflow: str, source: Merged | None) -> bytes:
+def reviewed_plan(github: GitHub, run: Run, environment: str, workflow: str, source: Merged | None) -> str:
     """Return the plan that was reviewed for this commit. Raises RefusedError where there is none."""
     if run.event == BY_HAND:
         return _plan_of(github, run.id, environment, f"this run has no plan for {environment}")
@@ -119,7 +129,7 @@ def _latest(runs: Iterable[dict[str, Any]], run: Run, workflow: str, head: str) 
     return max(ended, key=lambda one: int(one["id"]), default=None)
 
 
-def _plan_of(github: GitHub, run: int, environment: str, lacking: str) -> bytes:
+def _plan_of(github: GitHub, run: int, environment: str, lacking: str) -> str:
     purpose = Purpose("fetch the reviewed plan", "actions: read")
     name = artifact_name(environment)
     found = _mapping(github.of_repository(f"/actions/runs/{run}/artifacts?name={name}&per_page=100", purpose))
@@ -132,11 +142,11 @@ def _plan_of(github: GitHub, run: int, environment: str, lacking: str) -> bytes:
     digest = artifact.get("digest")
     if digest and digest != f"sha256:{hashlib.sha256(archive).hexdigest()}":
         raise RefusedError("the artifact that came is not the one that the run left; try again")
-    plan = one_file(archive, PLAN, LARGEST_PLAN)
     try:
+        plan = one_file(archive, PLAN, LARGEST_PLAN).decode("utf-8")
         planned_for = _mapping(json.loads(plan)).get("environment")
     except (ValueError, RecursionError):
-        planned_for = None
+        plan, planned_for = "", None
     if planned_for != environment:
         raise RefusedError(f"the artifact holds no plan for {environment}; plan again")
     return plan

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from reconciler.github.rest import Time
 from tests.github.fake import MERGE, REPOSITORY, TOKEN, FakeGitHub
 from tests.github.fake_server import serving
 from tests.github.machine import Machine, machine
@@ -33,6 +35,7 @@ class Stage:
 
     cxroute: Program
     patch: pytest.MonkeyPatch
+    slept: list[float]
 
     def __call__(self, *arguments: str) -> int:
         """Run the command; its token is never seen."""
@@ -74,7 +77,9 @@ def stage(hub: FakeGitHub, cxroute: Program, monkeypatch: pytest.MonkeyPatch) ->
     for name, value in known.items():
         monkeypatch.setenv(f"GITHUB_{name}", value)
     monkeypatch.delenv("CXROUTE_PROXY")
-    made = Stage(cxroute, monkeypatch)
+    slept: list[float] = []
+    monkeypatch.setattr(Time.__new__, "__defaults__", (time.monotonic, time.time, slept.append))
+    made = Stage(cxroute, monkeypatch, slept)
     made.on("pull_request", 100)
     return made
 

@@ -10,6 +10,7 @@ import json
 import os
 import socket
 import sys
+import time
 from typing import Any
 
 import reconciler.cli.apply
@@ -19,6 +20,7 @@ import reconciler.cli.plan
 import reconciler.cli.validate
 import reconciler.cxone.network  # noqa: F401
 from reconciler.cli.main import main as command
+from reconciler.github.rest import Time
 
 CLIENT = """\
 import json, os, socket, sys
@@ -32,7 +34,8 @@ sys.exit(int(line.recv(16) or b"99"))
 
 
 def main() -> None:
-    """Serve until the socket's file is taken away."""
+    """Serve until an empty job comes. No wait for GitHub takes any time here."""
+    Time.__new__.__defaults__ = (time.monotonic, time.time, lambda _seconds: None)
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(sys.argv[1])
         server.listen()

@@ -15,6 +15,7 @@ from reconciler.github.workflows import Setting, workflows
 from tests import canary
 from tests.github.actions import ACTION, Actions
 from tests.github.fake import BOT, REPOSITORY, FakeGitHub
+from tests.github.machine import ROOT
 from tests.github.runs import Event, Ran
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def tenant(folder: Path) -> Iterator[Tenant]:
     named = ENVIRONMENT.format(url="http://127.0.0.1:1") + "---\n" + rules(a="Billing", b="General", c="Fraud")
     (folder / "manifests/prod.yaml").write_text(named, encoding="utf-8")
     command = [sys.executable, "-m", "reconciler", "simulate", "--tenant", "empty", "--port", "0"]
-    variables = {**{name: os.environ[name] for name in ("PATH",)}, **_SECRETS, "PYTHONUNBUFFERED": "1"}
+    variables = {"PATH": os.environ["PATH"], **_SECRETS, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True, env=variables) as process:
         try:
             assert process.stdout is not None

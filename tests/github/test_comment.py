@@ -106,6 +106,20 @@ def test_a_head_stands_between_the_state_and_the_plan_and_is_replaced_by_the_nex
     assert first.body.replace("**Out of date**", "**Refused**") == second.body
 
 
+def test_a_head_that_speaks_of_its_own_end_does_not_end_there() -> None:
+    """A rule's name may hold it; the plan may, too."""
+    end = "<!-- cxroute:head ends -->"
+    there = OURS._replace(body=WRITTEN + end)
+    first = headed([there], replace(WANTED, text=f"`{end}` failed"))
+    assert isinstance(first, Edit)
+    second = headed([Comment(5, BOT, first.body)], replace(WANTED, text="**Applied**"))
+    assert isinstance(second, Edit)
+    assert second.body.endswith(
+        f"<!-- cxroute:head ends -->\n\n### Routing plan for `prod`\n\n**1 to create**\n{end}\n"
+    )
+    assert "failed" not in second.body
+
+
 def test_a_newer_plan_replaces_the_head_too() -> None:
     """What was refused is planned again: the comment is about the new plan."""
     refused = headed([OURS], replace(WANTED, text="**Refused**"))

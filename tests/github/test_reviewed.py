@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.github.conftest import plan
-from tests.github.fake import HEAD, MERGE, FakeGitHub, zipped
+from tests.github.fake import HEAD, MERGE, FakeGitHub, Reply, zipped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,6 +121,14 @@ def artifact_of_another_environment(hub: FakeGitHub) -> None:
     kept(hub, json.dumps(plan("staging")))
 
 
+def artifact_in_utf_16(hub: FakeGitHub) -> None:
+    hub.merge()
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as opened:
+        opened.writestr("plan.json", PLAN.encode("utf-16"))
+    hub.keep(hub.run(), "routing-plan-prod", archive.getvalue())
+
+
 def artifact_altered(hub: FakeGitHub) -> None:
     kept(hub, digest="sha256:" + "0" * 64)
 
@@ -147,6 +157,7 @@ REFUSED: dict[Callable[[FakeGitHub], None], str] = {
     run_of_another_head: "has no run for ffffffff",
     artifact_expired: "the plan for prod of pull request 7 is not kept (any more)",
     artifact_of_another_environment: "the artifact holds no plan for prod",
+    artifact_in_utf_16: "the artifact holds no plan for prod",
     artifact_altered: "is not the one that the run left",
     artifact_without_a_plan: "it needs one plan.json",
     artifact_of_noise: "no archive",
@@ -161,6 +172,14 @@ def test_anything_else_is_refused(hub: FakeGitHub, stage: Stage, case: Callable[
     assert REFUSED[case] in stage.cxroute.err
     assert REFUSED[case] in stage.outputs["reason"]
     assert not Path("reviewed.json").exists()
+
+
+def test_a_pull_request_that_github_is_slow_to_know_is_found(hub: FakeGitHub, stage: Stage) -> None:
+    """A merge starts the run before it is everywhere."""
+    kept(hub)
+    hub.faults += [("GET .*/pulls", Reply(200, []))] * 2
+    assert 0 == fetch(stage)
+    assert [2.0, 8.0] == stage.slept
 
 
 def test_main_moving_on_still_tells_which_pull_request_it_was(hub: FakeGitHub, stage: Stage) -> None:

@@ -95,10 +95,12 @@ def test_a_pull_request_without_manifests_is_not_planned(scene: Scene) -> None:
     ("repository", "author"), [("eve/routing", "eve"), ("acme/routing", "dependabot[bot]")], ids=["fork", "dependabot"]
 )
 def test_a_fork_or_dependabot_is_checked_offline(scene: Scene, repository: str, author: str) -> None:
-    """No credentials, no plan, no comment; annotations and a summary, and a notice that says why."""
+    """No credentials, no plan, no comment; annotations and a summary, and one notice that says why."""
+    scene.variables.clear()  # a fork's run sees no variables either
     good = scene.check(scene.open((CARDS, rules(pin="Billing")), repository=repository, author=author))
     assert ("success", "skipped") == (good.result, good.job("Plan ").result), good.text
     assert "::notice title=Not planned::Pull requests from forks" in good.text
+    assert "Not set up" not in good.text
     bad = scene.check(scene.open((CARDS, rules(pin="Billing") + "nonsense: 1\n"), repository=repository, author=author))
     assert "failure" == bad.result
     assert "::error file=manifests/cards.yaml" in bad.job("Validate").log
