@@ -89,7 +89,8 @@ def write_workflows(directory: Path, action: str | None, output: Output) -> None
     from reconciler.github.workflows import UNKNOWN, Setting, workflows  # noqa: PLC0415 - not for `init` alone
 
     credentials = credentials_of(directory)
-    variables = tuple(sorted({name for names in credentials.values() for name in names}))
+    named = credentials.values() or [("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET")]
+    variables = tuple(sorted({name for names in named for name in names}))
     setting = Setting(action or UNKNOWN, directory.as_posix(), variables)
     for name, text in tuple(workflows(setting)):
         path = WORKFLOWS / name
@@ -141,6 +142,9 @@ def action_of(form: Mapping[str, Any]) -> str | None:
 
 def _steps(credentials: Mapping[str, tuple[str, str]]) -> Iterator[str]:
     """Yield what a person does before the workflows do anything."""
+    if not credentials:
+        yield "  the manifests: an Environment that is not the sandbox, with `owner` and `tenant`"
+        return
     for name, variables in credentials.items():
         secrets = " and ".join(variables)
         yield f"  environment cxone-{name}-plan: secrets {secrets}, of a client that can only read"

@@ -41,7 +41,8 @@ def applied_head(form: Mapping[str, Any], run: Run, now: datetime) -> Head:
     lines = [f"- {code(str(one.get('address')))} {_fate(one)}" for one in missing[:_MOST]]
     lines += [f"- and {len(missing) - _MOST} more"] if len(missing) > _MOST else []
     lines = lines or ["Read again, the tenant still differs from the manifests."]
-    return Head(alert("CAUTION", [f"**Applied {done} of {total}** {_when(run, now)}", "", *lines]))
+    again = ["", "What is left is part of the reviewed plan: run it again to go on."]
+    return Head(alert("CAUTION", [f"**Applied {done} of {total}** {_when(run, now)}", "", *lines, *again]))
 
 
 def unreported_head(run: Run, now: datetime) -> Head:

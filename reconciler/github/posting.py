@@ -56,7 +56,7 @@ def open_issues(github: GitHub) -> list[Issue]:
     """Return the open issues about drift, whoever wrote them."""
     purpose = Purpose("list the issues about drift", _ISSUES)
     found = github.pages(f"/issues?state=open&labels={LABEL}&per_page=100", purpose)
-    mine = [one for one in found if "pull_request" not in one]
+    mine = [one for one in found if "pull_request" not in one and LABEL in _labels(one)]
     return [Issue(int(one.get("number") or 0), _author(one), _text(one.get("body"))) for one in mine]
 
 
@@ -96,6 +96,11 @@ def _ensure_label(github: GitHub) -> None:
 def _author(one: dict[str, Any]) -> str:
     user = one.get("user")
     return str(user.get("login")) if isinstance(user, dict) else ""
+
+
+def _labels(one: dict[str, Any]) -> list[object]:
+    labels = one.get("labels")
+    return [label.get("name") for label in labels if isinstance(label, dict)] if isinstance(labels, list) else []
 
 
 def _text(value: object) -> str:

@@ -16,7 +16,8 @@ BY_HAND: Final = "workflow_dispatch"
 _API: Final = "https://api.github.com"
 _SERVER: Final = "https://github.com"
 _REPOSITORY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}")
-_SHA: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_SHA: Final = re.compile(r"[0-9a-f]{7,64}")
+_PULL: Final = re.compile(r"refs/pull/([1-9][0-9]{0,11})/(merge|head)")
 _ACTOR: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,60}(\[bot\])?")
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
@@ -54,11 +55,12 @@ def run_of(variables: Mapping[str, str], event: Mapping[str, Any]) -> Run:
     pull = pull if isinstance(pull, dict) else {}
     head = pull.get("head")
     sha = head.get("sha") if isinstance(head, dict) else variables.get("GITHUB_SHA")
-    number = pull.get("number")
+    found = _PULL.fullmatch(variables.get("GITHUB_REF", ""))
+    number = pull.get("number") or (int(found.group(1)) if found else None)
     return Run(
         _fitting(variables, "GITHUB_REPOSITORY", _REPOSITORY),
         _number(variables, "GITHUB_RUN_ID"),
-        _number(variables, "GITHUB_RUN_ATTEMPT"),
+        _number({"GITHUB_RUN_ATTEMPT": "1", **variables}, "GITHUB_RUN_ATTEMPT"),
         _fitting({"GITHUB_SHA": str(sha or "")}, "GITHUB_SHA", _SHA),
         variables.get("GITHUB_EVENT_NAME", ""),
         _fitting({"GITHUB_ACTOR": variables.get("GITHUB_ACTOR") or "nobody"}, "GITHUB_ACTOR", _ACTOR),

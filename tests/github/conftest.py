@@ -77,6 +77,7 @@ def stage(hub: FakeGitHub, cxroute: Program, monkeypatch: pytest.MonkeyPatch) ->
     for name, value in known.items():
         monkeypatch.setenv(f"GITHUB_{name}", value)
     monkeypatch.delenv("CXROUTE_PROXY")
+    monkeypatch.delenv("GITHUB_REF", raising=False)
     slept: list[float] = []
     monkeypatch.setattr(Time.__new__, "__defaults__", (time.monotonic, time.time, slept.append))
     made = Stage(cxroute, monkeypatch, slept)

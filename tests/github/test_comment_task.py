@@ -111,7 +111,7 @@ def test_a_token_that_may_not_comment_says_it_in_the_summary(hub: FakeGitHub, st
 
 
 def test_without_a_token_or_a_pull_request_it_says_it_in_the_summary(stage: Stage) -> None:
-    """Nothing is asked of GitHub."""
+    """Nothing is asked."""
     report = write_report(plan())
     stage.patch.delenv("GITHUB_TOKEN")
     assert 0 == stage("comment", "--report", report)
@@ -196,7 +196,6 @@ def test_a_summary_stays_within_what_github_shows(stage: Stage) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("comment",), "say what to comment on"),
         (("comment", "--report", "out", "--outdated"), "say what to comment on"),
         (("comment", "--outdated"), "-e ENV is needed"),
         (("comment", "-e", "prod", "--outdated", "--pull-request", "7/../8"), "that is no number"),
@@ -216,10 +215,10 @@ def test_what_makes_no_sense_is_said(hub: FakeGitHub, stage: Stage, arguments: t
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("GITHUB_REPOSITORY", ""),
         ("GITHUB_REPOSITORY", "acme/routing/../x"),
         ("GITHUB_RUN_ID", "0"),
         ("GITHUB_RUN_ATTEMPT", "x"),
+        ("GITHUB_RUN_ID", "9" * 30),
         ("GITHUB_ACTOR", "anna](http://evil.example)"),
         ("GITHUB_API_URL", "http://evil.example"),
         ("GITHUB_API_URL", "https://a@evil.example"),
@@ -233,6 +232,14 @@ def test_outside_of_a_workflow_it_says_so(hub: FakeGitHub, stage: Stage, name: s
     assert 64 == stage("comment", "--report", write_report(plan()))
     assert name in stage.cxroute.err
     assert [] == hub.asked
+
+
+def test_the_branch_tells_the_pull_request_where_the_event_does_not(hub: FakeGitHub, stage: Stage) -> None:
+    """As GitHub names it: refs/pull/9/merge."""
+    stage.on("pull_request", 100, pull=None)
+    stage.patch.setenv("GITHUB_REF", "refs/pull/9/merge")
+    assert 0 == stage("comment", "--report", write_report(plan()))
+    assert 1 == len(hub.bodies(9))
 
 
 def test_what_the_server_repeats_of_the_token_is_hidden(hub: FakeGitHub, stage: Stage) -> None:

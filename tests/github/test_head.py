@@ -21,6 +21,7 @@ RUN = run_of(
     },
     {},
 )
+AGAIN = "\n>\n> What is left is part of the reviewed plan: run it again to go on."
 BY = "on 2026-11-24 at 10:31 UTC by @anna ([run](https://github.com/acme/routing/actions/runs/42/attempts/1))."
 HOSTILE = (
     "a|b `x` ``y`` @everyone <img src=x onerror=alert(1)> [x](javascript:1) <!-- cxroute:head ends -->"
@@ -56,24 +57,22 @@ def test_partly_applied_names_what_is_missing_and_why() -> None:
         f"> [!CAUTION]\n> **Applied 1 of 4** {BY}\n>\n> - `cards/b` failed: HTTP 409 taken\n> - `cards/c` not tried\n"
         "> - `cards/d` unknown: the next run finds out"
     )
-    assert Head(expected) == applied_head(form, RUN, NOW)
+    assert Head(expected + AGAIN) == applied_head(form, RUN, NOW)
 
 
 def test_many_that_are_missing_are_counted() -> None:
     """Ten are named."""
     form = {"outcomes": [outcome(f"cards/r{number}", "skipped") for number in range(12)], "converged": False}
     head = applied_head(form, RUN, NOW).text
-    assert head.endswith("> - and 2 more")
+    assert head.endswith("> - and 2 more" + AGAIN)
     assert "Applied 0 of 12" in head
 
 
 def test_applied_and_yet_different() -> None:
     """Somebody changed other rules meanwhile: that is no success."""
     head = applied_head({"outcomes": [outcome("cards/a", "applied")], "converged": False}, RUN, NOW)
-    assert (
-        Head(f"> [!CAUTION]\n> **Applied 1 of 1** {BY}\n>\n> Read again, the tenant still differs from the manifests.")
-        == head
-    )
+    said = "> Read again, the tenant still differs from the manifests."
+    assert Head(f"> [!CAUTION]\n> **Applied 1 of 1** {BY}\n>\n{said}{AGAIN}") == head
 
 
 @pytest.mark.parametrize(("code", "word"), [(4, "Refused"), (1, "Failed"), (64, "Failed"), (None, "Failed")])

@@ -147,6 +147,15 @@ def test_init_overwrites_nothing(cxroute: Program) -> None:
     assert 64 == cxroute("init", "routing/rules")
 
 
+def test_init_without_a_tenant_says_what_comes_first(cxroute: Program) -> None:
+    """There is nothing to plan for but the sandbox."""
+    Path("manifests").mkdir()
+    Path("manifests/none.yaml").write_text("apiVersion: routing/v1\nkind: RuleSet\nname: a\nrules: []\n", "utf-8")
+    assert 0 == cxroute("init", "--github", "--action", ACTION)
+    assert "an Environment that is not the sandbox" in cxroute.out
+    assert "secrets.CXONE_CLIENT_SECRET" in Path(".github/workflows/routing-plan.yml").read_text(encoding="utf-8")
+
+
 def test_init_writes_nothing_where_it_cannot_write_workflows(cxroute: Program) -> None:
     """A folder elsewhere, an action that is not pinned."""
     assert 64 == cxroute("init", "../elsewhere", "--github", "--action", ACTION)
