@@ -46,17 +46,24 @@ _VERBS: Final = {
 
 def plain(text: str) -> str:
     """Return text from outside with everything invisible written as an escape, and cut to a readable length."""
-    shown = _INVISIBLE.sub(_escape, text)
+    shown = visible(text)
     return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}..."
+
+
+def visible(text: str) -> str:
+    """Return text from outside with everything invisible written as an escape."""
+    return _INVISIBLE.sub(_escape, text)
 
 
 def value(item: object) -> str:
     """Return a value as JSON, so that "10" and 10 differ; long lists are cut and counted."""
-    if isinstance(item, list | tuple) and len(item) > _MOST_ITEMS:
+    if isinstance(item, list | tuple):
         shown = ", ".join(value(one) for one in item[:_MOST_ITEMS])
-        return f"[{shown} and {len(item) - _MOST_ITEMS} more]"
+        return f"[{shown} and {len(item) - _MOST_ITEMS} more]" if len(item) > _MOST_ITEMS else f"[{shown}]"
     whole = isinstance(item, float) and item.is_integer() and abs(item) < _EXACT
-    return plain(json.dumps(int(item) if whole and isinstance(item, float) else item, ensure_ascii=False))
+    written = plain(json.dumps(int(item) if whole and isinstance(item, float) else item, ensure_ascii=False))
+    # Where it is cut, a text still ends in a quote: what stands after it is no part of it.
+    return written if not isinstance(item, str) or written.endswith('"') else f'{written}"'
 
 
 def condition_phrase(condition: Condition | Opaque, labels: Mapping[str, str]) -> str:

@@ -18,12 +18,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from reconciler.render.affected import BRIEF, NOT_KNOWN, OTHERS, WAITING
-from reconciler.render.inline import unquoted
+from reconciler.render.inline import QUOTED, unquoted
 from reconciler.render.map_drawing import WIDTH, draw
-from reconciler.render.markdown_rules import CAUSES
+from reconciler.render.markdown_rules import because, says
 from reconciler.render.routing_map import by_queue
 from reconciler.render.told_change import READING, place
-from reconciler.words import counted, plain
+from reconciler.words import counted, plain, visible
 
 if TYPE_CHECKING:
     from reconciler.render.origin import Facts
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from reconciler.render.telling import Telling
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
-_PIECES: Final = re.compile(r'("(?:[^"\\]|\\.)*")')
+_PIECES: Final = re.compile(f"({QUOTED})")
 SENTENCES: Final = {"brief": BRIEF, "not_known": NOT_KNOWN, "others": OTHERS, "waiting": WAITING}
 
 
@@ -60,7 +60,6 @@ def html(told: Telling, routing: RoutingMap, facts: Facts) -> str:
         style=Markup(style),  # noqa: S704 - ours
         script=Markup(script),  # noqa: S704 - ours
         actions=[(kind, actions[kind]) for kind in READING if actions[kind]],
-        causes=CAUSES,
         said=SENTENCES,
         still=[lane for lane in (*routing.lanes, *routing.off) if lane.state in ("same", "off")],
     )
@@ -70,7 +69,7 @@ def pieces(text: str) -> list[Piece]:
     """Part a sentence into its words and the values in quotes; arrows as people draw them."""
     found = [
         Piece(unquoted(part), named=True) if number % 2 else Piece(_as_drawn(part), named=False)
-        for number, part in enumerate(_PIECES.split(plain(text)))
+        for number, part in enumerate(_PIECES.split(visible(text)))
     ]
     return [piece for piece in found if piece.text]
 
@@ -90,7 +89,7 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(pieces=pieces, place=place, plain=plain)
+    environment.filters.update(pieces=pieces, place=place, plain=plain, says=says, because=because)
     environment.globals.update(counted=counted)
     return environment.get_template("report.html.j2")
 

@@ -7,29 +7,38 @@ CommonMark, for GitHub and for whatever it adds to either.
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Final
 
-from reconciler.words import plain
+from reconciler.words import plain, visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_PIECES: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\s+|[^\s"]+|"')
+_APART: Final = r"(?<![^\s(\[]){}(?![^\s)\],.;:])"
+QUOTED: Final = "|".join(
+    [r'"(?:[^"\\]|\\.)*"', _APART.format(r"'(?:[^'\\]|\\.)*'"), _APART.format(r"`[^`]+`")],
+)
+"""A value as JSON writes it or, between spaces, as Python does; or a word of a manifest in backticks."""
+_PIECES: Final = re.compile(rf"(?:{QUOTED}|\S)+|\s+")
+"""What stands between spaces; values are whole, whatever spaces are in them."""
+_VALUE: Final = re.compile(rf"([(\[]*)({QUOTED})([)\],.;:]*)")
 _OPENING, _CLOSING = "([", ")],.;:"
 _WORD: Final = re.compile(r"[^\W_]+(?:['-][^\W\d_]+)*|\d[\d,.]*%?|%")
 """A word, one with an apostrophe or a hyphen in it, a number."""
 _REFERENCE: Final = re.compile(r"[0-9a-f]{7,40}", re.IGNORECASE)
 """What GitHub may take for a commit."""
+_NUMBERED: Final = re.compile(r"^(\d+)([.)])(?=\s|$)")
+"""What begins a numbered list, where it begins a line."""
 _SIGNS: Final = {"->": "→", ">=": "≥", "<=": "≤", "<": "\\<", ">": "\\>", "+": "\\+", "=": "="}
 _BARS: Final = re.compile(r"(\\*)\|")
 _BACKTICKS: Final = re.compile("`+")
 
 
 def inline(text: str) -> str:
-    """Return a sentence as Markdown. Its invisible characters are escaped already, or are here."""
-    return "".join(_piece(found.group()) for found in _PIECES.finditer(plain(text)))
+    """Return a sentence as Markdown, whole. Its invisible characters are escaped already, or are here."""
+    shown = "".join(_piece(found.group()) for found in _PIECES.finditer(visible(text)))
+    return _NUMBERED.sub(r"\1\\\2", shown)
 
 
 def code(text: str) -> str:
@@ -42,13 +51,10 @@ def code(text: str) -> str:
 
 def unquoted(value: str) -> str:
     """Return a value in quotes without them, where it could be nothing but text: where it stands shows what it is."""
-    try:
-        said = json.loads(value)
-    except ValueError:
-        return value
     bare = value[1:-1]
-    is_plain = bare == said and bare == bare.strip() and re.search(r"[^\W\d]", bare)
-    return bare if is_plain and bare not in ("true", "false", "null") else value
+    if "\\" in bare or bare != bare.strip() or not re.search(r"[^\W\d]", bare):
+        return value
+    return value if bare in ("true", "false", "null") or not re.fullmatch(QUOTED, value) else bare
 
 
 def cell(text: str) -> str:
@@ -75,17 +81,15 @@ def folded(title: str, body: str) -> str:
 def _piece(piece: str) -> str:
     if piece.isspace():
         return " "
-    if len(piece) > 1 and piece[0] == piece[-1] == '"':
-        return code(unquoted(piece))
     if piece in _SIGNS:
         return _SIGNS[piece]
+    value = _VALUE.fullmatch(piece)
+    if value:
+        return f"{_escaped(value[1])}{code(unquoted(value[2]))}{_escaped(value[3])}"
     core = piece.lstrip(_OPENING).rstrip(_CLOSING)
-    if core == piece and _is_harmless(core):
-        return core
-    start = piece[: len(piece) - len(piece.lstrip(_OPENING))] if core else ""
-    end = piece[len(start) + len(core) :]
     if not core:
         return _escaped(piece)
+    start, end = piece[: piece.index(core)], piece[piece.index(core) + len(core) :]
     middle = _SIGNS.get(core) or (core if _is_harmless(core) else code(core))
     return f"{_escaped(start)}{middle}{_escaped(end)}"
 
@@ -96,7 +100,12 @@ def _bar(found: re.Match[str]) -> str:
 
 
 def _is_harmless(word: str) -> bool:
-    return bool(_WORD.fullmatch(word)) and not (_REFERENCE.fullmatch(word) and any(one.isdigit() for one in word))
+    return bool(_WORD.fullmatch(word)) and not any(map(_is_reference, re.split("['-]", word)))
+
+
+def _is_reference(part: str) -> bool:
+    """Say whether GitHub may take it for a commit; a word without a digit is one."""
+    return bool(_REFERENCE.fullmatch(part)) and any(one.isdigit() for one in part)
 
 
 def _escaped(signs: str) -> str:

@@ -13,7 +13,7 @@ from reconciler.render.affected import BRIEF, NOT_KNOWN, OTHERS, WAITING
 from reconciler.render.inline import alert, cell, code, fenced, folded, inline
 from reconciler.render.markdown_rules import diff_lines, findings_list, rules_table
 from reconciler.render.mermaid import drawn, mermaid
-from reconciler.words import counted
+from reconciler.words import counted, plain
 
 if TYPE_CHECKING:
     from reconciler.findings import Finding
@@ -35,16 +35,20 @@ class Level:
     rules: int
     findings: int
     parts: frozenset[str]
+    sentence: int = 10_000
+    """Characters of who is affected, and from where to where, before it is cut."""
 
 
 LEVELS: Final = (
     Level(20, 10_000, 50, frozenset({"map", "diff", "examples"})),
-    Level(20, 10_000, 20, frozenset({"diff", "examples"})),
-    Level(20, 10_000, 20, frozenset({"examples"})),
-    Level(20, 200, 10, frozenset()),
-    Level(10, 50, 5, frozenset()),
-    Level(3, 0, 0, frozenset()),
+    Level(20, 10_000, 20, frozenset({"map", "examples"})),
+    Level(20, 200, 10, frozenset({"map"})),
+    Level(20, 50, 5, frozenset({"map"})),
+    Level(20, 50, 5, frozenset()),
+    Level(10, 0, 5, frozenset()),
+    Level(3, 0, 0, frozenset(), 300),
 )
+"""What goes first stands twice, or is looked at least: the diff; then further rules, the map, all rules."""
 
 
 def marker(environment: str) -> str:
@@ -64,9 +68,9 @@ def markdown(told: Telling, routing: RoutingMap, facts: Facts, characters: int =
 def _comment(told: Telling, routing: RoutingMap, facts: Facts, level: Level) -> str:
     blocks = [f"{marker(told.environment)}\n### Routing plan for {code(told.environment)}"]
     blocks += [alert("NOTE", [inline(facts.banner)])] if facts.banner else []
-    blocks += _allowed(told)
     blocks += _affected(told.affected, level) if told.affected else []
     blocks += _refusals(told, level)
+    blocks += _allowed(told)
     blocks.append(_sum(told))
     blocks += _deletes(told)
     blocks += rules_table(told.changes, told.held, facts.origin, level.rules)
@@ -80,21 +84,19 @@ def _comment(told: Telling, routing: RoutingMap, facts: Facts, level: Level) -> 
 
 
 def _allowed(told: Telling) -> list[str]:
-    return [
-        alert("NOTE", [f"**Allowed:** {inline(one.name)}: {inline(one.message)}. Because: {code(one.because)}"])
-        for one in told.allowed
-    ]
+    lines = [f"- {inline(one.message)} ({code(one.name)}). Because: {code(one.because)}" for one in told.allowed]
+    return [alert("NOTE", ["**Allowed, although a guard speaks against it:**", *lines])] if lines else []
 
 
 def _affected(who: Affected, level: Level) -> list[str]:
     """Say who goes elsewhere, as a table that is read aloud row by row."""
     if not who.cases:
-        return [f"**{inline(who.head)}**", *_unknown(who)]
+        return [f"**{inline(who.head)}**", *_unknown(who, level)]
     shares = any(case.share for case in who.cases)
     shown = who.cases[: level.cases]
     head = "| Callers | Today | After this change |" + (" Share |" if shares else "")
     rule = "|---|---|---|" + ("---:|" if shares else "")
-    lines = [head, rule, *(_case(case, shares) for case in shown)]
+    lines = [head, rule, *(_case(case, shares, level) for case in shown)]
     more = len(who.cases) - len(shown) + who.more
     after = [f"and {counted(more, 'further case')}."] if more else []
     after += [f"{BRIEF}."] if who.form == "brief" else []
@@ -102,18 +104,23 @@ def _affected(who: Affected, level: Level) -> list[str]:
     return [
         f"**{who.head}** ({inline(who.share)})",
         "\n".join(lines),
-        *([" ".join([*after, WAITING])]),
-        *_unknown(who),
+        " ".join([*after, WAITING]),
+        *_unknown(who, level),
     ]
 
 
-def _case(case: Case, shares: bool) -> str:  # noqa: FBT001 - the table has one column more
-    cells = [cell(inline(one)) for one in (case.who, case.before, case.after, *([case.share] if shares else []))]
-    return f"| {' | '.join(cells)} |"
+def _case(case: Case, shares: bool, level: Level) -> str:  # noqa: FBT001 - the table has one column more
+    said = (case.who, case.before, case.after, *([case.share] if shares else []))
+    return f"| {' | '.join(cell(_shortened(one, level)) for one in said)} |"
 
 
-def _unknown(who: Affected) -> list[str]:
-    return [alert("WARNING", [f"{NOT_KNOWN}", *(f"- {inline(one)}" for one in who.unknown)])] if who.unknown else []
+def _unknown(who: Affected, level: Level) -> list[str]:
+    lines = [f"- {_shortened(one, level)}" for one in who.unknown]
+    return [alert("WARNING", [NOT_KNOWN, *lines])] if lines else []
+
+
+def _shortened(text: str, level: Level) -> str:
+    return inline(text if len(text) <= level.sentence else f"{text[: level.sentence]}...")
 
 
 def _refusals(told: Telling, level: Level) -> list[str]:
@@ -131,7 +138,7 @@ def _refusals(told: Telling, level: Level) -> list[str]:
 
 def _conflict(finding: Finding) -> str:
     about = f"{code(str(finding.address))}: " if finding.address else ""
-    return f"- {about}{inline(finding.message)}; {inline(finding.hint)}"
+    return f"- {about}{inline(plain(finding.message))}; {inline(plain(finding.hint))}"
 
 
 def _sum(told: Telling) -> str:
@@ -152,7 +159,10 @@ def _deletes(told: Telling) -> list[str]:
     named = ", ".join(code(str(change.address)) for change in gone[:10])
     more = f" and {len(gone) - 10:,} more" if len(gone) > 10 else ""  # noqa: PLR2004 - as many as were named
     will = "rule will be deleted" if len(gone) == 1 else "rules will be deleted"
-    return [alert("CAUTION", [f"**{len(gone):,} {will}:** {named}{more}."])]
+    others = told.counts["delete"] - len(gone)
+    twins = " Another delete only clears away a second copy of a rule that stays." if others == 1 else ""
+    twins = f" {others:,} others only clear away second copies of rules that stay." if others > 1 else twins
+    return [alert("CAUTION", [f"**{len(gone):,} {will}:** {named}{more}.{twins}"])]
 
 
 def _examples(who: Affected, level: Level) -> list[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.render.inline import alert, cell, code, folded, inline
 from reconciler.render.told_change import place
-from reconciler.words import counted
+from reconciler.words import counted, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,12 +22,6 @@ SIGNS: Final = {
     "update": "**~** update",
     "adopt": "**\\>** adopt",
     "delete": "**−** delete",  # noqa: RUF001 - a minus
-}
-CAUSES: Final = {
-    "manifest": "your change",
-    "drift": "changed in CXone",
-    "both": "your change, and changed in CXone",
-    "duplicate": "a second copy",
 }
 _DIFF: Final = {"create": "+", "update": "!", "adopt": "!", "delete": "-"}
 
@@ -45,12 +39,23 @@ def rules_table(changed: Sequence[ToldChange], held: Sequence[ToldChange], origi
 
 
 def _rule(change: ToldChange, origin: Origin, held: bool) -> str:  # noqa: FBT001 - a column says so
-    said = [inline(line) for line in change.lines] + [_row(row) for row in change.rows]
+    said = [inline(line) for line in says(change)] + [_row(row) for row in change.rows]
     sign = "left alone" if held else SIGNS[change.action]
     where = _place(change.source, origin) if change.source else "removed" if change.action == "delete" else ""
-    return (
-        f"| {sign} | {code(str(change.address))} | {cell('<br>'.join(said))} | {CAUSES[change.cause]} | {cell(where)} |"
-    )
+    what, why = cell("<br>".join(said)), cell(inline(because(change)))
+    return f"| {sign} | {code(str(change.address))} | {what} | {why} | {cell(where)} |"
+
+
+def says(change: ToldChange) -> tuple[str, ...]:
+    """Return what is said of a change in sentences, but for why it is made."""
+    return tuple(line for line in change.lines if line != change.why or change.action == "adopt")
+
+
+def because(change: ToldChange) -> str:
+    """Return who made the difference, or why the change is made."""
+    if change.cause != "manifest":
+        return change.why
+    return f"your change: {change.why}" if change.why and change.action == "delete" else "your change"
 
 
 def _row(row: Row) -> str:
@@ -83,8 +88,8 @@ def _listed(findings: Sequence[Finding], origin: Origin) -> Iterator[str]:
     for finding in findings:
         where = f" ({_place(finding.source, origin)})" if finding.source else ""
         about = f"{code(str(finding.address))}: " if finding.address else ""
-        hint = f"; {inline(finding.hint)}" if finding.hint else ""
-        yield f"- **{finding.code}** {about}{inline(finding.message)}{hint}{where}"
+        hint = f"; {inline(plain(finding.hint))}" if finding.hint else ""
+        yield f"- **{finding.code}** {about}{inline(plain(finding.message))}{hint}{where}"
 
 
 def diff_lines(told: Telling) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from posixpath import normpath
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -23,10 +24,15 @@ class Origin:
     """What stands before a manifest's path in the repository: `teams/emea/`, or nothing."""
 
     def link(self, source: Source) -> str:
-        """Return the permanent address of a manifest's line; empty where it is not known."""
-        if not self.repository or not self.commit:
+        """Return the permanent address of a manifest's line; empty where it is not known, or not in the repository."""
+        path = normpath(f"{self.prefix}{source.file}")
+        if not self.repository or not self.commit or path.startswith(("/", "..")):
             return ""
-        path = quote(f"{self.prefix}{source.file}", safe="/")
+        try:
+            # The bytes of a name that is not UTF-8 are kept as the operating system has them.
+            path = quote(path, safe="/", errors="surrogateescape")
+        except UnicodeEncodeError:
+            return ""
         return f"{self.repository}/blob/{self.commit}/{path}#L{source.line}"
 
 
