@@ -73,6 +73,14 @@ def test_issues_of_others_are_left_alone(hub: FakeGitHub, stage: Stage) -> None:
     assert 5 == len(hub.issues)
 
 
+def test_an_issue_that_lost_its_label_is_nobodys(hub: FakeGitHub, stage: Stage) -> None:
+    """Somebody took it out of our hands; whatever a server lists."""
+    issue = {"number": 1, "user": {"login": BOT}, "body": BODY.format("0" * 16), "labels": [{"name": "bug"}]}
+    hub.faults.append(("GET .*issues", Reply(200, [issue])))
+    assert 0 == look(stage, plan(create=0))
+    assert [] == hub.writes
+
+
 def test_what_github_refuses_fails_the_step(hub: FakeGitHub, stage: Stage) -> None:
     """Drift that nobody is told of is not passed over."""
     hub.faults.append(("POST .*issues", Reply(403, {"message": "no"})))

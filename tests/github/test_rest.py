@@ -194,7 +194,9 @@ def test_a_file_is_fetched_from_elsewhere_without_the_token() -> None:
     assert "Authorization" not in world.asked[1].headers
 
 
-@pytest.mark.parametrize("place", ["http://store.example/blob", "file:///etc/passwd", "", "https://", "/x"])
+@pytest.mark.parametrize(
+    "place", ["http://store.example/blob", "http://api.github.example/blob", "file:///etc/passwd", "", "https://", "/x"]
+)
 def test_a_file_is_fetched_over_https_alone(place: str) -> None:
     """Whoever is on the way would decide what is applied."""
     world = World([httpx.Response(302, headers={"Location": place})])
