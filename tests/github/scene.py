@@ -79,12 +79,12 @@ class Tenant:
 
 
 @contextlib.contextmanager
-def tenant(folder: Path) -> Iterator[Tenant]:
+def tenant(folder: Path, *options: str) -> Iterator[Tenant]:
     """Serve a tenant that has the queues of the manifests in that folder."""
-    (folder / "manifests").mkdir()
+    (folder / "manifests").mkdir(parents=True)
     named = ENVIRONMENT.format(url="http://127.0.0.1:1") + "---\n" + rules(a="Billing", b="General", c="Fraud")
     (folder / "manifests/prod.yaml").write_text(named, encoding="utf-8")
-    command = [sys.executable, "-m", "reconciler", "simulate", "--tenant", "empty", "--port", "0"]
+    command = [sys.executable, "-m", "reconciler", "simulate", "--tenant", "empty", "--port", "0", *options]
     variables = {"PATH": os.environ["PATH"], **_SECRETS, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True, env=variables) as process:
         try:
@@ -184,10 +184,10 @@ class Scene:
         self.hub.merge(number, self.hub.tip, head, repository)
         return Event("push", self.hub.tip)
 
-    def apply(self, event: Event) -> Ran:
+    def apply(self, event: Event, run: int | None = None, attempt: int = 1) -> Ran:
         """Run what a push to the default branch runs."""
         self.git("checkout", "-q", "--detach", event.sha)
-        return self.actions.run("routing-apply.yml", event)
+        return self.actions.run("routing-apply.yml", event, run, attempt)
 
     def by_hand(self) -> Ran:
         """Run what somebody starts by hand on the default branch."""

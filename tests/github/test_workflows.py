@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
+from tests.github.fake import FakeGitHub
+from tests.github.fake_server import serving
 from tests.github.runs import Event
-from tests.github.scene import Scene, rules
+from tests.github.scene import Scene, rules, tenant
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.github.machine import Machine
 
 CARDS = "manifests/cards.yaml"
 THREE = {"pin": "Billing", "theft": "Fraud", "limit": "General"}
@@ -54,6 +63,25 @@ def test_a_plan_that_a_guard_refuses_fails_the_check_and_says_why(scene: Scene) 
     assert set(THREE) == set(scene.tenant.rules())
 
 
+def test_what_was_applied_in_part_goes_on_when_it_is_run_again(tmp_path: Path, computer: Machine) -> None:
+    """The comment says what is missing and why; the second attempt finds it in the reviewed plan, and makes it."""
+    with tenant(tmp_path / "tenant", "--faults", "POST rules:422@#2") as faulty, serving(FakeGitHub()) as hub:
+        (tmp_path / "repository").mkdir()
+        scene = Scene(tmp_path / "repository", hub, faulty, computer)
+        number = scene.open((CARDS, rules(pin="Billing", theft="Fraud")))
+        scene.check(number)
+        event = scene.merge(number)
+        partly = scene.apply(event)
+        assert "failure" == partly.result
+        assert "> **Applied 1 of 2** on " in scene.comment(number)
+        assert "status 422" in scene.comment(number)
+        assert 1 == len(faulty.rules())
+        assert "success" == scene.apply(event, partly.id, attempt=2).result
+        assert "> **Applied** on " in scene.comment(number)
+        assert {"pin", "theft"} == set(faulty.rules())
+        assert {"routing-journal-prod-1", "routing-journal-prod-2"} < {one["name"] for one, _ in hub.artifacts.values()}
+
+
 def test_an_older_run_that_is_late_leaves_the_comment(scene: Scene) -> None:
     """Whether it was slow, or is run again."""
     number = scene.open((CARDS, rules(pin="Billing")))
@@ -71,8 +99,7 @@ def test_an_older_run_that_is_late_leaves_the_comment(scene: Scene) -> None:
 def test_no_changes_make_no_comment_and_edit_one(scene: Scene) -> None:
     """A change to a comment in a manifest is none to callers; what was taken back is said to be."""
     quiet = scene.open((CARDS, rules() + "# a remark\n"))
-    checked = scene.check(quiet)
-    assert ("success", []) == (checked.result, scene.hub.bodies(quiet)), checked.text
+    assert ("success", []) == (scene.check(quiet).result, scene.hub.bodies(quiet))
     number = scene.open((CARDS, rules(pin="Billing")))
     scene.check(number)
     scene.push(number, (CARDS, rules() + "# on second thoughts\n"))
