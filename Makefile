@@ -26,7 +26,7 @@ demo: $(VENV)/.run ## The main job on a bank's tenant, in process: plan, apply, 
 test: $(VENV)/.project ## All tests, on all cores
 	@$(BIN)/python -m pytest -q -n auto --dist worksteal $(ARGS)
 
-campaign: $(VENV)/.project ## Every accident at every request, for a quarter of an hour; the real process is killed, too
+campaign: $(VENV)/.project ## Every accident at every request, for half an hour; the real process is killed, too
 	$(BIN)/python -m tests.campaign.run $(ARGS)
 	CXROUTE_CAMPAIGN=full $(BIN)/python -m pytest -q -n auto --dist worksteal tests/crash tests/campaign
 

@@ -36,6 +36,9 @@ MOST_ATTEMPTS: Final = 4
 CONFIRMATIONS: Final = 3
 """Reads, spread over the time by which lists lag, that must all miss a rule before it is created (again)."""
 
+ONCE_MORE: Final = 1
+"""Further reads of that kind where lists are said not to lag, behind a create or a read that raised a doubt."""
+
 
 async def apply(
     plan: Plan,
@@ -122,8 +125,8 @@ class _Run:
         return bool(self.conduct.lag) and self.sight.missed
 
     def doubt(self) -> None:
-        """Take back, where lists lag, that a rule which is not seen is not there."""
-        self.unconfirmed = CONFIRMATIONS if self.conduct.lag else 0
+        """Take back that a rule which is not seen is not there."""
+        self.unconfirmed = CONFIRMATIONS if self.conduct.lag else ONCE_MORE
 
     def idle(self) -> bool:
         """Say whether no new write may be started."""

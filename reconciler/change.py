@@ -149,7 +149,7 @@ class Failed:
     attempts: int
     error: str
     touched: bool = False
-    """The rule is not as it was: a call was done otherwise than asked, or one of several, or somebody changed it."""
+    """This run left the rule neither as it was nor as desired: a call was done otherwise than asked, or one of two."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,8 @@ class Progress:
     """A rule's id and what was sent of it, where the server's answer told of other values."""
     wrote: Written | None = None
     """What was last acknowledged: whoever finds just this in place of the reviewed rule finds our own work."""
+    sent: bool = False
+    """Something of it was written, or perhaps."""
     maybe: Written | None = None
     """What was last sent and perhaps done: likewise."""
 
@@ -123,6 +125,7 @@ class Tally:
         if step.kind != "copy" and not is_copy(step.change):
             progress.id = result.id or progress.id
         sent = written(step, self.owner)
+        progress.sent |= result.wrote and (result.verdict in (Verdict.DONE, Verdict.KEPT) or result.doubt != "none")
         if result.verdict is Verdict.DONE:
             progress.wrote = sent or progress.wrote
         elif result.doubt != "none":
@@ -193,10 +196,10 @@ class Tally:
         return Skipped(change, why or kept, touched=touched)
 
     def _touched(self, key: object, change: Change, fresh: Plan | None) -> bool:
-        """Say whether a rule that is not as desired is not as it was either."""
+        """Say whether this run left a rule neither as it was nor as desired."""
         progress = self.progress[key]
-        if fresh is None:
-            return progress.wrote is not None or progress.kept is not None
+        if fresh is None or not progress.sent:
+            return progress.sent
         found = progress.id if isinstance(change, Create) else change.live.id
         before = None if isinstance(change, Create) else (change.live.rule, change.live.marker)
         now = next(((one.rule, one.marker) for one in fresh.live.rules if one.id == found), None)

@@ -31,6 +31,7 @@ from reconciler.words import counted
 if TYPE_CHECKING:
     import argparse
 
+    from reconciler.change import Outcome
     from reconciler.cli.interrupt import Stop
     from reconciler.cli.output import Output
     from reconciler.cli.session import Session
@@ -96,7 +97,7 @@ class _Run:
             made = planner.plan(live.rules)
             session.introduce()
             if self.reviewed:
-                refuse_unreviewed(made, self.reviewed)
+                refuse_unreviewed(made, self.reviewed, session.command("plan", "--out", "FILE"))
                 made_at = f"Plan {self.reviewed.plan_id}, made {self.reviewed.generated_at}"
                 session.output.note(f"{made_at}. Everything was read again: there is nothing that it does not have.")
             self.show(made)
@@ -217,5 +218,9 @@ def exit_code(report: Report | None) -> int:
         return 0
     if report.interrupted:
         return InterruptedRunError.exit_code
-    touched = any(isinstance(outcome, Applied | Unknown) for outcome in report.outcomes)
-    return PARTLY if touched else CxrouteError.exit_code
+    return PARTLY if any(map(_is_partly, report.outcomes)) else CxrouteError.exit_code
+
+
+def _is_partly(outcome: Outcome) -> bool:
+    """Say whether something was done of a change, or may have been."""
+    return isinstance(outcome, Applied | Unknown) or outcome.touched

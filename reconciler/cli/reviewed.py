@@ -56,10 +56,10 @@ def _sample(session: Session, reviewed: ReviewedPlan) -> Sample | None:
     return sample
 
 
-def refuse_unreviewed(made: Plan, reviewed: ReviewedPlan) -> None:
+def refuse_unreviewed(made: Plan, reviewed: ReviewedPlan, plan_again: str) -> None:
     """Raise RefusedError when a fresh plan has a change, or moves conversations, that the reviewed one does not."""
     new = unreviewed(made, reviewed)
-    again = f"Nothing was written. Plan again, review, apply: cxroute plan -e {made.environment} --out FILE"
+    again = f"Nothing was written. Plan again, review, apply: {plan_again}"
     moved = unforeseen(made, reviewed)
     if moved and not new:
         example = moved[0].example.attributes

@@ -42,8 +42,10 @@ class Ends:
         self.adopted(process, ended)
         if process.converged_at_birth and self.tenant.foreign_to(process.actor) < process.born:
             self._idle(process, wish, said)
-        if self.tenant.foreign_to(process.actor) > (process.born if self._was_stale() else process.knows):
+        if self.tenant.foreign_to(process.actor) > (process.born if self._fired("stale") else process.knows):
             return  # somebody wrote after its last read, or it was shown what was before that: it cannot know
+        if self._fired("empty-list") > 1:
+            return  # two in a row, before anything was seen, say that there is nothing
         rules = [one for one in self.tenant.rules.values() if not self.tenant.is_hidden(one["id"], process)]
         if ended.exit_code == 0 and wish.whole:
             self.verdicts.check("R18", not wish.missing(rules), f"{said}, but {wish.missing(rules)}")
@@ -51,9 +53,9 @@ class Ends:
             self._outcomes(ended, wish, said, rules)
             self._doubts(process, ended.report, said)
 
-    def _was_stale(self) -> bool:
-        faults = self.world.faults
-        return faults is not None and any("stale" in text for text, _ in faults.fired)
+    def _fired(self, kind: str) -> int:
+        fired = self.world.faults.fired if self.world.faults else []
+        return sum(kind in text for text, _ in fired)
 
     def secrets(self, ended: Ended | None, tokens: Iterable[str]) -> None:
         """R13: no secret in any encoding in anything that was said."""
@@ -94,7 +96,7 @@ class Ends:
             done = self._is_done(one.change, wish)
             if isinstance(one, Applied):
                 self.verdicts.check("R18", done, f"{said}: {_name(one.change)} is called applied, and is not")
-            elif isinstance(one, Failed | Skipped):
+            elif isinstance(one, Failed) or (isinstance(one, Skipped) and ended.report and ended.report.left):
                 kind = type(one).__name__.lower()
                 whole = done and self._is_alone(one.change, wish, shown)
                 self.verdicts.check("R18", not whole, f"{said}: {_name(one.change)} is called {kind}, and is done")
@@ -104,12 +106,12 @@ class Ends:
         unread = report.left is None or (bool(process.writes) and process.knows < process.writes[-1].at)
         for one in report.outcomes:
             if isinstance(one, Unknown):
-                open_ = any(str(one.change.address) in write.keys for write in process.unclear)
+                open_ = any(str(one.change.address) in write.keys for write in (*process.unclear, *process.unsaid))
                 self.verdicts.check(
                     "R18", open_ or unread, f"{said}: {_name(one.change)} is called unknown, and is not"
                 )
         if not report.converged and not report.interrupted:
-            done = any(isinstance(one, Applied | Unknown) for one in report.outcomes)
+            done = any(isinstance(one, Applied | Unknown) or one.touched for one in report.outcomes)
             code = PARTLY if done else 1
             self.verdicts.check("R18", said.endswith(f" {code}"), f"{said}, and not with {code}")
 

@@ -65,6 +65,8 @@ class Process:
     writes: list[Write] = field(default_factory=list)
     unclear: list[Write] = field(default_factory=list)
     """Writes of which nobody knows what became; their `at` is when that was learnt."""
+    unsaid: list[Write] = field(default_factory=list)
+    """Updates that were answered well, and without the rule."""
     failed: list[Write] = field(default_factory=list)
     requests: int = 0
     died: float = inf
@@ -111,6 +113,8 @@ class Process:
             write = self.write_of(event, now)
             if is_unclear(call, what):
                 self.unclear.append(write)
+            elif call == "update" and what.empty:
+                self.unsaid.append(write)
             elif 400 <= what.status < 500 and what.status not in (401, 409, 412, 429):
                 self.failed.append(write)
 

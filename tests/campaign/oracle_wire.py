@@ -65,8 +65,11 @@ class Wire:
     def hears(self, event: Event, what: Heard, now: float) -> None:
         """Note an answer."""
         asked, call = _identity(event), call_of(event.request)
+        attempt = not self.away  # what asks whether anybody is there again is none
         self.recent.append(what.failed and what.status != 429)
-        self.failures[asked] = self.failures[asked] + 1 if what.failed else 0
+        self.failures[asked] = self.failures[asked] + 1 if what.failed and attempt else 0
+        if self.away:
+            self.failures.clear()  # all wait, and begin anew
         self.refused[asked] = self.refused[asked] + 1 if what.status == 401 else 0
         if what.status == 401 and event.request.headers.get("authorization") == f"Bearer {self.token}":
             self.token_spent = True

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cxone import wire
-from reconciler.marker import digest
+from reconciler.marker import copy_name, digest
 from tests.campaign.oracle_facts import as_json, mark, plain
 
 if TYPE_CHECKING:
@@ -59,18 +59,18 @@ class Wish:
         """
         groups = self._groups(rules)
         stuck = self._stuck(groups)
-        stuck_names = {one["name"] for where in stuck for one in groups[where]}
+        stuck_names = self._stuck_names(groups, stuck)
         said = []
         for where in self.rules.keys() - self.held:
             found = groups.get(where, [])
-            right = next((one for one in found if self.fulfils(one)), None)
+            right = next((one for one in found[:1] if self.fulfils(one)), None)  # the oldest stays
             if right is None and self.rules[where]["name"] not in stuck_names:
                 said.append(f"{where} is not as wanted: {[(one['id'], one['name']) for one in found]}")
             extra = [one["id"] for one in found if one is not right and not is_edited(one)]
             if right is not None and extra:
                 said.append(f"{where} is there twice: {right['id']} and {extra}")
         others = groups.keys() - self.rules.keys() - self.held - stuck
-        left = [one for one in others if not one.endswith("~next") or not all(map(is_edited, groups[one]))]
+        left = [one for one in others if not one.endswith("~next") or not all(map(_is_clone, groups[one]))]
         left += [one for one in stuck if not all(map(is_edited, groups[one][1:]))]
         return [*said, *(f"{where} is still there: {[one['id'] for one in groups[where]]}" for where in left)]
 
@@ -94,6 +94,16 @@ class Wish:
             groups[str(mark(rule))].append(rule)
         return groups
 
+    def _stuck_names(self, groups: Mapping[str, list[Rule]], stuck: set[str]) -> set[str]:
+        """Return the names that are not free: of rules that stay, and of those that wait for one of these."""
+        names = {one["name"] for where in stuck for one in groups[where]}
+        before = -1
+        while len(names) > before:
+            before = len(names)
+            waiting = [where for where, rule in self.rules.items() if rule["name"] in names]
+            names |= {one["name"] for where in waiting for one in groups.get(where, []) if not self.fulfils(one)}
+        return names
+
     def _stuck(self, groups: Mapping[str, list[Rule]]) -> set[str]:
         surplus = groups.keys() - self.rules.keys()
         return {one for one in surplus if not one.endswith("~next") and any(map(is_edited, groups[one][1:]))}
@@ -107,6 +117,13 @@ def is_edited(rule: Rule) -> bool:
     """Say whether a marked rule is no longer what its marker says was written: the digest is the package's own."""
     live = wire.live_rule(rule)
     return live.marker is not None and digest(live.rule) != live.marker.digest
+
+
+def _is_clone(rule: Rule) -> bool:
+    """Say whether a rule with a copy's marker is somebody's: an edited one that has no copy's name any more."""
+    live = wire.live_rule(rule)
+    own = live.marker is not None and live.rule.name == copy_name(live.marker.owner, live.marker.address)
+    return is_edited(rule) and not own
 
 
 def _adopted(wanted: DesiredRule) -> tuple[str, str] | None:

@@ -37,7 +37,7 @@ CAUGHT: Final = {
     },
     "never heals duplicates": {
         "duplicates-left | C | 1": "R15 R18",
-        "first-rules | C | 1 | POST rules:late=2": "R5 R15",
+        "first-rules | C | 1 | POST rules:late=4": "R5 R15",
     },
     "PUT although equal": {"as-it-is | A | 1": "R16"},
     "deletes although a create failed": {"key-renamed | C | 1 | POST rules:422": "R3 R7"},
