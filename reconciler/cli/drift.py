@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING
 
+from reconciler.cli.discretion import DISCRETION
 from reconciler.cli.interrupt import run_interruptibly
 from reconciler.cli.origin import facts
-from reconciler.cli.plan import PENDING, read_and_plan, selectors
+from reconciler.cli.plan import PENDING, read_and_plan, save, selectors
 from reconciler.cli.session import Session, open_session
+from reconciler.cli.whole_file import new_folder, write_whole
+from reconciler.render.annotations import quoted
 from reconciler.render.drift_markdown import drift_markdown
 from reconciler.render.drift_text import drift_text
+from reconciler.render.paint import colourless
 from reconciler.render.telling import telling
 from reconciler.saved_plan import document
 
@@ -19,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from reconciler.cli.output import Output
+    from reconciler.plan import Plan
+    from reconciler.render.paint import Paint
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -26,25 +34,39 @@ def options(parser: argparse.ArgumentParser) -> None:
     selectors(parser)
     parser.add_argument(
         "--format",
-        choices=("text", "json", "markdown"),
+        choices=("text", "json", "markdown", "github"),
         default="text",
-        help="form of the result; markdown for an issue (default: text)",
+        help="form of the result: markdown for an issue, github for a workflow's log (default: text)",
     )
+    parser.add_argument("--report", metavar="DIR", help="write drift.json and drift.md there as well")
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Plan, and say what differs as somebody who operates the tenant sees it; exit 2 where anything does."""
     session = open_session(options, output)
     made = run_interruptibly(lambda _stop: read_and_plan(session))
+    if options.report:
+        folder = new_folder(Path(options.report))
+        save(made, folder / "drift.json")
+        write_whole(folder / "drift.md", DISCRETION.hide(_as_markdown(session, made)))
     if output.form == "json":
         output.document(document(made))
     elif output.form == "markdown":
-        told = telling(made, session.tenant)
-        output.result(drift_markdown(told, facts(made, ""), _heal(session, ())))
+        output.result(_as_markdown(session, made))
+    elif output.form == "github":
+        output.result(quoted(_as_text(session, made, colourless), token_hex(16)))
     else:
         session.introduce()
-        output.result(drift_text(made, output.paint, lambda only: _heal(session, only)))
+        output.result(_as_text(session, made, output.paint))
     return PENDING if made.changes or made.conflicts else 0
+
+
+def _as_markdown(session: Session, made: Plan) -> str:
+    return drift_markdown(telling(made, session.tenant), facts(made, ""), _heal(session, ()))
+
+
+def _as_text(session: Session, made: Plan, paint: Paint) -> str:
+    return drift_text(made, paint, lambda only: _heal(session, only))
 
 
 def _heal(session: Session, only: Sequence[str]) -> str:

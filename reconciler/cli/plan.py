@@ -11,7 +11,7 @@ from reconciler.cli.discretion import DISCRETION
 from reconciler.cli.interrupt import run_interruptibly
 from reconciler.cli.plan_forms import FORMS, report
 from reconciler.cli.session import open_session
-from reconciler.cli.whole_file import write_whole
+from reconciler.cli.whole_file import new_folder, write_whole
 from reconciler.errors import RefusedError
 from reconciler.guard import refusals
 from reconciler.render.plan_text import plan_text
@@ -63,8 +63,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if options.out:
         save(made, Path(options.out))
     if options.report:
-        folder = Path(options.report)
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = new_folder(Path(options.report))
         save(made, folder / "plan.json")
         report(session, made, folder)
     show(session, made, options.out)

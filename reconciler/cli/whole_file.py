@@ -23,3 +23,12 @@ def write_whole(path: Path, text: str) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise CxrouteError(f"cannot write {path}: {error.strerror}") from error
+
+
+def new_folder(path: Path) -> Path:
+    """Make a folder for files, where there is none. Raises CxrouteError."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CxrouteError(f"cannot make the folder {path}: {error.strerror}") from error
+    return path
