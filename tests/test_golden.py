@@ -88,7 +88,7 @@ def test_what_stands_in_the_way_is_said_alike(build: Callable[[], Plan]) -> None
     said = [one.message for one in (*telling.conflicts, *telling.notes)]
     said += [one.message for one in telling.refusals]
     said += [text for one in telling.allowed for text in (one.message, one.because)]
-    said += [change.note for change in telling.held]
+    said += [change.note.removeprefix("left alone: ") for change in telling.held]
     comment, report = github(as_markdown(made)), page(as_html(made))
     for form in (as_text(made), "".join(comment.outside("pre")), report.said("main")):
         assert [] == [one for one in said if plain(one) not in plain(form)]

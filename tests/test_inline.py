@@ -24,7 +24,7 @@ SIGNS = st.text(st.sampled_from("ab 12\"'`|\\[]()<>@#*_~:;.,!$&/-+={}\n\t\u200b�
         ("queue 'Card Services' is no alias of October's", "queue `Card Services` is no alias of October's"),
         ("take it over with `adopt:` here", "take it over with `adopt:` here"),
         ("by cards/vip and 1 more", "by `cards/vip` and 1 more"),
-        ("9.4 % of it", "9.4 % of it"),
+        ("9.4 % of it", "9.4\u00a0% of it"),
         ("1. a", r"1\. a"),
         ("2) a", r"2\) a"),
         ('"a""b" c"d', '`"a""b"` `c"d`'),
@@ -115,4 +115,4 @@ def folded(text: str) -> str:
     """Text without spaces, quotes of any kind, and with arrows as they are drawn."""
     for typed, drawn in (("->", "→"), (">=", "≥"), ("<=", "≤")):
         text = text.replace(typed, drawn)
-    return "".join(one for one in text if one not in " \"'`\n")
+    return "".join(one for one in text if one not in " \u00a0\"'`\n")

@@ -111,7 +111,7 @@ def test_counts_and_headings() -> None:
     assert [["Callers", "Today", "After this change", "Share"], ["", "Rule", "Change", "Why", "Where"]] == [
         table[0] for table in page.rows()
     ]
-    assert ["cards/both"] == [row[1] for row in page.rows()[1] if "and in the manifests" in row[3]]
+    assert ["cards/both"] == [row[1] for row in page.rows()[1] if row[3] == "your change, and changed in CXone"]
 
 
 def test_nothing_to_do_is_short() -> None:

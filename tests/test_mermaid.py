@@ -54,15 +54,26 @@ def test_of_many_rules_the_changed_ones_are_drawn_as_many_as_can_be_read() -> No
     assert len(text) <= 50_000
 
 
-def test_each_line_has_the_style_of_its_state() -> None:
-    """Lines are numbered in the order in which they stand; each changed one has the colour of what happens to it."""
+def test_each_line_has_the_colour_of_what_happens() -> None:
+    """Lines are numbered in the order in which they stand; one without a word goes on as the line into its rule."""
     text = mermaid(routing_map(everything()))
-    states = re.findall(r"-->(?:\|(\w+)\|)?", text)
-    styled = {
-        colour: [states[int(one)] for one in numbers.split(",")]
-        for numbers, colour in re.findall(r"linkStyle ([\d,]+) stroke:(#\w+)", text)
-    }
-    assert {"#1a7f37": {"new"}, "#cf222e": {"goes"}, "#9a6700": {"changed"}} == {
-        colour: set(found) for colour, found in styled.items()
-    }
-    assert sum(map(bool, states)) == sum(map(len, styled.values()))
+    colours = {"new": "#1a7f37", "goes": "#cf222e", "changed": "#9a6700"}
+    expected, into = [], {}
+    for start, word, end in re.findall(r"(\w+) -->(?:\|(\w+)\|)? (\w+)", text):
+        into[end] = word
+        expected.append(colours.get(word or into.get(start, ""), ""))
+    found = [""] * len(expected)
+    for numbers, colour in re.findall(r"linkStyle ([\d,]+) stroke:(#\w+)", text):
+        for number in numbers.split(","):
+            found[int(number)] = colour
+    assert set(colours.values()) <= set(expected)
+    assert expected == found
+
+
+def test_what_happens_is_said_once() -> None:
+    """A line out of a rule says something only where it happens to that queue and not to the whole rule."""
+    text = mermaid(routing_map(everything()))
+    place = {name: node for node, name in re.findall(r'(\w+)\(?\[?"([^"]+)"', text)}
+    said = re.findall(r"(r\d+) -->\|(\w+)\|", text)
+    assert {(place["cards/both"], "new"), (place["cards/both"], "goes"), (place["cards/hand"], "new")} < set(said)
+    assert {place["cards/both"], place["cards/hand"]} == {rule for rule, _ in said}

@@ -189,7 +189,7 @@ Who is affected   (share of callers unknown)
       in three steps: a temporary copy takes its conversations first, and goes when the rule itself is changed
 """
     assert expected in text
-    assert "Made in 4 steps; after every single call" in text
+    assert "Made in 4 steps; after every single write" in text
     assert not re.search(r"\b(region|witness|wave|opaque|marker|digest)", text, re.IGNORECASE)
 
 

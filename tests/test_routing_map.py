@@ -112,7 +112,7 @@ def test_a_line_is_as_wide_as_its_share_within_bounds() -> None:
     """More callers, a wider line; none is invisible; a text that is cut stands whole in its title."""
     drawing = draw(routing_map(everything()))
     wide = {edge.title: edge.thickness for edge in drawing.edges}
-    lost = next(thick for title, thick in wide.items() if title.startswith('"card_lost"'))
+    lost = next(thick for title, thick in wide.items() if title.startswith("card_lost"))
     assert max(wide.values()) == lost
     assert all(1.5 <= thick <= 18 for thick in wide.values())
     cut = [box for box in draw(routing_map(large(5, "long " * 30))).boxes if box.text.endswith("…")]

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from reconciler.plan import Plan
 
 
+_MOST_CASES: Final = 1_000
+"""Of who is affected, in a page: it folds what nobody reads at once."""
+
+
 def as_markdown(session: Session, made: Plan) -> str:
     """Return the plan as a pull-request comment."""
     return markdown(telling(made, session.tenant), routing_map(made), facts(made, _banner(session)))
@@ -34,7 +38,7 @@ def as_html(session: Session, made: Plan) -> str:
     """Return the plan as one page that needs nothing else."""
     from reconciler.render.html import html  # noqa: PLC0415 - jinja2 is slow to import, and as good as never needed
 
-    return html(telling(made, session.tenant), routing_map(made), facts(made, _banner(session)))
+    return html(telling(made, session.tenant, _MOST_CASES), routing_map(made), facts(made, _banner(session)))
 
 
 def as_github(session: Session, made: Plan) -> str:

@@ -43,7 +43,8 @@ class Case:
     """Conversations that go elsewhere: who, from where to where, which share of the sample, an example, exceptions."""
 
     who: str
-    before: str
+    befores: tuple[str, ...]
+    """Where they go today; several where each goes to one of them."""
     after: str
     share: str
     """`3.1 %`; empty where there is no sample."""
@@ -51,6 +52,11 @@ class Case:
     rules: str
     """Which rules take it: `by cards/vip`, `cards/vip -> no rule`."""
     excepts: tuple[str, ...] = ()
+
+    @property
+    def before(self) -> str:
+        """Return where they go today as one text."""
+        return "; ".join(self.befores)
 
     @property
     def way(self) -> str:
@@ -161,7 +167,7 @@ def _exactly(region: Region, share: Share | None, names: Mapping[str, str], labe
     """Return one region as a case, with its exceptions."""
     return Case(
         clauses_phrase(region.where, labels),
-        destination_phrase(region.before, names),
+        (destination_phrase(region.before, names),),
         destination_phrase(region.after, names),
         share_phrase(share) if share else "",
         conversation_phrase(region.example.attributes, labels),
@@ -178,11 +184,12 @@ def _briefly(
     told = []
     for case in found:
         befores = [destination_phrase(before, names) for before in case.befores]
-        more = f" and {len(befores) - _MOST_BEFORES} more" if len(befores) > _MOST_BEFORES else ""
+        if len(befores) > _MOST_BEFORES:
+            befores[_MOST_BEFORES - 1] += f" and {len(befores) - _MOST_BEFORES} more"
         told.append(
             Case(
                 case.who(labels),
-                f"{'; '.join(befores[:_MOST_BEFORES])}{more}",
+                tuple(befores[:_MOST_BEFORES]),
                 destination_phrase(case.after, names),
                 share_phrase(case.share) if case.share else "",
                 conversation_phrase(case.region.example.attributes, labels),

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from reconciler.render.affected import BRIEF, NOT_KNOWN, OTHERS, WAITING
-from reconciler.render.inline import QUOTED, unquoted
+from reconciler.render.affected import BRIEF, MOST_SHOWN, NOT_KNOWN, OTHERS, WAITING
+from reconciler.render.inline import QUOTED, bare, unquoted
 from reconciler.render.map_drawing import WIDTH, draw
-from reconciler.render.markdown_rules import because, says
+from reconciler.render.markdown_rules import CAUSES, far_title, noticed, parted, says
 from reconciler.render.routing_map import by_queue
 from reconciler.render.told_change import READING, place
 from reconciler.words import counted, plain, visible
@@ -47,6 +47,7 @@ def html(told: Telling, routing: RoutingMap, facts: Facts) -> str:
     style, script = (_file(name) for name in ("report.css", "report.js"))
     sources = f"style-src {_digest(style)}; script-src {_digest(script)}"
     policy = f"default-src 'none'; {sources}; base-uri 'none'; form-action 'none'"
+    near, far = parted(told)
     actions = Counter(change.action for change in told.changes)
     return _template().render(
         told=told,
@@ -54,6 +55,7 @@ def html(told: Telling, routing: RoutingMap, facts: Facts) -> str:
         routing=routing,
         drawing=draw(routing),
         width=WIDTH,
+        shown=MOST_SHOWN,
         queues=list(by_queue(routing)),
         policy=policy,
         # Both are files of ours, and stand in elements whose content is no markup.
@@ -61,6 +63,11 @@ def html(told: Telling, routing: RoutingMap, facts: Facts) -> str:
         script=Markup(script),  # noqa: S704 - ours
         actions=[(kind, actions[kind]) for kind in READING if actions[kind]],
         said=SENTENCES,
+        causes=CAUSES,
+        near=near,
+        far=far,
+        far_title=far_title(far),
+        infos=[one for one in told.notes if one.severity == "info"],
         still=[lane for lane in (*routing.lanes, *routing.off) if lane.state in ("same", "off")],
     )
 
@@ -75,7 +82,7 @@ def pieces(text: str) -> list[Piece]:
 
 
 def _as_drawn(words: str) -> str:
-    for typed, drawn in (("->", "→"), (">=", "≥"), ("<=", "≤")):
+    for typed, drawn in (("->", "→"), (">=", "≥"), ("<=", "≤"), (" %", "\u00a0%")):
         words = words.replace(typed, drawn)
     return words
 
@@ -89,7 +96,7 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(pieces=pieces, place=place, plain=plain, says=says, because=because)
+    environment.filters.update(pieces=pieces, place=place, plain=plain, says=says, noticed=noticed, bare=bare)
     environment.globals.update(counted=counted)
     return environment.get_template("report.html.j2")
 

@@ -20,7 +20,7 @@ QUOTED: Final = "|".join(
     [r'"(?:[^"\\]|\\.)*"', _APART.format(r"'(?:[^'\\]|\\.)*'"), _APART.format(r"`[^`]+`")],
 )
 """A value as JSON writes it or, between spaces, as Python does; or a word of a manifest in backticks."""
-_PIECES: Final = re.compile(rf"(?:{QUOTED}|\S)+|\s+")
+_PIECES: Final = re.compile(rf"(?:{QUOTED}|\S)+|\s+%(?!\S)|\s+")
 """What stands between spaces; values are whole, whatever spaces are in them."""
 _VALUE: Final = re.compile(rf"([(\[]*)({QUOTED})([)\],.;:]*)")
 _OPENING, _CLOSING = "([", ")],.;:"
@@ -57,6 +57,11 @@ def unquoted(value: str) -> str:
     return value if bare in ("true", "false", "null") or not re.fullmatch(QUOTED, value) else bare
 
 
+def bare(text: str) -> str:
+    """Return a sentence with its values unquoted, for where no letter may look otherwise than its neighbour."""
+    return re.sub(QUOTED, lambda found: unquoted(found.group()), text)
+
+
 def cell(text: str) -> str:
     """Return Markdown for a cell of a table, in which a vertical bar, in code too, is no border."""
     return _BARS.sub(lambda found: f"{found.group(1)}{_bar(found)}", text)
@@ -81,6 +86,8 @@ def folded(title: str, body: str) -> str:
 def _piece(piece: str) -> str:
     if piece.isspace():
         return " "
+    if piece[0].isspace():
+        return "\u00a0%"  # a number stays with its percent sign where the line is broken
     if piece in _SIGNS:
         return _SIGNS[piece]
     value = _VALUE.fullmatch(piece)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from reconciler.render.inline import bare
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -99,8 +101,9 @@ def _together(lanes: Sequence[Lane]) -> Lane:
 def _lane_boxes(lanes: Sequence[Lane], rows: Mapping[int, float]) -> Iterator[Box]:
     for lane in lanes:
         y = rows[id(lane)]
-        yield _box(_WHO, y, lane.who, f"{lane.who}: {lane.asks}" if lane.who != lane.asks else lane.asks, lane.state)
-        yield _box(_RULE, y, lane.rule, lane.rule, lane.state)
+        title = f"{lane.who}: {lane.asks}" if lane.who != lane.asks else lane.asks
+        yield _box(_WHO, y, bare(lane.who), bare(title), lane.state)
+        yield _box(_RULE, y, bare(lane.rule), bare(lane.rule), lane.state)
 
 
 def _queues(lanes: Sequence[Lane], rows: Mapping[int, float]) -> dict[str, Box]:
@@ -130,13 +133,13 @@ def _edges(lane: Lane, y: float, queues: Mapping[str, Box]) -> Iterator[Edge]:
     middle = y + (_ROW - 6) / 2
     thick = min(_THINNEST + _PERCENT * lane.share, _THICKEST)
     share = f", {lane.share:.1f} % of callers have such an intent" if lane.share else ""
-    yield Edge(_curve(sum(_WHO), middle, _RULE[0], middle), thick, lane.state, f"{lane.who}: {lane.rule}{share}")
+    yield Edge(_curve(sum(_WHO), middle, _RULE[0], middle), thick, lane.state, bare(f"{lane.who}: {lane.rule}{share}"))
     for queue in lane.queues:
         box = queues[queue]
         state = _state(lane, queue)
         said = {"gone": " no more", "new": ", new"}.get(state, "")
         path = _curve(sum(_RULE), middle, _QUEUE[0], box.y + box.height / 2)
-        yield Edge(path, thick, state, f"{lane.rule} to {queue}{said}")
+        yield Edge(path, thick, state, f"{bare(lane.rule)} to {queue}{said}")
 
 
 def _state(lane: Lane, queue: str) -> State:

@@ -110,8 +110,10 @@ def _affected(who: Affected, level: Level) -> list[str]:
 
 
 def _case(case: Case, shares: bool, level: Level) -> str:  # noqa: FBT001 - the table has one column more
-    said = (case.who, case.before, case.after, *([case.share] if shares else []))
-    return f"| {' | '.join(cell(_shortened(one, level)) for one in said)} |"
+    befores = "<br>or ".join(_shortened(one, level) for one in case.befores)
+    share = [inline(case.share).replace(" ", "\u00a0")] if shares else []
+    said = [_shortened(case.who, level), befores, _shortened(case.after, level), *share]
+    return f"| {' | '.join(map(cell, said))} |"
 
 
 def _unknown(who: Affected, level: Level) -> list[str]:

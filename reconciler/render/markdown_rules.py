@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from reconciler.render.inline import alert, cell, code, folded, inline
-from reconciler.render.told_change import place
+from reconciler.render.told_change import Row, place
 from reconciler.words import counted, plain
 
 if TYPE_CHECKING:
@@ -15,13 +15,19 @@ if TYPE_CHECKING:
     from reconciler.model import Source
     from reconciler.render.origin import Origin
     from reconciler.render.telling import Telling
-    from reconciler.render.told_change import Row, ToldChange
+    from reconciler.render.told_change import ToldChange
 
 SIGNS: Final = {
     "create": "**\\+** create",
     "update": "**~** update",
     "adopt": "**\\>** adopt",
     "delete": "**−** delete",  # noqa: RUF001 - a minus
+}
+CAUSES: Final = {
+    "manifest": "your change",
+    "drift": "changed in CXone",
+    "both": "your change, and changed in CXone",
+    "duplicate": "a second copy",
 }
 _DIFF: Final = {"create": "+", "update": "!", "adopt": "!", "delete": "-"}
 
@@ -39,28 +45,30 @@ def rules_table(changed: Sequence[ToldChange], held: Sequence[ToldChange], origi
 
 
 def _rule(change: ToldChange, origin: Origin, held: bool) -> str:  # noqa: FBT001 - a column says so
-    said = [inline(line) for line in says(change)] + [_row(row) for row in change.rows]
+    said = [inline(line.removeprefix("left alone: ")) for line in says(change)]
+    said += [_row(row) for row in noticed(change.rows)]
     sign = "left alone" if held else SIGNS[change.action]
     where = _place(change.source, origin) if change.source else "removed" if change.action == "delete" else ""
-    what, why = cell("<br>".join(said)), cell(inline(because(change)))
-    return f"| {sign} | {code(str(change.address))} | {what} | {why} | {cell(where)} |"
+    what = cell("<br>".join(said))
+    return f"| {sign} | {code(str(change.address))} | {what} | {CAUSES[change.cause]} | {cell(where)} |"
 
 
 def says(change: ToldChange) -> tuple[str, ...]:
-    """Return what is said of a change in sentences, but for why it is made."""
-    return tuple(line for line in change.lines if line != change.why or change.action == "adopt")
+    """Return what is said of a change in sentences, but for what its cause says."""
+    plainly = change.why and change.cause != "duplicate" and change.action != "adopt"
+    return tuple(line for line in change.lines if line != change.why or not plainly)
 
 
-def because(change: ToldChange) -> str:
-    """Return who made the difference, or why the change is made."""
-    if change.cause != "manifest":
-        return change.why
-    return f"your change: {change.why}" if change.why and change.action == "delete" else "your change"
+def noticed(rows: Sequence[Row]) -> list[Row]:
+    """Return what differs, the description last and, where more does, without its words: no caller notices it."""
+    others = [row for row in rows if row.name != "description"]
+    return [*others, Row("description", "changed, too")] if 0 < len(others) < len(rows) else list(rows)
 
 
 def _row(row: Row) -> str:
     after = f" → {inline(row.after)}" if row.after else ""
-    return f"{inline(row.name)}: {inline(row.before)}{after}"
+    colon = "" if row.name.endswith((">", "<", "=")) else ":"
+    return f"{inline(row.name)}{colon} {inline(row.before)}{after}"
 
 
 def _place(source: Source, origin: Origin) -> str:
@@ -69,19 +77,30 @@ def _place(source: Source, origin: Origin) -> str:
 
 
 def findings_list(told: Telling, origin: Origin, most: int) -> list[str]:
-    """Show warnings openly, and fold what is merely worth knowing."""
-    warnings = [one for one in told.notes if one.severity == "warning"]
-    rest = [one for one in told.notes if one.severity == "info"]
-    blocks = []
-    if warnings and most:
-        blocks.append(alert("WARNING", [*_listed(warnings[:most], origin)]))
-    more = len(warnings) - most if most else 0
+    """Show warnings about what changes openly, and fold those about other rules, and what is merely worth knowing."""
+    near, far = parted(told)
+    blocks = [alert("WARNING", [*_listed(near[:most], origin)])] if near and most else []
+    more = len(near) - most if most else 0
     if more > 0:
         blocks.append(f"and {counted(more, 'further warning')}: see the report.")
-    if rest and most:
-        title = counted(len(rest), "further note")
-        blocks.append(folded(title, "\n".join(_listed(rest[:most], origin)) + "\n"))
+    rest = [one for one in told.notes if one.severity == "info"]
+    for title, findings in ((far_title(far), far), (counted(len(rest), "further note"), rest)):
+        if findings and most:
+            blocks.append(folded(title, "\n".join(_listed(findings[:most], origin)) + "\n"))
     return blocks
+
+
+def parted(told: Telling) -> tuple[list[Finding], list[Finding]]:
+    """Part the warnings: those about a rule that changes, or about no single rule, and those about others."""
+    changed = {change.address for change in (*told.changes, *told.held)}
+    warnings = [one for one in told.notes if one.severity == "warning"]
+    far = [one for one in warnings if one.address is not None and one.address not in changed]
+    return [one for one in warnings if one not in far], far
+
+
+def far_title(far: Sequence[Finding]) -> str:
+    """Say how many warnings are about rules that the plan does not change."""
+    return f"{counted(len(far), 'warning')} about rules that stay as they are"
 
 
 def _listed(findings: Sequence[Finding], origin: Origin) -> Iterator[str]:

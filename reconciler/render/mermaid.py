@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from reconciler.render.inline import bare
 from reconciler.words import plain
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ def mermaid(routing: RoutingMap) -> str:
     styles: dict[str, list[int]] = {}
     edge = 0
     for place, lane in enumerate(lanes):
-        lines.append(f'  i{place}["{label(lane.who)}"]')
-        lines.append(f'  r{place}("{label(lane.rule)}")')
+        lines.append(f'  i{place}["{label(bare(lane.who))}"]')
+        lines.append(f'  r{place}("{label(bare(lane.rule))}")')
         for state, text in _edges(lane, f"i{place}", f"r{place}", queues):
             lines.append(f"  {text}")
             styles.setdefault(state, []).append(edge)
@@ -65,15 +66,17 @@ def _all_queues(lanes: Sequence[Lane]) -> Iterator[str]:
 
 
 def _edges(lane: Lane, who: str, rule: str, queues: dict[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield each line with its state; where the queue changes, the old way is drawn too."""
+    """Yield each line with its state; where the queue changes, the old way is drawn too.
+
+    What happens to a rule is said once, at the line into it; what happens to one of its queues alone, at that line.
+    """
     yield lane.state, f"{who} {_arrow(lane.state)} {rule}"
     after, before = lane.after or (), lane.before or ()
     for queue in lane.queues or ("no queue",):
-        state = (
-            "same" if lane.state == "same" else "gone" if queue not in after else "new" if queue not in before else ""
-        )
-        state = state or lane.state
-        yield state, f"{rule} {_arrow(state)} {queues[queue]}"
+        state = lane.state
+        if lane.state == "changed":
+            state = "gone" if queue not in after else "new" if queue not in before else "changed"
+        yield state, f"{rule} {'-->' if state == lane.state else _arrow(state)} {queues[queue]}"
 
 
 def _arrow(state: str) -> str:

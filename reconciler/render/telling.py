@@ -109,4 +109,4 @@ def _order(plan: Plan) -> str:
     if not plan.changes or plan.unproven or not plan.steps:
         return ""
     steps = counted(len(plan.steps), "step")
-    return f"Made in {steps}; after every single call each conversation goes to its old or its new queue (proven)."
+    return f"Made in {steps}; after every single write each conversation goes to its old or its new queue (proven)."

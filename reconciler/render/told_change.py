@@ -109,7 +109,8 @@ def _why(change: Change) -> str:
 
 
 def _rows(plan: Plan, change: Update | Adopt) -> Iterator[Row]:
-    """Yield each changed field; the parts of one condition are one row."""
+    """Yield each changed field; the parts of one condition are one row, and so is all that is said of the queues."""
+    split = _split_row(plan.queue_names, change)
     for (part, _), fields in groupby(change.fields, key=_about):
         found = _INDEXED.fullmatch(part)
         leaves = {field.path.removeprefix(part).lstrip("."): field for field in fields}
@@ -117,8 +118,19 @@ def _rows(plan: Plan, change: Update | Adopt) -> Iterator[Row]:
             yield from (_plain_row(field) for field in leaves.values())
         elif found.group(1) == "conditions":
             yield _condition_row(plan.labels, change, int(found.group(2)), leaves)
-        else:
+        elif split is None:
             yield from _target_rows(plan.queue_names, change, int(found.group(2)), leaves)
+        else:
+            told = {leaf: field for leaf, field in leaves.items() if leaf not in ("", "queueId", "weight")}
+            yield from _target_rows(plan.queue_names, change, int(found.group(2)), told)
+    if split is not None:
+        yield split
+
+
+def _split_row(names: Mapping[str, str], change: Update | Adopt) -> Row | None:
+    """Say where conversations went and where they go, shares and all; None where that reads alike."""
+    before, after = (queues_phrase(rule.targets, names) for rule in (change.live.rule, change.after))
+    return None if before == after else Row("queue", before, after)
 
 
 def _about(field: FieldChange) -> tuple[str, bool]:
