@@ -15,7 +15,7 @@ COMPILE := $(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 
 # Package indexes and their options; spelt so that this line does not match itself.
 INDEX_HOSTS := py[p]i\.org|python[h]osted\.org|npm[j]s\.|download\.py[t]orch\.|deb\.d[e]bian\.|--[i]ndex-url|--extra-[i]ndex-url|--find-[l]inks
 
-.PHONY: help demo test campaign lint bench picture lock clean
+.PHONY: help demo test campaign lint bench browser picture pictures lock clean
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -45,6 +45,15 @@ bench: $(VENV)/.project ## Each figure as a ratio against its floor or peer
 
 picture: $(VENV)/.project ## Draw the README's picture, and fill in its session, from what the program prints
 	$(BIN)/python -m tests.picture
+
+browser: tests/browser/node_modules ## Bring axe-core and Mermaid for the tests in a real browser (needs npm)
+
+tests/browser/node_modules: tests/browser/package-lock.json
+	npm --prefix tests/browser ci --no-progress
+	@touch $@
+
+pictures: $(VENV)/.project browser ## Draw the report and the comment as people see them
+	$(BIN)/python -m tests.pictures
 
 lock: ## Write the requirement files anew from pyproject.toml; newest versions with ARGS=--upgrade
 	@$(call make_venv,$(VENV)-lock)

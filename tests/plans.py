@@ -23,6 +23,8 @@ from reconciler.traffic import read_traffic
 from tests.builders import NOW, QUEUES, address, at_least, desired, intent_is, managed, rule, unmanaged, wanted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from reconciler.change import LiveRule
     from reconciler.desired import DesiredRule
     from reconciler.plan import Plan
@@ -127,6 +129,19 @@ def hostile(name: str) -> Plan:
     made = guard(unsure(advised(made, said), (Clause(condition(name, "equals", name)),)), environment())
     wrong = replace(made, guards=tuple(replace(one, message=f"{one.message}; {name}") for one in made.guards))
     return lift(wrong, ["deletes", "unrouted"], name)
+
+
+def crowd(names: Iterable[str]) -> Plan:
+    """A plan with all these names at once: each of a rule, its queue, its description and what it asks for."""
+    want, found, queues = [], [], []
+    for n, name in enumerate(names):
+        one = rule(
+            f"{name}{n}", description=name, priority=n, conditions=[intent_is(name), condition(name, "equals", n)]
+        )
+        want.append(wanted(f"cards/r{n}", replace(one, targets=(Target(f"q{n}", 1),)), source=Source(name, n + 1, 1)))
+        found.append(managed(str(n), f"cards/r{n}", one))
+        queues.append(Queue(f"q{n}", name))
+    return guard(looked_at(want, found, None, *queues), environment())
 
 
 def large(count: int, name: str = "") -> Plan:

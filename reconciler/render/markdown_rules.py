@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from reconciler.render.told_change import ToldChange
 
 SIGNS: Final = {
-    "create": "**\\+** create",
-    "update": "**~** update",
-    "adopt": "**\\>** adopt",
-    "delete": "**−** delete",  # noqa: RUF001 - a minus
+    "create": "**\\+**\u00a0create",
+    "update": "**~**\u00a0update",
+    "adopt": "**\\>**\u00a0adopt",
+    "delete": "**−**\u00a0delete",  # noqa: RUF001 - a minus
 }
 CAUSES: Final = {
     "manifest": "your change",

@@ -1,0 +1,27 @@
+"""One real browser for all tests here; where there is none they are skipped, and in CI they fail."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.browser.machine import chromium, missing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium, started once for a file: while it runs, no test of this process can run an event loop of its own."""
+    lack = missing()
+    if lack and os.environ.get("CI") == "true":
+        pytest.fail(f"CI has all that is needed, but {lack}")
+    if lack:
+        pytest.skip(lack)
+    with chromium() as started:
+        yield started

@@ -1,0 +1,81 @@
+"""The real Chromium of this machine, and what it is given to look with: axe-core, Mermaid."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from playwright.sync_api import sync_playwright
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, Dialog, Page
+
+MODULES: Final = Path(__file__).parent / "node_modules"
+AXE: Final = MODULES / "axe-core" / "axe.min.js"
+MERMAID: Final = MODULES / "mermaid" / "dist" / "mermaid.min.js"
+FLAGS: Final = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"),  # /dev/shm is small in containers
+)
+PHONE: Final = 360
+"""The width in pixels of a narrow one."""
+
+
+def missing() -> str:
+    """What this machine lacks for tests in a browser; nothing where it has all."""
+    if shutil.which("chromium") is None:
+        return "there is no chromium on the path (Debian, Ubuntu: apt-get install chromium)"
+    if not AXE.exists() or not MERMAID.exists():
+        return "axe-core and mermaid are not here (make browser)"
+    return ""
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Start the browser."""
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=shutil.which("chromium"), args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Sight:
+    """A page, and all that it did: what it asked for, printed, threw, and which dialogs it opened."""
+
+    page: Page
+    asked: list[str] = field(default_factory=list)
+    noise: list[str] = field(default_factory=list)
+
+    def dismiss(self, dialog: Dialog) -> None:
+        """Close a dialog, which would wait for ever, and remember it."""
+        self.noise.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
+
+@contextmanager
+def seen(browser: Browser, **how: Any) -> Iterator[Sight]:
+    """Open a page of its own, with an eye on it; `how` is how a person has set their browser up."""
+    context = browser.new_context(**how)
+    sight = Sight(context.new_page())
+    sight.page.on("request", lambda request: sight.asked.append(request.url))
+    sight.page.on("console", lambda said: sight.noise.append(f"console {said.type}: {said.text}"))
+    sight.page.on("pageerror", lambda error: sight.noise.append(f"error: {error}"))
+    sight.page.on("dialog", sight.dismiss)
+    sight.page.on("popup", lambda other: sight.noise.append(f"popup: {other.url}"))
+    yield sight
+    context.close()
+
+
+def violations(page: Page) -> list[str]:
+    """What axe-core finds wrong with all of a page, folded parts and what is drawn only when it is scrolled to."""
+    page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
+    page.evaluate("document.querySelectorAll('.change').forEach(one => { one.style.contentVisibility = 'visible' })")
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run({resultTypes: ['violations']}).then(result => result.violations)")
+    return [f"{one['id']}: {one['nodes'][0]['html'][:200]} {one['nodes'][0]['failureSummary']}" for one in found]

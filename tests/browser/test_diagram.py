@@ -1,0 +1,80 @@
+"""The comment's map in the real Mermaid: it is taken, drawn, and shows the words of every label, whatever they are."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.render.mermaid import label, mermaid
+from reconciler.render.routing_map import routing_map
+from tests.browser.machine import MERMAID, seen
+from tests.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
+from tests.plans import crowd, everything, hostile, large
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser
+
+    from reconciler.plan import Plan
+    from tests.browser.machine import Sight
+
+NAMES = HOSTILE_NAMES | MARKDOWN_NAMES
+DRAW = """
+async text => {
+  await mermaid.parse(text);
+  const {svg} = await mermaid.render('drawing', text);
+  document.body.innerHTML = svg;
+  return [...document.querySelectorAll('.node')].map(one => one.textContent);
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def sight(browser: Browser) -> Iterator[Sight]:
+    """A page with Mermaid, set up as strictly as GitHub does."""
+    with seen(browser) as found:
+        found.page.set_content("<!DOCTYPE html><title>map</title>")
+        found.page.add_script_tag(path=MERMAID)
+        found.page.evaluate("mermaid.initialize({startOnLoad: false, securityLevel: 'strict'})")
+        yield found
+
+
+def drawn(sight: Sight, made: Plan) -> list[str]:
+    """The labels of all that is drawn."""
+    return list(map(squeezed, sight.page.evaluate(DRAW, mermaid(routing_map(made)))))
+
+
+def meant(made: Plan) -> list[str]:
+    """The labels that the text asks for, read as Mermaid's manual says: `#35;` is a character's number."""
+    found = re.findall(r'"([^"]+)"', mermaid(routing_map(made)))
+    return [squeezed(re.sub(r"#(\d+);", lambda one: chr(int(one[1])), text)) for text in found]
+
+
+def squeezed(text: str) -> str:
+    return " ".join(text.split())
+
+
+@pytest.mark.parametrize("made", [everything(), large(60), large(1_000), crowd(NAMES.values())], ids=lambda _: "plan")
+def test_a_map_is_drawn_with_all_its_words(made: Plan, sight: Sight) -> None:
+    """Every node has its label's text, and no other."""
+    assert sorted(meant(made)) == sorted(drawn(sight, made))
+    assert [] == sight.noise
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_a_hostile_label_is_text(name: str, sight: Sight) -> None:
+    """Whatever a name tries, it is shown: no markup, no link, no error, no dialog."""
+    made = hostile(name)
+    assert sorted(meant(made)) == sorted(drawn(sight, made))
+    assert 0 == sight.page.locator("svg a, svg img, svg script, svg [onclick], svg [onerror]").count()
+    assert [] == sight.noise
+
+
+def test_a_label_is_what_it_stands_for(sight: Sight) -> None:
+    """Signs that mean something to Mermaid are seen as they are."""
+    said = '1. "a" -> [b] #35; & <i>c</i> `d` {e} |f| %% g'
+    shown = sight.page.evaluate(DRAW, f'flowchart LR\n  a["{label(said)}"]\n')
+    assert [squeezed(said)] == list(map(squeezed, shown))
