@@ -17,6 +17,8 @@ CxrouteError                     1
     │   ├── NameTakenError          409
     │   └── ChangedMeanwhileError   412, or a rule that differs from what was planned on
     ├── OverloadedError             429 or 5xx on reads, after every retry
+    │   └── LaterError              nothing was sent or done, and it is known when to come again: the server is away
+    │       └── TooFastError        likewise, because of a 429 or of the pace
     └── AmbiguousWriteError         a write whose outcome nobody knows: time-out, reset, 5xx, unusable answer
 """
 
@@ -100,6 +102,19 @@ class IncompleteReadError(ApiError):
 
 class OverloadedError(ApiError):
     """429 or 5xx on a read, after every retry that the budget allows."""
+
+
+class LaterError(OverloadedError):
+    """The server is away, so nothing was sent. `seconds` says when it will be asked again."""
+
+    def __init__(self, message: str, seconds: float) -> None:
+        """Keep the wait beside the message."""
+        self.seconds = seconds
+        super().__init__(message)
+
+
+class TooFastError(LaterError):
+    """The server says that this is too fast, or the pace leaves no time for one more call: nothing was done."""
 
 
 class RejectedError(ApiError):

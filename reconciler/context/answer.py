@@ -1,0 +1,51 @@
+"""An answer as the endpoint gives it: always JSON of its own words, never an upstream's or an exception's."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is sent back; `outcome` is its name in log and metrics. `last`: the connection is closed after it."""
+
+    status: int
+    outcome: str
+    body: bytes
+    media: str = "application/json"
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    last: bool = False
+
+    @property
+    def is_passing(self) -> bool:
+        """Say whether the same request may end otherwise when it comes again."""
+        return self.status in (408, 429) or self.status >= 500  # noqa: PLR2004 - classes of statuses
+
+
+def success(outcome: str, message: str, data: Any, **more: Any) -> Answer:  # noqa: ANN401 - any JSON
+    """Return a 200 in the form of spec.md section 8."""
+    return Answer(200, outcome, encoded({"success": True, "message": message, "data": data, **more}))
+
+
+def refusal(status: int, outcome: str, error: str, *headers: tuple[bytes, bytes]) -> Answer:
+    """Return an error in the form of spec.md section 8."""
+    return Answer(status, outcome, encoded({"success": False, "error": error}), headers=headers)
+
+
+def later(status: int, outcome: str, error: str, seconds: float = 1) -> Answer:
+    """Return an error that says when to come again."""
+    wait = min(max(int(seconds + 0.999), 1), 120)
+    return refusal(status, outcome, error, (b"retry-after", str(wait).encode()))
+
+
+def encoded(value: Any) -> bytes:  # noqa: ANN401 - any JSON
+    """Return compact JSON; a half character that an upstream sent is written as the escape that it was."""
+    text = _ENCODER.encode(value)
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, allow_nan=False).encode()

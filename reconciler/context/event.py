@@ -1,0 +1,131 @@
+"""A request's body -> Event. Strict: what two parsers could read in two ways is refused (reliability.md W8)."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from reconciler.context.moment import moment
+
+if TYPE_CHECKING:
+    from reconciler.context.moment import Moment
+
+_CONVERSATION: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
+_LONGEST: Final = 256
+"""Characters of a text."""
+_DEEPEST: Final = 8
+"""Levels of lists and objects, those too that nobody here looks at."""
+
+
+class InvalidError(Exception):
+    """A body that is no event. The text names the field and repeats nothing that was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What the bot understood in a conversation, and when; `timestamp` as it was written, None where it was not."""
+
+    conversation: str
+    intent: str
+    confidence: float | None
+    timestamp: str | None = None
+    moment: Moment | None = None
+
+
+def event(body: bytes) -> Event:
+    """Read a body. Raises InvalidError."""
+    form = _object(body)
+    timestamp, point = _timestamp(form)
+    return Event(_conversation(form), _intent(form), _confidence(form), timestamp, point)
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        form = _DECODER.decode(body.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise InvalidError("the body is not UTF-8") from None
+    except (ValueError, RecursionError):
+        raise InvalidError("the body is not valid JSON") from None
+    if type(form) is not dict:
+        raise InvalidError("the body must be a JSON object")
+    if _is_deep(form, _DEEPEST):
+        raise InvalidError(f"the body has more than {_DEEPEST} levels")
+    return form
+
+
+def _is_deep(form: Any, levels: int) -> bool:  # noqa: ANN401 - any JSON
+    if type(form) is not dict and type(form) is not list:
+        return False
+    parts = form.values() if type(form) is dict else form
+    return not levels or any(_is_deep(part, levels - 1) for part in parts)
+
+
+def _conversation(form: dict[str, Any]) -> str:
+    """A name of dots alone would be a way out of the path that it is written into."""
+    found = _text(form, "conversationId")
+    if not _CONVERSATION.fullmatch(found) or not found.strip("."):
+        raise InvalidError("conversationId: must have 1 to 128 letters, digits and . _ : - (and not only dots)")
+    return found
+
+
+def _intent(form: dict[str, Any]) -> str:
+    found = _text(form, "intent")
+    if not found.strip() or len(found) > _LONGEST:
+        raise InvalidError(f"intent: must have 1 to {_LONGEST} characters")
+    if not all(one.isprintable() for one in found):
+        raise InvalidError("intent: must hold no control characters and no half characters")
+    return found
+
+
+def _confidence(form: dict[str, Any]) -> float | None:
+    found = form.get("confidence")
+    if found is None:
+        return None
+    if type(found) not in (int, float) or not 0 <= found <= 1:
+        raise InvalidError("confidence: must be a number from 0 to 1, or null")
+    return float(abs(found)) if isinstance(found, float) else int(found)  # -0.0 would be written as such
+
+
+def _timestamp(form: dict[str, Any]) -> tuple[str | None, Moment | None]:
+    if "timestamp" not in form:
+        return None, None
+    found = form["timestamp"]
+    point = moment(found) if isinstance(found, str) else None
+    if point is None:
+        raise InvalidError("timestamp: must be RFC 3339, such as 2026-02-01T09:00:00Z")
+    return found, point
+
+
+def _text(form: dict[str, Any], name: str) -> str:
+    if name not in form:
+        raise InvalidError(f"{name}: is missing")
+    found = form[name]
+    if not isinstance(found, str):
+        raise InvalidError(f"{name}: must be text")
+    return found
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse a name that stands twice: which of the two counts is a matter of taste."""
+    form = dict(pairs)
+    if len(form) != len(pairs):
+        raise ValueError
+    return form
+
+
+def _refuse_constant(text: str) -> None:
+    raise ValueError(text)
+
+
+def _finite(text: str) -> float:
+    """JSON has no infinity, but Python makes one of 1e999."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError
+    return value
+
+
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_distinct, parse_constant=_refuse_constant, parse_float=_finite)

@@ -1,0 +1,122 @@
+"""From an event to its answer: in its conversation's turn, once, within the deadline."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from reconciler.context.answer import Answer, later, refusal, success
+from reconciler.context.fallback import Fallback, doubt
+from reconciler.context.moment import moment_of, stamp
+from reconciler.context.order import CrowdedError, Line, Lines, Place
+from reconciler.errors import ApiError, GoneError, LaterError, TooFastError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Set as AbstractSet
+    from datetime import datetime
+
+    from reconciler.context.event import Event
+    from reconciler.context.metrics import Metrics
+
+    Attributes = Mapping[str, str | float | None]
+    Write = Callable[[str, Attributes, float], Awaitable[Any]]
+    """Writes attributes to a conversation's context within so many seconds and returns the upstream's JSON.
+
+    Raises GoneError for an unknown conversation, TooFastError and LaterError where nothing was sent or done,
+    TimeoutError, and another ApiError for whatever else fails.
+    """
+    Explain = Callable[[Mapping[str, Any]], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What the tenant calls the three attributes."""
+
+    intent: str = "cognigyDetectedIntent"
+    confidence: str = "cognigyConfidence"
+    updated_at: str = "routedAt"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the Environment says of events: attribute names, the fallback, the intents that are known, if any are.
+
+    `explain` returns where a conversation with such attributes goes; without it answers do not say.
+    """
+
+    names: Names = Names()
+    fallback: Fallback | None = None
+    known: AbstractSet[str] = frozenset()
+    explain: Explain | None = None
+
+
+class Relay:
+    """Writes events, each conversation's in order."""
+
+    def __init__(self, write: Write, policy: Policy, lines: Lines, metrics: Metrics) -> None:
+        self._write, self._policy, self._lines, self._metrics = write, policy, lines, metrics
+
+    async def take(self, event: Event, message: str, now: datetime, end: float) -> Answer:
+        """Answer an event. `message` orders events of one time; `end` is when the loop's clock says that it is late."""
+        try:
+            async with asyncio.timeout_at(end), self._lines.turn(event.conversation) as line:
+                return await self._in_turn(line, event, message, now, end)
+        except (CrowdedError, TimeoutError, ApiError) as error:
+            return _failed(error)
+
+    async def _in_turn(self, line: Line, event: Event, message: str, now: datetime, end: float) -> Answer:
+        place = Place(event.moment or moment_of(now), message)
+        repeated = line.repeated(event)
+        if repeated is not None:
+            return repeated
+        if event.moment is not None and line.is_stale(place):
+            return success("stale", "a newer event of this conversation was written before", None, stale=True)
+        attributes, doubtful = self._attributes(event, now)
+        left = end - asyncio.get_running_loop().time()
+        answer = self._written(event, doubtful, attributes, await self._write(event.conversation, attributes, left))
+        line.wrote(place, event, answer)
+        return answer
+
+    def _attributes(self, event: Event, now: datetime) -> tuple[dict[str, str | float | None], str | None]:
+        """Return what to write, and why it is not what came, if it is not."""
+        policy = self._policy
+        reason = doubt(event, policy.fallback, policy.known)
+        if reason is not None:
+            self._metrics.doubts[reason] += 1
+        replaced = reason if policy.fallback is not None else None
+        return {
+            policy.names.intent: event.intent if policy.fallback is None or not reason else policy.fallback.intent,
+            policy.names.confidence: event.confidence,
+            policy.names.updated_at: event.timestamp or stamp(now),
+        }, replaced
+
+    def _written(self, event: Event, doubtful: str | None, attributes: Attributes, form: Any) -> Answer:  # noqa: ANN401
+        more: dict[str, Any] = {"fallback": doubtful} if doubtful else {}
+        if self._policy.explain is not None:
+            more["route"] = self._policy.explain({**_context(form), **attributes})
+        return success("written", f"context updated for conversation {event.conversation}", form, **more)
+
+
+def _failed(error: CrowdedError | TimeoutError | ApiError) -> Answer:
+    """Return what to say of a failure: never a word of the error's own, which may be the upstream's."""
+    match error:
+        case CrowdedError():
+            return later(503, "crowded", "too many requests about this conversation are waiting")
+        case GoneError():
+            return refusal(404, "unknown_conversation", "unknown conversation")
+        case TooFastError():
+            return later(429, "rate_limited", "the tenant allows no more requests just now", error.seconds)
+        case LaterError():
+            return later(502, "upstream_away", "the tenant does not answer; nothing was sent", error.seconds)
+        case TimeoutError():
+            return refusal(504, "late", "the tenant was too slow; whether it was written is unknown")
+        case _:
+            return refusal(502, "upstream_failed", "the tenant failed; whether it was written is unknown")
+
+
+def _context(form: Any) -> Mapping[str, Any]:  # noqa: ANN401 - any JSON
+    """Return the attributes that the conversation had before, where the upstream tells them."""
+    found = form.get("attributes") if isinstance(form, dict) else None
+    return found if isinstance(found, dict) else {}
