@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from tests.crash.killer import Side
     from tests.crash.stage import Stage
 
-SHARES: Final = 12
+SHARES: Final = 12 if FULL else 8
 """Parts into which the requests of an apply are divided, for several processes to try; the sample has one of each."""
-INSTANTS: Final = 100 if FULL else 10
+INSTANTS: Final = 100 if FULL else 6
 
 
 @pytest.mark.parametrize("profile", ["A", "C"])
