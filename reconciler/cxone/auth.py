@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 _EARLY: Final = 60.0
 _DEFAULT_LIFE: Final = 3600.0
 _LONGEST_LIFE: Final = 86_400.0
+_KEPT: Final = 1000
+"""Tokens that are remembered: a server runs for months."""
 
 
 class _Outcome(NamedTuple):
@@ -33,7 +35,7 @@ class Tokens:
         self._lock = asyncio.Lock()
         self._newest = _Outcome()
         self.given: list[str] = []
-        """Every token so far: what no message may repeat."""
+        """The newest tokens: what no message may repeat."""
 
     async def token(self, refused: str = "") -> str:
         """Return a token that is not the `refused` one. All who wait share one request, and its failure."""
@@ -55,7 +57,7 @@ class Tokens:
             self._newest = self._newest._replace(failure=failure)
             raise
         self._newest = _Outcome(token, asked + life)
-        self.given.append(token)
+        self.given[:] = [*self.given[-_KEPT:], token]
         return token
 
 

@@ -38,13 +38,23 @@ if TYPE_CHECKING:
     from reconciler.cxone.settings import Credentials, Tenant
     from reconciler.model import Queue, Rule
 
-_METHODS: Final = {"list": "GET", "read": "GET", "create": "POST", "update": "PUT", "delete": "DELETE"}
+_METHODS: Final = {
+    "list": "GET",
+    "read": "GET",
+    "create": "POST",
+    "update": "PUT",
+    "delete": "DELETE",
+    "context": "POST",
+}
+_KINDS: Final = {"list": Kind.READ, "read": Kind.READ, "delete": Kind.DELETE, "context": Kind.MERGE}
+_SCOPES: Final = {"list": "routing:read", "read": "routing:read", "context": "interaction:write"}
 _REJECTED: Final = {409: NameTakenError, 412: ChangedMeanwhileError}
-_GONE: Final = {"read": {404, 410}, "update": {404}, "delete": {404, 410}}
+_GONE: Final = {"read": {404, 410}, "update": {404}, "delete": {404, 410}, "context": {404, 410}}
 _NEVER: Final = {
     "create": {404, 405, 410, 501},
     "update": {405, 410, 501},
     "delete": {405, 413, 414, 431, 501},
+    "context": {405, 501},
 }
 """Statuses that are about the API and not about one write. A read has nothing of its own that could be wrong: all."""
 
@@ -111,7 +121,7 @@ class ReadingClient:
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """Make one call with a token; a refused token is renewed once."""
-        kind = {"GET": Kind.READ, "DELETE": Kind.DELETE}.get(_METHODS[call], Kind.WRITE)
+        kind = _KINDS.get(call, Kind.WRITE)
         content = None if body is None else json.dumps(body, allow_nan=False).encode()
         token = await self._tokens.token()
         for turn in (1, 2):
@@ -135,8 +145,7 @@ class ReadingClient:
             return answer
         why = f"{answer.call}: status {answer.status}, {self._explanation(answer)}"
         if answer.status == httpx.codes.FORBIDDEN:
-            scope = "routing:read" if _METHODS[call] == "GET" else "routing:write"
-            raise ScopeError(f"the client lacks the scope {scope} ({why})")
+            raise ScopeError(f"the client lacks the scope {_SCOPES.get(call, 'routing:write')} ({why})")
         raise _refused(call, answer.status, why)
 
     def _explanation(self, answer: Answer) -> str:

@@ -99,6 +99,11 @@ class Pacer:
         self._rate.refused(sent)
         self._held_until = max(self._held_until, self._time.clock() + self.retry_after(header))
 
+    @property
+    def held(self) -> float:
+        """Return for how many seconds a 429 still keeps every call waiting."""
+        return max(self._held_until - self._time.clock(), 0.0)
+
     def backoff(self, attempt: int) -> float:
         """Return how long to wait after this many attempts: exponential, with full jitter."""
         return self._time.random() * min(_FIRST_BACKOFF * 2.0**attempt, 30.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
@@ -21,6 +22,7 @@ from reconciler.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from reconciler.cxone.breaker import Breaker
     from reconciler.cxone.pace import Pacer, Time
     from reconciler.cxone.settings import Tenant
 
@@ -34,11 +36,24 @@ class Kind(Enum):
     TOKEN = auto()
     WRITE = auto()  # the answer is what was written
     DELETE = auto()  # the answer holds nothing
+    MERGE = auto()  # the same values may be written again; the answer may hold nothing
 
     @property
     def safe(self) -> bool:
         """Say whether sending it twice changes nothing."""
-        return self in (Kind.READ, Kind.TOKEN)
+        return self in (Kind.READ, Kind.TOKEN, Kind.MERGE)
+
+
+@dataclass(slots=True)
+class Budget:
+    """Until when the calls of one task may take, by the clock, and whether any of them was sent."""
+
+    end: float
+    sent: bool = False
+
+
+BUDGET: Final[ContextVar[Budget | None]] = ContextVar("budget", default=None)
+"""Of this task; a command's calls have none but the time for each and for the whole run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +68,18 @@ class Sender:
     """Sends the requests of one client, which share its pace, its budget of retries and its circuit."""
 
     def __init__(
-        self, http: httpx.AsyncClient, tenant: Tenant, pacer: Pacer, time: Time, explain: Callable[[Answer], str]
+        self,
+        http: httpx.AsyncClient,
+        tenant: Tenant,
+        pacer: Pacer,
+        time: Time,
+        explain: Callable[[Answer], str],
+        circuit: Breaker | None = None,
     ) -> None:
-        """`explain` returns what an answer says of an error, fit to be shown."""
+        """`explain` returns what an answer says of an error, fit to be shown. `circuit` is for who cannot wait."""
         self._http, self._seconds, self._pacer, self._time = http, tenant.timeout_seconds, pacer, time
         self._explain = explain
-        self.outage = Outage(tenant.patience_seconds, time)
+        self.outage: Outage | Breaker = circuit or Outage(tenant.patience_seconds, time)
 
     async def send(self, request: httpx.Request, kind: Kind) -> Answer:
         """Return the answer, whatever its status, 429 and 5xx aside; that of a success has its JSON read.
@@ -80,9 +101,13 @@ class Sender:
         """Wait before another attempt. Raises the last one's error where there may be none."""
         if isinstance(failure.error, AmbiguousWriteError) or self.outage.over or not self._pacer.may_retry(attempt):
             raise failure.error
+        wait = self._pacer.held if failure.paced else self._pacer.backoff(attempt)
+        budget = BUDGET.get()
+        if budget is not None and self._time.clock() + wait >= budget.end:
+            raise failure.error
         self._pacer.retries += 1
         if not failure.paced:
-            await self._time.sleep(self._pacer.backoff(attempt))
+            await self._time.sleep(wait)
 
     async def _passed(self, request: httpx.Request, kind: Kind) -> Answer | _Failure | None:
         """Send a request once it may go; None where it was not sent, or only as a probe that failed."""
@@ -102,7 +127,7 @@ class Sender:
         call, host = f"{request.method} {request.url.path}", request.url.host
         self._pacer.requests += 1
         try:
-            answer = await exchange(self._http, request, self._seconds, self._time)
+            answer = await exchange(self._http, request, self._patience(), self._time)
         except httpx.ConnectError as failure:
             return self._unreachable(failure, host)
         except (httpx.TransportError, TimeoutError) as failure:
@@ -121,6 +146,14 @@ class Sender:
             return _Failure(error)
         return self._read(answer, kind, host, sent)
 
+    def _patience(self) -> float:
+        """Return the seconds that a request may take."""
+        budget = BUDGET.get()
+        if budget is None:
+            return self._seconds
+        budget.sent = True
+        return max(min(self._seconds, budget.end - self._time.clock()), 0.0)
+
     def _unreachable(self, failure: httpx.ConnectError, host: str) -> _Failure:
         """Translate a connection that was not made; one to a server that nobody vouches for is not tried again."""
         error = UnreachableError(f"{host} cannot be reached: {reason(failure)}")
@@ -135,7 +168,7 @@ class Sender:
         if well and kind is Kind.DELETE and answer.is_page():
             raise _unusable(f"{answer.call}: a web page (status {answer.status})", kind)
         try:
-            if well and kind is not Kind.DELETE:
+            if well and kind is not Kind.DELETE and (kind is not Kind.MERGE or answer.content):
                 answer = replace(answer, form=answer.json(LENIENT if kind is Kind.TOKEN else STRICT))
         except GarbledAnswerError as error:
             if kind is Kind.READ or (kind is Kind.TOKEN and answer.is_fragment()):

@@ -1,0 +1,95 @@
+"""The client of the context endpoint: writes a conversation's attributes, or says in time why it cannot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+import httpx
+
+from reconciler.cxone.breaker import Breaker
+from reconciler.cxone.client import ReadingClient
+from reconciler.cxone.sending import BUDGET, Budget, Sender
+from reconciler.errors import ApiError, LaterError, OverloadedError, RejectedError, TooFastError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from reconciler.cxone.pace import Time
+    from reconciler.cxone.settings import Credentials, Tenant
+
+_PLACE: Final = "{conversationId}"
+_MARGIN: Final = 0.05
+"""Seconds that are kept to say that there was no answer."""
+_SOON: Final = 2.0
+"""Seconds for which a token that could not be had is not asked for again, however often somebody wants to know."""
+
+
+class ContextClient(ReadingClient):
+    """Writes contexts. Time for all it does has no end; each call has one."""
+
+    def __init__(
+        self, http: httpx.AsyncClient, tenant: Tenant, credentials: Credentials, time: Time, path: str
+    ) -> None:
+        """`path` holds {conversationId}. Raises UsageError where it would not be asked for as it stands."""
+        super().__init__(http, tenant, credentials, time)
+        self.breaker = Breaker(time)
+        self._path = path
+        self._unready_until = time.clock()
+        self._sender = Sender(http, tenant, self.pacer, time, self._explanation, self.breaker)
+        if not self._is_asked_for(self._path_of("conversation")):
+            raise UsageError(f"{path[:100]!r} is no path that can be asked for as it stands: it has . or .. in it")
+
+    async def write(self, conversation: str, attributes: Mapping[str, str | float | None], seconds: float) -> Any:  # noqa: ANN401 - any JSON
+        """Merge attributes into a conversation's context and return what the tenant answers.
+
+        Repeated where there is no answer, since writing the same values twice changes nothing. Raises GoneError for an
+        unknown conversation, TooFastError, LaterError, TimeoutError where `seconds` are over, and other ApiErrors.
+        """
+        path = self._path_of(conversation)
+        if not self._is_asked_for(path):
+            raise RejectedError("a conversation's id would lead to another path", httpx.codes.BAD_REQUEST)
+        if self.pacer.held > seconds:
+            raise TooFastError("the tenant says that this is too fast", self.pacer.held)
+        budget = Budget(self._time.clock() + seconds - _MARGIN)
+        token = BUDGET.set(budget)
+        try:
+            async with self._time.deadline(seconds - _MARGIN / 2):
+                answer = await self._call("context", path, {"attributes": dict(attributes)})
+        except TimeoutError:
+            raise self._late(budget) from None
+        except OverloadedError as error:
+            if isinstance(error, LaterError) or (self._time.clock() < budget.end and self.pacer.held <= 0):
+                raise
+            raise self._late(budget) from error
+        finally:
+            BUDGET.reset(token)
+        return answer.form
+
+    async def ready(self) -> bool:
+        """Say whether a token can be had."""
+        if self._time.clock() < self._unready_until:
+            return False
+        token = BUDGET.set(Budget(self._time.clock() + _SOON))
+        try:
+            async with self._time.deadline(_SOON):
+                await self._tokens.token()
+        except (ApiError, TimeoutError):
+            self._unready_until = self._time.clock() + _SOON
+            return False
+        finally:
+            BUDGET.reset(token)
+        return True
+
+    def _late(self, budget: Budget) -> Exception:
+        """Return what to raise when the time is over: what was never sent did nothing."""
+        if self.pacer.held > 0 or not budget.sent:
+            return TooFastError("no more calls fit into the time that there is", max(self.pacer.held, 1.0))
+        return TimeoutError()
+
+    def _path_of(self, conversation: str) -> str:
+        return self._path.replace(_PLACE, quote(conversation, safe=""))
+
+    def _is_asked_for(self, path: str) -> bool:
+        """Say whether httpx would ask for just this path: it takes dots for directions."""
+        return httpx.URL(f"{self._tenant.base_url}{path}").raw_path == path.encode()
