@@ -27,6 +27,7 @@ SIGNS = st.text(st.sampled_from("ab 12\"'`|\\[]()<>@#*_~:;.,!$&/-+={}\n\t\u200b√
         ("9.4 % of it", "9.4\u00a0% of it"),
         ("1. a", r"1\. a"),
         ("2) a", r"2\) a"),
+        (" 1. a", r" 1\. a"),
         ('"a""b" c"d', '`"a""b"` `c"d`'),
         ("deadbee1-foo GH-12 #12 facade", "`deadbee1-foo` `GH-12` `#12` facade"),
         ("[x](y) :a: _b_", r"\[`x](y`) `:a`: `_b_`"),

@@ -28,7 +28,7 @@ _WORD: Final = re.compile(r"[^\W_]+(?:['-][^\W\d_]+)*|\d[\d,.]*%?|%")
 """A word, one with an apostrophe or a hyphen in it, a number."""
 _REFERENCE: Final = re.compile(r"[0-9a-f]{7,40}", re.IGNORECASE)
 """What GitHub may take for a commit."""
-_NUMBERED: Final = re.compile(r"^(\d+)([.)])(?=\s|$)")
+_NUMBERED: Final = re.compile(r"^(\s*\d+)([.)])(?=\s|$)")
 """What begins a numbered list, where it begins a line."""
 _SIGNS: Final = {"->": "→", ">=": "≥", "<=": "≤", "<": "\\<", ">": "\\>", "+": "\\+", "=": "="}
 _BARS: Final = re.compile(r"(\\*)\|")
