@@ -87,9 +87,12 @@ class Tenant:
 
     def _was_stale_again(self) -> bool:
         """Say whether reads were behind more often than a run can tell from a rule that is not there."""
+        return self._stale() > (0 if self.world.profile.list_lag_seconds else _MOST_STALE)
+
+    def _stale(self) -> int:
+        """Return how many reads were behind: before what somebody did, perhaps."""
         fired = self.world.faults.fired if self.world.faults else []
-        most = 0 if self.world.profile.list_lag_seconds else _MOST_STALE
-        return sum("stale" in text for text, _ in fired) > most
+        return sum("stale" in text for text, _ in fired)
 
     def writer(self, rule_id: str) -> str:
         """Return who changed a rule last; nothing where nobody did."""
@@ -190,7 +193,7 @@ class Tenant:
             _allow(routing, found)
             self._allow_afterwards(routing)
             return
-        if process is not None and process.knows < self.foreign:
+        if process is not None and (process.born if self._stale() else process.knows) < self.foreign:
             _allow(routing, found)
             self.verdicts.counts["R4 unseen"] += 1
             return
