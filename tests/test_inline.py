@@ -99,6 +99,14 @@ def test_a_cell_is_one_cell(name: str, said: str) -> None:
     assert visible(name).strip() == shown.strip()
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"), [("a|b", r"a\|b"), (r"a\|b", r"a\\u007cb"), (r"a\\|b", r"a\\\|b"), ("||", r"\|\|")]
+)
+def test_a_bar_is_read_alike_by_every_parser(text: str, expected: str) -> None:
+    """Whether a backslash before it belongs to the bar is nothing that they agree on."""
+    assert expected == cell(text)
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.text(st.sampled_from("`~ab\n "), max_size=40))
 def test_no_text_ends_its_block(text: str) -> None:

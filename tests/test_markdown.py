@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
 import pytest
 
+from reconciler.model import Source
 from reconciler.render.markdown import markdown
 from reconciler.render.origin import Facts, Origin
 from tests.forms import as_drift_markdown, as_markdown
@@ -26,6 +28,7 @@ OURS = {
     *("h3", "h4", "p", "strong", "em", "code", "pre", "blockquote", "ul", "li", "a"),
     *("table", "thead", "tbody", "tr", "th", "td", "br", "details", "summary", "sub"),
 }
+ENDS = re.compile(r"\.\.\.$|:1$|^removed$|^$")
 ACTS = re.compile(
     r"@\w|#\w|\bgh-\d|www\.|://|\w@|:[\w+-]+:|\$|\[\^|(?<![\w,.])(?=[0-9a-f]*\d)[0-9a-f]{7,40}\b|<|!\[", re.IGNORECASE
 )
@@ -84,10 +87,11 @@ def test_the_first_line_and_no_other_is_ours(name: str) -> None:
 
 @NAMES
 def test_every_row_has_the_cells_of_its_head(name: str) -> None:
-    """No bar in a name makes a cell, in any table."""
+    """No bar in a name makes a cell, in any table: of what is too much, GitHub drops the end."""
     for form in (as_markdown, as_drift_markdown):
         for table in of(name, form).rows():
             assert {len(table[0])} == {len(row) for row in table}
+            assert [] == [row for row in table[1:] if "Where" in table[0] and not ENDS.search(row[-1])]
 
 
 @NAMES
@@ -127,3 +131,20 @@ def test_without_a_repository_nothing_is_linked() -> None:
     page = github(markdown(telling, routing, Facts("a1b2c3d4e5f6", "2026-11-25T12:00:00Z", Origin())))
     assert [] == page.all("a")
     assert "cards.yaml:4" in page.said("td")
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ("manifests/a b#c.yaml", "manifests/a%20b%23c.yaml"),
+        ("../shared/x.yaml", "teams/shared/x.yaml"),
+        ("caf\udce9.yaml", "teams/emea/caf%E9.yaml"),
+        ("../../../x.yaml", ""),
+        ("half\ud800.yaml", ""),
+    ],
+)
+def test_a_link_leads_into_the_repository_or_is_none(file: str, expected: str) -> None:
+    """A path is what it is on disk, seen from the repository's top; one that leads out of it is not linked."""
+    prefix = "teams/emea/" if not file.startswith("manifests") else ""
+    link = replace(ORIGIN, prefix=prefix).link(Source(file, 3, 1))
+    assert (f"{ORIGIN.repository}/blob/{ORIGIN.commit}/{expected}#L3" if expected else "") == link

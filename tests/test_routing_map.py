@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.model import Target
+from reconciler.model import Target, condition
 from reconciler.render.map_drawing import MOST_CHANGED, WIDTH, draw
 from reconciler.render.routing_map import by_queue, routing_map
 from tests.builders import at_least, intent_is, managed, rule, unmanaged, wanted
@@ -69,11 +69,16 @@ def test_shares_are_those_of_the_sample_with_such_an_intent() -> None:
 
 def test_who_comes_is_told_by_intents_and_those_without_by_what_they_ask() -> None:
     """Three intents by name, others counted."""
-    five = rule("five", conditions=[at_least(0.5)])
-    want = [wanted("cards/sure", five), wanted("cards/all", rule("all", conditions=[], priority=900))]
+    five = rule("five", conditions=[condition("cognigyDetectedIntent", "in", list("abcde"))])
+    sure = rule("sure", conditions=[at_least(0.5)])
+    want = [
+        wanted("cards/five", five),
+        wanted("cards/sure", sure),
+        wanted("cards/all", rule("all", conditions=[], priority=900)),
+    ]
     found = lanes(routing_map(looked_at(want, [unmanaged("9", rule("partner", conditions=[intent_is("partner")]))])))
-    assert ["confidence >= 0.5", "every conversation", '"partner"'] == [
-        found[name].who for name in ("cards/sure", "cards/all", '"partner"')
+    assert ['"a", "b", "c" and 2 more', "confidence >= 0.5", "every conversation", '"partner"'] == [
+        found[name].who for name in ("cards/five", "cards/sure", "cards/all", '"partner"')
     ]
 
 
@@ -113,7 +118,8 @@ def test_a_line_is_as_wide_as_its_share_within_bounds() -> None:
     drawing = draw(routing_map(everything()))
     wide = {edge.title: edge.thickness for edge in drawing.edges}
     lost = next(thick for title, thick in wide.items() if title.startswith("card_lost"))
-    assert max(wide.values()) == lost
+    fax = next(thick for title, thick in wide.items() if title.startswith("legacy_fax"))
+    assert (18, pytest.approx(1.5 + 0.45 * 0.4)) == (lost, fax)
     assert all(1.5 <= thick <= 18 for thick in wide.values())
     cut = [box for box in draw(routing_map(large(5, "long " * 30))).boxes if box.text.endswith("…")]
     assert cut
