@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,7 @@ import httpx
 from reconciler.cli.discretion import DISCRETION
 from reconciler.cli.environments import expected_queues
 from reconciler.cxone.client import ReadingClient, WritingClient
+from reconciler.cxone.context import ContextClient
 from reconciler.cxone.network import REAL_TIME, ReadOnlyTransport, http_client, network
 from reconciler.cxone.settings import Credentials, Tenant
 from reconciler.errors import CredentialsError
@@ -40,6 +43,16 @@ async def writing(session: Session) -> AsyncIterator[WritingClient]:
     tenant = tenant_of(session)
     async with _transport(session, tenant) as below:
         yield WritingClient(http_client(below), tenant, credentials_of(session), REAL_TIME, session.bar.step)
+
+
+@asynccontextmanager
+async def writing_contexts(session: Session, deadline: float) -> AsyncIterator[ContextClient]:
+    """Connect with a client that writes contexts, each within so many seconds, for as long as the process lives."""
+    tenant = tenant_of(session)
+    tenant = replace(tenant, timeout_seconds=min(tenant.timeout_seconds, deadline), run_seconds=math.inf)
+    async with _transport(session, tenant) as below:
+        path = session.environment.api.context_path
+        yield ContextClient(http_client(below), tenant, credentials_of(session), REAL_TIME, path)
 
 
 def tenant_of(session: Session) -> Tenant:

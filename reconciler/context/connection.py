@@ -1,0 +1,134 @@
+"""A connection that holds against slow and malformed callers, where uvicorn alone would wait for ever (W7).
+
+Whatever two servers on the way could read in two ways ends the connection: before the app hears of it where it is the
+request's own, after the answer where it is what follows a whole request.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+if TYPE_CHECKING:
+    import asyncio
+
+MOST_CONNECTIONS: Final = 1000
+_LARGEST_HEAD: Final = 16 * 1024
+"""Bytes of all headers."""
+_MOST_HEADERS: Final = 64
+_SLOWEST_HEAD: Final = 5.0
+"""Seconds from a connection's or request's begin to the end of its headers."""
+
+
+class _RefusedError(Exception):
+    """Raised into the parser, which stops at once."""
+
+
+class Connection(HttpToolsProtocol):
+    """One caller's connection."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - uvicorn's
+        super().__init__(*arguments, **options)
+        # uvicorn lets a parser read on after a request that closes the connection; nothing has to follow one.
+        self.parser = httptools.HttpRequestParser(self)
+        self._is_over = False
+        self._in_head = True
+        self._head = 0
+        self._status = HTTPStatus.BAD_REQUEST
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a connection while there are not too many, and wait so long for its first headers."""
+        super().connection_made(transport)
+        if len(self.connections) > MOST_CONNECTIONS:
+            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
+            return
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of the timer, too."""
+        self._stop_timer()
+        self._is_over = True
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read what came; headers that never end are bounded before they are whole."""
+        if self._is_over:
+            return
+        super().data_received(data)
+        if self._in_head and not self._is_over:
+            self._head += len(data)
+            if self._head > _LARGEST_HEAD:
+                self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what the parser, or this class in it, would not read."""
+        del msg
+        self._refuse(self._status)
+
+    def on_message_begin(self) -> None:
+        """Begin a request, unless the one before was not answered yet: that one is the last."""
+        before: RequestResponseCycle | None = self.cycle
+        if before is not None and not before.response_complete:
+            raise _RefusedError
+        super().on_message_begin()
+        self._await_head()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; one that comes behind the body is refused, for it would count like the others."""
+        if not self._in_head:
+            raise _RefusedError
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Check the headers together, and begin to answer."""
+        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if size > _LARGEST_HEAD or len(self.headers) > _MOST_HEADERS:
+            self._status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+            raise _RefusedError
+        if not self.url.startswith(b"/") or not self._is_clear():
+            raise _RefusedError
+        self._stop_timer()
+        self._in_head, self._head = False, 0
+        super().on_headers_complete()
+
+    def _is_clear(self) -> bool:
+        """Say whether the headers leave no doubt about host and body."""
+        values = {name: [value for other, value in self.headers if other == name] for name, _ in self.headers}
+        version = self.parser.get_http_version()
+        hosts, encodings = values.get(b"host", []), values.get(b"transfer-encoding", [])
+        if len(hosts) > 1 or (version == "1.1" and not hosts) or b"upgrade" in values:
+            return False
+        if encodings and (encodings != [b"chunked"] or version != "1.1" or b"content-length" in values):
+            return False
+        lengths = values.get(b"content-length", [])
+        return len(lengths) <= 1 and all(one.isdigit() for one in lengths)
+
+    def _refuse(self, status: HTTPStatus) -> None:
+        """End the connection; a request that came whole before is still answered."""
+        self._stop_timer()
+        self._is_over = True
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            if not cycle.more_body:
+                cycle.keep_alive = False
+                return
+            cycle.disconnected = True
+            cycle.message_event.set()
+        body = b'{"success":false,"error":"%b"}' % status.phrase.encode("ascii")
+        head = f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: application/json\r\n"
+        self.transport.write(f"{head}content-length: {len(body)}\r\nconnection: close\r\n\r\n".encode("ascii") + body)
+        self.transport.close()
+
+    def _await_head(self) -> None:
+        self._stop_timer()
+        self._in_head = True
+        self._timer = self.loop.call_later(_SLOWEST_HEAD, self._refuse, HTTPStatus.REQUEST_TIMEOUT)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -1,0 +1,87 @@
+"""The endpoint behind a real socket, in this event loop, and a caller that writes raw bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from reconciler.context.serve import _Server, listening_socket
+from tests.context.posting import EVENT, KEY
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.context.posting import Endpoint
+
+BODY = json.dumps(dict(EVENT)).encode()
+
+
+class Said(NamedTuple):
+    """The statuses of all answers on one connection, what came in all, and whether the server closed it."""
+
+    statuses: list[int]
+    raw: bytes
+    closed: bool
+
+
+@asynccontextmanager
+async def listening(endpoint: Endpoint) -> AsyncIterator[int]:
+    """Serve; yields the port."""
+    began = asyncio.Event()
+    server = _Server(endpoint.app, began.set)
+    with listening_socket("127.0.0.1", 0) as listener:
+        port = listener.getsockname()[1]
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        await began.wait()
+        try:
+            yield port
+        finally:
+            server.should_exit = True
+            await serving
+
+
+def request(
+    *headers: str, body: bytes = BODY, line: str = "POST /api/route HTTP/1.1", length: str | None = None
+) -> bytes:
+    """Return a request, well formed but for what is said."""
+    lines = [line, "Host: x", f"X-API-Key: {KEY}", "Content-Type: application/json"]
+    lines += [] if length == "" else [f"Content-Length: {len(body) if length is None else length}"]
+    return "\r\n".join([*lines, *headers, "", ""]).encode("latin-1") + body
+
+
+async def talk(port: int, *parts: bytes, pause: float = 0.0, wait: float = 2.0) -> Said:
+    """Write parts to one connection and return everything that came until it was closed, or for so many seconds."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    raw, closed = b"", False
+    try:
+        with contextlib.suppress(ConnectionError):
+            for part in parts:
+                writer.write(part)
+                await writer.drain()
+                await asyncio.sleep(pause)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait):
+                while more := await _read(reader):
+                    raw += more
+                closed = True
+    finally:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+    return Said([int(one[:3]) for one in raw.split(b"HTTP/1.1 ")[1:]], raw, closed)
+
+
+async def _read(reader: asyncio.StreamReader) -> bytes:
+    try:
+        return await reader.read(65_536)
+    except ConnectionError:
+        return b""
+
+
+async def answer(port: int, data: bytes) -> tuple[int, Any]:
+    """Write one request that says `Connection: close` and return status and JSON."""
+    said = await talk(port, data)
+    return said.statuses[0], json.loads(said.raw.partition(b"\r\n\r\n")[2])

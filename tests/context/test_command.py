@@ -1,0 +1,252 @@
+"""`cxroute serve` as people start it: the real process, the simulator behind it over HTTP, signals and kills."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from threading import Thread, Timer
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from tests import canary
+from tests.context.posting import event
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.program import Program
+
+FULL = os.environ.get("CXROUTE_CAMPAIGN") == "full"
+KEY = "bot-key-of-the-first-month"
+MANIFEST = """
+apiVersion: routing/v1
+kind: Environment
+name: prod
+owner: acme
+api: {{baseUrl: "{url}", requestsPerSecond: 2000, concurrency: 64}}
+context: {{minConfidence: 0.4, below: {{intent: none}}}}
+---
+apiVersion: routing/v1
+kind: RuleSet
+name: cards
+rules:
+- {{intent: billing, queue: Billing}}
+- {{intent: none, queue: General}}
+---
+apiVersion: routing/v1
+kind: Intents
+name: bot
+intents: [billing, none]
+"""
+
+
+@contextmanager
+def process(folder: Path, *arguments: str, **variables: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run a command that serves; yields it and its URL. Its log goes to a file that is looked through for secrets."""
+    known = {"CXONE_CLIENT_ID": canary.CLIENT, "CXONE_CLIENT_SECRET": canary.SECRET, "CXROUTE_API_KEYS": f"old,{KEY}"}
+    environment = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME")}
+    environment |= known | variables | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-m", "reconciler", *arguments]
+    with (
+        (folder / f"{arguments[0]}.log").open("a") as log,
+        subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=log, text=True
+        ) as started,
+    ):
+        assert started.stdout
+        try:
+            line = started.stdout.readline()
+            assert " on http://" in line, line
+            yield started, "http://" + line.partition(" on http://")[2].split()[0]
+        finally:
+            started.kill()
+
+
+@contextmanager
+def served(folder: Path, *simulated: str, serve: tuple[str, ...] = ()) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run the simulator and the endpoint before it."""
+    (folder / "manifests").mkdir(exist_ok=True)
+    with ExitStack() as stack:
+        _, upstream = stack.enter_context(
+            process(folder, "simulate", "--port", "0", "--state", "state.json", *simulated)
+        )
+        (folder / "manifests" / "all.yaml").write_text(MANIFEST.format(url=upstream), encoding="utf-8")
+        yield stack.enter_context(process(folder, "serve", "-e", "prod", "--port", "0", *serve))
+
+
+def caller(url: str) -> httpx.Client:
+    return httpx.Client(base_url=url, headers={"X-API-Key": KEY}, trust_env=False, timeout=20)
+
+
+def contexts(folder: Path) -> dict[str, Any]:
+    """Return what the simulator holds now: it has to have ended."""
+    from reconciler.simulator.state import State  # noqa: PLC0415 - beside the process that wrote it
+
+    state = State.load(folder / "state.json")
+    try:
+        return dict(state.contexts)
+    finally:
+        state.close()
+
+
+def log(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "serve.log").read_text("utf-8").splitlines()]
+
+
+def post_all(http: httpx.Client, events: list[dict[str, Any]]) -> set[int]:
+    return {http.post("/api/route", json=form).status_code for form in events}
+
+
+def test_from_a_post_to_the_tenant_and_back(tmp_path: Path) -> None:
+    """Over two sockets: written, a fallback, a stale one, 404, 401, ready, metrics; the tenant has what was said."""
+    with served(tmp_path, serve=("--explain",)) as (_, url), caller(url) as http:
+        assert 200 == http.get("/ready").status_code
+        good = http.post("/api/route", json=event())
+        unsure = http.post("/api/route", json=event(conversationId="c-2", confidence=0.1))
+        stale = http.post("/api/route", json=event(timestamp="2026-01-01T00:00:00Z"))
+        unknown = http.post("/api/route", json=event(conversationId="unknown-1"))
+        nobody = httpx.post(f"{url}/api/route", json=event(), trust_env=False)
+        metrics = http.get("/metrics").text
+    expected = {
+        "rule": "cards/billing",
+        "destination": {"queues": [{"queueId": None, "queueName": "Billing", "share": 1}]},
+    }
+    assert (200, expected) == (good.status_code, good.json()["route"])
+    assert ("unsure", "cards/none") == (unsure.json()["fallback"], unsure.json()["route"]["rule"])
+    assert [True, 404, 401] == [stale.json()["stale"], unknown.status_code, nobody.status_code]
+    assert "cxroute_upstream_requests 4" in metrics
+    assert [200, 200, 200, 404, 401] == [line["status"] for line in log(tmp_path)]
+    written = contexts(tmp_path)
+    assert ["billing", "none"] == [written[name]["cognigyDetectedIntent"] for name in ("c-1", "c-2")]
+
+
+@pytest.mark.parametrize("round_", range(100 if FULL else 2))
+def test_sigterm_finishes_what_was_accepted(tmp_path: Path, round_: int) -> None:
+    """Fifty under way at a slow tenant: all are answered 200 and written, then the process ends with 0."""
+    answers: list[int | str] = []
+    with served(tmp_path, "--latency-ms", "400") as (server, url), caller(url) as http:
+        http.get("/ready")
+
+        def post(number: int) -> None:
+            try:
+                answers.append(http.post("/api/route", json=event(conversationId=f"c-{number}")).status_code)
+            except httpx.HTTPError as error:
+                answers.append(repr(error))
+
+        threads = [Thread(target=post, args=(number,)) for number in range(50)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.35 + 0.01 * (round_ % 10))
+        server.send_signal(signal.SIGTERM)
+        for thread in threads:
+            thread.join()
+        assert 0 == server.wait(15)
+    done = answers.count(200)
+    # Whoever had not been accepted when the signal came is refused a connection, and nothing of it was written.
+    assert {200} == {one for one in answers if "Connect" not in str(one)}, answers
+    assert done == len(contexts(tmp_path)) > 0
+
+
+def test_after_a_kill_the_same_events_end_in_the_same_state(tmp_path: Path) -> None:
+    """SIGKILL in the middle; the callers send all of it again to a new process: each conversation has its newest."""
+    events = [
+        event(
+            conversationId=f"c-{one}",
+            timestamp=f"2026-02-01T09:00:{second:02}Z",
+            intent="billing",
+            confidence=second / 10,
+        )
+        for second in range(5)
+        for one in range(10)
+    ]
+    with served(tmp_path, "--latency-ms", "20") as (server, url), caller(url) as http:
+        killer = Timer(0.5, server.kill)
+        killer.start()
+        with pytest.raises(httpx.HTTPError):
+            post_all(http, events * 20)
+        killer.join()
+        arguments = ("serve", "-e", "prod", "--port", "0")
+        with process(tmp_path, *arguments) as (_, again), caller(again) as other:
+            assert {200} == post_all(other, events)
+    assert {0.4} == {context["cognigyConfidence"] for context in contexts(tmp_path).values()}
+    assert 10 == len(contexts(tmp_path))
+
+
+def test_a_tenant_that_is_killed_is_told_and_found_again(tmp_path: Path) -> None:
+    """502 while it is away, at once when that is known; /health lives on; written again once the tenant is back."""
+    (tmp_path / "manifests").mkdir()
+    with ExitStack() as stack:
+        tenant, upstream = stack.enter_context(process(tmp_path, "simulate", "--port", "0", "--state", "state.json"))
+        (tmp_path / "manifests" / "all.yaml").write_text(MANIFEST.format(url=upstream), encoding="utf-8")
+        _, url = stack.enter_context(process(tmp_path, "serve", "-e", "prod", "--port", "0"))
+        http = stack.enter_context(caller(url))
+        assert 200 == http.post("/api/route", json=event()).status_code
+        tenant.kill()
+        tenant.wait()
+        statuses, fastest = [], 9.0
+        for number in range(10):
+            before = time.monotonic()
+            statuses.append(
+                http.post("/api/route", json=event(conversationId=f"c-{number}", confidence=0.5)).status_code
+            )
+            fastest = min(fastest, time.monotonic() - before)
+        assert {502} == set(statuses)
+        assert fastest < 0.2
+        assert 200 == http.get("/health").status_code
+        port = upstream.rpartition(":")[2]
+        stack.enter_context(process(tmp_path, "simulate", "--port", port, "--state", "state.json"))
+        found = [0]
+        while found[-1] != 200 and len(found) < 100:
+            time.sleep(0.1)
+            found.append(http.post("/api/route", json=event(conversationId="back")).status_code)
+        assert 200 == found[-1]
+
+
+@pytest.mark.parametrize("fault", ["403", "500", "html"])
+def test_a_tenant_that_repeats_secrets_gets_none_of_them_out(tmp_path: Path, fault: str) -> None:
+    """Neither answers nor the log hold the client's secret, a token or a key, whatever the tenant answers."""
+    with served(tmp_path, "--faults", f"context:{fault}") as (_, url), caller(url) as http:
+        answers = [http.post("/api/route", json=event()) for _ in range(2)]
+        answers += [
+            http.post("/api/route", content=b"{", headers={"Content-Type": "application/json"}),
+            http.get("/ready"),
+        ]
+    said = "".join(f"{one.headers} {one.text}" for one in answers) + (tmp_path / "serve.log").read_text("utf-8")
+    assert [502, 502, 400, 200] == [one.status_code for one in answers]
+    assert [] == canary.found(said)
+    assert KEY not in said
+
+
+REFUSED = [
+    (("--host", "0.0.0.0"), {}, "without keys in $CXROUTE_API_KEYS it listens on loopback only"),  # noqa: S104 - refused
+    (("--host", "::"), {}, "without keys in $CXROUTE_API_KEYS it listens on loopback only"),
+    (("--host", "example.com"), {}, "without keys in $CXROUTE_API_KEYS it listens on loopback only"),
+    (("--port", "65536"), {}, "there are ports 0 to 65535"),
+    (("--port", "x"), {}, "there are ports 0 to 65535"),
+    ((), {"PORT": "http"}, "there are ports 0 to 65535"),
+    ((), {"CXROUTE_API_KEYS": " , "}, "holds nothing but commas and spaces"),
+    ((), {"CXROUTE_API_KEYS": "two words of a key"}, "holds what no header can"),
+    ((), {"CXROUTE_WEBHOOK_SECRETS": "whsec_short"}, "a signing secret must be whsec_"),
+    ((), {"CXROUTE_API_KEYS_FILE": "nowhere"}, "the file that CXROUTE_API_KEYS_FILE names cannot be read"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "variables", "said"), REFUSED)
+def test_what_makes_no_sense_is_refused_at_the_start(
+    cxroute: Program, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], variables: dict[str, str], said: str
+) -> None:
+    """Exit 64 and one sentence, which repeats no key; nobody listens."""
+    monkeypatch.delenv("PORT", raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert 64 == cxroute("serve", *arguments)
+    assert said in cxroute.err
+    assert "two words" not in cxroute.err
