@@ -75,7 +75,10 @@ class Wish:
         return [*said, *(f"{where} is still there: {[one['id'] for one in groups[where]]}" for where in left)]
 
     def afterwards(self, rules: Iterable[Rule]) -> list[list[Rule]]:
-        """Return what the tenant can look like in the end: with somebody's copies of our rules, and without."""
+        """Return what the tenant can look like in the end: with somebody's copies of our rules, and without.
+
+        What such a copy holds up may stay as it is, and so may what waits for its name.
+        """
         live = list(rules)
         others = [one for one in live if not self.ours(one) and not self.adopts(one)]
         wanted = list(self.rules.values())
@@ -84,7 +87,11 @@ class Wish:
         copies += [one for where, found in groups.items() if where.endswith("~next") for one in found[:1]]
         stuck = [one for where in self._stuck(groups) for one in groups[where]]
         kept = [one for one in copies if is_edited(one) and not any(one is two for two in stuck)]
+        names = self._stuck_names(groups, self._stuck(groups))
+        free = [one for one in wanted if one["name"] not in names]
+        waiting = [one for where in groups for one in groups[where] if self.rules.get(where, {}).get("name") in names]
         ends = [[*others, *wanted], [*others, *wanted, *copies], [*others, *wanted, *stuck, *kept]]
+        ends.append([*others, *free, *waiting, *stuck, *kept])
         return ends if copies else ends[:1]
 
     def _groups(self, rules: Iterable[Rule]) -> dict[str, list[Rule]]:
