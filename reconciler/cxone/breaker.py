@@ -28,6 +28,9 @@ _LONGEST_PAUSE: Final = 5.0
 class Breaker:
     """Counts attempts without an answer, and 5xx, over a whole client; any good answer closes the circuit."""
 
+    waits: Final = False
+    """Whoever sent a probe is told how it failed."""
+
     def __init__(self, time: Time) -> None:
         self._time = time
         self._failures = 0

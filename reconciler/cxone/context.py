@@ -58,8 +58,12 @@ class ContextClient(ReadingClient):
                 answer = await self._call("context", path, {"attributes": dict(attributes)})
         except TimeoutError:
             raise self._late(budget) from None
+        except LaterError as error:
+            if budget.sent:  # before the circuit opened: nobody knows what came of that
+                raise OverloadedError(str(error)) from error
+            raise
         except OverloadedError as error:
-            if isinstance(error, LaterError) or (self._time.clock() < budget.end and self.pacer.held <= 0):
+            if self._time.clock() < budget.end and self.pacer.held <= 0:
                 raise
             raise self._late(budget) from error
         finally:

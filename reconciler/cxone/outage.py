@@ -23,6 +23,9 @@ _WAITS: Final = (2.0, 4.0, 8.0, 15.0)
 class Outage:
     """Counts what fails in a row over a whole client; any good answer ends the count."""
 
+    waits: Final = True
+    """Whoever sent a probe goes on waiting when it fails."""
+
     def __init__(self, patience: float, time: Time) -> None:
         """`patience` is for how many seconds a server that was there once is waited for."""
         self._patience, self._time = patience, time

@@ -116,7 +116,7 @@ class Sender:
                 return None if self.outage.away else await self._try(request, kind, sent)
             if kind.safe:
                 result = await self._try(request, kind, sent)
-                return result if isinstance(result, Answer) else None
+                return None if self.outage.waits and not isinstance(result, Answer) else result
             # A write that is lost in an outage is one more that nobody knows of: a read is sent in its place.
             asked = {**ACCEPTED, "Authorization": request.headers["Authorization"]}
             await self._try(self._http.build_request("GET", request.url, headers=asked), Kind.READ, sent)
