@@ -31,6 +31,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "diff": Command("every day", "say which conversations two lists of rules send to different places", "diff"),
     "history": Command("operate", "who changed what, when and why", "history"),
     "serve": Command("the endpoint", "take from the bot what it understood and write it to the conversation", "serve"),
+    "cognigy": Command("the endpoint", "print the nodes of a Cognigy flow that post to it", "cognigy"),
     "schema": Command("set up", "print the JSON Schema of manifests or plans", "schema"),
     "github": Command("set up", "what steps of a GitHub workflow do: comment, reviewed plan, drift issue", "github"),
     "completion": Command("set up", "print a completion script for a shell", "completion"),

@@ -78,6 +78,17 @@ def test_events_without_a_timestamp_are_written_as_they_come() -> None:
     assert 3 == len(endpoint.upstream.writes)
 
 
+def test_an_event_without_a_timestamp_stands_behind_what_came_before() -> None:
+    """A bot's clock is ahead: what it said before is no newer for that, and what it says later is."""
+    endpoint = Endpoint()
+
+    async def posts() -> list[bool | None]:
+        times = ["2027-01-01T00:00:09Z", ..., "2027-01-01T00:00:08Z", "2027-01-01T00:00:10Z"]
+        return [(await endpoint.post(event(timestamp=time))).form.get("stale") for time in times]
+
+    assert [None, None, True, None] == asyncio.run(posts())
+
+
 def test_what_waited_behind_a_newer_event_is_stale() -> None:
     """The newest of those that wait is not held up by a value that it would replace at once."""
     hold = asyncio.Event()
