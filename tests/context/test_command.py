@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import subprocess
-import sys
 import time
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from contextlib import ExitStack
 from threading import Thread, Timer
 from typing import TYPE_CHECKING, Any
 
@@ -18,87 +14,14 @@ import pytest
 
 from tests import canary
 from tests.context.posting import event
+from tests.context.processes import KEY, MANIFEST, caller, contexts, log, process, served
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.program import Program
 
 FULL = os.environ.get("CXROUTE_CAMPAIGN") == "full"
-KEY = "bot-key-of-the-first-month"
-MANIFEST = """
-apiVersion: routing/v1
-kind: Environment
-name: prod
-owner: acme
-api: {{baseUrl: "{url}", requestsPerSecond: 2000, concurrency: 64}}
-context: {{minConfidence: 0.4, below: {{intent: none}}}}
----
-apiVersion: routing/v1
-kind: RuleSet
-name: cards
-rules:
-- {{intent: billing, queue: Billing}}
-- {{intent: none, queue: General}}
----
-apiVersion: routing/v1
-kind: Intents
-name: bot
-intents: [billing, none]
-"""
-
-
-@contextmanager
-def process(folder: Path, *arguments: str, **variables: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run a command that serves; yields it and its URL. Its log goes to a file that is looked through for secrets."""
-    known = {"CXONE_CLIENT_ID": canary.CLIENT, "CXONE_CLIENT_SECRET": canary.SECRET, "CXROUTE_API_KEYS": f"old,{KEY}"}
-    environment = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME")}
-    environment |= known | variables | {"PYTHONPATH": str(Path(__file__).parents[2])}
-    command = [sys.executable, "-m", "reconciler", *arguments]
-    with (
-        (folder / f"{arguments[0]}.log").open("a") as log,
-        subprocess.Popen(
-            command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=log, text=True
-        ) as started,
-    ):
-        assert started.stdout
-        try:
-            line = started.stdout.readline()
-            assert " on http://" in line, line
-            yield started, "http://" + line.partition(" on http://")[2].split()[0]
-        finally:
-            started.kill()
-
-
-@contextmanager
-def served(folder: Path, *simulated: str, serve: tuple[str, ...] = ()) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run the simulator and the endpoint before it."""
-    (folder / "manifests").mkdir(exist_ok=True)
-    with ExitStack() as stack:
-        _, upstream = stack.enter_context(
-            process(folder, "simulate", "--port", "0", "--state", "state.json", *simulated)
-        )
-        (folder / "manifests" / "all.yaml").write_text(MANIFEST.format(url=upstream), encoding="utf-8")
-        yield stack.enter_context(process(folder, "serve", "-e", "prod", "--port", "0", *serve))
-
-
-def caller(url: str) -> httpx.Client:
-    return httpx.Client(base_url=url, headers={"X-API-Key": KEY}, trust_env=False, timeout=20)
-
-
-def contexts(folder: Path) -> dict[str, Any]:
-    """Return what the simulator holds now: it has to have ended."""
-    from reconciler.simulator.state import State  # noqa: PLC0415 - beside the process that wrote it
-
-    state = State.load(folder / "state.json")
-    try:
-        return dict(state.contexts)
-    finally:
-        state.close()
-
-
-def log(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (folder / "serve.log").read_text("utf-8").splitlines()]
 
 
 def post_all(http: httpx.Client, events: list[dict[str, Any]]) -> set[int]:

@@ -1,0 +1,100 @@
+"""The real processes: the simulator over HTTP, and `cxroute serve` before it, as people start them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from reconciler.simulator.state import State
+from tests import canary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+KEY = "bot-key-of-the-first-month"
+MANIFEST = """
+apiVersion: routing/v1
+kind: Environment
+name: prod
+owner: acme
+api: {{baseUrl: "{url}", requestsPerSecond: 2000, concurrency: 64}}
+context: {{minConfidence: 0.4, below: {{intent: none}}}}
+---
+apiVersion: routing/v1
+kind: RuleSet
+name: cards
+rules:
+- {{intent: billing, queue: Billing}}
+- {{intent: none, queue: General}}
+---
+apiVersion: routing/v1
+kind: Intents
+name: bot
+intents: [billing, none]
+"""
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "reconciler", *arguments]
+
+
+def environment() -> dict[str, str]:
+    """Return the variables of a process: canaries for secrets, two keys."""
+    known = {"CXONE_CLIENT_ID": canary.CLIENT, "CXONE_CLIENT_SECRET": canary.SECRET, "CXROUTE_API_KEYS": f"old,{KEY}"}
+    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME")}
+    return {**kept, **known, "PYTHONPATH": str(ROOT)}
+
+
+@contextmanager
+def process(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run a command that serves; yields it and its URL. Its log goes to a file that is looked through for secrets."""
+    with (
+        (folder / f"{arguments[0]}.log").open("a") as log,
+        subprocess.Popen(
+            command(*arguments), cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=log, text=True
+        ) as started,
+    ):
+        assert started.stdout
+        try:
+            line = started.stdout.readline()
+            assert " on http://" in line, line
+            yield started, "http://" + line.partition(" on http://")[2].split()[0]
+        finally:
+            started.kill()
+
+
+@contextmanager
+def served(folder: Path, *simulated: str, serve: tuple[str, ...] = ()) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run the simulator and the endpoint before it."""
+    (folder / "manifests").mkdir(exist_ok=True)
+    with ExitStack() as stack:
+        _, upstream = stack.enter_context(
+            process(folder, "simulate", "--port", "0", "--state", "state.json", *simulated)
+        )
+        (folder / "manifests" / "all.yaml").write_text(MANIFEST.format(url=upstream), encoding="utf-8")
+        yield stack.enter_context(process(folder, "serve", "-e", "prod", "--port", "0", *serve))
+
+
+def caller(url: str) -> httpx.Client:
+    return httpx.Client(base_url=url, headers={"X-API-Key": KEY}, trust_env=False, timeout=20)
+
+
+def contexts(folder: Path) -> dict[str, Any]:
+    """Return what the simulator holds now: it has to have ended."""
+    state = State.load(folder / "state.json")
+    try:
+        return dict(state.contexts)
+    finally:
+        state.close()
+
+
+def log(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "serve.log").read_text("utf-8").splitlines()]
