@@ -9,7 +9,6 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
-import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 if TYPE_CHECKING:
@@ -32,8 +31,6 @@ class Connection(HttpToolsProtocol):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - uvicorn's
         super().__init__(*arguments, **options)
-        # uvicorn lets a parser read on after a request that closes the connection; nothing has to follow one.
-        self.parser = httptools.HttpRequestParser(self)
         self._is_over = False
         self._in_head = True
         self._head = 0

@@ -200,6 +200,14 @@ def test_the_circuit_opens_fails_at_once_and_closes_itself() -> None:
     assert isinstance(after[-1], dict)
 
 
+def test_who_sent_something_is_never_told_that_nothing_was_sent() -> None:
+    """Two in turn, until the fifth failure opens the circuit between two attempts of the other."""
+    world = World("context:503")
+    found = world.run("c-1", "c-2", seconds=30.0, at_once=2)
+    assert 5 == world.asked()["context"]
+    assert [OverloadedError, OverloadedError] == [type(one) for one in found]
+
+
 def test_half_of_twenty_open_the_circuit_too() -> None:
     """A tenant that fails every other time is as good as away."""
     world = World(",".join(f"context:503@#{one}" for one in range(1, 40, 2)))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import time
 
 import pytest
 
 from reconciler.context import connection
 from reconciler.context.app import Limits
+from reconciler.context.serve import _Server
 from tests.context.posting import Endpoint
 from tests.context.sockets import BODY, Said, listening, request, talk
 
@@ -235,6 +237,15 @@ def test_too_many_connections_are_told_so(monkeypatch: pytest.MonkeyPatch) -> No
             return fourth.statuses, [int(first[9:12])]
 
     assert ([503], [200]) == asyncio.run(crowd())
+
+
+def test_a_signal_makes_ready_say_no() -> None:
+    """Before anything else: whoever balances the load looks there."""
+    endpoint = Endpoint()
+    server = _Server(endpoint.app, lambda: None)
+    server.handle_exit(signal.SIGTERM, None)
+    assert 503 == asyncio.run(endpoint.request("GET", "/ready")).status
+    assert server.should_exit
 
 
 def test_answers_name_no_server() -> None:
