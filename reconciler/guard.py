@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from reconciler.change import Adopt, Create, Delete, Update, is_copy
 from reconciler.plan import GuardResult
+from reconciler.words import value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
+    from reconciler.behaviour.entry import Entry
     from reconciler.behaviour.region import Region
     from reconciler.change import Change
     from reconciler.manifest.environment import Environment, Limit
@@ -131,7 +133,7 @@ def _unrouted(plan: Plan) -> GuardResult:
     """Look for conversations that reach a queue today and would fall to the default routing."""
     fallen = [region for region in _regions(plan) if region.before and region.after is None]
     if fallen:
-        rules = dict.fromkeys(entry.name for region in fallen for entry in region.before_rules if entry)
+        rules = dict.fromkeys(_called(entry) for region in fallen for entry in region.before_rules if entry)
         today = _some([*rules])
         message = (
             f"conversations that reach a queue today would fall to the tenant's default routing (today by {today})"
@@ -165,6 +167,11 @@ def _transient(plan: Plan) -> GuardResult:
     named = _some([str(address) for address in plan.unproven])
     message = f"it could not be shown that nobody is sent elsewhere while these are changed: {named}"
     return GuardResult("transient", len(plan.unproven), 0, ok=False, message=message)
+
+
+def _called(entry: Entry) -> str:
+    """Return what a sentence calls a rule: a live name, which is somebody's text, in quotes."""
+    return entry.name if entry.address else value(entry.name)
 
 
 def _some(names: Sequence[str]) -> str:
