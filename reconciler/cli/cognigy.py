@@ -36,6 +36,7 @@ _STEPS: Final = """\
 1. A Code node, behind the node that detects the intent:
 
 %(code)s
+
 2. An HTTP Request node behind it:
 
    Method          POST

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from contextlib import ExitStack
 from threading import Thread, Timer
@@ -12,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from reconciler.context.serve import listening_socket
 from tests import canary
 from tests.context.posting import event
 from tests.context.processes import KEY, MANIFEST, caller, contexts, log, process, served
+from tests.program import write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -174,3 +177,19 @@ def test_what_makes_no_sense_is_refused_at_the_start(
     assert 64 == cxroute("serve", *arguments)
     assert said in cxroute.err
     assert "two words" not in cxroute.err
+
+
+def test_a_port_that_is_taken_is_said(cxroute: Program) -> None:
+    """Exit 1, with the address."""
+    write("all.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: cards\nrules: []\n")
+    with listening_socket("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        assert 1 == cxroute("serve", "--port", str(port))
+    assert f"cannot listen on 127.0.0.1:{port}" in cxroute.err
+
+
+def test_without_the_extra_it_is_said_what_to_install(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Uvicorn is not part of what plan and apply need."""
+    monkeypatch.setitem(sys.modules, "reconciler.context.serve", None)
+    assert 1 == cxroute("serve", "--port", "0")
+    assert "pip install 'cxroute[serve]'" in cxroute.err
