@@ -144,8 +144,8 @@ def serving(tenant: Tenant, context: ssl.SSLContext | None = None) -> Iterator[T
         scheme = "https" if context else "http"
         tenant.url = f"{scheme}://localhost:{server.sockets[0].getsockname()[1]}"
         ready.set()
-        async with server:
-            await stop.wait()
+        await stop.wait()
+        server.close()  # and no wait for it: newer Pythons wait for connections on which nothing is said any more
         for task in asyncio.all_tasks() - {asyncio.current_task()}:
             task.cancel()
 
