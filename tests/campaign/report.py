@@ -30,8 +30,13 @@ def table(found: Figures, how: tuple[float, str, int]) -> str:
 
 def bugs(caught: Iterable[Row]) -> str:
     """Return which promise caught which deliberate bug, with which case, and how many it took."""
-    rows = [f"| {row.bug.replace('_', ' ')} | {row.caught} | `{row.case}` | {row.tried} |" for row in caught]
+    rows = [f"| {row.bug.replace('_', ' ')} | {row.caught} | `{_cell(row.case)}` | {row.tried} |" for row in caught]
     return "\n".join(["\n| Deliberate bug | Caught by | With | Cases |", "|---|---|---|---:|", *rows, ""])
+
+
+def _cell(line: str) -> str:
+    """Escape what would end a cell of a table."""
+    return line.replace("|", "\\|")
 
 
 def write(found: Figures, caught: Iterable[Row], how: tuple[float, str, int]) -> None:
