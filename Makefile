@@ -7,6 +7,8 @@ VENV ?= .venv
 ARGS ?=
 
 BIN := $(VENV)/bin
+# Half as many again as there are cores: many tests wait for a socket or another process.
+WORKERS = $$($(BIN)/python -c 'import os; print(os.cpu_count() * 3 // 2)')
 # Wheels alone: a hash pins a source archive, but not what its build would bring in.
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --only-binary=:all: --require-hashes
 UV := uv==0.13.9
@@ -24,7 +26,7 @@ demo: $(VENV)/.run ## The main job on a bank's tenant, in process: plan, apply, 
 	@$(BIN)/python -m reconciler demo
 
 test: $(VENV)/.project ## All tests, on all cores
-	@$(BIN)/python -m pytest -q -n auto --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
 
 campaign: $(VENV)/.project ## Every accident at every request, for half an hour; the real process is killed, too
 	$(BIN)/python -m tests.campaign.run $(ARGS)
