@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.attempt import Verdict, written
 from reconciler.change import Applied, Create, Delete, Failed, Skipped, Unknown, is_copy
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from reconciler.attempt import Attempt, Doubt, Written
     from reconciler.change import Change, LiveRule, Marker, Outcome, Step
-    from reconciler.model import Address
+    from reconciler.model import Address, Rule
     from reconciler.plan import Plan
 
 
@@ -114,8 +114,9 @@ class Tally:
 
     def is_about(self, rule_id: str, marker: Marker | None) -> bool:
         """Say whether the plan is about a live rule."""
-        ours = marker is not None and marker.owner == self.owner
-        return rule_id in self.ids or (ours and marker is not None and marker.address in self.addresses)
+        if rule_id in self.ids:
+            return True
+        return marker is not None and marker.owner == self.owner and marker.address in self.addresses
 
     def note(self, step: Step, result: Attempt) -> None:
         """Keep what an attempt says of its change."""
@@ -155,55 +156,58 @@ class Tally:
 
     def outcomes(self, fresh: Plan | None, skipped: str) -> tuple[Outcome, ...]:
         """Say of every planned change what became of it, by the last read; `skipped` is why one was not tried."""
-        left = None if fresh is None else left_of(fresh)
-        there = {one.id for one in fresh.live.rules} if fresh else set()
+        seen = None if fresh is None else _Seen.of(fresh)
         changes = [(key, change) for key, change in self.planned.items() if not is_copy(change)]
-        return tuple(
-            _taken(change, key, left, there)
-            or self._outcome(key, change, left, fresh, skipped)
-            or self._skipped(change, skipped, self._touched(key, change, fresh))
-            for key, change in changes
-        )
+        return tuple(self._outcome(key, change, seen, skipped) for key, change in changes)
 
-    def _outcome(
-        self, key: object, change: Change, left: set[object] | None, fresh: Plan | None, ended: str
-    ) -> Outcome | None:
-        """Return what became of a change; None where it was not tried, or the run had to end on the way to it.
-
-        `left` is what is still to be done; `ended` says why the run did not go on, if so.
-        """
-        progress = self.progress[key]
-        touched = self._touched(key, change, fresh)
-        if left is not None and key not in left:
-            return Applied(change, progress.attempts, progress.id)
+    def _outcome(self, key: object, change: Change, seen: _Seen | None, ended: str) -> Outcome:
+        """Return what became of a change; `ended` says why the run did not go on, if so."""
+        if seen is not None and key not in seen.left:
+            return self._settled(key, change, seen)
+        progress, touched = self.progress[key], self._touched(key, change, seen)
         if progress.failed:
             return Failed(change, progress.attempts, progress.error, touched)
-        blocked = fresh and next((one for one in fresh.conflicts if one.address == change.address), None)
-        if blocked:
-            return Failed(change, progress.attempts, progress.error or blocked.message, touched)
-        unread = left is None and (progress.doubt == "until read" or (progress.attempts and not progress.error))
+        if seen is not None and (blocked := seen.conflicts.get(change.address)):
+            return Failed(change, progress.attempts, progress.error or blocked, touched)
+        unread = seen is None and (progress.doubt == "until read" or (progress.attempts and not progress.error))
         if progress.doubt == "lasting" or unread:
-            seen = "acknowledged, but it could not be read again" if progress.wrote else "it could not be read again"
-            return Unknown(change, progress.attempts, progress.error or seen)
+            known = "acknowledged, but it could not be read again" if progress.wrote else "it could not be read again"
+            return Unknown(change, progress.attempts, progress.error or known)
         if progress.error or (progress.attempts and not ended):
             others = any(one.failed for one in self.progress.values())
             why = "what must come first is not done" if others else "the rule still differs"
             return Failed(change, progress.attempts, progress.error or why, touched)
-        return None
-
-    def _skipped(self, change: Change, why: str, touched: bool) -> Skipped:  # noqa: FBT001 - a field of the outcome
         kept = "kept, since another change is not done" if isinstance(change, Delete) else "not tried"
-        return Skipped(change, why or kept, touched=touched)
+        return Skipped(change, ended or kept, touched=touched)
 
-    def _touched(self, key: object, change: Change, fresh: Plan | None) -> bool:
+    def _settled(self, key: object, change: Change, seen: _Seen) -> Outcome:
+        """Return what became of a change of which nothing is left to do: done, or the rule was taken from us."""
+        if isinstance(change, Delete) and change.live.id in seen.there:
+            return Skipped(change, "it is not ours any more, and was left alone")
+        return Applied(change, self.progress[key].attempts, self.progress[key].id)
+
+    def _touched(self, key: object, change: Change, seen: _Seen | None) -> bool:
         """Say whether this run left a rule neither as it was nor as desired."""
         progress = self.progress[key]
-        if fresh is None or not progress.sent:
+        if seen is None or not progress.sent:
             return progress.sent
-        found = progress.id if isinstance(change, Create) else change.live.id
-        before = None if isinstance(change, Create) else (change.live.rule, change.live.marker)
-        now = next(((one.rule, one.marker) for one in fresh.live.rules if one.id == found), None)
-        return now != before
+        if isinstance(change, Create):
+            return progress.id in seen.there
+        return seen.there.get(change.live.id) != (change.live.rule, change.live.marker)
+
+
+class _Seen(NamedTuple):
+    """What the last read showed: what is left to do, each rule by its id, what stands in the way by address."""
+
+    left: set[object]
+    there: Mapping[str, tuple[Rule, Marker | None]]
+    conflicts: Mapping[Address | None, str]
+
+    @classmethod
+    def of(cls, fresh: Plan) -> _Seen:
+        """Look at a fresh plan."""
+        there = {one.id: (one.rule, one.marker) for one in fresh.live.rules}
+        return cls(left_of(fresh), there, {one.address: one.message for one in reversed(fresh.conflicts)})
 
 
 def _as_found(change: Change, there: Mapping[str, LiveRule], left: set[object]) -> Change | None:
@@ -216,13 +220,6 @@ def _as_found(change: Change, there: Mapping[str, LiveRule], left: set[object]) 
     if isinstance(change, Create) or live is None:
         return Create(change.address, change.after, change.source)
     return replace(change, live=live)
-
-
-def _taken(change: Change, key: object, left: set[object] | None, there: set[str]) -> Skipped | None:
-    """Say of a rule that was to go, is not to go any more, and is there, that somebody took it from us."""
-    if left is None or key in left or not isinstance(change, Delete) or change.live.id not in there:
-        return None
-    return Skipped(change, "it is not ours any more, and was left alone")
 
 
 def key_of(change: Change) -> object:
