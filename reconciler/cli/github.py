@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-import ssl
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import certifi
 import httpx
 
 from reconciler.cli.discretion import DISCRETION
 from reconciler.cli.whole_file import write_whole
-from reconciler.errors import CxrouteError, RefusedError, UsageError
+from reconciler.cxone.trust import proxy_of, trusted
+from reconciler.errors import RefusedError, UsageError
 from reconciler.github import statement
 from reconciler.github.drift_issue import Seen, difference, drift_issue
 from reconciler.github.posting import comments_of, open_issues, own_name, write_comment, write_issue
@@ -176,26 +175,12 @@ def connected(this: Run) -> Iterator[GitHub]:
     token = os.environ.get("GITHUB_TOKEN", "").strip()
     if not token or not token.isascii() or not token.isprintable():
         raise UsageError("GITHUB_TOKEN is not set: give it to this step, and to no other")
-    proxy = os.environ.get("CXROUTE_PROXY") or None
-    try:
-        transport = httpx.HTTPTransport(verify=trusted(), proxy=httpx.Proxy(proxy) if proxy else None)
-    except (httpx.InvalidURL, ValueError):
-        raise UsageError("CXROUTE_PROXY is no URL such as http://proxy.example:3128") from None
+    proxy, ca_file = os.environ.get("CXROUTE_PROXY"), os.environ.get("CXROUTE_CA_FILE")
+    verify = trusted(Path(ca_file) if ca_file else None)
+    transport = httpx.HTTPTransport(verify=verify, proxy=proxy_of(proxy) if proxy else None)
     # Nothing of the surroundings is read: no netrc, no other proxy; redirects are followed where one is expected.
     with httpx.Client(transport=transport, trust_env=False, follow_redirects=False, timeout=_SECONDS) as http:
         yield GitHub(http, this.api, this.repository, token)
-
-
-def trusted() -> ssl.SSLContext:
-    """Trust the public authorities, and whom the operator's file names."""
-    context = ssl.create_default_context(cafile=certifi.where())
-    file = os.environ.get("CXROUTE_CA_FILE")
-    if file:
-        try:
-            context.load_verify_locations(cafile=file)
-        except OSError as error:
-            raise CxrouteError(f"cannot read the certificates in {file}: {error.strerror or error}") from error
-    return context
 
 
 def needed(value: str | None, option: str) -> str:

@@ -11,13 +11,12 @@ from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING
 
 import aiohttp
-import certifi
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
 from reconciler.cxone.exchange import UntrustedError
 from reconciler.cxone.pace import Time
-from reconciler.errors import CxrouteError, UsageError
+from reconciler.cxone.trust import proxy_of, trusted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,7 +91,7 @@ def network(tenant: Tenant, proxy: str | None, ca_file: Path | None) -> httpx.As
     """Return the transport to a real network."""
     https = any(httpx.URL(url).scheme == "https" for url in (tenant.base_url, tenant.token_url))
     # Reading the authorities takes 20 ms. Without them nobody is trusted; TLS is never left unverified.
-    verify = _trust(ca_file) if https else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    verify = trusted(ca_file) if https else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
     def session() -> aiohttp.ClientSession:
         made = aiohttp.ClientSession(
@@ -104,27 +103,7 @@ def network(tenant: Tenant, proxy: str | None, ca_file: Path | None) -> httpx.As
         made._retry_connection = False  # noqa: SLF001 - there is no public way
         return made
 
-    transport = AiohttpTransport(verify=verify, trust_env=False, proxy=_proxy(proxy) if proxy else None, client=session)
+    transport = AiohttpTransport(
+        verify=verify, trust_env=False, proxy=proxy_of(proxy) if proxy else None, client=session
+    )
     return NetworkTransport(transport)
-
-
-def _proxy(url: str) -> httpx.Proxy:
-    """Read the proxy's URL; it may hold a password, so no error repeats it."""
-    try:
-        proxy = httpx.Proxy(url)
-    except (httpx.InvalidURL, ValueError):
-        raise UsageError("CXROUTE_PROXY is no URL such as http://proxy.example:3128") from None
-    if proxy.url.scheme not in ("http", "https") or not proxy.url.host or "%20" in proxy.url.host:
-        raise UsageError("CXROUTE_PROXY must be an http:// or https:// proxy, such as http://proxy.example:3128")
-    return proxy
-
-
-def _trust(ca_file: Path | None) -> ssl.SSLContext:
-    """Trust the public authorities, and whom the operator's file names."""
-    context = ssl.create_default_context(cafile=certifi.where())
-    if ca_file:
-        try:
-            context.load_verify_locations(cafile=ca_file)
-        except OSError as error:
-            raise CxrouteError(f"cannot read the certificates in {ca_file}: {error.strerror or error}") from error
-    return context
