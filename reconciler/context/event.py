@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.context.moment import moment
+from reconciler.strict_json import finite, refuse_constant
 
 if TYPE_CHECKING:
     from reconciler.context.moment import Moment
@@ -116,16 +116,4 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return form
 
 
-def _refuse_constant(text: str) -> None:
-    raise ValueError(text)
-
-
-def _finite(text: str) -> float:
-    """JSON has no infinity, but Python makes one of 1e999."""
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError
-    return value
-
-
-_DECODER: Final = json.JSONDecoder(object_pairs_hook=_distinct, parse_constant=_refuse_constant, parse_float=_finite)
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_distinct, parse_constant=refuse_constant, parse_float=finite)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx
 
 from reconciler.errors import NotOfferedError, UnexpectedAnswerError
+from reconciler.strict_json import STRICT, refuse_constant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -90,22 +90,7 @@ def _said(form: object) -> str:
     return "".join(one if one.isprintable() else " " for one in text)
 
 
-def _refuse_constant(text: str) -> None:
-    raise ValueError(text)
-
-
-def _finite(text: str) -> float:
-    """JSON has no infinity, but Python makes one of 1e999."""
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(text[:40])
-    return value
-
-
-STRICT: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
-"""For everything else: what it gives can be shown, and written as JSON again."""
-
-LENIENT: Final = json.JSONDecoder(parse_constant=_refuse_constant)
+LENIENT: Final = json.JSONDecoder(parse_constant=refuse_constant)
 """For a token, which nobody shows or sends back: a life of 1e999 seconds is merely long."""
 
 

@@ -5,13 +5,12 @@ Beside `rules` an object may have `queues`, each with id and name.
 
 from __future__ import annotations
 
-import json
-import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.cxone.wire import live_rule
 from reconciler.errors import UnexpectedAnswerError, UsageError
+from reconciler.strict_json import STRICT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,7 +35,7 @@ def read_export(data: bytes, name: str) -> Export:
     if len(data) > LARGEST:
         raise UsageError(f"{name}: larger than {LARGEST // 2**20} MiB")
     try:
-        form = _DECODER.decode(data.decode("utf-8-sig"))
+        form = STRICT.decode(data.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         raise UsageError(f"{name}: not JSON; a list of rules is wanted, or a page, as the API answers it") from None
     try:
@@ -80,16 +79,3 @@ def _named(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         queue, name = target.get("queueId"), target.get("queueName")
         if isinstance(queue, str) and isinstance(name, str):
             yield queue, name
-
-
-def _refuse(text: str) -> NoReturn:
-    raise ValueError(text)
-
-
-def _finite(text: str) -> float:
-    """JSON has no infinity, but Python makes one of 1e999."""
-    found = float(text)
-    return found if math.isfinite(found) else _refuse(text)
-
-
-_DECODER: Final = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)

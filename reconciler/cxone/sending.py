@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import httpx
 
-from reconciler.cxone.exchange import LENIENT, STRICT, Answer, GarbledAnswerError, UntrustedError, exchange, reason
+from reconciler.cxone.exchange import LENIENT, Answer, GarbledAnswerError, UntrustedError, exchange, reason
 from reconciler.cxone.outage import Outage
 from reconciler.errors import (
     AmbiguousWriteError,
@@ -18,6 +18,7 @@ from reconciler.errors import (
     UnexpectedAnswerError,
     UnreachableError,
 )
+from reconciler.strict_json import STRICT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
