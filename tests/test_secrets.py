@@ -268,6 +268,15 @@ def test_a_secret_that_is_a_word_of_ours_breaks_no_document(place: Place, secret
         assert (0, True) == (done.code, saved.exists()) or (4, False) == (done.code, saved.exists())
 
 
+def test_a_plan_that_only_looks_as_if_it_held_a_secret_is_saved(place: Place) -> None:
+    """Eight letters in a row are no secret, and nothing of the plan is hidden."""
+    place.more["CXONE_CLIENT_SECRET"] = "attributZebra7790xyz"
+    with serving(Tenant()) as tenant:
+        place.manifests(tenant.url, "one", seconds=3)
+        assert 0 == place("plan", "--out", "saved.json").code
+        assert "attributeName" in (place.path / "saved.json").read_text()
+
+
 def test_nothing_that_holds_a_secret_shows_it() -> None:
     """Neither to a debugger nor to a log: credentials, client, tokens, requests, transport."""
     credentials = Credentials(canary.CLIENT, canary.SECRET)

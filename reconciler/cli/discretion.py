@@ -67,11 +67,18 @@ class Discretion:
             end = places[last] + 1
         return "".join((*shown, text[end:]))
 
-    def within(self, form: Any) -> Any:  # noqa: ANN401 - any JSON
-        """Return a JSON document whose texts are without the secrets: hidden in its encoded form, it might be none."""
-        if not self._is_suspect(_squeezed(json.dumps(form))):
-            return form
-        return self._without(form)
+    def within(self, form: Any, text: str = "") -> Any:  # noqa: ANN401 - any JSON
+        """Return a JSON document whose texts are without the secrets: hidden in its encoded form, it might be none.
+
+        `text` is that form, where it is at hand.
+        """
+        return self._without(form) if self._is_suspect(_squeezed(text or json.dumps(form))) else form
+
+    def dumped(self, form: Any) -> str:  # noqa: ANN401 - any JSON
+        """Return a JSON document as indented text, without the secrets."""
+        text = json.dumps(form, indent=2)
+        shown = self.within(form, text)
+        return text if shown is form else json.dumps(shown, indent=2)
 
     def _without(self, form: Any) -> Any:  # noqa: ANN401 - any JSON
         match form:

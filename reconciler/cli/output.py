@@ -60,7 +60,7 @@ class Output:
 
     def document(self, form: Any) -> None:  # noqa: ANN401 - any JSON
         """Print the one JSON document of `--format json`."""
-        sys.stdout.write(json.dumps(DISCRETION.within(form), indent=2) + "\n")
+        sys.stdout.write(DISCRETION.dumped(form) + "\n")
 
     def note(self, text: str) -> None:
         """Say something beside the result, unless quiet."""

@@ -80,12 +80,13 @@ async def read_and_plan(session: Session) -> Plan:
 def save(made: Plan, path: Path) -> None:
     """Write the plan to a file, whole or not at all. Raises RefusedError for one that could not be applied as saved."""
     form = document(made)
-    if DISCRETION.within(form) is not form:
+    text = json.dumps(form, indent=2)
+    if DISCRETION.within(form, text) != form:
         raise RefusedError(
             f"{path.name} is not written: a rule or a manifest contains one of the secrets that this run was given, and"
             " without it the plan could not be applied. Take it out of there, and change the secret"
         )
-    write_whole(path, json.dumps(form, indent=2) + "\n")
+    write_whole(path, text + "\n")
 
 
 def show(session: Session, made: Plan, saved: str | None) -> None:
