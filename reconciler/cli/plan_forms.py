@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from reconciler.cli.session import Session
     from reconciler.plan import Plan
+    from reconciler.render.origin import Facts
+    from reconciler.render.routing_map import RoutingMap
 
 
 _MOST_CASES: Final = 1_000
@@ -36,9 +38,13 @@ def as_markdown(session: Session, made: Plan) -> str:
 
 def as_html(session: Session, made: Plan) -> str:
     """Return the plan as one page that needs nothing else."""
+    return _page(session, made, routing_map(made), facts(made, _banner(session)))
+
+
+def _page(session: Session, made: Plan, routing: RoutingMap, known: Facts) -> str:
     from reconciler.render.html import html  # noqa: PLC0415 - jinja2 is slow to import, and as good as never needed
 
-    return html(telling(made, session.tenant, _MOST_CASES), routing_map(made), facts(made, _banner(session)))
+    return html(telling(made, session.tenant, _MOST_CASES), routing, known)
 
 
 def as_github(session: Session, made: Plan) -> str:
@@ -56,8 +62,10 @@ FORMS: Final[dict[str, Callable[[Session, Plan], str]]] = {
 
 def report(session: Session, made: Plan, folder: Path) -> None:
     """Write plan.md and plan.html into a folder."""
-    write_whole(folder / "plan.md", DISCRETION.hide(as_markdown(session, made)))
-    write_whole(folder / "plan.html", DISCRETION.hide(as_html(session, made)))
+    routing, known = routing_map(made), facts(made, _banner(session))
+    comment = markdown(telling(made, session.tenant), routing, known)
+    write_whole(folder / "plan.md", DISCRETION.hide(comment))
+    write_whole(folder / "plan.html", DISCRETION.hide(_page(session, made, routing, known)))
 
 
 def _banner(session: Session) -> str:

@@ -20,9 +20,9 @@ from markupsafe import Markup
 from reconciler.render.affected import BRIEF, MOST_SHOWN, NOT_KNOWN, OTHERS, WAITING
 from reconciler.render.inline import QUOTED, bare, unquoted
 from reconciler.render.map_drawing import WIDTH, draw
-from reconciler.render.markdown_rules import CAUSES, far_title, noticed, parted, says
 from reconciler.render.routing_map import by_queue
-from reconciler.render.told_change import READING, place
+from reconciler.render.telling import far_title, parted
+from reconciler.render.told_change import CAUSES, READING, noticed, place, says
 from reconciler.words import counted, plain, visible
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from reconciler.render.inline import alert, cell, code, folded, inline
-from reconciler.render.told_change import Row, place
+from reconciler.render.telling import far_title, parted
+from reconciler.render.told_change import CAUSES, noticed, place, says
 from reconciler.words import counted, plain
 
 if TYPE_CHECKING:
@@ -15,19 +16,13 @@ if TYPE_CHECKING:
     from reconciler.model import Source
     from reconciler.render.origin import Origin
     from reconciler.render.telling import Telling
-    from reconciler.render.told_change import ToldChange
+    from reconciler.render.told_change import Row, ToldChange
 
 SIGNS: Final = {
     "create": "**\\+**\u00a0create",
     "update": "**~**\u00a0update",
     "adopt": "**\\>**\u00a0adopt",
     "delete": "**−**\u00a0delete",  # noqa: RUF001 - a minus
-}
-CAUSES: Final = {
-    "manifest": "your change",
-    "drift": "changed in CXone",
-    "both": "your change, and changed in CXone",
-    "duplicate": "a second copy",
 }
 _DIFF: Final = {"create": "+", "update": "!", "adopt": "!", "delete": "-"}
 
@@ -39,7 +34,7 @@ def rules_table(changed: Sequence[ToldChange], held: Sequence[ToldChange], origi
     if not shown:
         return []
     lines = ["| | Rule | Change | Why | Where |", "|---|---|---|---|---|"]
-    lines += [_rule(change, origin, change in held) for change in shown]
+    lines += [_rule(change, origin, number >= len(changed)) for number, change in enumerate(shown)]
     more = len(changes) - len(shown)
     return ["\n".join(lines), *([f"and {counted(more, 'further rule')}: see the report."] if more else [])]
 
@@ -51,18 +46,6 @@ def _rule(change: ToldChange, origin: Origin, held: bool) -> str:  # noqa: FBT00
     where = _place(change.source, origin) if change.source else "removed" if change.action == "delete" else ""
     what = cell("<br>".join(said))
     return f"| {sign} | {code(str(change.address))} | {what} | {CAUSES[change.cause]} | {cell(where)} |"
-
-
-def says(change: ToldChange) -> tuple[str, ...]:
-    """Return what is said of a change in sentences, but for what its cause says."""
-    plainly = change.why and change.cause != "duplicate" and change.action != "adopt"
-    return tuple(line for line in change.lines if line != change.why or not plainly)
-
-
-def noticed(rows: Sequence[Row]) -> list[Row]:
-    """Return what differs, the description last and, where more does, without its words: no caller notices it."""
-    others = [row for row in rows if row.name != "description"]
-    return [*others, Row("description", "changed, too")] if 0 < len(others) < len(rows) else list(rows)
 
 
 def _row(row: Row) -> str:
@@ -88,19 +71,6 @@ def findings_list(told: Telling, origin: Origin, most: int) -> list[str]:
         if findings and most:
             blocks.append(folded(title, "\n".join(_listed(findings[:most], origin)) + "\n"))
     return blocks
-
-
-def parted(told: Telling) -> tuple[list[Finding], list[Finding]]:
-    """Part the warnings: those about a rule that changes, or about no single rule, and those about others."""
-    changed = {change.address for change in (*told.changes, *told.held)}
-    warnings = [one for one in told.notes if one.severity == "warning"]
-    far = [one for one in warnings if one.address is not None and one.address not in changed]
-    return [one for one in warnings if one not in far], far
-
-
-def far_title(far: Sequence[Finding]) -> str:
-    """Say how many warnings are about rules that the plan does not change."""
-    return f"{counted(len(far), 'warning')} about rules that stay as they are"
 
 
 def _listed(findings: Sequence[Finding], origin: Origin) -> Iterator[str]:

@@ -11,6 +11,8 @@ from reconciler.saved_plan import summary
 from reconciler.words import counted, plain
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from reconciler.findings import Finding
     from reconciler.plan import Plan
     from reconciler.render.affected import Affected
@@ -90,6 +92,22 @@ def telling(plan: Plan, tenant: str, most: int = MOST_SHOWN) -> Telling:
         _sum(plan),
         _order(plan),
     )
+
+
+def parted(told: Telling) -> tuple[list[Finding], list[Finding]]:
+    """Part the warnings: those about a rule that changes, or about no single rule, and those about others."""
+    changed = {change.address for change in (*told.changes, *told.held)}
+    near: list[Finding] = []
+    far: list[Finding] = []
+    for one in told.notes:
+        if one.severity == "warning":
+            (near if one.address is None or one.address in changed else far).append(one)
+    return near, far
+
+
+def far_title(far: Sequence[Finding]) -> str:
+    """Say how many warnings are about rules that the plan does not change."""
+    return f"{counted(len(far), 'warning')} about rules that stay as they are"
 
 
 def _sum(plan: Plan) -> str:

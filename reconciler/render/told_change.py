@@ -22,7 +22,7 @@ from reconciler.words import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from reconciler.change import Cause, Change, FieldChange
     from reconciler.model import Address, Source
@@ -32,6 +32,13 @@ Action = Literal["create", "update", "adopt", "delete"]
 
 READING: Final[tuple[Action, ...]] = ("delete", "update", "adopt", "create")
 """The order in which people read changes."""
+CAUSES: Final = {
+    "manifest": "your change",
+    "drift": "changed in CXone",
+    "both": "your change, and changed in CXone",
+    "duplicate": "a second copy",
+}
+"""Who made the difference, in a few words."""
 _INDEXED: Final = re.compile(r"(conditions|targets)\[(\d+)\]")
 
 
@@ -76,6 +83,18 @@ def told_change(plan: Plan, change: Change, note: str = "") -> ToldChange:
         rule_phrase(whole, plan.queue_names, plan.labels) if whole else "",
         () if isinstance(change, Create | Delete) else tuple(_rows(plan, change)),
     )
+
+
+def says(change: ToldChange) -> tuple[str, ...]:
+    """Return what is said of a change in sentences, but for what its cause says."""
+    plainly = change.why and change.cause != "duplicate" and change.action != "adopt"
+    return tuple(line for line in change.lines if line != change.why or not plainly)
+
+
+def noticed(rows: Sequence[Row]) -> list[Row]:
+    """Return what differs, the description last and, where more does, without its words: no caller notices it."""
+    others = [row for row in rows if row.name != "description"]
+    return [*others, Row("description", "changed, too")] if 0 < len(others) < len(rows) else list(rows)
 
 
 def acts(change: Change) -> Action:
