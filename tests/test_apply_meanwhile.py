@@ -28,32 +28,16 @@ def applied(
     profile: str = "C",
     faults: str = "",
     *,
+    saved: Plan | None = None,
     at_request: int = 0,
     does: Callable[[World], object] = repr,
 ) -> tuple[World, Ended]:
-    """Apply a scenario's manifests; before that request somebody does something to the tenant."""
-    return _applied(scene, World(scene, profile, 1), None, faults, (at_request, does))
+    """Apply a scenario's manifests, or a saved plan; before that request somebody does something to the tenant."""
+    world = World(scene, profile, 1)
 
-
-def reviewed(
-    scene: Scenario,
-    profile: str = "C",
-    faults: str = "",
-    *,
-    at_request: int = 0,
-    does: Callable[[World], object] = repr,
-) -> tuple[World, Ended]:
-    """Apply a plan that was saved before, in the same way."""
-    made = asyncio.run(_applier(World(scene, profile, 1), scene, None).plan())
-    return _applied(scene, World(scene, profile, 1), made, faults, (at_request, does))
-
-
-def _applied(
-    scene: Scenario, world: World, saved: Plan | None, faults: str, meddling: tuple[int, Callable[[World], object]]
-) -> tuple[World, Ended]:
     async def before(event: Event) -> None:
-        if event.number == meddling[0]:
-            meddling[1](world)
+        if event.number == at_request:
+            does(world)
 
     world.faults = Faults(faults, 1) if faults else None
     applier = _applier(world, scene, saved)
@@ -61,6 +45,11 @@ def _applied(
     ended = run(applier)
     assert ended is not None
     return world, ended
+
+
+def reviewed(scene: Scenario, profile: str = "C") -> Plan:
+    """Return the plan that somebody saved, and reviewed."""
+    return asyncio.run(_applier(World(scene, profile, 1), scene, None).plan())
 
 
 def _applier(world: World, scene: Scenario, saved: Plan | None) -> Applier:
@@ -92,7 +81,8 @@ def test_names_are_exchanged_by_a_reviewed_plan_although_an_answer_is_lost(profi
     """A rule that was set aside, and of which no answer came, is known as our own work again."""
     rules = live(a=at("a"), b=at("b"), all=CATCH_ALL)
     wish = goal(a=replace(at("a"), name="b"), b=replace(at("b"), name="a"), all=CATCH_ALL)
-    world, ended = reviewed(scenario("exchanged", "", rules, wish), profile, "PUT rule:reset-applied@#1")
+    scene = scenario("exchanged", "", rules, wish)
+    world, ended = applied(scene, profile, "PUT rule:reset-applied@#1", saved=reviewed(scene, profile))
     assert 0 == ended.exit_code
     assert ["a", "all", "b"] == sorted(one["name"] for one in world.state.rules())
 
@@ -105,8 +95,9 @@ def test_a_rule_of_another_owner_is_watched_whatever_its_address(address: str) -
         ours(address, at("theirs", intent="t", targets=FRAUD), owner="staging", rule_id="st"),
     ]
     wish = goal(x=at("x", targets=FRAUD), all=CATCH_ALL)  # an update, and after it a delete
-    world, ended = reviewed(
-        scenario("owners", "", rules, wish), "C", at_request=5, does=lambda world: world.state.edit("st", priority=5)
+    scene = scenario("owners", "", rules, wish)
+    world, ended = applied(
+        scene, saved=reviewed(scene), at_request=5, does=lambda world: world.state.edit("st", priority=5)
     )
     assert ["PUT"] == writes(world)
     assert 5 == ended.exit_code

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from reconciler.canonical import opaque
-from reconciler.change import Marker
 from reconciler.manifest.documents import AdoptById
-from reconciler.marker import digest, signed
 from reconciler.model import condition
 from reconciler.options import Options
-from tests.builders import OWNER, address, intent_is, rule
+from tests.builders import intent_is, rule
+from tests.campaign.scenarios_pieces import (
+    AFTER,
+    BEFORE,
+    CAFE,
+    LONG,
+    UNKNOWN_CONDITION,
+    UNKNOWN_OPERATOR,
+    UNKNOWN_TARGET,
+    merged,
+)
 from tests.campaign.scenarios_words import (
     CATCH_ALL,
     FRAUD,
@@ -29,54 +35,23 @@ from tests.campaign.scenarios_words import (
 )
 
 if TYPE_CHECKING:
-    from reconciler.model import Rule
-    from tests.campaign.scenario import Json, Scenario
-
-_BEFORE: Final = live(x=at("x"), all=CATCH_ALL)
-_AFTER: Final = goal(x=at("x", targets=FRAUD), y=at("y"), all=CATCH_ALL)
-_UNKNOWN_CONDITION: Final = opaque({"type": "schedule", "scheduleId": "s-1", "open": True})
-_UNKNOWN_OPERATOR: Final = opaque(
-    {"type": "attribute", "attributeName": "channel", "operator": "soundsLike", "value": "chat"}
-)
-_UNKNOWN_TARGET: Final = opaque({"type": "skill", "skillId": "s-9", "weight": 1})
-_LONG: Final = "n" * 255
-_LATER, _LATEST = "2026-02-01T09:00:00.000Z", "2026-03-01T09:00:00.000Z"
-_CAFE: Final = "Café"
-
-
-def _described(rule_id: str, what: Rule, description: str) -> Json:
-    return theirs(rule_id, replace(what, description=description))
-
-
-def _copy(where: str, what: Rule) -> Json:
-    """A temporary copy that an earlier run left."""
-    temporary = replace(what, name=f"(next) {OWNER}/{where}")
-    marker = Marker(OWNER, address(where), digest(temporary), copy=True)
-    return {**theirs("id-left", temporary), "description": signed(temporary, marker)}
-
-
-def _with(rules: list[Json], **more: Json) -> list[Json]:
-    """The rules, `more` merged into the one whose key it names."""
-    return [{**one, **more.get(one["id"].removeprefix("id-"), {})} for one in rules]
-
-
-_LIKE_OURS: Final = f"[cxroute:{OWNER}/cards/x#0badc0de]"
+    from tests.campaign.scenario import Scenario
 
 PARTS: Final[tuple[Scenario, ...]] = (
     scenario(
         "unknown-fields",
         "unknown fields",
-        _with(_BEFORE, x={"tenantTag": {"a": [1, None]}, "skillGroup": "s", "audit": {"by": "u-1"}}),
-        _AFTER,
+        merged(BEFORE, x={"tenantTag": {"a": [1, None]}, "skillGroup": "s", "audit": {"by": "u-1"}}),
+        AFTER,
     ),
     scenario(
         "unknown-fields-in-parts",
         "unknown fields",
-        _with(
-            _BEFORE,
+        merged(
+            BEFORE,
             x={
-                "conditions": [{**_BEFORE[0]["conditions"][0], "caseSensitive": False}],
-                "targets": [{**_BEFORE[0]["targets"][0], "overflow": "q-general"}],
+                "conditions": [{**BEFORE[0]["conditions"][0], "caseSensitive": False}],
+                "targets": [{**BEFORE[0]["targets"][0], "overflow": "q-general"}],
             },
         ),
         goal(x=at("x", priority=90), y=at("y"), all=CATCH_ALL),
@@ -85,17 +60,17 @@ PARTS: Final[tuple[Scenario, ...]] = (
         "opaque-conditions-beside",
         "opaque",
         [
-            *_BEFORE,
-            theirs("f-1", rule("hours", priority=950, conditions=[_UNKNOWN_CONDITION, intent_is("q")], targets=FRAUD)),
-            theirs("f-2", rule("sound", priority=950, conditions=[_UNKNOWN_OPERATOR, intent_is("q")])),
+            *BEFORE,
+            theirs("f-1", rule("hours", priority=950, conditions=[UNKNOWN_CONDITION, intent_is("q")], targets=FRAUD)),
+            theirs("f-2", rule("sound", priority=950, conditions=[UNKNOWN_OPERATOR, intent_is("q")])),
         ],
-        _AFTER,
+        AFTER,
     ),
     scenario(
         "opaque-target-beside",
         "opaque",
-        [*_BEFORE, theirs("f-1", at("skilled", intent="q", targets=[_UNKNOWN_TARGET]))],
-        _AFTER,
+        [*BEFORE, theirs("f-1", at("skilled", intent="q", targets=[UNKNOWN_TARGET]))],
+        AFTER,
     ),
     scenario(
         "disabled",
@@ -167,13 +142,13 @@ PARTS: Final[tuple[Scenario, ...]] = (
         "unicode-names",
         "unicode",
         live(
-            nfc=at(unicodedata.normalize("NFC", _CAFE), intent="x"),
-            nfd=at(unicodedata.normalize("NFD", _CAFE), intent="y", targets=FRAUD),
+            nfc=at(unicodedata.normalize("NFC", CAFE), intent="x"),
+            nfd=at(unicodedata.normalize("NFD", CAFE), intent="y", targets=FRAUD),
             all=CATCH_ALL,
         ),
         goal(
-            nfc=at(unicodedata.normalize("NFC", _CAFE), intent="x", targets=GENERAL),
-            nfd=at(unicodedata.normalize("NFD", _CAFE), intent="y"),
+            nfc=at(unicodedata.normalize("NFC", CAFE), intent="x", targets=GENERAL),
+            nfd=at(unicodedata.normalize("NFD", CAFE), intent="y"),
             rtl=at("كرت \u202eabc", intent="z"),
             emoji=at("💳👩‍👩‍👧 cards", intent="💳", description="🧾\n\nend"),
             all=CATCH_ALL,
@@ -183,21 +158,19 @@ PARTS: Final[tuple[Scenario, ...]] = (
         "unicode-names-exchanged",
         "unicode, names exchanged",
         live(
-            nfc=at(unicodedata.normalize("NFC", _CAFE), intent="x"),
-            nfd=at(unicodedata.normalize("NFD", _CAFE), intent="y", targets=FRAUD),
+            nfc=at(unicodedata.normalize("NFC", CAFE), intent="x"),
+            nfd=at(unicodedata.normalize("NFD", CAFE), intent="y", targets=FRAUD),
         ),
         goal(
-            nfc=at(unicodedata.normalize("NFD", _CAFE), intent="x"),
-            nfd=at(unicodedata.normalize("NFC", _CAFE), intent="y", targets=FRAUD),
+            nfc=at(unicodedata.normalize("NFD", CAFE), intent="x"),
+            nfd=at(unicodedata.normalize("NFC", CAFE), intent="y", targets=FRAUD),
         ),
     ),
     scenario(
         "long-names",
         "long names",
-        live(a=at(f"{_LONG}a", intent="x"), b=at(f"{_LONG}b", intent="y"), all=CATCH_ALL),
-        goal(
-            a=at(f"{_LONG}b", intent="x"), b=at(f"{_LONG}a", intent="y"), c=at(f"{_LONG}c", intent="z"), all=CATCH_ALL
-        ),
+        live(a=at(f"{LONG}a", intent="x"), b=at(f"{LONG}b", intent="y"), all=CATCH_ALL),
+        goal(a=at(f"{LONG}b", intent="x"), b=at(f"{LONG}a", intent="y"), c=at(f"{LONG}c", intent="z"), all=CATCH_ALL),
     ),
     scenario(
         "values-written-otherwise",
