@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests import canary
+from tests.hostile.command import Place, Zygote, zygote
 from tests.program import VARIABLES, Program
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterator
 
 
 @pytest.fixture
@@ -39,6 +40,19 @@ def cxroute(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> Program:
     """The program, typed in that folder."""
     del elsewhere
     return Program(capsys)
+
+
+@pytest.fixture(scope="session")
+def forked() -> Iterator[Zygote]:
+    """The one process that every command is forked from."""
+    with zygote() as one:
+        yield one
+
+
+@pytest.fixture
+def place(tmp_path: Path, forked: Zygote) -> Place:
+    """A folder, and the command."""
+    return Place(tmp_path, forked, {})
 
 
 class Lookout:

@@ -20,33 +20,20 @@ from reconciler.cxone.client import WritingClient
 from reconciler.cxone.network import http_client, network
 from reconciler.cxone.settings import Credentials
 from tests import canary
-from tests.hostile.command import Place, Zygote, zygote
 from tests.hostile.tenant import Tenant, page, response, serving, whole
 from tests.inprocess import TENANT
 from tests.virtual import VirtualTime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
+    from tests.hostile.command import Place
     from tests.hostile.tenant import Turn
     from tests.program import Program
 
     Echo = Callable[[str], bytes]
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-
-
-@pytest.fixture(scope="module")
-def forked() -> Iterator[Zygote]:
-    """The process that commands are forked from."""
-    with zygote() as one:
-        yield one
-
-
-@pytest.fixture
-def place(tmp_path: Path, forked: Zygote) -> Place:
-    """A folder, and the command."""
-    return Place(tmp_path, forked, {})
 
 
 @pytest.mark.parametrize("which", canary.SECRETS)
