@@ -1,0 +1,70 @@
+"""Kubernetes manifests held against Kubernetes' own schemas, which a package brings along: nothing is fetched."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import kubernetes_validate  # type: ignore[import-untyped]
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+VERSIONS: Final = ("1.29", "1.37")
+"""The oldest that the examples are meant for, and the newest whose schemas there are."""
+
+
+def documents(path: Path) -> list[dict[str, Any]]:
+    """Return what a file holds, document by document."""
+    return [one for one in yaml.safe_load_all(path.read_text(encoding="utf-8")) if one is not None]
+
+
+def problems(path: Path) -> list[str]:
+    """Say what Kubernetes would refuse, or drop in silence (the schemas are strict), and what leads nowhere."""
+    found = [
+        f"{_name(document)}, Kubernetes {version}: {said}"
+        for document in documents(path)
+        for version in VERSIONS
+        for said in _refused(document, version)
+    ]
+    return found + [f"{_name(document)}: {said}" for document in documents(path) for said in _loose(document)]
+
+
+def pods(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the specs of the pods that a Deployment, Job, CronJob or the like makes."""
+    spec = document.get("spec", {})
+    template = spec.get("jobTemplate", {}).get("spec", spec).get("template")
+    return [template["spec"]] if template else []
+
+
+def _name(document: dict[str, Any]) -> str:
+    return f"{document.get('kind')}/{document.get('metadata', {}).get('name')}"
+
+
+def _refused(document: dict[str, Any], version: str) -> Iterator[str]:
+    try:
+        kubernetes_validate.validate(document, version, strict=True)
+    except kubernetes_validate.ValidationError as error:
+        yield f"{'.'.join(map(str, error.path))}: {error.message[:200]}"
+    except kubernetes_validate.SchemaNotFoundError as error:
+        yield error.message
+
+
+def _loose(document: dict[str, Any]) -> Iterator[str]:
+    """Say which names no schema follows: labels, volumes, ports."""
+    spec = document.get("spec", {})
+    wanted = spec.get("selector", {}).get("matchLabels", {}) if "template" in spec else {}
+    if not wanted.items() <= spec.get("template", {}).get("metadata", {}).get("labels", {}).items():
+        yield "selector.matchLabels: the template has other labels"
+    for pod in pods(document):
+        volumes = {volume["name"] for volume in pod.get("volumes", ())}
+        for container in (*pod["containers"], *pod.get("initContainers", ())):
+            for mount in container.get("volumeMounts", ()):
+                if mount["name"] not in volumes:
+                    yield f"{container['name']}: there is no volume {mount['name']}"
+            ports = {port.get("name") for port in container.get("ports", ())}
+            for probe in ("livenessProbe", "readinessProbe", "startupProbe"):
+                port = container.get(probe, {}).get("httpGet", {}).get("port")
+                if isinstance(port, str) and port not in ports:
+                    yield f"{container['name']}: {probe}: there is no port {port}"
