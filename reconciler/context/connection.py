@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from reconciler.context.chunks import Chunks
+
 if TYPE_CHECKING:
     import asyncio
 
@@ -34,6 +36,9 @@ class Connection(HttpToolsProtocol):
         self._is_over = False
         self._in_head = True
         self._head = 0
+        self._piece = self._before = b""
+        """What is read now, and of what was read before it of these headers the end."""
+        self._chunks: Chunks | None = None
         self._status = HTTPStatus.BAD_REQUEST
         self._timer: asyncio.TimerHandle | None = None
 
@@ -55,9 +60,14 @@ class Connection(HttpToolsProtocol):
         """Read what came; headers that never end are bounded before they are whole."""
         if self._is_over:
             return
+        if self._chunks is not None and not self._chunks.follow(data):
+            self._refuse(HTTPStatus.BAD_REQUEST)
+            return
+        self._piece = data
         super().data_received(data)
         if self._in_head and not self._is_over:
             self._head += len(data)
+            self._before = (self._before + data)[-3:]
             if self._head > _LARGEST_HEAD:
                 self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
@@ -88,16 +98,23 @@ class Connection(HttpToolsProtocol):
             raise _RefusedError
         if not self.url.startswith(b"/") or not self._is_clear():
             raise _RefusedError
+        self._chunks = Chunks() if any(name == b"transfer-encoding" for name, _ in self.headers) else None
+        if self._chunks is not None and not self._chunks.follow(self._begun_body()):
+            raise _RefusedError
         self._stop_timer()
-        self._in_head, self._head = False, 0
+        self._in_head, self._head, self._before = False, 0, b""
         super().on_headers_complete()
+
+    def _begun_body(self) -> bytes:
+        """Return what came in one piece with the end of the headers."""
+        return (self._before + self._piece).partition(b"\r\n\r\n")[2]
 
     def _is_clear(self) -> bool:
         """Say whether the headers leave no doubt about host and body."""
         values = {name: [value for other, value in self.headers if other == name] for name, _ in self.headers}
         version = self.parser.get_http_version()
         hosts, encodings = values.get(b"host", []), values.get(b"transfer-encoding", [])
-        if len(hosts) > 1 or (version == "1.1" and not hosts) or b"upgrade" in values:
+        if version not in ("1.0", "1.1") or len(hosts) > 1 or (version == "1.1" and not hosts) or b"upgrade" in values:
             return False
         if encodings and (encodings != [b"chunked"] or version != "1.1" or b"content-length" in values):
             return False

@@ -53,32 +53,29 @@ def request(
 
 
 async def talk(port: int, *parts: bytes, pause: float = 0.0, wait: float = 2.0) -> Said:
-    """Write parts to one connection and return everything that came until it was closed, or for so many seconds."""
+    """Write parts to one connection and read meanwhile; return what came until its end, or so many seconds after."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    raw, closed = b"", False
+    raw = bytearray()
+    reading = asyncio.create_task(_read(reader, raw))
     try:
         with contextlib.suppress(ConnectionError):
             for part in parts:
                 writer.write(part)
                 await writer.drain()
                 await asyncio.sleep(pause)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(wait):
-                while more := await _read(reader):
-                    raw += more
-                closed = True
+        done, _ = await asyncio.wait([reading], timeout=wait)
     finally:
+        reading.cancel()
         writer.close()
         with contextlib.suppress(ConnectionError):
             await writer.wait_closed()
-    return Said([int(one[:3]) for one in raw.split(b"HTTP/1.1 ")[1:]], raw, closed)
+    return Said([int(one[:3]) for one in bytes(raw).split(b"HTTP/1.1 ")[1:]], bytes(raw), bool(done))
 
 
-async def _read(reader: asyncio.StreamReader) -> bytes:
-    try:
-        return await reader.read(65_536)
-    except ConnectionError:
-        return b""
+async def _read(reader: asyncio.StreamReader, into: bytearray) -> None:
+    with contextlib.suppress(ConnectionError):
+        while more := await reader.read(65_536):
+            into += more
 
 
 async def answer(port: int, data: bytes) -> tuple[int, Any]:

@@ -14,7 +14,7 @@ import httpx
 
 from reconciler.context.app import Limits, Surroundings, context_app
 from reconciler.cxone.context import ContextClient
-from reconciler.cxone.network import http_client
+from reconciler.cxone.network import carried_by
 from reconciler.cxone.settings import Credentials
 from reconciler.simulator.app import simulator
 from reconciler.simulator.faults import Faults
@@ -94,7 +94,7 @@ class Scene(Endpoint):
         )
         time = jumping_time(Random(self.seed))
         credentials = Credentials(canary.CLIENT, canary.SECRET)
-        self.client = ContextClient(http_client(self.far), settings, credentials, time, PATH)
+        self.client = ContextClient(carried_by(self.far), settings, credentials, time, PATH)
         around = Surroundings(
             now=self.around_now,
             clock=clock,

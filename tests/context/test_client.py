@@ -13,7 +13,7 @@ import pytest
 
 from reconciler.cxone.breaker import MOST_FAILURES
 from reconciler.cxone.context import ContextClient
-from reconciler.cxone.network import http_client
+from reconciler.cxone.network import carried_by
 from reconciler.cxone.settings import Credentials
 from reconciler.errors import (
     ApiError,
@@ -56,7 +56,7 @@ class World:
 
     def client(self, transport: httpx.AsyncBaseTransport | None = None, path: str = PATH) -> ContextClient:
         """Return a client of the tenant."""
-        http = http_client(transport or Line(self.app))
+        http = carried_by(transport or Line(self.app))
         return ContextClient(http, TENANT, Credentials(canary.CLIENT, canary.SECRET), self.time.time, path)
 
     def run(self, *ids: str, seconds: float = 5.0, at_once: int = 1) -> list[Any]:
