@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
-import os
 import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reconciler.apply import apply
-from reconciler.attempt import as_intended, as_reviewed
 from reconciler.change import Applied, Unknown
+from reconciler.cli.carry_out import carry_out
 from reconciler.cli.connect import writing
 from reconciler.cli.interrupt import ending_at_once, run_interruptibly
 from reconciler.cli.output import error_document
 from reconciler.cli.plan import next_step, selectors
-from reconciler.cli.recorder import Recorder
 from reconciler.cli.reviewed import bound, read_reviewed, refuse_unreviewed
 from reconciler.cli.session import open_session
-from reconciler.conduct import Conduct
 from reconciler.errors import CxrouteError, InterruptedRunError, RefusedError, UsageError
 from reconciler.guard import NAMES, refusals
 from reconciler.render.apply_text import outcomes_document, report_text
@@ -39,10 +34,6 @@ if TYPE_CHECKING:
     from reconciler.saved_plan import ReviewedPlan
 
 PARTLY = 5
-_PATIENCE = 900.0
-"""Seconds that a run may take beside the calls that its changes need."""
-_CALLS = 8
-"""Calls that one change may need at the worst: read and written, four times."""
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -110,33 +101,10 @@ class _Run:
                 return self.refused(made, refused)
             if stop.requested:
                 raise InterruptedRunError("interrupted; nothing was written")
-            stop.writing = True
-            client.pacer.allow(_PATIENCE + self.calls(made) / session.environment.api.requests_per_second)
             started = time.monotonic()
-            recorder = self.recorder(made)
-            conduct = Conduct(
-                as_reviewed if self.reviewed else as_intended,
-                asyncio.sleep,
-                lambda: stop.requested,
-                session.environment.api.concurrency,
-                session.environment.api.list_lag_seconds,
-                session.environment.api.names_unique,
-                guarded=planner.guarded,
-                strays=0 if self.reviewed else 1,
-            )
-            try:
-                report = await apply(made, client, planner.bare, recorder, conduct)
-            except CxrouteError as error:
-                recorder.given_up(str(error))
-                session.output.note("Nothing was written.")
-                raise
-            recorder.end(report)
+            reason, reviewed = self.options.reason, self.reviewed
+            report = await carry_out(session, client, planner, made, stop, reason=reason, reviewed=reviewed)
         return self.finish(made, report, time.monotonic() - started)
-
-    def calls(self, made: Plan) -> float:
-        """Return how many calls the run may need at the worst: for its changes, and to read all before each step."""
-        pages = 2 + len(made.live.rules) / self.session.environment.api.page_size
-        return _CALLS * len(made.changes) + pages * (len(made.steps) + 1)
 
     def refuse(self, made: Plan) -> None:
         """Raise RefusedError when a rule that is not ours stands in the way, or a guard refuses."""
@@ -181,11 +149,6 @@ class _Run:
         self.session.output.document({**document(made), **left})
         return why.exit_code
 
-    def recorder(self, made: Plan) -> Recorder:
-        """Open the journal for this run."""
-        lifted = {result.name: result.allowed for result in made.guards if result.allowed}
-        return Recorder.begin(self.session, made, who(), self.options.reason, lifted)
-
     def finish(self, made: Plan, report: Report | None, seconds: float) -> int:
         """Print what became of it and return the exit code."""
         output = self.session.output
@@ -202,14 +165,6 @@ class _Run:
 def _stopped(report: Report) -> dict[str, object]:
     """Say in JSON why a run ended early."""
     return {"kind": "Stopped", "message": report.error, "exitCode": exit_code(report)}
-
-
-def who() -> str:
-    """Return who runs this: the actor of the workflow, else the user of this machine."""
-    try:
-        return os.environ.get("GITHUB_ACTOR") or getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
 
 
 def exit_code(report: Report | None) -> int:

@@ -1,0 +1,78 @@
+"""Makes a plan's changes with a client that writes, and writes each of them down: for `apply` and for `watch`."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import os
+from typing import TYPE_CHECKING
+
+from reconciler.apply import apply
+from reconciler.attempt import as_intended, as_reviewed
+from reconciler.cli.recorder import Recorder
+from reconciler.conduct import Conduct
+from reconciler.errors import CxrouteError
+
+if TYPE_CHECKING:
+    from reconciler.cli.interrupt import Stop
+    from reconciler.cli.session import Planner, Session
+    from reconciler.cxone.client import WritingClient
+    from reconciler.plan import Plan, Report
+    from reconciler.saved_plan import ReviewedPlan
+
+_PATIENCE = 900.0
+"""Seconds that a run may take beside the calls that its changes need."""
+_CALLS = 8
+"""Calls that one change may need at the worst: read and written, four times."""
+
+
+async def carry_out(  # noqa: PLR0913 - whatever a write depends on
+    session: Session,
+    client: WritingClient,
+    planner: Planner,
+    made: Plan,
+    stop: Stop,
+    *,
+    reason: str = "",
+    reviewed: ReviewedPlan | None = None,
+) -> Report:
+    """Make the changes; from here on a signal ends the run only between two writes.
+
+    Raises RefusedError and ApiError where nothing was written. `reason` is for the journal.
+    """
+    stop.writing = True
+    client.pacer.allow(_PATIENCE + _calls(session, made) / session.environment.api.requests_per_second)
+    lifted = {result.name: result.allowed for result in made.guards if result.allowed}
+    recorder = Recorder.begin(session, made, who(), reason, lifted)
+    conduct = Conduct(
+        as_reviewed if reviewed else as_intended,
+        asyncio.sleep,
+        lambda: stop.requested,
+        session.environment.api.concurrency,
+        session.environment.api.list_lag_seconds,
+        session.environment.api.names_unique,
+        guarded=planner.guarded,
+        strays=0 if reviewed else 1,
+    )
+    try:
+        report = await apply(made, client, planner.bare, recorder, conduct)
+    except CxrouteError as error:
+        recorder.given_up(str(error))
+        session.output.note("Nothing was written.")
+        raise
+    recorder.end(report)
+    return report
+
+
+def _calls(session: Session, made: Plan) -> float:
+    """Return how many calls the run may need at the worst: for its changes, and to read all before each step."""
+    pages = 2 + len(made.live.rules) / session.environment.api.page_size
+    return _CALLS * len(made.changes) + pages * (len(made.steps) + 1)
+
+
+def who() -> str:
+    """Return who runs this: the actor of the workflow, else the user of this machine."""
+    try:
+        return os.environ.get("GITHUB_ACTOR") or getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
