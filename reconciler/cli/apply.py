@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from reconciler.change import Outcome
     from reconciler.cli.interrupt import Stop
     from reconciler.cli.output import Output
-    from reconciler.cli.session import Session
-    from reconciler.plan import Plan, Report
+    from reconciler.cli.session import Planner, Session
+    from reconciler.plan import Live, Plan, Report
     from reconciler.saved_plan import ReviewedPlan
 
 PARTLY = 5
@@ -84,8 +84,7 @@ class _Run:
         session = self.session
         async with writing(session) as client:
             live = await session.read(client)
-            planner = session.planner(live, tuple(self.options.allow), self.options.reason)
-            made = planner.plan(live.rules)
+            planner, made = await session.thinking(lambda: self.planned(live))
             session.introduce()
             if self.reviewed:
                 refuse_unreviewed(made, self.reviewed, session.command("plan", "--out", "FILE"))
@@ -105,6 +104,11 @@ class _Run:
             reason, reviewed = self.options.reason, self.reviewed
             report = await carry_out(session, client, planner, made, stop, reason=reason, reviewed=reviewed)
         return self.finish(made, report, time.monotonic() - started)
+
+    def planned(self, live: Live) -> tuple[Planner, Plan]:
+        """Plan, with the guards lifted that are to be."""
+        planner = self.session.planner(live, tuple(self.options.allow), self.options.reason)
+        return planner, planner.plan(live.rules)
 
     def refuse(self, made: Plan) -> None:
         """Raise RefusedError when a rule that is not ours stands in the way, or a guard refuses."""

@@ -74,7 +74,7 @@ async def read_and_plan(session: Session) -> Plan:
     """Read the tenant with a client that cannot write, and plan."""
     async with reading(session) as client:
         live = await session.read(client)
-    return session.planner(live).plan(live.rules)
+    return await session.thinking(lambda: session.planner(live).plan(live.rules))
 
 
 def save(made: Plan, path: Path) -> None:

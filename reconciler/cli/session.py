@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
 
 from reconciler.arrange import arrange
 from reconciler.catalogue import Catalogue, aliases
@@ -43,6 +43,19 @@ if TYPE_CHECKING:
     from reconciler.traffic import Sample
 
 DEFAULT: Final = "manifests"
+Result = TypeVar("Result")
+
+
+class Thinking(Protocol):
+    """Does a piece of work that takes long and waits for nobody."""
+
+    async def __call__(self, work: Callable[[], Result], /) -> Result:
+        """Return what the work returns."""
+
+
+async def at_once(work: Callable[[], Result], /) -> Result:
+    """Do it here and now: nobody else waits."""
+    return work()
 
 
 class Planner(NamedTuple):
@@ -70,6 +83,10 @@ class Session:
     """Where the manifests are, as it was typed."""
     sample: Sample | None = None
     """The traffic sample for shares of conversations, where there is one."""
+    thinking: Thinking = at_once
+    """Does what takes long and waits for nobody."""
+    which: tuple[str, ...] = ()
+    """How several environments were asked for; none where it is this one."""
 
     @property
     def simulated(self) -> bool:
@@ -89,7 +106,7 @@ class Session:
     def command(self, name: str, *more: str) -> str:
         """Return a command as a person types it to go on with just this: the same manifests, environment, choice."""
         words = ["cxroute", *([] if self.directory == DEFAULT else ["-m", self.directory]), name]
-        words += ["-e", self.environment.name]
+        words += self.which or ("-e", self.environment.name)
         words += [word for address in self.options.only for word in ("--only", address)]
         words += ["--adopt"] * self.options.adopt + ["--keep-drift"] * self.options.keep_drift
         words += ["--traffic", self.options.traffic] if self.options.traffic else []
@@ -177,8 +194,12 @@ class Session:
 
 def open_session(options: argparse.Namespace, output: Output, environment: str | None = None) -> Session:
     """Load the manifests and choose the environment. Raises ManifestError and UsageError."""
-    manifests = load(Path(options.manifests))
-    chosen = choose(manifests, environment or options.environment)
+    return session_in(load(Path(options.manifests)), options, output, environment or options.environment)
+
+
+def session_in(manifests: Manifests, options: argparse.Namespace, output: Output, environment: str | None) -> Session:
+    """Choose the environment. Raises ManifestError and UsageError."""
+    chosen = choose(manifests, environment)
     prune = chosen.prune and not getattr(options, "no_prune", False)
     planning = Options(
         only=tuple(getattr(options, "only", None) or ()),

@@ -1,0 +1,126 @@
+"""Several environments at a glance: a line each, before what is said of each of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from reconciler.guard import refusals
+from reconciler.render.affected import affected
+from reconciler.render.inline import cell, code, inline
+from reconciler.saved_plan import summary
+from reconciler.words import counted, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reconciler.plan import Plan, Report
+    from reconciler.render.paint import Paint
+
+State = Literal["same", "differs", "refused", "failed", "partly", "applied", "interrupted"]
+
+_COLOURS: Final[dict[State, str]] = {
+    "same": "dim",
+    "differs": "yellow",
+    "refused": "red",
+    "failed": "red",
+    "partly": "red",
+    "applied": "green",
+    "interrupted": "red",
+}
+_SAID: Final[dict[State, str]] = {
+    "same": "with nothing to do",
+    "differs": "with changes",
+    "refused": "refused",
+    "failed": "failed",
+    "partly": "not wholly applied",
+    "applied": "applied",
+    "interrupted": "interrupted",
+}
+_HEAD: Final = ("environment", "changes", "who is affected", "")
+_WIDEST: Final = 70
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One environment's line: `changes` as `2 update, 1 delete`, who is affected, and how it stands in a few words."""
+
+    environment: str
+    changes: str
+    affected: str
+    state: State
+    said: str = ""
+
+
+def planned_row(plan: Plan) -> Row:
+    """Return the line of a plan that nobody has applied."""
+    in_the_way = [counted(len(plan.conflicts), "rule") + " in the way"] if plan.conflicts else []
+    refused = ", ".join([*in_the_way, *(result.name for result in refusals(plan))])
+    if refused:
+        return _row(plan, "refused", f"apply will refuse this: {refused}")
+    return _row(plan, "differs") if plan.changes else _row(plan, "same")
+
+
+def applied_row(plan: Plan, report: Report | None, done: int) -> Row:
+    """Return the line of a plan of whose changes so many are made; without a report there was nothing to do."""
+    if report is None:
+        return _row(plan, "same")
+    if report.converged:
+        return _row(plan, "applied", f"applied {done:,} of {len(report.outcomes):,}")
+    said = f"applied {done:,} of {len(report.outcomes):,}{f'; {report.error}' if report.error else ''}"
+    return _row(plan, "interrupted" if report.interrupted else "partly", said)
+
+
+def _row(plan: Plan, state: State, said: str = "") -> Row:
+    counts = summary(plan)
+    words = [f"{counts[kind]:,} {kind}" for kind in ("create", "update", "adopt", "delete") if counts[kind]]
+    words += [f"{counts['held']:,} left alone"] if counts["held"] else []
+    return Row(plan.environment, ", ".join(words) or "none", _affected(plan), state, said)
+
+
+def _affected(plan: Plan) -> str:
+    if not plan.changes:
+        return "nobody"
+    if plan.behaviour is None:
+        return "not known"
+    who = affected(plan.behaviour, plan.queue_names, plan.labels, plan.moved)
+    if not who.cases:
+        return "nobody" if who.complete else "not known"
+    share = f", {who.share}" if plan.moved else ""
+    return f"{counted(len(who.cases) + who.more, 'case')}{share}"
+
+
+def several_text(rows: Sequence[Row], title: str, paint: Paint) -> str:
+    """Return the table for a terminal: the sum of it, then a line for each environment."""
+    lines = [(row.environment, row.changes, row.affected, _state(row)) for row in rows]
+    widths = [max(len(line[column]) for line in (_HEAD, *lines)) for column in range(3)]
+    shown = [paint("bold", f"{title}: {total(rows)}"), "", f"  {paint('dim', _joined(_HEAD, widths))}"]
+    for line, row in zip(lines, rows, strict=True):
+        shown.append(f"  {_joined((*line[:3], ''), widths)}{paint(_COLOURS[row.state], line[3])}".rstrip())
+    return "\n".join(shown) + "\n"
+
+
+def several_markdown(rows: Sequence[Row], title: str) -> str:
+    """Return the table in Markdown."""
+    lines = [f"### {title}: {total(rows)}", "", "| Environment | Changes | Who is affected | |", "|---|---|---|---|"]
+    for row in rows:
+        cells = (code(row.environment), row.changes, inline(row.affected), inline(_state(row)))
+        lines.append(f"| {' | '.join(map(cell, cells))} |")
+    return "\n".join(lines) + "\n"
+
+
+def total(rows: Sequence[Row]) -> str:
+    """Return `3 environments: 1 with changes, 2 with nothing to do`."""
+    states = Counter(row.state for row in rows)
+    parts = [f"{states[state]:,} {words}" for state, words in _SAID.items() if states[state]]
+    return f"{counted(len(rows), 'environment')}: {', '.join(parts)}" if parts else counted(0, "environment")
+
+
+def _state(row: Row) -> str:
+    said = plain(row.said or {"same": "nothing to do", "differs": ""}.get(row.state, row.state))
+    return said if len(said) <= _WIDEST else f"{said[: _WIDEST - 3]}..."
+
+
+def _joined(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(f"{one:<{width}}" for one, width in zip(cells, (*widths, 0), strict=True))
