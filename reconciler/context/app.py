@@ -20,7 +20,7 @@ from reconciler.context.metrics import MEDIA, Metrics
 from reconciler.context.moment import stamp
 from reconciler.context.order import Lines
 from reconciler.context.relay import Policy, Relay
-from reconciler.context.replay import Replays
+from reconciler.context.replay import Ids, Register, Replays
 from reconciler.context.signature import Signatures, is_signed
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from reconciler.context.relay import Write
+    from reconciler.context.order import Turns
+    from reconciler.context.relay import Take, Write
 
 _ROUTE: Final = b"/api/route"
 _PROBES: Final = (b"/health", b"/ready", b"/metrics")
@@ -40,12 +41,26 @@ async def _always() -> bool:
     return True
 
 
+async def _all_there_is(text: bytes) -> bytes:
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What is remembered of events: by this process alone, or by others, too."""
+
+    turns: Turns
+    register: Register
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What the endpoint takes from the world around it. `now` is in UTC, `clock` monotonic.
 
     ready: says whether the upstream could be written to. log: is given one line of JSON a request. label: what to call
-    a conversation in the log. gauges: more values for the metrics.
+    a conversation in the log. gauges: more values for the metrics. memory: of events; none is this process's own.
+    shared_out: is given what takes events here, and returns what takes those of all. total: adds to this process's
+    metrics those of the others.
     """
 
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -54,6 +69,9 @@ class Surroundings:
     log: Callable[[str], object] = lambda _line: None
     label: Callable[[str], str] = lambda conversation: conversation
     gauges: Callable[[], Mapping[str, float]] = dict
+    memory: Memory | None = None
+    shared_out: Callable[[Take], Take] = lambda take: take
+    total: Callable[[bytes], Awaitable[bytes]] = _all_there_is
 
 
 @dataclass(slots=True)
@@ -76,10 +94,10 @@ def context_app(
     Raises SecretError where one of `secrets`, which sign as Standard Webhooks says, cannot be one.
     """
     around, bounds = surroundings or Surroundings(), limits or Limits()
-    lines, metrics = Lines(around.clock), Metrics()
-    relay = Relay(write, policy or Policy(), lines, metrics)
-    gate = _Gate(Keys(keys), Signatures(secrets), Replays(around.clock))
-    return ContextApp(gate, relay, metrics, around, bounds)
+    memory, metrics = around.memory or Memory(Lines(around.clock), Ids(around.clock)), Metrics()
+    relay = Relay(write, policy or Policy(), memory.turns, metrics, bounds.waiting)
+    gate = _Gate(Keys(keys), Signatures(secrets), Replays(memory.register))
+    return ContextApp(gate, around.shared_out(relay.take), metrics, around, bounds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +130,8 @@ class _Gate:
 class ContextApp:
     """The ASGI application. `draining` makes /ready say no."""
 
-    def __init__(self, gate: _Gate, relay: Relay, metrics: Metrics, around: Surroundings, limits: Limits) -> None:
-        self._gate, self._relay, self._around, self._limits = gate, relay, around, limits
+    def __init__(self, gate: _Gate, take: Take, metrics: Metrics, around: Surroundings, limits: Limits) -> None:
+        self._gate, self._take, self._around, self._limits = gate, take, around, limits
         self.metrics = metrics
         self.draining = False
 
@@ -149,7 +167,7 @@ class ContextApp:
         if path == b"/health":
             return Answer(200, "ok", encoded({"status": "ok"}))
         if path == b"/metrics":
-            return Answer(200, "ok", self.metrics.text(self._around.gauges()), MEDIA)
+            return Answer(200, "ok", await self._around.total(self.text()), MEDIA)
         if self.draining or not await self._around.ready():
             return later(503, "not_ready", "no token can be had, or the endpoint is about to end")
         return Answer(200, "ok", encoded({"status": "ready"}))
@@ -172,19 +190,17 @@ class ContextApp:
         return await self._gate.replays.once(message, body, lambda: self._taken(body, message, end, record))
 
     async def _taken(self, body: bytes, message: str, end: float, record: _Record) -> Answer:
-        """Take an event that somebody sent who may; refuse at once what could not be written in time anyway."""
+        """Take an event that somebody sent who may."""
         try:
             found = event(body)
         except InvalidError as error:
             return refusal(400, "invalid", str(error))
         record.conversation = found.conversation
-        if self.metrics.waiting >= self._limits.waiting:
-            return later(503, "shed", "too many requests are waiting")
-        self.metrics.waiting += 1
-        try:
-            return await self._relay.take(found, message, self._around.now(), end)
-        finally:
-            self.metrics.waiting -= 1
+        return await self._take(found, message, self._around.now(), end)
+
+    def text(self) -> bytes:
+        """Return the metrics of this process."""
+        return self.metrics.text(self._around.gauges())
 
     def _note(self, path: bytes, scope: Scope, answer: Answer, record: _Record, seconds: float) -> None:
         """Count and log an answer, but for probes that went well: these come every few seconds for ever."""

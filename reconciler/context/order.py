@@ -6,10 +6,11 @@ import asyncio
 from collections import OrderedDict
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
 
     from reconciler.context.answer import Answer
     from reconciler.context.event import Event
@@ -19,8 +20,20 @@ _MOST_WAITING: Final = 16
 """Requests about one conversation: whoever floods one takes no more of what all have."""
 
 
-class CrowdedError(Exception):
+class NoTurnError(Exception):
+    """A request does not get its turn. `seconds` says when to come again, `outcome` is its name in log and metrics."""
+
+    def __init__(self, message: str, outcome: str, seconds: float) -> None:
+        """Keep both beside the message."""
+        self.outcome, self.seconds = outcome, seconds
+        super().__init__(message)
+
+
+class CrowdedError(NoTurnError):
     """Too many requests about one conversation are waiting."""
+
+    def __init__(self) -> None:
+        super().__init__("too many requests about this conversation are waiting", "crowded", 1.0)
 
 
 class Place(NamedTuple):
@@ -60,6 +73,13 @@ class Line:
         """Note what was written; what came without a timestamp stands behind all that came before it."""
         before = self.newest.place if self.newest is not None else place
         self.newest = Written(max(place, before), event, answer)
+
+
+class Turns(Protocol):
+    """Lets one request of each conversation through at a time."""
+
+    def turn(self, conversation: str) -> AbstractAsyncContextManager[Line]:
+        """Wait for the conversation's line to come to this request. Raises NoTurnError."""
 
 
 class Lines:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from reconciler.context.answer import Answer, later, refusal, success
 from reconciler.context.fallback import Fallback, doubt
 from reconciler.context.moment import moment_of, stamp
-from reconciler.context.order import CrowdedError, Line, Lines, Place
+from reconciler.context.order import NoTurnError, Place
 from reconciler.errors import ApiError, GoneError, LaterError, TooFastError
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from reconciler.context.event import Event
     from reconciler.context.metrics import Metrics
+    from reconciler.context.order import Line, Turns
 
     Attributes = Mapping[str, str | float | None]
     Write = Callable[[str, Attributes, float], Awaitable[Any]]
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     Raises GoneError for an unknown conversation, TooFastError and LaterError where nothing was sent or done,
     TimeoutError, and another ApiError for whatever else fails.
     """
+    Take = Callable[[Event, str, datetime, float], Awaitable[Answer]]
+    """Answers an event: see Relay.take."""
     Explain = Callable[[Mapping[str, Any]], Any]
 
 
@@ -55,16 +58,25 @@ class Policy:
 class Relay:
     """Writes events, each conversation's in order."""
 
-    def __init__(self, write: Write, policy: Policy, lines: Lines, metrics: Metrics) -> None:
-        self._write, self._policy, self._lines, self._metrics = write, policy, lines, metrics
+    def __init__(self, write: Write, policy: Policy, turns: Turns, metrics: Metrics, most: int) -> None:
+        """`most` events may be under way."""
+        self._write, self._policy, self._turns, self._metrics, self._most = write, policy, turns, metrics, most
 
     async def take(self, event: Event, message: str, now: datetime, end: float) -> Answer:
-        """Answer an event. `message` orders events of one time; `end` is when the loop's clock says that it is late."""
+        """Answer an event; refuse at once what could not be written in time anyway.
+
+        `message` orders events of one time; `end` is when the loop's clock says that it is late.
+        """
+        if self._metrics.waiting >= self._most:
+            return later(503, "shed", "too many requests are waiting")
+        self._metrics.waiting += 1
         try:
-            async with asyncio.timeout_at(end), self._lines.turn(event.conversation) as line:
+            async with asyncio.timeout_at(end), self._turns.turn(event.conversation) as line:
                 return await self._in_turn(line, event, message, now, end)
-        except (CrowdedError, TimeoutError, ApiError) as error:
+        except (NoTurnError, TimeoutError, ApiError) as error:
             return _failed(error)
+        finally:
+            self._metrics.waiting -= 1
 
     async def _in_turn(self, line: Line, event: Event, message: str, now: datetime, end: float) -> Answer:
         place = Place(event.moment or moment_of(now), message)
@@ -99,11 +111,11 @@ class Relay:
         return success("written", f"context updated for conversation {event.conversation}", form, **more)
 
 
-def _failed(error: CrowdedError | TimeoutError | ApiError) -> Answer:
+def _failed(error: NoTurnError | TimeoutError | ApiError) -> Answer:
     """Return what to say of a failure: never a word of the error's own, which may be the upstream's."""
     match error:
-        case CrowdedError():
-            return later(503, "crowded", "too many requests about this conversation are waiting")
+        case NoTurnError():
+            return later(503, error.outcome, str(error), error.seconds)
         case GoneError():
             return refusal(404, "unknown_conversation", "unknown conversation")
         case TooFastError():

@@ -5,13 +5,55 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from hashlib import sha256
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from reconciler.context.answer import Answer, later, refusal
 from reconciler.context.signature import TOLERANCE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+KEPT: Final = 2.0 * TOLERANCE
+"""Seconds for which an id is remembered: a message is no longer accepted when it is forgotten."""
+
+
+class Register(Protocol):
+    """Knows which ids came, with what body, and how they were answered."""
+
+    async def claim(self, message: str, digest: bytes) -> Answer | None:
+        """Return the answer that an id was given, once it has one; None where the caller is to process it."""
+
+    async def settle(self, message: str, answer: Answer) -> None:
+        """Note the answer of who was to process it; after one that is passing, the id may come again."""
+
+
+class Replays:
+    """Processes each message once, by a register that others may look into as well."""
+
+    def __init__(self, register: Register) -> None:
+        self._register = register
+
+    async def once(self, message: str, body: bytes, process: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Process a message, or answer it from the first time; while that is under way the second one waits."""
+        known = await self._register.claim(message, sha256(body).digest())
+        if known is not None:
+            return known
+        try:
+            answer = await process()
+        except BaseException:
+            await self._register.settle(message, LOST)
+            raise
+        await self._register.settle(message, answer)
+        return answer
+
+
+LOST: Final = later(503, "bug", "the endpoint failed")
+"""What those are told who waited for somebody that never answered."""
+
+
+def conflict() -> Answer:
+    """Return the answer to an id that came before with another body."""
+    return refusal(409, "conflict", "this webhook-id came before with another body")
 
 
 class _Seen(NamedTuple):
@@ -20,35 +62,32 @@ class _Seen(NamedTuple):
     until: float
 
 
-class Replays:
-    """Remembers ids for twice the tolerance: a message is no longer accepted when it is forgotten."""
+class Ids:
+    """The register of one process: so many ids at most."""
 
     def __init__(self, clock: Callable[[], float], most: int = 100_000) -> None:
         """Beyond `most` the oldest are forgotten: a repeat is then processed, and order still holds."""
         self._clock, self._most = clock, most
         self._seen: OrderedDict[str, _Seen] = OrderedDict()
 
-    async def once(self, message: str, body: bytes, process: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Process a message, or answer it from the first time; while that is under way the second one waits."""
+    async def claim(self, message: str, digest: bytes) -> Answer | None:
+        """Look an id up, and wait for whoever processes it."""
         self._forget()
-        digest = sha256(body).digest()
         seen = self._seen.get(message)
         if seen is not None:
-            if seen.digest != digest:
-                return refusal(409, "conflict", "this webhook-id came before with another body")
-            return await asyncio.shield(seen.answer)
+            return await asyncio.shield(seen.answer) if seen.digest == digest else conflict()
         future = asyncio.get_running_loop().create_future()
-        self._seen[message] = _Seen(digest, future, self._clock() + 2 * TOLERANCE)
-        try:
-            answer = await process()
-        except BaseException:
-            del self._seen[message]
-            future.set_result(later(503, "bug", "the endpoint failed"))
-            raise
+        self._seen[message] = _Seen(digest, future, self._clock() + KEPT)
+        return None
+
+    async def settle(self, message: str, answer: Answer) -> None:
+        """Answer all who wait, and those who come later unless it may end otherwise then."""
+        seen = self._seen.get(message)
+        if seen is None or seen.answer.done():
+            return
         if answer.is_passing:
             del self._seen[message]
-        future.set_result(answer)
-        return answer
+        seen.answer.set_result(answer)
 
     def _forget(self) -> None:
         now = self._clock()
