@@ -54,14 +54,17 @@ def test_no_conversation_leads_out_of_its_path(name: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "intent", ["", " ", "x" * 257, "a\x00b", "a\nb", "a\x7f", "a\u2028b", "\ud800", 1, None, [], True]
+    "intent",
+    ["", " ", "x" * 257, "a\x00b", "a\nb", "a\x7f", "a\x85", "a\u2028b", "a\u202eb", "\ud800", 1, None, [], True],
 )
 def test_an_intent_is_text_that_can_be_shown(intent: Any) -> None:
     """No control character, no half of a surrogate pair, 256 characters at most."""
     assert refused(body(intent=intent)).startswith("intent: ")
 
 
-@pytest.mark.parametrize("intent", ["x" * 256, "größe?", "😀", "reverted_card_payment?", " a"])
+@pytest.mark.parametrize(
+    "intent", ["x" * 256, "größe?", "😀", "👩\u200d💻", "می\u200cخواهم", "\U000e0fff", "reverted_card_payment?", " a"]
+)
 def test_an_intent_may_be_any_other_text(intent: str) -> None:
     """It is kept letter by letter."""
     assert intent == parsed(body(intent=intent)).intent

@@ -1,0 +1,16 @@
+"""How much memory a process holds, where the system says so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+MIB = 2**20
+
+
+def resident(process: int | str = "self") -> int:
+    """Return bytes; 0 on systems without /proc."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text("ascii").splitlines()
+    except OSError:
+        return 0
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS:"))
