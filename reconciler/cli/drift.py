@@ -11,7 +11,8 @@ from reconciler.cli.discretion import DISCRETION
 from reconciler.cli.interrupt import run_interruptibly
 from reconciler.cli.origin import facts
 from reconciler.cli.plan import PENDING, read_and_plan, save, selectors
-from reconciler.cli.session import Session, open_session
+from reconciler.cli.session import open_session
+from reconciler.cli.several import are_several
 from reconciler.cli.whole_file import new_folder, write_whole
 from reconciler.render.annotations import quoted
 from reconciler.render.drift_markdown import drift_markdown
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from reconciler.cli.output import Output
+    from reconciler.cli.session import Session
     from reconciler.plan import Plan
     from reconciler.render.paint import Paint
 
@@ -43,12 +45,32 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Plan, and say what differs as somebody who operates the tenant sees it; exit 2 where anything does."""
+    if are_several(options):
+        from reconciler.cli.plan_several import drift_several  # noqa: PLC0415 - which builds on this module
+
+        return drift_several(options, output)
     session = open_session(options, output)
     made = run_interruptibly(lambda _stop: read_and_plan(session))
     if options.report:
-        folder = new_folder(Path(options.report))
-        save(made, folder / "drift.json")
-        write_whole(folder / "drift.md", DISCRETION.hide(_as_markdown(session, made)))
+        write_report(session, made, Path(options.report))
+    show(session, made)
+    return exit_code(made)
+
+
+def exit_code(made: Plan) -> int:
+    """Return drift's exit code (spec.md section 6)."""
+    return PENDING if made.changes or made.conflicts else 0
+
+
+def write_report(session: Session, made: Plan, folder: Path) -> None:
+    """Write drift.json and drift.md into a folder, which is made where there is none."""
+    save(made, new_folder(folder) / "drift.json")
+    write_whole(folder / "drift.md", DISCRETION.hide(_as_markdown(session, made)))
+
+
+def show(session: Session, made: Plan) -> None:
+    """Print what differs in the form that was asked for."""
+    output = session.output
     if output.form == "json":
         output.document(document(made))
     elif output.form == "markdown":
@@ -58,7 +80,6 @@ def run(options: argparse.Namespace, output: Output) -> int:
     else:
         session.introduce()
         output.result(_as_text(session, made, output.paint))
-    return PENDING if made.changes or made.conflicts else 0
 
 
 def _as_markdown(session: Session, made: Plan) -> str:

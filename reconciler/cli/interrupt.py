@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from reconciler.errors import InterruptedRunError
@@ -23,10 +23,14 @@ class Stop:
     requested: bool = False
     writing: bool = False
     task: asyncio.Task[object] | None = None
+    parts: list[Stop] = field(default_factory=list)
+    """Runs within the run, which hear of it too."""
 
     def signalled(self) -> None:
         """Take note of a signal; drop the run while nothing was written."""
         self.requested = True
+        for part in self.parts:
+            part.signalled()
         if not self.writing and self.task is not None:
             self.task.cancel()
 

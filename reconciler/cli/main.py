@@ -109,5 +109,4 @@ def _run(module: CommandModule, options: argparse.Namespace) -> int:
     except OSError:
         raise
     except Exception as bug:  # noqa: BLE001 - whatever it is, a person gets a sentence, and with -v the place
-        output.bug(bug)
-        return CxrouteError.exit_code
+        return output.bug(bug).exit_code

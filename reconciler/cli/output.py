@@ -96,12 +96,14 @@ class Output:
         else:
             self._log("error", str(error))
 
-    def bug(self, bug: Exception) -> None:
-        """Say that the program itself is wrong; where, only under -v."""
+    def bug(self, bug: Exception) -> CxrouteError:
+        """Say that the program itself is wrong, and return that as an error; where, only under -v."""
         shown = f"{type(bug).__name__}: {plain(str(bug))}"
-        self.failed(CxrouteError(f"this is a bug in cxroute ({shown}); -v shows where. Please report it."))
+        error = CxrouteError(f"this is a bug in cxroute ({shown}); -v shows where. Please report it.")
+        self.failed(error)
         if self.loudness == "verbose":
             sys.stderr.write(DISCRETION.hide("".join(traceback.format_exception(bug))))
+        return error
 
     def _log(self, level: str, text: str) -> None:
         text = DISCRETION.hide(text)

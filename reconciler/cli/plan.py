@@ -11,6 +11,7 @@ from reconciler.cli.discretion import DISCRETION
 from reconciler.cli.interrupt import run_interruptibly
 from reconciler.cli.plan_forms import FORMS, report
 from reconciler.cli.session import open_session
+from reconciler.cli.several import are_several, choices
 from reconciler.cli.whole_file import new_folder, write_whole
 from reconciler.errors import RefusedError
 from reconciler.guard import refusals
@@ -53,19 +54,22 @@ def selectors(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--traffic", metavar="FILE", help="a sample, CSV of intent,...,count: whose share goes elsewhere"
     )
+    choices(parser)
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Plan, print, and save where asked."""
+    if are_several(options):
+        from reconciler.cli.plan_several import plan_several  # noqa: PLC0415 - which builds on this module
+
+        return plan_several(options, output)
     session = open_session(options, output)
     session.verify()
     made = run_interruptibly(lambda _stop: read_and_plan(session))
     if options.out:
         save(made, Path(options.out))
     if options.report:
-        folder = new_folder(Path(options.report))
-        save(made, folder / "plan.json")
-        report(session, made, folder)
+        write_report(session, made, Path(options.report))
     show(session, made, options.out)
     return exit_code(made, options)
 
@@ -77,16 +81,27 @@ async def read_and_plan(session: Session) -> Plan:
     return await session.thinking(lambda: session.planner(live).plan(live.rules))
 
 
+def write_report(session: Session, made: Plan, folder: Path) -> None:
+    """Write plan.json, plan.md and plan.html into a folder, which is made where there is none."""
+    save(made, new_folder(folder) / "plan.json")
+    report(session, made, folder)
+
+
 def save(made: Plan, path: Path) -> None:
     """Write the plan to a file, whole or not at all. Raises RefusedError for one that could not be applied as saved."""
+    write_whole(path, saved_text(made, path.name) + "\n")
+
+
+def saved_text(made: Plan, name: str) -> str:
+    """Return the plan as a file of that name holds it. Raises as `save` does."""
     form = document(made)
     text = json.dumps(form, indent=2)
     if DISCRETION.within(form, text) != form:
         raise RefusedError(
-            f"{path.name} is not written: a rule or a manifest contains one of the secrets that this run was given, and"
+            f"{name} is not written: a rule or a manifest contains one of the secrets that this run was given, and"
             " without it the plan could not be applied. Take it out of there, and change the secret"
         )
-    write_whole(path, text + "\n")
+    return text
 
 
 def show(session: Session, made: Plan, saved: str | None) -> None:

@@ -1,0 +1,140 @@
+"""`plan` and `drift` of several environments: each told by itself, below one table of all of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from secrets import token_hex
+from typing import TYPE_CHECKING, Final
+
+from reconciler.cli import drift, plan
+from reconciler.cli.discretion import DISCRETION
+from reconciler.cli.interrupt import run_interruptibly
+from reconciler.cli.plan import next_step, read_and_plan, saved_text
+from reconciler.cli.plan_forms import FORMS
+from reconciler.cli.several import Done, Fleet, each, worst
+from reconciler.cli.whole_file import new_folder, write_whole
+from reconciler.errors import UsageError
+from reconciler.guard import refusals
+from reconciler.render.annotations import quoted
+from reconciler.render.markdown import CHARACTERS
+from reconciler.render.paint import colourless
+from reconciler.render.plan_text import plan_text
+from reconciler.render.several_text import planned_row, several_markdown, several_text
+from reconciler.saved_plan import document
+from reconciler.words import counted
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from reconciler.cli.interrupt import Stop
+    from reconciler.cli.output import Output
+    from reconciler.cli.session import Session
+    from reconciler.cli.several import Told, Work
+    from reconciler.plan import Plan
+
+SUMMARY: Final = "environments.md"
+"""What `--report` calls the table beside the folders, one for each environment."""
+
+
+def plan_several(options: argparse.Namespace, output: Output) -> int:
+    """Plan every environment, print one report, and save where asked."""
+    if output.form == "html":
+        raise UsageError("--format html is a page about one environment: --report DIR writes one for each")
+    fleet = Fleet.of(options, output)
+
+    async def planned(session: Session, _stop: Stop) -> Done:
+        await session.thinking(session.verify)
+        made = await read_and_plan(session)
+        if options.report:
+            plan.write_report(session, made, Path(options.report) / made.environment)
+        show(session, made)
+        saved = saved_text(made, Path(options.out).name) if options.out else ""
+        return Done(plan.exit_code(made, options), planned_row(made), saved)
+
+    told = _run(fleet, planned, "Plan")
+    if options.out:
+        write_whole(Path(options.out), f"{joined([one.done.saved for one in told])}\n")
+    if output.form == "text" and any(one.done.row.state == "differs" for one in told):
+        exactly = f"exactly these plans: cxroute apply {options.out}" if options.out else f"these: {way_on(fleet)}"
+        output.result(f"\nNothing was changed. To apply {exactly}\n")
+    return worst(one.done.code for one in told)
+
+
+def drift_several(options: argparse.Namespace, output: Output) -> int:
+    """Say of every environment what was changed outside."""
+    fleet = Fleet.of(options, output)
+
+    async def looked_at(session: Session, _stop: Stop) -> Done:
+        made = await read_and_plan(session)
+        if options.report:
+            drift.write_report(session, made, Path(options.report) / made.environment)
+        drift.show(session, made)
+        return Done(drift.exit_code(made), planned_row(made))
+
+    return worst(one.done.code for one in _run(fleet, looked_at, "Drift"))
+
+
+def _run(fleet: Fleet, work: Work, title: str) -> list[Told]:
+    told = run_interruptibly(lambda stop: each(fleet, work, stop))
+    if fleet.options.report:
+        table = several_markdown([one.done.row for one in told], title)
+        write_whole(new_folder(Path(fleet.options.report)) / SUMMARY, DISCRETION.hide(table))
+    tell(fleet, told, title)
+    return told
+
+
+def show(session: Session, made: Plan) -> None:
+    """Print one environment's plan in the form that was asked for."""
+    output = session.output
+    if output.form == "json":
+        output.document(document(made))
+    elif output.form in FORMS:
+        output.result(FORMS[output.form](session, made))
+    else:
+        session.introduce()
+        output.result(plan_text(session.brief(made), output.paint, session.tenant, session.most))
+        if made.conflicts or refusals(made):
+            output.result(f"{next_step(session, made, None)}\n")
+
+
+def tell(fleet: Fleet, told: Sequence[Told], title: str) -> None:
+    """Print the one report: the table, then whatever there is to say of single environments."""
+    output, rows = fleet.output, [one.done.row for one in told]
+    if output.form == "json":
+        output.result(f"{joined([one.text for one in told])}\n")
+        return
+    if not told:
+        output.result(fleet.nobody)
+        return
+    worth = [one.text for one in told if one.text and (one.done.row.state != "same" or output.loudness == "verbose")]
+    if output.form == "markdown":
+        output.result(_within_a_comment(several_markdown(rows, title), worth))
+    elif output.form == "github":
+        output.result(quoted(several_text(rows, title, colourless), token_hex(16)) + "".join(worth))
+    else:
+        output.result("\n".join([several_text(rows, title, output.paint), *worth]))
+
+
+def joined(documents: Sequence[str]) -> str:
+    """Return the one JSON document that holds those of all environments (spec.md section 7)."""
+    return '{"environments": [\n' + ",\n".join(documents) + "\n]}"
+
+
+def way_on(fleet: Fleet, *more: str) -> str:
+    """Return the command that applies what was planned of all environments."""
+    return fleet.command("apply", *more)
+
+
+def _within_a_comment(table: str, parts: Sequence[str]) -> str:
+    """Return as many parts below the table as one comment holds, and say how many it does not."""
+    shown, length = [table], len(table)
+    for part in parts:
+        if length + len(part) > CHARACTERS:
+            break
+        shown.append(part)
+        length += len(part)
+    left_out = len(parts) - len(shown) + 1
+    if left_out:
+        shown.append(f"{counted(left_out, 'further plan')} would be too long here: see each environment's own.\n")
+    return "\n".join(shown)
