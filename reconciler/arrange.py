@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from reconciler.behaviour.difference import difference
 from reconciler.behaviour.entry import Entry
 from reconciler.behaviour.order import Move, order
-from reconciler.change import Create, Delete, Step, is_copy
+from reconciler.change import Create, Delete, Step, is_copy, is_release
 from reconciler.entries import live_entries
 from reconciler.marker import copy_name
 
@@ -81,6 +81,8 @@ def _move(change: Change, live: Mapping[str, Entry]) -> Move:
     before = None if isinstance(change, Create) else live[change.live.id]
     if isinstance(change, Delete):
         return Move(before, None)
+    if before is not None and is_release(change):
+        return Move(before, Entry(change.after.name, change.after, before.id))
     return Move(
         before, Entry(str(change.address), change.after, before.id if before else "", change.address, change.source)
     )

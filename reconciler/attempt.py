@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
-from reconciler.change import Adopt, Create, Delete, Marker, Update
+from reconciler.change import Adopt, Create, Delete, Marker, Update, is_release
 from reconciler.errors import (
     AmbiguousWriteError,
     ApiError,
@@ -46,8 +46,8 @@ class RuleStore(RuleSource, Protocol):
     async def create(self, rule: Rule, marker: Marker) -> LiveRule:
         """Create a rule and return it as the server answered."""
 
-    async def update(self, read: Read, rule: Rule, marker: Marker) -> LiveRule:
-        """Replace a rule, its unknown fields kept, and return it as the server answered."""
+    async def update(self, read: Read, rule: Rule, marker: Marker | None) -> LiveRule:
+        """Replace a rule, its unknown fields kept, and return it as the server answered; None gives it back."""
 
     async def delete(self, read: Read) -> None:
         """Delete a rule; one that is gone already is a success."""
@@ -82,10 +82,10 @@ class Attempt:
 
 
 class Written(NamedTuple):
-    """What one call writes: the rule, and the marker that its description gets."""
+    """What one call writes: the rule, and the marker that its description gets; None where it is ours no longer."""
 
     rule: Rule
-    marker: Marker
+    marker: Marker | None
 
 
 async def attempt(step: Step, owner: str, store: RuleStore) -> Attempt:
@@ -113,6 +113,8 @@ def written(step: Step, owner: str) -> Written | None:
     if isinstance(change, Delete):
         return None
     rule = replace(change.after, name=step.name) if step.name else change.after
+    if is_release(change) and step.kind == "whole":
+        return Written(rule, None)
     return Written(rule, Marker(owner, change.address, digest(rule), copy=step.kind == "copy"))
 
 
@@ -120,8 +122,9 @@ async def _write(change: Change, what: Written | None, store: RuleStore) -> Atte
     if isinstance(change, Delete):
         return await _delete(change, store)
     assert what is not None  # noqa: S101 - only a delete writes nothing
-    if isinstance(change, Create) or what.marker.copy:
-        return _acknowledged(what, await store.create(*what))
+    if what.marker is not None and (isinstance(change, Create) or what.marker.copy):
+        return _acknowledged(what, await store.create(what.rule, what.marker))
+    assert not isinstance(change, Create)  # noqa: S101 - what is created is ours
     return await _update(change, what, store)
 
 
@@ -176,4 +179,4 @@ def as_reviewed(planned: Change, fresh: Change) -> bool:
 def _essence(change: Change) -> object:
     """Return what a reviewer saw of a change: the rule before, and the rule after."""
     before = None if isinstance(change, Create) else (change.live.id, change.live.rule, change.live.marker)
-    return (before, None if isinstance(change, Delete) else change.after)
+    return (before, None if isinstance(change, Delete) else change.after, is_release(change))

@@ -69,6 +69,8 @@ class Update:
     fields: tuple[FieldChange, ...]
     source: Source | None
     cause: Cause
+    released: bool = False
+    """The rule is ours no longer: it is written without a marker, as it was before it was adopted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,11 @@ class Step:
 def is_copy(change: Change) -> bool:
     """Say whether a change only removes a temporary copy that a run left: it counts in no summary and no guard."""
     return isinstance(change, Delete) and change.live.marker is not None and change.live.marker.copy
+
+
+def is_release(change: Change) -> bool:
+    """Say whether a change gives a rule back: that its adoption is undone."""
+    return isinstance(change, Update) and change.released
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,3 +197,8 @@ class Run:
     start: Mapping[str, Any]
     changes: tuple[Mapping[str, Any], ...]
     end: Mapping[str, Any] | None
+    last: str = ""
+    """When its last entry was written, as that says."""
+    unread: int = 0
+    """Lines of the journal that could not be read and may be its own: between its first and its last, or, where it has
+    no end, anywhere behind its first."""

@@ -81,6 +81,8 @@ class _Comparing:
 
     def _change(self, wanted: DesiredRule, live: LiveRule | None) -> Change | None:
         """Return what makes one desired rule live, or None where it is. Raises _ConflictError."""
+        if wanted.released:
+            return self._release(wanted, live)
         if live is not None:
             return self._update(wanted, live)
         moved = self._surplus_by_name.get(wanted.rule.name, ())
@@ -117,6 +119,19 @@ class _Comparing:
         before = live.marker.digest if live.marker else ""
         change = FieldChange("marker", before, wanted.marker_digest)
         return Update(wanted.address, live, wanted.rule, (change,), wanted.source, "manifest")
+
+    def _release(self, wanted: DesiredRule, live: LiveRule | None) -> Update | None:
+        """Return what gives a rule back as it was before it was adopted, or None where that is done."""
+        if live is None or live.id != wanted.released:
+            theirs = self._unmanaged_by_id.get(wanted.released)
+            if theirs is not None and theirs.marker is None and theirs.rule == wanted.rule:
+                return None
+            raise self._conflict("CXR311", "the rule that is to be given back is not ours any more", wanted)
+        if live.rule.name != wanted.rule.name:
+            self._refuse_namesakes(wanted, besides=None)
+        gone = FieldChange("marker", live.marker.digest if live.marker else "", None)
+        found = (*fields(live.rule, wanted.rule), gone)
+        return Update(wanted.address, live, wanted.rule, found, wanted.source, "manifest", released=True)
 
     def _adoptable(self, wanted: DesiredRule) -> LiveRule | None:
         """Return the one unmanaged rule that the manifest takes over, if it is there. Raises _ConflictError."""
@@ -181,6 +196,7 @@ _WAYS_OUT = {
     "CXR301": "take it over with `adopt:` in the manifest, or give ours another `name`",
     "CXR303": "it is never touched; give ours another `name`",
     "CXR304": "name one by id, `adopt: {id: ...}`, or give ours another `name`",
+    "CXR311": "it is left as it is; look at it in CXone",
 }
 
 

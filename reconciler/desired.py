@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from reconciler.draft import Draft, WrongRuleError, split
@@ -26,14 +26,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DesiredRule:
-    """A rule that the manifests want live, and where they say so."""
+    """A rule that is to be live, and where the manifests say so; None where it is not they who want it."""
 
     address: Address
     rule: Rule
     fingerprint: str
-    source: Source
+    source: Source | None
     hold: Hold | None
     adopt: str | AdoptById | None
+    released: str = ""
+    """The id of the live rule that is to be so and ours no longer: its adoption is undone."""
 
     @property
     def marker_digest(self) -> str:
@@ -43,7 +45,7 @@ class DesiredRule:
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """What the manifests want in one environment. `rulesets` are those that apply there, empty ones included."""
+    """What is to be live in one environment. `rulesets` are those that apply there, empty ones included."""
 
     environment: str
     owner: str
@@ -53,6 +55,10 @@ class Desired:
     labels: Mapping[str, str]
     """What people call the attributes that the API knows by longer names: intent, confidence."""
     evaluation: Evaluation = "lowest-first"
+    about: frozenset[Address] | None = None
+    """The addresses that this says something of: whatever is live elsewhere stays. None means all."""
+    left: Mapping[Address, str] = field(default_factory=dict)
+    """Addresses that are left alone although they differ, each with why."""
 
 
 def desire(manifests: Manifests, environment: Environment, catalogue: Catalogue) -> Desired:
@@ -141,4 +147,4 @@ class _Expansion:
 
 
 def _place(desired: DesiredRule) -> str:
-    return f"{desired.source.file}:{desired.source.line}"
+    return f"{desired.source.file}:{desired.source.line}" if desired.source else str(desired.address)

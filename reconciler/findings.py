@@ -224,4 +224,14 @@ CODES: Final[dict[str, Code]] = {
         "A live rule has a condition, operator or target that cxroute does not know. It is kept.",
     ),
     "CXR308": Code("namesake", "An unmanaged live rule has the same name as a managed one. It is left alone."),
+    "CXR310": Code(
+        "the manifests say otherwise",
+        "What is undone here the next apply makes again, for the manifests still ask for it. Revert the commit that"
+        " changed them, or write a `hold:` until that is done.",
+    ),
+    "CXR311": Code(
+        "not ours any more",
+        "The rule carried our marker when the run that is to be undone ended, and does not now, or is gone. Rules that"
+        " are not ours are never written.",
+    ),
 }

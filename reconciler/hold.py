@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from reconciler.change import Change
-    from reconciler.desired import Desired, DesiredRule
+    from reconciler.desired import Desired
     from reconciler.model import Address
     from reconciler.options import Options
     from reconciler.ownership import Owned
@@ -24,7 +24,7 @@ def hold(
     cloned = frozenset(live.marker.address for live in owned.clones if live.marker and not live.marker.copy)
     free, held = [], []
     for change in changes:
-        reason = _copied(change, cloned) or _reason(change, desired.rules.get(change.address), options, now)
+        reason = _copied(change, cloned) or _reason(change, desired, options, now)
         if reason:
             held.append(Held(change, reason))
         else:
@@ -64,14 +64,17 @@ def _copied(change: Change, cloned: frozenset[Address]) -> str:
     )
 
 
-def _reason(change: Change, wanted: DesiredRule | None, options: Options, now: datetime) -> str:
+def _reason(change: Change, desired: Desired, options: Options, now: datetime) -> str:
     """Return why the change is left alone, or nothing."""
+    wanted = desired.rules.get(change.address)
     if isinstance(change, Delete) and change.cause == "duplicate":
         return ""
+    if change.address in desired.left:
+        return desired.left[change.address]
     if wanted is not None and wanted.hold is not None and now < wanted.hold.until:
         return f"held until {wanted.hold.until.isoformat()}: {wanted.hold.reason}"
     if isinstance(change, Delete) and not options.prune:
-        return "prune is off: rules that no manifest names stay"
+        return "nothing is to be deleted" if options.undo else "prune is off: rules that no manifest names stay"
     if options.keep_drift and change.cause in ("drift", "both"):
         return "changed outside, and changes made outside are kept"
     return ""

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.change import Run
+from reconciler.strict_json import STRICT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -83,41 +85,45 @@ class Journal:
 
 def runs(lines: Iterable[str], passed_over: Callable[[int], object] = lambda _: None) -> tuple[Run, ...]:
     """Read a journal, oldest run first. Lines that are no entries are passed over; `passed_over` is told how many."""
-    entries: dict[str, list[Entry]] = {}
-    strange = 0
-    for line in lines:
+    entries: dict[str, list[tuple[int, Entry]]] = {}
+    strange: list[int] = []
+    for number, line in enumerate(lines):
         entry = _entry(line)
         if entry is not None:
-            entries.setdefault(entry["run"], []).append(entry)
+            entries.setdefault(entry["run"], []).append((number, entry))
         elif line.strip():
-            strange += 1
+            strange.append(number)
     if strange:
-        passed_over(strange)
-    return tuple(_run(name, found) for name, found in entries.items())
+        passed_over(len(strange))
+    return tuple(_run(name, found, strange) for name, found in entries.items())
 
 
 def _entry(line: str) -> Entry | None:
     try:
-        entry = json.loads(line)
+        entry = STRICT.decode(line)
     except (ValueError, RecursionError):
         return None
     whole = isinstance(entry, dict) and all(isinstance(entry.get(name), str) for name in ("run", "at", "event"))
     return entry if whole else None
 
 
-def _run(name: str, entries: list[Entry]) -> Run:
+def _run(name: str, numbered: list[tuple[int, Entry]], strange: Iterable[int]) -> Run:
+    entries = [entry for _, entry in numbered]
     start = next((entry for entry in entries if entry["event"] == "start"), entries[0])
     end = next((entry for entry in reversed(entries) if entry["event"] == "end"), None)
-    return Run(name, start, tuple(_changes(entries)), end)
+    first, last = numbered[0][0], math.inf if end is None else numbered[-1][0]
+    unread = sum(first < number < last for number in strange)
+    return Run(name, start, tuple(_changes(entries)), end, entries[-1]["at"], unread)
 
 
 def _changes(entries: Iterable[Entry]) -> Iterable[Entry]:
     """Join what was intended with the last thing known of it; a write without an answer stays `unknown`."""
-    found: dict[tuple[str, str], Entry] = {}
+    found: dict[tuple[str, str, bool], Entry] = {}
     for entry in entries:
         if entry.get("step", "whole") != "whole":
             continue  # a call on the way to the change: the change itself is told by its own
-        key = (str(entry.get("address")), str(entry.get("action")))
+        # A second copy of a rule can be deleted beside the rule itself: two changes.
+        key = (str(entry.get("address")), str(entry.get("action")), entry.get("cause") == "duplicate")
         if entry["event"] == "intend":
             found[key] = {**entry, "status": "unknown"}
         elif entry["event"] in ("tried", "outcome"):

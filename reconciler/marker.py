@@ -30,8 +30,10 @@ def split(description: str) -> tuple[str, Marker | None]:
     return description[: found.start()], Marker(owner, Address(ruleset, key), digest, copy=copy is not None)
 
 
-def signed(rule: Rule, marker: Marker) -> str:
+def signed(rule: Rule, marker: Marker | None) -> str:
     """Return the description as it is written to the server: the text, and the marker on a line of its own."""
+    if marker is None:
+        return rule.description
     key = f"{marker.address.key}~next" if marker.copy else marker.address.key
     line = f"{OPENING}{marker.owner}/{marker.address.ruleset}/{key}#{marker.digest}]"
     return f"{rule.description}\n{line}" if rule.description else line

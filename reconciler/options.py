@@ -26,6 +26,8 @@ class Options:
     """Delete managed rules that no manifest names."""
     traffic: str | None = None
     """The traffic sample's path, where one was named beside the manifests' own."""
+    undo: str | None = None
+    """The run of the journal that is to be undone, in place of what the manifests want."""
 
 
 def selected(address: Address, only: Sequence[str]) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from reconciler.marker import copy_name, digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from reconciler.change import Cause, LiveRule
     from reconciler.model import Address
@@ -30,6 +30,13 @@ class Owned:
     clones: tuple[LiveRule, ...]
     copies: tuple[LiveRule, ...]
     unmanaged: tuple[LiveRule, ...]
+
+    def within(self, addresses: Collection[Address]) -> Owned:
+        """Return ours of these addresses alone, beside all that is not ours."""
+        managed = {address: live for address, live in self.managed.items() if address in addresses}
+        groups = (self.duplicates, self.clones, self.copies)
+        ours = [tuple(one for one in group if _is_of(one, addresses)) for group in groups]
+        return Owned(managed, ours[0], ours[1], ours[2], self.unmanaged)
 
 
 def own(live: Iterable[LiveRule], owner: str) -> Owned:
@@ -67,6 +74,10 @@ def cause(live: LiveRule, desired_digest: str) -> Cause:
     if not edited(live):
         return "manifest"
     return "both" if moved_on else "drift"
+
+
+def _is_of(live: LiveRule, addresses: Collection[Address]) -> bool:
+    return live.marker is not None and live.marker.address in addresses
 
 
 def _age(live: LiveRule) -> tuple[float, str]:

@@ -111,13 +111,15 @@ class Report:
     """Why the run ended early, if it did."""
     left: Plan | None = None
     """A fresh plan from the last read."""
+    run: str = ""
+    """Under which name the journal has it, where it was written."""
 
 
 def plan(desired: Desired, live: Live, options: Options, now: datetime) -> Plan:
     """Return the plan that makes the live rules the desired ones. `now` decides which holds still stand."""
     wanted = adopting_namesakes(desired, live) if options.adopt else desired
     owned = own(live.rules, desired.owner)
-    found = compare(wanted, owned)
+    found = compare(wanted, owned if desired.about is None else owned.within(desired.about))
     changes, held = hold(_select(found.changes, options.only), wanted, owned, options, now)
     return Plan(
         desired.environment,

@@ -12,7 +12,7 @@ from reconciler import __version__
 from reconciler.behaviour.within import Claim, beyond
 from reconciler.behaviour_document import behaviour_document, claims
 from reconciler.canonical import api_form
-from reconciler.change import Adopt, Create, Delete, Marker, Update, is_copy
+from reconciler.change import Adopt, Create, Delete, Marker, Update, is_copy, is_release
 from reconciler.errors import RefusedError, UsageError
 from reconciler.finding_document import finding_document, source_document
 from reconciler.marker import digest, signed
@@ -96,7 +96,7 @@ def change_document(plan: Plan, change: Change, steps: Sequence[Document] = ()) 
     before = None if isinstance(change, Create) else live_form(change.live, plan.queue_names)
     after = None
     if not isinstance(change, Delete):
-        marker = Marker(plan.owner, change.address, digest(change.after))
+        marker = None if is_release(change) else Marker(plan.owner, change.address, digest(change.after))
         after = _form(change.after, signed(change.after, marker), plan.queue_names)
     return {
         "action": action(change),
@@ -138,8 +138,7 @@ def _steps(plan: Plan) -> dict[int, list[Document]]:
 
 def live_form(live: LiveRule, queue_names: Mapping[str, str]) -> Document:
     """Return a live rule in the API's form, without what the server adds of its own."""
-    description = signed(live.rule, live.marker) if live.marker else live.rule.description
-    return {"id": live.id, **_form(live.rule, description, queue_names)}
+    return {"id": live.id, **_form(live.rule, signed(live.rule, live.marker), queue_names)}
 
 
 def read(text: str, name: str) -> ReviewedPlan:
@@ -151,7 +150,12 @@ def read(text: str, name: str) -> ReviewedPlan:
             _text(form["planId"]),
             _text(form["environment"]),
             _text(form["owner"]),
-            Options(only=tuple(map(str, options["only"])), adopt=options["adopt"], keep_drift=options["keepDrift"]),
+            Options(
+                only=tuple(map(str, options["only"])),
+                adopt=options["adopt"],
+                keep_drift=options["keepDrift"],
+                undo=None if options["undo"] is None else _text(options["undo"]),
+            ),
             datetime.fromisoformat(form["generatedAt"]).isoformat(),
             frozenset(_identity(change) for change in form["changes"]),
             claims(form["behaviour"] or {"regions": []}),
@@ -208,7 +212,7 @@ def _options(plan: Plan) -> Document:
         "only": list(options.only),
         "adopt": options.adopt,
         "keepDrift": options.keep_drift,
-        "undo": None,
+        "undo": options.undo,
         "traffic": None if moved is None else {"file": moved.sample.name, "digest": moved.sample.digest},
     }
 

@@ -181,7 +181,7 @@ class WritingClient(ReadingClient):
     def _keys(self) -> Keys:
         return Keys(self._time.random)
 
-    async def update(self, read: Read, rule: Rule, marker: Marker) -> LiveRule:
+    async def update(self, read: Read, rule: Rule, marker: Marker | None) -> LiveRule:
         """Replace a rule that was just read; what we do not know of it goes back as it was."""
         path, headers = self._rule_path(read.live.id), {"If-Match": read.etag} if read.etag else {}
         return _written(await self._call("update", path, wire.body(rule, marker, read.live.raw), headers=headers))

@@ -68,7 +68,7 @@ def queue(form: Json) -> Queue:
     return Queue(form["id"], form["name"])
 
 
-def body(rule: Rule, marker: Marker, raw: Mapping[str, Json] | None = None) -> dict[str, Json]:
+def body(rule: Rule, marker: Marker | None, raw: Mapping[str, Json] | None = None) -> dict[str, Json]:
     """Return what is sent: for an update, every field that we do not know goes back as it was read."""
     kept = dict(raw or {})
     return {
