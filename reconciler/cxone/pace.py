@@ -57,6 +57,8 @@ class Pacer:
         self._end = time.clock() + run_seconds
         self.requests = 0
         self.retries = 0
+        self.throttled = 0
+        """Answers that said it was too fast."""
 
     def allow(self, seconds: float) -> None:
         """Let everything from now on take so many seconds: a person may have thought for an hour before the yes."""
@@ -96,6 +98,7 @@ class Pacer:
 
     def refused(self, sent: float, header: str | None) -> None:
         """Note a 429 and its Retry-After: every call of this client waits, and is slower from then on."""
+        self.throttled += 1
         self._rate.refused(sent)
         self._held_until = max(self._held_until, self._time.clock() + self.retry_after(header))
 
