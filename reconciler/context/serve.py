@@ -38,6 +38,10 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         self._announce()
 
+    def end(self) -> None:
+        """Begin to end, as on a signal."""
+        self.handle_exit(signal.SIGTERM, None)
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to end."""
         self._app.draining = True
@@ -56,7 +60,12 @@ class _Server(uvicorn.Server):
 
 async def serve(app: ContextApp, listener: socket.socket, announce: Callable[[str], object]) -> None:
     """Serve until SIGTERM or SIGINT, then finish what was accepted. `announce` is given the URL."""
-    await _Server(app, lambda: announce(_url(listener))).serve(sockets=[listener])
+    await server(app, lambda: announce(url(listener))).serve(sockets=[listener])
+
+
+def server(app: ContextApp, announce: Callable[[], object]) -> _Server:
+    """Return what serves until a signal, or its `end`; `announce` is called once it does."""
+    return _Server(app, announce)
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
@@ -66,21 +75,45 @@ def run(main: Coroutine[Any, Any, None]) -> None:
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
-    """Return a socket that listens; port 0 takes a free one. Raises OSError.
+    """Return a socket that listens; port 0 takes a free one. Raises OSError."""
+    return listening_sockets(host, port, 1)[0]
 
-    TCP is named: only then does asyncio switch Nagle's algorithm off for what is accepted.
+
+def listening_sockets(host: str, port: int, count: int) -> list[socket.socket]:
+    """Return so many sockets that listen on one port: Linux parts what connects between them. Raises OSError.
+
+    The first is bound as if it were the only one, or another process of the same user could share its port unseen.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    first = _bound(host, port)
+    found = [first]
     try:
-        if sys.platform != "win32":
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(_BACKLOG)
+        for _ in range(count - 1):
+            if sys.platform == "linux":
+                first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+                found.append(_bound(host, first.getsockname()[1], socket.SO_REUSEPORT))
+            else:
+                found.append(first)
+        for one in found:
+            one.listen(_BACKLOG)
     except BaseException:
-        listener.close()
+        for one in found:
+            one.close()
         raise
-    return listener
+    return found
+
+
+def _bound(host: str, port: int, *options: int) -> socket.socket:
+    """TCP is named: only then does asyncio switch Nagle's algorithm off for what is accepted."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        for option in (*options, *([] if sys.platform == "win32" else [socket.SO_REUSEADDR])):
+            made.setsockopt(socket.SOL_SOCKET, option, 1)
+        made.bind((host, port))
+    except BaseException:
+        made.close()
+        raise
+    return made
 
 
 def _config(app: ContextApp) -> uvicorn.Config:
@@ -100,6 +133,7 @@ def _config(app: ContextApp) -> uvicorn.Config:
     )
 
 
-def _url(listener: socket.socket) -> str:
+def url(listener: socket.socket) -> str:
+    """Return where a socket listens."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
