@@ -13,6 +13,7 @@ import httpx
 
 from reconciler.cli.discretion import DISCRETION
 from reconciler.cli.environments import expected_queues
+from reconciler.cli.variables import secret
 from reconciler.cxone.client import ReadingClient, WritingClient
 from reconciler.cxone.context import ContextClient
 from reconciler.cxone.network import REAL_TIME, ReadOnlyTransport, http_client, network
@@ -82,28 +83,11 @@ def credentials_of(session: Session) -> Credentials:
         return Credentials("sandbox", "sandbox")
     names = session.environment.credentials
     try:
-        found = Credentials(_secret(names.client_id_env), _secret(names.client_secret_env))
+        found = Credentials(secret(names.client_id_env), secret(names.client_secret_env))
     except CredentialsError:
         expected_queues(session.manifests, session.environment.name)
         raise
     DISCRETION.keep(found.client_secret)
-    return found
-
-
-def _secret(name: str) -> str:
-    found = os.environ.get(name)
-    if found:
-        return found
-    file = os.environ.get(f"{name}_FILE")
-    if not file:
-        raise CredentialsError(f"no credentials: set {name}, or {name}_FILE to the path of a file that holds it")
-    try:
-        found = Path(file).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise CredentialsError(f"the file that {name}_FILE names cannot be read: {reason}") from None
-    if not found:
-        raise CredentialsError(f"the file that {name}_FILE names is empty")
     return found
 
 

@@ -72,6 +72,15 @@ class Output:
         if self.loudness == "verbose":
             self._log("debug", text)
 
+    def event(self, level: str, text: str, form: dict[str, Any]) -> None:
+        """Say one line of a log that machines read as well: in JSON with `form`. Quiet leaves out what is in order."""
+        if self.loudness == "quiet" and level == "info":
+            return
+        if self.log_format == "json":
+            sys.stderr.write(json.dumps(DISCRETION.within({"level": level, "message": text, **form})) + "\n")
+        else:
+            self._log(level, text)
+
     def warn(self, text: str) -> None:
         """Say something that a person should know, quiet or not."""
         self._log("warning", text)

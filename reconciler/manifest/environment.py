@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from reconciler.manifest.fields import (
     API_VERSION,
@@ -20,6 +20,8 @@ from reconciler.manifest.fields import (
     Strict,
     Unset,
     Url,
+    Variable,
+    exactly_one,
 )
 from reconciler.manifest.freeze import Freeze  # noqa: TC001 - pydantic reads annotations
 from reconciler.manifest.limits import Guard, Limit
@@ -73,11 +75,23 @@ class Context(Strict):
 class Notify(Strict):
     """Whom to tell of drift, of applied changes and of failures."""
 
-    url: Url = Field(
-        description="Address of a web hook. It is told when somebody changed rules in CXone, when changes were applied"
-        " and when that failed.",
+    url: Unset[Url] = Field(
+        default=None,
+        description="Address of a web hook, as Slack and others have them. `cxroute watch` and `cxroute apply` tell it"
+        " when somebody changed rules in CXone, when changes were applied and when that failed.",
         examples=["https://hooks.example/T0/B0"],
     )
+    url_env: Unset[Variable] = Field(
+        default=None,
+        description="In place of `url`, where nobody may read it: the name of the environment variable that holds it."
+        " NAME_FILE, the path of a file that holds it, works too.",
+        examples=["CXROUTE_WEBHOOK_URL"],
+    )
+
+    @model_validator(mode="after")
+    def _one_address(self) -> Self:
+        exactly_one(self, "url", "url_env")
+        return self
 
 
 class Traffic(Strict):

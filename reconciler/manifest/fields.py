@@ -120,6 +120,7 @@ FilledList = Annotated[tuple[T, ...], Field(strict=False, min_length=1), BeforeV
 
 Filled = Annotated[str, Field(min_length=1)]
 Slug = Annotated[str, Field(pattern=SLUG)]
+Variable = Annotated[str, Field(pattern=VARIABLE)]
 Priority = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
 Share = Annotated[int | float, _number("must be a number from 0 to 1", ge=0, le=1)]
 Percent = Annotated[int | float, _number("must be a number from 0 to 100", ge=0, le=100)]

@@ -10,19 +10,18 @@ from pydantic_core import core_schema
 from reconciler.manifest.fields import (
     API_PATH,
     CONTEXT_PATH,
-    VARIABLE,
     NotNegative,
     Positive,
     ServiceUrl,
     ShortList,
     Strict,
     Unset,
+    Variable,
 )
 from reconciler.model import OPERATORS
 
 _Operator = Annotated[str, GetPydanticSchema(lambda _source, _handler: core_schema.literal_schema(sorted(OPERATORS)))]
 _Path = Annotated[str, Field(pattern=API_PATH)]
-_Variable = Annotated[str, Field(pattern=VARIABLE)]
 
 
 class Api(Strict):
@@ -92,12 +91,12 @@ class Api(Strict):
 class Credentials(Strict):
     """Names of environment variables, never values. NAME_FILE, the path of a file that holds it, works too."""
 
-    client_id_env: _Variable = Field(
+    client_id_env: Variable = Field(
         default="CXONE_CLIENT_ID",
         description="Name of the environment variable that holds the client id. Never the id itself.",
         examples=["CXONE_CLIENT_ID"],
     )
-    client_secret_env: _Variable = Field(
+    client_secret_env: Variable = Field(
         default="CXONE_CLIENT_SECRET",
         description="Name of the environment variable that holds the client secret. Never the secret itself.",
         examples=["CXONE_CLIENT_SECRET"],

@@ -1,0 +1,126 @@
+"""Messages to the web hook that an Environment names: only from `apply` and `watch`, which may write anyway.
+
+`plan`, `drift` and all else that runs for a pull request send nothing but reads and the request for a token (R10).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from urllib.parse import urlsplit
+
+import httpx
+
+from reconciler.cli.discretion import DISCRETION
+from reconciler.cli.variables import secret
+from reconciler.cxone.settings import is_loopback
+from reconciler.cxone.trust import proxy_of, trusted
+from reconciler.errors import ApiError, CxrouteError, ManifestError, UsageError
+from reconciler.news import News
+from reconciler.render.notification import notification
+from reconciler.rounds import Round
+from reconciler.webhook import SECONDS, Outbox, Place, Webhook, place_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from reconciler.cli.session import Session
+    from reconciler.news import Kind
+    from reconciler.plan import Plan, Report
+
+_COMMANDS: Final[dict[Kind, str]] = {
+    "drift": "drift",
+    "refused": "plan",
+    "applied": "plan",
+    "failed": "plan",
+    "recovered": "plan",
+}
+
+
+class Ended(Protocol):
+    """How an apply ended: what was planned, and what became of it where anything was begun."""
+
+    @property
+    def made(self) -> Plan:
+        """Return the plan."""
+
+    @property
+    def report(self) -> Report | None:
+        """Return what became of it."""
+
+
+AnyEnded = TypeVar("AnyEnded", bound=Ended)
+
+
+async def announced(session: Session, running: Awaitable[AnyEnded]) -> AnyEnded:
+    """Tell the web hook what an apply made, or that the tenant failed it; a refusal is told by whoever is refused."""
+    try:
+        ended = await running
+    except ApiError as error:
+        await _announce(session, Round(session.clock(), error=error, heals=True))
+        raise
+    if ended.report is not None:
+        await _announce(session, Round(session.clock(), plan=ended.made, report=ended.report, heals=True))
+    return ended
+
+
+async def _announce(session: Session, one: Round) -> None:
+    outbox = Outbox()
+    for kind in News().of(one, 0.0):
+        outbox.put(message(session, kind, one))
+    await deliver(session, outbox)
+
+
+def message(session: Session, kind: Kind, one: Round) -> dict[str, Any]:
+    """Return the message, without any secret."""
+    command = "validate" if isinstance(one.error, ManifestError) else _COMMANDS[kind]
+    form: dict[str, Any] = DISCRETION.within(
+        notification(kind, one, session.environment.name, session.command(command))
+    )
+    return form
+
+
+async def deliver(session: Session, outbox: Outbox) -> tuple[int, int]:
+    """Send what waits; return how many were sent, and how many tries failed. It is said, and stops nothing."""
+    if not outbox.waiting or session.environment.notify is None:
+        outbox.waiting.clear()
+        return 0, 0
+    try:
+        place = _place(session)
+        async with _http(place) as http:
+            sent, why = await outbox.deliver(Webhook(http, place, asyncio.sleep))
+    except CxrouteError as error:
+        session.output.warn(f"nobody was notified: {error}")
+        return 0, 1
+    if why:
+        session.output.warn(f"nobody was notified: {why}")
+    return sent, int(bool(why))
+
+
+def _place(session: Session) -> Place:
+    """Return the address, if a manifest may have it told anything. Raises UsageError, which never repeats it."""
+    notify = session.environment.notify
+    if notify is not None and notify.url_env is not None:
+        url, named = secret(notify.url_env, "address of a web hook"), notify.url_env
+        DISCRETION.keep(urlsplit(url).path)
+    else:
+        url, named = str(notify.url if notify else ""), "notify.url"
+    place = place_of(url, named)
+    here = session.simulated or is_loopback(urlsplit(session.environment.base_url).hostname or "")
+    if place.local and not here:
+        raise UsageError(f"{place.host} is this machine, which is told of tenants on this machine alone")
+    if session.simulated and not place.local:
+        raise UsageError(f"the sandbox is simulated, and {place.host} is not told of it")
+    return place
+
+
+def _http(place: Place) -> httpx.AsyncClient:
+    """Return a client that reads nothing of its surroundings; what is on this machine is reached by no proxy."""
+    proxy, ca_file = os.environ.get("CXROUTE_PROXY"), os.environ.get("CXROUTE_CA_FILE")
+    transport = httpx.AsyncHTTPTransport(
+        verify=trusted(Path(ca_file) if ca_file else None),
+        proxy=proxy_of(proxy) if proxy and not place.local else None,
+    )
+    return httpx.AsyncClient(transport=transport, trust_env=False, follow_redirects=False, timeout=SECONDS)

@@ -1,0 +1,60 @@
+"""One round as one line of a log: for people, and for whatever reads logs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from reconciler.rounds import done, drifted, pending
+from reconciler.words import counted, plain
+
+if TYPE_CHECKING:
+    from reconciler.rounds import Round
+
+
+def round_line(one: Round, following: float) -> str:
+    """Return `2026-11-25T12:00:00Z 2 changes pending (1 rule changed in CXone), 5 calls in 0.3 s; next in 300 s`."""
+    calls = f"{counted(one.calls.requests, 'call')} in {one.seconds:.1f} s"
+    return f"{one.began:%Y-%m-%dT%H:%M:%SZ} {_found(one)}, {calls}; next in {following:.0f} s"
+
+
+def round_document(one: Round, environment: str, following: float) -> dict[str, Any]:
+    """Return the same as JSON."""
+    left, report = one.left, one.report
+    return {
+        "event": "round",
+        "at": f"{one.began:%Y-%m-%dT%H:%M:%SZ}",
+        "environment": environment,
+        "result": one.result,
+        "pending": None if left is None else pending(left),
+        "drifted": None if left is None else drifted(left),
+        "held": None if left is None else len(left.held),
+        "conflicts": None if left is None else len(left.conflicts),
+        "refused": [guard.name for guard in one.refused],
+        "applied": len(done(report)) if report else 0,
+        "error": one.why or None,
+        "seconds": round(one.seconds, 3),
+        "calls": one.calls.requests,
+        "retries": one.calls.retries,
+        "throttled": one.calls.throttled,
+        "nextSeconds": round(following, 1),
+    }
+
+
+def _found(one: Round) -> str:
+    if one.report is not None:
+        said = f"{len(done(one.report)):,} of {counted(len(one.report.outcomes), 'change')} applied"
+        return f"{said}: {plain(one.why)}" if one.why else said
+    if one.plan is None or one.result == "failed":
+        return f"failed: {plain(one.why)}"
+    outside = drifted(one.plan)
+    held = f", {len(one.plan.held):,} left alone" if one.plan.held else ""
+    if one.result == "clean":
+        return f"no differences{held}"
+    drift = f" ({counted(outside, 'rule')} changed in CXone)" if outside else ""
+    said = f"{counted(pending(one.plan), 'change')} pending{drift}{held}"
+    if one.plan.conflicts:
+        said += f", {counted(len(one.plan.conflicts), 'rule')} in conflict"
+    if one.result != "refused":
+        return said
+    why = [guard.name for guard in one.refused] or ([plain(one.why)] if one.why else ["a conflict"])
+    return f"{said}; refused: {', '.join(why)}"
