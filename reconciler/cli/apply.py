@@ -14,8 +14,9 @@ from reconciler.cli.connect import writing
 from reconciler.cli.interrupt import ending_at_once, run_interruptibly
 from reconciler.cli.output import error_document
 from reconciler.cli.plan import next_step, selectors
-from reconciler.cli.reviewed import bound, read_reviewed, refuse_unreviewed
+from reconciler.cli.reviewed import bound, read_plans, read_reviewed, refuse_unreviewed
 from reconciler.cli.session import open_session
+from reconciler.cli.several import are_several
 from reconciler.errors import CxrouteError, InterruptedRunError, RefusedError, UsageError
 from reconciler.guard import NAMES, refusals
 from reconciler.render.apply_text import outcomes_document, report_text
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from reconciler.cli.interrupt import Stop
     from reconciler.cli.output import Output
     from reconciler.cli.session import Planner, Session
+    from reconciler.cxone.client import ReadingClient
     from reconciler.plan import Live, Plan, Report
     from reconciler.saved_plan import ReviewedPlan
 
@@ -52,13 +54,17 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, output: Output) -> int:
     """Apply a fresh plan, or a reviewed one."""
     check(options)
+    plans = read_plans(options) if options.plan else None
+    if plans or (are_several(options) and not options.plan):
+        from reconciler.cli.apply_several import apply_several  # noqa: PLC0415 - which builds on this module
+
+        return apply_several(options, output, plans or {})
     reviewed = read_reviewed(options) if options.plan else None
     session = open_session(options, output, reviewed.environment if reviewed else None)
     if reviewed:
         session = bound(session, reviewed)
     session.verify()
-    run = _Run(session, options, reviewed)
-    return run_interruptibly(run.all)
+    return run_interruptibly(Run(session, options, reviewed).all).code
 
 
 def check(options: argparse.Namespace) -> None:
@@ -74,23 +80,27 @@ def check(options: argparse.Namespace) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
+class Ended:
+    """How a run ended: its exit code, what was planned, and what became of it where anything was begun."""
+
+    code: int
+    made: Plan
+    report: Report | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """An apply to one environment."""
+
     session: Session
     options: argparse.Namespace
     reviewed: ReviewedPlan | None
 
-    async def all(self, stop: Stop) -> int:
+    async def all(self, stop: Stop) -> Ended:
         """Go from the first read to the last."""
         session = self.session
         async with writing(session) as client:
-            live = await session.read(client)
-            planner, made = await session.thinking(lambda: self.planned(live))
-            session.introduce()
-            if self.reviewed:
-                refuse_unreviewed(made, self.reviewed, session.command("plan", "--out", "FILE"))
-                made_at = f"Plan {self.reviewed.plan_id}, made {self.reviewed.generated_at}"
-                session.output.note(f"{made_at}. Everything was read again: there is nothing that it does not have.")
-            self.show(made)
+            planner, made = await self.look(client)
             try:
                 self.refuse(made)
                 if not made.changes:
@@ -104,6 +114,19 @@ class _Run:
             reason, reviewed = self.options.reason, self.reviewed
             report = await carry_out(session, client, planner, made, stop, reason=reason, reviewed=reviewed)
         return self.finish(made, report, time.monotonic() - started)
+
+    async def look(self, client: ReadingClient) -> tuple[Planner, Plan]:
+        """Read and plan, hold that against what was reviewed, and show it. Raises RefusedError."""
+        session = self.session
+        live = await session.read(client)
+        planner, made = await session.thinking(lambda: self.planned(live))
+        session.introduce()
+        if self.reviewed:
+            refuse_unreviewed(made, self.reviewed, session.command("plan", "--out", "FILE"))
+            made_at = f"Plan {self.reviewed.plan_id}, made {self.reviewed.generated_at}"
+            session.output.note(f"{made_at}. Everything was read again: there is nothing that it does not have.")
+        self.show(made)
+        return planner, made
 
     def planned(self, live: Live) -> tuple[Planner, Plan]:
         """Plan, with the guards lifted that are to be."""
@@ -132,10 +155,7 @@ class _Run:
         with ending_at_once():
             await asyncio.sleep(0)  # a signal that came just before is heard here
             await asyncio.sleep(0)
-            self.session.output.flush()
-            sys.stderr.write(f"Apply {', '.join(words)} to {name}? Type the environment's name to go on: ")
-            sys.stderr.flush()
-            answer = sys.stdin.readline().strip()
+            answer = ask(self.session.output, f"Apply {', '.join(words)} to {name}? Type the environment's name")
         if answer != name:
             raise RefusedError("that is not the environment's name; nothing was written")
 
@@ -145,16 +165,16 @@ class _Run:
         if output.form == "text" and output.loudness != "quiet":
             output.result(plan_text(self.session.brief(made), output.paint, self.session.tenant, self.session.most))
 
-    def refused(self, made: Plan, why: RefusedError) -> int:
+    def refused(self, made: Plan, why: RefusedError) -> Ended:
         """Say why nothing is written; in JSON beside the plan that it is about."""
         if self.session.output.form != "json":
             raise why
         left = {"outcomes": [], "converged": False, "error": error_document(why)}
         self.session.output.document({**document(made), **left})
-        return why.exit_code
+        return Ended(why.exit_code, made)
 
-    def finish(self, made: Plan, report: Report | None, seconds: float) -> int:
-        """Print what became of it and return the exit code."""
+    def finish(self, made: Plan, report: Report | None, seconds: float) -> Ended:
+        """Print what became of it."""
         output = self.session.output
         if output.form == "json":
             outcomes = outcomes_document(report) if report else []
@@ -163,7 +183,15 @@ class _Run:
             output.document({**document(made), "outcomes": outcomes, "converged": converged, **stopped})
         elif report:
             output.result("\n" + report_text(report, output.paint, self.session.command("plan"), seconds))
-        return exit_code(report)
+        return Ended(exit_code(report), made, report)
+
+
+def ask(output: Output, question: str) -> str:
+    """Ask a person at the terminal."""
+    output.flush()
+    sys.stderr.write(f"{question} to go on: ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip()
 
 
 def _stopped(report: Report) -> dict[str, object]:

@@ -92,9 +92,9 @@ class Discretion:
                 return form
 
     def _learn(self, secret: str) -> None:
-        forms = {_squeezed(form) for form in _forms(secret)}
-        self._forms |= {form for form in forms if len(form) >= _SHORTEST}
-        for form in self._forms:
+        forms = {form for form in map(_squeezed, _forms(secret)) if len(form) >= _SHORTEST}
+        self._forms |= forms
+        for form in forms:
             self._words |= {_word(form[at : at + _WORD]) for at in range(len(form) - _WORD + 1)}
 
     def _is_suspect(self, squeezed: bytes) -> bool:

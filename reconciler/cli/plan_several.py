@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from reconciler.cli import drift, plan
 from reconciler.cli.discretion import DISCRETION
 from reconciler.cli.interrupt import run_interruptibly
+from reconciler.cli.output import error_document
 from reconciler.cli.plan import next_step, read_and_plan, saved_text
 from reconciler.cli.plan_forms import FORMS
 from reconciler.cli.several import Done, Fleet, each, worst
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from reconciler.cli.output import Output
     from reconciler.cli.session import Session
     from reconciler.cli.several import Told, Work
+    from reconciler.errors import CxrouteError
     from reconciler.plan import Plan
 
 SUMMARY: Final = "environments.md"
@@ -52,12 +54,13 @@ def plan_several(options: argparse.Namespace, output: Output) -> int:
         saved = saved_text(made, Path(options.out).name) if options.out else ""
         return Done(plan.exit_code(made, options), planned_row(made), saved)
 
-    told = _run(fleet, planned, "Plan")
+    told = _run(fleet, planned, "Plan for")
     if options.out:
         write_whole(Path(options.out), f"{joined([one.done.saved for one in told])}\n")
     if output.form == "text" and any(one.done.row.state == "differs" for one in told):
-        exactly = f"exactly these plans: cxroute apply {options.out}" if options.out else f"these: {way_on(fleet)}"
-        output.result(f"\nNothing was changed. To apply {exactly}\n")
+        way_on = fleet.saved_command(options.out) if options.out else fleet.command("apply")
+        exactly = "exactly these plans" if options.out else "these"
+        output.result(f"\nNothing was changed. To apply {exactly}: {way_on}\n")
     return worst(one.done.code for one in told)
 
 
@@ -72,7 +75,7 @@ def drift_several(options: argparse.Namespace, output: Output) -> int:
         drift.show(session, made)
         return Done(drift.exit_code(made), planned_row(made))
 
-    return worst(one.done.code for one in _run(fleet, looked_at, "Drift"))
+    return worst(one.done.code for one in _run(fleet, looked_at, "Drift in"))
 
 
 def _run(fleet: Fleet, work: Work, title: str) -> list[Told]:
@@ -116,14 +119,10 @@ def tell(fleet: Fleet, told: Sequence[Told], title: str) -> None:
         output.result("\n".join([several_text(rows, title, output.paint), *worth]))
 
 
-def joined(documents: Sequence[str]) -> str:
-    """Return the one JSON document that holds those of all environments (spec.md section 7)."""
-    return '{"environments": [\n' + ",\n".join(documents) + "\n]}"
-
-
-def way_on(fleet: Fleet, *more: str) -> str:
-    """Return the command that applies what was planned of all environments."""
-    return fleet.command("apply", *more)
+def joined(documents: Sequence[str], error: CxrouteError | None = None) -> str:
+    """Return the one JSON document that holds those of all environments (spec.md section 7), and what stopped them."""
+    stopped = f',\n"error": {DISCRETION.dumped(error_document(error))}' if error else ""
+    return '{"environments": [\n' + ",\n".join(documents) + f"\n]{stopped}}}"
 
 
 def _within_a_comment(table: str, parts: Sequence[str]) -> str:

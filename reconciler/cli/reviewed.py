@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.errors import RefusedError, UsageError
 from reconciler.saved_plan import action, read, unforeseen, unreviewed
@@ -19,19 +21,52 @@ if TYPE_CHECKING:
     from reconciler.saved_plan import ReviewedPlan
     from reconciler.traffic import Sample
 
+_SEVERAL: Final = re.compile(r'\s*\{\s*"environments"\s*:')
+"""How a file begins that holds the plans of several environments: it has this one field."""
+
 
 def read_reviewed(options: argparse.Namespace) -> ReviewedPlan:
     """Read the saved plan. Raises UsageError where it is none, or is for another environment than -e says."""
     path = Path(options.plan)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise UsageError(f"cannot read {path}: {reason}") from error
-    reviewed = read(text, path.name)
+    reviewed = read(_text(path), path.name)
+    if options.all or options.shard:
+        raise UsageError(f"{path.name} is a plan for {reviewed.environment} alone: leave out --all and --shard")
     if options.environment and options.environment != reviewed.environment:
         raise UsageError(f"{path.name} is a plan for {reviewed.environment}, not for {options.environment}")
     return reviewed
+
+
+def read_plans(options: argparse.Namespace) -> dict[str, ReviewedPlan | str]:
+    """Read the plans of a file that holds those of several environments, by name; none from a plan of one.
+
+    For an environment that was not planned it is why not. Raises UsageError, and RefusedError as `read` does.
+    """
+    path = Path(options.plan)
+    text = _text(path)
+    if not _SEVERAL.match(text):
+        return {}
+    try:
+        forms = json.loads(text)["environments"]
+        plans = {str(form["environment"]): _plan(form, path.name) for form in forms}
+    except (ValueError, RecursionError, LookupError, TypeError):
+        raise UsageError(
+            f"{path.name} holds no plans: write them with `cxroute plan --all --out {path.name}`"
+        ) from None
+    if len(plans) < len(forms) or not plans:
+        raise UsageError(f"{path.name} does not hold one plan for each of some environments")
+    return plans
+
+
+def _plan(form: Any, name: str) -> ReviewedPlan | str:  # noqa: ANN401 - any JSON
+    return str(form["error"]["message"]) if "error" in form else read(json.dumps(form), name)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise UsageError(f"cannot read {path}: {reason}") from error
 
 
 def bound(session: Session, reviewed: ReviewedPlan) -> Session:

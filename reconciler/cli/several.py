@@ -117,10 +117,25 @@ class Fleet:
 
     def command(self, name: str, *more: str) -> str:
         """Return a command about all of these environments, as a person types it."""
-        options = self.options
-        which = ["--all"] if options.all else ["-e", ",".join(self.names)]
-        which += ["--shard", options.shard] if options.all and options.shard else []
-        return replace(self.session(self.names[0], self.output), which=tuple(which)).command(name, *more)
+        return replace(self._first, which=self.chosen).command(name, *more)
+
+    def saved_command(self, plans: str, *more: str) -> str:
+        """Return the command that applies saved plans."""
+        return self._first.saved_command(plans, *more)
+
+    @property
+    def _first(self) -> Session:
+        return self.session(self.names[0], self.output)
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """Return the words that choose these environments."""
+        return (*(("--all",) if self.options.all else ("-e", _named(self.options))), *self.share)
+
+    @property
+    def share(self) -> tuple[str, ...]:
+        """Return the words that choose some of them."""
+        return ("--shard", self.options.shard) if self.options.shard else ()
 
 
 def _chosen(manifests: Manifests, options: argparse.Namespace, among: Sequence[str] | None) -> tuple[str, ...]:

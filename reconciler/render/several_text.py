@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from reconciler.change import Applied
 from reconciler.guard import refusals
 from reconciler.render.affected import affected
 from reconciler.render.inline import cell, code, inline
@@ -30,15 +31,15 @@ _COLOURS: Final[dict[State, str]] = {
     "interrupted": "red",
 }
 _SAID: Final[dict[State, str]] = {
-    "same": "with nothing to do",
+    "applied": "applied",
     "differs": "with changes",
+    "same": "with nothing to do",
+    "partly": "not wholly applied",
     "refused": "refused",
     "failed": "failed",
-    "partly": "not wholly applied",
-    "applied": "applied",
     "interrupted": "interrupted",
 }
-_HEAD: Final = ("environment", "changes", "who is affected", "")
+_HEAD: Final = ("environment", "changes", "who is affected")
 _WIDEST: Final = 70
 
 
@@ -62,13 +63,14 @@ def planned_row(plan: Plan) -> Row:
     return _row(plan, "differs") if plan.changes else _row(plan, "same")
 
 
-def applied_row(plan: Plan, report: Report | None, done: int) -> Row:
-    """Return the line of a plan of whose changes so many are made; without a report there was nothing to do."""
+def applied_row(plan: Plan, report: Report | None) -> Row:
+    """Return the line of a plan of which this became; without a report there was nothing to do."""
     if report is None:
         return _row(plan, "same")
-    if report.converged:
-        return _row(plan, "applied", f"applied {done:,} of {len(report.outcomes):,}")
+    done = sum(isinstance(outcome, Applied) for outcome in report.outcomes)
     said = f"applied {done:,} of {len(report.outcomes):,}{f'; {report.error}' if report.error else ''}"
+    if report.converged:
+        return _row(plan, "applied", said)
     return _row(plan, "interrupted" if report.interrupted else "partly", said)
 
 
@@ -92,18 +94,21 @@ def _affected(plan: Plan) -> str:
 
 
 def several_text(rows: Sequence[Row], title: str, paint: Paint) -> str:
-    """Return the table for a terminal: the sum of it, then a line for each environment."""
-    lines = [(row.environment, row.changes, row.affected, _state(row)) for row in rows]
-    widths = [max(len(line[column]) for line in (_HEAD, *lines)) for column in range(3)]
-    shown = [paint("bold", f"{title}: {total(rows)}"), "", f"  {paint('dim', _joined(_HEAD, widths))}"]
+    """Return the table for a terminal: the sum of it, then a line for each environment.
+
+    `title` goes before their number: `Plan for`.
+    """
+    lines = [(row.environment, row.changes, row.affected) for row in rows]
+    widths = [max(map(len, column)) for column in zip(_HEAD, *lines, strict=True)]
+    shown = [paint("bold", f"{title} {total(rows)}"), "", f"  {paint('dim', _aligned(_HEAD, widths).rstrip())}"]
     for line, row in zip(lines, rows, strict=True):
-        shown.append(f"  {_joined((*line[:3], ''), widths)}{paint(_COLOURS[row.state], line[3])}".rstrip())
+        shown.append(f"  {_aligned(line, widths)}{paint(_COLOURS[row.state], _state(row))}".rstrip())
     return "\n".join(shown) + "\n"
 
 
 def several_markdown(rows: Sequence[Row], title: str) -> str:
     """Return the table in Markdown."""
-    lines = [f"### {title}: {total(rows)}", "", "| Environment | Changes | Who is affected | |", "|---|---|---|---|"]
+    lines = [f"### {title} {total(rows)}", "", "| Environment | Changes | Who is affected | |", "|---|---|---|---|"]
     for row in rows:
         cells = (code(row.environment), row.changes, inline(row.affected), inline(_state(row)))
         lines.append(f"| {' | '.join(map(cell, cells))} |")
@@ -122,5 +127,5 @@ def _state(row: Row) -> str:
     return said if len(said) <= _WIDEST else f"{said[: _WIDEST - 3]}..."
 
 
-def _joined(cells: Sequence[str], widths: Sequence[int]) -> str:
-    return "  ".join(f"{one:<{width}}" for one, width in zip(cells, (*widths, 0), strict=True))
+def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return "".join(f"{one:<{width}}  " for one, width in zip(cells, widths, strict=True))
