@@ -29,6 +29,7 @@ COMMANDS: Final[dict[str, Command]] = {
         "every day", "say which rule takes a conversation, and why each earlier one does not", "explain"
     ),
     "diff": Command("every day", "say which conversations two lists of rules send to different places", "diff"),
+    "export": Command("operate", "write manifests from live rules, or live values into manifests", "export"),
     "watch": Command("operate", "look at a tenant again and again; report what differs, or heal it", "watch"),
     "history": Command("operate", "who changed what, when and why", "history"),
     "serve": Command("the endpoint", "take from the bot what it understood and write it to the conversation", "serve"),

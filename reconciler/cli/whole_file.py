@@ -3,26 +3,51 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from typing import TYPE_CHECKING
 
 from reconciler.errors import CxrouteError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 
 def write_whole(path: Path, text: str) -> None:
     """Write a file, in place of one that is there. Raises CxrouteError; then nothing has changed."""
+    write_all({path: text})
+
+
+def write_all(texts: Mapping[Path, str]) -> None:
+    """Write several files, each in place of one that is there, once all of them fit on the disk.
+
+    Line ends and permissions stay as they are. Raises CxrouteError.
+    """
+    staged: list[tuple[Path, Path]] = []
+    try:
+        for path, text in texts.items():
+            staged.append((_temporary(path), path))
+            _stage(*staged[-1], text)
+        for temporary, path in staged:
+            temporary.replace(path)
+    except OSError as error:
+        raise CxrouteError(f"cannot write {staged[-1][1]}: {error.strerror}") from error
+    finally:
+        for temporary, _ in staged:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+
+
+def _temporary(path: Path) -> Path:
     if not path.name or path.is_dir():
         raise CxrouteError(f"cannot write {path}: it is a directory")
-    temporary = path.with_name(f".{path.name[:100]}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise CxrouteError(f"cannot write {path}: {error.strerror}") from error
+    return path.with_name(f".{path.name[:100]}.tmp")
+
+
+def _stage(temporary: Path, path: Path, text: str) -> None:
+    temporary.write_bytes(text.encode())
+    if path.exists():
+        shutil.copymode(path, temporary)
 
 
 def new_folder(path: Path) -> Path:

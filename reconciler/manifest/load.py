@@ -59,7 +59,19 @@ class _Checked(NamedTuple):
 
 def load(directory: Path) -> Manifests:
     """Return the manifests below a directory. ManifestError carries all findings, by file, line and column."""
-    files = [what if isinstance(what, Finding) else _checked(read(what, name)) for name, what in contents(directory)]
+    return _loaded(contents(directory))
+
+
+def load_with(directory: Path, changed: Mapping[str, bytes]) -> Manifests:
+    """Return the manifests as they would be with some files added or changed, by the paths that sources have.
+
+    Raises ManifestError, as `load` does.
+    """
+    return _loaded(sorted({**dict(contents(directory)), **changed}.items()))
+
+
+def _loaded(found: Iterable[tuple[str, bytes | Finding]]) -> Manifests:
+    files = [what if isinstance(what, Finding) else _checked(read(what, name)) for name, what in found]
     valid = [loaded for file in files if isinstance(file, _Checked) for loaded in file.valid]
     _compare(files, valid)
     findings = [finding for file in files for finding in _findings(file)]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, ValidationError
 
 from reconciler.manifest.condition import ConditionEntry  # noqa: TC001 - pydantic reads annotations
 from reconciler.manifest.fields import (
@@ -22,6 +22,9 @@ from reconciler.manifest.fields import (
     Unset,
     text_or_mapping,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class TargetEntry(Strict):
@@ -143,6 +146,15 @@ class RuleEntry(Strict):
         description="Takes over a live rule that was made by hand: by its name in CXone, or by {id: ...}.",
         examples=["Cards (by hand)"],
     )
+
+
+def rule_entry(fields: Mapping[str, Any]) -> RuleEntry:
+    """Return the rule that these fields are. Raises ValueError, with the name of the first field that cannot be so."""
+    try:
+        return RuleEntry.model_validate(fields)
+    except ValidationError as error:
+        steps = error.errors(include_url=False)[0]["loc"]
+        raise ValueError(next((step for step in steps if isinstance(step, str)), "rule")) from None
 
 
 class Defaults(Strict):

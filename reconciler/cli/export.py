@@ -1,0 +1,89 @@
+"""`cxroute export`: live rules -> manifests that a person would have written; proved before a file is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from reconciler.cli.connect import reading
+from reconciler.cli.destination import destination
+from reconciler.cli.exporting import export_new
+from reconciler.cli.interrupt import run_interruptibly
+from reconciler.cli.session import open_session
+from reconciler.errors import UsageError
+from reconciler.export.choose import matching
+from reconciler.manifest.nearest import did_you_mean
+from reconciler.ownership import own
+from reconciler.words import counted, plain
+
+if TYPE_CHECKING:
+    import argparse
+
+    from reconciler.change import LiveRule
+    from reconciler.cli.output import Output
+    from reconciler.cli.session import Session
+    from reconciler.plan import Live
+
+_HELP: Final = (
+    "Without --into the manifests go to stdout. FILE must not be there yet, and end in .yaml; where --into is a\n"
+    "directory (DIR/), each RuleSet gets a file of its own. Rules that somebody else manages, and those with a part\n"
+    "that cxroute does not understand, are left out and stay as they are; so are those that the manifests have."
+)
+_MOST_NAMES: Final = 15
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add export's options."""
+    parser.add_argument(
+        "rules", nargs="*", metavar="NAME or ADDRESS", help="a live rule's name or id; ruleset/key of one of ours"
+    )
+    parser.add_argument("--all", action="store_true", help="every live rule that the manifests do not have")
+    parser.add_argument("--into", metavar="FILE", help="write there, in place of stdout; DIR/: a file for each RuleSet")
+    parser.epilog = _HELP
+
+
+def run(options: argparse.Namespace, output: Output) -> int:
+    """Read, choose, prove, and print or write."""
+    if options.all and options.rules:
+        raise UsageError("--all or the names of rules, not both")
+    session = open_session(options, output)
+    into = destination(options.into, Path(options.manifests))
+    live = run_interruptibly(lambda _stop: _read(session))
+    asked = _asked(options, session, live)
+    export_new(session, live, asked, into)
+    return 0
+
+
+async def _read(session: Session) -> Live:
+    async with reading(session) as client:
+        return await session.read(client)
+
+
+def _asked(options: argparse.Namespace, session: Session, live: Live) -> list[LiveRule]:
+    """Return the live rules that are meant. Raises UsageError where none is, or where nothing says which."""
+    owner = session.environment.owner
+    if options.all:
+        return list(live.rules)
+    if not options.rules:
+        raise UsageError(_choices(session, live))
+    found: dict[str, LiveRule] = {}
+    for selector in options.rules:
+        meant = list(matching(live.rules, selector, owner))
+        if not meant:
+            known = [*(one.rule.name for one in live.rules), *map(str, own(live.rules, owner).managed)]
+            raise UsageError(f'no live rule is "{plain(selector)}". {did_you_mean(selector, known)}'.rstrip())
+        found |= {one.id: one for one in meant}
+    return list(found.values())
+
+
+def _choices(session: Session, live: Live) -> str:
+    """Say what there is and how to choose."""
+    owned = own(live.rules, session.environment.owner)
+    free_ones = sorted(one.rule.name for one in owned.unmanaged if one.marker is None)
+    more = f"\n  and {len(free_ones) - _MOST_NAMES:,} more" if len(free_ones) > _MOST_NAMES else ""
+    names = "".join(f'\n  "{plain(name)}"' for name in free_ones[:_MOST_NAMES])
+    return (
+        f"say which rules: names, addresses such as cards/card-help, or --all. {session.environment.name} has"
+        f" {counted(len(live.rules), 'live rule')}, {len(owned.managed):,} of them ours and {len(free_ones):,} made by"
+        f" hand{':' if names else '.'}{names}{more}"
+    )
