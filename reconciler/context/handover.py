@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import marshal
 import math
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -61,8 +61,7 @@ class Link(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - it is a stream
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
 
     async def ask(self, kind: str, content: Content, end: float) -> Content:
         """Return the answer. Raises LostError, and TimeoutError at `end` by the loop's clock."""

@@ -16,6 +16,7 @@ from reconciler.context.answer import Answer, later, refusal
 from reconciler.context.event import Event
 from reconciler.context.handover import Content, Link, LostError
 from reconciler.context.moment import Moment
+from reconciler.context.totals import summed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,25 +30,23 @@ _LATE: Final = refusal(504, "late", "no answer in time; whether it was written i
 _CLAIM: Final = 6.0
 """Seconds for which a repeat waits for the answer to the first: what one may take, and a bit."""
 
+_SOON: Final = 1.0
+"""Seconds for the metrics of another worker."""
+
 
 class Partition:
     """This worker's conversations, and the way to those of the others."""
 
-    def __init__(self, own: int, count: int, ids: Ids) -> None:
+    def __init__(self, own: int, count: int, ids: Ids, log: Callable[[str], object]) -> None:
         """`own` is this worker's number, of 0 to `count` - 1; `ids` are those that it decides about."""
-        self._own, self._count, self._ids = own, count, ids
+        self._own, self._count, self._ids, self._log = own, count, ids, log
         self._links: dict[int, Link] = {}
         self._granted: dict[Link, set[str]] = {}
         self._leaving: set[Link] = set()
         self._changed = asyncio.Event()
         self._take: Take = _nobody
-        self.log: Callable[[str], object] = lambda _line: None
-        self.text: Callable[[], bytes] = bytes
-        """Returns this worker's metrics."""
-        self.hold: Callable[[float], object] = lambda _seconds: None
-        """Is told for how many seconds the tenant wants no calls."""
-        self.draining: Callable[[], bool] = lambda: False
-        """Says whether this worker is about to end."""
+        self._text: Callable[[], bytes] = bytes
+        self._draining: Callable[[], bool] = bool
 
     def link(self, other: int) -> Link:
         """Return an end of a new pair to another worker; it takes the place of one whose other end has gone."""
@@ -59,6 +58,10 @@ class Partition:
         """Be given who takes this worker's events; return what takes all."""
         self._take = take
         return self.take
+
+    def tell_of(self, text: Callable[[], bytes], draining: Callable[[], bool]) -> None:
+        """Be given this worker's metrics, and what says whether it is about to end."""
+        self._text, self._draining = text, draining
 
     @property
     def whole(self) -> bool:
@@ -102,17 +105,12 @@ class Partition:
         elif owner in self._links:
             self._links[owner].tell("settle", (message, _content(answer)))
 
-    def tell_hold(self, seconds: float) -> None:
-        """Tell the others what the tenant said to this worker."""
-        for link in self._links.values():
-            link.tell("hold", (seconds,))
-
-    async def texts(self, seconds: float) -> list[bytes]:
-        """Return the metrics of the others, of those that answer in time."""
-        end = asyncio.get_running_loop().time() + seconds
+    async def total(self, text: bytes) -> bytes:
+        """Return the metrics of all workers that answer soon; `text` has those of this one."""
+        end = asyncio.get_running_loop().time() + _SOON
         asked = [link.ask("metrics", (), end) for link in self._links.values()]
         found = await asyncio.gather(*asked, return_exceptions=True)
-        return [one[0] for one in found if not isinstance(one, BaseException)]
+        return summed([text, *(one[0] for one in found if not isinstance(one, BaseException))])
 
     async def leave(self) -> None:
         """Say that nothing more will be asked from here, and work for the others until they need that no more."""
@@ -137,9 +135,7 @@ class Partition:
                 self._granted[link].discard(message)
                 await self._ids.settle(message, _answer(answer))
             case "metrics":
-                return (self.text(),)
-            case "hold":
-                self.hold(*content)
+                return (self._text(),)
             case "leave":
                 self._left(link)
         return ()
@@ -148,7 +144,7 @@ class Partition:
         """Another worker is about to end. Where this one is, too, it is asked to the last; else not any more."""
         self._leaving.add(link)
         self._changed.set()
-        if not self.draining():
+        if not self._draining():
             self._forget(link)
             link.close()
 
@@ -164,7 +160,7 @@ class Partition:
 
     def fail(self, bug: Exception) -> None:
         """Log what another worker asked in vain."""
-        self.log(json.dumps({"event": "bug", "error": type(bug).__name__}))
+        self._log(json.dumps({"event": "bug", "error": type(bug).__name__}))
 
     def lose(self, link: Link) -> None:
         """Forget another worker; whoever waits for what it was to process is told."""

@@ -1,0 +1,109 @@
+"""The endpoint over an environment's client: what the manifests say of events, what is counted, and the log."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+from reconciler.catalogue import AssumedCatalogue, aliases
+from reconciler.cli.discretion import DISCRETION
+from reconciler.cli.environments import utc_now
+from reconciler.context.app import ContextApp, Limits, Surroundings, context_app
+from reconciler.context.fallback import Fallback
+from reconciler.context.relay import Names, Policy
+from reconciler.desired import desire
+from reconciler.entries import desired_entries
+from reconciler.explain import explain
+from reconciler.render.explain_text import Names as RuleNames
+from reconciler.render.explain_text import explain_document
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Mapping
+
+    from reconciler.cli.admitted import Admitted
+    from reconciler.cli.session import Session
+    from reconciler.cxone.context import ContextClient
+
+DEADLINE: Final = 5.0
+"""Seconds for a request; the bot's platform gives up after eight."""
+_WAITING: Final = (16, 1000)
+"""Requests under way at the least and at the most."""
+
+
+def _alone(surroundings: Surroundings) -> Surroundings:
+    return surroundings
+
+
+def endpoint(
+    options: argparse.Namespace,
+    session: Session,
+    admitted: Admitted,
+    client: ContextClient,
+    among: Callable[[Surroundings], Surroundings] = _alone,
+) -> ContextApp:
+    """Return the endpoint over a client. `among` makes of the surroundings of one process those of one of several."""
+
+    async def write(conversation: str, attributes: Mapping[str, Any], seconds: float) -> Any:  # noqa: ANN401 - any JSON
+        return DISCRETION.within(await client.write(conversation, attributes, seconds))
+
+    def gauges() -> dict[str, float]:
+        pacer, breaker = client.pacer, client.breaker
+        return {
+            "cxroute_upstream_requests": pacer.requests,
+            "cxroute_upstream_retries": pacer.retries,
+            "cxroute_upstream_away": breaker.away,
+            "cxroute_upstream_outages": breaker.opened,
+        }
+
+    surroundings = Surroundings(
+        now=utc_now, ready=client.ready, log=log, label=hashed if options.hash_conversations else str, gauges=gauges
+    )
+    least, most = _WAITING
+    waiting = int(min(max(session.environment.api.requests_per_second * DEADLINE * 0.8, least), most))
+    limits = Limits(waiting, DEADLINE)
+    return context_app(write, admitted.keys, admitted.secrets, policy(options, session), among(surroundings), limits)
+
+
+def policy(options: argparse.Namespace, session: Session) -> Policy:
+    """Return what the environment says of events."""
+    names, context = session.environment.attributes, session.environment.context
+    return Policy(
+        Names(names.intent, names.confidence, names.updated_at),
+        Fallback(context.below.intent, context.min_confidence) if context else None,
+        frozenset(intent for loaded in session.manifests.intents for intent in loaded.document.intents),
+        explaining(session) if options.explain else None,
+    )
+
+
+def explaining(session: Session) -> Callable[[Mapping[str, Any]], Any]:
+    """Return what says which rule and queue the manifests choose: the evaluation of `cxroute explain`."""
+    name = session.environment.name
+    catalogue = AssumedCatalogue(name, aliases(session.manifests, name))
+    desired = desire(session.manifests, session.environment, catalogue)
+    queues = {queue.id: queue.name for queue in catalogue.assumed.values()}
+    entries, names = desired_entries(desired), RuleNames(f"the manifests of {name}", queues, desired.labels)
+
+    def route(attributes: Mapping[str, Any]) -> dict[str, Any]:
+        given = {name: _value(value) for name, value in attributes.items() if isinstance(value, str | int | float)}
+        found = explain_document(explain(entries, given, session.environment), names)
+        return {"rule": found["winner"], **{key: found[key] for key in ("destination", "otherwise") if key in found}}
+
+    return route
+
+
+def _value(value: str | float) -> str | int | float:
+    """Return an attribute as rules compare it: true and false are texts."""
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+def log(line: str) -> None:
+    """Write one line of the log."""
+    sys.stderr.write(DISCRETION.hide(line) + "\n")
+    sys.stderr.flush()
+
+
+def hashed(conversation: str) -> str:
+    """Return a name for a conversation that does not say which it is, and is the same every time."""
+    return hashlib.sha256(conversation.encode()).hexdigest()[:16]
