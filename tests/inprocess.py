@@ -12,7 +12,7 @@ from reconciler.attempt import as_intended
 from reconciler.canonical import api_form
 from reconciler.conduct import Conduct
 from reconciler.cxone.client import WritingClient
-from reconciler.cxone.network import http_client
+from reconciler.cxone.network import carried_by
 from reconciler.cxone.settings import Credentials, Tenant
 from reconciler.options import Options
 from reconciler.plan import Live, plan
@@ -80,7 +80,7 @@ class World:
     async def client(self) -> WritingClient:
         """Return a client of this tenant, whose waiting takes no time."""
         return WritingClient(
-            http_client(Line(self.app)), TENANT, Credentials(canary.CLIENT, canary.SECRET), VirtualTime().time
+            carried_by(Line(self.app)), TENANT, Credentials(canary.CLIENT, canary.SECRET), VirtualTime().time
         )
 
     def plan(self, desired: Desired, options: Options | None = None) -> Plan:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from reconciler.cxone.network import REAL_TIME
+from reconciler.cxone.pace import REAL_TIME
 from tests.virtual import START
 
 if TYPE_CHECKING:

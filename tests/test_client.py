@@ -17,6 +17,7 @@ import respx
 from reconciler import errors
 from reconciler.change import Marker, Read
 from reconciler.cxone.client import WritingClient
+from reconciler.cxone.network import carried_by
 from reconciler.cxone.settings import Credentials, check_host
 from reconciler.model import Address
 from tests.builders import rule, unmanaged
@@ -26,6 +27,8 @@ from tests.virtual import START, VirtualTime
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from reconciler.cxone.exchange import Carry
+
 MARKER = Marker("acme", Address("cards", "vip"), "00000000")
 RULES = "http://localhost/api/v2/routing/rules"
 ONE = "http://localhost/api/v2/routing/rules/1"
@@ -33,11 +36,16 @@ STORED = {"id": "1", "name": "vip", "priority": 1}
 EMPTY = {"entities": [], "total": 0}
 
 
+def over_http() -> Carry:
+    """Return what carries requests where respx stands in for the network."""
+    return carried_by(httpx.AsyncHTTPTransport())
+
+
 def client(virtual: VirtualTime | None = None, patience: float = 0.0) -> WritingClient:
     """Return a client; without patience an outage is one at once (test_outage.py has those that are waited for)."""
     tenant = replace(TENANT, patience_seconds=patience)
     time = (virtual or VirtualTime()).time
-    return WritingClient(httpx.AsyncClient(), tenant, Credentials("id", "canary-secret"), time)
+    return WritingClient(over_http(), tenant, Credentials("id", "canary-secret"), time)
 
 
 @pytest.fixture
@@ -329,7 +337,10 @@ def test_the_stated_rate_is_kept(server: Any) -> None:
 
     async def run() -> None:
         one = WritingClient(
-            httpx.AsyncClient(), replace(TENANT, requests_per_second=10), Credentials("i", "s"), virtual.time
+            over_http(),
+            replace(TENANT, requests_per_second=10),
+            Credentials("i", "s"),
+            virtual.time,
         )
         for _ in range(100):
             await one.rule("1")
@@ -590,7 +601,7 @@ def test_no_path_changes_the_host(path: str) -> None:
     """A path is put behind the address, so it must begin where the host has ended."""
     for tenant in (replace(TENANT, rules_path=path), replace(TENANT, queues_path=path)):
         with pytest.raises(errors.UsageError, match="begin with /"):
-            WritingClient(httpx.AsyncClient(), tenant, Credentials("i", "s"), VirtualTime().time)
+            WritingClient(over_http(), tenant, Credentials("i", "s"), VirtualTime().time)
 
 
 @pytest.mark.parametrize("rule_id", ["", ".", "..", "\ud800"])
@@ -685,7 +696,7 @@ def test_neither_credentials_nor_client_show_a_secret() -> None:
 @pytest.mark.parametrize("form", ["{}", "echo {} end", "client_secret={}&x"])
 def test_a_secret_that_the_server_repeats_is_not_repeated_by_us(server: Any, form: str) -> None:
     """Neither the client's secret, in any form, nor a token."""
-    one = WritingClient(httpx.AsyncClient(), TENANT, Credentials("id", 'canary /"+ü'), VirtualTime().time)
+    one = WritingClient(over_http(), TENANT, Credentials("id", 'canary /"+ü'), VirtualTime().time)
     forms = ['canary /"+ü', "canary+%2F%22%2B%C3%BC", "aWQ6Y2FuYXJ5IC8iK8O8"]
     for secret in forms:
         server["token"].respond(400, json={"error": "bad", "error_description": form.format(secret)})
@@ -706,7 +717,12 @@ def test_a_run_has_an_end_and_a_yes_that_took_an_hour_begins_it_anew(server: Any
     virtual = VirtualTime()
 
     async def run() -> None:
-        one = WritingClient(httpx.AsyncClient(), replace(TENANT, run_seconds=900), Credentials("i", "s"), virtual.time)
+        one = WritingClient(
+            over_http(),
+            replace(TENANT, run_seconds=900),
+            Credentials("i", "s"),
+            virtual.time,
+        )
         await one.rule("1")
         virtual.seconds += 3600
         with pytest.raises(errors.OverloadedError, match="the time for this run is over"):

@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 import httpx
 import pytest
@@ -15,6 +15,7 @@ import pytest
 from reconciler import errors
 from reconciler.change import Marker, Read
 from reconciler.cxone.client import WritingClient
+from reconciler.cxone.network import carried_by
 from reconciler.cxone.settings import Credentials
 from reconciler.cxone.wire import live_rule
 from reconciler.model import Address
@@ -100,7 +101,7 @@ def calls(client: WritingClient, example: Json) -> Any:
 
 async def page(client: WritingClient, path: str, query: dict[str, str]) -> Any:
     """Ask for one page, as a listing does."""
-    return (await client._call("list", path, params=query)).form
+    return (await client._call("list", f"{path}?{urlencode(query)}")).form
 
 
 def stored(path: str) -> Any:
@@ -134,8 +135,8 @@ def test_the_client_asks_and_understands_as_the_contract_says(example: Json) -> 
     async def run() -> None:
         credentials = Credentials("example-id", example["request"].get("form", {}).get("client_secret", "x"))
         credentials = replace(credentials, client_id=example["request"].get("form", {}).get("client_id", "example-id"))
-        http = httpx.AsyncClient(transport=httpx.MockTransport(server))
-        client = WritingClient(http, TENANT, credentials, VirtualTime().time)
+        carry = carried_by(httpx.MockTransport(server))
+        client = WritingClient(carry, TENANT, credentials, VirtualTime().time)
         await calls(client, example)
 
     expected = expectation(example)
@@ -163,8 +164,8 @@ def test_a_page_of_a_wrong_shape_is_no_page(name: str) -> None:
     example = next(one for one in examples() if one["name"] == name)
 
     async def run() -> None:
-        http = httpx.AsyncClient(transport=httpx.MockTransport(Server(example)))
-        await WritingClient(http, TENANT, Credentials("id", "secret"), VirtualTime().time).rules()
+        carry = carried_by(httpx.MockTransport(Server(example)))
+        await WritingClient(carry, TENANT, Credentials("id", "secret"), VirtualTime().time).rules()
 
     with pytest.raises(errors.UnexpectedAnswerError, match="page of rules"):
         asyncio.run(run())

@@ -19,7 +19,8 @@ from httpx_aiohttp import AiohttpTransport
 from reconciler import errors
 from reconciler.change import Marker, Read
 from reconciler.cxone.client import ReadingClient, WritingClient
-from reconciler.cxone.network import REAL_TIME, NetworkTransport, ReadOnlyTransport, http_client, network
+from reconciler.cxone.network import NetworkTransport, ReadOnlyTransport, carried_by, network
+from reconciler.cxone.pace import REAL_TIME
 from reconciler.cxone.settings import Credentials
 from reconciler.model import Address
 from tests.builders import rule, unmanaged
@@ -75,7 +76,7 @@ async def served(script: Script, seconds: float = 2.0) -> AsyncIterator[tuple[Wr
     tenant = replace(TENANT, base_url=base, token_url=f"{base}/oauth/token", timeout_seconds=seconds)
     quick = replace(REAL_TIME, random=lambda: 0.0)
     async with network(tenant, None, None) as transport, server:
-        yield WritingClient(http_client(transport), tenant, Credentials("id", "canary"), quick), asked
+        yield WritingClient(carried_by(transport), tenant, Credentials("id", "canary"), quick), asked
 
 
 def test_a_put_goes_out_once_when_a_kept_connection_is_dropped() -> None:
@@ -110,7 +111,7 @@ def test_a_connection_that_cannot_be_made_is_certain() -> None:
         tenant = replace(TENANT, base_url="http://127.0.0.1:9", token_url="http://127.0.0.1:9/oauth/token")
         async with network(tenant, None, None) as transport:
             quick = replace(REAL_TIME, random=lambda: 0.0)
-            await WritingClient(http_client(transport), tenant, Credentials("id", "canary"), quick).create(
+            await WritingClient(carried_by(transport), tenant, Credentials("id", "canary"), quick).create(
                 rule(), MARKER
             )
 
@@ -224,7 +225,7 @@ def test_a_certificate_that_nobody_vouches_for_gets_no_secret() -> None:
         tenant = replace(TENANT, base_url=base, token_url=f"{base}/oauth/token")
         quick = replace(REAL_TIME, random=lambda: 0.0)
         async with server, network(tenant, None, None) as transport:
-            client = WritingClient(http_client(transport), tenant, Credentials("id", "canary"), quick)
+            client = WritingClient(carried_by(transport), tenant, Credentials("id", "canary"), quick)
             try:
                 await client.rules()
             finally:
@@ -274,10 +275,10 @@ def test_a_reading_client_cannot_write_whatever_it_is_told() -> None:
             return httpx.Response(200, json={"access_token": "t", "expires_in": 3600, "entities": [], "total": 0})
 
         transport = ReadOnlyTransport(httpx.MockTransport(answer), TENANT.token_url)
-        http = httpx.AsyncClient(transport=transport)
-        await ReadingClient(http, TENANT, Credentials("id", "s"), VirtualTime().time).rules()
+        carry = carried_by(transport)
+        await ReadingClient(carry, TENANT, Credentials("id", "s"), VirtualTime().time).rules()
         assert ["POST", "GET", "GET"] == [request.method for request in reached]
-        writer = WritingClient(http, TENANT, Credentials("id", "s"), REAL_TIME)
+        writer = WritingClient(carry, TENANT, Credentials("id", "s"), REAL_TIME)
         for call in (
             lambda: writer.create(rule(), MARKER),
             lambda: writer.update(Read(unmanaged("1", rule())), rule(), MARKER),
@@ -298,8 +299,8 @@ def test_a_reading_client_gets_its_token_however_the_address_is_written(base: st
     def answer(_request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, json={"access_token": "t", "expires_in": 3600, "entities": [], "total": 0})
 
-    http = httpx.AsyncClient(transport=ReadOnlyTransport(httpx.MockTransport(answer), tenant.token_url))
-    assert () == asyncio.run(ReadingClient(http, tenant, Credentials("id", "s"), VirtualTime().time).rules())
+    carry = carried_by(ReadOnlyTransport(httpx.MockTransport(answer), tenant.token_url))
+    assert () == asyncio.run(ReadingClient(carry, tenant, Credentials("id", "s"), VirtualTime().time).rules())
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 from reconciler import errors
 from reconciler.change import Marker, Read
 from reconciler.cxone.client import WritingClient
-from reconciler.cxone.exchange import UntrustedError
+from reconciler.cxone.network import UntrustedServerError, carried_by
 from reconciler.cxone.outage import MOST_FAILURES
 from reconciler.cxone.settings import Credentials
 from reconciler.model import Address
@@ -77,8 +77,7 @@ def using(server: Server, calls: Callable[[WritingClient], Awaitable[Any]], **te
 
     async def go() -> tuple[Any, WritingClient]:
         settings = replace(TENANT, requests_per_second=100, **tenant)
-        http = httpx.AsyncClient(transport=server)
-        client = WritingClient(http, settings, Credentials("id", "s"), jumping_time(Random(1)))
+        client = WritingClient(carried_by(server), settings, Credentials("id", "s"), jumping_time(Random(1)))
         return await calls(client), client
 
     return run(go())
@@ -196,7 +195,7 @@ def test_a_token_is_waited_for_too() -> None:
 
 def test_a_certificate_that_is_not_trusted_is_looked_at_once() -> None:
     """It does not get better (F37), and nobody else needs to look."""
-    server = Server(lost(UntrustedError), since=0.0)
+    server = Server(lost(UntrustedServerError), since=0.0)
     found, _ = using(server, reads)
     assert {errors.UnreachableError} == {type(one) for one in found}
     assert 1 == len(server.asked)

@@ -13,6 +13,7 @@ import pytest
 
 from reconciler.change import LiveRule, Marker
 from reconciler.cxone.client import WritingClient
+from reconciler.cxone.network import carried_by
 from reconciler.cxone.pace import Pacer
 from reconciler.cxone.rate import Rate
 from reconciler.cxone.settings import Credentials
@@ -81,7 +82,7 @@ def created(stated: float, count: int, *, at_once: int = 16, **settings: Any) ->
         usual = {"rate": LIMIT, "burst": BURST, "latency": LATENCY, "clock": lambda: start + clock()}
         tenant = Tenant(Settings(**{**usual, **settings}), chance)
         client = WritingClient(
-            httpx.AsyncClient(transport=tenant),
+            carried_by(tenant),
             replace(TENANT, requests_per_second=stated, concurrency=at_once),
             Credentials("id", "secret"),
             jumping_time(chance),

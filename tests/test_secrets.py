@@ -17,8 +17,9 @@ import pytest
 
 import reconciler.cli.plan
 from reconciler.cxone.client import WritingClient
-from reconciler.cxone.network import http_client, network
-from reconciler.cxone.settings import Credentials
+from reconciler.cxone.exchange import Request
+from reconciler.cxone.network import carried_by, network
+from reconciler.cxone.settings import Credentials, Server
 from tests import canary
 from tests.hostile.tenant import Tenant, page, response, serving, whole
 from tests.inprocess import TENANT
@@ -268,11 +269,13 @@ def test_nothing_that_holds_a_secret_shows_it() -> None:
     """Neither to a debugger nor to a log: credentials, client, tokens, requests, transport."""
     credentials = Credentials(canary.CLIENT, canary.SECRET)
     transport = network(TENANT, canary.proxy("127.0.0.1:9"), None)
-    http = http_client(transport)
-    client = WritingClient(http, TENANT, credentials, VirtualTime().time)
+    carry = carried_by(transport)
+    client = WritingClient(carry, TENANT, credentials, VirtualTime().time)
     client._tokens.given.append(canary.TOKEN)
-    request = http.build_request("GET", "http://localhost/", headers={"Authorization": f"Bearer {canary.TOKEN}"})
-    held: list[Any] = [credentials, client, client._tokens, http, transport, request, request.headers, httpx.Request]
+    headers = {"Authorization": f"Bearer {canary.TOKEN}"}
+    request = Request("POST", Server.of("http://localhost"), "/", headers, f"secret={canary.SECRET}".encode())
+    sent = httpx.Request("GET", request.url, headers=headers)
+    held: list[Any] = [credentials, client, client._tokens, carry, transport, request, sent, sent.headers]
     assert [] == canary.found("".join(f"{one!r} {one}" for one in held))
 
 

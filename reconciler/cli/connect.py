@@ -16,7 +16,8 @@ from reconciler.cli.environments import expected_queues
 from reconciler.cli.variables import secret
 from reconciler.cxone.client import ReadingClient, WritingClient
 from reconciler.cxone.context import ContextClient
-from reconciler.cxone.network import REAL_TIME, ReadOnlyTransport, http_client, network
+from reconciler.cxone.network import ReadOnlyTransport, carried_by, network
+from reconciler.cxone.pace import REAL_TIME
 from reconciler.cxone.settings import Credentials, Tenant
 from reconciler.errors import CredentialsError
 
@@ -34,8 +35,8 @@ async def reading(session: Session) -> AsyncIterator[ReadingClient]:
     """Connect with a client that cannot write: its transport lets nothing else through."""
     tenant = tenant_of(session)
     async with _transport(session, tenant) as below:
-        http = http_client(ReadOnlyTransport(below, tenant.token_url))
-        yield ReadingClient(http, tenant, credentials_of(session), REAL_TIME, session.bar.step)
+        carry = carried_by(ReadOnlyTransport(below, tenant.token_url))
+        yield ReadingClient(carry, tenant, credentials_of(session), REAL_TIME, session.bar.step)
 
 
 @asynccontextmanager
@@ -43,7 +44,7 @@ async def writing(session: Session) -> AsyncIterator[WritingClient]:
     """Connect with a client that writes."""
     tenant = tenant_of(session)
     async with _transport(session, tenant) as below:
-        yield WritingClient(http_client(below), tenant, credentials_of(session), REAL_TIME, session.bar.step)
+        yield WritingClient(carried_by(below), tenant, credentials_of(session), REAL_TIME, session.bar.step)
 
 
 @asynccontextmanager
@@ -53,7 +54,7 @@ async def writing_contexts(session: Session, deadline: float) -> AsyncIterator[C
     tenant = replace(tenant, timeout_seconds=min(tenant.timeout_seconds, deadline), run_seconds=math.inf)
     async with _transport(session, tenant) as below:
         path = session.environment.api.context_path
-        yield ContextClient(http_client(below), tenant, credentials_of(session), REAL_TIME, path)
+        yield ContextClient(carried_by(below), tenant, credentials_of(session), REAL_TIME, path)
 
 
 def tenant_of(session: Session) -> Tenant:

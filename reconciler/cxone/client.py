@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 from functools import cached_property
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
-
-import httpx
+from urllib.parse import quote, urlencode
 
 from reconciler.change import Read
 from reconciler.cxone import wire
 from reconciler.cxone.auth import Tokens, wrong_credentials
+from reconciler.cxone.exchange import Request
 from reconciler.cxone.idempotency import Keys
 from reconciler.cxone.listing import complete
 from reconciler.cxone.pace import Pacer
 from reconciler.cxone.sending import ACCEPTED, Kind, Sender
+from reconciler.cxone.settings import Server
 from reconciler.errors import (
     AmbiguousWriteError,
     ApiError,
@@ -33,11 +34,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from reconciler.change import LiveRule, Marker
-    from reconciler.cxone.exchange import Answer
+    from reconciler.cxone.exchange import Answer, Carry
     from reconciler.cxone.pace import Time
     from reconciler.cxone.settings import Credentials, Tenant
     from reconciler.model import Queue, Rule
 
+_AS_JSON: Final = {**ACCEPTED, "Content-Type": "application/json"}
 _METHODS: Final = {
     "list": "GET",
     "read": "GET",
@@ -64,7 +66,7 @@ class ReadingClient:
 
     def __init__(
         self,
-        http: httpx.AsyncClient,
+        carry: Carry,
         tenant: Tenant,
         credentials: Credentials,
         time: Time,
@@ -72,11 +74,12 @@ class ReadingClient:
     ) -> None:
         """`progress` is told what is read, how many pages of it are done, and of how many."""
         tenant.check()
-        self._http, self._tenant, self._credentials, self._time = http, tenant, credentials, time
+        self._tenant, self._credentials, self._time = tenant, credentials, time
+        self._base, self._token_server = Server.of(tenant.base_url), Server.of(tenant.token_url)
         self._progress = progress
         self.pacer = Pacer(tenant.requests_per_second, tenant.concurrency, time, tenant.run_seconds)
         self._tokens = Tokens(self._fetch_token, time.clock)
-        self._sender = Sender(http, tenant, self.pacer, time, self._explanation)
+        self._sender = Sender(carry, tenant, self.pacer, time, self._explanation)
 
     async def rules(self) -> tuple[LiveRule, ...]:
         """Return every live rule, in no particular order. Raises IncompleteReadError where that cannot be proven."""
@@ -101,7 +104,8 @@ class ReadingClient:
 
     def _page(self, path: str) -> Callable[[int], Any]:
         async def page(number: int) -> object:
-            answer = await self._call("list", path, params={"pageNumber": number, "pageSize": self._tenant.page_size})
+            query = urlencode({"pageNumber": number, "pageSize": self._tenant.page_size})
+            answer = await self._call("list", f"{path}?{query}")
             return answer.form
 
         return page
@@ -113,27 +117,19 @@ class ReadingClient:
         return f"{self._tenant.rules_path}/{quote(rule_id, safe='')}"
 
     async def _call(
-        self,
-        call: str,
-        path: str,
-        body: object = None,
-        params: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
+        self, call: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
-        """Make one call with a token; a refused token is renewed once."""
+        """Make one call with a token; a refused token is renewed once. `path` may have a query."""
         kind = _KINDS.get(call, Kind.WRITE)
-        content = None if body is None else json.dumps(body, allow_nan=False).encode()
+        content = b"" if body is None else json.dumps(body, allow_nan=False).encode()
+        more = {**(_AS_JSON if content else ACCEPTED), **(headers or {})}
         token = await self._tokens.token()
         for turn in (1, 2):
-            request = self._http.build_request(
-                _METHODS[call],
-                f"{self._tenant.base_url}{path}",
-                params=params,
-                content=content,
-                headers={"Authorization": f"Bearer {token}", **_headers(content), **(headers or {})},
+            known = {"Authorization": f"Bearer {token}", **more}
+            answer = await self._sender.send(
+                Request(_METHODS[call], self._base, f"{self._base.path}{path}", known, content), kind
             )
-            answer = await self._sender.send(request, kind)
-            if answer.status != httpx.codes.UNAUTHORIZED:
+            if answer.status != HTTPStatus.UNAUTHORIZED:
                 return self._checked(call, answer)
             if turn == 1:
                 token = await self._tokens.token(refused=token)
@@ -141,10 +137,10 @@ class ReadingClient:
 
     def _checked(self, call: str, answer: Answer) -> Answer:
         """Translate the statuses that are final."""
-        if answer.status < httpx.codes.MULTIPLE_CHOICES:
+        if answer.status < HTTPStatus.MULTIPLE_CHOICES:
             return answer
         why = f"{answer.call}: status {answer.status}, {self._explanation(answer)}"
-        if answer.status == httpx.codes.FORBIDDEN:
+        if answer.status == HTTPStatus.FORBIDDEN:
             raise ScopeError(f"the client lacks the scope {_SCOPES.get(call, 'routing:write')} ({why})")
         raise _refused(call, answer.status, why)
 
@@ -157,11 +153,13 @@ class ReadingClient:
             "client_id": self._credentials.client_id,
             "client_secret": self._credentials.client_secret,
         }
-        request = self._http.build_request("POST", self._tenant.token_url, data=form, headers=_headers(None))
+        headers = {**ACCEPTED, "Content-Type": "application/x-www-form-urlencoded"}
+        server = self._token_server
+        request = Request("POST", server, server.path, headers, urlencode(form).encode())
         answer = await self._sender.send(request, Kind.TOKEN)
         if answer.status in (400, 401, 403):
             raise wrong_credentials(self._explanation(answer))
-        if answer.status != httpx.codes.OK:
+        if answer.status != HTTPStatus.OK:
             raise CredentialsError(f"no token: status {answer.status} ({self._explanation(answer)})")
         return answer.form
 
@@ -206,10 +204,6 @@ def _written(answer: Answer) -> LiveRule:
         return wire.live_rule(answer.form)
     except UnexpectedAnswerError as error:
         raise AmbiguousWriteError(f"the write was answered with status {answer.status}, but {error}") from error
-
-
-def _headers(content: bytes | None) -> dict[str, str]:
-    return ACCEPTED if content is None else {**ACCEPTED, "Content-Type": "application/json"}
 
 
 def _refused(call: str, status: int, why: str) -> ApiError:

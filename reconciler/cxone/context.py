@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
-
-import httpx
 
 from reconciler.cxone.breaker import Breaker
 from reconciler.cxone.client import ReadingClient
@@ -15,10 +15,13 @@ from reconciler.errors import ApiError, LaterError, OverloadedError, RejectedErr
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from reconciler.cxone.exchange import Carry
     from reconciler.cxone.pace import Time
     from reconciler.cxone.settings import Credentials, Tenant
 
 _PLACE: Final = "{conversationId}"
+_PATH: Final = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*", re.ASCII)
+_DIRECTIONS: Final = frozenset(first + second for first in (".", "%2e", "") for second in (".", "%2e"))
 _MARGIN: Final = 0.05
 """Seconds that are kept to say that there was no answer."""
 _SOON: Final = 2.0
@@ -28,17 +31,18 @@ _SOON: Final = 2.0
 class ContextClient(ReadingClient):
     """Writes contexts. Time for all it does has no end; each call has one."""
 
-    def __init__(
-        self, http: httpx.AsyncClient, tenant: Tenant, credentials: Credentials, time: Time, path: str
-    ) -> None:
+    def __init__(self, carry: Carry, tenant: Tenant, credentials: Credentials, time: Time, path: str) -> None:
         """`path` holds {conversationId}. Raises UsageError where it would not be asked for as it stands."""
-        super().__init__(http, tenant, credentials, time)
+        super().__init__(carry, tenant, credentials, time)
         self.breaker = Breaker(time)
         self._path = path
         self._unready_until = time.clock()
-        self._sender = Sender(http, tenant, self.pacer, time, self._explanation, self.breaker)
-        if not self._is_asked_for(self._path_of("conversation")):
-            raise UsageError(f"{path[:100]!r} is no path that can be asked for as it stands: it has . or .. in it")
+        self._sender = Sender(carry, tenant, self.pacer, time, self._explanation, self.breaker)
+        if not _is_plain(f"{self._base.path}{self._path_of('conversation')}"):
+            raise UsageError(
+                f"{path[:100]!r} is no path that can be asked for as it stands: it has . or .. in it, or signs that no"
+                " URL has"
+            )
 
     async def write(self, conversation: str, attributes: Mapping[str, str | float | None], seconds: float) -> Any:  # noqa: ANN401 - any JSON
         """Merge attributes into a conversation's context and return what the tenant answers.
@@ -47,8 +51,8 @@ class ContextClient(ReadingClient):
         unknown conversation, TooFastError, LaterError, TimeoutError where `seconds` are over, and other ApiErrors.
         """
         path = self._path_of(conversation)
-        if not self._is_asked_for(path):
-            raise RejectedError("a conversation's id would lead to another path", httpx.codes.BAD_REQUEST)
+        if not _is_plain(path):
+            raise RejectedError("a conversation's id would lead to another path", HTTPStatus.BAD_REQUEST)
         if self.pacer.held > seconds:
             raise TooFastError("the tenant says that this is too fast", self.pacer.held)
         budget = Budget(self._time.clock() + seconds - _MARGIN)
@@ -94,6 +98,7 @@ class ContextClient(ReadingClient):
     def _path_of(self, conversation: str) -> str:
         return self._path.replace(_PLACE, quote(conversation, safe=""))
 
-    def _is_asked_for(self, path: str) -> bool:
-        """Say whether httpx would ask for just this path: it takes dots for directions."""
-        return httpx.URL(f"{self._tenant.base_url}{path}").raw_path == path.encode()
+
+def _is_plain(path: str) -> bool:
+    """Say whether a server is asked for just this path: on the way and there, dots are taken for directions."""
+    return _PATH.fullmatch(path) is not None and not _DIRECTIONS.intersection(path.lower().split("/"))

@@ -1,13 +1,15 @@
-"""One HTTP exchange, bounded in time and size, and its errors translated once (contract.md, "Errors")."""
+"""One HTTP exchange, bounded in time and size, and its errors translated once (contract.md, "Errors").
+
+What carries the bytes is a callable: `network` has one over httpx, `direct` one that does little else.
+"""
 
 from __future__ import annotations
 
 import json
 import zlib
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
-
-import httpx
 
 from reconciler.errors import NotOfferedError, UnexpectedAnswerError
 from reconciler.strict_json import STRICT, refuse_constant
@@ -16,24 +18,55 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from reconciler.cxone.pace import Time
+    from reconciler.cxone.settings import Server
 
 LARGEST: Final = 16 * 1024 * 1024
 """Bytes of an answer, decoded. A page of 100 rules has about 50,000."""
 
 _SHOWN: Final = 200
+_REDIRECTS: Final = (301, 302, 303, 307, 308)
 
 
 class GarbledAnswerError(UnexpectedAnswerError):
     """A body that is no JSON, or only the beginning of some: the next one may be whole."""
 
 
-class UntrustedError(httpx.ConnectError):
+class LostError(Exception):
+    """No answer, or not a whole one: nobody knows whether the request came through."""
+
+
+class NotSentError(LostError):
+    """No connection: for certain nothing was sent."""
+
+
+class UntrustedError(NotSentError):
     """The server's certificate is not one that is trusted for its name; nothing was sent to it."""
 
 
 @dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked: `target` is path and query, just as they are sent."""
+
+    method: str
+    server: Server
+    target: str
+    headers: Mapping[str, str] = field(repr=False)
+    content: bytes = field(default=b"", repr=False)
+
+    @property
+    def call(self) -> str:
+        """Return what to call it in a message."""
+        return f"{self.method} {self.target.partition('?')[0]}"
+
+    @property
+    def url(self) -> str:
+        """Return where it goes, as a whole."""
+        return f"{self.server.origin}{self.target}"
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back: status, headers, and the raw body; `form` is its JSON, once it was read."""
+    """What came back: status, headers by their names in lower case, and the raw body; `form` is its JSON, once read."""
 
     call: str
     status: int
@@ -43,13 +76,12 @@ class Answer:
 
     def json(self, decoder: json.JSONDecoder) -> Any:  # noqa: ANN401 - any JSON
         """Return the body as JSON. Raises GarbledAnswerError, and UnexpectedAnswerError for what no luck can mend."""
-        what = f"{self.call}: {self._kind()} instead of JSON (status {self.status})"
         try:
             return decoder.decode(self.content.decode("utf-8"))
         except (json.JSONDecodeError, UnicodeDecodeError):
-            raise GarbledAnswerError(what) from None
+            raise GarbledAnswerError(self._instead()) from None
         except (ValueError, RecursionError):  # NaN, infinity, 5,000 digits, 100,000 brackets
-            raise UnexpectedAnswerError(what) from None
+            raise UnexpectedAnswerError(self._instead()) from None
 
     def is_fragment(self) -> bool:
         """Say whether the body begins as an object does."""
@@ -66,6 +98,9 @@ class Answer:
             said = said.replace(secret, "[secret]")
         return said[:_SHOWN] or "no reason given"  # cut last: the half of a secret is one too
 
+    def _instead(self) -> str:
+        return f"{self.call}: {self._kind()} instead of JSON (status {self.status})"
+
     def _kind(self) -> str:
         if not self.content:
             return "nothing"
@@ -74,6 +109,13 @@ class Answer:
     def is_page(self) -> bool:
         """Say whether the body is a web page: a proxy's, or one to sign in."""
         return self.content[:500].lstrip().startswith(b"<")
+
+
+Carry = Callable[[Request], Awaitable[Answer]]
+"""Sends one request and reads its answer; follows nothing, repeats nothing, sets no time of its own.
+
+Raises NotSentError, LostError and UnexpectedAnswerError.
+"""
 
 
 def _said(form: object) -> str:
@@ -86,51 +128,51 @@ def _said(form: object) -> str:
         ]
     else:
         parts = []
-    text = "; ".join(parts)
-    return "".join(one if one.isprintable() else " " for one in text)
+    return harmless("; ".join(parts))
 
 
 LENIENT: Final = json.JSONDecoder(parse_constant=refuse_constant)
 """For a token, which nobody shows or sends back: a life of 1e999 seconds is merely long."""
 
 
-async def exchange(http: httpx.AsyncClient, request: httpx.Request, seconds: float, time: Time) -> Answer:
-    """Send one request and read its answer.
+async def exchange(carry: Carry, request: Request, seconds: float, time: Time) -> Answer:
+    """Send one request and read its answer, within so many seconds in all.
 
-    Raises httpx.TransportError, TimeoutError and UnexpectedAnswerError; NotOfferedError for a redirect, behind which a
-    write was not done either.
+    Raises what `carry` raises, TimeoutError, and NotOfferedError for a redirect, behind which a write was not done
+    either.
     """
     async with time.deadline(seconds):
-        response = await http.send(request, stream=True, follow_redirects=False)
-        try:
-            content = await _bounded(response)
-        finally:
-            await response.aclose()
-    if response.is_redirect:
-        call = f"{request.method} {request.url.path}"
+        answer = await carry(request)
+    if answer.status in _REDIRECTS and "location" in answer.headers:
         raise NotOfferedError(
-            f"{call}: the server redirects to another place (status {response.status_code}); not followed"
+            f"{answer.call}: the server redirects to another place (status {answer.status}); not followed"
         )
-    return Answer(f"{request.method} {request.url.path}", response.status_code, response.headers, content)
+    return answer
 
 
-async def _bounded(response: httpx.Response) -> bytes:
-    """Read the body, decompressed, up to the largest size that is believed."""
-    if response.is_stream_consumed:
-        return response.content  # a transport that had the whole answer in memory
-    encoding = response.headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in ("identity", "gzip", "deflate", ""):
-        raise UnexpectedAnswerError(f"the answer is encoded as {encoding[:20]!r}, which nobody asked for")
-    inflate = zlib.decompressobj(zlib.MAX_WBITS | 32) if encoding in ("gzip", "deflate") else None
-    parts: list[bytes] = []
-    left = LARGEST
-    async for raw in response.aiter_raw():
-        part = _inflated(inflate, raw, left) if inflate else raw
-        left -= len(part)
-        if left <= 0:
+class Body:
+    """An answer's body as it comes: decompressed, up to the largest size that is believed."""
+
+    def __init__(self, encoding: str) -> None:
+        """`encoding` is what the header says. Raises UnexpectedAnswerError for one that nobody asked for."""
+        name = encoding.strip().lower()
+        if name not in ("identity", "gzip", "deflate", ""):
+            raise UnexpectedAnswerError(f"the answer is encoded as {name[:20]!r}, which nobody asked for")
+        self._inflate = zlib.decompressobj(zlib.MAX_WBITS | 32) if name in ("gzip", "deflate") else None
+        self._parts: list[bytes] = []
+        self._left = LARGEST
+
+    def add(self, raw: bytes) -> None:
+        """Take some more. Raises UnexpectedAnswerError for too much, and for broken compression."""
+        part = _inflated(self._inflate, raw, self._left) if self._inflate else raw
+        self._left -= len(part)
+        if self._left <= 0:
             raise UnexpectedAnswerError(f"the answer has more than {LARGEST // 2**20} MiB")
-        parts.append(part)
-    return b"".join(parts)
+        self._parts.append(part)
+
+    def whole(self) -> bytes:
+        """Return all of it."""
+        return b"".join(self._parts)
 
 
 def _inflated(inflate: zlib._Decompress, raw: bytes, left: int) -> bytes:
@@ -142,7 +184,7 @@ def _inflated(inflate: zlib._Decompress, raw: bytes, left: int) -> bytes:
 
 def reason(failure: BaseException) -> str:
     """Say why a call got no answer, in one harmless line: the operating system's words where there are any."""
-    if isinstance(failure, TimeoutError | httpx.TimeoutException):
+    if isinstance(failure, TimeoutError):
         return "no answer in time"
     said = str(failure) or type(failure).__name__
     cause: BaseException | None = failure
@@ -150,4 +192,9 @@ def reason(failure: BaseException) -> str:
         if isinstance(cause, OSError) and cause.strerror:
             said = cause.strerror
         cause = cause.__cause__ or cause.__context__
-    return "".join(one if one.isprintable() else " " for one in said)[:200]
+    return harmless(said)[:200]
+
+
+def harmless(text: str) -> str:
+    """Return text from outside as one line without control characters."""
+    return "".join(one if one.isprintable() else " " for one in text)

@@ -1,12 +1,8 @@
-"""What carries the bytes: httpx on aiohttp, without redirects, cookies, netrc or proxies that nobody asked for."""
+"""What carries the bytes of a command: httpx on aiohttp, without redirects, cookies, netrc or proxies of its own."""
 
 from __future__ import annotations
 
-import asyncio
-import random
 import ssl
-import time
-from datetime import UTC, datetime
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING
 
@@ -14,16 +10,19 @@ import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
-from reconciler.cxone.exchange import UntrustedError
-from reconciler.cxone.pace import Time
+from reconciler.cxone.exchange import Answer, Body, LostError, NotSentError, UntrustedError, reason
+from reconciler.cxone.settings import Server
 from reconciler.cxone.trust import proxy_of, trusted
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from reconciler.cxone.exchange import Carry, Request
     from reconciler.cxone.settings import Tenant
 
-REAL_TIME = Time(time.monotonic, asyncio.sleep, random.random, asyncio.timeout, lambda: datetime.now(UTC))
+
+class UntrustedServerError(httpx.ConnectError):
+    """The server's certificate is not one that is trusted for its name; nothing was sent to it."""
 
 
 class NetworkTransport(httpx.AsyncBaseTransport):
@@ -42,7 +41,7 @@ class NetworkTransport(httpx.AsyncBaseTransport):
             return await self._below.handle_async_request(request)
         except httpx.TransportError as error:
             if isinstance(error.__cause__, aiohttp.ClientConnectorCertificateError):
-                raise UntrustedError(str(error)) from error
+                raise UntrustedServerError(str(error)) from error
             if isinstance(error.__cause__, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
                 raise httpx.ConnectError(str(error)) from error
             raise httpx.ReadError(_said(error.__cause__) or str(error) or "the connection broke") from error
@@ -64,7 +63,8 @@ class ReadOnlyTransport(httpx.AsyncBaseTransport):
     """Lets GETs through, and the request for a token; everything else is refused before a byte is sent (R10)."""
 
     def __init__(self, below: httpx.AsyncBaseTransport, token_url: str) -> None:
-        self._below, self._token_url = below, httpx.URL(token_url)
+        place = Server.of(token_url)
+        self._below, self._token_url = below, httpx.URL(f"{place.origin}{place.path}")
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send the request, unless it could change something."""
@@ -77,14 +77,44 @@ class ReadOnlyTransport(httpx.AsyncBaseTransport):
         await self._below.aclose()
 
 
-def http_client(transport: httpx.AsyncBaseTransport) -> httpx.AsyncClient:
-    """Return an httpx client that adds nothing of its own: no cookies, no variables, no redirects.
+def carried_by(transport: httpx.AsyncBaseTransport) -> Carry:
+    """Return what carries requests over an httpx client that adds nothing of its own: no cookies, no variables.
 
     The API's client bounds each exchange as a whole; a time-out per read would let a slow drip go on for ever.
     """
-    client = httpx.AsyncClient(transport=transport, trust_env=False, follow_redirects=False, timeout=None)  # noqa: S113
-    client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    return client
+    http = httpx.AsyncClient(transport=transport, trust_env=False, follow_redirects=False, timeout=None)  # noqa: S113
+    http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+
+    async def carry(request: Request) -> Answer:
+        headers, content = dict(request.headers), request.content or None
+        asked = http.build_request(request.method, request.url, headers=headers, content=content)
+        try:
+            return await _answer(http, asked, request.call)
+        except UntrustedServerError as failure:
+            raise UntrustedError(reason(failure)) from failure
+        except httpx.ConnectError as failure:
+            raise NotSentError(reason(failure)) from failure
+        except httpx.TransportError as failure:
+            raise LostError(_why(failure)) from failure
+
+    return carry
+
+
+async def _answer(http: httpx.AsyncClient, request: httpx.Request, call: str) -> Answer:
+    response = await http.send(request, stream=True, follow_redirects=False)
+    try:
+        if response.is_stream_consumed:  # a transport that had the whole answer in memory
+            return Answer(call, response.status_code, response.headers, response.content)
+        body = Body(response.headers.get("content-encoding", ""))
+        async for raw in response.aiter_raw():
+            body.add(raw)
+    finally:
+        await response.aclose()
+    return Answer(call, response.status_code, response.headers, body.whole())
+
+
+def _why(failure: httpx.TransportError) -> str:
+    return "no answer in time" if isinstance(failure, httpx.TimeoutException) else reason(failure)
 
 
 def network(tenant: Tenant, proxy: str | None, ca_file: Path | None) -> httpx.AsyncBaseTransport:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import math
+import random
+import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +18,6 @@ from reconciler.errors import OverloadedError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from contextlib import AbstractAsyncContextManager
-    from datetime import datetime
 
 MOST_ATTEMPTS: Final = 4
 LONGEST_WAIT: Final = 120.0
@@ -41,6 +43,9 @@ class Time:
     random: Callable[[], float]
     deadline: Callable[[float], AbstractAsyncContextManager[object]]
     now: Callable[[], datetime]
+
+
+REAL_TIME: Final = Time(time.monotonic, asyncio.sleep, random.random, asyncio.timeout, lambda: datetime.now(UTC))
 
 
 class Pacer:

@@ -5,11 +5,19 @@ from __future__ import annotations
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from enum import Enum, auto
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-import httpx
-
-from reconciler.cxone.exchange import LENIENT, Answer, GarbledAnswerError, UntrustedError, exchange, reason
+from reconciler.cxone.exchange import (
+    LENIENT,
+    Answer,
+    GarbledAnswerError,
+    LostError,
+    NotSentError,
+    UntrustedError,
+    exchange,
+    reason,
+)
 from reconciler.cxone.outage import Outage
 from reconciler.errors import (
     AmbiguousWriteError,
@@ -24,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from reconciler.cxone.breaker import Breaker
+    from reconciler.cxone.exchange import Carry, Request
     from reconciler.cxone.pace import Pacer, Time
     from reconciler.cxone.settings import Tenant
 
@@ -70,7 +79,7 @@ class Sender:
 
     def __init__(
         self,
-        http: httpx.AsyncClient,
+        carry: Carry,
         tenant: Tenant,
         pacer: Pacer,
         time: Time,
@@ -78,11 +87,11 @@ class Sender:
         circuit: Breaker | None = None,
     ) -> None:
         """`explain` returns what an answer says of an error, fit to be shown. `circuit` is for who cannot wait."""
-        self._http, self._seconds, self._pacer, self._time = http, tenant.timeout_seconds, pacer, time
+        self._carry, self._seconds, self._pacer, self._time = carry, tenant.timeout_seconds, pacer, time
         self._explain = explain
         self.outage: Outage | Breaker = circuit or Outage(tenant.patience_seconds, time)
 
-    async def send(self, request: httpx.Request, kind: Kind) -> Answer:
+    async def send(self, request: Request, kind: Kind) -> Answer:
         """Return the answer, whatever its status, 429 and 5xx aside; that of a success has its JSON read.
 
         A read is repeated within the budget; a write only where it is certain that it was not done. Raises
@@ -110,7 +119,7 @@ class Sender:
         if not failure.paced:
             await self._time.sleep(wait)
 
-    async def _passed(self, request: httpx.Request, kind: Kind) -> Answer | _Failure | None:
+    async def _passed(self, request: Request, kind: Kind) -> Answer | _Failure | None:
         """Send a request once it may go; None where it was not sent, or only as a probe that failed."""
         async with self.outage.passage() as probing, self._pacer.slot() as sent:
             if not probing:
@@ -120,24 +129,24 @@ class Sender:
                 return None if self.outage.waits and not isinstance(result, Answer) else result
             # A write that is lost in an outage is one more that nobody knows of: a read is sent in its place.
             asked = {**ACCEPTED, "Authorization": request.headers["Authorization"]}
-            await self._try(self._http.build_request("GET", request.url, headers=asked), Kind.READ, sent)
+            await self._try(replace(request, method="GET", headers=asked, content=b""), Kind.READ, sent)
             return None
 
-    async def _try(self, request: httpx.Request, kind: Kind, sent: float) -> Answer | _Failure:
+    async def _try(self, request: Request, kind: Kind, sent: float) -> Answer | _Failure:
         """Send a request. Raises what asking again would not change."""
-        call, host = f"{request.method} {request.url.path}", request.url.host
+        call, host = request.call, request.server.host
         self._pacer.requests += 1
         try:
-            answer = await exchange(self._http, request, self._patience(), self._time)
-        except httpx.ConnectError as failure:
+            answer = await exchange(self._carry, request, self._patience(), self._time)
+        except NotSentError as failure:
             return self._unreachable(failure, host)
-        except (httpx.TransportError, TimeoutError) as failure:
+        except (LostError, TimeoutError) as failure:
             error = _lost(call, reason(failure), kind)
             self.outage.lost(host, error)
             return _Failure(error)
         except UnexpectedAnswerError as failure:
             raise _unusable(f"{call}: {failure}", kind) from failure
-        if answer.status == httpx.codes.TOO_MANY_REQUESTS:
+        if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
             self.outage.answered(host)
             self._pacer.refused(sent, answer.headers.get("retry-after"))
             return _Failure(OverloadedError(f"{call}: the tenant says that this is too fast (429)"), paced=True)
@@ -155,7 +164,7 @@ class Sender:
         budget.sent = True
         return max(min(self._seconds, budget.end - self._time.clock()), 0.0)
 
-    def _unreachable(self, failure: httpx.ConnectError, host: str) -> _Failure:
+    def _unreachable(self, failure: NotSentError, host: str) -> _Failure:
         """Translate a connection that was not made; one to a server that nobody vouches for is not tried again."""
         error = UnreachableError(f"{host} cannot be reached: {reason(failure)}")
         self.outage.lost(host, error)
@@ -165,7 +174,7 @@ class Sender:
 
     def _read(self, answer: Answer, kind: Kind, host: str, sent: float) -> Answer | _Failure:
         """Read the JSON of a success. One that is cut or no JSON at all is asked for again, where that is safe."""
-        well = answer.status < httpx.codes.MULTIPLE_CHOICES
+        well = answer.status < HTTPStatus.MULTIPLE_CHOICES
         if well and kind is Kind.DELETE and answer.is_page():
             raise _unusable(f"{answer.call}: a web page (status {answer.status})", kind)
         try:
@@ -185,8 +194,8 @@ class Sender:
 
 def _is_no_answer(status: int) -> bool:
     """Say whether a status leaves open what was done: 5xx, and a server that got tired of waiting for the request."""
-    failed = status >= httpx.codes.INTERNAL_SERVER_ERROR and status != httpx.codes.NOT_IMPLEMENTED
-    return failed or status == httpx.codes.REQUEST_TIMEOUT
+    failed = status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.NOT_IMPLEMENTED
+    return failed or status == HTTPStatus.REQUEST_TIMEOUT
 
 
 def _lost(call: str, why: str, kind: Kind) -> ApiError:

@@ -13,10 +13,11 @@ from urllib.parse import quote_plus
 from reconciler.errors import CredentialsError, UsageError
 
 _URL: Final = re.compile(
-    r"(https?)://([a-z0-9.-]+|\[[0-9a-f:]+\])(?::([0-9]{1,5}))?(?:/[^\s?#\\@]*)?", re.ASCII | re.IGNORECASE
+    r"(https?)://([a-z0-9.-]+|\[[0-9a-f:]+\])(?::([0-9]{1,5}))?(/[^\s?#\\@]*)?", re.ASCII | re.IGNORECASE
 )
 """What is taken for a URL: nothing that two parsers could read as two hosts."""
 
+_PORTS: Final = {"http": 80, "https": 443}
 _LAST_PORT: Final = 65_535
 _OWN: Final = (".my.cxone.com", ".niceincontact.com", ".nice-incontact.com")
 
@@ -33,6 +34,37 @@ class Credentials:
         secret, pair = self.client_secret, f"{self.client_id}:{self.client_secret}"
         basic = b64encode(pair.encode()).decode()
         return tuple(form for form in (secret, quote_plus(secret), json.dumps(secret)[1:-1], basic) if form)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server, and the path that everything asked of it begins with: a URL, read once."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+    @classmethod
+    def of(cls, url: str) -> Server:
+        """Read a URL. Raises UsageError where two parsers could read it as two places."""
+        parts = _URL.fullmatch(url) if url.isascii() else None
+        scheme = parts[1].lower() if parts else ""
+        port = int(parts[3] or _PORTS[scheme]) if parts else 0
+        if parts is None or port > _LAST_PORT:
+            raise UsageError(f"{url[:100]!r} is no plain http(s) URL")
+        return cls(scheme, parts[2].lower().strip("[]"), port, parts[4] or "")
+
+    @property
+    def authority(self) -> str:
+        """Return host and port as the header Host has them."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+
+    @property
+    def origin(self) -> str:
+        """Return the URL without a path."""
+        return f"{self.scheme}://{self.authority}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +97,12 @@ class Tenant:
 
 
 def check_host(url: str, allowed: frozenset[str]) -> None:
-    """Raise where credentials may not be sent to the URL's host."""
-    parts = _URL.fullmatch(url) if url.isascii() else None
-    if parts is None or int(parts[3] or 443) > _LAST_PORT:
-        raise UsageError(f"{url[:100]!r} is no plain http(s) URL")
-    scheme, host = parts[1].lower(), parts[2].lower().strip("[]")
+    """Raise where credentials may not be sent to the URL's host: CredentialsError and UsageError."""
+    place = Server.of(url)
+    host = place.host
     if is_loopback(host):
         return
-    if scheme == "http":
+    if place.scheme == "http":
         raise UsageError(f"http:// is refused for {host}: only loopback may be reached without TLS")
     if host not in map(str.lower, allowed) and not any(host.endswith(end) and len(host) > len(end) for end in _OWN):
         raise CredentialsError(

@@ -21,7 +21,7 @@ from reconciler.attempt import as_intended, as_reviewed
 from reconciler.cli.apply import exit_code
 from reconciler.conduct import Conduct
 from reconciler.cxone.client import WritingClient
-from reconciler.cxone.network import http_client
+from reconciler.cxone.network import carried_by
 from reconciler.cxone.settings import Credentials
 from reconciler.errors import CxrouteError, RefusedError
 from reconciler.foresee import foresee
@@ -202,7 +202,7 @@ class Applier:
         self.world.appliers[self.name] = self
         self.line = Line(self.world, self.name, self.before, self.after)
         return WritingClient(
-            http_client(self.line), self.world.profile.tenant, Credentials("id", SECRET), self.world.virtual.time
+            carried_by(self.line), self.world.profile.tenant, Credentials("id", SECRET), self.world.virtual.time
         )
 
     def replan(self, queues: tuple[Any, ...]) -> Callable[[tuple[LiveRule, ...]], Plan]:

@@ -37,25 +37,32 @@ PATH = "/api/v2/interactions/interactions/{conversationId}/context"
 
 
 class Far(httpx.AsyncBaseTransport):
-    """The way to the tenant: as long as `seconds` says for the time of the loop; the token comes at once."""
+    """The way to the tenant: as long as `seconds` says for a conversation now; the token comes at once."""
 
-    def __init__(self, below: httpx.AsyncBaseTransport, seconds: Callable[[float], float]) -> None:
+    def __init__(self, below: httpx.AsyncBaseTransport, seconds: Callable[[str, float], float]) -> None:
         self._below, self._seconds = below, seconds
         self.sent: list[float] = []
+        self.lost: list[bytes] = []
+        """The bodies of requests whose answer was no 2xx, or none."""
         self.under_way = self.most_under_way = 0
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Carry a request; one that nobody waits for any more does not arrive."""
-        if request.url.path != "/oauth/token":
-            now = asyncio.get_running_loop().time()
-            self.sent.append(now)
-            self.under_way += 1
-            self.most_under_way = max(self.most_under_way, self.under_way)
-            try:
-                await asyncio.sleep(self._seconds(now))
-            finally:
-                self.under_way -= 1
-        return await self._below.handle_async_request(request)
+        if request.url.path == "/oauth/token":
+            return await self._below.handle_async_request(request)
+        now = asyncio.get_running_loop().time()
+        self.sent.append(now)
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        self.lost.append(request.content)
+        try:
+            await asyncio.sleep(self._seconds(request.url.path.split("/")[-2], now))
+            response = await self._below.handle_async_request(request)
+        finally:
+            self.under_way -= 1
+        if response.is_success:
+            self.lost.remove(request.content)
+        return response
 
 
 @dataclass
@@ -73,7 +80,7 @@ class Scene(Endpoint):
 
     faults: str = ""
     rate: float = 1e6
-    seconds_away: Callable[[float], float] = lambda _now: 0.02
+    seconds_away: Callable[[str, float], float] = lambda _conversation, _now: 0.02
     limits: Limits = field(default_factory=Limits)
     seed: int = 0
     keys: tuple[str, ...] = ("key-of-the-bot",)
