@@ -35,7 +35,7 @@ def _import() -> None:
     """Import what the commands need, with a clock on which waits between attempts take no time."""
     random.random = lambda: 0.5
     asyncio.sleep, time.monotonic = _sleep, _clock  # type: ignore[assignment]
-    import reconciler.cxone.network  # noqa: PLC0415 - takes sleep and clock from the modules as they are now
+    import reconciler.cxone.pace  # noqa: PLC0415 - takes sleep and clock from the modules as they are now
 
     time.monotonic = _CLOCK
     import reconciler.cli.apply  # noqa: PLC0415
