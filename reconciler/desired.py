@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from reconciler.draft import Draft, WrongRuleError, split
@@ -70,10 +70,13 @@ def desire(manifests: Manifests, environment: Environment, catalogue: Catalogue)
     if any(finding.severity == "error" for finding in expansion.findings):
         raise ManifestError(expansion.findings)
     names = frozenset(loaded.document.name for loaded in rulesets)
+    return replace(nothing(environment), rules=expansion.rules, rulesets=names, findings=tuple(expansion.findings))
+
+
+def nothing(environment: Environment) -> Desired:
+    """Return what manifests without a rule want in the environment."""
     labels = {environment.attributes.intent: "intent", environment.attributes.confidence: "confidence"}
-    findings = tuple(expansion.findings)
-    order = environment.api.evaluation
-    return Desired(environment.name, environment.owner, expansion.rules, names, findings, labels, order)
+    return Desired(environment.name, environment.owner, {}, frozenset(), (), labels, environment.api.evaluation)
 
 
 def unaliased(manifests: Manifests) -> list[Finding]:

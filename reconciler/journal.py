@@ -33,15 +33,19 @@ class Journal:
     def __init__(self, path: Path, run: str, now: Callable[[], datetime], warn: Callable[[str], None]) -> None:
         """Name the file and the run; the file is opened at the first entry."""
         self.path, self.run, self._now, self._warn = path, run, now, warn
-        self.within: Callable[[dict[str, object]], object] = dict
-        """What an entry is put through first, so that no secret is kept."""
+        self.within: Callable[[dict[str, object]], dict[str, object]] = dict
+        """What an entry is put through first, so that no secret is kept; `hidden` says of one that something was."""
         self._file: int | None = None
-        self._broken = False
+        self.broken = False
+        """Whether it cannot be written: it does not have all of the run."""
 
     def write(self, event: str, **entry: object) -> None:
         """Append one entry and hand it to the operating system, so that a killed process leaves it behind."""
         stamp = {"run": self.run, "at": self._now().isoformat().replace("+00:00", "Z"), "event": event}
-        line = _ENCODER.encode(self.within({**entry, **stamp})) + "\n"
+        whole = {**entry, **stamp}
+        kept = self.within(whole)
+        hidden = {} if kept == whole else {"hidden": True}
+        line = _ENCODER.encode({**kept, **hidden}) + "\n"
         self._guarded(lambda: self._append(line.encode()))
 
     def sync(self) -> None:
@@ -73,12 +77,12 @@ class Journal:
         return self._file
 
     def _guarded(self, action: Callable[[], object]) -> None:
-        if self._broken:
+        if self.broken:
             return
         try:
             action()
         except OSError as error:
-            self._broken = True
+            self.broken = True
             with contextlib.suppress(OSError):  # whoever would hear the warning may be gone too
                 self._warn(f"the journal {self.path} cannot be written ({error.strerror}); going on without it")
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reconciler.change import Applied, Unknown
+from reconciler.cli import undoing
 from reconciler.cli.carry_out import carry_out
 from reconciler.cli.connect import writing
 from reconciler.cli.interrupt import ending_at_once, run_interruptibly
@@ -42,6 +43,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     """Add apply's options."""
     parser.add_argument("plan", nargs="?", metavar="PLAN", help="a plan saved by `cxroute plan --out`: make just that")
     selectors(parser)
+    undoing.options(parser)
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument("--no-prune", action="store_true", help="delete nothing")
     parser.add_argument(
@@ -63,6 +65,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     session = open_session(options, output, reviewed.environment if reviewed else None)
     if reviewed:
         session = bound(session, reviewed)
+    session = undoing.undone(session, options)
     session.verify()
     return run_interruptibly(Run(session, options, reviewed).all).code
 
@@ -74,8 +77,9 @@ def check(options: argparse.Namespace) -> None:
         raise UsageError(f"--allow {unknown[0]}: there is no such guard; there are {', '.join(NAMES)}")
     if options.allow and not options.reason.strip():
         raise UsageError("--allow needs --reason TEXT: it is kept in the journal")
-    if options.plan and (options.only or options.adopt or options.keep_drift or options.traffic):
-        chosen = "--only, --adopt, --keep-drift and --traffic"
+    undoing.check(options)
+    if options.plan and (options.only or options.adopt or options.keep_drift or options.traffic or options.undo):
+        chosen = "--only, --adopt, --keep-drift, --traffic and --undo"
         raise UsageError(f"a saved plan already says what it is about: leave out {chosen}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconciler.apply import apply
@@ -61,7 +62,7 @@ async def carry_out(  # noqa: PLR0913 - whatever a write depends on
         session.output.note("Nothing was written.")
         raise
     recorder.end(report)
-    return report
+    return replace(report, run=recorder.name)
 
 
 def _calls(session: Session, made: Plan) -> float:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from reconciler.cli.recorder import journal_path
 from reconciler.errors import UsageError
 from reconciler.journal import runs
 from reconciler.render.history_text import run_document, run_text, runs_text
-from reconciler.words import counted
+from reconciler.words import counted, plain
 
 if TYPE_CHECKING:
     import argparse
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
 
     from reconciler.change import Run
     from reconciler.cli.output import Output
+
+
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
+"""What cxroute calls a run; anything else in a journal is nobody's run, and no word of a command."""
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -32,11 +38,13 @@ def run(options: argparse.Namespace, output: Output) -> int:
     path = Path(options.journal) if options.journal else journal_path()
     recorded = read(path, lambda count: output.warn(f"{counted(count, 'line')} of {path} could not be read"))
     if options.run is not None:
-        found = one(recorded, options.run)
+        found = one(recorded, options.run, path)
         if output.form == "json":
             output.document(run_document(found))
         else:
             output.result(run_text(found))
+            undo = command(found, options.journal, options.manifests)
+            output.result(f"\nUndo: {shlex.join(undo)}\n" if undo else "")
     elif output.form == "json":
         output.document({"runs": [run_document(found) for found in recorded]})
     else:
@@ -55,10 +63,23 @@ def read(path: Path, passed_over: Callable[[int], object] = lambda _: None) -> S
         raise UsageError(f"cannot read the journal {path}: {error.strerror}") from error
 
 
-def one(recorded: Sequence[Run], name: str) -> Run:
+def command(run: Run, journal: str | None, manifests: str) -> list[str]:
+    """Return the words of the command that plans to undo a run; none where nothing can be made of it."""
+    environment = run.start.get("environment")
+    if not NAME.fullmatch(run.id) or not isinstance(environment, str) or not NAME.fullmatch(environment):
+        return []
+    if not any(change.get("status") not in ("failed", "skipped") for change in run.changes):
+        return []
+    directory = [] if manifests == "manifests" else ["-m", manifests]
+    more = ["--journal", journal] if journal else []
+    return ["cxroute", *directory, "plan", "-e", environment, "--undo", run.id, *more]
+
+
+def one(recorded: Sequence[Run], name: str, path: Path) -> Run:
     """Return the run of that name. Raises UsageError with the nearest known one."""
     for found in recorded:
         if found.id == name:
             return found
     near = get_close_matches(name[:100], [found.id for found in recorded], n=1)
-    raise UsageError(f"the journal has no run {name!r}." + (f" Did you mean {near[0]}?" if near else ""))
+    hint = f" Did you mean {plain(near[0])}?" if near else " --journal FILE names another journal." * (not recorded)
+    raise UsageError(f"the journal {path} has no run {name!r}.{hint}")

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reconciler.cli import undoing
 from reconciler.cli.connect import reading
 from reconciler.cli.discretion import DISCRETION
 from reconciler.cli.interrupt import run_interruptibly
@@ -33,6 +34,7 @@ REFUSED = 4
 def options(parser: argparse.ArgumentParser) -> None:
     """Add plan's options."""
     selectors(parser)
+    undoing.options(parser)
     parser.add_argument("--out", metavar="FILE", help="save the plan, so that `cxroute apply FILE` makes just this")
     parser.add_argument(
         "--format",
@@ -59,11 +61,12 @@ def selectors(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Plan, print, and save where asked."""
+    undoing.check(options)
     if are_several(options):
         from reconciler.cli.plan_several import plan_several  # noqa: PLC0415 - which builds on this module
 
         return plan_several(options, output)
-    session = open_session(options, output)
+    session = undoing.undone(open_session(options, output), options)
     session.verify()
     made = run_interruptibly(lambda _stop: read_and_plan(session))
     if options.out:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.attempt import Verdict
-from reconciler.change import is_copy
+from reconciler.change import Failed, Skipped, is_copy
 from reconciler.cli.discretion import DISCRETION
 from reconciler.journal import Journal
 from reconciler.render.apply_text import outcomes_document
@@ -38,6 +39,11 @@ def journal_path() -> Path:
     return Path(os.environ.get("CXROUTE_JOURNAL") or ".cxroute/journal.jsonl")
 
 
+def tenant_of(session: Session) -> str:
+    """Return the address of the tenant whose rules a run is about; the sandbox has none."""
+    return "" if session.simulated else session.environment.base_url
+
+
 @dataclass(frozen=True, slots=True)
 class Recorder:
     """The journal of one run; `apply` calls it before and after each write."""
@@ -62,6 +68,10 @@ class Recorder:
             reason=reason,
             planId=name,
             allowed=dict(lifted),
+            tenant=tenant_of(session),
+            undo=made.options.undo,
+            changes=len({tuple(_about(change).values()) for change in made.changes if not is_copy(change)}),
+            process={"host": socket.gethostname(), "pid": os.getpid()},
         )
         return cls(made, journal, session.bar, set())
 
@@ -73,7 +83,7 @@ class Recorder:
 
     def tried(self, step: Step, result: Attempt) -> None:
         """Record what the server said."""
-        said = {"status": _WORDS[result.verdict], "error": result.error, "id": result.id}
+        said = {"status": _WORDS[result.verdict], "error": result.error, **({"id": result.id} if result.id else {})}
         self.journal.write("tried", **_about(step.change), **said, step=_kind(step))
         if result.verdict is Verdict.DONE and _kind(step) == "whole":
             self.done.add(f"{action(step.change)} {step.change.address}")
@@ -85,9 +95,15 @@ class Recorder:
 
     def end(self, report: Report) -> None:
         """Record what a last read showed of every change, and close."""
-        for outcome in outcomes_document(report):
-            self.journal.write("outcome", **outcome)
+        for outcome, form in zip(report.outcomes, outcomes_document(report), strict=True):
+            touched = {"touched": outcome.touched} if isinstance(outcome, Failed | Skipped) else {}
+            self.journal.write("outcome", **{**_about(outcome.change), **touched, **form})
         self._close(converged=report.converged, interrupted=report.interrupted, error=report.error)
+
+    @property
+    def name(self) -> str:
+        """Return under which name the journal has the run; none where it could not be written."""
+        return "" if self.journal.broken else self.journal.run
 
     def given_up(self, why: str) -> None:
         """Record why nothing was written, and close."""
@@ -104,4 +120,4 @@ def _kind(step: Step) -> str:
 
 
 def _about(change: Change) -> dict[str, Any]:
-    return {"address": str(change.address), "action": action(change)}
+    return {"address": str(change.address), "action": action(change), "cause": change.cause}

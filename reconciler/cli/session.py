@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from reconciler.change import LiveRule
     from reconciler.cli.output import Output
+    from reconciler.cli.undoing import Undoing
     from reconciler.cxone.client import ReadingClient
     from reconciler.desired import Desired
     from reconciler.manifest.environment import Environment
@@ -87,6 +88,8 @@ class Session:
     """Does what takes long and waits for nobody."""
     which: tuple[str, ...] = ()
     """How several environments were asked for; none where it is this one."""
+    undoing: Undoing | None = None
+    """The run that is to be undone, in place of what the manifests want."""
 
     @property
     def simulated(self) -> bool:
@@ -110,12 +113,14 @@ class Session:
         words += [word for address in self.options.only for word in ("--only", address)]
         words += ["--adopt"] * self.options.adopt + ["--keep-drift"] * self.options.keep_drift
         words += ["--traffic", self.options.traffic] if self.options.traffic else []
+        words += self.undoing.words if self.undoing else []
         return shlex.join([*words, *more])
 
     def saved_command(self, plan: str, *more: str) -> str:
         """Return the command that applies a saved plan, which says itself what it is about."""
         directory = [] if self.directory == DEFAULT else ["-m", self.directory]
-        return shlex.join(["cxroute", *directory, "apply", plan, *more])
+        journal = self.undoing.journal if self.undoing else None
+        return shlex.join(["cxroute", *directory, "apply", plan, *(["--journal", journal] if journal else []), *more])
 
     def planning(self, options: Options) -> Session:
         """Return the session with other options of planning."""
@@ -145,9 +150,10 @@ class Session:
     def verify(self) -> None:
         """Try the route tests of the environment, offline. Raises ManifestError with each that fails.
 
-        Before anything is read: whoever plans or applies rules that route wrongly is told so without a tenant.
+        Before anything is read: whoever plans or applies rules that route wrongly is told so without a tenant. They are
+        about what the manifests want, and so keep nobody from undoing a run.
         """
-        if any(loaded.document.tests for loaded in self.manifests.route_tests):
+        if self.options.undo is None and any(loaded.document.tests for loaded in self.manifests.route_tests):
             checked = check(self.manifests, self.environment)
             wrong = [one for one in checked.findings if one.severity == "error"]
             if wrong := wrong or failures([checked], self.directory):
@@ -155,13 +161,15 @@ class Session:
 
     def planner(self, live: Live, allowed: tuple[str, ...] = (), reason: str = "") -> Planner:
         """Return what makes a plan from rules just read; the queues are those of `live`."""
-        desired = self.desired(live)
+        if self.options.undo is not None and self.undoing is None:
+            raise UsageError("a run is undone in one environment at a time: say -e with its name")
+        desired, told = self.undoing.aim(self, live) if self.undoing else (self.desired(live), self.advised)
 
         def bare(rules: tuple[LiveRule, ...]) -> Plan:
             return plan(desired, replace(live, rules=rules), self.options, self.clock())
 
         def guarded(made: Plan) -> Plan:
-            foreseen = self.advised(foresee(arrange(made), self.sample))
+            foreseen = told(foresee(arrange(made), self.sample))
             return lift(guard(foreseen, self.environment), allowed, reason)
 
         return Planner(bare, guarded)
@@ -207,6 +215,7 @@ def session_in(manifests: Manifests, options: argparse.Namespace, output: Output
         keep_drift=getattr(options, "keep_drift", False),
         prune=prune,
         traffic=getattr(options, "traffic", None),
+        undo=getattr(options, "undo", None),
     )
     sample = _sample(manifests, chosen, options) if hasattr(options, "traffic") else None
     return Session(manifests, chosen, planning, output, utc_now, Bar(output), options.manifests, sample)
