@@ -40,6 +40,8 @@ def choose(manifests: Manifests, name: str | None) -> Environment:
     name = name or SANDBOX
     if name in manifests.environments:
         return manifests.environments[name].document
+    if "," in name:
+        raise UsageError(f"{name[:200]}: this command takes one environment; plan, apply and drift take several")
     if name == SANDBOX:
         return Environment(name=SANDBOX, owner=SANDBOX)
     hint = did_you_mean(name, known)

@@ -1,0 +1,102 @@
+"""Many simulated tenants in a thread of this process, each on a port of its own, and manifests that name them all."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import uvicorn
+
+from reconciler.simulator.app import PROFILES, simulator
+from reconciler.simulator.serve import breakable, listening_socket
+from reconciler.simulator.state import State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+App = Any
+"""An ASGI application."""
+Rule = dict[str, Any]
+QUEUES: Final = [{"id": f"q-{name}", "name": name} for name in ("Cards", "Fraud", "General")]
+OWNER: Final = "acme"
+GENEROUS: Final = "requestsPerSecond: 10000, namesUnique: true"
+
+
+class Tenants:
+    """The tenants by name: what each holds, where it is, and who answers for it (`apps`, which may be exchanged)."""
+
+    def __init__(self, ports: dict[str, int]) -> None:
+        self.urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
+        self.states = {name: State(QUEUES) for name in ports}
+        self.apps: dict[str, App] = {name: simulator(state, PROFILES["A"]) for name, state in self.states.items()}
+        self._names = {port: name for name, port in ports.items()}
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Let the tenant of the port answer."""
+        await self.apps[self._names[scope["server"][1]]](scope, receive, send)
+
+    def rules(self, name: str) -> list[Rule]:
+        """Return a tenant's rules."""
+        return self.states[name].rules()
+
+    def names_of_rules(self, name: str) -> list[str]:
+        """Return their names, sorted."""
+        return sorted(rule["name"] for rule in self.rules(name))
+
+    def writes(self, name: str) -> int:
+        """Return how many writes the tenant was asked for."""
+        requests = self.states[name].requests
+        return sum(one.method != "GET" and not one.path.endswith("/token") for one in requests)
+
+    def manifests(self, folder: Path = Path("manifests"), **more: str) -> None:
+        """Write an Environment for each tenant; `more` is what those of that name have beside it, in YAML."""
+        folder.mkdir(parents=True, exist_ok=True)
+        documents = [environment(name, url, more.get(name.replace("-", "_"), "")) for name, url in self.urls.items()]
+        (folder / "environments.yaml").write_text("---\n".join(documents), encoding="utf-8")
+
+
+def environment(name: str, url: str, more: str = "", owner: str = OWNER) -> str:
+    """Return an Environment in YAML."""
+    head = f"apiVersion: routing/v1\nkind: Environment\nname: {name}\nowner: {owner}\n"
+    return f"{head}api: {{baseUrl: '{url}', {GENEROUS}}}\n{more}\n"
+
+
+def ruleset(rules: Iterable[Rule], folder: Path = Path("manifests"), name: str = "cards", head: str = "") -> None:
+    """Write a RuleSet for every environment; `head` is what it says beside its rules."""
+    lines = ["apiVersion: routing/v1", "kind: RuleSet", f"name: {name}", *([head] if head else []), "rules:"]
+    lines += [f"  - {json.dumps(rule)}" for rule in rules]
+    (folder / f"{name}.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def rule(key: str, queue: str = "Cards", **more: Any) -> Rule:
+    """Return a rule of one intent as a manifest says it."""
+    return {"key": key, "intent": key, "queue": queue, "priority": 10, "name": key, **more}
+
+
+@contextmanager
+def tenants(*names: str) -> Iterator[Tenants]:
+    """Serve empty tenants of these names until the end of the block."""
+    with ExitStack() as stack:
+        listeners = {name: stack.enter_context(listening_socket("127.0.0.1", 0)) for name in names}
+        here = Tenants({name: one.getsockname()[1] for name, one in listeners.items()})
+        config = uvicorn.Config(breakable(here), log_level="critical", lifespan="off", ws="none")
+        server = uvicorn.Server(config)
+        ready = threading.Event()
+
+        async def serve() -> None:
+            asyncio.get_running_loop().call_soon(ready.set)
+            await server.serve(sockets=list(listeners.values()))
+
+        thread = threading.Thread(target=asyncio.run, args=(serve(),), daemon=True)
+        thread.start()
+        try:
+            assert ready.wait(10)
+            yield here
+        finally:
+            server.should_exit = True
+            thread.join(20)
+            assert not thread.is_alive()
