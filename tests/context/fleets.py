@@ -1,0 +1,171 @@
+"""Several real processes before one real tenant: started, killed, called over many connections, and looked at."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from tests.context.posting import event
+from tests.context.processes import KEY, MANIFEST, command, environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+EVENTS = 12
+"""Of each conversation."""
+Key = tuple[str, float]
+"""A conversation, and the confidence of an event of it, which grows with its time."""
+
+
+@contextmanager
+def started(folder: Path, name: str, line: list[str], **variables: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run a command that serves; yields it and its URL."""
+    with (
+        (folder / f"{name}.log").open("a") as log,
+        subprocess.Popen(
+            line, cwd=folder, env={**environment(), **variables}, stdout=subprocess.PIPE, stderr=log, text=True
+        ) as process,
+    ):
+        assert process.stdout
+        try:
+            said = process.stdout.readline()
+            assert " on http://" in said, said
+            yield process, "http://" + said.partition(" on http://")[2].split()[0]
+        finally:
+            process.kill()
+
+
+class Fleet:
+    """A folder with manifests, and a tenant that writes down what it does."""
+
+    def __init__(self, folder: Path, stack: ExitStack, *tenant: str, rate: float = 2000) -> None:
+        self.folder, self._stack = folder, stack
+        line = [sys.executable, "-m", "tests.context.recording", "record.jsonl", *tenant]
+        _, upstream = stack.enter_context(started(folder, "tenant", line))
+        (folder / "manifests").mkdir()
+        text = MANIFEST.format(url=upstream).replace("requestsPerSecond: 2000", f"requestsPerSecond: {rate}")
+        (folder / "manifests" / "all.yaml").write_text(text, encoding="utf-8")
+
+    def serve(self, *options: str, name: str = "serve", **variables: str) -> tuple[subprocess.Popen[str], str]:
+        """Start an endpoint."""
+        line = command("serve", "-e", "prod", "--port", "0", *options)
+        return self._stack.enter_context(started(self.folder, name, line, **variables))
+
+    def record(self, kind: str) -> list[dict[str, Any]]:
+        """Return what the tenant wrote down, of one kind."""
+        lines = (self.folder / "record.jsonl").read_text("utf-8").splitlines()
+        return [one for one in map(json.loads, lines) if one["kind"] == kind]
+
+    def writes(self) -> list[Key]:
+        """Return what the tenant wrote, in its order."""
+        return [(one["conversation"], one["cognigyConfidence"]) for one in self.record("written")]
+
+    def newest(self) -> dict[str, float]:
+        """Return what each conversation has in the end."""
+        return dict(self.writes())
+
+    def log(self, name: str = "serve") -> list[dict[str, Any]]:
+        """Return an endpoint's log."""
+        return [json.loads(line) for line in (self.folder / f"{name}.log").read_text("utf-8").splitlines()]
+
+
+@contextmanager
+def fleet(folder: Path, *tenant: str, rate: float = 2000) -> Iterator[Fleet]:
+    """Run a tenant; all that is started before it ends with it."""
+    with ExitStack() as stack:
+        yield Fleet(folder, stack, *tenant, rate=rate)
+
+
+def workers(parent: int) -> list[int]:
+    """Return the processes that a process started."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text("ascii", "replace").rpartition(")")[2].split()
+        except OSError:
+            continue  # it ended just now
+        if int(fields[1]) == parent and fields[0] != "Z":
+            found.append(int(path.parent.name))
+    return sorted(found)
+
+
+def shuffled(conversations: int, seed: int) -> list[Key]:
+    """Return events of so many conversations in any order, a fifth of them twice."""
+    chance = Random(seed)
+    events = [(f"c-{one}", second / EVENTS) for one in range(conversations) for second in range(EVENTS)]
+    events += chance.sample(events, len(events) // 5)
+    chance.shuffle(events)
+    return events
+
+
+def form(key: Key) -> dict[str, Any]:
+    """Return the body of an event."""
+    conversation, second = key
+    stamp = f"2026-02-01T09:00:{round(second * EVENTS):02}Z"
+    return event(conversationId=conversation, confidence=second, timestamp=stamp)
+
+
+class Callers:
+    """Callers, each with a connection of its own to one of the URLs, who post until it is taken."""
+
+    def __init__(self, *urls: str, count: int = 16) -> None:
+        self._urls, self._count = urls, count
+        self.statuses: list[int] = []
+        self.lost = 0
+        """Connections that broke: the process that had them was killed."""
+        self._awaited = 0
+        self._there = asyncio.Event()
+
+    async def answered(self, count: int) -> None:
+        """Wait for so many answers."""
+        self._awaited = count
+        await self._there.wait()
+
+    async def post_all(self, keys: list[Key]) -> None:
+        """Post events, each again until it is answered with 200."""
+        await asyncio.gather(*(self._post_some(number, keys[number :: self._count]) for number in range(self._count)))
+
+    async def _post_some(self, number: int, keys: list[Key]) -> None:
+        async with caller(self._urls[number % len(self._urls)]) as http:
+            for key in keys:
+                for _ in range(200):
+                    if await self._post(http, key) == 200:
+                        break
+                    await asyncio.sleep(0.05)
+                else:
+                    raise AssertionError(f"{key} was never taken: {self.statuses[-20:]}")
+
+    async def _post(self, http: httpx.AsyncClient, key: Key) -> int:
+        try:
+            status = (await http.post("/api/route", json=form(key))).status_code
+        except httpx.TransportError:
+            self.lost += 1
+            return 0
+        self.statuses.append(status)
+        if len(self.statuses) >= self._awaited > 0:
+            self._there.set()
+        return status
+
+
+def caller(url: str) -> httpx.AsyncClient:
+    """Return a caller with a connection of its own."""
+    return httpx.AsyncClient(base_url=url, headers={"X-API-Key": KEY}, trust_env=False, timeout=20)
+
+
+def gone_back(writes: list[Key]) -> list[Key]:
+    """Return the writes that stand behind a newer one of their conversation."""
+    newest: dict[str, float] = {}
+    found = []
+    for conversation, second in writes:
+        if second < newest.get(conversation, -1.0):
+            found.append((conversation, second))
+        newest[conversation] = max(second, newest.get(conversation, -1.0))
+    return found
