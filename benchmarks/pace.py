@@ -74,8 +74,8 @@ class Watched(httpx.AsyncBaseTransport):
 
 def with_cxroute(documents: Path, wanted: int) -> Done:
     """`cxroute apply --yes`, on a transport that is watched."""
-    from reconciler.cli import connect
     from reconciler.cli.main import main
+    from reconciler.cxone import network
 
     lines: list[Watched] = []
 
@@ -83,7 +83,7 @@ def with_cxroute(documents: Path, wanted: int) -> Done:
         lines.append(Watched(below(*settings)))
         return lines[-1]
 
-    below, connect.network = connect.network, watched
+    below, network.network = network.network, watched
     with redirect_stdout(StringIO()):
         main(["-m", str(documents), "-e", "bench", "-q", "apply", "--yes"])
     return lines[-1].done(wanted)

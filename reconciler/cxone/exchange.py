@@ -150,6 +150,17 @@ async def exchange(carry: Carry, request: Request, seconds: float, time: Time) -
     return answer
 
 
+def reading_only(carry: Carry, token: Server) -> Carry:
+    """Return what carries GETs, and the request for a token; all else is refused before a byte is sent (R10)."""
+
+    async def carried(request: Request) -> Answer:
+        if request.method != "GET" and (request.method, request.server, request.target) != ("POST", token, token.path):
+            raise AssertionError(f"a reading client was about to send {request.method}")
+        return await carry(request)
+
+    return carried
+
+
 class Body:
     """An answer's body as it comes: decompressed, up to the largest size that is believed."""
 

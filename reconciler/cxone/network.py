@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING
 
@@ -11,8 +10,7 @@ import httpx
 from httpx_aiohttp import AiohttpTransport
 
 from reconciler.cxone.exchange import Answer, Body, LostError, NotSentError, UntrustedError, reason
-from reconciler.cxone.settings import Server
-from reconciler.cxone.trust import proxy_of, trusted
+from reconciler.cxone.trust import proxy_of, trusted_by
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,24 +57,6 @@ def _said(error: BaseException | None) -> str:
     return "the answer is no HTTP" if isinstance(error, broken) else ""
 
 
-class ReadOnlyTransport(httpx.AsyncBaseTransport):
-    """Lets GETs through, and the request for a token; everything else is refused before a byte is sent (R10)."""
-
-    def __init__(self, below: httpx.AsyncBaseTransport, token_url: str) -> None:
-        place = Server.of(token_url)
-        self._below, self._token_url = below, httpx.URL(f"{place.origin}{place.path}")
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request, unless it could change something."""
-        if request.method != "GET" and (request.method, request.url) != ("POST", self._token_url):
-            raise AssertionError(f"a reading client was about to send {request.method}")
-        return await self._below.handle_async_request(request)
-
-    async def aclose(self) -> None:
-        """Close what carries the bytes."""
-        await self._below.aclose()
-
-
 def carried_by(transport: httpx.AsyncBaseTransport) -> Carry:
     """Return what carries requests over an httpx client that adds nothing of its own: no cookies, no variables.
 
@@ -119,9 +99,7 @@ def _why(failure: httpx.TransportError) -> str:
 
 def network(tenant: Tenant, proxy: str | None, ca_file: Path | None) -> httpx.AsyncBaseTransport:
     """Return the transport to a real network."""
-    https = any(httpx.URL(url).scheme == "https" for url in (tenant.base_url, tenant.token_url))
-    # Reading the authorities takes 20 ms. Without them nobody is trusted; TLS is never left unverified.
-    verify = trusted(ca_file) if https else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    verify = trusted_by(tenant, ca_file)
 
     def session() -> aiohttp.ClientSession:
         made = aiohttp.ClientSession(
