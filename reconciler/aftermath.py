@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from reconciler.options import Options
     from reconciler.plan import Plan
 
+CODE: Final = "CXR310"
 _HELD: Final = timedelta(days=8)
 """How long the hold is that is given to write: a week, and the day that has begun."""
 _AGAIN: Final = {"create": "create", "update": "change", "adopt": "take over", "delete": "delete"}
@@ -36,7 +37,7 @@ def aftermath(made: Plan, manifests: Desired, options: Options) -> tuple[Finding
         return ()
     count = f"{len(found)} of these changes" if len(found) > 1 else "one of these changes"
     whole = Finding(
-        "CXR310",
+        CODE,
         "warning",
         f"the manifests still say otherwise: the next apply, or a scheduled one, would make {count} again",
         hint="revert the commit that asked for them before that, or hold the rules",
@@ -47,7 +48,7 @@ def aftermath(made: Plan, manifests: Desired, options: Options) -> tuple[Finding
 def unknown(error: Exception) -> Finding:
     """Return the warning that nobody knows what the next apply does, since the manifests are wrong."""
     message = f"what the next apply would make of it is not known: {error}"
-    return Finding("CXR310", "warning", message, hint="`cxroute validate` lists them; they did not matter here")
+    return Finding(CODE, "warning", message, hint="`cxroute validate` lists them; they did not matter here")
 
 
 def _again(made: Plan, manifests: Desired, options: Options) -> list[Change]:
@@ -87,7 +88,7 @@ def _warning(change: Change, line: str) -> Finding:
     else:
         message = f"the manifests still ask for it: the next apply would {does} it again"
         hint = f"revert the commit, or write into its entry: `{line}`"
-    return Finding("CXR310", "warning", message, change.source, change.address, hint)
+    return Finding(CODE, "warning", message, change.source, change.address, hint)
 
 
 def _line(made: Plan) -> str:

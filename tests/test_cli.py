@@ -103,7 +103,7 @@ def test_errors_in_manifests_name_file_line_and_column(cxroute: Program) -> None
         (["apply", "--allow", "deletes"], "needs --reason"),
         (["apply", "nowhere.json"], "cannot read nowhere.json"),
         (["plan", "--only", "routing/nothing"], "no rule has that address"),
-        (["history", "2020"], "the journal has no run '2020'"),
+        (["history", "2020"], ".cxroute/journal.jsonl has no run '2020'"),
         (["init"], "exists already"),
     ],
 )

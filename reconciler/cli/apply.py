@@ -184,9 +184,11 @@ class Run:
             outcomes = outcomes_document(report) if report else []
             converged = report.converged if report else True
             stopped = {"error": _stopped(report)} if report and report.error and not converged else {}
-            output.document({**document(made), "outcomes": outcomes, "converged": converged, **stopped})
+            run = {"run": report.run} if report and report.run else {}
+            output.document({**document(made), "outcomes": outcomes, "converged": converged, **run, **stopped})
         elif report:
             output.result("\n" + report_text(report, output.paint, self.session.command("plan"), seconds))
+            output.result("".join(f"{line}\n" for line in undoing.way_back(self.session, made, report)))
         return Ended(exit_code(report), made, report)
 
 

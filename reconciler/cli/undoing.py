@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from reconciler.aftermath import aftermath, unknown
+from reconciler.aftermath import CODE, aftermath, unknown
 from reconciler.catalogue import Catalogue, aliases
+from reconciler.change import Applied, Unknown
 from reconciler.cli.history import NAME, one, read
 from reconciler.cli.recorder import journal_path, tenant_of
 from reconciler.cli.several import are_several
@@ -25,12 +26,12 @@ from reconciler.words import counted, plain
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from reconciler.change import Run
     from reconciler.cli.session import Session
     from reconciler.desired import Desired
-    from reconciler.plan import Live, Plan
+    from reconciler.plan import Live, Plan, Report
 
 _SILENCE: Final = timedelta(minutes=15)
 """How long a run may write nothing and still be going on: its outage is waited for, its deadline is that long."""
@@ -100,6 +101,16 @@ def undone(session: Session, options: argparse.Namespace) -> Session:
     return replace(session, options=chosen, undoing=Undoing(run, later, journal))
 
 
+def way_back(session: Session, made: Plan, report: Report) -> Iterator[str]:
+    """Yield what to know after an apply: what the next one makes of an undo, and how to undo this one."""
+    for finding in made.findings if session.undoing else ():
+        if finding.code == CODE and finding.address is None:
+            yield f"{finding.message[:1].upper()}{plain(finding.message[1:])}: {plain(finding.hint)}."
+    if report.run and any(isinstance(outcome, Applied | Unknown) for outcome in report.outcomes):
+        alone = replace(session, options=Options(), which=(), undoing=None)
+        yield f"Undo: {alone.command('plan', '--undo', report.run)}"
+
+
 def _wanted(session: Session, live: Live) -> Desired | ManifestError:
     """Return what the manifests want, or what is wrong with them: that does not keep anybody from undoing a run."""
     name = session.environment.name
@@ -119,7 +130,7 @@ def _unknown(session: Session, live: Live) -> Desired:
 def _of(run: Run, others: Sequence[Run]) -> tuple[Run, ...]:
     """Return the runs that were about the same tenant's rules."""
     whose = ("environment", "owner")
-    return tuple(one for one in others if all(one.start.get(name) == run.start.get(name) for name in whose))
+    return tuple(other for other in others if all(other.start.get(name) == run.start.get(name) for name in whose))
 
 
 def _refuse_others(session: Session, run: Run) -> None:

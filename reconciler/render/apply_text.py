@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 from reconciler.change import Applied, Failed, Skipped, Unknown
 from reconciler.render.plan_text import SYMBOLS
 from reconciler.saved_plan import action
-from reconciler.words import plain
+from reconciler.words import counted, plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from reconciler.change import Outcome
-    from reconciler.plan import Report
+    from reconciler.plan import Plan, Report
     from reconciler.render.paint import Paint
 
 _DONE: Final = {"create": "created", "update": "updated", "adopt": "adopted", "delete": "deleted"}
@@ -67,7 +67,7 @@ def _sum(report: Report, way_on: str, seconds: float) -> list[str]:
     if not total and report.converged:
         return ["What an earlier run left is cleared away. Read again: no differences."]
     if done == total and report.converged:
-        return [f"Applied {done:,} of {total:,} in {_duration(seconds)}. Read again: no differences."]
+        return [f"Applied {done:,} of {total:,} in {_duration(seconds)}. Read again: {_shown(report.left)}."]
     lines = [f"Applied {done:,} of {total:,} in {_duration(seconds)}."]
     if report.error:
         lines.append(f"Stopped: {plain(report.error)}")
@@ -78,6 +78,14 @@ def _sum(report: Report, way_on: str, seconds: float) -> list[str]:
     else:
         lines += _as_they_were(report.outcomes)
     return [*lines, f"What is left: {way_on}"]
+
+
+def _shown(left: Plan | None) -> str:
+    """Say what the last read showed: an undo is no word about the manifests."""
+    if left is None or left.options.undo is None:
+        return "no differences"
+    alone = f", but for {counted(len(left.held), 'change')} left alone" if left.held else ""
+    return f"run {left.options.undo} is undone{alone}"
 
 
 def _as_they_were(outcomes: Sequence[Outcome]) -> list[str]:

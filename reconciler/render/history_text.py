@@ -30,9 +30,8 @@ def runs_text(runs: Sequence[Run]) -> str:
 def run_text(run: Run) -> str:
     """Return one run: who, when, why, and each change with what it was before and after."""
     lines = [f"Run {plain(run.id)}   {_outcome(run)}"]
-    lines += [
-        f"  {name}: {_text(run.start, name)}" for name in ("at", "environment", "who", "reason", "planId", "allowed")
-    ]
+    names = ("at", "environment", "who", "reason", "planId", "allowed", *(["undo"] if run.start.get("undo") else ()))
+    lines += [f"  {name}: {_text(run.start, name)}" for name in names]
     for change in run.changes:
         lines += ["", f"  {_text(change, 'action')} {_text(change, 'address')}   {_text(change, 'status')}"]
         if change.get("error"):

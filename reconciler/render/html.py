@@ -22,7 +22,7 @@ from reconciler.render.inline import QUOTED, bare, unquoted
 from reconciler.render.map_drawing import WIDTH, draw
 from reconciler.render.routing_map import by_queue
 from reconciler.render.telling import far_title, parted
-from reconciler.render.told_change import CAUSES, READING, noticed, place, says
+from reconciler.render.told_change import READING, noticed, place, says
 from reconciler.words import counted, plain, visible
 
 if TYPE_CHECKING:
@@ -63,7 +63,6 @@ def html(told: Telling, routing: RoutingMap, facts: Facts) -> str:
         script=Markup(script),  # noqa: S704 - ours
         actions=[(kind, actions[kind]) for kind in READING if actions[kind]],
         said=SENTENCES,
-        causes=CAUSES,
         near=near,
         far=far,
         far_title=far_title(far),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.render.inline import alert, cell, code, folded, inline
 from reconciler.render.telling import far_title, parted
-from reconciler.render.told_change import CAUSES, noticed, place, says
+from reconciler.render.told_change import noticed, place, says
 from reconciler.words import counted, plain
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def _rule(change: ToldChange, origin: Origin, held: bool) -> str:  # noqa: FBT00
     sign = "left alone" if held else SIGNS[change.action]
     where = _place(change.source, origin) if change.source else "removed" if change.action == "delete" else ""
     what = cell("<br>".join(said))
-    return f"| {sign} | {code(str(change.address))} | {what} | {CAUSES[change.cause]} | {cell(where)} |"
+    return f"| {sign} | {code(str(change.address))} | {what} | {change.by} | {cell(where)} |"
 
 
 def _row(row: Row) -> str:

@@ -76,7 +76,7 @@ def telling(plan: Plan, tenant: str, most: int = MOST_SHOWN) -> Telling:
         who = affected(plan.behaviour, plan.queue_names, plan.labels, plan.moved, most)
     return Telling(
         plan.environment,
-        f"{plain(tenant)}, {counted(len(plan.managed), 'managed rule')} live, {plan.unmanaged:,} not managed",
+        _tenant(plan, tenant),
         tuple(
             Allowed(result.name, plain(result.message), plain(result.allowed))
             for result in plan.guards
@@ -112,6 +112,9 @@ def far_title(far: Sequence[Finding]) -> str:
 
 def _sum(plan: Plan) -> str:
     counts = summary(plan)
+    if not plan.changes and plan.options.undo:
+        left = f" {counted(counts['held'], 'change')} left alone." if counts["held"] else ""
+        return f"No changes. Nothing is left to undo of run {plan.options.undo}.{left}"
     if not plan.changes:
         match = "matches" if counts["unchanged"] == 1 else "match"
         same = f"{counted(counts['unchanged'], 'rule')} in {plan.environment} {match} the manifests."
@@ -121,6 +124,12 @@ def _sum(plan: Plan) -> str:
     words = [f"{counts[kind]:,} to {kind}" for kind in ("create", "update", "adopt", "delete") if counts[kind]]
     held = f", {counts['held']} left alone" if counts["held"] else ""
     return f"Plan: {', '.join(words)}, {counts['unchanged']:,} unchanged{held}."
+
+
+def _tenant(plan: Plan, tenant: str) -> str:
+    """Say whose rules these are, how many, and first, where it is so, that the plan is not the manifests'."""
+    undoes = f"undoes run {plan.options.undo}, " if plan.options.undo else ""
+    return f"{undoes}{plain(tenant)}, {counted(len(plan.managed), 'managed rule')} live, {plan.unmanaged:,} not managed"
 
 
 def _order(plan: Plan) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Final, Literal
 
-from reconciler.change import Adopt, Create, Delete, Update, is_copy
+from reconciler.change import Adopt, Create, Delete, Update, is_copy, is_release
 from reconciler.model import Condition
 from reconciler.saved_plan import action
 from reconciler.words import (
@@ -59,6 +59,8 @@ class ToldChange:
     address: Address
     source: Source | None
     cause: Cause
+    by: str
+    """Who made the difference, in a few words."""
     note: str
     why: str
     sentence: str
@@ -78,8 +80,9 @@ def told_change(plan: Plan, change: Change, note: str = "") -> ToldChange:
         change.address,
         change.source,
         change.cause,
+        "the run undone" if plan.options.undo and change.cause == "manifest" else CAUSES[change.cause],
         note,
-        _why(change),
+        (_why_undone(change, plan.options.undo) if plan.options.undo else "") or _why(change),
         rule_phrase(whole, plan.queue_names, plan.labels) if whole else "",
         () if isinstance(change, Create | Delete) else tuple(_rows(plan, change)),
     )
@@ -110,6 +113,15 @@ def in_reading_order(changes: Iterable[Change]) -> list[Change]:
 def place(source: Source) -> str:
     """Return `manifests/cards.yaml:12`."""
     return f"{plain(source.file)}:{source.line}"
+
+
+def _why_undone(change: Change, run: str) -> str:
+    """Say what the run did that is undone, where the fields do not say it."""
+    if is_release(change):
+        return f"made by hand, and taken over by run {run}: after this it is not ours any more"
+    if change.cause == "duplicate" or not isinstance(change, Create | Delete):
+        return ""
+    return f"run {run} {'deleted' if isinstance(change, Create) else 'created'} it"
 
 
 def _why(change: Change) -> str:
@@ -159,6 +171,8 @@ def _about(field: FieldChange) -> tuple[str, bool]:
 
 
 def _plain_row(field: FieldChange) -> Row:
+    if field.path == "marker" and field.after is None:
+        return Row("managed", "by us", "by nobody")
     if field.path == "marker":
         return Row("bookkeeping", "the rule is as desired; only the note of who wrote it is renewed")
     if field.path == "address":
