@@ -226,7 +226,7 @@ class _Watch:
             plan.show(session, one.plan, None)
         elif one.plan is not None and kind == "drift":
             drift.show(session, one.plan)
-        elif isinstance(one.error, ManifestError):
+        elif isinstance(one.error, ManifestError) and output.log_format == "text":
             output.failed(one.error)
         output.flush()
 

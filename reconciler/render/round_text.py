@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from reconciler.errors import ManifestError
+from reconciler.finding_document import finding_document
 from reconciler.rounds import done, drifted, pending
 from reconciler.words import counted, plain
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reconciler.findings import Finding
     from reconciler.rounds import Round
 
 
@@ -32,12 +37,17 @@ def round_document(one: Round, environment: str, following: float) -> dict[str, 
         "refused": [guard.name for guard in one.refused],
         "applied": len(done(report)) if report else 0,
         "error": one.why or None,
+        "findings": [finding_document(finding) for finding in _findings(one)],
         "seconds": round(one.seconds, 3),
         "calls": one.calls.requests,
         "retries": one.calls.retries,
         "throttled": one.calls.throttled,
         "nextSeconds": round(following, 1),
     }
+
+
+def _findings(one: Round) -> Sequence[Finding]:
+    return one.error.findings if isinstance(one.error, ManifestError) else ()
 
 
 def _found(one: Round) -> str:
