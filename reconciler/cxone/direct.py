@@ -104,7 +104,7 @@ class _Connection(asyncio.Protocol):
     @property
     def is_clean(self) -> bool:
         """Say whether another request may follow: the answer was whole, and nothing came behind it."""
-        return not self._is_over and bool(self._parser.should_keep_alive())
+        return self._is_kept and not self._is_over
 
     @property
     def is_fresh(self) -> bool:
@@ -132,7 +132,7 @@ class _Connection(asyncio.Protocol):
         self._headers: dict[str, str] = {}
         self._size = 0
         self._body: Body | None = None
-        self._is_read = False
+        self._is_read = self._is_kept = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Keep where to write."""
@@ -190,6 +190,7 @@ class _Connection(asyncio.Protocol):
         if self._body is None or self._is_read:
             return
         self._is_read = True
+        self._is_kept = self._parser.should_keep_alive()
         if self._answer is not None and not self._answer.done():
             status = self._parser.get_status_code()
             self._answer.set_result(Answer(self._call, status, self._headers, self._body.whole()))
