@@ -24,6 +24,7 @@ Rule = dict[str, Any]
 QUEUES: Final = [{"id": f"q-{name}", "name": name} for name in ("Cards", "Fraud", "General")]
 OWNER: Final = "acme"
 GENEROUS: Final = "requestsPerSecond: 10000, namesUnique: true"
+ONE_BY_ONE: Final = f"{GENEROUS}, concurrency: 1"
 
 
 class Tenants:
@@ -52,24 +53,27 @@ class Tenants:
         requests = self.states[name].requests
         return sum(one.method != "GET" and not one.path.endswith("/token") for one in requests)
 
-    def manifests(self, folder: Path = Path("manifests"), **more: str) -> None:
+    def manifests(self, api: str = GENEROUS, **more: str) -> None:
         """Write an Environment for each tenant; `more` is what those of that name have beside it, in YAML."""
-        folder.mkdir(parents=True, exist_ok=True)
-        documents = [environment(name, url, more.get(name.replace("-", "_"), "")) for name, url in self.urls.items()]
+        folder = Path("manifests")
+        folder.mkdir(exist_ok=True)
+        documents = [
+            environment(name, url, more.get(name.replace("-", "_"), ""), api=api) for name, url in self.urls.items()
+        ]
         (folder / "environments.yaml").write_text("---\n".join(documents), encoding="utf-8")
 
 
-def environment(name: str, url: str, more: str = "", owner: str = OWNER) -> str:
+def environment(name: str, url: str, more: str = "", owner: str = OWNER, api: str = GENEROUS) -> str:
     """Return an Environment in YAML."""
     head = f"apiVersion: routing/v1\nkind: Environment\nname: {name}\nowner: {owner}\n"
-    return f"{head}api: {{baseUrl: '{url}', {GENEROUS}}}\n{more}\n"
+    return f"{head}api: {{baseUrl: '{url}', {api}}}\n{more}\n"
 
 
-def ruleset(rules: Iterable[Rule], folder: Path = Path("manifests"), name: str = "cards", head: str = "") -> None:
-    """Write a RuleSet for every environment; `head` is what it says beside its rules."""
-    lines = ["apiVersion: routing/v1", "kind: RuleSet", f"name: {name}", *([head] if head else []), "rules:"]
+def ruleset(rules: Iterable[Rule]) -> None:
+    """Write a RuleSet for every environment."""
+    lines = ["apiVersion: routing/v1", "kind: RuleSet", "name: cards", "rules:"]
     lines += [f"  - {json.dumps(rule)}" for rule in rules]
-    (folder / f"{name}.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    Path("manifests/cards.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def rule(key: str, queue: str = "Cards", **more: Any) -> Rule:

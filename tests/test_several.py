@@ -23,7 +23,7 @@ from reconciler.errors import ApiError
 from reconciler.render.several_text import Row
 from tests import canary
 from tests.crash.gate import Gate, wait_until_heard
-from tests.many_tenants import Tenants, environment, rule, ruleset, tenants
+from tests.many_tenants import ONE_BY_ONE, Tenants, environment, rule, ruleset, tenants
 from tests.program import Program, write
 
 if TYPE_CHECKING:
@@ -347,6 +347,7 @@ USAGE = [
     (("plan", "-e", ","), "there is no name"),
     (("plan", "-e", "prod-us,prod-emae"), "no Environment is named 'prod-emae'"),
     (("apply", "one.json", "--all"), "is a plan for prod-us alone"),
+    (("plan", "--all", "--undo", "2026-11-25T120000-prod-us-0000"), "say -e with its name"),
     (("test", "-e", "prod-us,prod-emea"), "takes one environment"),
 ]
 
@@ -429,11 +430,10 @@ def test_a_bug_met_in_one_environment_is_its_own(elsewhere: Path, capsys: pytest
     assert "error: a: this is a bug in cxroute (ZeroDivisionError: of a)" in capsys.readouterr().err
 
 
-def test_after_a_signal_no_environment_begins_to_write(three: Tenants, tmp_path: Path) -> None:
+def test_after_a_signal_no_environment_begins_to_write(three: Tenants) -> None:
     """The write under way is done and told of, here and in the journal; exit 130, and the next run does the rest."""
     ruleset([rule(f"r{n}") for n in range(9)])
-    path = tmp_path / "manifests/environments.yaml"
-    path.write_text(path.read_text(encoding="utf-8").replace("10000,", "10000, concurrency: 1,"), encoding="utf-8")
+    three.manifests(ONE_BY_ONE)
     three.apps["prod-apac"] = gate = Gate(three.apps["prod-apac"], 3, of="writes")
     three.apps["prod-emea"] = held = Gate(three.apps["prod-emea"], 2)
     command = [sys.executable, "-m", "reconciler", "apply", "-e", "prod-apac,prod-emea", "--yes", "--format", "json"]
