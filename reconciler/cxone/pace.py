@@ -64,6 +64,18 @@ class Pacer:
         self.retries = 0
         self.throttled = 0
         """Answers that said it was too fast."""
+        self._late = float(_LATE)
+        self.told: Callable[[float], object] = lambda _seconds: None
+        """Is called with the seconds that a 429 asks for: other clients of the tenant may want to know."""
+
+    def part(self, part: float) -> None:
+        """Take this part of the tenant's rate from now on, above 0 and at most 1: other clients take the rest."""
+        self._rate.part(part)
+        self._late = _LATE * part
+
+    def hold(self, seconds: float) -> None:
+        """Send nothing for so long: another client was told."""
+        self._held_until = max(self._held_until, self._time.clock() + seconds)
 
     def allow(self, seconds: float) -> None:
         """Let everything from now on take so many seconds: a person may have thought for an hour before the yes."""
@@ -90,11 +102,11 @@ class Pacer:
         interval = 1.0 / self._rate.at(now)
         if resumed:
             # The wait filled the tenant's bucket: of those who waited some go at once.
-            self._next, self._resumed = now - min(self._rate.spare, _LATE) * interval, now
+            self._next, self._resumed = now - min(self._rate.spare, self._late) * interval, now
         self._rate.idle(came - self._next, now)
         if came > self._resumed:
             self._next = max(self._next, came)
-        self._next = max(self._next, now - _LATE * interval) + interval
+        self._next = max(self._next, now - self._late * interval) + interval
         return now
 
     def accepted(self, sent: float) -> None:
@@ -105,7 +117,9 @@ class Pacer:
         """Note a 429 and its Retry-After: every call of this client waits, and is slower from then on."""
         self.throttled += 1
         self._rate.refused(sent)
-        self._held_until = max(self._held_until, self._time.clock() + self.retry_after(header))
+        seconds = self.retry_after(header)
+        self.hold(seconds)
+        self.told(seconds)
 
     @property
     def held(self) -> float:

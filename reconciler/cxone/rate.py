@@ -43,6 +43,13 @@ class Rate:
         self._refused: list[float] = []
         self.spare = 0
         """Requests that the tenant is known to let in at once after a wait, with some left for jitter."""
+        self._part = 1.0
+
+    def part(self, part: float) -> None:
+        """Take this part of what is stated, and of what was found, from now on."""
+        self._most *= part / self._part
+        self._base *= part / self._part
+        self._part = part
 
     def at(self, now: float) -> float:
         """Return the rate of now."""
