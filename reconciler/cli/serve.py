@@ -122,16 +122,25 @@ async def _among(start: _Start, worker: Worker) -> None:
 
         def among(alone: Surroundings) -> Surroundings:
             memory = Memory(Lines(time.monotonic), partition)
-            return replace(alone, memory=memory, ready=ready, shared_out=partition.over, total=partition.total)
+            return replace(
+                alone,
+                memory=memory,
+                ready=ready,
+                shared_out=partition.over,
+                total=partition.total,
+                part=lambda: 1 / worker.count,
+            )
 
+        client.pacer.part(1 / worker.count)
+        client.pacer.told, partition.hold = partition.tell_hold, client.pacer.hold
         app = endpoint(*start, client, among)
         partition.tell_of(app.text, lambda: app.draining)
         await work(worker, partition, lambda announce: server(app, announce))
 
 
 def _part(session: Session, count: int) -> Session:
-    """Return the session of one of so many workers: each takes its part of the tenant's rate and connections."""
+    """Return the session of one of so many workers: each takes its part of the connections to the tenant."""
     api = session.environment.api
-    part = {"requests_per_second": api.requests_per_second / count, "concurrency": max(api.concurrency // count, 1)}
+    part = {"concurrency": max(api.concurrency // count, 1)}
     environment = session.environment.model_copy(update={"api": api.model_copy(update=part)})
     return replace(session, environment=environment)

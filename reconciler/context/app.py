@@ -60,7 +60,7 @@ class Surroundings:
     ready: says whether the upstream could be written to. log: is given one line of JSON a request. label: what to call
     a conversation in the log. gauges: more values for the metrics. memory: of events; none is this process's own.
     shared_out: is given what takes events here, and returns what takes those of all. total: adds to this process's
-    metrics those of the others.
+    metrics those of the others. part: how much of the limits this process has, above 0 and at most 1.
     """
 
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -72,6 +72,7 @@ class Surroundings:
     memory: Memory | None = None
     shared_out: Callable[[Take], Take] = lambda take: take
     total: Callable[[bytes], Awaitable[bytes]] = _all_there_is
+    part: Callable[[], float] = lambda: 1.0
 
 
 @dataclass(slots=True)
@@ -95,7 +96,7 @@ def context_app(
     """
     around, bounds = surroundings or Surroundings(), limits or Limits()
     memory, metrics = around.memory or Memory(Lines(around.clock), Ids(around.clock)), Metrics()
-    relay = Relay(write, policy or Policy(), memory.turns, metrics, bounds.waiting)
+    relay = Relay(write, policy or Policy(), memory.turns, metrics, lambda: bounds.waiting * around.part())
     gate = _Gate(Keys(keys), Signatures(secrets), Replays(memory.register))
     return ContextApp(gate, around.shared_out(relay.take), metrics, around, bounds)
 

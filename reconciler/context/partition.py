@@ -47,6 +47,8 @@ class Partition:
         self._take: Take = _nobody
         self._text: Callable[[], bytes] = bytes
         self._draining: Callable[[], bool] = bool
+        self.hold: Callable[[float], object] = float
+        """Is called with the seconds for which the tenant told another worker to wait."""
 
     def link(self, other: int) -> Link:
         """Return an end of a new pair to another worker; it takes the place of one whose other end has gone."""
@@ -105,6 +107,11 @@ class Partition:
         elif owner in self._links:
             self._links[owner].tell("settle", (message, _content(answer)))
 
+    def tell_hold(self, seconds: float) -> None:
+        """Tell the others that the tenant wants no calls for so long."""
+        for link in self._links.values():
+            link.tell("hold", (seconds,))
+
     async def total(self, text: bytes) -> bytes:
         """Return the metrics of all workers that answer soon; `text` has those of this one."""
         end = asyncio.get_running_loop().time() + _SOON
@@ -136,6 +143,8 @@ class Partition:
                 await self._ids.settle(message, _answer(answer))
             case "metrics":
                 return (self._text(),)
+            case "hold":
+                self.hold(*content)
             case "leave":
                 self._left(link)
         return ()

@@ -58,8 +58,8 @@ class Policy:
 class Relay:
     """Writes events, each conversation's in order."""
 
-    def __init__(self, write: Write, policy: Policy, turns: Turns, metrics: Metrics, most: int) -> None:
-        """`most` events may be under way."""
+    def __init__(self, write: Write, policy: Policy, turns: Turns, metrics: Metrics, most: Callable[[], float]) -> None:
+        """`most` says how many events may be under way."""
         self._write, self._policy, self._turns, self._metrics, self._most = write, policy, turns, metrics, most
 
     async def take(self, event: Event, message: str, now: datetime, end: float) -> Answer:
@@ -67,7 +67,7 @@ class Relay:
 
         `message` orders events of one time; `end` is when the loop's clock says that it is late.
         """
-        if self._metrics.waiting >= self._most:
+        if self._metrics.waiting >= self._most():
             return later(503, "shed", "too many requests are waiting")
         self._metrics.waiting += 1
         try:
