@@ -14,12 +14,13 @@ import httpx
 
 from reconciler.simulator.state import State
 from tests import canary
+from tests.context import posting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
-KEY = "bot-key-of-the-first-month"
+KEY = posting.KEY
 MANIFEST = """
 apiVersion: routing/v1
 kind: Environment

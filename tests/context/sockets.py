@@ -12,7 +12,7 @@ from reconciler.context.serve import _Server, listening_socket
 from tests.context.posting import EVENT, KEY
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from tests.context.posting import Endpoint
 
@@ -82,3 +82,28 @@ async def answer(port: int, data: bytes) -> tuple[int, Any]:
     """Write one request that says `Connection: close` and return status and JSON."""
     said = await talk(port, data)
     return said.statuses[0], json.loads(said.raw.partition(b"\r\n\r\n")[2])
+
+
+class Caller:
+    """One kept connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+
+    @classmethod
+    @asynccontextmanager
+    async def to(cls, port: int) -> AsyncIterator[Caller]:
+        """Connect."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            yield cls(reader, writer)
+        finally:
+            writer.close()
+
+    async def post(self, form: Mapping[str, Any]) -> int:
+        """Post an event and return the status of its answer, once that is whole."""
+        self._writer.write(request(body=json.dumps(dict(form)).encode()))
+        head = await self._reader.readuntil(b"\r\n\r\n")
+        length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
+        await self._reader.readexactly(int(length))
+        return int(head[9:12])

@@ -3,39 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
-import json
-from base64 import b64encode
-from random import Random
 from typing import Any
 
 import pytest
 
 from reconciler.context.order import CrowdedError, Lines
-from reconciler.errors import AmbiguousWriteError, UnreachableError
-from tests.context.posting import HEADERS, NOW, Endpoint, Reply, Upstream, event
-
-SECRET = b"the secret of 32 bytes .........."
+from reconciler.errors import UnreachableError
+from tests.context.posting import HEADERS, Endpoint, Reply, Upstream, event
+from tests.context.signing import WRITTEN, signed
 
 
 def at(second: int, **said: Any) -> dict[str, Any]:
     return event(timestamp=f"2026-02-01T09:00:{second:02}Z", intent=f"intent-{second}", **said)
 
 
-def signed(name: str, form: Any) -> tuple[bytes, list[tuple[bytes, bytes]]]:
-    """Return a body and the headers that sign it as a message of that name."""
-    body, time = json.dumps(form).encode(), str(int(NOW.timestamp())).encode()
-    signature = b64encode(hmac.digest(SECRET, b"%b.%b.%b" % (name.encode(), time, body), "sha256"))
-    standard = [
-        (b"webhook-id", name.encode()),
-        (b"webhook-timestamp", time),
-        (b"webhook-signature", b"v1," + signature),
-    ]
-    return body, [HEADERS[0], *standard]
-
-
 def signing(upstream: Upstream | None = None) -> Endpoint:
-    return Endpoint(upstream, keys=(), secrets=[f"whsec_{b64encode(SECRET).decode()}"])
+    return Endpoint(upstream, keys=(), secrets=[WRITTEN])
 
 
 def test_an_older_event_is_stale() -> None:
@@ -185,7 +168,7 @@ def test_a_signed_message_that_failed_may_come_again() -> None:
 
 def test_a_signature_decides_where_there_is_one() -> None:
     """A key does not save a message whose signature is wrong; without a signature, a key is enough."""
-    endpoint = Endpoint(secrets=[f"whsec_{b64encode(SECRET).decode()}"])
+    endpoint = Endpoint(secrets=[WRITTEN])
     body, headers = signed("m-1", event())
 
     async def posts() -> list[int]:
@@ -197,35 +180,6 @@ def test_a_signature_decides_where_there_is_one() -> None:
         ]
 
     assert [401, 200, 200] == asyncio.run(posts())
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_every_conversation_ends_with_its_newest_event(seed: int) -> None:
-    """2,500 events of 125 conversations in any order, a fifth of them twice, 5 % of writes lost: callers try again."""
-    chance = Random(seed)
-    events = [at(second, conversationId=f"c-{one}") for one in range(125) for second in range(16)]
-    events += chance.sample(events, 500)
-    chance.shuffle(events)
-    faults = [AmbiguousWriteError("lost") if chance.random() < 0.05 else None for _ in range(10_000)]
-    upstream = Upstream(faults=list(faults))
-    endpoint = Endpoint(upstream)
-
-    async def caller(mine: list[dict[str, Any]]) -> None:
-        for form in mine:
-            for _ in range(100):
-                if (await endpoint.post(form)).status == 200:
-                    break
-
-    async def run() -> None:
-        await asyncio.gather(*(caller(events[start::20]) for start in range(20)))
-
-    asyncio.run(run())
-    assert {f"c-{one}": "intent-15" for one in range(125)} == {
-        name: context["cognigyDetectedIntent"] for name, context in upstream.contexts.items()
-    }
-    assert 1 == upstream.most_under_way
-    done = [write for write, fault in zip(upstream.writes, faults, strict=False) if fault is None]
-    assert len(done) == len({json.dumps(write) for write in done}), "an event was written twice"
 
 
 def test_the_line_itself_says_that_it_is_full() -> None:
