@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -28,7 +27,6 @@ _FIRST_WAIT: Final = 1.0
 _LONGEST_WAIT: Final = 5.0
 SECONDS: Final = 5.0
 """How long one attempt may take."""
-_MOST_KEPT: Final = 20
 _OK, _MULTIPLE, _LIMITED, _SERVER = 200, 300, 429, 500
 
 
@@ -109,25 +107,3 @@ def _reason(error: BaseException) -> str:
             return "".join(one if one.isprintable() else " " for one in cause.strerror)[:200]
         cause = cause.__cause__ or cause.__context__
     return "it cannot be reached"
-
-
-@dataclass(slots=True)
-class Outbox:
-    """Keeps what could not be delivered for the next time, in order; of too much the oldest is given up."""
-
-    waiting: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=_MOST_KEPT))
-
-    def put(self, message: dict[str, Any]) -> None:
-        """Take a message to be delivered."""
-        self.waiting.append(message)
-
-    async def deliver(self, webhook: Webhook) -> tuple[int, str]:
-        """Deliver what waits, until one cannot be; return how many were, and why no more."""
-        sent = 0
-        while self.waiting:
-            why = await webhook.send(self.waiting[0])
-            if why:
-                return sent, why
-            self.waiting.popleft()
-            sent += 1
-        return sent, ""

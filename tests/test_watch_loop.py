@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.change import Applied, Failed, Unknown
+from reconciler.change import Applied, Create, Failed, Unknown
 from reconciler.errors import CxrouteError, ManifestError, RefusedError, UnreachableError
 from reconciler.findings import Finding
 from reconciler.news import REMIND, News
@@ -17,14 +17,14 @@ from reconciler.plan import GuardResult, Report
 from reconciler.round_metrics import RoundMetrics
 from reconciler.rounds import Calls, Round
 from reconciler.watching import Loop, Rhythm
-from tests.builders import NOW, rule
+from tests.builders import NOW, address, rule
 from tests.plans import empty, everything
 from tests.virtual import VirtualTime
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reconciler.plan import Plan
+    from reconciler.change import Outcome
 
 AWAY = UnreachableError("the tenant cannot be reached")
 BROKEN = ManifestError([Finding("CXR101", "error", "no such key")])
@@ -48,8 +48,8 @@ def differing(**said: object) -> Round:
 def applied(*, converged: bool = True) -> Round:
     plan = differing().plan
     assert plan is not None
-    outcomes = [Applied(change, 1, "id") for change in plan.changes]
-    made = outcomes if converged else [*outcomes[:-1], Failed(plan.changes[-1], 1, "422")]
+    made: list[Outcome] = [Applied(change, 1, "id") for change in plan.changes]
+    made[-1:] = [] if converged else [Failed(plan.changes[-1], 1, "422")]
     return Round(NOW, plan=plan, report=Report(tuple(made), converged, left=empty()), heals=True)
 
 
@@ -165,9 +165,7 @@ def told(*rounds: Round, every: float = 300, news: News | None = None) -> list[t
 
 def moved(number: int) -> Round:
     """A difference of its own for each number."""
-    plan: Plan = everything()
-    change = replace(plan.changes[0], after=rule("vip", priority=number))  # type: ignore[call-arg]
-    return differing(changes=(change,))
+    return differing(changes=(Create(address("cards/vip"), rule("vip", priority=number), None),))
 
 
 def test_a_state_is_told_once_and_again_when_it_is_another() -> None:

@@ -13,6 +13,7 @@ from reconciler.cli import undoing
 from reconciler.cli.carry_out import carry_out
 from reconciler.cli.connect import writing
 from reconciler.cli.interrupt import ending_at_once, run_interruptibly
+from reconciler.cli.notify import announced
 from reconciler.cli.output import error_document
 from reconciler.cli.plan import next_step, selectors
 from reconciler.cli.reviewed import bound, read_plans, read_reviewed, refuse_unreviewed
@@ -67,7 +68,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
         session = bound(session, reviewed)
     session = undoing.undone(session, options)
     session.verify()
-    return run_interruptibly(Run(session, options, reviewed).all).code
+    run = Run(session, options, reviewed)
+    return run_interruptibly(lambda stop: announced(session, run.all(stop))).code
 
 
 def check(options: argparse.Namespace) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from reconciler.cli.apply import Run, ask
 from reconciler.cli.connect import reading
 from reconciler.cli.interrupt import ending_at_once, run_interruptibly
+from reconciler.cli.notify import announced
 from reconciler.cli.plan import saved_text
 from reconciler.cli.plan_several import joined, tell
 from reconciler.cli.reviewed import bound
@@ -59,7 +60,7 @@ def _ended(fleet: Fleet, told: Sequence[Told]) -> int:
 def _apply(fleet: Fleet, plans: Plans) -> list[Told]:
     async def applied(session: Session, stop: Stop) -> Done:
         run = await _run_of(session, fleet.options, plans)
-        ended = await run.all(stop)
+        ended = await announced(run.session, run.all(stop))
         return Done(ended.code, applied_row(ended.made, ended.report))
 
     async def all_of_them(stop: Stop) -> list[Told]:

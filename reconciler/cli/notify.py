@@ -5,23 +5,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
-from urllib.parse import urlsplit
-
-import httpx
 
 from reconciler.cli.discretion import DISCRETION
-from reconciler.cli.variables import secret
-from reconciler.cxone.settings import is_loopback
-from reconciler.cxone.trust import proxy_of, trusted
-from reconciler.errors import ApiError, CxrouteError, ManifestError, UsageError
+from reconciler.errors import ApiError, CxrouteError, ManifestError
 from reconciler.news import News
+from reconciler.outbox import Outbox
 from reconciler.render.notification import notification
 from reconciler.rounds import Round
-from reconciler.webhook import SECONDS, Outbox, Place, Webhook, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -87,40 +78,14 @@ async def deliver(session: Session, outbox: Outbox) -> tuple[int, int]:
     if not outbox.waiting or session.environment.notify is None:
         outbox.waiting.clear()
         return 0, 0
+    from reconciler.cli.hook import hook  # noqa: PLC0415 - httpx, which nothing else of an apply needs
+
     try:
-        place = _place(session)
-        async with _http(place) as http:
-            sent, why = await outbox.deliver(Webhook(http, place, asyncio.sleep))
+        async with hook(session) as webhook:
+            sent, why = await outbox.deliver(webhook.send)
     except CxrouteError as error:
         session.output.warn(f"nobody was notified: {error}")
         return 0, 1
     if why:
         session.output.warn(f"nobody was notified: {why}")
     return sent, int(bool(why))
-
-
-def _place(session: Session) -> Place:
-    """Return the address, if a manifest may have it told anything. Raises UsageError, which never repeats it."""
-    notify = session.environment.notify
-    if notify is not None and notify.url_env is not None:
-        url, named = secret(notify.url_env, "address of a web hook"), notify.url_env
-        DISCRETION.keep(urlsplit(url).path)
-    else:
-        url, named = str(notify.url if notify else ""), "notify.url"
-    place = place_of(url, named)
-    here = session.simulated or is_loopback(urlsplit(session.environment.base_url).hostname or "")
-    if place.local and not here:
-        raise UsageError(f"{place.host} is this machine, which is told of tenants on this machine alone")
-    if session.simulated and not place.local:
-        raise UsageError(f"the sandbox is simulated, and {place.host} is not told of it")
-    return place
-
-
-def _http(place: Place) -> httpx.AsyncClient:
-    """Return a client that reads nothing of its surroundings; what is on this machine is reached by no proxy."""
-    proxy, ca_file = os.environ.get("CXROUTE_PROXY"), os.environ.get("CXROUTE_CA_FILE")
-    transport = httpx.AsyncHTTPTransport(
-        verify=trusted(Path(ca_file) if ca_file else None),
-        proxy=proxy_of(proxy) if proxy and not place.local else None,
-    )
-    return httpx.AsyncClient(transport=transport, trust_env=False, follow_redirects=False, timeout=SECONDS)

@@ -22,12 +22,12 @@ from reconciler.cli.session import open_session
 from reconciler.cxone.client import WritingClient
 from reconciler.errors import CxrouteError, InterruptedRunError, ManifestError, UsageError
 from reconciler.news import News
+from reconciler.outbox import Outbox
 from reconciler.render.apply_text import report_text
 from reconciler.render.round_text import round_document, round_line
 from reconciler.round_metrics import RoundMetrics
 from reconciler.rounds import Calls, Round, is_blocked
 from reconciler.watching import Loop, Rhythm
-from reconciler.webhook import Outbox
 
 if TYPE_CHECKING:
     import argparse

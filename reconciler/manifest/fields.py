@@ -226,4 +226,4 @@ def text_or_mapping(value: object) -> str | None:
 def exactly_one(document: Strict, *names: str) -> None:
     """Refuse a part in which not exactly one of some fields is set. For small parts; rules are seen to in `checks`."""
     if sum(getattr(document, name) is not None for name in names) != 1:
-        raise PydanticCustomError("CXR104", f"exactly one of {', '.join(names)} must be there")
+        raise PydanticCustomError("CXR104", f"exactly one of {', '.join(map(to_camel, names))} must be there")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.change import Applied
 from reconciler.render.affected import NOBODY
-from reconciler.render.told_change import CAUSES, acts, in_reading_order
+from reconciler.render.told_change import acts, in_reading_order
 from reconciler.rounds import done, pending
 from reconciler.saved_plan import action
 from reconciler.words import counted, plain
@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from reconciler.rounds import Round
 
 _MOST_NAMED: Final = 10
+_CAUSES: Final = {
+    "manifest": "not applied yet",
+    "drift": "changed in CXone",
+    "both": "changed in CXone, and in the manifests",
+    "duplicate": "a second copy",
+}
 _DONE: Final = {"create": "created", "update": "updated", "adopt": "adopted", "delete": "deleted"}
 
 
@@ -109,7 +115,7 @@ def _changes(plan: Plan) -> list[str]:
 
 
 def _change(change: Change) -> str:
-    return f"{acts(change)} {span(str(change.address))}: {CAUSES[change.cause]}"
+    return f"{acts(change)} {span(str(change.address))}: {_CAUSES[change.cause]}"
 
 
 def _outcome(outcome: Outcome) -> str:
