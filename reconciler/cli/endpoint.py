@@ -60,10 +60,14 @@ def endpoint(
     surroundings = Surroundings(
         now=utc_now, ready=client.ready, log=log, label=hashed if options.hash_conversations else str, gauges=gauges
     )
-    least, most = _WAITING
-    waiting = int(min(max(session.environment.api.requests_per_second * DEADLINE * 0.8, least), most))
-    limits = Limits(waiting, DEADLINE)
+    limits = Limits(most_waiting(session), DEADLINE)
     return context_app(write, admitted.keys, admitted.secrets, policy(options, session), among(surroundings), limits)
+
+
+def most_waiting(session: Session) -> int:
+    """Return how many requests may be under way: what fits into the deadline at the tenant's rate."""
+    least, most = _WAITING
+    return int(min(max(session.environment.api.requests_per_second * DEADLINE * 0.8, least), most))
 
 
 def policy(options: argparse.Namespace, session: Session) -> Policy:

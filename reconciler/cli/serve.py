@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from reconciler.cli.admitted import checked
 from reconciler.cli.connect import writing_contexts
-from reconciler.cli.endpoint import DEADLINE, endpoint, log
+from reconciler.cli.endpoint import DEADLINE, endpoint, log, most_waiting
 from reconciler.cli.environments import expected_queues
 from reconciler.cli.session import open_session
 from reconciler.context.app import Memory
@@ -91,7 +91,7 @@ def _served(start: _Start, listeners: Sequence[socket.socket]) -> int:
     from reconciler.context.serve import run, url  # noqa: PLC0415 - see `run` above
 
     if len(listeners) == 1:
-        run(_alone(start, listeners[0]))
+        run(_alone(start._replace(session=_part(start.session, 1)), listeners[0]))
         return 0
     start.session.output.flush()  # or each worker would print it once more
     parent = Parent(listeners, lambda: start.announce(url(listeners[0])), log)
@@ -139,8 +139,12 @@ async def _among(start: _Start, worker: Worker) -> None:
 
 
 def _part(session: Session, count: int) -> Session:
-    """Return the session of one of so many workers: each takes its part of the connections to the tenant."""
+    """Return the session of one of so many workers: each takes its part of the calls that may be under way.
+
+    Where nobody said how many, all that may wait: a few slow calls would keep the others waiting (W10).
+    """
     api = session.environment.api
-    part = {"concurrency": max(api.concurrency // count, 1)}
+    calls = api.concurrency if "concurrency" in api.model_fields_set else most_waiting(session)
+    part = {"concurrency": max(calls // count, 1)}
     environment = session.environment.model_copy(update={"api": api.model_copy(update=part)})
     return replace(session, environment=environment)
