@@ -26,7 +26,7 @@ apiVersion: routing/v1
 kind: Environment
 name: prod
 owner: acme
-api: {{baseUrl: "{url}", requestsPerSecond: 2000, concurrency: 64}}
+api: {{baseUrl: "{url}", requestsPerSecond: 2000}}
 context: {{minConfidence: 0.4, below: {{intent: none}}}}
 ---
 apiVersion: routing/v1

@@ -82,6 +82,8 @@ class Scene(Endpoint):
     rate: float = 1e6
     seconds_away: Callable[[str, float], float] = lambda _conversation, _now: 0.02
     limits: Limits = field(default_factory=Limits)
+    concurrency: int = 0
+    """Calls that may be under way; where it is not said, all that may wait."""
     seed: int = 0
     keys: tuple[str, ...] = ("key-of-the-bot",)
     secrets: tuple[str, ...] = ()
@@ -97,7 +99,11 @@ class Scene(Endpoint):
         tenant = simulator(self.state, Settings(clock=clock, token_seconds=86_400), injected)
         self.far = Far(Line(tenant), self.seconds_away)
         settings = replace(
-            TENANT, requests_per_second=self.rate, timeout_seconds=self.limits.deadline, run_seconds=math.inf
+            TENANT,
+            requests_per_second=self.rate,
+            timeout_seconds=self.limits.deadline,
+            run_seconds=math.inf,
+            concurrency=self.concurrency or self.limits.waiting,
         )
         time = jumping_time(Random(self.seed))
         credentials = Credentials(canary.CLIENT, canary.SECRET)

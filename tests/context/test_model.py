@@ -63,7 +63,7 @@ async def _world(seed: int) -> tuple[Model, dict[str, Any]]:
         model.written(conversation, attributes)
         return merge(conversation, attributes)
 
-    scene.state.merge = noting  # type: ignore[method-assign] - what the tenant does is seen where it does it
+    scene.state.merge = noting  # type: ignore[method-assign]
     events = [(f"c-{one}", second / EVENTS) for one in range(CONVERSATIONS) for second in range(EVENTS)]
     events += chance.sample(events, len(events) // 5)
     chance.shuffle(events)
