@@ -65,7 +65,7 @@ class Draft:
             self.description([queue for queue, _ in targets]),
             defaults.priority if entry.priority is None else entry.priority,
             defaults.enabled if entry.enabled is None else entry.enabled,
-            canonical_set([self.condition(test) for test in self._tests()]),
+            canonical_set([test for test, _ in self.conditions()]),
             canonical_bag([Target(queue.id, weight) for queue, weight in targets]),
         )
 
@@ -153,6 +153,10 @@ class Draft:
             return condition(self._fill(attribute, path), operator, self._filled(value, path))
         except ValueError as error:
             raise WrongRuleError("CXR104", f"{operator} {error}", *path) from None
+
+    def conditions(self) -> list[tuple[Condition, _Path]]:
+        """Return each condition and where it stands. Raises WrongRuleError."""
+        return [(self.condition(test), test[3]) for test in self._tests()]
 
     def _tests(self) -> Iterable[_Test]:
         """Return what each condition says, as it is written, and where."""

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.cli.connect import reading
 from reconciler.cli.destination import destination
-from reconciler.cli.exporting import export_new
+from reconciler.cli.exporting import export_new, tenant
 from reconciler.cli.interrupt import run_interruptibly
+from reconciler.cli.keep import keep_all, keep_named
 from reconciler.cli.session import open_session
 from reconciler.errors import UsageError
 from reconciler.export.choose import matching
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
 _HELP: Final = (
     "Without --into the manifests go to stdout. FILE must not be there yet, and end in .yaml; where --into is a\n"
     "directory (DIR/), each RuleSet gets a file of its own. Rules that somebody else manages, and those with a part\n"
-    "that cxroute does not understand, are left out and stay as they are; so are those that the manifests have."
+    "that cxroute does not understand, are left out and stay as they are; so are those that the manifests have.\n"
+    "--write is for rules that the manifests have and that somebody changed in CXone: single values of the files are\n"
+    "changed, every other byte is kept."
 )
 _MOST_NAMES: Final = 15
 
@@ -39,6 +42,9 @@ def options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--all", action="store_true", help="every live rule that the manifests do not have")
     parser.add_argument("--into", metavar="FILE", help="write there, in place of stdout; DIR/: a file for each RuleSet")
+    parser.add_argument(
+        "--write", action="store_true", help="put the live values of rules of ours into their manifests"
+    )
     parser.epilog = _HELP
 
 
@@ -46,11 +52,19 @@ def run(options: argparse.Namespace, output: Output) -> int:
     """Read, choose, prove, and print or write."""
     if options.all and options.rules:
         raise UsageError("--all or the names of rules, not both")
+    if options.write and options.into:
+        raise UsageError("--write changes the manifests that are there; --into writes new ones: not both")
     session = open_session(options, output)
     into = destination(options.into, Path(options.manifests))
     live = run_interruptibly(lambda _stop: _read(session))
     asked = _asked(options, session, live)
-    export_new(session, live, asked, into)
+    known = tenant(session, live)
+    if not options.write:
+        export_new(session, live, known, asked, into)
+    elif options.all:
+        keep_all(session, live, known)
+    else:
+        keep_named(session, live, known, asked)
     return 0
 
 

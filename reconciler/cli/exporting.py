@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 _MOST_TOLD: Final = 20
 
 
-def export_new(session: Session, live: Live, asked: Sequence[LiveRule], into: Destination) -> None:
+def export_new(session: Session, live: Live, tenant: Tenant, asked: Sequence[LiveRule], into: Destination) -> None:
     """Write the manifests of the rules that were asked for, as far as they have none and can have one."""
-    tenant, rulesets = _tenant(session, live), _rulesets(session)
+    rulesets = _rulesets(session)
     owned = own(live.rules, tenant.desired.owner)
     chosen = choose(asked, owned, tenant.desired, rulesets)
     composed = export(chosen.rules, tenant, {*rulesets, *(address.ruleset for address in owned.managed)})
@@ -58,7 +58,8 @@ def export_new(session: Session, live: Live, asked: Sequence[LiveRule], into: De
     _conclude(session, made, proof, into)
 
 
-def _tenant(session: Session, live: Live) -> Tenant:
+def tenant(session: Session, live: Live) -> Tenant:
+    """Return what was read beside what the manifests say of it. Raises ManifestError."""
     name = session.environment.name
     catalogue = Catalogue(name, aliases(session.manifests, name), live.queues)
     return Tenant(live.rules, live.queues, catalogue, session.environment, session.desired(live))

@@ -53,6 +53,16 @@ class QueueNames:
         self.meant[name] = self._queues[queue_id]
         return escaped(name)
 
+    def known(self, queue_id: str) -> str:
+        """Return what manifests as they are can call the queue, as it is written. Raises NotWritableError."""
+        queue = self._queues.get(queue_id)
+        if queue is None or (queue_id not in self._names and not self._goes_by_name(queue)):
+            shown = f'"{queue.name}" ({queue_id})' if queue else queue_id
+            raise NotWritableError(
+                f"its queue {shown} has no name that means it alone: give it one in a Queues document"
+            )
+        return escaped(self._names.get(queue_id, queue.name))
+
     def live_name(self, queue_id: str) -> str:
         """Return the name that people see in CXone."""
         return self._queues[queue_id].name if queue_id in self._queues else ""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Fields = dict[str, Any]
 
 _PRIORITY: Final = 100
-_ORDER: Final = (
+ORDER: Final = (
     *("key", "intent", "intents", "minConfidence", "belowConfidence", "when", "queue", "targets", "priority"),
     *("enabled", "name", "description", "adopt"),
 )
@@ -79,8 +79,9 @@ class Composing:
     def _written(self, live: LiveRule, ruleset: str, keys: set[str]) -> Written:
         """Return one rule, every field that has no default of its own written. Raises NotWritableError."""
         fields = asked(live.rule, self.environment.attributes) | sent(live.rule, self.queues)
-        fields |= {"priority": _whole(live.rule.priority), "enabled": live.rule.enabled}
-        proven = self._draft(fields | {"key": "x", "name": _named(live), "description": escaped(live.rule.description)})
+        fields |= {"priority": whole(live.rule.priority), "enabled": live.rule.enabled}
+        said = {"key": "x", "name": named(live.rule), "description": escaped(live.rule.description)}
+        proven = self._draft(fields | said)
         if _rule(proven) != live.rule:
             raise NotWritableError("written in a manifest it would be another rule")
         key, default = self._key(live, fields, keys)
@@ -137,13 +138,15 @@ def _rule(draft: Draft) -> Rule:
         raise NotWritableError(str(error)) from None
 
 
-def _named(live: LiveRule) -> str:
-    if not live.rule.name:
+def named(rule: Rule) -> str:
+    """Return a rule's name as it is written. Raises NotWritableError where it has none."""
+    if not rule.name:
         raise NotWritableError("it has no name")
-    return escaped(live.rule.name)
+    return escaped(rule.name)
 
 
-def _whole(priority: float) -> int:
+def whole(priority: float) -> int:
+    """Return a priority as it is written. Raises NotWritableError for one that is no whole number."""
     if priority % 1 != 0:
         raise NotWritableError(f"its priority is {priority}, which is no whole number")
     return int(priority)
@@ -183,4 +186,4 @@ def _within(fields: Fields, defaults: Fields) -> Fields:
         kept.setdefault("minConfidence", None)
         if kept["minConfidence"] == defaults["minConfidence"]:
             del kept["minConfidence"]
-    return {name: kept[name] for name in _ORDER if name in kept}
+    return {name: kept[name] for name in ORDER if name in kept}

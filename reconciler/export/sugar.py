@@ -27,7 +27,7 @@ def asked(rule: Rule, attributes: Attributes) -> Fields:
     found: Fields = {}
     rest: list[Fields] = []
     for condition in sorted(map(_understood, rule.conditions), key=lambda one: one.operator != "equals"):
-        field = _field(condition, attributes)
+        field = field_of(condition, attributes)
         if field and field not in found and not (field == "intents" and "intent" in found):
             found[field] = written_value(condition)
         else:
@@ -82,7 +82,7 @@ def _understood(condition: object) -> Condition:
     raise NotWritableError("it has a condition that cxroute does not understand")
 
 
-def _field(condition: Condition, attributes: Attributes) -> str:
+def field_of(condition: Condition, attributes: Attributes) -> str:
     """Return the field that says just this condition; nothing where only `when` can."""
     written = condition.written
     if condition.attribute == attributes.intent:
