@@ -21,6 +21,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import endpoint
 import pace
 
 if TYPE_CHECKING:
@@ -226,7 +227,7 @@ def bench_analysis(runs: int, sizes: tuple[int, ...]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", nargs="*", help="start, plan, growth, transport, analysis, pace; else all of them")
+    parser.add_argument("what", nargs="*", help="any of start plan growth transport analysis pace endpoint; else all")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--large", action="store_true", help="growth and analysis up to 100,000 rules")
     options = parser.parse_args()
@@ -239,6 +240,7 @@ def main() -> None:
         "transport": lambda: bench_transport(options.runs),
         "analysis": lambda: bench_analysis(options.runs, sizes),
         "pace": lambda: pace.bench(options.runs, WORK),
+        "endpoint": lambda: endpoint.bench(options.runs, 5, WORK),
     }
     for name in options.what or benches:
         benches[name]()

@@ -58,11 +58,11 @@ def _object(body: bytes) -> dict[str, Any]:
     return form
 
 
-def _is_deep(form: Any, levels: int) -> bool:  # noqa: ANN401 - any JSON
-    if type(form) is not dict and type(form) is not list:
-        return False
-    parts = form.values() if type(form) is dict else form
-    return not levels or any(_is_deep(part, levels - 1) for part in parts)
+def _is_deep(form: dict[str, Any] | list[Any], levels: int) -> bool:
+    for part in form.values() if type(form) is dict else form:
+        if type(part) in (dict, list) and (levels == 1 or _is_deep(part, levels - 1)):
+            return True
+    return False
 
 
 def _conversation(form: dict[str, Any]) -> str:
