@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 import time
 from contextlib import ExitStack
-from threading import Thread, Timer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -23,12 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.program import Program
-
-FULL = os.environ.get("CXROUTE_CAMPAIGN") == "full"
-
-
-def post_all(http: httpx.Client, events: list[dict[str, Any]]) -> set[int]:
-    return {http.post("/api/route", json=form).status_code for form in events}
 
 
 def test_from_a_post_to_the_tenant_and_back(tmp_path: Path) -> None:
@@ -52,59 +43,6 @@ def test_from_a_post_to_the_tenant_and_back(tmp_path: Path) -> None:
     assert [200, 200, 200, 404, 401] == [line["status"] for line in log(tmp_path)]
     written = contexts(tmp_path)
     assert ["billing", "none"] == [written[name]["cognigyDetectedIntent"] for name in ("c-1", "c-2")]
-
-
-@pytest.mark.parametrize("round_", range(100 if FULL else 2))
-def test_sigterm_finishes_what_was_accepted(tmp_path: Path, round_: int) -> None:
-    """Fifty under way at a slow tenant: all are answered 200 and written, then the process ends with 0."""
-    answers: list[int | str] = []
-    with served(tmp_path, "--latency-ms", "1500") as (server, url), caller(url) as http:
-        http.get("/ready")
-
-        def post(number: int) -> None:
-            try:
-                answers.append(http.post("/api/route", json=event(conversationId=f"c-{round_}-{number}")).status_code)
-            except httpx.HTTPError as error:
-                answers.append(repr(error))
-
-        threads = [Thread(target=post, args=(number,)) for number in range(50)]
-        for thread in threads:
-            thread.start()
-        until = time.monotonic() + 10
-        while "cxroute_waiting 50\n" not in http.get("/metrics").text and time.monotonic() < until and not answers:
-            time.sleep(0.02)
-        assert [] == answers, "the signal comes while all fifty are under way"
-        server.send_signal(signal.SIGTERM)
-        for thread in threads:
-            thread.join()
-        assert 0 == server.wait(15)
-    assert [200] * 50 == answers
-    assert 50 == len(contexts(tmp_path))
-
-
-def test_after_a_kill_the_same_events_end_in_the_same_state(tmp_path: Path) -> None:
-    """SIGKILL in the middle; the callers send all of it again to a new process: each conversation has its newest."""
-    events = [
-        event(
-            conversationId=f"c-{one}",
-            timestamp=f"2026-02-01T09:00:{second:02}Z",
-            intent="billing",
-            confidence=second / 10,
-        )
-        for second in range(5)
-        for one in range(10)
-    ]
-    with served(tmp_path, "--latency-ms", "20") as (server, url), caller(url) as http:
-        killer = Timer(0.5, server.kill)
-        killer.start()
-        with pytest.raises(httpx.HTTPError):
-            post_all(http, events * 20)
-        killer.join()
-        arguments = ("serve", "-e", "prod", "--port", "0")
-        with process(tmp_path, *arguments) as (_, again), caller(again) as other:
-            assert {200} == post_all(other, events)
-    assert {0.4} == {context["cognigyConfidence"] for context in contexts(tmp_path).values()}
-    assert 10 == len(contexts(tmp_path))
 
 
 def test_a_tenant_that_is_killed_is_told_and_found_again(tmp_path: Path) -> None:
