@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from reconciler.cli.discretion import DISCRETION
+from reconciler.cli.sharing import shared_url
 from reconciler.context.app import context_app
 from reconciler.context.signature import SecretError
 from reconciler.errors import UsageError
@@ -24,17 +25,19 @@ _MOST_WORKERS: Final = 64
 
 
 class Admitted(NamedTuple):
-    """Where the endpoint listens, in how many processes, and what opens it."""
+    """Where the endpoint listens, in how many processes, what it shares with other machines, and what opens it."""
 
     port: int
     workers: int
+    shared: str
     keys: tuple[str, ...]
     secrets: tuple[str, ...]
 
 
 def checked(options: argparse.Namespace) -> Admitted:
     """Return what the command line and the environment say. Raises UsageError, also where it makes no sense."""
-    admitted = Admitted(_port(options.port), _workers(options.workers), _listed(_KEYS), _listed(_SECRETS))
+    port, workers, shared = _port(options.port), _workers(options.workers), shared_url(options.shared)
+    admitted = Admitted(port, workers, shared, _listed(_KEYS), _listed(_SECRETS))
     if not admitted.keys and not admitted.secrets and not _is_loopback(options.host):
         raise UsageError(f"--host {options.host}: without keys in ${_KEYS} it listens on loopback only")
     try:

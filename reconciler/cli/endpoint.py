@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import sys
 from typing import TYPE_CHECKING, Any, Final
@@ -32,16 +33,12 @@ _WAITING: Final = (16, 1000)
 """Requests under way at the least and at the most."""
 
 
-def _alone(surroundings: Surroundings) -> Surroundings:
-    return surroundings
-
-
 def endpoint(
     options: argparse.Namespace,
     session: Session,
     admitted: Admitted,
     client: ContextClient,
-    among: Callable[[Surroundings], Surroundings] = _alone,
+    among: Callable[[Surroundings], Surroundings],
 ) -> ContextApp:
     """Return the endpoint over a client. `among` makes of the surroundings of one process those of one of several."""
 
@@ -102,10 +99,32 @@ def _value(value: str | float) -> str | int | float:
     return str(value).lower() if isinstance(value, bool) else value
 
 
-def log(line: str) -> None:
-    """Write one line of the log."""
-    sys.stderr.write(DISCRETION.hide(line) + "\n")
-    sys.stderr.flush()
+class Log:
+    """The log on stderr: the lines of one turn of the loop are written together, a system call for all of them."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+
+    def __call__(self, line: str) -> None:
+        """Write one line; without a loop that runs, at once."""
+        self._lines.append(line)
+        if len(self._lines) == 1:
+            try:
+                asyncio.get_running_loop().call_soon(self.flush)
+            except RuntimeError:
+                self.flush()
+
+    def flush(self) -> None:
+        """Write what is waiting."""
+        lines = "\n".join(self._lines)
+        self._lines.clear()
+        if lines:
+            sys.stderr.write(DISCRETION.hide(lines) + "\n")
+            sys.stderr.flush()
+
+
+log: Final = Log()
+"""Of this process."""
 
 
 def hashed(conversation: str) -> str:

@@ -12,6 +12,7 @@ from reconciler.cli.connect import writing_contexts
 from reconciler.cli.endpoint import DEADLINE, endpoint, log, most_waiting
 from reconciler.cli.environments import expected_queues
 from reconciler.cli.session import open_session
+from reconciler.cli.sharing import sharing
 from reconciler.context.app import Memory
 from reconciler.context.order import Lines
 from reconciler.context.partition import Partition
@@ -24,12 +25,15 @@ if TYPE_CHECKING:
     import argparse
     import socket
     from collections.abc import Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from reconciler.cli.admitted import Admitted
     from reconciler.cli.output import Output
     from reconciler.cli.session import Session
+    from reconciler.cli.sharing import Among
     from reconciler.context.app import Surroundings
     from reconciler.context.workers import Worker
+    from reconciler.cxone.context import ContextClient
 
 HELP: Final = """\
 Keys stand in $CXROUTE_API_KEYS, several with commas between, so that one can be exchanged for another; secrets that
@@ -45,6 +49,9 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="where to listen (default: 127.0.0.1)")
     parser.add_argument("--port", metavar="N", help="0 takes a free one (default: $PORT, else 3000)")
     parser.add_argument("--workers", metavar="N", default="1", help="processes that serve the port (default: 1)")
+    parser.add_argument(
+        "--shared", metavar="URL", help="a Redis that several machines share, redis://HOST:PORT/DB (or $CXROUTE_SHARED)"
+    )
     parser.add_argument("--explain", action="store_true", help="answers say which rule and queue the manifests choose")
     parser.add_argument("--hash-conversations", action="store_true", help="the log names conversations by a hash")
     parser.epilog = HELP
@@ -56,6 +63,10 @@ class _Start(NamedTuple):
     options: argparse.Namespace
     session: Session
     admitted: Admitted
+
+    def sharing(self, client: ContextClient) -> AbstractAsyncContextManager[Among | None]:
+        """Take part in what several machines share, if they do."""
+        return sharing(self.admitted.shared, self.session.environment.name, client)
 
     def announce(self, where: str) -> None:
         """Say where it listens."""
@@ -105,37 +116,39 @@ def _served(start: _Start, listeners: Sequence[socket.socket]) -> int:
 async def _alone(start: _Start, listener: socket.socket) -> None:
     from reconciler.context.serve import serve  # noqa: PLC0415 - see `run`
 
-    async with writing_contexts(start.session, DEADLINE) as client:
-        await serve(endpoint(*start, client), listener, start.announce)
+    async with writing_contexts(start.session, DEADLINE) as client, start.sharing(client) as among:
+        await serve(endpoint(*start, client, among or _as_it_is), listener, start.announce)
+
+
+def _as_it_is(alone: Surroundings) -> Surroundings:
+    return alone
 
 
 async def _among(start: _Start, worker: Worker) -> None:
-    """Serve as one of several workers."""
+    """Serve as one of several workers, each with its part of what is allowed; or of all machines, where they share."""
     from reconciler.context.serve import server  # noqa: PLC0415 - see `run`
 
-    ids = Ids(time.monotonic)
-    partition = Partition(worker.number, worker.count, ids, log)
-    async with writing_contexts(start.session, DEADLINE) as client:
-
-        async def ready() -> bool:
-            return partition.whole and await client.ready()
+    partition = Partition(worker.number, worker.count, Ids(time.monotonic), log)
+    async with writing_contexts(start.session, DEADLINE) as client, start.sharing(client) as sharing:
 
         def among(alone: Surroundings) -> Surroundings:
-            memory = Memory(Lines(time.monotonic), partition)
-            return replace(
-                alone,
-                memory=memory,
-                ready=ready,
-                shared_out=partition.over,
-                total=partition.total,
-                part=lambda: 1 / worker.count,
-            )
+            async def ready() -> bool:
+                return partition.whole and await around.ready()
 
-        client.pacer.part(1 / worker.count)
+            around = sharing(alone) if sharing else _of_workers(alone, partition, worker.count)
+            return replace(around, ready=ready, shared_out=partition.over, total=partition.total)
+
+        if not sharing:
+            client.pacer.part(1 / worker.count)
         client.pacer.told, partition.hold = partition.tell_hold, client.pacer.hold
         app = endpoint(*start, client, among)
         partition.tell_of(app.text, lambda: app.draining)
         await work(worker, partition, lambda announce: server(app, announce))
+
+
+def _of_workers(alone: Surroundings, partition: Partition, count: int) -> Surroundings:
+    """Return the surroundings of one of so many workers that share with nobody else."""
+    return replace(alone, memory=Memory(Lines(time.monotonic), partition), part=lambda: 1 / count)
 
 
 def _part(session: Session, count: int) -> Session:

@@ -69,6 +69,11 @@ class Line:
         """Say whether a newer event was written already."""
         return self.newest is not None and place < self.newest.place
 
+    def learn(self, written: Written | None) -> None:
+        """Note what others know of the conversation, where that is no older than what is known here."""
+        if written is not None and (self.newest is None or written.place >= self.newest.place):
+            self.newest = written
+
     def wrote(self, place: Place, event: Event, answer: Answer) -> None:
         """Note what was written; what came without a timestamp stands behind all that came before it."""
         before = self.newest.place if self.newest is not None else place
@@ -92,6 +97,13 @@ class Lines:
 
     def __len__(self) -> int:
         return len(self._lines)
+
+    def known(self) -> list[tuple[str, Written, float]]:
+        """Return the newest event of each conversation, and the seconds since anybody asked about it."""
+        now = self._clock()
+        return [
+            (name, line.newest, now - line.touched) for name, line in self._lines.items() if line.newest is not None
+        ]
 
     @asynccontextmanager
     async def turn(self, conversation: str) -> AsyncIterator[Line]:

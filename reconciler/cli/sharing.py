@@ -1,0 +1,103 @@
+"""What several machines share for `serve`: where its Redis is, and the endpoint's memory there."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote, urlsplit
+
+from reconciler.cli.discretion import DISCRETION
+from reconciler.cli.endpoint import log
+from reconciler.context.app import Memory, Surroundings
+from reconciler.context.order import Lines
+from reconciler.errors import CxrouteError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from reconciler.cxone.context import ContextClient
+
+    Among = Callable[[Surroundings], Surroundings]
+    """Makes of the surroundings of one process those of one of several."""
+
+_SHARED: Final = "CXROUTE_SHARED"
+
+
+def shared_url(option: str | None) -> str:
+    """Return the URL of --shared, or of its variable, or of the file that names; "" where nothing is shared.
+
+    Raises UsageError, which repeats none of it: it may hold a password.
+    """
+    said = option if option is not None else os.environ.get(_SHARED, "") or _filed()
+    if not said:
+        return ""
+    DISCRETION.keep(said, *_passwords(said))
+    try:
+        from reconciler.context.redis_line import connection_to  # noqa: PLC0415 - an extra that few need
+    except ImportError as error:
+        raise CxrouteError("sharing needs more packages: pip install 'cxroute[serve]'") from error
+    try:
+        connection_to(said, None)
+    except ValueError as error:
+        raise UsageError(f"--shared, or ${_SHARED}: {error}") from None
+    return said
+
+
+def _filed() -> str:
+    file = os.environ.get(f"{_SHARED}_FILE")
+    if not file:
+        return ""
+    try:
+        said = Path(file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise UsageError(f"the file that {_SHARED}_FILE names cannot be read: {reason}") from None
+    if not said:
+        raise UsageError(f"the file that {_SHARED}_FILE names is empty")
+    return said
+
+
+def _passwords(url: str) -> tuple[str, ...]:
+    """Return the URL's password, as it stands there and as it is."""
+    password = urlsplit(url).password
+    return (password, unquote(password)) if password else ()
+
+
+@asynccontextmanager
+async def sharing(url: str, environment: str, client: ContextClient) -> AsyncIterator[Among | None]:
+    """Take part in what the machines of an environment share; yields None where there is no URL."""
+    if not url:
+        yield None
+        return
+    from reconciler.context.keeper import Keeper, Pace  # noqa: PLC0415 - see above
+    from reconciler.context.redis_line import RedisLine, connection_to  # noqa: PLC0415 - see above
+    from reconciler.context.shared import Shared  # noqa: PLC0415 - see above
+    from reconciler.context.shared_ids import SharedIds  # noqa: PLC0415 - see above
+    from reconciler.context.shared_turns import SharedTurns  # noqa: PLC0415 - see above
+
+    connect = connection_to(url, os.environ.get("CXROUTE_CA_FILE"))
+    shared = Shared(lambda broken: RedisLine(connect, broken), f"cxroute:{environment}")
+    turns, ids = SharedTurns(shared, Lines(time.monotonic)), SharedIds(shared, time.monotonic)
+    keeper = Keeper(shared, turns, ids, Pace(client.pacer.part, client.pacer.hold, lambda: client.pacer.held), log)
+
+    def among(alone: Surroundings) -> Surroundings:
+        async def ready() -> bool:
+            return shared.is_open and await alone.ready()
+
+        def gauges() -> dict[str, float]:
+            return {**alone.gauges(), "cxroute_shared_away": not shared.is_open}
+
+        memory = Memory(turns, ids)
+        return replace(alone, memory=memory, ready=ready, gauges=gauges, part=lambda: 1 / keeper.instances)
+
+    keeping = asyncio.create_task(keeper.keep())
+    try:
+        yield among
+    finally:
+        keeping.cancel()
+        await keeper.leave()

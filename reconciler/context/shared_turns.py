@@ -1,0 +1,110 @@
+"""Order among several machines: each conversation's turn is taken in Redis (reliability.md W3).
+
+Within a process the requests about a conversation still stand in one line, so that Redis sees the first of it alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
+
+from reconciler.context.answer import Answer
+from reconciler.context.event import Event
+from reconciler.context.moment import Moment, moment
+from reconciler.context.order import NoTurnError, Place, Written
+from reconciler.context.redis_scripts import LEARN, RELEASE, TAKE
+from reconciler.context.shared import TURN, batches
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from reconciler.context.order import Line, Lines
+    from reconciler.context.shared import Shared
+
+_MEMORY: Final = 3_600_000
+"""Milliseconds for which a conversation is remembered after its last event."""
+_LARGEST: Final = 64 * 1024
+"""Bytes of an answer that is kept for a repeat; an event with a longer one is written again when it is repeated."""
+_SECONDS: Final = 12
+"""Digits of a moment's seconds."""
+
+
+class SharedTurns:
+    """The turns of all machines. Like Lines."""
+
+    def __init__(self, shared: Shared, lines: Lines) -> None:
+        """`lines` are those of this process."""
+        self._shared, self._lines = shared, lines
+        self._at_work: set[asyncio.Task[bool]] = set()
+
+    @asynccontextmanager
+    async def turn(self, conversation: str) -> AsyncIterator[Line]:
+        """Wait for the conversation's turn, here and among all. Raises NoTurnError.
+
+        What was written is told to Redis before anybody hears of it: an answer that says so is true of all machines.
+        """
+        self._shared.check()
+        async with self._lines.turn(conversation) as line:
+            key, holder = self._shared.key("c", conversation), self._shared.holder()
+            line.learn(await self._taken(conversation, key, holder))
+            before = line.newest
+            try:
+                yield line
+            finally:
+                if line.newest is before:
+                    self._later(key, holder)
+            if line.newest is not before and line.newest is not None:
+                await self._tell(key, holder, line.newest)
+
+    async def _taken(self, conversation: str, key: str, holder: str) -> Written | None:
+        try:
+            _, *found = await self._shared.take(TAKE, key, holder, TURN, _MEMORY)
+        except asyncio.CancelledError:
+            self._later(key, holder)  # too late for this request, but Redis may have given it the turn
+            raise
+        return _written(conversation, *found)
+
+    async def _tell(self, key: str, holder: str, written: Written) -> None:
+        """Give the turn back with what was written. Raises NoTurnError where it had been taken, or cannot be told.
+
+        What cannot be told now is known here, and is told with all else when Redis is joined again.
+        """
+        packed = _packed(written)
+        if await self._shared.tell(RELEASE, (key,), holder, _MEMORY, *packed):
+            return
+        await self._shared.tell(LEARN, (key,), _MEMORY, *packed)
+        raise NoTurnError("it was written, but could not be noted: send it again", "unrecorded", 1.0)
+
+    async def tell_all(self) -> None:
+        """Tell Redis of every conversation that was written from here."""
+        for some in batches(self._lines.known()):
+            keys = tuple(self._shared.key("c", conversation) for conversation, _, _ in some)
+            said = [part for _, written, age in some for part in (max(_MEMORY - int(age * 1000), 1), *_packed(written))]
+            await self._shared.tell(LEARN, keys, *said)
+
+    def _later(self, key: str, holder: str) -> None:
+        """Give a turn back, and wait for nothing."""
+        task = asyncio.get_running_loop().create_task(self._shared.tell(RELEASE, (key,), holder, _MEMORY))
+        self._at_work.add(task)
+        task.add_done_callback(self._at_work.discard)
+
+
+def _packed(written: Written) -> tuple[str, str, bytes]:
+    """Return a place that orders by its bytes, what was said, and the answer's body."""
+    (seconds, fraction), message = written.place
+    place, event, body = f"{seconds:0{_SECONDS}}{fraction} {message}", written.event, written.answer.body
+    if len(body) > _LARGEST:
+        return place, "", b""
+    return place, json.dumps([event.intent, event.confidence, event.timestamp]), body
+
+
+def _written(conversation: str, place: bytes | None, what: bytes | None, body: bytes | None) -> Written | None:
+    if place is None:
+        return None
+    text = place.decode("ascii")
+    fraction, _, message = text[_SECONDS:].partition(" ")
+    intent, confidence, timestamp = json.loads(what) if what else ("", None, None)
+    event = Event(conversation, intent, confidence, timestamp, moment(timestamp) if timestamp else None)
+    return Written(Place(Moment(int(text[:_SECONDS]), fraction), message), event, Answer(200, "written", body or b""))
