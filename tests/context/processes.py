@@ -73,14 +73,16 @@ def process(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[st
 
 
 @contextmanager
-def served(folder: Path, *simulated: str, serve: tuple[str, ...] = ()) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def served(
+    folder: Path, *simulated: str, serve: tuple[str, ...] = (), manifest: str = MANIFEST
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run the simulator and the endpoint before it."""
     (folder / "manifests").mkdir(exist_ok=True)
     with ExitStack() as stack:
         _, upstream = stack.enter_context(
             process(folder, "simulate", "--port", "0", "--state", "state.json", *simulated)
         )
-        (folder / "manifests" / "all.yaml").write_text(MANIFEST.format(url=upstream), encoding="utf-8")
+        (folder / "manifests" / "all.yaml").write_text(manifest.format(url=upstream), encoding="utf-8")
         yield stack.enter_context(process(folder, "serve", "-e", "prod", "--port", "0", *serve))
 
 

@@ -91,14 +91,13 @@ class Caller:
         self._reader, self._writer = reader, writer
 
     @classmethod
-    @asynccontextmanager
-    async def to(cls, port: int) -> AsyncIterator[Caller]:
+    async def connected(cls, port: int) -> Caller:
         """Connect."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        try:
-            yield cls(reader, writer)
-        finally:
-            writer.close()
+        return cls(*await asyncio.open_connection("127.0.0.1", port))
+
+    def close(self) -> None:
+        """Hang up."""
+        self._writer.close()
 
     async def post(self, form: Mapping[str, Any]) -> int:
         """Post an event and return the status of its answer, once that is whole."""

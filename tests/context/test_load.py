@@ -64,14 +64,15 @@ FAULTS = {
 def test_every_upstream_fault_is_mapped_in_time_and_silently(fault: str) -> None:
     """On every other call, and on calls for a token: a status that it may have, in time, and no word of it."""
 
-    async def calls() -> tuple[list[Call], list[dict[str, Any]]]:
+    async def calls() -> tuple[list[Call], list[dict[str, Any]], int]:
         scene = Scene(faults=f"context:{fault}@0.5,token:{fault}@#1-2")
         found = [await scene.call(event(conversationId=f"c-{one}")) for one in range(50 if FULL else 8)]
-        return found, scene.log
+        return found, scene.log, len(asyncio.all_tasks()) - 1 + scene.far.under_way + scene.app.metrics.waiting
 
-    found, log = run(calls())
+    found, log, left = run(calls())
     assert set() == statuses(found) - FAULTS[fault] - {502, 503, 504}
     assert max(call.seconds for call in found) <= D
+    assert 0 == left, "no task and no call stays behind"
     assert [] == [line for line in log if line["event"] == "bug"]
     assert [] == canary.found(b"".join(call.reply.body for call in found) + json.dumps(log).encode())
 

@@ -45,13 +45,14 @@ async def traffic(port: int, name: str, seconds: float) -> list[float]:
 
     async def post(caller: int) -> list[float]:
         times, until, number = [], time.monotonic() + seconds, 0
-        async with Caller.to(port) as line:
-            while (before := time.monotonic()) < until:
-                form = event(conversationId=f"{name}-{caller}-{number}")
-                assert 200 == await line.post(form)
-                times.append(time.monotonic() - before)
-                number += 1
-                await asyncio.sleep(0.1)
+        line = await Caller.connected(port)
+        while (before := time.monotonic()) < until:
+            form = event(conversationId=f"{name}-{caller}-{number}")
+            assert 200 == await line.post(form)
+            times.append(time.monotonic() - before)
+            number += 1
+            await asyncio.sleep(0.1)
+        line.close()
         return times
 
     return [one for times in await asyncio.gather(*(post(caller) for caller in range(4))) for one in times]
