@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
+import json
 from base64 import b64encode
+from datetime import UTC, datetime
 from random import Random
 
 import pytest
 
 from reconciler.context.keys import Keys
 from reconciler.context.signature import SecretError, Signatures
+from tests.context.posting import Endpoint, event
 
 KEYS = Keys(["old-key", "new-key"])
 OLD, NEW = b"the old secret of 32 bytes ......", b"the new secret of 32 bytes ......"
@@ -128,6 +132,13 @@ WRONG = [
     headers(SIGNED)[1:],
     [headers(SIGNED)[0], headers(SIGNED)[2]],
     *([*headers(SIGNED), one] for one in headers(SIGNED)),
+    *(headers(SIGNED[:length]) for length in (1, 2, 4, 10, 20, 30, 40, 46)),
+    *(headers(SIGNED, name=ID[:length]) for length in (1, 10, 30)),
+    *(headers(SIGNED, time=TIME[:length]) for length in (1, 5, 9)),
+    headers(ID, name=SIGNED),
+    headers(TIME, time=SIGNED),
+    headers(SIGNED, name=TIME, time=ID),
+    *(headers(one + SIGNED) for one in (b"\x00", b",", b"v1,,")),
 ]
 
 
@@ -146,6 +157,29 @@ def test_no_bit_of_the_body_may_change() -> None:
         assert SIGNATURES.verified(signed, bytes(body), NOW)
         body[chance.randrange(len(body))] ^= 1 << chance.randrange(8)
         assert SIGNATURES.verified(signed, bytes(body), NOW) is None
+
+
+def test_the_whole_corpus_has_exactly_the_status_that_it_should() -> None:
+    """Through the endpoint: 401 for each malformed header and each body with a bit turned, 200 for the body itself."""
+    endpoint = Endpoint(
+        keys=(), secrets=[f"whsec_{b64encode(NEW).decode()}"], now=lambda: datetime.fromtimestamp(NOW, UTC)
+    )
+    chance, kind = Random(7), (b"content-type", b"application/json")
+    form = json.dumps(event()).encode()
+
+    async def statuses() -> tuple[set[int], set[int], set[int]]:
+        wrong = {(await endpoint.post(BODY, [kind, *one])).status for one in WRONG}
+        good, flipped = set(), set()
+        for number in range(1000):
+            name, body = b"m-%d" % number, bytearray(form)
+            signed = [kind, *headers(signature(name=name, body=form), name)]
+            body[chance.randrange(len(body))] ^= 1 << chance.randrange(8)
+            flipped.add((await endpoint.post(bytes(body), signed)).status)
+            good.add((await endpoint.post(form, signed)).status)
+        return wrong, flipped, good
+
+    assert len(WRONG) >= 60
+    assert ({401}, {401}, {200}) == asyncio.run(statuses())
 
 
 def test_no_byte_may_move_between_id_time_and_body() -> None:
