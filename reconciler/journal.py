@@ -122,14 +122,25 @@ def _run(name: str, numbered: list[tuple[int, Entry]], strange: Iterable[int]) -
 
 def _changes(entries: Iterable[Entry]) -> Iterable[Entry]:
     """Join what was intended with the last thing known of it; a write without an answer stays `unknown`."""
-    found: dict[tuple[str, str, bool], Entry] = {}
+    found: dict[tuple[str, str, str], Entry] = {}
     for entry in entries:
-        if entry.get("step", "whole") != "whole":
-            continue  # a call on the way to the change: the change itself is told by its own
+        step = entry.get("step", "whole")
+        if step == "drop":
+            continue  # a temporary copy goes: that is no change of the rule
         # A second copy of a rule can be deleted beside the rule itself: two changes.
-        key = (str(entry.get("address")), str(entry.get("action")), entry.get("cause") == "duplicate")
-        if entry["event"] == "intend":
-            found[key] = {**entry, "status": "unknown"}
-        elif entry["event"] in ("tried", "outcome"):
+        which = str(entry.get("id")) if entry.get("action") == "delete" else ""
+        key = (str(entry.get("address")), str(entry.get("action")), which)
+        if entry["event"] == "intend" and not (step == "copy" and key in found):
+            found[key] = {**entry, "status": "unknown", **_before(found.get(key), entry)}
+        elif step == "whole" and entry["event"] in ("tried", "outcome"):
             found[key] = {**found.get(key, {}), **entry}
     return found.values()
+
+
+def _before(earlier: Entry | None, entry: Entry) -> Entry:
+    """Return what a rule was before it was set aside, where only its name was still to come."""
+    before, after = entry.get("before"), entry.get("after")
+    if earlier is None or earlier.get("step") != "aside" or not isinstance(before, dict) or not isinstance(after, dict):
+        return {}
+    same = all(before.get(name) == after.get(name) for name in ("priority", "enabled", "conditions", "targets"))
+    return {"before": earlier.get("before")} if same else {}

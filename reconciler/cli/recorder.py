@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.attempt import Verdict
-from reconciler.change import Failed, Skipped, is_copy
+from reconciler.change import Create, Failed, Skipped, is_copy
 from reconciler.cli.discretion import DISCRETION
 from reconciler.journal import Journal
 from reconciler.render.apply_text import outcomes_document
@@ -70,7 +70,7 @@ class Recorder:
             allowed=dict(lifted),
             tenant=tenant_of(session),
             undo=made.options.undo,
-            changes=len({tuple(_about(change).values()) for change in made.changes if not is_copy(change)}),
+            changes=sum(not is_copy(change) for change in made.changes),
             process={"host": socket.gethostname(), "pid": os.getpid()},
         )
         return cls(made, journal, session.bar, set())
@@ -83,8 +83,9 @@ class Recorder:
 
     def tried(self, step: Step, result: Attempt) -> None:
         """Record what the server said."""
-        said = {"status": _WORDS[result.verdict], "error": result.error, **({"id": result.id} if result.id else {})}
-        self.journal.write("tried", **_about(step.change), **said, step=_kind(step))
+        said = {"status": _WORDS[result.verdict], "error": result.error, "step": _kind(step)}
+        made = {"id": result.id} if result.id else {}
+        self.journal.write("tried", **{**_about(step.change), **said, **made})
         if result.verdict is Verdict.DONE and _kind(step) == "whole":
             self.done.add(f"{action(step.change)} {step.change.address}")
         self.bar.step("changes", len(self.done), len(self.plan.changes))
@@ -107,7 +108,7 @@ class Recorder:
 
     def given_up(self, why: str) -> None:
         """Record why nothing was written, and close."""
-        self._close(converged=False, interrupted=False, error=why)
+        self._close(converged=False, interrupted=False, error=why, written=False)
 
     def _close(self, **end: object) -> None:
         self.bar.end()
@@ -120,4 +121,5 @@ def _kind(step: Step) -> str:
 
 
 def _about(change: Change) -> dict[str, Any]:
-    return {"address": str(change.address), "action": action(change), "cause": change.cause}
+    known = {} if isinstance(change, Create) else {"id": change.live.id}
+    return {"address": str(change.address), "action": action(change), "cause": change.cause, **known}
