@@ -39,9 +39,10 @@ lint: $(VENV)/.project ## Format, lint rules, types, who imports whom, workflows
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m mypy
 	$(BIN)/lint-imports
-	$(BIN)/zizmor --quiet --offline --no-progress .github action.yml
-	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/zizmor --quiet --offline --no-progress .github action.yml deploy/github/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml deploy/github/*.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions action.yml
+	$(BIN)/hadolint Dockerfile
 	@if git grep -nIE -e '$(INDEX_HOSTS)'; then echo 'lint: a file names a package index: leave that to pip' >&2; exit 1; fi
 
 bench: $(VENV)/.project ## Each figure as a ratio against its floor or peer

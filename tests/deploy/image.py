@@ -1,0 +1,97 @@
+"""The Dockerfile, read as far as this project writes one, and its build carried out in a folder, without Docker."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Final, NamedTuple
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+HOME: Final = "/opt/cxroute"
+
+
+class Instruction(NamedTuple):
+    """One instruction: its name, and the rest of it with continued lines joined."""
+
+    name: str
+    rest: str
+
+
+def instructions(text: str) -> list[Instruction]:
+    """Return the instructions of a Dockerfile, in order."""
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    joined = re.sub(r"\\\n\s*", " ", "\n".join(lines))
+    return [Instruction(*line.split(None, 1)) for line in joined.splitlines()]
+
+
+def stages(found: list[Instruction]) -> list[list[Instruction]]:
+    """Part the instructions at each FROM; what stands before the first is left out."""
+    starts = [place for place, one in enumerate(found) if one.name == "FROM"]
+    return [found[start:end] for start, end in zip(starts, [*starts[1:], len(found)], strict=True)]
+
+
+def command(found: list[Instruction], name: str) -> list[str]:
+    """Return the words of ENTRYPOINT, CMD or HEALTHCHECK, each in JSON."""
+    rest = next(one.rest for one in found if one.name == name)
+    words = json.loads(rest[rest.index("[") :])
+    assert isinstance(words, list)
+    return words
+
+
+def copied(stage: list[Instruction]) -> list[tuple[list[str], str]]:
+    """Return what a stage copies from the build's context, and to where."""
+    found = [one.rest.split() for one in stage if one.name == "COPY" and not one.rest.startswith("--from=")]
+    return [(words[:-1], words[-1]) for words in found]
+
+
+def is_sent(path: str, ignored: str) -> bool:
+    """Say whether a file gets into the build's context: the last line of .dockerignore that fits decides."""
+    parts = path.split("/")
+    above = ["/".join(parts[:count]) for count in range(1, len(parts) + 1)]
+    sent = True
+    for line in ignored.splitlines():
+        pattern = line.strip().lstrip("!")
+        among = parts if pattern.startswith("**/") else above
+        if pattern and any(fnmatch.fnmatchcase(one, pattern.removeprefix("**/")) for one in among):
+            sent = line.startswith("!")
+    return sent
+
+
+def build(stage: list[Instruction], root: Path, python: str, pip: str | None) -> Path:
+    """Carry out a stage's COPYs and RUNs below `root`, and return its /opt/cxroute.
+
+    `python` stands for the base image's; `pip`, where it is given, is done in place of installing the packages.
+    """
+    home, links = root / HOME.lstrip("/"), root / "bin"
+    home.mkdir(parents=True)
+    links.mkdir()
+    (links / "python").write_text(f'#!/bin/sh\nexec "{python}" "$@"\n', encoding="utf-8")
+    (links / "python").chmod(0o755)
+    variables = {**os.environ, "PATH": f"{links}:/usr/bin:/bin"}
+    for one in stage:
+        if one.name == "COPY":
+            *sources, target = one.rest.split()
+            for source in sources:
+                _copy(ROOT / source, home / target)
+        elif one.name == "RUN":
+            text = one.rest.replace(HOME, str(home))
+            text = re.sub(r"python -m pip .*", pip, text) if pip else text
+            subprocess.run(["/bin/sh", "-ec", text], cwd=home, env=variables, check=True)
+    return home
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_file():
+        shutil.copyfile(source, target / source.name)
+        return
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8")
+
+    def unsent(folder: str, names: list[str]) -> set[str]:
+        return {name for name in names if not is_sent(str((Path(folder) / name).relative_to(ROOT)), ignored)}
+
+    shutil.copytree(source, target, ignore=unsent)

@@ -1,0 +1,162 @@
+"""The image, as far as it can be shown without Docker: what goes in, how it is built, who runs it, how it is asked."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from tests.deploy.image import HOME, ROOT, build, command, copied, instructions, is_sent, stages
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DOCKERFILE: Final = instructions((ROOT / "Dockerfile").read_text(encoding="utf-8"))
+BUILD, FINAL = stages(DOCKERFILE)
+IGNORED: Final = (ROOT / ".dockerignore").read_text(encoding="utf-8")
+NOBODY: Final = 10001
+WHOLLY: Final = os.environ.get("CI") == "true" or os.environ.get("CXROUTE_CAMPAIGN") == "full"
+"""Whether the packages are installed as the Dockerfile says, which takes twelve seconds and a package index."""
+INTERPRETERS: Final = (sys.executable, *(f"/usr/bin/python3.{minor}" for minor in (sys.version_info.minor, 13, 12, 11)))
+
+
+def test_hadolint_finds_nothing() -> None:
+    """As `make lint` asks it."""
+    lint = Path(sys.executable).with_name("hadolint")
+    if not lint.exists():
+        pytest.skip("there is no hadolint for this machine")
+    found = subprocess.run([lint, ROOT / "Dockerfile"], capture_output=True, text=True, check=False)
+    assert (0, "", "") == (found.returncode, found.stdout, found.stderr)
+
+
+@pytest.mark.parametrize("stage", [BUILD, FINAL], ids=["build", "final"])
+def test_everything_that_is_copied_is_there_and_sent(stage: list[tuple[str, str]]) -> None:
+    """A COPY of a path that .dockerignore holds back fails the build as well as one that does not exist."""
+    sources = [source for several, _ in copied(stage) for source in several]  # type: ignore[arg-type]
+    assert sources
+    assert [] == [source for source in sources if not (ROOT / source).exists() or not is_sent(source, IGNORED)]
+
+
+def test_nothing_else_is_sent() -> None:
+    """No secret of a working folder gets into a layer, and no file of git, tests or caches."""
+    top = {path.name for path in ROOT.iterdir() if is_sent(path.name, IGNORED)}
+    assert {source for stage in (BUILD, FINAL) for several, _ in copied(stage) for source in several} == top
+    for kept_back in (".git", ".env", ".cxroute/journal.jsonl", "tests/canary.py", "reconciler/__pycache__/a.pyc"):
+        assert not is_sent(kept_back, IGNORED)
+    assert is_sent("reconciler/cli/main.py", IGNORED)
+
+
+def test_what_is_installed_is_pinned_and_comes_from_wherever_pip_is_told() -> None:
+    """By hash, wheels alone, what `serve` needs too; both stages are of one base, and no index is named."""
+    (installing,) = [one.rest for one in BUILD if one.name == "RUN" and " install " in one.rest and "pip" in one.rest]
+    assert {"--require-hashes", "--only-binary=:all:"} <= set(installing.split())
+    assert "uvicorn==" in (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    assert {"${BASE}"} == {one.rest.split()[0] for one in DOCKERFILE if one.name == "FROM"}
+    assert "://" not in "".join(one.rest for one in DOCKERFILE).replace("http://127.0.0.1", "")
+
+
+def test_it_runs_as_nobody_in_a_folder_of_its_own() -> None:
+    """The last word on who runs it is a number other than 0, and what it may write is /work alone."""
+    assert [f"{NOBODY}:{NOBODY}"] == [one.rest for one in FINAL if one.name == "USER"]
+    made = next(one.rest for one in FINAL if one.name == "RUN")
+    assert f"install -d -o {NOBODY} -g {NOBODY} -m 700 /work" == made
+    assert ["/work"] == [one.rest for one in FINAL if one.name == "WORKDIR"]
+    assert ["cxroute"] == command(FINAL, "ENTRYPOINT")
+
+
+def reachable(user: int | None) -> str:
+    """Return an interpreter that another user may start, as that of an image may be."""
+    for one in INTERPRETERS:
+        real = os.path.realpath(one)
+        try:
+            subprocess.run([real, "-Ic", "import ensurepip"], user=user, cwd="/", check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError):
+            continue
+        return real
+    why = "no Python here can be started by another user"
+    if os.environ.get("CI") == "true":
+        pytest.fail(why)
+    pytest.skip(why)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that others may look into, unlike pytest's."""
+    made = Path(tempfile.mkdtemp(prefix="cxroute-image-"))
+    made.chmod(0o755)
+    yield made
+    subprocess.run(["chmod", "-R", "u+w", made], check=True)
+    shutil.rmtree(made)
+
+
+def test_what_is_built_runs_as_another_user_on_a_tree_that_nobody_can_write(folder: Path) -> None:
+    """Each command of the Dockerfile's build, in a folder; then the program, and with all its packages the demo."""
+    user = NOBODY if os.getuid() == 0 else None
+    home = build(BUILD, folder, reachable(user), None if WHOLLY else "true")
+    work = folder / "work"
+    work.mkdir()
+    if user:
+        os.chown(work, user, user)
+    subprocess.run(["chmod", "-R", "a-w,a+rX", home], check=True)
+    before = sorted((str(path), path.lstat().st_mtime_ns) for path in home.rglob("*"))
+    for arguments in (["--version"], ["demo"]) if WHOLLY else (["--version"],):
+        ran = subprocess.run(
+            [home / "bin/cxroute", *arguments],
+            cwd=work,
+            env={"LOGNAME": "cxroute"},
+            user=user,
+            group=user,
+            extra_groups=[] if user else None,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (0, "") == (ran.returncode, ran.stderr), ran.stdout
+    assert before == sorted((str(path), path.lstat().st_mtime_ns) for path in home.rglob("*"))
+    assert [] != list((home / "app/reconciler/cli/__pycache__").glob("main.*.pyc")), "compiled once, at the build"
+    assert not list(home.glob("app/tests*"))
+    assert HOME == "/opt/cxroute"
+
+
+class Health(BaseHTTPRequestHandler):
+    """Answers /health as well as it can be."""
+
+    status = 200
+
+    def do_GET(self) -> None:
+        """Answer."""
+        self.send_response(self.status if self.path == "/health" else 404)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def asked(port: int) -> int:
+    """Ask as the image's health check does."""
+    words = command(DOCKERFILE, "HEALTHCHECK")
+    assert "python" == words[0]
+    variables = {**os.environ, "PORT": str(port)}
+    return subprocess.run(
+        [sys.executable, *words[1:]], env=variables, stderr=subprocess.DEVNULL, check=False
+    ).returncode
+
+
+def test_the_health_check_is_well_only_where_the_endpoint_is() -> None:
+    """It asks /health at $PORT: 0 for 200, not 0 for anything else or for nobody."""
+    with HTTPServer(("127.0.0.1", 0), Health) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        port = server.server_port
+        assert 0 == asked(port)
+        server.RequestHandlerClass = type("Ill", (Health,), {"status": 503})
+        assert 0 != asked(port)
+        server.shutdown()
+    assert 0 != asked(port)

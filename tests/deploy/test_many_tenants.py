@@ -1,0 +1,180 @@
+"""deploy/: the engines that run cxroute for many tenants fit each other, the program and their own rules."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+import yaml
+
+from reconciler.cli import apply, plan
+from reconciler.cli.parsing import parser_of
+from reconciler.cli.shard import shard_of
+from tests.deploy.manifests import documents, pods, problems
+
+if TYPE_CHECKING:
+    import argparse
+
+ROOT: Final = Path(__file__).parents[2]
+DEPLOY: Final = ROOT / "deploy"
+CRONJOB: Final = DEPLOY / "kubernetes" / "reconcile.yaml"
+WORKFLOW: Final = DEPLOY / "github" / "routing-many.yml"
+SERVICE, TIMER = DEPLOY / "systemd" / "cxroute.service", DEPLOY / "systemd" / "cxroute.timer"
+BY_HAND: Final = 2.0
+"""systemd's own measure of what a service could do if it were taken over: 10 is everything, below 2 is `OK`."""
+
+
+def understood(words: list[str]) -> argparse.Namespace:
+    """Return how the program reads a command line. Raises UsageError where it does not."""
+    commands = {"apply": apply, "plan": plan}
+    name = next(word for word in words if word in commands)
+    words = [word for word in words if word != name]
+    return parser_of(name, commands[name]).parse_args(words)
+
+
+def cronjob() -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Return the Job's spec, its pod and its container."""
+    (document,) = documents(CRONJOB)
+    (pod,) = pods(document)
+    (container,) = pod["containers"]
+    return document["spec"]["jobTemplate"]["spec"], pod, container
+
+
+def test_kubernetes_takes_the_cron_job() -> None:
+    """By its own schemas; no name in it leads nowhere."""
+    assert [] == problems(CRONJOB)
+
+
+def test_each_pod_takes_one_share_and_all_shares_are_taken() -> None:
+    """As many pods as shares, numbered by Kubernetes; a share that failed is tried again by itself."""
+    job, pod, container = cronjob()
+    options = understood(container["args"])
+    assert (True, True, "/manifests") == (options.all, options.yes, options.manifests)
+    shares = {shard_of(options.shard, {"JOB_COMPLETION_INDEX": str(index)}) for index in range(job["completions"])}
+    assert job["completions"] == len(shares)
+    assert {job["completions"]} == {one.count for one in shares}
+    assert ("Indexed", "Never") == (job["completionMode"], pod["restartPolicy"])
+    assert job["backoffLimitPerIndex"] > 0
+    (codes,) = [one["onExitCodes"] for one in job["podFailurePolicy"]["rules"] if "onExitCodes" in one]
+    assert container["name"] == codes["containerName"]
+    assert {3, 4, 64} == set(codes["values"]), "what fails for good; 1 and 5 are worth another try"
+
+
+def test_the_pod_may_do_nothing_that_it_need_not() -> None:
+    """No root, no token of the cluster, no file that it may change but its folder's; secrets are files."""
+    _, pod, container = cronjob()
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert {"type": "RuntimeDefault"} == pod["securityContext"]["seccompProfile"]
+    allowed = container["securityContext"]
+    assert (False, True, ["ALL"]) == (
+        allowed["allowPrivilegeEscalation"],
+        allowed["readOnlyRootFilesystem"],
+        allowed["capabilities"]["drop"],
+    )
+    assert all(one["name"].endswith("_FILE") and one["value"].startswith("/secrets/") for one in container["env"])
+    assert "envFrom" not in container
+    (user,) = re.findall(r"^USER (\d+):", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert int(user) == pod["securityContext"]["runAsUser"]
+
+
+def linted(*command: str) -> subprocess.CompletedProcess[str]:
+    """Run one of this environment's own linters."""
+    tool = Path(sys.executable).with_name(command[0])
+    return subprocess.run([tool, *command[1:]], capture_output=True, text=True, check=False)
+
+
+def test_github_takes_the_workflow() -> None:
+    """By GitHub's schema; and zizmor, which thinks of what an attacker could make of it, has nothing to say."""
+    read = linted("check-jsonschema", "--builtin-schema", "vendor.github-workflows", str(WORKFLOW))
+    assert 0 == read.returncode, read.stdout
+    looked_at = linted("zizmor", "--offline", "--no-progress", "--persona=auditor", str(WORKFLOW))
+    assert 0 == looked_at.returncode, looked_at.stdout
+
+
+def test_the_jobs_of_the_workflow_share_out_what_was_planned() -> None:
+    """The matrix counts from 0 without a gap, and each job applies its share of the file that the first one saved."""
+    jobs = yaml.safe_load(WORKFLOW.read_text(encoding="utf-8"))["jobs"]
+    shares = jobs["apply"]["strategy"]["matrix"]["share"]
+    assert list(range(len(shares))) == shares
+    assert f"Apply, share ${{{{ matrix.share }}}} of {len(shares)}" == jobs["apply"]["name"]
+    assert jobs["apply"]["strategy"]["fail-fast"] is False
+    planned = understood(_step(jobs["plan"], "cxroute plan"))
+    assert (True, "plans.json") == (planned.all, planned.out)
+    applying = next(step for step in jobs["apply"]["steps"] if "cxroute apply" in step.get("run", ""))
+    assert "${{ strategy.job-index }}/${{ strategy.job-total }}" == applying["env"]["SHARE"]
+    applied = understood(_step(jobs["apply"], "cxroute apply"))
+    assert ("$RUNNER_TEMP/reviewed/plans.json", "$SHARE", True) == (applied.plan, applied.shard, applied.yes)
+
+
+def _step(job: dict[str, Any], command: str) -> list[str]:
+    """Return the words of a command in a job's steps, without what the shell makes of its end."""
+    lines = [line for step in job["steps"] for line in step.get("run", "").splitlines() if command in line]
+    (line,) = lines
+    return shlex.split(line.partition("||")[0])[1:]
+
+
+def unit(path: Path) -> dict[str, list[tuple[str, str]]]:
+    """Return a unit's settings by section; a name may stand several times."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    section = ""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.startswith("["):
+            section = line.strip("[]")
+        elif line and not line.startswith("#"):
+            name, _, value = line.partition("=")
+            found.setdefault(section, []).append((name, value))
+    return found
+
+
+def settings(path: Path, section: str, name: str) -> list[str]:
+    """Return the values of one setting."""
+    return [value for one, value in unit(path)[section] if one == name]
+
+
+def test_systemd_takes_the_units(tmp_path: Path) -> None:
+    """systemd-analyze finds nothing to complain of, and says that little could be done with the service."""
+    if shutil.which("systemd-analyze") is None:
+        why = "systemd-analyze is not installed (Debian: apt-get install systemd)"
+        if os.environ.get("CI") == "true":
+            pytest.fail(why)
+        pytest.skip(why)
+    for path in (SERVICE, TIMER):
+        text = path.read_text(encoding="utf-8").replace("/opt/cxroute/bin/cxroute", "/bin/true")
+        (tmp_path / path.name).write_text(text, encoding="utf-8")
+    units = [str(tmp_path / path.name) for path in (SERVICE, TIMER)]
+    verified = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False)
+    assert (0, "") == (verified.returncode, verified.stderr)
+    threshold = f"--threshold={BY_HAND * 10:.0f}"
+    measure = ["systemd-analyze", "security", "--offline=yes", "--no-pager", threshold, units[0]]
+    measured = subprocess.run(measure, capture_output=True, text=True, check=False)
+    assert 0 == measured.returncode, measured.stdout[-300:]
+
+
+def test_the_service_runs_a_command_that_there_is() -> None:
+    """It never asks, it is started by its timer, and every secret that it names was handed to it."""
+    (started,) = settings(SERVICE, "Service", "ExecStart")
+    options = understood(shlex.split(started)[1:])
+    assert (True, True, True) == (options.all, options.yes, options.no_input)
+    assert ["oneshot"] == settings(SERVICE, "Service", "Type")
+    assert SERVICE.stem == TIMER.stem
+    handed = {value.partition(":")[0] for value in settings(SERVICE, "Service", "LoadCredential")}
+    variables = dict(value.split("=", 1) for value in settings(SERVICE, "Service", "Environment"))
+    assert all(name.endswith("_FILE") for name in variables)
+    assert {f"%d/{name}" for name in handed} == set(variables.values())
+
+
+def test_the_readme_tells_of_every_file() -> None:
+    """Each file of deploy/ is named, and what is named is there."""
+    text = (DEPLOY / "README.md").read_text(encoding="utf-8")
+    named = {target for target in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in target}
+    assert set() == {target for target in named if not (DEPLOY / target).exists()}
+    files = {str(path.relative_to(DEPLOY)) for path in DEPLOY.rglob("*.*") if path.is_file()} - {"README.md"}
+    assert files <= named
