@@ -7,11 +7,12 @@ request's own, after the answer where it is what follows a whole request.
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from reconciler.context.chunks import Chunks
+from reconciler.context.joined import Joined
 
 if TYPE_CHECKING:
     import asyncio
@@ -44,7 +45,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection while there are not too many, and wait so long for its first headers."""
-        super().connection_made(transport)
+        super().connection_made(cast("asyncio.Transport", Joined(transport, self.loop)))
         if len(self.connections) > MOST_CONNECTIONS:
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
             return
@@ -66,6 +67,8 @@ class Connection(HttpToolsProtocol):
         self._piece = data
         super().data_received(data)
         if self._in_head and not self._is_over:
+            if self._timer is None:
+                self._await_head()
             self._head += len(data)
             self._before = (self._before + data)[-3:]
             if self._head > _LARGEST_HEAD:
@@ -82,7 +85,7 @@ class Connection(HttpToolsProtocol):
         if before is not None and not before.response_complete:
             raise _RefusedError
         super().on_message_begin()
-        self._await_head()
+        self._in_head = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; one that comes behind the body is refused, for it would count like the others."""
@@ -138,8 +141,6 @@ class Connection(HttpToolsProtocol):
         self.transport.close()
 
     def _await_head(self) -> None:
-        self._stop_timer()
-        self._in_head = True
         self._timer = self.loop.call_later(_SLOWEST_HEAD, self._refuse, HTTPStatus.REQUEST_TIMEOUT)
 
     def _stop_timer(self) -> None:
