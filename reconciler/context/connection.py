@@ -38,7 +38,7 @@ class Connection(HttpToolsProtocol):
         self._in_head = True
         self._head = 0
         self._piece = self._before = b""
-        """What is read now, and of what was read before it of these headers the end."""
+        """What is read at this moment, and the end of what was read of these headers before."""
         self._chunks: Chunks | None = None
         self._status = HTTPStatus.BAD_REQUEST
         self._timer: asyncio.TimerHandle | None = None
@@ -66,6 +66,7 @@ class Connection(HttpToolsProtocol):
             return
         self._piece = data
         super().data_received(data)
+        self._piece = b""
         if self._in_head and not self._is_over:
             if self._timer is None:
                 self._await_head()
