@@ -19,10 +19,10 @@ from httpx_aiohttp import AiohttpTransport
 from reconciler import errors
 from reconciler.change import Marker, Read
 from reconciler.cxone.client import ReadingClient, WritingClient
-from reconciler.cxone.exchange import reading_only
 from reconciler.cxone.network import NetworkTransport, carried_by, network
 from reconciler.cxone.pace import REAL_TIME
-from reconciler.cxone.settings import Credentials, Server
+from reconciler.cxone.reading import reading_only
+from reconciler.cxone.settings import Credentials
 from reconciler.model import Address
 from tests.builders import rule, unmanaged
 from tests.inprocess import TENANT
@@ -275,7 +275,7 @@ def test_a_reading_client_cannot_write_whatever_it_is_told() -> None:
             reached.append(request)
             return httpx.Response(200, json={"access_token": "t", "expires_in": 3600, "entities": [], "total": 0})
 
-        carry = reading_only(carried_by(httpx.MockTransport(answer)), Server.of(TENANT.token_url))
+        carry = reading_only(carried_by(httpx.MockTransport(answer)), TENANT)
         await ReadingClient(carry, TENANT, Credentials("id", "s"), VirtualTime().time).rules()
         assert ["POST", "GET", "GET"] == [request.method for request in reached]
         writer = WritingClient(carry, TENANT, Credentials("id", "s"), REAL_TIME)
@@ -299,7 +299,7 @@ def test_a_reading_client_gets_its_token_however_the_address_is_written(base: st
     def answer(_request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, json={"access_token": "t", "expires_in": 3600, "entities": [], "total": 0})
 
-    carry = reading_only(carried_by(httpx.MockTransport(answer)), Server.of(tenant.token_url))
+    carry = reading_only(carried_by(httpx.MockTransport(answer)), tenant)
     assert () == asyncio.run(ReadingClient(carry, tenant, Credentials("id", "s"), VirtualTime().time).rules())
 
 

@@ -271,11 +271,21 @@ def test_nothing_that_holds_a_secret_shows_it() -> None:
     transport = network(TENANT, canary.proxy("127.0.0.1:9"), None)
     carry = carried_by(transport)
     client = WritingClient(carry, TENANT, credentials, VirtualTime().time)
-    client._tokens.given.append(canary.TOKEN)
+    client._access.given.append(canary.TOKEN)
     headers = {"Authorization": f"Bearer {canary.TOKEN}"}
     request = Request("POST", Server.of("http://localhost"), "/", headers, f"secret={canary.SECRET}".encode())
     sent = httpx.Request("GET", request.url, headers=headers)
-    held: list[Any] = [credentials, client, client._tokens, carry, transport, request, sent, sent.headers]
+    held: list[Any] = [
+        credentials,
+        client,
+        client._access,
+        client._access._tokens,
+        carry,
+        transport,
+        request,
+        sent,
+        sent.headers,
+    ]
     assert [] == canary.found("".join(f"{one!r} {one}" for one in held))
 
 

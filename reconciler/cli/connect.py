@@ -14,9 +14,9 @@ from reconciler.cli.environments import expected_queues
 from reconciler.cli.variables import secret
 from reconciler.cxone.client import ReadingClient, WritingClient
 from reconciler.cxone.context import ContextClient
-from reconciler.cxone.exchange import reading_only
 from reconciler.cxone.pace import REAL_TIME
-from reconciler.cxone.settings import Credentials, Server, Tenant
+from reconciler.cxone.reading import reading_only
+from reconciler.cxone.settings import Credentials, Tenant
 from reconciler.cxone.trust import trusted_by
 from reconciler.errors import CredentialsError
 
@@ -35,8 +35,16 @@ async def reading(session: Session) -> AsyncIterator[ReadingClient]:
     """Connect with a client that cannot write: nothing else is let through."""
     tenant = tenant_of(session)
     async with _carrier(session, tenant) as carry:
-        only = reading_only(carry, Server.of(tenant.token_url))
+        only = reading_only(carry, tenant)
         yield ReadingClient(only, tenant, credentials_of(session), REAL_TIME, session.bar.step)
+
+
+@asynccontextmanager
+async def asking(session: Session) -> AsyncIterator[Carry]:
+    """Connect for whoever wants to see each answer as it comes; nothing but reads is let through."""
+    tenant = tenant_of(session)
+    async with _carrier(session, tenant) as carry:
+        yield reading_only(carry, tenant)
 
 
 @asynccontextmanager

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
+from base64 import b64encode
 from typing import TYPE_CHECKING, Final, NamedTuple
+from urllib.parse import urlencode
 
+from reconciler.cxone.exchange import ACCEPTED, Request
 from reconciler.errors import ApiError, CredentialsError, UnexpectedAnswerError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from reconciler.cxone.settings import Credentials, Server
+
 _EARLY: Final = 60.0
 _DEFAULT_LIFE: Final = 3600.0
 _LONGEST_LIFE: Final = 86_400.0
-_KEPT: Final = 1000
-"""Tokens that are remembered: a server runs for months."""
+_FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}
+_KEY: Final = ("accessKeyId", "accessKeySecret")
 
 
 class _Outcome(NamedTuple):
@@ -34,8 +40,6 @@ class Tokens:
         self._fetch, self._clock = fetch, clock
         self._lock = asyncio.Lock()
         self._newest = _Outcome()
-        self.given: list[str] = []
-        """The newest tokens: what no message may repeat."""
 
     async def token(self, refused: str = "") -> str:
         """Return a token that is not the `refused` one. All who wait share one request, and its failure."""
@@ -57,7 +61,6 @@ class Tokens:
             self._newest = self._newest._replace(failure=failure)
             raise
         self._newest = _Outcome(token, asked + life)
-        self.given[:] = [*self.given[-_KEPT:], token]
         return token
 
 
@@ -79,8 +82,30 @@ def _life(seconds: object) -> float:
     return max(min(life, _LONGEST_LIFE) - _EARLY, 0.0)
 
 
-def wrong_credentials(explanation: str) -> CredentialsError:
-    """Return the error of a refused id or secret; neither is named."""
-    return CredentialsError(
-        f"the tenant refuses the client id or secret ({explanation}); check the credentials' variables"
-    )
+def token_request(server: Server, credentials: Credentials) -> Request:
+    """Return the request for a token: with a client's id and secret, with an access key, or with both (docs/access.md).
+
+    In a form everything is percent-encoded: access keys end in `=`. Basic has id and secret as they are.
+    """
+    if not credentials.key_id:
+        form = {"grant_type": "client_credentials"}
+        form |= {"client_id": credentials.client_id, "client_secret": credentials.client_secret}
+        return _request(server, _FORM, urlencode(form))
+    key = (credentials.key_id, credentials.key_secret)
+    if not credentials.client_id:
+        return _request(server, {"Content-Type": "application/json"}, json.dumps(dict(zip(_KEY, key, strict=True))))
+    pair = b64encode(f"{credentials.client_id}:{credentials.client_secret}".encode()).decode()
+    form = {"grant_type": "password", "username": key[0], "password": key[1]}
+    return _request(server, {**_FORM, "Authorization": f"Basic {pair}"}, urlencode(form))
+
+
+def _request(server: Server, headers: dict[str, str], text: str) -> Request:
+    return Request("POST", server, server.path, {**ACCEPTED, **headers}, text.encode())
+
+
+def wrong_credentials(credentials: Credentials, explanation: str) -> CredentialsError:
+    """Return the error of a refused id or secret; the variables are named that they come from, and no value."""
+    what = "client id or secret" if credentials.client_id else ""
+    what = " or the ".join(filter(None, ("access key" if credentials.key_id else "", what)))
+    variables = ", ".join(credentials.variables) or "the credentials' variables"
+    return CredentialsError(f"the tenant refuses the {what} ({explanation}); check {variables}")

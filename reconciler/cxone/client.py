@@ -6,17 +6,16 @@ import json
 from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from reconciler.change import Read
 from reconciler.cxone import wire
-from reconciler.cxone.auth import Tokens, wrong_credentials
-from reconciler.cxone.exchange import Request
+from reconciler.cxone.access import Access
+from reconciler.cxone.exchange import ACCEPTED, Request
 from reconciler.cxone.idempotency import Keys
-from reconciler.cxone.listing import complete
+from reconciler.cxone.listing import complete, page_query
 from reconciler.cxone.pace import Pacer
-from reconciler.cxone.sending import ACCEPTED, Kind, Sender
-from reconciler.cxone.settings import Server
+from reconciler.cxone.sending import Kind, Sender
 from reconciler.errors import (
     AmbiguousWriteError,
     ApiError,
@@ -74,12 +73,11 @@ class ReadingClient:
     ) -> None:
         """`progress` is told what is read, how many pages of it are done, and of how many."""
         tenant.check()
-        self._tenant, self._credentials, self._time = tenant, credentials, time
-        self._base, self._token_server = Server.of(tenant.base_url), Server.of(tenant.token_url)
+        self._tenant, self._time = tenant, time
         self._progress = progress
         self.pacer = Pacer(tenant.requests_per_second, tenant.concurrency, time, tenant.run_seconds)
-        self._tokens = Tokens(self._fetch_token, time.clock)
-        self._sender = Sender(carry, tenant, self.pacer, time, self._explanation)
+        self._access = Access(tenant, credentials, self._send, time.clock)
+        self._sender = Sender(carry, tenant, self.pacer, time, self._access.explanation)
 
     async def rules(self) -> tuple[LiveRule, ...]:
         """Return every live rule, in no particular order. Raises IncompleteReadError where that cannot be proven."""
@@ -104,17 +102,13 @@ class ReadingClient:
 
     def _page(self, path: str) -> Callable[[int], Any]:
         async def page(number: int) -> object:
-            query = urlencode({"pageNumber": number, "pageSize": self._tenant.page_size})
-            answer = await self._call("list", f"{path}?{query}")
+            answer = await self._call("list", f"{path}?{page_query(number, self._tenant.page_size)}")
             return answer.form
 
         return page
 
     def _rule_path(self, rule_id: str) -> str:
-        """Quote the id into the path. Ids come from the server: dots alone would lead out of the rules."""
-        if rule_id in ("", ".", "..") or not wire.is_text(rule_id):
-            raise UnexpectedAnswerError(f"{rule_id[:64]!r} cannot be the id of a rule")
-        return f"{self._tenant.rules_path}/{quote(rule_id, safe='')}"
+        return rule_path(self._tenant.rules_path, rule_id)
 
     async def _call(
         self, call: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
@@ -123,45 +117,28 @@ class ReadingClient:
         kind = _KINDS.get(call, Kind.WRITE)
         content = b"" if body is None else json.dumps(body, allow_nan=False).encode()
         more = {**(_AS_JSON if content else ACCEPTED), **(headers or {})}
-        token = await self._tokens.token()
+        token = await self._access.token()
+        base = self._access.base
         for turn in (1, 2):
             known = {"Authorization": f"Bearer {token}", **more}
-            answer = await self._sender.send(
-                Request(_METHODS[call], self._base, f"{self._base.path}{path}", known, content), kind
-            )
+            answer = await self._send(Request(_METHODS[call], base, f"{base.path}{path}", known, content), kind)
             if answer.status != HTTPStatus.UNAUTHORIZED:
                 return self._checked(call, answer)
             if turn == 1:
-                token = await self._tokens.token(refused=token)
+                token = await self._access.token(refused=token)
         raise CredentialsError("the tenant refuses a token that it has just given; check the client's rights")
 
     def _checked(self, call: str, answer: Answer) -> Answer:
         """Translate the statuses that are final."""
         if answer.status < HTTPStatus.MULTIPLE_CHOICES:
             return answer
-        why = f"{answer.call}: status {answer.status}, {self._explanation(answer)}"
+        why = f"{answer.call}: status {answer.status}, {self._access.explanation(answer)}"
         if answer.status == HTTPStatus.FORBIDDEN:
             raise ScopeError(f"the client lacks the scope {_SCOPES.get(call, 'routing:write')} ({why})")
         raise _refused(call, answer.status, why)
 
-    def _explanation(self, answer: Answer) -> str:
-        return answer.explanation((*self._credentials.forms(), *self._tokens.given))
-
-    async def _fetch_token(self) -> object:
-        form = {
-            "grant_type": "client_credentials",
-            "client_id": self._credentials.client_id,
-            "client_secret": self._credentials.client_secret,
-        }
-        headers = {**ACCEPTED, "Content-Type": "application/x-www-form-urlencoded"}
-        server = self._token_server
-        request = Request("POST", server, server.path, headers, urlencode(form).encode())
-        answer = await self._sender.send(request, Kind.TOKEN)
-        if answer.status in (400, 401, 403):
-            raise wrong_credentials(self._explanation(answer))
-        if answer.status != HTTPStatus.OK:
-            raise CredentialsError(f"no token: status {answer.status} ({self._explanation(answer)})")
-        return answer.form
+    async def _send(self, request: Request, kind: Kind) -> Answer:
+        return await self._sender.send(request, kind)
 
 
 class WritingClient(ReadingClient):
@@ -191,6 +168,13 @@ class WritingClient(ReadingClient):
             await self._call("delete", self._rule_path(read.live.id), headers=headers)
         except GoneError:
             return
+
+
+def rule_path(rules_path: str, rule_id: str) -> str:
+    """Quote the id into the path. Ids come from the server: dots alone would lead out of the rules."""
+    if rule_id in ("", ".", "..") or not wire.is_text(rule_id):
+        raise UnexpectedAnswerError(f"{rule_id[:64]!r} cannot be the id of a rule")
+    return f"{rules_path}/{quote(rule_id, safe='')}"
 
 
 def _sendable(etag: str | None) -> str | None:

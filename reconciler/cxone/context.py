@@ -10,6 +10,7 @@ from urllib.parse import quote
 from reconciler.cxone.breaker import Breaker
 from reconciler.cxone.client import ReadingClient
 from reconciler.cxone.sending import BUDGET, Budget, Sender
+from reconciler.cxone.settings import Server
 from reconciler.errors import ApiError, LaterError, OverloadedError, RejectedError, TooFastError, UsageError
 
 if TYPE_CHECKING:
@@ -37,8 +38,9 @@ class ContextClient(ReadingClient):
         self.breaker = Breaker(time)
         self._path = path
         self._unready_until = time.clock()
-        self._sender = Sender(carry, tenant, self.pacer, time, self._explanation, self.breaker)
-        if not _is_plain(f"{self._base.path}{self._path_of('conversation')}"):
+        self._sender = Sender(carry, tenant, self.pacer, time, self._access.explanation, self.breaker)
+        below = Server.of(tenant.base_url).path if tenant.base_url else ""
+        if not _is_plain(f"{below}{self._path_of('conversation')}"):
             raise UsageError(
                 f"{path[:100]!r} is no path that can be asked for as it stands: it has . or .. in it, or signs that no"
                 " URL has"
@@ -81,7 +83,7 @@ class ContextClient(ReadingClient):
         token = BUDGET.set(Budget(self._time.clock() + _SOON))
         try:
             async with self._time.deadline(_SOON):
-                await self._tokens.token()
+                await self._access.token()
         except (ApiError, TimeoutError):
             self._unready_until = self._time.clock() + _SOON
             return False

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 LARGEST: Final = 16 * 1024 * 1024
 """Bytes of an answer, decoded. A page of 100 rules has about 50,000."""
 
+ACCEPTED: Final = {"Accept": "application/json", "Accept-Encoding": "gzip"}
+
 _SHOWN: Final = 200
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
 
@@ -148,17 +150,6 @@ async def exchange(carry: Carry, request: Request, seconds: float, time: Time) -
             f"{answer.call}: the server redirects to another place (status {answer.status}); not followed"
         )
     return answer
-
-
-def reading_only(carry: Carry, token: Server) -> Carry:
-    """Return what carries GETs, and the request for a token; all else is refused before a byte is sent (R10)."""
-
-    async def carried(request: Request) -> Answer:
-        if request.method != "GET" and (request.method, request.server, request.target) != ("POST", token, token.path):
-            raise AssertionError(f"a reading client was about to send {request.method}")
-        return await carry(request)
-
-    return carried
 
 
 class Body:

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from reconciler.errors import IncompleteReadError, UnexpectedAnswerError
 
@@ -29,6 +29,17 @@ class _Page:
     entities: list[dict[str, Any]]
     total: int
     pages: int
+
+
+def page_query(number: int, size: int) -> str:
+    """Return how a page of a list is asked for."""
+    return urlencode({"pageNumber": number, "pageSize": size})
+
+
+def first_page(form: object, what: str) -> tuple[list[dict[str, Any]], int]:
+    """Return the entries of a first page, and how many there are in all. Raises UnexpectedAnswerError."""
+    page = _parse(form, what, 1)
+    return page.entities, page.total
 
 
 async def complete(

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from reconciler.cxone.exchange import (
+    ACCEPTED,
     LENIENT,
     Answer,
     GarbledAnswerError,
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     from reconciler.cxone.exchange import Carry, Request
     from reconciler.cxone.pace import Pacer, Time
     from reconciler.cxone.settings import Tenant
-
-ACCEPTED: Final = {"Accept": "application/json", "Accept-Encoding": "gzip"}
 
 
 class Kind(Enum):

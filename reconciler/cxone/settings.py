@@ -20,20 +20,30 @@ _URL: Final = re.compile(
 _PORTS: Final = {"http": 80, "https": 443}
 _LAST_PORT: Final = 65_535
 _OWN: Final = (".my.cxone.com", ".niceincontact.com", ".nice-incontact.com")
+_ISSUERS: Final = frozenset({"nicecxone-sov1.au", "nicecxone-sov1.eu"})
+"""The published issuers that are below none of these. Just these hosts: of theirs, no others are published."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A client's id and secret; neither is ever shown."""
+    """A client's id and secret, an access key's, or both; none is ever shown. What there is decides how to ask."""
 
     client_id: str = field(repr=False)
     client_secret: str = field(repr=False)
+    key_id: str = field(default="", repr=False)
+    key_secret: str = field(default="", repr=False)
+    variables: tuple[str, ...] = ()
+    """Names of the environment variables that they come from: what to look at when they are refused."""
 
     def forms(self) -> tuple[str, ...]:
-        """Return how the secret may look when a server repeats it: as it is, in a form, in JSON, in Basic."""
-        secret, pair = self.client_secret, f"{self.client_id}:{self.client_secret}"
-        basic = b64encode(pair.encode()).decode()
-        return tuple(form for form in (secret, quote_plus(secret), json.dumps(secret)[1:-1], basic) if form)
+        """Return how a secret may look when a server repeats it: as it is, in a form, in JSON, in Basic."""
+        pairs = ((self.client_id, self.client_secret), (self.key_id, self.key_secret))
+        return tuple(form for name, secret in pairs if secret for form in _forms(name, secret))
+
+
+def _forms(name: str, secret: str) -> tuple[str, ...]:
+    basic = b64encode(f"{name}:{secret}".encode()).decode()
+    return secret, quote_plus(secret), json.dumps(secret)[1:-1], basic
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +82,9 @@ class Tenant:
     """Where a tenant's API is and how fast it may be used. Times are seconds."""
 
     base_url: str
+    """Empty where the issuer says it."""
     token_url: str
+    """Empty where there is an issuer."""
     rules_path: str
     queues_path: str
     page_size: int = 100
@@ -82,14 +94,21 @@ class Tenant:
     idempotency_keys: bool = False
     """The server does a create once, however often it comes with the same Idempotency-Key."""
     allowed_hosts: frozenset[str] = frozenset()
+    issuer: str = ""
+    """Whose well-known documents say where tokens are issued and, without a `base_url`, where the API is."""
     run_seconds: float = 900.0
     """How long everything that one client does may take in all."""
     patience_seconds: float = 90.0
     """How long a server is waited for that was there and has gone away."""
 
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Return the addresses that are known before anything is asked."""
+        return tuple(filter(None, (self.base_url, self.token_url, self.issuer)))
+
     def check(self) -> None:
         """Refuse hosts that may not be sent a secret. Raises CredentialsError and UsageError."""
-        for url in (self.base_url, self.token_url):
+        for url in self.urls:
             check_host(url, self.allowed_hosts)
         for path in (self.rules_path, self.queues_path):
             if not path.startswith("/"):
@@ -104,7 +123,8 @@ def check_host(url: str, allowed: frozenset[str]) -> None:
         return
     if place.scheme == "http":
         raise UsageError(f"http:// is refused for {host}: only loopback may be reached without TLS")
-    if host not in map(str.lower, allowed) and not any(host.endswith(end) and len(host) > len(end) for end in _OWN):
+    known = host in _ISSUERS or any(host.endswith(end) and len(host) > len(end) for end in _OWN)
+    if not known and host not in map(str.lower, allowed):
         raise CredentialsError(
             f"credentials are not sent to {host}, which is none of CXone's hosts; whoever runs this can allow it with"
             f" CXROUTE_HOSTS={host}"

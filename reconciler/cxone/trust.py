@@ -47,5 +47,5 @@ def trusted_by(tenant: Tenant, ca_file: Path | None) -> ssl.SSLContext:
 
     TLS is never left unverified. Raises CxrouteError.
     """
-    https = any(Server.of(url).scheme == "https" for url in (tenant.base_url, tenant.token_url))
+    https = any(Server.of(url).scheme == "https" for url in tenant.urls) or bool(tenant.issuer)
     return trusted(ca_file) if https else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
