@@ -74,7 +74,7 @@ CODES: Final[dict[str, Code]] = {
     ),
     "CXR101": Code(
         "unknown kind",
-        "apiVersion must be routing/v1 and kind one of Environment, Queues, RuleSet, Intents, RouteTests.",
+        "apiVersion must be routing/v1 and kind one of Environment, Queues, RuleSet, Intents, RouteTests, Profile.",
     ),
     "CXR102": Code(
         "unknown field", "No such field exists here. Unknown fields are errors, so that a typo never passes in silence."
@@ -116,6 +116,17 @@ CODES: Final[dict[str, Code]] = {
         "The Environment's api.operators leaves this operator out: this tenant does not know it.",
     ),
     "CXR120": Code("no condition", "The rule takes every conversation. Where that is meant, `when: []` says so."),
+    "CXR121": Code(
+        "inactive queue",
+        "The rule sends conversations to a skill that exists and is switched off (`isActive: false`): nobody would be"
+        " given them. Switch the skill on in CXone, or let the rule name another one. Where an active and an inactive"
+        " skill have one name, the active one is meant.",
+    ),
+    "CXR122": Code(
+        "unknown profile",
+        "The Environment's `api.profile` names no Profile document of these manifests. Without `api.profile` the"
+        " tutorial's is used, which `cxroute schema profile` prints as a document to start from.",
+    ),
     "CXR201": Code(
         "rule never matches",
         "The rule's conditions contradict each other, or one of them can hold for nothing: `in: []`, a `between` whose"
@@ -233,5 +244,10 @@ CODES: Final[dict[str, Code]] = {
         "not ours any more",
         "The rule carried our marker when the run that is to be undone ended, and does not now, or is gone. Rules that"
         " are not ours are never written.",
+    ),
+    "CXR320": Code(
+        "live rules of a file",
+        "The plan compares with the rules of a file (`--live FILE`), which may be old or not all there. Apply reads the"
+        " tenant itself, and where that differs it refuses a plan that was saved.",
     ),
 }

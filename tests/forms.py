@@ -33,7 +33,7 @@ def as_text(made: Plan) -> str:
 
 def as_github(made: Plan) -> str:
     """The plan for a workflow's log."""
-    session = SimpleNamespace(brief=lambda one: one, tenant=TENANT, most=20, simulated=False)
+    session = SimpleNamespace(brief=lambda one: one, tenant=TENANT, most=20, banner="")
     with patch.object(plan_forms, "token_hex", lambda _size: TOKEN):
         return plan_forms.as_github(cast("Session", session), made)
 

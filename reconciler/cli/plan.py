@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.cli import undoing
+from reconciler.cli import live_file, undoing
 from reconciler.cli.connect import reading
 from reconciler.cli.discretion import DISCRETION
 from reconciler.cli.interrupt import run_interruptibly
@@ -35,6 +35,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     """Add plan's options."""
     selectors(parser)
     undoing.options(parser)
+    live_file.options(parser)
     parser.add_argument("--out", metavar="FILE", help="save the plan, so that `cxroute apply FILE` makes just this")
     parser.add_argument(
         "--format",
@@ -63,10 +64,11 @@ def run(options: argparse.Namespace, output: Output) -> int:
     """Plan, print, and save where asked."""
     undoing.check(options)
     if are_several(options):
+        live_file.check(options)
         from reconciler.cli.plan_several import plan_several  # noqa: PLC0415 - which builds on this module
 
         return plan_several(options, output)
-    session = undoing.undone(open_session(options, output), options)
+    session = live_file.with_live(undoing.undone(open_session(options, output), options), options.live)
     session.verify()
     made = run_interruptibly(lambda _stop: read_and_plan(session))
     if options.out:
@@ -78,9 +80,12 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 
 async def read_and_plan(session: Session) -> Plan:
-    """Read the tenant with a client that cannot write, and plan."""
-    async with reading(session) as client:
-        live = await session.read(client)
+    """Read the tenant with a client that cannot write, or the file in its place, and plan."""
+    if session.file:
+        live = session.file.live
+    else:
+        async with reading(session) as client:
+            live = await session.read(client)
     return await session.thinking(lambda: session.planner(live).plan(live.rules))
 
 

@@ -6,7 +6,6 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Final
 
 from reconciler.cli.discretion import DISCRETION
-from reconciler.cli.environments import SIMULATED
 from reconciler.cli.origin import facts
 from reconciler.cli.whole_file import write_whole
 from reconciler.cli.workspace import rooted
@@ -33,12 +32,12 @@ _MOST_CASES: Final = 1_000
 
 def as_markdown(session: Session, made: Plan) -> str:
     """Return the plan as a pull-request comment."""
-    return markdown(telling(made, session.tenant), routing_map(made), facts(made, _banner(session)))
+    return markdown(telling(made, session.tenant), routing_map(made), facts(made, session.banner))
 
 
 def as_html(session: Session, made: Plan) -> str:
     """Return the plan as one page that needs nothing else."""
-    return _page(session, made, routing_map(made), facts(made, _banner(session)))
+    return _page(session, made, routing_map(made), facts(made, session.banner))
 
 
 def _page(session: Session, made: Plan, routing: RoutingMap, known: Facts) -> str:
@@ -50,7 +49,7 @@ def _page(session: Session, made: Plan, routing: RoutingMap, known: Facts) -> st
 def as_github(session: Session, made: Plan) -> str:
     """Return the plan for a workflow's log, where no name is taken for a command, and its findings as annotations."""
     text = plan_text(session.brief(made), colourless, session.tenant, session.most)
-    return _banner(session) + quoted(text, token_hex(16)) + annotated(rooted(made.findings), "listed above")
+    return session.banner + quoted(text, token_hex(16)) + annotated(rooted(made.findings), "listed above")
 
 
 FORMS: Final[dict[str, Callable[[Session, Plan], str]]] = {
@@ -62,11 +61,7 @@ FORMS: Final[dict[str, Callable[[Session, Plan], str]]] = {
 
 def report(session: Session, made: Plan, folder: Path) -> None:
     """Write plan.md and plan.html into a folder."""
-    routing, known = routing_map(made), facts(made, _banner(session))
+    routing, known = routing_map(made), facts(made, session.banner)
     comment = markdown(telling(made, session.tenant), routing, known)
     write_whole(folder / "plan.md", DISCRETION.hide(comment))
     write_whole(folder / "plan.html", DISCRETION.hide(_page(session, made, routing, known)))
-
-
-def _banner(session: Session) -> str:
-    return SIMULATED if session.simulated else ""

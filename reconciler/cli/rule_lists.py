@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from reconciler.behaviour.entry import Entry
 from reconciler.catalogue import AssumedCatalogue, Catalogue, aliases
+from reconciler.cli.live_file import load
 from reconciler.cli.session import open_session
-from reconciler.cxone.export import LARGEST, read_export
 from reconciler.desired import desire
 from reconciler.entries import desired_entries, live_entries
 from reconciler.errors import UsageError
@@ -147,13 +147,11 @@ def _live(session: Session) -> Live:
 def _file(written: str) -> RuleList:
     """Read a file of rules: those with our marker by their address. Raises UsageError."""
     try:
-        with Path(written).open("rb") as file:
-            export = read_export(file.read(LARGEST + 1), plain(written))
-    except OSError as error:
-        hint = "" if Path(written).suffix else "; a side is live:ENV, manifests:ENV or a JSON file"
-        raise UsageError(f"cannot read {plain(written)}: {error.strerror}{hint}") from None
-    except ValueError:  # a NUL in the path
-        raise UsageError(f"cannot read {plain(written)}: that is no path") from None
+        export = load(written)
+    except UsageError as error:
+        if Path(written).suffix:
+            raise
+        raise UsageError(f"{error}; a side is live:ENV, manifests:ENV or a JSON file") from None
     entries = []
     for one in export.rules:
         address = one.marker.address if one.marker else None

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from reconciler.change import LiveRule
+    from reconciler.cli.live_file import LiveFile
     from reconciler.cli.output import Output
     from reconciler.cli.undoing import Undoing
     from reconciler.cxone.client import ReadingClient
@@ -90,6 +91,8 @@ class Session:
     """How several environments were asked for; none where it is this one."""
     undoing: Undoing | None = None
     """The run that is to be undone, in place of what the manifests want."""
+    file: LiveFile | None = None
+    """What is live by a file, in place of the tenant."""
 
     @property
     def simulated(self) -> bool:
@@ -99,6 +102,8 @@ class Session:
     @property
     def tenant(self) -> str:
         """Return what people call the tenant."""
+        if self.file:
+            return f"live rules by {self.file.name}"
         return "simulated" if self.simulated else f"tenant {self.environment.tenant or self.environment.host}"
 
     @property
@@ -126,10 +131,15 @@ class Session:
         """Return the session with other options of planning."""
         return replace(self, options=options)
 
+    @property
+    def banner(self) -> str:
+        """Return what is to be said first of all, where no tenant was contacted."""
+        return self.file.head if self.file else SIMULATED if self.simulated else ""
+
     def introduce(self) -> None:
         """Say first of all, where it is so, that nothing is real."""
-        if self.simulated and self.output.form == "text":
-            self.output.result(SIMULATED)
+        if self.output.form == "text":
+            self.output.result(self.banner)
 
     def brief(self, made: Plan) -> Plan:
         """Return the plan as text shows it: what is merely worth knowing is left to -v."""
@@ -170,6 +180,7 @@ class Session:
 
         def guarded(made: Plan) -> Plan:
             foreseen = told(foresee(arrange(made), self.sample))
+            foreseen = advised(foreseen, [self.file.finding] if self.file else ())
             return lift(guard(foreseen, self.environment), allowed, reason)
 
         return Planner(bare, guarded)

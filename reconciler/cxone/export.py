@@ -5,6 +5,7 @@ Beside `rules` an object may have `queues`, each with id and name.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,6 +29,8 @@ class Export:
 
     rules: tuple[LiveRule, ...]
     queues: Mapping[str, str]
+    listed: bool
+    """Whether it lists the queues beside the rules; else it knows those alone whose names stand at the targets."""
 
 
 def read_export(data: bytes, name: str) -> Export:
@@ -42,8 +45,13 @@ def read_export(data: bytes, name: str) -> Export:
         rules = tuple(live_rule(_with_id(one, place)) for place, one in enumerate(_rules(form, name)))
     except UnexpectedAnswerError as error:
         raise UsageError(f"{name}: {str(error).replace(' in the answer', '')}") from None
+    twice = next((one for one, count in Counter(rule.id for rule in rules).items() if count > 1), None)
+    if twice is not None:
+        raise UsageError(f"{name}: two rules have the id {twice[:64]!r}")
     named = [pair for rule in rules for pair in _named(rule.raw)]
-    return Export(rules, dict([*named, *_queues(form)]))
+    return Export(
+        rules, dict([*named, *_queues(form)]), isinstance(form, dict) and isinstance(form.get("queues"), list)
+    )
 
 
 def _rules(form: object, name: str) -> list[Any]:
