@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from reconciler.cli.environments import expected_queues
 from reconciler.cxone.export import LARGEST, read_export
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from reconciler.cli.session import Session
     from reconciler.cxone.export import Export
+
+
+_UNLISTED: Final = "a rule whose queue the file knows by its id alone looks changed: put `queues`, each with id and name, beside `rules`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +64,7 @@ def with_live(session: Session, path: str | None) -> Session:
         assumed = _assumed(session, queues)
         queues += assumed
         said += f". It does not list the queues: {counted(len(assumed), 'queue')} of the manifests taken to be there"
-    hint = (
-        ""
-        if export.listed
-        else (
-            "a rule whose queue the file knows by its id alone looks changed; put `queues`, with id and name, beside `rules`"
-        )
-    )
+    hint = "" if export.listed else _UNLISTED
     finding = Finding("CXR320", "warning", said, hint=hint)
     return replace(session, file=LiveFile(name, Live(export.rules, queues), finding))
 
