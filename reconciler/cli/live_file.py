@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from reconciler.cxone.export import Export
 
 
-_UNLISTED: Final = "a rule whose queue the file knows by its id alone looks changed: put `queues`, each with id and name, beside `rules`"
+_UNLISTED: Final = (
+    "a rule whose queue the file knows by its id alone looks changed: put `queues`, each with id and name,"
+    " beside `rules`"
+)
 
 
 @dataclass(frozen=True, slots=True)
