@@ -92,6 +92,8 @@ class Keeper:
         if settling:
             self._say("settling", seconds=round(settling / 1000, 1))
         await self._wait(max(settling / 1000, _INTRODUCED))
+        await self._turns.give_back()
+        await self._ids.give_back()
         shared.is_open = True
         self._say("open", instances=self.instances)
 

@@ -36,6 +36,8 @@ class SharedIds:
         self._claimed: dict[str, tuple[str, bytes]] = {}
         self._known: OrderedDict[str, _Known] = OrderedDict()
         """What was answered here: Redis may forget it."""
+        self._owed: dict[str, str] = {}
+        """Ids that Redis may have given away to nobody, and their holders."""
 
     async def claim(self, message: str, digest: bytes) -> Answer | None:
         """Look an id up, and wait for whoever processes it."""
@@ -44,6 +46,7 @@ class SharedIds:
             async with asyncio.timeout(_PATIENCE):
                 found = await self._shared.take(CLAIM, self._key(message), holder, TURN, _MEMORY, digest)
         except NoTurnError as error:
+            self._owed[message] = holder
             return later(503, error.outcome, str(error), error.seconds)
         except TimeoutError:
             return later(503, "replayed", "the same message is under way", 1.0)
@@ -72,6 +75,12 @@ class SharedIds:
             keys = tuple(self._key(message) for message, _ in some)
             said = [part for _, one in some for part in (int((one.until - now) * 1000) + 1, one.digest, one.answer)]
             await self._shared.tell(RECALL, keys, *said)
+
+    async def give_back(self) -> None:
+        """Give back what was asked for and lost before it came: a Redis that hung reads it as it goes on."""
+        owed, self._owed = self._owed, {}
+        for message, holder in owed.items():
+            await self._shared.tell(SETTLE, (self._key(message),), holder, _MEMORY)
 
     def _key(self, message: str) -> str:
         return self._shared.key("m", message)

@@ -37,7 +37,9 @@ class SharedTurns:
     def __init__(self, shared: Shared, lines: Lines) -> None:
         """`lines` are those of this process."""
         self._shared, self._lines = shared, lines
-        self._at_work: set[asyncio.Task[bool]] = set()
+        self._at_work: set[asyncio.Task[None]] = set()
+        self._owed: dict[str, str] = {}
+        """Turns that Redis may have given, or may still give when it reads what it was asked, and their holders."""
 
     @asynccontextmanager
     async def turn(self, conversation: str) -> AsyncIterator[Line]:
@@ -64,6 +66,9 @@ class SharedTurns:
         except asyncio.CancelledError:
             self._later(key, holder)  # too late for this request, but Redis may have given it the turn
             raise
+        except NoTurnError:
+            self._owed[key] = holder
+            raise
         return _written(conversation, *found)
 
     async def _tell(self, key: str, holder: str, written: Written) -> None:
@@ -84,9 +89,19 @@ class SharedTurns:
             said = [part for _, written, age in some for part in (max(_MEMORY - int(age * 1000), 1), *_packed(written))]
             await self._shared.tell(LEARN, keys, *said)
 
+    async def give_back(self) -> None:
+        """Give back what was asked for and lost before it came: a Redis that hung reads it as it goes on."""
+        owed, self._owed = self._owed, {}
+        for key, holder in owed.items():
+            await self._give(key, holder)
+
+    async def _give(self, key: str, holder: str) -> None:
+        if not await self._shared.tell(RELEASE, (key,), holder, _MEMORY) and not self._shared.is_joined:
+            self._owed[key] = holder
+
     def _later(self, key: str, holder: str) -> None:
         """Give a turn back, and wait for nothing."""
-        task = asyncio.get_running_loop().create_task(self._shared.tell(RELEASE, (key,), holder, _MEMORY))
+        task = asyncio.get_running_loop().create_task(self._give(key, holder))
         self._at_work.add(task)
         task.add_done_callback(self._at_work.discard)
 

@@ -6,7 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
-from contextlib import ExitStack, contextmanager
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -124,6 +124,10 @@ class Callers:
         self._awaited = 0
         self._there = asyncio.Event()
 
+    def leave(self, url: str) -> None:
+        """Call this one no more: it has gone, and a balancer would have noticed."""
+        self._urls = tuple(one for one in self._urls if one != url)
+
     async def answered(self, count: int) -> None:
         """Wait for so many answers."""
         self._awaited = count
@@ -134,10 +138,11 @@ class Callers:
         await asyncio.gather(*(self._post_some(number, keys[number :: self._count]) for number in range(self._count)))
 
     async def _post_some(self, number: int, keys: list[Key]) -> None:
-        async with caller(self._urls[number % len(self._urls)]) as http:
+        async with AsyncExitStack() as stack:
+            callers = {url: await stack.enter_async_context(caller(url)) for url in self._urls}
             for key in keys:
-                for _ in range(200):
-                    if await self._post(http, key) == 200:
+                for _ in range(400):
+                    if await self._post(callers[self._urls[number % len(self._urls)]], key) == 200:
                         break
                     await asyncio.sleep(0.05)
                 else:

@@ -1,0 +1,251 @@
+"""`serve --shared`: several machines and a Redis keep every promise of one process, and say no while Redis is away."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections import Counter
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from tests.context.fleets import EVENTS, Callers, Fleet, caller, fleet, form, gone_back, shuffled
+from tests.context.posting import event
+from tests.context.processes import KEY
+from tests.context.redis_server import PREFIX, RedisServer, redis_server
+from tests.context.signing import WRITTEN, signed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+FULL = os.environ.get("CXROUTE_CAMPAIGN") == "full"
+CONVERSATIONS = 500 if FULL else 20
+NEWEST = {f"c-{one}": (EVENTS - 1) / EVENTS for one in range(CONVERSATIONS)}
+
+
+@contextmanager
+def shared(folder: Path, *tenant: str, rate: float = 2000) -> Iterator[tuple[Fleet, RedisServer]]:
+    """Run a tenant and a Redis that machines have joined before."""
+    with redis_server(folder) as server, fleet(folder, *tenant, rate=rate) as one:
+        server.settle()
+        yield one, server
+
+
+def machines(one: Fleet, server: RedisServer, *options: str, count: int = 2, **variables: str) -> list[str]:
+    """Start so many endpoints that share; return their URLs once all are ready."""
+    names = [f"machine-{number}" for number in range(count)]
+    urls = [one.serve("--shared", server.url, *options, name=name, **variables)[1] for name in names]
+    for url in urls:
+        assert ready(url), url
+    return urls
+
+
+def ready(url: str, seconds: float = 20, status: int = 200) -> bool:
+    """Wait until an endpoint says that it is ready, or that it is not."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if httpx.get(f"{url}/ready", trust_env=False, timeout=10).status_code == status:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def post(url: str, **said: object) -> httpx.Response:
+    """Post one event."""
+    return httpx.post(f"{url}/api/route", json=event(**said), headers={"X-API-Key": KEY}, trust_env=False, timeout=10)
+
+
+def send(url: str, body: bytes, headers: list[tuple[bytes, bytes]]) -> httpx.Response:
+    """Send one signed message."""
+    return httpx.post(f"{url}/api/route", content=body, headers=headers, trust_env=False, timeout=10)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_each_conversation_is_kept_in_order_whichever_machine_takes_its_events(tmp_path: Path, workers: str) -> None:
+    """Any order, a fifth twice, 5 % of calls failing: one effect for each event, none ever goes back."""
+    with shared(tmp_path, "--faults", "context:503@0.03,context:reset@0.02") as (one, server):
+        callers = Callers(*machines(one, server, "--workers", workers))
+        asyncio.run(callers.post_all(shuffled(CONVERSATIONS, 3)))
+        writes = one.writes()
+        with server.client() as client:
+            lives = {key.decode(): client.pttl(key) for key in client.scan_iter()}
+    assert set(callers.statuses) <= {200, 502, 503}
+    assert [] == gone_back(writes)
+    assert NEWEST == dict(writes)
+    assert {} == {key: count for key, count in Counter(writes).items() if count > 1}
+    assert {True} == {name.startswith(PREFIX) for name in lives}
+    assert [f"{PREFIX}generation"] == [name for name, life in lives.items() if not 0 < life <= 3_600_000]
+
+
+def test_a_signed_message_has_one_effect_whichever_machine_it_comes_to(tmp_path: Path) -> None:
+    """Twenty at once to two machines, and later: the same answer; with another body it is a conflict."""
+
+    async def posts(urls: list[str]) -> tuple[list[httpx.Response], list[httpx.Response]]:
+        body, headers = signed("m-1", event(timestamp=...), time.time())
+        other, others = signed("m-1", event(intent="none"), time.time())
+        callers = [caller(urls[number % 2]) for number in range(20)]
+        same = [http.post("/api/route", content=body, headers=headers) for http in callers]
+        first = await asyncio.gather(*same)
+        rest = [http.post("/api/route", content=other, headers=others) for http in callers[:4]]
+        second = await asyncio.gather(*rest)
+        for http in callers:
+            await http.aclose()
+        return first, second
+
+    with shared(tmp_path, "--latency-ms", "50") as (one, server):
+        urls = machines(one, server, CXROUTE_WEBHOOK_SECRETS=WRITTEN)
+        same, others = asyncio.run(posts(urls))
+        writes = one.writes()
+    assert {200} == {reply.status_code for reply in same}
+    assert 1 == len({reply.content for reply in same})
+    assert {409} == {reply.status_code for reply in others}
+    assert 1 == len(writes)
+
+
+def test_a_redis_that_is_killed_and_comes_back_empty_costs_no_order(tmp_path: Path) -> None:
+    """Under load: 503 at once while it is away and while all settle, nothing else; then all goes on where it was.
+
+    What one machine knew is known to all: an older event, a repeat and a signed message, each at the other machine.
+    """
+    body, headers = signed("m-1", event(conversationId="signed", timestamp=...), time.time())
+    with shared(tmp_path, "--latency-ms", "10") as (one, server):
+        first, second = machines(one, server, CXROUTE_WEBHOOK_SECRETS=WRITTEN)
+        new = post(first, conversationId="known", timestamp="2026-02-01T09:00:09Z")
+        message = send(first, body, headers)
+        callers = Callers(first, second)
+
+        async def load() -> None:
+            posting = asyncio.create_task(callers.post_all(shuffled(CONVERSATIONS, 5)))
+            await callers.answered(80)
+            server.kill()
+            await asyncio.sleep(2)
+            server.start()
+            await posting
+
+        asyncio.run(load())
+        old = post(second, conversationId="known", timestamp="2026-02-01T09:00:01Z")
+        again = post(second, conversationId="known", timestamp="2026-02-01T09:00:09Z")
+        replay = send(second, body, headers)
+        writes = one.writes()
+        states = [line["state"] for line in one.log("machine-0") if line["event"] == "shared"]
+        waits = sorted(line["ms"] for line in one.log("machine-1") if line.get("outcome") == "shared_away")
+    assert set(callers.statuses) <= {200, 503}
+    assert 100 < callers.statuses.count(503)
+    assert waits[len(waits) * 9 // 10] < 300, "requests wait for what is known to be away"
+    assert ["open", "away", "settling", "open"] == states[-4:]
+    assert [] == gone_back(writes)
+    assert NEWEST == {name: second for name, second in writes if name in NEWEST}
+    assert {} == {key: count for key, count in Counter(writes).items() if count > 1}
+    assert old.json()["stale"]
+    assert [new.content, message.content] == [again.content, replay.content]
+
+
+def test_a_redis_that_hangs_is_found_out_once(tmp_path: Path) -> None:
+    """The first request waits a second, the others not at all; /ready and a metric say so; it heals by itself."""
+    with shared(tmp_path) as (one, server):
+        (url,) = machines(one, server, count=1)
+        server.freeze()
+        before = time.monotonic()
+        first = post(url)
+        waited, answers = time.monotonic() - before, []
+        for _ in range(20):
+            before = time.monotonic()
+            answers.append((post(url).status_code, time.monotonic() - before < 0.5))
+        away = httpx.get(f"{url}/metrics", trust_env=False).text
+        says_no = ready(url, 1, status=503)
+        server.thaw()
+        healed = ready(url)
+        last = post(url)
+    assert (503, "1") == (first.status_code, first.headers["retry-after"])
+    assert waited < 2.5
+    assert {(503, True)} == set(answers)
+    assert "cxroute_shared_away 1" in away
+    assert says_no
+    assert healed
+    assert 200 == last.status_code
+
+
+def test_it_starts_without_redis_and_is_ready_when_that_comes(tmp_path: Path) -> None:
+    """/health lives, /ready and a post say 503; one line of log says why; nothing has to be started again."""
+    with shared(tmp_path) as (one, server):
+        server.kill()
+        _, url = one.serve("--shared", server.url)
+        health = httpx.get(f"{url}/health", trust_env=False).status_code
+        early, said = post(url), httpx.get(f"{url}/ready", trust_env=False).status_code
+        time.sleep(1.5)
+        server.start()
+        assert ready(url)
+        late = post(url)
+        states = [line["state"] for line in one.log() if line["event"] == "shared"]
+    assert [200, 503, 503, 200] == [health, early.status_code, said, late.status_code]
+    assert ["away", "settling", "open"] == states
+
+
+def test_a_machine_that_is_killed_is_replaced_by_the_others(tmp_path: Path) -> None:
+    """What it had under way is free after seconds; what it had written is known; all that is sent again is taken."""
+    with shared(tmp_path, "--latency-ms", "20") as (one, server):
+        victim, url = one.serve("--shared", server.url, name="victim")
+        urls = [url, *machines(one, server, count=1)]
+        assert ready(url)
+        callers = Callers(*urls)
+
+        async def load() -> None:
+            posting = asyncio.create_task(callers.post_all(shuffled(CONVERSATIONS, 9)))
+            await callers.answered(80)
+            victim.kill()
+            callers.leave(url)
+            await posting
+
+        asyncio.run(load())
+        newest = one.newest()
+    assert set(callers.statuses) <= {200, 502, 503, 504}
+    assert NEWEST == newest
+
+
+def test_all_machines_together_keep_to_the_tenants_rate(tmp_path: Path) -> None:
+    """Two send no more in any stretch of time than one may; the tenant never says that it is too fast."""
+    rate = 60
+    with shared(tmp_path, "--rate", str(rate), rate=rate) as (one, server):
+        urls = machines(one, server)
+
+        async def load() -> None:
+            async def posts(http: httpx.AsyncClient, number: int) -> None:
+                for turn in range(12):
+                    await http.post("/api/route", json=form((f"c-{number}-{turn}", 0.5)))
+
+            callers = [caller(urls[number % 2]) for number in range(24)]
+            await asyncio.gather(*(posts(http, number) for number, http in enumerate(callers)))
+            for http in callers:
+                await http.aclose()
+
+        asyncio.run(load())
+        asked = [line["at"] for line in one.record("asked")]
+        done = Counter(
+            line["status"] for name in ("machine-0", "machine-1") for line in one.log(name) if "status" in line
+        )
+    assert {200, 503} >= set(done), "503 is of /ready"
+    assert 24 * 12 == len(asked), "the tenant refused some, which were asked again"
+    for start in range(len(asked)):
+        for end in range(start + 10, len(asked)):
+            assert end - start <= (asked[end] - asked[start]) * rate + 10
+
+
+def test_a_password_opens_redis_and_is_never_shown(tmp_path: Path) -> None:
+    """With a wrong one it is not ready, and says of what kind the trouble is; neither is in log or answers."""
+    right, wrong = "right-password-of-redis", "wrong-password-of-redis"
+    with redis_server(tmp_path, "--requirepass", right) as server, fleet(tmp_path) as one:
+        place = f"127.0.0.1:{server.port}/3"
+        (tmp_path / "shared").write_text(f"redis://:{right}@{place}\n", encoding="utf-8")
+        _, good = one.serve(name="good", CXROUTE_SHARED_FILE=str(tmp_path / "shared"))
+        _, bad = one.serve(name="bad", CXROUTE_SHARED=f"redis://:{wrong}@{place}")
+        assert ready(good)
+        refused = post(bad)
+        said = "".join((tmp_path / f"{name}.log").read_text("utf-8") for name in ("good", "bad")) + refused.text
+    assert 503 == refused.status_code
+    assert '"reason": "AuthenticationError"' in said
+    assert right not in said
+    assert wrong not in said
