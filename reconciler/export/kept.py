@@ -10,7 +10,8 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reconciler.draft import Draft, WrongRuleError, split
-from reconciler.export.ruleset import ORDER, named, whole
+from reconciler.export.placing import as_written, exchange, placed_in, replacing, target_like, without
+from reconciler.export.ruleset import named, whole
 from reconciler.export.sugar import field_of, further, written_value
 from reconciler.export.words import NotWritableError, escaped
 from reconciler.manifest.ruleset import rule_entry
@@ -83,7 +84,7 @@ class _Keeping:
                 found = placed_in(found, "minConfidence", None)
             else:
                 drop.append(path)
-        found = _without(found, drop)
+        found = without(found, drop)
         for condition in coming:
             found = self._added(found, condition)
         return found
@@ -93,7 +94,7 @@ class _Keeping:
         field = str(path[0])
         if field == "when":
             items = list(fields["when"])
-            items[int(path[1])] = _replacing(items[int(path[1])], str(path[2]), heir)
+            items[int(path[1])] = replacing(items[int(path[1])], str(path[2]), heir)
             fields["when"] = items
             return True
         sugar = field_of(heir, self.environment.attributes)
@@ -101,7 +102,7 @@ class _Keeping:
             fields |= placed_in(fields, field, written_value(heir))
             return True
         if sugar == field or {sugar, field} == {"intent", "intents"}:
-            _exchange(fields, field, sugar, _as_written(fields[field], heir))
+            exchange(fields, field, sugar, as_written(fields[field], heir))
             return True
         return False
 
@@ -141,9 +142,9 @@ class _Keeping:
         if "queue" in found and len(items) == 1 and items[0]["weight"] == 1:
             found["queue"] = items[0]["queue"]
         elif "queue" in found:
-            _exchange(found, "queue", "targets", items)
+            exchange(found, "queue", "targets", items)
         else:
-            found["targets"] = [_target(one, item) for one, item in zip_longest(found["targets"], items) if item]
+            found["targets"] = [target_like(one, item) for one, item in zip_longest(found["targets"], items) if item]
         return found
 
     def _plain(self, fields: Fields) -> Fields:
@@ -168,16 +169,6 @@ class _Keeping:
         return found
 
 
-def placed_in(fields: Fields, name: str, value: object) -> Fields:
-    """Return the fields with one more, where a person would write it, or with another value of one that is there."""
-    if name in fields:
-        return {**fields, name: value}
-    before = [other for other in fields if other in ORDER and ORDER.index(other) < ORDER.index(name)]
-    at = list(fields).index(before[-1]) + 1 if before and name != "key" else 0
-    items = list(fields.items())
-    return dict([*items[:at], (name, value), *items[at:]])
-
-
 def _understood(part: Condition | Opaque) -> Condition:
     if isinstance(part, Condition):
         return part
@@ -194,51 +185,6 @@ def _heir(gone: Condition, coming: list[Condition]) -> Condition | None:
     """Return the new condition on the attribute of one that is gone, best with the same operator."""
     same = [one for one in coming if one.attribute == gone.attribute]
     return next((one for one in same if one.operator == gone.operator), same[0] if same else None)
-
-
-def _replacing(item: Fields, operator: str, heir: Condition) -> Fields:
-    """Return an item of `when` with another operator and value; its attribute stays as it is written."""
-    return {
-        (heir.operator if name == operator else name): (_as_written(value, heir) if name == operator else value)
-        for name, value in item.items()
-    }
-
-
-def _as_written(old: object, heir: Condition) -> object:
-    """Return a new value; a list keeps the order of what it had, and puts what is new behind."""
-    new = written_value(heir)
-    if not isinstance(old, list) or not isinstance(new, list) or heir.operator == "between":
-        return new
-    return [*(one for one in old if _among(one, new)), *(one for one in new if not _among(one, old))]
-
-
-def _among(value: object, values: list[object]) -> bool:
-    """Say whether a value is in a list; to Python true is 1."""
-    return any(type(one) is type(value) and one == value for one in values)
-
-
-def _exchange(fields: Fields, old: str, new: str, value: object) -> None:
-    """Put one field in the place of another, in place."""
-    items = [(new, value) if name == old else (name, held) for name, held in fields.items()]
-    fields.clear()
-    fields.update(items)
-
-
-def _without(fields: Fields, paths: list[Path]) -> Fields:
-    """Return the fields without what stands at some paths."""
-    gone = {int(path[1]) for path in paths if path[0] == "when"}
-    found = {name: value for name, value in fields.items() if (name,) not in paths}
-    if gone:
-        found["when"] = [item for at, item in enumerate(fields["when"]) if at not in gone]
-    return found
-
-
-def _target(old: Fields | None, new: Fields) -> Fields:
-    """Return a target in the words of the one in its place: a weight of 1 that goes without saying stays so."""
-    if old is None:
-        return new
-    names = [*old, *(() if "weight" in old or new["weight"] == 1 else ("weight",))]
-    return {name: new[name] for name in names}
 
 
 def _key(draft: Draft) -> str:

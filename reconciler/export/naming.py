@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from reconciler.change import LiveRule
+    from reconciler.model import Address
 
-_LONGEST: Final = 180
+_LONGEST: Final = 120
 """Characters of a name that another part is put behind."""
 
 
@@ -34,15 +35,17 @@ class Naming:
         """Return how many live rules have the name of this one, itself counted."""
         return self._count[live.rule.name]
 
-    def named_anew(self, live: LiveRule, preferred: Sequence[str], key: str) -> str:
+    def named_anew(self, live: LiveRule, preferred: Sequence[str], address: Address) -> str:
         """Return a name of its own for a rule that shares one. Raises NotWritableError where none leaves its place."""
-        suffixed = f"{live.rule.name[:_LONGEST]} ({key})"
-        for name in (*preferred, suffixed):
+        begin = live.rule.name[:_LONGEST]
+        for name in (*preferred, f"{begin} ({address.key})", f"{begin} ({address})"):
             if name not in self._taken and self._in_place(live, name):
                 self._taken.add(name)
                 self._now[live.id] = name
                 return name
-        raise NotWritableError("another live rule has its name, and under any other it might be tried in another order")
+        raise NotWritableError(
+            "another live rule has its name, and under a new one it might be tried in another order: rename one"
+        )
 
     def _in_place(self, live: LiveRule, name: str) -> bool:
         """Say whether ties stay as they are: equal priorities are tried by name, then id (behaviour.md S1)."""

@@ -6,10 +6,12 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from reconciler.change import Marker
 from reconciler.draft import Draft, WrongRuleError
 from reconciler.export.sugar import asked, sent
 from reconciler.export.words import LeftOut, NotWritableError, escaped, free, slugged
 from reconciler.manifest.ruleset import RuleSet, rule_entry
+from reconciler.marker import signed, split
 from reconciler.model import Address
 
 if TYPE_CHECKING:
@@ -84,15 +86,19 @@ class Composing:
         proven = self._draft(fields | said)
         if _rule(proven) != live.rule:
             raise NotWritableError("written in a manifest it would be another rule")
+        if split(signed(live.rule, _ANY_MARKER))[0] != live.rule.description:
+            raise NotWritableError(
+                "its description ends in what would be lost before the line that says who manages it"
+            )
         key, default = self._key(live, fields, keys)
-        draft = self._draft(fields | {"key": key})
-        name, note, adopt = self._name(live, draft, key)
+        draft, address = self._draft(fields | {"key": key}), Address(ruleset, key)
+        name, note, adopt = self._name(live, draft, address)
         bare = _rule(draft)
         keys.add(key)
         fields |= {} if key == default else {"key": key}
         fields |= {} if name == bare.name else {"name": escaped(name)}
         fields |= {} if live.rule.description == bare.description else {"description": escaped(live.rule.description)}
-        return Written(live, Address(ruleset, key), fields | adopt, replace(live.rule, name=name), note)
+        return Written(live, address, fields | adopt, replace(live.rule, name=name), note)
 
     def _draft(self, fields: Fields) -> Draft:
         try:
@@ -114,7 +120,7 @@ class Composing:
         readable = slugged(live.rule.name.removeprefix(_PREFIX)) or slugged(f"rule-{live.id[:8]}")
         return free(readable, keys), default
 
-    def _name(self, live: LiveRule, draft: Draft, key: str) -> tuple[str, str, Fields]:
+    def _name(self, live: LiveRule, draft: Draft, address: Address) -> tuple[str, str, Fields]:
         """Return the name, what is to be said of it, and how the rule is adopted where it is not ours yet."""
         if live.marker is not None:
             return live.rule.name, "", {}
@@ -122,10 +128,11 @@ class Composing:
         if count == 1:
             return live.rule.name, "", {"adopt": escaped(live.rule.name)}
         preferred = [draft.name()] if len(draft.intents()) == 1 else []
-        name = self.naming.named_anew(live, preferred, key)
+        name = self.naming.named_anew(live, preferred, address)
         return name, f'{count:,} live rules are named "{live.rule.name}"', {"adopt": {"id": live.id}}
 
 
+_ANY_MARKER: Final = Marker("x", Address("x", "x"), "00000000")
 _PREFIX: Final = "Cognigy Intent Route: "
 _SAID: Final = {"minConfidence": "confidence", "belowConfidence": "confidence", "when": "condition"}
 
