@@ -56,8 +56,11 @@ class Fleet:
 
     def serve(self, *options: str, name: str = "serve", **variables: str) -> tuple[subprocess.Popen[str], str]:
         """Start an endpoint."""
-        line = command("serve", "-e", "prod", "--port", "0", *options)
-        return self._stack.enter_context(started(self.folder, name, line, **variables))
+        return self.run(["serve", "-e", "prod", "--port", "0", *options], name, **variables)
+
+    def run(self, words: list[str], name: str = "serve", **variables: str) -> tuple[subprocess.Popen[str], str]:
+        """Start a command that serves; a variable that is empty is not there."""
+        return self._stack.enter_context(started(self.folder, name, command(*words), **variables))
 
     def record(self, kind: str) -> list[dict[str, Any]]:
         """Return what the tenant wrote down, of one kind."""

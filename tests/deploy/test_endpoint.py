@@ -1,0 +1,134 @@
+"""deploy/kubernetes/context-endpoint.yaml: its parts fit each other, and the program; it runs as it stands there."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx
+
+from reconciler.cli import serve
+from reconciler.cli.parsing import parser_of
+from reconciler.context.app import _PROBES
+from reconciler.context.serve import _GRACE
+from tests import canary
+from tests.context.fleets import fleet
+from tests.context.posting import event
+from tests.context.processes import KEY
+from tests.context.redis_server import redis_server
+from tests.deploy.manifests import documents, pods
+
+if TYPE_CHECKING:
+    import pytest
+
+FILE: Final = Path(__file__).parents[2] / "deploy" / "kubernetes" / "context-endpoint.yaml"
+PARTS: Final = {document["kind"]: document for document in documents(FILE)}
+POD: Final[dict[str, Any]] = pods(PARTS["Deployment"])[0]
+CONTAINER: Final[dict[str, Any]] = POD["containers"][0]
+FILES: Final = {
+    "client-id": canary.CLIENT,
+    "client-secret": canary.SECRET,
+    "api-keys": f"old-key,{KEY}",
+}
+"""What the secret holds, the Redis' URL aside."""
+
+
+def test_service_budget_and_autoscaler_mean_the_pods_of_the_deployment() -> None:
+    """By the labels that they have, and by the port's name."""
+    labels = PARTS["Deployment"]["spec"]["template"]["metadata"]["labels"]
+    assert labels == PARTS["Service"]["spec"]["selector"]
+    assert labels == PARTS["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"]
+    assert [labels] == [one["labelSelector"]["matchLabels"] for one in POD["topologySpreadConstraints"]]
+    assert {one["targetPort"] for one in PARTS["Service"]["spec"]["ports"]} == {
+        one["name"] for one in CONTAINER["ports"]
+    }
+    target = PARTS["HorizontalPodAutoscaler"]["spec"]["scaleTargetRef"]
+    meant = PARTS["Deployment"]
+    assert (meant["apiVersion"], meant["kind"], meant["metadata"]["name"]) == tuple(target.values())
+    assert "replicas" not in meant["spec"], "each apply would undo what the autoscaler said"
+
+
+def test_a_pod_has_the_time_to_finish_what_it_accepted() -> None:
+    """After the balancers have heard of it, as long as `serve` may take."""
+    heard = int(CONTAINER["lifecycle"]["preStop"]["exec"]["command"][1])
+    assert POD["terminationGracePeriodSeconds"] > heard + _GRACE
+
+
+def test_probes_ask_what_there_is() -> None:
+    """And only readiness asks what hangs on others."""
+    paths = {
+        name: CONTAINER[name]["httpGet"]["path"].encode()
+        for name in ("startupProbe", "livenessProbe", "readinessProbe")
+    }
+    assert {b"/health", b"/ready"} == set(paths.values()) & set(_PROBES)
+    assert b"/health" == paths["livenessProbe"]
+    assert b"/ready" == paths["readinessProbe"]
+
+
+def test_nothing_is_allowed_that_is_not_needed() -> None:
+    """Nobody by name, no right, no file of its own to change but in /work."""
+    assert POD["securityContext"]["runAsNonRoot"]
+    assert not POD["automountServiceAccountToken"]
+    rights = CONTAINER["securityContext"]
+    assert (False, True, ["ALL"]) == (
+        rights["allowPrivilegeEscalation"],
+        rights["readOnlyRootFilesystem"],
+        rights["capabilities"]["drop"],
+    )
+    assert ["/work"] == [one["mountPath"] for one in CONTAINER["volumeMounts"] if not one.get("readOnly")]
+
+
+def test_the_secret_that_is_to_be_made_is_the_one_that_is_read() -> None:
+    """Name and files of the command in the comment are those of the pod; no secret stands in the file."""
+    head = FILE.read_text(encoding="utf-8").partition("apiVersion")[0]
+    read = {one["value"].removeprefix("/secrets/") for one in CONTAINER["env"] if one["name"].endswith("_FILE")}
+    assert read == {word.partition("=")[2] for word in head.split() if word.startswith("--from-file=")}
+    assert read == {*FILES, "shared"}
+    (volume,) = [one for one in POD["volumes"] if "secret" in one]
+    assert f"secret generic {volume['secret']['secretName']} " in head
+
+
+def test_it_runs_as_it_stands_there(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The container's words and variables, files in place of volumes: it is ready, and what is posted is written."""
+    secrets = tmp_path_factory.mktemp("secrets")
+    with redis_server(tmp_path) as server, fleet(tmp_path) as one:
+        server.settle()
+        for name, text in {**FILES, "shared": server.url}.items():
+            (secrets / name).write_text(f"{text}\n", encoding="utf-8")
+        words = [word.replace("/manifests", str(tmp_path / "manifests")) for word in CONTAINER["args"]]
+        variables = {line["name"]: line["value"].replace("/secrets", str(secrets)) for line in CONTAINER["env"]}
+        words[words.index("3000")] = "0"
+        plain = dict.fromkeys(("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET", "CXROUTE_API_KEYS"), "")
+        _, url = one.run(words, **plain, **variables)
+        url = url.replace("0.0.0.0", "127.0.0.1")  # noqa: S104 - where it is called, not where it listens
+        ready = _until_ready(url)
+        answer = httpx.post(f"{url}/api/route", json=event(), headers={"X-API-Key": KEY}, trust_env=False)
+        with server.client() as client:
+            remembered = client.exists("cxroute:prod:c:c-1")
+    assert ready
+    assert 200 == answer.status_code
+    assert remembered
+
+
+def test_its_command_line_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing in it is left over, or means another command."""
+    monkeypatch.delenv("CXROUTE_ENV", raising=False)
+    words = [word for word in CONTAINER["args"] if word != "serve"]
+    options = parser_of("serve", serve).parse_args(words)
+    assert ("prod", "/manifests", "1", None) == (
+        options.environment,
+        options.manifests,
+        options.workers,
+        options.shared,
+    )
+    assert {"0.0.0.0", "3000"} == {options.host, options.port}  # noqa: S104 - in a pod, with keys
+
+
+def _until_ready(url: str) -> bool:
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        if httpx.get(f"{url}/ready", trust_env=False).status_code == 200:
+            return True
+        time.sleep(0.1)
+    return False
