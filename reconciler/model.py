@@ -52,10 +52,11 @@ class Source(NamedTuple):
 
 
 class Queue(NamedTuple):
-    """A queue of the tenant: the server's id and the name that people see."""
+    """A queue of the tenant: the server's id and the name that people see. An inactive one may not be used."""
 
     id: str
     name: str
+    active: bool = True
 
 
 def number(text: str) -> int | float:

@@ -92,7 +92,8 @@ class Plan:
     def live_digest(self) -> str:
         """The digest of everything that was read, whatever its order. Worked out anew at each call."""
         rules = sorted((rule.raw for rule in self.live.rules), key=lambda raw: str(raw["id"]))
-        return sha256(_ENCODER.encode([rules, sorted(self.live.queues)]).encode()).hexdigest()
+        queues = sorted([*queue[:2], *([] if queue.active else ["inactive"])] for queue in self.live.queues)
+        return sha256(_ENCODER.encode([rules, queues]).encode()).hexdigest()
 
     @property
     def conflicts(self) -> tuple[Finding, ...]:

@@ -81,7 +81,14 @@ def test_null_removes_a_confidence_and_absence_does_not() -> None:
 
 def test_the_smallest_environment_has_the_defaults_of_the_contract(room: Path) -> None:
     """What an Environment leaves out is contract.md's and the specification's default."""
-    environment = loaded(room, ENVIRONMENT).environments["prod"].document
+    manifests = loaded(room, ENVIRONMENT)
+    environment = manifests.environments["prod"].document
+    profile = manifests.profile(environment)
+    assert ("/api/v2/routing/rules", "/api/v2/routing/queues", 100) == (
+        profile.rules.path,
+        profile.queues.path,
+        profile.page_size,
+    )
     assert (
         "https://acme.my.cxone.com",
         "https://acme.my.cxone.com/oauth/token",
@@ -89,7 +96,7 @@ def test_the_smallest_environment_has_the_defaults_of_the_contract(room: Path) -
         Guard(deletes=Limit(count=2, percent=30)),
         ("cognigyDetectedIntent", "cognigyConfidence", "routedAt"),
         ("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET"),
-        ("/api/v2/routing/rules", "/api/v2/routing/queues", 100, 10, 50, 16, "lowest-first", 17, 0),
+        (None, None, None, "rules-api", 10, 50, 16, "lowest-first", 17, 0),
         (False, False, True),
     ) == (
         environment.base_url,
@@ -104,8 +111,8 @@ def test_the_smallest_environment_has_the_defaults_of_the_contract(room: Path) -
 
 
 def _api(api: Api) -> tuple[object, ...]:
-    paths = (api.rules_path, api.queues_path, api.page_size, api.timeout_seconds, api.requests_per_second)
-    return (*paths, api.concurrency, api.evaluation, len(api.operators), api.list_lag_seconds)
+    paths = (api.profile, api.rules_path, api.page_size, api.queues)
+    return (*paths, api.timeout_seconds, api.requests_per_second, api.concurrency, api.evaluation, len(api.operators), api.list_lag_seconds)
 
 
 @pytest.mark.parametrize(

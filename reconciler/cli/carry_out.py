@@ -67,7 +67,8 @@ async def carry_out(  # noqa: PLR0913 - whatever a write depends on
 
 def _calls(session: Session, made: Plan) -> float:
     """Return how many calls the run may need at the worst: for its changes, and to read all before each step."""
-    pages = 2 + len(made.live.rules) / session.environment.api.page_size
+    size = session.environment.api.page_size or session.manifests.profile(session.environment).page_size
+    pages = 2 + len(made.live.rules) / size
     return _CALLS * len(made.changes) + pages * (len(made.steps) + 1)
 
 

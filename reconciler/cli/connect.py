@@ -12,19 +12,23 @@ from typing import TYPE_CHECKING
 from reconciler.cli.discretion import DISCRETION
 from reconciler.cli.environments import expected_queues
 from reconciler.cli.variables import secret
+from reconciler.cxone.auth import issued
 from reconciler.cxone.client import ReadingClient, WritingClient
 from reconciler.cxone.context import ContextClient
+from reconciler.cxone.exchange import LENIENT
 from reconciler.cxone.pace import REAL_TIME
+from reconciler.cxone.platform import queues_of
 from reconciler.cxone.reading import reading_only
 from reconciler.cxone.settings import Credentials, Tenant
 from reconciler.cxone.trust import trusted_by
-from reconciler.errors import CredentialsError
+from reconciler.errors import ApiError, CredentialsError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable
+    from collections.abc import AsyncIterator
 
     from reconciler.cli.session import Session
     from reconciler.cxone.exchange import Answer, Carry, Request
+    from reconciler.manifest.environment import Environment
 
 _UNHURRIED = 100_000.0
 """Calls a second into the sandbox: it is in this process, and nobody else waits for it."""
@@ -63,7 +67,8 @@ async def writing_contexts(session: Session, deadline: float) -> AsyncIterator[C
     # Only httpx knows how to speak to a proxy; without one, what is made for the endpoint costs a fifth.
     carrier = _carrier if session.simulated or os.environ.get("CXROUTE_PROXY") else _direct
     async with carrier(session, tenant) as carry:
-        path = session.environment.api.context_path
+        api = session.environment.api
+        path = api.context_path or session.manifests.profile(session.environment).context_path
         yield ContextClient(carry, tenant, credentials_of(session), REAL_TIME, path)
 
 
@@ -71,12 +76,17 @@ def tenant_of(session: Session) -> Tenant:
     """Return where the environment's API is, and how it may be used."""
     environment, api = session.environment, session.environment.api
     base = "http://localhost" if session.simulated else environment.base_url
+    profile = session.manifests.profile(environment)
+    queues = queues_of(api, profile.queues)
     return Tenant(
         base_url=base,
         token_url=f"{base}/oauth/token" if session.simulated else environment.token_url,
-        rules_path=api.rules_path,
-        queues_path=api.queues_path,
-        page_size=api.page_size,
+        issuer=(api.issuer or "").rstrip("/"),
+        rules_path=api.rules_path or profile.rules.path,
+        queues_path=api.queues_path or queues.path,
+        page_size=api.page_size or profile.page_size,
+        profile=profile,
+        queues=queues,
         timeout_seconds=api.timeout_seconds,
         requests_per_second=_UNHURRIED if session.simulated else api.requests_per_second,
         concurrency=api.concurrency,
@@ -86,20 +96,28 @@ def tenant_of(session: Session) -> Tenant:
 
 
 def credentials_of(session: Session) -> Credentials:
-    """Read id and secret from the variables, or files, that the environment names. Raises CredentialsError.
+    """Read ids and secrets from the variables, or files, that the environment names. Raises CredentialsError.
 
     An error in the manifests is said first: whoever has no credentials yet can still mend those.
     """
     if session.simulated:
         return Credentials("sandbox", "sandbox")
-    names = session.environment.credentials
+    names = _variables(session.environment)
     try:
-        found = Credentials(secret(names.client_id_env), secret(names.client_secret_env))
+        client_id, client_secret, key_id, key_secret = (secret(name) if name else "" for name in names)
     except CredentialsError:
         expected_queues(session.manifests, session.environment.name)
         raise
-    DISCRETION.keep(found.client_secret)
-    return found
+    DISCRETION.keep(client_secret, key_secret)
+    return Credentials(client_id, client_secret, key_id, key_secret, tuple(filter(None, names)))
+
+
+def _variables(environment: Environment) -> tuple[str, str, str, str]:
+    """Return where the client's id and secret are, and the access key's; nothing for what is not needed."""
+    names, api = environment.credentials, environment.api
+    client = ("", "") if api.area else (names.client_id_env, names.client_secret_env)
+    key = (names.access_key_id_env, names.access_key_secret_env) if api.auth == "access-key" else ("", "")
+    return (*client, *key)
 
 
 @asynccontextmanager
@@ -133,10 +151,21 @@ def _authorities() -> Path | None:
 
 
 def _discreet(carry: Carry) -> Carry:
-    """Take note of each token that goes out, so that it is never shown."""
+    """Take note of each token that comes, and of each that goes out, so that it is never shown."""
 
-    def carried(request: Request) -> Awaitable[Answer]:
-        DISCRETION.keep(request.headers.get("Authorization", "").removeprefix("Bearer "))
-        return carry(request)
+    async def carried(request: Request) -> Answer:
+        authorization = request.headers.get("Authorization", "")
+        DISCRETION.keep(authorization.removeprefix("Bearer "))
+        answer = await carry(request)
+        if request.method == "POST" and not authorization.startswith("Bearer "):
+            DISCRETION.keep(*_issued(answer))
+        return answer
 
     return carried
+
+
+def _issued(answer: Answer) -> list[str]:
+    try:
+        return issued(answer.json(LENIENT))
+    except ApiError:
+        return []

@@ -22,6 +22,8 @@ HALF: Final = 12
 """So many letters and digits in a row are as good as the secret."""
 _SHORTEST: Final = 8
 """Nothing shorter is hidden: it would be found in every other word."""
+_PASSING: Final = 48
+"""Tokens that are remembered: those of two days, where one lives for an hour."""
 _WORD: Final = 8
 """A run of HALF holds so many bytes that begin at a multiple of 4: one look into a set tells whether they are known."""
 _DROPPED: Final = bytes(one for one in range(256) if not (one < 128 and chr(one).isalnum()))  # noqa: PLR2004 - ASCII
@@ -32,7 +34,9 @@ class Discretion:
 
     def __init__(self) -> None:
         self._secrets: set[str] = set()
+        self._passing: dict[str, None] = {}
         self._forms: set[bytes] = set()
+        self._short: set[bytes] = set()
         self._words: set[int] = set()
 
     def keep(self, *secrets: str | None) -> None:
@@ -40,6 +44,20 @@ class Discretion:
         for secret in secrets:
             if secret and len(secret) >= _SHORTEST and secret not in self._secrets:
                 self._secrets.add(secret)
+                self._learn(secret)
+
+    def keep_for_now(self, token: str) -> None:
+        """Hide a secret that another will follow; the oldest of many are forgotten, for a server lives for months."""
+        if token in self._passing:
+            return
+        self.keep(token)
+        self._passing[token] = None
+        if len(self._passing) > _PASSING:
+            oldest = next(iter(self._passing))
+            del self._passing[oldest]
+            self._secrets.discard(oldest)
+            self._forms, self._short, self._words = set(), set(), set()
+            for secret in self._secrets:
                 self._learn(secret)
 
     def keep_variables(self) -> None:
@@ -94,12 +112,13 @@ class Discretion:
     def _learn(self, secret: str) -> None:
         forms = {form for form in map(_squeezed, _forms(secret)) if len(form) >= _SHORTEST}
         self._forms |= forms
+        self._short |= {form for form in forms if len(form) < HALF}
         for form in forms:
             self._words |= {_word(form[at : at + _WORD]) for at in range(len(form) - _WORD + 1)}
 
     def _is_suspect(self, squeezed: bytes) -> bool:
         """Say whether a secret may be in it: a plan of 10,000 rules has megabytes, and is as good as never."""
-        if any(len(form) < HALF and form in squeezed for form in self._forms):
+        if any(form in squeezed for form in self._short):
             return True
         return not all(self._words.isdisjoint(_words(squeezed[offset:])) for offset in (0, _WORD // 2))
 
@@ -118,8 +137,8 @@ class Discretion:
         for offset in (0, _WORD // 2):
             words = enumerate(_words(squeezed[offset:]))
             yield from (offset + _WORD * number for number, word in words if word in self._words)
-        for form in self._forms:
-            yield from _places(form, squeezed) if len(form) < HALF else ()
+        for form in self._short:
+            yield from _places(form, squeezed)
 
 
 def _places(part: bytes, whole: bytes) -> Iterator[int]:

@@ -6,7 +6,7 @@ from collections import deque
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-from reconciler.cxone.auth import Tokens, token_request, wrong_credentials
+from reconciler.cxone.auth import Tokens, issued, token_request, wrong_credentials
 from reconciler.cxone.discovery import Discovery
 from reconciler.cxone.sending import Kind
 from reconciler.cxone.settings import Server
@@ -31,7 +31,7 @@ class Access:
 
     def __init__(self, tenant: Tenant, credentials: Credentials, send: Send, clock: Callable[[], float]) -> None:
         """`clock` is monotonic. Nothing is asked before the first token is."""
-        self._credentials, self._send = credentials, send
+        self._credentials, self._send, self._errors = credentials, send, tenant.profile.errors
         self._tokens = Tokens(self._fetch, clock)
         self.given: deque[str] = deque(maxlen=_KEPT)
         """The newest tokens: what no message may repeat."""
@@ -52,7 +52,7 @@ class Access:
 
     def explanation(self, answer: Answer) -> str:
         """Return what the server says of an error, without a secret."""
-        return answer.explanation((*self._credentials.forms(), *self.given))
+        return answer.explanation((*self._credentials.forms(), *self.given), self._errors)
 
     async def _fetch(self) -> object:
         """Ask for a token, wherever tokens are, and for where the API is, if nobody knows yet."""
@@ -62,7 +62,7 @@ class Access:
             self._forget()
             raise
         form = answer.form if isinstance(answer.form, dict) else {}
-        self.given += [text for name, text in form.items() if name.endswith("_token") and isinstance(text, str)]
+        self.given += issued(form)
         if self._base is None and self._discovery is not None and form.get("access_token"):
             self._base = await self._discovery.api(form.get("id_token"))
         return form

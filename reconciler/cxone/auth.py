@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _EARLY: Final = 60.0
 _DEFAULT_LIFE: Final = 3600.0
 _LONGEST_LIFE: Final = 86_400.0
+_LONGEST_TOKEN: Final = 64 * 1024
+"""Characters; no server takes a header as long as that."""
 _FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}
 _KEY: Final = ("accessKeyId", "accessKeySecret")
 
@@ -64,11 +66,23 @@ class Tokens:
         return token
 
 
+def issued(form: object) -> list[str]:
+    """Return every token that an answer holds: no message may repeat one."""
+    found = form if isinstance(form, dict) else {}
+    tokens = (text for name, text in found.items() if name.endswith("_token") and isinstance(text, str))
+    return [token for token in tokens if len(token) <= _LONGEST_TOKEN]
+
+
 def _read(form: object) -> tuple[str, float]:
     token = form.get("access_token") if isinstance(form, dict) else None
-    if not isinstance(token, str) or not token or not token.isascii() or not token.isprintable() or " " in token:
+    if not isinstance(token, str) or not _is_usable(token):
         raise UnexpectedAnswerError("the answer to the request for a token holds no usable access_token")
     return token, _life(form.get("expires_in") if isinstance(form, dict) else None)
+
+
+def _is_usable(token: str) -> bool:
+    """Say whether it can stand in a header."""
+    return 0 < len(token) <= _LONGEST_TOKEN and token.isascii() and token.isprintable() and " " not in token
 
 
 def _life(seconds: object) -> float:

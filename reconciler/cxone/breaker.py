@@ -6,14 +6,11 @@
 from __future__ import annotations
 
 from collections import deque
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from reconciler.errors import LaterError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from reconciler.cxone.pace import Time
     from reconciler.errors import ApiError
 
@@ -76,18 +73,19 @@ class Breaker:
     def end(self, error: ApiError) -> None:
         """Nobody is given up for good here: whoever is not trusted now may have a new certificate tomorrow."""
 
-    @asynccontextmanager
-    async def passage(self) -> AsyncIterator[bool]:
-        """Let a request through at once; yields whether it is the probe. Raises LaterError while that is not due."""
+    async def enter(self) -> bool:
+        """Let a request through at once; returns whether it is the probe. Raises LaterError while that is not due."""
         if not self.away:
-            yield False
-            return
+            return False
         left = self._until - self._time.clock()
         if left > 0:
             raise LaterError("the tenant does not answer; it is asked again soon", left)
         self._wait(min(2 * self._pause, _LONGEST_PAUSE))  # for all others, and for this one if nothing comes of it
         self.probes += 1
-        yield True
+        return True
+
+    def probed(self) -> None:
+        """End a probe: what came of it was noted."""
 
     def _wait(self, pause: float) -> None:
         self._pause = pause

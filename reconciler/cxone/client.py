@@ -11,10 +11,12 @@ from urllib.parse import quote
 from reconciler.change import Read
 from reconciler.cxone import wire
 from reconciler.cxone.access import Access
+from reconciler.cxone.dialect import Dialect
 from reconciler.cxone.exchange import ACCEPTED, Request
 from reconciler.cxone.idempotency import Keys
-from reconciler.cxone.listing import complete, page_query
+from reconciler.cxone.listing import complete
 from reconciler.cxone.pace import Pacer
+from reconciler.cxone.paging import queues_of, rules_of
 from reconciler.cxone.sending import Kind, Sender
 from reconciler.errors import (
     AmbiguousWriteError,
@@ -35,20 +37,22 @@ if TYPE_CHECKING:
     from reconciler.change import LiveRule, Marker
     from reconciler.cxone.exchange import Answer, Carry
     from reconciler.cxone.pace import Time
+    from reconciler.cxone.paging import Book
     from reconciler.cxone.settings import Credentials, Tenant
     from reconciler.model import Queue, Rule
 
 _AS_JSON: Final = {**ACCEPTED, "Content-Type": "application/json"}
 _METHODS: Final = {
     "list": "GET",
+    "list or nothing": "GET",
     "read": "GET",
     "create": "POST",
-    "update": "PUT",
     "delete": "DELETE",
     "context": "POST",
 }
-_KINDS: Final = {"list": Kind.READ, "read": Kind.READ, "delete": Kind.DELETE, "context": Kind.MERGE}
-_SCOPES: Final = {"list": "routing:read", "read": "routing:read", "context": "interaction:write"}
+_READS: Final = {"list": Kind.READ, "list or nothing": Kind.PAGE, "read": Kind.READ}
+_KINDS: Final = {**_READS, "delete": Kind.DELETE, "context": Kind.MERGE}
+_SCOPES: Final = {**dict.fromkeys(_READS, "routing:read"), "context": "interaction:write"}
 _REJECTED: Final = {409: NameTakenError, 412: ChangedMeanwhileError}
 _GONE: Final = {"read": {404, 410}, "update": {404}, "delete": {404, 410}, "context": {404, 410}}
 _NEVER: Final = {
@@ -75,19 +79,20 @@ class ReadingClient:
         tenant.check()
         self._tenant, self._time = tenant, time
         self._progress = progress
+        self._dialect = Dialect(tenant.profile)
         self.pacer = Pacer(tenant.requests_per_second, tenant.concurrency, time, tenant.run_seconds)
         self._access = Access(tenant, credentials, self._send, time.clock)
         self._sender = Sender(carry, tenant, self.pacer, time, self._access.explanation)
 
     async def rules(self) -> tuple[LiveRule, ...]:
         """Return every live rule, in no particular order. Raises IncompleteReadError where that cannot be proven."""
-        forms = await complete(self._page(self._tenant.rules_path), "rules", self._time, self.pacer, self._progress)
-        return tuple(map(wire.live_rule, forms))
+        book = rules_of(self._tenant, self._dialect, lambda: self._access.base)
+        return tuple(map(wire.live_rule, await self._all(book)))
 
     async def queues(self) -> tuple[Queue, ...]:
         """Return every queue."""
-        forms = await complete(self._page(self._tenant.queues_path), "queues", self._time, self.pacer, self._progress)
-        return tuple(map(wire.queue, forms))
+        book = queues_of(self._tenant, lambda: self._access.base)
+        return tuple(map(wire.queue, await self._all(book)))
 
     async def rule(self, rule_id: str) -> Read | None:
         """Return one rule as it is now, or None where it is gone."""
@@ -95,17 +100,19 @@ class ReadingClient:
             answer = await self._call("read", self._rule_path(rule_id))
         except GoneError:
             return None
-        live = wire.live_rule(answer.form)
+        live = wire.live_rule(self._dialect.single(answer.form))
         if live.id != rule_id:
             raise UnexpectedAnswerError(f"{answer.call}: another rule came, {live.id[:64]!r}")
         return Read(live, _sendable(answer.headers.get("etag")))
 
-    def _page(self, path: str) -> Callable[[int], Any]:
-        async def page(number: int) -> object:
-            answer = await self._call("list", f"{path}?{page_query(number, self._tenant.page_size)}")
+    async def _all(self, book: Book) -> list[dict[str, Any]]:
+        """Return every entry of a list."""
+
+        async def ask(query: str) -> object:
+            answer = await self._call(book.call, f"{book.path}?{query}" if query else book.path)
             return answer.form
 
-        return page
+        return await complete(ask, book, self._time, self.pacer, self._progress)
 
     def _rule_path(self, rule_id: str) -> str:
         return rule_path(self._tenant.rules_path, rule_id)
@@ -121,16 +128,19 @@ class ReadingClient:
         base = self._access.base
         for turn in (1, 2):
             known = {"Authorization": f"Bearer {token}", **more}
-            answer = await self._send(Request(_METHODS[call], base, f"{base.path}{path}", known, content), kind)
+            answer = await self._send(Request(self._method(call), base, f"{base.path}{path}", known, content), kind)
             if answer.status != HTTPStatus.UNAUTHORIZED:
                 return self._checked(call, answer)
             if turn == 1:
                 token = await self._access.token(refused=token)
         raise CredentialsError("the tenant refuses a token that it has just given; check the client's rights")
 
+    def _method(self, call: str) -> str:
+        return self._tenant.profile.update if call == "update" else _METHODS[call]
+
     def _checked(self, call: str, answer: Answer) -> Answer:
         """Translate the statuses that are final."""
-        if answer.status < HTTPStatus.MULTIPLE_CHOICES:
+        if answer.status < HTTPStatus.MULTIPLE_CHOICES and not self._dialect.refuses(answer):
             return answer
         why = f"{answer.call}: status {answer.status}, {self._access.explanation(answer)}"
         if answer.status == HTTPStatus.FORBIDDEN:
@@ -148,7 +158,8 @@ class WritingClient(ReadingClient):
         """Create a rule and return it as the server answered."""
         body = wire.body(rule, marker)
         headers = {"Idempotency-Key": self._keys.key(body)} if self._tenant.idempotency_keys else {}
-        made = _written(await self._call("create", self._tenant.rules_path, body, headers=headers))
+        sent = self._dialect.body(body)
+        made = self._written(await self._call("create", self._tenant.rules_path, sent, headers=headers))
         self._keys.acknowledged(body)
         return made
 
@@ -159,7 +170,8 @@ class WritingClient(ReadingClient):
     async def update(self, read: Read, rule: Rule, marker: Marker | None) -> LiveRule:
         """Replace a rule that was just read; what we do not know of it goes back as it was."""
         path, headers = self._rule_path(read.live.id), {"If-Match": read.etag} if read.etag else {}
-        return _written(await self._call("update", path, wire.body(rule, marker, read.live.raw), headers=headers))
+        sent = self._dialect.update(wire.body(rule, marker, read.live.raw))
+        return self._written(await self._call("update", path, sent, headers=headers))
 
     async def delete(self, read: Read) -> None:
         """Delete a rule that was just read; one that is gone already is a success."""
@@ -168,6 +180,13 @@ class WritingClient(ReadingClient):
             await self._call("delete", self._rule_path(read.live.id), headers=headers)
         except GoneError:
             return
+
+    def _written(self, answer: Answer) -> LiveRule:
+        """Read the answer to a write; one that cannot be used leaves open what was written."""
+        try:
+            return wire.live_rule(self._dialect.single(answer.form))
+        except UnexpectedAnswerError as error:
+            raise AmbiguousWriteError(f"the write was answered with status {answer.status}, but {error}") from error
 
 
 def rule_path(rules_path: str, rule_id: str) -> str:
@@ -182,18 +201,10 @@ def _sendable(etag: str | None) -> str | None:
     return etag if etag and etag.isascii() and etag.isprintable() else None
 
 
-def _written(answer: Answer) -> LiveRule:
-    """Read the answer to a write; one that cannot be used leaves open what was written."""
-    try:
-        return wire.live_rule(answer.form)
-    except UnexpectedAnswerError as error:
-        raise AmbiguousWriteError(f"the write was answered with status {answer.status}, but {error}") from error
-
-
 def _refused(call: str, status: int, why: str) -> ApiError:
     """Return what a 4xx or a 501 means for a call (reliability.md F14, F18 to F22)."""
     if status in _GONE.get(call, ()):
         return GoneError(why, status)
-    if _METHODS[call] == "GET" or status in _NEVER[call]:
+    if call in _READS or status in _NEVER[call]:
         return NotOfferedError(why)
     return _REJECTED.get(status, RejectedError)(why, status)

@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from reconciler.cxone.members import members
 from reconciler.errors import NotOfferedError, UnexpectedAnswerError
 from reconciler.strict_json import STRICT, refuse_constant
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from reconciler.cxone.pace import Time
     from reconciler.cxone.settings import Server
+    from reconciler.manifest.profile import Errors
 
 LARGEST: Final = 16 * 1024 * 1024
 """Bytes of an answer, decoded. A page of 100 rules has about 50,000."""
@@ -45,15 +46,18 @@ class UntrustedError(NotSentError):
     """The server's certificate is not one that is trusted for its name; nothing was sent to it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """What is asked: `target` is path and query, just as they are sent."""
 
     method: str
     server: Server
     target: str
-    headers: Mapping[str, str] = field(repr=False)
-    content: bytes = field(default=b"", repr=False)
+    headers: Mapping[str, str]
+    content: bytes = b""
+
+    def __repr__(self) -> str:
+        """Show nothing that could be a secret."""
+        return f"Request({self.method} {self.url})"
 
     @property
     def call(self) -> str:
@@ -66,8 +70,7 @@ class Request:
         return f"{self.server.origin}{self.target}"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What came back: status, headers by their names in lower case, and the raw body; `form` is its JSON, once read."""
 
     call: str
@@ -89,13 +92,19 @@ class Answer:
         """Say whether the body begins as an object does."""
         return self.content.lstrip().startswith(b"{")
 
-    def explanation(self, secrets: Iterable[str]) -> str:
-        """Return what the server says of an error, in one harmless line, without a secret that it may repeat."""
+    def explanation(self, secrets: Iterable[str], errors: Errors) -> str:
+        """Return what the server says of an error, in one harmless line, without a secret that it may repeat.
+
+        Where the profile's members and header say nothing, the usual members are looked at: tokens may be another's.
+        """
         try:
             form = STRICT.decode(self.content[:65_536].decode("utf-8"))
         except (ValueError, RecursionError):
-            return "it is HTML" if self.is_page() else "no reason given"
-        said = _said(form)
+            form = None
+        header = self.headers.get(errors.header.lower(), "") if errors.header else ""
+        said = harmless(_said(form, errors.messages) or header or _said(form, _USUAL))
+        if not said and self.is_page():
+            return "it is HTML"
         for secret in secrets:
             said = said.replace(secret, "[secret]")
         return said[:_SHOWN] or "no reason given"  # cut last: the half of a secret is one too
@@ -120,17 +129,13 @@ Raises NotSentError, LostError and UnexpectedAnswerError.
 """
 
 
-def _said(form: object) -> str:
-    errors = form.get("errors") if isinstance(form, dict) else None
-    if isinstance(errors, list):
-        parts = [str(one.get("message")) for one in errors[:3] if isinstance(one, dict) and one.get("message")]
-    elif isinstance(form, dict):
-        parts = [
-            str(form[name]) for name in ("error", "error_description", "message") if isinstance(form.get(name), str)
-        ]
-    else:
-        parts = []
-    return harmless("; ".join(parts))
+_USUAL: Final = ("errors[].message", "error", "error_description", "message")
+_MOST_SAID: Final = 3
+
+
+def _said(form: object, paths: Iterable[str]) -> str:
+    parts = [one for path in paths for one in members(form, path) if isinstance(one, str) and one]
+    return "; ".join(dict.fromkeys(parts[:_MOST_SAID]))
 
 
 LENIENT: Final = json.JSONDecoder(parse_constant=refuse_constant)

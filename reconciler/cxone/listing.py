@@ -1,12 +1,15 @@
-"""Complete reads: a listing is believed only when its distinct ids are as many as its total says (contract.md)."""
+"""Complete reads (reliability.md R11): when a list of a tenant is believed.
+
+Where answers tell how many there are in all, the distinct ids must be as many, and no page may tell another number.
+Where none does, the list must have come to its end without an id twice, and a second reading must show the same ids.
+However it comes, no answer may tell of more than came, under any name that lists are known to use for that.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qs, urlencode, urlsplit
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from reconciler.errors import IncompleteReadError, UnexpectedAnswerError
 
@@ -14,42 +17,131 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
     from reconciler.cxone.pace import Pacer, Time
+    from reconciler.cxone.paging import Book, Page
 
-    Page = Callable[[int], Awaitable[object]]
+    Ask = Callable[[str], Awaitable[object]]
 
 _TRIES: Final = 3
 _AT_ONCE: Final = 64
 """Pages that are asked for together: a total that is a lie does not make a million requests."""
 _MOST: Final = 1_000_000
-_DIGITS: Final = 18
+_IDLE: Final = 10
+"""Pages in a row of a chain that bring nothing new: longer, and it is taken for endless."""
+
+Entities = dict[str, dict[str, Any]]
+
+
+class _Reading(NamedTuple):
+    """What one reading of all pages gave, and why that is not all."""
+
+    entities: Entities
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class _Count:
+    """What the pages of one reading said of how many there are."""
+
+    came: int = 0
+    most: int = 0
+    """The largest number, under any name."""
+    done: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class _Page:
-    entities: list[dict[str, Any]]
-    total: int
-    pages: int
+class _Reader:
+    """Reads one list, page by page."""
 
+    ask: Ask
+    book: Book
+    progress: Callable[[str, int, int], None]
+    count: _Count = field(default_factory=_Count)
 
-def page_query(number: int, size: int) -> str:
-    """Return how a page of a list is asked for."""
-    return urlencode({"pageNumber": number, "pageSize": size})
+    async def whole(self) -> _Reading:
+        """Read every page once; return the entries, and why they are not all."""
+        first = await self._page(self.book.query())
+        self._show(_pages(first))
+        chained = not self.book.numbered
+        reading = await (self._chain(first) if chained else self._rest(first))
+        return reading if reading.reason else _Reading(reading.entities, self._lacks(first, reading.entities))
 
+    async def _page(self, query: str) -> Page:
+        form = await self.ask(query)
+        page = self.book.read(form, query)
+        self.count.came += len(page.entities)
+        self.count.most = max(self.count.most, self.book.totals(form))
+        self.count.done += 1
+        return page
 
-def first_page(form: object, what: str) -> tuple[list[dict[str, Any]], int]:
-    """Return the entries of a first page, and how many there are in all. Raises UnexpectedAnswerError."""
-    page = _parse(form, what, 1)
-    return page.entities, page.total
+    def _show(self, pages: int) -> None:
+        self.progress(self.book.what, self.count.done, max(pages, self.count.done))
+
+    async def _rest(self, first: Page) -> _Reading:
+        """Read the pages behind the first, many at the same time: each can be asked for by its place."""
+        entities, length, pages = _by_id(first), len(first.entities), _pages(first)
+
+        async def later(index: int) -> Page:
+            page = await self._page(self.book.query(index, length))
+            self._show(pages)
+            return page
+
+        last = first
+        for start in range(1, pages, _AT_ONCE):
+            found = await _all([later(index) for index in range(start, min(start + _AT_ONCE, pages))])
+            if any(page.total != first.total for page in found):
+                return _Reading({}, "its total changed while it was read")
+            before, last = len(entities), found[-1]
+            for page in found:
+                entities |= _by_id(page)
+            if len(entities) == before:
+                break  # however many more there are said to be
+        return _Reading(entities, _unknown(last))
+
+    async def _chain(self, first: Page) -> _Reading:
+        """Follow each page to the next, to the end."""
+        entities, page, seen, idle = _by_id(first), first, {""}, 0
+        while page.following and not (page.token and not page.entities):
+            before = len(entities)
+            asked = page.following
+            if asked in seen and not page.token:
+                raise UnexpectedAnswerError(f"the list of {self.book.what} leads in a circle")
+            page = await self._page(asked)
+            self._show(_pages(first))
+            if page.total not in (None, first.total):
+                return _Reading({}, "its total changed while it was read")
+            entities |= _by_id(page)
+            idle = idle + 1 if len(entities) == before else 0
+            if page.entities and page.following and idle and (page.following in seen or page.following == asked):
+                raise UnexpectedAnswerError(f"the list of {self.book.what} leads in a circle")
+            if idle > _IDLE or len(entities) > _MOST:
+                raise UnexpectedAnswerError(f"the list of {self.book.what} has no end")
+            seen.add(asked)
+        return _Reading(entities, _unknown(page))
+
+    def _lacks(self, first: Page, entities: Entities) -> str:
+        """Return why what came cannot be all."""
+        if self.book.counted:
+            total = first.total or 0
+            if len(entities) != total:
+                return f"{f'{len(entities):,}' if entities else 'none'} of {total:,} came"
+        elif self.count.came != len(entities):
+            return "an entry came twice"
+        if self.count.most > len(entities):
+            return f"{len(entities):,} came, and an answer tells of {self.count.most:,}"
+        return ""
 
 
 async def complete(
-    page: Page, what: str, time: Time, pacer: Pacer, progress: Callable[[str, int, int], None]
+    ask: Ask, book: Book, time: Time, pacer: Pacer, progress: Callable[[str, int, int], None]
 ) -> list[dict[str, Any]]:
-    """Return every entity of a listing. Raises IncompleteReadError after a few tries that do not add up.
+    """Return every entry of a list. Raises IncompleteReadError after a few tries that do not add up.
 
     An empty one is read once more: to believe it wrongly would be to create everything anew (reliability.md F31).
     """
-    read = partial(_whole, page, what, time, pacer, progress)
+
+    async def read() -> list[dict[str, Any]]:
+        return await _proven(lambda: _Reader(ask, book, progress).whole(), book, time, pacer)
+
     found = await read()
     if found:
         return found
@@ -57,52 +149,33 @@ async def complete(
     return await read()
 
 
-async def _whole(
-    page: Page, what: str, time: Time, pacer: Pacer, progress: Callable[[str, int, int], None]
+async def _proven(
+    read: Callable[[], Awaitable[_Reading]], book: Book, time: Time, pacer: Pacer
 ) -> list[dict[str, Any]]:
-    reason = ""
-    for attempt in range(1, _TRIES + 1):
-        found, reason = await _attempt(page, what, progress)
+    """Read until it adds up: where nobody counts, until two readings in a row show the same ids."""
+    before: Entities | None = None
+    reason, failed = "", 0
+    while failed < _TRIES:
+        reading = await read()
+        reason = reading.reason
         if not reason:
-            return found
-        if attempt < _TRIES:
-            await time.sleep(pacer.backoff(attempt))
+            if book.counted or (before is not None and before.keys() == reading.entities.keys()):
+                return list(reading.entities.values())
+            first, before = before is None, reading.entities
+            if first:
+                continue
+            reason = "two readings in a row do not show the same entries"
+        else:
+            before = None
+        failed += 1
+        if failed < _TRIES:
+            await time.sleep(pacer.backoff(failed))
     raise IncompleteReadError(
-        f"the list of {what} cannot be read completely: {reason}. No plan was made, and nothing was written."
+        f"the list of {book.what} cannot be read completely: {reason}. No plan was made, and nothing was written."
     )
 
 
-async def _attempt(
-    page: Page, what: str, progress: Callable[[str, int, int], None]
-) -> tuple[list[dict[str, Any]], str]:
-    """Read every page once, the later ones at the same time; return the entities, and why they are not all."""
-    first = _parse(await page(1), what, 1)
-    done = 1
-    progress(what, done, first.pages)
-
-    async def later(number: int) -> _Page:
-        nonlocal done
-        read = _parse(await page(number), what, number)
-        done += 1
-        progress(what, done, first.pages)
-        return read
-
-    entities = {entity["id"]: entity for entity in first.entities}
-    for start in range(2, first.pages + 1, _AT_ONCE):
-        pages = await _all([later(number) for number in range(start, min(start + _AT_ONCE, first.pages + 1))])
-        if any(read.total != first.total for read in pages):
-            return [], "its total changed while it was read"
-        before = len(entities)
-        entities |= {entity["id"]: entity for read in pages for entity in read.entities}
-        if len(entities) == before:
-            break  # however many more there are said to be
-    if len(entities) != first.total:
-        came = f"{len(entities):,}" if entities else "none"
-        return [], f"{came} of {first.total:,} came"
-    return list(entities.values()), ""
-
-
-async def _all(calls: Iterable[Any]) -> list[_Page]:
+async def _all(calls: Iterable[Any]) -> list[Page]:
     """Wait for all; when one fails the others are dropped, and its error is raised."""
     tasks = [asyncio.ensure_future(call) for call in calls]
     try:
@@ -114,31 +187,15 @@ async def _all(calls: Iterable[Any]) -> list[_Page]:
         raise
 
 
-def _parse(form: object, what: str, number: int) -> _Page:
-    """Read the shape of a page of that number. Raises UnexpectedAnswerError, naming what is wrong with it."""
-    if not isinstance(form, dict) or not isinstance(form.get("entities"), list):
-        raise UnexpectedAnswerError(f"a page of {what} has no list `entities`")
-    entities, total = form["entities"], form.get("total")
-    if not isinstance(total, int) or isinstance(total, bool) or not 0 <= total <= _MOST:
-        raise UnexpectedAnswerError(f"a page of {what} has no usable `total`")
-    for entity in entities:
-        if not isinstance(entity, dict) or not isinstance(entity.get("id"), str):
-            raise UnexpectedAnswerError(f"a page of {what} has an entry without a text `id`")
-    _check_next(form.get("nextUri"), what, number)
-    pages = -(-total // len(entities)) if entities else 1  # an empty page does not tell how many there are
-    return _Page(entities, total, max(1, pages))
+def _by_id(page: Page) -> Entities:
+    return {entity["id"]: entity for entity in page.entities}
 
 
-def _check_next(uri: object, what: str, number: int) -> None:
-    """The link to the next page is never followed; one that leads elsewhere, or back, says that this is no CXone."""
-    if not isinstance(uri, str):
-        return
-    try:
-        parts = urlsplit(uri)
-    except ValueError:
-        raise UnexpectedAnswerError(f"a page of {what} has a `nextUri` that is none") from None
-    if parts.netloc:
-        raise UnexpectedAnswerError(f"a page of {what} links to another host for the next one")
-    numbers = parse_qs(parts.query).get("pageNumber", [])
-    if any(text.isascii() and text.isdigit() and len(text) <= _DIGITS and int(text) <= number for text in numbers):
-        raise UnexpectedAnswerError(f"page {number} of {what} links back to page {numbers[0]} for the next one")
+def _pages(first: Page) -> int:
+    """Return how many pages there are; an empty one does not tell."""
+    return max(1, -(-(first.total or 0) // len(first.entities))) if first.entities else 1
+
+
+def _unknown(last: Page) -> str:
+    """Return why a last page cannot be the last, where the profile says nothing of what it tells."""
+    return f"an answer has a `{last.more}`, of which the profile says nothing: there is more" if last.more else ""

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from reconciler.errors import OverloadedError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from reconciler.cxone.pace import Time
     from reconciler.errors import ApiError
 
@@ -76,18 +73,28 @@ class Outage:
         if self._end is not None:
             raise type(self._end)(f"{self._end}; giving up")
 
-    @asynccontextmanager
-    async def passage(self) -> AsyncIterator[bool]:
-        """Wait until a request may be sent; yields whether it is the probe of a server that is away."""
+    async def enter(self) -> bool:
+        """Wait until a request may be sent; returns whether it is the probe of a server that is away.
+
+        A probe is to be `probed`: until then nobody else goes on.
+        """
         while self.away:
-            async with self._turn:
+            await self._turn.acquire()
+            try:
                 if self.away:
                     await self._pause()
                     self.probes += 1
-                    yield True
-                    return
+                    return True
+            except BaseException:
+                self._turn.release()
+                raise
+            self._turn.release()
         self.check()
-        yield False
+        return False
+
+    def probed(self) -> None:
+        """End a probe, whatever came of it."""
+        self._turn.release()
 
     async def _pause(self) -> None:
         """Wait before a probe. Raises OverloadedError once patience is over, and at once to everybody after that."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum, auto
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
@@ -42,6 +42,7 @@ class Kind(Enum):
     """What a request asks for: that decides what may be sent again, and what its answer must hold."""
 
     READ = auto()
+    PAGE = auto()  # a read; where status 204 says that there is nothing, the answer holds nothing
     TOKEN = auto()
     WRITE = auto()  # the answer is what was written
     DELETE = auto()  # the answer holds nothing
@@ -50,7 +51,7 @@ class Kind(Enum):
     @property
     def safe(self) -> bool:
         """Say whether sending it twice changes nothing."""
-        return self in (Kind.READ, Kind.TOKEN, Kind.MERGE)
+        return self in (Kind.READ, Kind.PAGE, Kind.TOKEN, Kind.MERGE)
 
 
 @dataclass(slots=True)
@@ -120,16 +121,27 @@ class Sender:
 
     async def _passed(self, request: Request, kind: Kind) -> Answer | _Failure | None:
         """Send a request once it may go; None where it was not sent, or only as a probe that failed."""
-        async with self.outage.passage() as probing, self._pacer.slot() as sent:
-            if not probing:
+        probing = await self.outage.enter()
+        try:
+            sent = await self._pacer.enter()
+            try:
+                if probing:
+                    return await self._probe(request, kind, sent)
                 return None if self.outage.away else await self._try(request, kind, sent)
-            if kind.safe:
-                result = await self._try(request, kind, sent)
-                return None if self.outage.waits and not isinstance(result, Answer) else result
-            # A write that is lost in an outage is one more that nobody knows of: a read is sent in its place.
-            asked = {**ACCEPTED, "Authorization": request.headers["Authorization"]}
-            await self._try(replace(request, method="GET", headers=asked, content=b""), Kind.READ, sent)
-            return None
+            finally:
+                self._pacer.leave()
+        finally:
+            if probing:
+                self.outage.probed()
+
+    async def _probe(self, request: Request, kind: Kind, sent: float) -> Answer | _Failure | None:
+        """Ask a server that is away. A write lost there is one more that nobody knows of: a read goes in its place."""
+        if kind.safe:
+            result = await self._try(request, kind, sent)
+            return None if self.outage.waits and not isinstance(result, Answer) else result
+        asked = {**ACCEPTED, "Authorization": request.headers["Authorization"]}
+        await self._try(request._replace(method="GET", headers=asked, content=b""), Kind.READ, sent)
+        return None
 
     async def _try(self, request: Request, kind: Kind, sent: float) -> Answer | _Failure:
         """Send a request. Raises what asking again would not change."""
@@ -177,10 +189,10 @@ class Sender:
         if well and kind is Kind.DELETE and answer.is_page():
             raise _unusable(f"{answer.call}: a web page (status {answer.status})", kind)
         try:
-            if well and kind is not Kind.DELETE and (kind is not Kind.MERGE or answer.content):
-                answer = replace(answer, form=answer.json(LENIENT if kind is Kind.TOKEN else STRICT))
+            if well and not _may_hold_nothing(kind, answer):
+                answer = answer._replace(form=answer.json(LENIENT if kind is Kind.TOKEN else STRICT))
         except GarbledAnswerError as error:
-            if kind is Kind.READ or (kind is Kind.TOKEN and answer.is_fragment()):
+            if kind in (Kind.READ, Kind.PAGE) or (kind is Kind.TOKEN and answer.is_fragment()):
                 return _Failure(error)
             raise _unusable(str(error), kind) from error
         except UnexpectedAnswerError as error:
@@ -195,6 +207,13 @@ def _is_no_answer(status: int) -> bool:
     """Say whether a status leaves open what was done: 5xx, and a server that got tired of waiting for the request."""
     failed = status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.NOT_IMPLEMENTED
     return failed or status == HTTPStatus.REQUEST_TIMEOUT
+
+
+def _may_hold_nothing(kind: Kind, answer: Answer) -> bool:
+    """Say whether the body of a success need not be looked at."""
+    if kind is Kind.PAGE:
+        return answer.status == HTTPStatus.NO_CONTENT
+    return kind is Kind.DELETE or (kind is Kind.MERGE and not answer.content)
 
 
 def _lost(call: str, why: str, kind: Kind) -> ApiError:

@@ -11,6 +11,7 @@ from typing import Final
 from urllib.parse import quote_plus
 
 from reconciler.errors import CredentialsError, UsageError
+from reconciler.manifest.profile import TUTORIAL, ListedQueues, Profile
 
 _URL: Final = re.compile(
     r"(https?)://([a-z0-9.-]+|\[[0-9a-f:]+\])(?::([0-9]{1,5}))?(/[^\s?#\\@]*)?", re.ASCII | re.IGNORECASE
@@ -88,6 +89,10 @@ class Tenant:
     rules_path: str
     queues_path: str
     page_size: int = 100
+    profile: Profile = TUTORIAL
+    """What the tenant calls things and how it answers; its paths are those above."""
+    queues: ListedQueues = TUTORIAL.queues
+    """How the list of queues is read: the profile's, or that of the platform's own."""
     timeout_seconds: float = 10.0
     requests_per_second: float = 50.0
     concurrency: int = 16

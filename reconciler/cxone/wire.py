@@ -62,10 +62,8 @@ def _is_deep(form: Json, levels: int = LEVELS) -> bool:
 
 
 def queue(form: Json) -> Queue:
-    """Return the queue that the server describes."""
-    if not isinstance(form, dict) or not isinstance(form.get("id"), str) or not isinstance(form.get("name"), str):
-        raise UnexpectedAnswerError("a queue in the answer has no text `id` and `name`")
-    return Queue(form["id"], form["name"])
+    """Return the queue that an entry of a list describes, once its fields have our names."""
+    return Queue(form["id"], form["name"], form["active"])
 
 
 def body(rule: Rule, marker: Marker | None, raw: Mapping[str, Json] | None = None) -> dict[str, Json]:

@@ -66,8 +66,27 @@ def _of_environment(origin: Origin) -> Iterator[Problem]:
                 yield Problem(origin, "CXR104", (name,), message)
         return
     api = root.get("api")
-    if "tenant" not in root and not (isinstance(api, Map) and "baseUrl" in api):
+    known = api if isinstance(api, Map) else {}
+    if "tenant" not in root and not {"baseUrl", "issuer", "area"}.intersection(known):
         yield Problem(origin, "CXR103", (), 'missing field "tenant"')
+    yield from _of_access(origin, known)
+
+
+def _of_access(origin: Origin, api: Mapping[str, object]) -> Iterator[Problem]:
+    """An access key needs to know where it opens; a client's id and secret have no use for that."""
+    said = [name for name in ("issuer", "area") if name in api]
+    if api.get("auth", "client-credentials") == "client-credentials":
+        for name in said:
+            yield Problem(origin, "CXR104", ("api", name), f'"{name}" goes with "auth: access-key" alone')
+    if api.get("auth") != "access-key":
+        return
+    if not said:
+        yield Problem(origin, "CXR103", ("api",), 'missing field "issuer" (or "area")')
+    if len(said) > 1:
+        yield Problem(origin, "CXR104", ("api", "area"), 'an access key needs either "issuer" or "area", not both')
+    elif "issuer" in api and "tokenUrl" in api:
+        message = 'the issuer says where tokens are issued: "tokenUrl" may not stand beside it'
+        yield Problem(origin, "CXR104", ("api", "tokenUrl"), message)
 
 
 def duplicates(origins: Iterable[Origin]) -> Iterator[Problem]:
@@ -125,6 +144,18 @@ def _unknown_in(origin: Origin, part: Map, path: tuple[Step, ...], names: frozen
             yield Problem(origin, "CXR113", (*path, "environments", place), message, name, names)
 
 
+def unknown_profiles(origins: Sequence[Origin]) -> Iterator[Problem]:
+    """Yield profiles that an Environment names and no Profile document has; valid or not, it counts."""
+    written = (origin.root.get("name") for origin in origins if origin.root.get("kind") == "Profile")
+    names = frozenset(name for name in written if isinstance(name, str))
+    for origin in origins:
+        api = origin.root.get("api") if origin.root.get("kind") == "Environment" else None
+        name = api.get("profile") if isinstance(api, Map) else None
+        if isinstance(name, str) and name not in names:
+            message = f"no Profile document is named {named(name)}"
+            yield Problem(origin, "CXR122", ("api", "profile"), message, name, names)
+
+
 def shared_owners(environments: Iterable[Loaded[Environment]]) -> Iterator[Problem]:
     """Yield environments of one host and owner: each would take the other's rules for its own."""
     first: dict[tuple[str, str], str] = {}
@@ -133,6 +164,8 @@ def shared_owners(environments: Iterable[Loaded[Environment]]) -> Iterator[Probl
         other = first.setdefault((one.host, one.owner), one.name)
         if one.name not in {other, SANDBOX}:
             message = f"{named(other)} has the same host and owner: each would delete the other's rules"
+            if one.api.auth == "access-key":
+                message += '. Where they are two tenants, name each with "tenant"'
             yield Problem(loaded.origin, "CXR114", ("owner",), message)
 
 

@@ -1,4 +1,4 @@
-"""The kinds of documents that people write: Environment, Queues, RuleSet, Intents, RouteTests.
+"""The kinds of documents that people write: Environment, Queues, RuleSet, Intents, RouteTests, Profile.
 
 Each field's type says what it may be, its description is the hover help of editors. What fields mean together stands
 in `checks`: a check inside a model would run only once all fields are right, and a person wants all errors at once.
@@ -12,6 +12,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from reconciler.manifest.environment import Environment, Limit
 from reconciler.manifest.fields import API_VERSION, Filled, Listed, Strict, Unset, exactly_one, text_or_mapping
+from reconciler.manifest.profile import Profile
 from reconciler.manifest.route_tests import RouteTest, RouteTests
 from reconciler.manifest.ruleset import AdoptById, Hold, RuleEntry, RuleSet
 
@@ -27,6 +28,7 @@ __all__ = [
     "Hold",
     "Intents",
     "Limit",
+    "Profile",
     "QueueRef",
     "Queues",
     "RouteTest",
@@ -93,12 +95,12 @@ class Intents(Strict):
     )
 
 
-AnyDocument = Environment | Queues | RuleSet | Intents | RouteTests
+AnyDocument = Environment | Queues | RuleSet | Intents | RouteTests | Profile
 ITEMS: Final[Mapping[str, tuple[str, type[Strict]]]] = {
     "RuleSet": ("rules", RuleEntry),
     "RouteTests": ("tests", RouteTest),
 }
 """The field that makes a document of a kind long, and the model of its items."""
 KINDS: Final[Mapping[str, type[Any]]] = {
-    kind.__name__: kind for kind in (Environment, Queues, RuleSet, Intents, RouteTests)
+    kind.__name__: kind for kind in (Environment, Queues, RuleSet, Intents, RouteTests, Profile)
 }

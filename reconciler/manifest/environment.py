@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
+from reconciler.manifest.access import Credentials
 from reconciler.manifest.fields import (
     API_VERSION,
     ENVIRONMENT,
@@ -25,7 +26,7 @@ from reconciler.manifest.fields import (
 )
 from reconciler.manifest.freeze import Freeze  # noqa: TC001 - pydantic reads annotations
 from reconciler.manifest.limits import Guard, Limit
-from reconciler.manifest.tenant import Api, Credentials
+from reconciler.manifest.tenant import Api
 
 __all__ = ["SANDBOX", "Api", "Attributes", "Environment", "Guard", "Limit"]
 
@@ -136,7 +137,8 @@ class Environment(Strict):
     )
     credentials: Credentials = Field(
         default=Credentials(),
-        description="Names of the environment variables that hold the client's id and secret; never the values.",
+        description="Names of the environment variables that hold the client's id and secret, and the access key's;"
+        " never the values.",
         examples=[{"clientIdEnv": "CXONE_CLIENT_ID", "clientSecretEnv": "CXONE_CLIENT_SECRET"}],
     )
     attributes: Attributes = Field(
@@ -184,21 +186,40 @@ class Environment(Strict):
 
     @property
     def base_url(self) -> str:
-        """Where the API is, without a slash at the end. The sandbox has an address that leads nowhere."""
-        if self.api.base_url:
-            return self.api.base_url.rstrip("/")
+        """Where the API is, without a slash at the end; empty where the issuer alone knows.
+
+        The sandbox has an address that leads nowhere.
+        """
+        if self.api.base_url or self.api.issuer:
+            return (self.api.base_url or "").rstrip("/")
+        if self.api.area:
+            return f"https://api-{self.api.area}.niceincontact.com"
         tenant = self.tenant or "sandbox.invalid"
         return f"https://{tenant}" if "." in tenant else f"https://{tenant}.my.cxone.com"
 
     @property
     def token_url(self) -> str:
-        """Where tokens are issued."""
-        return self.api.token_url or f"{self.base_url}/oauth/token"
+        """Where tokens are issued; empty where the issuer says it."""
+        if self.api.token_url or self.api.issuer:
+            return self.api.token_url or ""
+        if self.api.area:
+            return f"https://{self.api.area}.nice-incontact.com/authentication/v1/token/access-key"
+        return f"{self.base_url}/oauth/token"
+
+    @property
+    def address(self) -> str:
+        """Where the tenant is, as far as it is known before anything is asked: for people, and to tell it from others.
+
+        Where tenants share a host, as all who have access keys do, their name belongs to it.
+        """
+        known = self.base_url or (self.api.issuer or "").rstrip("/")
+        return f"{known}/{self.tenant}" if self.tenant and self.api.auth == "access-key" else known
 
     @property
     def host(self) -> str:
-        """The API's host in lower case, with its port where that is not the usual one: equal for equal hosts."""
-        parts = urlsplit(self.base_url)
+        """The API's host in lower case, with its port where that is not the usual one: equal for equal tenants."""
+        parts = urlsplit(self.address)
         host = (parts.hostname or "").rstrip(".")
         usual = parts.port in {None, 443 if parts.scheme == "https" else 80}
-        return host if usual else f"{host}:{parts.port}"
+        shared = f"/{self.tenant}" if self.tenant and self.api.auth == "access-key" else ""
+        return f"{host if usual else f'{host}:{parts.port}'}{shared}"

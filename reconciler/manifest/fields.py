@@ -45,8 +45,17 @@ ENVIRONMENT: Final = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 TENANT: Final = rf"^{_LABEL}((\.{_LABEL})+(:[0-9]{{1,5}})?)?$"
 VARIABLE: Final = "^[A-Za-z_][A-Za-z0-9_]{0,127}$"
 NAME_OF_VAR: Final = "^[A-Za-z_][A-Za-z0-9_-]{0,63}$"
+AREA: Final = "^[a-z]{1,3}[0-9]{1,3}$"
 API_PATH: Final = "^/[A-Za-z0-9._~/%@:+-]{0,511}$"
 CONTEXT_PATH: Final = r"^/[A-Za-z0-9._~/%@:+-]{0,511}\{conversationId\}[A-Za-z0-9._~/%@:+-]{0,511}$"
+_FIELD: Final = "[A-Za-z_$@][A-Za-z0-9_$@:-]{0,63}"
+FIELD: Final = f"^{_FIELD}$"
+MEMBER: Final = rf"^{_FIELD}(\.{_FIELD}){{0,4}}$"
+WHOLE_OR_MEMBER: Final = rf"^(\.|{_FIELD}(\.{_FIELD}){{0,4}})$"
+MESSAGE: Final = rf"^{_FIELD}(\[\])?(\.{_FIELD}(\[\])?){{0,4}}$"
+PARAMETER: Final = "^[A-Za-z_$][A-Za-z0-9_.$-]{0,63}$"
+HEADER: Final = "^[A-Za-z][A-Za-z0-9-]{0,63}$"
+WORD: Final = "^[A-Za-z0-9_.:/=!<>-][A-Za-z0-9 _.:/=!<>-]{0,63}$"
 CLOCK: Final = "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
 
 PATTERNS: Final[dict[str, Pattern]] = {
@@ -56,8 +65,16 @@ PATTERNS: Final[dict[str, Pattern]] = {
     TENANT: Pattern("CXR104", "must be a tenant's name, such as acme, or a host, such as acme.my.cxone.com"),
     VARIABLE: Pattern("CXR104", "must be the name of an environment variable (never a secret itself)"),
     NAME_OF_VAR: Pattern("CXR104", "must be letters, digits, _ or -, and begin with a letter or _"),
+    AREA: Pattern("CXR104", "must be an area, such as na1 or eu1"),
     API_PATH: Pattern("CXR104", "must be a path that begins with /, without a query"),
     CONTEXT_PATH: Pattern("CXR104", "must be a path that begins with / and holds {conversationId} once"),
+    FIELD: Pattern("CXR104", "must be the name of a field: letters, digits, _, $, @, : or -, and no digit first"),
+    MEMBER: Pattern("CXR104", "must be the name of a member, or several with dots between, such as _links.next"),
+    WHOLE_OR_MEMBER: Pattern("CXR104", "must be a dot, or the names of members with dots between, such as data.rules"),
+    MESSAGE: Pattern("CXR104", "must be names of members with dots between, such as errors[].message"),
+    PARAMETER: Pattern("CXR104", "must be the name of a query parameter: letters, digits, _, ., $ or -"),
+    HEADER: Pattern("CXR104", "must be the name of a header: letters, digits and -"),
+    WORD: Pattern("CXR104", "must be a word as the tenant writes it: letters, digits, spaces and _.:/=!<>-"),
     CLOCK: Pattern("CXR104", "must be a time of day from 00:00 to 24:00"),
 }
 """By pattern, since pydantic's error carries the pattern that a text did not match."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
@@ -11,11 +11,12 @@ from pydantic import ValidationError
 from reconciler.errors import ManifestError
 from reconciler.findings import Finding
 from reconciler.manifest import checks
-from reconciler.manifest.documents import ITEMS, KINDS, Intents, Queues, RouteTests, RuleSet
+from reconciler.manifest.documents import ITEMS, KINDS, Intents, Profile, Queues, RouteTests, RuleSet
 from reconciler.manifest.environment import Environment
 from reconciler.manifest.files import contents
 from reconciler.manifest.names import named
 from reconciler.manifest.origin import Loaded, Origin
+from reconciler.manifest.profile import TUTORIAL
 from reconciler.manifest.strict_yaml import Reading, read
 from reconciler.manifest.values import List, Map
 from reconciler.manifest.wording import Place, complain
@@ -42,6 +43,12 @@ class Manifests:
     intents: tuple[Loaded[Intents], ...]
     route_tests: tuple[Loaded[RouteTests], ...]
     warnings: tuple[Finding, ...] = ()
+    profiles: Mapping[str, Loaded[Profile]] = field(default_factory=dict)
+
+    def profile(self, environment: Environment) -> Profile:
+        """Return how the environment's tenant is spoken with: the profile that it names, else the tutorial's."""
+        name = environment.api.profile
+        return self.profiles[name].document if name is not None else TUTORIAL
 
 
 class _Checked(NamedTuple):
@@ -84,6 +91,7 @@ def _loaded(found: Iterable[tuple[str, bytes | Finding]]) -> Manifests:
         intents=_of(Intents, valid),
         route_tests=_of(RouteTests, valid),
         warnings=tuple(findings),
+        profiles={loaded.document.name: loaded for loaded in _of(Profile, valid)},
     )
 
 
@@ -158,7 +166,7 @@ def _compare(files: list[Finding | _Checked], valid: list[Loaded[Any]]) -> None:
         checks.shared_aliases(_of(Queues, valid)),
     ]
     if len(checked) == len(files) and all(file.whole for file in checked):
-        problems.append(checks.unknown_environments(origins))
+        problems += [checks.unknown_environments(origins), checks.unknown_profiles(origins)]
     for problem in chain.from_iterable(islice(found, _MOST_PROBLEMS) for found in problems):
         _tell([problem], complaints[problem.origin.text.file])
 

@@ -59,7 +59,16 @@ def _one_of(*names: str) -> dict[str, Any]:
     return {"oneOf": [{"required": [name]} for name in names]}
 
 
+def _any_of(*names: str) -> dict[str, Any]:
+    return {"anyOf": [{"required": [name]} for name in names]}
+
+
 _EXCLUSIVE = {
+    "Api": {
+        "if": {"properties": {"auth": {"const": "access-key"}}, "required": ["auth"]},
+        "then": _one_of("issuer", "area") | {"not": {"required": ["issuer", "tokenUrl"]}},
+        "else": {"properties": {"issuer": False, "area": False}},
+    },
     "RuleEntry": _one_of("queue", "targets") | {"not": {"required": ["intent", "intents"]}},
     "QueueRef": _one_of("id", "name"),
     "Expect": _one_of("queue", "split", "default"),
@@ -69,7 +78,7 @@ _EXCLUSIVE = {
         "else": {
             "anyOf": [
                 {"required": ["tenant"]},
-                {"required": ["api"], "properties": {"api": {"required": ["baseUrl"]}}},
+                {"required": ["api"], "properties": {"api": _any_of("baseUrl", "issuer", "area")}},
             ]
         },
     },

@@ -1,12 +1,12 @@
-"""How an Environment's tenant is spoken with: its API, and where the credentials are."""
+"""How an Environment's tenant is spoken with."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, GetPydanticSchema
-from pydantic_core import core_schema
+from pydantic import Field
 
+from reconciler.manifest.access import Access
 from reconciler.manifest.fields import (
     API_PATH,
     CONTEXT_PATH,
@@ -14,46 +14,66 @@ from reconciler.manifest.fields import (
     Positive,
     ServiceUrl,
     ShortList,
-    Strict,
+    Slug,
     Unset,
-    Variable,
 )
+from reconciler.manifest.vocabulary import Operator  # noqa: TC001 - pydantic reads annotations
 from reconciler.model import OPERATORS
 
-_Operator = Annotated[str, GetPydanticSchema(lambda _source, _handler: core_schema.literal_schema(sorted(OPERATORS)))]
 _Path = Annotated[str, Field(pattern=API_PATH)]
 
 
-class Api(Strict):
+class Api(Access):
     """How to speak with the tenant. The defaults are the tutorial's contract, unverified against a tenant."""
 
     base_url: Unset[ServiceUrl] = Field(
         default=None,
-        description="Address of the tenant's API, without a path. Default: made from `tenant`.",
+        description="Address of the tenant's API, without a path. Default: made from `tenant` or `area`, or what the"
+        " issuer says.",
         examples=["https://acme.my.cxone.com"],
     )
     token_url: Unset[ServiceUrl] = Field(
         default=None,
-        description="Address that issues access tokens. Default: `baseUrl` followed by /oauth/token.",
+        description="Address that issues access tokens. Default: `baseUrl` followed by /oauth/token; or made"
+        " from `area`.",
         examples=["https://acme.my.cxone.com/oauth/token"],
     )
-    rules_path: _Path = Field(
-        default="/api/v2/routing/rules",
-        description="Path of the routing rules, below `baseUrl`.",
+    profile: Unset[Slug] = Field(
+        default=None,
+        description="Name of the Profile document that says what this tenant's API calls things and how it answers."
+        " Default: the tutorial's, as `cxroute schema profile` prints it.",
+        examples=["acd"],
+    )
+    queues: Literal["rules-api", "acd-skills", "digital"] = Field(
+        default="rules-api",
+        description="Where the queues' names and ids are read: beside the rules (the profile's `queues`), from the ACD"
+        " skills of the platform, or from the routing queues of Digital.",
+    )
+    skills_version: Annotated[int, Field(ge=1, le=99)] = Field(
+        default=30,
+        description="With `queues: acd-skills`, the version in the path /inContactAPI/services/vN.0/skills.",
+        examples=[30],
+    )
+    rules_path: Unset[_Path] = Field(
+        default=None,
+        description="Path of the routing rules, below `baseUrl`. Default: the profile's.",
         examples=["/api/v2/routing/rules"],
     )
-    queues_path: _Path = Field(
-        default="/api/v2/routing/queues",
-        description="Path of the list of queues, below `baseUrl`.",
+    queues_path: Unset[_Path] = Field(
+        default=None,
+        description="Path of the list of queues, below `baseUrl`. Default: that of where the queues are read.",
         examples=["/api/v2/routing/queues"],
     )
-    context_path: Annotated[str, Field(pattern=CONTEXT_PATH)] = Field(
-        default="/api/v2/interactions/interactions/{conversationId}/context",
-        description="Path of a conversation's context, below `baseUrl`; {conversationId} stands for its id.",
+    context_path: Unset[Annotated[str, Field(pattern=CONTEXT_PATH)]] = Field(
+        default=None,
+        description="Path of a conversation's context, below `baseUrl`; {conversationId} stands for its id."
+        " Default: the profile's.",
         examples=["/api/v2/interactions/interactions/{conversationId}/context"],
     )
-    page_size: Annotated[int, Field(ge=1, le=10_000)] = Field(
-        default=100, description="How many rules are asked for in one page of a list.", examples=[100]
+    page_size: Unset[Annotated[int, Field(ge=1, le=10_000)]] = Field(
+        default=None,
+        description="How many rules are asked for in one page of a list. Default: the profile's, which is 100.",
+        examples=[100],
     )
     timeout_seconds: Positive = Field(
         default=10, description="How long one call may take, in seconds, before it counts as failed.", examples=[10]
@@ -69,7 +89,7 @@ class Api(Strict):
     evaluation: Literal["lowest-first", "highest-first"] = Field(
         default="lowest-first", description="Whether the tenant tries the rule with the lowest priority number first."
     )
-    operators: ShortList[_Operator] = Field(
+    operators: ShortList[Operator] = Field(
         default=tuple(sorted(OPERATORS)),
         description="The operators that this tenant understands; a rule with another one is an error. Default: all.",
         examples=[["equals", "in"]],
@@ -85,19 +105,4 @@ class Api(Strict):
         default=0,
         description="For how many seconds a rule that was just made may be missing from the list of rules.",
         examples=[5],
-    )
-
-
-class Credentials(Strict):
-    """Names of environment variables, never values. NAME_FILE, the path of a file that holds it, works too."""
-
-    client_id_env: Variable = Field(
-        default="CXONE_CLIENT_ID",
-        description="Name of the environment variable that holds the client id. Never the id itself.",
-        examples=["CXONE_CLIENT_ID"],
-    )
-    client_secret_env: Variable = Field(
-        default="CXONE_CLIENT_SECRET",
-        description="Name of the environment variable that holds the client secret. Never the secret itself.",
-        examples=["CXONE_CLIENT_SECRET"],
     )

@@ -91,8 +91,8 @@ def blind_post_retry() -> AbstractContextManager[None]:
 def first_page_only() -> AbstractContextManager[None]:
     """The first page is taken for the list."""
 
-    async def complete(page: Any, *_rest: Any) -> list[Any]:
-        found: list[Any] = page_of(await page(1))["entities"]
+    async def complete(ask: Any, book: Any, *_rest: Any) -> list[Any]:
+        found: list[Any] = page_of(await ask(book.query()))["entities"]
         return found
 
     return patched((client, "complete", lambda _real: complete))
@@ -119,10 +119,11 @@ def single_unverified_listing() -> AbstractContextManager[None]:
 def no_check_while_paging() -> AbstractContextManager[None]:
     """Pages are read until they are said to end; nobody counts what came."""
 
-    async def complete(page: Any, *_rest: Any) -> list[Any]:
-        first = page_of(await page(1))
+    async def complete(ask: Any, book: Any, *_rest: Any) -> list[Any]:
+        first = page_of(await ask(book.query()))
         size = max(1, len(first["entities"]))
-        others = await asyncio.gather(*(page(number) for number in range(2, -(-first["total"] // size) + 1)))
+        pages = -(-first["total"] // size)
+        others = await asyncio.gather(*(ask(book.query(index, size)) for index in range(1, pages)))
         found = [entity for form in (first, *map(page_of, others)) for entity in form["entities"]]
         return list({entity["id"]: entity for entity in found}.values())
 
