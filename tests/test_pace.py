@@ -145,8 +145,10 @@ def sent(moments: list[float], late: float) -> list[float]:
 
         async def call(moment: float) -> float:
             await asyncio.sleep(moment)
-            async with pacer.slot():
-                return clock() - start
+            await pacer.enter()
+            went = clock() - start
+            pacer.leave()
+            return went
 
         return await asyncio.gather(*(call(moment) for moment in moments))
 

@@ -50,4 +50,4 @@ def moment_of(now: datetime) -> Moment:
 
 def stamp(now: datetime) -> str:
     """Write a time in UTC as RFC 3339, in milliseconds."""
-    return now.strftime("%Y-%m-%dT%H:%M:%S.") + f"{now.microsecond // 1000:03}Z"
+    return f"{now.isoformat('T', 'milliseconds')[:23]}Z"
