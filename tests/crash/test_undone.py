@@ -1,0 +1,72 @@
+"""SIGKILL of a real process that applies or undoes, over a socket: it is undone, by the journal of the dead."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from reconciler.cli.history import read
+from reconciler.cxone.wire import live_rule
+from tests.crash.killer import Killer
+from tests.crash.stage import FULL, Trial, finish
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.crash.stage import Stage
+
+POINTS: Final = tuple(range(12, 100, 3)) if FULL else (12, 30, 55)
+"""Requests at which the process is killed; the first writes are behind it."""
+ALLOWED: Final = ("--yes", "--allow", "unrouted", "--reason", "as it was")
+
+
+def content(trial: Trial) -> list[str]:
+    """What is live, without ids and what the server and our own line keep."""
+    found = (live_rule(dict(one)) for one in trial.state.rules())
+    return sorted(f"{one.rule} {one.marker and one.marker.address}" for one in found)
+
+
+def killed(trial: Trial, at: int, *arguments: str) -> None:
+    """Run a command that is killed when its request `at` is done and not answered."""
+    trial.app = killer = Killer(trial.app, at, "after")
+    with trial.start(*arguments) as process:
+        killer.victim = process.pid
+        assert -signal.SIGKILL == finish(process).code
+    trial.app = killer.app
+
+
+def run_of(trial: Trial, number: int) -> str:
+    return read(trial.folder / ".cxroute/journal.jsonl")[number].id
+
+
+@pytest.mark.parametrize("at", POINTS)
+def test_an_apply_that_was_killed_is_undone(at: int, stages: Callable[[str], Stage], tmp_path: Path) -> None:
+    """As far as it came; nobody need wait, for its process is dead."""
+    trial = Trial(stages("C"), tmp_path)
+    before = content(trial)
+    killed(trial, at, "apply", "--yes")
+    assert before != content(trial)
+    undone = trial.run("apply", "--undo", run_of(trial, 0), *ALLOWED)
+    assert 0 == undone.code, undone
+    assert before == content(trial)
+
+
+@pytest.mark.parametrize("at", POINTS)
+def test_an_undo_that_was_killed_is_finished_by_the_same_command(
+    at: int, stages: Callable[[str], Stage], tmp_path: Path
+) -> None:
+    """30 changes, a temporary copy on the way, an adoption; the command is the same, and what is done is left."""
+    trial = Trial(stages("C"), tmp_path)
+    before = content(trial)
+    assert 0 == trial.here("apply", "--yes"), trial.warned
+    run = run_of(trial, 0)
+    killed(trial, at, "apply", "--undo", run, *ALLOWED)
+    again = trial.run("apply", "--undo", run, *ALLOWED)
+    assert 0 == again.code, again
+    assert before == content(trial)
+    writes = len(trial.writes())
+    assert 0 == trial.here("apply", "--undo", run, *ALLOWED)
+    assert writes == len(trial.writes())
