@@ -27,7 +27,13 @@ def test_everything_that_a_manifest_may_say(room: Path) -> None:
     """All fields of all kinds load, in every form that they allow."""
     shutil.copytree(MANIFESTS / "valid", room, dirs_exist_ok=True)
     manifests = load(room)
-    assert (["prod", "sandbox"], 1, ["cards", "hours", "hours"], 1, 1) == (
+    assert (
+        ["as-ever", "by-area", "by-area-elsewhere", "by-issuer", "by-issuer-at-an-address", "prod", "sandbox"],
+        1,
+        ["cards", "hours", "hours"],
+        1,
+        1,
+    ) == (
         sorted(manifests.environments),
         len(manifests.queues),
         [loaded.document.name for loaded in manifests.rulesets],
@@ -95,7 +101,7 @@ def test_the_smallest_environment_has_the_defaults_of_the_contract(room: Path) -
         "acme.my.cxone.com",
         Guard(deletes=Limit(count=2, percent=30)),
         ("cognigyDetectedIntent", "cognigyConfidence", "routedAt"),
-        ("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET"),
+        ("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET", "CXONE_ACCESS_KEY_ID", "CXONE_ACCESS_KEY_SECRET"),
         (None, None, None, "rules-api", 10, 50, 16, "lowest-first", 17, 0),
         (False, False, True),
     ) == (
@@ -112,7 +118,15 @@ def test_the_smallest_environment_has_the_defaults_of_the_contract(room: Path) -
 
 def _api(api: Api) -> tuple[object, ...]:
     paths = (api.profile, api.rules_path, api.page_size, api.queues)
-    return (*paths, api.timeout_seconds, api.requests_per_second, api.concurrency, api.evaluation, len(api.operators), api.list_lag_seconds)
+    return (
+        *paths,
+        api.timeout_seconds,
+        api.requests_per_second,
+        api.concurrency,
+        api.evaluation,
+        len(api.operators),
+        api.list_lag_seconds,
+    )
 
 
 @pytest.mark.parametrize(
@@ -120,6 +134,16 @@ def _api(api: Api) -> tuple[object, ...]:
     [
         ("tenant: acme", ("https://acme.my.cxone.com", "acme.my.cxone.com")),
         ("tenant: Cx.Example.org", ("https://Cx.Example.org", "cx.example.org")),
+        ("api: {auth: access-key, area: na1}", ("https://api-na1.niceincontact.com", "api-na1.niceincontact.com")),
+        (
+            "tenant: acme\napi: {auth: access-key, area: na1}",
+            ("https://api-na1.niceincontact.com", "api-na1.niceincontact.com/acme"),
+        ),
+        ("api: {auth: access-key, issuer: 'https://cxone.niceincontact.com/'}", ("", "cxone.niceincontact.com")),
+        (
+            "api: {auth: access-key, issuer: 'https://cxone.niceincontact.com', baseUrl: 'https://a.example'}",
+            ("https://a.example", "a.example"),
+        ),
         ("tenant: cx.example.org:8443", ("https://cx.example.org:8443", "cx.example.org:8443")),
         ("api: {baseUrl: 'http://127.0.0.1:8080/'}", ("http://127.0.0.1:8080", "127.0.0.1:8080")),
         ("tenant: acme\napi: {baseUrl: 'https://a.example:443/x/'}", ("https://a.example:443/x", "a.example")),

@@ -41,7 +41,7 @@ def place(session: Session) -> Place:
     else:
         url, named = str(notify.url if notify else ""), "notify.url"
     place = place_of(url, named)
-    here = session.simulated or is_loopback(urlsplit(session.environment.base_url).hostname or "")
+    here = session.simulated or is_loopback(urlsplit(session.environment.address).hostname or "")
     if place.local and not here:
         raise UsageError(f"{place.host} is this machine, which is told of tenants on this machine alone")
     if session.simulated and not place.local:

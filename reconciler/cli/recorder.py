@@ -41,7 +41,7 @@ def journal_path() -> Path:
 
 def tenant_of(session: Session) -> str:
     """Return the address of the tenant whose rules a run is about; the sandbox has none."""
-    return "" if session.simulated else session.environment.base_url
+    return "" if session.simulated else session.environment.address
 
 
 @dataclass(frozen=True, slots=True)
