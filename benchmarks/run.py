@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 import endpoint
 import pace
+import tenants
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -227,7 +228,7 @@ def bench_analysis(runs: int, sizes: tuple[int, ...]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", nargs="*", help="any of start plan growth transport analysis pace endpoint; else all")
+    parser.add_argument("what", nargs="*", help="start plan growth transport analysis pace tenants endpoint; else all")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--large", action="store_true", help="growth and analysis up to 100,000 rules")
     options = parser.parse_args()
@@ -240,6 +241,7 @@ def main() -> None:
         "transport": lambda: bench_transport(options.runs),
         "analysis": lambda: bench_analysis(options.runs, sizes),
         "pace": lambda: pace.bench(options.runs, WORK),
+        "tenants": lambda: tenants.bench(options.runs, WORK, cost, interleaved),
         "endpoint": lambda: endpoint.bench(options.runs, 5, WORK),
     }
     for name in options.what or benches:

@@ -6,6 +6,7 @@ One fails, and the others go on. Each is let go of as soon as it is told: what s
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
@@ -162,9 +163,11 @@ def _chosen(manifests: Manifests, options: argparse.Namespace, among: Sequence[s
 async def each(fleet: Fleet, work: Work, stop: Stop) -> list[Told]:
     """Do the work with every environment, some at a time, in the order of their names."""
     crowd = _Crowd(fleet, work, stop, Bar(fleet.output))
+    gc.freeze()  # the manifests stay: looking for what can be let go of passes them over, and costs next to nothing
     try:
         return await asyncio.gather(*map(crowd.one, fleet.names))
     finally:
+        gc.unfreeze()
         crowd.bar.end()
 
 
@@ -202,6 +205,8 @@ class _Crowd:
         except Exception as bug:  # noqa: BLE001 - one tenant's oddity is no reason to leave the others as they are
             done = _of_error(part, part.bug(bug))
         self.told += 1
+        if self.told % AT_ONCE == 0:
+            gc.collect()  # what went in circles: connections, tasks
         self.bar.step("environments", self.told, len(self.fleet.names))
         return Told(done, "".join(part.kept))
 

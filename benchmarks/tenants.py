@@ -1,0 +1,145 @@
+"""Many tenants in one process: what `plan --all` costs beside the reads and comparisons alone, and how memory grows.
+
+`python tenants.py serve FOLDER COUNT` serves so many tenants, each on a port of its own, with the same rules but for
+two as the manifests that it writes below FOLDER; `python tenants.py floor MANIFESTS` reads and plans each of them, one
+after the other, and does nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+RULES = 200
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Cost(Protocol):
+    """CPU in seconds, peak memory in MiB."""
+
+    cpu: float
+    memory: float
+
+
+def environments(folder: Path, ports: list[int]) -> None:
+    """Write an Environment for each tenant."""
+    (folder / "environments.yaml").write_text(
+        "---\n".join(
+            f"apiVersion: routing/v1\nkind: Environment\nname: tenant-{n:03d}\nowner: bench\n"
+            f"api: {{baseUrl: 'http://127.0.0.1:{port}', requestsPerSecond: 10000}}\n"
+            for n, port in enumerate(ports)
+        )
+    )
+
+
+def serve(folder: Path, count: int) -> None:
+    """Serve the tenants, and write where they are when they can be asked."""
+    import json
+
+    import uvicorn
+    import workload
+
+    from reconciler.simulator.app import PROFILES, simulator
+    from reconciler.simulator.serve import listening_socket
+    from reconciler.simulator.state import State
+
+    manifests = folder / "manifests"
+    workload.manifests(manifests, RULES, "http://127.0.0.1:1")
+    workload.state(folder / "state.json", manifests)
+    (manifests / "environment.yaml").unlink()
+    stored = json.loads((folder / "state.json").read_text())
+    listeners = [listening_socket("127.0.0.1", 0) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in listeners]
+    apps = {port: simulator(State(stored["queues"], stored["rules"]), PROFILES["A"]) for port in ports}
+
+    async def tenant(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
+        await apps[scope["server"][1]](scope, receive, send)
+
+    config = uvicorn.Config(tenant, log_level="critical", lifespan="off", ws="none")
+    environments(manifests, ports)
+    print("ready", flush=True)
+    asyncio.run(uvicorn.Server(config).serve(sockets=listeners))
+
+
+def floor(folder: Path) -> None:
+    """Read and plan every tenant, one after the other; keep and print nothing."""
+    from reconciler.cli.connect import reading
+    from reconciler.cli.output import Output
+    from reconciler.cli.session import session_in
+    from reconciler.manifest.load import load
+
+    options = argparse.Namespace(manifests=str(folder), environment=None)
+    output = Output("never", "quiet", "text", "text", asks=False)
+
+    async def all_of_them() -> None:
+        manifests = load(folder)
+        for name in sorted(manifests.environments):
+            session = session_in(manifests, options, output, name)
+            async with reading(session) as client:
+                live = await session.read(client)
+            made = session.planner(live).plan(live.rules)
+            assert made.changes
+
+    import gc
+
+    gc.set_threshold(100_000, 20, 50)  # as the command does
+    asyncio.run(all_of_them())
+
+
+@contextmanager
+def served(work: Path, count: int) -> Iterator[Path]:
+    """Serve so many tenants in a process of their own; yields the manifests' folder."""
+    folder = work / f"tenants-{count}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    command = [sys.executable, str(Path(__file__)), "serve", str(folder), str(count)]
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=work) as server:
+        try:
+            assert server.stdout is not None
+            assert "ready" in server.stdout.readline()
+            yield folder / "manifests"
+        finally:
+            server.terminate()
+            server.wait(60)
+
+
+def bench(
+    runs: int,
+    work: Path,
+    cost: Callable[..., Any],
+    interleaved: Callable[[int, dict[str, Callable[[], Any]]], dict[str, Any]],
+) -> None:
+    """Plan 20 and 200 tenants of 200 rules in one process, beside the reads and comparisons alone."""
+    found: dict[int, dict[str, Any]] = {}
+    for count in (20, 200):
+        with served(work, count) as manifests:
+            several = [sys.executable, "-m", "reconciler", "-m", str(manifests), "plan", "--all", "--detailed-exitcode"]
+            alone = [sys.executable, str(Path(__file__)), "floor", str(manifests)]
+            ways = {"floor": lambda alone=alone: cost(alone), "all": lambda several=several: cost(several, (2,))}
+            found[count] = interleaved(runs, ways)
+    print(f"tenants of {RULES} rules in one process                CPU s   MiB")
+    for count, costs in found.items():
+        for name, said in (("floor", "reads and comparisons alone"), ("all", "plan --all")):
+            print(f"  {count:>4} tenants, {said:<33} {costs[name].cpu:6.2f} {costs[name].memory:6.0f}")
+    ratio = found[200]["all"].cpu / found[200]["floor"].cpu
+    print(f"  CPU of 200 against the reads and comparisons alone {ratio:.2f} (at most 1.3)")
+    print(f"  memory of 200 against 20 {found[200]['all'].memory / found[20]['all'].memory:.2f} (flat)")
+
+
+if __name__ == "__main__":
+    what, place, *more = sys.argv[1:]
+    if what == "serve":
+        serve(Path(place), int(more[0]))
+    else:
+        floor(Path(place))
