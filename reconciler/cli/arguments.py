@@ -69,7 +69,8 @@ def usage() -> str:
         lines.append("")
     lines += [
         "options (before or after the command):",
-        "  -e ENV            which Environment (default: $CXROUTE_ENV, else sandbox, simulated in this process)",
+        "  -e ENV            which Environment (default: $CXROUTE_ENV, else sandbox, simulated in this process);",
+        "                    plan, apply and drift take several, as a,b, and --all",
         "  -m DIR            where the manifests are (default: manifests)",
         "  --color WHEN      auto, always or never",
         "  -q, -v            say less, say more",
