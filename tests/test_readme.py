@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SESSION = [line for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL) for line in block.splitlines()]
-VARYING = ((r"in [\d.]+ s", "in N s"), (r"id [0-9a-f]{8}-[0-9a-f-]{27}", "id N"))
+VARYING = ((r"in [\d.]+ s", "in N s"), (r"--undo \S+", "--undo RUN"), (r"id [0-9a-f]{8}-[0-9a-f-]{27}", "id N"))
 
 
 def normal(text: str) -> list[str]:
