@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from reconciler.cli.discretion import DISCRETION
 from reconciler.cli.endpoint import log
@@ -36,11 +36,13 @@ def shared_url(option: str | None) -> str:
     said = option if option is not None else os.environ.get(_SHARED, "") or _filed()
     if not said:
         return ""
-    DISCRETION.keep(said, *_passwords(said))
+    DISCRETION.keep(said)
     try:
-        from reconciler.context.redis_line import connection_to  # noqa: PLC0415 - an extra that few need
+        from reconciler.context.redis_line import connection_to, url_parts  # noqa: PLC0415 - an extra that few need
     except ImportError as error:
         raise CxrouteError("sharing needs more packages: pip install 'cxroute[serve]'") from error
+    password = url_parts(said).password
+    DISCRETION.keep(*([password, unquote(password)] if password else []))
     try:
         connection_to(said, None)
     except ValueError as error:
@@ -60,12 +62,6 @@ def _filed() -> str:
     if not said:
         raise UsageError(f"the file that {_SHARED}_FILE names is empty")
     return said
-
-
-def _passwords(url: str) -> tuple[str, ...]:
-    """Return the URL's password, as it stands there and as it is."""
-    password = urlsplit(url).password
-    return (password, unquote(password)) if password else ()
 
 
 @asynccontextmanager
@@ -100,4 +96,5 @@ async def sharing(url: str, environment: str, client: ContextClient) -> AsyncIte
         yield among
     finally:
         keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
         await keeper.leave()

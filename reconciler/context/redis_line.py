@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from redis.asyncio.connection import Connection, SSLConnection
 from redis.asyncio.retry import Retry
@@ -58,6 +58,7 @@ class RedisLine:
         if connection is not None:
             with contextlib.suppress(RedisError, OSError):
                 await connection.disconnect(nowait=True)
+            await asyncio.sleep(0)  # the loop lets go of it in its next turn, and may have no other
 
     async def call(self, *command: str | bytes | int) -> Any:  # noqa: ANN401 - whatever Redis answers
         """Return what a command is answered. Raises BrokenError."""
@@ -100,9 +101,17 @@ class RedisLine:
                     future.set_result(answer)
 
 
+def url_parts(url: str) -> SplitResult:
+    """Return a URL's parts; none where it has none. Python's own error may repeat a password."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")
+
+
 def connection_to(url: str, ca_file: str | None) -> Callable[[], Connection]:
     """Return what makes connections to a redis:// or rediss:// URL. Raises ValueError, which repeats none of it."""
-    parts = urlsplit(url)
+    parts = url_parts(url)
     try:
         port = parts.port
     except ValueError:

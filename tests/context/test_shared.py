@@ -7,6 +7,7 @@ import os
 import time
 from collections import Counter
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
@@ -20,7 +21,8 @@ from tests.context.signing import WRITTEN, signed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+    from tests.program import Program
 
 FULL = os.environ.get("CXROUTE_CAMPAIGN") == "full"
 CONVERSATIONS = 500 if FULL else 20
@@ -249,3 +251,39 @@ def test_a_password_opens_redis_and_is_never_shown(tmp_path: Path) -> None:
     assert '"reason": "AuthenticationError"' in said
     assert right not in said
     assert wrong not in said
+
+
+REFUSED = [
+    ("http://localhost", "it must be redis://HOST:PORT/DB"),
+    ("redis://", "it must be redis://HOST:PORT/DB"),
+    ("localhost:6379", "it must be redis://HOST:PORT/DB"),
+    ("redis://:hunter2pass@localhost:99999/0", "there are ports 1 to 65535"),
+    ("redis://:hunter2pass@localhost:port/0", "there are ports 1 to 65535"),
+    ("redis://:hunter2pass@localhost/zero", "the database is a number"),
+    ("rediss://:hunter2pass@localhost/0?ssl_cert_reqs=none", "nothing may follow"),
+    ("redis://:hunter2pass@[::1/0", "it must be redis://HOST:PORT/DB"),
+]
+
+
+@pytest.mark.parametrize(("url", "said"), REFUSED)
+def test_a_url_that_leads_nowhere_is_refused_at_the_start(
+    cxroute: Program, monkeypatch: pytest.MonkeyPatch, url: str, said: str
+) -> None:
+    """As an option and as a variable: exit 64, and nothing of it is repeated."""
+    assert 64 == cxroute("serve", "--shared", url)
+    assert said in cxroute.err
+    assert "hunter2" not in cxroute.err
+    monkeypatch.setenv("CXROUTE_SHARED", url)
+    assert 64 == cxroute("serve")
+    assert said in cxroute.err
+
+
+def test_a_file_that_cannot_be_read_is_said(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit 64, without the path; an empty one is no better."""
+    monkeypatch.setenv("CXROUTE_SHARED_FILE", "nowhere")
+    assert 64 == cxroute("serve")
+    assert "the file that CXROUTE_SHARED_FILE names cannot be read" in cxroute.err
+    Path("empty").touch()
+    monkeypatch.setenv("CXROUTE_SHARED_FILE", "empty")
+    assert 64 == cxroute("serve")
+    assert "the file that CXROUTE_SHARED_FILE names is empty" in cxroute.err
