@@ -89,6 +89,8 @@ class Caller:
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
+        self.used = asyncio.get_running_loop().time()
+        """When it was used last, by the loop's clock: the endpoint keeps one for twenty seconds."""
 
     @classmethod
     async def connected(cls, port: int) -> Caller:
@@ -105,4 +107,5 @@ class Caller:
         head = await self._reader.readuntil(b"\r\n\r\n")
         length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
         await self._reader.readexactly(int(length))
+        self.used = asyncio.get_running_loop().time()
         return int(head[9:12])

@@ -106,7 +106,7 @@ def test_after_a_kill_the_same_events_end_in_the_right_state(tmp_path: Path) -> 
     The conversations had an older event before; each ends with the one that its caller repeats.
     """
     after = []
-    with tenant(tmp_path, 300):
+    with tenant(tmp_path, 1500):
         for number in range(KILLS):
             with endpoint(tmp_path) as (server, http):
                 assert {200} == Posts(http, some(number, 1)).join()

@@ -39,12 +39,20 @@ class Crowd:
 
     async def post(self, conversation: str, confidence: float = 0.9) -> int:
         """Post an event without a timestamp."""
-        line = self.free.pop() if self.free else await Caller.connected(self.port)
+        line = self._fresh() or await Caller.connected(self.port)
         before = time.monotonic()
         status = await line.post(event(conversationId=conversation, confidence=confidence, timestamp=...))
         self.answers.append((status, time.monotonic() - before))
         self.free.append(line)
         return status
+
+    def _fresh(self) -> Caller | None:
+        """Return a connection that was used in the last ten seconds; the others are let go of."""
+        old = asyncio.get_running_loop().time() - 10
+        for line in [one for one in self.free if one.used < old]:
+            self.free.remove(line)
+            line.close()
+        return self.free.pop() if self.free else None
 
     async def load(self, rate: int, seconds: float, name: str) -> list[tuple[int, float]]:
         """Post so many a second for so long, each about another conversation; return the answers."""
