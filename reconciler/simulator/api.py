@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from reconciler.simulator.access import DOORS
 from reconciler.simulator.checks import context_problems, rule_problems
 from reconciler.simulator.disk import StateError
 from reconciler.simulator.exchange import (
@@ -125,8 +126,9 @@ class Api:
 
     def _routed(self, request: Request) -> Answer:
         segments = request.segments
-        if segments == ("oauth", "token"):
-            return self.tokens.answer(request) if request.method == "POST" else _wrong_method({"POST": None})
+        if segments in DOORS:
+            method, door = DOORS[segments]
+            return door(self.tokens, request) if request.method == method else _wrong_method({method: None})
         methods = _methods(segments)
         if methods is None:
             return refusal(404, Problem("Not found", "not.found"))

@@ -24,6 +24,12 @@ class Settings:
 
     clients: Mapping[str, str] | None = None
     """Accepted client ids and their secrets. None: any id and secret that are not empty."""
+    access_keys: Mapping[str, str] | None = None
+    """Accepted access keys: ids and their secrets. None: any that are not empty."""
+    issuer: str = ""
+    """Its own address, in documents and id tokens. Empty: as whoever asks has it in the header Host."""
+    tenant_id: str = "11111111-2222-4333-8444-555555555555"
+    """The tenant's id, as id tokens have it."""
     scopes: frozenset[str] = SCOPES
     """What every token may do."""
     token_seconds: int = 3600

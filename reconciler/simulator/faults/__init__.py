@@ -3,7 +3,8 @@
     SPEC  = RULE *("," RULE)                     the first rule that fires decides
     RULE  = [METHOD] [WHAT] ":" FAULT ["=" ARGUMENT] ["@" WHEN]
     METHOD  GET | POST | PUT | DELETE | *        absent: any
-    WHAT    token | rules | rule | queues | context   `rules` is the list and create, `rule` a single one; absent: any
+    WHAT    token | discovery | rules | rule | queues | context
+                     `rules` is the list and create, `rule` a single one; absent: any
     WHEN    0.1      with that probability, drawn from the seed
             #3       the third request that METHOD and WHAT match; #3-5: the third to fifth; #3-: from the third on
             0s-60s   from second 0 to second 60 after the first request of all

@@ -13,12 +13,23 @@ if TYPE_CHECKING:
     from reconciler.simulator.exchange import Request
 
 _RULE: Final = re.compile(
-    r"\s*(?P<method>\*|GET|POST|PUT|DELETE)?\s*(?P<what>token|rules|rule|queues|context)?\s*"
+    r"\s*(?P<method>\*|GET|POST|PUT|DELETE)?\s*(?P<what>token|discovery|rules|rule|queues|context)?\s*"
     r":\s*(?P<name>[a-z0-9-]+)(?:=(?P<argument>[^@\s]*))?\s*(?:@(?P<when>.+?))?\s*"
 )
 _CHANCE: Final = re.compile(r"0?\.[0-9]+|[01](?:\.0+)?")
 _PLACES: Final = re.compile(r"#([1-9][0-9]*)(?:(-)([1-9][0-9]*)?)?")
 _WINDOW: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)s-([0-9]+(?:\.[0-9]+)?)s")
+
+_KINDS: Final = {
+    ("oauth", "token"): "token",
+    ("auth", "token"): "token",
+    ("authentication", "v1", "token", "access-key"): "token",
+    (".well-known", "openid-configuration"): "discovery",
+    (".well-known", "cxone-configuration"): "discovery",
+    ("api", "v2", "routing", "rules"): "rules",
+    ("api", "v2", "routing", "queues"): "queues",
+}
+"""What is always at the same path."""
 
 
 class FaultSpecError(ValueError):
@@ -61,17 +72,11 @@ class Fault:
 def kind_of(request: Request) -> str:
     """Return what a request is about, in the words of a SPEC; nothing for a path that does not exist."""
     match request.segments:
-        case ("oauth", "token"):
-            return "token"
-        case ("api", "v2", "routing", "rules"):
-            return "rules"
         case ("api", "v2", "routing", "rules", _):
             return "rule"
-        case ("api", "v2", "routing", "queues"):
-            return "queues"
         case ("api", "v2", "interactions", "interactions", _, "context"):
             return "context"
-    return ""
+    return _KINDS.get(request.segments, "")
 
 
 def parsed(spec: str) -> tuple[Fault, ...]:
