@@ -151,7 +151,7 @@ def _spoil(random: Random, rule: Json) -> None:
 def _rule(random: Random, number: int, queues: list[str]) -> Json:
     name = random.choice((random.choice(NAMES), f"rule {number}", f"Cognigy Intent Route: {random.choice(INTENTS)}"))
     intent, said = random.choice(INTENTS), random.choice([one for one in TEXTS if OUR_MARK not in one])
-    rule = {
+    rule: Json = {
         "id": f"r{number}",
         "name": f"{name} {number}"[-250:] if random.random() < 0.8 else name,
         "description": random.choice(("", "by hand", said, f"Routes conversations with intent '{intent}' to Support")),

@@ -57,13 +57,13 @@ class _Patching:
         inside = "in flow" if node.flow else place
         if _text(old) == _text(new):
             return
-        if isinstance(old, dict) and isinstance(new, dict) and old and new:
-            self._mapping(node, old, new, inside)
-        elif isinstance(old, list) and isinstance(new, list) and old and new:
-            self._list(node, old, new, inside)
-        else:
+        if not _alike(old, new):
             space = " " if node.start == node.end else ""
             self._edit(node.start, node.end, space + _like(node, new, place))
+        elif isinstance(old, dict):
+            self._mapping(node, old, new, inside)
+        else:
+            self._list(node, old, new, inside)
 
     def _edit(self, start: int, end: int, text: str) -> None:
         self.edits.append(Edit(start, end, text))
@@ -96,8 +96,16 @@ class _Patching:
             first, *others = entry(new[0], new[1], self.layout.column(key.start))
             text = self.layout.line_end.join([first.partition(":")[2].strip(), *others])
             self._edit(value.start if text[0] == "[" else key.end + 1, value.end, text)
+        elif value.style == "block" and not _alike(old[1], new[1]):
+            self._instead_of_lines(key, value, _like(value, new[1], place))
         else:
             self.value(value, old[1], new[1], place)
+
+    def _instead_of_lines(self, key: Node, value: Node, text: str) -> None:
+        """Put a value behind its key, in the place of lines below it; a comment in the key's line stays."""
+        colon, end = self.text.index(":", key.end) + 1, self.layout.end_of_line(key.end)
+        self._edit(colon, colon, f" {text}")
+        self._edit(end, value.end, "")
 
     def _take_out(self, node: Node, first: int, last: int) -> None:
         """Take entries out of a mapping: with their lines in a block, with their commas in brackets."""
@@ -180,6 +188,12 @@ class _Patching:
         """Put lines where a line's first thing begins, which goes on to the next one."""
         column = self.layout.column(at)
         self._edit(at, at, self.layout.line_end.join([lines[0][column:], *lines[1:], " " * column]))
+
+
+def _alike(old: Json, new: Json) -> bool:
+    """Say whether both are mappings, or both lists, with something in them: then only parts need change."""
+    kinds = [kind for kind in (dict, list) if isinstance(old, kind) and isinstance(new, kind)]
+    return bool(kinds and old and new)
 
 
 def _renamed(old: dict[str, Json], new: dict[str, Json]) -> dict[str, str]:

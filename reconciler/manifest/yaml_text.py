@@ -86,7 +86,7 @@ def items(values: Sequence[Mapping[str, Json]], indent: int) -> list[str]:
 
 def _item(value: Json, indent: int) -> list[str]:
     """Return one item of a list that is too long for one line."""
-    line = f"{' ' * indent}- {flow(value) if isinstance(value, dict) else scalar(value, 'in block')}"
+    line = f"{' ' * indent}- {flow(value) if isinstance(value, (dict, list)) else scalar(value, 'in block')}"
     if len(line) <= WIDEST or not isinstance(value, dict):
         return [line]
     return _dashed(mapping(value, indent + 2), indent)

@@ -1,0 +1,159 @@
+"""Single values exchanged in a manifest's text: the meant bytes and no other, in the style around them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.manifest.layout import CannotPatchError
+from reconciler.manifest.patch import edited, patch
+from reconciler.manifest.spans import node_at
+from reconciler.manifest.strict_yaml import read
+from reconciler.manifest.yaml_text import flow, quoted
+
+
+def patched(text: str, **changes: Any) -> str:
+    """Return the text with fields of its one mapping changed; a field that is `...` is taken out."""
+    old = said(text)
+    new = {name: value for name, value in {**old, **changes}.items() if value is not ...}
+    return replaced(text, old, new)
+
+
+def replaced(text: str, old: dict[str, Any], new: dict[str, Any]) -> str:
+    """Return the text saying `new`; it is read back, and says so."""
+    start = read(text.encode(), "m.yaml").documents[0].start
+    found = edited(text, patch(text, node_at(text, start), old, new))
+    assert new == said(found)
+    return found
+
+
+def said(text: str) -> dict[str, Any]:
+    """Return what the text's one document says."""
+    reading = read(text.encode(), "m.yaml")
+    assert [] == reading.complaints.found, text
+    value = reading.documents[0].value
+    assert isinstance(value, dict)
+    return value
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "changes"),
+    [
+        ("a: 1 # why\nb: 2\n", "a: 10 # why\nb: 2\n", {"a": 10}),
+        ("a:   1\r\nb: 2\r\n", "a:   10\r\nb: 2\r\n", {"a": 10}),
+        ("a: 'it''s'\n", "a: 'isn''t'\n", {"a": "isn't"}),
+        ("a: 'x'\n", 'a: "x\\n"\n', {"a": "x\n"}),
+        ('a: "x"\n', 'a: "y"\n', {"a": "y"}),
+        ("a: x\n", 'a: "y: z"\n', {"a": "y: z"}),
+        ("a:\nb: 2", "a: 1\nb: 2", {"a": 1}),
+        ("a: |\n  one\n  two\n\n# end\nb: 2\n", "a: three\n\n# end\nb: 2\n", {"a": "three"}),
+        ("a: >-\n  one\n  two\nb: 2\n", "a: three\nb: 2\n", {"a": "three"}),
+        ("a: one\n  two # c\nb: 2\n", "a: three # c\nb: 2\n", {"a": "three"}),
+        ("a: 1\n# last\n", "a: 1\nb: 2\n# last\n", {"b": 2}),
+        ("a: 1 # why", "a: 1 # why\nb: 2", {"b": 2}),
+        ("a: 1\r\n", "a: 1\r\nb: 2\r\n", {"b": 2}),
+        ("{a: 1, b: 2} # c\n", "{a: 1, b: 3, c: x} # c\n", {"b": 3, "c": "x"}),
+        ("{ a: 1,\n  b: 2 }\n", "{ a: 1 }\n", {"b": ...}),
+        ("{a: 1, b: 2, c: 3}\n", "{c: 3}\n", {"a": ..., "b": ...}),
+        ("a: 1\nb: 2 # gone\nc: 3\n", "a: 1\nc: 3\n", {"b": ...}),
+        ("a: 1\nb: 2", "a: 1", {"b": ...}),
+        ("a: 1\nb:\n  - x\n  - y # gone\n# stays\nc: 3\n", "a: 1\n# stays\nc: 3\n", {"b": ...}),
+        ("in: [a, b, c] # c\n", "in: [a, c] # c\n", {"in": ["a", "c"]}),
+        ("in: [a, b, c]\n", "in: [a]\n", {"in": ["a"]}),
+        ("in: [ a,\n  'b' ]\n", "in: [ a,\n  'b', c ]\n", {"in": ["a", "b", "c"]}),
+        ("in: [a, b]\n", 'in: ["x, y", a, b]\n', {"in": ["x, y", "a", "b"]}),
+        ("in: [a]\n", "in: []\n", {"in": []}),
+        ("in:\n- a # one\n- b\n", "in:\n- a # one\n- c\n- b\n", {"in": ["a", "c", "b"]}),
+        ("in:\n  - a\n  # two\n  - b\n  - c\nz: 1\n", "in:\n  - a\n  # two\n  - c\nz: 1\n", {"in": ["a", "c"]}),
+        ("in:\n  - a\nz: 1\n", "in:\n  - a\n  - b\nz: 1\n", {"in": ["a", "b"]}),
+        ("in:\n  - 'a'\n", "in:\n  - 'b'\n  - 'c'\n", {"in": ["b", "c"]}),
+        (
+            "t: [{q: a, w: 80}, {q: b, w: 20}]\n",
+            "t: [{q: a, w: 70}, {q: b, w: 20}]\n",
+            {"t": [{"q": "a", "w": 70}, {"q": "b", "w": 20}]},
+        ),
+        (
+            "t:\n  - q: a # keep\n    w: 1\n",
+            "t:\n  - q: a # keep\n    w: 2\n  - q: b\n    w: 1\n",
+            {"t": [{"q": "a", "w": 2}, {"q": "b", "w": 1}]},
+        ),
+        ("\u5ba2: \u670d # \U0001f384\nb: x\n", "\u5ba2: \u670d # \U0001f384\nb: \u670d\n", {"b": "\u670d"}),
+    ],
+)
+def test_just_what_is_meant_changes(before: str, after: str, changes: dict[str, Any]) -> None:
+    """Quotes, brackets, comments, indentation and line ends stay."""
+    assert after == patched(before, **changes)
+
+
+def test_a_field_in_the_place_of_another_stays_there() -> None:
+    """With what stands behind it in its line."""
+    assert "targets: [{q: a}] # c\nz: 1\n" == replaced(
+        "queue: a # c\nz: 1\n", {"queue": "a", "z": 1}, {"targets": [{"q": "a"}], "z": 1}
+    )
+
+
+def test_a_comment_that_would_be_lost_refuses_the_change() -> None:
+    """Rather than that somebody's words go."""
+    with pytest.raises(CannotPatchError):
+        patched("in: [a, # why\n  b]\n", **{"in": ["b"]})
+
+
+KEYS = ("a", "b", "c", "d")
+SCALARS = st.sampled_from(("x", "y: z", "010", "#", "", "it's", "two words", 1, 0.5, True, None, "caf\u00e9"))
+ITEMS = st.lists(st.fixed_dictionaries({"q": SCALARS, "w": SCALARS}), max_size=3)
+MAPS = st.dictionaries(st.sampled_from(KEYS), SCALARS | st.lists(SCALARS, max_size=4) | ITEMS, min_size=1)
+COMMENTS = st.sampled_from(("", "", " # c", "   # it's {a: 1}, [b]"))
+
+
+@st.composite
+def chunks(draw: st.DrawFn, key: str, value: Any) -> str:
+    """Return the lines of one entry, in one of the ways in which people write it."""
+    comment = draw(COMMENTS)
+    if not isinstance(value, list):
+        return f"{key}:{draw(st.sampled_from((' ', '  ')))}{draw(written(value))}{comment}\n"
+    if not value or draw(st.booleans()):
+        gap = draw(st.sampled_from(("", " ")))
+        return f"{key}: [{gap}{', '.join(draw(written(one)) for one in value)}{gap}]{comment}\n"
+    indent = " " * draw(st.sampled_from((0, 2, 3)))
+    lines = [f"{key}:{comment}\n"]
+    for one in value:
+        above = draw(st.sampled_from(("", "", f"{indent}# above\n", "\n")))
+        lines.append(f"{above}{indent}- {draw(written(one))}{draw(COMMENTS)}\n")
+    return "".join(lines)
+
+
+@st.composite
+def written(draw: st.DrawFn, value: Any) -> str:
+    """Return a value on one line, in any quotes that it may have."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {draw(written(one))}" for key, one in value.items()) + "}"
+    plain = flow(value)
+    if not isinstance(value, str):
+        return plain
+    return draw(st.sampled_from((plain, quoted(value), "'" + value.replace("'", "''") + "'")))
+
+
+@given(
+    data=st.data(),
+    old=MAPS,
+    new=MAPS,
+    line_end=st.sampled_from(("\n", "\r\n")),
+    head=st.sampled_from(("", "# head\n\n")),
+)
+def test_whatever_the_style_nothing_else_changes(
+    data: st.DataObject, old: dict[str, Any], new: dict[str, Any], line_end: str, head: str
+) -> None:
+    """The text says what it is to say, and every entry that does not differ stands there letter by letter."""
+    kept = {key: value for key, value in old.items() if data.draw(st.booleans())}
+    wanted = {key: kept.get(key, new.get(key)) for key in [*old, *new] if key in kept or key in new}
+    lines = {key: data.draw(chunks(key, value)) for key, value in old.items()}
+    text = (head + "".join(lines.values())).replace("\n", line_end)
+    if not wanted or not old:
+        return
+    found = replaced(text, old, wanted)
+    assert found.startswith(head.replace("\n", line_end))
+    assert [] == [key for key in kept if lines[key].replace("\n", line_end) not in found]
+    assert found.count("\r") == (found.count("\n") if line_end == "\r\n" else 0)
