@@ -241,9 +241,9 @@ CODES: Final[dict[str, Code]] = {
         " changed them, or write a `hold:` until that is done.",
     ),
     "CXR311": Code(
-        "not ours any more",
-        "The rule carried our marker when the run that is to be undone ended, and does not now, or is gone. Rules that"
-        " are not ours are never written.",
+        "in the way of an undo",
+        "A rule carried our marker when the run that is to be undone ended, and does not now, or is gone; or a rule"
+        " that is not ours has its name by now. Rules that are not ours are never written: nothing is put back there.",
     ),
     "CXR320": Code(
         "live rules of a file",

@@ -86,11 +86,13 @@ class _Undoing:
         if there is not None and there.rule == before.rule and (home == deed.address or now is None):
             self._rest(home, there)
             return
+        if self._taken(deed, before.rule, now):
+            return
         self.about |= {home, deed.address}
         self.rules[home] = self._wanted(home, before.rule)
         moved_in = there is not None and home != deed.address
         as_left = now is None if deed.after is None else self._is(now, deed.after) or self._is(now, before)
-        why = self._changed(deed, now) if moved_in or not as_left else self._obstacle(before.rule, now)
+        why = self._changed(deed, now) if moved_in or not as_left else self._gone(before.rule)
         if why:
             self.left |= {home: why, deed.address: why}
 
@@ -101,11 +103,11 @@ class _Undoing:
             self._rest(deed.address, None)
         elif now is None or now.id != deed.id:
             self._tell(deed, "the rule that was taken over is not ours any more", "it is left as it is")
-        else:
+        elif not self._taken(deed, before.rule, now):
             self.about.add(deed.address)
             self.rules[deed.address] = replace(self._wanted(deed.address, before.rule), released=now.id)
             as_left = self._is(now, deed.after) or self._is(now, before)
-            why = self._obstacle(before.rule, now) if as_left else self._changed(deed, now)
+            why = self._gone(before.rule) if as_left else self._changed(deed, now)
             if why:
                 self.left[deed.address] = why
 
@@ -122,6 +124,8 @@ class _Undoing:
         )
         untouched = theirs is not None and theirs.marker is None and self._is(theirs, deed.after)
         if now is None and named and untouched:
+            if self._taken(deed, before.rule, theirs):
+                return
             self.about.add(deed.address)
             self.rules[deed.address] = replace(self._wanted(deed.address, before.rule), adopt=adopt)
         else:
@@ -143,10 +147,16 @@ class _Undoing:
         name = copy_name(self.owner, now.marker.address) if now.marker else ""
         return now.rule.name in (name, f"{name}, renamed") and replace(now.rule, name=then.rule.name) == then.rule
 
-    def _obstacle(self, before: Rule, now: LiveRule | None) -> str:
-        """Return why a rule cannot be as it was, or nothing."""
-        if (now is None or now.rule.name != before.name) and before.name in self.theirs:
-            return f'a rule that is not ours is named "{before.name}" now'
+    def _taken(self, deed: Deed, before: Rule, now: LiveRule | None) -> bool:
+        """Say whether a rule that is not ours has the name that the rule had, and tell it."""
+        taken = (now is None or now.rule.name != before.name) and before.name in self.theirs
+        if taken:
+            message = f'it is not put back: a rule that is not ours is named "{before.name}" now'
+            self._tell(deed, message, "rename that one in CXone, and undo the run again")
+        return taken
+
+    def _gone(self, before: Rule) -> str:
+        """Say that a queue is gone to which a rule sent, or nothing."""
         gone = sorted({one.queue_id for one in before.targets if isinstance(one, Target)} - self.queues)
         return f"a queue that it sent to is gone ({gone[0]})" if gone else ""
 

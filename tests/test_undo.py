@@ -70,6 +70,11 @@ def edit(name: str, **fields: Any) -> None:
         state.edit(rule_id, **fields)
 
 
+def edit_by_id(rule_id: str, **fields: Any) -> None:
+    with opened(STATE) as state:
+        state.edit(rule_id, **fields)
+
+
 def by_hand() -> None:
     """Make a rule in CXone."""
     with opened(STATE) as state:
@@ -213,6 +218,24 @@ def test_a_rule_deleted_or_disowned_since_is_left_alone(cxroute: Program, was: d
     assert {"Cognigy Intent Route: changed", "Cognigy Intent Route: hand", "By hand"} == {
         name for name in was.keys() | rules().keys() if was.get(name) != rules().get(name)
     }
+
+
+def test_what_cannot_be_as_it_was_is_left_alone(cxroute: Program) -> None:
+    """A queue that is gone is named by no write, and a name that another rule took meanwhile is that one's."""
+    manifests(*BEFORE, "{intent: old, queue: Old}")
+    assert 0 == cxroute("apply", "--yes")
+    manifests(BEFORE[0], BEFORE[3])
+    assert 0 == cxroute("apply", "--yes")
+    form = json.loads(STATE.read_text(encoding="utf-8"))
+    form["queues"] = [queue for queue in form["queues"] if queue["name"] != "Old"]
+    STATE.write_text(json.dumps(form), encoding="utf-8")
+    by_hand()
+    edit_by_id("by-hand", name="Cognigy Intent Route: gone")
+    assert 0 == cxroute("apply", "--undo", last(), "--yes"), cxroute.err
+    assert "left alone: a queue that it sent to is gone (" in cxroute.out
+    assert 'it is not put back: a rule that is not ours is named "Cognigy Intent Route: gone" now' in cxroute.out
+    assert "Applied 1 of 1" in cxroute.out
+    assert "mine" == rules()["Cognigy Intent Route: gone"]["description"]
 
 
 @pytest.mark.usefixtures("was")
