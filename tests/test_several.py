@@ -326,6 +326,24 @@ def test_reports_are_a_folder_for_each(three: Tenants, cxroute: Program) -> None
     assert "prod-emea" == json.loads(Path("drift/prod-emea/drift.json").read_text(encoding="utf-8"))["environment"]
 
 
+def test_a_report_that_cannot_be_written_is_one_error(three: Tenants, cxroute: Program) -> None:
+    """In JSON the one document: nothing was printed before."""
+    del three
+    for option in ("--out", "--report"):
+        code, form = cxroute.json("plan", "--all", option, "manifests/cards.yaml/nowhere")
+        assert 1 == code
+        first = form["error"] if "error" in form else form["environments"][0]["error"]
+        assert "manifests/cards.yaml" in first["message"]
+
+
+def test_the_web_hook_is_told_of_each(three: Tenants, cxroute: Program) -> None:
+    """As by an apply to one: of what was made there, and by the environment's own settings."""
+    three.manifests(prod_us="notify: {urlEnv: NOWHERE_TO_TELL}")
+    assert 0 == cxroute("apply", "--all", "--yes")
+    assert 1 == cxroute.err.count("prod-us: nobody was notified: ")
+    assert 1 == cxroute.err.count("nobody was notified")
+
+
 def test_the_other_forms_say_the_same(three: Tenants, cxroute: Program) -> None:
     """Markdown below the table; a workflow's log with the annotations of each; a page is about one environment."""
     del three

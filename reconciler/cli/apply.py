@@ -64,12 +64,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
         return apply_several(options, output, plans or {})
     reviewed = read_reviewed(options) if options.plan else None
     session = open_session(options, output, reviewed.environment if reviewed else None)
-    if reviewed:
-        session = bound(session, reviewed)
-    session = undoing.undone(session, options)
-    session.verify()
-    run = Run(session, options, reviewed)
-    return run_interruptibly(lambda stop: announced(session, run.all(stop))).code
+    run = Run.of(session, options, reviewed)
+    run.session.verify()
+    return run_interruptibly(run.all).code
 
 
 def check(options: argparse.Namespace) -> None:
@@ -102,7 +99,17 @@ class Run:
     options: argparse.Namespace
     reviewed: ReviewedPlan | None
 
+    @classmethod
+    def of(cls, session: Session, options: argparse.Namespace, reviewed: ReviewedPlan | None) -> Run:
+        """Return the apply, bound to the reviewed plan where there is one. Raises RefusedError."""
+        session = bound(session, reviewed) if reviewed else session
+        return cls(undoing.undone(session, options), options, reviewed)
+
     async def all(self, stop: Stop) -> Ended:
+        """Go from the first read to the last, and tell the web hook what became of it."""
+        return await announced(self.session, self.through(stop))
+
+    async def through(self, stop: Stop) -> Ended:
         """Go from the first read to the last."""
         session = self.session
         async with writing(session) as client:

@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING
 from reconciler.cli.apply import Run, ask
 from reconciler.cli.connect import reading
 from reconciler.cli.interrupt import ending_at_once, run_interruptibly
-from reconciler.cli.notify import announced
 from reconciler.cli.plan import saved_text
 from reconciler.cli.plan_several import joined, tell
-from reconciler.cli.reviewed import bound
 from reconciler.cli.several import Done, Fleet, each, quiet, worst
 from reconciler.errors import RefusedError
 from reconciler.render.several_text import applied_row, planned_row
@@ -60,7 +58,7 @@ def _ended(fleet: Fleet, told: Sequence[Told]) -> int:
 def _apply(fleet: Fleet, plans: Plans) -> list[Told]:
     async def applied(session: Session, stop: Stop) -> Done:
         run = await _run_of(session, fleet.options, plans)
-        ended = await announced(run.session, run.all(stop))
+        ended = await run.all(stop)
         return Done(ended.code, applied_row(ended.made, ended.report))
 
     async def all_of_them(stop: Stop) -> list[Told]:
@@ -94,10 +92,9 @@ async def _run_of(session: Session, options: argparse.Namespace, plans: Plans) -
     reviewed = plans.get(session.environment.name)
     if isinstance(reviewed, str):
         raise RefusedError(f"the saved plan has none of it, for that failed ({reviewed}); plan again")
-    if reviewed:
-        session = bound(session, reviewed)
-    await session.thinking(session.verify)
-    return Run(session, options, reviewed)
+    run = Run.of(session, options, reviewed)
+    await session.thinking(run.session.verify)
+    return run
 
 
 def _confirm(fleet: Fleet, meant: Sequence[Told]) -> None:

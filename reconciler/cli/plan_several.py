@@ -54,9 +54,10 @@ def plan_several(options: argparse.Namespace, output: Output) -> int:
         saved = saved_text(made, Path(options.out).name) if options.out else ""
         return Done(plan.exit_code(made, options), planned_row(made), saved)
 
-    told = _run(fleet, planned, "Plan for")
+    told = _told(fleet, planned, "Plan for")
     if options.out:
         write_whole(Path(options.out), f"{joined([one.done.saved for one in told])}\n")
+    tell(fleet, told, "Plan for")
     if output.form == "text" and any(one.done.row.state == "differs" for one in told):
         way_on = fleet.saved_command(options.out) if options.out else fleet.command("apply")
         exactly = "exactly these plans" if options.out else "these"
@@ -75,15 +76,16 @@ def drift_several(options: argparse.Namespace, output: Output) -> int:
         drift.show(session, made)
         return Done(drift.exit_code(made), planned_row(made))
 
-    return worst(one.done.code for one in _run(fleet, looked_at, "Drift in"))
+    told = _told(fleet, looked_at, "Drift in")
+    tell(fleet, told, "Drift in")
+    return worst(one.done.code for one in told)
 
 
-def _run(fleet: Fleet, work: Work, title: str) -> list[Told]:
+def _told(fleet: Fleet, work: Work, title: str) -> list[Told]:
     told = run_interruptibly(lambda stop: each(fleet, work, stop))
     if fleet.options.report:
         table = several_markdown([one.done.row for one in told], title)
         write_whole(new_folder(Path(fleet.options.report)) / SUMMARY, DISCRETION.hide(table))
-    tell(fleet, told, title)
     return told
 
 
