@@ -21,13 +21,22 @@ if TYPE_CHECKING:
 CLIENT: Final = "canary-client"
 """The client id, which may be shown."""
 SECRET: Final = "pL8nR3sJ6hYb5\\'é&<\"=+/4cXm2Tk9Vw7qZ"[::-1]
+KEY: Final = "canary-key"
+"""The access key's id, which may be shown."""
+KEY_SECRET: Final = "mB5tQ1yUe7rWd\\'&<\"=+/Jk9ZsA3hXg6Cv"[::-1]
 TOKEN: Final = "EwR9vH1nBg6tY\\'&<\"=+/XmL3qJf0dKs8A"[::-1]
 RENEWED: Final = "oI4uC7xMz2aQe\\'&<\"=+/TrW5yNh8gPb1D"[::-1]
 PASSWORD: Final = "kF6jS0lGv3iUd\\'&<\"=+/HoB7cVz9mRx4N"[::-1]
 """Of the proxy."""
 PROXY_USER: Final = "proxy-user"
 
-SECRETS: Final = {"client secret": SECRET, "token": TOKEN, "renewed token": RENEWED, "proxy password": PASSWORD}
+SECRETS: Final = {
+    "client secret": SECRET,
+    "access key's secret": KEY_SECRET,
+    "token": TOKEN,
+    "renewed token": RENEWED,
+    "proxy password": PASSWORD,
+}
 HALF: Final = 12
 """As many characters on end of a secret are as good as the secret."""
 _BLOCK: Final = 6

@@ -31,6 +31,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("CXONE_CLIENT_SECRET", canary.SECRET)
+    monkeypatch.setenv("CXONE_ACCESS_KEY_SECRET", canary.KEY_SECRET)
     monkeypatch.setenv("CXROUTE_PROXY", canary.proxy("127.0.0.1:9"))
     return tmp_path
 

@@ -11,7 +11,15 @@ from reconciler.cli.main import main
 if TYPE_CHECKING:
     import pytest
 
-VARIABLES = ("CI", "CXROUTE_ENV", "CXROUTE_JOURNAL", "CXROUTE_HOSTS", "GITHUB_ACTOR", "CXONE_CLIENT_ID")
+VARIABLES = (
+    "CI",
+    "CXROUTE_ENV",
+    "CXROUTE_JOURNAL",
+    "CXROUTE_HOSTS",
+    "GITHUB_ACTOR",
+    "CXONE_CLIENT_ID",
+    "CXONE_ACCESS_KEY_ID",
+)
 """Of whoever runs the tests; they must not reach them."""
 
 

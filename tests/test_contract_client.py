@@ -52,9 +52,10 @@ NOT_ASKED = {
 
 
 def examples() -> list[Json]:
-    """Return the examples that a client answers to, and that this one could ask."""
+    """Return the examples of the tutorial's contract that a client answers to, and that this one could ask."""
     files = sorted(CONTRACT.glob("*.json"))
-    found = [example for file in files for example in json.loads(file.read_text(encoding="utf-8"))]
+    every = [example for file in files for example in json.loads(file.read_text(encoding="utf-8"))]
+    found = [example for example in every if "source" in example]
     ours = [example for example in found if "client" in example["sides"] and example["name"] not in NOT_ASKED]
     return [example for example in ours if "/context" not in example["request"]["path"]]
 

@@ -62,7 +62,7 @@ class Discretion:
 
     def keep_variables(self) -> None:
         """Hide the secrets that stand in the variables that every environment has."""
-        self.keep(os.environ.get("CXONE_CLIENT_SECRET"))
+        self.keep(os.environ.get("CXONE_CLIENT_SECRET"), os.environ.get("CXONE_ACCESS_KEY_SECRET"))
         try:
             password = urlsplit(os.environ.get("CXROUTE_PROXY", "")).password
         except ValueError:

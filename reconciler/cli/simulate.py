@@ -42,8 +42,9 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--faults", metavar="SPEC", default="", help="inject faults, as said below")
     parser.add_argument("--seed", type=int, default=0, help="makes random faults the same again (default: 0)")
     parser.epilog = (
-        "It has every queue that the manifests (-m) name, and accepts any client id and secret, or only those in\n"
-        "$CXONE_CLIENT_ID and $CXONE_CLIENT_SECRET where these are set.\n\n"
+        "It has every queue that the manifests (-m) name, and accepts any client id and secret and any access key, or\n"
+        "only those in $CXONE_CLIENT_ID and $CXONE_CLIENT_SECRET, and in $CXONE_ACCESS_KEY_ID and\n"
+        "$CXONE_ACCESS_KEY_SECRET, where these are set.\n\n"
         f"{faults_help}"
     )
 
@@ -67,7 +68,11 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 def announce(url: str, output: Output) -> None:
     """Say where it listens, at once: whoever started it may be waiting for this line."""
-    output.result(f"Simulated CXone on {url}   (stop it with Ctrl-C)\nIn an Environment: api: {{baseUrl: '{url}'}}\n")
+    output.result(
+        f"Simulated CXone on {url}   (stop it with Ctrl-C)\n"
+        f"In an Environment: api: {{baseUrl: '{url}'}}\n"
+        f"With an access key: api: {{auth: access-key, issuer: '{url}'}}\n"
+    )
     output.flush()
 
 
@@ -88,13 +93,18 @@ def check(options: argparse.Namespace) -> None:
 
 def settings(options: argparse.Namespace) -> Settings:
     """Return how the server behaves: it refuses a name twice and has ETags, as most tenants are thought to."""
-    client, secret = os.environ.get("CXONE_CLIENT_ID"), os.environ.get("CXONE_CLIENT_SECRET")
     return replace(
         PROFILES["A"],
-        clients={client: secret} if client and secret else None,
+        clients=_pair("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET"),
+        access_keys=_pair("CXONE_ACCESS_KEY_ID", "CXONE_ACCESS_KEY_SECRET"),
         rate=options.rate,
         latency=options.latency_ms / 1000,
     )
+
+
+def _pair(name: str, secret: str) -> dict[str, str] | None:
+    known, word = os.environ.get(name), os.environ.get(secret)
+    return {known: word} if known and word else None
 
 
 def parsed_faults(spec: str, seed: int) -> Faults | None:

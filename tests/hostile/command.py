@@ -103,6 +103,7 @@ class Place:
         """Run a command against the tenant. No traceback, and no secret, in whatever case."""
         variables = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         variables |= {"CXONE_CLIENT_ID": canary.CLIENT, "CXONE_CLIENT_SECRET": canary.SECRET, "PYTHONUTF8": "1"}
+        variables |= {"CXONE_ACCESS_KEY_ID": canary.KEY, "CXONE_ACCESS_KEY_SECRET": canary.KEY_SECRET}
         ended = self.zygote.run(self.path, ["-e", "evil", *arguments], {**variables, **self.more}, self.patience)
         assert "Traceback" not in ended.out + ended.err, ended.err
         assert [] == canary.found(ended.out + ended.err)
