@@ -413,7 +413,7 @@ BAD = [
     ("nonsense", "must be [METHOD] [WHAT]:FAULT"),
     ("GET", "must be"),
     ("get:500", "must be"),
-    ("PATCH:500", "must be"),
+    ("FETCH:500", "must be"),
     ("GET rulez:500", "must be"),
     ("GET:", "must be"),
     ("GET:500,", "must be"),

@@ -88,7 +88,7 @@ class _Reader:
         last = first
         for start in range(1, pages, _AT_ONCE):
             found = await _all([later(index) for index in range(start, min(start + _AT_ONCE, pages))])
-            if any(page.total != first.total for page in found):
+            if any(page.total not in (None, first.total) for page in found):
                 return _Reading({}, "its total changed while it was read")
             before, last = len(entities), found[-1]
             for page in found:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from reconciler.manifest.fields import (
@@ -25,7 +25,16 @@ from reconciler.manifest.paging import PageNumber, Paging
 from reconciler.manifest.vocabulary import ConditionNames, OperatorNames, RuleNames, TargetNames, distinct
 
 Name = Annotated[str, Field(pattern=FIELD)]
-_Path = Annotated[str, Field(pattern=API_PATH)]
+
+
+def _straight(path: str) -> str:
+    """Return a path that means one place to everybody."""
+    if "//" in path or {".", "..", "%2e", "%2e%2e", ".%2e", "%2e."}.intersection(path.lower().split("/")):
+        raise PydanticCustomError("CXR104", "must be a path without // and without . or .. in it")
+    return path
+
+
+Path = Annotated[str, Field(pattern=API_PATH), AfterValidator(_straight)]
 _Messages = ShortList[Annotated[str, Field(pattern=MESSAGE)]]
 
 RULES_PATH: Final = "/api/v2/routing/rules"
@@ -58,7 +67,7 @@ class Listed(Strict):
 class ListedRules(Listed):
     """The list of routing rules, and single ones of them."""
 
-    path: _Path = Field(
+    path: Path = Field(
         default=RULES_PATH,
         description="Path of the routing rules, below `baseUrl`. One rule is at the path, a slash and its id.",
         examples=[RULES_PATH],
@@ -73,7 +82,7 @@ class ListedRules(Listed):
 class ListedQueues(Listed):
     """The list of queues."""
 
-    path: _Path = Field(
+    path: Path = Field(
         default=QUEUES_PATH, description="Path of the list of queues, below `baseUrl`.", examples=[QUEUES_PATH]
     )
     name: Name = Field(default="name", description="Field that holds a queue's name.", examples=["name"])

@@ -8,7 +8,6 @@ from pydantic import Field
 
 from reconciler.manifest.access import Access
 from reconciler.manifest.fields import (
-    API_PATH,
     CONTEXT_PATH,
     NotNegative,
     Positive,
@@ -17,10 +16,9 @@ from reconciler.manifest.fields import (
     Slug,
     Unset,
 )
+from reconciler.manifest.profile import Path  # noqa: TC001 - pydantic reads annotations
 from reconciler.manifest.vocabulary import Operator  # noqa: TC001 - pydantic reads annotations
 from reconciler.model import OPERATORS
-
-_Path = Annotated[str, Field(pattern=API_PATH)]
 
 
 class Api(Access):
@@ -54,12 +52,12 @@ class Api(Access):
         description="With `queues: acd-skills`, the version in the path /inContactAPI/services/vN.0/skills.",
         examples=[30],
     )
-    rules_path: Unset[_Path] = Field(
+    rules_path: Unset[Path] = Field(
         default=None,
         description="Path of the routing rules, below `baseUrl`. Default: the profile's.",
         examples=["/api/v2/routing/rules"],
     )
-    queues_path: Unset[_Path] = Field(
+    queues_path: Unset[Path] = Field(
         default=None,
         description="Path of the list of queues, below `baseUrl`. Default: that of where the queues are read.",
         examples=["/api/v2/routing/queues"],

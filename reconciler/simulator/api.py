@@ -20,11 +20,12 @@ from reconciler.simulator.exchange import (
 )
 from reconciler.simulator.listing import RULES_PATH, Lag, queues_page, rules_page
 from reconciler.simulator.pace import Bucket
+from reconciler.simulator.platform import routing_queues_page, skills_page
 from reconciler.simulator.state import State, Stored, timestamp, version_of
 from reconciler.simulator.tokens import Tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from reconciler.simulator.settings import Settings
 
@@ -95,7 +96,14 @@ class Api:
     def replace_rule(self, request: Request) -> Answer:
         """PUT a rule: what is left out is lost, what is not known is kept."""
         live = self._found(request).rule
-        body = self._checked(request)
+        return self._updated(request, live, self._checked(_json(request)))
+
+    def merge_rule(self, request: Request) -> Answer:
+        """PATCH a rule: what is left out is kept."""
+        live, sent = self._found(request).rule, _json(request)
+        return self._updated(request, live, self._checked({**live, **sent} if isinstance(sent, dict) else sent))
+
+    def _updated(self, request: Request, live: Mapping[str, Any], body: dict[str, Any]) -> Answer:
         if body.get("id", live["id"]) != live["id"]:
             return refusal(422, Problem("differs from the path's", "invalid.value", "id"))
         self._match(request, live)
@@ -132,8 +140,9 @@ class Api:
         methods = _methods(segments)
         if methods is None:
             return refusal(404, Problem("Not found", "not.found"))
-        if request.method not in methods:
-            return _wrong_method(methods)
+        unspoken = {"PUT", "PATCH"} - {self.settings.dialect.update}
+        if request.method not in methods or request.method in unspoken:
+            return _wrong_method({name: what for name, what in methods.items() if name not in unspoken})
         scope, handler = methods[request.method]
         return self._barred(request, scope) or handler(self, request)
 
@@ -155,15 +164,14 @@ class Api:
             raise _RefusedError(refusal(404, _GONE))
         return stored
 
-    def _checked(self, request: Request) -> dict[str, Any]:
-        body = _json(request)
+    def _checked(self, body: Json) -> dict[str, Any]:
         problems = rule_problems(body, self.state)
         if problems:
             raise _RefusedError(refusal(422, *problems))
         return dict(body)
 
     def _created(self, request: Request) -> Answer:
-        body = self._checked(request)
+        body = self._checked(_json(request))
         self._free_name(body["name"], None)
         identity, now = self.settings.new_id(), timestamp(self.settings.clock())
         rule = {"id": identity, **{key: value for key, value in body.items() if key not in _SERVERS_OWN}}
@@ -188,20 +196,6 @@ class Api:
         return json_answer(status, stored.text, *headers)
 
 
-def _methods(segments: tuple[str, ...]) -> Mapping[str, tuple[str, Handler]] | None:
-    """Return what can be done at a path: for each method the scope that it needs and who answers; None: no path."""
-    match segments:
-        case ("api", "v2", "routing", "rules"):
-            return _RULES
-        case ("api", "v2", "routing", "rules", str()):
-            return _RULE
-        case ("api", "v2", "routing", "queues"):
-            return _QUEUES
-        case ("api", "v2", "interactions", "interactions", str(), "context"):
-            return _CONTEXT
-    return None
-
-
 _RULES: Final = {
     "GET": ("routing:read", Api.list_rules),
     "POST": ("routing:write", Api.create_rule),
@@ -209,10 +203,31 @@ _RULES: Final = {
 _RULE: Final = {
     "GET": ("routing:read", Api.read_rule),
     "PUT": ("routing:write", Api.replace_rule),
+    "PATCH": ("routing:write", Api.merge_rule),
     "DELETE": ("routing:write", Api.delete_rule),
 }
 _QUEUES: Final = {"GET": ("routing:read", Api.list_queues)}
 _CONTEXT: Final = {"POST": ("interaction:write", Api.merge_context)}
+
+
+def _of_platform(page: Callable[[Request, Sequence[dict[str, Any]], int], Answer]) -> Mapping[str, tuple[str, Handler]]:
+    return {"GET": ("routing:read", lambda api, asked: page(asked, api.state.queues, api.settings.page_cap))}
+
+
+_PATHS: Final[tuple[tuple[re.Pattern[str], Mapping[str, tuple[str, Handler]]], ...]] = (
+    (re.compile("api/v2/routing/rules"), _RULES),
+    (re.compile("api/v2/routing/rules/[^/]*"), _RULE),
+    (re.compile("api/v2/routing/queues"), _QUEUES),
+    (re.compile("api/v2/interactions/interactions/[^/]*/context"), _CONTEXT),
+    (re.compile(r"inContactAPI/services/v[1-9][0-9]?\.0/skills"), _of_platform(skills_page)),
+    (re.compile("dfo/3[.]0/routing-queues"), _of_platform(routing_queues_page)),
+)
+"""What can be done at a path: for each method the scope that it needs and who answers."""
+
+
+def _methods(segments: tuple[str, ...]) -> Mapping[str, tuple[str, Handler]] | None:
+    path = "/".join(segment.replace("/", "%2F") for segment in segments)
+    return next((methods for shape, methods in _PATHS if shape.fullmatch(path)), None)
 
 
 def _wrong_method(methods: Mapping[str, object]) -> Answer:

@@ -50,9 +50,10 @@ class Simulator:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or follow the server's start and end; at its end the state is written and let go."""
         if scope["type"] == "http":
-            request = await _read(scope, receive)
+            settings = self.api.settings
+            request = settings.dialect.understood(await _read(scope, receive), settings.page_cap)
             self.state.record(request)
-            answer = await self._answer(request)
+            answer = settings.dialect.told(await self._answer(request), request)
             await deliver(answer, request, self.api.settings, (scope, receive, send))
         elif scope["type"] == "lifespan":
             await self._live(receive, send)

@@ -56,6 +56,9 @@ class Request:
     body: bytes = field(default=b"", repr=False)
     status: int | None = None
     """What was answered; None where nothing was."""
+    window: tuple[int, int] | None = None
+    """Of a list: how many entries are left out in front and how many are asked for, where its query is not the
+    tutorial's."""
     changed: bool = False
     """Whether it changed the state, however late."""
 

@@ -44,25 +44,29 @@ class Lag:
 def rules_page(request: Request, stored: Sequence[Stored], cap: int) -> Answer:
     """Answer with one page of rules, their JSON as it was encoded once."""
     try:
-        number, size = _asked(request, cap)
+        offset, size = window(request, cap)
     except ValueError as error:
         return _bad_query(error)
-    entities = b",".join([one.text for one in stored[(number - 1) * size : number * size]])
-    return _page(entities, number, size, len(stored), RULES_PATH)
+    entities = b",".join([one.text for one in stored[offset : offset + size]])
+    return _page(entities, offset, size, len(stored), RULES_PATH)
 
 
 def queues_page(request: Request, queues: Sequence[dict[str, Any]], cap: int) -> Answer:
     """Answer with one page of queues."""
     try:
-        number, size = _asked(request, cap)
+        offset, size = window(request, cap)
     except ValueError as error:
         return _bad_query(error)
-    entities = b",".join(map(encoded, queues[(number - 1) * size : number * size]))
-    return _page(entities, number, size, len(queues), QUEUES_PATH)
+    entities = b",".join(map(encoded, queues[offset : offset + size]))
+    return _page(entities, offset, size, len(queues), QUEUES_PATH)
 
 
-def _asked(request: Request, cap: int) -> tuple[int, int]:
-    return request.number("pageNumber") or 1, min(request.number("pageSize") or cap, cap)
+def window(request: Request, cap: int) -> tuple[int, int]:
+    """Return how many entries a page leaves out in front, and how many it may hold. Raises ValueError."""
+    if request.window is not None:
+        return request.window
+    size = min(request.number("pageSize") or cap, cap)
+    return ((request.number("pageNumber") or 1) - 1) * size, size
 
 
 def _bad_query(error: ValueError) -> Answer:
@@ -70,8 +74,8 @@ def _bad_query(error: ValueError) -> Answer:
     return refusal(400, Problem(f"{name} must be a whole number of 1 or more", "invalid.query", name))
 
 
-def _page(entities: bytes, number: int, size: int, total: int, path: str) -> Answer:
-    count = -(-total // size)
-    following = f'"{path}?pageNumber={number + 1}&pageSize={size}"' if number < count else "null"
+def _page(entities: bytes, offset: int, size: int, total: int, path: str) -> Answer:
+    number, count = offset // size + 1, -(-total // size)
+    following = f'"{path}?pageNumber={number + 1}&pageSize={size}"' if offset + size < total else "null"
     rest = f'],"pageNumber":{number},"pageSize":{size},"total":{total},"pageCount":{count},"nextUri":{following}}}'
     return json_answer(200, b'{"entities":[' + entities + rest.encode())

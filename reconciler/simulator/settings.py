@@ -8,6 +8,8 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from reconciler.simulator.dialect import TUTORIAL, Dialect
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
@@ -52,6 +54,8 @@ class Settings:
     burst: int = 10
     """Requests that may come at once under `rate`."""
     retry_after: Literal["seconds", "date"] = "seconds"
+    dialect: Dialect = TUTORIAL
+    """What it calls things, and how its lists come in pages."""
     clock: Callable[[], float] = time.time
     """Seconds since 1970."""
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep

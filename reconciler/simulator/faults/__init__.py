@@ -2,7 +2,7 @@
 
     SPEC  = RULE *("," RULE)                     the first rule that fires decides
     RULE  = [METHOD] [WHAT] ":" FAULT ["=" ARGUMENT] ["@" WHEN]
-    METHOD  GET | POST | PUT | DELETE | *        absent: any
+    METHOD  GET | POST | PUT | PATCH | DELETE | *        absent: any
     WHAT    token | discovery | rules | rule | queues | context
                      `rules` is the list and create, `rule` a single one; absent: any
     WHEN    0.1      with that probability, drawn from the seed

@@ -58,7 +58,7 @@ NORMALISED: Final[Mapping[str, Callable[[Any], Any]]] = {
 
 def _altered(call: Call) -> Answer:
     field = call.argument or "description"
-    if call.request.method not in ("POST", "PUT") or kind_of(call.request) not in ("rules", "rule"):
+    if call.request.method not in ("POST", "PUT", "PATCH") or kind_of(call.request) not in ("rules", "rule"):
         return call.real()
     try:
         body = call.request.json()

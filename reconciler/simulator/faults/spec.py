@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from reconciler.simulator.exchange import Request
 
 _RULE: Final = re.compile(
-    r"\s*(?P<method>\*|GET|POST|PUT|DELETE)?\s*(?P<what>token|discovery|rules|rule|queues|context)?\s*"
+    r"\s*(?P<method>\*|GET|POST|PUT|PATCH|DELETE)?\s*(?P<what>token|discovery|rules|rule|queues|context)?\s*"
     r":\s*(?P<name>[a-z0-9-]+)(?:=(?P<argument>[^@\s]*))?\s*(?:@(?P<when>.+?))?\s*"
 )
 _CHANCE: Final = re.compile(r"0?\.[0-9]+|[01](?:\.0+)?")
@@ -76,6 +76,8 @@ def kind_of(request: Request) -> str:
             return "rule"
         case ("api", "v2", "interactions", "interactions", _, "context"):
             return "context"
+        case ("inContactAPI", "services", _, "skills") | ("dfo", "3.0", "routing-queues"):
+            return "queues"
     return _KINDS.get(request.segments, "")
 
 

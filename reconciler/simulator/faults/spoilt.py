@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from reconciler.simulator.exchange import Answer, Manner, encoded, json_answer, refusal
 from reconciler.simulator.faults.instead import ELSEWHERE
 from reconciler.simulator.faults.spec import kind_of
-from reconciler.simulator.listing import rules_page
+from reconciler.simulator.listing import rules_page, window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,6 +30,8 @@ def _listed(spoil: Callable[[Call, dict[str, Any]], None]) -> Callable[[Call], A
         if call.request.method != "GET" or answer.status != 200 or kind_of(call.request) not in ("rules", "queues"):  # noqa: PLR2004 - well
             return answer
         page = json.loads(answer.body)
+        if "entities" not in page:  # the platform's own lists
+            return answer
         spoil(call, page)
         return replace(answer, body=encoded(page))
 
@@ -45,9 +47,10 @@ def _missing(_: Call, page: dict[str, Any]) -> None:
 
 
 def _shift(call: Call, page: dict[str, Any]) -> None:
-    start = (page["pageNumber"] - 1) * page["pageSize"] + int(call.number(1))
-    if page["pageNumber"] > 1 and kind_of(call.request) == "rules":
-        page["entities"] = call.api.state.rules()[start : start + page["pageSize"]]
+    offset, size = window(call.request, call.api.settings.page_cap)
+    start = offset + int(call.number(1))
+    if offset > 0 and kind_of(call.request) == "rules":
+        page["entities"] = call.api.state.rules()[start : start + size]
 
 
 def _empty_list(_: Call, page: dict[str, Any]) -> None:
