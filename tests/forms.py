@@ -55,7 +55,7 @@ def as_json(made: Plan) -> str:
 
 def as_drift(made: Plan) -> str:
     """What differs, for operations in a terminal."""
-    return drift_text(made, colourless, heal)
+    return drift_text(made, colourless, heal, keep)
 
 
 def as_drift_markdown(made: Plan) -> str:
@@ -66,6 +66,11 @@ def as_drift_markdown(made: Plan) -> str:
 def heal(only: Sequence[str]) -> str:
     """A command that heals."""
     return " ".join(["cxroute apply -e prod", *(f"--only {one}" for one in only)])
+
+
+def keep(addresses: Sequence[str]) -> str:
+    """A command that keeps what is live."""
+    return " ".join(["cxroute export -e prod", *(addresses or ["--all"]), "--write"])
 
 
 FORMS: Final[dict[str, Callable[[Plan], str]]] = {

@@ -285,7 +285,9 @@ def test_the_command_that_drift_ends_with_heals_just_that(cxroute: Program) -> N
     edited["rules"][0]["priority"] = 777
     state.write_text(json.dumps(edited), encoding="utf-8")
     assert 2 == cxroute("-m", "rules of ours", "drift")
-    typed = cxroute.out.strip().splitlines()[-1].split("heal it   ")[1]
+    heal, keep = cxroute.out.strip().splitlines()[-2:]
+    assert keep.startswith("  keep it   cxroute -m 'rules of ours' export -e sandbox routing/")
+    typed = heal.split("heal it   ")[1]
     assert typed.startswith("cxroute -m 'rules of ours' apply -e sandbox --only routing/")
     assert 0 == cxroute(*shlex.split(typed)[1:], "--yes")
     assert [rule["priority"] for rule in good] == [rule["priority"] for rule in sandbox_rules()]

@@ -110,7 +110,7 @@ def test_nothing_to_do_is_one_sentence() -> None:
     """With how many rules match."""
     made = plan(desired(wanted("cards/vip", rule())), Live((managed("1", "cards/vip", rule()),), ()), Options(), NOW)
     assert "No changes. 1 rule in prod matches the manifests." in plan_text(made, colourless, "tenant acme")
-    assert "No drift. 1 rule in prod matches the manifests.\n" == drift_text(made, colourless, " ".join)
+    assert "No drift. 1 rule in prod matches the manifests.\n" == drift_text(made, colourless, " ".join, " ".join)
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -121,7 +121,7 @@ def test_names_from_outside_cannot_act_on_a_terminal(name: str) -> None:
     want = desired(wanted("cards/new", rule("new")), wanted("cards/hand", rule("mine"), adopt=name))
     found = Live((managed("1", "cards/gone", hostile), unmanaged("2", hostile)), (queue,))
     made = plan(want, found, Options(), NOW)
-    for text in (plan_text(made, colourless, name), drift_text(made, colourless, " ".join)):
+    for text in (plan_text(made, colourless, name), drift_text(made, colourless, " ".join, " ".join)):
         assert not DANGEROUS.search(text)
         assert all(len(line) < 1_000 for line in text.splitlines())
     lines = plan_text(made, colourless, "t").splitlines()

@@ -55,12 +55,8 @@ class Destination:
 
     def write(self, texts: Mapping[str, str]) -> None:
         """Write all files, or none. Raises CxrouteError, and RefusedError for what may not be shown."""
-        for path, text in texts.items():
-            if DISCRETION.hide(text) != text:
-                raise RefusedError(
-                    f"{path} is not written: a rule contains one of the secrets that this run was given. Take it out of"
-                    " there, and change the secret"
-                )
+        refuse_secrets(texts)
+        for path in texts:
             new_folder(Path(path).parent)
         write_all({Path(path): text for path, text in texts.items()})
 
@@ -83,6 +79,16 @@ def destination(written: str | None, manifests: Path) -> Destination:
         raise UsageError(f"--into {plain(written)}: manifests end in .yaml (a folder is written with / at its end)")
     refuse_existing(path)
     return Destination(path, None, manifests)
+
+
+def refuse_secrets(texts: Mapping[str, str]) -> None:
+    """Raise RefusedError where a text holds what may not be shown: manifests are read by many."""
+    for path, text in texts.items():
+        if DISCRETION.hide(text) != text:
+            raise RefusedError(
+                f"{path} is not written: it would hold one of the secrets that this run was given. Take it out of the"
+                " rule, and change the secret"
+            )
 
 
 def refuse_existing(path: Path) -> None:

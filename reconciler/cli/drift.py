@@ -14,6 +14,7 @@ from reconciler.cli.plan import PENDING, read_and_plan, save, selectors
 from reconciler.cli.session import open_session
 from reconciler.cli.several import are_several
 from reconciler.cli.whole_file import new_folder, write_whole
+from reconciler.options import Options
 from reconciler.render.annotations import quoted
 from reconciler.render.drift_markdown import drift_markdown
 from reconciler.render.drift_text import drift_text
@@ -87,10 +88,15 @@ def _as_markdown(session: Session, made: Plan) -> str:
 
 
 def _as_text(session: Session, made: Plan, paint: Paint) -> str:
-    return drift_text(made, paint, lambda only: _heal(session, only))
+    return drift_text(made, paint, lambda only: _heal(session, only), lambda only: _keep(session, only))
 
 
 def _heal(session: Session, only: Sequence[str]) -> str:
     """Return the command that heals these addresses, or whatever drift was asked about."""
     chosen = replace(session.options, only=tuple(only)) if only else session.options
     return session.planning(chosen).command("apply")
+
+
+def _keep(session: Session, addresses: Sequence[str]) -> str:
+    """Return the command that writes what is live of these addresses, or of all that drifted, into the manifests."""
+    return session.planning(Options()).command("export", *(addresses or ("--all",)), "--write")

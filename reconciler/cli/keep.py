@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.catalogue import AssumedCatalogue, aliases
+from reconciler.cli.destination import refuse_secrets
 from reconciler.cli.whole_file import write_all
 from reconciler.desired import desire
 from reconciler.errors import CxrouteError, ManifestError, RefusedError
@@ -147,6 +148,7 @@ def _by_hand(found: Sequence[Kept], touched: Mapping[str, Sequence[Address]]) ->
 
 def _write(changed: Mapping[str, str], manifests: Manifests) -> None:
     """Write the files in place of those that were read. Raises RefusedError where one is no longer as it was read."""
+    refuse_secrets(changed)
     read = {loaded.file: loaded.origin.text.text for loaded in manifests.rulesets}
     whole = {}
     for file, text in changed.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reconciler.change import Update
 from reconciler.render.plan_text import change_lines, finding_lines
 from reconciler.render.told_change import in_reading_order, told_change
 from reconciler.words import counted, plain
@@ -15,12 +16,18 @@ if TYPE_CHECKING:
     from reconciler.plan import Plan
     from reconciler.render.paint import Paint
 
+    Command = Callable[[Sequence[str]], str]
+
 
 _MOST_NAMED = 5
 
 
-def drift_text(plan: Plan, paint: Paint, heal: Callable[[Sequence[str]], str]) -> str:
-    """Return what differs between the manifests and the tenant; `heal` gives the command for some addresses, or all."""
+def drift_text(plan: Plan, paint: Paint, heal: Command, keep: Command) -> str:
+    """Return what differs between the manifests and the tenant.
+
+    `heal` and `keep` give the commands that undo what was changed in CXone, and that write it into the manifests: for
+    some addresses, or for all.
+    """
     outside = [change for change in plan.changes if change.cause != "manifest"]
     ours = [change for change in plan.changes if change.cause == "manifest"]
     rules = counted(len(plan.changes) + plan.unchanged, "rule")
@@ -32,13 +39,17 @@ def drift_text(plan: Plan, paint: Paint, heal: Callable[[Sequence[str]], str]) -
         lines += [*change_lines(told_change(plan, held.change, f"left alone: {plain(held.reason)}"), paint), ""]
     for conflict in plan.conflicts:
         lines += [*finding_lines(conflict, paint), ""]
-    if outside:
-        addresses = sorted({str(change.address) for change in outside})
-        lines += [f"  heal it   {heal(addresses if len(addresses) <= _MOST_NAMED else ())}"]
+    lines += _ways_out("heal it", outside, heal)
+    lines += _ways_out("keep it", [change for change in outside if isinstance(change, Update)], keep)
     if not plan.changes and not plan.conflicts:
         match = "matches" if plan.unchanged == 1 else "match"
         return f"No drift. {counted(plan.unchanged, 'rule')} in {plan.environment} {match} the manifests.\n"
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _ways_out(what: str, changes: Sequence[Change], command: Command) -> list[str]:
+    addresses = sorted({str(change.address) for change in changes})
+    return [f"  {what}   {command(addresses if len(addresses) <= _MOST_NAMED else ())}"] if addresses else []
 
 
 def _section(plan: Plan, changes: Sequence[Change], title: str, paint: Paint) -> list[str]:
