@@ -31,6 +31,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "diff": Command("every day", "say which conversations two lists of rules send to different places", "diff"),
     "export": Command("operate", "write manifests from live rules, or live values into manifests", "export"),
     "watch": Command("operate", "look at a tenant again and again; report what differs, or heal it", "watch"),
+    "doctor": Command("operate", "look at settings, network, token and a page of rules; say what to do", "doctor"),
     "history": Command("operate", "who changed what, when and why", "history"),
     "serve": Command("the endpoint", "take from the bot what it understood and write it to the conversation", "serve"),
     "cognigy": Command("the endpoint", "print the nodes of a Cognigy flow that post to it", "cognigy"),

@@ -102,7 +102,7 @@ def credentials_of(session: Session) -> Credentials:
     """
     if session.simulated:
         return Credentials("sandbox", "sandbox")
-    names = _variables(session.environment)
+    names = variables_of(session.environment)
     try:
         client_id, client_secret, key_id, key_secret = (secret(name) if name else "" for name in names)
     except CredentialsError:
@@ -112,7 +112,7 @@ def credentials_of(session: Session) -> Credentials:
     return Credentials(client_id, client_secret, key_id, key_secret, tuple(filter(None, names)))
 
 
-def _variables(environment: Environment) -> tuple[str, str, str, str]:
+def variables_of(environment: Environment) -> tuple[str, str, str, str]:
     """Return where the client's id and secret are, and the access key's; nothing for what is not needed."""
     names, api = environment.credentials, environment.api
     client = ("", "") if api.area else (names.client_id_env, names.client_secret_env)
