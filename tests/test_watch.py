@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 import signal
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
+from reconciler.context.serve import listening_socket
 from tests import canary
 from tests.watched import PATIENCE, scene
 
@@ -213,3 +215,17 @@ def test_manifests_that_are_wrong_from_the_start_end_it(cxroute: Program, room: 
     (room / "a.yaml").write_text("kind: Nothing\n", "utf-8")
     assert 3 == cxroute("watch")
     assert "a.yaml:1:" in cxroute.err
+
+
+def test_a_port_that_is_taken_or_cannot_be_served_is_said(
+    cxroute: Program, room: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit 1, with the address; without the extra, with what to install."""
+    (room / "a.yaml").write_text("apiVersion: routing/v1\nkind: RuleSet\nname: cards\nrules: []\n", "utf-8")
+    with listening_socket("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        assert 1 == cxroute("watch", "--listen", f"127.0.0.1:{port}")
+    assert f"cannot listen on 127.0.0.1:{port}" in cxroute.err
+    monkeypatch.setitem(sys.modules, "reconciler.context.serve", None)
+    assert 1 == cxroute("watch", "--listen", "127.0.0.1:0")
+    assert "pip install 'cxroute[serve]'" in cxroute.err
