@@ -500,6 +500,17 @@ def test_a_run_that_may_still_be_going_on_is_not_undone(
     assert (was == rules()) == (code == 0)
 
 
+@pytest.mark.usefixtures("was")
+def test_wrong_manifests_keep_nobody_from_undoing_and_what_they_will_do_is_not_known(cxroute: Program) -> None:
+    """Two rules of one name, say: plan itself refuses them."""
+    run = last()
+    manifests(*AFTER, "{intent: twin, queue: Cards, name: One}", "{intent: other, queue: Cards, name: One}")
+    assert 3 == cxroute("plan", "--live", str(STATE))
+    assert 0 == cxroute("plan", "--undo", run, "--live", str(STATE))
+    assert "what the next apply would make of it is not known: 1 error in the manifests" in cxroute.out
+    assert "cards/gone" in cxroute.out
+
+
 def test_a_failing_route_test_keeps_nobody_from_undoing(cxroute: Program, was: dict[str, Any]) -> None:
     """It is about what the manifests want; they are often what is wrong."""
     write(

@@ -144,11 +144,14 @@ def _plan_of(github: GitHub, run: int, environment: str, lacking: str) -> str:
         raise RefusedError("the artifact that came is not the one that the run left; try again")
     try:
         plan = one_file(archive, PLAN, LARGEST_PLAN).decode("utf-8")
-        planned_for = _mapping(json.loads(plan)).get("environment")
+        form = _mapping(json.loads(plan))
     except (ValueError, RecursionError):
-        plan, planned_for = "", None
-    if planned_for != environment:
+        plan, form = "", {}
+    if form.get("environment") != environment:
         raise RefusedError(f"the artifact holds no plan for {environment}; plan again")
+    if _mapping(form.get("options")).get("undo") is not None:
+        # Who pushes a branch can make its artifact; what it may choose must be in the manifests, and a run is not.
+        raise RefusedError(f"the artifact undoes a run, which no pull request asks for. {_HAND}")
     return plan
 
 

@@ -121,6 +121,10 @@ def artifact_of_another_environment(hub: FakeGitHub) -> None:
     kept(hub, json.dumps(plan("staging")))
 
 
+def artifact_that_undoes_a_run(hub: FakeGitHub) -> None:
+    kept(hub, json.dumps({**plan("prod"), "options": {"undo": "2026-11-24T101600-prod-1a2b"}}))
+
+
 def artifact_in_utf_16(hub: FakeGitHub) -> None:
     hub.merge()
     archive = io.BytesIO()
@@ -157,6 +161,7 @@ REFUSED: dict[Callable[[FakeGitHub], None], str] = {
     run_of_another_head: "has no run for ffffffff",
     artifact_expired: "the plan for prod of pull request 7 is not kept (any more)",
     artifact_of_another_environment: "the artifact holds no plan for prod",
+    artifact_that_undoes_a_run: "the artifact undoes a run, which no pull request asks for",
     artifact_in_utf_16: "the artifact holds no plan for prod",
     artifact_altered: "is not the one that the run left",
     artifact_without_a_plan: "it needs one plan.json",
