@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reconciler.cli import several
+from reconciler.cli.fleet import Fleet
 from reconciler.cli.interrupt import Stop
 from reconciler.cli.output import Output
-from reconciler.cli.several import Done, Fleet, each, worst
+from reconciler.cli.several import Done, each, worst
 from reconciler.errors import ApiError
 from reconciler.render.several_text import Row
 from tests import canary
@@ -401,6 +402,31 @@ def test_environments_of_one_host_take_turns(three: Tenants, cxroute: Program) -
     turns = [one for before, one in zip(["", *tokens], tokens, strict=False) if one != before]
     assert 4 == len({one for one in turns if one}) == len([one for one in turns if one])
     assert ["R0", "R1", "R2", "R3"] == three.names_of_rules("prod-us")
+
+
+def test_no_tenant_shows_the_secret_of_one_that_comes_later(
+    three: Tenants, cxroute: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They take turns, and the first has the other's secret in a rule: no output shows it, and no plan is saved."""
+    monkeypatch.setenv("LATER_SECRET", canary.PASSWORD)
+    url = three.urls["prod-us"]
+    later = "credentials: {clientSecretEnv: LATER_SECRET}"
+    write("environments.yaml", "---\n".join([environment("a", url), environment("b", url, later, owner="later")]))
+    ruleset([rule("lost", environments=["a"])])
+    assert 0 == cxroute("apply", "-e", "a", "--yes")
+    lost = three.rules("prod-us")[0]
+    three.states["prod-us"].edit(lost["id"], name=canary.PASSWORD)
+    # In a process of its own: this one has heard of the secret in other tests.
+    command = [sys.executable, "-m", "reconciler", "plan", "--all", "--format", "json"]
+    variables = {**os.environ, "PYTHONPATH": str(ROOT)}
+    shown = subprocess.run(command, capture_output=True, text=True, env=variables, check=False)
+    assert (0, "") == (shown.returncode, shown.stderr)
+    assert "[secret]" == json.loads(shown.stdout)["environments"][0]["changes"][0]["before"]["name"]
+    saved = subprocess.run(
+        [*command, "--out", "plans.json", "--report", "out"], capture_output=True, env=variables, check=False
+    )
+    assert 4 == saved.returncode
+    assert b"one of the secrets that this run was given" in saved.stdout
 
 
 def fleet(names: list[str]) -> Fleet:

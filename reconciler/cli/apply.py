@@ -12,13 +12,13 @@ from reconciler.change import Applied, Unknown
 from reconciler.cli import undoing
 from reconciler.cli.carry_out import carry_out
 from reconciler.cli.connect import writing
+from reconciler.cli.fleet import are_several
 from reconciler.cli.interrupt import ending_at_once, run_interruptibly
 from reconciler.cli.notify import announced
 from reconciler.cli.output import error_document
 from reconciler.cli.plan import next_step, selectors
 from reconciler.cli.reviewed import bound, read_plans, read_reviewed, refuse_unreviewed
 from reconciler.cli.session import open_session
-from reconciler.cli.several import are_several
 from reconciler.errors import CxrouteError, InterruptedRunError, RefusedError, UsageError
 from reconciler.guard import NAMES, refusals
 from reconciler.render.apply_text import outcomes_document, report_text

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from reconciler.cli.apply import Run, ask
 from reconciler.cli.connect import reading
+from reconciler.cli.fleet import Fleet
 from reconciler.cli.interrupt import ending_at_once, run_interruptibly
 from reconciler.cli.plan import saved_text
 from reconciler.cli.plan_several import joined, tell
-from reconciler.cli.several import Done, Fleet, each, quiet, worst
+from reconciler.cli.several import Done, each, quiet, worst
 from reconciler.errors import RefusedError
 from reconciler.render.several_text import applied_row, planned_row
 from reconciler.saved_plan import document, read

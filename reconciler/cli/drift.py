@@ -8,11 +8,11 @@ from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from reconciler.cli.discretion import DISCRETION
+from reconciler.cli.fleet import are_several
 from reconciler.cli.interrupt import run_interruptibly
 from reconciler.cli.origin import facts
 from reconciler.cli.plan import PENDING, read_and_plan, save, selectors
 from reconciler.cli.session import open_session
-from reconciler.cli.several import are_several
 from reconciler.cli.whole_file import new_folder, write_whole
 from reconciler.options import Options
 from reconciler.render.annotations import quoted

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from reconciler.cli import live_file, undoing
 from reconciler.cli.connect import reading
 from reconciler.cli.discretion import DISCRETION
+from reconciler.cli.fleet import are_several, choices
 from reconciler.cli.interrupt import run_interruptibly
 from reconciler.cli.plan_forms import FORMS, report
 from reconciler.cli.session import open_session
-from reconciler.cli.several import are_several, choices
 from reconciler.cli.whole_file import new_folder, write_whole
 from reconciler.errors import RefusedError
 from reconciler.guard import refusals

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.cli import drift, plan
 from reconciler.cli.discretion import DISCRETION
+from reconciler.cli.fleet import Fleet
 from reconciler.cli.interrupt import run_interruptibly
 from reconciler.cli.output import error_document
 from reconciler.cli.plan import next_step, read_and_plan, saved_text
 from reconciler.cli.plan_forms import FORMS
-from reconciler.cli.several import Done, Fleet, each, worst
+from reconciler.cli.several import Done, each, worst
 from reconciler.cli.whole_file import new_folder, write_whole
 from reconciler.errors import UsageError
 from reconciler.guard import refusals

@@ -1,4 +1,4 @@
-"""Several environments in one process: which, how many at a time, and what becomes of the run as a whole.
+"""Several environments in one process: how many at a time, and what becomes of the run as a whole.
 
 One fails, and the others go on. Each is let go of as soon as it is told: what stays of it is a line and some text.
 """
@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from reconciler.cli.discretion import DISCRETION
@@ -19,21 +18,16 @@ from reconciler.cli.interrupt import Stop
 from reconciler.cli.output import error_document
 from reconciler.cli.part import Part
 from reconciler.cli.progress import Bar
-from reconciler.cli.session import session_in
-from reconciler.cli.shard import INDEX, shard_of
-from reconciler.errors import CxrouteError, InterruptedRunError, RefusedError, UsageError
-from reconciler.manifest.environment import SANDBOX
-from reconciler.manifest.load import load
+from reconciler.cli.variables import secret
+from reconciler.errors import CredentialsError, CxrouteError, InterruptedRunError, RefusedError
 from reconciler.render.several_text import Row
-from reconciler.words import counted
 
 if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
+    from reconciler.cli.fleet import Fleet
     from reconciler.cli.output import Output
     from reconciler.cli.session import Result, Session
-    from reconciler.manifest.load import Manifests
     from reconciler.render.several_text import State
 
 AT_ONCE: Final = 8
@@ -67,108 +61,26 @@ class Work(Protocol):
         """Do it. Raises the errors of `reconciler.errors`."""
 
 
-def choices(parser: argparse.ArgumentParser) -> None:
-    """Add the options that choose several environments."""
-    parser.add_argument(
-        "--all", action="store_true", help="every Environment but the sandbox; -e also takes several, as a,b"
-    )
-    parser.add_argument(
-        "--shard",
-        metavar="INDEX/COUNT",
-        help=f"with --all: this share of them, counted from 0; /COUNT takes the index from ${INDEX}",
-    )
-
-
-def are_several(options: argparse.Namespace) -> bool:
-    """Say whether the command line asks for several environments, be it that none or one is left of them."""
-    return options.all or options.shard is not None or "," in _named(options)
-
-
-def _named(options: argparse.Namespace) -> str:
-    return options.environment or os.environ.get("CXROUTE_ENV") or ""
-
-
-@dataclass(frozen=True, slots=True)
-class Fleet:
-    """The environments of one run, and what they share."""
-
-    manifests: Manifests
-    names: tuple[str, ...]
-    options: argparse.Namespace
-    output: Output
-    nobody: str
-    """Says why there is no environment, where there is none."""
-
-    @classmethod
-    def of(cls, options: argparse.Namespace, output: Output, among: Sequence[str] | None = None) -> Fleet:
-        """Load the manifests and choose, of a saved plan `among` its own. Raises ManifestError and UsageError."""
-        manifests = load(Path(options.manifests))
-        names = _chosen(manifests, options, among)
-        if options.shard is None:
-            return cls(manifests, names, options, output, "")
-        shard = shard_of(options.shard, os.environ)
-        taken = tuple(name for name in names if shard.takes(name))
-        which = f": {', '.join(taken)}" if taken else ""
-        output.note(f"Shard {shard} takes {len(taken)} of {counted(len(names), 'environment')}{which}.")
-        return cls(manifests, taken, options, output, f"No environment falls into shard {shard}: nothing to do.\n")
-
-    def session(self, name: str, output: Output) -> Session:
-        """Return one environment's session."""
-        return session_in(self.manifests, self.options, output, name)
-
-    def command(self, name: str, *more: str) -> str:
-        """Return a command about all of these environments, as a person types it."""
-        return replace(self._first, which=self.chosen).command(name, *more)
-
-    def saved_command(self, plans: str, *more: str) -> str:
-        """Return the command that applies saved plans."""
-        return self._first.saved_command(plans, *more)
-
-    @property
-    def _first(self) -> Session:
-        return self.session(self.names[0], self.output)
-
-    @property
-    def chosen(self) -> tuple[str, ...]:
-        """Return the words that choose these environments."""
-        return (*(("--all",) if self.options.all else ("-e", _named(self.options))), *self.share)
-
-    @property
-    def share(self) -> tuple[str, ...]:
-        """Return the words that choose some of them."""
-        return ("--shard", self.options.shard) if self.options.shard else ()
-
-
-def _chosen(manifests: Manifests, options: argparse.Namespace, among: Sequence[str] | None) -> tuple[str, ...]:
-    """Return the environments' names, each once. Raises UsageError."""
-    if options.all and options.environment:
-        raise UsageError("say --all or -e, not both")
-    if among is not None and not options.environment:
-        return tuple(among)
-    if options.all:
-        names = sorted(set(manifests.environments) - {SANDBOX})
-        if not names:
-            raise UsageError("--all: the manifests have no Environment beside the sandbox")
-        return tuple(names)
-    if "," not in _named(options) and among is None:
-        raise UsageError("--shard shares out several environments: say --all, or several with -e")
-    names = [name.strip() for name in _named(options).split(",")]
-    if not all(names):
-        raise UsageError(f"-e {_named(options)}: between two commas there is no name")
-    if strange := [name for name in names if among is not None and name not in among]:
-        raise UsageError(f"the saved plan has nothing for {strange[0]}; it is for {', '.join(among or ())}")
-    return tuple(dict.fromkeys(choose(manifests, name).name for name in names))
-
-
 async def each(fleet: Fleet, work: Work, stop: Stop) -> list[Told]:
     """Do the work with every environment, some at a time, in the order of their names."""
     crowd = _Crowd(fleet, work, stop, Bar(fleet.output))
+    _keep_secrets(fleet)
     gc.freeze()  # the manifests stay: looking for what can be let go of passes them over, and costs next to nothing
     try:
         return await asyncio.gather(*map(crowd.one, fleet.names))
     finally:
         gc.unfreeze()
         crowd.bar.end()
+
+
+def _keep_secrets(fleet: Fleet) -> None:
+    """Learn the secrets of all of them first: what one tenant says must not show that of one that comes later."""
+    for name in fleet.names:
+        loaded = fleet.manifests.environments.get(name)
+        names = loaded.document.credentials if loaded else None
+        for variable in (names.client_secret_env, names.access_key_secret_env) if names else ():
+            with suppress(CredentialsError):  # said when it is needed
+                DISCRETION.keep(secret(variable))
 
 
 def worst(codes: Iterable[int]) -> int:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 from reconciler.aftermath import CODE, aftermath, unknown
 from reconciler.catalogue import Catalogue, aliases
 from reconciler.change import Applied, Unknown
+from reconciler.cli.fleet import are_several
 from reconciler.cli.history import NAME, one, read
 from reconciler.cli.recorder import journal_path, tenant_of
-from reconciler.cli.several import are_several
 from reconciler.desired import desire, nothing
 from reconciler.errors import ManifestError, RefusedError, UsageError
 from reconciler.options import Options, unmatched
