@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 CODE: Final = "CXR310"
 _HELD: Final = timedelta(days=8)
 """How long the hold is that is given to write: a week, and the day that has begun."""
-_AGAIN: Final = {"create": "create", "update": "change", "adopt": "take over", "delete": "delete"}
+_AGAIN: Final = {"create": "create it", "update": "change it", "adopt": "take it over"}
 
 
 def aftermath(made: Plan, manifests: Desired, options: Options) -> tuple[Finding, ...]:
@@ -81,12 +81,12 @@ def _addresses(change: Change) -> Iterator[Address]:
 
 
 def _warning(change: Change, line: str) -> Finding:
-    does = _AGAIN[type(change).__name__.lower()]
     if isinstance(change, Delete):
-        message = f"no manifest has it: the next apply would {does} it again"
+        message = "the rule stands in no manifest: the next apply would delete it again"
         hint = "revert the commit that took it out; until then: `cxroute apply --no-prune`, or `prune: false`"
     else:
-        message = f"the manifests still ask for it: the next apply would {does} it again"
+        does = _AGAIN[type(change).__name__.lower()]
+        message = f"the manifests still ask for it: the next apply would {does} again"
         hint = f"revert the commit, or write into its entry: `{line}`"
     return Finding(CODE, "warning", message, change.source, change.address, hint)
 

@@ -48,6 +48,7 @@ class _Undoing:
         self.owned = own(live.rules, self.owner)
         self.queues = {queue.id for queue in live.queues}
         self.since = _changed_by(later)
+        self.rivals = _changed_by(one for one in later if one.start.get("undo") != run.id)
         self.theirs: dict[str, list[LiveRule]] = defaultdict(list)
         for one in (*self.owned.unmanaged, *self.owned.clones):
             self.theirs[one.rule.name].append(one)
@@ -76,7 +77,7 @@ class _Undoing:
             self._rest(deed.address, None)
             return
         self.about.add(deed.address)
-        if not self._is(now, deed.after):
+        if not self._is_as_left(deed, now):
             self.left[deed.address] = self._changed(deed, now)
 
     def _restore(self, deed: Deed, before: LiveRule, now: LiveRule | None) -> None:
@@ -91,7 +92,7 @@ class _Undoing:
         self.about |= {home, deed.address}
         self.rules[home] = self._wanted(home, before.rule)
         moved_in = there is not None and home != deed.address
-        as_left = now is None if deed.after is None else self._is(now, deed.after) or self._is(now, before)
+        as_left = self._is_as_left(deed, now) or (deed.after is not None and self._is(now, before))
         why = self._changed(deed, now) if moved_in or not as_left else self._gone(before.rule)
         if why:
             self.left |= {home: why, deed.address: why}
@@ -106,7 +107,7 @@ class _Undoing:
         elif not self._taken(deed, before.rule, now):
             self.about.add(deed.address)
             self.rules[deed.address] = replace(self._wanted(deed.address, before.rule), released=now.id)
-            as_left = self._is(now, deed.after) or self._is(now, before)
+            as_left = self._is_as_left(deed, now) or self._is(now, before)
             why = self._gone(before.rule) if as_left else self._changed(deed, now)
             if why:
                 self.left[deed.address] = why
@@ -137,6 +138,10 @@ class _Undoing:
             self.about.add(address)
             if now is not None:
                 self.rules[address] = self._wanted(address, now.rule)
+
+    def _is_as_left(self, deed: Deed, now: LiveRule | None) -> bool:
+        """Say whether a rule is as the run left it, and surely by the run: not by another that made the same since."""
+        return self._is(now, deed.after) and (deed.sure or str(deed.address) not in self.rivals)
 
     def _is(self, now: LiveRule | None, then: LiveRule | None) -> bool:
         """Say whether a rule is what it was then, be it under the temporary name that a run which ended early left."""

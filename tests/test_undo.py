@@ -481,6 +481,23 @@ def endless(**said: Any) -> Callable[[list[dict[str, Any]]], object]:
     return change
 
 
+@pytest.mark.usefixtures("was")
+def test_what_a_dead_run_may_not_have_done_is_not_undone_where_a_later_run_did_it(cxroute: Program) -> None:
+    """The same values, but by somebody else: nobody knows that the first run had any part in them."""
+    entries = spoilt(endless(host=socket.gethostname(), pid=2**31 - 1))
+    run = str(entries[0]["run"])
+    created = [entry for entry in entries if entry.get("address") == "cards/made" and entry["event"] == "intend"]
+    other = [{**entry, "run": "later"} for entry in (entries[0], *created)]
+    other.append({**created[0], "run": "later", "event": "outcome", "status": "applied", "attempts": 1})
+    other.append({"run": "later", "event": "end", "at": "2020-01-01T00:00:00Z"})
+    with JOURNAL.open("a", encoding="utf-8") as file:
+        file.writelines(json.dumps(entry) + "\n" for entry in other)
+    code, made = cxroute.json("plan", "--undo", run)
+    assert (0, ["cards/made"]) == (code, [one["address"] for one in made["held"]])
+    assert "undo that one first" in made["held"][0]["reason"]
+    assert 3 == len(made["changes"])
+
+
 @pytest.mark.parametrize(
     ("said", "code"),
     [
