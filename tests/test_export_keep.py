@@ -274,7 +274,7 @@ def test_what_no_manifest_can_say_is_refused(applied: Program, fields: dict[str,
 def test_a_secret_that_stands_in_a_live_rule_reaches_no_file(applied: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the run was given is never written into a manifest, which many read."""
     monkeypatch.setenv("CXONE_CLIENT_SECRET", "of-this-test-alone-4711")
-    change(HELP, description="pass of-this-test-alone-4711")
+    change(HELP, name="pass of-this-test-alone-4711")
     assert 4 == applied("export", "--write", "cards/help")
     assert "it would hold one of the secrets" in applied.err
     assert CARDS == Path("manifests/cards.yaml").read_text()
