@@ -291,3 +291,12 @@ def test_a_file_that_changed_meanwhile_is_not_overwritten(applied: Program, monk
     )
     assert 4 == applied("export", "cards/help", "--write")
     assert "was changed meanwhile" in applied.err
+
+
+def test_names_from_outside_do_no_harm_in_a_refusal(applied: Program) -> None:
+    """Escapes for a terminal are shown as what they are."""
+    with State.load(STATE) as state:
+        (live,) = (one for one in state.rules() if one["name"] == HELP)
+        state.put({**live, "id": "by-hand", "name": "\x1b[31mred", "description": ""})
+    assert 4 == applied("export", "by-hand", "--write")
+    assert '"\\u001b[31mred" is in no manifest' in applied.err

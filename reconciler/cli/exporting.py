@@ -20,7 +20,7 @@ from reconciler.manifest.load import load_with
 from reconciler.ownership import own
 from reconciler.render.affected import affected
 from reconciler.render.behaviour_text import behaviour_lines
-from reconciler.words import counted
+from reconciler.words import counted, plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -91,7 +91,7 @@ def _proof(session: Session, live: Live, tenant: Tenant, made: Exported, texts: 
     except (ManifestError, NotProvenError) as error:
         what = error.findings[0].message if isinstance(error, ManifestError) else str(error)
         raise CxrouteError(
-            f"nothing was written: read back, the manifests would not say what is live ({what})"
+            f"nothing was written: read back, the manifests would not say what is live ({plain(what)})"
         ) from error
 
 

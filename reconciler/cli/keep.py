@@ -17,7 +17,7 @@ from reconciler.manifest.environment import SANDBOX
 from reconciler.manifest.load import load_with
 from reconciler.manifest.yaml_text import mapping
 from reconciler.ownership import cause, own
-from reconciler.words import counted
+from reconciler.words import counted, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -55,7 +55,7 @@ def keep_named(session: Session, live: Live, tenant: Tenant, asked: Sequence[Liv
         address = managed.get(rule.id)
         wanted = tenant.desired.rules.get(address) if address else None
         if wanted is None:
-            refused.append(f'"{rule.rule.name}" is in no manifest: export it without --write')
+            refused.append(f'"{plain(rule.rule.name)}" is in no manifest: export it without --write')
         elif rule.rule == wanted.rule:
             session.output.note(f"{address} is as its manifest says.")
         elif cause(rule, wanted.marker_digest) == "manifest":
@@ -94,7 +94,7 @@ def _edits(session: Session, tenant: Tenant, drifted: Sequence[tuple[LiveRule, D
         try:
             found.append(keeping(rule, wanted, session.manifests, tenant))
         except NotWritableError as error:
-            refused.append(f"{wanted.address} ({_place(wanted)}): {error}")
+            refused.append(f"{wanted.address} ({_place(wanted)}): {plain(str(error))}")
     if refused:
         raise RefusedError(f"nothing was written: {'; '.join(refused)}")
     return found
@@ -106,7 +106,7 @@ def _prove(session: Session, live: Live, found: Sequence[Kept], changed: Mapping
         manifests = load_with(Path(session.directory), {file: text.encode() for file, text in changed.items()})
         after = replace(session, manifests=manifests).desired(live)
     except ManifestError as error:
-        where = error.findings[0].message
+        where = plain(error.findings[0].message)
         raise CxrouteError(f"nothing was written: the manifests would no longer be valid ({where})") from error
     wrong = unlike(session.desired(live), after, {one.desired.address: one.live for one in found})
     if wrong:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -54,13 +55,10 @@ class Layout:
 
     def run(self, parts: tuple[tuple[int, int], ...], first: int, last: int) -> tuple[int, int]:
         """Return what goes with the parts of a list in brackets from one to before another: their commas too."""
-        start, end = parts[first][0], parts[last - 1][1]
-        if last < len(parts):
-            end = parts[last][0]
-        elif first > 0:
-            start = parts[first - 1][1]
-        behind = [one[1] for one in parts[max(first - 1, 0) : last]]
-        gaps = zip(behind, (one[0] for one in parts[max(first - 1, 0) + 1 :]), strict=False)
-        if any("#" in self.text[one:other] for one, other in gaps if one >= start - 1 and other <= end):
+        until_next = last < len(parts)
+        begin = first if until_next else max(first - 1, 0)
+        gaps = pairwise(parts[begin : last + 1])
+        if any("#" in self.text[one[1] : other[0]] for one, other in gaps):
             raise CannotPatchError("a comment stands beside what is taken out")
-        return start, end
+        end = parts[last][0] if until_next else parts[last - 1][1]
+        return parts[begin][0 if begin == first else 1], end
