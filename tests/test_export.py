@@ -183,6 +183,7 @@ def test_what_cannot_be_written_is_left_out_with_a_comment_and_a_line(tenant: An
         "# Conversations for Cards.\n"
     )
     assert 'warning: left out: "x\\u000a- evil: \\u001b[31m" (r1): ' in cxroute.err
+    assert (4, "") == (cxroute("export", "r1"), cxroute.out)
 
 
 def test_single_rules_are_named_by_name_id_or_address(tenant: Any) -> None:

@@ -11,7 +11,7 @@ from reconciler.cli.exporting import export_new, tenant
 from reconciler.cli.interrupt import run_interruptibly
 from reconciler.cli.keep import keep_all, keep_named
 from reconciler.cli.session import open_session
-from reconciler.errors import UsageError
+from reconciler.errors import RefusedError, UsageError
 from reconciler.export.choose import matching
 from reconciler.manifest.nearest import did_you_mean
 from reconciler.ownership import own
@@ -60,7 +60,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
     asked = _asked(options, session, live)
     known = tenant(session, live)
     if not options.write:
-        export_new(session, live, known, asked, into)
+        made = export_new(session, live, known, asked, into)
+        if options.rules and made.left_out and not made.rules:
+            return RefusedError.exit_code
     elif options.all:
         keep_all(session, live, known)
     else:

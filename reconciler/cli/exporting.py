@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 _MOST_TOLD: Final = 20
 
 
-def export_new(session: Session, live: Live, tenant: Tenant, asked: Sequence[LiveRule], into: Destination) -> None:
-    """Write the manifests of the rules that were asked for, as far as they have none and can have one."""
+def export_new(session: Session, live: Live, tenant: Tenant, asked: Sequence[LiveRule], into: Destination) -> Exported:
+    """Write the manifests of the rules that were asked for, as far as they have none and can have one; return those."""
     rulesets = _rulesets(session)
     owned = own(live.rules, tenant.desired.owner)
     chosen = choose(asked, owned, tenant.desired, rulesets)
@@ -46,7 +46,7 @@ def export_new(session: Session, live: Live, tenant: Tenant, asked: Sequence[Liv
     _tell_left_out(session, made, chosen)
     if not made.rules:
         _say_nothing(session, chosen)
-        return
+        return made
     texts = into.texts(made, _setting(session))
     proof = _proof(session, live, tenant, made, texts)
     if into.printed:
@@ -56,6 +56,7 @@ def export_new(session: Session, live: Live, tenant: Tenant, asked: Sequence[Liv
         session.introduce()
         session.output.result("".join(f"wrote {path}\n" for path in texts))
     _conclude(session, made, proof, into)
+    return made
 
 
 def tenant(session: Session, live: Live) -> Tenant:
@@ -132,9 +133,9 @@ def _conclude(session: Session, made: Exported, proof: Proof, into: Destination)
 
 def _proved(session: Session, proof: Proof) -> list[str]:
     """Say that nobody is moved, or for whom that is not known."""
-    rules = counted(proof.adoptions, "rule")
+    taken_over = f"{counted(proof.adoptions, 'rule')} as {'it is' if proof.adoptions == 1 else 'they are'}"
     renamed = f"; {proof.renamed:,} of them get a name of their own (`name`)" if proof.renamed else ""
     if proof.behaviour.complete:
-        return [f"Proved: the next apply takes over {rules} as they are{renamed}, and no conversation goes elsewhere."]
+        return [f"Proved: the next apply takes over {taken_over}{renamed}, and no conversation goes elsewhere."]
     told = affected(proof.behaviour, {}, proof.labels, most=session.most)
-    return [f"The next apply takes over {rules} as they are{renamed}.", *behaviour_lines(told, session.output.paint)]
+    return [f"The next apply takes over {taken_over}{renamed}.", *behaviour_lines(told, session.output.paint)]
