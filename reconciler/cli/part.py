@@ -39,6 +39,7 @@ class Part(Output):
     def failed(self, error: CxrouteError) -> None:
         """Say why this environment failed, and keep it under `--format json`."""
         if self.form == "json":
+            self.kept.clear()  # one document for each environment
             self.document({"environment": self.environment, "error": error_document(error)})
         elif isinstance(error, ManifestError):
             self._log("error", f"{error}:")
