@@ -57,14 +57,24 @@ def endpoint(
     surroundings = Surroundings(
         now=utc_now, ready=client.ready, log=log, label=hashed if options.hash_conversations else str, gauges=gauges
     )
-    limits = Limits(most_waiting(session), DEADLINE)
+    limits = Limits(most_waiting(session.environment.api.requests_per_second), DEADLINE)
     return context_app(write, admitted.keys, admitted.secrets, policy(options, session), among(surroundings), limits)
 
 
-def most_waiting(session: Session) -> int:
+def most_waiting(rate: float) -> int:
     """Return how many requests may be under way: what fits into the deadline at the tenant's rate."""
     least, most = _WAITING
-    return int(min(max(session.environment.api.requests_per_second * DEADLINE * 0.8, least), most))
+    return int(min(max(rate * DEADLINE * 0.8, least), most))
+
+
+def most_calls(rate: float) -> int:
+    """Return how many calls may be under way, where nobody said it: what goes out in 0.8 seconds.
+
+    Enough that some slow conversations do not keep the others waiting (W10); so few that a tenant that falls silent
+    gets no more than 60 at 50 a second until that is noticed, probes among them (W11).
+    """
+    least, most = _WAITING
+    return int(min(max(rate * 0.8, least), most))
 
 
 def policy(options: argparse.Namespace, session: Session) -> Policy:

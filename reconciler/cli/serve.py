@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from reconciler.cli.admitted import checked
 from reconciler.cli.connect import writing_contexts
-from reconciler.cli.endpoint import DEADLINE, endpoint, log, most_waiting
+from reconciler.cli.endpoint import DEADLINE, endpoint, log, most_calls
 from reconciler.cli.environments import expected_queues
 from reconciler.cli.session import open_session
 from reconciler.cli.sharing import sharing
@@ -152,12 +152,9 @@ def _of_workers(alone: Surroundings, partition: Partition, count: int) -> Surrou
 
 
 def _part(session: Session, count: int) -> Session:
-    """Return the session of one of so many workers: each takes its part of the calls that may be under way.
-
-    Where nobody said how many, all that may wait: a few slow calls would keep the others waiting (W10).
-    """
+    """Return the session of one of so many workers: each takes its part of the calls that may be under way."""
     api = session.environment.api
-    calls = api.concurrency if "concurrency" in api.model_fields_set else most_waiting(session)
+    calls = api.concurrency if "concurrency" in api.model_fields_set else most_calls(api.requests_per_second)
     part = {"concurrency": max(calls // count, 1)}
     environment = session.environment.model_copy(update={"api": api.model_copy(update=part)})
     return replace(session, environment=environment)
