@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from reconciler.cli.endpoint import most_calls
 from reconciler.context.app import Limits, Surroundings, context_app
 from reconciler.cxone.context import ContextClient
 from reconciler.cxone.network import carried_by
@@ -83,7 +84,7 @@ class Scene(Endpoint):
     seconds_away: Callable[[str, float], float] = lambda _conversation, _now: 0.02
     limits: Limits = field(default_factory=Limits)
     concurrency: int = 0
-    """Calls that may be under way; where it is not said, all that may wait."""
+    """Calls that may be under way; where it is not said, as many as `cxroute serve` takes."""
     seed: int = 0
     keys: tuple[str, ...] = ("key-of-the-bot",)
     secrets: tuple[str, ...] = ()
@@ -103,7 +104,7 @@ class Scene(Endpoint):
             requests_per_second=self.rate,
             timeout_seconds=self.limits.deadline,
             run_seconds=math.inf,
-            concurrency=self.concurrency or self.limits.waiting,
+            concurrency=self.concurrency or most_calls(self.rate),
         )
         time = jumping_time(Random(self.seed))
         credentials = Credentials(canary.CLIENT, canary.SECRET)
