@@ -50,9 +50,10 @@ class Catalogue:
         return self._identified(name, str(meant.id))
 
     def _named(self, name: str, live_name: str) -> Queue:
-        found = self._by_name.get(live_name, [])
+        named = self._by_name.get(live_name, [])
+        found = [queue for queue in named if queue.active] or named
         if len(found) == 1:
-            return found[0]
+            return self._usable(found[0])
         shown = f'"{name}"' if name == live_name else f'"{live_name}" (alias {name!r})'
         if found:
             message = f"{len(found)} live queues of {self.environment} are named {shown}"
@@ -64,7 +65,13 @@ class Catalogue:
         found = self._by_id.get(queue_id)
         if found is None:
             raise QueueError("CXR105", f'queue id "{queue_id}" (alias {name!r}) is not live in {self.environment}')
-        return found
+        return self._usable(found)
+
+    def _usable(self, queue: Queue) -> Queue:
+        if not queue.active:
+            message = f'queue "{queue.name}" (id {queue.id}) of {self.environment} is inactive'
+            raise QueueError("CXR121", message, "switch it on in CXone, or let the rule name another one")
+        return queue
 
     def nearest(self, name: str) -> str:
         """Return a hint with the nearest alias or live name, or nothing."""

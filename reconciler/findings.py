@@ -184,6 +184,13 @@ CODES: Final[dict[str, Code]] = {
         " so there is a bound, and for the rules named nothing is known. All other findings are right. Let rules ask"
         " about fewer attributes, or split them.",
     ),
+    "CXR210": Code(
+        "no name of a skill",
+        "With `api.queues: acd-skills` queues are skills of the platform. By public documents the name of a skill has"
+        " 2 to 30 characters: letters, digits, - _ . and : alone. A queue of another name is most likely misspelt, and"
+        " plan would call it unknown. Correct the name, or write the skill's id in a Queues document. Documents differ"
+        " from tenants now and then: where the tenant does have a skill of that name, the rules work all the same.",
+    ),
     "CXR220": Code(
         "route test failed",
         "A conversation of a RouteTests document goes elsewhere than it must. The message names the rule that takes it"

@@ -1,4 +1,4 @@
-"""`cxroute schema`: the JSON Schema of manifests (for editors) or of plans (for whoever reads them)."""
+"""`cxroute schema`: the JSON Schema of manifests or of plans, and the default profile to start from."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add schema's options."""
-    parser.add_argument("of", nargs="?", choices=("manifest", "plan"), default="manifest", help="default: manifest")
+    parser.add_argument(
+        "of", nargs="?", choices=("manifest", "plan", "profile"), default="manifest", help="default: manifest"
+    )
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
@@ -21,6 +23,10 @@ def run(options: argparse.Namespace, output: Output) -> int:
         from reconciler.plan_schema import plan_schema  # noqa: PLC0415 - needs no pydantic
 
         output.document(plan_schema())
+    elif options.of == "profile":
+        from reconciler.manifest.written_profile import default_profile  # noqa: PLC0415 - as below
+
+        output.result(default_profile())
     else:
         from reconciler.manifest.schema import manifest_schema  # noqa: PLC0415 - pydantic's import is not free
 

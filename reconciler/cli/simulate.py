@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.cli.environments import expected_queues
 from reconciler.cli.sandbox import add_queues, opened
+from reconciler.cli.speaking import spoken_by
 from reconciler.errors import CxrouteError, ManifestError, UsageError
 from reconciler.manifest.environment import SANDBOX
 from reconciler.manifest.load import load
@@ -34,6 +35,9 @@ _LAST_PORT = 65_535
 def options(parser: argparse.ArgumentParser) -> None:
     """Add simulate's options."""
     parser.add_argument("--tenant", choices=("empty", "bank"), default="empty", help="without rules, or a bank's")
+    parser.add_argument(
+        "--as", dest="speak", metavar="ENV", help="speak as the Environment ENV says: its profile, and its queues"
+    )
     parser.add_argument("--host", default="127.0.0.1", help="a loopback address (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, default=8099, help="0 takes a free one (default: 8099)")
     parser.add_argument("--state", metavar="FILE", help="keep everything in this file, so that it survives a kill")
@@ -55,8 +59,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
     start = tenants.bank() if options.tenant == "bank" else tenants.empty()
     faults = parsed_faults(options.faults, options.seed)
     with opened(Path(options.state), start) if options.state else nullcontext(start) as state:
-        add_queues(state, named_queues(Path(options.manifests)))
-        app = simulator(state, settings(options), faults)
+        spoken = spoken_by(options.speak, Path(options.manifests)) if options.speak else None
+        add_queues(state, spoken.queues if spoken else named_queues(Path(options.manifests)))
+        app = simulator(state, replace(settings(options), **(spoken.switches if spoken else {})), faults)
         try:
             serve(app, options.host, options.port, lambda url: announce(url, output))
         except ImportError as error:

@@ -1,17 +1,54 @@
-"""A Profile document -> how the simulator speaks: so that a profile can be tried before a tenant is there."""
+"""What an Environment says of its tenant -> how the simulator speaks: to try a profile before a tenant is there."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from secrets import randbelow
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from reconciler.cli.environments import choose, expected_queues
+from reconciler.cxone.platform import queues_of
+from reconciler.manifest.load import load
 from reconciler.manifest.paging import AllAtOnce, NextLink, PageNumber, ScrollToken, SkipTop
 from reconciler.manifest.vocabulary import operator_names
+from reconciler.model import Queue
 from reconciler.simulator.dialect import Dialect, Shelf
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from reconciler.manifest.profile import Listed, Profile
+
+_FIRST_NUMBER: Final = 4001
+
+
+class Spoken(NamedTuple):
+    """How a simulated tenant speaks, and which queues it has."""
+
+    switches: dict[str, Any]
+    queues: list[Queue]
+
+
+def spoken_by(name: str, directory: Path) -> Spoken:
+    """Return how the tenant of an Environment speaks. Raises ManifestError and UsageError.
+
+    Where queues are skills, or their ids are numbers, each gets a number.
+    """
+    manifests = load(directory)
+    environment = choose(manifests, name)
+    api, profile = environment.api, manifests.profile(environment)
+    beside_rules = (api.queues_path if api.queues == "rules-api" else None) or profile.queues.path
+    switches: dict[str, Any] = {"dialect": dialect_of(profile, api.rules_path or profile.rules.path, beside_rules)}
+    if profile.rules.ids == "number":
+        switches["new_id"] = lambda: str(randbelow(10**12))
+    queues = list(expected_queues(manifests, environment.name))
+    if queues_of(api, profile.queues).ids == "number":
+        queues = [_numbered(queue, _FIRST_NUMBER + place) for place, queue in enumerate(queues)]
+    return Spoken(switches, queues)
+
+
+def _numbered(queue: Queue, number: int) -> Queue:
+    return queue if queue.id.isdecimal() else Queue(str(number), queue.name)
 
 
 def dialect_of(profile: Profile, rules_path: str, queues_path: str) -> Dialect:

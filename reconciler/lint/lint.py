@@ -11,6 +11,7 @@ from reconciler.behaviour.lint import facts
 from reconciler.lint.attributes import about_attributes
 from reconciler.lint.confidence import about_confidence
 from reconciler.lint.intents import about_intents
+from reconciler.lint.queues import about_queues
 from reconciler.lint.rules import about_rules
 from reconciler.lint.view import View
 
@@ -41,4 +42,5 @@ def lint(
     view = View(desired, unmanaged, manifests, environment, queues)
     known = facts(view.slices)
     found = [*about_rules(view, known), *about_intents(view, known), *about_attributes(view), *about_confidence(view)]
+    found += about_queues(manifests, environment)
     return tuple(sorted(found, key=lambda finding: (finding.source or ("", 0, 0), finding.code)))
