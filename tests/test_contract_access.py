@@ -38,7 +38,7 @@ EXPECTED: dict[str, tuple[type[Exception], str]] = {
     ),
     "password-token-without-identity": (errors.UnexpectedAnswerError, "no id_token .* give api.baseUrl"),
     "cxone-configuration-silent": (errors.UnexpectedAnswerError, "holds no api_endpoint"),
-    "cxone-configuration-missing": (errors.CredentialsError, "status 404, Not found; or give api.baseUrl"),
+    "cxone-configuration-missing": (errors.CredentialsError, "status 404, Not found; give api.baseUrl"),
     "access-key-token-wrong": (errors.CredentialsError, "refuses the access key [(]The access key is not valid"),
 }
 """What is an error, and what it says. All else is understood."""
@@ -82,8 +82,8 @@ def test_the_client_comes_in_as_the_contract_says(example: Any) -> None:
     server = Server(example)
     at_issuer = not example["name"].startswith("access-key")
     path = example["request"]["path"]
-    where = {"issuer": "http://localhost", "base_url": "", "token_url": ""}
-    tenant = replace(TENANT, **(where if at_issuer else {"token_url": f"http://localhost{path}"}))
+    keyed = replace(TENANT, token_url=f"http://localhost{path}")
+    tenant = replace(TENANT, issuer="http://localhost", base_url="", token_url="") if at_issuer else keyed
 
     async def run() -> None:
         carry = reading_only(server.carry, tenant)

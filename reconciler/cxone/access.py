@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from reconciler.cxone.auth import Tokens, issued, token_request, wrong_credentials
-from reconciler.cxone.discovery import Discovery
+from reconciler.cxone.discovery import Discovery, identity_of
 from reconciler.cxone.sending import Kind
 from reconciler.cxone.settings import Server
 from reconciler.errors import CredentialsError, NotOfferedError, UnreachableError
@@ -35,6 +35,8 @@ class Access:
         self._tokens = Tokens(self._fetch, clock)
         self.given: deque[str] = deque(maxlen=_KEPT)
         """The newest tokens: what no message may repeat."""
+        self._unplaced: dict[str, object] = {}
+        """The answer with a token whose API is not found yet: to look for it again takes no other token."""
         self._discovery = Discovery(tenant, send, self.explanation) if tenant.issuer else None
         self._place = Server.of(tenant.token_url) if tenant.token_url else None
         self._base = Server.of(tenant.base_url) if tenant.base_url else None
@@ -56,6 +58,15 @@ class Access:
 
     async def _fetch(self) -> object:
         """Ask for a token, wherever tokens are, and for where the API is, if nobody knows yet."""
+        form, self._unplaced = self._unplaced or await self._asked(), {}
+        if self._base is None and self._discovery is not None and form.get("access_token"):
+            identity = identity_of(form.get("id_token"))
+            self._unplaced = form
+            self._base = await self._discovery.api(identity)
+            self._unplaced = {}
+        return form
+
+    async def _asked(self) -> dict[str, object]:
         try:
             answer = await self._answer()
         except (UnreachableError, NotOfferedError):
@@ -63,8 +74,6 @@ class Access:
             raise
         form = answer.form if isinstance(answer.form, dict) else {}
         self.given += issued(form)
-        if self._base is None and self._discovery is not None and form.get("access_token"):
-            self._base = await self._discovery.api(form.get("id_token"))
         return form
 
     async def _answer(self) -> Answer:

@@ -33,7 +33,7 @@ _LARGEST: Final = 256 * 1024
 _LONGEST_URL: Final = 500
 _HTTPS: Final = 443
 _TENANT_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
-_PATH: Final = re.compile(r"(?:/[A-Za-z0-9_-][A-Za-z0-9._~-]*)*", re.ASCII)
+_PATH: Final = re.compile(r"(?:/[A-Za-z0-9_-][A-Za-z0-9._~-]*)*/?", re.ASCII)
 """A path that is asked for as it stands: every part begins with something else than a dot."""
 
 
@@ -64,13 +64,12 @@ class Discovery:
         """Ask the issuer anew for where tokens are: they are no longer where it said."""
         self._token = None
 
-    async def api(self, id_token: object) -> Server:
-        """Return where the API is of the tenant that a token is for. Raises ApiErrors, as above."""
-        identity = identity_of(id_token)
-        issuer = _checked(identity.issuer, "the id token", "iss", self._tenant)
+    async def api(self, identity: Identity) -> Server:
+        """Return where the API of a tenant is. Raises ApiErrors, as above."""
+        issuer = _checked(identity.issuer.rstrip("/"), "the id token", "iss", self._tenant)
         target = f"{issuer.path}{_CXONE}?{urlencode({'tenantId': identity.tenant})}"
-        form = await self._document(Request("GET", issuer, target, ACCEPTED), "or give api.baseUrl")
-        return _checked(_text(form, "api_endpoint", _CXONE), _CXONE, "api_endpoint", self._tenant)
+        form = await self._document(Request("GET", issuer, target, ACCEPTED), "give api.baseUrl to do without it")
+        return _checked(_text(form, "api_endpoint", _CXONE).rstrip("/"), _CXONE, "api_endpoint", self._tenant)
 
     async def _document(self, request: Request, advice: str) -> object:
         answer = await self._send(request, Kind.READ)
@@ -107,7 +106,7 @@ def _checked(url: str, where: str, name: str, tenant: Tenant) -> Server:
         why = str(refusal)
     if why:
         raise CredentialsError(f"{where} names a {name} that is not believed; nothing was sent there: {why}")
-    return Server.of(url.rstrip("/"))
+    return Server.of(url)
 
 
 def _objection(url: str, tenant: Tenant) -> str:
@@ -120,7 +119,7 @@ def _objection(url: str, tenant: Tenant) -> str:
     check_host(url, tenant.allowed_hosts)
     if not is_loopback(place.host) and place.port not in (_HTTPS, *_own_port(place, issuer)):
         return f"{place.authority} has a port of its own; only {issuer.host} may, the port of api.issuer"
-    if not _PATH.fullmatch(place.path.rstrip("/")):
+    if not _PATH.fullmatch(place.path):
         return f"{place.path[:100]!r} is no path that can be asked for as it stands"
     return ""
 
