@@ -60,7 +60,7 @@ class ContextClient(ReadingClient):
         budget = Budget(self._time.clock() + seconds - _MARGIN)
         token = BUDGET.set(budget)
         try:
-            async with self._time.deadline(seconds - _MARGIN / 2):
+            async with self._time.deadline(seconds - _MARGIN):
                 answer = await self._call("context", path, {"attributes": dict(attributes)})
         except TimeoutError:
             raise self._late(budget) from None

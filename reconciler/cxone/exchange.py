@@ -6,6 +6,7 @@ What carries the bytes is a callable: `network` has one over httpx, `direct` one
 from __future__ import annotations
 
 import json
+import math
 import zlib
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -143,13 +144,16 @@ LENIENT: Final = json.JSONDecoder(parse_constant=refuse_constant)
 
 
 async def exchange(carry: Carry, request: Request, seconds: float, time: Time) -> Answer:
-    """Send one request and read its answer, within so many seconds in all.
+    """Send one request and read its answer, within so many seconds in all (infinity: the caller sees to that).
 
     Raises what `carry` raises, TimeoutError, and NotOfferedError for a redirect, behind which a write was not done
     either.
     """
-    async with time.deadline(seconds):
+    if seconds == math.inf:
         answer = await carry(request)
+    else:
+        async with time.deadline(seconds):
+            answer = await carry(request)
     if answer.status in _REDIRECTS and "location" in answer.headers:
         raise NotOfferedError(
             f"{answer.call}: the server redirects to another place (status {answer.status}); not followed"

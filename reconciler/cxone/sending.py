@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from asyncio import CancelledError
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -54,9 +56,16 @@ class Kind(Enum):
         return self in (Kind.READ, Kind.PAGE, Kind.TOKEN, Kind.MERGE)
 
 
+_EARLY: Final = 0.01
+"""Seconds by which a timer may go off too soon."""
+
+
 @dataclass(slots=True)
 class Budget:
-    """Until when the calls of one task may take, by the clock, and whether any of them was sent."""
+    """Until when the calls of one task may take, by the clock, and whether any of them was sent.
+
+    Whoever sets it ends the task then.
+    """
 
     end: float
     sent: bool = False
@@ -155,6 +164,10 @@ class Sender:
             error = _lost(call, reason(failure), kind)
             self.outage.lost(host, error)
             return _Failure(error)
+        except CancelledError:
+            if self._is_late():
+                self.outage.lost(host, _lost(call, "no answer in time", kind))
+            raise
         except UnexpectedAnswerError as failure:
             raise _unusable(f"{call}: {failure}", kind) from failure
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
@@ -168,12 +181,17 @@ class Sender:
         return self._read(answer, kind, host, sent)
 
     def _patience(self) -> float:
-        """Return the seconds that a request may take."""
+        """Return the seconds that a request may take: without end where its task ends before that anyway."""
         budget = BUDGET.get()
         if budget is None:
             return self._seconds
         budget.sent = True
-        return max(min(self._seconds, budget.end - self._time.clock()), 0.0)
+        return self._seconds if self._time.clock() + self._seconds < budget.end else math.inf
+
+    def _is_late(self) -> bool:
+        """Say whether the task's time is over: then it was the server that let it wait."""
+        budget = BUDGET.get()
+        return budget is not None and self._time.clock() >= budget.end - _EARLY
 
     def _unreachable(self, failure: NotSentError, host: str) -> _Failure:
         """Translate a connection that was not made; one to a server that nobody vouches for is not tried again."""
