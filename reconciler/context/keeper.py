@@ -94,6 +94,8 @@ class Keeper:
         await self._wait(max(settling / 1000, _INTRODUCED))
         await self._turns.give_back()
         await self._ids.give_back()
+        if shared.lost.is_set():
+            raise BrokenError(shared.reason)
         shared.is_open = True
         self._say("open", instances=self.instances)
 

@@ -29,7 +29,6 @@ _GONE: Final = refusal(502, "worker_lost", "the worker that had this has gone; w
 _LATE: Final = refusal(504, "late", "no answer in time; whether it was written is unknown")
 _CLAIM: Final = 6.0
 """Seconds for which a repeat waits for the answer to the first: what one may take, and a bit."""
-
 _SOON: Final = 1.0
 """Seconds for the metrics of another worker."""
 
@@ -139,7 +138,7 @@ class Partition:
                 return await self._grant(link, *content)
             case "settle":
                 message, answer = content
-                self._granted[link].discard(message)
+                self._granted.get(link, set()).discard(message)
                 await self._ids.settle(message, _answer(answer))
             case "metrics":
                 return (self._text(),)

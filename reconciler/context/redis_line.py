@@ -44,6 +44,8 @@ class RedisLine:
     async def open(self) -> None:
         """Connect anew. Raises BrokenError."""
         await self.close()
+        if self._sending is not None:
+            await asyncio.wait({self._sending})  # it has something of the old connection's to fail
         connection = self._make()
         try:
             async with asyncio.timeout(_PATIENCE):
@@ -78,7 +80,7 @@ class RedisLine:
                 batch, self._waiting = self._waiting, []
                 async with asyncio.timeout(_PATIENCE):
                     await self._exchange(self._connection, batch)
-        except (RedisError, OSError, TimeoutError) as error:
+        except Exception as error:  # noqa: BLE001 - what is closed in the midst of reading fails in many ways
             await self.close()
             self._broken(type(error).__name__)
         finally:

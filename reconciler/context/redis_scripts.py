@@ -78,6 +78,14 @@ return 1
 """)
 """KEYS: conversation. ARGV: holder, milliseconds of memory, and place, what and answer where one was written."""
 
+CONFIRM: Final = Script("""
+if (redis.call('HGET', KEYS[1], 'p') or '') ~= ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], 'p', ARGV[3], 'w', ARGV[4], 'a', ARGV[5])
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
+return 1
+""")
+"""KEYS: conversation. ARGV: milliseconds of memory, the place before; place, what and answer of what was written."""
+
 LEARN: Final = Script("""
 local function newer(one, other)
   for at = 1, math.min(#one, #other) do
@@ -138,4 +146,4 @@ return {'recalled'}
 """)
 """KEYS: ids. ARGV, for each: milliseconds of memory, digest, answer."""
 
-SCRIPTS: Final = (JOIN, BEAT, TAKE, RELEASE, LEARN, CLAIM, SETTLE, RECALL)
+SCRIPTS: Final = (JOIN, BEAT, TAKE, RELEASE, CONFIRM, LEARN, CLAIM, SETTLE, RECALL)

@@ -8,13 +8,13 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from reconciler.context.answer import Answer
 from reconciler.context.event import Event
 from reconciler.context.moment import Moment, moment
 from reconciler.context.order import NoTurnError, Place, Written
-from reconciler.context.redis_scripts import LEARN, RELEASE, TAKE
+from reconciler.context.redis_scripts import CONFIRM, LEARN, RELEASE, TAKE
 from reconciler.context.shared import TURN, batches
 
 if TYPE_CHECKING:
@@ -31,6 +31,14 @@ _SECONDS: Final = 12
 """Digits of a moment's seconds."""
 
 
+class _Doubt(NamedTuple):
+    """A write that Redis may not know of, and what was known before it."""
+
+    line: Line
+    before: Written | None
+    written: Written
+
+
 class SharedTurns:
     """The turns of all machines. Like Lines."""
 
@@ -40,6 +48,8 @@ class SharedTurns:
         self._at_work: set[asyncio.Task[None]] = set()
         self._owed: dict[str, str] = {}
         """Turns that Redis may have given, or may still give when it reads what it was asked, and their holders."""
+        self._doubts: dict[str, _Doubt] = {}
+        """Of conversations: settled when they are next heard of, or when Redis is joined again."""
 
     @asynccontextmanager
     async def turn(self, conversation: str) -> AsyncIterator[Line]:
@@ -51,6 +61,7 @@ class SharedTurns:
         async with self._lines.turn(conversation) as line:
             key, holder = self._shared.key("c", conversation), self._shared.holder()
             line.learn(await self._taken(conversation, key, holder))
+            self._doubts.pop(key, None)
             before = line.newest
             try:
                 yield line
@@ -58,7 +69,9 @@ class SharedTurns:
                 if line.newest is before:
                     self._later(key, holder)
             if line.newest is not before and line.newest is not None:
-                await self._tell(key, holder, line.newest)
+                doubt = self._doubts[key] = _Doubt(line, before, line.newest)
+                line.newest = before
+                await self._tell(key, holder, doubt)
 
     async def _taken(self, conversation: str, key: str, holder: str) -> Written | None:
         try:
@@ -71,23 +84,37 @@ class SharedTurns:
             raise
         return _written(conversation, *found)
 
-    async def _tell(self, key: str, holder: str, written: Written) -> None:
-        """Give the turn back with what was written. Raises NoTurnError where it had been taken, or cannot be told.
-
-        What cannot be told now is known here, and is told with all else when Redis is joined again.
-        """
-        packed = _packed(written)
-        if await self._shared.tell(RELEASE, (key,), holder, _MEMORY, *packed):
+    async def _tell(self, key: str, holder: str, doubt: _Doubt) -> None:
+        """Give the turn back with what was written. Raises NoTurnError where it had been taken, or cannot be told."""
+        if await self._shared.tell(RELEASE, (key,), holder, _MEMORY, *_packed(doubt.written)):
+            self._settled(key, doubt)
             return
-        await self._shared.tell(LEARN, (key,), _MEMORY, *packed)
+        await self._confirm(key, doubt)
         raise NoTurnError("it was written, but could not be noted: send it again", "unrecorded", 1.0)
 
+    async def _confirm(self, key: str, doubt: _Doubt) -> None:
+        """Tell of a write by who may have lost its turn: it counts unless another machine has written since.
+
+        Where one has, nobody knows which of the two came last: whoever sends it again has it written again.
+        """
+        before = _packed(doubt.before)[0] if doubt.before is not None else ""
+        if await self._shared.tell(CONFIRM, (key,), _MEMORY, before, *_packed(doubt.written)):
+            self._settled(key, doubt)
+        elif self._shared.is_joined:
+            self._doubts.pop(key, None)
+
+    def _settled(self, key: str, doubt: _Doubt) -> None:
+        doubt.line.learn(doubt.written)
+        self._doubts.pop(key, None)
+
     async def tell_all(self) -> None:
-        """Tell Redis of every conversation that was written from here."""
+        """Tell Redis of every conversation that was written from here, and settle what it may not have heard of."""
         for some in batches(self._lines.known()):
             keys = tuple(self._shared.key("c", conversation) for conversation, _, _ in some)
             said = [part for _, written, age in some for part in (max(_MEMORY - int(age * 1000), 1), *_packed(written))]
             await self._shared.tell(LEARN, keys, *said)
+        for key, doubt in tuple(self._doubts.items()):
+            await self._confirm(key, doubt)
 
     async def give_back(self) -> None:
         """Give back what was asked for and lost before it came: a Redis that hung reads it as it goes on."""

@@ -34,7 +34,7 @@ async def work(worker: Worker, partition: Partition, server: Callable[[Callable[
 
     `server` is given what to call once it serves.
     """
-    serving = server(lambda: worker.parent.send(READY))
+    serving = server(lambda: _tell(worker.parent))
     parent = asyncio.create_task(_follow(worker.parent, partition, serving))
     for other, pair in worker.others.items():
         await _meet(partition, other, pair)
@@ -43,6 +43,12 @@ async def work(worker: Worker, partition: Partition, server: Callable[[Callable[
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_LONGEST_LEAVE):
             await partition.leave()
+
+
+def _tell(parent: socket.socket) -> None:
+    """Say that this worker serves; where the parent has gone, that is seen in a moment."""
+    with contextlib.suppress(OSError):
+        parent.send(READY)
 
 
 async def _follow(parent: socket.socket, partition: Partition, serving: Serving) -> None:

@@ -140,7 +140,7 @@ class Parent:
         lines = {child.line: child for child in self._children.values()}
         heard, _, _ = select.select([self._woken, *lines], [], [], seconds)
         for one in heard:
-            said = one.recv(64)
+            said = _said(one)
             if one not in lines:
                 continue
             if said:
@@ -183,3 +183,11 @@ class Parent:
         for child in tuple(self._children.values()):
             os.kill(child.pid, signal.SIGKILL)
             self._died(child)
+
+
+def _said(line: socket.socket) -> bytes:
+    """Return what came; nothing of who has gone, also where that one left something unread."""
+    try:
+        return line.recv(64)
+    except ConnectionResetError:
+        return b""

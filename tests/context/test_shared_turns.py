@@ -46,14 +46,19 @@ async def machine(server: RedisServer) -> AsyncIterator[SharedTurns]:
     keeper = Keeper(shared, turns, ids, Pace(float, float, float), lambda _line: None)
     keeping = asyncio.create_task(keeper.keep())
     try:
-        async with asyncio.timeout(10):
-            while not shared.is_open:  # noqa: ASYNC110 - there is nothing else to wait for
-                await asyncio.sleep(0.02)
+        await opened(turns)
         yield turns
     finally:
         keeping.cancel()
         await asyncio.gather(keeping, return_exceptions=True)
         await keeper.leave()
+
+
+async def opened(turns: SharedTurns) -> None:
+    """Wait until turns can be taken."""
+    async with asyncio.timeout(10):
+        while not turns._shared.is_open:  # noqa: ASYNC110 - there is nothing else to wait for
+            await asyncio.sleep(0.02)
 
 
 async def known(turns: SharedTurns) -> str | None:
@@ -86,6 +91,39 @@ def test_who_comes_back_after_its_turn_was_over_overwrites_nothing(tmp_path: Pat
     with redis_server(tmp_path) as server:
         server.settle()
         assert ("intent-9", "intent-9") == asyncio.run(race(server))
+
+
+@pytest.mark.parametrize(("meanwhile", "known_after"), [(None, "intent-9"), (5, "intent-5")])
+def test_a_write_that_could_not_be_noted_counts_unless_another_machine_wrote_since(
+    tmp_path: Path, meanwhile: int | None, known_after: str
+) -> None:
+    """Cut off from Redis in the midst: if another one wrote an older event, who sends the newer again is heard."""
+
+    async def cut(server: RedisServer) -> tuple[str | None, str | None]:
+        async with AsyncExitStack() as stack:
+            alone = await stack.enter_async_context(machine(server))
+            other = await stack.enter_async_context(machine(server))
+
+            async def write() -> None:
+                async with alone.turn("c-1") as line:
+                    await alone._shared.line.close()
+                    alone._shared.lose("Cut")
+                    line.wrote(*at(9), ANSWER)
+
+            with pytest.raises(NoTurnError) as refused:
+                await write()
+            assert "unrecorded" == refused.value.outcome
+            with server.client() as client:
+                client.hset("cxroute:prod:c:c-1", "u", 0)  # its seven seconds are over
+            if meanwhile is not None:
+                async with other.turn("c-1") as line:
+                    line.wrote(*at(meanwhile), ANSWER)
+            await opened(alone)
+            return await known(alone), await known(other)
+
+    with redis_server(tmp_path) as server:
+        server.settle()
+        assert (known_after, known_after) == asyncio.run(cut(server))
 
 
 def test_a_turn_is_one_machines_at_a_time_and_comes_back_however_it_ends(tmp_path: Path) -> None:
