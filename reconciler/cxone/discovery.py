@@ -105,7 +105,7 @@ def _checked(url: str, where: str, name: str, tenant: Tenant) -> Server:
     except (CredentialsError, UsageError) as refusal:
         why = str(refusal)
     if why:
-        raise CredentialsError(f"{where} names a {name} that is not believed; nothing was sent there: {why}")
+        raise CredentialsError(f"{where}: its {name} is not believed, and nothing was sent there: {why}")
     return Server.of(url)
 
 
