@@ -60,7 +60,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     faults = parsed_faults(options.faults, options.seed)
     with opened(Path(options.state), start) if options.state else nullcontext(start) as state:
         spoken = spoken_by(options.speak, Path(options.manifests)) if options.speak else None
-        add_queues(state, spoken.queues if spoken else named_queues(Path(options.manifests)))
+        add_queues(state, spoken.lacking(state.queues) if spoken else named_queues(Path(options.manifests)))
         app = simulator(state, replace(settings(options), **(spoken.switches if spoken else {})), faults)
         try:
             serve(app, options.host, options.port, lambda url: announce(url, output))

@@ -14,7 +14,7 @@ from reconciler.model import Queue
 from reconciler.simulator.dialect import Dialect, Shelf
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from reconciler.manifest.profile import Listed, Profile
@@ -27,6 +27,11 @@ class Spoken(NamedTuple):
 
     switches: dict[str, Any]
     queues: list[Queue]
+
+    def lacking(self, there: Iterable[Mapping[str, Any]]) -> list[Queue]:
+        """Return the queues of which there is none of the name: a number that was made up is no reason for another."""
+        names = {one["name"] for one in there}
+        return [queue for queue in self.queues if queue.name not in names]
 
 
 def spoken_by(name: str, directory: Path) -> Spoken:
