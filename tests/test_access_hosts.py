@@ -291,9 +291,8 @@ SAID: Final[dict[str, Callable[[str], bytes]]] = {
 }
 
 
-KNOWN: Final = {"cxone": REPEATED, "rules": REPEATED} | dict.fromkeys(
-    ("openid", "token"), {name: what for name, what in REPEATED.items() if not name.startswith("the token")}
-)
+BEFORE: Final = [what for what in REPEATED if not what.startswith("the token")]
+KNOWN: Final = {"openid": BEFORE, "token": BEFORE, "cxone": list(REPEATED), "rules": list(REPEATED)}
 """What a step can repeat: before there is a token, nobody knows it."""
 CASES: Final = [
     *((step, what, list(SAID)[place % len(SAID)]) for step in STEPS for place, what in enumerate(KNOWN[step])),

@@ -1,0 +1,134 @@
+"""Access by key over real sockets: the simulator's issuer and area, commands, and the endpoint's carrier."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from reconciler.cxone.context import ContextClient
+from reconciler.cxone.direct import Direct
+from reconciler.cxone.pace import REAL_TIME
+from reconciler.cxone.settings import Credentials
+from tests import canary
+from tests.inprocess import TENANT
+from tests.test_socket import Place
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+AREA = "area: na1, baseUrl: '{url}', tokenUrl: '{url}/authentication/v1/token/access-key'"
+ENVIRONMENT = """\
+apiVersion: routing/v1
+kind: Environment
+name: bank
+owner: bank-routing
+tenant: bank
+api: {{auth: access-key, {how}, requestsPerSecond: 10000, timeoutSeconds: 5}}
+vars: {{overflow: overflow-partner}}
+"""
+KEYS = {"CXONE_ACCESS_KEY_ID": canary.KEY, "CXONE_ACCESS_KEY_SECRET": canary.KEY_SECRET}
+OF_CLIENT = ("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET")
+WAYS = {"issuer": "issuer: '{url}'", "area": AREA}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def keyed(place: Place, url: str, way: str) -> None:
+    """Let the bank be entered with an access key."""
+    place.manifests(url)
+    path = place.path / "manifests/environments/bank.yaml"
+    path.write_text(ENVIRONMENT.format(how=WAYS[way].format(url=url)), "utf-8")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_access_key_plans_and_applies(place: Place, way: str) -> None:
+    """From rules found to nothing left to do, with the key that the simulator was started with."""
+    place.environment |= KEYS
+    with place.simulated("--tenant", "bank") as url:
+        keyed(place, url, way)
+        if way == "area":
+            for name in OF_CLIENT:
+                del place.environment[name]
+        plan = place.run("-e", "bank", "plan", "--format", "json")
+        assert 0 == plan.returncode, plan.stderr
+        assert json.loads(plan.stdout)["summary"]["create"] > 0
+        applied = place.run("-e", "bank", "apply", "--yes", "--adopt")
+        assert 0 == applied.returncode, applied.stdout + applied.stderr
+        again = place.run("-e", "bank", "plan", "--detailed-exitcode")
+        assert 0 == again.returncode, again.stdout
+    journal = (place.path / ".cxroute/journal.jsonl").read_text("utf-8")
+    assert f'"tenant": "{url}/bank"' in journal or f'"tenant":"{url}/bank"' in journal
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("CXONE_ACCESS_KEY_SECRET", "access key"), ("CXONE_CLIENT_SECRET", "client")]
+)
+def test_a_wrong_key_names_every_variable_that_may_be_wrong(place: Place, name: str, said: str) -> None:
+    """Which of them it is nobody is told by a 401; no value is shown."""
+    place.environment |= KEYS
+    with place.simulated() as url:
+        keyed(place, url, "issuer")
+        place.environment[name] = "wrong-canary-wrong"
+        refused = place.run("-e", "bank", "plan")
+    assert 1 == refused.returncode
+    assert "the tenant refuses the access key or the client id or secret" in refused.stderr
+    assert said in refused.stderr
+    assert ", ".join((*OF_CLIENT, *KEYS)) in refused.stderr
+    assert "wrong-canary-wrong" not in refused.stderr
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_key_that_is_not_there_is_asked_for_by_name(place: Place, way: str) -> None:
+    """The first that is missing; with an area the client's id and secret are not needed."""
+    for name in OF_CLIENT:
+        del place.environment[name]
+    keyed(place, "http://127.0.0.1:9", way)
+    missing = place.run("-e", "bank", "plan")
+    assert 1 == missing.returncode
+    assert f"set {'CXONE_CLIENT_ID' if way == 'issuer' else 'CXONE_ACCESS_KEY_ID'}, or" in missing.stderr
+
+
+def test_keys_come_from_files_too(place: Place) -> None:
+    """NAME_FILE, as everywhere."""
+    for name, value in KEYS.items():
+        canary.planted(place.path / name).write_text(value + "\n", "utf-8")
+        place.environment[f"{name}_FILE"] = name
+    with place.simulated() as url:
+        keyed(place, url, "issuer")
+        assert 0 == place.run("-e", "bank", "plan").returncode
+
+
+def test_a_busy_issuer_is_waited_for(place: Place) -> None:
+    """Documents and token are read again as everything is."""
+    with place.simulated("--faults", "discovery:503@#1,token:429=0@#1,discovery:cut@#3") as url:
+        place.environment |= KEYS
+        keyed(place, url, "issuer")
+        assert 0 == place.run("-e", "bank", "plan").returncode
+
+
+def test_the_endpoint_s_own_carrier_finds_the_way_in(place: Place) -> None:
+    """Documents, token and context on kept connections, without httpx; a refused token is renewed once."""
+    credentials = Credentials("me", canary.SECRET, canary.KEY, canary.KEY_SECRET)
+
+    async def run(url: str) -> list[Any]:
+        direct = Direct(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+        tenant = replace(TENANT, base_url="", token_url="", issuer=url, run_seconds=1e6)
+        path = "/api/v2/interactions/interactions/{conversationId}/context"
+        client = ContextClient(direct.carry, tenant, credentials, REAL_TIME, path)
+        try:
+            assert await client.ready()
+            return [await client.write("c-1", {"a": number}, 5.0) for number in (1, 2)]
+        finally:
+            direct.close()
+
+    with place.simulated("--faults", "context:revoke@#1") as url:
+        written = asyncio.run(run(url))
+    assert [{"a": 1}, {"a": 2}] == [one["attributes"] for one in written]
