@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 EVENTS = 12
 """Of each conversation."""
+FLOOD = 240
 Key = tuple[str, float]
 """A conversation, and the confidence of an event of it, which grows with its time."""
 
@@ -176,4 +177,29 @@ def gone_back(writes: list[Key]) -> list[Key]:
         if second < newest.get(conversation, -1.0):
             found.append((conversation, second))
         newest[conversation] = max(second, newest.get(conversation, -1.0))
+    return found
+
+
+async def flood(*urls: str) -> None:
+    """Post so many events over twenty connections, as fast as they are answered."""
+
+    async def posts(number: int) -> None:
+        async with caller(urls[number % len(urls)]) as http:
+            for turn in range(FLOOD // 20):
+                await http.post("/api/route", json=form((f"c-{number}-{turn}", 0.5)))
+
+    await asyncio.gather(*(posts(number) for number in range(20)))
+
+
+def too_fast(moments: list[float], rate: float) -> list[tuple[int, float]]:
+    """Return the stretches of time with more calls than the rate allows: how many, in how many seconds.
+
+    A second and ten calls are let pass: a machine that is busy delays some, and then they come at once.
+    """
+    found = []
+    for start, began in enumerate(moments):
+        for end in range(start, len(moments)):
+            seconds = moments[end] - began
+            if end - start + 1 > (seconds + 1) * rate + 10:
+                found.append((end - start + 1, seconds))
     return found

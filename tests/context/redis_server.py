@@ -24,20 +24,19 @@ PREFIX = "cxroute:prod:"
 class RedisServer:
     """One server on one port, which may be there or not."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, password: str) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        self._folder, self._options = folder, options
+        self._folder, self._password = folder, password
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
         """Start it, empty."""
         line = ["redis-server", "--port", str(self.port), "--save", "", "--appendonly", "no", "--bind", "127.0.0.1"]
-        self._process = subprocess.Popen(
-            [*line, *self._options], cwd=self._folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        line += ["--requirepass", self._password] if self._password else []
+        self._process = subprocess.Popen(line, cwd=self._folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         end = time.monotonic() + 10
         while time.monotonic() < end:
             try:
@@ -48,14 +47,14 @@ class RedisServer:
                 return
         raise AssertionError("redis-server does not start")
 
-    def settle(self) -> None:
+    def settle(self, database: int = 0) -> None:
         """Make it one that machines have joined before: nobody waits for others to tell what they know."""
-        with self.client() as client:
+        with self.client(database) as client:
             client.set(f"{PREFIX}generation", f"{client.info('server')['run_id']}:before")
 
-    def client(self) -> Any:
+    def client(self, database: int = 0) -> Any:
         """Return a client of its own."""
-        return redis.Redis(port=self.port)
+        return redis.Redis(port=self.port, db=database, password=self._password or None)
 
     def kill(self) -> None:
         """End it at once: it forgets everything."""
@@ -76,14 +75,14 @@ class RedisServer:
 
 
 @contextmanager
-def redis_server(folder: Path, *options: str) -> Iterator[RedisServer]:
+def redis_server(folder: Path, password: str = "") -> Iterator[RedisServer]:
     """Start a server. Where there is none to start: skipped on a person's machine, failed in CI, which installs one."""
     if shutil.which("redis-server") is None:
         lack = "redis-server is not installed"
         if os.environ.get("CI") == "true":
             pytest.fail(lack)
         pytest.skip(lack)
-    server = RedisServer(folder, *options)
+    server = RedisServer(folder, password)
     server.start()
     try:
         yield server

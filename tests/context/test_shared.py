@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.context.fleets import EVENTS, Callers, Fleet, caller, fleet, form, gone_back, shuffled
+from tests.context.fleets import EVENTS, FLOOD, Callers, Fleet, caller, fleet, flood, gone_back, shuffled, too_fast
 from tests.context.posting import event
 from tests.context.processes import KEY
 from tests.context.redis_server import PREFIX, RedisServer, redis_server
@@ -75,7 +75,7 @@ def test_each_conversation_is_kept_in_order_whichever_machine_takes_its_events(t
         writes = one.writes()
         with server.client() as client:
             lives = {key.decode(): client.pttl(key) for key in client.scan_iter()}
-    assert set(callers.statuses) <= {200, 502, 503}
+    assert set(callers.statuses) <= {200, 502, 503, 504}
     assert [] == gone_back(writes)
     assert NEWEST == dict(writes)
     assert {} == {key: count for key, count in Counter(writes).items() if count > 1}
@@ -209,37 +209,21 @@ def test_a_machine_that_is_killed_is_replaced_by_the_others(tmp_path: Path) -> N
 
 
 def test_all_machines_together_keep_to_the_tenants_rate(tmp_path: Path) -> None:
-    """Two send no more in any stretch of time than one may; the tenant never says that it is too fast."""
+    """Two send no more in any stretch of time than one may."""
     rate = 60
-    with shared(tmp_path, "--rate", str(rate), rate=rate) as (one, server):
-        urls = machines(one, server)
-
-        async def load() -> None:
-            async def posts(http: httpx.AsyncClient, number: int) -> None:
-                for turn in range(12):
-                    await http.post("/api/route", json=form((f"c-{number}-{turn}", 0.5)))
-
-            callers = [caller(urls[number % 2]) for number in range(24)]
-            await asyncio.gather(*(posts(http, number) for number, http in enumerate(callers)))
-            for http in callers:
-                await http.aclose()
-
-        asyncio.run(load())
+    with shared(tmp_path, rate=rate) as (one, server):
+        asyncio.run(flood(*machines(one, server)))
         asked = [line["at"] for line in one.record("asked")]
-        done = Counter(
-            line["status"] for name in ("machine-0", "machine-1") for line in one.log(name) if "status" in line
-        )
-    assert {200, 503} >= set(done), "503 is of /ready"
-    assert 24 * 12 == len(asked), "the tenant refused some, which were asked again"
-    for start in range(len(asked)):
-        for end in range(start + 10, len(asked)):
-            assert end - start <= (asked[end] - asked[start]) * rate + 10
+        lines = [line for name in ("machine-0", "machine-1") for line in one.log(name) if line["event"] == "request"]
+    assert {200: FLOOD} == Counter(line["status"] for line in lines if line["method"] == "POST")
+    assert [] == too_fast(asked, rate)
 
 
 def test_a_password_opens_redis_and_is_never_shown(tmp_path: Path) -> None:
     """With a wrong one it is not ready, and says of what kind the trouble is; neither is in log or answers."""
     right, wrong = "right-password-of-redis", "wrong-password-of-redis"
-    with redis_server(tmp_path, "--requirepass", right) as server, fleet(tmp_path) as one:
+    with redis_server(tmp_path, right) as server, fleet(tmp_path) as one:
+        server.settle(3)
         place = f"127.0.0.1:{server.port}/3"
         (tmp_path / "shared").write_text(f"redis://:{right}@{place}\n", encoding="utf-8")
         _, good = one.serve(name="good", CXROUTE_SHARED_FILE=str(tmp_path / "shared"))

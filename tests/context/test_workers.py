@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.context.fleets import EVENTS, Callers, caller, fleet, form, gone_back, shuffled, workers
+from tests.context.fleets import (
+    EVENTS,
+    FLOOD,
+    Callers,
+    caller,
+    fleet,
+    flood,
+    gone_back,
+    shuffled,
+    too_fast,
+    workers,
+)
 from tests.context.posting import event
 from tests.context.processes import KEY
 from tests.context.signing import WRITTEN, signed
@@ -46,7 +57,7 @@ def test_each_conversation_is_kept_in_order_whichever_worker_takes_its_events(tm
         callers = Callers(url)
         asyncio.run(callers.post_all(shuffled(CONVERSATIONS, count)))
         writes = one.writes()
-    assert set(callers.statuses) <= {200, 502, 503}
+    assert set(callers.statuses) <= {200, 502, 503, 504}
     assert [] == gone_back(writes)
     assert NEWEST == dict(writes)
     assert {} == {key: count for key, count in Counter(writes).items() if count > 1}
@@ -101,7 +112,7 @@ def test_a_worker_that_is_killed_is_started_again(tmp_path: Path) -> None:
     assert 2 == len(before) == len(after)
     assert before[1] in after
     assert before[0] not in after
-    assert set(callers.statuses) <= {200, 502, 503}
+    assert set(callers.statuses) <= {200, 502, 503, 504}
     assert {200} == set(again.statuses)
     assert NEWEST == newest
     assert [-signal.SIGKILL] == [line["ended"] for line in said]
@@ -124,9 +135,8 @@ def test_sigterm_to_the_parent_finishes_what_every_worker_accepted(tmp_path: Pat
         stop()
         return await asyncio.gather(*under_way)
 
-    with fleet(tmp_path, "--latency-ms", "2000") as one:
+    with fleet(tmp_path, "--latency-ms", "1800") as one:
         server, url = one.serve("--workers", "2")
-        httpx.get(f"{url}/ready", trust_env=False, timeout=10)
         pids = workers(server.pid)
         statuses = asyncio.run(posts(url, lambda: server.send_signal(signal.SIGTERM)))
         code = server.wait(20)
@@ -170,29 +180,15 @@ def test_the_metrics_are_those_of_all_workers(tmp_path: Path) -> None:
 
 
 def test_all_workers_together_keep_to_the_tenants_rate(tmp_path: Path) -> None:
-    """Two send no more in any stretch of time than one may; the tenant never says that it is too fast."""
+    """Two send no more in any stretch of time than one may."""
     rate = 60
-    with fleet(tmp_path, "--rate", str(rate), rate=rate) as one:
+    with fleet(tmp_path, rate=rate) as one:
         _, url = one.serve("--workers", "2")
-
-        async def load() -> None:
-            async def post(http: httpx.AsyncClient, number: int) -> None:
-                for turn in range(12):
-                    await http.post("/api/route", json=form((f"c-{number}-{turn}", 0.5)))
-
-            callers = [caller(url) for _ in range(24)]
-            await asyncio.gather(*(post(http, number) for number, http in enumerate(callers)))
-            for http in callers:
-                await http.aclose()
-
-        asyncio.run(load())
+        asyncio.run(flood(url))
         asked = [line["at"] for line in one.record("asked")]
         done = Counter(line["status"] for line in one.log())
-    assert {200} == set(done)
-    assert 24 * 12 == len(asked), "the tenant refused some, which were asked again"
-    for start in range(len(asked)):
-        for end in range(start + 10, len(asked)):
-            assert end - start <= (asked[end] - asked[start]) * rate + 10
+    assert {200: FLOOD} == done
+    assert [] == too_fast(asked, rate)
 
 
 REFUSED = [
