@@ -96,6 +96,15 @@ def test_a_key_that_is_not_there_is_asked_for_by_name(place: Place, way: str) ->
     assert f"set {'CXONE_CLIENT_ID' if way == 'issuer' else 'CXONE_ACCESS_KEY_ID'}, or" in missing.stderr
 
 
+@pytest.mark.parametrize("name", [*OF_CLIENT, *KEYS])
+def test_what_is_no_text_is_said_by_name(place: Place, name: str) -> None:
+    """A variable may hold any bytes; they are no bug of the program, and are not shown."""
+    place.environment |= {**KEYS, name: "canary-\udcff-canary"}
+    keyed(place, "http://127.0.0.1:9", "issuer")
+    refused = place.run("-e", "bank", "plan")
+    assert (1, f"error: {name} holds bytes that are no text") == (refused.returncode, refused.stderr.strip())
+
+
 def test_keys_come_from_files_too(place: Place) -> None:
     """NAME_FILE, as everywhere."""
     for name, value in KEYS.items():

@@ -109,16 +109,16 @@ def write_workflows(directory: Path, action: str | None, output: Output) -> None
         )
 
 
-def credentials_of(directory: Path) -> dict[str, tuple[str, str]]:
-    """Return the variables of each environment's credentials, by its name. Raises ManifestError."""
+def credentials_of(directory: Path) -> dict[str, tuple[str, ...]]:
+    """Return the variables of the credentials that each environment needs, by its name. Raises ManifestError."""
+    from reconciler.cli.connect import variables_of  # noqa: PLC0415 - not for `init` alone
     from reconciler.manifest.environment import SANDBOX  # noqa: PLC0415 - not for `init` alone
     from reconciler.manifest.load import load  # noqa: PLC0415 - likewise
 
     found = {}
     for name, loaded in load(directory).environments.items():
-        names = loaded.document.credentials
         if name != SANDBOX:
-            found[name] = (names.client_id_env, names.client_secret_env)
+            found[name] = tuple(filter(None, variables_of(loaded.document)))
     return found
 
 
@@ -140,7 +140,7 @@ def action_of(form: Mapping[str, Any]) -> str | None:
     return f"{place.path.strip('/').removesuffix('.git')}@{commit}"
 
 
-def _steps(credentials: Mapping[str, tuple[str, str]]) -> Iterator[str]:
+def _steps(credentials: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
     """Yield what a person does before the workflows do anything."""
     if not credentials:
         yield "  the manifests: an Environment that is not the sandbox, with `owner` and `tenant`"

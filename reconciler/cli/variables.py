@@ -12,7 +12,7 @@ def secret(name: str, what: str = "credentials") -> str:
     """Return what the variable NAME holds, or the file that NAME_FILE names. Raises CredentialsError."""
     found = os.environ.get(name)
     if found:
-        return found
+        return _checked(found, name)
     file = os.environ.get(f"{name}_FILE")
     if not file:
         raise CredentialsError(f"no {what}: set {name}, or {name}_FILE to the path of a file that holds it")
@@ -23,4 +23,11 @@ def secret(name: str, what: str = "credentials") -> str:
         raise CredentialsError(f"the file that {name}_FILE names cannot be read: {reason}") from None
     if not found:
         raise CredentialsError(f"the file that {name}_FILE names is empty")
+    return found
+
+
+def _checked(found: str, name: str) -> str:
+    """Return what can be sent: Python keeps bytes that are none of the variable's encoding as half of a character."""
+    if any("\ud800" <= one <= "\udfff" for one in found):
+        raise CredentialsError(f"{name} holds bytes that are no text")
     return found
