@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from base64 import b64encode
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, quote_plus
 
 import pytest
+import yaml
 
 from reconciler import errors
 from reconciler.cxone.access import Access
@@ -16,6 +19,7 @@ from reconciler.cxone.discovery import Identity, identity_of
 from reconciler.cxone.exchange import LENIENT, Request
 from reconciler.cxone.reading import reading_only
 from reconciler.cxone.settings import Credentials, Server
+from reconciler.manifest.environment import Environment
 from tests import canary
 from tests.inprocess import TENANT
 from tests.keyed import API, AT_ISSUER, CXONE, EMPTY, ISSUER, KEYS, OPENID, RULES, TOKEN, World, jwt, part, then, token
@@ -352,3 +356,14 @@ def test_nothing_that_holds_a_key_shows_it() -> None:
     asyncio.run(client.rules())
     held: list[Any] = [KEYS, client, client._access, client._access._discovery, *world.asked]
     assert [] == canary.found("".join(f"{one!r} {one}" for one in held))
+
+
+def test_the_environments_of_the_documentation_are_valid() -> None:
+    """Each block of docs/access.md; one that is `api:` alone is that of an environment."""
+    text = (Path(__file__).parents[1] / "docs/access.md").read_text(encoding="utf-8")
+    blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
+    blocks += [yaml.safe_load(line) for line in re.findall(r"`(api: \{[^`]*\})`", text)]
+    assert 4 == len(blocks)
+    for block in blocks:
+        read = Environment.model_validate({"name": "prod", "owner": "acme", **block})
+        assert "access-key" == read.api.auth
