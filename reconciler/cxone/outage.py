@@ -79,18 +79,25 @@ class Outage:
         A probe is to be `probed`: until then nobody else goes on.
         """
         while self.away:
+            is_probe = False
             await self._turn.acquire()
             try:
-                if self.away:
-                    await self._pause()
-                    self.probes += 1
-                    return True
-            except BaseException:
-                self._turn.release()
-                raise
-            self._turn.release()
+                is_probe = await self._comes_to_probe()
+            finally:
+                if not is_probe:
+                    self._turn.release()
+            if is_probe:
+                return True
         self.check()
         return False
+
+    async def _comes_to_probe(self) -> bool:
+        """Wait before a probe; there is none where somebody was answered meanwhile."""
+        if not self.away:
+            return False
+        await self._pause()
+        self.probes += 1
+        return True
 
     def probed(self) -> None:
         """End a probe, whatever came of it."""
