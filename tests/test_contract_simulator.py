@@ -11,6 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
+from reconciler.cli.speaking import dialect_of
+from reconciler.manifest.profile import Profile
 from reconciler.simulator.app import Settings, simulator
 from reconciler.simulator.state import State
 
@@ -32,6 +34,9 @@ def settings(given: Json) -> Settings:
     switches = dict(given.get("settings", {}))
     if "scopes" in switches:
         switches["scopes"] = frozenset(switches["scopes"])
+    if "profile" in given:
+        made = Profile.model_validate({"name": "x", **given["profile"]})
+        switches["dialect"] = dialect_of(made, made.rules.path, made.queues.path)
     return Settings(**switches, clock=lambda: 1_769_936_400.0)
 
 

@@ -403,7 +403,7 @@ def rows() -> Iterator[tuple[dict[str, Any], str]]:
     yield {"errors": {"header": "X: y\r\nZ"}}, "header"
     yield {"errors": {"messages": ["{{ config }}"]}}, "errors[].message"
     yield {"rules": {"paging": {"style": "skip-top", "skip": "a&b"}}}, "query parameter"
-    yield {"rules": {"paging": {"style": "cursor"}}}, "style is one of"
+    yield {"rules": {"paging": {"style": "cursor"}}}, "paging needs a `style`, one of page-number"
     yield {"rules": {"paging": {"style": "next-link", "page": "p"}}}, "unknown field"
     yield {"rule": {"name": "id"}}, "two meanings"
     yield {"rule": {"name": "x", "priority": "x"}}, "two meanings"

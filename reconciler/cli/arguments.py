@@ -35,7 +35,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "history": Command("operate", "who changed what, when and why", "history"),
     "serve": Command("the endpoint", "take from the bot what it understood and write it to the conversation", "serve"),
     "cognigy": Command("the endpoint", "print the nodes of a Cognigy flow that post to it", "cognigy"),
-    "schema": Command("set up", "print the JSON Schema of manifests or plans", "schema"),
+    "schema": Command("set up", "print the JSON Schema of manifests or plans, or the default profile", "schema"),
     "github": Command("set up", "what steps of a GitHub workflow do: comment, reviewed plan, drift issue", "github"),
     "completion": Command("set up", "print a completion script for a shell", "completion"),
     "demo": Command("try it", "a guided first run on a simulated bank", "demo"),

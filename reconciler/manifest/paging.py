@@ -139,6 +139,6 @@ Paging = Annotated[
     Discriminator(
         _style,
         custom_error_type="CXR104",
-        custom_error_message=f"must be a mapping whose style is one of {', '.join(STYLES)}",
+        custom_error_message=f"paging needs a `style`, one of {', '.join(STYLES)}",
     ),
 ]

@@ -80,7 +80,7 @@ class ListedRules(Listed):
 
 
 class ListedQueues(Listed):
-    """The list of queues."""
+    """The list of queues, and what stands in it of each."""
 
     path: Path = Field(
         default=QUEUES_PATH, description="Path of the list of queues, below `baseUrl`.", examples=[QUEUES_PATH]
@@ -164,7 +164,7 @@ class Profile(Strict):
     )
     errors: Errors = Field(
         default=Errors(),
-        description="Where an answer says what was wrong.",
+        description="Which members and headers of an answer say what was wrong.",
         examples=[{"messages": ["message"], "header": "icStatusDescription"}],
     )
 
