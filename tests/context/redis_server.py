@@ -24,18 +24,21 @@ PREFIX = "cxroute:prod:"
 class RedisServer:
     """One server on one port, which may be there or not."""
 
-    def __init__(self, folder: Path, password: str) -> None:
+    def __init__(self, folder: Path, password: str, certificate: Path | None) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        self._folder, self._password = folder, password
+        self._folder, self._password, self._certificate = folder, password, certificate
         self._process: subprocess.Popen[bytes] | None = None
-        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.url = f"redis{'s' if certificate else ''}://localhost:{self.port}/0"
 
     def start(self) -> None:
         """Start it, empty."""
-        line = ["redis-server", "--port", str(self.port), "--save", "", "--appendonly", "no", "--bind", "127.0.0.1"]
+        line = ["redis-server", "--save", "", "--appendonly", "no", "--bind", "127.0.0.1"]
+        line += ["--port", "0", "--tls-port", str(self.port)] if self._certificate else ["--port", str(self.port)]
         line += ["--requirepass", self._password] if self._password else []
+        for part in ("--tls-cert-file", "--tls-key-file") if self._certificate else ():
+            line += [part, str(self._certificate), "--tls-auth-clients", "no"]
         self._process = subprocess.Popen(line, cwd=self._folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         end = time.monotonic() + 10
         while time.monotonic() < end:
@@ -75,14 +78,14 @@ class RedisServer:
 
 
 @contextmanager
-def redis_server(folder: Path, password: str = "") -> Iterator[RedisServer]:
+def redis_server(folder: Path, password: str = "", certificate: Path | None = None) -> Iterator[RedisServer]:
     """Start a server. Where there is none to start: skipped on a person's machine, failed in CI, which installs one."""
     if shutil.which("redis-server") is None:
         lack = "redis-server is not installed"
         if os.environ.get("CI") == "true":
             pytest.fail(lack)
         pytest.skip(lack)
-    server = RedisServer(folder, password)
+    server = RedisServer(folder, password, certificate)
     server.start()
     try:
         yield server

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from reconciler.context.event import Event
 from reconciler.context.keeper import Keeper, Pace
 from reconciler.context.moment import Moment, moment
 from reconciler.context.order import Lines, NoTurnError, Place, Written
-from reconciler.context.redis_line import RedisLine, connection_to
+from reconciler.context.redis_line import BrokenError, RedisLine, connection_to
 from reconciler.context.shared import Shared
 from reconciler.context.shared_ids import SharedIds
 from reconciler.context.shared_turns import SharedTurns, _packed, _written
@@ -23,7 +24,6 @@ from tests.context.redis_server import redis_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
     from tests.context.redis_server import RedisServer
 
@@ -185,3 +185,30 @@ def test_what_is_packed_comes_back_equal(message: str) -> None:
     assert found is not None
     assert written.place == found.place
     assert event != found.event
+
+
+def test_tls_is_always_verified(tmp_path: Path) -> None:
+    """An authority of one's own is named, or nobody is spoken to; nor is one that bears another name, or no TLS."""
+    certificate = Path(__file__).parents[1] / "self_signed.pem"
+
+    async def said(url: str, authority: str | None) -> str:
+        line = RedisLine(connection_to(url, authority), lambda _reason: None)
+        try:
+            await line.open()
+            return str(await line.call("PING"))
+        except BrokenError as error:
+            return str(error)
+        finally:
+            await line.close()
+
+    async def all_ways(server: RedisServer) -> list[str]:
+        other = server.url.replace("localhost", "127.0.0.1")
+        return [
+            await said(server.url, str(certificate)),
+            await said(server.url, None),
+            await said(other, str(certificate)),
+            await said(server.url.replace("rediss", "redis"), None),
+        ]
+
+    with redis_server(tmp_path, certificate=certificate) as server:
+        assert ["b'PONG'", *["ConnectionError"] * 3] == asyncio.run(all_ways(server))
