@@ -28,7 +28,7 @@ demo: $(VENV)/.run ## The main job on a bank's tenant, in process: plan, apply, 
 test: $(VENV)/.project ## All tests, on all cores
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
 
-campaign: $(VENV)/.project ## Every accident at every request, for an hour; the real processes are killed, besieged and overloaded
+campaign: $(VENV)/.project ## Every accident at every request, for an hour and more; the real processes are killed and besieged, too
 	$(BIN)/python -m tests.campaign.run $(ARGS)
 	CXROUTE_CAMPAIGN=full $(BIN)/python -m pytest -q -n auto --dist worksteal tests/crash tests/campaign
 	@# One by one: these measure, and whatever runs beside them would be measured, too.
