@@ -59,7 +59,7 @@ def _object(body: bytes) -> dict[str, Any]:
 
 
 def _is_deep(form: dict[str, Any] | list[Any], levels: int) -> bool:
-    for part in form.values() if type(form) is dict else form:
+    for part in form.values() if isinstance(form, dict) else form:
         if isinstance(part, dict | list) and (levels == 1 or _is_deep(part, levels - 1)):
             return True
     return False
