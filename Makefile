@@ -17,7 +17,7 @@ COMPILE := $(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 
 # Package indexes and their options; spelt so that this line does not match itself.
 INDEX_HOSTS := py[p]i\.org|python[h]osted\.org|npm[j]s\.|download\.py[t]orch\.|deb\.d[e]bian\.|--[i]ndex-url|--extra-[i]ndex-url|--find-[l]inks
 
-.PHONY: help demo test campaign lint bench browser picture pictures lock clean
+.PHONY: help demo test campaign lint bench browser picture pictures docs lock clean
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -48,8 +48,11 @@ lint: $(VENV)/.project ## Format, lint rules, types, who imports whom, workflows
 bench: $(VENV)/.project ## Each figure as a ratio against its floor or peer
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
-picture: $(VENV)/.project ## Draw the README's picture, and fill in its session, from what the program prints
+picture: $(VENV)/.project ## Draw the README's picture from what the program prints
 	$(BIN)/python -m tests.picture
+
+docs: $(VENV)/.project ## Fill in what the pages show, and write those that are made from the program
+	$(BIN)/python -m tests.docs
 
 browser: tests/browser/node_modules ## Bring axe-core and Mermaid for the tests in a real browser (needs npm)
 

@@ -1,4 +1,4 @@
-"""Draws the README's picture, a plan as the program prints it, and fills in its session. `make picture` writes both."""
+"""Draws the README's picture, a plan as the program prints it (`make picture`)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import io
 import json
 import os
 import re
-import shlex
 import tempfile
 from pathlib import Path
 
@@ -18,7 +17,6 @@ from rich.text import Text
 from reconciler.cli.main import main
 
 PICTURE = Path(__file__).resolve().parent.parent / ".github" / "plan.svg"
-README = PICTURE.parent.parent / "README.md"
 
 # rich's own frame, but for the fonts that it would fetch from elsewhere.
 FRAME = """\
@@ -94,26 +92,5 @@ def drawn(text: str) -> str:
     return re.sub(r"[ \t]+$", "", svg, flags=re.MULTILINE)
 
 
-def filled(readme: str) -> str:
-    """Return the README with its session as the program prints it now; the commands stay."""
-    start = readme.index("```console\n") + len("```console\n")
-    end = readme.index("```\n", start)
-    commands = [line for line in readme[start:end].splitlines() if line.startswith("$ cxroute")]
-    back = Path.cwd()
-    shown = []
-    with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)
-        try:
-            for command in commands:
-                with contextlib.redirect_stdout(io.StringIO()) as out:
-                    main(shlex.split(command)[2:])
-                lines = [line.rstrip() for line in out.getvalue().strip("\n").splitlines()]
-                shown.append("\n".join([command, *lines]))
-        finally:
-            os.chdir(back)
-    return readme[:start] + "\n\n".join(shown) + "\n" + readme[end:]
-
-
 if __name__ == "__main__":
     PICTURE.write_text(drawn(printed()), encoding="utf-8")
-    README.write_text(filled(README.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,0 +1,19 @@
+"""`make docs`: fills in what the pages show, and writes the pages that are made from the program."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from tests.docs.page import PAGES, ROOT
+from tests.docs.pages import before, filled, followed
+from tests.docs.session import session
+
+for page in PAGES:
+    with tempfile.TemporaryDirectory() as folder, session(Path(folder)) as reader:
+        for earlier in before(page):
+            list(followed(earlier, reader))
+        text = filled(page, reader)
+    if text != page.read_text(encoding="utf-8"):
+        page.write_text(text, encoding="utf-8")
+        print(f"wrote {page.relative_to(ROOT)}")  # noqa: T201 - its result

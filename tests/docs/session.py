@@ -1,0 +1,161 @@
+"""Takes the steps of a page in a folder of its own, as a reader would, and tells what was printed.
+
+`cxroute ...` alone runs in this process; a line with more of a shell in it goes through one, and what goes on running
+is a process. Ports, and the day on which holds end, are the page's on paper and free ones, or one to come, in truth.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import shlex
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from unittest.mock import patch
+
+from reconciler.cli.main import main
+from tests.docs.page import ROOT, Edit, Run, Step, Told, Write
+from tests.program import VARIABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PORTS: Final = ("8099", "8098", "8097", "3000", "9090")
+LATER: Final = "2026-12-01"
+"""What pages write where a day to come is meant."""
+_RUN: Final = re.compile(r"\b\d{4}-\d\d-\d\dT\d{6}-[a-z0-9-]+-[0-9a-f]{4}\b")
+_VARYING: Final = (
+    (re.compile(r"in [\d.]+ s\b"), "in N s"),
+    (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "UUID"),
+    (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?(\.\d+)?(?= UTC|Z|\b)"), "TIME"),
+    (_RUN, "RUN"),
+)
+_SHELL: Final = re.compile(r"[|;&<>$*]|^(?!cxroute )")
+_PATIENCE: Final = 30.0
+
+
+@dataclass
+class Session:
+    """One reader's folder and processes."""
+
+    folder: Path
+    names: dict[str, str] = field(default_factory=dict)
+    """What stands on the page, and what it is in truth."""
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def take(self, step: Step) -> str:
+        """Take a step; return what was printed, in the page's words. Raises AssertionError where it ends otherwise."""
+        match step:
+            case Write(path=path, text=text):
+                Path(path).parent.mkdir(parents=True, exist_ok=True)
+                Path(path).write_text(self._true(text), encoding="utf-8")
+            case Edit(path=path, before=before, after=after):
+                text = Path(path).read_text(encoding="utf-8")
+                assert text.count(self._true(before)) == 1, f"{path} has not once:\n{before}"
+                Path(path).write_text(text.replace(self._true(before), self._true(after)), encoding="utf-8")
+            case Run():
+                return self._run(step)
+            case Told():
+                pass
+        return ""
+
+    def _run(self, step: Run) -> str:
+        command = self._true(step.command)
+        if step.background:
+            return self._start(command)
+        if command.startswith("export "):
+            os.environ.update(word.partition("=")[::2] for word in shlex.split(command)[1:])
+            return ""
+        code, printed = _in_shell(command) if _SHELL.search(command) else _here(command)
+        assert step.code == code, f"`{command}` ended with {code}:\n{printed}"
+        return self._told(printed)
+
+    def _start(self, command: str) -> str:
+        log = self.folder / f".{len(self.processes)}.log"
+        with log.open("wb") as out:
+            words = [sys.executable, "-m", "reconciler", *shlex.split(command)[1:]]
+            self.processes.append(subprocess.Popen(words, stdout=out, stderr=out))
+        end = time.monotonic() + _PATIENCE
+        while " on http://" not in log.read_text(encoding="utf-8"):
+            assert self.processes[-1].poll() is None, f"`{command}` ended:\n{log.read_text(encoding='utf-8')}"
+            assert time.monotonic() < end, f"`{command}` says nothing"
+            time.sleep(0.05)
+        return self._told(log.read_text(encoding="utf-8"))
+
+    def learn(self, shown: str, printed: str) -> None:
+        """Remember which run of the page is which in truth."""
+        pair = _RUN.findall(shown), _RUN.findall(printed)
+        if len(pair[0]) == len(pair[1]):
+            self.names = dict(zip(*pair, strict=True)) | self.names
+
+    def _true(self, text: str) -> str:
+        return _exchanged(text, self.names)
+
+    def _told(self, text: str) -> str:
+        text = _exchanged(text, {truth: paper for paper, truth in self.names.items()})
+        return "\n".join(line.rstrip() for line in text.strip("\n").splitlines())
+
+
+@contextlib.contextmanager
+def session(folder: Path) -> Iterator[Session]:
+    """Give a reader a folder, free ports and an environment without what tests' own shells hold."""
+    kept = {name: value for name, value in os.environ.items() if name not in VARIABLES and "CXONE" not in name}
+    script = Path(sys.executable).parent
+    paths = {"PATH": f"{script}{os.pathsep}{kept['PATH']}", "PYTHONPATH": str(ROOT), "GITHUB_ACTOR": "anna"}
+    later = f"{datetime.now(UTC) + timedelta(days=6):%Y-%m-%d}"
+    reader = Session(folder, {**dict(zip(PORTS, _free(len(PORTS)), strict=True)), LATER: later})
+    with contextlib.chdir(folder), patch.dict(os.environ, kept | paths, clear=True):
+        try:
+            yield reader
+        finally:
+            for process in reader.processes:
+                process.kill()
+                process.wait()
+
+
+def alike(shown: str, printed: str) -> bool:
+    """Whether what is shown is what was printed, but for what is new in every run and what `...` leaves out."""
+    pattern = "".join(
+        r"(?:.*\n)*?" if line.strip() == "..." else f"{re.escape(line)}\n" for line in _normal(shown).splitlines()
+    )
+    return re.fullmatch(pattern, _normal(printed) + "\n" if printed else "") is not None
+
+
+def _normal(text: str) -> str:
+    for pattern, name in _VARYING:
+        text = pattern.sub(name, text)
+    return text
+
+
+def _exchanged(text: str, names: dict[str, str]) -> str:
+    """Return the text with one name in place of another, where it stands as a word."""
+    return re.sub(r"\b(?:" + "|".join(map(re.escape, names)) + r")\b", lambda found: names[found[0]], text)
+
+
+def _here(command: str) -> tuple[int, str]:
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+        code = main(shlex.split(command)[1:])
+    return code, out.getvalue()
+
+
+def _in_shell(command: str) -> tuple[int, str]:
+    done = subprocess.run(
+        ["bash", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False
+    )
+    return done.returncode, done.stdout.decode("utf-8")
+
+
+def _free(count: int) -> list[str]:
+    """Return ports that nobody listens on, no two the same."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [str(one.getsockname()[1]) for one in sockets]

@@ -1,0 +1,117 @@
+"""Every command of every page: what can be run is run, in order, as a reader would; the rest has options that exist."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.cli.arguments import COMMANDS, find_command
+from reconciler.cli.parsing import parser_of
+from tests.docs.page import PAGES, ROOT, Run, Told, Write, inline, steps
+from tests.docs.pages import before, followed
+from tests.docs.session import alike, session
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from reconciler.cli.parsing import Parser
+
+TEXTS = {str(page.relative_to(ROOT)): page.read_text(encoding="utf-8") for page in PAGES}
+RUN = [name for name, text in TEXTS.items() if any(isinstance(step, Run) for step in steps(text))]
+LAST = [name for name in RUN if not any(ROOT / name in before(ROOT / other) for other in RUN)]
+"""Each reader's last page: those before it are run on the way."""
+TOLD = [
+    pytest.param(step, id=f"{name}:{step.line}")
+    for name, text in TEXTS.items()
+    for step in steps(text)
+    if isinstance(step, Told)
+]
+INLINE = sorted({command for text in TEXTS.values() for command in inline(text)})
+
+
+def parser(command: str) -> Parser:
+    return parser_of(command, import_module(f"reconciler.cli.{COMMANDS[command].module}"))
+
+
+@pytest.mark.parametrize("name", LAST)
+def test_every_command_of_a_page_prints_what_it_says(name: str, tmp_path: Path) -> None:
+    """In order, in an empty folder, against a real `cxroute simulate`; `make docs` fills in what is printed."""
+    if missing := [tool for tool in ("bash", "curl") if shutil.which(tool) is None]:
+        assert "CI" not in os.environ, f"{missing} not on the path"
+        pytest.skip(f"{missing} not on the path")
+    wrong = []
+    with session(tmp_path) as reader:
+        for page in (*before(ROOT / name), ROOT / name):
+            for step, printed in followed(page, reader):
+                shown = "\n".join(step.shown)
+                wrong.append(f"{page.name}:{step.line}: {step.command}\n--- shown\n{shown}\n--- printed\n{printed}")
+    assert [] == wrong
+
+
+@pytest.mark.parametrize("step", TOLD)
+def test_a_command_that_is_not_run_is_one_that_could_be(step: Told) -> None:
+    """It says why it is not run, and the program takes its words."""
+    assert step.why
+    words = shlex.split(step.command)[1:]
+    place = find_command(words)
+    if place is not None:
+        parser(words.pop(place)).parse_args(words)
+
+
+@pytest.mark.parametrize("command", INLINE)
+def test_a_command_in_running_text_has_options_that_exist(command: str) -> None:
+    """Whatever stands in for values there."""
+    words = re.findall(r"[^\s,]+", command)[1:]
+    place = find_command(words)
+    if place is not None:
+        known = {option for action in parser(words[place])._actions for option in action.option_strings}
+        assert set() == {word.partition("=")[0] for word in words if word.startswith("-")} - known
+    else:
+        assert set(words) <= {"--help", "--version", "COMMAND"}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_links_lead_to_files_and_headings_that_are_there(name: str) -> None:
+    """What is promised elsewhere is there."""
+    broken = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", TEXTS[name]):
+        path, _, heading = target.partition("#")
+        file = (ROOT / name).parent / path if path else ROOT / name
+        if "://" not in target and not (file.exists() and (not heading or heading in headings(file))):
+            broken.append(target)
+    assert [] == broken
+
+
+def headings(page: Path) -> set[str]:
+    """Return the anchors that GitHub gives a page's headings."""
+    found = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in found}
+
+
+def test_what_is_left_out_may_be_anything_and_the_rest_is_as_shown() -> None:
+    """The comparison itself can fail."""
+    assert alike("a\n...\nd", "a\nb\nc\nd")
+    assert alike("done in 0.1 s", "done in 2.25 s")
+    assert not alike("a\n...\nd", "a\nb\nc")
+    assert not alike("a\nd", "a\nb\nd")
+    assert not alike("", "a")
+
+
+def test_marks_say_what_a_block_is() -> None:
+    """Each kind of step is found, and nothing else."""
+    text = (
+        "<!-- file: a.yaml -->\n```yaml\na: 1\n```\n```console\n$ cxroute plan   # exit 2\nshown\n\n$ ls\n```\n"
+        "<!-- not run: needs a tenant -->\n```sh\ncxroute apply \\\n  --yes  # now\n```\n```yaml\nb: 2\n```\n"
+    )
+    assert [
+        Write(2, "a.yaml", "a: 1\n"),
+        Run(6, 7, "cxroute plan", 2, ("shown",)),
+        Run(9, 9, "ls", 0, ()),
+        Told(12, "cxroute apply    --yes  ", "needs a tenant"),
+    ] == steps(text)
