@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -19,19 +20,25 @@ from reconciler.cxone.client import WritingClient
 from reconciler.cxone.dialect import Dialect
 from reconciler.cxone.network import carried_by
 from reconciler.cxone.settings import Credentials, Tenant
+from reconciler.manifest.load import load
 from reconciler.manifest.profile import TUTORIAL, Profile
+from reconciler.manifest.vocabulary import operator_names
 from reconciler.model import Address
 from reconciler.simulator.app import Settings, Simulator, simulator
 from reconciler.simulator.faults import Faults
 from reconciler.simulator.state import State
 from tests.builders import QUEUES, rule
 from tests.inprocess import TENANT
+from tests.program import write
 from tests.simulated import Line, stored
 from tests.virtual import VirtualTime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tests.program import Program
+
+ROOT = Path(__file__).resolve().parent.parent
 MARKER = Marker("acme", Address("cards", "vip"), "00000000")
 PAGING: dict[str, dict[str, Any]] = {
     "page-number": {"paging": {"style": "page-number", "page": "p", "first": 0, "size": "n", "total": "meta.count"}},
@@ -390,6 +397,24 @@ def test_the_default_profile_changes_nothing() -> None:
     """It goes the same way, and each rule is the very object that was read."""
     form = {"id": "1", "~x": 1, "conditions": [{"type": "attribute"}]}
     assert form is Dialect(TUTORIAL).rule(form)
+
+
+def test_the_documents_hold_the_default_profile_and_it_is_the_default(cxroute: Program) -> None:
+    """What is printed stands in docs/profiles.md, letter by letter, and as a manifest means just the defaults."""
+    assert 0 == cxroute("schema", "profile")
+    document = (ROOT / "docs" / "profiles.md").read_text(encoding="utf-8")
+    assert f"```yaml\n{cxroute.out}```\n" in document
+    write("profile.yaml", cxroute.out)
+    written = load(Path("manifests")).profiles["tutorial"].document
+    assert TUTORIAL == written.model_copy(update={"operators": {}})
+    assert operator_names({}) == written.operators
+
+
+def test_the_example_of_the_documents_is_valid(cxroute: Program) -> None:
+    """It can be copied."""
+    document = (ROOT / "docs" / "profiles.md").read_text(encoding="utf-8")
+    write("all.yaml", document.split("```yaml\n")[1].split("```")[0])
+    assert 0 == cxroute("validate"), cxroute.out
 
 
 def rows() -> Iterator[tuple[dict[str, Any], str]]:

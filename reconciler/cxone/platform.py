@@ -1,4 +1,4 @@
-"""Queues where the platform itself has them, as far as public documents and SDKs tell (docs/real-cxone.md)."""
+"""Queues where the platform itself has them, as far as public documents and SDKs tell (docs/profiles.md)."""
 
 from __future__ import annotations
 

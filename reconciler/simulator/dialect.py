@@ -102,7 +102,7 @@ class Dialect:
 
     def understood(self, request: Request, cap: int) -> Request:
         """Return the request in the tutorial's words. What cannot be understood stays as it is."""
-        if self == TUTORIAL:
+        if self is TUTORIAL:
             return request
         shelf, path = self._place(request.path)
         if shelf is None:
@@ -120,7 +120,7 @@ class Dialect:
 
     def told(self, answer: Answer, request: Request) -> Answer:
         """Return an answer to a request that was understood, in this tenant's words."""
-        if self == TUTORIAL or not request.path.startswith((RULES_PATH, QUEUES_PATH)):
+        if self is TUTORIAL or not request.path.startswith((RULES_PATH, QUEUES_PATH)):
             return answer
         if answer.status >= 400:  # noqa: PLR2004 - errors
             return self._error(answer, request)
