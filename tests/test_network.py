@@ -23,7 +23,7 @@ from reconciler.cxone.network import NetworkTransport, carried_by, network
 from reconciler.cxone.pace import REAL_TIME
 from reconciler.cxone.reading import reading_only
 from reconciler.cxone.settings import Credentials
-from reconciler.model import Address
+from reconciler.model import Address, Queue
 from tests.builders import rule, unmanaged
 from tests.inprocess import TENANT
 from tests.virtual import VirtualTime
@@ -188,7 +188,7 @@ def test_compressed_answers_are_read() -> None:
         async with served(script) as (client, _):
             return await client.queues()
 
-    assert (("1", "Q"),) == asyncio.run(run())
+    assert (Queue("1", "Q"),) == asyncio.run(run())
 
 
 @pytest.mark.parametrize("scheme", ["https", "HTTPS", "http"])

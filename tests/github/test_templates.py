@@ -78,8 +78,9 @@ def test_secrets_are_seen_by_the_steps_that_need_them_alone(path: Path) -> None:
 
 
 def test_every_step_of_ci_is_a_target_of_make() -> None:
-    """What it runs is there to be run by anybody."""
-    wanted = [step["run"] for step in steps(read(ROOT / ".github/workflows/ci.yml")) if "run" in step]
+    """What it runs is there to be run by anybody; beside that it brings what no target could."""
+    run = [step["run"] for step in steps(read(ROOT / ".github/workflows/ci.yml")) if "run" in step]
+    wanted = [line for line in run if "apt-get" not in line]
     assert ["make lint", "make browser", "make test", "make demo"] == wanted
     targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     assert set() == {line.removeprefix("make ") for line in wanted} - set(targets)
