@@ -6,16 +6,17 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.simulator.access import DOORS
-from reconciler.simulator.checks import context_problems, rule_problems
+from reconciler.simulator.checks import rule_problems
+from reconciler.simulator.contacts import merge_context, set_custom_fields, signal
 from reconciler.simulator.disk import StateError
 from reconciler.simulator.exchange import (
     Answer,
     Json,
-    NotJsonError,
     Problem,
+    RefusedError,
     Request,
-    encoded,
     json_answer,
+    json_body,
     refusal,
 )
 from reconciler.simulator.listing import RULES_PATH, Lag, queues_page, rules_page
@@ -34,16 +35,8 @@ if TYPE_CHECKING:
 LONGEST_BODY: Final = 1_048_576
 DIVISION: Final = {"id": "00000000-0000-4000-8000-00000000d1f1", "name": "Home"}
 _SERVERS_OWN: Final = ("id", "version", "dateCreated", "dateModified", "selfUri")
-_CONVERSATION: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _GONE: Final = Problem("Rule not found", "not.found")
 _TAKEN: Final = Problem("A rule with this name may already exist, check for duplicates", "conflict", "name")
-
-
-class _RefusedError(Exception):
-    """A request that is answered with an error."""
-
-    def __init__(self, answer: Answer) -> None:
-        self.answer = answer
 
 
 class Api:
@@ -62,7 +55,7 @@ class Api:
         before = self.state.revision
         try:
             return self._routed(request)
-        except _RefusedError as refused:
+        except RefusedError as refused:
             return refused.answer
         except StateError as error:
             return refusal(507, Problem(str(error), "insufficient.storage"))
@@ -96,11 +89,11 @@ class Api:
     def replace_rule(self, request: Request) -> Answer:
         """PUT a rule: what is left out is lost, what is not known is kept."""
         live = self._found(request).rule
-        return self._updated(request, live, self._checked(_json(request)))
+        return self._updated(request, live, self._checked(json_body(request)))
 
     def merge_rule(self, request: Request) -> Answer:
         """PATCH a rule: what is left out is kept."""
-        live, sent = self._found(request).rule, _json(request)
+        live, sent = self._found(request).rule, json_body(request)
         return self._updated(request, live, self._checked({**live, **sent} if isinstance(sent, dict) else sent))
 
     def _updated(self, request: Request, live: Mapping[str, Any], body: dict[str, Any]) -> Answer:
@@ -119,18 +112,6 @@ class Api:
         self._match(request, live)
         self.state.remove(live["id"])
         return Answer(204)
-
-    def merge_context(self, request: Request) -> Answer:
-        """POST attributes of a conversation. Any well-formed id exists, unless it begins with `unknown-`."""
-        conversation = request.segments[4]
-        if not _CONVERSATION.fullmatch(conversation) or conversation.startswith("unknown-"):
-            return refusal(404, Problem("Interaction not found", "not.found"))
-        body = _json(request)
-        problems = context_problems(body)
-        if problems:
-            return refusal(422, *problems)
-        merged = self.state.merge(conversation, body["attributes"])
-        return json_answer(200, encoded({"id": conversation, "attributes": merged}))
 
     def _routed(self, request: Request) -> Answer:
         segments = request.segments
@@ -161,17 +142,17 @@ class Api:
     def _found(self, request: Request) -> Stored:
         stored = self.state.stored.get(request.segments[-1])
         if stored is None:
-            raise _RefusedError(refusal(404, _GONE))
+            raise RefusedError(refusal(404, _GONE))
         return stored
 
     def _checked(self, body: Json) -> dict[str, Any]:
         problems = rule_problems(body, self.state)
         if problems:
-            raise _RefusedError(refusal(422, *problems))
+            raise RefusedError(refusal(422, *problems))
         return dict(body)
 
     def _created(self, request: Request) -> Answer:
-        body = self._checked(_json(request))
+        body = self._checked(json_body(request))
         self._free_name(body["name"], None)
         identity, now = self.settings.new_id(), timestamp(self.settings.clock())
         rule = {"id": identity, **{key: value for key, value in body.items() if key not in _SERVERS_OWN}}
@@ -185,11 +166,11 @@ class Api:
         wanted = request.headers.get("if-match") if self.settings.etags else None
         if wanted not in (None, "*", _etag(live)):
             problem = Problem("The rule was changed since it was read", "precondition.failed")
-            raise _RefusedError(refusal(412, problem))
+            raise RefusedError(refusal(412, problem))
 
     def _free_name(self, name: str, own_id: str | None) -> None:
         if self.settings.names_unique and self.state.named(name) - {own_id}:
-            raise _RefusedError(refusal(409, _TAKEN))
+            raise RefusedError(refusal(409, _TAKEN))
 
     def _shown(self, status: int, stored: Stored) -> Answer:
         headers = (("etag", _etag(stored.rule)),) if self.settings.etags else ()
@@ -207,7 +188,9 @@ _RULE: Final = {
     "DELETE": ("routing:write", Api.delete_rule),
 }
 _QUEUES: Final = {"GET": ("routing:read", Api.list_queues)}
-_CONTEXT: Final = {"POST": ("interaction:write", Api.merge_context)}
+_CONTEXT: Final = {"POST": ("interaction:write", merge_context)}
+_CUSTOM_FIELDS: Final = {"PUT": ("interaction:write", set_custom_fields)}
+_SIGNAL: Final = {"POST": ("interaction:write", signal)}
 
 
 def _of_platform(page: Callable[[Request, Sequence[dict[str, Any]], int], Answer]) -> Mapping[str, tuple[str, Handler]]:
@@ -221,6 +204,8 @@ _PATHS: Final[tuple[tuple[re.Pattern[str], Mapping[str, tuple[str, Handler]]], .
     (re.compile("api/v2/interactions/interactions/[^/]*/context"), _CONTEXT),
     (re.compile(r"inContactAPI/services/v[1-9][0-9]?\.0/skills"), _of_platform(skills_page)),
     (re.compile("dfo/3[.]0/routing-queues"), _of_platform(routing_queues_page)),
+    (re.compile("dfo/3[.]0/contacts/[^/]*/custom-fields"), _CUSTOM_FIELDS),
+    (re.compile(r"inContactAPI/services/v[1-9][0-9]?\.0/interactions/[^/]*/signal"), _SIGNAL),
 )
 """What can be done at a path: for each method the scope that it needs and who answers."""
 
@@ -233,16 +218,6 @@ def _methods(segments: tuple[str, ...]) -> Mapping[str, tuple[str, Handler]] | N
 def _wrong_method(methods: Mapping[str, object]) -> Answer:
     problem = Problem("Method not allowed", "method.not.allowed")
     return refusal(405, problem, headers=(("allow", ", ".join(sorted(methods))),))
-
-
-def _json(request: Request) -> Json:
-    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media != "application/json":
-        raise _RefusedError(refusal(415, Problem("The body must be application/json", "invalid.media.type")))
-    try:
-        return request.json()
-    except NotJsonError:
-        raise _RefusedError(refusal(400, Problem("The body is not JSON", "invalid.body"))) from None
 
 
 def _etag(rule: Mapping[str, Any]) -> str:

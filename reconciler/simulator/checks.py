@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 LONGEST_NAME: Final = 256
 LONGEST_DESCRIPTION: Final = 4096
-_DECIMAL: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+DECIMAL: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 
 EQUALITIES: Final = frozenset({"equals", "notEquals"})
 SETS: Final = frozenset({"in", "notIn"})
@@ -33,20 +33,6 @@ def rule_problems(body: Json, state: State) -> list[Problem]:
         *_plain_problems(body),
         *_list_problems(body, "conditions", state, least=0),
         *_list_problems(body, "targets", state, least=1),
-    ]
-
-
-def context_problems(body: Json) -> list[Problem]:
-    """Return everything that is wrong with a context's body."""
-    attributes = body.get("attributes") if isinstance(body, dict) else None
-    if attributes is None:
-        return [Problem("attributes is required", "missing.field", "attributes")]
-    if not isinstance(attributes, dict):
-        return [Problem("must be an object", "invalid.type", "attributes")]
-    return [
-        Problem("must be text, a number, true, false or null", "invalid.type", f"attributes.{name}")
-        for name, value in attributes.items()
-        if not name or isinstance(value, (dict, list))
     ]
 
 
@@ -136,7 +122,7 @@ def _is_scalar(value: object) -> bool:
 
 
 def _is_numeric(value: object) -> bool:
-    return is_number(value) or (isinstance(value, str) and bool(_DECIMAL.fullmatch(value)))
+    return is_number(value) or (isinstance(value, str) and bool(DECIMAL.fullmatch(value)))
 
 
 def _target_problems(part: dict[str, Any], where: str, state: State) -> Iterator[Problem]:

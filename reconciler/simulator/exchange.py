@@ -98,6 +98,13 @@ class Answer:
     pause: float = 0.0
 
 
+class RefusedError(Exception):
+    """A request that is answered with an error."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+
+
 def encoded(value: Json) -> bytes:
     """Return compact JSON. Raises ValueError for what JSON cannot say: NaN, infinity, half a surrogate pair."""
     return _ENCODER.encode(value).encode()
@@ -116,6 +123,17 @@ def refusal(status: int, *problems: Problem, headers: Sequence[tuple[str, str]] 
         for one in found
     ]
     return json_answer(status, encoded({"errors": errors}), *headers)
+
+
+def json_body(request: Request) -> Json:
+    """Return the body's JSON. Raises RefusedError for another media type, and for what is no JSON."""
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media != "application/json":
+        raise RefusedError(refusal(415, Problem("The body must be application/json", "invalid.media.type")))
+    try:
+        return request.json()
+    except NotJsonError:
+        raise RefusedError(refusal(400, Problem("The body is not JSON", "invalid.body"))) from None
 
 
 def is_number(value: object) -> TypeGuard[int | float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
 from reconciler.simulator.dialect import TUTORIAL, Dialect
@@ -32,6 +32,8 @@ class Settings:
     """Its own address, in documents and id tokens. Empty: as whoever asks has it in the header Host."""
     tenant_id: str = "11111111-2222-4333-8444-555555555555"
     """The tenant's id, as id tokens have it."""
+    custom_fields: Mapping[str, Literal["text", "number"]] = field(default_factory=dict)
+    """The contacts' custom fields that were defined, and as what rules see their values."""
     scopes: frozenset[str] = SCOPES
     """What every token may do."""
     token_seconds: int = 3600

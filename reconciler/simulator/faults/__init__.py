@@ -4,7 +4,8 @@
     RULE  = [METHOD] [WHAT] ":" FAULT ["=" ARGUMENT] ["@" WHEN]
     METHOD  GET | POST | PUT | PATCH | DELETE | *        absent: any
     WHAT    token | discovery | rules | rule | queues | context
-                     `rules` is the list and create, `rule` a single one; absent: any
+                     `rules` is the list and create, `rule` a single one, `context` whatever is written of a
+                     conversation: its context, custom fields, a signal; absent: any
     WHEN    0.1      with that probability, drawn from the seed
             #3       the third request that METHOD and WHAT match; #3-5: the third to fifth; #3-: from the third on
             0s-60s   from second 0 to second 60 after the first request of all

@@ -74,7 +74,11 @@ def kind_of(request: Request) -> str:
     match request.segments:
         case ("api", "v2", "routing", "rules", _):
             return "rule"
-        case ("api", "v2", "interactions", "interactions", _, "context"):
+        case (
+            ("api", "v2", "interactions", "interactions", _, "context")
+            | ("dfo", "3.0", "contacts", _, "custom-fields")
+            | ("inContactAPI", "services", _, "interactions", _, "signal")
+        ):
             return "context"
         case ("inContactAPI", "services", _, "skills") | ("dfo", "3.0", "routing-queues"):
             return "queues"
