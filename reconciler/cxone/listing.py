@@ -99,23 +99,20 @@ class _Reader:
 
     async def _chain(self, first: Page) -> _Reading:
         """Follow each page to the next, to the end."""
-        entities, page, seen, idle = _by_id(first), first, {""}, 0
+        entities, page, seen, idle = _by_id(first), first, {self.book.query()}, 0
         while page.following and not (page.token and not page.entities):
-            before = len(entities)
-            asked = page.following
-            if asked in seen and not page.token:
+            asked, before = page.following, len(entities)
+            if asked in seen and (idle or not page.token):
                 raise UnexpectedAnswerError(f"the list of {self.book.what} leads in a circle")
+            seen.add(asked)
             page = await self._page(asked)
             self._show(_pages(first))
             if page.total not in (None, first.total):
                 return _Reading({}, "its total changed while it was read")
             entities |= _by_id(page)
-            idle = idle + 1 if len(entities) == before else 0
-            if page.entities and page.following and idle and (page.following in seen or page.following == asked):
-                raise UnexpectedAnswerError(f"the list of {self.book.what} leads in a circle")
+            idle = 0 if len(entities) > before else idle + 1
             if idle > _IDLE or len(entities) > _MOST:
                 raise UnexpectedAnswerError(f"the list of {self.book.what} has no end")
-            seen.add(asked)
         return _Reading(entities, _unknown(page))
 
     def _lacks(self, first: Page, entities: Entities) -> str:
