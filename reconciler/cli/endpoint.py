@@ -82,7 +82,7 @@ def policy(options: argparse.Namespace, session: Session) -> Policy:
     names, context = session.environment.attributes, session.environment.context
     return Policy(
         Names(names.intent, names.confidence, names.updated_at),
-        Fallback(context.below.intent, context.min_confidence) if context else None,
+        Fallback(context.below.intent, context.min_confidence or 0) if context.below else None,
         frozenset(intent for loaded in session.manifests.intents for intent in loaded.document.intents),
         explaining(session) if options.explain else None,
     )

@@ -55,7 +55,8 @@ class View:
             for place, intent in enumerate(loaded.document.intents)
         }
         """What the bot can say, and where that stands."""
-        self.fallback: Final = environment.context.below.intent if environment.context else None
+        below = environment.context.below
+        self.fallback: Final = below.intent if below else None
         self.ordered: Final = in_order((*desired_entries(desired), *unmanaged), self.evaluation)
         self.space: Final = Space((self.ordered,), {self.attributes.intent: self.intents})
         self.slices: Final = Slices(self.space, self.ordered)

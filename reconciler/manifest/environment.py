@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, model_validator
 
 from reconciler.manifest.access import Credentials
+from reconciler.manifest.context import Context
 from reconciler.manifest.fields import (
     API_VERSION,
     ENVIRONMENT,
@@ -15,7 +16,6 @@ from reconciler.manifest.fields import (
     TENANT,
     Filled,
     RelativePath,
-    Share,
     ShortList,
     Slug,
     Strict,
@@ -51,25 +51,6 @@ class Attributes(Strict):
         default="routedAt",
         description="Name of the attribute that holds when the other two were last written.",
         examples=["routedAt"],
-    )
-
-
-class Fallback(Strict):
-    """What the context endpoint writes in place of an unknown or unsure intent."""
-
-    intent: Filled = Field(description="The intent that is written instead.", examples=["none"])
-
-
-class Context(Strict):
-    """The context endpoint's fallback (`cxroute serve`). Without it, values are written as they come."""
-
-    min_confidence: Share = Field(
-        default=0,
-        description="How sure the bot must be, from 0 to 1; below that, the fallback is written instead.",
-        examples=[0.4],
-    )
-    below: Fallback = Field(
-        description="What is written when the bot is less sure than that.", examples=[{"intent": "none"}]
     )
 
 
@@ -155,10 +136,10 @@ class Environment(Strict):
         default=True,
         description="Whether apply deletes rules that no manifest names any more. With false they are shown and kept.",
     )
-    context: Unset[Context] = Field(
-        default=None,
-        description="What `cxroute serve` writes where the bot is unsure. Without it, values are written as they come.",
-        examples=[{"minConfidence": 0.4, "below": {"intent": "none"}}],
+    context: Context = Field(
+        default=Context(),
+        description="How `cxroute serve` writes what the bot understood, and what it writes where the bot is unsure.",
+        examples=[{"writer": "digital-custom-fields", "minConfidence": 0.4, "below": {"intent": "none"}}],
     )
     notify: Unset[Notify] = Field(
         default=None,

@@ -69,6 +69,7 @@ _EXCLUSIVE = {
         "then": _one_of("issuer", "area") | {"not": {"required": ["issuer", "tokenUrl"]}},
         "else": {"properties": {"issuer": False, "area": False}},
     },
+    "Context": {"dependentRequired": {"minConfidence": ["below"]}},
     "RuleEntry": _one_of("queue", "targets") | {"not": {"required": ["intent", "intents"]}},
     "QueueRef": _one_of("id", "name"),
     "Expect": _one_of("queue", "split", "default"),
