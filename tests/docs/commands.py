@@ -1,0 +1,111 @@
+"""docs/commands.md and docs/codes.md, made from the program: every command, option, exit code and code of a finding."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+from reconciler.cli.arguments import COMMANDS
+from reconciler.cli.parsing import Parser, parser_of, shared
+from reconciler.findings import CODES
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable
+
+_HEAD: Final = """\
+# Commands: every option and exit code
+
+For whoever runs cxroute, by hand or in a script. This page is made from the program (`make docs`), and a test compares
+the two. `cxroute COMMAND --help` says the same.
+
+The result goes to stdout, and nothing else; progress, warnings and questions go to stderr. `--format json` prints
+exactly one document, also when the command fails. Without a terminal nothing is ever asked.
+
+## Exit codes
+
+| code | means | a script does |
+|---|---|---|
+| 0 | done, or nothing to do; a plan with changes, too | goes on |
+| 1 | the network, the credentials or the server; of `doctor`, a `fail` | tries again later |
+| 2 | something differs (`plan --detailed-exitcode`, `drift`) | tells somebody |
+| 3 | manifests are wrong, or a route test failed | shows it to their author |
+| 4 | refused: a guard, a plan that is no longer true, no confirmation | shows it to whoever decides |
+| 5 | applied in part; the output says what became of each change | runs it again: it goes on from what is there |
+| 64 | the command line is wrong | is mended |
+| 130 | interrupted: no new write was begun, those under way were finished | runs it again |
+
+With several environments the code is the worst of theirs, in the order 130, 64, 1, 5, 4, 3, 2, 0.
+"""
+_CODES: Final = """\
+# Codes: what findings mean
+
+For whoever reads a code such as `CXR204` in an output, a pull request or a code scanner. This page is made from the
+program (`make docs`), and a test compares the two; `cxroute explain CXR204` prints one of them. A code never changes
+its meaning.
+
+CXR0.. are about reading YAML, CXR1.. about manifests and names, CXR2.. about what rules do, CXR3.. about live rules.
+"""
+
+
+def commands_page() -> str:
+    """Return the page of commands."""
+    text = f"{_HEAD}\n## Options of every command\n\nBefore the command or after it.\n\n{_options(_shared())}"
+    for name, command in COMMANDS.items():
+        parser = parser_of(name, import_module(f"reconciler.cli.{command.module}"))
+        own = [action for action in parser._actions if action.dest not in {one.dest for one in _shared()}]
+        text += f"\n## {name}\n\n{parser.description}\n\n```text\n{_usage(name, own)}\n```\n"
+        text += f"\n{_options(own)}" if own else ""
+        text += f"\n```text\n{parser.epilog.strip()}\n```\n" if parser.epilog else ""
+    return text
+
+
+def codes_page() -> str:
+    """Return the page of codes."""
+    rows = "".join(f"| `{code}` | {_cell(one.title)} | {_cell(one.text)} |\n" for code, one in sorted(CODES.items()))
+    return f"{_CODES}\n| code | says | meaning, and what to do |\n|---|---|---|\n{rows}"
+
+
+def _shared() -> list[argparse.Action]:
+    parser = Parser()
+    shared(parser)
+    return parser._actions
+
+
+def _usage(name: str, own: Iterable[argparse.Action]) -> str:
+    """Return one line: what must be said, then that there are options."""
+    options = "[OPTIONS] " if any(action.option_strings for action in own) else ""
+    places = [_place(action) for action in own if not action.option_strings]
+    return f"cxroute {name} {options}{' '.join(places)}".rstrip()
+
+
+def _place(action: argparse.Action) -> str:
+    """Return how a word without an option stands in the usage."""
+    word = _taken(action) or action.dest
+    return f"[{word}]" if action.nargs in ("?", "*") else word
+
+
+def _options(actions: Iterable[argparse.Action]) -> str:
+    rows = "".join(f"| {_name(action)} | {_cell(action.help or '')} |\n" for action in actions if action.dest != "help")
+    return f"| option | does |\n|---|---|\n{rows}"
+
+
+def _name(action: argparse.Action) -> str:
+    taken = f" {_taken(action)}" if _taken(action) else ""
+    if not action.option_strings:
+        return f"`{taken.strip() or action.dest}`"
+    return ", ".join(f"`{option}{taken}`" for option in action.option_strings).replace("|", "\\|")
+
+
+def _taken(action: argparse.Action) -> str:
+    """Return what an option takes, as --help says it; nothing for a flag."""
+    if action.nargs == 0:
+        return ""
+    if action.choices:
+        return "|".join(map(str, action.choices))
+    word = action.metavar or action.dest.upper()
+    return f"[{word}]" if action.nargs == "?" and action.option_strings else str(word)
+
+
+def _cell(text: str) -> str:
+    return text.replace("%%", "%").replace("|", "\\|").replace("<", "\\<")

@@ -1,0 +1,151 @@
+"""docs/manifests.md, made from the schema of manifests: every kind, field, type, default, meaning and example."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from reconciler.manifest.schema import manifest_schema
+
+EXAMPLES: Final = Path(__file__).parent / "examples"
+"""A document of each kind; together they are valid manifests."""
+
+_KINDS: Final = ("RuleSet", "Queues", "Environment", "Intents", "RouteTests", "Profile")
+_NAMES: Final = {
+    "string": "text",
+    "number": "number",
+    "integer": "whole number",
+    "boolean": "true or false",
+    "null": "null",
+}
+_HEAD: Final = """\
+# Manifests: every field
+
+For whoever writes rules or an Environment, and wants to know which fields there are, what they take, and what holds
+without them. This page is made from the program (`make docs`), and a test compares the two. Editors say the same while
+you type: `cxroute schema manifest`.
+
+A file of `manifests/` holds one document or several, with `---` between them. Unknown fields are errors, and so is
+YAML that two readers could read as two things (`cxroute explain CXR006`, for example). Text may hold `${name}`, which
+is replaced by the Environment's `vars`; `$$` is a dollar.
+"""
+
+Part = dict[str, Any]
+
+
+def manifests_page() -> str:
+    """Return the page."""
+    schema = manifest_schema()
+    definitions: dict[str, Part] = schema["$defs"]
+    kinds = [one["$ref"].rpartition("/")[2] for one in schema["oneOf"]]
+    assert sorted(_KINDS) == sorted(kinds)
+    rows = "".join(f"| [{kind}](#{kind.lower()}) | {definitions[kind]['description']} |\n" for kind in _KINDS)
+    text = f"{_HEAD}\n| kind | is |\n|---|---|\n{rows}"
+    told = set(kinds)
+    for kind in _KINDS:
+        example = (EXAMPLES / f"{kind}.yaml").read_text(encoding="utf-8")
+        text += f"\n## {kind}\n\n{definitions[kind]['description']}\n\n```yaml\n{example}```\n\n"
+        text += _table(definitions[kind])
+        for name, part in _inner(definitions[kind], definitions, told):
+            text += f"\n### {name}\n\n{part['description']}\n\n{_table(part)}"
+    return text
+
+
+def _inner(part: Part, definitions: dict[str, Part], told: set[str]) -> list[tuple[str, Part]]:
+    """Return the parts that fields of a part are, and theirs, each once: those that were told before are left out."""
+    found = []
+    for name, inner in _named(part["properties"], definitions):
+        if name not in told:
+            told.add(name)
+            found += [(name, inner), *_inner(inner, definitions, told)]
+    return found
+
+
+def _named(part: Any, definitions: dict[str, Part]) -> list[tuple[str, Part]]:
+    """Return the parts with a name that stand directly in this one."""
+    match part:
+        case {"$ref": str(reference)}:
+            name = reference.rpartition("/")[2]
+            return [(name, definitions[name])]
+        case {"title": str(title), "properties": dict()}:
+            return [(title, part)]
+        case dict():
+            return [one for inner in part.values() for one in _named(inner, definitions)]
+        case list():
+            return [one for inner in part for one in _named(inner, definitions)]
+        case _:
+            return []
+
+
+def _table(part: Part) -> str:
+    """Return the fields of a part: name, type, default, meaning, example."""
+    text = "| field | takes | without it | meaning | example |\n|---|---|---|---|---|\n"
+    for name, field in part["properties"].items():
+        cells = (f"`{name}`", _type(field), _default(name, field, part), field["description"], _example(field))
+        text += f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
+    return text
+
+
+def _type(field: Part) -> str:
+    if "$ref" in field:
+        name = field["$ref"].rpartition("/")[2]
+        return f"[{name}](#{name.lower()})"
+    if "const" in field:
+        return f"`{_yaml(field['const'])}`"
+    if "enum" in field:
+        return ", ".join(f"`{_yaml(one)}`" for one in field["enum"])
+    for choices in ("oneOf", "anyOf"):
+        if choices in field:
+            return " or ".join(dict.fromkeys(_type(one) for one in field[choices]))
+    kind = field["type"]
+    if isinstance(kind, list):
+        return " or ".join(_NAMES[one] for one in kind)
+    return _composite(field, kind)
+
+
+def _composite(field: Part, kind: str) -> str:
+    if kind == "array":
+        return f"list of {_type(field['items'])}"
+    if "title" in field and "properties" in field:
+        return f"[{field['title']}](#{field['title'].lower()})"
+    if kind == "object":
+        value = field["additionalProperties"] or next(iter(field["patternProperties"].values()))
+        return f"names, each with {_type(value)}"
+    if kind == "string" and field.get("format", "").startswith("date"):
+        return "day" if field["format"] == "date" else "time"
+    return _NAMES[kind] + _range(field)
+
+
+def _range(field: Part) -> str:
+    low, high = field.get("minimum"), field.get("maximum")
+    if low is not None and high is not None:
+        return f", {low} to {high}"
+    return f", {low} or more" if low is not None else ""
+
+
+def _default(name: str, field: Part, part: Part) -> str:
+    if name in part.get("required", ()):
+        return "(required)"
+    default = field.get("default")
+    if default is None or isinstance(default, dict) or "const" in field:
+        return ""
+    listed = field.get("items", {}).get("enum")
+    return "all" if listed and sorted(default) == sorted(listed) else f"`{_yaml(default)}`"
+
+
+def _example(field: Part) -> str:
+    return f"`{_yaml(field['examples'][0])}`" if "examples" in field else ""
+
+
+def _yaml(value: Any) -> str:
+    """Return a value as it would be written in a flow of YAML."""
+    match value:
+        case dict():
+            return "{" + ", ".join(f"{name}: {_yaml(one)}" for name, one in value.items()) + "}"
+        case list():
+            return f"[{', '.join(map(_yaml, value))}]"
+        case str() if value and all(sign.isalnum() or sign in " _-./:+()" for sign in value) and ": " not in value:
+            return value
+        case _:
+            return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,43 @@
+"""The pages that are made from the program say what the program has."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.errors import CxrouteError
+from tests.docs.made import MADE
+from tests.docs.manifests import EXAMPLES
+from tests.docs.page import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.program import Program
+
+
+@pytest.mark.parametrize("page", MADE, ids=lambda page: page.name)
+def test_a_page_that_is_made_is_as_it_would_be_made_now(page: Path) -> None:
+    """`make docs` writes it anew."""
+    assert MADE[page]() == page.read_text(encoding="utf-8"), "make docs"
+
+
+def test_the_examples_are_manifests_without_a_fault(cxroute: Program) -> None:
+    """All together, with their route tests."""
+    assert 0 == cxroute("validate", "-m", str(EXAMPLES))
+    assert "No errors" in cxroute.out, cxroute.out + cxroute.err
+    assert 0 == cxroute("test", "-m", str(EXAMPLES), "-e", "prod")
+
+
+def test_the_page_of_commands_has_every_exit_code() -> None:
+    """Those of the errors, and those of results."""
+    page = (ROOT / "docs/commands.md").read_text(encoding="utf-8")
+    told = {int(code) for code in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)}
+    assert {0, 2, 5} | codes(CxrouteError) == told
+
+
+def codes(error: type[CxrouteError]) -> set[int]:
+    """Return the exit codes of an error and of those that are one."""
+    return {error.exit_code}.union(*(codes(one) for one in error.__subclasses__()))
