@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 from hypothesis import given, settings
 
-from reconciler.behaviour.lint import lint
+from reconciler.behaviour.entry import in_order
+from reconciler.behaviour.lint import facts, lint
+from reconciler.behaviour.slices import Slices
+from reconciler.behaviour.space import Space
 from reconciler.canonical import api_form
 from reconciler.model import Condition
 from tests.brute import destination, inputs_for, matches, tried
@@ -202,3 +205,16 @@ def test_conditions_that_contradict_are_named_alone() -> None:
     (never,) = lint(entries([rule("k", 1, [INTENT, LOW, HIGH], "A")])).never
     assert {"conf"} == {part.attribute for part in never.conditions if isinstance(part, Condition)}
     assert len(never.conditions) == 2
+
+
+def test_rules_that_better_priorities_leave_nothing_cost_no_look_each() -> None:
+    """Of 200 rules of one priority, each about 60 intents that others take before, no two are looked at together."""
+    intents = [f"i{number}" for number in range(60)]
+    rules = [rule(name, 1, [attribute("intent", "equals", name)], "A") for name in intents]
+    rules += [rule(f"r{number}", 2, [attribute("intent", "in", intents)], f"Q{number}") for number in range(200)]
+    ordered = in_order(entries(rules))
+    space = Space((ordered,))
+    before = space.budget.looks
+    found = facts(Slices(space, ordered))
+    assert ((), 200) == (found.ties, len(found.shadowed))
+    assert 3 * 200 * len(intents) >= before - space.budget.looks

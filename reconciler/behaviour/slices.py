@@ -53,6 +53,7 @@ class Slices:
         self._file()
         self.cumulated: Final = Cumulated(((rank, self.boxes[rank].shape) for rank in self.general), self.missing)
         self.cumulated_unnamed: Final = Cumulated((rank, self.boxes[rank].rest) for rank in self.unnamed)
+        self._late = sum(1 << atom for atom in self.cumulated.late)
         self._always: Cumulated | None = None
         self._alike: dict[tuple[Destination, bool], Cumulated] = {}
 
@@ -111,17 +112,26 @@ class Slices:
             found |= 1 << self.boxes[one].shape
         return found
 
-    def open_atoms(self, rank: int, above: int | None = None) -> Iterable[int]:
-        """Return the slices in which the rules about most values that come before it leave a rule something.
-
-        Those before the rank `above` count, where that is given, instead of all before the rule.
-        """
-        box = self.boxes[rank]
-        before = self.cumulated.before(rank if above is None else above)
-        if box.atoms or self.space.shapes.leave(box.shape, before):
+    def open_atoms(self, rank: int) -> Iterable[int]:
+        """Return the slices in which the rules about most values that come before it leave a rule something."""
+        if self._is_open(rank, rank):
             return self.atoms(rank)
-        unnamed = (UNNAMED,) if box.rest >= 0 else ()
+        unnamed = (UNNAMED,) if self.boxes[rank].rest >= 0 else ()
         return chain(unnamed, (atom for atom in self.cumulated.late if self.holds(atom, rank)))
+
+    def open_mask(self, rank: int, above: int) -> int:
+        """Return the slices in which the rules about most values before the rank `above` leave a rule something."""
+        box = self.boxes[rank]
+        if box.atoms:
+            return sum(1 << atom for atom in box.atoms)
+        if self.space.pivot < 0:  # without a pivot all slices are alike
+            return REST
+        return box.pivot[0] if self._is_open(rank, above) else box.pivot[0] & (REST | self._late)
+
+    def _is_open(self, rank: int, above: int) -> bool:
+        """Say whether the rules about most values, were they in every slice, would leave a rule something."""
+        box = self.boxes[rank]
+        return bool(box.atoms) or self.space.shapes.leave(box.shape, self.cumulated.before(above))
 
     def alike_after(self, atom: int, rank: int) -> int:
         """Return the shapes of the rules in a slice that come after a rule and have its destination."""

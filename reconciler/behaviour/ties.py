@@ -8,7 +8,10 @@ from heapq import merge
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
+from reconciler.behaviour.domain import REST
+from reconciler.behaviour.pattern import bits
 from reconciler.behaviour.shapes import UndecidedError
+from reconciler.behaviour.slices import UNNAMED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -44,6 +47,8 @@ class _Level:
         self.slices, self.ranks, self.undecided = slices, ranks, undecided
         self.everywhere = self._by_shape(slices.general)
         self.wide = self._by_shape([rank for rank in ranks if not slices.boxes[rank].atoms])
+        self._before: dict[int, int] = {}
+        self._open: dict[int, int] = {}
 
     def _by_shape(self, ordered: Sequence[int]) -> dict[int, list[int]]:
         found: dict[int, list[int]] = {}
@@ -59,7 +64,7 @@ class _Level:
         """Yield the ties: among rules about one value, and of each with those about many."""
         for rank in self.ranks:
             found = 0
-            for other in self.rivals(rank):
+            for other in self.rivals(rank) if self.open(rank) else ():
                 tie = self.tie(min(rank, other), max(rank, other))
                 if tie is not None:
                     yield tie
@@ -87,26 +92,42 @@ class _Level:
 
     def tie(self, one: int, other: int) -> Tie | None:
         """Return the tie of two rules, where some conversation that no rule of a better priority takes fits both."""
-        slices, first = self.slices, self.ranks[0]
-        few, more = sorted((one, other), key=self.size)
+        slices = self.slices
         try:
-            for atom in self.places(few, more):
+            for atom in _in_order(self.open(one) & self.open(other)):
                 slices.space.budget.look()
-                heads = slices.shape(atom, few), slices.shape(atom, more)
-                box = slices.free(atom, heads, slices.before(atom, first))
+                heads = slices.shape(atom, one), slices.shape(atom, other)
+                box = slices.free(atom, heads, self.before(atom))
                 if box is not None:
                     return Tie(slices.entries[one], slices.entries[other], slices.space.example(box))
+                self.close(atom, one)
+                self.close(atom, other)
         except UndecidedError:
             self.undecided[one] = None
         return None
 
-    def size(self, rank: int) -> int:
-        """Return how many values of the pivot a rule is about."""
-        box = self.slices.boxes[rank]
-        return len(box.atoms) or box.pivot[0].bit_count()
+    def before(self, atom: int) -> int:
+        """Return the shapes of the rules of better priorities in a slice."""
+        found = self._before.get(atom)
+        if found is None:
+            found = self._before[atom] = self.slices.before(atom, self.ranks[0])
+        return found
 
-    def places(self, few: int, more: int) -> Iterator[int]:
-        """Yield the slices of both rules in which those before this priority may leave them anything."""
-        for atom in self.slices.open_atoms(few, self.ranks[0]):
-            if self.slices.holds(atom, more):
-                yield atom
+    def open(self, rank: int) -> int:
+        """Return a mask of the slices of a rule, without those that better priorities are known to take from it."""
+        found = self._open.get(rank)
+        if found is None:
+            found = self._open[rank] = self.slices.open_mask(rank, self.ranks[0])
+        return found
+
+    def close(self, atom: int, rank: int) -> None:
+        """Look whether better priorities take all of a slice from a rule: then no other one is tied with it there."""
+        if not self.slices.shapes(atom).leave(self.slices.shape(atom, rank), self.before(atom)):
+            self._open[rank] &= ~(1 << atom)
+
+
+def _in_order(atoms: int) -> Iterator[int]:
+    """Yield slices: texts that no rule names first, where most rules have a free place."""
+    if atoms & REST:
+        yield UNNAMED
+    yield from bits(atoms & ~REST)
