@@ -133,3 +133,22 @@ def test_a_file_that_is_not_there_and_several_environments_are_usage_errors(cxro
     assert "cannot read nowhere.json" in cxroute.err
     assert 64 == cxroute("plan", "-e", "sandbox,prod", "--live", written([]))
     assert "one environment" in cxroute.err
+
+
+def test_rules_of_a_file_become_manifests(cxroute: Program) -> None:
+    """Nobody is asked; what is written then plans as adoptions of the file's rules and nothing else."""
+    rule = {"id": "1", "name": "By hand", "priority": 7, "enabled": True, "description": ""}
+    rule["conditions"] = [{"type": "attribute", "attributeName": "tier", "operator": "equals", "value": "gold"}]
+    rule["targets"] = [{"type": "queue", "queueId": "q", "weight": 1}]
+    file = written({"rules": [rule], "queues": [*state()["queues"], {"id": "q", "name": "Gold Desk"}]})
+    assert 0 == cxroute("export", "-e", "prod", "--all", "--live", file, "--into", "manifests/")
+    assert "no tenant was asked" in cxroute.err
+    assert 0 == cxroute("plan", "-e", "prod", "--live", file, "--format", "json", "--only", "gold-desk/*")
+    assert ["adopt"] == [change["action"] for change in json.loads(cxroute.out)["changes"]]
+
+
+def test_values_of_a_file_are_not_patched_into_manifests(cxroute: Program) -> None:
+    """A file may be old: `--write` takes over what the tenant itself says."""
+    file = written({"rules": [], "queues": []})
+    assert 64 == cxroute("export", "-e", "prod", "--all", "--write", "--live", file)
+    assert "not both" in cxroute.err

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from reconciler.cli import live_file
 from reconciler.cli.connect import reading
 from reconciler.cli.destination import destination
 from reconciler.cli.exporting import export_new, tenant
@@ -45,6 +46,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--write", action="store_true", help="put the live values of rules of ours into their manifests"
     )
+    live_file.options(parser)
     parser.epilog = _HELP
 
 
@@ -54,9 +56,11 @@ def run(options: argparse.Namespace, output: Output) -> int:
         raise UsageError("--all or the names of rules, not both")
     if options.write and options.into:
         raise UsageError("--write changes the manifests that are there; --into writes new ones: not both")
-    session = open_session(options, output)
+    if options.write and options.live:
+        raise UsageError("--write takes over what the tenant itself says; --live is a file's word: not both")
+    session = live_file.with_live(open_session(options, output), options.live)
     into = destination(options.into, Path(options.manifests))
-    live = run_interruptibly(lambda _stop: _read(session))
+    live = _live(session)
     asked = _asked(options, session, live)
     known = tenant(session, live)
     if not options.write:
@@ -68,6 +72,14 @@ def run(options: argparse.Namespace, output: Output) -> int:
     else:
         keep_named(session, live, known, asked)
     return 0
+
+
+def _live(session: Session) -> Live:
+    """Return what a file says, where one is named, else what the tenant does."""
+    if session.file is not None:
+        session.output.warn(session.file.finding.message)
+        return session.file.live
+    return run_interruptibly(lambda _stop: _read(session))
 
 
 async def _read(session: Session) -> Live:

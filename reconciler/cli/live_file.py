@@ -42,7 +42,7 @@ class LiveFile:
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Add the option of plan and drift that names such a file."""
+    """Add the option of plan and export that names such a file."""
     parser.add_argument(
         "--live",
         metavar="FILE",
