@@ -15,7 +15,8 @@ CxrouteError                     1
     ├── RejectedError               any other 4xx on a write: that change is wrong, nothing was done
     │   ├── GoneError               404, or 410, of one rule
     │   ├── NameTakenError          409
-    │   └── ChangedMeanwhileError   412, or a rule that differs from what was planned on
+    │   ├── ChangedMeanwhileError   412, or a rule that differs from what was planned on
+    │   └── UndefinedFieldsError    400 or 422 of custom fields: most likely nobody has defined them
     ├── OverloadedError             429 or 5xx on reads, after every retry
     │   └── LaterError              nothing was sent or done, and it is known when to come again: the server is away
     │       └── TooFastError        likewise, because of a 429 or of the pace
@@ -136,6 +137,10 @@ class NameTakenError(RejectedError):
 
 class ChangedMeanwhileError(RejectedError):
     """412, or a rule that was read again just before its write and differs from what was planned on."""
+
+
+class UndefinedFieldsError(RejectedError):
+    """The tenant does not take the custom fields that it was given; the message says how to define them."""
 
 
 class AmbiguousWriteError(ApiError):

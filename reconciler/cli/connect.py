@@ -21,6 +21,7 @@ from reconciler.cxone.platform import queues_of
 from reconciler.cxone.reading import reading_only
 from reconciler.cxone.settings import Credentials, Tenant
 from reconciler.cxone.trust import trusted_by
+from reconciler.cxone.writers import path_of, writer_of
 from reconciler.errors import ApiError, CredentialsError
 
 if TYPE_CHECKING:
@@ -67,9 +68,8 @@ async def writing_contexts(session: Session, deadline: float) -> AsyncIterator[C
     # Only httpx knows how to speak to a proxy; without one, what is made for the endpoint costs a fifth.
     carrier = _carrier if session.simulated or os.environ.get("CXROUTE_PROXY") else _direct
     async with carrier(session, tenant) as carry:
-        api = session.environment.api
-        path = api.context_path or session.manifests.profile(session.environment).context_path
-        yield ContextClient(carry, tenant, credentials_of(session), REAL_TIME, path)
+        path, writer = path_of(session.environment, tenant.profile), writer_of(session.environment)
+        yield ContextClient(carry, tenant, credentials_of(session), REAL_TIME, path, writer)
 
 
 def tenant_of(session: Session) -> Tenant:

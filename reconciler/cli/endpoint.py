@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import sys
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.catalogue import AssumedCatalogue, aliases
@@ -13,8 +15,10 @@ from reconciler.cli.environments import utc_now
 from reconciler.context.app import ContextApp, Limits, Surroundings, context_app
 from reconciler.context.fallback import Fallback
 from reconciler.context.relay import Names, Policy
+from reconciler.cxone.writers import skipped_by
 from reconciler.desired import desire
 from reconciler.entries import desired_entries
+from reconciler.errors import UndefinedFieldsError
 from reconciler.explain import explain
 from reconciler.render.explain_text import Names as RuleNames
 from reconciler.render.explain_text import explain_document
@@ -29,6 +33,8 @@ if TYPE_CHECKING:
 
 DEADLINE: Final = 5.0
 """Seconds for a request; the bot's platform gives up after eight."""
+_ONCE: Final = 60.0
+"""Seconds between two advices."""
 _WAITING: Final = (16, 1000)
 """Requests under way at the least and at the most."""
 
@@ -43,7 +49,13 @@ def endpoint(
     """Return the endpoint over a client. `among` makes of the surroundings of one process those of one of several."""
 
     async def write(conversation: str, attributes: Mapping[str, Any], seconds: float) -> Any:  # noqa: ANN401 - any JSON
-        return DISCRETION.within(await client.write(conversation, attributes, seconds))
+        try:
+            return DISCRETION.within(await client.write(conversation, attributes, seconds))
+        except UndefinedFieldsError as error:
+            advise(str(error))
+            raise
+
+    advise = Advice(log, time.monotonic)
 
     def gauges() -> dict[str, float]:
         pacer, breaker = client.pacer, client.breaker
@@ -85,6 +97,7 @@ def policy(options: argparse.Namespace, session: Session) -> Policy:
         Fallback(context.below.intent, context.min_confidence or 0) if context.below else None,
         frozenset(intent for loaded in session.manifests.intents for intent in loaded.document.intents),
         explaining(session) if options.explain else None,
+        skipped_by(session.environment),
     )
 
 
@@ -107,6 +120,21 @@ def explaining(session: Session) -> Callable[[Mapping[str, Any]], Any]:
 def _value(value: str | float) -> str | int | float:
     """Return an attribute as rules compare it: true and false are texts."""
     return str(value).lower() if isinstance(value, bool) else value
+
+
+class Advice:
+    """Says in the log what an operator has to do, once a minute at most."""
+
+    def __init__(self, log: Callable[[str], object], clock: Callable[[], float]) -> None:
+        """`clock` is monotonic."""
+        self._log, self._clock = log, clock
+        self._next = clock()
+
+    def __call__(self, text: str) -> None:
+        """Say it, unless it was said a moment ago."""
+        if self._clock() >= self._next:
+            self._next = self._clock() + _ONCE
+            self._log(json.dumps({"event": "advice", "advice": text}))
 
 
 class Log:

@@ -22,6 +22,7 @@ from reconciler.context.order import Lines
 from reconciler.context.relay import Policy, Relay
 from reconciler.context.replay import Ids, Register, Replays
 from reconciler.context.signature import Signatures, is_signed
+from reconciler.context.skipping import skipping
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -97,9 +98,10 @@ def context_app(
     """
     around, bounds = surroundings or Surroundings(), limits or Limits()
     memory, metrics = around.memory or Memory(Lines(around.clock), Ids(around.clock)), Metrics()
-    relay = Relay(write, policy or Policy(), memory.turns, metrics, lambda: bounds.waiting * around.part())
+    said = policy or Policy()
+    relay = Relay(write, said, memory.turns, metrics, lambda: bounds.waiting * around.part())
     gate = _Gate(Keys(keys), Signatures(secrets), Replays(memory.register))
-    return ContextApp(gate, around.shared_out(relay.take), metrics, around, bounds)
+    return ContextApp(gate, skipping(around.shared_out(relay.take), said.skipped), metrics, around, bounds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.context.answer import Answer, later, refusal, success
 from reconciler.context.fallback import Fallback, doubt
 from reconciler.context.moment import moment_of, stamp
 from reconciler.context.order import NoTurnError, Place
-from reconciler.errors import ApiError, GoneError, LaterError, TooFastError
+from reconciler.errors import (
+    AmbiguousWriteError,
+    ApiError,
+    GoneError,
+    LaterError,
+    TooFastError,
+    UndefinedFieldsError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -26,7 +33,8 @@ if TYPE_CHECKING:
     """Writes attributes to a conversation's context within so many seconds and returns the upstream's JSON.
 
     Raises GoneError for an unknown conversation, TooFastError and LaterError where nothing was sent or done,
-    TimeoutError, and another ApiError for whatever else fails.
+    TimeoutError, and another ApiError for whatever else fails; of these AmbiguousWriteError says that it must not be
+    written again.
     """
     Take = Callable[[Event, str, datetime, float], Awaitable[Answer]]
     """Answers an event: see Relay.take."""
@@ -46,13 +54,15 @@ class Names:
 class Policy:
     """What the Environment says of events: attribute names, the fallback, the intents that are known, if any are.
 
-    `explain` returns where a conversation with such attributes goes; without it answers do not say.
+    `explain` returns where a conversation with such attributes goes; without it answers do not say. `skipped` are
+    conversations of which nothing is written.
     """
 
     names: Names = Names()
     fallback: Fallback | None = None
     known: AbstractSet[str] = frozenset()
     explain: Explain | None = None
+    skipped: AbstractSet[str] = frozenset()
 
 
 class Relay:
@@ -87,7 +97,12 @@ class Relay:
             return success("stale", "a newer event of this conversation was written before", None, stale=True)
         attributes, doubtful = self._attributes(event, now)
         left = end - asyncio.get_running_loop().time()
-        answer = self._written(event, doubtful, attributes, await self._write(event.conversation, attributes, left))
+        try:
+            form = await self._write(event.conversation, attributes, left)
+        except AmbiguousWriteError as error:  # the same event gets this answer, too: it may have been written
+            answer = _failed(error)
+        else:
+            answer = self._written(event, doubtful, attributes, form)
         line.wrote(place, event, answer)
         return answer
 
@@ -111,21 +126,30 @@ class Relay:
         return success("written", f"context updated for conversation {event.conversation}", form, **more)
 
 
+_REFUSED: Final[Mapping[type[Exception], tuple[int, str, str]]] = {
+    GoneError: (404, "unknown_conversation", "unknown conversation"),
+    UndefinedFieldsError: (
+        502,
+        "undefined_fields",
+        "the tenant does not know the custom fields; the endpoint's log says how to define them",
+    ),
+    AmbiguousWriteError: (502, "unclear", "whether it was written is unknown; this event is not written again"),
+    TimeoutError: (504, "late", "the tenant was too slow; whether it was written is unknown"),
+    ApiError: (502, "upstream_failed", "the tenant failed; whether it was written is unknown"),
+}
+"""Status, outcome and words for each kind of failure; the first that fits counts."""
+
+
 def _failed(error: NoTurnError | TimeoutError | ApiError) -> Answer:
     """Return what to say of a failure: never a word of the error's own, which may be the upstream's."""
     match error:
         case NoTurnError():
             return later(503, error.outcome, str(error), error.seconds)
-        case GoneError():
-            return refusal(404, "unknown_conversation", "unknown conversation")
         case TooFastError():
             return later(429, "rate_limited", "the tenant allows no more requests just now", error.seconds)
         case LaterError():
             return later(502, "upstream_away", "the tenant does not answer; nothing was sent", error.seconds)
-        case TimeoutError():
-            return refusal(504, "late", "the tenant was too slow; whether it was written is unknown")
-        case _:
-            return refusal(502, "upstream_failed", "the tenant failed; whether it was written is unknown")
+    return refusal(*next(said for kind, said in _REFUSED.items() if isinstance(error, kind)))
 
 
 def _context(form: Any) -> Mapping[str, Any]:  # noqa: ANN401 - any JSON

@@ -139,7 +139,8 @@ def _packed(written: Written) -> tuple[str, str, bytes]:
     place, event, body = f"{seconds:0{_SECONDS}}{fraction} {message}", written.event, written.answer.body
     if len(body) > _LARGEST:
         return place, "", b""
-    return place, json.dumps([event.intent, event.confidence, event.timestamp]), body
+    failed = [written.answer.status, written.answer.outcome] if written.answer.is_passing else []
+    return place, json.dumps([event.intent, event.confidence, event.timestamp, *failed]), body
 
 
 def _written(conversation: str, place: bytes | None, what: bytes | None, body: bytes | None) -> Written | None:
@@ -147,6 +148,8 @@ def _written(conversation: str, place: bytes | None, what: bytes | None, body: b
         return None
     text = place.decode("ascii")
     fraction, _, message = text[_SECONDS:].partition(" ")
-    intent, confidence, timestamp = json.loads(what) if what else ("", None, None)
+    intent, confidence, timestamp, *failed = json.loads(what) if what else ("", None, None)
+    status, outcome = failed or (200, "written")
     event = Event(conversation, intent, confidence, timestamp, moment(timestamp) if timestamp else None)
-    return Written(Place(Moment(int(text[:_SECONDS]), fraction), message), event, Answer(200, "written", body or b""))
+    answer = Answer(status, outcome, body or b"")
+    return Written(Place(Moment(int(text[:_SECONDS]), fraction), message), event, answer)

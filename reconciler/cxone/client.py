@@ -49,17 +49,36 @@ _METHODS: Final = {
     "create": "POST",
     "delete": "DELETE",
     "context": "POST",
+    "custom fields": "PUT",
+    "signal": "POST",
 }
 _READS: Final = {"list": Kind.READ, "list or nothing": Kind.PAGE, "read": Kind.READ}
-_KINDS: Final = {**_READS, "delete": Kind.DELETE, "context": Kind.MERGE}
-_SCOPES: Final = {**dict.fromkeys(_READS, "routing:read"), "context": "interaction:write"}
+_KINDS: Final = {
+    **_READS,
+    "delete": Kind.DELETE,
+    "context": Kind.MERGE,
+    "custom fields": Kind.MERGE,
+    "signal": Kind.SIGNAL,
+}
+_RIGHTS: Final = {
+    **dict.fromkeys(_READS, "scope routing:read"),
+    "context": "scope interaction:write",
+    "custom fields": "right to change contacts, which its employee's role gives",
+    "signal": "right to signal contacts, which its employee's role gives",
+}
 _REJECTED: Final = {409: NameTakenError, 412: ChangedMeanwhileError}
-_GONE: Final = {"read": {404, 410}, "update": {404}, "delete": {404, 410}, "context": {404, 410}}
+_CONTACTS: Final = ("context", "custom fields", "signal")
+_GONE: Final = {
+    "read": {404, 410},
+    "update": {404},
+    "delete": {404, 410},
+    **{call: {404, 410} for call in _CONTACTS},
+}
 _NEVER: Final = {
     "create": {404, 405, 410, 501},
     "update": {405, 410, 501},
     "delete": {405, 413, 414, 431, 501},
-    "context": {405, 501},
+    **{call: {405, 501} for call in _CONTACTS},
 }
 """Statuses that are about the API and not about one write. A read has nothing of its own that could be wrong: all."""
 
@@ -144,7 +163,7 @@ class ReadingClient:
             return answer
         why = f"{answer.call}: status {answer.status}, {self._access.explanation(answer)}"
         if answer.status == HTTPStatus.FORBIDDEN:
-            raise ScopeError(f"the client lacks the scope {_SCOPES.get(call, 'routing:write')} ({why})")
+            raise ScopeError(f"the client lacks the {_RIGHTS.get(call, 'scope routing:write')} ({why})")
         raise _refused(call, answer.status, why)
 
     async def _send(self, request: Request, kind: Kind) -> Answer:

@@ -11,6 +11,7 @@ from reconciler.cxone.breaker import Breaker
 from reconciler.cxone.client import ReadingClient
 from reconciler.cxone.sending import BUDGET, Budget, Sender
 from reconciler.cxone.settings import Server
+from reconciler.cxone.writers import INTERACTION
 from reconciler.errors import ApiError, LaterError, OverloadedError, RejectedError, TooFastError, UsageError
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from reconciler.cxone.exchange import Carry
     from reconciler.cxone.pace import Time
     from reconciler.cxone.settings import Credentials, Tenant
+    from reconciler.cxone.writers import Writer
 
 _PLACE: Final = "{conversationId}"
 _PATH: Final = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*", re.ASCII)
@@ -30,13 +32,21 @@ _SOON: Final = 2.0
 
 
 class ContextClient(ReadingClient):
-    """Writes contexts. Time for all it does has no end; each call has one."""
+    """Writes contexts, in the way of its writer. Time for all it does has no end; each call has one."""
 
-    def __init__(self, carry: Carry, tenant: Tenant, credentials: Credentials, time: Time, path: str) -> None:
+    def __init__(
+        self,
+        carry: Carry,
+        tenant: Tenant,
+        credentials: Credentials,
+        time: Time,
+        path: str,
+        writer: Writer = INTERACTION,
+    ) -> None:
         """`path` holds {conversationId}. Raises UsageError where it would not be asked for as it stands."""
         super().__init__(carry, tenant, credentials, time)
         self.breaker = Breaker(time)
-        self._path = path
+        self._path, self._writer = path, writer
         self._unready_until = time.clock()
         self._sender = Sender(carry, tenant, self.pacer, time, self._access.explanation, self.breaker)
         below = Server.of(tenant.base_url).path if tenant.base_url else ""
@@ -47,10 +57,11 @@ class ContextClient(ReadingClient):
             )
 
     async def write(self, conversation: str, attributes: Mapping[str, str | float | None], seconds: float) -> Any:  # noqa: ANN401 - any JSON
-        """Merge attributes into a conversation's context and return what the tenant answers.
+        """Write a conversation's attributes and return what the tenant answers.
 
-        Repeated where there is no answer, since writing the same values twice changes nothing. Raises GoneError for an
-        unknown conversation, TooFastError, LaterError, TimeoutError where `seconds` are over, and other ApiErrors.
+        Repeated where there is no answer, if writing the same values twice changes nothing. Raises GoneError for an
+        unknown conversation, TooFastError, LaterError, TimeoutError where `seconds` are over, and other ApiErrors;
+        AmbiguousWriteError where nobody knows whether it was done, and it must not be done twice.
         """
         path = self._path_of(conversation)
         if not _is_plain(path):
@@ -61,7 +72,7 @@ class ContextClient(ReadingClient):
         token = BUDGET.set(budget)
         try:
             async with self._time.deadline(seconds - _MARGIN):
-                answer = await self._call("context", path, {"attributes": dict(attributes)})
+                answer = await self._writer.ask(self._call, path, attributes)
         except TimeoutError:
             raise self._late(budget) from None
         except LaterError as error:

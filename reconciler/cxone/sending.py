@@ -49,6 +49,7 @@ class Kind(Enum):
     WRITE = auto()  # the answer is what was written
     DELETE = auto()  # the answer holds nothing
     MERGE = auto()  # the same values may be written again; the answer may hold nothing
+    SIGNAL = auto()  # it must not come again; the answer may hold nothing
 
     @property
     def safe(self) -> bool:
@@ -149,7 +150,8 @@ class Sender:
             result = await self._try(request, kind, sent)
             return None if self.outage.waits and not isinstance(result, Answer) else result
         asked = {**ACCEPTED, "Authorization": request.headers["Authorization"]}
-        await self._try(request._replace(method="GET", headers=asked, content=b""), Kind.READ, sent)
+        path, _, _ = request.target.partition("?")
+        await self._try(request._replace(method="GET", target=path, headers=asked, content=b""), Kind.READ, sent)
         return None
 
     async def _try(self, request: Request, kind: Kind, sent: float) -> Answer | _Failure:
@@ -166,7 +168,10 @@ class Sender:
             return _Failure(error)
         except CancelledError:
             if self._is_late():
-                self.outage.lost(host, _lost(call, "no answer in time", kind))
+                error = _lost(call, "no answer in time", kind)
+                self.outage.lost(host, error)
+                if not kind.safe:  # whoever set the time has to know that it may have been done
+                    raise error from None
             raise
         except UnexpectedAnswerError as failure:
             raise _unusable(f"{call}: {failure}", kind) from failure
@@ -231,7 +236,7 @@ def _may_hold_nothing(kind: Kind, answer: Answer) -> bool:
     """Say whether the body of a success need not be looked at."""
     if kind is Kind.PAGE:
         return answer.status == HTTPStatus.NO_CONTENT
-    return kind is Kind.DELETE or (kind is Kind.MERGE and not answer.content)
+    return kind is Kind.DELETE or (not answer.content and kind in (Kind.MERGE, Kind.SIGNAL))
 
 
 def _lost(call: str, why: str, kind: Kind) -> ApiError:

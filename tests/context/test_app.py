@@ -10,7 +10,14 @@ import pytest
 
 from reconciler.context.app import Limits
 from reconciler.context.relay import Names, Policy
-from reconciler.errors import AmbiguousWriteError, GoneError, LaterError, TooFastError
+from reconciler.errors import (
+    AmbiguousWriteError,
+    GoneError,
+    LaterError,
+    OverloadedError,
+    TooFastError,
+    UndefinedFieldsError,
+)
 from tests.context.posting import HEADERS, KEY, Endpoint, Upstream, event, posted
 
 TYPE, API_KEY = HEADERS
@@ -88,6 +95,8 @@ FAILED = [
     (TooFastError(SAID_NOWHERE, 2.5), 429, "3"),
     (LaterError(SAID_NOWHERE, 0), 502, "1"),
     (AmbiguousWriteError(SAID_NOWHERE), 502, None),
+    (OverloadedError(SAID_NOWHERE), 502, None),
+    (UndefinedFieldsError(SAID_NOWHERE, 422), 502, None),
     (TimeoutError(SAID_NOWHERE), 504, None),
     (RuntimeError(SAID_NOWHERE), 503, "1"),
 ]
@@ -104,8 +113,8 @@ def test_what_fails_upstream_is_told_in_words_of_our_own(fault: Exception, statu
 
 
 def test_a_failed_write_may_come_again() -> None:
-    """It is no repeat, for nothing was written."""
-    endpoint = Endpoint(Upstream(faults=[AmbiguousWriteError("")]))
+    """It is no repeat, for nobody knows of a write, and to write it twice does no harm."""
+    endpoint = Endpoint(Upstream(faults=[OverloadedError("")]))
 
     async def twice() -> list[int]:
         return [(await endpoint.post()).status for _ in range(2)]
