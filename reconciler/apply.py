@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from reconciler.attempt import Attempt, RuleStore
     from reconciler.change import Change, LiveRule, Step
     from reconciler.conduct import Conduct, Recorder
-    from reconciler.plan import Plan
+    from reconciler.plan import GuardResult, Plan
 
 MOST_ATTEMPTS: Final = 4
 """How often one change is tried in one run (reliability.md R21)."""
@@ -53,7 +53,7 @@ async def apply(
     """
     run = _Run(plan, store, replan, recorder, conduct)
     fresh = await run.read()
-    refused = refusals(conduct.guarded(fresh))
+    refused = await run.refused(fresh)
     if refused:
         raise RefusedError(f"the tenant changed since the plan was made, and now {refused[0].message}")
     if strange := run.tally.unplanned(fresh):
@@ -96,15 +96,19 @@ class _Run:
         if self.sight.missed:
             self.doubt()
         self.tally.settle(rules)
-        self.fresh = self.replan(rules)
+        self.fresh = await self.conduct.thinking(lambda: self.replan(rules))
         return self.fresh
+
+    async def refused(self, fresh: Plan) -> tuple[GuardResult, ...]:
+        """Return the guards that refuse what a read found."""
+        return refusals(await self.conduct.thinking(lambda: self.conduct.guarded(fresh)))
 
     async def rounds(self, fresh: Plan) -> None:
         """Go on, wave by wave, until nothing is left that may be tried."""
         pauses = iter(self.conduct.pauses)
         while not self.idle():
-            self.watch(fresh)
-            left = self.left(fresh)
+            await self.watch(fresh)
+            left = await self.left(fresh)
             if left.unproven and not _is_allowed(self.plan, "transient"):
                 self.halt(f"no order is proven that sends nobody elsewhere: {left.unproven[0]}")
             wave = _one_each(left.steps[0]) if left.steps else []
@@ -132,7 +136,7 @@ class _Run:
         """Say whether no new write may be started."""
         return bool(self.halted) or self.conduct.stopped()
 
-    def watch(self, fresh: Plan) -> None:
+    async def watch(self, fresh: Plan) -> None:
         """Look at what others changed: what was proven, and what guards let pass, was so beside the rules as they were.
 
         Rules that the plan is not about: changed once, everything is planned again, guards and all; changed again, or
@@ -147,7 +151,7 @@ class _Run:
         self.others = others
         if self.strays > self.conduct.strays:
             self.halt("rules that this plan is not about were changed meanwhile; plan again")
-        elif (strayed or self.tally.meddled(fresh)) and (refused := refusals(self.conduct.guarded(fresh))):
+        elif (strayed or self.tally.meddled(fresh)) and (refused := await self.refused(fresh)):
             self.halt(f"rules were changed meanwhile, and now {refused[0].message}")
 
     def halt(self, why: str) -> None:
@@ -162,7 +166,7 @@ class _Run:
             if not self.tally.is_about(live.id, live.marker)
         }
 
-    def left(self, fresh: Plan) -> Plan:
+    async def left(self, fresh: Plan) -> Plan:
         """Return what is still to be done of the plan's changes, in order, without what may not be tried (again).
 
         Nor is anything deleted then, which may have to stand in, or made that had to wait for what is given up.
@@ -172,7 +176,8 @@ class _Run:
         given_up = [change for change in changes if not self.may_be_tried(change)] + lost
         if any(not isinstance(change, Delete) for change in given_up):
             given_up += [change for change in changes if isinstance(change, Delete)]
-        return arrange(replace(fresh, changes=(*changes, *lost)), given_up)
+        left = replace(fresh, changes=(*changes, *lost))
+        return await self.conduct.thinking(lambda: arrange(left, given_up))
 
     def may_be_tried(self, change: Change) -> bool:
         """Say whether one of the plan's changes, as a read found it, is not given up."""

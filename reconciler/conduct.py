@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -11,6 +11,20 @@ if TYPE_CHECKING:
     from reconciler.attempt import Attempt
     from reconciler.change import Change, Step
     from reconciler.plan import Plan
+
+Result = TypeVar("Result")
+
+
+class Thinking(Protocol):
+    """Does a piece of work that takes long and waits for nobody."""
+
+    async def __call__(self, work: Callable[[], Result], /) -> Result:
+        """Return what the work returns."""
+
+
+async def at_once(work: Callable[[], Result], /) -> Result:
+    """Do it here and now: nobody else waits."""
+    return work()
 
 
 class Recorder(Protocol):
@@ -49,3 +63,5 @@ class Conduct:
     """What says of a fresh plan who would go elsewhere, and what every guard makes of it."""
     strays: int = 1
     """How often rules that the plan is not about may be found changed; with a reviewed plan, never."""
+    thinking: Thinking = at_once
+    """Plans: beside the loop, where others wait for answers there."""

@@ -10,17 +10,22 @@ import pty
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.cli import several
+from reconciler import apply
+from reconciler.arrange import arrange
+from reconciler.cli import session, several
 from reconciler.cli.fleet import Fleet
 from reconciler.cli.interrupt import Stop
 from reconciler.cli.output import Output
 from reconciler.cli.several import Done, each, worst
 from reconciler.errors import ApiError
+from reconciler.guard import guard
+from reconciler.plan import plan
 from reconciler.render.several_text import Row
 from tests import canary
 from tests.crash.gate import Gate, wait_until_heard
@@ -28,7 +33,7 @@ from tests.many_tenants import ONE_BY_ONE, Tenants, environment, rule, ruleset, 
 from tests.program import Program, write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from reconciler.cli.session import Session
 
@@ -472,6 +477,27 @@ def test_a_bug_met_in_one_environment_is_its_own(elsewhere: Path, capsys: pytest
     assert ["failed", "failed", "same"] == [one.done.row.state for one in told]
     assert [1, 1, 0] == [one.done.code for one in told]
     assert "error: a: this is a bug in cxroute (ZeroDivisionError: of a)" in capsys.readouterr().err
+
+
+def test_no_plan_is_made_where_answers_are_waited_for(
+    three: Tenants, cxroute: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large tenant's plan, and each one that apply makes again, keeps no other tenant's answer from being heard."""
+    found: set[str] = set()
+
+    def beside(work: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(*arguments: Any) -> Any:
+            found.add(f"{work.__name__} {threading.current_thread() is threading.main_thread()}")
+            return work(*arguments)
+
+        return noted
+
+    monkeypatch.setattr(session, "plan", beside(plan))
+    monkeypatch.setattr(session, "guard", beside(guard))
+    for module in (session, apply):
+        monkeypatch.setattr(module, "arrange", beside(arrange))
+    assert 0 == cxroute("apply", "--all", "--yes")
+    assert (2, {"plan False", "guard False", "arrange False"}) == (len(three.rules("prod-us")), found)
 
 
 def test_after_a_signal_no_environment_begins_to_write(three: Tenants) -> None:

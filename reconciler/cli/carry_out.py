@@ -54,6 +54,7 @@ async def carry_out(  # noqa: PLR0913 - whatever a write depends on
         session.environment.api.names_unique,
         guarded=planner.guarded,
         strays=0 if reviewed else 1,
+        thinking=session.thinking,
     )
     try:
         report = await apply(made, client, planner.bare, recorder, conduct)

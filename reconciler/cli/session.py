@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from reconciler.arrange import arrange
 from reconciler.catalogue import Catalogue, aliases
@@ -13,6 +13,7 @@ from reconciler.change import Adopt
 from reconciler.cli.environments import SIMULATED, choose, expected_queues, utc_now
 from reconciler.cli.progress import Bar
 from reconciler.cli.route_tests import check, failures
+from reconciler.conduct import at_once
 from reconciler.desired import desire
 from reconciler.entries import live_entries
 from reconciler.errors import ApiError, ManifestError, UsageError
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from reconciler.cli.live_file import LiveFile
     from reconciler.cli.output import Output
     from reconciler.cli.undoing import Undoing
+    from reconciler.conduct import Thinking
     from reconciler.cxone.client import ReadingClient
     from reconciler.desired import Desired
     from reconciler.manifest.environment import Environment
@@ -45,30 +47,21 @@ if TYPE_CHECKING:
     from reconciler.traffic import Sample
 
 DEFAULT: Final = "manifests"
-Result = TypeVar("Result")
-
-
-class Thinking(Protocol):
-    """Does a piece of work that takes long and waits for nobody."""
-
-    async def __call__(self, work: Callable[[], Result], /) -> Result:
-        """Return what the work returns."""
-
-
-async def at_once(work: Callable[[], Result], /) -> Result:
-    """Do it here and now: nobody else waits."""
-    return work()
 
 
 class Planner(NamedTuple):
-    """Plans from rules just read: `bare`, what differs; `guarded`, with its order, who is affected, and the guards."""
+    """Plans from rules just read: `bare`, what differs; `guarded`, with its order, who is affected, and the guards.
+
+    `told` adds what a reader is to know of it: that is for people, and no part of what guards look at.
+    """
 
     bare: Callable[[tuple[LiveRule, ...]], Plan]
     guarded: Callable[[Plan], Plan]
+    told: Callable[[Plan], Plan]
 
     def plan(self, rules: tuple[LiveRule, ...]) -> Plan:
         """Return the whole plan."""
-        return self.guarded(self.bare(rules))
+        return self.told(self.guarded(self.bare(rules)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,11 +172,12 @@ class Session:
             return plan(desired, replace(live, rules=rules), self.options, self.clock())
 
         def guarded(made: Plan) -> Plan:
-            foreseen = told(foresee(arrange(made), self.sample))
-            foreseen = advised(foreseen, [self.file.finding] if self.file else ())
-            return lift(guard(foreseen, self.environment), allowed, reason)
+            return lift(guard(foresee(arrange(made), self.sample), self.environment), allowed, reason)
 
-        return Planner(bare, guarded)
+        def everything(made: Plan) -> Plan:
+            return advised(told(made), [self.file.finding] if self.file else ())
+
+        return Planner(bare, guarded, everything)
 
     def advised(self, made: Plan) -> Plan:
         """Return the plan with what the lint says of the desired rules beside those that are not managed."""

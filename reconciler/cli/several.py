@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
     from reconciler.cli.fleet import Fleet
     from reconciler.cli.output import Output
-    from reconciler.cli.session import Result, Session
+    from reconciler.cli.session import Session
+    from reconciler.conduct import Result
     from reconciler.render.several_text import State
 
 AT_ONCE: Final = 8
