@@ -25,7 +25,7 @@ from reconciler.cli.output import Output
 from reconciler.cli.several import Done, each, worst
 from reconciler.errors import ApiError
 from reconciler.guard import guard
-from reconciler.plan import plan
+from reconciler.plan import plan as planning
 from reconciler.render.several_text import Row
 from tests import canary
 from tests.crash.gate import Gate, wait_until_heard
@@ -492,7 +492,7 @@ def test_no_plan_is_made_where_answers_are_waited_for(
 
         return noted
 
-    monkeypatch.setattr(session, "plan", beside(plan))
+    monkeypatch.setattr(session, "plan", beside(planning))
     monkeypatch.setattr(session, "guard", beside(guard))
     for module in (session, apply):
         monkeypatch.setattr(module, "arrange", beside(arrange))
