@@ -3,7 +3,8 @@
 A comment in front of a fenced block says what the block is:
 
     (nothing), console                the commands after `$` are run, and what is printed is what is shown
-    <!-- background -->, console      one command that goes on running; what is shown comes first
+    <!-- background -->, console      one command that goes on running, once it has said where it listens
+    <!-- background: WORDS -->        the same, once it has said WORDS
     <!-- file: PATH -->               the reader writes this file
     <!-- edit: PATH -->, diff         the reader puts the lines with + in place of those with -
     <!-- not run: WHY -->, console/sh the options of each `cxroute` are looked up, and nothing is run
@@ -105,7 +106,7 @@ def _block(language: str, mark: re.Match[str] | None, body: list[str], start: in
         before, after = ("".join(f"{line[1:]}\n" for line in body if line[0] != sign) for sign in "+-")
         return [Edit(start, said, before, after)]
     if language == "console" and kind != "not run":
-        return list(_runs(body, start, kind))
+        return list(_runs(body, start, (said or " on http://") if kind else ""))
     if language in _SHELLS:
         return [Told(start, one, said) for one in _commands(text) or [""] * bool(language)]
     return []

@@ -70,7 +70,7 @@ class Session:
     def _run(self, step: Run) -> str:
         command = self._true(step.command)
         if step.background:
-            return self._start(command)
+            return self._start(command, step.background)
         if command.startswith("export "):
             os.environ.update(word.partition("=")[::2] for word in shlex.split(command)[1:])
             return ""
@@ -78,13 +78,13 @@ class Session:
         assert step.code == code, f"`{command}` ended with {code}:\n{printed}"
         return self._told(printed)
 
-    def _start(self, command: str) -> str:
+    def _start(self, command: str, words: str) -> str:
         log = self.folder / f".{len(self.processes)}.log"
         with log.open("wb") as out:
-            words = [sys.executable, "-m", "reconciler", *shlex.split(command)[1:]]
-            self.processes.append(subprocess.Popen(words, stdout=out, stderr=out))
+            program = [sys.executable, "-m", "reconciler", *shlex.split(command)[1:]]
+            self.processes.append(subprocess.Popen(program, stdout=out, stderr=out))
         end = time.monotonic() + _PATIENCE
-        while " on http://" not in log.read_text(encoding="utf-8"):
+        while words not in log.read_text(encoding="utf-8"):
             assert self.processes[-1].poll() is None, f"`{command}` ended:\n{log.read_text(encoding='utf-8')}"
             assert time.monotonic() < end, f"`{command}` says nothing"
             time.sleep(0.05)

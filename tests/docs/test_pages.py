@@ -51,7 +51,7 @@ def test_every_command_of_a_page_prints_what_it_says(name: str, tmp_path: Path) 
             for step, printed in followed(page, reader):
                 shown = "\n".join(step.shown)
                 wrong.append(f"{page.name}:{step.line}: {step.command}\n--- shown\n{shown}\n--- printed\n{printed}")
-    assert [] == wrong
+    assert [] == wrong, "make docs"
 
 
 @pytest.mark.parametrize("step", TOLD)
