@@ -160,7 +160,7 @@ WRONG: list[tuple[str, dict[str, Script], str, str, str]] = [
     ("other token", {"token": says(whole([]))}, "token", "no usable access_token", "api.tokenUrl may be"),
     ("refused token", {"list": status("401 Unauthorized")}, "rules", "status 401", "of one tenant?"),
     ("scope", {"queues": status("403 Forbidden")}, "queues", "status 403", "lacks the scope routing:read"),
-    ("no such resource", {"list": status("404 Not Found")}, "rules", "status 404", "No public NICE document describes"),
+    ("no such resource", {"list": status("404 Not Found")}, "rules", "status 404", "`cxroute plan --live FILE.json`"),
     ("nor here", {"list": status("405 Method Not Allowed")}, "rules", "status 405", "set api.rulesPath"),
     ("nor queues", {"queues": status("501 Not Implemented")}, "queues", "status 501", "set api.queuesPath"),
     ("nor one", {"one": status("404 Not Found")}, "one rule", "status 404", "set api.rulesPath"),
