@@ -6,21 +6,22 @@ request's own, after the answer where it is what follows a whole request.
 
 from __future__ import annotations
 
+import asyncio
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from reconciler.context.chunks import Chunks
-from reconciler.context.joined import Joined
-
-if TYPE_CHECKING:
-    import asyncio
+from reconciler.context.cycle import Cycle
 
 MOST_CONNECTIONS: Final = 1000
 _LARGEST_HEAD: Final = 16 * 1024
 """Bytes of all headers."""
 _MOST_HEADERS: Final = 64
+_DECISIVE: Final = (b"host", b"transfer-encoding", b"content-length")
+"""Headers of which a second one could count for another server."""
 _SLOWEST_HEAD: Final = 5.0
 """Seconds from a connection's or request's begin to the end of its headers."""
 
@@ -45,7 +46,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection while there are not too many, and wait so long for its first headers."""
-        super().connection_made(cast("asyncio.Transport", Joined(transport, self.loop)))
+        super().connection_made(transport)
         if len(self.connections) > MOST_CONNECTIONS:
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
             return
@@ -92,7 +93,10 @@ class Connection(HttpToolsProtocol):
         """Take a header; one that comes behind the body is refused, for it would count like the others."""
         if not self._in_head:
             raise _RefusedError
-        super().on_header(name, value)
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Check the headers together, and begin to answer."""
@@ -107,7 +111,29 @@ class Connection(HttpToolsProtocol):
             raise _RefusedError
         self._stop_timer()
         self._in_head, self._head, self._before = False, 0, b""
-        super().on_headers_complete()
+        self._begin()
+
+    def _begin(self) -> None:
+        """Hand the request to the app. uvicorn would do so as well, and much that nobody here needs."""
+        url = httptools.parse_url(self.url)
+        self.scope["method"] = self.parser.get_method().decode("ascii")
+        self.scope["path"], self.scope["raw_path"] = url.path.decode("ascii"), url.path
+        self.scope["query_string"] = url.query or b""
+        version = self.parser.get_http_version()
+        self.cycle = Cycle(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=version != "1.0" and self.parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+        self._start_asgi_task(self.cycle, self.app)
 
     def _begun_body(self) -> bytes:
         """Return what came in one piece with the end of the headers."""
@@ -115,15 +141,16 @@ class Connection(HttpToolsProtocol):
 
     def _is_clear(self) -> bool:
         """Say whether the headers leave no doubt about host and body."""
-        values = {name: [value for other, value in self.headers if other == name] for name, _ in self.headers}
         version = self.parser.get_http_version()
-        hosts, encodings = values.get(b"host", []), values.get(b"transfer-encoding", [])
-        if version not in ("1.0", "1.1") or len(hosts) > 1 or (version == "1.1" and not hosts) or b"upgrade" in values:
+        names = [name for name, _ in self.headers if name in _DECISIVE]
+        values = dict(self.headers)
+        if version not in ("1.0", "1.1") or len(set(names)) != len(names) or b"upgrade" in values:
             return False
-        if encodings and (encodings != [b"chunked"] or version != "1.1" or b"content-length" in values):
+        if version == "1.1" and b"host" not in values:
             return False
-        lengths = values.get(b"content-length", [])
-        return len(lengths) <= 1 and all(one.isdigit() for one in lengths)
+        if b"transfer-encoding" in values:
+            return values[b"transfer-encoding"] == b"chunked" and version == "1.1" and b"content-length" not in values
+        return values.get(b"content-length", b"0").isdigit()
 
     def _refuse(self, status: HTTPStatus) -> None:
         """End the connection; a request that came whole before is still answered."""
