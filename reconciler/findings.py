@@ -191,6 +191,13 @@ CODES: Final[dict[str, Code]] = {
         " plan would call it unknown. Correct the name, or write the skill's id in a Queues document. Documents differ"
         " from tenants now and then: where the tenant does have a skill of that name, the rules work all the same.",
     ),
+    "CXR211": Code(
+        "no ident of a custom field",
+        "With `context.writer: digital-custom-fields` the endpoint writes custom fields, and their idents are the names"
+        " under `attributes:`. No public document says what an ident may hold; those that are shown have letters,"
+        " digits, - _ and . alone. A field has to be defined in CXone before it can be written, and rules ask for"
+        " attributes by the same names.",
+    ),
     "CXR220": Code(
         "route test failed",
         "A conversation of a RouteTests document goes elsewhere than it must. The message names the rule that takes it"

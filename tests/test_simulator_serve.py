@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -79,7 +80,8 @@ def test_the_contract_holds_over_a_socket(parser: Literal["h11", "httptools"]) -
     async def replay(all_of_them: list[Json]) -> None:
         async with listening(switch, parser) as http:
             for example in all_of_them:
-                current[:] = [simulator(tenant(example["given"]), settings(example["given"]))]
+                switches = replace(settings(example["given"]), issuer="http://localhost")
+                current[:] = [simulator(tenant(example["given"]), switches)]
                 check(example, await answered(example, http))
 
     asyncio.run(replay(examples()))

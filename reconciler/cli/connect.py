@@ -127,7 +127,8 @@ async def _carrier(session: Session, tenant: Tenant) -> AsyncIterator[Carry]:
     if session.simulated:
         from reconciler.cli.sandbox import sandbox  # noqa: PLC0415 - brings the simulator in
 
-        with sandbox(expected_queues(session.manifests, session.environment.name)) as transport:
+        queues = expected_queues(session.manifests, session.environment.name)
+        with sandbox(session.environment, queues) as transport:
             yield carried_by(transport)
         return
     async with network(tenant, os.environ.get("CXROUTE_PROXY"), _authorities()) as transport:

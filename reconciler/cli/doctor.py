@@ -12,6 +12,7 @@ from reconciler.cli.environments import expected_queues
 from reconciler.cli.interrupt import run_interruptibly
 from reconciler.cli.reach import reach, surroundings
 from reconciler.cli.session import open_session
+from reconciler.cli.untried import untried
 from reconciler.cli.variables import secret
 from reconciler.cxone.pace import REAL_TIME
 from reconciler.cxone.probe import LONGEST, Probe
@@ -94,7 +95,7 @@ class _Doctor:
             return
         async with asking(self.session) as carry:
             await self.answers(carry)
-        self.say("untried", "ok", self.writes())
+        self.lines += untried(self.session)
 
     def untried(self, lack: str) -> None:
         """Say what could not be looked at, and for lack of what."""
@@ -236,13 +237,3 @@ class _Doctor:
         except ManifestError as error:
             self.say("manifests", "fail", str(error), "`cxroute validate` lists them")
             return []
-
-    def writes(self) -> str:
-        """Say what nobody can know without writing."""
-        api = self.session.environment.api
-        path = api.context_path or self.session.manifests.profile(self.session.environment).context_path
-        return (
-            "writing (scopes routing:write, interaction:write), the path of conversations' contexts"
-            f" ({plain(path)}), and which of two priorities comes first (api.evaluation: {api.evaluation}):"
-            " to try these would be to write"
-        )

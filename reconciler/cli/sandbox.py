@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import uuid
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import httpx
 
@@ -17,6 +18,7 @@ from reconciler.simulator.state import State
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from reconciler.manifest.environment import Environment
     from reconciler.model import Queue
 
 STATE: Final = Path(".cxroute/sandbox.json")
@@ -24,11 +26,13 @@ _QUEUE_IDS: Final = uuid.UUID("6c1f4a0e-9f0b-4f57-9d0e-5b8f7f0f9a10")
 
 
 @contextmanager
-def sandbox(queues: Iterable[Queue]) -> Iterator[httpx.AsyncBaseTransport]:
+def sandbox(environment: Environment, queues: Iterable[Queue]) -> Iterator[httpx.AsyncBaseTransport]:
     """Open the sandbox's state, with every queue that the manifests name, and yield a transport into it."""
     with opened(STATE) as state:
         add_queues(state, queues)
-        yield httpx.ASGITransport(app=simulator(state, PROFILES["A"]))
+        yield httpx.ASGITransport(
+            app=simulator(state, replace(PROFILES["A"], custom_fields=custom_fields(environment)))
+        )
 
 
 @contextmanager
@@ -39,6 +43,14 @@ def opened(path: Path, start: State | None = None) -> Iterator[State]:
             yield state
     except StateError as error:
         raise CxrouteError(str(error)) from error
+
+
+def custom_fields(environment: Environment) -> dict[str, Literal["text", "number"]]:
+    """Return the custom fields that the environment's endpoint writes, and as what rules see their values."""
+    names = environment.attributes
+    if environment.context.writer != "digital-custom-fields":
+        return {}
+    return {names.intent: "text", names.confidence: "number", names.updated_at: "text"}
 
 
 def add_queues(state: State, queues: Iterable[Queue]) -> None:

@@ -36,7 +36,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     """Add simulate's options."""
     parser.add_argument("--tenant", choices=("empty", "bank"), default="empty", help="without rules, or a bank's")
     parser.add_argument(
-        "--as", dest="speak", metavar="ENV", help="speak as the Environment ENV says: its profile, and its queues"
+        "--as", dest="speak", metavar="ENV", help="speak as the Environment ENV says: profile, queues, custom fields"
     )
     parser.add_argument("--host", default="127.0.0.1", help="a loopback address (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, default=8099, help="0 takes a free one (default: 8099)")

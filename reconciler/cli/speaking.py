@@ -6,6 +6,7 @@ from secrets import randbelow
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from reconciler.cli.environments import choose, expected_queues
+from reconciler.cli.sandbox import custom_fields
 from reconciler.cxone.platform import queues_of
 from reconciler.manifest.load import load
 from reconciler.manifest.paging import AllAtOnce, NextLink, PageNumber, ScrollToken, SkipTop
@@ -43,7 +44,10 @@ def spoken_by(name: str, directory: Path) -> Spoken:
     environment = choose(manifests, name)
     api, profile = environment.api, manifests.profile(environment)
     beside_rules = (api.queues_path if api.queues == "rules-api" else None) or profile.queues.path
-    switches: dict[str, Any] = {"dialect": dialect_of(profile, api.rules_path or profile.rules.path, beside_rules)}
+    switches: dict[str, Any] = {
+        "dialect": dialect_of(profile, api.rules_path or profile.rules.path, beside_rules),
+        "custom_fields": custom_fields(environment),
+    }
     if profile.rules.ids == "number":
         switches["new_id"] = lambda: str(randbelow(10**12))
     queues = list(expected_queues(manifests, environment.name))

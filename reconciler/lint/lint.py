@@ -14,6 +14,7 @@ from reconciler.lint.intents import about_intents
 from reconciler.lint.queues import about_queues
 from reconciler.lint.rules import about_rules
 from reconciler.lint.view import View
+from reconciler.lint.writer import about_writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -42,5 +43,5 @@ def lint(
     view = View(desired, unmanaged, manifests, environment, queues)
     known = facts(view.slices)
     found = [*about_rules(view, known), *about_intents(view, known), *about_attributes(view), *about_confidence(view)]
-    found += about_queues(manifests, environment)
+    found += [*about_queues(manifests, environment), *about_writer(manifests, environment)]
     return tuple(sorted(found, key=lambda finding: (finding.source or ("", 0, 0), finding.code)))
