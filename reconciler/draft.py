@@ -117,11 +117,16 @@ class Draft:
 
     def description(self, queues: Iterable[Queue]) -> str:
         """Return the description: written, or made of intents and queues; empty for a rule of conditions alone."""
-        if self.entry.description is not None:
-            text = self._fill(self.entry.description, ("description",))
-            if OPENING in text:
-                raise WrongRuleError("CXR104", f"a description may not hold {OPENING!r}", "description")
-            return text
+        entry = self.entry
+        text = self._said(queues) if entry.description is None else self._fill(entry.description, ("description",))
+        if entry.description is not None and OPENING in text:
+            raise WrongRuleError("CXR104", f"a description may not hold {OPENING!r}", "description")
+        if text.endswith("\r"):  # to the server it is a part of the line end before the line that says whose rule it is
+            hint = "" if entry.description is not None else "the queue's name does: write a `description`"
+            raise WrongRuleError("CXR104", "a description may not end in a carriage return", "description", hint=hint)
+        return text
+
+    def _said(self, queues: Iterable[Queue]) -> str:
         intents = self.intents()
         if not intents:
             return ""

@@ -116,6 +116,25 @@ def test_usage_errors_end_with_64_and_one_sentence(cxroute: Program, arguments: 
     assert "" == cxroute.out
 
 
+@pytest.mark.parametrize(
+    ("said", "column"),
+    [
+        ('queue: Fraud, description: "by hand\\r"', 52),
+        ('queue: Fraud, description: "\\r"', 52),
+        ('queue: Fraud, description: "${ending}"', 52),
+        ('queue: "Fraud\\r"', 5),
+    ],
+)
+def test_a_description_that_would_never_come_back_is_refused(cxroute: Program, said: str, column: int) -> None:
+    """What ends in a carriage return is one line end with the line below it: no apply would ever be the last."""
+    head = "apiVersion: routing/v1\nkind: Environment\nname: sandbox\nowner: acme\n"
+    write("sandbox.yaml", f'{head}vars: {{ending: "\\r"}}\n')
+    head = "apiVersion: routing/v1\nkind: RuleSet\nname: cards\nrules:\n"
+    write("cards.yaml", f"{head}  - {{intent: lost_card, {said}}}\n")
+    assert 3 == cxroute("apply", "--yes")
+    assert f"cards.yaml:5:{column}: error[CXR104]: a description may not end in a carriage return" in cxroute.err
+
+
 def test_no_manifests_at_all_says_what_to_do(cxroute: Program) -> None:
     """Exit 3, with the way on."""
     assert 3 == cxroute("plan")
