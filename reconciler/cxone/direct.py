@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import aiohappyeyeballs
 import httptools
 
-from reconciler.cxone.exchange import Answer, Body, LostError, NotSentError, UntrustedError, reason
+from reconciler.cxone.exchange import LARGEST, Answer, Body, LostError, NotSentError, UntrustedError, reason, too_large
 from reconciler.errors import UnexpectedAnswerError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from reconciler.cxone.settings import Server
 
 _LARGEST_HEAD: Final = 64 * 1024
-"""Bytes of an answer's headers."""
+"""Bytes of an answer's headers, and of all else in it that is no body."""
 _IDLE: Final = 15.0
 """Seconds after which a connection is not used again: the other side may be about to close it."""
 _SECOND_TRY: Final = 0.25
@@ -78,14 +78,18 @@ class Direct:
         if server.scheme == "https":
             options = {"ssl": self._trusted, "server_hostname": server.host}
         try:
-            found = await loop.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)
+            found = await _addresses(server)
             made = await aiohappyeyeballs.start_connection(found, happy_eyeballs_delay=_SECOND_TRY, loop=loop)
             _, connection = await loop.create_connection(_Connection, sock=made, **options)
         except ssl.CertificateError as failure:
             raise UntrustedError(reason(failure)) from failure
-        except OSError as failure:
+        except (OSError, UnicodeError) as failure:  # no name that could be looked up is the latter
             raise NotSentError(reason(failure)) from failure
         return connection
+
+
+async def _addresses(server: Server) -> Any:  # noqa: ANN401 - the loop's, and what is to connect takes them so
+    return await asyncio.get_running_loop().getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)
 
 
 class _Connection(asyncio.Protocol):
@@ -112,11 +116,14 @@ class _Connection(asyncio.Protocol):
         return not self._is_over and self._loop.time() - self._used < _IDLE
 
     async def ask(self, request: Request) -> Answer:
-        """Send a request and wait for its answer. Raises LostError and UnexpectedAnswerError."""
+        """Send a request and wait for its answer. Raises NotSentError, LostError and UnexpectedAnswerError."""
+        written = _written(request)
+        if self._is_over:
+            raise NotSentError("the server ended the connection before anything was asked")
         self._begin()
         self._call = request.call
         self._answer = self._loop.create_future()
-        self._transport.write(_written(request))
+        self._transport.write(written)
         try:
             return await self._answer
         finally:
@@ -143,15 +150,16 @@ class _Connection(asyncio.Protocol):
         if self._answer is None:
             self.close()
             return
-        if self._body is None:
-            self._size += len(data)
+        self._size += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             cause = error.__context__  # what one of the methods below raised
             self._fail(cause if isinstance(cause, UnexpectedAnswerError) else LostError("the answer is no HTTP"))
         if self._body is None and self._size > _LARGEST_HEAD:
-            self._fail(UnexpectedAnswerError("the answer's headers have more than 64 KiB"))
+            self._fail(_long_head())
+        elif self._size > LARGEST + _LARGEST_HEAD:  # chunks' sizes and trailers count, too
+            self._fail(too_large())
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End; the end is also that of an answer that says nothing of its length."""
@@ -170,13 +178,19 @@ class _Connection(asyncio.Protocol):
             self._is_over = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header."""
-        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        """Take a header; one that comes behind the body says nothing that would still count."""
+        if self._body is None:
+            self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         """Know what the body will be."""
-        if self._parser.get_status_code() in _EARLY:
+        status = self._parser.get_status_code()
+        if status in _EARLY:
             self._headers = {}
+        elif status < _EARLY.start:
+            raise LostError
+        elif sum(map(len, self._headers.values())) > _LARGEST_HEAD:
+            raise _long_head()
         elif self._body is None:
             self._body = Body(self._headers.get("content-encoding", ""))
 
@@ -199,6 +213,10 @@ class _Connection(asyncio.Protocol):
         self._is_over = True
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(error)
+
+
+def _long_head() -> UnexpectedAnswerError:
+    return UnexpectedAnswerError(f"the answer's headers have more than {_LARGEST_HEAD // 1024} KiB")
 
 
 def _written(request: Request) -> bytes:

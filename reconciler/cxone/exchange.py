@@ -178,12 +178,17 @@ class Body:
         part = _inflated(self._inflate, raw, self._left) if self._inflate else raw
         self._left -= len(part)
         if self._left <= 0:
-            raise UnexpectedAnswerError(f"the answer has more than {LARGEST // 2**20} MiB")
+            raise too_large()
         self._parts.append(part)
 
     def whole(self) -> bytes:
         """Return all of it."""
         return b"".join(self._parts)
+
+
+def too_large() -> UnexpectedAnswerError:
+    """Return the error of an answer with more than the largest size that is believed."""
+    return UnexpectedAnswerError(f"the answer has more than {LARGEST // 2**20} MiB")
 
 
 def _inflated(inflate: zlib._Decompress, raw: bytes, left: int) -> bytes:

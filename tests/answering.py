@@ -1,0 +1,116 @@
+"""A server on a real socket that answers as a test says, the endpoint's own HTTP client, and the loops of both."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import ssl
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import uvloop
+
+from reconciler.cxone.direct import Direct
+from reconciler.cxone.exchange import Request, exchange
+from reconciler.cxone.pace import REAL_TIME
+from reconciler.cxone.settings import Server
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+
+    Script = Callable[[asyncio.StreamWriter], Awaitable[object]]
+    Run = Callable[[Coroutine[Any, Any, Any]], Any]
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+
+
+@pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def run(request: pytest.FixtureRequest) -> Run:
+    """Run something on one of the loops; nothing may be left that the loop would complain of."""
+
+    def running(main: Coroutine[Any, Any, Any]) -> Any:
+        complaints: list[dict[str, Any]] = []
+
+        async def watched() -> Any:
+            asyncio.get_running_loop().set_exception_handler(lambda _loop, context: complaints.append(context))
+            found = await main
+            gc.collect()
+            await asyncio.sleep(0)
+            return found
+
+        with asyncio.Runner(loop_factory=request.param) as runner:
+            found = runner.run(watched())
+        assert [] == complaints
+        return found
+
+    return running
+
+
+class Tenant:
+    """A server that does what a script says with each request, and the client of it."""
+
+    def __init__(self, script: Script, greeting: bytes = b"") -> None:
+        self._script, self._greeting = script, greeting
+        self.connections: list[asyncio.StreamWriter] = []
+        self._serving: list[asyncio.Future[None]] = []
+        self.asked: list[bytes] = []
+        self.direct = Direct(ssl.create_default_context())
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection."""
+        self.connections.append(writer)
+        self._serving.append(asyncio.ensure_future(self._answer(reader, writer)))
+        await asyncio.sleep(0)
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(self._greeting)
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                self.asked.append(head + await reader.readexactly(2))
+                await self._script(writer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    @asynccontextmanager
+    async def open(self, tls: ssl.SSLContext | None = None) -> AsyncIterator[Tenant]:
+        """Listen."""
+        server = await asyncio.start_server(self.serve, "127.0.0.1", 0, ssl=tls)
+        self.server = Server("http", "127.0.0.1", server.sockets[0].getsockname()[1], "")
+        try:
+            async with server:
+                yield self
+        finally:
+            self.direct.close()
+            for writer in self.connections:
+                writer.transport.abort()
+            await asyncio.gather(*self._serving)
+
+    async def ask(self, seconds: float = 2.0) -> tuple[int, bytes]:
+        """Return status and body of an answer."""
+        request = Request("POST", self.server, "/x?y=1", {"Accept-Encoding": "gzip"}, b"{}")
+        answer = await exchange(self.direct.carry, request, seconds, REAL_TIME)
+        return answer.status, answer.content
+
+
+def writing(data: bytes) -> Script:
+    """Return a script that answers so, and keeps the connection."""
+
+    async def script(writer: asyncio.StreamWriter) -> None:
+        writer.write(data)
+        await writer.drain()
+
+    return script
+
+
+def ending(data: bytes) -> Script:
+    """Return a script that answers so, and closes."""
+
+    async def script(writer: asyncio.StreamWriter) -> None:
+        writer.write(data)
+        await writer.drain()
+        writer.close()
+
+    return script
