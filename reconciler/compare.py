@@ -83,14 +83,19 @@ class _Comparing:
         """Return what makes one desired rule live, or None where it is. Raises _ConflictError."""
         if wanted.released:
             return self._release(wanted, live)
-        if live is not None:
-            return self._update(wanted, live)
-        moved = self._surplus_by_name.get(wanted.rule.name, ())
+        moved = () if live is not None else self._surplus_by_name.get(wanted.rule.name, ())
         if len(moved) == 1 and _address(moved[0]) in self._surplus:
-            return self._update(wanted, self._surplus.pop(_address(moved[0])))
+            live = self._surplus.pop(_address(moved[0]))
+        if live is not None:
+            change = self._update(wanted, live)
+            if live.rule.name != wanted.rule.name or (change is not None and self.desired.names_unique):
+                self._refuse_namesakes(wanted, besides=None)
+            else:
+                self._tell_namesakes(wanted, besides=None)
+            return change
         adopted = self._adoptable(wanted)
         # By id one of several namesakes can be taken over: no rule gets a name that it has not got already.
-        if adopted is None or adopted.rule.name != wanted.rule.name:
+        if adopted is None or adopted.rule.name != wanted.rule.name or self.desired.names_unique:
             self._refuse_namesakes(wanted, besides=adopted)
         else:
             self._tell_namesakes(wanted, besides=adopted)
@@ -100,10 +105,6 @@ class _Comparing:
 
     def _update(self, wanted: DesiredRule, live: LiveRule) -> Update | None:
         address = _address(live)
-        if live.rule.name != wanted.rule.name:
-            self._refuse_namesakes(wanted, besides=None)
-        else:
-            self._tell_namesakes(wanted, besides=None)
         if live.rule == wanted.rule and address == wanted.address:
             return None if _as_written(live, wanted) else self._remark(wanted, live)
         found = fields(live.rule, wanted.rule)

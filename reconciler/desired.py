@@ -59,6 +59,8 @@ class Desired:
     """The addresses that this says something of: whatever is live elsewhere stays. None means all."""
     left: Mapping[Address, str] = field(default_factory=dict)
     """Addresses that are left alone although they differ, each with why."""
+    names_unique: bool = False
+    """The server refuses to write a rule whose name another one has, be it the name that the rule had already."""
 
 
 def desire(manifests: Manifests, environment: Environment, catalogue: Catalogue) -> Desired:
@@ -76,7 +78,9 @@ def desire(manifests: Manifests, environment: Environment, catalogue: Catalogue)
 def nothing(environment: Environment) -> Desired:
     """Return what manifests without a rule want in the environment."""
     labels = {environment.attributes.intent: "intent", environment.attributes.confidence: "confidence"}
-    return Desired(environment.name, environment.owner, {}, frozenset(), (), labels, environment.api.evaluation)
+    api = environment.api
+    found = Desired(environment.name, environment.owner, {}, frozenset(), (), labels, api.evaluation)
+    return replace(found, names_unique=api.names_unique)
 
 
 def unaliased(manifests: Manifests) -> list[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -148,6 +149,19 @@ def test_adopt_by_id_solves_what_a_name_cannot() -> None:
         found = compared([wanted("cards/vip", rule(name), adopt=AdoptById(id="2"))], one, two)
         assert ["2"] == [change.live.id for change in found.changes if isinstance(change, Adopt)]
         assert (["CXR308"] if name == "same" else []) == codes(found)
+
+
+def test_where_names_are_unique_no_namesake_can_be_written() -> None:
+    """The server answers 409, whoever had the name first: that is told at plan. What needs no write stays as it is."""
+    other, same = unmanaged("1", rule(priority=3)), managed("2", "cards/vip", rule())
+    adopting = wanted("cards/vip", rule(), adopt=AdoptById(id="2"))
+    for wish, live, codes_found in (
+        (adopting, unmanaged("2", rule()), ["CXR301"]),
+        (wanted("cards/vip", rule(priority=5)), same, ["CXR301"]),
+        (wanted("cards/vip", rule()), same, ["CXR308"]),
+    ):
+        found = compare(replace(desired(wish), names_unique=True), own((other, live), OWNER))
+        assert ((), codes_found) == (found.changes, codes(found))
 
 
 def test_nothing_to_adopt_is_a_create() -> None:
