@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,6 @@ import httpx
 import pytest
 
 from reconciler.cxone.breaker import MOST_FAILURES
-from reconciler.cxone.context import ContextClient
-from reconciler.cxone.network import carried_by
-from reconciler.cxone.settings import Credentials
 from reconciler.errors import (
     ApiError,
     CredentialsError,
@@ -28,53 +24,10 @@ from reconciler.errors import (
     UnexpectedAnswerError,
     UsageError,
 )
-from reconciler.simulator.app import Simulator, simulator
-from reconciler.simulator.faults import Faults
-from reconciler.simulator.settings import Settings
-from reconciler.simulator.state import State
 from tests import canary
-from tests.inprocess import TENANT
-from tests.simulated import Line
-from tests.virtual import VirtualTime
+from tests.context.worlds import SAID, WAYS, World
 
 CONTRACT = Path(__file__).parents[1] / "contract" / "context.json"
-PATH = "/api/v2/interactions/interactions/{conversationId}/context"
-SAID: dict[str, str | float | None] = {
-    "cognigyDetectedIntent": "billing",
-    "cognigyConfidence": 0.9,
-    "routedAt": "2026-02-01T09:00:00Z",
-}
-
-
-class World:
-    """A simulated tenant, its faults, and a client whose time passes only in waiting."""
-
-    def __init__(self, faults: str = "", **settings: Any) -> None:
-        self.time = VirtualTime()
-        switches = Settings(clock=lambda: self.time.seconds, sleep=self.time.time.sleep, **settings)
-        self.app: Simulator = simulator(State(), switches, Faults(faults, 0) if faults else None)
-
-    def client(self, transport: httpx.AsyncBaseTransport | None = None, path: str = PATH) -> ContextClient:
-        """Return a client of the tenant."""
-        http = carried_by(transport or Line(self.app))
-        return ContextClient(http, TENANT, Credentials(canary.CLIENT, canary.SECRET), self.time.time, path)
-
-    def run(self, *ids: str, seconds: float = 5.0, at_once: int = 1) -> list[Any]:
-        """Write once for each id, so many at a time; return what came, errors too."""
-
-        async def write() -> list[Any]:
-            client = self.client()
-            found: list[Any] = []
-            for start in range(0, len(ids), at_once):
-                part = (client.write(one, SAID, seconds) for one in ids[start : start + at_once])
-                found += await asyncio.gather(*part, return_exceptions=True)
-            return found
-
-        return asyncio.run(write())
-
-    def asked(self) -> Counter[str]:
-        """Return how often each kind of path was asked for."""
-        return Counter("token" if one.path == "/oauth/token" else "context" for one in self.app.state.requests)
 
 
 @pytest.mark.parametrize(
@@ -162,11 +115,12 @@ def test_an_answer_without_a_body_is_an_acknowledgement(status: int) -> None:
     assert found is None
 
 
-def test_a_thousand_at_once_make_one_request_for_a_token() -> None:
+@WAYS
+def test_a_thousand_at_once_make_one_request_for_a_token(way: str) -> None:
     """Before the first, and once more when all of them are told that it is worthless (W12)."""
-    world = World("context:revoke@#1")
+    world = World("context:revoke@#1", way)
     found = world.run(*(f"c-{one}" for one in range(1000)), at_once=1000)
-    assert [] == [one for one in found if not isinstance(one, dict)]
+    assert [] == [one for one in found if isinstance(one, Exception)]
     assert 2 == world.asked()["token"]
 
 
@@ -221,9 +175,10 @@ def test_half_of_twenty_open_the_circuit_too() -> None:
     assert asyncio.run(write()) >= 1
 
 
-def test_a_tenant_that_says_wait_is_not_asked_meanwhile() -> None:
+@WAYS
+def test_a_tenant_that_says_wait_is_not_asked_meanwhile(way: str) -> None:
     """Retry-After beyond the time there is: the one who got it and all who come are told how long."""
-    world = World("context:429=60@#1")
+    world = World("context:429=60@#1", way)
     found = world.run("c-1", "c-2", "c-3")
     assert [TooFastError] * 3 == [type(one) for one in found]
     assert all(59 < one.seconds <= 60 for one in found)
@@ -231,24 +186,27 @@ def test_a_tenant_that_says_wait_is_not_asked_meanwhile() -> None:
 
 
 @pytest.mark.parametrize("conversation", [".", "..", "...."])
-def test_an_id_that_is_a_direction_is_never_asked_for(conversation: str) -> None:
+@WAYS
+def test_an_id_that_is_a_direction_is_never_asked_for(conversation: str, way: str) -> None:
     """The last line of defence: the path is compared with what was meant before anything is sent."""
-    world = World()
+    world = World("", way)
     (found,) = world.run(conversation)
     if conversation == "....":
-        assert isinstance(found, dict)
+        assert not isinstance(found, Exception)
     else:
         assert isinstance(found, RejectedError)
         assert {} == dict(world.asked())
 
 
 @pytest.mark.parametrize("conversation", ["../../routing/rules/1?x=", "a/b", "a%2Fb", "a?b", "a#b", "ä", "a b", "a:b"])
-def test_whatever_an_id_holds_stays_in_its_segment(conversation: str) -> None:
-    """Percent-encoded, it is one segment of the context's path and nothing else."""
-    world = World()
+@WAYS
+def test_whatever_an_id_holds_stays_in_its_segment(conversation: str, way: str) -> None:
+    """Percent-encoded, it is one segment of the writer's path and nothing else."""
+    world = World("", way)
     world.run(conversation)
     paths = {request.segments for request in world.app.state.requests if request.path != "/oauth/token"}
-    assert {("api", "v2", "interactions", "interactions", conversation, "context")} == paths
+    template = world.path.split("/")[1:]
+    assert {tuple(conversation if part == "{conversationId}" else part for part in template)} == paths
 
 
 def test_a_path_that_leads_elsewhere_is_refused_at_the_start() -> None:
