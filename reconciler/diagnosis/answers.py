@@ -27,8 +27,8 @@ class Asked(NamedTuple):
 RESOURCE: Final = (
     "No public NICE document describes an API for routing rules: this path is that of the tutorial which cxroute grew"
     " from. If your tenant has such a resource at another place, set {setting}. If it has none, cxroute cannot manage"
-    " its rules; validate, test, explain, and `cxroute plan --live FILE.json` and `cxroute export --live FILE.json` on a"
-    " file of rules work without it"
+    " its rules; validate, test and explain work without it, and so do, on a file of rules,"
+    " `cxroute plan --live FILE.json` and `cxroute export --live FILE.json`"
 )
 _KINDS: Final[dict[Kind, tuple[str, str]]] = {
     "page": (
