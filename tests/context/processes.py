@@ -48,8 +48,9 @@ def command(*arguments: str) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """Return the variables of a process: canaries for secrets, two keys."""
+    """Return the variables of a process: canaries for secrets, an access key, two keys of the endpoint."""
     known = {"CXONE_CLIENT_ID": canary.CLIENT, "CXONE_CLIENT_SECRET": canary.SECRET, "CXROUTE_API_KEYS": f"old,{KEY}"}
+    known |= {"CXONE_ACCESS_KEY_ID": canary.KEY, "CXONE_ACCESS_KEY_SECRET": canary.KEY_SECRET}
     kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME")}
     return {**kept, **known, "PYTHONPATH": str(ROOT)}
 

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx
 import pytest
+import yaml
 
 from reconciler.cli.cognigy import code
 from reconciler.simulator.evaluate import split
 from reconciler.simulator.state import State
 from tests import canary
 from tests.context.processes import KEY, ROOT, command, environment, process
+from tests.written import yaml_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 NODE = shutil.which("node")
@@ -35,8 +39,8 @@ const headers = {"X-API-Key": key, "Content-Type": "application/json"};
   console.log(JSON.stringify(answers));
 })();
 """
-TENANT = "tenant: northquay-bank-staging"
-LOOP = 'api: {{baseUrl: "{url}", requestsPerSecond: 1000}}'
+NOWHERE = "http://127.0.0.1:9"
+TEST_CHAT = "100000000000"
 SAID: list[dict[str, Any]] = [
     {"intent": "lost_or_stolen_card", "intentScore": 0.93},
     {"intent": "card_arrival", "intentScore": 0.99},
@@ -46,15 +50,84 @@ SAID: list[dict[str, Any]] = [
 ]
 
 
-def queue_names(tenant: str) -> dict[str, str]:
-    """Return the tenant's queues: the name of each id."""
+def tutorial(tenant: str) -> dict[str, str]:
+    """Return the queues of a tenant as the tutorial has it: the name of each id."""
     with httpx.Client(base_url=tenant, trust_env=False) as http:
         credentials = {"client_id": canary.CLIENT, "client_secret": canary.SECRET}
         token = http.post("/oauth/token", data={"grant_type": "client_credentials", **credentials}).json()
         asked = {"Authorization": f"Bearer {token['access_token']}"}
         page = http.get("/api/v2/routing/queues", params={"pageSize": 100}, headers=asked).json()
-    assert page["pageCount"] == 1
+    assert len(page["entities"]) == page["total"]
     return {queue["id"]: queue["name"] for queue in page["entities"]}
+
+
+def platform(tenant: str) -> dict[str, str]:
+    """Return the skills of a tenant as NICE documents it: the name of each id, which is a number."""
+    with httpx.Client(base_url=tenant, trust_env=False) as http:
+        key = {"accessKeyId": canary.KEY, "accessKeySecret": canary.KEY_SECRET}
+        token = http.post("/authentication/v1/token/access-key", json=key).json()
+        asked = {"Authorization": f"Bearer {token['access_token']}"}
+        page = http.get("/inContactAPI/services/v30.0/skills", params={"top": 100}, headers=asked).json()
+    assert len(page["skills"]) == page["totalRecords"]
+    return {str(skill["skillId"]): skill["skillName"] for skill in page["skills"]}
+
+
+class Kind(NamedTuple):
+    """A kind of tenant: what an Environment says of it, what its fraud desk is called, and how its queues are read."""
+
+    api: str
+    writer: str
+    fraud: str
+    queues: Callable[[str], dict[str, str]]
+    ids: str = "c-{}"
+
+
+TUTORIAL = Kind('baseUrl: "{url}"', "interaction", "Fraud Desk (test)", tutorial)
+PLATFORM = Kind(
+    'auth: access-key, issuer: "{url}", queues: acd-skills',
+    "digital-custom-fields",
+    "Fraud_Desk_test",
+    platform,
+    "46813759204{}",
+)
+
+
+class Repository:
+    """This repository's manifests, whose staging is a tenant of some kind."""
+
+    def __init__(self, folder: Path, kind: Kind) -> None:
+        self.folder, self.kind = folder, kind
+        shutil.copytree(ROOT / "manifests", folder / "manifests")
+        self.lead_to(NOWHERE)
+        if kind is PLATFORM:
+            self._fit_skills()
+
+    def lead_to(self, url: str) -> None:
+        """Let staging be there."""
+        form = yaml.safe_load((ROOT / "manifests/environments/staging.yaml").read_text("utf-8"))
+        api = yaml.safe_load(f"{{{self.kind.api.format(url=url)}, requestsPerSecond: 1000}}")
+        context = {"writer": self.kind.writer, **form["context"]}
+        kept = {name: form[name] for name in form if name not in ("tenant", "credentials")}
+        said = yaml_of({**kept, "api": api, "context": context})
+        (self.folder / "manifests/environments/staging.yaml").write_text(said, encoding="utf-8")
+
+    def _fit_skills(self) -> None:
+        """Give every queue a name that a skill can have."""
+
+        def fit(name: Any) -> Any:
+            if isinstance(name, dict):
+                return {key: value if key == "id" else fit(value) for key, value in name.items()}
+            return re.sub("[^A-Za-z0-9]+", "_", name).strip("_")
+
+        path = self.folder / "manifests/queues.yaml"
+        form = yaml.safe_load(path.read_text("utf-8"))
+        path.write_text(yaml_of({**form, "queues": {name: fit(to) for name, to in form["queues"].items()}}), "utf-8")
+
+    def run(self, *arguments: str) -> int:
+        """Run a command; return its exit code."""
+        done = subprocess.run(command(*arguments), cwd=self.folder, env=environment(), capture_output=True, check=False)
+        assert b"Traceback" not in done.stderr, done.stderr
+        return done.returncode
 
 
 def routed(state: State, attributes: dict[str, Any], names: dict[str, str]) -> dict[str, float] | None:
@@ -71,38 +144,38 @@ def said(route: dict[str, Any]) -> dict[str, float] | None:
 
 
 @pytest.mark.skipif(NODE is None, reason="needs Node.js with fetch")
-def test_a_conversation_goes_where_the_endpoint_said(tmp_path: Path) -> None:
-    """Node runs the Code node and posts; the tenant, with this repository's rules applied, routes as was answered."""
+@pytest.mark.parametrize("kind", [TUTORIAL, PLATFORM], ids=["tutorial", "platform"])
+def test_a_conversation_goes_where_the_endpoint_said(tmp_path: Path, kind: Kind) -> None:
+    """Node runs the Code node and posts; the tenant, with this repository's rules applied, routes as was answered.
+
+    Once as the tutorial has it; once as NICE documents its platform: access keys, skills, custom fields.
+    """
     assert NODE
-    shutil.copytree(ROOT / "manifests", tmp_path / "manifests")
-    inputs = [{"sessionId": f"c-{number}", **one} for number, one in enumerate(SAID)]
+    repository = Repository(tmp_path, kind)
+    inputs = [{"sessionId": kind.ids.format(number), **one} for number, one in enumerate(SAID)]
     with ExitStack() as stack:
-        _, tenant = stack.enter_context(process(tmp_path, "simulate", "--port", "0", "--state", "state.json"))
-        staging = tmp_path / "manifests" / "environments" / "staging.yaml"
-        assert TENANT in staging.read_text("utf-8")
-        text = staging.read_text("utf-8").replace(TENANT, LOOP.format(url=tenant)).replace("CXONE_STAGING_", "CXONE_")
-        staging.write_text(text, encoding="utf-8")
-        applied = subprocess.run(
-            command("apply", "-e", "staging", "--yes"),
-            cwd=tmp_path,
-            env=environment(),
-            capture_output=True,
-            check=False,
+        _, tenant = stack.enter_context(
+            process(tmp_path, "simulate", "--port", "0", "--state", "state.json", "--as", "staging")
         )
-        assert 0 == applied.returncode, applied.stderr
+        repository.lead_to(tenant)
+        steps = (["apply", "--yes"], ["plan", "--detailed-exitcode"])
+        assert [0, 0] == [repository.run(*step, "-e", "staging") for step in steps]
         _, url = stack.enter_context(process(tmp_path, "serve", "-e", "staging", "--port", "0", "--explain"))
-        names = queue_names(tenant)
-        given = json.dumps([code("input.sessionId", "none"), inputs, url, KEY])
+        names = kind.queues(tenant)
+        chats = [*inputs, {"sessionId": TEST_CHAT, **SAID[0]}]
+        given = json.dumps([code("input.sessionId", "none"), chats, url, KEY])
         done = subprocess.run([NODE, "-e", BOT], input=given, capture_output=True, text=True, timeout=60, check=False)
     assert 0 == done.returncode, done.stderr
-    answers = json.loads(done.stdout)
+    *answers, test_chat = json.loads(done.stdout)
     assert [True] * len(SAID) == [answer["success"] for answer in answers]
     assert [None, None, "unsure", "unknown", "unknown"] == [answer.get("fallback") for answer in answers]
+    assert (True, kind is PLATFORM) == (test_chat["success"], "skipped" in test_chat)
     state = State.load(tmp_path / "state.json")
     try:
+        assert (kind is TUTORIAL) == (TEST_CHAT in state.contexts)
         went = [routed(state, state.contexts[one["sessionId"]], names) for one in inputs]
     finally:
         state.close()
     assert [said(answer["route"]) for answer in answers] == went
-    assert {"Fraud Desk (test)": 1.0} == went[0]
+    assert {kind.fraud: 1.0} == went[0]
     assert went[0] != went[1]
