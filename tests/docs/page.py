@@ -25,6 +25,8 @@ PAGES: Final = sorted(
     [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), ROOT / "deploy/README.md", ROOT / "benchmarks/README.md"]
 )
 
+GAP: Final = "..."
+"""A line that stands for any lines."""
 _MARK: Final = re.compile(r"<!-- (background|file|edit|not run)(?:: (.+?))? -->")
 _FENCE: Final = re.compile(r"( *)```(\w*)")
 _EXIT: Final = re.compile(r" +# exit (\d+)$")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from difflib import SequenceMatcher
+from itertools import groupby
 from typing import TYPE_CHECKING
 
-from tests.docs.page import ROOT, Run, continued, steps
+from tests.docs.page import GAP, ROOT, Run, continued, steps
 from tests.docs.session import Session, alike
 
 if TYPE_CHECKING:
@@ -33,9 +35,29 @@ def followed(page: Path, reader: Session) -> Iterator[tuple[Run, str]]:
 
 
 def filled(page: Path, reader: Session) -> str:
-    """Return a page with what its commands print now; what is right already stays as it stands."""
+    """Return a page with what its commands print now; what is right already, or left out, stays so."""
     lines = page.read_text(encoding="utf-8").splitlines()
     for step, printed in reversed(list(followed(page, reader))):
         more = [""] if step.end < len(lines) and lines[step.end].startswith("$ ") else []
-        lines[step.line : step.end] = [*printed.splitlines(), *more]
+        lines[step.line : step.end] = [*shortened(list(step.shown), printed.splitlines()), *more]
     return "\n".join(lines) + "\n"
+
+
+def shortened(shown: list[str], printed: list[str]) -> list[str]:
+    """Return what was printed, with left out what is left out in what is shown: each part where it is most alike."""
+    if GAP not in shown:
+        return printed
+    place = shown.index(GAP)
+    kept = printed[:place]
+    for part in [list(part) for left_out, part in groupby(shown[place:], GAP.__eq__) if not left_out]:
+        starts = range(place, len(printed) - len(part) + 1)
+        likeness = {start: _likeness(part, printed[start : start + len(part)]) for start in starts}
+        start = max(likeness, key=likeness.__getitem__, default=place)
+        place = start + len(part)
+        kept += [GAP, *printed[start:place]]
+    kept += [GAP] * (shown[-1] == GAP)
+    return kept if alike("\n".join(kept), "\n".join(printed)) else printed
+
+
+def _likeness(one: list[str], other: list[str]) -> float:
+    return SequenceMatcher(None, "\n".join(one), "\n".join(other), autojunk=False).ratio()

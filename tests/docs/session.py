@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 from unittest.mock import patch
 
 from reconciler.cli.main import main
-from tests.docs.page import ROOT, Edit, Run, Step, Told, Write
+from tests.docs.page import GAP, ROOT, Edit, Run, Step, Told, Write
 from tests.program import VARIABLES
 
 if TYPE_CHECKING:
@@ -124,9 +124,7 @@ def session(folder: Path) -> Iterator[Session]:
 
 def alike(shown: str, printed: str) -> bool:
     """Whether what is shown is what was printed, but for what is new in every run and what `...` leaves out."""
-    pattern = "".join(
-        r"(?:.*\n)*?" if line.strip() == "..." else f"{re.escape(line)}\n" for line in _normal(shown).splitlines()
-    )
+    pattern = "".join(r"(?:.*\n)*?" if line == GAP else f"{re.escape(line)}\n" for line in _normal(shown).splitlines())
     return re.fullmatch(pattern, _normal(printed) + "\n" if printed else "") is not None
 
 

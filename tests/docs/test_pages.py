@@ -14,7 +14,7 @@ import pytest
 from reconciler.cli.arguments import COMMANDS, find_command
 from reconciler.cli.parsing import parser_of
 from tests.docs.page import PAGES, ROOT, Run, Told, Write, inline, steps
-from tests.docs.pages import before, followed
+from tests.docs.pages import before, followed, shortened
 from tests.docs.session import alike, session
 
 if TYPE_CHECKING:
@@ -101,6 +101,14 @@ def test_what_is_left_out_may_be_anything_and_the_rest_is_as_shown() -> None:
     assert not alike("a\n...\nd", "a\nb\nc")
     assert not alike("a\nd", "a\nb\nd")
     assert not alike("", "a")
+
+
+def test_what_is_left_out_of_a_page_stays_out_when_the_page_is_filled_in() -> None:
+    """Where what is printed changes, too: each part that is shown is looked for where it is most alike."""
+    shown = ["Plan", "...", "  rule 7 to A", "...", "7 rules"]
+    printed = ["Plan", *(f"  rule {number} to B" for number in range(8)), "8 rules"]
+    assert ["Plan", "...", "  rule 7 to B", "...", "8 rules"] == shortened(shown, [*printed[:9], "", "8 rules"])
+    assert printed == shortened(["Plan"], printed)
 
 
 def test_marks_say_what_a_block_is() -> None:
