@@ -172,6 +172,22 @@ def test_rules_that_share_a_name_are_adopted_by_id_and_get_names_of_their_own(te
     assert 0 == cxroute("plan", "--detailed-exitcode")
 
 
+def test_namesakes_of_one_priority_are_taken_over_where_nobody_can_tell_which_is_tried_first(tenant: Any) -> None:
+    """Rules about different intents, or of one queue, may change places; of two that compete the order stays."""
+    fraud = [{"type": "queue", "queueId": "q2", "weight": 1}]
+    known = [rule(number, name="New rule", targets=fraud if number == 2 else rule(0)["targets"]) for number in range(4)]
+    asked = [asks("language", "equals", "fr")]
+    split = [{"type": "queue", "queueId": "q1", "weight": 2}, *fraud]
+    competing = [rule(5, name="Old", conditions=asked, targets=split), rule(6, name="Old", conditions=asked)]
+    cxroute = tenant(*known, *competing)
+    assert 0 == cxroute("export", "--all", "--into", "manifests/all/")
+    assert 'left out: "Old" (r5): another live rule has its name' in cxroute.err
+    assert 1 == cxroute.err.count("left out:")
+    assert 0 == cxroute("apply", "--yes")
+    code, plan = cxroute.json("plan")
+    assert (0, [], 5) == (code, plan["changes"], plan["summary"]["unchanged"])
+
+
 def test_what_cannot_be_written_is_left_out_with_a_comment_and_a_line(tenant: Any) -> None:
     """Names from outside can do no harm in either."""
     odd = rule(1, name="x\n- evil: \x1b[31m", conditions=[asks("said", "matchesRegex", "a.*")])

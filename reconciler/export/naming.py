@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from reconciler.behaviour.entry import destination
 from reconciler.export.words import NotWritableError
+from reconciler.model import Condition
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from reconciler.behaviour.entry import Destination
     from reconciler.change import LiveRule
     from reconciler.model import Address
 
@@ -26,10 +29,10 @@ class Naming:
         self._count = Counter(one.rule.name for one in self._rules)
         self._taken = {*self._count, *desired}
         self._now = {one.id: one.rule.name for one in self._rules}
-        self._beside: dict[float, list[LiveRule]] = defaultdict(list)
+        self._beside: dict[float, list[_Rival]] = defaultdict(list)
         for one in self._rules:
             if one.rule.enabled:
-                self._beside[one.rule.priority].append(one)
+                self._beside[one.rule.priority].append(_rival(one))
 
     def namesakes(self, live: LiveRule) -> int:
         """Return how many live rules have the name of this one, itself counted."""
@@ -48,9 +51,39 @@ class Naming:
         )
 
     def _in_place(self, live: LiveRule, name: str) -> bool:
-        """Say whether ties stay as they are: equal priorities are tried by name, then id (behaviour.md S1)."""
+        """Say whether ties that matter stay as they are: equal priorities are tried by name, then id (behaviour.md S1).
+
+        Where two rules change places of which no conversation can tell, everybody goes where they went.
+        """
         if not live.rule.enabled:
             return True
-        before, after = (self._now[live.id], live.id), (name, live.id)
-        others = [(self._now[one.id], one.id) for one in self._beside[live.rule.priority] if one is not live]
-        return all((before < other) == (after < other) for other in others)
+        first, last = sorted(((self._now[live.id], live.id), (name, live.id)))
+        itself = _rival(live)
+        return not any(
+            first < (self._now[other.id], other.id) < last and _compete(itself, other)
+            for other in self._beside[live.rule.priority]
+            if other.id != live.id
+        )
+
+
+class _Rival(NamedTuple):
+    """A rule as another one of its priority sees it: where it sends, and the only values of attributes that meet it."""
+
+    id: str
+    goes: Destination
+    named: Mapping[str, frozenset[object]]
+
+
+def _rival(live: LiveRule) -> _Rival:
+    named: dict[str, frozenset[object]] = {}
+    for part in live.rule.conditions:
+        if isinstance(part, Condition) and part.operator in ("equals", "in"):
+            values = frozenset(part.value) if isinstance(part.value, tuple) else frozenset((part.value,))
+            named[part.attribute] = named.get(part.attribute, values) & values
+    return _Rival(live.id, destination(live.rule.targets), named)
+
+
+def _compete(one: _Rival, other: _Rival) -> bool:
+    """Say whether two rules may take one conversation and send it to different queues."""
+    apart = (values.isdisjoint(other.named[name]) for name, values in one.named.items() if name in other.named)
+    return one.goes != other.goes and not any(apart)
