@@ -66,8 +66,8 @@ def process(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[st
     ):
         assert started.stdout
         try:
-            line = started.stdout.readline()
-            assert " on http://" in line, line
+            line = next((line for line in started.stdout if " on http://" in line), "")
+            assert line, (folder / f"{arguments[0]}.log").read_text()
             yield started, "http://" + line.partition(" on http://")[2].split()[0]
         finally:
             started.kill()
@@ -91,9 +91,9 @@ def caller(url: str) -> httpx.Client:
     return httpx.Client(base_url=url, headers={"X-API-Key": KEY}, trust_env=False, timeout=20)
 
 
-def contexts(folder: Path) -> dict[str, Any]:
+def contexts(folder: Path, file: str = "state.json") -> dict[str, Any]:
     """Return what the simulator holds now: it has to have ended."""
-    state = State.load(folder / "state.json")
+    state = State.load(folder / file)
     try:
         return dict(state.contexts)
     finally:
