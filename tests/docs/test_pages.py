@@ -78,14 +78,15 @@ def test_a_command_in_running_text_has_options_that_exist(command: str) -> None:
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_links_lead_to_files_and_headings_that_are_there(name: str) -> None:
-    """What is promised elsewhere is there."""
+    """What is promised elsewhere is there, tests that are named, too."""
     broken = []
     for target in re.findall(r"\]\(([^)\s]+)\)", TEXTS[name]):
         path, _, heading = target.partition("#")
         file = (ROOT / name).parent / path if path else ROOT / name
         if "://" not in target and not (file.exists() and (not heading or heading in headings(file))):
             broken.append(target)
-    assert [] == broken
+    named = re.findall(r"`(tests/[\w./-]+)`", TEXTS[name])
+    assert [] == broken + [path for path in named if not (ROOT / path).exists()]
 
 
 def headings(page: Path) -> set[str]:
