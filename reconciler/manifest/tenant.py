@@ -65,7 +65,7 @@ class Api(Access):
     context_path: Unset[Annotated[str, Field(pattern=CONTEXT_PATH)]] = Field(
         default=None,
         description="Path of a conversation's context, below `baseUrl`; {conversationId} stands for its id."
-        " Default: the profile's.",
+        " Default: the profile's, else that of `context.writer`.",
         examples=["/api/v2/interactions/interactions/{conversationId}/context"],
     )
     page_size: Unset[Annotated[int, Field(ge=1, le=10_000)]] = Field(
