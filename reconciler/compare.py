@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from reconciler.change import Adopt, Create, Delete, FieldChange, Update
 from reconciler.fields import fields
 from reconciler.findings import Finding
-from reconciler.marker import digest
+from reconciler.marker import digest, of_another_tool
 from reconciler.model import Opaque
 from reconciler.ownership import cause, edited
 
@@ -101,6 +101,9 @@ class _Comparing:
             self._tell_namesakes(wanted, besides=adopted)
         if adopted is None:
             return Create(wanted.address, wanted.rule, wanted.source)
+        if mark := of_another_tool(adopted.rule.description):
+            message = f'the live rule "{adopted.rule.name}" seems to be managed by another tool: {mark}'
+            self._find("CXR309", "warning", message, wanted)
         return Adopt(wanted.address, adopted, wanted.rule, fields(adopted.rule, wanted.rule), wanted.source)
 
     def _update(self, wanted: DesiredRule, live: LiveRule) -> Update | None:

@@ -249,6 +249,11 @@ CODES: Final[dict[str, Code]] = {
         "A live rule has a condition, operator or target that cxroute does not know. It is kept.",
     ),
     "CXR308": Code("namesake", "An unmanaged live rule has the same name as a managed one. It is left alone."),
+    "CXR309": Code(
+        "another tool's, it seems",
+        "A rule that is to be taken over ends its description as tools do that mark what they manage. Two tools that"
+        " write one rule undo each other's changes. Take it out of the other one first, or leave it to that.",
+    ),
     "CXR310": Code(
         "the manifests say otherwise",
         "What is undone here the next apply makes again, for the manifests still ask for it. Revert the commit that"

@@ -19,6 +19,8 @@ OPENING: Final = "[cxroute:"
 _NAME: Final = "[a-z0-9][a-z0-9-]{0,63}"
 _LINE: Final = re.compile(rf"(?:\A|\r?\n)\[cxroute:({_NAME})/({_NAME})/({_NAME})(~next)?#([0-9a-f]{{8}})\]\Z", re.ASCII)
 
+_OTHER: Final = re.compile(r"(?:\A|\n)(\[[A-Za-z][A-Za-z0-9._-]{0,63}:[^\[\]\r\n]{1,200}\])\s*\Z", re.ASCII)
+
 
 def split(description: str) -> tuple[str, Marker | None]:
     """Return the description without its marker, and the marker; or the whole text and None where there is none."""
@@ -37,6 +39,12 @@ def signed(rule: Rule, marker: Marker | None) -> str:
     key = f"{marker.address.key}~next" if marker.copy else marker.address.key
     line = f"{OPENING}{marker.owner}/{marker.address.ruleset}/{key}#{marker.digest}]"
     return f"{rule.description}\n{line}" if rule.description else line
+
+
+def of_another_tool(description: str) -> str:
+    """Return what looks like a marker of another tool: a last line such as `[tool:workspace/rule@4]`; else nothing."""
+    found = _OTHER.search(description)
+    return "" if found is None or found[1].startswith(OPENING) else found[1]
 
 
 def copy_name(owner: str, address: Address) -> str:

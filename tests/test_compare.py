@@ -164,6 +164,14 @@ def test_where_names_are_unique_no_namesake_can_be_written() -> None:
         assert ((), codes_found) == (found.changes, codes(found))
 
 
+def test_taking_over_what_another_tool_manages_is_told() -> None:
+    """Every plan says so, whoever wrote the `adopt:`."""
+    theirs = unmanaged("1", rule(description="do not edit\n[flowsync:ivr/branch@4]"))
+    (told,) = compared([wanted("cards/vip", rule(), adopt="vip")], theirs).findings
+    assert ("CXR309", "warning") == (told.code, told.severity)
+    assert told.message.endswith("managed by another tool: [flowsync:ivr/branch@4]")
+
+
 def test_nothing_to_adopt_is_a_create() -> None:
     """So one manifest serves a tenant as found, and an empty one."""
     found = compared([wanted("cards/vip", rule(), adopt="Cards (by hand)")])

@@ -253,6 +253,10 @@ def test_the_bank_is_taken_over(cxroute: Program) -> None:
     with State.load(STATE, start=tenants.bank()):
         pass
     assert 0 == cxroute("export", "--all", "--into", "manifests/live/"), cxroute.err
+    said = (
+        "  # Another tool seems to manage it: [flowsync:ivr/after-hours@17]. Take it out there first, or out of here.\n"
+    )
+    assert f"{said}  - key: ivr-after-hours\n" in Path("manifests/live/night-line.yaml").read_text(encoding="utf-8")
     assert 0 == cxroute("validate")
     _, plan = cxroute.json("plan")
     assert (21, False) == (plan["summary"]["adopt"], plan["behaviour"]["changed"])

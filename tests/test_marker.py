@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.change import Marker
-from reconciler.marker import digest, signed, split
+from reconciler.marker import digest, of_another_tool, signed, split
 from reconciler.model import Address
 from tests.builders import rule
 
@@ -62,3 +62,22 @@ def test_the_digest_is_of_what_is_written_without_the_marker() -> None:
     assert digest(rule()) != digest(rule(description="else"))
     assert digest(rule()) != digest(rule(priority=1))
     assert 8 == len(digest(rule()))
+
+
+@pytest.mark.parametrize(
+    ("description", "expected"),
+    [
+        ("do not edit\n[flowsync:ivr/branch-line@4]", "[flowsync:ivr/branch-line@4]"),
+        ("[terraform:x]\r\n", "[terraform:x]"),
+        ("see [flowsync:a]", ""),
+        ("[flowsync:a]\nby hand", ""),
+        ("[12:30]", ""),
+        ("a [link]", ""),
+        ("Cards\n[cxroute:", ""),
+        (f"Cards\n{LINE}", ""),
+        ("", ""),
+    ],
+)
+def test_a_mark_of_another_tool_is_known_by_its_line(description: str, expected: str) -> None:
+    """A last line of its own, a word and what it stands for in brackets; ours is none."""
+    assert expected == of_another_tool(description)

@@ -11,7 +11,7 @@ from reconciler.draft import Draft, WrongRuleError
 from reconciler.export.sugar import asked, sent
 from reconciler.export.words import LeftOut, NotWritableError, escaped, free, slugged
 from reconciler.manifest.ruleset import RuleSet, rule_entry
-from reconciler.marker import signed, split
+from reconciler.marker import of_another_tool, signed, split
 from reconciler.model import Address
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Written:
     address: Address
     fields: Fields
     rule: Rule
-    note: str
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +92,13 @@ class Composing:
             )
         key, default = self._key(live, fields, keys)
         draft, address = self._draft(fields | {"key": key}), Address(ruleset, key)
-        name, note, adopt = self._name(live, draft, address)
+        name, notes, adopt = self._name(live, draft, address)
         bare = _rule(draft)
         keys.add(key)
         fields |= {} if key == default else {"key": key}
         fields |= {} if name == bare.name else {"name": escaped(name)}
         fields |= {} if live.rule.description == bare.description else {"description": escaped(live.rule.description)}
-        return Written(live, address, fields | adopt, replace(live.rule, name=name), note)
+        return Written(live, address, fields | adopt, replace(live.rule, name=name), tuple(notes))
 
     def _draft(self, fields: Fields) -> Draft:
         try:
@@ -120,16 +120,18 @@ class Composing:
         readable = slugged(live.rule.name.removeprefix(_PREFIX)) or slugged(f"rule-{live.id[:8]}")
         return free(readable, keys), default
 
-    def _name(self, live: LiveRule, draft: Draft, address: Address) -> tuple[str, str, Fields]:
-        """Return the name, what is to be said of it, and how the rule is adopted where it is not ours yet."""
+    def _name(self, live: LiveRule, draft: Draft, address: Address) -> tuple[str, list[str], Fields]:
+        """Return the name, what is to be said of the rule, and how the rule is adopted where it is not ours yet."""
         if live.marker is not None:
-            return live.rule.name, "", {}
+            return live.rule.name, [], {}
+        mark = of_another_tool(live.rule.description)
+        told = [f"Another tool seems to manage it: {mark}. Take it out there first, or out of here."] if mark else []
         count = self.naming.namesakes(live)
         if count == 1:
-            return live.rule.name, "", {"adopt": escaped(live.rule.name)}
+            return live.rule.name, told, {"adopt": escaped(live.rule.name)}
         preferred = [draft.name()] if len(draft.intents()) == 1 else []
         name = self.naming.named_anew(live, preferred, address)
-        return name, f'{count:,} live rules are named "{live.rule.name}"', {"adopt": {"id": live.id}}
+        return name, [f'{count:,} live rules are named "{live.rule.name}"', *told], {"adopt": {"id": live.id}}
 
 
 _ANY_MARKER: Final = Marker("x", Address("x", "x"), "00000000")

@@ -66,8 +66,8 @@ def _ruleset(group: Group, setting: Setting) -> list[str]:
 def _rule(rule: Written) -> list[str]:
     """Return a rule's lines; what is to be known of it stands above."""
     first, *others = mapping(rule.fields, 4)
-    note = [f"  # {plain(rule.note)}"] if rule.note else []
-    return [*note, f"  - {first[4:]}", *others]
+    notes = [f"  # {plain(note)}" for note in rule.notes]
+    return [*notes, f"  - {first[4:]}", *others]
 
 
 def _comments(left_out: Sequence[LeftOut]) -> list[str]:
