@@ -47,6 +47,7 @@ class ContextClient(ReadingClient):
         super().__init__(carry, tenant, credentials, time)
         self.breaker = Breaker(time)
         self._path, self._writer = path, writer
+        self._segment = next((part for part in path.split("/") if _PLACE in part), "")
         self._unready_until = time.clock()
         self._sender = Sender(carry, tenant, self.pacer, time, self._access.explanation, self.breaker)
         below = Server.of(tenant.base_url).path if tenant.base_url else ""
@@ -64,8 +65,6 @@ class ContextClient(ReadingClient):
         AmbiguousWriteError where nobody knows whether it was done, and it must not be done twice.
         """
         path = self._path_of(conversation)
-        if not _is_plain(path):
-            raise RejectedError("a conversation's id would lead to another path", HTTPStatus.BAD_REQUEST)
         if self.pacer.held > seconds:
             raise TooFastError("the tenant says that this is too fast", self.pacer.held)
         budget = Budget(self._time.clock() + seconds - _MARGIN)
@@ -109,7 +108,11 @@ class ContextClient(ReadingClient):
         return TimeoutError()
 
     def _path_of(self, conversation: str) -> str:
-        return self._path.replace(_PLACE, quote(conversation, safe=""))
+        """Put an id into the path. Raises RejectedError where it would lead elsewhere: a quoted one can by dots alone."""
+        quoted = quote(conversation, safe="")
+        if self._segment.replace(_PLACE, quoted).lower() in _DIRECTIONS:
+            raise RejectedError("a conversation's id would lead to another path", HTTPStatus.BAD_REQUEST)
+        return self._path.replace(_PLACE, quoted)
 
 
 def _is_plain(path: str) -> bool:

@@ -57,6 +57,8 @@ class Kind(Enum):
         return self in (Kind.READ, Kind.PAGE, Kind.TOKEN, Kind.MERGE)
 
 
+_WELL: Final = HTTPStatus.MULTIPLE_CHOICES.value
+"""Statuses below it are successes."""
 _EARLY: Final = 0.01
 """Seconds by which a timer may go off too soon."""
 
@@ -175,6 +177,12 @@ class Sender:
             raise
         except UnexpectedAnswerError as failure:
             raise _unusable(f"{call}: {failure}", kind) from failure
+        failed = None if answer.status < _WELL else self._failure(answer, host, kind, sent)
+        return failed or self._read(answer, kind, host, sent)
+
+    def _failure(self, answer: Answer, host: str, kind: Kind, sent: float) -> _Failure | None:
+        """Return what an answer says that is none: too fast, or somebody failed."""
+        call = answer.call
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
             self.outage.answered(host)
             self._pacer.refused(sent, answer.headers.get("retry-after"))
@@ -183,7 +191,7 @@ class Sender:
             error = _lost(call, f"status {answer.status}, {self._explain(answer)}", kind)
             self.outage.refused(host, error)
             return _Failure(error)
-        return self._read(answer, kind, host, sent)
+        return None
 
     def _patience(self) -> float:
         """Return the seconds that a request may take: without end where its task ends before that anyway."""
@@ -208,7 +216,7 @@ class Sender:
 
     def _read(self, answer: Answer, kind: Kind, host: str, sent: float) -> Answer | _Failure:
         """Read the JSON of a success. One that is cut or no JSON at all is asked for again, where that is safe."""
-        well = answer.status < HTTPStatus.MULTIPLE_CHOICES
+        well = answer.status < _WELL
         if well and kind is Kind.DELETE and answer.is_page():
             raise _unusable(f"{answer.call}: a web page (status {answer.status})", kind)
         try:
