@@ -89,6 +89,15 @@ def test_links_lead_to_files_and_headings_that_are_there(name: str) -> None:
     assert [] == broken + [path for path in named if not (ROOT / path).exists()]
 
 
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+def test_a_page_says_for_whom_it_is_and_the_readme_leads_to_it(page: Path) -> None:
+    """In the first sentence, and what it answers, or where it comes from, in the next."""
+    first = page.read_text(encoding="utf-8").split("\n\n")[1]
+    assert re.match(r"For (whom|who|an? |the |operations|engineers)", first), first
+    assert re.search(r"It\s+answers|made\s+from\s+the\s+program", page.read_text(encoding="utf-8")[:900])
+    assert f"](docs/{page.name})" in TEXTS["README.md"]
+
+
 def headings(page: Path) -> set[str]:
     """Return the anchors that GitHub gives a page's headings."""
     found = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
