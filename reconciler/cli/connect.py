@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.cli.discretion import DISCRETION
+from reconciler.cli.discretion import DISCRETION, Passing
 from reconciler.cli.environments import expected_queues
 from reconciler.cli.variables import secret
 from reconciler.cxone.auth import issued
@@ -153,13 +153,14 @@ def _authorities() -> Path | None:
 
 def _discreet(carry: Carry) -> Carry:
     """Take note of each token that comes, and of each that goes out, so that it is never shown."""
+    tokens = Passing(DISCRETION)
 
     async def carried(request: Request) -> Answer:
         authorization = request.headers.get("Authorization", "")
-        DISCRETION.keep(authorization.removeprefix("Bearer "))
+        tokens.keep(authorization.removeprefix("Bearer "))
         answer = await carry(request)
         if request.method == "POST" and not authorization.startswith("Bearer "):
-            DISCRETION.keep(*_issued(answer))
+            tokens.keep(*_issued(answer))
         return answer
 
     return carried

@@ -9,7 +9,6 @@ from __future__ import annotations
 import html
 import json
 import os
-import sys
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, quote_plus, unquote, urlsplit
@@ -22,8 +21,8 @@ HALF: Final = 12
 """So many letters and digits in a row are as good as the secret."""
 _SHORTEST: Final = 8
 """Nothing shorter is hidden: it would be found in every other word."""
-_PASSING: Final = 48
-"""Tokens that are remembered: those of two days, where one lives for an hour."""
+_PASSING: Final = 6
+"""Tokens of one client that are remembered: an answer brings three at the most, and those before are over soon."""
 _WORD: Final = 8
 """A run of HALF holds so many bytes that begin at a multiple of 4: one look into a set tells whether they are known."""
 _DROPPED: Final = bytes(one for one in range(256) if not (one < 128 and chr(one).isalnum()))  # noqa: PLR2004 - ASCII
@@ -34,7 +33,6 @@ class Discretion:
 
     def __init__(self) -> None:
         self._secrets: set[str] = set()
-        self._passing: dict[str, None] = {}
         self._forms: set[bytes] = set()
         self._short: set[bytes] = set()
         self._words: set[int] = set()
@@ -46,19 +44,16 @@ class Discretion:
                 self._secrets.add(secret)
                 self._learn(secret)
 
-    def keep_for_now(self, token: str) -> None:
-        """Hide a secret that another will follow; the oldest of many are forgotten, for a server lives for months."""
-        if token in self._passing:
-            return
-        self.keep(token)
-        self._passing[token] = None
-        if len(self._passing) > _PASSING:
-            oldest = next(iter(self._passing))
-            del self._passing[oldest]
-            self._secrets.discard(oldest)
-            self._forms, self._short, self._words = set(), set(), set()
-            for secret in self._secrets:
-                self._learn(secret)
+    def knows(self, secret: str) -> bool:
+        """Say whether it is hidden already."""
+        return secret in self._secrets
+
+    def forget(self, *secrets: str) -> None:
+        """Hide these no more: they open nothing now."""
+        self._secrets.difference_update(secrets)
+        self._forms, self._short, self._words = set(), set(), set()
+        for kept in self._secrets:
+            self._learn(kept)
 
     def keep_variables(self) -> None:
         """Hide the secrets that stand in the variables that every environment has."""
@@ -114,7 +109,8 @@ class Discretion:
         self._forms |= forms
         self._short |= {form for form in forms if len(form) < HALF}
         for form in forms:
-            self._words |= {_word(form[at : at + _WORD]) for at in range(len(form) - _WORD + 1)}
+            for offset in range(_WORD):
+                self._words.update(_words(form[offset:]))
 
     def _is_suspect(self, squeezed: bytes) -> bool:
         """Say whether a secret may be in it: a plan of 10,000 rules has megabytes, and is as good as never."""
@@ -124,13 +120,17 @@ class Discretion:
 
     def _runs(self, squeezed: bytes) -> Iterator[tuple[int, int]]:
         """Return the first and last place of each run that is part of a secret."""
-        reach = max(map(len, self._forms))
-        for start, end in _joined((max(at - reach, 0), at + reach) for at in self._marks(squeezed)):
-            near = squeezed[start : end + 1]
+        followed: dict[tuple[bytes, int], int] = {}
+        """By form, and by how far ahead of it the text is: up to where it was compared."""
+        for at in self._marks(squeezed):
+            word = squeezed[at : at + _WORD]
             for form in self._forms:
-                length = min(HALF, len(form))
-                for part in {form[at : at + length] for at in range(len(form) - length + 1)}:
-                    yield from ((start + at, start + at + length - 1) for at in _places(part, near))
+                for place in _places(word, form):
+                    if followed.get((form, at - place), -1) < at:
+                        first, last = _agreeing(squeezed, at, form, place)
+                        followed[form, at - place] = last
+                        if last - first >= min(HALF, len(form)) - 1:
+                            yield first, last
 
     def _marks(self, squeezed: bytes) -> Iterator[int]:
         """Return where there is something known: a word of a form, or a short form as a whole."""
@@ -139,6 +139,16 @@ class Discretion:
             yield from (offset + _WORD * number for number, word in words if word in self._words)
         for form in self._short:
             yield from _places(form, squeezed)
+
+
+def _agreeing(text: bytes, at: int, form: bytes, place: int) -> tuple[int, int]:
+    """Return the first and last place of the text around `at` that are as the form is around `place`."""
+    before, behind = 0, 0
+    while before < min(at, place) and text[at - before - 1] == form[place - before - 1]:
+        before += 1
+    while at + behind < len(text) and place + behind < len(form) and text[at + behind] == form[place + behind]:
+        behind += 1
+    return at - before, at + behind - 1
 
 
 def _places(part: bytes, whole: bytes) -> Iterator[int]:
@@ -154,10 +164,6 @@ def _squeezed(text: str) -> bytes:
 
 def _words(squeezed: bytes) -> memoryview:
     return memoryview(squeezed[: len(squeezed) // _WORD * _WORD]).cast("Q")
-
-
-def _word(eight: bytes) -> int:
-    return int.from_bytes(eight, sys.byteorder)
 
 
 def _joined(runs: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -186,6 +192,26 @@ def _forms(secret: str) -> Iterator[str]:
 def _bytes(secret: str) -> bytes:
     """Return the secret's bytes, those too that a variable holds in a locale without such letters."""
     return secret.encode("utf-8", "surrogateescape")
+
+
+class Passing:
+    """The tokens of one client: one follows the other, and a server lives for months."""
+
+    def __init__(self, discretion: Discretion) -> None:
+        self._discretion = discretion
+        self._tokens: dict[str, None] = {}
+
+    def keep(self, *tokens: str) -> None:
+        """Hide these from now on, and the oldest of many no more."""
+        for token in tokens:
+            if not self._discretion.knows(token):  # a token that is somebody's password, too, is never forgotten
+                self._discretion.keep(token)
+                self._tokens[token] = None
+        if len(self._tokens) > 2 * _PASSING:  # many at once: to forget takes as long as to learn all that is left
+            old = tuple(self._tokens)[:-_PASSING]
+            self._discretion.forget(*old)
+            for token in old:
+                del self._tokens[token]
 
 
 DISCRETION: Final = Discretion()
