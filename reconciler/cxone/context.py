@@ -108,7 +108,7 @@ class ContextClient(ReadingClient):
         return TimeoutError()
 
     def _path_of(self, conversation: str) -> str:
-        """Put an id into the path. Raises RejectedError where it would lead elsewhere: a quoted one can by dots alone."""
+        """Put an id into the path. Raises RejectedError where it would lead elsewhere: quoted, dots alone can."""
         quoted = quote(conversation, safe="")
         if self._segment.replace(_PLACE, quoted).lower() in _DIRECTIONS:
             raise RejectedError("a conversation's id would lead to another path", HTTPStatus.BAD_REQUEST)
