@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from reconciler.errors import CxrouteError
@@ -41,11 +42,13 @@ def write_all(texts: Mapping[Path, str]) -> None:
 def _temporary(path: Path) -> Path:
     if not path.name or path.is_dir():
         raise CxrouteError(f"cannot write {path}: it is a directory")
-    return path.with_name(f".{path.name[:100]}.tmp")
+    # A name that nobody else has: not another run that writes the same file, nor a link that was put in the way.
+    return path.with_name(f".{path.name[:50]}.{token_hex(8)}.tmp")
 
 
 def _stage(temporary: Path, path: Path, text: str) -> None:
-    temporary.write_bytes(text.encode())
+    with temporary.open("xb") as file:
+        file.write(text.encode())
     if path.exists():
         shutil.copymode(path, temporary)
 

@@ -1,0 +1,59 @@
+"""Files that are there whole or not at all, whoever else writes them or waits for them."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.cli.whole_file import write_all, write_whole
+from reconciler.errors import CxrouteError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+ROUNDS = 40
+SIZE = 2_000_000
+
+
+def test_several_runs_that_write_one_file_leave_one_of_their_texts(tmp_path: Path) -> None:
+    """Two shards with one --report, or a plan saved twice at once: the last one counts, and none is an error."""
+    path = tmp_path / "plan.json"
+    texts = [letter * SIZE for letter in "abcd"]
+
+    def seen(text: str) -> Iterator[bool]:
+        for _ in range(ROUNDS):
+            write_whole(path, text)
+            yield path.read_text() in texts
+
+    with ThreadPoolExecutor(len(texts)) as pool:
+        found = list(pool.map(lambda text: all(seen(text)), texts))
+    assert [True] * len(texts) == found
+    assert [path] == list(tmp_path.iterdir())
+
+
+def test_a_link_beside_it_is_not_written_through(tmp_path: Path) -> None:
+    """A checkout that nobody trusts can hold any file, but none that takes what is written elsewhere."""
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    for name in (".plan.json.tmp", ".plan.json"):
+        (tmp_path / name).symlink_to(victim)
+    write_whole(tmp_path / "plan.json", "{}")
+    assert ("mine", "{}") == (victim.read_text(), (tmp_path / "plan.json").read_text())
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "\u5ba2" * 85], ids=["ascii", "three bytes each"])
+def test_the_longest_name_can_be_written(tmp_path: Path, name: str) -> None:
+    """What stands beside it for a moment has a name that is no longer."""
+    write_whole(tmp_path / name, "{}")
+    assert "{}" == (tmp_path / name).read_text()
+
+
+def test_where_one_cannot_be_written_none_is(tmp_path: Path) -> None:
+    """Nothing has changed, and nothing lies around."""
+    (tmp_path / "a").write_text("old")
+    with pytest.raises(CxrouteError, match="cannot write"):
+        write_all({tmp_path / "a": "new", tmp_path / "none" / "b": "new"})
+    assert {"a": "old"} == {path.name: path.read_text() for path in tmp_path.iterdir()}
