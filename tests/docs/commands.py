@@ -36,6 +36,29 @@ exactly one document, also when the command fails. Without a terminal nothing is
 | 130 | interrupted: no new write was begun, those under way were finished | runs it again |
 
 With several environments the code is the worst of theirs, in the order 130, 64, 1, 5, 4, 3, 2, 0.
+
+## Variables
+
+Set by whoever runs cxroute. A secret can stand in a file in place of the variable: `NAME_FILE` is its path.
+
+| variable | holds |
+|---|---|
+| `CXONE_CLIENT_ID`, `CXONE_CLIENT_SECRET` | the client's; an Environment may name others; `_FILE` |
+| `CXONE_ACCESS_KEY_ID`, `CXONE_ACCESS_KEY_SECRET` | an access key, likewise; `_FILE` |
+| `CXROUTE_ENV` | the Environment where `-e` names none |
+| `CXROUTE_HOSTS` | further hosts that credentials may be sent to, with commas between |
+| `CXROUTE_PROXY` | a proxy, `http://proxy.example:3128`; the proxies of other programs are not used |
+| `CXROUTE_CA_FILE` | certificates of an authority of your own, beside the public ones |
+| `CXROUTE_JOURNAL` | where the journal is (default: `.cxroute/journal.jsonl`) |
+| `CXROUTE_WEBHOOK_URL` | a web hook's address, where `notify: {urlEnv: ...}` names it so; `_FILE` |
+| `CXROUTE_API_KEYS`, `CXROUTE_WEBHOOK_SECRETS` | of `serve`: who may post to it; `_FILE` |
+| `CXROUTE_SHARED` | of `serve`: the Redis that several machines share; `_FILE` |
+| `PORT` | of `serve`: the port, where `--port` does not say it |
+| `JOB_COMPLETION_INDEX` | of `--shard /COUNT`: the index |
+| `CI` | where it is set, there is no default Environment |
+| `NO_COLOR` | no colours, where `--color` does not say otherwise |
+| `CXROUTE_ENVIRONMENTS` | of the workflows on GitHub, a variable there: see [github.md](github.md#set-up) |
+| `GITHUB_ACTOR` | who is named in the journal, in place of the machine's user |
 """
 _CODES: Final = """\
 # Codes: what findings mean

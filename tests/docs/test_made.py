@@ -38,6 +38,14 @@ def test_the_page_of_commands_has_every_exit_code() -> None:
     assert {0, 2, 5} | codes(CxrouteError) == told
 
 
+def test_the_page_of_commands_has_every_variable() -> None:
+    """Each that the program names."""
+    page = (ROOT / "docs/commands.md").read_text(encoding="utf-8")
+    code = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "reconciler").rglob("*.py"))
+    named = {name.removesuffix("_FILE") for name in re.findall(r"\bCXROUTE_[A-Z_]+|\bCXONE_[A-Z_]+", code)}
+    assert set() == {name for name in named - {"CXROUTE_CA"} if f"`{name}`" not in page}
+
+
 def codes(error: type[CxrouteError]) -> set[int]:
     """Return the exit codes of an error and of those that are one."""
     return {error.exit_code}.union(*(codes(one) for one in error.__subclasses__()))
