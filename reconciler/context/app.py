@@ -191,7 +191,7 @@ class ContextApp:
         message = self._gate.signatures.verified(scope["headers"], body, now)
         if message is None:
             return _UNAUTHORIZED
-        return await self._gate.replays.once(message, body, lambda: self._taken(body, message, end, record))
+        return await self._gate.replays.once(message, body, end, lambda: self._taken(body, message, end, record))
 
     async def _taken(self, body: bytes, message: str, end: float, record: _Record) -> Answer:
         """Take an event that somebody sent who may."""

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 _ABSENT: Final = later(503, "worker_absent", "the worker that knows this conversation is being started again")
 _GONE: Final = refusal(502, "worker_lost", "the worker that had this has gone; whether it was written is unknown")
 _LATE: Final = refusal(504, "late", "no answer in time; whether it was written is unknown")
-_CLAIM: Final = 6.0
-"""Seconds for which a repeat waits for the answer to the first: what one may take, and a bit."""
+_WAY: Final = 0.05
+"""Seconds for an answer of another worker to come in time."""
 _SOON: Final = 1.0
 """Seconds for the metrics of another worker."""
 
@@ -84,16 +84,19 @@ class Partition:
         except LostError:
             return _GONE
 
-    async def claim(self, message: str, digest: bytes) -> Answer | None:
-        """Ask the owner of an id whether to process it. Like Register.claim."""
+    async def claim(self, message: str, digest: bytes, end: float) -> Answer | None:
+        """Ask the owner of an id whether to process it. Like Register.claim.
+
+        All workers go by one clock: an owner that was held up does not let somebody process it who has given up.
+        """
         owner = self._owner(message)
         if owner == self._own:
-            return await self._ids.claim(message, digest)
+            return await self._ids.claim(message, digest, end)
         link = self._links.get(owner)
         if link is None:
             return _ABSENT
         try:
-            found = await link.ask("claim", (message, digest), asyncio.get_running_loop().time() + _CLAIM)
+            found = await link.ask("claim", (message, digest, end - _WAY), end)
         except (TimeoutError, LostError):
             return _ABSENT
         return _answer(found) if found else None
@@ -156,8 +159,8 @@ class Partition:
             self._forget(link)
             link.close()
 
-    async def _grant(self, link: Link, message: str, digest: bytes) -> Content:
-        known = await self._ids.claim(message, digest)
+    async def _grant(self, link: Link, message: str, digest: bytes, end: float) -> Content:
+        known = await self._ids.claim(message, digest, end)
         if known is not None:
             return _content(known)
         if link in self._granted:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import OrderedDict
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
@@ -20,8 +21,11 @@ KEPT: Final = 2.0 * TOLERANCE
 class Register(Protocol):
     """Knows which ids came, with what body, and how they were answered."""
 
-    async def claim(self, message: str, digest: bytes) -> Answer | None:
-        """Return the answer that an id was given, once it has one; None where the caller is to process it."""
+    async def claim(self, message: str, digest: bytes, end: float) -> Answer | None:
+        """Return the answer that an id was given, once it has one; None where the caller is to process it.
+
+        `end` is when the loop's clock says that it is late: who waits so long is told to come again.
+        """
 
     async def settle(self, message: str, answer: Answer) -> None:
         """Note the answer of who was to process it; after one that is passing, the id may come again."""
@@ -33,27 +37,38 @@ class Replays:
     def __init__(self, register: Register) -> None:
         self._register = register
 
-    async def once(self, message: str, body: bytes, process: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def once(self, message: str, body: bytes, end: float, process: Callable[[], Awaitable[Answer]]) -> Answer:
         """Process a message, or answer it from the first time; while that is under way the second one waits."""
-        known = await self._register.claim(message, sha256(body).digest())
+        known = await self._register.claim(message, sha256(body).digest(), end)
         if known is not None:
             return known
+        answer = LOST
         try:
             answer = await process()
-        except BaseException:
-            await self._register.settle(message, LOST)
-            raise
-        await self._register.settle(message, answer)
+        finally:
+            with contextlib.suppress(TimeoutError):  # it is under way, and the caller waits for something else
+                async with asyncio.timeout_at(end):
+                    await self._register.settle(message, answer)
         return answer
 
 
 LOST: Final = later(503, "bug", "the endpoint failed")
 """What those are told who waited for somebody that never answered."""
+UNDER_WAY: Final = later(503, "replayed", "the same message is under way")
+"""What those are told who waited too long for somebody that may still answer."""
 
 
 def conflict() -> Answer:
     """Return the answer to an id that came before with another body."""
     return refusal(409, "conflict", "this webhook-id came before with another body")
+
+
+async def _waited(answer: asyncio.Future[Answer], end: float) -> Answer:
+    try:
+        async with asyncio.timeout_at(end):
+            return await asyncio.shield(answer)
+    except TimeoutError:
+        return UNDER_WAY
 
 
 class _Seen(NamedTuple):
@@ -70,12 +85,14 @@ class Ids:
         self._clock, self._most = clock, most
         self._seen: OrderedDict[str, _Seen] = OrderedDict()
 
-    async def claim(self, message: str, digest: bytes) -> Answer | None:
-        """Look an id up, and wait for whoever processes it."""
+    async def claim(self, message: str, digest: bytes, end: float) -> Answer | None:
+        """Look an id up, and wait for whoever processes it. Whoever comes at the end is not to process anything."""
         self._forget()
         seen = self._seen.get(message)
         if seen is not None:
-            return await asyncio.shield(seen.answer) if seen.digest == digest else conflict()
+            return await _waited(seen.answer, end) if seen.digest == digest else conflict()
+        if asyncio.get_running_loop().time() >= end:
+            return UNDER_WAY
         future = asyncio.get_running_loop().create_future()
         self._seen[message] = _Seen(digest, future, self._clock() + KEPT)
         return None

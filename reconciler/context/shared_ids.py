@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from reconciler.context.answer import Answer, later
 from reconciler.context.order import NoTurnError
 from reconciler.context.redis_scripts import CLAIM, RECALL, SETTLE
-from reconciler.context.replay import KEPT, conflict
+from reconciler.context.replay import KEPT, UNDER_WAY, conflict
 from reconciler.context.shared import TURN, batches
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from reconciler.context.shared import Shared
 
 _MEMORY: Final = int(KEPT * 1000)
-_PATIENCE: Final = 6.0
-"""Seconds for which a repeat waits for the answer to the first: what one may take, and a bit."""
 
 
 class _Known(NamedTuple):
@@ -39,17 +37,17 @@ class SharedIds:
         self._owed: dict[str, str] = {}
         """Ids that Redis may have given away to nobody, and their holders."""
 
-    async def claim(self, message: str, digest: bytes) -> Answer | None:
+    async def claim(self, message: str, digest: bytes, end: float) -> Answer | None:
         """Look an id up, and wait for whoever processes it."""
         holder = self._shared.holder()
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout_at(end):
                 found = await self._shared.take(CLAIM, self._key(message), holder, TURN, _MEMORY, digest)
         except NoTurnError as error:
             self._owed[message] = holder
             return later(503, error.outcome, str(error), error.seconds)
         except TimeoutError:
-            return later(503, "replayed", "the same message is under way", 1.0)
+            return UNDER_WAY
         if found[0] == b"conflict":
             return conflict()
         if found[0] == b"known":

@@ -65,8 +65,8 @@ class ContextClient(ReadingClient):
         AmbiguousWriteError where nobody knows whether it was done, and it must not be done twice.
         """
         path = self._path_of(conversation)
-        if self.pacer.held > seconds:
-            raise TooFastError("the tenant says that this is too fast", self.pacer.held)
+        if max(self.pacer.held, _MARGIN) > seconds:
+            raise TooFastError("no call fits into the time that there is", max(self.pacer.held, 1.0))
         budget = Budget(self._time.clock() + seconds - _MARGIN)
         token = BUDGET.set(budget)
         try:

@@ -199,11 +199,11 @@ def test_an_id_that_a_dead_worker_was_to_process_may_come_again() -> None:
     async def claims() -> tuple[Answer | None, Answer | None, Answer | None]:
         async with two_workers() as (one, other):
             name = of(one, 0)
-            first = await other.claim(name, b"d")
-            waiting = asyncio.create_task(one.claim(name, b"d"))
+            first = await other.claim(name, b"d", in_seconds(5))
+            waiting = asyncio.create_task(one.claim(name, b"d", in_seconds(5)))
             await asyncio.sleep(0.05)
             other._links[0].close()
-            return first, await waiting, await one.claim(name, b"d")
+            return first, await waiting, await one.claim(name, b"d", in_seconds(5))
 
     first, waited, again = asyncio.run(claims())
     assert (None, None) == (first, again)

@@ -1,0 +1,182 @@
+"""Nobody waits longer than the deadline, whatever hangs; what is late has no effect that anybody could be told of."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from typing import TYPE_CHECKING, Any, cast
+
+import httpx
+import pytest
+
+from reconciler.context.replay import Ids, Replays
+from reconciler.context.shared_ids import SharedIds
+from reconciler.cxone.context import ContextClient
+from reconciler.cxone.exchange import Answer
+from reconciler.cxone.pace import REAL_TIME
+from reconciler.cxone.settings import Credentials
+from reconciler.errors import TooFastError
+from tests.context.fleets import caller, fleet, workers
+from tests.context.posting import event
+from tests.context.signing import WRITTEN, signed
+from tests.context.tenants import PATH
+from tests.context.test_handover import in_seconds, of, two_workers
+from tests.inprocess import TENANT
+from tests.jumping import run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from reconciler.context.answer import Answer as Answered
+    from reconciler.context.replay import Register
+    from reconciler.context.shared import Shared
+    from reconciler.cxone.exchange import Request
+
+
+def test_what_has_no_time_left_is_not_sent() -> None:
+    """A write with no more time than it takes to say so makes no call, and is no sign of a tenant that is away."""
+
+    sent: list[str] = []
+
+    async def carry(request: Request) -> Answer:
+        if request.target == "/oauth/token":
+            return Answer("", 200, {}, b'{"access_token": "t", "expires_in": 3600}')
+        sent.append(request.target)
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    async def late() -> bool:
+        client = ContextClient(carry, TENANT, Credentials("id", "secret"), REAL_TIME, PATH)
+        assert await client.ready()
+        for _ in range(10):
+            with pytest.raises(TooFastError):
+                await client.write("c-1", {"a": "b"}, 0.04)
+        return client.breaker.away
+
+    assert not asyncio.run(late())
+    assert [] == sent
+
+
+def test_whoever_waits_for_the_first_of_two_equal_messages_waits_no_longer_than_the_deadline() -> None:
+    """The one that processes it never ends; the others are told so at their end, and come again."""
+
+    async def wait(register: Register) -> tuple[int, float]:
+        loop = asyncio.get_running_loop()
+        assert await register.claim("m-1", b"d", in_seconds(5)) is None
+        before = loop.time()
+        answer = await register.claim("m-1", b"d", in_seconds(5))
+        assert answer is not None
+        return answer.status, loop.time() - before
+
+    async def alone() -> tuple[int, float]:
+        return await wait(Ids(time.monotonic))
+
+    assert (503, 5.0) == run(alone())
+
+
+class Held:
+    """A Redis where somebody who was killed has every id, or which does not answer."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[Any, ...]] = []
+
+    def holder(self) -> str:
+        """Return a name."""
+        return "me"
+
+    def key(self, *parts: str) -> str:
+        """Return a key."""
+        return ":".join(parts)
+
+    async def take(self, _script: object, _key: str, *_arguments: object) -> list[Any]:
+        """Give nothing, as long as anybody waits."""
+        await asyncio.sleep(60)
+        return []
+
+    async def tell(self, *said: Any) -> bool:
+        """Take note, and answer too late."""
+        self.told.append(said)
+        await asyncio.sleep(1)
+        return True
+
+
+def test_a_redis_that_is_slow_costs_nobody_more_than_the_deadline() -> None:
+    """To look an id up ends with the deadline; that an answer is noted is waited for no longer, and it is told."""
+
+    async def look() -> tuple[int, float, float, int]:
+        loop, held = asyncio.get_running_loop(), Held()
+        ids = SharedIds(cast("Shared", held), time.monotonic)
+        before = loop.time()
+        answer = await ids.claim("m-1", b"d", in_seconds(5))
+        assert answer is not None
+        looked = loop.time() - before
+
+        async def take(*_: object) -> list[Any]:
+            return [b"yours"]
+
+        async def process() -> Answered:
+            await asyncio.sleep(4.9)
+            return answer
+
+        held.take = take  # type: ignore[assignment, method-assign]
+        before = loop.time()
+        await Replays(ids).once("m-2", b"", in_seconds(5), process)
+        return answer.status, looked, loop.time() - before, len(held.told)
+
+    assert (503, 5.0, 5.0, 1) == run(look())
+
+
+def test_an_owner_that_was_held_up_lets_nobody_process_who_has_given_up() -> None:
+    """A worker asks for an id; its owner reads that only when it is late: the next one may process it."""
+
+    async def ask() -> list[Answered | None]:
+        async with two_workers() as (one, other):
+            name = of(one, 0)
+            asked = asyncio.create_task(other.claim(name, b"d", in_seconds(0.2)))
+            await asyncio.sleep(0)
+            time.sleep(0.3)  # noqa: ASYNC251 - both stand still
+            return [await asked, await other.claim(name, b"d", in_seconds(5))]
+
+    late, next_one = asyncio.run(ask())
+    assert late is not None
+    assert (503, None) == (late.status, next_one)
+
+
+def test_a_worker_that_stands_still_keeps_nobody_waiting_longer(tmp_path: Path) -> None:
+    """Whoever the other worker took in is answered within the deadline, whoever signed or not, whosever the event is.
+
+    When the one goes on, it writes nothing of what it was handed over: nobody would hear of it.
+    """
+
+    async def posts(url: str) -> list[tuple[int, float]]:
+        async def post(number: int) -> tuple[int, float]:
+            async with caller(url) as http:
+                try:
+                    await http.get("/health", timeout=1)
+                except httpx.ReadTimeout:
+                    return 503, 0.0  # the one that stands still has this connection
+                form, before = event(conversationId=f"c-{number}", timestamp=...), time.monotonic()
+                if number % 2:
+                    body, headers = signed(f"m-{number}", form, time.time())
+                    status = (await http.post("/api/route", content=body, headers=headers)).status_code
+                else:
+                    status = (await http.post("/api/route", json=form)).status_code
+                return status, time.monotonic() - before
+
+        return await asyncio.gather(*map(post, range(40)))
+
+    with fleet(tmp_path) as one:
+        parent, url = one.serve("--workers", "2", CXROUTE_WEBHOOK_SECRETS=WRITTEN)
+        still = workers(parent.pid)[0]
+        os.kill(still, signal.SIGSTOP)
+        try:
+            answers = asyncio.run(posts(url))
+        finally:
+            os.kill(still, signal.SIGCONT)
+        time.sleep(0.5)
+        writes = one.writes()
+    assert {200, 503, 504} == {status for status, _ in answers}
+    assert max(seconds for _, seconds in answers) < 5.8
+    assert sum(status == 200 for status, _ in answers) == len(writes)
