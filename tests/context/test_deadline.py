@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 def test_what_has_no_time_left_is_not_sent() -> None:
     """A write with no more time than it takes to say so makes no call, and is no sign of a tenant that is away."""
-
     sent: list[str] = []
 
     async def carry(request: Request) -> Answer:
