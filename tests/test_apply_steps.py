@@ -14,10 +14,14 @@ import pytest
 from reconciler.arrange import arrange
 from reconciler.attempt import as_reviewed
 from reconciler.change import Applied, Failed
+from reconciler.foresee import foresee
 from reconciler.guard import guard
 from reconciler.manifest.environment import Environment
 from reconciler.model import Target, condition
 from reconciler.options import Options
+from reconciler.render.paint import colourless
+from reconciler.render.plan_text import plan_text
+from reconciler.render.several_text import planned_row
 from reconciler.saved_plan import document
 from reconciler.simulator.app import PROFILES
 from reconciler.simulator.evaluate import split
@@ -237,8 +241,13 @@ def test_a_leftover_copy_alone_is_still_cleared_away() -> None:
     rules, wish = CASES["two intents swapped above a catch-all"]
     watch = Watch(rules)
     watch.world.apply(wish, stopped=lambda: len(watch.states) > 3)
-    (change,) = document(arrange(watch.world.plan(wish)))["changes"]
+    made = foresee(arrange(watch.world.plan(wish)))
+    (change,) = document(made)["changes"]
     assert ("delete", "duplicate") == (change["action"], change["cause"])
+    assert f"\nPlan: a clean-up of what an earlier run left, {made.unchanged} unchanged.\n" in plan_text(
+        made, colourless, "tenant acme"
+    )
+    assert "clean-up" == planned_row(made).changes
     report = watch.world.apply(wish)
     assert report.converged
     assert () == report.outcomes

@@ -77,6 +77,7 @@ def applied_row(plan: Plan, report: Report | None) -> Row:
 def _row(plan: Plan, state: State, said: str = "") -> Row:
     counts = summary(plan)
     words = [f"{counts[kind]:,} {kind}" for kind in ("create", "update", "adopt", "delete") if counts[kind]]
+    words = words or ["clean-up"] * bool(plan.changes)
     words += [f"{counts['held']:,} left alone"] if counts["held"] else []
     return Row(plan.environment, ", ".join(words) or "none", _affected(plan), state, said)
 

@@ -122,6 +122,7 @@ def _sum(plan: Plan) -> str:
         held = f" {counts['held']} left alone." if plan.held else ""
         return f"{'Nothing else to change' if blocked else 'No changes'}. {same}{blocked}{held}"
     words = [f"{counts[kind]:,} to {kind}" for kind in ("create", "update", "adopt", "delete") if counts[kind]]
+    words = words or ["a clean-up of what an earlier run left"]
     held = f", {counts['held']} left alone" if counts["held"] else ""
     return f"Plan: {', '.join(words)}, {counts['unchanged']:,} unchanged{held}."
 
