@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
+_KEPT: Final = 4096
+"""Bytes of an answer that is kept for who asks again."""
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
@@ -29,6 +31,16 @@ class Answer:
 def success(outcome: str, message: str, data: Any, **more: Any) -> Answer:  # noqa: ANN401 - any JSON
     """Return a 200 in the form of spec.md section 8."""
     return Answer(200, outcome, encoded({"success": True, "message": message, "data": data, **more}))
+
+
+def brief(answer: Answer) -> Answer:
+    """Return what is kept of an answer for who asks again: without the upstream's JSON where that is long.
+
+    A hundred thousand are kept, and an upstream may say megabytes.
+    """
+    if len(answer.body) <= _KEPT:
+        return answer
+    return success(answer.outcome, "answered before; what the tenant said then was too long to be kept", None)
 
 
 def refusal(status: int, outcome: str, error: str, *headers: tuple[bytes, bytes]) -> Answer:

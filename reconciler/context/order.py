@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
+from reconciler.context.answer import brief
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
@@ -77,7 +79,7 @@ class Line:
     def wrote(self, place: Place, event: Event, answer: Answer) -> None:
         """Note what was written; what came without a timestamp stands behind all that came before it."""
         before = self.newest.place if self.newest is not None else place
-        self.newest = Written(max(place, before), event, answer)
+        self.newest = Written(max(place, before), event, brief(answer))
 
 
 class Turns(Protocol):

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from reconciler.context.answer import Answer, later, refusal
+from reconciler.context.answer import Answer, brief, later, refusal
 from reconciler.context.signature import TOLERANCE
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Replays:
         finally:
             with contextlib.suppress(TimeoutError):  # it is under way, and the caller waits for something else
                 async with asyncio.timeout_at(end):
-                    await self._register.settle(message, answer)
+                    await self._register.settle(message, brief(answer))
         return answer
 
 

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 _MEMORY: Final = 3_600_000
 """Milliseconds for which a conversation is remembered after its last event."""
-_LARGEST: Final = 64 * 1024
-"""Bytes of an answer that is kept for a repeat; an event with a longer one is written again when it is repeated."""
 _SECONDS: Final = 12
 """Digits of a moment's seconds."""
 
@@ -136,19 +134,17 @@ class SharedTurns:
 def _packed(written: Written) -> tuple[str, str, bytes]:
     """Return a place that orders by its bytes, what was said, and the answer's body."""
     (seconds, fraction), message = written.place
-    place, event, body = f"{seconds:0{_SECONDS}}{fraction} {message}", written.event, written.answer.body
-    if len(body) > _LARGEST:
-        return place, "", b""
-    failed = [written.answer.status, written.answer.outcome] if written.answer.is_passing else []
-    return place, json.dumps([event.intent, event.confidence, event.timestamp, *failed]), body
+    place, event, answer = f"{seconds:0{_SECONDS}}{fraction} {message}", written.event, written.answer
+    failed = [answer.status, answer.outcome] if answer.is_passing else []
+    return place, json.dumps([event.intent, event.confidence, event.timestamp, *failed]), answer.body
 
 
 def _written(conversation: str, place: bytes | None, what: bytes | None, body: bytes | None) -> Written | None:
-    if place is None:
+    if place is None or what is None:
         return None
     text = place.decode("ascii")
     fraction, _, message = text[_SECONDS:].partition(" ")
-    intent, confidence, timestamp, *failed = json.loads(what) if what else ("", None, None)
+    intent, confidence, timestamp, *failed = json.loads(what)
     status, outcome = failed or (200, "written")
     event = Event(conversation, intent, confidence, timestamp, moment(timestamp) if timestamp else None)
     answer = Answer(status, outcome, body or b"")
