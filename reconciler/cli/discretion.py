@@ -85,7 +85,7 @@ class Discretion:
 
         `text` is that form, where it is at hand.
         """
-        return self._without(form) if self._is_suspect(_squeezed(text or json.dumps(form))) else form
+        return self._without(form) if self._is_suspect(_squeezed(text or repr(form))) else form
 
     def dumped(self, form: Any) -> str:  # noqa: ANN401 - any JSON
         """Return a JSON document as indented text, without the secrets."""

@@ -184,7 +184,7 @@ class ContextApp:
         if not signed and not self._gate.admits(scope):
             return replace(_UNAUTHORIZED, last=True)
         reading.check_head(scope["headers"])
-        body = await reading.read(receive, end)
+        body = await reading.read(receive)
         if not signed:
             return await self._taken(body, "", end, record)
         now = self._around.now().timestamp()

@@ -24,6 +24,8 @@ _DECISIVE: Final = (b"host", b"transfer-encoding", b"content-length")
 """Headers of which a second one could count for another server."""
 _SLOWEST_HEAD: Final = 5.0
 """Seconds from a connection's or request's begin to the end of its headers."""
+_SLOWEST_BODY: Final = 5.0
+"""Seconds from there to the end of its body."""
 
 
 class _RefusedError(Exception):
@@ -37,7 +39,7 @@ class Connection(HttpToolsProtocol):
         super().__init__(*arguments, **options)
         self._is_over = False
         self._in_head = True
-        self._head = 0
+        self._head = self._size = 0
         self._piece = self._before = b""
         """What is read at this moment, and the end of what was read of these headers before."""
         self._chunks: Chunks | None = None
@@ -50,7 +52,7 @@ class Connection(HttpToolsProtocol):
         if len(self.connections) > MOST_CONNECTIONS:
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
             return
-        self._await_head()
+        self._await(_SLOWEST_HEAD)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of the timer, too."""
@@ -69,12 +71,15 @@ class Connection(HttpToolsProtocol):
         super().data_received(data)
         self._piece = b""
         if self._in_head and not self._is_over:
-            if self._timer is None:
-                self._await_head()
+            self._await(_SLOWEST_HEAD)
             self._head += len(data)
             self._before = (self._before + data)[-3:]
             if self._head > _LARGEST_HEAD:
                 self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        elif not self._is_over:
+            cycle: RequestResponseCycle | None = self.cycle
+            if cycle is not None and cycle.more_body:
+                self._await(_SLOWEST_BODY)
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what the parser, or this class in it, would not read."""
@@ -87,7 +92,7 @@ class Connection(HttpToolsProtocol):
         if before is not None and not before.response_complete:
             raise _RefusedError
         super().on_message_begin()
-        self._in_head = True
+        self._in_head, self._size = True, 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; one that comes behind the body is refused, for it would count like the others."""
@@ -97,21 +102,26 @@ class Connection(HttpToolsProtocol):
         if name == b"expect" and value.lower() == b"100-continue":
             self.expect_100_continue = True
         self.headers.append((name, value))
+        self._size += len(name) + len(value) + 4
 
     def on_headers_complete(self) -> None:
         """Check the headers together, and begin to answer."""
-        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
-        if size > _LARGEST_HEAD or len(self.headers) > _MOST_HEADERS:
+        if len(self.url) + self._size > _LARGEST_HEAD or len(self.headers) > _MOST_HEADERS:
             self._status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
             raise _RefusedError
         if not self.url.startswith(b"/") or not self._is_clear():
             raise _RefusedError
-        self._chunks = Chunks() if any(name == b"transfer-encoding" for name, _ in self.headers) else None
+        self._chunks = Chunks() if (b"transfer-encoding", b"chunked") in self.headers else None
         if self._chunks is not None and not self._chunks.follow(self._begun_body()):
             raise _RefusedError
         self._stop_timer()
         self._in_head, self._head, self._before = False, 0, b""
         self._begin()
+
+    def on_message_complete(self) -> None:
+        """End a request: its body has come in time."""
+        self._stop_timer()
+        super().on_message_complete()
 
     def _begin(self) -> None:
         """Hand the request to the app. uvicorn would do so as well, and much that nobody here needs."""
@@ -168,8 +178,10 @@ class Connection(HttpToolsProtocol):
         self.transport.write(f"{head}content-length: {len(body)}\r\nconnection: close\r\n\r\n".encode("ascii") + body)
         self.transport.close()
 
-    def _await_head(self) -> None:
-        self._timer = self.loop.call_later(_SLOWEST_HEAD, self._refuse, HTTPStatus.REQUEST_TIMEOUT)
+    def _await(self, seconds: float) -> None:
+        """Wait so long for what is under way; what comes in one piece needs no timer."""
+        if self._timer is None:
+            self._timer = self.loop.call_later(seconds, self._refuse, HTTPStatus.REQUEST_TIMEOUT)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

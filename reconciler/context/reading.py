@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Final
 
 from reconciler.context.answer import Answer, refusal
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
 
 LARGEST: Final = 64 * 1024
 """Bytes of a body."""
-_SLOWEST: Final = 5.0
-"""Seconds that a body may take to come."""
 _CHARSETS: Final = (b"", b"charset=utf-8", b'charset="utf-8"')
 
 
@@ -41,23 +38,19 @@ def check_head(headers: Headers) -> None:
         raise RefusedError(refusal(415, "media", "Content-Type: must be application/json"))
 
 
-async def read(receive: Receive, end: float) -> bytes:
-    """Return the body. `end` is by the loop's clock. Raises RefusedError."""
+async def read(receive: Receive) -> bytes:
+    """Return the body. How long it may take to come the connection sees to. Raises RefusedError."""
     parts, size = [], 0
-    try:
-        async with asyncio.timeout_at(min(end, asyncio.get_running_loop().time() + _SLOWEST)):
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise RefusedError(refusal(400, "gone", "the body is not whole"))
-                parts.append(message.get("body", b""))
-                size += len(parts[-1])
-                if size > LARGEST:
-                    raise _too_large()
-                if not message.get("more_body", False):
-                    return b"".join(parts)
-    except TimeoutError:
-        raise RefusedError(refusal(408, "slow", "the body took too long to come")) from None
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise RefusedError(refusal(400, "gone", "the body is not whole"))
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > LARGEST:
+            raise _too_large()
+        if not message.get("more_body", False):
+            return b"".join(parts)
 
 
 def _too_large() -> RefusedError:

@@ -46,6 +46,8 @@ class Tokens:
     async def token(self, refused: str = "") -> str:
         """Return a token that is not the `refused` one. All who wait share one request, and its failure."""
         before = self._newest
+        if not refused and not self._lock.locked() and self._clock() < before.expires:
+            return before.token
         async with self._lock:
             newest = self._newest
             shared = newest is not before
