@@ -91,7 +91,7 @@ def a_token_for_each_call() -> AbstractContextManager[None]:
 
     def make(real: Any) -> Any:
         async def token(self: Any, refused: str = "") -> Any:
-            return await real(self, refused or (self.given[-1] if self.given else ""))
+            return await real(self, refused or self._newest.token)
 
         return token
 
