@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from reconciler.cli.discretion import DISCRETION
 from reconciler.simulator import tenants
 from reconciler.simulator.state import State
 from tests.program import write
@@ -245,6 +246,16 @@ def test_where_there_are_several_environments_the_rules_are_for_this_one(tenant:
     assert "environments" not in exported(cxroute, "--all")
     write("prod.yaml", ENVIRONMENT.replace("sandbox", "prod").replace("}", ", tenant: acme}"))
     assert "name: cards\nenvironments: [sandbox]\nrules:" in exported(cxroute, "--all")
+
+
+@pytest.mark.parametrize("into", [[], ["--into", "manifests/all/"]])
+def test_a_rule_that_holds_a_secret_is_not_exported_as_another_one(tenant: Any, into: list[str]) -> None:
+    """Its place taken by [secret], what is printed would not be what is live, though it says so."""
+    DISCRETION.keep("of-this-test-alone-0815")
+    cxroute = tenant(rule(1, name="by hand of-this-test-alone-0815"))
+    assert 4 == cxroute("export", "--all", *into)
+    assert ("", True) == (cxroute.out, "it would hold one of the secrets" in cxroute.err)
+    assert not Path("manifests/all").exists()
 
 
 def test_the_bank_is_taken_over(cxroute: Program) -> None:

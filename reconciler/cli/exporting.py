@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler import __version__
 from reconciler.catalogue import Catalogue, aliases
+from reconciler.cli.destination import refuse_secrets
 from reconciler.cli.environments import SIMULATED
 from reconciler.errors import CxrouteError, ManifestError
 from reconciler.export.choose import choose
@@ -48,6 +49,7 @@ def export_new(session: Session, live: Live, tenant: Tenant, asked: Sequence[Liv
         _say_nothing(session, chosen)
         return made
     texts = into.texts(made, _setting(session))
+    refuse_secrets(texts)
     proof = _proof(session, live, tenant, made, texts)
     if into.printed:
         session.output.result("".join(texts.values()))
