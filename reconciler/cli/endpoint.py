@@ -1,17 +1,16 @@
-"""The endpoint over an environment's client: what the manifests say of events, what is counted, and the log."""
+"""The endpoint over an environment's client: what the manifests say of events, and what is counted."""
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
-import sys
 import time
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.catalogue import AssumedCatalogue, aliases
 from reconciler.cli.discretion import DISCRETION
 from reconciler.cli.environments import utc_now
+from reconciler.cli.log import log
 from reconciler.context.app import ContextApp, Limits, Surroundings, context_app
 from reconciler.context.fallback import Fallback
 from reconciler.context.relay import Names, Policy
@@ -135,34 +134,6 @@ class Advice:
         if self._clock() >= self._next:
             self._next = self._clock() + _ONCE
             self._log(json.dumps({"event": "advice", "advice": text}))
-
-
-class Log:
-    """The log on stderr: the lines of one turn of the loop are written together, a system call for all of them."""
-
-    def __init__(self) -> None:
-        self._lines: list[str] = []
-
-    def __call__(self, line: str) -> None:
-        """Write one line; without a loop that runs, at once."""
-        self._lines.append(line)
-        if len(self._lines) == 1:
-            try:
-                asyncio.get_running_loop().call_soon(self.flush)
-            except RuntimeError:
-                self.flush()
-
-    def flush(self) -> None:
-        """Write what is waiting."""
-        lines = "\n".join(self._lines)
-        self._lines.clear()
-        if lines:
-            sys.stderr.write(DISCRETION.hide(lines) + "\n")
-            sys.stderr.flush()
-
-
-log: Final = Log()
-"""Of this process."""
 
 
 def hashed(conversation: str) -> str:

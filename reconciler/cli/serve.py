@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from reconciler.cli.admitted import checked
 from reconciler.cli.connect import writing_contexts
-from reconciler.cli.endpoint import DEADLINE, endpoint, log, most_calls
+from reconciler.cli.endpoint import DEADLINE, endpoint, most_calls
 from reconciler.cli.environments import expected_queues
+from reconciler.cli.log import log
 from reconciler.cli.session import open_session
 from reconciler.cli.sharing import sharing
 from reconciler.context.app import Memory
@@ -93,6 +94,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     with ExitStack() as stack:
         for listener in listeners:
             stack.enter_context(listener)
+        stack.callback(log.close)
         session.introduce()
         return _served(_Start(options, session, admitted), listeners)
 

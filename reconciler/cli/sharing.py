@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 from reconciler.cli.discretion import DISCRETION
-from reconciler.cli.endpoint import log
+from reconciler.cli.log import log
 from reconciler.context.app import Memory, Surroundings
 from reconciler.context.order import Lines
 from reconciler.errors import CxrouteError, UsageError
