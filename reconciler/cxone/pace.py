@@ -80,16 +80,17 @@ class Pacer:
         """Let everything from now on take so many seconds: a person may have thought for an hour before the yes."""
         self._end = self._time.clock() + seconds
 
-    async def enter(self) -> float:
+    async def enter(self, end: float = math.inf) -> float:
         """Wait for a place and a moment for one call, which is to `leave`.
 
-        Returns the moment, for `accepted` or `refused`. (A context manager would cost the endpoint a fiftieth.)
+        Returns the moment, for `accepted` or `refused`. (A context manager would cost the endpoint a fiftieth.) Raises
+        OverloadedError as soon as it is known that a 429 holds all calls until after `end`, by the clock.
         """
         await self._slots.acquire()
         try:
             came = self._time.clock()
             async with self._turn:
-                return await self._moment(came)
+                return await self._moment(came, end)
         except BaseException:
             self._slots.release()
             raise
@@ -98,13 +99,15 @@ class Pacer:
         """Give the place to the next call."""
         self._slots.release()
 
-    async def _moment(self, came: float) -> float:
+    async def _moment(self, came: float, end: float) -> float:
         """Absolute deadlines (GCRA): calls that waited make up for late timers, up to a few at once.
 
         They do not for a time when there were none: what the tenant's bucket holds is left for jitter and wrong
         guesses. One call waits at a time, so what a 429 says meanwhile holds for all who come after it.
         """
         while (now := self._time.clock()) < (due := max(self._next, self._held_until)) - _SOON:
+            if self._held_until > end:
+                raise OverloadedError("the tenant says that this is too fast (429), for longer than there is time")
             await self._time.sleep(due - now)
         resumed = self._rate.resumed(now)
         interval = 1.0 / self._rate.at(now)

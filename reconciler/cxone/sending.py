@@ -135,7 +135,8 @@ class Sender:
         """Send a request once it may go; None where it was not sent, or only as a probe that failed."""
         probing = await self.outage.enter()
         try:
-            sent = await self._pacer.enter()
+            budget = BUDGET.get()
+            sent = await self._pacer.enter(budget.end if budget else math.inf)
             try:
                 if probing:
                     return await self._probe(request, kind, sent)

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import httpx
@@ -56,6 +57,30 @@ def test_what_has_no_time_left_is_not_sent() -> None:
 
     assert not asyncio.run(late())
     assert [] == sent
+
+
+def test_a_tenant_that_says_wait_longer_than_there_is_time_is_waited_for_by_nobody() -> None:
+    """One call is answered 429; all who wait for their moment then are told so at once, and not at their end."""
+    asked: list[str] = []
+
+    async def carry(request: Request) -> Answer:
+        if request.target == "/oauth/token":
+            return Answer("", 200, {}, b'{"access_token": "t", "expires_in": 3600}')
+        asked.append(request.target)
+        await asyncio.sleep(0.1)
+        return Answer("", 429, {"retry-after": "60"}, b"")
+
+    async def fifty() -> float:
+        tenant = replace(TENANT, requests_per_second=10.0)
+        client = ContextClient(carry, tenant, Credentials("id", "secret"), REAL_TIME, PATH)
+        before = time.monotonic()
+        writes = [client.write(f"c-{number}", {"a": "b"}, 5.0) for number in range(50)]
+        found = await asyncio.gather(*writes, return_exceptions=True)
+        assert {TooFastError} == {type(one) for one in found}
+        return time.monotonic() - before
+
+    assert asyncio.run(fifty()) < 2
+    assert len(asked) < 10
 
 
 def test_whoever_waits_for_the_first_of_two_equal_messages_waits_no_longer_than_the_deadline() -> None:
