@@ -100,7 +100,13 @@ class Parent:
         for number in [number for number, at in self._due.items() if at <= now]:
             if not self._works and self._children:
                 return None
-            worker = self._fork(number)
+            try:
+                worker = self._fork(number)
+            except OSError as error:  # too many processes or files, for now
+                if not self._works:
+                    raise
+                self._put_off(number, 0.0, failed=error.strerror or type(error).__name__)
+                return None
             if worker is not None:
                 return worker
         return None
@@ -108,8 +114,15 @@ class Parent:
     def _fork(self, number: int) -> Worker | None:
         """Start one worker and introduce it to the others: here None, there what it is given."""
         ours, theirs = socket.socketpair()
-        pairs = {other: socket.socketpair() for other in self._children}
-        pid = os.fork()
+        pairs: dict[int, tuple[socket.socket, socket.socket]] = {}
+        try:
+            for other in self._children:
+                pairs[other] = socket.socketpair()
+            pid = os.fork()
+        except OSError:
+            for one in (ours, theirs, *(end for pair in pairs.values() for end in pair)):
+                one.close()
+            raise
         if pid == 0:
             self._let_go(number, ours, *(far for _, far in pairs.values()))
             near = {other: pair[0] for other, pair in pairs.items()}
@@ -164,11 +177,14 @@ class Parent:
         if not self._works:
             self._ending, self.code = True, code if code > 0 else 1
             return
-        lived, pause = time.monotonic() - child.began, self._pauses[child.number]
-        pause = _FIRST_PAUSE if lived > _LONG else pause
-        self._pauses[child.number] = min(2 * pause, _LONGEST_PAUSE)
-        self._due[child.number] = time.monotonic() + pause
-        self._log(json.dumps({"event": "worker", "number": child.number, "ended": code, "again_in": round(pause, 1)}))
+        self._put_off(child.number, time.monotonic() - child.began, ended=code)
+
+    def _put_off(self, number: int, lived: float, **why: int | str) -> None:
+        """Start a worker later, and say so: soon after one that lived for long, else later each time."""
+        pause = _FIRST_PAUSE if lived > _LONG else self._pauses[number]
+        self._pauses[number] = min(2 * pause, _LONGEST_PAUSE)
+        self._due[number] = time.monotonic() + pause
+        self._log(json.dumps({"event": "worker", "number": number, **why, "again_in": round(pause, 1)}))
 
     def _finish(self) -> None:
         """Let all workers finish what was accepted; kill who takes too long."""
