@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import time
 from contextlib import asynccontextmanager
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     """Makes of the surroundings of one process those of one of several."""
 
 _SHARED: Final = "CXROUTE_SHARED"
+_SEEN: Final = (
+    "--shared holds a password, and everybody on this machine can see its command lines: put the URL into a file, and"
+    f" the file's name into {_SHARED}_FILE"
+)
 
 
 def shared_url(option: str | None) -> str:
@@ -47,6 +52,8 @@ def shared_url(option: str | None) -> str:
         connection_to(said, None)
     except ValueError as error:
         raise UsageError(f"--shared, or ${_SHARED}: {error}") from None
+    if option and password:
+        log(json.dumps({"event": "advice", "advice": _SEEN}))
     return said
 
 

@@ -262,6 +262,20 @@ def test_a_url_that_leads_nowhere_is_refused_at_the_start(
     assert said in cxroute.err
 
 
+def test_a_password_on_the_command_line_is_warned_of(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others on the machine see it there; a variable or a URL without one is well. Without keys this ends here."""
+    line = ["serve", "--host", "0.0.0.0", "--shared"]  # noqa: S104 - nothing listens
+    advice = "everybody on this machine can see its command lines"
+    assert 64 == cxroute(*line, "redis://:hunter2pass@localhost/0")
+    assert advice in cxroute.err
+    assert "hunter2" not in cxroute.err
+    assert 64 == cxroute(*line, "redis://localhost/0")
+    assert advice not in cxroute.err
+    monkeypatch.setenv("CXROUTE_SHARED", "redis://:hunter2pass@localhost/0")
+    assert 64 == cxroute(*line[:-1])
+    assert advice not in cxroute.err
+
+
 def test_a_file_that_cannot_be_read_is_said(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exit 64, without the path; an empty one is no better."""
     monkeypatch.setenv("CXROUTE_SHARED_FILE", "nowhere")
