@@ -205,7 +205,7 @@ def test_a_failure_leaves_what_was_told_before() -> None:
 def test_what_is_remembered_is_bounded() -> None:
     """A process runs for months."""
     news = News()
-    told(*[replace(applied(), plan=moved(number).plan) for number in range(300)], news=news)
+    told(*[replace(applied(), plan=moved(number).plan) for number in range(210)], news=news)
     assert 200 == len(news._told)
 
 
