@@ -29,7 +29,7 @@ class Cycle(RequestResponseCycle):
             self.waiting_for_100_continue = False
             self._head = message
             return
-        self.transport.write(self._written(message["body"]))
+        self.transport.write(self._written(b"" if self.scope["method"] == "HEAD" else message["body"]))
         self.response_complete = True
         self.message_event.set()
         if not self.keep_alive:
