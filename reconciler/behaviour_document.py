@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from reconciler.behaviour.express import Clause
 from reconciler.behaviour.within import Claim
-from reconciler.canonical import api_form, opaque
+from reconciler.canonical import COMPACT, api_form, opaque
 from reconciler.model import OPERATORS, condition
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from reconciler.shares import Share
 
     Document = dict[str, Any]
-
-_ENCODER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
 def behaviour_document(
@@ -86,7 +84,7 @@ def claims(document: Mapping[str, Any]) -> tuple[Claim, ...]:
         Claim(
             _clauses_of(region["where"]),
             tuple(_clauses_of(clauses) for clauses in region["except"]),
-            _ENCODER.encode([_lasting(region["before"]), _lasting(region["after"])]),
+            COMPACT.encode([_lasting(region["before"]), _lasting(region["after"])]),
         )
         for region in document["regions"]
     )

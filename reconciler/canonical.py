@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from reconciler.model import Json, Rule, Value
 
 _EXACT_FLOAT: Final = 1e16
-_ENCODER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+COMPACT: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+"""Writes a value as one text, whatever order its parts came in: for digests, and for lines of a journal."""
 
 
 def canonical_set(conditions: Iterable[Condition | Opaque]) -> tuple[Condition | Opaque, ...]:
@@ -60,7 +61,7 @@ def _sorted_texts(parts: Sequence[Condition | Target | Opaque]) -> str:
 
 def opaque(part: Json) -> Opaque:
     """Return a part of a rule that is not understood, as its canonical JSON."""
-    return Opaque(_ENCODER.encode(_plain(part)))
+    return Opaque(COMPACT.encode(_plain(part)))
 
 
 def api_form(part: Condition | Target | Opaque) -> dict[str, Json]:
@@ -90,7 +91,7 @@ def _value_text(value: Value) -> str:
     if kind is float:
         value = _plain(value)
         return repr(value)
-    return repr(value) if kind is int else _ENCODER.encode(_plain(value))
+    return repr(value) if kind is int else COMPACT.encode(_plain(value))
 
 
 def _plain(value: Json) -> Json:

@@ -6,11 +6,11 @@ Nothing depends on it: a missing, torn or corrupt journal hurts nobody but who w
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import os
 from typing import TYPE_CHECKING, Any, Final
 
+from reconciler.canonical import COMPACT
 from reconciler.change import Run
 from reconciler.strict_json import STRICT
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 _WAITS_FOR_NOBODY: Final = getattr(os, "O_NONBLOCK", 0)
 """Where a pipe stands in the journal's place, a write that nobody reads is an error, and not the end of the run."""
 
-_ENCODER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 Entry = dict[str, Any]
 
@@ -45,7 +44,7 @@ class Journal:
         whole = {**entry, **stamp}
         kept = self.within(whole)
         hidden = {} if kept == whole else {"hidden": True}
-        line = _ENCODER.encode({**kept, **hidden}) + "\n"
+        line = COMPACT.encode({**kept, **hidden}) + "\n"
         self._guarded(lambda: self._append(line.encode()))
 
     def sync(self) -> None:

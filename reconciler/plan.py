@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from reconciler.canonical import COMPACT
 from reconciler.change import Adopt, Create, Delete, Update
 from reconciler.compare import compare
 from reconciler.hold import hold
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from reconciler.model import Address, Queue
     from reconciler.options import Options
     from reconciler.shares import Moved
-
-_ENCODER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +91,7 @@ class Plan:
         """The digest of everything that was read, whatever its order. Worked out anew at each call."""
         rules = sorted((rule.raw for rule in self.live.rules), key=lambda raw: str(raw["id"]))
         queues = sorted([*queue[:2], *([] if queue.active else ["inactive"])] for queue in self.live.queues)
-        return sha256(_ENCODER.encode([rules, queues]).encode()).hexdigest()
+        return sha256(COMPACT.encode([rules, queues]).encode()).hexdigest()
 
     @property
     def conflicts(self) -> tuple[Finding, ...]:

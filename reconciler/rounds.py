@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
+from reconciler.canonical import COMPACT
 from reconciler.change import Applied, Unknown, is_copy
 from reconciler.errors import ApiError, ManifestError, RefusedError
 from reconciler.guard import refusals
@@ -24,7 +24,6 @@ Result = Literal["clean", "pending", "applied", "refused", "partly", "failed"]
 in the way. partly: something was written, and not all of it. failed: nothing was."""
 
 RESULTS: Final[tuple[Result, ...]] = get_args(Result)
-_ENCODER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +90,7 @@ class Round:
         said = [self.result, _of_error(self.error), *_of_plan(self)]
         if self.report is not None:
             said += [[str(one.change.address), type(one).__name__] for one in self.report.outcomes]
-        return sha256(_ENCODER.encode(said).encode()).hexdigest()
+        return sha256(COMPACT.encode(said).encode()).hexdigest()
 
 
 def is_blocked(plan: Plan) -> bool:

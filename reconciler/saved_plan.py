@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from reconciler import __version__
 from reconciler.behaviour.within import Claim, beyond
 from reconciler.behaviour_document import behaviour_document, claims
-from reconciler.canonical import api_form
+from reconciler.canonical import COMPACT, api_form
 from reconciler.change import Adopt, Create, Delete, Marker, Update, is_copy, is_release
 from reconciler.errors import RefusedError, UsageError
 from reconciler.finding_document import finding_document, source_document
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from reconciler.plan import GuardResult, Plan
 
 FORMAT_VERSION: Final = "1.0"
-_ENCODER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 _COUNTED: Final = ("create", "update", "adopt", "delete")
 
 Document = dict[str, Any]
@@ -197,13 +196,13 @@ def unforeseen(fresh: Plan, reviewed: ReviewedPlan) -> tuple[Region, ...]:
 
 def _identity(change: Mapping[str, Any]) -> str:
     """Two changes are the same one when they do the same to the same rule in the same state."""
-    return _ENCODER.encode([change[name] for name in ("action", "address", "id", "before", "after")])
+    return COMPACT.encode([change[name] for name in ("action", "address", "id", "before", "after")])
 
 
 def _plan_id(form: Mapping[str, Any]) -> str:
     """Digest what the plan says of rules; not the time, nor the guards, some of which follow the clock."""
     lasting = {name: value for name, value in form.items() if name not in ("planId", "generatedAt", "guards")}
-    return sha256(_ENCODER.encode(lasting).encode()).hexdigest()[:12]
+    return sha256(COMPACT.encode(lasting).encode()).hexdigest()[:12]
 
 
 def _options(plan: Plan) -> Document:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import uvicorn
 
-from reconciler.context.connection import Connection
 from reconciler.context.metrics import MEDIA
+from reconciler.context.serve import quiet
 
 if TYPE_CHECKING:
     import socket
@@ -47,19 +47,7 @@ async def probes(listener: socket.socket, metrics: Callable[[], str], alive: Cal
             return Answer(200, "ok\n") if alive() else Answer(503, "no round has begun for too long\n")
         return Answer(404, "there are /metrics and /health\n")
 
-    config = uvicorn.Config(
-        _app(answer),
-        http=Connection,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        log_level="critical",
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=1,
-    )
-    server = _Server(config)
+    server = _Server(quiet(_app(answer), timeout_graceful_shutdown=1))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         yield

@@ -31,7 +31,7 @@ class _Server(uvicorn.Server):
     """Ends on a signal by returning, where uvicorn would raise the signal again; /ready says so first."""
 
     def __init__(self, app: ContextApp, announce: Callable[[], object]) -> None:
-        super().__init__(_config(app))
+        super().__init__(quiet(app, backlog=_BACKLOG, timeout_keep_alive=_IDLE, timeout_graceful_shutdown=_GRACE))
         self._app, self._announce = app, announce
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -123,7 +123,8 @@ def _bound(host: str, port: int, *options: int) -> socket.socket:
     return made
 
 
-def _config(app: ContextApp) -> uvicorn.Config:
+def quiet(app: Any, **more: Any) -> uvicorn.Config:  # noqa: ANN401 - an ASGI application, and uvicorn's settings
+    """Return settings of a server that adds nothing of its own to what is said: no log, no banner, no guesses."""
     return uvicorn.Config(
         app,
         http=Connection,
@@ -134,9 +135,7 @@ def _config(app: ContextApp) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        backlog=_BACKLOG,
-        timeout_keep_alive=_IDLE,
-        timeout_graceful_shutdown=_GRACE,
+        **more,
     )
 
 
