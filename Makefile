@@ -25,8 +25,9 @@ help: ## This list
 demo: $(VENV)/.run ## The main job on a bank's tenant, in process: plan, apply, drift, healed
 	@$(BIN)/python -m reconciler demo
 
+# Hundreds of processes are started, and where nothing compiled may be kept each would compile the program anew.
 test: $(VENV)/.project ## All tests, on all cores
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
 
 campaign: $(VENV)/.project ## Every accident at every request, for an hour and more; the real processes are killed and besieged, too
 	$(BIN)/python -m tests.campaign.run $(ARGS)

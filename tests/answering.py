@@ -6,6 +6,7 @@ import asyncio
 import gc
 import ssl
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -47,6 +48,11 @@ def run(request: pytest.FixtureRequest) -> Run:
     return running
 
 
+@cache
+def _trust() -> ssl.SSLContext:
+    return ssl.create_default_context()
+
+
 class Tenant:
     """A server that does what a script says with each request, and the client of it."""
 
@@ -55,7 +61,7 @@ class Tenant:
         self.connections: list[asyncio.StreamWriter] = []
         self._serving: list[asyncio.Future[None]] = []
         self.asked: list[bytes] = []
-        self.direct = Direct(ssl.create_default_context())
+        self.direct = Direct(_trust())
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""

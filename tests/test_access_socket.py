@@ -21,6 +21,8 @@ from tests.test_socket import Place
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.hostile.command import Zygote
+
 AREA = "area: na1, baseUrl: '{url}', tokenUrl: '{url}/authentication/v1/token/access-key'"
 ENVIRONMENT = """\
 apiVersion: routing/v1
@@ -37,8 +39,8 @@ WAYS = {"issuer": "issuer: '{url}'", "area": AREA}
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path)
+def place(tmp_path: Path, forked: Zygote) -> Place:
+    return Place(tmp_path, forked)
 
 
 def keyed(place: Place, url: str, way: str) -> None:
@@ -57,13 +59,13 @@ def test_an_access_key_plans_and_applies(place: Place, way: str) -> None:
         if way == "area":
             for name in OF_CLIENT:
                 del place.environment[name]
-        plan = place.run("-e", "bank", "plan", "--format", "json")
-        assert 0 == plan.returncode, plan.stderr
-        assert json.loads(plan.stdout)["summary"]["create"] > 0
-        applied = place.run("-e", "bank", "apply", "--yes", "--adopt")
-        assert 0 == applied.returncode, applied.stdout + applied.stderr
-        again = place.run("-e", "bank", "plan", "--detailed-exitcode")
-        assert 0 == again.returncode, again.stdout
+        plan = place.forked("-e", "bank", "plan", "--format", "json")
+        assert 0 == plan.code, plan.err
+        assert json.loads(plan.out)["summary"]["create"] > 0
+        applied = place.forked("-e", "bank", "apply", "--yes", "--adopt")
+        assert 0 == applied.code, applied.out + applied.err
+        again = place.forked("-e", "bank", "plan", "--detailed-exitcode")
+        assert 0 == again.code, again.out
     journal = (place.path / ".cxroute/journal.jsonl").read_text("utf-8")
     assert f'"tenant": "{url}/bank"' in journal or f'"tenant":"{url}/bank"' in journal
 
@@ -77,12 +79,12 @@ def test_a_wrong_key_names_every_variable_that_may_be_wrong(place: Place, name: 
     with place.simulated() as url:
         keyed(place, url, "issuer")
         place.environment[name] = "wrong-canary-wrong"
-        refused = place.run("-e", "bank", "plan")
-    assert 1 == refused.returncode
-    assert "the tenant refuses the access key or the client id or secret" in refused.stderr
-    assert said in refused.stderr
-    assert ", ".join((*OF_CLIENT, *KEYS)) in refused.stderr
-    assert "wrong-canary-wrong" not in refused.stderr
+        refused = place.forked("-e", "bank", "plan")
+    assert 1 == refused.code
+    assert "the tenant refuses the access key or the client id or secret" in refused.err
+    assert said in refused.err
+    assert ", ".join((*OF_CLIENT, *KEYS)) in refused.err
+    assert "wrong-canary-wrong" not in refused.err
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -91,9 +93,9 @@ def test_a_key_that_is_not_there_is_asked_for_by_name(place: Place, way: str) ->
     for name in OF_CLIENT:
         del place.environment[name]
     keyed(place, "http://127.0.0.1:9", way)
-    missing = place.run("-e", "bank", "plan")
-    assert 1 == missing.returncode
-    assert f"set {'CXONE_CLIENT_ID' if way == 'issuer' else 'CXONE_ACCESS_KEY_ID'}, or" in missing.stderr
+    missing = place.forked("-e", "bank", "plan")
+    assert 1 == missing.code
+    assert f"set {'CXONE_CLIENT_ID' if way == 'issuer' else 'CXONE_ACCESS_KEY_ID'}, or" in missing.err
 
 
 @pytest.mark.parametrize("name", [*OF_CLIENT, *KEYS])
@@ -101,8 +103,8 @@ def test_what_is_no_text_is_said_by_name(place: Place, name: str) -> None:
     """A variable may hold any bytes; they are no bug of the program, and are not shown."""
     place.environment |= {**KEYS, name: "canary-\udcff-canary"}
     keyed(place, "http://127.0.0.1:9", "issuer")
-    refused = place.run("-e", "bank", "plan")
-    assert (1, f"error: {name} holds bytes that are no text") == (refused.returncode, refused.stderr.strip())
+    refused = place.forked("-e", "bank", "plan")
+    assert (1, f"error: {name} holds bytes that are no text") == (refused.code, refused.err.strip())
 
 
 def test_keys_come_from_files_too(place: Place) -> None:
@@ -112,7 +114,7 @@ def test_keys_come_from_files_too(place: Place) -> None:
         place.environment[f"{name}_FILE"] = name
     with place.simulated() as url:
         keyed(place, url, "issuer")
-        assert 0 == place.run("-e", "bank", "plan").returncode
+        assert 0 == place.forked("-e", "bank", "plan").code
 
 
 def test_a_busy_issuer_is_waited_for(place: Place) -> None:
@@ -120,7 +122,7 @@ def test_a_busy_issuer_is_waited_for(place: Place) -> None:
     with place.simulated("--faults", "discovery:503@#1,token:429=0@#1,discovery:cut@#3") as url:
         place.environment |= KEYS
         keyed(place, url, "issuer")
-        assert 0 == place.run("-e", "bank", "plan").returncode
+        assert 0 == place.forked("-e", "bank", "plan").code
 
 
 def test_the_endpoint_s_own_carrier_finds_the_way_in(place: Place) -> None:

@@ -29,7 +29,7 @@ def test_of_a_thousand_tokens_the_newest_are_hidden_and_the_others_cost_nothing(
 
     async def carry(request: Request) -> Answer:
         if request.method == "POST":
-            tokens.append(secrets.token_hex(400))
+            tokens.append(secrets.token_hex(100))
             return Answer(
                 "", 200, {}, json.dumps({"access_token": tokens[-1], "id_token": f"{tokens[-1]}.id"}).encode()
             )

@@ -1,4 +1,4 @@
-"""Queues where the platform has them: skills and digital queues; and profiles by the real program over a socket."""
+"""Queues where the platform has them: skills and digital queues; and profiles by the program over a socket."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ from reconciler.model import Queue
 from reconciler.simulator.app import Settings, simulator
 from reconciler.simulator.faults import Faults
 from reconciler.simulator.state import State
-from tests import canary
 from tests.inprocess import TENANT
 from tests.program import Program, write
 from tests.simulated import Line
@@ -151,17 +150,14 @@ CASES = [*((made, {}) for made in MADE.values()), *((None, api) for api in SOURC
 
 
 @pytest.fixture
-def typed(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str]]:
-    """Run the program as a process of its own; return its exit code and all that it printed."""
+def typed(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str]]:
+    """Run the program; return its exit code and all that it printed. The tenant is a process of its own."""
     monkeypatch.setenv("CXONE_CLIENT_ID", "me")
-    monkeypatch.setenv("CXONE_CLIENT_SECRET", canary.SECRET)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.delenv("CXROUTE_PROXY")
 
     def run(*arguments: str) -> tuple[int, str]:
-        command = [sys.executable, "-m", "reconciler", "-e", "prod", *arguments]
-        done = subprocess.run(command, cwd=elsewhere, capture_output=True, text=True, timeout=60, check=False)
-        return done.returncode, done.stdout + done.stderr
+        return cxroute("-e", "prod", *arguments), cxroute.out + cxroute.err
 
     return run
 

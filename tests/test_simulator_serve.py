@@ -21,6 +21,7 @@ from reconciler.simulator.app import Settings, simulator
 from reconciler.simulator.faults import Faults
 from reconciler.simulator.serve import breakable, listening_socket
 from reconciler.simulator.state import State
+from tests.plain import PLAIN
 from tests.simulated import QUEUES, RULES, body, sign_in, stored
 from tests.test_contract_simulator import Json, answered, check, examples, settings, tenant
 
@@ -48,7 +49,7 @@ async def listening(app: Any, http: Literal["h11", "httptools"]) -> AsyncIterato
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         try:
-            async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=5) as client:
+            async with httpx.AsyncClient(base_url=url, trust_env=False, verify=PLAIN, timeout=5) as client:
                 yield client
         finally:
             server.should_exit = True
@@ -151,7 +152,7 @@ def test_a_drip_comes_a_byte_at_a_time() -> None:
 async def create(url: str, count: int, stop_at: int, stop: Any) -> set[str]:
     """Create rules 16 at a time, call `stop` when so many were acknowledged, and return the ids that ever were."""
     acknowledged: set[str] = set()
-    async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=url, trust_env=False, verify=PLAIN) as http:
         await sign_in(http)
         waiting = iter(range(count))
 
@@ -191,7 +192,7 @@ def test_a_restarted_server_serves_what_was_there(tmp_path: Path) -> None:
         acknowledged = asyncio.run(create(url, 20, 20, server.kill))
 
     async def talk(url: str) -> Any:
-        async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
+        async with httpx.AsyncClient(base_url=url, trust_env=False, verify=PLAIN) as http:
             await sign_in(http)
             return (await http.get(RULES)).json()
 
@@ -207,7 +208,7 @@ def test_a_signal_ends_it_gracefully(tmp_path: Path, ending: signal.Signals) -> 
     with process(path, latency=0.2) as (server, url):
 
         async def talk() -> int:
-            async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
+            async with httpx.AsyncClient(base_url=url, trust_env=False, verify=PLAIN) as http:
                 await sign_in(http)
                 call = asyncio.create_task(http.post(RULES, json=body("x")))
                 await asyncio.sleep(0.1)

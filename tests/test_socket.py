@@ -10,17 +10,24 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
+from reconciler.simulator.app import PROFILES, simulator
+from reconciler.simulator.faults import Faults
+from reconciler.simulator.state import State
 from tests import canary
+from tests.crash.served import served
+from tests.plain import PLAIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.hostile.command import Ended, Zygote
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = """\
@@ -37,8 +44,8 @@ vars: {{overflow: overflow-partner}}
 class Place:
     """A folder with the bank's manifests, and the program run in it as a process of its own."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, zygote: Zygote) -> None:
+        self.path, self.zygote = path, zygote
         self.manifests("http://127.0.0.1:9")
         kept = ("PATH", "HOME", "LANG", "PYTHONDONTWRITEBYTECODE", "COVERAGE_PROCESS_START")
         self.environment = {name: os.environ[name] for name in kept if name in os.environ}
@@ -69,6 +76,13 @@ class Place:
         assert [] == canary.found(out + err)
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
+    def forked(self, *arguments: str) -> Ended:
+        """Run a command to its end, in a process that need not import anything first."""
+        ended = self.zygote.run(self.path, [*arguments], self.environment, 60)
+        assert "Traceback" not in ended.err, ended.err
+        assert [] == canary.found(ended.out + ended.err)
+        return ended
+
     @contextmanager
     def simulated(self, *arguments: str) -> Iterator[str]:
         """Serve a simulated tenant and yield its address."""
@@ -85,14 +99,14 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path)
+def place(tmp_path: Path, forked: Zygote) -> Place:
+    return Place(tmp_path, forked)
 
 
 def rules(url: str) -> dict[str, Any]:
     """Return every rule of the simulated tenant, by id, read page by page as anybody could."""
     form = {"grant_type": "client_credentials", "client_id": "me", "client_secret": canary.SECRET}
-    with httpx.Client(base_url=url, trust_env=False) as client:
+    with httpx.Client(base_url=url, trust_env=False, verify=PLAIN) as client:
         token = client.post("/oauth/token", data=form).json()["access_token"]
         headers = {"Authorization": f"Bearer {token}"}
         found: dict[str, Any] = {}
@@ -115,7 +129,7 @@ def edit(url: str, name: str, **fields: Any) -> None:
     """Change a rule as somebody does who has the console open."""
     rule = next(rule for rule in rules(url).values() if rule["name"] == name)
     form = {"grant_type": "client_credentials", "client_id": "me", "client_secret": canary.SECRET}
-    with httpx.Client(base_url=url, trust_env=False) as client:
+    with httpx.Client(base_url=url, trust_env=False, verify=PLAIN) as client:
         token = client.post("/oauth/token", data=form).json()["access_token"]
         headers = {"Authorization": f"Bearer {token}"}
         answer = client.put(f"/api/v2/routing/rules/{rule['id']}", json={**rule, **fields}, headers=headers)
@@ -142,25 +156,25 @@ def test_the_bank_from_found_to_healed(place: Place) -> None:
             "apiVersion: routing/v1\nkind: RuleSet\nname: more\nrules:\n"
             f"  - {{key: refunds, name: {json.dumps(taken)}, intent: no route test says it, queue: general}}\n"
         )
-        refused = place.run("-e", "bank", "apply", "--yes")
-        assert (4, as_found) == (refused.returncode, theirs(url))
-        assert "more/refunds" in refused.stderr
+        refused = place.forked("-e", "bank", "apply", "--yes")
+        assert (4, as_found) == (refused.code, theirs(url))
+        assert "more/refunds" in refused.err
         conflicting.unlink()
 
         applied = place.run("-e", "bank", "apply", "--yes", "--format", "json")
         assert (0, True) == (applied.returncode, json.loads(applied.stdout)["converged"])
         versions = {key: rule["version"] for key, rule in rules(url).items()}
-        assert 0 == place.run("-e", "bank", "apply", "--yes").returncode
+        assert 0 == place.forked("-e", "bank", "apply", "--yes").code
         assert versions == {key: rule["version"] for key, rule in rules(url).items()}
-        empty = place.run("-e", "bank", "plan", "--detailed-exitcode")
-        assert 0 == empty.returncode
-        assert "No changes." in empty.stdout
+        empty = place.forked("-e", "bank", "plan", "--detailed-exitcode")
+        assert 0 == empty.code
+        assert "No changes." in empty.out
 
         edit(url, "Cognigy Intent Route: pin_blocked", priority=950)
-        drifted = place.run("-e", "bank", "drift")
-        assert 2 == drifted.returncode
-        assert "priority  950 -> 100" in drifted.stdout
-        assert 0 == place.run("-e", "bank", "apply", "--yes").returncode
+        drifted = place.forked("-e", "bank", "drift")
+        assert 2 == drifted.code
+        assert "priority  950 -> 100" in drifted.out
+        assert 0 == place.forked("-e", "bank", "apply", "--yes").code
 
         cards = place.path / "manifests/cards.yaml"
         cards.write_text(
@@ -168,9 +182,9 @@ def test_the_bank_from_found_to_healed(place: Place) -> None:
                 "  - intent: pin_blocked\n    queue: card-services\n    minConfidence: 0.7", "  # gone:"
             )
         )
-        assert 3 == place.run("-e", "bank", "apply", "--yes").returncode  # the bank's route tests reach that rule
+        assert 3 == place.forked("-e", "bank", "apply", "--yes").code  # the bank's route tests reach that rule
         shutil.rmtree(place.path / "manifests/tests")
-        gone = json.loads(place.run("-e", "bank", "apply", "--yes", "--format", "json").stdout)
+        gone = json.loads(place.forked("-e", "bank", "apply", "--yes", "--format", "json").out)
         assert ["cards/pin-blocked"] == [one["address"] for one in gone["outcomes"] if one["action"] == "delete"]
         assert not any(rule["name"].endswith("pin_blocked") for rule in rules(url).values())
         untouched = theirs(url)
@@ -188,7 +202,7 @@ def test_a_killed_apply_is_finished_by_the_next(place: Place) -> None:
             process.communicate()
         assert len(rules(url)) < 70
         (place.path / ".cxroute/journal.jsonl").write_bytes(b"\x00 torn")
-        assert 0 == place.run("-e", "bank", "apply", "--yes").returncode
+        assert 0 == place.forked("-e", "bank", "apply", "--yes").code
         names = [rule["name"] for rule in rules(url).values()]
         assert (70, 70) == (len(names), len(set(names)))
 
@@ -217,7 +231,7 @@ def test_a_simulated_tenant_survives_a_kill(place: Place) -> None:
         found = re.search(r"http://[\d.]+:\d+", server.stdout.readline())
         assert found
         place.manifests(found.group())
-        assert 0 == place.run("-e", "bank", "apply", "--yes").returncode
+        assert 0 == place.forked("-e", "bank", "apply", "--yes").code
         before = rules(found.group())
         server.kill()
         server.communicate()
@@ -238,25 +252,26 @@ WRONG = {
 def test_a_tenant_that_cannot_be_read_is_one_sentence_and_exit_1(place: Place, case: str) -> None:
     """Or 64 where it is the settings that are wrong; never a traceback, never the secret."""
     url, environment, said = WRONG[case]
-    with place.simulated() as real:
-        place.manifests(url or real)
+    with nullcontext(url) if url else place.simulated() as there:
+        place.manifests(there)
         place.environment |= environment
-        ended = place.run("-e", "bank", "plan")
-    assert ended.returncode in (1, 3, 64), ended.stderr
-    assert said in ended.stderr
-    assert len(ended.stderr.splitlines()) < 20
-    assert "" == ended.stdout
+        ended = place.forked("-e", "bank", "plan")
+    assert ended.code in (1, 3, 64), ended.err
+    assert said in ended.err
+    assert len(ended.err.splitlines()) < 20
+    assert "" == ended.out
 
 
 @pytest.mark.parametrize("fault", ["html", "shape", "nan", "deep", "gzip", "redirect", "501", "empty", "403", "half"])
 def test_answers_that_no_tenant_gives_end_in_one_sentence(place: Place, fault: str) -> None:
     """HTML, broken or hostile JSON, bombs, redirects: exit 1, nothing written."""
-    with place.simulated("--faults", f"GET rules:{fault}") as url:
-        place.manifests(url)
-        ended = place.run("-e", "bank", "apply", "--yes")
-        assert 1 == ended.returncode
-        assert 1 == len(ended.stderr.strip().splitlines())
-        assert "rules" in ended.stderr or "answer" in ended.stderr
+    with served() as here:
+        here.app = simulator(State(), PROFILES["A"], Faults(f"GET rules:{fault}"))
+        place.manifests(here.url)
+        ended = place.forked("-e", "bank", "apply", "--yes")
+    assert 1 == ended.code
+    assert 1 == len(ended.err.strip().splitlines())
+    assert "rules" in ended.err or "answer" in ended.err
 
 
 def test_an_unknown_queue_is_said_with_its_place_and_the_nearest_name(place: Place) -> None:

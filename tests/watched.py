@@ -19,6 +19,7 @@ from reconciler.simulator.state import State
 from tests import canary
 from tests.context.processes import process
 from tests.crash.served import served
+from tests.plain import PLAIN
 from tests.simulated import QUEUES, RULES
 
 if TYPE_CHECKING:
@@ -62,6 +63,13 @@ class Receiver:
     def heads(self) -> list[str]:
         """Return their first lines."""
         return [text.partition("\n")[0] for text in self.texts]
+
+    def told(self, count: int) -> list[str]:
+        """Return them once there are so many: a round is counted before people are told of it."""
+        until = time.monotonic() + PATIENCE
+        while len(self.bodies) < count and time.monotonic() < until:
+            time.sleep(0.01)
+        return self.heads
 
 
 @contextmanager
@@ -117,7 +125,7 @@ class Somebody:
 def somebody(url: str) -> Iterator[Somebody]:
     """Sign in to a tenant."""
     form = {"grant_type": "client_credentials", "client_id": canary.CLIENT, "client_secret": canary.SECRET}
-    with httpx.Client(base_url=url, trust_env=False, timeout=PATIENCE) as http:
+    with httpx.Client(base_url=url, trust_env=False, verify=PLAIN, timeout=PATIENCE) as http:
         http.headers["Authorization"] = f"Bearer {http.post('/oauth/token', data=form).json()['access_token']}"
         yield Somebody(url, http)
 
@@ -177,17 +185,17 @@ class Loop:
 
     def get(self, path: str) -> httpx.Response:
         """Ask it something."""
-        return httpx.get(f"{self.url}{path}", trust_env=False, timeout=PATIENCE)
+        return httpx.get(f"{self.url}{path}", trust_env=False, verify=PLAIN, timeout=PATIENCE)
 
     def metrics(self) -> dict[str, float]:
         """Return what it counts, without the common beginning of the names."""
         found = re.findall(r"^cxroute_(\S+) (\S+)$", self.get("/metrics").text, re.MULTILINE)
         return {name: float(value) for name, value in found}
 
-    def waited(self, rounds: float) -> Loop:
-        """Wait until so many rounds are over, and told."""
+    def waited(self, count: float, of: str = "round_seconds_count") -> Loop:
+        """Wait until so many rounds are over, or until it counts so many of something else."""
         until = time.monotonic() + PATIENCE
-        while self.metrics()["round_seconds_count"] < rounds:
+        while self.metrics()[of] < count:
             assert time.monotonic() < until
             assert self.process.poll() is None, self.log()
             time.sleep(0.02)

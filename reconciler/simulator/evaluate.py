@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from fractions import Fraction
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 if TYPE_CHECKING:
@@ -171,6 +172,7 @@ def _number(wanted: str | float) -> Fraction:
     return _exact(wanted)
 
 
+@lru_cache(4096)
 def _exact(value: str | float) -> Fraction:
     """Read a number as it is written: 0.7 is seven tenths, whatever binary makes of it."""
     return Fraction(str(value))

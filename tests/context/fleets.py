@@ -15,6 +15,7 @@ import httpx
 
 from tests.context.posting import event
 from tests.context.processes import KEY, MANIFEST, command, environment
+from tests.plain import PLAIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -166,7 +167,7 @@ class Callers:
 
 def caller(url: str) -> httpx.AsyncClient:
     """Return a caller with a connection of its own."""
-    return httpx.AsyncClient(base_url=url, headers={"X-API-Key": KEY}, trust_env=False, timeout=20)
+    return httpx.AsyncClient(base_url=url, headers={"X-API-Key": KEY}, trust_env=False, verify=PLAIN, timeout=20)
 
 
 def gone_back(writes: list[Key]) -> list[Key]:

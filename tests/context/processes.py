@@ -15,6 +15,7 @@ import httpx
 from reconciler.simulator.state import State
 from tests import canary
 from tests.context import posting
+from tests.plain import PLAIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,7 +89,7 @@ def served(
 
 
 def caller(url: str) -> httpx.Client:
-    return httpx.Client(base_url=url, headers={"X-API-Key": KEY}, trust_env=False, timeout=20)
+    return httpx.Client(base_url=url, headers={"X-API-Key": KEY}, trust_env=False, verify=PLAIN, timeout=20)
 
 
 def contexts(folder: Path, file: str = "state.json") -> dict[str, Any]:

@@ -14,6 +14,7 @@ from reconciler.context.serve import listening_socket
 from tests import canary
 from tests.context.posting import event
 from tests.context.processes import KEY, MANIFEST, caller, contexts, log, process, served
+from tests.plain import PLAIN
 from tests.program import write
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def test_from_a_post_to_the_tenant_and_back(tmp_path: Path) -> None:
         unsure = http.post("/api/route", json=event(conversationId="c-2", confidence=0.1))
         stale = http.post("/api/route", json=event(timestamp="2026-01-01T00:00:00Z"))
         unknown = http.post("/api/route", json=event(conversationId="unknown-1"))
-        nobody = httpx.post(f"{url}/api/route", json=event(), trust_env=False)
+        nobody = httpx.post(f"{url}/api/route", json=event(), trust_env=False, verify=PLAIN)
         metrics = http.get("/metrics").text
     expected = {
         "rule": "cards/billing",

@@ -18,6 +18,7 @@ from tests.context.posting import event
 from tests.context.processes import KEY
 from tests.context.redis_server import PREFIX, RedisServer, redis_server
 from tests.context.signing import WRITTEN, signed
+from tests.plain import PLAIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +51,7 @@ def ready(url: str, seconds: float = 20, status: int = 200) -> bool:
     """Wait until an endpoint says that it is ready, or that it is not."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        if httpx.get(f"{url}/ready", trust_env=False, timeout=10).status_code == status:
+        if httpx.get(f"{url}/ready", trust_env=False, verify=PLAIN, timeout=10).status_code == status:
             return True
         time.sleep(0.05)
     return False
@@ -58,12 +59,14 @@ def ready(url: str, seconds: float = 20, status: int = 200) -> bool:
 
 def post(url: str, **said: object) -> httpx.Response:
     """Post one event."""
-    return httpx.post(f"{url}/api/route", json=event(**said), headers={"X-API-Key": KEY}, trust_env=False, timeout=10)
+    return httpx.post(
+        f"{url}/api/route", json=event(**said), headers={"X-API-Key": KEY}, trust_env=False, verify=PLAIN, timeout=10
+    )
 
 
 def send(url: str, body: bytes, headers: list[tuple[bytes, bytes]]) -> httpx.Response:
     """Send one signed message."""
-    return httpx.post(f"{url}/api/route", content=body, headers=headers, trust_env=False, timeout=10)
+    return httpx.post(f"{url}/api/route", content=body, headers=headers, trust_env=False, verify=PLAIN, timeout=10)
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
@@ -157,7 +160,7 @@ def test_a_redis_that_hangs_is_found_out_once(tmp_path: Path) -> None:
         for _ in range(20):
             before = time.monotonic()
             answers.append((post(url).status_code, time.monotonic() - before < 0.5))
-        away = httpx.get(f"{url}/metrics", trust_env=False).text
+        away = httpx.get(f"{url}/metrics", trust_env=False, verify=PLAIN).text
         says_no = ready(url, 1, status=503)
         server.thaw()
         healed = ready(url)
@@ -176,8 +179,8 @@ def test_it_starts_without_redis_and_is_ready_when_that_comes(tmp_path: Path) ->
     with shared(tmp_path) as (one, server):
         server.kill()
         _, url = one.serve("--shared", server.url)
-        health = httpx.get(f"{url}/health", trust_env=False).status_code
-        early, said = post(url), httpx.get(f"{url}/ready", trust_env=False).status_code
+        health = httpx.get(f"{url}/health", trust_env=False, verify=PLAIN).status_code
+        early, said = post(url), httpx.get(f"{url}/ready", trust_env=False, verify=PLAIN).status_code
         time.sleep(1.5)
         server.start()
         assert ready(url)

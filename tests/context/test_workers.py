@@ -27,6 +27,7 @@ from tests.context.fleets import (
 from tests.context.posting import event
 from tests.context.processes import KEY
 from tests.context.signing import WRITTEN, signed
+from tests.plain import PLAIN
 from tests.program import write
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def test_a_worker_that_is_killed_is_started_again(tmp_path: Path) -> None:
         after = workers(server.pid)
         again = Callers(url)
         asyncio.run(again.post_all(sorted(events)))
-        assert until(5, lambda: httpx.get(f"{url}/ready", trust_env=False).status_code == 200)
+        assert until(5, lambda: httpx.get(f"{url}/ready", trust_env=False, verify=PLAIN).status_code == 200)
         newest = one.newest()
         said = [line for line in one.log() if line["event"] == "worker"]
     assert 2 == len(before) == len(after)
@@ -157,7 +158,7 @@ def test_a_parent_that_is_killed_leaves_no_worker_behind(tmp_path: Path) -> None
         assert 3 == len(pids)
         assert until(10, lambda: not any(map(_lives, pids)))
         with pytest.raises(httpx.ConnectError):
-            httpx.get(f"{url}/health", trust_env=False)
+            httpx.get(f"{url}/health", trust_env=False, verify=PLAIN)
 
 
 def test_the_metrics_are_those_of_all_workers(tmp_path: Path) -> None:

@@ -162,7 +162,7 @@ class Trial:
         self.assert_stays()
 
     def assert_heals_here(self) -> None:
-        """The same, without a process: where what happened before is the point, and it has ended in good order."""
+        """The same, without a process: where what happened before is the point."""
         assert (0, True) == (self.here("apply", "--yes"), self.settled()), self.warned
         self.assert_stays()
 

@@ -49,7 +49,7 @@ def test_killed_at_a_request(share: int, profile: str, stages: Callable[[str], S
         trial = Trial(stages(profile), tmp_path)
         ended = trial.killed(at, side)
         assert -signal.SIGKILL == ended.code, (at, side, ended)
-        trial.assert_heals()
+        trial.assert_heals_here()
 
 
 @pytest.mark.parametrize("seed", range(INSTANTS))

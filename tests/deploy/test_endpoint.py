@@ -18,6 +18,7 @@ from tests.context.posting import event
 from tests.context.processes import KEY
 from tests.context.redis_server import redis_server
 from tests.deploy.manifests import documents, pods
+from tests.plain import PLAIN
 
 if TYPE_CHECKING:
     import pytest
@@ -103,7 +104,7 @@ def test_it_runs_as_it_stands_there(tmp_path: Path, tmp_path_factory: pytest.Tem
         _, url = one.run(words, **plain, **variables)
         url = url.replace("0.0.0.0", "127.0.0.1")  # noqa: S104 - where it is called, not where it listens
         ready = _until_ready(url)
-        answer = httpx.post(f"{url}/api/route", json=event(), headers={"X-API-Key": KEY}, trust_env=False)
+        answer = httpx.post(f"{url}/api/route", json=event(), headers={"X-API-Key": KEY}, trust_env=False, verify=PLAIN)
         with server.client() as client:
             remembered = client.exists("cxroute:prod:c:c-1")
     assert ready
@@ -128,7 +129,7 @@ def test_its_command_line_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
 def _until_ready(url: str) -> bool:
     end = time.monotonic() + 20
     while time.monotonic() < end:
-        if httpx.get(f"{url}/ready", trust_env=False).status_code == 200:
+        if httpx.get(f"{url}/ready", trust_env=False, verify=PLAIN).status_code == 200:
             return True
         time.sleep(0.1)
     return False

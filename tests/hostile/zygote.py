@@ -13,6 +13,7 @@ import random
 import signal
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +36,11 @@ def _import() -> None:
     """Import what the commands need, with a clock on which waits between attempts take no time."""
     random.random = lambda: 0.5
     asyncio.sleep, time.monotonic = _sleep, _clock  # type: ignore[assignment]
-    import reconciler.cxone.pace  # noqa: PLC0415 - takes sleep and clock from the modules as they are now
-
+    import_module("reconciler.cxone.pace")  # takes sleep and clock from the modules as they are now
     time.monotonic = _CLOCK
-    import reconciler.cli.apply  # noqa: PLC0415
-    import reconciler.cli.diff  # noqa: PLC0415
-    import reconciler.cli.drift  # noqa: PLC0415
-    import reconciler.cli.explain  # noqa: F401, PLC0415
+    for name in ("main", "parsing", "apply", "diff", "drift", "explain", "plan"):
+        import_module(f"reconciler.cli.{name}")
+    import_module("reconciler.cxone.network")
 
 
 def main() -> None:
