@@ -31,7 +31,7 @@ test: $(VENV)/.project ## All tests, on all cores
 
 campaign: $(VENV)/.project ## Every accident at every request, for an hour and more; the real processes are killed and besieged, too
 	$(BIN)/python -m tests.campaign.run $(ARGS)
-	CXROUTE_CAMPAIGN=full $(BIN)/python -m pytest -q -n auto --dist worksteal tests/crash tests/campaign
+	CXROUTE_CAMPAIGN=full $(BIN)/python -m pytest -q -n auto --dist worksteal tests/crash tests/campaign tests/test_behaviour_*.py
 	@# One by one: these measure, and whatever runs beside them would be measured, too.
 	CXROUTE_CAMPAIGN=full $(BIN)/python -m pytest -q tests/context
 

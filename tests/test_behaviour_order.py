@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from tests.brute import Json
     from tests.brute_rules import Evaluation
 
-BLOCKS, SIZE = 26, 120
+BLOCKS = 26
+SIZE = 120 if os.environ.get("CXROUTE_CAMPAIGN") == "full" else 60
+"""Pairs of lists in each."""
 
 Waves = list[list[tuple[int, str]]]
 

@@ -133,7 +133,8 @@ def test_double_faults(part: int) -> None:
 @pytest.mark.parametrize("part", range(PARTS))
 def test_faults_by_chance(part: int) -> None:
     """Generated scenarios among faults by chance, on every profile."""
-    assert [] == all_broken(islice(chances(7), 25 * part, 25 * part + 8))
+    # A seed for each: to pass over cases takes as long as to run them.
+    assert [] == all_broken(islice(chances(7 + part), 8))
 
 
 def test_a_case_runs_the_same_again() -> None:
