@@ -153,11 +153,14 @@ def _authorities() -> Path | None:
 
 def _discreet(carry: Carry) -> Carry:
     """Take note of each token that comes, and of each that goes out, so that it is never shown."""
-    tokens = Passing(DISCRETION)
+    tokens, newest = Passing(DISCRETION), ""
 
     async def carried(request: Request) -> Answer:
+        nonlocal newest
         authorization = request.headers.get("Authorization", "")
-        tokens.keep(authorization.removeprefix("Bearer "))
+        if authorization != newest:
+            newest = authorization
+            tokens.keep(authorization.removeprefix("Bearer "))
         answer = await carry(request)
         if request.method == "POST" and not authorization.startswith("Bearer "):
             tokens.keep(*_issued(answer))

@@ -114,9 +114,11 @@ class Discretion:
 
     def _is_suspect(self, squeezed: bytes) -> bool:
         """Say whether a secret may be in it: a plan of 10,000 rules has megabytes, and is as good as never."""
-        if any(form in squeezed for form in self._short):
-            return True
-        return not all(self._words.isdisjoint(_words(squeezed[offset:])) for offset in (0, _WORD // 2))
+        for form in self._short:
+            if form in squeezed:
+                return True
+        known = self._words
+        return not (known.isdisjoint(_words(squeezed)) and known.isdisjoint(_words(squeezed[_WORD // 2 :])))
 
     def _runs(self, squeezed: bytes) -> Iterator[tuple[int, int]]:
         """Return the first and last place of each run that is part of a secret."""

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+
+from pydantic_core import PydanticSerializationError, to_json
 
 _KEPT: Final = 4096
 """Bytes of an answer that is kept for who asks again."""
-_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What is sent back; `outcome` is its name in log and metrics. `last`: the connection is closed after it."""
 
     status: int
@@ -56,8 +55,7 @@ def later(status: int, outcome: str, error: str, seconds: float = 1) -> Answer:
 
 def encoded(value: Any) -> bytes:  # noqa: ANN401 - any JSON
     """Return compact JSON; a half character that an upstream sent is written as the escape that it was."""
-    text = _ENCODER.encode(value)
     try:
-        return text.encode()
-    except UnicodeEncodeError:
+        return to_json(value)
+    except PydanticSerializationError:
         return json.dumps(value, allow_nan=False).encode()

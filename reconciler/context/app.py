@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -158,16 +158,16 @@ class ContextApp:
                 return await self._route(scope, receive, record)
             return await self._probe(path, scope)
         except reading.RefusedError as refused:
-            return replace(refused.answer, last=True)
+            return refused.answer._replace(last=True)
         except Exception as bug:  # noqa: BLE001 - whatever it is, the caller gets JSON, and may come again
             self._around.log(json.dumps({"event": "bug", "error": type(bug).__name__}))
             return later(503, "bug", "the endpoint failed")
 
     async def _probe(self, path: bytes, scope: Scope) -> Answer:
         if path not in _PROBES:
-            return replace(refusal(404, "path", "there is no such path; post to /api/route"), last=True)
+            return refusal(404, "path", "there is no such path; post to /api/route")._replace(last=True)
         if scope["method"] not in ("GET", "HEAD"):
-            return replace(refusal(405, "method", "only GET", (b"allow", b"GET, HEAD")), last=True)
+            return refusal(405, "method", "only GET", (b"allow", b"GET, HEAD"))._replace(last=True)
         if path == b"/health":
             return Answer(200, "ok", encoded({"status": "ok"}))
         if path == b"/metrics":
@@ -179,10 +179,10 @@ class ContextApp:
     async def _route(self, scope: Scope, receive: Receive, record: _Record) -> Answer:
         end = asyncio.get_running_loop().time() + self._limits.deadline
         if scope["method"] != "POST":
-            return replace(refusal(405, "method", "only POST", (b"allow", b"POST")), last=True)
+            return refusal(405, "method", "only POST", (b"allow", b"POST"))._replace(last=True)
         signed = self._gate.is_signed(scope)
         if not signed and not self._gate.admits(scope):
-            return replace(_UNAUTHORIZED, last=True)
+            return _UNAUTHORIZED._replace(last=True)
         reading.check_head(scope["headers"])
         body = await reading.read(receive)
         if not signed:

@@ -45,6 +45,8 @@ class Connection(HttpToolsProtocol):
         self._chunks: Chunks | None = None
         self._status = HTTPStatus.BAD_REQUEST
         self._timer: asyncio.TimerHandle | None = None
+        self._idle_timer: asyncio.TimerHandle | None = None
+        self._idle_since = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection while there are not too many, and wait so long for its first headers."""
@@ -57,6 +59,8 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of the timer, too."""
         self._stop_timer()
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
         self._is_over = True
         super().connection_lost(exc)
 
@@ -117,6 +121,30 @@ class Connection(HttpToolsProtocol):
         self._stop_timer()
         self._in_head, self._head, self._before = False, 0, b""
         self._begin()
+
+    def on_response_complete(self) -> None:
+        """Wait for another request, or for the connection to be too old for one.
+
+        uvicorn sets a timer after each answer and stops it at the next request; one that looks again costs nothing.
+        """
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        self._idle_since = self.loop.time()
+        if self._idle_timer is None:
+            self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._end_if_idle)
+
+    def _end_if_idle(self) -> None:
+        self._idle_timer = None
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is None or not cycle.response_complete or self._in_head:  # what is under way has times of its own
+            return
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._idle_timer = self.loop.call_later(left, self._end_if_idle)
+        else:
+            self.transport.close()
 
     def on_message_complete(self) -> None:
         """End a request: its body has come in time."""

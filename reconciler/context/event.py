@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from reconciler.context.moment import moment
 from reconciler.strict_json import finite, refuse_constant
@@ -26,8 +25,7 @@ class InvalidError(Exception):
     """A body that is no event. The text names the field and repeats nothing that was sent."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """What the bot understood in a conversation, and when; `timestamp` as it was written, None where it was not."""
 
     conversation: str
@@ -60,7 +58,7 @@ def _object(body: bytes) -> dict[str, Any]:
 
 def _is_deep(form: dict[str, Any] | list[Any], levels: int) -> bool:
     for part in form.values() if isinstance(form, dict) else form:
-        if isinstance(part, dict | list) and (levels == 1 or _is_deep(part, levels - 1)):
+        if isinstance(part, (dict, list)) and (levels == 1 or _is_deep(part, levels - 1)):
             return True
     return False
 

@@ -9,10 +9,11 @@ from hmac import compare_digest
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     Headers = Sequence[tuple[bytes, bytes]]
 
+_HOLDING: Final = (b"x-api-key", b"authorization")
 _LONGEST: Final = 4096
 """Bytes of a header that is looked at."""
 
@@ -28,32 +29,35 @@ class Keys:
 
     def admit(self, headers: Headers) -> bool:
         """Say whether the headers hold a key. A header that comes twice is refused: servers differ in which counts."""
-        held = [(name, value) for name, value in headers if name in (b"x-api-key", b"authorization")]
-        if len({name for name, _ in held}) != len(held):
+        held = [header for header in headers if header[0] in _HOLDING]
+        if len(held) > 1 and len({name for name, _ in held}) != len(held):
             return False
-        return sum(self._is_key(key) for name, value in held for key in _offered(name, value)) > 0
+        fits = [self._is_key(_offered(name, value)) for name, value in held]
+        return True in fits
 
-    def _is_key(self, offered: bytes) -> bool:
+    def _is_key(self, offered: bytes | None) -> bool:
         """Compare with every key, whichever fits: how long it takes says nothing."""
+        if offered is None:
+            return False
         digest = sha256(offered).digest()
-        return sum(compare_digest(digest, known) for known in self._digests) > 0
+        fits = [compare_digest(digest, known) for known in self._digests]
+        return True in fits
 
 
-def _offered(name: bytes, value: bytes) -> Iterator[bytes]:
-    """Yield what a header offers as a key: of Basic the password, or the name where there is no password."""
+def _offered(name: bytes, value: bytes) -> bytes | None:
+    """Return what a header offers as a key: of Basic the password, or the name where there is no password."""
     if len(value) > _LONGEST:
-        return
+        return None
     if name == b"x-api-key":
-        yield value.strip()
-        return
+        return value.strip()
     scheme, _, rest = value.strip().partition(b" ")
     match scheme.lower():
         case b"apikey" | b"bearer":
-            yield rest.strip()
+            return rest.strip()
         case b"basic":
             try:
                 user, colon, password = b64decode(rest.strip(), validate=True).partition(b":")
             except (binascii.Error, ValueError):
-                return
-            if colon:
-                yield password or user
+                return None
+            return (password or user) if colon else None
+    return None

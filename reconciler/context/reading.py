@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 LARGEST: Final = 64 * 1024
 """Bytes of a body."""
+_TELLING: Final = (b"content-length", b"content-encoding", b"content-type")
 _CHARSETS: Final = (b"", b"charset=utf-8", b'charset="utf-8"')
 
 
@@ -27,10 +28,11 @@ class RefusedError(Exception):
 
 def check_head(headers: Headers) -> None:
     """Refuse by what the headers say, before a byte of the body is read. Raises RefusedError."""
+    headers = [header for header in headers if header[0] in _TELLING]
     lengths = _all(headers, b"content-length")
     if lengths and (not lengths[0].isdigit() or len(lengths[0]) > 15 or int(lengths[0]) > LARGEST):  # noqa: PLR2004
         raise _too_large()
-    if any(one.strip().lower() != b"identity" for one in _all(headers, b"content-encoding")):
+    if [one for one in _all(headers, b"content-encoding") if one.strip().lower() != b"identity"]:
         raise RefusedError(refusal(415, "media", "a compressed body is not taken"))
     media = _all(headers, b"content-type")
     name, _, rest = media[0].partition(b";") if len(media) == 1 else (b"", b"", b"")

@@ -13,7 +13,7 @@ from reconciler.cxone.settings import Server
 from reconciler.errors import CredentialsError, NotOfferedError, UnreachableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from reconciler.cxone.discovery import Send
     from reconciler.cxone.exchange import Answer
@@ -41,9 +41,9 @@ class Access:
         self._place = Server.of(tenant.token_url) if tenant.token_url else None
         self._base = Server.of(tenant.base_url) if tenant.base_url else None
 
-    async def token(self, refused: str = "") -> str:
+    def token(self, refused: str = "") -> Awaitable[str]:
         """Return a token that is not the `refused` one. All who wait share one request, and its failure."""
-        return await self._tokens.token(refused)
+        return self._tokens.token(refused)
 
     @property
     def base(self) -> Server:

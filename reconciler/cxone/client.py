@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from reconciler.cxone.pace import Time
     from reconciler.cxone.paging import Book
     from reconciler.cxone.settings import Credentials, Tenant
-    from reconciler.model import Queue, Rule
+    from reconciler.model import Json, Queue, Rule
 
 _AS_JSON: Final = {**ACCEPTED, "Content-Type": "application/json"}
 _METHODS: Final = {
@@ -137,17 +137,17 @@ class ReadingClient:
         return rule_path(self._tenant.rules_path, rule_id)
 
     async def _call(
-        self, call: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
+        self, call: str, path: str, content: bytes = b"", headers: Mapping[str, str] | None = None
     ) -> Answer:
-        """Make one call with a token; a refused token is renewed once. `path` may have a query."""
+        """Make one call with a token; a refused token is renewed once. `path` may have a query; `content` is JSON."""
         kind = _KINDS.get(call, Kind.WRITE)
-        content = b"" if body is None else json.dumps(body, allow_nan=False).encode()
         more = {**(_AS_JSON if content else ACCEPTED), **(headers or {})}
         token = await self._access.token()
         base = self._access.base
         for turn in (1, 2):
             known = {"Authorization": f"Bearer {token}", **more}
-            answer = await self._send(Request(self._method(call), base, f"{base.path}{path}", known, content), kind)
+            request = Request(self._method(call), base, f"{base.path}{path}", known, content)
+            answer = await self._sender.send(request, kind)
             if answer.status != HTTPStatus.UNAUTHORIZED:
                 return self._checked(call, answer)
             if turn == 1:
@@ -178,7 +178,7 @@ class WritingClient(ReadingClient):
         body = wire.body(rule, marker)
         headers = {"Idempotency-Key": self._keys.key(body)} if self._tenant.idempotency_keys else {}
         sent = self._dialect.body(body)
-        made = self._written(await self._call("create", self._tenant.rules_path, sent, headers=headers))
+        made = self._written(await self._call("create", self._tenant.rules_path, _encoded(sent), headers))
         self._keys.acknowledged(body)
         return made
 
@@ -190,7 +190,7 @@ class WritingClient(ReadingClient):
         """Replace a rule that was just read; what we do not know of it goes back as it was."""
         path, headers = self._rule_path(read.live.id), {"If-Match": read.etag} if read.etag else {}
         sent = self._dialect.update(wire.body(rule, marker, read.live.raw))
-        return self._written(await self._call("update", path, sent, headers=headers))
+        return self._written(await self._call("update", path, _encoded(sent), headers))
 
     async def delete(self, read: Read) -> None:
         """Delete a rule that was just read; one that is gone already is a success."""
@@ -213,6 +213,10 @@ def rule_path(rules_path: str, rule_id: str) -> str:
     if rule_id in ("", ".", "..") or not wire.is_text(rule_id):
         raise UnexpectedAnswerError(f"{rule_id[:64]!r} cannot be the id of a rule")
     return f"{rules_path}/{quote(rule_id, safe='')}"
+
+
+def _encoded(body: Json) -> bytes:
+    return json.dumps(body, allow_nan=False).encode()
 
 
 def _sendable(etag: str | None) -> str | None:

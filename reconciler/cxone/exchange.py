@@ -6,7 +6,6 @@ What carries the bytes is a callable: `network` has one over httpx, `direct` one
 from __future__ import annotations
 
 import json
-import math
 import zlib
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -144,16 +143,16 @@ LENIENT: Final = json.JSONDecoder(parse_constant=refuse_constant)
 
 
 async def exchange(carry: Carry, request: Request, seconds: float, time: Time) -> Answer:
-    """Send one request and read its answer, within so many seconds in all (infinity: the caller sees to that).
+    """Send one request and read its answer, within so many seconds in all.
 
-    Raises what `carry` raises, TimeoutError, and NotOfferedError for a redirect, behind which a write was not done
-    either.
+    Raises what `carry` raises, TimeoutError, and NotOfferedError.
     """
-    if seconds == math.inf:
-        answer = await carry(request)
-    else:
-        async with time.deadline(seconds):
-            answer = await carry(request)
+    async with time.deadline(seconds):
+        return final(await carry(request))
+
+
+def final(answer: Answer) -> Answer:
+    """Return the answer. Raises NotOfferedError for a redirect, behind which a write was not done either."""
     if answer.status in _REDIRECTS and "location" in answer.headers:
         raise NotOfferedError(
             f"{answer.call}: the server redirects to another place (status {answer.status}); not followed"

@@ -19,6 +19,7 @@ from reconciler.cxone.exchange import (
     NotSentError,
     UntrustedError,
     exchange,
+    final,
     reason,
 )
 from reconciler.cxone.outage import Outage
@@ -162,7 +163,11 @@ class Sender:
         call, host = request.call, request.server.host
         self._pacer.requests += 1
         try:
-            answer = await exchange(self._carry, request, self._patience(), self._time)
+            seconds = self._patience()
+            if seconds == math.inf:
+                answer = final(await self._carry(request))
+            else:
+                answer = await exchange(self._carry, request, seconds, self._time)
         except NotSentError as failure:
             return self._unreachable(failure, host)
         except (LostError, TimeoutError) as failure:

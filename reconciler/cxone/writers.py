@@ -6,6 +6,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import quote
 
+from pydantic_core import to_json
+
 from reconciler.errors import RejectedError, UndefinedFieldsError
 
 if TYPE_CHECKING:
@@ -16,8 +18,8 @@ if TYPE_CHECKING:
     from reconciler.manifest.profile import Profile
 
     Attributes = Mapping[str, str | float | None]
-    Call = Callable[[str, str, object], Awaitable[Answer]]
-    """Makes a call of that name with a token: path and query, and what goes in the body (None: nothing)."""
+    Call = Callable[[str, str, bytes], Awaitable[Answer]]
+    """Makes a call of that name with a token: path and query, and JSON, or nothing, as the body."""
 
 TEST_CHATS: Final = frozenset({"100000000000"})
 """The contact's id that Cognigy's test chat sends; there is no such contact, and Cognigy's own extension skips it."""
@@ -42,7 +44,7 @@ class Interaction:
 
     def ask(self, call: Call, path: str, attributes: Attributes) -> Awaitable[Answer]:
         """Make the call."""
-        return call("context", path, {"attributes": dict(attributes)})
+        return call("context", path, _encoded({"attributes": attributes}))
 
 
 class CustomFields:
@@ -52,7 +54,7 @@ class CustomFields:
         """Make the call. Raises UndefinedFieldsError."""
         fields = [{"ident": name, "value": text(value)} for name, value in attributes.items()]
         try:
-            return await call("custom fields", path, fields)
+            return await call("custom fields", path, _encoded(fields))
         except RejectedError as error:
             if error.status in _REFUSED:
                 raise UndefinedFieldsError(f"{definition(attributes)} (status {error.status})", error.status) from error
@@ -69,10 +71,15 @@ class Signal:
     def ask(self, call: Call, path: str, attributes: Attributes) -> Awaitable[Answer]:
         """Make the call. Raises AmbiguousWriteError where nobody knows whether the signal was given."""
         told = [f"p{place}={quote(text(attributes.get(name)), safe='')}" for place, name in self._parameters]
-        return call("signal", f"{path}?{'&'.join(told)}", None)
+        return call("signal", f"{path}?{'&'.join(told)}", b"")
 
 
 INTERACTION: Final = Interaction()
+
+
+def _encoded(body: object) -> bytes:
+    """Return JSON in ASCII, which every server reads."""
+    return to_json(body, ensure_ascii=True)
 
 
 def text(value: str | float | None) -> str:
