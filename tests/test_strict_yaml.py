@@ -234,7 +234,7 @@ PIECES = (
 YAML_PIECES = st.sampled_from([*"ab:[]{},'\"|>#@`%1é\\\t\n\r\0\x85\u2028\ufeff\U0001f600", "\r\n", *PIECES])
 
 
-@settings(max_examples=400, deadline=1000, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(YAML_PIECES, max_size=40).map("".join))
 def test_what_is_read_without_complaint_is_read_alike_by_others(text: str) -> None:
     """No text is read in two ways: without a complaint, PyYAML's own reader sees the same documents."""
@@ -250,7 +250,7 @@ def test_what_is_read_without_complaint_is_read_alike_by_others(text: str) -> No
     assert (len(ours), True) == (len(theirs), all(map(same, ours, theirs)))
 
 
-@settings(max_examples=300, deadline=1000)
+@settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=300))
 def test_no_bytes_raise(data: bytes) -> None:
     """Any bytes at all end in values or in complaints, each with a place inside the file."""
@@ -260,7 +260,7 @@ def test_no_bytes_raise(data: bytes) -> None:
     assert reading.complete or reading.complaints.found
 
 
-@settings(max_examples=300, deadline=1000)
+@settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_no_mutation_of_a_manifest_raises(data: st.DataObject) -> None:
     """A manifest with bytes cut out, doubled or garbled ends in values or in complaints."""
@@ -279,7 +279,7 @@ NESTED = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=1000)
+@settings(max_examples=200, deadline=None)
 @given(NESTED)
 def test_places_agree_with_another_parser(value: Any) -> None:
     """Written out and read again, a value is the same, and its parts stand where PyYAML's own parser says."""

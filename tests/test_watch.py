@@ -15,6 +15,7 @@ import pytest
 from reconciler.context.serve import listening_socket
 from tests import canary
 from tests.plain import PLAIN
+from tests.ports import free_ports
 from tests.watched import PATIENCE, scene
 
 if TYPE_CHECKING:
@@ -93,13 +94,14 @@ def test_drift_is_healed_with_apply(stage: Scene) -> None:
 
 def test_a_tenant_that_goes_and_comes_back(tmp_path: Path) -> None:
     """Failures are told once and so is their end; what was found last stays; the process is alive all the time."""
+    (port,) = free_ports(1)
     with scene(tmp_path) as here:
-        with here.opened():
+        with here.opened(port):
             loop = here.watch()
         away = loop.again()
         assert (1, 1) == (away["pending_changes"], away["failures_in_a_row"])
         assert 200 == loop.get("/health").status_code
-        with here.opened(here.url.rpartition(":")[2]):
+        with here.opened(port):
             back = loop.again()
         told = here.hook.told(3)
     counted = ("pending_changes", "failures_in_a_row", 'rounds_total{result="failed"}')

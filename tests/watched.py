@@ -145,7 +145,7 @@ class Scene:
         here.app, self.url = simulator(State(QUEUES), Settings(etags=True, **settings)), here.url
 
     @contextmanager
-    def opened(self, port: str = "0") -> Iterator[None]:
+    def opened(self, port: str) -> Iterator[None]:
         """Run the tenant as a process, which remembers everything; it is killed at the end of the block."""
         self.write("billing")
         with process(self.folder, "simulate", "--port", port, "--state", "state.json") as (_, self.url):

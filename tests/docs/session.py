@@ -11,7 +11,6 @@ import io
 import os
 import re
 import shlex
-import socket
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ from unittest.mock import patch
 
 from reconciler.cli.main import main
 from tests.docs.page import GAP, ROOT, Edit, Run, Step, Told, Write
+from tests.ports import free_ports
 from tests.program import VARIABLES
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def session(folder: Path) -> Iterator[Session]:
     script = Path(sys.executable).parent
     paths = {"PATH": f"{script}{os.pathsep}{kept['PATH']}", "PYTHONPATH": str(ROOT), "GITHUB_ACTOR": "anna"}
     later = f"{datetime.now(UTC) + timedelta(days=6):%Y-%m-%d}"
-    reader = Session(folder, {**dict(zip(PORTS, _free(len(PORTS)), strict=True)), LATER: later})
+    reader = Session(folder, {**dict(zip(PORTS, free_ports(len(PORTS)), strict=True)), LATER: later})
     with contextlib.chdir(folder), patch.dict(os.environ, kept | paths, clear=True):
         try:
             yield reader
@@ -151,10 +151,3 @@ def _in_shell(command: str) -> tuple[int, str]:
         ["bash", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False
     )
     return done.returncode, done.stdout.decode("utf-8")
-
-
-def _free(count: int) -> list[str]:
-    """Return ports that nobody listens on, no two the same."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [str(one.getsockname()[1]) for one in sockets]
