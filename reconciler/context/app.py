@@ -36,6 +36,8 @@ _ROUTE: Final = b"/api/route"
 _PROBES: Final = (b"/health", b"/ready", b"/metrics")
 _PATHS: Final = frozenset((_ROUTE, *_PROBES))
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+_MARGIN: Final = 0.05
+"""Seconds of each request's that are kept to say that there was no answer."""
 _UNAUTHORIZED: Final = refusal(401, "unauthorized", "no valid key or signature", (b"www-authenticate", b"Bearer"))
 
 
@@ -177,7 +179,7 @@ class ContextApp:
         return Answer(200, "ok", encoded({"status": "ready"}))
 
     async def _route(self, scope: Scope, receive: Receive, record: _Record) -> Answer:
-        end = asyncio.get_running_loop().time() + self._limits.deadline
+        end = asyncio.get_running_loop().time() + self._limits.deadline - _MARGIN
         if scope["method"] != "POST":
             return refusal(405, "method", "only POST", (b"allow", b"POST"))._replace(last=True)
         signed = self._gate.is_signed(scope)

@@ -78,7 +78,7 @@ class Partition:
         if link is None:
             return _ABSENT
         try:
-            return _answer(await link.ask("take", (_packed(event), message, now.timestamp(), end), end))
+            return _answer(await link.ask("take", (_packed(event), message, now.timestamp(), end - _WAY), end))
         except TimeoutError:
             return _LATE
         except LostError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from asyncio import CancelledError
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 _PLACE: Final = "{conversationId}"
 _PATH: Final = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*", re.ASCII)
 _DIRECTIONS: Final = frozenset(first + second for first in (".", "%2e", "") for second in (".", "%2e"))
-_MARGIN: Final = 0.05
-"""Seconds that are kept to say that there was no answer."""
+_LEAST: Final = 0.05
+"""Seconds without which no call is begun."""
 _SOON: Final = 2.0
 """Seconds for which a token that could not be had is not asked for again, however often somebody wants to know."""
 
@@ -60,19 +61,20 @@ class ContextClient(ReadingClient):
     async def write(self, conversation: str, attributes: Mapping[str, str | float | None], seconds: float) -> Any:  # noqa: ANN401 - any JSON
         """Write a conversation's attributes and return what the tenant answers.
 
-        Repeated where there is no answer, if writing the same values twice changes nothing. Raises GoneError for an
-        unknown conversation, TooFastError, LaterError, TimeoutError where `seconds` are over, and other ApiErrors;
-        AmbiguousWriteError where nobody knows whether it was done, and it must not be done twice.
+        Repeated where there is no answer, if writing the same values twice changes nothing. Whoever calls this cancels
+        it when the `seconds` are over, and is told what is known by then. Raises GoneError for an unknown conversation,
+        TooFastError, LaterError, TimeoutError when it is cancelled, and other ApiErrors; AmbiguousWriteError where
+        nobody knows whether it was done, and it must not be done twice.
         """
         path = self._path_of(conversation)
-        if max(self.pacer.held, _MARGIN) > seconds:
-            raise TooFastError("no call fits into the time that there is", max(self.pacer.held, 1.0))
-        budget = Budget(self._time.clock() + seconds - _MARGIN)
+        held = self.pacer.held
+        if max(held, _LEAST) > seconds:
+            raise TooFastError("no call fits into the time that there is", max(held, 1.0))
+        budget = Budget(self._time.clock() + seconds)
         token = BUDGET.set(budget)
         try:
-            async with self._time.deadline(seconds - _MARGIN):
-                answer = await self._writer.ask(self._call, path, attributes)
-        except TimeoutError:
+            answer = await self._writer.ask(self._call, path, attributes)
+        except CancelledError:
             raise self._late(budget) from None
         except LaterError as error:
             if budget.sent:  # before the circuit opened: nobody knows what came of that

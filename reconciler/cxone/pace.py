@@ -57,7 +57,9 @@ class Pacer:
         self._next = -math.inf
         self._held_until = self._resumed = -math.inf
         self._turn = asyncio.Lock()
-        self._slots = asyncio.Semaphore(concurrency)
+        self._free = concurrency
+        self._left = asyncio.Event()
+        self._waiting = 0
         self._end = time.clock() + run_seconds
         self.requests = 0
         self.retries = 0
@@ -86,29 +88,48 @@ class Pacer:
         Returns the moment, for `accepted` or `refused`. (A context manager would cost the endpoint a fiftieth.) Raises
         OverloadedError as soon as it is known that a 429 holds all calls until after `end`, by the clock.
         """
-        await self._slots.acquire()
-        try:
-            came = self._time.clock()
-            async with self._turn:
-                return await self._moment(came, end)
-        except BaseException:
-            self._slots.release()
-            raise
+        came = now = self._time.clock()
+        if self._waiting or not self._free or now < self._due() - _SOON:
+            came, now = await self._turn_of(came, end)
+        self._free -= 1
+        self._went(came, now)
+        return now
 
     def leave(self) -> None:
         """Give the place to the next call."""
-        self._slots.release()
+        self._free += 1
+        self._left.set()
 
-    async def _moment(self, came: float, end: float) -> float:
-        """Absolute deadlines (GCRA): calls that waited make up for late timers, up to a few at once.
+    async def _turn_of(self, came: float, end: float) -> tuple[float, float]:
+        """Wait behind whoever waits already; return since when only the moment was waited for, and the moment."""
+        self._waiting += 1
+        try:
+            async with self._turn:
+                while not self._free:
+                    self._left.clear()
+                    await self._left.wait()
+                    came = self._time.clock()
+                return came, await self._moment(end)
+        finally:
+            self._waiting -= 1
 
-        They do not for a time when there were none: what the tenant's bucket holds is left for jitter and wrong
-        guesses. One call waits at a time, so what a 429 says meanwhile holds for all who come after it.
-        """
-        while (now := self._time.clock()) < (due := max(self._next, self._held_until)) - _SOON:
+    def _due(self) -> float:
+        return max(self._next, self._held_until)
+
+    async def _moment(self, end: float) -> float:
+        """Wait until a call may go out: one waits at a time, so what a 429 says meanwhile holds for all behind it."""
+        while (now := self._time.clock()) < (due := self._due()) - _SOON:
             if self._held_until > end:
                 raise OverloadedError("the tenant says that this is too fast (429), for longer than there is time")
             await self._time.sleep(due - now)
+        return now
+
+    def _went(self, came: float, now: float) -> None:
+        """Set when the next call may go out, by absolute deadlines (GCRA).
+
+        Calls that waited make up for late timers, up to a few at once. They do not for a time when there were none:
+        what the tenant's bucket holds is left for jitter and wrong guesses.
+        """
         resumed = self._rate.resumed(now)
         interval = 1.0 / self._rate.at(now)
         if resumed:
@@ -118,7 +139,6 @@ class Pacer:
         if came > self._resumed:
             self._next = max(self._next, came)
         self._next = max(self._next, now - self._late * interval) + interval
-        return now
 
     def accepted(self, sent: float) -> None:
         """Note that a call was not too fast."""

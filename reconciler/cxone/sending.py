@@ -60,15 +60,13 @@ class Kind(Enum):
 
 _WELL: Final = HTTPStatus.MULTIPLE_CHOICES.value
 """Statuses below it are successes."""
-_EARLY: Final = 0.01
-"""Seconds by which a timer may go off too soon."""
 
 
 @dataclass(slots=True)
 class Budget:
     """Until when the calls of one task may take, by the clock, and whether any of them was sent.
 
-    Whoever sets it ends the task then.
+    Whoever sets it cancels the task then, and nobody else does.
     """
 
     end: float
@@ -175,7 +173,7 @@ class Sender:
             self.outage.lost(host, error)
             return _Failure(error)
         except CancelledError:
-            if self._is_late():
+            if BUDGET.get() is not None:  # so it was the server that let it wait
                 error = _lost(call, "no answer in time", kind)
                 self.outage.lost(host, error)
                 if not kind.safe:  # whoever set the time has to know that it may have been done
@@ -206,11 +204,6 @@ class Sender:
             return self._seconds
         budget.sent = True
         return self._seconds if self._time.clock() + self._seconds < budget.end else math.inf
-
-    def _is_late(self) -> bool:
-        """Say whether the task's time is over: then it was the server that let it wait."""
-        budget = BUDGET.get()
-        return budget is not None and self._time.clock() >= budget.end - _EARLY
 
     def _unreachable(self, failure: NotSentError, host: str) -> _Failure:
         """Translate a connection that was not made; one to a server that nobody vouches for is not tried again."""

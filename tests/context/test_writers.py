@@ -169,7 +169,8 @@ def test_a_signal_that_was_under_way_when_the_time_was_over_is_unclear(path: str
 
     async def write() -> Any:
         client = ContextClient(hanging(path, asked), TENANT, credentials, REAL_TIME, world.path, world.writer)
-        return await client.write("c-1", SAID, 0.2)
+        async with asyncio.timeout(0.2):
+            return await client.write("c-1", SAID, 0.2)
 
     with pytest.raises(expected):
         asyncio.run(write())
