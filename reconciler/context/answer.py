@@ -32,6 +32,20 @@ def success(outcome: str, message: str, data: Any, **more: Any) -> Answer:  # no
     return Answer(200, outcome, encoded({"success": True, "message": message, "data": data, **more}))
 
 
+def written(conversation: str, data: Any, **more: Any) -> Answer:  # noqa: ANN401 - any JSON
+    """Return the answer to a write that went well."""
+    return success("written", _told(conversation), data, **more)
+
+
+def beginning(conversation: str) -> bytes:
+    """Return how the body of a `written` answer begins, whatever the tenant said."""
+    return encoded({"success": True, "message": _told(conversation)})[:-1]
+
+
+def _told(conversation: str) -> str:
+    return f"context updated for conversation {conversation}"
+
+
 def brief(answer: Answer) -> Answer:
     """Return what is kept of an answer for who asks again: without the upstream's JSON where that is long.
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
 
 from reconciler.context.answer import brief
+from reconciler.context.remembered import Remembered, Written
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractAsyncContextManager
 
     from reconciler.context.answer import Answer
     from reconciler.context.event import Event
-    from reconciler.context.moment import Moment
+    from reconciler.context.remembered import Place
 
 _MOST_WAITING: Final = 16
 """Requests about one conversation: whoever floods one takes no more of what all have."""
@@ -37,29 +37,15 @@ class CrowdedError(NoTurnError):
         super().__init__("too many requests about this conversation are waiting", "crowded", 1.0)
 
 
-class Place(NamedTuple):
-    """Where an event stands among those of its conversation."""
-
-    moment: Moment
-    id: str = ""
-
-
-class Written(NamedTuple):
-    """The newest event that was written, and how it was answered."""
-
-    place: Place
-    event: Event
-    answer: Answer
-
-
 @dataclass(slots=True)
 class Line:
     """The requests about one conversation, one behind the other."""
 
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    newest: Written | None
     waiting: int = 0
-    newest: Written | None = None
-    touched: float = 0.0
+    """Requests that are in it: the one whose turn it is, and those behind."""
+    lock: asyncio.Lock | None = None
+    """What those behind wait for; there is none while nobody does."""
 
     def repeated(self, event: Event) -> Answer | None:
         """Return the answer to the very same event, if that was the newest."""
@@ -104,62 +90,64 @@ class _Turn:
 
 
 class Lines:
-    """The lines of all conversations that were heard of lately: so many at most, for so many seconds."""
+    """The lines of all conversations, and what is remembered of those that nobody asks about just now."""
 
     def __init__(self, clock: Callable[[], float], most: int = 100_000, seconds: float = 3600.0) -> None:
-        """`clock` is monotonic."""
-        self._clock, self._most, self._seconds = clock, most, seconds
-        self._lines: OrderedDict[str, Line] = OrderedDict()
+        """`clock` is monotonic. `most` conversations are remembered, each for `seconds` at the least."""
+        self._lines: dict[str, Line] = {}
+        self._remembered = Remembered(clock, most, seconds)
 
     def __len__(self) -> int:
-        return len(self._lines)
+        return len(self._remembered)
 
-    def known(self) -> list[tuple[str, Written, float]]:
-        """Return the newest event of each conversation, and the seconds since anybody asked about it."""
-        now = self._clock()
-        return [
-            (name, line.newest, now - line.touched) for name, line in self._lines.items() if line.newest is not None
-        ]
+    def known(self) -> Iterator[tuple[str, Written, float]]:
+        """Return the newest event of each conversation, and the seconds since anybody asked about it, or fewer."""
+        return self._remembered.known()
 
     def turn(self, conversation: str) -> _Turn:
         """Wait for the conversation's line to come to this request. Raises CrowdedError."""
         return _Turn(self, conversation)
 
+    def learn(self, conversation: str, written: Written) -> None:
+        """Note what others know of a conversation."""
+        line = self._lines.get(conversation) or Line(self._remembered.find(conversation))
+        line.learn(written)
+        if not line.waiting and line.newest is not None:
+            self._remembered.keep(conversation, line.newest)
+
     async def enter(self, conversation: str) -> Line:
         """Begin a turn, which is to `leave`. Raises CrowdedError."""
         line = self._lines.get(conversation)
         if line is None:
-            line = self._lines[conversation] = Line()
+            line = self._lines[conversation] = Line(self._remembered.find(conversation))
         if line.waiting >= _MOST_WAITING:
             raise CrowdedError
         line.waiting += 1
-        try:
-            await line.lock.acquire()
-        except BaseException:
-            self._left(conversation, line)
-            raise
+        if line.waiting > 1:
+            try:
+                await self._behind(line)
+            except BaseException:
+                self._left(conversation, line)
+                raise
         return line
 
     def leave(self, conversation: str) -> None:
         """End a turn."""
         line = self._lines[conversation]
-        line.lock.release()
+        if line.lock is not None:
+            line.lock.release()
         self._left(conversation, line)
+
+    async def _behind(self, line: Line) -> None:
+        """Wait behind whoever is in the line; the first who does makes the lock, and takes it for the one before."""
+        if line.lock is None:
+            line.lock = asyncio.Lock()
+            await line.lock.acquire()  # nobody has it: this does not wait
+        await line.lock.acquire()
 
     def _left(self, conversation: str, line: Line) -> None:
         line.waiting -= 1
-        line.touched = self._clock()
-        self._lines.move_to_end(conversation)
-        self._forget()
-
-    def _forget(self) -> None:
-        """Let go of what nobody asked about for long, or longest; a line that somebody stands in stays."""
-        old = self._clock() - self._seconds
-        while self._lines:
-            conversation, line = next(iter(self._lines.items()))
-            if len(self._lines) <= self._most and line.touched > old:
-                return
-            if line.waiting:
-                self._lines.move_to_end(conversation)
-                return
+        if not line.waiting:
             del self._lines[conversation]
+            if line.newest is not None:
+                self._remembered.keep(conversation, line.newest)

@@ -6,10 +6,11 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from reconciler.context.answer import Answer, later, refusal, success
+from reconciler.context.answer import Answer, later, refusal, success, written
 from reconciler.context.fallback import Fallback, doubt
 from reconciler.context.moment import moment_of, stamp
-from reconciler.context.order import NoTurnError, Place
+from reconciler.context.order import NoTurnError
+from reconciler.context.remembered import Place
 from reconciler.errors import (
     AmbiguousWriteError,
     ApiError,
@@ -123,7 +124,7 @@ class Relay:
         more: dict[str, Any] = {"fallback": doubtful} if doubtful else {}
         if self._policy.explain is not None:
             more["route"] = self._policy.explain({**_context(form), **attributes})
-        return success("written", f"context updated for conversation {event.conversation}", form, **more)
+        return written(event.conversation, form, **more)
 
 
 _REFUSED: Final[Mapping[type[Exception], tuple[int, str, str]]] = {

@@ -11,7 +11,7 @@ from reconciler.context.order import NoTurnError
 from reconciler.context.redis_line import BrokenError, RedisLine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
     from reconciler.context.redis_line import Command
     from reconciler.context.redis_scripts import Script
@@ -27,9 +27,11 @@ _LONGEST_PAUSE: Final = 0.05
 One = TypeVar("One")
 
 
-def batches(many: Sequence[One]) -> Iterator[Sequence[One]]:
+def batches(many: Iterable[One]) -> Iterator[tuple[One, ...]]:
     """Return many as parts that are told in one command each."""
-    return (many[start : start + _BATCH] for start in range(0, len(many), _BATCH))
+    left = iter(many)
+    while some := tuple(itertools.islice(left, _BATCH)):
+        yield some
 
 
 class Shared:

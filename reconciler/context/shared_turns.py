@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from reconciler.context.answer import Answer
 from reconciler.context.event import Event
 from reconciler.context.moment import Moment, moment
-from reconciler.context.order import NoTurnError, Place, Written
+from reconciler.context.order import NoTurnError
 from reconciler.context.redis_scripts import CONFIRM, LEARN, RELEASE, TAKE
+from reconciler.context.remembered import Place, Written
 from reconciler.context.shared import TURN, batches
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ _SECONDS: Final = 12
 class _Doubt(NamedTuple):
     """A write that Redis may not know of, and what was known before it."""
 
-    line: Line
+    conversation: str
     before: Written | None
     written: Written
 
@@ -67,7 +68,7 @@ class SharedTurns:
                 if line.newest is before:
                     self._later(key, holder)
             if line.newest is not before and line.newest is not None:
-                doubt = self._doubts[key] = _Doubt(line, before, line.newest)
+                doubt = self._doubts[key] = _Doubt(conversation, before, line.newest)
                 line.newest = before
                 await self._tell(key, holder, doubt)
 
@@ -102,7 +103,7 @@ class SharedTurns:
             self._doubts.pop(key, None)
 
     def _settled(self, key: str, doubt: _Doubt) -> None:
-        doubt.line.learn(doubt.written)
+        self._lines.learn(doubt.conversation, doubt.written)
         self._doubts.pop(key, None)
 
     async def tell_all(self) -> None:

@@ -6,6 +6,8 @@ import asyncio
 import json
 import subprocess
 import sys
+import time
+from collections import Counter
 from contextlib import AsyncExitStack, ExitStack, contextmanager
 from pathlib import Path
 from random import Random
@@ -18,7 +20,7 @@ from tests.context.processes import KEY, MANIFEST, command, environment
 from tests.plain import PLAIN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 EVENTS = 12
 """Of each conversation."""
@@ -77,9 +79,27 @@ class Fleet:
         """Return what each conversation has in the end."""
         return dict(self.writes())
 
-    def log(self, name: str = "serve") -> list[dict[str, Any]]:
-        """Return an endpoint's log."""
-        return [json.loads(line) for line in (self.folder / f"{name}.log").read_text("utf-8").splitlines()]
+    def log(self, *names: str) -> list[dict[str, Any]]:
+        """Return the logs of endpoints of these names; a line is written after its answer."""
+        texts = [(self.folder / f"{name}.log").read_text("utf-8") for name in names or ("serve",)]
+        return [json.loads(line) for text in texts for line in text.splitlines()]
+
+    def logged(self, count: int, *names: str) -> Counter[int]:
+        """Return how often they logged each status, once there are so many requests, or in the end."""
+
+        def found() -> Counter[int]:
+            return Counter(line["status"] for line in self.log(*names) if line.get("path") == "/api/route")
+
+        until(5, lambda: found().total() >= count)
+        return found()
+
+
+def until(seconds: float, holds: Callable[[], bool]) -> bool:
+    """Wait until something holds, for so long at most."""
+    end = time.monotonic() + seconds
+    while not holds() and time.monotonic() < end:
+        time.sleep(0.05)
+    return holds()
 
 
 @contextmanager

@@ -118,28 +118,6 @@ def test_a_flood_about_one_conversation_is_shed() -> None:
     assert [200] * 16 + [503] == asyncio.run(posts())
 
 
-def test_conversations_are_forgotten_in_the_end() -> None:
-    """After an hour, or when there are too many: those first that nobody asked about for longest."""
-    now = 0.0
-    lines = Lines(lambda: now, most=3, seconds=3600)
-
-    async def turns() -> list[int]:
-        nonlocal now
-        sizes = []
-        for name in "abcde":
-            async with lines.turn(name):
-                pass
-            sizes.append(len(lines))
-        async with lines.turn("kept"):
-            now = 4000.0
-            async with lines.turn("e"):
-                pass
-            sizes.append(len(lines))
-        return sizes
-
-    assert [1, 2, 3, 3, 3, 2] == asyncio.run(turns())
-
-
 def test_a_signed_message_has_one_effect() -> None:
     """Again, or at once, with the same answer; with another body it is a conflict, unsigned it is refused."""
     endpoint = signing()

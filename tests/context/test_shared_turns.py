@@ -15,8 +15,9 @@ from reconciler.context.answer import success
 from reconciler.context.event import Event
 from reconciler.context.keeper import Keeper, Pace
 from reconciler.context.moment import Moment, moment
-from reconciler.context.order import Lines, NoTurnError, Place, Written
+from reconciler.context.order import Lines, NoTurnError
 from reconciler.context.redis_line import BrokenError, RedisLine, connection_to
+from reconciler.context.remembered import Place, Written
 from reconciler.context.shared import Shared
 from reconciler.context.shared_ids import SharedIds
 from reconciler.context.shared_turns import SharedTurns, _packed, _written

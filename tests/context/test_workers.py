@@ -22,6 +22,7 @@ from tests.context.fleets import (
     gone_back,
     shuffled,
     too_fast,
+    until,
     workers,
 )
 from tests.context.posting import event
@@ -40,14 +41,6 @@ FULL = os.environ.get("CXROUTE_CAMPAIGN") == "full"
 CONVERSATIONS = 500 if FULL else 20
 NEWEST = {f"c-{one}": (EVENTS - 1) / EVENTS for one in range(CONVERSATIONS)}
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="workers are forks")
-
-
-def until(seconds: float, holds: Callable[[], bool]) -> bool:
-    """Wait until something holds, for so long at most."""
-    end = time.monotonic() + seconds
-    while not holds() and time.monotonic() < end:
-        time.sleep(0.05)
-    return holds()
 
 
 @pytest.mark.parametrize("count", [2, 3])
@@ -187,8 +180,7 @@ def test_all_workers_together_keep_to_the_tenants_rate(tmp_path: Path) -> None:
         _, url = one.serve("--workers", "2")
         asyncio.run(flood(url))
         asked = [line["at"] for line in one.record("asked")]
-        done = Counter(line["status"] for line in one.log())
-    assert {200: FLOOD} == done
+        assert {200: FLOOD} == one.logged(FLOOD)
     assert [] == too_fast(asked, rate)
 
 

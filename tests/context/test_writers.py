@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from reconciler.context.answer import refusal
 from reconciler.context.event import Event, event
 from reconciler.context.moment import Moment
-from reconciler.context.order import Place, Written
 from reconciler.context.relay import Policy
+from reconciler.context.remembered import Place, Written
 from reconciler.context.shared_turns import _packed, _written
 from reconciler.cxone.context import ContextClient
 from reconciler.cxone.pace import REAL_TIME
