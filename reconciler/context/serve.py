@@ -25,6 +25,8 @@ _GRACE: Final = 10
 _IDLE: Final = 20
 """Seconds that a connection may be kept without a request."""
 _BACKLOG: Final = 2048
+_AT_ONCE: Final = 8
+"""Connections that are taken in one turn of the loop, at the most."""
 
 
 class _Server(uvicorn.Server):
@@ -35,8 +37,12 @@ class _Server(uvicorn.Server):
         self._app, self._announce = app, announce
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to serve, and say so."""
-        await super().startup(sockets)
+        """Begin to serve, and say so.
+
+        uvloop takes one connection from a socket in a turn of its loop, so each is listened to several times: of many
+        callers that come at once under load, the last would wait a fifth of a second before it is heard at all.
+        """
+        await super().startup([again for one in sockets or () for again in (one, *_duplicates(one))])
         self._announce()
 
     def end(self) -> None:
@@ -57,6 +63,10 @@ class _Server(uvicorn.Server):
         finally:
             for one, handler in before.items():
                 signal.signal(one, handler)
+
+
+def _duplicates(listener: socket.socket) -> list[socket.socket]:
+    return [listener.dup() for _ in range(_AT_ONCE - 1)] if sys.platform != "win32" else []
 
 
 async def serve(app: ContextApp, listener: socket.socket, announce: Callable[[str], object]) -> None:
