@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from reconciler.cxone.settings import Credentials, Tenant
     from reconciler.model import Json, Queue, Rule
 
+_UNAUTHORIZED: Final = HTTPStatus.UNAUTHORIZED.value
 _AS_JSON: Final = {**ACCEPTED, "Content-Type": "application/json"}
 _METHODS: Final = {
     "list": "GET",
@@ -148,7 +149,7 @@ class ReadingClient:
             known = {"Authorization": f"Bearer {token}", **more}
             request = Request(self._method(call), base, f"{base.path}{path}", known, content)
             answer = await self._sender.send(request, kind)
-            if answer.status != HTTPStatus.UNAUTHORIZED:
+            if answer.status != _UNAUTHORIZED:
                 return self._checked(call, answer)
             if turn == 1:
                 token = await self._access.token(refused=token)
@@ -159,7 +160,7 @@ class ReadingClient:
 
     def _checked(self, call: str, answer: Answer) -> Answer:
         """Translate the statuses that are final."""
-        if answer.status < HTTPStatus.MULTIPLE_CHOICES and not self._dialect.refuses(answer):
+        if answer.is_success and not self._dialect.refuses(answer):
             return answer
         why = f"{answer.call}: status {answer.status}, {self._access.explanation(answer)}"
         if answer.status == HTTPStatus.FORBIDDEN:

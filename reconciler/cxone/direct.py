@@ -42,14 +42,15 @@ class Direct:
 
     async def carry(self, request: Request) -> Answer:
         """Send one request and read its answer (`exchange.Carry`)."""
-        connection = self._kept(request.server) or await self._connected(request.server)
+        idle = self._idle[request.server]
+        connection = _kept(idle) or await self._connected(request.server)
         try:
             answer = await connection.ask(request)
         except BaseException:
             connection.close()  # an answer that nobody waits for would be taken for the next one's
             raise
         if connection.is_clean:
-            self._idle[request.server].append(connection)
+            idle.append(connection)
         else:
             connection.close()
         return answer
@@ -60,16 +61,6 @@ class Direct:
             for connection in connections:
                 connection.close()
         self._idle.clear()
-
-    def _kept(self, server: Server) -> _Connection | None:
-        """Return the connection that was used last: the others may grow old, and be let go of."""
-        idle = self._idle[server]
-        while idle:
-            connection = idle.pop()
-            if connection.is_fresh:
-                return connection
-            connection.close()
-        return None
 
     async def _connected(self, server: Server) -> _Connection:
         """Connect, to whichever address of the name answers first. Raises NotSentError."""
@@ -86,6 +77,16 @@ class Direct:
         except (OSError, UnicodeError) as failure:  # no name that could be looked up is the latter
             raise NotSentError(reason(failure)) from failure
         return connection
+
+
+def _kept(idle: list[_Connection]) -> _Connection | None:
+    """Return the connection that was used last: the others may grow old, and be let go of."""
+    while idle:
+        connection = idle.pop()
+        if connection.is_fresh:
+            return connection
+        connection.close()
+    return None
 
 
 async def _addresses(server: Server) -> Any:  # noqa: ANN401 - the loop's, and what is to connect takes them so

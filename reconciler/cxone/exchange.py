@@ -79,6 +79,11 @@ class Answer(NamedTuple):
     content: bytes
     form: Any = None
 
+    @property
+    def is_success(self) -> bool:
+        """Say whether the status says that what was asked was done."""
+        return self.status < 300  # noqa: PLR2004 - 2xx; who carries answers passes over 1xx
+
     def json(self, decoder: json.JSONDecoder) -> Any:  # noqa: ANN401 - any JSON
         """Return the body as JSON. Raises GarbledAnswerError, and UnexpectedAnswerError for what no luck can mend."""
         try:

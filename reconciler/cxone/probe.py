@@ -122,7 +122,7 @@ class Probe:
             raise UnreachableError(f"{reply.call}: {reply.said}")
         if reply.kind == "redirect":
             raise NotOfferedError(f"{reply.call}: the server redirects to another place")
-        if answer.status < HTTPStatus.MULTIPLE_CHOICES and reply.kind != "json":
+        if answer.is_success and reply.kind != "json":
             raise UnexpectedAnswerError(f"{reply.call}: the answer is no JSON")
         return answer
 

@@ -58,10 +58,6 @@ class Kind(Enum):
         return self in (Kind.READ, Kind.PAGE, Kind.TOKEN, Kind.MERGE)
 
 
-_WELL: Final = HTTPStatus.MULTIPLE_CHOICES.value
-"""Statuses below it are successes."""
-
-
 @dataclass(slots=True)
 class Budget:
     """Until when the calls of one task may take, by the clock, and whether any of them was sent.
@@ -181,7 +177,7 @@ class Sender:
             raise
         except UnexpectedAnswerError as failure:
             raise _unusable(f"{call}: {failure}", kind) from failure
-        failed = None if answer.status < _WELL else self._failure(answer, host, kind, sent)
+        failed = None if answer.is_success else self._failure(answer, host, kind, sent)
         return failed or self._read(answer, kind, host, sent)
 
     def _failure(self, answer: Answer, host: str, kind: Kind, sent: float) -> _Failure | None:
@@ -215,7 +211,7 @@ class Sender:
 
     def _read(self, answer: Answer, kind: Kind, host: str, sent: float) -> Answer | _Failure:
         """Read the JSON of a success. One that is cut or no JSON at all is asked for again, where that is safe."""
-        well = answer.status < _WELL
+        well = answer.is_success
         if well and kind is Kind.DELETE and answer.is_page():
             raise _unusable(f"{answer.call}: a web page (status {answer.status})", kind)
         try:
