@@ -101,8 +101,14 @@ class Lines:
         return len(self._remembered)
 
     def known(self) -> Iterator[tuple[str, Written, float]]:
-        """Return the newest event of each conversation, and the seconds since anybody asked about it, or fewer."""
-        return self._remembered.known()
+        """Return the newest event of each conversation, and the seconds since anybody asked about it, or fewer.
+
+        What a line is about that somebody stands in is kept only when the last one leaves; it may come twice here.
+        """
+        for conversation, line in tuple(self._lines.items()):
+            if line.newest is not None:
+                yield conversation, line.newest, 0.0
+        yield from self._remembered.known()
 
     def turn(self, conversation: str) -> _Turn:
         """Wait for the conversation's line to come to this request. Raises CrowdedError."""

@@ -134,6 +134,28 @@ def test_what_others_know_is_learnt_of_a_conversation_that_nobody_asks_about() -
     assert ["2026-02-01T09:00:05Z", "2026-02-01T09:00:07Z"] == asyncio.run(turns())
 
 
+def test_what_is_known_is_told_while_somebody_stands_in_the_line() -> None:
+    """The first one wrote, the next one's turn goes on for seconds: a Redis that forgot all is told of it meanwhile."""
+    lines = Lines(lambda: 0.0)
+
+    async def turns() -> list[tuple[str, Written, float]]:
+        async with lines.turn("c") as line:
+            waiting = asyncio.create_task(wait(leave := asyncio.Event()))
+            await asyncio.sleep(0)
+            line.newest = one("c")
+        await asyncio.sleep(0)
+        found = list(lines.known())
+        leave.set()
+        await waiting
+        return found
+
+    async def wait(leave: asyncio.Event) -> None:
+        async with lines.turn("c"):
+            await leave.wait()
+
+    assert [("c", one("c"), 0.0)] == asyncio.run(turns())
+
+
 @pytest.mark.parametrize("gone", [1, 2, 3])
 def test_who_gives_up_waiting_holds_up_nobody(gone: int) -> None:
     """The first of those that wait, the second or the last: the others get their turns, in order, one at a time."""
