@@ -59,6 +59,8 @@ class Pacer:
         self._turn = asyncio.Lock()
         self._free = concurrency
         self._left = asyncio.Event()
+        self._freed = -math.inf
+        """When there was a place again, after a time when there was none."""
         self._waiting = 0
         self._end = time.clock() + run_seconds
         self.requests = 0
@@ -97,6 +99,8 @@ class Pacer:
 
     def leave(self) -> None:
         """Give the place to the next call."""
+        if not self._free:
+            self._freed = self._time.clock()
         self._free += 1
         self._left.set()
 
@@ -108,8 +112,7 @@ class Pacer:
                 while not self._free:
                     self._left.clear()
                     await self._left.wait()
-                    came = self._time.clock()
-                return came, await self._moment(end)
+                return max(came, self._freed), await self._moment(end)
         finally:
             self._waiting -= 1
 
