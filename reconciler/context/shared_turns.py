@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _MEMORY: Final = 3_600_000
 """Milliseconds for which a conversation is remembered after its last event."""
+_LAST: Final = 0.04
+"""Seconds for Redis to note what was written by who is late already; the app keeps a bit more than that."""
 _SECONDS: Final = 12
 """Digits of a moment's seconds."""
 
@@ -70,7 +72,8 @@ class SharedTurns:
             if line.newest is not before and line.newest is not None:
                 doubt = self._doubts[key] = _Doubt(conversation, before, line.newest)
                 line.newest = before
-                await self._tell(key, holder, doubt)
+                async with asyncio.timeout(_LAST if _is_late() else None):
+                    await self._tell(key, holder, doubt)
 
     async def _taken(self, conversation: str, key: str, holder: str) -> Written | None:
         try:
@@ -130,6 +133,12 @@ class SharedTurns:
         task = asyncio.get_running_loop().create_task(self._give(key, holder))
         self._at_work.add(task)
         task.add_done_callback(self._at_work.discard)
+
+
+def _is_late() -> bool:
+    """Say whether the time of this request was over before: no timer ends it any more."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _packed(written: Written) -> tuple[str, str, bytes]:

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 import pytest
 
+from reconciler.context.event import event as parsed
+from reconciler.context.metrics import Metrics
+from reconciler.context.order import Lines
+from reconciler.context.relay import Policy, Relay
 from reconciler.context.replay import Ids, Replays
 from reconciler.context.shared_ids import SharedIds
+from reconciler.context.shared_turns import SharedTurns
 from reconciler.cxone.context import ContextClient
 from reconciler.cxone.exchange import Answer
 from reconciler.cxone.pace import REAL_TIME
 from reconciler.cxone.settings import Credentials
-from reconciler.errors import TooFastError
+from reconciler.errors import AmbiguousWriteError, TooFastError
 from tests.context.fleets import caller, fleet, workers
 from tests.context.posting import event
 from tests.context.signing import WRITTEN, signed
@@ -119,6 +126,13 @@ class Held:
         await asyncio.sleep(60)
         return []
 
+    async def given(self, _script: object, _key: str, *_arguments: object) -> list[Any]:
+        """Give a turn that nobody had."""
+        return [b"yours", None, None, None]
+
+    def check(self) -> None:
+        """Be there."""
+
     async def tell(self, *said: Any) -> bool:
         """Take note, and answer too late."""
         self.told.append(said)
@@ -137,19 +151,37 @@ def test_a_redis_that_is_slow_costs_nobody_more_than_the_deadline() -> None:
         assert answer is not None
         looked = loop.time() - before
 
-        async def take(*_: object) -> list[Any]:
-            return [b"yours"]
-
         async def process() -> Answered:
             await asyncio.sleep(4.9)
             return answer
 
-        held.take = take  # type: ignore[assignment, method-assign]
+        held.take = held.given  # type: ignore[method-assign]
         before = loop.time()
         await Replays(ids).once("m-2", b"", in_seconds(5), process)
         return answer.status, looked, loop.time() - before, len(held.told)
 
     assert (503, 5.0, 5.0, 1) == run(look())
+
+
+def test_a_signal_that_nobody_knows_of_is_noted_no_longer_than_the_deadline() -> None:
+    """It was under way at the end, and Redis is slow just then: who waits is told in the bit that is kept for that."""
+    said = asyncio.Event()
+
+    async def write(*_: object) -> None:
+        try:
+            await said.wait()
+        except asyncio.CancelledError:
+            raise AmbiguousWriteError("") from None
+
+    async def take() -> tuple[int, bool, int]:
+        held = Held()
+        held.take = held.given  # type: ignore[method-assign]
+        relay = Relay(write, Policy(), SharedTurns(cast("Shared", held), Lines(lambda: 0.0)), Metrics(), lambda: 1)
+        before, end = asyncio.get_running_loop().time(), in_seconds(5)
+        answer = await relay.take(parsed(json.dumps(event()).encode()), "", datetime.now(UTC), end)
+        return answer.status, 5.0 <= asyncio.get_running_loop().time() - before <= 5.05, len(held.told)
+
+    assert (504, True, 1) == run(take())
 
 
 def test_an_owner_that_was_held_up_lets_nobody_process_who_has_given_up() -> None:
