@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import time
 from contextlib import ExitStack, contextmanager
 from threading import Thread
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import httpx
+import pytest
 
 from tests.context.posting import event
-from tests.context.processes import MANIFEST, caller, contexts, log, process
+from tests.context.processes import MANIFEST, caller, contexts, log, process, served
 
 if TYPE_CHECKING:
     import subprocess
@@ -98,6 +101,27 @@ def test_sigterm_finishes_what_was_accepted(tmp_path: Path) -> None:
     assert {(200, 0)} == ends
     assert TERMS * TOGETHER == len(contexts(tmp_path))
     assert {"request"} == {line["event"] for line in log(tmp_path)}
+
+
+def knock(url: str) -> None:
+    """Connect again and again, for ten seconds."""
+    where = urlsplit(url)
+    for _ in range(1000):
+        socket.create_connection((where.hostname or "", where.port or 0), 1).close()
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("serve", [(), ("--workers", "2"), ("--host", "::1")])
+def test_while_it_ends_nobody_new_is_let_in(tmp_path: Path, serve: tuple[str, ...]) -> None:
+    """However often its socket is listened to: whoever connects is refused at once, and goes elsewhere."""
+    with served(tmp_path, "--latency-ms", "1200", serve=serve) as (server, url), caller(url) as http:
+        posts = Posts(http, some(0, 1)[:1])
+        posts.await_all_under_way()
+        server.send_signal(signal.SIGTERM)
+        with pytest.raises(ConnectionRefusedError):
+            knock(url)
+        assert {} == posts.answers, "it is still at work"
+        assert ({200}, 0) == (posts.join(), server.wait(15))
 
 
 def test_after_a_kill_the_same_events_end_in_the_right_state(tmp_path: Path) -> None:
