@@ -60,6 +60,30 @@ def test_a_token_that_is_a_password_too_is_never_forgotten() -> None:
     assert HIDDEN == discretion.hide("the-clients-own-secret")
 
 
+def test_a_token_in_use_stays_hidden_however_many_a_server_issues_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call is repeated with the token that it had, after an answer with twenty others."""
+    discretion, asked = Discretion(), asyncio.Event()
+    monkeypatch.setattr(connect, "DISCRETION", discretion)
+    token, many = secrets.token_hex(100), {f"{number}_token": secrets.token_hex(100) for number in range(20)}
+
+    async def carry(request: Request) -> Answer:
+        if request.method == "POST":
+            await asked.wait()
+        return Answer("", 200, {}, json.dumps(many).encode())
+
+    async def renew() -> None:
+        carried, call = connect._discreet(carry), Request("GET", SERVER, "/", {"Authorization": f"Bearer {token}"})
+        renewing = asyncio.ensure_future(carried(Request("POST", SERVER, "/oauth/token", {})))
+        await asyncio.sleep(0)
+        await carried(call)
+        asked.set()
+        await renewing
+        await carried(call)
+
+    asyncio.run(renew())
+    assert HIDDEN == discretion.hide(token)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_every_run_of_a_secret_is_hidden_and_nothing_else(seed: int) -> None:
     """Twelve letters and digits in a row of any form are; what stands around them stays."""

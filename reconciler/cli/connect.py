@@ -164,6 +164,7 @@ def _discreet(carry: Carry) -> Carry:
         answer = await carry(request)
         if request.method == "POST" and not authorization.startswith("Bearer "):
             tokens.keep(*_issued(answer))
+            newest = ""  # so many may have come that the one in use is not remembered
         return answer
 
     return carried
