@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, TextIO
 from reconciler.cli.discretion import DISCRETION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     Put = Callable[[bytes], int]
     """Writes some bytes, and says how many. Raises BlockingIOError where there is no room, and other OSErrors."""
@@ -81,7 +81,7 @@ class Log:
         while self._pieces or self._lines:
             if not self._pieces:
                 lines, self._lines = self._lines, []
-                self._pieces = _pieces(DISCRETION.hide("\n".join(lines)).split("\n"))
+                self._pieces = _pieces(DISCRETION.hide("\n".join(lines)))
             try:
                 put = self._way()(self._pieces[0])
             except BlockingIOError:
@@ -107,14 +107,16 @@ class Log:
         return self._put
 
 
-def _pieces(lines: Iterable[str]) -> list[bytes]:
-    """Put lines together to pieces that nobody else's come between."""
+def _pieces(text: str) -> list[bytes]:
+    """Return lines as pieces that nobody else's come between."""
+    coded = f"{text}\n".encode("utf-8", "backslashreplace")
+    if len(coded) <= _PIECE:
+        return [coded]
     pieces = [b""]
-    for line in lines:
-        coded = f"{line}\n".encode("utf-8", "backslashreplace")
-        if len(pieces[-1]) + len(coded) > _PIECE:
+    for line in coded.splitlines(keepends=True):
+        if len(pieces[-1]) + len(line) > _PIECE:
             pieces.append(b"")
-        pieces[-1] += coded
+        pieces[-1] += line
     return [piece for piece in pieces if piece]
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
-_TEXT = "text/plain; charset=utf-8"
+_TEXT = b"text/plain; charset=utf-8"
 
 
 class Answer(NamedTuple):
@@ -24,7 +24,7 @@ class Answer(NamedTuple):
 
     status: int
     text: str
-    media: str = _TEXT
+    media: bytes = _TEXT
 
 
 class _Server(uvicorn.Server):
@@ -61,7 +61,7 @@ def _app(answer: Callable[[str], Answer]) -> Callable[..., Awaitable[None]]:
         asked = scope["method"] in ("GET", "HEAD")
         status, text, media = answer(scope["path"]) if asked else Answer(405, "GET only\n")
         body = text.encode()
-        headers = [(b"content-type", media.encode()), (b"content-length", str(len(body)).encode())]
+        headers = [(b"content-type", media), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 

@@ -9,6 +9,7 @@ from pydantic_core import PydanticSerializationError, to_json
 
 _KEPT: Final = 4096
 """Bytes of an answer that is kept for who asks again."""
+_WRITTEN: Final = "context updated for conversation "
 
 
 class Answer(NamedTuple):
@@ -17,7 +18,7 @@ class Answer(NamedTuple):
     status: int
     outcome: str
     body: bytes
-    media: str = "application/json"
+    media: bytes = b"application/json"
     headers: tuple[tuple[bytes, bytes], ...] = ()
     last: bool = False
 
@@ -34,16 +35,12 @@ def success(outcome: str, message: str, data: Any, **more: Any) -> Answer:  # no
 
 def written(conversation: str, data: Any, **more: Any) -> Answer:  # noqa: ANN401 - any JSON
     """Return the answer to a write that went well."""
-    return success("written", _told(conversation), data, **more)
+    return success("written", f"{_WRITTEN}{conversation}", data, **more)
 
 
 def beginning(conversation: str) -> bytes:
     """Return how the body of a `written` answer begins, whatever the tenant said."""
-    return encoded({"success": True, "message": _told(conversation)})[:-1]
-
-
-def _told(conversation: str) -> str:
-    return f"context updated for conversation {conversation}"
+    return b'%b%b"' % (_BEGINNING, conversation.encode())
 
 
 def brief(answer: Answer) -> Answer:
@@ -73,3 +70,6 @@ def encoded(value: Any) -> bytes:  # noqa: ANN401 - any JSON
         return to_json(value)
     except PydanticSerializationError:
         return json.dumps(value, allow_nan=False).encode()
+
+
+_BEGINNING: Final = encoded({"success": True, "message": _WRITTEN}).removesuffix(b'"}')

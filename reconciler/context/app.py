@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 _ROUTE: Final = b"/api/route"
 _PROBES: Final = (b"/health", b"/ready", b"/metrics")
-_PATHS: Final = frozenset((_ROUTE, *_PROBES))
-_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+_PATHS: Final = {path: path.decode() for path in (_ROUTE, *_PROBES)}
+_METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 _MARGIN: Final = 0.05
 """Seconds of each request's that are kept to say that there was no answer."""
 _UNAUTHORIZED: Final = refusal(401, "unauthorized", "no valid key or signature", (b"www-authenticate", b"Bearer"))
@@ -214,8 +214,7 @@ class ContextApp:
             self.metrics.answered(answer.status, answer.outcome, seconds)
         elif answer.status == 200:  # noqa: PLR2004 - well
             return
-        method = scope["method"] if scope["method"] in _METHODS else "other"
-        name = path.decode("ascii") if path in _PATHS else "other"
+        method, name = scope["method"] if scope["method"] in _METHODS else "other", _PATHS.get(path, "other")
         about = f', "conversation": "{self._around.label(record.conversation)}"' if record.conversation else ""
         # No value of these can hold what JSON would escape; to encode a dictionary takes five times as long.
         self._around.log(
@@ -226,8 +225,8 @@ class ContextApp:
 
 async def _send(answer: Answer, scope: Scope, send: Send) -> None:
     headers = [
-        (b"content-type", answer.media.encode("ascii")),
-        (b"content-length", str(len(answer.body)).encode("ascii")),
+        (b"content-type", answer.media),
+        (b"content-length", b"%d" % len(answer.body)),
         (b"cache-control", b"no-store"),
         *answer.headers,
     ]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from reconciler.context.fallback import Doubt
 
-MEDIA: Final = "text/plain; version=0.0.4; charset=utf-8"
+MEDIA: Final = b"text/plain; version=0.0.4; charset=utf-8"
 _BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 """Seconds."""
 

@@ -28,16 +28,22 @@ class RefusedError(Exception):
 
 def check_head(headers: Headers) -> None:
     """Refuse by what the headers say, before a byte of the body is read. Raises RefusedError."""
-    headers = [header for header in headers if header[0] in _TELLING]
-    lengths = _all(headers, b"content-length")
-    if lengths and (not lengths[0].isdigit() or len(lengths[0]) > 15 or int(lengths[0]) > LARGEST):  # noqa: PLR2004
+    held = [header for header in headers if header[0] in _TELLING]
+    told = dict(held)
+    if len(told) != len(held):
+        raise RefusedError(refusal(415, "media", "a header that says what the body is stands there twice"))
+    length = told.get(b"content-length", b"0")
+    if not length.isdigit() or len(length) > 15 or int(length) > LARGEST:  # noqa: PLR2004
         raise _too_large()
-    if [one for one in _all(headers, b"content-encoding") if one.strip().lower() != b"identity"]:
+    if told.get(b"content-encoding", b"identity").strip().lower() != b"identity":
         raise RefusedError(refusal(415, "media", "a compressed body is not taken"))
-    media = _all(headers, b"content-type")
-    name, _, rest = media[0].partition(b";") if len(media) == 1 else (b"", b"", b"")
-    if name.strip().lower() != b"application/json" or rest.strip().lower() not in _CHARSETS:
+    if not _is_json(told.get(b"content-type", b"")):
         raise RefusedError(refusal(415, "media", "Content-Type: must be application/json"))
+
+
+def _is_json(media: bytes) -> bool:
+    name, _, rest = media.partition(b";")
+    return name.strip().lower() == b"application/json" and rest.strip().lower() in _CHARSETS
 
 
 async def read(receive: Receive) -> bytes:
@@ -57,7 +63,3 @@ async def read(receive: Receive) -> bytes:
 
 def _too_large() -> RefusedError:
     return RefusedError(refusal(413, "large", f"the body has more than {LARGEST // 1024} KiB"))
-
-
-def _all(headers: Headers, wanted: bytes) -> list[bytes]:
-    return [value for name, value in headers if name == wanted]
