@@ -87,12 +87,17 @@ class SharedTurns:
         return _written(conversation, *found)
 
     async def _tell(self, key: str, holder: str, doubt: _Doubt) -> None:
-        """Give the turn back with what was written. Raises NoTurnError where it had been taken, or cannot be told."""
+        """Give the turn back with what was written. Raises NoTurnError where it had been taken, or cannot be told.
+
+        Whoever is told that nobody knows whether it was written is told no more than that: to send it again would do it
+        twice.
+        """
         if await self._shared.tell(RELEASE, (key,), holder, _MEMORY, *_packed(doubt.written)):
             self._settled(key, doubt)
             return
         await self._confirm(key, doubt)
-        raise NoTurnError("it was written, but could not be noted: send it again", "unrecorded", 1.0)
+        if not doubt.written.answer.is_passing:
+            raise NoTurnError("it was written, but could not be noted: send it again", "unrecorded", 1.0)
 
     async def _confirm(self, key: str, doubt: _Doubt) -> None:
         """Tell of a write by who may have lost its turn: it counts unless another machine has written since.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.context.answer import success
+from reconciler.context.answer import refusal, success
 from reconciler.context.event import Event
 from reconciler.context.keeper import Keeper, Pace
 from reconciler.context.moment import Moment, moment
@@ -92,6 +92,24 @@ def test_who_comes_back_after_its_turn_was_over_overwrites_nothing(tmp_path: Pat
     with redis_server(tmp_path) as server:
         server.settle()
         assert ("intent-9", "intent-9") == asyncio.run(race(server))
+
+
+def test_who_is_told_that_nobody_knows_is_not_told_to_send_it_again(tmp_path: Path) -> None:
+    """Cut off from Redis in the midst of a signal that may have been given: the answer stays that it is unclear."""
+
+    async def cut(server: RedisServer) -> str | None:
+        async with AsyncExitStack() as stack:
+            alone = await stack.enter_async_context(machine(server))
+            async with alone.turn("c-1") as line:
+                await alone._shared.line.close()
+                alone._shared.lose("Cut")
+                line.wrote(*at(9), refusal(502, "unclear", "nobody knows"))
+            await opened(alone)
+            return await known(alone)
+
+    with redis_server(tmp_path) as server:
+        server.settle()
+        assert "intent-9" == asyncio.run(cut(server))
 
 
 @pytest.mark.parametrize(("meanwhile", "known_after"), [(None, "intent-9"), (5, "intent-5")])
