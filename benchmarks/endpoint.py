@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import re
 import shutil
 import signal
@@ -83,6 +84,7 @@ def bench(runs: int, seconds: int, work: Path) -> None:
         if shutil.which(tool) is None:
             print(f"endpoint: needs {tool}, which is not here: left out")
             return
+    print(f"endpoint, Python {platform.python_version()}")
     work.mkdir(exist_ok=True)
     _install(work)
     with _upstream(work):
