@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
+from reconciler.exposition import head
 from reconciler.rounds import RESULTS, done, drifted, pending
 
 if TYPE_CHECKING:
@@ -64,10 +65,10 @@ class RoundMetrics:
         yield from _one("cxroute_last_success_timestamp_seconds", "gauge", success, self._last_success)
         yield from _one("cxroute_failures_in_a_row", "gauge", "Failed rounds since the last good one.", self._failures)
         yield from _one("cxroute_last_round_seconds", "gauge", "How long the last round took.", self._last_seconds)
-        yield from _head("cxroute_round_seconds", "summary", "How long rounds took.")
+        yield from head("cxroute_round_seconds", "summary", "How long rounds took.")
         yield f"cxroute_round_seconds_sum {self._seconds:.6f}"
         yield f"cxroute_round_seconds_count {self.rounds.total()}"
-        yield from _head("cxroute_rounds_total", "counter", "Rounds, by what they came to.")
+        yield from head("cxroute_rounds_total", "counter", "Rounds, by what they came to.")
         for result in RESULTS:
             yield f'cxroute_rounds_total{{result="{result}"}} {self.rounds[result]}'
         yield from _one("cxroute_applied_changes_total", "counter", "Changes that were made.", self._applied)
@@ -75,7 +76,7 @@ class RoundMetrics:
         yield from _one("cxroute_api_retries_total", "counter", "Calls that were repeats.", self.calls["retries"])
         throttled = "Answers 429: the tenant said that it was too fast."
         yield from _one("cxroute_api_throttled_total", "counter", throttled, self.calls["throttled"])
-        yield from _head("cxroute_notifications_total", "counter", "Messages to the web hook, by what became of them.")
+        yield from head("cxroute_notifications_total", "counter", "Messages to the web hook, by what became of them.")
         for sent in _SENT:
             yield f'cxroute_notifications_total{{result="{sent}"}} {self.notifications[sent]}'
 
@@ -99,10 +100,5 @@ def _ended(began: datetime, seconds: float) -> float:
 
 
 def _one(name: str, kind: str, said: str, value: float) -> Iterator[str]:
-    yield from _head(name, kind, said)
+    yield from head(name, kind, said)
     yield f"{name} {value:.14g}"
-
-
-def _head(name: str, kind: str, said: str) -> Iterator[str]:
-    yield f"# HELP {name} {said}"
-    yield f"# TYPE {name} {kind}"

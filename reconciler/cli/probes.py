@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import uvicorn
 
-from reconciler.context.metrics import MEDIA
 from reconciler.context.serve import quiet
+from reconciler.exposition import MEDIA
 
 if TYPE_CHECKING:
     import socket

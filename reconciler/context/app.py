@@ -16,13 +16,14 @@ from reconciler.context import reading
 from reconciler.context.answer import Answer, encoded, later, refusal
 from reconciler.context.event import InvalidError, event
 from reconciler.context.keys import Keys
-from reconciler.context.metrics import MEDIA, Metrics
+from reconciler.context.metrics import Metrics
 from reconciler.context.moment import stamp
 from reconciler.context.order import Lines
 from reconciler.context.relay import Policy, Relay
 from reconciler.context.replay import Ids, Register, Replays
 from reconciler.context.signature import Signatures, is_signed
 from reconciler.context.skipping import skipping
+from reconciler.exposition import MEDIA
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping

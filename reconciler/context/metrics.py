@@ -7,12 +7,13 @@ from collections import Counter
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
+from reconciler.exposition import head
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from reconciler.context.fallback import Doubt
 
-MEDIA: Final = b"text/plain; version=0.0.4; charset=utf-8"
 _BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 """Seconds."""
 
@@ -38,16 +39,16 @@ class Metrics:
         return "".join(f"{line}\n" for line in self._lines({"cxroute_waiting": self.waiting, **gauges})).encode()
 
     def _lines(self, gauges: Mapping[str, float]) -> Iterator[str]:
-        yield "# HELP cxroute_requests_total Requests to /api/route, by status and what became of them."
-        yield "# TYPE cxroute_requests_total counter"
+        yield from head(
+            "cxroute_requests_total", "counter", "Requests to /api/route, by status and what became of them."
+        )
         for (status, outcome), count in sorted(self.answers.items()):
             yield f'cxroute_requests_total{{status="{status}",outcome="{outcome}"}} {count}'
-        yield "# HELP cxroute_doubtful_intents_total Intents that are in no Intents document, or unsure."
-        yield "# TYPE cxroute_doubtful_intents_total counter"
+        doubtful = "Intents that are in no Intents document, or unsure."
+        yield from head("cxroute_doubtful_intents_total", "counter", doubtful)
         for reason in ("unknown", "unsure"):
             yield f'cxroute_doubtful_intents_total{{reason="{reason}"}} {self.doubts[reason]}'
-        yield "# HELP cxroute_request_seconds How long answers took."
-        yield "# TYPE cxroute_request_seconds histogram"
+        yield from head("cxroute_request_seconds", "histogram", "How long answers took.")
         counts = list(accumulate(self._buckets))
         for bound, count in zip((*map(str, _BOUNDS), "+Inf"), counts, strict=True):
             yield f'cxroute_request_seconds_bucket{{le="{bound}"}} {count}'
