@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     """Answers an event: see Relay.take."""
     Explain = Callable[[Mapping[str, Any]], Any]
 
+_LEAST: Final = 0.05
+"""Seconds that a write needs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Names:
@@ -98,6 +101,8 @@ class Relay:
             return success("stale", "a newer event of this conversation was written before", None, stale=True)
         attributes, doubtful = self._attributes(event, now)
         left = end - asyncio.get_running_loop().time()
+        if left < _LEAST:
+            raise NoTurnError("what came before it took all the time that there is", "crowded", 1.0)
         try:
             form = await self._write(event.conversation, attributes, left)
         except AmbiguousWriteError as error:  # the same event gets this answer, too: it may have been written

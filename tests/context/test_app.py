@@ -126,7 +126,7 @@ def test_the_deadline_holds_whatever_the_upstream_does() -> None:
     """A write that never ends is answered 504."""
 
     async def late() -> int:
-        return (await Endpoint(Upstream(hold=asyncio.Event()), limits=Limits(deadline=0.1)).post()).status
+        return (await Endpoint(Upstream(hold=asyncio.Event()), limits=Limits(deadline=0.3)).post()).status
 
     assert 504 == asyncio.run(asyncio.wait_for(late(), 5))
 

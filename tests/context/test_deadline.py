@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 import httpx
 import pytest
 
+from reconciler.context.app import Limits
 from reconciler.context.event import event as parsed
 from reconciler.context.metrics import Metrics
 from reconciler.context.order import Lines
@@ -27,7 +28,7 @@ from reconciler.cxone.pace import REAL_TIME
 from reconciler.cxone.settings import Credentials
 from reconciler.errors import AmbiguousWriteError, TooFastError
 from tests.context.fleets import caller, fleet, workers
-from tests.context.posting import event
+from tests.context.posting import Endpoint, Upstream, event
 from tests.context.signing import WRITTEN, signed
 from tests.context.tenants import PATH
 from tests.context.test_handover import in_seconds, of, two_workers
@@ -64,6 +65,20 @@ def test_what_has_no_time_left_is_not_sent() -> None:
 
     assert not asyncio.run(late())
     assert [] == sent
+
+
+def test_whose_turn_comes_too_late_is_told_to_come_again() -> None:
+    """What was before it took all the time: the tenant has nothing to do with that, and is not asked."""
+
+    async def two() -> list[tuple[int, str | None]]:
+        hold = asyncio.Event()
+        endpoint = Endpoint(Upstream(hold=hold), limits=Limits(deadline=1.0))
+        asyncio.get_running_loop().call_later(0.92, hold.set)
+        found = await asyncio.gather(endpoint.post(event()), endpoint.post(event(intent="other")))
+        assert 1 == len(endpoint.upstream.writes)
+        return [(one.status, one.headers.get("retry-after")) for one in found]
+
+    assert [(200, None), (503, "1")] == run(two())
 
 
 def test_a_tenant_that_says_wait_longer_than_there_is_time_is_waited_for_by_nobody() -> None:
