@@ -41,22 +41,30 @@ if TYPE_CHECKING:
     from reconciler.context.answer import Answer as Answered
     from reconciler.context.replay import Register
     from reconciler.context.shared import Shared
-    from reconciler.cxone.exchange import Request
+    from reconciler.cxone.exchange import Carry, Request
+
+
+def answering(asked: list[str], seconds: float, answer: Answer) -> Carry:
+    """Return a tenant that gives tokens at once, and to all else one answer after so many seconds."""
+
+    async def carry(request: Request) -> Answer:
+        if request.target == "/oauth/token":
+            return Answer("", 200, {}, b'{"access_token": "t", "expires_in": 3600}')
+        asked.append(request.target)
+        await asyncio.sleep(seconds)
+        return answer
+
+    return carry
 
 
 def test_what_has_no_time_left_is_not_sent() -> None:
     """A write with no more time than it takes to say so makes no call, and is no sign of a tenant that is away."""
     sent: list[str] = []
 
-    async def carry(request: Request) -> Answer:
-        if request.target == "/oauth/token":
-            return Answer("", 200, {}, b'{"access_token": "t", "expires_in": 3600}')
-        sent.append(request.target)
-        await asyncio.sleep(60)
-        raise AssertionError
-
     async def late() -> bool:
-        client = ContextClient(carry, TENANT, Credentials("id", "secret"), REAL_TIME, PATH)
+        client = ContextClient(
+            answering(sent, 60, Answer("", 200, {}, b"{}")), TENANT, Credentials("id", "secret"), REAL_TIME, PATH
+        )
         assert await client.ready()
         for _ in range(10):
             with pytest.raises(TooFastError):
@@ -84,13 +92,7 @@ def test_whose_turn_comes_too_late_is_told_to_come_again() -> None:
 def test_a_tenant_that_says_wait_longer_than_there_is_time_is_waited_for_by_nobody() -> None:
     """One call is answered 429; all who wait for their moment then are told so at once, and not at their end."""
     asked: list[str] = []
-
-    async def carry(request: Request) -> Answer:
-        if request.target == "/oauth/token":
-            return Answer("", 200, {}, b'{"access_token": "t", "expires_in": 3600}')
-        asked.append(request.target)
-        await asyncio.sleep(0.1)
-        return Answer("", 429, {"retry-after": "60"}, b"")
+    carry = answering(asked, 0.1, Answer("", 429, {"retry-after": "60"}, b""))
 
     async def fifty() -> float:
         tenant = replace(TENANT, requests_per_second=10.0)

@@ -9,7 +9,7 @@ import struct
 import time
 from typing import TYPE_CHECKING
 
-from tests.context.fleets import EVENTS, caller, fleet, form
+from tests.context.fleets import EVENTS, caller, fleet, form, until
 from tests.context.processes import KEY
 
 if TYPE_CHECKING:
@@ -40,9 +40,7 @@ def test_who_hangs_up_takes_nothing_back(tmp_path: Path) -> None:
             return {(await http.post("/api/route", json=form(key))).status_code for key in EACH}
 
     def written(one: Fleet) -> list[Key]:
-        end = time.monotonic() + 10
-        while len(one.writes()) < len(EACH + ONE) and time.monotonic() < end:
-            time.sleep(0.05)
+        until(10, lambda: len(one.writes()) >= len(EACH + ONE))
         return one.writes()
 
     with fleet(tmp_path, "--latency-ms", "200") as one:
