@@ -12,26 +12,37 @@ from reconciler.canonical import COMPACT, api_form, opaque
 from reconciler.model import OPERATORS, condition
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from reconciler.behaviour.difference import Behaviour
     from reconciler.behaviour.entry import Destination, Entry
     from reconciler.behaviour.region import Region
-    from reconciler.shares import Share
+    from reconciler.behaviour.rows import Row
+    from reconciler.behaviour.space import Example
+    from reconciler.shares import Moved, QueueShare, Share
 
     Document = dict[str, Any]
 
 
-def behaviour_document(
-    behaviour: Behaviour, queue_names: Mapping[str, str], shares: Sequence[Share] | None = None
-) -> Document:
-    """Return the difference as the JSON of a plan's `behaviour`; `queue_names` are by id, `shares` by region."""
+def behaviour_document(behaviour: Behaviour, queue_names: Mapping[str, str], moved: Moved | None = None) -> Document:
+    """Return the difference as the JSON of a plan's `behaviour`; `queue_names` are by id.
+
+    `summary` holds the same conversations in fewer rows, and what each queue gets of the sample (spec.md section 9).
+    """
+    nothing = (None,) * max(len(behaviour.regions), len(behaviour.rows))
     document: Document = {
         "changed": behaviour.changed,
         "complete": behaviour.complete,
+        "summary": {
+            "rows": [
+                _row(row, queue_names) | _shared(share)
+                for row, share in zip(behaviour.rows, moved.rows if moved else nothing, strict=False)
+            ],
+            "balance": [_balance(one, queue_names) for one in (moved.balance if moved else ())],
+        },
         "regions": [
-            _region(region, queue_names) | _shared(None if shares is None else shares[place])
-            for place, region in enumerate(behaviour.regions)
+            _region(region, queue_names) | _shared(share)
+            for region, share in zip(behaviour.regions, moved.regions if moved else nothing, strict=False)
         ],
     }
     if behaviour.unknown:
@@ -51,8 +62,31 @@ def destination_document(destination: Destination, queue_names: Mapping[str, str
     }
 
 
+def _row(row: Row, queue_names: Mapping[str, str]) -> Document:
+    return {
+        "where": _clauses(row.where),
+        "except": [_clauses(clauses) for clauses in row.excepts],
+        "before": [destination_document(before, queue_names) for before in row.befores],
+        "after": destination_document(row.after, queue_names),
+        "example": row.example.attributes,
+        "beforeRules": [_name(entry) for entry in row.before_rules],
+        "afterRules": [_name(entry) for entry in row.after_rules],
+        **_assumed(row.example),
+    }
+
+
+def _balance(share: QueueShare, queue_names: Mapping[str, str]) -> Document:
+    """Return what a queue gets of the sample, in percent; without an id it is the default routing, or no queue."""
+    document: Document = {"queueId": share.queue or None, "queueName": queue_names.get(share.queue or "")}
+    document |= {} if share.queue else {"default": share.queue is None}
+    for name, one in (("before", share.before), ("after", share.after)):
+        document[name] = one.most
+        document |= {} if one.least == one.most else {f"{name}Least": one.least}
+    return document
+
+
 def _region(region: Region, queue_names: Mapping[str, str]) -> Document:
-    document: Document = {
+    return {
         "where": _clauses(region.where),
         "except": [_clauses(clauses) for clauses in region.excepts],
         "before": destination_document(region.before, queue_names),
@@ -62,16 +96,18 @@ def _region(region: Region, queue_names: Mapping[str, str]) -> Document:
         "afterRule": _name(region.after_rule),
         "beforeRules": [_name(entry) for entry in region.before_rules],
         "afterRules": [_name(entry) for entry in region.after_rules],
+        **_assumed(region.example),
     }
-    if region.example.assumed:
-        document["assumed"] = [
-            {"condition": json.loads(text), "holds": holds} for text, holds in region.example.assumed.items()
-        ]
-    return document
+
+
+def _assumed(example: Example) -> Document:
+    """Return what an example takes to hold of conditions that are not understood, where there are any."""
+    found = [{"condition": json.loads(text), "holds": holds} for text, holds in example.assumed.items()]
+    return {"assumed": found} if found else {}
 
 
 def _shared(share: Share | None) -> Document:
-    """Return a region's share of the traffic sample: the most, and the least where the sample tells no more."""
+    """Return a share of the traffic sample: the most, and the least where the sample tells no more."""
     if share is None:
         return {"trafficPercent": None}
     least = {} if share.least == share.most else {"trafficPercentLeast": share.least}

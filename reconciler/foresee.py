@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.arrange import transition
 from reconciler.behaviour.difference import Behaviour, difference
+from reconciler.behaviour.entry import in_order
 from reconciler.shares import shares
 
 if TYPE_CHECKING:
@@ -19,11 +20,10 @@ def foresee(plan: Plan, sample: Sample | None = None) -> Plan:
 
     Rules that are not managed take part.
     """
-    behaviour = Behaviour(())
-    if plan.changes:
-        now = transition(plan)
-        behaviour = difference(now.before, now.after, plan.desired.evaluation)
+    evaluation = plan.desired.evaluation
+    now = transition(plan)
+    behaviour = difference(now.before, now.after, evaluation) if plan.changes else Behaviour(())
     if sample is None:
         return replace(plan, behaviour=behaviour)
-    findings = (*plan.findings, *sample.warnings)
-    return replace(plan, behaviour=behaviour, moved=shares(behaviour.regions, sample), findings=findings)
+    moved = shares(behaviour, in_order(now.before, evaluation), in_order(now.after, evaluation), sample)
+    return replace(plan, behaviour=behaviour, moved=moved, findings=(*plan.findings, *sample.warnings))

@@ -114,26 +114,44 @@ def behaviour_schema() -> Schema:
     """Return the schema of who goes elsewhere: of a plan, and of `cxroute diff`."""
     clauses = _list({"type": "object"})
     name = _or_null(_TEXT)
-    region = _object(
-        {
-            "where": clauses,
-            "except": _list(clauses),
-            "before": {"$ref": "#/$defs/destination"},
-            "after": {"$ref": "#/$defs/destination"},
-            "witness": {"type": "object", "description": "an example: attribute -> value"},
-            "beforeRule": name,
-            "afterRule": name,
-            "beforeRules": _list(name),
-            "afterRules": _list(name),
-            "trafficPercent": _or_null(_NUMBER),
-            "trafficPercentLeast": _NUMBER,
-            "assumed": _list(_object({"condition": {"type": "object"}, "holds": _FLAG})),
-        },
-        optional=("assumed", "trafficPercentLeast"),
-    )
+    destination, example = {"$ref": "#/$defs/destination"}, {"type": "object", "description": "attribute -> value"}
+    shared = {
+        "where": clauses,
+        "except": _list(clauses),
+        "before": destination,
+        "after": destination,
+        "beforeRules": _list(name),
+        "afterRules": _list(name),
+        "trafficPercent": _or_null(_NUMBER),
+        "trafficPercentLeast": _NUMBER,
+        "assumed": _list(_object({"condition": {"type": "object"}, "holds": _FLAG})),
+    }
+    optional = ("assumed", "trafficPercentLeast")
+    region = _object({**shared, "witness": example, "beforeRule": name, "afterRule": name}, optional)
+    row = _object({**shared, "before": _list(destination), "example": example}, optional)
     unknown = _list(_object({"where": clauses}))
-    fields = {"changed": _FLAG, "complete": _FLAG, "regions": _list(region), "unknown": unknown}
+    fields = {
+        "changed": _FLAG,
+        "complete": _FLAG,
+        "summary": _object({"rows": _list(row), "balance": _list(_balance())}),
+        "regions": _list(region),
+        "unknown": unknown,
+    }
     return _object(fields, optional=("unknown",))
+
+
+def _balance() -> Schema:
+    """Return the schema of what a queue gets of the sample, in percent: at the most, and at the least if less."""
+    fields = {
+        "queueId": _or_null(_TEXT),
+        "queueName": _or_null(_TEXT),
+        "default": {"type": "boolean", "description": "where no queue is named: the default routing, or no queue"},
+        "before": _NUMBER,
+        "beforeLeast": _NUMBER,
+        "after": _NUMBER,
+        "afterLeast": _NUMBER,
+    }
+    return _object(fields, optional=("default", "beforeLeast", "afterLeast"))
 
 
 def _destination() -> Schema:

@@ -114,7 +114,7 @@ def change_document(plan: Plan, change: Change, steps: Sequence[Document] = ()) 
 def _behaviour(plan: Plan) -> Document | None:
     if plan.behaviour is None:
         return None
-    return behaviour_document(plan.behaviour, plan.queue_names, plan.moved.regions if plan.moved else None)
+    return behaviour_document(plan.behaviour, plan.queue_names, plan.moved)
 
 
 def _steps(plan: Plan) -> dict[int, list[Document]]:

@@ -1,65 +1,142 @@
-"""Regions x a traffic sample -> how much of the sample each region moves (behaviour_algorithms.md, "traffic").
+"""Behaviour x a traffic sample -> how much of the sample moves, and what each queue gets before and after.
 
-A row tells some attributes of a conversation; what it does not tell is unknown, so a share has a least and a most. A
-conversation that goes to another split moves by as much as the two splits differ: half the sum of the differences.
+A row of a sample tells some attributes of a conversation; what it does not tell is unknown, so a share has a least and
+a most (behaviour_algorithms.md, "traffic"). A conversation that goes to another split moves by as much as the two
+splits differ: half the sum of the differences.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from reconciler.behaviour.entry import destination
 from reconciler.behaviour.evaluate import canonical, holds
+from reconciler.behaviour.filed import Filed
 from reconciler.model import Condition
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from reconciler.behaviour.entry import Destination
+    from reconciler.behaviour.difference import Behaviour
+    from reconciler.behaviour.entry import Destination, Entry
     from reconciler.behaviour.express import Clause
     from reconciler.behaviour.region import Region
+    from reconciler.behaviour.rows import Row as Moving
     from reconciler.model import Scalar
     from reconciler.traffic import Row, Sample
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Percent of the sample that moves, at the least and at the most."""
+    """Percent of the sample, at the least and at the most."""
 
     least: float
     most: float
 
 
 @dataclass(frozen=True, slots=True)
+class QueueShare:
+    """What a queue gets of the sample, before and after. `queue` is its id; None: the default routing, "": no queue."""
+
+    queue: str | None
+    before: Share
+    after: Share
+
+
+@dataclass(frozen=True, slots=True)
 class Moved:
-    """How much of a sample moves: with each region, in order, and in all."""
+    """How much of a sample moves: with each region and each row, in order, and in all; and what each queue gets."""
 
     sample: Sample
     regions: tuple[Share, ...]
+    rows: tuple[Share, ...]
     total: Share
+    balance: tuple[QueueShare, ...]
 
 
-def shares(regions: Sequence[Region], sample: Sample) -> Moved:
-    """Return how much of the sample the regions move."""
-    distances = [float(distance(region.before, region.after)) for region in regions]
-    near = _Near(regions)
-    least, most = [0.0] * len(regions), [0.0] * len(regions)
-    total_least = total_most = 0.0
+@dataclass(slots=True)
+class _Sum:
+    """Conversations, at the least and at the most."""
+
+    least: float = 0.0
+    most: float = 0.0
+
+    def add(self, least: float, most: float) -> None:
+        self.least += least
+        self.most += most
+
+    def of(self, total: float) -> Share:
+        return Share(100 * self.least / total, 100 * self.most / total)
+
+
+def shares(behaviour: Behaviour, before: Sequence[Entry], after: Sequence[Entry], sample: Sample) -> Moved:
+    """Return how much of the sample moves between two lists of rules, each in order."""
+    counting = _Counting(behaviour)
     for row in sample.rows:
-        known = canonical(row.attributes)
-        furthest = 0.0
-        for place in near.of(row):
-            surely, maybe = _inside(regions[place], row, known)
-            moved = row.count * distances[place]
-            least[place] += moved if surely else 0.0
-            total_least += moved if surely else 0.0
-            most[place] += moved if maybe else 0.0
-            furthest = max(furthest, moved if maybe else 0.0)
-        total_most += furthest
-    percent = 100 / sample.total
-    found = tuple(Share(low * percent, high * percent) for low, high in zip(least, most, strict=True))
-    return Moved(sample, found, Share(total_least * percent, total_most * percent))
+        counting.take(row)
+    return Moved(
+        sample,
+        tuple(one.of(sample.total) for one in counting.of_regions),
+        tuple(one.of(sample.total) for one in counting.of_rows),
+        counting.total.of(sample.total),
+        balance(before, after, sample),
+    )
+
+
+class _Counting:
+    """Counts the conversations of a sample that move."""
+
+    def __init__(self, behaviour: Behaviour) -> None:
+        self.regions, self.rows = behaviour.regions, behaviour.rows
+        self.lengths = [float(distance(region.before, region.after)) for region in self.regions]
+        self.of_regions = [_Sum() for _ in self.regions]
+        self.of_rows = [_Sum() for _ in self.rows]
+        self.total = _Sum()
+        self._near_regions, self._near_rows = _Near(self.regions), _Near(self.rows)
+
+    def take(self, row: Row) -> None:
+        """Count the conversations of one row of the sample."""
+        maybe: list[int] = []
+        surely = 0.0
+        for place, sure in self._near_regions.hits(row):
+            moved = row.count * self.lengths[place]
+            self.of_regions[place].add(moved if sure else 0.0, moved)
+            surely += moved if sure else 0.0
+            maybe.append(place)
+        self.total.add(surely, max((row.count * self.lengths[place] for place in maybe), default=0.0))
+        for place, sure in self._near_rows.hits(row) if maybe else ():
+            one = self.rows[place]
+            # A conversation of this row is in one of its regions, which all lead from its origins to its destination.
+            moved_by = [row.count * self.lengths[number] for number in maybe if _leads(self.regions[number], one)]
+            self.of_rows[place].add(min(moved_by, default=0.0) if sure else 0.0, max(moved_by, default=0.0))
+
+
+def _leads(region: Region, row: Moving) -> bool:
+    return region.after == row.after and region.before in row.befores
+
+
+def balance(before: Sequence[Entry], after: Sequence[Entry], sample: Sample) -> tuple[QueueShare, ...]:
+    """Return what each queue gets of the sample by two lists of rules, those that get most first."""
+    sums: dict[str | None, tuple[_Sum, _Sum]] = {}
+    for side, filed in enumerate((Filed(before), Filed(after))):
+        for row in sample.rows:
+            splits = {_split(entry) for entry in filed.may_win(row.attributes)}
+            for queue in {queue: None for split in splits for queue, _ in split}:
+                parts = [float(dict(split).get(queue, 0)) for split in splits]
+                found = sums.setdefault(queue, (_Sum(), _Sum()))[side]
+                found.add(row.count * min(parts), row.count * max(parts))
+    total = sample.total
+    balanced = [QueueShare(queue, first.of(total), second.of(total)) for queue, (first, second) in sums.items()]
+    return tuple(sorted(balanced, key=lambda one: (-max(one.before.most, one.after.most), one.queue or "")))
+
+
+def _split(entry: Entry | None) -> tuple[tuple[str | None, Fraction], ...]:
+    """Return where a rule sends conversations; the default routing and no queue are places of their own."""
+    if entry is None:
+        return ((None, Fraction(1)),)
+    return destination(entry.rule.targets) or (("", Fraction(1)),)
 
 
 def distance(one: Destination, other: Destination) -> Fraction:
@@ -70,13 +147,14 @@ def distance(one: Destination, other: Destination) -> Fraction:
 
 
 class _Near:
-    """Which regions a row may be in: by the values of the attribute that most regions list values of."""
+    """Which of several sets of conversations a row may be in: by the values that most of them list of an attribute."""
 
-    def __init__(self, regions: Sequence[Region]) -> None:
+    def __init__(self, parts: Sequence[Region] | Sequence[Moving]) -> None:
+        self.parts = parts
         self.about: dict[str, dict[object, list[int]]] = {}
         self.others: list[int] = []
-        for place, region in enumerate(regions):
-            listed = next((clause.part for clause in region.where if _lists(clause)), None)
+        for place, part in enumerate(parts):
+            listed = next((clause.part for clause in part.where if _lists(clause)), None)
             if not isinstance(listed, Condition):
                 self.others.append(place)
                 continue
@@ -84,29 +162,36 @@ class _Near:
             for value in values:
                 self.about.setdefault(listed.attribute, {}).setdefault(value, []).append(place)
 
-    def of(self, row: Row) -> Iterable[int]:
-        """Yield the places of the regions that the row may be in."""
+    def hits(self, row: Row) -> Iterator[tuple[int, bool]]:
+        """Yield the places of those that the row may be in, and whether all of its conversations are."""
+        known = canonical(row.attributes)
+        for place in self._of(row):
+            inside = _inside(self.parts[place], row, known)
+            if inside is not False:
+                yield place, inside is True
+
+    def _of(self, row: Row) -> Iterable[int]:
         yield from self.others
-        for attribute, regions in self.about.items():
+        for attribute, places in self.about.items():
             if attribute in row.attributes:
-                yield from regions.get(row.attributes[attribute], ())
+                yield from places.get(row.attributes[attribute], ())
             else:
-                yield from {place for places in regions.values() for place in places}
+                yield from sorted({place for several in places.values() for place in several})
 
 
 def _lists(clause: Clause) -> bool:
     return not clause.negate and isinstance(clause.part, Condition) and clause.part.operator in ("equals", "in")
 
 
-def _inside(region: Region, row: Row, known: Mapping[str, str | int | float]) -> tuple[bool, bool]:
-    """Say whether a row's conversations surely are in a region, and whether they may be."""
-    where = [_told(clause, row.attributes, known) for clause in region.where]
+def _inside(part: Region | Moving, row: Row, known: Mapping[str, str | int | float]) -> bool | None:
+    """Say whether a row's conversations are in a set; None where some may be."""
+    where = [_told(clause, row.attributes, known) for clause in part.where]
     if False in where:
-        return False, False
-    excepts = [[_told(clause, row.attributes, known) for clause in clauses] for clauses in region.excepts]
+        return False
+    excepts = [[_told(clause, row.attributes, known) for clause in clauses] for clauses in part.excepts]
     if any(all(told is True for told in clauses) for clauses in excepts):
-        return False, False
-    return None not in where and all(False in clauses for clauses in excepts), True
+        return False
+    return True if None not in where and all(False in clauses for clauses in excepts) else None
 
 
 def _told(clause: Clause, told: Mapping[str, Scalar | None], known: Mapping[str, str | int | float]) -> bool | None:

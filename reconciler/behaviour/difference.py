@@ -14,7 +14,8 @@ from reconciler.behaviour.entry import in_order
 from reconciler.behaviour.filed import Filed
 from reconciler.behaviour.pairs import Pairs
 from reconciler.behaviour.region import Finish, Region, merge
-from reconciler.behaviour.rough import common, roughs
+from reconciler.behaviour.rough import Making, common
+from reconciler.behaviour.rows import rows
 from reconciler.behaviour.slices import Slices
 from reconciler.behaviour.space import Space
 
@@ -23,14 +24,19 @@ if TYPE_CHECKING:
 
     from reconciler.behaviour.entry import Entry, Evaluation
     from reconciler.behaviour.express import Clause
+    from reconciler.behaviour.rows import Row
 
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """What changes for conversations. `unknown` says for which ones nothing is known, where the bound was reached."""
+    """What changes for conversations: as `regions`, each from one destination to one, and as fewer `rows`, for people.
+
+    `unknown` says for which conversations nothing is known, where the bound was reached.
+    """
 
     regions: tuple[Region, ...]
     unknown: tuple[tuple[Clause, ...], ...] = ()
+    rows: tuple[Row, ...] = ()
 
     @property
     def changed(self) -> bool:
@@ -63,10 +69,13 @@ def difference(
 def _between(old: Slices, new: Slices) -> Behaviour:
     """Find every pair of winners, and make regions of them."""
     pairs, finish = Pairs(old, new), Finish(old.space)
-    regions = tuple(finish.region(rough) for rough in merge(old.space, roughs(pairs)))
+    making = Making(pairs)
+    roughs = list(making.roughs())
+    merged = merge(old.space, roughs, lambda rough: (rough.before, rough.after, rough.excepts))
+    regions = tuple(finish.region(rough) for rough in merged)
     boxes = [common(pairs, pair) for pair in pairs.unknown]
     unknown = [finish.clauses(tuple(box.items())) for box in boxes if box is not None]
-    return Behaviour(regions, tuple(dict.fromkeys(unknown)))
+    return Behaviour(regions, tuple(dict.fromkeys(unknown)), rows(making, roughs, finish))
 
 
 def _prove(regions: Iterable[Region], before: Filed, after: Filed) -> None:

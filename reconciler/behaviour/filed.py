@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.behaviour.evaluate import canonical, fails, route
+from reconciler.behaviour.evaluate import canonical, fails, holds, route
 from reconciler.model import Condition
 
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from reconciler.behaviour.entry import Entry
     from reconciler.behaviour.evaluate import Attributes, Route
-    from reconciler.model import Rule
+    from reconciler.model import Opaque, Rule
 
 
 class Filed:
@@ -54,6 +54,25 @@ class Filed:
         place = self._place(canonical(attributes), assumed or {})
         return route(self.ordered if place is None else self.ordered[: place + 1], attributes, assumed)
 
+    def may_win(self, told: Attributes) -> Iterator[Entry | None]:
+        """Yield, in order, each entry that may take a conversation of which only this is told; None: none takes it.
+
+        An attribute that is told and None is missing. What is not told may be anything.
+        """
+        conversation = canonical(told)
+        places = set(self._others)
+        for attribute, by in self._by.items():
+            value = conversation.get(attribute)
+            asked = by.values() if attribute not in told else [by.get(value, ())] if isinstance(value, str) else ()
+            places.update(place for several in asked for place in several)
+        for place in sorted(places):
+            truths = [_truth(part, told, conversation) for part in self.ordered[place].rule.conditions]
+            if False not in truths:
+                yield self.ordered[place]
+            if all(truths):
+                return
+        yield None
+
     def _place(self, conversation: Mapping[str, str | int | float], assumed: Mapping[str, bool]) -> int | None:
         places = list(self._others)
         for attribute, by in self._by.items():
@@ -63,6 +82,13 @@ class Filed:
         places.sort()
         ordered = self.ordered
         return next((place for place in places if fails(ordered[place].rule, conversation, assumed) is None), None)
+
+
+def _truth(
+    part: Condition | Opaque, told: Attributes, conversation: Mapping[str, str | int | float]
+) -> bool | None:
+    """Say whether a condition holds; None where that is not told."""
+    return holds(part, conversation) if isinstance(part, Condition) and part.attribute in told else None
 
 
 def _asked(rule: Rule) -> Iterator[tuple[str, Sequence[str]]]:

@@ -37,6 +37,10 @@ class Pairs:
         self.narrow: dict[Pair, Narrow] = {}
         self.wide: dict[Pair, Box] = {}
         self.unknown: dict[Pair, None] = {}
+        self.same: dict[int, set[int]] = {}
+        """Of each rank after: the ranks before whose conversations it takes, and sends where they went."""
+        self.kept: set[int] = set()
+        """The ranks after of rules that ask and send what a rule before does: what these keep is not in `same`."""
         self._walks = {id(slices): Walk(slices) for slices in (old, new)}
         self._find()
 
@@ -49,6 +53,8 @@ class Pairs:
                 self._meet(rank, self.old, self.new)
             elif self.old.destinations[rank] != self.new.destinations[twin]:
                 self._try(rank, twin)
+            else:
+                self.kept.add(twin)
         staying = set(twin_of.values())
         for rank in firsts(self.new):
             if rank not in staying:
@@ -103,6 +109,7 @@ class Pairs:
             return
         before, after = self.goes(pair)
         if before == after:
+            self.same.setdefault(pair[1], set()).add(pair[0])
             return
         if box is None:
             self.unknown[pair] = None

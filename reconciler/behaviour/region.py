@@ -13,7 +13,7 @@ from reconciler.behaviour.domain import REST
 from reconciler.behaviour.express import Clause, say, sayable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Sequence
 
     from reconciler.behaviour.domain import Part
     from reconciler.behaviour.entry import Destination, Entry
@@ -52,15 +52,18 @@ class Rough:
     rules: tuple[Entry | None, Entry | None]
     others: list[tuple[Entry | None, Entry | None]] = field(default_factory=list)
     kind: int = 0
-    """A number that regions of equal destinations and exceptions share."""
+    """A number that the regions which may be merged with this one share."""
 
 
-def merge(space: Space, roughs: Iterable[Rough]) -> list[Rough]:
-    """Make one of regions between the same destinations that differ in one attribute alone, again and again."""
+def merge(space: Space, roughs: Iterable[Rough], kind: Callable[[Rough], Hashable]) -> list[Rough]:
+    """Make one of regions of one kind that differ in one attribute alone, again and again.
+
+    Regions of one kind have at least equal exceptions.
+    """
     left = list(roughs)
-    kinds: dict[object, int] = {}
+    kinds: dict[Hashable, int] = {}
     for rough in left:  # exceptions may be long, so they are compared once
-        rough.kind = kinds.setdefault((rough.before, rough.after, rough.excepts), len(kinds))
+        rough.kind = kinds.setdefault(kind(rough), len(kinds))
     before = len(left) + 1
     while len(left) < before:
         before = len(left)
@@ -86,15 +89,17 @@ def _joined(space: Space, group: Sequence[Rough], attribute: int, every: Part) -
     """Join the regions of one group, as far as conditions can say what becomes of them."""
     whole = _unions(space, group, attribute, every)
     if whole is not None:
-        return [_one(group, attribute, whole)]
-    first, found = group[0], []
-    for rough in group[1:]:
-        part = _unions(space, (first, rough), attribute, every)
-        if part is None:
-            found.append(rough)
+        return [_one(group, attribute, whole, every)]
+    found: list[Rough] = []
+    for rough in group:
+        for place, other in enumerate(found):
+            part = _unions(space, (other, rough), attribute, every)
+            if part is not None:
+                found[place] = _one((other, rough), attribute, part, every)
+                break
         else:
-            first = _one((first, rough), attribute, part)
-    return [first, *found]
+            found.append(rough)
+    return found
 
 
 def _unions(space: Space, group: Sequence[Rough], attribute: int, every: Part) -> Part | None:
@@ -109,10 +114,12 @@ def _unions(space: Space, group: Sequence[Rough], attribute: int, every: Part) -
     return (atoms, yes, no) if sayable(space.domains[attribute], (atoms, yes, no)) else None
 
 
-def _one(group: Sequence[Rough], attribute: int, part: Part) -> Rough:
+def _one(group: Sequence[Rough], attribute: int, part: Part, every: Part) -> Rough:
     first = group[0]
     others = [*first.others, *(pair for rough in group[1:] for pair in (rough.rules, *rough.others))]
     box = {**first.box, attribute: part}
+    if part == every:  # as a region that never asked for the attribute has it
+        del box[attribute]
     return Rough(box, first.excepts, first.before, first.after, first.example, first.rules, others, first.kind)
 
 

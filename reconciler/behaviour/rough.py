@@ -16,7 +16,7 @@ from reconciler.behaviour.simplify import simplify
 from reconciler.behaviour.taken import Taken
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from reconciler.behaviour.entry import Destination, Entry
     from reconciler.behaviour.pairs import Narrow, Pair, Pairs
@@ -24,13 +24,6 @@ if TYPE_CHECKING:
 
     Key = tuple[tuple[Destination, Destination], int, int, int]
     """Destinations, both rules' shapes, and the shapes of earlier rules that have something in common with both."""
-
-
-def roughs(pairs: Pairs) -> Iterator[Rough]:
-    """Yield the regions of all pairs, simplified."""
-    making = _Making(pairs)
-    yield from making.narrow()
-    yield from making.wide()
 
 
 def common(pairs: Pairs, pair: Pair) -> Box | None:
@@ -42,15 +35,24 @@ def common(pairs: Pairs, pair: Pair) -> Box | None:
     return found
 
 
-class _Making:
+class Making:
+    """Makes regions of the pairs of two lists."""
+
     def __init__(self, pairs: Pairs) -> None:
         self.pairs, self.space = pairs, pairs.space
         self.parts: dict[tuple[int, int, int], tuple[Box, Sequence[Shape]]] = {}
 
-    def narrow(self) -> Iterator[Rough]:
+    def roughs(self, without: Collection[int] = ()) -> Iterator[Rough]:
+        """Yield the regions of all pairs, simplified, but for those that these new rules take."""
+        yield from self.narrow(without)
+        yield from self.wide(without)
+
+    def narrow(self, without: Collection[int]) -> Iterator[Rough]:
         """Yield regions of pairs about few values: one for those alike but for the value."""
         alike: dict[Key, list[tuple[Pair, Narrow]]] = {}
         for pair, found in self.pairs.narrow.items():
+            if pair[1] in without:
+                continue
             first, *others = set(found.before.values())
             if others:
                 yield self.apart(pair, found)
@@ -99,10 +101,10 @@ class _Making:
         excepts = [shape for number, mask in by_shape.items() for shape in taken.with_pivot(number, [(mask, 0, 0)])]
         return self.rough([pair], *simplify(self.space, box, excepts), found.box)
 
-    def wide(self) -> Iterator[Rough]:
+    def wide(self, without: Collection[int]) -> Iterator[Rough]:
         """Yield the regions of pairs about many values, in an order in which ranks mostly grow."""
         by_old: dict[int, list[Pair]] = {}
-        for pair in sorted(self.pairs.wide):
+        for pair in sorted(pair for pair in self.pairs.wide if pair[1] not in without):
             by_old.setdefault(pair[0], []).append(pair)
         rising, other = Taken(self.pairs.old, self.pairs.new), Taken(self.pairs.old, self.pairs.new)
         near = Near(self.pairs)

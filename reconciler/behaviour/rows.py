@@ -1,0 +1,166 @@
+"""Rows: the conversations that move, exactly and in few rows, for people to read (spec.md section 9).
+
+A region says from where to where; a row says where conversations will go, and names every place that they come from.
+So all conversations that one rule takes over can be one row: what the rule asks, without what earlier rules take and
+without what goes to the same destination today. Where that is longer than its regions, the regions are the rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from reconciler.behaviour.domain import meet, minus
+from reconciler.behaviour.entry import destination
+from reconciler.behaviour.express import sayable
+from reconciler.behaviour.pattern import bits
+from reconciler.behaviour.region import Rough, merge
+from reconciler.behaviour.shapes import meeting
+from reconciler.behaviour.simplify import simplify
+from reconciler.behaviour.taken import Taken
+from reconciler.behaviour.walk import DEFAULT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from reconciler.behaviour.entry import Destination, Entry
+    from reconciler.behaviour.express import Clause
+    from reconciler.behaviour.pairs import Pair, Pairs
+    from reconciler.behaviour.region import Finish
+    from reconciler.behaviour.rough import Making
+    from reconciler.behaviour.shapes import Box, Shape
+    from reconciler.behaviour.space import Example
+
+_MOST_PIECES: Final = 6
+"""Boxes that what one rule keeps may be cut into, before its regions are shorter."""
+_LOOKS: Final = 100_000
+"""Looks at an earlier rule, over all rows; a thousand ordinary rules need a few thousand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Conversations for which all of `where` and no whole list of `excepts` holds.
+
+    Each of them goes to one of `befores` today and to `after` afterwards, and these two differ. `before_rules` take
+    them today and `after_rules` afterwards (None: the default routing). `example` is one of the conversations.
+    """
+
+    where: tuple[Clause, ...]
+    excepts: tuple[tuple[Clause, ...], ...]
+    befores: tuple[Destination, ...]
+    after: Destination
+    example: Example
+    before_rules: tuple[Entry | None, ...]
+    after_rules: tuple[Entry | None, ...]
+
+
+def rows(making: Making, roughs: Sequence[Rough], finish: Finish) -> tuple[Row, ...]:
+    """Return rows that are disjoint and hold every conversation that moves; `roughs` are the regions under way."""
+    taking = _Taking(making)
+    found = list(taking.overs())
+    if found:
+        roughs = [*found, *making.roughs(taking.done)]
+    merged = merge(making.space, roughs, lambda rough: (rough.after, rough.excepts))
+    return tuple(_row(rough, finish) for rough in merged)
+
+
+def _row(rough: Rough, finish: Finish) -> Row:
+    region = finish.region(rough)
+    befores = dict.fromkeys(None if entry is None else destination(entry.rule.targets) for entry in region.before_rules)
+    return Row(
+        region.where,
+        region.excepts,
+        tuple(befores),
+        region.after,
+        region.example,
+        region.before_rules,
+        region.after_rules,
+    )
+
+
+class _LongerError(Exception):
+    """As one row it would be longer than its regions."""
+
+
+class _Taking:
+    """Makes one row of all that a new rule takes over, where that is shorter. `done` are the ranks of such rules."""
+
+    def __init__(self, making: Making) -> None:
+        self.making, self.pairs, self.space = making, making.pairs, making.space
+        self.done: set[int] = set()
+        self._looks = _LOOKS
+        self._taken = Taken(self.pairs.old, self.pairs.new)
+
+    def overs(self) -> Iterator[Rough]:
+        """Yield the rows."""
+        undecided = {new for _, new in self.pairs.unknown}
+        moved: dict[int, list[Pair]] = {}
+        for pair in sorted((*self.pairs.narrow, *self.pairs.wide), key=lambda pair: (pair[1], pair[0])):
+            moved.setdefault(pair[1], []).append(pair)
+        for rank, pairs in moved.items():
+            if rank == DEFAULT or rank in undecided or len(pairs) == 1 or rank in self.pairs.kept:
+                continue
+            try:
+                rough = self._over(rank, pairs)
+            except _LongerError:
+                continue
+            self.done.add(rank)
+            yield rough
+
+    def _over(self, rank: int, pairs: Sequence[Pair]) -> Rough:
+        """Return what a new rule takes over as one row. Raises _LongerError."""
+        new = self.pairs.new
+        box = self.space.box(new.boxes[rank])
+        staying = [shape for old in sorted(self.pairs.same.get(rank, ())) for shape in self._staying(box, old, rank)]
+        if len(staying) > len(pairs):
+            raise _LongerError
+        overlapping = self.space.shapes.overlapping(new.boxes[rank].shape)
+        box, excepts = simplify(self.space, box, [*self._taken.before((0, rank), overlapping), *staying])
+        rules = [self.making.rules(pair) for pair in pairs]
+        example = self._example(pairs[0])
+        return Rough(box, tuple(excepts), *self.pairs.goes(pairs[0]), example, rules[0], rules[1:])
+
+    def _example(self, pair: Pair) -> Box:
+        found = self.pairs.narrow.get(pair)
+        return self.pairs.wide[pair] if found is None else found.box
+
+    def _staying(self, box: Box, rank: int, taker: int) -> list[Shape]:
+        """Return boxes of what an old rule sends where the new rule does, the earlier rules' part left out."""
+        old = self.pairs.old
+        goes = old.destinations[rank]
+        own = self.space.box(old.boxes[rank])
+        common = meeting(box, tuple(own.items()))
+        if common is None:
+            return []
+        self._looks -= rank
+        if self._looks < 0:
+            raise _LongerError
+        asked = tuple(common.items())
+        earlier = (self.space.box(old.boxes[one]) for one in range(rank) if old.destinations[one] != goes)
+        taken = [tuple(sorted(one.items())) for one in earlier if meeting(one, asked) is not None]
+        inside, excepts = simplify(self.space, own, taken)
+        pieces = self._pieces(inside, excepts)
+        return [tuple(sorted(piece.items())) for piece in pieces]
+
+    def _pieces(self, box: Box, excepts: Sequence[Shape]) -> list[Box]:
+        """Cut a box without its exceptions into boxes."""
+        pieces = [box]
+        for shape in excepts:
+            pieces = [part for piece in pieces for part in self._outside(piece, shape)]
+            if len(pieces) > _MOST_PIECES:
+                raise _LongerError
+        return pieces
+
+    def _outside(self, box: Box, shape: Shape) -> Iterator[Box]:
+        if meeting(box, shape) is None:
+            yield box
+            return
+        inside = dict(box)
+        for attribute, part in shape:
+            domain = self.space.domain(attribute)
+            here = inside.get(attribute, domain.all)
+            for left in minus(domain, here, part):
+                if not sayable(self.space.domains[attribute], left):
+                    raise _LongerError
+                yield {**inside, attribute: left}
+            inside[attribute] = meet(here, part)

@@ -1,0 +1,94 @@
+"""The rows that people read, against trying every representative input: exact, disjoint, complete and few."""
+
+from __future__ import annotations
+
+import os
+from itertools import combinations
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.behaviour.difference import difference
+from reconciler.behaviour_document import behaviour_document
+from tests.brute_checks import QUEUES, Moved, assumption, completions, entry_name, holds_where, said
+from tests.brute_rules import a_pair, entries
+from tests.grown_pairs import grown_pair
+
+if TYPE_CHECKING:
+    from tests.brute import Json
+    from tests.brute_rules import Pair
+
+BLOCKS = 20
+SIZE = 200 if os.environ.get("CXROUTE_CAMPAIGN") == "full" else 50
+"""Pairs of each sort in each block."""
+
+
+def check(pair: Pair, steps: int | None = None) -> list[Json]:
+    found = difference(entries(pair.old), entries(pair.new), pair.evaluation, steps)
+    document = behaviour_document(found, QUEUES)
+    moved = Moved(pair.old, pair.new, pair.evaluation)
+    rows: list[Json] = document["summary"]["rows"]
+    seen = 0
+    for row in rows:
+        inside = check_row(moved, row)
+        assert not inside & seen, f"{moved.report}{row}\nin two rows: {moved.universe.example(inside & seen)}"
+        seen |= inside
+    for where in document.get("unknown", []):
+        seen |= moved.universe.all_of(where["where"])
+    missed = moved.all & ~seen
+    assert not missed, f"{moved.report}in no row: {moved.universe.example(missed)}"
+    return rows
+
+
+def check_row(moved: Moved, row: Json) -> int:
+    """Assert that all inputs of a row move as it says, from each of its origins; return them."""
+    inside = moved.universe.region(row)
+    report = f"{moved.report}row: {row}\n"
+    origins = [said(one) for one in row["before"]]
+    assert len(origins) == len(set(origins)), report
+    wrong = inside & ~(moved.all & moved.to["after"].get(said(row["after"]), 0))
+    assert not wrong, report + str(moved.universe.example(wrong))
+    assert {one for one, bits in moved.to["before"].items() if bits & inside} == set(origins), report
+    for side, wins in moved.wins.items():
+        assert {entry_name(rule) for rule, bits in wins if bits & inside} == set(row[f"{side}Rules"]), report
+    for assumed in completions(moved.universe, assumption(row)):
+        assert holds_where(row["where"], row["except"], (row["example"], assumed)), report
+    return inside
+
+
+def check_few(rows: list[Json]) -> None:
+    """Assert that no two rows could be one: alike but for which texts of one attribute they list."""
+    for one, other in combinations(rows, 2):
+        if one["after"] != other["after"] or sorted(map(str, one["except"])) != sorted(map(str, other["except"])):
+            continue
+        parts = [part for part in (*one["where"], *other["where"]) if (part in one["where"]) != (part in other["where"])]
+        listed = [part["attributeName"] for part in parts if _lists_texts(part)]
+        assert not (len(parts) == len(listed) == 2 and listed[0] == listed[1]), (one, other)
+
+
+def _lists_texts(part: Json) -> bool:
+    value = part.get("value")
+    texts = all(isinstance(one, str) for one in (value if isinstance(value, list) else [value]))
+    return texts and part.get("operator") in ("equals", "in") and not part.get("negate") and "attributeName" in part
+
+
+@pytest.mark.parametrize("block", range(BLOCKS))
+def test_rows_of_small_pairs_are_exact(block: int) -> None:
+    """Every input that moves is in one row, which says from where to where; an input that stays is in none."""
+    for seed in range(block * SIZE, (block + 1) * SIZE):
+        check_few(check(a_pair(Random(seed), 5 if seed % 4 else 9)))
+
+
+@pytest.mark.parametrize("block", range(BLOCKS))
+def test_rows_of_grown_pairs_are_exact(block: int) -> None:
+    """The same for 20 to 60 rules: a changed default, deleted rules, language and tier splits, a first plan."""
+    for seed in range(block * SIZE, (block + 1) * SIZE):
+        check_few(check(grown_pair(Random(seed))))
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_rows_within_a_bound_are_exact(block: int) -> None:
+    """With few steps to take, rows are still right, and what moves outside them lies in `unknown`."""
+    for seed in range(block * 60, (block + 1) * 60):
+        check(a_pair(Random(f"bound {seed}"), 8), seed % 7)
