@@ -7,7 +7,7 @@ splits differ: half the sum of the differences.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -149,7 +149,7 @@ def distance(one: Destination, other: Destination) -> Fraction:
 class _Near:
     """Which of several sets of conversations a row may be in: by the values that most of them list of an attribute."""
 
-    def __init__(self, parts: Sequence[Region] | Sequence[Moving]) -> None:
+    def __init__(self, parts: Sequence[Region | Moving]) -> None:
         self.parts = parts
         self.about: dict[str, dict[object, list[int]]] = {}
         self.others: list[int] = []

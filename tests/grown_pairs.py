@@ -68,9 +68,7 @@ def _by_hand(random: Random, rules: list[Json]) -> list[Json]:
 def _minimum(random: Random, rules: list[Json]) -> list[Json]:
     before, after = random.sample((0.5, 0.6, 0.7), 2)
     old, new = (attribute("conf", "greaterThanOrEqual", value) for value in (before, after))
-    return [
-        {**one, "conditions": [new if part == old else part for part in one["conditions"]]} for one in rules
-    ]
+    return [{**one, "conditions": [new if part == old else part for part in one["conditions"]]} for one in rules]
 
 
 def _last(random: Random, rules: list[Json]) -> list[Json]:

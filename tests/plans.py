@@ -165,8 +165,7 @@ def looked_at(want: list[DesiredRule], found: list[LiveRule], sample: bytes | No
 
 def unsure(made: Plan, *unknown: tuple[Clause, ...]) -> Plan:
     """The plan, with conversations of which the analysis knows nothing."""
-    regions = made.behaviour.regions if made.behaviour else ()
-    return replace(made, behaviour=Behaviour(regions, unknown))
+    return replace(made, behaviour=replace(made.behaviour or Behaviour(()), unknown=unknown))
 
 
 def environment(**said: object) -> Environment:

@@ -62,7 +62,9 @@ def check_few(rows: list[Json]) -> None:
     for one, other in combinations(rows, 2):
         if one["after"] != other["after"] or sorted(map(str, one["except"])) != sorted(map(str, other["except"])):
             continue
-        parts = [part for part in (*one["where"], *other["where"]) if (part in one["where"]) != (part in other["where"])]
+        parts = [
+            part for part in (*one["where"], *other["where"]) if (part in one["where"]) != (part in other["where"])
+        ]
         listed = [part["attributeName"] for part in parts if _lists_texts(part)]
         assert not (len(parts) == len(listed) == 2 and listed[0] == listed[1]), (one, other)
 

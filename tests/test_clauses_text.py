@@ -32,7 +32,10 @@ PHRASES: list[tuple[list[Clause], str]] = [
     ([is_so(INTENT, "equals", "pin")], '"pin"'),
     ([is_so(INTENT, "in", ["a", "b", "c"])], '"a", "b" or "c"'),
     ([is_so(INTENT, "in", [f"i{n}" for n in range(7)])], '"i0", "i1", "i2", "i3", "i4", "i5" or "i6"'),
-    ([is_so(INTENT, "in", [f"i{n:02}" for n in range(20)])], '"i00", "i01", "i02", "i03", "i04", "i05" and 14 more'),
+    (
+        [is_so(INTENT, "in", [f"i{n:02}" for n in range(20)])],
+        '"i00", "i01", "i02", "i03", "i04", "i05" and 14 more intents',
+    ),
     ([is_so(INTENT, "exists")], "any intent"),
     ([is_so(INTENT, "notExists")], "no intent"),
     ([is_not_so(INTENT, "equals", "pin")], 'any intent but "pin", or none'),

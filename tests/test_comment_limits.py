@@ -86,7 +86,7 @@ def test_less_detail_is_shorter() -> None:
 
 @pytest.mark.parametrize("sign", ["|", "`", "[", "@", "\U0001f600", "a b "])
 def test_the_longest_names_fit(sign: str) -> None:
-    """Sentences of who is affected, of findings and of guards are cut before a comment is too long for GitHub."""
+    """Rows too long to be read are counted, and findings and guards cut, before a comment is too long for GitHub."""
     name = sign * 2_000
     made = large(40, name)
     broad = rule("broad", conditions=[condition(f"{name}{n}", "equals", name) for n in range(30)])

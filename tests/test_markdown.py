@@ -109,13 +109,16 @@ def test_a_name_is_read_as_it_is() -> None:
 
 
 def test_counts_and_headings() -> None:
-    """One heading; of the tables, the first says who is affected and the second which rules change."""
+    """One heading; of the tables, the first says what queues get, then who is affected, then which rules change."""
     page = github(as_markdown(everything()))
     assert 1 == len(page.all("h3"))
-    assert [["Callers", "Today", "After this change", "Share"], ["", "Rule", "Change", "Why", "Where"]] == [
-        table[0] for table in page.rows()
+    heads = [
+        ["Queue", "Today", "After this change"],
+        ["Callers", "Today", "After this change", "Share"],
+        ["", "Rule", "Change", "Why", "Where"],
     ]
-    assert ["cards/both"] == [row[1] for row in page.rows()[1] if row[3] == "your change, and changed in CXone"]
+    assert heads == [table[0] for table in page.rows()]
+    assert ["cards/both"] == [row[1] for row in page.rows()[2] if row[3] == "your change, and changed in CXone"]
 
 
 def test_nothing_to_do_is_short() -> None:

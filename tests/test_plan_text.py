@@ -201,8 +201,8 @@ def test_a_change_that_moves_nobody_says_so() -> None:
     )
 
 
-def test_many_cases_are_told_in_brief() -> None:
-    """One case for each rule that conversations come to; -v says all of it."""
+def test_thirty_rules_that_take_over_alike_are_one_row() -> None:
+    """Each takes its intent from a rule for one tier and from the default: one row says all of it."""
     many = [wanted(f"cards/r{n}", rule(f"r{n}", targets=[Target("q-fraud", 1)], priority=n)) for n in range(30)]
     tiers = [condition("tier", "equals", f"t{n}") for n in range(30)]
     before = [
@@ -210,5 +210,23 @@ def test_many_cases_are_told_in_brief() -> None:
         for n in range(30)
     ]
     text = foreseen(before, desired(*many))
-    assert "Each case leaves out what other rules take first; -v says all of it, exactly." in text
-    assert len(text.split("Everyone else")[0].splitlines()) < 70
+    expected = """\
+  "r0", "r1", "r10", "r11", "r12", "r13" and 24 more intents
+      "Card Services"; the tenant's default -> "Fraud"
+      example: intent "r0", tier "t0"   (cards/g0 and 30 more -> cards/r0 and 29 more)
+  Everyone else: no change (proven).
+"""
+    assert expected in text
+
+
+def test_rows_beyond_twenty_are_counted() -> None:
+    """Thirty rules that take one tier each of one intent: twenty rows, and how many more there are."""
+    tiers = [condition("tier", "equals", f"t{n}") for n in range(30)]
+    sure = [condition(f"a{n}", "equals", "x") for n in range(30)]
+    many = [
+        wanted(f"cards/r{n}", rule(f"r{n}", targets=[Target("q-fraud", 1)], conditions=[tiers[n], sure[n]]))
+        for n in range(30)
+    ]
+    text = foreseen([], desired(*many))
+    assert 20 == text.count("      example: ")
+    assert "  and 10 more rows; see -v or plan.html\n" in text

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reconciler.behaviour.difference import difference
-from reconciler.behaviour.entry import Entry
+from reconciler.behaviour.entry import Entry, in_order
 from reconciler.manifest.environment import Attributes
 from reconciler.model import Target, condition
-from reconciler.shares import Share, distance, shares
+from reconciler.shares import QueueShare, Share, distance, shares
 from reconciler.traffic import read_traffic
 from tests.builders import at_least, intent_is, rule
 
@@ -26,8 +26,8 @@ ALL = rule("all", priority=9, conditions=[], targets=GENERAL)
 
 def moved(old: list[Rule], new: list[Rule], csv: str) -> Moved:
     sample = read_traffic(csv.encode(), "t.csv", Attributes())
-    behaviour = difference([Entry(one.name, one) for one in old], [Entry(one.name, one) for one in new])
-    return shares(behaviour.regions, sample)
+    before, after = (in_order(Entry(one.name, one) for one in rules) for rules in (old, new))
+    return shares(difference(before, after), before, after, sample)
 
 
 def test_a_row_that_tells_everything_is_counted_exactly() -> None:
@@ -76,3 +76,31 @@ def test_a_row_in_several_regions_counts_once_in_all() -> None:
     found = moved([SURE, other, ALL], [ALL], "intent,count\nx,10\n")
     assert 2 == len(found.regions)
     assert 100.0 == found.total.most
+
+
+def test_a_row_moves_what_its_regions_move() -> None:
+    """One row from two origins: each caller counts by how far its own origin is from where it goes."""
+    half = rule("half", priority=2, conditions=[intent_is("x")], targets=[Target("q-general", 1), Target("q-fraud", 1)])
+    found = moved([SURE, half, ALL], [ALL], "intent,confidence,count\nx,0.9,30\nx,0.5,20\ny,0.9,50\n")
+    assert (Share(30.0, 30.0), Share(10.0, 10.0)) == found.regions
+    assert (Share(40.0, 40.0),) == found.rows
+    assert Share(40.0, 40.0) == found.total
+
+
+def test_a_row_that_the_sample_does_not_decide_has_bounds() -> None:
+    """Without confidences: at the least the half that the split moves, at the most every caller of the intent."""
+    half = rule("half", priority=2, conditions=[intent_is("x")], targets=[Target("q-general", 1), Target("q-fraud", 1)])
+    assert (Share(30.0, 60.0),) == moved([SURE, half, ALL], [ALL], "intent,count\nx,60\ny,40\n").rows
+
+
+def test_the_balance_says_what_each_queue_gets() -> None:
+    """Exact where the sample tells all; splits by their parts; the default routing and no queue on their own."""
+    nowhere = rule("nowhere", priority=3, conditions=[intent_is("z")], targets=[Target("q-fraud", 0)])
+    csv = "intent,confidence,count\nx,0.9,30\nx,0.5,20\ny,0.9,40\nz,0.9,10\n"
+    found = moved([SURE, nowhere, ALL], [SURE], csv)
+    assert {
+        QueueShare(None, Share(0.0, 0.0), Share(70.0, 70.0)),
+        QueueShare("", Share(10.0, 10.0), Share(0.0, 0.0)),
+        QueueShare("q-cards", Share(30.0, 30.0), Share(30.0, 30.0)),
+        QueueShare("q-general", Share(60.0, 60.0), Share(0.0, 0.0)),
+    } == set(found.balance)

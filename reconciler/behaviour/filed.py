@@ -84,9 +84,7 @@ class Filed:
         return next((place for place in places if fails(ordered[place].rule, conversation, assumed) is None), None)
 
 
-def _truth(
-    part: Condition | Opaque, told: Attributes, conversation: Mapping[str, str | int | float]
-) -> bool | None:
+def _truth(part: Condition | Opaque, told: Attributes, conversation: Mapping[str, str | int | float]) -> bool | None:
     """Say whether a condition holds; None where that is not told."""
     return holds(part, conversation) if isinstance(part, Condition) and part.attribute in told else None
 

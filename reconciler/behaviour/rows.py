@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 from reconciler.behaviour.domain import meet, minus
 from reconciler.behaviour.entry import destination
 from reconciler.behaviour.express import sayable
-from reconciler.behaviour.pattern import bits
 from reconciler.behaviour.region import Rough, merge
 from reconciler.behaviour.shapes import meeting
 from reconciler.behaviour.simplify import simplify
@@ -21,11 +20,11 @@ from reconciler.behaviour.taken import Taken
 from reconciler.behaviour.walk import DEFAULT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from reconciler.behaviour.entry import Destination, Entry
     from reconciler.behaviour.express import Clause
-    from reconciler.behaviour.pairs import Pair, Pairs
+    from reconciler.behaviour.pairs import Pair
     from reconciler.behaviour.region import Finish
     from reconciler.behaviour.rough import Making
     from reconciler.behaviour.shapes import Box, Shape
@@ -111,7 +110,7 @@ class _Taking:
         """Return what a new rule takes over as one row. Raises _LongerError."""
         new = self.pairs.new
         box = self.space.box(new.boxes[rank])
-        staying = [shape for old in sorted(self.pairs.same.get(rank, ())) for shape in self._staying(box, old, rank)]
+        staying = [shape for old in sorted(self.pairs.same.get(rank, ())) for shape in self._staying(box, old)]
         if len(staying) > len(pairs):
             raise _LongerError
         overlapping = self.space.shapes.overlapping(new.boxes[rank].shape)
@@ -124,7 +123,7 @@ class _Taking:
         found = self.pairs.narrow.get(pair)
         return self.pairs.wide[pair] if found is None else found.box
 
-    def _staying(self, box: Box, rank: int, taker: int) -> list[Shape]:
+    def _staying(self, box: Box, rank: int) -> list[Shape]:
         """Return boxes of what an old rule sends where the new rule does, the earlier rules' part left out."""
         old = self.pairs.old
         goes = old.destinations[rank]

@@ -15,7 +15,7 @@ from reconciler.words import counted, plain
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from reconciler.behaviour.difference import Behaviour
     from reconciler.cli.output import Output
@@ -70,10 +70,9 @@ def _names(found: Behaviour, queues: Mapping[str, str]) -> dict[str, str]:
 def _document(found: Behaviour, queues: Mapping[str, str]) -> dict[str, object]:
     """Return the difference as JSON. A queue that is known by its name alone has no id."""
     document = behaviour_document(found, queues)
-    for queue in _all_queues(document["regions"]):
+    regions, rows = document["regions"], document["summary"]["rows"]
+    places = [region["before"] for region in regions] + [before for row in rows for before in row["before"]]
+    places += [one["after"] for one in (*regions, *rows)]
+    for queue in (queue for place in places for queue in place.get("queues", ())):
         queue["queueId"] = None if queue["queueId"] == queue["queueName"] else queue["queueId"]
     return document
-
-
-def _all_queues(regions: Iterable[Mapping[str, dict[str, list[dict[str, object]]]]]) -> Iterable[dict[str, object]]:
-    return (queue for region in regions for at in ("before", "after") for queue in region[at].get("queues", ()))

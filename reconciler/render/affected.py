@@ -1,39 +1,39 @@
 """Who goes elsewhere, in words: which conversations, from where to where, an example of each; what is not known.
 
-Every form of a plan says these words; a form only lays them out.
+Every form of a plan says these words; a form only lays them out. A row is exact: it may shorten a list of values, and
+never leaves a condition out.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from reconciler.model import Condition
-from reconciler.render.behaviour_brief import cases
-from reconciler.render.clauses_text import clauses_phrase, exception_phrase
+from reconciler.render.clauses_text import FEW_VALUES, clauses_phrase, exception_phrase
+from reconciler.shares import Share
 from reconciler.words import conversation_phrase, counted, plain, queue_phrase, value
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from reconciler.behaviour.difference import Behaviour
     from reconciler.behaviour.entry import Destination, Entry
-    from reconciler.behaviour.region import Region
-    from reconciler.shares import Moved, Share
+    from reconciler.behaviour.rows import Row
+    from reconciler.shares import Moved, QueueShare
 
 DEFAULT: Final = "the tenant's default"
 MOST_SHOWN: Final = 20
 EVERYTHING: Final = 10**9
-"""How many cases are shown to who wants to see all."""
+"""How many rows are shown to who wants to see all."""
 NOBODY: Final = "No conversation goes elsewhere (proven)."
 NOBODY_KNOWN: Final = "No conversation is known to go elsewhere."
 TITLE: Final = "Who is affected"
 OTHERS: Final = "Everyone else: no change (proven)."
-BRIEF: Final = "Each case leaves out what other rules take first"
 WAITING: Final = "Whether conversations that already wait are routed again depends on the tenant's settings."
 NOT_KNOWN: Final = "Not known: the rules overlap in too many ways, and the analysis stopped at its bound for"
-_MOST_UNGROUPED: Final = 6
-_MOST_EXCEPTIONS: Final = 5
+_MOST_EXCEPTIONS: Final = 40
+"""Exceptions of a row that is shown among the first: one with more fills the screen, and is left to -v."""
 _MOST_BEFORES: Final = 3
 _MOST_UNKNOWN: Final = 5
 
@@ -51,7 +51,7 @@ class Case:
     example: str
     rules: str
     """Which rules take it: `by cards/vip`, `cards/vip -> no rule`."""
-    excepts: tuple[str, ...] = ()
+    excepts: tuple[str, ...]
 
     @property
     def before(self) -> str:
@@ -65,19 +65,27 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Affected:
-    """All that is said of who goes elsewhere.
+class Balance:
+    """What one queue gets of the sample today and afterwards: `12.0 %`, `3.1 to 5.0 %`."""
 
-    `form` is how cases are told: `each` exactly, `ways` exactly and those of one way together, `brief` by what is
-    asked for and not by what is left out.
-    """
+    queue: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Affected:
+    """All that is said of who goes elsewhere."""
 
     head: str
     share: str
     cases: tuple[Case, ...]
-    form: Literal["each", "ways", "brief"]
+    balance: tuple[Balance, ...]
+    """The queues that conversations come to or leave; none without a sample."""
     more: int
     """Further cases that are not among `cases`."""
+    more_share: str
+    """Their share of the sample: `2.1 %`; empty where there is none."""
     unknown: tuple[str, ...]
     """Of whom nothing is known; where there are many, the last one counts the others."""
 
@@ -85,6 +93,12 @@ class Affected:
     def complete(self) -> bool:
         """Say whether everybody else is known to stay."""
         return not self.unknown
+
+    def rest(self, left_out: int = 0) -> str:
+        """Count the rows that are not shown, `left_out` of `cases` among them; nothing where all are."""
+        more = self.more + left_out
+        share = f", {self.more_share} of callers" if self.more_share and not left_out else ""
+        return f"and {counted(more, 'more row')}{share}" if more else ""
 
 
 def affected(
@@ -96,19 +110,21 @@ def affected(
 ) -> Affected:
     """Return who goes elsewhere, or that nobody does, or what is not known.
 
-    `names` are queues by id, `labels` what people call attributes that the API knows by longer names. A few cases are
-    told exactly. Of many, up to `most` are told, in brief; with `EVERYTHING` all of them, exactly.
+    `names` are queues by id, `labels` what people call attributes that the API knows by longer names. Up to `most`
+    rows are told, those of most callers first; with `EVERYTHING` all of them, each value included.
     """
     unknown = _unknown(behaviour, labels)
-    if not behaviour.regions:
-        return Affected(NOBODY_KNOWN if unknown else NOBODY, "", (), "each", 0, unknown)
+    if not behaviour.rows:
+        return Affected(NOBODY_KNOWN if unknown else NOBODY, "", (), (), 0, "", unknown)
     share = f"{share_phrase(moved.total)} of {_sample(moved)}" if moved else "share of callers unknown"
-    if len(behaviour.regions) <= _MOST_UNGROUPED or most == EVERYTHING:
-        told = tuple(_exactly(region, share, names, labels) for region, share in _ordered(behaviour, moved, labels))
-        form: Literal["each", "ways"] = "each" if len(told) <= _MOST_UNGROUPED else "ways"
-        return Affected(TITLE, share, told, form, 0, unknown)
-    brief = _briefly(behaviour, moved, names, labels)
-    return Affected(TITLE, share, brief[:most], "brief", max(len(brief) - most, 0), unknown)
+    ordered = _ordered(behaviour, moved, labels)
+    shown = [one for one in ordered if most > MOST_SHOWN or len(one[0].excepts) <= _MOST_EXCEPTIONS][:most]
+    told_of = {id(row) for row, _ in shown}
+    left = [share for row, share in ordered if id(row) not in told_of]
+    values = EVERYTHING if most == EVERYTHING else FEW_VALUES
+    told = tuple(_case(row, share, names, labels, values) for row, share in shown)
+    balance = _balance(behaviour.rows, moved, names) if moved else ()
+    return Affected(TITLE, share, told, balance, len(left), _together(left, moved), unknown)
 
 
 def destination_phrase(destination: Destination, names: Mapping[str, str]) -> str:
@@ -133,14 +149,14 @@ def _sample(moved: Moved) -> str:
     return plain(moved.sample.period or moved.sample.name)
 
 
-def _ordered(behaviour: Behaviour, moved: Moved | None, labels: Mapping[str, str]) -> list[tuple[Region, Share | None]]:
-    """Order regions by their share of the traffic, else by how much they name: who matters most stands first.
+def _ordered(behaviour: Behaviour, moved: Moved | None, labels: Mapping[str, str]) -> list[tuple[Row, Share | None]]:
+    """Order rows by their share of the traffic, else by how much they name: who matters most stands first.
 
     Those that hang on something that is not understood stand last.
     """
-    shares: Sequence[Share | None] = moved.regions if moved else [None] * len(behaviour.regions)
+    shares: Sequence[Share | None] = moved.rows if moved else [None] * len(behaviour.rows)
     return sorted(
-        zip(behaviour.regions, shares, strict=True),
+        zip(behaviour.rows, shares, strict=True),
         key=lambda row: (
             -row[1].most if row[1] else 0.0,
             any(not isinstance(part, Condition) for part, _ in row[0].where),
@@ -150,11 +166,11 @@ def _ordered(behaviour: Behaviour, moved: Moved | None, labels: Mapping[str, str
     )
 
 
-def _size(region: Region, labels: Mapping[str, str]) -> int:
-    """Return how many intents a region names; none where it leaves that open: who is named reads best."""
+def _size(row: Row, labels: Mapping[str, str]) -> int:
+    """Return how many intents a row names; none where it leaves that open: who is named reads best."""
     sizes = [
         len(part.value) if isinstance(part.value, tuple) else 1
-        for part, negate in region.where
+        for part, negate in row.where
         if isinstance(part, Condition)
         and labels.get(part.attribute) == "intent"
         and not negate
@@ -163,55 +179,63 @@ def _size(region: Region, labels: Mapping[str, str]) -> int:
     return min(sizes, default=0)
 
 
-def _exactly(region: Region, share: Share | None, names: Mapping[str, str], labels: Mapping[str, str]) -> Case:
-    """Return one region as a case, with its exceptions."""
+def _case(row: Row, share: Share | None, names: Mapping[str, str], labels: Mapping[str, str], values: int) -> Case:
+    befores = [destination_phrase(before, names) for before in row.befores]
+    if values == FEW_VALUES and len(befores) > _MOST_BEFORES:
+        befores = [
+            *befores[: _MOST_BEFORES - 1],
+            f"{befores[_MOST_BEFORES - 1]} and {len(befores) - _MOST_BEFORES} more",
+        ]
     return Case(
-        clauses_phrase(region.where, labels),
-        (destination_phrase(region.before, names),),
-        destination_phrase(region.after, names),
+        clauses_phrase(row.where, labels, values),
+        tuple(befores),
+        destination_phrase(row.after, names),
         share_phrase(share) if share else "",
-        conversation_phrase(region.example.attributes, labels),
-        _rules(region),
-        _exceptions(region, labels),
+        conversation_phrase(row.example.attributes, labels),
+        _rules(row),
+        tuple(f"unless also {exception_phrase(clauses, labels, values)}" for clauses in row.excepts),
     )
 
 
-def _briefly(
-    behaviour: Behaviour, moved: Moved | None, names: Mapping[str, str], labels: Mapping[str, str]
-) -> tuple[Case, ...]:
-    """Return many regions by what is asked for: one case for each rule that conversations come to."""
-    found = cases(behaviour.regions, moved.sample if moved else None, labels)
-    told = []
-    for case in found:
-        befores = [destination_phrase(before, names) for before in case.befores]
-        if len(befores) > _MOST_BEFORES:
-            befores[_MOST_BEFORES - 1] += f" and {len(befores) - _MOST_BEFORES} more"
-        told.append(
-            Case(
-                case.who(labels),
-                tuple(befores[:_MOST_BEFORES]),
-                destination_phrase(case.after, names),
-                share_phrase(case.share) if case.share else "",
-                conversation_phrase(case.region.example.attributes, labels),
-                _rules(case.region),
-            )
-        )
-    return tuple(told)
+def _together(shares: Sequence[Share | None], moved: Moved | None) -> str:
+    """Say which share of the sample the rows that are left out move in all."""
+    if moved is None or not shares:
+        return ""
+    known = [share for share in shares if share is not None]
+    most = min(sum(share.most for share in known), moved.total.most)
+    return share_phrase(Share(min(sum(share.least for share in known), most), most))
 
 
-def _exceptions(region: Region, labels: Mapping[str, str]) -> tuple[str, ...]:
-    if len(region.excepts) > _MOST_EXCEPTIONS:
-        return (f"unless one of {len(region.excepts):,} higher rules takes it (--format json lists them)",)
-    return tuple(f"unless also {exception_phrase(clauses, labels)}" for clauses in region.excepts)
+def _balance(rows: Iterable[Row], moved: Moved, names: Mapping[str, str]) -> tuple[Balance, ...]:
+    """Say what the queues get that conversations come to or leave, those that get most first."""
+    touched = {queue for row in rows for split in (*row.befores, row.after) for queue in _queues(split)}
+    return tuple(
+        Balance(_balanced(one, names), _range(one.before), _range(one.after))
+        for one in moved.balance
+        if one.queue in touched
+    )
 
 
-def _rules(region: Region) -> str:
-    before, after = (_winners(rules) for rules in (region.before_rules, region.after_rules))
+def _queues(split: Destination) -> tuple[str | None, ...]:
+    return (None,) if split is None else tuple(queue for queue, _ in split) or ("",)
+
+
+def _balanced(one: QueueShare, names: Mapping[str, str]) -> str:
+    return _queue(one.queue, names) if one.queue else DEFAULT if one.queue is None else "no queue"
+
+
+def _range(share: Share) -> str:
+    least, most = f"{share.least:.1f}", f"{share.most:.1f}"
+    return f"{most} %" if least == most else f"{least} to {most} %"
+
+
+def _rules(row: Row) -> str:
+    before, after = (_winners(rules) for rules in (row.before_rules, row.after_rules))
     return f"by {before}" if before == after else f"{before} -> {after}"
 
 
 def _winners(rules: Sequence[Entry | None]) -> str:
-    """Name the first rule that takes conversations of a region, and count the others."""
+    """Name the first rule that takes conversations of a row, and count the others."""
     named = [entry for entry in rules if entry is not None]
     if not named:
         return "no rule"

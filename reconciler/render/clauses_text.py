@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     _Asked = tuple[Condition, bool]
     """A condition, and whether its complement is meant."""
 
-_MOST_VALUES: Final = 6
+FEW_VALUES: Final = 6
+"""How many values of a list are shown where not all of them are."""
 _LOWS: Final = {"greaterThanOrEqual": ">=", "greaterThan": ">"}
 _HIGHS: Final = {"lessThanOrEqual": "<=", "lessThan": "<"}
 _CONTRARY: Final = {
@@ -36,18 +37,21 @@ _POSITIVE: Final = {
 }
 
 
-def clauses_phrase(clauses: Iterable[Clause], labels: Mapping[str, str]) -> str:
-    """Say which conversations: intents in quotes first, then what else must hold; or `every conversation`."""
+def clauses_phrase(clauses: Iterable[Clause], labels: Mapping[str, str], values: int = FEW_VALUES) -> str:
+    """Say which conversations: intents in quotes first, then what else must hold; or `every conversation`.
+
+    Of a list at most so many `values` are shown, and the others counted.
+    """
     phrases = [
-        _intents(about) if name == "intent" else f"{plain(name)} {_about(about)}"
+        _intents(about, values) if name == "intent" else f"{plain(name)} {_about(about, values)}"
         for name, about in _by_attribute(clauses, labels).items()
     ]
     return ", ".join([*phrases, *_opaque(clauses)]) or "every conversation"
 
 
-def exception_phrase(clauses: Iterable[Clause], labels: Mapping[str, str]) -> str:
+def exception_phrase(clauses: Iterable[Clause], labels: Mapping[str, str], values: int = FEW_VALUES) -> str:
     """Say the same of an exception: there an intent is one thing among others."""
-    phrases = [f"{plain(name)} {_about(about)}" for name, about in _by_attribute(clauses, labels).items()]
+    phrases = [f"{plain(name)} {_about(about, values)}" for name, about in _by_attribute(clauses, labels).items()]
     return ", ".join([*phrases, *_opaque(clauses)])
 
 
@@ -76,23 +80,23 @@ def _own_words(part: Opaque) -> str:
     return f"{plain(name)} {plain(operator)} {value(form.get('value'))}"
 
 
-def _intents(about: Sequence[_Asked]) -> str:
+def _intents(about: Sequence[_Asked], most: int) -> str:
     """Say which intents: their names alone where they are listed."""
     asked = [(part.operator, negate) for part, negate in about]
     if asked in ([("equals", False)], [("in", False)]):
-        return _values(about[0][0].value)
+        return _values(about[0][0].value, most, " intents")
     if asked in ([("equals", True)], [("in", True)]):
-        return f"any intent but {_values(about[0][0].value)}, or none"
+        return f"any intent but {_values(about[0][0].value, most)}, or none"
     if asked in ([("exists", False), ("equals", True)], [("exists", False), ("in", True)]):
-        return f"any intent but {_values(about[1][0].value)}"
+        return f"any intent but {_values(about[1][0].value, most)}"
     if asked in ([("exists", False)], [("notExists", False)]):
         return "any intent" if asked[0][0] == "exists" else "no intent"
-    return f"intent {_about(about)}"
+    return f"intent {_about(about, most)}"
 
 
-def _about(about: Sequence[_Asked]) -> str:
+def _about(about: Sequence[_Asked], most: int) -> str:
     """Say what is asked of one attribute, its name before it: `below 0.7 (or not known)`."""
-    asked = " and ".join([*_range(about), *(_phrase(one) for one in about if not _is_bound(one))])
+    asked = " and ".join([*_range(about), *(_phrase(one, most) for one in about if not _is_bound(one))])
     maybe_missing = all(negate and part.operator != "notExists" for part, negate in about)
     return f"{asked} (or not known)" if maybe_missing else asked
 
@@ -117,13 +121,13 @@ def _range(about: Sequence[_Asked]) -> Iterator[str]:
         yield range_phrase(low, _LOWS.get(over, ""), high, _HIGHS.get(under, ""))
 
 
-def _phrase(one: _Asked) -> str:
+def _phrase(one: _Asked, most: int) -> str:
     """Say one condition, or its complement; what a missing attribute makes of that is said by the caller."""
     part, negate = one
     positive = _POSITIVE.get(part.operator, part.operator)
     denied = negate is not (positive != part.operator)
     if positive in ("equals", "in"):
-        return f"other than {_values(part.value)}" if denied else _values(part.value)
+        return f"other than {_values(part.value, most)}" if denied else _values(part.value, most)
     if positive == "contains" and part.value == "":
         return "not a text" if denied else "any text"
     if positive in ("exists", "notExists"):
@@ -135,10 +139,10 @@ def _phrase(one: _Asked) -> str:
     return f"not {asked}" if denied else asked
 
 
-def _values(values: Value) -> str:
-    """List values in words; long lists are cut and counted."""
+def _values(values: Value, most: int, noun: str = "") -> str:
+    """List values in words; long lists are cut and counted, as so many more of a noun."""
     items = [value(one) for one in (values if isinstance(values, tuple) else (values,))]
-    if len(items) > _MOST_VALUES + 1:
-        return f"{', '.join(items[:_MOST_VALUES])} and {len(items) - _MOST_VALUES:,} more"
+    if len(items) > most + 1:
+        return f"{', '.join(items[:most])} and {len(items) - most:,} more{noun}"
     *first, last = items or ["nothing"]
     return f"{', '.join(first)} or {last}" if first else last

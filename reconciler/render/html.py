@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from reconciler.render.affected import BRIEF, MOST_SHOWN, NOT_KNOWN, OTHERS, WAITING
+from reconciler.render.affected import MOST_SHOWN, NOT_KNOWN, OTHERS, WAITING
 from reconciler.render.inline import QUOTED, bare, unquoted
 from reconciler.render.map_drawing import WIDTH, draw
 from reconciler.render.routing_map import by_queue
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _PIECES: Final = re.compile(f"({QUOTED})")
-SENTENCES: Final = {"brief": BRIEF, "not_known": NOT_KNOWN, "others": OTHERS, "waiting": WAITING}
+SENTENCES: Final = {"not_known": NOT_KNOWN, "others": OTHERS, "waiting": WAITING}
 
 
 class Piece(NamedTuple):

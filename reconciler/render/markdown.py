@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from reconciler.render.affected import BRIEF, NOT_KNOWN, OTHERS, WAITING
+from reconciler.render.affected import NOT_KNOWN, OTHERS, WAITING
 from reconciler.render.inline import alert, cell, code, fenced, folded, inline
 from reconciler.render.markdown_rules import diff_lines, findings_list, rules_table
 from reconciler.render.mermaid import drawn, mermaid
@@ -36,7 +36,7 @@ class Level:
     findings: int
     parts: frozenset[str]
     sentence: int = 10_000
-    """Characters of who is affected, and from where to where, before it is cut."""
+    """Characters of a row of who is affected: a longer one is counted, not cut, for no condition may be left out."""
 
 
 LEVELS: Final = (
@@ -46,7 +46,7 @@ LEVELS: Final = (
     Level(20, 50, 5, frozenset({"map"})),
     Level(20, 50, 5, frozenset()),
     Level(10, 0, 5, frozenset()),
-    Level(3, 0, 0, frozenset(), 300),
+    Level(3, 0, 0, frozenset(), 2_000),
 )
 """What goes first stands twice, or is looked at least: the diff; then further rules, the map, all rules."""
 
@@ -89,40 +89,42 @@ def _allowed(told: Telling) -> list[str]:
 
 
 def _affected(who: Affected, level: Level) -> list[str]:
-    """Say who goes elsewhere, as a table that is read aloud row by row."""
+    """Say who goes elsewhere: what each queue gets, then a table that is read aloud row by row."""
     if not who.cases:
         return [f"**{inline(who.head)}**", *_unknown(who, level)]
     shares = any(case.share for case in who.cases)
-    shown = who.cases[: level.cases]
+    rows = [_case(case, shares) for case in who.cases[: level.cases]]
+    shown = [row for row in rows if len(row) <= level.sentence]
     head = "| Callers | Today | After this change |" + (" Share |" if shares else "")
     rule = "|---|---|---|" + ("---:|" if shares else "")
-    lines = [head, rule, *(_case(case, shares, level) for case in shown)]
-    more = len(who.cases) - len(shown) + who.more
-    after = [f"and {counted(more, 'further case')}."] if more else []
-    after += [f"{BRIEF}."] if who.form == "brief" else []
-    after += [OTHERS] if who.complete else []
+    rest = who.rest(len(who.cases) - len(shown))
+    after = [f"{inline(rest)}; see plan.html." if rest else "", OTHERS if who.complete else "", WAITING]
     return [
         f"**{who.head}** ({inline(who.share)})",
-        "\n".join(lines),
-        " ".join([*after, WAITING]),
+        *_balance(who),
+        *(["\n".join([head, rule, *shown])] if shown else []),
+        " ".join(one for one in after if one),
         *_unknown(who, level),
     ]
 
 
-def _case(case: Case, shares: bool, level: Level) -> str:  # noqa: FBT001 - the table has one column more
-    befores = "<br>or ".join(_shortened(one, level) for one in case.befores)
+def _balance(who: Affected) -> list[str]:
+    """Return what each queue gets of the sample as a table; nothing without a sample."""
+    lines = [f"| {cell(inline(one.queue))} | {inline(one.before)} | {inline(one.after)} |" for one in who.balance]
+    return ["\n".join(["| Queue | Today | After this change |", "|---|---:|---:|", *lines])] if lines else []
+
+
+def _case(case: Case, shares: bool) -> str:  # noqa: FBT001 - the table has one column more
+    who = "<br>".join(map(inline, (case.who, *case.excepts)))
+    befores = "<br>or ".join(map(inline, case.befores))
     share = [inline(case.share).replace(" ", "\u00a0")] if shares else []
-    said = [_shortened(case.who, level), befores, _shortened(case.after, level), *share]
-    return f"| {' | '.join(map(cell, said))} |"
+    return f"| {' | '.join(map(cell, [who, befores, inline(case.after), *share]))} |"
 
 
 def _unknown(who: Affected, level: Level) -> list[str]:
-    lines = [f"- {_shortened(one, level)}" for one in who.unknown]
+    lines = [f"- {inline(one)}" for one in who.unknown if len(one) <= level.sentence]
+    lines += [f"- and {counted(more, 'further case')}"] if (more := len(who.unknown) - len(lines)) else []
     return [alert("WARNING", [NOT_KNOWN, *lines])] if lines else []
-
-
-def _shortened(text: str, level: Level) -> str:
-    return inline(text if len(text) <= level.sentence else f"{text[: level.sentence]}...")
 
 
 def _refusals(told: Telling, level: Level) -> list[str]:
@@ -173,9 +175,8 @@ def _examples(who: Affected, level: Level) -> list[str]:
     lines = []
     for case in who.cases:
         lines.append(f"- {inline(case.who)}: {inline(case.before)} → {inline(case.after)}")
-        lines += [f"  - {inline(one)}" for one in case.excepts]
         lines.append(f"  - example: {inline(case.example)} ({inline(case.rules)})")
-    return [folded("An example of each, and exceptions", "\n".join(lines) + "\n")]
+    return [folded("An example of each", "\n".join(lines) + "\n")]
 
 
 def _map_title(routing: RoutingMap) -> str:
