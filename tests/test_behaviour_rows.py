@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from itertools import combinations
 from random import Random
@@ -11,14 +12,20 @@ import pytest
 
 from reconciler.behaviour.difference import difference
 from reconciler.behaviour_document import behaviour_document
+from reconciler.render.affected import EVERYTHING, affected
+from reconciler.render.behaviour_text import behaviour_lines
+from reconciler.render.paint import colourless
 from tests.brute_checks import QUEUES, Moved, assumption, completions, entry_name, holds_where, said
 from tests.brute_rules import a_pair, entries
 from tests.grown_pairs import grown_pair
+from tests.rows_read import rows_read
 
 if TYPE_CHECKING:
-    from tests.brute import Json
+    from reconciler.behaviour.difference import Behaviour
+    from tests.brute import Destination, Json
     from tests.brute_rules import Pair
 
+LABELS = {"intent": "intent", "conf": "confidence"}
 BLOCKS = 20
 SIZE = 200 if os.environ.get("CXROUTE_CAMPAIGN") == "full" else 50
 """Pairs of each sort in each block."""
@@ -38,7 +45,35 @@ def check(pair: Pair, steps: int | None = None) -> list[Json]:
         seen |= moved.universe.all_of(where["where"])
     missed = moved.all & ~seen
     assert not missed, f"{moved.report}in no row: {moved.universe.example(missed)}"
+    check_text(found, rows, moved)
     return rows
+
+
+def check_text(found: Behaviour, rows: list[Json], moved: Moved) -> None:
+    """Assert that the text, read back, says of the same inputs what the JSON says of them."""
+    told = affected(found, QUEUES, LABELS, most=EVERYTHING)
+    text = "\n".join(behaviour_lines(told, colourless))
+    words = {own_words(name): name for name, values in moved.universe.axes.items() if values == [False, True]}
+    read = rows_read(text, moved.universe, LABELS, words)
+    report = f"{moved.report}{text}"
+    assert len(rows) == len(read), report
+    by_inputs = {moved.universe.region(row): row for row in rows}
+    for one in read:
+        assert one.inputs in by_inputs, report
+        row = by_inputs[one.inputs]
+        assert rounded(said(row["after"])) == rounded(one.after), report
+        assert list(map(rounded, map(said, row["before"]))) == list(map(rounded, one.befores)), report
+
+
+def rounded(goes: Destination) -> object:
+    return None if goes is None else {(queue, f"{float(share):.3g}") for queue, share in goes}
+
+
+def own_words(text: str) -> str:
+    form = json.loads(text)
+    if isinstance(form.get("attributeName"), str) and isinstance(form.get("operator"), str):
+        return f"{form['attributeName']} {form['operator']} {json.dumps(form.get('value'))}"
+    return text
 
 
 def check_row(moved: Moved, row: Json) -> int:

@@ -95,9 +95,14 @@ def _intents(about: Sequence[_Asked], most: int) -> str:
 
 
 def _about(about: Sequence[_Asked], most: int) -> str:
-    """Say what is asked of one attribute, its name before it: `below 0.7 (or not known)`."""
-    asked = " and ".join([*_range(about), *(_phrase(one, most) for one in about if not _is_bound(one))])
+    """Say what is asked of one attribute, its name before it: `below 0.7 (or not known)`.
+
+    "Not known" is a missing attribute, and where a bound is asked for also a value that is not a number.
+    """
     maybe_missing = all(negate and part.operator != "notExists" for part, negate in about)
+    bounds = [one for one in about if _is_bound(one) and (maybe_missing or not one[1])]
+    others = (_phrase(one, most) for one in about if one not in bounds)
+    asked = " and ".join([*_range(bounds), *others])
     return f"{asked} (or not known)" if maybe_missing else asked
 
 
@@ -111,9 +116,9 @@ def _operator(one: _Asked) -> str:
     return _CONTRARY.get(part.operator, "") if negate else part.operator
 
 
-def _range(about: Sequence[_Asked]) -> Iterator[str]:
+def _range(bounds: Sequence[_Asked]) -> Iterator[str]:
     """Yield the bounds of a number as one range."""
-    ends = {_operator(one): one[0].value for one in about if _is_bound(one)}
+    ends = {_operator(one): one[0].value for one in bounds}
     over = next((operator for operator in _LOWS if operator in ends), "")
     under = next((operator for operator in _HIGHS if operator in ends), "")
     if over or under:
@@ -132,7 +137,9 @@ def _phrase(one: _Asked, most: int) -> str:
         return "not a text" if denied else "any text"
     if positive in ("exists", "notExists"):
         return "known" if (positive == "exists") is not denied else "not known"
-    if positive == "between" and isinstance(part.value, tuple):
+    if part.operator in _CONTRARY:
+        asked = next(_range([(part, False)]))
+    elif positive == "between" and isinstance(part.value, tuple):
         asked = f"from {value(part.value[0])} to {value(part.value[1])}"
     else:
         asked = f"{_PATTERNS.get(positive, plain(positive))} {value(part.value)}"
