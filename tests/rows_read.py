@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.brute import Destination, Universe
 
     Test = Callable[[Any], bool]
-    """Takes a value, which is not missing."""
+    """Takes a value; None is a missing one."""
 
 DEFAULT: Final = "the tenant's default"
 _VALUE: Final = r'(?:"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*)'
@@ -76,26 +76,23 @@ class _Reader:
         """Return the inputs for which a phrase holds."""
         found = self.universe.everything
         for word, condition in _OPAQUE.findall(phrase):
-            found &= self.column(self.opaque[condition], lambda held, word=word: held is (word == "if"))
+            found &= self.column(self.opaque[condition], _is(word == "if"))
         rest = _OPAQUE.sub("", phrase).removesuffix(", ")
         while rest and rest != "every conversation":
-            name, known, missing, rest = self.part(rest)
-            found &= self.column(
-                name, lambda value, known=known, missing=missing: missing if value is None else known(value)
-            )
+            name, holds, rest = self.part(rest)
+            found &= self.column(name, holds)
         return found
 
-    def part(self, text: str) -> tuple[str, Test, bool, str]:
-        """Read what is said of one attribute: its name, what holds of a value, and whether it may be missing."""
+    def part(self, text: str) -> tuple[str, Test, str]:
+        """Read what is said of one attribute: its name, what holds of a value, and what follows."""
         intent = _intent(text)
         if intent:
-            known, missing, rest = intent
-            return self.names["intent"], known, missing, rest.removeprefix(", ")
-        attribute = next(
-            name for name in sorted([*self.names, *self.universe.axes], reverse=True) if text.startswith(f"{name} ")
-        )
-        known, missing, rest = _asked(text.removeprefix(f"{attribute} "))
-        return self.names.get(attribute, attribute), known, missing, rest.removeprefix(", ")
+            holds, rest = intent
+            return self.names["intent"], holds, rest.removeprefix(", ")
+        names = sorted([*self.names, *self.universe.axes], reverse=True)
+        attribute = next(name for name in names if text.startswith(f"{name} "))
+        holds, rest = _asked(text.removeprefix(f"{attribute} "))
+        return self.names.get(attribute, attribute), holds, rest.removeprefix(", ")
 
     def column(self, name: str, holds: Test) -> int:
         axes = self.universe.axes
@@ -105,50 +102,51 @@ class _Reader:
         return int("".join(("1" if truth else "0") * after for truth in truths) * before, 2)
 
 
-def _intent(text: str) -> tuple[Test, bool, str] | None:
+def _intent(text: str) -> tuple[Test, str] | None:
     """Read what is said of the intent without its name."""
-    for start, denied in (("any intent but ", True), ("", False)):
-        found = re.match(rf"{start}({_LIST})(, or none)?", text)
-        if found:
-            values = _values(found[1])
-            return (lambda value: (value in values) is not denied), bool(found[2]), text[found.end() :]
-    for start, known in (("any intent", True), ("no intent", False)):
-        if re.match(rf"{start}(, |$)", text):
-            return (lambda _value: known), not known, text.removeprefix(start)
-    return None
+    found = re.match(rf"(any intent but )?({_LIST})(, or none)?", text)
+    if found:
+        listed = _one_of(_values(found[2]))
+        return _maybe(_but(listed) if found[1] else listed, missing=bool(found[3])), text[found.end() :]
+    found = re.match(r"(any|no) intent(?=, |$)", text)
+    return (_is_missing if found[1] == "no" else _but(_is_missing), text[found.end() :]) if found else None
 
 
-def _asked(text: str) -> tuple[Test, bool, str]:
+def _asked(text: str) -> tuple[Test, str]:
     tests: list[tuple[Test, bool]] = []
-    missing = False
-    while True:
-        for pattern, made in _PHRASES:
-            found = re.match(pattern, text)
-            if found:
-                tests.append(made(found))
-                text = text[found.end() :]
-                break
-        else:
-            raise AssertionError(f"cannot read {text}")
-        if not text.startswith(" and "):
-            break
+    while not tests or text.startswith(" and "):
         text = text.removeprefix(" and ")
-    if text.startswith(" (or not known)"):
-        missing, text = True, text.removeprefix(" (or not known)")
-    unknown = any(test is _MISSING for test, _ in tests)
+        pattern, made = next((pattern, made) for pattern, made in _PHRASES if re.match(pattern, text))
+        found = re.match(pattern, text)
+        assert found
+        tests.append(made(found))
+        text = text[found.end() :]
+    missing = text.startswith(" (or not known)")
 
     def holds(value: Any) -> bool:
         return all(test(value) or (missing and bound and isinstance(value, str)) for test, bound in tests)
 
-    return holds, missing or unknown, text
+    return _maybe(holds, missing=missing), text.removeprefix(" (or not known)")
 
 
-def _MISSING(_value: Any) -> bool:  # noqa: N802 - a value that tests share
-    return False
+def _maybe(holds: Test, *, missing: bool) -> Test:
+    return lambda value: (missing or holds(None)) if value is None else holds(value)
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None
+
+
+def _is(wanted: bool) -> Test:  # noqa: FBT001 - a value that is tested
+    return lambda value: value is wanted
+
+
+def _one_of(values: list[Any]) -> Test:
+    return lambda value: value in values
 
 
 def _number(test: Callable[[Fraction], bool]) -> Test:
-    return lambda value: not isinstance(value, str) and test(Fraction(value))
+    return lambda value: value is not None and not isinstance(value, str) and test(Fraction(value))
 
 
 def _text(test: Callable[[str], bool]) -> Test:
@@ -160,7 +158,7 @@ def _f(text: str) -> Fraction:
 
 
 def _but(test: Test) -> Test:
-    return lambda value: not test(value)
+    return lambda value: value is not None and not test(value)
 
 
 def _within(found: re.Match[str]) -> Test:
@@ -188,11 +186,6 @@ def _pattern(found: re.Match[str]) -> Test:
     }[found[1]]
 
 
-def _listed(found: re.Match[str]) -> Test:
-    values = _values(found[1])
-    return lambda value: value in values
-
-
 _ENDS: Final = rf"(at least|above|at most|below) {_NUMBER}"
 _MATCHING: Final = rf"(containing|starting with|ending with) ({_VALUE})"
 _PHRASES: Final[list[tuple[str, Callable[[re.Match[str]], tuple[Test, bool]]]]] = [
@@ -206,12 +199,12 @@ _PHRASES: Final[list[tuple[str, Callable[[re.Match[str]], tuple[Test, bool]]]]] 
     (f"not {_ENDS}", lambda found: (_but(_bound(found)), False)),
     (_MATCHING, lambda found: (_pattern(found), False)),
     (f"not {_MATCHING}", lambda found: (_but(_pattern(found)), False)),
-    ("not a text", lambda _found: (lambda value: not isinstance(value, str), False)),
-    ("any text", lambda _found: (lambda value: isinstance(value, str), False)),
-    ("not known", lambda _found: (_MISSING, False)),
-    ("known", lambda _found: (lambda _value: True, False)),
-    (f"other than ({_LIST})", lambda found: (_but(_listed(found)), False)),
-    (f"({_LIST})", lambda found: (_listed(found), False)),
+    ("not a text", lambda _: (_but(_text(lambda _: True)), False)),
+    ("any text", lambda _: (_text(lambda _: True), False)),
+    ("not known", lambda _: (_is_missing, False)),
+    ("known", lambda _: (_but(_is_missing), False)),
+    (f"other than ({_LIST})", lambda found: (_but(_one_of(_values(found[1]))), False)),
+    (f"({_LIST})", lambda found: (_one_of(_values(found[1])), False)),
 ]
 
 

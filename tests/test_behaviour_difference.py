@@ -60,7 +60,7 @@ def test_a_list_does_not_differ_from_itself(block: int) -> None:
     for seed in range(block * 50, (block + 1) * 50):
         old = a_list(Random(seed), 6)
         new = [{**one, "priority": one["priority"] * 10, "targets": scaled(one["targets"])} for one in reversed(old)]
-        nothing = {"rows": [], "balance": []}
+        nothing: Json = {"rows": [], "balance": []}
         same = {"changed": False, "complete": True, "summary": nothing, "regions": []}
         assert same == document(old, new), (seed, old)
 

@@ -74,7 +74,7 @@ def test_that_nobody_goes_elsewhere_is_proven(cxroute: Program) -> None:
     assert 0 == cxroute("diff", file("a.json", [card(0.5), ALL]), file("b.json", {"items": other}))
     assert cxroute.out.endswith("\n\nNo conversation goes elsewhere (proven).\n")
     code, found = cxroute.json("diff", "a.json", "b.json")
-    nothing = {"rows": [], "balance": []}
+    nothing: dict[str, list[object]] = {"rows": [], "balance": []}
     assert (0, {"changed": False, "complete": True, "summary": nothing, "regions": []}) == (code, found)
 
 
