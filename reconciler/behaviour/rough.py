@@ -5,6 +5,7 @@ Pairs that differ in the value of the pivot alone are one region from the start.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from reconciler.behaviour.express import sayable
@@ -45,7 +46,7 @@ class Making:
     def roughs(self, without: Collection[int] = ()) -> Iterator[Rough]:
         """Yield the regions of all pairs, simplified, but for those that these new rules take."""
         yield from self.narrow(without)
-        yield from self.wide(without)
+        yield from (rough for pair, rough in self.wide.items() if pair[1] not in without)
 
     def narrow(self, without: Collection[int]) -> Iterator[Rough]:
         """Yield regions of pairs about few values: one for those alike but for the value."""
@@ -101,10 +102,12 @@ class Making:
         excepts = [shape for number, mask in by_shape.items() for shape in taken.with_pivot(number, [(mask, 0, 0)])]
         return self.rough([pair], *simplify(self.space, box, excepts), found.box)
 
-    def wide(self, without: Collection[int]) -> Iterator[Rough]:
-        """Yield the regions of pairs about many values, in an order in which ranks mostly grow."""
+    @cached_property
+    def wide(self) -> dict[Pair, Rough]:
+        """The regions of pairs about many values, made in an order in which ranks mostly grow."""
+        made: dict[Pair, Rough] = {}
         by_old: dict[int, list[Pair]] = {}
-        for pair in sorted(pair for pair in self.pairs.wide if pair[1] not in without):
+        for pair in sorted(self.pairs.wide):
             by_old.setdefault(pair[0], []).append(pair)
         rising, other = Taken(self.pairs.old, self.pairs.new), Taken(self.pairs.old, self.pairs.new)
         near = Near(self.pairs)
@@ -117,7 +120,8 @@ class Making:
                     box, excepts = simplify(self.space, box, [*rules, *more], rules)
                 else:
                     box, excepts = simplify(self.space, box, self.taken(rising if len(group) == 1 else other, pair))
-                yield self.rough([pair], box, excepts, self.pairs.wide[pair])
+                made[pair] = self.rough([pair], box, excepts, self.pairs.wide[pair])
+        return made
 
     def taken(self, taken: Taken, pair: Pair) -> list[Shape]:
         """Return what earlier rules take of a pair."""

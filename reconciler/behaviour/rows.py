@@ -110,10 +110,11 @@ class _Taking:
         """Return what a new rule takes over as one row. Raises _LongerError."""
         new = self.pairs.new
         box = self.space.box(new.boxes[rank])
-        staying = [shape for old in sorted(self.pairs.same.get(rank, ())) for shape in self._staying(box, old)]
+        overlapping = self.space.shapes.overlapping(new.boxes[rank].shape)
+        same = sorted(self.pairs.same.get(rank, ()))
+        staying = [shape for old in same for shape in self._staying(old, box, overlapping)]
         if len(staying) > len(pairs):
             raise _LongerError
-        overlapping = self.space.shapes.overlapping(new.boxes[rank].shape)
         box, excepts = simplify(self.space, box, [*self._taken.before((0, rank), overlapping), *staying])
         rules = [self.making.rules(pair) for pair in pairs]
         example = self._example(pairs[0])
@@ -123,22 +124,26 @@ class _Taking:
         found = self.pairs.narrow.get(pair)
         return self.pairs.wide[pair] if found is None else found.box
 
-    def _staying(self, box: Box, rank: int) -> list[Shape]:
-        """Return boxes of what an old rule sends where the new rule does, the earlier rules' part left out."""
+    def _staying(self, rank: int, box: Box, overlapping: int) -> list[Shape]:
+        """Return boxes of what an old rule sends where a new one does, with what earlier rules take left out.
+
+        `box` is what the new rule asks; `overlapping` are the shapes that have anything in common with it.
+        """
         old = self.pairs.old
-        goes = old.destinations[rank]
         own = self.space.box(old.boxes[rank])
         common = meeting(box, tuple(own.items()))
-        if common is None:
-            return []
         self._looks -= rank
-        if self._looks < 0:
+        if common is None or self._looks < 0:
             raise _LongerError
-        asked = tuple(common.items())
-        earlier = (self.space.box(old.boxes[one]) for one in range(rank) if old.destinations[one] != goes)
-        taken = [tuple(sorted(one.items())) for one in earlier if meeting(one, asked) is not None]
-        inside, excepts = simplify(self.space, own, taken)
-        pieces = self._pieces(inside, excepts)
+        overlapping &= self.space.shapes.overlapping(old.boxes[rank].shape)
+        earlier = {
+            id(one): one
+            for one, goes in zip(old.boxes[:rank], old.destinations[:rank], strict=True)
+            if overlapping >> one.shape & 1 and goes != old.destinations[rank]
+        }
+        boxes = map(self.space.box, earlier.values())
+        taken = [tuple(sorted(one.items())) for one in boxes if meeting(common, tuple(one.items())) is not None]
+        pieces = self._pieces(*simplify(self.space, own, taken))
         return [tuple(sorted(piece.items())) for piece in pieces]
 
     def _pieces(self, box: Box, excepts: Sequence[Shape]) -> list[Box]:
