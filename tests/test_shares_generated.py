@@ -75,7 +75,7 @@ def check(pair: Pair, sample: Sample, axes: dict[str, list[Any]]) -> None:
     bounded(sample, [[distance(old, new) for _, old, new in way] for way in ways], moved.total.least, moved.total.most)
     for one in moved.balance:
         for side, share in enumerate((one.before, one.after)):
-            amounts = [[parts(way[1 + side]).get(one.queue, Fraction(0)) for way in several] for several in ways]
+            amounts = [[parts((old, new)[side]).get(one.queue, Fraction(0)) for _, old, new in way] for way in ways]
             bounded(sample, amounts, share.least, share.most, f"{pair} {one}")
     known = {one.queue for one in moved.balance}
     assert known >= {queue for several in ways for _, old, new in several for queue in {**parts(old), **parts(new)}}
