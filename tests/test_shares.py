@@ -104,3 +104,11 @@ def test_the_balance_says_what_each_queue_gets() -> None:
         QueueShare("q-cards", Share(30.0, 30.0), Share(30.0, 30.0)),
         QueueShare("q-general", Share(60.0, 60.0), Share(0.0, 0.0)),
     } == set(found.balance)
+
+
+def test_a_row_moves_no_more_than_its_own_regions() -> None:
+    """Callers of one intent go to two destinations: each row has the bounds of its own."""
+    half = rule("half", priority=2, conditions=[intent_is("x")], targets=[Target("q-general", 1), Target("q-fraud", 1)])
+    assert {Share(0.0, 60.0), Share(0.0, 30.0)} == set(
+        moved([ALL], [SURE, half, ALL], "intent,count\nx,60\ny,40\n").rows
+    )
