@@ -62,7 +62,11 @@ def _with_caret(finding: Finding, paint: Paint, width: int) -> Iterator[str]:
     offset = columns(plain(shown[: column - start]))
     yield paint("dim", f"{finding.source.line:>5} | ") + plain(shown)
     span = max(1, columns(shown[column - start : column - start + finding.span]))
-    yield f"{'':>5} | {' ' * offset}{paint('red', '^' * span)}{_hint(finding, ' ')}"
+    hint = _hint(finding, " ")
+    fits = offset + span + columns(hint) <= width
+    yield f"{'':>5} | {' ' * offset}{paint('red', '^' * span)}{hint if fits else ''}"
+    if not fits:
+        yield f"{'':>5} |{hint}"
 
 
 def _cut(text: str, width: int) -> str:
