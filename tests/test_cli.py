@@ -226,7 +226,10 @@ def test_history_tells_each_run_with_before_and_after(cxroute: Program) -> None:
     assert (0, 2) == (code, len(form["runs"]))
     assert 0 == cxroute("history", form["runs"][1]["run"])
     assert "update routing/billing-inquiry   applied" in cxroute.out
-    assert "targets: " in cxroute.out
+    assert 'queue: "Billing" -> "Tier 2"' in cxroute.out
+    assert "attributeName" not in cxroute.out
+    code, run = cxroute.json("history", form["runs"][1]["run"])
+    assert (0, form["runs"][1]) == (code, run)
 
 
 @pytest.mark.usefixtures("started")
