@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,9 @@ import pytest
 from reconciler.cli.history import read
 from reconciler.cli.recorder import journal_path
 from reconciler.render.wrap import columns, wrap_text
+from reconciler.simulator.app import PROFILES, simulator
+from tests import canary
+from tests.many_tenants import rule, ruleset, tenants
 from tests.terminal import STYLE, on_terminal
 
 if TYPE_CHECKING:
@@ -221,6 +225,34 @@ def test_colours_in_a_pipe(
         monkeypatch.setenv(name, value)
     assert 0 == cxroute(*options, "plan")
     assert coloured == bool(STYLE.search(cxroute.out))
+
+
+@pytest.mark.parametrize(
+    ("options", "variables", "coloured"),
+    [
+        ([], {}, True),
+        (["--color", "never"], {"FORCE_COLOR": "1"}, False),
+        ([], {"NO_COLOR": "1"}, False),
+        (["--color", "always"], {"NO_COLOR": "1"}, True),
+    ],
+)
+def test_the_progress_bar_has_the_colours_that_were_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+    options: list[str],
+    variables: dict[str, str],
+    coloured: bool,  # noqa: FBT001
+) -> None:
+    """On stderr, once a slow tenant has taken a second; by the same rules as everything else."""
+    monkeypatch.setenv("CXONE_CLIENT_ID", canary.CLIENT)
+    monkeypatch.delenv("CXROUTE_PROXY")
+    with tenants("prod") as here:
+        here.manifests()
+        ruleset([rule("lost")])
+        here.apps["prod"] = simulator(here.states["prod"], replace(PROFILES["A"], latency=0.55))
+        shown = on_terminal(80, *options, "plan", "-e", "prod", **variables)
+    assert 0 == shown.code
+    assert "rules" in shown.err
+    assert coloured == bool(STYLE.search(shown.err))
 
 
 def test_a_line_that_fits_stays_as_it_is() -> None:
