@@ -320,3 +320,21 @@ def test_a_style_ends_with_its_line_and_goes_on_in_the_next() -> None:
     assert lines[1].startswith("  \x1b[33m")
     assert STYLE.sub("", " ".join(line.strip() for line in lines)) == f"{LONG} and the rest"
     assert all(columns(line) <= 60 for line in lines)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_help_joins_the_lines_of_a_paragraph_and_keeps_tables(width: int) -> None:
+    """So that no paragraph is ragged, and a grammar stays as it was set."""
+    shown = on_terminal(width, "watch", "--help")
+    paragraph = shown.out.strip().split("\n\n")[-1].split("\n")
+    assert paragraph[0].startswith("stdout says what differs")
+    assert all(columns(line) > width - 30 for line in paragraph[:-1])
+    assert '    RULE  = [METHOD] [WHAT] ":" FAULT' in on_terminal(width, "simulate", "--help").out
+
+
+def test_the_rows_of_a_table_break_at_one_column() -> None:
+    """However short a row's own cell is."""
+    rows = [f"{'run':<30}  {'result':<24}  reason", f"{'r' * 30}  {'70 of 70 changes applied':<24}  -"]
+    assert ["  result                    reason", "  70 of 70 changes applied  -"] == [
+        wrap_text(row, 55).split("\n")[1] for row in rows
+    ]

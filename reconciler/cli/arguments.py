@@ -46,6 +46,10 @@ COMMANDS: Final[dict[str, Command]] = {
 
 SHARED: Final = "-e, -m, --color, -q, -v, --log-format, --no-input (cxroute help options)"
 """The options of every command, and where they are explained."""
+_EXIT_CODES: Final = (
+    "Exit codes: 0 done, 1 error, 2 changes pending, 3 manifests invalid, 4 refused, 5 partly applied, 64 usage,"
+    " 130 interrupted."
+)
 _WITH_VALUE: Final = ("-e", "--environment", "-m", "--manifests", "--color", "--log-format")
 
 
@@ -88,7 +92,7 @@ def usage() -> str:
     lines += [
         f"options: --help, --version, {SHARED}",
         "",
-        "Exit codes: 0 done, 1 error, 2 changes pending, 3 manifests invalid, 4 refused, 5 partly applied, 64 usage,",
-        '130 interrupted. First time? `cxroute demo`. A tenant of yours? README.md, "Point it at a tenant".',
+        _EXIT_CODES,
+        'First time? `cxroute demo`. A tenant of yours? README.md, "Point it at a tenant".',
     ]
     return "\n".join(lines) + "\n"

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import argparse
 import copy
+import re
 import sys
-import textwrap
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from reconciler.cli.arguments import COMMANDS, SHARED, nearest
 from reconciler.cli.terminal import fitted, width_of
 from reconciler.errors import UsageError
+from reconciler.render.wrap import wrap_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,13 +64,18 @@ class Accumulate(argparse.Action):
 
 
 class Help(argparse.RawDescriptionHelpFormatter):
-    """Help that is as wide as the terminal, and breaks no word."""
+    """Help that is as wide as the terminal; words, and commands in backticks, stay whole."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, width=width_of(sys.stdout) - 2)
 
     def _split_lines(self, text: str, width: int) -> list[str]:
-        return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+        return wrap_line(text, width, 0).split("\n")
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        del indent
+        paragraphs = re.sub(r"^(\S.*)\n(?=\S)", r"\1 ", text, flags=re.MULTILINE).split("\n")
+        return "\n".join(line if line.startswith(" ") else wrap_line(line, width, 0) for line in paragraphs)
 
 
 class Parser(argparse.ArgumentParser):

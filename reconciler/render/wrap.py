@@ -57,12 +57,15 @@ def wrap_text(text: str, width: int) -> str:
     return "\n".join(wrap_line(line, width) if columns(line) > width else line for line in text.split("\n"))
 
 
-def wrap_line(line: str, width: int) -> str:
-    """Return one line as several lines. A line that begins with `$ ` is a command, and stays as it is."""
+def wrap_line(line: str, width: int, indent: int | None = None) -> str:
+    """Return one line as several lines; `indent` is where further lines begin, None for what suits the line.
+
+    A line that begins with `$ ` is a command, and stays as it is.
+    """
     if _STYLE.sub("", line).lstrip().startswith("$ "):
         return line
     units = list(_units(_INDENT_IN_STYLE.sub(r"\2\1", line)))
-    wrapped = _Wrapped(width, _hanging_indent(units, width))
+    wrapped = _Wrapped(width, _hanging_indent(units, width) if indent is None else indent)
     for place, unit in enumerate(units):
         cell = unit.width if unit.gap < _CELL_GAP else _cell_width(units[place:])
         wrapped.add(unit, cell)
@@ -77,11 +80,11 @@ def _units(line: str) -> Iterator[_Unit]:
 
 
 def _cell_width(units: Sequence[_Unit]) -> int:
-    """Return the width of the cell that begins with the first unit."""
+    """Return the width of the cell that begins with the first unit, padded as the column is: all rows break alike."""
     width = units[0].width
     for unit in units[1:]:
         if unit.gap >= _CELL_GAP:
-            break
+            return width + unit.gap - _CELL_GAP
         width += unit.gap + unit.width
     return width
 
