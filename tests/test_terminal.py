@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reconciler.cli.history import read
 from reconciler.cli.recorder import journal_path
@@ -258,6 +260,7 @@ def test_the_progress_bar_has_the_colours_that_were_asked_for(
 def test_a_line_that_fits_stays_as_it_is() -> None:
     """To the last space."""
     assert "  a  b \n\n c" == wrap_text("  a  b \n\n c", 60)
+    assert " " * 70 == wrap_text(" " * 70, 60)
 
 
 def test_further_lines_are_indented_by_two_more() -> None:
@@ -338,3 +341,41 @@ def test_the_rows_of_a_table_break_at_one_column() -> None:
     assert ["  result                    reason", "  70 of 70 changes applied  -"] == [
         wrap_text(row, 55).split("\n")[1] for row in rows
     ]
+
+
+WORDS = st.sampled_from(
+    [
+        "a",
+        "of",
+        "Overflow",
+        "x" * 30,
+        "y" * 75,
+        "受付",
+        "受" * 45,
+        "e\u0301",
+        "\x1b[1mbold\x1b[0m",
+        "\x1b[33mred",
+        "\x1b[0m",
+    ]
+)
+GAPS = st.sampled_from([" ", " ", " ", "  ", "   ", " " * 9])
+
+
+@given(
+    st.sampled_from(WIDTHS),
+    st.integers(0, 30),
+    st.lists(st.tuples(WORDS, GAPS), min_size=1, max_size=40),
+    st.booleans(),
+)
+def test_whatever_stands_in_a_line_it_fits_and_loses_nothing(
+    width: int,
+    indent: int,
+    parts: list[tuple[str, str]],
+    ends: bool,  # noqa: FBT001
+) -> None:
+    """Of words, wide letters, styles and cells in any order: no line is too long, and no letter is lost or moved."""
+    line = " " * indent + "".join(word + gap for word, gap in parts[:-1]) + parts[-1][0] + ("\x1b[0m" if ends else "")
+    wrapped = wrap_text(line, width)
+    assert all(columns(one) <= width for one in wrapped.split("\n"))
+    bare = [re.sub(r"\s", "", STYLE.sub("", text)) for text in (line, wrapped)]
+    assert bare[0] == bare[1]

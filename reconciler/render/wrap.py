@@ -62,9 +62,9 @@ def wrap_line(line: str, width: int, indent: int | None = None) -> str:
 
     A line that begins with `$ ` is a command, and stays as it is.
     """
-    if _STYLE.sub("", line).lstrip().startswith("$ "):
-        return line
     units = list(_units(_INDENT_IN_STYLE.sub(r"\2\1", line)))
+    if not units or _STYLE.sub("", line).lstrip().startswith("$ "):
+        return line
     wrapped = _Wrapped(width, _hanging_indent(units, width) if indent is None else indent)
     for place, unit in enumerate(units):
         cell = unit.width if unit.gap < _CELL_GAP else _cell_width(units[place:])
