@@ -21,6 +21,9 @@ VARIABLES = (
     "GITHUB_ACTOR",
     "CXONE_CLIENT_ID",
     "CXONE_ACCESS_KEY_ID",
+    "FORCE_COLOR",
+    "NO_COLOR",
+    "COLUMNS",
 )
 """Of whoever runs the tests; they must not reach them."""
 QUICK: Final = replace(REAL_TIME, random=lambda: 0.0)

@@ -226,7 +226,10 @@ def test_history_tells_each_run_with_before_and_after(cxroute: Program) -> None:
     assert (0, 2) == (code, len(form["runs"]))
     assert 0 == cxroute("history", form["runs"][1]["run"])
     assert "update routing/billing-inquiry   applied" in cxroute.out
-    assert "targets: " in cxroute.out
+    assert 'queue: "Billing" -> "Tier 2"' in cxroute.out
+    assert "attributeName" not in cxroute.out
+    code, run = cxroute.json("history", form["runs"][1]["run"])
+    assert (0, form["runs"][1]) == (code, run)
 
 
 @pytest.mark.usefixtures("started")
@@ -249,7 +252,7 @@ def test_every_command_has_help(cxroute: Program, command: str) -> None:
     """With its options, and exit 0."""
     assert 0 == cxroute(command, "--help")
     assert cxroute.out.startswith(f"usage: cxroute {command}")
-    assert "--environment" in cxroute.out
+    assert "Also: -e, -m, --color, -q, -v, --log-format, --no-input (cxroute help options)" in cxroute.out
 
 
 def test_help_names_every_command_and_exit_code(cxroute: Program) -> None:

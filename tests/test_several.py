@@ -372,7 +372,7 @@ USAGE = [
     (("plan", "-e", "prod-us,prod-emae"), "no Environment is named 'prod-emae'"),
     (("apply", "one.json", "--all"), "is a plan for prod-us alone"),
     (("plan", "--all", "--undo", "2026-11-25T120000-prod-us-0000"), "say -e with its name"),
-    (("test", "-e", "prod-us,prod-emea"), "takes one environment"),
+    (("explain", "-e", "prod-us", "-e", "prod-emea", "--intent", "x"), "takes one environment"),
 ]
 
 

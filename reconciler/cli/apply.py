@@ -19,6 +19,7 @@ from reconciler.cli.output import error_document
 from reconciler.cli.plan import next_step, selectors
 from reconciler.cli.reviewed import bound, read_plans, read_reviewed, refuse_unreviewed
 from reconciler.cli.session import open_session
+from reconciler.cli.terminal import fitted
 from reconciler.errors import CxrouteError, InterruptedRunError, RefusedError, UsageError
 from reconciler.guard import NAMES, refusals
 from reconciler.render.apply_text import outcomes_document, report_text
@@ -204,7 +205,7 @@ class Run:
 def ask(output: Output, question: str) -> str:
     """Ask a person at the terminal."""
     output.flush()
-    sys.stderr.write(f"{question} to go on: ")
+    sys.stderr.write(fitted(f"{question} to go on: ", sys.stderr))
     sys.stderr.flush()
     return sys.stdin.readline().strip()
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from reconciler.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 
 class Command(NamedTuple):
@@ -38,10 +38,18 @@ COMMANDS: Final[dict[str, Command]] = {
     "schema": Command("set up", "print the JSON Schema of manifests or plans, or the default profile", "schema"),
     "github": Command("set up", "what steps of a GitHub workflow do: comment, reviewed plan, drift issue", "github"),
     "completion": Command("set up", "print a completion script for a shell", "completion"),
+    "help": Command("set up", "print the help of a command, or of all commands", "help"),
+    "version": Command("set up", "print the version", "version"),
     "demo": Command("try it", "a guided first run on a simulated bank", "demo"),
     "simulate": Command("try it", "serve a simulated CXone over HTTP", "simulate"),
 }
 
+SHARED: Final = "-e, -m, --color, -q, -v, --log-format, --no-input (cxroute help options)"
+"""The options of every command, and where they are explained."""
+_EXIT_CODES: Final = (
+    "Exit codes: 0 done, 1 error, 2 changes pending, 3 manifests invalid, 4 refused, 5 partly applied, 64 usage,"
+    " 130 interrupted."
+)
 _WITH_VALUE: Final = ("-e", "--environment", "-m", "--manifests", "--color", "--log-format")
 
 
@@ -55,9 +63,22 @@ def find_command(arguments: Sequence[str]) -> int | None:
             skip = True
         elif not argument.startswith("-"):
             if argument not in COMMANDS:
-                raise UsageError(f"no command {argument!r}; `cxroute --help` lists them")
+                raise unknown_command(argument)
             return place
     return None
+
+
+def unknown_command(name: str) -> UsageError:
+    """Return the error of a command that does not exist, with the nearest one."""
+    return UsageError(f"no command {name!r}{nearest(name, COMMANDS) or ';'} `cxroute --help` lists them")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return `; did you mean "plan"?`, or nothing where no known name is near."""
+    from reconciler.manifest.nearest import did_you_mean  # noqa: PLC0415 - only where a name is wrong
+
+    hint = did_you_mean(name, known)
+    return f"; {hint}" if hint else ""
 
 
 def usage() -> str:
@@ -69,17 +90,9 @@ def usage() -> str:
         lines += [f"  {name:<{width}}  {one.help}" for name, one in COMMANDS.items() if one.group == group]
         lines.append("")
     lines += [
-        "options (before or after the command):",
-        "  -e ENV            which Environment (default: $CXROUTE_ENV, else sandbox, simulated in this process);",
-        "                    plan, apply and drift take several, as a,b, and --all",
-        "  -m DIR            where the manifests are (default: manifests)",
-        "  --color WHEN      auto, always or never",
-        "  -q, -v            say less, say more",
-        "  --log-format FORM text or json, for what goes to stderr",
-        "  --no-input        never ask",
-        "  --version, --help",
+        f"options: --help, --version, {SHARED}",
         "",
-        "Exit codes: 0 done, 1 error, 2 changes pending, 3 manifests invalid, 4 refused, 5 partly applied, 64 usage,",
-        '130 interrupted. First time? `cxroute demo`. A tenant of yours? README.md, "Point it at a tenant".',
+        _EXIT_CODES,
+        'First time? `cxroute demo`. A tenant of yours? README.md, "Point it at a tenant".',
     ]
     return "\n".join(lines) + "\n"

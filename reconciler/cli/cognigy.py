@@ -74,7 +74,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     """Print the steps, or the code alone."""
     made = code(options.conversation, options.none)
     if options.code:
-        output.result(made)
+        output.file_text(made)
         return 0
     if not options.url.startswith(("https://", "http://")):
         raise UsageError("--url must begin with https:// or http://")
@@ -83,7 +83,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         "url": options.url.rstrip("/"),
         "payload": _indented(json.dumps(PAYLOAD, indent=2)),
     }
-    output.result(_STEPS % shown)
+    output.file_text(_STEPS % shown)
     return 0
 
 

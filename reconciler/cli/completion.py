@@ -26,18 +26,18 @@ def run(options: argparse.Namespace, output: Output) -> int:
     """Print the script."""
     import shtab  # noqa: PLC0415 - only this command needs it
 
-    output.result(shtab.complete(whole_parser(), shell=options.shell).rstrip() + "\n")
+    output.file_text(shtab.complete(whole_parser(), shell=options.shell).rstrip() + "\n")
     return 0
 
 
 def whole_parser() -> Parser:
     """Return one parser with every command below it."""
-    parser = Parser(prog="cxroute", allow_abbrev=False)
+    parser = Parser("cxroute")
     shared(parser)
     commands = parser.add_subparsers(metavar="COMMAND")
     for name, command in COMMANDS.items():
         module = cast("CommandModule", import_module(f"reconciler.cli.{command.module}"))
-        below = commands.add_parser(name, help=command.help, allow_abbrev=False)
+        below = commands.add_parser(name, help=command.help)
         module.options(below)
         shared(below)
     return parser

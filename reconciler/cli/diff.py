@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from reconciler.behaviour.difference import difference
 from reconciler.behaviour_document import behaviour_document
 from reconciler.cli.environments import SIMULATED
+from reconciler.cli.plan import PENDING
 from reconciler.cli.rule_lists import evaluation, labels, read, side
 from reconciler.render.affected import EVERYTHING, MOST_SHOWN, affected
 from reconciler.render.behaviour_text import behaviour_lines
@@ -32,19 +33,23 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("left", metavar="LEFT", help="live:ENV, manifests:ENV, or a JSON file of rules")
     parser.add_argument("right", metavar="RIGHT", help="likewise")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="form of the result (default: text)")
+    parser.add_argument(
+        "--detailed-exitcode", action="store_true", help="exit 2 when conversations go elsewhere, or may do so"
+    )
     parser.epilog = _HELP
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Compare, and print who goes elsewhere; exit 0 either way."""
+    """Compare, and print who goes elsewhere; exit 0, unless --detailed-exitcode is given and anybody does."""
     left, right = (side(written, options, output) for written in (options.left, options.right))
     order = evaluation(left, right)
     before, after = read(left, right)
     found = difference(before.entries, after.entries, order)
     queues = {**before.queues, **after.queues}
+    code = PENDING if options.detailed_exitcode and (found.changed or not found.complete) else 0
     if output.form == "json":
         output.document(_document(found, queues))
-        return 0
+        return code
     if left.simulated or right.simulated:
         output.result(SIMULATED)
     output.result(
@@ -55,7 +60,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     told = affected(found, _names(found, queues), labels(left, right), most=most)
     lines = behaviour_lines(told, output.paint)
     output.result("".join(f"{line}\n" for line in lines))
-    return 0
+    return code
 
 
 def _names(found: Behaviour, queues: Mapping[str, str]) -> dict[str, str]:

@@ -31,6 +31,23 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def separate(names: str) -> tuple[str, ...]:
+    """Return the names that -e lists, each once. Raises UsageError for an empty one."""
+    parts = [name.strip() for name in names.split(",")]
+    if not all(parts):
+        raise UsageError(f"-e {names}: between two commas there is no name")
+    return tuple(dict.fromkeys(parts))
+
+
+def single(names: str) -> str:
+    """Return the name that -e gives to a command that takes one. Raises UsageError for several."""
+    if "," in names:
+        raise UsageError(
+            f"-e {names[:200]}: this command takes one environment; validate, test, plan, apply and drift take several"
+        )
+    return names
+
+
 def choose(manifests: Manifests, name: str | None) -> Environment:
     """Return the environment that is asked for: by -e, else $CXROUTE_ENV, else the sandbox (never where CI is set)."""
     name = name or os.environ.get("CXROUTE_ENV") or ""
@@ -40,8 +57,7 @@ def choose(manifests: Manifests, name: str | None) -> Environment:
     name = name or SANDBOX
     if name in manifests.environments:
         return manifests.environments[name].document
-    if "," in name:
-        raise UsageError(f"{name[:200]}: this command takes one environment; plan, apply and drift take several")
+    single(name)
     if name == SANDBOX:
         return Environment(name=SANDBOX, owner=SANDBOX)
     hint = did_you_mean(name, known)

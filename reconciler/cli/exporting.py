@@ -52,7 +52,7 @@ def export_new(session: Session, live: Live, tenant: Tenant, asked: Sequence[Liv
     refuse_secrets(texts)
     proof = _proof(session, live, tenant, made, texts)
     if into.printed:
-        session.output.result("".join(texts.values()))
+        session.output.file_text("".join(texts.values()))
     else:
         into.write(texts)
         session.introduce()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.cli.environments import choose
+from reconciler.cli.environments import choose, separate
 from reconciler.cli.session import session_in
 from reconciler.cli.shard import INDEX, shard_of
 from reconciler.errors import UsageError
@@ -26,9 +26,7 @@ if TYPE_CHECKING:
 
 def choices(parser: argparse.ArgumentParser) -> None:
     """Add the options that choose several environments."""
-    parser.add_argument(
-        "--all", action="store_true", help="every Environment but the sandbox; -e also takes several, as a,b"
-    )
+    parser.add_argument("--all", action="store_true", help="every Environment but the sandbox; -e also takes several")
     parser.add_argument(
         "--shard",
         metavar="INDEX/COUNT",
@@ -103,15 +101,13 @@ def _chosen(manifests: Manifests, options: argparse.Namespace, among: Sequence[s
     if among is not None and not options.environment:
         return tuple(among)
     if options.all:
-        names = sorted(set(manifests.environments) - {SANDBOX})
-        if not names:
+        known = sorted(set(manifests.environments) - {SANDBOX})
+        if not known:
             raise UsageError("--all: the manifests have no Environment beside the sandbox")
-        return tuple(names)
+        return tuple(known)
     if "," not in _named(options) and among is None:
         raise UsageError("--shard shares out several environments: say --all, or several with -e")
-    names = [name.strip() for name in _named(options).split(",")]
-    if not all(names):
-        raise UsageError(f"-e {_named(options)}: between two commas there is no name")
+    names = separate(_named(options))
     if strange := [name for name in names if among is not None and name not in among]:
         raise UsageError(f"the saved plan has nothing for {strange[0]}; it is for {', '.join(among or ())}")
-    return tuple(dict.fromkeys(choose(manifests, name).name for name in names))
+    return tuple(choose(manifests, name).name for name in names)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import httpx
 
 from reconciler.cli.discretion import DISCRETION
+from reconciler.cli.environments import single
 from reconciler.cli.whole_file import write_whole
 from reconciler.cxone.trust import proxy_of, trusted
 from reconciler.errors import RefusedError, UsageError
@@ -110,7 +111,7 @@ def statement_of(options: argparse.Namespace, this: Run) -> Statement:
         raise UsageError("say what to comment on: --report DIR, --applied FILE or --outdated [WHY]")
     if options.report is not None and (found := report(Path(options.report))):
         return statement.planned(found, this)
-    environment, now = needed(options.environment, "-e ENV"), datetime.now(UTC)
+    environment, now = single(needed(options.environment, "-e ENV")), datetime.now(UTC)
     if options.report is not None:
         return statement.unplanned(environment, this, now)
     if options.applied is not None:
@@ -120,7 +121,7 @@ def statement_of(options: argparse.Namespace, this: Run) -> Statement:
 
 def write_reviewed(options: argparse.Namespace, output: Output, step: Step) -> None:
     """Write the plan that was reviewed for this commit; the pull request, and why not, are outputs."""
-    environment, out = needed(options.environment, "-e ENV"), Path(needed(options.out, "--out FILE"))
+    environment, out = single(needed(options.environment, "-e ENV")), Path(needed(options.out, "--out FILE"))
     this = this_run(options)
     try:
         with connected(this) as github:
@@ -139,7 +140,7 @@ def write_reviewed(options: argparse.Namespace, output: Output, step: Step) -> N
 
 def keep_issue(options: argparse.Namespace, output: Output, step: Step) -> None:
     """Open, revise or close the issue about an environment's drift."""
-    environment = needed(options.environment, "-e ENV")
+    environment = single(needed(options.environment, "-e ENV"))
     plan = document(Path(needed(options.plan, "--plan FILE")))
     if plan.get("environment") != environment or "changes" not in plan:
         raise UsageError(f"{options.plan} holds no drift of {environment}: write it with `cxroute drift --format json`")

@@ -28,7 +28,7 @@ NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add history's options."""
-    parser.add_argument("run", nargs="?", metavar="RUN", help="one run, with every change's before and after")
+    parser.add_argument("run", nargs="?", metavar="RUN", help="one run, and each change in words (json: in full)")
     parser.add_argument("--journal", metavar="FILE", help="default: $CXROUTE_JOURNAL, else .cxroute/journal.jsonl")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="form of the result (default: text)")
 

@@ -13,8 +13,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, cast
 
 from reconciler import __version__
-from reconciler.cli.arguments import COMMANDS, find_command, usage
+from reconciler.cli.arguments import COMMANDS, find_command, nearest, usage
 from reconciler.cli.outlet import outlets, silence
+from reconciler.cli.terminal import fitted
 from reconciler.errors import CxrouteError, InterruptedRunError, UsageError
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def _misused(error: UsageError, arguments: list[str]) -> int:
 
         sys.stdout.write(json.dumps({"error": error_document(error)}, indent=2) + "\n")
     else:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(fitted(f"error: {error}\n", sys.stderr))
     return error.exit_code
 
 
@@ -86,9 +87,10 @@ def _without_command(arguments: list[str]) -> int:
         sys.stdout.write(f"cxroute {__version__}\n")
         return 0
     if not arguments or "-h" in arguments or "--help" in arguments:
-        sys.stdout.write(usage())
+        sys.stdout.write(fitted(usage(), sys.stdout))
         return 0
-    raise UsageError("no command; `cxroute --help` lists them")
+    hint = nearest(arguments[0], ("--help", "--version"))
+    raise UsageError(f"no command{hint or ';'} `cxroute --help` lists them")
 
 
 def _run(module: CommandModule, options: argparse.Namespace) -> int:

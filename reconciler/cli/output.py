@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import traceback
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 from reconciler.cli.discretion import DISCRETION
+from reconciler.cli.terminal import fitted, has_colours, width_of
 from reconciler.errors import CxrouteError, ManifestError
 from reconciler.finding_document import finding_document
 from reconciler.render.findings_text import findings_text, findings_with_carets
@@ -52,6 +52,11 @@ class Output:
 
     def result(self, text: str) -> None:
         """Print the result, or a part of it."""
+        shown = DISCRETION.hide(text)
+        sys.stdout.write(fitted(shown, sys.stdout) if self.form == "text" else shown)
+
+    def file_text(self, text: str) -> None:
+        """Print what is meant for a file or another program, such as YAML or a script: it is never wrapped."""
         sys.stdout.write(DISCRETION.hide(text))
 
     def flush(self) -> None:
@@ -92,8 +97,11 @@ class Output:
 
     def findings(self, findings: Sequence[Finding], stream: IO[str]) -> None:
         """Print findings about manifests, with carets where a person looks on."""
-        shape = findings_with_carets if stream.isatty() else findings_text
-        stream.write(DISCRETION.hide(shape(findings, self._paint(stream))))
+        if not stream.isatty():
+            stream.write(DISCRETION.hide(findings_text(findings, self._paint(stream))))
+            return
+        text = findings_with_carets(findings, self._paint(stream), width_of(stream))
+        stream.write(fitted(DISCRETION.hide(text), stream))
 
     def failed(self, error: CxrouteError) -> None:
         """Say why the command failed; under `--format json` as the one document on stdout."""
@@ -101,7 +109,7 @@ class Output:
             self.document({"error": error_document(error)})
         elif isinstance(error, ManifestError):
             self.findings(error.findings, sys.stderr)
-            sys.stderr.write(f"\n{error}.\n")
+            sys.stderr.write(fitted(f"\n{error}.\n", sys.stderr))
         else:
             self._log("error", str(error))
 
@@ -120,13 +128,11 @@ class Output:
             sys.stderr.write(json.dumps({"level": level, "message": text}) + "\n")
         else:
             prefix = f"{level}: " if level in ("warning", "error") else ""
-            sys.stderr.write(f"{self._paint(sys.stderr)(_COLOURS[level], prefix)}{text}\n" if prefix else f"{text}\n")
+            shown = f"{self._paint(sys.stderr)(_COLOURS[level], prefix)}{text}" if prefix else text
+            sys.stderr.write(fitted(f"{shown}\n", sys.stderr))
 
     def _paint(self, stream: IO[str]) -> Paint:
-        if self.colour == "always":
-            return ansi
-        dumb = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
-        return ansi if self.colour == "auto" and stream.isatty() and not dumb else colourless
+        return ansi if has_colours(stream, self.colour) else colourless
 
 
 _COLOURS = {"warning": "yellow", "error": "red"}

@@ -8,12 +8,21 @@ after the command are the same options.
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, NoReturn, Protocol
+import copy
+import re
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
-from reconciler.cli.arguments import COMMANDS
+from reconciler.cli.arguments import COMMANDS, SHARED, nearest
+from reconciler.cli.terminal import fitted, width_of
 from reconciler.errors import UsageError
+from reconciler.render.wrap import wrap_line
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from _typeshed import SupportsWrite
+
     from reconciler.cli.output import Output
 
 
@@ -27,46 +36,115 @@ class CommandModule(Protocol):
         """Do it and return the exit code; raises the errors of `reconciler.errors`."""
 
 
+class Once(argparse.Action):
+    """An option that takes one value. A second value is an error, because one of the two would be ignored."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: object, option: str | None = None
+    ) -> None:
+        """Store the value. Raises UsageError for the second one."""
+        given = vars(namespace).setdefault("_given", set())
+        if option and self.dest in given:
+            parser.error(f"{'/'.join(self.option_strings)} is given twice, and takes one value: leave one out")
+        given.add(self.dest)
+        setattr(namespace, self.dest, values)
+
+
+class Accumulate(argparse.Action):
+    """An option whose values are joined with commas, so that `-e a -e b` is `-e a,b`."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: object, option: str | None = None
+    ) -> None:
+        """Add the value, unless it is there already."""
+        del parser, option
+        earlier = getattr(namespace, self.dest)
+        if earlier != values:
+            setattr(namespace, self.dest, values if earlier is None else f"{earlier},{values}")
+
+
+class Help(argparse.RawDescriptionHelpFormatter):
+    """Help that is as wide as the terminal; words, and commands in backticks, stay whole."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=width_of(sys.stdout) - 2)
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return wrap_line(text, width, 0).split("\n")
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        del indent
+        paragraphs = re.sub(r"^(\S.*)\n(?=\S)", r"\1 ", text, flags=re.MULTILINE).split("\n")
+        return "\n".join(line if line.startswith(" ") else wrap_line(line, width, 0) for line in paragraphs)
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser that raises UsageError (exit 64) where argparse would exit with 2."""
+
+    def __init__(self, prog: str | None = None, **options: Any) -> None:  # noqa: ANN401 - whatever argparse takes
+        super().__init__(prog, allow_abbrev=False, formatter_class=Help, **options)
+        self.register("action", None, Once)
 
     def error(self, message: str) -> NoReturn:
         """Raise what argparse found wrong."""
         raise UsageError(message)
 
+    def parse_args(  # type: ignore[override] # argparse has it for other types of namespaces, too
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> argparse.Namespace:
+        """Parse all words. Raises UsageError with the nearest option for an unknown one."""
+        options, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            hint = nearest(unknown[0].partition("=")[0], self._option_string_actions)
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+        return options
+
+    def print_help(self, file: SupportsWrite[str] | None = None) -> None:
+        """Print the help, wrapped to the terminal, with one line for the options of every command."""
+        shown = copy.copy(self)
+        shown.epilog = "\n\n".join(filter(None, (f"Also: {SHARED}", self.epilog)))
+        stream = file or sys.stdout
+        stream.write(fitted(shown.format_help(), sys.stdout))
+
 
 def parser_of(name: str, module: CommandModule) -> Parser:
-    """Return the parser of one command, with the options that every command takes."""
-    parser = Parser(
-        prog=f"cxroute {name}",
-        description=f"{COMMANDS[name].help[:1].upper()}{COMMANDS[name].help[1:]}.",
-        allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    """Return the parser of one command, with the options that every command takes. Its help leaves those out."""
+    parser = Parser(f"cxroute {name}", description=f"{COMMANDS[name].help[:1].upper()}{COMMANDS[name].help[1:]}.")
     module.options(parser)
-    shared(parser)
+    for action in shared(parser):
+        action.help = argparse.SUPPRESS
     return parser
 
 
-def shared(parser: argparse.ArgumentParser) -> None:
-    """Add the options that every command takes, before or after its name."""
-    group = parser.add_argument_group("options of every command")
-    group.add_argument(
-        "-e", "--environment", metavar="ENV", help="which Environment (default: $CXROUTE_ENV, else sandbox)"
-    )
-    group.add_argument(
-        "-m", "--manifests", metavar="DIR", default="manifests", help="where the manifests are (default: manifests)"
-    )
-    group.add_argument("--color", choices=("auto", "always", "never"), default="auto", help="colours (default: auto)")
-    group.add_argument(
-        "-q",
-        "--quiet",
-        dest="loudness",
-        action="store_const",
-        const="quiet",
-        default="normal",
-        help="only results and errors",
-    )
-    group.add_argument("-v", "--verbose", dest="loudness", action="store_const", const="verbose", help="say more")
-    group.add_argument("--log-format", choices=("text", "json"), default="text", help="form of what goes to stderr")
-    group.add_argument("--no-input", action="store_true", help="never ask")
+def shared(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    """Add the options that every command takes, before or after its name, and return them."""
+    add = parser.add_argument_group("options of every command").add_argument
+    return [
+        add(
+            "-e",
+            "--environment",
+            metavar="ENV",
+            action=Accumulate,
+            help="which Environment (default: $CXROUTE_ENV, else sandbox); validate, test, plan, apply and drift take"
+            " several, as -e a -e b or -e a,b",
+        ),
+        add("-m", "--manifests", metavar="DIR", default="manifests", help="manifest directory (default: manifests)"),
+        add(
+            "--color",
+            choices=("auto", "always", "never"),
+            default="auto",
+            help="colours; auto: on a terminal, $NO_COLOR turns them off and $FORCE_COLOR on (default: auto)",
+        ),
+        add(
+            "-q",
+            "--quiet",
+            dest="loudness",
+            action="store_const",
+            const="quiet",
+            default="normal",
+            help="only results and errors; plan and drift print counts, refusals and who is affected",
+        ),
+        add("-v", "--verbose", dest="loudness", action="store_const", const="verbose", help="say more"),
+        add("--log-format", choices=("text", "json"), default="text", help="form of what goes to stderr"),
+        add("--no-input", action="store_true", help="never ask"),
+    ]

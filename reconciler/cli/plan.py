@@ -16,7 +16,7 @@ from reconciler.cli.session import open_session
 from reconciler.cli.whole_file import new_folder, write_whole
 from reconciler.errors import RefusedError
 from reconciler.guard import refusals
-from reconciler.render.plan_text import plan_text
+from reconciler.render.plan_text import brief_plan_text, plan_text
 from reconciler.saved_plan import document
 from reconciler.words import counted
 
@@ -121,12 +121,24 @@ def show(session: Session, made: Plan, saved: str | None) -> None:
         session.output.result(FORMS[session.output.form](session, made))
         return
     session.introduce()
-    session.output.result(plan_text(session.brief(made), session.output.paint, session.tenant, session.most))
+    session.output.result(plan_in_words(session, made))
+    if session.output.loudness != "quiet":
+        say_left_out(session, made)
+    if made.changes or made.conflicts:
+        session.output.result(f"Nothing was changed. {next_step(session, made, saved)}\n")
+
+
+def plan_in_words(session: Session, made: Plan) -> str:
+    """Return the plan for a terminal, in brief where -q was given."""
+    shape = brief_plan_text if session.output.loudness == "quiet" else plan_text
+    return shape(session.brief(made), session.output.paint, session.tenant, session.most)
+
+
+def say_left_out(session: Session, made: Plan) -> None:
+    """Say how many notes only -v shows."""
     left_out = len(made.findings) - len(session.brief(made).findings)
     if left_out:
         session.output.result(f"{counted(left_out, 'note')} left out; -v shows {'it' if left_out == 1 else 'them'}.\n")
-    if made.changes or made.conflicts:
-        session.output.result(f"Nothing was changed. {next_step(session, made, saved)}\n")
 
 
 def next_step(session: Session, made: Plan, saved: str | None, lifted: tuple[str, ...] = ()) -> str:

@@ -20,7 +20,6 @@ from reconciler.guard import refusals
 from reconciler.render.annotations import quoted
 from reconciler.render.markdown import CHARACTERS
 from reconciler.render.paint import colourless
-from reconciler.render.plan_text import plan_text
 from reconciler.render.several_text import planned_row, several_markdown, several_text
 from reconciler.saved_plan import document
 from reconciler.words import counted
@@ -99,7 +98,7 @@ def show(session: Session, made: Plan) -> None:
         output.result(FORMS[output.form](session, made))
     else:
         session.introduce()
-        output.result(plan_text(session.brief(made), output.paint, session.tenant, session.most))
+        output.result(plan.plan_in_words(session, made))
         if made.conflicts or refusals(made):
             output.result(f"{next_step(session, made, None)}\n")
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
+
+from reconciler.cli.terminal import has_colours
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -20,6 +22,7 @@ class Bar:
     def __init__(self, output: Output) -> None:
         """Nothing is drawn where nobody looks, or where quiet was asked for."""
         self._shown = sys.stderr.isatty() and output.loudness != "quiet" and output.log_format == "text"
+        self._colours: Literal["auto"] | None = "auto" if has_colours(sys.stderr, output.colour) else None
         self._started = time.monotonic()
         self._progress: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
@@ -46,6 +49,8 @@ class Bar:
             from rich.console import Console  # noqa: PLC0415 - only after a second of waiting
             from rich.progress import Progress  # noqa: PLC0415 - as above
 
-            self._progress = Progress(console=Console(stderr=True, markup=False), transient=True)
+            self._progress = Progress(
+                console=Console(stderr=True, markup=False, color_system=self._colours, no_color=False), transient=True
+            )
             self._progress.start()
         return self._progress

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.catalogue import AssumedCatalogue, aliases
 from reconciler.cli.conversation import arguments
+from reconciler.cli.environments import choose, separate
 from reconciler.desired import desire
 from reconciler.errors import ManifestError
 from reconciler.manifest.environment import SANDBOX
@@ -51,6 +52,13 @@ def check(manifests: Manifests, environment: Environment) -> Checked:
     tried = verify(manifests.route_tests, environment, catalogue, desired)
     queues = {queue.id: queue.name for queue in catalogue.assumed.values()}
     return Checked(environment, desired.findings, tried, desired.labels, desired, queues)
+
+
+def asked_for(manifests: Manifests, names: str | None) -> tuple[str, ...]:
+    """Return the environments that -e names, else all and the sandbox. Raises UsageError for an unknown one."""
+    if names:
+        return tuple(choose(manifests, name).name for name in separate(names))
+    return tuple(dict.fromkeys((*manifests.environments, SANDBOX)))
 
 
 def tested(manifests: Manifests, only: str | None, name: str) -> bool:

@@ -26,7 +26,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     elif options.of == "profile":
         from reconciler.manifest.written_profile import default_profile  # noqa: PLC0415 - as below
 
-        output.result(default_profile())
+        output.file_text(default_profile())
     else:
         from reconciler.manifest.schema import manifest_schema  # noqa: PLC0415 - pydantic's import is not free
 

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.cli.environments import choose, utc_now
-from reconciler.cli.route_tests import check, failures, tested
+from reconciler.cli.route_tests import asked_for, check, failures, tested
 from reconciler.cli.whole_file import write_whole
 from reconciler.errors import ManifestError
-from reconciler.manifest.environment import SANDBOX
 from reconciler.manifest.load import load
 from reconciler.render.junit import junit
 from reconciler.render.route_tests_text import tests_document, tests_line
@@ -28,10 +27,10 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Try every test in every environment (or in the one that -e names); exit 3 where one fails."""
+    """Try every test in every environment (or in those that -e names); exit 3 where one fails."""
     manifests = load(Path(options.manifests))
-    names = [choose(manifests, options.environment).name] if options.environment else [*manifests.environments, SANDBOX]
-    chosen = [name for name in dict.fromkeys(names) if tested(manifests, options.environment, name)]
+    names = asked_for(manifests, options.environment)
+    chosen = [name for name in names if tested(manifests, options.environment, name)]
     checked = [check(manifests, choose(manifests, name)) for name in chosen]
     wrong = [finding for each in checked for finding in each.findings if finding.severity == "error"]
     if wrong:

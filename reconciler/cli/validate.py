@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reconciler.cli.discretion import DISCRETION
 from reconciler.cli.environments import choose
-from reconciler.cli.route_tests import check, failures, tested
+from reconciler.cli.route_tests import asked_for, check, failures, tested
 from reconciler.cli.workspace import rooted, summary_file
 from reconciler.desired import unaliased
 from reconciler.errors import CxrouteError, ManifestError
 from reconciler.finding_document import finding_document
 from reconciler.lint.lint import lint
-from reconciler.manifest.environment import SANDBOX
 from reconciler.manifest.load import load
 from reconciler.render.annotations import annotated, quoted, summary
 from reconciler.render.findings_text import findings_text, totals
@@ -56,7 +55,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Check every file, and every rule and route test in every environment (or in the one that -e names)."""
+    """Check every file, and every rule and route test in every environment (or in those that -e names)."""
     try:
         validated = _validated(options)
     except CxrouteError as error:
@@ -121,9 +120,8 @@ def _totals(findings: Sequence[Finding], validated: _Validated) -> str:
 
 def check_all(manifests: Manifests, only: str | None) -> list[Checked]:
     """Expand every rule offline and try every route test, for each environment that they are meant for."""
-    names = [choose(manifests, only).name] if only else [*manifests.environments, SANDBOX]
     checked = []
-    for name in dict.fromkeys(names):
+    for name in asked_for(manifests, only):
         each = check(manifests, choose(manifests, name))
         # The built-in sandbox has attributes of its own names: what is said of rules there may not hold elsewhere.
         checked.append(each if tested(manifests, only, name) else replace(each, tried=(), desired=None))

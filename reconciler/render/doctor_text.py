@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -12,7 +11,6 @@ if TYPE_CHECKING:
     from reconciler.render.paint import Paint
 
 _COLOURS: Final = {"ok": "green", "warn": "yellow", "fail": "red"}
-_WIDTH: Final = 110
 
 
 def doctor_text(lines: Sequence[Line], paint: Paint) -> str:
@@ -40,6 +38,4 @@ def healthy(lines: Sequence[Line]) -> bool:
 
 def _shown(line: Line, paint: Paint, width: int) -> list[str]:
     head = f"  {paint(_COLOURS[line.state], f'{line.state:<4}')}  {line.name:<{width}}  {line.message}"
-    indent = " " * (width + 10)
-    advice = textwrap.wrap(line.advice, max(_WIDTH - len(indent), 40), break_long_words=False, break_on_hyphens=False)
-    return [head, *(f"{indent}{part}" for part in advice)]
+    return [head, f"{' ' * (width + 10)}{line.advice}"] if line.advice else [head]

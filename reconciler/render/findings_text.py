@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from itertools import accumulate
+from typing import TYPE_CHECKING, Final
 
+from reconciler.render.wrap import columns
 from reconciler.words import counted, plain
 
 if TYPE_CHECKING:
@@ -12,7 +14,8 @@ if TYPE_CHECKING:
     from reconciler.findings import Finding
     from reconciler.render.paint import Paint
 
-_WIDEST = 160
+_MARGIN: Final = 8
+"""Columns before the line that is meant: its number, and a bar."""
 
 
 def findings_text(findings: Sequence[Finding], paint: Paint) -> str:
@@ -20,9 +23,9 @@ def findings_text(findings: Sequence[Finding], paint: Paint) -> str:
     return "".join(f"{_head(finding, paint)}{_hint(finding, '; ')}\n" for finding in findings)
 
 
-def findings_with_carets(findings: Sequence[Finding], paint: Paint) -> str:
-    """Return the same for a terminal, with the line that is meant and its hint under the caret."""
-    lines = (line for finding in findings for line in _with_caret(finding, paint))
+def findings_with_carets(findings: Sequence[Finding], paint: Paint, width: int) -> str:
+    """Return the same for a terminal of that width, with the line that is meant and its hint under the caret."""
+    lines = (line for finding in findings for line in _with_caret(finding, paint, width - _MARGIN))
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -46,17 +49,27 @@ def _hint(finding: Finding, before: str) -> str:
     return f"{before}{plain(finding.hint)}" if finding.hint else ""
 
 
-def _with_caret(finding: Finding, paint: Paint) -> Iterator[str]:
+def _with_caret(finding: Finding, paint: Paint, width: int) -> Iterator[str]:
     yield _head(finding, paint)
     if finding.source is None or not finding.excerpt:
         if finding.hint:
             yield f"      {plain(finding.hint)}"
         return
     column = finding.source.column - 1
-    start = max(0, column - _WIDEST // 2) if len(finding.excerpt) > _WIDEST else 0
-    shown = finding.excerpt[start : start + _WIDEST]
+    start = max(0, column - width // 3) if columns(finding.excerpt) > width else 0
+    shown = _cut(finding.excerpt[start:], width)
     # An escape is longer than what it stands for, so the caret is put under the escaped text.
-    offset = len(plain(shown[: column - start]))
+    offset = columns(plain(shown[: column - start]))
     yield paint("dim", f"{finding.source.line:>5} | ") + plain(shown)
-    width = max(1, min(finding.span, len(shown) - (column - start)))
-    yield f"{'':>5} | {' ' * offset}{paint('red', '^' * width)}{_hint(finding, ' ')}"
+    span = max(1, columns(shown[column - start : column - start + finding.span]))
+    hint = _hint(finding, " ")
+    fits = offset + span + columns(hint) <= width
+    yield f"{'':>5} | {' ' * offset}{paint('red', '^' * span)}{hint if fits else ''}"
+    if not fits:
+        yield f"{'':>5} |{hint}"
+
+
+def _cut(text: str, width: int) -> str:
+    """Return the beginning of the text that takes at most so many columns."""
+    ends = accumulate(map(columns, text))
+    return text[: sum(end <= width for end in ends)]

@@ -8,7 +8,7 @@ from reconciler.render.affected import MOST_SHOWN, WAITING
 from reconciler.render.behaviour_text import behaviour_lines
 from reconciler.render.telling import telling
 from reconciler.render.told_change import place
-from reconciler.words import plain
+from reconciler.words import counted, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -26,15 +26,20 @@ SYMBOLS: Final = {"create": ("+", "green"), "update": ("~", "yellow"), "adopt": 
 def plan_text(plan: Plan, paint: Paint, tenant: str, most: int = MOST_SHOWN) -> str:
     """Return the plan for a terminal, without what to do next; `most` is how many cases of who is affected it shows."""
     told = telling(plan, tenant, most)
-    lines = [f"{paint('bold', f'Plan for {told.environment}')}   {told.tenant}", ""]
-    lines += _allowed(told, paint)
-    lines += _refusals(told, paint)
-    lines += _affected(told.affected, paint) if told.affected else []
+    lines = _head(told, paint)
     for change in (*told.changes, *told.held):
         lines += [*change_lines(change, paint), ""]
     lines += _notes(told.notes, paint)
     lines += [told.sum, *([told.order] if told.order else [])]
     return "\n".join(lines) + "\n"
+
+
+def brief_plan_text(plan: Plan, paint: Paint, tenant: str, most: int = MOST_SHOWN) -> str:
+    """Return the plan in brief: refusals, who is affected, and counts; no list of rules, and warnings as a count."""
+    told = telling(plan, tenant, most)
+    warnings = sum(finding.severity == "warning" for finding in told.notes)
+    noted = f" {counted(warnings, 'warning')}." if warnings else ""
+    return "\n".join([*_head(told, paint), f"{told.sum}{noted}"]) + "\n"
 
 
 def change_lines(change: ToldChange, paint: Paint) -> Iterator[str]:
@@ -55,6 +60,12 @@ def finding_lines(finding: Finding, paint: Paint) -> Iterator[str]:
         yield f"      {plain(finding.hint)}"
     if finding.source:
         yield f"      {paint('dim', place(finding.source))}"
+
+
+def _head(told: Telling, paint: Paint) -> list[str]:
+    lines = [f"{paint('bold', f'Plan for {told.environment}')}   {told.tenant}", ""]
+    lines += [*_allowed(told, paint), *_refusals(told, paint)]
+    return lines + (_affected(told.affected, paint) if told.affected else [])
 
 
 def _affected(who: Affected, paint: Paint) -> list[str]:

@@ -22,13 +22,16 @@ the two. `cxroute COMMAND --help` says the same.
 The result goes to stdout, and nothing else; progress, warnings and questions go to stderr. `--format json` prints
 exactly one document, also when the command fails. Without a terminal nothing is ever asked.
 
+On a terminal, text is wrapped to its width, down to 60 columns; commands, paths and URLs stay whole. In a pipe nothing
+is wrapped. An option that takes one value is an error (64) where it is given twice; `-e` accumulates.
+
 ## Exit codes
 
 | code | means | a script does |
 |---|---|---|
 | 0 | done, or nothing to do; a plan with changes, too | goes on |
 | 1 | the network, the credentials or the server; of `doctor`, a `fail` | tries again later |
-| 2 | something differs (`plan --detailed-exitcode`, `drift`) | tells somebody |
+| 2 | something differs (`plan` and `diff` with `--detailed-exitcode`, `drift`) | tells somebody |
 | 3 | manifests are wrong, or a route test failed | shows it to their author |
 | 4 | refused: a guard, a plan that is no longer true, no confirmation | shows it to whoever decides |
 | 5 | applied in part; the output says what became of each change | runs it again: it goes on from what is there |
@@ -56,7 +59,9 @@ Set by whoever runs cxroute. A secret can stand in a file in place of the variab
 | `PORT` | of `serve`: the port, where `--port` does not say it |
 | `JOB_COMPLETION_INDEX` | of `--shard /COUNT`: the index |
 | `CI` | where it is set, there is no default Environment |
-| `NO_COLOR` | no colours, where `--color` does not say otherwise |
+| `NO_COLOR` | any value: no colours, where `--color` does not say otherwise |
+| `FORCE_COLOR` | any value but 0: colours in a pipe, too, where neither `--color` nor `NO_COLOR` says otherwise |
+| `COLUMNS` | how wide the terminal is, in place of what it says itself |
 | `CXROUTE_ENVIRONMENTS` | of the workflows on GitHub, a variable there: see [github.md](github.md#set-up) |
 | `GITHUB_ACTOR` | who is named in the journal, in place of the machine's user |
 """
@@ -124,7 +129,7 @@ def _taken(action: argparse.Action) -> str:
     """Return what an option takes, as --help says it; nothing for a flag."""
     if action.nargs == 0:
         return ""
-    if action.choices:
+    if action.choices and not action.metavar:
         return "|".join(map(str, action.choices))
     word = action.metavar or action.dest.upper()
     return f"[{word}]" if action.nargs == "?" and action.option_strings else str(word)

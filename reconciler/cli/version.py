@@ -1,0 +1,24 @@
+"""`cxroute version`: the version, as --version prints it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler import __version__
+
+if TYPE_CHECKING:
+    import argparse
+
+    from reconciler.cli.output import Output
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add nothing: version has no options of its own."""
+    del parser
+
+
+def run(options: argparse.Namespace, output: Output) -> int:
+    """Print the version."""
+    del options
+    output.result(f"cxroute {__version__}\n")
+    return 0

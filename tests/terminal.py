@@ -1,0 +1,77 @@
+"""The program on terminals of a given width: its results on one, what it says beside them on another."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import re
+import struct
+import termios
+import threading
+from typing import TYPE_CHECKING, NamedTuple
+from unittest.mock import patch
+
+from reconciler.cli.main import main
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import TextIO
+
+STYLE = re.compile(r"\x1b\[[0-9;]*m")
+_DECIDE = ("COLUMNS", "NO_COLOR", "FORCE_COLOR")
+"""Variables that decide how the program prints; each test sets those that it is about."""
+
+
+class Shown(NamedTuple):
+    """What a command ended with, and what the two terminals showed, styles and all."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        """Return the lines of the results without styles."""
+        return STYLE.sub("", self.out).splitlines()
+
+
+def on_terminal(width: int, *arguments: str, **variables: str) -> Shown:
+    """Run a command in this process, with stdout and stderr on real terminals, to its end."""
+    environment = {name: value for name, value in os.environ.items() if name not in _DECIDE}
+    out: list[bytes] = []
+    err: list[bytes] = []
+    with (
+        patch.dict(os.environ, {**environment, "TERM": "xterm", **variables}, clear=True),
+        _terminal(width, out) as stdout,
+        _terminal(width, err) as stderr,
+        patch("sys.stdout", stdout),
+        patch("sys.stderr", stderr),
+    ):
+        code = main(list(arguments))
+    return Shown(code, _text(out), _text(err))
+
+
+@contextlib.contextmanager
+def _terminal(width: int, seen: list[bytes]) -> Iterator[TextIO]:
+    here, there = pty.openpty()
+    fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
+    reader = threading.Thread(target=_drain, args=(here, seen))
+    reader.start()
+    try:
+        with open(there, "w", encoding="utf-8", buffering=1) as stream:  # noqa: PTH123 - a file descriptor
+            yield stream
+    finally:
+        reader.join(10)
+        os.close(here)
+
+
+def _drain(here: int, seen: list[bytes]) -> None:
+    with contextlib.suppress(OSError):  # how a terminal says that nobody writes to it any more
+        while part := os.read(here, 65536):
+            seen.append(part)
+
+
+def _text(seen: list[bytes]) -> str:
+    return b"".join(seen).decode().replace("\r\n", "\n")
