@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 from reconciler.cli.discretion import DISCRETION
 from reconciler.errors import CxrouteError, ManifestError
 from reconciler.finding_document import finding_document
+from reconciler.render.finding_subject import FOLDED
 from reconciler.render.findings_text import findings_text, findings_with_carets
 from reconciler.render.paint import ansi, colourless
 from reconciler.words import plain
@@ -93,7 +94,8 @@ class Output:
     def findings(self, findings: Sequence[Finding], stream: IO[str]) -> None:
         """Print findings about manifests, with carets where a person looks on."""
         shape = findings_with_carets if stream.isatty() else findings_text
-        stream.write(DISCRETION.hide(shape(findings, self._paint(stream))))
+        most = sys.maxsize if self.loudness == "verbose" else FOLDED
+        stream.write(DISCRETION.hide(shape(findings, self._paint(stream), most)))
 
     def failed(self, error: CxrouteError) -> None:
         """Say why the command failed; under `--format json` as the one document on stdout."""

@@ -18,6 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from reconciler.render.affected import BRIEF, MOST_SHOWN, NOT_KNOWN, OTHERS, WAITING
+from reconciler.render.finding_subject import subject
 from reconciler.render.inline import QUOTED, bare, unquoted
 from reconciler.render.map_drawing import WIDTH, draw
 from reconciler.render.routing_map import by_queue
@@ -95,7 +96,8 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(pieces=pieces, place=place, plain=plain, says=says, noticed=noticed, bare=bare)
+    filters = {"pieces": pieces, "place": place, "plain": plain, "says": says, "noticed": noticed, "bare": bare}
+    environment.filters.update(filters, subject=subject)
     environment.globals.update(counted=counted)
     return environment.get_template("report.html.j2")
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from reconciler.render.finding_subject import members, subject
 from reconciler.render.inline import alert, cell, code, folded, inline
 from reconciler.render.telling import far_title, parted
 from reconciler.render.told_change import noticed, place, says
-from reconciler.words import counted, plain
+from reconciler.words import counted, cut, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -62,23 +63,30 @@ def _place(source: Source, origin: Origin) -> str:
 def findings_list(told: Telling, origin: Origin, most: int) -> list[str]:
     """Show warnings about what changes openly, and fold those about other rules, and what is merely worth knowing."""
     near, far = parted(told)
-    blocks = [alert("WARNING", [*_listed(near[:most], origin)])] if near and most else []
+    blocks = [alert("WARNING", [*_listed(near[:most], origin, most)])] if near and most else []
     more = len(near) - most if most else 0
     if more > 0:
         blocks.append(f"and {counted(more, 'further warning')}: see the report.")
     rest = [one for one in told.notes if one.severity == "info"]
     for title, findings in ((far_title(far), far), (counted(len(rest), "further note"), rest)):
         if findings and most:
-            blocks.append(folded(title, "\n".join(_listed(findings[:most], origin)) + "\n"))
-    return blocks
+            blocks.append(folded(title, "\n".join(_listed(findings[:most], origin, most)) + "\n"))
+    return [*blocks, told.acknowledged] if told.acknowledged else blocks
 
 
-def _listed(findings: Sequence[Finding], origin: Origin) -> Iterator[str]:
+def _listed(findings: Sequence[Finding], origin: Origin, most: int) -> Iterator[str]:
     for finding in findings:
         where = f" ({_place(finding.source, origin)})" if finding.source else ""
         about = f"{code(str(finding.address))}: " if finding.address else ""
+        if finding.repeats:
+            about, where = f"{subject(finding)}: ", f" {folded_names(members(finding), most)}"
         hint = f"; {inline(plain(finding.hint))}" if finding.hint else ""
         yield f"- **{finding.code}** {about}{inline(plain(finding.message))}{hint}{where}"
+
+
+def folded_names(names: Sequence[str], most: int) -> str:
+    """Return up to so many names, opened by a click, for a cell or an item of a list."""
+    return f"<details><summary>which</summary>{cut([code(name) for name in names], most)}</details>"
 
 
 def diff_lines(told: Telling) -> Iterator[str]:
