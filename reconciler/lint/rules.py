@@ -37,12 +37,12 @@ def _never(view: View, never: Never) -> Finding:
 
 
 def _shadowed(view: View, shadowed: Shadowed) -> Finding:
-    does = "is tried earlier and takes" if len(shadowed.by) == 1 else "are tried earlier and together take"
+    does = "takes" if len(shadowed.by) == 1 else "together take"
     if all(entry.address for entry in shadowed.by):
         hint = "improve the priority, narrow the earlier rule, or remove this one"
     else:
         hint = "improve the priority, or take the live rule over with `adopt:` and change it"
-    message = f"never reached: {rules_listed(shadowed.by)} {does} all the same conversations"
+    message = f"never reached: {rules_listed(shadowed.by)} {does} all the same conversations first"
     return view.finding("CXR202", "warning", message, shadowed.entry, hint)
 
 
@@ -54,7 +54,7 @@ def _is_meant(view: View, redundant: Redundant) -> bool:
 def _redundant(view: View, redundant: Redundant) -> Finding:
     goes = view.goes(redundant.entry)
     by = rules_listed(redundant.instead)
-    message = f"no effect: without it, {by} would send the same conversations to {goes}"
+    message = f"no effect: {by} would send the same conversations to {goes}, too"
     hint = "remove it, one such rule at a time, since two may need each other; or `accept: {CXR203: why it stays}`"
     return view.finding("CXR203", "warning", message, redundant.entry, hint)
 

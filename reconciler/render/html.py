@@ -18,6 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from reconciler.render.affected import BRIEF, MOST_SHOWN, NOT_KNOWN, OTHERS, WAITING
+from reconciler.render.equal_edits import common_rows, equal_edits
 from reconciler.render.finding_subject import subject
 from reconciler.render.inline import QUOTED, bare, unquoted
 from reconciler.render.map_drawing import WIDTH, draw
@@ -97,7 +98,7 @@ def _template() -> Template:
         lstrip_blocks=True,
     )
     filters = {"pieces": pieces, "place": place, "plain": plain, "says": says, "noticed": noticed, "bare": bare}
-    environment.filters.update(filters, subject=subject)
+    environment.filters.update(filters, subject=subject, common_rows=common_rows, equal_edits=equal_edits)
     environment.globals.update(counted=counted)
     return environment.get_template("report.html.j2")
 

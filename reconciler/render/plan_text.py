@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.render.affected import EVERYTHING, MOST_SHOWN, WAITING
 from reconciler.render.behaviour_text import behaviour_lines
+from reconciler.render.equal_edits import common_rows, equal_edits, row_phrase
 from reconciler.render.finding_subject import FOLDED, about, members
 from reconciler.render.telling import telling
 from reconciler.render.told_change import place
-from reconciler.words import cut, plain
+from reconciler.words import counted, cut, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from reconciler.findings import Finding
     from reconciler.model import Address, Source
@@ -32,9 +33,10 @@ def plan_text(plan: Plan, paint: Paint, tenant: str, most: int = MOST_SHOWN) -> 
     lines += _allowed(told, paint)
     lines += _refusals(told, paint)
     lines += _affected(told.affected, paint) if told.affected else []
-    for change in (*told.changes, *told.held):
-        lines += [*change_lines(change, paint), ""]
-    lines += _notes(told, paint, EVERYTHING if most == EVERYTHING else FOLDED)
+    named = EVERYTHING if most == EVERYTHING else FOLDED
+    for group in (*equal_edits(told.changes), *equal_edits(told.held)):
+        lines += [*(change_lines(group[0], paint) if len(group) == 1 else _group_lines(group, paint, named)), ""]
+    lines += _notes(told, paint, named)
     lines += [told.sum, *([told.order] if told.order else [])]
     return "\n".join(lines) + "\n"
 
@@ -46,6 +48,20 @@ def change_lines(change: ToldChange, paint: Paint) -> Iterator[str]:
     yield f"  {paint(colour, f'{symbol} {change.address}')}{where}"
     yield from (f"      {line}" for line in change.lines)
     yield from _aligned(change.rows)
+
+
+def _group_lines(group: Sequence[ToldChange], paint: Paint, most: int) -> Iterator[str]:
+    """Yield equal edits of several rules: what, then which rules, up to `most` of them."""
+    symbol, colour = SYMBOLS[group[0].action]
+    rows = common_rows(group)
+    rules, what = counted(len(group), "rule"), f": {row_phrase(rows[0])}" if len(rows) == 1 else ""
+    yield f"  {paint(colour, f'{symbol} {rules}{what}')}"
+    yield from (f"      {line}" for line in group[0].lines)
+    yield from () if what else _aligned(rows)
+    if len(group) > most:
+        yield f"      {paint('dim', cut([str(change.address) for change in group], most))}"
+    else:
+        yield from (f"      {paint('dim', address_line(change.address, change.source))}" for change in group)
 
 
 def finding_lines(finding: Finding, paint: Paint, most: int = FOLDED) -> Iterator[str]:
