@@ -38,8 +38,7 @@ def plan_schema() -> Schema:
                     "description": "findings that the manifests accept (`accept:`), each with the reason",
                 },
                 "guards": _list(_guard()),
-            },
-            optional=("acknowledged",),
+            }
         ),
         "$defs": {
             "change": _change(),

@@ -68,7 +68,10 @@ class Accept(Strict):
         " that are about no single rule.",
         examples=["exchange/*"],
     )
-    reason: Filled = Field(description="Why it is meant.", examples=["the rule made by hand goes in June"])
+    reason: Filled = Field(
+        description="Why the finding is meant; kept in the plan's JSON.",
+        examples=["the rule made by hand goes in June"],
+    )
 
 
 class Guard(Strict):
