@@ -1,4 +1,4 @@
-"""A plan as one page that needs nothing else: no network, no script, any width, light and dark, on paper.
+"""A plan as one page that needs nothing else: no network, any width, light and dark, on paper; a script to filter.
 
 What is said is `telling`'s; how it stands is the template's, which escapes everything. Nothing but this page's own
 style and script may run in it (Content-Security-Policy by their digests).

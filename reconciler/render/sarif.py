@@ -97,7 +97,7 @@ def _result(finding: Finding, fingerprint: str) -> Document:
     if finding.code in _INDEXES:
         result["ruleIndex"] = _INDEXES[finding.code]
     if finding.acknowledged:
-        result["suppressions"] = [{"kind": "inSource", "justification": _text(plain(finding.acknowledged))}]
+        result["suppressions"] = [{"kind": "inSource", "justification": plain(finding.acknowledged)}]
     return result
 
 
