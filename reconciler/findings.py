@@ -189,7 +189,7 @@ CODES: Final[dict[str, Code]] = {
         "An Intents document says that the bot can say this intent, and no rule of the manifests takes it: such"
         " callers go to the tenant's default, or where a rule made by hand sends them. Write a rule for it, or a"
         " catch-all (`when: []`). An intent that a rule of the manifests takes without naming it, such as a"
-        " catch-all, is not a finding; `validate` counts these. `cxroute explain --intent` says where callers go.",
+        " catch-all, is not a finding; `validate` counts them. `cxroute explain --intent` says where callers go.",
     ),
     "CXR206": Code(
         "intent that the bot cannot say",

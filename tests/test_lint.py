@@ -462,6 +462,17 @@ def test_validate_says_it_once(cxroute: Program) -> None:
     assert {"CXR202", "CXR206", "CXR207"} <= {one["code"] for one in form["findings"]}
 
 
+def test_validate_counts_the_intents_that_a_catch_all_takes(cxroute: Program) -> None:
+    """That is no finding: whoever adds an intent to the bot sees it all the same."""
+    head = "apiVersion: routing/v1\nkind: RuleSet\nname: set\nrules:\n"
+    write("rules.yaml", f"{head}  - {{intent: pin, queue: Cards}}\n  - {CATCH_ALL}\n")
+    write("bot.yaml", "apiVersion: routing/v1\nkind: Intents\nname: bot\nintents: [pin, fax, card_lost]\n")
+    assert 0 == cxroute("validate")
+    assert "No errors in 2 files. 2 intents go by a catch-all alone.\n" == cxroute.out
+    _, form = cxroute.json("validate")
+    assert ([], ["fax", "card_lost"]) == (form["findings"], form["leftToCatchAll"])
+
+
 def test_what_init_writes_has_no_finding(cxroute: Program) -> None:
     """Whoever starts sees nothing that is not of their own making."""
     assert 0 == cxroute("init")

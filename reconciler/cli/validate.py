@@ -17,7 +17,9 @@ from reconciler.errors import CxrouteError, ManifestError
 from reconciler.finding_document import finding_document
 from reconciler.findings import group_findings
 from reconciler.lint.acknowledgements import OFFLINE, RULES, acknowledge, acknowledgements, in_vain
+from reconciler.lint.intents import left_to_catch_all
 from reconciler.lint.lint import lint
+from reconciler.lint.view import View
 from reconciler.manifest.environment import SANDBOX
 from reconciler.manifest.load import load
 from reconciler.render.annotations import annotated, quoted, summary
@@ -25,7 +27,7 @@ from reconciler.render.findings_text import findings_text, totals
 from reconciler.render.paint import colourless
 from reconciler.render.route_tests_text import tests_line
 from reconciler.render.sarif import sarif, sarif_failure
-from reconciler.words import acknowledged_phrase
+from reconciler.words import acknowledged_phrase, counted
 
 if TYPE_CHECKING:
     import argparse
@@ -45,6 +47,8 @@ class _Validated(NamedTuple):
     findings: list[Finding]
     """Those that the manifests do not accept, one for each cause."""
     acknowledged: list[Finding]
+    left: list[str]
+    """Intents of the bot that in some environment go by a catch-all alone."""
     tried: tuple[Tried, ...]
     files: int
 
@@ -84,23 +88,26 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 def _validated(options: argparse.Namespace) -> _Validated:
     tried: tuple[Tried, ...] = ()
+    left: list[str] = []
     try:
         manifests = load(Path(options.manifests))
         checked = check_all(manifests, options.environment)
         tried = tuple(one for each in checked for one in each.tried)
         findings = found(manifests, checked, options)
+        left = _left(manifests, checked)
     except ManifestError as error:
         findings = list(error.findings)
     shown = group_findings(finding for finding in findings if not finding.acknowledged)
     acknowledged = group_findings(finding for finding in findings if finding.acknowledged)
-    return _Validated(shown, acknowledged, tried, len(set(Path(options.manifests).rglob("*.y*ml"))))
+    return _Validated(shown, acknowledged, left, tried, len(set(Path(options.manifests).rglob("*.y*ml"))))
 
 
 def _document(validated: _Validated) -> dict[str, Any]:
     tests = {"tests": len(validated.tried), "failed": sum(one.failure is not None for one in validated.tried)}
     said = [finding_document(finding) for finding in validated.findings]
     accepted = [finding_document(finding) for finding in validated.acknowledged]
-    return {"valid": not validated.wrong, "findings": said, "acknowledged": accepted, "routeTests": tests}
+    form = {"valid": not validated.wrong, "findings": said, "acknowledged": accepted, "routeTests": tests}
+    return {**form, "leftToCatchAll": validated.left}
 
 
 def _print_for_github(validated: _Validated, output: Output) -> None:
@@ -124,9 +131,10 @@ def _print_for_github(validated: _Validated, output: Output) -> None:
 
 def _totals(findings: Sequence[Finding], validated: _Validated) -> str:
     tests_too = f" {tests_line(validated.tried)}" if validated.tried else ""
-    count = len(validated.acknowledged)
+    count, left = len(validated.acknowledged), counted(len(validated.left), "intent")
     accepted = f" {acknowledged_phrase(count)}" if count else ""
-    return f"{totals(findings, validated.files)}{accepted}{tests_too}\n"
+    rest = f" {left} {'goes' if len(validated.left) == 1 else 'go'} by a catch-all alone." if validated.left else ""
+    return f"{totals(findings, validated.files)}{accepted}{rest}{tests_too}\n"
 
 
 def check_all(manifests: Manifests, only: str | None) -> list[Checked]:
@@ -160,6 +168,13 @@ def found(manifests: Manifests, checked: Sequence[Checked], options: argparse.Na
         )
     tests = failures([each for each in checked if each.tried], options.manifests)
     return sorted([*_once(rules), *tests], key=_place)
+
+
+def _left(manifests: Manifests, checked: Sequence[Checked]) -> list[str]:
+    """Return the intents that in some environment no rule names, and a catch-all takes."""
+    known = [each for each in checked if each.desired and manifests.intents]
+    views = (View(each.desired, (), manifests, each.environment, {}) for each in known if each.desired)
+    return list(dict.fromkeys(intent for view in views for intent in left_to_catch_all(view)))
 
 
 def _addresses(checked: Sequence[Checked]) -> dict[Source, Address]:

@@ -52,6 +52,11 @@ def _unrouted(view: View, facts: Facts) -> Iterator[Finding]:
     yield Finding("CXR205", "warning", message, view.intents[alone[0]], None, hint)
 
 
+def left_to_catch_all(view: View) -> list[str]:
+    """Return the bot's intents that no rule of the manifests names, and a rule of them takes all the same."""
+    return [one for one in view.intents if one != view.fallback and one not in view.naming and _taken(view, one)]
+
+
 def _taken(view: View, intent: str) -> bool:
     """Say whether a rule of the manifests takes an intent of which the bot is sure, without naming it: a catch-all."""
     return winner((entry for entry in view.general if entry.address), _sure(view, intent)) is not None
