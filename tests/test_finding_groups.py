@@ -13,9 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from reconciler.behaviour.lint import Facts
 from reconciler.cli.history import read
 from reconciler.finding_document import finding_document
 from reconciler.findings import Finding, group_findings
+from reconciler.lint.rules import about_rules
+from reconciler.lint.view import View
+from reconciler.manifest.environment import Environment
+from reconciler.manifest.load import load
 from reconciler.model import Source
 from reconciler.plan import advised
 from reconciler.render.annotations import annotated
@@ -23,7 +28,7 @@ from reconciler.render.findings_text import findings_text, findings_with_carets
 from reconciler.render.paint import colourless
 from reconciler.render.sarif import sarif
 from tests.airline import ADDRESSES, make_by_hand, rules
-from tests.builders import address
+from tests.builders import address, desired, rule, wanted
 from tests.forms import as_drift_markdown, as_html, as_json, as_markdown, as_text
 from tests.hostile_names import HOSTILE_NAMES
 from tests.parsed import github, page
@@ -157,6 +162,16 @@ def test_validate_tells_one_cause_once(cxroute: Program) -> None:
     assert sorted(ADDRESSES) == sorted(
         one["locations"][0]["logicalLocations"][0]["fullyQualifiedName"] for one in results
     )
+
+
+def test_rules_of_which_nothing_is_known_are_one_finding(tmp_path: Path) -> None:
+    """The bound of work is one cause; each rule that was not looked at is named."""
+    environment = Environment(name="prod", owner="acme", tenant="acme")
+    want = desired(*(wanted(f"cards/r{n}", rule(f"r{n}")) for n in range(5)))
+    (tmp_path / "prod.yaml").write_text("apiVersion: routing/v1\nkind: Queues\nname: q\nqueues: {}\n", encoding="utf-8")
+    view = View(want, (), load(tmp_path), environment, {})
+    (group,) = group_findings(about_rules(view, Facts((), (), (), (), tuple(view.ordered))))
+    assert ("CXR209", [f"cards/r{n}" for n in range(5)]) == (group.code, [str(one) for one in group.addresses])
 
 
 def test_a_finding_about_several_rules_is_near_if_one_of_them_changes() -> None:

@@ -105,13 +105,11 @@ class View:
 
     def names_one_intent(self, entry: Entry) -> bool:
         """Say whether a rule asks for one intent, and for nothing else but the confidence."""
-        named = [one for one in entry.rule.conditions if not self._of_confidence(one)]
-        if len(named) != 1 or not isinstance(named[0], Condition) or named[0].attribute != self.attributes.intent:
+        others = [one for one in entry.rule.conditions if not self._of_confidence(one)]
+        if len(others) != 1 or not isinstance(others[0], Condition) or others[0].attribute != self.attributes.intent:
             return False
-        value = named[0].value
-        return named[0].operator == "equals" or (
-            isinstance(value, tuple) and [named[0].operator, len(value)] == ["in", 1]
-        )
+        operator, value = others[0].operator, others[0].value
+        return operator == "equals" or (operator == "in" and isinstance(value, tuple) and len(value) == 1)
 
     def catches_all(self, entry: Entry) -> bool:
         """Say whether a rule asks for nothing but the confidence."""
