@@ -12,7 +12,7 @@ from reconciler.marker import digest
 from reconciler.plan import plan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from reconciler.change import Change
@@ -24,25 +24,18 @@ if TYPE_CHECKING:
 CODE: Final = "CXR310"
 _HELD: Final = timedelta(days=8)
 """How long the hold is that is given to write: a week, and the day that has begun."""
-_AGAIN: Final = {"create": "create it", "update": "change it", "adopt": "take it over"}
 
 
 def aftermath(made: Plan, manifests: Desired, options: Options) -> tuple[Finding, ...]:
-    """Return a warning for each change of an undo that the next apply would make again, and one that counts them.
+    """Return a warning for each change of an undo that the next apply would make again; all say the same.
 
     `options` are those of that apply. Each says where the manifests ask for it, and what to write there to wait.
     """
     found = _again(made, manifests, options)
-    if not found:
-        return ()
     count = f"{len(found)} of these changes" if len(found) > 1 else "one of these changes"
-    whole = Finding(
-        CODE,
-        "warning",
-        f"the manifests still say otherwise: the next apply, or a scheduled one, would make {count} again",
-        hint="revert the commit that asked for them before that, or hold the rules",
-    )
-    return (whole, *(_warning(change, _line(made)) for change in found))
+    message = f"the manifests still say otherwise: the next apply, or a scheduled one, would make {count} again"
+    hint = _hint(made, found)
+    return tuple(Finding(CODE, "warning", message, change.source, change.address, hint) for change in found)
 
 
 def unknown(error: Exception) -> Finding:
@@ -80,15 +73,14 @@ def _addresses(change: Change) -> Iterator[Address]:
         yield change.live.marker.address
 
 
-def _warning(change: Change, line: str) -> Finding:
-    if isinstance(change, Delete):
-        message = "the rule stands in no manifest: the next apply would delete it again"
-        hint = "revert the commit that took it out; until then: `cxroute apply --no-prune`, or `prune: false`"
-    else:
-        does = _AGAIN[type(change).__name__.lower()]
-        message = f"the manifests still ask for it: the next apply would {does} again"
-        hint = f"revert the commit, or write into its entry: `{line}`"
-    return Finding(CODE, "warning", message, change.source, change.address, hint)
+def _hint(made: Plan, found: Sequence[Change]) -> str:
+    """Say how to keep the next apply from it. A rule that stands in no manifest has no entry to write a hold into."""
+    ways = ["revert the commit that asked for it"]
+    if not all(isinstance(change, Delete) for change in found):
+        ways.append(f"write `{_line(made)}` into each rule")
+    if any(isinstance(change, Delete) for change in found):
+        ways.append("set `prune: false` for rules that stand in no manifest")
+    return ", or ".join(ways)
 
 
 def _line(made: Plan) -> str:

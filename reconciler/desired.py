@@ -83,8 +83,11 @@ def nothing(environment: Environment) -> Desired:
     return replace(found, names_unique=api.names_unique)
 
 
-def unaliased(manifests: Manifests) -> list[Finding]:
-    """Return a warning for each queue of a rule that is no alias, where a Queues document exists to have one."""
+def unaliased(manifests: Manifests, addresses: Mapping[Source, Address]) -> list[Finding]:
+    """Return a warning for each queue of a rule that is no alias, where a Queues document exists to have one.
+
+    `addresses` are those of rules, by place.
+    """
     known = [alias for loaded in manifests.queues for alias in loaded.document.queues]
     found = []
     for loaded in manifests.rulesets if known else ():
@@ -94,7 +97,9 @@ def unaliased(manifests: Manifests) -> list[Finding]:
                     message = f"queue {name!r} is no alias of the Queues documents; taken as a live queue's name"
                     place = ("rules", index, *path)
                     hint = did_you_mean(name, known)
-                    found.append(loaded.finding("CXR117", message, *place, severity="warning", hint=hint))
+                    address = addresses.get(loaded.at("rules", index))
+                    warning = loaded.finding("CXR117", message, *place, severity="warning", hint=hint, address=address)
+                    found.append(warning)
     return found
 
 
@@ -119,13 +124,11 @@ class _Expansion:
             if not _applies(entry.environments, self.environment.name):
                 continue
             draft = Draft(self.environment, self._queue, loaded.document, entry)
-            if draft.catches_all_by_omission():
-                message = "this rule has no condition, so it takes every conversation"
-                hint = "write `when: []` if that is meant"
-                place = ("rules", index)
-                self.findings.append(loaded.finding("CXR120", message, *place, severity="warning", hint=hint))
             try:
-                self._add(self._desired(draft, loaded.document.name, loaded.at("rules", index)))
+                desired = self._desired(draft, loaded.document.name, loaded.at("rules", index))
+                self._add(desired)
+                if draft.catches_all_by_omission():
+                    self.findings.append(_without_condition(loaded, index, desired.address))
             except WrongRuleError as wrong:
                 for one in draft.everything_wrong() or (wrong,):
                     path = ("rules", index, *one.path)
@@ -151,6 +154,12 @@ class _Expansion:
         if found is None:
             found = self._queues[name] = self.catalogue.resolve(name)
         return found
+
+
+def _without_condition(loaded: Loaded[RuleSet], index: int, address: Address) -> Finding:
+    message = "no condition, so every conversation is taken"
+    hint = "write `when: []` if that is meant"
+    return loaded.finding("CXR120", message, "rules", index, severity="warning", hint=hint, address=address)
 
 
 def _place(desired: DesiredRule) -> str:

@@ -12,14 +12,24 @@ if TYPE_CHECKING:
 
 
 def finding_document(finding: Finding) -> Document:
-    """Return a finding in the form of spec.md section 7."""
-    return {
+    """Return a finding in the form of spec.md section 7.
+
+    Of one about several rules or places, `addresses` and `sources` have an entry for each, in the same order.
+    """
+    form: Document = {
         "code": finding.code,
         "severity": finding.severity,
         "message": f"{finding.message} ({finding.hint})" if finding.hint else finding.message,
         "address": None if finding.address is None else str(finding.address),
         "source": source_document(finding.source),
     }
+    if finding.repeats and finding.address:
+        form["addresses"] = [str(place.address) for place in finding.places]
+    if finding.repeats:
+        form["sources"] = [source_document(place.source) for place in finding.places]
+    if finding.acknowledged:
+        form["acknowledged"] = {"reason": finding.acknowledged}
+    return form
 
 
 def source_document(source: Source | None) -> Document | None:

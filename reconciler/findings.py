@@ -6,10 +6,12 @@ CXR1.. manifests and names, CXR2.. what rules do, CXR3.. live rules and ownershi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from reconciler.model import Address, Source
 
 Severity = Literal["error", "warning", "info"]
@@ -29,6 +31,33 @@ class Finding:
     """The manifest's line, for the caret that a terminal shows under it; empty where there is none."""
     span: int = 1
     """How many characters of the line are meant."""
+    repeats: tuple[Finding, ...] = ()
+    """The same finding about other rules or at other places, as `group_findings` puts them."""
+    acknowledged: str = ""
+    """Why the manifests accept it (`accept:`); empty where they do not."""
+
+    @property
+    def places(self) -> tuple[Finding, ...]:
+        """Return the finding once for each rule or place that it is about."""
+        return (replace(self, repeats=()), *self.repeats)
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        """Return the rules that the finding is about, each once."""
+        return tuple(dict.fromkeys(place.address for place in self.places if place.address))
+
+
+def group_findings(findings: Iterable[Finding]) -> list[Finding]:
+    """Return warnings and infos that say the same of several rules as one finding each, where the first one stood.
+
+    Errors stay apart: each has a place of its own that has to be corrected.
+    """
+    groups: dict[object, list[Finding]] = {}
+    for number, finding in enumerate(place for one in findings for place in one.places):
+        said = (finding.code, finding.severity, finding.message, finding.hint, finding.acknowledged)
+        key = number if finding.severity == "error" else (*said, finding.address is None)
+        groups.setdefault(key, []).append(finding)
+    return [replace(first, repeats=tuple(repeats)) for first, *repeats in groups.values()]
 
 
 class Code(NamedTuple):
@@ -143,9 +172,11 @@ CODES: Final[dict[str, Code]] = {
     ),
     "CXR203": Code(
         "rule changes nothing",
-        "Every conversation that this rule takes would go to the same place without it. It may be kept for later, or"
-        " to say what is meant; else it is one rule more to read. Two such rules may need each other: where either can"
-        " go, perhaps not both. Remove one, and validate again.",
+        "Every conversation that this rule takes would go to the same place without it. Two such rules may need each"
+        " other: where either can go, perhaps not both. Remove one, and validate again; or say why the rule stays:"
+        " `accept: {CXR203: the reason}` in the rule. A rule of one intent that sends it where the catch-all sends it"
+        " is not a finding: the rule says that this is meant. A catch-all is a rule that asks for nothing, or for the"
+        " confidence alone.",
     ),
     "CXR204": Code(
         "equal priority, different queues",
@@ -155,9 +186,10 @@ CODES: Final[dict[str, Code]] = {
     ),
     "CXR205": Code(
         "intent without a rule",
-        "An Intents document says that the bot can say this intent, and no rule that names it is ever reached: such"
-        " callers go where a catch-all sends them, or to the tenant's default. Write a rule for it, or leave it so"
-        " where that is meant; `cxroute explain --intent` says where they go.",
+        "An Intents document says that the bot can say this intent, and no rule of the manifests takes it: such"
+        " callers go to the tenant's default, or where a rule made by hand sends them. Write a rule for it, or a"
+        " catch-all (`when: []`). An intent that a rule of the manifests takes without naming it, such as a"
+        " catch-all, is not a finding; `validate` counts them. `cxroute explain --intent` says where callers go.",
     ),
     "CXR206": Code(
         "intent that the bot cannot say",
@@ -197,6 +229,14 @@ CODES: Final[dict[str, Code]] = {
         " under `attributes:`. No public document says what an ident may hold; those that are shown have letters,"
         " digits, - _ and . alone. A field has to be defined in CXone before it can be written, and rules ask for"
         " attributes by the same names.",
+    ),
+    "CXR212": Code(
+        "nothing to acknowledge",
+        "An `accept:` of a rule or of the Environment acknowledges a finding that does not exist, with or without the"
+        " live rules. Remove the entry, so that it does not hide a later finding. `validate` checks this for what it"
+        " can tell without a tenant; `plan`, without `--only` and `--undo`, for all else. As an info: other"
+        " Environments have the rule, too, and the finding may exist there; an `accept:` that one Environment alone"
+        " needs belongs in that Environment. An error cannot be acknowledged.",
     ),
     "CXR220": Code(
         "route test failed",
@@ -256,8 +296,10 @@ CODES: Final[dict[str, Code]] = {
     ),
     "CXR310": Code(
         "the manifests say otherwise",
-        "What is undone here the next apply makes again, for the manifests still ask for it. Revert the commit that"
-        " changed them, or write a `hold:` until that is done.",
+        "What is undone here the next apply makes again, because the manifests still ask for it. Revert the commit"
+        " that changed them, or write the `hold:` of the message into each rule until that is done. A rule that"
+        " stands in no manifest is deleted again: until the commit is reverted, `--no-prune` or `prune: false` keeps"
+        " it.",
     ),
     "CXR311": Code(
         "in the way of an undo",

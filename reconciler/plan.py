@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from reconciler.canonical import COMPACT
 from reconciler.change import Adopt, Create, Delete, Update
 from reconciler.compare import compare
+from reconciler.findings import group_findings
 from reconciler.hold import hold
 from reconciler.options import selected
 from reconciler.ownership import own
@@ -77,6 +78,8 @@ class Plan:
     moved: Moved | None = None
     """How much of the traffic sample goes elsewhere; None without a sample."""
     guards: tuple[GuardResult, ...] = field(default=())
+    acknowledged: tuple[Finding, ...] = ()
+    """Findings that the manifests accept, each with the reason: counted, and not shown."""
 
     @property
     def manifest_digest(self) -> str:
@@ -142,7 +145,15 @@ def plan(desired: Desired, live: Live, options: Options, now: datetime) -> Plan:
 def advised(plan: Plan, findings: Iterable[Finding]) -> Plan:
     """Return the plan with further findings, but for those of addresses that it is not about."""
     more = (one for one in findings if _speaks(one, plan.options))
-    return replace(plan, findings=tuple(sorted((*plan.findings, *more), key=_place)))
+    return with_findings(plan, (*plan.findings, *more))
+
+
+def with_findings(plan: Plan, findings: Iterable[Finding]) -> Plan:
+    """Return the plan with just these findings: the acknowledged ones apart, and one for each cause."""
+    ordered = sorted(findings, key=_place)
+    open_findings = group_findings(finding for finding in ordered if not finding.acknowledged)
+    accepted = group_findings(finding for finding in ordered if finding.acknowledged)
+    return replace(plan, findings=tuple(open_findings), acknowledged=(*plan.acknowledged, *accepted))
 
 
 def adopting_namesakes(desired: Desired, live: Live) -> Desired:

@@ -33,6 +33,10 @@ def plan_schema() -> Schema:
                 "held": _list({"allOf": [{"$ref": "#/$defs/change"}, _object({"reason": _TEXT})]}),
                 "behaviour": _or_null({"$ref": "#/$defs/behaviour"}),
                 "findings": _list(_finding()),
+                "acknowledged": {
+                    **_list(_finding()),
+                    "description": "findings that the manifests accept (`accept:`), each with the reason",
+                },
                 "guards": _list(_guard()),
             }
         ),
@@ -171,7 +175,14 @@ def _finding() -> Schema:
             "message": _TEXT,
             "address": _or_null(_TEXT),
             "source": _or_null({"$ref": "#/$defs/source"}),
-        }
+            "addresses": _list(_TEXT),
+            "sources": {
+                **_list(_or_null({"$ref": "#/$defs/source"})),
+                "description": "of a finding about several rules or places: one for each, in the order of `addresses`",
+            },
+            "acknowledged": _object({"reason": _TEXT}),
+        },
+        optional=("addresses", "sources", "acknowledged"),
     )
 
 

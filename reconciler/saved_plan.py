@@ -72,6 +72,7 @@ def document(plan: Plan) -> Document:
         "held": [{**change_document(plan, held.change), "reason": held.reason} for held in plan.held],
         "behaviour": _behaviour(plan),
         "findings": [finding_document(finding) for finding in plan.findings],
+        "acknowledged": [finding_document(finding) for finding in plan.acknowledged],
         "guards": [_guard(result) for result in plan.guards],
     }
     return {**form, "planId": _plan_id(form)}

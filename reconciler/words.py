@@ -164,6 +164,17 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def acknowledged_phrase(count: int) -> str:
+    """Return `2 acknowledged findings are not shown.`."""
+    return f"{counted(count, 'acknowledged finding')} {'is' if count == 1 else 'are'} not shown."
+
+
+def cut(items: Sequence[str], most: int) -> str:
+    """Return `a, b, c and 26 more`."""
+    more = f" and {len(items) - most:,} more" if len(items) > most else ""
+    return f"{', '.join(items[:most])}{more}"
+
+
 def _escape(found: re.Match[str]) -> str:
     point = ord(found.group())
     return f"\\u{point:04x}" if point <= 0xFFFF else f"\\U{point:08x}"  # noqa: PLR2004 - the widest \u

@@ -96,17 +96,17 @@ def test_a_rule_that_never_matches(linted: Desk) -> None:
         " when: [{attribute: routedAt, exists: true}]}"
     )
     assert ("CXR201", "warning", "set/pin") == (found.code, found.severity, str(found.address))
-    assert "this rule can never match: confidence >= 0.9 and confidence < 0.5 contradict each other" == found.message
+    assert "no conversation can match: confidence >= 0.9 and confidence < 0.5 contradict each other" == found.message
     assert 5 == getattr(found.source, "line", 0)
     (found,) = linted("{key: k, queue: Cards, when: [{attribute: routedAt, in: []}]}")
-    assert found.message.startswith("this rule can never match: nothing satisfies routedAt is one of")
+    assert found.message.startswith("no conversation can match: nothing satisfies routedAt is one of")
 
 
 def test_a_rule_that_another_one_hides(linted: Desk) -> None:
     """It names which one; a rule that is switched off hides nobody, and is hidden by nobody."""
     wide = "{key: wide, intents: [pin, fax], queue: Cards, priority: 1%s}"
     (found,) = linted(wide % "", "{intent: pin, minConfidence: 0.5, queue: Fraud, priority: 2}")
-    message = "this rule is never reached: set/wide is tried earlier and takes every conversation that it asks for"
+    message = "never reached: set/wide takes all the same conversations first"
     assert ("CXR202", "set/pin", message) == (found.code, str(found.address), found.message)
     assert "CXR202" not in dict(said(linted(wide % ", enabled: false", "{intent: pin, queue: Fraud, priority: 2}")))
     assert [] == said(linted(wide % "", "{intent: pin, queue: Fraud, priority: 2, enabled: false}"))
@@ -121,8 +121,8 @@ def test_a_rule_that_several_hide_together(linted: Desk) -> None:
         "{intent: pin, minConfidence: 0, queue: Fraud, priority: 4, key: last}",
     )
     messages = {str(one.address): one.message for one in found if one.code == "CXR202"}
-    assert "set/high and set/low are tried earlier and together take every" in messages["set/last"]
-    assert "set/high is tried earlier" in messages["set/hidden"]
+    assert "set/high and set/low together take all the same conversations first" in messages["set/last"]
+    assert "set/high takes all the same" in messages["set/hidden"]
 
 
 def test_a_live_rule_that_is_not_managed_hides_ours(linted: Desk) -> None:
@@ -134,17 +134,40 @@ def test_a_live_rule_that_is_not_managed_hides_ours(linted: Desk) -> None:
     ]
     found = linted("{intent: pin, queue: Fraud}", live=live)
     assert [("CXR202", "set/pin")] == said(found)
-    assert 'the live rule "All by hand" (not managed) is tried earlier' in found[0].message
+    assert 'the live rule "All by hand" (not managed) takes all the same conversations first' in found[0].message
     assert "`adopt:`" in found[0].hint
 
 
 def test_a_rule_that_changes_nothing(linted: Desk) -> None:
     """Without it, another rule would do the same; a rule that goes elsewhere is needed."""
-    (found,) = linted("{intent: pin, queue: General}", CATCH_ALL)
-    assert ("CXR203", "set/pin") == (found.code, str(found.address))
-    assert 'without it, its conversations would go to "General" all the same, by set/rest' in found.message
+    (found,) = linted("{key: both, intents: [pin, fax], queue: General}", CATCH_ALL)
+    assert ("CXR203", "set/both") == (found.code, str(found.address))
+    assert 'no effect: set/rest would send the same conversations to "General", too' == found.message
     assert "two may need each other" in found.hint
-    assert [] == said(linted("{intent: pin, queue: Cards}", CATCH_ALL))
+    assert [] == said(linted("{key: both, intents: [pin, fax], queue: Cards}", CATCH_ALL))
+
+
+@pytest.mark.parametrize("confidence", ["", ", minConfidence: 0.6", ", belowConfidence: 0.6"])
+@pytest.mark.parametrize("said_of_it", ["{intent: pin", "{intents: [pin]"])
+def test_one_intent_that_goes_where_the_catch_all_sends_it_is_meant(
+    linted: Desk, said_of_it: str, confidence: str
+) -> None:
+    """An explicit rule is no finding; without it, the catch-all takes the intent, and that is none either."""
+    explicit = f"{said_of_it}{confidence}, queue: General}}"
+    assert [] == linted(explicit, CATCH_ALL, intents=["pin"])
+    assert [] == linted("{intent: fax, queue: Cards}", CATCH_ALL, intents=["pin", "fax"])
+    unsure = "{key: unsure, belowConfidence: 0.6, queue: General, priority: 800}"
+    assert [("CXR203", "set/unsure")] == said(linted(explicit, unsure, CATCH_ALL, intents=["pin"]))
+
+
+@pytest.mark.parametrize("other", ["{key: gold, when: [{attribute: routedAt, exists: true}], queue: General}"])
+def test_one_intent_that_another_rule_sends_likewise_is_a_finding(linted: Desk, other: str) -> None:
+    """A rule that asks for more than the catch-all does is none; nor is a second rule for the intent."""
+    gold = "when: [{attribute: routedAt, exists: true}], queue: General"
+    found = linted(f"{{intent: pin, {gold}, priority: 1}}", other, CATCH_ALL.replace("General", "Cards"))
+    assert [("CXR203", "set/pin")] == said(found)
+    found = linted("{intent: pin, queue: General, priority: 1}", f"{{key: again, intent: pin, {gold}, priority: 2}}")
+    assert ("CXR202", "set/again") in said(found)
 
 
 def test_equal_priorities_that_lead_elsewhere(linted: Desk) -> None:
@@ -172,21 +195,26 @@ def test_many_ties_of_one_rule_are_one_finding(linted: Desk) -> None:
     assert 'as the live rule "Mine" (not managed), which sends elsewhere' in tied[0].message
 
 
-def test_intents_that_only_a_catch_all_takes(linted: Desk) -> None:
-    """All in one finding, at the first one's place; one whose only rule is hidden is among them."""
-    intents = ["pin", *(f"i{number}" for number in range(10)), "hidden"]
-    found = linted(
-        "{intent: pin, queue: Cards}",
-        "{intent: hidden, queue: Cards, priority: 950}",
-        CATCH_ALL,
-        intents=intents,
-    )
-    (alone,) = (one for one in found if one.code == "CXR205")
-    assert ("warning", None, 6) == (alone.severity, alone.address, getattr(alone.source, "line", 0))
-    assert alone.message.startswith('11 intents of the bot have no rule that is ever reached: "i0", "i1", ')
-    assert 'and 3 more. intent "i0", confidence 0.99 goes to "General" by set/rest' in alone.message
-    (alone,) = (one for one in linted("{intent: pin, queue: Cards}", intents=["pin", "fax"]) if one.code == "CXR205")
-    assert "goes to the tenant's default" in alone.message
+def test_intents_that_no_rule_takes(linted: Desk) -> None:
+    """All in one finding, at the first one's place. A catch-all takes them; of one that is hidden CXR202 tells."""
+    intents = ["pin", *(f"i{number}" for number in range(11)), "hidden"]
+    rules = ["{intent: pin, queue: Cards}", "{intent: hidden, queue: Cards, priority: 950}"]
+    (alone,) = linted(*rules, intents=intents)
+    assert ("CXR205", "warning", None) == (alone.code, alone.severity, alone.address)
+    assert 6 == getattr(alone.source, "line", 0)
+    assert alone.message.startswith('11 intents of the bot have no rule: "i0", "i1", ')
+    assert 'and 3 more. intent "i0", confidence 0.99 goes to the tenant\'s default' in alone.message
+    assert [("CXR202", "set/hidden")] == said(linted(*rules, CATCH_ALL, intents=intents))
+
+
+def test_a_catch_all_that_is_not_managed_leaves_an_intent_without_a_rule(linted: Desk) -> None:
+    """The manifests do not say that it is meant; the message names the live rule."""
+    live = [by_hand("Rest", conditions=[], priority=900)]
+    (alone,) = linted("{intent: pin, queue: Cards}", intents=["pin", "fax"], live=live)
+    assert "CXR205" == alone.code
+    assert 'goes to "Card Services" by the live rule "Rest" (not managed)' in alone.message
+    off = CATCH_ALL.replace("}", ", enabled: false}")
+    assert ["CXR205"] == [one.code for one in linted("{intent: pin, queue: Cards}", off, intents=["pin", "fax"])]
 
 
 @pytest.mark.parametrize("operator", ["equals: fax", "in: [fax, fox]", "startsWith: fa", "contains: a"])
@@ -425,13 +453,24 @@ def test_validate_says_it_once(cxroute: Program) -> None:
     write("more.yaml", STARTER)
     assert 0 == cxroute("validate")
     assert 1 == cxroute.out.count("CXR202")
-    assert "more.yaml:6:5: warning[CXR202]: this rule is never reached: more/pin is tried earlier" in cxroute.out
+    assert "more.yaml:6:5: warning[CXR202]: never reached: more/pin takes all the same conversations" in cxroute.out
     assert "CXR207" not in cxroute.out
     assert 0 == cxroute("-v", "validate")
     assert 1 == cxroute.out.count('attribute "tier"')
     code, form = cxroute.json("validate")
     assert (0, True) == (code, form["valid"])
     assert {"CXR202", "CXR206", "CXR207"} <= {one["code"] for one in form["findings"]}
+
+
+def test_validate_counts_the_intents_that_a_catch_all_takes(cxroute: Program) -> None:
+    """That is no finding: whoever adds an intent to the bot sees it all the same."""
+    head = "apiVersion: routing/v1\nkind: RuleSet\nname: set\nrules:\n"
+    write("rules.yaml", f"{head}  - {{intent: pin, queue: Cards}}\n  - {CATCH_ALL}\n")
+    write("bot.yaml", "apiVersion: routing/v1\nkind: Intents\nname: bot\nintents: [pin, fax, card_lost]\n")
+    assert 0 == cxroute("validate")
+    assert "No errors in 2 files. 2 intents go by a catch-all alone.\n" == cxroute.out
+    _, form = cxroute.json("validate")
+    assert ([], ["fax", "card_lost"]) == (form["findings"], form["leftToCatchAll"])
 
 
 def test_what_init_writes_has_no_finding(cxroute: Program) -> None:

@@ -59,7 +59,8 @@ RESULT = mapping(
         "message": SAID,
         "locations": listed(LOCATION, maxItems=1),
         "partialFingerprints": mapping({"cxroute/v1": {"type": "string", "pattern": "^[0-9a-f]{32}:[1-9][0-9]*$"}}),
-    }
+    },
+    {"suppressions": listed(mapping({"kind": {"const": "inSource"}, "justification": {"type": "string"}}), minItems=1)},
 )
 RULE = mapping(
     {"id": {"pattern": "^CXR[0-9]{3}$"}, "shortDescription": SAID, "fullDescription": SAID, "help": SAID},

@@ -12,6 +12,7 @@ from reconciler.cli.discretion import DISCRETION
 from reconciler.cli.terminal import fitted, has_colours, width_of
 from reconciler.errors import CxrouteError, ManifestError
 from reconciler.finding_document import finding_document
+from reconciler.render.finding_subject import FOLDED
 from reconciler.render.findings_text import findings_text, findings_with_carets
 from reconciler.render.paint import ansi, colourless
 from reconciler.words import plain
@@ -97,10 +98,11 @@ class Output:
 
     def findings(self, findings: Sequence[Finding], stream: IO[str]) -> None:
         """Print findings about manifests, with carets where a person looks on."""
+        most = sys.maxsize if self.loudness == "verbose" else FOLDED
         if not stream.isatty():
-            stream.write(DISCRETION.hide(findings_text(findings, self._paint(stream))))
+            stream.write(DISCRETION.hide(findings_text(findings, self._paint(stream), most)))
             return
-        text = findings_with_carets(findings, self._paint(stream), width_of(stream))
+        text = findings_with_carets(findings, self._paint(stream), width_of(stream), most)
         stream.write(fitted(DISCRETION.hide(text), stream))
 
     def failed(self, error: CxrouteError) -> None:

@@ -19,13 +19,14 @@ from reconciler.entries import live_entries
 from reconciler.errors import ApiError, ManifestError, UsageError
 from reconciler.foresee import foresee
 from reconciler.guard import guard, lift
+from reconciler.lint.acknowledgements import LIVE, RULES, acknowledge, acknowledgements, in_vain
 from reconciler.lint.lint import lint
 from reconciler.manifest.environment import SANDBOX
 from reconciler.manifest.load import load
 from reconciler.manifest.nearest import did_you_mean
 from reconciler.options import Options, unmatched
 from reconciler.ownership import own
-from reconciler.plan import Live, advised, plan
+from reconciler.plan import Live, advised, plan, with_findings
 from reconciler.render.affected import EVERYTHING, MOST_SHOWN
 from reconciler.traffic import declared_traffic, load_traffic
 
@@ -175,7 +176,7 @@ class Session:
             return lift(guard(foresee(arrange(made), self.sample), self.environment), allowed, reason)
 
         def everything(made: Plan) -> Plan:
-            return advised(told(made), [self.file.finding] if self.file else ())
+            return self.acknowledged(advised(told(made), [self.file.finding] if self.file else ()))
 
         return Planner(bare, guarded, everything)
 
@@ -189,6 +190,22 @@ class Session:
         ]
         found = lint(made.desired, others, self.manifests, self.environment, made.queue_names)
         return advised(made, found)
+
+    def acknowledged(self, made: Plan) -> Plan:
+        """Return the plan with the findings that the manifests accept apart, and with what they accept in vain.
+
+        Where only some rules are looked at, or a run is undone, other findings may exist: nothing is in vain.
+        """
+        accepted = acknowledgements(self.manifests, self.environment, made.desired)
+        if not accepted:
+            return made
+        findings, idle = acknowledge(made.findings, accepted)
+        if not self.options.only and self.options.undo is None:
+            if idle:  # what the live rules hide exists in the manifests, where `validate` says it
+                alone = lint(made.desired, (), self.manifests, self.environment, made.queue_names)
+                idle = acknowledge(alone, idle)[1]
+            findings += in_vain(one for one in idle if one.code in RULES | LIVE)
+        return with_findings(made, findings)
 
     async def read(self, client: ReadingClient) -> Live:
         """Read every rule and queue. Where that fails, an error in the manifests is said first."""

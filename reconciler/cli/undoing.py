@@ -104,7 +104,7 @@ def undone(session: Session, options: argparse.Namespace) -> Session:
 def way_back(session: Session, made: Plan, report: Report) -> Iterator[str]:
     """Yield what to know after an apply: what the next one makes of an undo, and how to undo this one."""
     for finding in made.findings if session.undoing else ():
-        if finding.code == CODE and finding.address is None:
+        if finding.code == CODE:
             yield f"{finding.message[:1].upper()}{plain(finding.message[1:])}: {plain(finding.hint)}."
     if report.run and any(isinstance(outcome, Applied | Unknown) for outcome in report.outcomes):
         alone = replace(session, options=Options(), which=(), undoing=None)

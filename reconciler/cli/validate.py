@@ -15,23 +15,28 @@ from reconciler.cli.workspace import rooted, summary_file
 from reconciler.desired import unaliased
 from reconciler.errors import CxrouteError, ManifestError
 from reconciler.finding_document import finding_document
+from reconciler.findings import group_findings
+from reconciler.lint.acknowledgements import OFFLINE, RULES, acknowledge, acknowledgements, in_vain
+from reconciler.lint.intents import left_to_catch_all
 from reconciler.lint.lint import lint
+from reconciler.lint.view import View
 from reconciler.manifest.load import load
 from reconciler.render.annotations import annotated, quoted, summary
 from reconciler.render.findings_text import findings_text, totals
 from reconciler.render.paint import colourless
 from reconciler.render.route_tests_text import tests_line
 from reconciler.render.sarif import sarif, sarif_failure
+from reconciler.words import acknowledged_phrase, counted
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from reconciler.cli.output import Output
     from reconciler.cli.route_tests import Checked
     from reconciler.findings import Finding
     from reconciler.manifest.load import Manifests
-    from reconciler.model import Source
+    from reconciler.model import Address, Source
     from reconciler.verify import Tried
 
 
@@ -39,6 +44,10 @@ class _Validated(NamedTuple):
     """What became of all checks."""
 
     findings: list[Finding]
+    """Those that the manifests do not accept, one for each cause."""
+    acknowledged: list[Finding]
+    left: list[str]
+    """Intents of the bot that in some environment go by a catch-all alone."""
     tried: tuple[Tried, ...]
     files: int
 
@@ -66,7 +75,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if output.form == "json":
         output.document(_document(validated))
     elif output.form == "sarif":
-        output.document(sarif(rooted(validated.findings)))
+        output.document(sarif(rooted([*validated.findings, *validated.acknowledged])))
     elif output.form == "github":
         _print_for_github(validated, output)
     else:
@@ -78,20 +87,26 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 def _validated(options: argparse.Namespace) -> _Validated:
     tried: tuple[Tried, ...] = ()
+    left: list[str] = []
     try:
         manifests = load(Path(options.manifests))
         checked = check_all(manifests, options.environment)
         tried = tuple(one for each in checked for one in each.tried)
-        findings = found(manifests, checked, options.manifests)
+        findings = found(manifests, checked, options)
+        left = _left(manifests, checked)
     except ManifestError as error:
         findings = list(error.findings)
-    return _Validated(findings, tried, len(set(Path(options.manifests).rglob("*.y*ml"))))
+    shown = group_findings(finding for finding in findings if not finding.acknowledged)
+    acknowledged = group_findings(finding for finding in findings if finding.acknowledged)
+    return _Validated(shown, acknowledged, left, tried, len(set(Path(options.manifests).rglob("*.y*ml"))))
 
 
 def _document(validated: _Validated) -> dict[str, Any]:
     tests = {"tests": len(validated.tried), "failed": sum(one.failure is not None for one in validated.tried)}
     said = [finding_document(finding) for finding in validated.findings]
-    return {"valid": not validated.wrong, "findings": said, "routeTests": tests}
+    accepted = [finding_document(finding) for finding in validated.acknowledged]
+    form = {"valid": not validated.wrong, "findings": said, "acknowledged": accepted, "routeTests": tests}
+    return {**form, "leftToCatchAll": validated.left}
 
 
 def _print_for_github(validated: _Validated, output: Output) -> None:
@@ -115,7 +130,10 @@ def _print_for_github(validated: _Validated, output: Output) -> None:
 
 def _totals(findings: Sequence[Finding], validated: _Validated) -> str:
     tests_too = f" {tests_line(validated.tried)}" if validated.tried else ""
-    return f"{totals(findings, validated.files)}{tests_too}\n"
+    count, left = len(validated.acknowledged), counted(len(validated.left), "intent")
+    accepted = f" {acknowledged_phrase(count)}" if count else ""
+    rest = f" {left} {'goes' if len(validated.left) == 1 else 'go'} by a catch-all alone." if validated.left else ""
+    return f"{totals(findings, validated.files)}{accepted}{rest}{tests_too}\n"
 
 
 def check_all(manifests: Manifests, only: str | None) -> list[Checked]:
@@ -128,28 +146,48 @@ def check_all(manifests: Manifests, only: str | None) -> list[Checked]:
     return checked
 
 
-def found(manifests: Manifests, checked: Sequence[Checked], directory: str) -> list[Finding]:
-    """Return everything that was found, by place; the same thing is said once."""
-    rules = _once([*manifests.warnings, *(one for each in checked for one in each.findings), *unaliased(manifests)])
-    tests = failures([each for each in checked if each.tried], directory)
-    return sorted([*rules, *advice(manifests, checked), *tests], key=_place)
+def found(manifests: Manifests, checked: Sequence[Checked], options: argparse.Namespace) -> list[Finding]:
+    """Return everything that was found, by place; the same thing is said once, and accepted where all accept it."""
+    everywhere = [*manifests.warnings, *unaliased(manifests, _addresses(checked))]
+    accepted = [(each, acknowledgements(manifests, each.environment, each.desired)) for each in checked if each.desired]
+    every = [one for _, here in accepted for one in here]
+    others = (one for each in checked if not each.desired for one in each.findings)
+    rules, idle = acknowledge([*everywhere, *others], every)
+    vain = {one.source: one for one in idle}
+    for each, here in accepted:
+        advice = lint(each.desired, (), manifests, each.environment, each.queues) if each.desired else ()
+        findings, unused = acknowledge([*each.findings, *advice], here)
+        rules += findings
+        used = {one.source for one in here} - {one.source for one in unused}
+        vain = {source: one for source, one in vain.items() if source not in used}
+    if all(finding.severity != "error" for finding in rules):
+        rules += in_vain(
+            one for one in vain.values() if one.code in OFFLINE and not (options.environment and one.shared)
+        )
+    tests = failures([each for each in checked if each.tried], options.manifests)
+    return sorted([*_once(rules), *tests], key=_place)
 
 
-def advice(manifests: Manifests, checked: Sequence[Checked]) -> list[Finding]:
-    """Return what is most likely wrong with the rules that the manifests want, in any environment; each thing once."""
-    found = [
-        finding
-        for each in checked
-        if each.desired
-        for finding in lint(each.desired, (), manifests, each.environment, each.queues)
-    ]
-    return list({(finding.code, finding.source, finding.message): finding for finding in reversed(found)}.values())
+def _left(manifests: Manifests, checked: Sequence[Checked]) -> list[str]:
+    """Return the intents that in some environment no rule names, and a catch-all takes."""
+    known = [each for each in checked if each.desired and manifests.intents]
+    views = (View(each.desired, (), manifests, each.environment, {}) for each in known if each.desired)
+    return list(dict.fromkeys(intent for view in views for intent in left_to_catch_all(view)))
 
 
-def _once(findings: Iterable[Finding]) -> list[Finding]:
-    """Sort by place, and leave out what an earlier environment already said of the same place."""
-    known = {(finding.code, finding.source): finding for finding in reversed(list(findings))}
-    return sorted(known.values(), key=_place)
+def _addresses(checked: Sequence[Checked]) -> dict[Source, Address]:
+    """Return the address of each rule, by its place."""
+    rules = [rule for each in checked if each.desired for rule in each.desired.rules.values()]
+    return {rule.source: rule.address for rule in rules if rule.source}
+
+
+def _once(findings: Sequence[Finding]) -> list[Finding]:
+    """Leave out what an earlier environment said already; accepted is what no environment says otherwise."""
+    known: dict[object, Finding] = {}
+    for finding in sorted(findings, key=lambda one: bool(one.acknowledged)):
+        of_rules = finding.message if finding.code in RULES else ""
+        known.setdefault((finding.code, finding.source, of_rules), finding)
+    return list(known.values())
 
 
 def _place(finding: Finding) -> tuple[Source | tuple[str, int, int], str]:

@@ -26,12 +26,11 @@ def rooted(findings: Iterable[Finding]) -> list[Finding]:
         path = os.path.relpath(os.path.realpath(file), root)
         return file if path.startswith("..") else Path(path).as_posix()
 
-    return [
-        replace(finding, source=finding.source._replace(file=within(finding.source.file)))
-        if finding.source
-        else finding
-        for finding in findings
-    ]
+    def moved(finding: Finding) -> Finding:
+        source = finding.source._replace(file=within(finding.source.file)) if finding.source else None
+        return replace(finding, source=source, repeats=tuple(map(moved, finding.repeats)))
+
+    return [moved(finding) for finding in findings]
 
 
 def summary_file() -> Path | None:

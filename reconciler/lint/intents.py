@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from reconciler.behaviour.evaluate import winner
 from reconciler.findings import Finding
 from reconciler.lint.view import quoted
 from reconciler.manifest.nearest import did_you_mean
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from reconciler.behaviour.entry import Entry
     from reconciler.behaviour.lint import Facts
     from reconciler.lint.view import View
+    from reconciler.model import Scalar
 
 _MOST: Final = 20
 """How many unknown intents have a finding of their own: the nearest name costs."""
@@ -30,22 +32,38 @@ def about_intents(view: View, facts: Facts) -> Iterator[Finding]:
 
 
 def _unrouted(view: View, facts: Facts) -> Iterator[Finding]:
-    """Yield one finding about all intents for which no rule is ever reached."""
+    """Yield one finding about all intents that no rule of the manifests takes; that a rule is hidden is CXR202's."""
     asleep = {id(one.entry) for one in facts.shadowed}
     alone = [
         intent
         for intent in view.intents
-        if intent != view.fallback and all(id(entry) in asleep for entry in view.naming.get(intent, ()))
+        if intent != view.fallback
+        and all(entry.address is None and id(entry) in asleep for entry in view.naming.get(intent, ()))
+        and not _taken(view, intent)
     ]
     if not alone:
         return
-    sure = view.example({view.attributes.intent: alone[0], view.attributes.confidence: _SURE})
+    sure = view.example(_sure(view, alone[0]))
     message = (
-        f"{counted(len(alone), 'intent')} of the bot {'has' if len(alone) == 1 else 'have'} no rule that is ever"
-        f" reached: {quoted(alone)}. {sure}"
+        f"{counted(len(alone), 'intent')} of the bot {'has' if len(alone) == 1 else 'have'} no rule:"
+        f" {quoted(alone)}. {sure}"
     )
-    hint = "write a rule, or leave it at that if a catch-all is meant to take them"
+    hint = "write a rule, or a catch-all that takes them"
     yield Finding("CXR205", "warning", message, view.intents[alone[0]], None, hint)
+
+
+def left_to_catch_all(view: View) -> list[str]:
+    """Return the bot's intents that no rule of the manifests names, and a rule of them takes all the same."""
+    return [one for one in view.intents if one != view.fallback and one not in view.naming and _taken(view, one)]
+
+
+def _taken(view: View, intent: str) -> bool:
+    """Say whether a rule of the manifests takes an intent of which the bot is sure, without naming it: a catch-all."""
+    return winner((entry for entry in view.general if entry.address), _sure(view, intent)) is not None
+
+
+def _sure(view: View, intent: str) -> dict[str, Scalar]:
+    return {view.attributes.intent: intent, view.attributes.confidence: _SURE}
 
 
 def _unknown(view: View) -> Iterator[Finding]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.lint.view import called, listed
-from reconciler.words import condition_phrase, conversation_phrase, counted, value
+from reconciler.lint.view import listed, rules_listed
+from reconciler.words import condition_phrase, conversation_phrase, value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,40 +24,38 @@ def about_rules(view: View, facts: Facts) -> Iterator[Finding]:
         # Of two that are tied neither surely comes first: the tie is what is wrong.
         if one.entry.address and not any(frozenset((id(one.entry), id(other))) in tied for other in one.by):
             yield _shadowed(view, one)
-    yield from (_redundant(view, one) for one in facts.redundant if one.entry.address)
+    needless = (one for one in facts.redundant if one.entry.address and not _is_meant(view, one))
+    yield from (_redundant(view, one) for one in needless)
     yield from _ties(view, facts.ties)
-    ours = [entry for entry in facts.undecided if entry.address]
-    if ours:
-        yield _undecided(view, ours)
+    yield from (_undecided(view, entry) for entry in facts.undecided if entry.address)
 
 
 def _never(view: View, never: Never) -> Finding:
     said = [condition_phrase(one, view.labels) for one in never.conditions]
     why = f"{listed(said, str)} contradict each other" if len(said) > 1 else f"nothing satisfies {said[0]}"
-    return view.finding("CXR201", "warning", f"this rule can never match: {why}", never.entry)
+    return view.finding("CXR201", "warning", f"no conversation can match: {why}", never.entry)
 
 
 def _shadowed(view: View, shadowed: Shadowed) -> Finding:
-    by = [called(entry) for entry in shadowed.by]
-    who = (
-        f"{by[0]} is tried earlier and takes"
-        if len(by) == 1
-        else f"{listed(by, str)} are tried earlier and together take"
-    )
-    other = "the other one" if len(by) == 1 else "the others"
+    does = "takes" if len(shadowed.by) == 1 else "together take"
     if all(entry.address for entry in shadowed.by):
-        hint = f"give it a better priority, narrow {other}, or remove it"
+        hint = "improve the priority, narrow the earlier rule, or remove this one"
     else:
-        hint = "give it a better priority, or take the live rule over with `adopt:` and change it"
-    message = f"this rule is never reached: {who} every conversation that it asks for"
+        hint = "improve the priority, or take the live rule over with `adopt:` and change it"
+    message = f"never reached: {rules_listed(shadowed.by)} {does} all the same conversations first"
     return view.finding("CXR202", "warning", message, shadowed.entry, hint)
+
+
+def _is_meant(view: View, redundant: Redundant) -> bool:
+    """Say whether a rule says explicitly of one intent that it goes where the catch-all sends it."""
+    return view.names_one_intent(redundant.entry) and all(map(view.catches_all, redundant.instead))
 
 
 def _redundant(view: View, redundant: Redundant) -> Finding:
     goes = view.goes(redundant.entry)
-    by = listed(redundant.instead, called)
-    message = f"this rule changes nothing: without it, its conversations would go to {goes} all the same, by {by}"
-    hint = "remove it if it is not kept for later; one such rule at a time, since two may need each other"
+    by = rules_listed(redundant.instead)
+    message = f"no effect: {by} would send the same conversations to {goes}, too"
+    hint = "remove it, one such rule at a time, since two may need each other; or `accept: {CXR203: why it stays}`"
     return view.finding("CXR203", "warning", message, redundant.entry, hint)
 
 
@@ -70,21 +68,17 @@ def _ties(view: View, ties: Sequence[Tie]) -> Iterator[Finding]:
             of.setdefault(id(ours), []).append((ours, other, tie))
     for group in of.values():
         ours, other, tie = group[0]
-        others = listed([entry for _, entry, _ in group], called)
+        others = rules_listed([entry for _, entry, _ in group])
         elsewhere = "which sends" if len(group) == 1 else "which send"
         message = (
-            f"this rule has the same priority ({value(ours.rule.priority)}) as {others}, {elsewhere} elsewhere:"
+            f"same priority ({value(ours.rule.priority)}) as {others}, {elsewhere} elsewhere:"
             f" {conversation_phrase(tie.example.attributes, view.labels)} goes to {view.goes(ours)} or to"
-            f" {view.goes(other)}, and the platform does not say which"
+            f" {view.goes(other)}"
         )
         yield view.finding("CXR204", "warning", message, ours, "give one of them another priority")
 
 
-def _undecided(view: View, ours: Sequence[Entry]) -> Finding:
-    message = (
-        f"{counted(len(ours), 'rule')} overlap{'s' if len(ours) == 1 else ''} with others in too many ways, and the"
-        f" analysis stopped: nobody can say whether {listed(ours, called)}"
-        f" {'is' if len(ours) == 1 else 'are'} reached or tied"
-    )
+def _undecided(view: View, entry: Entry) -> Finding:
+    message = "too many overlaps with other rules: the analysis stopped before it was known which rules are reached"
     hint = "let rules ask for fewer attributes, or for the same ones"
-    return view.finding("CXR209", "warning", message, ours[0], hint)
+    return view.finding("CXR209", "warning", message, entry, hint)

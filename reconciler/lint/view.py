@@ -31,7 +31,9 @@ T = TypeVar("T")
 
 _NAMING: Final = frozenset({"equals", "in", "contains", "startsWith", "endsWith"})
 MOST_NAMED: Final = 8
-"""How many names one sentence lists."""
+"""How many values one sentence lists."""
+_MOST_RULES: Final = 3
+"""How many rules one sentence lists: their names are longer."""
 
 
 class View:
@@ -101,6 +103,21 @@ class View:
         near = [*self.naming.get(str(intent), ()), *self.general]
         return winner(sorted(near, key=lambda entry: self._rank[id(entry)]), conversation, self._unheld)
 
+    def names_one_intent(self, entry: Entry) -> bool:
+        """Say whether a rule asks for one intent, and for nothing else but the confidence."""
+        others = [one for one in entry.rule.conditions if not self._of_confidence(one)]
+        if len(others) != 1 or not isinstance(others[0], Condition) or others[0].attribute != self.attributes.intent:
+            return False
+        operator, value = others[0].operator, others[0].value
+        return operator == "equals" or (operator == "in" and isinstance(value, tuple) and len(value) == 1)
+
+    def catches_all(self, entry: Entry) -> bool:
+        """Say whether a rule asks for nothing but the confidence."""
+        return all(map(self._of_confidence, entry.rule.conditions))
+
+    def _of_confidence(self, one: Condition | Opaque) -> bool:
+        return isinstance(one, Condition) and one.attribute == self.attributes.confidence
+
     def example(self, conversation: Mapping[str, Scalar]) -> str:
         """Say a conversation and where it goes."""
         taker = self.taker(conversation)
@@ -163,10 +180,15 @@ def quoted(names: Iterable[str], joint: str = "and") -> str:
     return listed(list(names), value, joint)
 
 
-def listed(items: Sequence[T], shape: Callable[[T], str], joint: str = "and") -> str:
+def rules_listed(entries: Sequence[Entry]) -> str:
+    """List rules: `cards/a, cards/b, cards/c and 4 more`."""
+    return listed(entries, called, most=_MOST_RULES)
+
+
+def listed(items: Sequence[T], shape: Callable[[T], str], joint: str = "and", most: int = MOST_NAMED) -> str:
     """List things: `a`, `a and b`, `a, b, c and 4 more`."""
-    shown = [shape(one) for one in items[:MOST_NAMED]]
-    if len(items) > MOST_NAMED:
-        return f"{', '.join(shown)} and {len(items) - MOST_NAMED:,} more"
+    shown = [shape(one) for one in items[:most]]
+    if len(items) > most:
+        return f"{', '.join(shown)} and {len(items) - most:,} more"
     *first, last = shown
     return f"{', '.join(first)} {joint} {last}" if first else last

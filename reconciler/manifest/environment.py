@@ -25,7 +25,7 @@ from reconciler.manifest.fields import (
     exactly_one,
 )
 from reconciler.manifest.freeze import Freeze  # noqa: TC001 - pydantic reads annotations
-from reconciler.manifest.limits import Guard, Limit
+from reconciler.manifest.limits import Accept, Guard, Limit
 from reconciler.manifest.tenant import Api
 
 __all__ = ["SANDBOX", "Api", "Attributes", "Environment", "Guard", "Limit"]
@@ -155,6 +155,11 @@ class Environment(Strict):
         default=Guard(),
         description="What one apply must not do. Beyond these it refuses, until somebody allows it with a reason.",
         examples=[{"deletes": {"count": 2, "percent": 30}, "protected": ["cards/lost-or-stolen-card"]}],
+    )
+    accept: ShortList[Accept] = Field(
+        default=(),
+        description="Findings that are meant here, each with the reason: they are counted and not shown.",
+        examples=[[{"code": "CXR202", "address": "exchange/*", "reason": "the rule made by hand goes in June"}]],
     )
     freeze: ShortList[Freeze] = Field(
         default=(),

@@ -18,6 +18,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError, core_schema
 
+from reconciler.findings import CODES
+
 T = TypeVar("T")
 
 
@@ -44,6 +46,7 @@ ADDRESS: Final = f"^{_SLUG}/{_SLUG}$"
 ENVIRONMENT: Final = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 TENANT: Final = rf"^{_LABEL}((\.{_LABEL})+(:[0-9]{{1,5}})?)?$"
 VARIABLE: Final = "^[A-Za-z_][A-Za-z0-9_]{0,127}$"
+ADDRESSES: Final = "^[a-z0-9*][a-z0-9*-]{0,63}/[a-z0-9*][a-z0-9*-]{0,63}$"
 NAME_OF_VAR: Final = "^[A-Za-z_][A-Za-z0-9_-]{0,63}$"
 AREA: Final = "^[a-z]{1,3}[0-9]{1,3}$"
 API_PATH: Final = "^/[A-Za-z0-9._~/%@:+-]{0,511}$"
@@ -61,6 +64,7 @@ CLOCK: Final = "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
 PATTERNS: Final[dict[str, Pattern]] = {
     SLUG: Pattern("CXR108", "must be 1 to 64 of a-z, 0-9 and -, and may not begin with -"),
     ADDRESS: Pattern("CXR108", "must be an address, ruleset/key, each of a-z, 0-9 and -"),
+    ADDRESSES: Pattern("CXR108", "must be an address, ruleset/key, or a pattern of addresses, such as cards/*"),
     ENVIRONMENT: Pattern("CXR108", "must be 1 to 64 letters, digits, ., _ or -, and begin with a letter or digit"),
     TENANT: Pattern("CXR104", "must be a tenant's name, such as acme, or a host, such as acme.my.cxone.com"),
     VARIABLE: Pattern("CXR104", "must be the name of an environment variable (never a secret itself)"),
@@ -226,6 +230,14 @@ def _inside(path: str) -> str:
     raise PydanticCustomError("CXR104", "must be a path inside the working directory, such as traffic/prod.csv")
 
 
+def _code(text: str) -> str:
+    """Return the code of a finding."""
+    if text in CODES:
+        return text
+    raise PydanticCustomError("CXR104", "must be the code of a finding, such as CXR203", {"known": tuple(CODES)})
+
+
+FindingCode = Annotated[str, AfterValidator(_code)]
 Timestamp = Annotated[datetime, BeforeValidator(timestamp)]
 Zone = Annotated[str, AfterValidator(_zone)]
 Url = Annotated[str, AfterValidator(_url)]

@@ -6,7 +6,18 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from reconciler.manifest.fields import ADDRESS, Filled, LongList, Percent, ShortList, Strict, Timestamp, Unset
+from reconciler.manifest.fields import (
+    ADDRESS,
+    ADDRESSES,
+    Filled,
+    FindingCode,
+    LongList,
+    Percent,
+    ShortList,
+    Strict,
+    Timestamp,
+    Unset,
+)
 
 GuardName = Literal["deletes", "changes", "emptied", "protected", "unrouted", "traffic", "freeze", "transient"]
 
@@ -44,6 +55,22 @@ class Allow(Strict):
     )
     reason: Filled = Field(
         description="Why it may be lifted; shown in plans and kept in the journal.", examples=["CHG-1042"]
+    )
+
+
+class Accept(Strict):
+    """A finding that is meant in this Environment: it is counted and not shown."""
+
+    code: FindingCode = Field(description="The finding's code. An error cannot be accepted.", examples=["CXR202"])
+    address: Unset[Annotated[str, Field(pattern=ADDRESSES)]] = Field(
+        default=None,
+        description="The rules that it is accepted for, such as exchange/* (* stands for anything). Default: findings"
+        " that are about no single rule.",
+        examples=["exchange/*"],
+    )
+    reason: Filled = Field(
+        description="Why the finding is meant; kept in the plan's JSON.",
+        examples=["the rule made by hand goes in June"],
     )
 
 

@@ -11,6 +11,7 @@ from reconciler.manifest.fields import (
     API_VERSION,
     Filled,
     FilledList,
+    FindingCode,
     Listed,
     LongList,
     NotNegative,
@@ -145,6 +146,12 @@ class RuleEntry(Strict):
         default=None,
         description="Takes over a live rule that was made by hand: by its name in CXone, or by {id: ...}.",
         examples=["Cards (by hand)"],
+    )
+    accept: Unset[dict[FindingCode, Filled]] = Field(
+        default=None,
+        description="Findings about this rule that are meant, by code, each with the reason: they are counted and not"
+        " shown.",
+        examples=[{"CXR203": "kept for the campaign in June"}],
     )
 
 

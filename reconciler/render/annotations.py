@@ -10,7 +10,8 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from reconciler.findings import CODES
-from reconciler.words import plain
+from reconciler.render.finding_subject import FOLDED, about, members
+from reconciler.words import cut, plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,7 +84,10 @@ def _command(finding: Finding) -> str:
         place = {"file": file, "line": str(finding.source.line), "col": str(finding.source.column)}
         properties = place | properties
     said = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
-    message = "\n".join(plain(part) for part in (finding.message, finding.hint) if part)
+    lines = [plain(part) for part in (finding.message, finding.hint) if part]
+    if finding.repeats:
+        lines = [f"{about(finding)}{lines[0]}", *lines[1:], cut(members(finding), FOLDED)]
+    message = "\n".join(lines)
     return f"::{finding.severity} {said}::{_data(message)}"
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
+from reconciler.render.finding_subject import FOLDED, about, members
 from reconciler.render.wrap import columns
-from reconciler.words import counted, plain
+from reconciler.words import counted, cut, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -18,14 +19,14 @@ _MARGIN: Final = 8
 """Columns before the line that is meant: its number, and a bar."""
 
 
-def findings_text(findings: Sequence[Finding], paint: Paint) -> str:
-    """Return a line per finding, its hint after it: for logs, pipes and editors."""
-    return "".join(f"{_head(finding, paint)}{_hint(finding, '; ')}\n" for finding in findings)
+def findings_text(findings: Sequence[Finding], paint: Paint, most: int = FOLDED) -> str:
+    """Return a line per finding, its hint after it, and up to `most` of its rules: for logs, pipes and editors."""
+    return "".join(f"{_line(finding, paint, most)}\n" for finding in findings)
 
 
-def findings_with_carets(findings: Sequence[Finding], paint: Paint, width: int) -> str:
+def findings_with_carets(findings: Sequence[Finding], paint: Paint, width: int, most: int = FOLDED) -> str:
     """Return the same for a terminal of that width, with the line that is meant and its hint under the caret."""
-    lines = (line for finding in findings for line in _with_caret(finding, paint, width - _MARGIN))
+    lines = (line for finding in findings for line in _with_caret(finding, paint, width - _MARGIN, most))
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -38,19 +39,31 @@ def totals(findings: Iterable[Finding], files: int) -> str:
     return f"{' and '.join(found) or 'No errors'} in {counted(files, 'file')}."
 
 
+def _line(finding: Finding, paint: Paint, most: int) -> str:
+    rules = f"; {cut(members(finding), most)}" if finding.repeats else ""
+    return f"{_head(finding, paint)}{_hint(finding, '; ')}{rules}"
+
+
 def _head(finding: Finding, paint: Paint) -> str:
     colour = {"error": "red", "warning": "yellow", "info": "dim"}[finding.severity]
     source = finding.source
     where = f"{plain(source.file)}:{source.line}:{source.column}: " if source else ""
-    return f"{where}{paint(colour, f'{finding.severity}[{finding.code}]')}: {plain(finding.message)}"
+    number = about(finding) if finding.repeats else ""
+    return f"{where}{paint(colour, f'{finding.severity}[{finding.code}]')}: {number}{plain(finding.message)}"
 
 
 def _hint(finding: Finding, before: str) -> str:
     return f"{before}{plain(finding.hint)}" if finding.hint else ""
 
 
-def _with_caret(finding: Finding, paint: Paint, width: int) -> Iterator[str]:
+def _with_caret(finding: Finding, paint: Paint, width: int, most: int) -> Iterator[str]:
     yield _head(finding, paint)
+    yield from _excerpt(finding, paint, width)
+    if finding.repeats:
+        yield f"      {cut(members(finding), most)}"
+
+
+def _excerpt(finding: Finding, paint: Paint, width: int) -> Iterator[str]:
     if finding.source is None or not finding.excerpt:
         if finding.hint:
             yield f"      {plain(finding.hint)}"

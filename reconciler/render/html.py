@@ -1,4 +1,4 @@
-"""A plan as one page that needs nothing else: no network, no script, any width, light and dark, on paper.
+"""A plan as one page that needs nothing else: no network, any width, light and dark, on paper; a script to filter.
 
 What is said is `telling`'s; how it stands is the template's, which escapes everything. Nothing but this page's own
 style and script may run in it (Content-Security-Policy by their digests).
@@ -18,6 +18,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from reconciler.render.affected import MOST_SHOWN, NOT_KNOWN, OTHERS, WAITING
+from reconciler.render.equal_edits import common_rows, equal_edits
+from reconciler.render.finding_subject import subject
 from reconciler.render.inline import QUOTED, bare, unquoted
 from reconciler.render.map_drawing import WIDTH, draw
 from reconciler.render.routing_map import by_queue
@@ -95,7 +97,8 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(pieces=pieces, place=place, plain=plain, says=says, noticed=noticed, bare=bare)
+    filters = {"pieces": pieces, "place": place, "plain": plain, "says": says, "noticed": noticed, "bare": bare}
+    environment.filters.update(filters, subject=subject, common_rows=common_rows, equal_edits=equal_edits)
     environment.globals.update(counted=counted)
     return environment.get_template("report.html.j2")
 

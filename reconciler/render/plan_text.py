@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from reconciler.render.affected import MOST_SHOWN, WAITING
+from reconciler.render.affected import EVERYTHING, MOST_SHOWN, WAITING
 from reconciler.render.behaviour_text import behaviour_lines
+from reconciler.render.equal_edits import common_rows, equal_edits, row_phrase
+from reconciler.render.finding_subject import FOLDED, about, members
 from reconciler.render.telling import telling
 from reconciler.render.told_change import place
-from reconciler.words import counted, plain
+from reconciler.words import counted, cut, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from reconciler.findings import Finding
+    from reconciler.model import Address, Source
     from reconciler.plan import Plan
     from reconciler.render.affected import Affected
     from reconciler.render.paint import Paint
@@ -27,9 +30,10 @@ def plan_text(plan: Plan, paint: Paint, tenant: str, most: int = MOST_SHOWN) -> 
     """Return the plan for a terminal, without what to do next; `most` is how many cases of who is affected it shows."""
     told = telling(plan, tenant, most)
     lines = _head(told, paint)
-    for change in (*told.changes, *told.held):
-        lines += [*change_lines(change, paint), ""]
-    lines += _notes(told.notes, paint)
+    named = EVERYTHING if most == EVERYTHING else FOLDED
+    for group in (*equal_edits(told.changes), *equal_edits(told.held)):
+        lines += [*(change_lines(group[0], paint) if len(group) == 1 else _group_lines(group, paint, named)), ""]
+    lines += _notes(told, paint, named)
     lines += [told.sum, *([told.order] if told.order else [])]
     return "\n".join(lines) + "\n"
 
@@ -51,14 +55,29 @@ def change_lines(change: ToldChange, paint: Paint) -> Iterator[str]:
     yield from _aligned(change.rows)
 
 
-def finding_lines(finding: Finding, paint: Paint) -> Iterator[str]:
-    """Yield a finding about rules: what, then where and what to do."""
+def _group_lines(group: Sequence[ToldChange], paint: Paint, most: int) -> Iterator[str]:
+    """Yield equal edits of several rules: what, then which rules, up to `most` of them."""
+    symbol, colour = SYMBOLS[group[0].action]
+    rows = common_rows(group)
+    rules, what = counted(len(group), "rule"), f": {row_phrase(rows[0])}" if len(rows) == 1 else ""
+    yield f"  {paint(colour, f'{symbol} {rules}{what}')}"
+    yield from (f"      {line}" for line in group[0].lines)
+    yield from () if what else _aligned(rows)
+    if len(group) > most:
+        yield f"      {paint('dim', cut([str(change.address) for change in group], most))}"
+    else:
+        yield from (f"      {paint('dim', address_line(change.address, change.source))}" for change in group)
+
+
+def finding_lines(finding: Finding, paint: Paint, most: int = FOLDED) -> Iterator[str]:
+    """Yield a finding about rules: what, then where and what to do. Of several rules up to `most` are named."""
     colour = {"error": "red", "warning": "yellow", "info": "dim"}[finding.severity]
-    about = f"{finding.address}: " if finding.address else ""
-    yield f"  {paint(colour, f'{finding.severity}[{finding.code}]')} {about}{plain(finding.message)}"
+    yield f"  {paint(colour, f'{finding.severity}[{finding.code}]')} {about(finding)}{plain(finding.message)}"
     if finding.hint:
         yield f"      {plain(finding.hint)}"
-    if finding.source:
+    if finding.repeats:
+        yield from (f"      {paint('dim', line)}" for line in _members(finding, most))
+    elif finding.source:
         yield f"      {paint('dim', place(finding.source))}"
 
 
@@ -66,6 +85,19 @@ def _head(told: Telling, paint: Paint) -> list[str]:
     lines = [f"{paint('bold', f'Plan for {told.environment}')}   {told.tenant}", ""]
     lines += [*_allowed(told, paint), *_refusals(told, paint)]
     return lines + (_affected(told.affected, paint) if told.affected else [])
+
+
+def _members(finding: Finding, most: int) -> list[str]:
+    """Return the rules of a finding on one line where some are left out, else each on a line with its place."""
+    names = members(finding)
+    if len(names) > most:
+        return [cut(names, most)]
+    return [address_line(one.address, one.source) for one in finding.places]
+
+
+def address_line(address: Address | None, source: Source | None) -> str:
+    """Return `cards/help   manifests/cards.yaml:12`."""
+    return "   ".join([*([str(address)] if address else []), *([place(source)] if source else [])])
 
 
 def _affected(who: Affected, paint: Paint) -> list[str]:
@@ -97,6 +129,7 @@ def _aligned(rows: Iterable[Row]) -> Iterator[str]:
         yield f"      {row.name:<{width}}  {row.before}{after}"
 
 
-def _notes(findings: Iterable[Finding], paint: Paint) -> list[str]:
-    lines = [line for finding in findings for line in finding_lines(finding, paint)]
+def _notes(told: Telling, paint: Paint, most: int) -> list[str]:
+    lines = [line for finding in told.notes for line in finding_lines(finding, paint, most)]
+    lines += [f"  {told.acknowledged}"] if told.acknowledged else []
     return [*lines, ""] if lines else []

@@ -35,14 +35,16 @@ _LINKS: Final = str.maketrans({"\\": "\\\\", "[": "\\[", "]": "\\]"})
 def sarif(findings: Sequence[Finding]) -> Document:
     """Return the log of a run that came to its end. Files are paths from the repository's root.
 
-    The worst results stand first; where there are too many, a notification says how many were left out.
+    A finding about several rules is a result for each of them; an acknowledged one is a suppressed result. The worst
+    results stand first; where there are too many, a notification says how many were left out.
     """
-    known = zip(findings, _fingerprints(findings), strict=True)
+    single = [place for finding in findings for place in finding.places]
+    known = zip(single, _fingerprints(single), strict=True)
     worst_first = sorted(known, key=lambda one: list(_LEVELS).index(one[0].severity))
     results = [_result(finding, fingerprint) for finding, fingerprint in worst_first[:MOST]]
     said: Document = {"executionSuccessful": True}
-    if len(findings) > MOST:
-        left_out = f"Only the worst {MOST:,} of {counted(len(findings), 'finding')} are here."
+    if len(single) > MOST:
+        left_out = f"Only the worst {MOST:,} of {counted(len(single), 'finding')} are here."
         said["toolExecutionNotifications"] = [_notification("warning", left_out)]
     return _log(results, said)
 
@@ -94,6 +96,8 @@ def _result(finding: Finding, fingerprint: str) -> Document:
     }
     if finding.code in _INDEXES:
         result["ruleIndex"] = _INDEXES[finding.code]
+    if finding.acknowledged:
+        result["suppressions"] = [{"kind": "inSource", "justification": plain(finding.acknowledged)}]
     return result
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from reconciler.render.affected import MOST_SHOWN, affected
 from reconciler.render.told_change import in_reading_order, told_change
 from reconciler.saved_plan import summary
-from reconciler.words import counted, plain
+from reconciler.words import acknowledged_phrase, counted, plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,6 +57,8 @@ class Telling:
     held: tuple[ToldChange, ...]
     notes: tuple[Finding, ...]
     """Warnings, and what is merely worth knowing."""
+    acknowledged: str
+    """How many findings the manifests accept, as a sentence; empty where there are none."""
     counts: dict[str, int]
     sum: str
     order: str
@@ -88,6 +90,7 @@ def telling(plan: Plan, tenant: str, most: int = MOST_SHOWN) -> Telling:
         tuple(told_change(plan, one, detours.get(id(one), "")) for one in in_reading_order(plan.changes)),
         tuple(told_change(plan, held.change, f"left alone: {plain(held.reason)}") for held in plan.held),
         tuple(finding for finding in plan.findings if finding.severity != "error"),
+        acknowledged_phrase(len(plan.acknowledged)) if plan.acknowledged else "",
         summary(plan),
         _sum(plan),
         _order(plan),
@@ -95,13 +98,13 @@ def telling(plan: Plan, tenant: str, most: int = MOST_SHOWN) -> Telling:
 
 
 def parted(told: Telling) -> tuple[list[Finding], list[Finding]]:
-    """Part the warnings: those about a rule that changes, or about no single rule, and those about others."""
+    """Part the warnings: those about rules that change, or about no single rule, and those about others alone."""
     changed = {change.address for change in (*told.changes, *told.held)}
     near: list[Finding] = []
     far: list[Finding] = []
     for one in told.notes:
         if one.severity == "warning":
-            (near if one.address is None or one.address in changed else far).append(one)
+            (near if one.address is None or changed.intersection(one.addresses) else far).append(one)
     return near, far
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from reconciler.change import Adopt, Create, Delete, Update, is_copy, is_release
 from reconciler.model import Condition
+from reconciler.render.edit import edit_of
 from reconciler.saved_plan import action
 from reconciler.words import (
     condition_phrase,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from reconciler.change import Cause, Change, FieldChange
     from reconciler.model import Address, Source
     from reconciler.plan import Plan
+    from reconciler.render.edit import Edit
 
 Action = Literal["create", "update", "adopt", "delete"]
 
@@ -65,6 +67,8 @@ class ToldChange:
     why: str
     sentence: str
     rows: tuple[Row, ...]
+    edit: Edit | None = None
+    """By what equal edits of several rules are known; None where it is no update."""
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -85,6 +89,7 @@ def told_change(plan: Plan, change: Change, note: str = "") -> ToldChange:
         (_why_undone(change, plan.options.undo) if plan.options.undo else "") or _why(change),
         rule_phrase(whole, plan.queue_names, plan.labels) if whole else "",
         () if isinstance(change, Create | Delete) else tuple(_rows(plan, change)),
+        edit_of(change) if isinstance(change, Update) else None,
     )
 
 

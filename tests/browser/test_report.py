@@ -24,6 +24,7 @@ PLANS: dict[str, Callable[[], Plan]] = {
     "everything": everything,
     "briefly": briefly,
     "empty": empty,
+    "german": lambda: crowd(["Kundenservice Deutsch", "Beschwerden und Reklamationen", "Sperrhotline (nachts)"]),
     "5": lambda: large(5),
     "60": lambda: large(60),
     "1000": lambda: large(1_000),
@@ -31,6 +32,23 @@ PLANS: dict[str, Callable[[], Plan]] = {
 }
 REPORTS = pytest.mark.parametrize("name", PLANS)
 SCHEMES = pytest.mark.parametrize("scheme", ["light", "dark"])
+BROKEN = """() => {
+  document.querySelectorAll("details").forEach(one => { one.open = true; });
+  const found = [], texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const head = texts.currentNode.parentElement.closest("thead");
+    if (head && head.getBoundingClientRect().width <= 1) { continue; }
+    for (const word of texts.currentNode.data.matchAll(/\\p{L}{1,15}/gu)) {
+      const range = document.createRange();
+      range.setStart(texts.currentNode, word.index);
+      range.setEnd(texts.currentNode, word.index + word[0].length);
+      const lines = new Set([...range.getClientRects()].filter(one => one.width > 1).map(one => Math.round(one.top)));
+      if (lines.size > 1) { found.push(word[0]); }
+    }
+  }
+  return found;
+}"""
+"""Words of at most 15 letters that begin on one line and end on another."""
 WATCH = """
 window.longest = 0;
 new PerformanceObserver(list => list.getEntries().forEach(one => {
@@ -82,6 +100,29 @@ def test_a_phone_scrolls_in_one_direction(name: str, browser: Browser, report: C
         sight.page.goto(report(name))
         sight.page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
         assert PHONE == sight.page.evaluate("document.scrollingElement.scrollWidth")
+
+
+@pytest.mark.parametrize("width", [PHONE, 800, 1200])
+@pytest.mark.parametrize("name", ["everything", "briefly", "60", "german"])
+def test_no_word_is_broken_where_there_is_room(
+    name: str, width: int, browser: Browser, report: Callable[[str], str]
+) -> None:
+    """Columns are as wide as the words of queues' names and heads; what is longer than any column may break."""
+    with seen(browser, viewport={"width": width, "height": 900}) as sight:
+        sight.page.goto(report(name))
+        assert [] == sight.page.evaluate(BROKEN)
+        assert width == sight.page.evaluate("document.scrollingElement.scrollWidth")
+
+
+def test_equal_edits_are_counted_by_rule(browser: Browser, report: Callable[[str], str]) -> None:
+    """The filter finds a rule in the fold, and says of how many rules."""
+    with seen(browser) as sight:
+        sight.page.goto(report("1000"))
+        assert "1000 of 1000" == sight.page.locator("#count").inner_text()
+        assert shown(sight.page) < 1_000
+        sight.page.fill("#find", "cards/r998")
+        assert 1 == shown(sight.page)
+        assert 3 <= int(sight.page.locator("#count").inner_text().split(" of ")[0])
 
 
 def test_tiles_filter_and_folds_work_by_keyboard(browser: Browser, report: Callable[[str], str]) -> None:

@@ -73,6 +73,29 @@ program (`make docs`), and a test compares the two; `cxroute explain CXR204` pri
 its meaning.
 
 CXR0.. are about reading YAML, CXR1.. about manifests and names, CXR2.. about what rules do, CXR3.. about live rules.
+
+Warnings and notes that say the same of several rules are one finding. Text names a few of the rules, and with `-v` all
+of them; JSON has `addresses` and `sources`. Errors stay apart: each has a place that has to be corrected.
+
+## Accept a finding
+
+A warning or note that is meant is accepted with a reason, in the rule, or in the Environment for rules of that
+Environment:
+
+```yaml
+  - {intent: summer_offer, queue: General, accept: {CXR203: kept for the campaign in June}}
+```
+
+```yaml
+accept:
+  - {code: CXR202, address: exchange/*, reason: the rule made by hand goes in June}
+  - {code: CXR205, reason: the bot learns these intents next week}   # without an address: about no single rule
+```
+
+Accepted findings are counted and not shown. JSON has them under `acknowledged`, with the reason; SARIF has them as
+suppressed results. An error cannot be accepted. An `accept` that matches nothing is a finding (CXR212).
+
+## Codes
 """
 
 

@@ -1,0 +1,53 @@
+"""Edits that are equal in all that differs: one line for many rules, which hides no rule whose edit differs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from reconciler.words import value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from reconciler.render.told_change import Row, ToldChange
+
+FEWEST: Final = 3
+"""How many equal edits are one line."""
+_COMPARED: Final = re.compile(r"(.+) (>=|>|<=|<)", re.DOTALL)
+
+
+def equal_edits(changes: Iterable[ToldChange]) -> list[tuple[ToldChange, ...]]:
+    """Return the changes in order; three or more equal edits together, where the first of them stood."""
+    groups: dict[object, list[ToldChange]] = {}
+    for number, change in enumerate(changes):
+        same = (change.edit.key, change.cause, change.by, change.lines) if change.edit else number
+        groups.setdefault(same, []).append(change)
+    return [part for group in groups.values() for part in _parts(group)]
+
+
+def common_rows(group: Sequence[ToldChange]) -> tuple[Row, ...]:
+    """Return what differs in each rule of a group; of several descriptions, the words."""
+    first = group[0]
+    if len(group) == 1 or first.edit is None:
+        return first.rows
+    said = dict(zip(("before", "after"), map(value, first.edit.words), strict=True))
+    return tuple(replace(row, **said) if row.name == "description" else row for row in first.rows)
+
+
+def row_phrase(row: Row) -> str:
+    """Return `confidence >= 0.6 -> >= 0.7`, `queue "Cards" -> "Fraud"` or `condition added: language is "de"`."""
+    if not row.after:
+        return f"{row.name}: {row.before}"
+    compared = _COMPARED.fullmatch(row.name)
+    if compared:
+        return f"{row.name} {row.before} -> {compared[2]} {row.after}"
+    return f"{row.name} {row.before} -> {row.after}"
+
+
+def _parts(group: list[ToldChange]) -> Iterator[tuple[ToldChange, ...]]:
+    if len(group) >= FEWEST:
+        yield tuple(group)
+    else:
+        yield from ((change,) for change in group)
