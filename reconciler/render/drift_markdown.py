@@ -78,7 +78,7 @@ def _section(drift: Drift, section: Section, origin: Origin) -> Iterator[str]:
     if more > 0:
         yield f"and {counted(more, 'further rule')}: see drift.json."
     if section.title == IN_THE_WAY:
-        yield f"{inline(WAYS_OUT)}.\n{inline(acceptance_title(drift))}\n\n{fenced(_lines(drift), 'yaml')}"
+        yield f"{inline(' '.join((*WAYS_OUT, acceptance_title(drift))))}\n\n{fenced(_lines(drift), 'yaml')}".rstrip()
 
 
 def _lines(drift: Drift) -> str:

@@ -142,7 +142,7 @@ def _section(drift: Drift, section: Section, paint: Paint, most: int) -> Iterato
         yield f"  and {counted(more, 'further rule')}; -v shows all of them."
         yield ""
     if section.title == IN_THE_WAY:
-        yield f"{WAYS_OUT}."
+        yield from WAYS_OUT
         yield acceptance_title(drift)
         yield ""
         yield from acceptance(drift)

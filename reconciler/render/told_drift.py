@@ -29,8 +29,8 @@ MANIFESTS: Final = "manifests"
 NOW: Final = "in CXone now"
 NOTHING: Final = "(none)"
 WAYS_OUT: Final = (
-    "Apply does not write these rules. Switch them off or delete them in CXone, take them over with"
-    " `adopt:`, or accept them in the Environment"
+    "Apply does not write these rules. Switch them off or delete them in CXone,",
+    "take them over with `adopt:` in a manifest, or accept them.",
 )
 
 
@@ -98,8 +98,8 @@ def acceptance_title(drift: Drift) -> str:
     """Say what to do with the lines of `acceptance`."""
     where = f"the Environment {drift.plan.environment}"
     if not drift.acceptances:
-        return f"To accept them, paste this into {where}, each with its reason:"
-    return f"To accept them, add this to `unmanaged: accept:` of {where}, in place of older entries of these names:"
+        return f"To accept them, paste this into {where}, with a reason each:"
+    return f"To accept them, add this to `unmanaged: accept:` of {where}:"
 
 
 def acceptance(drift: Drift) -> list[str]:
