@@ -73,6 +73,11 @@ class Drift:
     """Entries of `unmanaged.accept` that match no live rule."""
 
     @property
+    def failed_tests(self) -> int:
+        """Return how many route tests fail on the live rules."""
+        return sum(finding.code != NOT_ANALYSED for finding in self.failures)
+
+    @property
     def differs(self) -> bool:
         """Return whether drift exits with code 2."""
         return bool(self.plan.changes or self.plan.conflicts or self.remains)

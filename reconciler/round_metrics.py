@@ -94,7 +94,7 @@ def _state(one: Round) -> dict[str, int]:
         "drifted_rules": drifted(left),
         "missing_rules": len(missing(left)),
         "rules_in_the_way": len(one.in_the_way),
-        "failed_live_tests": len(one.failures),
+        "failed_live_tests": one.drift.failed_tests if one.drift else 0,
         "held_changes": len(left.held),
         "conflicts": len(left.conflicts),
         "refused_guards": len(one.refused) if left is one.plan else 0,

@@ -10,7 +10,7 @@ from unittest.mock import patch
 from reconciler.cli import plan_forms
 from reconciler.drift import find_drift
 from reconciler.render.drift_markdown import drift_markdown
-from reconciler.render.drift_text import Commands, drift_text
+from reconciler.render.drift_text import Commands, drift_brief, drift_text
 from reconciler.render.html import html
 from reconciler.render.markdown import markdown
 from reconciler.render.paint import colourless
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from reconciler.cli.session import Session
+    from reconciler.drift import Drift
     from reconciler.plan import Plan
 
 TOKEN: Final = "0123456789abcdef0123456789abcdef"
@@ -56,7 +57,12 @@ def as_json(made: Plan) -> str:
 
 def as_drift(made: Plan) -> str:
     """What differs, for operations in a terminal."""
-    return drift_text(find_drift(made), colourless, Commands(heal, keep))
+    return drift_as_text(find_drift(made))
+
+
+def drift_as_text(drift: Drift, *, brief: bool = False) -> str:
+    """Drift for a terminal, without colours; brief, as `-q` prints it."""
+    return drift_brief(drift, colourless) if brief else drift_text(drift, colourless, Commands(heal, keep))
 
 
 def as_drift_markdown(made: Plan) -> str:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.change import Applied, Create
-from reconciler.drift import changed, missing
+from reconciler.drift import Drift, changed
 from reconciler.render.affected import NOBODY
 from reconciler.render.told_change import acts, in_reading_order
-from reconciler.rounds import done, pending
+from reconciler.render.told_drift import counts_phrase, remaining_phrases
+from reconciler.rounds import done
 from reconciler.saved_plan import action
 from reconciler.words import counted, plain
 
@@ -20,13 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from reconciler.change import Change, Outcome
-    from reconciler.drift import Drift
     from reconciler.news import Kind
     from reconciler.plan import Plan
     from reconciler.rounds import Round
 
 _MOST_NAMED: Final = 10
-_MISSING: Final = "missing in CXone"
 _CAUSES: Final = {
     "manifest": "not applied yet",
     "drift": "changed in CXone",
@@ -108,28 +107,13 @@ _LINES: Final = {
 
 def _difference(one: Round) -> str:
     """Say how many rules differ: by section."""
-    plan = one.plan
-    if plan is None:
-        return ""
-    outside, gone = len(changed(plan)), len(missing(plan))
-    rest = pending(plan) - outside - gone
-    said = [f"{counted(outside, 'rule')} changed in CXone"] if outside else []
-    said += [f"{counted(gone, 'rule')} {_MISSING}"] if gone else []
-    said += [_remaining(one)] if one.remains else []
-    said += [f"{counted(rest, 'change')} not applied"] if rest else []
-    said += [f"{counted(len(plan.conflicts), 'rule')} in conflict"] if plan.conflicts else []
-    return ", ".join(said) or "A clean-up left to do"
-
-
-def _remaining(one: Round) -> str:
-    """Say how much differs that apply cannot change."""
-    said = [f"{counted(len(one.in_the_way), 'rule')} in the way"] if one.in_the_way else []
-    said += [f"{counted(len(one.failures), 'check')} failed on the live rules"] if one.failures else []
-    return ", ".join(said)
+    drift = one.drift or (Drift(plan=one.plan) if one.plan is not None else None)
+    return "" if drift is None else counts_phrase(drift)
 
 
 def _left(one: Round) -> str:
-    return _remaining(one) or "no differences"
+    remaining = remaining_phrases(one.drift) if one.drift is not None else []
+    return ", ".join(remaining) or "no differences"
 
 
 def _in_the_way(one: Round) -> list[str]:
@@ -149,7 +133,7 @@ def _change(change: Change, drift: Drift | None) -> str:
     cause = _CAUSES[change.cause]
     if isinstance(change, Create):
         run = drift.since.get(change.address) if drift is not None else None
-        cause = f"deleted in CXone since {span(run)}" if run is not None else f"{_MISSING}: never applied, or deleted"
+        cause = f"deleted in CXone since {span(run)}" if run is not None else "never applied, or deleted in CXone"
     return f"{acts(change)} {span(str(change.address))}: {cause}"
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from reconciler.drift import missing
 from reconciler.errors import ManifestError
 from reconciler.finding_document import finding_document
+from reconciler.render.told_drift import remaining_phrases
 from reconciler.rounds import done, drifted, pending
 from reconciler.words import counted, plain
 
@@ -35,7 +36,7 @@ def round_document(one: Round, environment: str, following: float) -> dict[str, 
         "drifted": None if left is None else drifted(left),
         "missing": None if left is None else len(missing(left)),
         "inTheWay": None if one.drift is None else len(one.in_the_way),
-        "failedTests": None if one.drift is None else len(one.failures),
+        "failedTests": None if one.drift is None else one.drift.failed_tests,
         "held": None if left is None else len(left.held),
         "conflicts": None if left is None else len(left.conflicts),
         "refused": [guard.name for guard in one.refused],
@@ -76,6 +77,6 @@ def _found(one: Round) -> str:
 
 
 def _remaining(one: Round) -> str:
-    """Say what apply cannot change."""
-    said = f", {counted(len(one.in_the_way), 'rule')} in the way" if one.in_the_way else ""
-    return said + (f", {counted(len(one.failures), 'check')} failed on the live rules" if one.failures else "")
+    """Say what differs that apply cannot change."""
+    remaining = remaining_phrases(one.drift) if one.drift is not None else []
+    return "".join(f", {phrase}" for phrase in remaining)

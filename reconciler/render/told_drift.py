@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from reconciler.change import Create
+from reconciler.change import Create, is_copy
 from reconciler.drift import changed, missing, not_applied
 from reconciler.manifest.yaml_text import flow, quoted
 from reconciler.marker import digest
@@ -77,15 +77,20 @@ def sections(drift: Drift) -> list[Section]:
 def counts_phrase(drift: Drift) -> str:
     """Return `1 rule changed in CXone, 1 rule missing in CXone, 1 rule in the way, 2 changes not applied`."""
     plan = drift.plan
-    counts = (
-        (len(changed(plan)), "rule", "changed in CXone"),
-        (len(missing(plan)), "rule", "missing in CXone"),
-        (len(drift.in_the_way), "rule", "in the way"),
-        (len(not_applied(plan)), "change", "not applied"),
-        (len(plan.conflicts), "rule", "in conflict"),
-        (len(drift.failures), "check", "failed on the live rules"),
-    )
-    return ", ".join(f"{counted(count, noun)} {what}" for count, noun, what in counts if count) or "no drift"
+    rules = ((changed(plan), "changed in CXone"), (missing(plan), "missing in CXone"))
+    said = [f"{counted(len(changes), 'rule')} {what}" for changes, what in rules if changes]
+    said += remaining_phrases(drift)
+    rest = sum(not is_copy(change) for change in not_applied(plan))
+    said += [f"{counted(rest, 'change')} not applied"] if rest else []
+    said += [f"{counted(len(plan.conflicts), 'rule')} in conflict"] if plan.conflicts else []
+    return ", ".join(said) or "a clean-up left to do"
+
+
+def remaining_phrases(drift: Drift) -> list[str]:
+    """Say what differs that apply cannot change."""
+    said = [f"{counted(len(drift.in_the_way), 'rule')} in the way"] if drift.in_the_way else []
+    said += [f"{counted(count, 'route test')} failed on the live rules"] if (count := drift.failed_tests) else []
+    return said + (["the analysis stopped at its bound"] if count < len(drift.failures) else [])
 
 
 def accepted_phrase(drift: Drift) -> str:
