@@ -57,6 +57,8 @@ class Drift:
     plan: Plan
     in_the_way: tuple[LiveRule, ...] = ()
     """Live rules that are not managed, not accepted, and take conversations that the manifests send elsewhere."""
+    passing: frozenset[str] = frozenset()
+    """The ids of those among them that take such conversations only until the plan is applied."""
     accepted: tuple[LiveRule, ...] = ()
     """Live rules that the Environment's `unmanaged.accept` names."""
     acceptances: int = 0
@@ -95,14 +97,15 @@ def find_drift(plan: Plan, accept: Sequence[Acceptance] = (), sample: Sample | N
     accepted = tuple(live for live in foreign if (live.rule.name, digest(live.rule)) in wanted)
     left_alone = {live.id for live in accepted} | _left_alone(plan)
     alone = _impact(plan, _manifest_entries(plan), sample)
-    reference = tuple(_reference(plan, left_alone)) if left_alone or plan.held else None
-    unwanted = alone if reference is None else _impact(plan, reference, sample)
+    reference = tuple(_reference(plan, left_alone)) if left_alone or plan.held else _manifest_entries(plan)
+    unwanted = _impact(plan, reference, sample) if left_alone or plan.held else alone
     unwanted = _within(unwanted, plan.options.only, sample)
-    winners = {entry.id for region in unwanted.behaviour.regions for entry in region.after_rules if entry is not None}
-    open_ids = {live.id for live in foreign} - left_alone
+    others = {live.id: live for live in foreign if live.id not in left_alone}
+    found = others.keys() & _winners(unwanted.behaviour)
     return Drift(
         plan=plan,
-        in_the_way=_by_order(plan, [live for live in foreign if live.id in winners & open_ids]),
+        in_the_way=_by_order(plan, [others[rule_id] for rule_id in found]),
+        passing=frozenset(found - _lasting(plan, reference, others)) if plan.changes else frozenset(),
         accepted=accepted,
         acceptances=len(accept),
         alone=alone,
@@ -167,6 +170,17 @@ def _impact(plan: Plan, reference: Iterable[Entry], sample: Sample | None) -> Im
     live = live_entries(plan.live.rules, plan.desired)
     behaviour = difference(reference, live, plan.desired.evaluation)
     return Impact(behaviour, None if sample is None else shares(behaviour.regions, sample))
+
+
+def _winners(behaviour: Behaviour) -> set[str]:
+    """Return the ids of the live rules that take conversations which go elsewhere."""
+    return {entry.id for region in behaviour.regions for entry in region.after_rules if entry is not None}
+
+
+def _lasting(plan: Plan, reference: Sequence[Entry], others: Mapping[str, LiveRule]) -> set[str]:
+    """Return the ids of the live rules that are in the way of the manifests once the plan is applied."""
+    theirs = (entry for entry in live_entries(plan.live.rules, plan.desired) if entry.id in others)
+    return _winners(difference(reference, (*reference, *theirs), plan.desired.evaluation))
 
 
 def _within(impact: Impact, only: Sequence[str], sample: Sample | None) -> Impact:

@@ -15,7 +15,7 @@ from reconciler.catalogue import AssumedCatalogue, QueueError
 from reconciler.draft import fill
 from reconciler.entries import desired_entries
 from reconciler.manifest.nearest import did_you_mean
-from reconciler.model import Condition, Target
+from reconciler.model import Condition, Opaque, Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -59,23 +59,39 @@ def verify(
     documents: Iterable[Loaded[RouteTests]], environment: Environment, catalogue: AssumedCatalogue, desired: Desired
 ) -> tuple[Tried, ...]:
     """Try every test. `catalogue` must be the one that `desired` was made with: both name queues alike."""
-    return verify_entries(documents, environment, catalogue, desired_entries(desired))
+    return _tried(documents, _Trial(environment, catalogue, desired_entries(desired), {}))
 
 
-def verify_entries(
-    documents: Iterable[Loaded[RouteTests]], environment: Environment, catalogue: Catalogue, entries: Iterable[Entry]
+def verify_live(
+    documents: Iterable[Loaded[RouteTests]], environment: Environment, catalogue: Catalogue, entries: Sequence[Entry]
 ) -> tuple[Tried, ...]:
-    """Try every test on a list of rules, whose queues are those of `catalogue`."""
-    trial = _Trial(environment, catalogue, entries)
+    """Try every test on all live rules, whose queues are those of `catalogue`.
+
+    A condition that is not understood counts as one that does not hold: no test can say what it asks. A rule that may
+    take conversations by such a condition is in the way of the manifests, which drift reports.
+    """
+    parts = (part for entry in entries for part in entry.rule.conditions)
+    assumed = {part.text: False for part in parts if isinstance(part, Opaque)}
+    return _tried(documents, _Trial(environment, catalogue, entries, assumed))
+
+
+def _tried(documents: Iterable[Loaded[RouteTests]], trial: _Trial) -> tuple[Tried, ...]:
     return tuple(trial.tried(loaded, place) for loaded in documents for place in range(len(loaded.document.tests)))
 
 
 class _Trial:
     """The rules of one environment in order, and what its queues and variables are called."""
 
-    def __init__(self, environment: Environment, catalogue: Catalogue, entries: Iterable[Entry]) -> None:
+    def __init__(
+        self,
+        environment: Environment,
+        catalogue: Catalogue,
+        entries: Iterable[Entry],
+        assumed: Mapping[str, bool],
+    ) -> None:
         self.environment = environment
         self.catalogue = catalogue
+        self._assumed = assumed
         ordered = in_order(entries, environment.api.evaluation)
         self._rules = _ByIntent(ordered, environment.attributes.intent)
 
@@ -86,7 +102,7 @@ class _Trial:
         test = loaded.document.tests[place]
         try:
             given, expected = self._read(test)
-            found = winner(self._rules.candidates(given), given)
+            found = winner(self._rules.candidates(given), given, self._assumed)
             goes = None if found is None else destination(found.rule.targets)
             if goes != expected:
                 message = f"expected {self._phrase(expected)}, but {self._goes(found, goes)}"

@@ -158,6 +158,16 @@ def test_what_apply_never_writes_is_in_the_way_and_what_it_writes_is_not() -> No
     assert [("delete", "duplicate"), ("adopt", "manifest")] == [one[:2] for one in sections(drift)][::-1][2:]
 
 
+def test_a_rule_that_apply_will_overrule_says_so() -> None:
+    """Behind a rule that is missing, it takes its conversations only until that is back."""
+    behind = unmanaged("2", rule("behind", priority=900, conditions=[intent_is("vip")], targets=FRAUD))
+    missing = drift_of([VIP], [behind])
+    assert ["2"] == [one.id for one in missing.in_the_way] == sorted(missing.passing)
+    assert "in the way only until apply makes the rules as the manifests say" in drift_as_text(missing)
+    first = unmanaged("3", EVERYTHING)
+    assert set() == drift_of([VIP], [first]).passing
+
+
 def test_an_accepted_rule_is_counted_until_it_is_edited() -> None:
     """Its conversations are wanted; edited, it is in the way again, and its old acceptance is warned of."""
     other = unmanaged("2", EVERYTHING)

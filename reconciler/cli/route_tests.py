@@ -13,7 +13,7 @@ from reconciler.entries import live_entries
 from reconciler.errors import ManifestError
 from reconciler.manifest.environment import SANDBOX
 from reconciler.render.route_tests_text import listed
-from reconciler.verify import verify, verify_entries
+from reconciler.verify import verify, verify_live
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -61,7 +61,7 @@ def check_live(manifests: Manifests, environment: Environment, desired: Desired,
     """Try every route test on all live rules, those that are not managed included."""
     catalogue = Catalogue(environment.name, aliases(manifests, environment.name), live.queues)
     entries = live_entries(live.rules, desired)
-    tried = verify_entries(manifests.route_tests, environment, catalogue, entries)
+    tried = verify_live(manifests.route_tests, environment, catalogue, entries)
     queues = {queue.id: queue.name for queue in live.queues}
     return Checked(environment, (), tried, desired.labels, desired, queues, "live")
 

@@ -98,8 +98,8 @@ class AcceptedRule(Strict):
 
     name: str = Field(description="The live rule's name, exactly.", examples=["IVR | after hours"])
     digest: Annotated[str, Field(pattern=DIGEST)] = Field(
-        description="Digest of the rule's content, as `cxroute drift` prints it. A rule that is edited has another"
-        " digest, and is in the way again.",
+        description="The eight digits that `cxroute drift` prints for the rule's content. A rule that is edited has"
+        " other ones, and is in the way again.",
         examples=["1a2b3c4d"],
     )
     reason: Filled = Field(
@@ -194,8 +194,8 @@ class Environment(Strict):
 
     unmanaged: Unmanaged = Field(
         default=Unmanaged(),
-        description="Which live rules without this owner's marker may send conversations elsewhere than the manifests"
-        " do. `cxroute drift` counts these rules and reports all others that do so.",
+        description="Which live rules that this owner does not manage may send conversations elsewhere than the"
+        " manifests do. `cxroute drift` counts these rules, and reports all others that do so.",
         examples=[{"accept": [{"name": "IVR | after hours", "digest": "1a2b3c4d", "reason": "opened by telephony"}]}],
     )
 

@@ -9,7 +9,7 @@ from reconciler.render.drift_text import ELSEWHERE
 from reconciler.render.inline import cell, code, fenced, inline
 from reconciler.render.told_change import place
 from reconciler.render.told_drift import (
-    IN_THE_WAY,
+    FAILED,
     MANIFESTS,
     NOW,
     WAYS_OUT,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from reconciler.render.told_drift import Section, ToldRule
 
 _MOST: Final = 100
+"""Rules of a section, and findings, that are shown: an issue has a bound."""
 
 
 def drift_markdown(drift: Drift, tenant: str, facts: Facts, heal: str) -> str:
@@ -38,11 +39,11 @@ def drift_markdown(drift: Drift, tenant: str, facts: Facts, heal: str) -> str:
         return ""
     plan = drift.plan
     blocks = [f"**{code(plan.environment)} differs from the manifests: {counts_phrase(drift)}.**"]
-    blocks += _affected(drift)
     for section in sections(drift):
-        blocks += _section(drift, section, facts.origin)
-    findings = (*plan.conflicts, *drift.failures, *drift.notes)
-    blocks += ["\n".join(_finding(one) for one in findings[:_MOST])] if findings else []
+        blocks += _section(section, facts.origin)
+    blocks += _findings(drift)
+    blocks += _affected(drift)
+    blocks += _acceptance(drift)
     if plan.changes:
         blocks.append(f"To make the tenant as the manifests say:\n\n{fenced(heal, 'sh')}")
     foot = [inline(plain(tenant)), f"live rules read {inline(facts.read_at)}"]
@@ -68,7 +69,7 @@ def _affected(drift: Drift) -> Iterator[str]:
         yield f"and {counted(told.more, 'further case')}."
 
 
-def _section(drift: Drift, section: Section, origin: Origin) -> Iterator[str]:
+def _section(section: Section, origin: Origin) -> Iterator[str]:
     shown = section.rules[:_MOST]
     yield f"#### {section.title}"
     lines = [f"| Rule | | {MANIFESTS} | {NOW} | Where |", "|---|---|---|---|---|"]
@@ -77,12 +78,24 @@ def _section(drift: Drift, section: Section, origin: Origin) -> Iterator[str]:
     more = len(section.rules) - len(shown)
     if more > 0:
         yield f"and {counted(more, 'further rule')}: see drift.json."
-    if section.title == IN_THE_WAY:
-        yield f"{inline(' '.join((*WAYS_OUT, acceptance_title(drift))))}\n\n{fenced(_lines(drift), 'yaml')}".rstrip()
 
 
-def _lines(drift: Drift) -> str:
-    return "\n".join(acceptance(drift))
+def _acceptance(drift: Drift) -> Iterator[str]:
+    if drift.in_the_way:
+        lines = fenced("\n".join(acceptance(drift)), "yaml")
+        yield f"{inline(' '.join((*WAYS_OUT, acceptance_title(drift))))}\n\n{lines}".rstrip()
+
+
+def _findings(drift: Drift) -> Iterator[str]:
+    """Yield conflicts and stale acceptances, then what fails on the live rules."""
+    first = (*drift.plan.conflicts, *drift.notes)
+    if first:
+        yield "\n".join(_finding(one) for one in first[:_MOST])
+    if drift.failures:
+        more = len(drift.failures) - _MOST
+        rest = [f"- and {counted(more, 'further route test')}"] if more > 0 else []
+        yield f"#### {FAILED}"
+        yield "\n".join([*(_finding(one) for one in drift.failures[:_MOST]), *rest])
 
 
 def _rows(rule: ToldRule, origin: Origin) -> Iterator[str]:

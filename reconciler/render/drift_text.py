@@ -11,6 +11,7 @@ from reconciler.render.affected import MOST_SHOWN, NOT_KNOWN, affected
 from reconciler.render.plan_text import finding_lines
 from reconciler.render.told_change import place
 from reconciler.render.told_drift import (
+    FAILED,
     IN_THE_WAY,
     MANIFESTS,
     NOW,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 ELSEWHERE: Final = "Conversations that do not go where the manifests say"
 _MOST_NAMED: Final = 5
 _FEW: Final = 5
+"""Rows of who is affected that the brief form shows, and failing tests that the usual one does."""
 _WIDEST: Final = 80
 
 
@@ -57,12 +59,15 @@ def drift_text(drift: Drift, paint: Paint, commands: Commands, most: int = MOST_
     plan = drift.plan
     if not drift.differs:
         return "\n".join([_no_drift(drift), *_notes(drift, paint)]) + "\n"
-    lines = [*_head(drift), "", *_affected(drift, paint, most)]
+    lines = [*_head(drift), ""]
     for section in sections(drift):
-        lines += _section(drift, section, paint, most)
-    for finding in (*plan.conflicts, *drift.failures):
-        lines += [*finding_lines(finding, paint), ""]
+        lines += _section(section, paint, most)
+    for conflict in plan.conflicts:
+        lines += [*finding_lines(conflict, paint), ""]
+    lines += _failures(drift, paint, most)
+    lines += _affected(drift, paint, most)
     lines += _notes(drift, paint)
+    lines += _acceptance(drift)
     lines += _ways_out("heal it", [str(change.address) for change in plan.changes], commands.heal)
     edits = [str(change.address) for change in changed(plan) if isinstance(change, Update)]
     lines += _ways_out("keep it", edits, commands.keep)
@@ -130,7 +135,7 @@ def _case(case: Case, paint: Paint) -> Iterator[str]:
     yield paint("dim", f"      example: {case.example}")
 
 
-def _section(drift: Drift, section: Section, paint: Paint, most: int) -> Iterator[str]:
+def _section(section: Section, paint: Paint, most: int) -> Iterator[str]:
     yield paint("bold", f"{section.title}:")
     yield ""
     shown = section.rules[:most] if section.title == IN_THE_WAY else section.rules
@@ -141,12 +146,26 @@ def _section(drift: Drift, section: Section, paint: Paint, most: int) -> Iterato
     if more > 0:
         yield f"  and {counted(more, 'further rule')}; -v shows all of them."
         yield ""
-    if section.title == IN_THE_WAY:
-        yield from WAYS_OUT
-        yield acceptance_title(drift)
-        yield ""
-        yield from acceptance(drift)
-        yield ""
+
+
+def _failures(drift: Drift, paint: Paint, most: int) -> Iterator[str]:
+    """Yield the route tests that fail on the live rules, the first ones of many."""
+    if not drift.failures:
+        return
+    yield paint("bold", f"{FAILED}:")
+    yield ""
+    shown = drift.failures[: _FEW if most == MOST_SHOWN else most]
+    for finding in shown:
+        yield from finding_lines(finding, paint)
+    more = len(drift.failures) - len(shown)
+    if more > 0:
+        yield f"  and {counted(more, 'further route test')}; -v shows all of them."
+    yield ""
+
+
+def _acceptance(drift: Drift) -> list[str]:
+    """Say how the rules in the way can be accepted, with the lines to paste."""
+    return [*WAYS_OUT, acceptance_title(drift), "", *acceptance(drift), ""] if drift.in_the_way else []
 
 
 def _rule(rule: ToldRule, paint: Paint) -> Iterator[str]:

@@ -25,12 +25,13 @@ MISSING: Final = "Missing in CXone"
 IN_THE_WAY: Final = "In the way"
 NOT_APPLIED: Final = "Not applied yet"
 LEFT_ALONE: Final = "Left alone"
+FAILED: Final = "Failed on the live rules"
 MANIFESTS: Final = "manifests"
 NOW: Final = "in CXone now"
 NOTHING: Final = "(none)"
 WAYS_OUT: Final = (
-    "Apply does not write these rules. Switch them off or delete them in CXone,",
-    "take them over with `adopt:` in a manifest, or accept them.",
+    "Apply does not write the rules in the way. Switch them off or delete them in",
+    "CXone, take them over with `adopt:` in a manifest, or accept them.",
 )
 
 
@@ -151,7 +152,8 @@ def _in_the_way(drift: Drift, live: LiveRule) -> ToldRule:
         ours = marker.owner == plan.owner
         owner = f"an edited copy of {marker.address}" if ours else f"managed by {marker.owner}"
     sentence = rule_phrase(live.rule, plan.queue_names, plan.labels)
-    return ToldRule(value(live.rule.name), None, (owner, sentence))
+    passing = ("in the way only until apply makes the rules as the manifests say",) if live.id in drift.passing else ()
+    return ToldRule(value(live.rule.name), None, (owner, sentence, *passing))
 
 
 def _pair(row: Row) -> Pair | None:
