@@ -24,7 +24,9 @@ COMMANDS: Final[dict[str, Command]] = {
     "test": Command("every day", "try the route tests: conversations and where they must go", "test"),
     "plan": Command("every day", "say what differs and what apply would do; changes nothing", "plan"),
     "apply": Command("every day", "make it so, and read again to prove it", "apply"),
-    "drift": Command("every day", "say whether CXone is as the manifests say, rules made by hand included; exit 2 if not", "drift"),
+    "drift": Command(
+        "every day", "say what is not as the manifests say, rules made by hand included; exit 2 if so", "drift"
+    ),
     "explain": Command(
         "every day", "say which rule takes a conversation, and why each earlier one does not", "explain"
     ),
