@@ -58,7 +58,7 @@ def drift_text(drift: Drift, paint: Paint, commands: Commands, most: int = MOST_
     """Return what differs between the manifests and the tenant; `most` is how many rows and rules it shows of many."""
     plan = drift.plan
     if not drift.differs:
-        return "\n".join([_no_drift(drift), *_notes(drift, paint)]) + "\n"
+        return "\n".join([_no_drift(drift), *_notes(drift, paint)]).rstrip() + "\n"
     lines = [*_head(drift), ""]
     for section in sections(drift):
         lines += _section(section, paint, most)
