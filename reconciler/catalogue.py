@@ -73,6 +73,11 @@ class Catalogue:
             raise QueueError("CXR121", message, "switch it on in CXone, or let the rule name another one")
         return queue
 
+    @property
+    def known(self) -> Mapping[str, Queue]:
+        """The queues by id."""
+        return self._by_id
+
     def nearest(self, name: str) -> str:
         """Return a hint with the nearest alias or live name, or nothing."""
         return did_you_mean(name, [*self.aliases, *self._by_name])
@@ -85,6 +90,11 @@ class AssumedCatalogue(Catalogue):
         """Begin with no queue; an unnumbered one's id is its name."""
         super().__init__(environment, aliases, ())
         self.assumed: dict[str, Queue] = {}
+
+    @property
+    def known(self) -> Mapping[str, Queue]:
+        """The queues that were asked for, by id."""
+        return self.assumed
 
     def _named(self, name: str, live_name: str) -> Queue:
         del name

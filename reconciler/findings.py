@@ -242,9 +242,10 @@ CODES: Final[dict[str, Code]] = {
         "route test failed",
         "A conversation of a RouteTests document goes elsewhere than it must. The message names the rule that takes it"
         " and where that rule stands; `cxroute explain` with the same intent, confidence and attributes says why each"
-        " earlier rule does not. Either the rules or the test is wrong. Tests are tried offline, on the rules that the"
-        " manifests want in the environment: live rules that are not managed take no part (`cxroute explain --live`"
-        " looks at those too). plan and apply refuse while a test fails.",
+        " earlier rule does not. Either the rules or the test is wrong. `validate`, `test`, plan and apply try tests"
+        " offline, on the rules that the manifests want in the environment; plan and apply refuse while a test fails."
+        " `cxroute test --live` and `cxroute drift` try them on all live rules, those that are not managed included; a"
+        " condition there that cxroute does not understand counts as one that does not hold.",
     ),
     "CXR230": Code(
         "not a traffic sample",
@@ -310,5 +311,17 @@ CODES: Final[dict[str, Code]] = {
         "live rules of a file",
         "The plan compares with the rules of a file (`--live FILE`), which may be old or not all there. Apply reads the"
         " tenant itself, and where that differs it refuses a plan that was saved.",
+    ),
+    "CXR330": Code(
+        "accepted rule is not live",
+        "An entry of the Environment's `unmanaged: accept:` matches no live rule: the rule was deleted, renamed or"
+        " edited since. Remove the entry, or look at the rule in CXone and write its new digest, which `cxroute drift`"
+        " prints while the rule is in the way.",
+    ),
+    "CXR331": Code(
+        "drift not analysed to the end",
+        "Live rules that are not managed overlap with those of the manifests in so many ways that the comparison"
+        " stopped at its bound, so it is not known whether all conversations go where the manifests say. Let rules ask"
+        " about fewer attributes, or accept the live rules that are not managed.",
     ),
 }

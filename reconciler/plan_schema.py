@@ -9,6 +9,7 @@ Schema = dict[str, Any]
 _TEXT: Final[Schema] = {"type": "string"}
 _COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
 _NUMBER: Final[Schema] = {"type": "number"}
+_ADDRESS: Final = "^[a-z0-9][a-z0-9-]{0,63}/[a-z0-9][a-z0-9-]{0,63}$"
 _FLAG: Final[Schema] = {"type": "boolean"}
 
 
@@ -28,7 +29,7 @@ def plan_schema() -> Schema:
                 "liveDigest": _hex(64),
                 "planId": _hex(12),
                 "options": _options(),
-                "summary": _object(dict.fromkeys(_COUNTS, _COUNT)),
+                "summary": _object(dict.fromkeys((*_COUNTS, *_DRIFT_COUNTS), _COUNT), optional=_DRIFT_COUNTS),
                 "changes": _list({"$ref": "#/$defs/change"}),
                 "held": _list({"allOf": [{"$ref": "#/$defs/change"}, _object({"reason": _TEXT})]}),
                 "behaviour": _or_null({"$ref": "#/$defs/behaviour"}),
@@ -38,7 +39,9 @@ def plan_schema() -> Schema:
                     "description": "findings that the manifests accept (`accept:`), each with the reason",
                 },
                 "guards": _list(_guard()),
-            }
+                "report": {"const": "drift", "description": "of `cxroute drift` alone: it says what differs now"},
+            },
+            optional=("report",),
         ),
         "$defs": {
             "change": _change(),
@@ -51,6 +54,8 @@ def plan_schema() -> Schema:
 
 
 _COUNTS: Final = ("create", "update", "adopt", "delete", "unchanged", "held", "unmanaged")
+_DRIFT_COUNTS: Final = ("changed", "missing", "inTheWay", "notApplied", "accepted")
+"""Of `cxroute drift` alone."""
 
 
 def _object(fields: Schema, optional: tuple[str, ...] = ()) -> Schema:
@@ -78,11 +83,11 @@ def _options() -> Schema:
 def _change() -> Schema:
     return _object(
         {
-            "action": {"enum": ["create", "update", "adopt", "delete"]},
-            "address": {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,63}/[a-z0-9][a-z0-9-]{0,63}$"},
+            "action": {"enum": ["create", "update", "adopt", "delete", "none"]},
+            "address": _or_null({"type": "string", "pattern": _ADDRESS}),
             "id": _or_null(_TEXT),
             "name": _TEXT,
-            "cause": {"enum": ["manifest", "drift", "both", "duplicate"]},
+            "cause": {"enum": ["manifest", "drift", "both", "duplicate", "missing", "unmanaged"]},
             "steps": _list(
                 _object(
                     {
@@ -96,7 +101,10 @@ def _change() -> Schema:
             "after": _or_null({"$ref": "#/$defs/rule"}),
             "fields": _list(_object({"path": _TEXT, "before": {}, "after": {}})),
             "source": _or_null({"$ref": "#/$defs/source"}),
-        }
+            "since": _or_null({**_TEXT, "description": "of drift: the run that last wrote the missing rule"}),
+            "accept": _object({"name": _TEXT, "digest": _hex(8)}),
+        },
+        optional=("since", "accept"),
     )
 
 

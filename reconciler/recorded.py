@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.cxone.wire import is_text, live_rule
 from reconciler.errors import RefusedError, UnexpectedAnswerError
+from reconciler.marker import split
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from reconciler.change import LiveRule, Run
     from reconciler.model import Address
 
 _UNMADE: Final = ("failed", "skipped")
+_MADE: Final = ("applied", "acknowledged")
+"""What a read showed, or, of a run that was killed before its last read, what the server said."""
 _SHAPES: Final = {"create": (False, True), "update": (True, True), "adopt": (True, True), "delete": (True, False)}
 """Which of before and after an action has."""
 
@@ -37,6 +40,30 @@ class Deed:
     id: str
     sure: bool
     """A read at the run's end showed it; else it may have been done or not."""
+
+
+def last_written(recorded: Iterable[Run], environment: str, owner: str) -> dict[Address, str]:
+    """Return the run that last wrote each rule that is live by the journal: what is missing was deleted since."""
+    found: dict[Address, str] = {}
+    for run in recorded:
+        if (run.start.get("environment"), run.start.get("owner")) != (environment, owner):
+            continue
+        for entry in run.changes:
+            if entry.get("status") not in _MADE:
+                continue
+            before, after = (_address(entry.get(side), owner) for side in ("before", "after"))
+            if before is not None:
+                found.pop(before, None)
+            if after is not None:
+                found[after] = run.id
+    return found
+
+
+def _address(form: object, owner: str) -> Address | None:
+    """Return the address that a rule's description says; None where the rule is not this owner's."""
+    description = form.get("description") if isinstance(form, dict) else None
+    marker = split(description)[1] if isinstance(description, str) else None
+    return marker.address if marker is not None and marker.owner == owner else None
 
 
 class _LackingError(Exception):

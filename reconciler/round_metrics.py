@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
+from reconciler.drift import missing
 from reconciler.exposition import head
 from reconciler.rounds import RESULTS, done, drifted, pending
 
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 
 _STATE: Final = {
     "pending_changes": "Changes that apply would make, by the last round that could tell.",
-    "drifted_rules": "Managed rules that somebody changed in CXone, by the last round that could tell.",
+    "drifted_rules": "Rules changed in CXone, and rules missing there, by the last round that could tell.",
+    "missing_rules": "Rules of the manifests that are not live: deleted in CXone, or never applied.",
+    "rules_in_the_way": "Live rules that are not managed and send conversations elsewhere than the manifests do.",
+    "failed_live_tests": "Route tests that fail on the live rules.",
     "held_changes": "Changes that are left alone: held, not pruned, kept.",
     "conflicts": "Rules of others that stand in the way of ours.",
     "refused_guards": "Guards that refuse what differs.",
@@ -88,6 +92,9 @@ def _state(one: Round) -> dict[str, int]:
     return {
         "pending_changes": pending(left),
         "drifted_rules": drifted(left),
+        "missing_rules": len(missing(left)),
+        "rules_in_the_way": len(one.in_the_way),
+        "failed_live_tests": one.drift.failed_tests if one.drift else 0,
         "held_changes": len(left.held),
         "conflicts": len(left.conflicts),
         "refused_guards": len(one.refused) if left is one.plan else 0,

@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from reconciler.canonical import COMPACT
 from reconciler.change import Applied, Unknown, is_copy
+from reconciler.drift import changed, missing
 from reconciler.errors import ApiError, ManifestError, RefusedError
 from reconciler.guard import refusals
+from reconciler.marker import digest
 from reconciler.saved_plan import change_document
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from reconciler.change import Outcome
+    from reconciler.change import LiveRule, Outcome
+    from reconciler.drift import Drift
     from reconciler.errors import CxrouteError
+    from reconciler.findings import Finding
     from reconciler.plan import GuardResult, Plan, Report
 
 Result = Literal["clean", "pending", "applied", "refused", "partly", "failed"]
@@ -47,6 +51,8 @@ class Round:
     error: CxrouteError | None = None
     heals: bool = False
     """It may write."""
+    drift: Drift | None = None
+    """What differs at its end, as far as it was compared; None where it was not."""
 
     @property
     def result(self) -> Result:
@@ -57,12 +63,27 @@ class Round:
             return "failed"
         if self.error is not None or (self.heals and self.blocked):
             return "refused"
-        return "pending" if self.plan.changes or self.plan.conflicts else "clean"
+        return "pending" if self.plan.changes or self.plan.conflicts or self.remains else "clean"
 
     @property
     def left(self) -> Plan | None:
         """Return what differs at its end: what a last read found, else what was planned."""
         return self.report.left if self.report is not None else self.plan
+
+    @property
+    def in_the_way(self) -> tuple[LiveRule, ...]:
+        """Return the live rules that are in the way of the manifests at its end."""
+        return self.drift.in_the_way if self.drift is not None else ()
+
+    @property
+    def failures(self) -> tuple[Finding, ...]:
+        """Return the checks that fail on the live rules at its end."""
+        return self.drift.failures if self.drift is not None else ()
+
+    @property
+    def remains(self) -> bool:
+        """Return whether something differs that apply cannot change."""
+        return self.drift is not None and self.drift.remains
 
     @property
     def refused(self) -> tuple[GuardResult, ...]:
@@ -99,9 +120,9 @@ def is_blocked(plan: Plan) -> bool:
 
 
 def drifted(plan: Plan) -> int:
-    """Count the managed rules that somebody changed in CXone, held ones too."""
-    changes = (*plan.changes, *(held.change for held in plan.held))
-    return sum(change.cause in ("drift", "both") for change in changes)
+    """Count the managed rules that somebody changed in CXone, held ones too, and the rules that are missing there."""
+    held = sum(one.change.cause in ("drift", "both") for one in plan.held)
+    return len(changed(plan)) + len(missing(plan)) + held
 
 
 def pending(plan: Plan) -> int:
@@ -134,4 +155,12 @@ def _of_plan(one: Round) -> list[object]:
     found = [change_document(one.plan, change) for change in one.plan.changes]
     changes: list[object] = [[form[name] for name in ("action", "address", "id", "before", "after")] for form in found]
     conflicts = sorted(f"{finding.address} {finding.message}" for finding in one.plan.conflicts)
-    return [*changes, *conflicts, *(guard.name for guard in one.refused if one.heals)]
+    guards = [guard.name for guard in one.refused if one.heals]
+    return [*changes, *conflicts, *guards, *_of_drift(one)]
+
+
+def _of_drift(one: Round) -> list[object]:
+    """A rule in the way is known by its id and content, a failing check by what it says."""
+    rules = [[live.id, live.rule.name, digest(live.rule)] for live in one.in_the_way]
+    checks = [f"{finding.code} {finding.source} {finding.message}" for finding in one.failures]
+    return [*sorted(rules), *sorted(checks)]

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from reconciler.plan import GuardResult, Plan
 
 FORMAT_VERSION: Final = "1.0"
+DRIFT: Final = "drift"
+"""The `report` of a document that `cxroute drift` wrote: it says what differs, and is not to be applied."""
 _COUNTED: Final = ("create", "update", "adopt", "delete")
 
 Document = dict[str, Any]
@@ -75,6 +77,11 @@ def document(plan: Plan) -> Document:
         "acknowledged": [finding_document(finding) for finding in plan.acknowledged],
         "guards": [_guard(result) for result in plan.guards],
     }
+    return identified(form)
+
+
+def identified(form: Document) -> Document:
+    """Return a plan document with its planId."""
     return {**form, "planId": _plan_id(form)}
 
 
@@ -146,6 +153,8 @@ def read(text: str, name: str) -> ReviewedPlan:
     try:
         form = json.loads(text)
         options = form["options"]
+        if form.get("report") == DRIFT:
+            raise UsageError(f"{name} is a report of `cxroute drift`: write a plan with `cxroute plan --out {name}`")
         reviewed = ReviewedPlan(
             _text(form["planId"]),
             _text(form["environment"]),

@@ -1,6 +1,6 @@
 """RouteTests x the rules of one environment -> which tests hold, and for each that fails where its conversation goes.
 
-Offline, and against the rules that the manifests want alone: live rules that are not managed take no part.
+Offline, against the rules that the manifests want alone; or against all live rules, unmanaged ones included.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 
 from reconciler.behaviour.entry import destination, in_order
 from reconciler.behaviour.evaluate import UnknownConditionError, canonical, winner
-from reconciler.catalogue import QueueError
+from reconciler.catalogue import AssumedCatalogue, QueueError
 from reconciler.draft import fill
 from reconciler.entries import desired_entries
 from reconciler.manifest.nearest import did_you_mean
-from reconciler.model import Condition, Target
+from reconciler.model import Condition, Opaque, Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from reconciler.behaviour.entry import Destination, Entry
-    from reconciler.catalogue import AssumedCatalogue
+    from reconciler.catalogue import Catalogue
     from reconciler.desired import Desired
     from reconciler.findings import Finding
     from reconciler.manifest.documents import RouteTest, RouteTests
@@ -59,17 +59,40 @@ def verify(
     documents: Iterable[Loaded[RouteTests]], environment: Environment, catalogue: AssumedCatalogue, desired: Desired
 ) -> tuple[Tried, ...]:
     """Try every test. `catalogue` must be the one that `desired` was made with: both name queues alike."""
-    trial = _Trial(environment, catalogue, desired)
+    return _tried(documents, _Trial(environment, catalogue, desired_entries(desired), {}))
+
+
+def verify_live(
+    documents: Iterable[Loaded[RouteTests]], environment: Environment, catalogue: Catalogue, entries: Sequence[Entry]
+) -> tuple[Tried, ...]:
+    """Try every test on all live rules, whose queues are those of `catalogue`.
+
+    A condition that is not understood counts as one that does not hold: no test can say what it asks. A rule that may
+    take conversations by such a condition is in the way of the manifests, which drift reports.
+    """
+    parts = (part for entry in entries for part in entry.rule.conditions)
+    assumed = {part.text: False for part in parts if isinstance(part, Opaque)}
+    return _tried(documents, _Trial(environment, catalogue, entries, assumed))
+
+
+def _tried(documents: Iterable[Loaded[RouteTests]], trial: _Trial) -> tuple[Tried, ...]:
     return tuple(trial.tried(loaded, place) for loaded in documents for place in range(len(loaded.document.tests)))
 
 
 class _Trial:
     """The rules of one environment in order, and what its queues and variables are called."""
 
-    def __init__(self, environment: Environment, catalogue: AssumedCatalogue, desired: Desired) -> None:
+    def __init__(
+        self,
+        environment: Environment,
+        catalogue: Catalogue,
+        entries: Iterable[Entry],
+        assumed: Mapping[str, bool],
+    ) -> None:
         self.environment = environment
         self.catalogue = catalogue
-        ordered = in_order(desired_entries(desired), environment.api.evaluation)
+        self._assumed = assumed
+        ordered = in_order(entries, environment.api.evaluation)
         self._rules = _ByIntent(ordered, environment.attributes.intent)
 
     def tried(self, loaded: Loaded[RouteTests], place: int) -> Tried:
@@ -79,7 +102,7 @@ class _Trial:
         test = loaded.document.tests[place]
         try:
             given, expected = self._read(test)
-            found = winner(self._rules.candidates(given), given)
+            found = winner(self._rules.candidates(given), given, self._assumed)
             goes = None if found is None else destination(found.rule.targets)
             if goes != expected:
                 message = f"expected {self._phrase(expected)}, but {self._goes(found, goes)}"
@@ -140,14 +163,15 @@ class _Trial:
         )
 
     def _name(self, queue_id: str) -> str:
-        queue = self.catalogue.assumed.get(queue_id)
+        queue = self.catalogue.known.get(queue_id)
         return f'"{queue.name if queue else queue_id}"'
 
     def _by_id(self, test: RouteTest, goes: Destination) -> str:
         """Say why one queue may count as two: the test has its live name, and the manifests name it by id."""
-        if all(name in self.catalogue.aliases for name in _weights(test)):
+        offline = isinstance(self.catalogue, AssumedCatalogue)
+        if not offline or all(name in self.catalogue.aliases for name in _weights(test)):
             return ""
-        ids = (self.catalogue.assumed.get(queue_id) for queue_id, _ in goes or ())
+        ids = (self.catalogue.known.get(queue_id) for queue_id, _ in goes or ())
         alias = next((queue.name for queue in ids if queue and queue.id != queue.name), "")
         named = f'queue "{alias}" is named by id in {self.environment.name}'
         return f"{named}: offline, only that alias means it" if alias else ""

@@ -8,19 +8,21 @@ from typing import TYPE_CHECKING, Final, cast
 from unittest.mock import patch
 
 from reconciler.cli import plan_forms
+from reconciler.drift import find_drift
 from reconciler.render.drift_markdown import drift_markdown
-from reconciler.render.drift_text import drift_text
+from reconciler.render.drift_text import Commands, drift_brief, drift_text
 from reconciler.render.html import html
 from reconciler.render.markdown import markdown
 from reconciler.render.paint import colourless
 from reconciler.render.plan_text import plan_text
 from reconciler.saved_plan import document
-from tests.plans import TENANT, told
+from tests.plans import FACTS, TENANT, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from reconciler.cli.session import Session
+    from reconciler.drift import Drift
     from reconciler.plan import Plan
 
 TOKEN: Final = "0123456789abcdef0123456789abcdef"
@@ -55,12 +57,17 @@ def as_json(made: Plan) -> str:
 
 def as_drift(made: Plan) -> str:
     """What differs, for operations in a terminal."""
-    return drift_text(made, colourless, heal, keep)
+    return drift_as_text(find_drift(made))
+
+
+def drift_as_text(drift: Drift, *, brief: bool = False) -> str:
+    """Drift for a terminal, without colours; brief, as `-q` prints it."""
+    return drift_brief(drift, colourless) if brief else drift_text(drift, colourless, Commands(heal, keep))
 
 
 def as_drift_markdown(made: Plan) -> str:
     """What differs, for an issue."""
-    return drift_markdown(*told(made)[::2], heal(()))
+    return drift_markdown(find_drift(made), TENANT, FACTS, heal(()))
 
 
 def heal(only: Sequence[str]) -> str:

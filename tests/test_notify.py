@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from reconciler.change import Applied, Failed, Unknown
 from reconciler.cxone.settings import is_loopback
+from reconciler.drift import find_drift
 from reconciler.errors import CxrouteError, UsageError
 from reconciler.outbox import Outbox
 from reconciler.plan import GuardResult, Report
@@ -58,13 +59,16 @@ def bare(said: str) -> str:
 
 def test_drift_reads_like_this() -> None:
     """Who made the difference first, then each change, what stands in the way, who is affected, what to type."""
-    said = text("drift", Round(NOW, plan=everything()))
-    assert said.splitlines()[0] == "*2 rules changed in CXone, 5 changes not applied, 1 rule in conflict in `prod`*", (
-        said
-    )
+    plan = everything()
+    said = text("drift", Round(NOW, plan=plan, drift=find_drift(plan)))
+    assert said.splitlines()[0] == (
+        "*2 rules changed in CXone, 1 rule missing in CXone, 1 rule in the way, 4 changes not applied,"
+        " 1 rule in conflict in `prod`*"
+    ), said
+    assert "• `partner`: not managed, and in the way" in said
     assert "• update `cards/off`: changed in CXone" in said
     assert "• `cards/taken`: " in said
-    assert "Applying it moves conversations to other queues.\nMore: `cxroute plan -e prod`" in said
+    assert "Conversations do not go where the manifests say.\nMore: `cxroute plan -e prod`" in said
 
 
 def test_an_apply_reads_like_this() -> None:
@@ -113,8 +117,8 @@ def test_names_from_outside_mean_nothing(name: str) -> None:
     plan = hostile(name)
     outcomes = [Failed(change, 1, f"422: {name}") for change in plan.changes]
     rounds: list[tuple[Kind, Round]] = [
-        ("drift", Round(NOW, plan=plan)),
-        ("refused", Round(NOW, plan=plan, heals=True, error=CxrouteError(name))),
+        ("drift", Round(NOW, plan=plan, drift=find_drift(plan))),
+        ("refused", Round(NOW, plan=plan, heals=True, error=CxrouteError(name), drift=find_drift(plan))),
         ("failed", Round(NOW, error=CxrouteError(name))),
         ("failed", reported(plan, *outcomes, error=name)),
         ("applied", reported(plan, *[Applied(one, 1, name) for one in plan.changes], converged=True)),

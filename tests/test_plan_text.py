@@ -12,11 +12,11 @@ from reconciler.foresee import foresee
 from reconciler.model import Queue, Target, condition
 from reconciler.options import Options
 from reconciler.plan import Live, plan
-from reconciler.render.drift_text import drift_text
 from reconciler.render.paint import ansi, colourless
 from reconciler.render.plan_text import plan_text
 from reconciler.words import condition_phrase, plain
 from tests.builders import LABELS, NOW, QUEUES, at_least, desired, intent_is, managed, rule, unmanaged, wanted
+from tests.forms import as_drift
 
 if TYPE_CHECKING:
     from reconciler.change import LiveRule
@@ -110,7 +110,7 @@ def test_nothing_to_do_is_one_sentence() -> None:
     """With how many rules match."""
     made = plan(desired(wanted("cards/vip", rule())), Live((managed("1", "cards/vip", rule()),), ()), Options(), NOW)
     assert "No changes. 1 rule in prod matches the manifests." in plan_text(made, colourless, "tenant acme")
-    assert "No drift. 1 rule in prod matches the manifests.\n" == drift_text(made, colourless, " ".join, " ".join)
+    assert "No drift. 1 rule in prod matches the manifests.\n" == as_drift(made)
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -121,7 +121,7 @@ def test_names_from_outside_cannot_act_on_a_terminal(name: str) -> None:
     want = desired(wanted("cards/new", rule("new")), wanted("cards/hand", rule("mine"), adopt=name))
     found = Live((managed("1", "cards/gone", hostile), unmanaged("2", hostile)), (queue,))
     made = plan(want, found, Options(), NOW)
-    for text in (plan_text(made, colourless, name), drift_text(made, colourless, " ".join, " ".join)):
+    for text in (plan_text(made, colourless, name), as_drift(made)):
         assert not DANGEROUS.search(text)
         assert all(len(line) < 1_000 for line in text.splitlines())
     lines = plan_text(made, colourless, "t").splitlines()

@@ -522,3 +522,26 @@ def test_after_a_signal_no_environment_begins_to_write(three: Tenants) -> None:
     assert (3, 6) == (statuses.count("applied"), statuses.count("skipped"))
     assert "interrupted; nothing was written" == emea["error"]["message"]
     assert (3, 0) == (len(three.rules("prod-apac")), three.writes("prod-emea"))
+
+
+def test_drift_of_several_has_a_line_for_each_with_its_sections(three: Tenants, cxroute: Program) -> None:
+    """What is missing here, in the way there, and as it should be elsewhere; each report below, -q in brief."""
+    assert 0 == cxroute("apply", "--all", "--yes")
+    emea, us = three.states["prod-emea"], three.states["prod-us"]
+    emea.remove(next(one["id"] for one in emea.rules() if one["name"].endswith("lost")))
+    hand = next(one for one in us.rules() if one["name"].endswith("lost"))
+    us.put({**hand, "id": "by-hand", "name": "by hand", "description": "", "priority": 1, "conditions": []})
+    assert 2 == cxroute("drift", "--all")
+    assert cxroute.out.startswith("Drift in 3 environments: 2 with changes, 1 with nothing to do\n")
+    assert {
+        "prod-apac": ["none", "nobody", "nothing to do"],
+        "prod-emea": ["1 missing", "1 case"],
+        "prod-us": ["1 in the way", "2 cases"],
+    } == rows(cxroute.out)
+    assert 'In the way:\n\n  "by hand"\n' in cxroute.out
+    assert "Missing in CXone:\n\n  cards/lost" in cxroute.out
+    assert 2 == cxroute("drift", "--all", "-q")
+    assert "prod-us: 1 rule in the way.\n" in cxroute.out
+    code, form = cxroute.json("drift", "--all")
+    causes = [[one["cause"] for one in plan["changes"]] for plan in form["environments"]]
+    assert (2, [[], ["missing"], ["unmanaged"]]) == (code, causes)

@@ -108,7 +108,7 @@ def test_a_tenant_that_goes_and_comes_back(tmp_path: Path) -> None:
     assert [1, 0, 1] == [back[name] for name in counted]
     assert back["last_success_timestamp_seconds"] == back["last_round_timestamp_seconds"]
     assert [
-        "*1 change not applied in `prod`*",
+        "*1 rule missing in CXone in `prod`*",
         "*Failed in `prod`: nothing was written*",
         "*Recovered: `prod` can be read again.*",
     ] == told
@@ -123,8 +123,8 @@ def test_what_is_refused_or_held_is_reported_and_left(stage: Scene) -> None:
     stage.write(more="guard: {deletes: {count: 0, percent: 0}}")
     assert 2 <= loop.again()["refused_guards"]
     assert {"billing", "fraud"} == set(other.rules())
-    assert ["1 change not applied", "2 changes not applied"] == [
-        re.findall(r"[\d]+ changes? not applied", head)[0] for head in stage.hook.told(2)
+    assert ["1 rule missing in CXone", "2 changes not applied"] == [
+        re.findall(r"[\d]+ (?:rule missing in CXone|changes not applied)", head)[0] for head in stage.hook.told(2)
     ]
     assert "refused: `prod is frozen now: peak season`" in stage.hook.texts[0]
     stage.write("billing", "lost", more="prune: false")

@@ -120,6 +120,16 @@ class Somebody:
         rule = self.rules()[name]
         assert 200 == self.http.put(f"{RULES}/{rule['id']}", json={**rule, **fields}).status_code
 
+    def add(self, name: str, **fields: Any) -> None:
+        """Create a rule by hand: before all others, without conditions, but for what is said."""
+        rule = {"name": name, "description": "", "priority": 0, "enabled": True, "conditions": [], **fields}
+        rule.setdefault("targets", [{"type": "queue", "queueId": "q2", "weight": 1}])
+        assert self.http.post(RULES, json=rule).status_code in (200, 201)
+
+    def delete(self, name: str) -> None:
+        """Delete a rule."""
+        assert self.http.delete(f"{RULES}/{self.rules()[name]['id']}").status_code in (200, 204)
+
 
 @contextmanager
 def somebody(url: str) -> Iterator[Somebody]:

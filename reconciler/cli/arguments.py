@@ -21,10 +21,12 @@ class Command(NamedTuple):
 COMMANDS: Final[dict[str, Command]] = {
     "init": Command("every day", "write a first set of manifests", "init"),
     "validate": Command("every day", "check the manifests, offline", "validate"),
-    "test": Command("every day", "try the route tests, offline: conversations and where they must go", "test"),
+    "test": Command("every day", "try the route tests: conversations and where they must go", "test"),
     "plan": Command("every day", "say what differs and what apply would do; changes nothing", "plan"),
     "apply": Command("every day", "make it so, and read again to prove it", "apply"),
-    "drift": Command("every day", "say what was changed outside; exit 2 when there is a difference", "drift"),
+    "drift": Command(
+        "every day", "say what is not as the manifests say, rules made by hand included; exit 2 if so", "drift"
+    ),
     "explain": Command(
         "every day", "say which rule takes a conversation, and why each earlier one does not", "explain"
     ),

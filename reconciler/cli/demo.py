@@ -88,7 +88,7 @@ class _Walk:
         self.command("Where does a conversation go, and why? The live rules are asked, those of others too.", *asked)
         self.say(f'Now somebody opens CXone, switches "{_EDITED}" off and gives it priority 950.')
         edit(_EDITED, priority=950, enabled=False)
-        self.command("The scheduled check sees it, and names fields and values.", "drift", expected=2)
+        self.command("The scheduled check names fields, values, and each rule that is in the way.", "drift", expected=2)
         self.command("Heal it.", "apply", "--yes")
         self.command("And it is as it should be.", "plan", "--detailed-exitcode")
         after = others()

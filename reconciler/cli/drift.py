@@ -1,4 +1,4 @@
-"""`cxroute drift`: what was changed outside, or is not applied yet, in words for operations."""
+"""`cxroute drift`: do conversations go where the manifests say, and are managed rules as they were last applied?"""
 
 from __future__ import annotations
 
@@ -9,25 +9,33 @@ from typing import TYPE_CHECKING
 
 from reconciler.cli.discretion import DISCRETION
 from reconciler.cli.fleet import are_several
+from reconciler.cli.history import read
 from reconciler.cli.interrupt import run_interruptibly
 from reconciler.cli.origin import facts
-from reconciler.cli.plan import PENDING, read_and_plan, save, selectors
+from reconciler.cli.plan import PENDING, read_and_plan, selectors
+from reconciler.cli.recorder import journal_path
+from reconciler.cli.route_tests import check_live, failures
 from reconciler.cli.session import open_session
 from reconciler.cli.whole_file import new_folder, write_whole
+from reconciler.drift import Acceptance, find_drift
+from reconciler.drift_document import drift_document
+from reconciler.errors import UsageError
 from reconciler.options import Options
+from reconciler.recorded import last_written
 from reconciler.render.annotations import quoted
 from reconciler.render.drift_markdown import drift_markdown
-from reconciler.render.drift_text import drift_text
+from reconciler.render.drift_text import Commands, drift_brief, drift_text
 from reconciler.render.paint import colourless
-from reconciler.render.telling import telling
-from reconciler.saved_plan import document
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from reconciler.cli.output import Output
     from reconciler.cli.session import Session
+    from reconciler.drift import Drift
+    from reconciler.findings import Finding
+    from reconciler.model import Address
     from reconciler.plan import Plan
     from reconciler.render.paint import Paint
 
@@ -51,48 +59,83 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
         return drift_several(options, output)
     session = open_session(options, output)
-    made = run_interruptibly(lambda _stop: read_and_plan(session))
+    drift = run_interruptibly(lambda _stop: read_and_compare(session))
     if options.report:
-        write_report(session, made, Path(options.report))
-    show(session, made)
-    return exit_code(made)
+        write_report(session, drift, Path(options.report))
+    show(session, drift)
+    return exit_code(drift)
 
 
-def exit_code(made: Plan) -> int:
-    """Return drift's exit code (spec.md section 6)."""
-    return PENDING if made.changes or made.conflicts else 0
+async def read_and_compare(session: Session) -> Drift:
+    """Read the tenant with a client that cannot write, and compare it with the manifests."""
+    made = await read_and_plan(session)
+    return await session.thinking(lambda: drift_of(session, made))
 
 
-def write_report(session: Session, made: Plan, folder: Path) -> None:
+def drift_of(session: Session, made: Plan) -> Drift:
+    """Return a plan's drift, with what the journal and the route tests say of it."""
+    loaded = session.manifests.environments.get(session.environment.name)
+    accept = [
+        Acceptance(one.name, one.digest, loaded.at("unmanaged", "accept", place) if loaded else None)
+        for place, one in enumerate(session.environment.unmanaged.accept)
+    ]
+    drift = find_drift(made, accept, session.sample)
+    wrong = (*drift.failures, *_failing_tests(session, made))
+    return replace(drift, since=_last_written(session), failures=wrong)
+
+
+def _failing_tests(session: Session, made: Plan) -> Sequence[Finding]:
+    checked = check_live(session.manifests, session.environment, made.desired, made.live)
+    return failures([checked], session.directory)
+
+
+def _last_written(session: Session) -> Mapping[Address, str]:
+    """Return the run that last wrote each rule; nothing without a journal that can be read."""
+    try:
+        return last_written(read(journal_path()), session.environment.name, session.environment.owner)
+    except UsageError as error:
+        session.output.warn(str(error))
+        return {}
+
+
+def exit_code(drift: Drift) -> int:
+    """Return drift's exit code (spec.md section 10)."""
+    return PENDING if drift.differs else 0
+
+
+def write_report(session: Session, drift: Drift, folder: Path) -> None:
     """Write drift.json and drift.md into a folder, which is made where there is none."""
-    save(made, new_folder(folder) / "drift.json")
-    write_whole(folder / "drift.md", DISCRETION.hide(_as_markdown(session, made)))
+    write_whole(new_folder(folder) / "drift.json", f"{DISCRETION.dumped(drift_document(drift))}\n")
+    write_whole(folder / "drift.md", DISCRETION.hide(_as_markdown(session, drift)))
 
 
-def show(session: Session, made: Plan) -> None:
+def show(session: Session, drift: Drift) -> None:
     """Print what differs in the form that was asked for."""
     output = session.output
     if output.form == "json":
-        output.document(document(made))
+        output.document(drift_document(drift))
     elif output.form == "markdown":
-        output.result(_as_markdown(session, made))
+        output.result(_as_markdown(session, drift))
     elif output.form == "github":
-        output.result(quoted(_as_text(session, made, colourless), token_hex(16)))
+        output.result(quoted(_as_text(session, drift, colourless), token_hex(16)))
     else:
         session.introduce()
-        output.result(_as_text(session, made, output.paint))
+        output.result(_as_text(session, drift, output.paint))
 
 
-def _as_markdown(session: Session, made: Plan) -> str:
-    return drift_markdown(telling(made, session.tenant), facts(made, ""), _heal(session, ()))
+def _as_markdown(session: Session, drift: Drift) -> str:
+    return drift_markdown(drift, session.tenant, facts(drift.plan, ""), _heal(session, ()))
 
 
-def _as_text(session: Session, made: Plan, paint: Paint) -> str:
-    return drift_text(made, paint, lambda only: _heal(session, only), lambda only: _keep(session, only))
+def _as_text(session: Session, drift: Drift, paint: Paint) -> str:
+    if session.output.loudness == "quiet":
+        return drift_brief(drift, paint)
+    commands = Commands(lambda only: _heal(session, only), lambda only: _keep(session, only))
+    return drift_text(drift, paint, commands, session.most)
 
 
 def _heal(session: Session, only: Sequence[str]) -> str:
-    """Return the command that heals these addresses, or whatever drift was asked about."""
+    """Return the command that makes these rules as the manifests say, or all that drift was asked about."""
     chosen = replace(session.options, only=tuple(only)) if only else session.options
     return session.planning(chosen).command("apply")
 

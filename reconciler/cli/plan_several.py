@@ -20,7 +20,7 @@ from reconciler.guard import refusals
 from reconciler.render.annotations import quoted
 from reconciler.render.markdown import CHARACTERS
 from reconciler.render.paint import colourless
-from reconciler.render.several_text import planned_row, several_markdown, several_text
+from reconciler.render.several_text import drift_row, planned_row, several_markdown, several_text
 from reconciler.saved_plan import document
 from reconciler.words import counted
 
@@ -70,11 +70,11 @@ def drift_several(options: argparse.Namespace, output: Output) -> int:
     fleet = Fleet.of(options, output)
 
     async def looked_at(session: Session, _stop: Stop) -> Done:
-        made = await read_and_plan(session)
+        found = await drift.read_and_compare(session)
         if options.report:
-            drift.write_report(session, made, Path(options.report) / made.environment)
-        drift.show(session, made)
-        return Done(drift.exit_code(made), planned_row(made))
+            drift.write_report(session, found, Path(options.report) / found.plan.environment)
+        drift.show(session, found)
+        return Done(drift.exit_code(found), drift_row(found))
 
     told = _told(fleet, looked_at, "Drift in")
     tell(fleet, told, "Drift in")

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from reconciler.catalogue import AssumedCatalogue, aliases
+from reconciler.catalogue import AssumedCatalogue, Catalogue, aliases
 from reconciler.cli.conversation import arguments
 from reconciler.cli.environments import choose, separate
 from reconciler.desired import desire
+from reconciler.entries import live_entries
 from reconciler.errors import ManifestError
 from reconciler.manifest.environment import SANDBOX
 from reconciler.render.route_tests_text import listed
-from reconciler.verify import verify
+from reconciler.verify import verify, verify_live
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from reconciler.findings import Finding
     from reconciler.manifest.environment import Environment
     from reconciler.manifest.load import Manifests
+    from reconciler.plan import Live
     from reconciler.verify import Tried
 
 DEFAULT = "manifests"
@@ -40,6 +42,8 @@ class Checked:
     """The rules; None where they are wrong."""
     queues: Mapping[str, str]
     """Queues that the rules name, by id: offline their names are taken to be known."""
+    rules: Literal["manifests", "live"] = "manifests"
+    """The rules that the tests were tried on."""
 
 
 def check(manifests: Manifests, environment: Environment) -> Checked:
@@ -61,6 +65,15 @@ def asked_for(manifests: Manifests, names: str | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*manifests.environments, SANDBOX)))
 
 
+def check_live(manifests: Manifests, environment: Environment, desired: Desired, live: Live) -> Checked:
+    """Try every route test on all live rules, those that are not managed included."""
+    catalogue = Catalogue(environment.name, aliases(manifests, environment.name), live.queues)
+    entries = live_entries(live.rules, desired)
+    tried = verify_live(manifests.route_tests, environment, catalogue, entries)
+    queues = {queue.id: queue.name for queue in live.queues}
+    return Checked(environment, (), tried, desired.labels, desired, queues, "live")
+
+
 def tested(manifests: Manifests, only: str | None, name: str) -> bool:
     """Say whether the route tests are meant for an environment.
 
@@ -78,24 +91,24 @@ def failures(checked: Sequence[Checked], directory: str) -> list[Finding]:
     for tried in (one for each in checked for one in each.tried):
         if tried.failure:
             alike.setdefault(tried.failure, []).append(tried)
-    environments = {each.environment.name: each.environment for each in checked}
+    environments = {each.environment.name: each for each in checked}
     found = [_finding(failure, tried, environments, directory) for failure, tried in alike.items()]
     return sorted(found, key=lambda finding: finding.source or ("", 0, 0))
 
 
-def _finding(
-    failure: Finding, tried: Sequence[Tried], environments: Mapping[str, Environment], directory: str
-) -> Finding:
+def _finding(failure: Finding, tried: Sequence[Tried], environments: Mapping[str, Checked], directory: str) -> Finding:
     where = f", in {listed(one.environment for one in tried)}" if len(environments) > 1 else ""
     why = _explaining(tried[0], environments[tried[0].environment], directory)
     hint = "; ".join(filter(None, (failure.hint, why)))
     return replace(failure, message=f"{failure.message}{where}", hint=hint)
 
 
-def _explaining(tried: Tried, environment: Environment, directory: str) -> str:
+def _explaining(tried: Tried, checked: Checked, directory: str) -> str:
     """Return the command that says why the conversation goes where it goes."""
+    environment = checked.environment
     words = arguments(tried.given, environment.attributes)
     if not words:
         return ""
+    words = ["--live"] * (checked.rules == "live") + words
     manifests = [] if directory == DEFAULT else ["-m", directory]
     return "why: " + shlex.join(["cxroute", *manifests, "explain", "-e", environment.name, *words])

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from reconciler.cli.session import Session
     from reconciler.cxone.client import ReadingClient
     from reconciler.cxone.pace import Pacer
+    from reconciler.drift import Drift
     from reconciler.news import Kind
     from reconciler.plan import Plan, Report
 
@@ -120,6 +121,7 @@ class _Found:
     plan: Plan | None = None
     report: Report | None = None
     error: CxrouteError | None = None
+    drift: Drift | None = None
 
     @property
     def calls(self) -> Calls:
@@ -194,7 +196,9 @@ class _Watch:
         finally:
             stop.writing = False
         seconds = time.monotonic() - started
-        return Round(began, seconds, found.calls, found.plan, found.report, found.error, self.options.apply)
+        return Round(
+            began, seconds, found.calls, found.plan, found.report, found.error, self.options.apply, found.drift
+        )
 
     async def look(self, client: ReadingClient, found: _Found, stop: Stop) -> None:
         """Read and plan, and heal where that may be."""
@@ -202,8 +206,11 @@ class _Watch:
         live = await session.read(client)
         planner = await session.thinking(lambda: session.planner(live))
         found.plan = made = await session.thinking(lambda: planner.plan(live.rules))
+        found.drift = await session.thinking(lambda: drift.drift_of(session, made))
         if isinstance(client, WritingClient) and made.changes and not is_blocked(made) and not stop.requested:
-            found.report = await carry_out(session, client, planner, made, stop, reason="watch")
+            found.report = report = await carry_out(session, client, planner, made, stop, reason="watch")
+            left = report.left
+            found.drift = None if left is None else await session.thinking(lambda: drift.drift_of(session, left))
 
     async def tell(self, one: Round, following: float) -> None:
         """Say what a round came to: in the log and the metrics, and where it is news, in full and to the web hook."""
@@ -224,8 +231,8 @@ class _Watch:
             output.result(report_text(one.report, output.paint, session.command("plan"), one.seconds))
         elif one.plan is not None and kind == "refused":
             plan.show(session, one.plan, None)
-        elif one.plan is not None and kind == "drift":
-            drift.show(session, one.plan)
+        elif one.drift is not None and kind == "drift":
+            drift.show(session, one.drift)
         elif isinstance(one.error, ManifestError) and output.log_format == "text":
             output.failed(one.error)
         output.flush()

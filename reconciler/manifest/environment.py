@@ -11,10 +11,12 @@ from reconciler.manifest.access import Credentials
 from reconciler.manifest.context import Context
 from reconciler.manifest.fields import (
     API_VERSION,
+    DIGEST,
     ENVIRONMENT,
     NAME_OF_VAR,
     TENANT,
     Filled,
+    LongList,
     RelativePath,
     ShortList,
     Slug,
@@ -28,7 +30,7 @@ from reconciler.manifest.freeze import Freeze  # noqa: TC001 - pydantic reads an
 from reconciler.manifest.limits import Accept, Guard, Limit
 from reconciler.manifest.tenant import Api
 
-__all__ = ["SANDBOX", "Api", "Attributes", "Environment", "Guard", "Limit"]
+__all__ = ["SANDBOX", "AcceptedRule", "Api", "Attributes", "Environment", "Guard", "Limit"]
 
 SANDBOX: Final = "sandbox"
 """The name of the built-in environment: the simulator, in process."""
@@ -88,6 +90,31 @@ class Traffic(Strict):
         default="",
         description="Which time the sample is of, in your words; shown beside the shares.",
         examples=["October 2026"],
+    )
+
+
+class AcceptedRule(Strict):
+    """A live rule that is not managed, and may send conversations elsewhere than the manifests do."""
+
+    name: str = Field(description="The live rule's name, exactly.", examples=["IVR | after hours"])
+    digest: Annotated[str, Field(pattern=DIGEST)] = Field(
+        description="The eight digits that `cxroute drift` prints for the rule's content. A rule that is edited has"
+        " other ones, and is in the way again.",
+        examples=["1a2b3c4d"],
+    )
+    reason: Filled = Field(
+        description="Why the rule may send conversations elsewhere.", examples=["opened by telephony"]
+    )
+
+
+class Unmanaged(Strict):
+    """Live rules that are not managed."""
+
+    accept: LongList[AcceptedRule] = Field(
+        default=(),
+        description="Live rules that may send conversations elsewhere than the manifests do. `cxroute drift` prints an"
+        " entry for each rule that is in the way, and warns of an entry that matches no live rule.",
+        examples=[[{"name": "IVR | after hours", "digest": "1a2b3c4d", "reason": "opened by telephony"}]],
     )
 
 
@@ -168,6 +195,13 @@ class Environment(Strict):
             [{"days": ["fri", "sat", "sun"], "from": "16:00", "timezone": "Europe/Berlin", "reason": "weekend"}],
             [{"start": "2026-12-20", "end": "2027-01-02", "timezone": "Europe/Berlin", "reason": "peak season"}],
         ],
+    )
+
+    unmanaged: Unmanaged = Field(
+        default=Unmanaged(),
+        description="Which live rules that this owner does not manage may send conversations elsewhere than the"
+        " manifests do. `cxroute drift` counts these rules, and reports all others that do so.",
+        examples=[{"accept": [{"name": "IVR | after hours", "digest": "1a2b3c4d", "reason": "opened by telephony"}]}],
     )
 
     @property

@@ -59,6 +59,7 @@ MESSAGE: Final = rf"^{_FIELD}(\[\])?(\.{_FIELD}(\[\])?){{0,4}}$"
 PARAMETER: Final = "^[A-Za-z_$][A-Za-z0-9_.$-]{0,63}$"
 HEADER: Final = "^[A-Za-z][A-Za-z0-9-]{0,63}$"
 WORD: Final = "^[A-Za-z0-9_.:/=!<>-][A-Za-z0-9 _.:/=!<>-]{0,63}$"
+DIGEST: Final = "^[0-9a-f]{8}$"
 CLOCK: Final = "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
 
 PATTERNS: Final[dict[str, Pattern]] = {
@@ -79,6 +80,7 @@ PATTERNS: Final[dict[str, Pattern]] = {
     PARAMETER: Pattern("CXR104", "must be the name of a query parameter: letters, digits, _, ., $ or -"),
     HEADER: Pattern("CXR104", "must be the name of a header: letters, digits and -"),
     WORD: Pattern("CXR104", "must be a word as the tenant writes it: letters, digits, spaces and _.:/=!<>-"),
+    DIGEST: Pattern("CXR104", "must be a digest: 8 of 0-9 and a-f, in quotes where all are digits"),
     CLOCK: Pattern("CXR104", "must be a time of day from 00:00 to 24:00"),
 }
 """By pattern, since pydantic's error carries the pattern that a text did not match."""

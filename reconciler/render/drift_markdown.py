@@ -1,41 +1,121 @@
-"""Drift as Markdown, for an issue that operations reads: what was changed in CXone, what is not applied yet."""
+"""Drift as Markdown, for an issue that operations reads: who is affected, and each section in two columns."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from reconciler.render.inline import code, fenced, inline
-from reconciler.render.markdown_rules import findings_list, rules_table
-from reconciler.words import counted
+from reconciler.render.affected import affected
+from reconciler.render.drift_text import ELSEWHERE
+from reconciler.render.inline import cell, code, fenced, inline
+from reconciler.render.told_change import place
+from reconciler.render.told_drift import (
+    FAILED,
+    MANIFESTS,
+    NOW,
+    WAYS_OUT,
+    acceptance,
+    acceptance_title,
+    accepted_phrase,
+    counts_phrase,
+    sections,
+)
+from reconciler.words import counted, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator
 
-    from reconciler.render.origin import Facts
-    from reconciler.render.telling import Telling
-    from reconciler.render.told_change import ToldChange
+    from reconciler.drift import Drift
+    from reconciler.findings import Finding
+    from reconciler.render.origin import Facts, Origin
+    from reconciler.render.told_drift import Section, ToldRule
 
 _MOST: Final = 100
+"""Rules of a section, and findings, that are shown: an issue has a bound."""
 
 
-def drift_markdown(told: Telling, facts: Facts, heal: str) -> str:
+def drift_markdown(drift: Drift, tenant: str, facts: Facts, heal: str) -> str:
     """Return what differs, or nothing; `heal` is the command that makes the tenant as the manifests say."""
-    outside = [change for change in told.changes if change.cause != "manifest"]
-    ours = [change for change in told.changes if change.cause == "manifest"]
-    if not told.changes and not told.conflicts:
+    if not drift.differs:
         return ""
-    differ = "differs" if len(told.changes) == 1 else "differ"
-    blocks = [f"**{counted(len(told.changes), 'rule')} {differ} from the manifests in {code(told.environment)}.**"]
-    blocks += _section("Changed in CXone", outside, facts)
-    blocks += _section("Not applied yet", ours, facts)
-    blocks += [f"- {inline(one.message)}; {inline(one.hint)}" for one in told.conflicts]
-    blocks += findings_list(told, facts.origin, 10)
-    if outside:
+    plan = drift.plan
+    blocks = [f"**{code(plan.environment)} differs from the manifests: {counts_phrase(drift)}.**"]
+    for section in sections(drift):
+        blocks += _section(section, facts.origin)
+    blocks += _findings(drift)
+    blocks += _affected(drift)
+    blocks += _acceptance(drift)
+    if plan.changes:
         blocks.append(f"To make the tenant as the manifests say:\n\n{fenced(heal, 'sh')}")
-    foot = [inline(told.tenant), f"live rules read {inline(facts.read_at)}"]
+    foot = [inline(plain(tenant)), f"live rules read {inline(facts.read_at)}"]
+    foot += [accepted_phrase(drift)] if drift.accepted else []
     foot += [f"[run log]({facts.origin.run})"] if facts.origin.run else []
     return "\n\n".join([*blocks, f"<sub>{' · '.join(foot)}</sub>"]) + "\n"
 
 
-def _section(title: str, changes: Sequence[ToldChange], facts: Facts) -> list[str]:
-    return [f"#### {title}", *rules_table(changes, (), facts.origin, _MOST)] if changes else []
+def _affected(drift: Drift) -> Iterator[str]:
+    """Yield a table of the conversations that the manifests send to one place, and CXone to another."""
+    impact, plan = drift.unwanted, drift.plan
+    told = affected(impact.behaviour, plan.queue_names, plan.labels, impact.moved)
+    if not told.cases:
+        if not told.unknown and not plan.options.only:
+            yield inline(told.head)
+        return
+    lines = [f"| {ELSEWHERE} | {MANIFESTS} | {NOW} | |", "|---|---|---|---|"]
+    for case in told.cases:
+        who = "<br>".join(map(inline, (case.who, *case.excepts)))
+        lines.append(f"| {cell(who)} | {_cell(case.before)} | {_cell(case.after)} | {case.share} |")
+    yield "\n".join(lines)
+    if told.more:
+        yield f"{inline(told.rest())}: see drift.json."
+
+
+def _section(section: Section, origin: Origin) -> Iterator[str]:
+    shown = section.rules[:_MOST]
+    yield f"#### {section.title}"
+    lines = [f"| Rule | | {MANIFESTS} | {NOW} | Where |", "|---|---|---|---|---|"]
+    lines += [line for rule in shown for line in _rows(rule, origin)]
+    yield "\n".join(lines)
+    more = len(section.rules) - len(shown)
+    if more > 0:
+        yield f"and {counted(more, 'further rule')}: see drift.json."
+
+
+def _acceptance(drift: Drift) -> Iterator[str]:
+    if drift.in_the_way:
+        lines = fenced("\n".join(acceptance(drift)), "yaml")
+        yield f"{inline(' '.join((*WAYS_OUT, acceptance_title(drift))))}\n\n{lines}".rstrip()
+
+
+def _findings(drift: Drift) -> Iterator[str]:
+    """Yield conflicts and stale acceptances, then what fails on the live rules."""
+    first = (*drift.plan.conflicts, *drift.notes)
+    if first:
+        yield "\n".join(_finding(one) for one in first[:_MOST])
+    if drift.failures:
+        more = len(drift.failures) - _MOST
+        rest = [f"- and {counted(more, 'further route test')}"] if more > 0 else []
+        yield f"#### {FAILED}"
+        yield "\n".join([*(_finding(one) for one in drift.failures[:_MOST]), *rest])
+
+
+def _rows(rule: ToldRule, origin: Origin) -> Iterator[str]:
+    """Yield a rule's line, then one for each field that differs."""
+    where = ""
+    if rule.source:
+        link, shown = origin.link(rule.source), code(place(rule.source).rpartition("/")[2])
+        where = f"[{shown}]({link})" if link else shown
+    said = "<br>".join(map(inline, rule.lines))
+    name = code(rule.name) if rule.source or '"' not in rule.name else inline(rule.name)
+    yield f"| {cell(name)} | {cell(said)} | | | {cell(where)} |"
+    for pair in rule.pairs:
+        yield f"| | {_cell(pair.name)} | {_cell(pair.manifests)} | {_cell(pair.now)} | |"
+
+
+def _finding(finding: Finding) -> str:
+    about = f"{code(str(finding.address))}: " if finding.address else ""
+    hint = f"; {inline(plain(finding.hint))}" if finding.hint else ""
+    return f"- **{finding.code}** {about}{inline(plain(finding.message))}{hint}"
+
+
+def _cell(text: str) -> str:
+    return cell(inline(text))

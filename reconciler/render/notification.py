@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from reconciler.change import Applied
+from reconciler.change import Applied, Create
+from reconciler.drift import Drift, changed
 from reconciler.render.affected import NOBODY
 from reconciler.render.told_change import acts, in_reading_order
-from reconciler.rounds import done, pending
+from reconciler.render.told_drift import counts_phrase, remaining_phrases
+from reconciler.rounds import done
 from reconciler.saved_plan import action
 from reconciler.words import counted, plain
 
@@ -52,7 +54,8 @@ def _escaped(text: str) -> str:
 def _drift(one: Round, name: str) -> list[str]:
     if one.plan is None:
         return []
-    return [f"*{_difference(one.plan)} in {name}*", *_changes(one.plan), *_conflicts(one.plan), _affected(one.plan)]
+    head = f"*{_difference(one)} in {name}*"
+    return [head, *_in_the_way(one), *_changes(one), *_conflicts(one.plan), *_failures(one), _affected(one)]
 
 
 def _refused(one: Round, name: str) -> list[str]:
@@ -60,18 +63,20 @@ def _refused(one: Round, name: str) -> list[str]:
         return []
     reasons = [f"• refused: {span(guard.message)}" for guard in one.refused]
     reasons += [f"• refused: {span(one.why)}"] if one.why else []
-    head = f"*{_difference(one.plan)} in {name}, and it was not mended: nothing was written*"
-    return [head, *reasons, *_conflicts(one.plan), *_changes(one.plan), _affected(one.plan)]
+    head = f"*{_difference(one)} in {name}, and it was not mended: nothing was written*"
+    rest = [*_in_the_way(one), *_changes(one), *_failures(one), _affected(one)]
+    return [head, *reasons, *_conflicts(one.plan), *rest]
 
 
 def _applied(one: Round, name: str) -> list[str]:
     if one.report is None or one.plan is None:
         return []
     made = done(one.report)
-    count = _outside(one.plan)
+    count = len(changed(one.plan))
     mended = f" ({counted(count, 'rule')} had been changed in CXone)" if count else ""
-    head = f"*{counted(len(made), 'change')} applied in {name}*{mended}. Read again: no differences."
-    return [head, *_named(map(_outcome, made)), _affected(one.plan, "Conversations go to other queues now.")]
+    head = f"*{counted(len(made), 'change')} applied in {name}*{mended}. Read again: {_left(one)}."
+    lines = [*_named(map(_outcome, made)), *_in_the_way(one), *_failures(one)]
+    return [head, *lines, _moved(one.plan, "Conversations go to other queues now.")]
 
 
 def _failed(one: Round, name: str) -> list[str]:
@@ -86,7 +91,7 @@ def _failed(one: Round, name: str) -> list[str]:
 
 def _recovered(one: Round, name: str) -> list[str]:
     left = one.left
-    if left is not None and (left.changes or left.conflicts):
+    if left is not None and (left.changes or left.conflicts or one.remains):
         return [f"*Recovered: {name} can be read again.*"]
     return [f"*Recovered: {name} matches the manifests.*"]
 
@@ -100,22 +105,36 @@ _LINES: Final = {
 }
 
 
-def _difference(plan: Plan) -> str:
-    """Say how many rules differ, and how many of them because of somebody in CXone."""
-    outside = _outside(plan)
-    said = [f"{counted(outside, 'rule')} changed in CXone"] if outside else []
-    rest = pending(plan) - outside
-    said += [f"{counted(rest, 'change')} not applied"] if rest else []
-    said += [f"{counted(len(plan.conflicts), 'rule')} in conflict"] if plan.conflicts else []
-    return ", ".join(said) or "A clean-up left to do"
+def _difference(one: Round) -> str:
+    """Say how many rules differ: by section."""
+    drift = one.drift or (Drift(plan=one.plan) if one.plan is not None else None)
+    return "" if drift is None else counts_phrase(drift)
 
 
-def _changes(plan: Plan) -> list[str]:
-    return _named(_change(change) for change in in_reading_order(plan.changes))
+def _left(one: Round) -> str:
+    remaining = remaining_phrases(one.drift) if one.drift is not None else []
+    return ", ".join(remaining) or "no differences"
 
 
-def _change(change: Change) -> str:
-    return f"{acts(change)} {span(str(change.address))}: {_CAUSES[change.cause]}"
+def _in_the_way(one: Round) -> list[str]:
+    return _named(f"{span(live.rule.name)}: not managed, and in the way" for live in one.in_the_way)
+
+
+def _failures(one: Round) -> list[str]:
+    return _named(f"{finding.code}: {span(finding.message)}" for finding in one.failures)
+
+
+def _changes(one: Round) -> list[str]:
+    changes = in_reading_order(one.plan.changes) if one.plan is not None else []
+    return _named(_change(change, one.drift) for change in changes)
+
+
+def _change(change: Change, drift: Drift | None) -> str:
+    cause = _CAUSES[change.cause]
+    if isinstance(change, Create):
+        run = drift.since.get(change.address) if drift is not None else None
+        cause = f"deleted in CXone since {span(run)}" if run is not None else "never applied, or deleted in CXone"
+    return f"{acts(change)} {span(str(change.address))}: {cause}"
 
 
 def _outcome(outcome: Outcome) -> str:
@@ -129,16 +148,23 @@ def _conflicts(plan: Plan) -> list[str]:
     return _named(f"{span(str(one.address))}: {span(one.message)}" for one in plan.conflicts)
 
 
-def _affected(plan: Plan, moves: str = "Applying it moves conversations to other queues.") -> str:
-    """Say whether what is applied moves conversations."""
+def _affected(one: Round) -> str:
+    """Say whether conversations go elsewhere than the manifests say."""
+    if one.plan is None or one.drift is None:
+        return ""
+    found = one.drift.unwanted.behaviour
+    if found.regions:
+        return "Conversations do not go where the manifests say."
+    whole = found.complete and not one.plan.options.only
+    return "Conversations go where the manifests say (proven)." if whole else ""
+
+
+def _moved(plan: Plan, moves: str) -> str:
+    """Say whether what was applied moves conversations."""
     found = plan.behaviour
     if found is None or not plan.changes or (found.unknown and not found.regions):
         return ""
     return moves if found.regions else NOBODY
-
-
-def _outside(plan: Plan) -> int:
-    return sum(change.cause in ("drift", "both") for change in plan.changes)
 
 
 def _named(lines: Iterable[str]) -> list[str]:

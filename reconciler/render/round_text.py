@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from reconciler.drift import missing
 from reconciler.errors import ManifestError
 from reconciler.finding_document import finding_document
+from reconciler.render.told_drift import remaining_phrases
 from reconciler.rounds import done, drifted, pending
 from reconciler.words import counted, plain
 
@@ -32,6 +34,9 @@ def round_document(one: Round, environment: str, following: float) -> dict[str, 
         "result": one.result,
         "pending": None if left is None else pending(left),
         "drifted": None if left is None else drifted(left),
+        "missing": None if left is None else len(missing(left)),
+        "inTheWay": None if one.drift is None else len(one.in_the_way),
+        "failedTests": None if one.drift is None else one.drift.failed_tests,
         "held": None if left is None else len(left.held),
         "conflicts": None if left is None else len(left.conflicts),
         "refused": [guard.name for guard in one.refused],
@@ -52,19 +57,26 @@ def _findings(one: Round) -> Sequence[Finding]:
 
 def _found(one: Round) -> str:
     if one.report is not None:
-        said = f"{len(done(one.report)):,} of {counted(len(one.report.outcomes), 'change')} applied"
+        said = f"{len(done(one.report)):,} of {counted(len(one.report.outcomes), 'change')} applied{_remaining(one)}"
         return f"{said}: {plain(one.why)}" if one.why else said
     if one.plan is None or one.result == "failed":
         return f"failed: {plain(one.why)}"
-    outside = drifted(one.plan)
     held = f", {len(one.plan.held):,} left alone" if one.plan.held else ""
     if one.result == "clean":
         return f"no differences{held}"
-    drift = f" ({counted(outside, 'rule')} changed in CXone)" if outside else ""
-    said = f"{counted(pending(one.plan), 'change')} pending{drift}{held}"
+    gone = len(missing(one.plan))
+    parts = ((drifted(one.plan) - gone, "changed in CXone"), (gone, "missing in CXone"))
+    causes = ", ".join(f"{counted(count, 'rule')} {what}" for count, what in parts if count)
+    said = f"{counted(pending(one.plan), 'change')} pending{f' ({causes})' if causes else ''}{held}{_remaining(one)}"
     if one.plan.conflicts:
         said += f", {counted(len(one.plan.conflicts), 'rule')} in conflict"
     if one.result != "refused":
         return said
     why = [guard.name for guard in one.refused] or ([plain(one.why)] if one.why else ["a conflict"])
     return f"{said}; refused: {', '.join(why)}"
+
+
+def _remaining(one: Round) -> str:
+    """Say what differs that apply cannot change."""
+    remaining = remaining_phrases(one.drift) if one.drift is not None else []
+    return "".join(f", {phrase}" for phrase in remaining)

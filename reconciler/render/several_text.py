@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from reconciler.change import Applied
+from reconciler.drift_document import counts
 from reconciler.guard import refusals
 from reconciler.render.affected import affected
 from reconciler.render.inline import cell, code, inline
@@ -16,8 +17,11 @@ from reconciler.words import counted, plain
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from reconciler.behaviour.difference import Behaviour
+    from reconciler.drift import Drift
     from reconciler.plan import Plan, Report
     from reconciler.render.paint import Paint
+    from reconciler.shares import Moved
 
 State = Literal["same", "differs", "refused", "failed", "partly", "applied", "interrupted"]
 
@@ -40,6 +44,7 @@ _SAID: Final[dict[State, str]] = {
     "interrupted": "interrupted",
 }
 _HEAD: Final = ("environment", "changes", "who is affected")
+_SECTIONS: Final = ("changed in CXone", "missing", "in the way", "not applied", "accepted")
 _WIDEST: Final = 70
 
 
@@ -61,6 +66,16 @@ def planned_row(plan: Plan) -> Row:
     if refused:
         return _row(plan, "refused", f"apply will refuse this: {refused}")
     return _row(plan, "differs") if plan.changes else _row(plan, "same")
+
+
+def drift_row(drift: Drift) -> Row:
+    """Return the line of an environment's drift."""
+    state: State = "differs" if drift.differs else "same"
+    words = [f"{count:,} {what}" for what, count in zip(_SECTIONS, counts(drift).values(), strict=True) if count]
+    impact = drift.unwanted
+    return Row(
+        drift.plan.environment, ", ".join(words) or "none", _who(drift.plan, impact.behaviour, impact.moved), state
+    )
 
 
 def applied_row(plan: Plan, report: Report | None) -> Row:
@@ -85,12 +100,14 @@ def _row(plan: Plan, state: State, said: str = "") -> Row:
 def _affected(plan: Plan) -> str:
     if not plan.changes:
         return "nobody"
-    if plan.behaviour is None:
-        return "not known"
-    who = affected(plan.behaviour, plan.queue_names, plan.labels, plan.moved)
+    return "not known" if plan.behaviour is None else _who(plan, plan.behaviour, plan.moved)
+
+
+def _who(plan: Plan, behaviour: Behaviour, moved: Moved | None) -> str:
+    who = affected(behaviour, plan.queue_names, plan.labels, moved)
     if not who.cases:
         return "nobody" if who.complete else "not known"
-    share = f", {who.share}" if plan.moved else ""
+    share = f", {who.share}" if moved else ""
     return f"{counted(len(who.cases) + who.more, 'case')}{share}"
 
 

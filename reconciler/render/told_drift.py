@@ -1,0 +1,179 @@
+"""Drift in words: each rule of each section, with what the manifests say beside what is in CXone now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from reconciler.change import Create, is_copy
+from reconciler.drift import changed, missing, not_applied
+from reconciler.manifest.yaml_text import flow, quoted
+from reconciler.marker import digest
+from reconciler.render.told_change import in_reading_order, told_change
+from reconciler.words import counted, plain, rule_phrase, value, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from reconciler.change import Change, Held, LiveRule
+    from reconciler.drift import Drift
+    from reconciler.model import Source
+    from reconciler.render.told_change import Row
+
+CHANGED: Final = "Changed in CXone"
+MISSING: Final = "Missing in CXone"
+IN_THE_WAY: Final = "In the way"
+NOT_APPLIED: Final = "Not applied yet"
+LEFT_ALONE: Final = "Left alone"
+FAILED: Final = "Failed on the live rules"
+MANIFESTS: Final = "manifests"
+NOW: Final = "in CXone now"
+NOTHING: Final = "(none)"
+WAYS_OUT: Final = (
+    "Apply does not write the rules in the way. Switch them off or delete them in",
+    "CXone, take them over with `adopt:` in a manifest, or accept them.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One field of a rule: its value by the manifests, and in CXone now."""
+
+    name: str
+    manifests: str
+    now: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToldRule:
+    """One rule of a section: its address or live name, sentences about it, and the fields that differ."""
+
+    name: str
+    source: Source | None = None
+    lines: tuple[str, ...] = ()
+    pairs: tuple[Pair, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A section with its rules."""
+
+    title: str
+    rules: tuple[ToldRule, ...]
+
+
+def sections(drift: Drift) -> list[Section]:
+    """Return the sections that are not empty, in the order in which people read them."""
+    plan = drift.plan
+    found = [
+        Section(CHANGED, _changes(drift, changed(plan))),
+        Section(MISSING, _changes(drift, missing(plan))),
+        Section(IN_THE_WAY, tuple(_in_the_way(drift, live) for live in drift.in_the_way)),
+        Section(NOT_APPLIED, _changes(drift, not_applied(plan))),
+        Section(LEFT_ALONE, tuple(_held(drift, held) for held in plan.held)),
+    ]
+    return [section for section in found if section.rules]
+
+
+def counts_phrase(drift: Drift) -> str:
+    """Return `1 rule changed in CXone, 1 rule missing in CXone, 1 rule in the way, 2 changes not applied`."""
+    plan = drift.plan
+    rules = ((changed(plan), "changed in CXone"), (missing(plan), "missing in CXone"))
+    said = [f"{counted(len(changes), 'rule')} {what}" for changes, what in rules if changes]
+    said += remaining_phrases(drift)
+    rest = sum(not is_copy(change) for change in not_applied(plan))
+    said += [f"{counted(rest, 'change')} not applied"] if rest else []
+    said += [f"{counted(len(plan.conflicts), 'rule')} in conflict"] if plan.conflicts else []
+    return ", ".join(said) or "a clean-up left to do"
+
+
+def remaining_phrases(drift: Drift) -> list[str]:
+    """Say what differs that apply cannot change."""
+    said = [f"{counted(len(drift.in_the_way), 'rule')} in the way"] if drift.in_the_way else []
+    said += [f"{counted(count, 'route test')} failed on the live rules"] if (count := drift.failed_tests) else []
+    return said + (["the analysis stopped at its bound"] if count < len(drift.failures) else [])
+
+
+def accepted_phrase(drift: Drift) -> str:
+    """Return `3 accepted rules that are not managed`; nothing where there is none."""
+    count = len(drift.accepted)
+    return f"{counted(count, 'accepted rule')} that {'is' if count == 1 else 'are'} not managed" if count else ""
+
+
+def acceptance_title(drift: Drift) -> str:
+    """Say what to do with the lines of `acceptance`."""
+    where = f"the Environment {drift.plan.environment}"
+    if not drift.acceptances:
+        return f"To accept them, paste this into {where}, with a reason each:"
+    return f"To accept them, add this to `unmanaged: accept:` of {where}:"
+
+
+def acceptance(drift: Drift) -> list[str]:
+    """Return the lines of YAML that accept every rule in the way; each name reads back as it is in CXone."""
+    head = [] if drift.acceptances else ["unmanaged:", "  accept:"]
+    accepted = dict.fromkeys((live.rule.name, digest(live.rule)) for live in drift.in_the_way)
+    return [
+        *head,
+        *(f"    - {{name: {_text(name)}, digest: {flow(content)}, reason: why}}" for name, content in accepted),
+    ]
+
+
+def _text(name: str) -> str:
+    """Return a name as YAML that a terminal shows whole: what would not be seen is an escape."""
+    return flow(name) if visible(name) == name else visible(quoted(name))
+
+
+def _changes(drift: Drift, changes: Iterable[Change]) -> tuple[ToldRule, ...]:
+    return tuple(_change(drift, change) for change in in_reading_order(changes))
+
+
+def _change(drift: Drift, change: Change, note: str = "") -> ToldRule:
+    told = told_change(drift.plan, change, note)
+    said = [_since(drift, change)] if isinstance(change, Create) and not note else []
+    pairs = [_pair(row) for row in told.rows]
+    lines = [*said, *told.lines, *(row.before for row, pair in zip(told.rows, pairs, strict=True) if pair is None)]
+    return ToldRule(str(change.address), change.source, tuple(lines), tuple(pair for pair in pairs if pair is not None))
+
+
+def _held(drift: Drift, held: Held) -> ToldRule:
+    return _change(drift, held.change, f"left alone: {plain(held.reason)}")
+
+
+def _since(drift: Drift, change: Change) -> str:
+    """Say whether a missing rule was live before, as far as the journal knows."""
+    run = drift.since.get(change.address)
+    return "never applied, or deleted in CXone" if run is None else f"deleted in CXone since {plain(run)}"
+
+
+def _in_the_way(drift: Drift, live: LiveRule) -> ToldRule:
+    plan, marker = drift.plan, live.marker
+    owner = "not managed"
+    if marker is not None:
+        ours = marker.owner == plan.owner
+        owner = f"an edited copy of {marker.address}" if ours else f"managed by {marker.owner}"
+    sentence = rule_phrase(live.rule, plan.queue_names, plan.labels)
+    passing = ("in the way only until apply makes the rules as the manifests say",) if live.id in drift.passing else ()
+    return ToldRule(value(live.rule.name), None, (owner, sentence, *passing))
+
+
+def _pair(row: Row) -> Pair | None:
+    """Return the two columns of a row; None for a row that is a sentence.
+
+    A row says what is live and what will be. A part that is in one of them alone has a name that says so.
+    """
+    what, _, way = row.name.rpartition(" ")
+    if row.after:
+        return Pair(row.name, row.after, row.before)
+    if way == "added":
+        return Pair(what, row.before, NOTHING)
+    return Pair(what, NOTHING, row.before) if way == "removed" else None
+
+
+def names(rules: Sequence[ToldRule]) -> str:
+    """Return the names of rules, the first ones where there are many."""
+    shown = ", ".join(rule.name for rule in rules[:_MOST_NAMED])
+    more = len(rules) - _MOST_NAMED
+    return f"{shown} and {more:,} more" if more > 0 else shown
+
+
+_MOST_NAMED: Final = 10
