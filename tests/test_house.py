@@ -92,6 +92,23 @@ def test_the_version_stands_in_one_place() -> None:
     assert ["version"] == PROJECT["project"]["dynamic"]
 
 
+def test_no_file_installs_cxroute_by_a_name_on_an_index() -> None:
+    """No package index has this project, so no message, page, image or workflow prints its name for pip to look up."""
+    by_name = re.compile(
+        r"cxroute\[|\b(?:pipx?|uv|uvx)\b[^\n|]*?\b(?:install|run)\b[^\n|]*?[\s'\"]cxroute(?:[=<>~'\"]|\s|$)"
+    )
+    suffixes = (".py", ".md", ".yml", ".yaml", ".toml", ".html", ".service", "Makefile", "Dockerfile")
+    files = [ROOT / name for name in run("git", "ls-files").stdout.splitlines() if name.endswith(suffixes)]
+    assert len(files) > 100
+    found = [
+        f"{file.relative_to(ROOT)}: {match.group()}"
+        for file in files
+        if file != Path(__file__).resolve() and file.is_file()
+        for match in by_name.finditer(file.read_text("utf-8"))
+    ]
+    assert [] == found
+
+
 def test_rooms_import_downwards(tmp_path: Path) -> None:
     """import-linter finds every contract of pyproject.toml kept."""
     call = f"from importlinter.cli import lint_imports; raise SystemExit(lint_imports(cache_dir={str(tmp_path)!r}))"

@@ -232,4 +232,4 @@ def test_a_port_that_is_taken_or_cannot_be_served_is_said(
     assert f"cannot listen on 127.0.0.1:{port}" in cxroute.err
     monkeypatch.setitem(sys.modules, "reconciler.context.serve", None)
     assert 1 == cxroute("watch", "--listen", "127.0.0.1:0")
-    assert "pip install 'cxroute[serve]'" in cxroute.err
+    assert "needs the extra `serve`, which is not installed. See docs/getting-started.md, section" in cxroute.err

@@ -137,7 +137,7 @@ async def _carrier(session: Session, tenant: Tenant) -> AsyncIterator[Carry]:
 
 @asynccontextmanager
 async def _direct(_session: Session, tenant: Tenant) -> AsyncIterator[Carry]:
-    from reconciler.cxone.direct import Direct  # noqa: PLC0415 - needs what comes with `cxroute[serve]`
+    from reconciler.cxone.direct import Direct  # noqa: PLC0415 - needs what the extra `serve` brings
 
     direct = Direct(trusted_by(tenant, _authorities()))
     try:
