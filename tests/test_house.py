@@ -193,3 +193,32 @@ def test_a_python_that_will_not_do_is_told_so(lack: str, said: str, tmp_path: Pa
     result = run("make", "demo", f"PYTHON={python}", f"VENV={tmp_path}/venv")
     assert (2, said.format(python=python)) == (result.returncode, result.stderr.splitlines()[0])
     assert not (tmp_path / "venv").exists()
+
+
+def test_make_demo_leaves_the_command_and_prints_the_next_step(tmp_path: Path) -> None:
+    """In a folder with a space, too: the printed step works as it is typed, from elsewhere, and a re-run keeps it.
+
+    Installing the packages is pip's part, and left out: the environment sees those that run this test.
+    """
+    here = tmp_path / "my clone"
+    for name in run("git", "ls-files", "Makefile", "requirements.txt", "reconciler", "manifests").stdout.splitlines():
+        (here / name).parent.mkdir(parents=True, exist_ok=True)
+        (here / name).write_bytes((ROOT / name).read_bytes())
+    assert 0 == run(sys.executable, "-m", "venv", ".venv", cwd=here).returncode
+    (site,) = (here / ".venv").glob("lib/*/site-packages")
+    (site / "packages.pth").write_text("\n".join(one for one in sys.path if one.endswith("site-packages")), "utf-8")
+    (here / ".venv/.run").touch()
+    result = run("make", "demo", cwd=here)
+    assert (0, "") == (result.returncode, result.stderr)
+    command = here / ".venv/bin/cxroute"
+    installed = command.stat().st_mtime_ns
+    step = re.search(r"Next: (.+)", result.stdout)
+    assert step
+    assert ".venv/bin/cxroute init my-routing" == step[1]
+    assert 0 == run("sh", "-c", step[1], cwd=here).returncode
+    assert (here / "my-routing/routing.yaml").is_file()
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    (elsewhere / "reconciler.py").write_text("raise SystemExit('a module of this folder was taken')", "utf-8")
+    assert (0, "") == ((at := run(str(command), "--version", cwd=elsewhere)).returncode, at.stderr)
+    assert 0 == run("make", "demo", cwd=here).returncode
+    assert installed == command.stat().st_mtime_ns
