@@ -77,6 +77,8 @@ class Plan:
     moved: Moved | None = None
     """How much of the traffic sample goes elsewhere; None without a sample."""
     guards: tuple[GuardResult, ...] = field(default=())
+    failed_tests: tuple[Finding, ...] = ()
+    """The route tests that the manifests fail: no conflicts with live rules, but apply refuses while there is one."""
 
     @property
     def manifest_digest(self) -> str:

@@ -164,6 +164,11 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def failing(tests: int) -> str:
+    """Return `1 route test fails`, `2 route tests fail`."""
+    return f"{counted(tests, 'route test')} {'fails' if tests == 1 else 'fail'}"
+
+
 def _escape(found: re.Match[str]) -> str:
     point = ord(found.group())
     return f"\\u{point:04x}" if point <= 0xFFFF else f"\\U{point:08x}"  # noqa: PLR2004 - the widest \u

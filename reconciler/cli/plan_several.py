@@ -47,8 +47,7 @@ def plan_several(options: argparse.Namespace, output: Output) -> int:
     fleet = Fleet.of(options, output)
 
     async def planned(session: Session, _stop: Stop) -> Done:
-        await session.thinking(session.verify)
-        made = await read_and_plan(session)
+        made = await read_and_plan(await session.thinking(session.tested))
         if options.report:
             plan.write_report(session, made, Path(options.report) / made.environment)
         show(session, made)
@@ -100,7 +99,7 @@ def show(session: Session, made: Plan) -> None:
     else:
         session.introduce()
         output.result(plan_text(session.brief(made), output.paint, session.tenant, session.most))
-        if made.conflicts or refusals(made):
+        if made.failed_tests or made.conflicts or refusals(made):
             output.result(f"{next_step(session, made, None)}\n")
 
 

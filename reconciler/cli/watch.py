@@ -184,8 +184,7 @@ class _Watch:
         """Make one round; whatever goes wrong is what it came to."""
         began, started, found = utc_now(), time.monotonic(), _Found()
         try:
-            self.session = replace(open_session(self.options, self.output), thinking=asyncio.to_thread)
-            self.session.verify()
+            self.session = replace(open_session(self.options, self.output).tested(), thinking=asyncio.to_thread)
             async with writing(self.session) if self.options.apply else reading(self.session) as client:
                 await self.look(client, found, stop)
         except CxrouteError as error:

@@ -13,7 +13,7 @@ from reconciler.render.affected import NOBODY
 from reconciler.render.told_change import acts, in_reading_order
 from reconciler.rounds import done, pending
 from reconciler.saved_plan import action
-from reconciler.words import counted, plain
+from reconciler.words import counted, failing, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -58,7 +58,8 @@ def _drift(one: Round, name: str) -> list[str]:
 def _refused(one: Round, name: str) -> list[str]:
     if one.plan is None:
         return []
-    reasons = [f"• refused: {span(guard.message)}" for guard in one.refused]
+    reasons = _named(f"route test: {span(test.message)}" for test in one.plan.failed_tests)
+    reasons += [f"• refused: {span(guard.message)}" for guard in one.refused]
     reasons += [f"• refused: {span(one.why)}"] if one.why else []
     head = f"*{_difference(one.plan)} in {name}, and it was not mended: nothing was written*"
     return [head, *reasons, *_conflicts(one.plan), *_changes(one.plan), _affected(one.plan)]
@@ -107,6 +108,7 @@ def _difference(plan: Plan) -> str:
     rest = pending(plan) - outside
     said += [f"{counted(rest, 'change')} not applied"] if rest else []
     said += [f"{counted(len(plan.conflicts), 'rule')} in conflict"] if plan.conflicts else []
+    said += [failing(len(plan.failed_tests))] if plan.failed_tests else []
     return ", ".join(said) or "A clean-up left to do"
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.render.affected import MOST_SHOWN, WAITING
 from reconciler.render.behaviour_text import behaviour_lines
-from reconciler.render.telling import telling
+from reconciler.render.telling import telling, tests_title
 from reconciler.render.told_change import place
 from reconciler.words import plain
 
@@ -27,6 +27,7 @@ def plan_text(plan: Plan, paint: Paint, tenant: str, most: int = MOST_SHOWN) -> 
     """Return the plan for a terminal, without what to do next; `most` is how many cases of who is affected it shows."""
     told = telling(plan, tenant, most)
     lines = [f"{paint('bold', f'Plan for {told.environment}')}   {told.tenant}", ""]
+    lines += _failed_tests(told, paint)
     lines += _allowed(told, paint)
     lines += _refusals(told, paint)
     lines += _affected(told.affected, paint) if told.affected else []
@@ -61,6 +62,13 @@ def _affected(who: Affected, paint: Paint) -> list[str]:
     """Say first of all who goes elsewhere."""
     waiting = [paint("dim", f"  {WAITING}")] if who.cases else []
     return [*behaviour_lines(who, paint), *waiting, ""]
+
+
+def _failed_tests(told: Telling, paint: Paint) -> list[str]:
+    if not told.failed_tests:
+        return []
+    lines = [line for finding in told.failed_tests for line in finding_lines(finding, paint)]
+    return [paint("red", tests_title(told.failed_tests)), *lines, ""]
 
 
 def _allowed(told: Telling, paint: Paint) -> list[str]:
