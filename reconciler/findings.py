@@ -204,7 +204,7 @@ CODES: Final[dict[str, Code]] = {
         " and where that rule stands; `cxroute explain` with the same intent, confidence and attributes says why each"
         " earlier rule does not. Either the rules or the test is wrong. Tests are tried offline, on the rules that the"
         " manifests want in the environment: live rules that are not managed take no part (`cxroute explain --live`"
-        " looks at those too). plan and apply refuse while a test fails.",
+        " looks at those too). While a test fails, plan shows it above the plan and exits 3, and apply refuses.",
     ),
     "CXR230": Code(
         "not a traffic sample",

@@ -256,6 +256,7 @@ def test_a_plan_whose_tests_fail_shows_them_first_and_exits_3(cxroute: Program) 
     for form in ("markdown", "html", "github"):
         assert 3 == cxroute("plan", "--format", form)
         assert "1 route test fails" in cxroute.out
+        assert "contacted.\\" not in cxroute.out
         assert "CXR220" in cxroute.out
         assert "lost-or-stolen-card" in cxroute.out
     assert re.search(r"^::error file=.*,line=[0-9]+,.*CXR220", cxroute.out, re.MULTILINE)

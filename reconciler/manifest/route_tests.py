@@ -84,6 +84,6 @@ class RouteTests(Strict):
     )
     name: Filled = Field(description="What this document is called, for messages.", examples=["cards"])
     tests: Listed[RouteTest] = Field(
-        description="The conversations to try. While one goes elsewhere, plan and apply refuse.",
+        description="The conversations to try. While one goes elsewhere, plan exits 3 and apply refuses.",
         examples=[[{"given": {"intent": "lost_or_stolen_card", "confidence": 0.9}, "expect": {"queue": "fraud"}}]],
     )
