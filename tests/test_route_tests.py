@@ -15,7 +15,7 @@ from reconciler.desired import desire
 from reconciler.manifest.load import load
 from reconciler.plan_schema import plan_schema
 from reconciler.verify import Tried, verify
-from tests.program import Program, write
+from tests.program import Program, name_tenant, write
 from tests.test_plan_text import DANGEROUS, HOSTILE
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
@@ -285,8 +285,7 @@ def test_failing_tests_are_told_without_a_tenant(cxroute: Program) -> None:
     """No credentials are needed to be told so, by plan or by apply."""
     assert 0 == cxroute("init")
     break_a_test()
-    path = Path("manifests/environments/prod.yaml")
-    path.write_text(re.sub("tenant: \\S+", "tenant: acme", path.read_text()))
+    name_tenant()
     for command in (["plan"], ["apply", "--yes"], ["plan", "--format", "json"]):
         assert 3 == cxroute(*command, "-e", "prod")
         assert 'expected \\"Billing\\"' in cxroute.out or 'expected "Billing"' in cxroute.err

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.cli.environments import SIMULATED
-from reconciler.cli.sandbox import STATE, opened
+from reconciler.cli.local_files import STATE
+from reconciler.cli.sandbox import opened
 from reconciler.errors import CxrouteError
 from reconciler.render.paint import ansi
 from reconciler.simulator.tenants import bank

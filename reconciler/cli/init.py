@@ -133,7 +133,7 @@ def write_workflows(directory: Path, action: str | None, output: Output) -> None
         elif before != text and not github.is_edited(before):
             write_whole(path, text)
         output.result(_written(path, before, text))
-    steps = [*_source(directory), *_steps(needed)]
+    steps = [*_source(directory), *_tenants(directory), *_steps(needed)]
     lines = [f"  {number}. {step}" for number, step in enumerate(steps, 1)]
     output.result("\n".join(["", "To be set up on GitHub, in this order (docs/github.md of cxroute):", *lines, ""]))
 
@@ -162,6 +162,15 @@ def _source(directory: Path) -> Iterator[str]:
         )
     if edited := [str(WORKFLOWS / name) for name, by_hand in unknown.items() if by_hand]:
         yield f"replace {UNKNOWN} by hand in {', '.join(edited)}"
+
+
+def _tenants(directory: Path) -> Iterator[str]:
+    """Yield a step for each environment whose tenant nobody has named yet."""
+    from reconciler.manifest.load import load  # noqa: PLC0415 - not for `init` alone
+
+    for loaded in load(directory).environments.values():
+        if loaded.document.is_placeholder:
+            yield f"{loaded.file}: replace the placeholder of `tenant`"
 
 
 def credentials_of(directory: Path) -> dict[str, tuple[str, ...]]:

@@ -9,7 +9,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reconciler.cli.discretion import DISCRETION
-from reconciler.cli.environments import choose
+from reconciler.cli.environments import choose, unset_tenant
 from reconciler.cli.route_tests import check, failures, tested
 from reconciler.cli.workspace import rooted, summary_file
 from reconciler.desired import unaliased
@@ -132,7 +132,10 @@ def check_all(manifests: Manifests, only: str | None) -> list[Checked]:
 
 def found(manifests: Manifests, checked: Sequence[Checked], directory: str) -> list[Finding]:
     """Return everything that was found, by place; the same thing is said once."""
-    rules = _once([*manifests.warnings, *(one for each in checked for one in each.findings), *unaliased(manifests)])
+    tenants = [finding for each in checked for finding in unset_tenant(manifests, each.environment.name)]
+    rules = _once(
+        [*manifests.warnings, *tenants, *(one for each in checked for one in each.findings), *unaliased(manifests)]
+    )
     tests = failures([each for each in checked if each.tried], directory)
     return sorted([*rules, *advice(manifests, checked), *tests], key=_place)
 

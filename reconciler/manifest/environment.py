@@ -166,6 +166,11 @@ class Environment(Strict):
     )
 
     @property
+    def is_placeholder(self) -> bool:
+        """Whether `tenant` is one that `init` wrote for somebody to replace: no host can have that name (RFC 2606)."""
+        return (self.tenant or "").endswith(".invalid")
+
+    @property
     def base_url(self) -> str:
         """Where the API is, without a slash at the end; empty where the issuer alone knows.
 

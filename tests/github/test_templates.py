@@ -126,10 +126,11 @@ def test_init_writes_manifests_and_workflows(cxroute: Program) -> None:
     assert Path("manifests/routing.yaml").exists()
     said = [line.split(":")[0].strip() for line in cxroute.out.split("on GitHub, in this order")[1].splitlines()[1:5]]
     assert [
-        "1. environment cxone-prod-plan",
-        "2. environment cxone-prod",
-        "3. variable CXROUTE_ENVIRONMENTS",
-    ] == said[:3]
+        "1. manifests/environments/prod.yaml",
+        "2. environment cxone-prod-plan",
+        "3. environment cxone-prod",
+        "4. variable CXROUTE_ENVIRONMENTS",
+    ] == said
     assert 'variable CXROUTE_ENVIRONMENTS: ["prod"]' in cxroute.out
     assert "" == cxroute.err
 
@@ -180,7 +181,7 @@ def test_where_cxroute_comes_from_is_the_first_step_and_its_command_replaces_it(
     for name, text in workflows(Setting(ACTION, "manifests", ("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET"))):
         assert text == Path(".github/workflows", name).read_text(encoding="utf-8")
         assert f"rewrote .github/workflows/{name}\n" in cxroute.out
-    assert "replace" not in cxroute.out
+    assert "OWNER" not in cxroute.out
 
 
 def test_a_workflow_that_nobody_edited_is_written_anew_and_keeps_where_cxroute_comes_from(cxroute: Program) -> None:
