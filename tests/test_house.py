@@ -201,7 +201,8 @@ def test_make_demo_leaves_the_command_and_prints_the_next_step(tmp_path: Path) -
     Installing the packages is pip's part, and left out: the environment sees those that run this test.
     """
     here = tmp_path / "my clone"
-    for name in run("git", "ls-files", "Makefile", "requirements.txt", "reconciler", "manifests").stdout.splitlines():
+    parts = ("Makefile", "requirements.txt", "reconciler", "manifests")
+    for name in run("git", "ls-files", "-co", "--exclude-standard", *parts).stdout.splitlines():
         (here / name).parent.mkdir(parents=True, exist_ok=True)
         (here / name).write_bytes((ROOT / name).read_bytes())
     assert 0 == run(sys.executable, "-m", "venv", ".venv", cwd=here).returncode

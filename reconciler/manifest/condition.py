@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError, core_schema
 
+from reconciler.manifest.fields import REFERENCE
 from reconciler.model import EXISTENCE, OPERATORS, ORDERS, PATTERNS, SETS, Scalar
 
 if TYPE_CHECKING:
@@ -72,13 +73,16 @@ def _entry(value: object) -> ConditionEntry:
         operator = second if first == "attribute" else first
         operand = value[operator]
         if attribute and type(attribute) is str and operator in OPERATORS and _fits(operator, operand):
-            return ConditionEntry(attribute, operator, tuple(operand) if operator in _LISTS else operand)
+            listed = isinstance(operand, (list, tuple))
+            return ConditionEntry(attribute, operator, tuple(operand) if listed else operand)
     raise ValidationError.from_exception_data("condition", list(_errors(value)))
 
 
 def _fits(operator: str, operand: object) -> bool:
-    """Tell whether a value has the shape that its operator wants: a scalar, a list of them, or the word true."""
+    """Tell whether a value has the shape that its operator wants: a scalar, a list of them or a variable, or true."""
     if operator in _LISTS:
+        if isinstance(operand, str):
+            return REFERENCE.fullmatch(operand) is not None
         return isinstance(operand, (list, tuple)) and all(type(one) in _SCALARS for one in operand)
     return operand is True if operator in EXISTENCE else type(operand) in _SCALARS
 
@@ -133,10 +137,12 @@ def _kind(operator: str) -> dict[str, Any]:
     if operator in EXISTENCE:
         return {"const": True}
     kind: dict[str, Any] = {"type": ["string", "number", "boolean"]}
+    variable = {"type": "string", "pattern": f"^{REFERENCE.pattern}$"}
     if operator == "between":
-        return {"type": "array", "items": {"type": ["string", "number"]}, "minItems": 2, "maxItems": 2}
+        pair = {"type": "array", "items": {"type": ["string", "number"]}, "minItems": 2, "maxItems": 2}
+        return {"anyOf": [pair, variable]}
     if operator in SETS:
-        return {"type": "array", "items": kind}
+        return {"anyOf": [{"type": "array", "items": kind}, variable]}
     if operator in PATTERNS:
         return {"type": "string"}
     return {"type": ["string", "number"]} if operator in ORDERS else kind

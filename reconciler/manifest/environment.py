@@ -14,6 +14,7 @@ from reconciler.manifest.fields import (
     ENVIRONMENT,
     NAME_OF_VAR,
     TENANT,
+    Constant,
     Filled,
     RelativePath,
     ShortList,
@@ -127,10 +128,11 @@ class Environment(Strict):
         description="What the tenant calls the bot's intent, its confidence and the time of writing.",
         examples=[{"intent": "cognigyDetectedIntent", "confidence": "cognigyConfidence", "updatedAt": "routedAt"}],
     )
-    vars: dict[Annotated[str, Field(pattern=NAME_OF_VAR)], str] = Field(
+    vars: dict[Annotated[str, Field(pattern=NAME_OF_VAR)], Constant] = Field(
         default={},
-        description="Texts that stand for ${name} inside other texts of this environment; $$ is a dollar.",
-        examples=[{"overflow": "General"}],
+        description="Values that stand for ${name} in rules and route tests; $$ is a dollar. Inside a text, ${name} is"
+        " replaced by the value as text; as a whole value, it is a number, true, false or a list where this is one.",
+        examples=[{"overflow": "General", "floor": 0.6}],
     )
     prune: bool = Field(
         default=True,
