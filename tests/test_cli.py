@@ -171,6 +171,9 @@ def test_no_manifests_at_all_says_what_to_do(cxroute: Program) -> None:
     """Exit 3, with the way on."""
     assert 3 == cxroute("plan")
     assert "CXR115" in cxroute.err
+    assert "write a first set with `cxroute init`, or name the directory of yours with -m DIR" in cxroute.err
+    assert 3 == cxroute("-m", "our rules", "plan")
+    assert "`cxroute init 'our rules'`" in cxroute.err
 
 
 @pytest.mark.usefixtures("started")

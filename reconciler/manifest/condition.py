@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError, core_schema
 
 from reconciler.manifest.fields import REFERENCE
+from reconciler.manifest.meant import EXAMPLE, is_of_the_api, meant
 from reconciler.model import EXISTENCE, OPERATORS, ORDERS, PATTERNS, SETS, Scalar
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def _entry(value: object) -> ConditionEntry:
     if isinstance(value, ConditionEntry):
         return value
     if not isinstance(value, dict):
-        raise PydanticCustomError("CXR104", "must be a mapping, such as {attribute: language, equals: fr}")
+        raise PydanticCustomError("CXR104", f"must be a mapping, such as {meant(value) or EXAMPLE}")
     if len(value) == _ATTRIBUTE_AND_OPERATOR:
         attribute = value.get("attribute")
         first, second = value
@@ -89,6 +90,12 @@ def _fits(operator: str, operand: object) -> bool:
 
 def _errors(value: dict[str, object]) -> Iterator[InitErrorDetails]:
     """Say all that is wrong with a condition that cannot be read."""
+    if is_of_the_api(value):
+        yield _error("CXR102", f"this is the API's form of a condition: write {meant(value) or EXAMPLE}", value)
+        return
+    if "attribute" not in value and (form := meant(value)):
+        yield _error("CXR103", f"this condition does not say which attribute it is about: write {form}", value)
+        return
     operators = [key for key in value if key in OPERATORS]
     for key in value:
         if key != "attribute" and key not in OPERATORS:

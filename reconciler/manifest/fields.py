@@ -243,6 +243,15 @@ def _service(text: str) -> str:
     return _url(text)
 
 
+def _base(text: str) -> str:
+    """Return the address of a server, to which paths are added."""
+    if urlsplit(_service(text)).path not in {"", "/"}:
+        raise PydanticCustomError(
+            "CXR104", "must be an address without a path; rulesPath, queuesPath and contextPath say the paths"
+        )
+    return text
+
+
 _LONGEST_URL: Final = 2048
 _LOOPBACK: Final = re.compile(r"127(?:\.\d{1,3}){3}", re.ASCII)
 
@@ -259,6 +268,7 @@ Timestamp = Annotated[datetime, BeforeValidator(timestamp)]
 Zone = Annotated[str, AfterValidator(_zone)]
 Url = Annotated[str, AfterValidator(_url)]
 ServiceUrl = Annotated[str, AfterValidator(_service)]
+BaseUrl = Annotated[str, AfterValidator(_base)]
 RelativePath = Annotated[str, AfterValidator(_inside)]
 
 
