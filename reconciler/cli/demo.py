@@ -57,12 +57,10 @@ def next_steps(here: Path) -> str:
         return "Next: cxroute init my-routing"
     if not beside.exists():
         return f"Next: {shlex.join([sys.executable, '-m', 'reconciler', 'init', 'my-routing'])}"
-    inside = beside.is_relative_to(here)
-    command = str(beside.relative_to(here)) if inside else str(beside)
-    folder = f'"$PWD"/{shlex.quote(str(Path(command).parent))}' if inside else shlex.quote(str(beside.parent))
+    command = str(beside.relative_to(here) if beside.is_relative_to(here) else beside)
     return (
         f"Next: {shlex.join([command, 'init', 'my-routing'])}\n"
-        f'Messages print it as `cxroute`. To make the shell find it by that name: export PATH={folder}:"$PATH"'
+        f'Messages call it `cxroute`. So that your shell finds it: export PATH={shlex.quote(str(beside.parent))}:"$PATH"'
     )
 
 
