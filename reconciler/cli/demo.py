@@ -58,9 +58,10 @@ def next_steps(here: Path) -> str:
     if not beside.exists():
         return f"Next: {shlex.join([sys.executable, '-m', 'reconciler', 'init', 'my-routing'])}"
     command = str(beside.relative_to(here) if beside.is_relative_to(here) else beside)
+    folder = shlex.quote(str(beside.parent))
     return (
         f"Next: {shlex.join([command, 'init', 'my-routing'])}\n"
-        f'Messages call it `cxroute`. So that your shell finds it: export PATH={shlex.quote(str(beside.parent))}:"$PATH"'
+        f'Messages call it `cxroute`. So that your shell finds it: export PATH={folder}:"$PATH"'
     )
 
 
