@@ -22,8 +22,8 @@ INDEX_HOSTS := py[p]i\.org|python[h]osted\.org|npm[j]s\.|download\.py[t]orch\.|d
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
 
-demo: $(VENV)/.run ## The main job on a bank's tenant, in process: plan, apply, drift, healed
-	@$(BIN)/python -m reconciler demo
+demo: $(BIN)/cxroute ## Install the command, and show the main job on a bank's tenant, in process: plan, apply, drift, healed
+	@$(BIN)/cxroute demo
 
 # Hundreds of processes are started, and where nothing compiled may be kept each would compile the program anew.
 test: $(VENV)/.project ## All tests, on all cores
@@ -80,6 +80,10 @@ $(VENV)/.run: requirements.txt
 	$(PIP_INSTALL) -r requirements.txt
 	@touch $@
 
+# The command without a build, as action.yml and the Dockerfile install it: no build backend is needed, pinned or not.
+$(BIN)/cxroute: $(VENV)/.run
+	@$(BIN)/python -c "$$COMMAND"
+
 $(VENV)/.dev: requirements-dev.txt
 	@$(call make_venv,$(VENV))
 	$(PIP_INSTALL) -r requirements-dev.txt
@@ -107,3 +111,15 @@ except ImportError:
     sys.exit("make: $(PYTHON) lacks venv: install it (Debian, Ubuntu: apt-get install python3-venv)")
 endef
 export FIT
+
+# Quoted for the shell: a #! line cannot name an interpreter whose path has a space. -P: modules come from no folder that
+# somebody works in. Removed first: where pip wrote the command, it may be a link.
+define COMMAND
+import os, pathlib, shlex, sys, sysconfig
+pathlib.Path(sysconfig.get_path("purelib"), "cxroute.pth").write_text(os.getcwd() + "\n")
+command = pathlib.Path(sys.executable).with_name("cxroute")
+command.unlink(missing_ok=True)
+command.write_text("#!/bin/sh\nexec %s -P -m reconciler \"$$@\"\n" % shlex.quote(sys.executable))
+command.chmod(0o755)
+endef
+export COMMAND

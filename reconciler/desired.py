@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from reconciler.draft import Draft, WrongRuleError, split
+from reconciler.draft import Draft, WrongDefaultError, WrongRuleError, split
 from reconciler.errors import ManifestError
 from reconciler.manifest.nearest import did_you_mean
 from reconciler.marker import fingerprint
@@ -115,6 +115,7 @@ class _Expansion:
         self.catalogue = catalogue
         self.rules: dict[Address, DesiredRule] = {}
         self.findings: list[Finding] = []
+        self._of_defaults: set[Finding] = set()
         self._names: dict[str, DesiredRule] = {}
         self._queues: dict[str, Queue] = {}
 
@@ -131,8 +132,17 @@ class _Expansion:
                     self.findings.append(_without_condition(loaded, index, desired.address))
             except WrongRuleError as wrong:
                 for one in draft.everything_wrong() or (wrong,):
-                    path = ("rules", index, *one.path)
-                    self.findings.append(loaded.finding(one.code, str(one), *path, hint=one.hint))
+                    self._tell(loaded, index, one)
+
+    def _tell(self, loaded: Loaded[RuleSet], index: int, wrong: WrongRuleError) -> None:
+        """Add what is wrong with a rule; what is wrong with the defaults is told once for all rules."""
+        if not isinstance(wrong, WrongDefaultError):
+            self.findings.append(loaded.finding(wrong.code, str(wrong), "rules", index, *wrong.path, hint=wrong.hint))
+            return
+        finding = loaded.finding(wrong.code, str(wrong), *wrong.path, hint=wrong.hint)
+        if finding not in self._of_defaults:
+            self._of_defaults.add(finding)
+            self.findings.append(finding)
 
     def _desired(self, draft: Draft, ruleset: str, source: Source) -> DesiredRule:
         address, rule = Address(ruleset, draft.key()), draft.rule()

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from reconciler.canonical import canonical_bag, canonical_set
 from reconciler.catalogue import QueueError
 from reconciler.manifest.nearest import did_you_mean
 from reconciler.marker import OPENING
 from reconciler.model import Rule, Target, condition
+from reconciler.substitution import FLAG, PRIORITY, SHARE, WEIGHT, fill, shown, unquoted_hint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     from reconciler.manifest.documents import AdoptById, RuleEntry, RuleSet
     from reconciler.manifest.environment import Environment
     from reconciler.model import Condition, Json, Queue
+    from reconciler.substitution import Kind
 
     _Path = tuple[str | int, ...]
     _Test = tuple[str, str, Json, _Path]
 
 _KEY: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}", re.ASCII)
 _NOT_IN_SLUGS: Final = re.compile(r"[^a-z0-9]+", re.ASCII)
-_VARIABLE: Final = re.compile(r"\$(?:\$|\{([^{}]*)\})")
 
 
 class WrongRuleError(Exception):
@@ -35,16 +36,13 @@ class WrongRuleError(Exception):
         self.code, self.path, self.hint = code, path, hint
 
 
+class WrongDefaultError(WrongRuleError):
+    """Something in the defaults of a RuleSet is wrong; it stands at `path` below the document."""
+
+
 def slug(text: str) -> str:
     """Make a key of an intent: lower case, runs outside [a-z0-9] become a dash, trimmed; may be empty."""
     return _NOT_IN_SLUGS.sub("-", text.lower()).strip("-")
-
-
-def fill(text: str, variables: Mapping[str, str]) -> str:
-    """Replace `${name}` by the variable and `$$` by a dollar. Raises KeyError with the name that is not there."""
-    if "${" in _VARIABLE.sub("", text):
-        raise KeyError(text[text.index("${") :])
-    return _VARIABLE.sub(lambda found: "$" if found.group() == "$$" else variables[found.group(1)], text)
 
 
 class Draft:
@@ -58,13 +56,12 @@ class Draft:
 
     def rule(self) -> Rule:
         """Return the rule that is desired. Raises WrongRuleError at the first thing that is wrong."""
-        entry, defaults = self.entry, self.ruleset.defaults
-        targets = [(self.queue(name, path), weight) for name, weight, path in split(entry)]
+        targets = [(self.queue(name, path), self.weight(weight, path)) for name, weight, path in split(self.entry)]
         return Rule(
             self.name(),
             self.description([queue for queue, _ in targets]),
-            defaults.priority if entry.priority is None else entry.priority,
-            defaults.enabled if entry.enabled is None else entry.enabled,
+            self.priority(),
+            self.enabled(),
             canonical_set([test for test, _ in self.conditions()]),
             canonical_bag([Target(queue.id, weight) for queue, weight in targets]),
         )
@@ -72,6 +69,8 @@ class Draft:
     def everything_wrong(self) -> list[WrongRuleError]:
         """Try every part of the rule by itself, so that a person sees all that is wrong with it at once."""
         parts: list[Callable[[], object]] = [self.key, self.adopt, self.name, lambda: self.description(())]
+        parts += [self.priority, self.enabled]
+        parts += [partial(self.weight, weight, path) for _, weight, path in split(self.entry)]
         parts += [partial(self.queue, name, path) for name, _, path in split(self.entry)]
         parts += [partial(self.condition, test) for test in self._tests()]
         wrong: dict[object, WrongRuleError] = {}
@@ -148,16 +147,48 @@ class Draft:
             raise WrongRuleError(error.code, str(error), *path, hint=error.hint) from None
         return found
 
+    def weight(self, written: str | float, path: _Path) -> int | float:
+        """Return a target's weight; `path` is its queue's."""
+        return cast("int | float", self._typed(written, WEIGHT, *path[:-1], "weight"))
+
+    def priority(self) -> int:
+        """Return the priority: the rule's own, or that of the defaults."""
+        own = self.entry.priority
+        if own is None:
+            return cast("int", self._default(self.ruleset.defaults.priority, PRIORITY, "priority"))
+        return cast("int", self._typed(own, PRIORITY, "priority"))
+
+    def enabled(self) -> bool:
+        """Return whether the rule takes part: what it says itself, or the defaults."""
+        own = self.entry.enabled
+        if own is None:
+            return cast("bool", self._default(self.ruleset.defaults.enabled, FLAG, "enabled"))
+        return cast("bool", self._typed(own, FLAG, "enabled"))
+
     def condition(self, test: _Test) -> Condition:
         """Return one condition, with variables filled in and understood by this tenant."""
         attribute, operator, value, path = test
         if operator not in self.environment.api.operators:
             message = f"{self.environment.name} does not understand operator {operator!r} (api.operators)"
             raise WrongRuleError("CXR119", message, *path)
+        filled = self._operand(value, path)
         try:
-            return condition(self._fill(attribute, path), operator, self._filled(value, path))
+            return condition(self._fill(attribute, path), operator, filled)
         except ValueError as error:
-            raise WrongRuleError("CXR104", f"{operator} {error}", *path) from None
+            why = f", and {value} is {shown(filled)} in {self.environment.name}" if isinstance(value, str) else ""
+            raise WrongRuleError("CXR104", f"{operator} {error}{why}", *path) from None
+
+    def _operand(self, value: Json, path: _Path) -> Json:
+        """Return a condition's value with variables filled in."""
+        if path == ("intent",):
+            return self._fill(value, path)
+        if path == ("intents",):
+            return self.intents()
+        if path == ("minConfidence",) and self.entry.min_confidence is None:
+            return self._default(value, SHARE, "minConfidence")
+        if path in (("minConfidence",), ("belowConfidence",)):
+            return self._typed(value, SHARE, *path)
+        return self._filled(value, path)
 
     def conditions(self) -> list[tuple[Condition, _Path]]:
         """Return each condition and where it stands. Raises WrongRuleError."""
@@ -182,10 +213,33 @@ class Draft:
 
     def _filled(self, value: Json, path: _Path) -> Json:
         if isinstance(value, str):
-            return self._fill(value, path)
+            return self._looked_up(value, path)
         return tuple(self._filled(item, path) for item in value) if isinstance(value, tuple) else value
 
+    def _typed(self, written: Json, kind: Kind, *path: str | int) -> Json:
+        """Return the value of a field that is not text: as it is written, or the variable's that stands there."""
+        value = self._looked_up(written, path) if isinstance(written, str) else written
+        if kind.fits(value):
+            return value
+        message = f"{path[-1]} must be {kind.must}, and {written} is {shown(value)} in {self.environment.name}"
+        raise WrongRuleError("CXR104", message, *path, hint=unquoted_hint(value, kind))
+
+    def _default(self, written: Json, kind: Kind, name: str) -> Json:
+        """Return the value of a field of the defaults. Raises WrongDefaultError."""
+        try:
+            return self._typed(written, kind, "defaults", name)
+        except WrongRuleError as wrong:
+            raise WrongDefaultError(wrong.code, str(wrong), *wrong.path, hint=wrong.hint) from None
+
     def _fill(self, text: str, path: _Path) -> str:
+        """Return a text with its variables filled in."""
+        value = self._looked_up(text, path)
+        if isinstance(value, str):
+            return value
+        message = f"{text} must be text here, and it is {shown(value)} in {self.environment.name}"
+        raise WrongRuleError("CXR104", message, *path, hint="put the variable's value in quotes")
+
+    def _looked_up(self, text: str, path: _Path) -> Json:
         if "$" not in text:
             return text
         variables = self.environment.vars
@@ -195,9 +249,11 @@ class Draft:
             name = str(missing.args[0])
             message = f"{self.environment.name} has no variable {name!r} in its vars"
             raise WrongRuleError("CXR107", message, *path, hint=did_you_mean(name, variables)) from None
+        except ValueError as error:
+            raise WrongRuleError("CXR104", str(error), *path) from None
 
 
-def split(entry: RuleEntry) -> list[tuple[str, int | float, _Path]]:
+def split(entry: RuleEntry) -> list[tuple[str, str | int | float, _Path]]:
     """Return queue, weight and place of each target of the rule, as written."""
     if entry.queue is not None:
         return [(entry.queue, 1, ("queue",))]

@@ -243,9 +243,10 @@ CODES: Final[dict[str, Code]] = {
         "A conversation of a RouteTests document goes elsewhere than it must. The message names the rule that takes it"
         " and where that rule stands; `cxroute explain` with the same intent, confidence and attributes says why each"
         " earlier rule does not. Either the rules or the test is wrong. `validate`, `test`, plan and apply try tests"
-        " offline, on the rules that the manifests want in the environment; plan and apply refuse while a test fails."
-        " `cxroute test --live` and `cxroute drift` try them on all live rules, those that are not managed included; a"
-        " condition there that cxroute does not understand counts as one that does not hold.",
+        " offline, on the rules that the manifests want in the environment; while one fails, plan shows it above the"
+        " plan and exits 3, and apply refuses. `cxroute test --live` and `cxroute drift` try them on all live rules,"
+        " those that are not managed included; a condition there that cxroute does not understand counts as one that"
+        " does not hold.",
     ),
     "CXR230": Code(
         "not a traffic sample",

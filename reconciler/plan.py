@@ -80,6 +80,8 @@ class Plan:
     guards: tuple[GuardResult, ...] = field(default=())
     acknowledged: tuple[Finding, ...] = ()
     """Findings that the manifests accept, each with the reason: counted, and not shown."""
+    failed_tests: tuple[Finding, ...] = ()
+    """The route tests that the manifests fail: no conflicts with live rules, but apply refuses while there is one."""
 
     @property
     def manifest_digest(self) -> str:

@@ -24,6 +24,7 @@ _STATE: Final = {
     "held_changes": "Changes that are left alone: held, not pruned, kept.",
     "conflicts": "Rules of others that stand in the way of ours.",
     "refused_guards": "Guards that refuse what differs.",
+    "failed_tests": "Route tests that fail: nothing is written meanwhile.",
     "managed_rules": "Managed rules that are live.",
 }
 _SENT: Final = ("sent", "failed")
@@ -98,6 +99,7 @@ def _state(one: Round) -> dict[str, int]:
         "held_changes": len(left.held),
         "conflicts": len(left.conflicts),
         "refused_guards": len(one.refused) if left is one.plan else 0,
+        "failed_tests": len(one.plan.failed_tests),
         "managed_rules": len(left.managed),
     }
 

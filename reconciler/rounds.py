@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from reconciler.plan import GuardResult, Plan, Report
 
 Result = Literal["clean", "pending", "applied", "refused", "partly", "failed"]
-"""clean: nothing differs. pending: something does, and nothing was to be written. refused: a guard or a conflict stood
-in the way. partly: something was written, and not all of it. failed: nothing was."""
+"""clean: nothing differs. pending: something does, and nothing was to be written. refused: a guard, a conflict or a
+failing route test stood in the way. partly: something was written, and not all of it. failed: nothing was."""
 
 RESULTS: Final[tuple[Result, ...]] = get_args(Result)
 
@@ -61,7 +61,7 @@ class Round:
             return "applied" if self.report.converged else _unfinished(self.report)
         if self.plan is None or (self.error is not None and not isinstance(self.error, RefusedError)):
             return "failed"
-        if self.error is not None or (self.heals and self.blocked):
+        if self.error is not None or self.plan.failed_tests or (self.heals and self.blocked):
             return "refused"
         return "pending" if self.plan.changes or self.plan.conflicts or self.remains else "clean"
 
@@ -115,8 +115,8 @@ class Round:
 
 
 def is_blocked(plan: Plan) -> bool:
-    """Say whether apply would refuse: a guard does, or a rule of somebody else stands in the way."""
-    return bool(plan.conflicts) or bool(plan.changes and refusals(plan))
+    """Say whether apply would refuse: a route test fails, a guard refuses, or another rule is in the way."""
+    return bool(plan.failed_tests or plan.conflicts) or bool(plan.changes and refusals(plan))
 
 
 def drifted(plan: Plan) -> int:
@@ -155,8 +155,9 @@ def _of_plan(one: Round) -> list[object]:
     found = [change_document(one.plan, change) for change in one.plan.changes]
     changes: list[object] = [[form[name] for name in ("action", "address", "id", "before", "after")] for form in found]
     conflicts = sorted(f"{finding.address} {finding.message}" for finding in one.plan.conflicts)
+    tests = [f"{finding.source} {finding.message}" for finding in one.plan.failed_tests]
     guards = [guard.name for guard in one.refused if one.heals]
-    return [*changes, *conflicts, *guards, *_of_drift(one)]
+    return [*changes, *conflicts, *tests, *guards, *_of_drift(one)]
 
 
 def _of_drift(one: Round) -> list[object]:

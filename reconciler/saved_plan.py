@@ -73,7 +73,7 @@ def document(plan: Plan) -> Document:
         "changes": [change_document(plan, change, steps[id(change)]) for change in plan.changes if id(change) in steps],
         "held": [{**change_document(plan, held.change), "reason": held.reason} for held in plan.held],
         "behaviour": _behaviour(plan),
-        "findings": [finding_document(finding) for finding in plan.findings],
+        "findings": [finding_document(finding) for finding in (*plan.failed_tests, *plan.findings)],
         "acknowledged": [finding_document(finding) for finding in plan.acknowledged],
         "guards": [_guard(result) for result in plan.guards],
     }

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from reconciler.behaviour.entry import destination, in_order
 from reconciler.behaviour.evaluate import UnknownConditionError, canonical, winner
 from reconciler.catalogue import AssumedCatalogue, QueueError
-from reconciler.draft import fill
 from reconciler.entries import desired_entries
 from reconciler.manifest.nearest import did_you_mean
 from reconciler.model import Condition, Opaque, Target
+from reconciler.substitution import SHARE, WEIGHT, fill
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from reconciler.manifest.environment import Environment
     from reconciler.manifest.origin import Loaded
     from reconciler.model import Json, Source
+    from reconciler.substitution import Kind
 
     Conversation = Mapping[str, str | int | float]
 
@@ -118,15 +119,17 @@ class _Trial:
     def _read(self, test: RouteTest) -> tuple[Conversation, Destination]:
         """Return the conversation and where it must go, variables filled in. Raises _WrongTestError."""
         names, given = self.environment.attributes, test.given
-        attributes: dict[str, Json] = {names.intent: self._filled(given.intent), names.confidence: given.confidence}
+        confidence = self._typed(given.confidence, SHARE, "confidence")
+        attributes: dict[str, Json] = {names.intent: self._filled(given.intent), names.confidence: confidence}
         for written, value in given.attributes.items():
-            name = self._filled(written)
+            name = str(self._filled(written))
             if attributes.get(name) is not None:
                 raise _WrongTestError("CXR104", f'the conversation says "{name}" twice')
             attributes[name] = self._filled(value)
         if test.expect.default:
             return canonical(attributes), None
-        targets = [self._target(name, weight) for name, weight in _weights(test).items()]
+        weights = {name: self._typed(weight, WEIGHT, "split") for name, weight in _weights(test).items()}
+        targets = [self._target(name, weight) for name, weight in weights.items()]
         return canonical(attributes), destination(targets)
 
     def _target(self, written: str, weight: float) -> Target:
@@ -134,6 +137,13 @@ class _Trial:
             return Target(self.catalogue.resolve(str(self._filled(written))).id, weight)
         except QueueError as error:
             raise _WrongTestError(error.code, str(error), error.hint) from None
+
+    def _typed(self, written: Json, kind: Kind, name: str) -> Json:
+        """Return the value of a field that is not text, or of the variable that stands there."""
+        value = self._filled(written)
+        if value is not None and not kind.fits(value):
+            raise _WrongTestError("CXR104", f"{name} must be {kind.must}, and {written} is not")
+        return value
 
     def _filled(self, value: Json) -> Json:
         variables = self.environment.vars
@@ -143,6 +153,8 @@ class _Trial:
             name = str(missing.args[0])
             message = f'the Environment has no variable "{name}" in its vars'
             raise _WrongTestError("CXR107", message, did_you_mean(name, variables)) from None
+        except ValueError as error:
+            raise _WrongTestError("CXR104", str(error)) from None
 
     def _goes(self, found: Entry | None, goes: Destination) -> str:
         if found is None:
@@ -177,7 +189,7 @@ class _Trial:
         return f"{named}: offline, only that alias means it" if alias else ""
 
 
-def _weights(test: RouteTest) -> Mapping[str, int | float]:
+def _weights(test: RouteTest) -> Mapping[str, str | int | float]:
     expect = test.expect
     return {expect.queue: 1} if expect.queue is not None else expect.split or {}
 

@@ -175,6 +175,11 @@ def cut(items: Sequence[str], most: int) -> str:
     return f"{', '.join(items[:most])}{more}"
 
 
+def failing(tests: int) -> str:
+    """Return `1 route test fails`, `2 route tests fail`."""
+    return f"{counted(tests, 'route test')} {'fails' if tests == 1 else 'fail'}"
+
+
 def _escape(found: re.Match[str]) -> str:
     point = ord(found.group())
     return f"\\u{point:04x}" if point <= 0xFFFF else f"\\U{point:08x}"  # noqa: PLR2004 - the widest \u

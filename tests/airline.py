@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from reconciler.cli.sandbox import STATE, opened
+from reconciler.cli.local_files import STATE
+from reconciler.cli.sandbox import opened
 from tests.program import write
 
 INTENTS: Final = [f"intent-{number}" for number in range(29)]

@@ -50,6 +50,12 @@ class Program:
         return code, json.loads(self.out)
 
 
+def name_tenant() -> None:
+    """Replace the placeholder that `init` wrote for the tenant."""
+    path = Path("manifests/environments/prod.yaml")
+    path.write_text(path.read_text(encoding="utf-8").replace("your-tenant.invalid", "acme"), encoding="utf-8")
+
+
 def write(name: str, text: str) -> None:
     """Write one manifest."""
     path = Path("manifests") / name

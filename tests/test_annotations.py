@@ -12,7 +12,7 @@ from reconciler.model import Source
 from reconciler.render.annotations import annotated, quoted, summary
 from reconciler.words import plain
 from tests.hostile_names import HOSTILE_NAMES
-from tests.program import write
+from tests.program import name_tenant, write
 from tests.runner import Command, commands
 
 if TYPE_CHECKING:
@@ -160,6 +160,7 @@ def test_validate_prints_annotations_and_the_totals(cxroute: Program, monkeypatc
 def test_validate_says_nothing_but_the_totals_where_all_is_well(cxroute: Program) -> None:
     """Exit 0, and no command at all."""
     assert 0 == cxroute("init")
+    name_tenant()
     assert 0 == cxroute("validate", "--format", "github")
     assert "No errors in 6 files. 3 route tests passed in prod and sandbox.\n" == cxroute.out
 

@@ -16,7 +16,7 @@ import pytest
 
 from reconciler.cli.arguments import COMMANDS
 from reconciler.cli.main import main
-from tests.program import Program, write
+from tests.program import Program, name_tenant, write
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,6 +38,7 @@ def sandbox_rules() -> list[dict[str, Any]]:
 @pytest.mark.usefixtures("started")
 def test_the_first_steps_of_a_new_user_work(cxroute: Program) -> None:
     """init, validate, plan, apply, apply again, drift: as they come."""
+    name_tenant()
     assert 0 == cxroute("validate")
     assert 2 == cxroute("plan", "--detailed-exitcode")
     assert cxroute.out.startswith("Sandbox: everything below is simulated; no tenant was contacted.\n")
@@ -50,6 +51,37 @@ def test_the_first_steps_of_a_new_user_work(cxroute: Program) -> None:
     assert 0 == cxroute("plan", "--detailed-exitcode")
     assert "No changes." in cxroute.out
     assert 0 == cxroute("drift")
+
+
+def test_what_init_writes_is_for_the_sandbox_until_the_tenant_is_named(cxroute: Program) -> None:
+    """The placeholder is no host; `validate` and what contacts it refuse it, and nothing offline does."""
+    assert 0 == cxroute("init")
+    said = 'error[CXR104]: prod has no tenant yet: "your-tenant.invalid" is a placeholder; write your tenant\'s name'
+    assert 3 == cxroute("validate")
+    assert f"manifests/environments/prod.yaml:7:9: {said}" in cxroute.out
+    for command in ("plan", "apply", "drift", "doctor", "export"):
+        assert 3 == cxroute(command, "-e", "prod", *(["--all"] if command == "export" else []))
+        assert said in cxroute.err
+    for offline in (["validate", "-e", "sandbox"], ["test"], ["plan"], ["explain", "-e", "prod", "--intent", "x"]):
+        assert 0 == cxroute(*offline), cxroute.err
+    name_tenant()
+    assert 0 == cxroute("validate")
+
+
+def test_git_leaves_out_what_is_of_this_machine(cxroute: Program, elsewhere: Path) -> None:
+    """`git add -A` takes the manifests, and neither the sandbox's state nor the journal, wherever a run began it."""
+    subprocess.run(["git", "init", "-q"], check=True)
+    assert 0 == cxroute("init")
+    assert 0 == cxroute("apply", "--yes")
+    ignored = Path(".cxroute/.gitignore")
+    assert "*\n" == ignored.read_text("utf-8")
+    subprocess.run(["git", "add", "-A"], check=True)
+    listed = subprocess.run(["git", "ls-files"], capture_output=True, text=True, check=True).stdout.split()
+    assert {"manifests"} == {name.split("/")[0] for name in listed}
+    ignored.write_text("", "utf-8")
+    assert 0 == cxroute("plan")
+    assert "" == ignored.read_text("utf-8")
+    assert elsewhere == Path.cwd()
 
 
 @pytest.mark.usefixtures("started")
@@ -139,6 +171,9 @@ def test_no_manifests_at_all_says_what_to_do(cxroute: Program) -> None:
     """Exit 3, with the way on."""
     assert 3 == cxroute("plan")
     assert "CXR115" in cxroute.err
+    assert "write a first set with `cxroute init`, or name the directory of yours with -m DIR" in cxroute.err
+    assert 3 == cxroute("-m", "our rules", "plan")
+    assert "`cxroute init 'our rules'`" in cxroute.err
 
 
 @pytest.mark.usefixtures("started")
@@ -171,6 +206,7 @@ def test_without_a_terminal_nobody_is_asked_and_nothing_is_written(cxroute: Prog
 @pytest.mark.usefixtures("started")
 def test_a_real_tenant_without_credentials_says_which_variable(cxroute: Program) -> None:
     """Exit 1; no request was made."""
+    name_tenant()
     assert 1 == cxroute("plan", "-e", "prod")
     assert "CXONE_CLIENT_ID" in cxroute.err
 

@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.cxone.export import read_export
 from reconciler.errors import UsageError
-from tests.program import Program, write
+from tests.program import Program, name_tenant, write
 from tests.test_plan_text import DANGEROUS, HOSTILE
 
 
@@ -221,6 +221,7 @@ def test_a_file_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) ->
 def test_live_needs_credentials(cxroute: Program) -> None:
     """A real tenant, and nobody logged in; manifests that are wrong are exit 3."""
     assert 0 == cxroute("init")
+    name_tenant()
     assert 1 == cxroute("diff", "live:prod", "manifests:prod")
     assert "CXONE_CLIENT_ID" in cxroute.err
     write("bad.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: b\nrules: [{intent: x, queue: '${nope}'}]\n")

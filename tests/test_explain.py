@@ -12,7 +12,8 @@ import pytest
 
 from reconciler.behaviour.entry import Entry
 from reconciler.canonical import opaque
-from reconciler.cli.sandbox import STATE, opened
+from reconciler.cli.local_files import STATE
+from reconciler.cli.sandbox import opened
 from reconciler.explain import Explanation, explain
 from reconciler.findings import CODES
 from reconciler.manifest.environment import Api, Environment
@@ -21,7 +22,7 @@ from reconciler.render.explain_text import Names, explain_document, explain_in_f
 from reconciler.render.paint import colourless
 from reconciler.simulator.tenants import bank
 from tests.builders import LABELS, QUEUES, address, at_least, intent_is, rule
-from tests.program import Program, write
+from tests.program import Program, name_tenant, write
 from tests.test_plan_text import DANGEROUS, HOSTILE
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
@@ -267,6 +268,7 @@ def test_manifests_that_are_wrong_are_exit_3(cxroute: Program) -> None:
 def test_live_needs_credentials_and_offline_none(cxroute: Program) -> None:
     """A real tenant, and nobody logged in."""
     assert 0 == cxroute("init")
+    name_tenant()
     assert 0 == cxroute("explain", "-e", "prod", "--intent", "x")
     assert 1 == cxroute("explain", "-e", "prod", "--intent", "x", "--live")
     assert "CXONE_CLIENT_ID" in cxroute.err

@@ -92,6 +92,23 @@ def test_the_version_stands_in_one_place() -> None:
     assert ["version"] == PROJECT["project"]["dynamic"]
 
 
+def test_no_file_installs_cxroute_by_a_name_on_an_index() -> None:
+    """No package index has this project, so no message, page, image or workflow prints its name for pip to look up."""
+    by_name = re.compile(
+        r"cxroute\[|\b(?:pipx?|uv|uvx)\b[^\n|]*?\b(?:install|run)\b[^\n|]*?[\s'\"]cxroute(?:[=<>~'\"]|\s|$)"
+    )
+    suffixes = (".py", ".md", ".yml", ".yaml", ".toml", ".html", ".service", "Makefile", "Dockerfile")
+    files = [ROOT / name for name in run("git", "ls-files").stdout.splitlines() if name.endswith(suffixes)]
+    assert len(files) > 100
+    found = [
+        f"{file.relative_to(ROOT)}: {match.group()}"
+        for file in files
+        if file != Path(__file__).resolve() and file.is_file()
+        for match in by_name.finditer(file.read_text("utf-8"))
+    ]
+    assert [] == found
+
+
 def test_rooms_import_downwards(tmp_path: Path) -> None:
     """import-linter finds every contract of pyproject.toml kept."""
     call = f"from importlinter.cli import lint_imports; raise SystemExit(lint_imports(cache_dir={str(tmp_path)!r}))"
@@ -176,3 +193,33 @@ def test_a_python_that_will_not_do_is_told_so(lack: str, said: str, tmp_path: Pa
     result = run("make", "demo", f"PYTHON={python}", f"VENV={tmp_path}/venv")
     assert (2, said.format(python=python)) == (result.returncode, result.stderr.splitlines()[0])
     assert not (tmp_path / "venv").exists()
+
+
+def test_make_demo_leaves_the_command_and_prints_the_next_step(tmp_path: Path) -> None:
+    """In a folder with a space, too: the printed step works as it is typed, from elsewhere, and a re-run keeps it.
+
+    Installing the packages is pip's part, and left out: the environment sees those that run this test.
+    """
+    here = tmp_path / "my clone"
+    parts = ("Makefile", "requirements.txt", "reconciler", "manifests")
+    for name in run("git", "ls-files", "-co", "--exclude-standard", *parts).stdout.splitlines():
+        (here / name).parent.mkdir(parents=True, exist_ok=True)
+        (here / name).write_bytes((ROOT / name).read_bytes())
+    assert 0 == run(sys.executable, "-m", "venv", ".venv", cwd=here).returncode
+    (site,) = (here / ".venv").glob("lib/*/site-packages")
+    (site / "packages.pth").write_text("\n".join(one for one in sys.path if one.endswith("site-packages")), "utf-8")
+    (here / ".venv/.run").touch()
+    result = run("make", "demo", cwd=here)
+    assert (0, "") == (result.returncode, result.stderr)
+    command = here / ".venv/bin/cxroute"
+    installed = command.stat().st_mtime_ns
+    step = re.search(r"Next: (.+)", result.stdout)
+    assert step
+    assert ".venv/bin/cxroute init my-routing" == step[1]
+    assert 0 == run("sh", "-c", step[1], cwd=here).returncode
+    assert (here / "my-routing/routing.yaml").is_file()
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    (elsewhere / "reconciler.py").write_text("raise SystemExit('a module of this folder was taken')", "utf-8")
+    assert (0, "") == ((at := run(str(command), "--version", cwd=elsewhere)).returncode, at.stderr)
+    assert 0 == run("make", "demo", cwd=here).returncode
+    assert installed == command.stat().st_mtime_ns

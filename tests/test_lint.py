@@ -19,7 +19,7 @@ from reconciler.manifest.load import Manifests, load
 from reconciler.model import Target, condition
 from tests.brute_rules import a_list, entries
 from tests.builders import QUEUES, address, intent_is, rule, wanted
-from tests.program import Program, write
+from tests.program import Program, name_tenant, write
 from tests.test_plan_text import DANGEROUS, HOSTILE
 
 if TYPE_CHECKING:
@@ -450,6 +450,7 @@ rules:
 def test_validate_says_it_once(cxroute: Program) -> None:
     """In text what is merely worth knowing is left to -v; a warning never changes the exit code."""
     assert 0 == cxroute("init")
+    name_tenant()
     write("more.yaml", STARTER)
     assert 0 == cxroute("validate")
     assert 1 == cxroute.out.count("CXR202")
@@ -476,4 +477,5 @@ def test_validate_counts_the_intents_that_a_catch_all_takes(cxroute: Program) ->
 def test_what_init_writes_has_no_finding(cxroute: Program) -> None:
     """Whoever starts sees nothing that is not of their own making."""
     assert 0 == cxroute("init")
+    name_tenant()
     assert (0, []) == (cxroute("validate"), cxroute.json("validate")[1]["findings"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from reconciler.manifest.documents import AdoptById, Environment, RuleEntry, Rul
 from reconciler.manifest.environment import Api, Guard, Limit
 from reconciler.manifest.load import load
 from reconciler.model import Source
-from tests.written import CARDS, ENVIRONMENT, HEAD, MANIFESTS, loaded
+from tests.written import CARDS, ENVIRONMENT, HEAD, MANIFESTS, findings, loaded
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -146,7 +147,7 @@ def _api(api: Api) -> tuple[object, ...]:
         ),
         ("tenant: cx.example.org:8443", ("https://cx.example.org:8443", "cx.example.org:8443")),
         ("api: {baseUrl: 'http://127.0.0.1:8080/'}", ("http://127.0.0.1:8080", "127.0.0.1:8080")),
-        ("tenant: acme\napi: {baseUrl: 'https://a.example:443/x/'}", ("https://a.example:443/x", "a.example")),
+        ("tenant: acme\napi: {baseUrl: 'https://a.example:443/'}", ("https://a.example:443", "a.example")),
     ],
 )
 def test_where_a_tenant_is(room: Path, written: str, expected: tuple[str, str]) -> None:
@@ -207,3 +208,57 @@ def test_what_loading_imports() -> None:
     code = f"import sys, reconciler.manifest.load; print([one for one in {heavy} if one in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert "[]\n" == done.stdout
+
+
+FR = "{attribute: language, equals: fr}"
+
+
+@pytest.mark.parametrize(
+    ("when", "said"),
+    [
+        (
+            "[{attribute: tier, operator: in, value: [gold, a b]}]",
+            "API's form of a condition: write {attribute: tier, in",
+        ),
+        ("[{type: attribute, attributeName: n, operator: exists}]", "write {attribute: n, exists: true}"),
+        ("[{attribute: tier, operator: is, value: gold}]", f"API's form of a condition: write {FR}"),
+        ("language == de", "write when: [{attribute: language, equals: de}]"),
+        ("'n >= 0.7'", "write when: [{attribute: n, greaterThanOrEqual: 0.7}]"),
+        ("tier in [gold, true]", 'write when: [{attribute: tier, in: [gold, "true"]}]'),
+        ("{language: de}", "write when: [{attribute: language, equals: de}]"),
+        ("{attribute: language, notEquals: de}", "write when: [{attribute: language, notEquals: de}]"),
+        ("always", f"write when: [{FR}]"),
+        ("[language != de]", "must be a mapping, such as {attribute: language, notEquals: de}"),
+        ("[always]", f"must be a mapping, such as {FR}"),
+        ("[{language: [de, fr]}]", "which attribute it is about: write {attribute: language, in: [de, fr]}"),
+    ],
+)
+def test_a_condition_of_another_form_is_answered_with_the_one_that_is_right(room: Path, when: str, said: str) -> None:
+    """One error, and what it says to write is valid as it stands."""
+    head = "apiVersion: routing/v1\nkind: RuleSet\nname: cards\nrules:\n- key: a\n  queue: b\n  when: "
+    (room / "a.yaml").write_text(f"{head}{when}\n")
+    (found,) = findings(room)
+    told = f"{found.message}; {found.hint}"
+    assert said in told
+    written = re.search(r"\{attribute: .*?\}", told)
+    assert written
+    (room / "a.yaml").write_text(f"{head}[{written[0]}]\n")
+    assert load(room).rulesets
+
+
+def test_a_document_without_a_kind_is_told_which_there_are(room: Path) -> None:
+    """And which one it looks like."""
+    (room / "a.yaml").write_text("apiVersion: routing/v1\nname: cards\nrules: []\n")
+    (found,) = findings(room)
+    hint = (
+        "there are Environment, Queues, RuleSet, Intents, RouteTests, Profile; by its fields this one is kind: RuleSet"
+    )
+    assert ('missing field "kind"', hint) == (found.message, found.hint)
+
+
+def test_a_base_address_has_no_path(room: Path) -> None:
+    """Environments are told apart by their hosts alone, and paths have fields of their own."""
+    (room / "a.yaml").write_text(f"{ENVIRONMENT}api: {{baseUrl: 'https://acme.my.cxone.com/api/v2'}}\n")
+    (found,) = findings(room)
+    said = '"baseUrl" must be an address without a path; rulesPath, queuesPath and contextPath say the paths'
+    assert said == found.message

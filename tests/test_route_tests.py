@@ -8,12 +8,14 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from jsonschema import validate
 
 from reconciler.catalogue import AssumedCatalogue, aliases
 from reconciler.desired import desire
 from reconciler.manifest.load import load
+from reconciler.plan_schema import plan_schema
 from reconciler.verify import Tried, verify
-from tests.program import Program, write
+from tests.program import Program, name_tenant, write
 from tests.test_plan_text import DANGEROUS, HOSTILE
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
@@ -234,18 +236,60 @@ def test_tests_are_not_meant_for_a_sandbox_that_nobody_asked_for(cxroute: Progra
     assert 3 == cxroute("test", "-e", "sandbox")
 
 
-@pytest.mark.parametrize("command", [["plan"], ["apply", "--yes"], ["plan", "--format", "json"]])
-def test_plan_and_apply_refuse_while_a_test_fails(cxroute: Program, command: list[str]) -> None:
-    """Exit 3 before anything is read: no credentials are needed to be told so. drift reads all the same."""
-    assert 0 == cxroute("init")
+def break_a_test() -> None:
+    """Write the manifests that `init` writes, with one route test that its rule does not meet."""
     path = Path("manifests/tests.yaml")
     path.write_text(path.read_text().replace("expect: {queue: cards}", "expect: {queue: billing}"))
-    for environment in ("sandbox", "prod"):
-        assert 3 == cxroute(*command, "-e", environment)
-        assert 'expected \\"Billing\\"' in cxroute.out or 'expected "Billing"' in cxroute.err
-        assert "explain -e " + environment in cxroute.out + cxroute.err
-    assert not Path(".cxroute/sandbox.json").exists()
+
+
+def test_a_plan_whose_tests_fail_shows_them_first_and_exits_3(cxroute: Program) -> None:
+    """In every form, with each exit code option; what is wanted is reviewed all the same."""
+    assert 0 == cxroute("init")
+    break_a_test()
+    failure, change = 'expected "Billing", but goes to "Card Services"', "routing/lost-or-stolen-card"
+    for options in ([], ["--detailed-exitcode"], ["--fail-on-guards"], ["-q"]):
+        assert 3 == cxroute("plan", *options)
+        assert cxroute.out.index("1 route test fails") < cxroute.out.index(failure) < cxroute.out.index(change)
+    assert "explain -e sandbox" in cxroute.out
+    assert "Correct the rules or the route tests, then plan again." in cxroute.out
+    assert "To apply this" not in cxroute.out
+    for form in ("markdown", "html", "github"):
+        assert 3 == cxroute("plan", "--format", form)
+        assert "1 route test fails" in cxroute.out
+        assert "contacted.\\" not in cxroute.out
+        assert "CXR220" in cxroute.out
+        assert "lost-or-stolen-card" in cxroute.out
+    assert re.search(r"^::error file=.*,line=[0-9]+,.*CXR220", cxroute.out, re.MULTILINE)
+
+
+def test_a_plan_whose_tests_fail_is_a_plan_for_programs_and_is_not_applied(cxroute: Program) -> None:
+    """Its findings hold the failures; saved, reported or fresh, apply refuses it with exit 3 and writes nothing."""
+    assert 0 == cxroute("init")
+    break_a_test()
+    code, form = cxroute.json("plan", "--out", "plan.json", "--report", "out")
+    assert (3, [("CXR220", "error")]) == (code, [(one["code"], one["severity"]) for one in form["findings"]])
+    assert 3 == len(form["changes"])
+    validate(form, plan_schema())
+    assert "1 route test fails" in Path("out/plan.md").read_text("utf-8")
+    assert "1 route test fails" in Path("out/plan.html").read_text("utf-8")
+    for command in (["apply", "--yes"], ["apply", "plan.json", "--yes"], ["apply", "out/plan.json", "--yes"]):
+        assert 3 == cxroute(*command)
+        assert 'expected "Billing"' in cxroute.err
+    assert 0 == cxroute("init", "good")
+    assert 0 == cxroute("-m", "good", "plan")
+    assert "3 to create" in cxroute.out
     assert 2 == cxroute("drift")
+
+
+def test_failing_tests_are_told_without_a_tenant(cxroute: Program) -> None:
+    """No credentials are needed to be told so, by plan or by apply."""
+    assert 0 == cxroute("init")
+    break_a_test()
+    name_tenant()
+    for command in (["plan"], ["apply", "--yes"], ["plan", "--format", "json"]):
+        assert 3 == cxroute(*command, "-e", "prod")
+        assert 'expected \\"Billing\\"' in cxroute.out or 'expected "Billing"' in cxroute.err
+        assert "explain -e prod" in cxroute.out + cxroute.err
 
 
 def test_rules_that_are_wrong_come_before_tests(cxroute: Program) -> None:

@@ -23,6 +23,7 @@ from reconciler.cxone.settings import Credentials, Server
 from tests import canary
 from tests.hostile.tenant import Tenant, page, response, serving, whole
 from tests.inprocess import TENANT
+from tests.program import name_tenant
 from tests.virtual import VirtualTime
 
 if TYPE_CHECKING:
@@ -308,4 +309,5 @@ def test_credentials_in_files_are_not_shown(cxroute: Program, monkeypatch: pytes
         monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv(f"{name}_FILE", canary.SECRET)
     assert 0 == cxroute("init")
+    name_tenant()
     assert 1 == cxroute("-v", "plan", "-e", "prod")

@@ -64,6 +64,24 @@ def without_time(plan: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in plan.items() if name != "generatedAt"}
 
 
+def test_a_failing_route_test_is_one_environments_own(three: Tenants, cxroute: Program) -> None:
+    """Its plan is shown, and refused in the table; the plans are saved, exit 3, and apply leaves it as it is."""
+    write(
+        "tests.yaml",
+        "apiVersion: routing/v1\nkind: RouteTests\nname: t\ntests:\n"
+        "- {given: {intent: lost, confidence: 0.9}, expect: {queue: '${lost}'}}\n",
+    )
+    right, wrong = "vars: {lost: Cards}", "vars: {lost: General}"
+    three.manifests(prod_apac=wrong, prod_emea=right, prod_us=right)
+    assert 3 == cxroute("plan", "--all", "--out", "plans.json", "--detailed-exitcode")
+    assert "1 route test fails: apply will refuse this plan" == rows(cxroute.out)["prod-apac"][-1]
+    assert cxroute.out.index("Plan for prod-apac") < cxroute.out.index("[CXR220]") < cxroute.out.index("+ cards/")
+    saved = json.loads(Path("plans.json").read_text("utf-8"))["environments"]
+    assert [1, 0, 0] == [sum(one["severity"] == "error" for one in plan["findings"]) for plan in saved]
+    assert 3 == cxroute("apply", "plans.json", "--yes")
+    assert [0, 2, 2] == [len(three.rules(name)) for name in ("prod-apac", "prod-emea", "prod-us")]
+
+
 def test_plans_stand_below_one_table(three: Tenants, cxroute: Program) -> None:
     """First a line for each, in the order of their names; then each plan that changes anything, as by itself."""
     assert 0 == cxroute("apply", "-e", "prod-us", "--yes")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from typing import Any
 
@@ -173,11 +174,61 @@ def test_reading_goes_on_after_what_is_refused() -> None:
     assert {"a": 1, "b": None, "c": 3, "f": "1e999", "g": 6} == reading.documents[0].value
 
 
+LIST = "a: 1\nrules:\n  - intent: x\n    queue: y\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "message", "hint"),
+    [
+        (
+            f"{LIST}<<<<<<< HEAD\n  - z\n=======\n  - w\n>>>>>>> other\n",
+            (5, 1),
+            "an unresolved merge conflict",
+            "keep one",
+        ),
+        (
+            f"{LIST}=======\r\n",
+            (5, 1),
+            "an unresolved merge conflict",
+            "delete the lines that begin with <<<<<<<, =======",
+        ),
+        (f"{LIST}   - z: 1\n", (5, 4), "not part of the list that began on line 3", "begin its - in column 3"),
+        (f"{LIST} - z: 1\n", (5, 2), "not part of the mapping that began on line 1", "below those of the other items"),
+        (f"{LIST}   z: 1\n", (5, 4), "not part of the list that began on line 3", "further fields stand in column 5"),
+        (f"{LIST} z: 1\n", (5, 2), "not part of the mapping that began on line 1", "begin it in column 1"),
+        (f"{LIST}      z: 1\n", (5, 8), "deeper than the one above, which has a value already", "field or item"),
+        ("a: b: c\n", (1, 5), 'a text that holds ": " is not in quotes', "in quotes"),
+        ("a: 1\nrules\n  - b\n", (2, 1), 'this line has no ": " after its name', "name: value"),
+        ("rules: - a\n", (1, 8), "an item of a list cannot begin in the line of the field's name", "[a, b]"),
+        ('a: "b\nc: d\n', (1, 4), "this quote is never closed", "where the text ends"),
+        ("a: @b\n", (1, 4), 'a text cannot begin with "@"', "in quotes"),
+        ("a: *\n", (1, 4), 'a text cannot begin with "*"', "in quotes"),
+        (
+            "a: {b: c\nd: e\n",
+            (2, 2),
+            'the { of line 1 is not closed before ":", or a comma is missing',
+            "end it with }",
+        ),
+        ("a: }\n", (1, 4), 'a value is missing before "}"', "brackets in quotes"),
+        ('a: "\\q"\n', (1, 5), "an escape in this text is not known", "for a backslash"),
+    ],
+)
+def test_errors_of_grammar_are_said_in_words_with_what_to_do(
+    text: str, place: tuple[int, int], message: str, hint: str
+) -> None:
+    """At the place that is wrong, and never in the parser's own phrases."""
+    (found,) = read(text.encode(), "m.yaml").complaints.findings()
+    assert found.source
+    assert (("CXR004", *place), True) == ((found.code, *found.source[1:]), message in found.message), found.message
+    assert hint in found.hint
+    assert not re.search("not YAML|token|scalar|block|context|flow", f"{found.message} {found.hint}")
+
+
 def test_a_syntax_error_keeps_the_documents_before_it() -> None:
     """What stands before an error in the grammar is still read, and the reading says that it is not complete."""
     reading = read(b"a: 1\n---\nb: [2\n", "m.yaml")
     assert ([{"a": 1}], False) == ([one.value for one in reading.documents], reading.complete)
-    message = "not YAML: did not find expected ',' or ']', while parsing a flow sequence that began on line 3"
+    message = "the [ of line 3 is not closed before the end of the file, or a comma is missing"
     assert [("CXR004", 4, 1, message)] == said(reading)
 
 

@@ -153,6 +153,28 @@ def test_manifests_are_read_anew_and_broken_ones_fail_a_round(stage: Scene) -> N
     assert re.search(r"cards.yaml:\d+:\d+: error.*que", loop.log())
 
 
+def test_a_route_test_that_fails_is_reported_and_nothing_is_written(stage: Scene) -> None:
+    """The round reads and plans all the same, people are told of the test, and the corrected one counts at once."""
+    loop, other = stage.watch("--apply"), stage.somebody()
+    other.edit("billing", priority=7)
+    path = stage.folder / "manifests" / "tests.yaml"
+    form = "apiVersion: routing/v1\nkind: RouteTests\nname: t\ntests:\n"
+    path.write_text(f"{form}- {{given: {{intent: billing}}, expect: {{queue: Fraud}}}}\n", "utf-8")
+    found = loop.again()
+    counted = ('rounds_total{result="refused"}', "failed_tests", "pending_changes", "applied_changes_total")
+    assert [1, 1, 1, 0] == [found[name] for name in counted]
+    assert 7 == other.rules()["billing"]["priority"]
+    (text,) = stage.hook.texts
+    assert "1 route test fails in `prod`" in text.partition("\n")[0]
+    assert '• route test: `expected "Fraud", but goes to "Billing"' in text
+    assert "1 route test fails" in loop.log()
+    path.write_text(f"{form}- {{given: {{intent: billing}}, expect: {{queue: Billing}}}}\n", "utf-8")
+    assert [0, 1] == [loop.again()[name] for name in counted[1:4:2]]
+    assert 7 != other.rules()["billing"]["priority"]
+    code, out = loop.end()
+    assert (0, 1) == (code, out.count("1 route test fails: apply will refuse this plan"))
+
+
 def test_a_signal_between_two_writes_ends_as_apply_does(tmp_path: Path) -> None:
     """What was begun is finished and journaled, nothing new is begun, exit 130; the next loop goes on from there."""
     with scene(tmp_path) as here:
@@ -232,4 +254,4 @@ def test_a_port_that_is_taken_or_cannot_be_served_is_said(
     assert f"cannot listen on 127.0.0.1:{port}" in cxroute.err
     monkeypatch.setitem(sys.modules, "reconciler.context.serve", None)
     assert 1 == cxroute("watch", "--listen", "127.0.0.1:0")
-    assert "pip install 'cxroute[serve]'" in cxroute.err
+    assert "needs the extra `serve`, which is not installed. See docs/getting-started.md, section" in cxroute.err

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.cli.sandbox import STATE, opened
+from reconciler.cli.local_files import STATE
+from reconciler.cli.sandbox import opened
 from reconciler.simulator.tenants import bank
 from tests.brute import text_of, understood
 from tests.brute_checks import holds_where

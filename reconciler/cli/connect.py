@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.cli.discretion import DISCRETION, Passing
-from reconciler.cli.environments import expected_queues
+from reconciler.cli.environments import expected_queues, unset_tenant
 from reconciler.cli.variables import secret
 from reconciler.cxone.auth import issued
 from reconciler.cxone.client import ReadingClient, WritingClient
@@ -22,7 +22,7 @@ from reconciler.cxone.reading import reading_only
 from reconciler.cxone.settings import Credentials, Tenant
 from reconciler.cxone.trust import trusted_by
 from reconciler.cxone.writers import path_of, writer_of
-from reconciler.errors import ApiError, CredentialsError
+from reconciler.errors import ApiError, CredentialsError, ManifestError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -73,7 +73,9 @@ async def writing_contexts(session: Session, deadline: float) -> AsyncIterator[C
 
 
 def tenant_of(session: Session) -> Tenant:
-    """Return where the environment's API is, and how it may be used."""
+    """Return where the environment's API is, and how it may be used. Raises ManifestError where nobody said which."""
+    if unset := unset_tenant(session.manifests, session.environment.name):
+        raise ManifestError(unset)
     environment, api = session.environment, session.environment.api
     base = "http://localhost" if session.simulated else environment.base_url
     profile = session.manifests.profile(environment)
@@ -137,7 +139,7 @@ async def _carrier(session: Session, tenant: Tenant) -> AsyncIterator[Carry]:
 
 @asynccontextmanager
 async def _direct(_session: Session, tenant: Tenant) -> AsyncIterator[Carry]:
-    from reconciler.cxone.direct import Direct  # noqa: PLC0415 - needs what comes with `cxroute[serve]`
+    from reconciler.cxone.direct import Direct  # noqa: PLC0415 - needs what the extra `serve` brings
 
     direct = Direct(trusted_by(tenant, _authorities()))
     try:

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import shlex
 import shutil
 import sys
 import tempfile
@@ -15,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.cli.environments import SIMULATED
-from reconciler.cli.sandbox import STATE, opened
+from reconciler.cli.local_files import STATE
+from reconciler.cli.sandbox import opened
 from reconciler.errors import CxrouteError
 from reconciler.render.paint import ansi
 from reconciler.simulator.tenants import bank
@@ -39,12 +41,28 @@ def run(options: argparse.Namespace, output: Output) -> int:
     """Plan, apply, nothing left to do, explain, somebody edits a rule, drift, healed. Exit 0 when all went well."""
     del options
     source = bank_manifests()
+    walk = _Walk(output, next_steps(Path.cwd()))
     with workplace():
         shutil.copytree(source, "manifests")
         with opened(STATE, bank()):
             pass  # the sandbox begins as the bank's tenant
-        _Walk(output).all()
+        walk.all()
     return 0
+
+
+def next_steps(here: Path) -> str:
+    """Return what to type next in this folder: the command by its path where the shell does not find it by its name."""
+    beside, found = Path(sys.executable).with_name("cxroute"), shutil.which("cxroute")
+    if found and (not beside.exists() or beside.samefile(found)):
+        return "Next: cxroute init my-routing"
+    if not beside.exists():
+        return f"Next: {shlex.join([sys.executable, '-m', 'reconciler', 'init', 'my-routing'])}"
+    command = str(beside.relative_to(here) if beside.is_relative_to(here) else beside)
+    folder = shlex.quote(str(beside.parent))
+    return (
+        f"Next: {shlex.join([command, 'init', 'my-routing'])}\n"
+        f'Messages call it `cxroute`. So that your shell finds it: export PATH={folder}:"$PATH"'
+    )
 
 
 def bank_manifests() -> Path:
@@ -72,6 +90,7 @@ class _Walk:
     """The steps, each a command as anybody would type it, and its own output."""
 
     output: Output
+    next_steps: str
 
     def all(self) -> None:
         """Walk from a tenant full of hand-made rules to one that heals."""
@@ -96,7 +115,7 @@ class _Walk:
             raise CxrouteError("a rule that is not ours was changed")
         self.say(
             f"{len(after)} rules that are not ours are byte for byte what they were.\n"
-            "Next: `cxroute init` and `cxroute plan`; for a tenant of yours see README.md."
+            f"{self.next_steps}\nFor a tenant of yours see README.md."
         )
 
     def say(self, text: str) -> None:

@@ -13,6 +13,7 @@ from reconciler.manifest.environment import SANDBOX, Environment
 from reconciler.manifest.nearest import did_you_mean
 
 if TYPE_CHECKING:
+    from reconciler.findings import Finding
     from reconciler.manifest.load import Manifests
     from reconciler.model import Queue
 
@@ -24,6 +25,16 @@ def expected_queues(manifests: Manifests, name: str) -> tuple[Queue, ...]:
     catalogue = AssumedCatalogue(name, aliases(manifests, name))
     desire(manifests, choose(manifests, name), catalogue)
     return tuple(catalogue.assumed.values())
+
+
+def unset_tenant(manifests: Manifests, name: str) -> list[Finding]:
+    """Return an error where an environment's tenant is still the placeholder that `init` wrote."""
+    loaded = manifests.environments.get(name)
+    if loaded is None or not loaded.document.is_placeholder:
+        return []
+    message = f'{name} has no tenant yet: "{loaded.document.tenant}" is a placeholder'
+    hint = "write your tenant's name, such as acme for https://acme.my.cxone.com, or its whole host"
+    return [loaded.finding("CXR104", message, "tenant", hint=hint)]
 
 
 def utc_now() -> datetime:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from reconciler.cli.whole_file import write_whole
 from reconciler.errors import CxrouteError, UsageError
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--github",
         action="store_true",
-        help="write workflows for GitHub too; manifests that are there stay as they are",
+        help="write workflows for GitHub too; manifests that are there, and edited workflows, stay as they are",
     )
     parser.add_argument(
         "--action",
@@ -45,24 +47,32 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Write the files; nothing that exists is overwritten."""
+    """Write the files. Of those that exist, only workflows that nobody edited are written anew."""
+    check(options)
     directory = Path(options.directory or options.manifests)
     texts = dict(starter())
     taken = [directory / name for name in texts if (directory / name).exists()] or sorted(directory.rglob("*.y*ml"))
     if taken and not options.github:
         raise UsageError(f"{taken[0]} exists already; nothing was written. Choose another directory.")
-    action = options.action or installed_from() if options.github else None
     if options.github:
-        check_workflows(directory, action)
+        check_workflows(directory, options.action)
     for name, text in {} if taken else texts.items():
         write(directory / name, text)
         output.result(f"wrote {directory / name}\n")
     if options.github:
-        write_workflows(directory, action, output)
+        write_workflows(directory, options.action, output)
     if not taken:
-        chosen = "" if str(directory) == "manifests" else f" -m {directory}"
+        chosen = "" if str(directory) == "manifests" else f" -m {shlex.quote(str(directory))}"
         output.result(f"\nNext: cxroute{chosen} plan   (in the sandbox: simulated, no tenant is contacted)\n")
     return 0
+
+
+def check(options: argparse.Namespace) -> None:
+    """Refuse options that would have no effect. Raises UsageError."""
+    if options.action and not options.github:
+        raise UsageError("--action has no effect without --github, which writes the workflows that it is for")
+    if options.directory and options.manifests not in ("manifests", options.directory):
+        raise UsageError(f"-m {options.manifests} has no effect beside {options.directory}: leave out one of them")
 
 
 def starter() -> Iterator[tuple[str, str]]:
@@ -78,35 +88,89 @@ def starter() -> Iterator[tuple[str, str]]:
 
 
 def check_workflows(directory: Path, action: str | None) -> None:
-    """Raise UsageError where no workflows could be written, before anything is."""
-    from reconciler.github.workflows import UNKNOWN, Setting, check  # noqa: PLC0415 - not for `init` alone
+    """Raise UsageError where workflows could not be written, or --action changes none, before anything is written."""
+    from reconciler.github import workflows as github  # noqa: PLC0415 - not for `init` alone
 
-    check(Setting(action or UNKNOWN, directory.as_posix(), ()))
+    github.check(github.Setting(action or installed_from() or github.UNKNOWN, directory.as_posix(), ()))
+    there = present()
+    if action and len(there) == len(github.FILES) and all(map(github.is_edited, there.values())):
+        other = [str(WORKFLOWS / name) for name, text in there.items() if github.held_action(text) != action]
+        if other:
+            raise UsageError(
+                f"--action has no effect: workflows that were edited are kept, and these are: {', '.join(other)}."
+                f" Put `uses: {action}` there by hand, or remove the files to have them written anew"
+            )
+
+
+def present() -> dict[str, str]:
+    """Return the text of each workflow that is there, by its file's name. Raises CxrouteError."""
+    from reconciler.github.workflows import FILES  # noqa: PLC0415 - not for `init` alone
+
+    try:
+        return {
+            name: (WORKFLOWS / name).read_text(encoding="utf-8", errors="replace")
+            for name in FILES
+            if (WORKFLOWS / name).exists()
+        }
+    except OSError as error:
+        raise CxrouteError(f"cannot read {error.filename}: {error.strerror}") from error
 
 
 def write_workflows(directory: Path, action: str | None, output: Output) -> None:
-    """Write each workflow that is not there, and say what is to be set up on GitHub."""
-    from reconciler.github.workflows import UNKNOWN, Setting, workflows  # noqa: PLC0415 - not for `init` alone
+    """Write each workflow that is not there or that nobody edited, and say what is to be set up on GitHub."""
+    from reconciler.github import workflows as github  # noqa: PLC0415 - not for `init` alone
 
-    credentials = credentials_of(directory)
-    named = credentials.values() or [("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET")]
+    needed = credentials_of(directory)
+    named = needed.values() or [("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET")]
     variables = tuple(sorted({name for names in named for name in names}))
-    setting = Setting(action or UNKNOWN, directory.as_posix(), variables)
-    for name, text in tuple(workflows(setting)):
-        path = WORKFLOWS / name
-        if path.exists():
-            output.result(f"kept {path}, which is there already\n")
-            continue
-        write(path, text)
-        output.result(f"wrote {path}\n")
-    output.result(
-        "\n".join(["", "To be set up on GitHub, in this order (docs/github.md of cxroute):", *_steps(credentials), ""])
-    )
-    if action is None:
-        output.warn(
-            f"where cxroute comes from is not known: in the workflows, replace {UNKNOWN} by its repository and the hash"
-            " of a commit, or write them anew with --action OWNER/REPO@COMMIT"
+    there = present()
+    known = [held for held in map(github.held_action, there.values()) if held not in (None, github.UNKNOWN)]
+    source = action or installed_from() or next(iter(known), github.UNKNOWN)
+    for name, text in tuple(github.workflows(github.Setting(source, directory.as_posix(), variables))):
+        path, before = WORKFLOWS / name, there.get(name)
+        if before is None:
+            write(path, text)
+        elif before != text and not github.is_edited(before):
+            write_whole(path, text)
+        output.result(_written(path, before, text))
+    steps = [*_source(directory), *_tenants(directory), *_steps(needed)]
+    lines = [f"  {number}. {step}" for number, step in enumerate(steps, 1)]
+    output.result("\n".join(["", "To be set up on GitHub, in this order (docs/github.md of cxroute):", *lines, ""]))
+
+
+def _written(path: Path, before: str | None, text: str) -> str:
+    """Say what became of one workflow."""
+    from reconciler.github.workflows import is_edited  # noqa: PLC0415 - not for `init` alone
+
+    if before is None:
+        return f"wrote {path}\n"
+    if before == text:
+        return f"unchanged {path}\n"
+    return f"kept {path}, which was edited by hand\n" if is_edited(before) else f"rewrote {path}\n"
+
+
+def _source(directory: Path) -> Iterator[str]:
+    """Yield the step that says where cxroute comes from, where a workflow does not know it."""
+    from reconciler.github.workflows import UNKNOWN, is_edited  # noqa: PLC0415 - not for `init` alone
+
+    unknown = {name: is_edited(text) for name, text in present().items() if UNKNOWN in text}
+    where = "" if str(directory) == "manifests" else f" {shlex.quote(str(directory))}"
+    if not all(unknown.values()):
+        yield (
+            f"replace {UNKNOWN}, by the repository that your cxroute comes from and the hash of a commit in it:"
+            f" cxroute init{where} --github --action OWNER/cxroute@COMMIT"
         )
+    if edited := [str(WORKFLOWS / name) for name, by_hand in unknown.items() if by_hand]:
+        yield f"replace {UNKNOWN} by hand in {', '.join(edited)}"
+
+
+def _tenants(directory: Path) -> Iterator[str]:
+    """Yield a step for each environment whose tenant nobody has named yet."""
+    from reconciler.manifest.load import load  # noqa: PLC0415 - not for `init` alone
+
+    for loaded in load(directory).environments.values():
+        if loaded.document.is_placeholder:
+            yield f"{loaded.file}: replace the placeholder of `tenant`"
 
 
 def credentials_of(directory: Path) -> dict[str, tuple[str, ...]]:
@@ -143,14 +207,14 @@ def action_of(form: Mapping[str, Any]) -> str | None:
 def _steps(credentials: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
     """Yield what a person does before the workflows do anything."""
     if not credentials:
-        yield "  the manifests: an Environment that is not the sandbox, with `owner` and `tenant`"
+        yield "the manifests: an Environment that is not the sandbox, with `owner` and `tenant`"
         return
     for name, variables in credentials.items():
         secrets = " and ".join(variables)
-        yield f"  environment cxone-{name}-plan: secrets {secrets}, of a client that can only read"
-        yield f"  environment cxone-{name}: the same secrets, of a client that writes; default branch alone, reviewers"
-    yield f"  variable CXROUTE_ENVIRONMENTS: {json.dumps(list(credentials))} - until then nothing is planned or applied"
-    yield '  branch protection: require the check "Routing plan", and up-to-date branches'
+        yield f"environment cxone-{name}-plan: secrets {secrets}, of a client that can only read"
+        yield f"environment cxone-{name}: the same secrets, of a client that writes; default branch alone, reviewers"
+    yield f"variable CXROUTE_ENVIRONMENTS: {json.dumps(list(credentials))} - until then nothing is planned or applied"
+    yield 'branch protection: require the check "Routing plan", and up-to-date branches'
 
 
 def write(path: Path, text: str) -> None:

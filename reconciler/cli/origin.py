@@ -23,7 +23,7 @@ _NUMBER: Final = re.compile(r"[0-9]+")
 def facts(plan: Plan, banner: str) -> Facts:
     """Return what stands under a plan, and above it."""
     read_at = plan.generated_at.isoformat(timespec="seconds").replace("+00:00", "Z")
-    return Facts(plan_id(plan), read_at, origin(), banner)
+    return Facts(plan_id(plan), read_at, origin(), banner.strip())
 
 
 def origin() -> Origin:

@@ -14,7 +14,7 @@ from reconciler.cli.interrupt import run_interruptibly
 from reconciler.cli.plan_forms import FORMS, report
 from reconciler.cli.session import open_session
 from reconciler.cli.whole_file import new_folder, write_whole
-from reconciler.errors import RefusedError
+from reconciler.errors import ApiError, ManifestError, RefusedError
 from reconciler.guard import refusals
 from reconciler.render.plan_text import brief_plan_text, plan_text
 from reconciler.saved_plan import document
@@ -68,8 +68,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         from reconciler.cli.plan_several import plan_several  # noqa: PLC0415 - which builds on this module
 
         return plan_several(options, output)
-    session = live_file.with_live(undoing.undone(open_session(options, output), options), options.live)
-    session.verify()
+    session = live_file.with_live(undoing.undone(open_session(options, output), options), options.live).tested()
     made = run_interruptibly(lambda _stop: read_and_plan(session))
     if options.out:
         save(made, Path(options.out))
@@ -80,12 +79,20 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 
 async def read_and_plan(session: Session) -> Plan:
-    """Read the tenant with a client that cannot write, or the file in its place, and plan."""
+    """Read the tenant with a client that cannot write, or the file in its place, and plan.
+
+    Raises ManifestError where the tenant cannot be read and route tests fail: those are known without it.
+    """
     if session.file:
         live = session.file.live
     else:
-        async with reading(session) as client:
-            live = await session.read(client)
+        try:
+            async with reading(session) as client:
+                live = await session.read(client)
+        except ApiError:
+            if session.failed_tests:
+                raise ManifestError(session.failed_tests) from None
+            raise
     return await session.thinking(lambda: session.planner(live).plan(live.rules))
 
 
@@ -124,7 +131,7 @@ def show(session: Session, made: Plan, saved: str | None) -> None:
     session.output.result(plan_in_words(session, made))
     if session.output.loudness != "quiet":
         say_left_out(session, made)
-    if made.changes or made.conflicts:
+    if made.changes or made.conflicts or made.failed_tests:
         session.output.result(f"Nothing was changed. {next_step(session, made, saved)}\n")
 
 
@@ -143,6 +150,8 @@ def say_left_out(session: Session, made: Plan) -> None:
 
 def next_step(session: Session, made: Plan, saved: str | None, lifted: tuple[str, ...] = ()) -> str:
     """Say what to do next, as the exact command where there is one; `lifted` guards stay so."""
+    if made.failed_tests:
+        return "Correct the rules or the route tests, then plan again."
     if made.conflicts:
         return "Solve what stands in the way in the manifests, then plan again."
     refused = tuple(result.name for result in refusals(made))
@@ -157,7 +166,9 @@ def _meant(saved: str | None) -> str:
 
 
 def exit_code(made: Plan, options: argparse.Namespace) -> int:
-    """Return plan's exit code (spec.md section 6)."""
+    """Return plan's exit code (spec.md section 6): a route test that fails comes before all else."""
+    if made.failed_tests:
+        return ManifestError.exit_code
     if options.fail_on_guards and (refusals(made) or made.conflicts):
         return REFUSED
     return PENDING if options.detailed_exitcode and (made.changes or made.conflicts) else 0

@@ -49,7 +49,11 @@ def _page(session: Session, made: Plan, routing: RoutingMap, known: Facts) -> st
 def as_github(session: Session, made: Plan) -> str:
     """Return the plan for a workflow's log, where no name is taken for a command, and its findings as annotations."""
     text = plan_text(session.brief(made), colourless, session.tenant, session.most)
-    return session.banner + quoted(text, token_hex(16)) + annotated(rooted(made.findings), "listed above")
+    return (
+        session.banner
+        + quoted(text, token_hex(16))
+        + annotated(rooted((*made.failed_tests, *made.findings)), "listed above")
+    )
 
 
 FORMS: Final[dict[str, Callable[[Session, Plan], str]]] = {

@@ -46,8 +46,7 @@ def plan_several(options: argparse.Namespace, output: Output) -> int:
     fleet = Fleet.of(options, output)
 
     async def planned(session: Session, _stop: Stop) -> Done:
-        await session.thinking(session.verify)
-        made = await read_and_plan(session)
+        made = await read_and_plan(await session.thinking(session.tested))
         if options.report:
             plan.write_report(session, made, Path(options.report) / made.environment)
         show(session, made)
@@ -99,7 +98,7 @@ def show(session: Session, made: Plan) -> None:
     else:
         session.introduce()
         output.result(plan.plan_in_words(session, made))
-        if made.conflicts or refusals(made):
+        if made.failed_tests or made.conflicts or refusals(made):
             output.result(f"{next_step(session, made, None)}\n")
 
 

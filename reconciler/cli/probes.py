@@ -1,4 +1,4 @@
-"""`/metrics` and `/health` of a loop, over HTTP; without uvicorn this module cannot be imported (`cxroute[serve]`)."""
+"""`/metrics` and `/health` of a loop, over HTTP; without uvicorn this module cannot be imported (the extra `serve`)."""
 
 from __future__ import annotations
 

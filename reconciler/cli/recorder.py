@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from reconciler.attempt import Verdict
 from reconciler.change import Create, Failed, Skipped, is_copy
 from reconciler.cli.discretion import DISCRETION
+from reconciler.cli.local_files import JOURNAL, kept_out_of_git
 from reconciler.journal import Journal
 from reconciler.render.apply_text import outcomes_document
 from reconciler.saved_plan import action, change_document, plan_id
@@ -36,7 +37,7 @@ _WORDS: Final = {
 
 def journal_path() -> Path:
     """Return where the journal is: $CXROUTE_JOURNAL, else .cxroute/journal.jsonl."""
-    return Path(os.environ.get("CXROUTE_JOURNAL") or ".cxroute/journal.jsonl")
+    return Path(os.environ.get("CXROUTE_JOURNAL") or JOURNAL)
 
 
 def tenant_of(session: Session) -> str:
@@ -58,7 +59,7 @@ class Recorder:
         """Name the run and write down who begins what."""
         name = plan_id(made)
         run = f"{session.clock():%Y-%m-%dT%H%M%S}-{made.environment}-{name[:4]}"
-        journal = Journal(journal_path(), run, session.clock, session.output.warn)
+        journal = Journal(kept_out_of_git(journal_path()), run, session.clock, session.output.warn)
         journal.within = DISCRETION.within
         journal.write(
             "start",

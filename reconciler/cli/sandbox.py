@@ -5,11 +5,11 @@ from __future__ import annotations
 import uuid
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import httpx
 
+from reconciler.cli.local_files import STATE, kept_out_of_git
 from reconciler.errors import CxrouteError
 from reconciler.simulator.app import PROFILES, simulator
 from reconciler.simulator.disk import StateError
@@ -17,11 +17,11 @@ from reconciler.simulator.state import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from reconciler.manifest.environment import Environment
     from reconciler.model import Queue
 
-STATE: Final = Path(".cxroute/sandbox.json")
 _QUEUE_IDS: Final = uuid.UUID("6c1f4a0e-9f0b-4f57-9d0e-5b8f7f0f9a10")
 
 
@@ -39,7 +39,7 @@ def sandbox(environment: Environment, queues: Iterable[Queue]) -> Iterator[httpx
 def opened(path: Path, start: State | None = None) -> Iterator[State]:
     """Open a state's file for this process alone; a new one begins as `start`. Raises CxrouteError."""
     try:
-        with State.load(path, start=start) as state:
+        with State.load(kept_out_of_git(path), start=start) as state:
             yield state
     except StateError as error:
         raise CxrouteError(str(error)) from error

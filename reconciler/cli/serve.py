@@ -11,6 +11,7 @@ from reconciler.cli.admitted import checked
 from reconciler.cli.connect import writing_contexts
 from reconciler.cli.endpoint import DEADLINE, endpoint, most_calls
 from reconciler.cli.environments import expected_queues
+from reconciler.cli.extra import missing_extra
 from reconciler.cli.log import log
 from reconciler.cli.session import open_session
 from reconciler.cli.sharing import sharing
@@ -82,7 +83,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     try:
         from reconciler.context.serve import listening_sockets  # noqa: PLC0415 - an extra that only this command needs
     except ImportError as error:
-        raise CxrouteError("serving needs more packages: pip install 'cxroute[serve]'") from error
+        raise missing_extra("`cxroute serve`") from error
     session = open_session(options, output)
     expected_queues(session.manifests, session.environment.name)
     if session.simulated and admitted.workers > 1:

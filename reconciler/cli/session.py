@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from reconciler.conduct import Thinking
     from reconciler.cxone.client import ReadingClient
     from reconciler.desired import Desired
+    from reconciler.findings import Finding
     from reconciler.manifest.environment import Environment
     from reconciler.manifest.load import Manifests
     from reconciler.plan import Plan
@@ -87,6 +88,8 @@ class Session:
     """The run that is to be undone, in place of what the manifests want."""
     file: LiveFile | None = None
     """What is live by a file, in place of the tenant."""
+    failed_tests: tuple[Finding, ...] = ()
+    """The route tests that fail, for the plan to show."""
 
     @property
     def simulated(self) -> bool:
@@ -151,17 +154,22 @@ class Session:
             raise UsageError(f"--only {selector}: no rule has that address. {hint}".rstrip())
         return desired
 
-    def verify(self) -> None:
-        """Try the route tests of the environment, offline. Raises ManifestError with each that fails.
+    def tested(self) -> Session:
+        """Return the session with the route tests that fail, offline. Raises ManifestError where rules are wrong.
 
-        Before anything is read: whoever plans or applies rules that route wrongly is told so without a tenant. They are
-        about what the manifests want, and so keep nobody from undoing a run.
+        The tests are about what the manifests want, and so do not keep anyone from undoing a run.
         """
-        if self.options.undo is None and any(loaded.document.tests for loaded in self.manifests.route_tests):
-            checked = check(self.manifests, self.environment)
-            wrong = [one for one in checked.findings if one.severity == "error"]
-            if wrong := wrong or failures([checked], self.directory):
-                raise ManifestError(wrong)
+        if self.options.undo is not None or not any(loaded.document.tests for loaded in self.manifests.route_tests):
+            return self
+        checked = check(self.manifests, self.environment)
+        if wrong := [one for one in checked.findings if one.severity == "error"]:
+            raise ManifestError(wrong)
+        return replace(self, failed_tests=tuple(failures([checked], self.directory)))
+
+    def verify(self) -> None:
+        """Raise ManifestError where a route test fails. Apply does so before it reads: no tenant is needed for that."""
+        if failed := self.tested().failed_tests:
+            raise ManifestError(failed)
 
     def planner(self, live: Live, allowed: tuple[str, ...] = (), reason: str = "") -> Planner:
         """Return what makes a plan from rules just read; the queues are those of `live`."""
@@ -176,7 +184,8 @@ class Session:
             return lift(guard(foresee(arrange(made), self.sample), self.environment), allowed, reason)
 
         def everything(made: Plan) -> Plan:
-            return self.acknowledged(advised(told(made), [self.file.finding] if self.file else ()))
+            found = advised(told(made), [self.file.finding] if self.file else ())
+            return replace(self.acknowledged(found), failed_tests=self.failed_tests)
 
         return Planner(bare, guarded, everything)
 

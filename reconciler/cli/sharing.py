@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 from reconciler.cli.discretion import DISCRETION
+from reconciler.cli.extra import missing_extra
 from reconciler.cli.log import log
 from reconciler.context.app import Memory, Surroundings
 from reconciler.context.order import Lines
-from reconciler.errors import CxrouteError, UsageError
+from reconciler.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -45,7 +46,7 @@ def shared_url(option: str | None) -> str:
     try:
         from reconciler.context.redis_line import connection_to, url_parts  # noqa: PLC0415 - an extra that few need
     except ImportError as error:
-        raise CxrouteError("sharing needs more packages: pip install 'cxroute[serve]'") from error
+        raise missing_extra("--shared") from error
     password = url_parts(said).password
     DISCRETION.keep(*([password, unquote(password)] if password else []))
     try:

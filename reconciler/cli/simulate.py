@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.cli.environments import expected_queues
+from reconciler.cli.extra import missing_extra
 from reconciler.cli.sandbox import add_queues, opened
 from reconciler.cli.speaking import spoken_by
 from reconciler.errors import CxrouteError, ManifestError, UsageError
@@ -65,7 +66,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         try:
             serve(app, options.host, options.port, lambda url: announce(url, output))
         except ImportError as error:
-            raise CxrouteError("serving needs one more package: pip install 'cxroute[serve]'") from error
+            raise missing_extra("`cxroute simulate`") from error
         except OSError as error:
             raise CxrouteError(f"cannot listen on {options.host}:{options.port}: {error.strerror}") from error
     return 0

@@ -148,7 +148,8 @@ def check_all(manifests: Manifests, only: str | None) -> list[Checked]:
 
 def found(manifests: Manifests, checked: Sequence[Checked], options: argparse.Namespace) -> list[Finding]:
     """Return everything that was found, by place; the same thing is said once, and accepted where all accept it."""
-    everywhere = [*manifests.warnings, *unaliased(manifests, _addresses(checked))]
+    tenants = [finding for each in checked for finding in unset_tenant(manifests, each.environment.name)]
+    everywhere = [*manifests.warnings, *tenants, *unaliased(manifests, _addresses(checked))]
     accepted = [(each, acknowledgements(manifests, each.environment, each.desired)) for each in checked if each.desired]
     every = [one for _, here in accepted for one in here]
     others = (one for each in checked if not each.desired for one in each.findings)

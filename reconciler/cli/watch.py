@@ -16,6 +16,7 @@ from reconciler.cli import drift, plan
 from reconciler.cli.carry_out import carry_out
 from reconciler.cli.connect import reading, writing
 from reconciler.cli.environments import utc_now
+from reconciler.cli.extra import missing_extra
 from reconciler.cli.interrupt import run_interruptibly
 from reconciler.cli.notify import deliver, message
 from reconciler.cli.session import open_session
@@ -106,7 +107,7 @@ def listening(said: str) -> socket.socket:
     try:
         from reconciler.context.serve import listening_socket  # noqa: PLC0415 - an extra that only this option needs
     except ImportError as error:
-        raise CxrouteError("--listen needs two more packages: pip install 'cxroute[serve]'") from error
+        raise missing_extra("--listen") from error
     try:
         return listening_socket(found[1].strip("[]"), int(found[2]))
     except OSError as error:
@@ -185,8 +186,7 @@ class _Watch:
         """Make one round; whatever goes wrong is what it came to."""
         began, started, found = utc_now(), time.monotonic(), _Found()
         try:
-            self.session = replace(open_session(self.options, self.output), thinking=asyncio.to_thread)
-            self.session.verify()
+            self.session = replace(open_session(self.options, self.output).tested(), thinking=asyncio.to_thread)
             async with writing(self.session) if self.options.apply else reading(self.session) as client:
                 await self.look(client, found, stop)
         except CxrouteError as error:

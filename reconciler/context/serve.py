@@ -1,4 +1,4 @@
-"""Serving the endpoint with uvicorn; without it this module cannot be imported (it comes with `cxroute[serve]`)."""
+"""Serving the endpoint with uvicorn; without it this module cannot be imported (it comes with the extra `serve`)."""
 
 from __future__ import annotations
 

@@ -117,17 +117,21 @@ class _Keeping:
     def _sent(self, fields: Fields) -> Fields:
         """Take over the queues and their weights; queues that stay keep what they are called."""
         draft = self._draft(fields)
-        placed = [(name, weight, draft.queue(name, path).id) for name, weight, path in split(draft.entry)]
+        placed = [
+            (name, weight, draft.weight(weight, path), draft.queue(name, path).id)
+            for name, weight, path in split(draft.entry)
+        ]
         left = [_known(target) for target in self.live.targets]
-        if sorted((queue, weight) for _, weight, queue in placed) == sorted((one.queue_id, one.weight) for one in left):
+        shares = sorted((queue, weight) for _, _, weight, queue in placed)
+        if shares == sorted((one.queue_id, one.weight) for one in left):
             return fields
         items: list[Fields] = []
-        for name, weight, queue in placed:
+        for name, written, weight, queue in placed:
             same = [one for one in left if one.queue_id == queue]
             target = next((one for one in same if one.weight == weight), same[0] if same else None)
             if target is not None:
                 left.remove(target)
-                items.append({"queue": name, "weight": target.weight})
+                items.append({"queue": name, "weight": written if target.weight == weight else target.weight})
             else:
                 items.append({})
         names = [{"queue": self.naming.name(one.queue_id), "weight": one.weight} for one in left]

@@ -6,8 +6,9 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from reconciler.catalogue import aliases
-from reconciler.draft import fill, split
+from reconciler.draft import split
 from reconciler.manifest.documents import QueueRef
+from reconciler.substitution import fill
 from reconciler.words import value
 
 if TYPE_CHECKING:
@@ -31,9 +32,10 @@ def about_queues(manifests: Manifests, environment: Environment) -> Iterator[Fin
     seen: set[str] = set()
     for loaded, written, place in _named(manifests, environment):
         try:
-            name = _live_name(fill(written, environment.vars), meant)
-        except KeyError:
-            continue  # an unknown variable is an error of its own
+            filled = fill(written, environment.vars)
+        except (KeyError, ValueError):
+            continue  # which is an error of its own
+        name = _live_name(filled, meant) if isinstance(filled, str) else None
         if name is None or name in seen:
             continue
         seen.add(name)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError, core_schema
 
+from reconciler.manifest.fields import REFERENCE
+from reconciler.manifest.meant import EXAMPLE, is_of_the_api, meant
 from reconciler.model import EXISTENCE, OPERATORS, ORDERS, PATTERNS, SETS, Scalar
 
 if TYPE_CHECKING:
@@ -65,26 +67,35 @@ def _entry(value: object) -> ConditionEntry:
     if isinstance(value, ConditionEntry):
         return value
     if not isinstance(value, dict):
-        raise PydanticCustomError("CXR104", "must be a mapping, such as {attribute: language, equals: fr}")
+        raise PydanticCustomError("CXR104", f"must be a mapping, such as {meant(value) or EXAMPLE}")
     if len(value) == _ATTRIBUTE_AND_OPERATOR:
         attribute = value.get("attribute")
         first, second = value
         operator = second if first == "attribute" else first
         operand = value[operator]
         if attribute and type(attribute) is str and operator in OPERATORS and _fits(operator, operand):
-            return ConditionEntry(attribute, operator, tuple(operand) if operator in _LISTS else operand)
+            listed = isinstance(operand, (list, tuple))
+            return ConditionEntry(attribute, operator, tuple(operand) if listed else operand)
     raise ValidationError.from_exception_data("condition", list(_errors(value)))
 
 
 def _fits(operator: str, operand: object) -> bool:
-    """Tell whether a value has the shape that its operator wants: a scalar, a list of them, or the word true."""
+    """Tell whether a value has the shape that its operator wants: a scalar, a list of them or a variable, or true."""
     if operator in _LISTS:
+        if isinstance(operand, str):
+            return REFERENCE.fullmatch(operand) is not None
         return isinstance(operand, (list, tuple)) and all(type(one) in _SCALARS for one in operand)
     return operand is True if operator in EXISTENCE else type(operand) in _SCALARS
 
 
 def _errors(value: dict[str, object]) -> Iterator[InitErrorDetails]:
     """Say all that is wrong with a condition that cannot be read."""
+    if is_of_the_api(value):
+        yield _error("CXR102", f"this is the API's form of a condition: write {meant(value) or EXAMPLE}", value)
+        return
+    if "attribute" not in value and (form := meant(value)):
+        yield _error("CXR103", f"this condition does not say which attribute it is about: write {form}", value)
+        return
     operators = [key for key in value if key in OPERATORS]
     for key in value:
         if key != "attribute" and key not in OPERATORS:
@@ -133,10 +144,12 @@ def _kind(operator: str) -> dict[str, Any]:
     if operator in EXISTENCE:
         return {"const": True}
     kind: dict[str, Any] = {"type": ["string", "number", "boolean"]}
+    variable = {"type": "string", "pattern": f"^{REFERENCE.pattern}$"}
     if operator == "between":
-        return {"type": "array", "items": {"type": ["string", "number"]}, "minItems": 2, "maxItems": 2}
+        pair = {"type": "array", "items": {"type": ["string", "number"]}, "minItems": 2, "maxItems": 2}
+        return {"anyOf": [pair, variable]}
     if operator in SETS:
-        return {"type": "array", "items": kind}
+        return {"anyOf": [{"type": "array", "items": kind}, variable]}
     if operator in PATTERNS:
         return {"type": "string"}
     return {"type": ["string", "number"]} if operator in ORDERS else kind

@@ -15,6 +15,7 @@ from reconciler.manifest.fields import (
     ENVIRONMENT,
     NAME_OF_VAR,
     TENANT,
+    Constant,
     Filled,
     LongList,
     RelativePath,
@@ -154,10 +155,11 @@ class Environment(Strict):
         description="What the tenant calls the bot's intent, its confidence and the time of writing.",
         examples=[{"intent": "cognigyDetectedIntent", "confidence": "cognigyConfidence", "updatedAt": "routedAt"}],
     )
-    vars: dict[Annotated[str, Field(pattern=NAME_OF_VAR)], str] = Field(
+    vars: dict[Annotated[str, Field(pattern=NAME_OF_VAR)], Constant] = Field(
         default={},
-        description="Texts that stand for ${name} inside other texts of this environment; $$ is a dollar.",
-        examples=[{"overflow": "General"}],
+        description="Values that stand for ${name} in rules and route tests; $$ is a dollar. Inside a text, ${name} is"
+        " replaced by the value as text; as a whole value, it is a number, true, false or a list where this is one.",
+        examples=[{"overflow": "General", "floor": 0.6}],
     )
     prune: bool = Field(
         default=True,
@@ -203,6 +205,11 @@ class Environment(Strict):
         " manifests do. `cxroute drift` counts these rules, and reports all others that do so.",
         examples=[{"accept": [{"name": "IVR | after hours", "digest": "1a2b3c4d", "reason": "opened by telephony"}]}],
     )
+
+    @property
+    def is_placeholder(self) -> bool:
+        """Whether `tenant` is one that `init` wrote for somebody to replace: no host can have that name (RFC 2606)."""
+        return (self.tenant or "").endswith(".invalid")
 
     @property
     def base_url(self) -> str:

@@ -14,7 +14,16 @@ from types import NoneType
 from typing import Annotated, Any, Final, NamedTuple, TypeVar, get_args
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetPydanticSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    GetPydanticSchema,
+    Tag,
+)
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError, core_schema
 
@@ -48,6 +57,8 @@ TENANT: Final = rf"^{_LABEL}((\.{_LABEL})+(:[0-9]{{1,5}})?)?$"
 VARIABLE: Final = "^[A-Za-z_][A-Za-z0-9_]{0,127}$"
 ADDRESSES: Final = "^[a-z0-9*][a-z0-9*-]{0,63}/[a-z0-9*][a-z0-9*-]{0,63}$"
 NAME_OF_VAR: Final = "^[A-Za-z_][A-Za-z0-9_-]{0,63}$"
+REFERENCE: Final = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_-]{0,63}\}", re.ASCII)
+"""`${name}` as a whole value."""
 AREA: Final = "^[a-z]{1,3}[0-9]{1,3}$"
 API_PATH: Final = "^/[A-Za-z0-9._~/%@:+-]{0,511}$"
 CONTEXT_PATH: Final = r"^/[A-Za-z0-9._~/%@:+-]{0,511}\{conversationId\}[A-Za-z0-9._~/%@:+-]{0,511}$"
@@ -108,17 +119,14 @@ def _number(message: str, ge: int | None = None, gt: int | None = None, le: int 
     return GetPydanticSchema(lambda _source, _handler: schema, lambda _schema, _handler: dict(described))
 
 
+_SCALAR: Final = core_schema.union_schema(
+    [core_schema.str_schema(), core_schema.bool_schema(), core_schema.int_schema(), core_schema.float_schema()]
+)
+
+
 def _scalar(message: str, *more: core_schema.CoreSchema) -> GetPydanticSchema:
     schema = core_schema.union_schema(
-        [
-            core_schema.str_schema(),
-            core_schema.bool_schema(),
-            core_schema.int_schema(),
-            core_schema.float_schema(),
-            *more,
-        ],
-        custom_error_type="CXR104",
-        custom_error_message=message,
+        [*_SCALAR["choices"], *more], custom_error_type="CXR104", custom_error_message=message
     )
     return GetPydanticSchema(lambda _source, _handler: schema)
 
@@ -152,6 +160,27 @@ Positive = Annotated[int | float, _number("must be a number above 0", gt=0, le=1
 Attribute = Annotated[
     str | bool | int | float | None, _scalar("must be text, a number, true, false or null", core_schema.none_schema())
 ]
+
+Constant = Annotated[
+    str | bool | int | float | tuple[str | bool | int | float, ...],
+    _scalar(
+        "must be text, a number, true or false, or a list of these",
+        core_schema.tuple_variable_schema(_SCALAR, strict=False, max_length=1000),
+    ),
+]
+"""What a name in `vars` stands for."""
+
+
+def _written_as(value: object) -> str:
+    """Tell a name in `vars` from a value, so that the errors of one of them alone are told."""
+    return "<variable>" if isinstance(value, str) and REFERENCE.fullmatch(value) else "<value>"
+
+
+OrVariable = Annotated[
+    Annotated[T, Tag("<value>")] | Annotated[str, Field(pattern=f"^{REFERENCE.pattern}$"), Tag("<variable>")],
+    Discriminator(_written_as),
+]
+"""A value that is no text, or `${name}`: then each environment's own, which is checked when it is filled in."""
 
 FIRST_YEAR: Final = 1970
 LAST_YEAR: Final = 9998
@@ -220,6 +249,15 @@ def _service(text: str) -> str:
     return _url(text)
 
 
+def _base(text: str) -> str:
+    """Return the address of a server, to which paths are added."""
+    if urlsplit(_service(text)).path not in {"", "/"}:
+        raise PydanticCustomError(
+            "CXR104", "must be an address without a path; rulesPath, queuesPath and contextPath say the paths"
+        )
+    return text
+
+
 _LONGEST_URL: Final = 2048
 _LOOPBACK: Final = re.compile(r"127(?:\.\d{1,3}){3}", re.ASCII)
 
@@ -244,6 +282,7 @@ Timestamp = Annotated[datetime, BeforeValidator(timestamp)]
 Zone = Annotated[str, AfterValidator(_zone)]
 Url = Annotated[str, AfterValidator(_url)]
 ServiceUrl = Annotated[str, AfterValidator(_service)]
+BaseUrl = Annotated[str, AfterValidator(_base)]
 RelativePath = Annotated[str, AfterValidator(_inside)]
 
 

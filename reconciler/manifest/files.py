@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from collections import deque
 from pathlib import Path
@@ -101,11 +102,11 @@ def contents(directory: Path) -> Iterator[tuple[str, bytes | Finding]]:
     """
     walk = _Walk(directory)
     if not Path(walk.root).is_dir():
-        yield _told(_finding("CXR115", walk.shown(""), "there is no such directory"))
+        yield _told(_finding("CXR115", walk.shown(""), "there is no such directory", _begin(walk)))
         return
     walk.run()
     if not walk.files and not walk.refused:
-        yield _told(_finding("CXR115", walk.shown(""), "no *.yaml or *.yml file in this directory"))
+        yield _told(_finding("CXR115", walk.shown(""), "no *.yaml or *.yml file in this directory", _begin(walk)))
     todo: list[tuple[str, str | Finding]] = [(path, real) for real, path in walk.files.items()]
     for path, what in sorted([*todo, *walk.refused], key=lambda one: one[0]):
         yield walk.shown(path), what if isinstance(what, Finding) else _read(walk.shown(path), what)
@@ -132,5 +133,11 @@ def _told(finding: Finding) -> tuple[str, Finding]:
     return finding.source.file if finding.source else "", finding
 
 
-def _finding(code: str, shown: str, message: str) -> Finding:
-    return Finding(code, "error", message, Source(shown, 1, 1))
+def _begin(walk: _Walk) -> str:
+    """Say how to write first manifests there, or to name the directory that has them."""
+    where = "" if walk.shown("") == "manifests" else f" {shlex.quote(walk.shown(''))}"
+    return f"write a first set with `cxroute init{where}`, or name the directory of yours with -m DIR"
+
+
+def _finding(code: str, shown: str, message: str, hint: str = "") -> Finding:
+    return Finding(code, "error", message, Source(shown, 1, 1), hint=hint)

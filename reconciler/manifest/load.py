@@ -29,6 +29,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_LIKENESS: Final = {
+    "rules": "RuleSet",
+    "owner": "Environment",
+    "tests": "RouteTests",
+    "queues": "Queues",
+    "intents": "Intents",
+}
+"""The field by which a document of a kind is known."""
 _MOST_PROBLEMS: Final = 5000
 """That one comparison of all documents tells of."""
 
@@ -113,9 +121,9 @@ def _checked(reading: Reading) -> _Checked:
 
 def _validated(origin: Origin, complaints: Complaints) -> list[Loaded[Any]]:
     """Return the document if its fields are right by themselves, and complain of those that are not."""
-    for name in ("apiVersion", "kind"):
+    for name, hint in (("apiVersion", "write apiVersion: routing/v1"), ("kind", _kinds(origin.root))):
         if name not in origin.root:
-            complaints.add("CXR103", origin.start, f"missing field {named(name)}")
+            complaints.add("CXR103", origin.start, f"missing field {named(name)}", hint)
     kind = origin.root.get("kind")
     model = KINDS.get(kind) if isinstance(kind, str) else None
     if model is None:
@@ -144,6 +152,12 @@ def _items(origin: Origin, kind: str, complaints: Complaints) -> dict[str, tuple
         except ValidationError as error:
             complain(error, Place(origin, model, (name, place)), complaints)
     return {name: tuple(valid)}
+
+
+def _kinds(fields: Mapping[str, object]) -> str:
+    """Return which kinds there are, and which one a document without a kind looks like."""
+    like = next((kind for field, kind in _LIKENESS.items() if field in fields), "")
+    return f"there are {', '.join(KINDS)}{f'; by its fields this one is kind: {like}' if like else ''}"
 
 
 def _complain_of_kind(origin: Origin, complaints: Complaints) -> None:

@@ -12,6 +12,7 @@ from reconciler.manifest.fields import (
     Filled,
     Listed,
     NotNegative,
+    OrVariable,
     Share,
     Strict,
     Unset,
@@ -27,7 +28,7 @@ class Given(Strict):
         description="What the bot says that the caller wants. Without it, the conversation has no intent.",
         examples=["lost_or_stolen_card"],
     )
-    confidence: Share | None = Field(
+    confidence: OrVariable[Share] | None = Field(
         default=None,
         description="How sure the bot is, from 0 to 1. Without it, or with null, there is no confidence.",
         examples=[0.9],
@@ -47,7 +48,7 @@ class Expect(Strict):
         description="The one queue that must get the conversation: a short name, or a live queue's name.",
         examples=["fraud"],
     )
-    split: Unset[Annotated[dict[Filled, NotNegative], Field(min_length=1)]] = Field(
+    split: Unset[Annotated[dict[Filled, OrVariable[NotNegative]], Field(min_length=1)]] = Field(
         default=None,
         description="The queues that must share such conversations, each with its weight; 80 and 20 are 4 and 1.",
         examples=[{"cards": 80, "General": 20}],
@@ -84,6 +85,6 @@ class RouteTests(Strict):
     )
     name: Filled = Field(description="What this document is called, for messages.", examples=["cards"])
     tests: Listed[RouteTest] = Field(
-        description="The conversations to try. While one goes elsewhere, plan and apply refuse.",
+        description="The conversations to try. While one goes elsewhere, plan exits 3 and apply refuses.",
         examples=[[{"given": {"intent": "lost_or_stolen_card", "confidence": 0.9}, "expect": {"queue": "fraud"}}]],
     )

@@ -15,6 +15,7 @@ from reconciler.manifest.fields import (
     Listed,
     LongList,
     NotNegative,
+    OrVariable,
     Priority,
     Share,
     Slug,
@@ -34,7 +35,7 @@ class TargetEntry(Strict):
     queue: Filled = Field(
         description="The queue: a short name from a Queues document, or a live queue's name.", examples=["cards"]
     )
-    weight: NotNegative = Field(
+    weight: OrVariable[NotNegative] = Field(
         default=1,
         description="Its share of the conversations, against the other weights: 80 beside 20 is four of five.",
         examples=[80],
@@ -97,22 +98,24 @@ class RuleEntry(Strict):
         description="What CXone shows below the name. Default: which intent goes to which queue.",
         examples=["Cards that misbehave"],
     )
-    priority: Unset[Priority] = Field(
+    priority: Unset[OrVariable[Priority]] = Field(
         default=None,
         description="Which rule is tried first: the one with the lowest number (unless the Environment says otherwise)."
         " Default: that of the RuleSet, else 100.",
         examples=[10],
     )
-    enabled: Unset[bool] = Field(
-        default=None, description="Whether the rule takes part. Default: what the RuleSet says, else true."
+    enabled: Unset[OrVariable[bool]] = Field(
+        default=None,
+        description="Whether the rule takes part. Default: what the RuleSet says, else true.",
+        examples=[False],
     )
-    min_confidence: Share | None = Field(
+    min_confidence: OrVariable[Share] | None = Field(
         default=None,
         description="How sure the bot must be, from 0 to 1, for this rule to take a conversation. With null it need not"
         " be sure, whatever the RuleSet's defaults say.",
         examples=[0.7],
     )
-    below_confidence: Unset[Share] = Field(
+    below_confidence: Unset[OrVariable[Share]] = Field(
         default=None,
         description="Takes a conversation only while the bot is less sure than this, from 0 to 1.",
         examples=[0.95],
@@ -167,11 +170,13 @@ def rule_entry(fields: Mapping[str, Any]) -> RuleEntry:
 class Defaults(Strict):
     """What holds for the rules of a RuleSet that do not say otherwise."""
 
-    priority: Priority = Field(
+    priority: OrVariable[Priority] = Field(
         default=100, description="The priority of rules that have none: lower numbers are tried first.", examples=[100]
     )
-    enabled: bool = Field(default=True, description="Whether rules that do not say so take part.")
-    min_confidence: Share | None = Field(
+    enabled: OrVariable[bool] = Field(
+        default=True, description="Whether rules that do not say so take part.", examples=[True]
+    )
+    min_confidence: OrVariable[Share] | None = Field(
         default=None,
         description="How sure the bot must be, from 0 to 1, for rules with `intent` or `intents` that do not say so.",
         examples=[0.6],

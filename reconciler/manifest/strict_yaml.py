@@ -21,6 +21,7 @@ from yaml import (
 from yaml._yaml import CParser
 
 from reconciler.manifest.decode import EndOfReadingError, cleaned, decoded
+from reconciler.manifest.grammar import conflict, worded
 from reconciler.manifest.names import named, short
 from reconciler.manifest.text import Complaints, Text
 from reconciler.manifest.values import Document, List, Map
@@ -73,29 +74,17 @@ def read(data: bytes, file: str) -> Reading:
 
 
 def _explain(error: YAMLError, complaints: Complaints) -> None:
-    """Word the parser's error, at the place where it gave up."""
-    problem, context = getattr(error, "problem", None) or "", getattr(error, "context", None) or ""
-    mark, began = getattr(error, "problem_mark", None), getattr(error, "context_mark", None)
-    index = min(mark.index, len(complaints.text.text)) if mark else 0
-    if "nesting depth" in problem or "nesting depth" in context:
-        complaints.refuse("CXR005", index, f"nested more than {DEEPEST} levels deep")
+    """Word the parser's error at its place; a merge conflict comes before all that follows from it."""
+    text = complaints.text.text
+    found = conflict(text) or worded(error, text)
+    said = (str(getattr(error, name, None)) for name in ("problem", "context"))
+    if any("nesting depth" in one for one in said):
+        complaints.refuse("CXR005", found.at, f"nested more than {DEEPEST} levels deep")
         return
-    if any(one.source and mark and one.source.line == mark.line + 1 for one in complaints.found):
+    line = complaints.text.source(found.at).line
+    if any(one.source and one.source.line == line for one in complaints.found):
         return  # most likely it only follows from what was refused in this line
-    where = f", {context}" if context else ""
-    if where and began and mark and began.line != mark.line:
-        where += f" that began on line {began.line + 1}"
-    complaints.refuse("CXR004", index, f"not YAML: {problem}{where}", _advice(problem, complaints.text.text, index))
-
-
-def _advice(problem: str, text: str, index: int) -> str:
-    if text[index : index + 1] == "\t":
-        return "indent with spaces, not with tabs"
-    if problem.startswith("mapping values are not allowed"):
-        return 'put a text that holds ": " in quotes, and check the indentation'
-    if problem.startswith("found character that cannot start"):
-        return "put the text in quotes"
-    return ""
+    complaints.refuse("CXR004", found.at, found.message, found.hint)
 
 
 class _Reader:

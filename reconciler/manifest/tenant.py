@@ -9,6 +9,7 @@ from pydantic import Field
 from reconciler.manifest.access import Access
 from reconciler.manifest.fields import (
     CONTEXT_PATH,
+    BaseUrl,
     NotNegative,
     Positive,
     ServiceUrl,
@@ -24,7 +25,7 @@ from reconciler.model import OPERATORS
 class Api(Access):
     """How to speak with the tenant. The defaults are the tutorial's contract, unverified against a tenant."""
 
-    base_url: Unset[ServiceUrl] = Field(
+    base_url: Unset[BaseUrl] = Field(
         default=None,
         description="Address of the tenant's API, without a path. Default: made from `tenant` or `area`, or what the"
         " issuer says.",

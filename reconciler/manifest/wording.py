@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from reconciler.manifest.condition import KNOWN_OPERATORS
 from reconciler.manifest.fields import PATTERNS
+from reconciler.manifest.meant import EXAMPLE, meant
 from reconciler.manifest.names import named, short
 from reconciler.manifest.values import List, Map
 
@@ -97,6 +98,8 @@ def _complain_of_value(details: ErrorDetails, path: list[Step], origin: Origin, 
         complaints.add(code, origin.index(path), must)
         return
     hint = complaints.nearest(value, known) if known and isinstance(value, str) else _advice(details["type"], value)
+    if path[-1:] == ["when"]:
+        hint = f"write when: [{meant(value) or EXAMPLE}]"
     what = "" if must.startswith(("must not", "must hold")) else f", not {_shown(value)}"
     complaints.add(code, origin.index(path), f"{_subject(path)} {must}{what}", hint)
 

@@ -23,7 +23,7 @@ from reconciler.render.finding_subject import subject
 from reconciler.render.inline import QUOTED, bare, unquoted
 from reconciler.render.map_drawing import WIDTH, draw
 from reconciler.render.routing_map import by_queue
-from reconciler.render.telling import far_title, parted
+from reconciler.render.telling import far_title, parted, tests_title
 from reconciler.render.told_change import READING, noticed, place, says
 from reconciler.words import counted, plain, visible
 
@@ -68,6 +68,7 @@ def html(told: Telling, routing: RoutingMap, facts: Facts) -> str:
         near=near,
         far=far,
         far_title=far_title(far),
+        tests_title=tests_title(told.failed_tests),
         infos=[one for one in told.notes if one.severity == "info"],
         still=[lane for lane in (*routing.lanes, *routing.off) if lane.state in ("same", "off")],
     )

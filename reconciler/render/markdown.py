@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.render.affected import NOT_KNOWN, OTHERS, WAITING
 from reconciler.render.inline import alert, cell, code, fenced, folded, inline
-from reconciler.render.markdown_rules import diff_lines, findings_list, rules_table
+from reconciler.render.markdown_rules import diff_lines, findings_list, listed, rules_table
 from reconciler.render.mermaid import drawn, mermaid
+from reconciler.render.telling import tests_title
 from reconciler.words import counted, plain
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def markdown(told: Telling, routing: RoutingMap, facts: Facts, characters: int =
 def _comment(told: Telling, routing: RoutingMap, facts: Facts, level: Level) -> str:
     blocks = [f"{marker(told.environment)}\n### Routing plan for {code(told.environment)}"]
     blocks += [alert("NOTE", [inline(facts.banner)])] if facts.banner else []
+    blocks += _failed_tests(told, facts, level)
     blocks += _affected(told.affected, level) if told.affected else []
     blocks += _refusals(told, level)
     blocks += _allowed(told)
@@ -81,6 +83,15 @@ def _comment(told: Telling, routing: RoutingMap, facts: Facts, level: Level) -> 
     if "map" in level.parts and told.changes and drawn(routing):
         blocks.append(folded(_map_title(routing), fenced(mermaid(routing), "mermaid")))
     return "\n\n".join([*blocks, _foot(told, facts)]) + "\n"
+
+
+def _failed_tests(told: Telling, facts: Facts, level: Level) -> list[str]:
+    if not told.failed_tests:
+        return []
+    most = max(level.findings, 5)
+    more = len(told.failed_tests) - most
+    lines = [f"**{tests_title(told.failed_tests)}.**", *listed(told.failed_tests[:most], facts.origin, most)]
+    return [alert("CAUTION", [*lines, *([f"- and {counted(more, 'further test')}"] if more > 0 else [])])]
 
 
 def _allowed(told: Telling) -> list[str]:

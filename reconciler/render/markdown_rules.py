@@ -73,18 +73,19 @@ def _place(source: Source, origin: Origin) -> str:
 def findings_list(told: Telling, origin: Origin, most: int) -> list[str]:
     """Show warnings about what changes openly, and fold those about other rules, and what is merely worth knowing."""
     near, far = parted(told)
-    blocks = [alert("WARNING", [*_listed(near[:most], origin, most)])] if near and most else []
+    blocks = [alert("WARNING", [*listed(near[:most], origin, most)])] if near and most else []
     more = len(near) - most if most else 0
     if more > 0:
         blocks.append(f"and {counted(more, 'further warning')}: see the report.")
     rest = [one for one in told.notes if one.severity == "info"]
     for title, findings in ((far_title(far), far), (counted(len(rest), "further note"), rest)):
         if findings and most:
-            blocks.append(folded(title, "\n".join(_listed(findings[:most], origin, most)) + "\n"))
+            blocks.append(folded(title, "\n".join(listed(findings[:most], origin, most)) + "\n"))
     return [*blocks, told.acknowledged] if told.acknowledged else blocks
 
 
-def _listed(findings: Sequence[Finding], origin: Origin, most: int) -> Iterator[str]:
+def listed(findings: Sequence[Finding], origin: Origin, most: int) -> Iterator[str]:
+    """Yield findings as items of a list, each with its place; of one about several rules up to `most` are named."""
     for finding in findings:
         where = f" ({_place(finding.source, origin)})" if finding.source else ""
         about = f"{code(str(finding.address))}: " if finding.address else ""

@@ -61,7 +61,8 @@ def _drift(one: Round, name: str) -> list[str]:
 def _refused(one: Round, name: str) -> list[str]:
     if one.plan is None:
         return []
-    reasons = [f"• refused: {span(guard.message)}" for guard in one.refused]
+    reasons = _named(f"route test: {span(test.message)}" for test in one.plan.failed_tests)
+    reasons += [f"• refused: {span(guard.message)}" for guard in one.refused]
     reasons += [f"• refused: {span(one.why)}"] if one.why else []
     head = f"*{_difference(one)} in {name}, and it was not mended: nothing was written*"
     rest = [*_in_the_way(one), *_changes(one), *_failures(one), _affected(one)]

@@ -8,7 +8,7 @@ from reconciler.render.affected import EVERYTHING, MOST_SHOWN, WAITING
 from reconciler.render.behaviour_text import behaviour_lines
 from reconciler.render.equal_edits import common_rows, equal_edits, row_phrase
 from reconciler.render.finding_subject import FOLDED, about, members
-from reconciler.render.telling import telling
+from reconciler.render.telling import telling, tests_title
 from reconciler.render.told_change import place
 from reconciler.words import counted, cut, plain
 
@@ -83,7 +83,7 @@ def finding_lines(finding: Finding, paint: Paint, most: int = FOLDED) -> Iterato
 
 def _head(told: Telling, paint: Paint) -> list[str]:
     lines = [f"{paint('bold', f'Plan for {told.environment}')}   {told.tenant}", ""]
-    lines += [*_allowed(told, paint), *_refusals(told, paint)]
+    lines += [*_failed_tests(told, paint), *_allowed(told, paint), *_refusals(told, paint)]
     return lines + (_affected(told.affected, paint) if told.affected else [])
 
 
@@ -104,6 +104,13 @@ def _affected(who: Affected, paint: Paint) -> list[str]:
     """Say first of all who goes elsewhere."""
     waiting = [paint("dim", f"  {WAITING}")] if who.cases else []
     return [*behaviour_lines(who, paint), *waiting, ""]
+
+
+def _failed_tests(told: Telling, paint: Paint) -> list[str]:
+    if not told.failed_tests:
+        return []
+    lines = [line for finding in told.failed_tests for line in finding_lines(finding, paint)]
+    return [paint("red", tests_title(told.failed_tests)), *lines, ""]
 
 
 def _allowed(told: Telling, paint: Paint) -> list[str]:

@@ -9,7 +9,7 @@ from reconciler.errors import ManifestError
 from reconciler.finding_document import finding_document
 from reconciler.render.told_drift import remaining_phrases
 from reconciler.rounds import done, drifted, pending
-from reconciler.words import counted, plain
+from reconciler.words import counted, failing, plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +52,9 @@ def round_document(one: Round, environment: str, following: float) -> dict[str, 
 
 
 def _findings(one: Round) -> Sequence[Finding]:
-    return one.error.findings if isinstance(one.error, ManifestError) else ()
+    if isinstance(one.error, ManifestError):
+        return one.error.findings
+    return one.plan.failed_tests if one.plan else ()
 
 
 def _found(one: Round) -> str:
@@ -72,7 +74,8 @@ def _found(one: Round) -> str:
         said += f", {counted(len(one.plan.conflicts), 'rule')} in conflict"
     if one.result != "refused":
         return said
-    why = [guard.name for guard in one.refused] or ([plain(one.why)] if one.why else ["a conflict"])
+    tests = [failing(len(one.plan.failed_tests))] if one.plan.failed_tests else []
+    why = [*tests, *(guard.name for guard in one.refused)] or ([plain(one.why)] if one.why else ["a conflict"])
     return f"{said}; refused: {', '.join(why)}"
 
 

@@ -11,6 +11,7 @@ from reconciler.drift_document import counts
 from reconciler.guard import refusals
 from reconciler.render.affected import affected
 from reconciler.render.inline import cell, code, inline
+from reconciler.render.telling import tests_title
 from reconciler.saved_plan import summary
 from reconciler.words import counted, plain
 
@@ -61,6 +62,8 @@ class Row:
 
 def planned_row(plan: Plan) -> Row:
     """Return the line of a plan that nobody has applied."""
+    if plan.failed_tests:
+        return _row(plan, "refused", tests_title(plan.failed_tests))
     in_the_way = [counted(len(plan.conflicts), "rule") + " in the way"] if plan.conflicts else []
     refused = ", ".join([*in_the_way, *(result.name for result in refusals(plan))])
     if refused:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from reconciler.render.affected import MOST_SHOWN, affected
 from reconciler.render.told_change import in_reading_order, told_change
 from reconciler.saved_plan import summary
-from reconciler.words import acknowledged_phrase, counted, plain
+from reconciler.words import acknowledged_phrase, counted, failing, plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,6 +48,7 @@ class Telling:
     environment: str
     tenant: str
     """`tenant acme, 40 managed rules live, 4 not managed`."""
+    failed_tests: tuple[Finding, ...]
     allowed: tuple[Allowed, ...]
     refusals: tuple[Refusal, ...]
     conflicts: tuple[Finding, ...]
@@ -79,6 +80,7 @@ def telling(plan: Plan, tenant: str, most: int = MOST_SHOWN) -> Telling:
     return Telling(
         plan.environment,
         _tenant(plan, tenant),
+        plan.failed_tests,
         tuple(
             Allowed(result.name, plain(result.message), plain(result.allowed))
             for result in plan.guards
@@ -95,6 +97,11 @@ def telling(plan: Plan, tenant: str, most: int = MOST_SHOWN) -> Telling:
         _sum(plan),
         _order(plan),
     )
+
+
+def tests_title(failed: Sequence[Finding]) -> str:
+    """Say how many route tests fail, and what that means."""
+    return f"{failing(len(failed))}: apply will refuse this plan"
 
 
 def parted(told: Telling) -> tuple[list[Finding], list[Finding]]:

@@ -1,4 +1,4 @@
-"""Serving over HTTP, with uvicorn; without it, `serve` raises ImportError (it comes with `cxroute[serve]`)."""
+"""Serving over HTTP, with uvicorn; without it, `serve` raises ImportError (it comes with the extra `serve`)."""
 
 from __future__ import annotations
 

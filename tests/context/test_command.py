@@ -131,4 +131,4 @@ def test_without_the_extra_it_is_said_what_to_install(cxroute: Program, monkeypa
     """Uvicorn is not part of what plan and apply need."""
     monkeypatch.setitem(sys.modules, "reconciler.context.serve", None)
     assert 1 == cxroute("serve", "--port", "0")
-    assert "pip install 'cxroute[serve]'" in cxroute.err
+    assert "needs the extra `serve`, which is not installed. See docs/getting-started.md, section" in cxroute.err

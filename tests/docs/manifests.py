@@ -28,7 +28,8 @@ you type: `cxroute schema manifest`.
 
 A file of `manifests/` holds one document or several, with `---` between them. Unknown fields are errors, and so is
 YAML that two readers could read as two things (`cxroute explain CXR006`, for example). Text may hold `${name}`, which
-is replaced by the Environment's `vars`; `$$` is a dollar.
+is replaced by the Environment's `vars`; `$$` is a dollar. As a whole value, `"${name}"` takes the variable's own type:
+`minConfidence: "${floor}"` with `vars: {floor: 0.6}` is the number, and `in: "${tiers}"` a list.
 """
 
 Part = dict[str, Any]

@@ -125,7 +125,12 @@ def test_init_writes_manifests_and_workflows(cxroute: Program) -> None:
         assert f"wrote .github/workflows/{name}\n" in cxroute.out
     assert Path("manifests/routing.yaml").exists()
     said = [line.split(":")[0].strip() for line in cxroute.out.split("on GitHub, in this order")[1].splitlines()[1:5]]
-    assert ["environment cxone-prod-plan", "environment cxone-prod", "variable CXROUTE_ENVIRONMENTS"] == said[:3]
+    assert [
+        "1. manifests/environments/prod.yaml",
+        "2. environment cxone-prod-plan",
+        "3. environment cxone-prod",
+        "4. variable CXROUTE_ENVIRONMENTS",
+    ] == said
     assert 'variable CXROUTE_ENVIRONMENTS: ["prod"]' in cxroute.out
     assert "" == cxroute.err
 
@@ -141,7 +146,7 @@ def test_init_overwrites_nothing(cxroute: Program) -> None:
     assert 0 == cxroute("init", "routing/rules", "--github", "--action", ACTION)
     assert kept == {name: Path(name).read_text(encoding="utf-8") for name in kept}
     assert ["routing/rules/live.yaml"] == [str(path) for path in Path("routing").rglob("*.*")]
-    assert "kept .github/workflows/routing-apply.yml, which is there already\n" in cxroute.out
+    assert "kept .github/workflows/routing-apply.yml, which was edited by hand\n" in cxroute.out
     written = Path(".github/workflows/routing-plan.yml").read_text(encoding="utf-8")
     assert "          ACME_KEY: ${{ secrets.ACME_KEY }}\n" in written
     assert "-- 'routing/rules'" in written
@@ -165,11 +170,51 @@ def test_init_writes_nothing_where_it_cannot_write_workflows(cxroute: Program) -
     assert [] == list(Path.cwd().iterdir())
 
 
-def test_init_without_knowing_where_cxroute_comes_from_says_so(cxroute: Program) -> None:
+def test_where_cxroute_comes_from_is_the_first_step_and_its_command_replaces_it(cxroute: Program) -> None:
     """The workflows cannot be run by mistake: that repository does not exist."""
     assert 0 == cxroute("init", "--github")
     assert UNKNOWN in Path(".github/workflows/routing-plan.yml").read_text(encoding="utf-8")
-    assert f"replace {UNKNOWN}" in cxroute.err
+    step = re.search(rf"^  1\. replace {UNKNOWN}.*: cxroute (.+)$", cxroute.out, re.MULTILINE)
+    assert step is not None
+    assert "" == cxroute.err
+    assert 0 == cxroute(*step[1].replace("OWNER/cxroute@COMMIT", ACTION).split())
+    for name, text in workflows(Setting(ACTION, "manifests", ("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET"))):
+        assert text == Path(".github/workflows", name).read_text(encoding="utf-8")
+        assert f"rewrote .github/workflows/{name}\n" in cxroute.out
+    assert "OWNER" not in cxroute.out
+
+
+def test_a_workflow_that_nobody_edited_is_written_anew_and_keeps_where_cxroute_comes_from(cxroute: Program) -> None:
+    """Line ends of another system and a commit that Dependabot set are no edits; a changed branch is."""
+    assert 0 == cxroute("init", "--github", "--action", ACTION)
+    newer = f"{ACTION.split('@')[0]}@{'b' * 40}"
+    path, edited = Path(".github/workflows/routing-plan.yml"), Path(".github/workflows/routing-apply.yml")
+    path.write_text(path.read_text("utf-8").replace(ACTION, newer), "utf-8", newline="\r\n")
+    by_hand = edited.read_text("utf-8").replace("branches: [main]", "branches: [trunk]")
+    edited.write_text(by_hand, "utf-8")
+    form = Path("manifests/environments/prod.yaml")
+    form.write_text(form.read_text("utf-8").replace("CXONE_CLIENT_ID", "ACME_ID"), "utf-8")
+    assert 0 == cxroute("init", "--github")
+    written = dict(workflows(Setting(newer, "manifests", ("ACME_ID", "CXONE_CLIENT_SECRET"))))
+    assert [by_hand, *(written[one.name] for one in (path,))] == [one.read_text("utf-8") for one in (edited, path)]
+    assert f"kept {edited}, which was edited by hand\n" in cxroute.out
+    assert 0 == cxroute("init", "--github")
+    assert f"unchanged {path}\n" in cxroute.out
+
+
+def test_an_option_of_init_without_effect_is_an_error(cxroute: Program) -> None:
+    """Each says why, and nothing is written."""
+    assert 64 == cxroute("init", "--action", ACTION)
+    assert "--action has no effect without --github" in cxroute.err
+    assert 64 == cxroute("-m", "rules", "init", "routing")
+    assert "-m rules has no effect beside routing" in cxroute.err
+    assert [] == list(Path.cwd().iterdir())
+    for name in FILES:
+        Path(".github/workflows").mkdir(parents=True, exist_ok=True)
+        Path(".github/workflows", name).write_text("mine", encoding="utf-8")
+    assert 64 == cxroute("init", "--github", "--action", ACTION)
+    assert f"Put `uses: {ACTION}` there by hand" in cxroute.err
+    assert [Path(".github")] == [path.relative_to(Path.cwd()) for path in Path.cwd().iterdir()]
 
 
 @pytest.mark.parametrize(

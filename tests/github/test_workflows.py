@@ -44,6 +44,19 @@ def test_planned_twice_and_applied(scene: Scene) -> None:
     assert any("--only-binary=:all: --require-hashes" in line for line in scene.machine.log)
 
 
+def test_a_plan_whose_route_tests_fail_fails_the_check_and_is_shown(scene: Scene) -> None:
+    """The comment has the tests and the change; merged anyway, nothing is applied."""
+    tests = (
+        "apiVersion: routing/v1\nkind: RouteTests\nname: t\ntests:\n- {given: {intent: pin}, expect: {queue: Fraud}}\n"
+    )
+    number = scene.open((CARDS, rules(pin="Billing")), ("manifests/tests.yaml", tests))
+    assert "failure" == scene.check(number).job("Plan prod").result
+    assert "**1 route test fails: apply will refuse this plan.**" in scene.comment(number)
+    assert "cards/pin" in scene.comment(number)
+    assert "failure" == scene.apply(scene.merge(number)).result
+    assert {} == scene.tenant.rules()
+
+
 def test_a_plan_that_a_guard_refuses_fails_the_check_and_says_why(scene: Scene) -> None:
     """The report is kept all the same; merged anyway, nothing is applied, and the comment says that too."""
     scene.settle(rules(**THREE))
