@@ -9,7 +9,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reconciler.cli.discretion import DISCRETION
-from reconciler.cli.environments import choose
+from reconciler.cli.environments import choose, unset_tenant
 from reconciler.cli.route_tests import asked_for, check, failures, tested
 from reconciler.cli.workspace import rooted, summary_file
 from reconciler.desired import unaliased
