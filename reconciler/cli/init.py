@@ -42,7 +42,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--action",
         metavar="OWNER/REPO@COMMIT",
-        help="where workflows get cxroute from (default: the repository and commit that it was installed from)",
+        help="where workflows get cxroute from (default: what it was installed from, else what the workflows say)",
     )
 
 

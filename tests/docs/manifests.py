@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
+from reconciler.manifest.fields import REFERENCE
 from reconciler.manifest.schema import manifest_schema
 
 EXAMPLES: Final = Path(__file__).parent / "examples"
@@ -113,6 +114,8 @@ def _composite(field: Part, kind: str) -> str:
     if kind == "object":
         value = field["additionalProperties"] or next(iter(field["patternProperties"].values()))
         return f"names, each with {_type(value)}"
+    if field.get("pattern") == f"^{REFERENCE.pattern}$":
+        return "`${name}`"
     if kind == "string" and field.get("format", "").startswith("date"):
         return "day" if field["format"] == "date" else "time"
     return _NAMES[kind] + _range(field)
