@@ -100,7 +100,8 @@ class ReadingClient:
         self._tenant, self._time = tenant, time
         self._progress = progress
         self._dialect = Dialect(tenant.profile)
-        self.pacer = Pacer(tenant.requests_per_second, tenant.concurrency, time, tenant.run_seconds)
+        rate, places = tenant.requests_per_second, tenant.concurrency
+        self.pacer = Pacer(rate, places, time, tenant.run_seconds, tenant.patience_seconds)
         self._access = Access(tenant, credentials, self._send, time.clock)
         self._sender = Sender(carry, tenant, self.pacer, time, self._access.explanation)
 

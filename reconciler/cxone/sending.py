@@ -104,25 +104,27 @@ class Sender:
         A read is repeated within the budget; a write only where it is certain that it was not done. Raises
         UnreachableError, OverloadedError, UnexpectedAnswerError and AmbiguousWriteError.
         """
-        attempt = 0
+        times = {True: 0, False: 0}
         while True:
             self._pacer.check()
             result = await self._passed(request, kind)
             if isinstance(result, Answer):
                 return result
             if result is not None:
-                attempt += not self.outage.away  # it was not this request that failed
-                await self._again(result, attempt)
+                times[result.paced] += not self.outage.away  # else it was not this request that failed
+                await self._again(result, times[result.paced])
 
     async def _again(self, failure: _Failure, attempt: int) -> None:
         """Wait before another attempt. Raises the last one's error where there may be none."""
-        if isinstance(failure.error, AmbiguousWriteError) or self.outage.over or not self._pacer.may_retry(attempt):
+        again = self._pacer.may_wait(attempt) if failure.paced else self._pacer.may_retry(attempt)
+        if isinstance(failure.error, AmbiguousWriteError) or self.outage.over or not again:
             raise failure.error
         wait = self._pacer.held if failure.paced else self._pacer.backoff(attempt)
         budget = BUDGET.get()
         if budget is not None and self._time.clock() + wait >= budget.end:
             raise failure.error
         self._pacer.retries += 1
+        self._pacer.waits += failure.paced
         if not failure.paced:
             await self._time.sleep(wait)
 
