@@ -89,9 +89,7 @@ def never(_second: float) -> float:
     return 0.0
 
 
-def created(
-    stated: float, count: int, *, at_once: int = 16, odds: Odds = never, seed: int = 1, **settings: Any
-) -> Run:
+def created(stated: float, count: int, *, at_once: int = 16, odds: Odds = never, seed: int = 1, **settings: Any) -> Run:
     """Create so many rules with a client that was told that rate, sixteen at a time as apply does."""
 
     async def go() -> Run:

@@ -56,7 +56,7 @@ def omniscient(limit: float, odds: Odds, seed: int) -> float:
         async def permit() -> float:
             nonlocal full
             async with turn:
-                while (now := clock()) < (due := max(held, full - (BURST - 1) / limit)) - 1e-6:
+                while (now := clock()) < (due := max(held, full - (BURST - 1) / limit)) - 1e-6:  # noqa: ASYNC110 - a 429 moves it
                     await asyncio.sleep(due - now)
                 full = max(full, now) + 1 / limit
             return now

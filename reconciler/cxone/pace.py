@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from reconciler.cxone.rate import Rate
 from reconciler.errors import OverloadedError
@@ -44,16 +44,36 @@ class Time:
     now: Callable[[], datetime]
 
 
+class Tell(Protocol):
+    """Takes what is waited for: `reason` in short, a whole `text` for people, and how many seconds it takes in all."""
+
+    def __call__(self, reason: str, text: str, seconds: float, /) -> object:
+        """Take it; whether it is shown is not decided here."""
+
+
+def untold(_reason: str, _text: str, _seconds: float, /) -> None:
+    """Tell nobody."""
+
+
 REAL_TIME: Final = Time(time.monotonic, asyncio.sleep, random.random, asyncio.timeout, lambda: datetime.now(UTC))
 
 
 class Pacer:
     """Spaces the calls of one client: so many a second, so many at once, and none while the server asks to wait."""
 
-    def __init__(self, rate: float, concurrency: int, time: Time, run_seconds: float, patience: float = 0.0) -> None:
+    def __init__(
+        self,
+        rate: float,
+        concurrency: int,
+        time: Time,
+        run_seconds: float,
+        patience: float = 0.0,
+        tell: Tell = untold,
+    ) -> None:
         """`rate` is calls a second; `run_seconds` bounds everything that the client does.
 
         A tenant that answers 429 and nothing else is waited for `patience` seconds, and through four 429s at the least.
+        `tell` is told each wait.
         """
         self._time = time
         self._rate = Rate(rate)
@@ -71,6 +91,7 @@ class Pacer:
         self.waits = 0
         """Of the retries, those after a 429: they follow at the tenant's own word, and take nothing from the budget."""
         self._patience = patience
+        self.tell = tell
         self._refusing = math.inf
         """Since when 429s alone have come."""
         self.throttled = 0
@@ -164,6 +185,7 @@ class Pacer:
         seconds = self.retry_after(header)
         self.hold(seconds)
         self.told(seconds)
+        self.tell("429", f"the tenant asks for slower calls (429): next call in {seconds:.0f} s", seconds)
 
     @property
     def held(self) -> float:

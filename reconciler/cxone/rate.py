@@ -7,8 +7,8 @@ a request for a packet, a 429 for a loss, and the time between two Retry-After w
 - At most one decrease per Retry-After, however many 429s led to it (one per congestion event: RFC 9438, section 4.6).
 - A decrease goes to the measured limit, not to a fixed part of the rate (TCP Westwood: Mascolo et al., MobiCom 2001).
   The measured limit is the highest that one of the last windows shows (BBR: Cardwell et al., ACM Queue 14(5), 2016).
-- A 429 that this limit does not explain is no congestion (BBR, too): where most windows end earlier than the limit would
-  have ended them, the rate doubles instead, up to what is stated.
+- A 429 that this limit does not explain is no congestion (BBR, too): where most windows end earlier than the limit
+  would have ended them, the rate doubles instead, up to what is stated.
 - From a decrease on the rate grows with the cube of the time (CUBIC, RFC 9438, section 4.2): hardly at first, for each
   429 costs a Retry-After; twofold after a minute, for the tenant's other clients may have gone.
 - A window without one accepted request says nothing of the limit. It halves the rate, down to a floor, and each
