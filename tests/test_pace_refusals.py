@@ -8,7 +8,9 @@ refused by chance, and it keeps the same rules: after a 429 all of its requests 
 from __future__ import annotations
 
 import asyncio
+import math
 import os
+import time
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -17,12 +19,15 @@ import pytest
 from reconciler.cxone.rate import Rate
 from tests.jumping import run
 from tests.test_pace import BURST, LATENCY, created
+from tests.test_waits import Tiresome, tiresome
 
 if TYPE_CHECKING:
+    from tests.program import Program
     from tests.test_pace import Odds
 
 TOLD, COUNT, AT_ONCE, RETRY_AFTER = 50.0, 500, 16, 1.0
-SEEDS = range(8 if os.environ.get("CXROUTE_CAMPAIGN") == "full" else 1)
+FULL = os.environ.get("CXROUTE_CAMPAIGN") == "full"
+SEEDS = range(8 if FULL else 1)
 RATIOS = (0.2, 0.5, 0.8, 1.0)
 """Of the tenant's limit and what the client was told."""
 
@@ -87,6 +92,34 @@ def test_429s_of_others_cost_no_more_than_twice_the_time(case: str) -> None:
         assert [0] * len(SEEDS) == [one.failed() for one in runs], ratio
         best = sum(omniscient(limit, odds, seed) for seed in SEEDS)
         assert sum(one.seconds for one in runs) <= 2 * best, ratio
+
+
+class Refusing(Tiresome):
+    """A tenant that refuses requests by chance: to the end, or until so many seconds are over."""
+
+    until: float = math.inf
+    share: float = 0.25
+    chance = Random(1)
+
+    def status(self, path: str) -> int:
+        """Refuse by chance; tokens too."""
+        del path
+        return 429 if time.monotonic() < self.until and self.chance.random() < self.share else 0
+
+
+@pytest.mark.parametrize("case", ["25% of all", "half for 10 s"])
+def test_40_rules_are_made_on_a_socket(cxroute: Program, monkeypatch: pytest.MonkeyPatch, case: str) -> None:
+    """Within a minute where each 429 costs a second, as it does in the campaign; else within a tenth of that."""
+    monkeypatch.delenv("CXROUTE_PROXY")
+    monkeypatch.setenv("CXONE_CLIENT_ID", "id")
+    scale = 1.0 if FULL else 0.1
+    with tiresome(Refusing, rules=40, retry_after=f"{scale:g}") as tenant:
+        begin = time.monotonic()
+        if case == "half for 10 s":
+            tenant.until, tenant.share = begin + 10 * scale, 0.5
+        assert 0 == cxroute("apply", "-e", "prod", "--yes")
+        assert time.monotonic() - begin <= 60 * scale
+    assert "Applied 40 of 40" in cxroute.out
 
 
 def test_a_429_among_the_first_requests_lowers_nothing() -> None:

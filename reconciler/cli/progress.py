@@ -91,7 +91,7 @@ class Waits:
             nonlocal timer
             timer = loop.call_later(_PATIENCE, tell)
             seconds = loop.time() - begin
-            self.tell(what, f"waiting for {what} ({seconds:.0f} s so far)", seconds)
+            self.tell(what, f"waiting for {what} ({math.floor(seconds)} s so far)", seconds)
 
         timer = loop.call_later(_PATIENCE, tell)
         try:

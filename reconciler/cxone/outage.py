@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING, Final
 
 from reconciler.errors import OverloadedError
@@ -113,5 +114,5 @@ class Outage:
         wait = _WAITS[min(self._pauses, len(_WAITS) - 1)] * (0.75 + self._time.random() / 2)
         self._pauses += 1
         wait = min(wait, left)
-        self._tell(self._brief, f"waiting for the tenant: {self._brief}, next attempt in {wait:.0f} s", wait)
+        self._tell(self._brief, f"waiting for the tenant: {self._brief}, next attempt in {math.ceil(wait)} s", wait)
         await self._time.sleep(wait)

@@ -185,7 +185,7 @@ class Pacer:
         seconds = self.retry_after(header)
         self.hold(seconds)
         self.told(seconds)
-        self.tell("429", f"the tenant asks for slower calls (429): next call in {seconds:.0f} s", seconds)
+        self.tell("429", f"the tenant asks for slower calls (429): next call in {math.ceil(seconds)} s", seconds)
 
     @property
     def held(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -134,7 +135,7 @@ class Probe:
                 self.replies.append(reply)
                 return reply, answer
             wait, brief = _wait(reply), f"HTTP {reply.status} from {reply.call}" if reply.status else reply.call
-            self._tell(brief, f"waiting for the tenant: {brief}, attempt {tries + 1} in {wait:.0f} s", wait)
+            self._tell(brief, f"waiting for the tenant: {brief}, attempt {tries + 1} in {math.ceil(wait)} s", wait)
             await self._time.sleep(wait)
         raise AssertionError("the last try returns")
 

@@ -102,7 +102,9 @@ class Rate:
 
     def accepted(self, sent: float) -> None:
         """Note a request that was not refused."""
-        self.fruitless = max(self.fruitless - 1, 0)
+        if self.fruitless:  # at so slow a rate the bucket stays full: what is counted begins anew
+            self.fruitless -= 1
+            self._count = 0
         if sent >= self._from:
             if not self._count:
                 self._from = sent

@@ -133,7 +133,7 @@ class Sender:
         if failure.paced:
             return
         if not self.outage.away:  # it tells its own waits
-            text = f"waiting for the tenant: {failure.brief}, attempt {attempt + 1} in {wait:.0f} s"
+            text = f"waiting for the tenant: {failure.brief}, attempt {attempt + 1} in {math.ceil(wait)} s"
             self._pacer.tell(failure.brief, text, self._time.clock() - since + wait)
         await self._time.sleep(wait)
 
