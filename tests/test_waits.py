@@ -80,7 +80,7 @@ class Tiresome:
 
 @contextmanager
 def tiresome(
-    kind: type[Kind] = Tiresome,  # type: ignore[assignment] - a default of a type variable
+    kind: type[Kind] = Tiresome,  # type: ignore[assignment]
     rules: int = 1,
     **settings: Any,
 ) -> Iterator[Kind]:
