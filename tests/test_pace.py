@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -18,6 +18,8 @@ from reconciler.cxone.pace import Pacer
 from reconciler.cxone.rate import Rate
 from reconciler.cxone.settings import Credentials
 from reconciler.model import Address
+from reconciler.simulator.exchange import Problem
+from reconciler.simulator.exchange import refusal as refused
 from reconciler.simulator.pace import Bucket
 from reconciler.simulator.settings import Settings
 from tests.builders import rule
@@ -25,6 +27,12 @@ from tests.inprocess import TENANT
 from tests.jumping import jumping_time, run
 from tests.virtual import START
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Odds = Callable[[float], float]
+
+REFUSED = Problem("Rate limit exceeded", "too.many.requests")
 MARKER = Marker("acme", Address("cards", "vip"), "00000000")
 LIMIT, BURST, LATENCY = 100.0, 10, 0.05
 AT_ONCE = (0.5, 0.6, 0.7, 0.9, 0.95)
@@ -51,10 +59,13 @@ class Run:
 
 
 class Tenant(httpx.AsyncBaseTransport):
-    """The simulator's own bucket behind a latency that varies a little; knows when it was first asked and last done."""
+    """The simulator's own bucket behind a latency that varies a little; knows when it was first asked and last done.
 
-    def __init__(self, settings: Settings, chance: Random) -> None:
-        self._bucket, self._latency, self._chance = Bucket(settings), settings.latency, chance
+    `odds` says how likely a request is refused by chance, by the seconds since the first one came.
+    """
+
+    def __init__(self, settings: Settings, chance: Random, odds: Odds) -> None:
+        self._bucket, self._latency, self._chance, self._odds = Bucket(settings), settings.latency, chance, odds
         self.times: list[float] = []
         self.refused = 0
 
@@ -66,21 +77,26 @@ class Tenant(httpx.AsyncBaseTransport):
         if request.url.path == "/oauth/token":
             return httpx.Response(200, json={"access_token": "t", "expires_in": 3600})
         self.times += [sent, clock()]
-        refusal = self._bucket.refusal()
+        by_chance = self._chance.random() < self._odds(sent - self.times[0])
+        refusal = refused(429, REFUSED, headers=(("retry-after", "1"),)) if by_chance else self._bucket.refusal()
         if refusal is None:
             return httpx.Response(201, json={"id": "1", "name": "x", "priority": 1})
         self.refused += 1
         return httpx.Response(refusal.status, headers=dict(refusal.headers), content=refusal.body)
 
 
-def created(stated: float, count: int, *, at_once: int = 16, **settings: Any) -> Run:
+def never(_second: float) -> float:
+    return 0.0
+
+
+def created(stated: float, count: int, *, at_once: int = 16, odds: Odds = never, seed: int = 1, **settings: Any) -> Run:
     """Create so many rules with a client that was told that rate, sixteen at a time as apply does."""
 
     async def go() -> Run:
-        clock, chance = asyncio.get_running_loop().time, Random(1)
+        clock, chance = asyncio.get_running_loop().time, Random(seed)
         start = START.timestamp() - clock()
         usual = {"rate": LIMIT, "burst": BURST, "latency": LATENCY, "clock": lambda: start + clock()}
-        tenant = Tenant(Settings(**{**usual, **settings}), chance)
+        tenant = Tenant(Settings(**{**usual, **settings}), chance, odds)
         client = WritingClient(
             carried_by(tenant),
             replace(TENANT, requests_per_second=stated, concurrency=at_once),
@@ -201,23 +217,29 @@ def test_what_a_pause_filled_again_is_not_counted_twice(pause: float, fresh: boo
     assert fresh == (99.0 * 0.99 <= rate.at(began + 1.4) <= 102.5)
 
 
-def test_the_rate_creeps_up_again_and_never_beyond_what_was_stated() -> None:
-    """A limit can have been somebody else's doing."""
-    rate = Rate(50.0)
-    rate.accepted(0.0)
-    rate.refused(0.02)
-    rate.resumed(1.0)
-    assert rate.at(1.0) < rate.at(60.0) < rate.at(600.0) <= 50.0
+def lowered(stated: float = 50.0) -> Rate:
+    """Return a rate after half of what was sent in a second was accepted, and a wait that ended at second 2."""
+    rate = Rate(stated)
+    for number in range(int(stated / 2)):
+        rate.accepted(2 * number / stated)
+    rate.refused(1.0)
+    assert rate.resumed(2.0)
+    assert rate.at(2.0) < stated / 2
+    return rate
+
+
+def test_the_rate_grows_again_and_never_beyond_what_was_stated() -> None:
+    """A limit can have been somebody else's doing: hardly in ten seconds, twofold in a minute."""
+    rate = lowered()
+    assert rate.at(12.0) <= 1.02 * rate.at(2.0)
+    assert 2 * rate.at(2.0) <= rate.at(62.0) < rate.at(600.0) <= 50.0
     assert rate.at(1e6) == Rate(50.0).at(0.0)
 
 
 def test_what_was_under_way_before_a_wait_says_nothing_of_the_rate_after_it() -> None:
     """It would be lowered twice for one mistake."""
-    rate = Rate(50.0)
-    rate.accepted(0.0)
-    rate.refused(0.02)
-    rate.resumed(1.0)
-    lowered = rate.at(1.0)
-    rate.refused(0.5)
-    assert not rate.resumed(1.5)
-    assert lowered <= rate.at(1.5)
+    rate = lowered()
+    before = rate.at(2.0)
+    rate.refused(1.5)
+    assert not rate.resumed(2.5)
+    assert before <= rate.at(2.5)

@@ -10,6 +10,7 @@ import pytest
 from reconciler.cxone.pace import Pacer
 from reconciler.cxone.rate import Rate
 from tests.jumping import jumping_time, run
+from tests.test_pace import lowered
 
 LIMIT = 100.0
 
@@ -53,12 +54,10 @@ def test_a_part_that_grows_is_the_whole_again() -> None:
         rate.part(part)
         assert pytest.approx(whole.at(0.0) * part) == rate.at(0.0)
     assert pytest.approx(whole.at(0.0)) == rate.at(1e6)
-    rate.accepted(0.0)
-    rate.refused(0.02)
-    rate.resumed(1.0)
-    learnt = rate.at(1.0)
+    rate = lowered(LIMIT)
+    learnt = rate.at(2.0)
     rate.part(0.5)
-    assert pytest.approx(learnt / 2) == rate.at(1.0)
+    assert pytest.approx(learnt / 2) == rate.at(2.0)
 
 
 def test_a_429_to_one_holds_the_others() -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.cli.discretion import DISCRETION, Passing
 from reconciler.cli.environments import expected_queues, unset_tenant
+from reconciler.cli.progress import Waits
 from reconciler.cli.variables import secret
 from reconciler.cxone.auth import issued
 from reconciler.cxone.client import ReadingClient, WritingClient
@@ -18,6 +19,7 @@ from reconciler.cxone.context import ContextClient
 from reconciler.cxone.exchange import LENIENT
 from reconciler.cxone.pace import REAL_TIME
 from reconciler.cxone.platform import queues_of
+from reconciler.cxone.probe import Probe
 from reconciler.cxone.reading import reading_only
 from reconciler.cxone.settings import Credentials, Tenant
 from reconciler.cxone.trust import trusted_by
@@ -41,15 +43,19 @@ async def reading(session: Session) -> AsyncIterator[ReadingClient]:
     tenant = tenant_of(session)
     async with _carrier(session, tenant) as carry:
         only = reading_only(carry, tenant)
-        yield ReadingClient(only, tenant, credentials_of(session), REAL_TIME, session.bar.step)
+        waits = Waits(session.output, session.environment.name)
+        progress = session.bar.step
+        yield ReadingClient(_told(only, waits), tenant, credentials_of(session), REAL_TIME, progress, waits.tell)
 
 
 @asynccontextmanager
-async def asking(session: Session) -> AsyncIterator[Carry]:
+async def asking(session: Session) -> AsyncIterator[Probe]:
     """Connect for whoever wants to see each answer as it comes; nothing but reads is let through."""
     tenant = tenant_of(session)
     async with _carrier(session, tenant) as carry:
-        yield reading_only(carry, tenant)
+        waits = Waits(session.output, session.environment.name)
+        only = _told(reading_only(carry, tenant), waits)
+        yield Probe(only, tenant, credentials_of(session), REAL_TIME, waits.tell)
 
 
 @asynccontextmanager
@@ -57,7 +63,9 @@ async def writing(session: Session) -> AsyncIterator[WritingClient]:
     """Connect with a client that writes."""
     tenant = tenant_of(session)
     async with _carrier(session, tenant) as carry:
-        yield WritingClient(carry, tenant, credentials_of(session), REAL_TIME, session.bar.step)
+        waits = Waits(session.output, session.environment.name)
+        progress = session.bar.step
+        yield WritingClient(_told(carry, waits), tenant, credentials_of(session), REAL_TIME, progress, waits.tell)
 
 
 @asynccontextmanager
@@ -153,6 +161,21 @@ def _authorities() -> Path | None:
     return Path(ca_file) if ca_file else None
 
 
+def _told(carry: Carry, waits: Waits) -> Carry:
+    """Say what answer is waited for, where that takes long."""
+
+    async def carried(request: Request) -> Answer:
+        what = f"an answer to {request.call}" if _has_token(request) else f"an access token from {request.server.host}"
+        with waits.answer(what):
+            return await carry(request)
+
+    return carried
+
+
+def _has_token(request: Request) -> bool:
+    return request.method != "POST" or request.headers.get("Authorization", "").startswith("Bearer ")
+
+
 def _discreet(carry: Carry) -> Carry:
     """Take note of each token that comes, and of each that goes out, so that it is never shown."""
     tokens, newest = Passing(DISCRETION), ""
@@ -164,7 +187,7 @@ def _discreet(carry: Carry) -> Carry:
             newest = authorization
             tokens.keep(authorization.removeprefix("Bearer "))
         answer = await carry(request)
-        if request.method == "POST" and not authorization.startswith("Bearer "):
+        if not _has_token(request):
             tokens.keep(*_issued(answer))
             newest = ""  # so many may have come that the one in use is not remembered
         return answer

@@ -7,15 +7,14 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from reconciler.cli.connect import asking, credentials_of, tenant_of, variables_of
+from reconciler.cli.connect import asking, tenant_of, variables_of
 from reconciler.cli.environments import expected_queues
 from reconciler.cli.interrupt import run_interruptibly
 from reconciler.cli.reach import reach, surroundings
 from reconciler.cli.session import open_session
 from reconciler.cli.untried import untried
 from reconciler.cli.variables import secret
-from reconciler.cxone.pace import REAL_TIME
-from reconciler.cxone.probe import LONGEST, Probe
+from reconciler.cxone.probe import LONGEST
 from reconciler.cxone.settings import Server, check_host
 from reconciler.diagnosis import findings
 from reconciler.diagnosis.answers import Asked, refused
@@ -30,8 +29,7 @@ if TYPE_CHECKING:
     from reconciler.change import LiveRule
     from reconciler.cli.output import Output
     from reconciler.cli.session import Session
-    from reconciler.cxone.exchange import Carry
-    from reconciler.cxone.probe import FirstPage
+    from reconciler.cxone.probe import FirstPage, Probe
     from reconciler.cxone.settings import Tenant
     from reconciler.diagnosis.line import Reply, State
 
@@ -93,8 +91,8 @@ class _Doctor:
         if not there:
             self.untried("credentials")
             return
-        async with asking(self.session) as carry:
-            await self.answers(carry)
+        async with asking(self.session) as probe:
+            await self.answers(probe)
         self.lines += untried(self.session)
 
     def untried(self, lack: str) -> None:
@@ -144,9 +142,8 @@ class _Doctor:
         self.lines += reached
         return all(line.state != "fail" for line in reached)
 
-    async def answers(self, carry: Carry) -> None:
+    async def answers(self, probe: Probe) -> None:
         """Ask for a token, and with it for a page of everything."""
-        probe = Probe(carry, self.tenant, credentials_of(self.session), REAL_TIME)
         token = await self.token(probe)
         if token is None:
             self.clock(probe)

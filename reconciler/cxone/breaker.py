@@ -56,13 +56,13 @@ class Breaker:
         self._failures, self._pause = 0, 0.0
         self._recent.append(True)
 
-    def refused(self, host: str, error: ApiError) -> None:
+    def refused(self, host: str, error: ApiError, brief: str) -> None:
         """Note a 5xx."""
-        self.lost(host, error)
+        self.lost(host, error, brief)
 
-    def lost(self, host: str, error: ApiError) -> None:
+    def lost(self, host: str, error: ApiError, brief: str) -> None:
         """Note an attempt without an answer."""
-        del host, error
+        del host, error, brief
         self._failures += 1
         self._recent.append(False)
         full = len(self._recent) == _WINDOW and 2 * self._recent.count(False) >= _WINDOW

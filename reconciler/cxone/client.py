@@ -15,7 +15,7 @@ from reconciler.cxone.dialect import Dialect
 from reconciler.cxone.exchange import ACCEPTED, Request
 from reconciler.cxone.idempotency import Keys
 from reconciler.cxone.listing import complete
-from reconciler.cxone.pace import Pacer
+from reconciler.cxone.pace import Pacer, untold
 from reconciler.cxone.paging import queues_of, rules_of
 from reconciler.cxone.sending import Kind, Sender
 from reconciler.errors import (
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from reconciler.change import LiveRule, Marker
     from reconciler.cxone.exchange import Answer, Carry
-    from reconciler.cxone.pace import Time
+    from reconciler.cxone.pace import Tell, Time
     from reconciler.cxone.paging import Book
     from reconciler.cxone.settings import Credentials, Tenant
     from reconciler.model import Json, Queue, Rule
@@ -94,13 +94,15 @@ class ReadingClient:
         credentials: Credentials,
         time: Time,
         progress: Callable[[str, int, int], None] = lambda _what, _done, _all: None,
+        tell: Tell = untold,
     ) -> None:
-        """`progress` is told what is read, how many pages of it are done, and of how many."""
+        """`progress` is told what is read, how many of its pages are done, and of how many; `tell` each wait."""
         tenant.check()
         self._tenant, self._time = tenant, time
         self._progress = progress
         self._dialect = Dialect(tenant.profile)
-        self.pacer = Pacer(tenant.requests_per_second, tenant.concurrency, time, tenant.run_seconds)
+        rate, places = tenant.requests_per_second, tenant.concurrency
+        self.pacer = Pacer(rate, places, time, tenant.run_seconds, tenant.patience_seconds, tell)
         self._access = Access(tenant, credentials, self._send, time.clock)
         self._sender = Sender(carry, tenant, self.pacer, time, self._access.explanation)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING, Final
 
 from reconciler.errors import OverloadedError
 
 if TYPE_CHECKING:
-    from reconciler.cxone.pace import Time
+    from reconciler.cxone.pace import Tell, Time
     from reconciler.errors import ApiError
 
 MOST_FAILURES: Final = 4
@@ -23,15 +24,15 @@ class Outage:
     waits: Final = True
     """Whoever sent a probe goes on waiting when it fails."""
 
-    def __init__(self, patience: float, time: Time) -> None:
-        """`patience` is for how many seconds a server that was there once is waited for."""
-        self._patience, self._time = patience, time
+    def __init__(self, patience: float, time: Time, tell: Tell) -> None:
+        """`patience` is for how many seconds a server that was there once is waited for; `tell` is told each wait."""
+        self._patience, self._time, self._tell = patience, time, tell
         self._turn = asyncio.Lock()
         self._failures = 0
         self._pauses = 0
         self._since = 0.0
         self._there: set[str] = set()
-        self._why = ""
+        self._why = self._brief = ""
         self._end: ApiError | None = None
         self.probes = 0
 
@@ -45,15 +46,15 @@ class Outage:
         self._there.add(host)
         self._failures = self._pauses = 0
 
-    def refused(self, host: str, error: ApiError) -> None:
+    def refused(self, host: str, error: ApiError, brief: str) -> None:
         """Note a 5xx: it is a failure, but somebody is there to send it."""
         self._there.add(host)
-        self.lost(host, error)
+        self.lost(host, error, brief)
 
-    def lost(self, host: str, error: ApiError) -> None:
+    def lost(self, host: str, error: ApiError, brief: str) -> None:
         """Note an attempt without an answer. A host that never gave one is given up with the last of these."""
         self._failures += 1
-        self._why = str(error)
+        self._why, self._brief = str(error), brief
         if self._failures == MOST_FAILURES:
             self._since = self._time.clock()
         if self.away and host not in self._there:
@@ -112,4 +113,6 @@ class Outage:
             self.check()
         wait = _WAITS[min(self._pauses, len(_WAITS) - 1)] * (0.75 + self._time.random() / 2)
         self._pauses += 1
-        await self._time.sleep(min(wait, left))
+        wait = min(wait, left)
+        self._tell(self._brief, f"waiting for the tenant: {self._brief}, next attempt in {math.ceil(wait)} s", wait)
+        await self._time.sleep(wait)

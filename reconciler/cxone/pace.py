@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from reconciler.cxone.rate import Rate
 from reconciler.errors import OverloadedError
@@ -44,14 +44,37 @@ class Time:
     now: Callable[[], datetime]
 
 
+class Tell(Protocol):
+    """Takes what is waited for: `reason` in short, a whole `text` for people, and how many seconds it takes in all."""
+
+    def __call__(self, reason: str, text: str, seconds: float, /) -> object:
+        """Take it; whether it is shown is not decided here."""
+
+
+def untold(_reason: str, _text: str, _seconds: float, /) -> None:
+    """Tell nobody."""
+
+
 REAL_TIME: Final = Time(time.monotonic, asyncio.sleep, random.random, asyncio.timeout, lambda: datetime.now(UTC))
 
 
 class Pacer:
     """Spaces the calls of one client: so many a second, so many at once, and none while the server asks to wait."""
 
-    def __init__(self, rate: float, concurrency: int, time: Time, run_seconds: float) -> None:
-        """`rate` is calls a second; `run_seconds` bounds everything that the client does."""
+    def __init__(
+        self,
+        rate: float,
+        concurrency: int,
+        time: Time,
+        run_seconds: float,
+        patience: float = 0.0,
+        tell: Tell = untold,
+    ) -> None:
+        """`rate` is calls a second; `run_seconds` bounds everything that the client does.
+
+        A tenant that answers 429 and nothing else is waited for `patience` seconds, and through four 429s at the least.
+        `tell` is told each wait.
+        """
         self._time = time
         self._rate = Rate(rate)
         self._next = -math.inf
@@ -65,6 +88,12 @@ class Pacer:
         self._end = time.clock() + run_seconds
         self.requests = 0
         self.retries = 0
+        self.waits = 0
+        """Of the retries, those after a 429: they follow at the tenant's own word, and take nothing from the budget."""
+        self._patience = patience
+        self.tell = tell
+        self._refusing = math.inf
+        """Since when 429s alone have come."""
         self.throttled = 0
         """Answers that said it was too fast."""
         self._late = float(_LATE)
@@ -145,15 +174,18 @@ class Pacer:
 
     def accepted(self, sent: float) -> None:
         """Note that a call was not too fast."""
+        self._refusing = math.inf
         self._rate.accepted(sent)
 
     def refused(self, sent: float, header: str | None) -> None:
         """Note a 429 and its Retry-After: every call of this client waits, and is slower from then on."""
         self.throttled += 1
+        self._refusing = min(self._refusing, self._time.clock())
         self._rate.refused(sent)
         seconds = self.retry_after(header)
         self.hold(seconds)
         self.told(seconds)
+        self.tell("429", f"the tenant asks for slower calls (429): next call in {math.ceil(seconds)} s", seconds)
 
     @property
     def held(self) -> float:
@@ -166,14 +198,19 @@ class Pacer:
 
     def may_retry(self, attempt: int) -> bool:
         """Say whether a request may be tried once more: attempts, the budget of all retries, the time of the run."""
-        left = attempt < MOST_ATTEMPTS and self.retries < _FREE_RETRIES + self.requests // 10
+        left = attempt < MOST_ATTEMPTS and self.retries - self.waits < _FREE_RETRIES + self.requests // 10
         return left and self._time.clock() < self._end
+
+    def may_wait(self, refusals: int) -> bool:
+        """Say whether a request may be sent once more that was answered 429 so many times: nothing of it was done."""
+        now = self._time.clock()
+        return now < self._end and (refusals < MOST_ATTEMPTS or now - self._refusing < self._patience)
 
     def retry_after(self, header: str | None) -> float:
         """Return the seconds that a 429 asks for: its Retry-After, at most two minutes; a guess for an absurd one."""
         seconds = _seconds(header or "", self._time)
         if seconds is None or not 0 < seconds < _ABSURD:
-            return self.backoff(1)
+            return self.backoff(max(self._rate.fruitless, 1))
         return min(seconds, LONGEST_WAIT)
 
     def check(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -23,6 +24,7 @@ from reconciler.cxone.exchange import (
     harmless,
     reason,
 )
+from reconciler.cxone.pace import untold
 from reconciler.cxone.paging import queues_of, rules_of
 from reconciler.diagnosis.line import Reply
 from reconciler.errors import NotOfferedError, UnexpectedAnswerError, UnreachableError
@@ -31,7 +33,7 @@ from reconciler.strict_json import STRICT
 if TYPE_CHECKING:
     from reconciler.change import LiveRule
     from reconciler.cxone.exchange import Carry
-    from reconciler.cxone.pace import Time
+    from reconciler.cxone.pace import Tell, Time
     from reconciler.cxone.paging import Book
     from reconciler.cxone.sending import Kind as Call
     from reconciler.cxone.settings import Credentials, Tenant
@@ -69,9 +71,9 @@ class FirstPage(NamedTuple):
 class Probe:
     """Asks a tenant single things, twice where the first answer may have been bad luck."""
 
-    def __init__(self, carry: Carry, tenant: Tenant, credentials: Credentials, time: Time) -> None:
-        """`carry` is one that lets reads through alone."""
-        self._carry, self._tenant, self._time = carry, tenant, time
+    def __init__(self, carry: Carry, tenant: Tenant, credentials: Credentials, time: Time, tell: Tell = untold) -> None:
+        """`carry` is one that lets reads through alone; `tell` is told what is waited for."""
+        self._carry, self._tenant, self._time, self._tell = carry, tenant, time, tell
         self._access = Access(tenant, credentials, self._for_access, time.clock)
         self._dialect = Dialect(tenant.profile)
         self.replies: list[Reply] = []
@@ -132,7 +134,9 @@ class Probe:
             if not _passes(reply) or tries == _TRIES:
                 self.replies.append(reply)
                 return reply, answer
-            await self._time.sleep(_wait(reply))
+            wait, brief = _wait(reply), f"HTTP {reply.status} from {reply.call}" if reply.status else reply.call
+            self._tell(brief, f"waiting for the tenant: {brief}, attempt {tries + 1} in {math.ceil(wait)} s", wait)
+            await self._time.sleep(wait)
         raise AssertionError("the last try returns")
 
     async def _once(self, request: Request, tries: int) -> tuple[Reply, Answer | None]:

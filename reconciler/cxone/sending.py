@@ -75,9 +75,13 @@ BUDGET: Final[ContextVar[Budget | None]] = ContextVar("budget", default=None)
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
-    """An attempt that may be repeated, unless it may have been done. `paced`: the server said how long to wait."""
+    """An attempt that may be repeated, unless it may have been done. `paced`: the server said how long to wait.
+
+    `brief` is the failure in a few words, none of them the server's own.
+    """
 
     error: ApiError
+    brief: str
     paced: bool = False
 
 
@@ -96,7 +100,7 @@ class Sender:
         """`explain` returns what an answer says of an error, fit to be shown. `circuit` is for who cannot wait."""
         self._carry, self._seconds, self._pacer, self._time = carry, tenant.timeout_seconds, pacer, time
         self._explain = explain
-        self.outage: Outage | Breaker = circuit or Outage(tenant.patience_seconds, time)
+        self.outage: Outage | Breaker = circuit or Outage(tenant.patience_seconds, time, pacer.tell)
 
     async def send(self, request: Request, kind: Kind) -> Answer:
         """Return the answer, whatever its status, 429 and 5xx aside; that of a success has its JSON read.
@@ -104,27 +108,34 @@ class Sender:
         A read is repeated within the budget; a write only where it is certain that it was not done. Raises
         UnreachableError, OverloadedError, UnexpectedAnswerError and AmbiguousWriteError.
         """
-        attempt = 0
+        times, since = {True: 0, False: 0}, math.inf
         while True:
             self._pacer.check()
             result = await self._passed(request, kind)
             if isinstance(result, Answer):
                 return result
             if result is not None:
-                attempt += not self.outage.away  # it was not this request that failed
-                await self._again(result, attempt)
+                since = min(since, self._time.clock())
+                times[result.paced] += not self.outage.away  # else it was not this request that failed
+                await self._again(result, times[result.paced], since)
 
-    async def _again(self, failure: _Failure, attempt: int) -> None:
-        """Wait before another attempt. Raises the last one's error where there may be none."""
-        if isinstance(failure.error, AmbiguousWriteError) or self.outage.over or not self._pacer.may_retry(attempt):
+    async def _again(self, failure: _Failure, attempt: int, since: float) -> None:
+        """Wait before another attempt; the first failed at `since`. Raises the last one's error where there is none."""
+        again = self._pacer.may_wait(attempt) if failure.paced else self._pacer.may_retry(attempt)
+        if isinstance(failure.error, AmbiguousWriteError) or self.outage.over or not again:
             raise failure.error
         wait = self._pacer.held if failure.paced else self._pacer.backoff(attempt)
         budget = BUDGET.get()
         if budget is not None and self._time.clock() + wait >= budget.end:
             raise failure.error
         self._pacer.retries += 1
-        if not failure.paced:
-            await self._time.sleep(wait)
+        self._pacer.waits += failure.paced
+        if failure.paced:
+            return
+        if not self.outage.away:  # it tells its own waits
+            text = f"waiting for the tenant: {failure.brief}, attempt {attempt + 1} in {math.ceil(wait)} s"
+            self._pacer.tell(failure.brief, text, self._time.clock() - since + wait)
+        await self._time.sleep(wait)
 
     async def _passed(self, request: Request, kind: Kind) -> Answer | _Failure | None:
         """Send a request once it may go; None where it was not sent, or only as a probe that failed."""
@@ -165,13 +176,13 @@ class Sender:
         except NotSentError as failure:
             return self._unreachable(failure, host)
         except (LostError, TimeoutError) as failure:
-            error = _lost(call, reason(failure), kind)
-            self.outage.lost(host, error)
-            return _Failure(error)
+            error, brief = _lost(call, reason(failure), kind), f"no answer to {call}"
+            self.outage.lost(host, error, brief)
+            return _Failure(error, brief)
         except CancelledError:
             if BUDGET.get() is not None:  # so it was the server that let it wait
                 error = _lost(call, "no answer in time", kind)
-                self.outage.lost(host, error)
+                self.outage.lost(host, error, f"no answer to {call}")
                 if not kind.safe:  # whoever set the time has to know that it may have been done
                     raise error from None
             raise
@@ -186,11 +197,12 @@ class Sender:
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
             self.outage.answered(host)
             self._pacer.refused(sent, answer.headers.get("retry-after"))
-            return _Failure(OverloadedError(f"{call}: the tenant says that this is too fast (429)"), paced=True)
+            return _Failure(OverloadedError(f"{call}: the tenant says that this is too fast (429)"), "429", paced=True)
         if _is_no_answer(answer.status):
             error = _lost(call, f"status {answer.status}, {self._explain(answer)}", kind)
-            self.outage.refused(host, error)
-            return _Failure(error)
+            brief = f"HTTP {answer.status} from {call}"
+            self.outage.refused(host, error, brief)
+            return _Failure(error, brief)
         return None
 
     def _patience(self) -> float:
@@ -203,11 +215,11 @@ class Sender:
 
     def _unreachable(self, failure: NotSentError, host: str) -> _Failure:
         """Translate a connection that was not made; one to a server that nobody vouches for is not tried again."""
-        error = UnreachableError(f"{host} cannot be reached: {reason(failure)}")
-        self.outage.lost(host, error)
+        error, brief = UnreachableError(f"{host} cannot be reached: {reason(failure)}"), f"{host} cannot be reached"
+        self.outage.lost(host, error, brief)
         if isinstance(failure, UntrustedError):
             self.outage.end(error)
-        return _Failure(error)
+        return _Failure(error, brief)
 
     def _read(self, answer: Answer, kind: Kind, host: str, sent: float) -> Answer | _Failure:
         """Read the JSON of a success. One that is cut or no JSON at all is asked for again, where that is safe."""
@@ -219,7 +231,7 @@ class Sender:
                 answer = answer._replace(form=answer.json(LENIENT if kind is Kind.TOKEN else STRICT))
         except GarbledAnswerError as error:
             if kind in (Kind.READ, Kind.PAGE) or (kind is Kind.TOKEN and answer.is_fragment()):
-                return _Failure(error)
+                return _Failure(error, f"an unusable answer to {answer.call}")
             raise _unusable(str(error), kind) from error
         except UnexpectedAnswerError as error:
             raise _unusable(str(error), kind) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -18,6 +19,7 @@ _FREE: Final = 20
 _FINAL: Final = frozenset({400, 403, 405, 413, 414, 422, 431})
 _UNTIL_READ: Final = frozenset({404, 409, 410, 412})
 _SHORT: Final = 120.0
+_PATIENCE: Final = 90.0
 
 
 @dataclass(slots=True)
@@ -26,7 +28,15 @@ class Wire:
 
     verdicts: Verdicts
     failures: Counter[tuple[str, ...]] = field(default_factory=Counter)
-    """How often a request failed in a row."""
+    """How often a request failed in a row, 429s aside: they are waited out."""
+    throttled: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    """How often it was answered 429 since it was last answered."""
+    given_up: set[tuple[str, ...]] = field(default_factory=set)
+    """What was answered nothing but 429 for too long to be asked again."""
+    repeated: set[tuple[str, ...]] = field(default_factory=set)
+    """What failed last time, 429s aside."""
+    refusing: float = math.inf
+    """Since when 429s alone have come."""
     refused: Counter[tuple[str, ...]] = field(default_factory=Counter)
     """How often it was answered 401 in a row."""
     final: dict[tuple[str, ...], int] = field(default_factory=dict)
@@ -58,7 +68,8 @@ class Wire:
         self.verdicts.check("R20", self.refused[what] < 2, f"{where}: sent again after two 401")
         status = self.final.get(what)
         self.verdicts.check("R21", status is None, f"{where}: sent again although answered {status}")
-        self.retries += self.failures[what] > 0
+        self.verdicts.check("R21", what not in self.given_up, f"{where}: sent again after 429s for {_PATIENCE:g} s")
+        self.retries += what in self.repeated
         most = _FREE + self.requests // 10
         self.verdicts.check("R21", self.retries <= most, f"{where}: {self.retries} retries in {self.requests} requests")
 
@@ -67,9 +78,12 @@ class Wire:
         asked, call = _identity(event), call_of(event.request)
         attempt = not self.away  # what asks whether anybody is there again is none
         self.recent.append(what.failed and what.status != 429)
-        self.failures[asked] = self.failures[asked] + 1 if what.failed and attempt else 0
+        if what.status == 429:
+            self._throttle(asked, now)
+        else:
+            self._answered(asked, call, what, attempt)
         if self.away:
-            self.failures.clear()  # all wait, and begin anew
+            self._anew()  # all wait
         self.refused[asked] = self.refused[asked] + 1 if what.status == 401 else 0
         if what.status == 401 and event.request.headers.get("authorization") == f"Bearer {self.token}":
             self.token_spent = True
@@ -80,9 +94,28 @@ class Wire:
 
     def listed(self) -> None:
         """Note that all rules were read: what is sent from now on is decided anew, but what is wrong stays wrong."""
-        self.failures.clear()
+        self._anew()
         lasting = [what for what, status in self.final.items() if status in _FINAL and not _is_single(what)]
         self.final = {what: self.final[what] for what in lasting}
+
+    def _anew(self) -> None:
+        for counted in (self.failures, self.throttled, self.given_up, self.repeated):
+            counted.clear()
+
+    def _throttle(self, asked: tuple[str, ...], now: float) -> None:
+        self.repeated.discard(asked)
+        self.throttled[asked] += 1
+        self.refusing = min(self.refusing, now)
+        if self.throttled[asked] >= MOST and now - self.refusing >= _PATIENCE:
+            self.given_up.add(asked)
+
+    def _answered(self, asked: tuple[str, ...], call: str, what: Heard, attempt: bool) -> None:  # noqa: FBT001
+        self.failures[asked] = self.failures[asked] + 1 if what.failed and attempt else 0
+        (self.repeated.add if self.failures[asked] else self.repeated.discard)(asked)
+        if not what.failed:
+            self.throttled[asked] = 0
+            if call != "token":
+                self.refusing = math.inf
 
     def _token(self, what: Heard, now: float) -> None:
         token = what.form.get("access_token") if isinstance(what.form, dict) else None
