@@ -88,9 +88,10 @@ def everything() -> Plan:
     return lift(made, ["deletes", "protected"], "the fax line is closed, CHG-1042")
 
 
-def briefly() -> Plan:
-    """A plan of so many cases that they are told in brief; of some conversations nothing is known."""
-    want = [wanted(f"cards/r{n}", rule(f"r{n}", targets=FRAUD, priority=n)) for n in range(30)]
+def many() -> Plan:
+    """A plan of more rows than are shown; of some conversations nothing is known."""
+    asked = [[intent_is(f"r{n}"), condition(f"menu{n}", "equals", "x")] for n in range(30)]
+    want = [wanted(f"cards/r{n}", rule(f"r{n}", conditions=asked[n], targets=FRAUD, priority=n)) for n in range(30)]
     made = looked_at(want, [managed("all", "cards/all", rule("all", priority=900, conditions=[], targets=CARDS))])
     unknown = [(Clause(condition("tier", "equals", f"t{n}")),) for n in range(7)]
     return guard(unsure(made, *unknown), environment())

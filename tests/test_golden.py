@@ -14,7 +14,7 @@ from reconciler import saved_plan
 from reconciler.render.affected import OTHERS
 from tests.forms import FORMS, as_html, as_json, as_markdown, as_text
 from tests.parsed import github, page
-from tests.plans import briefly, empty, everything, told
+from tests.plans import empty, everything, many, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.parsed import Page
 
 GOLDEN: Final = Path(__file__).parent / "golden"
-PLANS: Final[dict[str, Callable[[], Plan]]] = {"everything": everything, "briefly": briefly, "empty": empty}
+PLANS: Final[dict[str, Callable[[], Plan]]] = {"everything": everything, "many": many, "empty": empty}
 
 
 @cache
@@ -36,7 +36,7 @@ def written() -> dict[str, str]:
 
 @pytest.mark.parametrize("name", [f"{name}.{end}" for name in PLANS for end in FORMS])
 def test_it_reads_like_this(name: str) -> None:
-    """Every form of a plan with something of everything, of one told in brief, and of one with nothing to do."""
+    """Every form of a plan with something of everything, of one with more rows than are shown, and of one with nothing to do."""
     assert (GOLDEN / name).read_text(encoding="utf-8") == written()[name]
 
 

@@ -13,7 +13,7 @@ from reconciler.render.html import pieces
 from tests.forms import as_html
 from tests.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 from tests.parsed import Page, page
-from tests.plans import ORIGIN, briefly, empty, everything, hostile, large
+from tests.plans import ORIGIN, empty, everything, hostile, large, many
 
 NAMES = pytest.mark.parametrize("name", (HOSTILE_NAMES | MARKDOWN_NAMES).values(), ids=HOSTILE_NAMES | MARKDOWN_NAMES)
 
@@ -62,7 +62,7 @@ def test_every_character_is_seen(name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("made", [everything, briefly, empty])
+@pytest.mark.parametrize("made", [everything, many, empty])
 def test_ids_are_of_one_element_and_labels_of_one_that_is_there(made: object) -> None:
     """What a screen reader follows leads somewhere."""
     assert callable(made)

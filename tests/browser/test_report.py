@@ -10,7 +10,7 @@ import pytest
 from tests.browser.machine import PHONE, seen, violations
 from tests.forms import as_html
 from tests.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
-from tests.plans import briefly, crowd, empty, everything, large
+from tests.plans import crowd, empty, everything, large, many
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 PLANS: dict[str, Callable[[], Plan]] = {
     "everything": everything,
-    "briefly": briefly,
+    "many": many,
     "empty": empty,
     "german": lambda: crowd(["Kundenservice Deutsch", "Beschwerden und Reklamationen", "Sperrhotline (nachts)"]),
     "5": lambda: large(5),
@@ -103,7 +103,7 @@ def test_a_phone_scrolls_in_one_direction(name: str, browser: Browser, report: C
 
 
 @pytest.mark.parametrize("width", [PHONE, 800, 1200])
-@pytest.mark.parametrize("name", ["everything", "briefly", "60", "german"])
+@pytest.mark.parametrize("name", ["everything", "many", "60", "german"])
 def test_no_word_is_broken_where_there_is_room(
     name: str, width: int, browser: Browser, report: Callable[[str], str]
 ) -> None:
