@@ -36,7 +36,7 @@ def written() -> dict[str, str]:
 
 @pytest.mark.parametrize("name", [f"{name}.{end}" for name in PLANS for end in FORMS])
 def test_it_reads_like_this(name: str) -> None:
-    """Every form of a plan with something of everything, of one with more rows than are shown, and of one with nothing to do."""
+    """Every form of a plan with something of everything, of one with more rows than are shown, and of an empty one."""
     assert (GOLDEN / name).read_text(encoding="utf-8") == written()[name]
 
 
