@@ -10,7 +10,7 @@ from reconciler.drift import changed, missing, not_applied
 from reconciler.manifest.yaml_text import flow, quoted
 from reconciler.marker import digest
 from reconciler.render.told_change import in_reading_order, told_change
-from reconciler.words import counted, plain, rule_phrase, value, visible
+from reconciler.words import counted, failing, plain, rule_phrase, value, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -84,6 +84,7 @@ def counts_phrase(drift: Drift) -> str:
     rest = sum(not is_copy(change) for change in not_applied(plan))
     said += [f"{counted(rest, 'change')} not applied"] if rest else []
     said += [f"{counted(len(plan.conflicts), 'rule')} in conflict"] if plan.conflicts else []
+    said += [failing(len(plan.failed_tests))] if plan.failed_tests else []
     return ", ".join(said) or "a clean-up left to do"
 
 
