@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -186,11 +187,14 @@ def test_an_accepted_rule_is_counted_until_it_is_edited() -> None:
     assert "warning[CXR330]" in drift_as_text(gone)
 
 
-@pytest.mark.parametrize("name", [*HOSTILE_NAMES.values(), *MARKDOWN_NAMES.values(), "", " ", "1e5", "no", "a: b", "#"])
+HALVES = re.compile("[\ud800-\udfff]")
+"""Half a character is no text, and no answer with one is read."""
+ODD_NAMES = [*HOSTILE_NAMES.values(), *MARKDOWN_NAMES.values(), "", " ", "1e5", "no", "a: b", "#"]
+
+
+@pytest.mark.parametrize("name", [name for name in ODD_NAMES if not HALVES.search(name)])
 def test_the_block_reads_back_as_the_name(name: str) -> None:
     """Whatever stands in it, the strict reader reads just that name and digest, and a terminal shows all of it."""
-    if any("\ud800" <= one <= "\udfff" for one in name):
-        pytest.skip("half a character is no text, and no answer with one is read")
     other = unmanaged("2", replace(EVERYTHING, name=name))
     drift = drift_of([VIP], [LIVE_VIP, other])
     lines = acceptance(drift)
