@@ -91,13 +91,14 @@ class _Taking:
         self._taken = Taken(self.pairs.old, self.pairs.new)
 
     def overs(self) -> Iterator[Rough]:
-        """Yield the rows."""
-        undecided = {new for _, new in self.pairs.unknown}
+        """Yield the rows; none where the search stopped at its bound, for then what stays is not known either."""
+        if self.pairs.unknown:
+            return
         moved: dict[int, list[Pair]] = {}
         for pair in sorted((*self.pairs.narrow, *self.pairs.wide), key=lambda pair: (pair[1], pair[0])):
             moved.setdefault(pair[1], []).append(pair)
         for rank, pairs in moved.items():
-            if rank == DEFAULT or rank in undecided or len(pairs) == 1 or rank in self.pairs.kept:
+            if rank == DEFAULT or len(pairs) == 1 or rank in self.pairs.kept:
                 continue
             try:
                 rough = self._over(rank, pairs)
