@@ -13,12 +13,14 @@ from reconciler.change import Run
 from reconciler.drift import Acceptance, find_drift
 from reconciler.drift_document import drift_document
 from reconciler.manifest.environment import Environment
+from reconciler.manifest.ruleset import Hold
 from reconciler.manifest.strict_yaml import read
 from reconciler.marker import digest, signed
 from reconciler.options import Options
 from reconciler.plan import plan
 from reconciler.recorded import last_written
 from reconciler.render.drift_text import ELSEWHERE
+from reconciler.render.notification import notification
 from reconciler.render.told_drift import acceptance
 from reconciler.rounds import Round, drifted
 from reconciler.saved_plan import read as read_plan
@@ -277,6 +279,44 @@ def test_only_some_rules_are_asked_about() -> None:
     found = [LIVE_VIP, managed("2", "cards/gold", rule("gold")), other]
     assert not drift_of(want, found, only=("cards/vip",)).differs
     assert ["3"] == [one.id for one in drift_of(want, found, only=("cards/gold",)).in_the_way]
+
+
+def test_no_drift_says_what_is_left_alone() -> None:
+    """A held edit sends every conversation elsewhere: whoever reads "No drift" reads that a change is left alone."""
+    hold = Hold.model_validate({"until": "2026-12-01T08:00:00+01:00", "reason": "incident 42"})
+    edit = managed("1", "cards/vip", rule(conditions=[], targets=GENERAL), last_written=rule())
+    drift = drift_of([wanted("cards/vip", rule(), hold=hold)], [edit])
+    text = drift_as_text(drift)
+    assert text.startswith("No drift. 0 rules in prod match the manifests.\n1 change is left alone.\n\nLeft alone:\n")
+    assert "left alone: held until 2026-12-01T08:00:00+01:00: incident 42" in text
+    assert 'queue      "Card Services"  "General"' in text
+    assert drift_as_text(drift, brief=True).endswith("\n1 change is left alone.\n")
+
+
+def test_nobody_goes_elsewhere_is_not_said_beside_an_accepted_rule() -> None:
+    """It takes every conversation: it is accepted, and the manifests say otherwise all the same."""
+    other = unmanaged("2", EVERYTHING)
+    drift = drift_of([wanted("cards/vip", rule(description="new"))], [LIVE_VIP, other], *accepted(other))
+    said = "Only accepted rules and changes left alone send conversations elsewhere (proven)."
+    text = notification("drift", Round(NOW, plan=drift.plan, drift=drift), "prod", "cxroute drift")["text"]
+    for form in (drift_as_text(drift), text):
+        assert said in form
+        assert "No conversation goes elsewhere" not in form
+        assert "Conversations go where the manifests say" not in form
+
+
+def test_conversations_of_the_rules_asked_about_go_to_another_rule() -> None:
+    """The other one was edited, and nobody asked about it: still these conversations do not go where they are to."""
+    other = rule("other", targets=FRAUD, priority=200)
+    edit = replace(other, priority=1, conditions=())
+    want = [VIP, wanted("cards/other", other), wanted("cards/gold", rule("gold"))]
+    found = [LIVE_VIP, managed("2", "cards/other", edit, last_written=other), managed("3", "cards/gold", rule("gold"))]
+    drift = drift_of(want, found, only=("cards/vip",))
+    assert drift.differs
+    text = drift_as_text(drift)
+    assert "No drift" not in text
+    assert f'{ELSEWHERE}   (share of callers unknown)\n  "gold" or "vip"\n' in text
+    assert "prod: conversations go elsewhere by other rules." in drift_as_text(drift, brief=True)
 
 
 def test_a_report_of_drift_is_not_applied() -> None:

@@ -116,9 +116,10 @@ def affected(
     unknown = _unknown(behaviour, labels)
     if not behaviour.rows:
         return Affected(NOBODY_KNOWN if unknown else NOBODY, "", (), (), 0, "", unknown)
-    share = f"{share_phrase(moved.total)} of {_sample(moved)}" if moved else "share of callers unknown"
+    share = f"{_total(moved.total, unknown)} of {_sample(moved)}" if moved else "share of callers unknown"
     ordered = _ordered(behaviour, moved, labels)
-    shown = [one for one in ordered if most > MOST_SHOWN or len(one[0].excepts) <= _MOST_EXCEPTIONS][:most]
+    readable = [one for one in ordered if most > MOST_SHOWN or len(one[0].excepts) <= _MOST_EXCEPTIONS]
+    shown = readable[:most] or ordered[:1]
     told_of = {id(row) for row, _ in shown}
     left = [share for row, share in ordered if id(row) not in told_of]
     values = EVERYTHING if most == EVERYTHING else FEW_VALUES
@@ -143,6 +144,11 @@ def share_phrase(share: Share) -> str:
     """Say a share of a sample: `3.1 %`; "at most" where the sample does not tell enough."""
     shown = "under 0.1" if 0 < share.most < 0.1 else f"{share.most:.1f}"  # noqa: PLR2004 - what one digit can show
     return f"{'' if share.least == share.most else 'at most '}{shown} %"
+
+
+def _total(total: Share, unknown: Sequence[str]) -> str:
+    """Say the share of all who go elsewhere; where of some nothing is known, they may be more."""
+    return f"at least {total.least:.1f} %" if unknown else share_phrase(total)
 
 
 def _sample(moved: Moved) -> str:

@@ -17,6 +17,7 @@ from reconciler.render.told_drift import (
     acceptance_title,
     accepted_phrase,
     counts_phrase,
+    nobody,
     sections,
 )
 from reconciler.words import counted, plain
@@ -58,7 +59,7 @@ def _affected(drift: Drift) -> Iterator[str]:
     told = affected(impact.behaviour, plan.queue_names, plan.labels, impact.moved)
     if not told.cases:
         if not told.unknown and not plan.options.only:
-            yield inline(told.head)
+            yield inline(nobody(drift))
         return
     lines = [f"| {ELSEWHERE} | {MANIFESTS} | {NOW} | |", "|---|---|---|---|"]
     for case in told.cases:

@@ -9,6 +9,7 @@ from reconciler.change import Create, is_copy
 from reconciler.drift import changed, missing, not_applied
 from reconciler.manifest.yaml_text import flow, quoted
 from reconciler.marker import digest
+from reconciler.render.affected import NOBODY, NOBODY_KNOWN
 from reconciler.render.told_change import in_reading_order, told_change
 from reconciler.words import counted, plain, rule_phrase, value, visible
 
@@ -29,6 +30,7 @@ FAILED: Final = "Failed on the live rules"
 MANIFESTS: Final = "manifests"
 NOW: Final = "in CXone now"
 NOTHING: Final = "(none)"
+ONLY_WANTED: Final = "Only accepted rules and changes left alone send conversations elsewhere (proven)."
 WAYS_OUT: Final = (
     "Apply does not write the rules in the way. Switch them off or delete them in",
     "CXone, take them over with `adopt:` in a manifest, or accept them.",
@@ -84,7 +86,8 @@ def counts_phrase(drift: Drift) -> str:
     rest = sum(not is_copy(change) for change in not_applied(plan))
     said += [f"{counted(rest, 'change')} not applied"] if rest else []
     said += [f"{counted(len(plan.conflicts), 'rule')} in conflict"] if plan.conflicts else []
-    return ", ".join(said) or "a clean-up left to do"
+    rest_of_it = "a clean-up left to do" if plan.changes else "conversations go elsewhere by other rules"
+    return ", ".join(said) or rest_of_it
 
 
 def remaining_phrases(drift: Drift) -> list[str]:
@@ -98,6 +101,20 @@ def accepted_phrase(drift: Drift) -> str:
     """Return `3 accepted rules that are not managed`; nothing where there is none."""
     count = len(drift.accepted)
     return f"{counted(count, 'accepted rule')} that {'is' if count == 1 else 'are'} not managed" if count else ""
+
+
+def left_alone_phrase(drift: Drift) -> str:
+    """Return `2 changes are left alone`; nothing where there is none."""
+    count = len(drift.plan.held)
+    return f"{counted(count, 'change')} {'is' if count == 1 else 'are'} left alone" if count else ""
+
+
+def nobody(drift: Drift) -> str:
+    """Say that no conversation goes elsewhere, but by what is accepted or left alone."""
+    unwanted, alone = drift.unwanted.behaviour, drift.alone.behaviour
+    if not unwanted.complete or not (alone.complete or alone.changed):
+        return NOBODY_KNOWN
+    return ONLY_WANTED if alone.changed else NOBODY
 
 
 def acceptance_title(drift: Drift) -> str:
