@@ -12,6 +12,7 @@ import pytest
 from reconciler.change import Run
 from reconciler.drift import Acceptance, find_drift
 from reconciler.drift_document import drift_document
+from reconciler.findings import Finding
 from reconciler.manifest.environment import Environment
 from reconciler.manifest.ruleset import Hold
 from reconciler.manifest.strict_yaml import read
@@ -21,6 +22,7 @@ from reconciler.plan import plan
 from reconciler.recorded import last_written
 from reconciler.render.drift_text import ELSEWHERE
 from reconciler.render.notification import notification
+from reconciler.render.several_text import drift_row
 from reconciler.render.told_drift import acceptance
 from reconciler.rounds import Round, drifted
 from reconciler.saved_plan import read as read_plan
@@ -376,3 +378,14 @@ def test_the_brief_form_counts_and_names() -> None:
         assert line in text
     assert "unmanaged:" not in text
     assert as_drift(drift_of([VIP], [LIVE_VIP]).plan) == drift_as_text(drift_of([VIP], [LIVE_VIP]), brief=True)
+
+
+def test_a_line_of_several_environments_says_all_that_differs() -> None:
+    """A route test that fails, a rule in conflict and a change that is left alone are no "none"."""
+    failing = Finding("CXR220", "error", "expected elsewhere")
+    held = drift_of([VIP], [LIVE_VIP, managed("2", "cards/old", rule("old"))], prune=False)
+    assert "1 left alone" == drift_row(held).changes
+    failed = replace(drift_of([VIP], [LIVE_VIP]), failures=(failing,))
+    assert ("1 failed on the live rules", "differs") == (drift_row(failed).changes, drift_row(failed).state)
+    conflict = drift_of([VIP], [unmanaged("2", rule())])
+    assert "1 in conflict" == drift_row(conflict).changes
