@@ -83,12 +83,16 @@ class Drift:
     @property
     def differs(self) -> bool:
         """Return whether drift exits with code 2."""
-        return bool(self.plan.changes or self.plan.conflicts or self.remains or self.unwanted.behaviour.changed)
+        return bool(self.plan.changes or self.plan.conflicts or self.remains)
 
     @property
     def remains(self) -> bool:
-        """Return whether something differs that apply cannot change."""
-        return bool(self.in_the_way or self.failures)
+        """Return whether something differs that apply cannot change.
+
+        With --only that is also an edit of another managed rule that takes conversations of those asked about.
+        """
+        astray = bool(self.plan.options.only) and self.unwanted.behaviour.changed
+        return bool(self.in_the_way or self.failures or (astray and not self.plan.changes))
 
 
 def find_drift(plan: Plan, accept: Sequence[Acceptance] = (), sample: Sample | None = None) -> Drift:

@@ -315,6 +315,7 @@ def test_conversations_of_the_rules_asked_about_go_to_another_rule() -> None:
     found = [LIVE_VIP, managed("2", "cards/other", edit, last_written=other), managed("3", "cards/gold", rule("gold"))]
     drift = drift_of(want, found, only=("cards/vip",))
     assert drift.differs
+    assert "pending" == Round(NOW, plan=drift.plan, drift=drift).result
     text = drift_as_text(drift)
     assert "No drift" not in text
     assert f'{ELSEWHERE}   (share of callers unknown)\n  "gold" or "vip"\n' in text
