@@ -18,7 +18,7 @@ from reconciler.manifest.ruleset import Hold
 from reconciler.manifest.strict_yaml import read
 from reconciler.marker import digest, signed
 from reconciler.options import Options
-from reconciler.plan import plan
+from reconciler.plan import advised, plan
 from reconciler.recorded import last_written
 from reconciler.render.drift_text import ELSEWHERE
 from reconciler.render.notification import notification
@@ -305,6 +305,16 @@ def test_nobody_goes_elsewhere_is_not_said_beside_an_accepted_rule() -> None:
         assert said in form
         assert "No conversation goes elsewhere" not in form
         assert "Conversations go where the manifests say" not in form
+
+
+def test_a_tie_with_a_rule_made_by_hand_is_told() -> None:
+    """By its name ours is tried first; the platform does not say so, and "No drift" alone would be too much."""
+    drift = drift_of([VIP], [LIVE_VIP])
+    message = 'same priority (100) as the live rule "zz" (not managed), which sends elsewhere'
+    tied = replace(
+        drift, plan=advised(drift.plan, [Finding("CXR204", "warning", message, address=address("cards/vip"))])
+    )
+    assert f"warning[CXR204] cards/vip: {message}" in drift_as_text(tied)
 
 
 def test_conversations_of_the_rules_asked_about_go_to_another_rule() -> None:

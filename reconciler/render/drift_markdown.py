@@ -18,6 +18,7 @@ from reconciler.render.told_drift import (
     accepted_phrase,
     counts_phrase,
     nobody,
+    noted,
     sections,
 )
 from reconciler.words import counted, plain
@@ -88,8 +89,8 @@ def _acceptance(drift: Drift) -> Iterator[str]:
 
 
 def _findings(drift: Drift) -> Iterator[str]:
-    """Yield conflicts and stale acceptances, then what fails on the live rules."""
-    first = (*drift.plan.conflicts, *drift.notes)
+    """Yield conflicts, stale acceptances and ties, then what fails on the live rules."""
+    first = (*drift.plan.conflicts, *noted(drift))
     if first:
         yield "\n".join(_finding(one) for one in first[:_MOST])
     if drift.failures:

@@ -24,6 +24,7 @@ from reconciler.render.told_drift import (
     left_alone_phrase,
     names,
     nobody,
+    noted,
     sections,
 )
 from reconciler.words import counted
@@ -196,7 +197,7 @@ def _columns(pairs: Sequence[Pair], paint: Paint) -> Iterator[str]:
 
 
 def _notes(drift: Drift, paint: Paint) -> list[str]:
-    lines = [line for finding in drift.notes for line in finding_lines(finding, paint)]
+    lines = [line for finding in noted(drift) for line in finding_lines(finding, paint)]
     return [*lines, ""] if lines else []
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from reconciler.change import Change, Held, LiveRule
     from reconciler.drift import Drift
+    from reconciler.findings import Finding
     from reconciler.model import Source
     from reconciler.render.told_change import Row
 
@@ -107,6 +108,15 @@ def left_alone_phrase(drift: Drift) -> str:
     """Return `2 changes are left alone`; nothing where there is none."""
     count = len(drift.plan.held)
     return f"{counted(count, 'change')} {'is' if count == 1 else 'are'} left alone" if count else ""
+
+
+def noted(drift: Drift) -> tuple[Finding, ...]:
+    """Return what is worth knowing: stale acceptances, and ties with live rules that are not managed.
+
+    The platform does not say which rule of a tie it takes, so whether conversations stay is not known.
+    """
+    ties = (one for one in drift.plan.findings if one.code == "CXR204" and "(not managed)" in one.message)
+    return (*drift.notes, *ties)
 
 
 def nobody(drift: Drift) -> str:
