@@ -87,15 +87,15 @@ def counts_phrase(drift: Drift) -> str:
     rest = sum(not is_copy(change) for change in not_applied(plan))
     said += [f"{counted(rest, 'change')} not applied"] if rest else []
     said += [f"{counted(len(plan.conflicts), 'rule')} in conflict"] if plan.conflicts else []
-    rest_of_it = "a clean-up left to do" if plan.changes else "conversations go elsewhere by other rules"
-    return ", ".join(said) or rest_of_it
+    return ", ".join(said) or "a clean-up left to do"
 
 
 def remaining_phrases(drift: Drift) -> list[str]:
     """Say what differs that apply cannot change."""
     said = [f"{counted(len(drift.in_the_way), 'rule')} in the way"] if drift.in_the_way else []
     said += [f"{counted(count, 'route test')} failed on the live rules"] if (count := drift.failed_tests) else []
-    return said + (["the analysis stopped at its bound"] if count < len(drift.failures) else [])
+    said += ["the analysis stopped at its bound"] if count < len(drift.failures) else []
+    return said or (["conversations go elsewhere by other rules"] if drift.remains else [])
 
 
 def accepted_phrase(drift: Drift) -> str:
