@@ -20,6 +20,7 @@ from reconciler.marker import digest, signed
 from reconciler.options import Options
 from reconciler.plan import advised, plan
 from reconciler.recorded import last_written
+from reconciler.render.drift_markdown import drift_markdown
 from reconciler.render.drift_text import ELSEWHERE
 from reconciler.render.notification import notification
 from reconciler.render.several_text import drift_row
@@ -31,7 +32,7 @@ from tests.brute_rules import a_list, chance, edited, entry
 from tests.builders import NOW, address, desired, intent_is, live, managed, rule, unmanaged, wanted
 from tests.forms import as_drift, as_drift_markdown, drift_as_text
 from tests.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
-from tests.plans import FRAUD, GENERAL
+from tests.plans import FACTS, FRAUD, GENERAL, TENANT
 
 if TYPE_CHECKING:
     from reconciler.change import LiveRule
@@ -315,6 +316,17 @@ def test_a_tie_with_a_rule_made_by_hand_is_told() -> None:
         drift, plan=advised(drift.plan, [Finding("CXR204", "warning", message, address=address("cards/vip"))])
     )
     assert f"warning[CXR204] cards/vip: {message}" in drift_as_text(tied)
+
+
+def test_the_way_to_heal_says_that_apply_refuses() -> None:
+    """While the manifests themselves fail a route test, the command that is printed would end with exit 3."""
+    drift = drift_of([VIP], [])
+    failing = (Finding("CXR220", "error", "expected elsewhere"),)
+    broken = replace(drift, plan=replace(drift.plan, failed_tests=failing))
+    said = "1 route test fails: apply will refuse this plan."
+    assert said in drift_as_text(broken)
+    assert said in drift_markdown(broken, TENANT, FACTS, "cxroute apply")
+    assert said not in drift_as_text(drift)
 
 
 def test_conversations_of_the_rules_asked_about_go_to_another_rule() -> None:

@@ -19,6 +19,7 @@ from reconciler.render.told_drift import (
     counts_phrase,
     nobody,
     noted,
+    refusal,
     sections,
 )
 from reconciler.words import counted, plain
@@ -46,6 +47,8 @@ def drift_markdown(drift: Drift, tenant: str, facts: Facts, heal: str) -> str:
     blocks += _findings(drift)
     blocks += _affected(drift)
     blocks += _acceptance(drift)
+    if refusing := refusal(drift):
+        blocks.append(f"**{refusing}.**")
     if plan.changes:
         blocks.append(f"To make the tenant as the manifests say:\n\n{fenced(heal, 'sh')}")
     foot = [inline(plain(tenant)), f"live rules read {inline(facts.read_at)}"]

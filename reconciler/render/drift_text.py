@@ -25,6 +25,7 @@ from reconciler.render.told_drift import (
     names,
     nobody,
     noted,
+    refusal,
     sections,
 )
 from reconciler.words import counted
@@ -72,6 +73,7 @@ def drift_text(drift: Drift, paint: Paint, commands: Commands, most: int = MOST_
     lines += _affected(drift, paint, most)
     lines += _notes(drift, paint)
     lines += _acceptance(drift)
+    lines += [paint("red", f"{refusing}."), ""] if (refusing := refusal(drift)) else []
     lines += _ways_out("heal it", [str(change.address) for change in plan.changes], commands.heal)
     edits = [str(change.address) for change in changed(plan) if isinstance(change, Update)]
     lines += _ways_out("keep it", edits, commands.keep)

@@ -10,6 +10,7 @@ from reconciler.drift import changed, missing, not_applied
 from reconciler.manifest.yaml_text import flow, quoted
 from reconciler.marker import digest
 from reconciler.render.affected import NOBODY, NOBODY_KNOWN
+from reconciler.render.telling import tests_title
 from reconciler.render.told_change import in_reading_order, told_change
 from reconciler.words import counted, plain, rule_phrase, value, visible
 
@@ -108,6 +109,12 @@ def left_alone_phrase(drift: Drift) -> str:
     """Return `2 changes are left alone`; nothing where there is none."""
     count = len(drift.plan.held)
     return f"{counted(count, 'change')} {'is' if count == 1 else 'are'} left alone" if count else ""
+
+
+def refusal(drift: Drift) -> str:
+    """Say that apply will not heal anything while the manifests fail route tests; nothing where they pass."""
+    plan = drift.plan
+    return tests_title(plan.failed_tests) if plan.failed_tests and plan.changes else ""
 
 
 def noted(drift: Drift) -> tuple[Finding, ...]:
