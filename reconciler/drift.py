@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.behaviour.difference import Behaviour, difference
 from reconciler.behaviour.entry import in_order
+from reconciler.behaviour.rows import row_of
 from reconciler.change import Adopt, Create
 from reconciler.entries import desired_entries, live_entries
 from reconciler.findings import Finding
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from reconciler.behaviour.entry import Entry
     from reconciler.behaviour.region import Region
-    from reconciler.behaviour.rows import Row
     from reconciler.change import Change, LiveRule
     from reconciler.model import Address, Source
     from reconciler.plan import Plan
@@ -87,8 +87,12 @@ class Drift:
 
     @property
     def remains(self) -> bool:
-        """Return whether something differs that apply cannot change."""
-        return bool(self.in_the_way or self.failures)
+        """Return whether something differs that apply cannot change.
+
+        With --only that is also an edit of another managed rule that takes conversations of those asked about.
+        """
+        astray = bool(self.plan.options.only) and self.unwanted.behaviour.changed
+        return bool(self.in_the_way or self.failures or (astray and not self.plan.changes))
 
 
 def find_drift(plan: Plan, accept: Sequence[Acceptance] = (), sample: Sample | None = None) -> Drift:
@@ -174,9 +178,9 @@ def _impact(plan: Plan, reference: Iterable[Entry], only: Sequence[str], sample:
     before, after = in_order(reference, evaluation), in_order(live_entries(plan.live.rules, plan.desired), evaluation)
     behaviour = difference(before, after, evaluation)
     if only:
+        # A row may hold conversations from more origins than the one that is asked about; a region has one.
         regions = tuple(region for region in behaviour.regions if _is_about(region, only))
-        rows = tuple(row for row in behaviour.rows if _is_about(row, only))
-        behaviour = replace(behaviour, regions=regions, rows=rows)
+        behaviour = replace(behaviour, regions=regions, rows=tuple(map(row_of, regions)))
     return Impact(behaviour, None if sample is None else shares(behaviour, before, after, sample))
 
 
@@ -186,12 +190,13 @@ def _winners(behaviour: Behaviour) -> set[str]:
 
 
 def _lasting(plan: Plan, reference: Sequence[Entry], others: Mapping[str, LiveRule]) -> set[str]:
-    """Return the ids of the live rules that are in the way of the manifests once the plan is applied."""
+    """Return the ids of the live rules that may be in the way of the manifests once the plan is applied."""
     theirs = (entry for entry in live_entries(plan.live.rules, plan.desired) if entry.id in others)
-    return _winners(difference(reference, (*reference, *theirs), plan.desired.evaluation))
+    found = difference(reference, (*reference, *theirs), plan.desired.evaluation)
+    return _winners(found) if found.complete else set(others)
 
 
-def _is_about(part: Region | Row, only: Sequence[str]) -> bool:
+def _is_about(part: Region, only: Sequence[str]) -> bool:
     entries = (entry for entry in (*part.before_rules, *part.after_rules) if entry is not None)
     return any(entry.address is not None and selected(entry.address, only) for entry in entries)
 

@@ -164,4 +164,4 @@ def _of_drift(one: Round) -> list[object]:
     """A rule in the way is known by its id and content, a failing check by what it says."""
     rules = [[live.id, live.rule.name, digest(live.rule)] for live in one.in_the_way]
     checks = [f"{finding.code} {finding.source} {finding.message}" for finding in one.failures]
-    return [*sorted(rules), *sorted(checks)]
+    return [*sorted(rules), *sorted(checks), one.remains]

@@ -50,6 +50,28 @@ def test_any_other_text_does_not_forget_the_patterns() -> None:
     assert "a" not in text
 
 
+def test_an_exception_of_numbers_that_no_conditions_say_is_several() -> None:
+    """A range and a number apart from it, taken by rules alike but for the pivot: no one condition says both."""
+    some = attribute("x", "equals", "r")
+    old = [
+        rule("range", 1, [some, attribute("conf", "between", [0.3, 0.6])], "A"),
+        rule("one", 2, [some, attribute("conf", "equals", 0.7)], "B"),
+    ]
+    assert 2 == len(regions(old, [rule("any", 1, [attribute("conf", "exists")], "A")]))
+
+
+def test_of_two_exceptions_that_become_equal_one_stays() -> None:
+    """What the second asks beyond the first is known once another attribute is folded in: neither hides the other."""
+    ours = [attribute("a5", "notEquals", "r"), attribute("a3", "notEquals", "p")]
+    old = [rule("r", 1, [attribute("a2", "equals", "r")], "A"), rule("ours", 2, ours, "A")]
+    new = [
+        rule("not r", 1, [attribute("a2", "notEquals", "r")], "C"),
+        rule("ours", 2, [*ours, attribute("a2", "notExists")], "A"),
+        rule("listed", 3, [attribute("a3", "in", ["q", "p"])], "A"),
+    ]
+    assert 4 == len(regions(old, new))
+
+
 def test_a_rule_that_moves_is_two_versions() -> None:
     """A rule whose priority alone changes is at its old place before and at its new place after, not at one of them."""
     every, some = rule("every", 2, [], "B"), [attribute("intent", "equals", "x")]

@@ -13,13 +13,18 @@ import pytest
 from reconciler.change import Run
 from reconciler.drift import Acceptance, find_drift
 from reconciler.drift_document import drift_document
+from reconciler.findings import Finding
 from reconciler.manifest.environment import Environment
+from reconciler.manifest.ruleset import Hold
 from reconciler.manifest.strict_yaml import read
 from reconciler.marker import digest, signed
 from reconciler.options import Options
-from reconciler.plan import plan
+from reconciler.plan import advised, plan
 from reconciler.recorded import last_written
+from reconciler.render.drift_markdown import drift_markdown
 from reconciler.render.drift_text import ELSEWHERE
+from reconciler.render.notification import notification
+from reconciler.render.several_text import drift_row
 from reconciler.render.told_drift import acceptance
 from reconciler.rounds import Round, drifted
 from reconciler.saved_plan import read as read_plan
@@ -28,7 +33,7 @@ from tests.brute_rules import a_list, chance, edited, entry
 from tests.builders import NOW, address, desired, intent_is, live, managed, rule, unmanaged, wanted
 from tests.forms import as_drift, as_drift_markdown, drift_as_text
 from tests.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
-from tests.plans import FRAUD, GENERAL
+from tests.plans import FACTS, FRAUD, GENERAL, TENANT
 
 if TYPE_CHECKING:
     from reconciler.change import LiveRule
@@ -283,6 +288,66 @@ def test_only_some_rules_are_asked_about() -> None:
     assert ["3"] == [one.id for one in drift_of(want, found, only=("cards/gold",)).in_the_way]
 
 
+def test_no_drift_says_what_is_left_alone() -> None:
+    """A held edit sends every conversation elsewhere: whoever reads "No drift" reads that a change is left alone."""
+    hold = Hold.model_validate({"until": "2026-12-01T08:00:00+01:00", "reason": "incident 42"})
+    edit = managed("1", "cards/vip", rule(conditions=[], targets=GENERAL), last_written=rule())
+    drift = drift_of([wanted("cards/vip", rule(), hold=hold)], [edit])
+    text = drift_as_text(drift)
+    assert text.startswith("No drift. 0 rules in prod match the manifests.\n1 change is left alone.\n\nLeft alone:\n")
+    assert "left alone: held until 2026-12-01T08:00:00+01:00: incident 42" in text
+    assert 'queue      "Card Services"  "General"' in text
+    assert drift_as_text(drift, brief=True).endswith("\n1 change is left alone.\n")
+
+
+def test_nobody_goes_elsewhere_is_not_said_beside_an_accepted_rule() -> None:
+    """It takes every conversation: it is accepted, and the manifests say otherwise all the same."""
+    other = unmanaged("2", EVERYTHING)
+    drift = drift_of([wanted("cards/vip", rule(description="new"))], [LIVE_VIP, other], *accepted(other))
+    said = "Only accepted rules and changes left alone send conversations elsewhere (proven)."
+    text = notification("drift", Round(NOW, plan=drift.plan, drift=drift), "prod", "cxroute drift")["text"]
+    for form in (drift_as_text(drift), text):
+        assert said in form
+        assert "No conversation goes elsewhere" not in form
+        assert "Conversations go where the manifests say" not in form
+
+
+def test_a_tie_with_a_rule_made_by_hand_is_told() -> None:
+    """By its name ours is tried first; the platform does not say so, and "No drift" alone would be too much."""
+    drift = drift_of([VIP], [LIVE_VIP])
+    message = 'same priority (100) as the live rule "zz" (not managed), which sends elsewhere'
+    tied = replace(
+        drift, plan=advised(drift.plan, [Finding("CXR204", "warning", message, address=address("cards/vip"))])
+    )
+    assert f"warning[CXR204] cards/vip: {message}" in drift_as_text(tied)
+
+
+def test_the_way_to_heal_says_that_apply_refuses() -> None:
+    """While the manifests themselves fail a route test, the command that is printed would end with exit 3."""
+    drift = drift_of([VIP], [])
+    failing = (Finding("CXR220", "error", "expected elsewhere"),)
+    broken = replace(drift, plan=replace(drift.plan, failed_tests=failing))
+    said = "1 route test fails: apply will refuse this plan."
+    assert said in drift_as_text(broken)
+    assert said in drift_markdown(broken, TENANT, FACTS, "cxroute apply")
+    assert said not in drift_as_text(drift)
+
+
+def test_conversations_of_the_rules_asked_about_go_to_another_rule() -> None:
+    """The other one was edited, and nobody asked about it: still these conversations do not go where they are to."""
+    other = rule("other", targets=FRAUD, priority=200)
+    edit = replace(other, priority=1, conditions=())
+    want = [VIP, wanted("cards/other", other), wanted("cards/gold", rule("gold"))]
+    found = [LIVE_VIP, managed("2", "cards/other", edit, last_written=other), managed("3", "cards/gold", rule("gold"))]
+    drift = drift_of(want, found, only=("cards/vip",))
+    assert drift.differs
+    assert "pending" == Round(NOW, plan=drift.plan, drift=drift).result
+    text = drift_as_text(drift)
+    assert "No drift" not in text
+    assert f'{ELSEWHERE}   (share of callers unknown)\n  "gold" or "vip"\n' in text
+    assert "prod: conversations go elsewhere by other rules." in drift_as_text(drift, brief=True)
+
+
 def test_a_report_of_drift_is_not_applied() -> None:
     """It says what is live now, and not what would be."""
     form = json.dumps(drift_document(drift_of([VIP], [])))
@@ -340,3 +405,14 @@ def test_the_brief_form_counts_and_names() -> None:
         assert line in text
     assert "unmanaged:" not in text
     assert as_drift(drift_of([VIP], [LIVE_VIP]).plan) == drift_as_text(drift_of([VIP], [LIVE_VIP]), brief=True)
+
+
+def test_a_line_of_several_environments_says_all_that_differs() -> None:
+    """A route test that fails, a rule in conflict and a change that is left alone are no "none"."""
+    failing = Finding("CXR220", "error", "expected elsewhere")
+    held = drift_of([VIP], [LIVE_VIP, managed("2", "cards/old", rule("old"))], prune=False)
+    assert "1 left alone" == drift_row(held).changes
+    failed = replace(drift_of([VIP], [LIVE_VIP]), failures=(failing,))
+    assert ("1 failed on the live rules", "differs") == (drift_row(failed).changes, drift_row(failed).state)
+    conflict = drift_of([VIP], [unmanaged("2", rule())])
+    assert "1 in conflict" == drift_row(conflict).changes

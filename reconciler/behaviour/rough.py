@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from reconciler.behaviour.express import sayable
+from reconciler.behaviour.express import sayable, unite
 from reconciler.behaviour.near import Near
 from reconciler.behaviour.pattern import bits
 from reconciler.behaviour.region import Rough
@@ -99,7 +99,10 @@ class Making:
             for number in bits(before):
                 by_shape[number] = by_shape.get(number, 0) | 1 << atom
         taken = Taken(self.pairs.old, self.pairs.new)
-        excepts = [shape for number, mask in by_shape.items() for shape in taken.with_pivot(number, [(mask, 0, 0)])]
+        excepts = []
+        for number, mask in by_shape.items():
+            parts = unite(self.space.pivot_domain, ((1 << atom, 0, 0) for atom in bits(mask)))
+            excepts += taken.with_pivot(number, parts)
         return self.rough([pair], *simplify(self.space, box, excepts), found.box)
 
     @cached_property

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from reconciler.behaviour.entry import Destination, Entry
     from reconciler.behaviour.express import Clause
     from reconciler.behaviour.pairs import Pair
-    from reconciler.behaviour.region import Finish
+    from reconciler.behaviour.region import Finish, Region
     from reconciler.behaviour.rough import Making
     from reconciler.behaviour.shapes import Box, Shape
     from reconciler.behaviour.space import Example
@@ -64,7 +64,11 @@ def rows(making: Making, roughs: Sequence[Rough], finish: Finish) -> tuple[Row, 
 
 
 def _row(rough: Rough, finish: Finish) -> Row:
-    region = finish.region(rough)
+    return row_of(finish.region(rough))
+
+
+def row_of(region: Region) -> Row:
+    """Return a region, or what several were merged to, as a row."""
     befores = dict.fromkeys(None if entry is None else destination(entry.rule.targets) for entry in region.before_rules)
     return Row(
         region.where,

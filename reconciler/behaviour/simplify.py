@@ -121,8 +121,12 @@ def _taken_out(domain: Domain, left: Part, parts: Iterable[Part]) -> tuple[Part,
 
 
 def _largest(excepts: Sequence[Shape], apart: Collection[int]) -> list[Shape]:
-    """Leave out exceptions that lie in another one; where there are very many to compare with, all stay."""
-    outer = [shape for shape in excepts if id(shape) not in apart]
+    """Leave out exceptions that lie in another one; where there are very many to compare with, all stay.
+
+    Of equal ones, which may come about one after the other, one stays.
+    """
+    outer = list(dict.fromkeys(shape for shape in excepts if id(shape) not in apart))
+    excepts = [*(shape for shape in excepts if id(shape) in apart), *outer]
     if len(outer) * len(excepts) > MOST_COMPARED:
         return sorted(excepts)
     asked = [(shape, dict(shape)) for shape in excepts]

@@ -6,6 +6,7 @@ never leaves a condition out.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -116,9 +117,10 @@ def affected(
     unknown = _unknown(behaviour, labels)
     if not behaviour.rows:
         return Affected(NOBODY_KNOWN if unknown else NOBODY, "", (), (), 0, "", unknown)
-    share = f"{share_phrase(moved.total)} of {_sample(moved)}" if moved else "share of callers unknown"
+    share = f"{_total(moved.total, unknown)} of {_sample(moved)}" if moved else "share of callers unknown"
     ordered = _ordered(behaviour, moved, labels)
-    shown = [one for one in ordered if most > MOST_SHOWN or len(one[0].excepts) <= _MOST_EXCEPTIONS][:most]
+    readable = [one for one in ordered if most > MOST_SHOWN or len(one[0].excepts) <= _MOST_EXCEPTIONS]
+    shown = readable[:most] or ordered[:1]
     told_of = {id(row) for row, _ in shown}
     left = [share for row, share in ordered if id(row) not in told_of]
     values = EVERYTHING if most == EVERYTHING else FEW_VALUES
@@ -143,6 +145,11 @@ def share_phrase(share: Share) -> str:
     """Say a share of a sample: `3.1 %`; "at most" where the sample does not tell enough."""
     shown = "under 0.1" if 0 < share.most < 0.1 else f"{share.most:.1f}"  # noqa: PLR2004 - what one digit can show
     return f"{'' if share.least == share.most else 'at most '}{shown} %"
+
+
+def _total(total: Share, unknown: Sequence[str]) -> str:
+    """Say the share of all who go elsewhere; where of some nothing is known, they may be more."""
+    return f"at least {total.least:.1f} %" if unknown else share_phrase(total)
 
 
 def _sample(moved: Moved) -> str:
@@ -180,7 +187,7 @@ def _size(row: Row, labels: Mapping[str, str]) -> int:
 
 
 def _case(row: Row, share: Share | None, names: Mapping[str, str], labels: Mapping[str, str], values: int) -> Case:
-    befores = [destination_phrase(before, names) for before in row.befores]
+    *befores, after = _ways(row, names)
     if values == FEW_VALUES and len(befores) > _MOST_BEFORES:
         befores = [
             *befores[: _MOST_BEFORES - 1],
@@ -189,12 +196,33 @@ def _case(row: Row, share: Share | None, names: Mapping[str, str], labels: Mappi
     return Case(
         clauses_phrase(row.where, labels, values),
         tuple(befores),
-        destination_phrase(row.after, names),
+        after,
         share_phrase(share) if share else "",
         conversation_phrase(row.example.attributes, labels),
         _rules(row),
         tuple(f"unless also {exception_phrase(clauses, labels, values)}" for clauses in row.excepts),
     )
+
+
+def _ways(row: Row, names: Mapping[str, str]) -> list[str]:
+    """Say where a row's conversations go today, and afterwards; exactly, where two of these would read alike."""
+    goes = (*row.befores, row.after)
+    said = [destination_phrase(one, names) for one in goes]
+    # The order of shares that are nearly equal tells nobody anything.
+    alike = {tuple(sorted(one.split(", "))) for one in said}
+    return said if len(alike) == len(said) else [_exactly(one, names) for one in goes]
+
+
+def _exactly(destination: Destination, names: Mapping[str, str]) -> str:
+    """Say a destination with the queues' ids, and with as many digits as tell it from any other."""
+    if not destination:
+        return destination_phrase(destination, names)
+    parts = ((f"{100 * float(share):.15g} % " if share != 1 else "", queue) for queue, share in destination)
+    return ", ".join(f"{share}{_with_id(queue, names)}" for share, queue in parts)
+
+
+def _with_id(queue: str, names: Mapping[str, str]) -> str:
+    return f"{_queue(queue, names)} ({plain(queue)})" if queue in names else _queue(queue, names)
 
 
 def _together(shares: Sequence[Share | None], moved: Moved | None) -> str:
@@ -209,11 +237,9 @@ def _together(shares: Sequence[Share | None], moved: Moved | None) -> str:
 def _balance(rows: Iterable[Row], moved: Moved, names: Mapping[str, str]) -> tuple[Balance, ...]:
     """Say what the queues get that conversations come to or leave, those that get most first."""
     touched = {queue for row in rows for split in (*row.befores, row.after) for queue in _queues(split)}
-    return tuple(
-        Balance(_balanced(one, names), _range(one.before), _range(one.after))
-        for one in moved.balance
-        if one.queue in touched
-    )
+    told = [one for one in moved.balance if one.queue in touched]
+    often = Counter(_balanced(one, names) for one in told)
+    return tuple(Balance(_unlike(one, names, often), _range(one.before), _range(one.after)) for one in told)
 
 
 def _queues(split: Destination) -> tuple[str | None, ...]:
@@ -222,6 +248,12 @@ def _queues(split: Destination) -> tuple[str | None, ...]:
 
 def _balanced(one: QueueShare, names: Mapping[str, str]) -> str:
     return _queue(one.queue, names) if one.queue else DEFAULT if one.queue is None else "no queue"
+
+
+def _unlike(one: QueueShare, names: Mapping[str, str], often: Mapping[str, int]) -> str:
+    """Name a queue, with its id where another one has that name."""
+    said = _balanced(one, names)
+    return _with_id(one.queue, names) if one.queue and often[said] > 1 else said
 
 
 def _range(share: Share) -> str:

@@ -75,7 +75,8 @@ def _opaque(clauses: Iterable[Clause]) -> Iterator[str]:
 def _own_words(part: Opaque) -> str:
     form = json.loads(part.text)
     name, operator = form.get("attributeName"), form.get("operator")
-    if not isinstance(name, str) or not isinstance(operator, str):
+    told = form.keys() <= {"type", "attributeName", "operator", "value"} and form.get("type") == "attribute"
+    if not told or not isinstance(name, str) or not isinstance(operator, str):
         return plain(part.text)
     return f"{plain(name)} {plain(operator)} {value(form.get('value'))}"
 

@@ -17,6 +17,9 @@ from reconciler.render.told_drift import (
     acceptance_title,
     accepted_phrase,
     counts_phrase,
+    nobody,
+    noted,
+    refusal,
     sections,
 )
 from reconciler.words import counted, plain
@@ -44,6 +47,8 @@ def drift_markdown(drift: Drift, tenant: str, facts: Facts, heal: str) -> str:
     blocks += _findings(drift)
     blocks += _affected(drift)
     blocks += _acceptance(drift)
+    if refusing := refusal(drift):
+        blocks.append(f"**{refusing}.**")
     if plan.changes:
         blocks.append(f"To make the tenant as the manifests say:\n\n{fenced(heal, 'sh')}")
     foot = [inline(plain(tenant)), f"live rules read {inline(facts.read_at)}"]
@@ -58,7 +63,7 @@ def _affected(drift: Drift) -> Iterator[str]:
     told = affected(impact.behaviour, plan.queue_names, plan.labels, impact.moved)
     if not told.cases:
         if not told.unknown and not plan.options.only:
-            yield inline(told.head)
+            yield inline(nobody(drift))
         return
     lines = [f"| {ELSEWHERE} | {MANIFESTS} | {NOW} | |", "|---|---|---|---|"]
     for case in told.cases:
@@ -87,8 +92,8 @@ def _acceptance(drift: Drift) -> Iterator[str]:
 
 
 def _findings(drift: Drift) -> Iterator[str]:
-    """Yield conflicts and stale acceptances, then what fails on the live rules."""
-    first = (*drift.plan.conflicts, *drift.notes)
+    """Yield conflicts, stale acceptances and ties, then what fails on the live rules."""
+    first = (*drift.plan.conflicts, *noted(drift))
     if first:
         yield "\n".join(_finding(one) for one in first[:_MOST])
     if drift.failures:

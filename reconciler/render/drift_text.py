@@ -21,7 +21,11 @@ from reconciler.render.told_drift import (
     acceptance_title,
     accepted_phrase,
     counts_phrase,
+    left_alone_phrase,
     names,
+    nobody,
+    noted,
+    refusal,
     sections,
 )
 from reconciler.words import counted
@@ -58,7 +62,8 @@ def drift_text(drift: Drift, paint: Paint, commands: Commands, most: int = MOST_
     """Return what differs between the manifests and the tenant; `most` is how many rows and rules it shows of many."""
     plan = drift.plan
     if not drift.differs:
-        return "\n".join([_no_drift(drift), *_notes(drift, paint)]).rstrip() + "\n"
+        held = [line for section in sections(drift) for line in _section(section, paint, most)]
+        return "\n".join([_no_drift(drift), *(["", *held] if held else []), *_notes(drift, paint)]).rstrip() + "\n"
     lines = [*_head(drift), ""]
     for section in sections(drift):
         lines += _section(section, paint, most)
@@ -68,6 +73,7 @@ def drift_text(drift: Drift, paint: Paint, commands: Commands, most: int = MOST_
     lines += _affected(drift, paint, most)
     lines += _notes(drift, paint)
     lines += _acceptance(drift)
+    lines += [paint("red", f"{refusing}."), ""] if (refusing := refusal(drift)) else []
     lines += _ways_out("heal it", [str(change.address) for change in plan.changes], commands.heal)
     edits = [str(change.address) for change in changed(plan) if isinstance(change, Update)]
     lines += _ways_out("keep it", edits, commands.keep)
@@ -105,8 +111,7 @@ def _head(drift: Drift) -> Iterator[str]:
 def _no_drift(drift: Drift) -> str:
     plan = drift.plan
     match = "matches" if plan.unchanged == 1 else "match"
-    accepted = accepted_phrase(drift)
-    more = f"\n{accepted}." if accepted else ""
+    more = "".join(f"\n{said}." for said in (accepted_phrase(drift), left_alone_phrase(drift)) if said)
     return f"No drift. {counted(plan.unchanged, 'rule')} in {plan.environment} {match} the manifests.{more}"
 
 
@@ -116,7 +121,7 @@ def _affected(drift: Drift, paint: Paint, most: int) -> list[str]:
     told = affected(impact.behaviour, plan.queue_names, plan.labels, impact.moved, most)
     if not told.cases:
         # Of the rules that were not asked for, nothing is said; of an analysis that stopped, a finding says it.
-        return [] if told.unknown or plan.options.only else [paint("bold", told.head), ""]
+        return [] if told.unknown or plan.options.only else [paint("bold", nobody(drift)), ""]
     lines = [f"{paint('bold', ELSEWHERE)}   ({told.share})"]
     for case in told.cases:
         lines += _case(case, paint)
@@ -194,7 +199,7 @@ def _columns(pairs: Sequence[Pair], paint: Paint) -> Iterator[str]:
 
 
 def _notes(drift: Drift, paint: Paint) -> list[str]:
-    lines = [line for finding in drift.notes for line in finding_lines(finding, paint)]
+    lines = [line for finding in noted(drift) for line in finding_lines(finding, paint)]
     return [*lines, ""] if lines else []
 
 

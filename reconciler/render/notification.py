@@ -12,7 +12,7 @@ from reconciler.change import Applied, Create
 from reconciler.drift import Drift, changed
 from reconciler.render.affected import NOBODY
 from reconciler.render.told_change import acts, in_reading_order
-from reconciler.render.told_drift import counts_phrase, remaining_phrases
+from reconciler.render.told_drift import counts_phrase, nobody, remaining_phrases
 from reconciler.rounds import done
 from reconciler.saved_plan import action
 from reconciler.words import counted, plain
@@ -156,8 +156,10 @@ def _affected(one: Round) -> str:
     found = one.drift.unwanted.behaviour
     if found.regions:
         return "Conversations do not go where the manifests say."
-    whole = found.complete and not one.plan.options.only
-    return "Conversations go where the manifests say (proven)." if whole else ""
+    if not found.complete or one.plan.options.only:
+        return ""
+    said = nobody(one.drift)
+    return "Conversations go where the manifests say (proven)." if said == NOBODY else said
 
 
 def _moved(plan: Plan, moves: str) -> str:

@@ -75,10 +75,11 @@ def drift_row(drift: Drift) -> Row:
     """Return the line of an environment's drift."""
     state: State = "differs" if drift.differs else "same"
     words = [f"{count:,} {what}" for what, count in zip(_SECTIONS, counts(drift).values(), strict=True) if count]
-    impact = drift.unwanted
-    return Row(
-        drift.plan.environment, ", ".join(words) or "none", _who(drift.plan, impact.behaviour, impact.moved), state
-    )
+    plan, impact = drift.plan, drift.unwanted
+    words += [f"{len(plan.conflicts):,} in conflict"] if plan.conflicts else []
+    words += [f"{len(drift.failures):,} failed on the live rules"] if drift.failures else []
+    words += [f"{len(plan.held):,} left alone"] if plan.held else []
+    return Row(plan.environment, ", ".join(words) or "none", _who(plan, impact.behaviour, impact.moved), state)
 
 
 def applied_row(plan: Plan, report: Report | None) -> Row:

@@ -9,6 +9,8 @@ from reconciler.change import Create, is_copy
 from reconciler.drift import changed, missing, not_applied
 from reconciler.manifest.yaml_text import flow, quoted
 from reconciler.marker import digest
+from reconciler.render.affected import NOBODY, NOBODY_KNOWN
+from reconciler.render.telling import tests_title
 from reconciler.render.told_change import in_reading_order, told_change
 from reconciler.words import counted, failing, plain, rule_phrase, value, visible
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from reconciler.change import Change, Held, LiveRule
     from reconciler.drift import Drift
+    from reconciler.findings import Finding
     from reconciler.model import Source
     from reconciler.render.told_change import Row
 
@@ -29,6 +32,7 @@ FAILED: Final = "Failed on the live rules"
 MANIFESTS: Final = "manifests"
 NOW: Final = "in CXone now"
 NOTHING: Final = "(none)"
+ONLY_WANTED: Final = "Only accepted rules and changes left alone send conversations elsewhere (proven)."
 WAYS_OUT: Final = (
     "Apply does not write the rules in the way. Switch them off or delete them in",
     "CXone, take them over with `adopt:` in a manifest, or accept them.",
@@ -92,13 +96,43 @@ def remaining_phrases(drift: Drift) -> list[str]:
     """Say what differs that apply cannot change."""
     said = [f"{counted(len(drift.in_the_way), 'rule')} in the way"] if drift.in_the_way else []
     said += [f"{counted(count, 'route test')} failed on the live rules"] if (count := drift.failed_tests) else []
-    return said + (["the analysis stopped at its bound"] if count < len(drift.failures) else [])
+    said += ["the analysis stopped at its bound"] if count < len(drift.failures) else []
+    return said or (["conversations go elsewhere by other rules"] if drift.remains else [])
 
 
 def accepted_phrase(drift: Drift) -> str:
     """Return `3 accepted rules that are not managed`; nothing where there is none."""
     count = len(drift.accepted)
     return f"{counted(count, 'accepted rule')} that {'is' if count == 1 else 'are'} not managed" if count else ""
+
+
+def left_alone_phrase(drift: Drift) -> str:
+    """Return `2 changes are left alone`; nothing where there is none."""
+    count = len(drift.plan.held)
+    return f"{counted(count, 'change')} {'is' if count == 1 else 'are'} left alone" if count else ""
+
+
+def refusal(drift: Drift) -> str:
+    """Say that apply will not heal anything while the manifests fail route tests; nothing where they pass."""
+    plan = drift.plan
+    return tests_title(plan.failed_tests) if plan.failed_tests and plan.changes else ""
+
+
+def noted(drift: Drift) -> tuple[Finding, ...]:
+    """Return what is worth knowing: stale acceptances, and ties with live rules that are not managed.
+
+    The platform does not say which rule of a tie it takes, so whether conversations stay is not known.
+    """
+    ties = (one for one in drift.plan.findings if one.code == "CXR204" and "(not managed)" in one.message)
+    return (*drift.notes, *ties)
+
+
+def nobody(drift: Drift) -> str:
+    """Say that no conversation goes elsewhere, but by what is accepted or left alone."""
+    unwanted, alone = drift.unwanted.behaviour, drift.alone.behaviour
+    if not unwanted.complete or not (alone.complete or alone.changed):
+        return NOBODY_KNOWN
+    return ONLY_WANTED if alone.changed else NOBODY
 
 
 def acceptance_title(drift: Drift) -> str:

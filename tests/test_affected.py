@@ -1,0 +1,88 @@
+"""What is said of who is affected where rows are long, and where the analysis stopped at its bound."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+import pytest
+
+from reconciler.behaviour.difference import difference
+from reconciler.behaviour.entry import in_order
+from reconciler.render.affected import affected
+from reconciler.shares import shares
+from reconciler.traffic import Row, Sample
+from tests.brute_checks import QUEUES
+from tests.brute_rules import attribute, entries, queue, rule
+from tests.grown_pairs import grown_pair
+
+LABELS = {"intent": "intent", "conf": "confidence"}
+
+
+def test_a_row_with_many_exceptions_is_said_where_there_is_no_other() -> None:
+    """Every form says who is affected: none has the heading alone."""
+    kept = [
+        rule(f"k{number:02}", 1, [attribute(name, "equals", "x"), attribute(other, "equals", "y")], "B")
+        for number, (name, other) in enumerate((f"a{number}", f"b{number}") for number in range(41))
+    ]
+    last = rule("last", 9, [], "A")
+    found = difference(entries([*kept, last]), entries([*kept, {**last, "targets": kept[0]["targets"]}]))
+    (row,) = found.rows
+    assert 41 == len(row.excepts)
+    (case,) = affected(found, QUEUES, LABELS).cases
+    assert ("every conversation", '"Queue A" -> "Queue B"') == (case.who, case.way)
+    assert 41 == len(case.excepts)
+
+
+def test_the_share_is_a_least_where_something_is_not_known() -> None:
+    """Callers of whom nothing is known may move, too: neither a share nor "at most" one is true of all."""
+    pair = grown_pair(Random(0))
+    before, after = in_order(entries(pair.old)), in_order(entries(pair.new))
+    sample = Sample("t.csv", "", "June", (Row({"intent": "intent_0"}, 4, 2), Row({}, 6, 3)), 10)
+    part = difference(before, after, steps=0)
+    assert part.unknown
+    assert part.rows
+    moved = shares(part, before, after, sample)
+    assert f"at least {moved.total.least:.1f} % of June" == affected(part, QUEUES, LABELS, moved).share
+    whole = difference(before, after)
+    assert not affected(whole, QUEUES, LABELS, shares(whole, before, after, sample)).share.startswith("at least")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "way"),
+    [
+        ("A", "B", '"General" (A) -> "General" (B)'),
+        (
+            [queue("A", 1), queue("C", 1)],
+            [queue("A", 1000), queue("C", 1001)],
+            '50 % "General" (A), 50 % "Other" (C) -> 49.9750124937531 % "General" (A), 50.0249875062469 % "Other" (C)',
+        ),
+        ([queue("A", 1), queue("C", 1)], "A", '50 % "General", 50 % "Other" -> "General"'),
+    ],
+)
+def test_no_row_goes_from_a_place_to_the_same_place(old: Any, new: Any, way: str) -> None:
+    """Two queues of one name, and splits that three digits do not tell apart, are said with ids and all digits."""
+    found = difference(entries([rule("a", 1, [], old)]), entries([rule("a", 1, [], new)]))
+    (case,) = affected(found, {"A": "General", "B": "General", "C": "Other"}, LABELS).cases
+    assert way == case.way
+
+
+def test_two_queues_of_one_name_are_two_in_the_balance() -> None:
+    """Else one name would get two different shares."""
+    before, after = ([rule("a", 1, [], name)] for name in "AB")
+    sample = Sample("t.csv", "", "June", (Row({}, 1, 2),), 1)
+    found = difference(entries(before), entries(after))
+    moved = shares(found, entries(before), entries(after), sample)
+    told = affected(found, {"A": "General", "B": "General"}, LABELS, moved)
+    assert {'"General" (A)', '"General" (B)'} == {one.queue for one in told.balance}
+
+
+def test_conditions_that_are_not_understood_are_told_apart() -> None:
+    """What one says beside the attribute, the operator and the value is said, too: they are two conditions."""
+    plainly = {"type": "attribute", "attributeName": "x", "operator": "matches", "value": "a"}
+    old = [rule("a", 1, [plainly], "A"), rule("b", 2, [{**plainly, "ignoreCase": True}], "C")]
+    new = [{**one, "targets": [queue("B")]} for one in old]
+    told = affected(difference(entries(old), entries(new)), QUEUES, LABELS)
+    second = next(case.who for case in told.cases if "unless" in case.who)
+    assert 'unless x matches "a" (not understood here)' in second
+    assert '"ignoreCase":true' in second
