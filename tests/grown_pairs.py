@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from tests.brute import Json
+    from tests.brute_rules import Evaluation
 
 LANGUAGES: Final = ("de", "fr", "it")
 TIERS: Final = ("gold", "platinum", "standard")
@@ -98,3 +99,25 @@ def _retargeted(random: Random, rules: list[Json]) -> list[Json]:
 def _moved(random: Random, rules: list[Json]) -> list[Json]:
     chosen = {one["id"] for one in random.sample(rules, min(len(rules), random.randint(1, 3)))}
     return [{**one, "priority": random.choice((1, 15, 500))} if one["id"] in chosen else one for one in rules]
+
+
+def tangled_pair(random: Random) -> Pair:
+    """Return two short lists of rules that ask a little about each of five attributes, with a number among them."""
+    evaluation: Evaluation = "highest-first" if random.random() < 0.4 else "lowest-first"
+    old = [_tangled(random, f"k{number}") for number in range(random.randint(2, 6))]
+    new = [one for one in old if random.random() < 0.6]
+    new += [_tangled(random, f"n{number}") for number in range(random.randint(1, 4))]
+    return Pair(old, new, evaluation)
+
+
+def _tangled(random: Random, key: str) -> Json:
+    conditions = []
+    for name in random.sample(("intent", "a2", "a3", "a4"), random.choice((0, 1, 1, 2, 2, 3))):
+        operator = random.choice(("equals", "notEquals", "in", "exists", "notExists", "startsWith"))
+        value = {"in": random.sample("pqr", 2), "exists": None, "notExists": None}.get(operator, random.choice("pqr"))
+        conditions.append(attribute(name, operator, value))
+    if random.random() < 0.4:
+        low = random.choice((0.3, 0.5, 0.6))
+        asked = random.choice((("between", [low, 0.7]), ("equals", 0.7), ("greaterThan", low), ("notEquals", low)))
+        conditions.append(attribute("conf", *asked))
+    return rule(key, random.choice((1, 2, 3)), conditions, _goes(random))

@@ -17,7 +17,7 @@ from reconciler.render.behaviour_text import behaviour_lines
 from reconciler.render.paint import colourless
 from tests.brute_checks import QUEUES, Moved, assumption, completions, entry_name, holds_where, said
 from tests.brute_rules import a_pair, entries
-from tests.grown_pairs import grown_pair
+from tests.grown_pairs import grown_pair, tangled_pair
 from tests.rows_read import rows_read
 
 if TYPE_CHECKING:
@@ -122,6 +122,13 @@ def test_rows_of_grown_pairs_are_exact(block: int) -> None:
     """The same for 20 to 60 rules: a changed default, deleted rules, language and tier splits, a first plan."""
     for seed in range(block * SIZE, (block + 1) * SIZE):
         check_few(check(grown_pair(Random(seed))))
+
+
+@pytest.mark.parametrize("block", range(BLOCKS))
+def test_rows_of_tangled_pairs_are_exact(block: int) -> None:
+    """The same for rules that ask about five attributes, where what earlier rules take overlaps in many ways."""
+    for seed in range(block * SIZE, (block + 1) * SIZE):
+        check_few(check(tangled_pair(Random(seed))))
 
 
 @pytest.mark.parametrize("block", range(4))
