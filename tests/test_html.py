@@ -105,3 +105,9 @@ def test_values_stand_apart_from_words() -> None:
     assert [("Cards", True), (" → the tenant's default", False)] == [
         (piece.text, piece.named) for piece in pieces('"Cards" -> the tenant\'s default')
     ]
+
+
+def test_a_language_stays_on_one_line() -> None:
+    """No line ends inside de-AT; a name with spaces, and a long one, may be broken."""
+    found = pieces('language "de" or "de-AT", to "Late-night Desk" or "a-name-that-no-column-of-a-phone-holds"')
+    assert ["de-AT"] == [piece.text for piece in found if piece.whole]

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _PIECES: Final = re.compile(f"({QUOTED})")
+_WHOLE: Final = 20
 SENTENCES: Final = {"not_known": NOT_KNOWN, "others": OTHERS, "waiting": WAITING}
 
 
@@ -42,6 +43,11 @@ class Piece(NamedTuple):
 
     text: str
     named: bool
+
+    @property
+    def whole(self) -> bool:
+        """Say whether it stays on one line: a short name with hyphens, such as de-AT, where a line may not end."""
+        return "-" in self.text and len(self.text) <= _WHOLE and not any(map(str.isspace, self.text))
 
 
 def html(told: Telling, routing: RoutingMap, facts: Facts) -> str:
