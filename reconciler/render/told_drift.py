@@ -9,6 +9,7 @@ from reconciler.change import Create, is_copy
 from reconciler.drift import changed, missing, not_applied
 from reconciler.manifest.yaml_text import flow, quoted
 from reconciler.marker import digest
+from reconciler.render.equal_edits import parts
 from reconciler.render.told_change import in_reading_order, told_change
 from reconciler.words import counted, plain, rule_phrase, value, visible
 
@@ -60,6 +61,14 @@ class Section:
 
     title: str
     rules: tuple[ToldRule, ...]
+
+    @property
+    def groups(self) -> list[tuple[ToldRule, ...]]:
+        """The rules in order; three or more with equal edits together, where the first of them stood."""
+        groups: dict[object, list[ToldRule]] = {}
+        for number, rule in enumerate(self.rules):
+            groups.setdefault((rule.lines, rule.pairs) if rule.pairs else number, []).append(rule)
+        return [part for group in groups.values() for part in parts(group)]
 
 
 def sections(drift: Drift) -> list[Section]:
