@@ -75,8 +75,8 @@ def _unknown(options: Sequence[str]) -> UsageError | None:
     """Return the error of an option like none of every command; what follows it may be its value, not a command."""
     for option in options:
         if option.startswith("--") and "=" not in option and option not in (*_ALONE, *_WITH_VALUE):
-            hint = nearest(option, (*_ALONE, *_WITH_VALUE)) or "; say options of a command after it"
-            return UsageError(f"unrecognized arguments: {option}{hint}")
+            hint = nearest(option, (*_ALONE, *_WITH_VALUE)) or ";"
+            return UsageError(f"unrecognized arguments: {option}{hint} options of one command stand after it")
     return None
 
 
