@@ -31,8 +31,8 @@ MANIFESTS: Final = "manifests"
 NOW: Final = "in CXone now"
 NOTHING: Final = "(none)"
 WAYS_OUT: Final = (
-    "Apply does not write the rules in the way. Switch them off or delete them in",
-    "CXone, take them over with `adopt:` in a manifest, or accept them.",
+    "Apply does not write the rules in the way.",
+    "Switch them off or delete them in CXone, take them over with `adopt:` in a manifest, or accept them.",
 )
 
 
