@@ -16,6 +16,7 @@ from reconciler.entries import desired_entries
 from reconciler.manifest.nearest import did_you_mean
 from reconciler.model import Condition, Opaque, Target
 from reconciler.substitution import SHARE, WEIGHT, fill
+from reconciler.words import value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -121,11 +122,11 @@ class _Trial:
         names, given = self.environment.attributes, test.given
         confidence = self._typed(given.confidence, SHARE, "confidence")
         attributes: dict[str, Json] = {names.intent: self._filled(given.intent), names.confidence: confidence}
-        for written, value in given.attributes.items():
+        for written, said in given.attributes.items():
             name = str(self._filled(written))
             if attributes.get(name) is not None:
                 raise _WrongTestError("CXR104", f'the conversation says "{name}" twice')
-            attributes[name] = self._filled(value)
+            attributes[name] = self._filled(said)
         if test.expect.default:
             return canonical(attributes), None
         weights = {name: self._typed(weight, WEIGHT, "split") for name, weight in _weights(test).items()}
@@ -160,7 +161,8 @@ class _Trial:
         if found is None:
             return "no rule takes it: it goes to the tenant's default routing"
         where = f" ({found.source.file}:{found.source.line})" if found.source else ""
-        return f"goes to {self._phrase(goes)} by rule {found.name}{where}"
+        rule = str(found.address) if found.address else value(found.name)
+        return f"goes to {self._phrase(goes)} by rule {rule}{where}"
 
     def _phrase(self, where: Destination) -> str:
         """Say a destination: `"Fraud"`, or `80 % "Cards" and 20 % "General"`."""

@@ -130,7 +130,7 @@ def test_errors_in_manifests_name_file_line_and_column(cxroute: Program) -> None
     [
         (["plann"], "no command 'plann'"),
         (["plan", "--formt", "json"], "unrecognized arguments"),
-        (["plan", "-e", "prd"], "no Environment is named 'prd'"),
+        (["plan", "-e", "prd"], "no Environment is named 'prd'; there are prod, sandbox; did you mean \"prod\"?"),
         (["apply", "--allow", "everything", "--reason", "x"], "there is no such guard"),
         (["apply", "--allow", "deletes"], "needs --reason"),
         (["apply", "nowhere.json"], "cannot read nowhere.json"),
@@ -174,6 +174,10 @@ def test_no_manifests_at_all_says_what_to_do(cxroute: Program) -> None:
     assert "write a first set with `cxroute init`, or name the directory of yours with -m DIR" in cxroute.err
     assert 3 == cxroute("-m", "our rules", "plan")
     assert "`cxroute init 'our rules'`" in cxroute.err
+    assert "-m ." not in cxroute.err
+    Path("rules.yaml").touch()
+    assert 3 == cxroute("plan")
+    assert "with -m DIR, such as -m . for this one" in cxroute.err
 
 
 @pytest.mark.usefixtures("started")

@@ -143,6 +143,8 @@ def test_an_option_given_twice_is_json_where_that_was_asked_for(cxroute: Program
         ("plan --detailed-exit", 'unrecognized arguments: --detailed-exit; did you mean "--detailed-exitcode"?'),
         ("plan --fromat=json", 'unrecognized arguments: --fromat=json; did you mean "--format"?'),
         ("--manifest=x plan", 'unrecognized arguments: --manifest=x; did you mean "--manifests"?'),
+        ("--colour never plan", 'unrecognized arguments: --colour; did you mean "--color"?'),
+        ("--undo x plan", "unrecognized arguments: --undo; options of one command stand after it"),
         ("--hlep", 'no command; did you mean "--help"?'),
     ],
 )

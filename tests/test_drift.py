@@ -416,3 +416,32 @@ def test_a_line_of_several_environments_says_all_that_differs() -> None:
     assert ("1 failed on the live rules", "differs") == (drift_row(failed).changes, drift_row(failed).state)
     conflict = drift_of([VIP], [unmanaged("2", rule())])
     assert "1 in conflict" == drift_row(conflict).changes
+
+
+def many_edited(last: int, *, ours: bool) -> Drift:
+    """Rules whose queue differs, three of them alike; edited in CXone, or in the manifests."""
+    want, found = [], []
+    for n in range(last):
+        one = rule(f"r{n}", priority=n, conditions=[intent_is(f"i{n}")])
+        other = replace(one, targets=tuple(FRAUD if n < 3 else GENERAL))
+        want.append(wanted(f"cards/r{n}", other if ours else one))
+        found.append(managed(str(n), f"cards/r{n}", one if ours else other, last_written=one))
+    return drift_of(want, found)
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_equal_edits_are_told_once(ours: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """Three rules edited alike are one entry with their addresses, in text and issue; one that differs is its own."""
+    drift = many_edited(4, ours=ours)
+    assert "  3 rules\n      cards/r0, cards/r1, cards/r2\n" in drift_as_text(drift)
+    assert "  cards/r3" in drift_as_text(drift)
+    issue = as_drift_markdown(drift.plan)
+    assert "<details><summary>3 rules</summary>`cards/r0`, `cards/r1`, `cards/r2`</details>" in issue
+    assert "| `cards/r3` |" in issue
+    assert "cards/r0" in drift_as_text(drift, brief=True)
+
+
+def test_the_way_out_of_what_is_not_applied_is_to_apply_it() -> None:
+    """Nobody edited anything in CXone: nothing is healed."""
+    assert "  apply it   cxroute apply -e prod" in drift_as_text(many_edited(2, ours=True))
+    assert "  heal it   cxroute apply -e prod" in drift_as_text(many_edited(2, ours=False))

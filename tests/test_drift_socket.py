@@ -66,7 +66,7 @@ def test_a_rule_before_all_others_is_seen_by_every_report(stage: Scene, cxroute:
     assert difference(form)
     assert 0 == cxroute("test", "-e", "prod")
     assert 3 == cxroute("test", "-e", "prod", "--live")
-    assert f'expected "Billing", but goes to "Support" by rule {HAND}' in cxroute.out
+    assert f'expected "Billing", but goes to "Support" by rule "{HAND}"' in cxroute.out
     assert "why: cxroute explain -e prod --live --intent billing --confidence 0.9" in cxroute.out
     assert 2 == cxroute("drift", "-e", "prod", "--format", "markdown")
     assert "#### In the way" in cxroute.out

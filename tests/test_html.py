@@ -105,3 +105,16 @@ def test_values_stand_apart_from_words() -> None:
     assert [("Cards", True), (" → the tenant's default", False)] == [
         (piece.text, piece.named) for piece in pieces('"Cards" -> the tenant\'s default')
     ]
+
+
+def test_a_command_is_one_piece() -> None:
+    """What explains a failed route test can be copied whole."""
+    assert (
+        "cxroute explain -e prod --intent lost" == pieces('to "x"; why: cxroute explain -e prod --intent lost')[-1].text
+    )
+
+
+def test_a_language_stays_on_one_line() -> None:
+    """No line ends inside de-AT; a name with spaces, and a long one, may be broken."""
+    found = pieces('language "de" or "de-AT", to "Late-night Desk" or "a-name-that-no-column-of-a-phone-holds"')
+    assert ["de-AT"] == [piece.text for piece in found if piece.whole]

@@ -32,6 +32,7 @@ SIGNS = st.text(st.sampled_from("ab 12\"'`|\\[]()<>@#*_~:;.,!$&/-+={}\n\t\u200bÃ
         ("deadbee1-foo GH-12 #12 facade", "`deadbee1-foo` `GH-12` `#12` facade"),
         ("[x](y) :a: _b_", r"\[`x](y`) `:a`: `_b_`"),
         ("a\nb", r"`a\u000ab`"),
+        ('to "x"; why: cxroute explain -e a --attr b="c d"', 'to `x`; why: `cxroute explain -e a --attr b="c d"`'),
     ],
 )
 def test_a_sentence_reads_like_this(said: str, expected: str) -> None:

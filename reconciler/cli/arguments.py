@@ -52,6 +52,7 @@ _EXIT_CODES: Final = (
     "Exit codes: 0 done, 1 error, 2 changes pending, 3 manifests invalid, 4 refused, 5 partly applied, 64 usage,"
     " 130 interrupted."
 )
+_ALONE: Final = ("-h", "--help", "--version", "-q", "--quiet", "-v", "--verbose", "--no-input")
 _WITH_VALUE: Final = ("-e", "--environment", "-m", "--manifests", "--color", "--log-format")
 
 
@@ -64,9 +65,18 @@ def find_command(arguments: Sequence[str]) -> int | None:
         elif argument in _WITH_VALUE:
             skip = True
         elif not argument.startswith("-"):
-            if argument not in COMMANDS:
-                raise unknown_command(argument)
-            return place
+            if argument in COMMANDS:
+                return place
+            raise _unknown(arguments[:place]) or unknown_command(argument)
+    return None
+
+
+def _unknown(options: Sequence[str]) -> UsageError | None:
+    """Return the error of an option like none of every command; what follows it may be its value, not a command."""
+    for option in options:
+        if option.startswith("--") and "=" not in option and option not in (*_ALONE, *_WITH_VALUE):
+            hint = nearest(option, (*_ALONE, *_WITH_VALUE)) or ";"
+            return UsageError(f"unrecognized arguments: {option}{hint} options of one command stand after it")
     return None
 
 

@@ -72,4 +72,4 @@ def choose(manifests: Manifests, name: str | None) -> Environment:
     if name == SANDBOX:
         return Environment(name=SANDBOX, owner=SANDBOX)
     hint = did_you_mean(name, known)
-    raise UsageError(f"no Environment is named {name!r}; there are {', '.join(known)}. {hint}".rstrip())
+    raise UsageError(f"no Environment is named {name!r}; there are {', '.join(known)}{hint and f'; {hint}'}")

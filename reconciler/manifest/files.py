@@ -136,7 +136,8 @@ def _told(finding: Finding) -> tuple[str, Finding]:
 def _begin(walk: _Walk) -> str:
     """Say how to write first manifests there, or to name the directory that has them."""
     where = "" if walk.shown("") == "manifests" else f" {shlex.quote(walk.shown(''))}"
-    return f"write a first set with `cxroute init{where}`, or name the directory of yours with -m DIR"
+    here = "" if where or not any(Path().glob("*.yaml")) else ", such as -m . for this one"
+    return f"write a first set with `cxroute init{where}`, or name the directory of yours with -m DIR{here}"
 
 
 def _finding(code: str, shown: str, message: str, hint: str = "") -> Finding:

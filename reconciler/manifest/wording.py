@@ -68,7 +68,8 @@ def _complain(details: ErrorDetails, place: Place, complaints: Complaints) -> No
         case "missing":
             complaints.add("CXR103", origin.index(path), f"missing field {named(str(loc[-1]))}")
         case "extra_forbidden":
-            hint = complaints.nearest(str(loc[-1]), _fields(place.model, path[len(place.path) : -1]))
+            known = _fields(place.model, path[len(place.path) : -1])
+            hint = complaints.nearest(str(loc[-1]), known) or f"there are {', '.join(known)}"
             add = complaints.add_unshown if _secretive(path) else complaints.add
             add("CXR102", origin.key_index(path), f"unknown field {named(str(loc[-1]))}", hint)
         case "CXR112":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from reconciler.render.affected import affected
 from reconciler.render.drift_text import ELSEWHERE
 from reconciler.render.inline import cell, code, fenced, inline
+from reconciler.render.markdown_rules import folded_names
 from reconciler.render.told_change import place
 from reconciler.render.told_drift import (
     FAILED,
@@ -25,7 +26,7 @@ from reconciler.render.told_drift import (
 from reconciler.words import counted, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from reconciler.drift import Drift
     from reconciler.findings import Finding
@@ -75,12 +76,12 @@ def _affected(drift: Drift) -> Iterator[str]:
 
 
 def _section(section: Section, origin: Origin) -> Iterator[str]:
-    shown = section.rules[:_MOST]
+    shown = section.groups[:_MOST]
     yield f"#### {section.title}"
     lines = [f"| Rule | | {MANIFESTS} | {NOW} | Where |", "|---|---|---|---|---|"]
-    lines += [line for rule in shown for line in _rows(rule, origin)]
+    lines += [line for group in shown for line in _rows(group, origin)]
     yield "\n".join(lines)
-    more = len(section.rules) - len(shown)
+    more = len(section.rules) - sum(map(len, shown))
     if more > 0:
         yield f"and {counted(more, 'further rule')}: see drift.json."
 
@@ -103,14 +104,16 @@ def _findings(drift: Drift) -> Iterator[str]:
         yield "\n".join([*(_finding(one) for one in drift.failures[:_MOST]), *rest])
 
 
-def _rows(rule: ToldRule, origin: Origin) -> Iterator[str]:
-    """Yield a rule's line, then one for each field that differs."""
-    where = ""
+def _rows(group: Sequence[ToldRule], origin: Origin) -> Iterator[str]:
+    """Yield the line of a rule, or of several with equal edits, then one for each field that differs."""
+    rule, where = group[0], ""
     if rule.source:
         link, shown = origin.link(rule.source), code(place(rule.source).rpartition("/")[2])
         where = f"[{shown}]({link})" if link else shown
     said = "<br>".join(map(inline, rule.lines))
     name = code(rule.name) if rule.source or '"' not in rule.name else inline(rule.name)
+    if len(group) > 1:
+        name, where = folded_names(counted(len(group), "rule"), [one.name for one in group], _MOST), f"{where} ..."
     yield f"| {cell(name)} | {cell(said)} | | | {cell(where)} |"
     for pair in rule.pairs:
         yield f"| | {_cell(pair.name)} | {_cell(pair.manifests)} | {_cell(pair.now)} | |"

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from reconciler.change import Update
-from reconciler.drift import changed
-from reconciler.render.affected import MOST_SHOWN, NOT_KNOWN, affected
+from reconciler.drift import changed, not_applied
+from reconciler.render.affected import EVERYTHING, MOST_SHOWN, NOT_KNOWN, affected
+from reconciler.render.finding_subject import FOLDED
 from reconciler.render.plan_text import finding_lines
 from reconciler.render.told_change import place
 from reconciler.render.told_drift import (
@@ -28,7 +29,7 @@ from reconciler.render.told_drift import (
     refusal,
     sections,
 )
-from reconciler.words import counted
+from reconciler.words import counted, cut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -74,7 +75,8 @@ def drift_text(drift: Drift, paint: Paint, commands: Commands, most: int = MOST_
     lines += _notes(drift, paint)
     lines += _acceptance(drift)
     lines += [paint("red", f"{refusing}."), ""] if (refusing := refusal(drift)) else []
-    lines += _ways_out("heal it", [str(change.address) for change in plan.changes], commands.heal)
+    way = "apply it" if len(not_applied(plan)) == len(plan.changes) else "heal it"
+    lines += _ways_out(way, [str(change.address) for change in plan.changes], commands.heal)
     edits = [str(change.address) for change in changed(plan) if isinstance(change, Update)]
     lines += _ways_out("keep it", edits, commands.keep)
     return "\n".join(lines).rstrip() + "\n"
@@ -143,11 +145,12 @@ def _case(case: Case, paint: Paint) -> Iterator[str]:
 def _section(section: Section, paint: Paint, most: int) -> Iterator[str]:
     yield paint("bold", f"{section.title}:")
     yield ""
-    shown = section.rules[:most] if section.title == IN_THE_WAY else section.rules
-    for rule in shown:
-        yield from _rule(rule, paint)
+    groups = section.groups
+    shown = groups[:most] if section.title == IN_THE_WAY else groups
+    for group in shown:
+        yield from _rules(group, paint, EVERYTHING if most == EVERYTHING else FOLDED)
         yield ""
-    more = len(section.rules) - len(shown)
+    more = len(section.rules) - sum(map(len, shown))
     if more > 0:
         yield f"  and {counted(more, 'further rule')}; -v shows all of them."
         yield ""
@@ -173,9 +176,15 @@ def _acceptance(drift: Drift) -> list[str]:
     return [*WAYS_OUT, acceptance_title(drift), "", *acceptance(drift), ""] if drift.in_the_way else []
 
 
-def _rule(rule: ToldRule, paint: Paint) -> Iterator[str]:
-    where = f"   {paint('dim', place(rule.source))}" if rule.source else ""
-    yield f"  {paint('yellow', rule.name)}{where}"
+def _rules(group: Sequence[ToldRule], paint: Paint, most: int) -> Iterator[str]:
+    """Yield one rule, or what several have in common, with up to `most` of their names."""
+    rule = group[0]
+    if len(group) > 1:
+        yield f"  {paint('yellow', counted(len(group), 'rule'))}"
+        yield f"      {paint('dim', cut([one.name for one in group], most))}"
+    else:
+        where = f"   {paint('dim', place(rule.source))}" if rule.source else ""
+        yield f"  {paint('yellow', rule.name)}{where}"
     yield from (f"      {line}" for line in rule.lines)
     yield from _columns(rule.pairs, paint)
 

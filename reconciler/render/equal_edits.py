@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from reconciler.words import value
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from reconciler.render.told_change import Row, ToldChange
 
+_Told = TypeVar("_Told")
 FEWEST: Final = 3
 """How many equal edits are one line."""
 _COMPARED: Final = re.compile(r"(.+) (>=|>|<=|<)", re.DOTALL)
@@ -24,7 +25,7 @@ def equal_edits(changes: Iterable[ToldChange]) -> list[tuple[ToldChange, ...]]:
     for number, change in enumerate(changes):
         same = (change.edit.key, change.cause, change.by, change.lines) if change.edit else number
         groups.setdefault(same, []).append(change)
-    return [part for group in groups.values() for part in _parts(group)]
+    return [part for group in groups.values() for part in parts(group)]
 
 
 def common_rows(group: Sequence[ToldChange]) -> tuple[Row, ...]:
@@ -46,7 +47,8 @@ def row_phrase(row: Row) -> str:
     return f"{row.name} {row.before} -> {row.after}"
 
 
-def _parts(group: list[ToldChange]) -> Iterator[tuple[ToldChange, ...]]:
+def parts(group: Sequence[_Told]) -> Iterator[tuple[_Told, ...]]:
+    """Return what is equal: together where it is enough for one line, else each alone."""
     if len(group) >= FEWEST:
         yield tuple(group)
     else:

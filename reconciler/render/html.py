@@ -20,7 +20,7 @@ from markupsafe import Markup
 from reconciler.render.affected import MOST_SHOWN, NOT_KNOWN, OTHERS, WAITING
 from reconciler.render.equal_edits import common_rows, equal_edits
 from reconciler.render.finding_subject import subject
-from reconciler.render.inline import QUOTED, bare, unquoted
+from reconciler.render.inline import COMMAND, QUOTED, bare, unquoted
 from reconciler.render.map_drawing import WIDTH, draw
 from reconciler.render.routing_map import by_queue
 from reconciler.render.telling import far_title, parted, tests_title
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _PIECES: Final = re.compile(f"({QUOTED})")
+_WHOLE: Final = 20
 SENTENCES: Final = {"not_known": NOT_KNOWN, "others": OTHERS, "waiting": WAITING}
 
 
@@ -42,6 +43,11 @@ class Piece(NamedTuple):
 
     text: str
     named: bool
+
+    @property
+    def whole(self) -> bool:
+        """Say whether it stays on one line: a short name with hyphens, such as de-AT, where a line may not end."""
+        return "-" in self.text and len(self.text) <= _WHOLE and not any(map(str.isspace, self.text))
 
 
 def html(told: Telling, routing: RoutingMap, facts: Facts) -> str:
@@ -76,10 +82,13 @@ def html(told: Telling, routing: RoutingMap, facts: Facts) -> str:
 
 def pieces(text: str) -> list[Piece]:
     """Part a sentence into its words and the values in quotes; arrows as people draw them."""
+    seen = visible(text)
+    command = COMMAND.search(seen)
     found = [
         Piece(unquoted(part), named=True) if number % 2 else Piece(_as_drawn(part), named=False)
-        for number, part in enumerate(_PIECES.split(visible(text)))
+        for number, part in enumerate(_PIECES.split(seen[: command.start()] if command else seen))
     ]
+    found += [Piece(command.group(), named=True)] if command else []
     return [piece for piece in found if piece.text]
 
 

@@ -20,6 +20,8 @@ QUOTED: Final = "|".join(
     [r'"(?:[^"\\]|\\.)*"', _APART.format(r"'(?:[^'\\]|\\.)*'"), _APART.format(r"`[^`]+`")],
 )
 """A value as JSON writes it or, between spaces, as Python does; or a word of a manifest in backticks."""
+COMMAND: Final = re.compile(r"(?<=why: )cxroute .+$", re.DOTALL)
+"""The command that explains a failed route test: one code span, not one for each of its options."""
 _PIECES: Final = re.compile(rf"(?:{QUOTED}|\S)+|\s+%(?!\S)|\s+")
 """What stands between spaces; values are whole, whatever spaces are in them."""
 _VALUE: Final = re.compile(rf"([(\[]*)({QUOTED})([)\],.;:]*)")
@@ -37,8 +39,11 @@ _BACKTICKS: Final = re.compile("`+")
 
 def inline(text: str) -> str:
     """Return a sentence as Markdown, whole. Its invisible characters are escaped already, or are here."""
-    shown = "".join(_piece(found.group()) for found in _PIECES.finditer(visible(text)))
-    return _NUMBERED.sub(r"\1\\\2", shown)
+    seen = visible(text)
+    command = COMMAND.search(seen)
+    words = seen[: command.start()] if command else seen
+    shown = "".join(_piece(found.group()) for found in _PIECES.finditer(words))
+    return _NUMBERED.sub(r"\1\\\2", shown) + (code(command.group()) if command else "")
 
 
 def code(text: str) -> str:

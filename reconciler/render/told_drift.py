@@ -10,6 +10,7 @@ from reconciler.drift import changed, missing, not_applied
 from reconciler.manifest.yaml_text import flow, quoted
 from reconciler.marker import digest
 from reconciler.render.affected import NOBODY, NOBODY_KNOWN
+from reconciler.render.equal_edits import parts
 from reconciler.render.telling import tests_title
 from reconciler.render.told_change import in_reading_order, told_change
 from reconciler.words import counted, failing, plain, rule_phrase, value, visible
@@ -34,8 +35,8 @@ NOW: Final = "in CXone now"
 NOTHING: Final = "(none)"
 ONLY_WANTED: Final = "Only accepted rules and changes left alone send conversations elsewhere (proven)."
 WAYS_OUT: Final = (
-    "Apply does not write the rules in the way. Switch them off or delete them in",
-    "CXone, take them over with `adopt:` in a manifest, or accept them.",
+    "Apply does not write the rules in the way.",
+    "Switch them off or delete them in CXone, take them over with `adopt:` in a manifest, or accept them.",
 )
 
 
@@ -64,6 +65,14 @@ class Section:
 
     title: str
     rules: tuple[ToldRule, ...]
+
+    @property
+    def groups(self) -> list[tuple[ToldRule, ...]]:
+        """The rules in order; three or more with equal edits together, where the first of them stood."""
+        groups: dict[object, list[ToldRule]] = {}
+        for number, rule in enumerate(self.rules):
+            groups.setdefault((rule.lines, rule.pairs) if rule.pairs else number, []).append(rule)
+        return [part for group in groups.values() for part in parts(group)]
 
 
 def sections(drift: Drift) -> list[Section]:
