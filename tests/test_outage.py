@@ -105,6 +105,15 @@ def test_reads_survive_an_outage_of_a_minute(away: str) -> None:
     assert client.pacer.retries <= 20 + client.pacer.requests / 10
 
 
+def test_a_failure_that_says_when_to_come_back_is_believed() -> None:
+    """After a 503 with Retry-After no call is sent before that time; without one the usual back-off holds."""
+    server = Server(lambda _request: httpx.Response(503, headers={"Retry-After": "20"}), until=1.2)
+    found, _ = using(server, reads)
+    assert {Read} == {type(one) for one in found}
+    refused = max(at for at, _ in server.asked if at < 1.3)
+    assert [] == [at for at, _ in server.asked if refused < at < refused + 19.9]
+
+
 def test_a_lone_read_survives_it_too() -> None:
     """Its four attempts, and then probes, of which the last one is its answer."""
     server = Server(broken(503), since=0.06, until=61.0)

@@ -187,9 +187,16 @@ class Pacer:
         self.told(seconds)
         self.tell("429", f"the tenant asks for slower calls (429): next call in {math.ceil(seconds)} s", seconds)
 
+    def wait(self, header: str | None, brief: str) -> None:
+        """Keep to the Retry-After of a failure, where it has one: every call of this client waits as long."""
+        seconds = _seconds(header or "", self._time)
+        if seconds is not None and 0 < seconds < _ABSURD:
+            self.hold(min(seconds, LONGEST_WAIT))
+            self.tell(brief, f"waiting for the tenant: {brief}, which asks for {math.ceil(self.held)} s", self.held)
+
     @property
     def held(self) -> float:
-        """Return for how many seconds a 429 still keeps every call waiting."""
+        """Return for how many seconds an answer's Retry-After still keeps every call waiting."""
         return max(self._held_until - self._time.clock(), 0.0)
 
     def backoff(self, attempt: int) -> float:

@@ -202,6 +202,8 @@ class Sender:
             error = _lost(call, f"status {answer.status}, {self._explain(answer)}", kind)
             brief = f"HTTP {answer.status} from {call}"
             self.outage.refused(host, error, brief)
+            if self.outage.waits:
+                self._pacer.wait(answer.headers.get("retry-after"), brief)
             return _Failure(error, brief)
         return None
 
