@@ -33,7 +33,7 @@ def unset_tenant(manifests: Manifests, name: str) -> list[Finding]:
     if loaded is None or not loaded.document.is_placeholder:
         return []
     message = f'{name} has no tenant yet: "{loaded.document.tenant}" is a placeholder'
-    hint = "write your tenant's name, such as acme for https://acme.my.cxone.com, or its whole host"
+    hint = "write your tenant's name, such as acme for https://acme.my.cxone.com; -e sandbox needs none"
     return [loaded.finding("CXR104", message, "tenant", hint=hint)]
 
 
