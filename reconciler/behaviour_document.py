@@ -79,7 +79,7 @@ def _balance(share: QueueShare, queue_names: Mapping[str, str]) -> Document:
     """Return what a queue gets of the sample, in percent; without an id it is the default routing, or no queue."""
     document: Document = {"queueId": share.queue or None, "queueName": queue_names.get(share.queue or "")}
     document |= {} if share.queue else {"default": share.queue is None}
-    for name, one in (("before", share.before), ("after", share.after)):
+    for name, one in (("before", share.before), ("after", share.after), ("change", share.change)):
         document[name] = one.most
         document |= {} if one.least == one.most else {f"{name}Least": one.least}
     return document

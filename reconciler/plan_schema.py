@@ -162,8 +162,10 @@ def _balance() -> Schema:
         "beforeLeast": _NUMBER,
         "after": _NUMBER,
         "afterLeast": _NUMBER,
+        "change": {"type": "number", "description": "how much more the queue gets; less than 0: how much less"},
+        "changeLeast": _NUMBER,
     }
-    return _object(fields, optional=("default", "beforeLeast", "afterLeast"))
+    return _object(fields, optional=("default", "beforeLeast", "afterLeast", "changeLeast"))
 
 
 def _destination() -> Schema:

@@ -38,11 +38,15 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class QueueShare:
-    """What a queue gets of the sample, before and after. `queue` is its id; None: the default routing, "": no queue."""
+    """What a queue gets of the sample, before and after. `queue` is its id; None: the default routing, "": no queue.
+
+    `change` is how much more it gets, or less. Where the sample leaves much open, it tells more than the other two.
+    """
 
     queue: str | None
     before: Share
     after: Share
+    change: Share
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,7 @@ def shares(behaviour: Behaviour, before: Sequence[Entry], after: Sequence[Entry]
         tuple(one.of(sample.total) for one in counting.of_regions),
         tuple(one.of(sample.total) for one in counting.of_rows),
         counting.total.of(sample.total),
-        balance(before, after, sample),
+        balance(before, after, sample, None if behaviour.unknown else counting.changes),
     )
 
 
@@ -94,6 +98,8 @@ class _Counting:
         self.of_regions = [_Sum() for _ in self.regions]
         self.of_rows = [_Sum() for _ in self.rows]
         self.total = _Sum()
+        self.changes: dict[str | None, _Sum] = {}
+        self._gains = [_gains(region) for region in self.regions]
         self._near_regions, self._near_rows = _Near(self.regions), _Near(self.rows)
 
     def take(self, row: Row) -> None:
@@ -106,37 +112,58 @@ class _Counting:
             surely += moved if sure else 0.0
             maybe.append(place)
         self.total.add(surely, max((row.count * self.lengths[place] for place in maybe), default=0.0))
+        self._change(row.count, maybe, stays=() if surely else ({},))
         for place, sure in self._near_rows.hits(row) if maybe else ():
             one = self.rows[place]
             # A conversation of this row is in one of its regions, which all lead from its origins to its destination.
             moved_by = [row.count * self.lengths[number] for number in maybe if _leads(self.regions[number], one)]
             self.of_rows[place].add(min(moved_by, default=0.0) if sure else 0.0, max(moved_by, default=0.0))
 
+    def _change(self, count: float, maybe: Sequence[int], stays: Sequence[dict[str | None, float]]) -> None:
+        """Count what each queue gains and loses. `stays`: that the conversations may gain nothing for anybody."""
+        gains = [*(self._gains[place] for place in maybe), *stays]
+        for queue in dict.fromkeys(queue for one in gains for queue in one):
+            parts = [one.get(queue, 0.0) for one in gains]
+            self.changes.setdefault(queue, _Sum()).add(count * min(parts), count * max(parts))
+
+
+def _gains(region: Region) -> dict[str | None, float]:
+    """Return which part of a region's conversations each queue gains, or loses."""
+    before, after = dict(_parts(region.before)), dict(_parts(region.after))
+    return {queue: float(after.get(queue, 0) - before.get(queue, 0)) for queue in {**before, **after}}
+
 
 def _leads(region: Region, row: Moving) -> bool:
     return region.after == row.after and region.before in row.befores
 
 
-def balance(before: Sequence[Entry], after: Sequence[Entry], sample: Sample) -> tuple[QueueShare, ...]:
-    """Return what each queue gets of the sample by two lists of rules, those that get most first."""
+def balance(
+    before: Sequence[Entry], after: Sequence[Entry], sample: Sample, changes: Mapping[str | None, _Sum] | None
+) -> tuple[QueueShare, ...]:
+    """Return what each queue gets of the sample by two lists of rules, those that gain or lose most first.
+
+    `changes` are None where it is not known who moves: then a queue may lose all that it had, and gain all it gets.
+    """
     sums: dict[str | None, tuple[_Sum, _Sum]] = {}
     for side, filed in enumerate((Filed(before), Filed(after))):
         for row in sample.rows:
-            splits = {_split(entry) for entry in filed.may_win(row.attributes)}
+            winners = filed.may_win(row.attributes)
+            splits = {_parts(None if entry is None else destination(entry.rule.targets)) for entry in winners}
             for queue in {queue: None for split in splits for queue, _ in split}:
                 parts = [float(dict(split).get(queue, 0)) for split in splits]
                 found = sums.setdefault(queue, (_Sum(), _Sum()))[side]
                 found.add(row.count * min(parts), row.count * max(parts))
-    total = sample.total
-    balanced = [QueueShare(queue, first.of(total), second.of(total)) for queue, (first, second) in sums.items()]
-    return tuple(sorted(balanced, key=lambda one: (-max(one.before.most, one.after.most), one.queue or "")))
+    balanced = []
+    for queue, (first, second) in sums.items():
+        most = _Sum(second.least - first.most, second.most - first.least)
+        change = most if changes is None else changes.get(queue, _Sum())
+        balanced.append(QueueShare(queue, *(one.of(sample.total) for one in (first, second, change))))
+    return tuple(sorted(balanced, key=lambda one: (-max(-one.change.least, one.change.most), one.queue or "")))
 
 
-def _split(entry: Entry | None) -> tuple[tuple[str | None, Fraction], ...]:
-    """Return where a rule sends conversations; the default routing and no queue are places of their own."""
-    if entry is None:
-        return ((None, Fraction(1)),)
-    return destination(entry.rule.targets) or (("", Fraction(1)),)
+def _parts(goes: Destination) -> tuple[tuple[str | None, Fraction], ...]:
+    """Return a split in which the default routing and no queue are places of their own."""
+    return ((None, Fraction(1)),) if goes is None else goes or (("", Fraction(1)),)
 
 
 def distance(one: Destination, other: Destination) -> Fraction:

@@ -113,7 +113,7 @@ def test_counts_and_headings() -> None:
     page = github(as_markdown(everything()))
     assert 1 == len(page.all("h3"))
     heads = [
-        ["Queue", "Today", "After this change"],
+        ["Queue", "Today", "After this change", "Change"],
         ["Callers", "Today", "After this change", "Share"],
         ["", "Rule", "Change", "Why", "Where"],
     ]

@@ -99,10 +99,10 @@ def test_the_balance_says_what_each_queue_gets() -> None:
     csv = "intent,confidence,count\nx,0.9,30\nx,0.5,20\ny,0.9,40\nz,0.9,10\n"
     found = moved([SURE, nowhere, ALL], [SURE], csv)
     assert {
-        QueueShare(None, Share(0.0, 0.0), Share(70.0, 70.0)),
-        QueueShare("", Share(10.0, 10.0), Share(0.0, 0.0)),
-        QueueShare("q-cards", Share(30.0, 30.0), Share(30.0, 30.0)),
-        QueueShare("q-general", Share(60.0, 60.0), Share(0.0, 0.0)),
+        QueueShare(None, Share(0.0, 0.0), Share(70.0, 70.0), Share(70.0, 70.0)),
+        QueueShare("", Share(10.0, 10.0), Share(0.0, 0.0), Share(-10.0, -10.0)),
+        QueueShare("q-cards", Share(30.0, 30.0), Share(30.0, 30.0), Share(0.0, 0.0)),
+        QueueShare("q-general", Share(60.0, 60.0), Share(0.0, 0.0), Share(-60.0, -60.0)),
     } == set(found.balance)
 
 
@@ -111,4 +111,17 @@ def test_a_row_moves_no_more_than_its_own_regions() -> None:
     half = rule("half", priority=2, conditions=[intent_is("x")], targets=[Target("q-general", 1), Target("q-fraud", 1)])
     assert {Share(0.0, 60.0), Share(0.0, 30.0)} == set(
         moved([ALL], [SURE, half, ALL], "intent,count\nx,60\ny,40\n").rows
+    )
+
+
+def test_the_change_of_a_queue_is_known_where_the_rest_is_not() -> None:
+    """Without confidences: how many sure callers there are is open, and that they go from cards to general is not."""
+    (cards, general) = sorted(
+        moved([SURE, ALL], [ALL], "intent,count\nx,60\ny,40\n").balance, key=lambda one: one.change.most
+    )
+    assert (Share(0.0, 60.0), Share(0.0, 0.0), Share(-60.0, 0.0)) == (cards.before, cards.after, cards.change)
+    assert (Share(40.0, 100.0), Share(100.0, 100.0), Share(0.0, 60.0)) == (
+        general.before,
+        general.after,
+        general.change,
     )

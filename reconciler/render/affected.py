@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from reconciler.model import Condition
 from reconciler.render.clauses_text import FEW_VALUES, clauses_phrase, exception_phrase
@@ -16,7 +16,7 @@ from reconciler.shares import Share
 from reconciler.words import conversation_phrase, counted, plain, queue_phrase, value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from reconciler.behaviour.difference import Behaviour
     from reconciler.behaviour.entry import Destination, Entry
@@ -67,11 +67,12 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """What one queue gets of the sample today and afterwards: `12.0 %`, `3.1 to 5.0 %`."""
+    """What one queue gets of the sample today and afterwards, `3.1 to 5.0 %`, and the change: `-2.5 %`."""
 
     queue: str
     before: str
     after: str
+    change: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ def affected(
     left = [share for row, share in ordered if id(row) not in told_of]
     values = EVERYTHING if most == EVERYTHING else FEW_VALUES
     told = tuple(_case(row, share, names, labels, values) for row, share in shown)
-    balance = _balance(behaviour.rows, moved, names) if moved else ()
+    balance = _balance(behaviour, moved, names) if moved else ()
     return Affected(TITLE, share, told, balance, len(left), _together(left, moved), unknown)
 
 
@@ -234,12 +235,15 @@ def _together(shares: Sequence[Share | None], moved: Moved | None) -> str:
     return share_phrase(Share(min(sum(share.least for share in known), most), most))
 
 
-def _balance(rows: Iterable[Row], moved: Moved, names: Mapping[str, str]) -> tuple[Balance, ...]:
-    """Say what the queues get that conversations come to or leave, those that get most first."""
-    touched = {queue for row in rows for split in (*row.befores, row.after) for queue in _queues(split)}
-    told = [one for one in moved.balance if one.queue in touched]
+def _balance(behaviour: Behaviour, moved: Moved, names: Mapping[str, str]) -> tuple[Balance, ...]:
+    """Say what the queues get that conversations come to or leave, those that gain or lose most first."""
+    touched = {queue for row in behaviour.rows for split in (*row.befores, row.after) for queue in _queues(split)}
+    told = [one for one in moved.balance if one.queue in touched or behaviour.unknown]
     often = Counter(_balanced(one, names) for one in told)
-    return tuple(Balance(_unlike(one, names, often), _range(one.before), _range(one.after)) for one in told)
+    return tuple(
+        Balance(_unlike(one, names, often), _range(one.before), _range(one.after), _range(one.change, "+"))
+        for one in told
+    )
 
 
 def _queues(split: Destination) -> tuple[str | None, ...]:
@@ -256,8 +260,8 @@ def _unlike(one: QueueShare, names: Mapping[str, str], often: Mapping[str, int])
     return _with_id(one.queue, names) if one.queue and often[said] > 1 else said
 
 
-def _range(share: Share) -> str:
-    least, most = f"{share.least:.1f}", f"{share.most:.1f}"
+def _range(share: Share, sign: Literal["-", "+"] = "-") -> str:
+    least, most = (f"{round(one, 1) + 0.0:{sign}.1f}" for one in (share.least, share.most))
     return f"{most} %" if least == most else f"{least} to {most} %"
 
 

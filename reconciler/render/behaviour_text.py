@@ -26,7 +26,7 @@ def behaviour_lines(told: Affected, paint: Paint) -> Iterator[str]:
     if told.cases and told.complete:
         yield f"  {OTHERS}"
     for one in told.balance:
-        yield f"  {one.queue} gets {one.before} today, {one.after} afterwards"
+        yield f"  {one.queue} gets {one.before} today, {one.after} afterwards: {one.change}"
     if told.unknown:
         yield paint("yellow", NOT_KNOWN)
         yield from (f"  {one}" for one in told.unknown)

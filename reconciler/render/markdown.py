@@ -121,8 +121,11 @@ def _affected(who: Affected, level: Level) -> list[str]:
 
 def _balance(who: Affected) -> list[str]:
     """Return what each queue gets of the sample as a table; nothing without a sample."""
-    lines = [f"| {cell(inline(one.queue))} | {inline(one.before)} | {inline(one.after)} |" for one in who.balance]
-    return ["\n".join(["| Queue | Today | After this change |", "|---|---:|---:|", *lines])] if lines else []
+    told = ((one.queue, one.before, one.after, one.change) for one in who.balance)
+    lines = [f"| {' | '.join(cell(inline(text)) for text in row)} |" for row in told]
+    return (
+        ["\n".join(["| Queue | Today | After this change | Change |", "|---|---:|---:|---:|", *lines])] if lines else []
+    )
 
 
 def _case(case: Case, shares: bool) -> str:  # noqa: FBT001 - the table has one column more
