@@ -15,10 +15,11 @@ from reconciler.cli.sandbox import opened
 from reconciler.simulator.tenants import bank
 from tests.brute import text_of, understood
 from tests.brute_checks import holds_where
-from tests.program import Program, write
+from tests.program import write
 
 if TYPE_CHECKING:
     from tests.brute import Json
+    from tests.program import Program
 
 INTENTS = [
     *("boarding_pass", "book_flight", "cancel_flight", "change_seat", "check_in", "delayed_bag", "extra_bag"),
@@ -61,13 +62,11 @@ rules:
 
 
 @pytest.fixture
-def cxroute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Program:
+def flown(cxroute: Program) -> Program:
     """The program in a folder whose sandbox has the airline's rules."""
-    monkeypatch.chdir(tmp_path)
-    program = Program(capsys)
     write("airline.yaml", airline())
-    assert 0 == program("apply", "--yes")
-    return program
+    assert 0 == cxroute("apply", "--yes")
+    return cxroute
 
 
 def goes(program: Program, intent: str, confidence: float | None, *more: str) -> str:
@@ -108,35 +107,32 @@ def check_every_conversation(program: Program, rows: list[Json]) -> None:
             ]
 
 
-def test_a_higher_floor_is_exact_rows(cxroute: Program) -> None:
+def test_a_higher_floor_is_exact_rows(flown: Program) -> None:
     """Callers of 18 intents from 0.6 to below 0.7 go to General Service, and nobody else moves."""
     write("airline.yaml", airline(0.7))
-    rows = rows_of(cxroute)
-    check_every_conversation(cxroute, rows)
-    assert 0 == cxroute("plan")
-    assert "confidence from 0.6 to below 0.7" in cxroute.out
+    rows = rows_of(flown)
+    check_every_conversation(flown, rows)
+    assert 0 == flown("plan")
+    assert "confidence from 0.6 to below 0.7" in flown.out
 
 
-def test_one_rule_less_beside_it_takes_no_condition_away(cxroute: Program) -> None:
+def test_one_rule_less_beside_it_takes_no_condition_away(flown: Program) -> None:
     """A deleted rule and the higher floor: sure callers of the other intents are not said to move."""
     write("airline.yaml", airline(0.7, without="boarding_pass"))
-    rows = rows_of(cxroute)
-    check_every_conversation(cxroute, rows)
+    rows = rows_of(flown)
+    check_every_conversation(flown, rows)
     (deleted,) = matching(rows, {"cognigyDetectedIntent": "boarding_pass", "cognigyConfidence": 0.9})
     assert not matching(rows, {"cognigyDetectedIntent": "book_flight", "cognigyConfidence": 0.9})
     listed = [part["value"] for part in deleted["where"] if part["attributeName"] == "cognigyDetectedIntent"]
     assert ["boarding_pass"] == listed
 
 
-def test_rows_of_a_first_plan_do_not_contradict_each_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_rows_of_a_first_plan_do_not_contradict_each_other(cxroute: Program) -> None:
     """The bank's manifests on its tenant full of rules made by hand: no row leaves out the tier or the language."""
-    monkeypatch.chdir(tmp_path)
     shutil.copytree(BANK, "manifests")
     with opened(STATE, bank()):
         pass
-    rows = rows_of(Program(capsys))
+    rows = rows_of(cxroute)
     languages, tiers = (None, "de", "fr", "en"), (None, "gold", "platinum", "standard")
     seen = 0
     for intent, confidence, language, tier in itertools.product(BANK_INTENTS, CONFIDENCES, languages, tiers):
