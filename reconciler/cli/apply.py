@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import select
 import sys
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from reconciler.change import Applied, Unknown
 from reconciler.cli import undoing
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
     from reconciler.saved_plan import ReviewedPlan
 
 PARTLY = 5
+_LOOK: Final = 0.2
+"""Seconds after which somebody who waits for an answer looks at signals."""
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -207,7 +211,15 @@ def ask(output: Output, question: str) -> str:
     output.flush()
     sys.stderr.write(fitted(f"{question} to go on: ", sys.stderr))
     sys.stderr.flush()
+    _wait_for_answer()
     return sys.stdin.readline().strip()
+
+
+def _wait_for_answer() -> None:
+    """Wait until something was typed; a signal that comes just before a blocking read would be noticed after it."""
+    with contextlib.suppress(OSError, ValueError):  # stdin is no file, or (Windows) none that can be waited for
+        while not select.select([sys.stdin], [], [], _LOOK)[0]:
+            pass
 
 
 def _stopped(report: Report) -> dict[str, object]:
