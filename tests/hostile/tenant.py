@@ -146,6 +146,8 @@ def serving(tenant: Tenant, context: ssl.SSLContext | None = None) -> Iterator[T
         ready.set()
         await stop.wait()
         server.close()  # and no wait for it: newer Pythons wait for connections on which nothing is said any more
+        for _ in range(4):  # a connection that was just accepted is closed by its own task, once that has begun
+            await asyncio.sleep(0)
         for task in asyncio.all_tasks() - {asyncio.current_task()}:
             task.cancel()
 
