@@ -20,6 +20,8 @@ def foresee(plan: Plan, sample: Sample | None = None) -> Plan:
 
     Rules that are not managed take part.
     """
+    if not plan.changes and sample is None:
+        return replace(plan, behaviour=Behaviour(()))
     evaluation = plan.desired.evaluation
     now = transition(plan)
     behaviour = difference(now.before, now.after, evaluation) if plan.changes else Behaviour(())

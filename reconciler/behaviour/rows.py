@@ -60,11 +60,7 @@ def rows(making: Making, roughs: Sequence[Rough], finish: Finish) -> tuple[Row, 
     if found:
         roughs = [*found, *making.roughs(taking.done)]
     merged = merge(making.space, roughs, lambda rough: (rough.after, rough.excepts))
-    return tuple(_row(rough, finish) for rough in merged)
-
-
-def _row(rough: Rough, finish: Finish) -> Row:
-    return row_of(finish.region(rough))
+    return tuple(row_of(finish.region(rough)) for rough in merged)
 
 
 def row_of(region: Region) -> Row:
