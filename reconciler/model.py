@@ -24,7 +24,8 @@ SETS: Final = frozenset({"in", "notIn"})
 EQUALITIES: Final = frozenset({"equals", "notEquals"})
 PATTERNS: Final = frozenset({"contains", "notContains", "startsWith", "notStartsWith", "endsWith", "notEndsWith"})
 ORDERS: Final = frozenset({"greaterThan", "greaterThanOrEqual", "lessThan", "lessThanOrEqual"})
-OPERATORS: Final = EXISTENCE | SETS | EQUALITIES | PATTERNS | ORDERS | {"between"}
+RANGES: Final = ORDERS | {"between"}
+OPERATORS: Final = EXISTENCE | SETS | EQUALITIES | PATTERNS | RANGES
 
 DECIMAL: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?", re.ASCII)
 """JSON's grammar of a number: the only texts that mean one (spec.md section 2)."""

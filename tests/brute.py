@@ -244,7 +244,7 @@ def inputs_for(*lists: Iterable[Json]) -> Universe:
 
 
 def representatives(conditions: Sequence[Json]) -> list[Any]:
-    """Return values of one attribute that tell all its conditions apart: texts, numbers or both (behaviour.md 1)."""
+    """Return texts and numbers of one attribute that tell all its conditions apart (behaviour.md 1)."""
     texts, numbers, patterns = set[str](), set[float](), list[tuple[str, str]]()
     for part in conditions:
         operator, value = positive(part["operator"]), part.get("value")
@@ -256,8 +256,7 @@ def representatives(conditions: Sequence[Json]) -> list[Any]:
                 texts.add(str(plain(one)))
             elif operator not in PATTERNS:
                 numbers.add(_typed(one))
-    compared_with_text = bool(texts or patterns or not numbers)
-    return [*(_texts(texts, patterns) if compared_with_text else []), *_numbers(sorted(numbers))]
+    return [*_texts(texts, patterns), *(_numbers(sorted(numbers)) or [0])]
 
 
 def _typed(value: Any) -> float:

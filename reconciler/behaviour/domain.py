@@ -15,11 +15,13 @@ from reconciler.behaviour.decimals import between, beyond
 from reconciler.behaviour.evaluate import NEGATIVE
 from reconciler.behaviour.named import FIRST_TEXT, hits, named_by
 from reconciler.behaviour.pattern import Pattern, Patterns, bits
-from reconciler.model import EQUALITIES, PATTERNS, SETS
+from reconciler.model import EQUALITIES, PATTERNS, RANGES, SETS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
+    from reconciler.behaviour.named import Named
+    from reconciler.behaviour.value_type import ValueType
     from reconciler.model import Condition, Scalar, Value
 
 Part = tuple[int, int, int]
@@ -33,20 +35,36 @@ NOTHING: Final[Part] = (0, 0, 0)
 class Domain:
     """The values of one attribute, as the given conditions can tell them apart."""
 
-    def __init__(self, attribute: str, conditions: Iterable[Condition], texts: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        attribute: str,
+        conditions: Iterable[Condition],
+        texts: Iterable[str] = (),
+        known: ValueType | None = None,
+    ) -> None:
         """Cut the values by every condition on the attribute; `texts` are further ones to tell apart."""
         self.attribute = attribute
-        named = named_by(conditions)
+        asked = tuple(conditions)
+        named = named_by(asked)
         self.values: Final = named.values
         self.texts: Final[Sequence[str]] = tuple(named.texts | dict.fromkeys(texts))
         self.numbers: Final[Sequence[int | float]] = tuple(sorted(named.numbers))
         self.patterns: Final = Patterns(named.patterns)
         self._atoms = {text: FIRST_TEXT + place for place, text in enumerate(self.texts)}
         self.first_number = FIRST_TEXT + len(self.texts)
-        textual = bool(self.texts or named.patterns) or not self.numbers
-        self.text_mask = ((1 << self.first_number) - 1) & ~MISSING if textual else 0
-        self.number_mask = self._existing_numbers() if self.numbers else 0
+        any_text, any_number = ((1 << self.first_number) - 1) & ~MISSING, self._existing_numbers(None)
+        self.text_mask = any_text if known is None or known.texts else 0
+        self.number_mask = (
+            any_number if known is None else self._existing_numbers(known.numbers) if known.numbers else 0
+        )
+        if self.text_mask and not self.numbers and not named.any_text:
+            self.number_mask = 0
         self.all: Final[Part] = (MISSING | self.text_mask | self.number_mask, 0, 0)
+        of_texts = bool(self.texts or named.patterns or named.any_text)
+        self.unlikely: Final = 0 if of_texts is bool(self.numbers) else self.number_mask if of_texts else self.text_mask
+        """The values of the type, text or number, that no condition compares the attribute with."""
+        self.narrowed: Final = known is not None and self._is_narrowed(asked, named, any_number)
+        """The known type leaves values out for which no other value stands: what is said here rests on it."""
         self.hits = hits(self.texts, self.patterns.all)
         self.sayable: Final[dict[Part, bool]] = {}
         """Of parts that were asked about: whether conditions can say just that."""
@@ -57,6 +75,11 @@ class Domain:
 
     def part(self, condition: Condition) -> Part:
         """Return the values for which a condition holds (behaviour.md S3 to S7)."""
+        atoms, yes, no = self._part(condition)
+        atoms &= self.all[0]
+        return (atoms, yes, no) if atoms & REST else (atoms, 0, 0)
+
+    def _part(self, condition: Condition) -> Part:
         operator = condition.operator
         if operator == "notExists":
             return (MISSING, 0, 0)
@@ -71,20 +94,6 @@ class Domain:
             return (present & ~atoms | REST, 0, self.patterns.implying[self._pattern(positive, condition.value)])
         return (present & ~atoms, 0, 0)
 
-    def place(self, value: Scalar | None) -> Part:
-        """Return the part of values that no rule can tell from this one."""
-        if value is None:
-            return (MISSING, 0, 0)
-        if isinstance(value, bool):
-            value = "true" if value else "false"
-        if isinstance(value, str):
-            atom = self._atoms.get(value)
-            known = (REST & self.text_mask, *self.patterns.masks(value))
-            return known if atom is None else (1 << atom, 0, 0)
-        place = bisect_left(self.numbers, value)
-        named = place < len(self.numbers) and self.numbers[place] == value
-        return (1 << (self.first_number + 2 * place + named) & self.number_mask, 0, 0)
-
     def value(self, part: Part) -> Scalar | None:
         """Return an example of a part that is not empty, easy to type; None is "missing", the last choice."""
         atoms = part[0]
@@ -94,7 +103,11 @@ class Domain:
             return self.texts[(texts & -texts).bit_length() - 1 - FIRST_TEXT]
         if numbers:
             return self._number(numbers)
-        return self.patterns.example(part[1], part[2], self._atoms) if atoms & REST else None
+        if not atoms & REST:
+            return None
+        if self.unlikely & REST:  # a number that somebody wrote as a text
+            return "0.5"
+        return self.patterns.example(part[1], part[2], self._atoms)
 
     def interval(self, atom: int) -> tuple[int | float | None, int | float | None, bool]:
         """Return the ends of a number's atom, None where there is no end, and whether it is just one number."""
@@ -146,22 +159,40 @@ class Domain:
             last = self.first_number + 2 * bisect_left(self.numbers, high) + (0 if operator == "lessThan" else 1)
         return ((1 << last + 1) - (1 << first)) & self.number_mask if first <= last else 0
 
-    def _existing_numbers(self) -> int:
-        """Return the atoms of numbers, without the ranges between two numbers that have none between them."""
+    def _existing_numbers(self, within: tuple[float, float] | None) -> int:
+        """Return the atoms of numbers, without the ranges between two numbers that have none between them.
+
+        `within` are the lowest and the highest number that the attribute has, None where it may have any.
+        """
+        least, most = within or (float("-inf"), float("inf"))
         mask = 0
         for atom in range(self.first_number, self.first_number + 2 * len(self.numbers) + 1):
             low, high, named = self.interval(atom)
-            if named or low is None or high is None or between(low, high) is not None:
-                mask |= 1 << atom
+            if named and low is not None:
+                exists = least <= low <= most
+            else:
+                exists = (low is None or low < most) and (high is None or high > least)
+                exists = exists and (low is None or high is None or between(low, high) is not None)
+            mask |= exists << atom
         return mask
+
+    def _is_narrowed(self, asked: Iterable[Condition], named: Named, any_number: int) -> bool:
+        """Say whether the known type leaves out a value that conditions tell from each one that is left."""
+        if self.text_mask:
+            return bool(self.numbers) or named.any_text
+        if self.texts or named.patterns or named.any_text or any_number != self.number_mask:
+            return True
+        taken = 0
+        for one in asked:
+            if one.operator in RANGES:
+                taken |= self._range(one.operator, one.value)
+        return all(self.interval(atom)[2] for atom in bits(self.number_mask & ~taken))
 
     def _number(self, atoms: int) -> int | float:
         """Return a number of the atoms: one from 0 to 1 where there is one, with few digits."""
         ranges = [self.interval(atom) for atom in bits(atoms)]
-        inside = (
-            between(max(low or 0, 0), 1 if high is None else min(high, 1)) for low, high, one in ranges if not one
-        )
-        found = next((number for number in inside if number is not None), None)
+        inside = (number for low, high, one in ranges if not one for number in _shares(low, high))
+        found = next(inside, None)
         if found is not None:
             return found
         named = next((low for low, _, one in ranges if one and low is not None), None)
@@ -169,6 +200,14 @@ class Domain:
             return named
         low, high, _ = ranges[0]
         return beyond(low, high) if low is None or high is None else cast("float", between(low, high))
+
+
+def _shares(low: float | None, high: float | None) -> Iterator[int | float]:
+    """Yield numbers from 0 to 1 that are in an open range."""
+    found = between(max(low or 0, 0), 1 if high is None else min(high, 1))
+    if found is not None:
+        yield found
+    yield from (end for end in (0, 1) if (low is None or low < end) and (high is None or end < high))
 
 
 def meet(one: Part, other: Part) -> Part:

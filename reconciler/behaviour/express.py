@@ -92,18 +92,11 @@ def unite(domain: Domain | Unknown, parts: Iterable[Part]) -> list[Part]:
 def _said(domain: Domain, known: Part, clause: Clause) -> Part:
     """Return what is left of the known values under one clause; a complement in several pieces is not of use here."""
     assert isinstance(clause.part, Condition)  # noqa: S101 - the caller made it
-    part = _part(domain, clause.part)
+    part = domain.part(clause.part)
     if not clause.negate:
         return meet(known, part)
     pieces = minus(domain, known, part)
     return pieces[0] if len(pieces) == 1 else (0, 0, 0)
-
-
-def _part(domain: Domain, one: Condition) -> Part:
-    """Return a clause's part: all of its values are the domain's own."""
-    if one.operator == "contains" and one.value == "":
-        return (domain.text_mask, 0, 0)
-    return domain.part(one)
 
 
 def _clauses(domain: Domain, part: Part) -> Iterator[Clause]:
@@ -125,28 +118,30 @@ def _open(domain: Domain, part: Part) -> Iterator[Clause]:
     for number in held:
         yield _clause(domain, *domain.patterns.all[number])
     for number in denied:
-        yield Clause(condition(domain.attribute, *domain.patterns.all[number]), negate=True)
+        yield _negated(domain, *domain.patterns.all[number])
     left_out = _left(domain, held, denied) & ~atoms
     texts = _values(domain, left_out & domain.text_mask & ~REST)
-    if left_out & MISSING:
-        yield _clause(domain, "exists", None)
+    numbers = left_out & domain.number_mask
+    if numbers == domain.number_mask != 0:
+        yield _clause(domain, "contains", "") if left_out & MISSING else _negated(domain, "notContains", "")
+    else:
+        if left_out & MISSING:
+            yield _clause(domain, "exists", None)
+        yield from _holes(domain, numbers)
     if texts:
-        yield _negated_list(domain, texts)
-    yield from _holes(domain, left_out & domain.number_mask)
+        yield _negated(domain, *_among(texts))
 
 
 def _listed(domain: Domain, atoms: int) -> Clause:
     """Say named texts and single numbers, and perhaps "missing"."""
     values = _values(domain, atoms & ~MISSING)
     if atoms & MISSING:
-        operator, value = ("notEquals", values[0]) if len(values) == 1 else ("notIn", values)
-        return Clause(condition(domain.attribute, operator, value), negate=True)
-    return _clause(domain, *(("equals", values[0]) if len(values) == 1 else ("in", values)))
+        return _negated(domain, *(("notEquals", values[0]) if len(values) == 1 else ("notIn", values)))
+    return _clause(domain, *_among(values))
 
 
-def _negated_list(domain: Domain, values: list[Json]) -> Clause:
-    operator, value = ("equals", values[0]) if len(values) == 1 else ("in", values)
-    return Clause(condition(domain.attribute, operator, value), negate=True)
+def _among(values: list[Json]) -> tuple[str, Json]:
+    return ("equals", values[0]) if len(values) == 1 else ("in", values)
 
 
 def _only_named(domain: Domain, atoms: int) -> bool:
@@ -170,16 +165,19 @@ def _values(domain: Domain, atoms: int) -> list[Json]:
 def _numbers(domain: Domain, atoms: int) -> Iterator[Clause]:
     """Say ranges of numbers, with or without "missing"."""
     numbers = atoms & domain.number_mask
-    if domain.text_mask and (atoms & MISSING or not _bounds(domain, *_hull(numbers))):
-        yield Clause(condition(domain.attribute, "contains", ""), negate=True)
     if atoms & MISSING:
+        if domain.text_mask:
+            yield _negated(domain, "contains", "")
         yield from _holes(domain, domain.number_mask & ~numbers)
         return
     first, last = _hull(numbers)
-    bounds = _bounds(domain, first, last)
-    yield from bounds or [_clause(domain, "exists", None)]
+    yield from _bounds(domain, first, last) or [_any_number(domain)]
     inside = domain.number_mask & ((1 << last + 1) - (1 << first))
     yield from _holes(domain, inside & ~numbers)
+
+
+def _any_number(domain: Domain) -> Clause:
+    return _clause(domain, "notContains", "") if domain.text_mask else _clause(domain, "exists", None)
 
 
 def _hull(numbers: int) -> tuple[int, int]:
@@ -187,15 +185,19 @@ def _hull(numbers: int) -> tuple[int, int]:
 
 
 def _bounds(domain: Domain, first: int, last: int) -> list[Clause]:
-    """Say the numbers from one atom to another: at most two conditions, none where there is no end."""
+    """Say the numbers from one atom to another: at most two conditions, none where there is no end.
+
+    The lowest and the highest number that the attribute can have need no bound.
+    """
     low, _, from_named = domain.interval(first)
     _, high, to_named = domain.interval(last)
     if low is not None and from_named and low == high:
         return [_clause(domain, "equals", low)]
+    lowest, highest = _hull(domain.number_mask)
     found = []
-    if low is not None:
+    if low is not None and first != lowest:
         found.append(_clause(domain, "greaterThanOrEqual" if from_named else "greaterThan", low))
-    if high is not None:
+    if high is not None and last != highest:
         found.append(_clause(domain, "lessThanOrEqual" if to_named else "lessThan", high))
     return found
 
@@ -205,14 +207,12 @@ def _holes(domain: Domain, numbers: int) -> Iterator[Clause]:
     for first, last in _runs(domain, numbers):
         bounds = _bounds(domain, first, last)
         if not bounds:  # every number
-            some = domain.numbers[0]
-            yield Clause(condition(domain.attribute, "lessThanOrEqual", some), negate=True)
-            yield Clause(condition(domain.attribute, "greaterThan", some), negate=True)
+            yield _any_number(domain)._replace(negate=True)
         elif len(bounds) == 1:
             yield bounds[0]._replace(negate=True)
         else:
             low, high = domain.interval(first)[0], domain.interval(last)[1]
-            yield Clause(condition(domain.attribute, "between", [low, high]), negate=True)
+            yield _negated(domain, "between", [low, high])
 
 
 def _runs(domain: Domain, numbers: int) -> Iterable[tuple[int, int]]:
@@ -230,3 +230,7 @@ def _runs(domain: Domain, numbers: int) -> Iterable[tuple[int, int]]:
 
 def _clause(domain: Domain, operator: str, value: Json) -> Clause:
     return Clause(condition(domain.attribute, operator, value))
+
+
+def _negated(domain: Domain, operator: str, value: Json) -> Clause:
+    return _clause(domain, operator, value)._replace(negate=True)

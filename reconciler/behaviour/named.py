@@ -29,6 +29,8 @@ class Named:
     numbers: set[int | float] = field(default_factory=set)
     values: int = 0
     patterns: dict[Pattern, None] = field(default_factory=dict)
+    any_text: bool = False
+    """Some condition asks for any text at all: a pattern operator with an empty value."""
 
 
 def named_by(conditions: Iterable[Condition]) -> Named:
@@ -41,7 +43,7 @@ def named_by(conditions: Iterable[Condition]) -> Named:
             if value:
                 found.patterns[Pattern(NEGATIVE.get(operator, operator), cast("str", value))] = None
             else:
-                found.texts.setdefault("")
+                found.any_text = True
         elif operator not in EXISTENCE:
             numbers = equal if operator in EQUALITIES or operator in SETS else found.numbers
             for one in value if isinstance(value, tuple) else (value,):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from reconciler.behaviour.domain import Part
     from reconciler.behaviour.entry import Entry
     from reconciler.behaviour.shapes import Box, Shape
+    from reconciler.behaviour.value_type import Types
     from reconciler.model import Scalar
 
 Conditions = tuple[Condition | Opaque, ...]
@@ -36,7 +37,8 @@ LOOKS: Final = 4_000_000
 class Unknown:
     """The one unknown truth of a condition that is not understood (S11), in the place of a domain."""
 
-    values = text_mask = number_mask = 0
+    values = text_mask = number_mask = unlikely = 0
+    narrowed = False
     all: Final[Part] = (HOLDS[0] | FAILS[0], 0, 0)
 
     def __init__(self, part: Opaque) -> None:
@@ -68,7 +70,12 @@ class Example(NamedTuple):
 class Space:
     """What the rules of some lists can tell apart, and their boxes."""
 
-    def __init__(self, lists: Iterable[Iterable[Entry]], texts: Mapping[str, Iterable[str]] | None = None) -> None:
+    def __init__(
+        self,
+        lists: Iterable[Iterable[Entry]],
+        texts: Mapping[str, Iterable[str]] | None = None,
+        types: Types | None = None,
+    ) -> None:
         """Cut by every rule of the lists; `texts` are further values of attributes to tell apart."""
         distinct = dict.fromkeys(entry.rule.conditions for entries in lists for entry in entries)
         asked: dict[str, dict[Condition, None]] = {attribute: {} for attribute in texts or ()}
@@ -80,7 +87,8 @@ class Space:
                 else:
                     unknown[one] = None
         self.domains: list[Domain | Unknown] = [
-            Domain(attribute, conditions, (texts or {}).get(attribute, ())) for attribute, conditions in asked.items()
+            Domain(attribute, conditions, (texts or {}).get(attribute, ()), (types or {}).get(attribute))
+            for attribute, conditions in asked.items()
         ]
         self.domains += [Unknown(part) for part in unknown]
         self.number: Final = {domain.attribute: place for place, domain in enumerate(self.domains)}
@@ -122,7 +130,7 @@ class Space:
                 parts[self.number[one.text]] = HOLDS
                 continue
             number = self.number[one.attribute]
-            if number == self.pivot and literal is None and one.operator == "equals" and isinstance(one.value, str):
+            if number == self.pivot and literal is None and self._is_literal(one):
                 literal = one
                 continue
             part = self._part(number, one)
@@ -138,6 +146,9 @@ class Space:
             atom = self.pivot_domain.atom(str(literal.value))
             return self._shared(Compiled((atom or 0,), NOTHING, self.shapes.enter(shape), -1))
         return self._filed(pivot or self.pivot_domain.all, shape)
+
+    def _is_literal(self, one: Condition) -> bool:
+        return one.operator == "equals" and isinstance(one.value, str) and self.pivot_domain.text_mask != 0
 
     def _filed(self, pivot: Part, shape: Shape) -> Compiled:
         number = self.shapes.enter(shape)
@@ -171,6 +182,16 @@ class Space:
             found[self.pivot] = pivot
         return found
 
+    @property
+    def rests_on(self) -> tuple[str, ...]:
+        """The attributes of which a known type leaves values out that the rules could tell from all others."""
+        return tuple(domain.attribute for domain in self.domains if domain.narrowed)
+
+    def unlikely(self, box: Box) -> tuple[str, ...]:
+        """Return the attributes that have a value of another type than rules compare them with all over the box."""
+        found = ((self.domains[number], part[0]) for number, part in box.items())
+        return tuple(domain.attribute for domain, atoms in found if atoms and not atoms & ~domain.unlikely)
+
     def example(self, box: Box) -> Example:
         """Return a conversation of a box: attributes that are asked about, unless anything is right."""
         attributes: dict[str, Scalar] = {}
@@ -179,16 +200,16 @@ class Space:
             part = box.get(number, domain.all)
             if isinstance(domain, Unknown):
                 assumed[domain.attribute] = part[0] & HOLDS[0] != 0
-            elif part != domain.all and not _is_open(part):
+            elif part != domain.all and not _is_open(part, domain):
                 value = domain.value(part)
                 if value is not None:
                     attributes[domain.attribute] = value
         return Example(attributes, assumed)
 
 
-def _is_open(part: Part) -> bool:
+def _is_open(part: Part, domain: Domain) -> bool:
     """Say whether nearly everything is right, nothing at all included: a conversation need not say it."""
-    return bool(part[0] & MISSING and part[0] & REST)
+    return bool(part[0] & MISSING and part[0] & REST and not part[0] & domain.number_mask)
 
 
 _NOBODY: Final = Domain("", ())
