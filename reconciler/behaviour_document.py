@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from reconciler.behaviour.region import Region
     from reconciler.behaviour.rows import Row
     from reconciler.behaviour.space import Example
+    from reconciler.behaviour.value_type import ValueType
     from reconciler.shares import Moved, QueueShare, Share
 
     Document = dict[str, Any]
@@ -45,6 +46,8 @@ def behaviour_document(behaviour: Behaviour, queue_names: Mapping[str, str], mov
             for region, share in zip(behaviour.regions, moved.regions if moved else nothing, strict=False)
         ],
     }
+    if behaviour.rests_on:
+        document["restsOn"] = [_type(name, known) for name, known in behaviour.rests_on.items()]
     if behaviour.unknown:
         document["unknown"] = [{"where": _clauses(where)} for where in behaviour.unknown]
     return document
@@ -71,8 +74,16 @@ def _row(row: Row, queue_names: Mapping[str, str]) -> Document:
         "example": row.example.attributes,
         "beforeRules": [_name(entry) for entry in row.before_rules],
         "afterRules": [_name(entry) for entry in row.after_rules],
+        **({"otherType": list(row.unlikely)} if row.unlikely else {}),
         **_assumed(row.example),
     }
+
+
+def _type(name: str, known: ValueType) -> Document:
+    """Return a type that the answer rests on: a text, or a number within bounds, where it is not missing."""
+    if known.numbers is None:
+        return {"attributeName": name, "type": "text"}
+    return {"attributeName": name, "type": "number", "least": known.numbers[0], "most": known.numbers[1]}
 
 
 def _balance(share: QueueShare, queue_names: Mapping[str, str]) -> Document:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from reconciler.behaviour.value_type import SHARE, TEXT
 from reconciler.draft import Draft, WrongDefaultError, WrongRuleError, split
 from reconciler.errors import ManifestError
 from reconciler.manifest.nearest import did_you_mean
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reconciler.behaviour.entry import Evaluation
+    from reconciler.behaviour.value_type import Types
     from reconciler.catalogue import Catalogue
     from reconciler.findings import Finding
     from reconciler.manifest.documents import AdoptById, Hold, RuleSet
@@ -55,6 +57,8 @@ class Desired:
     labels: Mapping[str, str]
     """What people call the attributes that the API knows by longer names: intent, confidence."""
     evaluation: Evaluation = "lowest-first"
+    types: Types = field(default_factory=dict)
+    """The types of the attributes that the endpoint writes."""
     about: frozenset[Address] | None = None
     """The addresses that this says something of: whatever is live elsewhere stays. None means all."""
     left: Mapping[Address, str] = field(default_factory=dict)
@@ -80,7 +84,15 @@ def nothing(environment: Environment) -> Desired:
     labels = {environment.attributes.intent: "intent", environment.attributes.confidence: "confidence"}
     api = environment.api
     found = Desired(environment.name, environment.owner, {}, frozenset(), (), labels, api.evaluation)
-    return replace(found, names_unique=api.names_unique)
+    return replace(found, types=written_types(environment), names_unique=api.names_unique)
+
+
+def written_types(environment: Environment) -> Types:
+    """Return the types of what the endpoint writes; of an Environment without `context` nobody says that it does."""
+    if "context" not in environment.model_fields_set:
+        return {}
+    names = environment.attributes
+    return {names.intent: TEXT, names.confidence: SHARE if environment.context.writer == "interaction" else TEXT}
 
 
 def unaliased(manifests: Manifests, addresses: Mapping[Source, Address]) -> list[Finding]:

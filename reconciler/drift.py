@@ -176,7 +176,7 @@ def _impact(plan: Plan, reference: Iterable[Entry], only: Sequence[str], sample:
     """Return the conversations that go elsewhere than by the reference: those that selected rules take, or took."""
     evaluation = plan.desired.evaluation
     before, after = in_order(reference, evaluation), in_order(live_entries(plan.live.rules, plan.desired), evaluation)
-    behaviour = difference(before, after, evaluation)
+    behaviour = difference(before, after, evaluation, types=plan.desired.types)
     if only:
         # A row may hold conversations from more origins than the one that is asked about; a region has one.
         regions = tuple(region for region in behaviour.regions if _is_about(region, only))
@@ -192,7 +192,7 @@ def _winners(behaviour: Behaviour) -> set[str]:
 def _lasting(plan: Plan, reference: Sequence[Entry], others: Mapping[str, LiveRule]) -> set[str]:
     """Return the ids of the live rules that may be in the way of the manifests once the plan is applied."""
     theirs = (entry for entry in live_entries(plan.live.rules, plan.desired) if entry.id in others)
-    found = difference(reference, (*reference, *theirs), plan.desired.evaluation)
+    found = difference(reference, (*reference, *theirs), plan.desired.evaluation, types=plan.desired.types)
     return _winners(found) if found.complete else set(others)
 
 

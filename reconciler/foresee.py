@@ -24,7 +24,8 @@ def foresee(plan: Plan, sample: Sample | None = None) -> Plan:
         return replace(plan, behaviour=Behaviour(()))
     evaluation = plan.desired.evaluation
     now = transition(plan)
-    behaviour = difference(now.before, now.after, evaluation) if plan.changes else Behaviour(())
+    types = plan.desired.types
+    behaviour = difference(now.before, now.after, evaluation, types=types) if plan.changes else Behaviour(())
     if sample is None:
         return replace(plan, behaviour=behaviour)
     moved = shares(behaviour, in_order(now.before, evaluation), in_order(now.after, evaluation), sample)

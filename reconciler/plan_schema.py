@@ -138,9 +138,12 @@ def behaviour_schema() -> Schema:
         "trafficPercentLeast": _NUMBER,
         "assumed": _list(_object({"condition": {"type": "object"}, "holds": _FLAG})),
     }
-    optional = ("assumed", "trafficPercentLeast")
+    optional = ("assumed", "trafficPercentLeast", "otherType")
     region = _object({**shared, "witness": example, "beforeRule": name, "afterRule": name}, optional)
-    row = _object({**shared, "before": _list(destination), "example": example}, optional)
+    of_other_type = _list({"type": "string", "description": "has another type, text or number, than rules ask for"})
+    of_row = {"before": _list(destination), "example": example, "otherType": of_other_type}
+    row = _object({**shared, **of_row}, optional)
+    known = {"attributeName": _TEXT, "type": {"enum": ["text", "number"]}, "least": _NUMBER, "most": _NUMBER}
     unknown = _list(_object({"where": clauses}))
     fields = {
         "changed": _FLAG,
@@ -148,8 +151,9 @@ def behaviour_schema() -> Schema:
         "summary": _object({"rows": _list(row), "balance": _list(_balance())}),
         "regions": _list(region),
         "unknown": unknown,
+        "restsOn": _list(_object(known, optional=("least", "most"))),
     }
-    return _object(fields, optional=("unknown",))
+    return _object(fields, optional=("unknown", "restsOn"))
 
 
 def _balance() -> Schema:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import combinations, pairwise, product
 from math import ceil, floor, prod
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -232,14 +232,21 @@ class Universe:
         return attributes, assumed
 
 
-def inputs_for(*lists: Iterable[Json]) -> Universe:
+Known: TypeAlias = "Mapping[str, tuple[float, float] | None]"
+"""Attributes whose type is known: the lowest and the highest number, None for texts."""
+
+
+def inputs_for(*lists: Iterable[Json], known: Known | None = None) -> Universe:
     """Return the representative inputs of all enabled rules of the lists."""
     conditions = [part for rules in lists for rule in rules if rule["enabled"] for part in rule["conditions"]]
     names = dict.fromkeys(part["attributeName"] if understood(part) else text_of(part) for part in conditions)
     axes: dict[str, list[Any]] = {name: [False, True] for name in names}
     for name in {part["attributeName"]: 0 for part in conditions if understood(part)}:
         here = [part for part in conditions if understood(part) and part["attributeName"] == name]
-        axes[name] = [None, *representatives(here)]
+        values = representatives(here)
+        if known and name in known:
+            values = _of_type(values, known[name])
+        axes[name] = [None, *values]
     return Universe(axes)
 
 
@@ -257,6 +264,15 @@ def representatives(conditions: Sequence[Json]) -> list[Any]:
             elif operator not in PATTERNS:
                 numbers.add(_typed(one))
     return [*_texts(texts, patterns), *(_numbers(sorted(numbers)) or [0])]
+
+
+def _of_type(values: list[Any], ends: tuple[float, float] | None) -> list[Any]:
+    """Return representative values of a known type."""
+    if ends is None:
+        return [one for one in values if isinstance(one, str)]
+    low, high = ends
+    numbers = {one for one in values if is_number(one)}
+    return [one for one in _numbers(sorted({*numbers, low, high})) if low <= one <= high]
 
 
 def _typed(value: Any) -> float:

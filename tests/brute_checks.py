@@ -19,7 +19,7 @@ from tests.brute import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from tests.brute import Destination, Input, Json, Move
+    from tests.brute import Destination, Input, Json, Known, Move
 
     State = dict[tuple[str, int], Json]
     """The live rules by what they are: ("fixed", 0), ("move", 1), or ("copy", 1) for its temporary copy."""
@@ -77,9 +77,9 @@ def completions(universe: Universe, assumed: Mapping[str, bool]) -> Iterator[dic
 class Moved:
     """Where every input goes before and after."""
 
-    def __init__(self, old: list[Json], new: list[Json], evaluation: str) -> None:
+    def __init__(self, old: list[Json], new: list[Json], evaluation: str, known: Known | None = None) -> None:
         self.old, self.new, self.evaluation = old, new, evaluation
-        self.universe = inputs_for(old, new)
+        self.universe = inputs_for(old, new, known=known)
         self.wins = {"before": self.universe.wins(old, evaluation), "after": self.universe.wins(new, evaluation)}
         self.to = {side: by_destination(wins) for side, wins in self.wins.items()}
         self.all = self.universe.everything
@@ -104,18 +104,23 @@ class Moved:
         return inside
 
 
-def check_difference(old: list[Json], new: list[Json], document: Json, evaluation: str = "lowest-first") -> None:
+def check_difference(
+    old: list[Json], new: list[Json], document: Json, evaluation: str = "lowest-first", known: Known | None = None
+) -> None:
     """Assert that the regions are sound, complete and disjoint, each with a witness that moves as it says."""
-    moved = Moved(old, new, evaluation)
+    moved = Moved(old, new, evaluation, known)
     assert document["complete"] is True, moved.report
     assert "unknown" not in document, moved.report
     assert document["changed"] is bool(moved.all), moved.report
-    check_bounded(old, new, document, evaluation)
+    _check_regions(moved, document)
 
 
 def check_bounded(old: list[Json], new: list[Json], document: Json, evaluation: str) -> None:
     """Assert that the regions are sound and disjoint, and that what moves elsewhere is said to be unknown."""
-    moved = Moved(old, new, evaluation)
+    _check_regions(Moved(old, new, evaluation), document)
+
+
+def _check_regions(moved: Moved, document: Json) -> None:
     seen = 0
     for region in document["regions"]:
         inside = moved.check(region)

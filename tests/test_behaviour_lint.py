@@ -160,14 +160,24 @@ def named(facts: Facts) -> dict[str, list[tuple[str, ...]]]:
 
 
 DIRECTED: dict[str, tuple[list[Json], dict[str, list[tuple[str, ...]]]]] = {
-    "two rules and absence hide a third together": (
+    "two rules, absence and any text hide another together": (
         [
             rule("low", 1, [LOW], "A"),
             rule("high", 2, [HIGH], "A"),
             rule("none", 3, [attribute("conf", "notExists")], "A"),
+            rule("text", 3, [attribute("conf", "contains", "")], "A"),
             rule("hidden", 4, [INTENT], "B"),
         ],
-        {"shadowed": [("hidden", "high", "low", "none")]},
+        {"shadowed": [("hidden", "high", "low", "none", "text")]},
+    ),
+    "a text is not above, not below and not missing": (
+        [
+            rule("low", 1, [LOW], "A"),
+            rule("high", 2, [HIGH], "A"),
+            rule("none", 3, [attribute("conf", "notExists")], "A"),
+            rule("seen", 4, [INTENT], "B"),
+        ],
+        {},
     ),
     "a missing attribute is not above and not below": (
         [rule("low", 1, [LOW], "A"), rule("high", 2, [HIGH], "A"), rule("seen", 3, [INTENT], "B")],

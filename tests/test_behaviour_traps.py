@@ -272,11 +272,11 @@ def test_representatives_are_what_a_person_would_try() -> None:
     ]
     axes = inputs_for(rules).axes
     assert {"conf", "intent", "only"} == set(axes)
-    assert [None, 0, 0.5, 1, 2, 0.75] == axes["conf"]
-    vectors = {(text.startswith("a"), "b" in text) for text in axes["intent"] if text is not None}
+    assert [None, "~", 0, 0.5, 1, 2, 0.75] == axes["conf"]
+    vectors = {(text.startswith("a"), "b" in text) for text in axes["intent"] if isinstance(text, str)}
     assert {(False, False), (False, True), (True, False), (True, True)} == vectors
     assert {None, "x", "a", "b"} < set(axes["intent"])
-    assert [None, "~"] == axes["only"]
+    assert [None, "~", 0] == axes["only"]
 
 
 X, SURE = attribute("intent", "equals", "x"), attribute("conf", "greaterThanOrEqual", 0.5)

@@ -7,7 +7,7 @@ are one rule, so a renumbering leaves nothing to look at.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from reconciler.behaviour.entry import in_order
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from reconciler.behaviour.entry import Entry, Evaluation
     from reconciler.behaviour.express import Clause
     from reconciler.behaviour.rows import Row
+    from reconciler.behaviour.value_type import Types
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ class Behaviour:
     regions: tuple[Region, ...]
     unknown: tuple[tuple[Clause, ...], ...] = ()
     rows: tuple[Row, ...] = ()
+    rests_on: Types = field(default_factory=dict)
+    """The known types without which all this might be different, by attribute."""
 
     @property
     def changed(self) -> bool:
@@ -50,25 +53,31 @@ class Behaviour:
 
 
 def difference(
-    old: Iterable[Entry], new: Iterable[Entry], evaluation: Evaluation = "lowest-first", steps: int | None = None
+    old: Iterable[Entry],
+    new: Iterable[Entry],
+    evaluation: Evaluation = "lowest-first",
+    steps: int | None = None,
+    types: Types | None = None,
 ) -> Behaviour:
     """Return the regions of conversations whose destination differs, each with an example put through both lists.
 
-    `steps` bounds the search; what could not be decided within it is in the answer's `unknown`.
+    `steps` bounds the search; what could not be decided within it is in the answer's `unknown`. `types` are those of
+    attributes of which they are known.
     """
     before, after = in_order(old, evaluation), in_order(new, evaluation)
-    space = Space((before, after))
+    space = Space((before, after), types=types)
     if steps is not None:
         space.budget.left = steps
-    found = _between(Slices(space, before), Slices(space, after))
+    finish = Finish(space)
+    found = _between(Slices(space, before), Slices(space, after), finish)
     if found.regions:
         _prove(found.regions, Filed(before), Filed(after))
-    return found
+    return replace(found, rests_on={name: types[name] for name in finish.rests_on}) if types else found
 
 
-def _between(old: Slices, new: Slices) -> Behaviour:
+def _between(old: Slices, new: Slices, finish: Finish) -> Behaviour:
     """Find every pair of winners, and make regions of them."""
-    pairs, finish = Pairs(old, new), Finish(old.space)
+    pairs = Pairs(old, new)
     making = Making(pairs)
     roughs = list(making.roughs())
     merged = merge(old.space, roughs, lambda rough: (rough.before, rough.after, rough.excepts))

@@ -63,8 +63,10 @@ class Domain:
         of_texts = bool(self.texts or named.patterns or named.any_text)
         self.unlikely: Final = 0 if of_texts is bool(self.numbers) else self.number_mask if of_texts else self.text_mask
         """The values of the type, text or number, that no condition compares the attribute with."""
-        self.narrowed: Final = known is not None and self._is_narrowed(asked, named, any_number)
-        """The known type leaves values out for which no other value stands: what is said here rests on it."""
+        self.text_likes: Final = 0 if known is None or self.text_mask else self._text_likes(asked)
+        """Where the known type leaves texts out: the numbers that no condition can tell from a text."""
+        self.narrowed: Final = known is not None and self._is_narrowed(named, any_number)
+        """The known type leaves out a value that conditions tell from each one that is left."""
         self.hits = hits(self.texts, self.patterns.all)
         self.sayable: Final[dict[Part, bool]] = {}
         """Of parts that were asked about: whether conditions can say just that."""
@@ -176,17 +178,18 @@ class Domain:
             mask |= exists << atom
         return mask
 
-    def _is_narrowed(self, asked: Iterable[Condition], named: Named, any_number: int) -> bool:
-        """Say whether the known type leaves out a value that conditions tell from each one that is left."""
+    def _is_narrowed(self, named: Named, any_number: int) -> bool:
         if self.text_mask:
             return bool(self.numbers) or named.any_text
-        if self.texts or named.patterns or named.any_text or any_number != self.number_mask:
-            return True
+        texts = self.texts or named.patterns or named.any_text
+        return bool(texts) or any_number != self.number_mask or not self.text_likes
+
+    def _text_likes(self, asked: Iterable[Condition]) -> int:
         taken = 0
         for one in asked:
             if one.operator in RANGES:
                 taken |= self._range(one.operator, one.value)
-        return all(self.interval(atom)[2] for atom in bits(self.number_mask & ~taken))
+        return sum(1 << atom for atom in bits(self.number_mask & ~taken) if not self.interval(atom)[2])
 
     def _number(self, atoms: int) -> int | float:
         """Return a number of the atoms: one from 0 to 1 where there is one, with few digits."""

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from reconciler.behaviour.domain import REST
+from reconciler.behaviour.evaluate import holds
 from reconciler.behaviour.express import Clause, say, sayable
+from reconciler.model import Condition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -38,6 +40,8 @@ class Region:
     after_rule: Entry | None
     before_rules: tuple[Entry | None, ...]
     after_rules: tuple[Entry | None, ...]
+    unlikely: tuple[str, ...] = ()
+    """Attributes that have a value of another type, text or number, than any rule compares them with."""
 
 
 @dataclass(slots=True)
@@ -128,6 +132,8 @@ class Finish:
 
     def __init__(self, space: Space) -> None:
         self.space = space
+        self.rests_on = dict.fromkeys(space.rests_on)
+        """The attributes whose known type what was said rests on."""
         self._said: dict[tuple[int, Part], tuple[Clause, ...]] = {}
         self._exceptions: dict[int, tuple[Shape, tuple[Clause, ...]]] = {}
 
@@ -143,6 +149,7 @@ class Finish:
             *rough.rules,
             tuple(dict.fromkeys(before for before, _ in pairs)),
             tuple(dict.fromkeys(after for _, after in pairs)),
+            self.space.unlikely(rough.box),
         )
 
     def _exception(self, shape: Shape) -> tuple[Clause, ...]:
@@ -165,4 +172,15 @@ class Finish:
     def _clauses(self, attribute: int, part: Part) -> tuple[Clause, ...]:
         if not sayable(self.space.domains[attribute], part):
             raise AssertionError(f"no conditions say {part} of {self.space.domains[attribute].attribute}")
-        return say(self.space.domains[attribute], part)
+        said = say(self.space.domains[attribute], part)
+        likes = self.space.domains[attribute].text_likes
+        if likes and all(_takes_a_text(clause) for clause in said) is not bool(part[0] & likes):
+            self.rests_on[self.space.domains[attribute].attribute] = None
+        return said
+
+
+def _takes_a_text(clause: Clause) -> bool:
+    """Say whether a clause takes a text that no condition names."""
+    return not isinstance(clause.part, Condition) or (
+        holds(clause.part, {clause.part.attribute: ""}) is not clause.negate
+    )

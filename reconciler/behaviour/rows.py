@@ -51,16 +51,21 @@ class Row:
     example: Example
     before_rules: tuple[Entry | None, ...]
     after_rules: tuple[Entry | None, ...]
+    unlikely: tuple[str, ...] = ()
+    """Attributes that have a value of another type, text or number, than any rule compares them with."""
 
 
 def rows(making: Making, roughs: Sequence[Rough], finish: Finish) -> tuple[Row, ...]:
-    """Return rows that are disjoint and hold every conversation that moves; `roughs` are the regions under way."""
+    """Return rows that are disjoint and hold every conversation that moves; `roughs` are the regions under way.
+
+    Those that hang on a value of an unlikely type stand last.
+    """
     taking = _Taking(making)
     found = list(taking.overs())
     if found:
         roughs = [*found, *making.roughs(taking.done)]
     merged = merge(making.space, roughs, lambda rough: (rough.after, rough.excepts))
-    return tuple(row_of(finish.region(rough)) for rough in merged)
+    return tuple(sorted((row_of(finish.region(rough)) for rough in merged), key=lambda row: bool(row.unlikely)))
 
 
 def row_of(region: Region) -> Row:
@@ -74,6 +79,7 @@ def row_of(region: Region) -> Row:
         region.example,
         region.before_rules,
         region.after_rules,
+        region.unlikely,
     )
 
 

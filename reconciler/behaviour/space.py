@@ -37,7 +37,7 @@ LOOKS: Final = 4_000_000
 class Unknown:
     """The one unknown truth of a condition that is not understood (S11), in the place of a domain."""
 
-    values = text_mask = number_mask = unlikely = 0
+    values = text_mask = number_mask = unlikely = text_likes = 0
     narrowed = False
     all: Final[Part] = (HOLDS[0] | FAILS[0], 0, 0)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from reconciler.words import plain
+
 
 class ValueType(NamedTuple):
     """The values that an attribute has where it is not missing: texts, or numbers, both ends of `numbers` included."""
@@ -12,9 +14,20 @@ class ValueType(NamedTuple):
     texts: bool
     numbers: tuple[float, float] | None = None
 
+    @property
+    def phrase(self) -> str:
+        """Return `a text` or `a number from 0 to 1`."""
+        return f"a number from {self.numbers[0]} to {self.numbers[1]}" if self.numbers else "a text"
+
 
 TEXT: Final = ValueType(texts=True)
 SHARE: Final = ValueType(texts=False, numbers=(0, 1))
 
 Types = Mapping[str, ValueType]
 """The types that are known, by attribute; every other attribute may have any text and any number."""
+
+
+def types_phrase(types: Types, labels: Mapping[str, str]) -> str:
+    """Say what is known; `labels` are what people call attributes that the API knows by longer names."""
+    said = [f"{plain(labels.get(name, name))} is missing or {known.phrase}" for name, known in types.items()]
+    return f"{' and '.join(said)}, as the endpoint writes it"

@@ -9,7 +9,7 @@ from reconciler.behaviour.difference import difference
 from reconciler.behaviour_document import behaviour_document
 from reconciler.cli.environments import SIMULATED
 from reconciler.cli.plan import PENDING
-from reconciler.cli.rule_lists import evaluation, labels, read, side
+from reconciler.cli.rule_lists import evaluation, labels, read, side, types
 from reconciler.render.affected import EVERYTHING, MOST_SHOWN, affected
 from reconciler.render.behaviour_text import behaviour_lines
 from reconciler.words import counted, plain
@@ -44,7 +44,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     left, right = (side(written, options, output) for written in (options.left, options.right))
     order = evaluation(left, right)
     before, after = read(left, right)
-    found = difference(before.entries, after.entries, order)
+    found = difference(before.entries, after.entries, order, types=types(left, right))
     queues = {**before.queues, **after.queues}
     code = PENDING if options.detailed_exitcode and (found.changed or not found.complete) else 0
     if output.form == "json":

@@ -11,7 +11,7 @@ from reconciler.behaviour.entry import Entry
 from reconciler.catalogue import AssumedCatalogue, Catalogue, aliases
 from reconciler.cli.live_file import load
 from reconciler.cli.session import open_session
-from reconciler.desired import desire
+from reconciler.desired import desire, written_types
 from reconciler.entries import desired_entries, live_entries
 from reconciler.errors import UsageError
 from reconciler.manifest.environment import Attributes
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reconciler.behaviour.entry import Evaluation
+    from reconciler.behaviour.value_type import Types
     from reconciler.cli.output import Output
     from reconciler.cli.session import Session
     from reconciler.plan import Live
@@ -80,6 +81,12 @@ def labels(left: Side, right: Side) -> dict[str, str]:
     """Return what people call the attributes that the API knows by longer names; in two files, the usual ones."""
     names = [one.session.environment.attributes for one in (left, right) if one.session] or [Attributes()]
     return {long: short for one in names for long, short in ((one.intent, "intent"), (one.confidence, "confidence"))}
+
+
+def types(left: Side, right: Side) -> Types:
+    """Return the types of attributes on which the Environments of both sides agree; a file has none."""
+    first, *others = [written_types(one.session.environment) for one in (left, right) if one.session] or [{}]
+    return {name: known for name, known in first.items() if all(other.get(name) == known for other in others)}
 
 
 def read(left: Side, right: Side) -> tuple[RuleList, RuleList]:

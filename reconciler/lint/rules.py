@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from reconciler.lint.view import listed, rules_listed
@@ -33,7 +34,8 @@ def about_rules(view: View, facts: Facts) -> Iterator[Finding]:
 def _never(view: View, never: Never) -> Finding:
     said = [condition_phrase(one, view.labels) for one in never.conditions]
     why = f"{listed(said, str)} contradict each other" if len(said) > 1 else f"nothing satisfies {said[0]}"
-    return view.finding("CXR201", "warning", f"no conversation can match: {why}", never.entry)
+    rests = view.resting(never.conditions)
+    return view.finding("CXR201", "warning", f"no conversation can match: {why}{rests}", never.entry)
 
 
 def _shadowed(view: View, shadowed: Shadowed) -> Finding:
@@ -42,7 +44,8 @@ def _shadowed(view: View, shadowed: Shadowed) -> Finding:
         hint = "improve the priority, narrow the earlier rule, or remove this one"
     else:
         hint = "improve the priority, or take the live rule over with `adopt:` and change it"
-    message = f"never reached: {rules_listed(shadowed.by)} {does} all the same conversations first"
+    rests = view.resting(chain.from_iterable(entry.rule.conditions for entry in (shadowed.entry, *shadowed.by)))
+    message = f"never reached: {rules_listed(shadowed.by)} {does} all the same conversations first{rests}"
     return view.finding("CXR202", "warning", message, shadowed.entry, hint)
 
 
@@ -54,7 +57,7 @@ def _is_meant(view: View, redundant: Redundant) -> bool:
 def _redundant(view: View, redundant: Redundant) -> Finding:
     goes = view.goes(redundant.entry)
     by = rules_listed(redundant.instead)
-    message = f"no effect: {by} would send the same conversations to {goes}, too"
+    message = f"no effect: {by} would send the same conversations to {goes}, too{view.resting()}"
     hint = "remove it, one such rule at a time, since two may need each other; or `accept: {CXR203: why it stays}`"
     return view.finding("CXR203", "warning", message, redundant.entry, hint)
 

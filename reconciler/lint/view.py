@@ -10,6 +10,7 @@ from reconciler.behaviour.evaluate import winner
 from reconciler.behaviour.pattern import bits
 from reconciler.behaviour.slices import Slices
 from reconciler.behaviour.space import Space
+from reconciler.behaviour.value_type import types_phrase
 from reconciler.entries import desired_entries
 from reconciler.findings import Finding
 from reconciler.model import Condition, Opaque
@@ -50,6 +51,7 @@ class View:
         self.attributes: Final = environment.attributes
         self.evaluation: Final = environment.api.evaluation
         self.labels: Final = desired.labels
+        self.types: Final = desired.types
         self.queues: Final = queues
         self.intents: Final = {
             intent: loaded.at("intents", place)
@@ -60,7 +62,7 @@ class View:
         below = environment.context.below
         self.fallback: Final = below.intent if below else None
         self.ordered: Final = in_order((*desired_entries(desired), *unmanaged), self.evaluation)
-        self.space: Final = Space((self.ordered,), {self.attributes.intent: self.intents})
+        self.space: Final = Space((self.ordered,), {self.attributes.intent: self.intents}, desired.types)
         self.slices: Final = Slices(self.space, self.ordered)
         self.naming: Final[dict[str, list[Entry]]] = {}
         """Rules that name an intent, by intent, in order."""
@@ -129,6 +131,12 @@ class View:
     def goes(self, entry: Entry) -> str:
         """Say where a rule sends conversations."""
         return queues_phrase(entry.rule.targets, self.queues)
+
+    def resting(self, conditions: Iterable[Condition | Opaque] | None = None) -> str:
+        """Say on which known types a statement rests, if on any; `conditions` are all that it is about, if not all."""
+        asked = None if conditions is None else {one.attribute for one in conditions if isinstance(one, Condition)}
+        known = {name: self.types[name] for name in self.space.rests_on if asked is None or name in asked}
+        return f" ({types_phrase(known, self.labels)})" if known else ""
 
     def finding(self, code: str, severity: Severity, message: str, entry: Entry, hint: str = "") -> Finding:
         """Return a finding about one rule of ours."""

@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from reconciler.behaviour.value_type import types_phrase
 from reconciler.model import Condition
 from reconciler.render.clauses_text import FEW_VALUES, clauses_phrase, exception_phrase
 from reconciler.shares import Share
@@ -90,6 +91,8 @@ class Affected:
     """Their share of the sample: `2.1 %`; empty where there is none."""
     unknown: tuple[str, ...]
     """Of whom nothing is known; where there are many, the last one counts the others."""
+    premise: str = ""
+    """On which known types of attributes all this rests; empty where it rests on none."""
 
     @property
     def complete(self) -> bool:
@@ -115,19 +118,29 @@ def affected(
     `names` are queues by id, `labels` what people call attributes that the API knows by longer names. Up to `most`
     rows are told, those of most callers first; with `EVERYTHING` all of them, each value included.
     """
-    unknown = _unknown(behaviour, labels)
+    unknown, rests = _unknown(behaviour, labels), premise(behaviour, labels)
     if not behaviour.rows:
-        return Affected(NOBODY_KNOWN if unknown else NOBODY, "", (), (), 0, "", unknown)
+        return Affected(NOBODY_KNOWN if unknown else NOBODY, "", (), (), 0, "", unknown, rests)
     share = f"{_total(moved.total, unknown)} of {_sample(moved)}" if moved else "share of callers unknown"
     ordered = _ordered(behaviour, moved, labels)
+    values = EVERYTHING if most == EVERYTHING else FEW_VALUES
+    together = [one for one in ordered if one[0].unlikely] if most < EVERYTHING else []
+    if len(together) > 1:
+        ordered = [one for one in ordered if not one[0].unlikely]
     readable = [one for one in ordered if most > MOST_SHOWN or len(one[0].excepts) <= _MOST_EXCEPTIONS]
     shown = readable[:most] or ordered[:1]
     told_of = {id(row) for row, _ in shown}
     left = [share for row, share in ordered if id(row) not in told_of]
-    values = EVERYTHING if most == EVERYTHING else FEW_VALUES
     told = tuple(_case(row, share, names, labels, values) for row, share in shown)
+    if len(together) > 1:
+        told += (_of_other_types(together, moved, names, labels),)
     balance = _balance(behaviour, moved, names) if moved else ()
-    return Affected(TITLE, share, told, balance, len(left), _together(left, moved), unknown)
+    return Affected(TITLE, share, told, balance, len(left), _together(left, moved), unknown, rests)
+
+
+def premise(behaviour: Behaviour, labels: Mapping[str, str]) -> str:
+    """Say on which known types the answer rests; nothing where it rests on none."""
+    return f"This holds where {types_phrase(behaviour.rests_on, labels)}." if behaviour.rests_on else ""
 
 
 def destination_phrase(destination: Destination, names: Mapping[str, str]) -> str:
@@ -160,12 +173,13 @@ def _sample(moved: Moved) -> str:
 def _ordered(behaviour: Behaviour, moved: Moved | None, labels: Mapping[str, str]) -> list[tuple[Row, Share | None]]:
     """Order rows by their share of the traffic, else by how much they name: who matters most stands first.
 
-    Those that hang on something that is not understood stand last.
+    Those that hang on something that is not understood, or on a value of a type that no rule compares, stand last.
     """
     shares: Sequence[Share | None] = moved.rows if moved else [None] * len(behaviour.rows)
     return sorted(
         zip(behaviour.rows, shares, strict=True),
         key=lambda row: (
+            bool(row[0].unlikely),
             -row[1].most if row[1] else 0.0,
             any(not isinstance(part, Condition) for part, _ in row[0].where),
             -_size(row[0], labels),
@@ -202,6 +216,28 @@ def _case(row: Row, share: Share | None, names: Mapping[str, str], labels: Mappi
         conversation_phrase(row.example.attributes, labels),
         _rules(row),
         tuple(f"unless also {exception_phrase(clauses, labels, values)}" for clauses in row.excepts),
+    )
+
+
+def _of_other_types(
+    rows: Sequence[tuple[Row, Share | None]], moved: Moved | None, names: Mapping[str, str], labels: Mapping[str, str]
+) -> Case:
+    """Tell as one of several rows that only attributes make whose type no rule expects, and no document declares."""
+    attributes = dict.fromkeys(labels.get(name, name) for row, _ in rows for name in row.unlikely)
+    ways = [_ways(row, names) for row, _ in rows]
+    befores, afters = (
+        tuple(dict.fromkeys(several)) for several in ([b for w in ways for b in w[:-1]], [w[-1] for w in ways])
+    )
+    first = rows[0][0]
+    return Case(
+        f"some conversations in which {' or '.join(map(plain, attributes))} is of another type, text or number, than"
+        f" the rules compare it with: {counted(len(rows), 'row')}, which -v and JSON list",
+        befores,
+        "; ".join(afters),
+        _together([share for _, share in rows], moved),
+        conversation_phrase(first.example.attributes, labels),
+        _rules(first),
+        (),
     )
 
 

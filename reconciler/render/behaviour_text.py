@@ -25,6 +25,8 @@ def behaviour_lines(told: Affected, paint: Paint) -> Iterator[str]:
         yield f"  {told.rest()}; see -v or plan.html"
     if told.cases and told.complete:
         yield f"  {OTHERS}"
+    if told.premise:
+        yield f"  {told.premise}"
     for one in told.balance:
         yield f"  {one.queue} gets {one.before} today, {one.after} afterwards: {one.change}"
     if told.unknown:

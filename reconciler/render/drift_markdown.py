@@ -64,7 +64,7 @@ def _affected(drift: Drift) -> Iterator[str]:
     told = affected(impact.behaviour, plan.queue_names, plan.labels, impact.moved)
     if not told.cases:
         if not told.unknown and not plan.options.only:
-            yield inline(nobody(drift))
+            yield inline(f"{nobody(drift)} {told.premise}".rstrip())
         return
     lines = [f"| {ELSEWHERE} | {MANIFESTS} | {NOW} | |", "|---|---|---|---|"]
     for case in told.cases:
@@ -73,6 +73,8 @@ def _affected(drift: Drift) -> Iterator[str]:
     yield "\n".join(lines)
     if told.more:
         yield f"{inline(told.rest())}: see drift.json."
+    if told.premise:
+        yield inline(told.premise)
 
 
 def _section(section: Section, origin: Origin) -> Iterator[str]:

@@ -123,11 +123,13 @@ def _affected(drift: Drift, paint: Paint, most: int) -> list[str]:
     told = affected(impact.behaviour, plan.queue_names, plan.labels, impact.moved, most)
     if not told.cases:
         # Of the rules that were not asked for, nothing is said; of an analysis that stopped, a finding says it.
-        return [] if told.unknown or plan.options.only else [paint("bold", nobody(drift)), ""]
+        rests = [f"  {told.premise}"] if told.premise else []
+        return [] if told.unknown or plan.options.only else [paint("bold", nobody(drift)), *rests, ""]
     lines = [f"{paint('bold', ELSEWHERE)}   ({told.share})"]
     for case in told.cases:
         lines += _case(case, paint)
     lines += [f"  {told.rest()}; -v shows all of them."] if told.more else []
+    lines += [f"  {told.premise}"] if told.premise else []
     if told.unknown:
         lines += [paint("yellow", NOT_KNOWN), *(f"  {one}" for one in told.unknown)]
     return [*lines, ""]

@@ -102,14 +102,19 @@ def _allowed(told: Telling) -> list[str]:
 def _affected(who: Affected, level: Level) -> list[str]:
     """Say who goes elsewhere: what each queue gets, then a table that is read aloud row by row."""
     if not who.cases:
-        return [f"**{inline(who.head)}**", *_unknown(who, level)]
+        return [f"**{inline(who.head)}**", *([inline(who.premise)] if who.premise else []), *_unknown(who, level)]
     shares = any(case.share for case in who.cases)
     rows = [_case(case, shares) for case in who.cases[: level.cases]]
     shown = [row for row in rows if len(row) <= level.sentence]
     head = "| Callers | Today | After this change |" + (" Share |" if shares else "")
     rule = "|---|---|---|" + ("---:|" if shares else "")
     rest = who.rest(len(who.cases) - len(shown))
-    after = [f"{inline(rest)}; see plan.html." if rest else "", OTHERS if who.complete else "", WAITING]
+    after = [
+        f"{inline(rest)}; see plan.html." if rest else "",
+        OTHERS if who.complete else "",
+        inline(who.premise),
+        WAITING,
+    ]
     return [
         f"**{who.head}** ({inline(who.share)})",
         *_balance(who),

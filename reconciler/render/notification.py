@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.change import Applied, Create
 from reconciler.drift import Drift, changed
-from reconciler.render.affected import NOBODY
+from reconciler.render.affected import NOBODY, premise
 from reconciler.render.told_change import acts, in_reading_order
 from reconciler.render.told_drift import counts_phrase, nobody, remaining_phrases
 from reconciler.rounds import done
@@ -158,8 +158,9 @@ def _affected(one: Round) -> str:
         return "Conversations do not go where the manifests say."
     if not found.complete or one.plan.options.only:
         return ""
-    said = nobody(one.drift)
-    return "Conversations go where the manifests say (proven)." if said == NOBODY else said
+    said, rests = nobody(one.drift), premise(found, one.plan.labels)
+    said = "Conversations go where the manifests say (proven)." if said == NOBODY else said
+    return f"{said} {rests}".rstrip()
 
 
 def _moved(plan: Plan, moves: str) -> str:
@@ -167,7 +168,7 @@ def _moved(plan: Plan, moves: str) -> str:
     found = plan.behaviour
     if found is None or not plan.changes or (found.unknown and not found.regions):
         return ""
-    return moves if found.regions else NOBODY
+    return moves if found.regions else f"{NOBODY} {premise(found, plan.labels)}".rstrip()
 
 
 def _named(lines: Iterable[str]) -> list[str]:

@@ -1,0 +1,124 @@
+"""Texts in attributes that rules compare with numbers, numbers in others, and types that are known (behaviour.md 1)."""
+
+from __future__ import annotations
+
+import os
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from reconciler.behaviour.difference import difference
+from reconciler.behaviour.value_type import SHARE, TEXT, ValueType
+from reconciler.behaviour_document import behaviour_document
+from tests.brute import is_number, positive, understood
+from tests.brute_checks import QUEUES, Moved, check_difference
+from tests.brute_rules import a_pair, attribute, entries, rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from tests.brute import Json
+    from tests.brute_rules import Pair
+
+BLOCKS = 25
+SIZE = 200 if os.environ.get("CXROUTE_CAMPAIGN") == "full" else 40
+KINDS = (TEXT, SHARE, ValueType(texts=False, numbers=(-1, 2)), ValueType(texts=False, numbers=(0.5, 0.95)))
+NAMES = ("intent", "conf", "any", "said", "odd")
+
+
+def document(pair: Pair, types: Mapping[str, ValueType] | None = None) -> Json:
+    return behaviour_document(difference(entries(pair.old), entries(pair.new), pair.evaluation, types=types), QUEUES)
+
+
+@pytest.mark.parametrize("block", range(BLOCKS))
+def test_a_difference_among_known_types_is_exact(block: int) -> None:
+    """Regions are sound and complete among the values of known types; a type that is not named needs not hold."""
+    for seed in range(block * SIZE, (block + 1) * SIZE):
+        random = Random(f"types {seed}")
+        pair = a_pair(random, 6)
+        types = {name: random.choice(KINDS) for name in NAMES if random.random() < 0.5}
+        found = document(pair, types)
+        check_difference(pair.old, pair.new, found, pair.evaluation, {name: one.numbers for name, one in types.items()})
+        resting = {one["attributeName"]: types[one["attributeName"]].numbers for one in found.get("restsOn", [])}
+        check_difference(pair.old, pair.new, found, pair.evaluation, resting)
+
+
+@pytest.mark.parametrize("block", range(BLOCKS))
+def test_rows_of_other_types_are_named_and_stand_last(block: int) -> None:
+    """Such a row holds no conversation whose values are of the types that rules compare with; every other one does."""
+    for seed in range(block * SIZE, (block + 1) * SIZE):
+        pair = a_pair(Random(f"others {seed}"), 6)
+        moved = Moved(pair.old, pair.new, pair.evaluation)
+        rows = document(pair)["summary"]["rows"]
+        marked = ["otherType" in row for row in rows]
+        assert sorted(marked) == marked, moved.report
+        for row in rows:
+            inside = moved.universe.region(row)
+            for name in row.get("otherType", []):
+                assert not inside & _of_usual_type(moved, name), f"{moved.report}{row}"
+            if "otherType" not in row and not row["except"]:
+                for name in moved.universe.axes:
+                    assert inside & _of_usual_type(moved, name), f"{moved.report}{row}"
+
+
+def _of_usual_type(moved: Moved, name: str) -> int:
+    """Return the inputs in which an attribute is missing, or has a value of a type that rules compare it with."""
+    asked = [part for rules in (moved.old, moved.new) for one in rules if one["enabled"] for part in one["conditions"]]
+    here = [part for part in asked if understood(part) and part["attributeName"] == name]
+    numbers, texts = any(map(_asks_a_number, here)), any(map(_asks_a_text, here))
+    found = moved.universe.column(attribute(name, "notExists")) if here else moved.universe.everything
+    any_text = moved.universe.column(attribute(name, "contains", "")) if here else 0
+    any_number = moved.universe.column(attribute(name, "notContains", "")) if here else 0
+    return found | (any_text if texts or not numbers else 0) | (any_number if numbers or not texts else 0)
+
+
+def _values(part: Json) -> Iterable[Any]:
+    return part["value"] if isinstance(part["value"], list) else [part["value"]]
+
+
+def _asks_a_number(part: Json) -> bool:
+    operator = positive(part["operator"])
+    if operator in ("equals", "in"):
+        return any(map(is_number, _values(part)))
+    return operator in ("between", "greaterThan", "greaterThanOrEqual", "lessThan", "lessThanOrEqual")
+
+
+def _asks_a_text(part: Json) -> bool:
+    operator = positive(part["operator"])
+    if operator in ("equals", "in"):
+        return any(not is_number(one) for one in _values(part))
+    return operator in ("contains", "startsWith", "endsWith")
+
+
+X = attribute("intent", "equals", "x")
+KNOWN, HIGH, LOW = (
+    attribute("conf", *asked) for asked in (("exists",), ("greaterThanOrEqual", 0.5), ("lessThan", 0.5))
+)
+EXISTS = [rule("k", 1, [X, KNOWN], "A")]
+SPLIT = [rule("high", 1, [X, HIGH], "A"), rule("low", 2, [X, LOW], "A")]
+
+
+def test_two_ranges_do_not_hold_every_value_that_exists() -> None:
+    """A text is above nothing and below nothing: its caller falls to the default, unless it is known to be a number."""
+    found = behaviour_document(difference(entries(EXISTS), entries(SPLIT)), QUEUES)
+    (row,) = found["summary"]["rows"]
+    assert [X, attribute("conf", "contains", "")] == row["where"]
+    assert ["conf"] == row["otherType"]
+    assert {"default": True} == row["after"]
+    assert {"intent": "x", "conf": "0.5"} == row["example"]
+    shares = behaviour_document(difference(entries(EXISTS), entries(SPLIT), types={"conf": SHARE}), QUEUES)
+    assert not shares["changed"]
+    assert [{"attributeName": "conf", "type": "number", "least": 0, "most": 1}] == shares["restsOn"]
+    texts = behaviour_document(difference(entries(EXISTS), entries(SPLIT), types={"conf": TEXT}), QUEUES)
+    known = {key: value for key, value in KNOWN.items() if key != "value"}
+    assert [[X, known]] == [row["where"] for row in texts["summary"]["rows"]]
+    assert [{"attributeName": "conf", "type": "text"}] == texts["restsOn"]
+
+
+def test_a_type_that_changes_nothing_is_not_named() -> None:
+    """Below 0.5 a number is to these rules what a text is, so that the difference does not rest on the type."""
+    more = [rule("k", 1, [X, HIGH], "B")]
+    found = difference(entries([rule("k", 1, [X, HIGH], "A")]), entries(more), types={"conf": SHARE, "intent": TEXT})
+    assert {} == found.rests_on
+    assert found.changed
