@@ -50,7 +50,7 @@ def rows_read(text: str, universe: Universe, labels: Mapping[str, str], opaque: 
             rows.append(reader.row(who, excepts, way))
         elif line.startswith("      "):
             way = line.strip()
-        elif line.startswith("  ") and not line.startswith("  Everyone else"):
+        elif line.startswith("  ") and not line.startswith(("  Everyone else", "  This holds where ")):
             who, way, excepts = line.strip(), "", []
     return rows
 
@@ -201,6 +201,8 @@ _PHRASES: Final[list[tuple[str, Callable[[re.Match[str]], tuple[Test, bool]]]]] 
     (f"not {_MATCHING}", lambda found: (_but(_pattern(found)), False)),
     ("not a text", lambda _: (_but(_text(lambda _: True)), False)),
     ("any text", lambda _: (_text(lambda _: True), False)),
+    ("not a number", lambda _: (_but(_number(lambda _: True)), False)),
+    ("any number", lambda _: (_number(lambda _: True), False)),
     ("not known", lambda _: (_is_missing, False)),
     ("known", lambda _: (_but(_is_missing), False)),
     (f"other than ({_LIST})", lambda found: (_but(_one_of(_values(found[1]))), False)),

@@ -5,25 +5,34 @@ from __future__ import annotations
 import os
 from random import Random
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import pytest
 
+from reconciler.behaviour import space
 from reconciler.behaviour.difference import difference
+from reconciler.behaviour.domain import Domain
 from reconciler.behaviour.value_type import SHARE, TEXT, ValueType
 from reconciler.behaviour_document import behaviour_document
+from reconciler.desired import written_types
+from reconciler.model import RANGES
+from reconciler.render.affected import EVERYTHING, affected
 from tests.brute import is_number, positive, understood
 from tests.brute_checks import QUEUES, Moved, check_difference
-from tests.brute_rules import a_pair, attribute, entries, rule
+from tests.brute_rules import Pair, a_pair, attribute, entries, queue, rule
+from tests.written import loaded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
+    from reconciler.model import Condition
     from tests.brute import Json
-    from tests.brute_rules import Pair
 
 BLOCKS = 25
 SIZE = 200 if os.environ.get("CXROUTE_CAMPAIGN") == "full" else 40
 KINDS = (TEXT, SHARE, ValueType(texts=False, numbers=(-1, 2)), ValueType(texts=False, numbers=(0.5, 0.95)))
+LABELS = {"intent": "intent", "conf": "confidence"}
 NAMES = ("intent", "conf", "any", "said", "odd")
 
 
@@ -122,3 +131,60 @@ def test_a_type_that_changes_nothing_is_not_named() -> None:
     found = difference(entries([rule("k", 1, [X, HIGH], "A")]), entries(more), types={"conf": SHARE, "intent": TEXT})
     assert {} == found.rests_on
     assert found.changed
+
+
+def test_several_rows_of_other_types_are_one_row_at_the_end() -> None:
+    """Each of them may matter, and none is noise among the others; with -v each is a row of its own."""
+    intents = [attribute("intent", "equals", name) for name in ("x", "y", "z")]
+    old = [rule(f"k{at}", at, [one, KNOWN], "ABC"[at]) for at, one in enumerate(intents)]
+    new = [
+        rule(f"{name}{at}", at, [one, bound], "ABC"[at])
+        for at, one in enumerate(intents)
+        for name, bound in (("high", HIGH), ("low", LOW))
+    ]
+    new = [{**new[0], "targets": [queue("B")]}, *new[1:], rule("rest", 9, [intents[1], KNOWN], "C")]
+    found = difference(entries(old), entries(new))
+    first, last = affected(found, QUEUES, LABELS).cases
+    assert ('"x"', '"Queue A"') == (first.who[:3], first.before)
+    assert last.who == (
+        "some conversations in which confidence is of another type, text or number, than the rules compare it with:"
+        " 2 rows, which -v and JSON list"
+    )
+    assert {'"Queue A"', '"Queue B"', '"Queue C"'} == set(last.befores)
+    assert {"the tenant's default", '"Queue C"'} == set(last.after.split("; "))
+    assert 3 == len(affected(found, QUEUES, LABELS, most=EVERYTHING).cases)
+
+
+@pytest.mark.parametrize(
+    ("context", "known"),
+    [
+        ("", {}),
+        ("context: {}", {"asked": TEXT, "sure": SHARE}),
+        ("context: {writer: interaction}", {"asked": TEXT, "sure": SHARE}),
+        ("context: {writer: digital-custom-fields}", {"asked": TEXT, "sure": TEXT}),
+        ("context: {writer: voice-signal}", {"asked": TEXT, "sure": TEXT}),
+    ],
+)
+def test_the_endpoint_says_the_types_of_what_it_writes(
+    tmp_path: Path, context: str, known: Mapping[str, ValueType]
+) -> None:
+    """Where an Environment has a context, its writer does; else nobody says who writes the attributes, or as what."""
+    text = f"apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: us\ntenant: t\n{context}\n"
+    text += "attributes: {intent: asked, confidence: sure}\n"
+    assert known == written_types(loaded(tmp_path, text).environments["prod"].document)
+
+
+def test_the_oracle_notices_an_analysis_without_texts() -> None:
+    """A deliberate bug, the one that was there: what is compared with numbers alone is never a text."""
+    every_number = ValueType(texts=False, numbers=(float("-inf"), float("inf")))
+
+    def forgetful(attribute: str, conditions: Iterable[Condition], *more: Any) -> Domain:
+        asked = list(conditions)
+        numeric = all(one.operator in RANGES for one in asked if one.value is not None)
+        return Domain(attribute, asked, more[0], every_number if numeric else None)
+
+    with patch.object(space, "Domain", forgetful):
+        found = document(Pair(EXISTS, SPLIT, "lowest-first"))
+    assert not found["changed"]
+    with pytest.raises(AssertionError):
+        check_difference(EXISTS, SPLIT, found)

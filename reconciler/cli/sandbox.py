@@ -50,7 +50,7 @@ def custom_fields(environment: Environment) -> dict[str, Literal["text", "number
     names = environment.attributes
     if environment.context.writer != "digital-custom-fields":
         return {}
-    return {names.intent: "text", names.confidence: "number", names.updated_at: "text"}
+    return dict.fromkeys((names.intent, names.confidence, names.updated_at), "text")
 
 
 def add_queues(state: State, queues: Iterable[Queue]) -> None:

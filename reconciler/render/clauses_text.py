@@ -135,6 +135,8 @@ def _phrase(one: _Asked, most: int) -> str:
     if positive in ("equals", "in"):
         return f"other than {_values(part.value, most)}" if denied else _values(part.value, most)
     if positive == "contains" and part.value == "":
+        if part.operator == "notContains":  # present, and no text
+            return "not a number" if negate else "any number"
         return "not a text" if denied else "any text"
     if positive in ("exists", "notExists"):
         return "known" if (positive == "exists") is not denied else "not known"
