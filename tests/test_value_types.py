@@ -12,7 +12,7 @@ import pytest
 from reconciler.behaviour import space
 from reconciler.behaviour.difference import difference
 from reconciler.behaviour.domain import Domain
-from reconciler.behaviour.value_type import SHARE, TEXT, ValueType
+from reconciler.behaviour.value_type import ANY, EVERY_NUMBER, SHARE, TEXT, ValueType
 from reconciler.behaviour_document import behaviour_document
 from reconciler.desired import written_types
 from reconciler.model import RANGES
@@ -176,12 +176,11 @@ def test_the_endpoint_says_the_types_of_what_it_writes(
 
 def test_the_oracle_notices_an_analysis_without_texts() -> None:
     """A deliberate bug, the one that was there: what is compared with numbers alone is never a text."""
-    every_number = ValueType(texts=False, numbers=(float("-inf"), float("inf")))
 
     def forgetful(attribute: str, conditions: Iterable[Condition], *more: Any) -> Domain:
         asked = list(conditions)
         numeric = all(one.operator in RANGES for one in asked if one.value is not None)
-        return Domain(attribute, asked, more[0], every_number if numeric else None)
+        return Domain(attribute, asked, more[0], ValueType(texts=False, numbers=EVERY_NUMBER) if numeric else ANY)
 
     with patch.object(space, "Domain", forgetful):
         found = document(Pair(EXISTS, SPLIT, "lowest-first"))

@@ -15,12 +15,12 @@ from reconciler.behaviour.decimals import between, beyond
 from reconciler.behaviour.evaluate import NEGATIVE
 from reconciler.behaviour.named import FIRST_TEXT, hits, named_by
 from reconciler.behaviour.pattern import Pattern, Patterns, bits
+from reconciler.behaviour.value_type import ANY, EVERY_NUMBER
 from reconciler.model import EQUALITIES, PATTERNS, RANGES, SETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from reconciler.behaviour.named import Named
     from reconciler.behaviour.value_type import ValueType
     from reconciler.model import Condition, Scalar, Value
 
@@ -40,7 +40,7 @@ class Domain:
         attribute: str,
         conditions: Iterable[Condition],
         texts: Iterable[str] = (),
-        known: ValueType | None = None,
+        known: ValueType = ANY,
     ) -> None:
         """Cut the values by every condition on the attribute; `texts` are further ones to tell apart."""
         self.attribute = attribute
@@ -52,20 +52,18 @@ class Domain:
         self.patterns: Final = Patterns(named.patterns)
         self._atoms = {text: FIRST_TEXT + place for place, text in enumerate(self.texts)}
         self.first_number = FIRST_TEXT + len(self.texts)
-        any_text, any_number = ((1 << self.first_number) - 1) & ~MISSING, self._existing_numbers(None)
-        self.text_mask = any_text if known is None or known.texts else 0
-        self.number_mask = (
-            any_number if known is None else self._existing_numbers(known.numbers) if known.numbers else 0
-        )
-        if self.text_mask and not self.numbers and not named.any_text:
-            self.number_mask = 0
+        self.text_mask = ((1 << self.first_number) - 1) & ~MISSING if known.texts else 0
+        apart = bool(self.numbers) or named.any_text or not known.texts
+        self.number_mask = self._existing_numbers(*known.numbers) if apart and known.numbers else 0
         self.all: Final[Part] = (MISSING | self.text_mask | self.number_mask, 0, 0)
         of_texts = bool(self.texts or named.patterns or named.any_text)
         self.unlikely: Final = 0 if of_texts is bool(self.numbers) else self.number_mask if of_texts else self.text_mask
         """The values of the type, text or number, that no condition compares the attribute with."""
-        self.text_likes: Final = 0 if known is None or self.text_mask else self._text_likes(asked)
+        self.text_likes: Final = 0 if self.text_mask else self._text_likes(asked)
         """Where the known type leaves texts out: the numbers that no condition can tell from a text."""
-        self.narrowed: Final = known is not None and self._is_narrowed(named, any_number)
+        self.narrowed: Final = (apart and self.number_mask != self._existing_numbers(*EVERY_NUMBER)) or (
+            not self.text_mask and (of_texts or not self.text_likes)
+        )
         """The known type leaves out a value that conditions tell from each one that is left."""
         self.hits = hits(self.texts, self.patterns.all)
         self.sayable: Final[dict[Part, bool]] = {}
@@ -161,12 +159,8 @@ class Domain:
             last = self.first_number + 2 * bisect_left(self.numbers, high) + (0 if operator == "lessThan" else 1)
         return ((1 << last + 1) - (1 << first)) & self.number_mask if first <= last else 0
 
-    def _existing_numbers(self, within: tuple[float, float] | None) -> int:
-        """Return the atoms of numbers, without the ranges between two numbers that have none between them.
-
-        `within` are the lowest and the highest number that the attribute has, None where it may have any.
-        """
-        least, most = within or (float("-inf"), float("inf"))
+    def _existing_numbers(self, least: float, most: float) -> int:
+        """Return the atoms of numbers from the least to the most, but ranges that no number lies in."""
         mask = 0
         for atom in range(self.first_number, self.first_number + 2 * len(self.numbers) + 1):
             low, high, named = self.interval(atom)
@@ -177,12 +171,6 @@ class Domain:
                 exists = exists and (low is None or high is None or between(low, high) is not None)
             mask |= exists << atom
         return mask
-
-    def _is_narrowed(self, named: Named, any_number: int) -> bool:
-        if self.text_mask:
-            return bool(self.numbers) or named.any_text
-        texts = self.texts or named.patterns or named.any_text
-        return bool(texts) or any_number != self.number_mask or not self.text_likes
 
     def _text_likes(self, asked: Iterable[Condition]) -> int:
         taken = 0

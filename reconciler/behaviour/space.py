@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from reconciler.behaviour.domain import MISSING, NOTHING, REST, Domain, meet
 from reconciler.behaviour.pattern import Patterns, bits
 from reconciler.behaviour.shapes import Budget, Shapes
+from reconciler.behaviour.value_type import ANY
 from reconciler.model import Condition, Opaque
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class Space:
                 else:
                     unknown[one] = None
         self.domains: list[Domain | Unknown] = [
-            Domain(attribute, conditions, (texts or {}).get(attribute, ()), (types or {}).get(attribute))
+            Domain(attribute, conditions, (texts or {}).get(attribute, ()), (types or {}).get(attribute, ANY))
             for attribute, conditions in asked.items()
         ]
         self.domains += [Unknown(part) for part in unknown]

@@ -20,6 +20,8 @@ class ValueType(NamedTuple):
         return f"a number from {self.numbers[0]} to {self.numbers[1]}" if self.numbers else "a text"
 
 
+EVERY_NUMBER: Final = (float("-inf"), float("inf"))
+ANY: Final = ValueType(texts=True, numbers=EVERY_NUMBER)
 TEXT: Final = ValueType(texts=True)
 SHARE: Final = ValueType(texts=False, numbers=(0, 1))
 
