@@ -28,11 +28,11 @@ _PARTS: Final = {
 """By the list that holds them: the type of the parts that cxroute understands, and the fields that it knows of them."""
 
 _SERVERS_OWN: Final = re.compile(
-    "id|version|revision|etag|odataetag|links?|self|selfuri|selflink|href"
+    "version|revision|etag|odataetag|links?|self|selfuri|selflink|href"
     "|(?:date|time)?(?:last)?(?:created|creation|modified|modification|updated|changed)(?:date|time|timestamp|at|on|utc)*"
     "|(?:last)?(?:create|update|change)(?:date|time|timestamp)|last(?:update|change)"
 )
-"""Names, in lower case and without separators, of what a server says of each rule by itself."""
+"""Names, in lower case and without separators, of what a server says of each rule by itself, beside its id."""
 
 _SEPARATORS: Final = str.maketrans("", "", "~_-.@ ")
 _LONGEST_NAME: Final = 60
@@ -50,7 +50,8 @@ def differing(ours: LiveRule, other: LiveRule) -> tuple[str, ...]:
 
 def phrase(names: Sequence[str]) -> str:
     """Return names of fields as they may stand in a message: escaped, each cut where it is long, a few of them."""
-    shown = [visible(name[:_LONGEST_NAME]) + ("..." if len(name) > _LONGEST_NAME else "") for name in names]
+    plain_names = [name.removeprefix("~") for name in names]  # a tenant's `id` where its Profile calls the id otherwise
+    shown = [visible(name[:_LONGEST_NAME]) + ("..." if len(name) > _LONGEST_NAME else "") for name in plain_names]
     more = f" and {len(names) - _MOST_NAMES:,} more" if len(names) > _MOST_NAMES else ""
     return ", ".join(shown[:_MOST_NAMES]) + more
 
@@ -93,4 +94,4 @@ def _in_order(value: Json) -> Json:
 
 
 def _is_servers_own(name: str) -> bool:
-    return _SERVERS_OWN.fullmatch(name.lower().translate(_SEPARATORS)) is not None
+    return name == "id" or _SERVERS_OWN.fullmatch(name.lower().translate(_SEPARATORS)) is not None
