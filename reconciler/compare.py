@@ -57,6 +57,7 @@ class _Comparing:
         self.desired, self.owned = desired, owned
         self.findings: list[Finding] = []
         self._unmanaged = _by_name(owned.unmanaged)
+        self._clones = _by_name(live for live in owned.clones if _address(live) not in owned.undecided)
         self._unmanaged_by_id = {live.id: live for live in owned.unmanaged}
         self._surplus = {address: live for address, live in owned.managed.items() if address not in desired.rules}
         self._surplus_by_name = _by_name(self._surplus.values())
@@ -188,10 +189,12 @@ class _Comparing:
 
     def _refuse_namesakes(self, wanted: DesiredRule, besides: LiveRule | None) -> None:
         """Raise _ConflictError where a rule that is not ours has the name that ours would get."""
-        others = [live for live in self._unmanaged.get(wanted.rule.name, ()) if live is not besides]
+        name = wanted.rule.name
+        for copy in self._clones.get(name, ()):
+            raise self._conflict("CXR302", f'its name is that of {copy.id}, {self._unlike(copy)}: "{name}"', wanted)
+        others = [live for live in self._unmanaged.get(name, ()) if live is not besides]
         if not others:
             return
-        name = wanted.rule.name
         owner = next((live.marker.owner for live in others if live.marker is not None), None)
         if owner is not None:
             raise self._conflict("CXR303", f'a live rule named "{name}" is managed by {owner}', wanted)
@@ -236,6 +239,7 @@ class _Comparing:
 
 _WAYS_OUT = {
     "CXR301": "take it over with `adopt:` in the manifest, or give ours another `name`",
+    "CXR302": "delete the copy in CXone, or rename it there and take the last line out of its description",
     "CXR303": "it is never touched; give ours another `name`",
     "CXR304": "name one by id, `adopt: {id: ...}`, or give ours another `name`",
     "CXR311": "it is left as it is; look at it in CXone",

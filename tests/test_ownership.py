@@ -78,7 +78,7 @@ NO_DATES = [
 def pair(first: str, second: str, dates: tuple[object, object], **fields: Any) -> list[LiveRule]:
     """Two rules with one marker, each `whole` or `edited`; `fields` are unknown ones of the second."""
     kinds = {"whole": rule("a"), "edited": rule("a", priority=5), "edited too": rule("a", priority=6)}
-    more = ({}, fields)
+    more: tuple[dict[str, Any], ...] = ({}, fields)
     return [
         managed(str(n), "cards/a", kinds[kind], last_written=rule("a"), dateCreated=date, **more[n - 1])
         for n, (kind, date) in enumerate(zip((first, second), dates, strict=True), 1)

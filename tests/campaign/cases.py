@@ -136,7 +136,7 @@ class Running:
         """Run without faults: twice at the most until all is well (R15), and once more for nothing (R16)."""
         if self.refused:
             return self._refuse()
-        mend(self.world, self.scenario.rules)
+        mend(self.world, self.scenario.rules, {one.rule.name for one in self.scenario.wish.rules.values()})
         self._wait_for_lists()
         codes = []
         for number in range(1, HEALING + 1):

@@ -17,7 +17,6 @@ CAUGHT: Final = {
         "intents-swapped | C | 1": "R4",
     },
     "ownership by prefix": {
-        "foreign-with-our-prefix | C | 1": "R1 R5",
         "other-owners | C | 1": "R1",
     },
     "ownership by display name": {"as-it-is | A | 1 | human-unmark@#1": "R1"},
