@@ -27,11 +27,11 @@ def original(group: Sequence[Rule]) -> Rule | None:
     whole = [one for one in group if not is_edited(one)] or list(group)
     if len(whole) == 1:
         return whole[0]
-    moments = [_moment(one) for one in whole]
-    known = sorted(moment for moment in moments if moment)
+    moments = [moment(one) for one in whole]
+    known = sorted(filter(None, moments))
     if len(known) == len(whole) and known[0] < known[1]:
         return whole[moments.index(known[0])]
-    eldest = min(whole, key=lambda one: (_moment(one) or "~", one["id"]))
+    eldest = min(whole, key=lambda one: (moment(one) or "~", one["id"]))
     equal = all(not is_edited(one) and alike(eldest, one) for one in whole)
     return eldest if equal else None
 
@@ -81,7 +81,7 @@ def _text(value: Json) -> str:
     return json.dumps(value, sort_keys=True)
 
 
-def _moment(rule: Rule) -> str:
+def moment(rule: Rule) -> str:
     """Return when a rule was made, where that is said as this campaign's servers do; else nothing."""
     date = rule.get("dateCreated")
     try:

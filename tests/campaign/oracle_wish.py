@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.cxone import wire
 from reconciler.marker import copy_name
-from tests.campaign.oracle_copies import changed, in_order, is_edited, original
+from tests.campaign.oracle_copies import changed, in_order, is_edited, moment, original
 from tests.campaign.oracle_facts import as_json, mark, plain
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class Wish:
     def _groups(self, rules: Iterable[Rule]) -> dict[str, list[Rule]]:
         """Return our rules by what must be there once, ours first, else the oldest."""
         groups: dict[str, list[Rule]] = defaultdict(list)
-        for rule in sorted(filter(self.ours, rules), key=lambda one: (one.get("dateCreated") or "~", one["id"])):
+        for rule in sorted(filter(self.ours, rules), key=lambda one: (moment(one) or "~", one["id"])):
             groups[str(mark(rule))].append(rule)
         return {where: found if where.endswith("~next") else in_order(found) for where, found in groups.items()}
 
