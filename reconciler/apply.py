@@ -85,6 +85,7 @@ class _Run:
 
     def __post_init__(self) -> None:
         self.tally = Tally(self.plan)
+        self.tally.look(self.plan.live.rules)
         self.sight = Sight(self.store, self.plan.live.rules)
         self.others = self.beside(self.plan)
         self.unconfirmed = CONFIRMATIONS if self.conduct.lag and not self.conduct.names_unique else 0
@@ -96,6 +97,7 @@ class _Run:
         if self.sight.missed:
             self.doubt()
         self.tally.settle(rules)
+        self.tally.look(rules)
         self.fresh = await self.conduct.thinking(lambda: self.replan(rules))
         return self.fresh
 
@@ -185,6 +187,8 @@ class _Run:
         if planned is None:
             return False
         progress = self.tally.of(change)
+        if self.tally.is_somebodys(change):
+            progress.failed, progress.error = True, "the rule is gone, and the other one with its marker is a copy"
         if not self.tally.is_own_doing(change) and not self.conduct.admit(planned, change):
             progress.failed, progress.error = True, progress.error or "changed since the plan was made"
         return not progress.failed and progress.attempts < MOST_ATTEMPTS

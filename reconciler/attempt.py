@@ -24,6 +24,8 @@ from reconciler.errors import (
 )
 from reconciler.fields import fields
 from reconciler.marker import digest
+from reconciler.unknown_fields import differing, phrase
+from reconciler.words import plain
 
 if TYPE_CHECKING:
     from reconciler.change import Change, LiveRule, Read, Step
@@ -145,8 +147,19 @@ async def _delete(change: Delete, store: RuleStore) -> Attempt:
         return Attempt(Verdict.DONE, id=change.live.id, wrote=False)
     if not _same(read.live, change.live):
         return Attempt(Verdict.MOVED, "changed meanwhile by somebody else", wrote=False)
+    if change.original is not None and (why := await _no_duplicate(read.live, change.original, store)):
+        return Attempt(Verdict.MOVED, why, wrote=False)
     await store.delete(read)
     return Attempt(Verdict.DONE, id=change.live.id)
+
+
+async def _no_duplicate(live: LiveRule, original: LiveRule, store: RuleStore) -> str:
+    """Say why a rule is not a duplicate, as both are now, read by themselves: a list may show fewer fields."""
+    read = await store.rule(original.id)
+    if read is None or not _same(read.live, original):
+        return f"rule {plain(original.id)}, which it was a duplicate of, was changed meanwhile by somebody else"
+    names = differing(read.live, live)
+    return f"it differs from rule {plain(original.id)} in {phrase(names)}, and is no duplicate" if names else ""
 
 
 def _acknowledged(what: Written, answer: LiveRule) -> Attempt:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -93,6 +93,8 @@ class Delete:
     live: LiveRule
     cause: Cause
     source: Source | None = None
+    original: LiveRule | None = field(default=None, compare=False)
+    """The rule that a duplicate is one of: it stays."""
 
 
 Change = Create | Update | Adopt | Delete

@@ -12,15 +12,20 @@ from reconciler.findings import Finding
 from reconciler.marker import digest, of_another_tool
 from reconciler.model import Opaque
 from reconciler.ownership import cause, edited
+from reconciler.unknown_fields import differing, phrase
+from reconciler.words import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from reconciler.change import Change, LiveRule
     from reconciler.desired import Desired, DesiredRule
     from reconciler.findings import Severity
     from reconciler.model import Address
     from reconciler.ownership import Owned
+
+_MOST_IDS = 8
+_LONGEST_ID = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,7 @@ class _Comparing:
         self.desired, self.owned = desired, owned
         self.findings: list[Finding] = []
         self._unmanaged = _by_name(owned.unmanaged)
+        self._clones = _by_name(live for live in owned.clones if _address(live) not in owned.undecided)
         self._unmanaged_by_id = {live.id: live for live in owned.unmanaged}
         self._surplus = {address: live for address, live in owned.managed.items() if address not in desired.rules}
         self._surplus_by_name = _by_name(self._surplus.values())
@@ -74,13 +80,22 @@ class _Comparing:
         changes.extend(
             Delete(address, live, "both" if edited(live) else "manifest") for address, live in self._surplus.items()
         )
-        changes.extend(Delete(_address(live), live, "duplicate") for live in self.owned.duplicates)
-        changes.extend(Delete(_address(live), live, "duplicate") for live in self.owned.copies)
+        changes.extend(self._duplicates())
         self._report_leftovers()
         return Comparison(tuple(changes), tuple(unchanged), tuple(self.findings))
 
+    def _duplicates(self) -> Iterator[Delete]:
+        for live in self.owned.duplicates:
+            yield Delete(_address(live), live, "duplicate", original=self.owned.managed.get(_address(live)))
+        for live in self.owned.copies:
+            if _address(live) not in self.owned.undecided:
+                yield Delete(_address(live), live, "duplicate")
+
     def _change(self, wanted: DesiredRule, live: LiveRule | None) -> Change | None:
         """Return what makes one desired rule live, or None where it is. Raises _ConflictError."""
+        if wanted.address in self.owned.undecided:
+            self._refuse_undecided(wanted)
+            return None
         if wanted.released:
             return self._release(wanted, live)
         moved = () if live is not None else self._surplus_by_name.get(wanted.rule.name, ())
@@ -94,6 +109,7 @@ class _Comparing:
                 self._tell_namesakes(wanted, besides=None)
             return change
         adopted = self._adoptable(wanted)
+        self._refuse_undecided_name(wanted)
         # By id one of several namesakes can be taken over: no rule gets a name that it has not got already.
         if adopted is None or adopted.rule.name != wanted.rule.name or self.desired.names_unique:
             self._refuse_namesakes(wanted, besides=adopted)
@@ -137,6 +153,18 @@ class _Comparing:
         found = (*fields(live.rule, wanted.rule), gone)
         return Update(wanted.address, live, wanted.rule, found, wanted.source, "manifest", released=True)
 
+    def _refuse_undecided(self, wanted: DesiredRule) -> None:
+        """Raise _ConflictError where one of several rules would have to be written, and nothing says which is ours."""
+        rules = self.owned.undecided[wanted.address]
+        if wanted.released or not all(live.rule == wanted.rule and _as_written(live, wanted) for live in rules):
+            raise self._conflict("CXR312", _undecided(rules), wanted)
+
+    def _refuse_undecided_name(self, wanted: DesiredRule) -> None:
+        """Raise _ConflictError where one of such rules has the name of a new one: its key may have moved."""
+        for rules in self.owned.undecided.values():
+            if any(live.rule.name == wanted.rule.name for live in rules):
+                raise self._conflict("CXR312", _undecided(rules), wanted)
+
     def _adoptable(self, wanted: DesiredRule) -> LiveRule | None:
         """Return the one unmanaged rule that the manifest takes over, if it is there. Raises _ConflictError."""
         if wanted.adopt is None:
@@ -161,10 +189,12 @@ class _Comparing:
 
     def _refuse_namesakes(self, wanted: DesiredRule, besides: LiveRule | None) -> None:
         """Raise _ConflictError where a rule that is not ours has the name that ours would get."""
-        others = [live for live in self._unmanaged.get(wanted.rule.name, ()) if live is not besides]
+        name = wanted.rule.name
+        for copy in self._clones.get(name, ()):
+            raise self._conflict("CXR302", f'its name is that of {copy.id}, {self._unlike(copy)}: "{name}"', wanted)
+        others = [live for live in self._unmanaged.get(name, ()) if live is not besides]
         if not others:
             return
-        name = wanted.rule.name
         owner = next((live.marker.owner for live in others if live.marker is not None), None)
         if owner is not None:
             raise self._conflict("CXR303", f'a live rule named "{name}" is managed by {owner}', wanted)
@@ -179,15 +209,26 @@ class _Comparing:
             self._find("CXR308", "warning", message, wanted)
 
     def _report_leftovers(self) -> None:
+        told = {finding.address for finding in self.findings if finding.code == "CXR312"}
+        for address, rules in self.owned.undecided.items():
+            if address not in told:
+                hint = _WAYS_OUT["CXR312"]
+                self.findings.append(Finding("CXR312", "warning", _undecided(rules), address=address, hint=hint))
         for live in self.owned.clones:
-            message = (
-                f'live rule "{live.rule.name}" ({live.id}) is an edited copy of {_address(live)}; it is left alone'
-            )
-            self.findings.append(Finding("CXR302", "warning", message, address=_address(live)))
+            if _address(live) not in self.owned.undecided or _is_copy(live):
+                message = f'live rule "{live.rule.name}" ({live.id}) is {self._unlike(live)}; it is left alone'
+                self.findings.append(Finding("CXR302", "warning", message, address=_address(live)))
         for live in (*self.owned.managed.values(), *self.owned.unmanaged):
             if any(isinstance(part, Opaque) for part in (*live.rule.conditions, *live.rule.targets)):
                 message = f'live rule "{live.rule.name}" ({live.id}) has a part that cxroute does not understand'
                 self.findings.append(Finding("CXR306", "info", message))
+
+    def _unlike(self, live: LiveRule) -> str:
+        """Say what a rule with the marker of ours is, which is no duplicate of it."""
+        address, ours = _address(live), self.owned.managed.get(_address(live))
+        if edited(live) or ours is None:
+            return f"an edited copy of {address}"
+        return f"a copy of {address} ({ours.id}) with other values in {phrase(differing(ours, live))}"
 
     def _find(self, code: str, severity: Severity, message: str, wanted: DesiredRule) -> None:
         self.findings.append(Finding(code, severity, message, wanted.source, wanted.address))
@@ -198,10 +239,21 @@ class _Comparing:
 
 _WAYS_OUT = {
     "CXR301": "take it over with `adopt:` in the manifest, or give ours another `name`",
+    "CXR302": "delete the copy in CXone, or rename it there and take the last line out of its description",
     "CXR303": "it is never touched; give ours another `name`",
     "CXR304": "name one by id, `adopt: {id: ...}`, or give ours another `name`",
     "CXR311": "it is left as it is; look at it in CXone",
+    "CXR312": "keep one in CXone; delete the others, or take the last line out of their descriptions",
 }
+
+
+def _undecided(rules: Sequence[LiveRule]) -> str:
+    ids = ", ".join(plain(live.id[:_LONGEST_ID]) for live in rules[:_MOST_IDS])
+    more = f" and {len(rules) - _MOST_IDS:,} more" if len(rules) > _MOST_IDS else ""
+    return (
+        f"{len(rules):,} live rules have the marker of {_address(rules[0])} ({ids}{more}), somebody changed one of"
+        " them, and no date says which is the original; none of them is written or deleted"
+    )
 
 
 def _as_written(live: LiveRule, wanted: DesiredRule) -> bool:
@@ -209,6 +261,10 @@ def _as_written(live: LiveRule, wanted: DesiredRule) -> bool:
     if live.marker is None:
         return False
     return live.marker.digest == wanted.marker_digest or live.marker.digest == digest(live.rule)
+
+
+def _is_copy(live: LiveRule) -> bool:
+    return live.marker is not None and live.marker.copy
 
 
 def _address(live: LiveRule) -> Address:

@@ -277,7 +277,10 @@ CODES: Final[dict[str, Code]] = {
     "CXR302": Code(
         "copy of ours, edited",
         "A second live rule carries our marker, but somebody changed it: most likely a clone made in the UI. It is"
-        " never written. Remove the marker from its description to make it theirs, or delete it in the UI.",
+        " never written. A copy that is like ours in all that cxroute writes, and has other values in fields that"
+        " cxroute does not know (a division, a schedule), is one, too: the message names the fields. An id, the dates"
+        " of creation and last change, a version, links to itself and an ETag are not compared. Remove the marker from"
+        " its description to make it theirs, or delete it in the UI.",
     ),
     "CXR303": Code(
         "owned by another", "A live rule with this name is managed by another owner. It is never touched. Rename ours."
@@ -307,6 +310,14 @@ CODES: Final[dict[str, Code]] = {
         "in the way of an undo",
         "A rule carried our marker when the run that is to be undone ended, and does not now, or is gone; or a rule"
         " that is not ours has its name by now. Rules that are not ours are never written: nothing is put back there.",
+    ),
+    "CXR312": Code(
+        "several rules with one marker",
+        "Somebody copied a managed rule in CXone and changed the copy and the original, or gave them other values in"
+        " fields that cxroute does not know, and `dateCreated` does not say which of them is older: it is missing,"
+        " equal, or not a complete ISO 8601 date and time. So none of them is written or deleted. Keep one; delete the"
+        " others, or remove the last line of their descriptions. Where the tenant calls the date otherwise, name it in"
+        " the Profile: `rule: {dateCreated: NAME}`.",
     ),
     "CXR320": Code(
         "live rules of a file",

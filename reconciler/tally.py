@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.attempt import Verdict, written
 from reconciler.change import Applied, Create, Delete, Failed, Skipped, Unknown, is_copy
+from reconciler.ownership import own
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -51,8 +52,18 @@ class Tally:
         self.planned: dict[object, Change] = {key_of(change): change for change in plan.changes}
         self.progress = {key: Progress() for key in self.planned}
         self.copies: dict[Address, Progress] = {}
+        self.clones: set[str] = set()
+        """Rules that a read of this run showed as somebody's copies: they are not written, even if ours is gone."""
         self.addresses = {change.address for change in plan.changes}
         self.ids = {change.live.id for change in plan.changes if not isinstance(change, Create)}
+
+    def look(self, rules: Iterable[LiveRule]) -> None:
+        """Note which of the live rules are copies that somebody made of ours."""
+        self.clones |= {one.id for one in own(rules, self.owner).clones}
+
+    def is_somebodys(self, change: Change) -> bool:
+        """Say whether a change would write a rule that this run knows as somebody's copy."""
+        return not isinstance(change, Create) and change.live.id in self.clones
 
     def planned_for(self, change: Change) -> Change | None:
         """Return the planned change that one found by a later read belongs to.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from reconciler.desired import DesiredRule
 from reconciler.findings import Finding
@@ -40,6 +40,9 @@ def undo(run: Run, deeds: Iterable[Deed], later: Sequence[Run], live: Live, mani
     )
 
 
+_KEEP_ONE: Final = "keep one of them in CXone, and undo the run again"
+
+
 class _Undoing:
     """One undoing under way: what is to be live, and what is left alone."""
 
@@ -61,6 +64,10 @@ class _Undoing:
 
     def take(self, deed: Deed) -> None:
         """Undo one change."""
+        homes = {deed.address, *(one.marker.address for one in (deed.before, deed.after) if one and one.marker)}
+        if homes & self.owned.undecided.keys():
+            self._tell(deed, "several live rules have its marker, and nothing says which is ours", _KEEP_ONE)
+            return
         now = self.owned.managed.get(deed.address)
         if deed.before is None:
             self._take_away(deed, now)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,6 +16,7 @@ from reconciler.ownership import own
 from tests.builders import OWNER, address, at_least, desired, intent_is, managed, rule, unmanaged, wanted
 
 if TYPE_CHECKING:
+    from reconciler.change import LiveRule
     from reconciler.desired import DesiredRule
 
 
@@ -121,6 +122,69 @@ def test_a_duplicate_is_deleted_and_a_clone_is_only_told() -> None:
     found = compared([wanted("cards/vip", rule())], ours, twin, clone)
     assert (Delete(address("cards/vip"), twin, "duplicate"),) == found.changes
     assert ["CXR302"] == codes(found)
+
+
+def test_a_copy_that_differs_in_unknown_fields_is_no_duplicate() -> None:
+    """It is kept; the message says in what, and of which rule it is a copy."""
+    ours = managed("1", "cards/vip", rule(), dateCreated="2026-01-01T00:00:00Z", division="home")
+    twin = managed("2", "cards/vip", rule(), dateCreated="2026-01-02T00:00:00Z", division="away", schedule=7)
+    found = compared([wanted("cards/vip", rule())], ours, twin)
+    assert () == found.changes
+    ((code, message),) = [(one.code, one.message) for one in found.findings]
+    assert "CXR302" == code
+    said = 'live rule "vip" (2) is a copy of cards/vip (1) with other values in division, schedule; it is left alone'
+    assert said == message
+
+
+def both_edited(**fields: Any) -> tuple[LiveRule, LiveRule]:
+    """Two rules with one marker, each edited, without dates."""
+    first = managed("1", "cards/vip", rule(priority=7), last_written=rule(), **fields)
+    return first, managed("2", "cards/vip", rule("mine", priority=8), last_written=rule(), **fields)
+
+
+def test_where_nothing_says_which_of_two_is_ours_the_address_is_left_alone() -> None:
+    """A conflict where the manifests want it, a warning else; other addresses are planned; a leftover copy stays."""
+    left = managed("3", "cards/vip", rule("(next) acme/cards/vip"))
+    assert left.marker is not None
+    left = replace(left, marker=replace(left.marker, copy=True))
+    other = wanted("cards/new", rule("new"))
+    found = compared([wanted("cards/vip", rule()), other], *both_edited(), left)
+    assert ["cards/new"] == [str(change.address) for change in found.changes]
+    assert [("CXR312", "error")] == [(one.code, one.severity) for one in found.findings]
+    assert "2 live rules have the marker of cards/vip (1, 2)" in found.findings[0].message
+    unwanted = compared([other], *both_edited(), left)
+    assert ["cards/new"] == [str(change.address) for change in unwanted.changes]
+    assert [("CXR312", "warning")] == [(one.code, one.severity) for one in unwanted.findings]
+
+
+def test_a_key_does_not_move_away_from_rules_of_which_nobody_knows_which_is_ours() -> None:
+    """Or a third rule of the name would be made beside them."""
+    found = compared([wanted("fraud/vip", rule("mine"))], *both_edited())
+    assert () == found.changes
+    assert [("CXR312", "error", "fraud/vip"), ("CXR312", "warning", "cards/vip")] == [
+        (one.code, one.severity, str(one.address)) for one in found.findings
+    ]
+
+
+def test_ids_of_rules_in_a_message_are_escaped_and_bounded() -> None:
+    """They are the tenant's."""
+    rules = [
+        managed(f"{n:02}\x1b[31m" + "x" * 500, "cards/vip", rule(priority=n), last_written=rule()) for n in range(1, 30)
+    ]
+    (finding,) = compared([wanted("cards/vip", rule())], *rules).findings
+    assert "\x1b" not in finding.message
+    assert " and 21 more)" in finding.message
+    assert len(finding.message) < 1000
+
+
+def test_a_name_that_an_edited_copy_has_is_a_conflict() -> None:
+    """Ours would get a name that is taken: the message names the copy, and nothing is written at that address."""
+    ours = managed("1", "cards/vip", rule("old"))
+    copy = managed("2", "cards/vip", rule("vip", priority=7), last_written=rule("old"))
+    found = compared([wanted("cards/vip", rule("vip"))], ours, copy)
+    assert () == found.changes
+    conflict = next(one for one in found.findings if one.severity == "error")
+    assert ("CXR302", 'its name is that of 2, an edited copy of cards/vip: "vip"') == (conflict.code, conflict.message)
 
 
 def test_an_unmanaged_rule_of_that_name_is_a_conflict() -> None:

@@ -67,6 +67,75 @@ def test_an_edited_copy_is_a_clone_and_no_duplicate() -> None:
     assert () == owned.duplicates
 
 
+OLD, NEW = "2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"
+NO_DATES = [
+    *((None, None), (OLD, OLD), (OLD, None), ("yesterday", OLD), ("", "")),
+    *((1767225600000, 1769904000000), ("1767225600000", "1769904000000"), ("20260101", "20260201")),
+    *(("0001-01-01T00:00:00Z", OLD), ("2026-01-01", "2026-02-01"), ("01/02/2026 10:00", NEW), ({"a": 1}, [NEW])),
+]
+
+
+def pair(first: str, second: str, dates: tuple[object, object], **fields: Any) -> list[LiveRule]:
+    """Two rules with one marker, each `whole` or `edited`; `fields` are unknown ones of the second."""
+    kinds = {"whole": rule("a"), "edited": rule("a", priority=5), "edited too": rule("a", priority=6)}
+    more: tuple[dict[str, Any], ...] = ({}, fields)
+    return [
+        managed(str(n), "cards/a", kinds[kind], last_written=rule("a"), dateCreated=date, **more[n - 1])
+        for n, (kind, date) in enumerate(zip((first, second), dates, strict=True), 1)
+    ]
+
+
+@pytest.mark.parametrize("dates", [(OLD, NEW), (NEW, OLD), *NO_DATES])
+@pytest.mark.parametrize("kinds", [("whole", "edited"), ("edited", "whole")])
+def test_the_rule_that_nobody_edited_is_ours_whatever_the_dates_say(
+    kinds: tuple[str, str], dates: tuple[object, object]
+) -> None:
+    """Its edited copy, or the edited original of which somebody kept a copy, is a person's: never written."""
+    rules = pair(*kinds, dates)
+    whole, edited = rules[kinds.index("whole")], rules[kinds.index("edited")]
+    owned = own(rules, OWNER)
+    assert ({address("cards/a"): whole}, (), (edited,), {}) == (
+        *(owned.managed, owned.duplicates, owned.clones, owned.undecided),
+    )
+
+
+@pytest.mark.parametrize("dates", NO_DATES)
+@pytest.mark.parametrize(
+    ("kinds", "fields"), [(("edited", "edited too"), {}), (("edited", "edited"), {}), (("whole", "whole"), {"d": 1})]
+)
+def test_no_date_decides_which_of_two_that_were_changed_is_ours(
+    kinds: tuple[str, str], fields: dict[str, Any], dates: tuple[object, object]
+) -> None:
+    """Missing, equal, a number, a day alone, a year that means none, or no ISO 8601: both are left alone."""
+    rules = tuple(pair(*kinds, dates, **fields))
+    owned = own(rules, OWNER)
+    assert {address("cards/a"): rules} == owned.undecided
+    assert ({}, (), rules) == (owned.managed, owned.duplicates, owned.clones)
+
+
+@pytest.mark.parametrize(("dates", "ours"), [((OLD, NEW), 0), ((NEW, OLD), 1)])
+@pytest.mark.parametrize(
+    ("kinds", "fields"), [(("edited", "edited too"), {}), (("whole", "whole"), {"schedule": {"id": 7}})]
+)
+def test_usable_dates_decide_which_of_two_that_were_changed_is_ours(
+    kinds: tuple[str, str], fields: dict[str, Any], dates: tuple[str, str], ours: int
+) -> None:
+    """The oldest is the original; the other one is a person's."""
+    rules = pair(*kinds, dates, **fields)
+    owned = own(rules, OWNER)
+    assert {address("cards/a"): rules[ours]} == owned.managed
+    assert ((), (rules[1 - ours],), {}) == (owned.duplicates, owned.clones, owned.undecided)
+
+
+def test_among_three_an_edited_one_does_not_keep_equal_ones_from_being_healed() -> None:
+    """Of two that nobody changed one is a duplicate; the edited one is a person's."""
+    first, edited = pair("whole", "edited", (None, None))
+    twin = managed("3", "cards/a", rule("a"))
+    owned = own([twin, edited, first], OWNER)
+    assert {address("cards/a"): first} == owned.managed
+    assert ((twin,), (edited,)) == (owned.duplicates, owned.clones)
+
+
 @pytest.mark.parametrize(
     ("live", "wanted", "expected"),
     [("old", "new", "manifest"), ("edited", "old", "drift"), ("edited", "new", "both"), ("old", "old", "manifest")],

@@ -16,6 +16,7 @@ from reconciler.context.serve import listening_socket
 from tests import canary
 from tests.plain import PLAIN
 from tests.ports import free_ports
+from tests.simulated import RULES
 from tests.watched import PATIENCE, scene
 
 if TYPE_CHECKING:
@@ -90,6 +91,20 @@ def test_drift_is_healed_with_apply(stage: Scene) -> None:
     rounds = [line for line in lines if line.get("event") == "round"]
     assert ["clean", "applied"] == [line["result"] for line in rounds]
     assert {"applied": 1, "drifted": 0, "error": None}.items() <= rounds[1].items()
+
+
+def test_a_loop_that_applies_writes_no_rule_that_a_person_made_of_ours(stage: Scene) -> None:
+    """Somebody keeps a copy and edits the original: the copy counts as ours; what was edited stays, and is told."""
+    loop, other = stage.watch("--apply"), stage.somebody()
+    rule = other.rules()["billing"]
+    other.http.post(RULES, json=rule)
+    targets = [{**rule["targets"][0], "queueId": "q2"}]
+    other.http.put(f"{RULES}/{rule['id']}", json={**rule, "name": "Mine", "priority": 7, "targets": targets})
+    assert [1, 1] == [loop.again()["rules_in_the_way"], loop.again()["rules_in_the_way"]]
+    rules = other.http.get(RULES, params={"pageSize": 1000}).json()["entities"]
+    assert [("Mine", 7)] == [(one["name"], one["priority"]) for one in rules if one["id"] == rule["id"]]
+    assert 3 == len(rules)
+    assert "`Mine`" in stage.hook.told(1)[0] + stage.hook.texts[0]
 
 
 def test_a_tenant_that_goes_and_comes_back(tmp_path: Path) -> None:

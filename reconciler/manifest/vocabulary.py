@@ -58,7 +58,8 @@ class RuleNames(_Names):
     )
     date_created: Name = Field(
         default="dateCreated",
-        description="Field that holds when a rule was made: of two copies of one rule the older one stays.",
+        description="Field that holds when a rule was made, as an ISO 8601 date and time: of several copies of one"
+        " rule the oldest one is ours.",
         examples=["dateCreated"],
     )
 

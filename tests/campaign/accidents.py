@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.marker import split
 from tests.builders import OWNER
+from tests.campaign.oracle_copies import changed, original
 from tests.campaign.world import Killed
 
 if TYPE_CHECKING:
@@ -139,10 +140,11 @@ def _unmark(world: World, rule: Json) -> None:
     world.state.edit(rule["id"], world.clock(), description=text)
 
 
-def mend(world: World, began: tuple[Json, ...]) -> None:
+def mend(world: World, began: tuple[Json, ...], names: set[str]) -> None:
     """Put markers right that a person took away, or a server that makes one line of two: only a person can.
 
-    Where another rule has taken the place meanwhile, the one without a marker goes.
+    Where another rule has taken the place meanwhile, the one without a marker goes. So it is where nothing says which
+    of several rules is ours, and where a copy has a name, of those that are wanted, in place of ours.
     """
     for rule_id, marker in world.unmarked.items():
         rule = world.state.stored[rule_id].rule if rule_id in world.state.stored else None
@@ -153,11 +155,25 @@ def mend(world: World, began: tuple[Json, ...]) -> None:
             world.state.remove(rule_id)
         else:
             world.state.edit(rule_id, world.clock(), description=rule["description"] + marker)
+    _decide(world, names)
     known = {rule["id"]: rule["description"] for rule in began}
     for rule in world.state.rules():
         text = str(rule.get("description"))
         if known.get(rule["id"]) != text and _JOINED.search(text):
             world.state.edit(rule["id"], world.clock(), description=_JOINED.sub(r"\n\1", text))
+
+
+def _decide(world: World, names: set[str]) -> None:
+    """Leave one of several rules with one marker where nothing says which of them is ours, and no name taken."""
+    groups: dict[object, list[Json]] = {}
+    for rule in filter(is_ours, world.state.rules()):
+        groups.setdefault(address(str(rule.get("description"))), []).append(rule)
+    for group in groups.values():
+        first = original(group) or group[0]
+        undecided = original(group) is None
+        for rule in changed(group):
+            if rule is not first and (undecided or rule["name"] in names - {first["name"]}):
+                world.state.remove(rule["id"])
 
 
 def address(description: str) -> object:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from reconciler import attempt, ownership
 from reconciler.change import Marker, Read
 from reconciler.cxone import auth, wire
 from reconciler.cxone.client import ReadingClient, WritingClient
@@ -103,6 +104,17 @@ def always_says_that_all_is_well() -> AbstractContextManager[None]:
     return patched((world, "exit_code", lambda _real: lambda _report: 0))
 
 
+def age_alone_decides() -> AbstractContextManager[None]:
+    """Of several rules with one marker the oldest is ours, else the one with the smallest id, edited or not."""
+    return patched((ownership, "original", lambda _real: lambda rules: min(rules, key=lambda one: one.created or "~")))
+
+
+def any_twin_is_a_duplicate() -> AbstractContextManager[None]:
+    """What cxroute does not know of a rule is nobody's business."""
+    same: Any = lambda _real: lambda _ours, _other: ()  # noqa: E731
+    return patched((ownership, "differing", same), (attempt, "differing", same))
+
+
 EXTRAS: Final[dict[str, Callable[[], AbstractContextManager[None]]]] = {
     "no If-Match": no_if_match,
     "writes what the list showed": writes_what_the_list_showed,
@@ -112,4 +124,6 @@ EXTRAS: Final[dict[str, Callable[[], AbstractContextManager[None]]]] = {
     "retries what is wrong": retries_what_is_wrong,
     "a token for each call": a_token_for_each_call,
     "always says that all is well": always_says_that_all_is_well,
+    "age alone decides": age_alone_decides,
+    "any twin is a duplicate": any_twin_is_a_duplicate,
 }

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from tests.campaign.oracle_facts import SERVERS_OWN, body_of, mark, part, plain
+from tests.campaign.oracle_copies import DECLARED, KNOWN_IN_PARTS
+from tests.campaign.oracle_facts import body_of, mark, part, plain
 from tests.campaign.oracle_process import WRITES
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 Json = Any
 Rule = dict[str, Any]
-_DECLARED: Final = frozenset({"name", "description", "priority", "enabled", "conditions", "targets", *SERVERS_OWN})
 
 
 class Requests:
@@ -122,7 +122,7 @@ class Requests:
     def _kept(self, process: Process, write: Write, where: str) -> None:
         """R2: what no manifest declares goes back as it was read, in the rule and in its parts that stay."""
         read, sent = process.last_read.get(write.request.segments[-1], {}), body_of(write.request)
-        lost = [key for key in read.keys() - _DECLARED if sent.get(key) != read[key]]
+        lost = [key for key in read.keys() - DECLARED if sent.get(key) != read[key]]
         self.verdicts.check("R2", not lost, f"{where}: fields {lost} do not go back as they were read")
         for name in ("conditions", "targets"):
             missing = _not_kept(read.get(name) or (), sent.get(name) or ())
@@ -182,8 +182,7 @@ def _not_kept(read: tuple[Mapping[str, Json], ...], sent: tuple[Mapping[str, Jso
 
 
 def _has(sent: Mapping[str, Json], read: Mapping[str, Json]) -> bool:
-    known = {"type", "attributeName", "operator", "value", "queueId", "weight"}
-    return all(sent.get(key) == value for key, value in read.items() if key not in known)
+    return all(sent.get(key) == value for key, value in read.items() if key not in KNOWN_IN_PARTS)
 
 
 def _is_shown(rule: Mapping[str, Json], process: Process) -> bool:

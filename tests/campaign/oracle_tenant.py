@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from tests.campaign.oracle_change import Change, asks_for, in_words
+from tests.campaign.oracle_copies import changed, original
 from tests.campaign.oracle_facts import mark
 from tests.campaign.oracle_routes import Routes
 
@@ -80,6 +81,7 @@ class Tenant:
             self._note_foreign(who, change)
         else:
             self._check_ownership(who, change, moment.process)
+            self._check_copies(who, change, moment.process)
             if change.before is None and moment.others:
                 self.raced.add(str(mark(change.after)))
         self._check_routes(who, change, moment.process)
@@ -166,6 +168,25 @@ class Tenant:
         owned = any(wish.ours(one) or wish.adopts(one) for wish in self.wishes for one in versions)
         done = "deleted" if change.after is None else "changed"
         self.verdicts.check("R1", owned, f"{who} {done} {change.id} {change.before['name']!r}, which is not ours")
+
+    def _check_copies(self, who: str, change: Change, process: Process | None) -> None:
+        """R1: of several rules with one marker none that a person changed is written, or deleted, nor ours before it.
+
+        What somebody else did since the last list, or what no list shows yet, nobody can know.
+        """
+        marker = mark(change.before)
+        if change.before is None or marker is None or marker.copy:
+            return
+        group = [change.before, *(one for one in self.rules.values() if mark(one) == marker and one["id"] != change.id)]
+        seen = process is not None and (process.born if self._stale() else process.knows) > self.foreign_to(who)
+        if len(group) == 1 or process is None or not seen or any(self.is_hidden(one["id"], process) for one in group):
+            return
+        theirs = changed(group)
+        done = "deleted" if change.after is None else "changed"
+        fine = not any(change.before is one for one in theirs)
+        self.verdicts.check("R1", fine, f"{who} {done} {change.id}, which a person made of {marker}")
+        left = change.after is None and original(group) is change.before
+        self.verdicts.check("R1", not (left and theirs), f"{who} deleted {change.id}, and left a person's {marker}")
 
     def _start(self, conversations: Sequence[Json]) -> Routing | None:
         if not self.wishes[0].whole:

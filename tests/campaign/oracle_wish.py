@@ -7,7 +7,8 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cxone import wire
-from reconciler.marker import copy_name, digest
+from reconciler.marker import copy_name
+from tests.campaign.oracle_copies import changed, in_order, is_edited, moment, original
 from tests.campaign.oracle_facts import as_json, mark, plain
 
 if TYPE_CHECKING:
@@ -64,14 +65,14 @@ class Wish:
         for where in self.rules.keys() - self.held:
             found = groups.get(where, [])
             right = next((one for one in found[:1] if self.fulfils(one)), None)  # the oldest stays
-            if right is None and self.rules[where]["name"] not in stuck_names:
+            if right is None and where not in stuck and self.rules[where]["name"] not in stuck_names:
                 said.append(f"{where} is not as wanted: {[(one['id'], one['name']) for one in found]}")
-            extra = [one["id"] for one in found if one is not right and not is_edited(one)]
+            extra = [one["id"] for one in found if one is not right and not _is_among(one, changed(found))]
             if right is not None and extra:
                 said.append(f"{where} is there twice: {right['id']} and {extra}")
-        others = groups.keys() - self.rules.keys() - self.held - stuck
+        others = groups.keys() - self.rules.keys() - self.held - stuck - {f"{one}~next" for one in stuck}
         left = [one for one in others if not one.endswith("~next") or not all(map(_is_clone, groups[one]))]
-        left += [one for one in stuck if not all(map(is_edited, groups[one][1:]))]
+        left += [one for one in stuck if len(changed(groups[one])) < len(groups[one][1:])]
         return [*said, *(f"{where} is still there: {[one['id'] for one in groups[where]]}" for where in left)]
 
     def afterwards(self, rules: Iterable[Rule]) -> list[list[Rule]]:
@@ -83,10 +84,12 @@ class Wish:
         others = [one for one in live if not self.ours(one) and not self.adopts(one)]
         wanted = list(self.rules.values())
         groups = self._groups(live)
-        copies = [one for found in groups.values() for one in found[1:]]
+        copies = [one for found in groups.values() for one in (found[1:] if original(found) else found)]
         copies += [one for where, found in groups.items() if where.endswith("~next") for one in found[:1]]
         stuck = [one for where in self._stuck(groups) for one in groups[where]]
-        kept = [one for one in copies if is_edited(one) and not any(one is two for two in stuck)]
+        theirs = [one for found in groups.values() for one in changed(found)]
+        theirs += [one for where, found in groups.items() if where.endswith("~next") for one in found if is_edited(one)]
+        kept = [one for one in copies if _is_among(one, theirs) and not _is_among(one, stuck)]
         names = self._stuck_names(groups, self._stuck(groups))
         free = [one for one in wanted if one["name"] not in names]
         waiting = [one for where in groups for one in groups[where] if self.rules.get(where, {}).get("name") in names]
@@ -95,15 +98,16 @@ class Wish:
         return ends if copies else ends[:1]
 
     def _groups(self, rules: Iterable[Rule]) -> dict[str, list[Rule]]:
-        """Return our rules by what must be there once, the oldest first."""
+        """Return our rules by what must be there once, ours first, else the oldest."""
         groups: dict[str, list[Rule]] = defaultdict(list)
-        for rule in sorted(filter(self.ours, rules), key=lambda one: (one.get("dateCreated") or "~", one["id"])):
+        for rule in sorted(filter(self.ours, rules), key=lambda one: (moment(one) or "~", one["id"])):
             groups[str(mark(rule))].append(rule)
-        return groups
+        return {where: found if where.endswith("~next") else in_order(found) for where, found in groups.items()}
 
     def _stuck_names(self, groups: Mapping[str, list[Rule]], stuck: set[str]) -> set[str]:
         """Return the names that are not free: of rules that stay, and of those that wait for one of these."""
         names = {one["name"] for where in stuck for one in groups[where]}
+        names |= {one["name"] for found in groups.values() for one in changed(found) if one["name"] != found[0]["name"]}
         before = -1
         while len(names) > before:
             before = len(names)
@@ -112,18 +116,16 @@ class Wish:
         return names
 
     def _stuck(self, groups: Mapping[str, list[Rule]]) -> set[str]:
-        surplus = groups.keys() - self.rules.keys()
-        return {one for one in surplus if not one.endswith("~next") and any(map(is_edited, groups[one][1:]))}
+        """Return the addresses at which nothing may be done: nobody knows which is ours, or ours may not leave."""
+        return {
+            where
+            for where, found in groups.items()
+            if not where.endswith("~next") and (original(found) is None or (where not in self.rules and changed(found)))
+        }
 
     def selects(self, address: str) -> bool:
         """Say whether the run is about an address."""
         return not self.options.only or any(fnmatchcase(address, one) for one in self.options.only)
-
-
-def is_edited(rule: Rule) -> bool:
-    """Say whether a marked rule is no longer what its marker says was written: the digest is the package's own."""
-    live = wire.live_rule(rule)
-    return live.marker is not None and digest(live.rule) != live.marker.digest
 
 
 def _is_clone(rule: Rule) -> bool:
@@ -131,6 +133,10 @@ def _is_clone(rule: Rule) -> bool:
     live = wire.live_rule(rule)
     own = live.marker is not None and live.rule.name == copy_name(live.marker.owner, live.marker.address)
     return is_edited(rule) and not own
+
+
+def _is_among(rule: Rule, rules: Iterable[Rule]) -> bool:
+    return any(rule is one for one in rules)
 
 
 def _adopted(wanted: DesiredRule) -> tuple[str, str] | None:

@@ -29,7 +29,73 @@ from tests.campaign.scenarios_words import (
 if TYPE_CHECKING:
     from tests.campaign.scenario import Scenario
 
+_NO_DATE: Final = {"dateCreated": None}
+_OTHER: Final = {"division": {"id": "other"}}
+
+COPIES: Final[tuple[Scenario, ...]] = (
+    scenario(
+        "clone-edited-as-old-as-ours",
+        "clone",
+        [*BEFORE, {**BEFORE[0], "id": "a-clone", "name": "Copy of x"}],
+        AFTER,
+    ),
+    scenario(
+        "clone-edited-with-dates-in-milliseconds",
+        "clone, delete",
+        [
+            *live(x=at("x"), all=CATCH_ALL),
+            ours("cards/w", at("w"), dateCreated=1767690000000),
+            {**ours("cards/w", at("w")), "id": "a-clone", "name": "Copy of w", "dateCreated": 1767603600000},
+        ],
+        goal(x=at("x"), all=CATCH_ALL),
+    ),
+    scenario(
+        "original-edited-and-a-copy-kept",
+        "clone, drift",
+        [{**BEFORE[0], "priority": 7}, *BEFORE[1:], {**BEFORE[0], "id": "zz-copy", "dateCreated": LATER}],
+        AFTER,
+    ),
+    scenario(
+        "two-edited-without-dates-and-wanted-no-more",
+        "clone, delete",
+        [
+            *BEFORE,
+            {**ours("cards/w", at("w"), **_NO_DATE), "priority": 7},
+            {**ours("cards/w", at("w"), **_NO_DATE), "id": "a-clone", "name": "Copy of w"},
+        ],
+        AFTER,
+    ),
+    scenario(
+        "copy-in-another-division",
+        "duplicates, unknown fields, queue",
+        [*BEFORE, {**BEFORE[0], "id": "zz-copy", "dateCreated": LATER, **_OTHER}],
+        AFTER,
+    ),
+    scenario(
+        "copy-in-another-division-without-dates",
+        "duplicates, unknown fields",
+        [{**BEFORE[0], **_NO_DATE}, *BEFORE[1:], {**BEFORE[0], "id": "a-copy", **_NO_DATE, **_OTHER}],
+        goal(x=at("x"), y=at("y"), all=CATCH_ALL),
+    ),
+    scenario(
+        "copy-with-another-hint-in-a-target",
+        "duplicates, unknown fields",
+        [
+            *BEFORE,
+            {
+                **BEFORE[0],
+                "id": "zz-copy",
+                "dateCreated": LATER,
+                "targets": [{**one, "overflow": "q-general"} for one in BEFORE[0]["targets"]],
+            },
+        ],
+        AFTER,
+    ),
+)
+"""Several rules with one marker, of which a person changed one or more: that person's are never written."""
+
 FOREIGN: Final[tuple[Scenario, ...]] = (
+    *COPIES,
     scenario(
         "foreign-in-our-style",
         "foreign name style",

@@ -17,7 +17,6 @@ CAUGHT: Final = {
         "intents-swapped | C | 1": "R4",
     },
     "ownership by prefix": {
-        "foreign-with-our-prefix | C | 1": "R1 R5",
         "other-owners | C | 1": "R1",
     },
     "ownership by display name": {"as-it-is | A | 1 | human-unmark@#1": "R1"},
@@ -53,6 +52,15 @@ CAUGHT: Final = {
     "retries what is wrong": {"key-renamed | C | 1 | POST rules:422": "R21"},
     "a token for each call": {"key-renamed | C | 1": "R20"},
     "always says that all is well": {"key-renamed | C | 1 | POST rules:422": "R18"},
+    "age alone decides": {
+        "clone-edited-as-old-as-ours | A | 1": "R1",
+        "clone-edited-with-dates-in-milliseconds | C | 1": "R1",
+        "original-edited-and-a-copy-kept | C | 1": "R1",
+    },
+    "any twin is a duplicate": {
+        "copy-in-another-division | C | 1": "R1",
+        "copy-with-another-hint-in-a-target | C | 1": "R1",
+    },
 }
 """Each bug, the cases that catch it, and the promises that each finds broken at the least."""
 

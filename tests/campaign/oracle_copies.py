@@ -1,0 +1,90 @@
+"""Which of several rules with one marker is ours, read without the package's own way: a person's is never written."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from reconciler.cxone import wire
+from reconciler.marker import digest
+from tests.campaign.oracle_facts import SERVERS_OWN, part
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+Json = Any
+Rule = dict[str, Any]
+
+DECLARED: Final = frozenset({"name", "description", "priority", "enabled", "conditions", "targets", *SERVERS_OWN})
+"""What a manifest says of a rule, and what a server says of it by itself."""
+KNOWN_IN_PARTS: Final = frozenset({"type", "attributeName", "operator", "value", "queueId", "weight"})
+
+
+def original(group: Sequence[Rule]) -> Rule | None:
+    """Return the one that is ours; None where a person changed one of those that could be, and no date decides."""
+    whole = [one for one in group if not is_edited(one)] or list(group)
+    if len(whole) == 1:
+        return whole[0]
+    moments = [moment(one) for one in whole]
+    known = sorted(filter(None, moments))
+    if len(known) == len(whole) and known[0] < known[1]:
+        return whole[moments.index(known[0])]
+    eldest = min(whole, key=lambda one: (moment(one) or "~", one["id"]))
+    equal = all(not is_edited(one) and alike(eldest, one) for one in whole)
+    return eldest if equal else None
+
+
+def in_order(group: list[Rule]) -> list[Rule]:
+    """Return ours first, where it is known which that is."""
+    first = original(group)
+    return group if first is None else [first, *(one for one in group if one is not first)]
+
+
+def changed(group: Sequence[Rule]) -> list[Rule]:
+    """Return the rules among these that are a person's: of those of which one is ours, and nobody knows which, all."""
+    first = original(group)
+    if first is None:
+        return list(group)
+    return [one for one in group if one is not first and (is_edited(one) or not alike(first, one))]
+
+
+def is_edited(rule: Rule) -> bool:
+    """Say whether a marked rule is no longer what its marker says was written: the digest is the package's own."""
+    live = wire.live_rule(rule)
+    return live.marker is not None and digest(live.rule) != live.marker.digest
+
+
+def alike(ours: Rule, other: Rule) -> bool:
+    """Say whether another rule has the same values where no manifest says any: in the rule, and in its parts."""
+    names = (ours.keys() | other.keys()) - DECLARED
+    if any(name not in ours or name not in other or _text(ours[name]) != _text(other[name]) for name in names):
+        return False
+    return all(_alike_parts(ours.get(name) or (), other.get(name) or ()) for name in ("conditions", "targets"))
+
+
+def _alike_parts(ours: Sequence[Mapping[str, Json]], other: Sequence[Mapping[str, Json]]) -> bool:
+    mine, theirs = Counter(map(_parted, ours)), Counter(map(_parted, other))
+    shared = {what for what, _ in mine} & {what for what, _ in theirs}
+    values = {"{}", *(rest for _, rest in mine)}
+    differ = [what for what, _ in (mine - theirs) + (theirs - mine) if what in shared]
+    return not differ and all(rest in values for what, rest in theirs if what not in shared)
+
+
+def _parted(one: Mapping[str, Json]) -> tuple[object, str]:
+    rest = {} if part(one)[0] == "?" else {name: one[name] for name in one.keys() - KNOWN_IN_PARTS}
+    return part(one), _text(rest)
+
+
+def _text(value: Json) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+def moment(rule: Rule) -> str:
+    """Return when a rule was made, where that is said as this campaign's servers do; else nothing."""
+    date = rule.get("dateCreated")
+    try:
+        return datetime.fromisoformat(date).isoformat() if isinstance(date, str) and "T" in date else ""
+    except ValueError:
+        return ""

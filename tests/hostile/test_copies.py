@@ -1,0 +1,222 @@
+"""Copies of our rules that a person made and changed, over a socket: never written, never deleted, always told."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from reconciler.simulator.app import PROFILES, simulator
+from reconciler.simulator.state import State
+from tests.crash.served import served
+from tests.hostile.tenant import QUEUES, Tenant, page, serving, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.hostile.command import Ended, Place
+    from tests.hostile.tenant import Turn
+
+Rule = dict[str, Any]
+
+USELESS: Final[dict[str, tuple[Any, Any]]] = {
+    "missing": (None, None),
+    "copied": ("2026-01-05T09:00:00.000Z", "2026-01-05T09:00:00.000Z"),
+    "milliseconds": (1767603600000, 1767690000000),
+    "not ISO 8601": ("5 Jan 2026 9:00", "6 Jan 2026 9:00"),
+}
+"""Dates of the original and of its copy that do not say which is older; more are in tests/test_ownership.py."""
+
+DATES: Final = {**USELESS, "the copy is older, it says": ("2026-01-05T09:00:00.000Z", "2020-01-05T09:00:00.000Z")}
+LIFTED: Final = ("--allow", "deletes", "--allow", "unrouted", "--reason", "test")
+
+
+@dataclass
+class Stage:
+    """A simulated tenant with two rules of ours, and the command beside it."""
+
+    place: Place
+    url: str
+    state: State
+
+    def rule(self, intent: str) -> Rule:
+        """Return the rule of ours about an intent."""
+        return next(one for one in self.state.rules() if one["name"] == f"Cognigy Intent Route: {intent}")
+
+    def copied(self, intent: str, rule_id: str, **fields: Any) -> None:
+        """Copy a rule as a person does, and change the copy."""
+        self.state.put({**copy.deepcopy(self.rule(intent)), "id": rule_id, **fields})
+
+    def dated(self, rule_id: str, date: Any) -> None:
+        """Let the tenant give a rule another date of creation, or none."""
+        rule = {name: value for name, value in self.state.stored[rule_id].rule.items() if name != "dateCreated"}
+        self.state.put(rule if date is None else {**rule, "dateCreated": date})
+
+    def wish(self, *intents: str, queue: str = "billing") -> None:
+        """Write the manifests."""
+        self.place.manifests(self.url, *intents, queue=queue)
+
+    def shown(self, rule_id: str) -> Rule:
+        """Return a rule as it is now."""
+        return copy.deepcopy(self.state.stored[rule_id].rule)
+
+    def all(self) -> dict[str, Rule]:
+        """Return every rule as it is now."""
+        return {rule_id: self.shown(rule_id) for rule_id in self.state.stored}
+
+
+@pytest.fixture(params="ABCDE")
+def stage(request: pytest.FixtureRequest, place: Place) -> Iterator[Stage]:
+    """On a server of each profile."""
+    with served() as server:
+        state = State(queues=QUEUES)
+        server.app = simulator(state, PROFILES[request.param])
+        here = Stage(place, server.url, state)
+        here.wish("one", "two")
+        ended = place("apply", "--yes")
+        assert 0 == ended.code, ended
+        for _ in range(PROFILES[request.param].lag_reads):
+            place("plan")  # until lists show them
+        yield here
+    place.secretive()
+
+
+def findings(ended: Ended) -> list[tuple[str, str]]:
+    """Return the codes and messages that are about who manages a rule."""
+    found = json.loads(ended.out)["findings"]
+    return [(one["code"], one["message"]) for one in found if one["code"].startswith("CXR3")]
+
+
+@pytest.mark.parametrize("dates", DATES)
+def test_an_edited_copy_is_never_written_and_the_original_never_deleted(stage: Stage, dates: str) -> None:
+    """Whatever the dates say, and although its id is the smaller one: the one that nobody edited is ours."""
+    ours = stage.rule("one")["id"]
+    stage.copied("one", "0-copy", name="Copy of one", priority=7)
+    for rule_id, date in zip((ours, "0-copy"), DATES[dates], strict=True):
+        stage.dated(rule_id, date)
+    edited = stage.shown("0-copy")
+    assert ["CXR302"] == [code for code, _ in findings(stage.place("plan", "--format", "json"))]
+    stage.wish("one", "two", queue="general")
+    ended = stage.place("apply", "--yes")
+    assert 0 == ended.code, ended
+    assert "q-general" == stage.shown(ours)["targets"][0]["queueId"]
+    stage.wish("two", queue="general")
+    stage.place("apply", "--yes", *LIFTED)
+    assert (edited, True) == (stage.shown("0-copy"), ours in stage.state.stored)
+
+
+@pytest.mark.parametrize("dates", USELESS)
+def test_where_both_were_edited_and_no_date_decides_nothing_is_written(stage: Stage, dates: str) -> None:
+    """Neither by plan, apply, drift nor undo; each says so, with the ids and what to do."""
+    ours = stage.rule("one")["id"]
+    stage.wish("one", "two", queue="general")
+    run = json.loads(stage.place("apply", "--yes", "--format", "json").out)["run"]
+    stage.state.edit(ours, priority=5)
+    stage.copied("one", "0-copy", name="Copy of one", priority=7)
+    for rule_id, date in zip((ours, "0-copy"), USELESS[dates], strict=True):
+        stage.dated(rule_id, date)
+    before = stage.all()
+    planned = stage.place("plan", "--format", "json", "--detailed-exitcode")
+    (message,) = [message for code, message in findings(planned) if code == "CXR312"]
+    assert "0-copy" in message
+    assert ours in message
+    assert (2, []) == (planned.code, json.loads(planned.out)["changes"])
+    refused = stage.place("apply", "--yes")
+    assert 4 == refused.code
+    assert "or take the last line out of their descriptions" in refused.out + refused.err
+    assert 2 == stage.place("drift").code
+    undone = stage.place("apply", "--undo", run, "--only", "routing/one", "--yes")
+    assert "nothing says which is ours" in undone.out + undone.err
+    stage.wish("two", queue="general")
+    stage.place("apply", "--yes", *LIFTED)
+    assert before == stage.all()
+
+
+@pytest.mark.parametrize("field", ["division", "schedule", "\u202efield \x1b[31m" + "x" * 5000])
+def test_a_copy_with_another_value_in_an_unknown_field_is_no_duplicate(stage: Stage, field: str) -> None:
+    """It is kept, and the finding names the field: escaped, and not at length."""
+    stage.copied("one", "zz-copy", **{field: {"id": "weekend"}, "dateCreated": "2999-01-01T00:00:00Z"})
+    before = stage.all()
+    for command in (["plan", "--format", "json"], ["apply", "--yes"], ["plan", "--format", "json"]):
+        ended = stage.place(*command)
+        assert 0 == ended.code, ended
+    ((code, message),) = findings(ended)
+    assert "CXR302" == code
+    assert "zz-copy" in message
+    assert field in message or "\\u202efield \\u001b[31mxxx" in message.replace("\\x1b", "\\u001b")
+    assert len(message) < 400
+    assert before == stage.all()
+
+
+@pytest.mark.parametrize("dates", ["missing", "milliseconds"])
+def test_without_a_date_a_copy_in_another_division_may_be_the_original(stage: Stage, dates: str) -> None:
+    """Nothing has to be written: a warning. Something has to be: a conflict, and nothing is."""
+    ours = stage.rule("one")["id"]
+    stage.copied("one", "0-copy", division={"id": "other"})
+    for rule_id, date in zip((ours, "0-copy"), USELESS[dates], strict=True):
+        stage.dated(rule_id, date)
+    before = stage.all()
+    ended = stage.place("apply", "--yes")
+    assert 0 == ended.code, ended
+    assert ["CXR312"] == [code for code, _ in findings(stage.place("plan", "--format", "json"))]
+    stage.wish("one", "two", queue="general")
+    assert 4 == stage.place("apply", "--yes").code
+    assert before == stage.all()
+
+
+def test_an_exact_duplicate_is_healed(stage: Stage) -> None:
+    """Id, dates, version and links are the server's own: all else is as ours, so the next run deletes it (R5)."""
+    own = {"version": 9, "dateCreated": "2999-01-01T00:00:00Z", "dateModified": "2999-01-01T00:00:00Z"}
+    stage.copied("one", "zz-late", **own, selfUri="/api/v2/routing/rules/zz-late")
+    ended = stage.place("apply", "--yes")
+    assert 0 == ended.code, ended
+    assert "zz-late" not in stage.state.stored
+    assert 2 == len(stage.state.stored)
+
+
+def test_a_list_that_shows_fewer_fields_does_not_make_a_copy_a_duplicate(place: Place) -> None:
+    """Both rules are read by themselves before one is deleted."""
+    tenant = Tenant()
+
+    async def script(turn: Turn) -> None:
+        rules = [{name: value for name, value in one.items() if name != "division"} for one in tenant.rules.values()]
+        await turn.send(whole(page(rules)))
+
+    with serving(tenant):
+        place.manifests(tenant.url, "one", "two")
+        assert 0 == place("apply", "--yes").code
+        tenant.rules["r3"] = {**tenant.rules["r1"], "id": "r3", "division": {"id": "other"}}
+        tenant.scripts = {"list": script}
+        tenant.asked.clear()
+        ended = place("apply", "--yes")
+    assert ended.code in (1, 5), ended
+    assert "it differs from rule r1 in division" in ended.out + ended.err
+    assert [] == tenant.writes
+    place.secretive()
+
+
+def test_a_copy_does_not_become_ours_because_the_original_goes_in_the_midst_of_an_apply(place: Place) -> None:
+    """The next list shows it alone; this run knows it as a person's, and leaves it alone."""
+    tenant = Tenant()
+    lists = 0
+
+    async def script(turn: Turn) -> None:
+        nonlocal lists
+        lists += 1
+        if lists == 2:
+            del tenant.rules["r1"]
+        await turn.send(tenant.answer(turn.request))
+
+    with serving(tenant):
+        place.manifests(tenant.url, "one", "two")
+        assert 0 == place("apply", "--yes").code
+        edited = tenant.rules["r3"] = {**tenant.rules["r1"], "id": "r3", "name": "Copy of one"}
+        tenant.scripts = {"list": script}
+        place.manifests(tenant.url, "one", "two", queue="general")
+        ended = place("apply", "--yes")
+    assert ended.code in (1, 4, 5), ended
+    assert edited == tenant.rules["r3"]
+    place.secretive()

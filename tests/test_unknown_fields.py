@@ -1,0 +1,102 @@
+"""In which fields two live rules differ that cxroute does not know: a duplicate differs in none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from reconciler.cxone.dialect import Dialect
+from reconciler.cxone.wire import live_rule
+from reconciler.manifest.profile import Profile
+from reconciler.unknown_fields import differing, phrase
+
+RULE: dict[str, Any] = {
+    "id": "1",
+    "name": "vip",
+    "description": "Routes vip",
+    "priority": 100,
+    "enabled": True,
+    "conditions": [{"type": "attribute", "attributeName": "intent", "operator": "in", "value": ["a", "b"]}],
+    "targets": [{"type": "queue", "queueId": "q-cards", "weight": 1}],
+}
+CONDITION, TARGET = RULE["conditions"][0], RULE["targets"][0]
+OTHER_CONDITION = {**CONDITION, "value": ["c"]}
+
+
+def compared(ours: dict[str, Any], other: dict[str, Any]) -> tuple[str, ...]:
+    return differing(live_rule({**RULE, **ours}), live_rule({**RULE, "id": "2", **other}))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("version", "revision", "etag", "_etag", "@odata.etag", "selfUri", "self", "href", "links", "_links"),
+        *("dateCreated", "dateModified", "createdDate", "createdAt", "created_at", "created", "creationTime"),
+        *("lastModified", "lastModifiedDate", "modifiedOn", "updatedAt", "lastUpdated", "lastUpdateTime", "createTime"),
+    ],
+)
+def test_what_a_server_says_of_each_rule_by_itself_makes_no_difference(name: str) -> None:
+    """Its id, version, links, ETag, and the dates of its creation and last change: in the rule and in its parts."""
+    assert () == compared({name: "x"}, {name: "y"}) == compared({}, {name: "y"})
+    assert () == compared({}, {"targets": [{**TARGET, name: "y"}]})
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("division", "schedule", "scheduleId", "divisionId", "createdBy", "startDate", "effectiveDate", "validUntil"),
+        *("version2", "url", "uuid", "ids", "idé", "updatedBy", "dateOfBirth", "~id", "ID", "NAME", ""),
+    ],
+)
+def test_any_other_field_does(name: str) -> None:
+    """Whether it is another value, or there on one side alone."""
+    assert (name,) == compared({name: "x"}, {name: "y"}) == compared({}, {name: None}) == compared({name: 1}, {})
+    assert (name,) == compared({name: True}, {name: 1}) == compared({name: {"id": 1}}, {name: {"id": 2}})
+    assert () == compared({name: [{"b": 1, "a": 2}]}, {name: [{"a": 2, "b": 1}]})
+
+
+@pytest.mark.parametrize(
+    ("ours", "other", "names"),
+    [
+        ({}, {"targets": [{**TARGET, "hint": 1}]}, ("targets[].hint",)),
+        ({"targets": [{**TARGET, "hint": 1}]}, {}, ("targets[].hint",)),
+        ({}, {"conditions": [{**CONDITION, "negate": True}]}, ("conditions[].negate",)),
+        ({"conditions": [{**CONDITION, "value": ["b", "a"], "n": 1}]}, {"conditions": [{**CONDITION, "n": 1}]}, ()),
+        ({"conditions": [{**CONDITION, "n": False}]}, {"conditions": [{**OTHER_CONDITION, "n": False}]}, ()),
+        ({}, {"conditions": [{**OTHER_CONDITION, "n": True}]}, ("conditions[].n",)),
+        (
+            {"conditions": [{**CONDITION, "n": True}, {**OTHER_CONDITION, "n": False}]},
+            {"conditions": [{**CONDITION, "n": False}, {**OTHER_CONDITION, "n": True}]},
+            ("conditions[].n",),
+        ),
+        ({"conditions": None}, {"conditions": []}, ()),
+    ],
+)
+def test_fields_of_conditions_and_targets_count(
+    ours: dict[str, Any], other: dict[str, Any], names: tuple[str, ...]
+) -> None:
+    """Part by part; of a part that is in an older version alone, a value that ours has in another part is fine."""
+    assert names == compared(ours, other)
+
+
+def test_the_id_and_the_date_are_those_of_the_profile() -> None:
+    """Another field that is called `id` there is a field like any other."""
+    dialect = Dialect(
+        Profile.model_validate({"name": "acd", "rules": {"id": "ruleId"}, "rule": {"dateCreated": "madeOn"}})
+    )
+    first, second = (
+        live_rule(dialect.rule({**RULE, "ruleId": str(n), "id": n, "madeOn": f"2026-01-0{n}T00:00:00Z"}))
+        for n in (1, 2)
+    )
+    assert ("~id",) == differing(first, second)
+    assert "2026-01-02T00:00:00Z" == second.created
+
+
+def test_names_of_fields_are_escaped_and_bounded() -> None:
+    """They are the tenant's: a few, each cut, nothing invisible."""
+    said = phrase(["~a\u202eb\n\x1b[31m", "x" * 10_000, "c", "d", "e", "f", "g"])
+    assert said.startswith("a\\u202eb")
+    assert ", " + "x" * 60 + "..., c, d, e and 2 more" == said[said.index(", x") :]
+    assert len(said) < 400
+    assert said.isprintable()
