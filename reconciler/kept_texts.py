@@ -65,7 +65,7 @@ class _Pair(NamedTuple):
 
 def is_form_of(kept: str, written: str) -> bool:
     """Say whether a text can be what a tenant made of another one."""
-    return written.startswith(kept) or any(form.of(written) == kept for form in FORMS)
+    return written.startswith(kept) or html.unescape(kept) == written or any(form.of(written) == kept for form in FORMS)
 
 
 def as_written(rules: tuple[LiveRule, ...], desired: Desired) -> tuple[tuple[LiveRule, ...], tuple[Finding, ...]]:

@@ -1,0 +1,165 @@
+"""Tenants that keep rules otherwise than they are sent: the first write goes alone, and what is lost is taken back."""
+
+from __future__ import annotations
+
+import html
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from tests.hostile.tenant import Tenant, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.hostile.command import Ended, Place
+
+    Rules = dict[str, dict[str, Any]]
+    Quirk = Callable[[dict[str, Any]], dict[str, Any]]
+
+MANY: Final = tuple(f"intent_{number:03d}" for number in range(120))
+OPENING: Final = "[cxroute:acme/"
+VALUES: Final = "with its values in upper case"
+NAMED: Final = "collapsed, and named in lower case"
+
+
+def of_description(make: Callable[[str], str]) -> Quirk:
+    return lambda rule: {**rule, "description": make(rule["description"])}
+
+
+def of_texts(make: Callable[[str], str]) -> Quirk:
+    return lambda rule: {**rule, "name": make(rule["name"]), "description": make(rule["description"])}
+
+
+def of_values(make: Callable[[str], str]) -> Quirk:
+    def keeps(rule: dict[str, Any]) -> dict[str, Any]:
+        asked = [{**one, "value": make(one["value"])} if "value" in one else one for one in rule["conditions"]]
+        return {**rule, "conditions": asked}
+
+    return keeps
+
+
+LOSING: Final[dict[str, Quirk]] = {
+    "collapsed": of_description(lambda text: " ".join(text.split())),
+    "cut at its very end": of_description(lambda text: text[:90]),
+    "cut in the line": of_description(lambda text: text[:70]),
+    "cut before the line": of_description(lambda text: text[:40]),
+    "dropped": of_description(lambda _text: ""),
+    "escaped whole": of_description(lambda text: html.escape(text).replace("/", "&#x2F;")),
+    "in upper case": of_description(str.upper),
+    "lines in paragraphs": of_description(lambda text: text.replace("\n", "<br>")),
+    "ended with a full stop": of_description(lambda text: text.removesuffix(".") + "."),
+    "of another owner": of_description(lambda text: text.replace(OPENING, "[cxroute:other/")),
+    "without what is in brackets": of_description(lambda text: text.partition("\n[")[0]),
+    NAMED: lambda rule: {
+        **rule,
+        "name": rule["name"].lower(),
+        "description": " ".join(rule["description"].split()),
+    },
+    VALUES: of_values(str.upper),
+}
+"""Tenants at which a rule would not be found again, or would route others."""
+
+KEEPING: Final[dict[str, tuple[Quirk, tuple[str, ...]]]] = {
+    "as sent": (dict, ()),
+    "a line end appended": (of_description(lambda text: f"{text}\n"), ()),
+    "spaces appended": (of_description(lambda text: f"{text}  "), ()),
+    "CR LF": (of_description(lambda text: text.replace("\n", "\r\n")), ()),
+    "CR LF, and one appended": (of_description(lambda text: text.replace("\n", "\r\n") + "\r\n"), ()),
+    "lower case": (of_texts(str.lower), ("name", "description")),
+    "escaped": (of_texts(html.escape), ("description",)),
+    "name cut at 30": (lambda rule: {**rule, "name": rule["name"][:30]}, ("name",)),
+    "name in upper case": (lambda rule: {**rule, "name": rule["name"].upper()}, ("name",)),
+}
+"""Tenants that keep the line, and the fields that each of them keeps otherwise."""
+
+
+def by_hand(*intents: str) -> Rules:
+    """Rules as a person made them, under the names that ours get; with fields that nobody here knows."""
+    return {
+        f"r{number}": {
+            "id": f"r{number}",
+            "name": f"Cognigy Intent Route: {intent}",
+            "description": "made\r\nby hand",
+            "priority": 50,
+            "enabled": True,
+            "division": {"id": "d1"},
+            "version": 1,
+            "conditions": [
+                {
+                    "type": "attribute",
+                    "attributeName": "cognigyDetectedIntent",
+                    "operator": "equals",
+                    "value": intent,
+                    "label": "kept",
+                },
+                {"type": "attribute", "attributeName": "vip", "operator": "exists", "note": "gone in the manifest"},
+            ],
+            "targets": [{"type": "queue", "queueId": "q-billing", "weight": 1, "skill": 7}],
+        }
+        for number, intent in enumerate(intents, 1)
+    }
+
+
+def stopped(ended: Ended) -> dict[str, Any]:
+    """Return what a run says that stopped after its first write and left everything as it was."""
+    form: dict[str, Any] = json.loads(ended.out)
+    assert (1, False) == (ended.code, form["converged"]), ended
+    assert ["failed"] + ["skipped"] * (len(form["outcomes"]) - 1) == sorted(one["status"] for one in form["outcomes"])
+    return form
+
+
+def unversioned(rules: Rules) -> Rules:
+    return {name: {key: field for key, field in rule.items() if key != "version"} for name, rule in rules.items()}
+
+
+@pytest.mark.parametrize("echoes", [False, True])
+@pytest.mark.parametrize("quirk", LOSING)
+def test_one_rule_is_created_and_deleted_where_the_tenant_loses_it(place: Place, quirk: str, echoes: bool) -> None:  # noqa: FBT001
+    """120 rules are to be created: one is, it is read back and deleted again, and the run says why it stopped."""
+    tenant = Tenant(keeps=LOSING[quirk], echoes=echoes)
+    with serving(tenant):
+        place.manifests(tenant.url, *MANY)
+        ended = place("apply", "--yes", "--format", "json")
+    if echoes and quirk == VALUES:
+        return  # the line was kept and the answer says that all is well: this is drift, and the next test's
+    form = stopped(ended)
+    assert ["POST", "DELETE"] == tenant.writes
+    assert {} == tenant.rules
+    assert "nothing more was written" in form["error"]["message"]
+    assert "routing/intent" in form["error"]["message"]
+
+
+@pytest.mark.parametrize("quirk", [quirk for quirk in LOSING if quirk != NAMED])
+def test_one_rule_is_taken_over_and_put_back_where_the_tenant_loses_it(place: Place, quirk: str) -> None:
+    """120 rules are to be adopted: one is, and is written back as it was, unknown fields and all."""
+    was = {name: LOSING[quirk](rule) for name, rule in by_hand(*MANY).items()}
+    tenant = Tenant(rules=dict(was), keeps=LOSING[quirk])
+    with serving(tenant):
+        place.manifests(tenant.url, *MANY)
+        ended = place("apply", "--yes", "--adopt", "--format", "json", "--allow", "unrouted", "--reason", "test")
+    assert ["PUT", "PUT"] == tenant.writes
+    assert unversioned(was) == unversioned(tenant.rules)
+    stopped(ended)
+
+
+@pytest.mark.parametrize("quirk", KEEPING)
+def test_what_is_kept_otherwise_is_one_finding_and_no_rewrite(place: Place, quirk: str) -> None:
+    """A tenant that keeps the line gets all rules; a second run writes nothing, and each field is one finding."""
+    keeps, fields = KEEPING[quirk]
+    tenant = Tenant(keeps=keeps)
+    with serving(tenant):
+        place.manifests(tenant.url, *MANY)
+        first = place("apply", "--yes")
+        assert 0 == first.code, first
+        assert ["POST"] * 120 == tenant.writes
+        tenant.asked.clear()
+        again, planned = place("apply", "--yes"), place("plan", "--format", "json", "--detailed-exitcode")
+        drift = place("drift")
+    assert (0, 0, 0) == (again.code, planned.code, drift.code), (again, drift)
+    assert [] == tenant.writes
+    found = [one for one in json.loads(planned.out)["findings"] if one["code"] == "CXR340"]
+    assert len(fields) == len(found), found
+    assert {len(one["addresses"]) for one in found} <= {120}
+    assert [] == [field for field in fields if not any(f"the {field} " in one["message"] for one in found)]
