@@ -102,7 +102,7 @@ def difference(first: FirstWrite, live: LiveRule) -> str:
     if live.marker is None:
         kept = f"its description, which ended in {_end(signed(*first.sent))}, ends in {_end(live.rule.description)}"
         return kept if live.rule.description else "its description is empty"
-    return f"the tenant keeps {cut(other, _MOST_FIELDS)}"
+    return f"the server kept other values than were sent: {cut(other, _MOST_FIELDS)}"
 
 
 def advice(first: FirstWrite, live: LiveRule) -> str:

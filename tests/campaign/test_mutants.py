@@ -53,6 +53,16 @@ CAUGHT: Final = {
     "retries what is wrong": {"key-renamed | C | 1 | POST rules:422": "R21"},
     "a token for each call": {"key-renamed | C | 1": "R20"},
     "always says that all is well": {"key-renamed | C | 1 | POST rules:422": "R18"},
+    "no canary": {
+        "first-rules | C | 1 | POST rules:altered=description": "R1",
+        "first-rules | C | 1 | POST rules:altered=description@#1": "R1",
+        "adopt-all-at-first | A | 1 | PUT rule:altered=description": "R1",
+    },
+    "canary not undone": {
+        "first-rules | C | 1 | POST rules:altered=description": "R1",
+        "adopt-all-at-first | A | 1 | PUT rule:altered=description": "R1",
+    },
+    "a person's text is the tenant's": {"drift | C | 1": "R18"},
 }
 """Each bug, the cases that catch it, and the promises that each finds broken at the least."""
 
