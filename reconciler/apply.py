@@ -83,6 +83,8 @@ class _Run:
     strays: int = 0
     cut_off: bool = False
     """The tenant does not let us in any more: not even to look what became of it."""
+    unkept: bool = False
+    """The tenant did not keep the first write."""
     first: FirstWrite | None = None
     """The write that went alone, as long as no read shows that the tenant keeps our markers."""
     latest: Attempt | None = None
@@ -210,6 +212,7 @@ class _Run:
         if not lost:
             self.first = first if result.doubt != "none" else None
             return fresh
+        self.unkept = True
         self.halt(advice(first, lost[0].live))
         left, errors = lost, [""]
         for pause in self.conduct.pauses:
@@ -276,7 +279,7 @@ class _Run:
         skipped = "interrupted" if stopped else "the run had to stop" if self.halted else ""
         converged = self.fresh is not None and not self.fresh.changes and not self.fresh.conflicts
         error = self.halted or ("" if converged else self.tally.stuck())
-        return Report(self.tally.outcomes(self.fresh, skipped), converged, stopped, error, self.fresh)
+        return Report(self.tally.outcomes(self.fresh, skipped), converged, stopped, error, self.fresh, self.unkept)
 
 
 def _one_each(wave: Sequence[Step]) -> list[Step]:

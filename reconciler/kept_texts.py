@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from reconciler.desired import Desired, DesiredRule
     from reconciler.model import Rule
 
+KEPT_OTHERWISE: Final = "CXR340"
 FIELDS: Final = ("name", "description")
 LEAST_CUT: Final = 2
 """Names of one length that tell a tenant that cuts them from a person who shortened one."""
@@ -141,4 +142,4 @@ def _words(forms: Iterable[Form], kept: str, written: str) -> str:
 def _finding(field: str, words: str, wanted: DesiredRule) -> Finding:
     message = f"the tenant keeps the {field} {words}, and not as it was written"
     hint = "write it so in the manifest, or accept this finding: it is not written again"
-    return Finding("CXR340", "warning", message, wanted.source, wanted.address, hint)
+    return Finding(KEPT_OTHERWISE, "warning", message, wanted.source, wanted.address, hint)

@@ -116,6 +116,8 @@ class Report:
     """Why the run ended early, if it did."""
     left: Plan | None = None
     """A fresh plan from the last read."""
+    unkept: bool = False
+    """The tenant did not keep the run's first write: another run of the same plan would end the same way."""
     run: str = ""
     """Under which name the journal has it, where it was written."""
 

@@ -143,6 +143,8 @@ class _Watch:
     metrics: RoundMetrics = field(default_factory=RoundMetrics)
     news: News = field(default_factory=News)
     outbox: Outbox = field(default_factory=Outbox)
+    unkept: tuple[str, Report] | None = None
+    """What the manifests wanted, and how the round ended, when the tenant did not keep the first rule."""
 
     def __post_init__(self) -> None:
         self.loop = Loop(self.rhythm, time.monotonic, self.rest, random.random)
@@ -180,6 +182,7 @@ class _Watch:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self.hurried.wait()
+                self.unkept = None
         self.hurried.clear()
 
     async def one(self, stop: Stop) -> Round:
@@ -208,9 +211,16 @@ class _Watch:
         found.plan = made = await session.thinking(lambda: planner.plan(live.rules))
         found.drift = await session.thinking(lambda: drift.drift_of(session, made))
         if isinstance(client, WritingClient) and made.changes and not is_blocked(made) and not stop.requested:
-            found.report = report = await carry_out(session, client, planner, made, stop, reason="watch")
-            left = report.left
+            report = self.as_before(made) or await carry_out(session, client, planner, made, stop, reason="watch")
+            found.report, left = report, report.left
+            self.unkept = (made.manifest_digest, report) if report.unkept else None
             found.drift = None if left is None else await session.thinking(lambda: drift.drift_of(session, left))
+
+    def as_before(self, made: Plan) -> Report | None:
+        """Return how a round ended whose first rule was not kept: while nothing is new, no rule is tried again."""
+        if self.unkept is None or made.managed or made.manifest_digest != self.unkept[0]:
+            return None
+        return self.unkept[1]
 
     async def tell(self, one: Round, following: float) -> None:
         """Say what a round came to: in the log and the metrics, and where it is news, in full and to the web hook."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from tests.hostile.scripts import body
 from tests.hostile.tenant import Tenant, serving
 
 if TYPE_CHECKING:
@@ -153,6 +154,7 @@ def test_what_is_kept_otherwise_is_one_finding_and_no_rewrite(place: Place, quir
         place.manifests(tenant.url, *MANY)
         first = place("apply", "--yes")
         assert 0 == first.code, first
+        assert ("texts that the tenant keeps otherwise" in first.out) == bool(fields)
         assert ["POST"] * 120 == tenant.writes
         tenant.asked.clear()
         again, planned = place("apply", "--yes"), place("plan", "--format", "json", "--detailed-exitcode")
@@ -163,3 +165,109 @@ def test_what_is_kept_otherwise_is_one_finding_and_no_rewrite(place: Place, quir
     assert len(fields) == len(found), found
     assert {len(one["addresses"]) for one in found} <= {120}
     assert [] == [field for field in fields if not any(f"the {field} " in one["message"] for one in found)]
+
+
+def lists(tenant: Tenant) -> int:
+    return sum(request.kind == "list" for request in tenant.asked)
+
+
+def test_a_first_contact_costs_one_read_and_a_known_tenant_none(place: Place) -> None:
+    """120 rules are created with one reading more (of no rules each is twice); for 120 more three are enough."""
+    tenant = Tenant()
+    with serving(tenant):
+        place.manifests(tenant.url, *MANY)
+        assert 0 == place("apply", "--yes").code
+        first = lists(tenant)
+        tenant.asked.clear()
+        place.manifests(tenant.url, *MANY, *(f"more_{intent}" for intent in MANY))
+        assert 0 == place("apply", "--yes").code
+    assert (2 + 2 + 1 + 1, 1 + 1 + 1) == (first, lists(tenant))
+
+
+def test_a_saved_plan_begins_with_one_rule_too(place: Place) -> None:
+    """Where the tenant keeps the line all is applied; where it does not, one rule comes and goes."""
+    for quirk, code, writes in ((dict, 0, ["POST"] * 3), (LOSING["collapsed"], 1, ["POST", "DELETE"])):
+        tenant = Tenant(keeps=quirk)
+        with serving(tenant):
+            place.manifests(tenant.url, *MANY[:3])
+            assert 0 == place("plan", "--out", "plan.json").code
+            assert code == place("apply", "plan.json", "--yes").code
+        assert writes == tenant.writes
+
+
+def test_of_several_environments_each_has_its_own_first_write(place: Place) -> None:
+    """The tenant that loses the line keeps nothing, the other one gets all rules."""
+    losing, keeping = Tenant(keeps=LOSING["collapsed"]), Tenant()
+    with serving(losing), serving(keeping):
+        place.manifests(losing.url, *MANY[:3])
+        environment = (place.path / "manifests" / "evil.yaml").read_text("utf-8").partition("---")[0]
+        other = environment.replace("name: evil", "name: other").replace(losing.url, keeping.url)
+        (place.path / "manifests" / "other.yaml").write_text(other, "utf-8")
+        ended = place("apply", "-e", "other", "--yes")
+    assert (["POST", "DELETE"], ["POST"] * 3) == (losing.writes, keeping.writes)
+    assert 5 == ended.code, ended
+    assert "It makes one line of several" in ended.out
+
+
+@pytest.mark.parametrize("quirk", ["collapsed", "cut in the line"])
+@pytest.mark.parametrize("answer", [b"500 Internal Server Error", b"504 Gateway Timeout"])
+def test_a_lost_answer_to_the_first_write_is_found_by_what_was_sent(place: Place, quirk: str, answer: bytes) -> None:
+    """The rule was created, kept otherwise, and the answer is an error: it is the one new rule like it, and goes."""
+    tenant = Tenant(keeps=LOSING[quirk], applied=True, scripts={"POST": body(b"{}", answer)})
+    with serving(tenant):
+        place.manifests(tenant.url, *MANY)
+        ended = place("apply", "--yes", "--format", "json")
+    assert (["POST", "DELETE"], {}) == (tenant.writes, tenant.rules)
+    stopped(ended)
+
+
+def test_a_lost_answer_and_nothing_of_our_text_is_left_to_a_person(place: Place) -> None:
+    """The tenant drops descriptions, and the answer is lost: whose the new rule is nobody can prove."""
+    tenant = Tenant(keeps=LOSING["dropped"], applied=True, scripts={"POST": body(b"{}", b"500 Internal Server Error")})
+    with serving(tenant):
+        place.manifests(tenant.url, *MANY)
+        ended = place("apply", "--yes", "--format", "json")
+    assert (["POST"], ["r1"], 5) == (tenant.writes, [*tenant.rules], ended.code), ended
+    assert "rule r1" in json.loads(ended.out)["error"]["message"]
+
+
+def test_a_rule_that_cannot_be_taken_back_is_named_and_the_run_counts_as_partly(place: Place) -> None:
+    """The tenant loses the line and refuses the delete: exit code 5, and which rule to look at."""
+    tenant = Tenant(keeps=LOSING["collapsed"], scripts={"DELETE": body(b"{}", b"422 Unprocessable")})
+    with serving(tenant):
+        place.manifests(tenant.url, *MANY)
+        ended = place("apply", "--yes", "--format", "json")
+    form = json.loads(ended.out)
+    assert (["POST", "DELETE"], ["r1"], 5) == (tenant.writes, [*tenant.rules], ended.code), ended
+    assert "Rule r1 could not be taken back" in form["error"]["message"]
+    assert 1 == sum(one["status"] == "failed" for one in form["outcomes"])
+
+
+def test_a_persons_edit_is_healed_on_a_tenant_that_keeps_texts_otherwise(place: Place) -> None:
+    """Names are in lower case there: a new name or priority is drift, a change of the manifests is theirs alone."""
+    tenant = Tenant(keeps=KEEPING["lower case"][0])
+    with serving(tenant):
+        place.manifests(tenant.url, *MANY[:5])
+        assert 0 == place("apply", "--yes").code
+        tenant.rules["r1"]["name"] = "renamed by hand"
+        tenant.rules["r2"]["priority"] = 7
+        assert 2 == place("drift").code
+        assert 0 == place("apply", "--yes").code
+        assert ["cognigy intent route: intent_000", 100] == [tenant.rules["r1"]["name"], tenant.rules["r2"]["priority"]]
+        manifest = place.path / "manifests" / "routing.yaml"
+        manifest.write_text(manifest.read_text("utf-8").replace("billing}", "billing, priority: 50}"), "utf-8")
+        planned = json.loads(place("plan", "--format", "json").out)
+    assert [("manifest", ["priority"])] * 5 == [
+        (one["cause"], [field["path"] for field in one["fields"]]) for one in planned["changes"]
+    ]
+
+
+def test_an_undo_takes_back_what_is_kept_otherwise(place: Place) -> None:
+    """Names in lower case are no edit: the run that made the rules is undone."""
+    tenant = Tenant(keeps=KEEPING["name in upper case"][0])
+    with serving(tenant):
+        place.manifests(tenant.url, *MANY[:3])
+        run = json.loads(place("apply", "--yes", "--format", "json").out)["run"]
+        lifted = ("--allow", "deletes", "--allow", "emptied", "--allow", "unrouted", "--reason", "test")
+        ended = place("apply", "--undo", run, "--yes", *lifted)
+    assert (0, {}) == (ended.code, tenant.rules), ended
