@@ -109,7 +109,8 @@ def advice(first: FirstWrite, live: LiveRule) -> str:
     """Return why the run stops, and what can be done about it."""
     address, text, kept = first.step.change.address, signed(*first.sent), live.rule.description
     if live.marker is not None:
-        return f"the tenant keeps other values of {address} than were sent, which would route callers elsewhere"
+        why = f"the tenant keeps other values of {address} than were sent, which would route callers elsewhere"
+        return f"{why}. Write them in the manifest as it keeps them"
     why = f"the tenant does not keep the last line of a description, which says who manages the rule ({address})"
     if kept and text.startswith(kept):
         return f"{why}. It cuts descriptions at {len(kept)} characters: write shorter ones in the manifests"

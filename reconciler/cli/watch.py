@@ -52,7 +52,8 @@ _BAD: Final = ("failed", "partly", "refused")
 
 HELP: Final = """\
 Each round reads the manifests and the tenant anew. Without --apply nothing is written. With it no guard is ever lifted:
-what apply would refuse, in a freeze too, is reported and left as it is.
+what apply would refuse, in a freeze too, is reported and left as it is. A tenant that does not keep the first rule is
+written again when the manifests change, or the loop is started anew.
 
 stdout says what differs, or was done, when that is news; stderr has one line a round (--log-format json: as JSON).
 After failures rounds are further apart, up to 15 minutes. SIGHUP begins the next round at once. SIGTERM ends the loop:
@@ -182,7 +183,6 @@ class _Watch:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self.hurried.wait()
-                self.unkept = None
         self.hurried.clear()
 
     async def one(self, stop: Stop) -> Round:

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from tests import canary
 from tests.hostile.scripts import body
 from tests.hostile.tenant import Tenant, serving
+from tests.watched import scene
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.hostile.command import Ended, Place
 
@@ -271,3 +274,27 @@ def test_an_undo_takes_back_what_is_kept_otherwise(place: Place) -> None:
         lifted = ("--allow", "deletes", "--allow", "emptied", "--allow", "unrouted", "--reason", "test")
         ended = place("apply", "--undo", run, "--yes", *lifted)
     assert (0, {}) == (ended.code, tenant.rules), ended
+
+
+def test_the_loop_does_not_try_a_tenant_again_that_lost_the_first_rule(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A round writes one rule and takes it back; further ones write nothing, until the manifests change."""
+    monkeypatch.setenv("CXONE_CLIENT_ID", canary.CLIENT)
+    monkeypatch.delenv("CXROUTE_PROXY")
+    tenant = Tenant(keeps=LOSING["collapsed"])
+    with serving(tenant), scene(elsewhere) as here:
+        here.url = tenant.url
+        here.write("billing", "fraud")
+        loop = here.watch("--apply")
+        assert ["POST", "DELETE"] == tenant.writes
+        assert [0, 0] == [loop.again()["applied_changes_total"] for _ in range(2)]
+        assert (2, 1) == (len(tenant.writes), len(here.hook.told(1)))
+        assert "It makes one line of several" in here.hook.texts[0]
+        here.write("billing", "fraud", "more")
+        loop.again()
+        assert ["POST", "DELETE"] * 2 == tenant.writes
+        tenant.keeps = dict
+        here.write("billing")
+        loop.again()
+        assert (0, ["POST", "DELETE", "POST", "DELETE", "POST"]) == (loop.end()[0], tenant.writes)
