@@ -18,7 +18,7 @@ from reconciler.arrange import arrange
 from reconciler.attempt import Verdict, attempt, take_back, written
 from reconciler.change import Delete
 from reconciler.errors import ApiError, RefusedError
-from reconciler.first_contact import advice, became, before, difference, first_write, undoing
+from reconciler.first_contact import advice, became, before, difference, first_write, undoing, unseen
 from reconciler.guard import refusals
 from reconciler.plan import Report
 from reconciler.sight import Sight
@@ -64,7 +64,7 @@ async def apply(
     try:
         await run.rounds(fresh)
     except ApiError as error:
-        run.halt(str(error))
+        run.halt(str(error) + ("" if run.first is None or run.latest is None else unseen(run.first.step, run.latest)))
     return run.report()
 
 

@@ -56,7 +56,8 @@ class FirstWrite:
             made = [live for live in touched if live.id not in self.before]
             answered = [live for live in made if live.id == result.id]
             made = answered or [live for live in made if live.marker is None and self._is_alike(live)]
-            sure = bool(answered) or (len(made) == 1 and bool(made[0].rule.description) and not self.lag)
+            unanswered = result.doubt == "lasting" and not self.lag
+            sure = bool(answered) or (unanswered and len(made) == 1 and bool(made[0].rule.description))
         else:
             made = [live for live in touched if live.id == _id_of(self.step)]
             sure = True
@@ -145,8 +146,15 @@ def became(step: Step, left: Sequence[Lost], error: str) -> str:
         return f"The rule was {done}; nothing more was written"
     ids = ", ".join(one.live.id for one in left)
     if not all(one.sure for one in left):
-        return f"Whether this run made rule {ids} is not certain, so it was left alone: look at it in CXone"
+        return f"Rule {ids} is not provably as this run wrote it, so it was left alone: look at it in CXone"
     return f"Rule {ids} could not be taken back ({error}): put it right in CXone"
+
+
+def unseen(step: Step, result: Attempt) -> str:
+    """Say which rule a first write may have made where no read came after it; nothing where it made none."""
+    rule = f" (rule {result.id})" if result.id else ""
+    said = f". Whether the tenant kept {step.change.address}{rule} as it was sent is not known: look at it in CXone"
+    return said if result.may_have_written else ""
 
 
 def _end(text: str) -> str:

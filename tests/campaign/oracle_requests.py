@@ -81,9 +81,10 @@ class Requests:
         What it made is deleted; what it took over is written just as it was, field by field.
         """
         rule_id, sent = write.request.segments[-1], body_of(write.request)
-        others = [one for one in process.writes if one.request.changed and rule_id not in one.keys]
+        others = [one for one in process.made if one != rule_id and one in self.tenant.rules]
+        others += [one for one in process.taken if one != rule_id]
         made = self.tenant.made_by(rule_id, process)
-        if not process.first_contact or len(others) > made:
+        if not process.first_contact or others:
             return False
         was = process.taken.get(rule_id)
         same = was is not None and all(sent.get(key) == value for key, value in was.items() if key not in SERVERS_OWN)
