@@ -219,7 +219,7 @@ class _Run:
             done = [await self.take_back(first.step, one.live) for one in left if one.sure]
             fresh = await self.read()
             left, errors = first.lost(result, fresh.live.rules), [one.error for one in done]
-            if not left or all(one.verdict is not Verdict.AGAIN for one in done):
+            if not left or not done or any(one.verdict not in (Verdict.AGAIN, Verdict.DONE) for one in done):
                 break
             await self.conduct.sleep(pause)
         self.halted = f"{self.halted}. {became(first.step, left, '; '.join(errors))}"

@@ -147,7 +147,7 @@ def became(step: Step, left: Sequence[Lost], error: str) -> str:
     ids = ", ".join(one.live.id for one in left)
     if not all(one.sure for one in left):
         return f"Rule {ids} is not provably as this run wrote it, so it was left alone: look at it in CXone"
-    return f"Rule {ids} could not be taken back ({error}): put it right in CXone"
+    return f"Rule {ids} could not be taken back ({error or 'it is still there'}): put it right in CXone"
 
 
 def unseen(step: Step, result: Attempt) -> str:

@@ -132,7 +132,8 @@ class Ends:
         left, error = self.tenant.left_without_marker(process), ended.report.error if ended.report else ""
         first = next((one.request for one in process.writes if one.request.changed), None)
         was_first = [one for one in left if first is not None and (process.made.get(one) is first or one in first.path)]
-        named = bool(left) and left[0] in error and "()" not in error  # with the reason why it is left
+        tried = any(left and left[0] in one.keys for one in process.writes if one.request is not first)
+        named = bool(left) and left[0] in error and (tried or "it is still there" not in error)
         fine = not left or (len(left) == 1 and (named or not was_first))
         self.verdicts.check("R1", fine, f"{said}, and leaves {left} without a marker, as nobody's")
 
