@@ -2,7 +2,8 @@
 
 Level-triggered, in rounds: read everything, work out what is still to be done and in which order nobody is sent
 elsewhere, make the first wave of that, read again. So a lost answer, a crash or a second run at the same time is
-nothing special: the next read tells, and what is proven is proven of the state just read. Deletes come last, after a
+nothing special: the next read tells, and what is proven is proven of the state just read. On a tenant that is not known
+to keep markers the first write goes alone (see `reconciler.first_contact`). Deletes come last, after a
 read that shows everything else done, and not at all when something else failed (reliability.md R5 to R7). Where lists
 lag, that a rule is missing is believed only after some reads in a row.
 """
@@ -14,9 +15,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from reconciler.arrange import arrange
-from reconciler.attempt import Verdict, attempt, written
+from reconciler.attempt import Verdict, attempt, take_back, written
 from reconciler.change import Delete
 from reconciler.errors import ApiError, RefusedError
+from reconciler.first_contact import advice, became, before, difference, first_write, undoing, unseen
 from reconciler.guard import refusals
 from reconciler.plan import Report
 from reconciler.sight import Sight
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from reconciler.attempt import Attempt, RuleStore
     from reconciler.change import Change, LiveRule, Step
     from reconciler.conduct import Conduct, Recorder
+    from reconciler.first_contact import FirstWrite
     from reconciler.plan import GuardResult, Plan
 
 MOST_ATTEMPTS: Final = 4
@@ -61,7 +64,7 @@ async def apply(
     try:
         await run.rounds(fresh)
     except ApiError as error:
-        run.halted = str(error)
+        run.halt(str(error) + ("" if run.first is None or run.latest is None else unseen(run.first.step, run.latest)))
     return run.report()
 
 
@@ -80,6 +83,12 @@ class _Run:
     strays: int = 0
     cut_off: bool = False
     """The tenant does not let us in any more: not even to look what became of it."""
+    unkept: bool = False
+    """The tenant did not keep the first write."""
+    first: FirstWrite | None = None
+    """The write that went alone, as long as no read shows that the tenant keeps our markers."""
+    latest: Attempt | None = None
+    """What the last call came to."""
     unconfirmed: int = 0
     """How many more reads must miss a rule before it is created."""
 
@@ -119,12 +128,12 @@ class _Run:
             if not wave or (self.unconfirmed and any(step.call == "create" for step in wave)):
                 self.unconfirmed -= bool(wave)
                 await self.conduct.sleep(self.conduct.lag / CONFIRMATIONS)
-            elif await self.make(wave):
+            elif await self.go(wave, fresh):
                 await self.conduct.sleep(next(pauses, self.conduct.pauses[-1]))
             if self.cut_off:
                 self.fresh = None
                 return
-            fresh = await self.read()
+            fresh = await self.look_back(await self.read())
 
     def unsure(self) -> bool:
         """Say whether, where lists lag, a rule was missed just now that a further read may show."""
@@ -193,6 +202,45 @@ class _Run:
             progress.failed, progress.error = True, progress.error or "changed since the plan was made"
         return not progress.failed and progress.attempts < MOST_ATTEMPTS
 
+    async def go(self, wave: Sequence[Step], fresh: Plan) -> bool:
+        """Make a wave, of a first contact one call alone; say whether anything is unclear."""
+        self.first = first_write(wave, fresh.live.rules, self.plan.owner, self.conduct.lag)
+        return await self.make(wave if self.first is None else [self.first.step])
+
+    async def look_back(self, fresh: Plan) -> Plan:
+        """Take back what the tenant did not keep of a first write, then write nothing more; return a fresh plan."""
+        first, result = self.first, self.latest
+        if first is None or result is None:
+            return fresh
+        lost = first.lost(result, fresh.live.rules)
+        if not lost:
+            self.first = first if result.doubt != "none" else None
+            return fresh
+        self.unkept = True
+        self.halt(advice(first, lost[0].live))
+        left, errors = lost, [""]
+        for pause in self.conduct.pauses:
+            done = [await self.take_back(first.step, one.live) for one in left if one.sure]
+            fresh = await self.read()
+            left, errors = first.lost(result, fresh.live.rules), [one.error for one in done]
+            if not left or not done or any(one.verdict not in (Verdict.AGAIN, Verdict.DONE) for one in done):
+                break
+            await self.conduct.sleep(pause)
+        self.halted = f"{self.halted}. {became(first.step, left, '; '.join(errors))}"
+        self.tally.give_up(first.step, difference(first, lost[0].live), left[0].live.id if left else "")
+        return fresh
+
+    async def take_back(self, step: Step, live: LiveRule) -> Attempt:
+        """Undo what a first write made of a rule."""
+        back = undoing(step, live)
+        self.recorder.intend(back)
+        result = await take_back(step, live, self.store)
+        self.recorder.tried(back, result)
+        self.recorder.wave()
+        if result.verdict is Verdict.DONE:
+            self.sight.wrote(live.id, before(step))
+        return result
+
     async def make(self, wave: Sequence[Step]) -> bool:
         """Make the calls of a wave, creates before updates, each kind at once; say whether anything is unclear.
 
@@ -221,6 +269,7 @@ class _Run:
             result = await attempt(step, self.plan.owner, self.store)
             self.recorder.tried(step, result)
         self.tally.note(step, result)
+        self.latest = result
         if result.verdict in (Verdict.DONE, Verdict.KEPT):
             self.sight.wrote(result.id, written(step, self.plan.owner))
         if result.verdict is Verdict.HALT:
@@ -234,7 +283,7 @@ class _Run:
         skipped = "interrupted" if stopped else "the run had to stop" if self.halted else ""
         converged = self.fresh is not None and not self.fresh.changes and not self.fresh.conflicts
         error = self.halted or ("" if converged else self.tally.stuck())
-        return Report(self.tally.outcomes(self.fresh, skipped), converged, stopped, error, self.fresh)
+        return Report(self.tally.outcomes(self.fresh, skipped), converged, stopped, error, self.fresh, self.unkept)
 
 
 def _one_each(wave: Sequence[Step]) -> list[Step]:

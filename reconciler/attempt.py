@@ -28,6 +28,8 @@ from reconciler.unknown_fields import differing, phrase
 from reconciler.words import plain
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from reconciler.change import Change, LiveRule, Read, Step
     from reconciler.model import Rule
 
@@ -50,6 +52,9 @@ class RuleStore(RuleSource, Protocol):
 
     async def update(self, read: Read, rule: Rule, marker: Marker | None) -> LiveRule:
         """Replace a rule, its unknown fields kept, and return it as the server answered; None gives it back."""
+
+    async def restore(self, read: Read, before: LiveRule) -> LiveRule:
+        """Write a rule back as it was read earlier, every field as it came then, and return the answer."""
 
     async def delete(self, read: Read) -> None:
         """Delete a rule; one that is gone already is a success."""
@@ -81,6 +86,13 @@ class Attempt:
     id: str = ""
     doubt: Doubt = "none"
     wrote: bool = True
+    answer: LiveRule | None = None
+    """The rule as the server answered, where that is not what was sent."""
+
+    @property
+    def may_have_written(self) -> bool:
+        """Say whether something of it was written, or perhaps."""
+        return self.wrote and (self.verdict in (Verdict.DONE, Verdict.KEPT) or self.doubt != "none")
 
 
 class Written(NamedTuple):
@@ -92,8 +104,22 @@ class Written(NamedTuple):
 
 async def attempt(step: Step, owner: str, store: RuleStore) -> Attempt:
     """Try one call once. Raises nothing of `reconciler.errors`."""
+    return await _verdict(_write(step.change, written(step, owner), store))
+
+
+async def take_back(step: Step, live: LiveRule, store: RuleStore) -> Attempt:
+    """Try once to undo what a call made of a rule, `live`: a rule that it created is deleted, another is as before."""
+    change = step.change
+    if isinstance(change, Delete) or step.call == "create":
+        return await _verdict(_delete(Delete(change.address, live, "duplicate"), store))
+    assert not isinstance(change, Create)  # noqa: S101 - that call is a create
+    return await _verdict(_restore(change.live, live, store))
+
+
+async def _verdict(call: Awaitable[Attempt]) -> Attempt:
+    """Return what an attempt came to; an error is a verdict, too."""
     try:
-        return await _write(step.change, written(step, owner), store)
+        return await call
     except (AmbiguousWriteError, NameTakenError) as error:
         # Who took the name, perhaps ourselves, a read tells; a request without an answer can be done after that.
         return Attempt(
@@ -141,6 +167,15 @@ async def _update(change: Update | Adopt, what: Written, store: RuleStore) -> At
     return _acknowledged(what, await store.update(read, *what))
 
 
+async def _restore(before: LiveRule, live: LiveRule, store: RuleStore) -> Attempt:
+    read = await store.rule(live.id)
+    if read is None:
+        return Attempt(Verdict.MOVED, "deleted meanwhile by somebody else", wrote=False)
+    if not _same(read.live, live):
+        return Attempt(Verdict.MOVED, "changed meanwhile by somebody else", wrote=False)
+    return _acknowledged(Written(before.rule, before.marker), await store.restore(read, before))
+
+
 async def _delete(change: Delete, store: RuleStore) -> Attempt:
     read = await store.rule(change.live.id)
     if read is None:
@@ -167,7 +202,8 @@ def _acknowledged(what: Written, answer: LiveRule) -> Attempt:
     if (answer.rule, answer.marker) == what:
         return Attempt(Verdict.DONE, id=answer.id)
     kept = ", ".join(dict.fromkeys(one.path for one in fields(what.rule, answer.rule))) or "the description's last line"
-    return Attempt(Verdict.KEPT, f"the server kept other values than were sent: {kept}", id=answer.id)
+    why = f"the server kept other values than were sent: {kept}"
+    return Attempt(Verdict.KEPT, why, id=answer.id, answer=answer)
 
 
 def _same(read: LiveRule, planned: LiveRule) -> bool:

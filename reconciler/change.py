@@ -99,9 +99,10 @@ class Delete:
 
 Change = Create | Update | Adopt | Delete
 
-StepKind = Literal["whole", "copy", "aside", "drop"]
+StepKind = Literal["whole", "copy", "aside", "drop", "back"]
 """whole: the change's own call. copy: a temporary copy of its new rule is created. aside: the rule becomes all that it
-is to be but for its name, which another one still has; `whole` then gives it its name. drop: the copy is deleted."""
+is to be but for its name, which another one still has; `whole` then gives it its name. drop: the copy is deleted.
+back: what a run's first write made is undone, since the tenant did not keep it; no plan has such a step."""
 
 
 @dataclass(frozen=True, slots=True)

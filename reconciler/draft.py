@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, cast
 from reconciler.canonical import canonical_bag, canonical_set
 from reconciler.catalogue import QueueError
 from reconciler.manifest.nearest import did_you_mean
-from reconciler.marker import OPENING
+from reconciler.marker import OPENING, with_line_feeds
 from reconciler.model import Rule, Target, condition
 from reconciler.substitution import FLAG, PRIORITY, SHARE, WEIGHT, fill, shown, unquoted_hint
 
@@ -118,6 +118,7 @@ class Draft:
         """Return the description: written, or made of intents and queues; empty for a rule of conditions alone."""
         entry = self.entry
         text = self._said(queues) if entry.description is None else self._fill(entry.description, ("description",))
+        text = with_line_feeds(text)
         if entry.description is not None and OPENING in text:
             raise WrongRuleError("CXR104", f"a description may not hold {OPENING!r}", "description")
         if text.endswith("\r"):  # to the server it is a part of the line end before the line that says whose rule it is

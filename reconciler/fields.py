@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.canonical import api_form
 from reconciler.change import FieldChange
+from reconciler.marker import with_line_feeds
 from reconciler.model import Condition, Target
 
 if TYPE_CHECKING:
@@ -26,13 +27,18 @@ def fields(before: Rule, after: Rule) -> tuple[FieldChange, ...]:
     found = [
         FieldChange(name, getattr(before, name), getattr(after, name))
         for name in ("name", "description", "priority", "enabled")
-        if getattr(before, name) != getattr(after, name)
+        if getattr(before, name) != getattr(after, name) and not (name == "description" and _same_lines(before, after))
     ]
     if before.conditions != after.conditions:
         found.extend(_parts("conditions", before.conditions, after.conditions))
     if before.targets != after.targets:
         found.extend(_parts("targets", before.targets, after.targets))
     return tuple(found)
+
+
+def _same_lines(before: Rule, after: Rule) -> bool:
+    """Say whether descriptions are equal but for the kind of their line ends."""
+    return with_line_feeds(before.description) == with_line_feeds(after.description)
 
 
 def _parts(name: str, before: Sequence[_Part], after: Sequence[_Part]) -> Iterator[FieldChange]:

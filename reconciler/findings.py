@@ -336,4 +336,12 @@ CODES: Final[dict[str, Code]] = {
         " stopped at its bound, so it is not known whether all conversations go where the manifests say. Let rules ask"
         " about fewer attributes, or accept the live rules that are not managed.",
     ),
+    "CXR340": Code(
+        "text kept otherwise",
+        "The tenant keeps a name or a description otherwise than it was written: in lower case, escaped, cut, without"
+        " white space. The marker's digest proves what was written, and every rule that can show it shows the same."
+        " Such a text routes nobody, and writing it again would change nothing: the rule counts as it was written."
+        " Write the text in the manifest as the tenant keeps it, or accept the finding. Conditions, targets, priority"
+        " and `enabled` are never taken so: a tenant that keeps one of these otherwise is a change that fails.",
+    ),
 }

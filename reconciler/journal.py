@@ -124,8 +124,8 @@ def _changes(entries: Iterable[Entry]) -> Iterable[Entry]:
     found: dict[tuple[str, str, str], Entry] = {}
     for entry in entries:
         step = entry.get("step", "whole")
-        if step == "drop":
-            continue  # a temporary copy goes: that is no change of the rule
+        if step in ("drop", "back"):
+            continue  # a temporary copy goes, or a first write is undone: that is no change of the rule
         # A second copy of a rule can be deleted beside the rule itself: two changes.
         which = str(entry.get("id")) if entry.get("action") == "delete" else ""
         key = (str(entry.get("address")), str(entry.get("action")), which)

@@ -1,8 +1,8 @@
 """The marker: the last line of a managed rule's description (spec.md section 3).
 
 `[cxroute:OWNER/RULESET/KEY#DIGEST]`, on a line of its own. There is no state file: the owner says who manages the
-rule, the address which rule it is, and the digest what was last written. Only an exact line counts; anything that
-merely looks like one is text of somebody else's.
+rule, the address which rule it is, and the digest what was last written. Only an exact line counts, white space behind
+it aside; anything that merely looks like one is text of somebody else's.
 """
 
 from __future__ import annotations
@@ -17,19 +17,32 @@ from reconciler.model import Address, Rule
 
 OPENING: Final = "[cxroute:"
 _NAME: Final = "[a-z0-9][a-z0-9-]{0,63}"
-_LINE: Final = re.compile(rf"(?:\A|\r?\n)\[cxroute:({_NAME})/({_NAME})/({_NAME})(~next)?#([0-9a-f]{{8}})\]\Z", re.ASCII)
+_LINE: Final = re.compile(
+    rf"(?:\A|\r?\n)\[cxroute:({_NAME})/({_NAME})/({_NAME})(~next)?#([0-9a-f]{{8}})\][ \t\r\n]*\Z", re.ASCII
+)
+"""A tenant may append a line end, or spaces, to every text; nothing else may stand on the line, nor behind it."""
 
 _OTHER: Final = re.compile(r"(?:\A|\n)(\[[A-Za-z][A-Za-z0-9._-]{0,63}:[^\[\]\r\n]{1,200}\])\s*\Z", re.ASCII)
 
 
 def split(description: str) -> tuple[str, Marker | None]:
-    """Return the description without its marker, and the marker; or the whole text and None where there is none."""
+    """Return the description without its marker, and the marker; or the whole text and None where there is none.
+
+    In a text that was ours, each line end is LF: a tenant may keep CR LF for it.
+    """
     at = description.rfind(OPENING)
     found = _LINE.search(description, max(at - 2, 0)) if at >= 0 else None
     if found is None:
         return description, None
     owner, ruleset, key, copy, digest = found.groups()
-    return description[: found.start()], Marker(owner, Address(ruleset, key), digest, copy=copy is not None)
+    return with_line_feeds(description[: found.start()]), Marker(
+        owner, Address(ruleset, key), digest, copy=copy is not None
+    )
+
+
+def with_line_feeds(text: str) -> str:
+    """Return a text with LF for every CR LF: to cxroute they are the same line end."""
+    return text.replace("\r\n", "\n")
 
 
 def signed(rule: Rule, marker: Marker | None) -> str:

@@ -11,6 +11,7 @@ from reconciler.change import Adopt, Create, Delete, Update
 from reconciler.compare import compare
 from reconciler.findings import group_findings
 from reconciler.hold import hold
+from reconciler.kept_texts import as_read, as_written
 from reconciler.options import selected
 from reconciler.ownership import own
 
@@ -115,6 +116,8 @@ class Report:
     """Why the run ended early, if it did."""
     left: Plan | None = None
     """A fresh plan from the last read."""
+    unkept: bool = False
+    """The tenant did not keep the run's first write: another run of the same plan would end the same way."""
     run: str = ""
     """Under which name the journal has it, where it was written."""
 
@@ -122,15 +125,19 @@ class Report:
 def plan(desired: Desired, live: Live, options: Options, now: datetime) -> Plan:
     """Return the plan that makes the live rules the desired ones. `now` decides which holds still stand."""
     wanted = adopting_namesakes(desired, live) if options.adopt else desired
-    owned = own(live.rules, desired.owner)
+    rules, kept = as_written(live.rules, wanted)
+    owned = own(rules, desired.owner)
     found = compare(wanted, owned if desired.about is None else owned.within(desired.about))
-    changes, held = hold(_select(found.changes, options.only), wanted, owned, options, now)
+    selected_changes = as_read(_select(found.changes, options.only), live.rules if kept else ())
+    changes, held = hold(selected_changes, wanted, owned, options, now)
     return Plan(
         desired.environment,
         desired.owner,
         tuple(sorted(changes, key=_order)),
         tuple(sorted(held, key=lambda one: _order(one.change))),
-        tuple(sorted((one for one in (*desired.findings, *found.findings) if _speaks(one, options)), key=_place)),
+        tuple(
+            sorted((one for one in (*desired.findings, *kept, *found.findings) if _speaks(one, options)), key=_place)
+        ),
         sum(1 for address in found.unchanged if selected(address, options.only)),
         tuple(sorted(owned.managed)),
         len(owned.unmanaged),

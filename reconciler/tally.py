@@ -137,7 +137,7 @@ class Tally:
         if step.kind != "copy" and not is_copy(step.change):
             progress.id = result.id or progress.id
         sent = written(step, self.owner)
-        progress.sent |= result.wrote and (result.verdict in (Verdict.DONE, Verdict.KEPT) or result.doubt != "none")
+        progress.sent |= result.may_have_written
         if result.verdict is Verdict.DONE:
             progress.wrote = sent or progress.wrote
         elif result.doubt != "none":
@@ -145,6 +145,12 @@ class Tally:
         progress.kept = (result.id, sent) if result.verdict is Verdict.KEPT and sent else None
         progress.moves += result.verdict is Verdict.MOVED
         progress.failed = result.verdict in (Verdict.FAILED, Verdict.HALT) or progress.moves > 1
+
+    def give_up(self, step: Step, why: str, rule_id: str) -> None:
+        """Keep that a change failed although it was written; `rule_id` is what is left of it, if anything is."""
+        progress = self.of(step.change)
+        progress.failed, progress.error, progress.doubt, progress.kept = True, why, "none", None
+        progress.id = rule_id
 
     def stuck(self) -> str:
         """Say which temporary copy could not be cleared away, and why; nothing where none is left."""

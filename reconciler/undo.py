@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.desired import DesiredRule
 from reconciler.findings import Finding
+from reconciler.kept_texts import as_written
 from reconciler.marker import copy_name, fingerprint
 from reconciler.model import Target
 from reconciler.ownership import edited, own
@@ -48,7 +49,7 @@ class _Undoing:
 
     def __init__(self, run: Run, later: Sequence[Run], live: Live, manifests: Desired) -> None:
         self.run, self.owner, self.manifests = run, manifests.owner, manifests
-        self.owned = own(live.rules, self.owner)
+        self.owned = own(as_written(live.rules, manifests)[0], self.owner)
         self.queues = {queue.id for queue in live.queues}
         self.since = _changed_by(later)
         self.rivals = _changed_by(one for one in later if one.start.get("undo") != run.id)

@@ -26,9 +26,17 @@ def test_what_is_signed_is_split_again(text: str) -> None:
     "text",
     [
         f"Cards {LINE}",
-        f"Cards\n{LINE}\n",
         f"Cards\n {LINE}",
-        f"{LINE} ",
+        f"Cards\n{LINE} and more",
+        f"Cards\n{LINE}\n\nand more",
+        f"Cards\n{LINE}.",
+        f"Cards\n{LINE}\u00a0",
+        f"Cards\n{LINE}\u2028",
+        f"Cards\n{LINE}\x0b",
+        f"Cards\t{LINE}\n",
+        f"Cards\r{LINE}\n",
+        f"Cards<br>{LINE}",
+        f"two\nlines {LINE}\n",
         f"Cards\n{LINE[:-1]}",
         "[cxroute:Acme/cards/card-help#0123abcd]",
         "[cxroute:acme/cards/card-help#0123ABCD]",
@@ -49,6 +57,19 @@ def test_what_only_looks_like_a_marker_is_text(text: str) -> None:
 def test_a_server_may_write_line_ends_its_own_way() -> None:
     """CR LF before the marker is the same line end."""
     assert ("Cards", MARKER) == split(f"Cards\r\n{LINE}")
+
+
+@pytest.mark.parametrize("space", ["\n", "\r\n", " ", "  \t ", "\n\n \r\n"])
+@pytest.mark.parametrize("text", ["", "Cards", "Two\nlines"])
+def test_white_space_behind_the_marker_says_nothing(text: str, space: str) -> None:
+    """A tenant that appends a line end, or spaces, to every text keeps the marker."""
+    assert (text, MARKER) == split(signed(rule(description=text), MARKER) + space)
+
+
+def test_line_ends_of_a_text_of_ours_are_equal() -> None:
+    """What a tenant makes CR LF of is still what was written; a text that is not ours stays as it is."""
+    assert ("Two\nlines\n", MARKER) == split(f"Two\r\nlines\r\n\r\n{LINE}\r\n")
+    assert ("Two\r\nlines", None) == split("Two\r\nlines")
 
 
 def test_the_last_of_two_markers_counts() -> None:

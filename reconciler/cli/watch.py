@@ -52,7 +52,8 @@ _BAD: Final = ("failed", "partly", "refused")
 
 HELP: Final = """\
 Each round reads the manifests and the tenant anew. Without --apply nothing is written. With it no guard is ever lifted:
-what apply would refuse, in a freeze too, is reported and left as it is.
+what apply would refuse, in a freeze too, is reported and left as it is. A tenant that does not keep the first rule is
+written again when the manifests change, or the loop is started anew.
 
 stdout says what differs, or was done, when that is news; stderr has one line a round (--log-format json: as JSON).
 After failures rounds are further apart, up to 15 minutes. SIGHUP begins the next round at once. SIGTERM ends the loop:
@@ -143,6 +144,8 @@ class _Watch:
     metrics: RoundMetrics = field(default_factory=RoundMetrics)
     news: News = field(default_factory=News)
     outbox: Outbox = field(default_factory=Outbox)
+    unkept: tuple[str, Report] | None = None
+    """What the manifests wanted, and how the round ended, when the tenant did not keep the first rule."""
 
     def __post_init__(self) -> None:
         self.loop = Loop(self.rhythm, time.monotonic, self.rest, random.random)
@@ -208,9 +211,16 @@ class _Watch:
         found.plan = made = await session.thinking(lambda: planner.plan(live.rules))
         found.drift = await session.thinking(lambda: drift.drift_of(session, made))
         if isinstance(client, WritingClient) and made.changes and not is_blocked(made) and not stop.requested:
-            found.report = report = await carry_out(session, client, planner, made, stop, reason="watch")
-            left = report.left
+            report = self.as_before(made) or await carry_out(session, client, planner, made, stop, reason="watch")
+            found.report, left = report, report.left
+            self.unkept = (made.manifest_digest, report) if report.unkept else None
             found.drift = None if left is None else await session.thinking(lambda: drift.drift_of(session, left))
+
+    def as_before(self, made: Plan) -> Report | None:
+        """Return how a round ended whose first rule was not kept: while nothing is new, no rule is tried again."""
+        if self.unkept is None or made.managed or made.manifest_digest != self.unkept[0]:
+            return None
+        return self.unkept[1]
 
     async def tell(self, one: Round, following: float) -> None:
         """Say what a round came to: in the log and the metrics, and where it is news, in full and to the web hook."""

@@ -195,6 +195,14 @@ class WritingClient(ReadingClient):
         sent = self._dialect.update(wire.body(rule, marker, read.live.raw))
         return self._written(await self._call("update", path, _encoded(sent), headers))
 
+    async def restore(self, read: Read, before: LiveRule) -> LiveRule:
+        """Write a rule that was just read back as it was earlier, and return it as the server answered."""
+        ours = wire.body(before.rule, before.marker)
+        ours |= {name: before.raw[name] for name in ours if name in before.raw}
+        raw = {**before.raw, **read.live.raw, **ours}
+        path, headers = self._rule_path(read.live.id), {"If-Match": read.etag} if read.etag else {}
+        return self._written(await self._call("update", path, _encoded(self._dialect.update(raw)), headers))
+
     async def delete(self, read: Read) -> None:
         """Delete a rule that was just read; one that is gone already is a success."""
         headers = {"If-Match": read.etag} if read.etag else {}

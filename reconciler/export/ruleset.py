@@ -11,7 +11,7 @@ from reconciler.draft import Draft, WrongRuleError
 from reconciler.export.sugar import asked, sent
 from reconciler.export.words import LeftOut, NotWritableError, escaped, free, slugged
 from reconciler.manifest.ruleset import RuleSet, rule_entry
-from reconciler.marker import of_another_tool, signed, split
+from reconciler.marker import of_another_tool, signed, split, with_line_feeds
 from reconciler.model import Address
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ class Composing:
 
     def _written(self, live: LiveRule, ruleset: str, keys: set[str]) -> Written:
         """Return one rule, every field that has no default of its own written. Raises NotWritableError."""
+        live = replace(live, rule=replace(live.rule, description=with_line_feeds(live.rule.description)))
         fields = asked(live.rule, self.environment.attributes) | sent(live.rule, self.queues)
         fields |= {"priority": whole(live.rule.priority), "enabled": live.rule.enabled}
         said = {"key": "x", "name": named(live.rule), "description": escaped(live.rule.description)}

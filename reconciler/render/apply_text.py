@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.change import Applied, Failed, Skipped, Unknown
+from reconciler.kept_texts import KEPT_OTHERWISE
 from reconciler.render.plan_text import SYMBOLS
 from reconciler.saved_plan import action
 from reconciler.words import counted, plain
@@ -83,7 +84,8 @@ def _sum(report: Report, way_on: str, seconds: float) -> list[str]:
 def _shown(left: Plan | None) -> str:
     """Say what the last read showed: an undo is no word about the manifests."""
     if left is None or left.options.undo is None:
-        return "no differences"
+        kept = sum(len(one.places) for one in left.findings if one.code == KEPT_OTHERWISE) if left is not None else 0
+        return "no differences" + (f", but for {counted(kept, 'text')} that the tenant keeps otherwise" if kept else "")
     alone = f", but for {counted(len(left.held), 'change')} left alone" if left.held else ""
     return f"run {left.options.undo} is undone{alone}"
 

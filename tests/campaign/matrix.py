@@ -1,8 +1,9 @@
 """The table of reliability.md section 4 as data: each fault on each operation, what must come of it, and how to do it.
 
 A row's codes stand in the order of OPERATIONS: R retry, Q read again before any further write on the key, S stop, K
-skip the key, T one new token and one repeat, C crash and run again, OK tolerated; `R>S` is R once and S for good,
-`Q>K` both, `K>S` one after the other, `-` not applicable. What they mean as behaviour is in matrix_checks.py.
+skip the key, U undo the write and stop, T one new token and one repeat, C crash and run again, OK tolerated; `R>S` is R
+once and S for good, `Q>K` both, `K>S` one after the other, `-` not applicable. What they mean as behaviour is in
+matrix_checks.py.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ _READ_LOSES: Final = "R R Q Q Q R"
 KNOWN: Final = "what the run knew before is read one by one, and is there"
 UNSEEN: Final = "a tenant that was never seen to have a rule cannot be told from an empty one"
 CLONED: Final = "the clone is now the only rule with that marker; the next run takes it for ours and deletes it"
+FIRST: Final = "no rule of ours was ever kept here: the first write is undone, and the run stops"
 
 ROWS: Final = {
     "F1": Row("connection refused, no such host", "R R R R R R", retried("refuse", "!no-name", on=ALL)),
@@ -61,6 +63,8 @@ ROWS: Final = {
             Way("POST PUT", "other", "Q"),
             *each("POST PUT", "K", "altered=name", "altered=priority", when="always"),
             Way("POST", "altered=enabled", "K", "always", "AC"),
+            Way("POST", "!first-contact+altered=description", "U", "always", says="one line", apart=FIRST),
+            Way("POST", "!first-contact+altered=priority", "U", "always", "AC", says="other values", apart=FIRST),
         ),
     ),
     "F12": Row(

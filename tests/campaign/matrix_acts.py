@@ -14,6 +14,7 @@ import httpx
 from reconciler.simulator.faults import Faults
 from tests.builders import NOW
 from tests.campaign.matrix_cases import is_call
+from tests.campaign.matrix_tenant import FOREIGN
 from tests.campaign.world import Killed
 
 if TYPE_CHECKING:
@@ -25,6 +26,13 @@ if TYPE_CHECKING:
     from tests.campaign.world import Event, Hook
 
 DAY: Final = 86_400.0
+
+
+def _forget(trial: Trial) -> None:
+    """The tenant has no rule of ours, and never showed one."""
+    for rule in trial.world.state.rules():
+        if rule["id"] not in FOREIGN:
+            trial.world.state.remove(rule["id"])
 
 
 def _at(trial: Trial, do: Callable[[Event], Any], since: str = "once") -> Hook:
@@ -193,4 +201,5 @@ ACTS: Final[dict[str, Callable[[Trial], None]]] = {
     "foreign-name": _before(_take_name),
     "lagging": _before(_lag),
     "odd": _odd,
+    "first-contact": _forget,
 }

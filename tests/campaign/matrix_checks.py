@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.change import Applied, Delete, Failed, Skipped, Unknown
 from tests.campaign.matrix_cases import clean, content, is_call, is_write
-from tests.campaign.matrix_tenant import COVERED, TENANT
+from tests.campaign.matrix_tenant import COVERED, FOREIGN, TENANT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -83,6 +83,18 @@ def _most(trial: Trial) -> int:
     return 1 if trial.case.once or is_write(trial.fallen[0].request) else MOST_ATTEMPTS
 
 
+def undone(trial: Trial) -> None:
+    """U: one write, and one that undoes it; the run says what the tenant made of the rule, and has changed nothing."""
+    (event,) = trial.fallen
+    assert [event.request.method, "DELETE"] == [one.request.method for one in trial.writes()]
+    assert {*FOREIGN} == trial.ids()
+    assert 1 == ended(trial).exit_code
+    assert trial.case.way.says in trial.said()
+    assert ["Failed", *["Skipped"] * (len(outcomes(trial)) - 1)] == sorted(
+        type(one).__name__ for one in outcomes(trial)
+    )
+
+
 def failed(trial: Trial) -> None:
     """K: that change failed and says why, what hangs on it is skipped, all else is applied; the old rule stands."""
     status = trial.case.parts[0]
@@ -151,6 +163,7 @@ CODES: Final[Mapping[str, Callable[[Trial], None]]] = {
     "S": stopped,
     "K": failed,
     "K>S": failed_and_stopped,
+    "U": undone,
     "T": renewed,
     "OK": tolerated,
     "C": crashed,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from reconciler import attempt, ownership
+from reconciler import apply, attempt, ownership, plan
+from reconciler.attempt import Attempt, Verdict
 from reconciler.change import Marker, Read
 from reconciler.cxone import auth, wire
 from reconciler.cxone.client import ReadingClient, WritingClient
@@ -16,6 +17,8 @@ from tests.campaign.mutants_patches import again, patched
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
+
+    from reconciler.change import LiveRule
 
 
 def no_if_match() -> AbstractContextManager[None]:
@@ -115,6 +118,45 @@ def any_twin_is_a_duplicate() -> AbstractContextManager[None]:
     return patched((ownership, "differing", same), (attempt, "differing", same))
 
 
+def no_canary() -> AbstractContextManager[None]:
+    """On a tenant that is not known all rules of a wave are written at once."""
+    return patched((apply, "first_write", lambda _real: lambda *_given: None))
+
+
+def canary_not_undone() -> AbstractContextManager[None]:
+    """A rule whose marker the tenant lost is left where it is."""
+
+    def make(_real: Any) -> Any:
+        async def take_back(_step: Any, live: Any, _store: Any) -> Attempt:
+            return Attempt(Verdict.DONE, id=live.id, wrote=False)
+
+        return take_back
+
+    return patched((apply, "take_back", make))
+
+
+def a_persons_text_is_the_tenants() -> AbstractContextManager[None]:
+    """Whatever name and description a rule has, the tenant is thought to have made them of what was written."""
+
+    def make(_real: Any) -> Any:
+        def as_written(rules: Any, desired: Any) -> Any:
+            return tuple(_as_wanted(one, desired) for one in rules), ()
+
+        return as_written
+
+    return patched((plan, "as_written", make))
+
+
+def _as_wanted(live: LiveRule, desired: Any) -> LiveRule:
+    """Return a rule of ours with the texts that the manifest has."""
+    ours = live.marker is not None and live.marker.owner == desired.owner and not live.marker.copy
+    wanted = desired.rules.get(live.marker.address) if ours and live.marker else None
+    if wanted is None:
+        return live
+    texts = {"name": wanted.rule.name, "description": wanted.rule.description}
+    return replace(live, rule=replace(live.rule, **texts))
+
+
 EXTRAS: Final[dict[str, Callable[[], AbstractContextManager[None]]]] = {
     "no If-Match": no_if_match,
     "writes what the list showed": writes_what_the_list_showed,
@@ -126,4 +168,7 @@ EXTRAS: Final[dict[str, Callable[[], AbstractContextManager[None]]]] = {
     "always says that all is well": always_says_that_all_is_well,
     "age alone decides": age_alone_decides,
     "any twin is a duplicate": any_twin_is_a_duplicate,
+    "no canary": no_canary,
+    "canary not undone": canary_not_undone,
+    "a person's text is the tenant's": a_persons_text_is_the_tenants,
 }

@@ -117,6 +117,7 @@ class Oracle:
         wish = self._wish_for(actor)
         self._tenant.join(wish)
         process.converged_at_birth = not wish.missing(self._tenant.rules.values())
+        process.first_contact = not any(map(wish.ours, self._tenant.rules.values()))
 
     def _answered(self, event: Event) -> None:
         self._clock += 1

@@ -40,6 +40,7 @@ class Ends:
         if ended.exit_code == REFUSED:
             self.verdicts.check("R8", not process.writes, f"{said}, having sent {len(process.writes)} writes")
         self.adopted(process, ended)
+        self._lost(process, ended, said)
         if process.converged_at_birth and self.tenant.foreign_to(process.actor) < process.born:
             self._idle(process, wish, said)
         if self.tenant.foreign_to(process.actor) > (process.born if self._fired("stale") else process.knows):
@@ -123,6 +124,18 @@ class Ends:
             rule_id = write.request.segments[-1]
             taken = write.call == "update" and mark(process.shown[rule_id][0]) is None and rule_id not in planned
             self.verdicts.check("R1", not taken, f"{process.actor} took over {rule_id}, which no plan showed")
+
+    def _lost(self, process: Process, ended: Ended, said: str) -> None:
+        """R1: of a first contact the first rule is found again, or taken back, or named; then one more may be lost."""
+        if not process.first_contact:
+            return
+        left, error = self.tenant.left_without_marker(process), ended.report.error if ended.report else ""
+        first = next((one.request for one in process.writes if one.request.changed), None)
+        was_first = [one for one in left if first is not None and (process.made.get(one) is first or one in first.path)]
+        tried = any(left and left[0] in one.keys for one in process.writes if one.request is not first)
+        named = bool(left) and left[0] in error and (tried or "it is still there" not in error)
+        fine = not left or (len(left) == 1 and (named or not was_first))
+        self.verdicts.check("R1", fine, f"{said}, and leaves {left} without a marker, as nobody's")
 
     def _is_done(self, change: Change, wish: Wish) -> bool:
         rules = self.tenant.rules

@@ -41,11 +41,11 @@ class Mark(NamedTuple):
 
 
 def mark(rule: Mapping[str, Json] | None) -> Mark | None:
-    """Return the marker: the exact last line of the description, or none."""
+    """Return the marker: the exact last line of the description, white space behind it aside, or none."""
     description = (rule or {}).get("description")
     if not isinstance(description, str):
         return None
-    found = _LINE.fullmatch(description.rpartition("\n")[2])
+    found = _LINE.fullmatch(description.rstrip(" \t\r\n").rpartition("\n")[2])
     return Mark(found[1], found[2], found[3] is not None) if found else None
 
 
@@ -128,7 +128,8 @@ def plain(rule: Mapping[str, Json]) -> tuple[Json, ...]:
     """Return what a rule says, the marker aside: equal rules give equal ones."""
     description = rule.get("description") or ""
     if mark(rule) is not None:
-        description = description.rpartition("\n")[0].removesuffix("\r")
+        text = description.rstrip(" \t\r\n").rpartition("\n")[0].removesuffix("\r")
+        description = text.replace("\r\n", "\n")
     return (
         rule["name"],
         description,

@@ -72,6 +72,12 @@ class Process:
     died: float = inf
     """When it ended or was killed."""
     converged_at_birth: bool = False
+    first_contact: bool = False
+    """When it began, no rule of its owner's was there."""
+    made: dict[str, Request] = field(default_factory=dict)
+    """Rules that it was told it created, each by its request."""
+    taken: dict[str, dict[str, Json]] = field(default_factory=dict)
+    """Each rule that it took over, as it had last read it before."""
 
     @property
     def knows(self) -> int:
@@ -111,6 +117,8 @@ class Process:
             )
         elif call in WRITES:
             write = self.write_of(event, now)
+            if call == "create" and what.good and isinstance(what.form, dict):
+                self.made[str(what.form.get("id"))] = event.request
             if is_unclear(call, what):
                 self.unclear.append(write)
             elif call == "update" and what.empty:

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from tests.campaign.oracle_copies import DECLARED, KNOWN_IN_PARTS
-from tests.campaign.oracle_facts import body_of, mark, part, plain
+from tests.campaign.oracle_facts import SERVERS_OWN, body_of, mark, part, plain
 from tests.campaign.oracle_process import WRITES
 
 if TYPE_CHECKING:
@@ -38,13 +38,14 @@ class Requests:
         write = process.write_of(event, now)
         self._readings(process, where, call)
         self._unclear(process, write, where)
+        back = call != "create" and self._is_taken_back(process, write)
         if call != "create":
-            self._owned(process, write, wish, where)
+            self._owned(process, write, wish, where, back=back)
             self._looked_at(process, write, where)
-        if call != "delete":
+        if call != "delete" and not back:
             self._marked(write, wish, where)
             self._queues(process, write, where)
-        if call == "update":
+        if call == "update" and not back:
             self._kept(process, write, where)
         if call == "delete":
             self._confirmed(process, write, where)
@@ -74,13 +75,30 @@ class Requests:
         known = self.tenant.world.profile.settings.idempotency_keys and key is not None
         return known and one.request.headers.get("idempotency-key") == key and one.request.body == write.request.body
 
-    def _owned(self, process: Process, write: Write, wish: Wish, where: str) -> None:
-        """R1: the rule was ours when this applier last read it, or is one to adopt."""
+    def _is_taken_back(self, process: Process, write: Write) -> bool:
+        """Say whether a write undoes this applier's own first one, which the tenant did not keep: it wrote no other.
+
+        What it made is deleted; what it took over is written just as it was, field by field.
+        """
+        rule_id, sent = write.request.segments[-1], body_of(write.request)
+        others = [one for one in process.made if one != rule_id and one in self.tenant.rules]
+        others += [one for one in process.taken if one != rule_id]
+        made = self.tenant.made_by(rule_id, process)
+        if not process.first_contact or others:
+            return False
+        was = process.taken.get(rule_id)
+        same = was is not None and all(sent.get(key) == value for key, value in was.items() if key not in SERVERS_OWN)
+        return made if write.call == "delete" else same
+
+    def _owned(self, process: Process, write: Write, wish: Wish, where: str, *, back: bool) -> None:
+        """R1: the rule was ours when this applier last read it, or is to be adopted, or its first write is undone."""
         read = process.last_read.get(write.request.segments[-1])
         if read is None:
             self.verdicts.check("R1", None, f"{where}: it has never read that rule")
             return
-        fine = wish.ours(read) or (write.call == "update" and wish.adopts(read))
+        fine = back or wish.ours(read) or (write.call == "update" and wish.adopts(read))
+        if write.call == "update" and mark(read) is None and mark(body_of(write.request)) is not None:
+            process.taken.setdefault(write.request.segments[-1], read)
         self.verdicts.check("R1", fine, f"{where}: {read.get('name')!r} was not ours when it was read")
 
     def _looked_at(self, process: Process, write: Write, where: str) -> None:

@@ -100,6 +100,20 @@ class Tenant:
         """Return who changed a rule last; nothing where nobody did."""
         return self._writer.get(rule_id, "")
 
+    def made_by(self, rule_id: str, process: Process | None) -> bool:
+        """Say whether a process created a rule, be it that the server kept it otherwise."""
+        return process is not None and (self._maker.get(rule_id) is process or rule_id in process.made)
+
+    def left_without_marker(self, process: Process) -> list[str]:
+        """Return the rules that a process made, or took over, and that no marker tells of: the server lost it."""
+        lost = [one for one in self.rules.values() if mark(one) is None and one["id"] not in self.world.unmarked]
+        was = {rule_id: rule["description"] for rule_id, rule in process.taken.items()}
+        return [
+            one["id"]
+            for one in lost
+            if self.made_by(one["id"], process) or was.get(one["id"], one["description"]) != one["description"]
+        ]
+
     def foreign_to(self, actor: str) -> int:
         """Return when anybody else last changed anything."""
         return max((when for who, when in self._latest.items() if who != actor), default=-1)
@@ -166,6 +180,7 @@ class Tenant:
         read = process.last_read.get(change.id) if process else None
         versions = [change.before, *([read] if read and not self.world.profile.settings.etags else [])]
         owned = any(wish.ours(one) or wish.adopts(one) for wish in self.wishes for one in versions)
+        owned = owned or self.made_by(change.id, process) or (process is not None and change.id in process.taken)
         done = "deleted" if change.after is None else "changed"
         self.verdicts.check("R1", owned, f"{who} {done} {change.id} {change.before['name']!r}, which is not ours")
 

@@ -93,6 +93,8 @@ COPIES: Final[tuple[Scenario, ...]] = (
     ),
 )
 """Several rules with one marker, of which a person changed one or more: that person's are never written."""
+SPACES: Final = ("\n", "\r\n", "  ", " \t\n\n")
+"""What tenants append to a text."""
 
 FOREIGN: Final[tuple[Scenario, ...]] = (
     *COPIES,
@@ -110,10 +112,19 @@ FOREIGN: Final[tuple[Scenario, ...]] = (
             described("f-1", at("f1", intent="q"), "Ours once\n[cxroute:"),
             described("f-2", at("f2", intent="q"), f"[cxroute:{OWNER}/cards/x#XYZ]"),
             described("f-3", at("f3", intent="r"), f"[cxroute:{OWNER}/cards/x]"),
-            described("f-4", at("f4", intent="r"), f"Text\n{LIKE_OURS} "),
-            described("f-5", at("f5", intent="r"), f"Text\n{LIKE_OURS}\n"),
+            described("f-4", at("f4", intent="r"), f"Text\n {LIKE_OURS}"),
+            described("f-5", at("f5", intent="r"), f"Text {LIKE_OURS}\n"),
         ],
         AFTER,
+    ),
+    scenario(
+        "white-space-behind-the-marker",
+        "white space, queue",
+        [
+            {**rule, "description": rule["description"].replace("\n", "\r\n") + space}
+            for rule, space in zip(live(x=at("x"), y=at("y"), z=at("z"), all=CATCH_ALL), SPACES, strict=True)
+        ],
+        goal(x=at("x"), y=at("y", targets=FRAUD), z=at("z"), all=CATCH_ALL),
     ),
     scenario(
         "other-owners",

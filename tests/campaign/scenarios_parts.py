@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from reconciler.manifest.documents import AdoptById
 from reconciler.model import condition
 from reconciler.options import Options
-from tests.builders import intent_is, rule
+from tests.builders import at_least, intent_is, rule
 from tests.campaign.scenarios_pieces import (
     AFTER,
     BEFORE,
@@ -118,6 +118,17 @@ PARTS: Final[tuple[Scenario, ...]] = (
         "adopt",
         [theirs("f-1", at("x", targets=GENERAL), custom={"a": 1}), *live(all=CATCH_ALL)],
         goals({"cards/x": at("x"), "cards/all": CATCH_ALL}, x="x"),
+    ),
+    scenario(
+        "adopt-all-at-first",
+        "adopt",
+        [
+            theirs("f-1", at("x", description="two\r\nlines", more=[at_least(0.5)]), custom={"a": 1}),
+            theirs("f-2", at("y", priority=50), custom=None),
+            theirs("f-3", CATCH_ALL),
+        ],
+        goal(x=at("x", more=[at_least(0.5)]), y=at("y"), all=CATCH_ALL),
+        options=Options(adopt=True),
     ),
     scenario(
         "adopt-by-id",

@@ -61,6 +61,16 @@ CAUGHT: Final = {
         "copy-in-another-division | C | 1": "R1",
         "copy-with-another-hint-in-a-target | C | 1": "R1",
     },
+    "no canary": {
+        "first-rules | C | 1 | POST rules:altered=description": "R1",
+        "first-rules | C | 1 | POST rules:altered=description@#1": "R1",
+        "adopt-all-at-first | A | 1 | PUT rule:altered=description": "R1",
+    },
+    "canary not undone": {
+        "first-rules | C | 1 | POST rules:altered=description": "R1",
+        "adopt-all-at-first | A | 1 | PUT rule:altered=description": "R1",
+    },
+    "a person's text is the tenant's": {"drift | C | 1": "R18"},
 }
 """Each bug, the cases that catch it, and the promises that each finds broken at the least."""
 

@@ -70,6 +70,10 @@ class Tenant:
     rules: dict[str, dict[str, Any]] = field(default_factory=dict)
     scripts: dict[str, Script] = field(default_factory=dict)
     applied: bool = False
+    keeps: Callable[[dict[str, Any]], dict[str, Any]] = dict
+    """What it makes of a rule that it is sent: it keeps that."""
+    echoes: bool = False
+    """It answers a write with what it was sent, whatever it keeps."""
     asked: list[Request] = field(default_factory=list)
     token: str = field(default=canary.TOKEN, repr=False)
     url: str = ""
@@ -101,16 +105,17 @@ class Tenant:
         if kind == "list":
             return whole(page(list(self.rules.values())))
         if kind == "POST":
-            identity = f"r{len(self.rules) + 1}"
-            self.rules[identity] = {**json.loads(request.body), "id": identity, "version": 1}
+            identity = f"r{1 + max((int(known[1:]) for known in self.rules), default=0)}"
+            self.rules[identity] = {**self.keeps(json.loads(request.body)), "id": identity, "version": 1}
         elif identity not in self.rules:
             return whole({"errors": [{"message": "gone"}]}, b"404 Not Found")
         elif kind == "PUT":
-            self.rules[identity] = {**json.loads(request.body), "id": identity}
+            self.rules[identity] = {**self.keeps(json.loads(request.body)), "id": identity}
         elif kind == "DELETE":
             del self.rules[identity]
             return b"HTTP/1.1 204 No Content\r\n\r\n"
-        return whole(self.rules[identity], b"201 Created" if kind == "POST" else b"200 OK")
+        sent = json.loads(request.body) if self.echoes and kind in ("POST", "PUT") else {}
+        return whole({**self.rules[identity], **sent}, b"201 Created" if kind == "POST" else b"200 OK")
 
 
 def page(entities: list[dict[str, Any]]) -> dict[str, Any]:

@@ -1,0 +1,300 @@
+"""Tenants that keep rules otherwise than they are sent: the first write goes alone, and what is lost is taken back."""
+
+from __future__ import annotations
+
+import html
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from tests import canary
+from tests.hostile.scripts import body
+from tests.hostile.tenant import Tenant, serving
+from tests.watched import scene
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.hostile.command import Ended, Place
+
+    Rules = dict[str, dict[str, Any]]
+    Quirk = Callable[[dict[str, Any]], dict[str, Any]]
+
+MANY: Final = tuple(f"intent_{number:03d}" for number in range(120))
+OPENING: Final = "[cxroute:acme/"
+VALUES: Final = "with its values in upper case"
+NAMED: Final = "collapsed, and named in lower case"
+
+
+def of_description(make: Callable[[str], str]) -> Quirk:
+    return lambda rule: {**rule, "description": make(rule["description"])}
+
+
+def of_texts(make: Callable[[str], str]) -> Quirk:
+    return lambda rule: {**rule, "name": make(rule["name"]), "description": make(rule["description"])}
+
+
+def of_values(make: Callable[[str], str]) -> Quirk:
+    def keeps(rule: dict[str, Any]) -> dict[str, Any]:
+        asked = [{**one, "value": make(one["value"])} if "value" in one else one for one in rule["conditions"]]
+        return {**rule, "conditions": asked}
+
+    return keeps
+
+
+LOSING: Final[dict[str, Quirk]] = {
+    "collapsed": of_description(lambda text: " ".join(text.split())),
+    "cut at its very end": of_description(lambda text: text[:90]),
+    "cut in the line": of_description(lambda text: text[:70]),
+    "cut before the line": of_description(lambda text: text[:40]),
+    "dropped": of_description(lambda _text: ""),
+    "escaped whole": of_description(lambda text: html.escape(text).replace("/", "&#x2F;")),
+    "in upper case": of_description(str.upper),
+    "lines in paragraphs": of_description(lambda text: text.replace("\n", "<br>")),
+    "ended with a full stop": of_description(lambda text: text.removesuffix(".") + "."),
+    "of another owner": of_description(lambda text: text.replace(OPENING, "[cxroute:other/")),
+    "without what is in brackets": of_description(lambda text: text.partition("\n[")[0]),
+    NAMED: lambda rule: {
+        **rule,
+        "name": rule["name"].lower(),
+        "description": " ".join(rule["description"].split()),
+    },
+    VALUES: of_values(str.upper),
+}
+"""Tenants at which a rule would not be found again, or would route others."""
+
+KEEPING: Final[dict[str, tuple[Quirk, tuple[str, ...]]]] = {
+    "as sent": (dict, ()),
+    "a line end appended": (of_description(lambda text: f"{text}\n"), ()),
+    "spaces appended": (of_description(lambda text: f"{text}  "), ()),
+    "CR LF": (of_description(lambda text: text.replace("\n", "\r\n")), ()),
+    "CR LF, and one appended": (of_description(lambda text: text.replace("\n", "\r\n") + "\r\n"), ()),
+    "lower case": (of_texts(str.lower), ("name", "description")),
+    "escaped": (of_texts(html.escape), ("description",)),
+    "name cut at 30": (lambda rule: {**rule, "name": rule["name"][:30]}, ("name",)),
+    "name in upper case": (lambda rule: {**rule, "name": rule["name"].upper()}, ("name",)),
+}
+"""Tenants that keep the line, and the fields that each of them keeps otherwise."""
+
+
+def by_hand(*intents: str) -> Rules:
+    """Rules as a person made them, under the names that ours get; with fields that nobody here knows."""
+    return {
+        f"r{number}": {
+            "id": f"r{number}",
+            "name": f"Cognigy Intent Route: {intent}",
+            "description": "made\r\nby hand",
+            "priority": 50,
+            "enabled": True,
+            "division": {"id": "d1"},
+            "version": 1,
+            "conditions": [
+                {
+                    "type": "attribute",
+                    "attributeName": "cognigyDetectedIntent",
+                    "operator": "equals",
+                    "value": intent,
+                    "label": "kept",
+                },
+                {"type": "attribute", "attributeName": "vip", "operator": "exists", "note": "gone in the manifest"},
+            ],
+            "targets": [{"type": "queue", "queueId": "q-billing", "weight": 1, "skill": 7}],
+        }
+        for number, intent in enumerate(intents, 1)
+    }
+
+
+def stopped(ended: Ended) -> dict[str, Any]:
+    """Return what a run says that stopped after its first write and left everything as it was."""
+    form: dict[str, Any] = json.loads(ended.out)
+    assert (1, False) == (ended.code, form["converged"]), ended
+    assert ["failed"] + ["skipped"] * (len(form["outcomes"]) - 1) == sorted(one["status"] for one in form["outcomes"])
+    return form
+
+
+def unversioned(rules: Rules) -> Rules:
+    return {name: {key: field for key, field in rule.items() if key != "version"} for name, rule in rules.items()}
+
+
+@pytest.mark.parametrize("echoes", [False, True])
+@pytest.mark.parametrize("quirk", LOSING)
+def test_one_rule_is_created_and_deleted_where_the_tenant_loses_it(place: Place, quirk: str, echoes: bool) -> None:  # noqa: FBT001
+    """120 rules are to be created: one is, it is read back and deleted again, and the run says why it stopped."""
+    tenant = Tenant(keeps=LOSING[quirk], echoes=echoes)
+    with serving(tenant):
+        place.manifests(tenant.url, *MANY)
+        ended = place("apply", "--yes", "--format", "json")
+    if echoes and quirk == VALUES:
+        return  # the line was kept and the answer says that all is well: this is drift, and the next test's
+    form = stopped(ended)
+    assert ["POST", "DELETE"] == tenant.writes
+    assert {} == tenant.rules
+    assert "nothing more was written" in form["error"]["message"]
+    assert "routing/intent" in form["error"]["message"]
+
+
+@pytest.mark.parametrize("quirk", [quirk for quirk in LOSING if quirk != NAMED])
+def test_one_rule_is_taken_over_and_put_back_where_the_tenant_loses_it(place: Place, quirk: str) -> None:
+    """120 rules are to be adopted: one is, and is written back as it was, unknown fields and all."""
+    was = {name: LOSING[quirk](rule) for name, rule in by_hand(*MANY).items()}
+    tenant = Tenant(rules=dict(was), keeps=LOSING[quirk])
+    with serving(tenant):
+        place.manifests(tenant.url, *MANY)
+        ended = place("apply", "--yes", "--adopt", "--format", "json", "--allow", "unrouted", "--reason", "test")
+    assert ["PUT", "PUT"] == tenant.writes
+    assert unversioned(was) == unversioned(tenant.rules)
+    stopped(ended)
+
+
+@pytest.mark.parametrize("quirk", KEEPING)
+def test_what_is_kept_otherwise_is_one_finding_and_no_rewrite(place: Place, quirk: str) -> None:
+    """A tenant that keeps the line gets all rules; a second run writes nothing, and each field is one finding."""
+    keeps, fields = KEEPING[quirk]
+    tenant = Tenant(keeps=keeps)
+    with serving(tenant):
+        place.manifests(tenant.url, *MANY)
+        first = place("apply", "--yes")
+        assert 0 == first.code, first
+        assert ("texts that the tenant keeps otherwise" in first.out) == bool(fields)
+        assert ["POST"] * 120 == tenant.writes
+        tenant.asked.clear()
+        again, planned = place("apply", "--yes"), place("plan", "--format", "json", "--detailed-exitcode")
+        drift = place("drift")
+    assert (0, 0, 0) == (again.code, planned.code, drift.code), (again, drift)
+    assert [] == tenant.writes
+    found = [one for one in json.loads(planned.out)["findings"] if one["code"] == "CXR340"]
+    assert len(fields) == len(found), found
+    assert {len(one["addresses"]) for one in found} <= {120}
+    assert [] == [field for field in fields if not any(f"the {field} " in one["message"] for one in found)]
+
+
+def lists(tenant: Tenant) -> int:
+    return sum(request.kind == "list" for request in tenant.asked)
+
+
+def test_a_first_contact_costs_one_read_and_a_known_tenant_none(place: Place) -> None:
+    """120 rules are created with one reading more (of no rules each is twice); for 120 more three are enough."""
+    tenant = Tenant()
+    with serving(tenant):
+        place.manifests(tenant.url, *MANY)
+        assert 0 == place("apply", "--yes").code
+        first = lists(tenant)
+        tenant.asked.clear()
+        place.manifests(tenant.url, *MANY, *(f"more_{intent}" for intent in MANY))
+        assert 0 == place("apply", "--yes").code
+    assert (2 + 2 + 1 + 1, 1 + 1 + 1) == (first, lists(tenant))
+
+
+def test_a_saved_plan_begins_with_one_rule_too(place: Place) -> None:
+    """Where the tenant keeps the line all is applied; where it does not, one rule comes and goes."""
+    for quirk, code, writes in ((dict, 0, ["POST"] * 3), (LOSING["collapsed"], 1, ["POST", "DELETE"])):
+        tenant = Tenant(keeps=quirk)
+        with serving(tenant):
+            place.manifests(tenant.url, *MANY[:3])
+            assert 0 == place("plan", "--out", "plan.json").code
+            assert code == place("apply", "plan.json", "--yes").code
+        assert writes == tenant.writes
+
+
+def test_of_several_environments_each_has_its_own_first_write(place: Place) -> None:
+    """The tenant that loses the line keeps nothing, the other one gets all rules."""
+    losing, keeping = Tenant(keeps=LOSING["collapsed"]), Tenant()
+    with serving(losing), serving(keeping):
+        place.manifests(losing.url, *MANY[:3])
+        environment = (place.path / "manifests" / "evil.yaml").read_text("utf-8").partition("---")[0]
+        other = environment.replace("name: evil", "name: other").replace(losing.url, keeping.url)
+        (place.path / "manifests" / "other.yaml").write_text(other, "utf-8")
+        ended = place("apply", "-e", "other", "--yes")
+    assert (["POST", "DELETE"], ["POST"] * 3) == (losing.writes, keeping.writes)
+    assert 1 == ended.code, ended
+    assert "It makes one line of several" in ended.out
+
+
+@pytest.mark.parametrize("quirk", ["collapsed", "cut in the line"])
+@pytest.mark.parametrize("answer", [b"500 Internal Server Error", b"504 Gateway Timeout"])
+def test_a_lost_answer_to_the_first_write_is_found_by_what_was_sent(place: Place, quirk: str, answer: bytes) -> None:
+    """The rule was created, kept otherwise, and the answer is an error: it is the one new rule like it, and goes."""
+    tenant = Tenant(keeps=LOSING[quirk], applied=True, scripts={"POST": body(b"{}", answer)})
+    with serving(tenant):
+        place.manifests(tenant.url, *MANY)
+        ended = place("apply", "--yes", "--format", "json")
+    assert (["POST", "DELETE"], {}) == (tenant.writes, tenant.rules)
+    stopped(ended)
+
+
+def test_a_lost_answer_and_nothing_of_our_text_is_left_to_a_person(place: Place) -> None:
+    """The tenant drops descriptions, and the answer is lost: whose the new rule is nobody can prove."""
+    tenant = Tenant(keeps=LOSING["dropped"], applied=True, scripts={"POST": body(b"{}", b"500 Internal Server Error")})
+    with serving(tenant):
+        place.manifests(tenant.url, *MANY)
+        ended = place("apply", "--yes", "--format", "json")
+    assert (["POST"], ["r1"], 5) == (tenant.writes, [*tenant.rules], ended.code), ended
+    assert "Rule r1 is not provably" in json.loads(ended.out)["error"]["message"]
+
+
+def test_a_rule_that_cannot_be_taken_back_is_named_and_the_run_counts_as_partly(place: Place) -> None:
+    """The tenant loses the line and refuses the delete: exit code 5, and which rule to look at."""
+    tenant = Tenant(keeps=LOSING["collapsed"], scripts={"DELETE": body(b"{}", b"422 Unprocessable")})
+    with serving(tenant):
+        place.manifests(tenant.url, *MANY)
+        ended = place("apply", "--yes", "--format", "json")
+    form = json.loads(ended.out)
+    assert (["POST", "DELETE"], ["r1"], 5) == (tenant.writes, [*tenant.rules], ended.code), ended
+    assert "Rule r1 could not be taken back" in form["error"]["message"]
+    assert 1 == sum(one["status"] == "failed" for one in form["outcomes"])
+
+
+def test_a_persons_edit_is_healed_on_a_tenant_that_keeps_texts_otherwise(place: Place) -> None:
+    """Names are in lower case there: a new name or priority is drift, a change of the manifests is theirs alone."""
+    tenant = Tenant(keeps=KEEPING["lower case"][0])
+    with serving(tenant):
+        place.manifests(tenant.url, *MANY[:5])
+        assert 0 == place("apply", "--yes").code
+        tenant.rules["r1"]["name"] = "renamed by hand"
+        tenant.rules["r2"]["priority"] = 7
+        assert 2 == place("drift").code
+        assert 0 == place("apply", "--yes").code
+        assert ["cognigy intent route: intent_000", 100] == [tenant.rules["r1"]["name"], tenant.rules["r2"]["priority"]]
+        manifest = place.path / "manifests" / "routing.yaml"
+        manifest.write_text(manifest.read_text("utf-8").replace("billing}", "billing, priority: 50}"), "utf-8")
+        planned = json.loads(place("plan", "--format", "json").out)
+    assert [("manifest", ["priority"])] * 5 == [
+        (one["cause"], [field["path"] for field in one["fields"]]) for one in planned["changes"]
+    ]
+
+
+def test_an_undo_takes_back_what_is_kept_otherwise(place: Place) -> None:
+    """Names in lower case are no edit: the run that made the rules is undone."""
+    tenant = Tenant(keeps=KEEPING["name in upper case"][0])
+    with serving(tenant):
+        place.manifests(tenant.url, *MANY[:3])
+        run = json.loads(place("apply", "--yes", "--format", "json").out)["run"]
+        lifted = ("--allow", "deletes", "--allow", "emptied", "--allow", "unrouted", "--reason", "test")
+        ended = place("apply", "--undo", run, "--yes", *lifted)
+    assert (0, {}) == (ended.code, tenant.rules), ended
+
+
+def test_the_loop_does_not_try_a_tenant_again_that_lost_the_first_rule(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A round writes one rule and takes it back; further ones write nothing, until the manifests change."""
+    monkeypatch.setenv("CXONE_CLIENT_ID", canary.CLIENT)
+    monkeypatch.delenv("CXROUTE_PROXY")
+    tenant = Tenant(keeps=LOSING["collapsed"])
+    with serving(tenant), scene(elsewhere) as here:
+        here.url = tenant.url
+        here.write("billing", "fraud")
+        loop = here.watch("--apply")
+        assert ["POST", "DELETE"] == tenant.writes
+        assert [0, 0] == [loop.again()["applied_changes_total"] for _ in range(2)]
+        assert (2, 1) == (len(tenant.writes), len(here.hook.told(1)))
+        assert "It makes one line of several" in here.hook.texts[0]
+        here.write("billing", "fraud", "more")
+        loop.again()
+        assert ["POST", "DELETE"] * 2 == tenant.writes
+        tenant.keeps = dict
+        here.write("billing")
+        loop.again()
+        assert (0, ["POST", "DELETE", "POST", "DELETE", "POST"]) == (loop.end()[0], tenant.writes)
