@@ -10,7 +10,7 @@ from reconciler.plan import GuardResult
 from reconciler.words import value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from reconciler.behaviour.entry import Entry
@@ -35,6 +35,12 @@ def lift(plan: Plan, names: Iterable[str], reason: str) -> Plan:
         for result in plan.guards
     )
     return replace(plan, guards=tuple(results))
+
+
+def frozen(environment: Environment, now: datetime, lifted: Collection[str] = ()) -> str:
+    """Return why nothing may be written now: a freeze window is open, and nothing lifts it. Empty where it may."""
+    result = _allowed(_freeze(environment, now), environment, now)
+    return "" if result.ok or result.name in lifted else result.message
 
 
 def refusals(plan: Plan) -> tuple[GuardResult, ...]:
@@ -62,7 +68,7 @@ def _results(plan: Plan, environment: Environment) -> Iterator[GuardResult]:
     if limits.traffic is not None:
         yield _traffic(plan, limits.traffic.percent)
     if environment.freeze:
-        yield _freeze(plan, environment)
+        yield _freeze(environment, plan.generated_at)
     yield _transient(plan)
 
 
@@ -74,7 +80,8 @@ def _deletes(plan: Plan, limit: Limit) -> GuardResult:
     off = [change for change in plan.changes if isinstance(change, Update | Adopt) and _switches_off(change)]
     count = len(off) + sum(isinstance(change, Delete) and not is_copy(change) for change in plan.changes)
     managed = len(plan.managed) + sum(isinstance(change, Adopt) for change in off)
-    return _counted("deletes", f"deletes or switches off {count}", count, (managed, plan.environment), limit)
+    does = f"deletes or switches off {count}" if off else f"deletes {count}"
+    return _counted("deletes", does, count, (managed, plan.environment), limit)
 
 
 def _switches_off(change: Update | Adopt) -> bool:
@@ -213,12 +220,12 @@ def _address_before(change: Update) -> Address:
     return change.live.marker.address if change.live.marker else change.address
 
 
-def _freeze(plan: Plan, environment: Environment) -> GuardResult:
-    window = next((window for window in environment.freeze if window.covers(plan.generated_at)), None)
+def _freeze(environment: Environment, now: datetime) -> GuardResult:
+    window = next((window for window in environment.freeze if window.covers(now)), None)
     if window is None:
         return GuardResult("freeze", 0, 0, ok=True, message="no freeze window is open")
     why = f": {window.reason}" if window.reason else ""
-    return GuardResult("freeze", 1, 0, ok=False, message=f"{plan.environment} is frozen now{why}")
+    return GuardResult("freeze", 1, 0, ok=False, message=f"{environment.name} is frozen now{why}")
 
 
 def _allowed(result: GuardResult, environment: Environment, now: datetime) -> GuardResult:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reconciler.arrange import arrange
-from reconciler.attempt import as_reviewed
+from reconciler.attempt import as_intended, as_reviewed
 from reconciler.change import Applied, Failed
 from reconciler.foresee import foresee
 from reconciler.guard import guard
@@ -268,23 +268,21 @@ def test_a_leftover_copy_that_serves_nobody_makes_room_for_the_next(profile: str
     assert 3 == len(watch.states[-1])
 
 
-def test_others_may_change_their_rules_once_and_the_way_is_found_anew() -> None:
-    """A rule that is not ours changes while we write: planned again; beside a reviewed plan it ends there."""
+@pytest.mark.parametrize(("within", "converged"), [(None, True), (lambda _: True, True), (lambda _: False, False)])
+def test_others_may_change_their_rules_and_the_way_is_found_anew(within: Any, converged: Any) -> None:
+    """A rule that is not ours changes while we write: planned again; a reviewed plan ends where it moves more."""
     rules, wish = CASES["everything retargeted, renumbered and narrowed"]
-    for reviewed in (False, True):
-        watch = Watch([*rules, unmanaged("theirs", rule("theirs", priority=1, conditions=[intent_is("none")]))])
-        made = watch.world.plan(wish, Options())
-        done: list[int] = []
+    watch = Watch([*rules, unmanaged("theirs", rule("theirs", priority=1, conditions=[intent_is("none")]))])
+    made = watch.world.plan(wish, Options())
+    done: list[int] = []
 
-        def stopped(watch: Watch = watch, done: list[int] = done) -> bool:
-            if len(watch.states) == 2 and not done:
-                done.append(1)
-                watch.world.state.edit("theirs", priority=2)
-            return False
+    def stopped() -> bool:
+        if len(watch.states) == 2 and not done:
+            done.append(1)
+            watch.world.state.edit("theirs", priority=2)
+        return False
 
-        if reviewed:
-            report = watch.world.apply(wish, planned=made, admit=as_reviewed, stopped=stopped, strays=0)
-            assert not report.converged
-            assert "rules that this plan is not about were changed meanwhile" in report.error
-        else:
-            assert watch.world.apply(wish, stopped=stopped).converged
+    admit = as_reviewed if within else as_intended
+    report = watch.world.apply(wish, planned=made, admit=admit, stopped=stopped, within=within)
+    assert converged == report.converged
+    assert converged == ("the plan would now send conversations elsewhere" not in report.error)

@@ -81,11 +81,11 @@ def _sum(report: Report, way_on: str, seconds: float) -> list[str]:
 
 
 def _shown(left: Plan | None) -> str:
-    """Say what the last read showed: an undo is no word about the manifests."""
-    if left is None or left.options.undo is None:
+    """Say what the last read showed, and what was left alone: an undo is no word about the manifests."""
+    if left is None:
         return "no differences"
     alone = f", but for {counted(len(left.held), 'change')} left alone" if left.held else ""
-    return f"run {left.options.undo} is undone{alone}"
+    return f"{'no differences' if left.options.undo is None else f'run {left.options.undo} is undone'}{alone}"
 
 
 def _as_they_were(outcomes: Sequence[Outcome]) -> list[str]:

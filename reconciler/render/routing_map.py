@@ -16,7 +16,7 @@ from reconciler.words import asks_phrase, plain, value
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from reconciler.behaviour.entry import Entry
+    from reconciler.behaviour.entry import Destination, Entry
     from reconciler.model import Rule
     from reconciler.plan import Plan
 
@@ -119,7 +119,7 @@ class _Drawing:
             return None
         split = destination(entry.rule.targets) or ()
         heaviest = sorted(split, key=lambda part: (-part[1], part[0]))
-        parts = [((queue, share),) for queue, share in heaviest] or [()]
+        parts: list[Destination] = [((queue, share),) for queue, share in heaviest] or [()]
         return tuple(unquoted(destination_phrase(part, self.plan.queue_names)) for part in parts)
 
     def _who(self, rule: Rule) -> str:
