@@ -13,10 +13,11 @@ import pytest
 
 from reconciler.arrange import arrange
 from reconciler.attempt import as_intended, as_reviewed
-from reconciler.change import Applied, Failed
+from reconciler.change import Applied, Failed, LiveRule, Marker
 from reconciler.foresee import foresee
 from reconciler.guard import guard
 from reconciler.manifest.environment import Environment
+from reconciler.marker import digest, signed
 from reconciler.model import Target, condition
 from reconciler.options import Options
 from reconciler.render.paint import colourless
@@ -26,11 +27,10 @@ from reconciler.saved_plan import document
 from reconciler.simulator.app import PROFILES
 from reconciler.simulator.evaluate import split
 from reconciler.simulator.faults import Faults
-from tests.builders import OWNER, at_least, desired, intent_is, managed, rule, unmanaged, wanted
+from tests.builders import OWNER, address, at_least, desired, intent_is, managed, rule, unmanaged, wanted
 from tests.inprocess import World
 
 if TYPE_CHECKING:
-    from reconciler.change import LiveRule
     from reconciler.desired import Desired
     from reconciler.model import Rule
     from reconciler.simulator.settings import Settings
@@ -263,6 +263,24 @@ def test_a_leftover_copy_that_serves_nobody_makes_room_for_the_next(profile: str
     watch.world.state.edit(left, enabled=False)
     steps = arrange(watch.world.plan(wish)).steps
     assert ["delete", "create", "update", "update", "delete"] == [step.call for wave in steps for step in wave]
+    assert watch.world.apply(wish).converged
+    watch.assert_hitless(watch.states[-1])
+    assert 3 == len(watch.states[-1])
+
+
+@pytest.mark.parametrize("profile", ["A", "C"])
+@pytest.mark.parametrize("left", [at("left", intent="z"), at("left", intent="z", more=[at_least(0.5)], priority=20)])
+def test_a_leftover_copy_of_an_older_manifest_makes_room_for_the_next(profile: str, left: Rule) -> None:
+    """It serves conversations, and the newer manifest needs a copy of its own: first the one goes, then the other."""
+    rules = live(a=at("a", intent="x", priority=30), b=at("b", intent="y", priority=40, targets=FRAUD), all=CATCH_ALL)
+    temporary = replace(left, name=f"(next) {OWNER}/cards/a")
+    marker = Marker(OWNER, address("cards/a"), digest(temporary), copy=True)
+    raw = {"id": "left", "name": temporary.name, "description": signed(temporary, marker)}
+    wish = goal(a=at("a", intent="y", priority=30), b=at("b", intent="x", priority=40, targets=FRAUD), all=CATCH_ALL)
+    watch = Watch([*rules, LiveRule("left", temporary, marker, raw)], PROFILES[profile])
+    made = arrange(watch.world.plan(wish))
+    assert () == made.unproven
+    assert ["delete", "create", "update", "update", "delete"] == [step.call for wave in made.steps for step in wave]
     assert watch.world.apply(wish).converged
     watch.assert_hitless(watch.states[-1])
     assert 3 == len(watch.states[-1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from reconciler import guard
 from reconciler.change import Marker, Read
 from reconciler.cxone import auth, wire
 from reconciler.cxone.client import ReadingClient, WritingClient
@@ -103,6 +104,29 @@ def always_says_that_all_is_well() -> AbstractContextManager[None]:
     return patched((world, "exit_code", lambda _real: lambda _report: 0))
 
 
+def no_weight_is_routed() -> AbstractContextManager[None]:
+    """The guard `unrouted` asks for the default routing alone."""
+
+    def make(real: Any) -> Any:
+        def unrouted(plan: Any) -> Any:
+            regions = tuple(one for one in plan.behaviour.regions if one.after != ())
+            return real(replace(plan, behaviour=replace(plan.behaviour, regions=regions)))
+
+        return unrouted
+
+    return patched((guard, "_unrouted", make))
+
+
+def switching_off_is_not_counted() -> AbstractContextManager[None]:
+    """The guard `deletes` counts deletes alone."""
+    return patched((guard, "_switches_off", lambda _real: lambda _change: False))
+
+
+def a_reviewed_plan_never_stops() -> AbstractContextManager[None]:
+    """Beside what others changed nobody looks again at who goes elsewhere."""
+    return patched((world.Applier, "is_within", lambda _real: lambda _self, _fresh: True))
+
+
 EXTRAS: Final[dict[str, Callable[[], AbstractContextManager[None]]]] = {
     "no If-Match": no_if_match,
     "writes what the list showed": writes_what_the_list_showed,
@@ -112,4 +136,6 @@ EXTRAS: Final[dict[str, Callable[[], AbstractContextManager[None]]]] = {
     "retries what is wrong": retries_what_is_wrong,
     "a token for each call": a_token_for_each_call,
     "always says that all is well": always_says_that_all_is_well,
+    "no weight is routed": no_weight_is_routed,
+    "switching off is not counted": switching_off_is_not_counted,
 }
