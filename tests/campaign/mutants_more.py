@@ -138,4 +138,5 @@ EXTRAS: Final[dict[str, Callable[[], AbstractContextManager[None]]]] = {
     "always says that all is well": always_says_that_all_is_well,
     "no weight is routed": no_weight_is_routed,
     "switching off is not counted": switching_off_is_not_counted,
+    "a reviewed plan never stops": a_reviewed_plan_never_stops,
 }
