@@ -59,8 +59,8 @@ async def apply(
     refused = await run.refused(fresh)
     if refused:
         raise RefusedError(f"the tenant changed since the plan was made, and now {refused[0].message}")
-    if strange := run.tally.unplanned(fresh):
-        raise RefusedError(f"the tenant changed since the plan was made: {strange[0].address}; plan again")
+    if why := await run.obstacle(fresh):
+        raise RefusedError(f"the tenant changed since the plan was made: {why}")
     try:
         await run.rounds(fresh)
     except ApiError as error:
@@ -118,11 +118,15 @@ class _Run:
         """Go on, wave by wave, until nothing is left that may be tried."""
         pauses = iter(self.conduct.pauses)
         while not self.idle():
-            await self.watch(fresh)
+            if why := await self.obstacle(fresh):
+                self.halt(why)
+                return
             left = await self.left(fresh)
             if left.unproven and not _is_allowed(self.plan, "transient"):
                 self.halt(f"no order is proven that sends nobody elsewhere: {left.unproven[0]}")
             wave = _one_each(left.steps[0]) if left.steps else []
+            if wave:
+                self.halt(self.conduct.frozen())
             if self.idle() or (not wave and not self.unsure()):
                 return
             if not wave or (self.unconfirmed and any(step.call == "create" for step in wave)):
@@ -147,23 +151,34 @@ class _Run:
         """Say whether no new write may be started."""
         return bool(self.halted) or self.conduct.stopped()
 
-    async def watch(self, fresh: Plan) -> None:
-        """Look at what others changed: what was proven, and what guards let pass, was so beside the rules as they were.
+    async def obstacle(self, fresh: Plan) -> str:
+        """Return why nothing more may be written beside what others changed; nothing where the run may go on.
 
-        Rules that the plan is not about: changed once, everything is planned again, guards and all; changed again, or
-        beside a reviewed plan, it ends. So it does where somebody changed one of our own that the plan is not about: to
-        mend that is no part of it.
+        What was proven, and what guards let pass, was so beside the rules as they were. The order is proven anew for
+        each wave. A reviewed plan goes on while it moves only what was reviewed; another plan goes on after one change
+        of rules that it is not about. It ends where somebody changed a managed rule that the plan is not about.
         """
         if strange := self.tally.unplanned(fresh):
-            self.halt(f"{strange[0].address} was changed meanwhile, which this plan is not about; plan again")
+            return f"{strange[0].address} was changed meanwhile, which this plan is not about; plan again"
         others = self.beside(fresh)
         strayed = others != self.others
         self.strays += strayed
         self.others = others
-        if self.strays > self.conduct.strays:
-            self.halt("rules that this plan is not about were changed meanwhile; plan again")
-        elif (strayed or self.tally.meddled(fresh)) and (refused := await self.refused(fresh)):
-            self.halt(f"rules were changed meanwhile, and now {refused[0].message}")
+        if self.conduct.within is None and self.strays > 1:
+            return "rules that this plan is not about were changed meanwhile; plan again"
+        if (strayed or self.tally.meddled(fresh)) and (refused := await self.refused(fresh)):
+            return f"rules were changed meanwhile, and now {refused[0].message}"
+        if strayed and not await self.conduct.thinking(lambda: self.is_within(fresh)):
+            return "rules were changed meanwhile, and the plan would now send conversations elsewhere; plan again"
+        return ""
+
+    def is_within(self, fresh: Plan) -> bool:
+        """Say whether all of the plan, beside the rules of others as they are now, moves only what was reviewed."""
+        if self.conduct.within is None:
+            return True
+        about = [one for one in self.plan.live.rules if self.tally.is_about(one.id, one.marker)]
+        others = [one for one in fresh.live.rules if not self.tally.is_about(one.id, one.marker)]
+        return self.conduct.within(replace(self.plan, live=replace(self.plan.live, rules=(*about, *others))))
 
     def halt(self, why: str) -> None:
         """Write nothing more; the first reason is the one that is told."""

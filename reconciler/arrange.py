@@ -17,12 +17,11 @@ from reconciler.entries import live_entries
 from reconciler.marker import copy_name
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from reconciler.behaviour.order import Order
     from reconciler.behaviour.order import Step as OrderStep
     from reconciler.change import Change
-    from reconciler.model import Address
     from reconciler.plan import Plan
 
 
@@ -60,10 +59,12 @@ def arrange(plan: Plan, given_up: Collection[Change] = ()) -> Plan:
     """
     if not plan.changes:
         return replace(plan, steps=(), unproven=())
-    now = transition(plan)
-    found = order(now.moves, now.fixed, plan.desired.evaluation)
-    twice = _copied_twice(plan, found)
-    if twice and (cleared := _cleared(plan, now, {plan.changes[move].address for move in twice}, given_up)):
+    now, leftovers = transition(plan), _leftovers(plan)
+    found = order(now.moves, now.fixed, plan.desired.evaluation, leftovers=leftovers)
+    copied = {step.move for wave in found.waves for step in wave if step.kind == "copy"}
+    twice = {move for _, move in leftovers} & copied & {*found.unproven}
+    drops = [plan.changes[drop] for drop, move in leftovers if move in twice]
+    if drops and (cleared := _cleared(plan, now, drops, given_up)):
         return cleared
     naming = _Naming(plan, found)
     left_out = {id(change) for change in given_up}
@@ -73,7 +74,7 @@ def arrange(plan: Plan, given_up: Collection[Change] = ()) -> Plan:
     steps = tuple(
         tuple(Step(plan.changes[step.move], step.kind, naming.of(step)) for step in wave) for wave in taken if wave
     )
-    unproven = {plan.changes[move].address for move in {*found.unproven, *twice}}
+    unproven = {plan.changes[move].address for move in found.unproven}
     return replace(plan, steps=steps, unproven=tuple(sorted(unproven)))
 
 
@@ -105,12 +106,8 @@ class _Naming:
         return f"{name}, renamed" if step.kind == "aside" and address in self.copied else name
 
 
-def _cleared(plan: Plan, now: Transition, addresses: Collection[Address], given_up: Collection[Change]) -> Plan | None:
-    """Return the plan with leftover copies deleted first of all, where that moves nobody; else None.
-
-    So it is with a copy that somebody switched off, or that a rule before it keeps from being reached.
-    """
-    drops = [change for change in plan.changes if is_copy(change) and change.address in addresses]
+def _cleared(plan: Plan, now: Transition, drops: Sequence[Change], given_up: Collection[Change]) -> Plan | None:
+    """Return the plan with leftover copies deleted first of all, where that moves nobody; else None."""
     gone = {change.live.id for change in drops if not isinstance(change, Create)}
     remaining = tuple(entry for entry in now.before if entry.id not in gone)
     nobody = difference(now.before, remaining, plan.desired.evaluation)
@@ -122,8 +119,11 @@ def _cleared(plan: Plan, now: Transition, addresses: Collection[Address], given_
     return replace(plan, steps=(tuple(map(Step, drops)), *rest.steps), unproven=rest.unproven)
 
 
-def _copied_twice(plan: Plan, found: Order) -> set[int]:
-    """Return the changes that would need a copy while one of an earlier run is there: two of one name and marker."""
-    left = {change.address for change in plan.changes if is_copy(change)}
-    copied = {step.move for wave in found.waves for step in wave if step.kind == "copy"}
-    return {move for move in copied if plan.changes[move].address in left}
+def _leftovers(plan: Plan) -> frozenset[tuple[int, int]]:
+    """Return the places of each change that deletes a copy of an earlier run, and of the change of its address."""
+    changed = {change.address: move for move, change in enumerate(plan.changes) if not is_copy(change)}
+    return frozenset(
+        (move, changed[change.address])
+        for move, change in enumerate(plan.changes)
+        if is_copy(change) and change.address in changed
+    )

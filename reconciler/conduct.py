@@ -61,7 +61,12 @@ class Conduct:
     pauses: Sequence[float] = (0.5, 1.0, 2.0, 4.0)
     guarded: Callable[[Plan], Plan] = lambda plan: plan
     """What says of a fresh plan who would go elsewhere, and what every guard makes of it."""
-    strays: int = 1
-    """How often rules that the plan is not about may be found changed; with a reviewed plan, never."""
+    within: Callable[[Plan], bool] | None = None
+    """With a reviewed plan: says whether the plan, beside the rules as they are now, moves only what was reviewed.
+
+    Without a reviewed plan, rules that the plan is not about may change once.
+    """
+    frozen: Callable[[], str] = lambda: ""
+    """Why nothing may be written now, since a freeze has begun; empty where nothing is frozen."""
     thinking: Thinking = at_once
     """Plans: beside the loop, where others wait for answers there."""

@@ -56,14 +56,14 @@ class Draft:
 
     def rule(self) -> Rule:
         """Return the rule that is desired. Raises WrongRuleError at the first thing that is wrong."""
-        targets = [(self.queue(name, path), self.weight(weight, path)) for name, weight, path in split(self.entry)]
+        queues = [self.queue(name, path) for name, _, path in split(self.entry)]
         return Rule(
             self.name(),
-            self.description([queue for queue, _ in targets]),
+            self.description(queues),
             self.priority(),
             self.enabled(),
             canonical_set([test for test, _ in self.conditions()]),
-            canonical_bag([Target(queue.id, weight) for queue, weight in targets]),
+            canonical_bag([Target(queue.id, weight) for queue, weight in zip(queues, self.weights(), strict=True)]),
         )
 
     def everything_wrong(self) -> list[WrongRuleError]:
@@ -71,6 +71,7 @@ class Draft:
         parts: list[Callable[[], object]] = [self.key, self.adopt, self.name, lambda: self.description(())]
         parts += [self.priority, self.enabled]
         parts += [partial(self.weight, weight, path) for _, weight, path in split(self.entry)]
+        parts += [self.weights]
         parts += [partial(self.queue, name, path) for name, _, path in split(self.entry)]
         parts += [partial(self.condition, test) for test in self._tests()]
         wrong: dict[object, WrongRuleError] = {}
@@ -151,6 +152,15 @@ class Draft:
     def weight(self, written: str | float, path: _Path) -> int | float:
         """Return a target's weight; `path` is its queue's."""
         return cast("int | float", self._typed(written, WEIGHT, *path[:-1], "weight"))
+
+    def weights(self) -> list[int | float]:
+        """Return the weight of each target; the rule's conversations reach a queue only where one is positive."""
+        weights = [self.weight(weight, path) for _, weight, path in split(self.entry)]
+        if any(weight > 0 for weight in weights):
+            return weights
+        message = "no target has a positive weight, so the conversations that this rule takes would reach no queue"
+        hint = "set a weight above 0; to switch the rule off, set `enabled: false`"
+        raise WrongRuleError("CXR123", message, "targets", hint=hint)
 
     def priority(self) -> int:
         """Return the priority: the rule's own, or that of the defaults."""

@@ -156,6 +156,13 @@ CODES: Final[dict[str, Code]] = {
         "The Environment's `api.profile` names no Profile document of these manifests. Without `api.profile` the"
         " tutorial's is used, which `cxroute schema profile` prints as a document to start from.",
     ),
+    "CXR123": Code(
+        "no positive weight",
+        "Every target of the rule has the weight 0. The rule would take its conversations and send them to no queue,"
+        " not even by the default routing. Set a weight above 0 for at least one target. To switch the rule off, set"
+        " `enabled: false`; to stop using one queue, remove its target. A live rule of this kind is read, compared and"
+        " explained; `export` leaves it out.",
+    ),
     "CXR201": Code(
         "rule never matches",
         "The rule's conditions contradict each other, or one of them can hold for nothing: `in: []`, a `between` whose"

@@ -10,7 +10,7 @@ from reconciler.plan import GuardResult
 from reconciler.words import value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from reconciler.behaviour.entry import Entry
@@ -37,6 +37,12 @@ def lift(plan: Plan, names: Iterable[str], reason: str) -> Plan:
     return replace(plan, guards=tuple(results))
 
 
+def frozen(environment: Environment, now: datetime, lifted: Collection[str] = ()) -> str:
+    """Return why nothing may be written now: a freeze window is open, and nothing lifts it. Empty where it may."""
+    result = _allowed(_freeze(environment, now), environment, now)
+    return "" if result.ok or result.name in lifted else result.message
+
+
 def refusals(plan: Plan) -> tuple[GuardResult, ...]:
     """Return the guards that make apply refuse the plan."""
     return tuple(result for result in plan.guards if not result.ok)
@@ -46,6 +52,8 @@ NAMES = ("deletes", "changes", "emptied", "protected", "unrouted", "traffic", "f
 """Every guard's name, as `--allow` takes it."""
 
 _MOST_NAMED = 5
+_FALL = "fall to the tenant's default routing"
+_NO_WEIGHT = "reach no queue, since no target of the rule that takes them has a positive weight"
 
 
 def _results(plan: Plan, environment: Environment) -> Iterator[GuardResult]:
@@ -60,25 +68,37 @@ def _results(plan: Plan, environment: Environment) -> Iterator[GuardResult]:
     if limits.traffic is not None:
         yield _traffic(plan, limits.traffic.percent)
     if environment.freeze:
-        yield _freeze(plan, environment)
+        yield _freeze(environment, plan.generated_at)
     yield _transient(plan)
 
 
 def _deletes(plan: Plan, limit: Limit) -> GuardResult:
-    count = sum(isinstance(change, Delete) and not is_copy(change) for change in plan.changes)
-    return _counted("deletes", f"deletes {count}", count, plan, limit)
+    """Count the rules that would no longer take part: a rule that is switched off serves as few as a deleted one.
+
+    A rule that the plan adopts and switches off is counted among the managed ones.
+    """
+    off = [change for change in plan.changes if isinstance(change, Update | Adopt) and _switches_off(change)]
+    count = len(off) + sum(isinstance(change, Delete) and not is_copy(change) for change in plan.changes)
+    managed = len(plan.managed) + sum(isinstance(change, Adopt) for change in off)
+    does = f"deletes or switches off {count}" if off else f"deletes {count}"
+    return _counted("deletes", does, count, (managed, plan.environment), limit)
+
+
+def _switches_off(change: Update | Adopt) -> bool:
+    return change.live.rule.enabled and not change.after.enabled
 
 
 def _changes(plan: Plan, limit: Limit) -> GuardResult:
     count = sum(isinstance(change, Update | Delete) and not is_copy(change) for change in plan.changes)
-    return _counted("changes", f"updates or deletes {count}", count, plan, limit)
+    return _counted("changes", f"updates or deletes {count}", count, (len(plan.managed), plan.environment), limit)
 
 
-def _counted(name: str, does: str, count: int, plan: Plan, limit: Limit) -> GuardResult:
-    managed = len(plan.managed)
+def _counted(name: str, does: str, count: int, of: tuple[int, str], limit: Limit) -> GuardResult:
+    """Compare a count with its limit; `of` is the number of managed rules and the environment that has them."""
+    managed, environment = of
     most = max(limit.count, int(managed * limit.percent // 100))
     share = f" ({100 * count / managed:.0f} %)" if managed else ""
-    message = f"{does} of {managed} managed rules{share}; the limit for {plan.environment} is {most}"
+    message = f"{does} of {managed} managed rules{share}; the limit for {environment} is {most}"
     either = f"{limit.count} or {limit.percent:g} %, whichever is more"
     return GuardResult(name, count, most, count <= most, f"{message} ({either})")
 
@@ -130,19 +150,19 @@ def _regions(plan: Plan) -> tuple[Region, ...]:
 
 
 def _unrouted(plan: Plan) -> GuardResult:
-    """Look for conversations that reach a queue today and would fall to the default routing."""
-    fallen = [region for region in _regions(plan) if region.before and region.after is None]
-    if fallen:
-        rules = dict.fromkeys(_called(entry) for region in fallen for entry in region.before_rules if entry)
+    """Look for conversations that reach a queue today and would reach none: by default routing, or by no weight."""
+    lost = [region for region in _regions(plan) if region.before and not region.after]
+    if lost:
+        rules = dict.fromkeys(_called(entry) for region in lost for entry in region.before_rules if entry)
         today = _some([*rules])
-        message = (
-            f"conversations that reach a queue today would fall to the tenant's default routing (today by {today})"
-        )
-        return GuardResult("unrouted", len(fallen), 0, ok=False, message=message)
+        ways = dict.fromkeys(_FALL if region.after is None else _NO_WEIGHT for region in lost)
+        message = f"conversations that reach a queue today would {', or '.join(ways)} (today by {today})"
+        return GuardResult("unrouted", len(lost), 0, ok=False, message=message)
     if _is_open(plan):
-        message = "it could not be shown within the bound of work that no conversation falls to the default routing"
+        message = "it could not be shown within the bound of work that every conversation still reaches a queue"
         return GuardResult("unrouted", 0, 0, ok=False, message=message)
-    return GuardResult("unrouted", 0, 0, ok=True, message="no conversation falls to the default routing")
+    message = "every conversation that reaches a queue today still reaches one"
+    return GuardResult("unrouted", 0, 0, ok=True, message=message)
 
 
 def _traffic(plan: Plan, limit: float) -> GuardResult:
@@ -190,7 +210,7 @@ def _harmed(change: Change) -> Iterator[Address]:
             moved = _address_before(change) != change.address
             decisive = (before.conditions, before.priority, before.targets)
             rerouted = decisive != (after.conditions, after.priority, after.targets)
-            if moved or rerouted or (before.enabled and not after.enabled):
+            if moved or rerouted or _switches_off(change):
                 yield _address_before(change)
         case _:
             return
@@ -200,12 +220,12 @@ def _address_before(change: Update) -> Address:
     return change.live.marker.address if change.live.marker else change.address
 
 
-def _freeze(plan: Plan, environment: Environment) -> GuardResult:
-    window = next((window for window in environment.freeze if window.covers(plan.generated_at)), None)
+def _freeze(environment: Environment, now: datetime) -> GuardResult:
+    window = next((window for window in environment.freeze if window.covers(now)), None)
     if window is None:
         return GuardResult("freeze", 0, 0, ok=True, message="no freeze window is open")
     why = f": {window.reason}" if window.reason else ""
-    return GuardResult("freeze", 1, 0, ok=False, message=f"{plan.environment} is frozen now{why}")
+    return GuardResult("freeze", 1, 0, ok=False, message=f"{environment.name} is frozen now{why}")
 
 
 def _allowed(result: GuardResult, environment: Environment, now: datetime) -> GuardResult:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from reconciler import __version__
+from reconciler.behaviour.difference import difference
 from reconciler.behaviour.within import Claim, beyond
 from reconciler.behaviour_document import behaviour_document, claims
 from reconciler.canonical import COMPACT, api_form
-from reconciler.change import Adopt, Create, Delete, Marker, Update, is_copy, is_release
+from reconciler.change import Adopt, Create, Delete, Held, Marker, Update, is_copy, is_release
+from reconciler.entries import live_entries
 from reconciler.errors import RefusedError, UsageError
 from reconciler.finding_document import finding_document, source_document
 from reconciler.marker import digest, signed
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 FORMAT_VERSION: Final = "1.0"
 DRIFT: Final = "drift"
 """The `report` of a document that `cxroute drift` wrote: it says what differs, and is not to be applied."""
+SET_ASIDE: Final = "edited in CXone without an effect on routing, and the reviewed plan is not about it"
 _COUNTED: Final = ("create", "update", "adopt", "delete")
 
 Document = dict[str, Any]
@@ -45,6 +48,8 @@ class ReviewedPlan:
     options: Options
     generated_at: str
     changes: frozenset[str]
+    addresses: frozenset[str]
+    """The addresses of its changes."""
     claims: tuple[Claim, ...]
     """What its regions say of conversations."""
     traffic: Document | None
@@ -167,6 +172,7 @@ def read(text: str, name: str) -> ReviewedPlan:
             ),
             datetime.fromisoformat(form["generatedAt"]).isoformat(),
             frozenset(_identity(change) for change in form["changes"]),
+            frozenset(_text(change["address"]) for change in form["changes"]),
             claims(form["behaviour"] or {"regions": []}),
             options["traffic"] and {name: _text(options["traffic"][name]) for name in ("file", "digest")},
         )
@@ -194,6 +200,34 @@ def unreviewed(fresh: Plan, reviewed: ReviewedPlan) -> tuple[Change, ...]:
         for change in fresh.changes
         if not is_copy(change) and _identity(change_document(fresh, change)) not in reviewed.changes
     )
+
+
+def set_aside(fresh: Plan, reviewed: ReviewedPlan) -> Plan:
+    """Return a fresh plan with the edits that a reviewed plan is not about held, where they route nobody differently.
+
+    These are edits of managed rules in CXone: the rules stay as they are, and the plan goes on beside them.
+    """
+    edits = [change for change in fresh.changes if _is_edit(change) and str(change.address) not in reviewed.addresses]
+    if not edits or _reroutes(fresh, edits):
+        return fresh
+    held = sorted((*fresh.held, *(Held(change, SET_ASIDE) for change in edits)), key=lambda one: one.change.address)
+    return replace(fresh, changes=tuple(one for one in fresh.changes if one not in edits), held=tuple(held))
+
+
+def _is_edit(change: Change) -> TypeGuard[Update]:
+    """Say whether somebody edited a managed rule, and not its name, which another rule may need."""
+    return isinstance(change, Update) and change.cause == "drift" and change.live.rule.name == change.after.name
+
+
+def _reroutes(fresh: Plan, edits: Sequence[Update]) -> bool:
+    """Say whether a conversation goes elsewhere by the edited rules, or may do so."""
+    unedited = {one.live.id: one.after for one in edits if any(field.path != "description" for field in one.fields)}
+    if not unedited:
+        return False
+    now = live_entries(fresh.live.rules, fresh.desired)
+    before = [replace(entry, rule=unedited.get(entry.id, entry.rule)) for entry in now]
+    found = difference(before, now, fresh.desired.evaluation)
+    return found.changed or not found.complete
 
 
 def unforeseen(fresh: Plan, reviewed: ReviewedPlan) -> tuple[Region, ...]:

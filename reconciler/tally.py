@@ -210,21 +210,24 @@ class Tally:
             return progress.sent
         if isinstance(change, Create):
             return progress.id in seen.there
-        return seen.there.get(change.live.id) != (change.live.rule, change.live.marker)
+        return change.address in seen.copied or seen.there.get(change.live.id) != (change.live.rule, change.live.marker)
 
 
 class _Seen(NamedTuple):
-    """What the last read showed: what is left to do, each rule by its id, what stands in the way by address."""
+    """What the last read showed: what is left to do, each rule by its id, what stands in the way, and copies."""
 
     left: set[object]
     there: Mapping[str, tuple[Rule, Marker | None]]
     conflicts: Mapping[Address | None, str]
+    copied: set[Address]
+    """The addresses for which a temporary copy stands in."""
 
     @classmethod
     def of(cls, fresh: Plan) -> _Seen:
         """Look at a fresh plan."""
         there = {one.id: (one.rule, one.marker) for one in fresh.live.rules}
-        return cls(left_of(fresh), there, {one.address: one.message for one in reversed(fresh.conflicts)})
+        conflicts = {one.address: one.message for one in reversed(fresh.conflicts)}
+        return cls(left_of(fresh), there, conflicts, {one.address for one in fresh.changes if is_copy(one)})
 
 
 def _as_found(change: Change, there: Mapping[str, LiveRule], left: set[object]) -> Change | None:

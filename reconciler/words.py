@@ -90,15 +90,20 @@ def subject_phrase(condition: Condition, labels: Mapping[str, str]) -> str:
 
 
 def queues_phrase(targets: Sequence[Target | Opaque], names: Mapping[str, str]) -> str:
-    """Say where a rule sends conversations: `"Card Services"`, or `80 % "Cards", 20 % "General"`."""
+    """Say where a rule sends conversations: `"Card Services"`, `80 % "Cards", 20 % "General"`, or `no queue`."""
     known = [target for target in targets if isinstance(target, Target)]
-    total = sum(target.weight for target in known)
-    if len(known) != len(targets) or total <= 0:
-        return ", ".join(target_phrase(target, names) for target in targets) or "no queue"
+    said = ", ".join(target_phrase(target, names) for target in targets)
+    if len(known) != len(targets):
+        return said
+    total = sum(max(target.weight, 0) for target in known)
+    if total <= 0:
+        return f"no queue ({said})" if said else "no queue"
     if len(known) == 1:
         return queue_phrase(known[0].queue_id, names)
     heaviest = sorted(known, key=lambda target: (-target.weight, names.get(target.queue_id, "")))
-    return ", ".join(f"{100 * one.weight / total:.3g} % {queue_phrase(one.queue_id, names)}" for one in heaviest)
+    return ", ".join(
+        f"{100 * max(one.weight, 0) / total:.3g} % {queue_phrase(one.queue_id, names)}" for one in heaviest
+    )
 
 
 def target_phrase(target: Target | Opaque, names: Mapping[str, str]) -> str:

@@ -101,7 +101,7 @@ class World:
         planned: Plan | None = None,
         admit: Callable[[Change, Change], bool] = as_intended,
         stopped: Callable[[], bool] = lambda: False,
-        strays: int = 1,
+        within: Callable[[Plan], bool] | None = None,
         lag: float = 0.0,
         sleep: Callable[[float], Awaitable[None]] = _no_sleep,
     ) -> Report:
@@ -115,7 +115,7 @@ class World:
                 return plan(desired, Live(rules, queues), options or Options(), NOW + timedelta(minutes=1))
 
             made = planned or replan(await client.rules())
-            conduct = Conduct(admit, sleep, stopped, lag=lag, strays=strays)
+            conduct = Conduct(admit, sleep, stopped, lag=lag, within=within)
             return await apply(made, client, replan, self.recorder, conduct)
 
         return asyncio.run(run())

@@ -12,13 +12,13 @@ from reconciler.change import Applied, Failed
 from reconciler.options import Options
 from reconciler.simulator.faults import Faults
 from tests.campaign.scenario import ROOMY
-from tests.campaign.scenarios_words import CATCH_ALL, FRAUD, at, goal, goals, live, ours, scenario, theirs
+from tests.campaign.scenarios_words import CATCH_ALL, FRAUD, GENERAL, at, goal, goals, live, ours, scenario, theirs
 from tests.campaign.world import Applier, World, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reconciler.plan import Plan
+    from reconciler.saved_plan import ReviewedPlan
     from tests.campaign.scenario import Scenario
     from tests.campaign.world import Ended, Event
 
@@ -28,7 +28,7 @@ def applied(
     profile: str = "C",
     faults: str = "",
     *,
-    saved: Plan | None = None,
+    saved: ReviewedPlan | None = None,
     at_request: int = 0,
     does: Callable[[World], object] = repr,
 ) -> tuple[World, Ended]:
@@ -47,12 +47,12 @@ def applied(
     return world, ended
 
 
-def reviewed(scene: Scenario, profile: str = "C") -> Plan:
+def reviewed(scene: Scenario, profile: str = "C") -> ReviewedPlan:
     """Return the plan that somebody saved, and reviewed."""
-    return asyncio.run(_applier(World(scene, profile, 1), scene, None).plan())
+    return asyncio.run(_applier(World(scene, profile, 1), scene, None).saved())
 
 
-def _applier(world: World, scene: Scenario, saved: Plan | None) -> Applier:
+def _applier(world: World, scene: Scenario, saved: ReviewedPlan | None) -> Applier:
     return Applier(world, scene.wish, scene.environment, options=scene.options, allow=scene.allow, reviewed=saved)
 
 
@@ -89,15 +89,19 @@ def test_names_are_exchanged_by_a_reviewed_plan_although_an_answer_is_lost(profi
 
 @pytest.mark.parametrize("address", ["cards/x", "cards/other"])
 def test_a_rule_of_another_owner_is_watched_whatever_its_address(address: str) -> None:
-    """Beside a reviewed plan nobody may change it; two owners may use one address."""
+    """Beside a reviewed plan it may change while the plan moves nobody else; two owners may use one address."""
     rules = [
         *live(x=at("x"), y=at("y"), all=CATCH_ALL),
-        ours(address, at("theirs", intent="t", targets=FRAUD), owner="staging", rule_id="st"),
+        ours(address, at("theirs", intent="x", targets=GENERAL, priority=50), owner="staging", rule_id="st"),
     ]
     wish = goal(x=at("x", targets=FRAUD), all=CATCH_ALL)  # an update, and after it a delete
     scene = scenario("owners", "", rules, wish)
-    world, ended = applied(
+    _, ended = applied(
         scene, saved=reviewed(scene), at_request=5, does=lambda world: world.state.edit("st", priority=5)
+    )
+    assert 0 == ended.exit_code
+    world, ended = applied(
+        scene, saved=reviewed(scene), at_request=5, does=lambda world: world.state.edit("st", priority=500)
     )
     assert ["PUT"] == writes(world)
     assert 5 == ended.exit_code

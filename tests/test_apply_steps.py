@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reconciler.arrange import arrange
-from reconciler.attempt import as_reviewed
-from reconciler.change import Applied, Failed
+from reconciler.attempt import as_intended, as_reviewed
+from reconciler.change import Applied, Failed, LiveRule, Marker
 from reconciler.foresee import foresee
 from reconciler.guard import guard
 from reconciler.manifest.environment import Environment
+from reconciler.marker import digest, signed
 from reconciler.model import Target, condition
 from reconciler.options import Options
 from reconciler.render.paint import colourless
@@ -26,11 +27,10 @@ from reconciler.saved_plan import document
 from reconciler.simulator.app import PROFILES
 from reconciler.simulator.evaluate import split
 from reconciler.simulator.faults import Faults
-from tests.builders import OWNER, at_least, desired, intent_is, managed, rule, unmanaged, wanted
+from tests.builders import OWNER, address, at_least, desired, intent_is, managed, rule, unmanaged, wanted
 from tests.inprocess import World
 
 if TYPE_CHECKING:
-    from reconciler.change import LiveRule
     from reconciler.desired import Desired
     from reconciler.model import Rule
     from reconciler.simulator.settings import Settings
@@ -268,23 +268,39 @@ def test_a_leftover_copy_that_serves_nobody_makes_room_for_the_next(profile: str
     assert 3 == len(watch.states[-1])
 
 
-def test_others_may_change_their_rules_once_and_the_way_is_found_anew() -> None:
-    """A rule that is not ours changes while we write: planned again; beside a reviewed plan it ends there."""
+@pytest.mark.parametrize("profile", ["A", "C"])
+@pytest.mark.parametrize("left", [at("left", intent="z"), at("left", intent="z", more=[at_least(0.5)], priority=20)])
+def test_a_leftover_copy_of_an_older_manifest_makes_room_for_the_next(profile: str, left: Rule) -> None:
+    """It serves conversations, and the newer manifest needs a copy of its own: first the one goes, then the other."""
+    rules = live(a=at("a", intent="x", priority=30), b=at("b", intent="y", priority=40, targets=FRAUD), all=CATCH_ALL)
+    temporary = replace(left, name=f"(next) {OWNER}/cards/a")
+    marker = Marker(OWNER, address("cards/a"), digest(temporary), copy=True)
+    raw = {"id": "left", "name": temporary.name, "description": signed(temporary, marker)}
+    wish = goal(a=at("a", intent="y", priority=30), b=at("b", intent="x", priority=40, targets=FRAUD), all=CATCH_ALL)
+    watch = Watch([*rules, LiveRule("left", temporary, marker, raw)], PROFILES[profile])
+    made = arrange(watch.world.plan(wish))
+    assert () == made.unproven
+    assert ["delete", "create", "update", "update", "delete"] == [step.call for wave in made.steps for step in wave]
+    assert watch.world.apply(wish).converged
+    watch.assert_hitless(watch.states[-1])
+    assert 3 == len(watch.states[-1])
+
+
+@pytest.mark.parametrize(("within", "converged"), [(None, True), (lambda _: True, True), (lambda _: False, False)])
+def test_others_may_change_their_rules_and_the_way_is_found_anew(within: Any, converged: Any) -> None:
+    """A rule that is not ours changes while we write: planned again; a reviewed plan ends where it moves more."""
     rules, wish = CASES["everything retargeted, renumbered and narrowed"]
-    for reviewed in (False, True):
-        watch = Watch([*rules, unmanaged("theirs", rule("theirs", priority=1, conditions=[intent_is("none")]))])
-        made = watch.world.plan(wish, Options())
-        done: list[int] = []
+    watch = Watch([*rules, unmanaged("theirs", rule("theirs", priority=1, conditions=[intent_is("none")]))])
+    made = watch.world.plan(wish, Options())
+    done: list[int] = []
 
-        def stopped(watch: Watch = watch, done: list[int] = done) -> bool:
-            if len(watch.states) == 2 and not done:
-                done.append(1)
-                watch.world.state.edit("theirs", priority=2)
-            return False
+    def stopped() -> bool:
+        if len(watch.states) == 2 and not done:
+            done.append(1)
+            watch.world.state.edit("theirs", priority=2)
+        return False
 
-        if reviewed:
-            report = watch.world.apply(wish, planned=made, admit=as_reviewed, stopped=stopped, strays=0)
-            assert not report.converged
-            assert "rules that this plan is not about were changed meanwhile" in report.error
-        else:
-            assert watch.world.apply(wish, stopped=stopped).converged
+    admit = as_reviewed if within else as_intended
+    report = watch.world.apply(wish, planned=made, admit=admit, stopped=stopped, within=within)
+    assert converged == report.converged
+    assert converged == ("the plan would now send conversations elsewhere" not in report.error)

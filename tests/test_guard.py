@@ -18,7 +18,7 @@ from reconciler.model import Target
 from reconciler.options import Options
 from reconciler.plan import Plan, plan
 from reconciler.traffic import read_traffic
-from tests.builders import NOW, OWNER, address, desired, intent_is, live, managed, rule, wanted
+from tests.builders import NOW, OWNER, address, desired, intent_is, live, managed, rule, unmanaged, wanted
 
 if TYPE_CHECKING:
     from reconciler.change import LiveRule
@@ -64,6 +64,38 @@ def test_the_message_says_number_and_limit() -> None:
     made = guarded(kept(26), many(40))
     expected = "deletes 14 of 40 managed rules (35 %); the limit for prod is 12 (2 or 30 %, whichever is more)"
     assert expected == refusals(made)[0].message
+
+
+@pytest.mark.parametrize(
+    ("managed_rules", "off", "deleted", "ok"), [(41, 40, 0, False), (40, 12, 0, True), (40, 7, 6, False)]
+)
+def test_a_rule_that_is_switched_off_counts_as_a_deleted_one(
+    managed_rules: int,
+    off: int,
+    deleted: int,
+    ok: bool,  # noqa: FBT001 - a table's column
+) -> None:
+    """Switching 40 of 41 rules off is refused by the default; deleted and disabled rules are counted together."""
+    disabled = [wanted(f"cards/r{n}", rule(f"r{n}", enabled=n >= off)) for n in range(managed_rules - deleted)]
+    result = next(one for one in guarded(desired(*disabled), many(managed_rules)).guards if one.name == "deletes")
+    assert (off + deleted, ok) == (result.value, result.ok)
+    assert f"deletes or switches off {off + deleted} of {managed_rules} managed rules" in result.message
+
+
+def test_a_rule_that_was_off_or_is_switched_on_is_not_counted() -> None:
+    """Only the step from enabled to disabled counts."""
+    rules = [managed(str(n), f"cards/r{n}", rule(f"r{n}", enabled=False)) for n in range(9)]
+    changed = [wanted(f"cards/r{n}", rule(f"r{n}", enabled=n > 5, priority=7)) for n in range(9)]
+    assert 0 == next(one.value for one in guarded(desired(*changed), rules).guards if one.name == "deletes")
+
+
+def test_a_rule_that_is_adopted_and_switched_off_is_counted() -> None:
+    """Nine rules made by hand that the manifests take over, all of them disabled: no conversation is served by them."""
+    rules = [unmanaged(str(n), rule(f"r{n}")) for n in range(9)]
+    taken = [wanted(f"cards/r{n}", rule(f"r{n}", enabled=False), adopt=f"r{n}") for n in range(9)]
+    made = guarded(desired(*taken), rules)
+    assert ["deletes"] == refused(made)
+    assert "deletes or switches off 9 of 9 managed rules" in refusals(made)[0].message
 
 
 def test_changes_are_limited_where_the_environment_says_so() -> None:
@@ -163,6 +195,37 @@ def test_nobody_falls_to_the_default_routing_unseen() -> None:
     message = next(result.message for result in bare.guards if result.name == "unrouted")
     assert "fall to the tenant's default routing (today by cards/gone)" in message
     assert "unrouted" not in refused(foreseen(desired(wanted("cards/all", CATCH_ALL)), gone))
+
+
+NO_WEIGHT = [Target("q-cards", 0)]
+
+
+@pytest.mark.parametrize("targets", [NO_WEIGHT, [], [Target("q-cards", 0), Target("q-fraud", 0)]])
+def test_no_positive_weight_counts_as_the_default_routing(targets: list[Target]) -> None:
+    """A rule that takes conversations and has no positive weight sends them to no queue, catch-all or not."""
+    want = desired(wanted("cards/a", rule("a", targets=targets)), wanted("cards/all", CATCH_ALL))
+    made = foreseen(want, [managed("1", "cards/a", rule("a")), managed("2", "cards/all", CATCH_ALL)])
+    assert ["unrouted"] == refused(made)
+    expected = (
+        "conversations that reach a queue today would reach no queue, since no target of the rule that takes them has"
+        " a positive weight (today by cards/a)"
+    )
+    assert expected == refusals(made)[0].message
+
+
+def test_both_ways_of_reaching_no_queue_are_named() -> None:
+    """One rule loses its weights, another one is deleted."""
+    want = desired(wanted("cards/a", rule("a", targets=NO_WEIGHT)))
+    made = foreseen(want, [managed("1", "cards/a", rule("a")), managed("2", "cards/b", rule("b"))])
+    message = next(one.message for one in refusals(made) if one.name == "unrouted")
+    assert "reach no queue" in message
+    assert "fall to the tenant's default routing" in message
+
+
+def test_conversations_that_reach_no_queue_today_lose_nothing() -> None:
+    """A live rule without a positive weight that is deleted, and one that gets a queue, trip no guard."""
+    live_rules = [managed(name, f"cards/{name}", rule(name, targets=NO_WEIGHT)) for name in ("a", "b")]
+    assert [] == refused(foreseen(desired(wanted("cards/a", rule("a"))), live_rules))
 
 
 def test_a_rule_switched_off_falls_as_a_deleted_one() -> None:

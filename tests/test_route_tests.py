@@ -53,7 +53,7 @@ rules:
   - {intent: pin, targets: [{queue: cards, weight: 80}, {queue: "${overflow}", weight: 20}]}
   - {intent: third, targets: [{queue: cards, weight: 1}, {queue: Fraud, weight: 2}]}
   - {key: gold, when: [{attribute: tier, equals: gold}], queue: vip, priority: 900}
-  - {key: nowhere, when: [{attribute: n, equals: 1}], targets: [{queue: cards, weight: 0}]}
+  - {key: number, when: [{attribute: n, equals: 1}], targets: [{queue: cards, weight: 1}, {queue: vip, weight: 0}]}
 """
 
 
@@ -95,8 +95,8 @@ def messages(environment: str = "prod") -> list[str | None]:
         "{given: {intent: third, confidence: 0.7}, expect: {split: {Fraud: 2, cards: 0.5, Card Services: 0.5}}}",
         "{given: {attributes: {tier: gold}}, expect: {queue: vip}}",
         "{given: {attributes: {tier: null}}, expect: {default: true}}",
-        "{given: {attributes: {n: 1}}, expect: {split: {cards: 0}}}",
-        "{given: {attributes: {n: 1.0}}, expect: {split: {Fraud: 0}}}",
+        "{given: {attributes: {n: 1}}, expect: {queue: cards}}",
+        "{given: {attributes: {n: 1.0}}, expect: {split: {cards: 7, Fraud: 0}}}",
         "{given: {attributes: {n: '1'}}, expect: {default: true}}",
         "{given: {attributes: {cognigyDetectedIntent: lost_card, cognigyConfidence: 1}}, expect: {queue: cards}}",
     ],
@@ -135,9 +135,13 @@ def test_what_holds_holds(test: str) -> None:
         (
             "{given: {attributes: {n: 1}}, expect: {default: true}}",
             (
-                "expected the tenant's default routing, but goes to no queue by rule cards/nowhere"
+                'expected the tenant\'s default routing, but goes to "Card Services" by rule cards/number'
                 " (manifests/rules.yaml:31)"
             ),
+        ),
+        (
+            "{given: {attributes: {n: 1}}, expect: {split: {cards: 0}}}",
+            'expected no queue, but goes to "Card Services" by rule cards/number (manifests/rules.yaml:31)',
         ),
         (
             "{given: {intent: a, attributes: {cognigyDetectedIntent: b}}, expect: {default: true}}",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -52,18 +51,31 @@ class Split(NamedTuple):
         if move in self.copies:
             yield Step(move, "drop")
 
+    def chain(self, move: int) -> Graph[Step]:
+        """Return the steps of a change, each with those of them that must come after it."""
+        steps = list(self.steps(move))
+        graph: Graph[Step] = {step: set() for step in steps}
+        for before, after in pairwise(steps):
+            if "drop" not in (before.kind, after.kind):
+                graph[before].add(after)
+        if move in self.copies:
+            graph[self.makes(move)].add(Step(move, "drop"))
+        return graph
+
 
 class Links(NamedTuple):
     """Pairs of changes, first and then: what of the first one must come before what of the other one.
 
     edges: what comes, before what goes. goes_first: what goes, before what goes. comes_first: what comes, before what
-    comes. names: who frees a name, before who takes it.
+    comes. names: who frees a name, before who takes it. copies: the end of a copy that an earlier run left, before the
+    change gets a copy of its own: there are never two copies of one change.
     """
 
     edges: Pairs
     goes_first: Pairs
     comes_first: Pairs
     names: Pairs
+    copies: Pairs = frozenset()
 
     def within(self, moves: Collection[int]) -> Links:
         """Return the links among some changes alone."""
@@ -71,13 +83,12 @@ class Links(NamedTuple):
         return Links(*inside)
 
     def without(self, moves: Collection[int]) -> Links:
-        """Return the links that are not among some changes alone; those of names stay."""
+        """Return the links that are not among some changes alone; those of names and copies stay."""
         inside = self.within(moves)
-        return Links(
-            self.edges - inside.edges,
-            self.goes_first - inside.goes_first,
-            self.comes_first - inside.comes_first,
-            self.names,
+        return self._replace(
+            edges=self.edges - inside.edges,
+            goes_first=self.goes_first - inside.goes_first,
+            comes_first=self.comes_first - inside.comes_first,
         )
 
     def chained(self, waves: Sequence[Sequence[int]]) -> Links:
@@ -89,13 +100,7 @@ class Links(NamedTuple):
         """Return the steps of the changes, each with those that must come after it."""
         graph: Graph[Step] = {}
         for move in moves:
-            steps = list(split.steps(move))
-            graph |= {step: set() for step in steps}
-            for before, after in itertools.pairwise(steps):
-                if "drop" not in (before.kind, after.kind):
-                    graph[before].add(after)
-            if move in split.copies:
-                graph[split.makes(move)].add(Step(move, "drop"))
+            graph |= split.chain(move)
         for first, then in self.edges:
             graph[split.comes(first)].add(split.makes(then))
         for first, then in self.goes_first:
@@ -104,6 +109,9 @@ class Links(NamedTuple):
             graph[split.comes(first)].add(split.comes(then))
         for first, then in self.names:
             graph[split.makes(first)].add(Step(then, "whole"))
+        for first, then in self.copies:
+            if then in split.copies:
+                graph[split.makes(first)].add(Step(then, "copy"))
         return graph
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from reconciler.behaviour.entry import Entry, Evaluation
     from reconciler.behaviour.graph import Graph
+    from reconciler.behaviour.links import Pairs
 
 __all__ = ["Move", "Order", "Step", "order"]
 
@@ -58,11 +59,18 @@ class Order:
 
 
 def order(
-    moves: Sequence[Move], fixed: Iterable[Entry], evaluation: Evaluation = "lowest-first", steps: int | None = None
+    moves: Sequence[Move],
+    fixed: Iterable[Entry],
+    evaluation: Evaluation = "lowest-first",
+    steps: int | None = None,
+    leftovers: Pairs = frozenset(),
 ) -> Order:
-    """Return the order of the changes beside the rules that stay as they are."""
+    """Return the order of the changes beside the rules that stay as they are.
+
+    `leftovers` are pairs of moves: the end of a copy that an earlier run left, and the change that it stood in for.
+    """
     constraints = Constraints(moves, tuple(fixed), evaluation, steps)
-    links, split = constraints.links, Split()
+    links, split = constraints.links._replace(copies=leftovers), Split()
     for group in [] if constraints.undecided else _entangled(links, len(moves)):
         found = _searched(constraints, group) if len(group) <= FEW_LINKED else None
         if found is not None:

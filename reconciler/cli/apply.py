@@ -26,7 +26,7 @@ from reconciler.errors import CxrouteError, InterruptedRunError, RefusedError, U
 from reconciler.guard import NAMES, refusals
 from reconciler.render.apply_text import outcomes_document, report_text
 from reconciler.render.plan_text import plan_text
-from reconciler.saved_plan import document, summary
+from reconciler.saved_plan import document, set_aside, summary
 from reconciler.words import counted
 
 if TYPE_CHECKING:
@@ -148,7 +148,10 @@ class Run:
 
     def planned(self, live: Live) -> tuple[Planner, Plan]:
         """Plan, with the guards lifted that are to be."""
-        planner = self.session.planner(live, tuple(self.options.allow), self.options.reason)
+        planner, reviewed = self.session.planner(live, tuple(self.options.allow), self.options.reason), self.reviewed
+        if reviewed:
+            bare = planner.bare
+            planner = planner._replace(bare=lambda rules: set_aside(bare(rules), reviewed))
         return planner, planner.plan(live.rules)
 
     def refuse(self, made: Plan) -> None:

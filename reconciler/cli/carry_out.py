@@ -13,6 +13,8 @@ from reconciler.attempt import as_intended, as_reviewed
 from reconciler.cli.recorder import Recorder
 from reconciler.conduct import Conduct
 from reconciler.errors import CxrouteError
+from reconciler.foresee import foresee
+from reconciler.saved_plan import unforeseen
 
 if TYPE_CHECKING:
     from reconciler.cli.interrupt import Stop
@@ -53,7 +55,8 @@ async def carry_out(  # noqa: PLR0913 - whatever a write depends on
         session.environment.api.list_lag_seconds,
         session.environment.api.names_unique,
         guarded=planner.guarded,
-        strays=0 if reviewed else 1,
+        within=(lambda plan: not unforeseen(foresee(plan), reviewed)) if reviewed else None,
+        frozen=planner.frozen,
         thinking=session.thinking,
     )
     try:

@@ -18,7 +18,7 @@ from reconciler.desired import desire
 from reconciler.entries import live_entries
 from reconciler.errors import ApiError, ManifestError, UsageError
 from reconciler.foresee import foresee
-from reconciler.guard import guard, lift
+from reconciler.guard import frozen, guard, lift
 from reconciler.lint.acknowledgements import LIVE, RULES, acknowledge, acknowledgements, in_vain
 from reconciler.lint.lint import lint
 from reconciler.manifest.environment import SANDBOX
@@ -54,12 +54,14 @@ DEFAULT: Final = "manifests"
 class Planner(NamedTuple):
     """Plans from rules just read: `bare`, what differs; `guarded`, with its order, who is affected, and the guards.
 
-    `told` adds what a reader is to know of it: that is for people, and no part of what guards look at.
+    `told` adds what a reader is to know of it: that is for people, and no part of what guards look at. `frozen` says
+    why nothing may be written at this moment, where a freeze is open.
     """
 
     bare: Callable[[tuple[LiveRule, ...]], Plan]
     guarded: Callable[[Plan], Plan]
     told: Callable[[Plan], Plan]
+    frozen: Callable[[], str]
 
     def plan(self, rules: tuple[LiveRule, ...]) -> Plan:
         """Return the whole plan."""
@@ -187,7 +189,7 @@ class Session:
             found = advised(told(made), [self.file.finding] if self.file else ())
             return replace(self.acknowledged(found), failed_tests=self.failed_tests)
 
-        return Planner(bare, guarded, everything)
+        return Planner(bare, guarded, everything, lambda: frozen(self.environment, self.clock(), allowed))
 
     def advised(self, made: Plan) -> Plan:
         """Return the plan with what the lint says of the desired rules beside those that are not managed."""

@@ -79,7 +79,8 @@ class Guard(Strict):
 
     deletes: Limit = Field(
         default=Limit(count=2, percent=30),
-        description="How many rules one apply may delete before it refuses: the larger of a count and a percentage.",
+        description="How many rules one apply may delete or switch off before it refuses: the larger of a count and a"
+        " percentage.",
         examples=[{"count": 2, "percent": 30}],
     )
     changes: Unset[Limit] = Field(

@@ -82,12 +82,14 @@ def _sum(report: Report, way_on: str, seconds: float) -> list[str]:
 
 
 def _shown(left: Plan | None) -> str:
-    """Say what the last read showed: an undo is no word about the manifests."""
-    if left is None or left.options.undo is None:
-        kept = sum(len(one.places) for one in left.findings if one.code == KEPT_OTHERWISE) if left is not None else 0
-        return "no differences" + (f", but for {counted(kept, 'text')} that the tenant keeps otherwise" if kept else "")
-    alone = f", but for {counted(len(left.held), 'change')} left alone" if left.held else ""
-    return f"run {left.options.undo} is undone{alone}"
+    """Say what the last read showed, and what was left alone: an undo is no word about the manifests."""
+    if left is None:
+        return "no differences"
+    said = "no differences" if left.options.undo is None else f"run {left.options.undo} is undone"
+    kept = sum(len(one.places) for one in left.findings if one.code == KEPT_OTHERWISE)
+    but = [f"{counted(kept, 'text')} that the tenant keeps otherwise"] if kept else []
+    but += [f"{counted(len(left.held), 'change')} left alone"] if left.held else []
+    return f"{said}, but for {' and '.join(but)}" if but else said
 
 
 def _as_they_were(outcomes: Sequence[Outcome]) -> list[str]:

@@ -28,7 +28,10 @@ _SPECIAL: Final = re.compile(r"[^\w .,/-]")
 def mermaid(routing: RoutingMap) -> str:
     """Return the map as a flowchart: of many rules those that change, and at most `MOST_LANES`."""
     lanes = drawn(routing)
-    queues = {queue: f"q{place}" for place, queue in enumerate(dict.fromkeys(_all_queues(lanes)))}
+    queues = {
+        queue: f"q{place}"
+        for place, queue in enumerate(dict.fromkeys(queue for lane in lanes for queue in lane.queues))
+    }
     lines = ["flowchart LR"]
     lines += [f'  {name}(["{label(queue)}"])' for queue, name in queues.items()]
     styles: dict[str, list[int]] = {}
@@ -60,11 +63,6 @@ def label(text: str) -> str:
     return _SPECIAL.sub(lambda found: f"#{ord(found.group())};", shown) or " "
 
 
-def _all_queues(lanes: Sequence[Lane]) -> Iterator[str]:
-    for lane in lanes:
-        yield from lane.queues or ("no queue",)
-
-
 def _edges(lane: Lane, who: str, rule: str, queues: dict[str, str]) -> Iterator[tuple[str, str]]:
     """Yield each line with its state; where the queue changes, the old way is drawn too.
 
@@ -72,7 +70,7 @@ def _edges(lane: Lane, who: str, rule: str, queues: dict[str, str]) -> Iterator[
     """
     yield lane.state, f"{who} {_arrow(lane.state)} {rule}"
     after, before = lane.after or (), lane.before or ()
-    for queue in lane.queues or ("no queue",):
+    for queue in lane.queues:
         state = lane.state
         if lane.state == "changed":
             state = "gone" if queue not in after else "new" if queue not in before else "changed"

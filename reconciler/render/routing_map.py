@@ -16,7 +16,7 @@ from reconciler.words import asks_phrase, plain, value
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from reconciler.behaviour.entry import Entry
+    from reconciler.behaviour.entry import Destination, Entry
     from reconciler.model import Rule
     from reconciler.plan import Plan
 
@@ -29,9 +29,9 @@ _ORDER: Final[tuple[State, ...]] = ("gone", "changed", "new", "same", "off")
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One rule on the map: who comes in, by which rule, to which queues before and after; () is no queue.
+    """One rule on the map: who comes in, by which rule, to which queues before and after.
 
-    A queue is a name as people read it. Where the rule takes no part, on that side, it is None.
+    A queue is a name as people read it, or `no queue`. Where the rule takes no part, on that side, it is None.
     """
 
     rule: str
@@ -119,9 +119,8 @@ class _Drawing:
             return None
         split = destination(entry.rule.targets) or ()
         heaviest = sorted(split, key=lambda part: (-part[1], part[0]))
-        return tuple(
-            unquoted(destination_phrase(((queue, share),), self.plan.queue_names)) for queue, share in heaviest
-        )
+        parts: list[Destination] = [((queue, share),) for queue, share in heaviest] or [()]
+        return tuple(unquoted(destination_phrase(part, self.plan.queue_names)) for part in parts)
 
     def _who(self, rule: Rule) -> str:
         named = [value(intent) for intent in self._named(rule)]

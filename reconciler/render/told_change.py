@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final, Literal
 
 from reconciler.change import Adopt, Create, Delete, Update, is_copy, is_release
-from reconciler.model import Condition
+from reconciler.model import Condition, Target
 from reconciler.render.edit import edit_of
 from reconciler.saved_plan import action
 from reconciler.words import (
@@ -211,8 +211,9 @@ def _target_rows(
         if leaf == "queueId":
             yield Row("queue", queue_phrase(field.before, names), queue_phrase(field.after, names))
         elif leaf == "weight":
-            target = queues_phrase(change.after.targets[index : index + 1], names)
-            yield Row(f"weight of {target}", value(field.before), value(field.after))
+            target = change.after.targets[index]
+            queue = queue_phrase(target.queue_id, names) if isinstance(target, Target) else target_phrase(target, names)
+            yield Row(f"weight of {queue}", value(field.before), value(field.after))
         elif leaf:
             yield Row(f"target {leaf}", value(field.before), value(field.after))
         else:

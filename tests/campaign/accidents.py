@@ -8,6 +8,7 @@ human-edit, human-remove, human-clone, human-unmark   of the request's rule, or 
 human-rank, human-switch   likewise: another priority; off, or on again
 human-add              a rule that is not ours, which takes every conversation before or after all others, by lot
 human-foreign          of a rule that is not ours another priority
+human-describe         of a rule that is not ours another description
 clock=SECONDS          the time of day jumps, the server's and the tool's
 """
 
@@ -34,7 +35,7 @@ _QUEUES: Final = {"q-cards": "q-fraud", "q-fraud": "q-general", "q-general": "q-
 PROCESSES: Final = ("kill", "kill-applied", "applier", "applier-after", "other", "other-after")
 PEOPLE: Final = (
     *("human-edit", "human-remove", "human-clone", "human-unmark"),
-    *("human-rank", "human-switch", "human-add", "human-foreign"),
+    *("human-rank", "human-switch", "human-add", "human-foreign", "human-describe"),
 )
 NAMES: Final = (*PROCESSES, *PEOPLE, "clock")
 
@@ -96,8 +97,9 @@ class Accidents:
     def _meddle(self, name: str, event: Event) -> None:
         stored = self.world.state.stored
         own = stored.get(event.request.segments[-1])
-        ours = [each.rule for each in stored.values() if is_ours(each.rule) is not (name == "human-foreign")]
-        asked = own.rule if own and is_ours(own.rule) is not (name == "human-foreign") else None
+        foreign = name in ("human-foreign", "human-describe")
+        ours = [each.rule for each in stored.values() if is_ours(each.rule) is not foreign]
+        asked = own.rule if own and is_ours(own.rule) is not foreign else None
         rule = asked or (self.random.choice(ours) if ours else None)
         if rule is not None:
             _MEDDLING[name](self.world, rule)
@@ -138,6 +140,11 @@ def _unmark(world: World, rule: Json) -> None:
     text = split(rule["description"])[0]
     world.unmarked[rule["id"]] = rule["description"].removeprefix(text)
     world.state.edit(rule["id"], world.clock(), description=text)
+
+
+def _describe(world: World, rule: Json) -> None:
+    text = split(rule["description"])[0]
+    world.state.edit(rule["id"], world.clock(), description=f"Edited{rule['description'].removeprefix(text)}")
 
 
 def mend(world: World, began: tuple[Json, ...], names: set[str]) -> None:
@@ -194,4 +201,5 @@ _MEDDLING: Final[dict[str, Callable[[World, Json], None]]] = {
     "human-switch": _switch,
     "human-add": _add,
     "human-foreign": _rank,
+    "human-describe": _describe,
 }

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reconciler.desired import Desired
+    from reconciler.saved_plan import ReviewedPlan
     from reconciler.simulator.exchange import Request
     from tests.campaign.world import Ended
 
@@ -67,6 +68,7 @@ class Running:
         self.oracle = Oracle(self.world, self.scenario, self._by_applier())
         own = tuple(one for one in accidents if one is not None)
         self.accidents = Accidents(self.world, own, Random(f"{case.seed}/accidents"), self.another)
+        self.saved: dict[str, ReviewedPlan] = {}
         self.ended: list[Ended | None] = []
         self.further = 0
         self.fired: list[tuple[str, Request]] = []
@@ -84,6 +86,8 @@ class Running:
 
     def inject(self) -> int:
         """Run the appliers among the faults; return how many of those came to pass."""
+        for name in self.wishes if self.scenario.reviewed else ():
+            asyncio.run(self.review(name))
         faults = self.world.faults = Faults(self.spec, self.case.seed) if self.spec else None
         asyncio.run(self._together())
         if faults is not None:
@@ -91,6 +95,13 @@ class Running:
             self.world.faults = None
             self.fired = faults.fired
         return self.accidents.happened + len(self.fired)
+
+    async def review(self, name: str) -> None:
+        """Save the plan that an applier is to apply, which the oracle then holds it to."""
+        reviewer = self._applier(f"review-{name}")
+        self.saved[name] = await reviewer.saved()
+        self.oracle.planned(reviewer)
+        self.oracle.reviewed(name)
 
     async def _together(self) -> None:
         scheduler = Scheduler(self.case.schedule, self.accidents)
@@ -116,6 +127,7 @@ class Running:
         """Return an applier of the first phase."""
         found = self._applier(name)
         found.before, found.after = scheduler.hooks(name)
+        found.reviewed = self.saved.get(name)
         return found
 
     def _applier(self, name: str) -> Applier:
@@ -130,7 +142,8 @@ class Running:
         others = manifests(self.scenario, "other")
         further = {f"b-{number}": own for number in range(1, 10)}
         strangers = {f"other-{number}": others["b"] for number in range(1, 10)}
-        return {**self.wishes, **further, **strangers, **dict.fromkeys(_HEALERS, own)}
+        reviewers = {f"review-{name}": wish for name, wish in self.wishes.items()}
+        return {**self.wishes, **reviewers, **further, **strangers, **dict.fromkeys(_HEALERS, own)}
 
     def heal(self) -> None:
         """Run without faults: twice at the most until all is well (R15), and once more for nothing (R16)."""

@@ -82,7 +82,7 @@ def requests(name: str, profile: str) -> tuple[Asked, ...]:
     """Return what is asked for when nothing goes wrong."""
     running = Running(Case(name, profile))
     running.inject()
-    return tuple(Asked(one.request.method, kind_of(one.request)) for one in running.world.events)
+    return tuple(Asked(one.request.method, kind_of(one.request)) for one in running.world.events if one.actor == "a")
 
 
 def single_faults(name: str, profile: str) -> Iterator[Case]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from reconciler import apply, attempt, ownership, plan
+from reconciler import apply, attempt, guard, ownership, plan
 from reconciler.attempt import Attempt, Verdict
 from reconciler.change import Marker, Read
 from reconciler.cxone import auth, wire
@@ -157,6 +157,29 @@ def _as_wanted(live: LiveRule, desired: Any) -> LiveRule:
     return replace(live, rule=replace(live.rule, **texts))
 
 
+def no_weight_is_routed() -> AbstractContextManager[None]:
+    """The guard `unrouted` asks for the default routing alone."""
+
+    def make(real: Any) -> Any:
+        def unrouted(plan: Any) -> Any:
+            regions = tuple(one for one in plan.behaviour.regions if one.after != ())
+            return real(replace(plan, behaviour=replace(plan.behaviour, regions=regions)))
+
+        return unrouted
+
+    return patched((guard, "_unrouted", make))
+
+
+def switching_off_is_not_counted() -> AbstractContextManager[None]:
+    """The guard `deletes` counts deletes alone."""
+    return patched((guard, "_switches_off", lambda _real: lambda _change: False))
+
+
+def a_reviewed_plan_never_stops() -> AbstractContextManager[None]:
+    """Beside what others changed nobody looks again at who goes elsewhere."""
+    return patched((world.Applier, "is_within", lambda _real: lambda _self, _fresh: True))
+
+
 EXTRAS: Final[dict[str, Callable[[], AbstractContextManager[None]]]] = {
     "no If-Match": no_if_match,
     "writes what the list showed": writes_what_the_list_showed,
@@ -171,4 +194,7 @@ EXTRAS: Final[dict[str, Callable[[], AbstractContextManager[None]]]] = {
     "no canary": no_canary,
     "canary not undone": canary_not_undone,
     "a person's text is the tenant's": a_persons_text_is_the_tenants,
+    "no weight is routed": no_weight_is_routed,
+    "switching off is not counted": switching_off_is_not_counted,
+    "a reviewed plan never stops": a_reviewed_plan_never_stops,
 }

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from tests.campaign.oracle_change import Moment
 from tests.campaign.oracle_ends import Ends
 from tests.campaign.oracle_facts import call_of, heard
-from tests.campaign.oracle_process import Process
+from tests.campaign.oracle_process import WRITES, Process
 from tests.campaign.oracle_requests import Requests
+from tests.campaign.oracle_review import Review
 from tests.campaign.oracle_tenant import Tenant
 from tests.campaign.oracle_verdict import Verdicts, Violation
 from tests.campaign.oracle_wire import Wire
@@ -48,6 +49,7 @@ class Oracle:
         self._processes: dict[str, Process] = {}
         self._all: list[Process] = []
         self._wires: dict[str, Wire] = {}
+        self._reviews: dict[str, Review] = {}
         self._sent: dict[int, int] = {}
         self._late: list[Request] = []
         self._tokens: set[str] = set()
@@ -72,6 +74,11 @@ class Oracle:
         process = self._processes.get(applier.name)
         writes = process.writes if process else []
         self._verdicts.check("R10", not writes, f"{applier.name} only planned, and sent {len(writes)} writes")
+
+    def reviewed(self, actor: str) -> None:
+        """Hold an applier to what its plan moves on the tenant as it is now."""
+        conversations = self.scenario.conversations
+        self._reviews[actor] = Review(self._wish_for(actor), conversations, self.world.state.rules())
 
     def ended(self, applier: Applier, ended: Ended | None) -> None:
         """Look at a run that ended, or, with None, that was killed."""
@@ -105,6 +112,9 @@ class Oracle:
             self._begin(event.actor)
         process, call = self._processes[event.actor], call_of(event.request)
         self._requests.look(process, event, call, self._wish_for(event.actor), self._clock)
+        if event.actor in self._reviews and call in WRITES and self.world.faults is None:
+            where = f"{event.actor}'s request {event.number}"
+            self._reviews[event.actor].look(process, where, self._verdicts)
         self._wires[event.actor].sends(event, self.world.virtual.seconds)
         process.sends(event, self._clock)
         self._asking = event

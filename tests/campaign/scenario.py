@@ -39,3 +39,7 @@ class Scenario:
     )
     options: Options = field(default_factory=Options)
     allow: tuple[str, ...] = ("unrouted", "emptied")
+    reviewed: bool = False
+    """Plans are saved first, and these are applied."""
+    teams: tuple[Desired, ...] = ()
+    """What other owners want, who apply beside the first (schedule `teams`)."""

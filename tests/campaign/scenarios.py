@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from tests.campaign.scenarios_foreign import FOREIGN
 from tests.campaign.scenarios_moves import MOVES
 from tests.campaign.scenarios_parts import PARTS
+from tests.campaign.scenarios_reviewed import REVIEWED
 from tests.campaign.scenarios_sizes import REFUSED, SIZES
 
 if TYPE_CHECKING:
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 
     from tests.campaign.scenario import Scenario
 
-SCENARIOS: Final[dict[str, Scenario]] = {one.name: one for one in (*MOVES, *FOREIGN, *PARTS, *SIZES, *REFUSED)}
+SCENARIOS: Final[dict[str, Scenario]] = {
+    one.name: one for one in (*MOVES, *FOREIGN, *PARTS, *SIZES, *REFUSED, *REVIEWED)
+}
 GENERATED: Final = "generated-"
 """Begins the name of a scenario that is made from a seed."""
 

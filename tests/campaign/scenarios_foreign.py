@@ -209,6 +209,15 @@ FOREIGN: Final[tuple[Scenario, ...]] = (
         goal(a=at("a", intent="y"), b=at("b", intent="x", targets=FRAUD), all=CATCH_ALL),
     ),
     scenario(
+        "copy-left-of-an-older-manifest",
+        "leftover copy, temporary copy, intents swapped",
+        [
+            *live(a=at("a", intent="x"), b=at("b", intent="y", targets=FRAUD), all=CATCH_ALL),
+            copy_left("cards/a", at("a", intent="z", priority=20)),
+        ],
+        goal(a=at("a", intent="y"), b=at("b", intent="x", targets=FRAUD), all=CATCH_ALL),
+    ),
+    scenario(
         "copy-left-of-what-is-done",
         "leftover copy",
         [*BEFORE, copy_left("cards/x", at("x"))],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from reconciler.model import Target
 from tests.campaign.profiles import TENANT
 from tests.campaign.scenarios_words import CATCH_ALL, FRAUD, at, goal, goals, live, ours, scenario, theirs
 
@@ -66,6 +67,20 @@ REFUSED: Final[tuple[Scenario, ...]] = (
         live(x=at("x"), y=at("y")),
         goal(y=at("y")),
         allow=(),
+    ),
+    scenario(
+        "no-weight-refused",
+        "refused, weights",
+        live(x=at("x"), y=at("y"), all=CATCH_ALL),
+        goal(x=at("x", targets=[Target("q-cards", 0)]), y=at("y"), all=CATCH_ALL),
+        allow=(),
+    ),
+    scenario(
+        "switched-off-refused",
+        "refused, disabled",
+        live(x=at("x"), y=at("y"), z=at("z"), all=CATCH_ALL),
+        goal(x=at("x", enabled=False), y=at("y", enabled=False), z=at("z"), all=CATCH_ALL),
+        guard=_GUARDED,
     ),
 )
 """The guards refuse them: exit 4, and nothing is written (R8)."""

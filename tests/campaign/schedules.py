@@ -1,7 +1,8 @@
 """Several appliers at once: who wants what, and whose request is next.
 
-A schedule is `same`, `other` or `three`, and `:SEED` behind it where the appliers run at once and each request waits
-for its turn; the seed says whose it is. Without a schedule there is one applier, `a`.
+A schedule is `same`, `other`, `three` or `teams` (each with an owner of its own), and `:SEED` behind it where the
+appliers run at once and each request waits for its turn; the seed says whose it is. Without a schedule there is one
+applier, `a`.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ def manifests(found: Scenario, schedule: str) -> Mapping[str, Desired]:
             return {"a": own, "b": another(own)}
         case "three":
             return {"a": own, "b": another(own), "c": own}
+        case "teams":
+            return {"a": own, **dict(zip("bc", found.teams, strict=False))}
     return {"a": own}
 
 

@@ -20,6 +20,7 @@ from tests.campaign.exhaustive import (
     interleavings,
     is_transient,
     kind,
+    requests,
     sampled,
     single_faults,
     turns,
@@ -70,6 +71,34 @@ def test_a_run_without_faults_gets_there_on_every_profile(name: str) -> None:
     codes = [one.exit_code if one else None for result in results for one in result.ended]
     assert [] == [said for result in results for said in broken(result)]
     assert [4 if is_refused(SCENARIOS[name]) else 0] * 5 == codes
+
+
+@pytest.mark.parametrize("profile", "ABCDE")
+def test_a_reviewed_plan_goes_on_beside_edits_that_route_nobody(profile: str) -> None:
+    """Somebody edits the description of another rule before any request: each run ends with 0."""
+    asked = range(1, len(requests("reviewed", profile)) + 1)
+    results = [run_case(Case("reviewed", profile, f"human-describe@#{number}")) for number in asked]
+    assert [] == [said for one in results for said in broken(one)]
+    assert [] == [str(one.case) for one in results if not one.same_run_converged]
+
+
+@pytest.mark.parametrize("profile", "ABCDE")
+def test_teams_apply_reviewed_plans_at_once(profile: str) -> None:
+    """Three owners with disjoint intents, request by request by lot: every run of every team ends with 0."""
+    results = [run_case(Case("reviewed-teams", profile, schedule=f"teams:{seed}")) for seed in range(4)]
+    assert [] == [said for one in results for said in broken(one)]
+    assert [0] * 12 == [ended.exit_code if ended else None for one in results for ended in one.ended]
+
+
+@pytest.mark.parametrize("profile", "ABCDE")
+def test_a_reviewed_plan_stops_where_it_would_move_more(profile: str) -> None:
+    """A rule that hid a planned one is moved behind it: behind the read that shows it nothing is written (R9)."""
+    asked = range(1, len(requests("reviewed-hidden", profile)) + 1)
+    results = [run_case(Case("reviewed-hidden", profile, f"human-foreign@#{number}")) for number in asked]
+    assert [] == [said for one in results for said in broken(one)]
+    codes = [ended.exit_code if ended else None for one in results for ended in one.ended]
+    assert {0, 4, 5} == {*codes} - {1}  # where lists lag, it is seen before the first write, and after the first read
+    assert all(one.counts["R9"] for one in results)
 
 
 def test_scenarios_are_of_every_kind() -> None:

@@ -71,6 +71,12 @@ CAUGHT: Final = {
         "adopt-all-at-first | A | 1 | PUT rule:altered=description": "R1",
     },
     "a person's text is the tenant's": {"drift | C | 1": "R18"},
+    "no weight is routed": {"no-weight-refused | A | 1": "R8", "no-weight-refused | C | 1": "R8"},
+    "a reviewed plan never stops": {
+        "reviewed-hidden | A | 1 | human-foreign@#9": "R9",
+        "reviewed-hidden | C | 1 | human-foreign@#9": "R9",
+    },
+    "switching off is not counted": {"switched-off-refused | A | 1": "R8", "switched-off-refused | C | 1": "R8"},
 }
 """Each bug, the cases that catch it, and the promises that each finds broken at the least."""
 

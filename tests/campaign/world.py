@@ -7,6 +7,7 @@ run is the real thing: the real client, the real plan, guards and apply, the sim
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -19,6 +20,7 @@ from reconciler.apply import apply
 from reconciler.arrange import arrange
 from reconciler.attempt import as_intended, as_reviewed
 from reconciler.cli.apply import exit_code
+from reconciler.cli.reviewed import refuse_unreviewed
 from reconciler.conduct import Conduct
 from reconciler.cxone.client import WritingClient
 from reconciler.cxone.network import carried_by
@@ -28,6 +30,7 @@ from reconciler.foresee import foresee
 from reconciler.guard import guard, lift, refusals
 from reconciler.options import Options
 from reconciler.plan import Live, Plan, Report, plan
+from reconciler.saved_plan import ReviewedPlan, document, read, set_aside, unforeseen
 from reconciler.simulator.api import Api
 from reconciler.simulator.exchange import Answer, Manner, Request
 from reconciler.simulator.state import State
@@ -190,7 +193,7 @@ class Applier:
     name: str = "a"
     options: Options = field(default_factory=Options)
     allow: tuple[str, ...] = ()
-    reviewed: Plan | None = None
+    reviewed: ReviewedPlan | None = None
     """A saved plan: then only what it has is done."""
     before: Hook | None = None
     after: Hook | None = None
@@ -206,12 +209,26 @@ class Applier:
         )
 
     def replan(self, queues: tuple[Any, ...]) -> Callable[[tuple[LiveRule, ...]], Plan]:
-        """Return what plans from rules just read."""
-        return lambda rules: plan(self.desired, Live(rules, queues), self.options, NOW + timedelta(minutes=1))
+        """Return what plans from rules just read; beside a saved plan, what it is not about is set aside."""
+
+        def replan(rules: tuple[LiveRule, ...]) -> Plan:
+            fresh = plan(self.desired, Live(rules, queues), self.options, NOW + timedelta(minutes=1))
+            return set_aside(fresh, self.reviewed) if self.reviewed else fresh
+
+        return replan
+
+    def is_within(self, fresh: Plan) -> bool:
+        """Say whether a plan moves nothing that the saved one does not move."""
+        assert self.reviewed
+        return not unforeseen(foresee(fresh), self.reviewed)
 
     def guarded(self, made: Plan) -> Plan:
         """Return the plan with its order, who is affected, and what the guards say."""
         return lift(guard(foresee(arrange(made), None), self.environment), self.allow, "campaign")
+
+    async def saved(self) -> ReviewedPlan:
+        """Do what `cxroute plan --out` does, and read the file back."""
+        return read(json.dumps(document(await self.plan())), "plan.json")
 
     async def plan(self) -> Plan:
         """Do what `cxroute plan` does."""
@@ -233,6 +250,8 @@ class Applier:
         rules = await client.rules()
         queues = await client.queues()
         made = self.guarded(self.replan(queues)(rules))
+        if self.reviewed:
+            refuse_unreviewed(made, self.reviewed, "plan")
         if made.conflicts or refusals(made):
             raise RefusedError(
                 "; ".join([*(one.message for one in made.conflicts), *(one.message for one in refusals(made))])
@@ -247,7 +266,7 @@ class Applier:
             self.world.profile.concurrency,
             self.world.profile.list_lag_seconds,
             guarded=self.guarded,
-            strays=0 if self.reviewed else 1,
+            within=self.is_within if self.reviewed else None,
         )
         report = await apply(made, client, self.replan(queues), _Told(self.world.said), conduct)
         return Ended(exit_code(report), report, made)

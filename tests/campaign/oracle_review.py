@@ -1,0 +1,50 @@
+"""What a reviewed plan moves, and whether it is carried on where it would by now move more (R9)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tests.campaign.oracle_routes import Routes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from tests.campaign.oracle_process import Process
+    from tests.campaign.oracle_routes import Destination
+    from tests.campaign.oracle_verdict import Verdicts
+    from tests.campaign.oracle_wish import Wish
+
+Json = Any
+Rule = dict[str, Any]
+Move = tuple[frozenset["Destination"], frozenset["Destination"]]
+
+
+class Review:
+    """A reviewed plan: the managed rules as they were reviewed, those that are wanted, and who moves."""
+
+    def __init__(self, wish: Wish, conversations: Sequence[Json], rules: Iterable[Rule]) -> None:
+        """`rules` are all that were live at the review."""
+        every = list(rules)
+        self._wish = wish
+        self._routes = Routes(conversations, wish.evaluation, [*every, *wish.rules.values()])
+        self._ours = [one for one in every if wish.ours(one)]
+        self._reviewed = self._moves(every)
+
+    def look(self, process: Process, where: str, verdicts: Verdicts) -> None:
+        """Look at a write: beside the rules of others that its sender last read, nobody moves who was not to move."""
+        if not process.listings:
+            return
+        listed = [process.last_read[rule_id] for ids in process.listings[-1].ids.values() for rule_id in ids]
+        moves = self._moves(listed)
+        more = [
+            self._routes.name(case)
+            for case, (move, reviewed) in enumerate(zip(moves, self._reviewed, strict=True))
+            if move[0] != move[1] and move != reviewed
+        ]
+        verdicts.check("R9", not more, f"{where}: beside what was read the reviewed plan moves {more}, too")
+
+    def _moves(self, rules: Iterable[Rule]) -> list[Move]:
+        others = [one for one in rules if not self._wish.ours(one)]
+        before = self._routes.destinations([*others, *self._ours])
+        after = self._routes.destinations([*others, *self._wish.rules.values()])
+        return list(zip(before, after, strict=True))
