@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from reconciler.saved_plan import ReviewedPlan
 
 PARTLY = 5
+_LONGEST_ANSWER: Final = 1000
 _LOOK: Final = 0.2
 """Seconds after which somebody who waits for an answer looks at signals."""
 
@@ -212,7 +213,7 @@ def ask(output: Output, question: str) -> str:
     sys.stderr.write(fitted(f"{question} to go on: ", sys.stderr))
     sys.stderr.flush()
     _wait_for_answer()
-    return sys.stdin.readline().strip()
+    return sys.stdin.readline(_LONGEST_ANSWER).strip()
 
 
 def _wait_for_answer() -> None:
