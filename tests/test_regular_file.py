@@ -18,6 +18,9 @@ from reconciler.regular_file import KIB, MIB, read_file, read_start, read_text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.hostile.command import Zygote
+
+SECONDS = 20
 PACKAGE = Path(__file__).parents[1] / "reconciler"
 EXCEPTIONS = {
     # Files of a package, which nobody but its author writes.
@@ -148,3 +151,80 @@ def test_a_path_that_cannot_be_is_an_error_like_any_other(path: str) -> None:
     """A NUL in a path, which a saved plan may hold, and an empty path are an OSError."""
     with pytest.raises(OSError, match=r"NUL character|No such file"):
         read_file(path, KIB)
+
+
+MANIFESTS = """\
+apiVersion: routing/v1
+kind: Environment
+name: prod
+owner: acme
+api: {baseUrl: "https://acme.invalid", tokenUrl: "https://acme.invalid/token"}
+traffic: {file: traffic.csv}
+"""
+PLAIN = MANIFESTS.replace("traffic: {file: traffic.csv}\n", "")
+READERS: dict[str, tuple[list[str], dict[str, str]]] = {
+    "saved plan": (["apply", "{file}", "--yes"], {}),
+    "live list": (["plan", "-e", "prod", "--live", "{file}"], {}),
+    "live list of export": (["export", "-e", "prod", "--all", "--live", "{file}"], {}),
+    "side of diff": (["diff", "{file}", "live.json"], {}),
+    "traffic sample": (["plan", "-e", "prod", "--live", "live.json", "--traffic", "{file}"], {}),
+    "journal": (["history"], {"CXROUTE_JOURNAL": "{file}"}),
+    "journal that is named": (["history", "--journal", "{file}"], {}),
+    "journal of an undo": (["plan", "-e", "prod", "--undo", "r1", "--journal", "{file}"], {}),
+    "client secret": (["plan", "-e", "prod"], {"CXONE_CLIENT_ID": "id", "CXONE_CLIENT_SECRET_FILE": "{file}"}),
+    "authorities": (
+        ["plan", "-e", "prod"],
+        {"CXONE_CLIENT_ID": "id", "CXONE_CLIENT_SECRET": "secret", "CXROUTE_CA_FILE": "{file}"},
+    ),
+    "keys of the endpoint": (["serve", "-e", "prod"], {"CXROUTE_API_KEYS_FILE": "{file}"}),
+    "shared memory of the endpoint": (["serve", "-e", "prod"], {"CXROUTE_SHARED_FILE": "{file}"}),
+    "drift": (
+        ["github", "drift-issue", "-e", "prod", "--plan", "{file}", "--body", "b.md"],
+        {"GITHUB_REPOSITORY": "a/b", "GITHUB_RUN_ID": "1"},
+    ),
+    "report": (
+        ["github", "comment", "-e", "prod", "--applied", "{file}"],
+        {"GITHUB_REPOSITORY": "a/b", "GITHUB_RUN_ID": "1"},
+    ),
+    "event": (["github", "comment", "-e", "prod", "--outdated"], {"GITHUB_EVENT_PATH": "{file}"}),
+}
+"""What is read -> the command that reads it, and its variables."""
+
+
+@pytest.mark.parametrize("kind", ["a named pipe", "a device"])
+@pytest.mark.parametrize("reader", READERS)
+def test_each_command_refuses_a_file_that_is_none(
+    reader: str, kind: str, odd_files: dict[str, str], tmp_path: Path, forked: Zygote
+) -> None:
+    """A pipe that nobody writes to, and a device without an end: one sentence at once, and little memory."""
+    (tmp_path / "manifests").mkdir()
+    (tmp_path / "manifests/prod.yaml").write_text(PLAIN, "utf-8")
+    (tmp_path / "live.json").write_text('{"rules": [], "queues": []}', "utf-8")
+    arguments, variables = READERS[reader]
+    filled = [word.format(file=odd_files[kind]) for word in arguments]
+    environment = {name: value.format(file=odd_files[kind]) for name, value in variables.items()}
+    ended = forked.run(tmp_path, filled, {"PATH": os.environ["PATH"], "PYTHONUTF8": "1", **environment}, SECONDS)
+    assert f"it is {kind}, not a regular file; save the contents to a file, and name that file" in ended.err
+    assert 0 != ended.code
+    assert 1 == ended.err.count("error:")
+    assert 200 * MIB > ended.peak
+
+
+@pytest.mark.parametrize(
+    "name", [".cxroute/sandbox.json", ".cxroute/sandbox.json.log", "manifests/prod.yaml", "traffic.csv"]
+)
+def test_a_pipe_in_the_place_of_a_file_with_a_fixed_name_is_refused(name: str, tmp_path: Path, forked: Zygote) -> None:
+    """The sandbox's state, its log, a manifest, and the sample that an Environment names."""
+    (tmp_path / "manifests").mkdir()
+    (tmp_path / ".cxroute").mkdir()
+    (tmp_path / "manifests/all.yaml").write_text(
+        "apiVersion: routing/v1\nkind: Environment\nname: sandbox\nowner: acme\n", "utf-8"
+    )
+    if name == "traffic.csv":
+        (tmp_path / "manifests/prod.yaml").write_text(MANIFESTS, "utf-8")
+    os.mkfifo(tmp_path / name)
+    command = ["plan", "-e", "prod", "--live", "x.json"] if name == "traffic.csv" else ["plan", "-e", "sandbox"]
+    (tmp_path / "x.json").write_text('{"rules": [], "queues": []}', "utf-8")
+    ended = forked.run(tmp_path, command, {"PATH": os.environ["PATH"], "PYTHONUTF8": "1"}, SECONDS)
+    assert "not a regular file" in ended.err or "no such file" in ended.err
+    assert ended.code in {1, 3}
