@@ -180,11 +180,11 @@ READERS: dict[str, tuple[list[str], dict[str, str]]] = {
     "shared memory of the endpoint": (["serve", "-e", "prod"], {"CXROUTE_SHARED_FILE": "{file}"}),
     "drift": (
         ["github", "drift-issue", "-e", "prod", "--plan", "{file}", "--body", "b.md"],
-        {"GITHUB_REPOSITORY": "a/b", "GITHUB_RUN_ID": "1"},
+        {"GITHUB_REPOSITORY": "a/b", "GITHUB_RUN_ID": "1", "GITHUB_SHA": "0" * 40},
     ),
     "report": (
         ["github", "comment", "-e", "prod", "--applied", "{file}"],
-        {"GITHUB_REPOSITORY": "a/b", "GITHUB_RUN_ID": "1"},
+        {"GITHUB_REPOSITORY": "a/b", "GITHUB_RUN_ID": "1", "GITHUB_SHA": "0" * 40},
     ),
     "event": (["github", "comment", "-e", "prod", "--outdated"], {"GITHUB_EVENT_PATH": "{file}"}),
 }
