@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from reconciler.draft import Draft, WrongDefaultError, WrongRuleError, split
+from reconciler.draft import Draft, TooMuchFilledInError, WrongDefaultError, WrongRuleError, split
 from reconciler.errors import ManifestError
 from reconciler.manifest.nearest import did_you_mean
 from reconciler.manifest.text import MOST_FINDINGS
 from reconciler.marker import fingerprint
 from reconciler.model import Address
+from reconciler.substitution import OF_ALL_FILES, TextBudget
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -117,23 +118,29 @@ class _Expansion:
         self.rules: dict[Address, DesiredRule] = {}
         self.findings: list[Finding] = []
         self._wrong = 0
+        self._budget = TextBudget(OF_ALL_FILES)
+        self._budgets: dict[str, TextBudget] = {}
         self._of_defaults: set[Finding] = set()
         self._names: dict[str, DesiredRule] = {}
         self._queues: dict[str, Queue] = {}
 
     def expand(self, loaded: Loaded[RuleSet]) -> None:
         """Expand every rule of one RuleSet that applies in the environment."""
+        budget = self._budgets.setdefault(loaded.file, TextBudget(rest=self._budget))
         for index, entry in enumerate(loaded.document.rules):
             if self._wrong >= MOST_FINDINGS:
-                return
+                break
             if not _applies(entry.environments, self.environment.name):
                 continue
-            draft = Draft(self.environment, self._queue, loaded.document, entry)
+            draft = Draft(self.environment, self._queue, loaded.document, entry, budget)
             try:
                 desired = self._desired(draft, loaded.document.name, loaded.at("rules", index))
                 self._add(desired)
                 if draft.catches_all_by_omission():
                     self.findings.append(_without_condition(loaded, index, desired.address))
+            except TooMuchFilledInError as wrong:
+                self._tell(loaded, index, wrong)
+                break
             except WrongRuleError as wrong:
                 for one in draft.everything_wrong() or (wrong,):
                     self._tell(loaded, index, one)
