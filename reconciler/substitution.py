@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from reconciler.manifest.names import named
-from reconciler.model import number
+from reconciler.model import LARGEST_WEIGHT, number
 from reconciler.regular_file import KIB, MIB
 
 if TYPE_CHECKING:
@@ -43,7 +43,9 @@ def _is_number(value: Json) -> bool:
 
 PRIORITY: Final = Kind("a whole number", lambda value: type(value) is int and -(2**31) <= value < 2**31)
 SHARE: Final = Kind("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1)
-WEIGHT: Final = Kind("a number, 0 or more", lambda value: _is_number(value) and value >= 0)
+WEIGHT: Final = Kind(
+    f"a number from 0 to {LARGEST_WEIGHT:.0e}", lambda value: _is_number(value) and 0 <= value <= LARGEST_WEIGHT
+)
 FLAG: Final = Kind("true or false", lambda value: isinstance(value, bool))
 
 
