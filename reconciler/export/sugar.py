@@ -6,7 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.export.words import NotWritableError, escaped
-from reconciler.model import Condition, Target
+from reconciler.model import LONGEST_NUMBER, Condition, Target
+from reconciler.substitution import LONGEST_TEXT, size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -38,7 +39,7 @@ def asked(rule: Rule, attributes: Attributes) -> Fields:
 
 def further(condition: Condition) -> Fields:
     """Return an item of `when`: `{attribute: language, equals: fr}`."""
-    return {"attribute": escaped(condition.attribute), condition.operator: written_value(condition)}
+    return {"attribute": _one(condition.attribute), condition.operator: written_value(condition)}
 
 
 def written_value(condition: Condition) -> Json:
@@ -102,9 +103,13 @@ def _is_share(value: object) -> bool:
 def _one(value: Scalar) -> Scalar:
     """Return a value as a manifest has it. Raises NotWritableError where YAML has none such."""
     if isinstance(value, str):
+        if size(value) > LONGEST_TEXT:
+            raise NotWritableError(f"a condition of it holds a text of more than {LONGEST_TEXT:,} bytes")
         return escaped(value)
     if isinstance(value, float) and not math.isfinite(value):
         raise NotWritableError(f"it compares with {value}, which is no number")
+    if abs(value) >= 10**LONGEST_NUMBER:
+        raise NotWritableError(f"it compares with a number of more than {LONGEST_NUMBER} digits")
     return value
 
 
