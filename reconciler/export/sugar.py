@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.export.words import NotWritableError, escaped
 from reconciler.model import LONGEST_NUMBER, Condition, Target
-from reconciler.substitution import LONGEST_TEXT, size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -39,7 +38,7 @@ def asked(rule: Rule, attributes: Attributes) -> Fields:
 
 def further(condition: Condition) -> Fields:
     """Return an item of `when`: `{attribute: language, equals: fr}`."""
-    return {"attribute": _one(condition.attribute), condition.operator: written_value(condition)}
+    return {"attribute": escaped(condition.attribute), condition.operator: written_value(condition)}
 
 
 def written_value(condition: Condition) -> Json:
@@ -103,8 +102,6 @@ def _is_share(value: object) -> bool:
 def _one(value: Scalar) -> Scalar:
     """Return a value as a manifest has it. Raises NotWritableError where YAML has none such."""
     if isinstance(value, str):
-        if size(value) > LONGEST_TEXT:
-            raise NotWritableError(f"a condition of it holds a text of more than {LONGEST_TEXT:,} bytes")
         return escaped(value)
     if isinstance(value, float) and not math.isfinite(value):
         raise NotWritableError(f"it compares with {value}, which is no number")
