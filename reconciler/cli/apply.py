@@ -69,7 +69,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
         return apply_several(options, output, plans or {})
     reviewed = read_reviewed(options) if options.plan else None
-    session = open_session(options, output, reviewed.environment if reviewed else None)
+    named = (reviewed.environment, reviewed.options.undo) if reviewed else ()
+    session = open_session(options, output, *named)
     run = Run.of(session, options, reviewed)
     run.session.verify()
     return run_interruptibly(run.all).code
