@@ -432,4 +432,5 @@ def test_markdown_of_the_sandbox_says_that_nothing_is_real(cxroute: Program) -> 
     assert 0 == cxroute("plan", "--format", "markdown")
     note = "> [!NOTE]\n> Sandbox: everything below is simulated; no tenant was contacted.\n\n"
     assert f"### Routing plan for `sandbox`\n\n{note}" in cxroute.out
-    assert "\\" not in cxroute.out
+    assert "\\n" not in cxroute.out
+    assert "u000a" not in cxroute.out
