@@ -6,11 +6,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from reconciler.behaviour.value_type import SHARE, TEXT
-from reconciler.draft import Draft, WrongDefaultError, WrongRuleError, split
+from reconciler.draft import Draft, TooMuchFilledInError, WrongDefaultError, WrongRuleError, split
 from reconciler.errors import ManifestError
 from reconciler.manifest.nearest import did_you_mean
+from reconciler.manifest.text import MOST_FINDINGS
 from reconciler.marker import fingerprint
 from reconciler.model import Address
+from reconciler.substitution import OF_ALL_FILES, TextBudget
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -127,21 +129,30 @@ class _Expansion:
         self.catalogue = catalogue
         self.rules: dict[Address, DesiredRule] = {}
         self.findings: list[Finding] = []
+        self._wrong = 0
+        self._budget = TextBudget(OF_ALL_FILES)
+        self._budgets: dict[str, TextBudget] = {}
         self._of_defaults: set[Finding] = set()
         self._names: dict[str, DesiredRule] = {}
         self._queues: dict[str, Queue] = {}
 
     def expand(self, loaded: Loaded[RuleSet]) -> None:
         """Expand every rule of one RuleSet that applies in the environment."""
+        budget = self._budgets.setdefault(loaded.file, TextBudget(rest=self._budget))
         for index, entry in enumerate(loaded.document.rules):
+            if self._wrong >= MOST_FINDINGS:
+                break
             if not _applies(entry.environments, self.environment.name):
                 continue
-            draft = Draft(self.environment, self._queue, loaded.document, entry)
+            draft = Draft(self.environment, self._queue, loaded.document, entry, budget)
             try:
                 desired = self._desired(draft, loaded.document.name, loaded.at("rules", index))
                 self._add(desired)
                 if draft.catches_all_by_omission():
                     self.findings.append(_without_condition(loaded, index, desired.address))
+            except TooMuchFilledInError as wrong:
+                self._tell(loaded, index, wrong)
+                break
             except WrongRuleError as wrong:
                 for one in draft.everything_wrong() or (wrong,):
                     self._tell(loaded, index, one)
@@ -149,12 +160,20 @@ class _Expansion:
     def _tell(self, loaded: Loaded[RuleSet], index: int, wrong: WrongRuleError) -> None:
         """Add what is wrong with a rule; what is wrong with the defaults is told once for all rules."""
         if not isinstance(wrong, WrongDefaultError):
-            self.findings.append(loaded.finding(wrong.code, str(wrong), "rules", index, *wrong.path, hint=wrong.hint))
+            self._keep(loaded, loaded.finding(wrong.code, str(wrong), "rules", index, *wrong.path, hint=wrong.hint))
             return
         finding = loaded.finding(wrong.code, str(wrong), *wrong.path, hint=wrong.hint)
         if finding not in self._of_defaults:
             self._of_defaults.add(finding)
-            self.findings.append(finding)
+            self._keep(loaded, finding)
+
+    def _keep(self, loaded: Loaded[RuleSet], finding: Finding) -> None:
+        """Add an error. After so many of them the other rules are not looked at."""
+        self.findings.append(finding)
+        self._wrong += 1
+        if self._wrong == MOST_FINDINGS:
+            message = f"{MOST_FINDINGS:,} errors, and perhaps more: rules after these are not checked"
+            self.findings.append(loaded.finding(finding.code, message, "rules", hint="correct these first"))
 
     def _desired(self, draft: Draft, ruleset: str, source: Source) -> DesiredRule:
         address, rule = Address(ruleset, draft.key()), draft.rule()

@@ -11,10 +11,23 @@ from reconciler.catalogue import QueueError
 from reconciler.manifest.nearest import did_you_mean
 from reconciler.marker import OPENING, with_line_feeds
 from reconciler.model import Rule, Target, condition
-from reconciler.substitution import FLAG, PRIORITY, SHARE, WEIGHT, fill, shown, unquoted_hint
+from reconciler.substitution import (
+    FLAG,
+    LONGEST_NAME,
+    LONGEST_TEXT,
+    PRIORITY,
+    SHARE,
+    WEIGHT,
+    TextBudget,
+    TooMuchTextError,
+    fill,
+    shown,
+    size,
+    unquoted_hint,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from reconciler.manifest.documents import AdoptById, RuleEntry, RuleSet
     from reconciler.manifest.environment import Environment
@@ -36,6 +49,10 @@ class WrongRuleError(Exception):
         self.code, self.path, self.hint = code, path, hint
 
 
+class TooMuchFilledInError(WrongRuleError):
+    """The variables of the rule's file make too much text: no further rule of it can be expanded."""
+
+
 class WrongDefaultError(WrongRuleError):
     """Something in the defaults of a RuleSet is wrong; it stands at `path` below the document."""
 
@@ -49,10 +66,17 @@ class Draft:
     """One rule on its way from what a person wrote to what is desired."""
 
     def __init__(
-        self, environment: Environment, queue: Callable[[str], Queue], ruleset: RuleSet, entry: RuleEntry
+        self,
+        environment: Environment,
+        queue: Callable[[str], Queue],
+        ruleset: RuleSet,
+        entry: RuleEntry,
+        budget: TextBudget | None = None,
     ) -> None:
-        """`queue` gives the live queue that a name means; it raises QueueError."""
+        """`queue` gives the live queue that a name means; it raises QueueError. `budget` is the file's, for texts."""
         self.environment, self.resolve, self.ruleset, self.entry = environment, queue, ruleset, entry
+        self._budget = budget or TextBudget()
+        self._filled_in: dict[tuple[_Path, str], Json] = {}
 
     def rule(self) -> Rule:
         """Return the rule that is desired. Raises WrongRuleError at the first thing that is wrong."""
@@ -111,15 +135,23 @@ class Draft:
     def name(self) -> str:
         """Return the rule's name: written, or made of the intent or key."""
         if self.entry.name is not None:
-            return self._fill(self.entry.name, ("name",))
-        intents = self.intents()
-        return f"Cognigy Intent Route: {intents[0] if len(intents) == 1 else self.key()}"
+            name = self._fill(self.entry.name, ("name",), LONGEST_NAME)
+        else:
+            intents = self.intents()
+            name = f"Cognigy Intent Route: {intents[0] if len(intents) == 1 else self.key()}"
+        if size(name) > LONGEST_NAME:
+            message = f"a name may have {LONGEST_NAME:,} bytes"
+            raise WrongRuleError("CXR104", message, "name", hint="write a shorter `name`")
+        return name
 
-    def description(self, queues: Iterable[Queue]) -> str:
+    def description(self, queues: Sequence[Queue]) -> str:
         """Return the description: written, or made of intents and queues; empty for a rule of conditions alone."""
         entry = self.entry
         text = self._said(queues) if entry.description is None else self._fill(entry.description, ("description",))
         text = with_line_feeds(text)
+        if size(text) > LONGEST_TEXT:
+            message = f"a description may have {LONGEST_TEXT:,} bytes"
+            raise WrongRuleError("CXR104", message, "description", hint="write a shorter `description`")
         if entry.description is not None and OPENING in text:
             raise WrongRuleError("CXR104", f"a description may not hold {OPENING!r}", "description")
         if text.endswith("\r"):  # to the server it is a part of the line end before the line that says whose rule it is
@@ -127,10 +159,11 @@ class Draft:
             raise WrongRuleError("CXR104", "a description may not end in a carriage return", "description", hint=hint)
         return text
 
-    def _said(self, queues: Iterable[Queue]) -> str:
+    def _said(self, queues: Sequence[Queue]) -> str:
         intents = self.intents()
         if not intents:
             return ""
+        self._take(tuple(queue.name for queue in queues), ())
         named = ", ".join(f"'{intent}'" for intent in intents)
         where = ", ".join(queue.name for queue in queues)
         return f"Routes conversations with intent{'s' if len(intents) > 1 else ''} {named} to {where}"
@@ -242,20 +275,35 @@ class Draft:
         except WrongRuleError as wrong:
             raise WrongDefaultError(wrong.code, str(wrong), *wrong.path, hint=wrong.hint) from None
 
-    def _fill(self, text: str, path: _Path) -> str:
+    def _fill(self, text: str, path: _Path, limit: int = LONGEST_TEXT) -> str:
         """Return a text with its variables filled in."""
-        value = self._looked_up(text, path)
+        value = self._looked_up(text, path, limit)
         if isinstance(value, str):
             return value
         message = f"{text} must be text here, and it is {shown(value)} in {self.environment.name}"
         raise WrongRuleError("CXR104", message, *path, hint="put the variable's value in quotes")
 
-    def _looked_up(self, text: str, path: _Path) -> Json:
+    def _looked_up(self, text: str, path: _Path, limit: int = LONGEST_TEXT) -> Json:
         if "$" not in text:
             return text
+        place = (path, text)
+        if place not in self._filled_in:
+            value = self._filled_in[place] = self._replaced(text, path, limit)
+            self._take(value, path)
+        return self._filled_in[place]
+
+    def _take(self, value: Json, path: _Path) -> None:
+        """Count a text against what the file may fill in."""
+        try:
+            self._budget.take(value)
+        except TooMuchTextError as error:
+            hint = "shorten the variables, or split the file"
+            raise TooMuchFilledInError("CXR010", str(error), *path, hint=hint) from None
+
+    def _replaced(self, text: str, path: _Path, limit: int) -> Json:
         variables = self.environment.vars
         try:
-            return fill(text, variables)
+            return fill(text, variables, limit)
         except KeyError as missing:
             name = str(missing.args[0])
             message = f"{self.environment.name} has no variable {name!r} in its vars"

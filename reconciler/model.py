@@ -30,7 +30,10 @@ OPERATORS: Final = EXISTENCE | SETS | EQUALITIES | PATTERNS | RANGES
 DECIMAL: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?", re.ASCII)
 """JSON's grammar of a number: the only texts that mean one (spec.md section 2)."""
 
-_LONGEST_NUMBER: Final = 400
+LARGEST_WEIGHT: Final = 1e300
+"""Of one target: the weights of a rule add up, and a hundred times the sum is still a number."""
+LONGEST_NUMBER: Final = 400
+"""Digits of a number in a manifest."""
 
 
 class Address(NamedTuple):
@@ -62,7 +65,7 @@ class Queue(NamedTuple):
 
 def number(text: str) -> int | float:
     """Return the finite number that `text` is by JSON's grammar. ValueError where it is none, or too large for one."""
-    if len(text) > _LONGEST_NUMBER or not DECIMAL.fullmatch(text):
+    if len(text) > LONGEST_NUMBER or not DECIMAL.fullmatch(text):
         raise ValueError(text[:40])
     value = float(text) if any(mark in text for mark in ".eE") else int(text)
     if isinstance(value, float) and not math.isfinite(value):

@@ -15,7 +15,7 @@ from reconciler.catalogue import AssumedCatalogue, QueueError
 from reconciler.entries import desired_entries
 from reconciler.manifest.nearest import did_you_mean
 from reconciler.model import Condition, Opaque, Target
-from reconciler.substitution import SHARE, WEIGHT, fill
+from reconciler.substitution import SHARE, WEIGHT, TextBudget, TooMuchTextError, fill
 from reconciler.words import value
 
 if TYPE_CHECKING:
@@ -94,11 +94,14 @@ class _Trial:
         self.environment = environment
         self.catalogue = catalogue
         self._assumed = assumed
+        self._budget = TextBudget()
+        self._budgets: dict[str, TextBudget] = {}
         ordered = in_order(entries, environment.api.evaluation)
         self._rules = _ByIntent(ordered, environment.attributes.intent)
 
     def tried(self, loaded: Loaded[RouteTests], place: int) -> Tried:
         """Try the test at one place of its document."""
+        self._budget = self._budgets.setdefault(loaded.file, TextBudget())
         given: Conversation = {}
         found, failure = None, None
         test = loaded.document.tests[place]
@@ -148,14 +151,20 @@ class _Trial:
 
     def _filled(self, value: Json) -> Json:
         variables = self.environment.vars
+        if not isinstance(value, str) or "$" not in value:
+            return value
         try:
-            return fill(value, variables) if isinstance(value, str) and "$" in value else value
+            filled = fill(value, variables)
+            self._budget.take(filled)
+        except TooMuchTextError as error:
+            raise _WrongTestError("CXR010", str(error), "shorten the variables, or split the file") from None
         except KeyError as missing:
             name = str(missing.args[0])
             message = f'the Environment has no variable "{name}" in its vars'
             raise _WrongTestError("CXR107", message, did_you_mean(name, variables)) from None
         except ValueError as error:
             raise _WrongTestError("CXR104", str(error)) from None
+        return filled
 
     def _goes(self, found: Entry | None, goes: Destination) -> str:
         if found is None:

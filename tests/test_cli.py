@@ -424,3 +424,13 @@ def test_the_demo_runs_through_without_a_terminal(cxroute: Program) -> None:
     assert "priority  950 -> 10" in cxroute.out
     assert "17 rules that are not ours are byte for byte what they were." in cxroute.out
     assert [] == list(Path().iterdir())
+
+
+def test_markdown_of_the_sandbox_says_that_nothing_is_real(cxroute: Program) -> None:
+    """The sentence stands in a note of its own, and no line end of it is written as an escape."""
+    assert 0 == cxroute("init")
+    assert 0 == cxroute("plan", "--format", "markdown")
+    note = "> [!NOTE]\n> Sandbox: everything below is simulated; no tenant was contacted.\n\n"
+    assert f"### Routing plan for `sandbox`\n\n{note}" in cxroute.out
+    assert "\\n" not in cxroute.out
+    assert "u000a" not in cxroute.out

@@ -18,6 +18,7 @@ from reconciler.export.keeping import keeping, texts, unlike
 from reconciler.manifest.load import Manifests, load, load_with
 from reconciler.marker import digest
 from reconciler.model import Condition, Queue, Rule, Target, condition
+from reconciler.regular_file import read_file
 from reconciler.simulator.state import State
 from tests.program import write
 
@@ -285,10 +286,7 @@ def test_a_file_that_changed_meanwhile_is_not_overwritten(applied: Program, monk
     """Somebody saved it while the tenant was read."""
     change(HELP, priority=1)
     monkeypatch.setattr("reconciler.cli.keep.write_all", lambda _: pytest.fail("written"))
-    real = Path.read_bytes
-    monkeypatch.setattr(
-        Path, "read_bytes", lambda path: real(path) + (b"# saved\n" if path.name == "cards.yaml" else b"")
-    )
+    monkeypatch.setattr("reconciler.cli.keep.read_file", lambda path, limit: read_file(path, limit) + b"# saved\n")
     assert 4 == applied("export", "cards/help", "--write")
     assert "was changed meanwhile" in applied.err
 

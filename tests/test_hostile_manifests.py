@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reconciler.cli.main import main
 from reconciler.errors import ManifestError
 from reconciler.findings import CODES
 from reconciler.manifest.load import load
@@ -76,6 +77,27 @@ def test_no_file_takes_long(name: str, room: Path) -> None:
     except ManifestError as error:
         assert 1 <= len(error.findings) <= 1001  # noqa: PT017 - some of the files are valid
     assert time.process_time() - before < 5
+
+
+EXPANDED: dict[str, Callable[[], str]] = {
+    "one-key": lambda: RULES + many(60_000, "- {key: k, intent: x, queue: a}\n"),
+    "one-name": lambda: RULES + many(49_000, "- {key: k#, intent: x, queue: a, name: n}\n"),
+    "unknown-variables": lambda: RULES + many(60_000, "- {key: k#, intent: '${x#}', queue: a}\n"),
+    "no-keys": lambda: RULES + "- {intent: '!', queue: a}\n" * 80_000,
+}
+
+
+@pytest.mark.parametrize("name", EXPANDED)
+def test_no_errors_of_rules_take_long(name: str, room: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Files whose every rule is wrong: a thousand errors are said, that there may be more, and the rest is left."""
+    (room / "a.yaml").write_text(EXPANDED[name]())
+    (room / "environment.yaml").write_text(ENVIRONMENT)
+    before = time.process_time()
+    assert 3 == main(["validate"])
+    assert time.process_time() - before < 5
+    assert "1,000 errors, and perhaps more: rules after these are not checked; correct these first" in (
+        capsys.readouterr().out
+    )
 
 
 LINES = (

@@ -154,7 +154,7 @@ def test_a_wheel_holds_all_that_a_demo_needs(wheel: Path) -> None:
     assert manifests
     assert set() == {name for name in package | manifests | rest if not name.endswith(".pyc")} - held(wheel)
     with ZipFile(wheel) as archive:
-        assert "cxroute = reconciler.cli.main:main" in archive.read(f"{info}/entry_points.txt").decode()
+        assert "cxroute = reconciler.__main__:run" in archive.read(f"{info}/entry_points.txt").decode()
 
 
 def test_a_wheel_holds_nothing_else(wheel: Path) -> None:

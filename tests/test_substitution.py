@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import tracemalloc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +16,12 @@ from reconciler.desired import desire
 from reconciler.errors import ManifestError
 from reconciler.manifest.load import load
 from reconciler.manifest.schema import manifest_schema
+from reconciler.verify import verify
 from tests.program import Program, write
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from reconciler.model import Rule
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
@@ -164,3 +169,127 @@ def test_the_schema_takes_variables_where_values_are_no_text() -> None:
     environment = {"apiVersion": "routing/v1", "kind": "Environment", "name": "p", "owner": "o", "tenant": "t"}
     assert validator.is_valid(environment | {"vars": VALUES})
     assert not validator.is_valid(environment | {"vars": {"a": {"b": 1}}})
+
+
+LONG = "x" * 60_000
+
+
+@pytest.mark.parametrize(
+    ("rule", "values", "said"),
+    [
+        ('name: "a${v}"', {"v": "x" * 1024}, "CXR104 this text, filled in, is longer than 1 KiB"),
+        ('name: "${v}"', {"v": "ä" * 513}, "CXR104 this text, filled in, is longer than 1 KiB"),
+        (f"name: {'x' * 1025}", {}, "CXR104 a name may have 1,024 bytes; write a shorter `name`"),
+        ('description: "${v} ${v}"', {"v": LONG}, "CXR104 this text, filled in, is longer than 64 KiB"),
+        (f"description: {LONG} {LONG}", {}, "CXR104 a description may have 65,536 bytes"),
+        ('when: [{attribute: a, equals: "${v}${v}"}]', {"v": LONG}, "CXR104 this text, filled in, is longer"),
+        ('when: [{attribute: "${v}${v}", equals: a}]', {"v": LONG}, "CXR104 this text, filled in, is longer"),
+        ('when: [{attribute: a, in: "${v}"}]', {"v": [LONG, LONG]}, "CXR104 this text, filled in, is longer"),
+        ('key: k, intents: ["${v}"]', {"v": LONG + LONG}, "CXR104 this text, filled in, is longer than 64 KiB"),
+    ],
+)
+def test_a_text_is_bounded_while_it_is_filled_in(rule: str, values: dict[str, Any], said: str) -> None:
+    """A name has 1 KiB at most, any other text and any list 64 KiB; the error names the place and what to do."""
+    intent = "" if "intents" in rule else "intent: lost, "
+    (error, *_) = wrong(f"rules:\n  - {{{rule}, {intent}queue: Cards}}\n", **values)
+    assert said in error
+    assert error.startswith("5:")
+    assert re.search(r"; (shorten it or its variables|write a shorter `\w+`)$", error)
+
+
+def test_a_text_of_just_the_limit_is_taken() -> None:
+    """A name of 1 KiB and a description of 64 KiB, filled in, are those that are wanted."""
+    rule = 'rules:\n  - {intent: lost, queue: Cards, name: "${n}", description: "${d}"}\n'
+    filled = prod(rule, n="x" * 1024, d="x" * 65_536)
+    assert (1024, 65_536) == (len(filled.name), len(filled.description))
+
+
+AMPLIFYING: dict[str, tuple[str | list[str], Callable[[int], str]]] = {
+    "descriptions": (LONG, lambda number: f'{{key: k{number}, description: "${{v}}{number}"}}'),
+    "whole values": (LONG, lambda number: f'{{key: k{number}, description: "${{v}}"}}'),
+    "condition values": (
+        LONG,
+        lambda number: f'{{key: k{number}, when: [{{attribute: a, equals: "${{v}}{number}"}}]}}',
+    ),
+    "attributes": (LONG, lambda number: f'{{key: k{number}, when: [{{attribute: "${{v}}{number}", equals: a}}]}}'),
+    "many in one": (LONG[:1000], lambda number: f'{{key: k{number}, description: "{"${v}" * 64}"}}'),
+    "lists": ([LONG[:60]] * 1000, lambda number: f'{{key: k{number}, when: [{{attribute: a, in: "${{v}}"}}]}}'),
+    "names": (LONG[:1000], lambda number: f'{{key: k{number}, name: "${{v}}{number}"}}'),
+}
+
+
+@pytest.mark.parametrize("what", AMPLIFYING)
+def test_memory_stays_bounded_whatever_the_variables_ask_for(what: str) -> None:
+    """Some 200 KiB of manifests that ask for up to 300 MB: one error in the file, and less than 40 MB of memory."""
+    value, rule = AMPLIFYING[what]
+    count = 5_500
+    write("prod.yaml", HEAD.replace("{}", json.dumps({"v": value})))
+    rules = "".join(f"  - {rule(number)[:-1]}, queue: Cards}}\n" for number in range(count))
+    write("rules.yaml", f"{RULESET}rules:\n{rules}")
+    manifests = load(Path("manifests"))
+    environment = manifests.environments["prod"].document
+    catalogue = AssumedCatalogue("prod", aliases(manifests, "prod"))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ManifestError) as caught:
+            desire(manifests, environment, catalogue)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert 40 * 2**20 > peak
+    (error,) = (one for one in caught.value.findings if one.severity == "error")
+    assert "CXR010" == error.code
+    assert "the variables in this file make more than 5 MiB of text" == error.message
+    assert "shorten the variables, or split the file" == error.hint
+    assert error.source
+    assert error.source.file.endswith("rules.yaml")
+
+
+def test_many_small_files_share_one_bound() -> None:
+    """Each file stays below its own 5 MiB; all of them together may fill in 64 MiB."""
+    write("prod.yaml", HEAD.replace("{}", json.dumps({"v": LONG})))
+    for file in range(15):
+        rules = "".join(
+            f'  - {{key: k{number}, intent: i{file}-{number}, queue: Cards, description: "${{v}}"}}\n'
+            for number in range(80)
+        )
+        write(f"rules{file}.yaml", f"{RULESET.replace('cards', f'cards{file}')}rules:\n{rules}")
+    manifests = load(Path("manifests"))
+    with pytest.raises(ManifestError) as caught:
+        desire(manifests, manifests.environments["prod"].document, AssumedCatalogue("prod", {}))
+    assert {"the variables in all files together make more than 64 MiB of text"} == {
+        finding.message for finding in caught.value.findings
+    }
+
+
+def test_a_long_queue_name_in_generated_descriptions_counts() -> None:
+    """A description that cxroute makes holds the queue's name, which an alias makes long."""
+    queues = f"apiVersion: routing/v1\nkind: Queues\nname: q\nqueues: {{a: {LONG}}}\n"
+    write("prod.yaml", f"{HEAD}{queues}")
+    rules = "".join(f"  - {{intent: i{number}, queue: a}}\n" for number in range(5_000))
+    write("rules.yaml", f"{RULESET}rules:\n{rules}")
+    manifests = load(Path("manifests"))
+    with pytest.raises(ManifestError, match="1 error") as caught:
+        desire(
+            manifests,
+            manifests.environments["prod"].document,
+            AssumedCatalogue("prod", aliases(manifests, "prod")),
+        )
+    assert "CXR010" == caught.value.findings[0].code
+
+
+def test_texts_of_route_tests_are_bounded_too() -> None:
+    """Route tests fill in texts as rules do, within the same bounds."""
+    write("prod.yaml", HEAD.replace("{}", json.dumps({"v": LONG})))
+    write("rules.yaml", f"{RULESET}rules: [{{intent: a, queue: Cards}}]\n")
+    tests = "".join(
+        f'  - {{given: {{attributes: {{a: "${{v}}{number}"}}}}, expect: {{queue: Cards}}}}\n' for number in range(500)
+    )
+    write("tests.yaml", f"apiVersion: routing/v1\nkind: RouteTests\nname: t\ntests:\n{tests}")
+    manifests = load(Path("manifests"))
+    catalogue = AssumedCatalogue("prod", aliases(manifests, "prod"))
+    environment = manifests.environments["prod"].document
+    tried = verify(manifests.route_tests, environment, catalogue, desire(manifests, environment, catalogue))
+    failures = [one.failure.message for one in tried if one.failure]
+    assert "the variables in this file make more than 5 MiB of text" == failures[-1]
+    assert 6_000_000 > sum(len(str(one.given)) for one in tried)

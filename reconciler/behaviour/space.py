@@ -92,7 +92,11 @@ class Space:
             for attribute, conditions in asked.items()
         ]
         self.domains += [Unknown(part) for part in unknown]
-        self.number: Final = {domain.attribute: place for place, domain in enumerate(self.domains)}
+        # By the condition itself where it is not understood: an attribute may be named like that condition's JSON.
+        self.number: Final[dict[str | Opaque, int]] = {
+            domain.part_of_rule if isinstance(domain, Unknown) else domain.attribute: place
+            for place, domain in enumerate(self.domains)
+        }
         self.pivot = self._pivot()
         self.budget = Budget(STEPS, STEPS_OF_ONE_SEARCH, LOOKS)
         self.shapes = Shapes(self.domains, self.budget)  # type: ignore[arg-type]
@@ -128,7 +132,7 @@ class Space:
         literal = None
         for one in conditions:
             if isinstance(one, Opaque):
-                parts[self.number[one.text]] = HOLDS
+                parts[self.number[one]] = HOLDS
                 continue
             number = self.number[one.attribute]
             if number == self.pivot and literal is None and self._is_literal(one):

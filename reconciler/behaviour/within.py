@@ -73,7 +73,7 @@ class _Search:
 
     def _said(self, clause: Clause) -> tuple[int, Part]:
         if not isinstance(clause.part, Condition):
-            return self.space.number[clause.part.text], FAILS if clause.negate else HOLDS
+            return self.space.number[clause.part], FAILS if clause.negate else HOLDS
         number = self.space.number[clause.part.attribute]
         domain = self.space.domain(number)
         part = domain.part(clause.part)

@@ -6,7 +6,6 @@ import asyncio
 import ipaddress
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from reconciler.cli.discretion import DISCRETION
@@ -14,6 +13,7 @@ from reconciler.cli.sharing import shared_url
 from reconciler.context.app import context_app
 from reconciler.context.signature import SecretError
 from reconciler.errors import UsageError
+from reconciler.regular_file import MIB, read_text
 
 if TYPE_CHECKING:
     import argparse
@@ -71,10 +71,9 @@ def _listed(name: str) -> tuple[str, ...]:
     text, file = os.environ.get(name, ""), os.environ.get(f"{name}_FILE")
     if not text and file:
         try:
-            text = Path(file).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-            raise UsageError(f"the file that {name}_FILE names cannot be read: {reason}") from None
+            text = read_text(file, MIB)
+        except OSError as error:
+            raise UsageError(f"the file that {name}_FILE names cannot be read: {error.strerror}") from None
     found = tuple(one for one in map(str.strip, text.replace("\n", ",").split(",")) if one)
     if (text or file) and not found:
         raise UsageError(f"{name}, or its file, holds nothing but commas and spaces")

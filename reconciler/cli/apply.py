@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from reconciler.saved_plan import ReviewedPlan
 
 PARTLY = 5
+_LONGEST_ANSWER: Final = 1000
 _LOOK: Final = 0.2
 """Seconds after which somebody who waits for an answer looks at signals."""
 
@@ -68,7 +69,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
         return apply_several(options, output, plans or {})
     reviewed = read_reviewed(options) if options.plan else None
-    session = open_session(options, output, reviewed.environment if reviewed else None)
+    named = (reviewed.environment, reviewed.options.undo) if reviewed else ()
+    session = open_session(options, output, *named)
     run = Run.of(session, options, reviewed)
     run.session.verify()
     return run_interruptibly(run.all).code
@@ -215,7 +217,7 @@ def ask(output: Output, question: str) -> str:
     sys.stderr.write(fitted(f"{question} to go on: ", sys.stderr))
     sys.stderr.flush()
     _wait_for_answer()
-    return sys.stdin.readline().strip()
+    return sys.stdin.readline(_LONGEST_ANSWER).strip()
 
 
 def _wait_for_answer() -> None:

@@ -111,7 +111,7 @@ def credentials_of(session: Session) -> Credentials:
     An error in the manifests is said first: whoever has no credentials yet can still mend those.
     """
     if session.simulated:
-        return Credentials("sandbox", "sandbox")
+        return Credentials("sandbox", "sandbox-secret")
     names = variables_of(session.environment)
     try:
         client_id, client_secret, key_id, key_secret = (secret(name) if name else "" for name in names)

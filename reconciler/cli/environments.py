@@ -59,13 +59,17 @@ def single(names: str) -> str:
     return names
 
 
+def chosen_name(name: str | None) -> str:
+    """Return the name of the environment that is asked for: by -e, else $CXROUTE_ENV, else the sandbox."""
+    return name or os.environ.get("CXROUTE_ENV") or SANDBOX
+
+
 def choose(manifests: Manifests, name: str | None) -> Environment:
     """Return the environment that is asked for: by -e, else $CXROUTE_ENV, else the sandbox (never where CI is set)."""
-    name = name or os.environ.get("CXROUTE_ENV") or ""
     known = sorted({*manifests.environments, SANDBOX})
-    if not name and os.environ.get("CI"):
+    if not (name or os.environ.get("CXROUTE_ENV")) and os.environ.get("CI"):
         raise UsageError(f"in CI there is no default environment: say -e with one of {', '.join(known)}")
-    name = name or SANDBOX
+    name = chosen_name(name)
     if name in manifests.environments:
         return manifests.environments[name].document
     single(name)

@@ -24,6 +24,7 @@ from reconciler.github.rest import GitHub, GitHubError
 from reconciler.github.reviewed import merged, refuse_old, reviewed_plan, tip_of
 from reconciler.github.run import BY_HAND, run_of
 from reconciler.github.step import Step
+from reconciler.regular_file import MIB, read_text
 
 if TYPE_CHECKING:
     import argparse
@@ -146,9 +147,9 @@ def keep_issue(options: argparse.Namespace, output: Output, step: Step) -> None:
         raise UsageError(f"{options.plan} holds no drift of {environment}: write it with `cxroute drift --format json`")
     body = Path(needed(options.body, "--body FILE"))
     try:
-        text = body.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read {body}: {getattr(error, 'strerror', None) or 'it is not UTF-8'}") from error
+        text = read_text(body, 16 * MIB)
+    except OSError as error:
+        raise UsageError(f"cannot read {body}: {error.strerror}") from error
     this = this_run(options)
     step.say(text)
     when = f"{datetime.now(UTC):%Y-%m-%d at %H:%M} UTC ({this.link})"

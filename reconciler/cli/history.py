@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shlex
 from difflib import get_close_matches
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from reconciler.cli.recorder import journal_path
 from reconciler.errors import UsageError
 from reconciler.journal import runs
+from reconciler.regular_file import MIB, read_file
 from reconciler.render.history_text import run_document, run_text, runs_text
 from reconciler.words import counted, plain
 
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
 """What cxroute calls a run; anything else in a journal is nobody's run, and no word of a command."""
+
+LARGEST: Final = 256 * MIB
+"""Bytes of a journal that is read: some hundred thousand changes."""
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -55,12 +60,12 @@ def run(options: argparse.Namespace, output: Output) -> int:
 def read(path: Path, passed_over: Callable[[int], object] = lambda _: None) -> Sequence[Run]:
     """Read the journal; one that is not there holds no runs. `passed_over` is told how many lines are no entries."""
     try:
-        with path.open(encoding="utf-8", errors="replace") as lines:
-            return runs(lines, passed_over)
+        data = read_file(path, LARGEST)
     except FileNotFoundError:
         return ()
     except OSError as error:
         raise UsageError(f"cannot read the journal {path}: {error.strerror}") from error
+    return runs(io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", errors="replace"), passed_over)
 
 
 def command(run: Run, journal: str | None, manifests: str) -> list[str]:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from reconciler.cli.whole_file import write_whole
 from reconciler.errors import CxrouteError, UsageError
+from reconciler.regular_file import MIB, read_file
 
 if TYPE_CHECKING:
     import argparse
@@ -108,7 +109,7 @@ def present() -> dict[str, str]:
 
     try:
         return {
-            name: (WORKFLOWS / name).read_text(encoding="utf-8", errors="replace")
+            name: read_file(WORKFLOWS / name, MIB).decode(errors="replace").replace("\r\n", "\n")
             for name in FILES
             if (WORKFLOWS / name).exists()
         }

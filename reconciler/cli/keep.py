@@ -13,10 +13,12 @@ from reconciler.desired import desire
 from reconciler.errors import CxrouteError, ManifestError, RefusedError
 from reconciler.export.keeping import keeping, texts, unlike
 from reconciler.export.words import NotWritableError
+from reconciler.manifest.decode import LARGEST
 from reconciler.manifest.environment import SANDBOX
 from reconciler.manifest.load import load_with
 from reconciler.manifest.yaml_text import mapping
 from reconciler.ownership import cause, own
+from reconciler.regular_file import read_file
 from reconciler.words import counted, plain
 
 if TYPE_CHECKING:
@@ -154,7 +156,7 @@ def _write(changed: Mapping[str, str], manifests: Manifests) -> None:
     for file, text in changed.items():
         path = Path(file).resolve()
         try:
-            there = path.read_bytes().decode()
+            there = read_file(path, LARGEST).decode()
         except (OSError, UnicodeDecodeError) as error:
             raise CxrouteError(f"nothing was written: {file} cannot be read") from error
         mark = "\ufeff" if there.startswith("\ufeff") else ""

@@ -12,6 +12,7 @@ from reconciler.errors import UsageError
 from reconciler.findings import Finding
 from reconciler.model import Queue
 from reconciler.plan import Live
+from reconciler.regular_file import read_start
 from reconciler.words import counted, plain
 
 if TYPE_CHECKING:
@@ -75,12 +76,10 @@ def with_live(session: Session, path: str | None) -> Session:
 def load(path: str) -> Export:
     """Read a file of rules. Raises UsageError."""
     try:
-        with Path(path).open("rb") as file:
-            return read_export(file.read(LARGEST + 1), plain(path))
+        data = read_start(path, LARGEST + 1)
     except OSError as error:
         raise UsageError(f"cannot read {plain(path)}: {error.strerror}") from None
-    except ValueError:  # a NUL in the path
-        raise UsageError(f"cannot read {plain(path)}: that is no path") from None
+    return read_export(data, plain(path))
 
 
 def _assumed(session: Session, known: tuple[Queue, ...]) -> tuple[Queue, ...]:

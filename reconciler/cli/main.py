@@ -32,16 +32,27 @@ _RARELY = 100_000
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code (spec.md section 6). Never prints a traceback for what is foreseen."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
     with outlets():
         try:
-            code = _dispatch(list(sys.argv[1:] if argv is None else argv))
+            code = _dispatch([*arguments])
             sys.stdout.flush()
             sys.stderr.flush()
         except KeyboardInterrupt:
-            return InterruptedRunError.exit_code
+            return interrupted(arguments)
         except OSError as error:
             return _unprintable(error)
         return code
+
+
+def interrupted(arguments: list[str]) -> int:
+    """Say that a signal ended the program before it began to write, unless it has printed its result."""
+    error = InterruptedRunError("interrupted")
+    # A second signal must not end in a traceback.
+    with contextlib.suppress(KeyboardInterrupt):
+        if not getattr(sys.stdout, "used", False):
+            _misused(error, arguments)
+    return error.exit_code
 
 
 def _unprintable(error: OSError) -> int:
@@ -69,8 +80,8 @@ def _dispatch(arguments: list[str]) -> int:
     return _run(module, options)
 
 
-def _misused(error: UsageError, arguments: list[str]) -> int:
-    """Say what is wrong with the command line, in JSON where that was asked for."""
+def _misused(error: CxrouteError, arguments: list[str]) -> int:
+    """Say why no command was run, in JSON where that was asked for."""
     if "--format=json" in arguments or ("--format", "json") in pairwise(arguments):
         import json  # noqa: PLC0415 - after --help and --version
 

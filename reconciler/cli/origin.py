@@ -8,12 +8,15 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from reconciler.regular_file import MIB, read_file
 from reconciler.render.origin import Facts, Origin
 from reconciler.saved_plan import plan_id
 
 if TYPE_CHECKING:
     from reconciler.plan import Plan
 
+_LARGEST: Final = 32 * MIB
+"""Bytes of an event. GitHub sends 25 MB at most."""
 _SERVER: Final = re.compile(r"https?://[A-Za-z0-9.:-]+")
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
 _COMMIT: Final = re.compile(r"[0-9a-f]{7,64}")
@@ -41,7 +44,7 @@ def origin() -> Origin:
 def _commit() -> str:
     """Return the pull request's own commit, which stays; that of a pull request's run is a merge that nobody keeps."""
     try:
-        event = json.loads(Path(os.environ.get("GITHUB_EVENT_PATH", "")).read_text(encoding="utf-8"))
+        event = json.loads(read_file(os.environ.get("GITHUB_EVENT_PATH", ""), _LARGEST))
         head = event["pull_request"]["head"]["sha"]
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return _said("GITHUB_SHA", _COMMIT)

@@ -17,9 +17,12 @@ class Outlet:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self.used = False
+        """Whether anything was written."""
 
     def write(self, text: str) -> int:
         """Write, if anybody reads."""
+        self.used = True
         with self._unheard():
             self._stream.write(text)
         return len(text)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.errors import RefusedError, UsageError
+from reconciler.regular_file import MIB, read_text
 from reconciler.saved_plan import action, read, unforeseen, unreviewed
 from reconciler.traffic import load_traffic
 from reconciler.words import counted, value
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from reconciler.saved_plan import ReviewedPlan
     from reconciler.traffic import Sample
 
+_LARGEST: Final = 128 * MIB
 _SEVERAL: Final = re.compile(r'\s*\{\s*"environments"\s*:')
 """How a file begins that holds the plans of several environments: it has this one field."""
 
@@ -63,10 +65,9 @@ def _plan(form: Any, name: str) -> ReviewedPlan | str:  # noqa: ANN401 - any JSO
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise UsageError(f"cannot read {path}: {reason}") from error
+        return read_text(path, _LARGEST)
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
 
 
 def bound(session: Session, reviewed: ReviewedPlan) -> Session:

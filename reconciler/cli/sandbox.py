@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from contextlib import contextmanager
 from dataclasses import replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import httpx
@@ -25,14 +26,23 @@ if TYPE_CHECKING:
 _QUEUE_IDS: Final = uuid.UUID("6c1f4a0e-9f0b-4f57-9d0e-5b8f7f0f9a10")
 
 
+class _Sandbox(httpx.ASGITransport):
+    """The simulator in this process: a full disk, unlike a server, does not come back while a run waits for it."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer 501, after which a run ends at once, where nothing was done because the state cannot be written."""
+        response = await super().handle_async_request(request)
+        if response.status_code == HTTPStatus.INSUFFICIENT_STORAGE:
+            response.status_code = HTTPStatus.NOT_IMPLEMENTED
+        return response
+
+
 @contextmanager
 def sandbox(environment: Environment, queues: Iterable[Queue]) -> Iterator[httpx.AsyncBaseTransport]:
     """Open the sandbox's state, with every queue that the manifests name, and yield a transport into it."""
     with opened(STATE) as state:
         add_queues(state, queues)
-        yield httpx.ASGITransport(
-            app=simulator(state, replace(PROFILES["A"], custom_fields=custom_fields(environment)))
-        )
+        yield _Sandbox(app=simulator(state, replace(PROFILES["A"], custom_fields=custom_fields(environment))))
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from reconciler.arrange import arrange
 from reconciler.catalogue import Catalogue, aliases
 from reconciler.change import Adopt
-from reconciler.cli.environments import SIMULATED, choose, expected_queues, utc_now
+from reconciler.cli.environments import SIMULATED, choose, chosen_name, expected_queues, utc_now
 from reconciler.cli.progress import Bar
 from reconciler.cli.route_tests import check, failures
 from reconciler.conduct import at_once
@@ -22,7 +22,7 @@ from reconciler.guard import frozen, guard, lift
 from reconciler.lint.acknowledgements import LIVE, RULES, acknowledge, acknowledgements, in_vain
 from reconciler.lint.lint import lint
 from reconciler.manifest.environment import SANDBOX
-from reconciler.manifest.load import load
+from reconciler.manifest.load import load, load_environment
 from reconciler.manifest.nearest import did_you_mean
 from reconciler.options import Options, unmatched
 from reconciler.ownership import own
@@ -233,9 +233,21 @@ class Session:
         return live
 
 
-def open_session(options: argparse.Namespace, output: Output, environment: str | None = None) -> Session:
-    """Load the manifests and choose the environment. Raises ManifestError and UsageError."""
-    return session_in(load(Path(options.manifests)), options, output, environment or options.environment)
+def open_session(
+    options: argparse.Namespace, output: Output, environment: str | None = None, undo: str | None = None
+) -> Session:
+    """Load the manifests and choose the environment. Raises ManifestError and UsageError.
+
+    To undo a run the Environment is enough: errors elsewhere are told in the plan.
+    """
+    name = environment or options.environment
+    try:
+        manifests = load(Path(options.manifests))
+    except ManifestError:
+        if undo is None and getattr(options, "undo", None) is None:
+            raise
+        manifests = load_environment(Path(options.manifests), chosen_name(name))
+    return session_in(manifests, options, output, name)
 
 
 def session_in(manifests: Manifests, options: argparse.Namespace, output: Output, environment: str | None) -> Session:

@@ -8,7 +8,6 @@ import os
 import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
@@ -18,6 +17,7 @@ from reconciler.cli.log import log
 from reconciler.context.app import Memory, Surroundings
 from reconciler.context.order import Lines
 from reconciler.errors import UsageError
+from reconciler.regular_file import MIB, read_text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -63,10 +63,9 @@ def _filed() -> str:
     if not file:
         return ""
     try:
-        said = Path(file).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise UsageError(f"the file that {_SHARED}_FILE names cannot be read: {reason}") from None
+        said = read_text(file, MIB).strip()
+    except OSError as error:
+        raise UsageError(f"the file that {_SHARED}_FILE names cannot be read: {error.strerror}") from None
     if not said:
         raise UsageError(f"the file that {_SHARED}_FILE names is empty")
     return said

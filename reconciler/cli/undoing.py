@@ -114,6 +114,8 @@ def way_back(session: Session, made: Plan, report: Report) -> Iterator[str]:
 def _wanted(session: Session, live: Live) -> Desired | ManifestError:
     """Return what the manifests want, or what is wrong with them: that does not keep anybody from undoing a run."""
     name = session.environment.name
+    if session.manifests.errors:
+        return ManifestError(session.manifests.errors)
     try:
         catalogue = Catalogue(name, aliases(session.manifests, name), live.queues)
         return desire(session.manifests, session.environment, catalogue)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from reconciler.errors import CredentialsError
+from reconciler.regular_file import MIB, read_text
 
 
 def secret(name: str, what: str = "credentials") -> str:
@@ -17,10 +17,9 @@ def secret(name: str, what: str = "credentials") -> str:
     if not file:
         raise CredentialsError(f"no {what}: set {name}, or {name}_FILE to the path of a file that holds it")
     try:
-        found = Path(file).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise CredentialsError(f"the file that {name}_FILE names cannot be read: {reason}") from None
+        found = read_text(file, MIB).strip()
+    except OSError as error:
+        raise CredentialsError(f"the file that {name}_FILE names cannot be read: {error.strerror}") from None
     if not found:
         raise CredentialsError(f"the file that {name}_FILE names is empty")
     return found

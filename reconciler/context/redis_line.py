@@ -16,6 +16,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
+from reconciler.regular_file import read_certificates
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -46,8 +48,8 @@ class RedisLine:
         await self.close()
         if self._sending is not None:
             await asyncio.wait({self._sending})  # it has something of the old connection's to fail
-        connection = self._make()
         try:
+            connection = self._make()
             async with asyncio.timeout(_PATIENCE):
                 await connection.connect()  # type: ignore[no-untyped-call]
         except (RedisError, OSError, TimeoutError) as error:
@@ -138,4 +140,5 @@ def connection_to(url: str, ca_file: str | None) -> Callable[[], Connection]:
     }
     if parts.scheme == "redis":
         return lambda: Connection(**options)
-    return lambda: SSLConnection(**options, ssl_cert_reqs="required", ssl_check_hostname=True, ssl_ca_certs=ca_file)
+    options |= {"ssl_cert_reqs": "required", "ssl_check_hostname": True}
+    return lambda: SSLConnection(**options, ssl_ca_data=read_certificates(ca_file) if ca_file else None)

@@ -9,6 +9,7 @@ import certifi
 
 from reconciler.cxone.settings import Server
 from reconciler.errors import CxrouteError, UsageError
+from reconciler.regular_file import read_certificates
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +37,7 @@ def trusted(ca_file: Path | None) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=certifi.where())
     if ca_file:
         try:
-            context.load_verify_locations(cafile=ca_file)
+            context.load_verify_locations(cadata=read_certificates(ca_file))
         except OSError as error:
             raise CxrouteError(f"cannot read the certificates in {ca_file}: {error.strerror or error}") from error
     return context

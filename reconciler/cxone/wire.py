@@ -8,7 +8,7 @@ from reconciler.canonical import api_form, canonical_bag, canonical_set, opaque
 from reconciler.change import LiveRule
 from reconciler.errors import UnexpectedAnswerError
 from reconciler.marker import signed, split
-from reconciler.model import OPERATORS, Condition, Opaque, Queue, Rule, Target, condition
+from reconciler.model import LARGEST_WEIGHT, OPERATORS, Condition, Opaque, Queue, Rule, Target, condition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -102,7 +102,8 @@ def _condition(form: Json) -> Condition | Opaque:
 def _target(form: Json) -> Target | Opaque:
     if type(form) is dict and form.get("type") == "queue":
         queue_id, weight = form.get("queueId"), form.get("weight", 1)
-        if isinstance(queue_id, str) and isinstance(weight, int | float) and not isinstance(weight, bool):
+        is_number = isinstance(weight, int | float) and not isinstance(weight, bool)
+        if isinstance(queue_id, str) and is_number and abs(weight) <= LARGEST_WEIGHT:
             return Target(queue_id, weight)
     return opaque(form)
 

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from reconciler.catalogue import QueueError
-from reconciler.export.words import NotWritableError, escaped, free, slugged
+from reconciler.export.words import NotWritableError, escaped, free, slugged, unwritable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -78,7 +78,7 @@ class QueueNames:
         return bool(queue.name) and self._count[queue.name] == 1 and queue.name not in self._aliases
 
     def _alias(self, queue: Queue) -> str:
-        alone = bool(queue.name) and self._count[queue.name] == 1
+        alone = bool(queue.name) and self._count[queue.name] == 1 and not unwritable(queue.name)
         readable = slugged(queue.name) or "queue"
         alias = free(readable if alone else f"{readable[:48]}-{slugged(queue.id)[:8]}".strip("-"), self._taken)
         self._taken.add(alias)

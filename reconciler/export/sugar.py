@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.export.words import NotWritableError, escaped
-from reconciler.model import Condition, Target
+from reconciler.model import LONGEST_NUMBER, Condition, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -105,6 +105,8 @@ def _one(value: Scalar) -> Scalar:
         return escaped(value)
     if isinstance(value, float) and not math.isfinite(value):
         raise NotWritableError(f"it compares with {value}, which is no number")
+    if abs(value) >= 10**LONGEST_NUMBER:
+        raise NotWritableError(f"it compares with a number of more than {LONGEST_NUMBER} digits")
     return value
 
 

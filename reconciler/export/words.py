@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from unicodedata import combining, normalize
 
+from reconciler.regular_file import KIB
+from reconciler.substitution import LONGEST_TEXT, size
+
 if TYPE_CHECKING:
     from collections.abc import Container
 
@@ -29,8 +32,20 @@ class LeftOut:
 
 
 def escaped(text: str) -> str:
-    """Return text as it stands in a manifest: a dollar is written twice, since `${name}` is a variable."""
+    """Return text as it stands in a manifest: a dollar is written twice, since `${name}` is a variable.
+
+    Raises NotWritableError for a text that no manifest can hold.
+    """
+    if problem := unwritable(text):
+        raise NotWritableError(f"it holds {problem}")
     return text.replace("$", "$$")
+
+
+def unwritable(text: str) -> str:
+    """Return why no manifest can hold a text; nothing where one can."""
+    if size(text) > LONGEST_TEXT:
+        return f"a text of more than {LONGEST_TEXT // KIB} KiB"
+    return "half a character" if any("\ud800" <= one <= "\udfff" for one in text) else ""
 
 
 def slugged(text: str) -> str:

@@ -7,6 +7,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from reconciler.errors import UsageError
+from reconciler.regular_file import MIB, read_file, read_text
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PLAN_ID: Final = re.compile(r"[0-9a-f]{1,64}")
 _COUNTED: Final = ("create", "update", "adopt", "delete")
-_LARGEST: Final = 128 << 20
+_LARGEST: Final = 128 * MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +42,8 @@ def report(directory: Path) -> Report | None:
     """Read a report; None where there is none, or one that is not whole."""
     plan = document(directory / "plan.json")
     try:
-        text = (directory / "plan.md").read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
+        text = read_text(directory / "plan.md", _LARGEST)
+    except OSError:
         return None
     environment, plan_id = str(plan.get("environment")), str(plan.get("planId"))
     if not _NAME.fullmatch(environment) or not _PLAN_ID.fullmatch(plan_id):
@@ -59,12 +62,13 @@ def objects(plan: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
 
 
 def document(path: Path) -> dict[str, Any]:
-    """Return the JSON object of a file; an empty one where there is none."""
+    """Return the JSON object of a file; an empty one where there is none. Raises UsageError."""
     try:
-        with path.open("rb") as file:
-            form = json.loads(file.read(_LARGEST))
-    except (OSError, ValueError, RecursionError):
+        form = json.loads(read_file(path, _LARGEST))
+    except (FileNotFoundError, ValueError, RecursionError):
         return {}
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
     return form if isinstance(form, dict) else {}
 
 

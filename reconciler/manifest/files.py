@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import stat
 from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -13,13 +12,12 @@ from reconciler.findings import Finding
 from reconciler.manifest.decode import LARGEST
 from reconciler.manifest.names import visible
 from reconciler.model import Source
+from reconciler.regular_file import NotRegularFileError, read_start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _ENDINGS: Final = (".yaml", ".yml")
-_FLAGS: Final = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-"""Without blocking: between looking and opening, a file may have become a pipe that nobody writes to."""
 
 
 class _Found(NamedTuple):
@@ -113,14 +111,11 @@ def contents(directory: Path) -> Iterator[tuple[str, bytes | Finding]]:
 
 
 def _read(shown: str, real: str) -> bytes | Finding:
-    """Return a regular file's bytes, one more than allowed at most. Pipes and devices are never opened."""
+    """Return a regular file's bytes, one more than allowed at most."""
     try:
-        if not stat.S_ISREG(Path(real).stat().st_mode):
-            return _finding("CXR014", shown, "this is not a regular file")
-        with os.fdopen(os.open(real, _FLAGS), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                return _finding("CXR014", shown, "this is not a regular file")
-            return file.read(LARGEST + 1)
+        return read_start(real, LARGEST + 1)
+    except NotRegularFileError:
+        return _finding("CXR014", shown, "this is not a regular file")
     except OSError as error:
         return _finding("CXR014", shown, f"the file cannot be read: {_reason(error)}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
@@ -12,7 +13,7 @@ from reconciler.errors import ManifestError
 from reconciler.findings import Finding
 from reconciler.manifest import checks
 from reconciler.manifest.documents import ITEMS, KINDS, Intents, Profile, Queues, RouteTests, RuleSet
-from reconciler.manifest.environment import Environment
+from reconciler.manifest.environment import SANDBOX, Environment
 from reconciler.manifest.files import contents
 from reconciler.manifest.names import named
 from reconciler.manifest.origin import Loaded, Origin
@@ -52,6 +53,8 @@ class Manifests:
     route_tests: tuple[Loaded[RouteTests], ...]
     warnings: tuple[Finding, ...] = ()
     profiles: Mapping[str, Loaded[Profile]] = field(default_factory=dict)
+    errors: tuple[Finding, ...] = ()
+    """What is wrong with documents that are not here: see `load_environment`."""
 
     def profile(self, environment: Environment) -> Profile:
         """Return how the environment's tenant is spoken with: the profile that it names, else the tutorial's."""
@@ -71,6 +74,14 @@ class _Checked(NamedTuple):
         """Tell whether all documents of the file were seen."""
         return self.reading.complete and not self.reading.complaints.full
 
+    def is_sound(self, loaded: Loaded[Any]) -> bool:
+        """Tell whether no error stands between the start of a valid document and that of the next."""
+        source = self.reading.text.source
+        starts = [source(origin.start).line for origin in self.origins if origin.start > loaded.origin.start]
+        lines = range(source(loaded.origin.start).line, min(starts, default=sys.maxsize))
+        found = self.reading.complaints.findings()
+        return not any(one.severity == "error" and one.source and one.source.line in lines for one in found)
+
 
 def load(directory: Path) -> Manifests:
     """Return the manifests below a directory. ManifestError carries all findings, by file, line and column."""
@@ -85,10 +96,39 @@ def load_with(directory: Path, changed: Mapping[str, bytes]) -> Manifests:
     return _loaded(sorted({**dict(contents(directory)), **changed}.items()))
 
 
-def _loaded(found: Iterable[tuple[str, bytes | Finding]]) -> Manifests:
+def load_environment(directory: Path, name: str) -> Manifests:
+    """Return an Environment and the profiles, whatever is wrong with other documents; `errors` says what that is.
+
+    Raises ManifestError where the Environment itself, or its profile, is wrong or missing. The sandbox needs none.
+    """
+    files = _files(contents(directory))
+    findings = [finding for file in files for finding in _findings(file)]
+    checked = [file for file in files if isinstance(file, _Checked)]
+    sound = [loaded for file in checked for loaded in file.valid if file.is_sound(loaded)]
+    profiles = {loaded.document.name: loaded for loaded in _of(Profile, sound)}
+    environments = {loaded.document.name: loaded for loaded in _of(Environment, sound) if loaded.document.name == name}
+    profile = environments[name].document.api.profile if name in environments else None
+    named = [one for file in checked for one in file.origins if one.root.get("name") == name and _is_environment(one)]
+    if len(named) > 1 or len(environments) < max(len(named), name != SANDBOX) or profile not in {None, *profiles}:
+        raise ManifestError(findings)
+    return Manifests(environments, (), (), (), (), profiles=profiles, errors=tuple(findings))
+
+
+def _is_environment(origin: Origin) -> bool:
+    """Say whether a document is meant as an Environment."""
+    return bool(origin.root.get("kind") == "Environment")
+
+
+def _files(found: Iterable[tuple[str, bytes | Finding]]) -> list[Finding | _Checked]:
+    """Read files, and check each document by itself and beside the others."""
     files = [what if isinstance(what, Finding) else _checked(read(what, name)) for name, what in found]
+    _compare(files, [loaded for file in files if isinstance(file, _Checked) for loaded in file.valid])
+    return files
+
+
+def _loaded(found: Iterable[tuple[str, bytes | Finding]]) -> Manifests:
+    files = _files(found)
     valid = [loaded for file in files if isinstance(file, _Checked) for loaded in file.valid]
-    _compare(files, valid)
     findings = [finding for file in files for finding in _findings(file)]
     if any(finding.severity == "error" for finding in findings):
         raise ManifestError(findings)

@@ -25,7 +25,7 @@ from reconciler.render.map_drawing import WIDTH, draw
 from reconciler.render.routing_map import by_queue
 from reconciler.render.telling import far_title, parted, tests_title
 from reconciler.render.told_change import READING, noticed, place, says
-from reconciler.words import counted, plain, visible
+from reconciler.words import counted, plain, value, visible
 
 if TYPE_CHECKING:
     from reconciler.render.origin import Facts
@@ -109,7 +109,7 @@ def _template() -> Template:
     )
     filters = {"pieces": pieces, "place": place, "plain": plain, "says": says, "noticed": noticed, "bare": bare}
     environment.filters.update(filters, subject=subject, common_rows=common_rows, equal_edits=equal_edits)
-    environment.globals.update(counted=counted)
+    environment.globals.update(counted=counted, number=value)
     return environment.get_template("report.html.j2")
 
 

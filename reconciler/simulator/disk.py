@@ -17,12 +17,16 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from reconciler.regular_file import MIB, read_file
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 if sys.platform != "win32":
     from fcntl import LOCK_EX, LOCK_NB, flock
 
+_LARGEST: Final = 1024 * MIB
+"""Bytes of a snapshot or log that is read."""
 _LOCK_PAUSE: Final = 0.02
 
 
@@ -85,7 +89,7 @@ class Disk:
     def snapshot(self) -> dict[str, Any]:
         """Return the snapshot's queues, rules and contexts; none where there is no file. Raises StateError."""
         try:
-            text = self._path.read_bytes()
+            text = read_file(self._path, _LARGEST)
         except FileNotFoundError:
             return {"queues": [], "rules": [], "contexts": {}}
         except OSError as error:
@@ -100,9 +104,10 @@ class Disk:
 
     def entries(self) -> Iterator[Entry]:
         """Read the log. A torn last line was never acknowledged and is dropped. Raises StateError."""
-        with open(self._log, "rb", closefd=False) as log:
-            log.seek(0)
-            lines = log.read().split(b"\n")
+        try:
+            lines = read_file(f"{self._path}.log", _LARGEST).split(b"\n")
+        except OSError as error:
+            raise StateError(f"{self._path}.log: cannot be read: {error.strerror}") from error
         self._size = sum(len(line) + 1 for line in lines[:-1])
         for number, line in enumerate(lines[:-1], 1):
             try:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from reconciler.errors import ManifestError, UsageError
 from reconciler.manifest.decode import LARGEST
 from reconciler.manifest.names import named, visible
+from reconciler.regular_file import read_start
 from reconciler.traffic.sample import read_traffic
 
 if TYPE_CHECKING:
@@ -20,11 +21,10 @@ if TYPE_CHECKING:
 def load_traffic(path: str, attributes: Attributes, period: str = "") -> Sample:
     """Return the sample of a file that the operator names. UsageError where it cannot be read, else ManifestError."""
     try:
-        with Path(path).open("rb") as file:
-            data = file.read(LARGEST + 1)
-    except (OSError, ValueError) as error:  # ValueError: a NUL in a path, which a saved plan may hold
-        reason = (error.strerror if isinstance(error, OSError) else "") or "no such path"
-        raise UsageError(f"--traffic {visible(path)}: the file cannot be read: {reason.lower()}") from error
+        data = read_start(path, LARGEST + 1)
+    except OSError as error:
+        reason = (error.strerror or "no such path").lower()
+        raise UsageError(f"--traffic {visible(path)}: the file cannot be read: {reason}") from error
     return read_traffic(data, path, attributes, period)
 
 
@@ -39,8 +39,7 @@ def declared_traffic(environment: Loaded[Environment], manifests: Path) -> Sampl
         return None
     try:
         path = _found(declared.file, manifests)
-        with path.open("rb") as file:
-            data = file.read(LARGEST + 1)
+        data = read_start(path, LARGEST + 1)
     except PermissionError:
         raise _refused(environment, "CXR014", declared.file, "the file may not be read") from None
     except _OutsideError:

@@ -6,11 +6,14 @@ import json
 import os
 import random
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pytest
 
+from reconciler.cli.main import main
 from tests.crash.stage import Trial
 
 if TYPE_CHECKING:
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 
     from tests.crash.stage import Stage
 
+ROOT: Final = Path(__file__).parents[2]
 JOURNAL: Final = Path(".cxroute/journal.jsonl")
 FULL_DISK: Final = Path("/dev/full")
 MIDDLE: Final = 30
@@ -144,3 +148,20 @@ def test_a_disk_that_gets_full_in_the_middle_is_one_warning(trial: Trial) -> Non
     assert trial.settled()
     assert 0 == trial.here("apply", "--yes")
     assert 0 == trial.here("history")
+
+
+def test_the_sandbox_on_a_full_disk_fails_at_once(tmp_path: Path) -> None:
+    """Its state cannot be written, and no server comes back: one failure with the reason, no second attempt."""
+    assert 0 == main(["init", str(tmp_path / "manifests")])
+    # A file of this process may have 512 or 1,024 bytes, by the shell: a disk that is full for each of them.
+    command = f'ulimit -f 1; exec "{sys.executable}" -m reconciler apply --yes --format json'
+    variables = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    ended = subprocess.run(
+        ["sh", "-c", command], cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=60, check=False
+    )
+    document = json.loads(ended.stdout)
+    assert 1 == ended.returncode
+    assert ["failed", "skipped", "skipped"] == sorted(one["status"] for one in document["outcomes"])
+    assert ".cxroute/sandbox.json.log: cannot be written: " in document["error"]["message"]
+    assert "attempt" not in ended.stderr
+    assert "Traceback" not in ended.stderr

@@ -44,6 +44,9 @@ With several environments the code is the worst of theirs, in the order 130, 64,
 
 Set by whoever runs cxroute. A secret can stand in a file in place of the variable: `NAME_FILE` is its path.
 
+Each file that cxroute reads is a regular file of bounded size: 5 MiB for a manifest or a traffic sample, 64 MiB for
+live rules, 128 MiB for a saved plan, 256 MiB for a journal. A pipe or a device is refused.
+
 | variable | holds |
 |---|---|
 | `CXONE_CLIENT_ID`, `CXONE_CLIENT_SECRET` | the client's; an Environment may name others; `_FILE` |

@@ -31,6 +31,9 @@ A file of `manifests/` holds one document or several, with `---` between them. U
 YAML that two readers could read as two things (`cxroute explain CXR006`, for example). Text may hold `${name}`, which
 is replaced by the Environment's `vars`; `$$` is a dollar. As a whole value, `"${name}"` takes the variable's own type:
 `minConfidence: "${floor}"` with `vars: {floor: 0.6}` is the number, and `in: "${tiers}"` a list.
+
+Filled-in text is bounded, because a short file can name a long variable often: a rule's name has at most 1 KiB, any
+other text or list 64 KiB, the texts filled in for one file 5 MiB, and those of all files 64 MiB.
 """
 
 Part = dict[str, Any]

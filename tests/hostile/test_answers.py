@@ -10,6 +10,7 @@ import pytest
 
 from tests.hostile.scripts import BROKEN, LARGE, MEGABYTE, NO_JSON, SLOW, body, deep, rule_page
 from tests.hostile.tenant import RULES, Tenant, serving
+from tests.odd_rules import odd_rules
 
 if TYPE_CHECKING:
     from tests.hostile.command import Ended, Place
@@ -159,3 +160,15 @@ def test_a_link_to_another_host_is_not_followed(place: Place) -> None:
     refused(ended, tenant)
     assert "another host" in ended.err
     assert [] == other.asked
+
+
+@pytest.mark.parametrize("command", [("plan",), ("plan", "--format", "html"), ("drift",), ("export", "--all")])
+def test_no_odd_rule_stops_a_tenant(place: Place, command: tuple[str, ...]) -> None:
+    """Huge numbers, long texts, and parts that nobody knows, of rules made by hand: an answer, and no error."""
+    odd = [form for what, form in odd_rules() if "long" not in what and "half a" not in what and "not dec" not in what]
+    tenant = Tenant(rules={str(number): {**form, "id": str(number)} for number, form in enumerate(odd[::7])})
+    ended = run(place, tenant, *command)
+    assert ended.code in {0, 2, 4}, ended.err
+    assert "this is a bug" not in ended.err
+    assert [] == tenant.writes
+    assert ended.peak < MOST_MEMORY
