@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.behaviour.entry import in_order
 from reconciler.behaviour.links import Links
-from reconciler.behaviour.shapes import UndecidedError
+from reconciler.behaviour.budget import UndecidedError
 from reconciler.behaviour.slices import UNNAMED, Slices
 from reconciler.behaviour.space import Space
 
@@ -170,7 +170,7 @@ class Constraints:
         for slices, level in zip((self.old, self.new), levels, strict=True):
             blockers |= slices.always_before(bisect_left(self.levels[id(slices)], level))
         first, second = (version.slices.boxes[version.rank].shape for version in (one, other))
-        return self.space.shapes.free(first, second, blockers) is not None
+        return self.space.shapes.is_free(first, second, blockers)
 
     def free(self, atom: int, versions: Iterable[Version], levels: tuple[float, float], more: int = 0) -> bool:
         """Say whether a slice has a conversation in all versions, in no rule above the levels, in none of `more`."""
@@ -180,7 +180,7 @@ class Constraints:
         for slices, level in zip((self.old, self.new), levels, strict=True):
             blockers |= slices.before(atom, bisect_left(self.levels[id(slices)], level))
         if len(heads) == 2:  # noqa: PLR2004 - the common case, which is remembered
-            return shapes.free(heads[0], heads[1], blockers) is not None
+            return shapes.is_free(heads[0], heads[1], blockers)
         if not heads and atom == UNNAMED:
             heads = [self.space.rest_always]
         return shapes.free_of_all(heads, blockers) is not None

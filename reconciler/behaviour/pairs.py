@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from reconciler.behaviour.shapes import UndecidedError
+from reconciler.behaviour.budget import UndecidedError
 from reconciler.behaviour.slices import UNNAMED
 from reconciler.behaviour.twins import firsts, twins
 from reconciler.behaviour.walk import DEFAULT, Walk
@@ -71,7 +71,7 @@ class Pairs:
         narrow = bool(here.boxes[rank].atoms)
         try:
             for atom in here.open_atoms(rank):
-                self.space.budget.look()
+                self.space.budget.spend()
                 shape, shapes = here.shape(atom, rank), here.shapes(atom)
                 before = here.before(atom, rank) & shapes.overlapping(shape)
                 if before & shapes.covering(shape):
@@ -85,7 +85,7 @@ class Pairs:
         """Find whether two rules that ask the same win a conversation; of rules about many values one is enough."""
         try:
             for atom in self._places(old, new):
-                self.space.budget.look()
+                self.space.budget.spend()
                 shapes, heads = self.old.shapes(atom), (self.old.shape(atom, old), self.new.shape(atom, new))
                 box = shapes.free(*heads, self.old.before(atom, old) | self.new.before(atom, new))
                 if box is not None:

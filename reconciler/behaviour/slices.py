@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
@@ -106,9 +107,10 @@ class Slices:
         if atom == UNNAMED:
             return self.cumulated_unnamed.before(rank)
         found = self.cumulated.before(rank, atom)
-        for one in self.about.get(atom, ()):
-            if one >= rank:
-                break
+        about = self.about.get(atom, ())
+        count = bisect_left(about, rank)
+        self.space.budget.charge(count)
+        for one in about[:count]:
             found |= 1 << self.boxes[one].shape
         return found
 
@@ -140,9 +142,10 @@ class Slices:
         if alike is None:
             alike = self._alike[goes, atom == UNNAMED] = self._with_destination(goes, atom)
         found = alike.before(-rank, atom)
-        for one in reversed(self.about.get(atom, ()) if atom != UNNAMED else ()):
-            if one <= rank:
-                break
+        about = self.about.get(atom, ()) if atom != UNNAMED else ()
+        after = about[bisect_right(about, rank) :]
+        self.space.budget.charge(len(after))
+        for one in after:
             if self.destinations[one] == goes:
                 found |= 1 << self.boxes[one].shape
         return found
@@ -175,6 +178,7 @@ class Slices:
 
     def members(self, atom: int) -> Iterator[int]:
         """Yield the ranks of the rules in a slice, in order."""
+        self.space.budget.spend(len(self.general))
         if atom == UNNAMED:
             yield from self.unnamed
             return
@@ -184,6 +188,7 @@ class Slices:
 
     def firsts(self, atom: int) -> list[int]:
         """Return the ranks of the rules in a slice, in order, but for those behind a wide rule of the same shape."""
+        self.space.budget.spend(len(self.cumulated.first))
         if atom == UNNAMED:
             return list(self.cumulated_unnamed.first.values())
         first = self.cumulated.firsts(atom).values()
@@ -206,3 +211,7 @@ class Slices:
         if found is None or atom == UNNAMED or self.space.pivot < 0:
             return found
         return {**found, self.space.pivot: (1 << atom, 0, 0)}
+
+    def is_free(self, atom: int, heads: tuple[int, int], blockers: int) -> bool:
+        """Return whether `free` finds a box. Raises UndecidedError."""
+        return self.shapes(atom).is_free(heads[0], heads[1], blockers)

@@ -9,7 +9,7 @@ from bisect import bisect_left, bisect_right
 from sys import maxsize
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from reconciler.behaviour.shapes import UndecidedError
+from reconciler.behaviour.budget import UndecidedError
 from reconciler.behaviour.slices import UNNAMED
 
 if TYPE_CHECKING:
