@@ -8,7 +8,7 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING, Final
 
-from mix import INTENT, entry, intent_is
+from mix import INTENT, QUEUES, entry, intent_is
 
 from reconciler.canonical import canonical_bag
 from reconciler.model import Condition, Opaque, condition
@@ -26,7 +26,7 @@ def adversarial(kind: str, count: int, seed: int = 1) -> list[Entry]:
     random = Random(f"{kind} {seed}")  # noqa: S311 - lists that are the same every time
     make = LISTS[kind]
     return [
-        entry(number, 1 if kind == "ties" else number + 1, make(random, number, count), f"queue-{random.randrange(12)}")
+        entry(number, 1 if kind == "ties" else number + 1, make(random, number, count), random.choice(QUEUES))
         for number in range(count)
     ]
 

@@ -10,6 +10,8 @@ from typing import Final
 
 WORK: Final = 40_000_000
 """For one question, about ten seconds. Ten thousand ordinary rules need 1,000,000."""
+WORK_OF_A_RULE: Final = 500
+"""What each rule of a difference adds to that."""
 WORK_OF_ONE_SEARCH: Final = 2_000_000
 _WIDE: Final = 4_096
 

@@ -54,15 +54,14 @@ class Constraints:
     """What links some changes; `undecided` are those for which the bound of work was reached."""
 
     def __init__(
-        self, moves: Sequence[Move], fixed: Sequence[Entry], evaluation: Evaluation, steps: int | None
+        self, moves: Sequence[Move], fixed: Sequence[Entry], evaluation: Evaluation, work: int
     ) -> None:
         self.moves = moves
         sign = 1 if evaluation == "lowest-first" else -1
         before = in_order((*fixed, *(move.before for move in moves if move.before)), evaluation)
         after = in_order((*fixed, *(move.after for move in moves if move.after)), evaluation)
         self.space = Space((before, after))
-        if steps is not None:
-            self.space.budget.left = steps
+        self.space.budget.left = work
         self.old, self.new = Slices(self.space, before), Slices(self.space, after)
         self.levels = {
             id(slices): [sign * entry.rule.priority for entry in slices.entries] for slices in (self.old, self.new)
@@ -138,6 +137,8 @@ class Constraints:
         for other in filed.near(version):
             if other.level <= reach and other.move != version.move:
                 self._looks -= 1
+                if self._looks <= 0:
+                    raise UndecidedError
                 if overlapping >> other.slices.boxes[other.rank].shape & 1:
                     yield other
 

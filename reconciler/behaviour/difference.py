@@ -7,9 +7,10 @@ are one rule, so a renumbering leaves nothing to look at.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from reconciler.behaviour.budget import WORK, WORK_OF_A_RULE
 from reconciler.behaviour.entry import in_order
 from reconciler.behaviour.filed import Filed
 from reconciler.behaviour.pairs import Pairs
@@ -37,6 +38,8 @@ class Behaviour:
     regions: tuple[Region, ...]
     unknown: tuple[tuple[Clause, ...], ...] = ()
     rows: tuple[Row, ...] = ()
+    work: int = field(default=0, compare=False, repr=False)
+    """What it took, in comparisons."""
 
     @property
     def changed(self) -> bool:
@@ -50,20 +53,20 @@ class Behaviour:
 
 
 def difference(
-    old: Iterable[Entry], new: Iterable[Entry], evaluation: Evaluation = "lowest-first", steps: int | None = None
+    old: Iterable[Entry], new: Iterable[Entry], evaluation: Evaluation = "lowest-first", work: int | None = None
 ) -> Behaviour:
     """Return the regions of conversations whose destination differs, each with an example put through both lists.
 
-    `steps` bounds the search; what could not be decided within it is in the answer's `unknown`.
+    `work` bounds the search, in comparisons; what could not be decided within it is in the answer's `unknown`.
     """
     before, after = in_order(old, evaluation), in_order(new, evaluation)
     space = Space((before, after))
-    if steps is not None:
-        space.budget.left = steps
+    work = WORK + WORK_OF_A_RULE * (len(before) + len(after)) if work is None else work
+    space.budget.left = work
     found = _between(Slices(space, before), Slices(space, after))
     if found.regions:
         _prove(found.regions, Filed(before), Filed(after))
-    return found
+    return replace(found, work=work - space.budget.left)
 
 
 def _between(old: Slices, new: Slices) -> Behaviour:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from reconciler.behaviour.contradiction import core
 from reconciler.behaviour.culprits import Culprits
 from reconciler.behaviour.entry import in_order
-from reconciler.behaviour.budget import UndecidedError
+from reconciler.behaviour.budget import WORK, UndecidedError
 from reconciler.behaviour.slices import UNNAMED, Slices
 from reconciler.behaviour.space import Space
 from reconciler.behaviour.ties import Tie, ties
@@ -64,13 +64,12 @@ def lint(
     entries: Iterable[Entry],
     evaluation: Evaluation = "lowest-first",
     texts: Mapping[str, Iterable[str]] | None = None,
-    steps: int | None = None,
+    work: int = WORK,
 ) -> Facts:
     """Return the facts about a list of rules. `texts` are further values of attributes to tell apart."""
     ordered = in_order(entries, evaluation)
     space = Space((ordered,), texts)
-    if steps is not None:
-        space.budget.left = steps
+    space.budget.left = work
     return facts(Slices(space, ordered))
 
 

@@ -28,6 +28,8 @@ Shape = tuple[tuple[int, "Part"], ...]
 
 Box = dict[int, "Part"]
 
+_OF_A_SEARCH: Final = 5
+"""What a search costs before anything is compared, in comparisons."""
 _ABSENT: Final[Part] = (MISSING, 0, 0)
 """No value; of a condition that is not understood, that it does not hold."""
 
@@ -105,7 +107,7 @@ class Shapes:
 
         Raises UndecidedError where the search had to be given up.
         """
-        self.budget.spend()
+        self.budget.spend(_OF_A_SEARCH)
         blockers &= self.overlapping(one) & self.overlapping(other)
         if blockers & (self.covering(one) | self.covering(other)):
             return None
@@ -122,18 +124,19 @@ class Shapes:
 
     def is_free(self, one: int, other: int, blockers: int) -> bool:
         """Return whether `free` finds a box; conversations with nothing but what both shapes ask are tried first."""
-        self.budget.spend()
+        self.budget.spend(_OF_A_SEARCH)
         blockers &= self.overlapping(one) & self.overlapping(other)
         if not self.overlapping(one) >> other & 1 or blockers & (self.covering(one) | self.covering(other)):
             return False
-        box = _both(self.all[one], self.all[other]) or {}
-        self.budget.spend(len(box) * len(box))
-        if any(self._is_plain(plain, box, blockers) for plain in self._plain):
-            return True
+        if (one, other, blockers) not in self._found:
+            box = _both(self.all[one], self.all[other]) or {}
+            if any(self._is_plain(plain, box, blockers) for plain in self._plain):
+                return True
         return self.free(one, other, blockers) is not None
 
     def _is_plain(self, plain: _Plain, box: Box, blockers: int) -> bool:
         """Return whether the box has a free conversation whose other attributes all have the plain value."""
+        self.budget.spend(_OF_A_SEARCH + len(box) * len(box))
         blockers &= ~plain.apart.outside(box)
         if not blockers:
             return True
@@ -230,7 +233,7 @@ class Shapes:
     def _settled(self, piece: _Piece) -> _Piece | None:
         """Cut a piece by all shapes that ask one thing beyond it and leave one part; None where nothing is left."""
         box, beyond, blockers, changed = dict(piece.box), dict(piece.beyond), piece.blockers, piece.changed
-        self.budget.spend(len(box) + len(beyond))
+        self.budget.spend(_OF_A_SEARCH + len(box) + len(beyond))
         while True:
             box.update(changed)
             for attribute, part in changed.items():

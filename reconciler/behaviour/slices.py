@@ -55,6 +55,8 @@ class Slices:
         self.cumulated: Final = Cumulated(((rank, self.boxes[rank].shape) for rank in self.general), self.missing)
         self.cumulated_unnamed: Final = Cumulated((rank, self.boxes[rank].rest) for rank in self.unnamed)
         self._late = sum(1 << atom for atom in self.cumulated.late)
+        self._running: dict[int, tuple[int, int]] = {}
+        """Of each value that was asked about last: how many rules about it come before, and their shapes."""
         self._always: Cumulated | None = None
         self._alike: dict[tuple[Destination, bool], Cumulated] = {}
 
@@ -109,10 +111,14 @@ class Slices:
         found = self.cumulated.before(rank, atom)
         about = self.about.get(atom, ())
         count = bisect_left(about, rank)
-        self.space.budget.charge(count)
-        for one in about[:count]:
-            found |= 1 << self.boxes[one].shape
-        return found
+        done, mask = self._running.get(atom, (0, 0))
+        if done > count:
+            done, mask = 0, 0
+        self.space.budget.charge(count - done + len(self.cumulated.late.get(atom, ())))
+        for one in about[done:count]:
+            mask |= 1 << self.boxes[one].shape
+        self._running[atom] = count, mask
+        return found | mask
 
     def open_atoms(self, rank: int) -> Iterable[int]:
         """Return the slices in which the rules about most values that come before it leave a rule something."""
