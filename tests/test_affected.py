@@ -39,7 +39,7 @@ def test_the_share_is_a_least_where_something_is_not_known() -> None:
     pair = grown_pair(Random(0))
     before, after = in_order(entries(pair.old)), in_order(entries(pair.new))
     sample = Sample("t.csv", "", "June", (Row({"intent": "intent_0"}, 4, 2), Row({}, 6, 3)), 10)
-    part = difference(before, after, steps=0)
+    part = difference(before, after, work=1_000)
     assert part.unknown
     assert part.rows
     moved = shares(part, before, after, sample)

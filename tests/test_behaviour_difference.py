@@ -47,10 +47,10 @@ def test_regions_hold_for_pairs_that_shrink(pair: Pair) -> None:
 
 @pytest.mark.parametrize("block", range(4))
 def test_what_a_bound_leaves_open_is_said(block: int) -> None:
-    """With few steps to take, regions are still right, and whatever moves outside them lies in `unknown`."""
+    """With few comparisons to make, regions are still right, and whatever moves outside them lies in `unknown`."""
     for seed in range(block * 60, (block + 1) * 60):
         pair = a_pair(Random(f"bound {seed}"), 8)
-        found = difference(entries(pair.old), entries(pair.new), pair.evaluation, steps=seed % 7)
+        found = difference(entries(pair.old), entries(pair.new), pair.evaluation, work=seed % 7 * 100)
         check_bounded(pair.old, pair.new, behaviour_document(found, QUEUES), pair.evaluation)
 
 

@@ -1,20 +1,21 @@
 """What all shapes ask of one attribute: which of them lie apart from some values, and which do not allow all of them.
 
-Most shapes ask for one run of atoms, a value or a range, and are filed by where it begins and ends; others for one
-pattern, and are filed by that. Only the few that are left are looked at one by one. Answers are remembered: all shapes
-are entered before the first question.
+Most shapes ask for one run of atoms, a value or a range, and are filed by where it begins and ends. Of the texts that
+no rule names, shapes are filed by the patterns that they ask to hold or not to hold. Only shapes that ask for several
+runs are compared one by one. Answers are remembered: all shapes are entered before the first question.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from reconciler.behaviour.domain import REST, covers, meet
+from reconciler.behaviour.domain import REST
 from reconciler.behaviour.pattern import bits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from reconciler.behaviour.budget import Budget
     from reconciler.behaviour.domain import Domain, Part
 
 _MOST_REMEMBERED: Final = 20_000
@@ -23,8 +24,9 @@ _MOST_REMEMBERED: Final = 20_000
 class Asked:
     """One attribute: `by` is the mask of the shapes that ask for some of its values."""
 
-    def __init__(self, domain: Domain) -> None:
+    def __init__(self, domain: Domain, budget: Budget) -> None:
         self.domain: Final = domain
+        self.budget: Final = budget
         self.by = 0
         self._shapes: dict[Part, int] = {}
         self._lying: dict[Part, tuple[int, int]] = {}
@@ -39,7 +41,7 @@ class Asked:
         """Return which shapes ask for none of these values, and which ask for anything but all of them."""
         found = self._lying.get(part)
         if found is None:
-            if len(self._lying) > _MOST_REMEMBERED:
+            if len(self._lying) * self.budget.width > _MOST_REMEMBERED:
                 self._lying.clear()
             found = self._lying[part] = self._compare(part)
         return found
@@ -48,24 +50,11 @@ class Asked:
         if self._tables is None:
             self._tables = _Tables(self.domain, self._shapes)
         tables = self._tables
-        touching, allowing = 0, self.by
-        for first, last in runs(part[0]):
-            touching |= tables.begun[last] & ~tables.ended[first]
-            allowing &= tables.begun[first] & ~tables.ended[last]
-        if part[0] & REST:
-            touched, allowed = tables.open(part[1], part[2])
-            touching |= touched
-            allowing |= 0 if part[0] & ~REST else allowed
-        for other, shapes in tables.others:
-            if meet(part, other)[0]:
-                touching |= shapes
-            if covers(other, part):
-                allowing |= shapes
-        return self.by & ~touching, self.by & ~allowing
+        return self.by & ~tables.touching(part, self.budget), self.by & ~tables.allowing(part, self.budget)
 
 
 class _Tables:
-    """The shapes by what they ask: those of one run by atom, those of texts that no rule names by pattern, and others.
+    """The shapes of one attribute, by the values that rules name and by the patterns of all other texts.
 
     `begun` has for each atom those whose run begins there or before, `ended` those whose run ends before.
     """
@@ -73,51 +62,96 @@ class _Tables:
     def __init__(self, domain: Domain, asked: Mapping[Part, int]) -> None:
         size = domain.all[0].bit_length() + 1
         begun, ended = [0] * size, [0] * (size + 1)
-        self.others: list[tuple[Part, int]] = []
-        self.unasked = 0
-        self.held: dict[int, int] = {}
-        self.denied: dict[int, int] = {}
+        self.every = 0
+        self.rest = 0
+        self.scattered: list[tuple[int, int]] = []
+        self.held, self.denied = _ByPattern(), _ByPattern()
         for part, shapes in asked.items():
-            first, *more = runs(part[0])
-            if not more and not part[0] & REST:
-                begun[first[0]] |= shapes
-                ended[first[1] + 1] |= shapes
-            elif part[0] != REST or not self._by_pattern(domain, part, shapes):
-                self.others.append((part, shapes))
+            self.every |= shapes
+            spans = list(runs(part[0] & ~REST))
+            if len(spans) > 1:
+                self.scattered.append((part[0] & ~REST, shapes))
+            elif spans:
+                begun[spans[0][0]] |= shapes
+                ended[spans[0][1] + 1] |= shapes
+            if part[0] & REST:
+                self.rest |= shapes
+                held, denied = domain.patterns.said(part[1], part[2])
+                self.held.file(held, part[1], shapes)
+                self.denied.file(denied, part[2], shapes)
         self.begun, self.ended = _summed(begun), _summed(ended)
-        self.holding, self.denying = (sum(1 << number for number in by) for by in (self.held, self.denied))
-        self.all_held, self.all_denied = _of(self.held, self.holding), _of(self.denied, self.denying)
 
-    def _by_pattern(self, domain: Domain, part: Part, shapes: int) -> bool:
-        """File shapes under the one pattern that they ask for or deny; False where there are several."""
-        held, denied = domain.patterns.said(part[1], part[2])
-        if len(held) + len(denied) > 1:
-            return False
-        for found, numbers in ((self.held, held), (self.denied, denied)):
-            for number in numbers:
-                found[number] = found.get(number, 0) | shapes
-        if not held and not denied:
-            self.unasked |= shapes
-        return True
+    def touching(self, part: Part, budget: Budget) -> int:
+        """Return the shapes that ask for some of these values."""
+        atoms, yes, no = part
+        spans = list(runs(atoms & ~REST))
+        budget.charge(len(spans) + len(self.scattered))
+        found = 0
+        for first, last in spans:
+            found |= self.begun[last] & ~self.ended[first]
+        for other, shapes in self.scattered:
+            if other & atoms:
+                found |= shapes
+        if atoms & REST:
+            found |= self.rest & ~(self.held.under(no, budget) | self.denied.under(yes, budget))
+        return found
 
-    def open(self, yes: int, no: int) -> tuple[int, int]:
-        """Return which of the filed shapes touch, and which allow, the texts of which this is known."""
-        touched = self.unasked | self._but(self.held, self.holding & no) | self._but(self.denied, self.denying & yes)
-        allowed = self.unasked | _of(self.held, self.holding & yes) | _of(self.denied, self.denying & no)
-        return touched, allowed
+    def allowing(self, part: Part, budget: Budget) -> int:
+        """Return the shapes that ask for these values or more."""
+        atoms, yes, no = part
+        named = atoms & ~REST
+        found = self.every
+        spans = list(runs(named))
+        budget.charge(len(spans) + len(self.scattered))
+        scattered = 0
+        for other, shapes in self.scattered:
+            if not named & ~other:
+                scattered |= shapes
+        for first, last in spans:
+            found &= self.begun[first] & ~self.ended[last] | scattered
+        if atoms & REST:
+            found &= self.rest & ~(self.held.under(~yes, budget) | self.denied.under(~no, budget))
+        return found
 
-    def _but(self, found: Mapping[int, int], numbers: int) -> int:
-        """Return the shapes filed under all patterns but these: none of them is filed under two."""
-        if 2 * numbers.bit_count() < len(found):
-            return (self.all_held if found is self.held else self.all_denied) & ~_of(found, numbers)
-        return _of(found, (self.holding if found is self.held else self.denying) & ~numbers)
 
+class _ByPattern:
+    """Shapes by the patterns that they ask to hold; or by those that they ask not to hold."""
 
-def _of(found: Mapping[int, int], numbers: int) -> int:
-    shapes = 0
-    for number in bits(numbers):
-        shapes |= found[number]
-    return shapes
+    def __init__(self) -> None:
+        self._by: dict[int, int] = {}
+        self._numbers = 0
+        self._every = 0
+        self._several = 0
+        self._asking: dict[int, int] = {}
+
+    def file(self, numbers: Sequence[int], mask: int, shapes: int) -> None:
+        """File shapes under patterns from which all that they ask, a mask of patterns, follows."""
+        for number in numbers:
+            self._by[number] = self._by.get(number, 0) | shapes
+            self._numbers |= 1 << number
+        self._every |= shapes if numbers else 0
+        if len(numbers) > 1:
+            self._several |= shapes
+            self._asking.update(dict.fromkeys(bits(shapes), mask))
+
+    def under(self, numbers: int, budget: Budget) -> int:
+        """Return the shapes that are filed under some of these patterns: all but those filed under others alone."""
+        near, far = numbers & self._numbers, self._numbers & ~numbers
+        few, many = near.bit_count(), far.bit_count()
+        if few <= many:
+            budget.charge(few)
+            return self._of(near)
+        others = self._of(far)
+        several = others & self._several
+        budget.charge(many + several.bit_count())
+        also = sum(1 << shape for shape in bits(several) if self._asking[shape] & numbers)
+        return self._every & ~others | also
+
+    def _of(self, numbers: int) -> int:
+        shapes = 0
+        for number in bits(numbers):
+            shapes |= self._by[number]
+        return shapes
 
 
 def runs(mask: int) -> Iterator[tuple[int, int]]:

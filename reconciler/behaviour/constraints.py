@@ -10,9 +10,9 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from reconciler.behaviour.budget import UndecidedError
 from reconciler.behaviour.entry import in_order
 from reconciler.behaviour.links import Links
-from reconciler.behaviour.shapes import UndecidedError
 from reconciler.behaviour.slices import UNNAMED, Slices
 from reconciler.behaviour.space import Space
 
@@ -53,16 +53,13 @@ class Version:
 class Constraints:
     """What links some changes; `undecided` are those for which the bound of work was reached."""
 
-    def __init__(
-        self, moves: Sequence[Move], fixed: Sequence[Entry], evaluation: Evaluation, steps: int | None
-    ) -> None:
+    def __init__(self, moves: Sequence[Move], fixed: Sequence[Entry], evaluation: Evaluation, work: int) -> None:
         self.moves = moves
         sign = 1 if evaluation == "lowest-first" else -1
         before = in_order((*fixed, *(move.before for move in moves if move.before)), evaluation)
         after = in_order((*fixed, *(move.after for move in moves if move.after)), evaluation)
         self.space = Space((before, after))
-        if steps is not None:
-            self.space.budget.left = steps
+        self.space.budget.left = work
         self.old, self.new = Slices(self.space, before), Slices(self.space, after)
         self.levels = {
             id(slices): [sign * entry.rule.priority for entry in slices.entries] for slices in (self.old, self.new)
@@ -138,6 +135,8 @@ class Constraints:
         for other in filed.near(version):
             if other.level <= reach and other.move != version.move:
                 self._looks -= 1
+                if self._looks <= 0:
+                    raise UndecidedError
                 if overlapping >> other.slices.boxes[other.rank].shape & 1:
                     yield other
 
@@ -170,7 +169,7 @@ class Constraints:
         for slices, level in zip((self.old, self.new), levels, strict=True):
             blockers |= slices.always_before(bisect_left(self.levels[id(slices)], level))
         first, second = (version.slices.boxes[version.rank].shape for version in (one, other))
-        return self.space.shapes.free(first, second, blockers) is not None
+        return self.space.shapes.is_free(first, second, blockers)
 
     def free(self, atom: int, versions: Iterable[Version], levels: tuple[float, float], more: int = 0) -> bool:
         """Say whether a slice has a conversation in all versions, in no rule above the levels, in none of `more`."""
@@ -180,7 +179,7 @@ class Constraints:
         for slices, level in zip((self.old, self.new), levels, strict=True):
             blockers |= slices.before(atom, bisect_left(self.levels[id(slices)], level))
         if len(heads) == 2:  # noqa: PLR2004 - the common case, which is remembered
-            return shapes.free(heads[0], heads[1], blockers) is not None
+            return shapes.is_free(heads[0], heads[1], blockers)
         if not heads and atom == UNNAMED:
             heads = [self.space.rest_always]
         return shapes.free_of_all(heads, blockers) is not None

@@ -18,11 +18,10 @@ if TYPE_CHECKING:
 
 def core(space: Space, entry: Entry) -> tuple[Condition | Opaque, ...]:
     """Return conditions of a rule that cannot hold together, none of which could be left out."""
-    for number, domain in enumerate(space.domains):
-        asked = [
-            one for one in entry.rule.conditions if isinstance(one, Condition) and one.attribute == domain.attribute
-        ]
-        if asked and not _common(space, number, asked)[0]:
+    conditions = [one for one in entry.rule.conditions if isinstance(one, Condition)]
+    for number in sorted({space.number[one.attribute] for one in conditions}):
+        asked = [one for one in conditions if space.number[one.attribute] == number]
+        if not _common(space, number, asked)[0]:
             for one in list(asked):
                 others = [other for other in asked if other is not one]
                 if not others or not _common(space, number, others)[0]:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from reconciler.behaviour.cumulated import NEVER
 from reconciler.behaviour.domain import REST, covers
 from reconciler.behaviour.pattern import bits
-from reconciler.behaviour.shapes import meeting
 from reconciler.behaviour.slices import UNNAMED
 
 if TYPE_CHECKING:
@@ -49,6 +48,7 @@ class Culprits:
     def before_in(self, atom: int, covering: int, rank: int) -> Iterator[int]:
         """Yield earlier rules of a slice whose shapes are these, the first of each among them."""
         boxes = self.slices.boxes
+        self.space.budget.spend(covering.bit_count())
         first = self.slices.cumulated.firsts(atom)
         yield from (one for one in self.slices.about.get(atom, ()) if one < rank and covering >> boxes[one].shape & 1)
         yield from (one for one in (first.get(shape, NEVER) for shape in bits(covering)) if one < rank)
@@ -56,11 +56,13 @@ class Culprits:
     def before(self, covering: int, rank: int, atoms: Sequence[int]) -> Iterator[int]:
         """Yield the first earlier rule of each of these shapes that holds for all values of the pivot a rule has."""
         slices, boxes = self.slices, self.slices.boxes
+        self.space.budget.spend(covering.bit_count())
         if atoms:
             about = [one for one in slices.about.get(atoms[0], ()) if covering >> boxes[one].shape & 1]
             yield from (one for one in about if one < rank and all(slices.holds(atom, one) for atom in atoms))
         for shape in bits(covering):
             for one in self.wide.get(shape, ()):
+                self.space.budget.spend(1 + len(atoms))
                 if one >= rank:
                     break
                 alone = all(slices.holds(atom, one) for atom in atoms)
@@ -85,15 +87,15 @@ class Culprits:
         while hole is not None:
             atom, box = hole
             shapes = self.space.rest_shapes if atom == UNNAMED else self.space.shapes
-            takers = (one for one in self.slices.firsts(atom) if one not in needed)
-            needed.append(next(one for one in takers if meeting(box, shapes.all[self.slices.shape(atom, one)])))
+            takers = shapes.touching(box.items())
+            needed.append(next(one for one in self.slices.firsts(atom) if takers >> self.slices.shape(atom, one) & 1))
             hole = self.hole(rank, needed)
         return sorted(needed)
 
     def hole(self, rank: int, others: Sequence[int]) -> tuple[int, Box] | None:
         """Return a slice and conversations of a rule in it that none of the others takes."""
         for atom in self.differing(rank, others):
-            self.space.budget.look()
+            self.space.budget.spend(1 + len(others))
             blockers = 0
             for other in others:
                 if self.slices.holds(atom, other):
@@ -114,5 +116,6 @@ class Culprits:
         parts = [self.space.pivot_part(box)[0] & ~REST]
         for other in others:
             atoms = self.space.pivot_part(self.slices.boxes[other])[0]
+            self.space.budget.spend(len(parts))
             parts = [piece for part in parts for piece in (part & atoms, part & ~atoms) if piece]
         yield from ((part & -part).bit_length() - 1 for part in parts if part)

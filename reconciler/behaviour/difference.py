@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from reconciler.behaviour.budget import WORK, WORK_OF_A_RULE
 from reconciler.behaviour.entry import in_order
 from reconciler.behaviour.filed import Filed
 from reconciler.behaviour.pairs import Pairs
@@ -40,6 +41,8 @@ class Behaviour:
     rows: tuple[Row, ...] = ()
     rests_on: Types = field(default_factory=dict)
     """The known types without which all this might be different, by attribute."""
+    work: int = field(default=0, compare=False, repr=False)
+    """What it took, in comparisons."""
 
     @property
     def changed(self) -> bool:
@@ -56,23 +59,24 @@ def difference(
     old: Iterable[Entry],
     new: Iterable[Entry],
     evaluation: Evaluation = "lowest-first",
-    steps: int | None = None,
+    work: int | None = None,
     types: Types | None = None,
 ) -> Behaviour:
     """Return the regions of conversations whose destination differs, each with an example put through both lists.
 
-    `steps` bounds the search; what could not be decided within it is in the answer's `unknown`. `types` are those of
-    attributes of which they are known.
+    `work` bounds the search, in comparisons; what could not be decided within it is in the answer's `unknown`. `types`
+    are those of attributes of which they are known.
     """
     before, after = in_order(old, evaluation), in_order(new, evaluation)
     space = Space((before, after), types=types)
-    if steps is not None:
-        space.budget.left = steps
+    work = WORK + WORK_OF_A_RULE * (len(before) + len(after)) if work is None else work
+    space.budget.left = work
     finish = Finish(space)
     found = _between(Slices(space, before), Slices(space, after), finish)
     if found.regions:
         _prove(found.regions, Filed(before), Filed(after))
-    return replace(found, rests_on={name: types[name] for name in finish.rests_on}) if types else found
+    rests_on = {name: types[name] for name in finish.rests_on} if types else {}
+    return replace(found, rests_on=rests_on, work=work - space.budget.left)
 
 
 def _between(old: Slices, new: Slices, finish: Finish) -> Behaviour:

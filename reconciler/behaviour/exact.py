@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 MOST_CLASSES: Final = 20_000
 MOST_SLICES: Final = 1_000
 """How many values of the pivot are looked at before the search is given up."""
+_OF_A_STATE: Final = 5
+"""What it costs to look for the winners of a class in a state, in comparisons."""
 _LAST: Final = float("inf")
 
 
@@ -49,6 +51,7 @@ def search(constraints: Constraints, moves: Sequence[int], names: Iterable[tuple
     classes = _classes(constraints, place)
     if classes is None:
         return None
+    constraints.space.budget.spend(_OF_A_STATE * len(classes) << len(moves))
     bad = _bad(classes, len(moves))
     waits = [0] * len(moves)
     for frees, takes in names:
@@ -160,6 +163,7 @@ class _Slice:
         if place == len(self.versions):
             yield chosen
             return
+        self.constraints.space.budget.spend(1 + len(chosen))
         version = self.versions[place]
         if all(self.overlap(version, one) for one in chosen):
             yield from self.choices(place + 1, (*chosen, version))
@@ -173,9 +177,11 @@ class _Slice:
 
     def taken(self, fitting: Sequence[Version]) -> Iterator[_Class]:
         """Yield the classes of conversations that fit these versions, by which rules that stay would take them."""
+        self.constraints.space.budget.spend(len(self.stays))
         seen: set[_Class] = set()
         first = min(one.level for one in fitting)
         for level in [*dict.fromkeys(level for level, _, _ in self.stays if level >= first), _LAST]:
+            self.constraints.space.budget.spend(len(self.stays))
             tied = [(shape, goal) for at, shape, goal in self.stays if at == level]
             for some in _nonempty(tied) if level != _LAST else [()]:
                 one = self.class_of(fitting, level, some)
@@ -198,6 +204,7 @@ class _Slice:
         self, fitting: Sequence[Version], level: float, tied: Sequence[tuple[int, object]], some: Sequence[object]
     ) -> bool:
         """Say whether any conversation is in the class."""
+        self.constraints.space.budget.spend(len(self.versions) + len(self.stays))
         inside = {id(one) for one in fitting}
         blockers = 0
         for one in self.versions:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from reconciler.behaviour.budget import WORK, UndecidedError
 from reconciler.behaviour.contradiction import core
 from reconciler.behaviour.culprits import Culprits
 from reconciler.behaviour.entry import in_order
-from reconciler.behaviour.shapes import UndecidedError
 from reconciler.behaviour.slices import UNNAMED, Slices
 from reconciler.behaviour.space import Space
 from reconciler.behaviour.ties import Tie, ties
@@ -64,13 +64,12 @@ def lint(
     entries: Iterable[Entry],
     evaluation: Evaluation = "lowest-first",
     texts: Mapping[str, Iterable[str]] | None = None,
-    steps: int | None = None,
+    work: int = WORK,
 ) -> Facts:
     """Return the facts about a list of rules. `texts` are further values of attributes to tell apart."""
     ordered = in_order(entries, evaluation)
     space = Space((ordered,), texts)
-    if steps is not None:
-        space.budget.left = steps
+    space.budget.left = work
     return facts(Slices(space, ordered))
 
 
@@ -85,12 +84,12 @@ class _Lint:
         self.undecided: dict[int, None] = {}
 
     def result(self) -> Facts:
-        """Go through the rules in order."""
+        """Go through the rules in order: first those of the manifests, should the budget not last for all."""
         entries = self.slices.entries
         shadowed: list[Shadowed] = []
         redundant: list[Redundant] = []
         culprits = Culprits(self.slices)
-        for rank in range(len(entries)):
+        for rank in sorted(range(len(entries)), key=lambda rank: entries[rank].address is None):
             try:
                 instead = self.instead(rank)
                 if instead is None:
@@ -101,7 +100,7 @@ class _Lint:
                 self.undecided[rank] = None
         never = tuple(Never(entry, core(self.space, entry)) for entry in self.slices.never)
         tied = tuple(ties(self.slices, self.undecided))
-        undecided = tuple(entries[rank] for rank in self.undecided)
+        undecided = tuple(entries[rank] for rank in sorted(self.undecided))
         return Facts(never, tuple(shadowed), tuple(redundant), tied, undecided)
 
     def instead(self, rank: int) -> tuple[Entry, ...] | None:
@@ -109,10 +108,10 @@ class _Lint:
         wins = False
         others: dict[int, None] = {}
         for atom in self.slices.open_atoms(rank):
-            self.space.budget.look()
+            self.space.budget.spend()
             before = self.slices.before(atom, rank)
             head = self.slices.shape(atom, rank)
-            if self.slices.free(atom, (head, head), before) is not None:
+            if self.slices.is_free(atom, (head, head), before):
                 wins = True
                 if self.needed_in(atom, rank, before, others):
                     return ()
@@ -123,15 +122,16 @@ class _Lint:
         slices = self.slices
         shape, goes = slices.shape(atom, rank), slices.destinations[rank]
         alike = slices.alike_after(atom, rank)
-        if not alike or self.slices.free(atom, (shape, shape), before | alike) is not None:
+        if not alike or self.slices.is_free(atom, (shape, shape), before | alike):
             return True
         shapes = self.space.rest_shapes if atom == UNNAMED else self.space.shapes
         apart = ~shapes.overlapping(shape)
         for one in slices.members(atom):
+            self.space.budget.spend()
             other = slices.shape(atom, one)
             if one <= rank or (apart | before) >> other & 1:
                 continue
-            if self.slices.free(atom, (shape, other), before) is not None:
+            if self.slices.is_free(atom, (shape, other), before):
                 if slices.destinations[one] != goes:
                     return True
                 others[one] = None

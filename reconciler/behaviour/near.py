@@ -48,6 +48,7 @@ class Near:
         outer: dict[int, int] = {}
         for atom in bits(literals):
             mask = self._mask(atom, pair)
+            self.space.budget.charge(mask.bit_count())
             for number in bits(mask):
                 taken[number] = taken.get(number, 0) | 1 << atom
                 if not self.space.shapes.covering(number) & mask & ~(1 << number):
@@ -72,6 +73,7 @@ class Near:
     def _unnamed(self, pair: Pair, literals: int, taken: dict[int, int]) -> Iterator[_Asked]:
         """Yield what takes texts that no rule names; of rules alike but for named values, one before the pair."""
         mask = self._mask(UNNAMED, pair)
+        self.space.budget.charge(mask.bit_count())
         for number in bits(mask):
             if not self.space.rest_shapes.covering(number) & mask & ~(1 << number):
                 alike = self.asked[number].values()

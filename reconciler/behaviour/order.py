@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
+from reconciler.behaviour.budget import WORK, UndecidedError
 from reconciler.behaviour.constraints import Constraints, Move
 from reconciler.behaviour.exact import search
 from reconciler.behaviour.graph import circles, levels
@@ -62,14 +63,14 @@ def order(
     moves: Sequence[Move],
     fixed: Iterable[Entry],
     evaluation: Evaluation = "lowest-first",
-    steps: int | None = None,
+    work: int = WORK,
     leftovers: Pairs = frozenset(),
 ) -> Order:
     """Return the order of the changes beside the rules that stay as they are.
 
     `leftovers` are pairs of moves: the end of a copy that an earlier run left, and the change that it stood in for.
     """
-    constraints = Constraints(moves, tuple(fixed), evaluation, steps)
+    constraints = Constraints(moves, tuple(fixed), evaluation, work)
     links, split = constraints.links._replace(copies=leftovers), Split()
     for group in [] if constraints.undecided else _entangled(links, len(moves)):
         found = _searched(constraints, group) if len(group) <= FEW_LINKED else None
@@ -108,7 +109,10 @@ def _searched(constraints: Constraints, group: Sequence[int]) -> tuple[list[list
     takers = sorted({takes for _, takes in names})
     for count in range(len(takers) + 1):
         for some in combinations(takers, count):
-            found = search(constraints, group, [pair for pair in names if pair[1] not in some])
+            try:
+                found = search(constraints, group, [pair for pair in names if pair[1] not in some])
+            except UndecidedError:  # temporary copies need no search
+                return None
             if found is not None:
                 return found, frozenset(some)
     return None

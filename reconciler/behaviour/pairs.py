@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from reconciler.behaviour.shapes import UndecidedError
+from reconciler.behaviour.budget import UndecidedError
 from reconciler.behaviour.slices import UNNAMED
 from reconciler.behaviour.twins import firsts, twins
 from reconciler.behaviour.walk import DEFAULT, Walk
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from reconciler.behaviour.entry import Destination
     from reconciler.behaviour.shapes import Box
     from reconciler.behaviour.slices import Slices
+
+_OF_AN_EXCEPTION: Final = 30
+"""What it costs to make an exception of a region, or to keep a value of its example, in comparisons."""
 
 Pair = tuple[int, int]
 """The rank before and the rank after; DEFAULT for the default routing."""
@@ -41,6 +44,7 @@ class Pairs:
         """Of each rank after: the ranks before whose conversations it takes, and sends where they went."""
         self.kept: set[int] = set()
         """The ranks after of rules that ask and send what a rule before does: what these keep is not in `same`."""
+        self._priced: set[tuple[int, ...]] = set()
         self._walks = {id(slices): Walk(slices) for slices in (old, new)}
         self._find()
 
@@ -71,7 +75,7 @@ class Pairs:
         narrow = bool(here.boxes[rank].atoms)
         try:
             for atom in here.open_atoms(rank):
-                self.space.budget.look()
+                self.space.budget.spend()
                 shape, shapes = here.shape(atom, rank), here.shapes(atom)
                 before = here.before(atom, rank) & shapes.overlapping(shape)
                 if before & shapes.covering(shape):
@@ -85,7 +89,7 @@ class Pairs:
         """Find whether two rules that ask the same win a conversation; of rules about many values one is enough."""
         try:
             for atom in self._places(old, new):
-                self.space.budget.look()
+                self.space.budget.spend()
                 shapes, heads = self.old.shapes(atom), (self.old.shape(atom, old), self.new.shape(atom, new))
                 box = shapes.free(*heads, self.old.before(atom, old) | self.new.before(atom, new))
                 if box is not None:
@@ -114,13 +118,27 @@ class Pairs:
         if box is None:
             self.unknown[pair] = None
             return
+        taken = self._charged(atom, pair, box)
         if atom != UNNAMED:
             box = {**box, self.space.pivot: (1 << atom, 0, 0)}
         old, new = pair
         if not (self.old.is_narrow(old) or self.new.is_narrow(new)):
             self.wide[pair] = box
             return
-        taken = self.old.before(atom, old) | self.new.before(atom, new)
-        for slices, rank in ((self.old, old), (self.new, new)):
-            taken &= self.space.shapes.overlapping(slices.shape_of_rank(atom, rank))
         self.narrow.setdefault(pair, Narrow(box)).before[atom] = taken
+
+    def _charged(self, atom: int, pair: Pair, box: Box) -> int:
+        """Return the shapes that take something before a pair; counts the work of making a region of it.
+
+        Raises UndecidedError.
+        """
+        taken = self.old.before(atom, pair[0]) | self.new.before(atom, pair[1])
+        shapes = []
+        for slices, rank in zip((self.old, self.new), pair, strict=True):
+            shapes.append(slices.shape_of_rank(atom, rank))
+            taken &= slices.shapes(atom).overlapping(shapes[-1])
+        key = (*shapes, taken)
+        if key not in self._priced:
+            self.space.budget.spend(_OF_AN_EXCEPTION * (1 + taken.bit_count() + len(box)))
+            self._priced.add(key)
+        return taken

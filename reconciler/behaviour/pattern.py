@@ -56,6 +56,8 @@ class Patterns:
         alike: dict[str, int] = {}
         for place, pattern in enumerate(self.all):
             alike[pattern.operator] = alike.get(pattern.operator, 0) | 1 << place
+        self.contained: Final = alike.get("contains", 0)
+        """The patterns of one operator of which any number can hold at once."""
         alike["contains"] = 0  # of two starts, or two ends, one is part of the other, or no text has both
         self.excluded = [
             alike[pattern.operator] & ~self.implied[place] & ~self.implying[place]

@@ -73,6 +73,9 @@ def merge(space: Space, roughs: Iterable[Rough], kind: Callable[[Rough], Hashabl
         before = len(left)
         used = sorted({attribute for rough in left for attribute in rough.box})
         for attribute in sorted(used, key=lambda number: number != space.pivot):
+            space.budget.charge(sum(1 + len(rough.box) for rough in left))
+            if space.budget.exhausted():  # those that are left apart are as right
+                return left
             left = _merged(space, left, attribute)
     return left
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from reconciler.behaviour.budget import UndecidedError
 from reconciler.behaviour.domain import meet, minus
 from reconciler.behaviour.entry import destination
 from reconciler.behaviour.express import sayable
@@ -108,7 +109,7 @@ class _Taking:
                 continue
             try:
                 rough = self._over(rank, pairs)
-            except _LongerError:
+            except (_LongerError, UndecidedError):
                 continue
             self.done.add(rank)
             yield rough

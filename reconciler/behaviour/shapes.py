@@ -2,20 +2,25 @@
 
 A few hundred shapes serve ten thousand rules, so a set of rules is a mask of shapes, and every relation and every
 search is remembered. The one question that all analysis comes down to is `free`: is there a conversation in these
-boxes that none of those takes? It is coNP-hard in the number of attributes, so each search has a budget of steps, and
-one that runs out says so.
+boxes that none of those takes? It is coNP-hard in the number of attributes, so all searches draw from a budget of
+comparisons, and one that runs out says so.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from reconciler.behaviour.asked import Asked
-from reconciler.behaviour.domain import REST, meet, minus
+from reconciler.behaviour.budget import UndecidedError
+from reconciler.behaviour.domain import MISSING, REST, meet, minus
+from reconciler.behaviour.layers import Layers
+from reconciler.behaviour.pattern import bits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from reconciler.behaviour.budget import Budget
     from reconciler.behaviour.domain import Domain, Part
 
 Shape = tuple[tuple[int, "Part"], ...]
@@ -23,29 +28,23 @@ Shape = tuple[tuple[int, "Part"], ...]
 
 Box = dict[int, "Part"]
 
-_Piece = tuple[Box, dict[int, int], int]
-"""A piece of a search: a box; by attribute, the shapes that do not allow all of it; and the shapes that touch it."""
+_OF_A_SEARCH: Final = 5
+"""What a search costs before anything is compared, in comparisons."""
+_ABSENT: Final[Part] = (MISSING, 0, 0)
+"""No value; of a condition that is not understood, that it does not hold."""
 
 
-class UndecidedError(Exception):
-    """A search was given up at its budget: nothing is known."""
+class _Piece(NamedTuple):
+    """A piece of a search: a box; by attribute, the shapes that do not allow all of it; and the shapes that touch it.
 
+    `changed` are parts that the box does not have yet; `units` the shapes that ask for one thing beyond it.
+    """
 
-class Budget:
-    """How much may still be looked for: `left` steps in all, `most` in one search, and `looks` at slices."""
-
-    def __init__(self, left: int, most: int, looks: int) -> None:
-        self.left, self.most, self.looks = left, most, looks
-
-    def search(self) -> int:
-        """Return how many steps one search may take."""
-        return min(self.left, self.most)
-
-    def look(self) -> None:
-        """Count a look at one slice. Raises UndecidedError where none is left."""
-        if self.looks <= 0:
-            raise UndecidedError
-        self.looks -= 1
+    box: Box
+    beyond: dict[int, int]
+    blockers: int
+    changed: Box = {}  # noqa: RUF012 - nobody writes into it
+    units: int = 0
 
 
 class Shapes:
@@ -55,15 +54,17 @@ class Shapes:
         self.domains, self.budget = domains, budget
         self.all: Final[list[Shape]] = []
         self._number: dict[Shape, int] = {}
-        self._asked = [Asked(domain) for domain in domains]
+        self._asked = [Asked(domain, budget) for domain in domains]
         self._patterned = [
-            (number, (1 << len(domain.patterns.all)) - 1)
+            (number, (1 << len(domain.patterns.all)) - 1, domain.patterns.contained)
             for number, domain in enumerate(domains)
             if domain.patterns.all
         ]
         self._overlaps: dict[int, int] = {}
         self._covers: dict[int, int] = {}
         self._found: dict[tuple[int, int, int], Box | UndecidedError | None] = {}
+        self._parts: dict[int, Box] = {}
+        """What shapes ask, by attribute, once a search asks for it."""
 
     def enter(self, shape: Shape) -> int:
         """Return the number of a shape."""
@@ -79,10 +80,14 @@ class Shapes:
         """Return the shapes that have a conversation in common with this one."""
         found = self._overlaps.get(number)
         if found is None:
-            found = (1 << len(self.all)) - 1
-            for attribute, part in self.all[number]:
-                found &= ~self._asked[attribute].lying(part)[0]
-            self._overlaps[number] = found
+            found = self._overlaps[number] = self.touching(self.all[number])
+        return found
+
+    def touching(self, parts: Iterable[tuple[int, Part]]) -> int:
+        """Return the shapes that have a conversation in common with a box."""
+        found = (1 << len(self.all)) - 1
+        for attribute, part in parts:
+            found &= ~self._asked[attribute].lying(part)[0]
         return found
 
     def covering(self, number: int) -> int:
@@ -91,9 +96,9 @@ class Shapes:
         if found is None:
             found = (1 << len(self.all)) - 1
             parts = dict(self.all[number])
-            for attribute, asked in enumerate(self._asked):
-                if asked.by:
-                    found &= ~(asked.lying(parts[attribute])[1] if attribute in parts else asked.by)
+            for attribute, part in parts.items():
+                found &= ~self._asked[attribute].lying(part)[1]
+            found &= ~self._asking.outside(parts)
             self._covers[number] = found
         return found
 
@@ -102,25 +107,68 @@ class Shapes:
 
         Raises UndecidedError where the search had to be given up.
         """
+        self.budget.spend(_OF_A_SEARCH)
         blockers &= self.overlapping(one) & self.overlapping(other)
         if blockers & (self.covering(one) | self.covering(other)):
             return None
         key = (one, other, blockers)
-        found = self._found.get(key, self)
-        if found is self:
+        if key not in self._found:
             try:
-                found = self._search(_both(self.all[one], self.all[other]), blockers)
+                self._found[key] = self._search(_both(self.all[one], self.all[other]), blockers)
             except UndecidedError as error:
-                found = error
-            self._found[key] = found
+                self._found[key] = error.with_traceback(None)
+        found = self._found[key]
         if isinstance(found, UndecidedError):
-            raise found
-        return found  # type: ignore[return-value]
+            raise UndecidedError
+        return found
+
+    def is_free(self, one: int, other: int, blockers: int) -> bool:
+        """Return whether `free` finds a box; conversations with nothing but what both shapes ask are tried first."""
+        self.budget.spend(_OF_A_SEARCH)
+        blockers &= self.overlapping(one) & self.overlapping(other)
+        if not self.overlapping(one) >> other & 1 or blockers & (self.covering(one) | self.covering(other)):
+            return False
+        if (one, other, blockers) not in self._found:
+            box = _both(self.all[one], self.all[other]) or {}
+            if any(self._is_plain(plain, box, blockers) for plain in self._plain):
+                return True
+        return self.free(one, other, blockers) is not None
+
+    def _is_plain(self, plain: _Plain, box: Box, blockers: int) -> bool:
+        """Return whether the box has a free conversation whose other attributes all have the plain value."""
+        self.budget.spend(_OF_A_SEARCH + len(box) * len(box))
+        blockers &= ~plain.apart.outside(box)
+        if not blockers:
+            return True
+        values = {attribute: plain.values[attribute] for attribute in self._asked_by(blockers) if attribute not in box}
+        return bool(box and values) and self._search({**box, **values}, blockers) is not None
+
+    def _asked_by(self, shapes: int) -> Iterable[int]:
+        """Return the attributes that some of these shapes ask about."""
+        count = shapes.bit_count()
+        self.budget.spend(min(count, len(self._asked)))
+        if count < len(self._asked):
+            return sorted({attribute for shape in bits(shapes) for attribute, _ in self.all[shape]})
+        return [attribute for attribute, asked in enumerate(self._asked) if asked.by & shapes]
+
+    @cached_property
+    def _asking(self) -> Layers:
+        """The shapes that ask of each attribute."""
+        return Layers({attribute: asked.by for attribute, asked in enumerate(self._asked) if asked.by})
+
+    @cached_property
+    def _plain(self) -> Sequence[_Plain]:
+        """Values of all attributes that most rules do not ask for: none at all, and texts that no rule names."""
+        texts = {number: _unnamed(domain) for number, domain in enumerate(self.domains)}
+        return [_Plain(values, self._apart(values)) for values in (dict.fromkeys(texts, _ABSENT), texts)]
+
+    def _apart(self, values: Box) -> Layers:
+        return Layers({attribute: self._asked[attribute].lying(part)[0] for attribute, part in values.items()})
 
     def leave(self, one: int, blockers: int) -> bool:
         """Say whether the blocking shapes may leave anything of a shape: where that is not decided, they may."""
         try:
-            return self.free(one, one, blockers) is not None
+            return self.is_free(one, one, blockers)
         except UndecidedError:
             return True
 
@@ -128,6 +176,7 @@ class Shapes:
         """Return what `free` does for any number of shapes."""
         box: Box | None = {}
         for head in heads:
+            self.budget.spend()
             box = None if box is None else meeting(box, self.all[head])
             blockers &= self.overlapping(head)
         return None if box is None else self._search(box, blockers)
@@ -137,77 +186,125 @@ class Shapes:
             return None
         if not blockers:
             return box
-        plainest = self._plainest(box)
-        if plainest is not None:
-            found = self._hole(plainest, blockers)
+        for guess in self._guesses(box):
+            found = self._hole(guess, blockers)
             if found is not None:
                 return found
         return self._hole(box, blockers)
 
-    def _plainest(self, box: Box) -> Box | None:
-        """Return the box with every pattern that is open taken as not holding; None where no pattern is open.
+    def _guesses(self, box: Box) -> Iterator[Box]:
+        """Yield the box with every pattern that is open taken as not holding, and with all parts as contained.
 
-        That is always possible, and most rules with a pattern are out of the way at once.
+        Both are always possible, and most rules with a pattern are out of the way at once.
         """
-        plainest = dict(box)
-        for attribute, every in self._patterned:
+        plainest, fullest = dict(box), dict(box)
+        for attribute, every, parts in self._patterned:
             atoms, yes, no = box.get(attribute) or self.domains[attribute].all
             if atoms & REST and every & ~yes & ~no:
                 plainest[attribute] = (atoms, yes, every & ~yes)
-        return plainest if plainest != box else None
+                fullest[attribute] = (atoms, yes | parts & ~no, no)
+        self.budget.spend(len(self._patterned))
+        yield from (guess for guess in (plainest, fullest) if guess != box)
 
     def _hole(self, box: Box, blockers: int) -> Box | None:
         """Cut the box by shape after shape until a piece is left that none touches."""
-        most = self.budget.search()
-        steps = 0
+        end = max(0, self.budget.left - self.budget.most)
         stack = [self._first(box, blockers)]
-        try:
-            while stack:
-                steps += 1
-                if steps > most:
-                    raise UndecidedError
-                piece = stack.pop()
-                if not piece[2]:
-                    return piece[0]
-                self._cut(piece, stack)
-        finally:
-            self.budget.left -= steps
+        while stack:
+            piece = self._settled(stack.pop())
+            if self.budget.left < end:
+                raise UndecidedError
+            if piece is None:
+                continue
+            if not piece[2]:
+                return piece[0]
+            self._cut(piece, stack)
         return None
 
     def _first(self, box: Box, blockers: int) -> _Piece:
+        """Return the box as a piece, with the attributes that blocking shapes ask about beyond it."""
         beyond: dict[int, int] = {}
-        for attribute, asked in enumerate(self._asked):
-            if asked.by & blockers:
-                part = box.get(attribute)
-                apart, beyond[attribute] = asked.lying(part) if part is not None else (0, asked.by)
+        for attribute in self._asked_by(blockers):
+            part = box.get(attribute)
+            apart, beyond[attribute] = self._asked[attribute].lying(part) if part else (0, self._asked[attribute].by)
+            blockers &= ~apart
+        return _Piece(box, beyond, blockers)
+
+    def _settled(self, piece: _Piece) -> _Piece | None:
+        """Cut a piece by all shapes that ask one thing beyond it and leave one part; None where nothing is left."""
+        box, beyond, blockers, changed = dict(piece.box), dict(piece.beyond), piece.blockers, piece.changed
+        self.budget.spend(_OF_A_SEARCH + len(box) + len(beyond))
+        while True:
+            box.update(changed)
+            for attribute, part in changed.items():
+                apart, beyond[attribute] = self._asked[attribute].lying(part)
                 blockers &= ~apart
-        return box, beyond, blockers
+            self.budget.spend(len(beyond))
+            beyond = {attribute: further & blockers for attribute, further in beyond.items() if further & blockers}
+            once = twice = 0
+            for asking in beyond.values():
+                twice |= once & asking
+                once |= asking
+            if once != blockers:  # a shape that asks nothing beyond the box covers it
+                return None
+            units = once & ~twice
+            forced = self._forced(box, beyond, units)
+            if forced is None:
+                return None
+            if not forced:
+                return _Piece(box, beyond, blockers, {}, units)
+            changed = forced
+
+    def _forced(self, box: Box, beyond: Mapping[int, int], units: int) -> Box | None:
+        """Return the parts that shapes which ask one thing leave, as far as each leaves one; None where one is empty."""
+        changed: Box = {}
+        for attribute, asking in beyond.items():
+            if asking & units:
+                domain = self.domains[attribute]
+                here = before = box.get(attribute) or domain.all
+                for shape in bits(asking & units):
+                    self.budget.spend()
+                    pieces = minus(domain, here, self._part(shape, attribute))
+                    if not pieces:
+                        return None
+                    here = pieces[0] if len(pieces) == 1 else here
+                if here != before:
+                    changed[attribute] = here
+        return changed
+
+    def _part(self, shape: int, attribute: int) -> Part:
+        """Return what a shape asks of an attribute."""
+        if shape not in self._parts:
+            self._parts[shape] = dict(self.all[shape])
+        return self._parts[shape][attribute]
 
     def _cut(self, piece: _Piece, stack: list[_Piece]) -> None:
         """Part the box at one shape's side, and stack the pieces: what is outside is tried first."""
-        box, beyond, blockers = piece
-        once = twice = 0
-        for further in beyond.values():
-            asking = further & blockers
-            twice |= once & asking
-            once |= asking
-        if once != blockers:  # a shape that asks nothing beyond the box covers it
-            return
-        chosen = once & ~twice or blockers
+        box, beyond, blockers, _, units = piece
+        chosen = units or blockers
         chosen &= -chosen
         attribute = min(
             (attribute for attribute, asking in beyond.items() if asking & chosen),
             key=lambda attribute: len(self.domains[attribute].patterns.all),
         )
-        part = next(part for asked, part in self.all[chosen.bit_length() - 1] if asked == attribute)
+        part = self._part(chosen.bit_length() - 1, attribute)
         here = box.get(attribute) or self.domains[attribute].all
         pieces = minus(self.domains[attribute], here, part)[::-1]
-        if chosen & twice:
+        if not units:
             pieces.insert(0, meet(here, part))
-        asked = self._asked[attribute]
-        for part in pieces:
-            apart, further = asked.lying(part)
-            stack.append(({**box, attribute: part}, {**beyond, attribute: further}, blockers & ~apart))
+        stack += [_Piece(box, beyond, blockers, {attribute: part}) for part in pieces]
+
+
+class _Plain(NamedTuple):
+    """A value of each attribute, and the shapes that lie apart from it."""
+
+    values: Box
+    apart: Layers
+
+
+def _unnamed(domain: Domain) -> Part:
+    """Return the texts that no rule names and that fit no pattern; all where there are no texts."""
+    return (REST, 0, (1 << len(domain.patterns.all)) - 1) if domain.all[0] & REST else domain.all
 
 
 def _both(one: Shape, other: Shape) -> Box | None:

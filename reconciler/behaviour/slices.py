@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
@@ -54,6 +55,8 @@ class Slices:
         self.cumulated: Final = Cumulated(((rank, self.boxes[rank].shape) for rank in self.general), self.missing)
         self.cumulated_unnamed: Final = Cumulated((rank, self.boxes[rank].rest) for rank in self.unnamed)
         self._late = sum(1 << atom for atom in self.cumulated.late)
+        self._running: dict[int, tuple[int, int]] = {}
+        """Of each value that was asked about last: how many rules about it come before, and their shapes."""
         self._always: Cumulated | None = None
         self._alike: dict[tuple[Destination, bool], Cumulated] = {}
 
@@ -106,11 +109,16 @@ class Slices:
         if atom == UNNAMED:
             return self.cumulated_unnamed.before(rank)
         found = self.cumulated.before(rank, atom)
-        for one in self.about.get(atom, ()):
-            if one >= rank:
-                break
-            found |= 1 << self.boxes[one].shape
-        return found
+        about = self.about.get(atom, ())
+        count = bisect_left(about, rank)
+        done, mask = self._running.get(atom, (0, 0))
+        if done > count:
+            done, mask = 0, 0
+        self.space.budget.charge(count - done + len(self.cumulated.late.get(atom, ())))
+        for one in about[done:count]:
+            mask |= 1 << self.boxes[one].shape
+        self._running[atom] = count, mask
+        return found | mask
 
     def open_atoms(self, rank: int) -> Iterable[int]:
         """Return the slices in which the rules about most values that come before it leave a rule something."""
@@ -140,9 +148,10 @@ class Slices:
         if alike is None:
             alike = self._alike[goes, atom == UNNAMED] = self._with_destination(goes, atom)
         found = alike.before(-rank, atom)
-        for one in reversed(self.about.get(atom, ()) if atom != UNNAMED else ()):
-            if one <= rank:
-                break
+        about = self.about.get(atom, ()) if atom != UNNAMED else ()
+        after = about[bisect_right(about, rank) :]
+        self.space.budget.charge(len(after))
+        for one in after:
             if self.destinations[one] == goes:
                 found |= 1 << self.boxes[one].shape
         return found
@@ -175,6 +184,7 @@ class Slices:
 
     def members(self, atom: int) -> Iterator[int]:
         """Yield the ranks of the rules in a slice, in order."""
+        self.space.budget.spend(len(self.general))
         if atom == UNNAMED:
             yield from self.unnamed
             return
@@ -184,6 +194,7 @@ class Slices:
 
     def firsts(self, atom: int) -> list[int]:
         """Return the ranks of the rules in a slice, in order, but for those behind a wide rule of the same shape."""
+        self.space.budget.spend(len(self.cumulated.first))
         if atom == UNNAMED:
             return list(self.cumulated_unnamed.first.values())
         first = self.cumulated.firsts(atom).values()
@@ -206,3 +217,7 @@ class Slices:
         if found is None or atom == UNNAMED or self.space.pivot < 0:
             return found
         return {**found, self.space.pivot: (1 << atom, 0, 0)}
+
+    def is_free(self, atom: int, heads: tuple[int, int], blockers: int) -> bool:
+        """Return whether `free` finds a box. Raises UndecidedError."""
+        return self.shapes(atom).is_free(heads[0], heads[1], blockers)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from reconciler.behaviour.budget import WORK, WORK_OF_ONE_SEARCH, Budget
 from reconciler.behaviour.domain import MISSING, NOTHING, REST, Domain, meet
 from reconciler.behaviour.pattern import Patterns, bits
-from reconciler.behaviour.shapes import Budget, Shapes
+from reconciler.behaviour.shapes import Shapes
 from reconciler.behaviour.value_type import ANY
 from reconciler.model import Condition, Opaque
 
@@ -28,11 +29,6 @@ Conditions = tuple[Condition | Opaque, ...]
 HOLDS: Final[Part] = (4, 0, 0)
 FAILS: Final[Part] = (1, 0, 0)
 FEW: Final = 64
-STEPS: Final = 1_000_000
-"""The bound of work on one question, about ten seconds: cuts of a box. Ten thousand ordinary rules need 30,000."""
-STEPS_OF_ONE_SEARCH: Final = 100_000
-LOOKS: Final = 4_000_000
-"""Looks at a slice, each a tenth of a cut. A hundred thousand ordinary rules need 300,000."""
 
 
 class Unknown:
@@ -98,7 +94,7 @@ class Space:
             for place, domain in enumerate(self.domains)
         }
         self.pivot = self._pivot()
-        self.budget = Budget(STEPS, STEPS_OF_ONE_SEARCH, LOOKS)
+        self.budget = Budget(WORK, WORK_OF_ONE_SEARCH)
         self.shapes = Shapes(self.domains, self.budget)  # type: ignore[arg-type]
         self.rest_shapes = Shapes(self.domains, self.budget)  # type: ignore[arg-type]
         self._parts: dict[Condition, Part] = {}

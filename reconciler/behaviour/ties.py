@@ -5,12 +5,12 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from heapq import merge
-from itertools import groupby
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Final
 
+from reconciler.behaviour.budget import UndecidedError
 from reconciler.behaviour.domain import REST
 from reconciler.behaviour.pattern import bits
-from reconciler.behaviour.shapes import UndecidedError
 from reconciler.behaviour.slices import UNNAMED
 
 if TYPE_CHECKING:
@@ -63,19 +63,21 @@ class _Level:
     def ties(self) -> Iterator[Tie]:
         """Yield the ties: among rules about one value, and of each with those about many."""
         for rank in self.ranks:
-            found = 0
-            for other in self.rivals(rank) if self.open(rank) else ():
-                tie = self.tie(min(rank, other), max(rank, other))
-                if tie is not None:
-                    yield tie
-                    found += 1
-                    if found == MOST_TIES_OF_ONE_RULE:
-                        break
+            try:
+                found = (self.tie(min(rank, other), max(rank, other)) for other in self.rivals(rank))
+                yield from islice((tie for tie in found if tie is not None), MOST_TIES_OF_ONE_RULE)
+            except UndecidedError:
+                self.undecided[rank] = None
 
     def rivals(self, rank: int) -> Iterator[int]:
         """Yield the rules that a rule may tie with, in order; of two rules about many values the second."""
+        budget = self.slices.space.budget
+        budget.spend(len(self.wide))
+        if not self.open(rank):
+            return
         boxes, goes = self.slices.boxes, self.slices.destinations[rank]
         overlapping = self.slices.space.shapes.overlapping(boxes[rank].shape)
+        budget.spend(sum(len(self._here(self.slices.about[atom])) for atom in boxes[rank].atoms))
         near = {
             other
             for atom in boxes[rank].atoms
@@ -86,6 +88,7 @@ class _Level:
         lists = [ranks for shape, ranks in wide.items() if overlapping >> shape & 1]
         last = -1
         for other in merge(sorted(near), *lists):
+            budget.spend()
             if other > last and self.slices.destinations[other] != goes and (boxes[rank].atoms or other > rank):
                 last = other
                 yield other
@@ -95,15 +98,16 @@ class _Level:
         slices = self.slices
         try:
             for atom in _in_order(self.open(one) & self.open(other)):
-                slices.space.budget.look()
+                slices.space.budget.spend()
                 heads = slices.shape(atom, one), slices.shape(atom, other)
                 box = slices.free(atom, heads, self.before(atom))
                 if box is not None:
+                    slices.space.budget.charge(sum(part[0].bit_count() for part in box.values()))
                     return Tie(slices.entries[one], slices.entries[other], slices.space.example(box))
                 self.close(atom, one)
                 self.close(atom, other)
         except UndecidedError:
-            self.undecided[one] = None
+            self.undecided |= {one: None, other: None}
         return None
 
     def before(self, atom: int) -> int:

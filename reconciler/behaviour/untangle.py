@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 MOST_TRIED: Final = 3
 """How many copies at most are chosen by trying every choice; more are chosen one by one."""
 MOST_CHOICES: Final = 16
+MOST_LOOKS: Final = 5_000_000
+"""How many links are looked at for the fewest copies; after that, each change that is stuck has one."""
 
 
 def untangle(links: Links, moves: Sequence[int], updates: Collection[int]) -> Split:
@@ -86,17 +88,20 @@ def _chosen(links: Links, moves: Sequence[int], split: Split, able: Sequence[int
             for some in combinations(able, count):
                 if not stuck(some):
                     return set(some)
+    looks = MOST_LOOKS // (len(moves) + sum(map(len, links)))
     chosen: list[int] = []
     groups = stuck(chosen)
     while groups:
         left = {step.move for group in groups for step in group} & {*able} - {*chosen}
         if not left:
             break
-        chosen.append(_busiest(links, left))
+        looks -= 1
+        chosen += [_busiest(links, left)] if looks > 0 else left
         groups = stuck(chosen)
     for one in tuple(chosen):
         others = [other for other in chosen if other != one]
-        if others and not groups and not stuck(others):
+        looks -= 1
+        if looks > 0 and others and not groups and not stuck(others):
             chosen = others
     return set(chosen)
 

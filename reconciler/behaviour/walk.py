@@ -9,7 +9,7 @@ from bisect import bisect_left, bisect_right
 from sys import maxsize
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from reconciler.behaviour.shapes import UndecidedError
+from reconciler.behaviour.budget import UndecidedError
 from reconciler.behaviour.slices import UNNAMED
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class Walk:
         overlapping, covering = shapes.overlapping(shape), shapes.covering(shape)
         low = -1
         for rank in slices.about.get(atom, ()) if atom != UNNAMED else ():
+            self.space.budget.spend()
             other = slices.boxes[rank].shape
             if not (overlapping & ~before) >> other & 1:
                 continue
@@ -85,10 +86,8 @@ class Walk:
         key = (kind, shape, before)
         run = self._runs.get(key)
         if run is None:
-            run = self._runs[key] = _Run([], [])
-            for taker in self._wide_takers(atom, kind, shape, before):
-                run.ranks.append(taker.rank)
-                run.takers.append(taker)
+            takers = list(self._wide_takers(atom, kind, shape, before))
+            run = self._runs[key] = _Run([taker.rank for taker in takers], takers)
         return run
 
     def _wide_takers(self, atom: int, kind: int, shape: int, before: int) -> Iterator[Taker]:
@@ -98,6 +97,7 @@ class Walk:
         cumulated = slices.cumulated_unnamed if atom == UNNAMED else slices.cumulated
         if kind not in self._firsts:
             self._firsts[kind] = [rank for rank in sorted(cumulated.firsts(kind).values()) if rank < DEFAULT]
+        self.space.budget.spend(len(self._firsts[kind]))
         for rank in self._firsts[kind]:
             other = slices.shape(atom, rank)
             if (overlapping & ~before) >> other & 1:
@@ -115,5 +115,7 @@ class Walk:
         try:
             box = slices.shapes(atom).free(shape, slices.shape_of_rank(atom, rank), before)
         except UndecidedError:
+            if self.space.budget.exhausted():
+                raise
             return Taker(rank, None)
         return None if box is None else Taker(rank, box)

@@ -20,7 +20,7 @@ from reconciler.errors import ApiError, ManifestError, UsageError
 from reconciler.foresee import foresee
 from reconciler.guard import frozen, guard, lift
 from reconciler.lint.acknowledgements import LIVE, RULES, acknowledge, acknowledgements, in_vain
-from reconciler.lint.lint import lint
+from reconciler.lint.lint import is_complete, lint, share
 from reconciler.manifest.environment import SANDBOX
 from reconciler.manifest.load import load, load_environment
 from reconciler.manifest.nearest import did_you_mean
@@ -199,7 +199,8 @@ class Session:
             for entry in live_entries(made.live.rules, made.desired)
             if entry.address is None and entry.id not in adopted
         ]
-        found = lint(made.desired, others, self.manifests, self.environment, made.queue_names)
+        work = share(len(made.desired.rules) + len(made.live.rules), made.behaviour.work if made.behaviour else 0)
+        found = lint(made.desired, others, self.manifests, self.environment, made.queue_names, work // 2)
         return advised(made, found)
 
     def acknowledged(self, made: Plan) -> Plan:
@@ -213,9 +214,11 @@ class Session:
         findings, idle = acknowledge(made.findings, accepted)
         if not self.options.only and self.options.undo is None:
             if idle:  # what the live rules hide exists in the manifests, where `validate` says it
-                alone = lint(made.desired, (), self.manifests, self.environment, made.queue_names)
+                work = share(len(made.desired.rules), 0) // 2  # the other half is for the lint beside the live rules
+                alone = lint(made.desired, (), self.manifests, self.environment, made.queue_names, work)
                 idle = acknowledge(alone, idle)[1]
-            findings += in_vain(one for one in idle if one.code in RULES | LIVE)
+                known = RULES | LIVE if is_complete((*findings, *alone)) else LIVE
+                findings += in_vain(one for one in idle if one.code in known)
         return with_findings(made, findings)
 
     async def read(self, client: ReadingClient) -> Live:

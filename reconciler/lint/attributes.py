@@ -25,11 +25,29 @@ def about_attributes(view: View) -> Iterator[Finding]:
     if all(domain.attribute in written for domain in view.space.domains):
         return
     ours, theirs = _askers(view, written)
+    rank = {name: place for place, name in enumerate(dict.fromkeys((*written, *sorted(theirs), *ours)))}
+    similar = _similar(rank)
     for name, entries in ours.items():
         if name not in theirs:
-            known = [*written, *theirs, *(other for other in ours if len(ours[other]) > len(entries))]
-            near = next((one for one in known if slip(name, one)), None)
+            candidates = {one for part in _parts(name) for one in similar[part]}
+            view.space.budget.spend(len(candidates))
+            known = (one for one in candidates if one not in ours or one in theirs or len(ours[one]) > len(entries))
+            near = min((one for one in known if slip(name, one)), key=rank.__getitem__, default=None)
             yield _finding(view, name, entries, near)
+
+
+def _similar(names: Iterable[str]) -> dict[str, list[str]]:
+    """Return names by what is left of them without one letter: names that are one letter apart have that in common."""
+    similar: dict[str, list[str]] = {}
+    for name in names:
+        for part in _parts(name):
+            similar.setdefault(part, []).append(name)
+    return similar
+
+
+def _parts(name: str) -> set[str]:
+    letters = _letters(name)
+    return {letters, *(letters[:at] + letters[at + 1 :] for at in range(len(letters)))}
 
 
 def _askers(view: View, written: Iterable[str]) -> tuple[dict[str, list[Entry]], set[str]]:

@@ -72,6 +72,7 @@ class Search:
 
     def gaps(self, asked: Sequence[Asked]) -> Iterator[Gap]:
         """Yield ranges between what rules that ask the same besides take, in which some conversation has no rule."""
+        self.view.space.budget.spend(len(asked))
         unions: dict[Conditions, int] = {}
         for one in asked:
             unions[one.besides] = unions.get(one.besides, 0) | one.atoms
@@ -98,6 +99,7 @@ class Search:
 
     def _is_open(self, gap: Gap, asked: Sequence[Asked]) -> bool:
         """Say whether rules that ask something else besides leave a conversation in the gap."""
+        self.view.space.budget.spend(len(asked))
         mask = (1 << gap.last + 1) - (1 << gap.first)
         near = [one for one in asked if one.atoms & mask]
         key = (gap, tuple((one.atoms, one.besides) for one in near))
@@ -120,8 +122,10 @@ class Search:
         ]
         asked = (*gap.besides, *self._bounds(gap))
         probe = Entry("gap", Rule("gap", "", len(rules), True, asked, (Target("gap", 1),)))  # noqa: FBT003 - enabled
-        regions = difference(rules, [*rules, probe]).regions
-        return regions[0].example.attributes if regions else None
+        budget = self.view.space.budget
+        found = difference(rules, [*rules, probe], work=max(0, budget.left))
+        budget.spend(found.work)
+        return found.regions[0].example.attributes if found.regions else None
 
     def _bounds(self, gap: Gap) -> Iterator[Condition]:
         low, over, high, under = self.ends(gap)
@@ -153,6 +157,7 @@ class Search:
         confidence, takers = self._takers[top]
         if takers is None:
             return None
+        self.view.space.budget.spend(len(asked) + len(takers))
         names = self.view.attributes
         conversation: dict[str, str | int | float] = {names.intent: intent, names.confidence: confidence}
         special = (one.entry.rule.conditions for one in asked if one.besides)
@@ -164,6 +169,7 @@ class Search:
 
         None: one of them takes every intent.
         """
+        self.view.space.budget.spend(len(self.view.general))
         names = self.view.attributes
         found: list[list[Condition]] = []
         for entry in self.view.general:

@@ -5,8 +5,10 @@ Never an error: each of these may be meant. Of the rules of others nothing is sa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
+from reconciler.behaviour.budget import UndecidedError
 from reconciler.behaviour.lint import facts
 from reconciler.lint.attributes import about_attributes
 from reconciler.lint.confidence import about_confidence
@@ -15,9 +17,10 @@ from reconciler.lint.queues import about_queues
 from reconciler.lint.rules import about_rules
 from reconciler.lint.view import View
 from reconciler.lint.writer import about_writer
+from reconciler.words import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from reconciler.behaviour.entry import Entry
     from reconciler.desired import Desired
@@ -26,22 +29,66 @@ if TYPE_CHECKING:
     from reconciler.manifest.load import Manifests
 
 
+WORK: Final = 2_000
+"""How many comparisons may be made for each rule, by which `validate` takes two seconds for 1,000 rules at the most."""
+WORK_OF_A_PLAN: Final = 1_000
+"""What reading, comparing and printing one rule costs in a plan, in comparisons."""
+_LEAST: Final = 1_000
+"""For how many rules there is work at the least: short lists are checked to the end."""
+
+
 def lint(
     desired: Desired,
     unmanaged: Iterable[Entry],
     manifests: Manifests,
     environment: Environment,
     queues: Mapping[str, str],
+    work: int | None = None,
 ) -> tuple[Finding, ...]:
     """Return the findings about the rules of one environment, by place.
 
     `unmanaged` are the live rules that stay as they are (none offline), under their live names and without an address.
-    `queues` are the names of queues by id. What could not be decided within the bound of work is a finding, too.
+    `queues` are the names of queues by id. `work` bounds the search, in comparisons; what is not checked within it is
+    a finding, too.
     """
     if not desired.rules:
         return ()
     view = View(desired, unmanaged, manifests, environment, queues)
+    budget = view.space.budget
+    work = WORK * max(_LEAST, len(view.ordered)) if work is None else work
+    # A fourth is for questions about intents, attributes and ranges, whatever is left of the rest.
+    budget.left = work - work // 4
     known = facts(view.slices)
-    found = [*about_rules(view, known), *about_intents(view, known), *about_attributes(view), *about_confidence(view)]
-    found += [*about_queues(manifests, environment), *about_writer(manifests, environment)]
+    budget.left = max(0, budget.left) + work // 4
+    found = [*about_rules(view, known), *about_queues(manifests, environment), *about_writer(manifests, environment)]
+    for what, findings in (
+        ("intents without a rule", about_intents(view, known)),
+        ("attributes that nothing writes", about_attributes(view)),
+        ("ranges of the confidence without a rule", about_confidence(view)),
+    ):
+        found += _checked(view, what, findings)
     return tuple(sorted(found, key=lambda finding: (finding.source or ("", 0, 0), finding.code)))
+
+
+def share(rules: int, work: int) -> int:
+    """Return the work of the lint in a plan: a fifth of the plan's own, so that advice does not delay it.
+
+    `rules` are those of the manifests and of the tenant; `work` is what the plan's analysis took.
+    """
+    return (WORK_OF_A_PLAN * max(_LEAST, rules) + work) // 5
+
+
+def _checked(view: View, what: str, findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Yield findings as far as the work lasts, and one that says where it did not."""
+    try:
+        yield from findings
+    except UndecidedError:
+        count = counted(len(view.ordered), "rule")
+        message = f"not checked: {what}; the analysis stopped at its bound of work ({count})"
+        first = next(entry for entry in view.ordered if entry.address)
+        yield replace(view.finding("CXR209", "warning", message, first), address=None)
+
+
+def is_complete(findings: Iterable[Finding]) -> bool:
+    """Return whether everything was checked: otherwise a finding that is not there may exist."""
+    return all(finding.code != "CXR209" for finding in findings)

@@ -82,6 +82,9 @@ def _ties(view: View, ties: Sequence[Tie]) -> Iterator[Finding]:
 
 
 def _undecided(view: View, entry: Entry) -> Finding:
-    message = "too many overlaps with other rules: the analysis stopped before it was known which rules are reached"
+    message = (
+        "not checked: too many overlaps with other rules; the analysis stopped before it was known which rules are"
+        " reached"
+    )
     hint = "let rules ask for fewer attributes, or for the same ones"
     return view.finding("CXR209", "warning", message, entry, hint)

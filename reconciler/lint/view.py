@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from reconciler.behaviour.domain import REST, meet
@@ -64,11 +65,6 @@ class View:
         self.ordered: Final = in_order((*desired_entries(desired), *unmanaged), self.evaluation)
         self.space: Final = Space((self.ordered,), {self.attributes.intent: self.intents}, desired.types)
         self.slices: Final = Slices(self.space, self.ordered)
-        self.naming: Final[dict[str, list[Entry]]] = {}
-        """Rules that name an intent, by intent, in order."""
-        self.general: Final[list[Entry]] = []
-        """Rules that name none, in order: a catch-all is one of them."""
-        self._file()
         self._rank = {id(entry): rank for rank, entry in enumerate(self.ordered)}
         self._unheld = {
             part.text: False for entry in self.ordered for part in entry.rule.conditions if isinstance(part, Opaque)
@@ -76,16 +72,31 @@ class View:
         self._rulesets = manifests.rulesets
         self._places: dict[Source, tuple[Loaded[RuleSet], int]] = {}
 
-    def _file(self) -> None:
+    @property
+    def naming(self) -> Mapping[str, Sequence[Entry]]:
+        """Rules that name an intent, by intent, in order. Raises UndecidedError where these are too many."""
+        return self._filed[0]
+
+    @property
+    def general(self) -> Sequence[Entry]:
+        """Rules that name none, in order: a catch-all is one of them. Raises UndecidedError as `naming` does."""
+        return self._filed[1]
+
+    @cached_property
+    def _filed(self) -> tuple[dict[str, list[Entry]], list[Entry]]:
+        naming: dict[str, list[Entry]] = {}
+        general: list[Entry] = []
         intent = self.attributes.intent
         never = {id(entry) for entry in self.slices.never}
         for entry in self.ordered:
             asked = [one for one in entry.rule.conditions if isinstance(one, Condition) and one.attribute == intent]
             if not any(one.operator in _NAMING and one.value != "" for one in asked):
-                self.general.append(entry)
+                general.append(entry)
             elif id(entry) not in never:
                 for text in self._named(asked):
-                    self.naming.setdefault(text, []).append(entry)
+                    self.space.budget.spend()
+                    naming.setdefault(text, []).append(entry)
+        return naming, general
 
     def _named(self, asked: Sequence[Condition]) -> Iterator[str]:
         if len(asked) == 1 and asked[0].operator == "equals":
@@ -102,6 +113,7 @@ class View:
     def taker(self, conversation: Mapping[str, Scalar]) -> Entry | None:
         """Return the rule that takes a conversation whose intent is known; None: the default routing."""
         intent = conversation.get(self.attributes.intent)
+        self.space.budget.spend(len(self.general))
         near = [*self.naming.get(str(intent), ()), *self.general]
         return winner(sorted(near, key=lambda entry: self._rank[id(entry)]), conversation, self._unheld)
 
