@@ -187,9 +187,9 @@ class Draft:
         return cast("int | float", self._typed(written, WEIGHT, *path[:-1], "weight"))
 
     def weights(self) -> list[int | float]:
-        """Return the weight of each target; the rule's conversations reach a queue only where one is positive."""
+        """Return the weight of each target. A rule that takes part needs a positive one, or it routes to no queue."""
         weights = [self.weight(weight, path) for _, weight, path in split(self.entry)]
-        if any(weight > 0 for weight in weights):
+        if any(weight > 0 for weight in weights) or not self.enabled():
             return weights
         message = "no target has a positive weight, so the conversations that this rule takes would reach no queue"
         hint = "set a weight above 0; to switch the rule off, set `enabled: false`"

@@ -158,7 +158,7 @@ CODES: Final[dict[str, Code]] = {
     ),
     "CXR123": Code(
         "no positive weight",
-        "Every target of the rule has the weight 0. The rule would take its conversations and send them to no queue,"
+        "The rule is enabled, and all its targets have the weight 0: it takes conversations and sends them to no queue,"
         " not even by the default routing. Set a weight above 0 for at least one target. To switch the rule off, set"
         " `enabled: false`; to stop using one queue, remove its target. A live rule of this kind is read, compared and"
         " explained; `export` leaves it out.",

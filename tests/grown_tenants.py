@@ -122,7 +122,7 @@ def grown(random: Random, size: int) -> Grown:
 def _settle(random: Random, found: Grown, rule: Json) -> None:
     """Give a rule its owner, or something that keeps it out of manifests."""
     dice = random.random()
-    if not any(target["weight"] for target in rule["targets"]):
+    if rule["enabled"] and not any(target["weight"] for target in rule["targets"]):
         found.kept_out.add(rule["id"])  # CXR123
     elif dice < 0.05:
         _spoil(random, rule)

@@ -54,16 +54,10 @@ def written_with(targets: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
     [NONE, [*NONE, {"queue": "Fraud", "weight": 0.0}], [{"queue": "Cards", "weight": "${none}"}]],
     ids=["one", "several", "variable"],
 )
-@pytest.mark.parametrize("enabled", [True, False])
-def test_a_manifest_may_not_have_such_a_rule(
-    prod: Tenants,
-    cxroute: Program,
-    targets: list[dict[str, Any]],
-    enabled: bool,  # noqa: FBT001 - a table's column
-) -> None:
+def test_a_manifest_may_not_have_such_a_rule(prod: Tenants, cxroute: Program, targets: list[dict[str, Any]]) -> None:
     """`validate`, `plan` and `apply` say what is wrong, where, and what to do: exit 3, and nothing is written."""
     prod.manifests(prod="vars: {none: 0}")
-    ruleset([written_with(targets, enabled=enabled), CATCH_ALL])
+    ruleset([written_with(targets), CATCH_ALL])
     for command in (["validate"], ["plan", "-e", "prod"], ["apply", "-e", "prod", "--yes"]):
         assert 3 == cxroute(*command), command
         said = cxroute.out + cxroute.err
@@ -71,6 +65,14 @@ def test_a_manifest_may_not_have_such_a_rule(
         assert "error[CXR123]: no target has a positive weight, so the conversations that this rule takes" in said
         assert "set a weight above 0; to switch the rule off, set `enabled: false`" in said
     assert 0 == prod.writes("prod")
+
+
+def test_a_rule_that_is_switched_off_may_have_none(prod: Tenants, cxroute: Program) -> None:
+    """It takes no conversation; switched on, it is refused."""
+    del prod
+    for enabled, code in ((False, 0), (True, 3)):
+        ruleset([written_with(NONE, enabled=enabled), CATCH_ALL])
+        assert code == cxroute("validate"), cxroute.out
 
 
 def test_one_positive_weight_is_enough(prod: Tenants, cxroute: Program) -> None:

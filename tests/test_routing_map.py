@@ -46,7 +46,7 @@ def test_queues_are_those_before_and_after() -> None:
     sides = {name: (lane.before, lane.after, lane.state) for name, lane in found.items()}
     assert {
         "cards/moved": (("General",), ("Fraud",), "changed"),
-        "cards/new": (None, (), "new"),
+        "cards/new": (None, ("no queue",), "new"),
         "cards/off": (None, None, "off"),
     } == sides
 

@@ -177,7 +177,7 @@ def switching_off_is_not_counted() -> AbstractContextManager[None]:
 
 def a_reviewed_plan_never_stops() -> AbstractContextManager[None]:
     """Beside what others changed nobody looks again at who goes elsewhere."""
-    return patched((world.Applier, "is_within", lambda _real: lambda _self, _fresh: True))
+    return patched((apply._Run, "is_within", lambda _real: lambda _self, _fresh: True))
 
 
 EXTRAS: Final[dict[str, Callable[[], AbstractContextManager[None]]]] = {
