@@ -30,6 +30,7 @@ Box = dict[int, "Part"]
 
 _OF_A_SEARCH: Final = 5
 """What a search costs before anything is compared, in comparisons."""
+_OF_A_CUT: Final = 3
 _ABSENT: Final[Part] = (MISSING, 0, 0)
 """No value; of a condition that is not understood, that it does not hold."""
 
@@ -239,7 +240,7 @@ class Shapes:
             for attribute, part in changed.items():
                 apart, beyond[attribute] = self._asked[attribute].lying(part)
                 blockers &= ~apart
-            self.budget.spend(len(beyond))
+            self.budget.spend(2 * len(beyond))
             beyond = {attribute: further & blockers for attribute, further in beyond.items() if further & blockers}
             once = twice = 0
             for asking in beyond.values():
@@ -262,8 +263,8 @@ class Shapes:
             if asking & units:
                 domain = self.domains[attribute]
                 here = before = box.get(attribute) or domain.all
+                self.budget.spend(_OF_A_CUT * (asking & units).bit_count())
                 for shape in bits(asking & units):
-                    self.budget.spend()
                     pieces = minus(domain, here, self._part(shape, attribute))
                     if not pieces:
                         return None

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from reconciler.manifest.load import Manifests
 
 
-WORK: Final = 2_000
+WORK: Final = 1_500
 """How many comparisons may be made for each rule, by which `validate` takes two seconds for 1,000 rules at the most."""
 WORK_OF_A_PLAN: Final = 1_000
 """What reading, comparing and printing one rule costs in a plan, in comparisons."""
