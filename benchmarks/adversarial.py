@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 
 from mix import INTENT, QUEUES, entry, intent_is
 
-from reconciler.canonical import canonical_bag
 from reconciler.model import Condition, Opaque, condition
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from reconciler.behaviour.budget import UndecidedError
 from reconciler.behaviour.entry import in_order
 from reconciler.behaviour.links import Links
-from reconciler.behaviour.budget import UndecidedError
 from reconciler.behaviour.slices import UNNAMED, Slices
 from reconciler.behaviour.space import Space
 
@@ -53,9 +53,7 @@ class Version:
 class Constraints:
     """What links some changes; `undecided` are those for which the bound of work was reached."""
 
-    def __init__(
-        self, moves: Sequence[Move], fixed: Sequence[Entry], evaluation: Evaluation, work: int
-    ) -> None:
+    def __init__(self, moves: Sequence[Move], fixed: Sequence[Entry], evaluation: Evaluation, work: int) -> None:
         self.moves = moves
         sign = 1 if evaluation == "lowest-first" else -1
         before = in_order((*fixed, *(move.before for move in moves if move.before)), evaluation)

@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from reconciler.behaviour.budget import WORK, UndecidedError
 from reconciler.behaviour.contradiction import core
 from reconciler.behaviour.culprits import Culprits
 from reconciler.behaviour.entry import in_order
-from reconciler.behaviour.budget import WORK, UndecidedError
 from reconciler.behaviour.slices import UNNAMED, Slices
 from reconciler.behaviour.space import Space
 from reconciler.behaviour.ties import Tie, ties

@@ -257,7 +257,7 @@ class Shapes:
             changed = forced
 
     def _forced(self, box: Box, beyond: Mapping[int, int], units: int) -> Box | None:
-        """Return the parts that shapes which ask one thing leave, as far as each leaves one; None where one is empty."""
+        """Return the parts that shapes which ask one thing leave, where each leaves one; None where one is empty."""
         changed: Box = {}
         for attribute, asking in beyond.items():
             if asking & units:

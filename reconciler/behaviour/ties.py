@@ -8,9 +8,9 @@ from heapq import merge
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Final
 
+from reconciler.behaviour.budget import UndecidedError
 from reconciler.behaviour.domain import REST
 from reconciler.behaviour.pattern import bits
-from reconciler.behaviour.budget import UndecidedError
 from reconciler.behaviour.slices import UNNAMED
 
 if TYPE_CHECKING:

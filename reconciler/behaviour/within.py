@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from reconciler.behaviour.budget import UndecidedError
 from reconciler.behaviour.domain import meet, minus
 from reconciler.behaviour.entry import Entry
-from reconciler.behaviour.budget import UndecidedError
 from reconciler.behaviour.space import FAILS, HOLDS, Space
 from reconciler.model import Condition, Rule, condition
 
