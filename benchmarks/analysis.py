@@ -14,6 +14,7 @@ import time
 from typing import TYPE_CHECKING
 
 import mix
+from adversarial import LISTS, adversarial
 
 from reconciler.behaviour.entry import in_order
 
@@ -34,6 +35,19 @@ def lint_of(entries: Entries) -> Question:
 
     def ask() -> tuple[int, int]:
         facts = lint(entries, "lowest-first")
+        found = len(facts.never) + len(facts.shadowed) + len(facts.redundant) + len(facts.ties)
+        return found, len(facts.undecided)
+
+    return ask
+
+
+def bounded_lint_of(entries: Entries) -> Question:
+    """Ask what `validate` asks of the rules, within its bound of work; counted are facts, and rules not checked."""
+    from reconciler.behaviour.lint import lint
+    from reconciler.lint.lint import work_of
+
+    def ask() -> tuple[int, int]:
+        facts = lint(entries, work=work_of(len(entries)))
         found = len(facts.never) + len(facts.shadowed) + len(facts.redundant) + len(facts.ties)
         return found, len(facts.undecided)
 
@@ -119,6 +133,13 @@ QUESTIONS: dict[str, Callable[[int], Question]] = {
     "boxes-difference": _hard(mix.boxes),
     "patterns-lint": lambda count: lint_of(mix.boxes_and_patterns(count)),
     "patterns-difference": _hard(mix.boxes_and_patterns),
+    **{f"adversarial-{kind}": lambda count, kind=kind: bounded_lint_of(adversarial(kind, count)) for kind in LISTS},
+    **{
+        f"adversarial-{kind}-difference": lambda count, kind=kind: difference_of(
+            adversarial(kind, count), mix.edited(adversarial(kind, count), count // 20)
+        )
+        for kind in LISTS
+    },
 }
 
 

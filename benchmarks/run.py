@@ -24,12 +24,15 @@ from typing import TYPE_CHECKING
 import endpoint
 import pace
 import tenants
+from adversarial import LISTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 HERE = Path(__file__).resolve().parent
 WORK = HERE / ".work"
+SECONDS_OF_1000 = 2.0
+"""The CPU seconds that the lint may take for 1,000 rules, on whatever list."""
 ROOT = HERE.parent
 CXROUTE = [sys.executable, "-m", "reconciler"]
 CREDENTIALS = {"CXONE_CLIENT_ID": "bench", "CXONE_CLIENT_SECRET": "bench"}
@@ -226,9 +229,27 @@ def bench_analysis(runs: int, sizes: tuple[int, ...]) -> None:
         print(f"  {name:<38} {size:>10,} {found}", flush=True)
 
 
+def bench_adversarial(sizes: tuple[int, ...]) -> None:
+    """Lint lists that are made to be hard. Raises AssertionError where one takes more than 2 s for 1,000 rules."""
+    print("adversarial lists: lint                       rules      CPU s    MiB  not checked")
+    slow = []
+    for size, kind in product(sizes, LISTS):
+        command = [sys.executable, str(HERE / "analysis.py"), f"adversarial-{kind}", str(size)]
+        found = json.loads(subprocess.check_output(command, env=os.environ | {"PYTHONPATH": str(ROOT)}))
+        print(
+            f"  {kind:<38} {size:>10,} {found['seconds']:10.2f} {found['mib']:6.0f} {found['undecided']:12,}",
+            flush=True,
+        )
+        if found["seconds"] > SECONDS_OF_1000 * size / 1_000:
+            slow.append(f"{kind}, {size:,} rules")
+    assert not slow, f"more than {SECONDS_OF_1000} s for 1,000 rules: {'; '.join(slow)}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", nargs="*", help="start plan growth transport analysis pace tenants endpoint; else all")
+    parser.add_argument(
+        "what", nargs="*", help="start plan growth transport analysis adversarial pace tenants endpoint; else all"
+    )
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--large", action="store_true", help="growth and analysis up to 100,000 rules")
     options = parser.parse_args()
@@ -240,6 +261,7 @@ def main() -> None:
         "growth": lambda: bench_growth(options.runs, sizes),
         "transport": lambda: bench_transport(options.runs),
         "analysis": lambda: bench_analysis(options.runs, sizes),
+        "adversarial": lambda: bench_adversarial((1_000, 5_000)),
         "pace": lambda: pace.bench(options.runs, WORK),
         "tenants": lambda: tenants.bench(options.runs, WORK, cost, interleaved),
         "endpoint": lambda: endpoint.bench(options.runs, 5, WORK),

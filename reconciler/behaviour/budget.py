@@ -38,7 +38,8 @@ class Budget:
 
     def spend(self, comparisons: int = 1) -> None:
         """Count comparisons that are about to be made. Raises UndecidedError where that is more than is left."""
-        self.charge(comparisons)
+        if self.left >= 0:
+            self.charge(comparisons)
         if self.left < 0:
             raise UndecidedError
 

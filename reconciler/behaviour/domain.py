@@ -138,7 +138,7 @@ class Domain:
         if not value:
             return (self.text_mask, 0, 0)
         number = self._pattern(operator, value)
-        return (self.hits[number] | REST, self.patterns.implied[number], self.patterns.excluded[number])
+        return (self.hits[number] | REST, self.patterns.implied[number], self.patterns.excluded(number))
 
     def _pattern(self, operator: str, value: Value) -> int:
         return self.patterns.number[Pattern(operator, cast("str", value))]
@@ -245,10 +245,10 @@ def _contrary(patterns: Patterns, known: tuple[int, int], asked: tuple[int, int]
             without = no | patterns.implying[number]
             if not yes & without:
                 yield yes, without
-            yes, no = yes | patterns.implied[number], no | patterns.excluded[number]
+            yes, no = yes | patterns.implied[number], no | patterns.excluded(number)
     for number in denied:
         if not no >> number & 1:
             within = yes | patterns.implied[number]
-            if not within & (no | patterns.excluded[number]):
-                yield within, no | patterns.excluded[number]
+            if not within & (no | patterns.excluded(number)):
+                yield within, no | patterns.excluded(number)
             no |= patterns.implying[number]

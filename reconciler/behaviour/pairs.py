@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from reconciler.behaviour.shapes import Box
     from reconciler.behaviour.slices import Slices
 
-_OF_AN_EXCEPTION: Final = 30
+_OF_AN_EXCEPTION: Final = 100
 """What it costs to make an exception of a region, or to keep a value of its example, in comparisons."""
 
 Pair = tuple[int, int]

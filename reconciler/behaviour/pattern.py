@@ -48,34 +48,36 @@ class Patterns:
         self._unused: tuple[Collection[str], str] | None = None
         self._strongest: dict[int, Sequence[int]] = {}
         self._weakest: dict[tuple[int, int], Sequence[int]] = {}
-        self.implied = self._implied()
-        self.implying = [0] * len(self.all)
-        for this, mask in enumerate(self.implied):
+        self.implied: Final = _Closure(self._implied())
+        implying: dict[int, int] = {}
+        for this, mask in self.implied.others.items():
             for that in bits(mask):
-                self.implying[that] |= 1 << this
-        alike: dict[str, int] = {}
+                implying[that] = implying.get(that, 0) | 1 << this
+        self.implying: Final = _Closure(implying)
+        self._alike: dict[str, int] = {}
         for place, pattern in enumerate(self.all):
-            alike[pattern.operator] = alike.get(pattern.operator, 0) | 1 << place
-        self.contained: Final = alike.get("contains", 0)
+            self._alike[pattern.operator] = self._alike.get(pattern.operator, 0) | 1 << place
+        self.contained: Final = self._alike.get("contains", 0)
         """The patterns of one operator of which any number can hold at once."""
-        alike["contains"] = 0  # of two starts, or two ends, one is part of the other, or no text has both
-        self.excluded = [
-            alike[pattern.operator] & ~self.implied[place] & ~self.implying[place]
-            for place, pattern in enumerate(self.all)
-        ]
 
-    def _implied(self) -> list[int]:
+    def excluded(self, place: int) -> int:
+        """Return what a pattern excludes: of two starts, or two ends, one is part of the other, or no text has both."""
+        pattern = self.all[place]
+        if pattern.operator == "contains":
+            return 0
+        return self._alike[pattern.operator] & ~self.implied[place] & ~self.implying[place]
+
+    def _implied(self) -> dict[int, int]:
+        """Return for patterns that imply others, which are few, what these are."""
         lengths: dict[str, set[int]] = {}
         for operator, text in self.all:
             lengths.setdefault(operator, set()).add(len(text))
-        found = []
-        for pattern in self.all:
-            mask = 0
+        found: dict[int, int] = {}
+        for this, pattern in enumerate(self.all):
             for other in pattern.implied(lengths):
-                place = self.number.get(other)
-                if place is not None:
-                    mask |= 1 << place
-            found.append(mask)
+                place = self.number.get(other, this)
+                if place != this:
+                    found[this] = found.get(this, 0) | 1 << place
         return found
 
     def said(self, yes: int, no: int) -> tuple[Sequence[int], Sequence[int]]:
@@ -90,11 +92,11 @@ class Patterns:
                 self._weakest.clear()
             excluded = 0
             for number in held:
-                excluded |= self.excluded[number]
+                excluded |= self.excluded(number)
             denied = self._weakest[key] = tuple(self._most(no & ~excluded, self.implied))
         return held, denied
 
-    def _most(self, mask: int, above: Sequence[int]) -> Iterator[int]:
+    def _most(self, mask: int, above: _Closure) -> Iterator[int]:
         """Yield the patterns of a mask above which no other one of it stands; of equal ones the first."""
         for number in bits(mask):
             others = above[number] & mask & ~(1 << number)
@@ -127,6 +129,16 @@ class Patterns:
             unused = next(char for char in map(chr, chain(_PLAIN, range(0x3B1, 0x10FFFF))) if char not in used)
             self._unused = (taken, unused)
         return self._unused[1]
+
+
+class _Closure:
+    """What follows from each pattern, as a mask: itself, and seldom others, which alone are kept."""
+
+    def __init__(self, others: Mapping[int, int]) -> None:
+        self.others: Final = others
+
+    def __getitem__(self, number: int) -> int:
+        return 1 << number | self.others.get(number, 0)
 
 
 _MOST_REMEMBERED: Final = 2_000

@@ -30,6 +30,7 @@ Box = dict[int, "Part"]
 
 _OF_A_SEARCH: Final = 5
 """What a search costs before anything is compared, in comparisons."""
+_OF_A_CUT: Final = 3
 _ABSENT: Final[Part] = (MISSING, 0, 0)
 """No value; of a condition that is not understood, that it does not hold."""
 
@@ -239,7 +240,7 @@ class Shapes:
             for attribute, part in changed.items():
                 apart, beyond[attribute] = self._asked[attribute].lying(part)
                 blockers &= ~apart
-            self.budget.spend(len(beyond))
+            self.budget.spend(2 * len(beyond))
             beyond = {attribute: further & blockers for attribute, further in beyond.items() if further & blockers}
             once = twice = 0
             for asking in beyond.values():
@@ -256,14 +257,14 @@ class Shapes:
             changed = forced
 
     def _forced(self, box: Box, beyond: Mapping[int, int], units: int) -> Box | None:
-        """Return the parts that shapes which ask one thing leave, as far as each leaves one; None where one is empty."""
+        """Return the parts that shapes which ask one thing leave, where each leaves one; None where one is empty."""
         changed: Box = {}
         for attribute, asking in beyond.items():
             if asking & units:
                 domain = self.domains[attribute]
                 here = before = box.get(attribute) or domain.all
+                self.budget.spend(_OF_A_CUT * (asking & units).bit_count())
                 for shape in bits(asking & units):
-                    self.budget.spend()
                     pieces = minus(domain, here, self._part(shape, attribute))
                     if not pieces:
                         return None

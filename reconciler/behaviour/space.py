@@ -103,6 +103,9 @@ class Space:
         unnamed = ((self.pivot, (REST, 0, 0)),) if self.pivot >= 0 else ()
         self.rest_always = self.rest_shapes.enter(unnamed)
         self._compiled = {conditions: self._compile(conditions) for conditions in distinct}
+        others = [domain.all[0].bit_length() for place, domain in enumerate(self.domains) if place != self.pivot]
+        patterns = [len(domain.patterns.all) for domain in self.domains]
+        self.budget.widen(max(len(self.shapes.all), *others, *patterns, 0))
 
     def compiled(self, conditions: Conditions) -> Compiled | None:
         """Return the box of a rule's conditions; None where they can never hold together."""

@@ -212,13 +212,13 @@ class Session:
         if not accepted:
             return made
         findings, idle = acknowledge(made.findings, accepted)
-        if not self.options.only and self.options.undo is None:
-            if idle:  # what the live rules hide exists in the manifests, where `validate` says it
-                work = share(len(made.desired.rules), 0) // 2  # the other half is for the lint beside the live rules
-                alone = lint(made.desired, (), self.manifests, self.environment, made.queue_names, work)
-                idle = acknowledge(alone, idle)[1]
-                known = RULES | LIVE if is_complete((*findings, *alone)) else LIVE
-                findings += in_vain(one for one in idle if one.code in known)
+        if idle and not self.options.only and self.options.undo is None:
+            # What the live rules hide exists in the manifests, where `validate` says it.
+            work = share(len(made.desired.rules), 0) // 2  # the other half is for the lint beside the live rules
+            alone = lint(made.desired, (), self.manifests, self.environment, made.queue_names, work)
+            idle = acknowledge(alone, idle)[1]
+            known = RULES | LIVE if is_complete((*findings, *alone)) else LIVE
+            findings += in_vain(one for one in idle if one.code in known)
         return with_findings(made, findings)
 
     async def read(self, client: ReadingClient) -> Live:

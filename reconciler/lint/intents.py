@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from reconciler.behaviour.budget import UndecidedError
@@ -58,13 +59,10 @@ def left_to_catch_all(view: View) -> list[str]:
 
     Where there are too many to look at, as many as could be looked at.
     """
-    found = []
-    try:
-        for intent in view.intents:
-            if intent != view.fallback and intent not in view.naming and _taken(view, intent):
-                found.append(intent)
-    except UndecidedError:  # which the lint says, of the same intents
-        pass
+    others = (one for one in view.intents if one != view.fallback)
+    found: list[str] = []
+    with suppress(UndecidedError):  # which the lint says, of the same intents
+        found.extend(one for one in others if one not in view.naming and _taken(view, one))
     return found
 
 

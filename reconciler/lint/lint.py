@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from reconciler.manifest.load import Manifests
 
 
-WORK: Final = 2_000
+WORK: Final = 1_500
 """How many comparisons may be made for each rule, by which `validate` takes two seconds for 1,000 rules at the most."""
 WORK_OF_A_PLAN: Final = 1_000
 """What reading, comparing and printing one rule costs in a plan, in comparisons."""
@@ -55,7 +55,7 @@ def lint(
         return ()
     view = View(desired, unmanaged, manifests, environment, queues)
     budget = view.space.budget
-    work = WORK * max(_LEAST, len(view.ordered)) if work is None else work
+    work = work_of(len(view.ordered)) if work is None else work
     # A fourth is for questions about intents, attributes and ranges, whatever is left of the rest.
     budget.left = work - work // 4
     known = facts(view.slices)
@@ -68,6 +68,11 @@ def lint(
     ):
         found += _checked(view, what, findings)
     return tuple(sorted(found, key=lambda finding: (finding.source or ("", 0, 0), finding.code)))
+
+
+def work_of(rules: int) -> int:
+    """Return the bound of work for so many rules, in comparisons."""
+    return WORK * max(_LEAST, rules)
 
 
 def share(rules: int, work: int) -> int:
