@@ -229,7 +229,8 @@ class _Run:
             return fresh
         lost = first.lost(result, fresh.live.rules)
         if not lost:
-            self.first = first if result.doubt != "none" else None
+            seen = any(live.id == result.id for live in fresh.live.rules)
+            self.first = None if seen and result.doubt == "none" else first
             return fresh
         self.unkept = True
         self.halt(advice(first, lost[0].live))
