@@ -213,9 +213,9 @@ CODES: Final[dict[str, Code]] = {
     "CXR209": Code(
         "not analysed to the end",
         "Whether rules that overlap on many attributes leave each other anything can take longer than anybody waits,"
-        " so the work is bounded: in `validate` to about two seconds for 1,000 rules, in a plan to a fifth of the plan's"
-        " own work. For the rules named nothing is known. All other findings are right. Let rules ask about fewer"
-        " attributes, or split them.",
+        " so the work is bounded: in `validate` to about two seconds for 1,000 rules, in a plan to a fifth of the"
+        " plan's own work. For the rules named nothing is known. All other findings are right. Let rules ask about"
+        " fewer attributes, or split them.",
     ),
     "CXR210": Code(
         "no name of a skill",

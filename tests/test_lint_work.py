@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from reconciler.behaviour.lint import Facts
-
     from tests.brute import Json
     from tests.program import Program
 
