@@ -139,6 +139,7 @@ class Pairs:
             taken &= slices.shapes(atom).overlapping(shapes[-1])
         key = (*shapes, taken)
         if key not in self._priced:
-            self.space.budget.spend(_OF_AN_EXCEPTION * (1 + taken.bit_count() + len(box)))
+            price = _OF_AN_EXCEPTION * (1 + taken.bit_count() + len(box))
+            self.space.budget.spend(price + self.space.cost_of_example(box))
             self._priced.add(key)
         return taken

@@ -29,6 +29,7 @@ Conditions = tuple[Condition | Opaque, ...]
 HOLDS: Final[Part] = (4, 0, 0)
 FAILS: Final[Part] = (1, 0, 0)
 FEW: Final = 64
+_PATTERNS_AT_ONCE: Final = 100
 
 
 class Unknown:
@@ -195,6 +196,11 @@ class Space:
         """Return the attributes that have a value of another type than rules compare them with all over the box."""
         found = ((self.domains[number], part[0]) for number, part in box.items())
         return tuple(domain.attribute for domain, atoms in found if atoms and not atoms & ~domain.unlikely)
+
+    def cost_of_example(self, box: Box) -> int:
+        """Return what an example of a box costs, in comparisons: a text of many patterns is long, and tried by all."""
+        texts = (part[1].bit_count() * len(self.domains[number].patterns.all) for number, part in box.items())
+        return (sum(part[0].bit_count() for part in box.values()) * 25 + sum(texts)) // _PATTERNS_AT_ONCE
 
     def example(self, box: Box) -> Example:
         """Return a conversation of a box: attributes that are asked about, unless anything is right."""

@@ -102,7 +102,7 @@ class _Level:
                 heads = slices.shape(atom, one), slices.shape(atom, other)
                 box = slices.free(atom, heads, self.before(atom))
                 if box is not None:
-                    slices.space.budget.charge(sum(part[0].bit_count() for part in box.values()))
+                    slices.space.budget.charge(slices.space.cost_of_example(box))
                     return Tie(slices.entries[one], slices.entries[other], slices.space.example(box))
                 self.close(atom, one)
                 self.close(atom, other)
