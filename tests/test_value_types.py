@@ -187,3 +187,15 @@ def test_the_oracle_notices_an_analysis_without_texts() -> None:
     assert not found["changed"]
     with pytest.raises(AssertionError):
         check_difference(EXISTS, SPLIT, found)
+
+
+@pytest.mark.parametrize(
+    ("known", "value", "bound"),
+    [(TEXT, "0.5", HIGH), (ValueType(texts=False, numbers=(-1, 2)), 0.5, attribute("conf", "equals", "high"))],
+)
+def test_a_value_of_a_known_type_is_of_no_other_type(known: ValueType, value: str | float, bound: Json) -> None:
+    """Where the endpoint writes it so, every conversation has such a value: its row is no noise at the end."""
+    old, new = entries([rule("k", 1, [X, KNOWN], "A")]), entries([rule("k", 1, [X, bound], "A")])
+    (row,) = difference(old, new, types={"conf": known}).rows
+    assert () == row.unlikely
+    assert {"intent": "x", "conf": value} == row.example.attributes
