@@ -112,12 +112,12 @@ class Domain:
         return self.patterns.example(part[1], part[2], self._atoms)
 
     def length(self, part: Part) -> float:
-        """Return about how many conditions say a part; ten values of a list are as long as one."""
+        """Return about how many conditions say a part: two each range, and one ten values of a list."""
         atoms, yes, no = part
         texts, numbers = atoms & self.text_mask, atoms & self.number_mask
         named = (self.text_mask & ~texts if texts & REST else texts).bit_count()
         patterns = sum(map(len, self.patterns.said(yes, no))) if texts & REST else 0
-        return patterns + named / 10 + (numbers & ~(numbers << 1)).bit_count()
+        return patterns + named / 10 + 2 * (numbers & ~(numbers << 1)).bit_count()
 
     def interval(self, atom: int) -> tuple[int | float | None, int | float | None, bool]:
         """Return the ends of a number's atom, None where there is no end, and whether it is just one number."""
