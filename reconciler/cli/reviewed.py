@@ -101,8 +101,8 @@ def refuse_unreviewed(made: Plan, reviewed: ReviewedPlan, plan_again: str) -> No
         example = moved[0].example.attributes
         raise RefusedError(
             "rules that the plan does not change, or the Environment, were changed since it was made, and it would now"
-            f" send conversations elsewhere that plan {reviewed.plan_id} of {reviewed.generated_at} does not: {value(example)}."
-            f" {again}"
+            f" send conversations elsewhere that plan {reviewed.plan_id} of {reviewed.generated_at} does not:"
+            f" {value(example)}. {again}"
         )
     if new:
         named = ", ".join(f"{action(change)} {change.address}" for change in new[:5])
