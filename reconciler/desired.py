@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from reconciler.behaviour.value_type import SHARE, TEXT
+from reconciler.behaviour.value_type import SHARE, TEXT, as_text
 from reconciler.draft import Draft, TooMuchFilledInError, WrongDefaultError, WrongRuleError, split
 from reconciler.errors import ManifestError
 from reconciler.manifest.nearest import did_you_mean
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from reconciler.manifest.load import Manifests
     from reconciler.manifest.origin import Loaded
     from reconciler.model import Queue, Rule, Source
+    from reconciler.traffic import Sample
+
+Given = TypeVar("Given")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,23 @@ def written_types(environment: Environment) -> Types:
         return {}
     names = environment.attributes
     return {names.intent: TEXT, names.confidence: SHARE if environment.context.writer == "interaction" else TEXT}
+
+
+def as_written(types: Types, given: Mapping[str, Given]) -> dict[str, Given | str]:
+    """Return a conversation as rules read it where the endpoint wrote it: a number is a text where it writes texts."""
+    texts = {name for name, known in types.items() if known == TEXT}
+    return {
+        name: as_text(value)
+        if name in texts and isinstance(value, int | float) and not isinstance(value, bool)
+        else value
+        for name, value in given.items()
+    }
+
+
+def sample_as_written(types: Types, sample: Sample) -> Sample:
+    """Return a traffic sample likewise."""
+    rows = (replace(row, attributes=as_written(types, row.attributes)) for row in sample.rows)
+    return replace(sample, rows=tuple(rows)) if types else sample
 
 
 def unaliased(manifests: Manifests, addresses: Mapping[Source, Address]) -> list[Finding]:

@@ -13,6 +13,7 @@ from reconciler.behaviour.difference import Behaviour, difference
 from reconciler.behaviour.entry import in_order
 from reconciler.behaviour.rows import row_of
 from reconciler.change import Adopt, Create
+from reconciler.desired import sample_as_written
 from reconciler.entries import desired_entries, live_entries
 from reconciler.findings import Finding
 from reconciler.marker import digest
@@ -181,7 +182,9 @@ def _impact(plan: Plan, reference: Iterable[Entry], only: Sequence[str], sample:
         # A row may hold conversations from more origins than the one that is asked about; a region has one.
         regions = tuple(region for region in behaviour.regions if _is_about(region, only))
         behaviour = replace(behaviour, regions=regions, rows=tuple(map(row_of, regions)))
-    return Impact(behaviour, None if sample is None else shares(behaviour, before, after, sample))
+    if sample is None:
+        return Impact(behaviour, None)
+    return Impact(behaviour, shares(behaviour, before, after, sample_as_written(plan.desired.types, sample)))
 
 
 def _winners(behaviour: Behaviour) -> set[str]:

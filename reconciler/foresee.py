@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from reconciler.arrange import transition
 from reconciler.behaviour.difference import Behaviour, difference
 from reconciler.behaviour.entry import in_order
+from reconciler.desired import sample_as_written
 from reconciler.shares import shares
 
 if TYPE_CHECKING:
@@ -28,5 +29,6 @@ def foresee(plan: Plan, sample: Sample | None = None) -> Plan:
     behaviour = difference(now.before, now.after, evaluation, types=types) if plan.changes else Behaviour(())
     if sample is None:
         return replace(plan, behaviour=behaviour)
-    moved = shares(behaviour, in_order(now.before, evaluation), in_order(now.after, evaluation), sample)
+    before, after = in_order(now.before, evaluation), in_order(now.after, evaluation)
+    moved = shares(behaviour, before, after, sample_as_written(types, sample))
     return replace(plan, behaviour=behaviour, moved=moved, findings=(*plan.findings, *sample.warnings))

@@ -22,7 +22,7 @@ from reconciler.model import Target
 from reconciler.options import Options
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from reconciler.behaviour.region import Region
     from reconciler.change import Change, LiveRule
@@ -207,16 +207,19 @@ def set_aside(fresh: Plan, reviewed: ReviewedPlan) -> Plan:
 
     These are edits of managed rules in CXone: the rules stay as they are, and the plan goes on beside them.
     """
-    edits = [change for change in fresh.changes if _is_edit(change) and str(change.address) not in reviewed.addresses]
+    names = {wanted.rule.name for wanted in fresh.desired.rules.values()}
+    edits = [one for one in fresh.changes if _is_edit(one, names) and str(one.address) not in reviewed.addresses]
     if not edits or _reroutes(fresh, edits):
         return fresh
     held = sorted((*fresh.held, *(Held(change, SET_ASIDE) for change in edits)), key=lambda one: one.change.address)
     return replace(fresh, changes=tuple(one for one in fresh.changes if one not in edits), held=tuple(held))
 
 
-def _is_edit(change: Change) -> TypeGuard[Update]:
-    """Say whether somebody edited a managed rule, and not its name, which another rule may need."""
-    return isinstance(change, Update) and change.cause == "drift" and change.live.rule.name == change.after.name
+def _is_edit(change: Change, names: Collection[str]) -> TypeGuard[Update]:
+    """Say whether somebody edited a managed rule, and did not give it a name that another rule is to have."""
+    if not isinstance(change, Update) or change.cause != "drift":
+        return False
+    return change.live.rule.name == change.after.name or change.live.rule.name not in names
 
 
 def _reroutes(fresh: Plan, edits: Sequence[Update]) -> bool:
@@ -226,7 +229,7 @@ def _reroutes(fresh: Plan, edits: Sequence[Update]) -> bool:
         return False
     now = live_entries(fresh.live.rules, fresh.desired)
     before = [replace(entry, rule=unedited.get(entry.id, entry.rule)) for entry in now]
-    found = difference(before, now, fresh.desired.evaluation)
+    found = difference(before, now, fresh.desired.evaluation, types=fresh.desired.types)
     return found.changed or not found.complete
 
 

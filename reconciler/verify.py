@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from reconciler.behaviour.entry import destination, in_order
 from reconciler.behaviour.evaluate import UnknownConditionError, canonical, winner
 from reconciler.catalogue import AssumedCatalogue, QueueError
+from reconciler.desired import as_written, written_types
 from reconciler.entries import desired_entries
 from reconciler.manifest.nearest import did_you_mean
 from reconciler.model import Condition, Opaque, Target
@@ -94,6 +95,7 @@ class _Trial:
         self.environment = environment
         self.catalogue = catalogue
         self._assumed = assumed
+        self._types = written_types(environment)
         self._budget = TextBudget()
         self._budgets: dict[str, TextBudget] = {}
         ordered = in_order(entries, environment.api.evaluation)
@@ -130,11 +132,12 @@ class _Trial:
             if attributes.get(name) is not None:
                 raise _WrongTestError("CXR104", f'the conversation says "{name}" twice')
             attributes[name] = self._filled(said)
+        conversation = as_written(self._types, canonical(attributes))
         if test.expect.default:
-            return canonical(attributes), None
+            return conversation, None
         weights = {name: self._typed(weight, WEIGHT, "split") for name, weight in _weights(test).items()}
         targets = [self._target(name, weight) for name, weight in weights.items()]
-        return canonical(attributes), destination(targets)
+        return conversation, destination(targets)
 
     def _target(self, written: str, weight: float) -> Target:
         try:

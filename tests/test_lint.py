@@ -182,6 +182,14 @@ def test_equal_priorities_that_lead_elsewhere(linted: Desk) -> None:
     assert [] == said(linted("{intent: pin, queue: Cards}", "{intent: fax, queue: Fraud}"))
 
 
+def test_a_rule_that_is_tied_is_never_said_to_be_never_reached(linted: Desk) -> None:
+    """Of more ties than are told too: the platform may give conversations to each of these rules."""
+    rules = [f"{{key: k{n}, queue: Cards, when: [{{attribute: intent, startsWith: i{n}x}}]}}" for n in range(30)]
+    found = linted("{key: wide, when: [{attribute: intent, exists: true}], queue: Fraud}", *rules)
+    assert ["CXR204"] == [one.code for one in found if one.code in ("CXR202", "CXR204")]
+    assert "set/k2 and at least 17 more, which send elsewhere" in next(one.message for one in found)
+
+
 def test_many_ties_of_one_rule_are_one_finding(linted: Desk) -> None:
     """It counts the others; a tie with a live rule that is not managed is ours as well.
 

@@ -116,6 +116,25 @@ def test_an_edit_that_routes_nobody_differently_does_not_stop_it(
     assert edited["description"].startswith("edited") if edit is described else 3 == edited["priority"]
 
 
+@pytest.mark.parametrize("at", [0, 2, 11])
+@pytest.mark.parametrize(("name", "codes"), [("by hand", (0, 0, 0)), ("new1", (4, 5, 5))])
+def test_a_name_that_the_plan_does_not_need_does_not_stop_it(
+    prod: Tenants, cxroute: Program, at: int, name: str, codes: tuple[int, ...]
+) -> None:
+    """Somebody renames a managed rule that is not planned; to a name that a planned rule is to have, it stops."""
+    reviewed(prod, cxroute)
+
+    def rename() -> None:
+        prod.states["prod"].edit(id_of(prod, "unrelated"), name=name)
+
+    if at == 0:
+        rename()
+    prod.apps["prod"] = Meddling(prod.apps["prod"], at, rename)
+    code, form = cxroute.json("apply", "plan.json", "--yes")
+    assert codes[(0, 2, 11).index(at)] == code, form
+    assert name in [one["name"] for one in prod.rules("prod")]
+
+
 def test_what_was_set_aside_is_shown(prod: Tenants, cxroute: Program) -> None:
     """A managed rule that somebody edited stays as it is, and the run says so; the next plan has it."""
     reviewed(prod, cxroute)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -20,14 +22,15 @@ from reconciler.render.affected import EVERYTHING, affected
 from tests.brute import is_number, positive, understood
 from tests.brute_checks import QUEUES, Moved, check_difference
 from tests.brute_rules import Pair, a_pair, attribute, entries, queue, rule
+from tests.program import write
 from tests.written import loaded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
     from reconciler.model import Condition
     from tests.brute import Json
+    from tests.program import Program
 
 BLOCKS = 25
 SIZE = 200 if os.environ.get("CXROUTE_CAMPAIGN") == "full" else 40
@@ -174,6 +177,42 @@ def test_the_endpoint_says_the_types_of_what_it_writes(
     assert known == written_types(loaded(tmp_path, text).environments["prod"].document)
 
 
+WRITTEN = """\
+apiVersion: routing/v1
+kind: Environment
+name: prod
+owner: us
+tenant: t
+context: {writer: digital-custom-fields}
+---
+apiVersion: routing/v1
+kind: RuleSet
+name: set
+rules: [{intent: x, minConfidence: 0.5, queue: Cards, name: x}]
+---
+apiVersion: routing/v1
+kind: RouteTests
+name: tests
+tests: [{given: {intent: x, confidence: 0.8}, expect: {default: true}}]
+"""
+
+
+def test_a_bots_number_is_told_as_the_text_that_the_endpoint_writes(cxroute: Program) -> None:
+    """A route test, `explain` and the shares of a sample say what a plan says of the rules: they take no text."""
+    write("all.yaml", WRITTEN)
+    assert 0 == cxroute("test", "-e", "prod"), cxroute.err
+    assert 0 == cxroute("explain", "-e", "prod", "--intent", "x", "--confidence", "0.8")
+    assert "the tenant's default routing: no rule takes it" in cxroute.out
+    asked = [{**X, "attributeName": "cognigyDetectedIntent"}, {**KNOWN, "attributeName": "cognigyConfidence"}]
+    live = [{**rule("r1", 1, asked, "A"), "description": "[cxroute:us/set/x#00000000]"}]
+    queues = [{"id": "A", "name": "Cards"}]
+    Path("live.json").write_text(json.dumps({"rules": live, "queues": queues}), "utf-8")
+    Path("sample.csv").write_text("intent,confidence,count\nx,0.8,9\ny,0.8,1\n", "utf-8")
+    _, form = cxroute.json("plan", "-e", "prod", "--live", "live.json", "--traffic", "sample.csv")
+    gets = {one["queueName"]: (one["before"], one["after"]) for one in form["behaviour"]["summary"]["balance"]}
+    assert {"Cards": (90, 0), None: (10, 100)} == gets
+
+
 def test_the_oracle_notices_an_analysis_without_texts() -> None:
     """A deliberate bug, the one that was there: what is compared with numbers alone is never a text."""
 
@@ -187,3 +226,15 @@ def test_the_oracle_notices_an_analysis_without_texts() -> None:
     assert not found["changed"]
     with pytest.raises(AssertionError):
         check_difference(EXISTS, SPLIT, found)
+
+
+@pytest.mark.parametrize(
+    ("known", "value", "bound"),
+    [(TEXT, "0.5", HIGH), (ValueType(texts=False, numbers=(-1, 2)), 0.5, attribute("conf", "equals", "high"))],
+)
+def test_a_value_of_a_known_type_is_of_no_other_type(known: ValueType, value: str | float, bound: Json) -> None:
+    """Where the endpoint writes it so, every conversation has such a value: its row is no noise at the end."""
+    old, new = entries([rule("k", 1, [X, KNOWN], "A")]), entries([rule("k", 1, [X, bound], "A")])
+    (row,) = difference(old, new, types={"conf": known}).rows
+    assert () == row.unlikely
+    assert {"intent": "x", "conf": value} == row.example.attributes

@@ -57,8 +57,10 @@ class Domain:
         self.number_mask = self._existing_numbers(*known.numbers) if apart and known.numbers else 0
         self.all: Final[Part] = (MISSING | self.text_mask | self.number_mask, 0, 0)
         of_texts = bool(self.texts or named.patterns or named.any_text)
-        self.unlikely: Final = 0 if of_texts is bool(self.numbers) else self.number_mask if of_texts else self.text_mask
-        """The values of the type, text or number, that no condition compares the attribute with."""
+        one_type = of_texts is not bool(self.numbers)
+        self.unlikely: Final = (self.number_mask if of_texts else self.text_mask) if one_type and known == ANY else 0
+        """The values of the type, text or number, that no condition compares the attribute with, unless it is known."""
+        self._like_a_number = one_type and not of_texts
         self.text_likes: Final = 0 if self.text_mask else self._text_likes(asked)
         """Where the known type leaves texts out: the numbers that no condition can tell from a text."""
         self.narrowed: Final = (apart and self.number_mask != self._existing_numbers(*EVERY_NUMBER)) or (
@@ -105,9 +107,17 @@ class Domain:
             return self._number(numbers)
         if not atoms & REST:
             return None
-        if self.unlikely & REST:  # a number that somebody wrote as a text
+        if self._like_a_number:  # that somebody wrote as a text
             return "0.5"
         return self.patterns.example(part[1], part[2], self._atoms)
+
+    def length(self, part: Part) -> float:
+        """Return about how many conditions say a part: two each range, and one ten values of a list."""
+        atoms, yes, no = part
+        texts, numbers = atoms & self.text_mask, atoms & self.number_mask
+        named = (self.text_mask & ~texts if texts & REST else texts).bit_count()
+        patterns = sum(map(len, self.patterns.said(yes, no))) if texts & REST else 0
+        return patterns + named / 10 + 2 * (numbers & ~(numbers << 1)).bit_count()
 
     def interval(self, atom: int) -> tuple[int | float | None, int | float | None, bool]:
         """Return the ends of a number's atom, None where there is no end, and whether it is just one number."""

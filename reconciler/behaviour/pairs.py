@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from reconciler.behaviour.budget import UndecidedError
+from reconciler.behaviour.pattern import bits
 from reconciler.behaviour.slices import UNNAMED
 from reconciler.behaviour.twins import firsts, twins
 from reconciler.behaviour.walk import DEFAULT, Walk
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 _OF_AN_EXCEPTION: Final = 100
 """What it costs to make an exception of a region, or to keep a value of its example, in comparisons."""
+_OF_A_CONDITION: Final = 50
+"""What it costs to say each further condition of an exception, or ten values of one."""
 
 Pair = tuple[int, int]
 """The rank before and the rank after; DEFAULT for the default routing."""
@@ -45,6 +48,7 @@ class Pairs:
         self.kept: set[int] = set()
         """The ranks after of rules that ask and send what a rule before does: what these keep is not in `same`."""
         self._priced: set[tuple[int, ...]] = set()
+        self._prices: dict[tuple[int, int], int] = {}
         self._walks = {id(slices): Walk(slices) for slices in (old, new)}
         self._find()
 
@@ -139,7 +143,18 @@ class Pairs:
             taken &= slices.shapes(atom).overlapping(shapes[-1])
         key = (*shapes, taken)
         if key not in self._priced:
-            price = _OF_AN_EXCEPTION * (1 + taken.bit_count() + len(box))
+            price = _OF_AN_EXCEPTION * (1 + len(box)) + sum(self._price(atom, number) for number in bits(taken))
             self.space.budget.spend(price + self.space.cost_of_example(box))
             self._priced.add(key)
         return taken
+
+    def _price(self, atom: int, number: int) -> int:
+        """Return what it costs to say a shape as an exception: a document holds each of its conditions."""
+        shapes = self.old.shapes(atom)
+        price = self._prices.get((id(shapes), number))
+        if price is None:
+            asked = shapes.all[number]
+            length = sum(self.space.domain(attribute).length(part) for attribute, part in asked)
+            price = _OF_AN_EXCEPTION + int(_OF_A_CONDITION * max(0, length - 1))
+            self._prices[id(shapes), number] = price
+        return price

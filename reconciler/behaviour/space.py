@@ -44,6 +44,10 @@ class Unknown:
         self.attribute = part.text
         self.patterns = Patterns(())
 
+    def length(self, _part: Part) -> float:
+        """Return how many conditions say whether it holds."""
+        return 1
+
 
 class Compiled(NamedTuple):
     """One rule's conditions as a box; equal boxes are one object.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Final, NamedTuple
 
 from reconciler.words import plain
@@ -27,6 +28,11 @@ SHARE: Final = ValueType(texts=False, numbers=(0, 1))
 
 Types = Mapping[str, ValueType]
 """The types that are known, by attribute; every other attribute may have any text and any number."""
+
+
+def as_text(value: float) -> str:
+    """Return a number as its decimals without an exponent, as the endpoint writes it where a tenant keeps texts."""
+    return format(Decimal(str(value)), "f")
 
 
 def types_phrase(types: Types, labels: Mapping[str, str]) -> str:

@@ -25,6 +25,8 @@ _PASSING: Final = 6
 """Tokens of one client that are remembered: an answer brings three at the most, and those before are over soon."""
 _WORD: Final = 8
 """A run of HALF holds so many bytes that begin at a multiple of 4: one look into a set tells whether they are known."""
+_READABLE: Final = 4_000_000
+"""A document of more characters is read by machines alone."""
 _DROPPED: Final = bytes(one for one in range(256) if not (one < 128 and chr(one).isalnum()))  # noqa: PLR2004 - ASCII
 
 
@@ -88,10 +90,10 @@ class Discretion:
         return self._without(form) if self._is_suspect(_squeezed(text or repr(form))) else form
 
     def dumped(self, form: Any) -> str:  # noqa: ANN401 - any JSON
-        """Return a JSON document as indented text, without the secrets."""
-        text = json.dumps(form, indent=2)
+        """Return a JSON document as text, without the secrets."""
+        text = indented(form)
         shown = self.within(form, text)
-        return text if shown is form else json.dumps(shown, indent=2)
+        return text if shown is form else indented(shown)
 
     def _without(self, form: Any) -> Any:  # noqa: ANN401 - any JSON
         match form:
@@ -194,6 +196,12 @@ def _forms(secret: str) -> Iterator[str]:
 def _bytes(secret: str) -> bytes:
     """Return the secret's bytes, those too that a variable holds in a locale without such letters."""
     return secret.encode("utf-8", "surrogateescape")
+
+
+def indented(form: Any) -> str:  # noqa: ANN401 - any JSON
+    """Return a JSON document as indented text; one that nobody reads in one line, in a third of the time and memory."""
+    text = json.dumps(form)
+    return text if len(text) > _READABLE else json.dumps(form, indent=2)
 
 
 class Passing:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from reconciler.catalogue import AssumedCatalogue, aliases
 from reconciler.cli import conversation
 from reconciler.cli.session import open_session
-from reconciler.desired import desire
+from reconciler.desired import as_written, desire, written_types
 from reconciler.entries import desired_entries, live_entries
 from reconciler.errors import UsageError
 from reconciler.explain import explain
@@ -61,11 +61,12 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if not said:
         raise UsageError(_USAGE)
     session = open_session(options, output)
-    given = conversation.conversation(options, session.environment.attributes)
+    environment = session.environment
+    given = as_written(written_types(environment), conversation.conversation(options, environment.attributes))
     asked = _tenant(session) if options.live else _manifests(session)
-    explanation = explain(asked.entries, given, session.environment)
+    explanation = explain(asked.entries, given, environment)
     if output.form == "json":
-        head = {"environment": session.environment.name, "rules": "live" if options.live else "manifests"}
+        head = {"environment": environment.name, "rules": "live" if options.live else "manifests"}
         output.document({**head, **explain_document(explanation, asked.names)})
     else:
         session.introduce()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.cli import live_file, undoing
 from reconciler.cli.connect import reading
-from reconciler.cli.discretion import DISCRETION
+from reconciler.cli.discretion import DISCRETION, indented
 from reconciler.cli.fleet import are_several, choices
 from reconciler.cli.interrupt import run_interruptibly
 from reconciler.cli.plan_forms import FORMS, report
@@ -110,7 +109,7 @@ def save(made: Plan, path: Path) -> None:
 def saved_text(made: Plan, name: str) -> str:
     """Return the plan as a file of that name holds it. Raises as `save` does."""
     form = document(made)
-    text = json.dumps(form, indent=2)
+    text = indented(form)
     if DISCRETION.within(form, text) != form:
         raise RefusedError(
             f"{name} is not written: a rule or a manifest contains one of the secrets that this run was given, and"

@@ -100,9 +100,9 @@ def refuse_unreviewed(made: Plan, reviewed: ReviewedPlan, plan_again: str) -> No
     if moved and not new:
         example = moved[0].example.attributes
         raise RefusedError(
-            f"rules that the plan does not change were changed since it was made, and it would now send conversations"
-            f" elsewhere that plan {reviewed.plan_id} of {reviewed.generated_at} does not: {value(example)}."
-            f" {again}"
+            "rules that the plan does not change, or the Environment, were changed since it was made, and it would now"
+            f" send conversations elsewhere that plan {reviewed.plan_id} of {reviewed.generated_at} does not:"
+            f" {value(example)}. {again}"
         )
     if new:
         named = ", ".join(f"{action(change)} {change.address}" for change in new[:5])

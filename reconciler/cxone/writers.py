@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import quote
 
 from pydantic_core import to_json
 
+from reconciler.behaviour.value_type import as_text
 from reconciler.errors import RejectedError, UndefinedFieldsError
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def text(value: str | float | None) -> str:
     """Return a value as text: of null an empty one, of a number its decimals without an exponent."""
     if value is None:
         return ""
-    return value if isinstance(value, str) else format(Decimal(str(value)), "f")
+    return value if isinstance(value, str) else as_text(value)
 
 
 def definition(names: Iterable[str]) -> str:

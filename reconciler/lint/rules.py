@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from reconciler.behaviour.entry import destination
+from reconciler.behaviour.ties import MOST_TIES_OF_ONE_RULE
 from reconciler.lint.view import listed, rules_listed
 from reconciler.words import condition_phrase, conversation_phrase, value
 
@@ -20,11 +22,7 @@ if TYPE_CHECKING:
 def about_rules(view: View, facts: Facts) -> Iterator[Finding]:
     """Yield what is known of each rule of ours."""
     yield from (_never(view, one) for one in facts.never if one.entry.address)
-    tied = {frozenset((id(tie.first), id(tie.second))) for tie in facts.ties}
-    for one in facts.shadowed:
-        # Of two that are tied neither surely comes first: the tie is what is wrong.
-        if one.entry.address and not any(frozenset((id(one.entry), id(other))) in tied for other in one.by):
-            yield _shadowed(view, one)
+    yield from (_shadowed(view, one) for one in facts.shadowed if one.entry.address and not _is_tied(one))
     needless = (one for one in facts.redundant if one.entry.address and not _is_meant(view, one))
     yield from (_redundant(view, one) for one in needless)
     yield from _ties(view, facts.ties)
@@ -36,6 +34,16 @@ def _never(view: View, never: Never) -> Finding:
     why = f"{listed(said, str)} contradict each other" if len(said) > 1 else f"nothing satisfies {said[0]}"
     rests = view.resting(never.conditions)
     return view.finding("CXR201", "warning", f"no conversation can match: {why}{rests}", never.entry)
+
+
+def _is_tied(shadowed: Shadowed) -> bool:
+    """Say whether a rule that would be needed to shadow one is tied with it: neither surely comes first.
+
+    Then the tie is what is wrong, whether it is among the few that are told or not.
+    """
+    rule = shadowed.entry.rule
+    same = (other.rule for other in shadowed.by if other.rule.priority == rule.priority)
+    return any(destination(other.targets) != destination(rule.targets) for other in same)
 
 
 def _shadowed(view: View, shadowed: Shadowed) -> Finding:
@@ -72,6 +80,8 @@ def _ties(view: View, ties: Sequence[Tie]) -> Iterator[Finding]:
     for group in of.values():
         ours, other, tie = group[0]
         others = rules_listed([entry for _, entry, _ in group])
+        if len(group) >= MOST_TIES_OF_ONE_RULE:  # more were not looked for
+            others = " and at least ".join(others.rsplit(" and ", 1))
         elsewhere = "which sends" if len(group) == 1 else "which send"
         message = (
             f"same priority ({value(ours.rule.priority)}) as {others}, {elsewhere} elsewhere:"
