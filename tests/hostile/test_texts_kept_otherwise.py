@@ -85,5 +85,5 @@ def test_an_export_does_not_write_what_the_tenant_made_of_a_text(place: Place) -
         swapping(place, tenant, "x", "y")
         assert 0 == place("apply", "--yes").code
         before = (place.path / "manifests" / "routing.yaml").read_text("utf-8")
-        ended = place("export", "--write")
+        ended = place("export", "--all", "--write")
     assert before == (place.path / "manifests" / "routing.yaml").read_text("utf-8"), ended
