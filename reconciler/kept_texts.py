@@ -41,8 +41,8 @@ class Form(NamedTuple):
     of: Callable[[str], str]
 
 
-def _escaped(quotes: str) -> Callable[[str], str]:
-    return lambda text: html.escape(text, quote=False).replace('"', "&quot;").replace("'", quotes)
+def _escaped(single: str, double: str = "&quot;") -> Callable[[str], str]:
+    return lambda text: html.escape(text, quote=False).replace('"', double).replace("'", single)
 
 
 FORMS: Final = (
@@ -52,12 +52,15 @@ FORMS: Final = (
     Form("HTML-escaped", lambda text: html.escape(text, quote=False)),
     Form("HTML-escaped", _escaped("&#39;")),
     Form("HTML-escaped", _escaped("&apos;")),
+    Form("HTML-escaped", _escaped("&#039;")),
+    Form("HTML-escaped", _escaped("&#39;", "&#34;")),
     Form("HTML-escaped", _escaped("'")),
     Form("without white space at its ends", str.strip),
     Form("without white space at its beginning", str.lstrip),
     Form("with its white space collapsed", lambda text: " ".join(text.split())),
     Form("with a line end behind it", lambda text: f"{text}\n"),
     Form("in Unicode's composed form", lambda text: unicodedata.normalize("NFC", text)),
+    Form("in Unicode's decomposed form", lambda text: unicodedata.normalize("NFD", text)),
 )
 
 
@@ -85,10 +88,10 @@ def as_written(rules: tuple[LiveRule, ...], desired: Desired) -> tuple[tuple[Liv
     findings: list[Finding] = []
     for (live, wanted), written in differing:
         fields = [field for field in FIELDS if getattr(live.rule, field) != getattr(written, field)]
-        words = [_words(forms[field], getattr(live.rule, field), getattr(written, field)) for field in fields]
-        if all(words):
+        made = [_made(forms[field], getattr(live.rule, field), getattr(written, field)) for field in fields]
+        if all(made):
             restored[live.id] = replace(live, rule=written)
-            findings += [_finding(*said, wanted) for said in zip(fields, words, strict=True)]
+            findings += [_finding(field, form, live, wanted) for field, form in zip(fields, made, strict=True) if form]
     return tuple(restored.get(live.id, live) for live in rules), tuple(findings)
 
 
@@ -161,11 +164,14 @@ def _cuts(changed: Iterable[tuple[str, str]], unchanged: Iterable[str]) -> Itera
         yield Form(f"cut at {longest} characters", lambda text: text[:longest])
 
 
-def _words(forms: Iterable[Form], kept: str, written: str) -> str:
-    return next((form.words for form in forms if form.of(written) == kept), "")
+def _made(forms: Iterable[Form], kept: str, written: str) -> Form | None:
+    return next((form for form in forms if form.of(written) == kept), None)
 
 
-def _finding(field: str, words: str, wanted: DesiredRule) -> Finding:
-    message = f"the tenant keeps the {field} {words}, and not as it was written"
-    hint = "write it so in the manifest, or accept this finding: it is not written again"
+def _finding(field: str, form: Form, live: LiveRule, wanted: DesiredRule) -> Finding:
+    """A text that the tenant would change once more is no advice: `&` becomes `&amp;`, and that `&amp;amp;`."""
+    kept = getattr(live.rule, field)
+    message = f"the tenant keeps the {field} {form.words}, and not as it was written"
+    way = "write it so in the manifest" if form.of(kept) == kept else "leave out of it what the tenant changes"
+    hint = f"{way}, or accept this finding: it is not written again"
     return Finding(KEPT_OTHERWISE, "warning", message, wanted.source, wanted.address, hint)
