@@ -16,9 +16,9 @@ from reconciler.change import Adopt, Create
 from reconciler.desired import sample_as_written
 from reconciler.entries import desired_entries, live_entries
 from reconciler.findings import Finding
+from reconciler.kept_texts import owned_by
 from reconciler.marker import digest
 from reconciler.options import selected
-from reconciler.ownership import own
 from reconciler.shares import Moved, shares
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def _foreign(plan: Plan) -> list[LiveRule]:
 
     A rule that the plan adopts is left out: apply makes it as the manifests say.
     """
-    owned = own(plan.live.rules, plan.owner)
+    owned = owned_by(plan.live.rules, plan.desired)
     adopted = {change.live.id for change in plan.changes if isinstance(change, Adopt)}
     return [live for live in (*owned.unmanaged, *owned.clones) if live.id not in adopted]
 
@@ -158,7 +158,7 @@ def _left_alone(plan: Plan) -> set[str]:
 
 def _manifest_entries(plan: Plan) -> tuple[Entry, ...]:
     """Return the rules of the manifests, each with the id of its live rule, which decides between equal names."""
-    managed = own(plan.live.rules, plan.owner).managed
+    managed = owned_by(plan.live.rules, plan.desired).managed
     ids = {address: live.id for address, live in managed.items()}
     return tuple(
         replace(entry, id=ids.get(entry.address, "") if entry.address else "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.behaviour.entry import Entry
-from reconciler.ownership import own
+from reconciler.kept_texts import owned_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,7 +27,7 @@ def live_entries(live: Iterable[LiveRule], desired: Desired) -> tuple[Entry, ...
 
     All others go by their live names: unmanaged ones, those of other owners, copies that somebody edited.
     """
-    owned = own(live, desired.owner)
+    owned = owned_by(live, desired)
     ours = [(rule, address) for address, rule in owned.managed.items()]
     ours += [(rule, rule.marker.address) for rule in owned.duplicates if rule.marker]
     theirs = (*owned.clones, *owned.copies, *owned.unmanaged)

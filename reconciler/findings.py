@@ -349,7 +349,8 @@ CODES: Final[dict[str, Code]] = {
         "The tenant keeps a name or a description otherwise than it was written: in lower case, escaped, cut, without"
         " white space. The marker's digest proves what was written, and every rule that can show it shows the same."
         " Such a text routes nobody, and writing it again would change nothing: the rule counts as it was written."
-        " Write the text in the manifest as the tenant keeps it, or accept the finding. Conditions, targets, priority"
-        " and `enabled` are never taken so: a tenant that keeps one of these otherwise is a change that fails.",
+        " Write a text in the manifest that the tenant keeps as it is, or accept the finding. Conditions, targets,"
+        " priority and `enabled` are never taken so: a tenant that keeps one of these otherwise is a change that"
+        " fails.",
     ),
 }

@@ -1,5 +1,7 @@
 """First contact: while a tenant has shown no rule of ours that kept its marker, a run's first write goes alone.
 
+So does the first write of a longer text than it has kept until then, for a tenant may cut those.
+
 A tenant that makes one line of several, or cuts a text, would lose the marker of every rule that is written: none of
 them would be ours, and no later run could find them. So one rule is written and read back before any other. What the
 tenant did not keep is taken back: the rule is deleted by its id where the run created it, and written as it was before
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from reconciler.model import Rule
 
 _MOST_FIELDS: Final = 3
+_SHORT: Final = 200
+"""Characters of a description that a tenant is taken to keep whole once it kept any with our line."""
 _TAIL: Final = 80
 """Characters of a description's end that are shown."""
 
@@ -46,6 +50,8 @@ class FirstWrite:
     before: Mapping[str, tuple[Rule, Marker | None]]
     lag: float
     """By how many seconds lists lag: a rule that a list shows for the first time may be older."""
+    known: bool
+    """The tenant has kept our line below shorter texts: that line alone is in doubt."""
 
     def lost(self, result: Attempt, rules: Iterable[LiveRule]) -> list[Lost]:
         """Return what the write made and the tenant did not keep, by a complete read after it."""
@@ -69,7 +75,7 @@ class FirstWrite:
         marker, sent = live.marker, self.sent.marker
         if marker is None or sent is None or (marker.owner, marker.address) != (sent.owner, sent.address):
             return False
-        return _routing(live.rule) == _routing(self.sent.rule) or not _is_as_answered(live, result)
+        return self.known or _routing(live.rule) == _routing(self.sent.rule) or not _is_as_answered(live, result)
 
     def _is_own(self, live: LiveRule, result: Attempt) -> bool:
         """Say whether the write made the rule what it is: it is as it was answered, or as a tenant keeps texts."""
@@ -82,18 +88,22 @@ class FirstWrite:
 
 
 def first_write(wave: Sequence[Step], rules: Iterable[LiveRule], owner: str, lag: float) -> FirstWrite | None:
-    """Return the write of a wave that is to go alone; None where the tenant has shown that it keeps our markers.
+    """Return the write of a wave that is to go alone; None where the tenant has shown that it keeps such markers.
 
-    A rule without a text of its own shows nothing of one with a text: its marker is the only line. The longest text
-    tells most.
+    A rule without a text of its own shows nothing of one with a text: its marker is the only line. Nor does a rule
+    with a short text of one with a longer text, which may be cut. The longest text tells most.
     """
     live_rules = tuple(rules)
     sent = [(step, what) for step in wave if (what := written(step, owner)) is not None and what.marker is not None]
-    kept = [live.rule.description for live in live_rules if live.marker is not None and live.marker.owner == owner]
-    if not sent or any(kept) or (kept and not any(what.rule.description for _, what in sent)):
+    ours = [live for live in live_rules if live.marker is not None and live.marker.owner == owner]
+    kept = [len(signed(live.rule, live.marker)) for live in ours if live.rule.description]
+    if not sent or (ours and not any(what.rule.description for _, what in sent)):
         return None
     step, what = max(sent, key=lambda pair: len(signed(*pair[1])))
-    return FirstWrite(step, what, {live.id: (live.rule, live.marker) for live in live_rules}, lag)
+    if kept and len(signed(*what)) <= max(_SHORT, *kept):
+        return None
+    before = {live.id: (live.rule, live.marker) for live in live_rules}
+    return FirstWrite(step, what, before, lag, bool(kept))
 
 
 def difference(first: FirstWrite, live: LiveRule) -> str:

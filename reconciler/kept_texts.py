@@ -15,16 +15,18 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from reconciler.change import Create
+from reconciler.change import Create, Delete
 from reconciler.findings import Finding
-from reconciler.marker import digest
+from reconciler.marker import copy_name, digest
+from reconciler.ownership import own
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from reconciler.change import Change, LiveRule
     from reconciler.desired import Desired, DesiredRule
     from reconciler.model import Rule
+    from reconciler.ownership import Owned
 
 KEPT_OTHERWISE: Final = "CXR340"
 FIELDS: Final = ("name", "description")
@@ -39,8 +41,8 @@ class Form(NamedTuple):
     of: Callable[[str], str]
 
 
-def _escaped(quotes: str) -> Callable[[str], str]:
-    return lambda text: html.escape(text, quote=False).replace('"', "&quot;").replace("'", quotes)
+def _escaped(single: str, double: str = "&quot;") -> Callable[[str], str]:
+    return lambda text: html.escape(text, quote=False).replace('"', double).replace("'", single)
 
 
 FORMS: Final = (
@@ -50,12 +52,15 @@ FORMS: Final = (
     Form("HTML-escaped", lambda text: html.escape(text, quote=False)),
     Form("HTML-escaped", _escaped("&#39;")),
     Form("HTML-escaped", _escaped("&apos;")),
+    Form("HTML-escaped", _escaped("&#039;")),
+    Form("HTML-escaped", _escaped("&#39;", "&#34;")),
     Form("HTML-escaped", _escaped("'")),
     Form("without white space at its ends", str.strip),
     Form("without white space at its beginning", str.lstrip),
     Form("with its white space collapsed", lambda text: " ".join(text.split())),
     Form("with a line end behind it", lambda text: f"{text}\n"),
     Form("in Unicode's composed form", lambda text: unicodedata.normalize("NFC", text)),
+    Form("in Unicode's decomposed form", lambda text: unicodedata.normalize("NFD", text)),
 )
 
 
@@ -70,30 +75,54 @@ def is_form_of(kept: str, written: str) -> bool:
 
 
 def as_written(rules: tuple[LiveRule, ...], desired: Desired) -> tuple[tuple[LiveRule, ...], tuple[Finding, ...]]:
-    """Return the rules, texts that the tenant keeps otherwise as they were written, and a finding for each of these."""
+    """Return the rules, texts that the tenant keeps otherwise as they were written, and a finding for each of these.
+
+    A temporary copy is known by its name, in whatever form the tenant keeps it: that one is told of no rule.
+    """
+    restored: dict[str, LiveRule] = {one.id: one for one in _copies(rules, desired)}
     pairs = list(_pairs(rules, desired))
     differing = [(pair, written) for pair in pairs if (written := _last_written(pair)) is not None]
-    if not differing:
+    if not differing and not restored:
         return rules, ()
     forms = {field: list(_forms(field, pairs, differing)) for field in FIELDS}
-    restored: dict[str, LiveRule] = {}
     findings: list[Finding] = []
     for (live, wanted), written in differing:
         fields = [field for field in FIELDS if getattr(live.rule, field) != getattr(written, field)]
-        words = [_words(forms[field], getattr(live.rule, field), getattr(written, field)) for field in fields]
-        if all(words):
+        made = [_made(forms[field], getattr(live.rule, field), getattr(written, field)) for field in fields]
+        if all(made):
             restored[live.id] = replace(live, rule=written)
-            findings += [_finding(*said, wanted) for said in zip(fields, words, strict=True)]
+            findings += [_finding(field, form, live, wanted) for field, form in zip(fields, made, strict=True) if form]
     return tuple(restored.get(live.id, live) for live in rules), tuple(findings)
+
+
+def owned_by(rules: Iterable[LiveRule], desired: Desired) -> Owned:
+    """Sort live rules by who manages them; those of ours whose texts the tenant keeps otherwise are as written."""
+    return own(as_written(tuple(rules), desired)[0], desired.owner)
 
 
 def as_read(changes: Sequence[Change], rules: Iterable[LiveRule]) -> list[Change]:
     """Return changes, each of the live rule as it was read: before a write it is held against a fresh read."""
     read = {live.id: live for live in rules}
-    return [
-        change if isinstance(change, Create) else replace(change, live=read.get(change.live.id, change.live))
-        for change in changes
-    ]
+    return [_as_read(change, read) for change in changes]
+
+
+def _as_read(change: Change, read: Mapping[str, LiveRule]) -> Change:
+    if isinstance(change, Create):
+        return change
+    live = read[change.live.id]
+    if isinstance(change, Delete) and change.original is not None:
+        return replace(change, live=live, original=read[change.original.id])
+    return replace(change, live=live)
+
+
+def _copies(rules: Iterable[LiveRule], desired: Desired) -> Iterator[LiveRule]:
+    """Yield each temporary copy of ours whose name the tenant keeps otherwise, under the name that it was given."""
+    for live in rules:
+        marker, kept = live.marker, live.rule.name
+        if marker is not None and marker.copy and marker.owner == desired.owner:
+            name = copy_name(marker.owner, marker.address)
+            if kept and kept != name and is_form_of(kept, name):
+                yield replace(live, rule=replace(live.rule, name=name))
 
 
 def _pairs(rules: Iterable[LiveRule], desired: Desired) -> Iterator[_Pair]:
@@ -135,11 +164,14 @@ def _cuts(changed: Iterable[tuple[str, str]], unchanged: Iterable[str]) -> Itera
         yield Form(f"cut at {longest} characters", lambda text: text[:longest])
 
 
-def _words(forms: Iterable[Form], kept: str, written: str) -> str:
-    return next((form.words for form in forms if form.of(written) == kept), "")
+def _made(forms: Iterable[Form], kept: str, written: str) -> Form | None:
+    return next((form for form in forms if form.of(written) == kept), None)
 
 
-def _finding(field: str, words: str, wanted: DesiredRule) -> Finding:
-    message = f"the tenant keeps the {field} {words}, and not as it was written"
-    hint = "write it so in the manifest, or accept this finding: it is not written again"
+def _finding(field: str, form: Form, live: LiveRule, wanted: DesiredRule) -> Finding:
+    """A text that the tenant would change once more is no advice: `&` becomes `&amp;`, and that `&amp;amp;`."""
+    kept = getattr(live.rule, field)
+    message = f"the tenant keeps the {field} {form.words}, and not as it was written"
+    way = "write it so in the manifest" if form.of(kept) == kept else "leave out of it what the tenant changes"
+    hint = f"{way}, or accept this finding: it is not written again"
     return Finding(KEPT_OTHERWISE, "warning", message, wanted.source, wanted.address, hint)

@@ -128,7 +128,7 @@ def plan(desired: Desired, live: Live, options: Options, now: datetime) -> Plan:
     rules, kept = as_written(live.rules, wanted)
     owned = own(rules, desired.owner)
     found = compare(wanted, owned if desired.about is None else owned.within(desired.about))
-    selected_changes = as_read(_select(found.changes, options.only), live.rules if kept else ())
+    selected_changes = as_read(_select(found.changes, options.only), live.rules)
     changes, held = hold(selected_changes, wanted, owned, options, now)
     return Plan(
         desired.environment,

@@ -26,6 +26,9 @@ OF_A_FILE: Final = 5 * MIB
 """Bytes of all texts that are filled in for one file."""
 OF_ALL_FILES: Final = 64 * MIB
 
+_ITEM: Final = 16
+"""Bytes that each item of a list counts for, besides its text: of numbers, too, a file may not ask for millions."""
+
 _WHOLE: Final = re.compile(r"\$\{([^{}]*)\}")
 _VARIABLE: Final = re.compile(r"\$(?:\$|\{([^{}]*)\})")
 
@@ -61,7 +64,7 @@ class TextBudget:
 
     def take(self, value: Json) -> None:
         """Count a value that was filled in. Raises TooMuchTextError."""
-        self._left -= size(value)
+        self._left -= size(value) + (_ITEM * len(value) if isinstance(value, tuple) else 0)
         if self._left < 0:
             whose = "all files together" if self._limit == OF_ALL_FILES else "this file"
             raise TooMuchTextError(f"the variables in {whose} make more than {self._limit // MIB} MiB of text")

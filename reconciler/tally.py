@@ -6,14 +6,14 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.attempt import Verdict, written
+from reconciler.attempt import Verdict, Written, written
 from reconciler.change import Applied, Create, Delete, Failed, Skipped, Unknown, is_copy
-from reconciler.ownership import own
+from reconciler.kept_texts import is_form_of, owned_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from reconciler.attempt import Attempt, Doubt, Written
+    from reconciler.attempt import Attempt, Doubt
     from reconciler.change import Change, LiveRule, Marker, Outcome, Step
     from reconciler.model import Address, Rule
     from reconciler.plan import Plan
@@ -31,6 +31,8 @@ class Progress:
     doubt: Doubt = "none"
     kept: tuple[str, Written] | None = None
     """A rule's id and what was sent of it, where the server's answer told of other values."""
+    passing: bool = False
+    """That is temporary: texts that the tenant keeps otherwise do not matter."""
     wrote: Written | None = None
     """What was last acknowledged: whoever finds just this in place of the reviewed rule finds our own work."""
     sent: bool = False
@@ -48,7 +50,7 @@ class Tally:
     """The planned changes, and the progress of each."""
 
     def __init__(self, plan: Plan) -> None:
-        self.owner = plan.owner
+        self.owner, self._desired = plan.owner, plan.desired
         self.planned: dict[object, Change] = {key_of(change): change for change in plan.changes}
         self.progress = {key: Progress() for key in self.planned}
         self.copies: dict[Address, Progress] = {}
@@ -59,7 +61,7 @@ class Tally:
 
     def look(self, rules: Iterable[LiveRule]) -> None:
         """Note which of the live rules are copies that somebody made of ours."""
-        self.clones |= {one.id for one in own(rules, self.owner).clones}
+        self.clones |= {one.id for one in owned_by(rules, self._desired).clones}
 
     def is_somebodys(self, change: Change) -> bool:
         """Say whether a change would write a rule that this run knows as somebody's copy."""
@@ -143,6 +145,7 @@ class Tally:
         elif result.doubt != "none":
             progress.maybe = sent or progress.maybe
         progress.kept = (result.id, sent) if result.verdict is Verdict.KEPT and sent else None
+        progress.passing = bool(step.name)
         progress.moves += result.verdict is Verdict.MOVED
         progress.failed = result.verdict in (Verdict.FAILED, Verdict.HALT) or progress.moves > 1
 
@@ -166,8 +169,9 @@ class Tally:
                 continue
             rule_id, sent = progress.kept
             progress.kept = None
-            if shown.get(rule_id) == sent:
-                progress.wrote, progress.error = sent, ""
+            found = shown.get(rule_id)
+            if found is not None and (found == sent or (progress.passing and _is_kept(found, sent))):
+                progress.wrote, progress.error = Written(*found), ""
             else:
                 progress.failed = True
 
@@ -240,6 +244,14 @@ def _as_found(change: Change, there: Mapping[str, LiveRule], left: set[object]) 
     if isinstance(change, Create) or live is None:
         return Create(change.address, change.after, change.source)
     return replace(change, live=live)
+
+
+def _is_kept(found: tuple[Rule, Marker | None], sent: Written) -> bool:
+    """Say whether a read shows what was sent, but for texts that a tenant keeps otherwise."""
+    (rule, marker), (wanted, _) = found, sent
+    texts = replace(rule, name=wanted.name, description=wanted.description)
+    forms = is_form_of(rule.name, wanted.name) and is_form_of(rule.description, wanted.description)
+    return forms and (texts, marker) == sent
 
 
 def key_of(change: Change) -> object:

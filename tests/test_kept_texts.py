@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from reconciler.model import Rule
     from reconciler.plan import Plan
 
-NAMES = ("Cards & more", '  Fraud\'s "desk"  ', "Cafe\u0301 All", "All of the others in the end")
+NAMES = ("Cards & more", '  Fraud\'s "desk"  ', "Cafe\u0301 All", "All of the others at the Caf\u00e9")
 
 
 def kept(what: Rule, **fields: object) -> Rule:
@@ -43,6 +43,10 @@ def findings(made: Plan) -> list[tuple[str, int]]:
     return [(one.message, len(one.places)) for one in made.findings if one.code == "CXR340"]
 
 
+def hints(made: Plan) -> list[str]:
+    return [*{one.hint for one in made.findings if one.code == "CXR340"}]
+
+
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.words)
 def test_each_form_is_told_from_drift(form: Form) -> None:
     """Names that all have one form are left alone, and each is a finding that says which form."""
@@ -52,6 +56,17 @@ def test_each_form_is_told_from_drift(form: Form) -> None:
     assert () == made.changes
     assert changed == sum(count for _, count in findings(made)) > 0
     assert 4 == made.unchanged
+
+
+def test_no_advice_is_to_write_what_the_tenant_would_change_again() -> None:
+    """A name in lower case can be written so; one with `&amp;` in it would come back with `&amp;amp;`."""
+    rules = [rule("Cards & more"), rule("Fraud & more")]
+    lower = planned(rules, [kept(one, name=one.name.lower()) for one in rules])
+    escaped = planned(rules, [kept(one, name=html.escape(one.name)) for one in rules])
+    assert ["write it so in the manifest, or accept this finding: it is not written again"] == hints(lower)
+    assert ["leave out of it what the tenant changes, or accept this finding: it is not written again"] == hints(
+        escaped
+    )
 
 
 def test_a_text_that_would_have_become_another_shows_that_a_person_did_it() -> None:

@@ -214,6 +214,7 @@ AMPLIFYING: dict[str, tuple[str | list[str], Callable[[int], str]]] = {
     "attributes": (LONG, lambda number: f'{{key: k{number}, when: [{{attribute: "${{v}}{number}", equals: a}}]}}'),
     "many in one": (LONG[:1000], lambda number: f'{{key: k{number}, description: "{"${v}" * 64}"}}'),
     "lists": ([LONG[:60]] * 1000, lambda number: f'{{key: k{number}, when: [{{attribute: a, in: "${{v}}"}}]}}'),
+    "numbers": ([*range(1000)], lambda number: f'{{key: k{number}, when: [{{attribute: a, in: "${{v}}"}}]}}'),
     "names": (LONG[:1000], lambda number: f'{{key: k{number}, name: "${{v}}{number}"}}'),
 }
 

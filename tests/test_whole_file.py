@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
+from reconciler.cli import whole_file
 from reconciler.cli.whole_file import write_all, write_whole
 from reconciler.errors import CxrouteError
 
@@ -42,6 +45,27 @@ def test_a_link_beside_it_is_not_written_through(tmp_path: Path) -> None:
         (tmp_path / name).symlink_to(victim)
     write_whole(tmp_path / "plan.json", "{}")
     assert ("mine", "{}") == (victim.read_text(), (tmp_path / "plan.json").read_text())
+
+
+@pytest.mark.parametrize("name", ["pipe", "link"])
+def test_what_is_no_regular_file_is_not_replaced(tmp_path: Path, name: str) -> None:
+    """As root, `--out /dev/null` would make an ordinary file of the device, for all who share the machine."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "pipe")
+    with pytest.raises(CxrouteError, match="it is not a regular file, and would be replaced; name another file"):
+        write_whole(tmp_path / name, "{}")
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+    assert {"pipe", "link"} == {path.name for path in tmp_path.iterdir()}
+
+
+def test_nothing_is_written_beside_devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There, `stdout` is a link that leads to a regular file where the output goes to one. Here a folder stands in."""
+    monkeypatch.setattr(whole_file, "_DEVICES", tmp_path)
+    (tmp_path / "file").write_text("output")
+    (tmp_path / "stdout").symlink_to(tmp_path / "file")
+    with pytest.raises(CxrouteError, match="it is not a regular file"):
+        write_whole(tmp_path / "stdout", "{}")
+    assert (True, "output") == ((tmp_path / "stdout").is_symlink(), (tmp_path / "file").read_text())
 
 
 @pytest.mark.parametrize("name", ["x" * 255, "\u5ba2" * 85], ids=["ascii", "three bytes each"])

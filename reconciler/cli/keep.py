@@ -13,6 +13,7 @@ from reconciler.desired import desire
 from reconciler.errors import CxrouteError, ManifestError, RefusedError
 from reconciler.export.keeping import keeping, texts, unlike
 from reconciler.export.words import NotWritableError
+from reconciler.kept_texts import owned_by
 from reconciler.manifest.decode import LARGEST
 from reconciler.manifest.environment import SANDBOX
 from reconciler.manifest.load import load_with
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 def keep_all(session: Session, live: Live, tenant: Tenant) -> None:
     """Keep every rule of ours that was changed in CXone, and whose manifest did not move on meanwhile."""
     drifted = []
-    for address, rule in sorted(own(live.rules, tenant.desired.owner).managed.items()):
+    for address, rule in sorted(owned_by(live.rules, tenant.desired).managed.items()):
         wanted = tenant.desired.rules.get(address)
         if wanted is None or wanted.rule == rule.rule:
             continue

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from pathlib import Path
 from secrets import token_hex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from reconciler.errors import CxrouteError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
+
+
+_DEVICES: Final = Path("/dev")
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -42,8 +45,15 @@ def write_all(texts: Mapping[Path, str]) -> None:
 def _temporary(path: Path) -> Path:
     if not path.name or path.is_dir():
         raise CxrouteError(f"cannot write {path}: it is a directory")
+    if _is_special(path):
+        raise CxrouteError(f"cannot write {path}: it is not a regular file, and would be replaced; name another file")
     # A name that nobody else has: not another run that writes the same file, nor a link that was put in the way.
     return path.with_name(f".{path.name[:50]}.{token_hex(8)}.tmp")
+
+
+def _is_special(path: Path) -> bool:
+    """Say whether a device, a pipe or a socket would be lost: also a link such as `/dev/stdout`, to a file or not."""
+    return (path.exists() and not path.is_file()) or path.absolute().parent.resolve() == _DEVICES
 
 
 def _stage(temporary: Path, path: Path, text: str) -> None:

@@ -187,6 +187,26 @@ def test_a_first_contact_costs_one_read_and_a_known_tenant_none(place: Place) ->
     assert (2 + 2 + 1 + 1, 1 + 1 + 1) == (first, lists(tenant))
 
 
+@pytest.mark.parametrize("echoes", [False, True])
+@pytest.mark.parametrize("changed", [False, True])
+def test_a_known_tenant_that_cuts_a_longer_text_loses_no_rule(place: Place, changed: bool, echoes: bool) -> None:  # noqa: FBT001
+    """It kept short ones. Of ten rules that get a longer one, new or ours, one is written and taken back."""
+    tenant = Tenant(keeps=of_description(lambda text: text[:220]), echoes=echoes)
+    with serving(tenant):
+        place.manifests(tenant.url, *MANY[:20])
+        assert 0 == place("apply", "--yes").code
+        before = unversioned(tenant.rules)
+        tenant.asked.clear()
+        place.manifests(tenant.url, *MANY[: 20 if changed else 30])
+        manifest = place.path / "manifests" / "routing.yaml"
+        head, *rules = manifest.read_text("utf-8").split("  - ")
+        longer = [one.replace("}", f", description: {'x' * 300}}}") for one in rules[10 if changed else 20 :]]
+        manifest.write_text("  - ".join([head, *rules[: -len(longer)], *longer]), "utf-8")
+        ended = place("apply", "--yes", "--format", "json")
+    assert "It cuts descriptions at 220 characters" in stopped(ended)["error"]["message"]
+    assert (["PUT", "PUT"] if changed else ["POST", "DELETE"], before) == (tenant.writes, unversioned(tenant.rules))
+
+
 def test_a_saved_plan_begins_with_one_rule_too(place: Place) -> None:
     """Where the tenant keeps the line all is applied; where it does not, one rule comes and goes."""
     for quirk, code, writes in ((dict, 0, ["POST"] * 3), (LOSING["collapsed"], 1, ["POST", "DELETE"])):

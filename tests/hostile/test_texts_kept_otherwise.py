@@ -1,0 +1,89 @@
+"""Duplicates and temporary copies at tenants that keep names and descriptions otherwise: both are known as ours."""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from tests.hostile.command import MANIFEST
+from tests.hostile.tenant import Tenant, serving
+from tests.hostile.test_first_contact import of_description, of_texts
+
+if TYPE_CHECKING:
+    from tests.hostile.command import Place
+    from tests.hostile.test_first_contact import Quirk
+
+QUIRKS: Final[dict[str, Quirk]] = {
+    "as sent": dict,
+    "lower case": of_texts(str.lower),
+    "name in upper case": lambda rule: {**rule, "name": rule["name"].upper()},
+    "name cut at 18": lambda rule: {**rule, "name": rule["name"][:18]},
+    "escaped": of_texts(html.escape),
+    "a line end appended": of_description(lambda text: f"{text}\n"),
+}
+RULES: Final = """\
+  - {{key: a, name: Alpha, intent: {0}, queue: billing, description: Text <A>}}
+  - {{key: b, name: Beta, intent: {1}, queue: general, description: Text <B>}}
+  - {{key: all, name: All, priority: 900, when: [], targets: [{{queue: billing}}, {{queue: general}}]}}
+"""
+
+
+def swapping(place: Place, tenant: Tenant, *intents: str) -> None:
+    """Write manifests of which two versions take a temporary copy to get from one to the other."""
+    place.manifests(tenant.url)
+    (place.path / "manifests" / "routing.yaml").write_text(MANIFEST + RULES.format(*intents), "utf-8")
+
+
+@pytest.mark.parametrize("quirk", QUIRKS)
+def test_a_temporary_copy_goes_in_the_run_that_made_it(place: Place, quirk: str) -> None:
+    """Its name and text are kept otherwise, and it is neither an edited copy of somebody nor a failure."""
+    tenant = Tenant(keeps=QUIRKS[quirk])
+    with serving(tenant):
+        swapping(place, tenant, "x", "y")
+        assert 0 == place("apply", "--yes").code
+        tenant.asked.clear()
+        swapping(place, tenant, "y", "x")
+        ended = place("apply", "--yes")
+        assert (0, ["POST", "PUT", "PUT", "DELETE"]) == (ended.code, tenant.writes), ended
+        assert 0 == place("plan", "--detailed-exitcode").code
+    assert 3 == len(tenant.rules)
+
+
+@pytest.mark.parametrize("quirk", QUIRKS)
+def test_a_copy_that_a_killed_run_left_goes_in_the_next(place: Place, quirk: str) -> None:
+    """It is of the same version of the manifests, or of an older one."""
+    tenant = Tenant(keeps=QUIRKS[quirk])
+    with serving(tenant):
+        swapping(place, tenant, "x", "y")
+        assert 0 == place("apply", "--yes").code
+        for description in ("Text <A>", "an older <Text>"):
+            line = f"{description}\n[cxroute:acme/routing/a~next#0123abcd]"
+            left = {**tenant.rules["r1"], "id": "r9", "name": "(next) acme/routing/a", "description": line}
+            tenant.rules["r9"] = {**tenant.keeps(left), "id": "r9"}
+            ended = place("apply", "--yes")
+            assert (0, 3) == (ended.code, len(tenant.rules)), ended
+
+
+@pytest.mark.parametrize("quirk", QUIRKS)
+def test_a_duplicate_is_healed_by_the_next_run(place: Place, quirk: str) -> None:
+    """A request that was done late made a rule twice (reliability.md R5)."""
+    tenant = Tenant(keeps=QUIRKS[quirk])
+    with serving(tenant):
+        place.manifests(tenant.url, "one", "two", "three")
+        assert 0 == place("apply", "--yes").code
+        tenant.rules["r9"] = {**tenant.rules["r1"], "id": "r9"}
+        ended = place("apply", "--yes")
+    assert (0, ["r1", "r2", "r3"]) == (ended.code, [*tenant.rules]), ended
+
+
+def test_an_export_does_not_write_what_the_tenant_made_of_a_text(place: Place) -> None:
+    """Nobody edited it: in the manifest, `&lt;` would be escaped again at the next apply."""
+    tenant = Tenant(keeps=QUIRKS["escaped"])
+    with serving(tenant):
+        swapping(place, tenant, "x", "y")
+        assert 0 == place("apply", "--yes").code
+        before = (place.path / "manifests" / "routing.yaml").read_text("utf-8")
+        ended = place("export", "--all", "--write")
+    assert before == (place.path / "manifests" / "routing.yaml").read_text("utf-8"), ended
