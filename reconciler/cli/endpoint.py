@@ -15,7 +15,7 @@ from reconciler.context.app import ContextApp, Limits, Surroundings, context_app
 from reconciler.context.fallback import Fallback
 from reconciler.context.relay import Names, Policy
 from reconciler.cxone.writers import skipped_by
-from reconciler.desired import desire
+from reconciler.desired import as_written, desire
 from reconciler.entries import desired_entries
 from reconciler.errors import UndefinedFieldsError
 from reconciler.explain import explain
@@ -110,7 +110,7 @@ def explaining(session: Session) -> Callable[[Mapping[str, Any]], Any]:
 
     def route(attributes: Mapping[str, Any]) -> dict[str, Any]:
         given = {name: _value(value) for name, value in attributes.items() if isinstance(value, str | int | float)}
-        found = explain_document(explain(entries, given, session.environment), names)
+        found = explain_document(explain(entries, as_written(desired.types, given), session.environment), names)
         return {"rule": found["winner"], **{key: found[key] for key in ("destination", "otherwise") if key in found}}
 
     return route

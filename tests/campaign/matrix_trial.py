@@ -14,6 +14,7 @@ from tests.campaign.matrix_acts import ACTS
 from tests.campaign.matrix_cases import REFUSED, is_call, is_write
 from tests.campaign.matrix_tenant import TENANT
 from tests.campaign.oracle import Oracle
+from tests.campaign.oracle_copies import changed
 from tests.campaign.world import Applier, World, run
 
 if TYPE_CHECKING:
@@ -130,9 +131,14 @@ class Trial:
         return [found[1] for found in marked if found]
 
     def marked_twice(self) -> set[str]:
-        """Return the markers that more than one of the last rules has, a person's clones aside."""
-        marked = Counter(self._marked(tuple(self.world.state.rules())))
-        return {marker for marker, count in marked.items() if count > 1}
+        """Return the markers that more than one of the last rules has, copies aside that are, or could be, a person's.
+
+        So is one with other values in fields that nobody here knows: it stays, and a finding says so.
+        """
+        rules = self.world.state.rules()
+        twice = {mark for mark, count in Counter(self._marked(tuple(rules))).items() if count > 1}
+        alike = {mark: [one for one in rules if [mark] == self._marked((one,))] for mark in twice}
+        return {mark for mark, group in alike.items() if len(group) - len(changed(group)) > 1}
 
     def is_meddled_with(self) -> bool:
         """Say whether a person, or a server that keeps other values, has a hand in the rules."""

@@ -63,7 +63,7 @@ def test_the_sandbox_has_the_fields_that_its_environment_names(tmp_path: Path) -
     (tmp_path / "manifests" / "all.yaml").write_text(said, encoding="utf-8")
     with process(tmp_path, "serve", "-e", "sandbox", "--port", "0") as (_, url), caller(url) as http:
         assert 200 == http.post("/api/route", json=event()).status_code
-    expected = {"cognigyDetectedIntent": "billing", "cognigyConfidence": 0.9, "routedAt": event()["timestamp"]}
+    expected = {"cognigyDetectedIntent": "billing", "cognigyConfidence": "0.9", "routedAt": event()["timestamp"]}
     assert {"c-1": expected} == contexts(tmp_path, ".cxroute/sandbox.json")
 
 

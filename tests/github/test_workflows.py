@@ -183,17 +183,27 @@ def _more(intent: str) -> str:
     return rules(**{intent: "Fraud"}).replace("name: cards", "name: more")
 
 
-def test_live_that_changed_since_the_review_is_refused(scene: Scene) -> None:
+def test_live_that_routes_otherwise_since_the_review_is_refused(scene: Scene) -> None:
     """Planned again and reviewed again, it is applied."""
     scene.settle(rules(**THREE))
     number = scene.open((CARDS, rules(**{**THREE, "pin": "General"})))
     assert "success" == scene.check(number).result
-    scene.tenant.change("theft", priority=7)
+    scene.tenant.change("theft", enabled=False)
     event = scene.merge(number)
     refused = scene.apply(event)
     assert "failure" == refused.result
     assert "> **Refused** on " in scene.comment(number)
     assert "cards/theft" in scene.comment(number)
+    assert not scene.tenant.rules()["theft"]["enabled"]
+
+
+def test_an_edit_since_the_review_that_routes_nobody_stops_no_merge(scene: Scene) -> None:
+    """The rule that somebody edited is left as it is, and the reviewed one is applied."""
+    scene.settle(rules(**THREE))
+    number = scene.open((CARDS, rules(**{**THREE, "pin": "General"})))
+    assert "success" == scene.check(number).result
+    scene.tenant.change("theft", priority=7)
+    assert "success" == scene.apply(scene.merge(number)).result
     assert 7 == scene.tenant.rules()["theft"]["priority"]
 
 
