@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 Part = tuple[int, int, int]
 """Atoms, and what holds and does not hold of texts that no rule names (0 and 0 where those are not among the atoms)."""
 
+_SHORT: Final = 20
+"""Characters of a text that counts for one."""
 MISSING: Final = 1
 REST: Final = 2
 NOTHING: Final[Part] = (0, 0, 0)
@@ -67,6 +69,8 @@ class Domain:
             not self.text_mask and (of_texts or not self.text_likes)
         )
         """The known type leaves out a value that conditions tell from each one that is left."""
+        self._long = max(1.0, sum(map(len, self.texts)) / (_SHORT * len(self.texts))) if self.texts else 1.0
+        """What a named text counts for in a document: long ones for several."""
         self.hits = hits(self.texts, self.patterns.all)
         self.sayable: Final[dict[Part, bool]] = {}
         """Of parts that were asked about: whether conditions can say just that."""
@@ -112,12 +116,12 @@ class Domain:
         return self.patterns.example(part[1], part[2], self._atoms)
 
     def length(self, part: Part) -> float:
-        """Return about how many conditions say a part: two each range, and one ten values of a list."""
+        """Return about how many conditions say a part: two each range, and one ten short values of a list."""
         atoms, yes, no = part
         texts, numbers = atoms & self.text_mask, atoms & self.number_mask
         named = (self.text_mask & ~texts if texts & REST else texts).bit_count()
         patterns = sum(map(len, self.patterns.said(yes, no))) if texts & REST else 0
-        return patterns + named / 10 + 2 * (numbers & ~(numbers << 1)).bit_count()
+        return patterns + named * self._long / 10 + 2 * (numbers & ~(numbers << 1)).bit_count()
 
     def interval(self, atom: int) -> tuple[int | float | None, int | float | None, bool]:
         """Return the ends of a number's atom, None where there is no end, and whether it is just one number."""
