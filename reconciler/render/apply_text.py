@@ -96,7 +96,7 @@ def _as_they_were(outcomes: Sequence[Outcome]) -> list[str]:
     unknown = [str(outcome.change.address) for outcome in outcomes if isinstance(outcome, Unknown)]
     between = [str(one.change.address) for one in outcomes if isinstance(one, Failed | Skipped) and one.touched]
     same = sum(isinstance(outcome, Failed | Skipped) for outcome in outcomes) - len(between)
-    lines = [f"{same:,} not applied; nothing was written of {'it' if same == 1 else 'them'}."] if same else []
+    lines = [f"{same:,} not applied: {'it is' if same == 1 else 'they are'} as before."] if same else []
     if between:
         lines.append(f"Neither as they were nor as they are to be: {', '.join(between)}.")
     if unknown:
