@@ -28,6 +28,10 @@ class Pattern(NamedTuple):
             return self.text in text
         return text.startswith(self.text) if self.operator == "startsWith" else text.endswith(self.text)
 
+    def implies(self, other: Pattern) -> bool:
+        """Say whether another pattern holds wherever this one does."""
+        return other.operator in ("contains", self.operator) and other.holds(self.text)
+
     def implied(self, lengths: Mapping[str, Collection[int]]) -> Iterator[Pattern]:
         """Yield every pattern, of the lengths given by operator, that holds wherever this one does."""
         text, size = self.text, len(self.text)
@@ -74,8 +78,11 @@ class Patterns:
             lengths.setdefault(operator, set()).add(len(text))
         found: dict[int, int] = {}
         for this, pattern in enumerate(self.all):
-            for other in pattern.implied(lengths):
-                place = self.number.get(other, this)
+            if len(pattern.text) * len(lengths.get("contains", ())) > len(self.all):
+                others = (place for place, other in enumerate(self.all) if pattern.implies(other))
+            else:
+                others = (self.number.get(other, this) for other in pattern.implied(lengths))
+            for place in others:
                 if place != this:
                     found[this] = found.get(this, 0) | 1 << place
         return found

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _SHORTEST: Final = 5
 """Letters that a name must have for one of them to be a slip of the pen."""
+_LONGEST: Final = 100
+"""Letters of a name that is looked at without each of them; a longer one is no name that anybody typed."""
 
 
 def about_attributes(view: View) -> Iterator[Finding]:
@@ -47,6 +49,8 @@ def _similar(names: Iterable[str]) -> dict[str, list[str]]:
 
 def _parts(name: str) -> set[str]:
     letters = _letters(name)
+    if len(letters) > _LONGEST:
+        return {letters}
     return {letters, *(letters[:at] + letters[at + 1 :] for at in range(len(letters)))}
 
 
