@@ -199,3 +199,22 @@ def test_a_difference_ends_before_its_exceptions_fill_the_memory() -> None:
     conditions = sum(len(clauses) for row in found.rows for clauses in row.excepts)
     assert not found.complete
     assert conditions <= 4_000_000 / 50
+
+
+def test_a_region_costs_what_its_exceptions_say() -> None:
+    """Among texts that no rule names an exception need not deny those that rules name: ordinary lists stay complete."""
+    named = [
+        rule(f"n{n}", n + 500, [attribute("intent", "equals", f"i{n}"), attribute("conf", "lessThan", 0.5)], "A")
+        for n in range(3_000)
+    ]
+
+    def sending(queue: str) -> list[Json]:
+        wide = [
+            [attribute("intent", "notContains", f"<{n}>"), attribute("tier", "equals", f"t{n % 9}")] for n in range(60)
+        ]
+        bounds = [attribute("conf", "lessThan", n / 100) for n in range(60)]
+        return [*(rule(f"w{n}", n, [*wide[n], bounds[n]], queue) for n in range(60)), *named]
+
+    found = difference(entries(sending("B")), entries(sending("C")))
+    assert found.complete
+    assert found.work < 100 * 3_060

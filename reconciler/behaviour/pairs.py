@@ -153,8 +153,12 @@ class Pairs:
         shapes = self.old.shapes(atom)
         price = self._prices.get((id(shapes), number))
         if price is None:
-            asked = shapes.all[number]
-            length = sum(self.space.domain(attribute).length(part) for attribute, part in asked)
+            length = 0.0
+            for attribute, part in shapes.all[number]:
+                domain = self.space.domain(attribute)
+                # Among texts of the pivot that no rule names a shape has none of the others, which it need not deny.
+                denied = domain.text_mask if atom == UNNAMED and attribute == self.space.pivot else 0
+                length += domain.length((part[0] | denied, *part[1:]))
             price = _OF_AN_EXCEPTION + int(_OF_A_CONDITION * max(0, length - 1))
             self._prices[id(shapes), number] = price
         return price
