@@ -65,12 +65,13 @@ def main(arguments: list[str] | None = None) -> int:
         found = everything(pool, tier._replace(share=asked.share or tier.share), asked.seed, asked.seconds)
         caught = pool.map(_hunted, (*TWELVE, *EXTRAS), chunksize=1)
     seconds = time.monotonic() - began
-    _print(table(found, (seconds, asked.tier, asked.seed)))
+    how_much = f"{asked.tier}, one in {asked.share} of the single faults" if asked.share else asked.tier
+    _print(table(found, (seconds, how_much, asked.seed)))
     _print(bugs(caught))
     kept = [_kept(*one) for one in _first_of_each(found)]
     _print("".join(f"kept: {path}\n" for path in kept))
     if asked.write:
-        write(found, caught, (seconds, asked.tier, asked.seed))
+        write(found, caught, (seconds, how_much, asked.seed))
     escaped = any(not row.case for row in caught)
     return int(bool(found.broken) or escaped or found.convergence < LEAST_CONVERGENCE)
 
