@@ -163,10 +163,10 @@ def mend(world: World, began: tuple[Json, ...], names: set[str]) -> None:
         else:
             world.state.edit(rule_id, world.clock(), description=rule["description"] + marker)
     _decide(world, names)
-    known = {rule["id"]: rule["description"] for rule in began}
+    known = {rule["description"] for rule in began}  # a copy of such a rule included
     for rule in world.state.rules():
         text = str(rule.get("description"))
-        if known.get(rule["id"]) != text and _JOINED.search(text):
+        if text not in known and _JOINED.search(text):
             world.state.edit(rule["id"], world.clock(), description=_JOINED.sub(r"\n\1", text))
 
 
