@@ -52,6 +52,13 @@ class Meddling:
         await self.app(scope, receive, send)
 
 
+def meddle(here: Tenants, at: int, does: Callable[[], None]) -> None:
+    """Let somebody do something before the run, or at so many writes of it."""
+    if at == 0:
+        does()
+    here.apps["prod"] = Meddling(here.apps["prod"], at, does)
+
+
 @pytest.fixture
 def prod(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tenants]:
     """A tenant over a socket, with an Environment that names it."""
@@ -127,9 +134,7 @@ def test_a_name_that_the_plan_does_not_need_does_not_stop_it(
     def rename() -> None:
         prod.states["prod"].edit(id_of(prod, "unrelated"), name=name)
 
-    if at == 0:
-        rename()
-    prod.apps["prod"] = Meddling(prod.apps["prod"], at, rename)
+    meddle(prod, at, rename)
     code, form = cxroute.json("apply", "plan.json", "--yes")
     assert codes[(0, 2, 11).index(at)] == code, form
     assert name in [one["name"] for one in prod.rules("prod")]
@@ -186,9 +191,7 @@ def test_an_edit_of_a_managed_rule_that_reroutes_stops_it(prod: Tenants, cxroute
     def edit() -> None:
         prod.states["prod"].edit(id_of(prod, "unrelated"), targets=targets)
 
-    if at == 0:
-        edit()
-    prod.apps["prod"] = Meddling(prod.apps["prod"], at, edit)
+    meddle(prod, at, edit)
     code, form = cxroute.json("apply", "plan.json", "--yes")
     assert (4 if at == 0 else 5, False) == (code, form.get("converged", False))
 

@@ -65,9 +65,8 @@ class Domain:
         self._like_a_number = one_type and not of_texts
         self.text_likes: Final = 0 if self.text_mask else self._text_likes(asked)
         """Where the known type leaves texts out: the numbers that no condition can tell from a text."""
-        self.narrowed: Final = (apart and self.number_mask != self._existing_numbers(*EVERY_NUMBER)) or (
-            not self.text_mask and (of_texts or not self.text_likes)
-        )
+        fewer = known.numbers != EVERY_NUMBER and apart and self.number_mask != self._existing_numbers(*EVERY_NUMBER)
+        self.narrowed: Final = fewer or (not self.text_mask and (of_texts or not self.text_likes))
         """The known type leaves out a value that conditions tell from each one that is left."""
         self._long = max(1.0, sum(map(len, self.texts)) / (_SHORT * len(self.texts))) if self.texts else 1.0
         """What a named text counts for in a document: long ones for several."""

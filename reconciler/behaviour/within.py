@@ -11,7 +11,7 @@ from reconciler.behaviour.budget import UndecidedError
 from reconciler.behaviour.domain import meet, minus
 from reconciler.behaviour.entry import Entry
 from reconciler.behaviour.space import FAILS, HOLDS, Space
-from reconciler.model import Condition, Rule, condition
+from reconciler.model import Condition, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,10 +50,7 @@ class _Boxes(NamedTuple):
 class _Search:
     def __init__(self, fresh: Sequence[Claim], reviewed: Sequence[Claim]) -> None:
         parts = {clause.part: None for claim in (*fresh, *reviewed) for clauses in _lists(claim) for clause in clauses}
-        attributes = dict.fromkeys(part.attribute for part in parts if isinstance(part, Condition))
-        # The rules that these regions come from may compare an attribute with texts and numbers; the regions need not.
-        kinds = [condition(attribute, "notIn", ["", 0]) for attribute in attributes]
-        rule = Rule("", "", 0, enabled=True, conditions=(*parts, *kinds), targets=())
+        rule = Rule("", "", 0, enabled=True, conditions=tuple(parts), targets=())
         self.space = Space(([Entry("", rule)],))
         self.fresh = [self._boxes(claim) for claim in fresh]
         self.reviewed = [self._boxes(claim) for claim in reviewed]
