@@ -119,3 +119,11 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         report.longrepr = f"{item.nodeid} let a secret out:\n{shown}"
         report.sections = []
     return report
+
+
+@pytest.fixture
+def access(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of its own with the credentials of a tenant on this machine, and no proxy before it."""
+    del elsewhere
+    monkeypatch.setenv("CXONE_CLIENT_ID", canary.CLIENT)
+    monkeypatch.delenv("CXROUTE_PROXY", raising=False)

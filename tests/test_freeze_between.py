@@ -9,7 +9,6 @@ import pytest
 
 from reconciler.cli import session
 from reconciler.simulator.evaluate import split
-from tests import canary
 from tests.many_tenants import Tenants, rule, ruleset, tenants
 from tests.watched import RULESET, scene
 
@@ -36,12 +35,9 @@ class Clock:
 
 
 @pytest.fixture
-def prod(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tenants]:
+def prod(access: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tenants]:
     """A tenant over a socket with two rules live, and manifests that swap their intents: four waves."""
-    del elsewhere
-    monkeypatch.setenv("CXONE_CLIENT_ID", canary.CLIENT)
-    monkeypatch.setenv("CXONE_CLIENT_SECRET", canary.SECRET)
-    monkeypatch.delenv("CXROUTE_PROXY", raising=False)
+    del access
     with tenants("prod") as here:
         here.manifests(prod=FREEZE)
         monkeypatch.setattr(session, "utc_now", lambda: BEGINS - timedelta(minutes=1))

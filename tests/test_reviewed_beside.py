@@ -60,12 +60,9 @@ def meddle(here: Tenants, at: int, does: Callable[[], None]) -> None:
 
 
 @pytest.fixture
-def prod(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tenants]:
+def prod(access: None) -> Iterator[Tenants]:
     """A tenant over a socket, with an Environment that names it."""
-    del elsewhere
-    monkeypatch.setenv("CXONE_CLIENT_ID", canary.CLIENT)
-    monkeypatch.setenv("CXONE_CLIENT_SECRET", canary.SECRET)
-    monkeypatch.delenv("CXROUTE_PROXY", raising=False)
+    del access
     with tenants("prod") as here:
         here.manifests(prod="guard: {deletes: {count: 9}}")
         yield here
@@ -113,9 +110,7 @@ def test_an_edit_that_routes_nobody_differently_does_not_stop_it(
 ) -> None:
     """Before the run (0) or half way: of an unmanaged rule, of another owner's, of one of ours that is not planned."""
     reviewed(prod, cxroute)
-    if at == 0:
-        edit(prod, name)
-    prod.apps["prod"] = Meddling(prod.apps["prod"], at, lambda: edit(prod, name))
+    meddle(prod, at, lambda: edit(prod, name))
     code, form = cxroute.json("apply", "plan.json", "--yes")
     assert (0, True) == (code, form["converged"]), cxroute.out
     assert {"applied"} == {one["status"] for one in form["outcomes"]}
