@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests import canary
-from tests.hostile.command import Place, Zygote, zygote
+from tests.hostile.command import Place
 from tests.program import QUICK, VARIABLES, Program
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator
 
 
 @pytest.fixture
@@ -45,17 +45,10 @@ def cxroute(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> Program:
     return Program(capsys)
 
 
-@pytest.fixture(scope="session")
-def forked() -> Iterator[Zygote]:
-    """The one process that every command is forked from."""
-    with zygote() as one:
-        yield one
-
-
 @pytest.fixture
-def place(tmp_path: Path, forked: Zygote) -> Place:
+def place(tmp_path: Path) -> Place:
     """A folder, and the command."""
-    return Place(tmp_path, forked, {})
+    return Place(tmp_path, {})
 
 
 class Lookout:

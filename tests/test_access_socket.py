@@ -21,7 +21,6 @@ from tests.test_socket import Place
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.hostile.command import Zygote
 
 AREA = "area: na1, baseUrl: '{url}', tokenUrl: '{url}/authentication/v1/token/access-key'"
 ENVIRONMENT = """\
@@ -39,8 +38,8 @@ WAYS = {"issuer": "issuer: '{url}'", "area": AREA}
 
 
 @pytest.fixture
-def place(tmp_path: Path, forked: Zygote) -> Place:
-    return Place(tmp_path, forked)
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
 
 
 def keyed(place: Place, url: str, way: str) -> None:

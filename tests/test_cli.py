@@ -16,6 +16,7 @@ import pytest
 
 from reconciler.cli.arguments import COMMANDS
 from reconciler.cli.main import main
+from tests.command import Command
 from tests.program import Program, name_tenant, write
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
@@ -398,11 +399,7 @@ def test_output_that_cannot_be_written_is_one_sentence(arguments: list[str]) -> 
 def test_a_signal_at_the_prompt_ends_it(tmp_path: Path) -> None:
     """Ctrl-C while a person is asked: exit 130, nothing written, no answer taken any more."""
     control, terminal = pty.openpty()
-    command = [sys.executable, "-m", "reconciler", "apply"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(
-        command, stdin=terminal, stdout=subprocess.PIPE, stderr=terminal, env=environment, cwd=tmp_path
-    ) as process:
+    with Command("apply", stdin=terminal, stdout=subprocess.PIPE, stderr=terminal, cwd=tmp_path) as process:
         os.close(terminal)
         seen = b""
         while b"to go on: " not in seen:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +16,7 @@ from reconciler.cli.main import main
 from reconciler.cli.parsing import Once, parser_of
 from reconciler.errors import UsageError
 from tests import canary
+from tests.command import run_command
 from tests.many_tenants import Tenants, rule, ruleset, tenants
 from tests.program import Program, write
 
@@ -54,35 +52,28 @@ def broken_in_prod(here: Tenants) -> None:
     ruleset([rule("lost", description="from ${floor}")])
 
 
-def process(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the program as a process of its own."""
-    command = [sys.executable, "-m", "reconciler", *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-
-
 @pytest.mark.parametrize(
     "asked", [["-e", "prod", "-e", "staging"], ["-e", "prod,staging"], ["-e", "staging", "-e", "prod"]]
 )
 def test_validate_checks_every_environment_that_is_named(two: Tenants, asked: list[str]) -> None:
     """Not the last one alone: what is wrong in prod is found, whatever stands after it."""
     broken_in_prod(two)
-    assert 0 == process("validate", "-e", "staging").returncode
+    assert 0 == run_command("validate", "-e", "staging").returncode
     for words in (["validate", *asked], [*asked, "validate"], [*asked[:2], "validate", *asked[2:]]):
-        ended = process(*words)
+        ended = run_command(*words)
         assert 3 == ended.returncode, ended.stdout
         assert "CXR107" in ended.stdout
-    assert 3 == process("test", *asked).returncode
+    assert 3 == run_command("test", *asked).returncode
 
 
 def test_plan_drift_and_apply_take_repeated_environments(two: Tenants) -> None:
     """Over a socket, before and after the command; the printed command goes on with both."""
-    ended = process("-e", "prod", "plan", "-e", "staging")
+    ended = run_command("-e", "prod", "plan", "-e", "staging")
     assert (0, "") == (ended.returncode, ended.stderr)
     assert ended.stdout.startswith("Plan for 2 environments: 2 with changes\n")
     assert ended.stdout.endswith("To apply these: cxroute apply -e prod,staging\n")
-    assert 2 == process("drift", "-e", "prod", "-e", "staging").returncode
-    ended = process("apply", "-e", "prod", "-e", "staging", "--yes", "--format", "json")
+    assert 2 == run_command("drift", "-e", "prod", "-e", "staging").returncode
+    ended = run_command("apply", "-e", "prod", "-e", "staging", "--yes", "--format", "json")
     assert [True, True] == [one["converged"] for one in json.loads(ended.stdout)["environments"]]
     assert [["lost"], ["lost"]] == [two.names_of_rules(name) for name in ("prod", "staging")]
 

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 import pytest
 
 from reconciler.cli.log import Log
+from tests.command import Command
 from tests.context.fleets import fleet, flood
-from tests.context.processes import command, environment
+from tests.context.processes import environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -126,9 +127,9 @@ def test_an_endpoint_whose_log_nobody_reads_serves_and_ends(tmp_path: Path, work
     """More lines than the pipe holds; SIGTERM ends it as ever."""
     reading, writing = os.pipe()
     with fleet(tmp_path) as one:
-        line = command("serve", "-e", "prod", "--port", "0", "--workers", workers)  # as `fleet` would, but for stderr
-        with subprocess.Popen(
-            line, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=writing, text=True
+        words = ("serve", "-e", "prod", "--port", "0", "--workers", workers)  # as `fleet` would, but for stderr
+        with Command(
+            *words, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=writing, text=True
         ) as served:
             assert served.stdout
             url = "http://" + served.stdout.readline().partition(" on http://")[2].split()[0]

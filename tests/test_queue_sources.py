@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
-import sys
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from reconciler.model import Queue
 from reconciler.simulator.app import Settings, simulator
 from reconciler.simulator.faults import Faults
 from reconciler.simulator.state import State
+from tests.command import Command
 from tests.inprocess import TENANT
 from tests.program import Program, write
 from tests.simulated import Line
@@ -110,8 +110,8 @@ def manifests(url: str, made: dict[str, Any] | None = None, **api: Any) -> None:
 @contextmanager
 def simulated(*more: str) -> Iterator[str]:
     """Run `cxroute simulate --as prod` as a process; yield its address."""
-    command = [sys.executable, "-m", "reconciler", "simulate", "--as", "prod", "--port", "0", *more]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+    command = ("simulate", "--as", "prod", "--port", "0", *more)
+    with Command(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout
             assert server.stderr

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.regular_file import KIB, MIB, read_file, read_start, read_text
+from tests.command import measured
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.hostile.command import Zygote
 
 SECONDS = 20
 PACKAGE = Path(__file__).parents[1] / "reconciler"
@@ -194,7 +194,7 @@ READERS: dict[str, tuple[list[str], dict[str, str]]] = {
 @pytest.mark.parametrize("kind", ["a named pipe", "a device"])
 @pytest.mark.parametrize("reader", READERS)
 def test_each_command_refuses_a_file_that_is_none(
-    reader: str, kind: str, odd_files: dict[str, str], tmp_path: Path, forked: Zygote
+    reader: str, kind: str, odd_files: dict[str, str], tmp_path: Path
 ) -> None:
     """A pipe that nobody writes to, and a device without an end: one sentence at once, and little memory."""
     (tmp_path / "manifests").mkdir()
@@ -203,7 +203,7 @@ def test_each_command_refuses_a_file_that_is_none(
     arguments, variables = READERS[reader]
     filled = [word.format(file=odd_files[kind]) for word in arguments]
     environment = {name: value.format(file=odd_files[kind]) for name, value in variables.items()}
-    ended = forked.run(tmp_path, filled, {"PATH": os.environ["PATH"], "PYTHONUTF8": "1", **environment}, SECONDS)
+    ended = measured(tmp_path, filled, {"PATH": os.environ["PATH"], "PYTHONUTF8": "1", **environment}, SECONDS)
     assert f"it is {kind}, not a regular file; save the contents to a file, and name that file" in ended.err
     assert 0 != ended.code
     assert 1 == ended.err.count("error:")
@@ -213,7 +213,7 @@ def test_each_command_refuses_a_file_that_is_none(
 @pytest.mark.parametrize(
     "name", [".cxroute/sandbox.json", ".cxroute/sandbox.json.log", "manifests/prod.yaml", "traffic.csv"]
 )
-def test_a_pipe_in_the_place_of_a_file_with_a_fixed_name_is_refused(name: str, tmp_path: Path, forked: Zygote) -> None:
+def test_a_pipe_in_the_place_of_a_file_with_a_fixed_name_is_refused(name: str, tmp_path: Path) -> None:
     """The sandbox's state, its log, a manifest, and the sample that an Environment names."""
     (tmp_path / "manifests").mkdir()
     (tmp_path / ".cxroute").mkdir()
@@ -225,6 +225,6 @@ def test_a_pipe_in_the_place_of_a_file_with_a_fixed_name_is_refused(name: str, t
     os.mkfifo(tmp_path / name)
     command = ["plan", "-e", "prod", "--live", "x.json"] if name == "traffic.csv" else ["plan", "-e", "sandbox"]
     (tmp_path / "x.json").write_text('{"rules": [], "queues": []}', "utf-8")
-    ended = forked.run(tmp_path, command, {"PATH": os.environ["PATH"], "PYTHONUTF8": "1"}, SECONDS)
+    ended = measured(tmp_path, command, {"PATH": os.environ["PATH"], "PYTHONUTF8": "1"}, SECONDS)
     assert "not a regular file" in ended.err or "no such file" in ended.err
     assert ended.code in {1, 3}

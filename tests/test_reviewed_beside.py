@@ -6,7 +6,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from tests import canary
+from tests.command import Command
 from tests.many_tenants import QUEUES, Tenants, environment, rule, ruleset, tenants
 
 if TYPE_CHECKING:
@@ -195,10 +195,9 @@ def test_an_edit_of_a_managed_rule_that_reroutes_stops_it(prod: Tenants, cxroute
 def running(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """Run the program as a process of its own."""
     variables = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    variables |= {"PYTHONPATH": str(ROOT), "CXONE_CLIENT_ID": canary.CLIENT, "CXONE_CLIENT_SECRET": canary.SECRET}
-    command = [sys.executable, "-m", "reconciler", *arguments]
-    with subprocess.Popen(
-        command, cwd=folder, env=variables, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    variables |= {"CXONE_CLIENT_ID": canary.CLIENT, "CXONE_CLIENT_SECRET": canary.SECRET}
+    with Command(
+        *arguments, cwd=folder, env=variables, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         try:
             yield process

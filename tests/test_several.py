@@ -9,7 +9,6 @@ import os
 import pty
 import re
 import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +27,7 @@ from reconciler.guard import guard
 from reconciler.plan import plan as planning
 from reconciler.render.several_text import Row
 from tests import canary
+from tests.command import Command, run_command
 from tests.crash.gate import Gate, wait_until_heard
 from tests.many_tenants import ONE_BY_ONE, Tenants, environment, rule, ruleset, tenants
 from tests.program import Program, write
@@ -289,9 +289,8 @@ def test_without_a_yes_nothing_is_written_anywhere(three: Tenants, cxroute: Prog
 def typed(answer: str, *arguments: str) -> tuple[int, str]:
     """Run the command on a terminal and answer its question; return how it ended and what the terminal showed."""
     here, there = pty.openpty()
-    command = [sys.executable, "-m", "reconciler", *arguments]
-    variables = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "dumb"}
-    with subprocess.Popen(command, stdin=there, stdout=there, stderr=there, env=variables) as process:
+    variables = {**os.environ, "TERM": "dumb"}
+    with Command(*arguments, stdin=there, stdout=there, stderr=there, env=variables) as process:
         os.close(there)
         shown = ""
         while True:
@@ -441,13 +440,12 @@ def test_no_tenant_shows_the_secret_of_one_that_comes_later(
     lost = three.rules("prod-us")[0]
     three.states["prod-us"].edit(lost["id"], name=canary.PASSWORD)
     # In a process of its own: this one has heard of the secret in other tests.
-    command = [sys.executable, "-m", "reconciler", "plan", "--all", "--format", "json"]
-    variables = {**os.environ, "PYTHONPATH": str(ROOT)}
-    shown = subprocess.run(command, capture_output=True, text=True, env=variables, check=False)
+    command = ("plan", "--all", "--format", "json")
+    shown = run_command(*command)
     assert (0, "") == (shown.returncode, shown.stderr)
     assert "[secret]" == json.loads(shown.stdout)["environments"][0]["changes"][0]["before"]["name"]
     for option in (["--out", "plans.json"], ["--report", "out"]):
-        saved = subprocess.run([*command, *option], capture_output=True, env=variables, check=False)
+        saved = run_command(*command, *option)
         assert 4 == saved.returncode
         refused, _ = json.loads(saved.stdout)["environments"]
         assert "one of the secrets that this run was given" in refused["error"]["message"]
@@ -525,9 +523,8 @@ def test_after_a_signal_no_environment_begins_to_write(three: Tenants) -> None:
     three.manifests(ONE_BY_ONE)
     three.apps["prod-apac"] = gate = Gate(three.apps["prod-apac"], 3, of="writes")
     three.apps["prod-emea"] = held = Gate(three.apps["prod-emea"], 2)
-    command = [sys.executable, "-m", "reconciler", "apply", "-e", "prod-apac,prod-emea", "--yes", "--format", "json"]
-    variables = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=variables) as process:
+    command = ("apply", "-e", "prod-apac,prod-emea", "--yes", "--format", "json")
+    with Command(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         gate.wait()
         held.wait()
         process.terminate()

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +13,7 @@ import pytest
 
 from reconciler.cli.shard import Shard
 from tests import canary
+from tests.command import Command
 from tests.crash.gate import is_write
 from tests.crash.killer import Killer
 from tests.many_tenants import ONE_BY_ONE, rule, ruleset, tenants
@@ -49,21 +49,10 @@ def sixty(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tenants]
 
 def started(index: int) -> subprocess.Popen[str]:
     """Start one pod of the Job."""
-    command = [
-        sys.executable,
-        "-m",
-        "reconciler",
-        "apply",
-        "--all",
-        "--shard",
-        f"/{COUNT}",
-        "--yes",
-        "--format",
-        "json",
-    ]
+    command = ("apply", "--all", "--shard", f"/{COUNT}", "--yes", "--format", "json")
     journal = f"journal-{index}.jsonl"
-    variables = {**os.environ, "PYTHONPATH": str(ROOT), "JOB_COMPLETION_INDEX": str(index), "CXROUTE_JOURNAL": journal}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=variables)
+    variables = {**os.environ, "JOB_COMPLETION_INDEX": str(index), "CXROUTE_JOURNAL": journal}
+    return Command(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=variables)
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, list[str]]:

@@ -8,7 +8,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -21,13 +20,14 @@ from reconciler.simulator.app import PROFILES, simulator
 from reconciler.simulator.faults import Faults
 from reconciler.simulator.state import State
 from tests import canary
+from tests.command import Command, measured
 from tests.crash.served import served
 from tests.plain import PLAIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.hostile.command import Ended, Zygote
+    from tests.command import Ended
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = """\
@@ -44,8 +44,8 @@ vars: {{overflow: overflow-partner}}
 class Place:
     """A folder with the bank's manifests, and the program run in it as a process of its own."""
 
-    def __init__(self, path: Path, zygote: Zygote) -> None:
-        self.path, self.zygote = path, zygote
+    def __init__(self, path: Path) -> None:
+        self.path = path
         self.manifests("http://127.0.0.1:9")
         kept = ("PATH", "HOME", "LANG", "PYTHONDONTWRITEBYTECODE", "COVERAGE_PROCESS_START")
         self.environment = {name: os.environ[name] for name in kept if name in os.environ}
@@ -64,9 +64,8 @@ class Place:
 
     def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
         """Start a command and return the process."""
-        command = [sys.executable, "-m", "reconciler", *arguments]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
-        return subprocess.Popen(command, cwd=self.path, env=self.environment, text=True, **{**pipes, **options})
+        return Command(*arguments, cwd=self.path, env=self.environment, text=True, **{**pipes, **options})
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
@@ -78,7 +77,7 @@ class Place:
 
     def forked(self, *arguments: str) -> Ended:
         """Run a command to its end, in a process that need not import anything first."""
-        ended = self.zygote.run(self.path, [*arguments], self.environment, 60)
+        ended = measured(self.path, [*arguments], self.environment, 60)
         assert "Traceback" not in ended.err, ended.err
         assert [] == canary.found(ended.out + ended.err)
         return ended
@@ -99,8 +98,8 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path, forked: Zygote) -> Place:
-    return Place(tmp_path, forked)
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
 
 
 def rules(url: str) -> dict[str, Any]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +17,7 @@ from reconciler.cli.recorder import journal_path
 from reconciler.render.wrap import columns, wrap_text
 from reconciler.simulator.app import PROFILES, simulator
 from tests import canary
+from tests.command import run_command
 from tests.many_tenants import rule, ruleset, tenants
 from tests.terminal import STYLE, on_terminal
 
@@ -36,8 +35,7 @@ def applied(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the bank's manifests, a tenant that they were applied to, and a rule edited since in both."""
     folder = tmp_path_factory.mktemp("bank")
     shutil.copytree(ROOT / "manifests", folder / "manifests")
-    command = [sys.executable, "-m", "reconciler", "apply", "--yes"]
-    subprocess.run(command, cwd=folder, env={"PYTHONPATH": str(ROOT)}, capture_output=True, check=True)
+    assert 0 == run_command("apply", "--yes", cwd=folder, env={}).returncode
     path = next(path for path in folder.rglob("*.yaml") if "minConfidence: 0." in path.read_text("utf-8"))
     path.write_text(re.sub(r"minConfidence: 0\.\d+", "minConfidence: 0.93", path.read_text("utf-8")), "utf-8")
     for path in folder.rglob("*.yaml"):

@@ -8,7 +8,6 @@ import os
 import pty
 import re
 import subprocess
-import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,7 +21,8 @@ from reconciler.cxone.settings import Credentials
 from reconciler.simulator.app import simulator
 from reconciler.simulator.settings import Settings
 from reconciler.simulator.state import State
-from tests.context.processes import ROOT, environment
+from tests.command import Command
+from tests.context.processes import environment
 from tests.crash.served import served
 from tests.inprocess import TENANT
 from tests.program import Program, write
@@ -163,11 +163,11 @@ def test_several_environments_say_whose_wait_it_is(program: Program) -> None:
 @pytest.mark.usefixtures("program")
 def test_the_loop_tells_its_waits_too(tmp_path: Path) -> None:
     """Each round has a client of its own."""
-    command = [sys.executable, "-m", "reconciler", "watch", "-e", "prod", "--every", "1h"]
+    command = ("watch", "-e", "prod", "--every", "1h")
     with (
         tiresome(seconds={TOKEN: LONG}),
-        subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment(), cwd=tmp_path, text=True
+        Command(
+            *command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment(), cwd=tmp_path, text=True
         ) as process,
     ):
         assert process.stderr
@@ -181,13 +181,10 @@ def test_the_loop_tells_its_waits_too(tmp_path: Path) -> None:
 def test_a_terminal_shows_the_wait_above_the_bar(tmp_path: Path) -> None:
     """On a line of its own, while a list is read whose pages come late."""
     control, terminal = pty.openpty()
-    command = [sys.executable, "-m", "reconciler", *COMMANDS["plan"]]
     known = {**environment(), "CXONE_CLIENT_ID": "id", "TERM": "xterm", "COLUMNS": "100"}
     with (
         tiresome(seconds={RULES: LONG}),
-        subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=terminal, env={**known, "PYTHONPATH": str(ROOT)}, cwd=tmp_path
-        ) as process,
+        Command(*COMMANDS["plan"], stdout=subprocess.DEVNULL, stderr=terminal, env=known, cwd=tmp_path) as process,
     ):
         os.close(terminal)
         seen = bytearray()

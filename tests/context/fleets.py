@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from tests.command import Command
 from tests.context.posting import event
-from tests.context.processes import KEY, MANIFEST, command, environment
+from tests.context.processes import KEY, MANIFEST, environment
 from tests.plain import PLAIN
 
 if TYPE_CHECKING:
@@ -30,14 +31,12 @@ Key = tuple[str, float]
 
 
 @contextmanager
-def started(folder: Path, name: str, line: list[str], **variables: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run a command that serves; yields it and its URL."""
-    with (
-        (folder / f"{name}.log").open("a") as log,
-        subprocess.Popen(
-            line, cwd=folder, env={**environment(), **variables}, stdout=subprocess.PIPE, stderr=log, text=True
-        ) as process,
-    ):
+def started(
+    folder: Path, name: str, start: Callable[..., subprocess.Popen[str]], *words: str, **variables: str
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Start what serves with those words; yields it and its URL."""
+    options = {"cwd": folder, "env": {**environment(), **variables}, "stdout": subprocess.PIPE, "text": True}
+    with (folder / f"{name}.log").open("a") as log, start(*words, stderr=log, **options) as process:
         assert process.stdout
         try:
             said = process.stdout.readline()
@@ -47,13 +46,17 @@ def started(folder: Path, name: str, line: list[str], **variables: str) -> Itera
             process.kill()
 
 
+def _recording(*tenant: str, **options: Any) -> subprocess.Popen[str]:
+    """Start a tenant that writes down what it does."""
+    return subprocess.Popen([sys.executable, "-m", "tests.context.recording", "record.jsonl", *tenant], **options)
+
+
 class Fleet:
     """A folder with manifests, and a tenant that writes down what it does."""
 
     def __init__(self, folder: Path, stack: ExitStack, *tenant: str, rate: float = 2000) -> None:
         self.folder, self._stack = folder, stack
-        line = [sys.executable, "-m", "tests.context.recording", "record.jsonl", *tenant]
-        _, upstream = stack.enter_context(started(folder, "tenant", line))
+        _, upstream = stack.enter_context(started(folder, "tenant", _recording, *tenant))
         (folder / "manifests").mkdir()
         text = MANIFEST.format(url=upstream).replace("requestsPerSecond: 2000", f"requestsPerSecond: {rate}")
         (folder / "manifests" / "all.yaml").write_text(text, encoding="utf-8")
@@ -64,7 +67,7 @@ class Fleet:
 
     def run(self, words: list[str], name: str = "serve", **variables: str) -> tuple[subprocess.Popen[str], str]:
         """Start a command that serves; a variable that is empty is not there."""
-        return self._stack.enter_context(started(self.folder, name, command(*words), **variables))
+        return self._stack.enter_context(started(self.folder, name, Command, *words, **variables))
 
     def record(self, kind: str) -> list[dict[str, Any]]:
         """Return what the tenant wrote down, of one kind."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ import httpx
 
 from reconciler.simulator.state import State
 from tests import canary
+from tests.command import Command
 from tests.context import posting
 from tests.plain import PLAIN
 
@@ -44,16 +44,12 @@ intents: [billing, none]
 """
 
 
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "reconciler", *arguments]
-
-
 def environment() -> dict[str, str]:
     """Return the variables of a process: canaries for secrets, an access key, two keys of the endpoint."""
     known = {"CXONE_CLIENT_ID": canary.CLIENT, "CXONE_CLIENT_SECRET": canary.SECRET, "CXROUTE_API_KEYS": f"old,{KEY}"}
     known |= {"CXONE_ACCESS_KEY_ID": canary.KEY, "CXONE_ACCESS_KEY_SECRET": canary.KEY_SECRET}
     kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME")}
-    return {**kept, **known, "PYTHONPATH": str(ROOT)}
+    return {**kept, **known}
 
 
 @contextmanager
@@ -61,9 +57,7 @@ def process(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[st
     """Run a command that serves; yields it and its URL. Its log goes to a file that is looked through for secrets."""
     with (
         (folder / f"{arguments[0]}.log").open("a") as log,
-        subprocess.Popen(
-            command(*arguments), cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=log, text=True
-        ) as started,
+        Command(*arguments, cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=log, text=True) as started,
     ):
         assert started.stdout
         try:

@@ -17,7 +17,8 @@ from reconciler.cli.cognigy import code
 from reconciler.simulator.evaluate import split
 from reconciler.simulator.state import State
 from tests import canary
-from tests.context.processes import KEY, ROOT, command, environment, process
+from tests.command import run_command
+from tests.context.processes import KEY, ROOT, environment, process
 from tests.plain import PLAIN
 from tests.written import yaml_of
 
@@ -134,8 +135,8 @@ class Repository:
 
     def run(self, *arguments: str) -> int:
         """Run a command; return its exit code."""
-        done = subprocess.run(command(*arguments), cwd=self.folder, env=environment(), capture_output=True, check=False)
-        assert b"Traceback" not in done.stderr, done.stderr
+        done = run_command(*arguments, cwd=self.folder, env=environment())
+        assert "Traceback" not in done.stderr, done.stderr
         return done.returncode
 
 

@@ -18,6 +18,7 @@ from reconciler.cli.main import main
 from reconciler.simulator.app import PROFILES, simulator
 from reconciler.simulator.state import State
 from tests import canary
+from tests.command import Command
 from tests.crash import scene
 from tests.crash.killer import Clock, Killer
 from tests.crash.watch import Watch, Ways, by_address, reached, ways
@@ -91,9 +92,9 @@ class Trial:
         self.stage.served.app = self.app
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         options = {**pipes, "cwd": self.folder, "env": self.environment, "encoding": "utf-8", **options}
-        with subprocess.Popen(
-            [*within, sys.executable, "-m", "reconciler", *self._where(manifests), *arguments], **options
-        ) as process:
+        command = [*self._where(manifests), *arguments]
+        inside = [*within, sys.executable, "-m", "reconciler", *command]
+        with subprocess.Popen(inside, **options) if within else Command(*command, **options) as process:
             try:
                 yield process
             finally:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final
 from unittest.mock import patch
 
 from reconciler.cli.main import main
+from tests.command import Command
 from tests.docs.page import GAP, ROOT, Edit, Run, Step, Told, Write
 from tests.ports import free_ports
 from tests.program import VARIABLES
@@ -82,8 +83,7 @@ class Session:
     def _start(self, command: str, words: str) -> str:
         log = self.folder / f".{len(self.processes)}.log"
         with log.open("wb") as out:
-            program = [sys.executable, "-m", "reconciler", *shlex.split(command)[1:]]
-            self.processes.append(subprocess.Popen(program, stdout=out, stderr=out))
+            self.processes.append(Command(*shlex.split(command)[1:], stdout=out, stderr=out))
         end = time.monotonic() + _PATIENCE
         while words not in log.read_text(encoding="utf-8"):
             assert self.processes[-1].poll() is None, f"`{command}` ended:\n{log.read_text(encoding='utf-8')}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tests.github.forked import CLIENT
+from tests.command import CLIENT, server_socket
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -39,7 +38,6 @@ class Machine:
     """Where steps run. `log` is what Python was asked."""
 
     path: Path
-    server: subprocess.Popen[str]
 
     @property
     def log(self) -> list[str]:
@@ -49,7 +47,7 @@ class Machine:
 
     def cxroute(self, cwd: Path, variables: Mapping[str, str], *arguments: str) -> tuple[int, str]:
         """Run the command as a person does; return its exit code and what it said."""
-        command = [sys.executable, "-I", "-S", str(self.path / "client.py"), str(self.path / "socket"), *arguments]
+        command = [sys.executable, "-I", "-S", str(self.path / "client.py"), server_socket(), *arguments]
         return self._ended(command, cwd, variables)
 
     def bash(self, script: str, cwd: Path, variables: Mapping[str, str]) -> tuple[int, str]:
@@ -77,23 +75,13 @@ class Machine:
 
 @contextlib.contextmanager
 def machine() -> Iterator[Machine]:
-    """Start the process that the command is forked from, and end it. Paths of sockets are short."""
+    """Put the parts of such a machine into a folder."""
     with tempfile.TemporaryDirectory(prefix="cx") as folder:
         path = Path(folder)
         (path / "bin").mkdir()
         (path / "client.py").write_text(CLIENT, encoding="utf-8")
         python = path / "bin" / "python"
-        parts = {"log": path / "log", "root": ROOT, "client": path / "client.py", "socket": path / "socket"}
+        parts = {"log": path / "log", "root": ROOT, "client": path / "client.py", "socket": server_socket()}
         python.write_text(_PYTHON.format(python=sys.executable, **parts), encoding="utf-8")
         python.chmod(0o755)
-        command = [sys.executable, str(Path(__file__).with_name("forked.py")), str(path / "socket")]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as server:
-            assert server.stdout is not None
-            assert "ready\n" == server.stdout.readline()
-            try:
-                yield Machine(path, server)
-            finally:
-                with socket.socket(socket.AF_UNIX) as line:
-                    line.connect(str(path / "socket"))
-                server.wait(10)
+        yield Machine(path)

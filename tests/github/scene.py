@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,9 +12,9 @@ import httpx
 
 from reconciler.github.workflows import Setting, workflows
 from tests import canary
+from tests.command import Command
 from tests.github.actions import ACTION, Actions
 from tests.github.fake import BOT, REPOSITORY, FakeGitHub
-from tests.github.machine import ROOT
 from tests.github.runs import Event, Ran
 
 if TYPE_CHECKING:
@@ -84,9 +83,9 @@ def tenant(folder: Path, *options: str) -> Iterator[Tenant]:
     (folder / "manifests").mkdir(parents=True)
     named = ENVIRONMENT.format(url="http://127.0.0.1:1") + "---\n" + rules(a="Billing", b="General", c="Fraud")
     (folder / "manifests/prod.yaml").write_text(named, encoding="utf-8")
-    command = [sys.executable, "-m", "reconciler", "simulate", "--tenant", "empty", "--port", "0", *options]
-    variables = {"PATH": os.environ["PATH"], **_SECRETS, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True, env=variables) as process:
+    variables = {"PATH": os.environ["PATH"], **_SECRETS, "PYTHONUNBUFFERED": "1"}
+    command = ("simulate", "--tenant", "empty", "--port", "0", *options)
+    with Command(*command, cwd=folder, stdout=subprocess.PIPE, text=True, env=variables) as process:
         try:
             assert process.stdout is not None
             line = process.stdout.readline()

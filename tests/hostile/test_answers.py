@@ -13,7 +13,8 @@ from tests.hostile.tenant import RULES, Tenant, serving
 from tests.odd_rules import odd_rules
 
 if TYPE_CHECKING:
-    from tests.hostile.command import Ended, Place
+    from tests.command import Ended
+    from tests.hostile.command import Place
     from tests.hostile.tenant import Script
 
 MOST_MEMORY: Final = 250 * MEGABYTE

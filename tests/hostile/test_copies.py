@@ -17,7 +17,8 @@ from tests.hostile.tenant import QUEUES, Tenant, page, serving, whole
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.hostile.command import Ended, Place
+    from tests.command import Ended
+    from tests.hostile.command import Place
     from tests.hostile.tenant import Turn
 
 Rule = dict[str, Any]

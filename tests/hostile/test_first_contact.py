@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.hostile.command import Ended, Place
+    from tests.command import Ended
+    from tests.hostile.command import Place
 
     Rules = dict[str, dict[str, Any]]
     Quirk = Callable[[dict[str, Any]], dict[str, Any]]

@@ -12,7 +12,8 @@ from tests.hostile.tenant import Tenant, serving
 from tests.hostile.test_answers import SLACK, refused
 
 if TYPE_CHECKING:
-    from tests.hostile.command import Ended, Place
+    from tests.command import Ended
+    from tests.hostile.command import Place
 
 FOLDER = Path(__file__).parent / "tls"
 SELF_SIGNED = FOLDER.parent.parent / "self_signed.pem"

@@ -12,7 +12,8 @@ from tests.hostile.tenant import RULES, Tenant, page, serving, whole
 from tests.hostile.test_answers import DEADLINE, MOST_MEMORY, SLACK
 
 if TYPE_CHECKING:
-    from tests.hostile.command import Ended, Place
+    from tests.command import Ended
+    from tests.hostile.command import Place
     from tests.hostile.tenant import Script, Turn
 
 KINDS: Final = ("POST", "PUT", "DELETE")
