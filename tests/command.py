@@ -98,7 +98,9 @@ def _started(job: Mapping[str, Any], streams: list[int]) -> int:
         line.connect(server_socket())
         socket.send_fds(line, [json.dumps(job).encode()], streams)
         line.shutdown(socket.SHUT_WR)
-        return int(line.recv(16))
+        number = line.recv(16)
+        line.recv(1)  # the end: by now the process is ours
+        return int(number)
 
 
 def run_command(*arguments: str, **more: Any) -> subprocess.CompletedProcess[Any]:

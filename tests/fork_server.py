@@ -20,7 +20,7 @@ import time
 import traceback
 from dataclasses import replace
 from importlib import import_module
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from reconciler.cli import connect
 from reconciler.cli.arguments import COMMANDS
@@ -131,7 +131,7 @@ def _opened(number: int) -> TextIO:
     """Return a standard stream as the interpreter makes it."""
     mode, errors = ("r" if number == 0 else "w"), ("backslashreplace" if number == 2 else "strict")
     by_lines = number == 2 or os.isatty(number) or bool(os.environ.get("PYTHONUNBUFFERED"))
-    return os.fdopen(number, mode, 1 if by_lines else -1, "utf-8", errors, closefd=False)
+    return cast("TextIO", os.fdopen(number, mode, 1 if by_lines else -1, "utf-8", errors, closefd=False))
 
 
 if __name__ == "__main__":
