@@ -17,17 +17,30 @@ COMPILE := $(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 
 # Package indexes and their options; spelt so that this line does not match itself.
 INDEX_HOSTS := py[p]i\.org|python[h]osted\.org|npm[j]s\.|download\.py[t]orch\.|deb\.d[e]bian\.|--[i]ndex-url|--extra-[i]ndex-url|--find-[l]inks
 
-.PHONY: help demo test campaign lint bench browser picture pictures docs lock clean
+.PHONY: help demo test test-all test-rest coverage campaign lint bench browser picture pictures docs lock clean
 
 help: ## This list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile
 
 demo: $(BIN)/cxroute ## Install the command, and show the main job on a bank's tenant, in process: plan, apply, drift, healed
 	@$(BIN)/cxroute demo
 
-# Hundreds of processes are started, and where nothing compiled may be kept each would compile the program anew.
-test: $(VENV)/.project ## All tests, on all cores
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
+# Many processes are started, and where nothing compiled may be kept each would compile the program anew.
+PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python $(if $(COVER),-m coverage run) -m pytest -q -n $(WORKERS) --dist worksteal
+
+test: $(VENV)/.project ## The fast tests, on all cores: two minutes, for every change
+	@$(PYTEST) -m 'not slow' $(ARGS)
+
+test-all: $(VENV)/.project ## All tests, with real processes, a browser, Redis and crashes; measures how much of the program they run
+	@$(BIN)/python -m coverage erase
+	@$(MAKE) test test-rest coverage COVER=1
+
+test-rest: $(VENV)/.project ## What `make test` leaves out
+	@$(PYTEST) -m slow $(ARGS)
+
+coverage: $(VENV)/.project ## How much of the program the tests ran under COVER=1, and whether that is enough
+	@$(BIN)/python -m coverage combine -q
+	@$(BIN)/python -m coverage report
 
 campaign: $(VENV)/.project ## Every accident at every request, for an hour and more; the real processes are killed and besieged, too
 	$(BIN)/python -m tests.campaign.run $(ARGS)

@@ -12,9 +12,12 @@ import pytest
 from tests import canary
 from tests.hostile.command import Place
 from tests.program import QUICK, VARIABLES, Program
+from tests.tiers import is_slow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+
+TESTS = Path(__file__).parent
 
 
 @pytest.fixture
@@ -87,6 +90,13 @@ def pytest_configure() -> None:
     subprocess.Popen.communicate = _LOOKOUT.through(subprocess.Popen.communicate, "a process")  # type: ignore[method-assign]
     reading = _LOOKOUT.through(pytest.CaptureFixture.readouterr, "the output")
     pytest.CaptureFixture.readouterr = reading  # type: ignore[method-assign]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of slow files and folders."""
+    for item in items:
+        if is_slow(item.path.relative_to(TESTS).as_posix()):
+            item.add_marker(pytest.mark.slow)
 
 
 def pytest_collection_finish() -> None:

@@ -1,4 +1,4 @@
-"""The campaign's share of `make test`: the same cases each time, every kind of fault and every scenario among them.
+"""The campaign's share of `make test-all`: the same cases each time, every kind of fault and every scenario among them.
 
 `make campaign` runs all of them (docs/campaign.md); the budget here is a minute on one core.
 """
@@ -28,6 +28,7 @@ from tests.campaign.exhaustive import (
 from tests.campaign.scenarios import SCENARIOS, is_refused, scenario
 from tests.campaign.scenarios_generated import KINDS, generated
 from tests.campaign.shrink import REGRESSIONS, kept, pinned
+from tests.tiers import first_fast
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -127,7 +128,7 @@ def test_generated_scenarios_get_there_without_faults() -> None:
     assert [] == [str(one.case) for one in results if not one.same_run_converged]
 
 
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("part", first_fast(range(PARTS)))
 def test_single_faults(part: int) -> None:
     """One fault, any, at any request: no promise is broken; a transient one does not keep the run from its end."""
     cases = islice(singles(), part, None, PARTS)
@@ -141,25 +142,25 @@ def test_single_faults(part: int) -> None:
     assert [] == missed
 
 
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("part", first_fast(range(PARTS)))
 def test_two_appliers(part: int) -> None:
     """A second applier, of this or another manifest, runs whole before or after any request (R19)."""
     assert [] == all_broken(islice(sampled(interleavings(), SHARE // 8), part, None, PARTS))
 
 
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("part", first_fast(range(PARTS)))
 def test_turns(part: int) -> None:
     """Two and three appliers at once, request by request by lot (R19)."""
     assert [] == all_broken(islice(turns(7), 25 * part, 25 * part + 8))
 
 
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("part", first_fast(range(PARTS)))
 def test_double_faults(part: int) -> None:
     """Two accidents at any two requests."""
     assert [] == all_broken(islice(doubles(7), 25 * part, 25 * part + 10))
 
 
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("part", first_fast(range(PARTS)))
 def test_faults_by_chance(part: int) -> None:
     """Generated scenarios among faults by chance, on every profile."""
     # A seed for each: to pass over cases takes as long as to run them.

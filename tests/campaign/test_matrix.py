@@ -1,6 +1,7 @@
 """Every live cell of the matrix of reliability.md section 4, in each way, on every profile that can show it.
 
-`make test` runs one in `SHARE` of those on B, D and E that A or C show too; `make campaign` runs all.
+`make test` runs each cell once, on the first profile that can show it; `make test-all` on A and C, and one in `SHARE` of
+those on B, D and E that A or C show too; `make campaign` runs all.
 """
 
 from __future__ import annotations
@@ -39,11 +40,17 @@ TRIED = [
     for case in CASES
     if case.profile in "AC" or _place(case) not in ON_A_OR_C or crc32(str(case).encode()) % SHARE == 0
 ]
+FIRST = {_place(case): case for case in reversed(TRIED)}
 
 
 def _expected(case: Case) -> list[pytest.MarkDecorator]:
     """Return how a case is expected to end; none passes by the way."""
     return [pytest.mark.xfail(reason=case.way.fails, strict=True)] if case.way.fails else []
+
+
+def _tier(case: Case) -> list[pytest.MarkDecorator]:
+    """Return the mark of a case that shows on one more profile what another has shown."""
+    return [] if case is FIRST[_place(case)] else [pytest.mark.slow]
 
 
 def test_the_table_is_whole() -> None:
@@ -84,7 +91,9 @@ def test_no_case_stands_twice() -> None:
     assert {*CODES} == {case.way.code for case in CASES}
 
 
-@pytest.mark.parametrize("case", [pytest.param(case, marks=_expected(case), id=str(case)) for case in TRIED])
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=[*_expected(case), *_tier(case)], id=str(case)) for case in TRIED]
+)
 def test_a_cell_is_as_the_table_says(case: Case) -> None:
     """The code's behaviour, what holds in every case, and a further run that puts everything right."""
     trial = Trial(case)
