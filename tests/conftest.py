@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -92,10 +92,23 @@ def pytest_configure() -> None:
     pytest.CaptureFixture.readouterr = reading  # type: ignore[method-assign]
 
 
+FAST: Final = "not slow"
+"""The fast tier, as `make test` chooses it."""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave slow files alone where the fast tier is collected: to import them takes seconds."""
+    return config.option.markexpr == FAST and is_slow(_below_tests(collection_path)) or None
+
+
+def _below_tests(path: Path) -> str:
+    return path.relative_to(TESTS).as_posix() if path.is_relative_to(TESTS) else ""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of slow files and folders."""
     for item in items:
-        if is_slow(item.path.relative_to(TESTS).as_posix()):
+        if is_slow(_below_tests(item.path)):
             item.add_marker(pytest.mark.slow)
 
 
