@@ -98,7 +98,7 @@ FAST: Final = "not slow"
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave slow files alone where the fast tier is collected: to import them takes seconds."""
-    return config.option.markexpr == FAST and is_slow(_below_tests(collection_path)) or None
+    return (config.option.markexpr == FAST and is_slow(_below_tests(collection_path))) or None
 
 
 def _below_tests(path: Path) -> str:
