@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 FULL = os.environ.get("CXROUTE_CAMPAIGN") == "full"
 HEADS, BODIES, SECONDS, CALM = (500, 200, 120, 30) if FULL else (100, 40, 4, 1)
 JITTER = 0.01 if FULL else 0.5
-"""Seconds that a busy machine may take of its own accord; in `make test` it runs other tests beside this one."""
+"""Seconds that a busy machine may take of its own accord; in `make test-all` it runs other tests beside this one."""
 LONGEST = 6.0 if FULL else 8.0
 
 
