@@ -5,14 +5,14 @@ from __future__ import annotations
 import gc
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests import canary
 from tests.hostile.command import Place
 from tests.program import QUICK, VARIABLES, Program
-from tests.tiers import is_slow
+from tests.tiers import FAST, is_left_out, mark_slow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -92,24 +92,19 @@ def pytest_configure() -> None:
     pytest.CaptureFixture.readouterr = reading  # type: ignore[method-assign]
 
 
-FAST: Final = "not slow"
-"""The fast tier, as `make test` chooses it."""
-
-
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave slow files alone where the fast tier is collected: to import them takes seconds."""
-    return (config.option.markexpr == FAST and is_slow(_below_tests(collection_path))) or None
+    return (config.option.markexpr == FAST and is_left_out(_below_tests(collection_path))) or None
 
 
 def _below_tests(path: Path) -> str:
     return path.relative_to(TESTS).as_posix() if path.is_relative_to(TESTS) else ""
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of slow files and folders."""
-    for item in items:
-        if is_slow(_below_tests(item.path)):
-            item.add_marker(pytest.mark.slow)
+    """Mark the tests that are slow, before anything else orders or chooses them."""
+    mark_slow((_below_tests(item.path), item) for item in items)
 
 
 def pytest_collection_finish() -> None:

@@ -13,7 +13,6 @@ from reconciler.behaviour.difference import difference
 from reconciler.behaviour_document import behaviour_document
 from tests.brute_checks import QUEUES, check_bounded, check_difference
 from tests.brute_rules import PAIRS, SKILL, a_list, a_pair, attribute, entries, queue, rule
-from tests.tiers import first_fast
 
 if TYPE_CHECKING:
     from tests.brute import Json
@@ -32,7 +31,7 @@ def check(pair: Pair) -> None:
     check_difference(pair.old, pair.new, document(pair.old, pair.new, pair.evaluation), pair.evaluation)
 
 
-@pytest.mark.parametrize("block", first_fast(range(BLOCKS)))
+@pytest.mark.parametrize("block", range(BLOCKS))
 def test_regions_are_sound_complete_and_disjoint(block: int) -> None:
     """An input moves as stated exactly when it lies in a region, and in one alone; each witness shows it."""
     for seed in range(block * SIZE, (block + 1) * SIZE):
@@ -46,7 +45,7 @@ def test_regions_hold_for_pairs_that_shrink(pair: Pair) -> None:
     check(pair)
 
 
-@pytest.mark.parametrize("block", first_fast(range(4)))
+@pytest.mark.parametrize("block", range(4))
 def test_what_a_bound_leaves_open_is_said(block: int) -> None:
     """With few comparisons to make, regions are still right, and whatever moves outside them lies in `unknown`."""
     for seed in range(block * 60, (block + 1) * 60):
@@ -55,7 +54,7 @@ def test_what_a_bound_leaves_open_is_said(block: int) -> None:
         check_bounded(pair.old, pair.new, behaviour_document(found, QUEUES), pair.evaluation)
 
 
-@pytest.mark.parametrize("block", first_fast(range(4)))
+@pytest.mark.parametrize("block", range(4))
 def test_a_list_does_not_differ_from_itself(block: int) -> None:
     """A list in another order, renumbered with its order kept, and with weights multiplied, moves nothing."""
     for seed in range(block * 50, (block + 1) * 50):
@@ -70,7 +69,7 @@ def scaled(targets: list[Json]) -> list[Json]:
     return targets if SKILL in targets else [{**one, "weight": one["weight"] * 8} for one in targets]
 
 
-@pytest.mark.parametrize("block", first_fast(range(4)))
+@pytest.mark.parametrize("block", range(4))
 def test_a_difference_from_nothing_is_all_that_a_list_takes(block: int) -> None:
     """An empty list sends all to the default: what a list wins is what moves, both ways."""
     for seed in range(block * 50, (block + 1) * 50):

@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from reconciler.behaviour.order import Move, order
 from tests.brute_checks import Safety, before_of, called, check_order, order_without_copies
 from tests.brute_rules import PAIRS, Pair, a_pair, attribute, entries, entry, rule
-from tests.tiers import first_fast
 
 if TYPE_CHECKING:
     from tests import brute
@@ -46,7 +45,7 @@ def check(pair: Pair) -> set[str]:
     return kinds
 
 
-@pytest.mark.parametrize("block", first_fast(range(BLOCKS)))
+@pytest.mark.parametrize("block", range(BLOCKS))
 def test_every_part_of_every_wave_is_safe(block: int) -> None:
     """No call, in any order within its wave and under any order of ties, sends an input to a third destination."""
     for seed in range(block * SIZE, (block + 1) * SIZE):

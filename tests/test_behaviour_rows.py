@@ -19,7 +19,6 @@ from tests.brute_checks import QUEUES, Moved, assumption, completions, entry_nam
 from tests.brute_rules import a_pair, entries
 from tests.grown_pairs import grown_pair, tangled_pair
 from tests.rows_read import rows_read
-from tests.tiers import first_fast
 
 if TYPE_CHECKING:
     from reconciler.behaviour.difference import Behaviour
@@ -111,28 +110,28 @@ def _lists_texts(part: Json) -> bool:
     return texts and part.get("operator") in ("equals", "in") and not part.get("negate") and "attributeName" in part
 
 
-@pytest.mark.parametrize("block", first_fast(range(BLOCKS)))
+@pytest.mark.parametrize("block", range(BLOCKS))
 def test_rows_of_small_pairs_are_exact(block: int) -> None:
     """Every input that moves is in one row, which says from where to where; an input that stays is in none."""
     for seed in range(block * SIZE, (block + 1) * SIZE):
         check_few(check(a_pair(Random(seed), 5 if seed % 4 else 9)))
 
 
-@pytest.mark.parametrize("block", first_fast(range(BLOCKS)))
+@pytest.mark.parametrize("block", range(BLOCKS))
 def test_rows_of_grown_pairs_are_exact(block: int) -> None:
     """The same for 20 to 60 rules: a changed default, deleted rules, language and tier splits, a first plan."""
     for seed in range(block * SIZE, (block + 1) * SIZE):
         check_few(check(grown_pair(Random(seed))))
 
 
-@pytest.mark.parametrize("block", first_fast(range(BLOCKS)))
+@pytest.mark.parametrize("block", range(BLOCKS))
 def test_rows_of_tangled_pairs_are_exact(block: int) -> None:
     """The same for rules that ask about five attributes, where what earlier rules take overlaps in many ways."""
     for seed in range(block * SIZE, (block + 1) * SIZE):
         check_few(check(tangled_pair(Random(seed))))
 
 
-@pytest.mark.parametrize("block", first_fast(range(4)))
+@pytest.mark.parametrize("block", range(4))
 def test_rows_within_a_bound_are_exact(block: int) -> None:
     """With few steps to take, rows are still right, and what moves outside them lies in `unknown`."""
     for seed in range(block * 60, (block + 1) * 60):

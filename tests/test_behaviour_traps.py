@@ -17,7 +17,6 @@ from reconciler.simulator.evaluate import split
 from tests.brute import destination, holds, inputs_for, winner
 from tests.brute_checks import QUEUES, check_difference, entry_name
 from tests.brute_rules import UNKNOWN, a_list, attribute, entries, queue, rule
-from tests.tiers import first_fast
 
 if TYPE_CHECKING:
     from tests.brute import Json
@@ -242,7 +241,7 @@ def test_equal_priorities_go_by_name() -> None:
 IMPOSSIBLE = UNKNOWN[2]  # the simulator has no reading of it: it never stores such a value
 
 
-@pytest.mark.parametrize("block", first_fast(range(4)))
+@pytest.mark.parametrize("block", range(4))
 def test_the_oracle_agrees_with_the_simulator_and_with_itself(block: int) -> None:
     """For random rules and inputs: one winner at a time, all at once, the simulator, the package's plain reading."""
     for seed in range(block * 40, (block + 1) * 40):

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from reconciler.cli.output import Output
 from tests.odd_rules import UNKNOWN, UNKNOWN_TEXT, asks, odd_rules, rule
 from tests.program import Program, write
-from tests.tiers import first_fast
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -108,7 +107,7 @@ def endure(program: Program, commands: Iterable[tuple[str, ...]] = (*OFFLINE, *S
         assert program(*command) in EXPECTED, (command, program.err[-500:])
 
 
-@pytest.mark.parametrize("start", first_fast(range(0, len(SMALL), GROUP), 2))
+@pytest.mark.parametrize("start", range(0, len(SMALL), GROUP))
 @pytest.mark.parametrize("whose", [list, ours])
 def test_no_command_raises_for_any_odd_rule(start: int, whose: Any, program: Program) -> None:
     """Numbers, texts and parts of every odd kind, as rules by hand and as ours: each command answers."""

@@ -19,7 +19,6 @@ from tests.brute import destination, inputs_for, understood, winner
 from tests.brute_checks import QUEUES, holds_where
 from tests.brute_rules import a_pair, entries
 from tests.grown_pairs import grown_pair
-from tests.tiers import first_fast
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,7 +107,7 @@ def bounded(
         assert abs(least - low) < CLOSE > abs(most - high), report
 
 
-@pytest.mark.parametrize("block", first_fast(range(8)))
+@pytest.mark.parametrize("block", range(8))
 def test_shares_hold_whatever_the_sample_leaves_open(block: int) -> None:
     """Of each row, in all, and of each queue: the least and the most are true, and exact where the sample tells all."""
     for seed in range(block * PAIRS, (block + 1) * PAIRS):

@@ -23,7 +23,6 @@ from tests.brute import is_number, positive, understood
 from tests.brute_checks import QUEUES, Moved, check_difference
 from tests.brute_rules import Pair, a_pair, attribute, entries, queue, rule
 from tests.program import write
-from tests.tiers import first_fast
 from tests.written import loaded
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ def document(pair: Pair, types: Mapping[str, ValueType] | None = None) -> Json:
     return behaviour_document(difference(entries(pair.old), entries(pair.new), pair.evaluation, types=types), QUEUES)
 
 
-@pytest.mark.parametrize("block", first_fast(range(BLOCKS)))
+@pytest.mark.parametrize("block", range(BLOCKS))
 def test_a_difference_among_known_types_is_exact(block: int) -> None:
     """Regions are sound and complete among the values of known types; a type that is not named needs not hold."""
     for seed in range(block * SIZE, (block + 1) * SIZE):
@@ -57,7 +56,7 @@ def test_a_difference_among_known_types_is_exact(block: int) -> None:
         check_difference(pair.old, pair.new, found, pair.evaluation, resting)
 
 
-@pytest.mark.parametrize("block", first_fast(range(BLOCKS)))
+@pytest.mark.parametrize("block", range(BLOCKS))
 def test_rows_of_other_types_are_named_and_stand_last(block: int) -> None:
     """Such a row holds no conversation whose values are of the types that rules compare with; every other one does."""
     for seed in range(block * SIZE, (block + 1) * SIZE):

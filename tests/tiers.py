@@ -1,30 +1,105 @@
 """The two tiers of the tests: `make test` runs those that are not `slow`, `make test-all` runs all.
 
 The fast tier takes at most 120 s on two quiet cores, runs in process mostly, and touches every package and promise.
-A test is slow by its file or folder (SLOW), by its own mark, or as one more of many generated cases (`first_fast`).
+What is slow stands here, and nowhere else.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections import Counter
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-SLOW: Final = {
-    "browser": "a real browser",
-    "crash": "processes that are killed and interrupted",
+FAST: Final = "not slow"
+"""The fast tier, as `make test` chooses it."""
+PARTS: Final = {
+    # Real browsers, processes that are killed, servers under load, pages whose commands are all typed.
+    "browser": 0,
+    "crash": 0,
+    "docs": 0,
+    "context/test_document.py": 0,
+    "context/test_conversation.py": 0,
+    "context/test_fuzz.py": 0,
+    "context/test_handover.py": 0,
+    "context/test_load.py::test_a_tenant_that_flaps_every_second_is_used_while_it_is_there": 0,
+    "context/test_load.py::test_an_outage_of_a_minute_costs_60_calls_and_ends_by_itself": 0,
+    "context/test_load.py::test_ten_times_too_much_leaves_what_can_be_done_undisturbed": 0,
+    "context/test_load.py::test_a_slow_path_of_the_tenant_starves_others_only_where_few_calls_are_allowed": 0,
+    "context/test_load.py::test_an_hour_of_work_leaves_nothing_behind": 0,
+    "context/test_memory.py": 0,
+    "context/test_model.py": 0,
+    "context/test_parent.py": 0,
+    "context/test_shared.py": 0,
+    "context/test_siege.py": 0,
+    "context/test_work.py": 0,
+    "context/test_workers.py": 0,
+    "context/test_client.py::test_a_thousand_at_once_make_one_request_for_a_token": 1,
+    "context/test_remembered.py::test_what_comes_back_is_what_was_kept": 0,
+    "context/test_remembered.py::test_a_hundred_thousand_take_less_than_forty_megabytes": 0,
+    "test_shard_processes.py": 0,
+    "test_start_up.py": 0,
+    # Many generated cases, and large ones.
+    "campaign/test_campaign.py::test_a_run_without_faults_gets_there_on_every_profile": 82,
+    "campaign/test_campaign.py::test_a_reviewed_plan_goes_on_beside_edits_that_route_nobody": 1,
+    "campaign/test_campaign.py::test_teams_apply_reviewed_plans_at_once": 1,
+    "campaign/test_campaign.py::test_a_reviewed_plan_stops_where_it_would_move_more": 1,
+    "campaign/test_campaign.py::test_single_faults": 1,
+    "campaign/test_campaign.py::test_two_appliers": 1,
+    "campaign/test_campaign.py::test_turns": 1,
+    "campaign/test_campaign.py::test_double_faults": 1,
+    "campaign/test_campaign.py::test_faults_by_chance": 1,
+    "test_behaviour_difference.py::test_regions_are_sound_complete_and_disjoint": 5,
+    "test_behaviour_difference.py::test_what_a_bound_leaves_open_is_said": 1,
+    "test_behaviour_difference.py::test_a_list_does_not_differ_from_itself": 1,
+    "test_behaviour_difference.py::test_a_difference_from_nothing_is_all_that_a_list_takes": 1,
+    "test_behaviour_lint.py::test_facts_are_exactly_right": 5,
+    "test_behaviour_order.py::test_every_part_of_every_wave_is_safe": 5,
+    "test_behaviour_rows.py::test_rows_of_small_pairs_are_exact": 3,
+    "test_behaviour_rows.py::test_rows_of_grown_pairs_are_exact": 3,
+    "test_behaviour_rows.py::test_rows_of_tangled_pairs_are_exact": 3,
+    "test_behaviour_rows.py::test_rows_within_a_bound_are_exact": 1,
+    "test_shares_generated.py::test_shares_hold_whatever_the_sample_leaves_open": 2,
+    "test_value_types.py::test_a_difference_among_known_types_is_exact": 3,
+    "test_value_types.py::test_rows_of_other_types_are_named_and_stand_last": 3,
+    "test_comment_limits.py::test_ten_thousand_changes_fit": 0,
+    "test_convergence.py::test_every_pair_converges_and_stays": 4,
+    "test_discretion.py::test_of_a_thousand_tokens_the_newest_are_hidden_and_the_others_cost_nothing": 0,
+    "test_drift.py::test_drift_against_a_plain_evaluator": 1,
+    "test_export_generated.py::test_three_thousand_rules_are_taken_over_as_they_are": 0,
+    "test_export_keep.py::test_every_field_of_every_rule_of_the_bank_can_be_kept": 2,
+    "test_hostile_manifests.py::test_no_file_takes_long": 4,
+    "test_hostile_manifests.py::test_no_errors_of_rules_take_long": 1,
+    "test_odd_live_rules.py::test_no_command_raises_for_any_odd_rule": 1,
+    "test_odd_live_rules.py::test_no_command_raises_for_any_mixture": 0,
+    "test_pace.py::test_a_lower_limit_is_learnt_from_429s": 2,
+    "test_pace.py::test_a_tenant_that_is_another_than_was_guessed_fails_no_create": 1,
+    "test_pace_refusals.py::test_429s_of_others_cost_no_more_than_twice_the_time": 2,
 }
-"""Files and folders below tests/ -> what takes long there."""
+"""A folder, file or test below tests/ -> how many of its cases are fast: the first ones."""
 
 
-def is_slow(path: str) -> bool:
-    """Return whether a test file is in the slow tier as a whole. `path` is relative to tests/."""
-    return any(path == name or path.startswith(f"{name}/") for name in SLOW)
+def is_left_out(path: str) -> bool:
+    """Return whether the fast tier has nothing of a file. `path` is relative to tests/."""
+    return any(PARTS.get(part) == 0 for part in _parts(path))
 
 
-def first_fast(cases: Iterable[Any], fast: int = 1) -> list[Any]:
-    """Return the cases as parameters of a test: the first few are fast, the others slow."""
-    return [case if at < fast else pytest.param(case, marks=pytest.mark.slow) for at, case in enumerate(cases)]
+def mark_slow(items: Iterable[tuple[str, pytest.Item]]) -> None:
+    """Mark the slow ones among tests, each with its file relative to tests/, in the order of their collection."""
+    seen: Counter[str] = Counter()
+    for path, item in items:
+        for part in (*_parts(path), f"{path}::{item.name.partition('[')[0]}"):
+            seen[part] += 1
+            if seen[part] > PARTS.get(part, seen[part]):
+                item.add_marker(pytest.mark.slow)
+
+
+def _parts(path: str) -> Iterator[str]:
+    """Yield a file and the folders that it is in."""
+    yield path
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        yield path
