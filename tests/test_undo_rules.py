@@ -10,7 +10,6 @@ import pytest
 from reconciler.change import LiveRule, Marker, Run
 from reconciler.manifest.documents import AdoptById
 from reconciler.marker import copy_name, digest
-from reconciler.model import Queue
 from reconciler.plan import Live
 from reconciler.recorded import Deed
 from reconciler.undo import undo
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from reconciler.desired import Desired, DesiredRule
-    from reconciler.model import Rule
+    from reconciler.model import Queue, Rule
 
 X, Y = address("cards/x"), address("cards/y")
 RUN = Run("the-run", {}, (), {})
