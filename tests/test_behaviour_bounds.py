@@ -56,7 +56,7 @@ def test_a_changed_rule_that_was_not_looked_at_is_unknown_and_not_unchanged() ->
 def test_a_rule_without_a_counterpart_that_was_not_looked_at_is_unknown(old: tuple[Any], new: tuple[Any]) -> None:
     """Created, deleted, or with other conditions than any rule before."""
     found = difference(one(*old), one(*new), work=0)
-    assert [each.conditions[0].value for each in (*old, *new)] == [clauses[0].part.value for clauses in found.unknown]
+    assert [each.conditions[0] for each in (*old, *new)] == [clauses[0].part for clauses in found.unknown]
     assert (False, False) == (found.changed, found.complete)
 
 
