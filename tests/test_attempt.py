@@ -13,6 +13,7 @@ import pytest
 
 from reconciler.attempt import Verdict, as_intended, as_reviewed, attempt, take_back
 from reconciler.change import Adopt, Create, Delete, Step, Update
+from reconciler.simulator.faults import Faults
 from tests.builders import OWNER, address, managed, rule, unmanaged
 from tests.inprocess import World
 
@@ -145,6 +146,29 @@ def test_an_update_of_a_rule_that_is_gone_is_not_taken_back() -> None:
     world = World()
     result = taken_back(world, UPDATE, managed("id-x", "cards/x", WANTED))
     assert (Verdict.MOVED, "deleted meanwhile by somebody else", []) == (result.verdict, result.error, methods(world))
+
+
+@pytest.mark.parametrize(
+    ("fault", "verdict", "doubt", "may_have_written"),
+    [
+        ("PUT rule:429", Verdict.AGAIN, "none", False),
+        ("PUT rule:503", Verdict.AGAIN, "lasting", True),
+        ("PUT rule:reset-applied", Verdict.AGAIN, "lasting", True),
+        ("PUT rule:refuse", Verdict.AGAIN, "none", False),
+        ("PUT rule:409", Verdict.AGAIN, "until read", True),
+        ("PUT rule:404", Verdict.MOVED, "none", False),
+        ("PUT rule:412", Verdict.MOVED, "none", False),
+        ("PUT rule:422", Verdict.FAILED, "none", False),
+        ("PUT rule:403", Verdict.HALT, "none", False),
+        ("PUT rule:other", Verdict.KEPT, "none", True),
+    ],
+)
+def test_each_answer_to_a_write_is_one_verdict(
+    fault: str, verdict: Verdict, doubt: str, *, may_have_written: bool
+) -> None:
+    """contract.md's table of errors: what is tried again, what failed, and of what nobody knows whether it was done."""
+    result = tried(World([LIVE], faults=Faults(fault, 1)), UPDATE)
+    assert (verdict, doubt, may_have_written) == (result.verdict, result.doubt, result.may_have_written), result
 
 
 def test_without_a_review_another_state_of_the_same_rule_is_admitted() -> None:

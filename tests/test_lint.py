@@ -489,6 +489,21 @@ def test_what_is_not_checked_of_all_rules_together_is_said(linted: Desk, what: s
     assert [("CXR209", "warning")] == [(one.code, one.severity) for one in found if one.message == expected]
 
 
+def test_ranges_that_are_too_many_to_look_for_gaps_in_are_said(linted: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CXR209 once, worth knowing only, at the first rule whose ranges were not looked at; gaps are left out then."""
+    rules = (
+        "{key: low, intent: pin, queue: Cards, belowConfidence: 0.3}",
+        "{key: high, intent: pin, queue: Cards, minConfidence: 0.7, priority: 50}",
+        CATCH_ALL,
+    )
+    assert "CXR208" in [one.code for one in linted(*rules)]
+    monkeypatch.setattr("reconciler.lint.gaps._MOST_SEARCHES", 0)
+    found = [one for one in linted(*rules) if one.code in ("CXR208", "CXR209")]
+    expected = "the rules have too many different ranges of confidence to look for gaps in all of them"
+    assert [("CXR209", "info", expected)] == [(one.code, one.severity, one.message) for one in found]
+    assert str(found[0].address).startswith("set/")
+
+
 def test_validate_says_it_once(cxroute: Program) -> None:
     """In text what is merely worth knowing is left to -v; a warning never changes the exit code."""
     assert 0 == cxroute("init")

@@ -28,18 +28,19 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("elsewhere")
 ODD = opaque({"type": "attribute", "attributeName": "mood", "operator": "soundsLike", "value": "cross"})
 HEAD = """\
-{apiVersion: routing/v1, kind: Environment, name: prod, owner: acme, tenant: acme}
+{apiVersion: routing/v1, kind: Environment, name: prod, owner: acme, tenant: acme, vars: {word: x, long: LONG}}
 ---
 {apiVersion: routing/v1, kind: Queues, name: queues, queues: {vip: {staging: {name: VIP}}, old: {prod: {id: gone}}}}
 ---
 {apiVersion: routing/v1, kind: RouteTests, name: all, tests: [
 """
+MUCH = ", ".join(f"a{n}: '${{long}}'" for n in range(90))
 VIP = "{given: {intent: vip}, expect: {queue: Card Services}}"
 
 
 def said(*tests: str) -> tuple[Manifests, Environment]:
     """Write these tests from line 6 on, and read them."""
-    write("tests.yaml", HEAD + ",\n".join(tests) + "\n]}\n")
+    write("tests.yaml", HEAD.replace("LONG", "x" * 60_000) + ",\n".join(tests) + "\n]}\n")
     manifests = load(Path("manifests"))
     return manifests, manifests.environments["prod"].document
 
@@ -91,6 +92,54 @@ def test_a_test_that_names_an_unknown_queue_says_the_nearest_one() -> None:
     (found, other) = tried([unmanaged("7", vip())], "{given: {intent: vip}, expect: {queue: Card Service}}", VIP)
     assert ("CXR105", 'did you mean "Card Services"?') == (failure(found)[0], failure(found)[2])
     assert (6, None) == (found.source.line, other.failure)
+
+
+@pytest.mark.parametrize(
+    ("test", "code", "message", "hint"),
+    [
+        (
+            "{given: {intent: vip, confidence: '${word}'}, expect: {default: true}}",
+            "CXR104",
+            "confidence must be a number from 0 to 1, and ${word} is not",
+            "",
+        ),
+        (
+            "{given: {intent: vip}, expect: {split: {Fraud: '${word}'}}}",
+            "CXR104",
+            "split must be a number from 0 to 1e+300, and ${word} is not",
+            "",
+        ),
+        (
+            "{given: {intent: '${word'}, expect: {default: true}}",
+            "CXR107",
+            'the Environment has no variable "${word" in its vars',
+            'did you mean "word"?',
+        ),
+        (
+            "{given: {intent: '${long}${long}'}, expect: {default: true}}",
+            "CXR104",
+            "this text, filled in, is longer than 64 KiB; shorten it or its variables",
+            "",
+        ),
+        (
+            "{given: {intent: vip}, expect: {queue: '${wrod}'}}",
+            "CXR107",
+            'the Environment has no variable "wrod" in its vars',
+            'did you mean "word"?',
+        ),
+        (
+            f"{{given: {{attributes: {{{MUCH}}}}}, expect: {{default: true}}}}",
+            "CXR010",
+            "the variables in this file make more than 5 MiB of text",
+            "shorten the variables, or split the file",
+        ),
+    ],
+)
+def test_a_test_that_cannot_be_read_fails(test: str, code: str, message: str, hint: str) -> None:
+    """Variables of another type, half a variable, none of that name, and more text than is filled in."""
+    (found,) = tried([unmanaged("7", vip())], test)
+    assert (code, hint) == (failure(found)[0], failure(found)[2])
+    assert (message, {}) == (failure(found)[1], found.given)
 
 
 def test_a_live_condition_that_is_not_understood_counts_as_one_that_does_not_hold() -> None:
