@@ -491,9 +491,11 @@ def test_what_is_not_checked_of_all_rules_together_is_said(linted: Desk, what: s
 
 def test_ranges_that_are_too_many_to_look_for_gaps_in_are_said(linted: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """CXR209 once, worth knowing only, at the first rule whose ranges were not looked at; gaps are left out then."""
+    gold = "when: [{attribute: tier, equals: gold}]"
     rules = (
         "{key: low, intent: pin, queue: Cards, belowConfidence: 0.3}",
         "{key: high, intent: pin, queue: Cards, minConfidence: 0.7, priority: 50}",
+        f"{{key: gold, intent: pin, queue: Cards, minConfidence: 0.3, belowConfidence: 0.7, priority: 60, {gold}}}",
         CATCH_ALL,
     )
     assert "CXR208" in [one.code for one in linted(*rules)]
