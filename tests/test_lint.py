@@ -45,7 +45,12 @@ class Desk:
         self.folder = folder
 
     def __call__(
-        self, *rules: str, live: Iterable[Entry] = (), intents: Iterable[str] = (), more: str = ""
+        self,
+        *rules: str,
+        live: Iterable[Entry] = (),
+        intents: Iterable[str] = (),
+        more: str = "",
+        work: int | None = None,
     ) -> list[Finding]:
         """Lint rules, each in one line of YAML: the first stands on line 5 of rules.yaml."""
         listed = "".join(f"  - {one[:-1]}, name: rule {place:02}}}\n" for place, one in enumerate(rules))
@@ -61,7 +66,7 @@ class Desk:
         environment = manifests.environments["prod"].document
         desired = desire(manifests, environment, AssumedCatalogue("prod", {}))
         names = {target: target for target in ("General", "Cards", "Fraud")} | {one.id: one.name for one in QUEUES}
-        return list(lint(desired, live, manifests, environment, names))
+        return list(lint(desired, live, manifests, environment, names, work))
 
 
 @pytest.fixture
@@ -453,6 +458,52 @@ rules:
   - {intent: pin, queue: cards, priority: 1, when: [{attribute: tier, equals: gold}]}
   - {key: again, intent: pin, queue: cards, name: x, priority: 2, when: [{attribute: tier, equals: gold}]}
 """
+
+
+def test_a_rule_that_is_not_analysed_to_the_end_is_named(linted: Desk) -> None:
+    """CXR209 for each rule of ours, with what to do; of a live rule that is not managed nothing is said."""
+    rules = ("{intent: pin, queue: Cards}", "{intent: fax, queue: Cards}", CATCH_ALL)
+    live = [by_hand("theirs", conditions=[intent_is("pin")], priority=1)]
+    found = [one for one in linted(*rules, live=live, work=0) if "overlaps" in one.message]
+    assert [("CXR209", "set/pin"), ("CXR209", "set/fax"), ("CXR209", "set/rest")] == said(found)
+    assert {"let rules ask for fewer attributes, or for the same ones"} == {one.hint for one in found}
+    assert all(one.message.startswith("not checked: too many overlaps with other rules") for one in found)
+    assert [5, 6, 7] == [one.source.line for one in found if one.source]
+    assert "CXR209" not in dict(said(linted(*rules, live=live)))
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "intents without a rule",
+        "attributes that nothing writes",
+        "ranges of the confidence without a rule",
+    ],
+)
+def test_what_is_not_checked_of_all_rules_together_is_said(linted: Desk, what: str) -> None:
+    """CXR209 once for each question, without an address: what it would find may be there."""
+    gold = "{key: gold, when: [{attribute: tier, equals: gold}, {attribute: teir, equals: gold}], queue: Cards}"
+    rules = ("{intent: pin, queue: Cards, minConfidence: 0.6}", gold, CATCH_ALL)
+    found = [one for one in linted(*rules, intents=["pin", "fax"], work=0) if not one.address]
+    expected = f"not checked: {what}; the analysis stopped at its bound of work (3 rules)"
+    assert [("CXR209", "warning")] == [(one.code, one.severity) for one in found if one.message == expected]
+
+
+def test_ranges_that_are_too_many_to_look_for_gaps_in_are_said(linted: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CXR209 once, worth knowing only, at the first rule whose ranges were not looked at; gaps are left out then."""
+    gold = "when: [{attribute: tier, equals: gold}]"
+    rules = (
+        "{key: low, intent: pin, queue: Cards, belowConfidence: 0.3}",
+        "{key: high, intent: pin, queue: Cards, minConfidence: 0.7, priority: 50}",
+        f"{{key: gold, intent: pin, queue: Cards, minConfidence: 0.3, belowConfidence: 0.7, priority: 60, {gold}}}",
+        CATCH_ALL,
+    )
+    assert "CXR208" in [one.code for one in linted(*rules)]
+    monkeypatch.setattr("reconciler.lint.gaps._MOST_SEARCHES", 0)
+    found = [one for one in linted(*rules) if one.code in ("CXR208", "CXR209")]
+    expected = "the rules have too many different ranges of confidence to look for gaps in all of them"
+    assert [("CXR209", "info", expected)] == [(one.code, one.severity, one.message) for one in found]
+    assert str(found[0].address).startswith("set/")
 
 
 def test_validate_says_it_once(cxroute: Program) -> None:

@@ -54,6 +54,28 @@ def test_what_only_looks_like_a_marker_is_text(text: str) -> None:
     assert (text, None) == split(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", LINE),
+        ("Cards", f"Cards\n{LINE}"),
+        ("Ends in a break\n", f"Ends in a break\n\n{LINE}"),
+        ("\n", f"\n\n{LINE}"),
+    ],
+)
+def test_the_marker_stands_on_a_line_of_its_own_without_a_blank_line_before_it(text: str, expected: str) -> None:
+    """One line end divides it from a text, and none from no text; a rule that is given back has no marker."""
+    assert expected == signed(rule(description=text), MARKER)
+    assert text == signed(rule(description=text), None)
+
+
+@pytest.mark.parametrize("text", ["", "\n", "Cards", "Cards\n", "Cards\n\n"])
+def test_a_blank_line_before_the_marker_belongs_to_the_text(text: str) -> None:
+    """Only the line end that the marker came with goes, whatever kind it is of."""
+    assert (text, MARKER) == split(f"{text}\n{LINE}")
+    assert (text, MARKER) == split(f"{text}\n{LINE}".replace("\n", "\r\n"))
+
+
 def test_a_server_may_write_line_ends_its_own_way() -> None:
     """CR LF before the marker is the same line end."""
     assert ("Cards", MARKER) == split(f"Cards\r\n{LINE}")

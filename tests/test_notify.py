@@ -218,6 +218,28 @@ def test_a_message_is_tried_a_little(
     assert not any("elsewhere" in one for one in hook.asked)
 
 
+@pytest.mark.parametrize(
+    ("asked", "waits"),
+    [
+        ("3", [3.0, 3.0]),
+        ("0", [0.0, 0.0]),
+        ("99999", [5.0, 5.0]),
+        ("100000", [1.0, 2.0]),
+        ("-1", [1.0, 2.0]),
+        ("2.5", [1.0, 2.0]),
+        ("Wed, 25 Nov 2026 12:00:00 GMT", [1.0, 2.0]),
+        ("\u00b2", [1.0, 2.0]),
+    ],
+)
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_hook_may_say_for_how_long_to_wait(hook: Receiver, status: int, asked: str, waits: list[float]) -> None:
+    """Retry-After in whole seconds, at most five; anything else there is as if nothing were said."""
+    hook.refusals += [status, status]
+    hook.headers["Retry-After"] = asked
+    assert ("", waits) == sent(hook)
+    assert 3 == len(hook.asked)
+
+
 def test_nobody_there_is_a_reason(hook: Receiver) -> None:
     """No error leaves it."""
     assert "127.0.0.1: " in sent(hook, "http://127.0.0.1:9/secret-path")[0]

@@ -101,6 +101,39 @@ def test_a_comment_that_would_be_lost_refuses_the_change() -> None:
         patched("in: [a, # why\n  b]\n", **{"in": ["b"]})
 
 
+@pytest.mark.parametrize(
+    ("text", "new"),
+    [
+        ("t:\n  - q: a # why\n    w: 1\n", [{"w": 1}]),
+        ("t:\n  - q: a\n    # about w\n    w: 1\n", [{"w": 1}]),
+        ("t:\n- q: a # why\n  w: 1\n  x: 2\n", [{"w": 1, "x": 2}]),
+    ],
+)
+def test_a_comment_is_not_lost_with_the_first_field_of_an_item(text: str, new: list[Any]) -> None:
+    """It stands behind the dash: the lines behind it cannot just move up past what somebody said there."""
+    with pytest.raises(CannotPatchError, match=r"^a comment would be lost with the field that is taken out$"):
+        patched(text, t=new)
+
+
+@pytest.mark.parametrize(
+    ("text", "after", "new"),
+    [
+        ("t:\n  - q: a\n    w: 1 # one\n", "t:\n  - w: 1 # one\n", [{"w": 1}]),
+        ("t:\n- q: a\n\n  w: 1\n  x: 2\n", "t:\n- w: 1\n  x: 2\n", [{"w": 1, "x": 2}]),
+        ("t:\n- q: a\n  w: 1\n  x: 2 # two\n", "t:\n- x: 2 # two\n", [{"x": 2}]),
+    ],
+)
+def test_the_first_fields_of_an_item_are_taken_out_from_behind_the_dash(text: str, after: str, new: list[Any]) -> None:
+    """Where no comment stands between them and the next one."""
+    assert after == patched(text, t=new)
+
+
+def test_a_list_in_the_line_of_another_one_refuses_the_change() -> None:
+    """To take out its first item would take the dash of the other list with it."""
+    with pytest.raises(CannotPatchError, match=r"^a list begins in the line of another one$"):
+        patched("t:\n- - a\n  - b\n- c\n", t=[["b"], "c"])
+
+
 KEYS = ("a", "b", "c", "d")
 SCALARS = st.sampled_from(("x", "y: z", "010", "#", "", "it's", "two words", 1, 0.5, True, None, "caf\u00e9"))
 ITEMS = st.lists(st.fixed_dictionaries({"q": SCALARS, "w": SCALARS}), max_size=3)

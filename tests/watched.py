@@ -53,6 +53,8 @@ class Receiver:
     bodies: list[dict[str, Any]] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     refusals: list[int] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
+    """What each answer has besides."""
 
     @property
     def texts(self) -> list[str]:
@@ -87,6 +89,8 @@ def receiving() -> Iterator[Receiver]:
             self.send_response(status)
             if 300 <= status < 400:
                 self.send_header("Location", f"{here.url}/elsewhere")
+            for name, value in here.headers.items():
+                self.send_header(name, value)
             self.end_headers()
 
         def log_message(self, *_arguments: object) -> None:

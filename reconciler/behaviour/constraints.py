@@ -157,10 +157,10 @@ class Constraints:
             return False
         for atom in few.slices.atoms(few.rank):
             self._looks -= 1
-            if more.slices.holds(atom, more.rank) and self.free(atom, (one, other), levels):
-                return True
             if self._looks <= 0 or len(self.comes_first) + len(self.goes_first) + len(self.edges) > MOST_LINKS:
                 raise UndecidedError
+            if more.slices.holds(atom, more.rank) and self.free(atom, (one, other), levels):
+                return True
         return False
 
     def _possible(self, one: Version, other: Version, levels: tuple[float, float]) -> bool:

@@ -57,7 +57,7 @@ SAMPLED: Final = frozenset(
         *("queues-swapped", "catch-all-goes", "ties", "long-names", "unicode-names-exchanged", "drift-and-manifest"),
         *("disabled-by-hand", "adopt-what-is-not-there", "opaque-target-beside", "nothing-at-all", "one-rule"),
         *("clone-edited-of-one-that-goes", "duplicate-of-another-version", "marker-in-our-own-text"),
-        *("foreign-in-our-style", "unknown-fields-in-parts", "key-renamed-name-kept"),
+        *("foreign-in-our-style", "unknown-fields-in-parts", "key-renamed-name-kept", "clone-switched-off"),
     }
 )
 """Scenarios of which a share of the single faults is run: each has a neighbour of which all are."""

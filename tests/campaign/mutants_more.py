@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from reconciler import apply, attempt, guard, ownership, plan
+from reconciler import apply, attempt, guard, marker, ownership, plan
 from reconciler.attempt import Attempt, Verdict
 from reconciler.change import Marker, Read
 from reconciler.cxone import auth, wire
@@ -180,6 +180,16 @@ def a_reviewed_plan_never_stops() -> AbstractContextManager[None]:
     return patched((apply._Run, "is_within", lambda _real: lambda _self, _fresh: True))
 
 
+def the_digest_leaves_out_the_switch() -> AbstractContextManager[None]:
+    """A rule that somebody switched off is thought to be as it was written."""
+    return patched((marker, "canonical_json", lambda real: lambda rule: real(replace(rule, enabled=True))))
+
+
+def every_rule_is_read_as_switched_on() -> AbstractContextManager[None]:
+    """`enabled` is not looked at in what the server says."""
+    return patched((wire, "_flag", lambda _real: lambda _form, _name: True))
+
+
 EXTRAS: Final[dict[str, Callable[[], AbstractContextManager[None]]]] = {
     "no If-Match": no_if_match,
     "writes what the list showed": writes_what_the_list_showed,
@@ -197,4 +207,6 @@ EXTRAS: Final[dict[str, Callable[[], AbstractContextManager[None]]]] = {
     "no weight is routed": no_weight_is_routed,
     "switching off is not counted": switching_off_is_not_counted,
     "a reviewed plan never stops": a_reviewed_plan_never_stops,
+    "the digest leaves out the switch": the_digest_leaves_out_the_switch,
+    "every rule is read as switched on": every_rule_is_read_as_switched_on,
 }

@@ -7,9 +7,8 @@ from collections import Counter
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from reconciler.cxone import wire
-from reconciler.marker import digest
 from tests.campaign.oracle_facts import SERVERS_OWN, part
+from tests.campaign.oracle_marks import is_edited
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,12 +47,6 @@ def changed(group: Sequence[Rule]) -> list[Rule]:
     if first is None:
         return list(group)
     return [one for one in group if one is not first and (is_edited(one) or not alike(first, one))]
-
-
-def is_edited(rule: Rule) -> bool:
-    """Say whether a marked rule is no longer what its marker says was written: the digest is the package's own."""
-    live = wire.live_rule(rule)
-    return live.marker is not None and digest(live.rule) != live.marker.digest
 
 
 def alike(ours: Rule, other: Rule) -> bool:

@@ -24,7 +24,7 @@ _NAME: Final = "[a-z0-9][a-z0-9-]{0,63}"
 _LINE: Final = re.compile(rf"\[cxroute:({_NAME})/({_NAME}/{_NAME})(~next)?#[0-9a-f]{{8}}\]", re.ASCII)
 _LARGEST: Final = 1 << 24
 _RULES: Final = ("api", "v2", "routing", "rules")
-_NUMERIC: Final = frozenset({"greaterThan", "greaterThanOrEqual", "lessThan", "lessThanOrEqual", "between"})
+NUMERIC: Final = frozenset({"greaterThan", "greaterThanOrEqual", "lessThan", "lessThanOrEqual", "between"})
 SERVERS_OWN: Final = frozenset({"id", "version", "dateCreated", "dateModified", "selfUri"})
 
 
@@ -126,18 +126,22 @@ def _parsed(text: bytes) -> Json:
 
 def plain(rule: Mapping[str, Json]) -> tuple[Json, ...]:
     """Return what a rule says, the marker aside: equal rules give equal ones."""
-    description = rule.get("description") or ""
-    if mark(rule) is not None:
-        text = description.rstrip(" \t\r\n").rpartition("\n")[0].removesuffix("\r")
-        description = text.replace("\r\n", "\n")
     return (
         rule["name"],
-        description,
+        text_of(rule),
         Fraction(str(rule["priority"])),
         rule.get("enabled", True),
         frozenset(map(part, rule.get("conditions") or ())),
         tuple(sorted(map(str, map(part, rule.get("targets") or ())))),
     )
+
+
+def text_of(rule: Mapping[str, Json]) -> str:
+    """Return the description without the marker's line; in a marked one each line end is LF."""
+    description: str = rule.get("description") or ""
+    if mark(rule) is None:
+        return description
+    return description.rstrip(" \t\r\n").rpartition("\n")[0].removesuffix("\r").replace("\r\n", "\n")
 
 
 def part(form: Mapping[str, Json]) -> tuple[Json, ...]:
@@ -152,7 +156,7 @@ def part(form: Mapping[str, Json]) -> tuple[Json, ...]:
         return head
     if operator in ("in", "notIn"):
         return (*head, frozenset(map(_scalar, value or ())))
-    if operator in _NUMERIC:
+    if operator in NUMERIC:
         values = value if isinstance(value, list) else [value]
         return (*head, tuple(_number(one) for one in values))
     return (*head, _scalar(value))
@@ -160,7 +164,7 @@ def part(form: Mapping[str, Json]) -> tuple[Json, ...]:
 
 def _scalar(value: Json) -> Json:
     if isinstance(value, bool):
-        return "true" if value else "false"
+        return json.dumps("true" if value else "false")  # they are these texts (behaviour.md S4)
     return Fraction(str(value)) if isinstance(value, int | float) else json.dumps(value)
 
 

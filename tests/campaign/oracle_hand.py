@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from reconciler.change import Marker
-from reconciler.marker import digest, signed
 from reconciler.model import Address
 from reconciler.simulator.faults import Faults
 from tests.campaign.oracle import Oracle
 from tests.campaign.oracle_facts import as_json
+from tests.campaign.oracle_marks import signed
 from tests.campaign.world import SECRET, Applier, Ended, Line, World
 
 if TYPE_CHECKING:
@@ -106,10 +105,9 @@ class Hand:
 
     def wished(self, address: str, kept: Json | None = None, **other: Any) -> Json:
         """Return what is to be written at an address, `kept` being what was there; `other` are wrong fields."""
-        where = Address(*address.split("/"))
-        rule = self.scenario.wish.rules[where].rule
-        text = signed(rule, Marker(self.scenario.wish.owner, where, digest(rule)))
-        form = {**(kept or {}), **as_json(rule, ""), "description": text, **other}
+        wished = as_json(self.scenario.wish.rules[Address(*address.split("/"))].rule, "")
+        text = signed(wished, self.scenario.wish.owner, address)
+        form = {**(kept or {}), **wished, "description": text, **other}
         return {key: value for key, value in form.items() if key != "id"}
 
     def rule(self, rule_id: str) -> Json:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from reconciler.model import OPERATORS
 from reconciler.simulator.evaluate import UnknownConditionError, destination, winner
+from tests.campaign.oracle_marks import OPERATORS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

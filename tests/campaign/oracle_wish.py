@@ -6,10 +6,9 @@ from collections import defaultdict
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from reconciler.cxone import wire
-from reconciler.marker import copy_name
-from tests.campaign.oracle_copies import changed, in_order, is_edited, moment, original
+from tests.campaign.oracle_copies import changed, in_order, moment, original
 from tests.campaign.oracle_facts import as_json, mark, plain
+from tests.campaign.oracle_marks import is_edited
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -130,9 +129,8 @@ class Wish:
 
 def _is_clone(rule: Rule) -> bool:
     """Say whether a rule with a copy's marker is somebody's: an edited one that has no copy's name any more."""
-    live = wire.live_rule(rule)
-    own = live.marker is not None and live.rule.name == copy_name(live.marker.owner, live.marker.address)
-    return is_edited(rule) and not own
+    found = mark(rule)
+    return is_edited(rule) and found is not None and rule["name"] != f"(next) {found.owner}/{found.address}"
 
 
 def _is_among(rule: Rule, rules: Iterable[Rule]) -> bool:

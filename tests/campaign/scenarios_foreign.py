@@ -50,6 +50,12 @@ COPIES: Final[tuple[Scenario, ...]] = (
         goal(x=at("x"), all=CATCH_ALL),
     ),
     scenario(
+        "clone-switched-off",
+        "clone",
+        [*BEFORE, {**BEFORE[0], "id": "zz-clone", "enabled": False, "dateCreated": LATER}],
+        AFTER,
+    ),
+    scenario(
         "original-edited-and-a-copy-kept",
         "clone, drift",
         [{**BEFORE[0], "priority": 7}, *BEFORE[1:], {**BEFORE[0], "id": "zz-copy", "dateCreated": LATER}],

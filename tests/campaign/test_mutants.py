@@ -76,6 +76,8 @@ CAUGHT: Final = {
         "reviewed-hidden | A | 1 | human-foreign@#9": "R9",
         "reviewed-hidden | C | 1 | human-foreign@#9": "R9",
     },
+    "the digest leaves out the switch": {"clone-switched-off | C | 1": "R1"},
+    "every rule is read as switched on": {"clone-switched-off | C | 1": "R1"},
     "switching off is not counted": {"switched-off-refused | A | 1": "R8", "switched-off-refused | C | 1": "R8"},
 }
 """Each bug, the cases that catch it, and the promises that each finds broken at the least."""

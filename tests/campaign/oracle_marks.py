@@ -1,0 +1,97 @@
+"""Markers and digests as the specification describes them, read from the server's JSON without the package's own code.
+
+contract.md says how a rule is written, spec.md section 3 what a digest is of, behaviour.md (S4, S9, S11) which
+conditions mean something: others are kept as they stand. An error in the package's wire code, canonical form or digest
+is therefore seen here, and not shared.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
+
+from tests.campaign.oracle_facts import NUMERIC, mark, part, text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Json = Any
+
+_DECIMAL: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?", re.ASCII)
+_PATTERNS: Final = frozenset({"contains", "notContains", "startsWith", "notStartsWith", "endsWith", "notEndsWith"})
+_ABSENT: Final = frozenset({"exists", "notExists"})
+_SEVERAL: Final = frozenset({"in", "notIn", "between"})
+OPERATORS: Final = NUMERIC | _PATTERNS | _ABSENT | _SEVERAL | {"equals", "notEquals"}
+
+
+def is_edited(rule: Mapping[str, Json]) -> bool:
+    """Say whether a marked rule is no longer what its marker says was written."""
+    return mark(rule) is not None and not rule["description"].rstrip().endswith(f"#{digest(rule)}]")
+
+
+def digest(rule: Mapping[str, Json]) -> str:
+    """Return 8 hex digits of the SHA-256 of what is written of a rule, its keys and parts sorted, 1.0 as 1."""
+    conditions = dict(map(_condition, reversed(rule.get("conditions") or ())))  # of equal ones the first stays
+    said = {
+        "name": rule["name"],
+        "description": text_of(rule),
+        "priority": rule["priority"],
+        "enabled": rule.get("enabled", True),
+        "conditions": [json.loads(one) for one in sorted(conditions.values())],
+        "targets": [json.loads(one) for one in sorted(_compact(_target(one)) for one in rule.get("targets") or ())],
+    }
+    return sha256(_compact(said).encode()).hexdigest()[:8]
+
+
+def signed(form: Mapping[str, Json], owner: str, address: str) -> str:
+    """Return the description of a rule with the marker's line behind it."""
+    line = f"[cxroute:{owner}/{address}#{digest(form)}]"
+    return f"{form['description']}\n{line}" if form["description"] else line
+
+
+def _condition(form: Json) -> tuple[Json, str]:
+    """Return what a condition means, and its text; one that means nothing is kept as it stands."""
+    if form.get("type") != "attribute" or not isinstance(form.get("attributeName"), str) or not _fits(form):
+        return _compact(form), _compact(form)
+    names = ("type", "attributeName", "operator", *(() if form["operator"] in _ABSENT else ("value",)))
+    return part(form), _compact({name: form[name] for name in names})
+
+
+def _fits(form: Json) -> bool:
+    """Say whether the operator is known, and can have that value."""
+    operator, value = form.get("operator"), form.get("value")
+    if not isinstance(operator, str) or operator not in OPERATORS:
+        return False
+    if operator in _ABSENT:
+        return True
+    values = value if operator in _SEVERAL else [value]
+    if not isinstance(values, list):
+        return False
+    if operator in NUMERIC:
+        return all(map(_is_number, values)) and (operator != "between" or len(values) == 2)
+    return all(isinstance(one, str if operator in _PATTERNS else str | int | float) for one in values)
+
+
+def _is_number(value: Json) -> bool:
+    return _DECIMAL.fullmatch(value) is not None if isinstance(value, str) else type(value) in (int, float)
+
+
+def _target(form: Json) -> Json:
+    weight = form.get("weight", 1)
+    known = form.get("type") == "queue" and isinstance(form.get("queueId"), str) and type(weight) in (int, float)
+    return {"type": "queue", "queueId": form["queueId"], "weight": weight} if known else form
+
+
+def _compact(value: Json) -> str:
+    return json.dumps(_whole(value), sort_keys=True, separators=(",", ":"))
+
+
+def _whole(value: Json) -> Json:
+    """Write 1.0 as 1, all the way down."""
+    if isinstance(value, dict):
+        return {name: _whole(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_whole(one) for one in value]
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 1e16 else value

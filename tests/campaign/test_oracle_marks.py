@@ -1,0 +1,140 @@
+"""The oracle reads markers, digests and rules by itself: what the package makes of them is held against that."""
+
+from __future__ import annotations
+
+import ast
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from reconciler.cxone.wire import live_rule
+from reconciler.marker import digest as package_digest
+from reconciler.ownership import edited
+from tests.campaign.oracle_facts import as_json, mark, text_of
+from tests.campaign.oracle_marks import digest, is_edited
+from tests.campaign.scenarios import SCENARIOS
+from tests.campaign.scenarios_generated import generated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.campaign.scenario import Scenario
+
+SHARED: Final = {
+    "reconciler.change": "the kinds of what a run reports: the report itself is what the oracle judges",
+    "reconciler.model": "the types of what a manifest wants: what a run is given, not what it makes of it",
+    "reconciler.simulator.evaluate": "the simulated platform's reading of rules, which the package does not use",
+    "reconciler.simulator.exchange": "how the simulated platform loses an answer",
+    "reconciler.simulator.faults": "what goes wrong in a history made by hand",
+}
+"""What the oracle uses of the package at run time, and why that may be so."""
+HERE: Final = Path(__file__).parent
+
+
+def asks(attribute: str, operator: str, *value: Any) -> dict[str, Any]:
+    said = {"type": "attribute", "attributeName": attribute, "operator": operator}
+    return said | ({"value": value[0]} if value else {})
+
+
+def form(**more: Any) -> dict[str, Any]:
+    """A rule with our marker, as the server shows it."""
+    said = {"id": "7", "name": "vip", "description": "Routes vip\n[cxroute:acme/cards/vip#00000000]", "priority": 1}
+    sends = {"type": "queue", "queueId": "q", "weight": 1.0}
+    return {**said, "enabled": True, "conditions": [asks("intent", "equals", "vip")], "targets": [sends], **more}
+
+
+ODD: Final = [
+    form(priority=1.0),
+    form(priority=0.25, enabled=False),
+    form(description="\u00fc\U0001f642\r\nlines\r\n\r\n[cxroute:acme/cards/vip#00000000] \r\n"),
+    form(description="[cxroute:acme/cards/vip~next#00000000]"),
+    form(conditions=[asks("b", "equals", True), asks("a", "in", ["y", 1.0, "x"]), asks("a", "in", [1, "x", "y"])]),
+    form(conditions=[asks("a", "equals", 1), asks("a", "equals", 1.0), asks("a", "equals", "1")]),
+    form(conditions=[asks("a", "equals", True), asks("a", "equals", "true")]),
+    form(conditions=[asks("a", "exists"), asks("a", "notExists", None), asks("a", "exists", "x")]),
+    form(conditions=[asks("a", "lessThan", "0.50"), asks("a", "lessThan", 0.5), asks("a", "greaterThan", "1e3")]),
+    form(conditions=[asks("a", "lessThan", "soon"), asks("a", "between", [1, 2, 3]), asks("a", "between", [1.0, "2"])]),
+    form(
+        conditions=[asks("a", "contains", 7), asks("a", "startsWith", "x"), asks("a", "in", "x"), asks("a", "in", {})]
+    ),
+    form(conditions=[{**asks("a", "equals", "x"), "hint": 1}, {"type": "schedule", "open": True, "weight": 2.0}]),
+    form(conditions=[asks("a", "soundsLike", "x"), {**asks("a", "equals", "x"), "attributeName": 7}]),
+    form(targets=[{"type": "queue", "queueId": "q"}, {"type": "queue", "queueId": "q", "weight": 1, "hint": 2}]),
+    form(targets=[{"type": "skill", "level": 2.0}, {"type": "queue", "queueId": 7}, {"type": "queue", "weight": "1"}]),
+    form(conditions=None, targets=None),
+    {"id": "7", "name": "bare", "description": "[cxroute:acme/cards/vip#00000000]", "priority": 3},
+]
+
+
+def everything() -> Iterator[Scenario]:
+    yield from SCENARIOS.values()
+    yield from map(generated, range(60))
+
+
+def assert_alike(rule: dict[str, Any]) -> None:
+    """Both read the same marker, text and digest; a rule without a marker is nobody's to compare."""
+    live = live_rule(rule)
+    found = mark(rule)
+    assert (found is None) is (live.marker is None), rule
+    if found is None or live.marker is None:
+        return
+    assert (found.owner, found.address, found.copy) == (live.marker.owner, str(live.marker.address), live.marker.copy)
+    assert (text_of(rule), digest(rule)) == (live.rule.description, package_digest(live.rule)), rule
+    assert is_edited(rule) is edited(live), rule
+
+
+def test_a_digest_is_of_what_the_specification_says() -> None:
+    """Written out: keys and parts sorted, no spaces, 1.0 as 1, without the marker and what a server adds."""
+    told = [asks("tier", "exists"), asks("intent", "equals", "vip")]
+    text = (
+        '{"conditions":[{"attributeName":"intent","operator":"equals","type":"attribute","value":"vip"},'
+        '{"attributeName":"tier","operator":"exists","type":"attribute"}],"description":"Routes vip","enabled":true,'
+        '"name":"vip","priority":1,"targets":[{"queueId":"q","type":"queue","weight":1}]}'
+    )
+    assert sha256(text.encode()).hexdigest()[:8] == digest(form(conditions=told, version=7, division="x"))
+
+
+@pytest.mark.parametrize("rule", ODD)
+def test_odd_rules_are_read_alike(rule: dict[str, Any]) -> None:
+    """Values written in several ways, parts that mean nothing, fields that are left out."""
+    assert_alike(rule)
+
+
+def test_rules_of_every_scenario_are_read_alike() -> None:
+    """And what a manifest wants has the digest that its marker will have."""
+    for each in everything():
+        for rule in each.rules:
+            assert_alike(rule)
+        for where, one in each.wish.rules.items():
+            assert one.marker_digest == digest(as_json(one.rule, str(where)))
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [{"name": "x"}, {"description": "x"}, {"priority": 2}, {"enabled": False}, {"conditions": []}, {"targets": []}],
+)
+def test_an_edit_of_any_field_is_one(edit: dict[str, Any]) -> None:
+    """As long as the marker is there; what a server adds is none."""
+    rule = form()
+    line = f"[cxroute:acme/cards/vip#{digest(rule)}]"
+    rule["description"] = f"Routes vip\n{line}"
+    assert not is_edited({**rule, "version": 7, "dateModified": "now"})
+    assert is_edited({**rule, **edit, "description": f"{edit.get('description', 'Routes vip')}\n{line}"})
+    assert not is_edited({**rule, **edit, "description": "Routes vip"})
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Yield the package's modules that a file imports at run time."""
+    for node in ast.parse(path.read_text("utf-8")).body:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("reconciler"):
+            yield str(node.module)
+        elif isinstance(node, ast.Import):
+            yield from (one.name for one in node.names if one.name.startswith("reconciler"))
+
+
+def test_the_oracle_shares_no_reading_with_what_it_judges() -> None:
+    """Its modules use of the package what is listed with a reason, and nothing else."""
+    found = {module for path in HERE.glob("oracle*.py") for module in imported(path)}
+    assert set(SHARED) == found

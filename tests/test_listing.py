@@ -1,0 +1,52 @@
+"""Complete lists: what is told of their progress, page by page."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from reconciler.cxone.client import ReadingClient
+from reconciler.cxone.network import carried_by
+from reconciler.cxone.settings import Credentials
+from tests import canary
+from tests.builders import managed, rule
+from tests.inprocess import TENANT, World
+from tests.simulated import Line
+from tests.virtual import VirtualTime
+
+Told = list[tuple[str, int, int]]
+
+
+def told(rules: int, page_size: int) -> Told:
+    """Read so many rules in pages of such a size; return what the progress was told, in order."""
+    world = World(managed(f"id-{n}", f"cards/r{n}", rule(f"r{n}")) for n in range(rules))
+    found: Told = []
+
+    async def run() -> None:
+        client = ReadingClient(
+            carried_by(Line(world.app)),
+            replace(TENANT, page_size=page_size),
+            Credentials(canary.CLIENT, canary.SECRET),
+            VirtualTime().time,
+            lambda what, done, all_of_them: found.append((what, done, all_of_them)),
+        )
+        assert rules == len(await client.rules())
+
+    asyncio.run(run())
+    return found
+
+
+@pytest.mark.parametrize(
+    ("rules", "page_size", "expected"),
+    [
+        (3, 100, [("rules", 1, 1)]),
+        (5, 2, [("rules", 1, 3), ("rules", 2, 3), ("rules", 3, 3)]),
+        (4, 2, [("rules", 1, 2), ("rules", 2, 2)]),
+        (0, 2, [("rules", 1, 1), ("rules", 1, 1)]),
+    ],
+)
+def test_each_page_that_came_is_told_and_of_how_many(rules: int, page_size: int, expected: Told) -> None:
+    """From the first one on, and never of more than are done; an empty list is read twice."""
+    assert expected == told(rules, page_size)
