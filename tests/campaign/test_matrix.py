@@ -1,7 +1,7 @@
 """Every live cell of the matrix of reliability.md section 4, in each way, on every profile that can show it.
 
-`make test` runs one case of each cell; `make test-all` those on A and C, and one in `SHARE` of those on B, D and E that A
-or C show too; `make campaign` runs all.
+`make test` runs one case of each cell; `make test-all` those on A and C, and one in `SHARE` of those on B, D and E that
+A or C show too; `make campaign` runs all.
 """
 
 from __future__ import annotations
