@@ -2,7 +2,7 @@
 # Another interpreter beside it: make test PYTHON=python3.13 VENV=.venv-3.13
 # Kept to what GNU make 3.81 knows (macOS), and free of absolute paths (a space in one would break it).
 PYTHON ?= python3
-VENV ?= .venv
+VENV ?= .venv$(if $(RESOLUTION),-$(RESOLUTION))
 # Passed on: make test ARGS="-k plan", make bench ARGS=..., make lock ARGS=--upgrade
 ARGS ?=
 
@@ -13,7 +13,7 @@ WORKERS = $$($(BIN)/python -c 'import os; print(os.cpu_count() * 3 // 2)')
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --only-binary=:all: --require-hashes
 UV := uv==0.13.9
 COMPILE := $(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-header --extra serve $(ARGS)
+	--no-emit-index-url --no-header --extra serve
 # Package indexes and their options; spelt so that this line does not match itself.
 INDEX_HOSTS := py[p]i\.org|python[h]osted\.org|npm[j]s\.|download\.py[t]orch\.|deb\.d[e]bian\.|--[i]ndex-url|--extra-[i]ndex-url|--find-[l]inks
 
@@ -42,6 +42,16 @@ coverage: $(VENV)/.project ## How much of the program the tests ran under COVER=
 	@$(BIN)/python -m coverage combine -q
 	@$(BIN)/python -m coverage report
 
+# Not the pinned versions, but those that pyproject.toml admits at this moment. Beside another Python, name a folder:
+# make test-lowest PYTHON=python3.14 VENV=.venv-3.14-lowest
+.PHONY: test-lowest test-newest
+
+test-lowest: ## The fast tests, with the lowest versions that pyproject.toml admits
+	@$(MAKE) test RESOLUTION=lowest-direct
+
+test-newest: ## The fast tests, with the newest versions that pyproject.toml admits
+	@$(MAKE) test RESOLUTION=highest
+
 campaign: $(VENV)/.project ## Every accident at every request, for an hour and more; the real processes are killed and besieged, too
 	$(BIN)/python -m tests.campaign.run $(ARGS)
 	CXROUTE_CAMPAIGN=full $(BIN)/python -m pytest -q -n auto --dist worksteal tests/crash tests/campaign tests/test_behaviour_*.py
@@ -53,6 +63,8 @@ lint: $(VENV)/.project ## Format, lint rules, types, who imports whom, workflows
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m mypy
 	$(BIN)/lint-imports
+	$(BIN)/deptry reconciler
+	$(BIN)/deptry tests --exclude none --ignore DEP002,DEP004
 	$(BIN)/zizmor --quiet --offline --no-progress .github action.yml deploy/github/*.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml deploy/github/*.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions action.yml
@@ -78,10 +90,9 @@ pictures: $(VENV)/.project browser ## Draw the report and the comment as people 
 	$(BIN)/python -m tests.pictures
 
 lock: ## Write the requirement files anew from pyproject.toml; newest versions with ARGS=--upgrade
-	@$(call make_venv,$(VENV)-lock)
-	$(VENV)-lock/bin/python -m pip install --quiet --only-binary=:all: '$(UV)'
-	$(COMPILE) pyproject.toml -o requirements.txt
-	$(COMPILE) --group dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+	@$(INSTALL_UV)
+	$(COMPILE) $(ARGS) pyproject.toml -o requirements.txt
+	$(COMPILE) $(ARGS) --group dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 
 clean: ## Remove .venv, caches and built packages
 	rm -rf .venv .venv-* dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
@@ -97,14 +108,26 @@ $(VENV)/.run: requirements.txt
 $(BIN)/cxroute: $(VENV)/.run
 	@$(BIN)/python -c "$$COMMAND"
 
-$(VENV)/.dev: requirements-dev.txt
+DEV_REQUIREMENTS := $(if $(RESOLUTION),$(VENV)/requirements.txt,requirements-dev.txt)
+
+$(VENV)/.dev: $(DEV_REQUIREMENTS)
 	@$(call make_venv,$(VENV))
-	$(PIP_INSTALL) -r requirements-dev.txt
+	$(PIP_INSTALL) -r $(DEV_REQUIREMENTS)
 	@touch $@ $(VENV)/.run
+
+$(VENV)/requirements.txt: pyproject.toml
+	@$(call make_venv,$(VENV))
+	@$(INSTALL_UV)
+	$(COMPILE) --upgrade --resolution $(RESOLUTION) --group dev pyproject.toml -o $@
 
 $(VENV)/.project: $(VENV)/.dev pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
+
+define INSTALL_UV
+$(call make_venv,$(VENV)-lock)
+$(VENV)-lock/bin/python -m pip install --quiet --only-binary=:all: '$(UV)'
+endef
 
 # Create the environment if there is none that works; one whose interpreter has gone is made anew.
 define make_venv

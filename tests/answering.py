@@ -86,13 +86,14 @@ class Tenant:
         server = await asyncio.start_server(self.serve, "127.0.0.1", 0, ssl=tls)
         self.server = Server("http", "127.0.0.1", server.sockets[0].getsockname()[1], "")
         try:
-            async with server:
-                yield self
+            yield self
         finally:
+            server.close()
             self.direct.close()
             for writer in self.connections:
                 writer.transport.abort()
             await asyncio.gather(*self._serving)
+            await server.wait_closed()  # last: from Python 3.12 on it waits for the connections, too
 
     async def ask(self, seconds: float = 2.0) -> tuple[int, bytes]:
         """Return status and body of an answer."""

@@ -296,6 +296,13 @@ def test_every_command_has_help(cxroute: Program, command: str) -> None:
     assert "Also: -e, -m, --color, -q, -v, --log-format, --no-input (cxroute help options)" in cxroute.out
 
 
+def test_help_of_a_command_is_not_painted(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python 3.14 would, where $FORCE_COLOR says so, and measure its own colours as letters."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert 0 == cxroute("plan", "--help")
+    assert "\x1b" not in cxroute.out
+
+
 def test_help_names_every_command_and_exit_code(cxroute: Program) -> None:
     """And so does no argument at all."""
     assert 0 == cxroute("--help")

@@ -76,7 +76,7 @@ async def served(script: Script, seconds: float = 2.0) -> AsyncIterator[tuple[Wr
     base = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     tenant = replace(TENANT, base_url=base, token_url=f"{base}/oauth/token", timeout_seconds=seconds)
     quick = replace(REAL_TIME, random=lambda: 0.0)
-    async with network(tenant, None, None) as transport, server:
+    async with server, network(tenant, None, None) as transport:  # the server waits for the client's connections
         yield WritingClient(carried_by(transport), tenant, Credentials("id", "canary"), quick), asked
 
 

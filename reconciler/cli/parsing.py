@@ -83,6 +83,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, prog: str | None = None, **options: Any) -> None:  # noqa: ANN401 - whatever argparse takes
         super().__init__(prog, allow_abbrev=False, formatter_class=Help, **options)
+        self.color = False  # from Python 3.14 on argparse paints its help, and --color would have no say in it
         self.register("action", None, Once)
 
     def error(self, message: str) -> NoReturn:

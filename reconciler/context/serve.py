@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 import uvicorn
 
 from reconciler.context.connection import Connection
+from reconciler.errors import CxrouteError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Callable, Coroutine, Iterator, Sequence
     from types import FrameType
 
     from reconciler.context.app import ContextApp
@@ -27,6 +28,10 @@ _IDLE: Final = 20
 _BACKLOG: Final = 2048
 _AT_ONCE: Final = 8
 """Connections that are taken in one turn of the loop, at the most."""
+_HEALTH: Final = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+_HEALTHY: Final = ("HTTP/1.1 200 ", "HTTP/1.1 503 ")
+_LONGEST_CHECK: Final = 5.0
+"""Seconds for the answer to the server's own GET /health."""
 
 
 class _Server(uvicorn.Server):
@@ -37,12 +42,23 @@ class _Server(uvicorn.Server):
         self._app, self._announce = app, announce
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to serve, and say so.
+        """Begin to serve, check that requests are answered, and say so. Raises CxrouteError if they are not.
 
         uvloop takes one connection from a socket in a turn of its loop, so each is listened to several times: of many
         callers that come at once under load, the last would wait a fifth of a second before it is heard at all.
         """
-        await super().startup([again for one in sockets or () for again in (one, *_duplicates(one))])
+        listeners = sockets or []
+        with _loopback_listener(listeners) as own:
+            await super().startup([*(again for one in listeners for again in (one, *_duplicates(one))), own])
+            answer = await _health_answer(own)
+            self.servers.pop().close()
+        if not answer.startswith(_HEALTHY):
+            await self.shutdown(listeners)
+            raise CxrouteError(
+                f"the endpoint does not answer its own GET /health as it must ({answer}): uvicorn {uvicorn.__version__}"
+                " does not fit this version of cxroute. Install the versions that the extra `serve` requires;"
+                " see docs/getting-started.md, section Install."
+            )
         self._announce()
 
     def end(self) -> None:
@@ -69,8 +85,35 @@ def _duplicates(listener: socket.socket) -> list[socket.socket]:
     return [listener.dup() for _ in range(_AT_ONCE - 1)] if sys.platform != "win32" else []
 
 
+def _loopback_listener(listeners: Sequence[socket.socket]) -> socket.socket:
+    """Return a socket for the server's own request.
+
+    Workers share the port of the others: there another worker could be asked, which may not have begun.
+    """
+    is_ipv6 = any(listener.family == socket.AF_INET6 for listener in listeners)
+    made = _bound("::1" if is_ipv6 else "127.0.0.1", 0)
+    made.listen()
+    return made
+
+
+async def _health_answer(listener: socket.socket) -> str:
+    """Return the first line of the answer to GET /health. A plain connection: no proxy, no variable has a say."""
+    with contextlib.suppress(OSError):
+        async with asyncio.timeout(_LONGEST_CHECK):
+            reader, writer = await asyncio.open_connection(*listener.getsockname()[:2])
+            try:
+                writer.write(_HEALTH)
+                return (await reader.read()).partition(b"\r\n")[0].decode("ascii", "replace") or "no answer"
+            finally:
+                writer.close()
+    return "no answer"
+
+
 async def serve(app: ContextApp, listener: socket.socket, announce: Callable[[str], object]) -> None:
-    """Serve until SIGTERM or SIGINT, then finish what was accepted. `announce` is given the URL."""
+    """Serve until SIGTERM or SIGINT, then finish what was accepted. `announce` is given the URL.
+
+    Raises CxrouteError, before that, if the server does not answer.
+    """
     await server(app, lambda: announce(url(listener))).serve(sockets=[listener])
 
 
