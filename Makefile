@@ -12,12 +12,13 @@ WORKERS = $$($(BIN)/python -c 'import os; print(os.cpu_count() * 3 // 2)')
 # Wheels alone: a hash pins a source archive, but not what its build would bring in.
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --only-binary=:all: --require-hashes
 UV := uv==0.13.9
+AUDIT := pip-audit==2.10.1
 COMPILE := $(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-header --extra serve $(ARGS)
+	--no-emit-index-url --no-header $(ARGS)
 # Package indexes and their options; spelt so that this line does not match itself.
 INDEX_HOSTS := py[p]i\.org|python[h]osted\.org|npm[j]s\.|download\.py[t]orch\.|deb\.d[e]bian\.|--[i]ndex-url|--extra-[i]ndex-url|--find-[l]inks
 
-.PHONY: help demo test campaign lint bench browser picture pictures docs lock clean
+.PHONY: help demo test campaign lint bench browser picture pictures docs lock audit clean
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -43,6 +44,7 @@ lint: $(VENV)/.project ## Format, lint rules, types, who imports whom, workflows
 	$(BIN)/zizmor --quiet --offline --no-progress .github action.yml deploy/github/*.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml deploy/github/*.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions action.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(BIN)/hadolint Dockerfile
 	@if git grep -nIE -e '$(INDEX_HOSTS)'; then echo 'lint: a file names a package index: leave that to pip' >&2; exit 1; fi
 
@@ -64,20 +66,26 @@ tests/browser/node_modules: tests/browser/package-lock.json
 pictures: $(VENV)/.project browser ## Draw the report and the comment as people see them
 	$(BIN)/python -m tests.pictures
 
-lock: ## Write the requirement files anew from pyproject.toml; newest versions with ARGS=--upgrade
+lock: ## Write the requirement files anew from pyproject.toml (core, with serve, with dev); newest versions with ARGS=--upgrade
 	@$(call make_venv,$(VENV)-lock)
 	$(VENV)-lock/bin/python -m pip install --quiet --only-binary=:all: '$(UV)'
 	$(COMPILE) pyproject.toml -o requirements.txt
-	$(COMPILE) --group dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+	$(COMPILE) --extra serve -c requirements.txt pyproject.toml -o requirements-serve.txt
+	$(COMPILE) --extra serve --group dev -c requirements-serve.txt pyproject.toml -o requirements-dev.txt
+
+audit: ## Look up known vulnerabilities of all pinned packages (needs a network)
+	@$(call make_venv,$(VENV)-audit)
+	$(VENV)-audit/bin/python -m pip install --quiet --only-binary=:all: '$(AUDIT)'
+	$(VENV)-audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements-dev.txt
 
 clean: ## Remove .venv, caches and built packages
 	rm -rf .venv .venv-* dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp says what is installed, so that a second run needs neither pip nor a network.
-$(VENV)/.run: requirements.txt
+$(VENV)/.run: requirements-serve.txt
 	@$(call make_venv,$(VENV))
-	$(PIP_INSTALL) -r requirements.txt
+	$(PIP_INSTALL) -r requirements-serve.txt
 	@touch $@
 
 # The command without a build, as action.yml and the Dockerfile install it: no build backend is needed, pinned or not.

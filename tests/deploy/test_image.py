@@ -7,20 +7,19 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from tests.deploy.image import HOME, ROOT, build, command, copied, instructions, is_sent, stages
+from tests.context.processes import MANIFEST, environment, process
+from tests.deploy.image import HOME, ROOT, Instruction, build, command, copied, instructions, is_sent, stages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DOCKERFILE: Final = instructions((ROOT / "Dockerfile").read_text(encoding="utf-8"))
-BUILD, FINAL = stages(DOCKERFILE)
+DEFAULT, BUILD, FINAL = stages(DOCKERFILE)
 IGNORED: Final = (ROOT / ".dockerignore").read_text(encoding="utf-8")
 NOBODY: Final = 10001
 WHOLLY: Final = os.environ.get("CI") == "true" or os.environ.get("CXROUTE_CAMPAIGN") == "full"
@@ -58,9 +57,11 @@ def test_what_is_installed_is_pinned_and_comes_from_wherever_pip_is_told() -> No
     """By hash, wheels alone, what `serve` needs too; both stages are of one base, and no index is named."""
     (installing,) = [one.rest for one in BUILD if one.name == "RUN" and " install " in one.rest and "pip" in one.rest]
     assert {"--require-hashes", "--only-binary=:all:"} <= set(installing.split())
-    assert "uvicorn==" in (ROOT / "requirements.txt").read_text(encoding="utf-8")
-    assert {"${BASE}"} == {one.rest.split()[0] for one in DOCKERFILE if one.name == "FROM"}
-    assert "://" not in "".join(one.rest for one in DOCKERFILE).replace("http://127.0.0.1", "")
+    assert "uvicorn==" in (ROOT / "requirements-serve.txt").read_text(encoding="utf-8")
+    assert [Instruction("FROM", "python:3.13-slim-trixie AS default")] == DEFAULT
+    assert Instruction("ARG", "BASE=default") == DOCKERFILE[0]
+    assert {"${BASE}"} == {stage[0].rest.split()[0] for stage in (BUILD, FINAL)}
+    assert "://" not in "".join(one.rest for one in DOCKERFILE)
 
 
 def test_it_runs_as_nobody_in_a_folder_of_its_own() -> None:
@@ -124,37 +125,83 @@ def test_what_is_built_runs_as_another_user_on_a_tree_that_nobody_can_write(fold
     assert HOME == "/opt/cxroute"
 
 
-class Health(BaseHTTPRequestHandler):
-    """Answers /health as well as it can be."""
-
-    status = 200
-
-    def do_GET(self) -> None:
-        """Answer."""
-        self.send_response(self.status if self.path == "/health" else 404)
+DEAD: Final = "http://127.0.0.1:9"
+ANSWERING: Final = """
+import http.server, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(int(sys.argv[1]) if self.path == "/health" else 404)
         self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-def asked(port: int) -> int:
-    """Ask as the image's health check does."""
-    words = command(DOCKERFILE, "HEALTHCHECK")
-    assert "python" == words[0]
-    variables = {**os.environ, "PORT": str(port)}
-    return subprocess.run(
-        [sys.executable, *words[1:]], env=variables, stderr=subprocess.DEVNULL, check=False
-    ).returncode
+server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+print(server.server_port, flush=True)
+server.serve_forever()
+"""
 
 
-def test_the_health_check_is_well_only_where_the_endpoint_is() -> None:
-    """It asks /health at $PORT: 0 for 200, not 0 for anything else or for nobody."""
-    with HTTPServer(("127.0.0.1", 0), Health) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        port = server.server_port
-        assert 0 == asked(port)
-        server.RequestHandlerClass = type("Ill", (Health,), {"status": 503})
-        assert 0 != asked(port)
-        server.shutdown()
-    assert 0 != asked(port)
+def health(folder: Path, *processes: int) -> int:
+    """Return the exit code of the image's health check in a container with these processes, behind a dead proxy."""
+    proc = Path(tempfile.mkdtemp(dir=folder))
+    for one in processes:
+        (proc / str(one)).symlink_to(f"/proc/{one}")
+    python, *words = command(DOCKERFILE, "HEALTHCHECK")
+    assert "python" == python
+    variables = {**environment(), "http_proxy": DEAD, "HTTP_PROXY": DEAD, "all_proxy": DEAD, "PORT": "9"}
+    assert ["-I", "-m", "reconciler.cli.health"] == words
+    checked = subprocess.run([sys.executable, *words, str(proc)], env=variables, stderr=subprocess.DEVNULL, check=False)
+    return checked.returncode
+
+
+@pytest.mark.skipif(not Path("/proc/self/net/tcp").exists(), reason="an image runs on Linux")
+def test_what_listens_is_healthy_on_whatever_port_and_beside_any_proxy(tmp_path: Path) -> None:
+    """serve, watch --listen and simulate, each on a port of its own choice; all of them in one container, too."""
+    with process(tmp_path, "simulate", "--port", "0") as (simulate, url):
+        (tmp_path / "manifests").mkdir()
+        (tmp_path / "manifests/all.yaml").write_text(MANIFEST.format(url=url), encoding="utf-8")
+        with (
+            process(tmp_path, "serve", "-e", "prod", "--port", "0") as (serve, _),
+            process(tmp_path, "watch", "-e", "prod", "--listen", "127.0.0.1:0") as (watch, _),
+        ):
+            assert 0 == health(tmp_path, simulate.pid, serve.pid, watch.pid)
+
+
+@pytest.mark.skipif(not Path("/proc/self/net/tcp").exists(), reason="an image runs on Linux")
+@pytest.mark.parametrize(
+    ("status", "words", "expected"),
+    [
+        ("200", ("reconciler", "serve"), 0),
+        ("503", ("reconciler", "serve"), 1),
+        ("503", ("reconciler", "-e", "prod", "watch", "--listen", "127.0.0.1:9090"), 1),
+        ("503", ("reconciler", "simulate"), 0),
+        ("503", ("another program",), 0),
+    ],
+)
+def test_an_endpoint_that_is_not_well_is_not_healthy(
+    tmp_path: Path, status: str, words: tuple[str, ...], expected: int
+) -> None:
+    """What counts is the answer of /health, where the command has one; other programs are not asked."""
+    line = [sys.executable, "-c", ANSWERING, status, *words]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+        try:
+            assert server.stdout
+            assert server.stdout.readline()
+            assert expected == health(tmp_path, server.pid)
+        finally:
+            server.kill()
+
+
+@pytest.mark.skipif(not Path("/proc/self/net/tcp").exists(), reason="an image runs on Linux")
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [(("plan",), 0), (("watch",), 0), (("serve",), 1), (("-q", "simulate"), 1), (("watch", "--listen=:80"), 1)],
+)
+def test_a_command_that_listens_to_nothing_is_healthy_and_one_that_does_not_listen_yet_is_not(
+    tmp_path: Path, words: tuple[str, ...], expected: int
+) -> None:
+    """By the command that the process was started with."""
+    line = [sys.executable, "-c", "input()", "reconciler", *words]
+    with subprocess.Popen(line, stdin=subprocess.PIPE) as waiting:
+        try:
+            assert expected == health(tmp_path, waiting.pid)
+        finally:
+            waiting.kill()
+    assert 0 == health(tmp_path, waiting.pid), "it has ended"
