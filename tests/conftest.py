@@ -11,6 +11,7 @@ import pytest
 
 from tests import canary
 from tests.hostile.command import Place, Zygote, zygote
+from tests.measure import measure_children
 from tests.program import QUICK, VARIABLES, Program
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ def pytest_configure() -> None:
     subprocess.Popen.communicate = _LOOKOUT.through(subprocess.Popen.communicate, "a process")  # type: ignore[method-assign]
     reading = _LOOKOUT.through(pytest.CaptureFixture.readouterr, "the output")
     pytest.CaptureFixture.readouterr = reading  # type: ignore[method-assign]
+    measure_children()
 
 
 def pytest_collection_finish() -> None:

@@ -16,6 +16,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.measure import IMPURE, PURE
+
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 REQUIREMENT_FILES = ("requirements.txt", "requirements-serve.txt", "requirements-dev.txt")
@@ -78,6 +80,38 @@ def test_plan_alone_installs_no_package_of_serve() -> None:
     """requirements.txt, which action.yml installs, has none of the extra's packages."""
     serve = {canonicalize_name(Requirement(one).name) for one in PROJECT["project"]["optional-dependencies"]["serve"]}
     assert set() == serve & set(pins("requirements.txt"))
+
+
+def test_every_line_that_coverage_leaves_out_has_a_reason() -> None:
+    """`# pragma: no cover - REASON` stands on the line; nothing is left out by a pattern of ours."""
+    pragmas = [
+        line
+        for path in (ROOT / "reconciler").rglob("*.py")
+        for line in path.read_text("utf-8").splitlines()
+        if re.search(r"pragma[: ]+no", line, re.IGNORECASE)
+    ]
+    assert [] == [line for line in pragmas if not re.search(r"# pragma: no (cover|branch) - \w.+ \w+", line)]
+    assert set() == {"exclude_lines", "exclude_also", "omit"} & {
+        key for table in PROJECT["tool"]["coverage"].values() for key in table
+    }
+
+
+def test_every_module_is_either_pure_or_not() -> None:
+    """The bound of 99 % holds for the one list, so each top-level module stands in exactly one of the two."""
+    there = {path.stem for path in (ROOT / "reconciler").glob("*.py")}
+    there |= {path.parent.name for path in (ROOT / "reconciler").glob("*/__init__.py")}
+    assert sorted(there) == sorted([*PURE, *IMPURE])
+
+
+def test_what_is_pure_reaches_nothing_outside() -> None:
+    """It imports no network, clock, process or event loop; of the file system it reads manifests and templates."""
+    outside = {"aiohttp", "asyncio", "httpx", "os", "pathlib", "random", "redis", "signal", "socket", "ssl", "time"}
+    reading = {"manifest/files.py", "traffic/files.py", "render/html.py"}
+    files = [file for name in PURE for file in (ROOT / "reconciler").glob(f"{name}.py")]
+    files += [file for name in PURE for file in (ROOT / "reconciler" / name).rglob("*.py")]
+    imported = re.compile(r"^(?:import|from) (\w+)", re.MULTILINE)
+    found = {file: set(imported.findall(file.read_text("utf-8"))) & outside for file in files}
+    assert reading == {str(file.relative_to(ROOT / "reconciler")) for file, names in found.items() if names}
 
 
 def test_what_tests_and_lints_is_pinned() -> None:

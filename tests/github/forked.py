@@ -21,6 +21,7 @@ import reconciler.cli.validate
 import reconciler.cxone.network  # noqa: F401
 from reconciler.cli.main import main as command
 from reconciler.github.rest import Time
+from tests.measure import before_forking
 
 CLIENT = """\
 import json, os, socket, sys
@@ -36,6 +37,7 @@ sys.exit(int(line.recv(16) or b"99"))
 def main() -> None:
     """Serve until an empty job comes. No wait for GitHub takes any time here."""
     Time.__new__.__defaults__ = (time.monotonic, time.time, lambda _seconds: None)
+    before_forking()
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(sys.argv[1])
         server.listen()

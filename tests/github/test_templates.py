@@ -102,7 +102,7 @@ def test_a_newer_commit_cancels_the_run_of_a_pull_request_alone() -> None:
     """Runs of one pull request share a group; each push has its own, so no commit of main goes unchecked."""
     concurrency = read(CI)["concurrency"]
     assert "true" == concurrency["cancel-in-progress"]
-    pushes = [{"github": {"workflow": "CI", "event": {}, "sha": sha}} for sha in ("a", "b")]
+    pushes: list[dict[str, Any]] = [{"github": {"workflow": "CI", "event": {}, "sha": sha}} for sha in ("a", "b")]
     pulls = [{"github": {"workflow": "CI", "event": {"pull_request": {"number": 7}}, "sha": sha}} for sha in ("a", "b")]
     groups = [filled(concurrency["group"], contexts, {}) for contexts in (*pushes, *pulls)]
     assert ["CI-a", "CI-b", "CI-7", "CI-7"] == groups

@@ -17,6 +17,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from tests.measure import before_forking
+
 _SLEEP, _CLOCK = asyncio.sleep, time.monotonic
 _slept = 0.0
 
@@ -46,6 +48,7 @@ def _import() -> None:
 def main() -> None:
     """Fork for each job, and say what became of it."""
     _import()
+    before_forking()
     for line in sys.stdin:
         job = json.loads(line)
         started = time.monotonic()

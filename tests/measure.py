@@ -1,0 +1,87 @@
+"""Runs the tests under coverage.py and holds two bounds: `python -m tests.measure [ARGUMENTS OF PYTEST]`.
+
+Child processes are measured, too: started commands by their environment, forked ones because coverage.py goes on in them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from coverage import Coverage
+
+ROOT: Final = Path(__file__).parents[1]
+BOUNDS: Final = {"all": 95, "pure": 99}
+"""Percent of lines and branches."""
+
+_PURE: Final = (
+    "aftermath arrange behaviour behaviour_document canonical catalogue change compare desired diagnosis draft drift"
+    " drift_document entries errors explain export exposition fields finding_document findings first_contact foresee"
+    " guard hold kept_texts lint manifest marker model news options outbox ownership plan plan_schema recorded render"
+    " round_metrics rounds saved_plan shares strict_json substitution tally traffic undo unknown_fields verify words"
+)
+PURE: Final = tuple(_PURE.split())
+"""What decides: no network, no clock, no process; of files only those that it is told to read."""
+_IMPURE: Final = (
+    "__init__ __main__ apply attempt cli conduct context cxone github journal regular_file sight simulator watching"
+    " webhook"
+)
+IMPURE: Final = tuple(_IMPURE.split())
+"""What acts, or waits."""
+
+UNMEASURED: Final = (
+    "tests/browser",  # opens finished reports in a browser
+    "tests/campaign",  # a million generated runs of lines that others run, too
+    "tests/test_start_up.py",  # interrupts a start at each import, and coverage.py imports, too
+)
+"""Tests that run without coverage.py, which would make them slow or wrong."""
+
+_SETTINGS: Final = "COVERAGE_PROCESS_CONFIG"
+
+
+def main(arguments: list[str]) -> int:
+    """Run all tests, and return 0 when each passes and both bounds hold."""
+    shutil.rmtree(ROOT / ".coverage", ignore_errors=True)
+    steps = [
+        ["coverage", "run", "-m", "pytest", *arguments, *(f"--ignore={one}" for one in UNMEASURED)],
+        ["pytest", *arguments, *UNMEASURED],
+        ["coverage", "combine", "--quiet"],
+        ["coverage", "report", f"--fail-under={BOUNDS['all']}"],
+        ["coverage", "report", f"--fail-under={BOUNDS['pure']}", f"--include={','.join(map(pattern, PURE))}"],
+    ]
+    for step in steps:
+        if code := subprocess.run([sys.executable, "-m", *step], cwd=ROOT, check=False).returncode:
+            return code
+    return 0
+
+
+def pattern(name: str) -> str:
+    """Return what `--include` calls a top-level module or package."""
+    return f"reconciler/{name}/*" if (ROOT / "reconciler" / name).is_dir() else f"reconciler/{name}.py"
+
+
+def measure_children() -> None:
+    """Hand the settings of coverage.py, if it runs, to commands whose environment a test makes up."""
+    settings = os.environ.get(_SETTINGS)
+    if settings is None:
+        return
+    start = subprocess.Popen.__init__
+
+    def started(self: subprocess.Popen[Any], *args: Any, env: dict[str, str] | None = None, **options: Any) -> None:
+        start(self, *args, env=env if env is None else {**env, _SETTINGS: settings}, **options)
+
+    subprocess.Popen.__init__ = started  # type: ignore[assignment, method-assign]
+
+
+def before_forking() -> None:
+    """Write down what was measured so far, or each process that is forked from this one would write it again."""
+    if measuring := Coverage.current():
+        measuring.save()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
