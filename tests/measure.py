@@ -1,6 +1,6 @@
 """Runs the tests under coverage.py and holds two bounds: `python -m tests.measure [ARGUMENTS OF PYTEST]`.
 
-Child processes are measured, too: started commands by their environment, forked ones because coverage.py goes on in them.
+Child processes are measured, too: started commands by their environment, forked ones because coverage.py goes on there.
 """
 
 from __future__ import annotations
@@ -71,8 +71,10 @@ def measure_children() -> None:
         return
     start = subprocess.Popen.__init__
 
-    def started(self: subprocess.Popen[Any], *args: Any, env: dict[str, str] | None = None, **options: Any) -> None:
-        start(self, *args, env=env if env is None else {**env, _SETTINGS: settings}, **options)
+    def started(process: Any, *arguments: Any, **options: Any) -> None:
+        if options.get("env") is not None:
+            options["env"] = {**options["env"], _SETTINGS: settings}
+        start(process, *arguments, **options)
 
     subprocess.Popen.__init__ = started  # type: ignore[assignment, method-assign]
 
