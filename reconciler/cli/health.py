@@ -62,8 +62,11 @@ def _command(arguments: list[str]) -> str:
 def _addresses(process: Path) -> Iterator[tuple[str, int]]:
     """Yield host and port of each socket that the process listens on."""
     links = {str(one.readlink()) for one in (process / "fd").iterdir()}
-    for table in ("tcp", "tcp6"):
-        for line in (process / "net" / table).read_text().splitlines()[1:]:
+    tables = [
+        table for name in ("tcp", "tcp6") if (table := process / "net" / name).exists()
+    ]  # IPv6 may be switched off
+    for table in tables:
+        for line in table.read_text().splitlines()[1:]:
             fields = line.split()
             if fields[3] == _LISTENING and f"socket:[{fields[9]}]" in links:
                 host, _, port = fields[1].partition(":")
