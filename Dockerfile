@@ -1,14 +1,15 @@
 # cxroute as an image: `docker build -t cxroute .`; see deploy/README.md. Both stages are of one base, whose digest the
-# builder can pin: --build-arg BASE=python:3.13-slim-trixie@sha256:...
-ARG BASE=python:3.13-slim-trixie
+# builder can pin: --build-arg BASE=python:3.13-slim-trixie@sha256:... Dependabot reads the tag of a FROM, not of an ARG.
+ARG BASE=default
+FROM python:3.13-slim-trixie AS default
 
 FROM ${BASE} AS build
 WORKDIR /opt/cxroute
 # Wheels alone, each with its hash: nothing of another package runs while it is installed.
-COPY requirements.txt ./
+COPY requirements-serve.txt ./
 RUN python -m venv --without-pip . \
  && python -m pip --python bin/python install --no-cache-dir --disable-pip-version-check --no-compile \
-    --only-binary=:all: --require-hashes -r requirements.txt
+    --only-binary=:all: --require-hashes -r requirements-serve.txt
 # cxroute itself is not built: it runs from its own folder, where `demo` finds the bank's manifests as well. Isolated (-I),
 # Python looks for modules in no folder that somebody works in.
 COPY reconciler app/reconciler
@@ -31,8 +32,7 @@ ENV PATH=/opt/cxroute/bin:$PATH LOGNAME=cxroute
 WORKDIR /work
 USER 10001:10001
 EXPOSE 3000
-# Of `cxroute serve`; every other command has ended before anybody asks.
-HEALTHCHECK --interval=10s --timeout=5s --start-period=10s \
-  CMD ["python", "-I", "-c", "import os, urllib.request as web; web.urlopen(f\"http://127.0.0.1:{os.environ.get('PORT', 3000)}/health\", timeout=4)"]
+# Asks serve, watch --listen and simulate on whatever port they listen; a command that listens to nothing is healthy.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10s CMD ["python", "-I", "-m", "reconciler.cli.health"]
 ENTRYPOINT ["cxroute"]
 CMD ["--help"]

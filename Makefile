@@ -12,12 +12,13 @@ WORKERS = $$($(BIN)/python -c 'import os; print(os.cpu_count() * 3 // 2)')
 # Wheels alone: a hash pins a source archive, but not what its build would bring in.
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --only-binary=:all: --require-hashes
 UV := uv==0.13.9
+AUDIT := pip-audit==2.10.1
 COMPILE := $(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-header --extra serve
+	--no-emit-index-url --no-header
 # Package indexes and their options; spelt so that this line does not match itself.
 INDEX_HOSTS := py[p]i\.org|python[h]osted\.org|npm[j]s\.|download\.py[t]orch\.|deb\.d[e]bian\.|--[i]ndex-url|--extra-[i]ndex-url|--find-[l]inks
 
-.PHONY: help demo test test-all test-rest coverage campaign lint bench browser picture pictures docs lock clean
+.PHONY: help demo test test-all test-rest coverage campaign lint bench browser picture pictures docs lock audit clean
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -32,15 +33,14 @@ test: $(VENV)/.project ## The fast tests, on all cores: two minutes, for every c
 	@$(PYTEST) -m 'not slow' $(ARGS)
 
 test-all: $(VENV)/.project ## All tests, with real processes, a browser, Redis and crashes; measures how much of the program they run
-	@$(BIN)/python -m coverage erase
+	@rm -rf .coverage
 	@$(MAKE) test test-rest coverage COVER=1
 
 test-rest: $(VENV)/.project ## What `make test` leaves out
 	@$(PYTEST) -m slow $(ARGS)
 
 coverage: $(VENV)/.project ## How much of the program the tests ran under COVER=1, and whether that is enough
-	@$(BIN)/python -m coverage combine -q
-	@$(BIN)/python -m coverage report
+	@$(BIN)/python -m tests.measure
 
 # Not the pinned versions, but those that pyproject.toml admits at this moment. Beside another Python, name a folder:
 # make test-lowest PYTHON=python3.14 VENV=.venv-3.14-lowest
@@ -68,6 +68,7 @@ lint: $(VENV)/.project ## Format, lint rules, types, who imports whom, workflows
 	$(BIN)/zizmor --quiet --offline --no-progress .github action.yml deploy/github/*.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml deploy/github/*.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions action.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(BIN)/hadolint Dockerfile
 	@if git grep -nIE -e '$(INDEX_HOSTS)'; then echo 'lint: a file names a package index: leave that to pip' >&2; exit 1; fi
 
@@ -89,19 +90,25 @@ tests/browser/node_modules: tests/browser/package-lock.json
 pictures: $(VENV)/.project browser ## Draw the report and the comment as people see them
 	$(BIN)/python -m tests.pictures
 
-lock: ## Write the requirement files anew from pyproject.toml; newest versions with ARGS=--upgrade
+lock: ## Write the requirement files anew from pyproject.toml (core, with serve, with dev); newest versions with ARGS=--upgrade
 	@$(INSTALL_UV)
 	$(COMPILE) $(ARGS) pyproject.toml -o requirements.txt
-	$(COMPILE) $(ARGS) --group dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+	$(COMPILE) $(ARGS) --extra serve -c requirements.txt pyproject.toml -o requirements-serve.txt
+	$(COMPILE) $(ARGS) --extra serve --group dev -c requirements-serve.txt pyproject.toml -o requirements-dev.txt
+
+audit: ## Look up known vulnerabilities of all pinned packages (needs a network)
+	@$(call make_venv,$(VENV)-audit)
+	$(VENV)-audit/bin/python -m pip install --quiet --only-binary=:all: '$(AUDIT)'
+	$(VENV)-audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements-dev.txt
 
 clean: ## Remove .venv, caches and built packages
 	rm -rf .venv .venv-* dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp says what is installed, so that a second run needs neither pip nor a network.
-$(VENV)/.run: requirements.txt
+$(VENV)/.run: requirements-serve.txt
 	@$(call make_venv,$(VENV))
-	$(PIP_INSTALL) -r requirements.txt
+	$(PIP_INSTALL) -r requirements-serve.txt
 	@touch $@
 
 # The command without a build, as action.yml and the Dockerfile install it: no build backend is needed, pinned or not.
@@ -118,7 +125,7 @@ $(VENV)/.dev: $(DEV_REQUIREMENTS)
 $(VENV)/requirements.txt: pyproject.toml
 	@$(call make_venv,$(VENV))
 	@$(INSTALL_UV)
-	$(COMPILE) --upgrade --resolution $(RESOLUTION) --group dev pyproject.toml -o $@
+	$(COMPILE) --upgrade --resolution $(RESOLUTION) --extra serve --group dev pyproject.toml -o $@
 
 $(VENV)/.project: $(VENV)/.dev pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .

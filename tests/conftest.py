@@ -11,6 +11,7 @@ import pytest
 
 from tests import canary
 from tests.hostile.command import Place
+from tests.measure import measure_children, paused
 from tests.program import QUICK, VARIABLES, Program
 from tests.tiers import FAST, is_left_out, mark_slow
 
@@ -90,6 +91,7 @@ def pytest_configure() -> None:
     subprocess.Popen.communicate = _LOOKOUT.through(subprocess.Popen.communicate, "a process")  # type: ignore[method-assign]
     reading = _LOOKOUT.through(pytest.CaptureFixture.readouterr, "the output")
     pytest.CaptureFixture.readouterr = reading  # type: ignore[method-assign]
+    measure_children()
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -111,6 +113,13 @@ def pytest_collection_finish() -> None:
     """Leave what was imported and collected to itself: it stays, and to look through it takes a third of a second."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Run the tests that are not to be measured without coverage.py."""
+    with paused(_below_tests(item.path)):
+        return (yield)
 
 
 @pytest.hookimpl(wrapper=True)

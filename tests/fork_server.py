@@ -26,6 +26,7 @@ from reconciler.cli import connect
 from reconciler.cli.arguments import COMMANDS
 from reconciler.cxone.pace import REAL_TIME
 from reconciler.github.rest import Time
+from tests.measure import before_forking
 
 _SLEEP, _CLOCK = asyncio.sleep, time.monotonic
 _slept = 0.0
@@ -57,6 +58,7 @@ def main() -> None:
         import_module(f"reconciler.cli.{command.module}")
     for name in ("reconciler.cxone.network", "reconciler.__main__", "reconciler.context.serve", "uvicorn"):
         import_module(name)
+    before_forking()
     gc.collect()
     gc.freeze()
     with socket.socket(socket.AF_UNIX) as server:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tarfile
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -15,9 +16,11 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.measure import IMPURE, PURE
+
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-REQUIREMENT_FILES = ("requirements.txt", "requirements-dev.txt")
+REQUIREMENT_FILES = ("requirements.txt", "requirements-serve.txt", "requirements-dev.txt")
 HEAVY = {"pydantic", "httpx", "deepdiff", "jinja2", "starlette", "uvicorn", "rich", "aiohttp", "asyncio"}
 
 
@@ -67,9 +70,48 @@ def test_no_requirement_file_says_where_packages_come_from(name: str) -> None:
 
 
 def test_what_runs_is_pinned() -> None:
-    """Every run dependency of pyproject.toml, and of its extra, is in requirements.txt within its bounds."""
-    project = PROJECT["project"]
-    assert [] == unmet(project["dependencies"] + project["optional-dependencies"]["serve"], "requirements.txt")
+    """Dependencies are in requirements.txt within their bounds, and with the extra's in requirements-serve.txt."""
+    core, serve = PROJECT["project"]["dependencies"], PROJECT["project"]["optional-dependencies"]["serve"]
+    assert [] == unmet(core, "requirements.txt")
+    assert [] == unmet(core + serve, "requirements-serve.txt")
+
+
+def test_plan_alone_installs_no_package_of_serve() -> None:
+    """requirements.txt, which action.yml installs, has none of the extra's packages."""
+    serve = {canonicalize_name(Requirement(one).name) for one in PROJECT["project"]["optional-dependencies"]["serve"]}
+    assert set() == serve & set(pins("requirements.txt"))
+
+
+def test_every_line_that_coverage_leaves_out_has_a_reason() -> None:
+    """`# pragma: no cover - REASON` stands on the line; nothing is left out by a pattern of ours."""
+    pragmas = [
+        line
+        for path in (ROOT / "reconciler").rglob("*.py")
+        for line in path.read_text("utf-8").splitlines()
+        if re.search(r"pragma[: ]+no", line, re.IGNORECASE)
+    ]
+    assert [] == [line for line in pragmas if not re.search(r"# pragma: no (cover|branch) - \w.+ \w+", line)]
+    assert set() == {"exclude_lines", "exclude_also", "omit"} & {
+        key for table in PROJECT["tool"]["coverage"].values() for key in table
+    }
+
+
+def test_every_module_is_either_pure_or_not() -> None:
+    """The bound of 99 % holds for the one list, so each top-level module stands in exactly one of the two."""
+    there = {path.stem for path in (ROOT / "reconciler").glob("*.py")}
+    there |= {path.parent.name for path in (ROOT / "reconciler").glob("*/__init__.py")}
+    assert sorted(there) == sorted([*PURE, *IMPURE])
+
+
+def test_what_is_pure_reaches_nothing_outside() -> None:
+    """It imports no network, clock, process or event loop; of the file system it reads manifests and templates."""
+    outside = {"aiohttp", "asyncio", "httpx", "os", "pathlib", "random", "redis", "signal", "socket", "ssl", "time"}
+    reading = {"manifest/files.py", "traffic/files.py", "render/html.py"}
+    files = [file for name in PURE for file in (ROOT / "reconciler").glob(f"{name}.py")]
+    files += [file for name in PURE for file in (ROOT / "reconciler" / name).rglob("*.py")]
+    imported = re.compile(r"^(?:import|from) (\w+)", re.MULTILINE)
+    found = {file: set(imported.findall(file.read_text("utf-8"))) & outside for file in files}
+    assert reading == {str(file.relative_to(ROOT / "reconciler")) for file, names in found.items() if names}
 
 
 def test_what_tests_and_lints_is_pinned() -> None:
@@ -80,8 +122,9 @@ def test_what_tests_and_lints_is_pinned() -> None:
 
 
 def test_tests_run_on_what_users_install() -> None:
-    """requirements-dev.txt repeats every pin of requirements.txt, with the same hashes."""
-    assert set() == set(entries("requirements.txt")) - set(entries("requirements-dev.txt"))
+    """Each requirement file repeats every pin of the smaller one, with the same hashes."""
+    for smaller, larger in pairwise(REQUIREMENT_FILES):
+        assert set() == set(entries(smaller)) - set(entries(larger))
 
 
 def test_the_version_stands_in_one_place() -> None:
@@ -164,12 +207,38 @@ def test_a_wheel_holds_nothing_else(wheel: Path) -> None:
     }
 
 
-def test_a_wheel_from_the_source_archive_is_the_same(wheel: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder that the source archive holds."""
+    folder = tmp_path_factory.mktemp("source")
+    with tarfile.open(build("sdist", ROOT, tmp_path_factory.mktemp("sdist"))) as archive:
+        archive.extractall(folder, filter="data")
+    (top,) = folder.iterdir()
+    return top
+
+
+def test_a_source_archive_holds_every_file_of_the_repository(source: Path) -> None:
+    """Tests, benchmarks and their peers, workflows: who has the archive alone can do what is done with a clone."""
+    tracked = run("git", "ls-files").stdout.splitlines()
+    assert [name for name in tracked if name.startswith("benchmarks/peer/")]
+    assert [] == [name for name in tracked if (ROOT / name).exists() and not (source / name).is_file()]
+
+
+def test_a_wheel_from_the_source_archive_is_the_same(wheel: Path, source: Path, tmp_path: Path) -> None:
     """Building from the source archive, as a publisher does, gives the same files as building from the checkout."""
-    with tarfile.open(build("sdist", ROOT, tmp_path / "sdist")) as archive:
-        archive.extractall(tmp_path / "source", filter="data")
-    (source,) = (tmp_path / "source").iterdir()
     assert held(wheel) == held(build("wheel", source, tmp_path / "wheel"))
+
+
+def test_a_package_says_who_made_it_and_where_it_lives(wheel: Path) -> None:
+    """Author, keywords and addresses; as long as no repository is public, at a host that nobody can have (RFC 2606)."""
+    info = f"{'-'.join(wheel.name.split('-')[:2])}.dist-info"
+    with ZipFile(wheel) as archive:
+        metadata = archive.read(f"{info}/METADATA").decode()
+    assert "\nAuthor: The cxroute maintainers\n" in metadata
+    assert "\nKeywords: " in metadata
+    addresses = dict(re.findall(r"^Project-URL: (\w+), (\S+)$", metadata, re.MULTILINE))
+    assert {"Repository", "Documentation", "Changelog", "Issues"} == set(addresses)
+    assert {"git.example"} == {address.split("/")[2] for address in addresses.values()}
 
 
 @pytest.mark.parametrize(
@@ -201,7 +270,7 @@ def test_make_demo_leaves_the_command_and_prints_the_next_step(tmp_path: Path) -
     Installing the packages is pip's part, and left out: the environment sees those that run this test.
     """
     here = tmp_path / "my clone"
-    parts = ("Makefile", "requirements.txt", "reconciler", "manifests")
+    parts = ("Makefile", "requirements-serve.txt", "reconciler", "manifests")
     for name in run("git", "ls-files", "-co", "--exclude-standard", *parts).stdout.splitlines():
         (here / name).parent.mkdir(parents=True, exist_ok=True)
         (here / name).write_bytes((ROOT / name).read_bytes())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -14,15 +15,18 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from tests.deploy.image import HOME, ROOT, build, command, copied, instructions, is_sent, stages
+from reconciler.cli import health
+from tests.context.processes import MANIFEST, environment, process
+from tests.deploy.image import HOME, ROOT, Instruction, build, command, copied, instructions, is_sent, stages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DOCKERFILE: Final = instructions((ROOT / "Dockerfile").read_text(encoding="utf-8"))
-BUILD, FINAL = stages(DOCKERFILE)
+DEFAULT, BUILD, FINAL = stages(DOCKERFILE)
 IGNORED: Final = (ROOT / ".dockerignore").read_text(encoding="utf-8")
 NOBODY: Final = 10001
+linux: Final = pytest.mark.skipif(not Path("/proc/self/net/tcp6").exists(), reason="what an image runs on")
 WHOLLY: Final = os.environ.get("CI") == "true" or os.environ.get("CXROUTE_CAMPAIGN") == "full"
 """Whether the packages are installed as the Dockerfile says, which takes twelve seconds and a package index."""
 INTERPRETERS: Final = (sys.executable, *(f"/usr/bin/python3.{minor}" for minor in (sys.version_info.minor, 13, 12, 11)))
@@ -58,9 +62,11 @@ def test_what_is_installed_is_pinned_and_comes_from_wherever_pip_is_told() -> No
     """By hash, wheels alone, what `serve` needs too; both stages are of one base, and no index is named."""
     (installing,) = [one.rest for one in BUILD if one.name == "RUN" and " install " in one.rest and "pip" in one.rest]
     assert {"--require-hashes", "--only-binary=:all:"} <= set(installing.split())
-    assert "uvicorn==" in (ROOT / "requirements.txt").read_text(encoding="utf-8")
-    assert {"${BASE}"} == {one.rest.split()[0] for one in DOCKERFILE if one.name == "FROM"}
-    assert "://" not in "".join(one.rest for one in DOCKERFILE).replace("http://127.0.0.1", "")
+    assert "uvicorn==" in (ROOT / "requirements-serve.txt").read_text(encoding="utf-8")
+    assert [Instruction("FROM", "python:3.13-slim-trixie AS default")] == DEFAULT
+    assert Instruction("ARG", "BASE=default") == DOCKERFILE[0]
+    assert {"${BASE}"} == {stage[0].rest.split()[0] for stage in (BUILD, FINAL)}
+    assert "://" not in "".join(one.rest for one in DOCKERFILE)
 
 
 def test_it_runs_as_nobody_in_a_folder_of_its_own() -> None:
@@ -124,37 +130,131 @@ def test_what_is_built_runs_as_another_user_on_a_tree_that_nobody_can_write(fold
     assert HOME == "/opt/cxroute"
 
 
-class Health(BaseHTTPRequestHandler):
-    """Answers /health as well as it can be."""
+DEAD: Final = "http://127.0.0.1:9"
 
-    status = 200
+
+@linux
+def test_what_listens_is_healthy_on_whatever_port_and_beside_any_proxy(tmp_path: Path) -> None:
+    """serve, watch --listen and simulate, each on a port of its own choice, as processes of one container."""
+    python, *words = command(DOCKERFILE, "HEALTHCHECK")
+    assert ["python", "-I", "-m", "reconciler.cli.health"] == [python, *words]
+    with process(tmp_path, "simulate", "--port", "0") as (simulate, url):
+        (tmp_path / "manifests").mkdir()
+        (tmp_path / "manifests/all.yaml").write_text(MANIFEST.format(url=url), encoding="utf-8")
+        with (
+            process(tmp_path, "serve", "-e", "prod", "--port", "0") as (serve, _),
+            process(tmp_path, "watch", "-e", "prod", "--listen", "127.0.0.1:0") as (watch, _),
+        ):
+            (proc := tmp_path / "proc").mkdir()
+            for one in (simulate, serve, watch):
+                (proc / str(one.pid)).symlink_to(f"/proc/{one.pid}")
+            variables = {**environment(), "http_proxy": DEAD, "HTTP_PROXY": DEAD, "all_proxy": DEAD, "PORT": "9"}
+            checked = subprocess.run([sys.executable, *words, proc], env=variables, capture_output=True, check=False)
+    assert (0, b"") == (checked.returncode, checked.stderr)
+
+
+@pytest.fixture
+def endpoint() -> Iterator[Endpoint]:
+    """A socket that listens, and answers each request with `status`; without one it hangs up."""
+    with Endpoint() as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+class Endpoint(HTTPServer):
+    """Listens on loopback, in IPv6."""
+
+    address_family = socket.AF_INET6
+    status = 0
+
+    def __init__(self) -> None:
+        super().__init__(("::1", 0), Handler)
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers /health as it is told."""
 
     def do_GET(self) -> None:
-        """Answer."""
-        self.send_response(self.status if self.path == "/health" else 404)
-        self.end_headers()
+        """Answer, or not."""
+        assert isinstance(self.server, Endpoint)
+        if self.server.status:
+            self.send_response(self.server.status if self.path == "/health" else 404)
+            self.end_headers()
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
 
 
-def asked(port: int) -> int:
-    """Ask as the image's health check does."""
-    words = command(DOCKERFILE, "HEALTHCHECK")
-    assert "python" == words[0]
-    variables = {**os.environ, "PORT": str(port)}
-    return subprocess.run(
-        [sys.executable, *words[1:]], env=variables, stderr=subprocess.DEVNULL, check=False
-    ).returncode
+def container(folder: Path, line: str, *sockets: HTTPServer) -> str:
+    """Return a /proc with one process, which was started with that line and has those sockets."""
+    process = folder / "7"
+    (process / "fd").mkdir(parents=True)
+    (process / "cmdline").write_text("".join(f"{word}\0" for word in ("python", "-I", "-m", *line.split())))
+    (process / "fd/0").symlink_to("/dev/null")
+    for one in sockets:
+        inode = os.fstat(one.fileno()).st_ino
+        (process / f"fd/{one.fileno()}").symlink_to(f"socket:[{inode}]")
+    (process / "net").symlink_to("/proc/self/net")
+    return str(folder)
 
 
-def test_the_health_check_is_well_only_where_the_endpoint_is() -> None:
-    """It asks /health at $PORT: 0 for 200, not 0 for anything else or for nobody."""
-    with HTTPServer(("127.0.0.1", 0), Health) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        port = server.server_port
-        assert 0 == asked(port)
-        server.RequestHandlerClass = type("Ill", (Health,), {"status": 503})
-        assert 0 != asked(port)
-        server.shutdown()
-    assert 0 != asked(port)
+@linux
+@pytest.mark.parametrize(
+    ("line", "status", "expected"),
+    [
+        ("reconciler serve", 200, 0),
+        ("reconciler serve", 503, 1),
+        ("reconciler serve", 0, 1),
+        ("reconciler -e prod watch --listen :9090", 200, 0),
+        ("reconciler -e prod watch --listen :9090", 503, 1),
+        ("reconciler simulate --port 0", 503, 0),
+        ("another.program serve", 503, 0),
+    ],
+)
+def test_an_endpoint_is_as_healthy_as_it_says(
+    tmp_path: Path, endpoint: Endpoint, line: str, status: int, expected: int
+) -> None:
+    """What counts is the answer of /health, where the command has one; other programs are not asked."""
+    endpoint.status = status
+    assert expected == health.main(container(tmp_path, line, endpoint))
+
+
+@linux
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("reconciler plan", 0),
+        ("reconciler --version", 0),
+        ("reconciler no-command", 0),
+        ("reconciler watch", 0),
+        ("reconciler serve", 1),
+        ("reconciler -q simulate", 1),
+        ("reconciler watch --listen=:80", 1),
+    ],
+)
+def test_a_command_that_listens_to_nothing_is_healthy_and_one_that_does_not_listen_yet_is_not(
+    tmp_path: Path, line: str, expected: int
+) -> None:
+    """By the command that the process was started with."""
+    assert expected == health.main(container(tmp_path, line))
+
+
+@linux
+def test_a_process_that_has_ended_is_no_failure_and_one_that_cannot_be_reached_is(
+    tmp_path: Path, endpoint: Endpoint, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Between the look for processes and the look at one, it may end; a socket that refuses is said."""
+    (tmp_path / "8").mkdir()
+    assert 0 == health.main(str(tmp_path))
+    shutil.rmtree(tmp_path / "8")
+    proc = container(tmp_path, "reconciler simulate", endpoint)
+    (tmp_path / "7/net").unlink()
+    (tmp_path / "7/net").mkdir()
+    assert 1 == health.main(proc), "without IPv6 there is no table of its sockets"
+    assert "process 7: `cxroute simulate` does not listen yet\n" == capsys.readouterr().err
+    for table in ("tcp", "tcp6"):
+        text = Path("/proc/self/net", table).read_text().replace(f":{endpoint.server_port:04X} ", ":0009 ")
+        (tmp_path / "7/net" / table).write_text(text)
+    assert 1 == health.main(proc)
+    assert capsys.readouterr().err.startswith("process 7: [Errno ")

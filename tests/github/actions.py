@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ACTION: Final = f"acme/cxroute@{'9' * 40}"
-_NOTHING: Final = ("actions/checkout@", "actions/setup-python@")
+_NOTHING: Final = ("actions/checkout@", "actions/setup-python@", "actions/cache@")
 _UPLOAD: Final = "actions/upload-artifact@"
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 Functions = Mapping[str, Callable[..., Any]]
 _TOKEN: Final = re.compile(r"\s*(?:('(?:[^']|'')*')|(\d+)|([A-Za-z_][\w-]*(?:\.[\w-]+)*)|(&&|\|\||==|!=|[!(),]))")
 _STATUS: Final = re.compile(r"\b(success|failure|cancelled|always)\(\)")
-_WHOLE: Final = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
+_WHOLE: Final = re.compile(r"\$\{\{((?:(?!\}\}).)*)\}\}", re.DOTALL)
 
 
 def evaluate(text: str, contexts: Mapping[str, Any], functions: Functions) -> Any:

@@ -16,14 +16,18 @@ from reconciler.cli.github import TASKS
 from reconciler.cli.init import action_of, credentials_of
 from reconciler.errors import UsageError
 from reconciler.github.workflows import FILES, OURS, UNKNOWN, Setting, workflows
+from tests.campaign.report import PAGE
+from tests.campaign.shrink import REGRESSIONS
 from tests.github.actions import ACTION
+from tests.github.expressions import filled
 from tests.github.machine import ROOT
 
 if TYPE_CHECKING:
     from tests.program import Program
 
 OWN = [ROOT / ".github/workflows" / name for name in FILES]
-ALL = [*OWN, ROOT / ".github/workflows/ci.yml", ROOT / "action.yml"]
+CI, WEEKLY = ROOT / ".github/workflows/ci.yml", ROOT / ".github/workflows/weekly.yml"
+ALL = [*OWN, CI, WEEKLY, ROOT / "action.yml"]
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -77,13 +81,67 @@ def test_secrets_are_seen_by_the_steps_that_need_them_alone(path: Path) -> None:
         assert "secrets" not in json.dumps(job.get("env", {}))
 
 
-def test_every_step_of_ci_is_a_target_of_make() -> None:
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        (CI, ["make lint", "make browser", "make test", "make demo"]),
+        (WEEKLY, ["make campaign ARGS=--write", "make audit"]),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_every_step_of_ci_is_a_target_of_make(path: Path, expected: list[str]) -> None:
     """What it runs is there to be run by anybody; beside that it brings what no target could."""
-    run = [step["run"] for step in steps(read(ROOT / ".github/workflows/ci.yml")) if "run" in step]
+    run = [step["run"] for step in steps(read(path)) if "run" in step]
     wanted = [line for line in run if "apt-get" not in line]
-    assert ["make lint", "make browser", "make test", "make demo"] == wanted
+    assert expected == wanted
     targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
-    assert set() == {line.removeprefix("make ") for line in wanted} - set(targets)
+    assert set() == {line.split()[1] for line in wanted} - set(targets)
+
+
+def test_a_newer_commit_cancels_the_run_of_a_pull_request_alone() -> None:
+    """Runs of one pull request share a group; each push has its own, so no commit of main goes unchecked."""
+    concurrency = read(CI)["concurrency"]
+    assert "true" == concurrency["cancel-in-progress"]
+    pushes: list[dict[str, Any]] = [{"github": {"workflow": "CI", "event": {}, "sha": sha}} for sha in ("a", "b")]
+    pulls = [{"github": {"workflow": "CI", "event": {"pull_request": {"number": 7}}, "sha": sha}} for sha in ("a", "b")]
+    groups = [filled(concurrency["group"], contexts, {}) for contexts in (*pushes, *pulls)]
+    assert ["CI-a", "CI-b", "CI-7", "CI-7"] == groups
+
+
+def test_the_campaign_keeps_its_table_and_what_it_found() -> None:
+    """Also after a broken promise: the page that it writes, and the folder of the cases to run again."""
+    (upload,) = (
+        step for step in read(WEEKLY)["jobs"]["campaign"]["steps"] if "upload-artifact" in step.get("uses", "")
+    )
+    assert "${{ !cancelled() }}" == upload["if"]
+    assert [PAGE, REGRESSIONS] == [ROOT / line for line in upload["with"]["path"].split()]
+
+
+def test_pip_uses_the_cache_that_the_action_restores() -> None:
+    """The folder is the same, and the key holds the checksum of the file that is installed, outside the workspace."""
+    form = {step.get("id", step.get("name")): step for step in steps(read(ROOT / "action.yml"))}
+    cache, install = form["Restore pip's cache"]["with"], form["Install cxroute"]["run"]
+    assert f'--cache-dir "{cache["path"].replace("${{ runner.temp }}", "$RUNNER_TEMP")}"' in install
+    (installed,) = re.findall(r'-r ("\$GITHUB_ACTION_PATH/[\w.-]+")', install)
+    assert f"cksum < {installed}" in form["requirements"]["run"]
+    assert "${{ steps.requirements.outputs.checksum }}" in cache["key"]
+    assert "${{ steps.python.outputs.python-version }}" in cache["key"]
+    assert "actions/setup-python" in form["python"]["uses"]
+
+
+def test_dependabot_looks_where_versions_are_pinned() -> None:
+    """Python, workflows, the browser's packages and the image; a week after a release at the earliest."""
+    updates = read(ROOT / ".github/dependabot.yml")["updates"]
+    files = {
+        "pip": "requirements.txt",
+        "github-actions": "action.yml",
+        "npm": "package-lock.json",
+        "docker": "Dockerfile",
+    }
+    assert set(files) == {one["package-ecosystem"] for one in updates}
+    for one in updates:
+        assert (ROOT / one["directory"].strip("/") / files[one["package-ecosystem"]]).is_file()
+        assert "7" == one["cooldown"]["default-days"]
 
 
 def test_the_guide_tells_of_what_there_is() -> None:
@@ -112,9 +170,11 @@ def test_github_would_read_them_and_an_attacker_finds_nothing(tmp_path: Path) ->
     for name, text in workflows(Setting(ACTION, "routing/manifests", ("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET"))):
         (folder / name).write_text(text, encoding="utf-8")
     theirs = sorted(folder.iterdir())
-    assert "" == tool("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *OWN, *theirs)
+    assert "" == tool("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *OWN, CI, WEEKLY, *theirs)
+    dependabot = ROOT / ".github/dependabot.yml"
+    assert "" == tool("check-jsonschema", "--builtin-schema", "vendor.dependabot", dependabot)
     assert "" == tool("check-jsonschema", "--builtin-schema", "vendor.github-actions", ROOT / "action.yml")
-    assert "" == tool("zizmor", "--quiet", "--offline", "--no-progress", "--persona=auditor", *ALL, *theirs)
+    assert "" == tool("zizmor", "--quiet", "--offline", "--no-progress", "--persona=auditor", *ALL, dependabot, *theirs)
 
 
 def test_init_writes_manifests_and_workflows(cxroute: Program) -> None:

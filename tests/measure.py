@@ -1,0 +1,103 @@
+"""Which part of the program the tests run: `python -m tests.measure` reports it after runs under coverage.py.
+
+Child processes are measured, too: started commands by their environment, forked ones because coverage.py goes on there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from coverage import Coverage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT: Final = Path(__file__).parents[1]
+BOUNDS: Final = {"all": 95, "pure": 99}
+"""Percent of lines and branches."""
+
+_PURE: Final = (
+    "aftermath arrange behaviour behaviour_document canonical catalogue change compare desired diagnosis draft drift"
+    " drift_document entries errors explain export exposition fields finding_document findings first_contact foresee"
+    " guard hold kept_texts lint manifest marker model news options outbox ownership plan plan_schema recorded render"
+    " round_metrics rounds saved_plan shares strict_json substitution tally traffic undo unknown_fields verify words"
+)
+PURE: Final = tuple(_PURE.split())
+"""What decides: no network, no clock, no process; of files only those that it is told to read."""
+_IMPURE: Final = (
+    "__init__ __main__ apply attempt cli conduct context cxone github journal regular_file sight simulator watching"
+    " webhook"
+)
+IMPURE: Final = tuple(_IMPURE.split())
+"""What acts, or waits."""
+
+UNMEASURED: Final = (
+    "browser/",  # opens finished reports in a browser
+    "campaign/",  # generated runs of lines that others run, too
+    "test_start_up.py",  # interrupts a start at each import, and coverage.py imports, too
+)
+"""Tests that run without coverage.py, which would make them slow or wrong: the beginnings of their paths."""
+
+_SETTINGS: Final = "COVERAGE_PROCESS_CONFIG"
+
+
+def main() -> int:
+    """Report what was measured, and return 0 when both bounds hold."""
+    steps = [
+        ["combine", "--quiet"],
+        ["report", f"--fail-under={BOUNDS['all']}"],
+        ["report", f"--fail-under={BOUNDS['pure']}", f"--include={','.join(map(pattern, PURE))}"],
+    ]
+    return max(
+        subprocess.run([sys.executable, "-m", "coverage", *step], cwd=ROOT, check=False).returncode for step in steps
+    )
+
+
+@contextlib.contextmanager
+def paused(path: str) -> Iterator[None]:
+    """Pause coverage.py, if it runs, for a test that is not to be measured, and for the processes that it starts."""
+    measuring = Coverage.current()
+    if measuring is None or not path.startswith(UNMEASURED):
+        yield
+        return
+    settings = os.environ.pop(_SETTINGS, None)
+    measuring.stop()
+    try:
+        yield
+    finally:
+        measuring.start()
+        if settings is not None:
+            os.environ[_SETTINGS] = settings
+
+
+def pattern(name: str) -> str:
+    """Return what `--include` calls a top-level module or package."""
+    return f"reconciler/{name}/*" if (ROOT / "reconciler" / name).is_dir() else f"reconciler/{name}.py"
+
+
+def measure_children() -> None:
+    """Hand the settings of coverage.py, if it runs, to commands whose environment a test makes up."""
+    start = subprocess.Popen.__init__
+
+    def started(process: Any, *arguments: Any, **options: Any) -> None:
+        settings = os.environ.get(_SETTINGS)
+        if settings is not None and options.get("env") is not None:
+            options["env"] = {**options["env"], _SETTINGS: settings}
+        start(process, *arguments, **options)
+
+    subprocess.Popen.__init__ = started  # type: ignore[assignment, method-assign]
+
+
+def before_forking() -> None:
+    """Write down what was measured so far, or each process that is forked from this one would write it again."""
+    if measuring := Coverage.current():
+        measuring.save()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

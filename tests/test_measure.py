@@ -1,0 +1,58 @@
+"""Coverage reaches the processes that tests start, fork and end: without this their lines would count as lost."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Final
+
+from coverage import CoverageData
+
+from tests.measure import ROOT, pattern
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LINES: Final = """\
+def forked():
+    return "ended by os._exit"
+def ended():
+    return "ended by SIGTERM"
+def started():
+    return "a command in an environment of its own"
+"""
+PARENT: Final = """\
+import os, signal, subprocess, sys
+from tests.measure import before_forking, measure_children
+measure_children()
+before_forking()
+def child(end):
+    if not (made := os.fork()):
+        import lines
+        end(lines)
+    os.waitpid(made, 0)
+child(lambda lines: (lines.forked(), os._exit(0)))
+child(lambda lines: (lines.ended(), os.kill(os.getpid(), signal.SIGTERM), signal.pause()))
+code = "import lines; lines.started()"
+subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": os.environ["PYTHONPATH"]}, check=True)
+"""
+
+
+def test_processes_that_are_forked_ended_or_started_are_measured(tmp_path: Path) -> None:
+    """By the settings in pyproject.toml, each line of a module that only such processes import counts as run."""
+    (tmp_path / "reconciler").mkdir()
+    (tmp_path / "reconciler/lines.py").write_text(LINES, encoding="utf-8")
+    (tmp_path / "parent.py").write_text(PARENT, encoding="utf-8")
+    variables = {**os.environ, "PYTHONPATH": f"{tmp_path}/reconciler:{ROOT}", "COVERAGE_FILE": str(tmp_path / "data")}
+    settings = f"--rcfile={ROOT / 'pyproject.toml'}"
+    for step in (["run", settings, "parent.py"], ["combine", "--quiet", settings]):
+        subprocess.run([sys.executable, "-m", "coverage", *step], cwd=tmp_path, env=variables, check=True)
+    data = CoverageData(str(tmp_path / "data"))
+    data.read()
+    assert [1, 2, 3, 4, 5, 6] == sorted(data.lines(str(tmp_path / "reconciler/lines.py")) or ())
+
+
+def test_a_bound_holds_for_a_module_and_for_a_package() -> None:
+    """What the report is asked for is a file or a folder that exists."""
+    assert ("reconciler/plan.py", "reconciler/render/*") == (pattern("plan"), pattern("render"))
