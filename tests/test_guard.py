@@ -12,7 +12,7 @@ from reconciler.arrange import arrange
 from reconciler.behaviour.difference import Behaviour
 from reconciler.behaviour.express import Clause
 from reconciler.foresee import foresee
-from reconciler.guard import guard, lift, refusals
+from reconciler.guard import frozen, guard, lift, refusals
 from reconciler.manifest.environment import Attributes, Environment
 from reconciler.model import Target
 from reconciler.options import Options
@@ -175,6 +175,29 @@ def test_a_frozen_environment_refuses_every_plan() -> None:
     window = {"start": "2026-11-25", "end": "2026-11-25", "timezone": "UTC", "reason": "peak"}
     made = guarded(kept(1), many(1), freeze=[window])
     assert ["prod is frozen now: peak"] == [result.message for result in refusals(made)]
+
+
+WINDOW = {"start": "2026-11-26", "end": "2026-11-27", "timezone": "UTC", "reason": "peak"}
+
+
+def test_no_open_freeze_window_refuses_nothing() -> None:
+    """The guard is told all the same, and writing may begin; an Environment without a window has no such guard."""
+    made = guarded(kept(1), many(1), freeze=[WINDOW])
+    assert [] == refused(made)
+    assert ["no freeze window is open"] == [result.message for result in made.guards if result.name == "freeze"]
+    assert "freeze" not in [result.name for result in guarded(kept(1), many(1)).guards]
+    assert "" == frozen(environment(freeze=[WINDOW]), NOW)
+
+
+def test_an_open_freeze_window_stops_writing_unless_it_is_lifted() -> None:
+    """By the second window of two, too; `--allow freeze` and an entry of the Environment lift it."""
+    inside = NOW + timedelta(days=1)
+    there = environment(freeze=[{"start": "2026-11-20", "end": "2026-11-21", "timezone": "UTC"}, WINDOW])
+    assert "prod is frozen now: peak" == frozen(there, inside)
+    assert "" == frozen(there, inside, ["freeze"])
+    assert "prod is frozen now: peak" == frozen(there, inside, ["deletes"])
+    entry = {"name": "freeze", "until": (inside + timedelta(hours=1)).isoformat(), "reason": "CHG-1"}
+    assert "" == frozen(environment(freeze=[WINDOW], guard={"allow": [entry]}), inside)
 
 
 CATCH_ALL = rule("all", priority=900, conditions=[], targets=[Target("q-general", 1)])

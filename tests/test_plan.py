@@ -12,11 +12,11 @@ import jsonschema
 import pytest
 
 from reconciler.arrange import arrange
-from reconciler.change import Create, Delete
+from reconciler.change import Adopt, Create, Delete, Update
 from reconciler.errors import RefusedError, UsageError
 from reconciler.manifest.documents import Hold
 from reconciler.options import Options, unmatched
-from reconciler.plan import Live, Plan, plan
+from reconciler.plan import Live, Plan, adopting_namesakes, plan
 from reconciler.plan_schema import plan_schema
 from reconciler.saved_plan import document, read, unreviewed
 from tests.builders import NOW, address, desired, live, managed, rule, unmanaged, wanted
@@ -134,6 +134,25 @@ def test_adopting_all_takes_namesakes_over() -> None:
     assert ["CXR301"] == [one.code for one in plan(want, found, Options(), NOW).conflicts]
     made = plan(want, found, Options(adopt=True), NOW)
     assert ([], 1) == (list(made.conflicts), document(made)["summary"]["adopt"])
+
+
+def test_adopting_all_is_about_namesakes_alone() -> None:
+    """A rule without an unmanaged namesake is planned as ever, and one that names what it adopts adopts that."""
+    want = desired(
+        wanted("cards/new", rule("new")),
+        wanted("cards/ours", rule("ours", priority=1)),
+        wanted("cards/hand", rule("hand"), adopt="by hand"),
+        wanted("cards/vip", rule()),
+    )
+    found = live(
+        managed("1", "cards/ours", rule("ours")), unmanaged("2", rule("by hand")), unmanaged("3", rule(priority=5))
+    )
+    made = plan(want, found, Options(adopt=True), NOW)
+    kinds = {"cards/new": Create, "cards/ours": Update, "cards/hand": Adopt, "cards/vip": Adopt}
+    assert kinds == {str(change.address): type(change) for change in made.changes}
+    assert () == made.findings
+    adopts = {str(address): one.adopt for address, one in adopting_namesakes(want, found).rules.items()}
+    assert {"cards/new": None, "cards/ours": None, "cards/hand": "by hand", "cards/vip": "vip"} == adopts
 
 
 def test_the_document_has_just_the_fields_of_its_schema() -> None:

@@ -1,0 +1,81 @@
+"""Desired rules: which of the manifests' rules an environment has, and what is wrong with them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.catalogue import AssumedCatalogue
+from reconciler.desired import desire
+from reconciler.errors import ManifestError
+from reconciler.manifest.load import load
+from tests.written import ENVIRONMENT, HEAD
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from reconciler.desired import Desired
+
+STAGING = ENVIRONMENT.replace("name: prod", "name: staging").replace("tenant: acme", "tenant: acme-test")
+CARDS = "{intent: lost, queue: Cards}"
+
+
+def wanted_in(room: Path, name: str, *rules: str, ruleset: str = "") -> Desired:
+    """Return what manifests with these rules, one on each line from 5 on, want in an environment."""
+    (room / "environments.yaml").write_text(f"{ENVIRONMENT}---\n{STAGING}", "utf-8")
+    head = HEAD.replace("rules:", f"{ruleset}rules:")
+    (room / "rules.yaml").write_text(head + "".join(f"  - {rule}\n" for rule in rules), "utf-8")
+    manifests = load(room)
+    return desire(manifests, manifests.environments[name].document, AssumedCatalogue(name, {}))
+
+
+def errors(room: Path, *rules: str) -> list[tuple[str, int, str, str]]:
+    """Return what is wrong in prod: code, line, message, hint."""
+    with pytest.raises(ManifestError) as caught:
+        wanted_in(room, "prod", *rules)
+    return [(one.code, one.source.line, one.message, one.hint) for one in caught.value.findings if one.source]
+
+
+@pytest.mark.parametrize(
+    ("name", "keys"), [("prod", ["lost", "first", "last"]), ("staging", ["lost", "middle", "last"])]
+)
+def test_a_rule_for_other_environments_takes_no_other_rule_with_it(room: Path, name: str, keys: list[str]) -> None:
+    """Only that rule is left out: the rules behind it stay, or apply would delete them."""
+    rules = (
+        CARDS,
+        "{intent: first, queue: Cards, environments: [prod]}",
+        "{intent: middle, queue: Cards, environments: [staging]}",
+        "{intent: last, queue: Cards, environments: [prod, staging]}",
+    )
+    assert keys == [address.key for address in wanted_in(room, name, *rules).rules]
+
+
+def test_a_ruleset_for_other_environments_is_not_there(room: Path) -> None:
+    """Nor does it count as one that is emptied."""
+    elsewhere = wanted_in(room, "staging", CARDS, ruleset="environments: [prod]\n")
+    assert ({}, frozenset()) == (elsewhere.rules, elsewhere.rulesets)
+    assert frozenset({"cards"}) == wanted_in(room, "prod", CARDS, ruleset="environments: [prod]\n").rulesets
+
+
+def test_two_rules_with_one_address_are_an_error_at_the_second(room: Path) -> None:
+    """Neither replaces the other in silence; the message says where the first one stands."""
+    twice = ("{key: lost, intent: lost, queue: Cards}", "{key: lost, intent: stolen, queue: Fraud}")
+    message = "rule cards/lost stands twice in prod, first at manifests/rules.yaml:5"
+    assert [("CXR109", 6, message, "give one of them a key of its own")] == errors(room, *twice)
+
+
+def test_two_rules_with_one_name_are_an_error_at_the_second(room: Path) -> None:
+    """A name is what the tenant's people know a rule by."""
+    twice = ("{intent: lost, name: Cards, queue: Cards}", "{intent: stolen, name: Cards, queue: Fraud}")
+    message = "rule name 'Cards' is already that of cards/lost at manifests/rules.yaml:5"
+    assert [("CXR110", 6, message, "give one of them a `name`")] == errors(room, *twice)
+
+
+def test_one_address_in_two_environments_is_no_duplicate(room: Path) -> None:
+    """Each environment has one of them."""
+    rules = (
+        "{key: lost, intent: lost, queue: Cards, environments: [prod]}",
+        "{key: lost, intent: stolen, queue: Fraud, environments: [staging]}",
+    )
+    assert [1, 1] == [len(wanted_in(room, name, *rules).rules) for name in ("prod", "staging")]
