@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CARDS, FRAUD, OTHER_FRAUD = Queue("1", "Cards"), Queue("2", "Fraud"), Queue("3", "Fraud")
-ALIASES = {
+ALIASES: Final[dict[str, str | QueueRef | None]] = {
     "cards": "Cards",
     "named": QueueRef(name="Cards"),
     "twice": "Fraud",
