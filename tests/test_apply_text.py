@@ -136,6 +136,18 @@ Other rules changed meanwhile, so the tenant still differs from the manifests.
 What is left: cxroute plan -e prod
 """,
     ),
+    "a rule is taken from us, and nothing differs": (
+        Report((*APPLIED[:1], Skipped(DELETE, "it is not ours any more")), converged=True, left=left()),
+        0,
+        """\
+  + cards/new  created   id 91aa\\u001b[31m03f2
+  - cards/fax  not tried: it is not ours any more
+
+Applied 1 of 2 in 2.3 s.
+1 not applied: it is as before.
+Read again: no differences.
+""",
+    ),
     "changes are not applied": (
         Report(NOT_APPLIED, converged=False, left=left()),
         5,
