@@ -79,3 +79,55 @@ def test_one_address_in_two_environments_is_no_duplicate(room: Path) -> None:
         "{key: lost, intent: stolen, queue: Fraud, environments: [staging]}",
     )
     assert [1, 1] == [len(wanted_in(room, name, *rules).rules) for name in ("prod", "staging")]
+
+
+def test_after_so_many_errors_the_other_rules_are_not_looked_at(room: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One says that there may be more; nobody corrects a thousand at once."""
+    monkeypatch.setattr("reconciler.desired.MOST_FINDINGS", 3)
+    wrong = [f"{{intent: i{n}, queue: '${{none}}'}}" for n in range(5)]
+    found = errors(room, *wrong)
+    assert ["CXR107"] * 4 == [code for code, *_ in found]
+    assert (5, 6, 7) == tuple(line for _, line, *_ in found[:3])
+    message = "3 errors, and perhaps more: rules after these are not checked"
+    assert (message, "correct these first") == found[3][2:]
+
+
+@pytest.mark.parametrize(
+    ("rule", "code", "message", "hint"),
+    [
+        (
+            "{intents: [a, b], queue: Cards}",
+            "CXR108",
+            "this rule has no single intent to take its key from",
+            "write a `key`",
+        ),
+        ("{intent: ' ! ', queue: Cards}", "CXR108", "no key can be made of intent ' ! '", "write a `key`"),
+        (
+            f"{{intents: [{'x' * 65}], queue: Cards}}",
+            "CXR108",
+            f"no key can be made of intent '{'x' * 65}': it is too long",
+            "write a `key`",
+        ),
+        (
+            "{intent: a, queue: Cards, description: 'a [cxroute: b'}",
+            "CXR104",
+            "a description may not hold '[cxroute:'",
+            "",
+        ),
+        (
+            r'{intent: a, queue: Cards, description: "a\r"}',
+            "CXR104",
+            "a description may not end in a carriage return",
+            "",
+        ),
+        (
+            r'{intent: a, queue: "Cards\r"}',
+            "CXR104",
+            "a description may not end in a carriage return",
+            "the queue's name does: write a `description`",
+        ),
+    ],
+)
+def test_what_cannot_be_a_key_or_a_description(room: Path, rule: str, code: str, message: str, hint: str) -> None:
+    """A key is made of one intent; a description ends where the line begins that says whose rule it is."""
+    assert [(code, 5, message, hint)] == errors(room, rule)
