@@ -14,9 +14,10 @@ import pytest
 from reconciler.arrange import arrange
 from reconciler.change import Adopt, Create, Delete, Update
 from reconciler.errors import RefusedError, UsageError
+from reconciler.findings import Finding
 from reconciler.manifest.documents import Hold
 from reconciler.options import Options, unmatched
-from reconciler.plan import Live, Plan, adopting_namesakes, plan
+from reconciler.plan import Live, Plan, adopting_namesakes, plan, with_findings
 from reconciler.plan_schema import plan_schema
 from reconciler.saved_plan import document, read, unreviewed
 from tests.builders import NOW, address, desired, live, managed, rule, unmanaged, wanted
@@ -221,3 +222,41 @@ def test_a_plan_of_another_major_version_is_refused() -> None:
     form = document(some_plan()) | {"formatVersion": "2.0"}
     with pytest.raises(RefusedError, match="another major version"):
         read(json.dumps(form), "plan.json")
+
+
+def test_the_digests_tell_what_was_wanted_and_what_was_read() -> None:
+    """Whatever its order; another rule, another address, a queue that was switched off: another digest."""
+    made = some_plan()
+    turned = replace(
+        made,
+        desired=replace(made.desired, rules=dict(sorted(made.desired.rules.items(), reverse=True))),
+        live=Live(made.live.rules[::-1], made.live.queues[::-1]),
+    )
+    assert (made.manifest_digest, made.live_digest) == (turned.manifest_digest, turned.live_digest)
+    rules = dict(made.desired.rules)
+    first = rules.pop(address("cards/new"))
+    changed = [
+        {**rules, first.address: wanted("cards/new", rule("new", priority=7))},
+        {**rules, address("cards/other"): replace(first, address=address("cards/other"))},
+        rules,
+    ]
+    digests = {replace(made, desired=replace(made.desired, rules=one)).manifest_digest for one in changed}
+    assert 3 == len(digests - {made.manifest_digest})
+    other_owner = replace(made, desired=replace(made.desired, owner="other"))
+    assert other_owner.manifest_digest != made.manifest_digest
+    queues = [made.live.queues[1:], (made.live.queues[0]._replace(active=False), *made.live.queues[1:])]
+    tenants = [Live(made.live.rules, one) for one in queues] + [Live(made.live.rules[1:], made.live.queues)]
+    assert 3 == len({replace(made, live=one).live_digest for one in tenants} - {made.live_digest})
+
+
+def test_accepted_findings_are_kept_apart_and_added_up() -> None:
+    """What was accepted before stays so; one cause is one finding on either side."""
+    said = [
+        Finding("CXR202", "warning", "never reached", address=address(f"cards/r{n}"), acknowledged="meant" * (n < 3))
+        for n in range(5)
+    ]
+    first = with_findings(some_plan(), said)
+    assert [("", 2)] == [(one.acknowledged, len(one.places)) for one in first.findings]
+    assert [("meant", 3)] == [(one.acknowledged, len(one.places)) for one in first.acknowledged]
+    again = with_findings(first, [Finding("CXR204", "warning", "tied", acknowledged="meant, too")])
+    assert ((), ["CXR202", "CXR204"]) == (again.findings, [one.code for one in again.acknowledged])
