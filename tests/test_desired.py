@@ -10,6 +10,7 @@ from reconciler.catalogue import AssumedCatalogue
 from reconciler.desired import desire
 from reconciler.errors import ManifestError
 from reconciler.manifest.load import load
+from reconciler.words import condition_phrase
 from tests.written import ENVIRONMENT, HEAD
 
 if TYPE_CHECKING:
@@ -131,3 +132,42 @@ def test_after_so_many_errors_the_other_rules_are_not_looked_at(room: Path, monk
 def test_what_cannot_be_a_key_or_a_description(room: Path, rule: str, code: str, message: str, hint: str) -> None:
     """A key is made of one intent; a description ends where the line begins that says whose rule it is."""
     assert [(code, 5, message, hint)] == errors(room, rule)
+
+
+@pytest.mark.parametrize(
+    ("rule", "asks"),
+    [
+        ("{intent: a, queue: Q}", ["confidence >= 0.6", 'intent is "a"']),
+        ("{intent: a, queue: Q, minConfidence: null}", ['intent is "a"']),
+        ("{intent: a, queue: Q, minConfidence: 0.8}", ["confidence >= 0.8", 'intent is "a"']),
+        ("{key: b, intents: [a, b], queue: Q}", ["confidence >= 0.6", 'intent is one of "a", "b"']),
+        ("{key: b, intent: '', queue: Q}", ['intent is ""']),
+        ("{key: b, queue: Q, when: []}", []),
+        ("{key: b, queue: Q, belowConfidence: 0.5}", ["confidence < 0.5"]),
+        (
+            "{key: b, queue: Q, intent: a, when: [{attribute: tier, equals: gold}]}",
+            ["confidence >= 0.6", 'intent is "a"', 'tier is "gold"'],
+        ),
+    ],
+)
+def test_what_a_rule_asks(room: Path, rule: str, asks: list[str]) -> None:
+    """The defaults' confidence holds for rules about intents, unless they say otherwise; an empty intent has none."""
+    desired = wanted_in(room, "prod", rule, ruleset="defaults: {minConfidence: 0.6}\n")
+    (one,) = desired.rules.values()
+    assert asks == sorted(condition_phrase(each, desired.labels) for each in one.rule.conditions)
+
+
+@pytest.mark.parametrize(
+    ("rule", "found"),
+    [
+        ("{key: b, queue: Q}", ["CXR120"]),
+        ("{key: b, queue: Q, when: []}", []),
+        ("{key: b, queue: Q, minConfidence: 0.5}", []),
+        ("{key: b, queue: Q, belowConfidence: 0.5}", []),
+        ("{intent: b, queue: Q}", []),
+        ("{key: b, intents: [b], queue: Q}", []),
+    ],
+)
+def test_who_forgot_the_conditions_is_warned(room: Path, rule: str, found: list[str]) -> None:
+    """Any condition, or the word that there is none, is enough."""
+    assert found == [finding.code for finding in wanted_in(room, "prod", rule).findings]

@@ -91,6 +91,8 @@ def test_what_is_no_rule_is_told_field_by_field() -> None:
 """
         in told
     )
+    half = run_text(Run("r1", START, (entry("update", form(), {"name": "b"}),), None))
+    assert '      name: "vip" -> "b"\n' in half
     nameless = raw(managed("1", "cards/vip", rule()))
     assert 'to "q-cards"' in run_text(Run("r1", START, (entry("create", None, nameless),), None))
     assert run_text(Run("r1", START, (entry("create", "a text", ["a list"]),), None)).endswith("cards/vip   applied\n")
