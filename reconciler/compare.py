@@ -18,7 +18,7 @@ from reconciler.words import plain
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from reconciler.change import Change, LiveRule
+    from reconciler.change import Change, LiveRule, Marker
     from reconciler.desired import Desired, DesiredRule
     from reconciler.findings import Severity
     from reconciler.model import Address
@@ -136,8 +136,7 @@ class _Comparing:
 
     def _remark(self, wanted: DesiredRule, live: LiveRule) -> Update:
         """Nothing differs but what the marker says was last written."""
-        before = live.marker.digest if live.marker else ""
-        change = FieldChange("marker", before, wanted.marker_digest)
+        change = FieldChange("marker", _marker(live).digest, wanted.marker_digest)
         return Update(wanted.address, live, wanted.rule, (change,), wanted.source, "manifest")
 
     def _release(self, wanted: DesiredRule, live: LiveRule | None) -> Update | None:
@@ -149,7 +148,7 @@ class _Comparing:
             raise self._conflict("CXR311", "the rule that is to be given back is not ours any more", wanted)
         if live.rule.name != wanted.rule.name:
             self._refuse_namesakes(wanted, besides=None)
-        gone = FieldChange("marker", live.marker.digest if live.marker else "", None)
+        gone = FieldChange("marker", _marker(live).digest, None)
         found = (*fields(live.rule, wanted.rule), gone)
         return Update(wanted.address, live, wanted.rule, found, wanted.source, "manifest", released=True)
 
@@ -258,19 +257,20 @@ def _undecided(rules: Sequence[LiveRule]) -> str:
 
 def _as_written(live: LiveRule, wanted: DesiredRule) -> bool:
     """Equal rules need no new marker when it tells what was last written, be it in another order of values."""
-    if live.marker is None:
-        return False
-    return live.marker.digest == wanted.marker_digest or live.marker.digest == digest(live.rule)
+    return _marker(live).digest in (wanted.marker_digest, digest(live.rule))
 
 
 def _is_copy(live: LiveRule) -> bool:
-    return live.marker is not None and live.marker.copy
+    return _marker(live).copy
+
+
+def _marker(live: LiveRule) -> Marker:
+    assert live.marker is not None  # noqa: S101 - what is not ours has left before anything is compared
+    return live.marker
 
 
 def _address(live: LiveRule) -> Address:
-    if live.marker is None:
-        raise AssertionError(live.id)
-    return live.marker.address
+    return _marker(live).address
 
 
 def _by_name(live: Iterable[LiveRule]) -> Mapping[str, list[LiveRule]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from reconciler.attempt import Verdict, Written, written
 from reconciler.change import Applied, Create, Delete, Failed, Skipped, Unknown, is_copy
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from reconciler.change import Change, LiveRule, Marker, Outcome, Step
     from reconciler.model import Address, Rule
     from reconciler.plan import Plan
+
+_FIRST: Final = "what must come first is not done"
 
 
 @dataclass(slots=True)
@@ -196,9 +198,9 @@ class Tally:
             return Unknown(change, progress.attempts, progress.error or known)
         if progress.error or (progress.attempts and not ended):
             others = any(one.failed for one in self.progress.values())
-            why = "what must come first is not done" if others else "the rule still differs"
+            why = _FIRST if others else "the rule still differs"
             return Failed(change, progress.attempts, progress.error or why, touched)
-        kept = "kept, since another change is not done" if isinstance(change, Delete) else "not tried"
+        kept = "kept, since another change is not done" if isinstance(change, Delete) else _FIRST
         return Skipped(change, ended or kept, touched=touched)
 
     def _settled(self, key: object, change: Change, seen: _Seen) -> Outcome:

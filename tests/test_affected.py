@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from reconciler.behaviour.difference import difference
 from reconciler.behaviour.entry import in_order
-from reconciler.render.affected import affected
+from reconciler.render.affected import EVERYTHING, affected
 from reconciler.shares import shares
 from reconciler.traffic import Row, Sample
 from tests.brute_checks import QUEUES
 from tests.brute_rules import attribute, entries, queue, rule
 from tests.grown_pairs import grown_pair
+
+if TYPE_CHECKING:
+    from reconciler.behaviour.difference import Behaviour
 
 LABELS = {"intent": "intent", "conf": "confidence"}
 
@@ -86,3 +90,41 @@ def test_conditions_that_are_not_understood_are_told_apart() -> None:
     second = next(case.who for case in told.cases if "unless" in case.who)
     assert 'unless x matches "a" (not understood here)' in second
     assert '"ignoreCase":true' in second
+
+
+def unlikely(*names: str) -> Behaviour:
+    """What goes elsewhere of two rules; each row hangs on a value of a type that no rule expects of an attribute."""
+    old = [rule(name, 1, [attribute("tier", "equals", name)], "A") for name in "ab"]
+    found = difference(
+        entries(old), entries([{**old[0], "targets": [queue("B")]}, {**old[1], "targets": [queue("C")]}])
+    )
+    assert 2 == len(found.rows)
+    rows = [replace(row, unlikely=(name,) if name else ()) for row, name in zip(found.rows, names, strict=True)]
+    return replace(found, rows=tuple(rows))
+
+
+def test_rows_that_hang_on_an_unlikely_type_are_told_as_one() -> None:
+    """One alone is told as it is; -v lists each."""
+    several = affected(unlikely("tier", "conf"), QUEUES, LABELS)
+    (case,) = several.cases
+    assert (
+        "some conversations in which tier or confidence is of another type, text or number, than the rules compare it"
+        " with: 2 rows, which -v and JSON list"
+    ) == case.who
+    assert ('"Queue A" -> "Queue B"; "Queue C"', ()) == (case.way, case.excepts)
+    assert 2 == len(affected(unlikely("tier", "conf"), QUEUES, LABELS, most=EVERYTHING).cases)
+    assert ['tier "a"', 'tier "b"'] == sorted(one.who for one in affected(unlikely("", "tier"), QUEUES, LABELS).cases)
+
+
+def test_what_is_left_out_is_counted_with_its_share() -> None:
+    """The rows of most callers are shown first; of the others the sum is said."""
+    found = unlikely("", "")
+    old = [rule(name, 1, [attribute("tier", "equals", name)], "A") for name in "ab"]
+    after = [{**old[0], "targets": [queue("B")]}, {**old[1], "targets": [queue("C")]}]
+    sample = Sample("t.csv", "", "June", (Row({"tier": "a"}, 1, 2), Row({"tier": "b"}, 3, 3)), 4)
+    told = affected(found, QUEUES, LABELS, shares(found, entries(old), entries(after), sample), most=1)
+    assert ['tier "b"'] == [case.who for case in told.cases]
+    assert "and 1 more row, 25.0 % of callers" == told.rest()
+    assert "and 2 more rows" == told.rest(left_out=1)
+    assert "" == affected(found, QUEUES, LABELS).rest()
+    assert "and 1 more row" == affected(found, QUEUES, LABELS, most=1).rest()

@@ -286,6 +286,33 @@ def test_a_leftover_copy_of_an_older_manifest_makes_room_for_the_next(profile: s
     assert 3 == len(watch.states[-1])
 
 
+def test_a_leftover_copy_that_wins_nobody_goes_first_where_no_other_order_is_proven() -> None:
+    """It takes part, though the catch-all sends its callers to the same queue: without it they lose nothing."""
+    rules = live(
+        a=at("a", intent="x", priority=20, targets=FRAUD),
+        b=at("b", intent="x", priority=10, targets=GENERAL),
+        all=CATCH_ALL,
+    )
+    wish = goal(a=at("a", intent="y", priority=30, targets=FRAUD), b=at("b", intent="y", priority=10), all=CATCH_ALL)
+    left = at("left", intent="y", priority=30, targets=GENERAL, more=[at_least(0.5)])
+    temporary = replace(left, name=f"(next) {OWNER}/cards/b")
+    marker = Marker(OWNER, address("cards/b"), digest(temporary), copy=True)
+    raw = {"id": "left", "name": temporary.name, "description": signed(temporary, marker)}
+    watch = Watch([*rules, LiveRule("left", temporary, marker, raw)])
+    made = arrange(watch.world.plan(wish))
+    assert () == made.unproven
+    calls = [(step.call, step.kind) for wave in made.steps for step in wave]
+    assert [
+        ("delete", "whole"),
+        ("create", "copy"),
+        ("update", "whole"),
+        ("update", "whole"),
+        ("delete", "drop"),
+    ] == calls
+    assert watch.world.apply(wish).converged
+    watch.assert_hitless(watch.states[-1])
+
+
 @pytest.mark.parametrize(("within", "converged"), [(None, True), (lambda _: True, True), (lambda _: False, False)])
 def test_others_may_change_their_rules_and_the_way_is_found_anew(within: Any, converged: Any) -> None:
     """A rule that is not ours changes while we write: planned again; a reviewed plan ends where it moves more."""

@@ -18,6 +18,7 @@ from tests.builders import OWNER, address, at_least, desired, intent_is, managed
 if TYPE_CHECKING:
     from reconciler.change import LiveRule
     from reconciler.desired import DesiredRule
+    from reconciler.model import Rule
 
 
 def compared(rules: list[DesiredRule], *live: object) -> Comparison:
@@ -157,6 +158,16 @@ def test_where_nothing_says_which_of_two_is_ours_the_address_is_left_alone() -> 
     assert [("CXR312", "warning")] == [(one.code, one.severity) for one in unwanted.findings]
 
 
+def test_rules_of_which_nobody_knows_which_is_ours_may_stay_while_all_are_as_desired() -> None:
+    """They differ in what cxroute does not write: nothing has to be written, and that there are several is told."""
+    rules = [managed(n, "cards/vip", rule(), division=n) for n in ("1", "2")]
+    found = compared([wanted("cards/vip", rule())], *rules)
+    assert ((), (address("cards/vip"),)) == (found.changes, found.unchanged)
+    assert [("CXR312", "warning")] == [(one.code, one.severity) for one in found.findings]
+    found = compared([wanted("cards/vip", rule(priority=1))], *rules)
+    assert ((), [("CXR312", "error")]) == (found.changes, [(one.code, one.severity) for one in found.findings])
+
+
 def test_a_key_does_not_move_away_from_rules_of_which_nobody_knows_which_is_ours() -> None:
     """Or a third rule of the name would be made beside them."""
     found = compared([wanted("fraud/vip", rule("mine"))], *both_edited())
@@ -288,3 +299,66 @@ def test_a_condition_that_nobody_knows_is_replaced_whole() -> None:
     assert "drift" == change.cause
     assert ["CXR306"] == codes(found)
     assert isinstance(change.after.conditions[0], Condition)
+
+
+@pytest.mark.parametrize(("live", "cause"), [(rule(), "manifest"), (rule(priority=7), "both")])
+def test_a_rule_that_moved_and_was_edited_differs_by_both(live: Rule, cause: str) -> None:
+    """The manifest gave it another address, whoever else changed it: it is no drift alone."""
+    found = compared([wanted("fraud/vip", rule())], managed("1", "cards/vip", live, last_written=rule()))
+    assert [("fraud/vip", cause)] == [(str(one.address), one.cause) for one in found.changes]
+
+
+def test_a_key_that_two_rules_of_one_name_may_have_left_is_a_create() -> None:
+    """Which of the two moved is not known, so both are deleted as what no manifest names."""
+    found = compared(
+        [wanted("fraud/vip", rule())], managed("1", "cards/a", rule()), managed("2", "cards/b", rule(priority=7))
+    )
+    assert [Create, Delete, Delete] == [type(change) for change in found.changes]
+
+
+RELEASED = wanted("cards/vip", rule("by hand", priority=3), released="1")
+
+
+def test_a_rule_that_is_given_back_loses_its_marker_and_is_as_it_was() -> None:
+    """The undo of an adoption writes what it was before, without our line."""
+    live = managed("1", "cards/vip", rule())
+    assert live.marker is not None
+    (change,) = compared([RELEASED], live).changes
+    assert isinstance(change, Update)
+    assert (live, RELEASED.rule, True) == (change.live, change.after, change.released)
+    assert FieldChange("marker", live.marker.digest, None) == change.fields[-1]
+    assert {"name", "priority"} < {field.path for field in change.fields}
+
+
+def test_a_rule_that_was_given_back_already_is_left_as_it_is() -> None:
+    """It is unmanaged and as it was before the adoption: nothing is left to do."""
+    found = compared([RELEASED], unmanaged("1", RELEASED.rule))
+    assert ((), (RELEASED.address,), ()) == (found.changes, found.unchanged, found.findings)
+
+
+@pytest.mark.parametrize(
+    "live",
+    [
+        (),
+        (unmanaged("1", rule("by hand", priority=4)),),
+        (managed("1", "cards/vip", rule("by hand", priority=3), owner="other"),),
+        (managed("2", "cards/vip", rule()),),
+    ],
+    ids=["gone", "edited", "another owner", "another rule"],
+)
+def test_a_rule_that_is_not_managed_any_more_is_not_given_back(live: tuple[LiveRule, ...]) -> None:
+    """Somebody took it: the undo is a conflict, and whatever stands there is not written."""
+    found = compared([RELEASED], *live)
+    assert ((), ["CXR311"]) == (found.changes, codes(found))
+    (conflict,) = found.findings
+    assert ("error", "the rule that is to be given back is not ours any more") == (conflict.severity, conflict.message)
+    assert "it is left as it is; look at it in CXone" == conflict.hint
+
+
+def test_a_rule_is_not_given_back_under_a_name_that_is_taken() -> None:
+    """Or two unmanaged rules would have one name; where it kept its name, nothing is taken."""
+    other = unmanaged("2", rule("by hand"))
+    found = compared([RELEASED], managed("1", "cards/vip", rule()), other)
+    assert ((), ["CXR301"]) == (found.changes, codes(found))
+    kept = compared([RELEASED], managed("1", "cards/vip", rule("by hand")), other)
+    assert ([Update], []) == ([type(change) for change in kept.changes], codes(kept))

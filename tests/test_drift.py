@@ -10,22 +10,27 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from reconciler.behaviour.difference import Behaviour
+from reconciler.behaviour.express import Clause
+from reconciler.behaviour.value_type import SHARE
 from reconciler.change import Run
-from reconciler.drift import Acceptance, find_drift
+from reconciler.drift import Acceptance, Impact, find_drift
 from reconciler.drift_document import drift_document
 from reconciler.findings import Finding
 from reconciler.manifest.environment import Environment
 from reconciler.manifest.ruleset import Hold
 from reconciler.manifest.strict_yaml import read
 from reconciler.marker import digest, signed
+from reconciler.model import Target, condition
 from reconciler.options import Options
 from reconciler.plan import advised, plan
 from reconciler.recorded import last_written
+from reconciler.render.affected import NOBODY, NOBODY_KNOWN, NOT_KNOWN
 from reconciler.render.drift_markdown import drift_markdown
 from reconciler.render.drift_text import ELSEWHERE
 from reconciler.render.notification import notification
 from reconciler.render.several_text import drift_row
-from reconciler.render.told_drift import acceptance
+from reconciler.render.told_drift import acceptance, nobody
 from reconciler.rounds import Round, drifted
 from reconciler.saved_plan import read as read_plan
 from tests.brute_checks import Moved
@@ -445,3 +450,72 @@ def test_the_way_out_of_what_is_not_applied_is_to_apply_it() -> None:
     """Nobody edited anything in CXone: nothing is healed."""
     assert "  apply it   cxroute apply -e prod" in drift_as_text(many_edited(2, ours=True))
     assert "  heal it   cxroute apply -e prod" in drift_as_text(many_edited(2, ours=False))
+
+
+def test_of_many_failing_route_tests_some_are_shown_and_the_others_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the brief form the first ones; in the issue, which has room for more, too."""
+    monkeypatch.setattr("reconciler.render.drift_markdown._MOST", 30)
+    failing = [Finding("CXR220", "error", f"test {n} goes elsewhere") for n in range(40)]
+    drift = replace(drift_of([VIP], [LIVE_VIP]), failures=tuple(failing))
+    text = drift_as_text(drift)
+    assert "Failed on the live rules:\n" in text
+    assert 5 == text.count("] test ")
+    assert "  and 35 further route tests; -v shows all of them.\n" in text
+    assert 5 == drift_as_text(drift, brief=True).count("] test ")
+    issue = drift_markdown(drift, TENANT, FACTS, "cxroute apply")
+    assert "#### Failed on the live rules" in issue
+    assert 30 == len(re.findall(r"test \d+ goes elsewhere", issue))
+    assert "- and 10 further route tests" in issue
+
+
+def bounded(drift: Drift, *, rows: bool) -> Drift:
+    """The drift, of whose conversations not all are known."""
+    found = drift.unwanted.behaviour if rows else Behaviour(())
+    unknown = replace(found, unknown=((Clause(intent_is("x")),),))
+    return replace(drift, unwanted=Impact(unknown), alone=Impact(unknown))
+
+
+def test_what_is_not_known_is_not_said_to_be_proven() -> None:
+    """Neither that nobody goes elsewhere, nor that all others stay."""
+    known, edited = drift_of([VIP], [LIVE_VIP]), many_edited(2, ours=False)
+    assert NOBODY == nobody(known)
+    assert NOBODY_KNOWN == nobody(bounded(known, rows=False))
+    text = drift_as_text(bounded(edited, rows=True))
+    assert f'{NOT_KNOWN}\n  "x"\n' in text
+    assert "Not known" not in drift_as_text(edited)
+    for drift in (bounded(edited, rows=True), bounded(edited, rows=False)):
+        assert "proven" not in drift_markdown(drift, TENANT, FACTS, "cxroute apply")
+
+
+@pytest.mark.parametrize("rows", [True, False])
+def test_what_rests_on_a_known_type_says_so(rows: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """Below the rows, or below the sentence that nobody goes elsewhere; in text and issue."""
+    reworded = managed("1", "cards/vip", rule(description="reworded"), last_written=rule())
+    drift = many_edited(2, ours=False) if rows else drift_of([VIP], [reworded])
+    rests = replace(drift.unwanted.behaviour, rests_on={"cognigyConfidence": SHARE})
+    resting = replace(drift, unwanted=Impact(rests))
+    for told in (drift_as_text(resting), drift_markdown(resting, TENANT, FACTS, "cxroute apply")):
+        assert "This holds where confidence is" in told
+    assert "This holds where" not in drift_as_text(drift)
+
+
+def test_of_many_rows_and_rules_some_are_shown_and_the_others_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The issue names the file that has all of them, the terminal the option."""
+    monkeypatch.setattr("reconciler.render.drift_markdown._MOST", 10)
+    changes = [Change(f"r{n}", f"q{n % 7}") for n in range(25)]
+    drift = drift_of([one.wanted for one in changes], [one.live for one in changes])
+    issue, text = drift_markdown(drift, TENANT, FACTS, "cxroute apply"), drift_as_text(drift)
+    assert "; -v shows all of them.\n" in text
+    assert re.search(r"and \d+ more rows?: see drift.json", issue)
+    assert "and 15 further rules: see drift.json." in issue
+
+
+class Change:
+    """A rule that somebody sends elsewhere in CXone, in a way of its own."""
+
+    def __init__(self, name: str, queue: str) -> None:
+        asks = [intent_is(name), condition(f"menu-{name}", "equals", "x")]
+        ours = rule(name, conditions=asks)
+        theirs = replace(ours, targets=(Target(queue, 1),), priority=int(name[1:]))
+        self.wanted = wanted(f"cards/{name}", ours)
+        self.live = managed(name, f"cards/{name}", theirs, last_written=ours)

@@ -83,6 +83,14 @@ def test_grouping_in_two_steps_is_grouping_at_once(findings: list[Finding], firs
     assert group_findings(findings) == group_findings([*group_findings(findings[:first]), *findings[first:]])
 
 
+def test_a_rule_that_is_meant_twice_is_one_rule() -> None:
+    """At two places: both are places, and the rule is named once."""
+    twice = [Finding("CXR202", "warning", "one", Source("a.yaml", n, 1), address("a/b")) for n in (1, 2)]
+    (group,) = group_findings(twice)
+    assert ((address("a/b"),), 2) == (group.addresses, len(group.places))
+    assert "2 places: one" in findings_text([group], colourless)
+
+
 @given(FINDINGS)
 def test_json_has_every_rule_with_its_place(findings: list[Finding]) -> None:
     """`address` and `source` are the first's; `addresses` and `sources` have each in the same order."""

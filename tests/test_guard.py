@@ -12,7 +12,7 @@ from reconciler.arrange import arrange
 from reconciler.behaviour.difference import Behaviour
 from reconciler.behaviour.express import Clause
 from reconciler.foresee import foresee
-from reconciler.guard import guard, lift, refusals
+from reconciler.guard import frozen, guard, lift, refusals
 from reconciler.manifest.environment import Attributes, Environment
 from reconciler.model import Target
 from reconciler.options import Options
@@ -177,6 +177,29 @@ def test_a_frozen_environment_refuses_every_plan() -> None:
     assert ["prod is frozen now: peak"] == [result.message for result in refusals(made)]
 
 
+WINDOW = {"start": "2026-11-26", "end": "2026-11-27", "timezone": "UTC", "reason": "peak"}
+
+
+def test_no_open_freeze_window_refuses_nothing() -> None:
+    """The guard is told all the same, and writing may begin; an Environment without a window has no such guard."""
+    made = guarded(kept(1), many(1), freeze=[WINDOW])
+    assert [] == refused(made)
+    assert ["no freeze window is open"] == [result.message for result in made.guards if result.name == "freeze"]
+    assert "freeze" not in [result.name for result in guarded(kept(1), many(1)).guards]
+    assert "" == frozen(environment(freeze=[WINDOW]), NOW)
+
+
+def test_an_open_freeze_window_stops_writing_unless_it_is_lifted() -> None:
+    """By the second window of two, too; `--allow freeze` and an entry of the Environment lift it."""
+    inside = NOW + timedelta(days=1)
+    there = environment(freeze=[{"start": "2026-11-20", "end": "2026-11-21", "timezone": "UTC"}, WINDOW])
+    assert "prod is frozen now: peak" == frozen(there, inside)
+    assert "" == frozen(there, inside, ["freeze"])
+    assert "prod is frozen now: peak" == frozen(there, inside, ["deletes"])
+    entry = {"name": "freeze", "until": (inside + timedelta(hours=1)).isoformat(), "reason": "CHG-1"}
+    assert "" == frozen(environment(freeze=[WINDOW], guard={"allow": [entry]}), inside)
+
+
 CATCH_ALL = rule("all", priority=900, conditions=[], targets=[Target("q-general", 1)])
 
 
@@ -273,3 +296,48 @@ def test_what_the_analysis_left_open_is_no_ok() -> None:
     bounded = replace(made, behaviour=Behaviour((), ((Clause(intent_is("x")),),)))
     limits = {"protected": ["cards/x"], "traffic": {"percent": 5}}
     assert ["protected", "unrouted", "traffic"] == refused(guard(bounded, environment(guard=limits)))
+
+
+def temporary(where: str) -> LiveRule:
+    """A temporary copy that an earlier run left."""
+    one = managed("copy", where, rule("r0"))
+    assert one.marker is not None
+    return replace(one, marker=replace(one.marker, copy=True))
+
+
+def test_a_temporary_copy_that_goes_counts_in_no_guard() -> None:
+    """It is the run's own, and stood in for a rule that stays."""
+    limits = {"deletes": {"count": 0, "percent": 0}, "changes": {"count": 0}, "protected": ["cards/r0"]}
+    made = guarded(kept(1), [*many(1), temporary("cards/r0")], guard=limits)
+    assert 1 == len(made.changes)
+    assert [] == refused(made)
+    assert {"deletes": 0, "changes": 0} == {
+        one.name: one.value for one in made.guards if one.name in limits and one.name != "protected"
+    }
+
+
+def test_a_second_copy_of_a_rule_empties_nothing_and_harms_no_protected_rule() -> None:
+    """The other one stays; it is a delete all the same."""
+    twins = [managed(n, "cards/r0", rule("r0"), dateCreated=f"2026-01-0{n}T00:00:00Z") for n in ("1", "2")]
+    made = guarded(kept(1), twins, **PROTECTED)
+    assert 1 == len(made.changes)
+    assert [] == refused(made)
+    assert ["deletes"] == refused(guarded(kept(1), twins, guard={"deletes": {"count": 0, "percent": 0}}))
+
+
+def test_only_the_protected_rules_are_named() -> None:
+    """However many others change."""
+    made = guarded(desired(*(wanted(f"cards/r{n}", rule(f"r{n}", priority=n)) for n in range(3))), many(3), **PROTECTED)
+    result = next(one for one in made.guards if one.name == "protected")
+    assert (1, "protected rules would change: cards/r0") == (result.value, result.message)
+
+
+def test_the_rules_that_lose_conversations_are_named_up_to_five() -> None:
+    """Ours by their addresses, others by their live names in quotes; the rest is counted."""
+    made = foreseen(desired(), many(7), guard={"deletes": {"count": 9}})
+    message = next(one.message for one in refusals(made) if one.name == "unrouted")
+    assert message.endswith("(today by cards/r0, cards/r1, cards/r2, cards/r3, cards/r4 and 2 more)")
+    hand = unmanaged("1", rule("by hand\x1b", conditions=[intent_is("x")]))
+    want = desired(wanted("cards/x", rule("x", targets=NO_WEIGHT), adopt="by hand\x1b"))
+    message = next(one.message for one in refusals(foreseen(want, [hand])) if one.name == "unrouted")
+    assert message.endswith('(today by "by hand\\u001b")')

@@ -12,17 +12,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.behaviour.difference import Behaviour
+from reconciler.behaviour.express import Clause
 from reconciler.change import Applied, Failed, Unknown
 from reconciler.cxone.settings import is_loopback
-from reconciler.drift import find_drift
-from reconciler.errors import CxrouteError, UsageError
+from reconciler.drift import Impact, find_drift
+from reconciler.errors import CxrouteError, RefusedError, UsageError
+from reconciler.findings import Finding
 from reconciler.outbox import Outbox
 from reconciler.plan import GuardResult, Report
 from reconciler.render.notification import notification, span
 from reconciler.rounds import Round
 from reconciler.webhook import Webhook, place_of
 from tests import canary
-from tests.builders import NOW
+from tests.builders import NOW, intent_is
 from tests.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 from tests.plans import empty, everything, hostile
 from tests.virtual import VirtualTime
@@ -100,6 +103,51 @@ def test_a_refusal_says_each_reason() -> None:
     said = text("refused", Round(NOW, plan=replace(everything(), guards=guards), heals=True))
     assert "and it was not mended: nothing was written*" in said
     assert "• refused: `prod is frozen now`" in said
+
+
+def test_a_refusal_says_route_tests_and_what_came_between() -> None:
+    """Route tests that fail, and why a run that began was refused."""
+    failed = Finding("CXR220", "error", "goes to General, not to Cards")
+    one = Round(NOW, plan=replace(everything(), failed_tests=(failed,)), heals=True, error=RefusedError("it changed"))
+    said = text("refused", one)
+    assert "• route test: `goes to General, not to Cards`" in said
+    assert "• refused: `it changed`" in said
+
+
+def test_a_failure_before_any_write_says_why() -> None:
+    """Nothing was written, so nothing is listed."""
+    assert "*Failed in `prod`: nothing was written*\n• `no route`\nMore: `cxroute plan -e prod`" == text(
+        "failed", Round(NOW, error=CxrouteError("no route"))
+    )
+
+
+@pytest.mark.parametrize("kind", ["drift", "refused", "applied"])
+def test_a_round_without_a_plan_has_nothing_to_tell_of_it(kind: Kind) -> None:
+    """Such a round failed, and is told as that: only the way on is left."""
+    assert "More: `cxroute plan -e prod`" == text(kind, Round(NOW))
+
+
+def test_an_end_of_failures_says_whether_anything_differs() -> None:
+    """The tenant can be read again, and matches or does not."""
+    assert text("recovered", Round(NOW, plan=empty())).startswith("*Recovered: `prod` matches the manifests.*\n")
+    assert text("recovered", Round(NOW, plan=everything())).startswith("*Recovered: `prod` can be read again.*\n")
+
+
+def test_whether_conversations_move_is_said_only_where_it_is_known() -> None:
+    """Of drift and of what was applied alike; with --only nothing is said of all others."""
+    plan = everything()
+    done = [Applied(change, 1, "7") for change in plan.changes]
+    assert "Conversations go to other queues now." in text("applied", reported(plan, *done, converged=True))
+    still = replace(plan, behaviour=Behaviour(()))
+    assert "No conversation goes elsewhere (proven)." in text("applied", reported(still, *done, converged=True))
+    unknown = replace(plan, behaviour=Behaviour((), unknown=((Clause(intent_is("x")),),)))
+    assert "onversation" not in text("applied", reported(unknown, *done, converged=True))
+    drift = find_drift(empty())
+    proven = "Conversations go where the manifests say (proven)."
+    assert proven in text("drift", Round(NOW, plan=empty(), drift=drift))
+    bounded = replace(drift, unwanted=Impact(unknown.behaviour or Behaviour(())))
+    assert "onversations" not in text("drift", Round(NOW, plan=empty(), drift=bounded))
+    assert "onversations" not in text("drift", Round(NOW, plan=empty()))
 
 
 def test_long_lists_are_cut() -> None:

@@ -12,11 +12,12 @@ import jsonschema
 import pytest
 
 from reconciler.arrange import arrange
-from reconciler.change import Create, Delete
+from reconciler.change import Adopt, Create, Delete, Update
 from reconciler.errors import RefusedError, UsageError
+from reconciler.findings import Finding
 from reconciler.manifest.documents import Hold
 from reconciler.options import Options, unmatched
-from reconciler.plan import Live, Plan, plan
+from reconciler.plan import Live, Plan, adopting_namesakes, plan, with_findings
 from reconciler.plan_schema import plan_schema
 from reconciler.saved_plan import document, read, unreviewed
 from tests.builders import NOW, address, desired, live, managed, rule, unmanaged, wanted
@@ -136,6 +137,25 @@ def test_adopting_all_takes_namesakes_over() -> None:
     assert ([], 1) == (list(made.conflicts), document(made)["summary"]["adopt"])
 
 
+def test_adopting_all_is_about_namesakes_alone() -> None:
+    """A rule without an unmanaged namesake is planned as ever, and one that names what it adopts adopts that."""
+    want = desired(
+        wanted("cards/new", rule("new")),
+        wanted("cards/ours", rule("ours", priority=1)),
+        wanted("cards/hand", rule("hand"), adopt="by hand"),
+        wanted("cards/vip", rule()),
+    )
+    found = live(
+        managed("1", "cards/ours", rule("ours")), unmanaged("2", rule("by hand")), unmanaged("3", rule(priority=5))
+    )
+    made = plan(want, found, Options(adopt=True), NOW)
+    kinds = {"cards/new": Create, "cards/ours": Update, "cards/hand": Adopt, "cards/vip": Adopt}
+    assert kinds == {str(change.address): type(change) for change in made.changes}
+    assert () == made.findings
+    adopts = {str(address): one.adopt for address, one in adopting_namesakes(want, found).rules.items()}
+    assert {"cards/new": None, "cards/ours": None, "cards/hand": "by hand", "cards/vip": "vip"} == adopts
+
+
 def test_the_document_has_just_the_fields_of_its_schema() -> None:
     """Spec.md section 7, held by the published schema."""
     form = json.loads(json.dumps(document(some_plan(Options(keep_drift=True)))))
@@ -202,3 +222,41 @@ def test_a_plan_of_another_major_version_is_refused() -> None:
     form = document(some_plan()) | {"formatVersion": "2.0"}
     with pytest.raises(RefusedError, match="another major version"):
         read(json.dumps(form), "plan.json")
+
+
+def test_the_digests_tell_what_was_wanted_and_what_was_read() -> None:
+    """Whatever its order; another rule, another address, a queue that was switched off: another digest."""
+    made = some_plan()
+    turned = replace(
+        made,
+        desired=replace(made.desired, rules=dict(sorted(made.desired.rules.items(), reverse=True))),
+        live=Live(made.live.rules[::-1], made.live.queues[::-1]),
+    )
+    assert (made.manifest_digest, made.live_digest) == (turned.manifest_digest, turned.live_digest)
+    rules = dict(made.desired.rules)
+    first = rules.pop(address("cards/new"))
+    changed = [
+        {**rules, first.address: wanted("cards/new", rule("new", priority=7))},
+        {**rules, address("cards/other"): replace(first, address=address("cards/other"))},
+        rules,
+    ]
+    digests = {replace(made, desired=replace(made.desired, rules=one)).manifest_digest for one in changed}
+    assert 3 == len(digests - {made.manifest_digest})
+    other_owner = replace(made, desired=replace(made.desired, owner="other"))
+    assert other_owner.manifest_digest != made.manifest_digest
+    queues = [made.live.queues[1:], (made.live.queues[0]._replace(active=False), *made.live.queues[1:])]
+    tenants = [Live(made.live.rules, one) for one in queues] + [Live(made.live.rules[1:], made.live.queues)]
+    assert 3 == len({replace(made, live=one).live_digest for one in tenants} - {made.live_digest})
+
+
+def test_accepted_findings_are_kept_apart_and_added_up() -> None:
+    """What was accepted before stays so; one cause is one finding on either side."""
+    said = [
+        Finding("CXR202", "warning", "never reached", address=address(f"cards/r{n}"), acknowledged="meant" * (n < 3))
+        for n in range(5)
+    ]
+    first = with_findings(some_plan(), said)
+    assert [("", 2)] == [(one.acknowledged, len(one.places)) for one in first.findings]
+    assert [("meant", 3)] == [(one.acknowledged, len(one.places)) for one in first.acknowledged]
+    again = with_findings(first, [Finding("CXR204", "warning", "tied", acknowledged="meant, too")])
+    assert ((), ["CXR202", "CXR204"]) == (again.findings, [one.code for one in again.acknowledged])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +17,8 @@ from reconciler.render.paint import ansi, colourless
 from reconciler.render.plan_text import plan_text
 from reconciler.words import condition_phrase, plain
 from tests.builders import LABELS, NOW, QUEUES, at_least, desired, intent_is, managed, rule, unmanaged, wanted
-from tests.forms import as_drift
+from tests.forms import as_drift, as_text
+from tests.plans import empty, everything
 
 if TYPE_CHECKING:
     from reconciler.change import LiveRule
@@ -230,3 +232,10 @@ def test_rows_beyond_twenty_are_counted() -> None:
     text = foreseen([], desired(*many))
     assert 20 == text.count("      example: ")
     assert "  and 10 more rows; see -v or plan.html\n" in text
+
+
+@pytest.mark.parametrize(("held", "said"), [(0, ""), (1, " 1 change left alone.")])
+def test_an_undo_with_nothing_left_to_undo_says_so(held: int, said: str) -> None:
+    """It is no word about the manifests."""
+    made = replace(empty(), options=Options(undo="run-7"), held=everything().held[:held])
+    assert f"No changes. Nothing is left to undo of run run-7.{said}\n" in as_text(made)

@@ -67,9 +67,10 @@ def _sum(report: Report, way_on: str, seconds: float) -> list[str]:
     total = len(report.outcomes)
     if not total and report.converged:
         return ["What an earlier run left is cleared away. Read again: no differences."]
+    applied, again = f"Applied {done:,} of {total:,} in {_duration(seconds)}.", f"Read again: {_shown(report.left)}."
     if done == total and report.converged:
-        return [f"Applied {done:,} of {total:,} in {_duration(seconds)}. Read again: {_shown(report.left)}."]
-    lines = [f"Applied {done:,} of {total:,} in {_duration(seconds)}."]
+        return [f"{applied} {again}"]
+    lines = [applied]
     if report.error:
         lines.append(f"Stopped: {plain(report.error)}")
     if report.interrupted:
@@ -78,7 +79,7 @@ def _sum(report: Report, way_on: str, seconds: float) -> list[str]:
         lines.append("Other rules changed meanwhile, so the tenant still differs from the manifests.")
     else:
         lines += _as_they_were(report.outcomes)
-    return [*lines, f"What is left: {way_on}"]
+    return [*lines, again if report.converged else f"What is left: {way_on}"]
 
 
 def _shown(left: Plan | None) -> str:

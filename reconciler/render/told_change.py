@@ -156,9 +156,6 @@ def _rows(plan: Plan, change: Update | Adopt) -> Iterator[Row]:
             yield _condition_row(plan.labels, change, int(found.group(2)), leaves)
         elif split is None:
             yield from _target_rows(plan.queue_names, change, int(found.group(2)), leaves)
-        else:
-            told = {leaf: field for leaf, field in leaves.items() if leaf not in ("", "queueId", "weight")}
-            yield from _target_rows(plan.queue_names, change, int(found.group(2)), told)
     if split is not None:
         yield split
 
@@ -194,8 +191,7 @@ def _condition_row(
         rule = change.after if came else change.live.rule
         return Row(f"condition {'added' if came else 'removed'}", condition_phrase(rule.conditions[index], labels))
     after = change.after.conditions[index]
-    if not isinstance(after, Condition):
-        return Row("condition", condition_phrase(after, labels))
+    assert isinstance(after, Condition)  # noqa: S101 - what is not understood is replaced whole
     if leaves.keys() == {"value"}:
         return Row(subject_phrase(after, labels), value(leaves["value"].before), value(leaves["value"].after))
     operator = leaves["operator"].before if "operator" in leaves else after.operator
@@ -214,8 +210,6 @@ def _target_rows(
             target = change.after.targets[index]
             queue = queue_phrase(target.queue_id, names) if isinstance(target, Target) else target_phrase(target, names)
             yield Row(f"weight of {queue}", value(field.before), value(field.after))
-        elif leaf:
-            yield Row(f"target {leaf}", value(field.before), value(field.after))
         else:
             came = field.before is None
             targets = (change.after if came else change.live.rule).targets
