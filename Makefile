@@ -102,7 +102,7 @@ audit: ## Look up known vulnerabilities of all pinned packages (needs a network)
 	$(VENV)-audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements-dev.txt
 
 clean: ## Remove .venv, caches and built packages
-	rm -rf .venv .venv-* dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-* dist build .coverage .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp says what is installed, so that a second run needs neither pip nor a network.
