@@ -1,0 +1,48 @@
+"""A plugin of pytest for the run that says which test runs which line, and how long each test takes.
+
+It is loaded before the program is, in each worker; CXROUTE_MUTATION_MAP names the folder that each writes to.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import coverage
+import pytest
+
+from tests.mutation.modules import MODULES
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+_FOLDER: Final = Path(os.environ["CXROUTE_MUTATION_MAP"])
+_SECONDS: Final[dict[str, float]] = {}
+_COVERAGE: Final = coverage.Coverage(
+    data_file=_FOLDER / "lines", data_suffix=True, include=[str(path) for path in MODULES.values()], config_file=False
+)
+_COVERAGE.start()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Note each line, from here to the end of the test, as one that this test runs."""
+    _COVERAGE.switch_context(item.nodeid)
+    try:
+        return (yield)
+    finally:
+        _COVERAGE.switch_context("")
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Add what a part of a test took."""
+    _SECONDS[report.nodeid] = _SECONDS.get(report.nodeid, 0.0) + report.duration
+
+
+def pytest_sessionfinish() -> None:
+    """Write both down."""
+    _COVERAGE.stop()
+    _COVERAGE.save()
+    (_FOLDER / f"seconds-{os.getpid()}.json").write_text(json.dumps(_SECONDS), "utf-8")
