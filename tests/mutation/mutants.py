@@ -137,6 +137,8 @@ def _is_for_checkers(node: ast.AST) -> bool:
     match node:
         case ast.Expr(ast.Constant()) | ast.Assert() | ast.Import() | ast.ImportFrom():
             return True
+        case ast.Assign([ast.Name("__all__")]):
+            return True
         case (
             ast.If(test=ast.Name(name))
             | ast.Call(func=ast.Name(name))

@@ -168,6 +168,8 @@ def _arguments(site: Site) -> Iterator[ast.AST]:
     match node.args:
         case [ast.Starred(), *_] | [_, ast.Starred(), *_]:
             pass
+        case _ if isinstance(node.func, ast.Name) and node.func.id in ("min", "max"):
+            pass
         case [first, second, *others]:
             yield ast.Call(node.func, [second, first, *others], node.keywords)
     for index in range(len(node.keywords)):
