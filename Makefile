@@ -18,7 +18,7 @@ COMPILE := $(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 
 # Package indexes and their options; spelt so that this line does not match itself.
 INDEX_HOSTS := py[p]i\.org|python[h]osted\.org|npm[j]s\.|download\.py[t]orch\.|deb\.d[e]bian\.|--[i]ndex-url|--extra-[i]ndex-url|--find-[l]inks
 
-.PHONY: help demo test test-all test-rest coverage campaign lint bench browser picture pictures docs lock audit clean
+.PHONY: help demo test test-all test-rest coverage campaign mutants lint bench browser picture pictures docs lock audit clean
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -57,6 +57,9 @@ campaign: $(VENV)/.project ## Every accident at every request, for an hour and m
 	CXROUTE_CAMPAIGN=full $(BIN)/python -m pytest -q -n auto --dist worksteal tests/crash tests/campaign tests/test_behaviour_*.py
 	@# One by one: these measure, and whatever runs beside them would be measured, too.
 	CXROUTE_CAMPAIGN=full $(BIN)/python -m pytest -q tests/context
+
+mutants: $(VENV)/.project ## Change the core in 200 places, one at a time: do the fast tests notice each?
+	@$(BIN)/python -m tests.mutation.run $(ARGS)
 
 lint: $(VENV)/.project ## Format, lint rules, types, who imports whom, workflows, no package index named
 	$(BIN)/python -m ruff format --check .
@@ -102,7 +105,7 @@ audit: ## Look up known vulnerabilities of all pinned packages (needs a network)
 	$(VENV)-audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements-dev.txt
 
 clean: ## Remove .venv, caches and built packages
-	rm -rf .venv .venv-* dist build .coverage .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-* dist build .coverage .mutation .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp says what is installed, so that a second run needs neither pip nor a network.

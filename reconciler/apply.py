@@ -89,7 +89,7 @@ class _Run:
     """The write that went alone, as long as no read shows that the tenant keeps our markers."""
     latest: Attempt | None = None
     """What the last call came to."""
-    unconfirmed: int = 0
+    unconfirmed: int = field(init=False)
     """How many more reads must miss a rule before it is created."""
 
     def __post_init__(self) -> None:

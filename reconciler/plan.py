@@ -135,9 +135,7 @@ def plan(desired: Desired, live: Live, options: Options, now: datetime) -> Plan:
         desired.owner,
         tuple(sorted(changes, key=_order)),
         tuple(sorted(held, key=lambda one: _order(one.change))),
-        tuple(
-            sorted((one for one in (*desired.findings, *kept, *found.findings) if _speaks(one, options)), key=_place)
-        ),
+        tuple(one for one in (*desired.findings, *kept, *found.findings) if _speaks(one, options)),
         sum(1 for address in found.unchanged if selected(address, options.only)),
         tuple(sorted(owned.managed)),
         len(owned.unmanaged),

@@ -16,14 +16,13 @@ from reconciler.render.affected import EVERYTHING, affected
 from reconciler.render.behaviour_text import behaviour_lines
 from reconciler.render.paint import colourless
 from tests.brute_checks import QUEUES, Moved, assumption, completions, entry_name, holds_where, said
-from tests.brute_rules import a_pair, entries
+from tests.brute_rules import Pair, a_pair, attribute, entries, rule
 from tests.grown_pairs import grown_pair, tangled_pair
 from tests.rows_read import rows_read
 
 if TYPE_CHECKING:
     from reconciler.behaviour.difference import Behaviour
     from tests.brute import Destination, Json
-    from tests.brute_rules import Pair
 
 LABELS = {"intent": "intent", "conf": "confidence"}
 BLOCKS = 20
@@ -136,3 +135,17 @@ def test_rows_within_a_bound_are_exact(block: int) -> None:
     """With few steps to take, rows are still right, and what moves outside them lies in `unknown`."""
     for seed in range(block * 60, (block + 1) * 60):
         check(a_pair(Random(f"bound {seed}"), 8), seed % 7)
+
+
+def test_all_that_one_rule_takes_over_is_one_row() -> None:
+    """What already goes there is left out of it, but for what earlier rules send elsewhere today."""
+    intent, sure = attribute("intent", "equals", "x"), attribute("conf", "greaterThanOrEqual", 0.7)
+    old = [
+        rule("a", 1, [intent], "A"),
+        rule("c", 2, [attribute("lang", "equals", "de"), attribute("said", "contains", "a")], "C"),
+        rule("b", 3, [sure], "B"),
+    ]
+    (row,) = check(Pair(old, [rule("n", 1, [], "B")], "lowest-first"))
+    assert [] == row["where"]
+    assert 3 == len(row["before"])
+    assert 2 == len(row["except"])

@@ -280,6 +280,7 @@ def test_the_traffic_guard_refuses_without_a_sample() -> None:
     """Nobody knows how many would move."""
     made = foreseen(desired(), [], guard={"traffic": {"percent": 30}})
     assert ["traffic"] == refused(made)
+    assert [(0, 30)] == [(one.value, one.limit) for one in made.guards if one.name == "traffic"]
 
 
 def test_what_is_not_proven_needs_a_reason() -> None:

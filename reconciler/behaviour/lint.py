@@ -5,7 +5,7 @@ Facts, each proven: a rule of which nothing could be decided within the bound of
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reconciler.behaviour.budget import WORK, UndecidedError
@@ -57,7 +57,7 @@ class Facts:
     shadowed: tuple[Shadowed, ...]
     redundant: tuple[Redundant, ...]
     ties: tuple[Tie, ...]
-    undecided: tuple[Entry, ...] = field(default=())
+    undecided: tuple[Entry, ...]
 
 
 def lint(

@@ -38,8 +38,7 @@ class Pattern(NamedTuple):
         for length in lengths.get("contains", ()):
             yield from (Pattern("contains", text[at : at + length]) for at in range(size - length + 1))
         for length in lengths.get(self.operator, ()) if self.operator != "contains" else ():
-            if length <= size:
-                yield Pattern(self.operator, text[:length] if self.operator == "startsWith" else text[size - length :])
+            yield Pattern(self.operator, text[:length] if self.operator == "startsWith" else text[-length:])
 
 
 class Patterns:
@@ -124,10 +123,11 @@ class Patterns:
     def example(self, yes: int, no: int, taken: Collection[str]) -> str:
         """Return a text, as short and readable as may be, that has all of `yes`, none of `no`, and is not taken."""
         wanted = [self.all[place] for place in bits(yes)]
-        for text in chain(_readable(wanted), _joined(wanted, self._stranger(taken))):
+        stranger = self._stranger(taken)
+        for text in (*_readable(wanted), _frame(wanted, stranger, joint_always=stranger)):
             if text and text not in taken and self.fits(text, yes, no):
                 return text
-        raise AssertionError("the joined text fits once its joint is repeated more often than texts are taken")
+        raise AssertionError("the joined text fits, and is not taken: nothing else has its joint")
 
     def _stranger(self, taken: Collection[str]) -> str:
         """Return a character that no pattern and no literal uses."""
@@ -173,14 +173,6 @@ def _readable(wanted: Sequence[Pattern]) -> Iterator[str]:
     yield from sorted((pattern.text for pattern in wanted), key=len, reverse=True)[:1]
     yield from (_frame(wanted, joint) for joint in ("", "_", " "))
     yield from ("other", "another", "any", "text", "x")
-
-
-def _joined(wanted: Sequence[Pattern], stranger: str) -> Iterator[str]:
-    """Yield the universal example, its joint ever longer until it is none of the finitely many literals."""
-    length = 1
-    while True:
-        yield _frame(wanted, stranger * length, joint_always=stranger * length)
-        length += 1
 
 
 def _frame(wanted: Sequence[Pattern], joint: str, joint_always: str = "") -> str:

@@ -61,8 +61,7 @@ class Slices:
         self._alike: dict[tuple[Destination, bool], Cumulated] = {}
 
     def _file(self) -> None:
-        every = self.space.pivot_domain.all[0]
-        named = every & ~REST
+        named = self.space.pivot_domain.all[0] & ~REST
         for rank, box in enumerate(self.boxes):
             if box.atoms:
                 for atom in box.atoms:
@@ -71,7 +70,7 @@ class Slices:
             if box.rest >= 0:
                 self.unnamed.append(rank)
             taken = box.pivot[0] & named
-            if box.pivot[0] == every or 2 * taken.bit_count() > named.bit_count():
+            if 2 * taken.bit_count() > named.bit_count():
                 self.general.append(rank)
                 if taken != named:
                     self.missing[rank] = tuple(bits(named & ~taken))

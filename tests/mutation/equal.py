@@ -1,0 +1,32 @@
+"""Mutants that are known to be equal: no test can notice them, and equal.toml says why."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.mutation.mutants import Mutant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Equal:
+    """One such mutant, by what is changed and not by its line: that moves."""
+
+    module: str
+    function: str
+    old: str
+    new: str
+    reason: str
+
+    def is_of(self, module: str, mutant: Mutant) -> bool:
+        """Say whether a mutant is this one."""
+        return (self.module, self.function, self.old, self.new) == (module, mutant.function, mutant.old, mutant.new)
+
+
+def known() -> list[Equal]:
+    """Return them all."""
+    entries = tomllib.loads(Path(__file__).with_name("equal.toml").read_text("utf-8"))
+    return [Equal(**entry) for entry in entries.get("equal", ())]

@@ -1,0 +1,76 @@
+"""Which tests run a line, made by one run of the fast tests and kept while neither program nor tests change."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import defaultdict
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from coverage import CoverageData
+
+from tests.mutation.modules import MODULES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tests.mutation.mutants import Mutant
+
+ROOT: Final = Path(__file__).parents[2]
+FAST: Final = ("-m", "not slow")
+"""The tests that have to notice."""
+OPTIONS: Final = ("-q", "-p", "no:randomly", "-p", "no:cacheprovider", *FAST)
+_KEPT: Final = ROOT / ".mutation"
+
+
+class Lines:
+    """The tests that run each line of the modules, and how many seconds each test takes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.seconds: dict[str, float] = {}
+        for path in folder.glob("seconds-*.json"):
+            self.seconds |= json.loads(path.read_text("utf-8"))
+        self._tests: dict[str, dict[int, set[str]]] = {name: defaultdict(set) for name in MODULES}
+        for path in folder.glob("lines.*"):
+            data = CoverageData(path)
+            data.read()
+            for name, file in MODULES.items():
+                for line, tests in data.contexts_by_lineno(str(file)).items():
+                    self._tests[name][line].update(tests)
+
+    def tests(self, module: str, mutant: Mutant) -> Mapping[str, float]:
+        """Return the tests that may notice a mutant, with their seconds, the fastest first.
+
+        What runs at import has no test of its own: then it is those that run anything of the module.
+        """
+        lines = self._tests[module]
+        running = set().union(*(lines[line] for line in (mutant.lines if mutant.called else tuple(lines))))
+        return {
+            test: self.seconds[test] for test in sorted(running & self.seconds.keys(), key=self.seconds.__getitem__)
+        }
+
+
+def current(workers: int) -> Lines:
+    """Return the map of the program and tests as they are, made anew where they changed."""
+    digest = sha256()
+    for path in sorted([*ROOT.glob("reconciler/**/*.py"), *ROOT.glob("tests/**/*.py")]):
+        digest.update(path.read_bytes())
+    folder = _KEPT / digest.hexdigest()[:16]
+    if not folder.exists():
+        making = _KEPT / f"making-{os.getpid()}"
+        making.mkdir(parents=True)
+        _record(making, workers)
+        making.rename(folder)
+    return Lines(folder)
+
+
+def _record(folder: Path, workers: int) -> None:
+    parallel = ("-n", str(workers), "--dist", "worksteal")
+    command = (sys.executable, "-m", "pytest", *OPTIONS, "-p", "tests.mutation.recording", *parallel, "tests")
+    environment = {**os.environ, "CXROUTE_MUTATION_MAP": str(folder), "PYTHONPATH": str(ROOT)}
+    if code := subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode:
+        sys.exit(f"the tests do not pass (exit code {code}): without a mutant they have to")

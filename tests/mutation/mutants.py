@@ -1,0 +1,165 @@
+"""The mutants of a module: its syntax tree, each time with one place changed.
+
+What is no behaviour has none: annotations, decorators, docstrings, what only a type checker reads, and assertions of
+what cannot be.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+from tests.mutation.operators import Site, replacements
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import CodeType
+
+_SKIPPED_FIELDS: Final = {"annotation", "returns", "decorator_list"}
+_TYPE_CALLS: Final = ("TypeVar", "cast", "Literal", "Callable", "AssertionError", "TYPE_CHECKING")
+_BLOCKS: Final = {
+    "body": [ast.Pass()],
+    "orelse": [],
+    "finalbody": [],
+    "handlers": [],
+    "cases": [],
+    "decorator_list": [],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a node hangs: in a field of its parent, or in the list that this field is."""
+
+    parent: ast.AST
+    field: str
+    index: int | None
+
+    def put(self, node: ast.AST) -> None:
+        """Hang a node there."""
+        if self.index is None:
+            setattr(self.parent, self.field, node)
+        else:
+            getattr(self.parent, self.field)[self.index] = node
+
+
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What is around a node: functions and classes, and the statement."""
+
+    names: tuple[str, ...] = ()
+    returns: str = ""
+    """The annotation of what the function returns; "" where no function is around."""
+    called: bool = False
+    """Whether a call runs it; False: it runs when the module is imported."""
+    statement: ast.stmt = field(default_factory=ast.Pass)
+    place: Place = Place(ast.Pass(), "", None)
+    """Where the statement hangs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mutant:
+    """One changed place. Module, function and texts identify it: line numbers move."""
+
+    function: str
+    """The qualified name of the function or class, "" at the top of the module."""
+    old: str
+    """The statement as it is, of a compound statement its head."""
+    new: str
+    operator: str
+    lines: range
+    called: bool
+    place: Place = field(repr=False)
+    node: ast.AST = field(repr=False)
+    replacement: ast.AST = field(repr=False)
+
+
+class Source:
+    """A module's text, and its mutants."""
+
+    def __init__(self, text: str, name: str) -> None:
+        self.name = name
+        self._tree = ast.parse(text)
+
+    def mutants(self) -> list[Mutant]:
+        """Return every mutant, in the order of the text."""
+        return list(_of_children(self._tree, _Around()))
+
+    def compiled(self, mutant: Mutant) -> CodeType:
+        """Return the module's code with one place changed."""
+        mutant.place.put(mutant.replacement)
+        try:
+            return compile(ast.fix_missing_locations(self._tree), self.name, "exec", dont_inherit=True)
+        finally:
+            mutant.place.put(mutant.node)
+
+
+def _of_children(parent: ast.AST, around: _Around) -> Iterator[Mutant]:
+    for name, value in ast.iter_fields(parent):
+        if name in _SKIPPED_FIELDS:
+            continue
+        inside = around
+        if isinstance(parent, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and name == "body":
+            names, called = (*around.names, parent.name), around.called or not isinstance(parent, ast.ClassDef)
+            returns = ast.unparse(parent.returns) if not isinstance(parent, ast.ClassDef) and parent.returns else ""
+            inside = replace(around, names=names, called=called, returns=returns)
+        for index, child in enumerate(value) if isinstance(value, list) else [(None, value)]:
+            if isinstance(child, ast.AST) and not _is_for_checkers(child):
+                yield from _of(child, Place(parent, name, index), inside)
+
+
+def _of(node: ast.AST, place: Place, around: _Around) -> Iterator[Mutant]:
+    if isinstance(node, ast.stmt):
+        around = replace(around, statement=node, place=place)
+    for operator, replacement in replacements(Site(node, place.parent, place.field, around.returns)):
+        old = _head(around.statement)
+        place.put(ast.copy_location(replacement, node))
+        new = _head(replacement if node is around.statement else around.statement)
+        place.put(node)
+        yield Mutant(
+            function=".".join(around.names),
+            old=old,
+            new=new,
+            operator=operator,
+            lines=_lines(around.statement),
+            called=around.called,
+            place=place,
+            node=node,
+            replacement=replacement,
+        )
+    yield from _of_children(node, around)
+
+
+def _is_for_checkers(node: ast.AST) -> bool:
+    """Say whether a node is nothing that runs: a docstring, a type, an assertion of what cannot be."""
+    match node:
+        case ast.Expr(ast.Constant()) | ast.Assert() | ast.Import() | ast.ImportFrom():
+            return True
+        case ast.Assign([ast.Name("__all__")]):
+            return True
+        case (
+            ast.If(test=ast.Name(name))
+            | ast.Call(func=ast.Name(name))
+            | ast.Subscript(value=ast.Name(name))
+            | ast.Raise(exc=ast.Call(func=ast.Name(name)))
+        ):
+            return name in _TYPE_CALLS
+    return False
+
+
+def _head(node: ast.AST) -> str:
+    """Return a statement as one line of text, of a compound statement its head."""
+    head = copy.copy(node)
+    for name, empty in _BLOCKS.items():
+        if isinstance(getattr(head, name, None), list):
+            setattr(head, name, empty)
+    return ast.unparse(head).removesuffix("\n    pass")
+
+
+def _lines(statement: ast.stmt) -> range:
+    """Return the lines of a statement, of a compound statement those of its head."""
+    body = getattr(statement, "body", None)
+    last = body[0].lineno - 1 if isinstance(body, list) else statement.end_lineno or 0
+    return range(statement.lineno, max(last, statement.lineno) + 1)

@@ -1,0 +1,144 @@
+"""Change the core in one place at a time, and say which changes no test notices.
+
+Exit code 1 when fewer than 95 % of a sample are caught, or an entry of equal.toml is out of date.
+"""
+
+from __future__ import annotations
+
+import argparse
+import marshal
+import os
+import sys
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from hashlib import sha256
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from tests.mutation.equal import known
+from tests.mutation.lines import Lines, current
+from tests.mutation.modules import MODULES
+from tests.mutation.mutants import Source
+from tests.mutation.trial import preload, tried
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from concurrent.futures import Future
+
+    from tests.mutation.equal import Equal
+    from tests.mutation.mutants import Mutant
+
+LEAST: Final = 0.95
+STATUSES: Final = ("caught", "endless", "survived", "not run", "equal")
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one mutant: one of STATUSES. Equal are those that equal.toml lists: they are not tried."""
+
+    module: str
+    mutant: Mutant
+    status: str
+    reason: str
+
+    def __str__(self) -> str:
+        mutant = self.mutant
+        place = f"{self.module}.py:{mutant.lines.start} {mutant.function} ({mutant.operator})"
+        return f"{self.status}: {place}: {self.reason}\n- {mutant.old}\n+ {mutant.new}\n"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run what was asked for; return the exit code."""
+    asked = _parser().parse_args(arguments)
+    sources = {name: Source(MODULES[name].read_text("utf-8"), str(MODULES[name])) for name in asked.only or MODULES}
+    mutants = [(name, mutant) for name, source in sources.items() for mutant in source.mutants()]
+    equal = known()
+    outdated = [entry for entry in equal if entry.module in sources and not any(entry.is_of(*one) for one in mutants)]
+    sampled = sample(mutants, asked.seed, asked.count)
+    results = []
+    lines = Lines(asked.lines) if asked.lines else current(asked.workers)
+    for result in judged(sampled, sources, equal, lines, asked.workers):
+        results.append(result)
+        _print(f"{len(results)}/{len(sampled)} " + (str(result) if asked.verbose else f"{result.status}\n"))
+    _print(told(results, outdated))
+    return int(bool(outdated) or share(results) < LEAST)
+
+
+def sample(mutants: Sequence[tuple[str, Mutant]], seed: int, count: int) -> list[tuple[str, Mutant]]:
+    """Return so many mutants, by chance, and nearly the same ones after a change of other lines."""
+
+    def lot(one: tuple[str, Mutant]) -> bytes:
+        name, mutant = one
+        return sha256("\0".join((str(seed), name, mutant.function, mutant.old, mutant.new)).encode()).digest()
+
+    return sorted(mutants, key=lot)[:count]
+
+
+def judged(
+    sampled: Iterable[tuple[str, Mutant]],
+    sources: Mapping[str, Source],
+    equal: Sequence[Equal],
+    lines: Lines,
+    workers: int,
+) -> Iterator[Result]:
+    """Yield what becomes of each mutant, in order; several are tried at the same time."""
+    with ProcessPoolExecutor(workers, get_context("spawn"), preload) as pool:
+        if "survived" != pool.submit(tried, "", b"", dict(sorted(lines.seconds.items())[:1])).result()[0]:
+            sys.exit("a test fails without a mutant: `make mutants` cannot tell anything here")
+        trials: list[tuple[str, Mutant, str, Future[tuple[str, int]] | None]] = []
+        for name, mutant in sampled:
+            reason = next((entry.reason for entry in equal if entry.is_of(name, mutant)), "")
+            code = marshal.dumps(sources[name].compiled(mutant))
+            module = f"reconciler.{name.replace('/', '.')}"
+            trial = None if reason else pool.submit(tried, module, code, lines.tests(name, mutant))
+            trials.append((name, mutant, reason, trial))
+        for name, mutant, reason, trial in trials:
+            status, count = ("equal", 0) if trial is None else trial.result()
+            yield Result(name, mutant, status, reason or f"{count} fast tests run it")
+
+
+def share(results: Sequence[Result]) -> float:
+    """Return which part is caught of all mutants that can be."""
+    counts = Counter(result.status for result in results)
+    able = len(results) - counts["equal"]
+    return (counts["caught"] + counts["endless"]) / able if able else 1.0
+
+
+def told(results: Sequence[Result], outdated: Sequence[Equal]) -> str:
+    """Return the survivors, then a table of all modules."""
+    parts = [f"\n{result}" for result in results if result.status not in ("caught", "endless")]
+    parts += [
+        f"\nequal.toml is out of date, delete or correct: {entry.module}.py {entry.function}\n- {entry.old}\n"
+        for entry in outdated
+    ]
+    parts.append("\n" + "".join(f"{status:>9}" for status in STATUSES) + "  module\n")
+    for name in (*dict.fromkeys(sorted(result.module for result in results)), "all"):
+        counts = Counter(result.status for result in results if name in (result.module, "all"))
+        parts.append("".join(f"{counts[status]:>9}" for status in STATUSES) + f"  {name}\n")
+    able = sum(result.status != "equal" for result in results)
+    parts.append(
+        f"{100 * share(results):.1f} % of {able} caught, equal ones aside; at least {100 * LEAST:g} % have to be\n"
+    )
+    return "".join(parts)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="make mutants", description=__doc__)
+    parser.add_argument("--seed", type=int, default=16, help="another sample (default: 16)")
+    parser.add_argument("--count", type=int, default=200, help="how many mutants (default: 200)")
+    parser.add_argument("--only", action="append", choices=list(MODULES), help="a module, such as behaviour/rows")
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes at the same time")
+    parser.add_argument("--lines", type=Path, help="a folder of .mutation, where the code has hardly changed since")
+    parser.add_argument("--verbose", action="store_true", help="show each mutant, the caught ones, too")
+    return parser
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,130 @@
+"""One mutant on trial: the tests that run its line, in a process that has the mutant in place of the module."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import runpy
+import signal
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from tests.mutation.lines import OPTIONS, ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_FIRST: Final = 10.0
+"""Seconds of tests in the first process of a mutant; most mutants need no other."""
+_MOST: Final = 60.0
+"""Seconds of tests in the second."""
+_HOOK: Final = Path(__file__).with_name("hook") / "sitecustomize.py"
+_PRELOADED: Final = ("aiohttp", "deepdiff", "httpx", "httpx_aiohttp", "jinja2", "pydantic", "rich.console", "yaml")
+_STATUS: Final = {0: "survived", 1: "caught", 2: "caught", 4: "caught"}
+"""By pytest's exit code: tests fail, or cannot be collected, or the module cannot be imported where all tests begin."""
+_BROKEN: Final = 70
+
+
+def tried(module: str, code: bytes, tests: Mapping[str, float]) -> tuple[str, int]:
+    """Return what becomes of a mutant, and how many tests said so; `code` is what the module is instead."""
+    count, status = 0, "not run"
+    for portion in portions(tests):
+        count += len(portion)
+        status = _tried(module, code, portion)
+        if status != "survived":
+            break
+    return status, count
+
+
+def portions(tests: Mapping[str, float]) -> list[dict[str, float]]:
+    """Return the tests as they are tried: first some of the two files that have most of them, then others."""
+    files = Counter(test.split("::")[0] for test in tests)
+    likely = {file for file, _ in files.most_common(2)}
+    first = _within({test: took for test, took in tests.items() if test.split("::")[0] in likely}, _FIRST)
+    others = _within({test: took for test, took in tests.items() if test not in first}, _MOST)
+    return [portion for portion in (first, others) if portion]
+
+
+def _within(tests: Mapping[str, float], most: float) -> dict[str, float]:
+    """Return tests as long as all of them take no longer than that, and the first in any case."""
+    chosen: dict[str, float] = {}
+    for test, took in tests.items():
+        if chosen and sum(chosen.values()) + took > most:
+            break
+        chosen[test] = took
+    return chosen
+
+
+def preload() -> None:
+    """Import what a mutant's process needs and what is not mutated, once for all of them."""
+    for name in _PRELOADED:
+        importlib.import_module(name)
+
+
+def _tried(module: str, code: bytes, tests: Mapping[str, float]) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        mutated, chosen = Path(folder, "code"), Path(folder, "tests.json")
+        mutated.write_bytes(code)
+        chosen.write_text(json.dumps(tests), "utf-8")
+        environment = {
+            "CXROUTE_MUTANT_MODULE": module,
+            "CXROUTE_MUTANT_CODE": str(mutated),
+            "CXROUTE_MUTATION_TESTS": str(chosen),
+            "PYTHONPATH": os.pathsep.join((str(_HOOK.parent), str(ROOT))),
+        }
+        files = dict.fromkeys(test.split("::")[0] for test in tests)
+        options = (
+            *OPTIONS,
+            "-x",
+            "--tb=no",
+            "-p",
+            "no:xdist",
+            "-p",
+            "tests.mutation.chosen",
+            f"--basetemp={folder}/tests",
+        )
+        exit_code = _exit_code(environment, [*options, *files], 60 + 10 * sum(tests.values()))
+    if exit_code < 0:
+        return "endless"
+    if exit_code not in _STATUS:
+        raise AssertionError(f"pytest ended with {exit_code} for {module}, {len(tests)} tests: {next(iter(tests))}")
+    return _STATUS[exit_code]
+
+
+def _exit_code(environment: Mapping[str, str], arguments: list[str], seconds: float) -> int:
+    """Run pytest in a process, and end it and what it started; return its exit code, negative where it was ended."""
+    process = os.fork()
+    if not process:
+        os._exit(_run(environment, arguments))
+    end = time.monotonic() + seconds
+    found, status = 0, 0
+    while not found and time.monotonic() < end:
+        time.sleep(0.02)
+        found, status = os.waitpid(process, os.WNOHANG)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process, signal.SIGKILL)
+    if not found:
+        _, status = os.waitpid(process, 0)
+    return os.waitstatus_to_exitcode(status)
+
+
+def _run(environment: Mapping[str, str], arguments: list[str]) -> int:
+    """Run pytest here, in a session of its own, with the mutant in place of the module."""
+    try:
+        os.setsid()
+        os.chdir(ROOT)
+        os.environ.update(environment)
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for stream in range(3):
+            os.dup2(nowhere, stream)
+        runpy.run_path(str(_HOOK))
+        return pytest.main(arguments)
+    except BaseException:  # noqa: BLE001, whatever it is: the process ends here
+        return _BROKEN

@@ -1,0 +1,143 @@
+"""Parts of the analysis by themselves: what a difference or an order as a whole shows only in rare lists."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from reconciler.behaviour.budget import WORK
+from reconciler.behaviour.constraints import Constraints, Move
+from reconciler.behaviour.decimals import between
+from reconciler.behaviour.domain import REST, Domain, covers, meet, minus
+from reconciler.behaviour.evaluate import canonical
+from reconciler.behaviour.exact import search
+from reconciler.behaviour.graph import levels
+from reconciler.behaviour.order import order
+from reconciler.behaviour.pattern import Pattern, Patterns
+from reconciler.model import condition
+from tests.brute_rules import attribute, entry, rule
+
+if TYPE_CHECKING:
+    from reconciler.behaviour.domain import Part
+    from reconciler.model import Scalar
+    from tests.brute import Json
+
+
+def test_an_example_of_patterns_is_joined_by_one_character_that_nobody_uses() -> None:
+    """Where no readable text fits, the contained texts stand between joints that no literal has."""
+    contained = [Pattern("contains", text) for text in ("a", "b", "ab", "a_b", "a b", "ba", "b_a", "b a")]
+    patterns = Patterns([*contained, Pattern("startsWith", "a")])
+    assert "-a-b-" == patterns.example(yes=0b11, no=0b1_1111_1100, taken=())
+    assert ".a.b." == patterns.example(yes=0b11, no=0b1_1111_1100, taken=("-a-b-",))
+
+
+def test_a_text_in_a_prefix_is_not_said_again() -> None:
+    """An example repeats a contained text that the prefix or the suffix has already only where it must."""
+    patterns = Patterns([Pattern("startsWith", "pre"), Pattern("endsWith", "end"), Pattern("contains", "re")])
+    assert "preend" == patterns.example(yes=0b111, no=0, taken=())
+
+
+def test_null_is_missing_and_a_boolean_is_a_text() -> None:
+    """As rules see a conversation (S3, S4)."""
+    assert {"a": "true", "b": "false", "c": 0, "d": ""} == canonical(
+        {"a": True, "b": False, "c": 0, "d": "", "e": None}
+    )
+
+
+def test_a_late_node_that_others_wait_for_at_a_distance_does_not_wait_for_late_ones() -> None:
+    """A delete behind which another delete and then an update stand goes alone; the one nobody waits for is last."""
+    graph = {"first": {"second"}, "second": {"update"}, "update": set(), "last": set()}
+    assert (("first",), ("second",), ("update",), ("last",)) == levels(graph, lambda node: node != "update")
+
+
+def searched(*moves: tuple[Json | None, Json | None]) -> list[list[int]] | None:
+    made = [Move(*(None if one is None else entry(one) for one in move)) for move in moves]
+    return search(Constraints(made, (), "lowest-first", WORK), range(len(made)), ())
+
+
+def test_an_exact_search_puts_what_does_not_meet_in_one_wave() -> None:
+    """Two updates about different intents are one wave; a delete is in a wave of its own."""
+    x, y = attribute("intent", "equals", "x"), attribute("intent", "equals", "y")
+    first = (rule("k", 1, [x], "A"), rule("k", 1, [x], "B"))
+    assert [[0, 1]] == searched(first, (rule("l", 2, [y], "A"), rule("l", 2, [y], "B")))
+    assert [[0], [1]] == searched(first, (rule("l", 2, [y], "A"), None))
+
+
+def test_a_name_is_freed_before_it_is_taken_whatever_other_changes_come_first() -> None:
+    """A delete, an update that keeps its name and a create that takes nobody's bind nobody, and hide no later pair."""
+    x = [attribute("intent", "equals", "x")]
+    moves = [
+        (rule("gone", 1, x, "A", name="gone"), None),
+        (rule("same", 2, x, "A", name="same"), rule("same", 2, x, "B", name="same")),
+        (None, rule("new", 3, x, "A", name="new")),
+        (rule("takes", 4, x, "A", name="p"), rule("takes", 4, x, "A", name="q")),
+        (rule("frees", 5, x, "A", name="q"), rule("frees", 5, x, "A", name="r")),
+    ]
+    made = [Move(*(None if one is None else entry(one) for one in move)) for move in moves]
+    place = {step.move: number for number, wave in enumerate(order(made, ()).waves) for step in wave}
+    assert place[4] < place[3]
+
+
+CONDITIONS: Final = (
+    condition("a", "equals", "x"),
+    condition("a", "in", ("x", "xyz", 3)),
+    condition("a", "notEquals", "xyz"),
+    condition("a", "startsWith", "x"),
+    condition("a", "notContains", "y"),
+    condition("a", "contains", "xy"),
+    condition("a", "notEndsWith", "z"),
+    condition("a", "exists", None),
+    condition("a", "notExists", None),
+    condition("a", "between", (1, 3)),
+    condition("a", "lessThan", 3),
+)
+VALUES: Final = (None, "x", "xyz", "xy", "xz", "y", "z", "q", "ayz", 0, 1, 2, 3, 4)
+"""One of each kind that the conditions can tell apart, and more."""
+
+
+def test_parts_are_met_and_subtracted_exactly() -> None:
+    """Each value is in what two parts have in common, or in one piece of their difference, just where it should be."""
+    domain = Domain("a", CONDITIONS)
+    asked = [domain.all, *map(domain.part, CONDITIONS)]
+    for one, other in product(dict.fromkeys(meet(*pair) for pair in product(asked, asked)), asked):
+        here, there = inside(domain, one), inside(domain, other)
+        assert here & there == inside(domain, meet(one, other)), (one, other)
+        pieces = [inside(domain, piece) for piece in minus(domain, one, other)]
+        assert sorted(here - there, key=str) == sorted((value for piece in pieces for value in piece), key=str)
+        assert not covers(one, other) or there <= here, (one, other)
+
+
+def inside(domain: Domain, part: Part) -> set[Scalar | None]:
+    """Return the values of a part, by what `Domain` says of a named value and by each pattern of any other text."""
+    atoms, yes, no = part
+    found: set[Scalar | None] = set()
+    for value in VALUES:
+        if isinstance(value, str) and domain.atom(value) is None:
+            true, false = domain.patterns.masks(value)
+            has = bool(atoms & REST) and not yes & ~true and not no & ~false
+        else:
+            asked = condition("a", "notExists", None) if value is None else condition("a", "equals", value)
+            has = bool(atoms & domain.part(asked)[0])
+        found |= {value} if has else set()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [
+        (-0.5, 0.5, "0"),
+        (0, 1, "0.5"),
+        (0.2, 0.4, "0.3"),
+        (1, 4, "3"),
+        (1, 2, "1.5"),
+        (0.25, 0.26, "0.255"),
+        (-3, -2, "-2.5"),
+        (2, 2, "None"),
+        (3, 2, "None"),
+    ],
+)
+def test_a_number_between_two_has_as_few_digits_as_may_be(low: float, high: float, text: str) -> None:
+    """Whole where one lies between, and near the middle; of an empty range there is none."""
+    assert text == repr(between(low, high))
