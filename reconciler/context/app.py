@@ -143,17 +143,12 @@ class ContextApp:
         self.draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or follow the server's start and end."""
-        if scope["type"] == "lifespan":
-            while (await receive())["type"] == "lifespan.startup":
-                await send({"type": "lifespan.startup.complete"})
-            await send({"type": "lifespan.shutdown.complete"})
-        elif scope["type"] == "http":
-            began, record = self._around.clock(), _Record()
-            path = scope.get("raw_path") or scope["path"].encode()
-            answer = await self._answer(path, scope, receive, record)
-            await _send(answer, scope, send)
-            self._note(path, scope, answer, record, self._around.clock() - began)
+        """Answer one request; the server hands over nothing else (context/serve.py: `lifespan` and `ws` are off)."""
+        began, record = self._around.clock(), _Record()
+        path = scope.get("raw_path") or scope["path"].encode()
+        answer = await self._answer(path, scope, receive, record)
+        await _send(answer, scope, send)
+        self._note(path, scope, answer, record, self._around.clock() - began)
 
     async def _answer(self, path: bytes, scope: Scope, receive: Receive, record: _Record) -> Answer:
         try:
