@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.cli.arguments import find_command
 from reconciler.errors import UsageError
+from reconciler.regular_file import MIB, read_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +32,7 @@ def main(proc: str = "/proc") -> int:
 
 def _is_healthy(process: Path) -> bool:
     try:
-        words = (process / "cmdline").read_text(errors="replace").split("\0")[:-1]
+        words = _text(process / "cmdline").split("\0")[:-1]
         return _PROGRAM not in words or _answers(process, words[words.index(_PROGRAM) + 1 :])
     except (FileNotFoundError, ProcessLookupError):
         return True  # it has ended meanwhile
@@ -66,11 +67,15 @@ def _addresses(process: Path) -> Iterator[tuple[str, int]]:
         table for name in ("tcp", "tcp6") if (table := process / "net" / name).exists()
     ]  # IPv6 may be switched off
     for table in tables:
-        for line in table.read_text().splitlines()[1:]:
+        for line in _text(table).splitlines()[1:]:
             fields = line.split()
             if fields[3] == _LISTENING and f"socket:[{fields[9]}]" in links:
                 host, _, port = fields[1].partition(":")
                 yield _host(host), int(port, 16)
+
+
+def _text(path: Path) -> str:
+    return read_file(path, 16 * MIB).decode("utf-8", "replace")
 
 
 def _host(digits: str) -> str:
