@@ -10,14 +10,17 @@ import pytest
 from reconciler.behaviour.budget import WORK
 from reconciler.behaviour.constraints import Constraints, Move
 from reconciler.behaviour.decimals import between
+from reconciler.behaviour.difference import Behaviour, difference
 from reconciler.behaviour.domain import REST, Domain, covers, meet, minus
 from reconciler.behaviour.evaluate import canonical
 from reconciler.behaviour.exact import search
 from reconciler.behaviour.graph import levels
+from reconciler.behaviour.lint import lint
 from reconciler.behaviour.order import order
 from reconciler.behaviour.pattern import Pattern, Patterns
+from reconciler.behaviour.space import Space
 from reconciler.model import condition
-from tests.brute_rules import attribute, entry, rule
+from tests.brute_rules import attribute, entries, entry, rule
 
 if TYPE_CHECKING:
     from reconciler.behaviour.domain import Part
@@ -115,8 +118,8 @@ def inside(domain: Domain, part: Part) -> set[Scalar | None]:
     found: set[Scalar | None] = set()
     for value in VALUES:
         if isinstance(value, str) and domain.atom(value) is None:
-            true, false = domain.patterns.masks(value)
-            has = bool(atoms & REST) and not yes & ~true and not no & ~false
+            true = sum(1 << place for place, pattern in enumerate(domain.patterns.all) if pattern.holds(value))
+            has = bool(atoms & REST) and not yes & ~true and not no & true
         else:
             asked = condition("a", "notExists", None) if value is None else condition("a", "equals", value)
             has = bool(atoms & domain.part(asked)[0])
@@ -141,3 +144,39 @@ def inside(domain: Domain, part: Part) -> set[Scalar | None]:
 def test_a_number_between_two_has_as_few_digits_as_may_be(low: float, high: float, text: str) -> None:
     """Whole where one lies between, and near the middle; of an empty range there is none."""
     assert text == repr(between(low, high))
+
+
+INTENT: Final = "intent"
+NO_INTENT: Final = rule("none", 1, [attribute(INTENT, "notExists")], "A")
+NAMES: Final = [f"i{number}" for number in range(80)]
+LISTED: Final = rule("listed", 2, [attribute(INTENT, "in", NAMES)], "A")
+"""With the one above it takes every conversation but those of an intent that no rule names."""
+
+
+def test_a_rule_that_has_only_what_no_rule_names_has_something() -> None:
+    """It is not shadowed, and a change of its queue is found."""
+    old, new = ([NO_INTENT, LISTED, rule("rest", 3, [], to)] for to in "BC")
+    assert ((), ()) == (lint(entries(old)).shadowed, lint(entries(old)).never)
+    (region,) = difference(entries(old), entries(new), "lowest-first").regions
+    assert INTENT in region.example.attributes
+    assert region.example.attributes[INTENT] not in NAMES
+
+
+def test_what_stands_in_for_such_a_rule_comes_first() -> None:
+    """Of two rules that trade what they ask, the one that comes to ask nothing is written first."""
+    named = [attribute(INTENT, "equals", "i1")]
+    gives = Move(entry(rule("gives", 3, [], "B")), entry(rule("gives", 3, named, "B")))
+    takes = Move(entry(rule("takes", 4, named, "C")), entry(rule("takes", 4, [], "C")))
+    waves = order([gives, takes], entries([NO_INTENT, LISTED])).waves
+    assert [[1], [0]] == [[step.move for step in wave] for wave in waves]
+
+
+def test_the_only_attribute_with_values_is_the_pivot() -> None:
+    """Rules are sought by its values; where no rule names a value there is none."""
+    assert 0 == Space((entries([LISTED]),)).pivot
+    assert -1 == Space((entries([NO_INTENT]),)).pivot
+
+
+def test_what_a_difference_took_is_no_part_of_it() -> None:
+    """Two that say the same are equal, however long it took to find out."""
+    assert Behaviour((), work=1) == Behaviour((), work=2)

@@ -16,6 +16,7 @@ from reconciler.change import Adopt, Create, Delete, Update
 from reconciler.errors import RefusedError, UsageError
 from reconciler.findings import Finding
 from reconciler.manifest.documents import Hold
+from reconciler.model import Source
 from reconciler.options import Options, unmatched
 from reconciler.plan import Live, Plan, adopting_namesakes, plan, with_findings
 from reconciler.plan_schema import plan_schema
@@ -94,6 +95,16 @@ def test_a_hold_ends_at_its_time(minutes: int, held: int) -> None:
     want = desired(wanted("cards/vip", rule(priority=1), hold=HOLD))
     made = plan(want, live(managed("1", "cards/vip", rule())), Options(), NOW + timedelta(minutes=minutes))
     assert (held, 1 - held) == (len(made.held), len(made.changes))
+
+
+def test_held_changes_stand_in_order() -> None:
+    """As changes do: by priority, then by address."""
+    names = ("cards/b", "cards/a", "cards/c")
+    want = desired(*(wanted(one, rule(one[-1], priority=2 - (one == "cards/c")), hold=HOLD) for one in names))
+    found = live(*(managed(one[-1], one, rule(one[-1], priority=9)) for one in names))
+    assert ["cards/c", "cards/a", "cards/b"] == [
+        str(one.change.address) for one in plan(want, found, Options(), NOW).held
+    ]
 
 
 @pytest.mark.parametrize("way", ["only", "hold"])
@@ -260,3 +271,16 @@ def test_accepted_findings_are_kept_apart_and_added_up() -> None:
     assert [("meant", 3)] == [(one.acknowledged, len(one.places)) for one in first.acknowledged]
     again = with_findings(first, [Finding("CXR204", "warning", "tied", acknowledged="meant, too")])
     assert ((), ["CXR202", "CXR204"]) == (again.findings, [one.code for one in again.acknowledged])
+
+
+def test_findings_stand_in_order_of_code_place_and_message() -> None:
+    """Whatever found them first."""
+    source = Source("a.yaml", 2, 1)
+    ordered = [
+        Finding("CXR200", "error", "b", None, address("cards/x")),
+        Finding("CXR200", "error", "a", source, address("cards/x")),
+        Finding("CXR200", "error", "b", source, address("cards/x")),
+        Finding("CXR200", "error", "a", source._replace(line=3), address("cards/x")),
+        Finding("CXR201", "error", "a", None, address("cards/x")),
+    ]
+    assert tuple(ordered) == with_findings(some_plan(), ordered[::-1]).findings

@@ -10,6 +10,7 @@ import pytest
 from reconciler.change import LiveRule, Marker, Run
 from reconciler.manifest.documents import AdoptById
 from reconciler.marker import copy_name, digest
+from reconciler.model import Target
 from reconciler.plan import Live
 from reconciler.recorded import Deed
 from reconciler.undo import undo
@@ -254,3 +255,28 @@ def test_nothing_is_undone_where_several_rules_have_the_marker_and_none_is_known
         found.about,
         found.findings[0].hint,
     )
+
+
+# What people and the tenant wrote is shown within bounds
+
+
+def test_what_is_told_of_a_later_run_and_of_an_edit_is_cut() -> None:
+    """A journal and a tenant are from outside: no line is filled with one name or one date."""
+    now = managed("id-x", "cards/x", rule("x", priority=8))
+    run = Run("r" * 200, {"who": "w" * 200, "at": "a" * 200}, later().changes, {})
+    told_of = f"changed since by run {'r' * 130} ({'w' * 60}, {'a' * 60}): undo that one first"
+    assert {"cards/x": told_of} == left(undone(CHANGE, now, later=[run]))
+    edited = managed("id-x", "cards/x", rule("x", priority=9), last_written=AFTER, dateModified="d" * 200)
+    assert {"cards/x": f"changed in CXone since, last at {'d' * 40}"} == left(undone(CHANGE, edited))
+
+
+def test_of_several_queues_that_are_gone_the_first_is_named() -> None:
+    """By its id, in order."""
+    deed = replace(CHANGE, before=managed("id-x", "cards/x", rule("x", targets=[Target("z", 1), Target("g", 1)])))
+    assert {"cards/x": "a queue that it sent to is gone (g)"} == left(undone(deed, ADOPTED))
+
+
+def test_what_is_not_taken_over_again_says_how_to() -> None:
+    """The way is in the manifest."""
+    (finding,) = undone(RELEASE, BY_HAND).findings
+    assert "take it over with `adopt:` in the manifest" == finding.hint

@@ -171,18 +171,14 @@ class Constraints:
         first, second = (version.slices.boxes[version.rank].shape for version in (one, other))
         return self.space.shapes.is_free(first, second, blockers)
 
-    def free(self, atom: int, versions: Iterable[Version], levels: tuple[float, float], more: int = 0) -> bool:
-        """Say whether a slice has a conversation in all versions, in no rule above the levels, in none of `more`."""
+    def free(self, atom: int, versions: tuple[Version, Version], levels: tuple[float, float]) -> bool:
+        """Say whether a slice has a conversation in both versions, and in no rule above the levels."""
         shapes = self.space.rest_shapes if atom == UNNAMED else self.space.shapes
-        heads = [version.slices.shape(atom, version.rank) for version in versions]
-        blockers = more
+        first, second = (version.slices.shape(atom, version.rank) for version in versions)
+        blockers = 0
         for slices, level in zip((self.old, self.new), levels, strict=True):
             blockers |= slices.before(atom, bisect_left(self.levels[id(slices)], level))
-        if len(heads) == 2:  # noqa: PLR2004 - the common case, which is remembered
-            return shapes.is_free(heads[0], heads[1], blockers)
-        if not heads and atom == UNNAMED:
-            heads = [self.space.rest_always]
-        return shapes.free_of_all(heads, blockers) is not None
+        return shapes.is_free(first, second, blockers)
 
 
 class _Filed:

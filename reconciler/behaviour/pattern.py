@@ -109,11 +109,6 @@ class Patterns:
             if all(above[other] >> number & 1 and other > number for other in bits(others)):
                 yield number
 
-    def masks(self, text: str) -> tuple[int, int]:
-        """Return what is true and what is false of a text."""
-        yes = sum(1 << place for place, pattern in enumerate(self.all) if pattern.holds(text))
-        return yes, ((1 << len(self.all)) - 1) & ~yes
-
     def fits(self, text: str, yes: int, no: int) -> bool:
         """Say whether a text has all of `yes` and none of `no`."""
         return all(self.all[place].holds(text) for place in bits(yes)) and not any(

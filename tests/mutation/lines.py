@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from coverage import CoverageData
 
 from tests.mutation.modules import MODULES
+from tests.tiers import FAST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,9 +22,8 @@ if TYPE_CHECKING:
     from tests.mutation.mutants import Mutant
 
 ROOT: Final = Path(__file__).parents[2]
-FAST: Final = ("-m", "not slow")
-"""The tests that have to notice."""
-OPTIONS: Final = ("-q", "-p", "no:randomly", "-p", "no:cacheprovider", *FAST)
+OPTIONS: Final = ("-q", "-p", "no:randomly", "-p", "no:cacheprovider", "-m", FAST)
+"""The fast tests have to notice."""
 _KEPT: Final = ROOT / ".mutation"
 
 

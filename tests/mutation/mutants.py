@@ -55,8 +55,8 @@ class _Around:
     called: bool = False
     """Whether a call runs it; False: it runs when the module is imported."""
     statement: ast.stmt = field(default_factory=ast.Pass)
-    place: Place = Place(ast.Pass(), "", None)
-    """Where the statement hangs."""
+    head: str = ""
+    """The statement as one line of text, of a compound statement its head."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,15 +112,14 @@ def _of_children(parent: ast.AST, around: _Around) -> Iterator[Mutant]:
 
 def _of(node: ast.AST, place: Place, around: _Around) -> Iterator[Mutant]:
     if isinstance(node, ast.stmt):
-        around = replace(around, statement=node, place=place)
+        around = replace(around, statement=node, head=_head(node))
     for operator, replacement in replacements(Site(node, place.parent, place.field, around.returns)):
-        old = _head(around.statement)
         place.put(ast.copy_location(replacement, node))
         new = _head(replacement if node is around.statement else around.statement)
         place.put(node)
         yield Mutant(
             function=".".join(around.names),
-            old=old,
+            old=around.head,
             new=new,
             operator=operator,
             lines=_lines(around.statement),

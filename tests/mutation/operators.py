@@ -172,7 +172,7 @@ def _arguments(site: Site) -> Iterator[ast.AST]:
             pass
         case [first, second, *others]:
             yield ast.Call(node.func, [second, first, *others], node.keywords)
-    for index in range(len(node.keywords)):
+    for index in (index for index, one in enumerate(node.keywords) if one.arg != "repr"):  # read in a traceback
         yield ast.Call(node.func, node.args, [*node.keywords[:index], *node.keywords[index + 1 :]])
 
 
