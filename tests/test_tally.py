@@ -257,7 +257,7 @@ def test_a_change_that_still_differs_behind_its_write_has_failed() -> None:
 def test_a_change_that_was_not_tried_says_why() -> None:
     """The run ended, or another change is not done."""
     tally = Tally(planned(LIVE))
-    assert ("interrupted", "not tried") == tuple(
+    assert ("interrupted", "what must come first is not done") == tuple(
         found.error
         for found in (outcome(tally, planned(LIVE), "interrupted"), outcome(tally, planned(LIVE)))
         if isinstance(found, Skipped)
