@@ -1,6 +1,6 @@
 """Every live cell of the matrix of reliability.md section 4, in each way, on every profile that can show it.
 
-`make test` runs one case of each cell; `make test-all` those on A and C, and one in `SHARE` of those on B, D and E that
+`make test` runs one case of each fault; `make test-all` those on A and C, and one in `SHARE` of those on B, D and E that
 A or C show too; `make campaign` runs all.
 """
 
@@ -40,7 +40,7 @@ TRIED = [
     for case in CASES
     if case.profile in "AC" or _place(case) not in ON_A_OR_C or crc32(str(case).encode()) % SHARE == 0
 ]
-FIRST = {(case.number, case.operation): case for case in reversed(TRIED)}
+FIRST = {case.number: case for case in reversed(TRIED)}
 
 
 def _expected(case: Case) -> list[pytest.MarkDecorator]:
@@ -49,8 +49,8 @@ def _expected(case: Case) -> list[pytest.MarkDecorator]:
 
 
 def _tier(case: Case) -> list[pytest.MarkDecorator]:
-    """Return the mark of a further case of a cell: in another way, at another moment, on another profile."""
-    return [] if case is FIRST[case.number, case.operation] else [pytest.mark.slow]
+    """Return the mark of a further case of a fault: at another operation or moment, in another way, on another profile."""
+    return [] if case is FIRST[case.number] else [pytest.mark.slow]
 
 
 def test_the_table_is_whole() -> None:
