@@ -1,7 +1,7 @@
 """Every live cell of the matrix of reliability.md section 4, in each way, on every profile that can show it.
 
-`make test` runs one case of each fault; `make test-all` those on A and C, and one in `SHARE` of those on B, D and E that
-A or C show too; `make campaign` runs all.
+`make test` runs one case of each fault; `make test-all` those on A and C, and one in `SHARE` of those on B, D and E
+that A or C show too; `make campaign` runs all.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def _expected(case: Case) -> list[pytest.MarkDecorator]:
 
 
 def _tier(case: Case) -> list[pytest.MarkDecorator]:
-    """Return the mark of a further case of a fault: at another operation or moment, in another way, on another profile."""
+    """Return the mark of a further case of a fault: of another operation, at another moment, on another profile."""
     return [] if case is FIRST[case.number] else [pytest.mark.slow]
 
 
