@@ -5,6 +5,7 @@ Child processes are measured, too: started commands by their environment, forked
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -41,6 +42,8 @@ UNMEASURED: Final = (
 """Tests that run without coverage.py, which would make them slow or wrong."""
 
 _SETTINGS: Final = "COVERAGE_PROCESS_CONFIG"
+_PATIENCE: Final = 12
+"""Seconds: `serve` may take ten to finish what it accepted."""
 
 
 def main(arguments: list[str]) -> int:
@@ -83,6 +86,15 @@ def before_forking() -> None:
     """Write down what was measured so far, or each process that is forked from this one would write it again."""
     if measuring := Coverage.current():
         measuring.save()
+
+
+def end_process(process: subprocess.Popen[Any]) -> None:
+    """Kill a process; one that is measured is first asked to end, because one that is killed writes nothing down."""
+    if _SETTINGS in os.environ:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_PATIENCE)
+    process.kill()
 
 
 if __name__ == "__main__":

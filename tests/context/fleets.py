@@ -17,6 +17,7 @@ import httpx
 
 from tests.context.posting import event
 from tests.context.processes import KEY, MANIFEST, command, environment
+from tests.measure import end_process
 from tests.plain import PLAIN
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def started(folder: Path, name: str, line: list[str], **variables: str) -> Itera
             assert " on http://" in said, said
             yield process, "http://" + said.partition(" on http://")[2].split()[0]
         finally:
-            process.kill()
+            end_process(process)
 
 
 class Fleet:
