@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from coverage import Coverage
+from coverage import Coverage, CoverageData
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,6 +44,8 @@ UNMEASURED: Final = (
 """Tests that run without coverage.py, which would make them slow or wrong: the beginnings of their paths."""
 
 _SETTINGS: Final = "COVERAGE_PROCESS_CONFIG"
+_PATIENCE: Final = 12
+"""Seconds: `serve` may take ten to finish what it accepted."""
 
 
 def main() -> int:
@@ -53,6 +55,7 @@ def main() -> int:
         ["report", f"--fail-under={BOUNDS['all']}"],
         ["report", f"--fail-under={BOUNDS['pure']}", f"--include={','.join(map(pattern, PURE))}"],
     ]
+<<<<<<< HEAD
     return max(
         subprocess.run([sys.executable, "-m", "coverage", *step], cwd=ROOT, check=False).returncode for step in steps
     )
@@ -73,6 +76,22 @@ def paused(path: str) -> Iterator[None]:
         measuring.start()
         if settings is not None:
             os.environ[_SETTINGS] = settings
+=======
+    for step in steps:
+        if code := subprocess.run([sys.executable, "-m", *step], cwd=ROOT, check=False).returncode:
+            return code
+    if modules := never_imported(ROOT / ".coverage/data"):
+        sys.stdout.write(f"never imported, so in no report: {', '.join(modules)}\n")
+    return int(bool(modules))
+
+
+def never_imported(file: Path) -> list[str]:
+    """Return the modules without any data: the settings name what to measure, and a report holds what was met alone."""
+    data = CoverageData(str(file))
+    data.read()
+    there = {str(path) for path in (ROOT / "reconciler").rglob("*.py")}
+    return sorted(str(Path(path).relative_to(ROOT)) for path in there - data.measured_files())
+>>>>>>> w-infra
 
 
 def pattern(name: str) -> str:
@@ -97,6 +116,15 @@ def before_forking() -> None:
     """Write down what was measured so far, or each process that is forked from this one would write it again."""
     if measuring := Coverage.current():
         measuring.save()
+
+
+def end_process(process: subprocess.Popen[Any]) -> None:
+    """Kill a process; one that is measured is first asked to end, because one that is killed writes nothing down."""
+    if _SETTINGS in os.environ:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_PATIENCE)
+    process.kill()
 
 
 if __name__ == "__main__":

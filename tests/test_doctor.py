@@ -19,8 +19,9 @@ from reconciler.cxone.probe import Probe
 from reconciler.cxone.settings import Credentials
 from reconciler.diagnosis import findings
 from reconciler.errors import UnreachableError
+from reconciler.model import Opaque
 from tests import canary
-from tests.builders import managed, rule
+from tests.builders import managed, rule, unmanaged
 from tests.hostile.tenant import Tenant, page, response, serving, whole
 from tests.inprocess import TENANT
 from tests.virtual import VirtualTime
@@ -378,6 +379,31 @@ def test_pages(came: int, total: int, asked: int, state: str, said: str) -> None
     """How many there are, and whether the size of a page is honoured."""
     line = findings.of_pages("rules", came, total, asked)
     assert (state, said) == (line.state, line.message)
+
+
+def test_a_list_without_a_total_is_counted_as_far_as_it_was_read() -> None:
+    """The tenant may not say how many there are."""
+    line = findings.of_pages("rules", 100, None, 100)
+    assert ("ok", "100 rules in the first page; the tenant does not say how many there are") == (
+        line.state,
+        line.message,
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[1]", "something without a type"),
+        ("{", "something without a type"),
+        ('{"type": "attribute", "operator": "in", "value": {}}', "a value of in"),
+        ('{"type": "attribute", "operator": "sounds like"}', 'operator "sounds like"'),
+        ('{"type": 7}', 'type "7"'),
+    ],
+)
+def test_a_part_that_is_not_understood_is_named_by_what_it_says(text: str, said: str) -> None:
+    """Whatever JSON it is, and where it is none."""
+    rules = [unmanaged("1", rule(conditions=(Opaque(text),)))]
+    assert f"not understood: {said} (1)" == findings.of_operators(rules, (), "")[-1].message
 
 
 def test_owners_and_etags() -> None:

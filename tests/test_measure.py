@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from coverage import CoverageData
 
-from tests.measure import ROOT, pattern
+from tests.measure import ROOT, never_imported, pattern
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,6 +51,15 @@ def test_processes_that_are_forked_ended_or_started_are_measured(tmp_path: Path)
     data = CoverageData(str(tmp_path / "data"))
     data.read()
     assert [1, 2, 3, 4, 5, 6] == sorted(data.lines(str(tmp_path / "reconciler/lines.py")) or ())
+
+
+def test_a_module_that_nothing_imports_is_named(tmp_path: Path) -> None:
+    """It would be missing in the reports, and so lower no figure."""
+    data = CoverageData(str(tmp_path / "data"))
+    imported = set((ROOT / "reconciler").rglob("*.py")) - {ROOT / "reconciler/words.py"}
+    data.add_arcs({str(path): [(-1, 1)] for path in imported})
+    data.write()
+    assert ["reconciler/words.py"] == never_imported(tmp_path / "data")
 
 
 def test_a_bound_holds_for_a_module_and_for_a_package() -> None:

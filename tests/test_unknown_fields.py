@@ -71,6 +71,7 @@ def test_any_other_field_does(name: str) -> None:
             ("conditions[].n",),
         ),
         ({"conditions": None}, {"conditions": []}, ()),
+        ({"conditions": [{"type": "time", "n": 1}]}, {"conditions": [{"type": "time", "n": 2}]}, ()),
     ],
 )
 def test_fields_of_conditions_and_targets_count(

@@ -17,7 +17,12 @@ import httpx
 
 from tests.command import Command
 from tests.context.posting import event
+<<<<<<< HEAD
 from tests.context.processes import KEY, MANIFEST, environment
+=======
+from tests.context.processes import KEY, MANIFEST, command, environment
+from tests.measure import end_process
+>>>>>>> w-infra
 from tests.plain import PLAIN
 
 if TYPE_CHECKING:
@@ -43,7 +48,7 @@ def started(
             assert " on http://" in said, said
             yield process, "http://" + said.partition(" on http://")[2].split()[0]
         finally:
-            process.kill()
+            end_process(process)
 
 
 def _recording(*tenant: str, **options: Any) -> subprocess.Popen[str]:
