@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import subprocess
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from tests import canary
 from tests.hostile.command import Place
-from tests.measure import measure_children, paused
+from tests.measure import UNMEASURED, measure_children, paused
 from tests.program import QUICK, VARIABLES, Program
 from tests.tiers import FAST, is_left_out, mark_slow
 
@@ -117,8 +118,10 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Run the tests that are not to be measured without coverage.py."""
-    with paused(_below_tests(item.path)):
+    """Run without coverage.py what would be slow or wrong with it, and what goes on from tests that are measured."""
+    path = _below_tests(item.path)
+    is_further = item.get_closest_marker("slow") is not None and not is_left_out(path)
+    with paused() if is_further or path.startswith(UNMEASURED) else contextlib.nullcontext():
         return (yield)
 
 

@@ -55,17 +55,28 @@ def main() -> int:
         ["report", f"--fail-under={BOUNDS['all']}"],
         ["report", f"--fail-under={BOUNDS['pure']}", f"--include={','.join(map(pattern, PURE))}"],
     ]
-<<<<<<< HEAD
-    return max(
+    codes = [
         subprocess.run([sys.executable, "-m", "coverage", *step], cwd=ROOT, check=False).returncode for step in steps
-    )
+    ]
+    modules = never_imported(ROOT / ".coverage/data")
+    if modules:
+        sys.stdout.write(f"never imported, so in no report: {', '.join(modules)}\n")
+    return int(bool(modules or any(codes)))
+
+
+def never_imported(file: Path) -> list[str]:
+    """Return the modules without any data: the settings name what to measure, and a report holds what was met alone."""
+    data = CoverageData(str(file))
+    data.read()
+    there = {str(path) for path in (ROOT / "reconciler").rglob("*.py")}
+    return sorted(str(Path(path).relative_to(ROOT)) for path in there - data.measured_files())
 
 
 @contextlib.contextmanager
-def paused(path: str) -> Iterator[None]:
-    """Pause coverage.py, if it runs, for a test that is not to be measured, and for the processes that it starts."""
+def paused() -> Iterator[None]:
+    """Pause coverage.py, if it runs, in this process and in those that are started."""
     measuring = Coverage.current()
-    if measuring is None or not path.startswith(UNMEASURED):
+    if measuring is None:
         yield
         return
     settings = os.environ.pop(_SETTINGS, None)
@@ -76,22 +87,6 @@ def paused(path: str) -> Iterator[None]:
         measuring.start()
         if settings is not None:
             os.environ[_SETTINGS] = settings
-=======
-    for step in steps:
-        if code := subprocess.run([sys.executable, "-m", *step], cwd=ROOT, check=False).returncode:
-            return code
-    if modules := never_imported(ROOT / ".coverage/data"):
-        sys.stdout.write(f"never imported, so in no report: {', '.join(modules)}\n")
-    return int(bool(modules))
-
-
-def never_imported(file: Path) -> list[str]:
-    """Return the modules without any data: the settings name what to measure, and a report holds what was met alone."""
-    data = CoverageData(str(file))
-    data.read()
-    there = {str(path) for path in (ROOT / "reconciler").rglob("*.py")}
-    return sorted(str(Path(path).relative_to(ROOT)) for path in there - data.measured_files())
->>>>>>> w-infra
 
 
 def pattern(name: str) -> str:

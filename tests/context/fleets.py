@@ -17,12 +17,8 @@ import httpx
 
 from tests.command import Command
 from tests.context.posting import event
-<<<<<<< HEAD
 from tests.context.processes import KEY, MANIFEST, environment
-=======
-from tests.context.processes import KEY, MANIFEST, command, environment
 from tests.measure import end_process
->>>>>>> w-infra
 from tests.plain import PLAIN
 
 if TYPE_CHECKING:
