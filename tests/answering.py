@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import ssl
 from contextlib import asynccontextmanager
@@ -91,7 +92,8 @@ class Tenant:
             server.close()
             self.direct.close()
             for writer in self.connections:
-                writer.transport.abort()
+                with contextlib.suppress(AttributeError):  # a transport that closed by itself has no loop any more
+                    writer.transport.abort()
             await asyncio.gather(*self._serving)
             await server.wait_closed()  # last: from Python 3.12 on it waits for the connections, too
 
