@@ -1,8 +1,8 @@
 """The command as a process: `Command(...)` is a `subprocess.Popen` of it, `run_command(...)` runs it to its end.
 
 On Linux the process is forked from one that has imported the program (tests/fork_server.py), which saves most of its
-start; it is a child of this process all the same. Elsewhere, and with CXROUTE_TESTS_START=python, Python starts anew,
-but for runs whose waits are skipped: those ask the fork server for their exit code alone.
+start; it is a child of this process all the same. Elsewhere, with CXROUTE_TESTS_START=python, and in a locale of its
+own, Python starts anew, but for runs whose waits are skipped: those ask the fork server for their exit code alone.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 FORKS: Final = sys.platform == "linux" and os.environ.get("CXROUTE_TESTS_START") != "python"
+LOCALE: Final = ("LC_ALL", "PYTHONIOENCODING", "PYTHONCOERCECLOCALE")
+"""What decides how Python reads and writes when it starts."""
 _PR_SET_CHILD_SUBREAPER: Final = 36
 CLIENT: Final = """\
 import json, os, socket, sys
@@ -75,10 +77,10 @@ class Command(subprocess.Popen[Any]):
 
     def _execute_child(self, *given: Any) -> None:
         """Have the fork server start the process. The order of the parameters is that of Popen's own method."""
-        if not FORKS:
+        arguments, _, _, _, _, cwd, environment, _, _, _, *pipes = given
+        if not FORKS or any(environment.get(name) != os.environ.get(name) for name in LOCALE if name in environment):
             super()._execute_child(*given)  # type: ignore[misc]
             return
-        arguments, _, _, _, _, cwd, environment, _, _, _, *pipes = given
         streams = [
             given if given != -1 else inherited for inherited, given in enumerate((pipes[0], pipes[3], pipes[5]))
         ]

@@ -39,6 +39,7 @@ IMPURE: Final = tuple(_IMPURE.split())
 UNMEASURED: Final = (
     "browser/",  # opens finished reports in a browser
     "campaign/",  # generated runs of lines that others run, too
+    "crash/test_local_disk.py",  # no room for what coverage.py writes
     "test_start_up.py",  # interrupts a start at each import, and coverage.py imports, too
 )
 """Tests that run without coverage.py, which would make them slow or wrong: the beginnings of their paths."""
