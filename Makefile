@@ -36,6 +36,8 @@ test-all: $(VENV)/.project ## All tests, with real processes, a browser, Redis a
 	@rm -rf .coverage
 	@$(MAKE) test test-rest coverage COVER=1
 
+# Most of these wait for a process.
+test-rest: WORKERS = $$($(BIN)/python -c 'import os; print(os.cpu_count() * 2)')
 test-rest: $(VENV)/.project ## What `make test` leaves out
 	@$(PYTEST) -m slow $(ARGS)
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests import canary
 from tests.hostile.command import Place
-from tests.measure import UNMEASURED, measure_children, paused
+from tests.measure import MEASURED, UNMEASURED, measure_children, paused
 from tests.program import QUICK, VARIABLES, Program
 from tests.tiers import FAST, is_left_out, mark_slow
 
@@ -120,7 +120,7 @@ def pytest_collection_finish() -> None:
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Run without coverage.py what would be slow or wrong with it, and what goes on from tests that are measured."""
     path = _below_tests(item.path)
-    is_further = item.get_closest_marker("slow") is not None and not is_left_out(path)
+    is_further = item.get_closest_marker("slow") is not None and not (is_left_out(path) or path.startswith(MEASURED))
     with paused() if is_further or path.startswith(UNMEASURED) else contextlib.nullcontext():
         return (yield)
 
