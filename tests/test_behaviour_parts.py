@@ -16,6 +16,7 @@ from reconciler.behaviour.evaluate import canonical
 from reconciler.behaviour.exact import search
 from reconciler.behaviour.graph import levels
 from reconciler.behaviour.lint import lint
+from reconciler.behaviour.named import _containing
 from reconciler.behaviour.order import order
 from reconciler.behaviour.pattern import Pattern, Patterns
 from reconciler.behaviour.space import Space
@@ -180,3 +181,11 @@ def test_the_only_attribute_with_values_is_the_pivot() -> None:
 def test_what_a_difference_took_is_no_part_of_it() -> None:
     """Two that say the same are equal, however long it took to find out."""
     assert Behaviour((), work=1) == Behaviour((), work=2)
+
+
+def test_many_parts_of_one_length_are_found_as_few_are() -> None:
+    """More than a hundred are looked for in one pass over the texts, with the masks that each has by itself."""
+    texts = ["".join(letters) for letters in product("abc", repeat=4)]
+    parts = ["".join(letters) for letters in product("abcde", repeat=3)]
+    expected = {part: sum(1 << place for place, text in enumerate(texts) if part in text) for part in parts}
+    assert expected == dict(_containing(texts, parts))
