@@ -43,7 +43,13 @@ UNMEASURED: Final = (
     "test_start_up.py",  # interrupts a start at each import, and coverage.py imports, too
 )
 """Tests that run without coverage.py, which would make them slow or wrong: the beginnings of their paths."""
-MEASURED: Final = ("test_behaviour_order.py", "test_export", "test_hostile_manifests.py", "test_sarif.py")
+MEASURED: Final = (
+    "test_behaviour_order.py",
+    "test_export",
+    "test_hostile_manifests.py",
+    "test_sarif.py",
+    "test_watch_loop.py",
+)
 """Files whose further cases, too, run lines that no other test runs."""
 
 _SETTINGS: Final = "COVERAGE_PROCESS_CONFIG"
