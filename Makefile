@@ -69,7 +69,7 @@ lint: $(VENV)/.project ## Format, lint rules, types, who imports whom, workflows
 	$(BIN)/python -m mypy
 	$(BIN)/lint-imports
 	$(BIN)/deptry reconciler
-	$(BIN)/deptry tests --exclude node_modules --ignore DEP002,DEP004
+	$(BIN)/deptry tests --exclude '.*node_modules' --ignore DEP002,DEP004
 	$(BIN)/zizmor --quiet --offline --no-progress .github action.yml deploy/github/*.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml deploy/github/*.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions action.yml
