@@ -81,3 +81,5 @@ def test_a_rule_that_cannot_be_taken_back_is_named() -> None:
     assert f"Rule {left['id']} could not be taken back (" in report.error
     assert "put it right in CXone" in report.error
     assert failed(report).touched
+    # It was read before the delete, and not again: that a list shows it is no surprise.
+    assert 1 == sum((one.method, one.path[-len(left["id"]) :]) == ("GET", left["id"]) for one in world.state.requests)

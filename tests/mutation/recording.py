@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _FOLDER: Final = Path(os.environ["CXROUTE_MUTATION_MAP"])
 _SECONDS: Final[dict[str, float]] = {}
+_FAILED: Final[set[str]] = set()
 
 
 class _Apart(coverage.Coverage):
@@ -48,8 +49,16 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         _COVERAGE.switch_context("")
 
 
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Note a test that fails although nothing is changed: it cannot tell anything."""
+    if report.failed:
+        _FAILED.add(report.nodeid)
+
+
 def pytest_sessionfinish() -> None:
-    """Write both down."""
+    """Write both down, but for tests that failed."""
     _COVERAGE.stop()
     _COVERAGE.save()
-    (_FOLDER / f"seconds-{os.getpid()}.json").write_text(json.dumps(_SECONDS), "utf-8")
+    (_FOLDER / f"seconds-{os.getpid()}.json").write_text(
+        json.dumps({test: took for test, took in _SECONDS.items() if test not in _FAILED}), "utf-8"
+    )
