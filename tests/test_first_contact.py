@@ -81,3 +81,6 @@ def test_a_rule_that_cannot_be_taken_back_is_named() -> None:
     assert f"Rule {left['id']} could not be taken back (" in report.error
     assert "put it right in CXone" in report.error
     assert failed(report).touched
+    # Looked up, since the list shows it otherwise than it was acknowledged; read before the delete; and not again.
+    asked = [one.method for one in world.state.requests if one.path.endswith(left["id"])]
+    assert ["GET", "GET", "DELETE"] == asked
