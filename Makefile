@@ -13,8 +13,7 @@ WORKERS = $$($(BIN)/python -c 'import os; print(os.cpu_count() * 3 // 2)')
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --only-binary=:all: --require-hashes
 UV := uv==0.13.9
 AUDIT := pip-audit==2.10.1
-COMPILE := $(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-header
+COMPILE := $(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 # Package indexes and their options; spelt so that this line does not match itself.
 INDEX_HOSTS := py[p]i\.org|python[h]osted\.org|npm[j]s\.|download\.py[t]orch\.|deb\.d[e]bian\.|--[i]ndex-url|--extra-[i]ndex-url|--find-[l]inks
 
