@@ -205,7 +205,6 @@ def test_an_entry_that_is_out_of_date_is_told() -> None:
 _OF_MARKERS = ("test_the_last_of_two_markers_counts", "test_the_digest_is_of_what_is_written_without_the_marker")
 
 
-@pytest.mark.slow
 def test_a_mutant_is_tried_in_a_process_of_its_own() -> None:
     """Without a mutant a test passes; one of what it asserts is caught; one that never ends is ended."""
     text = MODULES["marker"].read_text("utf-8")
