@@ -31,16 +31,17 @@ PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python $(if $(COVER),-m coverage run) -
 test: $(VENV)/.project ## The fast tests, on all cores: two minutes, for every change
 	@$(PYTEST) -m 'not slow' $(ARGS)
 
-test-all: $(VENV)/.project ## All tests, with real processes, a browser, Redis and crashes; measures how much of the program they run
+test-all: $(VENV)/.project ## The fast tests, measured; then those with real processes, a browser, Redis and crashes
 	@rm -rf .coverage
-	@$(MAKE) test test-rest coverage COVER=1
+	@$(MAKE) test coverage COVER=1
+	@$(MAKE) test-rest
 
 # Most of these wait for a process.
 test-rest: WORKERS = $$($(BIN)/python -c 'import os; print(os.cpu_count() * 2)')
 test-rest: $(VENV)/.project ## What `make test` leaves out
 	@$(PYTEST) -m slow $(ARGS)
 
-coverage: $(VENV)/.project ## How much of the program the tests ran under COVER=1, and whether that is enough
+coverage: $(VENV)/.project ## How much of the program the fast tests ran (make test COVER=1), and whether that is enough
 	@$(BIN)/python -m tests.measure
 
 # Not the pinned versions, but those that pyproject.toml admits at this moment. Beside another Python, name a folder:
@@ -55,7 +56,7 @@ test-newest: ## The fast tests, with the newest versions that pyproject.toml adm
 
 campaign: $(VENV)/.project ## Every accident at every request, for an hour and more; the real processes are killed and besieged, too
 	$(BIN)/python -m tests.campaign.run $(ARGS)
-	CXROUTE_CAMPAIGN=full $(BIN)/python -m pytest -q -n auto --dist worksteal tests/crash tests/campaign tests/test_behaviour_*.py
+	CXROUTE_CAMPAIGN=full $(BIN)/python -m pytest -q -n auto --dist worksteal -m slow --ignore tests/context
 	@# One by one: these measure, and whatever runs beside them would be measured, too.
 	CXROUTE_CAMPAIGN=full $(BIN)/python -m pytest -q tests/context
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import subprocess
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 
 from tests import canary
 from tests.hostile.command import Place
-from tests.measure import MEASURED, UNMEASURED, measure_children, paused
+from tests.measure import measure_children
 from tests.program import QUICK, VARIABLES, Program
 from tests.tiers import FAST, is_left_out, mark_slow
 
@@ -105,24 +104,18 @@ def _below_tests(path: Path) -> str:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that are slow, before anything else orders or chooses them."""
-    mark_slow((_below_tests(item.path), item) for item in items)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests that are slow, and leave some to the campaign, before anything else orders or chooses them."""
+    left = mark_slow((_below_tests(item.path), item) for item in items)
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in {*left}]
 
 
 def pytest_collection_finish() -> None:
     """Leave what was imported and collected to itself: it stays, and to look through it takes a third of a second."""
     gc.collect()
     gc.freeze()
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Run without coverage.py what would be slow or wrong with it, and what goes on from tests that are measured."""
-    path = _below_tests(item.path)
-    is_further = item.get_closest_marker("slow") is not None and not (is_left_out(path) or path.startswith(MEASURED))
-    with paused() if is_further or path.startswith(UNMEASURED) else contextlib.nullcontext():
-        return (yield)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -5,17 +5,13 @@ Child processes are measured, too: started commands by their environment, forked
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from coverage import Coverage, CoverageData
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 ROOT: Final = Path(__file__).parents[1]
 BOUNDS: Final = {"all": 95, "pure": 99}
@@ -36,25 +32,7 @@ _IMPURE: Final = (
 IMPURE: Final = tuple(_IMPURE.split())
 """What acts, or waits."""
 
-UNMEASURED: Final = (
-    "browser/",  # opens finished reports in a browser
-    "campaign/",  # generated runs of lines that others run, too
-    "crash/test_local_disk.py",  # no room for what coverage.py writes
-    "test_start_up.py",  # interrupts a start at each import, and coverage.py imports, too
-)
-"""Tests that run without coverage.py, which would make them slow or wrong: the beginnings of their paths."""
-MEASURED: Final = (
-    "test_behaviour_order.py",
-    "test_export",
-    "test_hostile_manifests.py",
-    "test_sarif.py",
-    "test_watch_loop.py",
-)
-"""Files whose further cases, too, run lines that no other test runs."""
-
 _SETTINGS: Final = "COVERAGE_PROCESS_CONFIG"
-_PATIENCE: Final = 12
-"""Seconds: `serve` may take ten to finish what it accepted."""
 
 
 def main() -> int:
@@ -81,23 +59,6 @@ def never_imported(file: Path) -> list[str]:
     return sorted(str(Path(path).relative_to(ROOT)) for path in there - data.measured_files())
 
 
-@contextlib.contextmanager
-def paused() -> Iterator[None]:
-    """Pause coverage.py, if it runs, in this process and in those that are started."""
-    measuring = Coverage.current()
-    if measuring is None:
-        yield
-        return
-    settings = os.environ.pop(_SETTINGS, None)
-    measuring.stop()
-    try:
-        yield
-    finally:
-        measuring.start()
-        if settings is not None:
-            os.environ[_SETTINGS] = settings
-
-
 def pattern(name: str) -> str:
     """Return what `--include` calls a top-level module or package."""
     return f"reconciler/{name}/*" if (ROOT / "reconciler" / name).is_dir() else f"reconciler/{name}.py"
@@ -120,15 +81,6 @@ def before_forking() -> None:
     """Write down what was measured so far, or each process that is forked from this one would write it again."""
     if measuring := Coverage.current():
         measuring.save()
-
-
-def end_process(process: subprocess.Popen[Any]) -> None:
-    """Kill a process; one that is measured is first asked to end, because one that is killed writes nothing down."""
-    if _SETTINGS in os.environ:
-        process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_PATIENCE)
-    process.kill()
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -13,13 +12,14 @@ from reconciler.behaviour.difference import difference
 from reconciler.behaviour_document import behaviour_document
 from tests.brute_checks import QUEUES, check_bounded, check_difference
 from tests.brute_rules import PAIRS, SKILL, a_list, a_pair, attribute, entries, queue, rule
+from tests.tiers import FULL
 
 if TYPE_CHECKING:
     from tests.brute import Json
     from tests.brute_rules import Evaluation, Pair
 
 BLOCKS = 32
-SIZE = 200 if os.environ.get("CXROUTE_CAMPAIGN") == "full" else 100
+SIZE = 200 if FULL else 100
 """Pairs of lists in each."""
 
 

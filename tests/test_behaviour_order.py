@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from hypothesis import given, settings
 from reconciler.behaviour.order import Move, order
 from tests.brute_checks import Safety, before_of, called, check_order, order_without_copies
 from tests.brute_rules import PAIRS, Pair, a_pair, attribute, entries, entry, rule
+from tests.tiers import FULL
 
 if TYPE_CHECKING:
     from tests import brute
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.brute_rules import Evaluation
 
 BLOCKS = 26
-SIZE = 120 if os.environ.get("CXROUTE_CAMPAIGN") == "full" else 60
+SIZE = 120 if FULL else 60
 """Pairs of lists in each."""
 
 Waves = list[list[tuple[int, str]]]

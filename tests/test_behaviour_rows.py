@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from itertools import combinations
 from random import Random
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from tests.brute_checks import QUEUES, Moved, assumption, completions, entry_nam
 from tests.brute_rules import Pair, a_pair, attribute, entries, rule
 from tests.grown_pairs import grown_pair, tangled_pair
 from tests.rows_read import rows_read
+from tests.tiers import FULL
 
 if TYPE_CHECKING:
     from reconciler.behaviour.difference import Behaviour
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 LABELS = {"intent": "intent", "conf": "confidence"}
 BLOCKS = 20
-SIZE = 200 if os.environ.get("CXROUTE_CAMPAIGN") == "full" else 50
+SIZE = 200 if FULL else 50
 """Pairs of each sort in each block."""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from unittest.mock import patch
@@ -15,6 +14,7 @@ from reconciler.model import Condition, condition
 from reconciler.render import markdown as comment
 from reconciler.render.markdown import BYTES, CHARACTERS, LEVELS, markdown
 from tests.builders import address, rule
+from tests.effort import at_most
 from tests.forms import as_markdown
 from tests.parsed import github
 from tests.plans import large, told, unsure
@@ -69,11 +69,10 @@ def test_bytes_count_too() -> None:
 
 
 def test_a_thousand_changes_are_written_quickly() -> None:
-    """Under a fifth of the two seconds that one may take; asserted: two, for slow machines."""
+    """In less time than a few thousand rules are read in; asserted with room for busy machines."""
     made = told(large(1_000, WIDE))
-    before = time.process_time()
-    markdown(*made)
-    assert time.process_time() - before < 2
+    with at_most(rules=80_000):
+        markdown(*made)
 
 
 def test_less_detail_is_shorter() -> None:

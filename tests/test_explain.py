@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from reconciler.render.explain_text import Names, explain_document, explain_in_f
 from reconciler.render.paint import colourless
 from reconciler.simulator.tenants import bank
 from tests.builders import LABELS, QUEUES, address, at_least, intent_is, rule
+from tests.effort import at_most
 from tests.program import Program, name_tenant, write
 from tests.test_plan_text import DANGEROUS, HOSTILE
 
@@ -138,9 +138,8 @@ def test_a_long_list_stays_readable() -> None:
 def test_ten_thousand_rules_take_milliseconds() -> None:
     """Far below what loading them takes; the bound is wide, for machines that are busy."""
     entries = [entry(f"i{n}", priority=1) for n in range(10_000)]
-    started = time.process_time()
-    assert 10_000 == len(explained([*entries, CATCH_ALL], intent="none of them").missed)
-    assert time.process_time() - started < 0.5
+    with at_most(rules=20_000):
+        assert 10_000 == len(explained([*entries, CATCH_ALL], intent="none of them").missed)
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)

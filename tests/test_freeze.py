@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, date, datetime
 
 import pytest
 
@@ -28,6 +28,11 @@ from reconciler.manifest.freeze import DatedFreeze, WeeklyFreeze
             DatedFreeze.model_validate({"start": "2026-12-20", "end": "2027-01-02", "timezone": "Europe/Berlin"}),
             ["2026-12-19T23:00:00+00:00", "2027-01-02T22:59:59+00:00"],
             ["2026-12-19T22:59:59+00:00", "2027-01-02T23:00:00+00:00"],
+        ),
+        (
+            DatedFreeze.model_validate({"start": date(2026, 12, 20), "end": datetime(2026, 12, 21, 9, tzinfo=UTC)}),
+            ["2026-12-20T00:00:00+00:00", "2026-12-21T08:59:59+00:00"],
+            ["2026-12-19T23:59:59+00:00", "2026-12-21T09:00:00+00:00"],
         ),
         (
             DatedFreeze.model_validate({"start": "2026-12-20T08:00:00+01:00", "end": "2026-12-20T08:00:00Z"}),

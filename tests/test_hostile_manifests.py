@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from reconciler.findings import CODES
 from reconciler.manifest.load import load
 from reconciler.manifest.schema import manifest_schema
 from reconciler.manifest.strict_yaml import read
+from tests.effort import at_most
 from tests.written import CARDS, ENVIRONMENT, MANIFESTS, yaml_of
 
 if TYPE_CHECKING:
@@ -69,14 +69,13 @@ WORST: dict[str, Callable[[], str]] = {
 
 @pytest.mark.parametrize("name", WORST)
 def test_no_file_takes_long(name: str, room: Path) -> None:
-    """The worst files that one can think of end within a second (asserted: five, for slow machines)."""
+    """The worst files that one can think of take no longer than some plain rules of the same size."""
     (room / "a.yaml").write_text(WORST[name]())
-    before = time.process_time()
-    try:
-        load(room)
-    except ManifestError as error:
-        assert 1 <= len(error.findings) <= 1001  # noqa: PT017 - some of the files are valid
-    assert time.process_time() - before < 5
+    with at_most(rules=200_000):
+        try:
+            load(room)
+        except ManifestError as error:
+            assert 1 <= len(error.findings) <= 1001  # noqa: PT017 - some of the files are valid
 
 
 EXPANDED: dict[str, Callable[[], str]] = {
@@ -92,9 +91,8 @@ def test_no_errors_of_rules_take_long(name: str, room: Path, capsys: pytest.Capt
     """Files whose every rule is wrong: a thousand errors are said, that there may be more, and the rest is left."""
     (room / "a.yaml").write_text(EXPANDED[name]())
     (room / "environment.yaml").write_text(ENVIRONMENT)
-    before = time.process_time()
-    assert 3 == main(["validate"])
-    assert time.process_time() - before < 5
+    with at_most(rules=200_000):
+        assert 3 == main(["validate"])
     assert "1,000 errors, and perhaps more: rules after these are not checked; correct these first" in (
         capsys.readouterr().out
     )
@@ -150,7 +148,7 @@ EVERYTHING = (MANIFESTS / "valid" / "everything.yaml").read_bytes()
 
 def loads_or_is_told(text: str | bytes) -> None:
     """Load a file; whatever is wrong must be told with a code and a place, and what loads must fit the schema."""
-    data, before = text.encode() if isinstance(text, str) else text, time.process_time()
+    data = text.encode() if isinstance(text, str) else text
     with TemporaryDirectory() as directory:
         Path(directory, "a.yaml").write_bytes(data)
         try:
@@ -161,4 +159,3 @@ def loads_or_is_told(text: str | bytes) -> None:
         else:
             for document in read(data, "a.yaml").documents:
                 VALIDATOR.validate(document.value)
-    assert time.process_time() - before < 2

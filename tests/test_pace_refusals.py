@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 import time
 from random import Random
 from typing import TYPE_CHECKING
@@ -20,13 +19,13 @@ from reconciler.cxone.rate import Rate
 from tests.jumping import run
 from tests.test_pace import BURST, LATENCY, created
 from tests.test_waits import Tiresome, tiresome
+from tests.tiers import FULL
 
 if TYPE_CHECKING:
     from tests.program import Program
     from tests.test_pace import Odds
 
 TOLD, COUNT, AT_ONCE, RETRY_AFTER = 50.0, 500, 16, 1.0
-FULL = os.environ.get("CXROUTE_CAMPAIGN") == "full"
 SEEDS = range(8 if FULL else 1)
 RATIOS = (0.2, 0.5, 0.8, 1.0)
 """Of the tenant's limit and what the client was told."""

@@ -52,6 +52,10 @@ def said(text: str) -> dict[str, Any]:
         ("a: |\n  one\n  two\n\n# end\nb: 2\n", "a: three\n\n# end\nb: 2\n", {"a": "three"}),
         ("a: >-\n  one\n  two\nb: 2\n", "a: three\nb: 2\n", {"a": "three"}),
         ("a: one\n  two # c\nb: 2\n", "a: three # c\nb: 2\n", {"a": "three"}),
+        ("a:\n  b: 1\nc: 2\n", "a: 3\nc: 2\n", {"a": 3}),
+        ("a: # why\n  b: 1\nc: 2\n", "a: 3 # why\nc: 2\n", {"a": 3}),
+        ("a: x # why\nb: 2\n", "a: [x, y] # why\nb: 2\n", {"a": ["x", "y"]}),
+        ("a: x\nb: 2\n", "a: [{k: 1}, {k: 2}]\nb: 2\n", {"a": [{"k": 1}, {"k": 2}]}),
         ("a: 1\n# last\n", "a: 1\nb: 2\n# last\n", {"b": 2}),
         ("a: 1 # why", "a: 1 # why\nb: 2", {"b": 2}),
         ("a: 1\r\n", "a: 1\r\nb: 2\r\n", {"b": 2}),
@@ -126,6 +130,20 @@ def test_a_comment_is_not_lost_with_the_first_field_of_an_item(text: str, new: l
 def test_the_first_fields_of_an_item_are_taken_out_from_behind_the_dash(text: str, after: str, new: list[Any]) -> None:
     """Where no comment stands between them and the next one."""
     assert after == patched(text, t=new)
+
+
+def test_a_comment_between_a_dash_and_its_item_refuses_the_change() -> None:
+    """The item cannot go without it."""
+    with pytest.raises(CannotPatchError, match=r"^a comment stands between a dash and its item$"):
+        patched("t:\n  - # why\n    q: a\n  - q: b\n", t=[{"q": "b"}])
+
+
+def test_a_place_where_no_mapping_begins_is_an_error() -> None:
+    """In no document: a list, another place of a mapping."""
+    for text, place in (("- a\n", 0), ("a: 1\n---\nb: {c: 2}\n", 2)):
+        with pytest.raises(KeyError):
+            node_at(text, place)
+    assert 9 == node_at("a: 1\n---\nb: {c: 2}\n", 9).start
 
 
 def test_a_list_in_the_line_of_another_one_refuses_the_change() -> None:

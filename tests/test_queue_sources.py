@@ -223,6 +223,18 @@ def test_names_that_no_skill_can_have_are_found_offline(cxroute: Program, name: 
         assert sum(one["code"] == "CXR210" for one in said["findings"]) <= 1
 
 
+def test_names_in_rules_for_other_environments_are_left_to_those(cxroute: Program) -> None:
+    """Of a rule, or of a whole RuleSet."""
+    write("prod.yaml", environment("http://127.0.0.1:9", queues="acd-skills"))
+    write("other.yaml", environment("http://127.0.0.1:8", queues="digital").replace("prod", "other"))
+    head = {"apiVersion": "routing/v1", "kind": "RuleSet"}
+    for name, more, one in (("a", {"environments": ["other"]}, {}), ("b", {}, {"environments": ["other"]})):
+        rules = [{"intent": name, "queue": "no skill", **one}]
+        write(f"{name}.yaml", yaml_of({**head, "name": name, **more, "rules": rules}))
+    code, said = cxroute.json("validate", "-e", "prod")
+    assert (0, []) == (code, [one for one in said["findings"] if one["code"] == "CXR210"])
+
+
 def test_aliases_are_looked_through(cxroute: Program) -> None:
     """The live name counts; one that is meant by its id has none."""
     write("prod.yaml", environment("http://127.0.0.1:9", queues="acd-skills"))

@@ -6,7 +6,6 @@ import asyncio
 import json
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +14,7 @@ from hypothesis import given, settings, strategies
 from reconciler.simulator.app import PROFILES, Settings, Simulator, simulator
 from reconciler.simulator.state import State
 from reconciler.simulator.tenants import bank, empty
+from tests.effort import at_most
 from tests.simulated import CREDENTIALS, QUEUES, RULES, body, client, sign_in, stored
 
 if TYPE_CHECKING:
@@ -488,22 +488,22 @@ def test_importing_the_simulator_is_cheap() -> None:
 
 
 def test_a_thousand_creates_and_a_hundred_pages_cost_little() -> None:
-    """In the simulator itself, ASGI included: 1,000 creates under 0.5 s CPU, 100 pages of 100 of 10,000 under 0.2 s."""
+    """In the simulator itself, ASGI included."""
     app = simulator(State(QUEUES, [stored(n) for n in range(10_000)]), Settings())
     run(app, lambda http: http.get(RULES))
     token = app.state.requests[-1].headers["authorization"]
     sent = [json.dumps(body(f"new {n}")).encode() for n in range(1_000)]
 
-    async def calls(method: str, queries: list[bytes], bodies: list[bytes]) -> float:
-        start = time.process_time()
+    async def calls(method: str, queries: list[bytes], bodies: list[bytes]) -> None:
         for query, content in zip(queries, bodies, strict=True):
             await bare(app, method, query, content, token)
-        return time.process_time() - start
 
     pages = [f"pageNumber={n}&pageSize=100".encode() for n in range(1, 101)]
     asyncio.run(calls("GET", pages, [b""] * 100))
-    assert asyncio.run(calls("GET", pages, [b""] * 100)) < 0.2
-    assert asyncio.run(calls("POST", [b""] * 1_000, sent)) < 0.5
+    with at_most(rules=20_000):
+        asyncio.run(calls("GET", pages, [b""] * 100))
+    with at_most(rules=40_000):
+        asyncio.run(calls("POST", [b""] * 1_000, sent))
     assert len(app.state.stored) == 11_000
 
 

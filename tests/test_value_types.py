@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,7 @@ from tests.brute import is_number, positive, understood
 from tests.brute_checks import QUEUES, Moved, check_difference
 from tests.brute_rules import Pair, a_pair, attribute, entries, queue, rule
 from tests.program import write
+from tests.tiers import FULL
 from tests.written import loaded
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tests.program import Program
 
 BLOCKS = 25
-SIZE = 200 if os.environ.get("CXROUTE_CAMPAIGN") == "full" else 40
+SIZE = 200 if FULL else 40
 KINDS = (TEXT, SHARE, ValueType(texts=False, numbers=(-1, 2)), ValueType(texts=False, numbers=(0.5, 0.95)))
 LABELS = {"intent": "intent", "conf": "confidence"}
 NAMES = ("intent", "conf", "any", "said", "odd")

@@ -6,6 +6,7 @@ What is slow stands here; but for the matrix of faults, whose first case of each
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +15,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+FULL: Final = os.environ.get("CXROUTE_CAMPAIGN") == "full"
+"""Whether everything is to be tried, and not the sample that `make test-all` has time for."""
 FAST: Final = "not slow"
 """The fast tier, as `make test` chooses it."""
 PARTS: Final = {
@@ -70,6 +73,7 @@ PARTS: Final = {
     "context/test_shared_turns.py::test_a_write_that_could_not_be_noted_counts_unless_another_machine_wrote_since": 1,
     "context/test_shared_turns.py::test_who_is_told_that_nobody_knows_is_not_told_to_send_it_again": 0,
     "deploy/test_image.py::test_what_is_built_runs_as_another_user_on_a_tree_that_nobody_can_write": 0,
+    "github/test_templates.py::test_github_would_read_them_and_an_attacker_finds_nothing": 0,
     "hostile/test_answers.py::test_a_list_that_lies_is_refused": 6,
     "hostile/test_answers.py::test_an_odd_list_is_read_or_refused_and_does_no_harm": 6,
     "hostile/test_answers.py::test_no_server_holds_a_run_up": 3,
@@ -96,6 +100,7 @@ PARTS: Final = {
     "test_acknowledgements.py::test_a_hostile_reason_is_text": 6,
     "test_apply.py::test_one_fault_of_any_kind_and_the_run_converges_all_the_same": 15,
     "test_apply_steps.py::test_a_crash_anywhere_is_finished_by_the_next_run": 3,
+    "test_apply_steps.py::test_nobody_is_ever_sent_elsewhere": 16,
     "test_behaviour_difference.py::test_a_difference_from_nothing_is_all_that_a_list_takes": 1,
     "test_behaviour_difference.py::test_a_list_does_not_differ_from_itself": 1,
     "test_behaviour_difference.py::test_regions_are_sound_complete_and_disjoint": 2,
@@ -110,9 +115,11 @@ PARTS: Final = {
     "test_behaviour_rows.py::test_rows_of_tangled_pairs_are_exact": 1,
     "test_behaviour_rows.py::test_rows_within_a_bound_are_exact": 1,
     "test_cli.py::test_output_that_cannot_be_written_is_one_sentence": 1,
+    "test_cli.py::test_the_demo_runs_through_without_a_terminal": 0,
     "test_client.py::test_a_thousand_calls_share_a_token_however_short_its_life": 0,
     "test_client.py::test_a_thousand_refused_calls_share_one_new_token": 0,
     "test_comment_limits.py::test_a_comment_fits_whatever_it_is_of": 9,
+    "test_comment_limits.py::test_a_thousand_changes_are_written_quickly": 0,
     "test_comment_limits.py::test_each_level_still_says_the_main_things": 2,
     "test_comment_limits.py::test_ten_thousand_changes_fit": 0,
     "test_comment_limits.py::test_the_longest_names_fit": 1,
@@ -127,6 +134,7 @@ PARTS: Final = {
     "test_doctor.py::test_a_tenant_that_never_answers_is_given_up_in_time": 0,
     "test_drift.py::test_drift_against_a_plain_evaluator": 1,
     "test_equal_edits.py::test_hostile_values_in_a_group_are_text": 6,
+    "test_explain.py::test_what_cannot_be_explained_is_one_sentence": 6,
     "test_export_generated.py::test_a_tenant_of_any_size_is_taken_over_as_it_is": 1,
     "test_export_generated.py::test_three_thousand_rules_are_taken_over_as_they_are": 0,
     "test_export_keep.py::test_every_field_of_every_rule_of_the_bank_can_be_kept": 1,
@@ -141,12 +149,17 @@ PARTS: Final = {
     "test_house.py::test_make_demo_leaves_the_command_and_prints_the_next_step": 0,
     "test_html.py::test_a_name_changes_nothing_but_what_is_read": 12,
     "test_html.py::test_a_thousand_changes_are_all_there": 0,
+    "test_lint_work.py::test_a_budget_of_cuts_is_noticed": 0,
+    "test_lint_work.py::test_a_difference_ends_before_its_exceptions_fill_the_memory": 0,
+    "test_lint_work.py::test_what_is_said_within_a_bound_is_right": 2,
     "test_log.py::test_an_endpoint_whose_log_nobody_reads_serves_and_ends": 0,
     "test_markdown.py::test_a_name_changes_nothing_but_what_is_read": 30,
     "test_markdown.py::test_every_row_has_the_cells_of_its_head": 12,
     "test_markdown.py::test_no_line_end_but_ours": 12,
+    "test_markdown.py::test_only_our_links_and_nothing_that_acts": 46,
     "test_mutation.py::test_a_mutant_is_tried_in_a_process_of_its_own": 0,
     "test_notify.py::test_a_span_is_one_line_that_ends_where_it_ends": 0,
+    "test_notify.py::test_names_from_outside_mean_nothing": 36,
     "test_odd_live_rules.py::test_no_command_raises_for_any_mixture": 0,
     "test_odd_live_rules.py::test_no_command_raises_for_any_odd_rule": 1,
     "test_outage.py::test_retries_have_a_budget": 1,
@@ -156,8 +169,11 @@ PARTS: Final = {
     "test_patch.py::test_whatever_the_style_nothing_else_changes": 0,
     "test_profile.py::test_whatever_is_read_is_written_back_as_it_was": 0,
     "test_queue_sources.py::test_the_program_reaches_a_tenant_of_every_kind_by_a_manifest_alone": 2,
+    "test_regular_file.py::test_one_module_opens_files_for_reading": 0,
+    "test_reviewed_beside.py::test_a_name_that_the_plan_does_not_need_does_not_stop_it": 2,
     "test_reviewed_beside.py::test_an_edit_that_routes_nobody_differently_does_not_stop_it": 2,
     "test_reviewed_beside.py::test_three_teams_apply_reviewed_plans_at_once": 0,
+    "test_sarif.py::test_a_file_is_a_relative_reference_whatever_its_name": 12,
     "test_sarif.py::test_more_than_github_shows_are_left_out_and_that_is_said": 0,
     "test_secrets.py::test_a_rule_that_holds_a_secret_does_not_show_it": 6,
     "test_secrets.py::test_a_test_that_lets_a_secret_out_fails": 0,
@@ -175,16 +191,35 @@ PARTS: Final = {
     "test_undo_generated.py::test_a_fault_at_any_request_of_an_undo_is_made_good_by_the_next_run": 0,
     "test_undo_generated.py::test_a_run_that_ended_anywhere_is_undone_as_far_as_it_came": 1,
     "test_undo_generated.py::test_a_run_undone_leaves_what_was_before_it": 10,
-    "test_usage.py::test_what_makes_no_sense_is_refused_in_a_sentence": 20,
+    "test_usage.py::test_what_makes_no_sense_is_refused_in_a_sentence": 10,
     "test_value_types.py::test_a_difference_among_known_types_is_exact": 3,
     "test_value_types.py::test_rows_of_other_types_are_named_and_stand_last": 3,
     "test_waits.py::test_quiet_tells_no_wait_and_a_json_log_has_an_event": 0,
     "test_watch.py::test_a_signal_between_two_writes_ends_as_apply_does": 0,
     "test_watch.py::test_a_tenant_that_goes_and_comes_back": 0,
     "test_watch_loop.py::test_what_is_remembered_is_bounded": 0,
-    "test_within.py::test_subsets_are_told_exactly": 2,
+    "test_within.py::test_subsets_are_told_exactly": 1,
 }
 """A folder, file or test below tests/ -> how many of its cases are fast: the first ones."""
+SHARES: Final = {
+    "campaign/test_campaign.py::test_a_run_without_faults_gets_there_on_every_profile": 3,
+    "campaign/test_campaign.py::test_single_faults": 3,
+    "hostile/test_copies.py::test_an_edited_copy_is_never_written_and_the_original_never_deleted": 3,
+    "hostile/test_copies.py::test_where_both_were_edited_and_no_date_decides_nothing_is_written": 3,
+    "hostile/test_writes.py::test_the_exit_code_tells_what_became_of_writes": 3,
+    "test_behaviour_difference.py::test_regions_are_sound_complete_and_disjoint": 3,
+    "test_behaviour_order.py::test_every_part_of_every_wave_is_safe": 3,
+    "test_behaviour_rows.py::test_rows_of_grown_pairs_are_exact": 3,
+    "test_behaviour_rows.py::test_rows_of_tangled_pairs_are_exact": 3,
+    "test_convergence.py::test_every_pair_converges_and_stays": 3,
+    "test_drift.py::test_drift_against_a_plain_evaluator": 3,
+    "test_odd_live_rules.py::test_no_command_raises_for_any_odd_rule": 3,
+    "test_pace.py::test_a_lower_limit_is_learnt_from_429s": 3,
+    "test_pace_refusals.py::test_429s_of_others_cost_no_more_than_twice_the_time": 3,
+    "test_undo_generated.py::test_a_fault_at_any_request_of_an_undo_is_made_good_by_the_next_run": 3,
+    "test_undo_generated.py::test_a_run_undone_leaves_what_was_before_it": 3,
+}
+"""Slow cases of these are many and alike: `make test-all` runs one in so many of them, `make campaign` all."""
 
 
 def is_left_out(path: str) -> bool:
@@ -192,14 +227,23 @@ def is_left_out(path: str) -> bool:
     return any(PARTS.get(part) == 0 for part in _parts(path))
 
 
-def mark_slow(items: Iterable[tuple[str, pytest.Item]]) -> None:
-    """Mark the slow ones among tests, each with its file relative to tests/, in the order of their collection."""
+def mark_slow(items: Iterable[tuple[str, pytest.Item]]) -> list[pytest.Item]:
+    """Mark the slow ones among tests, each with its file relative to tests/, in the order of their collection.
+
+    Returns those that are left to `make campaign`.
+    """
     seen: Counter[str] = Counter()
+    left: list[pytest.Item] = []
     for path, item in items:
-        for part in (*_parts(path), f"{path}::{item.name.partition('[')[0]}"):
+        test = f"{path}::{item.name.partition('[')[0]}"
+        for part in (*_parts(path), test):
             seen[part] += 1
             if seen[part] > PARTS.get(part, seen[part]):
                 item.add_marker(pytest.mark.slow)
+        further = seen[test] - PARTS.get(test, 0) - 1
+        if not FULL and further >= 0 and further % SHARES.get(test, 1):
+            left.append(item)
+    return left
 
 
 def _parts(path: str) -> Iterator[str]:

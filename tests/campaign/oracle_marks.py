@@ -7,6 +7,7 @@ is therefore seen here, and not shared.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from hashlib import sha256
@@ -33,6 +34,13 @@ def is_edited(rule: Mapping[str, Json]) -> bool:
 
 def digest(rule: Mapping[str, Json]) -> str:
     """Return 8 hex digits of the SHA-256 of what is written of a rule, its keys and parts sorted, 1.0 as 1."""
+    return _digest(json.dumps(rule))
+
+
+@functools.lru_cache(10_000)
+def _digest(text: str) -> str:
+    """Return the digest of a rule in JSON: a campaign asks for those of few rules, many times."""
+    rule = json.loads(text)
     conditions = dict(map(_condition, reversed(rule.get("conditions") or ())))  # of equal ones the first stays
     said = {
         "name": rule["name"],

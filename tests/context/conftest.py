@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
+
+from tests.tiers import FULL
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
     """Print what tests recorded."""
-    if os.environ.get("CXROUTE_CAMPAIGN") != "full":
+    if not FULL:
         return
     for outcome in ("passed", "failed"):
         for report in terminalreporter.getreports(outcome):

@@ -18,7 +18,6 @@ import httpx
 from tests.command import Command
 from tests.context.posting import event
 from tests.context.processes import KEY, MANIFEST, environment
-from tests.measure import end_process
 from tests.plain import PLAIN
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ def started(
             assert " on http://" in said, said
             yield process, "http://" + said.partition(" on http://")[2].split()[0]
         finally:
-            end_process(process)
+            process.kill()
 
 
 def _recording(*tenant: str, **options: Any) -> subprocess.Popen[str]:

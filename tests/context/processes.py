@@ -15,7 +15,6 @@ from reconciler.simulator.state import State
 from tests import canary
 from tests.command import Command
 from tests.context import posting
-from tests.measure import end_process
 from tests.plain import PLAIN
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ def process(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[st
             assert line, (folder / f"{arguments[0]}.log").read_text()
             yield started, "http://" + line.partition(" on http://")[2].split()[0]
         finally:
-            end_process(started)
+            started.kill()
 
 
 @contextmanager

@@ -18,11 +18,11 @@ from tests.context.document import DOCUMENT, FILE, STATUSES
 from tests.context.memory import MIB, resident
 from tests.context.posting import EVENT
 from tests.context.processes import KEY, ROOT, log, served
+from tests.tiers import FULL
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-FULL = os.environ.get("CXROUTE_CAMPAIGN") == "full"
 SOURCES = sorted((ROOT / "reconciler" / "context").glob("*.py"))
 SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
 FIELDS: dict[str, Any] = SCHEMAS["Event"]["properties"]

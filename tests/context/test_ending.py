@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import time
@@ -17,13 +16,13 @@ import pytest
 
 from tests.context.posting import event
 from tests.context.processes import MANIFEST, caller, contexts, log, process, served
+from tests.tiers import FULL
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterator
     from pathlib import Path
 
-FULL = os.environ.get("CXROUTE_CAMPAIGN") == "full"
 TERMS, KILLS = (100, 50) if FULL else (1, 1)
 TOGETHER = 50
 SERVE = ("serve", "-e", "prod", "--port", "0")

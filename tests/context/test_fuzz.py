@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +13,11 @@ from tests.context.document import STATUSES, fault
 from tests.context.memory import MIB, resident
 from tests.context.posting import EVENT, HEADERS, Endpoint
 from tests.context.sockets import BODY, listening, request, talk
+from tests.tiers import FULL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-FULL = os.environ.get("CXROUTE_CAMPAIGN") == "full"
 TEXTS = (
     "",
     "a",

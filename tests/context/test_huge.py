@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +11,14 @@ from reconciler.context.reading import LARGEST
 from tests.context.memory import MIB, resident
 from tests.context.posting import Endpoint
 from tests.context.sockets import listening, request
+from tests.tiers import FULL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import pytest
 
-ROUNDS = 20 if os.environ.get("CXROUTE_CAMPAIGN") == "full" else 2
+ROUNDS = 20 if FULL else 2
 PART = b" " * LARGEST
 CHUNK = b"%x\r\n%b\r\n" % (LARGEST, PART)
 HUGE = {

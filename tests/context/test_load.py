@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from typing import Any
 
 import pytest
@@ -16,8 +15,8 @@ from tests.context.posting import event
 from tests.context.signing import WRITTEN, signed
 from tests.context.tenants import Call, Scene, count, statuses
 from tests.jumping import run
+from tests.tiers import FULL
 
-FULL = os.environ.get("CXROUTE_CAMPAIGN") == "full"
 D = 5.0
 _SHARED = {200, 502, 503, 504}
 FAULTS = {

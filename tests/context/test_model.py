@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
@@ -16,8 +15,9 @@ from tests.context.posting import Reply, event
 from tests.context.signing import WRITTEN, signed
 from tests.context.tenants import Scene
 from tests.jumping import run
+from tests.tiers import FULL
 
-CONVERSATIONS = 500 if os.environ.get("CXROUTE_CAMPAIGN") == "full" else 50
+CONVERSATIONS = 500 if FULL else 50
 EVENTS = 20
 """Of each conversation; a fifth of all come twice."""
 FAULTS = "context:500-applied@0.02,context:reset-applied@0.01,context:reset@0.02"

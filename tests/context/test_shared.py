@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections import Counter
 from contextlib import contextmanager
@@ -19,13 +18,13 @@ from tests.context.processes import KEY
 from tests.context.redis_server import PREFIX, RedisServer, redis_server
 from tests.context.signing import WRITTEN, signed
 from tests.plain import PLAIN
+from tests.tiers import FULL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.program import Program
 
-FULL = os.environ.get("CXROUTE_CAMPAIGN") == "full"
 CONVERSATIONS = 500 if FULL else 20
 NEWEST = {f"c-{one}": (EVENTS - 1) / EVENTS for one in range(CONVERSATIONS)}
 

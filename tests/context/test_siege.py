@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from typing import TYPE_CHECKING
 
 from tests.context.posting import event
 from tests.context.processes import served
 from tests.context.sockets import Caller, request, talk
+from tests.tiers import FULL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-FULL = os.environ.get("CXROUTE_CAMPAIGN") == "full"
 HEADS, BODIES, SECONDS, CALM = (500, 200, 120, 30) if FULL else (100, 40, 4, 1)
 JITTER = 0.01 if FULL else 0.5
 """Seconds that a busy machine may take of its own accord; in `make test-all` it runs other tests beside this one."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -16,11 +15,11 @@ from tests.context.memory import MIB, resident
 from tests.context.posting import event
 from tests.context.processes import MANIFEST, contexts, served
 from tests.context.sockets import Caller
+from tests.tiers import FULL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-FULL = os.environ.get("CXROUTE_CAMPAIGN") == "full"
 SOAK = 240 if FULL else 4
 """Seconds."""
 PEOPLE = 500

@@ -31,6 +31,7 @@ from tests.context.processes import KEY
 from tests.context.signing import WRITTEN, signed
 from tests.plain import PLAIN
 from tests.program import write
+from tests.tiers import FULL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 
     from tests.program import Program
 
-FULL = os.environ.get("CXROUTE_CAMPAIGN") == "full"
 CONVERSATIONS = 500 if FULL else 20
 NEWEST = {f"c-{one}": (EVENTS - 1) / EVENTS for one in range(CONVERSATIONS)}
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="workers are forks")

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from tests.crash.served import Served
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-FULL: Final = os.environ.get("CXROUTE_CAMPAIGN") == "full"
-"""Whether everything is to be tried, and not the sample that `make test-all` has time for."""
 LONGEST: Final = 60
 _KEPT: Final = ("PATH", "HOME", "LANG", "SYSTEMROOT", "PYTHONDONTWRITEBYTECODE", "COVERAGE_PROCESS_START")
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from tests.crash.killer import SIDES
-from tests.crash.stage import FULL, Trial
+from tests.crash.stage import Trial
+from tests.tiers import FULL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,7 +10,8 @@ import pytest
 from reconciler.cli.history import read
 from reconciler.cxone.wire import live_rule
 from tests.crash.killer import Killer
-from tests.crash.stage import FULL, Trial, finish
+from tests.crash.stage import Trial, finish
+from tests.tiers import FULL
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,6 +18,7 @@ import pytest
 from reconciler.cli import health
 from tests.context.processes import MANIFEST, environment, process
 from tests.deploy.image import HOME, ROOT, Instruction, build, command, copied, instructions, is_sent, stages
+from tests.tiers import FULL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +28,7 @@ DEFAULT, BUILD, FINAL = stages(DOCKERFILE)
 IGNORED: Final = (ROOT / ".dockerignore").read_text(encoding="utf-8")
 NOBODY: Final = 10001
 linux: Final = pytest.mark.skipif(not Path("/proc/self/net/tcp6").exists(), reason="what an image runs on")
-WHOLLY: Final = os.environ.get("CI") == "true" or os.environ.get("CXROUTE_CAMPAIGN") == "full"
+WHOLLY: Final = os.environ.get("CI") == "true" or FULL
 """Whether the packages are installed as the Dockerfile says, which takes twelve seconds and a package index."""
 INTERPRETERS: Final = (sys.executable, *(f"/usr/bin/python3.{minor}" for minor in (sys.version_info.minor, 13, 12, 11)))
 

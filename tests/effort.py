@@ -1,0 +1,36 @@
+"""A bound on work that holds on slow, busy and measured machines: against loading plain rules at the same time."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from reconciler.manifest.load import load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_RULES = 2_500
+_HEAD = "apiVersion: routing/v1\nkind: RuleSet\nname: a\nrules:\n"
+
+
+@contextmanager
+def at_most(rules: int) -> Iterator[None]:
+    """Fail if the work takes more CPU time than to load so many plain rules, of about 0.02 ms each."""
+    allowed = rules / _RULES * _seconds_of_a_load()
+    before = time.process_time()
+    yield
+    took = time.process_time() - before
+    assert took <= allowed, f"{took:.2f} s of CPU time, where {allowed:.2f} s are allowed"
+
+
+def _seconds_of_a_load() -> float:
+    rules = "".join(f"- {{intent: i{n}, queue: q, priority: {n}, minConfidence: 0.7}}\n" for n in range(_RULES))
+    with TemporaryDirectory() as directory:
+        Path(directory, "a.yaml").write_text(_HEAD + rules)
+        before = time.process_time()
+        load(Path(directory))
+        return time.process_time() - before
