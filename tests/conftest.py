@@ -106,10 +106,9 @@ def _below_tests(path: Path) -> str:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark the tests that are slow, and leave some to the campaign, before anything else orders or chooses them."""
-    left = mark_slow((_below_tests(item.path), item) for item in items)
-    if left:
-        config.hook.pytest_deselected(items=left)
-        items[:] = [item for item in items if item not in {*left}]
+    left = {*mark_slow((_below_tests(item.path), item) for item in items)}
+    config.hook.pytest_deselected(items=[item for item in items if item in left])
+    items[:] = [item for item in items if item not in left]
 
 
 def pytest_collection_finish() -> None:

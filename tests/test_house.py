@@ -17,6 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tests.measure import IMPURE, PURE
+from tests.tiers import PARTS, SHARES
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -109,6 +110,15 @@ def test_what_is_pure_reaches_nothing_outside() -> None:
     imported = re.compile(r"^(?:import|from) (\w+)", re.MULTILINE)
     found = {file: set(imported.findall(file.read_text("utf-8"))) & outside for file in files}
     assert reading == {str(file.relative_to(ROOT / "reconciler")) for file, names in found.items() if names}
+
+
+@pytest.mark.parametrize("entry", sorted({*PARTS, *SHARES}))
+def test_each_tier_names_tests_that_there_are(entry: str) -> None:
+    """A folder, a file, or a test in a file: one that was renamed would be fast, or run whole, and nobody knew."""
+    path, _, test = entry.partition("::")
+    there = ROOT / "tests" / path
+    assert there.exists()
+    assert not test or re.search(rf"^(async )?def {test}\(", there.read_text(encoding="utf-8"), re.MULTILINE)
 
 
 def test_what_tests_and_lints_is_pinned() -> None:

@@ -1,6 +1,6 @@
 """Every live cell of the matrix of reliability.md section 4, in each way, on every profile that can show it.
 
-`make test` runs one case of each fault; `make test-all` each way of each cell on one profile of those that can show it;
+`make test` runs one case of each fault; `make test-all` each way of each cell at one moment, on one profile;
 `make campaign` runs all.
 """
 
@@ -27,18 +27,13 @@ CASES = tuple(cases())
 LIVE = {(name, operation) for name, row in ROWS.items() for operation in OPERATIONS if row.code(operation) != "-"}
 
 
-def _place(case: Case) -> tuple[str, str, str, str]:
-    """Return what a case shows, on whichever profile."""
-    return case.number, case.operation, case.way.fault, case.when
-
-
 def _tried() -> list[Case]:
-    """Return every case for the campaign; else one of those that show the same, by lot of another profile each time."""
+    """Return every case for the campaign; else one of each way of each cell, by lot of one moment and profile."""
     if FULL:
         return list(CASES)
     shown = defaultdict(list)
     for case in CASES:
-        shown[_place(case)].append(case)
+        shown[case.number, case.operation, case.way.fault].append(case)
     return [cases[crc32(repr(place).encode()) % len(cases)] for place, cases in shown.items()]
 
 
