@@ -60,11 +60,6 @@ def test_a_rule_without_a_counterpart_that_was_not_looked_at_is_unknown(old: tup
     assert (False, False) == (found.changed, found.complete)
 
 
-def test_what_it_took_is_no_part_of_what_is_said() -> None:
-    """Two differences that say the same are equal, however they were found."""
-    assert Behaviour((), work=1) == Behaviour((), work=2)
-
-
 @pytest.mark.parametrize(("places", "price"), [(1, 1), (4_095, 1), (4_096, 2), (8_192, 3)])
 def test_comparisons_of_long_masks_cost_more(places: int, price: int) -> None:
     """One for each 4,096 places that are begun; what was dear once stays dear."""
