@@ -29,11 +29,12 @@ demo: $(BIN)/cxroute ## Install the command, and show the main job on a bank's t
 PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python $(if $(COVER),-m coverage run) -m pytest -q -n $(WORKERS) --dist worksteal
 
 test: $(VENV)/.project ## The fast tests, on all cores: two minutes, for every change
+	@$(if $(COVER),rm -rf .coverage)
 	@$(PYTEST) -m 'not slow' $(ARGS)
 
 test-all: $(VENV)/.project ## The fast tests, measured; then those with real processes, a browser, Redis and crashes
-	@rm -rf .coverage
-	@$(MAKE) test coverage COVER=1
+	@$(MAKE) test COVER=1
+	@$(MAKE) coverage
 	@$(MAKE) test-rest
 
 # Most of these wait for a process.
@@ -56,11 +57,11 @@ test-newest: ## The fast tests, with the newest versions that pyproject.toml adm
 
 campaign: $(VENV)/.project ## Every accident at every request, for an hour and more; the real processes are killed and besieged, too
 	$(BIN)/python -m tests.campaign.run $(ARGS)
-	CXROUTE_CAMPAIGN=full $(BIN)/python -m pytest -q -n auto --dist worksteal -m slow --ignore tests/context
+	CXROUTE_CAMPAIGN=full $(BIN)/python -m pytest -q -n auto --dist worksteal --ignore tests/context
 	@# One by one: these measure, and whatever runs beside them would be measured, too.
 	CXROUTE_CAMPAIGN=full $(BIN)/python -m pytest -q tests/context
 
-mutants: $(VENV)/.project ## Change the core in 200 places, one at a time: do the fast tests notice each?
+mutants: $(VENV)/.project ## Change the core in 200 places, one at a time: the fast tests must notice 95 %
 	@$(BIN)/python -m tests.mutation.run $(ARGS)
 
 lint: $(VENV)/.project ## Format, lint rules, types, who imports whom, workflows, no package index named

@@ -1,4 +1,4 @@
-"""A bound on work that holds on slow, busy and measured machines: against loading plain rules at the same time."""
+"""A bound on work that holds on slow, busy and measured machines: against loading plain rules right before it."""
 
 from __future__ import annotations
 

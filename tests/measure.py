@@ -1,4 +1,4 @@
-"""Which part of the program the tests run: `python -m tests.measure` reports it after runs under coverage.py.
+"""Which part of the program the fast tests run: `python -m tests.measure` reports it after `make test COVER=1`.
 
 Child processes are measured, too: started commands by their environment, forked ones because coverage.py goes on there.
 """
@@ -52,7 +52,7 @@ def main() -> int:
 
 
 def never_imported(file: Path) -> list[str]:
-    """Return the modules without any data: the settings name what to measure, and a report holds what was met alone."""
+    """Return the modules that no test imports: a report lists those alone that some test does."""
     data = CoverageData(str(file))
     data.read()
     there = {str(path) for path in (ROOT / "reconciler").rglob("*.py")}
@@ -78,7 +78,7 @@ def measure_children() -> None:
 
 
 def before_forking() -> None:
-    """Write down what was measured so far, or each process that is forked from this one would write it again."""
+    """Save what was measured so far. Otherwise each process that is forked from this one would save it again."""
     if measuring := Coverage.current():
         measuring.save()
 

@@ -13,7 +13,7 @@ import pytest
 from reconciler.behaviour import constraints, within
 from reconciler.behaviour import difference as differing
 from reconciler.behaviour import space as spaces
-from reconciler.behaviour.budget import WORK, UndecidedError
+from reconciler.behaviour.budget import WORK, Budget, UndecidedError
 from reconciler.behaviour.constraints import Constraints
 from reconciler.behaviour.difference import Behaviour, difference
 from reconciler.behaviour.entry import Entry, in_order
@@ -58,6 +58,16 @@ def test_a_rule_without_a_counterpart_that_was_not_looked_at_is_unknown(old: tup
     found = difference(one(*old), one(*new), work=0)
     assert [each.conditions[0] for each in (*old, *new)] == [clauses[0].part for clauses in found.unknown]
     assert (False, False) == (found.changed, found.complete)
+
+
+@pytest.mark.parametrize(("places", "price"), [(1, 1), (4_095, 1), (4_096, 2), (8_192, 3)])
+def test_comparisons_of_long_masks_cost_more(places: int, price: int) -> None:
+    """One for each 4,096 places that are begun; what was dear once stays dear."""
+    budget = Budget(100, 100)
+    budget.widen(places)
+    budget.widen(1)
+    budget.spend(10)
+    assert 100 - 10 * price == budget.left
 
 
 def test_equal_lists_need_no_work_to_be_equal() -> None:

@@ -194,6 +194,15 @@ DIRECTED: dict[str, tuple[list[Json], dict[str, list[tuple[str, ...]]]]] = {
         [rule("top", 0, [INTENT, LOW], "C"), rule("k", 1, [INTENT], "A"), rule("l", 1, [LOW], "B")],
         {},
     ),
+    "a tie in the one value that a rule about all others leaves": (
+        [
+            rule("top", 0, [attribute("intent", "notEquals", "a")], "C"),
+            rule("k", 1, [attribute("intent", "exists")], "A"),
+            rule("l", 1, [attribute("intent", "contains", "")], "B"),
+            *(rule(one, 9, [attribute("intent", "equals", one)], "C") for one in "abcd"),
+        ],
+        {"shadowed": [("l", "k"), ("a", "k"), *((one, "top") for one in "bcd")], "ties": [("k", "l")]},
+    ),
     "an unknown condition may hold and may not": (
         [rule("k", 1, [UNKNOWN], "A"), rule("l", 2, [INTENT], "B"), rule("m", 3, [UNKNOWN, INTENT], "C")],
         {"shadowed": [("m", "k")]},

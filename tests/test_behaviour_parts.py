@@ -56,6 +56,21 @@ def test_a_late_node_that_others_wait_for_at_a_distance_does_not_wait_for_late_o
     assert (("first",), ("second",), ("update",), ("last",)) == levels(graph, lambda node: node != "update")
 
 
+def test_late_nodes_that_late_ones_alone_wait_for_go_together() -> None:
+    """Nothing is gained by putting one of them first."""
+    graph: dict[str, set[str]] = {"first": {"second"}, "second": set(), "other": set()}
+    assert (("first", "other"), ("second",)) == levels(graph, lambda _node: True)
+
+
+def test_what_lies_in_another_exception_is_not_said_again() -> None:
+    """Of what two earlier rules take the larger one alone is an exception, also where both ask more than one thing."""
+    some = [attribute("lang", "equals", "de"), attribute("tier", "equals", "gold")]
+    earlier = [rule("small", 1, [*some, attribute("age", "greaterThan", 30)], "A"), rule("large", 2, some, "A")]
+    new = [*earlier, rule("new", 3, [attribute("intent", "equals", "x")], "B")]
+    (found,) = difference(entries(earlier), entries(new)).regions
+    assert [2] == [len(clauses) for clauses in found.excepts]
+
+
 def searched(*moves: tuple[Json | None, Json | None]) -> list[list[int]] | None:
     made = [Move(*(None if one is None else entry(one) for one in move)) for move in moves]
     return search(Constraints(made, (), "lowest-first", WORK), range(len(made)), ())
@@ -180,7 +195,8 @@ def test_the_only_attribute_with_values_is_the_pivot() -> None:
 
 def test_what_a_difference_took_is_no_part_of_it() -> None:
     """Two that say the same are equal, however long it took to find out."""
-    assert Behaviour((), work=1) == Behaviour((), work=2)
+    one, other = Behaviour((), work=1), Behaviour((), work=2)
+    assert (one, False) == (other, other.changed)
 
 
 def test_many_parts_of_one_length_are_found_as_few_are() -> None:

@@ -260,11 +260,19 @@ def test_what_was_adopted_stays_so() -> None:
     assert ((), ()) == (found.changes, found.findings)
 
 
-@pytest.mark.parametrize("adopt", [None, "vip", AdoptById(id="1")])
-def test_a_rule_of_another_owner_is_never_taken(adopt: object) -> None:
+@pytest.mark.parametrize(
+    ("adopt", "which"),
+    [
+        (None, 'a live rule named "vip"'),
+        ("vip", 'the live rule named "vip"'),
+        (AdoptById(id="1"), 'the live rule with id "1"'),
+    ],
+)
+def test_a_rule_of_another_owner_is_never_taken(adopt: object, which: str) -> None:
     """Neither by accident nor by `adopt:`."""
     found = compared([wanted("cards/vip", rule(), adopt=adopt)], managed("1", "x/vip", rule(), owner="other"))
     assert ((), ["CXR303"]) == (found.changes, codes(found))
+    assert f"{which} is managed by other" == found.findings[0].message
 
 
 def test_one_live_rule_is_adopted_once() -> None:

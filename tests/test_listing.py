@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from reconciler.cxone.client import ReadingClient
+from reconciler.cxone.listing import _proven, _Reading
 from reconciler.cxone.network import carried_by
 from reconciler.cxone.settings import Credentials
 from tests import canary
@@ -50,3 +53,20 @@ def told(rules: int, page_size: int) -> Told:
 def test_each_page_that_came_is_told_and_of_how_many(rules: int, page_size: int, expected: Told) -> None:
     """From the first one on, and never of more than are done; an empty list is read twice."""
     assert expected == told(rules, page_size)
+
+
+def test_a_list_that_nobody_counts_is_read_twice_without_a_wait_between() -> None:
+    """To read again is no second attempt: nothing went wrong."""
+    readings = iter([_Reading({"1": {}}), _Reading({"1": {}})])
+    waits: list[float] = []
+
+    async def read() -> _Reading:
+        return next(readings)
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    book: Any = SimpleNamespace(counted=False, what="rules")
+    pacer: Any = SimpleNamespace(backoff=float)
+    assert [{}] == asyncio.run(_proven(read, book, replace(VirtualTime().time, sleep=sleep), pacer))
+    assert [] == waits

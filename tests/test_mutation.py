@@ -206,7 +206,10 @@ _OF_MARKERS = ("test_the_last_of_two_markers_counts", "test_the_digest_is_of_wha
 
 
 def test_a_mutant_is_tried_in_a_process_of_its_own() -> None:
-    """Without a mutant a test passes; one of what it asserts is caught; one that never ends is ended."""
+    """Without a mutant a test passes; one of what it asserts is caught; one that never ends is ended.
+
+    A test that fails in any case tells nothing.
+    """
     text = MODULES["marker"].read_text("utf-8")
     tests = {f"tests/test_marker.py::{name}": 0.1 for name in _OF_MARKERS}
     wrong = text.replace("found.start()]", "found.start() - 1]")
@@ -214,4 +217,6 @@ def test_a_mutant_is_tried_in_a_process_of_its_own() -> None:
     codes = [marshal.dumps(compile(code, "marker.py", "exec")) for code in (text, wrong, endless)]
     with ProcessPoolExecutor(1, get_context("spawn"), trial.preload) as pool:
         tried = [pool.submit(trial.tried, "reconciler.marker", code, tests).result()[0] for code in codes]
+        with pytest.raises(AssertionError, match=r"test_gone\.py::test_x fails without a mutant"):
+            pool.submit(trial.tried, "reconciler.marker", codes[0], {"tests/test_gone.py::test_x": 0.1}).result()
     assert ["survived", "caught", "endless"] == tried

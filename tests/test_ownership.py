@@ -35,6 +35,8 @@ def test_only_an_exact_marker_of_ours_makes_a_rule_ours() -> None:
         ((None, None), "1"),
         (("yesterday", 7), "1"),
         (("2026-02-30T00:00:00Z", "2026-01-01T00:00:00Z"), "2"),
+        (("2026-01-01T00:00:00Z", "2000-01-01T00:00:00Z"), "2"),
+        (("1999-12-31T23:59:59Z", "2000-01-01T00:00:00Z"), "2"),
     ],
 )
 def test_of_two_rules_with_one_marker_the_earliest_stays(created: tuple[object, object], first: str) -> None:

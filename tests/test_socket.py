@@ -47,7 +47,7 @@ class Place:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.manifests("http://127.0.0.1:9")
-        kept = ("PATH", "HOME", "LANG", "PYTHONDONTWRITEBYTECODE", "COVERAGE_PROCESS_START")
+        kept = ("PATH", "HOME", "LANG", "PYTHONDONTWRITEBYTECODE")
         self.environment = {name: os.environ[name] for name in kept if name in os.environ}
         self.environment |= {"PYTHONPATH": str(ROOT), "CXONE_CLIENT_ID": "me", "CXONE_CLIENT_SECRET": canary.SECRET}
 

@@ -63,6 +63,17 @@ def test_rules_that_exchange_names_cost_a_second_call_and_no_copy() -> None:
     assert [] == circles(links.graph(range(5), split))
 
 
+def test_circles_of_names_come_before_those_that_names_make_with_behaviour() -> None:
+    """One change that takes its name later breaks both: to begin with the larger circle would cost two."""
+    links = Links(
+        edges=frozenset({(2, 1)}),
+        goes_first=frozenset({(2, 3), (2, 0)}),
+        comes_first=frozenset({(0, 3), (1, 3)}),
+        names=frozenset({(0, 1), (3, 2), (2, 3)}),
+    )
+    assert Split(asides=frozenset({2})) == untangle(links, range(4), [0, 1, 3])
+
+
 def test_a_name_is_taken_later_by_a_change_without_a_copy() -> None:
     """A copy has the name that a rule set aside would take."""
     links = coming(ring(0, 1), ring(0, 1))

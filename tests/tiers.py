@@ -1,7 +1,7 @@
 """The two tiers of the tests: `make test` runs those that are not `slow`, `make test-all` runs all.
 
 The fast tier takes at most 120 s on two quiet cores, runs in process mostly, and touches every package and promise.
-What is slow stands here; but for the matrix of faults, whose first case of each fault is fast wherever it stands.
+The tables say what is slow. The matrix of faults marks its own cases: the first one of each fault is fast.
 """
 
 from __future__ import annotations

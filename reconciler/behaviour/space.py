@@ -187,7 +187,7 @@ class Space:
         """Return what a rule asks of each attribute, the pivot included."""
         found = dict(self.shapes.all[compiled.shape])
         pivot = self.pivot_part(compiled)
-        if self.pivot >= 0 and pivot != self.pivot_domain.all:
+        if pivot != self.pivot_domain.all:
             found[self.pivot] = pivot
         return found
 

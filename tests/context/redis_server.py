@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import socket
@@ -11,8 +10,9 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import pytest
 import redis
+
+from tests.lacking import lacking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,10 +81,7 @@ class RedisServer:
 def redis_server(folder: Path, password: str = "", certificate: Path | None = None) -> Iterator[RedisServer]:
     """Start a server. Where there is none to start: skipped on a person's machine, failed in CI, which installs one."""
     if shutil.which("redis-server") is None:
-        lack = "redis-server is not installed"
-        if os.environ.get("CI") == "true":
-            pytest.fail(lack)
-        pytest.skip(lack)
+        lacking("redis-server is not installed")
     server = RedisServer(folder, password, certificate)
     server.start()
     try:

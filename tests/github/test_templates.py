@@ -91,7 +91,7 @@ def test_secrets_are_seen_by_the_steps_that_need_them_alone(path: Path) -> None:
                 *("make demo", 'make "test-$VERSIONS"'),
             ],
         ),
-        (WEEKLY, ["make campaign ARGS=--write", "make audit"]),
+        (WEEKLY, ["make browser", "make campaign ARGS=--write", "make mutants", "make audit"]),
     ],
     ids=lambda value: getattr(value, "name", ""),
 )

@@ -1,6 +1,7 @@
 """A plugin of pytest for the process of a mutant: the tests that may notice it, the fastest first, each within bounds.
 
-CXROUTE_MUTATION_TESTS names a file that says how long each of these tests takes otherwise.
+CXROUTE_MUTATION_TESTS names a file that says how long each of these tests takes otherwise, CXROUTE_MUTATION_FAILED one
+that is told which test failed.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     import pytest
 
+_FAILED: Final = Path(os.environ["CXROUTE_MUTATION_FAILED"])
 _SECONDS: Final[dict[str, float]] = json.loads(Path(os.environ["CXROUTE_MUTATION_TESTS"]).read_text("utf-8"))
 _LEAST: Final = 5
 """Seconds of work that any test may take; an import, several times that."""
@@ -35,3 +37,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Give each test its time anew."""
     signal.setitimer(signal.ITIMER_PROF, _LEAST + _TIMES * _SECONDS[item.nodeid])
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Write down which test failed; it is the last one."""
+    if report.failed:
+        _FAILED.write_text(report.nodeid, "utf-8")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.mutation.mutants import Mutant
 
 ROOT: Final = Path(__file__).parents[2]
-OPTIONS: Final = ("-q", "-p", "no:randomly", "-p", "no:cacheprovider", "-m", FAST)
+OPTIONS: Final = ("-q", "-p", "no:cacheprovider", "-m", FAST)
 """The fast tests have to notice."""
 _KEPT: Final = ROOT / ".mutation"
 

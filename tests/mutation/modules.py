@@ -1,4 +1,4 @@
-"""The modules that mutants are made of: what decides which rules are written, in which order, and who is affected."""
+"""The modules that mutants are made of: the core of what decides which rules are written, and who is affected."""
 
 from __future__ import annotations
 

@@ -117,6 +117,8 @@ def _of(node: ast.AST, place: Place, around: _Around) -> Iterator[Mutant]:
         place.put(ast.copy_location(replacement, node))
         new = _head(replacement if node is around.statement else around.statement)
         place.put(node)
+        if new == around.head:  # two equal arguments that change places
+            continue
         yield Mutant(
             function=".".join(around.names),
             old=around.head,

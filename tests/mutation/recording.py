@@ -25,7 +25,7 @@ _FAILED: Final[set[str]] = set()
 
 
 class _Apart(coverage.Coverage):
-    """Not the one that `Coverage.current` returns: a test that pauses that one is recorded all the same."""
+    """Not the one that `Coverage.current` returns: the one that measures is not disturbed."""
 
     _instances: ClassVar[list[coverage.Coverage]] = []
 

@@ -6,16 +6,17 @@ import contextlib
 import importlib
 import json
 import os
-import runpy
 import signal
 import tempfile
 import time
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from tests.mutation.hook import install
 from tests.mutation.lines import OPTIONS, ROOT
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ _FIRST: Final = 10.0
 """Seconds of tests in the first process of a mutant; most mutants need no other."""
 _MOST: Final = 60.0
 """Seconds of tests in the second."""
-_HOOK: Final = Path(__file__).with_name("hook") / "sitecustomize.py"
 _PRELOADED: Final = ("aiohttp", "deepdiff", "httpx", "httpx_aiohttp", "jinja2", "pydantic", "rich.console", "yaml")
 _STATUS: Final = {0: "survived", 1: "caught", 2: "caught", 4: "caught"}
 """By pytest's exit code: tests fail, or cannot be collected, or the module cannot be imported where all tests begin."""
@@ -33,14 +33,26 @@ _BROKEN: Final = 70
 
 
 def tried(module: str, code: bytes, tests: Mapping[str, float]) -> tuple[str, int]:
-    """Return what becomes of a mutant, and how many tests said so; `code` is what the module is instead."""
+    """Return what becomes of a mutant, and how many tests said so; `code` is what the module is instead.
+
+    Raises AssertionError where the test that fails does so without the mutant, too: it cannot tell anything.
+    """
     count, status = 0, "not run"
     for portion in portions(tests):
         count += len(portion)
-        status = _tried(module, code, portion)
+        status, failing = _tried((module, code), portion)
+        failing = failing or next(iter(portion))  # where the collection fails, no test is named
+        if status == "caught" and not _passes(failing):
+            raise AssertionError(f"{failing} fails without a mutant")
         if status != "survived":
             break
     return status, count
+
+
+@cache
+def _passes(test: str) -> bool:
+    """Say whether a test passes in a process like that of a mutant."""
+    return _tried(None, {test: _FIRST})[0] == "survived"
 
 
 def portions(tests: Mapping[str, float]) -> list[dict[str, float]]:
@@ -68,17 +80,12 @@ def preload() -> None:
         importlib.import_module(name)
 
 
-def _tried(module: str, code: bytes, tests: Mapping[str, float]) -> str:
+def _tried(mutant: tuple[str, bytes] | None, tests: Mapping[str, float]) -> tuple[str, str]:
+    """Return what becomes of a mutant, and the test that failed, if any did."""
     with tempfile.TemporaryDirectory() as folder:
-        mutated, chosen = Path(folder, "code"), Path(folder, "tests.json")
-        mutated.write_bytes(code)
+        chosen, failed = Path(folder, "tests.json"), Path(folder, "failed")
         chosen.write_text(json.dumps(tests), "utf-8")
-        environment = {
-            "CXROUTE_MUTANT_MODULE": module,
-            "CXROUTE_MUTANT_CODE": str(mutated),
-            "CXROUTE_MUTATION_TESTS": str(chosen),
-            "PYTHONPATH": os.pathsep.join((str(_HOOK.parent), str(ROOT))),
-        }
+        environment = {"CXROUTE_MUTATION_TESTS": str(chosen), "CXROUTE_MUTATION_FAILED": str(failed)}
         files = dict.fromkeys(test.split("::")[0] for test in tests)
         options = (
             *OPTIONS,
@@ -90,19 +97,22 @@ def _tried(module: str, code: bytes, tests: Mapping[str, float]) -> str:
             "tests.mutation.chosen",
             f"--basetemp={folder}/tests",
         )
-        exit_code = _exit_code(environment, [*options, *files], 60 + 10 * sum(tests.values()))
+        exit_code = _exit_code(mutant, environment, [*options, *files], 60 + 10 * sum(tests.values()))
+        failing = failed.read_text("utf-8") if failed.exists() else ""
     if exit_code < 0:
-        return "endless"
+        return "endless", failing
     if exit_code not in _STATUS:
-        raise AssertionError(f"pytest ended with {exit_code} for {module}, {len(tests)} tests: {next(iter(tests))}")
-    return _STATUS[exit_code]
+        raise AssertionError(f"pytest ended with {exit_code} for {len(tests)} tests: {next(iter(tests))}")
+    return _STATUS[exit_code], failing
 
 
-def _exit_code(environment: Mapping[str, str], arguments: list[str], seconds: float) -> int:
+def _exit_code(
+    mutant: tuple[str, bytes] | None, environment: Mapping[str, str], arguments: list[str], seconds: float
+) -> int:
     """Run pytest in a process, and end it and what it started; return its exit code, negative where it was ended."""
     process = os.fork()
     if not process:
-        os._exit(_run(environment, arguments))
+        os._exit(_run(mutant, environment, arguments))
     end = time.monotonic() + seconds
     found, status = 0, 0
     while not found and time.monotonic() < end:
@@ -115,8 +125,8 @@ def _exit_code(environment: Mapping[str, str], arguments: list[str], seconds: fl
     return os.waitstatus_to_exitcode(status)
 
 
-def _run(environment: Mapping[str, str], arguments: list[str]) -> int:
-    """Run pytest here, in a session of its own, with the mutant in place of the module."""
+def _run(mutant: tuple[str, bytes] | None, environment: Mapping[str, str], arguments: list[str]) -> int:
+    """Run pytest here, in a session of its own, with a mutant in place of its module."""
     try:
         os.setsid()
         os.chdir(ROOT)
@@ -124,7 +134,8 @@ def _run(environment: Mapping[str, str], arguments: list[str]) -> int:
         nowhere = os.open(os.devnull, os.O_RDWR)
         for stream in range(3):
             os.dup2(nowhere, stream)
-        runpy.run_path(str(_HOOK))
+        if mutant:
+            install(*mutant)
         return pytest.main(arguments)
     except BaseException:  # noqa: BLE001, whatever it is: the process ends here
         return _BROKEN

@@ -1,0 +1,38 @@
+"""Loads one mutated module in place of the real one, in this process; commands that a test starts run the real one."""
+
+from __future__ import annotations
+
+import marshal
+import sys
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import CodeType
+
+
+class _Loader(SourceFileLoader):
+    code: CodeType
+
+    def get_code(self, fullname: str) -> CodeType:
+        del fullname
+        return self.code
+
+
+class _Finder:
+    def __init__(self, module: str, code: CodeType) -> None:
+        self.module, self.code = module, code
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: object = None) -> ModuleSpec | None:
+        del target
+        spec = PathFinder.find_spec(name, path) if name == self.module else None
+        if spec is not None and spec.origin is not None:
+            spec.loader = _Loader(name, spec.origin)
+            spec.loader.code = self.code
+        return spec
+
+
+def install(module: str, code: bytes) -> None:
+    """Have the next import of a module run this code, as `marshal.dumps` made it."""
+    sys.meta_path.insert(0, _Finder(module, marshal.loads(code)))  # noqa: S302, the runner made it
