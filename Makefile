@@ -7,8 +7,8 @@ VENV ?= .venv$(if $(RESOLUTION),-$(RESOLUTION))
 ARGS ?=
 
 BIN := $(VENV)/bin
-# Half as many again as there are cores: many tests wait for a socket or another process.
-WORKERS = $$($(BIN)/python -c 'import os; print(os.cpu_count() * 3 // 2)')
+# Twice as many as there are cores: many tests wait for a socket or another process.
+WORKERS = $$($(BIN)/python -c 'import os; print(os.cpu_count() * 2)')
 # Wheels alone: a hash pins a source archive, but not what its build would bring in.
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --only-binary=:all: --require-hashes
 UV := uv==0.13.9
@@ -37,8 +37,6 @@ test-all: $(VENV)/.project ## The fast tests, measured; then those with real pro
 	@$(MAKE) coverage
 	@$(MAKE) test-rest
 
-# Most of these wait for a process.
-test-rest: WORKERS = $$($(BIN)/python -c 'import os; print(os.cpu_count() * 2)')
 test-rest: $(VENV)/.project ## What `make test` leaves out
 	@$(PYTEST) -m slow $(ARGS)
 
