@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from reconciler.change import Failed, Skipped
+from reconciler.simulator.app import PROFILES
 from reconciler.simulator.faults import Faults
 from reconciler.simulator.state import State
 from tests.builders import desired, rule, unmanaged, wanted
@@ -52,6 +54,14 @@ def test_what_was_created_is_deleted_again() -> None:
     assert "The rule was deleted again; nothing more was written" in report.error
     assert not failed(report).touched
     assert (["POST", "DELETE"], []) == (kinds(world), world.state.rules())
+
+
+def test_a_first_rule_that_a_list_does_not_show_yet_is_waited_for() -> None:
+    """Other rules that it shows do not stand for it: until it is seen, nobody knows what became of it."""
+    world = World([unmanaged("theirs", rule("theirs", conditions=()))], replace(PROFILES["A"], lag_reads=2))
+    report = world.apply(desired(wanted("cards/a", rule("a", description="text"))))
+    assert "The rule was deleted again; nothing more was written" in report.error
+    assert (["POST", "DELETE"], ["theirs"]) == (kinds(world), [one["name"] for one in world.state.rules()])
 
 
 def test_what_was_taken_over_is_put_back_as_it_was() -> None:

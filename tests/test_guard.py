@@ -215,9 +215,11 @@ def test_nobody_falls_to_the_default_routing_unseen() -> None:
     gone = [managed("1", "cards/gone", rule("gone")), managed("2", "cards/all", CATCH_ALL)]
     bare = foreseen(desired(), gone[:1], guard={"deletes": {"count": 9}})
     assert "unrouted" in refused(bare)
-    message = next(result.message for result in bare.guards if result.name == "unrouted")
-    assert "fall to the tenant's default routing (today by cards/gone)" in message
-    assert "unrouted" not in refused(foreseen(desired(wanted("cards/all", CATCH_ALL)), gone))
+    found = next(result for result in bare.guards if result.name == "unrouted")
+    assert "fall to the tenant's default routing (today by cards/gone)" in found.message
+    assert (1, 0) == (found.value, found.limit)
+    routed = foreseen(desired(wanted("cards/all", CATCH_ALL)), gone)
+    assert [(0, 0, True)] == [(one.value, one.limit, one.ok) for one in routed.guards if one.name == "unrouted"]
 
 
 NO_WEIGHT = [Target("q-cards", 0)]

@@ -13,7 +13,7 @@ import pytest
 from reconciler.behaviour import space
 from reconciler.behaviour.difference import difference
 from reconciler.behaviour.domain import Domain
-from reconciler.behaviour.value_type import ANY, EVERY_NUMBER, SHARE, TEXT, ValueType
+from reconciler.behaviour.value_type import ANY, EVERY_NUMBER, SHARE, TEXT, ValueType, types_phrase
 from reconciler.behaviour_document import behaviour_document
 from reconciler.desired import written_types
 from reconciler.model import RANGES
@@ -238,3 +238,11 @@ def test_a_value_of_a_known_type_is_of_no_other_type(known: ValueType, value: st
     (row,) = difference(old, new, types={"conf": known}).rows
     assert () == row.unlikely
     assert {"intent": "x", "conf": value} == row.example.attributes
+
+
+def test_what_is_known_of_a_type_is_a_sentence() -> None:
+    """With the names that people use."""
+    said = types_phrase({"cognigyConfidence": SHARE, "tier": TEXT}, {"cognigyConfidence": "confidence"})
+    assert (
+        "confidence is missing or a number from 0 to 1 and tier is missing or a text, as the endpoint writes it" == said
+    )
