@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _FAILED: Final = Path(os.environ["CXROUTE_MUTATION_FAILED"])
 _SECONDS: Final[dict[str, float]] = json.loads(Path(os.environ["CXROUTE_MUTATION_TESTS"]).read_text("utf-8"))
-_LEAST: Final = 5
+_LEAST: Final = 2
 """Seconds of work that any test may take; an import, several times that."""
 _TIMES: Final = 10
 """How often as long as otherwise a test may take beyond that."""
@@ -26,7 +26,7 @@ _MEMORY: Final = 4 << 30
 
 # A mutant that never ends is ended by the system, be it in C, and before it has all memory.
 resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
-signal.setitimer(signal.ITIMER_PROF, 10 * _LEAST)
+signal.setitimer(signal.ITIMER_PROF, 25 * _LEAST)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
