@@ -55,9 +55,9 @@ test-newest: ## The fast tests, with the newest versions that pyproject.toml adm
 
 campaign: $(VENV)/.project ## Every accident at every request, for an hour and more; the real processes are killed and besieged, too
 	$(BIN)/python -m tests.campaign.run $(ARGS)
-	CXROUTE_CAMPAIGN=full $(BIN)/python -m pytest -q -n auto --dist worksteal --ignore tests/context
+	CXROUTE_CAMPAIGN=full $(BIN)/python -m pytest -q --timeout 3600 -n auto --dist worksteal --ignore tests/context
 	@# One by one: these measure, and whatever runs beside them would be measured, too.
-	CXROUTE_CAMPAIGN=full $(BIN)/python -m pytest -q tests/context
+	CXROUTE_CAMPAIGN=full $(BIN)/python -m pytest -q --timeout 3600 tests/context
 
 mutants: $(VENV)/.project ## Change the core in 200 places, one at a time: the fast tests must notice 95 %
 	@$(BIN)/python -m tests.mutation.run $(ARGS)

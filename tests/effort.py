@@ -9,12 +9,17 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from reconciler.manifest.load import load
+from tests.written import HEAD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _RULES = 2_500
-_HEAD = "apiVersion: routing/v1\nkind: RuleSet\nname: a\nrules:\n"
+
+
+def plain_rules(count: int) -> str:
+    """Return so many rules of four fields, as the items of a list in YAML."""
+    return "".join(f"- {{intent: i{n}, queue: q, priority: {n}, minConfidence: 0.7}}\n" for n in range(count))
 
 
 @contextmanager
@@ -28,9 +33,8 @@ def at_most(rules: int) -> Iterator[None]:
 
 
 def _seconds_of_a_load() -> float:
-    rules = "".join(f"- {{intent: i{n}, queue: q, priority: {n}, minConfidence: 0.7}}\n" for n in range(_RULES))
     with TemporaryDirectory() as directory:
-        Path(directory, "a.yaml").write_text(_HEAD + rules)
+        Path(directory, "a.yaml").write_text(HEAD + plain_rules(_RULES))
         before = time.process_time()
         load(Path(directory))
         return time.process_time() - before

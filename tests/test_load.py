@@ -17,7 +17,8 @@ from reconciler.manifest.documents import AdoptById, Environment, RuleEntry, Rul
 from reconciler.manifest.environment import Api, Guard, Limit
 from reconciler.manifest.load import load
 from reconciler.model import Source
-from tests.written import CARDS, ENVIRONMENT, MANIFESTS, findings, loaded
+from tests.effort import at_most, plain_rules
+from tests.written import CARDS, ENVIRONMENT, HEAD, MANIFESTS, findings, loaded
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -191,6 +192,13 @@ def test_places_and_findings_of_a_loaded_document(room: Path) -> None:
     expected = Finding("CXR105", "warning", "no", source, None, "do", "    queue: 'b c' # why", 5)
     assert expected == rules.finding("CXR105", "no", "rules", 1, "queue", severity="warning", hint="do")
     assert "manifests/a.yaml" == rules.file
+
+
+def test_ten_thousand_rules_load_quickly(room: Path) -> None:
+    """What loading takes grows with the rules, and not with their square."""
+    with at_most(rules=30_000):
+        manifests = loaded(room, HEAD + plain_rules(10_000))
+    assert 10_000 == len(manifests.rulesets[0].document.rules)
 
 
 def test_what_loading_imports() -> None:

@@ -488,7 +488,7 @@ def test_importing_the_simulator_is_cheap() -> None:
 
 
 def test_a_thousand_creates_and_a_hundred_pages_cost_little() -> None:
-    """In the simulator itself, ASGI included."""
+    """In the simulator itself, ASGI included: about 0.2 s of CPU time for the pages, and 0.5 s for the creates."""
     app = simulator(State(QUEUES, [stored(n) for n in range(10_000)]), Settings())
     run(app, lambda http: http.get(RULES))
     token = app.state.requests[-1].headers["authorization"]
@@ -500,9 +500,9 @@ def test_a_thousand_creates_and_a_hundred_pages_cost_little() -> None:
 
     pages = [f"pageNumber={n}&pageSize=100".encode() for n in range(1, 101)]
     asyncio.run(calls("GET", pages, [b""] * 100))
-    with at_most(rules=20_000):
+    with at_most(rules=12_000):
         asyncio.run(calls("GET", pages, [b""] * 100))
-    with at_most(rules=40_000):
+    with at_most(rules=30_000):
         asyncio.run(calls("POST", [b""] * 1_000, sent))
     assert len(app.state.stored) == 11_000
 

@@ -15,6 +15,7 @@ from reconciler.manifest.decode import LARGEST
 from reconciler.manifest.strict_yaml import MOST_ENTRIES, MOST_KEYS, Reading, read
 from reconciler.manifest.values import List, Map
 from reconciler.model import Source
+from tests.effort import at_most, plain_rules
 
 RULES = b"""apiVersion: routing/v1
 kind: RuleSet
@@ -370,3 +371,10 @@ def places_of(value: Any, start: int) -> Any:
     elif isinstance(value, List):
         for place, item in enumerate(value):
             yield from places_of(item, value.value_index(place))
+
+
+def test_ten_thousand_rules_are_read_quickly() -> None:
+    """What reading takes grows with the rules, and not with their square."""
+    with at_most(rules=30_000):
+        reading = read(f"rules:\n{plain_rules(10_000)}".encode(), "m.yaml")
+    assert 10_000 == len(reading.documents[0].value["rules"])

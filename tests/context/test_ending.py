@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from tests.context.fleets import until
 from tests.context.posting import event
 from tests.context.processes import MANIFEST, caller, contexts, log, process, served
 from tests.tiers import FULL
@@ -148,8 +149,9 @@ def test_after_a_kill_the_same_events_end_in_the_right_state(tmp_path: Path) -> 
 
 def test_the_log_of_a_killed_process_is_whole_lines(tmp_path: Path) -> None:
     """Each is JSON, so that whoever collects it can go on. An answer may be out a moment before its line."""
+    written = tmp_path / "serve.log"
     with tenant(tmp_path, 0), endpoint(tmp_path) as (server, http):
         assert {200} == Posts(http, some(0, 1)).join()
+        assert until(5, lambda: written.read_text("utf-8").count("\n") >= TOGETHER)
         server.kill()
-    lines = (tmp_path / "serve.log").read_text("utf-8").splitlines()
-    assert 0 < len([json.loads(line) for line in lines]) <= TOGETHER
+    assert TOGETHER == len([json.loads(line) for line in written.read_text("utf-8").splitlines()])
