@@ -4,7 +4,7 @@ Level-triggered, in rounds: read everything, work out what is still to be done a
 elsewhere, make the first wave of that, read again. So a lost answer, a crash or a second run at the same time is
 nothing special: the next read tells, and what is proven is proven of the state just read. On a tenant that is not known
 to keep markers the first write goes alone (see `reconciler.first_contact`). Deletes come last, after a
-read that shows everything else done, and not at all when something else failed (reliability.md R5 to R7). Where lists
+read that shows everything else done, and not at all when something else failed (invariants R5 to R7). Where lists
 lag, that a rule is missing is believed only after some reads in a row.
 """
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from reconciler.plan import GuardResult, Plan
 
 MOST_ATTEMPTS: Final = 4
-"""How often one change is tried in one run (reliability.md R21)."""
+"""How often one change is tried in one run (invariants R21)."""
 
 CONFIRMATIONS: Final = 3
 """Reads, spread over the time by which lists lag, that must all miss a rule before it is created (again)."""
@@ -303,7 +303,7 @@ class _Run:
 
 
 def _one_each(wave: Sequence[Step]) -> list[Step]:
-    """Return the first step of each address: what became of it is read before the next (reliability.md R6)."""
+    """Return the first step of each address: what became of it is read before the next (invariants R6)."""
     return list({step.change.address: step for step in reversed(wave)}.values())[::-1]
 
 

@@ -1,7 +1,7 @@
 """Plan -> Plan with its steps: calls in waves, so that each conversation goes to its old or its new queue throughout.
 
 Held, conflicting and unselected changes are no part of it: what is proven is the way from the live rules to those
-that will stand after this plan (behaviour.md section 3).
+that will stand after this plan (semantics "Safe order").
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def _move(change: Change, live: Mapping[str, Entry]) -> Move:
 
 
 class _Naming:
-    """The temporary names of a plan's steps (behaviour.md section 3)."""
+    """The temporary names of a plan's steps (ownership "Temporary copies")."""
 
     def __init__(self, plan: Plan, found: Order) -> None:
         self.plan = plan

@@ -1,7 +1,7 @@
 """One attempt at one call of a change: read the rule again, write it if it is still what the plan saw, say what came.
 
-contract.md's table of errors ends here: each error of a write becomes a verdict, and no attempt ever
-repeats a write by itself (reliability.md R6): only a fresh complete read tells what is still to be done.
+The table of errors (api-contract "Errors") ends here: each error of a write becomes a verdict, and no attempt ever
+repeats a write by itself (invariants R6): only a fresh complete read tells what is still to be done.
 """
 
 from __future__ import annotations
@@ -213,7 +213,7 @@ def _same(read: LiveRule, planned: LiveRule) -> bool:
 def as_intended(planned: Change, fresh: Change) -> bool:
     """Without a reviewed plan: the same rule is to be made right, whatever it looks like by now.
 
-    A rule that is not ours is taken over only where just that was planned (reliability.md R1).
+    A rule that is not ours is taken over only where just that was planned (invariants R1).
     """
     if isinstance(fresh, Adopt):
         return isinstance(planned, Adopt) and planned.live.id == fresh.live.id

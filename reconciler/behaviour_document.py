@@ -1,4 +1,4 @@
-"""What changes for conversations, as JSON (spec.md section 7, `behaviour`)."""
+"""What changes for conversations, as JSON (plan-json "Behaviour")."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def behaviour_document(behaviour: Behaviour, queue_names: Mapping[str, str], moved: Moved | None = None) -> Document:
     """Return the difference as the JSON of a plan's `behaviour`; `queue_names` are by id.
 
-    `summary` holds the same conversations in fewer rows, and what each queue gets of the sample (spec.md section 9).
+    `summary` holds the same conversations in fewer rows, and what each queue gets of the sample (semantics "Rows").
     """
     nothing = (None,) * max(len(behaviour.regions), len(behaviour.rows))
     document: Document = {

@@ -1,4 +1,4 @@
-"""The canonical form of rules: one order of their parts, one JSON text of each (spec.md sections 2.2 and 3)."""
+"""The canonical form of rules: one order of their parts, one JSON text of each (semantics "Comparison of rules")."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def text_of(part: Condition | Target | Opaque) -> str:
 
 
 def canonical_json(rule: Rule) -> str:
-    """Return the canonical JSON of what cxroute writes of a rule (spec.md section 3), without the marker."""
+    """Return the canonical JSON of what cxroute writes of a rule (ownership "The digest"), without the marker."""
     return (
         f'{{"conditions":[{_sorted_texts(rule.conditions)}],"description":{quoted(rule.description)},'
         f'"enabled":{"true" if rule.enabled else "false"},"name":{quoted(rule.name)},'

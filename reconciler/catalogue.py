@@ -1,4 +1,4 @@
-"""Queues: what a manifest calls a queue -> the one live queue that is meant (spec.md section 2)."""
+"""Queues: what a manifest calls a queue -> the one live queue that is meant (docs/manifests.md#queues)."""
 
 from __future__ import annotations
 

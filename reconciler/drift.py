@@ -1,7 +1,7 @@
 """Plan -> Drift: do conversations go where the manifests say, and are managed rules as they were last applied?
 
 A plan says what apply would change. Drift adds what apply cannot change: live rules that are not managed and take
-conversations which the manifests send elsewhere, and route tests that fail on the live rules (spec.md section 10).
+conversations which the manifests send elsewhere, and route tests that fail on the live rules (docs/watch.md).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Drift as a JSON document: a plan document with the rules in the way, and the manifests compared with all live rules.
 
-The form is that of spec.md section 7, with what section 10 adds.
+The form is that of a plan (plan-json), with the fields that are of `drift` only.
 """
 
 from __future__ import annotations

@@ -144,4 +144,4 @@ class UndefinedFieldsError(RejectedError):
 
 
 class AmbiguousWriteError(ApiError):
-    """A write whose outcome nobody knows; only a fresh complete read can tell (reliability.md, R6)."""
+    """A write whose outcome nobody knows; only a fresh complete read can tell (invariants R6)."""

@@ -1,4 +1,4 @@
-"""Findings and places as JSON (spec.md section 7)."""
+"""Findings and places as JSON (plan-json)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def finding_document(finding: Finding) -> Document:
-    """Return a finding in the form of spec.md section 7.
+    """Return a finding in the form of plan-json "Plan".
 
     Of one about several rules or places, `addresses` and `sources` have an entry for each, in the same order.
     """

@@ -1,4 +1,4 @@
-"""Plan x limits -> refusals (spec.md section 5). A guard that is not `ok` makes apply refuse with exit 4."""
+"""Plan x limits -> refusals (plan-json "Guards"). A guard that is not `ok` makes apply refuse with exit 4."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The marker: the last line of a managed rule's description (spec.md section 3).
+"""The marker: the last line of a managed rule's description (ownership "The marker").
 
 `[cxroute:OWNER/RULESET/KEY#DIGEST]`, on a line of its own. There is no state file: the owner says who manages the
 rule, the address which rule it is, and the digest what was last written. Only an exact line counts, white space behind
@@ -61,7 +61,7 @@ def of_another_tool(description: str) -> str:
 
 
 def copy_name(owner: str, address: Address) -> str:
-    """Return the name of the temporary copy of a rule (behaviour.md section 3)."""
+    """Return the name of the temporary copy of a rule (ownership "Temporary copies")."""
     return f"(next) {owner}/{address}"
 
 

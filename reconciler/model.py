@@ -1,6 +1,6 @@
 """Routing words: what a rule is, wherever it was read. Desired and live rules are of one type.
 
-Equality is the comparison of spec.md section 2.2: conditions are a set, the values of `in` are a set, targets are a
+Equality is that of semantics "Comparison of rules": conditions are a set, the values of `in` are a set, targets are a
 multiset, numbers compare as numbers, and what a server adds of its own is no part of a rule.
 """
 
@@ -28,7 +28,7 @@ RANGES: Final = ORDERS | {"between"}
 OPERATORS: Final = EXISTENCE | SETS | EQUALITIES | PATTERNS | RANGES
 
 DECIMAL: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?", re.ASCII)
-"""JSON's grammar of a number: the only texts that mean one (spec.md section 2)."""
+"""JSON's grammar of a number: the only texts that mean one (semantics S9)."""
 
 LARGEST_WEIGHT: Final = 1e300
 """Of one target: the weights of a rule add up, and a hundred times the sum is still a number."""
@@ -123,7 +123,7 @@ def condition(attribute: str, operator: str, value: Json) -> Condition:
 
 
 def _canonical(value: Scalar) -> Scalar:
-    """Booleans are the texts `true` and `false` (behaviour.md S4); without this Python would say True == 1."""
+    """Booleans are the texts `true` and `false` (semantics S4); without this Python would say True == 1."""
     return ("true" if value else "false") if isinstance(value, bool) else value
 
 
@@ -167,7 +167,7 @@ def _list(value: Json) -> list[Json] | tuple[Json, ...]:
 
 
 def _numeric(value: Json) -> int | float:
-    """Behaviour.md S9: a text that holds a decimal number means that number; any other text is invalid."""
+    """A text that holds a decimal number means that number; any other text is invalid (semantics S9)."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return value
     try:

@@ -1,4 +1,4 @@
-"""Which live rules are ours, and who made a difference (spec.md section 3). There is no state file: markers say it."""
+"""Which live rules are ours, and who made a difference (ownership). There is no state file: markers say it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The JSON Schema of a plan document (spec.md section 7): what whoever reads one may count on."""
+"""The JSON Schema of a plan document (plan-json): what whoever reads one may count on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A plan as a JSON document (spec.md section 7), and a saved one read back to hold a fresh plan against it."""
+"""A plan as a JSON document (plan-json), and a saved one read back to hold a fresh plan against it."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def action(change: Change) -> str:
 
 
 def document(plan: Plan) -> Document:
-    """Return the plan as the JSON document of spec.md section 7; the same plan gives the same document."""
+    """Return the plan as a JSON document (plan-json); the same plan gives the same document."""
     steps = _steps(plan)
     form = {
         "formatVersion": FORMAT_VERSION,
@@ -104,7 +104,7 @@ def summary(plan: Plan) -> dict[str, int]:
 
 
 def change_document(plan: Plan, change: Change, steps: Sequence[Document] = ()) -> Document:
-    """Return one change in the form of spec.md section 7; a held one has no steps."""
+    """Return one change in the form of plan-json "Change"; a held one has no steps."""
     before = None if isinstance(change, Create) else live_form(change.live, plan.queue_names)
     after = None
     if not isinstance(change, Delete):

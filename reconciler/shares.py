@@ -1,7 +1,7 @@
 """Behaviour x a traffic sample -> how much of the sample moves, and what each queue gets before and after.
 
 A row of a sample tells some attributes of a conversation; what it does not tell is unknown, so a share has a least and
-a most (behaviour_algorithms.md, "traffic"). A conversation that goes to another split moves by as much as the two
+a most (semantics "Traffic shares"). A conversation that goes to another split moves by as much as the two
 splits differ: half the sum of the differences.
 """
 

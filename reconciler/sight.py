@@ -1,7 +1,7 @@
 """What a run knows of the tenant's rules, and reads that are held against it.
 
 A list may come from a replica that is behind: a rule that was just there, or was just written, is missing or looks as
-before. So whatever a list shows otherwise than this run knew it is read by itself, and that decides (reliability.md
+before. So whatever a list shows otherwise than this run knew it is read by itself, and that decides (invariants
 F31, F33, F34). Rules that vanish in great number are not believed to be gone at all.
 """
 

@@ -1,7 +1,7 @@
 """What a run did, and the tenant as it is now -> what is to be live so that the run is undone.
 
 Only what is as the run left it is put back: a rule that was changed since is left alone, with who changed it as far as
-that is known. Which rules are ours the live markers say, and never the journal (reliability.md R1).
+that is known. Which rules are ours the live markers say, and never the journal (invariants R1).
 """
 
 from __future__ import annotations

@@ -251,7 +251,7 @@ def inputs_for(*lists: Iterable[Json], known: Known | None = None) -> Universe:
 
 
 def representatives(conditions: Sequence[Json]) -> list[Any]:
-    """Return texts and numbers of one attribute that tell all its conditions apart (behaviour.md 1)."""
+    """Return texts and numbers of one attribute that tell all its conditions apart (semantics "Evaluation")."""
     texts, numbers, patterns = set[str](), set[float](), list[tuple[str, str]]()
     for part in conditions:
         operator, value = positive(part["operator"]), part.get("value")

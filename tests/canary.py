@@ -1,4 +1,4 @@
-"""Canary secrets, and the look for them in everything that comes out (reliability.md R13).
+"""Canary secrets, and the look for them in everything that comes out (invariants R13).
 
 Written backwards here, so that a test that fails shows no canary merely because it shows its source. Each is 13 letters
 and digits, what encodings change, 13 more: whatever an encoding makes of the middle, an end of it is seen.

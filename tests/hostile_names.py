@@ -1,4 +1,4 @@
-"""Names that people or attackers write into rules, queues, files and reasons (ux.md section 9), and some more."""
+"""Names that people or attackers write into rules, queues, files and reasons, and some more."""
 
 from __future__ import annotations
 

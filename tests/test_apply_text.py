@@ -252,7 +252,7 @@ def test_what_is_not_done_stands_out_on_a_terminal() -> None:
 
 
 def test_programs_read_each_outcome_as_a_word() -> None:
-    """The words of spec.md section 7; an applied change has no error."""
+    """The words of plan-json "Apply"; an applied change has no error."""
     outcomes = (APPLIED[1], NOT_APPLIED[1], IN_BETWEEN[2], IN_BETWEEN[3])
     assert ["applied", "failed", "skipped", "unknown"] == [status(one) for one in outcomes]
     assert [

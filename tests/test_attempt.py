@@ -1,6 +1,6 @@
 """One attempt at one call: the rule is read again right before it is written, and only what the plan saw is written.
 
-The real client on the simulator, without the loop around it (reliability.md R9).
+The real client on the simulator, without the loop around it (invariants R9).
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ def test_an_update_of_a_rule_that_is_gone_is_not_taken_back() -> None:
 def test_each_answer_to_a_write_is_one_verdict(
     fault: str, verdict: Verdict, doubt: str, *, may_have_written: bool
 ) -> None:
-    """contract.md's table of errors: what is tried again, what failed, and of what nobody knows whether it was done."""
+    """api-contract "Errors": what is tried again, what failed, and of what nobody knows whether it was done."""
     result = tried(World([LIVE], faults=Faults(fault, 1)), UPDATE)
     assert (verdict, doubt, may_have_written) == (result.verdict, result.doubt, result.may_have_written), result
 

@@ -46,7 +46,7 @@ def intents_of(wanted: Desired) -> set[str]:
 
 
 def written(rule: dict[str, Any]) -> str:
-    """Return the canonical JSON of what cxroute writes of a rule, made here from spec.md section 3 alone."""
+    """Return the canonical JSON of what cxroute writes of a rule, made here from ownership "The digest" alone."""
     text, _ = marker.split(rule["description"])
     kept = {name: rule[name] for name in ("name", "priority", "enabled")} | {"description": text}
     for name in ("conditions", "targets"):

@@ -32,7 +32,7 @@ def regions(old: list[Json], new: list[Json]) -> list[Json]:
     return list(found["regions"])
 
 
-# Traps (behaviour_algorithms.md section 7)
+# Traps that a brute-force evaluator found
 
 
 def test_any_other_text_does_not_forget_the_patterns() -> None:
@@ -131,7 +131,7 @@ def test_whole_numbers_beyond_all_doubles() -> None:
     )
 
 
-# Edges of the semantics (behaviour.md section 1)
+# Edges of the semantics (semantics "Evaluation")
 
 TAKES: list[tuple[str, Any, list[Any], list[Any]]] = [
     # operator, value, inputs that it takes, inputs that it does not

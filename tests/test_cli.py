@@ -323,7 +323,7 @@ def test_completion_knows_commands_and_options(cxroute: Program, shell: str) -> 
 
 
 def test_schemas_are_json_schemas(cxroute: Program) -> None:
-    """Both, and they know the names of the specification."""
+    """Both, and they know the names of the reference."""
     assert 0 == cxroute("schema")
     assert "belowConfidence" in cxroute.out
     json.loads(cxroute.out)

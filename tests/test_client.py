@@ -115,7 +115,7 @@ ATTEMPTS = {401: 2, 429: 4}
 @pytest.mark.parametrize("status", TABLE)
 @pytest.mark.parametrize("call", [*READS, *WRITES])
 def test_the_table_of_errors(server: Any, call: str, status: int) -> None:
-    """contract.md: what each status means for a read and a write, and how often it is asked."""
+    """api-contract "Errors": what each status means for a read and a write, and how often it is asked."""
     expected = TABLE[status][0 if call in READS else [*READS, *WRITES].index(call) - 1]
     route = server.route(url__startswith=RULES).respond(status, json={"errors": [{"message": "no\x1b[31m\nway"}]})
     with pytest.raises(errors.ApiError) as refused:

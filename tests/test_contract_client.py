@@ -114,7 +114,7 @@ def stored(path: str) -> Any:
 
 
 def expectation(example: Json) -> type[Exception] | None:
-    """Return the error that contract.md's table makes of the answer, or None where there is none."""
+    """Return the error that api-contract "Errors" makes of the answer, or None where there is none."""
     status, method = example["response"]["status"], example["request"]["method"]
     if status == 404 and (method == "DELETE" or (method == "GET" and not example["request"]["query"])):
         return None

@@ -107,7 +107,7 @@ def test_the_simulator_keeps_the_contract(example: Json) -> None:
 
 
 def test_there_are_examples_of_every_call() -> None:
-    """The files hold an example, for the server to answer, of every call and status that contract.md has."""
+    """The files hold an example, for the server to answer, of every call and status that api-contract has."""
     seen = {(one["request"]["method"], one["response"]["status"]) for one in examples()}
     every = {("POST", s) for s in (200, 201, 400, 401, 403, 404, 409, 422)}
     every |= {("GET", s) for s in (200, 400, 401, 403, 404, 429)}

@@ -87,7 +87,7 @@ def test_null_removes_a_confidence_and_absence_does_not() -> None:
 
 
 def test_the_smallest_environment_has_the_defaults_of_the_contract(room: Path) -> None:
-    """What an Environment leaves out is contract.md's and the specification's default."""
+    """What an Environment leaves out is the default of api-contract and docs/manifests.md."""
     manifests = loaded(room, ENVIRONMENT)
     environment = manifests.environments["prod"].document
     profile = manifests.profile(environment)

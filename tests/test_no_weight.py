@@ -186,6 +186,6 @@ def test_the_text_says_no_queue() -> None:
     ],
 )
 def test_queues_are_said_as_conversations_are_sent(weights: list[int], said: str) -> None:
-    """A weight that is not positive is no share (behaviour.md S10)."""
+    """A weight that is not positive is no share (semantics S10)."""
     names = {"a": "Cards", "b": "Fraud"}
     assert said == queues_phrase([Target(queue, weight) for queue, weight in zip("ab", weights, strict=False)], names)

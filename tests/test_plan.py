@@ -168,7 +168,7 @@ def test_adopting_all_is_about_namesakes_alone() -> None:
 
 
 def test_the_document_has_just_the_fields_of_its_schema() -> None:
-    """Spec.md section 7, held by the published schema."""
+    """The form (plan-json), held by the published schema."""
     form = json.loads(json.dumps(document(some_plan(Options(keep_drift=True)))))
     jsonschema.validate(form, plan_schema(), cls=jsonschema.Draft202012Validator)
     assert set(plan_schema()["required"]) == set(form)

@@ -1,4 +1,4 @@
-"""No secret comes out, whatever a server repeats and wherever the program prints or writes (reliability.md R13)."""
+"""No secret comes out, whatever a server repeats and wherever the program prints or writes (invariants R13)."""
 
 from __future__ import annotations
 

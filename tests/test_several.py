@@ -103,7 +103,7 @@ def test_plans_stand_below_one_table(three: Tenants, cxroute: Program) -> None:
 
 
 def test_json_holds_what_each_command_by_itself_prints(three: Tenants, cxroute: Program) -> None:
-    """`{"environments": [plan, ...]}` (spec.md section 7), in the order in which they were named."""
+    """`{"environments": [plan, ...]}` (plan-json "Several environments"), in the order in which they were named."""
     del three
     code, form = cxroute.json("plan", "-e", "prod-us,prod-apac,prod-us")
     assert (0, ["prod-us", "prod-apac"]) == (code, [plan["environment"] for plan in form["environments"]])

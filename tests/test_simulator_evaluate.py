@@ -1,4 +1,4 @@
-"""The simulator's evaluation against behaviour.md section 1, line by line."""
+"""The simulator's evaluation against semantics "Evaluation", line by line."""
 
 from __future__ import annotations
 

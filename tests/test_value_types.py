@@ -1,4 +1,4 @@
-"""Texts in attributes that rules compare with numbers, numbers in others, and types that are known (behaviour.md 1)."""
+"""Texts in attributes that rules compare with numbers, numbers in others, and known types (semantics "Values and types")."""
 
 from __future__ import annotations
 

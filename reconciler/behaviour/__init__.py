@@ -1,1 +1,1 @@
-"""What a list of rules does to conversations: differences, facts, explanations, a safe order. Pure (behaviour.md)."""
+"""What a list of rules does to conversations: differences, facts, explanations, a safe order. Pure (semantics)."""

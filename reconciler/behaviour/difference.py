@@ -1,4 +1,4 @@
-"""Exactly which conversations two lists of rules send to different destinations (behaviour.md section 2).
+"""Exactly which conversations two lists of rules send to different destinations (semantics "Differences").
 
 Every conversation has one winner before and one after. Pairs of winners that differ in destination, and that some
 conversation really has, are the difference; each pair is a region. Rules with equal conditions whose order is kept

@@ -79,7 +79,7 @@ class Domain:
         return self._atoms.get(text)
 
     def part(self, condition: Condition) -> Part:
-        """Return the values for which a condition holds (behaviour.md S3 to S7)."""
+        """Return the values for which a condition holds (semantics S3 to S7)."""
         atoms, yes, no = self._part(condition)
         atoms &= self.all[0]
         return (atoms, yes, no) if atoms & REST else (atoms, 0, 0)

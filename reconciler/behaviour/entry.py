@@ -1,4 +1,4 @@
-"""A rule that takes part in routing, and the order in which rules are tried (behaviour.md S1, S10)."""
+"""A rule that takes part in routing, and the order in which rules are tried (semantics S1, S10)."""
 
 from __future__ import annotations
 

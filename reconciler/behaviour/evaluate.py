@@ -1,4 +1,4 @@
-"""One conversation, one list of rules: which rule takes it, and why each earlier one does not (behaviour.md 1).
+"""One conversation, one list of rules: which rule takes it, and why each earlier one does not (semantics "Evaluation").
 
 The plain reading of the rules, one by one. The analysis works on sets of conversations; each example that it gives is
 put through this before anybody sees it.

@@ -1,6 +1,6 @@
 """An order of changes in which every conversation always goes to its old or its new destination.
 
-behaviour_algorithms.md section 6: for a conversation whose old winner is o and whose new one is n, it suffices that n
+Algorithms "Ordering constraints": for a conversation whose old winner is o and whose new one is n, it suffices that n
 is there before o goes, that whatever else would then show goes before o, and that n comes before whatever would hide
 it. "Before" is meant by priority, so the order holds however the platform breaks ties. Where these constraints run in
 a circle, a few changes are searched through exactly, and where no order of the changes themselves exists, one of them

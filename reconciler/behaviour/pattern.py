@@ -3,7 +3,7 @@
 A conjunction of positive patterns P and negated ones Q over texts that are no literal of any rule holds for some text
 exactly when no two of P exclude each other and no member of P implies a member of Q: the text that joins the longest
 prefix, all contained texts and the longest suffix by a character that no rule uses satisfies P, and another pattern
-only if a single member of P implies it (behaviour_algorithms.md section 3.2). So what is known of a text is two bit
+only if a single member of P implies it (algorithms "Patterns"). So what is known of a text is two bit
 masks, `yes` and `no`, kept closed under what each pattern implies; they contradict exactly when they share a bit.
 """
 

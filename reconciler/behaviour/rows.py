@@ -1,4 +1,4 @@
-"""Rows: the conversations that move, exactly and in few rows, for people to read (spec.md section 9).
+"""Rows: the conversations that move, exactly and in few rows, for people to read (semantics "Rows").
 
 A region says from where to where; a row says where conversations will go, and names every place that they come from.
 So all conversations that one rule takes over can be one row: what the rule asks, without what earlier rules take and

@@ -1,4 +1,4 @@
-"""Which values an attribute can have, where that is known (behaviour.md section 1)."""
+"""Which values an attribute can have, where that is known (semantics "Values and types")."""
 
 from __future__ import annotations
 

@@ -233,7 +233,7 @@ def _stopped(report: Report) -> dict[str, object]:
 
 
 def exit_code(report: Report | None) -> int:
-    """Return apply's exit code (spec.md section 6): 0 only when a read after the last write shows no difference."""
+    """Return apply's exit code (exit-codes): 0 only when a read after the last write shows no difference."""
     if report is None or report.converged:
         return 0
     if report.interrupted:

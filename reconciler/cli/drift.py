@@ -99,7 +99,7 @@ def _last_written(session: Session) -> Mapping[Address, str]:
 
 
 def exit_code(drift: Drift) -> int:
-    """Return drift's exit code (spec.md section 10)."""
+    """Return drift's exit code (exit-codes)."""
     return PENDING if drift.differs else 0
 
 

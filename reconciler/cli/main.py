@@ -31,7 +31,7 @@ _RARELY = 100_000
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code (spec.md section 6). Never prints a traceback for what is foreseen."""
+    """Run one command and return its exit code (exit-codes). Never prints a traceback for what is foreseen."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     with outlets():
         try:

@@ -165,7 +165,7 @@ def _meant(saved: str | None) -> str:
 
 
 def exit_code(made: Plan, options: argparse.Namespace) -> int:
-    """Return plan's exit code (spec.md section 6): a route test that fails comes before all else."""
+    """Return plan's exit code (exit-codes): a route test that fails comes before all else."""
     if made.failed_tests:
         return ManifestError.exit_code
     if options.fail_on_guards and (refusals(made) or made.conflicts):

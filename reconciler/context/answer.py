@@ -29,7 +29,7 @@ class Answer(NamedTuple):
 
 
 def success(outcome: str, message: str, data: Any, **more: Any) -> Answer:  # noqa: ANN401 - any JSON
-    """Return a 200 in the form of spec.md section 8."""
+    """Return a 200 in the form of docs/context.md#post-to-it."""
     return Answer(200, outcome, encoded({"success": True, "message": message, "data": data, **more}))
 
 
@@ -54,7 +54,7 @@ def brief(answer: Answer) -> Answer:
 
 
 def refusal(status: int, outcome: str, error: str, *headers: tuple[bytes, bytes]) -> Answer:
-    """Return an error in the form of spec.md section 8."""
+    """Return an error in the form of docs/context.md#post-to-it."""
     return Answer(status, outcome, encoded({"success": False, "error": error}), headers=headers)
 
 

@@ -1,4 +1,4 @@
-"""The endpoint as an ASGI application: who may, what came, its answer, one line of log (spec.md section 8).
+"""The endpoint as an ASGI application: who may, what came, its answer, one line of log (docs/context.md).
 
 Bare ASGI: four paths need no router, and a framework's own error pages would be one more thing that could be said.
 """

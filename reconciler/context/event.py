@@ -1,4 +1,4 @@
-"""A request's body -> Event. Strict: what two parsers could read in two ways is refused (reliability.md W8)."""
+"""A request's body -> Event. Strict: what two parsers could read in two ways is refused (invariants W8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is written where the bot is unsure, or says an intent that no Intents document has (spec.md section 8)."""
+"""What is written where the bot is unsure, or says an intent that no Intents document has (docs/context.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One conversation at a time: whose turn it is, and what was last written (reliability.md W2, W3)."""
+"""One conversation at a time: whose turn it is, and what was last written (invariants W2, W3)."""
 
 from __future__ import annotations
 

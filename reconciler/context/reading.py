@@ -1,4 +1,4 @@
-"""A request's head and body, within their limits (reliability.md W7)."""
+"""A request's head and body, within their limits (invariants W7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signed messages that come again to another machine: each id is claimed in Redis (reliability.md W2)."""
+"""Signed messages that come again to another machine: each id is claimed in Redis (invariants W2)."""
 
 from __future__ import annotations
 

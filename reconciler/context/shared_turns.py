@@ -1,4 +1,4 @@
-"""Order among several machines: each conversation's turn is taken in Redis (reliability.md W3).
+"""Order among several machines: each conversation's turn is taken in Redis (invariants W3).
 
 Within a process the requests about a conversation still stand in one line, so that Redis sees the first of it alone.
 """

@@ -236,7 +236,7 @@ def _sendable(etag: str | None) -> str | None:
 
 
 def _refused(call: str, status: int, why: str) -> ApiError:
-    """Return what a 4xx or a 501 means for a call (reliability.md F14, F18 to F22)."""
+    """Return what a 4xx or a 501 means for a call (invariants F14, F18 to F22)."""
     if status in _GONE.get(call, ()):
         return GoneError(why, status)
     if call in _READS or status in _NEVER[call]:

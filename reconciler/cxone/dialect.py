@@ -1,4 +1,4 @@
-"""What a profile makes of rules, queues and errors: the tenant's JSON <-> that of contract.md, which `wire` reads."""
+"""What a profile makes of rules, queues and errors: the tenant's JSON <-> that of api-contract, which `wire` reads."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Dialect:
         self._is_plain = all(plain)
 
     def rule(self, form: Json) -> Json:
-        """Return a rule in the form of contract.md; what is no rule stays as it is, for `wire` to complain of."""
+        """Return a rule in the form of api-contract; what is no rule stays as it is, for `wire` to complain of."""
         if self._is_plain or not isinstance(form, dict):
             return form
         found = self._rule.fields(form)

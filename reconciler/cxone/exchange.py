@@ -1,4 +1,4 @@
-"""One HTTP exchange, bounded in time and size, and its errors translated once (contract.md, "Errors").
+"""One HTTP exchange, bounded in time and size, and its errors translated once (api-contract "Errors").
 
 What carries the bytes is a callable: `network` has one over httpx, `direct` one that does little else.
 """

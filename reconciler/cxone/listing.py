@@ -1,4 +1,4 @@
-"""Complete reads (reliability.md R11): when a list of a tenant is believed.
+"""Complete reads (invariants R11): when a list of a tenant is believed.
 
 Where answers tell how many there are in all, the distinct ids must be as many, and no page may tell another number.
 Where none does, the list must have come to its end without an id twice, and a second reading must show the same ids.
@@ -133,7 +133,7 @@ async def complete(
 ) -> list[dict[str, Any]]:
     """Return every entry of a list. Raises IncompleteReadError after a few tries that do not add up.
 
-    An empty one is read once more: to believe it wrongly would be to create everything anew (reliability.md F31).
+    An empty one is read once more: to believe it wrongly would be to create everything anew (invariants F31).
     """
 
     async def read() -> list[dict[str, Any]]:

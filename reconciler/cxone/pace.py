@@ -1,4 +1,4 @@
-"""How fast, and how often again: the stated rate, what a 429 says, and the budget of retries (reliability.md R21)."""
+"""How fast, and how often again: the stated rate, what a 429 says, and the budget of retries (invariants R21)."""
 
 from __future__ import annotations
 

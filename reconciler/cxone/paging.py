@@ -1,7 +1,7 @@
 """One list of a tenant: how its pages are asked for, and what one of them says. Five styles (manifest/paging.py).
 
 Links and tokens are the server's, and hostile: of a link nothing is followed but the query, at the address of the list
-itself, and only where the link leads there (reliability.md F32).
+itself, and only where the link leads there (invariants F32).
 """
 
 from __future__ import annotations

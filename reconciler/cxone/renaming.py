@@ -1,4 +1,4 @@
-"""Names one to one: what a tenant calls fields and words <-> what we call them (contract.md).
+"""Names one to one: what a tenant calls fields and words <-> what we call them (api-contract).
 
 Whatever is read can be written back just as it was. A name of the tenant's that we use for something else, or that
 begins with the mark, is kept behind the mark.

@@ -1,4 +1,4 @@
-"""The table of errors as advice: what a call that went wrong means, and what to do about it (contract.md, "Errors")."""
+"""The table of errors as advice: what a call that went wrong means, and what to do about it (api-contract "Errors")."""
 
 from __future__ import annotations
 

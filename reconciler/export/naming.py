@@ -51,7 +51,7 @@ class Naming:
         )
 
     def _in_place(self, live: LiveRule, name: str) -> bool:
-        """Say whether ties that matter stay as they are: equal priorities are tried by name, then id (behaviour.md S1).
+        """Say whether ties that matter stay as they are: equal priorities are tried by name, then id (semantics S1).
 
         Where two rules change places of which no conversation can tell, everybody goes where they went.
         """

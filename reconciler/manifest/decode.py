@@ -1,4 +1,4 @@
-"""A file's bytes -> text that every parser and editor takes alike (reliability.md R14)."""
+"""A file's bytes -> text that every parser and editor takes alike (invariants R14)."""
 
 from __future__ import annotations
 

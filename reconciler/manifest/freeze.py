@@ -1,4 +1,4 @@
-"""Freeze windows: when an Environment is left alone (spec.md section 5)."""
+"""Freeze windows: when an Environment is left alone (docs/operations.md#freeze)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""YAML text -> values with their places, read strictly: pull requests are untrusted (spec.md section 2).
+"""YAML text -> values with their places, read strictly: pull requests are untrusted (invariants R14).
 
 On the events of libyaml's parser, not on a loader: a loader would have resolved aliases, tags and `no` before anyone
 could refuse them. Nothing raises here: a file yields what could be read of it, and what is wrong in it.

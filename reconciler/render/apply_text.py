@@ -49,7 +49,7 @@ def report_text(report: Report, paint: Paint, way_on: str, seconds: float) -> st
 
 
 def outcomes_document(report: Report) -> list[dict[str, Any]]:
-    """Return the outcomes in the form of spec.md section 7."""
+    """Return the outcomes in the form of plan-json "Apply"."""
     return [
         {
             "address": str(outcome.change.address),

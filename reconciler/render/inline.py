@@ -1,4 +1,4 @@
-"""Text of ours with names from outside in it, as Markdown that can mean nothing else (ux.md section 9).
+"""Text of ours with names from outside in it, as Markdown that can mean nothing else.
 
 What our words leave as a value stands in quotes, and becomes a code span; so does every other word that holds more
 than letters, digits and plain punctuation. In a code span nothing is markup, no mention, no link and no reference, for

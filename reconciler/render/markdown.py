@@ -1,4 +1,4 @@
-"""A plan as a pull-request comment: Markdown as GitHub shows it, within its limits (ux.md section 5.4).
+"""A plan as a pull-request comment: Markdown as GitHub shows it, within its limits.
 
 The same telling as everywhere: who is affected first, then what apply will refuse, then which rules change, then the
 detail. Names from outside are code spans (`inline`); the only HTML is `<details>`, `<br>`, `<sub>` and our own marker.
@@ -53,7 +53,7 @@ LEVELS: Final = (
 
 
 def marker(environment: str) -> str:
-    """Return the first line of a comment, by which the next run finds it (spec.md: covered by SemVer)."""
+    """Return the first line of a comment, by which the next run finds it (covered by SemVer)."""
     return f"<!-- cxroute:plan env={environment} -->"
 
 

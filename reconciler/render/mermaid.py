@@ -1,4 +1,4 @@
-"""The routing map in Mermaid's words, for a pull-request comment (ux.md section 7.6)."""
+"""The routing map in Mermaid's words, for a pull-request comment."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""A CXone of our own: what contract.md says, over ASGI. Imports nothing else of this project."""
+"""A CXone of our own: the default API (api-contract), over ASGI. Imports nothing else of this project."""

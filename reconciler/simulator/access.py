@@ -25,7 +25,7 @@ _LIFE: Final = 3600
 
 
 def client_token(tokens: Tokens, request: Request) -> Answer:
-    """POST a client's id and secret (contract.md, Token): 400 wrong grant, 401 wrong id or secret."""
+    """POST a client's id and secret (api-contract "Token"): 400 wrong grant, 401 wrong id or secret."""
     form = parse_qs(request.body.decode(errors="replace"), keep_blank_values=True)
     if form.get("grant_type") != ["client_credentials"]:
         return tokens.refused(400, "unsupported_grant_type", "Only client_credentials is supported")

@@ -1,4 +1,4 @@
-"""The API itself: a request in, an answer out, at once and whole. Everything of contract.md is here."""
+"""The API itself: a request in, an answer out, at once and whole. All of api-contract is here."""
 
 from __future__ import annotations
 

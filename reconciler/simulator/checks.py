@@ -105,7 +105,7 @@ def _is_operator(value: object) -> TypeGuard[str]:
 
 
 def _fits(operator: str, value: object) -> bool:
-    """Tell whether the operator can compare with the value (behaviour.md S5, S7, S9)."""
+    """Tell whether the operator can compare with the value (semantics S5, S7, S9)."""
     if operator in EQUALITIES:
         return _is_scalar(value)
     if operator in SETS:

@@ -1,4 +1,4 @@
-"""Which queues a conversation goes to: the simulator's own reading of its rules (behaviour.md section 1, S1 to S11).
+"""Which queues a conversation goes to: the simulator's own reading of its rules (semantics S1 to S11).
 
 Written to be read beside that page, rule by rule, and to share nothing with the analysis that it checks.
 """

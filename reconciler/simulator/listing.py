@@ -1,4 +1,4 @@
-"""Lists in pages, as contract.md has them, and new rules that lists do not show yet."""
+"""Lists in pages (api-contract "Pages"), and new rules that lists do not show yet."""
 
 from __future__ import annotations
 

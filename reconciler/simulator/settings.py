@@ -1,4 +1,4 @@
-"""What kind of server the simulator is: the switches of contract.md, and the profiles of reliability.md section 2."""
+"""How the simulated server behaves: the switches, and the profiles (invariants "Server profiles")."""
 
 from __future__ import annotations
 
@@ -71,4 +71,4 @@ PROFILES: Final[Mapping[str, Settings]] = {
     "D": Settings(lag_reads=3),
     "E": Settings(names_unique=True, etags=True, idempotency_keys=True),
 }
-"""Server capability profiles of reliability.md section 2."""
+"""Server capability profiles (invariants "Server profiles")."""

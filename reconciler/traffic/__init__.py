@@ -1,4 +1,4 @@
-"""A traffic sample: a CSV file -> how many conversations of each kind there were (spec.md sections 2, 4 and 7)."""
+"""A traffic sample: a CSV file -> how many conversations of each kind there were (semantics "Traffic shares")."""
 
 from reconciler.traffic.files import declared_traffic, load_traffic
 from reconciler.traffic.sample import Row, Sample, read_traffic

@@ -49,7 +49,7 @@ _TRANSIENT_ON_WRITES: Final = frozenset(
     {*_LATE, *(f"{name}-applied" for name in ("500", "502", "503", "504", "reset", "timeout", "html", "empty"))}
 )
 _NOT_FOR_TOKENS: Final = frozenset({"401", "html", "empty"})
-"""Where tokens are issued they say that the address or the secret is wrong (reliability.md F9, F12, F15)."""
+"""Where tokens are issued they say that the address or the secret is wrong (invariants F9, F12, F15)."""
 
 SAMPLED: Final = frozenset(
     {

@@ -1,4 +1,4 @@
-"""The table of reliability.md section 4 as data: each fault on each operation, what must come of it, and how to do it.
+"""The fault matrix as data (invariants "The fault matrix"): faults, operations, the expected outcome, how to cause it.
 
 A row's codes stand in the order of OPERATIONS: R retry, Q read again before any further write on the key, S stop, K
 skip the key, U undo the write and stop, T one new token and one repeat, C crash and run again, OK tolerated; `R>S` is R

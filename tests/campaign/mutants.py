@@ -1,4 +1,4 @@
-"""Deliberate bugs, patched into the real modules in memory: the campaign must catch each (reliability.md section 5).
+"""Deliberate bugs, patched into the real modules in memory: the campaign must catch each (docs/campaign.md).
 
 Each is a mistake that somebody could make: without faults, and with few rules, the tool works in spite of it.
 """

@@ -1,4 +1,4 @@
-"""The oracle: watches a world, and says which promise of reliability.md section 1 was not kept.
+"""The oracle: watches a world, and says which promise of invariants "The reconciler" was not kept.
 
 It never looks into the tool: only at requests, answers and the server's states, with a reading of markers and rules of
 its own.

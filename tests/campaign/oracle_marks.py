@@ -1,6 +1,6 @@
-"""Markers and digests as the specification describes them, read from the server's JSON without the package's own code.
+"""Markers and digests as the reference describes them, read from the server's JSON without the package's own code.
 
-contract.md says how a rule is written, spec.md section 3 what a digest is of, behaviour.md (S4, S9, S11) which
+api-contract "Routing rules" defines how a rule is written, ownership "The digest" the digest, semantics S4, S9, S11 which
 conditions mean something: others are kept as they stand. An error in the package's wire code, canonical form or digest
 is therefore seen here, and not shared.
 """

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A promise of reliability.md section 1 that was not kept."""
+    """A promise of invariants "The reconciler" that was not kept."""
 
     invariant: str
     message: str

@@ -1,4 +1,4 @@
-"""The server profiles of reliability.md section 2, with what an Environment says of each."""
+"""The server profiles (invariants "Server profiles"), with what an Environment says of each."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The campaign as a program: `make campaign`, or one case with all that happens in it (`--case "LINE"`).
 
-Exit code 1 when a promise of reliability.md was not kept, or too few runs got there among transient faults.
+Exit code 1 when a promise (invariants) was not kept, or too few runs got there among transient faults.
 """
 
 from __future__ import annotations

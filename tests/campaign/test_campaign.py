@@ -44,7 +44,7 @@ LISTED: Final = frozenset(
         *("drift", "adopt", "weights", "thresholds", "ties", "create", "unchanged"),
     }
 )
-"""What reliability.md section 5 asks scenarios for."""
+"""The kinds of scenarios that there must be."""
 
 
 def faults_of(place: int) -> list[Case]:
@@ -98,7 +98,7 @@ def test_a_reviewed_plan_stops_where_it_would_move_more(profile: str) -> None:
 
 
 def test_scenarios_are_of_every_kind() -> None:
-    """There are 40 scenarios at the least, each kind of reliability.md section 5 among them."""
+    """There are 40 scenarios at the least, each kind among them."""
     assert len(SCENARIOS) >= 40
     assert set() == LISTED - {kind for one in SCENARIOS.values() for kind in one.kinds}
 

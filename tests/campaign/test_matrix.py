@@ -1,4 +1,4 @@
-"""Every live cell of the matrix of reliability.md section 4, in each way, on every profile that can show it.
+"""Every live cell of the fault matrix (invariants "The fault matrix"), in each way, on every profile that can show it.
 
 `make test` runs one case of each fault; `make test-all` each way of each cell at one moment, on one profile;
 `make campaign` runs all.

@@ -1,4 +1,4 @@
-"""Negative controls: each deliberate bug of reliability.md section 5 is caught, and by the promise that it breaks."""
+"""Negative controls: each deliberate bug is caught, and by the promise that it breaks."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class Upstream:
     most_under_way: int = 0
 
     async def write(self, conversation: str, attributes: Mapping[str, Any], _seconds: float) -> Any:
-        """Merge, as contract.md says."""
+        """Merge (api-contract "Interaction context")."""
         self.under_way[conversation] = self.under_way.get(conversation, 0) + 1
         self.most_under_way = max(self.most_under_way, self.under_way[conversation])
         try:

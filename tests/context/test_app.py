@@ -1,4 +1,4 @@
-"""The endpoint's answers: spec.md section 8 row by row, in this process."""
+"""The endpoint's answers: docs/context.md row by row, in this process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults and load, end to end: app, client and simulated tenant on a clock that jumps (reliability.md section 6)."""
+"""Faults and load, end to end: app, client and simulated tenant on a clock that jumps (invariants W1 to W13)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests that two servers on the way could read in two ways, over real sockets (reliability.md section 6, W7)."""
+"""Requests that two servers on the way could read in two ways, over real sockets (invariants W7)."""
 
 from __future__ import annotations
 

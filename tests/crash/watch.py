@@ -1,4 +1,4 @@
-"""The oracle: looks at every state that the tenant is in, and holds it against what may be (reliability.md section 1).
+"""The oracle: looks at every state that the tenant is in, and checks it (invariants "The reconciler").
 
 Who goes where is the simulator's reading of the rules, asked rule by rule and kept: a state differs from the one
 before it by one rule.

@@ -68,7 +68,7 @@ def test_a_copy_that_a_killed_run_left_goes_in_the_next(place: Place, quirk: str
 
 @pytest.mark.parametrize("quirk", QUIRKS)
 def test_a_duplicate_is_healed_by_the_next_run(place: Place, quirk: str) -> None:
-    """A request that was done late made a rule twice (reliability.md R5)."""
+    """A request that was done late made a rule twice (invariants R5)."""
     tenant = Tenant(keeps=QUIRKS[quirk])
     with serving(tenant):
         place.manifests(tenant.url, "one", "two", "three")
