@@ -1,4 +1,4 @@
-"""One rule of a manifest, expanded: what a person wrote -> the rule that is desired (docs/manifests.md#rule)."""
+"""One rule of a manifest, expanded: what a person wrote -> the rule that is desired (docs/manifests.md#ruleset)."""
 
 from __future__ import annotations
 

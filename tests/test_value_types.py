@@ -1,4 +1,4 @@
-"""Texts in attributes that rules compare with numbers, numbers in others, and known types (semantics "Values and types")."""
+"""Texts where rules compare with numbers, numbers elsewhere, and known types (semantics "Values and types")."""
 
 from __future__ import annotations
 

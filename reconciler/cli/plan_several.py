@@ -121,7 +121,7 @@ def tell(fleet: Fleet, told: Sequence[Told], title: str) -> None:
 
 
 def joined(documents: Sequence[str], error: CxrouteError | None = None) -> str:
-    """Return the JSON document of all environments, and the error that stopped them (plan-json "Several environments")."""
+    """Return the JSON document of all environments and what stopped them (plan-json "Several environments")."""
     stopped = f',\n"error": {DISCRETION.dumped(error_document(error))}' if error else ""
     return '{"environments": [\n' + ",\n".join(documents) + f"\n]{stopped}}}"
 

@@ -1,4 +1,4 @@
-"""What a rule asks and where it sends conversations, in the fields that a person would use (docs/manifests.md#rule)."""
+"""What a rule asks and where it sends conversations, in the fields that a person uses (docs/manifests.md#ruleset)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Markers and digests as the reference describes them, read from the server's JSON without the package's own code.
 
-api-contract "Routing rules" defines how a rule is written, ownership "The digest" the digest, semantics S4, S9, S11 which
+How a rule is written: api-contract "Routing rules". The digest: ownership "The digest". Semantics S4, S9, S11 say which
 conditions mean something: others are kept as they stand. An error in the package's wire code, canonical form or digest
 is therefore seen here, and not shared.
 """

@@ -23,7 +23,7 @@ class Scenario:
     """A tenant, as the server holds it, and what is wanted of it.
 
     `conversations` are inputs whose queue is watched in every state: of each intent and attribute that occurs.
-    `kinds` says which of the kinds in tests/campaign/test_campaign.py it is one of (`rename`, `swap of two`, `clone` ...).
+    `kinds` says of which kinds in tests/campaign/test_campaign.py it is (`rename`, `swap of two`, `clone` ...).
     """
 
     name: str

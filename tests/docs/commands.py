@@ -1,4 +1,4 @@
-"""docs/commands.md and docs/codes.md, made from the program: every command, option, exit code and code of a finding."""
+"""docs/commands.md and docs/codes.md, made from the program: every command, option and code of a finding."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _HEAD: Final = """\
-# Commands: every option and exit code
+# Commands: every option
 
 For whoever runs cxroute, by hand or in a script. This page is made from the program (`make docs`), and a test compares
 the two. `cxroute COMMAND --help` says the same.
@@ -25,20 +25,7 @@ exactly one document, also when the command fails. Without a terminal nothing is
 On a terminal, text is wrapped to its width, down to 60 columns; commands, paths and URLs stay whole. In a pipe nothing
 is wrapped. An option that takes one value is an error (64) where it is given twice; `-e` accumulates.
 
-## Exit codes
-
-| code | means | a script does |
-|---|---|---|
-| 0 | done, or nothing to do; a plan with changes, too | goes on |
-| 1 | the network, the credentials or the server; of `doctor`, a `fail` | tries again later |
-| 2 | something differs (`plan` and `diff` with `--detailed-exitcode`, `drift`) | tells somebody |
-| 3 | manifests are wrong, or a route test failed | shows it to their author |
-| 4 | refused: a guard, a plan that is no longer true, no confirmation | shows it to whoever decides |
-| 5 | applied in part; the output says what became of each change | runs it again: it goes on from what is there |
-| 64 | the command line is wrong | is mended |
-| 130 | interrupted: no new write was begun, those under way were finished | runs it again |
-
-With several environments the code is the worst of theirs, in the order 130, 64, 1, 5, 4, 3, 2, 0.
+Exit codes are in [exit-codes.md](reference/exit-codes.md).
 
 ## Variables
 

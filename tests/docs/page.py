@@ -22,7 +22,7 @@ from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PAGES: Final = sorted(
-    [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), ROOT / "deploy/README.md", ROOT / "benchmarks/README.md"]
+    [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), ROOT / "deploy/README.md", ROOT / "benchmarks/README.md"]
 )
 
 GAP: Final = "..."

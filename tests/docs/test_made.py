@@ -31,10 +31,10 @@ def test_the_examples_are_manifests_without_a_fault(cxroute: Program) -> None:
     assert 0 == cxroute("test", "-m", str(EXAMPLES), "-e", "prod")
 
 
-def test_the_page_of_commands_has_every_exit_code() -> None:
-    """Those of the errors, and those of results."""
-    page = (ROOT / "docs/commands.md").read_text(encoding="utf-8")
-    told = {int(code) for code in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)}
+def test_the_page_of_exit_codes_has_every_exit_code() -> None:
+    """The codes of the errors, and those of results."""
+    page = (ROOT / "docs/reference/exit-codes.md").read_text(encoding="utf-8")
+    told = {int(code) for code in re.findall(r'^\| <a id="exit-(\d+)"></a>\1 \|', page, re.MULTILINE)}
     assert {0, 2, 5} | codes(CxrouteError) == told
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from reconciler.cli.arguments import COMMANDS, find_command
 from reconciler.cli.parsing import parser_of
+from tests.docs.citations import anchors
 from tests.docs.page import PAGES, ROOT, Run, Told, Write, inline, steps
 from tests.docs.pages import before, followed, shortened
 from tests.docs.session import alike, session
@@ -82,7 +83,7 @@ def test_links_lead_to_files_and_headings_that_are_there(name: str) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", TEXTS[name]):
         path, _, heading = target.partition("#")
         file = (ROOT / name).parent / path if path else ROOT / name
-        if "://" not in target and not (file.exists() and (not heading or heading in headings(file))):
+        if "://" not in target and not (file.exists() and (not heading or heading in anchors(file))):
             broken.append(target)
     named = re.findall(r"`(tests/[\w./-]+)`", TEXTS[name])
     assert [] == broken + [path for path in named if not (ROOT / path).exists()]
@@ -95,12 +96,6 @@ def test_a_page_says_for_whom_it_is_and_the_readme_leads_to_it(page: Path) -> No
     assert re.match(r"For (whom|who|an? |the |operations|engineers)", first), first
     assert re.search(r"It\s+answers|made\s+from\s+the\s+program", page.read_text(encoding="utf-8")[:900])
     assert f"](docs/{page.name})" in TEXTS["README.md"]
-
-
-def headings(page: Path) -> set[str]:
-    """Return the anchors that GitHub gives a page's headings."""
-    found = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in found}
 
 
 def test_what_is_left_out_may_be_anything_and_the_rest_is_as_shown() -> None:

@@ -1,0 +1,84 @@
+"""Every citation of a reference page leads to something that the page has, and every item of the pages is used."""
+
+from __future__ import annotations
+
+import re
+
+from tests.docs.citations import (
+    HOMES,
+    NAMES,
+    REFERENCE,
+    ROOT,
+    Citation,
+    anchors,
+    citations,
+    expanded,
+    files,
+    ids,
+    prose,
+    slug,
+)
+
+ELSEWHERE = ("spec", "behaviour", "behaviour_algorithms", "reliability", "contract", "house", "ux", "studio")
+"""Documents that are not in the repository."""
+LEAVING = {"reconciler/context/partition.py"}
+"""Files that are about to be deleted."""
+UNCITED = {
+    "W14": "the tests of the log, the headers and the metrics each state a part of it",
+}
+"""Items of S, R and W that no module and no test cites, each with the reason."""
+
+
+def test_every_citation_resolves() -> None:
+    """In code, tests, documentation and benchmarks: the page exists and has the anchor."""
+    found = [one for path in files() for one in citations(path) if one.place not in LEAVING]
+    assert len(found) > 200
+    broken = [one for one in found if not (ROOT / one.page).is_file() or not _is_there(one)]
+    assert [] == broken
+
+
+def _is_there(one: Citation) -> bool:
+    return not one.anchor or one.anchor in anchors(ROOT / one.page)
+
+
+def test_nothing_cites_a_document_outside_the_repository() -> None:
+    """Such a citation cannot be followed."""
+    cited = re.compile(rf"(?<![\w-])(?:{'|'.join([*ELSEWHERE, 'cognigy_real', 'cxone_real'])})\.md\b", re.IGNORECASE)
+    texts = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in files()}
+    assert [] == [name for name, text in texts.items() if cited.search(text) and name not in LEAVING]
+
+
+def test_every_anchor_is_there_once() -> None:
+    """Within its page and among all reference pages, and no heading takes its name."""
+    explicit = [name for page in sorted(REFERENCE.glob("*.md")) for name in ids(page)]
+    assert sorted(set(explicit)) == sorted(explicit)
+    for page in REFERENCE.glob("*.md"):
+        headings = [slug(heading) for heading in re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.MULTILINE)]
+        assert sorted(set(headings)) == sorted(headings), page.name
+        assert set() == set(headings) & set(ids(page)), page.name
+
+
+def test_the_items_are_numbered_without_a_gap() -> None:
+    """S1 to S11, R1 to R22, W1 to W15 and F1 to F45, each on its page and with its name behind the anchor."""
+    counts = {"S": 11, "R": 22, "W": 15, "F": 45}
+    for letter, page in HOMES.items():
+        text = (REFERENCE / f"{page}.md").read_text(encoding="utf-8")
+        named = re.findall(rf'<a id="({letter.lower()}\d+)"></a>({letter}\d+)\b', text)
+        assert [(f"{letter}{number}".lower(), f"{letter}{number}") for number in range(1, counts[letter] + 1)] == named
+
+
+def test_every_item_is_cited_by_a_module_or_a_test() -> None:
+    """An item that nothing cites is either unused or untested; the exceptions say why."""
+    code = [path for path in files() if path.suffix == ".py" and path.parent != ROOT / "tests/docs"]
+    cited = set().union(*(expanded(path.read_text(encoding="utf-8")) | expanded(prose(path)) for path in code))
+    items = {name.upper() for page in NAMES for name in ids(REFERENCE / f"{page}.md") if "-" not in name}
+    assert set(UNCITED) == items - cited
+
+
+def test_citations_are_found_in_each_form() -> None:
+    """Items, ranges, headings, paths and bare items; a line break does not hide one."""
+    assert {"R5", "R6", "R7", "F31", "F33"} == expanded("(invariants R5 to R7) and F31,\nF33")
+    assert set() == expanded("S101, RFC 9438, 2026-W52-1, R6-4adc.json")
+    assert "safe-order" == slug("Safe order")
+    page = ROOT / "reconciler/sight.py"
+    assert {"f31", "f33", "f34"} <= {one.anchor for one in citations(page)} if page.exists() else True

@@ -1,0 +1,87 @@
+"""The reference pages list what the program has: fields, guards, exit codes, faults, operators, profiles."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from reconciler.change import Applied, Create
+from reconciler.cli.arguments import COMMANDS
+from reconciler.cli.several import WORST
+from reconciler.guard import NAMES as GUARDS
+from reconciler.model import OPERATORS
+from reconciler.plan import Report
+from reconciler.plan_schema import plan_schema
+from reconciler.render.apply_text import outcomes_document
+from tests.builders import address, rule
+from tests.campaign.matrix import ROWS
+from tests.campaign.matrix_ways import OPERATIONS
+from tests.campaign.profiles import PROFILES
+from tests.docs.citations import REFERENCE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def test_the_page_of_plans_has_just_the_fields_of_the_schema() -> None:
+    """Each field of each object stands in the table of its section, and whether it may be absent."""
+    schema = plan_schema()
+    for name, part in {"plan": schema, **schema["$defs"]}.items():
+        expected = dict(_fields(part))
+        assert _nested(expected, "acknowledged") in ({}, _nested(expected, "findings"))
+        expected = {path: there for path, there in expected.items() if not path.startswith("acknowledged.")}
+        rows = re.findall(r"^\| `([\w.]+)` \| (always|optional) \|", _section("plan-json", name), re.MULTILINE)
+        assert expected == {path: word == "always" for path, word in rows}, name
+        assert len(rows) == len(expected), name
+
+
+def _fields(part: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, bool]]:
+    """Yield the path of each field, and whether its object always has it; another definition is another section."""
+    for inner in [*part.get("anyOf", ()), *part.get("allOf", ()), *([part["items"]] if "items" in part else [])]:
+        yield from _fields(inner, prefix)
+    for name, field in part.get("properties", {}).items():
+        yield f"{prefix}{name}", name in part["required"]
+        yield from _fields(field, f"{prefix}{name}.")
+
+
+def _nested(fields: dict[str, bool], name: str) -> dict[str, bool]:
+    return {path.removeprefix(name): there for path, there in fields.items() if path.startswith(f"{name}.")}
+
+
+def _section(page: str, heading: str) -> str:
+    """Return the text below a heading of the second level."""
+    text = (REFERENCE / f"{page}.md").read_text(encoding="utf-8")
+    (section,) = re.findall(rf"^## {heading}\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE | re.IGNORECASE)
+    return str(section)
+
+
+def test_the_page_of_plans_has_every_guard_and_every_word_of_an_outcome() -> None:
+    """Under the names that JSON and `--allow` have."""
+    assert [*GUARDS] == re.findall(r"^\| `(\w+)` \|", _section("plan-json", "Guards"), re.MULTILINE)
+    outcome = Applied(Create(address("cards/new"), rule("new"), None), 1, "7")
+    (form,) = outcomes_document(Report((outcome,), converged=True))
+    assert [*form] == re.findall(r"^\| `outcomes\.(\w+)`", _section("plan-json", "Apply"), re.MULTILINE)
+
+
+def test_the_page_of_exit_codes_knows_commands_and_their_codes() -> None:
+    """Each row names commands that exist and a code of the first table; the order of several is the program's."""
+    page = (REFERENCE / "exit-codes.md").read_text(encoding="utf-8")
+    codes = re.findall(r'<a id="exit-(\d+)">', page)
+    rows = re.findall(r"^\| (`.+?`) \| (\d+) \|", page, re.MULTILINE)
+    assert {name for names, _ in rows for name in re.findall(r"`(\w+)`", names)} <= {*COMMANDS}
+    assert {code for _, code in rows} <= {*codes}
+    assert f"in the order {', '.join(map(str, (*WORST, 0)))}." in page
+
+
+def test_the_page_of_invariants_has_the_matrix_that_the_campaign_tries() -> None:
+    """The same faults with the same codes for the same operations."""
+    section = _section("invariants", "The fault matrix")
+    assert f"| fault | {' | '.join(OPERATIONS)} |" in section
+    rows = re.findall(r'^\| <a id="f\d+"></a>(F\d+) [^|]+\| (.+) \|$', section, re.MULTILINE)
+    assert {name: row.codes.split() for name, row in ROWS.items()} == {name: codes.split(" | ") for name, codes in rows}
+    assert set(PROFILES) == set(re.findall(r"^\| ([A-Z]) \|", _section("invariants", "Server profiles"), re.MULTILINE))
+
+
+def test_the_page_of_semantics_has_every_operator() -> None:
+    """Each is named in one of the items, or in what they say together."""
+    assert {*OPERATORS} <= set(re.findall(r"`(\w+)", _section("semantics", "Evaluation")))
