@@ -8,7 +8,6 @@ from tests.docs.citations import (
     HOMES,
     NAMES,
     REFERENCE,
-    ROOT,
     Citation,
     anchors,
     citations,
@@ -18,6 +17,7 @@ from tests.docs.citations import (
     prose,
     slug,
 )
+from tests.docs.page import ROOT
 
 ELSEWHERE = ("spec", "behaviour", "behaviour_algorithms", "reliability", "contract", "house", "ux", "studio")
 """Documents that are not in the repository."""
