@@ -70,14 +70,18 @@ def _comments(text: str) -> Iterator[str]:
 
 def citations(path: Path) -> Iterator[Citation]:
     """Yield every citation of a file."""
-    text, place = prose(path), str(path.relative_to(ROOT))
+    yield from found_in(prose(path), str(path.relative_to(ROOT)))
+
+
+def found_in(text: str, place: str) -> Iterator[Citation]:
+    """Yield every citation of the text of a file."""
     for name, heading in _HEADING.findall(text):
         yield Citation(place, f"docs/reference/{name.lower()}.md", slug(heading))
     for name, items in _ITEMS.findall(text):
         yield from (Citation(place, f"docs/reference/{name.lower()}.md", item.lower()) for item in expanded(items))
-    for page, anchor in _PATH.findall(text) if path.suffix != ".md" else ():  # there test_pages follows the links
+    for page, anchor in _PATH.findall(text) if not place.endswith(".md") else ():  # there test_pages follows the links
         yield Citation(place, page, anchor)
-    if path.suffix in (".py", ".md"):
+    if place.endswith((".py", ".md")):
         for item in expanded(text):
             yield Citation(place, f"docs/reference/{HOMES[item[0]]}.md", item.lower())
 

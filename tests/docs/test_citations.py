@@ -13,6 +13,7 @@ from tests.docs.citations import (
     citations,
     expanded,
     files,
+    found_in,
     ids,
     prose,
     slug,
@@ -80,5 +81,12 @@ def test_citations_are_found_in_each_form() -> None:
     assert {"R5", "R6", "R7", "F31", "F33"} == expanded("(invariants R5 to R7) and F31,\nF33")
     assert set() == expanded("S101, RFC 9438, 2026-W52-1, R6-4adc.json")
     assert "safe-order" == slug("Safe order")
-    page = ROOT / "reconciler/sight.py"
-    assert {"f31", "f33", "f34"} <= {one.anchor for one in citations(page)} if page.exists() else True
+    text = 'As (semantics "Safe order"), invariants W2, W3 and docs/watch.md#alerts say; see S99.'
+    assert {
+        ("semantics", "safe-order"),
+        ("invariants", "w2"),
+        ("invariants", "w3"),
+        ("watch", "alerts"),
+        ("semantics", "s99"),
+    } == {(one.page.rpartition("/")[2].removesuffix(".md"), one.anchor) for one in found_in(text, "a.py")}
+    assert not _is_there(Citation("a.py", "docs/reference/semantics.md", "s99"))
