@@ -181,3 +181,5 @@ class UndefinedFieldsError(RejectedError):
 
 class AmbiguousWriteError(ApiError):
     """A write whose outcome nobody knows; only a fresh complete read can tell (reliability.md, R6)."""
+
+    kind = "AmbiguousWrite"
