@@ -1,7 +1,8 @@
-"""Everything that users and their programs read, as it was before the modules moved, kept in tests/recorded.
+"""Compares everything that users and their programs read with a recording in tests/recorded.
 
-A difference is a change for users: it belongs in CHANGELOG.md, with a new recording (`python -m tests.test_recorded`).
-Sentences for people are left out (tests/recording.py has the list of fields), since they may be reworded.
+The recording was made before the modules moved. A difference is a change for users and belongs in CHANGELOG.md, with a new
+recording (`python -m tests.test_recorded`). Sentences for people are not recorded: `TEXTS` in tests/recording.py lists the
+fields that hold them.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx
 import pytest
 
-# What the recording needs to know of the package's modules: nothing but these lines depends on where they are.
+# The recording depends on the package's modules in these lines, and in tests/recording.py, only.
 from reconciler import errors
 from reconciler.cli.arguments import COMMANDS
 from reconciler.cli.parsing import parser_of
@@ -33,24 +34,14 @@ from tests.context.processes import KEY, process
 from tests.context.signing import WRITTEN, signed
 from tests.many_tenants import Tenants, rule, ruleset, tenants
 from tests.plain import PLAIN
-from tests.recording import (
-    SCHEMA_TEXTS,
-    Ended,
-    cxroute,
-    json_lines,
-    json_text,
-    plain_form,
-    plain_text,
-    workplace,
-    write,
-)
+from tests.recording import SCHEMA_TEXTS, Recorder, cxroute, json_text, plain_text, workplace, write
 from tests.watched import Loop, receiving, somebody
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    Recording = dict[str, str]
-    """Each file's name, and what it holds."""
+    Rule = dict[str, Any]
+    """A rule in the API's form."""
 
 HERE: Final = Path(__file__).parent / "recorded"
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -82,7 +73,7 @@ rules:
 - {key: twice, intent: twice, queue: Cards, priority: 70, name: Twice}
 - {key: left, intent: right, queue: Cards, priority: 80, name: Right}
 - {key: right, intent: left, queue: Fraud, priority: 90, name: Left}
-- {key: held, intent: held, queue: Cards, priority: 101, name: Held, hold: {until: "2099-01-01T00:00:00Z", reason: later}}
+- {key: held, intent: held, queue: Cards, priority: 101, name: Held, hold: {until: 2099-01-01T00:00:00Z, reason: x}}
 - {key: hand, intent: hand, queue: Fraud, priority: 110, name: By hand, adopt: By hand}
 - {key: new, intent: new, targets: [{queue: Cards, weight: 1}, {queue: Fraud, weight: 3}], priority: 120, name: New}
 - {key: tie-a, intents: [tie, other], queue: Cards, priority: 130, name: Tie A}
@@ -115,34 +106,75 @@ BY_HAND: Final = {
     "conditions": [{"type": "attribute", "attributeName": "menu", "operator": "equals", "value": "x", "more": 1}],
     "targets": [{"type": "queue", "queueId": "q1", "weight": 1}],
 }
+CATCH_ALL: Final = {"key": "rest", "when": [], "queue": "General", "priority": 900, "name": "rest"}
+LIVE: Final = (rule("kept"), rule("edited"), rule("gone"), CATCH_ALL)
+WRITE_FAULTS: Final = {
+    "refused": "PUT rule:400@#1",
+    "unknown": "POST rules:reset-applied@#1,GET rules:400@#3-",
+    "stopped": "PUT rule:403",
+    "back": "POST rules:altered=description",
+}
+"""By the outcome of an apply. `back`: the tenant does not keep the first rule, and it is deleted again."""
+READ_FAULTS: Final = ("token:401", "GET rules:403", "GET rules:404", "GET rules:html", "GET rules:missing")
+STRICT: Final = "deletes: {count: 0, percent: 0}"
+"""A guard that refuses every delete."""
+VARIABLES: Final = ("CI", "COLUMNS", "FORCE_COLOR", "JOB_COMPLETION_INDEX", "NO_COLOR", "PORT")
+PREFIXES: Final = ("CXONE_", "CXROUTE_", "GITHUB_", "RUNNER_")
+EVENTS: Final = (
+    event(),
+    event(),
+    event(timestamp="2026-02-01T08:00:00Z"),
+    event(conversationId="c-2", intent="unknown"),
+    event(conversationId="c-3", confidence=None, timestamp=...),
+    event(conversationId="c-4", confidence=0.1),
+    event(confidence=7),
+    event(intent=...),
+)
+_TYPE, _KEY = HEADERS
+REQUESTS: Final[dict[str, tuple[Any, Any, Exception | None]]] = {
+    "no key": ([_TYPE], event(), None),
+    "not JSON": (HEADERS, b"{", None),
+    "too large": (HEADERS, b" " * 65_537, None),
+    "media type": ([_KEY, (b"content-type", b"text/plain")], event(), None),
+    "compressed": ([*HEADERS, (b"content-encoding", b"gzip")], event(), None),
+    "unknown conversation": (HEADERS, event(), errors.GoneError("", 404)),
+    "rate of the tenant": (HEADERS, event(), errors.TooFastError("", 2.5)),
+    "tenant is unavailable": (HEADERS, event(), errors.LaterError("", 3)),
+    "outcome is unknown": (HEADERS, event(), errors.AmbiguousWriteError("")),
+    "tenant fails": (HEADERS, event(), errors.OverloadedError("")),
+    "undefined fields": (HEADERS, event(), errors.UndefinedFieldsError("", 422)),
+    "too slow": (HEADERS, event(), TimeoutError()),
+    "bug": (HEADERS, event(), RuntimeError()),
+}
+"""Headers, body, and the error of the write to the tenant."""
 
 
-# Commands on the sandbox
+# The sandbox
 
 
 def manifests(rules: str, guard: str = "deletes: {count: 9, percent: 100}", more: str = "") -> None:
-    """Write the manifests of the small tenant."""
-    sandbox = HEAD.format(kind="Environment", name="sandbox") + f"owner: acme\nguard: {{{guard}}}\n{more}"
-    write("manifests/all.yaml", f"{sandbox}---\n{HEAD.format(kind='RuleSet', name='cards')}{rules}")
+    """Write the manifests of the sandbox."""
+    environment = HEAD.format(kind="Environment", name="sandbox") + f"owner: acme\nguard: {{{guard}}}\n{more}"
+    write("manifests/all.yaml", f"{environment}---\n{HEAD.format(kind='RuleSet', name='cards')}{rules}")
 
 
-def edit_sandbox(change: Callable[[dict[str, dict[str, Any]]], object]) -> None:
-    """Let somebody change rules in CXone; each gets an id and times that are the same in every run.
+def edit_sandbox(edit: Callable[[dict[str, Rule]], object]) -> None:
+    """Edit the live rules, and give each an id and times that are the same in every run.
 
-    The rules come by name; a key of more words stands for another rule.
+    `edit` gets the rules by name; it may use any key for a rule that it adds.
     """
     state = json.loads(STATE.read_text("utf-8"))
-    rules = {one["name"]: one for one in state["rules"]}
-    change(rules)
-    for key, one in rules.items():
+    rules = {rule["name"]: rule for rule in state["rules"]}
+    edit(rules)
+    for key, rule in rules.items():
         rule_id = f"id-{key.lower().replace(' ', '-')}"
         fixed = {"dateCreated": "2026-01-01T00:00:00Z", "dateModified": "2026-01-01T00:00:00Z", "version": 1}
-        one.update(id=rule_id, selfUri=f"/api/v2/routing/rules/{rule_id}", **fixed)
+        rule.update(id=rule_id, selfUri=f"/api/v2/routing/rules/{rule_id}", **fixed)
     STATE.write_text(json.dumps({**state, "rules": list(rules.values())}), "utf-8")
 
 
-def people(rules: dict[str, dict[str, Any]]) -> None:
-    """Edit, delete, copy and make rules by hand."""
+def edits(rules: dict[str, Rule]) -> None:
+    """Edit, delete, copy and add rules, as people do in CXone."""
     by_hand = {**rules["Stays"], "description": "made by hand", "conditions": []}
     rules["Off"]["enabled"] = False
     rules["Both"]["priority"] = 51
@@ -152,90 +184,83 @@ def people(rules: dict[str, dict[str, Any]]) -> None:
     rules["Partner"] = {**by_hand, "name": "Partner", "priority": 1, "conditions": rules["Changed"]["conditions"]}
 
 
-def small_tenant(codes: list[Any]) -> Recording:
-    """Record the plans, runs and reports of one small tenant, in the order in which people meet them."""
-    found: Recording = {}
+def last_run() -> str:
+    """Return the name of the newest run in the journal."""
+    return str(json.loads(cxroute("history", "--format", "json").out)["runs"][-1]["run"])
 
-    def ran(name: str, situation: str, *arguments: str, most: int = 0) -> None:
-        ended = cxroute(*arguments, *(["--format", "json"] if name else []))
-        codes.append([situation, shown(arguments), ended.code])
-        if name:
-            found[f"{name}.json"] = json_text(ended.form(most))
 
+def record_sandbox(record: Recorder) -> None:
+    """Record plan, apply, drift, refusals, saved plans, history and undo on one small tenant."""
     manifests(BEFORE)
-    ran("first.plan", "a plan with changes", "plan")
-    ran("", "a plan with changes, --detailed-exitcode", "plan", "--detailed-exitcode")
-    ran("first.apply", "everything applied", "apply", "--yes")
-    ran("", "nothing to do", "plan", "--detailed-exitcode")
-    ran("", "nothing to apply", "apply", "--yes")
-    ran("", "no drift", "drift")
-    first = json.loads(cxroute("history", "--format", "json").out)["runs"][0]["run"]
-    found["first.journal.jsonl"] = json_lines(Path(JOURNAL).read_text("utf-8"))
-    edit_sandbox(people)
+    record.document("first.plan", "a plan with changes", "plan")
+    record.run("a plan with changes, --detailed-exitcode", "plan", "--detailed-exitcode")
+    record.document("first.apply", "everything applied", "apply", "--yes")
+    record.run("nothing to do", "plan", "--detailed-exitcode")
+    record.run("nothing to apply", "apply", "--yes")
+    record.run("no drift", "drift")
+    first_run = last_run()
+    record.lines("first.journal", Path(JOURNAL).read_text("utf-8"))
 
-    manifests(BEFORE)
-    ran("drift", "drift", "drift")
-    manifests(AFTER + TAKEN, guard="deletes: {count: 0, percent: 0}")
-    ran("conflict.plan", "a plan with a conflict and a guard that refuses", "plan", most=3)
-    ran("", "the same, --fail-on-guards", "plan", "--fail-on-guards")
-    ran("conflict.apply", "an apply with a conflict", "apply", "--yes", most=3)
-    manifests(AFTER, guard="deletes: {count: 0, percent: 0}")
+    edit_sandbox(edits)
+    record.document("drift", "drift", "drift")
+    manifests(AFTER + TAKEN, guard=STRICT)
+    record.document("conflict.plan", "a plan with a conflict", "plan", most=3)
+    record.run("a plan with a conflict, --fail-on-guards", "plan", "--fail-on-guards")
+    record.document("conflict.apply", "an apply with a conflict", "apply", "--yes", most=3)
+    manifests(AFTER, guard=STRICT)
     write("sample.csv", SAMPLE)
-    ran("changes.plan", "a plan of every kind of change", "plan", "--traffic", "sample.csv")
-    ran("", "the same, in part", "plan", "--only", "cards/changed")
-    found["changes.plan.github.txt"] = annotations(cxroute("plan", "--format", "github").out)
-    ran("keep.plan", "drift is left alone", "plan", "--keep-drift", "--adopt", most=3)
-    ran("refused.apply", "a guard refuses", "apply", "--yes", most=3)
-    ran("", "no confirmation", "apply", "--no-input")
-    ran("", "a guard is lifted without a reason", "apply", "--yes", "--allow", "deletes")
+    plan = record.run("a plan of every kind of change", "plan", "--traffic", "sample.csv", "--format", "json")
+    record.form("changes.plan", json.loads(plan.out))
+    record.form("digests", {f"of {name}": json.loads(plan.out)[name] for name in ("manifestDigest", "liveDigest")})
+    record.annotations("changes.plan", cxroute("plan", "--format", "github").out)
+    record.run("a plan of some changes", "plan", "--only", "cards/changed")
+    record.document("keep.plan", "drift is kept", "plan", "--keep-drift", "--adopt", most=3)
+    record_refusals(record)
+    record_changes(record, first_run)
+
+
+def record_refusals(record: Recorder) -> None:
+    """Record applies that write nothing."""
+    record.document("refused.apply", "a guard refuses", "apply", "--yes", most=3)
+    record.run("no confirmation", "apply", "--no-input")
+    record.run("a guard is lifted without a reason", "apply", "--yes", "--allow", "deletes")
     manifests(AFTER, more="freeze: [{start: 2020-01-01, end: 2099-01-01, reason: peak}]\n")
-    ran("", "a freeze", "apply", "--yes")
-    manifests(AFTER, guard="deletes: {count: 0, percent: 0}")
-    ran("", "a saved plan", "plan", "--out", "plan.json")
-    found["saved.plan.json"] = json_text(plain_form(json.loads(Path("plan.json").read_text("utf-8")), most=3))
-    manifests(AFTER.replace("priority: 120", "priority: 121"), guard="deletes: {count: 0, percent: 0}")
-    ran("stale.apply", "a saved plan that is out of date", "apply", "plan.json", "--yes")
-    manifests(AFTER, guard="deletes: {count: 0, percent: 0}")
+    record.run("a freeze", "apply", "--yes")
+    manifests(AFTER, guard=STRICT)
+    record.run("a plan is saved", "plan", "--out", "plan.json")
+    record.form("saved.plan", json.loads(Path("plan.json").read_text("utf-8")), most=3)
+    manifests(AFTER.replace("priority: 120", "priority: 121"), guard=STRICT)
+    record.document("stale.apply", "a saved plan that is out of date", "apply", "plan.json", "--yes")
+    manifests(AFTER, guard=STRICT)
+
+
+def record_changes(record: Recorder, first_run: str) -> None:
+    """Record an apply of every kind of change, a saved plan, and an undo."""
     size = len(Path(JOURNAL).read_text("utf-8"))
-    lifted = ("--allow", "deletes", "--reason", "CHG-1")
-    ran("changes.apply", "everything applied, a guard lifted", "apply", "--yes", "--no-prune", *lifted)
-    ran("prune.apply", "a saved plan that was applied in part before", "apply", "plan.json", "--yes", *lifted)
-    found["changes.journal.jsonl"] = json_lines(Path(JOURNAL).read_text("utf-8")[size:])
-    found["rules.json"] = json_text(plain_form(json.loads(STATE.read_text("utf-8"))["rules"]))
-
-    ran("history", "the journal", "history", most=3)
-    run = json.loads(cxroute("history", "--format", "json").out)["runs"][-1]["run"]
-    ran("history.run", "one run of the journal", "history", run)
-    ran("", "a run that is not there", "history", "2020-01-01T000000-sandbox-0000")
-    ran("undo.plan", "an undo planned", "plan", "--undo", run)
+    lift = ("--allow", "deletes", "--reason", "CHG-1")
+    record.document("changes.apply", "everything applied, a guard lifted", "apply", "--yes", "--no-prune", *lift)
+    record.document("saved.apply", "a saved plan of which a part is done", "apply", "plan.json", "--yes", *lift)
+    record.lines("changes.journal", Path(JOURNAL).read_text("utf-8")[size:])
+    record.form("rules", json.loads(STATE.read_text("utf-8"))["rules"])
+    record.document("history", "the journal", "history", most=3)
+    run = last_run()
+    record.document("history.run", "one run of the journal", "history", run)
+    record.run("an unknown run", "history", "2020-01-01T000000-sandbox-0000")
+    record.document("undo.plan", "a plan to undo a run", "plan", "--undo", run)
     size = len(Path(JOURNAL).read_text("utf-8"))
-    ran("undo.apply", "a run undone", "apply", "--undo", run, "--yes")
-    found["undo.journal.jsonl"] = json_lines(Path(JOURNAL).read_text("utf-8")[size:])
-    ran("", "an older run undone", "plan", "--undo", first)
-    return found
-
-
-def shown(arguments: tuple[str, ...]) -> str:
-    return plain_text(" ".join(arguments))
-
-
-def annotations(text: str) -> str:
-    """Return a workflow's commands without their sentences."""
-    lines = [line for line in text.splitlines() if re.match("::(error|warning|notice) ", line)]
-    return "".join(
-        f"{re.sub(r'(?<=.)::.*', '::<text>', re.sub('title=[^,:]*', 'title=<text>', one))}\n" for one in lines
-    )
+    record.document("undo.apply", "a run undone", "apply", "--undo", run, "--yes")
+    record.lines("undo.journal", Path(JOURNAL).read_text("utf-8")[size:])
+    record.run("a plan to undo an older run", "plan", "--undo", first_run)
 
 
 # Commands without a tenant
 
 
-def bank(codes: list[Any]) -> Recording:
-    """Record what the commands say of the example bank: of long lists the first entries, and a digest of the others."""
+def record_bank(record: Recorder) -> None:
+    """Record what the commands print for the example bank: the first entries of long lists, and digests of the rest."""
     shutil.copytree(ROOT / "manifests", "manifests")
-    for path in Path("manifests").rglob("*.yaml"):  # comments may be reworded: they move lines
+    for path in Path("manifests").rglob("*.yaml"):  # comments may be reworded, which moves lines
         path.write_text(re.sub(r"^ *#.*\n| #.*(?=\n)", "", path.read_text("utf-8"), flags=re.MULTILINE), "utf-8")
-    found: Recording = {}
     conversation = ("--intent", "lost_or_stolen_card", "--confidence", "0.9", "--attr", "customerTier=gold")
     for name, *arguments in (
         ("validate", "validate"),
@@ -250,387 +275,283 @@ def bank(codes: list[Any]) -> Recording:
         ("doctor", "doctor"),
         ("history", "history"),
     ):
-        ended = cxroute(*arguments, "--format", "json")
-        codes.append(["the example bank", shown(tuple(arguments)), ended.code])
-        found[f"bank.{name}.json"] = json_text(ended.form(most=2))
-    sarif = json.loads(cxroute("validate", "--format", "sarif").out)
-    found["bank.sarif.json"] = json_text(plain_form(sarif, most=2))
-    junit = Path("junit.xml").read_text("utf-8").splitlines()
-    found["bank.junit.xml"] = "".join(f"{plain_text(line)}\n" for line in junit[:6])
-    return found
+        record.document(f"bank.{name}", "the example bank", *arguments, most=2)
+    record.form("bank.sarif", json.loads(cxroute("validate", "--format", "sarif").out), most=2)
+    report = plain_text(Path("junit.xml").read_text("utf-8"))
+    record.files["bank.junit.xml"] = "".join(report.splitlines(keepends=True)[:6])
 
 
-def offline(codes: list[Any]) -> Recording:
-    """Record what is said of manifests that are wrong, of two lists of rules, and of tenants that speak otherwise."""
-    found: Recording = {}
-
-    def ran(name: str, situation: str, *arguments: str) -> Ended:
-        ended = cxroute(*arguments)
-        codes.append([situation, shown(arguments), ended.code])
-        if name:
-            found[f"{name}.json"] = json_text(ended.form())
-        return ended
-
-    form = ("--format", "json")
-    ran("", "no manifests", "validate")
+def record_offline(record: Recorder) -> None:
+    """Record failing route tests, invalid manifests, comparisons of files, and wrong command lines."""
+    record.run("no manifests", "validate")
     manifests(BEFORE)
     write("manifests/tests.yaml", HEAD.format(kind="RouteTests", name="routes") + TESTS)
-    ran("tests.failed", "a route test fails", "test", *form, "--junit", "junit.xml")
-    junit = plain_text(Path("junit.xml").read_text("utf-8"))
-    found["tests.junit.xml"] = re.sub(r'(<failure message=")[^>]*>[^<]*', r'\1[text]">[text]', junit)
-    ran("tests.validate", "likewise", "validate", *form)
-    ran("tests.apply", "likewise", "apply", "--yes", *form)
-    write("manifests/wrong.yaml", WRONG)
-    ran("wrong.validate", "manifests are wrong", "validate", *form)
-    ran("wrong.plan", "likewise", "plan", *form)
-    sarif = json.loads(ran("", "likewise", "validate", "--format", "sarif").out)
-    found["wrong.sarif.json"] = json_text(plain_form(sarif["runs"][0]["results"]))
-    found["wrong.github.txt"] = annotations(ran("", "likewise", "validate", "--format", "github").out)
-    Path("manifests/wrong.yaml").unlink()
+    record.document("tests", "a route test fails", "test", "--junit", "junit.xml")
+    report = plain_text(Path("junit.xml").read_text("utf-8"))
+    record.files["tests.junit.xml"] = re.sub(r'(<failure message=")[^>]*>[^<]*', r'\1[text]">[text]', report)
+    record.document("tests.validate", "a route test fails", "validate")
+    record.document("tests.apply", "a route test fails", "apply", "--yes")
     Path("manifests/tests.yaml").unlink()
+    write("manifests/wrong.yaml", WRONG)
+    record.document("wrong.validate", "invalid manifests", "validate")
+    record.document("wrong.plan", "invalid manifests", "plan")
+    sarif = json.loads(record.run("invalid manifests", "validate", "--format", "sarif").out)
+    record.form("wrong.sarif", sarif["runs"][0]["results"])
+    record.annotations("wrong", record.run("invalid manifests", "validate", "--format", "github").out)
+    Path("manifests/wrong.yaml").unlink()
 
     manifests("rules:\n- {key: x, intent: x, queue: Cards, adopt: By hand, priority: 5}\n")
     write("live.json", json.dumps({"rules": [BY_HAND], "queues": [{"id": "q1", "name": "Cards"}]}))
-    ran("live.plan", "live rules of a file", "plan", "--live", "live.json", *form)
+    record.document("live.plan", "live rules of a file", "plan", "--live", "live.json")
     manifests("rules: []\n")
-    exported = ran("", "an export", "export", "--all", "--live", "live.json").out
-    found["live.export.yaml"] = re.sub("^#.*\n", "", exported, flags=re.MULTILINE)
-    write("left.json", json.dumps([BY_HAND]))
-    write("right.json", "[]")
-    ran("diff", "conversations go elsewhere", "diff", "left.json", "right.json", *form)
-    ran("", "the same, --detailed-exitcode", "diff", "left.json", "right.json", "--detailed-exitcode")
-    ran("", "a file that is not there", "diff", "left.json", "nowhere.json")
-    ran("usage", "an unknown option", "plan", "--nonsense", *form)
-    ran("", "an unknown command", "plam")
-    ran("", "no command", "--help")
-    ran("", "an unknown Environment", "plan", "-e", "nowhere")
-    ran("", "an option given twice", "plan", "--traffic", "a", "--traffic", "b")
-    ran("code", "the meaning of a code", "explain", "CXR203", *form)
-    ran("", "an unknown code", "explain", "CXR999")
+    exported = record.run("an export", "export", "--all", "--live", "live.json").out
+    record.files["live.export.yaml"] = re.sub("^#.*\n", "", exported, flags=re.MULTILINE)
+    write("nothing.json", "[]")
+    record.document("diff", "conversations go elsewhere", "diff", "live.json", "nothing.json")
+    record.run("conversations go elsewhere", "diff", "live.json", "nothing.json", "--detailed-exitcode")
+    record.run("a missing file", "diff", "live.json", "nowhere.json")
+    record.document("usage", "an unknown option", "plan", "--nonsense")
+    record.run("an unknown command", "plam")
+    record.run("--help", "--help")
+    record.run("an unknown Environment", "plan", "-e", "nowhere")
+    record.run("an option given twice", "plan", "--traffic", "a", "--traffic", "b")
+    record.document("code", "the meaning of a code", "explain", "CXR203")
+    record.run("an unknown code", "explain", "CXR999")
     os.environ["CI"] = "true"
-    ran("", "no Environment in CI", "plan")
-    return found
+    record.run("no Environment in CI", "plan")
 
 
-def outputs_of_a_step(codes: list[Any]) -> Recording:
-    """Record what `cxroute github outputs` hands on to the steps that follow."""
+def record_step(record: Recorder) -> None:
+    """Record the outputs that `cxroute github outputs` hands to the next steps of a workflow."""
     manifests(BEFORE)
     cxroute("plan", "--report", "report", "-q")
     for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"):
         os.environ[name] = name.lower()
-    codes.append(["a step of a workflow", "github outputs", cxroute("github", "outputs", "--report", "report").code])
-    handed_on = Path("github_output").read_text("utf-8")
-    return {"github.outputs.txt": re.sub("(plan-id=).*", r"\1<id>", handed_on)}
+    record.run("a step of a workflow", "github", "outputs", "--report", "report")
+    record.files["github.outputs.txt"] = re.sub("(plan-id=).*", r"\1<id>", Path("github_output").read_text("utf-8"))
 
 
-def about_the_program(_codes: list[Any]) -> Recording:
-    """Record options, variables, codes of findings, kinds of errors, schemas, and files that commands print."""
-    schemas = {name: json.loads(cxroute("schema", name).out) for name in ("manifest", "plan")}
-    options = {name: list(options_of(name)) for name in COMMANDS}  # and with the commands come all kinds of errors
+def record_program(record: Recorder) -> None:
+    """Record options, variables, codes of findings, kinds of errors, names of metrics, and schemas."""
+    record.form("options", {name: list(options_of(name)) for name in COMMANDS})  # imports every kind of error, too
     kinds: list[type[errors.CxrouteError]] = [errors.CxrouteError]
     for kind in kinds:
-        assert "kind" in vars(kind), kind
+        assert "kind" in vars(kind), f"{kind} has no kind of its own"
         kinds += kind.__subclasses__()
+    record.form("errors", sorted([kind.kind, kind.exit_code] for kind in kinds))
     codes = re.findall(r"^\| `(CXR\d+)`", (ROOT / "docs/codes.md").read_text("utf-8"), re.MULTILINE)
-    told = [json.loads(cxroute("explain", code, "--format", "json").out) for code in codes]
-    texts = {one for one in constants() if re.fullmatch("cxroute_[a-z_]+", one)}
-    return {
-        "metrics.json": json_text(sorted(one for one in texts if "worker" not in one)),
-        "options.json": json_text(options),
-        "variables.json": json_text(sorted(variables())),
-        "codes.json": json_text([[one["code"], one["title"]] for one in told]),
-        "errors.json": json_text(sorted([kind.kind, kind.exit_code] for kind in kinds)),
-        "schema.profile.yaml": cxroute("schema", "profile").out,
-        "cognigy.code.js": cxroute("cognigy", "--code", "--url", "https://endpoint.example").out,
-        **{f"schema.{name}.json": json_text(plain_form(one, SCHEMA_TEXTS)) for name, one in schemas.items()},
-    }
+    record.form("codes", [[code, title_of(code)] for code in codes])
+    metrics = {text for text in constants() if re.fullmatch("cxroute_[a-z_]+", text)}
+    record.form("metrics", sorted(name for name in metrics if "worker" not in name))
+    names = {text for text in constants() if re.fullmatch("[A-Z][A-Z0-9_]+", text)}
+    record.form("variables", sorted(name for name in names if name in VARIABLES or name.startswith(PREFIXES)))
+    for schema in ("manifest", "plan"):
+        record.form(f"schema.{schema}", json.loads(cxroute("schema", schema).out), SCHEMA_TEXTS)
+    record.files["schema.profile.yaml"] = re.sub("^#.*\n", "", cxroute("schema", "profile").out, flags=re.MULTILINE)
+    code = cxroute("cognigy", "--code", "--url", "https://endpoint.example").out
+    record.files["cognigy.code.js"] = re.sub("^ *//.*\n", "", code, flags=re.MULTILINE)
 
 
-def options_of(name: str) -> Iterator[dict[str, Any]]:
-    """Yield a command's options as a script uses them: names, values, default; no help."""
-    parser = parser_of(name, import_module(f"reconciler.cli.{COMMANDS[name].module}"))
-    for one in parser._actions:
-        if "--workers" not in one.option_strings:
-            told = {"names": one.option_strings or one.dest, "value": one.metavar, "of": one.choices and [*one.choices]}
-            yield {**told, "count": one.nargs, "default": one.default, "const": one.const}
+def title_of(code: str) -> str:
+    return str(json.loads(cxroute("explain", code, "--format", "json").out)["title"])
 
 
-def variables() -> set[str]:
-    """Return the environment variables that the source text names."""
-    known = {"CI", "COLUMNS", "FORCE_COLOR", "JOB_COMPLETION_INDEX", "NO_COLOR", "PORT"}
-    words = {one for one in constants() if re.fullmatch("[A-Z][A-Z0-9_]+", one)}
-    return {one for one in words if one in known or one.startswith(("CXONE_", "CXROUTE_", "GITHUB_", "RUNNER_"))}
+def options_of(command: str) -> Iterator[dict[str, Any]]:
+    """Yield the options of a command, without their help texts."""
+    for option in parser_of(command, import_module(f"reconciler.cli.{COMMANDS[command].module}"))._actions:
+        if "--workers" not in option.option_strings:
+            names, choices = option.option_strings or option.dest, [*option.choices] if option.choices else None
+            values = {"value": option.metavar, "choices": choices, "count": option.nargs}
+            yield {"names": names, **values, "default": option.default, "const": option.const}
 
 
 @cache
 def constants() -> frozenset[str]:
-    """Return every text of the source."""
+    """Return every text constant in the source."""
     trees = [ast.parse(path.read_text("utf-8")) for path in (ROOT / "reconciler").rglob("*.py")]
-    parts = (one.value for tree in trees for one in ast.walk(tree) if isinstance(one, ast.Constant))
-    return frozenset(one for one in parts if isinstance(one, str))
+    values = (node.value for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant))
+    return frozenset(value for value in values if isinstance(value, str))
 
 
 # Tenants over HTTP
 
 
-def tenants_over_http(codes: list[Any]) -> Recording:
-    """Record several environments at once, and runs that a tenant fails."""
-    found: Recording = {}
-    with tenants("east", "west") as here:
-        roomy = "guard: {deletes: {count: 9, percent: 100}, changes: {count: 9, percent: 100}}"
-        here.manifests(east=roomy, west=roomy)
-
-        def ran(name: str, situation: str, *arguments: str, most: int = 0) -> None:
-            form = () if "--format" in arguments else ("--format", "json")
-            ended = cxroute(*arguments, *form)
-            codes.append([situation, shown(arguments), ended.code])
-            if name:
-                found[f"{name}.json"] = json_text(ended.form(most))
-
+def record_tenants(record: Recorder) -> None:
+    """Record several environments at once, and runs in which the tenant fails."""
+    with tenants("east", "west") as tenant:
+        guard = "guard: {deletes: {count: 9, percent: 100}, changes: {count: 9, percent: 100}}"
+        tenant.manifests(east=guard, west=guard)
         ruleset(LIVE)
-        ran("several.plan", "several environments", "plan", "-e", "east,west", most=2)
-        ran("several.apply", "likewise", "apply", "--all", "--yes", most=2)
-        ran("", "nothing to do in any", "plan", "--all", "--detailed-exitcode")
-        here.apps["west"] = simulator(here.states["west"], PROFILES["A"], Faults("GET rules:403"))
-        ran("several.drift", "one of several fails", "drift", "--all")
+        record.document("several.plan", "several environments", "plan", "-e", "east,west", most=2)
+        record.document("several.apply", "several environments", "apply", "--all", "--yes", most=2)
+        record.run("nothing to do in several environments", "plan", "--all", "--detailed-exitcode")
+        tenant.apps["west"] = simulator(tenant.states["west"], PROFILES["A"], Faults("GET rules:403"))
+        record.document("several.drift", "one of several environments fails", "drift", "--all")
         ruleset([rule("kept"), rule("edited", "Fraud"), rule("new"), CATCH_ALL])
-        ran("several.partly", "one of several fails", "apply", "--all", "--yes", most=2)
-        ran("", "all of several saved", "plan", "-e", "east,west", "--out", "plans.json")
-
-        for name, spec in FAILING:
-            begin(here, spec, *(LIVE if name != "back" else ()))
+        record.document("several.partly", "one of several environments fails", "apply", "--all", "--yes", most=2)
+        for name, spec in WRITE_FAULTS.items():
+            start(tenant, spec, *(() if name == "back" else LIVE))
             size = len(Path(JOURNAL).read_text("utf-8"))
-            ran(f"failed.{name}", f"the tenant: {spec}", "apply", "-e", "east", "--yes")
-            found[f"failed.{name}.journal.jsonl"] = json_lines(Path(JOURNAL).read_text("utf-8")[size:])
-        begin(here, "", *LIVE)
-        here.apps["east"] = Interrupting(here.apps["east"])
-        ran("failed.interrupted", "a signal in the midst", "apply", "-e", "east", "--yes")
-        for spec in READING:
-            here.apps["east"] = simulator(here.states["east"], PROFILES["A"], Faults(spec, 0))
-            ended = cxroute("plan", "-e", "east", "--format", "json")
-            codes.append([f"the tenant: {spec}", "plan -e east", ended.code, json.loads(ended.out)["error"]["kind"]])
-        here.apps["east"] = simulator(here.states["east"], PROFILES["A"], Faults("GET queues:403", 0))
-        ran("doctor", "something is a `fail`", "doctor", "-e", "east")
+            record.document(f"failed.{name}", f"tenant with {spec}", "apply", "-e", "east", "--yes", most=3)
+            record.lines(f"failed.{name}.journal", Path(JOURNAL).read_text("utf-8")[size:])
+        start(tenant, "", *LIVE)
+        tenant.apps["east"] = Interrupting(tenant.apps["east"])
+        record.document("failed.interrupted", "SIGINT during an apply", "apply", "-e", "east", "--yes", most=3)
+        for spec in READ_FAULTS:
+            tenant.apps["east"] = simulator(tenant.states["east"], PROFILES["A"], Faults(spec))
+            result = record.run(f"tenant with {spec}", "plan", "-e", "east", "--format", "json")
+            record.codes[-1].append(json.loads(result.out)["error"]["kind"])
+        tenant.apps["east"] = simulator(tenant.states["east"], PROFILES["A"], Faults("GET queues:403"))
+        record.document("doctor", "a check fails", "doctor", "-e", "east")
         os.environ["CXONE_CLIENT_SECRET"] = ""
-        ran("", "no credentials", "plan", "-e", "east")
-    return found
+        record.run("no credentials", "plan", "-e", "east")
 
 
-CATCH_ALL: Final = {"key": "rest", "when": [], "queue": "General", "priority": 900, "name": "rest"}
-LIVE: Final = (rule("kept"), rule("edited"), rule("gone"), CATCH_ALL)
-FAILING: Final = (
-    ("refused", "PUT rule:400@#1"),
-    ("unknown", "POST rules:reset-applied@#1,GET rules:400@#3-"),
-    ("stopped", "PUT rule:403"),
-    ("back", "POST rules:altered=description"),
-)
-READING: Final = (
-    "token:401",
-    "GET rules:403",
-    "GET rules:404",
-    "GET rules:html",
-    "GET rules:missing",
-)
-
-
-def begin(here: Tenants, spec: str, *rules: dict[str, Any]) -> None:
-    """Let the tenant have these rules, all managed, and from then on these faults."""
-    state = here.states["east"]
-    for one in here.rules("east"):
-        state.remove(one["id"])
-    here.apps["east"] = simulator(state, PROFILES["A"])
-    wanted = Path("manifests/cards.yaml").read_text("utf-8")
+def start(tenant: Tenants, faults: str, *rules: Rule) -> None:
+    """Replace the live rules by these, all managed, and switch faults on; the manifests stay as they are."""
+    state, file = tenant.states["east"], Path("manifests/cards.yaml")
+    for live in tenant.rules("east"):
+        state.remove(live["id"])
+    tenant.apps["east"] = simulator(state, PROFILES["A"])
     if rules:
+        manifest = file.read_text("utf-8")
         ruleset(rules)
         assert 0 == cxroute("apply", "-e", "east", "--yes").code
-        Path("manifests/cards.yaml").write_text(wanted, "utf-8")
-    here.apps["east"] = simulator(state, PROFILES["A"], Faults(spec))
+        file.write_text(manifest, "utf-8")
+    tenant.apps["east"] = simulator(state, PROFILES["A"], Faults(faults))
 
 
 class Interrupting:
-    """A tenant at whose first write somebody presses Ctrl-C."""
+    """A tenant that sends SIGINT to this process at the first update or delete."""
 
     def __init__(self, app: Any) -> None:
-        self.app, self.pressed = app, False
+        self.app, self.interrupted = app, False
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Press it, and answer."""
-        if scope["method"] in ("PUT", "DELETE") and not self.pressed:
-            self.pressed = True
+        """Answer, after the signal has arrived."""
+        if scope["method"] in ("PUT", "DELETE") and not self.interrupted:
+            self.interrupted = True
             os.kill(os.getpid(), signal.SIGINT)
             await asyncio.sleep(0.05)
         await self.app(scope, receive, send)
 
 
-def spoken_otherwise(codes: list[Any]) -> Recording:
-    """Record a tenant of a Profile, which speaks otherwise."""
-    head = HEAD.format(kind="Environment", name="acd")
+def record_profile(record: Recorder) -> None:
+    """Record an apply to a tenant with a Profile, and the rule that it sent."""
+    environment = HEAD.format(kind="Environment", name="acd") + "owner: acme\n"
     profile = f"---\n{HEAD.format(kind='Profile', name='acd')}{PROFILE}"
     manifests("rules:\n- {key: x, intent: x, queue: Cards, priority: 5}\n")
-    write("manifests/acd.yaml", f"{head}owner: acme\ntenant: acme\napi: {{profile: acd}}\n{profile}")
+    write("manifests/acd.yaml", f"{environment}tenant: acme\napi: {{profile: acd}}\n{profile}")
     with process(Path.cwd(), "simulate", "--as", "acd", "--port", "0", "--state", "acd.json") as (_, url):
-        write("manifests/acd.yaml", f"{head}owner: acme\napi: {{profile: acd, baseUrl: '{url}'}}\n{profile}")
-        applied = cxroute("apply", "-e", "acd", "--yes", "--format", "json")
-        codes.append(["a tenant of a Profile", "apply -e acd --yes", applied.code])
+        write("manifests/acd.yaml", f"{environment}api: {{profile: acd, baseUrl: '{url}'}}\n{profile}")
+        record.document("profile.apply", "a tenant with a Profile", "apply", "-e", "acd", "--yes")
         with somebody(url) as person:
-            rules = person.http.get("/inContactAPI/services/v30.0/routing-rules", params={"skip": 0, "top": 9}).json()
-    return {"profile.apply.json": json_text(applied.form()), "profile.rules.json": json_text(plain_form(rules))}
+            rules = person.http.get("/inContactAPI/services/v30.0/routing-rules", params={"skip": 0, "top": 9})
+            record.form("profile.rules", rules.json())
 
 
 # The endpoint and the loop
 
 
-def endpoint(codes: list[Any]) -> Recording:
-    """Record what the endpoint answers, logs and counts: as a process, and in this one where the tenant fails."""
+def record_endpoint(record: Recorder) -> None:
+    """Record the endpoint's responses, log and metrics: of the process, and in this process if the tenant fails."""
     more = "context: {minConfidence: 0.4, below: {intent: none}}\n"
     manifests("rules:\n- {key: billing, intent: billing, queue: Billing, priority: 5}\n", more=more)
-    codes.append(["no keys, and not on loopback", "serve --host 0.0.0.0", cxroute("serve", "--host", "0.0.0.0").code])
+    record.run("no keys, and not on loopback", "serve", "--host", "host.example")
     with process(Path.cwd(), "serve", "--port", "0", "--explain") as (running, url):
         with httpx.Client(base_url=url, trust_env=False, verify=PLAIN, headers={"X-API-Key": KEY}) as http:
-            answers = [recorded(http.post("/api/route", json=one), str(one)) for one in EVENTS]
-            answers += [recorded(http.get(path), path) for path in ("/health", "/ready", "/api/route", "/nowhere")]
-            answers.append(recorded(http.post("/health"), "POST /health"))
-            metrics = http.get("/metrics").text
+            responses = [response_form(http.post("/api/route", json=body)) for body in EVENTS]
+            responses += [response_form(http.get(path)) for path in ("/health", "/ready", "/api/route", "/nowhere")]
+            responses.append(response_form(http.post("/health")))
+            record.metrics("endpoint", http.get("/metrics").text)
         running.send_signal(signal.SIGTERM)
-        codes.append(["SIGTERM", "serve", running.wait(20)])
-    answers += [*(in_this_process(*one) for one in REFUSED), *asyncio.run(signed_twice())]
-    return {
-        "endpoint.json": json_text(answers),
-        "endpoint.log.jsonl": json_lines(Path("serve.log").read_text("utf-8")),
-        "endpoint.metrics.txt": families(metrics),
+        record.codes.append(["SIGTERM", "serve", running.wait(20)])
+    record.lines("endpoint.log", Path("serve.log").read_text("utf-8"))
+    replies = {situation: asyncio.run(reply_form(*request)) for situation, request in REQUESTS.items()}
+    record.form("endpoint", {"process": responses, **replies, "signed": asyncio.run(signed_replies())})
+
+
+def response_form(response: httpx.Response) -> dict[str, Any]:
+    headers = {
+        name: value for name, value in sorted(response.headers.items()) if name not in ("content-length", "date")
     }
+    request = f"{response.request.method} {response.request.url.path} {response.request.content.decode()}".strip()
+    return {"request": request, "status": response.status_code, "headers": headers, "body": response.json()}
 
 
-def loop(codes: list[Any]) -> Recording:
-    """Record what the loop logs, counts and sends to a web hook: applied, refused, failed, well again, drift."""
+async def reply_form(headers: Any, body: Any, fault: Exception | None) -> dict[str, Any]:
+    """Return the response and the log outcomes of one request in this process."""
+    endpoint = Endpoint(Upstream(faults=[fault] if fault else []))
+    reply = await endpoint.post(body, headers)
+    outcomes = [line.get("outcome", line["event"]) for line in endpoint.log]
+    return {"status": reply.status, "headers": reply.headers, "body": reply.form, "outcomes": outcomes}
+
+
+async def signed_replies() -> list[Any]:
+    """Return the responses to a signed message and to another body with the same id."""
+    endpoint = Endpoint(keys=(), secrets=(WRITTEN,))
+    replies = [await endpoint.post(*signed("m1", body)) for body in (event(), event(intent="other"))]
+    return [[reply.status, reply.form, line["outcome"]] for reply, line in zip(replies, endpoint.log, strict=True)]
+
+
+def record_loop(record: Recorder) -> None:
+    """Record the loop's log, metrics and notifications: applied, refused, failed, and clean again."""
     with receiving() as hook:
-        notify = f'notify: {{url: "{hook.url}/hook"}}\n'
 
         def want(*intents: str) -> None:
-            rules = "".join(f"- {{key: {one}, intent: {one}, queue: Cards, priority: 5}}\n" for one in intents)
-            manifests(f"rules:\n{rules}", guard="deletes: {count: 0, percent: 0}", more=notify)
+            rules = "".join(f"- {{key: {intent}, intent: {intent}, queue: Cards, priority: 5}}\n" for intent in intents)
+            manifests(f"rules:\n{rules}", guard=STRICT, more=f'notify: {{url: "{hook.url}/hook"}}\n')
 
         want("a", "b")
-        arguments = ("watch", "--every", "1h", "--log-format", "json", "--listen", "127.0.0.1:0")
-        with process(Path.cwd(), *arguments, "--apply") as (running, url):
-            here = Loop(Path.cwd(), running, url).waited(1)
+        arguments = ("--every", "1h", "--log-format", "json", "--listen", "127.0.0.1:0", "--apply")
+        with process(Path.cwd(), "watch", *arguments) as (running, url):
+            loop = Loop(Path.cwd(), running, url).waited(1)
             want("a")
-            here.again()
+            loop.again()
             write("manifests/wrong.yaml", WRONG)
-            here.again()
+            loop.again()
             Path("manifests/wrong.yaml").unlink()
             want("a", "b")
-            here.again()
-            health, metrics = here.get("/health"), here.get("/metrics").text
-            codes.append(["SIGTERM", "watch --apply", here.end()[0]])
-        codes.append(["too often", "watch --every 1s", cxroute("watch", "--every", "1s").code])
-        bodies = [plain_form(one) for one in hook.bodies]
-    return {
-        "watch.json": json_text({"health": [health.status_code, health.text], "webhook": [hook.asked[0], *bodies]}),
-        "watch.log.jsonl": json_lines(Path("watch.log").read_text("utf-8")),
-        "watch.metrics.txt": families(metrics),
-    }
+            loop.again()
+            health = loop.get("/health")
+            record.metrics("watch", loop.get("/metrics").text)
+            record.codes.append(["SIGTERM", "watch --apply", loop.end()[0]])
+        record.form("watch", {"health": [health.status_code, health.text], "hook": [hook.asked[0], *hook.bodies]})
+    record.lines("watch.log", Path("watch.log").read_text("utf-8"))
+    record.run("an interval that is too short", "watch", "--every", "1s")
 
 
-EVENTS: Final = (
-    event(),
-    event(),
-    event(timestamp="2026-02-01T08:00:00Z"),
-    event(conversationId="c-2", intent="unknown"),
-    event(conversationId="c-3", confidence=None, timestamp=...),
-    event(conversationId="c-4", confidence=0.1),
-    event(confidence=7),
-    event(intent=...),
+# The comparison
+
+SCENARIOS: Final = (
+    *(record_sandbox, record_bank, record_offline, record_step, record_program),
+    *(record_tenants, record_profile, record_endpoint, record_loop),
 )
-_TYPE, _KEY = HEADERS
-REFUSED: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
-    ("no key", {"headers": [_TYPE]}),
-    ("no JSON", {"body": b"{"}),
-    ("large", {"body": b" " * 65_537}),
-    ("media", {"headers": [_KEY, (b"content-type", b"text/plain")]}),
-    ("a compressed body", {"headers": [*HEADERS, (b"content-encoding", b"gzip")]}),
-    ("unknown conversation", {"fault": errors.GoneError("", 404)}),
-    ("the tenant's rate", {"fault": errors.TooFastError("", 2.5)}),
-    ("the tenant is away", {"fault": errors.LaterError("", 3)}),
-    ("nobody knows", {"fault": errors.AmbiguousWriteError("")}),
-    ("the tenant failed", {"fault": errors.OverloadedError("")}),
-    ("undefined fields", {"fault": errors.UndefinedFieldsError("", 422)}),
-    ("too slow", {"fault": TimeoutError()}),
-    ("a bug", {"fault": RuntimeError()}),
-)
-
-
-def in_this_process(about: str, told: dict[str, Any]) -> dict[str, Any]:
-    """Return what the endpoint answers and logs in one case."""
-    here = Endpoint(Upstream(faults=[told["fault"]] if "fault" in told else []))
-    reply = asyncio.run(here.post(told.get("body", event()), told.get("headers", HEADERS)))
-    form = json.loads(reply.body)
-    return {**_answer(about, reply.status, reply.headers, form), "log": [one.get("outcome") for one in here.log]}
-
-
-async def signed_twice() -> list[dict[str, Any]]:
-    """Return what a signed message is answered, and another one of the same id."""
-    here, found = Endpoint(keys=(), secrets=(WRITTEN,)), []
-    for one in (event(), event(intent="other")):
-        reply = await here.post(*signed("m1", one))
-        found.append(_answer("a signed message", reply.status, reply.headers, reply.form))
-    return [{**one, "log": [line["outcome"]]} for one, line in zip(found, here.log, strict=True)]
-
-
-def recorded(response: httpx.Response, about: str) -> dict[str, Any]:
-    """Return an answer with its status, its headers that matter, and its body without sentences."""
-    return _answer(about, response.status_code, dict(response.headers), response.json())
-
-
-def _answer(about: str, status: int, headers: dict[str, str], body: Any) -> dict[str, Any]:
-    kept = {name: value for name, value in sorted(headers.items()) if name not in ("content-length", "date")}
-    return {"asked": about, "status": status, "headers": kept, "body": plain_form(body)}
-
-
-def families(text: str) -> str:
-    """Return metrics as Prometheus reads them, without their values and sentences."""
-    lines = [re.sub(r"^(# HELP \S+) .*", r"\1 <text>", line) for line in text.splitlines() if "worker" not in line]
-    return "".join(f"{line if line.startswith('#') else line.rpartition(' ')[0]}\n" for line in lines)
-
-
-# The test
 
 
 @cache
-def recording() -> Recording:
-    """Return every file's name and what it holds."""
-    found: Recording = {}
-    codes: list[Any] = []
+def recording() -> dict[str, str]:
+    """Return the content of every recorded file, made now."""
+    record = Recorder()
     with tempfile.TemporaryDirectory() as folder:
-        for make in (
-            small_tenant,
-            bank,
-            offline,
-            outputs_of_a_step,
-            about_the_program,
-            tenants_over_http,
-            spoken_otherwise,
-            endpoint,
-            loop,
-        ):
-            with workplace(Path(folder) / make.__name__):
-                found |= make(codes)
-    return {**found, "exit_codes.json": json_text(codes)}
+        for scenario in SCENARIOS:
+            with workplace(Path(folder) / scenario.__name__):
+                scenario(record)
+    return {**record.files, "exit_codes.json": json_text(record.codes)}
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in HERE.iterdir()) if HERE.exists() else [])
-def test_what_users_read_is_as_it_was(name: str) -> None:
-    """Documents, codes, options, metrics, answers and journals are those of the recording."""
+@pytest.mark.parametrize("name", sorted(path.name for path in HERE.iterdir()))
+def test_output_equals_the_recording(name: str) -> None:
+    """Documents, exit codes, options, metrics, responses, logs and journals have not changed for users."""
     assert (HERE / name).read_text("utf-8") == recording().get(name)
 
 
-def test_the_recording_is_whole() -> None:
-    """No file is left over, and none is missing."""
+def test_the_recording_is_complete() -> None:
+    """Each file is compared, and no file is missing."""
     assert {path.name for path in HERE.iterdir()} == set(recording())
 
 
 if __name__ == "__main__":
-    HERE.mkdir(exist_ok=True)
     for path in HERE.iterdir():
         path.unlink()
     for file, content in recording().items():
