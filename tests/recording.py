@@ -1,4 +1,4 @@
-"""Makes a recording: runs commands in this process and removes everything from their output that varies between runs."""
+"""Makes a recording: runs commands in this process, and replaces everything that varies between runs."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Compares everything that users and their programs read with a recording in tests/recorded.
 
-The recording was made before the modules moved. A difference is a change for users and belongs in CHANGELOG.md, with a new
-recording (`python -m tests.test_recorded`). Sentences for people are not recorded: `TEXTS` in tests/recording.py lists the
-fields that hold them.
+The recording was made before the modules moved. A difference is a change for users and belongs in CHANGELOG.md, with a
+new recording (`python -m tests.test_recorded`). Sentences for people are not recorded: `TEXTS` in tests/recording.py
+lists the fields that hold them.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import re
 import shutil
 import signal
 import tempfile
+from difflib import unified_diff
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx
-import pytest
 
 # The recording depends on the package's modules in these lines, and in tests/recording.py, only.
 from reconciler import errors
@@ -164,12 +164,12 @@ def edit_sandbox(edit: Callable[[dict[str, Rule]], object]) -> None:
     `edit` gets the rules by name; it may use any key for a rule that it adds.
     """
     state = json.loads(STATE.read_text("utf-8"))
-    rules = {rule["name"]: rule for rule in state["rules"]}
+    rules = {live["name"]: live for live in state["rules"]}
     edit(rules)
-    for key, rule in rules.items():
+    for key, live in rules.items():
         rule_id = f"id-{key.lower().replace(' ', '-')}"
         fixed = {"dateCreated": "2026-01-01T00:00:00Z", "dateModified": "2026-01-01T00:00:00Z", "version": 1}
-        rule.update(id=rule_id, selfUri=f"/api/v2/routing/rules/{rule_id}", **fixed)
+        live.update(id=rule_id, selfUri=f"/api/v2/routing/rules/{rule_id}", **fixed)
     STATE.write_text(json.dumps({**state, "rules": list(rules.values())}), "utf-8")
 
 
@@ -472,9 +472,7 @@ def record_endpoint(record: Recorder) -> None:
 
 
 def response_form(response: httpx.Response) -> dict[str, Any]:
-    headers = {
-        name: value for name, value in sorted(response.headers.items()) if name not in ("content-length", "date")
-    }
+    headers = {name: response.headers[name] for name in sorted({*response.headers} - {"content-length", "date"})}
     request = f"{response.request.method} {response.request.url.path} {response.request.content.decode()}".strip()
     return {"request": request, "status": response.status_code, "headers": headers, "body": response.json()}
 
@@ -540,15 +538,18 @@ def recording() -> dict[str, str]:
     return {**record.files, "exit_codes.json": json_text(record.codes)}
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in HERE.iterdir()))
-def test_output_equals_the_recording(name: str) -> None:
+def differences() -> Iterator[str]:
+    """Yield the lines of each file that differ, with the lines around them."""
+    current = recording()
+    recorded = {path.name: path.read_text("utf-8") for path in HERE.iterdir()}
+    for name in sorted({*current, *recorded}):
+        before, after = (files.get(name, "").splitlines() for files in (recorded, current))
+        yield from unified_diff(before, after, f"recorded/{name}", name, lineterm="", n=2)
+
+
+def test_output_equals_the_recording() -> None:
     """Documents, exit codes, options, metrics, responses, logs and journals have not changed for users."""
-    assert (HERE / name).read_text("utf-8") == recording().get(name)
-
-
-def test_the_recording_is_complete() -> None:
-    """Each file is compared, and no file is missing."""
-    assert {path.name for path in HERE.iterdir()} == set(recording())
+    assert "" == "\n".join(differences())
 
 
 if __name__ == "__main__":
