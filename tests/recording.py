@@ -29,7 +29,7 @@ TEXTS: Final = frozenset(
 """JSON fields that hold sentences for people. Sentences may be reworded, so a recording has a placeholder instead."""
 SCHEMA_TEXTS: Final = frozenset({*TEXTS, "description", "title"})
 """The same for a JSON Schema."""
-VARYING: Final = {"planId": "<id>", "liveDigest": "<digest>", "pid": 0, "host": "<host>"}
+VARYING: Final = {"planId": "<id>", "liveDigest": "<digest>", "pid": 0, "host": "<host>", "examples": "<examples>"}
 """JSON fields that depend on random ids, on sentences or on the machine, and the placeholder for each."""
 DURATIONS: Final = frozenset({"seconds", "nextSeconds", "ms"})
 WIDTH: Final = 150
@@ -145,7 +145,7 @@ def plain_form(form: Any, texts: frozenset[str] = TEXTS, most: int = 0) -> Any:
 def _field(name: str, value: Any, texts: frozenset[str], most: int) -> Any:
     if name in texts and isinstance(value, str):
         return "<text>" if value else ""
-    if name in VARYING and isinstance(value, str | int):
+    if name in VARYING and not isinstance(value, dict):
         return VARYING[name]
     if name in DURATIONS and isinstance(value, int | float):
         return 0

@@ -112,6 +112,7 @@ WRITE_FAULTS: Final = {
     "refused": "PUT rule:400@#1",
     "unknown": "POST rules:reset-applied@#1,GET rules:400@#3-",
     "stopped": "PUT rule:403",
+    "changed": "PUT rule:412",
     "back": "POST rules:altered=description",
 }
 """By the outcome of an apply. `back`: the tenant does not keep the first rule, and it is deleted again."""
@@ -204,7 +205,8 @@ def record_sandbox(record: Recorder) -> None:
     edit_sandbox(edits)
     record.document("drift", "drift", "drift")
     manifests(AFTER + TAKEN, guard=STRICT)
-    record.document("conflict.plan", "a plan with a conflict", "plan", most=3)
+    plan = record.run("a plan with a conflict", "plan", "--format", "json")
+    record.form("conflict.findings", json.loads(plan.out)["findings"])
     record.run("a plan with a conflict, --fail-on-guards", "plan", "--fail-on-guards")
     record.document("conflict.apply", "an apply with a conflict", "apply", "--yes", most=3)
     manifests(AFTER, guard=STRICT)
@@ -341,8 +343,7 @@ def record_program(record: Recorder) -> None:
     record.form("errors", sorted([kind.kind, kind.exit_code] for kind in kinds))
     codes = re.findall(r"^\| `(CXR\d+)`", (ROOT / "docs/codes.md").read_text("utf-8"), re.MULTILINE)
     record.form("codes", [[code, title_of(code)] for code in codes])
-    metrics = {text for text in constants() if re.fullmatch("cxroute_[a-z_]+", text)}
-    record.form("metrics", sorted(name for name in metrics if "worker" not in name))
+    record.form("shared.metrics", sorted(text for text in constants() if re.fullmatch("cxroute_shared_[a-z_]+", text)))
     names = {text for text in constants() if re.fullmatch("[A-Z][A-Z0-9_]+", text)}
     record.form("variables", sorted(name for name in names if name in VARIABLES or name.startswith(PREFIXES)))
     for schema in ("manifest", "plan"):
