@@ -483,6 +483,7 @@ async def reply_form(headers: Any, body: Any, fault: Exception | None) -> dict[s
     endpoint = Endpoint(Upstream(faults=[fault] if fault else []))
     reply = await endpoint.post(body, headers)
     outcomes = [line.get("outcome", line["event"]) for line in endpoint.log]
+    del reply.headers["content-length"]
     return {"status": reply.status, "headers": reply.headers, "body": reply.form, "outcomes": outcomes}
 
 
