@@ -551,7 +551,8 @@ def differences() -> Iterator[str]:
 
 def test_output_equals_the_recording() -> None:
     """Documents, exit codes, options, metrics, responses, logs and journals have not changed for users."""
-    assert "" == "\n".join(differences())
+    diff = "\n".join(differences())
+    assert "" == diff, f"\n{diff}"
 
 
 if __name__ == "__main__":
