@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reconciler.model import Address, Rule, Source
 
+Action = Literal["create", "update", "adopt", "delete"]
 Cause = Literal["manifest", "drift", "both", "duplicate"]
 
 
@@ -53,6 +54,7 @@ class FieldChange:
 class Create:
     """A desired rule that is not live."""
 
+    action: ClassVar[Literal["create"]] = "create"
     address: Address
     after: Rule
     source: Source | None
@@ -63,6 +65,7 @@ class Create:
 class Update:
     """A managed rule that differs from what is desired."""
 
+    action: ClassVar[Literal["update"]] = "update"
     address: Address
     live: LiveRule
     after: Rule
@@ -77,6 +80,7 @@ class Update:
 class Adopt:
     """An unmanaged rule that a manifest takes over."""
 
+    action: ClassVar[Literal["adopt"]] = "adopt"
     address: Address
     live: LiveRule
     after: Rule
@@ -89,6 +93,7 @@ class Adopt:
 class Delete:
     """A managed rule that no manifest names, or a duplicate of one."""
 
+    action: ClassVar[Literal["delete"]] = "delete"
     address: Address
     live: LiveRule
     cause: Cause
@@ -146,6 +151,7 @@ class Held:
 class Applied:
     """The change was made, and a read after it showed it."""
 
+    status: ClassVar[str] = "applied"
     change: Change
     attempts: int
     id: str
@@ -155,6 +161,7 @@ class Applied:
 class Failed:
     """The change was refused, or was tried as often as allowed; the rule is as it was, unless `touched`."""
 
+    status: ClassVar[str] = "failed"
     change: Change
     attempts: int
     error: str
@@ -166,6 +173,7 @@ class Failed:
 class Skipped:
     """The change was not tried, or, where `touched`, not to its end."""
 
+    status: ClassVar[str] = "skipped"
     change: Change
     error: str
     attempts: int = 0
@@ -176,6 +184,7 @@ class Skipped:
 class Unknown:
     """A write was sent and nobody knows what became of it; the next run finds out."""
 
+    status: ClassVar[str] = "unknown"
     change: Change
     attempts: int
     error: str

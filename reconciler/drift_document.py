@@ -72,9 +72,6 @@ def rule_in_the_way(plan: Plan, live: LiveRule) -> Document:
 
 
 def _change(change: Document, since: dict[str, str]) -> Document:
-    if change["action"] != _CREATE:
+    if change["action"] != Create.action:
         return change
     return {**change, "cause": "missing", "since": since.get(change["address"])}
-
-
-_CREATE = Create.__name__.lower()

@@ -25,7 +25,7 @@ CxrouteError                     1
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,18 +36,22 @@ if TYPE_CHECKING:
 class CxrouteError(Exception):
     """Root of the tree. `str(error)` is one sentence for a person: what, where, why, what to do."""
 
+    kind: ClassVar[str] = "Cxroute"
+    """The error's word in JSON. It stays when a class gets another name."""
     exit_code = 1
 
 
 class UsageError(CxrouteError):
     """The command line, or the environment variables that it reads, do not make sense."""
 
+    kind = "Usage"
     exit_code = 64
 
 
 class ManifestError(CxrouteError):
     """The manifests are invalid. `findings` holds every error of every file."""
 
+    kind = "Manifest"
     exit_code = 3
 
     def __init__(self, findings: Sequence[Finding]) -> None:
@@ -60,33 +64,45 @@ class ManifestError(CxrouteError):
 class RefusedError(CxrouteError):
     """A run that was not allowed to go on: guard, conflict, stale plan, no confirmation."""
 
+    kind = "Refused"
     exit_code = 4
 
 
 class InterruptedRunError(CxrouteError):
     """SIGINT or SIGTERM arrived before anything was written."""
 
+    kind = "InterruptedRun"
     exit_code = 130
 
 
 class ApiError(CxrouteError):
     """The tenant's API did not do what was asked."""
 
+    kind = "Api"
+
 
 class UnreachableError(ApiError):
     """No connection was made, so it is certain that the server did nothing."""
+
+    kind = "Unreachable"
 
 
 class CredentialsError(ApiError):
     """The id or secret is wrong, missing or not allowed to be sent there; or a token was refused twice."""
 
+    kind = "Credentials"
+
 
 class ScopeError(ApiError):
     """403: the message names the scope that the call needs."""
 
+    kind = "Scope"
+
 
 class UnexpectedAnswerError(ApiError):
     """An answer that no CXone API gives: HTML, a redirect, a wrong shape, too large, not JSON."""
+
+    kind = "UnexpectedAnswer"
 
 
 class NotOfferedError(ApiError):
@@ -96,17 +112,25 @@ class NotOfferedError(ApiError):
     and 431 of a delete; and of a read whatever else says that it is wrong, for a read says nothing of its own.
     """
 
+    kind = "NotOffered"
+
 
 class IncompleteReadError(ApiError):
     """A listing that could not be proven complete, so no plan may be made from it."""
+
+    kind = "IncompleteRead"
 
 
 class OverloadedError(ApiError):
     """429 or 5xx on a read, after every retry that the budget allows."""
 
+    kind = "Overloaded"
+
 
 class LaterError(OverloadedError):
     """The server is away, so nothing was sent. `seconds` says when it will be asked again."""
+
+    kind = "Later"
 
     def __init__(self, message: str, seconds: float) -> None:
         """Keep the wait beside the message."""
@@ -117,9 +141,13 @@ class LaterError(OverloadedError):
 class TooFastError(LaterError):
     """The server says that this is too fast, or the pace leaves no time for one more call: nothing was done."""
 
+    kind = "TooFast"
+
 
 class RejectedError(ApiError):
     """A 4xx that is about this one write: the server did nothing, and asking again will not help."""
+
+    kind = "Rejected"
 
     def __init__(self, message: str, status: int) -> None:
         """Keep the HTTP status beside the message."""
@@ -130,18 +158,28 @@ class RejectedError(ApiError):
 class GoneError(RejectedError):
     """404, or 410 where it is asked for or deleted: the rule does not exist (any more)."""
 
+    kind = "Gone"
+
 
 class NameTakenError(RejectedError):
     """409: another rule has that name, or the rule changed under us."""
+
+    kind = "NameTaken"
 
 
 class ChangedMeanwhileError(RejectedError):
     """412, or a rule that was read again just before its write and differs from what was planned on."""
 
+    kind = "ChangedMeanwhile"
+
 
 class UndefinedFieldsError(RejectedError):
     """The tenant does not take the custom fields that it was given; the message says how to define them."""
 
+    kind = "UndefinedFields"
+
 
 class AmbiguousWriteError(ApiError):
     """A write whose outcome nobody knows; only a fresh complete read can tell (invariants R6)."""
+
+    kind = "AmbiguousWrite"

@@ -110,7 +110,7 @@ class Round:
         """Return what two rounds have in common that found, or did, or failed at, just the same."""
         said = [self.result, _of_error(self.error), *_of_plan(self)]
         if self.report is not None:
-            said += [[str(one.change.address), type(one).__name__] for one in self.report.outcomes]
+            said += [[str(one.change.address), one.status] for one in self.report.outcomes]
         return sha256(COMPACT.encode(said).encode()).hexdigest()
 
 
@@ -146,7 +146,7 @@ def _of_error(error: CxrouteError | None) -> list[str]:
         return []
     if isinstance(error, ManifestError):
         return sorted(f"{one.code} {one.source.file if one.source else ''} {one.message}" for one in error.findings)
-    return [type(error).__name__, "" if isinstance(error, ApiError) else str(error)]
+    return [error.kind, "" if isinstance(error, ApiError) else str(error)]
 
 
 def _of_plan(one: Round) -> list[object]:

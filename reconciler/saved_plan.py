@@ -56,11 +56,6 @@ class ReviewedPlan:
     """The traffic sample's path and digest, where it had one."""
 
 
-def action(change: Change) -> str:
-    """Return the word for a change: create, update, adopt or delete."""
-    return type(change).__name__.lower()
-
-
 def document(plan: Plan) -> Document:
     """Return the plan as a JSON document (plan-json); the same plan gives the same document."""
     steps = _steps(plan)
@@ -99,7 +94,7 @@ def summary(plan: Plan) -> dict[str, int]:
     """Count the changes by what they do, and the rules that stay."""
     counts = dict.fromkeys(_COUNTED, 0)
     for change in plan.changes:
-        counts[action(change)] += not is_copy(change)
+        counts[change.action] += not is_copy(change)
     return {**counts, "unchanged": plan.unchanged, "held": len(plan.held), "unmanaged": plan.unmanaged}
 
 
@@ -111,7 +106,7 @@ def change_document(plan: Plan, change: Change, steps: Sequence[Document] = ()) 
         marker = None if is_release(change) else Marker(plan.owner, change.address, digest(change.after))
         after = _form(change.after, signed(change.after, marker), plan.queue_names)
     return {
-        "action": action(change),
+        "action": change.action,
         "address": str(change.address),
         "id": None if isinstance(change, Create) else change.live.id,
         "name": change.live.rule.name if isinstance(change, Delete) else change.after.name,

@@ -25,7 +25,7 @@ from reconciler.findings import Finding
 from reconciler.kept_texts import KEPT_OTHERWISE
 from reconciler.options import Options
 from reconciler.plan import Report
-from reconciler.render.apply_text import outcome_line, outcomes_document, report_text, status
+from reconciler.render.apply_text import outcome_line, outcomes_document, report_text
 from reconciler.render.paint import ansi, colourless
 from tests.builders import address, managed, rule, unmanaged
 from tests.plans import empty
@@ -254,7 +254,7 @@ def test_what_is_not_done_stands_out_on_a_terminal() -> None:
 def test_programs_read_each_outcome_as_a_word() -> None:
     """The words of plan-json "Apply"; an applied change has no error."""
     outcomes = (APPLIED[1], NOT_APPLIED[1], IN_BETWEEN[2], IN_BETWEEN[3])
-    assert ["applied", "failed", "skipped", "unknown"] == [status(one) for one in outcomes]
+    assert ["applied", "failed", "skipped", "unknown"] == [one.status for one in outcomes]
     assert [
         {"address": "cards/lost", "action": "update", "status": "applied", "error": None, "attempts": 2},
         {

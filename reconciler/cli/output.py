@@ -143,7 +143,7 @@ _COLOURS = {"warning": "yellow", "error": "red"}
 def error_document(error: CxrouteError) -> dict[str, Any]:
     """Return an error in JSON: what kind, what to say, with which exit code the program ends, every finding."""
     form: dict[str, Any] = {
-        "kind": type(error).__name__.removesuffix("Error"),
+        "kind": error.kind,
         "message": str(error),
         "exitCode": error.exit_code,
     }

@@ -14,7 +14,7 @@ from reconciler.cli.discretion import DISCRETION
 from reconciler.cli.local_files import JOURNAL, kept_out_of_git
 from reconciler.journal import Journal
 from reconciler.render.apply_text import outcomes_document
-from reconciler.saved_plan import action, change_document, plan_id
+from reconciler.saved_plan import change_document, plan_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,7 +88,7 @@ class Recorder:
         made = {"id": result.id} if result.id else {}
         self.journal.write("tried", **{**_about(step.change), **said, **made})
         if result.verdict is Verdict.DONE and _kind(step) == "whole":
-            self.done.add(f"{action(step.change)} {step.change.address}")
+            self.done.add(f"{step.change.action} {step.change.address}")
         self.bar.step("changes", len(self.done), len(self.plan.changes))
 
     def wave(self) -> None:
@@ -123,4 +123,4 @@ def _kind(step: Step) -> str:
 
 def _about(change: Change) -> dict[str, Any]:
     known = {} if isinstance(change, Create) else {"id": change.live.id}
-    return {"address": str(change.address), "action": action(change), "cause": change.cause, **known}
+    return {"address": str(change.address), "action": change.action, "cause": change.cause, **known}

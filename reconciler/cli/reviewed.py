@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.errors import RefusedError, UsageError
 from reconciler.regular_file import MIB, read_text
-from reconciler.saved_plan import action, read, unforeseen, unreviewed
+from reconciler.saved_plan import read, unforeseen, unreviewed
 from reconciler.traffic import load_traffic
 from reconciler.words import counted, value
 
@@ -105,7 +105,7 @@ def refuse_unreviewed(made: Plan, reviewed: ReviewedPlan, plan_again: str) -> No
             f" {value(example)}. {again}"
         )
     if new:
-        named = ", ".join(f"{action(change)} {change.address}" for change in new[:5])
+        named = ", ".join(f"{change.action} {change.address}" for change in new[:5])
         more = f" and {len(new) - 5} more" if len(new) > 5 else ""  # noqa: PLR2004 - as many as were named
         since = f"plan {reviewed.plan_id} of {reviewed.generated_at} does not have: {named}{more}"
         raise RefusedError(

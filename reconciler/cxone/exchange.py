@@ -33,6 +33,8 @@ _REDIRECTS: Final = (301, 302, 303, 307, 308)
 class GarbledAnswerError(UnexpectedAnswerError):
     """A body that is no JSON, or only the beginning of some: the next one may be whole."""
 
+    kind = "GarbledAnswer"
+
 
 class LostError(Exception):
     """No answer, or not a whole one: nobody knows whether the request came through."""

@@ -37,6 +37,8 @@ _OK, _MULTIPLE, _REFUSED, _UNAUTHORIZED, _FORBIDDEN, _MISSING, _LIMITED, _SERVER
 class GitHubError(CxrouteError):
     """GitHub did not do what was asked; `status` is 0 where no answer came."""
 
+    kind = "GitHub"
+
     def __init__(self, message: str, status: int = 0) -> None:
         """Keep the HTTP status beside the message."""
         self.status = status

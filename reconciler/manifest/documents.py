@@ -102,5 +102,10 @@ ITEMS: Final[Mapping[str, tuple[str, type[Strict]]]] = {
 }
 """The field that makes a document of a kind long, and the model of its items."""
 KINDS: Final[Mapping[str, type[Any]]] = {
-    kind.__name__: kind for kind in (Environment, Queues, RuleSet, Intents, RouteTests, Profile)
+    "Environment": Environment,
+    "Queues": Queues,
+    "RuleSet": RuleSet,
+    "Intents": Intents,
+    "RouteTests": RouteTests,
+    "Profile": Profile,
 }

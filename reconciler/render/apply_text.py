@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 from reconciler.change import Applied, Failed, Skipped, Unknown
 from reconciler.kept_texts import KEPT_OTHERWISE
 from reconciler.render.plan_text import SYMBOLS
-from reconciler.saved_plan import action
 from reconciler.words import counted, plain
 
 if TYPE_CHECKING:
@@ -20,19 +19,14 @@ if TYPE_CHECKING:
 _DONE: Final = {"create": "created", "update": "updated", "adopt": "adopted", "delete": "deleted"}
 
 
-def status(outcome: Outcome) -> str:
-    """Return the outcome's word in JSON: applied, failed, skipped or unknown."""
-    return type(outcome).__name__.lower()
-
-
 def outcome_line(outcome: Outcome, paint: Paint, width: int) -> str:
     """Return `  + cards/card-help   created   id 91aa03f2`; `width` is that of the longest address."""
-    symbol, colour = SYMBOLS[action(outcome.change)]
+    symbol, colour = SYMBOLS[outcome.change.action]
     head = f"  {paint(colour, symbol)} {outcome.change.address!s:<{width}}  "
     match outcome:
         case Applied():
-            known = f"   id {plain(outcome.id)}" if action(outcome.change) == "create" and outcome.id else ""
-            return f"{head}{_DONE[action(outcome.change)]}{known}"
+            known = f"   id {plain(outcome.id)}" if outcome.change.action == "create" and outcome.id else ""
+            return f"{head}{_DONE[outcome.change.action]}{known}"
         case Failed():
             return f"{head}{paint('red', 'failed')}    {plain(outcome.error)}"
         case Skipped():
@@ -53,8 +47,8 @@ def outcomes_document(report: Report) -> list[dict[str, Any]]:
     return [
         {
             "address": str(outcome.change.address),
-            "action": action(outcome.change),
-            "status": status(outcome),
+            "action": outcome.change.action,
+            "status": outcome.status,
             "error": None if isinstance(outcome, Applied) else outcome.error,
             "attempts": outcome.attempts,
         }

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 from reconciler.change import Applied, Create
 from reconciler.drift import Drift, changed
 from reconciler.render.affected import NOBODY, premise
-from reconciler.render.told_change import acts, in_reading_order
+from reconciler.render.told_change import in_reading_order
 from reconciler.render.told_drift import counts_phrase, nobody, remaining_phrases
 from reconciler.rounds import done
-from reconciler.saved_plan import action
 from reconciler.words import counted, plain
 
 if TYPE_CHECKING:
@@ -135,14 +134,14 @@ def _change(change: Change, drift: Drift | None) -> str:
     if isinstance(change, Create):
         run = drift.since.get(change.address) if drift is not None else None
         cause = f"deleted in CXone since {span(run)}" if run is not None else "never applied, or deleted in CXone"
-    return f"{acts(change)} {span(str(change.address))}: {cause}"
+    return f"{change.action} {span(str(change.address))}: {cause}"
 
 
 def _outcome(outcome: Outcome) -> str:
     what = span(str(outcome.change.address))
     if isinstance(outcome, Applied):
-        return f"{_DONE[action(outcome.change)]} {what}"
-    return f"{type(outcome).__name__.lower()}: {action(outcome.change)} {what}: {span(outcome.error)}"
+        return f"{_DONE[outcome.change.action]} {what}"
+    return f"{outcome.status}: {outcome.change.action} {what}: {span(outcome.error)}"
 
 
 def _conflicts(plan: Plan) -> list[str]:

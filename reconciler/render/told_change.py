@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from reconciler.change import Adopt, Create, Delete, Update, is_copy, is_release
 from reconciler.model import Condition, Target
 from reconciler.render.edit import edit_of
-from reconciler.saved_plan import action
 from reconciler.words import (
     condition_phrase,
     plain,
@@ -25,12 +24,10 @@ from reconciler.words import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from reconciler.change import Cause, Change, FieldChange
+    from reconciler.change import Action, Cause, Change, FieldChange
     from reconciler.model import Address, Source
     from reconciler.plan import Plan
     from reconciler.render.edit import Edit
-
-Action = Literal["create", "update", "adopt", "delete"]
 
 READING: Final[tuple[Action, ...]] = ("delete", "update", "adopt", "create")
 """The order in which people read changes."""
@@ -80,7 +77,7 @@ def told_change(plan: Plan, change: Change, note: str = "") -> ToldChange:
     """Return a change in words; `note` is what stands above all else of it."""
     whole = change.after if isinstance(change, Create) else change.live.rule if isinstance(change, Delete) else None
     return ToldChange(
-        acts(change),
+        change.action,
         change.address,
         change.source,
         change.cause,
@@ -105,14 +102,9 @@ def noticed(rows: Sequence[Row]) -> list[Row]:
     return [*others, Row("description", "changed, too")] if 0 < len(others) < len(rows) else list(rows)
 
 
-def acts(change: Change) -> Action:
-    """Return the word for a change."""
-    return next(word for word in READING if word == action(change))
-
-
 def in_reading_order(changes: Iterable[Change]) -> list[Change]:
     """Return changes as people read them: deletes, updates, adoptions, creates; then by priority and address."""
-    return sorted(changes, key=lambda change: (READING.index(acts(change)), _priority(change), change.address))
+    return sorted(changes, key=lambda change: (READING.index(change.action), _priority(change), change.address))
 
 
 def place(source: Source) -> str:
