@@ -79,7 +79,7 @@ class Served:
 
 
 def bench(runs: int, seconds: int, work: Path) -> None:
-    """Print one process beside one at 16 and 64 connections, two beside two at 64, and what validation costs."""
+    """Print one process beside one at 16 and 64 connections, and what validation costs."""
     for tool in ("nginx", "wrk", "npm", "node"):
         if shutil.which(tool) is None:
             print(f"endpoint: needs {tool}, which is not here: left out")
@@ -88,18 +88,17 @@ def bench(runs: int, seconds: int, work: Path) -> None:
     work.mkdir(exist_ok=True)
     _install(work)
     with _upstream(work):
-        _compare("one process", 1, (16, 64), runs, seconds, work)
-        _compare("two processes", 2, (64,), runs, seconds, work)
+        _compare((16, 64), runs, seconds, work)
     _validation()
 
 
-def _compare(title: str, workers: int, connections: tuple[int, ...], runs: int, seconds: int, work: Path) -> None:
-    servers: dict[str, Callable[[Path, int, int], Any]] = {"Express": _express, "cxroute serve": _cxroute}
-    print(f"endpoint, {title:<34} answers/s   p99 ms  CPU us    MiB")
+def _compare(connections: tuple[int, ...], runs: int, seconds: int, work: Path) -> None:
+    servers: dict[str, Callable[[Path, int], Any]] = {"Express": _express, "cxroute serve": _cxroute}
+    print("endpoint                                    answers/s   p99 ms  CPU us    MiB")
     for number in connections:
         with ExitStack() as stack:
             served = {
-                name: stack.enter_context(start(work, 18_400 + place, workers))
+                name: stack.enter_context(start(work, 18_400 + place))
                 for place, (name, start) in enumerate(servers.items())
             }
             for one in served.values():
@@ -154,22 +153,22 @@ def _upstream(work: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _express(work: Path, port: int, workers: int) -> Iterator[Served]:
-    variables = {"PORT": str(port), "CLUSTER": str(workers), "NODE_ENV": "production"}
+def _express(work: Path, port: int) -> Iterator[Served]:
+    variables = {"PORT": str(port), "NODE_ENV": "production"}
     with _process(["node", "server.js"], variables, work / "express") as process:
         _await(port, "/health", process)
         yield Served(port, process.pid)
 
 
 @contextmanager
-def _cxroute(work: Path, port: int, workers: int) -> Iterator[Served]:
+def _cxroute(work: Path, port: int) -> Iterator[Served]:
     manifests = work / "endpoint"
     manifests.mkdir(exist_ok=True)
     (manifests / "environment.yaml").write_text(MANIFEST)
     variables = {"CXONE_CLIENT_ID": "bench", "CXONE_CLIENT_SECRET": "bench", "CXROUTE_API_KEYS": KEY}
     variables["PYTHONPATH"] = str(PEER.parents[1])
     command = [sys.executable, "-m", "reconciler", "serve", "-e", "bench", "-m", str(manifests), "--port", str(port)]
-    with _process([*command, "--workers", str(workers)], variables, work) as process:
+    with _process(command, variables, work) as process:
         _await(port, "/ready", process)
         yield Served(port, process.pid)
 

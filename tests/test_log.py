@@ -122,12 +122,11 @@ def test_lines_of_two_processes_do_not_mix() -> None:
     assert sorted([*range(3000)] * 2) == sorted(numbers)
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_an_endpoint_whose_log_nobody_reads_serves_and_ends(tmp_path: Path, workers: str) -> None:
+def test_an_endpoint_whose_log_nobody_reads_serves_and_ends(tmp_path: Path) -> None:
     """More lines than the pipe holds; SIGTERM ends it as ever."""
     reading, writing = os.pipe()
     with fleet(tmp_path) as one:
-        words = ("serve", "-e", "prod", "--port", "0", "--workers", workers)  # as `fleet` would, but for stderr
+        words = ("serve", "-e", "prod", "--port", "0")  # as `fleet` would, but for stderr
         with Command(
             *words, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=writing, text=True
         ) as served:

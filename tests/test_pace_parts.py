@@ -66,9 +66,9 @@ def test_a_429_to_one_holds_the_others() -> None:
     async def two() -> tuple[list[float], float, float]:
         time = jumping_time(Random(1))
         one, other = (Pacer(LIMIT, 1000, time, 900.0) for _ in range(2))
-        one.told = other.hold
         began = time.clock()
         one.refused(began, "3")
+        other.hold(one.held)
         moments = [moment - began for moment in await sent(other, 100)]
         return moments, one.held, other.held
 

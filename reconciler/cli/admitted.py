@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import os
-import sys
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from reconciler.cli.discretion import DISCRETION
@@ -21,14 +20,12 @@ if TYPE_CHECKING:
 
 _KEYS, _SECRETS = "CXROUTE_API_KEYS", "CXROUTE_WEBHOOK_SECRETS"
 _LAST_PORT: Final = 65_535
-_MOST_WORKERS: Final = 64
 
 
 class Admitted(NamedTuple):
-    """Where the endpoint listens, in how many processes, what it shares with other machines, and what opens it."""
+    """Where the endpoint listens, what it shares with other machines, and what opens it."""
 
     port: int
-    workers: int
     shared: str
     keys: tuple[str, ...]
     secrets: tuple[str, ...]
@@ -36,8 +33,7 @@ class Admitted(NamedTuple):
 
 def checked(options: argparse.Namespace) -> Admitted:
     """Return what the command line and the environment say. Raises UsageError, also where it makes no sense."""
-    port, workers, shared = _port(options.port), _workers(options.workers), shared_url(options.shared)
-    admitted = Admitted(port, workers, shared, _listed(_KEYS), _listed(_SECRETS))
+    admitted = Admitted(_port(options.port), shared_url(options.shared), _listed(_KEYS), _listed(_SECRETS))
     if not admitted.keys and not admitted.secrets and not _is_loopback(options.host):
         raise UsageError(f"--host {options.host}: without keys in ${_KEYS} it listens on loopback only")
     try:
@@ -51,14 +47,6 @@ def _port(option: str | None) -> int:
     said = option if option is not None else os.environ.get("PORT") or "3000"
     if not (said.isascii() and said.isdigit()) or int(said[:6]) > _LAST_PORT:
         raise UsageError(f"port {said[:20]!r}: there are ports 0 to {_LAST_PORT}")
-    return int(said)
-
-
-def _workers(said: str) -> int:
-    if not (said.isascii() and said.isdigit()) or not 1 <= int(said[:4]) <= _MOST_WORKERS:
-        raise UsageError(f"--workers {said[:20]!r}: there may be 1 to {_MOST_WORKERS}")
-    if int(said) > 1 and sys.platform == "win32":
-        raise UsageError("--workers: Windows cannot fork a process; start several, with --shared and other ports")
     return int(said)
 
 

@@ -72,10 +72,10 @@ def _filed() -> str:
 
 
 @asynccontextmanager
-async def sharing(url: str, environment: str, client: ContextClient) -> AsyncIterator[Among | None]:
-    """Take part in what the machines of an environment share; yields None where there is no URL."""
+async def sharing(url: str, environment: str, client: ContextClient) -> AsyncIterator[Among]:
+    """Take part in what the machines of an environment share; without a URL nothing is shared."""
     if not url:
-        yield None
+        yield lambda alone: alone
         return
     from reconciler.context.keeper import Keeper, Pace  # noqa: PLC0415 - see above
     from reconciler.context.redis_line import RedisLine, connection_to  # noqa: PLC0415 - see above

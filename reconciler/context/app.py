@@ -46,10 +46,6 @@ async def _always() -> bool:
     return True
 
 
-async def _all_there_is(text: bytes) -> bytes:
-    return text
-
-
 @dataclass(frozen=True, slots=True)
 class Memory:
     """What is remembered of events: by this process alone, or by others, too."""
@@ -64,8 +60,7 @@ class Surroundings:
 
     ready: says whether the upstream could be written to. log: is given one line of JSON a request. label: what to call
     a conversation in the log. gauges: more values for the metrics. memory: of events; none is this process's own.
-    shared_out: is given what takes events here, and returns what takes those of all. total: adds to this process's
-    metrics those of the others. part: how much of the limits this process has, above 0 and at most 1.
+    part: how much of the limits this process has, above 0 and at most 1.
     """
 
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -75,8 +70,6 @@ class Surroundings:
     label: Callable[[str], str] = lambda conversation: conversation
     gauges: Callable[[], Mapping[str, float]] = dict
     memory: Memory | None = None
-    shared_out: Callable[[Take], Take] = lambda take: take
-    total: Callable[[bytes], Awaitable[bytes]] = _all_there_is
     part: Callable[[], float] = lambda: 1.0
 
 
@@ -104,7 +97,7 @@ def context_app(
     said = policy or Policy()
     relay = Relay(write, said, memory.turns, metrics, lambda: bounds.waiting * around.part())
     gate = _Gate(Keys(keys), Signatures(secrets), Replays(memory.register))
-    return ContextApp(gate, skipping(around.shared_out(relay.take), said.skipped), metrics, around, bounds)
+    return ContextApp(gate, skipping(relay.take, said.skipped), metrics, around, bounds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +162,7 @@ class ContextApp:
         if path == b"/health":
             return Answer(200, "ok", encoded({"status": "ok"}))
         if path == b"/metrics":
-            return Answer(200, "ok", await self._around.total(self.text()), MEDIA)
+            return Answer(200, "ok", self.metrics.text(self._around.gauges()), MEDIA)
         if self.draining or not await self._around.ready():
             return later(503, "not_ready", "no token can be had, or the endpoint is about to end")
         return Answer(200, "ok", encoded({"status": "ready"}))
@@ -199,10 +192,6 @@ class ContextApp:
             return refusal(400, "invalid", str(error))
         record.conversation = found.conversation
         return await self._take(found, message, self._around.now(), end)
-
-    def text(self) -> bytes:
-        """Return the metrics of this process."""
-        return self.metrics.text(self._around.gauges())
 
     def _note(self, path: bytes, scope: Scope, answer: Answer, record: _Record, seconds: float) -> None:
         """Count and log an answer, but for probes that went well: these come every few seconds for ever."""

@@ -14,7 +14,6 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from reconciler.context.chunks import Chunks
-from reconciler.context.cycle import Cycle
 
 MOST_CONNECTIONS: Final = 1000
 _LARGEST_HEAD: Final = 16 * 1024
@@ -158,7 +157,7 @@ class Connection(HttpToolsProtocol):
         self.scope["path"], self.scope["raw_path"] = url.path.decode("ascii"), url.path
         self.scope["query_string"] = url.query or b""
         version = self.parser.get_http_version()
-        self.cycle = Cycle(
+        self.cycle = RequestResponseCycle(
             scope=self.scope,
             transport=self.transport,
             flow=self.flow,

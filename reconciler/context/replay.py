@@ -99,13 +99,6 @@ class Ids:
 
     async def settle(self, message: str, answer: Answer) -> None:
         """Answer all who wait, and those who come later unless it may end otherwise then."""
-        self._settle(message, answer)
-
-    def lose(self, message: str) -> None:
-        """Tell all who wait that whoever was to process an id has gone."""
-        self._settle(message, LOST)
-
-    def _settle(self, message: str, answer: Answer) -> None:
         seen = self._seen.get(message)
         if seen is None or seen.answer.done():
             return

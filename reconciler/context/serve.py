@@ -61,10 +61,6 @@ class _Server(uvicorn.Server):
             )
         self._announce()
 
-    def end(self) -> None:
-        """Begin to end, as on a signal."""
-        self.handle_exit(signal.SIGTERM, None)
-
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to end."""
         self._app.draining = True
@@ -86,10 +82,7 @@ def _duplicates(listener: socket.socket) -> list[socket.socket]:
 
 
 def _loopback_listener(listeners: Sequence[socket.socket]) -> socket.socket:
-    """Return a socket for the server's own request.
-
-    Workers share the port of the others: there another worker could be asked, which may not have begun.
-    """
+    """Return a loopback socket for the server's own request, whatever address the endpoint listens on."""
     is_ipv6 = any(listener.family == socket.AF_INET6 for listener in listeners)
     made = _bound("::1" if is_ipv6 else "127.0.0.1", 0)
     made.listen()
@@ -114,12 +107,7 @@ async def serve(app: ContextApp, listener: socket.socket, announce: Callable[[st
 
     Raises CxrouteError, before that, if the server does not answer.
     """
-    await server(app, lambda: announce(url(listener))).serve(sockets=[listener])
-
-
-def server(app: ContextApp, announce: Callable[[], object]) -> _Server:
-    """Return what serves until a signal, or its `end`; `announce` is called once it does."""
-    return _Server(app, announce)
+    await _Server(app, lambda: announce(url(listener))).serve(sockets=[listener])
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
@@ -136,39 +124,18 @@ def run(main: Coroutine[Any, Any, None]) -> None:
 
 def listening_socket(host: str, port: int) -> socket.socket:
     """Return a socket that listens; port 0 takes a free one. Raises OSError."""
-    return listening_sockets(host, port, 1)[0]
+    made = _bound(host, port)
+    made.listen(_BACKLOG)
+    return made
 
 
-def listening_sockets(host: str, port: int, count: int) -> list[socket.socket]:
-    """Return so many sockets that listen on one port: Linux parts what connects between them. Raises OSError.
-
-    The first is bound as if it were the only one, or another process of the same user could share its port unseen.
-    """
-    first = _bound(host, port)
-    found = [first]
-    try:
-        for _ in range(count - 1):
-            if sys.platform == "linux":
-                first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-                found.append(_bound(host, first.getsockname()[1], socket.SO_REUSEPORT))
-            else:
-                found.append(first)
-        for one in found:
-            one.listen(_BACKLOG)
-    except BaseException:
-        for one in found:
-            one.close()
-        raise
-    return found
-
-
-def _bound(host: str, port: int, *options: int) -> socket.socket:
+def _bound(host: str, port: int) -> socket.socket:
     """TCP is named: only then does asyncio switch Nagle's algorithm off for what is accepted."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        for option in (*options, *([] if sys.platform == "win32" else [socket.SO_REUSEADDR])):
-            made.setsockopt(socket.SOL_SOCKET, option, 1)
+        if sys.platform != "win32":
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind((host, port))
     except BaseException:
         made.close()

@@ -97,8 +97,6 @@ class Pacer:
         self.throttled = 0
         """Answers that said it was too fast."""
         self._late = float(_LATE)
-        self.told: Callable[[float], object] = lambda _seconds: None
-        """Is called with the seconds that a 429 asks for: other clients of the tenant may want to know."""
 
     def part(self, part: float) -> None:
         """Take this part of the tenant's rate from now on, above 0 and at most 1: other clients take the rest."""
@@ -184,7 +182,6 @@ class Pacer:
         self._rate.refused(sent)
         seconds = self.retry_after(header)
         self.hold(seconds)
-        self.told(seconds)
         self.tell("429", f"the tenant asks for slower calls (429): next call in {math.ceil(seconds)} s", seconds)
 
     def wait(self, header: str | None, brief: str) -> None:

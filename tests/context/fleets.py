@@ -9,7 +9,6 @@ import sys
 import time
 from collections import Counter
 from contextlib import AsyncExitStack, ExitStack, contextmanager
-from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from tests.plain import PLAIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 EVENTS = 12
 """Of each conversation."""
@@ -110,19 +110,6 @@ def fleet(folder: Path, *tenant: str, rate: float = 2000) -> Iterator[Fleet]:
     """Run a tenant; all that is started before it ends with it."""
     with ExitStack() as stack:
         yield Fleet(folder, stack, *tenant, rate=rate)
-
-
-def workers(parent: int) -> list[int]:
-    """Return the processes that a process started."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = path.read_text("ascii", "replace").rpartition(")")[2].split()
-        except OSError:
-            continue  # it ended just now
-        if int(fields[1]) == parent and fields[0] != "Z":
-            found.append(int(path.parent.name))
-    return sorted(found)
 
 
 def shuffled(conversations: int, seed: int) -> list[Key]:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import signal
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
-import httpx
 import pytest
 
 from reconciler.context.app import Limits
@@ -27,21 +24,20 @@ from reconciler.cxone.exchange import Answer
 from reconciler.cxone.pace import REAL_TIME
 from reconciler.cxone.settings import Credentials
 from reconciler.errors import AmbiguousWriteError, TooFastError
-from tests.context.fleets import caller, fleet, workers
 from tests.context.posting import Endpoint, Upstream, event
-from tests.context.signing import WRITTEN, signed
 from tests.context.tenants import PATH
-from tests.context.test_handover import in_seconds, of, two_workers
 from tests.inprocess import TENANT
 from tests.jumping import run
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from reconciler.context.answer import Answer as Answered
     from reconciler.context.replay import Register
     from reconciler.context.shared import Shared
     from reconciler.cxone.exchange import Carry, Request
+
+
+def in_seconds(seconds: float) -> float:
+    return asyncio.get_running_loop().time() + seconds
 
 
 def answering(asked: list[str], seconds: float, answer: Answer) -> Carry:
@@ -201,55 +197,13 @@ def test_a_signal_that_nobody_knows_of_is_noted_no_longer_than_the_deadline() ->
     assert (504, True, 1) == run(take())
 
 
-def test_an_owner_that_was_held_up_lets_nobody_process_who_has_given_up() -> None:
-    """A worker asks for an id; its owner reads that only when it is late: the next one may process it."""
+def test_a_claim_that_arrives_at_its_deadline_is_refused_and_leaves_the_id_free() -> None:
+    """The caller is about to give up, so it must not process the message; the next caller may."""
 
-    async def ask() -> list[Answered | None]:
-        async with two_workers() as (one, other):
-            name = of(one, 0)
-            asked = asyncio.create_task(other.claim(name, b"d", in_seconds(0.2)))
-            await asyncio.sleep(0)
-            time.sleep(0.3)  # noqa: ASYNC251 - both stand still
-            return [await asked, await other.claim(name, b"d", in_seconds(5))]
+    async def claims() -> list[Answered | None]:
+        ids = Ids(time.monotonic)
+        return [await ids.claim("m-1", b"d", in_seconds(0)), await ids.claim("m-1", b"d", in_seconds(5))]
 
-    late, next_one = asyncio.run(ask())
+    late, next_one = asyncio.run(claims())
     assert late is not None
     assert (503, None) == (late.status, next_one)
-
-
-def test_a_worker_that_stands_still_keeps_nobody_waiting_longer(tmp_path: Path) -> None:
-    """Whoever the other worker took in is answered within the deadline, whoever signed or not, whosever the event is.
-
-    When the one goes on, it writes nothing of what it was handed over: nobody would hear of it.
-    """
-
-    async def posts(url: str) -> list[tuple[int, float]]:
-        async def post(number: int) -> tuple[int, float]:
-            async with caller(url) as http:
-                try:
-                    await http.get("/health", timeout=1)
-                except httpx.ReadTimeout:
-                    return 503, 0.0  # the one that stands still has this connection
-                form, before = event(conversationId=f"c-{number}", timestamp=...), time.monotonic()
-                if number % 2:
-                    body, headers = signed(f"m-{number}", form, time.time())
-                    status = (await http.post("/api/route", content=body, headers=headers)).status_code
-                else:
-                    status = (await http.post("/api/route", json=form)).status_code
-                return status, time.monotonic() - before
-
-        return await asyncio.gather(*map(post, range(40)))
-
-    with fleet(tmp_path) as one:
-        parent, url = one.serve("--workers", "2", CXROUTE_WEBHOOK_SECRETS=WRITTEN)
-        still = workers(parent.pid)[0]
-        os.kill(still, signal.SIGSTOP)
-        try:
-            answers = asyncio.run(posts(url))
-        finally:
-            os.kill(still, signal.SIGCONT)
-        time.sleep(0.5)
-        writes = one.writes()
-    assert {200, 503, 504} == {status for status, _ in answers}
-    assert max(seconds for _, seconds in answers) < 5.8
-    assert sum(status == 200 for status, _ in answers) == len(writes)

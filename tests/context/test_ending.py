@@ -111,7 +111,7 @@ def knock(url: str) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("serve", [(), ("--workers", "2"), ("--host", "::1")])
+@pytest.mark.parametrize("serve", [(), ("--host", "::1")])
 def test_while_it_ends_nobody_new_is_let_in(tmp_path: Path, serve: tuple[str, ...]) -> None:
     """However often its socket is listened to: whoever connects is refused at once, and goes elsewhere."""
     with served(tmp_path, "--latency-ms", "1200", serve=serve) as (server, url), caller(url) as http:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -36,16 +37,12 @@ def started(app: ContextApp, host: str = "127.0.0.1") -> list[str]:
     """Serve until it says that it is ready, then end; return what it said."""
     said: list[str] = []
 
-    async def begin() -> None:
-        def announce() -> None:
-            said.append(serve.url(listener))
-            server.end()
-
-        server = serve.server(app, announce)
-        await server.serve(sockets=[listener])
+    def announce(url: str) -> None:
+        said.append(url)
+        signal.raise_signal(signal.SIGTERM)
 
     with serve.listening_socket(host, 0) as listener:
-        asyncio.run(begin())
+        asyncio.run(serve.serve(app, listener, announce))
     return said
 
 

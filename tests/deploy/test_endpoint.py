@@ -117,12 +117,7 @@ def test_its_command_line_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CXROUTE_ENV", raising=False)
     words = [word for word in CONTAINER["args"] if word != "serve"]
     options = parser_of("serve", serve).parse_args(words)
-    assert ("prod", "/manifests", "1", None) == (
-        options.environment,
-        options.manifests,
-        options.workers,
-        options.shared,
-    )
+    assert ("prod", "/manifests", None) == (options.environment, options.manifests, options.shared)
     assert {"0.0.0.0", "3000"} == {options.host, options.port}  # noqa: S104 - in a pod, with keys
 
 
