@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Final
 
 from mix import INTENT, QUEUES, entry, intent_is
 
-from reconciler.model import Condition, Opaque, condition
+from reconciler.model.rule import Condition, Opaque, condition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from reconciler.behaviour.entry import Entry
+    from reconciler.behaviour.routing_entry import Entry
 
     Conditions = Sequence[Condition | Opaque]
 

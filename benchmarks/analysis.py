@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 import mix
 from adversarial import LISTS, adversarial
 
-from reconciler.behaviour.entry import in_order
+from reconciler.behaviour.routing_entry import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from reconciler.behaviour.entry import Entry
+    from reconciler.behaviour.routing_entry import Entry
 
     Entries = Sequence[Entry]
     Question = Callable[[], tuple[int, int]]
@@ -31,7 +31,7 @@ QUERIES = 1_000
 
 def lint_of(entries: Entries) -> Question:
     """Ask for the facts about a list; counted are those of all kinds."""
-    from reconciler.behaviour.lint import lint
+    from reconciler.behaviour.facts.rule_facts import lint
 
     def ask() -> tuple[int, int]:
         facts = lint(entries, "lowest-first")
@@ -43,8 +43,8 @@ def lint_of(entries: Entries) -> Question:
 
 def bounded_lint_of(entries: Entries) -> Question:
     """Ask what `validate` asks of the rules, within its bound of work; counted are facts, and rules not checked."""
-    from reconciler.behaviour.lint import lint
-    from reconciler.lint.lint import work_of
+    from reconciler.behaviour.facts.rule_facts import lint
+    from reconciler.checks.lint import work_of
 
     def ask() -> tuple[int, int]:
         facts = lint(entries, work=work_of(len(entries)))
@@ -56,7 +56,7 @@ def bounded_lint_of(entries: Entries) -> Question:
 
 def difference_of(old: Entries, new: Entries) -> Question:
     """Ask what a change moves; counted are regions."""
-    from reconciler.behaviour.difference import difference
+    from reconciler.behaviour.diff.difference import difference
 
     def ask() -> tuple[int, int]:
         behaviour = difference(old, new)
@@ -67,7 +67,8 @@ def difference_of(old: Entries, new: Entries) -> Question:
 
 def order_of(old: Entries, new: Entries) -> Question:
     """Ask for a safe order of a change; counted are its waves."""
-    from reconciler.behaviour.order import Move, order
+    from reconciler.behaviour.ordering.constraints import Move
+    from reconciler.behaviour.ordering.order import order
 
     before, after = ({one.name: one for one in entries} for entries in (old, new))
     names = dict.fromkeys([*before, *after])
@@ -83,7 +84,7 @@ def order_of(old: Entries, new: Entries) -> Question:
 
 def explain_of(entries: Entries) -> Question:
     """Ask who takes each of some conversations, the filing included; counted are those that a rule takes."""
-    from reconciler.behaviour.filed import Filed
+    from reconciler.behaviour.evaluate import Filed
 
     asked = mix.conversations(QUERIES, len(entries))
 

@@ -200,7 +200,7 @@ def _await(port: int, path: str, process: subprocess.Popen[bytes]) -> None:
 
 def _validation() -> None:
     """Read one body as the endpoint does, and as pydantic would with the same rules, where it can have them."""
-    from reconciler.context.event import event
+    from reconciler.endpoint.event import event
 
     strict = _pydantic()
     found: dict[str, list[float]] = {"ours": [], "pydantic": []}
@@ -221,8 +221,8 @@ def _pydantic() -> Callable[[bytes], object]:
 
     from pydantic import BaseModel, ConfigDict, Field
 
-    from reconciler.context import event as rules
-    from reconciler.context.moment import moment
+    from reconciler.endpoint import event as rules
+    from reconciler.endpoint.event import moment
 
     class Body(BaseModel):
         model_config = ConfigDict(strict=True, extra="ignore")

@@ -11,9 +11,8 @@ from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, Final
 
-from reconciler.behaviour.entry import Entry
-from reconciler.canonical import canonical_bag, canonical_set
-from reconciler.model import Address, Condition, Rule, Target, condition
+from reconciler.behaviour.routing_entry import Entry
+from reconciler.model.rule import Address, Condition, Rule, Target, canonical_bag, canonical_set, condition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -75,7 +75,7 @@ class Watched(httpx.AsyncBaseTransport):
 def with_cxroute(documents: Path, wanted: int) -> Done:
     """`cxroute apply --yes`, on a transport that is watched."""
     from reconciler.cli.main import main
-    from reconciler.cxone import network
+    from reconciler.cxone.transport import httpx_transport as network
 
     lines: list[Watched] = []
 

@@ -49,8 +49,9 @@ def serve(folder: Path, count: int) -> None:
     import uvicorn
     import workload
 
-    from reconciler.simulator.app import PROFILES, simulator
-    from reconciler.simulator.serve import listening_socket
+    from reconciler.simulator.app import simulator
+    from reconciler.simulator.server import listening_socket
+    from reconciler.simulator.settings import PROFILES
     from reconciler.simulator.state import State
 
     manifests = folder / "manifests"
@@ -73,7 +74,7 @@ def serve(folder: Path, count: int) -> None:
 
 def floor(folder: Path) -> None:
     """Read and plan every tenant, one after the other; keep and print nothing."""
-    from reconciler.cli.connect import reading
+    from reconciler.cli.clients import reading
     from reconciler.cli.output import Output
     from reconciler.cli.session import session_in
     from reconciler.manifest.load import load

@@ -7,11 +7,10 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from reconciler.canonical import api_form
-from reconciler.catalogue import Catalogue
-from reconciler.desired import desire
+from reconciler.desired.desired import desire
+from reconciler.desired.queues import Catalogue
 from reconciler.manifest.load import load
-from reconciler.model import Queue
+from reconciler.model.rule import Queue, api_form
 
 QUEUES = [{"id": f"00000000-0000-4000-8000-{n:012d}", "name": f"Queue {n}"} for n in range(12)]
 PER_FILE = 10_000

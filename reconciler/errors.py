@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, ClassVar
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reconciler.findings import Finding
+    from reconciler.model.finding import Finding
 
 
 class CxrouteError(Exception):

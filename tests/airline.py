@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from reconciler.cli.local_files import STATE
-from reconciler.cli.sandbox import opened
+from reconciler.cli.clients import opened
+from reconciler.cli.files import STATE
 from tests.program import write
 
 INTENTS: Final = [f"intent-{number}" for number in range(29)]

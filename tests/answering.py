@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import uvloop
 
-from reconciler.cxone.direct import Direct
-from reconciler.cxone.exchange import Request, exchange
-from reconciler.cxone.pace import REAL_TIME
 from reconciler.cxone.settings import Server
+from reconciler.cxone.transport.fast_transport import Direct
+from reconciler.cxone.transport.rate_limiter import REAL_TIME
+from reconciler.cxone.transport.request import Request, exchange
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine

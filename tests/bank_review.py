@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from unittest.mock import patch
 
-from reconciler.cli.demo import bank_manifests
+from reconciler.cli.commands.demo import bank_manifests
 from reconciler.cli.main import main
-from reconciler.simulator.app import PROFILES, simulator
-from reconciler.simulator.tenants import bank
+from reconciler.simulator.app import simulator
+from reconciler.simulator.settings import PROFILES
+from reconciler.simulator.state import bank
 from tests.crash.served import served
 
 if TYPE_CHECKING:

@@ -11,9 +11,18 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from hypothesis import strategies as st
 
-from reconciler.behaviour.entry import Entry
-from reconciler.canonical import canonical_bag, canonical_set, opaque
-from reconciler.model import OPERATORS, Condition, Opaque, Rule, Target, condition
+from reconciler.behaviour.routing_entry import Entry
+from reconciler.model.rule import (
+    OPERATORS,
+    Condition,
+    Opaque,
+    Rule,
+    Target,
+    canonical_bag,
+    canonical_set,
+    condition,
+    opaque,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

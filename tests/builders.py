@@ -5,12 +5,20 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from reconciler.canonical import canonical_bag, canonical_set
-from reconciler.change import LiveRule, Marker
-from reconciler.desired import Desired, DesiredRule
-from reconciler.marker import digest, fingerprint, signed
-from reconciler.model import Address, Condition, Queue, Rule, Source, Target, condition
-from reconciler.plan import Live
+from reconciler.desired.desired import Desired, DesiredRule
+from reconciler.model.live import LiveRule, Marker, digest, fingerprint, signed
+from reconciler.model.rule import (
+    Address,
+    Condition,
+    Queue,
+    Rule,
+    Source,
+    Target,
+    canonical_bag,
+    canonical_set,
+    condition,
+)
+from reconciler.plan.plan import Live
 
 OWNER = "acme"
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)

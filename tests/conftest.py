@@ -38,7 +38,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("CXONE_CLIENT_SECRET", canary.SECRET)
     monkeypatch.setenv("CXONE_ACCESS_KEY_SECRET", canary.KEY_SECRET)
     monkeypatch.setenv("CXROUTE_PROXY", canary.proxy("127.0.0.1:9"))
-    monkeypatch.setattr("reconciler.cli.connect.REAL_TIME", QUICK)
+    monkeypatch.setattr("reconciler.cli.clients.REAL_TIME", QUICK)
     return tmp_path
 
 

@@ -22,10 +22,10 @@ from dataclasses import replace
 from importlib import import_module
 from typing import Any, TextIO, cast
 
-from reconciler.cli import connect
+from reconciler.cli import clients as connect
 from reconciler.cli.arguments import COMMANDS
-from reconciler.cxone.pace import REAL_TIME
-from reconciler.github.rest import Time
+from reconciler.cxone.transport.rate_limiter import REAL_TIME
+from reconciler.github.api import Time
 from tests.measure import before_forking
 
 _SLEEP, _CLOCK = asyncio.sleep, time.monotonic
@@ -55,8 +55,13 @@ def _skip_waits() -> None:
 def main() -> None:
     """Serve until an empty job comes."""
     for command in COMMANDS.values():
-        import_module(f"reconciler.cli.{command.module}")
-    for name in ("reconciler.cxone.network", "reconciler.__main__", "reconciler.context.serve", "uvicorn"):
+        import_module(f"reconciler.cli.commands.{command.module}")
+    for name in (
+        "reconciler.cxone.transport.httpx_transport",
+        "reconciler.__main__",
+        "reconciler.endpoint.server",
+        "uvicorn",
+    ):
         import_module(name)
     before_forking()
     gc.collect()

@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING, Final, cast
 from unittest.mock import patch
 
 from reconciler.cli import plan_forms
-from reconciler.drift import find_drift
-from reconciler.render.drift_markdown import drift_markdown
-from reconciler.render.drift_text import Commands, drift_brief, drift_text
+from reconciler.plan.document import document
+from reconciler.plan.drift import find_drift
+from reconciler.render.colour import colourless
 from reconciler.render.html import html
-from reconciler.render.markdown import markdown
-from reconciler.render.paint import colourless
-from reconciler.render.plan_text import plan_text
-from reconciler.saved_plan import document
+from reconciler.render.markdown.drift import drift_markdown
+from reconciler.render.markdown.plan import markdown
+from reconciler.render.text.drift import Commands, drift_brief, drift_text
+from reconciler.render.text.plan import plan_text
 from tests.plans import FACTS, TENANT, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from reconciler.cli.session import Session
-    from reconciler.drift import Drift
-    from reconciler.plan import Plan
+    from reconciler.plan.drift import Drift
+    from reconciler.plan.plan import Plan
 
 TOKEN: Final = "0123456789abcdef0123456789abcdef"
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from reconciler.change import Marker
-from reconciler.cxone.wire import live_rule
-from reconciler.marker import digest, signed
-from reconciler.model import Address
+from reconciler.cxone.rule_json import live_rule
+from reconciler.model.live import Marker, digest, signed
+from reconciler.model.rule import Address
 from tests.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 
 if TYPE_CHECKING:

@@ -7,16 +7,17 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from reconciler.apply import apply
-from reconciler.attempt import as_intended
-from reconciler.canonical import api_form
-from reconciler.conduct import Conduct
+from reconciler.apply.admission import as_intended
+from reconciler.apply.loop import apply
+from reconciler.apply.settings import Conduct
 from reconciler.cxone.client import WritingClient
-from reconciler.cxone.network import carried_by
 from reconciler.cxone.settings import Credentials, Tenant
-from reconciler.options import Options
-from reconciler.plan import Live, plan
-from reconciler.simulator.app import PROFILES, Simulator, simulator
+from reconciler.cxone.transport.httpx_transport import carried_by
+from reconciler.model.rule import api_form
+from reconciler.plan.options import Options
+from reconciler.plan.plan import Live, plan
+from reconciler.simulator.app import Simulator, simulator
+from reconciler.simulator.settings import PROFILES
 from reconciler.simulator.state import State
 from tests import canary
 from tests.builders import NOW, QUEUES
@@ -26,11 +27,13 @@ from tests.virtual import VirtualTime
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
-    from reconciler.attempt import Attempt
-    from reconciler.change import Change, LiveRule, Step
-    from reconciler.desired import Desired
-    from reconciler.plan import Plan, Report
-    from reconciler.simulator.faults import Faults
+    from reconciler.apply.attempt import Attempt
+    from reconciler.apply.report import Report
+    from reconciler.desired.desired import Desired
+    from reconciler.model.change import Change, Step
+    from reconciler.model.live import LiveRule
+    from reconciler.plan.plan import Plan
+    from reconciler.simulator.faults.injector import Faults
     from reconciler.simulator.settings import Settings
 
 TENANT = Tenant(

@@ -8,14 +8,14 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from reconciler.cxone.pace import REAL_TIME
+from reconciler.cxone.transport.rate_limiter import REAL_TIME
 from tests.virtual import START
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
     from random import Random
 
-    from reconciler.cxone.pace import Time
+    from reconciler.cxone.transport.rate_limiter import Time
 
 Result = TypeVar("Result")
 

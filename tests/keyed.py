@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.cxone.client import ReadingClient
-from reconciler.cxone.exchange import Answer
-from reconciler.cxone.reading import reading_only
+from reconciler.cxone.read_only import reading_only
 from reconciler.cxone.settings import Credentials
+from reconciler.cxone.transport.request import Answer
 from tests import canary
 from tests.inprocess import TENANT
 from tests.virtual import VirtualTime
@@ -18,8 +18,8 @@ from tests.virtual import VirtualTime
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reconciler.cxone.exchange import Request
     from reconciler.cxone.settings import Tenant
+    from reconciler.cxone.transport.request import Request
 
 ISSUER: Final = "https://cxone.niceincontact.com"
 API: Final = "https://api-na1.niceincontact.com"

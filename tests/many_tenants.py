@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
 
-from reconciler.simulator.app import PROFILES, simulator
-from reconciler.simulator.serve import breakable, listening_socket
+from reconciler.simulator.app import simulator
+from reconciler.simulator.server import breakable, listening_socket
+from reconciler.simulator.settings import PROFILES
 from reconciler.simulator.state import State
 
 if TYPE_CHECKING:

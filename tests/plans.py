@@ -5,31 +5,30 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from reconciler.arrange import arrange
-from reconciler.behaviour.difference import Behaviour
-from reconciler.behaviour.express import Clause
-from reconciler.findings import Finding
-from reconciler.foresee import foresee
-from reconciler.guard import guard, lift
-from reconciler.manifest.environment import Attributes, Environment
-from reconciler.manifest.ruleset import Hold
-from reconciler.model import Queue, Source, Target, condition
-from reconciler.options import Options
-from reconciler.plan import Live, advised, plan
-from reconciler.render.origin import Facts, Origin
+from reconciler.behaviour.diff.difference import Behaviour
+from reconciler.behaviour.space.clauses import Clause
+from reconciler.manifest.kinds.environment import Attributes, Environment
+from reconciler.manifest.kinds.ruleset import Hold
+from reconciler.model.finding import Finding
+from reconciler.model.rule import Queue, Source, Target, condition
+from reconciler.plan.guards import guard, lift
+from reconciler.plan.options import Options
+from reconciler.plan.plan import Live, advised, plan
+from reconciler.plan.schedule import arrange, foresee
+from reconciler.render.provenance import Facts, Origin
 from reconciler.render.routing_map import routing_map
-from reconciler.render.telling import telling
-from reconciler.traffic import read_traffic
+from reconciler.render.summary import telling
+from reconciler.traffic.sample import read_traffic
 from tests.builders import NOW, QUEUES, address, at_least, desired, intent_is, managed, rule, unmanaged, wanted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from reconciler.change import LiveRule
-    from reconciler.desired import DesiredRule
-    from reconciler.plan import Plan
+    from reconciler.desired.desired import DesiredRule
+    from reconciler.model.live import LiveRule
+    from reconciler.plan.plan import Plan
     from reconciler.render.routing_map import RoutingMap
-    from reconciler.render.telling import Telling
+    from reconciler.render.summary import Telling
 
 COMMIT: Final = "4be1c0d9a2f74be1c0d9a2f74be1c0d9a2f74be1"
 ORIGIN: Final = Origin(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.cli.main import main
-from reconciler.cxone.pace import REAL_TIME
+from reconciler.cxone.transport.rate_limiter import REAL_TIME
 
 if TYPE_CHECKING:
     import pytest

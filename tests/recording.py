@@ -21,7 +21,7 @@ from tests.program import QUICK, VARIABLES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CLOCK: Final = "reconciler.cli.connect.REAL_TIME"
+CLOCK: Final = "reconciler.cli.clients.REAL_TIME"
 """The clock of retries. It is replaced, so that retries do not wait."""
 TEXTS: Final = frozenset(
     {"advice", "because", "detail", "error", "hint", "justification", "markdown", "message", "reason", "text"}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from reconciler.simulator.delivery import LostError
-from reconciler.simulator.exchange import Manner
+from reconciler.simulator.messages import Manner
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

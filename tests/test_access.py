@@ -14,12 +14,12 @@ import pytest
 import yaml
 
 from reconciler import errors
-from reconciler.cxone.access import Access
+from reconciler.cxone.auth import Access
 from reconciler.cxone.discovery import Identity, identity_of
-from reconciler.cxone.exchange import LENIENT, Request
-from reconciler.cxone.reading import reading_only
+from reconciler.cxone.read_only import reading_only
 from reconciler.cxone.settings import Credentials, Server
-from reconciler.manifest.environment import Environment
+from reconciler.cxone.transport.request import LENIENT, Request
+from reconciler.manifest.kinds.environment import Environment
 from tests import canary
 from tests.inprocess import TENANT
 from tests.keyed import API, AT_ISSUER, CXONE, EMPTY, ISSUER, KEYS, OPENID, RULES, TOKEN, World, jwt, part, then, token
@@ -27,8 +27,8 @@ from tests.virtual import VirtualTime
 
 if TYPE_CHECKING:
     from reconciler.cxone.client import ReadingClient
-    from reconciler.cxone.exchange import Answer
-    from reconciler.cxone.sending import Kind
+    from reconciler.cxone.transport.request import Answer
+    from reconciler.cxone.transport.sender import Kind
 
 GONE = (404, {"message": "Not found"})
 TENANT_ID = "11111111-2222-4333-8444-555555555555"

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.cxone.context import ContextClient
-from reconciler.cxone.direct import Direct
-from reconciler.cxone.pace import REAL_TIME
+from reconciler.cxone.context_client import ContextClient
 from reconciler.cxone.settings import Credentials
+from reconciler.cxone.transport.fast_transport import Direct
+from reconciler.cxone.transport.rate_limiter import REAL_TIME
 from tests import canary
 from tests.inprocess import TENANT
 from tests.test_socket import Place

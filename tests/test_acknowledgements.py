@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.findings import Finding
-from reconciler.model import Source
-from reconciler.plan import with_findings
+from reconciler.model.finding import Finding
+from reconciler.model.rule import Source
+from reconciler.plan.plan import with_findings
 from reconciler.render.sarif import sarif
 from tests.airline import ADDRESSES, make_by_hand, rules
 from tests.builders import address

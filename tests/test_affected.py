@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.behaviour.difference import difference
-from reconciler.behaviour.entry import in_order
-from reconciler.render.affected import EVERYTHING, affected
-from reconciler.shares import shares
-from reconciler.traffic import Row, Sample
+from reconciler.behaviour.diff.difference import difference
+from reconciler.behaviour.routing_entry import in_order
+from reconciler.plan.traffic_shares import shares
+from reconciler.render.impact import EVERYTHING, affected
+from reconciler.traffic.sample import Row, Sample
 from tests.brute_checks import QUEUES
 from tests.brute_rules import attribute, entries, queue, rule
 from tests.grown_pairs import grown_pair
 
 if TYPE_CHECKING:
-    from reconciler.behaviour.difference import Behaviour
+    from reconciler.behaviour.diff.difference import Behaviour
 
 LABELS = {"intent": "intent", "conf": "confidence"}
 

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.findings import CODES, Finding
-from reconciler.model import Source
-from reconciler.render.annotations import annotated, quoted, summary
-from reconciler.words import plain
+from reconciler.model.finding import CODES, Finding
+from reconciler.model.rule import Source
+from reconciler.render.github_annotations import annotated, quoted, summary
+from reconciler.text.escape import plain
 from tests.hostile_names import HOSTILE_NAMES
 from tests.program import name_tenant, write
 from tests.runner import Command, commands
 
 if TYPE_CHECKING:
-    from reconciler.findings import Severity
+    from reconciler.model.finding import Severity
     from tests.program import Program
 
 TOKEN = "0123456789abcdef0123456789abcdef"

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.attempt import as_reviewed
-from reconciler.change import Applied, Failed, Skipped, Unknown
+from reconciler.apply.admission import as_reviewed
 from reconciler.errors import ApiError
-from reconciler.options import Options
-from reconciler.simulator.app import PROFILES
-from reconciler.simulator.faults import Faults
+from reconciler.model.change import Applied, Failed, Skipped, Unknown
+from reconciler.plan.options import Options
+from reconciler.simulator.faults.injector import Faults
+from reconciler.simulator.settings import PROFILES
 from tests.builders import desired, managed, rule, unmanaged, wanted
 from tests.inprocess import World, raw
 from tests.virtual import VirtualTime
 
 if TYPE_CHECKING:
-    from reconciler.plan import Report
+    from reconciler.apply.report import Report
 
 OLD = [managed(f"id-{key}", f"cards/{key}", rule(key)) for key in ("keep", "change", "gone")]
 GOAL = desired(

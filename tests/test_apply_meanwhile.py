@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.change import Applied, Failed
-from reconciler.options import Options
-from reconciler.simulator.faults import Faults
+from reconciler.model.change import Applied, Failed
+from reconciler.plan.options import Options
+from reconciler.simulator.faults.injector import Faults
 from tests.campaign.scenario import ROOMY
 from tests.campaign.scenarios_words import CATCH_ALL, FRAUD, GENERAL, at, goal, goals, live, ours, scenario, theirs
 from tests.campaign.world import Applier, World, run
@@ -18,7 +18,7 @@ from tests.campaign.world import Applier, World, run
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reconciler.saved_plan import ReviewedPlan
+    from reconciler.plan.document import ReviewedPlan
     from tests.campaign.scenario import Scenario
     from tests.campaign.world import Ended, Event
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from reconciler.behaviour.order import order
-from reconciler.render.apply_text import report_text
-from reconciler.render.paint import colourless
-from reconciler.simulator.faults import Faults
+from reconciler.behaviour.ordering.order import order
+from reconciler.render.colour import colourless
+from reconciler.render.text.apply import report_text
+from reconciler.simulator.faults.injector import Faults
 from tests.campaign.scenarios_words import CATCH_ALL, FRAUD, at, goal, live, ours, scenario, theirs
 from tests.campaign.world import Applier, World, run
 from tests.sentences import untold
@@ -24,7 +24,7 @@ from tests.sentences import untold
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reconciler.desired import Desired
+    from reconciler.desired.desired import Desired
     from tests.campaign.scenario import Json, Scenario
     from tests.campaign.world import Event
 
@@ -460,7 +460,7 @@ def applied(situation: Situation, patch: pytest.MonkeyPatch) -> tuple[str, World
             if number in (0, len(seen)):
                 situation.does(world, event)
                 if situation.bounded:
-                    patch.setattr("reconciler.arrange.order", partial(order, work=0))
+                    patch.setattr("reconciler.plan.schedule.order", partial(order, work=0))
 
     world.faults = Faults(situation.faults, 1) if situation.faults else None
     applier.before, applier.stopped = before, lambda: situation.stopped(world)
@@ -486,4 +486,4 @@ def test_every_reason_is_read_above() -> None:
     """A new sentence of the loop, of an attempt or of the outcomes needs a situation in which it is said."""
     texts = [*JOURNALLED.values(), *(situation.text for situation in SITUATIONS.values())]
     keys = ["until read", "whole create"]
-    assert keys == untold(["apply.py", "attempt.py", "tally.py"], texts)
+    assert keys == untold(["apply/loop.py", "apply/attempt.py", "apply/progress.py"], texts)

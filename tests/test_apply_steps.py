@@ -11,28 +11,27 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.arrange import arrange
-from reconciler.attempt import as_intended, as_reviewed
-from reconciler.change import Applied, Failed, LiveRule, Marker
-from reconciler.foresee import foresee
-from reconciler.guard import guard
-from reconciler.manifest.environment import Environment
-from reconciler.marker import digest, signed
-from reconciler.model import Target, condition
-from reconciler.options import Options
-from reconciler.render.paint import colourless
-from reconciler.render.plan_text import plan_text
-from reconciler.render.several_text import planned_row
-from reconciler.saved_plan import document
-from reconciler.simulator.app import PROFILES
+from reconciler.apply.admission import as_intended, as_reviewed
+from reconciler.manifest.kinds.environment import Environment
+from reconciler.model.change import Applied, Failed
+from reconciler.model.live import LiveRule, Marker, digest, signed
+from reconciler.model.rule import Target, condition
+from reconciler.plan.document import document
+from reconciler.plan.guards import guard
+from reconciler.plan.options import Options
+from reconciler.plan.schedule import arrange, foresee
+from reconciler.render.colour import colourless
+from reconciler.render.text.environments import planned_row
+from reconciler.render.text.plan import plan_text
 from reconciler.simulator.evaluate import split
-from reconciler.simulator.faults import Faults
+from reconciler.simulator.faults.injector import Faults
+from reconciler.simulator.settings import PROFILES
 from tests.builders import OWNER, address, at_least, desired, intent_is, managed, rule, unmanaged, wanted
 from tests.inprocess import World
 
 if TYPE_CHECKING:
-    from reconciler.desired import Desired
-    from reconciler.model import Rule
+    from reconciler.desired.desired import Desired
+    from reconciler.model.rule import Rule
     from reconciler.simulator.settings import Settings
 
 FRAUD, GENERAL = (Target("q-fraud", 1),), (Target("q-general", 1),)

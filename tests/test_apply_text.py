@@ -7,32 +7,21 @@ from typing import TYPE_CHECKING, Final, get_args
 
 import pytest
 
-from reconciler.change import (
-    Adopt,
-    Applied,
-    Create,
-    Delete,
-    Failed,
-    Held,
-    Outcome,
-    Skipped,
-    Unknown,
-    Update,
-)
-from reconciler.cli.apply import PARTLY, exit_code
+from reconciler.apply.report import Report, outcomes_document
+from reconciler.cli.commands.apply import PARTLY, exit_code
 from reconciler.errors import InterruptedRunError
-from reconciler.findings import Finding
-from reconciler.kept_texts import KEPT_OTHERWISE
-from reconciler.options import Options
-from reconciler.plan import Report
-from reconciler.render.apply_text import outcome_line, outcomes_document, report_text
-from reconciler.render.paint import ansi, colourless
+from reconciler.model.change import Adopt, Applied, Create, Delete, Failed, Held, Outcome, Skipped, Unknown, Update
+from reconciler.model.finding import Finding
+from reconciler.plan.options import Options
+from reconciler.plan.stored_texts import KEPT_OTHERWISE
+from reconciler.render.colour import ansi, colourless
+from reconciler.render.text.apply import outcome_line, report_text
 from tests.builders import address, managed, rule, unmanaged
 from tests.plans import empty
 from tests.sentences import untold
 
 if TYPE_CHECKING:
-    from reconciler.plan import Plan
+    from reconciler.plan.plan import Plan
 
 CREATE: Final = Create(address("cards/new"), rule("new"), None)
 UPDATE: Final = Update(
@@ -220,7 +209,7 @@ def test_every_kind_of_outcome_and_every_sentence_of_a_report_is_read_above() ->
     """A new outcome, and a new sentence, needs a text here."""
     kinds = {type(outcome) for report, _, _ in READ_LIKE.values() for outcome in report.outcomes}
     assert set(get_args(Outcome)) == kinds
-    assert [] == untold(["render/apply_text.py"], [text for _, _, text in READ_LIKE.values()])
+    assert [] == untold(["render/text/apply.py"], [text for _, _, text in READ_LIKE.values()])
     codes = {0, PARTLY, InterruptedRunError.exit_code}
     assert codes == {code for _, code, _ in READ_LIKE.values()}
 

@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.attempt import Verdict, as_intended, as_reviewed, attempt, take_back
-from reconciler.change import Adopt, Create, Delete, Step, Update
-from reconciler.simulator.faults import Faults
+from reconciler.apply.admission import as_intended, as_reviewed
+from reconciler.apply.attempt import Verdict, attempt, take_back
+from reconciler.model.change import Adopt, Create, Delete, Step, Update
+from reconciler.simulator.faults.injector import Faults
 from tests.builders import OWNER, address, managed, rule, unmanaged
 from tests.inprocess import World
 
 if TYPE_CHECKING:
-    from reconciler.attempt import Attempt
-    from reconciler.change import Change, LiveRule
+    from reconciler.apply.attempt import Attempt
+    from reconciler.model.change import Change
+    from reconciler.model.live import LiveRule
 
 X = address("cards/x")
 LIVE = managed("id-x", "cards/x", rule("x"))

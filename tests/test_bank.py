@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler import marker
-from reconciler.catalogue import Catalogue, aliases
-from reconciler.desired import Desired, desire
+from reconciler.desired.desired import Desired, desire
+from reconciler.desired.queues import Catalogue, aliases
 from reconciler.manifest.load import load
-from reconciler.model import OPERATORS, Condition, Queue
+from reconciler.model import live as marker
+from reconciler.model.rule import OPERATORS, Condition, Queue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

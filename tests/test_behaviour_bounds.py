@@ -10,20 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.behaviour import constraints, within
-from reconciler.behaviour import difference as differing
-from reconciler.behaviour import space as spaces
 from reconciler.behaviour.budget import WORK, Budget, UndecidedError
-from reconciler.behaviour.constraints import Constraints
-from reconciler.behaviour.difference import Behaviour, difference
-from reconciler.behaviour.entry import Entry, in_order
-from reconciler.behaviour.express import Clause
-from reconciler.behaviour.order import Move, Order, order
-from reconciler.behaviour.pairs import Pairs
-from reconciler.behaviour.slices import Slices
-from reconciler.behaviour.space import Space
-from reconciler.behaviour.within import Claim, beyond
-from reconciler.model import Target, condition
+from reconciler.behaviour.diff import containment as within
+from reconciler.behaviour.diff import difference as differing
+from reconciler.behaviour.diff.containment import Claim, beyond
+from reconciler.behaviour.diff.difference import Behaviour, difference
+from reconciler.behaviour.diff.winners import Pairs
+from reconciler.behaviour.ordering import constraints
+from reconciler.behaviour.ordering.constraints import Constraints, Move
+from reconciler.behaviour.ordering.order import Order, order
+from reconciler.behaviour.routing_entry import Entry, in_order
+from reconciler.behaviour.space import space as spaces
+from reconciler.behaviour.space.clauses import Clause
+from reconciler.behaviour.space.slices import Slices
+from reconciler.behaviour.space.space import Space
+from reconciler.model.rule import Target, condition
 from tests.brute_rules import a_pair, attribute, entries
 from tests.brute_rules import rule as a_rule
 from tests.builders import intent_is, rule
@@ -31,7 +32,7 @@ from tests.builders import intent_is, rule
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from reconciler.behaviour.pairs import Pair
+    from reconciler.behaviour.diff.winners import Pair
 
 FRAUD = (Target("q-fraud", 1),)
 X, Y = rule("x"), rule("y", conditions=[intent_is("y")], targets=FRAUD)
@@ -258,7 +259,7 @@ def test_the_search_through_every_order_that_is_given_up_leaves_temporary_copies
     def gives_up(*_given: object) -> None:
         raise UndecidedError
 
-    monkeypatch.setattr("reconciler.behaviour.order.search", gives_up)
+    monkeypatch.setattr("reconciler.behaviour.ordering.order.search", gives_up)
     found = ordered()
     assert ((), True) == (found.unproven, any(step.kind == "copy" for wave in found.waves for step in wave))
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 
-from reconciler.behaviour.difference import difference
-from reconciler.behaviour_document import behaviour_document
+from reconciler.behaviour.diff.difference import difference
+from reconciler.plan.behaviour_json import behaviour_document
 from tests.brute_checks import QUEUES, check_bounded, check_difference
 from tests.brute_rules import PAIRS, SKILL, a_list, a_pair, attribute, entries, queue, rule
 from tests.tiers import FULL

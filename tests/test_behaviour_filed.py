@@ -6,10 +6,9 @@ from random import Random
 
 import pytest
 
-from reconciler.behaviour.decimals import beyond
-from reconciler.behaviour.entry import in_order
-from reconciler.behaviour.evaluate import UnknownConditionError, route, winner
-from reconciler.behaviour.filed import Filed
+from reconciler.behaviour.evaluate import Filed, UnknownConditionError, route, winner
+from reconciler.behaviour.routing_entry import in_order
+from reconciler.behaviour.space.domain import beyond
 from tests.brute import inputs_for
 from tests.brute_rules import a_list, attribute, entries, rule
 

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 from hypothesis import given, settings
 
-from reconciler.behaviour.entry import in_order
-from reconciler.behaviour.lint import facts, lint
-from reconciler.behaviour.slices import Slices
-from reconciler.behaviour.space import Space
-from reconciler.canonical import api_form
-from reconciler.model import Condition
+from reconciler.behaviour.facts.rule_facts import facts, lint
+from reconciler.behaviour.routing_entry import in_order
+from reconciler.behaviour.space.slices import Slices
+from reconciler.behaviour.space.space import Space
+from reconciler.model.rule import Condition, api_form
 from tests.brute import destination, inputs_for, matches, tried
 from tests.brute_checks import completions, shown
 from tests.brute_rules import LISTS, a_list, attribute, entries, rule
@@ -21,7 +20,7 @@ from tests.brute_rules import LISTS, a_list, attribute, entries, rule
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from reconciler.behaviour.lint import Facts
+    from reconciler.behaviour.facts.rule_facts import Facts
     from tests.brute import Json, Universe
     from tests.brute_rules import Evaluation
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 
-from reconciler.behaviour.order import Move, order
+from reconciler.behaviour.ordering.constraints import Move
+from reconciler.behaviour.ordering.order import order
 from tests.brute_checks import Safety, before_of, called, check_order, order_without_copies
 from tests.brute_rules import PAIRS, Pair, a_pair, attribute, entries, entry, rule
 from tests.tiers import FULL

@@ -8,24 +8,22 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from reconciler.behaviour.budget import WORK
-from reconciler.behaviour.constraints import Constraints, Move
-from reconciler.behaviour.decimals import between
-from reconciler.behaviour.difference import Behaviour, difference
-from reconciler.behaviour.domain import REST, Domain, covers, meet, minus
+from reconciler.behaviour.diff.difference import Behaviour, difference
 from reconciler.behaviour.evaluate import canonical
-from reconciler.behaviour.exact import search
-from reconciler.behaviour.graph import levels
-from reconciler.behaviour.lint import lint
-from reconciler.behaviour.named import _containing
-from reconciler.behaviour.order import order
-from reconciler.behaviour.pattern import Pattern, Patterns
-from reconciler.behaviour.space import Space
-from reconciler.model import condition
+from reconciler.behaviour.facts.rule_facts import lint
+from reconciler.behaviour.ordering.constraints import Constraints, Move
+from reconciler.behaviour.ordering.graph import levels
+from reconciler.behaviour.ordering.order import order
+from reconciler.behaviour.ordering.search import search
+from reconciler.behaviour.space.domain import REST, Domain, _containing, between, covers, meet, minus
+from reconciler.behaviour.space.patterns import Pattern, Patterns
+from reconciler.behaviour.space.space import Space
+from reconciler.model.rule import condition
 from tests.brute_rules import attribute, entries, entry, rule
 
 if TYPE_CHECKING:
-    from reconciler.behaviour.domain import Part
-    from reconciler.model import Scalar
+    from reconciler.behaviour.space.domain import Part
+    from reconciler.model.rule import Scalar
     from tests.brute import Json
 
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.behaviour.difference import difference
-from reconciler.behaviour_document import behaviour_document
-from reconciler.render.affected import EVERYTHING, affected
-from reconciler.render.behaviour_text import behaviour_lines
-from reconciler.render.paint import colourless
+from reconciler.behaviour.diff.difference import difference
+from reconciler.plan.behaviour_json import behaviour_document
+from reconciler.render.colour import colourless
+from reconciler.render.impact import EVERYTHING, affected
+from reconciler.render.text.behaviour import behaviour_lines
 from tests.brute_checks import QUEUES, Moved, assumption, completions, entry_name, holds_where, said
 from tests.brute_rules import Pair, a_pair, attribute, entries, rule
 from tests.grown_pairs import grown_pair, tangled_pair
@@ -21,7 +21,7 @@ from tests.rows_read import rows_read
 from tests.tiers import FULL
 
 if TYPE_CHECKING:
-    from reconciler.behaviour.difference import Behaviour
+    from reconciler.behaviour.diff.difference import Behaviour
     from tests.brute import Destination, Json
 
 LABELS = {"intent": "intent", "conf": "confidence"}

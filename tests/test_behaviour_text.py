@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from reconciler.render.affected import NOBODY, OTHERS, TITLE, Affected, Balance, Case
-from reconciler.render.behaviour_text import behaviour_lines
-from reconciler.render.paint import ansi, colourless
+from reconciler.render.colour import ansi, colourless
+from reconciler.render.impact import NOBODY, OTHERS, TITLE, Affected, Balance, Case
+from reconciler.render.text.behaviour import behaviour_lines
 from tests.sentences import untold
 
 CASE = Case(
@@ -62,7 +62,7 @@ Not known: the rules overlap in too many ways, and the analysis stopped at its b
   and 2 further cases; --format json lists all.""".splitlines()
         == lines(unknown)
     )
-    assert [] == untold(["render/behaviour_text.py"], [*lines(everything), *lines(unknown)])
+    assert [] == untold(["render/text/behaviour.py"], [*lines(everything), *lines(unknown)])
 
 
 def test_a_row_stands_on_one_line_up_to_100_characters() -> None:

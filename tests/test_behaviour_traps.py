@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.behaviour import entry
-from reconciler.behaviour.difference import difference
-from reconciler.behaviour.entry import in_order
+from reconciler.behaviour import routing_entry as entry
+from reconciler.behaviour.diff.difference import difference
 from reconciler.behaviour.evaluate import route
-from reconciler.behaviour_document import behaviour_document
-from reconciler.model import Target
+from reconciler.behaviour.routing_entry import in_order
+from reconciler.model.rule import Target
+from reconciler.plan.behaviour_json import behaviour_document
 from reconciler.simulator.evaluate import split
 from tests.brute import destination, holds, inputs_for, winner
 from tests.brute_checks import QUEUES, check_difference, entry_name

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from reconciler.catalogue import AssumedCatalogue, Catalogue, QueueError, aliases
+from reconciler.desired.queues import AssumedCatalogue, Catalogue, QueueError, aliases
 from reconciler.manifest.documents import QueueRef
-from reconciler.model import Queue
+from reconciler.model.rule import Queue
 from tests.written import loaded
 
 if TYPE_CHECKING:

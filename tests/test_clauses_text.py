@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from reconciler.behaviour.express import Clause
-from reconciler.canonical import opaque
-from reconciler.model import condition
-from reconciler.render.clauses_text import clauses_phrase, exception_phrase
+from reconciler.behaviour.space.clauses import Clause
+from reconciler.model.rule import condition, opaque
+from reconciler.render.clauses import clauses_phrase, exception_phrase
 from tests.builders import LABELS
 from tests.test_plan_text import DANGEROUS, HOSTILE
 

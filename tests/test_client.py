@@ -15,11 +15,11 @@ import pytest
 import respx
 
 from reconciler import errors
-from reconciler.change import Marker, Read
 from reconciler.cxone.client import WritingClient
-from reconciler.cxone.network import carried_by
 from reconciler.cxone.settings import Credentials, check_host
-from reconciler.model import Address
+from reconciler.cxone.transport.httpx_transport import carried_by
+from reconciler.model.live import Marker, Read
+from reconciler.model.rule import Address
 from tests.builders import rule, unmanaged
 from tests.inprocess import TENANT
 from tests.virtual import START, VirtualTime
@@ -27,7 +27,7 @@ from tests.virtual import START, VirtualTime
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from reconciler.cxone.exchange import Carry
+    from reconciler.cxone.transport.request import Carry
 
 MARKER = Marker("acme", Address("cards", "vip"), "00000000")
 RULES = "http://localhost/api/v2/routing/rules"

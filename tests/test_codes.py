@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from reconciler.canonical import opaque
-from reconciler.catalogue import Catalogue
-from reconciler.cli.history import read
-from reconciler.cli.local_files import STATE
-from reconciler.cli.sandbox import opened
-from reconciler.desired import desire
+from reconciler.cli.clients import opened
+from reconciler.cli.commands.history import read
+from reconciler.cli.files import STATE
+from reconciler.desired.desired import desire
+from reconciler.desired.queues import Catalogue
 from reconciler.errors import ManifestError
-from reconciler.findings import CODES
 from reconciler.manifest.load import load
-from reconciler.model import Queue
+from reconciler.model.finding import CODES
+from reconciler.model.rule import Queue, opaque
 from tests.builders import QUEUES, intent_is, managed, rule, unmanaged
 from tests.inprocess import raw
 from tests.written import CARDS, ENVIRONMENT, HEAD
@@ -25,7 +24,7 @@ from tests.written import CARDS, ENVIRONMENT, HEAD
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from reconciler.change import LiveRule
+    from reconciler.model.live import LiveRule
     from tests.program import Program
 
 SANDBOX: Final = "apiVersion: routing/v1\nkind: Environment\nname: sandbox\nowner: acme\n"
@@ -122,7 +121,7 @@ def inactive(desk: Desk) -> set[str]:
 
 def bounded_lint(desk: Desk) -> set[str]:
     """Not even one comparison may be made."""
-    desk.patch.setattr("reconciler.lint.lint.WORK", 0)
+    desk.patch.setattr("reconciler.checks.lint.WORK", 0)
     overlapping = [f"{{key: k{n}, queue: Q{n}, when: [{{attribute: routedAt, notEquals: x{n}}}]}}" for n in range(3)]
     return desk.of_rules(*overlapping)
 
@@ -137,7 +136,7 @@ def bounded_drift(desk: Desk) -> set[str]:
         hand = {"id": "hand", "name": "by hand", "description": "", "priority": 1, "conditions": [gold]}
         state.put({**first, **hand})
     for name in ("WORK", "WORK_OF_A_RULE"):
-        desk.patch.setattr(f"reconciler.behaviour.difference.{name}", 0)
+        desk.patch.setattr(f"reconciler.behaviour.diff.difference.{name}", 0)
     return desk.said("drift")
 
 

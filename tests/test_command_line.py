@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VALUED = [
     pytest.param(name, action.option_strings, action.choices, id=f"{name} {action.option_strings[-1]}")
     for name, command in COMMANDS.items()
-    for action in parser_of(name, import_module(f"reconciler.cli.{command.module}"))._actions
+    for action in parser_of(name, import_module(f"reconciler.cli.commands.{command.module}"))._actions
     if isinstance(action, Once) and action.option_strings
 ]
 """Every option of every command that takes one value."""
@@ -232,6 +232,6 @@ def test_diff_ends_with_2_when_conversations_go_elsewhere(cxroute: Program) -> N
 
 def test_no_abbreviation_is_taken_for_an_option() -> None:
     """`--detailed` is not --detailed-exitcode today, and so cannot become another option tomorrow."""
-    plan = parser_of("plan", import_module("reconciler.cli.plan"))
+    plan = parser_of("plan", import_module("reconciler.cli.commands.plan"))
     with pytest.raises(UsageError, match="unrecognized arguments: --detailed"):
         plan.parse_args(["--detailed"])

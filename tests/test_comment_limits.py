@@ -8,11 +8,11 @@ from unittest.mock import patch
 
 import pytest
 
-from reconciler.behaviour.express import Clause
-from reconciler.findings import Finding
-from reconciler.model import Condition, condition
-from reconciler.render import markdown as comment
-from reconciler.render.markdown import BYTES, CHARACTERS, LEVELS, markdown
+from reconciler.behaviour.space.clauses import Clause
+from reconciler.model.finding import Finding
+from reconciler.model.rule import Condition, condition
+from reconciler.render.markdown import plan as comment
+from reconciler.render.markdown.plan import BYTES, CHARACTERS, LEVELS, markdown
 from tests.builders import address, rule
 from tests.effort import at_most
 from tests.forms import as_markdown
@@ -20,10 +20,10 @@ from tests.parsed import github
 from tests.plans import large, told, unsure
 
 if TYPE_CHECKING:
-    from reconciler.render.markdown import Level
-    from reconciler.render.origin import Facts
+    from reconciler.render.markdown.plan import Level
+    from reconciler.render.provenance import Facts
     from reconciler.render.routing_map import RoutingMap
-    from reconciler.render.telling import Telling
+    from reconciler.render.summary import Telling
 
 WIDE = "\U0001f600" * 40
 LADEN = pytest.mark.parametrize("name", ["", "| `a` [b] ", WIDE], ids=["plain", "hostile", "wide"])

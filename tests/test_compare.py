@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.canonical import opaque
-from reconciler.change import Adopt, Create, Delete, FieldChange, Update
-from reconciler.compare import Comparison, compare
-from reconciler.manifest.documents import AdoptById
-from reconciler.model import Condition, Target, condition
-from reconciler.ownership import own
+from reconciler.manifest.kinds.ruleset import AdoptById
+from reconciler.model.change import Adopt, Create, Delete, FieldChange, Update
+from reconciler.model.rule import Condition, Target, condition, opaque
+from reconciler.plan.compare import Comparison, compare
+from reconciler.plan.ownership import own
 from tests.builders import OWNER, address, at_least, desired, intent_is, managed, rule, unmanaged, wanted
 
 if TYPE_CHECKING:
-    from reconciler.change import LiveRule
-    from reconciler.desired import DesiredRule
-    from reconciler.model import Rule
+    from reconciler.desired.desired import DesiredRule
+    from reconciler.model.live import LiveRule
+    from reconciler.model.rule import Rule
 
 
 def compared(rules: list[DesiredRule], *live: object) -> Comparison:

@@ -14,14 +14,14 @@ import pytest
 
 from reconciler import errors
 from reconciler.cxone.client import ReadingClient
-from reconciler.cxone.exchange import Answer
-from reconciler.cxone.reading import reading_only
+from reconciler.cxone.read_only import reading_only
 from reconciler.cxone.settings import Credentials
+from reconciler.cxone.transport.request import Answer
 from tests.inprocess import TENANT
 from tests.virtual import VirtualTime
 
 if TYPE_CHECKING:
-    from reconciler.cxone.exchange import Request
+    from reconciler.cxone.transport.request import Request
 
 CONTRACT = Path(__file__).parent / "contract"
 EXAMPLES = json.loads((CONTRACT / "access.json").read_text(encoding="utf-8"))

@@ -13,12 +13,12 @@ import httpx
 import pytest
 
 from reconciler import errors
-from reconciler.change import Marker, Read
 from reconciler.cxone.client import WritingClient
-from reconciler.cxone.network import carried_by
+from reconciler.cxone.rule_json import live_rule
 from reconciler.cxone.settings import Credentials
-from reconciler.cxone.wire import live_rule
-from reconciler.model import Address
+from reconciler.cxone.transport.httpx_transport import carried_by
+from reconciler.model.live import Marker, Read
+from reconciler.model.rule import Address
 from tests.inprocess import TENANT
 from tests.virtual import VirtualTime
 

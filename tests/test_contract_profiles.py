@@ -15,13 +15,13 @@ import httpx
 import pytest
 
 from reconciler import errors
-from reconciler.change import Read
 from reconciler.cxone.client import WritingClient
-from reconciler.cxone.network import carried_by
-from reconciler.cxone.platform import ROUTING_QUEUES, skills
+from reconciler.cxone.paging import ROUTING_QUEUES, skills
+from reconciler.cxone.rule_json import live_rule
 from reconciler.cxone.settings import Credentials, Tenant
-from reconciler.cxone.wire import live_rule
-from reconciler.manifest.profile import Profile
+from reconciler.cxone.transport.httpx_transport import carried_by
+from reconciler.manifest.kinds.profile import Profile
+from reconciler.model.live import Read
 from tests.builders import rule
 from tests.inprocess import TENANT
 from tests.test_profile import MARKER

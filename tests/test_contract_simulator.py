@@ -11,9 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
-from reconciler.cli.speaking import dialect_of
-from reconciler.manifest.profile import Profile
-from reconciler.simulator.app import Settings, simulator
+from reconciler.cli.commands.simulate import dialect_of
+from reconciler.manifest.kinds.profile import Profile
+from reconciler.simulator.app import simulator
+from reconciler.simulator.settings import Settings
 from reconciler.simulator.state import State
 
 CONTRACT = Path(__file__).parent / "contract"

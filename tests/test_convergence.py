@@ -11,8 +11,8 @@ from itertools import product
 
 import pytest
 
-from reconciler.change import Applied
-from reconciler.model import Target
+from reconciler.model.change import Applied
+from reconciler.model.rule import Target
 from tests.builders import desired, managed, rule, unmanaged, wanted
 from tests.inprocess import World, raw
 

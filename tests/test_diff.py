@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.cxone.export import read_export
+from reconciler.cxone.rules_file import read_export
 from reconciler.errors import UsageError
 from tests.program import Program, name_tenant, write
 from tests.test_plan_text import DANGEROUS, HOSTILE
@@ -213,7 +213,7 @@ def test_a_side_that_is_none_is_one_sentence(cxroute: Program, side: str, why: s
 
 def test_a_file_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Before anything is made of it."""
-    monkeypatch.setattr("reconciler.cxone.export.LARGEST", 1024 * 1024)
+    monkeypatch.setattr("reconciler.cxone.rules_file.LARGEST", 1024 * 1024)
     with pytest.raises(UsageError, match=r"big\.json: larger than 1 MiB"):
         read_export(b" " * (1024 * 1024 + 1), "big.json")
 

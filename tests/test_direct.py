@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.cxone.exchange import LostError, NotSentError, Request
 from reconciler.cxone.settings import Server
+from reconciler.cxone.transport.request import LostError, NotSentError, Request
 from reconciler.errors import UnexpectedAnswerError
 from tests.answering import OK, Tenant, ending, run, writing
 

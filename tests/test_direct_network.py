@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.cxone import direct as module
-from reconciler.cxone.direct import Direct
-from reconciler.cxone.exchange import NotSentError, Request, UntrustedError, exchange
-from reconciler.cxone.pace import REAL_TIME
 from reconciler.cxone.settings import Server
+from reconciler.cxone.transport import fast_transport as module
+from reconciler.cxone.transport.fast_transport import Direct
+from reconciler.cxone.transport.rate_limiter import REAL_TIME
+from reconciler.cxone.transport.request import NotSentError, Request, UntrustedError, exchange
 from tests.answering import OK, Tenant, run, writing
 
 if TYPE_CHECKING:

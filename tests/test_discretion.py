@@ -9,10 +9,10 @@ from random import Random
 
 import pytest
 
-from reconciler.cli import connect
-from reconciler.cli.discretion import HIDDEN, Discretion, Passing
-from reconciler.cxone.exchange import Answer, Request
+from reconciler.cli import clients as connect
 from reconciler.cxone.settings import Server
+from reconciler.cxone.transport.request import Answer, Request
+from reconciler.text.redact import HIDDEN, Discretion, Passing
 from tests.context.memory import MIB, resident
 
 SERVER = Server("https", "acme.my.cxone.com", 443, "")

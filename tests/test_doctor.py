@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.cli.reach import surroundings
-from reconciler.cxone.exchange import Answer, NotSentError, Request
-from reconciler.cxone.probe import Probe
 from reconciler.cxone.settings import Credentials
-from reconciler.diagnosis import findings
+from reconciler.cxone.transport.request import Answer, NotSentError, Request
+from reconciler.doctor import observations as findings
+from reconciler.doctor.probe import Probe
+from reconciler.doctor.reachability import surroundings
 from reconciler.errors import UnreachableError
-from reconciler.model import Opaque
+from reconciler.model.rule import Opaque
 from tests import canary
 from tests.builders import managed, rule, unmanaged
 from tests.hostile.tenant import Tenant, page, response, serving, whole
@@ -29,7 +29,7 @@ from tests.virtual import VirtualTime
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from reconciler.diagnosis.line import Line, Reply
+    from reconciler.doctor.check import Line, Reply
     from tests.hostile.tenant import Script, Turn
     from tests.program import Program
 

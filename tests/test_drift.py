@@ -10,29 +10,29 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.behaviour.difference import Behaviour
-from reconciler.behaviour.express import Clause
-from reconciler.behaviour.value_type import SHARE
-from reconciler.change import Run
-from reconciler.drift import Acceptance, Impact, find_drift
-from reconciler.drift_document import drift_document
-from reconciler.findings import Finding
-from reconciler.manifest.environment import Environment
-from reconciler.manifest.ruleset import Hold
-from reconciler.manifest.strict_yaml import read
-from reconciler.marker import digest, signed
-from reconciler.model import Target, condition
-from reconciler.options import Options
-from reconciler.plan import advised, plan
-from reconciler.recorded import last_written
-from reconciler.render.affected import NOBODY, NOBODY_KNOWN, NOT_KNOWN
-from reconciler.render.drift_markdown import drift_markdown
-from reconciler.render.drift_text import ELSEWHERE
-from reconciler.render.notification import notification
-from reconciler.render.several_text import drift_row
-from reconciler.render.told_drift import acceptance, nobody
-from reconciler.rounds import Round, drifted
-from reconciler.saved_plan import read as read_plan
+from reconciler.behaviour.diff.difference import Behaviour
+from reconciler.behaviour.space.clauses import Clause
+from reconciler.behaviour.space.value_type import SHARE
+from reconciler.journal.history import last_written
+from reconciler.journal.journal import Run
+from reconciler.manifest.kinds.environment import Environment
+from reconciler.manifest.kinds.ruleset import Hold
+from reconciler.manifest.yaml_reader import read
+from reconciler.model.finding import Finding
+from reconciler.model.live import digest, signed
+from reconciler.model.rule import Target, condition
+from reconciler.plan.document import read as read_plan
+from reconciler.plan.drift import Acceptance, Impact, find_drift
+from reconciler.plan.drift_json import drift_document
+from reconciler.plan.options import Options
+from reconciler.plan.plan import advised, plan
+from reconciler.render.drift_summary import acceptance, nobody
+from reconciler.render.impact import NOBODY, NOBODY_KNOWN, NOT_KNOWN
+from reconciler.render.markdown.drift import drift_markdown
+from reconciler.render.slack import notification
+from reconciler.render.text.drift import ELSEWHERE
+from reconciler.render.text.environments import drift_row
+from reconciler.watch.cycle import Round, drifted
 from tests.brute_checks import Moved
 from tests.brute_rules import a_list, chance, edited, entry
 from tests.builders import NOW, address, desired, intent_is, live, managed, rule, unmanaged, wanted
@@ -41,9 +41,9 @@ from tests.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 from tests.plans import FACTS, FRAUD, GENERAL, TENANT
 
 if TYPE_CHECKING:
-    from reconciler.change import LiveRule
-    from reconciler.desired import DesiredRule
-    from reconciler.drift import Drift
+    from reconciler.desired.desired import DesiredRule
+    from reconciler.model.live import LiveRule
+    from reconciler.plan.drift import Drift
     from tests.brute import Json
     from tests.brute_rules import Evaluation
 
@@ -454,7 +454,7 @@ def test_the_way_out_of_what_is_not_applied_is_to_apply_it() -> None:
 
 def test_of_many_failing_route_tests_some_are_shown_and_the_others_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """In the brief form the first ones; in the issue, which has room for more, too."""
-    monkeypatch.setattr("reconciler.render.drift_markdown._MOST", 30)
+    monkeypatch.setattr("reconciler.render.markdown.drift._MOST", 30)
     failing = [Finding("CXR220", "error", f"test {n} goes elsewhere") for n in range(40)]
     drift = replace(drift_of([VIP], [LIVE_VIP]), failures=tuple(failing))
     text = drift_as_text(drift)
@@ -501,7 +501,7 @@ def test_what_rests_on_a_known_type_says_so(rows: bool) -> None:  # noqa: FBT001
 
 def test_of_many_rows_and_rules_some_are_shown_and_the_others_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """The issue names the file that has all of them, the terminal the option."""
-    monkeypatch.setattr("reconciler.render.drift_markdown._MOST", 10)
+    monkeypatch.setattr("reconciler.render.markdown.drift._MOST", 10)
     changes = [Change(f"r{n}", f"q{n % 7}") for n in range(25)]
     drift = drift_of([one.wanted for one in changes], [one.live for one in changes])
     issue, text = drift_markdown(drift, TENANT, FACTS, "cxroute apply"), drift_as_text(drift)

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from reconciler.change import Update
-from reconciler.model import Queue, Rule, Target, condition
+from reconciler.model.change import Update
+from reconciler.model.rule import Queue, Rule, Target, condition
+from reconciler.plan.document import document
 from reconciler.render.equal_edits import FEWEST, equal_edits
-from reconciler.render.telling import telling
-from reconciler.saved_plan import document
+from reconciler.render.summary import telling
 from tests.builders import address, at_least, intent_is, managed, rule, wanted
 from tests.forms import as_drift_markdown, as_html, as_markdown, as_text
 from tests.hostile_names import HOSTILE_NAMES
@@ -25,7 +25,7 @@ from tests.test_plan_text import DANGEROUS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reconciler.plan import Plan
+    from reconciler.plan.plan import Plan
 
 LONG = [f"value {n}" for n in range(12)]
 

@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from reconciler.behaviour.entry import Entry
-from reconciler.canonical import opaque
-from reconciler.cli.local_files import STATE
-from reconciler.cli.sandbox import opened
-from reconciler.explain import Explanation, explain
-from reconciler.findings import CODES
-from reconciler.manifest.environment import Api, Environment
-from reconciler.model import Target, condition
-from reconciler.render.explain_text import Names, explain_document, explain_in_full, explain_text
-from reconciler.render.paint import colourless
-from reconciler.simulator.tenants import bank
+from reconciler.behaviour.routing_entry import Entry
+from reconciler.checks.explain import Explanation, explain
+from reconciler.cli.clients import opened
+from reconciler.cli.files import STATE
+from reconciler.manifest.kinds.environment import Environment
+from reconciler.manifest.kinds.tenant_api import Api
+from reconciler.model.finding import CODES
+from reconciler.model.rule import Target, condition, opaque
+from reconciler.render.colour import colourless
+from reconciler.render.text.explain import Names, explain_document, explain_in_full, explain_text
+from reconciler.simulator.state import bank
 from tests.builders import LABELS, QUEUES, address, at_least, intent_is, rule
 from tests.effort import at_most
 from tests.program import Program, name_tenant, write

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.cli.discretion import DISCRETION
-from reconciler.simulator import tenants
+from reconciler.simulator import state as tenants
 from reconciler.simulator.state import State
+from reconciler.text.redact import DISCRETION
 from tests.program import write
 
 if TYPE_CHECKING:

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.change import LiveRule, Marker
-from reconciler.export.choose import choose, matching
-from reconciler.manifest.documents import AdoptById
-from reconciler.marker import copy_name, digest
-from reconciler.ownership import own
+from reconciler.export.selection import choose, matching
+from reconciler.manifest.kinds.ruleset import AdoptById
+from reconciler.model.live import LiveRule, Marker, copy_name, digest
+from reconciler.plan.ownership import own
 from tests.builders import OWNER, address, desired, managed, rule, unmanaged, wanted
 
 if TYPE_CHECKING:
-    from reconciler.desired import Desired
+    from reconciler.desired.desired import Desired
 
 WANTED = wanted("cards/vip", rule("vip"))
 OURS = managed("id-vip", "cards/vip", rule("vip"))

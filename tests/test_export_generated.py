@@ -12,16 +12,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reconciler.catalogue import Catalogue, aliases
-from reconciler.change import Adopt, Marker
-from reconciler.compare import compare
-from reconciler.cxone.wire import body, live_rule
-from reconciler.desired import desire
-from reconciler.manifest.environment import Environment
+from reconciler.cxone.rule_json import body, live_rule
+from reconciler.desired.desired import desire
+from reconciler.desired.queues import Catalogue, aliases
+from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import load
-from reconciler.marker import digest
-from reconciler.model import Queue
-from reconciler.ownership import own
+from reconciler.model.change import Adopt
+from reconciler.model.live import Marker, digest
+from reconciler.model.rule import Queue
+from reconciler.plan.compare import compare
+from reconciler.plan.ownership import own
 from reconciler.simulator.evaluate import opaque_text, split
 from reconciler.simulator.state import State
 from tests.grown_tenants import CONFIDENCE, INTENT, INTENTS, OWNER, grown

@@ -9,23 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.canonical import canonical_bag, canonical_set
-from reconciler.catalogue import AssumedCatalogue, Catalogue, aliases
-from reconciler.change import LiveRule, Marker
-from reconciler.desired import desire
+from reconciler.desired.desired import desire
+from reconciler.desired.queues import AssumedCatalogue, Catalogue, aliases
 from reconciler.export.export import Tenant
-from reconciler.export.keeping import keeping, texts, unlike
+from reconciler.export.update_manifest import keeping, texts, unlike
 from reconciler.manifest.load import Manifests, load, load_with
-from reconciler.marker import digest
-from reconciler.model import Condition, Queue, Rule, Target, condition
-from reconciler.regular_file import read_file
+from reconciler.model.live import LiveRule, Marker, digest
+from reconciler.model.rule import Condition, Queue, Rule, Target, canonical_bag, canonical_set, condition
 from reconciler.simulator.state import State
+from reconciler.text.files import read_file
 from tests.program import write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.desired import Desired, DesiredRule
+    from reconciler.desired.desired import Desired, DesiredRule
     from tests.program import Program
 
 BANK = Path(__file__).parents[1] / "manifests"
@@ -285,8 +283,8 @@ def test_a_secret_that_stands_in_a_live_rule_reaches_no_file(applied: Program, m
 def test_a_file_that_changed_meanwhile_is_not_overwritten(applied: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody saved it while the tenant was read."""
     change(HELP, priority=1)
-    monkeypatch.setattr("reconciler.cli.keep.write_all", lambda _: pytest.fail("written"))
-    monkeypatch.setattr("reconciler.cli.keep.read_file", lambda path, limit: read_file(path, limit) + b"# saved\n")
+    monkeypatch.setattr("reconciler.cli.exporting.write_all", lambda _: pytest.fail("written"))
+    monkeypatch.setattr("reconciler.cli.exporting.read_file", lambda path, limit: read_file(path, limit) + b"# saved\n")
     assert 4 == applied("export", "cards/help", "--write")
     assert "was changed meanwhile" in applied.err
 

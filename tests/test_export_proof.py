@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.catalogue import Catalogue
+from reconciler.desired.queues import Catalogue
 from reconciler.export.export import Exported, Tenant, export
-from reconciler.export.proof import NotProvenError, prove
-from reconciler.model import Target
+from reconciler.export.verify import NotProvenError, prove
+from reconciler.model.rule import Target
 from tests.builders import QUEUES, desired, managed, rule, unmanaged, wanted
 from tests.plans import environment
 
 if TYPE_CHECKING:
-    from reconciler.change import LiveRule
-    from reconciler.desired import Desired
-    from reconciler.model import Rule
+    from reconciler.desired.desired import Desired
+    from reconciler.model.live import LiveRule
+    from reconciler.model.rule import Rule
 
 BY_HAND = unmanaged("7", rule("by hand"))
 FRAUD = (Target("q-fraud", 1),)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 
-from reconciler.change import FieldChange
-from reconciler.fields import fields
-from reconciler.model import Target, condition
+from reconciler.model.change import FieldChange
+from reconciler.model.rule import Target, condition
+from reconciler.plan.compare import fields
 from tests.builders import intent_is, rule
 
 

@@ -13,20 +13,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from reconciler.behaviour.lint import Facts
-from reconciler.cli.history import read
-from reconciler.finding_document import finding_document
-from reconciler.findings import Finding, group_findings
-from reconciler.lint.rules import about_rules
-from reconciler.lint.view import View
-from reconciler.manifest.environment import Environment
+from reconciler.behaviour.facts.rule_facts import Facts
+from reconciler.checks.lint_rules import about_rules
+from reconciler.checks.lint_view import View
+from reconciler.cli.commands.history import read
+from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import load
-from reconciler.model import Source
-from reconciler.plan import advised
-from reconciler.render.annotations import annotated
-from reconciler.render.findings_text import findings_text, findings_with_carets
-from reconciler.render.paint import colourless
+from reconciler.model.finding import Finding, finding_document, group_findings
+from reconciler.model.rule import Source
+from reconciler.plan.plan import advised
+from reconciler.render.colour import colourless
+from reconciler.render.github_annotations import annotated
 from reconciler.render.sarif import sarif
+from reconciler.render.text.findings import findings_text, findings_with_carets
 from tests.airline import ADDRESSES, make_by_hand, rules
 from tests.builders import address, desired, rule, wanted
 from tests.forms import as_drift_markdown, as_html, as_json, as_markdown, as_text

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from reconciler.findings import Finding
-from reconciler.model import Source
-from reconciler.render.findings_text import findings_with_carets, totals
-from reconciler.render.paint import ansi, colourless
+from reconciler.model.finding import Finding
+from reconciler.model.rule import Source
+from reconciler.render.colour import ansi, colourless
+from reconciler.render.text.findings import findings_with_carets, totals
 from tests.builders import address
 
 LONG = f"  - {{intent: {'x' * 50}, a: b, quue: fraud, and: so, on: y}}"

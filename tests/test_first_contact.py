@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.change import Failed, Skipped
-from reconciler.simulator.app import PROFILES
-from reconciler.simulator.faults import Faults
+from reconciler.model.change import Failed, Skipped
+from reconciler.simulator.faults.injector import Faults
+from reconciler.simulator.settings import PROFILES
 from reconciler.simulator.state import State
 from tests.builders import desired, rule, unmanaged, wanted
 from tests.inprocess import World
 
 if TYPE_CHECKING:
-    from reconciler.plan import Report
+    from reconciler.apply.report import Report
 
 NEW = desired(wanted("cards/a", rule("a", description="text")), wanted("cards/b", rule("b", description="")))
 HAND = unmanaged("id-a", rule("a", description="by hand", priority=70))

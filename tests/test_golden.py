@@ -10,8 +10,8 @@ from unittest.mock import patch
 
 import pytest
 
-from reconciler import saved_plan
-from reconciler.render.affected import OTHERS
+from reconciler.plan import document as saved_plan
+from reconciler.render.impact import OTHERS
 from tests.forms import FORMS, as_html, as_json, as_markdown, as_text
 from tests.parsed import github, page
 from tests.plans import empty, everything, many, told
@@ -19,7 +19,7 @@ from tests.plans import empty, everything, many, told
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reconciler.plan import Plan
+    from reconciler.plan.plan import Plan
     from tests.parsed import Page
 
 GOLDEN: Final = Path(__file__).parent / "golden"

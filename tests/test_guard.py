@@ -8,21 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.arrange import arrange
-from reconciler.behaviour.difference import Behaviour
-from reconciler.behaviour.express import Clause
-from reconciler.foresee import foresee
-from reconciler.guard import frozen, guard, lift, refusals
-from reconciler.manifest.environment import Attributes, Environment
-from reconciler.model import Target
-from reconciler.options import Options
-from reconciler.plan import Plan, plan
-from reconciler.traffic import read_traffic
+from reconciler.behaviour.diff.difference import Behaviour
+from reconciler.behaviour.space.clauses import Clause
+from reconciler.manifest.kinds.environment import Attributes, Environment
+from reconciler.model.rule import Target
+from reconciler.plan.guards import frozen, guard, lift, refusals
+from reconciler.plan.options import Options
+from reconciler.plan.plan import Plan, plan
+from reconciler.plan.schedule import arrange, foresee
+from reconciler.traffic.sample import read_traffic
 from tests.builders import NOW, OWNER, address, desired, intent_is, live, managed, rule, unmanaged, wanted
 
 if TYPE_CHECKING:
-    from reconciler.change import LiveRule
-    from reconciler.desired import Desired
+    from reconciler.desired.desired import Desired
+    from reconciler.model.live import LiveRule
 
 
 def environment(**said: Any) -> Environment:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from reconciler.change import Run
-from reconciler.render.history_text import run_text, runs_text
+from reconciler.journal.journal import Run
+from reconciler.render.text.history import run_text, runs_text
 from tests.builders import managed, rule
 from tests.inprocess import raw
 

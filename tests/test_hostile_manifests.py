@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from reconciler.cli.main import main
 from reconciler.errors import ManifestError
-from reconciler.findings import CODES
+from reconciler.manifest.json_schema import manifest_schema
 from reconciler.manifest.load import load
-from reconciler.manifest.schema import manifest_schema
-from reconciler.manifest.strict_yaml import read
+from reconciler.manifest.yaml_reader import read
+from reconciler.model.finding import CODES
 from tests.effort import at_most
 from tests.written import CARDS, ENVIRONMENT, MANIFESTS, yaml_of
 

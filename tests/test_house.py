@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tests.imports import imported
-from tests.measure import IMPURE, PURE
+from tests.measure import IMPURE, PURE, entry_of, pure_modules
 from tests.tiers import PARTS, SHARES
 
 ROOT = Path(__file__).parents[1]
@@ -96,27 +96,27 @@ def test_every_line_that_coverage_leaves_out_has_a_reason() -> None:
 
 
 def test_every_module_is_either_pure_or_not() -> None:
-    """The bound of 99 % holds for the one list, so each top-level module stands in exactly one of the two."""
-    there = {path.stem for path in (ROOT / "reconciler").glob("*.py")}
-    there |= {path.parent.name for path in (ROOT / "reconciler").glob("*/__init__.py")}
-    assert sorted(there) == sorted([*PURE, *IMPURE])
+    """The bound of 99 % holds for the one list, so each module lies in an entry, and each entry holds a module."""
+    entries = [entry_of(path) for path in (ROOT / "reconciler").rglob("*.py")]
+    assert {*PURE, *IMPURE} == set(entries)
+    assert set() == set(PURE) & set(IMPURE)
 
 
 OUTSIDE = {
     *("aiohttp", "asyncio", "concurrent", "http", "httpx", "multiprocessing", "os", "pathlib", "random", "redis"),
     *("secrets", "shutil", "signal", "socket", "ssl", "subprocess", "tempfile", "threading", "time", "urllib.request"),
 }
-READS = {"os", "pathlib", "reconciler.regular_file"}
+READS = {"os", "pathlib", "reconciler.text.files"}
 REACHED = {
-    "export/words.py": {"reconciler.regular_file"},
-    "first_contact.py": {"reconciler.attempt"},
+    "export/names.py": {"reconciler.text.files"},
+    "apply/first_contact.py": {"reconciler.apply.attempt"},
     "manifest/files.py": READS,
-    "recorded.py": {"reconciler.cxone.wire"},
-    "render/history_text.py": {"reconciler.cxone.wire"},
+    "journal/history.py": {"reconciler.cxone.rule_json"},
+    "render/text/history.py": {"reconciler.cxone.rule_json"},
     "render/html.py": {"pathlib"},
-    "substitution.py": {"reconciler.regular_file"},
-    "tally.py": {"reconciler.attempt"},
-    "traffic/files.py": READS,
+    "desired/substitution.py": {"reconciler.text.files"},
+    "apply/progress.py": {"reconciler.apply.attempt"},
+    "traffic/sample.py": READS,
 }
 """What is imported all the same: to read the files that a command names, and the templates; the wire form of a rule,
 which is pure; the kinds of what an attempt comes to."""
@@ -125,14 +125,16 @@ which is pure; the kinds of what an attempt comes to."""
 def test_what_is_pure_reaches_nothing_outside() -> None:
     """It imports no network, clock, process or event loop, nor what does so; what it imports all the same is named."""
     room = ROOT / "reconciler"
-    files = [file for name in PURE for file in (*room.glob(f"{name}.py"), *(room / name).rglob("*.py"))]
-    found = {str(file.relative_to(room)): {one for one in imported(file) if _is_outside(one)} for file in files}
+    found = {
+        str(file.relative_to(room)): {one for one in imported(file) if _is_outside(one)} for file in pure_modules()
+    }
     assert {name: names for name, names in found.items() if names} == REACHED
 
 
 def _is_outside(module: str) -> bool:
     first, _, rest = module.partition(".")
-    return bool(OUTSIDE & {first, module}) or (first == "reconciler" and rest.split(".")[0] in IMPURE)
+    path = ROOT / "reconciler" / (rest.replace(".", "/") or "errors")
+    return bool(OUTSIDE & {first, module}) or (first == "reconciler" and entry_of(path) in IMPURE)
 
 
 @pytest.mark.parametrize("entry", sorted({*PARTS, *SHARES}))

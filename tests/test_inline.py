@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.render.inline import cell, code, fenced, inline, unquoted
-from reconciler.words import value, visible
+from reconciler.render.escape_markdown import cell, code, fenced, inline, unquoted
+from reconciler.text.escape import value, visible
 from tests.parsed import Page, github
 
 SIGNS = st.text(st.sampled_from("ab 12\"'`|\\[]()<>@#*_~:;.,!$&/-+={}\n\t\u200bé漢😀"), max_size=24)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.findings import CODES
+from reconciler.model.finding import CODES
 from tests.written import CARDS, ENVIRONMENT, HEAD, MANIFESTS, findings, lines
 
 if TYPE_CHECKING:

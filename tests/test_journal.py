@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.journal import Journal, runs
-from reconciler.render.history_text import run_text, runs_text
+from reconciler.journal.journal import Journal, runs
+from reconciler.render.text.history import run_text, runs_text
 
 FULL = Path("/dev/full")
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)

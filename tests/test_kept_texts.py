@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.kept_texts import FORMS, as_written, is_form_of
-from reconciler.model import Target
-from reconciler.options import Options
-from reconciler.plan import plan
+from reconciler.model.rule import Target
+from reconciler.plan.options import Options
+from reconciler.plan.plan import plan
+from reconciler.plan.stored_texts import FORMS, as_written, is_form_of
 from tests.builders import NOW, desired, live, managed, rule, unmanaged, wanted
 
 if TYPE_CHECKING:
-    from reconciler.change import LiveRule
-    from reconciler.kept_texts import Form
-    from reconciler.model import Rule
-    from reconciler.plan import Plan
+    from reconciler.model.live import LiveRule
+    from reconciler.model.rule import Rule
+    from reconciler.plan.plan import Plan
+    from reconciler.plan.stored_texts import Form
 
 NAMES = ("Cards & more", '  Fraud\'s "desk"  ', "Cafe\u0301 All", "All of the others at the Caf\u00e9")
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.behaviour.entry import Entry
-from reconciler.catalogue import AssumedCatalogue
-from reconciler.desired import Desired, desire
-from reconciler.lint.attributes import slip
-from reconciler.lint.lint import lint
-from reconciler.manifest.environment import Attributes, Environment
+from reconciler.behaviour.routing_entry import Entry
+from reconciler.checks.lint import lint
+from reconciler.checks.lint_names import slip
+from reconciler.desired.desired import Desired, desire
+from reconciler.desired.queues import AssumedCatalogue
+from reconciler.manifest.kinds.environment import Attributes, Environment
 from reconciler.manifest.load import Manifests, load
-from reconciler.model import Target, condition
+from reconciler.model.rule import Target, condition
 from tests.brute_rules import a_list, entries
 from tests.builders import QUEUES, address, intent_is, rule, wanted
 from tests.program import Program, name_tenant, write
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from reconciler.findings import Finding
+    from reconciler.model.finding import Finding
 
 HEAD = """\
 apiVersion: routing/v1
@@ -499,7 +499,7 @@ def test_ranges_that_are_too_many_to_look_for_gaps_in_are_said(linted: Desk, mon
         CATCH_ALL,
     )
     assert "CXR208" in [one.code for one in linted(*rules)]
-    monkeypatch.setattr("reconciler.lint.gaps._MOST_SEARCHES", 0)
+    monkeypatch.setattr("reconciler.checks.lint_confidence._MOST_SEARCHES", 0)
     found = [one for one in linted(*rules) if one.code in ("CXR208", "CXR209")]
     expected = "the rules have too many different ranges of confidence to look for gaps in all of them"
     assert [("CXR209", "info", expected)] == [(one.code, one.severity, one.message) for one in found]

@@ -8,21 +8,22 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.behaviour.budget import Budget
-from reconciler.behaviour.difference import difference
-from reconciler.behaviour.entry import in_order
-from reconciler.behaviour.lint import facts, lint
-from reconciler.behaviour.order import Move, order
-from reconciler.behaviour.slices import Slices
-from reconciler.behaviour.space import Space
-from reconciler.lint import lint as lint_module
-from reconciler.lint.lint import is_complete, share, work_of
+from reconciler.behaviour.diff.difference import difference
+from reconciler.behaviour.facts.rule_facts import facts, lint
+from reconciler.behaviour.ordering.constraints import Move
+from reconciler.behaviour.ordering.order import order
+from reconciler.behaviour.routing_entry import in_order
+from reconciler.behaviour.space.slices import Slices
+from reconciler.behaviour.space.space import Space
+from reconciler.checks import lint as lint_module
+from reconciler.checks.lint import is_complete, share, work_of
 from tests.brute_rules import a_list, attribute, entries, rule
 from tests.program import write
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reconciler.behaviour.lint import Facts
+    from reconciler.behaviour.facts.rule_facts import Facts
     from tests.brute import Json
     from tests.program import Program
 

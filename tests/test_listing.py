@@ -11,8 +11,8 @@ import pytest
 
 from reconciler.cxone.client import ReadingClient
 from reconciler.cxone.listing import _proven, _Reading
-from reconciler.cxone.network import carried_by
 from reconciler.cxone.settings import Credentials
+from reconciler.cxone.transport.httpx_transport import carried_by
 from tests import canary
 from tests.builders import managed, rule
 from tests.inprocess import TENANT, World

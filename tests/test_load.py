@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.findings import Finding
-from reconciler.manifest.condition import ConditionEntry
-from reconciler.manifest.documents import AdoptById, Environment, RuleEntry, RuleSet
-from reconciler.manifest.environment import Api, Guard, Limit
+from reconciler.manifest.kinds.condition import ConditionEntry
+from reconciler.manifest.kinds.environment import Environment
+from reconciler.manifest.kinds.guard_limits import Guard, Limit
+from reconciler.manifest.kinds.ruleset import AdoptById, RuleEntry, RuleSet
+from reconciler.manifest.kinds.tenant_api import Api
 from reconciler.manifest.load import load
-from reconciler.model import Source
+from reconciler.model.finding import Finding
+from reconciler.model.rule import Source
 from tests.effort import at_most, plain_rules
 from tests.written import CARDS, ENVIRONMENT, HEAD, MANIFESTS, findings, loaded
 

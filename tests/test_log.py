@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import pytest
 
-from reconciler.cli.log import Log
+from reconciler.cli.server_log import Log
 from tests.command import Command
 from tests.context.fleets import fleet, flood
 from tests.context.processes import environment
@@ -28,7 +28,7 @@ LINES = 20_000
 TEXT = "x" * 150
 WRITER = f"""
 import asyncio, json, sys
-from reconciler.cli.log import log
+from reconciler.cli.server_log import log
 
 async def main():
     for number in range(3000):

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import jsonschema
 import pytest
 
-from reconciler.manifest.schema import manifest_schema
-from reconciler.manifest.strict_yaml import read
+from reconciler.manifest.json_schema import manifest_schema
+from reconciler.manifest.yaml_reader import read
 from tests.written import MANIFESTS, findings, yaml_of
 
 if TYPE_CHECKING:

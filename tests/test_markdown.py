@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.model import Source
-from reconciler.render.markdown import markdown
-from reconciler.render.origin import Facts, Origin
+from reconciler.model.rule import Source
+from reconciler.render.markdown.plan import markdown
+from reconciler.render.provenance import Facts, Origin
 from tests.forms import as_drift_markdown, as_markdown
 from tests.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 from tests.parsed import Page, github
@@ -20,7 +20,7 @@ from tests.plans import ORIGIN, empty, everything, hostile, told
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reconciler.plan import Plan
+    from reconciler.plan.plan import Plan
 
 NAMES = pytest.mark.parametrize("name", (HOSTILE_NAMES | MARKDOWN_NAMES).values(), ids=HOSTILE_NAMES | MARKDOWN_NAMES)
 MARKDOWN = pytest.mark.parametrize("form", [as_markdown, as_drift_markdown])

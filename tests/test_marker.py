@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.change import Marker
-from reconciler.marker import digest, of_another_tool, signed, split
-from reconciler.model import Address
+from reconciler.model.live import Marker, digest, of_another_tool, signed, split
+from reconciler.model.rule import Address
 from tests.builders import rule
 
 MARKER = Marker("acme", Address("cards", "card-help"), "0123abcd")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.manifest.meant import meant
+from reconciler.manifest.kinds.condition import meant
 
 
 @pytest.mark.parametrize(

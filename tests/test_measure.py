@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from coverage import CoverageData
 
-from tests.measure import ROOT, never_imported, pattern
+from tests.measure import ROOT, entry_of, never_imported, pure_modules
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,12 +56,17 @@ def test_processes_that_are_forked_ended_or_started_are_measured(tmp_path: Path)
 def test_a_module_that_nothing_imports_is_named(tmp_path: Path) -> None:
     """It would be missing in the reports, and so lower no figure."""
     data = CoverageData(str(tmp_path / "data"))
-    imported = set((ROOT / "reconciler").rglob("*.py")) - {ROOT / "reconciler/words.py"}
+    imported = set((ROOT / "reconciler").rglob("*.py")) - {ROOT / "reconciler/text/phrases.py"}
     data.add_arcs({str(path): [(-1, 1)] for path in imported})
     data.write()
-    assert ["reconciler/words.py"] == never_imported(tmp_path / "data")
+    assert ["reconciler/text/phrases.py"] == never_imported(tmp_path / "data")
 
 
-def test_a_bound_holds_for_a_module_and_for_a_package() -> None:
-    """What the report is asked for is a file or a folder that exists."""
-    assert ("reconciler/plan.py", "reconciler/render/*") == (pattern("plan"), pattern("render"))
+def test_a_module_belongs_to_the_longest_entry() -> None:
+    """A pure module of an impure package is pure, and the other way round."""
+    modules = ["apply/loop", "apply/report", "text/files", "text/phrases", "plan/plan"]
+    entries = ["apply", "apply/report", "text/files", "text", "plan"]
+    assert entries == [entry_of(ROOT / f"reconciler/{name}.py") for name in modules]
+    assert ["apply/report", "text/phrases", "plan/plan"] == [
+        name for name in modules if ROOT / f"reconciler/{name}.py" in pure_modules()
+    ]

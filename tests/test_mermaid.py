@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from reconciler.render.mermaid import MOST_LANES, drawn, label, mermaid
+from reconciler.render.markdown.mermaid import MOST_LANES, drawn, label, mermaid
 from reconciler.render.routing_map import routing_map
 from tests.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 from tests.plans import everything, hostile, large

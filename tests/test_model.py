@@ -7,9 +7,19 @@ from hashlib import sha256
 
 import pytest
 
-from reconciler.canonical import api_form, canonical_bag, canonical_json, canonical_set, opaque
-from reconciler.marker import digest
-from reconciler.model import Condition, Opaque, Target, condition, number
+from reconciler.model.live import digest
+from reconciler.model.rule import (
+    Condition,
+    Opaque,
+    Target,
+    api_form,
+    canonical_bag,
+    canonical_json,
+    canonical_set,
+    condition,
+    number,
+    opaque,
+)
 from tests.builders import at_least, intent_is, rule
 
 

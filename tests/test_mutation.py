@@ -216,7 +216,7 @@ def test_a_mutant_is_tried_in_a_process_of_its_own() -> None:
     endless = text.replace("return fingerprint(rule)[:8]", "while True: pass")
     codes = [marshal.dumps(compile(code, "marker.py", "exec")) for code in (text, wrong, endless)]
     with ProcessPoolExecutor(1, get_context("spawn"), trial.preload) as pool:
-        tried = [pool.submit(trial.tried, "reconciler.marker", code, tests).result()[0] for code in codes]
+        tried = [pool.submit(trial.tried, "reconciler.model.live", code, tests).result()[0] for code in codes]
         with pytest.raises(AssertionError, match=r"test_gone\.py::test_x fails without a mutant"):
-            pool.submit(trial.tried, "reconciler.marker", codes[0], {"tests/test_gone.py::test_x": 0.1}).result()
+            pool.submit(trial.tried, "reconciler.model.live", codes[0], {"tests/test_gone.py::test_x": 0.1}).result()
     assert ["survived", "caught", "endless"] == tried

@@ -17,13 +17,13 @@ import pytest
 from httpx_aiohttp import AiohttpTransport
 
 from reconciler import errors
-from reconciler.change import Marker, Read
 from reconciler.cxone.client import ReadingClient, WritingClient
-from reconciler.cxone.network import NetworkTransport, carried_by, network
-from reconciler.cxone.pace import REAL_TIME
-from reconciler.cxone.reading import reading_only
+from reconciler.cxone.read_only import reading_only
 from reconciler.cxone.settings import Credentials
-from reconciler.model import Address, Queue
+from reconciler.cxone.transport.httpx_transport import NetworkTransport, carried_by, network
+from reconciler.cxone.transport.rate_limiter import REAL_TIME
+from reconciler.model.live import Marker, Read
+from reconciler.model.rule import Address, Queue
 from tests.builders import rule, unmanaged
 from tests.inprocess import TENANT
 from tests.virtual import VirtualTime

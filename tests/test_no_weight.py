@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.arrange import arrange
-from reconciler.foresee import foresee
-from reconciler.model import Target
-from reconciler.options import Options
-from reconciler.plan import plan
-from reconciler.render.mermaid import mermaid
-from reconciler.render.plan_text import plan_text
+from reconciler.model.rule import Target
+from reconciler.plan.options import Options
+from reconciler.plan.plan import plan
+from reconciler.plan.schedule import arrange, foresee
+from reconciler.render.markdown.mermaid import mermaid
 from reconciler.render.routing_map import routing_map
-from reconciler.words import queues_phrase
+from reconciler.render.text.plan import plan_text
+from reconciler.text.phrases import queues_phrase
 from tests.builders import NOW, desired, live, managed, rule, unmanaged, wanted
 from tests.many_tenants import rule as written
 from tests.many_tenants import ruleset, tenants
@@ -24,7 +23,7 @@ from tests.many_tenants import ruleset, tenants
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.plan import Plan
+    from reconciler.plan.plan import Plan
     from tests.many_tenants import Tenants
     from tests.program import Program
 

@@ -12,18 +12,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.behaviour.difference import Behaviour
-from reconciler.behaviour.express import Clause
-from reconciler.change import Applied, Failed, Unknown
+from reconciler.apply.report import Report
+from reconciler.behaviour.diff.difference import Behaviour
+from reconciler.behaviour.space.clauses import Clause
 from reconciler.cxone.settings import is_loopback
-from reconciler.drift import Impact, find_drift
 from reconciler.errors import CxrouteError, RefusedError, UsageError
-from reconciler.findings import Finding
-from reconciler.outbox import Outbox
-from reconciler.plan import GuardResult, Report
-from reconciler.render.notification import notification, span
-from reconciler.rounds import Round
-from reconciler.webhook import Webhook, place_of
+from reconciler.model.change import Applied, Failed, Unknown
+from reconciler.model.finding import Finding
+from reconciler.plan.drift import Impact, find_drift
+from reconciler.plan.plan import GuardResult
+from reconciler.render.slack import notification, span
+from reconciler.watch.cycle import Round
+from reconciler.watch.notifications import Outbox
+from reconciler.watch.webhook import Webhook, place_of
 from tests import canary
 from tests.builders import NOW, intent_is
 from tests.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from reconciler.news import Kind
-    from reconciler.plan import Plan
+    from reconciler.plan.plan import Plan
+    from reconciler.watch.notifications import Kind
     from tests.program import Program
     from tests.watched import Receiver, Scene
 

@@ -12,12 +12,12 @@ import httpx
 import pytest
 
 from reconciler import errors
-from reconciler.change import Marker, Read
 from reconciler.cxone.client import WritingClient
-from reconciler.cxone.network import UntrustedServerError, carried_by
-from reconciler.cxone.outage import MOST_FAILURES
 from reconciler.cxone.settings import Credentials
-from reconciler.model import Address
+from reconciler.cxone.transport.circuit_breaker import MOST_FAILURES
+from reconciler.cxone.transport.httpx_transport import UntrustedServerError, carried_by
+from reconciler.model.live import Marker, Read
+from reconciler.model.rule import Address
 from tests.builders import rule
 from tests.inprocess import TENANT
 from tests.jumping import jumping_time, run

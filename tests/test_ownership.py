@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.marker import digest
-from reconciler.ownership import cause, own
+from reconciler.model.live import digest
+from reconciler.plan.ownership import cause, own
 from tests.builders import OWNER, address, managed, rule, unmanaged
 
 if TYPE_CHECKING:
-    from reconciler.change import LiveRule
+    from reconciler.model.live import LiveRule
 
 
 def test_only_an_exact_marker_of_ours_makes_a_rule_ours() -> None:

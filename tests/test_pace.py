@@ -11,16 +11,15 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from reconciler.change import LiveRule, Marker
 from reconciler.cxone.client import WritingClient
-from reconciler.cxone.network import carried_by
-from reconciler.cxone.pace import Pacer
-from reconciler.cxone.rate import Rate
 from reconciler.cxone.settings import Credentials
-from reconciler.model import Address
-from reconciler.simulator.exchange import Problem
-from reconciler.simulator.exchange import refusal as refused
-from reconciler.simulator.pace import Bucket
+from reconciler.cxone.transport.httpx_transport import carried_by
+from reconciler.cxone.transport.rate_limiter import Pacer, Rate
+from reconciler.model.live import LiveRule, Marker
+from reconciler.model.rule import Address
+from reconciler.simulator.delivery import Bucket
+from reconciler.simulator.messages import Problem
+from reconciler.simulator.messages import refusal as refused
 from reconciler.simulator.settings import Settings
 from tests.builders import rule
 from tests.inprocess import TENANT

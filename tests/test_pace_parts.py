@@ -7,8 +7,7 @@ from random import Random
 
 import pytest
 
-from reconciler.cxone.pace import Pacer
-from reconciler.cxone.rate import Rate
+from reconciler.cxone.transport.rate_limiter import Pacer, Rate
 from tests.jumping import jumping_time, run
 from tests.test_pace import lowered
 

@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from reconciler.cxone.pace import Pacer
+from reconciler.cxone.transport.rate_limiter import Pacer
 from reconciler.errors import OverloadedError
 from tests.jumping import jumping_time, run
 

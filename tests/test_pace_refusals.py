@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.cxone.rate import Rate
+from reconciler.cxone.transport.rate_limiter import Rate
 from tests.jumping import run
 from tests.test_pace import BURST, LATENCY, created
 from tests.test_waits import Tiresome, tiresome

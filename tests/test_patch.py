@@ -8,11 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.manifest.layout import CannotPatchError
-from reconciler.manifest.patch import edited, patch
-from reconciler.manifest.spans import node_at
-from reconciler.manifest.strict_yaml import read
-from reconciler.manifest.yaml_text import flow, quoted
+from reconciler.manifest.yaml_patch import CannotPatchError, edited, node_at, patch
+from reconciler.manifest.yaml_reader import read
+from reconciler.manifest.yaml_writer import flow, quoted
 
 
 def patched(text: str, **changes: Any) -> str:

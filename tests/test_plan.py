@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING
 import jsonschema
 import pytest
 
-from reconciler.arrange import arrange
-from reconciler.change import Adopt, Create, Delete, Update
 from reconciler.errors import RefusedError, UsageError
-from reconciler.findings import Finding
-from reconciler.manifest.documents import Hold
-from reconciler.model import Source
-from reconciler.options import Options, unmatched
-from reconciler.plan import Live, Plan, adopting_namesakes, plan, with_findings
-from reconciler.plan_schema import plan_schema
-from reconciler.saved_plan import document, read, unreviewed
+from reconciler.manifest.kinds.ruleset import Hold
+from reconciler.model.change import Adopt, Create, Delete, Update
+from reconciler.model.finding import Finding
+from reconciler.model.rule import Source
+from reconciler.plan.document import document, read, unreviewed
+from reconciler.plan.json_schema import plan_schema
+from reconciler.plan.options import Options, unmatched
+from reconciler.plan.plan import Live, Plan, adopting_namesakes, plan, with_findings
+from reconciler.plan.schedule import arrange
 from tests.builders import NOW, address, desired, live, managed, rule, unmanaged, wanted
 
 if TYPE_CHECKING:
-    from reconciler.model import Rule
+    from reconciler.model.rule import Rule
 
 HOLD = Hold(until=NOW + timedelta(hours=1), reason="incident 42")
 

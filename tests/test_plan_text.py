@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.arrange import arrange
-from reconciler.foresee import foresee
-from reconciler.model import Queue, Target, condition
-from reconciler.options import Options
-from reconciler.plan import Live, plan
-from reconciler.render.paint import ansi, colourless
-from reconciler.render.plan_text import plan_text
-from reconciler.words import condition_phrase, plain
+from reconciler.model.rule import Queue, Target, condition
+from reconciler.plan.options import Options
+from reconciler.plan.plan import Live, plan
+from reconciler.plan.schedule import arrange, foresee
+from reconciler.render.colour import ansi, colourless
+from reconciler.render.text.plan import plan_text
+from reconciler.text.escape import plain
+from reconciler.text.phrases import condition_phrase
 from tests.builders import LABELS, NOW, QUEUES, at_least, desired, intent_is, managed, rule, unmanaged, wanted
 from tests.forms import as_drift, as_text
 from tests.plans import empty, everything
 
 if TYPE_CHECKING:
-    from reconciler.change import LiveRule
-    from reconciler.desired import Desired
+    from reconciler.desired.desired import Desired
+    from reconciler.model.live import LiveRule
 
 DANGEROUS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\U000e0000-\U000e007f]")
 HOSTILE = [

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.cxone.exchange import Answer, Request
-from reconciler.cxone.probe import Probe
 from reconciler.cxone.settings import Credentials
+from reconciler.cxone.transport.request import Answer, Request
+from reconciler.doctor.probe import Probe
 from reconciler.errors import NotOfferedError, UnexpectedAnswerError, UnreachableError
 from tests.inprocess import TENANT
 from tests.virtual import VirtualTime

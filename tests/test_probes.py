@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from reconciler.cli.probes import probes
-from reconciler.context.serve import listening_socket
+from reconciler.cli.health_server import probes
+from reconciler.endpoint.server import listening_socket
 
 
 def test_head_is_answered_without_a_body() -> None:

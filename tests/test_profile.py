@@ -14,18 +14,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler import errors
-from reconciler.change import Marker, Read
-from reconciler.cli.speaking import dialect_of
+from reconciler.cli.commands.simulate import dialect_of
 from reconciler.cxone.client import WritingClient
-from reconciler.cxone.dialect import Dialect
-from reconciler.cxone.network import carried_by
+from reconciler.cxone.profile_mapping import Dialect
 from reconciler.cxone.settings import Credentials, Tenant
+from reconciler.cxone.transport.httpx_transport import carried_by
+from reconciler.manifest.kinds.profile import TUTORIAL, Profile, operator_names
 from reconciler.manifest.load import load
-from reconciler.manifest.profile import TUTORIAL, Profile
-from reconciler.manifest.vocabulary import operator_names
-from reconciler.model import Address
-from reconciler.simulator.app import Settings, Simulator, simulator
-from reconciler.simulator.faults import Faults
+from reconciler.model.live import Marker, Read
+from reconciler.model.rule import Address
+from reconciler.simulator.app import Simulator, simulator
+from reconciler.simulator.faults.injector import Faults
+from reconciler.simulator.settings import Settings
 from reconciler.simulator.state import State
 from tests.builders import QUEUES, rule
 from tests.inprocess import TENANT

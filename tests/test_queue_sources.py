@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reconciler import errors
-from reconciler.catalogue import Catalogue, QueueError
 from reconciler.cxone.client import ReadingClient
-from reconciler.cxone.network import carried_by
-from reconciler.cxone.platform import ROUTING_QUEUES, skills
+from reconciler.cxone.paging import ROUTING_QUEUES, skills
 from reconciler.cxone.settings import Credentials
-from reconciler.model import Queue
-from reconciler.simulator.app import Settings, simulator
-from reconciler.simulator.faults import Faults
+from reconciler.cxone.transport.httpx_transport import carried_by
+from reconciler.desired.queues import Catalogue, QueueError
+from reconciler.model.rule import Queue
+from reconciler.simulator.app import simulator
+from reconciler.simulator.faults.injector import Faults
+from reconciler.simulator.settings import Settings
 from reconciler.simulator.state import State
 from tests.command import Command
 from tests.inprocess import TENANT
@@ -32,7 +33,7 @@ from tests.written import yaml_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from reconciler.manifest.profile import ListedQueues
+    from reconciler.manifest.kinds.profile import ListedQueues
 
 ROOT = Path(__file__).resolve().parent.parent
 SKILLS, DIGITAL = skills(30), ROUTING_QUEUES

@@ -27,8 +27,9 @@ import httpx
 from reconciler import errors
 from reconciler.cli.arguments import COMMANDS
 from reconciler.cli.parsing import parser_of
-from reconciler.simulator.app import PROFILES, simulator
-from reconciler.simulator.faults import Faults
+from reconciler.simulator.app import simulator
+from reconciler.simulator.faults.injector import Faults
+from reconciler.simulator.settings import PROFILES
 from tests.context.posting import HEADERS, Endpoint, Upstream, event
 from tests.context.processes import KEY, process
 from tests.context.signing import WRITTEN, signed
@@ -359,7 +360,7 @@ def title_of(code: str) -> str:
 
 def options_of(command: str) -> Iterator[dict[str, Any]]:
     """Yield the options of a command, without their help texts."""
-    for option in parser_of(command, import_module(f"reconciler.cli.{COMMANDS[command].module}"))._actions:
+    for option in parser_of(command, import_module(f"reconciler.cli.commands.{COMMANDS[command].module}"))._actions:
         if "--workers" not in option.option_strings:
             names, choices = option.option_strings or option.dest, [*option.choices] if option.choices else None
             values = {"value": option.metavar, "choices": choices, "count": option.nargs}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.regular_file import KIB, MIB, read_file, read_start, read_text
+from reconciler.text.files import KIB, MIB, read_file, read_start, read_text
 from tests.command import measured
 
 if TYPE_CHECKING:
@@ -24,16 +24,16 @@ SECONDS = 20
 PACKAGE = Path(__file__).parents[1] / "reconciler"
 EXCEPTIONS = {
     # Files of a package, which nobody but its author writes.
-    "cli/init.py: source.joinpath(name).read_text(encoding='utf-8')",
-    "cli/init.py: distribution('cxroute').read_text('direct_url.json')",
-    "cxone/trust.py: ssl.create_default_context(cafile=certifi.where())",
-    "github/workflows.py: files('reconciler').joinpath('github', 'templates', name).read_text(encoding='utf-8')",
-    "manifest/fields.py: files('tzdata').joinpath('zones').read_text(encoding='ascii')",
+    "cli/commands/init.py: source.joinpath(name).read_text(encoding='utf-8')",
+    "cli/commands/init.py: distribution('cxroute').read_text('direct_url.json')",
+    "cxone/transport/httpx_transport.py: ssl.create_default_context(cafile=certifi.where())",
+    "github/workflow_files.py: files('reconciler').joinpath('github', 'templates', name).read_text(encoding='utf-8')",
+    "manifest/kinds/fields.py: files('tzdata').joinpath('zones').read_text(encoding='ascii')",
     "render/html.py: (_TEMPLATES / name).read_text(encoding='utf-8')",
-    "simulator/tenants.py: files('reconciler.simulator').joinpath('tenants/bank.json').read_text(encoding='utf-8')",
+    "simulator/state.py: files('reconciler.simulator').joinpath('tenants/bank.json').read_text(encoding='utf-8')",
     # Files that are appended to, and not read by this.
     "journal.py: os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | _WAITS_FOR_NOBODY, 438)",
-    "simulator/disk.py: os.open(f'{path}.log', os.O_RDWR | os.O_CREAT | os.O_APPEND, 384)",
+    "simulator/storage.py: os.open(f'{path}.log', os.O_RDWR | os.O_CREAT | os.O_APPEND, 384)",
     # The one place.
     "regular_file.py: os.open(path, _FLAGS)",
 }
@@ -61,7 +61,7 @@ def opens(call: ast.Call) -> bool:
 
 
 def test_one_module_opens_files_for_reading() -> None:
-    """Files are read by `reconciler.regular_file` alone, but for the exceptions above."""
+    """Files are read by `reconciler.text.files` alone, but for the exceptions above."""
     found = {
         f"{path.relative_to(PACKAGE).as_posix()}: {call}"
         for path in PACKAGE.rglob("*.py")
@@ -141,7 +141,7 @@ def test_a_pipe_that_replaces_a_file_between_check_and_opening_is_refused(
     """The file that was opened is looked at once more, and opening does not block."""
     (tmp_path / "file").touch()
     before = SimpleNamespace(**vars(os) | {"stat": lambda _path: (tmp_path / "file").stat()})
-    monkeypatch.setattr("reconciler.regular_file.os", before)
+    monkeypatch.setattr("reconciler.text.files.os", before)
     with pytest.raises(OSError, match="a named pipe, not a regular file"):
         read_file(odd_files["a named pipe"], KIB)
 

@@ -8,20 +8,21 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from reconciler.change import Applied, Create, Failed
-from reconciler.drift import Drift
+from reconciler.apply.report import Report
 from reconciler.errors import ManifestError, RefusedError, UnreachableError
-from reconciler.findings import Finding
-from reconciler.model import Source
-from reconciler.plan import GuardResult, Plan, Report
-from reconciler.render.round_text import round_document, round_line
-from reconciler.rounds import RESULTS, Calls, Round
+from reconciler.model.change import Applied, Create, Failed
+from reconciler.model.finding import Finding
+from reconciler.model.rule import Source
+from reconciler.plan.drift import Drift
+from reconciler.plan.plan import GuardResult, Plan
+from reconciler.render.text.watch import round_document, round_line
+from reconciler.watch.cycle import RESULTS, Calls, Round
 from tests.builders import NOW, rule, unmanaged
 from tests.plans import empty, everything
 from tests.sentences import untold
 
 if TYPE_CHECKING:
-    from reconciler.change import Change
+    from reconciler.model.change import Change
 
 BROKEN: Final = ManifestError([Finding("CXR101", "error", "no such kind", Source("m.yaml", 2, 7))])
 FREEZE: Final = GuardResult("freeze", 1, 0, ok=False, message="prod is frozen now")
@@ -114,7 +115,7 @@ def test_the_lines_are_whole() -> None:
     whole = {name: f"2026-11-25T12:00:00Z {said}, " for name, (_, said) in LINES.items() if name != "in conflict"}
     assert [] == [name for name, start in whole.items() if not round_line(LINES[name][0], 1).startswith(start)]
     assert set(RESULTS) == {one.result for one, _ in LINES.values()}
-    assert [] == untold(["render/round_text.py"], [round_line(one, 1) for one, _ in LINES.values()])
+    assert [] == untold(["render/text/watch.py"], [round_line(one, 1) for one, _ in LINES.values()])
 
 
 def test_programs_read_a_round_as_json() -> None:

@@ -10,11 +10,11 @@ from xml.etree import ElementTree as ET
 import pytest
 from jsonschema import validate
 
-from reconciler.catalogue import AssumedCatalogue, aliases
-from reconciler.desired import desire
+from reconciler.checks.route_tests import Tried, verify
+from reconciler.desired.desired import desire
+from reconciler.desired.queues import AssumedCatalogue, aliases
 from reconciler.manifest.load import load
-from reconciler.plan_schema import plan_schema
-from reconciler.verify import Tried, verify
+from reconciler.plan.json_schema import plan_schema
 from tests.program import Program, name_tenant, write
 from tests.test_plan_text import DANGEROUS, HOSTILE
 

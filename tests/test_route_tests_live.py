@@ -7,23 +7,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.canonical import opaque
-from reconciler.catalogue import AssumedCatalogue, Catalogue, aliases
-from reconciler.entries import live_entries
+from reconciler.checks.route_tests import verify, verify_live
+from reconciler.desired.queues import AssumedCatalogue, Catalogue, aliases
 from reconciler.manifest.load import load
-from reconciler.model import Queue
-from reconciler.verify import verify, verify_live
+from reconciler.model.rule import Queue, opaque
+from reconciler.plan.routing_table import live_entries
 from tests.builders import QUEUES, desired, intent_is, rule, unmanaged, wanted
 from tests.program import write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from reconciler.change import LiveRule
-    from reconciler.manifest.environment import Environment
+    from reconciler.checks.route_tests import Tried
+    from reconciler.manifest.kinds.environment import Environment
     from reconciler.manifest.load import Manifests
-    from reconciler.model import Rule
-    from reconciler.verify import Tried
+    from reconciler.model.live import LiveRule
+    from reconciler.model.rule import Rule
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
 ODD = opaque({"type": "attribute", "attributeName": "mood", "operator": "soundsLike", "value": "cross"})

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.model import Target, condition
-from reconciler.render.map_drawing import MOST_CHANGED, WIDTH, draw
+from reconciler.model.rule import Target, condition
+from reconciler.render.html import MOST_CHANGED, WIDTH, draw
 from reconciler.render.routing_map import by_queue, routing_map
 from tests.builders import at_least, intent_is, managed, rule, unmanaged, wanted
 from tests.plans import FRAUD, GENERAL, everything, large, looked_at

@@ -17,10 +17,10 @@ import jsonschema
 import pytest
 
 from reconciler import __version__
-from reconciler.findings import CODES, Finding
-from reconciler.model import Address, Source
+from reconciler.model.finding import CODES, Finding
+from reconciler.model.rule import Address, Source
 from reconciler.render.sarif import sarif, sarif_failure
-from reconciler.words import plain
+from reconciler.text.escape import plain
 from tests.hostile_names import HOSTILE_NAMES
 from tests.program import write
 

@@ -15,11 +15,11 @@ from urllib.parse import quote, quote_plus
 import httpx
 import pytest
 
-import reconciler.cli.plan
+import reconciler.cli.commands.plan
 from reconciler.cxone.client import WritingClient
-from reconciler.cxone.exchange import Request
-from reconciler.cxone.network import carried_by, network
 from reconciler.cxone.settings import Credentials, Server
+from reconciler.cxone.transport.httpx_transport import carried_by, network
+from reconciler.cxone.transport.request import Request
 from tests import canary
 from tests.hostile.tenant import Tenant, page, response, serving, whole
 from tests.inprocess import TENANT
@@ -298,7 +298,7 @@ def test_a_bug_does_not_show_a_secret(cxroute: Program, monkeypatch: pytest.Monk
         raise ValueError(f"no {canary.SECRET}") from KeyError(canary.SECRET)
 
     assert 0 == cxroute("init")
-    monkeypatch.setattr(reconciler.cli.plan, "read_and_plan", broken)
+    monkeypatch.setattr(reconciler.cli.commands.plan, "read_and_plan", broken)
     assert 1 == cxroute("-v", "plan", "--format", form)
     assert "bug" in cxroute.out + cxroute.err
 

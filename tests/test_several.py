@@ -15,17 +15,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler import apply
-from reconciler.arrange import arrange
-from reconciler.cli import session, several
-from reconciler.cli.fleet import Fleet
-from reconciler.cli.interrupt import Stop
+from reconciler.apply import loop as apply
+from reconciler.cli import session
+from reconciler.cli.environments import run as several
+from reconciler.cli.environments.run import Done, each, worst
+from reconciler.cli.environments.selection import Fleet
 from reconciler.cli.output import Output
-from reconciler.cli.several import Done, each, worst
+from reconciler.cli.signals import Stop
 from reconciler.errors import ApiError
-from reconciler.guard import guard
-from reconciler.plan import plan as planning
-from reconciler.render.several_text import Row
+from reconciler.plan.guards import guard
+from reconciler.plan.plan import plan as planning
+from reconciler.plan.schedule import arrange
+from reconciler.render.text.environments import Row
 from tests import canary
 from tests.command import Command, run_command
 from tests.crash.gate import Gate, wait_until_heard

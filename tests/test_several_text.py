@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, get_args
 
 import pytest
 
-from reconciler.change import Applied, Delete, Failed
-from reconciler.findings import Finding
-from reconciler.plan import GuardResult, Plan, Report
-from reconciler.render.paint import ansi, colourless
-from reconciler.render.several_text import (
+from reconciler.apply.report import Report
+from reconciler.model.change import Applied, Delete, Failed
+from reconciler.model.finding import Finding
+from reconciler.plan.plan import GuardResult, Plan
+from reconciler.render.colour import ansi, colourless
+from reconciler.render.text.environments import (
     Row,
     State,
     applied_row,
@@ -24,7 +25,7 @@ from tests.builders import address, managed, rule
 from tests.plans import empty, everything, unsure
 
 if TYPE_CHECKING:
-    from reconciler.change import Outcome
+    from reconciler.model.change import Outcome
 
 FREEZE = GuardResult("freeze", 1, 0, ok=False, message="prod is frozen now")
 

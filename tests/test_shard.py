@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from reconciler.cli.shard import Shard, shard_of
+from reconciler.cli.environments.selection import Shard, shard_of
 from reconciler.errors import UsageError
 from tests.many_tenants import environment, rule, ruleset
 from tests.program import Program, write

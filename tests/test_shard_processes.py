@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from reconciler.cli.shard import Shard
+from reconciler.cli.environments.selection import Shard
 from tests import canary
 from tests.command import Command
 from tests.crash.gate import is_write

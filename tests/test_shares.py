@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.behaviour.difference import difference
-from reconciler.behaviour.entry import Entry, in_order
-from reconciler.manifest.environment import Attributes
-from reconciler.model import Target, condition
-from reconciler.shares import QueueShare, Share, distance, shares
-from reconciler.traffic import read_traffic
+from reconciler.behaviour.diff.difference import difference
+from reconciler.behaviour.routing_entry import Entry, in_order
+from reconciler.manifest.kinds.environment import Attributes
+from reconciler.model.rule import Target, condition
+from reconciler.plan.traffic_shares import QueueShare, Share, distance, shares
+from reconciler.traffic.sample import read_traffic
 from tests.builders import at_least, intent_is, rule
 
 if TYPE_CHECKING:
-    from reconciler.model import Rule
-    from reconciler.shares import Moved
+    from reconciler.model.rule import Rule
+    from reconciler.plan.traffic_shares import Moved
 
 FRAUD, GENERAL = (Target("q-fraud", 1),), (Target("q-general", 1),)
 SURE = rule("sure", priority=1, conditions=[intent_is("x"), at_least(0.7)])

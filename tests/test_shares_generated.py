@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.behaviour.difference import difference
-from reconciler.behaviour.entry import in_order
-from reconciler.behaviour_document import behaviour_document
-from reconciler.shares import shares
-from reconciler.traffic import Row, Sample
+from reconciler.behaviour.diff.difference import difference
+from reconciler.behaviour.routing_entry import in_order
+from reconciler.plan.behaviour_json import behaviour_document
+from reconciler.plan.traffic_shares import shares
+from reconciler.traffic.sample import Row, Sample
 from tests.brute import destination, inputs_for, understood, winner
 from tests.brute_checks import QUEUES, holds_where
 from tests.brute_rules import a_pair, entries

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.attempt import Written
-from reconciler.change import LiveRule, Marker, Read
+from reconciler.apply.attempt import Written
+from reconciler.apply.known_state import MOST_LOOKED_UP, Sight
 from reconciler.errors import IncompleteReadError
-from reconciler.marker import digest
-from reconciler.sight import MOST_LOOKED_UP, Sight
+from reconciler.model.live import LiveRule, Marker, Read, digest
 from tests.builders import OWNER, address, managed, rule, unmanaged
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, settings, strategies
 
-from reconciler.simulator.app import PROFILES, Settings, Simulator, simulator
-from reconciler.simulator.state import State
-from reconciler.simulator.tenants import bank, empty
+from reconciler.simulator.app import Simulator, simulator
+from reconciler.simulator.settings import PROFILES, Settings
+from reconciler.simulator.state import State, bank, empty
 from tests.effort import at_most
 from tests.simulated import CREDENTIALS, QUEUES, RULES, body, client, sign_in, stored
 

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from reconciler.simulator.app import Settings, Simulator, simulator
-from reconciler.simulator.faults import Faults, FaultSpecError
+from reconciler.simulator.app import Simulator, simulator
+from reconciler.simulator.faults.injector import Faults
+from reconciler.simulator.faults.spec import FaultSpecError
+from reconciler.simulator.settings import Settings
 from reconciler.simulator.state import State
 from tests.simulated import CREDENTIALS, QUEUES, RULES, Line, body, client, sign_in, stored
 

@@ -17,9 +17,10 @@ import httpx
 import pytest
 import uvicorn
 
-from reconciler.simulator.app import Settings, simulator
-from reconciler.simulator.faults import Faults
-from reconciler.simulator.serve import breakable, listening_socket
+from reconciler.simulator.app import simulator
+from reconciler.simulator.faults.injector import Faults
+from reconciler.simulator.server import breakable, listening_socket
+from reconciler.simulator.settings import Settings
 from reconciler.simulator.state import State
 from tests.plain import PLAIN
 from tests.simulated import QUEUES, RULES, body, sign_in, stored
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
 SERVER = """
 import sys
 from pathlib import Path
-from reconciler.simulator.app import Settings, simulator
-from reconciler.simulator.serve import serve
+from reconciler.simulator.app import simulator
+from reconciler.simulator.settings import Settings
+from reconciler.simulator.server import serve
 from reconciler.simulator.state import State
 
 state = State.load(Path(sys.argv[1]), queues=[{"id": "q1", "name": "Billing"}])

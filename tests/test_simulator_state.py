@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.simulator.disk import StateError
 from reconciler.simulator.state import State, timestamp
+from reconciler.simulator.storage import StateError
 from tests.simulated import QUEUES, stored
 
 

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from reconciler.simulator.app import PROFILES, simulator
-from reconciler.simulator.faults import Faults
+from reconciler.simulator.app import simulator
+from reconciler.simulator.faults.injector import Faults
+from reconciler.simulator.settings import PROFILES
 from reconciler.simulator.state import State
 from tests import canary
 from tests.command import Command, measured

@@ -26,13 +26,13 @@ sys.addaudithook(look)
 """
 MOMENTS = [
     "reconciler.cli",
-    "reconciler.cli.outlet",
+    "reconciler.cli.stdio",
     "reconciler.errors",
     "reconciler.cli.parsing",
     "pydantic",
     "yaml",
     "reconciler.manifest.load",
-    "reconciler.lint.lint",
+    "reconciler.checks.lint",
     "queues.yaml",
     "routing.yaml",
 ]

@@ -11,10 +11,9 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reconciler.manifest.decode import LARGEST
-from reconciler.manifest.strict_yaml import MOST_ENTRIES, MOST_KEYS, Reading, read
-from reconciler.manifest.values import List, Map
-from reconciler.model import Source
+from reconciler.manifest.text import List, Map
+from reconciler.manifest.yaml_reader import LARGEST, MOST_ENTRIES, MOST_KEYS, Reading, read
+from reconciler.model.rule import Source
 from tests.effort import at_most, plain_rules
 
 RULES = b"""apiVersion: routing/v1

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from reconciler.catalogue import AssumedCatalogue, aliases
-from reconciler.desired import desire
+from reconciler.checks.route_tests import verify
+from reconciler.desired.desired import desire
+from reconciler.desired.queues import AssumedCatalogue, aliases
 from reconciler.errors import ManifestError
+from reconciler.manifest.json_schema import manifest_schema
 from reconciler.manifest.load import load
-from reconciler.manifest.schema import manifest_schema
-from reconciler.verify import verify
 from tests.program import Program, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reconciler.model import Rule
+    from reconciler.model.rule import Rule
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
 HEAD = "apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: acme\ntenant: acme\nvars: {}\n---\n"

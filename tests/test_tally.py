@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.attempt import Attempt, Verdict, written
-from reconciler.change import Create, Delete, Failed, LiveRule, Marker, Skipped, Step, Unknown, Update
-from reconciler.marker import copy_name, digest
-from reconciler.options import Options
-from reconciler.plan import Live, plan
-from reconciler.tally import Tally
+from reconciler.apply.attempt import Attempt, Verdict, written
+from reconciler.apply.progress import Tally
+from reconciler.model.change import Create, Delete, Failed, Skipped, Step, Unknown, Update
+from reconciler.model.live import LiveRule, Marker, copy_name, digest
+from reconciler.plan.options import Options
+from reconciler.plan.plan import Live, plan
 from tests.builders import NOW, OWNER, QUEUES, address, desired, managed, rule, unmanaged, wanted
 
 if TYPE_CHECKING:
-    from reconciler.attempt import Doubt
-    from reconciler.change import Change, Outcome
-    from reconciler.desired import Desired
-    from reconciler.model import Rule
-    from reconciler.plan import Plan
+    from reconciler.apply.attempt import Doubt
+    from reconciler.desired.desired import Desired
+    from reconciler.model.change import Change, Outcome
+    from reconciler.model.rule import Rule
+    from reconciler.plan.plan import Plan
 
 X = address("cards/x")
 WANTED = rule("x", priority=7)

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.cli.history import read
+from reconciler.cli.commands.history import read
 from reconciler.cli.recorder import journal_path
-from reconciler.render.wrap import columns, wrap_text
-from reconciler.simulator.app import PROFILES, simulator
+from reconciler.render.text.wrap import columns, wrap_text
+from reconciler.simulator.app import simulator
+from reconciler.simulator.settings import PROFILES
 from tests import canary
 from tests.command import run_command
 from tests.many_tenants import rule, ruleset, tenants

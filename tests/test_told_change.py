@@ -6,12 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.canonical import opaque
-from reconciler.change import Delete, Update
-from reconciler.model import Opaque, Queue, Rule, Target, condition
-from reconciler.options import Options
-from reconciler.plan import Live, plan
-from reconciler.render.told_change import CAUSES, Row, noticed, says, told_change
+from reconciler.model.change import Delete, Update
+from reconciler.model.rule import Opaque, Queue, Rule, Target, condition, opaque
+from reconciler.plan.options import Options
+from reconciler.plan.plan import Live, plan
+from reconciler.render.change_summary import CAUSES, Row, noticed, says, told_change
 from tests.builders import NOW, QUEUES, at_least, desired, intent_is, live, managed, rule, unmanaged, wanted
 
 NIGHTS, DAYS = opaque({"type": "schedule", "name": "nights"}), opaque({"type": "schedule", "name": "days"})

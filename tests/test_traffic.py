@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.errors import ManifestError, UsageError
-from reconciler.manifest.environment import Attributes
+from reconciler.manifest.kinds.environment import Attributes
 from reconciler.manifest.load import load
-from reconciler.render.findings_text import findings_text
-from reconciler.render.paint import colourless
-from reconciler.traffic import Sample, declared_traffic, load_traffic, read_traffic
+from reconciler.render.colour import colourless
+from reconciler.render.text.findings import findings_text
+from reconciler.traffic.sample import Sample, declared_traffic, load_traffic, read_traffic
 from tests.written import ENVIRONMENT, line
 
 ROOT = Path(__file__).parents[1]

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from reconciler.cli.history import read
-from reconciler.cli.local_files import STATE
+from reconciler.cli.clients import opened
+from reconciler.cli.commands.history import read
+from reconciler.cli.files import STATE
 from reconciler.cli.main import main
-from reconciler.cli.sandbox import opened
 from tests.program import VARIABLES, Program, write
 
 if TYPE_CHECKING:

@@ -10,20 +10,21 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import pytest
 
-from reconciler.behaviour.difference import difference
-from reconciler.change import Adopt
+from reconciler.behaviour.diff.difference import difference
 from reconciler.cli.recorder import Recorder
-from reconciler.cxone.wire import live_rule
-from reconciler.entries import live_entries
+from reconciler.cxone.rule_json import live_rule
 from reconciler.errors import ApiError, RefusedError
-from reconciler.journal import runs
-from reconciler.options import Options
-from reconciler.ownership import own
-from reconciler.plan import Live, plan
-from reconciler.recorded import deeds
-from reconciler.simulator.app import PROFILES, simulator
-from reconciler.simulator.faults import Faults
-from reconciler.undo import undo
+from reconciler.journal.history import deeds
+from reconciler.journal.journal import runs
+from reconciler.journal.undo import undo
+from reconciler.model.change import Adopt
+from reconciler.plan.options import Options
+from reconciler.plan.ownership import own
+from reconciler.plan.plan import Live, plan
+from reconciler.plan.routing_table import live_entries
+from reconciler.simulator.app import simulator
+from reconciler.simulator.faults.injector import Faults
+from reconciler.simulator.settings import PROFILES
 from tests.builders import NOW, OWNER, QUEUES
 from tests.campaign.scenarios import SCENARIOS, is_refused
 from tests.campaign.scenarios_generated import generated
@@ -33,10 +34,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from reconciler.change import LiveRule, Run
-    from reconciler.desired import Desired
-    from reconciler.model import Address, Rule
-    from reconciler.plan import Plan, Report
+    from reconciler.apply.report import Report
+    from reconciler.desired.desired import Desired
+    from reconciler.journal.journal import Run
+    from reconciler.model.live import LiveRule
+    from reconciler.model.rule import Address, Rule
+    from reconciler.plan.plan import Plan
     from tests.campaign.scenario import Scenario
 
 SEEDS: Final = 40

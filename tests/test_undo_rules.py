@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.change import LiveRule, Marker, Run
-from reconciler.manifest.documents import AdoptById
-from reconciler.marker import copy_name, digest
-from reconciler.model import Target
-from reconciler.plan import Live
-from reconciler.recorded import Deed
-from reconciler.undo import undo
+from reconciler.journal.history import Deed
+from reconciler.journal.journal import Run
+from reconciler.journal.undo import undo
+from reconciler.manifest.kinds.ruleset import AdoptById
+from reconciler.model.live import LiveRule, Marker, copy_name, digest
+from reconciler.model.rule import Target
+from reconciler.plan.plan import Live
 from tests.builders import OWNER, QUEUES, address, desired, managed, rule, unmanaged, wanted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reconciler.desired import Desired, DesiredRule
-    from reconciler.model import Queue, Rule
+    from reconciler.desired.desired import Desired, DesiredRule
+    from reconciler.model.rule import Queue, Rule
 
 X, Y = address("cards/x"), address("cards/y")
 RUN = Run("the-run", {}, (), {})

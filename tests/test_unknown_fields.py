@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from reconciler.cxone.dialect import Dialect
-from reconciler.cxone.wire import live_rule
-from reconciler.manifest.profile import Profile
-from reconciler.unknown_fields import differing, phrase
+from reconciler.cxone.profile_mapping import Dialect
+from reconciler.cxone.rule_json import live_rule
+from reconciler.manifest.kinds.profile import Profile
+from reconciler.plan.unknown_fields import differing, phrase
 
 RULE: dict[str, Any] = {
     "id": "1",

@@ -7,9 +7,8 @@ from random import Random
 
 import pytest
 
-from reconciler.behaviour.graph import circles
-from reconciler.behaviour.links import Links, Split
-from reconciler.behaviour.untangle import MOST_TRIED, untangle
+from reconciler.behaviour.ordering.cycles import MOST_TRIED, untangle
+from reconciler.behaviour.ordering.graph import Links, Split, circles
 
 NONE: frozenset[tuple[int, int]] = frozenset()
 
@@ -117,7 +116,7 @@ def breakable(links: Links, size: int, names: frozenset[tuple[int, int]]) -> boo
 
 def test_after_so_many_looks_each_change_that_is_stuck_has_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
     """The fewest copies are worth some work, and no more."""
-    monkeypatch.setattr("reconciler.behaviour.untangle.MOST_LOOKS", 0)
+    monkeypatch.setattr("reconciler.behaviour.ordering.cycles.MOST_LOOKS", 0)
     links = coming(ring(*range(20)))
     split = untangle(links, range(25), range(25))
     assert frozenset(range(20)) == split.copies

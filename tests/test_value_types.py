@@ -10,14 +10,15 @@ from unittest.mock import patch
 
 import pytest
 
-from reconciler.behaviour import space
-from reconciler.behaviour.difference import difference
-from reconciler.behaviour.domain import Domain
-from reconciler.behaviour.value_type import ANY, EVERY_NUMBER, SHARE, TEXT, ValueType, types_phrase
-from reconciler.behaviour_document import behaviour_document
-from reconciler.desired import written_types
-from reconciler.model import RANGES
-from reconciler.render.affected import EVERYTHING, affected
+from reconciler.behaviour.diff.difference import difference
+from reconciler.behaviour.space import space
+from reconciler.behaviour.space.domain import Domain
+from reconciler.behaviour.space.value_type import ANY, EVERY_NUMBER, SHARE, TEXT, ValueType
+from reconciler.desired.desired import written_types
+from reconciler.model.rule import RANGES
+from reconciler.plan.behaviour_json import behaviour_document
+from reconciler.plan.routing_table import types_phrase
+from reconciler.render.impact import EVERYTHING, affected
 from tests.brute import is_number, positive, understood
 from tests.brute_checks import QUEUES, Moved, check_difference
 from tests.brute_rules import Pair, a_pair, attribute, entries, queue, rule
@@ -28,7 +29,7 @@ from tests.written import loaded
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from reconciler.model import Condition
+    from reconciler.model.rule import Condition
     from tests.brute import Json
     from tests.program import Program
 

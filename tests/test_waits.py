@@ -16,8 +16,8 @@ import httpx
 import pytest
 
 from reconciler.cxone.client import WritingClient
-from reconciler.cxone.network import carried_by
 from reconciler.cxone.settings import Credentials
+from reconciler.cxone.transport.httpx_transport import carried_by
 from reconciler.simulator.app import simulator
 from reconciler.simulator.settings import Settings
 from reconciler.simulator.state import State

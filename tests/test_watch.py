@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from reconciler.context.serve import listening_socket
+from reconciler.endpoint.server import listening_socket
 from tests import canary
 from tests.plain import PLAIN
 from tests.ports import free_ports
@@ -268,6 +268,6 @@ def test_a_port_that_is_taken_or_cannot_be_served_is_said(
         port = taken.getsockname()[1]
         assert 1 == cxroute("watch", "--listen", f"127.0.0.1:{port}")
     assert f"cannot listen on 127.0.0.1:{port}" in cxroute.err
-    monkeypatch.setitem(sys.modules, "reconciler.context.serve", None)
+    monkeypatch.setitem(sys.modules, "reconciler.endpoint.server", None)
     assert 1 == cxroute("watch", "--listen", "127.0.0.1:0")
     assert "needs the extra `serve`, which is not installed. See docs/getting-started.md, section" in cxroute.err

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.change import Applied, Create, Failed, Unknown
+from reconciler.apply.report import Report
 from reconciler.errors import CxrouteError, ManifestError, RefusedError, UnreachableError
-from reconciler.findings import Finding
-from reconciler.news import REMIND, News
-from reconciler.plan import GuardResult, Report
-from reconciler.round_metrics import RoundMetrics
-from reconciler.rounds import Calls, Round
-from reconciler.watching import Loop, Rhythm
+from reconciler.model.change import Applied, Create, Failed, Unknown
+from reconciler.model.finding import Finding
+from reconciler.plan.plan import GuardResult
+from reconciler.watch.cycle import Calls, Round
+from reconciler.watch.loop import Loop, Rhythm
+from reconciler.watch.metrics import RoundMetrics
+from reconciler.watch.notifications import REMIND, News
 from tests.builders import NOW, address, rule
 from tests.plans import empty, everything
 from tests.virtual import VirtualTime
@@ -24,7 +25,7 @@ from tests.virtual import VirtualTime
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reconciler.change import Outcome
+    from reconciler.model.change import Outcome
 
 AWAY = UnreachableError("the tenant cannot be reached")
 BROKEN = ManifestError([Finding("CXR101", "error", "no such key")])

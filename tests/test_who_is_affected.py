@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.cli.local_files import STATE
-from reconciler.cli.sandbox import opened
-from reconciler.simulator.tenants import bank
+from reconciler.cli.clients import opened
+from reconciler.cli.files import STATE
+from reconciler.simulator.state import bank
 from tests.brute import text_of, understood
 from tests.brute_checks import holds_where
 from tests.program import write

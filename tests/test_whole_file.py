@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.cli import whole_file
-from reconciler.cli.whole_file import write_all, write_whole
+from reconciler.cli import files as whole_file
+from reconciler.cli.files import write_all, write_whole
 from reconciler.errors import CxrouteError
 
 if TYPE_CHECKING:

@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 
-from reconciler.change import Marker
-from reconciler.cxone.wire import LEVELS, body, live_rule, queue
+from reconciler.cxone.rule_json import LEVELS, body, live_rule, queue
 from reconciler.errors import UnexpectedAnswerError
-from reconciler.marker import signed
-from reconciler.model import Address, Opaque, Queue, Target
+from reconciler.model.live import Marker, signed
+from reconciler.model.rule import Address, Opaque, Queue, Target
 from tests.builders import intent_is, rule
 
 ASKS = {"type": "attribute", "attributeName": "cognigyDetectedIntent", "operator": "equals", "value": "vip"}

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.behaviour.difference import difference
-from reconciler.behaviour.express import Clause
-from reconciler.behaviour.within import Claim, beyond
-from reconciler.behaviour_document import behaviour_document, claims
-from reconciler.model import condition
+from reconciler.behaviour.diff.containment import Claim, beyond
+from reconciler.behaviour.diff.difference import difference
+from reconciler.behaviour.space.clauses import Clause
+from reconciler.model.rule import condition
+from reconciler.plan.behaviour_json import behaviour_document, claims
 from tests.brute import inputs_for
 from tests.brute_checks import QUEUES
 from tests.brute_rules import a_pair, entries

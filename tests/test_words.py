@@ -6,22 +6,17 @@ from typing import Any
 
 import pytest
 
-from reconciler.canonical import opaque
-from reconciler.model import Target, condition
-from reconciler.words import (
+from reconciler.model.rule import Target, condition, opaque
+from reconciler.text.escape import counted, cut, plain, value, visible
+from reconciler.text.phrases import (
     acknowledged_phrase,
     condition_phrase,
     conversation_phrase,
-    counted,
-    cut,
     failing,
-    plain,
     queue_phrase,
     queues_phrase,
     range_phrase,
     rule_phrase,
-    value,
-    visible,
 )
 from tests.builders import LABELS, at_least, intent_is, rule
 

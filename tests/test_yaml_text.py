@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.manifest.strict_yaml import read
-from reconciler.manifest.yaml_text import entry, flow, items, mapping, scalar
+from reconciler.manifest.yaml_reader import read
+from reconciler.manifest.yaml_writer import entry, flow, items, mapping, scalar
 from tests.grown_tenants import LIKE_YAML
 from tests.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from reconciler.cxone.pace import Time
+from reconciler.cxone.transport.rate_limiter import Time
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from reconciler.simulator.app import Settings, simulator
+from reconciler.simulator.app import simulator
+from reconciler.simulator.settings import Settings
 from reconciler.simulator.state import State
 from tests import canary
 from tests.context.processes import process

@@ -12,7 +12,7 @@ from reconciler.errors import ManifestError
 from reconciler.manifest.load import Manifests, load
 
 if TYPE_CHECKING:
-    from reconciler.findings import Finding
+    from reconciler.model.finding import Finding
 
 MANIFESTS = Path(__file__).parent / "manifests"
 ENVIRONMENT = "apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: acme\ntenant: acme\n"

@@ -1,10 +1,13 @@
-"""The command line: which commands there are, and what --help says. The one that is asked for is imported, no other."""
+"""The error where the packages of an extra are missing.
+
+The command line: which commands there are, and what --help says. The one that is asked for is imported, no other.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from reconciler.errors import UsageError
+from reconciler.errors import CxrouteError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -87,7 +90,7 @@ def unknown_command(name: str) -> UsageError:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return `; did you mean "plan"?`, or nothing where no known name is near."""
-    from reconciler.manifest.nearest import did_you_mean  # noqa: PLC0415 - only where a name is wrong
+    from reconciler.text.suggest import did_you_mean  # noqa: PLC0415 - only where a name is wrong
 
     hint = did_you_mean(name, known)
     return f"; {hint}" if hint else ""
@@ -108,3 +111,13 @@ def usage() -> str:
         'First time? `cxroute demo`. A tenant of yours? README.md, "Point it at a tenant".',
     ]
     return "\n".join(lines) + "\n"
+
+
+def missing_extra(feature: str) -> CxrouteError:
+    """Return the error that names the extra and the page.
+
+    No command to copy: no package index has the name of this project, and whoever registers it there could be anyone.
+    """
+    return CxrouteError(
+        f"{feature} needs the extra `serve`, which is not installed. See docs/getting-started.md, section Install."
+    )

@@ -6,13 +6,14 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from reconciler.errors import UsageError
-from reconciler.model import DECIMAL, number
+from reconciler.model.rule import DECIMAL, number
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Mapping
 
-    from reconciler.manifest.environment import Attributes
+    from reconciler.manifest.kinds.environment import Attributes
+
 
 _LONGEST: Final = 60
 

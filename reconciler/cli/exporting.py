@@ -1,38 +1,128 @@
-"""Live rules that no manifest has -> manifests: chosen, composed, proved, and only then printed or written."""
+"""`cxroute export --write`: what somebody changed in CXone goes into the manifests; all of it, proved, or nothing.
+
+Where exported manifests go: to stdout, into one new file, or into a folder, a file for each RuleSet.
+
+Live rules that no manifest has -> manifests: chosen, composed, proved, and only then printed or written.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import os
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from reconciler import __version__
-from reconciler.catalogue import Catalogue, aliases
-from reconciler.cli.destination import refuse_secrets
-from reconciler.cli.environments import SIMULATED
-from reconciler.errors import CxrouteError, ManifestError
-from reconciler.export.choose import choose
-from reconciler.export.export import Tenant, export
-from reconciler.export.proof import NotProvenError, prove
-from reconciler.export.text import Setting, told
-from reconciler.export.words import free
-from reconciler.manifest.environment import SANDBOX
-from reconciler.manifest.load import load_with
-from reconciler.ownership import own
-from reconciler.render.affected import affected
-from reconciler.render.behaviour_text import behaviour_lines
-from reconciler.words import counted, plain
+from reconciler.cli.commands.init import SCHEMA
+from reconciler.cli.environments.choose import SIMULATED
+from reconciler.cli.files import new_folder, write_all
+from reconciler.desired.desired import Desired, DesiredRule, desire
+from reconciler.desired.queues import AssumedCatalogue, Catalogue, aliases
+from reconciler.errors import CxrouteError, ManifestError, RefusedError, UsageError
+from reconciler.export.export import Exported, Tenant, export
+from reconciler.export.names import NotWritableError, free
+from reconciler.export.selection import Chosen, choose
+from reconciler.export.update_manifest import Kept, keeping, texts, unlike
+from reconciler.export.verify import NotProvenError, Proof, prove
+from reconciler.export.yaml import Setting, one_file, several_files, told
+from reconciler.manifest.kinds.environment import SANDBOX
+from reconciler.manifest.load import Manifests, load_with
+from reconciler.manifest.yaml_reader import LARGEST
+from reconciler.manifest.yaml_writer import mapping
+from reconciler.plan.ownership import cause, own
+from reconciler.plan.stored_texts import owned_by
+from reconciler.render.impact import affected
+from reconciler.render.text.behaviour import behaviour_lines
+from reconciler.text.escape import counted, plain
+from reconciler.text.files import read_file
+from reconciler.text.redact import DISCRETION
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from reconciler.change import LiveRule
-    from reconciler.cli.destination import Destination
     from reconciler.cli.session import Session
-    from reconciler.export.choose import Chosen
-    from reconciler.export.export import Exported
-    from reconciler.export.proof import Proof
-    from reconciler.plan import Live
+    from reconciler.model.live import LiveRule
+    from reconciler.model.rule import Address
+    from reconciler.plan.plan import Live
+
+
+_ENDINGS = (".yaml", ".yml")
+_STDOUT = "exported.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """A file, or a folder, or neither for stdout; `manifests` is the directory that -m names."""
+
+    file: Path | None
+    folder: Path | None
+    manifests: Path
+
+    @property
+    def printed(self) -> bool:
+        """Say whether the manifests go to stdout."""
+        return self.file is None and self.folder is None
+
+    @property
+    def read(self) -> bool:
+        """Say whether cxroute finds there what is written: below the manifests' directory."""
+        place = self.file or self.folder
+        return place is not None and place.resolve().is_relative_to(self.manifests.resolve())
+
+    def texts(self, made: Exported, setting: Setting) -> dict[str, str]:
+        """Return the files' texts by their paths. Raises UsageError where one is there already."""
+        if self.folder is None:
+            path = self.file or self.manifests / _STDOUT
+            return {path.as_posix(): self._modeline(path) + one_file(made, setting)}
+        found = {self.folder / name: text for name, text in several_files(made, setting).items()}
+        for path in found:
+            refuse_existing(path)
+        return {path.as_posix(): self._modeline(path) + text for path, text in found.items()}
+
+    def write(self, texts: Mapping[str, str]) -> None:
+        """Write all files, or none. Raises CxrouteError."""
+        for path in texts:
+            new_folder(Path(path).parent)
+        write_all({Path(path): text for path, text in texts.items()})
+
+    def _modeline(self, path: Path) -> str:
+        """Return the line that tells editors where the schema is, where `init` wrote one."""
+        schema = self.manifests / SCHEMA
+        if self.printed or not self.read or not schema.exists():
+            return ""
+        return f"# yaml-language-server: $schema={os.path.relpath(schema, path.parent)}\n"
+
+
+def destination(written: str | None, manifests: Path) -> Destination:
+    """Read --into. Raises UsageError for a file that is there, or that cxroute would not read."""
+    if written is None:
+        return Destination(None, None, manifests)
+    path = Path(written)
+    if written.endswith(("/", os.sep)) or path.is_dir():
+        return Destination(None, path, manifests)
+    if path.suffix not in _ENDINGS:
+        raise UsageError(f"--into {plain(written)}: manifests end in .yaml (a folder is written with / at its end)")
+    refuse_existing(path)
+    return Destination(path, None, manifests)
+
+
+def refuse_secrets(texts: Mapping[str, str]) -> None:
+    """Raise RefusedError where a text holds what may not be shown: manifests are read by many."""
+    for path, text in texts.items():
+        if DISCRETION.hide(text) != text:
+            raise RefusedError(
+                f"{path} is not written: it would hold one of the secrets that this run was given. Take it out of the"
+                " rule, and change the secret"
+            )
+
+
+def refuse_existing(path: Path) -> None:
+    """Raise UsageError where something is there: what a person wrote is never overwritten."""
+    if path.exists() or path.is_symlink():
+        raise UsageError(
+            f"{plain(str(path))} is there already; nothing was written. Choose another file, or move it away"
+        )
+
 
 _MOST_TOLD: Final = 20
 
@@ -141,3 +231,139 @@ def _proved(session: Session, proof: Proof) -> list[str]:
         return [f"Proved: the next apply takes over {taken_over}{renamed}, and no conversation goes elsewhere."]
     told = affected(proof.behaviour, {}, proof.labels, most=session.most)
     return [f"The next apply takes over {taken_over}{renamed}.", *behaviour_lines(told, session.output.paint)]
+
+
+def keep_all(session: Session, live: Live, tenant: Tenant) -> None:
+    """Keep every rule of ours that was changed in CXone, and whose manifest did not move on meanwhile."""
+    drifted = []
+    for address, rule in sorted(owned_by(live.rules, tenant.desired).managed.items()):
+        wanted = tenant.desired.rules.get(address)
+        if wanted is None or wanted.rule == rule.rule:
+            continue
+        made_by = cause(rule, wanted.marker_digest)
+        if made_by == "drift":
+            drifted.append((rule, wanted))
+        elif made_by == "both":
+            session.output.warn(f"{address} is left as it is: its manifest moved on too. Name it to keep what is live.")
+    _keep(session, live, tenant, drifted)
+
+
+def keep_named(session: Session, live: Live, tenant: Tenant, asked: Sequence[LiveRule]) -> None:
+    """Keep these rules. Raises RefusedError where one is not ours, is in no manifest, or was not changed in CXone."""
+    managed = {rule.id: address for address, rule in own(live.rules, tenant.desired.owner).managed.items()}
+    drifted, refused = [], []
+    for rule in asked:
+        address = managed.get(rule.id)
+        wanted = tenant.desired.rules.get(address) if address else None
+        if wanted is None:
+            refused.append(f'"{plain(rule.rule.name)}" is in no manifest: export it without --write')
+        elif rule.rule == wanted.rule:
+            session.output.note(f"{address} is as its manifest says.")
+        elif cause(rule, wanted.marker_digest) == "manifest":
+            refused.append(f"{address} was not changed in CXone: its manifest moved on, and is not applied yet")
+        else:
+            drifted.append((rule, wanted))
+    if refused:
+        raise RefusedError(f"nothing was written: {'; '.join(refused)}")
+    _keep(session, live, tenant, drifted)
+
+
+def _keep(session: Session, live: Live, tenant: Tenant, drifted: Sequence[tuple[LiveRule, DesiredRule]]) -> None:
+    if not drifted:
+        session.output.note("Nothing to keep: no rule of ours was changed in CXone.")
+        return
+    found = _edits(session, tenant, drifted)
+    changed = texts(found, session.manifests)
+    _prove(session, live, found, changed)
+    _write(changed, session.manifests)
+    session.introduce()
+    for one in found:
+        session.output.result(
+            f"{one.desired.address}   {_place(one.desired)}: {', '.join([*one.changed, *one.gone])}\n"
+        )
+    rules = counted(len(found), "rule")
+    session.output.result(
+        f"Proved: the manifests now say what is live of {rules}; no other rule and no other environment changes.\n"
+        f"Next: {session.command('plan')}\n"
+    )
+
+
+def _edits(session: Session, tenant: Tenant, drifted: Sequence[tuple[LiveRule, DesiredRule]]) -> list[Kept]:
+    """Return the edits of every rule. Raises RefusedError with all rules for which there are none."""
+    found, refused = [], []
+    for rule, wanted in drifted:
+        try:
+            found.append(keeping(rule, wanted, session.manifests, tenant))
+        except NotWritableError as error:
+            refused.append(f"{wanted.address} ({_place(wanted)}): {plain(str(error))}")
+    if refused:
+        raise RefusedError(f"nothing was written: {'; '.join(refused)}")
+    return found
+
+
+def _prove(session: Session, live: Live, found: Sequence[Kept], changed: Mapping[str, str]) -> None:
+    """Read back what is to be written: just these rules change, in this environment alone. Raises RefusedError."""
+    try:
+        manifests = load_with(Path(session.directory), {file: text.encode() for file, text in changed.items()})
+        after = replace(session, manifests=manifests).desired(live)
+    except ManifestError as error:
+        where = plain(error.findings[0].message)
+        raise CxrouteError(f"nothing was written: the manifests would no longer be valid ({where})") from error
+    wrong = unlike(session.desired(live), after, {one.desired.address: one.live for one in found})
+    if wrong:
+        raise CxrouteError(f"nothing was written: {wrong[0]} would not say what it is to say")
+    touched = dict(_elsewhere(session.manifests, manifests, session.environment.name))
+    if touched:
+        raise RefusedError(_by_hand(found, touched))
+
+
+def _elsewhere(before: Manifests, after: Manifests, here: str) -> Iterator[tuple[str, list[Address]]]:
+    """Yield every other environment that would change, and its rules; the sandbox is nobody's."""
+    for name in before.environments:
+        if name in (here, SANDBOX):
+            continue
+        try:
+            wrong = unlike(_offline(before, name), _offline(after, name), {})
+        except ManifestError as error:
+            raise RefusedError(f"nothing was written: what {name} would get is not known ({error})") from error
+        if wrong:
+            yield name, wrong
+
+
+def _offline(manifests: Manifests, name: str) -> Desired:
+    catalogue = AssumedCatalogue(name, aliases(manifests, name))
+    return desire(manifests, manifests.environments[name].document, catalogue)
+
+
+def _by_hand(found: Sequence[Kept], touched: Mapping[str, Sequence[Address]]) -> str:
+    """Say which environments would get the values too, and what to write where that is meant, or where it is not."""
+    lines = [f"nothing was written: {' and '.join(touched)} would get these values too. By hand, write"]
+    for one in found:
+        if any(one.desired.address in addresses for addresses in touched.values()):
+            lines.append(f"  {one.desired.address}   {_place(one.desired)}")
+            lines += mapping(one.changed, 6)
+            lines += [f"      (without {name})" for name in one.gone]
+    lines.append("if that is meant, or give this environment a rule of its own there (`environments`).")
+    return "\n".join(lines)
+
+
+def _write(changed: Mapping[str, str], manifests: Manifests) -> None:
+    """Write the files in place of those that were read. Raises RefusedError where one is no longer as it was read."""
+    refuse_secrets(changed)
+    read = {loaded.file: loaded.origin.text.text for loaded in manifests.rulesets}
+    whole = {}
+    for file, text in changed.items():
+        path = Path(file).resolve()
+        try:
+            there = read_file(path, LARGEST).decode()
+        except (OSError, UnicodeDecodeError) as error:
+            raise CxrouteError(f"nothing was written: {file} cannot be read") from error
+        mark = "\ufeff" if there.startswith("\ufeff") else ""
+        if there != mark + read[file]:
+            raise RefusedError(f"nothing was written: {file} was changed meanwhile. Run this again")
+        whole[path] = mark + text
+    write_all(whole)
+
+
+def _place(desired: DesiredRule) -> str:
+    return f"{desired.source.file}:{desired.source.line}" if desired.source else ""

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.cli.arguments import find_command
 from reconciler.errors import UsageError
-from reconciler.regular_file import MIB, read_file
+from reconciler.text.files import MIB, read_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
 
 _TIMEOUT: Final = 4
 _LISTENING: Final = "0A"

@@ -6,20 +6,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from reconciler.cli.environments import expected_queues
-from reconciler.cxone.export import LARGEST, read_export
+from reconciler.cli.environments.choose import expected_queues
+from reconciler.cxone.rules_file import LARGEST, Export, read_export
 from reconciler.errors import UsageError
-from reconciler.findings import Finding
-from reconciler.model import Queue
-from reconciler.plan import Live
-from reconciler.regular_file import read_start
-from reconciler.words import counted, plain
+from reconciler.model.finding import Finding
+from reconciler.model.rule import Queue
+from reconciler.plan.plan import Live
+from reconciler.text.escape import counted, plain
+from reconciler.text.files import read_start
 
 if TYPE_CHECKING:
     import argparse
 
     from reconciler.cli.session import Session
-    from reconciler.cxone.export import Export
 
 
 _UNLISTED: Final = (

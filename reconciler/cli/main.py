@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 from reconciler import __version__
 from reconciler.cli.arguments import COMMANDS, find_command, nearest, usage
-from reconciler.cli.outlet import outlets, silence
-from reconciler.cli.terminal import fitted
+from reconciler.cli.stdio import fitted, outlets, silence
 from reconciler.errors import CxrouteError, InterruptedRunError, UsageError
 
 if TYPE_CHECKING:
@@ -69,7 +68,7 @@ def _dispatch(arguments: list[str]) -> int:
         if place is None:
             return _without_command(arguments)
         name = arguments.pop(place)
-        module = cast("CommandModule", import_module(f"reconciler.cli.{COMMANDS[name].module}"))
+        module = cast("CommandModule", import_module(f"reconciler.cli.commands.{COMMANDS[name].module}"))
         from reconciler.cli.parsing import parser_of  # noqa: PLC0415 - not for --help and --version
 
         options = parser_of(name, module).parse_args(arguments)
@@ -105,8 +104,8 @@ def _without_command(arguments: list[str]) -> int:
 
 
 def _run(module: CommandModule, options: argparse.Namespace) -> int:
-    from reconciler.cli.discretion import DISCRETION  # noqa: PLC0415 - after --help and --version
     from reconciler.cli.output import Output  # noqa: PLC0415 - likewise
+    from reconciler.text.redact import DISCRETION  # noqa: PLC0415 - after --help and --version
 
     # Ten thousand rules are a million objects and no cycles: looking for some every 700 costs a third of the time.
     gc.set_threshold(_RARELY, 20, 50)

@@ -1,28 +1,123 @@
-"""What is printed and where: stdout carries the result alone, everything else goes to stderr."""
+"""Where one environment among several prints: results are kept for the report, and stderr is told whose it is.
+
+What lasts over a second: a progress bar, on a terminal alone (rich draws it, and is loaded only then), and waits.
+
+What is printed and where: stdout carries the result alone, everything else goes to stderr.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import json
+import math
 import sys
+import time
 import traceback
-from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, Any, Final, Literal
 
-from reconciler.cli.discretion import DISCRETION
-from reconciler.cli.terminal import fitted, has_colours, width_of
+from reconciler.cli.stdio import fitted, has_colours, width_of
 from reconciler.errors import CxrouteError, ManifestError
-from reconciler.finding_document import finding_document
-from reconciler.render.finding_subject import FOLDED
-from reconciler.render.findings_text import findings_text, findings_with_carets
-from reconciler.render.paint import ansi, colourless
-from reconciler.words import plain
+from reconciler.model.finding import Finding, finding_document
+from reconciler.render.colour import ansi, colourless
+from reconciler.render.summary import FOLDED
+from reconciler.render.text.findings import findings_text, findings_with_carets
+from reconciler.text.escape import plain
+from reconciler.text.redact import DISCRETION
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from reconciler.findings import Finding
-    from reconciler.render.paint import Paint
+    from rich.progress import Progress, TaskID
+
+    from reconciler.render.colour import Paint
+
+
+_PATIENCE: Final = 1.0
+_WORTH: Final = 0.9
+"""Seconds of a wait that is told: the shortest Retry-After is a second."""
+_EVERY: Final = 5.0
+"""Seconds between two lines of one reason; between those of two reasons it is one."""
+
+
+class Bar:
+    """Counts steps of what is named; shown once it has lasted a second."""
+
+    def __init__(self, output: Output) -> None:
+        """Nothing is drawn where nobody looks, or where quiet was asked for."""
+        self._shown = sys.stderr.isatty() and output.loudness != "quiet" and output.log_format == "text"
+        self._colours: Literal["auto"] | None = "auto" if has_colours(sys.stderr, output.colour) else None
+        self._started = time.monotonic()
+        self._progress: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+
+    def step(self, what: str, done: int, of: int) -> None:
+        """Say that so many steps of the named thing are done."""
+        if not self._shown or (self._progress is None and time.monotonic() - self._started < _PATIENCE):
+            return
+        progress = self._begun()
+        if what not in self._tasks:
+            self._tasks[what] = progress.add_task(what, total=of)
+        progress.update(self._tasks[what], completed=done, total=of)
+
+    def end(self) -> None:
+        """Take the bar away."""
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+        self._tasks.clear()
+        self._started = time.monotonic()
+
+    def _begun(self) -> Progress:
+        if self._progress is None:
+            from rich.console import Console  # noqa: PLC0415 - only after a second of waiting
+            from rich.progress import Progress  # noqa: PLC0415 - as above
+
+            self._progress = Progress(
+                console=Console(stderr=True, markup=False, color_system=self._colours, no_color=False), transient=True
+            )
+            self._progress.start()
+        return self._progress
+
+
+class Waits:
+    """Says on stderr what an environment's tenant is waited for, and why, but not each time. A bar stays below it."""
+
+    def __init__(self, output: Output, environment: str) -> None:
+        """Nothing is said where quiet was asked for."""
+        self._output, self._environment = output, environment
+        self._reason, self._said = "", -math.inf
+
+    def tell(self, reason: str, text: str, seconds: float, /) -> None:
+        """Say a wait of so many seconds, unless it is short, or the last line is not old enough."""
+        now = time.monotonic()
+        pause = _EVERY if reason == self._reason else _PATIENCE
+        if seconds < _WORTH or now - self._said < pause:
+            return
+        self._reason, self._said = reason, now
+        form = {"event": "wait", "environment": self._environment, "reason": reason, "seconds": round(seconds, 1)}
+        self._output.event("info", plain(text), form)
+
+    @contextmanager
+    def answer(self, what: str) -> Iterator[None]:
+        """Say, while this lasts, that the named answer is waited for."""
+        loop = asyncio.get_running_loop()
+        begin = loop.time()
+        timer: asyncio.TimerHandle
+
+        def tell() -> None:
+            nonlocal timer
+            timer = loop.call_later(_PATIENCE, tell)
+            seconds = loop.time() - begin
+            self.tell(what, f"waiting for {what} ({math.floor(seconds)} s so far)", seconds)
+
+        timer = loop.call_later(_PATIENCE, tell)
+        try:
+            yield
+        finally:
+            timer.cancel()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,3 +245,41 @@ def error_document(error: CxrouteError) -> dict[str, Any]:
     if isinstance(error, ManifestError):
         form["findings"] = [finding_document(finding) for finding in error.findings]
     return form
+
+
+@dataclass(frozen=True, slots=True)
+class Part(Output):
+    """The output of one environment; `kept` is what it would have printed by itself."""
+
+    environment: str
+    kept: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of_environment(cls, output: Output, environment: str) -> Part:
+        """Return an environment's part of what is printed elsewhere."""
+        return cls(output.colour, output.loudness, output.log_format, output.form, asks=False, environment=environment)
+
+    def result(self, text: str) -> None:
+        """Keep the result, or a part of it; secrets are taken out where it is printed."""
+        self.kept.append(text)
+
+    def document(self, form: Any) -> None:  # noqa: ANN401 - any JSON
+        """Keep the environment's JSON document."""
+        self.kept.append(DISCRETION.dumped(form))
+
+    def flush(self) -> None:
+        """Do nothing: nothing is printed yet."""
+
+    def failed(self, error: CxrouteError) -> None:
+        """Say why this environment failed, and keep it under `--format json`."""
+        if self.form == "json":
+            self.kept.clear()  # one document for each environment
+            self.document({"environment": self.environment, "error": error_document(error)})
+        elif isinstance(error, ManifestError):
+            self._log("error", f"{error}:")
+            Output.failed(self, error)
+        else:
+            self._log("error", str(error))
+
+    def _log(self, level: str, text: str) -> None:
+        Output._log(self, level, f"{self.environment}: {text}")  # noqa: SLF001 - no super() in a class with slots

@@ -14,9 +14,9 @@ import sys
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from reconciler.cli.arguments import COMMANDS, SHARED, nearest
-from reconciler.cli.terminal import fitted, width_of
+from reconciler.cli.stdio import fitted, width_of
 from reconciler.errors import UsageError
-from reconciler.render.wrap import wrap_line
+from reconciler.render.text.wrap import wrap_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

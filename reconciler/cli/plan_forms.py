@@ -5,25 +5,23 @@ from __future__ import annotations
 from secrets import token_hex
 from typing import TYPE_CHECKING, Final
 
-from reconciler.cli.discretion import DISCRETION
-from reconciler.cli.origin import facts
-from reconciler.cli.whole_file import write_whole
-from reconciler.cli.workspace import rooted
-from reconciler.render.annotations import annotated, quoted
-from reconciler.render.markdown import markdown
-from reconciler.render.paint import colourless
-from reconciler.render.plan_text import plan_text
-from reconciler.render.routing_map import routing_map
-from reconciler.render.telling import telling
+from reconciler.cli.ci import facts, rooted
+from reconciler.cli.files import write_whole
+from reconciler.render.colour import colourless
+from reconciler.render.github_annotations import annotated, quoted
+from reconciler.render.markdown.plan import markdown
+from reconciler.render.routing_map import RoutingMap, routing_map
+from reconciler.render.summary import telling
+from reconciler.render.text.plan import plan_text
+from reconciler.text.redact import DISCRETION
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from reconciler.cli.session import Session
-    from reconciler.plan import Plan
-    from reconciler.render.origin import Facts
-    from reconciler.render.routing_map import RoutingMap
+    from reconciler.plan.plan import Plan
+    from reconciler.render.provenance import Facts
 
 
 _MOST_CASES: Final = 1_000

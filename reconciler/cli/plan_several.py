@@ -6,34 +6,31 @@ from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Final
 
-from reconciler.cli import drift, plan
-from reconciler.cli.discretion import DISCRETION
-from reconciler.cli.fleet import Fleet
-from reconciler.cli.interrupt import run_interruptibly
-from reconciler.cli.output import error_document
-from reconciler.cli.plan import next_step, read_and_plan, saved_text
+from reconciler.cli.commands import drift, plan
+from reconciler.cli.commands.plan import next_step, read_and_plan, saved_text
+from reconciler.cli.environments.run import Done, Told, Work, each, worst
+from reconciler.cli.environments.selection import Fleet
+from reconciler.cli.files import new_folder, write_whole
+from reconciler.cli.output import Output, error_document
 from reconciler.cli.plan_forms import FORMS
-from reconciler.cli.several import Done, each, worst
-from reconciler.cli.whole_file import new_folder, write_whole
-from reconciler.errors import UsageError
-from reconciler.guard import refusals
-from reconciler.render.annotations import quoted
-from reconciler.render.markdown import CHARACTERS
-from reconciler.render.paint import colourless
-from reconciler.render.several_text import drift_row, planned_row, several_markdown, several_text
-from reconciler.saved_plan import document
-from reconciler.words import counted
+from reconciler.cli.signals import Stop, run_interruptibly
+from reconciler.errors import CxrouteError, UsageError
+from reconciler.plan.document import document
+from reconciler.plan.guards import refusals
+from reconciler.render.colour import colourless
+from reconciler.render.github_annotations import quoted
+from reconciler.render.markdown.plan import CHARACTERS
+from reconciler.render.text.environments import drift_row, planned_row, several_markdown, several_text
+from reconciler.text.escape import counted
+from reconciler.text.redact import DISCRETION
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from reconciler.cli.interrupt import Stop
-    from reconciler.cli.output import Output
     from reconciler.cli.session import Session
-    from reconciler.cli.several import Told, Work
-    from reconciler.errors import CxrouteError
-    from reconciler.plan import Plan
+    from reconciler.plan.plan import Plan
+
 
 SUMMARY: Final = "environments.md"
 """What `--report` calls the table beside the folders, one for each environment."""

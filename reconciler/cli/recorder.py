@@ -8,22 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from reconciler.attempt import Verdict
-from reconciler.change import Create, Failed, Skipped, is_copy
-from reconciler.cli.discretion import DISCRETION
-from reconciler.cli.local_files import JOURNAL, kept_out_of_git
-from reconciler.journal import Journal
-from reconciler.render.apply_text import outcomes_document
-from reconciler.saved_plan import change_document, plan_id
+from reconciler.apply.attempt import Attempt, Verdict
+from reconciler.apply.report import Report, outcomes_document
+from reconciler.cli.files import JOURNAL, kept_out_of_git
+from reconciler.journal.journal import Journal
+from reconciler.model.change import Change, Create, Failed, Skipped, Step, is_copy
+from reconciler.plan.document import change_document, plan_id
+from reconciler.text.redact import DISCRETION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from reconciler.attempt import Attempt
-    from reconciler.change import Change, Step
-    from reconciler.cli.progress import Bar
+    from reconciler.cli.output import Bar
     from reconciler.cli.session import Session
-    from reconciler.plan import Plan, Report
+    from reconciler.plan.plan import Plan
+
 
 _WORDS: Final = {
     Verdict.DONE: "acknowledged",

@@ -6,25 +6,23 @@ import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from reconciler.catalogue import AssumedCatalogue, Catalogue, aliases
+from reconciler.checks.route_tests import Tried, verify, verify_live
 from reconciler.cli.conversation import arguments
-from reconciler.cli.environments import choose, separate
-from reconciler.desired import desire
-from reconciler.entries import live_entries
+from reconciler.cli.environments.choose import choose, separate
+from reconciler.desired.desired import Desired, desire
+from reconciler.desired.queues import AssumedCatalogue, Catalogue, aliases
 from reconciler.errors import ManifestError
-from reconciler.manifest.environment import SANDBOX
-from reconciler.render.route_tests_text import listed
-from reconciler.verify import verify, verify_live
+from reconciler.manifest.kinds.environment import SANDBOX, Environment
+from reconciler.plan.routing_table import live_entries
+from reconciler.render.text.route_tests import listed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from reconciler.desired import Desired
-    from reconciler.findings import Finding
-    from reconciler.manifest.environment import Environment
     from reconciler.manifest.load import Manifests
-    from reconciler.plan import Live
-    from reconciler.verify import Tried
+    from reconciler.model.finding import Finding
+    from reconciler.plan.plan import Live
+
 
 DEFAULT = "manifests"
 

@@ -7,46 +7,39 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from reconciler.arrange import arrange
-from reconciler.catalogue import Catalogue, aliases
-from reconciler.change import Adopt
-from reconciler.cli.environments import SIMULATED, choose, chosen_name, expected_queues, utc_now
-from reconciler.cli.progress import Bar
+from reconciler.apply.settings import Thinking, at_once
+from reconciler.checks.acknowledgements import LIVE, RULES, acknowledge, acknowledgements, in_vain
+from reconciler.checks.lint import is_complete, lint, share
+from reconciler.cli.environments.choose import SIMULATED, choose, chosen_name, expected_queues, utc_now
+from reconciler.cli.output import Bar, Output
 from reconciler.cli.route_tests import check, failures
-from reconciler.conduct import at_once
-from reconciler.desired import desire
-from reconciler.entries import live_entries
+from reconciler.desired.desired import Desired, desire
+from reconciler.desired.queues import Catalogue, aliases
 from reconciler.errors import ApiError, ManifestError, UsageError
-from reconciler.foresee import foresee
-from reconciler.guard import frozen, guard, lift
-from reconciler.lint.acknowledgements import LIVE, RULES, acknowledge, acknowledgements, in_vain
-from reconciler.lint.lint import is_complete, lint, share
-from reconciler.manifest.environment import SANDBOX
-from reconciler.manifest.load import load, load_environment
-from reconciler.manifest.nearest import did_you_mean
-from reconciler.options import Options, unmatched
-from reconciler.ownership import own
-from reconciler.plan import Live, advised, plan, with_findings
-from reconciler.render.affected import EVERYTHING, MOST_SHOWN
-from reconciler.traffic import declared_traffic, load_traffic
+from reconciler.manifest.kinds.environment import SANDBOX, Environment
+from reconciler.manifest.load import Manifests, load, load_environment
+from reconciler.model.change import Adopt
+from reconciler.plan.guards import frozen, guard, lift
+from reconciler.plan.options import Options, unmatched
+from reconciler.plan.ownership import own
+from reconciler.plan.plan import Live, Plan, advised, plan, with_findings
+from reconciler.plan.routing_table import live_entries
+from reconciler.plan.schedule import arrange, foresee
+from reconciler.render.impact import EVERYTHING, MOST_SHOWN
+from reconciler.text.suggest import did_you_mean
+from reconciler.traffic.sample import Sample, declared_traffic, load_traffic
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
     from datetime import datetime
 
-    from reconciler.change import LiveRule
     from reconciler.cli.live_file import LiveFile
-    from reconciler.cli.output import Output
-    from reconciler.cli.undoing import Undoing
-    from reconciler.conduct import Thinking
+    from reconciler.cli.undo import Undoing
     from reconciler.cxone.client import ReadingClient
-    from reconciler.desired import Desired
-    from reconciler.findings import Finding
-    from reconciler.manifest.environment import Environment
-    from reconciler.manifest.load import Manifests
-    from reconciler.plan import Plan
-    from reconciler.traffic import Sample
+    from reconciler.model.finding import Finding
+    from reconciler.model.live import LiveRule
+
 
 DEFAULT: Final = "manifests"
 

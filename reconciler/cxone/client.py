@@ -1,23 +1,26 @@
-"""The client: a reading one and a writing one. A plan is handed the first, which has no method that writes."""
+"""The client: a reading one and a writing one. A plan is handed the first, which has no method that writes.
+
+Idempotency-Key: how a server that has such keys knows that a create came before.
+"""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from functools import cached_property
+from hashlib import sha256
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from reconciler.change import Read
-from reconciler.cxone import wire
-from reconciler.cxone.access import Access
-from reconciler.cxone.dialect import Dialect
-from reconciler.cxone.exchange import ACCEPTED, Request
-from reconciler.cxone.idempotency import Keys
+from reconciler.cxone import rule_json as wire
+from reconciler.cxone.auth import Access
 from reconciler.cxone.listing import complete
-from reconciler.cxone.pace import Pacer, untold
-from reconciler.cxone.paging import queues_of, rules_of
-from reconciler.cxone.sending import Kind, Sender
+from reconciler.cxone.paging import Book, queues_of, rules_of
+from reconciler.cxone.profile_mapping import Dialect
+from reconciler.cxone.transport.rate_limiter import Pacer, Tell, Time, untold
+from reconciler.cxone.transport.request import ACCEPTED, Answer, Carry, Request
+from reconciler.cxone.transport.sender import Kind, Sender
 from reconciler.errors import (
     AmbiguousWriteError,
     ApiError,
@@ -30,16 +33,32 @@ from reconciler.errors import (
     ScopeError,
     UnexpectedAnswerError,
 )
+from reconciler.model.live import LiveRule, Marker, Read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from reconciler.change import LiveRule, Marker
-    from reconciler.cxone.exchange import Answer, Carry
-    from reconciler.cxone.pace import Tell, Time
-    from reconciler.cxone.paging import Book
     from reconciler.cxone.settings import Credentials, Tenant
-    from reconciler.model import Json, Queue, Rule
+    from reconciler.model.rule import Json, Queue, Rule
+
+
+class Keys:
+    """The keys of one client: of one body always the same, until its create was acknowledged."""
+
+    def __init__(self, random: Callable[[], float]) -> None:
+        """`random` returns a number in [0, 1): it tells one run's keys from another's."""
+        self._run = repr(random())
+        self._acknowledged: Counter[str] = Counter()
+
+    def key(self, body: object) -> str:
+        """Return the key to send with a create: one that is done late is then not done twice."""
+        text = json.dumps(body, sort_keys=True)
+        return sha256(f"{self._run} {self._acknowledged[text]} {text}".encode()).hexdigest()[:32]
+
+    def acknowledged(self, body: object) -> None:
+        """Note that the create was done: the same one after this is meant as another."""
+        self._acknowledged[json.dumps(body, sort_keys=True)] += 1
+
 
 _UNAUTHORIZED: Final = HTTPStatus.UNAUTHORIZED.value
 _AS_JSON: Final = {**ACCEPTED, "Content-Type": "application/json"}

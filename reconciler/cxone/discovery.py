@@ -12,19 +12,18 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlencode
 
-from reconciler.cxone.exchange import ACCEPTED, Answer, Request
-from reconciler.cxone.sending import Kind
-from reconciler.cxone.settings import Server, check_host, is_loopback
+from reconciler.cxone.settings import Server, Tenant, check_host, is_loopback
+from reconciler.cxone.transport.request import ACCEPTED, Answer, Request
+from reconciler.cxone.transport.sender import Kind
 from reconciler.errors import CredentialsError, UnexpectedAnswerError, UsageError
-from reconciler.strict_json import STRICT
+from reconciler.text.strict_json import STRICT
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from reconciler.cxone.settings import Tenant
-
     Send = Callable[[Request, Kind], Awaitable[Answer]]
     Explain = Callable[[Answer], str]
+
 
 _OPENID: Final = "/.well-known/openid-configuration"
 _CXONE: Final = "/.well-known/cxone-configuration"

@@ -16,10 +16,11 @@ from reconciler.errors import IncompleteReadError, UnexpectedAnswerError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
-    from reconciler.cxone.pace import Pacer, Time
     from reconciler.cxone.paging import Book, Page
+    from reconciler.cxone.transport.rate_limiter import Pacer, Time
 
     Ask = Callable[[str], Awaitable[object]]
+
 
 _TRIES: Final = 3
 _AT_ONCE: Final = 64

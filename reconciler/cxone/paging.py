@@ -1,4 +1,6 @@
-"""One list of a tenant: how its pages are asked for, and what one of them says. Five styles (manifest/paging.py).
+"""Queues where the platform itself has them, as far as public documents and SDKs tell (docs/profiles.md).
+
+One list of a tenant: how its pages are asked for, and what one of them says. Five styles (manifest/kinds/profile.py).
 
 Links and tokens are the server's, and hostile: of a link nothing is followed but the query, at the address of the list
 itself, and only where the link leads there (invariants F32).
@@ -11,19 +13,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from reconciler.cxone.dialect import queue
-from reconciler.cxone.members import member
-from reconciler.cxone.renaming import id_of_number
-from reconciler.cxone.settings import Server
+from reconciler.cxone.profile_mapping import Dialect, id_of_number, queue
+from reconciler.cxone.settings import Server, Tenant
 from reconciler.errors import UnexpectedAnswerError, UsageError
-from reconciler.manifest.paging import AllAtOnce, NextLink, PageNumber, ScrollToken, SkipTop
+from reconciler.manifest.kinds.profile import (
+    AllAtOnce,
+    Listed,
+    ListedQueues,
+    NextLink,
+    PageNumber,
+    ScrollToken,
+    SkipTop,
+)
+from reconciler.text.strict_json import member
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reconciler.cxone.dialect import Dialect
-    from reconciler.cxone.settings import Tenant
-    from reconciler.manifest.profile import Listed
+    from reconciler.manifest.kinds.tenant_api import Api
+
 
 _MOST: Final = 1_000_000
 _DIGITS: Final = 18
@@ -214,3 +222,39 @@ def queues_of(tenant: Tenant, server: Callable[[], Server]) -> Book:
 
 def _is_link(found: object) -> bool:
     return isinstance(found, str) and found != ""
+
+
+def platform_queues_of(api: Api, otherwise: ListedQueues) -> ListedQueues:
+    """Return where and how the environment's queues are read; `otherwise` is the profile's list beside the rules."""
+    match api.queues:
+        case "acd-skills":
+            return skills(api.skills_version)
+        case "digital":
+            return ROUTING_QUEUES
+    return otherwise
+
+
+def skills(version: int) -> ListedQueues:
+    """Return the list of ACD skills: numeric ids, 204 where there is none."""
+    return ListedQueues.model_validate(
+        {
+            "path": f"/inContactAPI/services/v{version}.0/skills",
+            "paging": {"style": "skip-top"},
+            "list": "skills",
+            "id": "skillId",
+            "ids": "number",
+            "name": "skillName",
+            "active": "isActive",
+            "noContent": True,
+        }
+    )
+
+
+ROUTING_QUEUES: Final = ListedQueues.model_validate(
+    {
+        "path": "/dfo/3.0/routing-queues",
+        "paging": {"style": "scroll-token", "size": "size", "total": "hits"},
+        "list": "data",
+        "noContent": True,
+    }
+)

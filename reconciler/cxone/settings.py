@@ -11,7 +11,7 @@ from typing import Final
 from urllib.parse import quote_plus
 
 from reconciler.errors import CredentialsError, UsageError
-from reconciler.manifest.profile import TUTORIAL, ListedQueues, Profile
+from reconciler.manifest.kinds.profile import TUTORIAL, ListedQueues, Profile
 
 _URL: Final = re.compile(
     r"(https?)://([a-z0-9.-]+|\[[0-9a-f:]+\])(?::([0-9]{1,5}))?(/[^\s?#\\@]*)?", re.ASCII | re.IGNORECASE

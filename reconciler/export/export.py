@@ -6,26 +6,20 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reconciler.behaviour.difference import difference
-from reconciler.behaviour.entry import Entry
-from reconciler.export.naming import Naming
-from reconciler.export.queue_names import QueueNames
-from reconciler.export.ruleset import Composing
-from reconciler.export.words import free, slugged
-from reconciler.model import Target
-from reconciler.words import plain
+from reconciler.behaviour.diff.difference import Behaviour, difference
+from reconciler.behaviour.routing_entry import Entry
+from reconciler.export.names import LeftOut, Naming, QueueNames, free, slugged
+from reconciler.export.ruleset import Composing, Group, Written
+from reconciler.model.rule import Queue, Target
+from reconciler.text.escape import plain
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from reconciler.behaviour.difference import Behaviour
-    from reconciler.catalogue import Catalogue
-    from reconciler.change import LiveRule
-    from reconciler.desired import Desired
-    from reconciler.export.ruleset import Group, Written
-    from reconciler.export.words import LeftOut
-    from reconciler.manifest.environment import Environment
-    from reconciler.model import Queue
+    from reconciler.desired.desired import Desired
+    from reconciler.desired.queues import Catalogue
+    from reconciler.manifest.kinds.environment import Environment
+    from reconciler.model.live import LiveRule
 
 
 @dataclass(frozen=True, slots=True)

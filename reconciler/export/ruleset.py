@@ -6,24 +6,20 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from reconciler.change import Marker
-from reconciler.draft import Draft, WrongRuleError
+from reconciler.desired.expand import Draft, WrongRuleError
+from reconciler.export.names import LeftOut, Naming, NotWritableError, QueueNames, escaped, free, slugged
 from reconciler.export.sugar import asked, sent
-from reconciler.export.words import LeftOut, NotWritableError, escaped, free, slugged
-from reconciler.manifest.ruleset import RuleSet, rule_entry
-from reconciler.marker import of_another_tool, signed, split, with_line_feeds
-from reconciler.model import Address
+from reconciler.manifest.kinds.ruleset import RuleSet, rule_entry
+from reconciler.model.live import LiveRule, Marker, of_another_tool, signed, split, with_line_feeds
+from reconciler.model.rule import Address, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from reconciler.change import LiveRule
-    from reconciler.export.naming import Naming
-    from reconciler.export.queue_names import QueueNames
-    from reconciler.manifest.environment import Environment
-    from reconciler.model import Rule
+    from reconciler.manifest.kinds.environment import Environment
 
     Fields = dict[str, Any]
+
 
 _PRIORITY: Final = 100
 ORDER: Final = (

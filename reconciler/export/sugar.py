@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Final
 
-from reconciler.export.words import NotWritableError, escaped
-from reconciler.model import LONGEST_NUMBER, Condition, Target
+from reconciler.export.names import NotWritableError, QueueNames, escaped
+from reconciler.model.rule import LONGEST_NUMBER, Condition, Json, Rule, Scalar, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from reconciler.export.queue_names import QueueNames
-    from reconciler.manifest.environment import Attributes
-    from reconciler.model import Json, Rule, Scalar
+    from reconciler.manifest.kinds.environment import Attributes
 
     Fields = dict[str, Any]
     Bounds = dict[str, Callable[[Condition], bool]]

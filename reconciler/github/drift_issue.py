@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from reconciler.github.report import objects
+from reconciler.github.actions import objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
 
 LABEL: Final = "cxroute-drift"
 _LONGEST: Final = 60_000

@@ -10,32 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from reconciler.manifest.environment import Environment, Limit
-from reconciler.manifest.fields import API_VERSION, Filled, Listed, Strict, Unset, exactly_one, text_or_mapping
-from reconciler.manifest.profile import Profile
-from reconciler.manifest.route_tests import RouteTest, RouteTests
-from reconciler.manifest.ruleset import AdoptById, Hold, RuleEntry, RuleSet
+from reconciler.manifest.kinds.environment import Environment
+from reconciler.manifest.kinds.fields import API_VERSION, Filled, Listed, Strict, Unset, exactly_one, text_or_mapping
+from reconciler.manifest.kinds.profile import Profile
+from reconciler.manifest.kinds.route_tests import RouteTest, RouteTests
+from reconciler.manifest.kinds.ruleset import RuleEntry, RuleSet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-__all__ = [
-    "ITEMS",
-    "KINDS",
-    "AdoptById",
-    "AnyDocument",
-    "Environment",
-    "Hold",
-    "Intents",
-    "Limit",
-    "Profile",
-    "QueueRef",
-    "Queues",
-    "RouteTest",
-    "RouteTests",
-    "RuleEntry",
-    "RuleSet",
-]
 
 
 class QueueRef(Strict):

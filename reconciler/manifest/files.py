@@ -8,14 +8,15 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from reconciler.findings import Finding
-from reconciler.manifest.decode import LARGEST
-from reconciler.manifest.names import visible
-from reconciler.model import Source
-from reconciler.regular_file import NotRegularFileError, read_start
+from reconciler.manifest.yaml_reader import LARGEST
+from reconciler.model.finding import Finding
+from reconciler.model.rule import Source
+from reconciler.text.escape import visible_name
+from reconciler.text.files import NotRegularFileError, read_start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
 
 _ENDINGS: Final = (".yaml", ".yml")
 
@@ -55,7 +56,7 @@ class _Walk:
 
     def shown(self, path: str) -> str:
         """Return a path as a person would type it."""
-        return visible((self.directory / path).as_posix())
+        return visible_name((self.directory / path).as_posix())
 
     def _below(self, start: _Found) -> None:
         waiting = [start]

@@ -10,23 +10,24 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 from pydantic import ValidationError
 
 from reconciler.errors import ManifestError
-from reconciler.findings import Finding
-from reconciler.manifest import checks
-from reconciler.manifest.documents import ITEMS, KINDS, Intents, Profile, Queues, RouteTests, RuleSet
-from reconciler.manifest.environment import SANDBOX, Environment
+from reconciler.manifest import cross_checks as checks
+from reconciler.manifest.documents import ITEMS, KINDS, Intents, Queues
+from reconciler.manifest.error_messages import Place, complain
 from reconciler.manifest.files import contents
-from reconciler.manifest.names import named
-from reconciler.manifest.origin import Loaded, Origin
-from reconciler.manifest.profile import TUTORIAL
-from reconciler.manifest.strict_yaml import Reading, read
-from reconciler.manifest.values import List, Map
-from reconciler.manifest.wording import Place, complain
+from reconciler.manifest.kinds.environment import SANDBOX, Environment
+from reconciler.manifest.kinds.profile import TUTORIAL, Profile
+from reconciler.manifest.kinds.route_tests import RouteTests
+from reconciler.manifest.kinds.ruleset import RuleSet
+from reconciler.manifest.source_map import Loaded, Origin
+from reconciler.manifest.text import Complaints, List, Map
+from reconciler.manifest.yaml_reader import Reading, read
+from reconciler.model.finding import Finding
+from reconciler.text.escape import named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from reconciler.manifest.text import Complaints
 
 T = TypeVar("T")
 

@@ -6,12 +6,13 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from reconciler.words import value
+from reconciler.text.escape import value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from reconciler.render.told_change import Row, ToldChange
+    from reconciler.render.change_summary import Row, ToldChange
+
 
 _Told = TypeVar("_Told")
 FEWEST: Final = 3

@@ -6,19 +6,19 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from reconciler.arrange import transition
-from reconciler.behaviour.entry import destination
-from reconciler.model import Condition
-from reconciler.render.affected import destination_phrase
-from reconciler.render.inline import unquoted
-from reconciler.words import asks_phrase, plain, value
+from reconciler.behaviour.routing_entry import Destination, Entry, destination
+from reconciler.model.rule import Condition, Rule
+from reconciler.plan.schedule import transition
+from reconciler.render.escape_markdown import unquoted
+from reconciler.render.impact import destination_phrase
+from reconciler.text.escape import plain, value
+from reconciler.text.phrases import asks_phrase
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from reconciler.behaviour.entry import Destination, Entry
-    from reconciler.model import Rule
-    from reconciler.plan import Plan
+    from reconciler.plan.plan import Plan
+
 
 State = Literal["same", "new", "gone", "changed", "off"]
 """What the plan does to a rule's part in routing; `off` takes none, before or after."""

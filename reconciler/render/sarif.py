@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from reconciler import __version__
-from reconciler.findings import CODES
-from reconciler.words import counted, plain
+from reconciler.model.finding import CODES, Finding
+from reconciler.text.escape import counted, plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reconciler.findings import Finding
-    from reconciler.model import Source
+    from reconciler.model.rule import Source
 
     Document = dict[str, Any]
+
 
 MOST: Final = 5000
 """Results that GitHub shows of one run."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from reconciler.simulator.access import DOORS
-from reconciler.simulator.checks import rule_problems
+from reconciler.simulator.auth import DOORS, Tokens
 from reconciler.simulator.contacts import merge_context, set_custom_fields, signal
-from reconciler.simulator.disk import StateError
-from reconciler.simulator.exchange import (
+from reconciler.simulator.delivery import Bucket
+from reconciler.simulator.messages import (
+    RULES_PATH,
     Answer,
     Json,
     Problem,
@@ -19,11 +19,11 @@ from reconciler.simulator.exchange import (
     json_body,
     refusal,
 )
-from reconciler.simulator.listing import RULES_PATH, Lag, queues_page, rules_page
-from reconciler.simulator.pace import Bucket
-from reconciler.simulator.platform import routing_queues_page, skills_page
+from reconciler.simulator.paging import Lag, queues_page, rules_page
+from reconciler.simulator.platform_queues import routing_queues_page, skills_page
 from reconciler.simulator.state import State, Stored, timestamp, version_of
-from reconciler.simulator.tokens import Tokens
+from reconciler.simulator.storage import StateError
+from reconciler.simulator.validate import rule_problems
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from reconciler.simulator.settings import Settings
 
     Handler = Callable[["Api", Request], Answer]
+
 
 LONGEST_BODY: Final = 1_048_576
 DIVISION: Final = {"id": "00000000-0000-4000-8000-00000000d1f1", "name": "Home"}

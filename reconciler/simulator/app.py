@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.simulator.api import LONGEST_BODY, Api
 from reconciler.simulator.delivery import deliver
-from reconciler.simulator.exchange import Answer, Request
-from reconciler.simulator.settings import PROFILES, Settings
+from reconciler.simulator.messages import Answer, Request
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-    from reconciler.simulator.faults import Faults
+    from reconciler.simulator.auth import Tokens
+    from reconciler.simulator.faults.injector import Faults
+    from reconciler.simulator.settings import Settings
     from reconciler.simulator.state import State
-    from reconciler.simulator.tokens import Tokens
 
-__all__ = ["PROFILES", "Settings", "Simulator", "simulator"]
 
 _PATIENT_BODY: Final = 2 * LONGEST_BODY
 

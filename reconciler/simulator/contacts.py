@@ -10,14 +10,24 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs
 
-from reconciler.simulator.checks import DECIMAL
-from reconciler.simulator.exchange import Answer, Problem, RefusedError, encoded, json_answer, json_body, refusal
+from reconciler.simulator.messages import (
+    Answer,
+    Json,
+    Problem,
+    RefusedError,
+    Request,
+    encoded,
+    json_answer,
+    json_body,
+    refusal,
+)
+from reconciler.simulator.validate import DECIMAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from reconciler.simulator.api import Api
-    from reconciler.simulator.exchange import Json, Request
+
 
 _CONVERSATION: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _PARAMETERS: Final = tuple(f"p{place}" for place in range(1, 10))

@@ -1,4 +1,6 @@
-"""From an answer to ASGI messages: whole, or in one of the broken manners of `Manner`.
+"""How fast the simulator lets itself be asked: a token bucket, and 429 with Retry-After.
+
+From an answer to ASGI messages: whole, or in one of the broken manners of `Manner`.
 
 A broken connection is a `LostError` in process, for a test's transport to turn into its client's own exception. Over a
 socket the connection is really broken: `serve.py` puts the means into the scope under `EXTENSION`.
@@ -6,9 +8,11 @@ socket the connection is really broken: `serve.py` puts the means into the scope
 
 from __future__ import annotations
 
+import math
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Final
 
-from reconciler.simulator.exchange import Answer, Manner, Request
+from reconciler.simulator.messages import Answer, Manner, Problem, Request, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from reconciler.simulator.settings import Settings
+
 
 EXTENSION: Final = "cxroute.break"
 """Holds `Callable[[Manner], None]`, which breaks the connection."""
@@ -72,3 +77,27 @@ async def _gone(receive: Receive) -> None:
     """Wait until the caller is gone: a server that returns before would be made to answer after all."""
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+class Bucket:
+    """Holds up to `burst` permits and gains `rate` a second."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._permits = float(settings.burst)
+        self._at = settings.clock()
+
+    def refusal(self) -> Answer | None:
+        """Take a permit and return None, or the 429 that says when to come again."""
+        rate = self._settings.rate
+        if rate is None:
+            return None
+        now = self._settings.clock()
+        gained = max(now - self._at, 0.0) * rate
+        self._permits, self._at = min(self._settings.burst, self._permits + gained), now
+        if self._permits >= 1:
+            self._permits -= 1
+            return None
+        wait = max(math.ceil((1 - self._permits) / rate), 1)
+        after = str(wait) if self._settings.retry_after == "seconds" else formatdate(now + wait, usegmt=True)
+        return refusal(429, Problem("Rate limit exceeded", "too.many.requests"), headers=(("retry-after", after),))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, cast
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+
 Json = Any
 """Any JSON value."""
 

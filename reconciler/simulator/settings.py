@@ -8,10 +8,11 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
-from reconciler.simulator.dialect import TUTORIAL, Dialect
+from reconciler.simulator.profile import TUTORIAL, Dialect
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
+
 
 SCOPES: Final = frozenset({"routing:read", "routing:write", "interaction:read", "interaction:write"})
 

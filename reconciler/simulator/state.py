@@ -1,19 +1,24 @@
-"""What the simulated tenant holds: queues, rules, and what is known of conversations."""
+"""Tenants to start from.
+
+What the simulated tenant holds: queues, rules, and what is known of conversations.
+"""
 
 from __future__ import annotations
 
+import json
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Final, Self
 
-from reconciler.simulator.disk import Disk, Entry, StateError, fingerprint
-from reconciler.simulator.exchange import Json, Request, encoded
+from reconciler.simulator.messages import Json, Request, encoded
+from reconciler.simulator.storage import Disk, Entry, StateError, fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
     from types import TracebackType
-    from typing import Self
+
 
 Object = dict[str, Any]
 
@@ -224,3 +229,14 @@ def _check_json(path: Path, state: State) -> None:
             stored.text  # noqa: B018 - encodes and keeps
     except ValueError as error:
         raise StateError(f"{path}: is not JSON: {error}. Mend it, or delete it to start anew") from None
+
+
+def empty(queues: Iterable[dict[str, Any]] = ()) -> State:
+    """Return a tenant with queues and without rules."""
+    return State(queues=queues)
+
+
+def bank() -> State:
+    """Return a bank's tenant as found in life: hand-made rules, other owners' rules, unknown fields."""
+    tenant = json.loads(files("reconciler.simulator").joinpath("tenants/bank.json").read_text(encoding="utf-8"))
+    return State(queues=tenant["queues"], rules=tenant["rules"])

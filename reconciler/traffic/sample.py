@@ -1,4 +1,6 @@
-"""The rows of a traffic sample: which conversations, and how many of them.
+"""Where a traffic sample is read from: what the operator names, or what an Environment declares.
+
+The rows of a traffic sample: which conversations, and how many of them.
 
 Columns are attributes (`intent` and `confidence` under the Environment's names for them), and `count` says how many
 conversations a row stands for. A cell is read as a manifest's value is: JSON's grammar makes a number (`007` is text),
@@ -9,26 +11,30 @@ attribute that was missing; of an attribute without a column nothing is known.
 from __future__ import annotations
 
 import json
+import os
 import re
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from reconciler.errors import ManifestError
-from reconciler.manifest.decode import EndOfReadingError
-from reconciler.manifest.names import named, visible
-from reconciler.manifest.nearest import did_you_mean
+from reconciler.errors import ManifestError, UsageError
 from reconciler.manifest.text import Complaints, Text
-from reconciler.model import DECIMAL, number
-from reconciler.traffic.table import table
+from reconciler.manifest.yaml_reader import LARGEST, EndOfReadingError
+from reconciler.model.rule import DECIMAL, number
+from reconciler.text.escape import named, visible_name
+from reconciler.text.files import read_start
+from reconciler.text.suggest import did_you_mean
+from reconciler.traffic.table import Record, Table, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from reconciler.findings import Finding
-    from reconciler.manifest.environment import Attributes
-    from reconciler.traffic.table import Record, Table
+    from reconciler.manifest.kinds.environment import Attributes, Environment
+    from reconciler.manifest.source_map import Loaded
+    from reconciler.model.finding import Finding
+
 
 Value = str | int | float | None
 
@@ -67,7 +73,7 @@ class Sample:
 
 def read_traffic(data: bytes, name: str, attributes: Attributes, period: str = "") -> Sample:
     """Return the sample that a file's bytes are. ManifestError carries every finding, by line and column."""
-    complaints = Complaints(Text(visible(name), ""))
+    complaints = Complaints(Text(visible_name(name), ""))
     rows: tuple[Row, ...] = ()
     with suppress(EndOfReadingError):  # why is among the complaints
         rows = _rows(_Columns(table(data, COUNT, complaints), attributes))
@@ -248,3 +254,57 @@ def _number(cell: str) -> int | float | None:
         return number(cell)
     except ValueError:
         return None
+
+
+def load_traffic(path: str, attributes: Attributes, period: str = "") -> Sample:
+    """Return the sample of a file that the operator names. UsageError where it cannot be read, else ManifestError."""
+    try:
+        data = read_start(path, LARGEST + 1)
+    except OSError as error:
+        reason = (error.strerror or "no such path").lower()
+        raise UsageError(f"--traffic {visible_name(path)}: the file cannot be read: {reason}") from error
+    return read_traffic(data, path, attributes, period)
+
+
+def declared_traffic(environment: Loaded[Environment], manifests: Path) -> Sample | None:
+    """Return the sample that an Environment's `traffic` names; None where it names none.
+
+    The path is looked for in the working directory, then in the manifests' (so `-m` works from anywhere). Raises
+    ManifestError: at the field where there is no such file, in the file where its contents are wrong.
+    """
+    declared = environment.document.traffic
+    if declared is None:
+        return None
+    try:
+        path = _found(declared.file, manifests)
+        data = read_start(path, LARGEST + 1)
+    except PermissionError:
+        raise _refused(environment, "CXR014", declared.file, "the file may not be read") from None
+    except _OutsideError:
+        problem = "the symbolic link leads out of the directory"
+        raise _refused(environment, "CXR003", declared.file, problem) from None
+    except OSError:
+        problem = "no such file in the working directory or in the manifests'"
+        raise _refused(environment, "CXR014", declared.file, problem) from None
+    return read_traffic(data, path.as_posix(), environment.document.attributes, declared.period)
+
+
+class _OutsideError(Exception):
+    """Pull requests are untrusted: a link could name any file, and an error would then show its lines."""
+
+
+def _found(file: str, manifests: Path) -> Path:
+    for root in (Path(), manifests):
+        path = root / file
+        real = Path(os.path.realpath(path))
+        # Not `open` at once: a pipe or a device, which a repository may hold a link to, would never end.
+        if path.is_file():
+            if real.is_relative_to(os.path.realpath(root)):
+                return path
+            raise _OutsideError
+    raise FileNotFoundError
+
+
+def _refused(environment: Loaded[Environment], code: str, file: str, problem: str) -> ManifestError:
+    message = f"traffic sample {named(file)}: {problem}"
+    return ManifestError([environment.finding(code, message, "traffic", "file")])

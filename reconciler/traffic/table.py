@@ -7,13 +7,12 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from reconciler.manifest.decode import LARGEST, EndOfReadingError, decoded
-from reconciler.manifest.text import Text
+from reconciler.manifest.text import Complaints, Text
+from reconciler.manifest.yaml_reader import LARGEST, EndOfReadingError, decoded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.manifest.text import Complaints
 
 _CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _TOLD: Final = {

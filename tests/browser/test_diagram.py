@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.render.mermaid import label, mermaid
+from reconciler.render.markdown.mermaid import label, mermaid
 from reconciler.render.routing_map import routing_map
 from tests.browser.machine import MERMAID, seen
 from tests.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser
 
-    from reconciler.plan import Plan
+    from reconciler.plan.plan import Plan
     from tests.browser.machine import Sight
 
 NAMES = HOSTILE_NAMES | MARKDOWN_NAMES

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Page
 
-    from reconciler.plan import Plan
+    from reconciler.plan.plan import Plan
 
 PLANS: dict[str, Callable[[], Plan]] = {
     "everything": everything,

@@ -18,7 +18,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from reconciler.marker import split
+from reconciler.model.live import split
 from tests.builders import OWNER
 from tests.campaign.oracle_copies import changed, original
 from tests.campaign.world import Killed

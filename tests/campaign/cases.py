@@ -8,7 +8,7 @@ from collections import Counter
 from random import Random
 from typing import TYPE_CHECKING, Final
 
-from reconciler.simulator.faults import Faults
+from reconciler.simulator.faults.injector import Faults
 from tests.campaign.accidents import Accidents, accident, mend
 from tests.campaign.case import Case, Result
 from tests.campaign.oracle import Oracle, Violation, fingerprint
@@ -20,9 +20,9 @@ from tests.campaign.world import Applier, Killed, World
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from reconciler.desired import Desired
-    from reconciler.saved_plan import ReviewedPlan
-    from reconciler.simulator.exchange import Request
+    from reconciler.desired.desired import Desired
+    from reconciler.plan.document import ReviewedPlan
+    from reconciler.simulator.messages import Request
     from tests.campaign.world import Ended
 
 __all__ = ["Case", "Result", "Running", "repeated", "run_case"]

@@ -9,7 +9,7 @@ from tests.builders import at_least, intent_is, rule
 from tests.campaign.scenarios_words import CARDS, CATCH_ALL, FRAUD, GENERAL, ours
 
 if TYPE_CHECKING:
-    from reconciler.model import Rule, Target
+    from reconciler.model.rule import Rule, Target
     from tests.campaign.scenario import Json
 
 INTENTS: Final = ("u", "v", "w", "x", "y", "z")

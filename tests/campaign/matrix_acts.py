@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
-from reconciler.simulator.faults import Faults
+from reconciler.simulator.faults.injector import Faults
 from tests.builders import NOW
 from tests.campaign.matrix_cases import is_call
 from tests.campaign.matrix_tenant import FOREIGN
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from reconciler.simulator.api import Api
-    from reconciler.simulator.exchange import Answer, Request
+    from reconciler.simulator.messages import Answer, Request
     from tests.campaign.matrix_trial import Trial
     from tests.campaign.world import Event, Hook
 

@@ -19,7 +19,7 @@ from tests.campaign.world import Applier, World, run
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.simulator.exchange import Request
+    from reconciler.simulator.messages import Request
     from tests.campaign.matrix_ways import Row, Way
 
 REFUSED = "POST rules:revoke@#1"

@@ -6,14 +6,14 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from reconciler.change import Applied, Delete, Failed, Skipped, Unknown
+from reconciler.model.change import Applied, Delete, Failed, Skipped, Unknown
 from tests.campaign.matrix_cases import clean, content, is_call, is_write
 from tests.campaign.matrix_tenant import COVERED, FOREIGN, TENANT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from reconciler.change import Outcome
+    from reconciler.model.change import Outcome
     from tests.campaign.matrix_trial import Trial
     from tests.campaign.world import Ended, Event
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from reconciler.change import Applied, Create, Delete, Skipped, Unknown
-from reconciler.cxone import wire
+from reconciler.cxone import rule_json as wire
+from reconciler.model.change import Applied, Create, Delete, Skipped, Unknown
 from reconciler.simulator.evaluate import opaque_text, split
 from tests.builders import managed
 from tests.campaign.matrix_tenant import FOREIGN, ODD, TENANT, UNKNOWN

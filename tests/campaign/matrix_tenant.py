@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from reconciler.model import Target
+from reconciler.model.rule import Target
 from tests.builders import OWNER, desired, intent_is, managed, rule, unmanaged, wanted
 from tests.campaign.scenario import Scenario
 from tests.inprocess import raw
 
 if TYPE_CHECKING:
-    from reconciler.model import Rule
+    from reconciler.model.rule import Rule
 
 FRAUD, GENERAL = (Target("q-fraud", 1),), (Target("q-general", 1),)
 CATCH_ALL: Final = rule("All", priority=900, conditions=[], targets=GENERAL)

@@ -7,8 +7,8 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from reconciler.cxone import wire
-from reconciler.simulator.faults import Faults
+from reconciler.cxone import rule_json as wire
+from reconciler.simulator.faults.injector import Faults
 from tests.builders import OWNER, QUEUES
 from tests.campaign.matrix_acts import ACTS
 from tests.campaign.matrix_cases import REFUSED, is_call, is_write
@@ -18,7 +18,7 @@ from tests.campaign.oracle_copies import changed
 from tests.campaign.world import Applier, World, run
 
 if TYPE_CHECKING:
-    from reconciler.change import Change
+    from reconciler.model.change import Change
     from reconciler.simulator.state import State
     from tests.campaign.matrix_cases import Case
     from tests.campaign.world import Ended, Event

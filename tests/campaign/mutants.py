@@ -11,12 +11,16 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from reconciler import apply, attempt, plan
-from reconciler.change import Delete, Marker, Update
-from reconciler.cxone import client, wire
+from reconciler.apply import attempt
+from reconciler.apply import loop as apply
+from reconciler.cxone import client
+from reconciler.cxone import rule_json as wire
 from reconciler.cxone.client import ReadingClient, WritingClient
 from reconciler.errors import AmbiguousWriteError
-from reconciler.model import Address
+from reconciler.model.change import Delete, Update
+from reconciler.model.live import Marker
+from reconciler.model.rule import Address
+from reconciler.plan import plan
 from tests.campaign import world
 from tests.campaign.mutants_patches import again, page_of, patched
 
@@ -24,8 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from reconciler.change import LiveRule, Step
-    from reconciler.plan import Plan
+    from reconciler.model.change import Step
+    from reconciler.model.live import LiveRule
+    from reconciler.plan.plan import Plan
 
 
 def arranged(waves: Callable[[tuple[Step, ...]], tuple[tuple[Step, ...], ...]]) -> AbstractContextManager[None]:

@@ -5,12 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from reconciler import apply, attempt, guard, marker, ownership, plan
-from reconciler.attempt import Attempt, Verdict
-from reconciler.change import Marker, Read
-from reconciler.cxone import auth, wire
+from reconciler.apply import attempt
+from reconciler.apply import loop as apply
+from reconciler.apply.attempt import Attempt, Verdict
+from reconciler.cxone import auth
+from reconciler.cxone import rule_json as wire
 from reconciler.cxone.client import ReadingClient, WritingClient
 from reconciler.errors import AmbiguousWriteError, RejectedError
+from reconciler.model import live as marker
+from reconciler.model.live import Marker, Read
+from reconciler.plan import guards as guard
+from reconciler.plan import ownership, plan
 from tests.campaign import world
 from tests.campaign.mutants_patches import again, patched
 
@@ -18,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from reconciler.change import LiveRule
+    from reconciler.model.live import LiveRule
 
 
 def no_if_match() -> AbstractContextManager[None]:

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Mapping
 
-    from reconciler.desired import Desired
-    from reconciler.options import Options
-    from reconciler.simulator.exchange import Request
+    from reconciler.desired.desired import Desired
+    from reconciler.plan.options import Options
+    from reconciler.simulator.messages import Request
     from reconciler.simulator.state import State
     from tests.campaign.scenario import Scenario
     from tests.campaign.world import Applier, Ended, Event, World

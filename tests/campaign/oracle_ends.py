@@ -7,15 +7,15 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, quote_plus
 
-from reconciler.change import Adopt, Applied, Create, Delete, Failed, Skipped, Unknown, is_copy
+from reconciler.model.change import Adopt, Applied, Create, Delete, Failed, Skipped, Unknown, is_copy
 from tests.campaign.oracle_facts import as_json, mark, plain
 from tests.campaign.world import SECRET
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from reconciler.change import Change, Outcome
-    from reconciler.plan import Report
+    from reconciler.apply.report import Report
+    from reconciler.model.change import Change, Outcome
     from tests.campaign.oracle_process import Process
     from tests.campaign.oracle_tenant import Tenant
     from tests.campaign.oracle_verdict import Verdicts

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from reconciler.model import Condition, Opaque
-from reconciler.simulator.exchange import Manner
+from reconciler.model.rule import Condition, Opaque
+from reconciler.simulator.messages import Manner
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from reconciler.model import Rule, Target
-    from reconciler.simulator.exchange import Request
+    from reconciler.model.rule import Rule, Target
+    from reconciler.simulator.messages import Request
     from tests.campaign.world import Event
 
 Json = Any

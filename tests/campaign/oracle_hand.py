@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from reconciler.model import Address
-from reconciler.simulator.faults import Faults
+from reconciler.model.rule import Address
+from reconciler.simulator.faults.injector import Faults
 from tests.campaign.oracle import Oracle
 from tests.campaign.oracle_facts import as_json
 from tests.campaign.oracle_marks import signed

@@ -13,8 +13,8 @@ from tests.campaign.oracle_marks import is_edited
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from reconciler.desired import Desired, DesiredRule
-    from reconciler.options import Options
+    from reconciler.desired.desired import Desired, DesiredRule
+    from reconciler.plan.options import Options
 
 Json = Any
 Rule = dict[str, Any]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from reconciler.cxone.settings import Tenant
-from reconciler.simulator import app
+from reconciler.simulator.settings import PROFILES as SERVERS
 from reconciler.simulator.settings import Settings
 
 TENANT: Final = Tenant(
@@ -31,9 +31,9 @@ class Profile:
 
 
 PROFILES: Final = {
-    "A": Profile(app.PROFILES["A"]),
-    "B": Profile(app.PROFILES["B"]),
-    "C": Profile(app.PROFILES["C"]),
+    "A": Profile(SERVERS["A"]),
+    "B": Profile(SERVERS["B"]),
+    "C": Profile(SERVERS["C"]),
     "D": Profile(Settings(lag_seconds=4.0), list_lag_seconds=5.0),
-    "E": Profile(app.PROFILES["E"], replace(TENANT, idempotency_keys=True)),
+    "E": Profile(SERVERS["E"], replace(TENANT, idempotency_keys=True)),
 }

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from reconciler.manifest.environment import Environment
-from reconciler.options import Options
+from reconciler.manifest.kinds.environment import Environment
+from reconciler.plan.options import Options
 from tests.builders import OWNER, QUEUES
 
 if TYPE_CHECKING:
-    from reconciler.desired import Desired
+    from reconciler.desired.desired import Desired
 
 ROOMY = {"deletes": {"count": 1000, "percent": 100}}
 """Guards that let a scenario empty half of a tenant."""

@@ -6,11 +6,9 @@ import unicodedata
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from reconciler.canonical import opaque
-from reconciler.change import Marker
-from reconciler.manifest.documents import AdoptById
-from reconciler.marker import digest, signed
-from reconciler.model import Target, condition
+from reconciler.manifest.kinds.ruleset import AdoptById
+from reconciler.model.live import Marker, digest, signed
+from reconciler.model.rule import Target, condition, opaque
 from tests.builders import OWNER, address, at_least, intent_is, rule
 from tests.campaign.making import INTENTS, Making
 from tests.campaign.profiles import TENANT

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from reconciler.model import Target, condition
+from reconciler.model.rule import Target, condition
 from tests.builders import at_least, rule
 from tests.campaign.scenarios_words import (
     CATCH_ALL,

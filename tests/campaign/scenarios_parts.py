@@ -5,9 +5,9 @@ from __future__ import annotations
 import unicodedata
 from typing import TYPE_CHECKING, Final
 
-from reconciler.manifest.documents import AdoptById
-from reconciler.model import condition
-from reconciler.options import Options
+from reconciler.manifest.kinds.ruleset import AdoptById
+from reconciler.model.rule import condition
+from reconciler.plan.options import Options
 from tests.builders import at_least, intent_is, rule
 from tests.campaign.scenarios_pieces import (
     AFTER,

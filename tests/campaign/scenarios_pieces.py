@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from reconciler.canonical import opaque
-from reconciler.change import Marker
-from reconciler.marker import digest, signed
+from reconciler.model.live import Marker, digest, signed
+from reconciler.model.rule import opaque
 from tests.builders import OWNER, address
 from tests.campaign.scenarios_words import CATCH_ALL, FRAUD, at, goal, live, theirs
 
 if TYPE_CHECKING:
-    from reconciler.model import Rule
+    from reconciler.model.rule import Rule
     from tests.campaign.scenario import Json
 
 BEFORE: Final = live(x=at("x"), all=CATCH_ALL)

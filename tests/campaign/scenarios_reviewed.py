@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from tests.campaign.scenarios_words import CATCH_ALL, FRAUD, GENERAL, at, goal, live, ours, scenario, theirs
 
 if TYPE_CHECKING:
-    from reconciler.desired import Desired
+    from reconciler.desired.desired import Desired
     from tests.campaign.scenario import Json
 
 _BEFORE: Final = live(a=at("a"), b=at("b"), c=at("c"), gone=at("gone"), all=CATCH_ALL)

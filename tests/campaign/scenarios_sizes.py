@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from reconciler.model import Target
+from reconciler.model.rule import Target
 from tests.campaign.profiles import TENANT
 from tests.campaign.scenarios_words import CATCH_ALL, FRAUD, at, goal, goals, live, ours, scenario, theirs
 
 if TYPE_CHECKING:
-    from reconciler.model import Rule
+    from reconciler.model.rule import Rule
     from tests.campaign.scenario import Json, Scenario
 
 _PAGE: Final = TENANT.page_size

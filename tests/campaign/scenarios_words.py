@@ -6,10 +6,9 @@ from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING, Any, Final
 
-from reconciler.canonical import api_form
-from reconciler.manifest.environment import Environment
-from reconciler.model import Target
-from reconciler.options import Options
+from reconciler.manifest.kinds.environment import Environment
+from reconciler.model.rule import Target, api_form
+from reconciler.plan.options import Options
 from tests.builders import OWNER, at_least, desired, intent_is, managed, rule, unmanaged, wanted
 from tests.campaign.scenario import ROOMY, Scenario
 from tests.inprocess import raw
@@ -17,9 +16,9 @@ from tests.inprocess import raw
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from reconciler.change import LiveRule
-    from reconciler.desired import Desired
-    from reconciler.model import Rule
+    from reconciler.desired.desired import Desired
+    from reconciler.model.live import LiveRule
+    from reconciler.model.rule import Rule
     from tests.campaign.scenario import Json
 
 CARDS, FRAUD, GENERAL = (Target("q-cards", 1),), (Target("q-fraud", 1),), (Target("q-general", 1),)

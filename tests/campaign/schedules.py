@@ -12,13 +12,13 @@ from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, Final
 
-from reconciler.marker import fingerprint
-from reconciler.model import Target
+from reconciler.model.live import fingerprint
+from reconciler.model.rule import Target
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
 
-    from reconciler.desired import Desired, DesiredRule
+    from reconciler.desired.desired import Desired, DesiredRule
     from tests.campaign.accidents import Accidents
     from tests.campaign.scenario import Scenario
     from tests.campaign.world import Ended, Event, Hook

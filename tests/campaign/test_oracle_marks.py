@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from reconciler.cxone.wire import live_rule
-from reconciler.marker import digest as package_digest
-from reconciler.ownership import edited
+from reconciler.cxone.rule_json import live_rule
+from reconciler.model.live import digest as package_digest
+from reconciler.plan.ownership import edited
 from tests.campaign.oracle_facts import as_json, mark, text_of
 from tests.campaign.oracle_marks import digest, is_edited
 from tests.campaign.scenarios import SCENARIOS
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from tests.campaign.scenario import Scenario
 
 SHARED: Final = {
-    "reconciler.change": "the kinds of what a run reports: the report itself is what the oracle judges",
-    "reconciler.model": "the types of what a manifest wants: what a run is given, not what it makes of it",
+    "reconciler.model.change": "the kinds of what a run reports: the report itself is what the oracle judges",
+    "reconciler.model.rule": "the types of what a manifest wants: what a run is given, not what it makes of it",
     "reconciler.simulator.evaluate": "the simulated platform's reading of rules, which the package does not use",
-    "reconciler.simulator.exchange": "how the simulated platform loses an answer",
-    "reconciler.simulator.faults": "what goes wrong in a history made by hand",
+    "reconciler.simulator.messages": "how the simulated platform loses an answer",
+    "reconciler.simulator.faults.injector": "what goes wrong in a history made by hand",
 }
 """What the oracle uses of the package at run time, and why that may be so."""
 HERE: Final = Path(__file__).parent

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.change import Applied, Skipped
-from reconciler.plan import Report
+from reconciler.apply.report import Report
+from reconciler.model.change import Applied, Skipped
 from tests.campaign.oracle import Violation, fingerprint
 from tests.campaign.oracle_facts import mark
 from tests.campaign.oracle_hand import Hand

@@ -16,23 +16,22 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from reconciler.apply import apply
-from reconciler.arrange import arrange
-from reconciler.attempt import as_intended, as_reviewed
-from reconciler.cli.apply import exit_code
-from reconciler.cli.reviewed import refuse_unreviewed
-from reconciler.conduct import Conduct
+from reconciler.apply.admission import as_intended, as_reviewed
+from reconciler.apply.loop import apply
+from reconciler.apply.settings import Conduct
+from reconciler.cli.commands.apply import exit_code
+from reconciler.cli.review import refuse_unreviewed
 from reconciler.cxone.client import WritingClient
-from reconciler.cxone.network import carried_by
 from reconciler.cxone.settings import Credentials
+from reconciler.cxone.transport.httpx_transport import carried_by
 from reconciler.errors import CxrouteError, RefusedError
-from reconciler.foresee import foresee
-from reconciler.guard import guard, lift, refusals
-from reconciler.options import Options
-from reconciler.plan import Live, Plan, Report, plan
-from reconciler.saved_plan import ReviewedPlan, document, read, set_aside, unforeseen
+from reconciler.plan.document import ReviewedPlan, document, read, set_aside, unforeseen
+from reconciler.plan.guards import guard, lift, refusals
+from reconciler.plan.options import Options
+from reconciler.plan.plan import Live, Plan, plan
+from reconciler.plan.schedule import arrange, foresee
 from reconciler.simulator.api import Api
-from reconciler.simulator.exchange import Answer, Manner, Request
+from reconciler.simulator.messages import Answer, Manner, Request
 from reconciler.simulator.state import State
 from tests.builders import NOW
 from tests.campaign.profiles import PROFILES
@@ -40,11 +39,13 @@ from tests.simulated import AS_HTTPX
 from tests.virtual import VirtualTime
 
 if TYPE_CHECKING:
-    from reconciler.attempt import Attempt
-    from reconciler.change import LiveRule, Step
-    from reconciler.desired import Desired
-    from reconciler.manifest.environment import Environment
-    from reconciler.simulator.faults import Faults
+    from reconciler.apply.attempt import Attempt
+    from reconciler.apply.report import Report
+    from reconciler.desired.desired import Desired
+    from reconciler.manifest.kinds.environment import Environment
+    from reconciler.model.change import Step
+    from reconciler.model.live import LiveRule
+    from reconciler.simulator.faults.injector import Faults
     from tests.campaign.scenario import Scenario
 
 SECRET = "canary-s3cret/+="

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from reconciler.context.app import ContextApp, Limits, Surroundings, context_app
+from reconciler.endpoint.app import ContextApp, Limits, Surroundings, context_app
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
-    from reconciler.context.relay import Policy
+    from reconciler.endpoint.handler import Policy
 
 KEY = "key-of-the-bot"
 NOW = datetime(2026, 11, 25, 12, 0, 0, 123456, tzinfo=UTC)

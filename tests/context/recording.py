@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reconciler.simulator.app import simulator
-from reconciler.simulator.faults import Faults
-from reconciler.simulator.serve import serve
+from reconciler.simulator.faults.injector import Faults
+from reconciler.simulator.server import serve
 from reconciler.simulator.settings import Settings
 from reconciler.simulator.state import State
 

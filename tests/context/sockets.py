@@ -8,7 +8,7 @@ import json
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from reconciler.context.serve import _Server, listening_socket
+from reconciler.endpoint.server import _Server, listening_socket
 from tests.context.posting import EVENT, KEY
 
 if TYPE_CHECKING:

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from reconciler.cli.endpoint import most_calls
-from reconciler.context.app import Limits, Surroundings, context_app
-from reconciler.cxone.context import ContextClient
-from reconciler.cxone.network import carried_by
+from reconciler.cli.serve_settings import most_calls
+from reconciler.cxone.context_client import ContextClient
 from reconciler.cxone.settings import Credentials
+from reconciler.cxone.transport.httpx_transport import carried_by
+from reconciler.endpoint.app import Limits, Surroundings, context_app
 from reconciler.simulator.app import simulator
-from reconciler.simulator.faults import Faults
+from reconciler.simulator.faults.injector import Faults
 from reconciler.simulator.settings import Settings
 from reconciler.simulator.state import State
 from tests import canary

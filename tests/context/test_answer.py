@@ -10,9 +10,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.context.answer import beginning, encoded, written
-from reconciler.cxone.writers import INTERACTION, CustomFields
-from reconciler.strict_json import STRICT
+from reconciler.cxone.context_writers import INTERACTION, CustomFields
+from reconciler.endpoint.messages import beginning, encoded, written
+from reconciler.text.strict_json import STRICT
 
 TEXTS = st.text(st.characters(codec=None), max_size=20)
 """Half characters, too: a server may send the escape of one."""

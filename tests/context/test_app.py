@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.context.app import Limits
-from reconciler.context.relay import Names, Policy
+from reconciler.endpoint.app import Limits
+from reconciler.endpoint.handler import Names, Policy
 from reconciler.errors import (
     AmbiguousWriteError,
     GoneError,

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from reconciler.context.app import Limits
-from reconciler.cxone.context import ContextClient
-from reconciler.cxone.exchange import Answer
-from reconciler.cxone.pace import REAL_TIME
-from reconciler.cxone.sending import BUDGET
+from reconciler.cxone.context_client import ContextClient
 from reconciler.cxone.settings import Credentials
+from reconciler.cxone.transport.rate_limiter import REAL_TIME
+from reconciler.cxone.transport.request import Answer
+from reconciler.cxone.transport.sender import BUDGET
+from reconciler.endpoint.app import Limits
 from reconciler.errors import TooFastError
 from tests.context.posting import Endpoint, event
 from tests.context.worlds import SAID, WAYS, ways
 from tests.inprocess import TENANT
 
 if TYPE_CHECKING:
-    from reconciler.cxone.exchange import Request
+    from reconciler.cxone.transport.request import Request
     from tests.context.posting import Upstream
 
 STEPS = 3

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.cli.cognigy import PAYLOAD, code
-from reconciler.context.event import event
+from reconciler.cli.commands.cognigy import PAYLOAD, code
+from reconciler.endpoint.event import event
 from tests.lacking import lacking
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from reconciler.context.serve import listening_socket
+from reconciler.endpoint.server import listening_socket
 from tests import canary
 from tests.context.posting import event
 from tests.context.processes import KEY, MANIFEST, caller, contexts, log, process, served
@@ -129,6 +129,6 @@ def test_a_port_that_is_taken_is_said(cxroute: Program) -> None:
 
 def test_without_the_extra_it_is_said_what_to_install(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     """Uvicorn is not part of what plan and apply need."""
-    monkeypatch.setitem(sys.modules, "reconciler.context.serve", None)
+    monkeypatch.setitem(sys.modules, "reconciler.endpoint.server", None)
     assert 1 == cxroute("serve", "--port", "0")
     assert "needs the extra `serve`, which is not installed. See docs/getting-started.md, section" in cxroute.err

@@ -13,7 +13,7 @@ import httpx
 import pytest
 import yaml
 
-from reconciler.cli.cognigy import code
+from reconciler.cli.commands.cognigy import code
 from reconciler.simulator.evaluate import split
 from reconciler.simulator.state import State
 from tests import canary

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from reconciler.context.app import Limits
-from reconciler.context.event import event as parsed
-from reconciler.context.metrics import Metrics
-from reconciler.context.order import Lines
-from reconciler.context.relay import Policy, Relay
-from reconciler.context.replay import Ids, Replays
-from reconciler.context.shared_ids import SharedIds
-from reconciler.context.shared_turns import SharedTurns
-from reconciler.cxone.context import ContextClient
-from reconciler.cxone.exchange import Answer
-from reconciler.cxone.pace import REAL_TIME
+from reconciler.cxone.context_client import ContextClient
 from reconciler.cxone.settings import Credentials
+from reconciler.cxone.transport.rate_limiter import REAL_TIME
+from reconciler.cxone.transport.request import Answer
+from reconciler.endpoint.app import Limits
+from reconciler.endpoint.auth import Ids, Replays
+from reconciler.endpoint.conversations import Lines
+from reconciler.endpoint.event import event as parsed
+from reconciler.endpoint.handler import Policy, Relay
+from reconciler.endpoint.metrics import Metrics
+from reconciler.endpoint.redis.locks import SharedTurns
+from reconciler.endpoint.redis.message_ids import SharedIds
 from reconciler.errors import AmbiguousWriteError, TooFastError
 from tests.context.posting import Endpoint, Upstream, event
 from tests.context.tenants import PATH
@@ -30,10 +30,10 @@ from tests.inprocess import TENANT
 from tests.jumping import run
 
 if TYPE_CHECKING:
-    from reconciler.context.answer import Answer as Answered
-    from reconciler.context.replay import Register
-    from reconciler.context.shared import Shared
-    from reconciler.cxone.exchange import Carry, Request
+    from reconciler.cxone.transport.request import Carry, Request
+    from reconciler.endpoint.auth import Register
+    from reconciler.endpoint.messages import Answer as Answered
+    from reconciler.endpoint.redis.state import Shared
 
 
 def in_seconds(seconds: float) -> float:

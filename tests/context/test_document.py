@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.context import answer, connection, event, reading
-from reconciler.context.event import InvalidError
+from reconciler.endpoint import event
+from reconciler.endpoint import messages as answer
+from reconciler.endpoint import messages as reading
+from reconciler.endpoint import server as connection
+from reconciler.endpoint.event import InvalidError
 from tests.context.document import DOCUMENT, FILE, STATUSES
 from tests.context.memory import MIB, resident
 from tests.context.posting import EVENT

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.context.event import Event, InvalidError
-from reconciler.context.event import event as parsed
-from reconciler.context.moment import Moment, moment, moment_of, stamp
+from reconciler.endpoint.event import Event, InvalidError, Moment, moment, moment_of, stamp
+from reconciler.endpoint.event import event as parsed
 from tests.context.posting import NOW, event
 
 

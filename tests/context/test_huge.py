@@ -6,8 +6,8 @@ import asyncio
 import socket
 from typing import TYPE_CHECKING, Any
 
-from reconciler.context.connection import Connection
-from reconciler.context.reading import LARGEST
+from reconciler.endpoint.messages import LARGEST
+from reconciler.endpoint.server import Connection
 from tests.context.memory import MIB, resident
 from tests.context.posting import Endpoint
 from tests.context.sockets import listening, request

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from reconciler.context import serve
+from reconciler.endpoint import server as serve
 from tests.context.posting import Endpoint, Upstream, event
 from tests.context.sockets import Caller, listening, request
 

@@ -11,8 +11,7 @@ from random import Random
 
 import pytest
 
-from reconciler.context.keys import Keys
-from reconciler.context.signature import SecretError, Signatures
+from reconciler.endpoint.auth import Keys, SecretError, Signatures
 from tests.context.posting import Endpoint, event
 
 KEYS = Keys(["old-key", "new-key"])

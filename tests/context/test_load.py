@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.context.app import Limits
+from reconciler.endpoint.app import Limits
 from tests import canary
 from tests.context.memory import MIB, resident
 from tests.context.posting import event

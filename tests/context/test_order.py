@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.context.order import CrowdedError, Lines
+from reconciler.endpoint.conversations import CrowdedError, Lines
 from reconciler.errors import UnreachableError
 from tests.context.posting import HEADERS, Endpoint, Reply, Upstream, event
 from tests.context.signing import WRITTEN, signed

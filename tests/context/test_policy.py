@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.context.fallback import Fallback
-from reconciler.context.relay import Policy
+from reconciler.endpoint.handler import Policy
+from reconciler.endpoint.policy import Fallback
 from tests.context.posting import Endpoint, Upstream, event
 
 FALLBACK = Policy(fallback=Fallback("none", 0.4), known=frozenset({"billing", "refund"}))

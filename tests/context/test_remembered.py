@@ -11,11 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.context.answer import Answer, refusal, written
-from reconciler.context.event import Event, event
-from reconciler.context.moment import Moment, moment
-from reconciler.context.order import Lines
-from reconciler.context.remembered import Place, Remembered, Written
+from reconciler.endpoint.conversations import Lines, Place, Remembered, Written
+from reconciler.endpoint.event import Event, Moment, event, moment
+from reconciler.endpoint.messages import Answer, refusal, written
 from tests.context import posting
 
 SECOND = "2026-02-01T09:00:00Z"

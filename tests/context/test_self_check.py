@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 import uvicorn
 
-from reconciler.context import serve
-from reconciler.context.connection import Connection
+from reconciler.endpoint import server as serve
+from reconciler.endpoint.server import Connection
 from reconciler.errors import CxrouteError
 from tests.context.posting import Endpoint
 
 if TYPE_CHECKING:
-    from reconciler.context.app import ContextApp
+    from reconciler.endpoint.app import ContextApp
 
 
 class Broken(Connection):

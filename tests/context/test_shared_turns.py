@@ -11,16 +11,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.context.answer import refusal, success
-from reconciler.context.event import Event
-from reconciler.context.keeper import Keeper, Pace
-from reconciler.context.moment import Moment, moment
-from reconciler.context.order import Lines, NoTurnError
-from reconciler.context.redis_line import BrokenError, RedisLine, connection_to
-from reconciler.context.remembered import Place, Written
-from reconciler.context.shared import Shared
-from reconciler.context.shared_ids import SharedIds
-from reconciler.context.shared_turns import SharedTurns, _packed, _written
+from reconciler.endpoint.conversations import Lines, NoTurnError, Place, Written
+from reconciler.endpoint.event import Event, Moment, moment
+from reconciler.endpoint.messages import refusal, success
+from reconciler.endpoint.redis.connection import BrokenError, RedisLine, connection_to
+from reconciler.endpoint.redis.locks import SharedTurns, _packed, _written
+from reconciler.endpoint.redis.membership import Keeper, Pace
+from reconciler.endpoint.redis.message_ids import SharedIds
+from reconciler.endpoint.redis.state import Shared
 from tests.context.redis_server import redis_server
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from reconciler.context.app import Limits
+from reconciler.endpoint.app import Limits
 from tests.context.posting import Endpoint
 from tests.context.sockets import BODY, Said, listening, request, talk
 

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from reconciler.context import connection
-from reconciler.context.serve import _Server
+from reconciler.endpoint import server as connection
+from reconciler.endpoint.server import _Server
 from tests.context.posting import Endpoint
 from tests.context.sockets import listening, request, talk
 

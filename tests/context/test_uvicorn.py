@@ -12,8 +12,8 @@ import uvicorn
 from packaging.requirements import Requirement
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from reconciler.context import serve
-from reconciler.context.connection import Connection
+from reconciler.endpoint import server as serve
+from reconciler.endpoint.server import Connection
 from tests.context.posting import Endpoint
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +36,7 @@ READ_OF_CYCLE = {"disconnected", "keep_alive", "message_event", "more_body", "re
 
 
 def test_the_installed_uvicorn_is_the_one_minor_version_that_was_read() -> None:
-    """Before another one is admitted, compare its httptools_impl.py with context/connection.py."""
+    """Before another one is admitted, compare its httptools_impl.py with endpoint/server.py."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extra = map(Requirement, project["optional-dependencies"]["serve"])
     (bounds,) = [str(one.specifier) for one in extra if one.name == "uvicorn"]

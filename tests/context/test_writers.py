@@ -14,16 +14,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.context.answer import refusal
-from reconciler.context.event import Event, event
-from reconciler.context.moment import Moment
-from reconciler.context.relay import Policy
-from reconciler.context.remembered import Place, Written
-from reconciler.context.shared_turns import _packed, _written
-from reconciler.cxone.context import ContextClient
-from reconciler.cxone.pace import REAL_TIME
+from reconciler.cxone.context_client import ContextClient
+from reconciler.cxone.context_writers import TEST_CHATS, Signal, path_of, skipped_by, text, writer_of
 from reconciler.cxone.settings import Credentials
-from reconciler.cxone.writers import TEST_CHATS, Signal, path_of, skipped_by, text, writer_of
+from reconciler.cxone.transport.rate_limiter import REAL_TIME
+from reconciler.endpoint.conversations import Place, Written
+from reconciler.endpoint.event import Event, Moment, event
+from reconciler.endpoint.handler import Policy
+from reconciler.endpoint.messages import refusal
+from reconciler.endpoint.redis.locks import _packed, _written
 from reconciler.errors import (
     AmbiguousWriteError,
     ApiError,
@@ -33,8 +32,8 @@ from reconciler.errors import (
     TooFastError,
     UndefinedFieldsError,
 )
-from reconciler.manifest.environment import Environment
-from reconciler.manifest.profile import Profile
+from reconciler.manifest.kinds.environment import Environment
+from reconciler.manifest.kinds.profile import Profile
 from tests import canary
 from tests.context import document, posting
 from tests.context.posting import Endpoint, Upstream
@@ -45,7 +44,7 @@ from tests.inprocess import TENANT
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from reconciler.cxone.exchange import Answer, Request
+    from reconciler.cxone.transport.request import Answer, Request
 
 CONTRACT = Path(__file__).parents[1] / "contract"
 FIELDS_WAY, SIGNAL_WAY = "digital-custom-fields", "voice-signal"
@@ -149,7 +148,7 @@ def hanging(path: str, asked: list[str]) -> Any:
     forms = {"/oauth/token": {"access_token": "TOKEN", "expires_in": 3600}}
 
     async def carry(request: Request) -> Answer:
-        from reconciler.cxone.exchange import Answer  # noqa: PLC0415 - for this alone
+        from reconciler.cxone.transport.request import Answer  # noqa: PLC0415 - for this alone
 
         place = urlsplit(request.target).path
         asked.append(place)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.cli.endpoint import Advice
+from reconciler.cli.serve_settings import Advice
 from tests.context.posting import event
 from tests.context.processes import MANIFEST, caller, contexts, log, process, served
 from tests.program import write

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.cxone.context import ContextClient
-from reconciler.cxone.network import carried_by
+from reconciler.cxone.context_client import ContextClient
+from reconciler.cxone.context_writers import path_of, writer_of
 from reconciler.cxone.settings import Credentials
-from reconciler.cxone.writers import path_of, writer_of
-from reconciler.manifest.environment import Environment
-from reconciler.manifest.profile import TUTORIAL
+from reconciler.cxone.transport.httpx_transport import carried_by
+from reconciler.manifest.kinds.environment import Environment
+from reconciler.manifest.kinds.profile import TUTORIAL
 from reconciler.simulator.app import Simulator, simulator
-from reconciler.simulator.faults import Faults
+from reconciler.simulator.faults.injector import Faults
 from reconciler.simulator.settings import Settings
 from reconciler.simulator.state import State
 from tests import canary
@@ -26,7 +26,7 @@ from tests.virtual import VirtualTime
 if TYPE_CHECKING:
     import httpx
 
-    from reconciler.cxone.writers import Writer
+    from reconciler.cxone.context_writers import Writer
 
 SAID: dict[str, str | float | None] = {
     "cognigyDetectedIntent": "billing",

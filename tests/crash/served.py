@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
-from reconciler.simulator.serve import breakable, listening_socket
+from reconciler.simulator.server import breakable, listening_socket
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

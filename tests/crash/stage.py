@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 from unittest import mock
 
 from reconciler.cli.main import main
-from reconciler.simulator.app import PROFILES, simulator
+from reconciler.simulator.app import simulator
+from reconciler.simulator.settings import PROFILES
 from reconciler.simulator.state import State
 from tests import canary
 from tests.command import Command
@@ -26,7 +27,7 @@ from tests.crash.watch import Watch, Ways, by_address, reached, ways
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from reconciler.simulator.exchange import Request
+    from reconciler.simulator.messages import Request
     from tests.crash.killer import Side
     from tests.crash.served import Served
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from reconciler.simulator.app import PROFILES, simulator
-from reconciler.simulator.faults import Faults
+from reconciler.simulator.app import simulator
+from reconciler.simulator.faults.injector import Faults
+from reconciler.simulator.settings import PROFILES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from reconciler.cli.history import read
-from reconciler.cxone.wire import live_rule
+from reconciler.cli.commands.history import read
+from reconciler.cxone.rule_json import live_rule
 from tests.crash.killer import Killer
 from tests.crash.stage import Trial, finish
 from tests.tiers import FULL

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
-from reconciler.cli import serve
+from reconciler.cli.commands import serve
 from reconciler.cli.parsing import parser_of
-from reconciler.context.app import _PROBES
-from reconciler.context.serve import _GRACE
+from reconciler.endpoint.app import _PROBES
+from reconciler.endpoint.server import _GRACE
 from tests import canary
 from tests.context.fleets import fleet
 from tests.context.posting import event

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
-from reconciler.cli import apply, plan
+from reconciler.cli.commands import apply, plan
+from reconciler.cli.environments.selection import shard_of
 from reconciler.cli.parsing import parser_of
-from reconciler.cli.shard import shard_of
 from tests.deploy.manifests import documents, pods, problems
 from tests.lacking import lacking
 

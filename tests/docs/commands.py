@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.cli.arguments import COMMANDS
 from reconciler.cli.parsing import Parser, parser_of, shared
-from reconciler.findings import CODES
+from reconciler.model.finding import CODES
 
 if TYPE_CHECKING:
     import argparse

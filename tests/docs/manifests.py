@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from reconciler.manifest.fields import REFERENCE
-from reconciler.manifest.schema import manifest_schema
+from reconciler.manifest.json_schema import manifest_schema
+from reconciler.manifest.kinds.fields import REFERENCE
 
 EXAMPLES: Final = Path(__file__).parent / "examples"
 """A document of each kind; together they are valid manifests."""

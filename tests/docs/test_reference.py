@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from reconciler.change import Applied, Create
+from reconciler.apply.report import Report, outcomes_document
 from reconciler.cli.arguments import COMMANDS
-from reconciler.cli.several import WORST
-from reconciler.guard import NAMES as GUARDS
-from reconciler.model import OPERATORS
-from reconciler.plan import Report
-from reconciler.plan_schema import plan_schema
-from reconciler.render.apply_text import outcomes_document
+from reconciler.cli.environments.run import WORST
+from reconciler.model.change import Applied, Create
+from reconciler.model.rule import OPERATORS
+from reconciler.plan.guards import NAMES as GUARDS
+from reconciler.plan.json_schema import plan_schema
 from tests.builders import address, rule
 from tests.campaign.matrix import ROWS
 from tests.campaign.matrix_ways import OPERATIONS

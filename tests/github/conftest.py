@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.github.rest import Time
+from reconciler.github.api import Time
 from tests.github.fake import MERGE, REPOSITORY, TOKEN, FakeGitHub
 from tests.github.fake_server import serving
 from tests.github.machine import Machine, machine

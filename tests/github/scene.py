@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
-from reconciler.github.workflows import Setting, workflows
+from reconciler.github.workflow_files import Setting, workflows
 from tests import canary
 from tests.command import Command
 from tests.github.actions import ACTION, Actions

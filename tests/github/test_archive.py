@@ -10,7 +10,7 @@ import zipfile
 import pytest
 
 from reconciler.errors import RefusedError
-from reconciler.github.archive import one_file
+from reconciler.github.reviewed_plan import one_file
 from tests.github.fake import zipped
 
 LARGEST = 1000

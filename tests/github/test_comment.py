@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.github.comment import (
+from reconciler.github.plan_comment import (
     LONGEST,
     Comment,
     Create,

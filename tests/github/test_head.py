@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.github.head import Head, applied_head, outdated_head, planless_head, unreported_head
-from reconciler.github.run import run_of
+from reconciler.github.actions import run_of
+from reconciler.github.plan_comment import Head, applied_head, outdated_head, planless_head, unreported_head
 
 NOW = datetime(2026, 11, 24, 10, 31, tzinfo=UTC)
 RUN = run_of(

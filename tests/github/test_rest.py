@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from reconciler.github.rest import MOST_PAGES, GitHub, GitHubError, Purpose, Time
+from reconciler.github.api import MOST_PAGES, GitHub, GitHubError, Purpose, Time
 from tests.github.fake import REPOSITORY, TOKEN
 
 if TYPE_CHECKING:

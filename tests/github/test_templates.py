@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from reconciler.cli.github import TASKS
-from reconciler.cli.init import action_of, credentials_of
+from reconciler.cli.commands.github import TASKS
+from reconciler.cli.commands.init import action_of, credentials_of
 from reconciler.errors import UsageError
-from reconciler.github.workflows import FILES, OURS, UNKNOWN, Setting, workflows
+from reconciler.github.workflow_files import FILES, OURS, UNKNOWN, Setting, workflows
 from tests.campaign.report import PAGE
 from tests.campaign.shrink import REGRESSIONS
 from tests.github.actions import ACTION

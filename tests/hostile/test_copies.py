@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from reconciler.simulator.app import PROFILES, simulator
+from reconciler.simulator.app import simulator
+from reconciler.simulator.settings import PROFILES
 from reconciler.simulator.state import State
 from tests.crash.served import served
 from tests.hostile.tenant import QUEUES, Tenant, page, serving, whole

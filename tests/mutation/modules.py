@@ -7,14 +7,19 @@ from typing import Final
 
 _PACKAGE: Final = Path(__file__).parents[2] / "reconciler"
 _NAMES: Final = (
-    "apply", "attempt", "compare", "cxone/listing", "desired", "guard", "marker", "ownership", "plan", "tally", "undo",
+    "apply/admission", "apply/attempt", "apply/loop", "apply/progress", "cxone/listing", "desired/desired",
+    "journal/undo", "model/live", "plan/compare", "plan/guards", "plan/ownership", "plan/plan",
 )  # fmt: skip
 
 MODULES: Final = {
     name: _PACKAGE / f"{name}.py"
     for name in (
         *_NAMES,
-        *sorted(f"behaviour/{path.stem}" for path in (_PACKAGE / "behaviour").glob("*.py") if path.stem != "__init__"),
+        *sorted(
+            path.relative_to(_PACKAGE).with_suffix("").as_posix()
+            for path in (_PACKAGE / "behaviour").rglob("*.py")
+            if path.stem != "__init__"
+        ),
     )
 }
 """The file of each, by its name as `--only` takes it."""

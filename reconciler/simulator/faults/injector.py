@@ -8,16 +8,14 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Final
 
-from reconciler.simulator.exchange import Answer, Manner, Request
-from reconciler.simulator.faults.call import Call
-from reconciler.simulator.faults.instead import INSTEAD, status_answer
-from reconciler.simulator.faults.meanwhile import MEANWHILE, NORMALISED
-from reconciler.simulator.faults.spec import Fault, FaultSpecError, parsed
-from reconciler.simulator.faults.spoilt import SPOILT
+from reconciler.simulator.faults.responses import INSTEAD, MEANWHILE, NORMALISED, SPOILT, status_answer
+from reconciler.simulator.faults.spec import Call, Fault, FaultSpecError, parsed
+from reconciler.simulator.messages import Answer, Manner, Request
 
 if TYPE_CHECKING:
     from reconciler.simulator.api import Api
     from reconciler.simulator.state import State, Stored
+
 
 APPLIED: Final = "-applied"
 LATE: Final = "late"

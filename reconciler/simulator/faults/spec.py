@@ -1,4 +1,7 @@
-"""From the text of `--faults` to rules; the package's docstring has the grammar."""
+"""From the text of `--faults` to rules; the package's docstring has the grammar.
+
+What a fault has to work with.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,33 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from random import Random
 
-    from reconciler.simulator.exchange import Request
+    from reconciler.simulator.api import Api
+    from reconciler.simulator.messages import Answer, Request
+    from reconciler.simulator.state import Stored
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request that a fault fell on, and the fault's argument."""
+
+    request: Request
+    api: Api
+    argument: str
+    random: Random
+    past: Callable[[int], tuple[Stored, ...]]
+    """The rules as they were so many changes ago."""
+
+    def real(self) -> Answer:
+        """Do the request."""
+        return self.api.answer(self.request)
+
+    def number(self, default: float) -> float:
+        """Return the argument, which the spec has checked to be a number where one is taken."""
+        return float(self.argument) if self.argument else default
+
 
 _RULE: Final = re.compile(
     r"\s*(?P<method>\*|GET|POST|PUT|PATCH|DELETE)?\s*(?P<what>token|discovery|rules|rule|queues|context)?\s*"

@@ -1,0 +1,50 @@
+"""What became of a plan, as text: a line for each change, then what it comes to and what to do next.
+
+Desired x live -> Plan: a value that can be printed, saved, read back and compared. Nothing here does anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from reconciler.model.change import (
+    Applied,
+    Outcome,
+)
+
+if TYPE_CHECKING:
+    from reconciler.plan.plan import (
+        Plan,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What became of a plan. `converged`: a read after the last write found nothing left to do."""
+
+    outcomes: tuple[Outcome, ...]
+    converged: bool
+    interrupted: bool = False
+    error: str = ""
+    """Why the run ended early, if it did."""
+    left: Plan | None = None
+    """A fresh plan from the last read."""
+    unkept: bool = False
+    """The tenant did not keep the run's first write: another run of the same plan would end the same way."""
+    run: str = ""
+    """Under which name the journal has it, where it was written."""
+
+
+def outcomes_document(report: Report) -> list[dict[str, Any]]:
+    """Return the outcomes in the form of plan-json "Apply"."""
+    return [
+        {
+            "address": str(outcome.change.address),
+            "action": outcome.change.action,
+            "status": outcome.status,
+            "error": None if isinstance(outcome, Applied) else outcome.error,
+            "attempts": outcome.attempts,
+        }
+        for outcome in report.outcomes
+    ]

@@ -1,0 +1,1 @@
+"""The difference between two rule lists: pairs of winners, regions and rows."""

@@ -1,0 +1,1 @@
+"""Facts about one rule list: shadowed, redundant and tied rules."""

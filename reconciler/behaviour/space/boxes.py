@@ -1,0 +1,321 @@
+"""Shapes: what rules ask of a few attributes, as boxes; how they lie to each other, and what a set of them leaves free.
+
+A few hundred shapes serve ten thousand rules, so a set of rules is a mask of shapes, and every relation and every
+search is remembered. The one question that all analysis comes down to is `free`: is there a conversation in these
+boxes that none of those takes? It is coNP-hard in the number of attributes, so all searches draw from a budget of
+comparisons, and one that runs out says so.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from reconciler.behaviour.budget import Budget, UndecidedError
+from reconciler.behaviour.space.attribute_index import Asked, Layers
+from reconciler.behaviour.space.domain import MISSING, REST, Domain, Part, meet, minus
+from reconciler.behaviour.space.patterns import bits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+
+Shape = tuple[tuple[int, "Part"], ...]
+"""What is asked of each attribute that is asked about: its number, ascending, and its values."""
+
+Box = dict[int, "Part"]
+
+_OF_A_SEARCH: Final = 5
+"""What a search costs before anything is compared, in comparisons."""
+_OF_A_CUT: Final = 3
+_ABSENT: Final[Part] = (MISSING, 0, 0)
+"""No value; of a condition that is not understood, that it does not hold."""
+
+
+class _Piece(NamedTuple):
+    """A piece of a search: a box; by attribute, the shapes that do not allow all of it; and the shapes that touch it.
+
+    `changed` are parts that the box does not have yet; `units` the shapes that ask for one thing beyond it.
+    """
+
+    box: Box
+    beyond: dict[int, int]
+    blockers: int
+    changed: Box = {}  # noqa: RUF012 - nobody writes into it
+    units: int = 0
+
+
+class Shapes:
+    """Shapes by number, and what is known of them. All are entered before anything is asked."""
+
+    def __init__(self, domains: Sequence[Domain], budget: Budget) -> None:
+        self.domains, self.budget = domains, budget
+        self.all: Final[list[Shape]] = []
+        self._number: dict[Shape, int] = {}
+        self._asked = [Asked(domain, budget) for domain in domains]
+        self._patterned = [
+            (number, (1 << len(domain.patterns.all)) - 1, domain.patterns.contained)
+            for number, domain in enumerate(domains)
+            if domain.patterns.all
+        ]
+        self._overlaps: dict[int, int] = {}
+        self._covers: dict[int, int] = {}
+        self._found: dict[tuple[int, int, int], Box | UndecidedError | None] = {}
+        self._parts: dict[int, Box] = {}
+        """What shapes ask, by attribute, once a search asks for it."""
+
+    def enter(self, shape: Shape) -> int:
+        """Return the number of a shape."""
+        number = self._number.get(shape)
+        if number is None:
+            number = self._number[shape] = len(self.all)
+            self.all.append(shape)
+            for attribute, part in shape:
+                self._asked[attribute].enter(part, 1 << number)
+        return number
+
+    def overlapping(self, number: int) -> int:
+        """Return the shapes that have a conversation in common with this one."""
+        found = self._overlaps.get(number)
+        if found is None:
+            found = self._overlaps[number] = self.touching(self.all[number])
+        return found
+
+    def touching(self, parts: Iterable[tuple[int, Part]]) -> int:
+        """Return the shapes that have a conversation in common with a box."""
+        found = (1 << len(self.all)) - 1
+        for attribute, part in parts:
+            found &= ~self._asked[attribute].lying(part)[0]
+        return found
+
+    def covering(self, number: int) -> int:
+        """Return the shapes that hold every conversation of this one."""
+        found = self._covers.get(number)
+        if found is None:
+            found = (1 << len(self.all)) - 1
+            parts = dict(self.all[number])
+            for attribute, part in parts.items():
+                found &= ~self._asked[attribute].lying(part)[1]
+            found &= ~self._asking.outside(parts)
+            self._covers[number] = found
+        return found
+
+    def free(self, one: int, other: int, blockers: int) -> Box | None:
+        """Return a box in both shapes that none of the blocking shapes touches; None where there is none.
+
+        Raises UndecidedError where the search had to be given up.
+        """
+        self.budget.spend(_OF_A_SEARCH)
+        blockers &= self.overlapping(one) & self.overlapping(other)
+        if blockers & (self.covering(one) | self.covering(other)):
+            return None
+        key = (one, other, blockers)
+        if key not in self._found:
+            try:
+                self._found[key] = self._search(_both(self.all[one], self.all[other]), blockers)
+            except UndecidedError as error:
+                self._found[key] = error.with_traceback(None)
+        found = self._found[key]
+        if isinstance(found, UndecidedError):
+            raise UndecidedError
+        return found
+
+    def is_free(self, one: int, other: int, blockers: int) -> bool:
+        """Return whether `free` finds a box; conversations with nothing but what both shapes ask are tried first."""
+        self.budget.spend(_OF_A_SEARCH)
+        blockers &= self.overlapping(one) & self.overlapping(other)
+        if not self.overlapping(one) >> other & 1 or blockers & (self.covering(one) | self.covering(other)):
+            return False
+        if (one, other, blockers) not in self._found:
+            box = _both(self.all[one], self.all[other]) or {}
+            if any(self._is_plain(plain, box, blockers) for plain in self._plain):
+                return True
+        return self.free(one, other, blockers) is not None
+
+    def _is_plain(self, plain: _Plain, box: Box, blockers: int) -> bool:
+        """Return whether the box has a free conversation whose other attributes all have the plain value."""
+        self.budget.spend(_OF_A_SEARCH + len(box) * len(box))
+        blockers &= ~plain.apart.outside(box)
+        if not blockers:
+            return True
+        values = {attribute: plain.values[attribute] for attribute in self._asked_by(blockers) if attribute not in box}
+        return bool(box and values) and self._search({**box, **values}, blockers) is not None
+
+    def _asked_by(self, shapes: int) -> Iterable[int]:
+        """Return the attributes that some of these shapes ask about."""
+        count = shapes.bit_count()
+        self.budget.spend(min(count, len(self._asked)))
+        if count < len(self._asked):
+            return sorted({attribute for shape in bits(shapes) for attribute, _ in self.all[shape]})
+        return [attribute for attribute, asked in enumerate(self._asked) if asked.by & shapes]
+
+    @cached_property
+    def _asking(self) -> Layers:
+        """The shapes that ask of each attribute."""
+        return Layers({attribute: asked.by for attribute, asked in enumerate(self._asked) if asked.by})
+
+    @cached_property
+    def _plain(self) -> Sequence[_Plain]:
+        """Values of all attributes that most rules do not ask for: none at all, and texts that no rule names."""
+        texts = {number: _unnamed(domain) for number, domain in enumerate(self.domains)}
+        return [_Plain(values, self._apart(values)) for values in (dict.fromkeys(texts, _ABSENT), texts)]
+
+    def _apart(self, values: Box) -> Layers:
+        return Layers({attribute: self._asked[attribute].lying(part)[0] for attribute, part in values.items()})
+
+    def leave(self, one: int, blockers: int) -> bool:
+        """Say whether the blocking shapes may leave anything of a shape: where that is not decided, they may."""
+        try:
+            return self.is_free(one, one, blockers)
+        except UndecidedError:
+            return True
+
+    def free_of_all(self, heads: Iterable[int], blockers: int) -> Box | None:
+        """Return what `free` does for any number of shapes."""
+        box: Box | None = {}
+        for head in heads:
+            self.budget.spend()
+            box = None if box is None else meeting(box, self.all[head])
+            blockers &= self.overlapping(head)
+        return None if box is None else self._search(box, blockers)
+
+    def _search(self, box: Box | None, blockers: int) -> Box | None:
+        if box is None:
+            return None
+        if not blockers:
+            return box
+        for guess in self._guesses(box):
+            found = self._hole(guess, blockers)
+            if found is not None:
+                return found
+        return self._hole(box, blockers)
+
+    def _guesses(self, box: Box) -> Iterator[Box]:
+        """Yield the box with every pattern that is open taken as not holding, and with all parts as contained.
+
+        Both are always possible, and most rules with a pattern are out of the way at once.
+        """
+        plainest, fullest = dict(box), dict(box)
+        for attribute, every, parts in self._patterned:
+            atoms, yes, no = box.get(attribute) or self.domains[attribute].all
+            if atoms & REST and every & ~yes & ~no:
+                plainest[attribute] = (atoms, yes, every & ~yes)
+                fullest[attribute] = (atoms, yes | parts & ~no, no)
+        self.budget.spend(len(self._patterned))
+        yield from (guess for guess in (plainest, fullest) if guess != box)
+
+    def _hole(self, box: Box, blockers: int) -> Box | None:
+        """Cut the box by shape after shape until a piece is left that none touches."""
+        end = max(0, self.budget.left - self.budget.most)
+        stack = [self._first(box, blockers)]
+        while stack:
+            piece = self._settled(stack.pop())
+            if self.budget.left < end:
+                raise UndecidedError
+            if piece is None:
+                continue
+            if not piece[2]:
+                return piece[0]
+            self._cut(piece, stack)
+        return None
+
+    def _first(self, box: Box, blockers: int) -> _Piece:
+        """Return the box as a piece, with the attributes that blocking shapes ask about beyond it."""
+        beyond: dict[int, int] = {}
+        for attribute in self._asked_by(blockers):
+            part = box.get(attribute)
+            apart, beyond[attribute] = self._asked[attribute].lying(part) if part else (0, self._asked[attribute].by)
+            blockers &= ~apart
+        return _Piece(box, beyond, blockers)
+
+    def _settled(self, piece: _Piece) -> _Piece | None:
+        """Cut a piece by all shapes that ask one thing beyond it and leave one part; None where nothing is left."""
+        box, beyond, blockers, changed = dict(piece.box), dict(piece.beyond), piece.blockers, piece.changed
+        self.budget.spend(_OF_A_SEARCH + len(box) + len(beyond))
+        while True:
+            box.update(changed)
+            for attribute, part in changed.items():
+                apart, beyond[attribute] = self._asked[attribute].lying(part)
+                blockers &= ~apart
+            self.budget.spend(2 * len(beyond))
+            beyond = {attribute: further & blockers for attribute, further in beyond.items() if further & blockers}
+            once = twice = 0
+            for asking in beyond.values():
+                twice |= once & asking
+                once |= asking
+            if once != blockers:  # a shape that asks nothing beyond the box covers it
+                return None
+            units = once & ~twice
+            forced = self._forced(box, beyond, units)
+            if forced is None:
+                return None
+            if not forced:
+                return _Piece(box, beyond, blockers, {}, units)
+            changed = forced
+
+    def _forced(self, box: Box, beyond: Mapping[int, int], units: int) -> Box | None:
+        """Return the parts that shapes which ask one thing leave, where each leaves one; None where one is empty."""
+        changed: Box = {}
+        for attribute, asking in beyond.items():
+            if asking & units:
+                domain = self.domains[attribute]
+                here = before = box.get(attribute) or domain.all
+                self.budget.spend(_OF_A_CUT * (asking & units).bit_count())
+                for shape in bits(asking & units):
+                    pieces = minus(domain, here, self._part(shape, attribute))
+                    if not pieces:
+                        return None
+                    here = pieces[0] if len(pieces) == 1 else here
+                if here != before:
+                    changed[attribute] = here
+        return changed
+
+    def _part(self, shape: int, attribute: int) -> Part:
+        """Return what a shape asks of an attribute."""
+        if shape not in self._parts:
+            self._parts[shape] = dict(self.all[shape])
+        return self._parts[shape][attribute]
+
+    def _cut(self, piece: _Piece, stack: list[_Piece]) -> None:
+        """Part the box at one shape's side, and stack the pieces: what is outside is tried first."""
+        box, beyond, blockers, _, units = piece
+        chosen = units or blockers
+        chosen &= -chosen
+        attribute = min(
+            (attribute for attribute, asking in beyond.items() if asking & chosen),
+            key=lambda attribute: len(self.domains[attribute].patterns.all),
+        )
+        part = self._part(chosen.bit_length() - 1, attribute)
+        here = box.get(attribute) or self.domains[attribute].all
+        pieces = minus(self.domains[attribute], here, part)[::-1]
+        if not units:
+            pieces.insert(0, meet(here, part))
+        stack += [_Piece(box, beyond, blockers, {attribute: part}) for part in pieces]
+
+
+class _Plain(NamedTuple):
+    """A value of each attribute, and the shapes that lie apart from it."""
+
+    values: Box
+    apart: Layers
+
+
+def _unnamed(domain: Domain) -> Part:
+    """Return the texts that no rule names and that fit no pattern; all where there are no texts."""
+    return (REST, 0, (1 << len(domain.patterns.all)) - 1) if domain.all[0] & REST else domain.all
+
+
+def _both(one: Shape, other: Shape) -> Box | None:
+    return meeting(dict(one), other) if one is not other else dict(one)
+
+
+def meeting(box: Mapping[int, Part], shape: Shape) -> Box | None:
+    """Return what is in a box and in a shape; None where nothing is."""
+    found = dict(box)
+    for attribute, part in shape:
+        here = found.get(attribute)
+        common = part if here is None else meet(here, part)
+        if not common[0]:
+            return None
+        found[attribute] = common
+    return found

@@ -1,0 +1,424 @@
+"""The values of one attribute, cut into atoms: within an atom no condition of any rule tells two values apart.
+
+Atoms are bits of an int: bit 0 is "missing", bit 1 "any text that no rule names", then each text that a rule names,
+then numbers: the open range below the lowest number that a rule names, that number, the open range above it, and so
+on. A set of values is a `Part`: a mask of atoms, and, for the texts that no rule names, which patterns hold there and
+which do not. Numbers are those that a reader of JSON makes: between two neighbouring doubles there is none.
+
+Numbers that can be typed: between two others, or beyond one, with as few digits as may be.
+
+What conditions on one attribute name: texts, numbers and patterns; and which of the texts fit which pattern.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from contextlib import suppress
+from dataclasses import dataclass, field
+from fractions import Fraction
+from math import floor
+from typing import TYPE_CHECKING, Final, cast
+
+from reconciler.behaviour.evaluate import NEGATIVE
+from reconciler.behaviour.space.patterns import Pattern, Patterns, bits
+from reconciler.behaviour.space.value_type import ANY, EVERY_NUMBER, ValueType
+from reconciler.model.rule import EQUALITIES, EXISTENCE, PATTERNS, RANGES, SETS, Condition, Scalar, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+
+_MOST_DIGITS: Final = 18
+_LONG: Final = 10**15
+
+
+def between(low: float, high: float) -> int | float | None:
+    """Return a number between two, with as few digits as may be; None where there is none that can be typed."""
+    if not low < high:
+        return None
+    bottom, top = Fraction(low), Fraction(high)
+    middle = (bottom + top) / 2
+    try:
+        for digits in range(1 if low >= 0 and high <= 1 else 0, _MOST_DIGITS):
+            scale = 10**digits
+            nearest = floor(middle * scale + Fraction(1, 2))
+            for candidate in (nearest, nearest - 1, nearest + 1):
+                found: int | float = candidate if digits == 0 else candidate / scale
+                if low < found < high:
+                    return found
+        last = float(middle)
+    except OverflowError:  # beyond the largest double there are whole numbers alone
+        return None
+    return last if low < last < high else None
+
+
+def beyond(low: float | None, high: float | None) -> int | float:
+    """Return a number above `low`, or else below `high`: the next whole one, or one of one digit and noughts."""
+    if low is not None:
+        return _above(low)
+    return -_above(-high) if high is not None else 0
+
+
+def _above(low: float) -> int | float:
+    whole = floor(low) + 1
+    if abs(whole) < _LONG:
+        return whole
+    if whole < 0:
+        return 0
+    size = len(str(whole))
+    for digits in range(1, _MOST_DIGITS):
+        unit = 10 ** (size - digits)
+        with suppress(OverflowError):  # a whole number larger than any double
+            for more in (1, 2):  # what is one more may be the same double
+                found = float((whole // unit + more) * unit)
+                if found > low:
+                    return found
+    return whole
+
+
+FIRST_TEXT: Final = 2
+"""The atom of the first text that is named."""
+_MANY: Final = 100
+"""From so many parts on, looking at every piece of every text costs less than a search for each."""
+
+
+@dataclass(slots=True)
+class Named:
+    """What is named, in order of appearance; `values` are those that some condition asks for by equality."""
+
+    texts: dict[str, None] = field(default_factory=dict)
+    numbers: set[int | float] = field(default_factory=set)
+    values: int = 0
+    patterns: dict[Pattern, None] = field(default_factory=dict)
+    any_text: bool = False
+    """Some condition asks for any text at all: a pattern operator with an empty value."""
+
+
+def named_by(conditions: Iterable[Condition]) -> Named:
+    """Return what conditions on one attribute name."""
+    found = Named()
+    equal: set[int | float] = set()
+    for condition in conditions:
+        value, operator = condition.value, condition.operator
+        if operator in PATTERNS:
+            if value:
+                found.patterns[Pattern(NEGATIVE.get(operator, operator), cast("str", value))] = None
+            else:
+                found.any_text = True
+        elif operator not in EXISTENCE:
+            numbers = equal if operator in EQUALITIES or operator in SETS else found.numbers
+            for one in value if isinstance(value, tuple) else (value,):
+                if isinstance(one, str):
+                    found.texts[one] = None
+                else:
+                    numbers.add(cast("float", one))
+    found.values = len(found.texts) + len(equal)
+    found.numbers |= equal
+    return found
+
+
+def hits(texts: Sequence[str], patterns: Sequence[Pattern]) -> list[int]:
+    """Return for each pattern the atoms of the texts that fit it."""
+    found: dict[Pattern, int] = {}
+    wanted: dict[str, list[str]] = {}
+    for operator, text in patterns:
+        wanted.setdefault(operator, []).append(text)
+    for start, places in _beginning(texts, wanted.get("startsWith", ())):
+        found[Pattern("startsWith", start)] = places
+    backwards = [text[::-1] for text in texts] if "endsWith" in wanted else []
+    for end, places in _beginning(backwards, [text[::-1] for text in wanted.get("endsWith", ())]):
+        found[Pattern("endsWith", end[::-1])] = places
+    for part, places in _containing(texts, wanted.get("contains", ())):
+        found[Pattern("contains", part)] = places
+    return [found.get(pattern, 0) << FIRST_TEXT for pattern in patterns]
+
+
+def _beginning(texts: Sequence[str], starts: Iterable[str]) -> Iterator[tuple[str, int]]:
+    """Yield each start and a mask of the texts that have it: they stand together when sorted."""
+    order = sorted(range(len(texts)), key=texts.__getitem__)
+    ordered = [texts[place] for place in order]
+    for start in starts:
+        mask, at = 0, bisect_left(ordered, start)
+        while at < len(ordered) and ordered[at].startswith(start):
+            mask |= 1 << order[at]
+            at += 1
+        yield start, mask
+
+
+def _containing(texts: Sequence[str], parts: Sequence[str]) -> Iterator[tuple[str, int]]:
+    """Yield each part and a mask of the texts that contain it: many parts of one length in one pass over the texts."""
+    lengths: dict[int, list[str]] = {}
+    for part in parts:
+        lengths.setdefault(len(part), []).append(part)
+    for length, alike in lengths.items():
+        yield from _in_one_pass(texts, alike, length) if len(alike) > _MANY else _one_by_one(texts, alike)
+
+
+def _in_one_pass(texts: Sequence[str], parts: Iterable[str], length: int) -> Iterator[tuple[str, int]]:
+    found = dict.fromkeys(parts, 0)
+    for place, text in enumerate(texts):
+        for at in range(len(text) - length + 1):
+            part = text[at : at + length]
+            if part in found:
+                found[part] |= 1 << place
+    yield from found.items()
+
+
+def _one_by_one(texts: Sequence[str], parts: Iterable[str]) -> Iterator[tuple[str, int]]:
+    """Search all texts at once, joined by a character that no part has."""
+    used = set().union(*parts)
+    joint = next(char for char in map(chr, range(0x10FFFF)) if char not in used)
+    whole = joint.join(texts) + joint
+    starts = [0]
+    for text in texts:
+        starts.append(starts[-1] + len(text) + 1)
+    for part in parts:
+        mask, at = 0, whole.find(part)
+        while at >= 0:
+            place = bisect_right(starts, at) - 1
+            mask |= 1 << place
+            at = whole.find(part, starts[place + 1])
+        yield part, mask
+
+
+Part = tuple[int, int, int]
+"""Atoms, and what holds and does not hold of texts that no rule names (0 and 0 where those are not among the atoms)."""
+
+_SHORT: Final = 20
+"""Characters of a text that counts for one."""
+MISSING: Final = 1
+REST: Final = 2
+NOTHING: Final[Part] = (0, 0, 0)
+
+
+class Domain:
+    """The values of one attribute, as the given conditions can tell them apart."""
+
+    def __init__(
+        self,
+        attribute: str,
+        conditions: Iterable[Condition],
+        texts: Iterable[str] = (),
+        known: ValueType = ANY,
+    ) -> None:
+        """Cut the values by every condition on the attribute; `texts` are further ones to tell apart."""
+        self.attribute = attribute
+        asked = tuple(conditions)
+        named = named_by(asked)
+        self.values: Final = named.values
+        self.texts: Final[Sequence[str]] = tuple(named.texts | dict.fromkeys(texts))
+        self.numbers: Final[Sequence[int | float]] = tuple(sorted(named.numbers))
+        self.patterns: Final = Patterns(named.patterns)
+        self._atoms = {text: FIRST_TEXT + place for place, text in enumerate(self.texts)}
+        self.first_number = FIRST_TEXT + len(self.texts)
+        self.text_mask = ((1 << self.first_number) - 1) & ~MISSING if known.texts else 0
+        apart = bool(self.numbers) or named.any_text or not known.texts
+        self.number_mask = self._existing_numbers(*known.numbers) if apart and known.numbers else 0
+        self.all: Final[Part] = (MISSING | self.text_mask | self.number_mask, 0, 0)
+        of_texts = bool(self.texts or named.patterns or named.any_text)
+        one_type = of_texts is not bool(self.numbers)
+        self.unlikely: Final = (self.number_mask if of_texts else self.text_mask) if one_type and known == ANY else 0
+        """The values of the type, text or number, that no condition compares the attribute with, unless it is known."""
+        self._like_a_number = one_type and not of_texts
+        self.text_likes: Final = 0 if self.text_mask else self._text_likes(asked)
+        """Where the known type leaves texts out: the numbers that no condition can tell from a text."""
+        fewer = known.numbers != EVERY_NUMBER and apart and self.number_mask != self._existing_numbers(*EVERY_NUMBER)
+        self.narrowed: Final = fewer or (not self.text_mask and (of_texts or not self.text_likes))
+        """The known type leaves out a value that conditions tell from each one that is left."""
+        self._long = max(1.0, sum(map(len, self.texts)) / (_SHORT * len(self.texts))) if self.texts else 1.0
+        """What a named text counts for in a document: long ones for several."""
+        self.hits = hits(self.texts, self.patterns.all)
+        self.sayable: Final[dict[Part, bool]] = {}
+        """Of parts that were asked about: whether conditions can say just that."""
+
+    def atom(self, text: str) -> int | None:
+        """Return the place of a named text's atom, or None where no rule names the text."""
+        return self._atoms.get(text)
+
+    def part(self, condition: Condition) -> Part:
+        """Return the values for which a condition holds (semantics S3 to S7)."""
+        atoms, yes, no = self._part(condition)
+        atoms &= self.all[0]
+        return (atoms, yes, no) if atoms & REST else (atoms, 0, 0)
+
+    def _part(self, condition: Condition) -> Part:
+        operator = condition.operator
+        if operator == "notExists":
+            return (MISSING, 0, 0)
+        if operator == "exists":
+            return (self.all[0] & ~MISSING, 0, 0)
+        positive = NEGATIVE.get(operator)
+        if positive is None:
+            return self._positive(operator, condition.value)
+        atoms, yes, _ = self._positive(positive, condition.value)
+        present = self.all[0] & ~MISSING
+        if yes:
+            return (present & ~atoms | REST, 0, self.patterns.implying[self._pattern(positive, condition.value)])
+        return (present & ~atoms, 0, 0)
+
+    def value(self, part: Part) -> Scalar | None:
+        """Return an example of a part that is not empty, easy to type; None is "missing", the last choice."""
+        atoms = part[0]
+        numbers = atoms & self.number_mask
+        texts = atoms & self.text_mask & ~REST
+        if texts:
+            return self.texts[(texts & -texts).bit_length() - 1 - FIRST_TEXT]
+        if numbers:
+            return self._number(numbers)
+        if not atoms & REST:
+            return None
+        if self._like_a_number:  # that somebody wrote as a text
+            return "0.5"
+        return self.patterns.example(part[1], part[2], self._atoms)
+
+    def length(self, part: Part) -> float:
+        """Return about how many conditions say a part: two each range, and one ten short values of a list."""
+        atoms, yes, no = part
+        texts, numbers = atoms & self.text_mask, atoms & self.number_mask
+        named = (self.text_mask & ~texts if texts & REST else texts).bit_count()
+        patterns = sum(map(len, self.patterns.said(yes, no))) if texts & REST else 0
+        return patterns + named * self._long / 10 + 2 * (numbers & ~(numbers << 1)).bit_count()
+
+    def interval(self, atom: int) -> tuple[int | float | None, int | float | None, bool]:
+        """Return the ends of a number's atom, None where there is no end, and whether it is just one number."""
+        place, named = divmod(atom - self.first_number, 2)
+        if named:
+            return self.numbers[place], self.numbers[place], True
+        low = self.numbers[place - 1] if place else None
+        return low, self.numbers[place] if place < len(self.numbers) else None, False
+
+    def _positive(self, operator: str, value: Value) -> Part:
+        if operator in EQUALITIES:
+            return (self._equal(value), 0, 0)
+        if operator in SETS:
+            atoms = 0
+            for one in cast("tuple[Scalar, ...]", value):
+                atoms |= self._equal(one)
+            return (atoms, 0, 0)
+        if operator in PATTERNS:
+            return self._matching(operator, value)
+        return (self._range(operator, value), 0, 0)
+
+    def _equal(self, value: Value) -> int:
+        if isinstance(value, str):
+            return 1 << self._atoms[value]
+        return 1 << (self.first_number + 2 * bisect_left(self.numbers, cast("float", value)) + 1)
+
+    def _matching(self, operator: str, value: Value) -> Part:
+        if not value:
+            return (self.text_mask, 0, 0)
+        number = self._pattern(operator, value)
+        return (self.hits[number] | REST, self.patterns.implied[number], self.patterns.excluded(number))
+
+    def _pattern(self, operator: str, value: Value) -> int:
+        return self.patterns.number[Pattern(operator, cast("str", value))]
+
+    def _range(self, operator: str, value: Value) -> int:
+        """Return the atoms from one end to the other; both ends are numbers that this rule names."""
+        low = high = None
+        if operator == "between":
+            low, high = cast("tuple[float, float]", value)
+        elif operator in ("greaterThan", "greaterThanOrEqual"):
+            low = cast("float", value)
+        else:
+            high = cast("float", value)
+        first, last = self.first_number, self.first_number + 2 * len(self.numbers)
+        if low is not None:
+            first += 2 * bisect_left(self.numbers, low) + (2 if operator == "greaterThan" else 1)
+        if high is not None:
+            last = self.first_number + 2 * bisect_left(self.numbers, high) + (0 if operator == "lessThan" else 1)
+        return ((1 << last + 1) - (1 << first)) & self.number_mask if first <= last else 0
+
+    def _existing_numbers(self, least: float, most: float) -> int:
+        """Return the atoms of numbers from the least to the most, but ranges that no number lies in."""
+        mask = 0
+        for atom in range(self.first_number, self.first_number + 2 * len(self.numbers) + 1):
+            low, high, named = self.interval(atom)
+            if named and low is not None:
+                exists = least <= low <= most
+            else:
+                exists = (low is None or low < most) and (high is None or high > least)
+                exists = exists and (low is None or high is None or between(low, high) is not None)
+            mask |= exists << atom
+        return mask
+
+    def _text_likes(self, asked: Iterable[Condition]) -> int:
+        taken = 0
+        for one in asked:
+            if one.operator in RANGES:
+                taken |= self._range(one.operator, one.value)
+        return sum(1 << atom for atom in bits(self.number_mask & ~taken) if not self.interval(atom)[2])
+
+    def _number(self, atoms: int) -> int | float:
+        """Return a number of the atoms: one from 0 to 1 where there is one, with few digits."""
+        ranges = [self.interval(atom) for atom in bits(atoms)]
+        inside = (number for low, high, one in ranges if not one for number in _shares(low, high))
+        found = next(inside, None)
+        if found is not None:
+            return found
+        named = next((low for low, _, one in ranges if one and low is not None), None)
+        if named is not None:
+            return named
+        low, high, _ = ranges[0]
+        return beyond(low, high) if low is None or high is None else cast("float", between(low, high))
+
+
+def _shares(low: float | None, high: float | None) -> Iterator[int | float]:
+    """Yield numbers from 0 to 1 that are in an open range."""
+    found = between(max(low or 0, 0), 1 if high is None else min(high, 1))
+    if found is not None:
+        yield found
+    yield from (end for end in (0, 1) if (low is None or low < end) and (high is None or end < high))
+
+
+def meet(one: Part, other: Part) -> Part:
+    """Return the values that are in both."""
+    atoms = one[0] & other[0]
+    if not atoms & REST:
+        return (atoms, 0, 0)
+    yes, no = one[1] | other[1], one[2] | other[2]
+    if yes & no:
+        return (atoms & ~REST, 0, 0)
+    return (atoms, yes, no)
+
+
+def covers(outer: Part, inner: Part) -> bool:
+    """Say whether every value of `inner` is in `outer`."""
+    if inner[0] & REST and (outer[1] & ~inner[1] or outer[2] & ~inner[2]):  # shorter masks than the atoms'
+        return False
+    return not inner[0] & ~outer[0]
+
+
+def minus(domain: Domain, whole: Part, taken: Part) -> list[Part]:
+    """Return the values of `whole` that are not in `taken`, as parts without common values."""
+    atoms = whole[0] & ~taken[0]
+    if not whole[0] & taken[0] & REST:
+        return [(atoms, whole[1], whole[2]) if atoms & REST else (atoms, 0, 0)] if atoms else []
+    pieces: list[Part] = []
+    yes, no = whole[1], whole[2]
+    if not (yes & taken[2] or no & taken[1]):
+        for piece in _contrary(domain.patterns, (yes, no), taken[1:]):
+            pieces.append((atoms | REST, *piece))
+            atoms = 0
+    else:
+        pieces.append((atoms | REST, yes, no))
+        atoms = 0
+    return [*pieces, (atoms, 0, 0)] if atoms else pieces
+
+
+def _contrary(patterns: Patterns, known: tuple[int, int], asked: tuple[int, int]) -> Iterable[tuple[int, int]]:
+    """Yield what can be known of a text besides `known` so that not all of what is asked holds."""
+    yes, no = known
+    held, denied = patterns.said(*asked)
+    for number in held:
+        if not yes >> number & 1:
+            without = no | patterns.implying[number]
+            if not yes & without:
+                yield yes, without
+            yes, no = yes | patterns.implied[number], no | patterns.excluded(number)
+    for number in denied:
+        if not no >> number & 1:
+            within = yes | patterns.implied[number]
+            if not within & (no | patterns.excluded(number)):
+                yield within, no | patterns.excluded(number)
+            no |= patterns.implying[number]

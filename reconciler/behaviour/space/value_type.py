@@ -1,0 +1,33 @@
+"""Which values an attribute can have, where that is known (semantics "Values and types")."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+
+class ValueType(NamedTuple):
+    """The values that an attribute has where it is not missing: texts, or numbers, both ends of `numbers` included."""
+
+    texts: bool
+    numbers: tuple[float, float] | None = None
+
+    @property
+    def phrase(self) -> str:
+        """Return `a text` or `a number from 0 to 1`."""
+        return f"a number from {self.numbers[0]} to {self.numbers[1]}" if self.numbers else "a text"
+
+
+EVERY_NUMBER: Final = (float("-inf"), float("inf"))
+ANY: Final = ValueType(texts=True, numbers=EVERY_NUMBER)
+TEXT: Final = ValueType(texts=True)
+SHARE: Final = ValueType(texts=False, numbers=(0, 1))
+
+Types = Mapping[str, ValueType]
+"""The types that are known, by attribute; every other attribute may have any text and any number."""
+
+
+def as_text(value: float) -> str:
+    """Return a number as its decimals without an exponent, as the endpoint writes it where a tenant keeps texts."""
+    return format(Decimal(str(value)), "f")

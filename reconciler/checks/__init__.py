@@ -1,0 +1,1 @@
+"""Checks of rules: lint, route tests, and the explanation of one conversation."""

@@ -1,0 +1,113 @@
+"""Findings that manifests accept with a reason: `accept:` of a rule or of an Environment (CXR212)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from reconciler.model.finding import Finding
+from reconciler.plan.options import selected
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from reconciler.desired.desired import Desired
+    from reconciler.manifest.kinds.environment import Environment
+    from reconciler.manifest.kinds.ruleset import RuleEntry, RuleSet
+    from reconciler.manifest.load import Manifests
+    from reconciler.model.rule import Address, Source
+
+
+OFFLINE: Final = frozenset({"CXR113", "CXR117", "CXR120", "CXR201", "CXR206", "CXR207", "CXR210", "CXR211"})
+"""Findings that no live rule can add: without a tenant it is known that they do not exist."""
+RULES: Final = frozenset({"CXR120", *(f"CXR{number}" for number in range(201, 212))})
+"""Findings about the rules of the manifests, beside the live rules or without them."""
+LIVE: Final = frozenset(
+    {"CXR301", "CXR302", "CXR303", "CXR304", "CXR305", "CXR306", "CXR308", "CXR309", "CXR312", "CXR340"}
+)
+"""Findings of every comparison with the live rules."""
+
+
+class Acknowledgement(NamedTuple):
+    """One entry of an `accept:`."""
+
+    code: str
+    addresses: str
+    """An address, or a pattern of addresses; empty for findings about no single rule."""
+    reason: str
+    source: Source
+    address: Address | None = None
+    """The rule whose entry it is; None for an Environment's."""
+    shared: bool = False
+    """Other Environments have the rule, too."""
+
+
+def acknowledgements(manifests: Manifests, environment: Environment, desired: Desired) -> list[Acknowledgement]:
+    """Return what the manifests accept in one environment."""
+    return [*_of_environment(manifests, environment), *_of_rules(manifests, environment, desired)]
+
+
+def acknowledge(
+    findings: Iterable[Finding], accepted: Iterable[Acknowledgement]
+) -> tuple[list[Finding], list[Acknowledgement]]:
+    """Return the findings, each accepted one with its reason, and the acknowledgements that match none of them.
+
+    An error cannot be accepted.
+    """
+    exact: dict[tuple[str, str], list[Acknowledgement]] = defaultdict(list)
+    patterns: dict[str, list[Acknowledgement]] = defaultdict(list)
+    for one in accepted:
+        (patterns[one.code] if "*" in one.addresses else exact[one.code, one.addresses]).append(one)
+    idle = {id(one): one for group in (*exact.values(), *patterns.values()) for one in group}
+    told = []
+    for finding in (place for grouped in findings for place in grouped.places):
+        about = finding.address
+        by = list(exact.get((finding.code, str(about or "")), ())) if finding.severity != "error" else []
+        if about and finding.severity != "error":
+            by += [one for one in patterns.get(finding.code, ()) if selected(about, (one.addresses,))]
+        for one in by:
+            idle.pop(id(one), None)
+        told.append(replace(finding, acknowledged=by[0].reason) if by else finding)
+    return told, list(idle.values())
+
+
+def in_vain(idle: Iterable[Acknowledgement]) -> list[Finding]:
+    """Return a finding for each acknowledgement of a finding that does not exist."""
+    return [_in_vain(one) for one in idle]
+
+
+def _in_vain(idle: Acknowledgement) -> Finding:
+    at = f" at {idle.addresses}" if idle.addresses and not idle.address else ""
+    message = f"{idle.code}{at} is acknowledged, but there is no such warning or note"
+    hint = "remove the entry from `accept`"
+    if idle.shared:
+        return Finding(
+            "CXR212", "info", message, idle.source, idle.address, f"{hint}, or write it into the Environment"
+        )
+    return Finding("CXR212", "warning", message, idle.source, idle.address, hint)
+
+
+def _of_environment(manifests: Manifests, environment: Environment) -> Iterator[Acknowledgement]:
+    loaded = manifests.environments.get(environment.name)
+    for index, one in enumerate(environment.accept if loaded else ()):
+        if loaded:
+            yield Acknowledgement(one.code, one.address or "", one.reason, loaded.at("accept", index))
+
+
+def _of_rules(manifests: Manifests, environment: Environment, desired: Desired) -> Iterator[Acknowledgement]:
+    addresses = {rule.source: address for address, rule in desired.rules.items()}
+    names = {*manifests.environments, environment.name}
+    for loaded in manifests.rulesets:
+        for index, entry in enumerate(loaded.document.rules):
+            address = addresses.get(loaded.at("rules", index)) if entry.accept else None
+            if address and entry.accept:
+                shared = sum(_has(loaded.document, entry, name) for name in names) > 1
+                for code, reason in entry.accept.items():
+                    source = loaded.at("rules", index, "accept", code)
+                    yield Acknowledgement(code, str(address), reason, source, address, shared)
+
+
+def _has(ruleset: RuleSet, entry: RuleEntry, name: str) -> bool:
+    """Say whether an environment has a rule."""
+    return all(names is None or name in names for names in (ruleset.environments, entry.environments))

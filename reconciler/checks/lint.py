@@ -1,0 +1,96 @@
+"""Desired rules, beside the live ones that are not managed -> what is most likely wrong with them, as findings.
+
+Never an error: each of these may be meant. Of the rules of others nothing is said that is not about a rule of ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from reconciler.behaviour.budget import UndecidedError
+from reconciler.behaviour.facts.rule_facts import facts
+from reconciler.checks.lint_confidence import about_confidence
+from reconciler.checks.lint_names import about_attributes, about_intents, about_queues, about_writer
+from reconciler.checks.lint_rules import about_rules
+from reconciler.checks.lint_view import View
+from reconciler.text.escape import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from reconciler.behaviour.routing_entry import Entry
+    from reconciler.desired.desired import Desired
+    from reconciler.manifest.kinds.environment import Environment
+    from reconciler.manifest.load import Manifests
+    from reconciler.model.finding import Finding
+
+
+WORK: Final = 1_500
+"""How many comparisons may be made for each rule, by which `validate` takes two seconds for 1,000 rules at the most."""
+WORK_OF_A_PLAN: Final = 1_000
+"""What reading, comparing and printing one rule costs in a plan, in comparisons."""
+_LEAST: Final = 1_000
+"""For how many rules there is work at the least: short lists are checked to the end."""
+
+
+def lint(
+    desired: Desired,
+    unmanaged: Iterable[Entry],
+    manifests: Manifests,
+    environment: Environment,
+    queues: Mapping[str, str],
+    work: int | None = None,
+) -> tuple[Finding, ...]:
+    """Return the findings about the rules of one environment, by place.
+
+    `unmanaged` are the live rules that stay as they are (none offline), under their live names and without an address.
+    `queues` are the names of queues by id. `work` bounds the search, in comparisons; what is not checked within it is
+    a finding, too.
+    """
+    if not desired.rules:
+        return ()
+    view = View(desired, unmanaged, manifests, environment, queues)
+    budget = view.space.budget
+    work = work_of(len(view.ordered)) if work is None else work
+    # A fourth is for questions about intents, attributes and ranges, whatever is left of the rest.
+    budget.left = work - work // 4
+    known = facts(view.slices)
+    budget.left = max(0, budget.left) + work // 4
+    found = [*about_rules(view, known), *about_queues(manifests, environment), *about_writer(manifests, environment)]
+    for what, findings in (
+        ("intents without a rule", about_intents(view, known)),
+        ("attributes that nothing writes", about_attributes(view)),
+        ("ranges of the confidence without a rule", about_confidence(view)),
+    ):
+        found += _checked(view, what, findings)
+    return tuple(sorted(found, key=lambda finding: (finding.source or ("", 0, 0), finding.code)))
+
+
+def work_of(rules: int) -> int:
+    """Return the bound of work for so many rules, in comparisons."""
+    return WORK * max(_LEAST, rules)
+
+
+def share(rules: int, work: int) -> int:
+    """Return the work of the lint in a plan: a fifth of the plan's own, so that advice does not delay it.
+
+    `rules` are those of the manifests and of the tenant; `work` is what the plan's analysis took.
+    """
+    return (WORK_OF_A_PLAN * max(_LEAST, rules) + work) // 5
+
+
+def _checked(view: View, what: str, findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Yield findings as far as the work lasts, and one that says where it did not."""
+    try:
+        yield from findings
+    except UndecidedError:
+        count = counted(len(view.ordered), "rule")
+        message = f"not checked: {what}; the analysis stopped at its bound of work ({count})"
+        first = next(entry for entry in view.ordered if entry.address)
+        yield replace(view.finding("CXR209", "warning", message, first), address=None)
+
+
+def is_complete(findings: Iterable[Finding]) -> bool:
+    """Return whether everything was checked: otherwise a finding that is not there may exist."""
+    return all(finding.code != "CXR209" for finding in findings)

@@ -1,0 +1,99 @@
+"""Where this run was started: the repository, commit and log of a workflow, from what the runner says of itself.
+
+What GitHub Actions tells a step of its surroundings: where the repository is, and where its summary is written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from reconciler.plan.document import plan_id
+from reconciler.render.provenance import Facts, Origin
+from reconciler.text.files import MIB, read_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from reconciler.model.finding import Finding
+    from reconciler.plan.plan import Plan
+
+
+def rooted(findings: Iterable[Finding]) -> list[Finding]:
+    """Return findings whose files are paths from the repository's root; outside Actions they stay as they are."""
+    workspace = os.environ.get("GITHUB_WORKSPACE")
+    if not workspace:
+        return list(findings)
+    root = os.path.realpath(workspace)
+
+    @cache
+    def within(file: str) -> str:
+        path = os.path.relpath(os.path.realpath(file), root)
+        return file if path.startswith("..") else Path(path).as_posix()
+
+    def moved(finding: Finding) -> Finding:
+        source = finding.source._replace(file=within(finding.source.file)) if finding.source else None
+        return replace(finding, source=source, repeats=tuple(map(moved, finding.repeats)))
+
+    return [moved(finding) for finding in findings]
+
+
+def summary_file() -> Path | None:
+    """Return the file that becomes the job's summary, where there is one."""
+    named = os.environ.get("GITHUB_STEP_SUMMARY")
+    return Path(named) if named else None
+
+
+_LARGEST: Final = 32 * MIB
+"""Bytes of an event. GitHub sends 25 MB at most."""
+_SERVER: Final = re.compile(r"https?://[A-Za-z0-9.:-]+")
+_NAME: Final = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
+_COMMIT: Final = re.compile(r"[0-9a-f]{7,64}")
+_NUMBER: Final = re.compile(r"[0-9]+")
+
+
+def facts(plan: Plan, banner: str) -> Facts:
+    """Return what stands under a plan, and above it."""
+    read_at = plan.generated_at.isoformat(timespec="seconds").replace("+00:00", "Z")
+    return Facts(plan_id(plan), read_at, origin(), banner.strip())
+
+
+def origin() -> Origin:
+    """Return where this run was started; empty where the runner does not say, or says something odd."""
+    server = _said("GITHUB_SERVER_URL", _SERVER)
+    name = _said("GITHUB_REPOSITORY", _NAME)
+    if not server or not name:
+        return Origin()
+    repository = f"{server}/{name}"
+    number = _said("GITHUB_RUN_ID", _NUMBER)
+    run = f"{repository}/actions/runs/{number}" if number else ""
+    return Origin(repository, _commit(), run, _prefix())
+
+
+def _commit() -> str:
+    """Return the pull request's own commit, which stays; that of a pull request's run is a merge that nobody keeps."""
+    try:
+        event = json.loads(read_file(os.environ.get("GITHUB_EVENT_PATH", ""), _LARGEST))
+        head = event["pull_request"]["head"]["sha"]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return _said("GITHUB_SHA", _COMMIT)
+    return head if isinstance(head, str) and _COMMIT.fullmatch(head) else ""
+
+
+def _prefix() -> str:
+    """Return the folder of the repository that this runs in, with a slash after it; nothing at its top."""
+    try:
+        below = Path.cwd().resolve().relative_to(Path(os.environ["GITHUB_WORKSPACE"]).resolve()).as_posix()
+    except (KeyError, ValueError, OSError):
+        return ""
+    return "" if below == "." else f"{below}/"
+
+
+def _said(name: str, pattern: re.Pattern[str]) -> str:
+    value = os.environ.get(name, "")
+    return value if pattern.fullmatch(value) else ""

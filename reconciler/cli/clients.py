@@ -1,0 +1,296 @@
+"""From an Environment to a client: credentials, hosts, proxy and transport, or the sandbox in this process.
+
+Secrets in environment variables, or in files that variables name; neither a value nor a path is ever shown.
+
+The simulator as the command line uses it: in this process for the sandbox, with the queues that manifests name.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import uuid
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import httpx
+
+from reconciler.cli.environments.choose import expected_queues, unset_tenant
+from reconciler.cli.files import STATE, kept_out_of_git
+from reconciler.cli.output import Waits
+from reconciler.cxone.auth import issued
+from reconciler.cxone.client import ReadingClient, WritingClient
+from reconciler.cxone.context_client import ContextClient
+from reconciler.cxone.context_writers import path_of, writer_of
+from reconciler.cxone.paging import platform_queues_of
+from reconciler.cxone.read_only import reading_only
+from reconciler.cxone.settings import Credentials, Tenant
+from reconciler.cxone.transport.httpx_transport import trusted_by
+from reconciler.cxone.transport.rate_limiter import REAL_TIME
+from reconciler.cxone.transport.request import LENIENT, Answer, Carry, Request
+from reconciler.doctor.probe import Probe
+from reconciler.errors import ApiError, CredentialsError, CxrouteError, ManifestError
+from reconciler.simulator.app import simulator
+from reconciler.simulator.settings import PROFILES
+from reconciler.simulator.state import State
+from reconciler.simulator.storage import StateError
+from reconciler.text.files import MIB, read_text
+from reconciler.text.redact import DISCRETION, Passing
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Iterator
+
+    from reconciler.cli.session import Session
+    from reconciler.manifest.kinds.environment import Environment
+    from reconciler.model.rule import Queue
+
+
+def secret(name: str, what: str = "credentials") -> str:
+    """Return what the variable NAME holds, or the file that NAME_FILE names. Raises CredentialsError."""
+    found = os.environ.get(name)
+    if found:
+        return _checked(found, name)
+    file = os.environ.get(f"{name}_FILE")
+    if not file:
+        raise CredentialsError(f"no {what}: set {name}, or {name}_FILE to the path of a file that holds it")
+    try:
+        found = read_text(file, MIB).strip()
+    except OSError as error:
+        raise CredentialsError(f"the file that {name}_FILE names cannot be read: {error.strerror}") from None
+    if not found:
+        raise CredentialsError(f"the file that {name}_FILE names is empty")
+    return found
+
+
+def _checked(found: str, name: str) -> str:
+    """Return what can be sent: Python keeps bytes that are none of the variable's encoding as half of a character."""
+    if any("\ud800" <= one <= "\udfff" for one in found):
+        raise CredentialsError(f"{name} holds bytes that are no text")
+    return found
+
+
+_QUEUE_IDS: Final = uuid.UUID("6c1f4a0e-9f0b-4f57-9d0e-5b8f7f0f9a10")
+
+
+class _Sandbox(httpx.ASGITransport):
+    """The simulator in this process: a full disk, unlike a server, does not come back while a run waits for it."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer 501, after which a run ends at once, where nothing was done because the state cannot be written."""
+        response = await super().handle_async_request(request)
+        if response.status_code == HTTPStatus.INSUFFICIENT_STORAGE:
+            response.status_code = HTTPStatus.NOT_IMPLEMENTED
+        return response
+
+
+@contextmanager
+def sandbox(environment: Environment, queues: Iterable[Queue]) -> Iterator[httpx.AsyncBaseTransport]:
+    """Open the sandbox's state, with every queue that the manifests name, and yield a transport into it."""
+    with opened(STATE) as state:
+        add_queues(state, queues)
+        yield _Sandbox(app=simulator(state, replace(PROFILES["A"], custom_fields=custom_fields(environment))))
+
+
+@contextmanager
+def opened(path: Path, start: State | None = None) -> Iterator[State]:
+    """Open a state's file for this process alone; a new one begins as `start`. Raises CxrouteError."""
+    try:
+        with State.load(kept_out_of_git(path), start=start) as state:
+            yield state
+    except StateError as error:
+        raise CxrouteError(str(error)) from error
+
+
+def custom_fields(environment: Environment) -> dict[str, Literal["text", "number"]]:
+    """Return the custom fields that the environment's endpoint writes, and as what rules see their values."""
+    names = environment.attributes
+    if environment.context.writer != "digital-custom-fields":
+        return {}
+    return dict.fromkeys((names.intent, names.confidence, names.updated_at), "text")
+
+
+def add_queues(state: State, queues: Iterable[Queue]) -> None:
+    """Give the simulated tenant the queues that it lacks; one without an id of its own gets one made of its name."""
+    for queue in dict.fromkeys(queues):
+        field, known = ("name", queue.name) if _unnumbered(queue) else ("id", queue.id)
+        if all(other[field] != known for other in state.queues):
+            state.queues.append(_form(queue))
+
+
+def _unnumbered(queue: Queue) -> bool:
+    """Say whether a manifest named the queue alone; what is assumed offline then has its name for an id."""
+    return queue.id == queue.name
+
+
+def _form(queue: Queue) -> dict[str, Any]:
+    return {"id": str(uuid.uuid5(_QUEUE_IDS, queue.name)) if _unnumbered(queue) else queue.id, "name": queue.name}
+
+
+_UNHURRIED = 100_000.0
+"""Calls a second into the sandbox: it is in this process, and nobody else waits for it."""
+
+
+@asynccontextmanager
+async def reading(session: Session) -> AsyncIterator[ReadingClient]:
+    """Connect with a client that cannot write: nothing else is let through."""
+    tenant = tenant_of(session)
+    async with _carrier(session, tenant) as carry:
+        only = reading_only(carry, tenant)
+        waits = Waits(session.output, session.environment.name)
+        progress = session.bar.step
+        yield ReadingClient(_told(only, waits), tenant, credentials_of(session), REAL_TIME, progress, waits.tell)
+
+
+@asynccontextmanager
+async def asking(session: Session) -> AsyncIterator[Probe]:
+    """Connect for whoever wants to see each answer as it comes; nothing but reads is let through."""
+    tenant = tenant_of(session)
+    async with _carrier(session, tenant) as carry:
+        waits = Waits(session.output, session.environment.name)
+        only = _told(reading_only(carry, tenant), waits)
+        yield Probe(only, tenant, credentials_of(session), REAL_TIME, waits.tell)
+
+
+@asynccontextmanager
+async def writing(session: Session) -> AsyncIterator[WritingClient]:
+    """Connect with a client that writes."""
+    tenant = tenant_of(session)
+    async with _carrier(session, tenant) as carry:
+        waits = Waits(session.output, session.environment.name)
+        progress = session.bar.step
+        yield WritingClient(_told(carry, waits), tenant, credentials_of(session), REAL_TIME, progress, waits.tell)
+
+
+@asynccontextmanager
+async def writing_contexts(session: Session, deadline: float) -> AsyncIterator[ContextClient]:
+    """Connect with a client that writes contexts, each within so many seconds, for as long as the process lives."""
+    tenant = tenant_of(session)
+    tenant = replace(tenant, timeout_seconds=min(tenant.timeout_seconds, deadline), run_seconds=math.inf)
+    # Only httpx knows how to speak to a proxy; without one, what is made for the endpoint costs a fifth.
+    carrier = _carrier if session.simulated or os.environ.get("CXROUTE_PROXY") else _direct
+    async with carrier(session, tenant) as carry:
+        path, writer = path_of(session.environment, tenant.profile), writer_of(session.environment)
+        yield ContextClient(carry, tenant, credentials_of(session), REAL_TIME, path, writer)
+
+
+def tenant_of(session: Session) -> Tenant:
+    """Return where the environment's API is, and how it may be used. Raises ManifestError where nobody said which."""
+    if unset := unset_tenant(session.manifests, session.environment.name):
+        raise ManifestError(unset)
+    environment, api = session.environment, session.environment.api
+    base = "http://localhost" if session.simulated else environment.base_url
+    profile = session.manifests.profile(environment)
+    queues = platform_queues_of(api, profile.queues)
+    return Tenant(
+        base_url=base,
+        token_url=f"{base}/oauth/token" if session.simulated else environment.token_url,
+        issuer=(api.issuer or "").rstrip("/"),
+        rules_path=api.rules_path or profile.rules.path,
+        queues_path=api.queues_path or queues.path,
+        page_size=api.page_size or profile.page_size,
+        profile=profile,
+        queues=queues,
+        timeout_seconds=api.timeout_seconds,
+        requests_per_second=_UNHURRIED if session.simulated else api.requests_per_second,
+        concurrency=api.concurrency,
+        idempotency_keys=api.idempotency_keys,
+        allowed_hosts=frozenset(filter(None, map(str.strip, os.environ.get("CXROUTE_HOSTS", "").split(",")))),
+    )
+
+
+def credentials_of(session: Session) -> Credentials:
+    """Read ids and secrets from the variables, or files, that the environment names. Raises CredentialsError.
+
+    An error in the manifests is said first: whoever has no credentials yet can still mend those.
+    """
+    if session.simulated:
+        return Credentials("sandbox", "sandbox-secret")
+    names = variables_of(session.environment)
+    try:
+        client_id, client_secret, key_id, key_secret = (secret(name) if name else "" for name in names)
+    except CredentialsError:
+        expected_queues(session.manifests, session.environment.name)
+        raise
+    DISCRETION.keep(client_secret, key_secret)
+    return Credentials(client_id, client_secret, key_id, key_secret, tuple(filter(None, names)))
+
+
+def variables_of(environment: Environment) -> tuple[str, str, str, str]:
+    """Return where the client's id and secret are, and the access key's; nothing for what is not needed."""
+    names, api = environment.credentials, environment.api
+    client = ("", "") if api.area else (names.client_id_env, names.client_secret_env)
+    key = (names.access_key_id_env, names.access_key_secret_env) if api.auth == "access-key" else ("", "")
+    return (*client, *key)
+
+
+@asynccontextmanager
+async def _carrier(session: Session, tenant: Tenant) -> AsyncIterator[Carry]:
+    from reconciler.cxone.transport.httpx_transport import carried_by, network  # noqa: PLC0415 - 30 MiB that the endpoint does without
+
+    if session.simulated:
+        queues = expected_queues(session.manifests, session.environment.name)
+        with sandbox(session.environment, queues) as transport:
+            yield carried_by(transport)
+        return
+    async with network(tenant, os.environ.get("CXROUTE_PROXY"), _authorities()) as transport:
+        yield _discreet(carried_by(transport))
+
+
+@asynccontextmanager
+async def _direct(_session: Session, tenant: Tenant) -> AsyncIterator[Carry]:
+    from reconciler.cxone.transport.fast_transport import Direct  # noqa: PLC0415 - needs what the extra `serve` brings
+
+    direct = Direct(trusted_by(tenant, _authorities()))
+    try:
+        yield _discreet(direct.carry)
+    finally:
+        direct.close()
+
+
+def _authorities() -> Path | None:
+    ca_file = os.environ.get("CXROUTE_CA_FILE")
+    return Path(ca_file) if ca_file else None
+
+
+def _told(carry: Carry, waits: Waits) -> Carry:
+    """Say what answer is waited for, where that takes long."""
+
+    async def carried(request: Request) -> Answer:
+        what = f"an answer to {request.call}" if _has_token(request) else f"an access token from {request.server.host}"
+        with waits.answer(what):
+            return await carry(request)
+
+    return carried
+
+
+def _has_token(request: Request) -> bool:
+    return request.method != "POST" or request.headers.get("Authorization", "").startswith("Bearer ")
+
+
+def _discreet(carry: Carry) -> Carry:
+    """Take note of each token that comes, and of each that goes out, so that it is never shown."""
+    tokens, newest = Passing(DISCRETION), ""
+
+    async def carried(request: Request) -> Answer:
+        nonlocal newest
+        authorization = request.headers.get("Authorization", "")
+        if authorization != newest:
+            newest = authorization
+            tokens.keep(authorization.removeprefix("Bearer "))
+        answer = await carry(request)
+        if not _has_token(request):
+            tokens.keep(*_issued(answer))
+            newest = ""  # so many may have come that the one in use is not remembered
+        return answer
+
+    return carried
+
+
+def _issued(answer: Answer) -> list[str]:
+    try:
+        return issued(answer.json(LENIENT))
+    except ApiError:
+        return []

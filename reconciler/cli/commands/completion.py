@@ -1,0 +1,43 @@
+"""`cxroute completion SHELL`: a completion script, made by shtab from the very parsers that the program uses."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
+
+from reconciler.cli.arguments import COMMANDS
+from reconciler.cli.parsing import CommandModule, Parser, shared
+
+if TYPE_CHECKING:
+    import argparse
+
+    from reconciler.cli.output import Output
+
+
+SHELLS = ("bash", "zsh", "fish", "tcsh")
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add completion's options."""
+    parser.add_argument("shell", choices=SHELLS, help="which shell: `cxroute completion bash > ~/.cxroute-completion`")
+
+
+def run(options: argparse.Namespace, output: Output) -> int:
+    """Print the script."""
+    import shtab  # noqa: PLC0415 - only this command needs it
+
+    output.file_text(shtab.complete(whole_parser(), shell=options.shell).rstrip() + "\n")
+    return 0
+
+
+def whole_parser() -> Parser:
+    """Return one parser with every command below it."""
+    parser = Parser("cxroute")
+    shared(parser)
+    commands = parser.add_subparsers(metavar="COMMAND")
+    for name, command in COMMANDS.items():
+        module = cast("CommandModule", import_module(f"reconciler.cli.commands.{command.module}"))
+        below = commands.add_parser(name, help=command.help)
+        module.options(below)
+        shared(below)
+    return parser

@@ -1,0 +1,83 @@
+"""`cxroute diff LEFT RIGHT`: which conversations two lists of rules send to different places."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from reconciler.behaviour.diff.difference import Behaviour, difference
+from reconciler.cli.commands.plan import PENDING
+from reconciler.cli.environments.choose import SIMULATED
+from reconciler.cli.rule_sources import evaluation, labels, read, side, types
+from reconciler.plan.behaviour_json import behaviour_document
+from reconciler.render.impact import EVERYTHING, MOST_SHOWN, affected
+from reconciler.render.text.behaviour import behaviour_lines
+from reconciler.text.escape import counted, plain
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+
+    from reconciler.cli.output import Output
+
+
+_HELP: Final = (
+    "A side is live:ENV (the tenant's live rules), manifests:ENV (what the manifests want there), or a JSON file in\n"
+    "the API's form: a list of rules, or a page. Two files need no environment, network or credentials. Queues are\n"
+    "compared by id; between two environments by name, and between two manifests by what those call them."
+)
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add diff's options."""
+    parser.add_argument("left", metavar="LEFT", help="live:ENV, manifests:ENV, or a JSON file of rules")
+    parser.add_argument("right", metavar="RIGHT", help="likewise")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="form of the result (default: text)")
+    parser.add_argument(
+        "--detailed-exitcode", action="store_true", help="exit 2 when conversations go elsewhere, or may do so"
+    )
+    parser.epilog = _HELP
+
+
+def run(options: argparse.Namespace, output: Output) -> int:
+    """Compare, and print who goes elsewhere; exit 0, unless --detailed-exitcode is given and anybody does."""
+    left, right = (side(written, options, output) for written in (options.left, options.right))
+    order = evaluation(left, right)
+    before, after = read(left, right)
+    found = difference(before.entries, after.entries, order, types=types(left, right))
+    queues = {**before.queues, **after.queues}
+    code = PENDING if options.detailed_exitcode and (found.changed or not found.complete) else 0
+    if output.form == "json":
+        output.document(_document(found, queues))
+        return code
+    if left.simulated or right.simulated:
+        output.result(SIMULATED)
+    output.result(
+        f"From {plain(left.written)} ({counted(len(before.entries), 'rule')}) to {plain(right.written)}"
+        f" ({counted(len(after.entries), 'rule')})\n\n"
+    )
+    most = EVERYTHING if output.loudness == "verbose" else MOST_SHOWN
+    told = affected(found, _names(found, queues), labels(left, right), most=most)
+    lines = behaviour_lines(told, output.paint)
+    output.result("".join(f"{line}\n" for line in lines))
+    return code
+
+
+def _names(found: Behaviour, queues: Mapping[str, str]) -> dict[str, str]:
+    """Return what text calls the queues that conversations go to: with the id where two have one name, or none."""
+    splits = (split for region in found.regions for split in (region.before, region.after))
+    ids = dict.fromkeys(queue for split in splits for queue, _ in split or () if not queue.startswith('{"'))
+    count = Counter(queues[queue] for queue in ids if queue in queues)
+    names = {queue: queues.get(queue, queue) for queue in ids}
+    return {queue: f"{name} ({queue})" if count[name] > 1 else name for queue, name in names.items()}
+
+
+def _document(found: Behaviour, queues: Mapping[str, str]) -> dict[str, object]:
+    """Return the difference as JSON. A queue that is known by its name alone has no id."""
+    document = behaviour_document(found, queues)
+    regions, rows = document["regions"], document["summary"]["rows"]
+    places = [region["before"] for region in regions] + [before for row in rows for before in row["before"]]
+    places += [one["after"] for one in (*regions, *rows)]
+    for queue in (queue for place in places for queue in place.get("queues", ())):
+        queue["queueId"] = None if queue["queueId"] == queue["queueName"] else queue["queueId"]
+    return document

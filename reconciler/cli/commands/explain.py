@@ -1,0 +1,135 @@
+"""`cxroute explain`: which rule takes a conversation, and why each earlier one does not; or what a code means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from reconciler.checks.explain import explain
+from reconciler.cli import conversation
+from reconciler.cli.session import Session, open_session
+from reconciler.desired.desired import as_written, desire, written_types
+from reconciler.desired.queues import AssumedCatalogue, aliases
+from reconciler.errors import UsageError
+from reconciler.model.finding import CODES
+from reconciler.model.rule import Condition
+from reconciler.plan.routing_table import desired_entries, live_entries
+from reconciler.render.text.explain import Names, explain_document, explain_in_full, explain_text
+from reconciler.text.escape import plain, short
+from reconciler.text.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Mapping
+
+    from reconciler.behaviour.routing_entry import Entry
+    from reconciler.cli.output import Output
+    from reconciler.plan.plan import Live
+
+
+_USAGE: Final = (
+    "say a conversation, such as --intent lost_or_stolen_card --confidence 0.8 --attr language=de, or a code of a"
+    " finding, such as CXR105"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A list of rules, and what its queues and attributes are called."""
+
+    entries: tuple[Entry, ...]
+    names: Names
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add explain's options."""
+    parser.add_argument("code", nargs="?", metavar="CODE", help="a code of a finding, such as CXR105: what it means")
+    conversation.options(parser)
+    parser.add_argument("--live", action="store_true", help="by the tenant's live rules, in place of the manifests")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="form of the result (default: text)")
+    parser.epilog = conversation.HELP
+
+
+def run(options: argparse.Namespace, output: Output) -> int:
+    """Explain one conversation, or one code."""
+    said = options.intent is not None or options.confidence is not None or options.attr
+    if options.code is not None and (said or options.live):
+        raise UsageError("a code or a conversation, not both")
+    if options.code is not None:
+        return _code(options.code, output)
+    if not said:
+        raise UsageError(_USAGE)
+    session = open_session(options, output)
+    environment = session.environment
+    given = as_written(written_types(environment), conversation.conversation(options, environment.attributes))
+    asked = _tenant(session) if options.live else _manifests(session)
+    explanation = explain(asked.entries, given, environment)
+    if output.form == "json":
+        head = {"environment": environment.name, "rules": "live" if options.live else "manifests"}
+        output.document({**head, **explain_document(explanation, asked.names)})
+    else:
+        session.introduce()
+        shape = explain_in_full if output.loudness == "verbose" else explain_text
+        output.result(shape(explanation, asked.names, output.paint))
+    for note in _slips(session, asked, given):
+        output.note(note)
+    return 0
+
+
+def _manifests(session: Session) -> _Asked:
+    """Expand the manifests offline; every queue that they name is taken to be there. Raises ManifestError."""
+    name = session.environment.name
+    catalogue = AssumedCatalogue(name, aliases(session.manifests, name))
+    desired = desire(session.manifests, session.environment, catalogue)
+    queues = {queue.id: queue.name for queue in catalogue.assumed.values()}
+    return _Asked(desired_entries(desired), Names(f"the manifests of {name}", queues, desired.labels))
+
+
+def _tenant(session: Session) -> _Asked:
+    from reconciler.cli.signals import run_interruptibly  # noqa: PLC0415 - offline nothing can be interrupted
+
+    return run_interruptibly(lambda _stop: _live(session))
+
+
+async def _live(session: Session) -> _Asked:
+    """Read every live rule, managed or not; the manifests only say where the managed ones stand."""
+    from reconciler.cli.clients import reading  # noqa: PLC0415 - brings HTTP in, which offline would only cost
+
+    async with reading(session) as client:
+        live: Live = await session.read(client)
+    name = session.environment.name
+    catalogue = AssumedCatalogue(name, aliases(session.manifests, name))
+    desired = desire(session.manifests, session.environment, catalogue)
+    queues = {queue.id: queue.name for queue in live.queues}
+    return _Asked(live_entries(live.rules, desired), Names(f"the live rules of {name}", queues, desired.labels))
+
+
+def _slips(session: Session, asked: _Asked, given: Mapping[str, str | int | float]) -> Iterator[str]:
+    """Yield what is most likely misspelt: an attribute that no rule asks about, an intent that the bot cannot say."""
+    parts = (part for entry in asked.entries for part in entry.rule.conditions if isinstance(part, Condition))
+    known = dict.fromkeys(part.attribute for part in parts)
+    for name in given:
+        if name not in known:
+            yield _hinted(f'no rule asks about "{short(name)}"', did_you_mean(name, known))
+    intents = dict.fromkeys(intent for loaded in session.manifests.intents for intent in loaded.document.intents)
+    said = given.get(session.environment.attributes.intent)
+    if intents and isinstance(said, str) and said not in intents:
+        yield _hinted(f'intent "{short(said)}" is in no Intents document', did_you_mean(said, intents))
+
+
+def _hinted(sentence: str, hint: str) -> str:
+    return f"note: {sentence}; {hint}" if hint else f"note: {sentence}."
+
+
+def _code(asked: str, output: Output) -> int:
+    """Print what a code means. Raises UsageError, with the nearest one, where there is no such code."""
+    code = asked.upper()
+    if code not in CODES:
+        hint = did_you_mean(code, CODES) or f"for a conversation, say --intent {plain(asked)}"
+        raise UsageError(f'there is no code "{short(asked)}"; {hint}')
+    title, text = CODES[code]
+    if output.form == "json":
+        output.document({"code": code, "title": title, "text": text})
+    else:
+        output.result(f"{code}: {title}\n\n{text}\n")
+    return 0

@@ -1,0 +1,115 @@
+"""`cxroute export`: live rules -> manifests that a person would have written; proved before a file is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from reconciler.cli import live_file
+from reconciler.cli.clients import reading
+from reconciler.cli.exporting import destination, export_new, keep_all, keep_named, tenant
+from reconciler.cli.session import Session, open_session
+from reconciler.cli.signals import run_interruptibly
+from reconciler.errors import RefusedError, UsageError
+from reconciler.export.selection import matching
+from reconciler.plan.ownership import own
+from reconciler.text.escape import counted, plain
+from reconciler.text.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    import argparse
+
+    from reconciler.cli.output import Output
+    from reconciler.model.live import LiveRule
+    from reconciler.plan.plan import Live
+
+
+_HELP: Final = (
+    "Without --into the manifests go to stdout. FILE must not be there yet, and end in .yaml; where --into is a\n"
+    "directory (DIR/), each RuleSet gets a file of its own. Rules that somebody else manages, and those with a part\n"
+    "that cxroute does not understand, are left out and stay as they are; so are those that the manifests have.\n"
+    "--write is for rules that the manifests have and that somebody changed in CXone: single values of the files are\n"
+    "changed, every other byte is kept."
+)
+_MOST_NAMES: Final = 15
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add export's options."""
+    parser.add_argument(
+        "rules", nargs="*", metavar="NAME or ADDRESS", help="a live rule's name or id; ruleset/key of one of ours"
+    )
+    parser.add_argument("--all", action="store_true", help="every live rule that the manifests do not have")
+    parser.add_argument("--into", metavar="FILE", help="write there, in place of stdout; DIR/: a file for each RuleSet")
+    parser.add_argument(
+        "--write", action="store_true", help="put the live values of rules of ours into their manifests"
+    )
+    live_file.options(parser)
+    parser.epilog = _HELP
+
+
+def run(options: argparse.Namespace, output: Output) -> int:
+    """Read, choose, prove, and print or write."""
+    if options.all and options.rules:
+        raise UsageError("--all or the names of rules, not both")
+    if options.write and options.into:
+        raise UsageError("--write changes the manifests that are there; --into writes new ones: not both")
+    if options.write and options.live:
+        raise UsageError("--write takes over what the tenant itself says; --live is a file's word: not both")
+    session = live_file.with_live(open_session(options, output), options.live)
+    into = destination(options.into, Path(options.manifests))
+    live = _live(session)
+    asked = _asked(options, session, live)
+    known = tenant(session, live)
+    if not options.write:
+        made = export_new(session, live, known, asked, into)
+        if options.rules and made.left_out and not made.rules:
+            return RefusedError.exit_code
+    elif options.all:
+        keep_all(session, live, known)
+    else:
+        keep_named(session, live, known, asked)
+    return 0
+
+
+def _live(session: Session) -> Live:
+    """Return what a file says, where one is named, else what the tenant does."""
+    if session.file is not None:
+        session.output.warn(session.file.finding.message)
+        return session.file.live
+    return run_interruptibly(lambda _stop: _read(session))
+
+
+async def _read(session: Session) -> Live:
+    async with reading(session) as client:
+        return await session.read(client)
+
+
+def _asked(options: argparse.Namespace, session: Session, live: Live) -> list[LiveRule]:
+    """Return the live rules that are meant. Raises UsageError where none is, or where nothing says which."""
+    owner = session.environment.owner
+    if options.all:
+        return list(live.rules)
+    if not options.rules:
+        raise UsageError(_choices(session, live))
+    found: dict[str, LiveRule] = {}
+    for selector in options.rules:
+        meant = list(matching(live.rules, selector, owner))
+        if not meant:
+            known = [*(one.rule.name for one in live.rules), *map(str, own(live.rules, owner).managed)]
+            raise UsageError(f'no live rule is "{plain(selector)}". {did_you_mean(selector, known)}'.rstrip())
+        found |= {one.id: one for one in meant}
+    return list(found.values())
+
+
+def _choices(session: Session, live: Live) -> str:
+    """Say what there is and how to choose."""
+    owned = own(live.rules, session.environment.owner)
+    free_ones = sorted(one.rule.name for one in owned.unmanaged if one.marker is None)
+    more = f"\n  and {len(free_ones) - _MOST_NAMES:,} more" if len(free_ones) > _MOST_NAMES else ""
+    names = "".join(f'\n  "{plain(name)}"' for name in free_ones[:_MOST_NAMES])
+    return (
+        f"say which rules: names, addresses such as cards/card-help, or --all. {session.environment.name} has"
+        f" {counted(len(live.rules), 'live rule')}, {len(owned.managed):,} of them ours and {len(free_ones):,} made by"
+        f" hand{':' if names else '.'}{names}{more}"
+    )

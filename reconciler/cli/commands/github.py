@@ -1,0 +1,190 @@
+"""`cxroute github TASK`: what the steps of a GitHub workflow do beside planning and applying (docs/github.md)."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import httpx
+
+from reconciler.cli.environments.choose import single
+from reconciler.cli.files import write_whole
+from reconciler.cxone.transport.httpx_transport import proxy_of, trusted
+from reconciler.errors import RefusedError, UsageError
+from reconciler.github import plan_comment as statement
+from reconciler.github.actions import BY_HAND, Run, Step, document, report, run_of
+from reconciler.github.api import GitHub, GitHubError
+from reconciler.github.drift_issue import Seen, difference, drift_issue
+from reconciler.github.publish import comments_of, open_issues, own_name, write_comment, write_issue
+from reconciler.github.reviewed_plan import merged, refuse_old, reviewed_plan, tip_of
+from reconciler.text.files import MIB, read_text
+from reconciler.text.redact import DISCRETION
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from reconciler.cli.output import Output
+    from reconciler.github.plan_comment import Statement
+
+
+TASKS: Final = ("outputs", "comment", "reviewed-plan", "drift-issue")
+_SECONDS: Final = 15.0
+_LONGEST_NUMBER: Final = 12
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of every task."""
+    parser.add_argument("task", choices=TASKS, help="what to do; the variable GITHUB_TOKEN holds the token")
+    parser.add_argument("--author", metavar="LOGIN", help="whose token it is (default: GitHub is asked)")
+    plan = parser.add_argument_group("outputs, comment")
+    plan.add_argument("--report", metavar="DIR", help="what `cxroute plan --report DIR` wrote")
+    told = parser.add_argument_group("comment")
+    told.add_argument("--applied", metavar="FILE", help="say what became of it: what `apply --format json` printed")
+    told.add_argument("--outdated", metavar="WHY", nargs="?", const="", help="say that the plan is out of date")
+    told.add_argument("--pull-request", metavar="NUMBER", help="which one (default: the event's)")
+    reviewed = parser.add_argument_group("reviewed-plan")
+    reviewed.add_argument("--out", metavar="FILE", help="where to write the plan that was reviewed")
+    reviewed.add_argument("--workflow", metavar="FILE", default="routing-plan.yml", help="which plans (%(default)s)")
+    drift = parser.add_argument_group("drift-issue")
+    drift.add_argument("--plan", metavar="FILE", help="what `cxroute drift --format json` printed")
+    drift.add_argument("--body", metavar="FILE", help="what `cxroute drift --format markdown` printed")
+
+
+def run(options: argparse.Namespace, output: Output) -> int:
+    """Do one task."""
+    DISCRETION.keep(os.environ.get("GITHUB_TOKEN"))
+    step = Step.of(os.environ)
+    match options.task:
+        case "outputs":
+            hand_on(options, step)
+        case "comment":
+            comment(options, output, step)
+        case "reviewed-plan":
+            write_reviewed(options, output, step)
+        case _:
+            keep_issue(options, output, step)
+    return 0
+
+
+def hand_on(options: argparse.Namespace, step: Step) -> None:
+    """Give what was planned to the steps that follow, and to the summary of the job."""
+    directory = Path(needed(options.report, "--report DIR"))
+    found = report(directory)
+    if found is None:
+        return
+    changes = "true" if found.has_changes else "false"
+    step.put({"has-changes": changes, **found.counts})
+    step.put({"plan-file": directory / "plan.json", "plan-id": found.plan_id})
+    step.say(found.text.partition("\n")[2])
+
+
+def comment(options: argparse.Namespace, output: Output, step: Step) -> None:
+    """Write, edit or leave the comment. What cannot be said there stands in the summary; the run goes on either way."""
+    this = this_run(options)
+    said = statement_of(options, this)
+    if options.report is None:
+        step.say(said.wanted.text)
+    if this.pull_request is None:
+        output.note("There is no pull request to comment on: it stands in the job's summary.")
+        return
+    try:
+        with connected(this) as github:
+            comments = comments_of(github, this.pull_request)
+            author = options.author or own_name(github)
+            decision = said.decide(comments, replace(said.wanted, author=author))
+            output.result(f"{write_comment(github, this.pull_request, decision)}\n")
+    except (GitHubError, UsageError) as error:
+        output.warn(f"{error}; what it would say stands in the job's summary")
+        if options.report is not None:
+            step.say(said.wanted.text)
+
+
+def statement_of(options: argparse.Namespace, this: Run) -> Statement:
+    """Return what is to be said. Raises UsageError where that is not clear."""
+    if [options.report, options.applied, options.outdated].count(None) != 2:  # noqa: PLR2004 - of three
+        raise UsageError("say what to comment on: --report DIR, --applied FILE or --outdated [WHY]")
+    if options.report is not None and (found := report(Path(options.report))):
+        return statement.planned(found, this)
+    environment, now = single(needed(options.environment, "-e ENV")), datetime.now(UTC)
+    if options.report is not None:
+        return statement.unplanned(environment, this, now)
+    if options.applied is not None:
+        return statement.applied(environment, document(Path(options.applied)), this, now)
+    return statement.outdated(environment, options.outdated, this, now)
+
+
+def write_reviewed(options: argparse.Namespace, output: Output, step: Step) -> None:
+    """Write the plan that was reviewed for this commit; the pull request, and why not, are outputs."""
+    environment, out = single(needed(options.environment, "-e ENV")), Path(needed(options.out, "--out FILE"))
+    this = this_run(options)
+    try:
+        with connected(this) as github:
+            tip = tip_of(github)
+            source = None if this.event == BY_HAND else merged(github, this, tip)
+            step.put({"pull-request": source.number if source else ""})
+            refuse_old(this, tip)
+            plan = reviewed_plan(github, this, environment, options.workflow, source)
+    except RefusedError as refused:
+        step.put({"reason": refused})
+        raise
+    write_whole(out, plan)
+    where = f"pull request {source.number}" if source else "this run"
+    output.result(f"wrote the plan that was reviewed in {where}: {out}\n")
+
+
+def keep_issue(options: argparse.Namespace, output: Output, step: Step) -> None:
+    """Open, revise or close the issue about an environment's drift."""
+    environment = single(needed(options.environment, "-e ENV"))
+    plan = document(Path(needed(options.plan, "--plan FILE")))
+    if plan.get("environment") != environment or "changes" not in plan:
+        raise UsageError(f"{options.plan} holds no drift of {environment}: write it with `cxroute drift --format json`")
+    body = Path(needed(options.body, "--body FILE"))
+    try:
+        text = read_text(body, 16 * MIB)
+    except OSError as error:
+        raise UsageError(f"cannot read {body}: {error.strerror}") from error
+    this = this_run(options)
+    step.say(text)
+    when = f"{datetime.now(UTC):%Y-%m-%d at %H:%M} UTC ({this.link})"
+    with connected(this) as github:
+        seen = Seen(environment, options.author or own_name(github), difference(plan), text, when)
+        for decision in drift_issue(open_issues(github), seen):
+            output.result(f"{write_issue(github, decision)}\n")
+
+
+def this_run(options: argparse.Namespace) -> Run:
+    """Return the run that this is a step of. Raises UsageError outside of a workflow."""
+    path = os.environ.get("GITHUB_EVENT_PATH")
+    this = run_of(os.environ, document(Path(path)) if path else {})
+    number = options.pull_request
+    if not number:
+        return this
+    if not (number.isascii() and number.isdecimal() and len(number) < _LONGEST_NUMBER):
+        raise UsageError(f"--pull-request {number}: that is no number")
+    return replace(this, pull_request=int(number))
+
+
+@contextmanager
+def connected(this: Run) -> Iterator[GitHub]:
+    """Connect with the token of the step, which is sent to the API alone. Raises UsageError where there is none."""
+    token = os.environ.get("GITHUB_TOKEN", "").strip()
+    if not token or not token.isascii() or not token.isprintable():
+        raise UsageError("GITHUB_TOKEN is not set: give it to this step, and to no other")
+    proxy, ca_file = os.environ.get("CXROUTE_PROXY"), os.environ.get("CXROUTE_CA_FILE")
+    verify = trusted(Path(ca_file) if ca_file else None)
+    transport = httpx.HTTPTransport(verify=verify, proxy=proxy_of(proxy) if proxy else None)
+    # Nothing of the surroundings is read: no netrc, no other proxy; redirects are followed where one is expected.
+    with httpx.Client(transport=transport, trust_env=False, follow_redirects=False, timeout=_SECONDS) as http:
+        yield GitHub(http, this.api, this.repository, token)
+
+
+def needed(value: str | None, option: str) -> str:
+    """Return an option's value. Raises UsageError where it was left out."""
+    if not value:
+        raise UsageError(f"{option} is needed here")
+    return value

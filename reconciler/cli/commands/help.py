@@ -1,0 +1,60 @@
+"""`cxroute help [COMMAND]`: what --help says, of the program or of one command, and the options of every command."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Final, cast
+
+from reconciler.cli.arguments import COMMANDS, unknown_command, usage
+from reconciler.cli.parsing import CommandModule, Parser, parser_of, shared
+from reconciler.cli.stdio import fitted
+
+if TYPE_CHECKING:
+    import argparse
+
+    from reconciler.cli.output import Output
+
+
+OPTIONS: Final = "options"
+"""The page of the options that every command takes."""
+_TOPICS: Final = (*COMMANDS, OPTIONS)
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add help's options."""
+    parser.add_argument(
+        "topic",
+        nargs="?",
+        type=topic,
+        choices=_TOPICS,
+        metavar="COMMAND",
+        help=f"a command, or `{OPTIONS}`: the options of every command",
+    )
+
+
+def run(options: argparse.Namespace, output: Output) -> int:
+    """Print the help."""
+    del output
+    if options.topic is None:
+        sys.stdout.write(fitted(usage(), sys.stdout))
+    elif options.topic == OPTIONS:
+        sys.stdout.write(fitted(options_page(), sys.stdout))
+    else:
+        module = cast("CommandModule", import_module(f"reconciler.cli.commands.{COMMANDS[options.topic].module}"))
+        parser_of(options.topic, module).print_help()
+    return 0
+
+
+def topic(name: str) -> str:
+    """Return the name of a page. Raises UsageError, with the nearest command, where there is no such page."""
+    if name not in _TOPICS:
+        raise unknown_command(name)
+    return name
+
+
+def options_page() -> str:
+    """Return the page of the options that every command takes."""
+    parser = Parser("cxroute COMMAND", add_help=False, description="They work before the command and after it.")
+    shared(parser)
+    return parser.format_help()

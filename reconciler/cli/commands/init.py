@@ -1,0 +1,229 @@
+"""`cxroute init`: a first set of manifests that works in the sandbox as it is; with --github, the workflows too."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from importlib.metadata import PackageNotFoundError, distribution
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from reconciler.cli.files import write_whole
+from reconciler.errors import CxrouteError, UsageError
+from reconciler.text.files import MIB, read_file
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Mapping
+
+    from reconciler.cli.output import Output
+
+
+SCHEMA: Final = ".schema/manifest.v1.json"
+WORKFLOWS: Final = Path(".github/workflows")
+_STARTER: Final = (
+    "environments/sandbox.yaml",
+    "environments/prod.yaml",
+    "queues.yaml",
+    "routing.yaml",
+    "intents.yaml",
+    "tests.yaml",
+)
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add init's options."""
+    parser.add_argument("directory", nargs="?", metavar="DIR", help="where to (default: what -m says, manifests)")
+    parser.add_argument(
+        "--github",
+        action="store_true",
+        help="write workflows for GitHub too; manifests that are there, and edited workflows, stay as they are",
+    )
+    parser.add_argument(
+        "--action",
+        metavar="OWNER/REPO@COMMIT",
+        help="where workflows get cxroute from (default: what it was installed from, else what the workflows say)",
+    )
+
+
+def run(options: argparse.Namespace, output: Output) -> int:
+    """Write the files. Of those that exist, only workflows that nobody edited are written anew."""
+    check(options)
+    directory = Path(options.directory or options.manifests)
+    texts = dict(starter())
+    taken = [directory / name for name in texts if (directory / name).exists()] or sorted(directory.rglob("*.y*ml"))
+    if taken and not options.github:
+        raise UsageError(f"{taken[0]} exists already; nothing was written. Choose another directory.")
+    if options.github:
+        check_workflows(directory, options.action)
+    for name, text in {} if taken else texts.items():
+        write(directory / name, text)
+        output.result(f"wrote {directory / name}\n")
+    if options.github:
+        write_workflows(directory, options.action, output)
+    if not taken:
+        chosen = "" if str(directory) == "manifests" else f" -m {shlex.quote(str(directory))}"
+        output.result(f"\nNext: cxroute{chosen} plan   (in the sandbox: simulated, no tenant is contacted)\n")
+    return 0
+
+
+def check(options: argparse.Namespace) -> None:
+    """Refuse options that would have no effect. Raises UsageError."""
+    if options.action and not options.github:
+        raise UsageError("--action has no effect without --github, which writes the workflows that it is for")
+    if options.directory and options.manifests not in ("manifests", options.directory):
+        raise UsageError(f"-m {options.manifests} has no effect beside {options.directory}: leave out one of them")
+
+
+def starter() -> Iterator[tuple[str, str]]:
+    """Yield each file's name and text; the first line tells editors where the schema lies."""
+    from reconciler.manifest.json_schema import manifest_schema  # noqa: PLC0415 - pydantic's import is not free
+
+    source = files("reconciler") / "starter"
+    for name in _STARTER:
+        up = "../" * name.count("/")
+        text = source.joinpath(name).read_text(encoding="utf-8")
+        yield name, f"# yaml-language-server: $schema={up}{SCHEMA}\n{text}"
+    yield SCHEMA, json.dumps(manifest_schema(), indent=2) + "\n"
+
+
+def check_workflows(directory: Path, action: str | None) -> None:
+    """Raise UsageError where workflows could not be written, or --action changes none, before anything is written."""
+    from reconciler.github import workflow_files as github  # noqa: PLC0415 - not for `init` alone
+
+    github.check(github.Setting(action or installed_from() or github.UNKNOWN, directory.as_posix(), ()))
+    there = present()
+    if action and len(there) == len(github.FILES) and all(map(github.is_edited, there.values())):
+        other = [str(WORKFLOWS / name) for name, text in there.items() if github.held_action(text) != action]
+        if other:
+            raise UsageError(
+                f"--action has no effect: workflows that were edited are kept, and these are: {', '.join(other)}."
+                f" Put `uses: {action}` there by hand, or remove the files to have them written anew"
+            )
+
+
+def present() -> dict[str, str]:
+    """Return the text of each workflow that is there, by its file's name. Raises CxrouteError."""
+    from reconciler.github.workflow_files import FILES  # noqa: PLC0415 - not for `init` alone
+
+    try:
+        return {
+            name: read_file(WORKFLOWS / name, MIB).decode(errors="replace").replace("\r\n", "\n")
+            for name in FILES
+            if (WORKFLOWS / name).exists()
+        }
+    except OSError as error:
+        raise CxrouteError(f"cannot read {error.filename}: {error.strerror}") from error
+
+
+def write_workflows(directory: Path, action: str | None, output: Output) -> None:
+    """Write each workflow that is not there or that nobody edited, and say what is to be set up on GitHub."""
+    from reconciler.github import workflow_files as github  # noqa: PLC0415 - not for `init` alone
+
+    needed = credentials_of(directory)
+    named = needed.values() or [("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET")]
+    variables = tuple(sorted({name for names in named for name in names}))
+    there = present()
+    known = [held for held in map(github.held_action, there.values()) if held not in (None, github.UNKNOWN)]
+    source = action or installed_from() or next(iter(known), github.UNKNOWN)
+    for name, text in tuple(github.workflows(github.Setting(source, directory.as_posix(), variables))):
+        path, before = WORKFLOWS / name, there.get(name)
+        if before is None:
+            write(path, text)
+        elif before != text and not github.is_edited(before):
+            write_whole(path, text)
+        output.result(_written(path, before, text))
+    steps = [*_source(directory), *_tenants(directory), *_steps(needed)]
+    lines = [f"  {number}. {step}" for number, step in enumerate(steps, 1)]
+    output.result("\n".join(["", "To be set up on GitHub, in this order (docs/github.md of cxroute):", *lines, ""]))
+
+
+def _written(path: Path, before: str | None, text: str) -> str:
+    """Say what became of one workflow."""
+    from reconciler.github.workflow_files import is_edited  # noqa: PLC0415 - not for `init` alone
+
+    if before is None:
+        return f"wrote {path}\n"
+    if before == text:
+        return f"unchanged {path}\n"
+    return f"kept {path}, which was edited by hand\n" if is_edited(before) else f"rewrote {path}\n"
+
+
+def _source(directory: Path) -> Iterator[str]:
+    """Yield the step that says where cxroute comes from, where a workflow does not know it."""
+    from reconciler.github.workflow_files import UNKNOWN, is_edited  # noqa: PLC0415 - not for `init` alone
+
+    unknown = {name: is_edited(text) for name, text in present().items() if UNKNOWN in text}
+    where = "" if str(directory) == "manifests" else f" {shlex.quote(str(directory))}"
+    if not all(unknown.values()):
+        yield (
+            f"replace {UNKNOWN}, by the repository that your cxroute comes from and the hash of a commit in it:"
+            f" cxroute init{where} --github --action OWNER/cxroute@COMMIT"
+        )
+    if edited := [str(WORKFLOWS / name) for name, by_hand in unknown.items() if by_hand]:
+        yield f"replace {UNKNOWN} by hand in {', '.join(edited)}"
+
+
+def _tenants(directory: Path) -> Iterator[str]:
+    """Yield a step for each environment whose tenant nobody has named yet."""
+    from reconciler.manifest.load import load  # noqa: PLC0415 - not for `init` alone
+
+    for loaded in load(directory).environments.values():
+        if loaded.document.is_placeholder:
+            yield f"{loaded.file}: replace the placeholder of `tenant`"
+
+
+def credentials_of(directory: Path) -> dict[str, tuple[str, ...]]:
+    """Return the variables of the credentials that each environment needs, by its name. Raises ManifestError."""
+    from reconciler.cli.clients import variables_of  # noqa: PLC0415 - not for `init` alone
+    from reconciler.manifest.kinds.environment import SANDBOX  # noqa: PLC0415 - not for `init` alone
+    from reconciler.manifest.load import load  # noqa: PLC0415 - likewise
+
+    found = {}
+    for name, loaded in load(directory).environments.items():
+        if name != SANDBOX:
+            found[name] = tuple(filter(None, variables_of(loaded.document)))
+    return found
+
+
+def installed_from() -> str | None:
+    """Return the repository and commit that this cxroute was installed from, where pip noted a place on GitHub."""
+    try:
+        form = json.loads(distribution("cxroute").read_text("direct_url.json") or "{}")
+    except (PackageNotFoundError, ValueError):
+        return None
+    return action_of(form)
+
+
+def action_of(form: Mapping[str, Any]) -> str | None:
+    """Return OWNER/REPO@COMMIT out of what pip noted; None where it is of another kind."""
+    commit = (form.get("vcs_info") or {}).get("commit_id")
+    place = urlsplit(str(form.get("url", "")))
+    if not commit or place.hostname != "github.com":
+        return None
+    return f"{place.path.strip('/').removesuffix('.git')}@{commit}"
+
+
+def _steps(credentials: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    """Yield what a person does before the workflows do anything."""
+    if not credentials:
+        yield "the manifests: an Environment that is not the sandbox, with `owner` and `tenant`"
+        return
+    for name, variables in credentials.items():
+        secrets = " and ".join(variables)
+        yield f"environment cxone-{name}-plan: secrets {secrets}, of a client that can only read"
+        yield f"environment cxone-{name}: the same secrets, of a client that writes; default branch alone, reviewers"
+    yield f"variable CXROUTE_ENVIRONMENTS: {json.dumps(list(credentials))} - until then nothing is planned or applied"
+    yield 'branch protection: require the check "Routing plan", and up-to-date branches'
+
+
+def write(path: Path, text: str) -> None:
+    """Write one new file and the directories above it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise CxrouteError(f"cannot write {path}: {error.strerror}") from error

@@ -1,0 +1,34 @@
+"""`cxroute schema`: the JSON Schema of manifests or of plans, and the default profile to start from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
+
+    from reconciler.cli.output import Output
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add schema's options."""
+    parser.add_argument(
+        "of", nargs="?", choices=("manifest", "plan", "profile"), default="manifest", help="default: manifest"
+    )
+
+
+def run(options: argparse.Namespace, output: Output) -> int:
+    """Print the schema."""
+    if options.of == "plan":
+        from reconciler.plan.json_schema import plan_schema  # noqa: PLC0415 - needs no pydantic
+
+        output.document(plan_schema())
+    elif options.of == "profile":
+        from reconciler.manifest.json_schema import default_profile  # noqa: PLC0415 - as below
+
+        output.file_text(default_profile())
+    else:
+        from reconciler.manifest.json_schema import manifest_schema  # noqa: PLC0415 - pydantic's import is not free
+
+        output.document(manifest_schema())
+    return 0

@@ -1,0 +1,97 @@
+"""`cxroute serve`: the context endpoint, for a bot to post what it understood."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from reconciler.cli.arguments import missing_extra
+from reconciler.cli.clients import writing_contexts
+from reconciler.cli.environments.choose import expected_queues
+from reconciler.cli.serve_settings import DEADLINE, Admitted, checked, endpoint, most_calls, sharing
+from reconciler.cli.server_log import log
+from reconciler.cli.session import Session, open_session
+from reconciler.errors import CxrouteError
+
+if TYPE_CHECKING:
+    import argparse
+    import socket
+
+    from reconciler.cli.output import Output
+
+
+HELP: Final = """\
+Keys stand in $CXROUTE_API_KEYS, several with commas between, so that one can be exchanged for another; secrets that
+sign as Standard Webhooks says, in $CXROUTE_WEBHOOK_SECRETS. Each can be in a file: $CXROUTE_API_KEYS_FILE. Without
+keys and secrets it listens on loopback only.
+
+POST /api/route {"conversationId": "...", "intent": "...", "confidence": 0.9, "timestamp": "2026-02-01T09:00:00Z"}
+GET /health, /ready, /metrics. Log: one line of JSON a request, on stderr."""
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add serve's options."""
+    parser.add_argument("--host", default="127.0.0.1", help="where to listen (default: 127.0.0.1)")
+    parser.add_argument("--port", metavar="N", help="0 takes a free one (default: $PORT, else 3000)")
+    parser.add_argument(
+        "--shared", metavar="URL", help="a Redis that several machines share, redis://HOST:PORT/DB (or $CXROUTE_SHARED)"
+    )
+    parser.add_argument("--explain", action="store_true", help="answers say which rule and queue the manifests choose")
+    parser.add_argument("--hash-conversations", action="store_true", help="the log names conversations by a hash")
+    parser.epilog = HELP
+
+
+class _Start(NamedTuple):
+    """What the endpoint begins with."""
+
+    options: argparse.Namespace
+    session: Session
+    admitted: Admitted
+
+    def announce(self, where: str) -> None:
+        """Say where it listens."""
+        name = self.session.environment.name
+        self.session.output.result(f"Context endpoint of {name} on {where}   (stop it with Ctrl-C)\n")
+        self.session.output.flush()
+
+
+def run(options: argparse.Namespace, output: Output) -> int:
+    """Serve until SIGINT or SIGTERM; finish what was accepted."""
+    admitted = checked(options)
+    try:
+        from reconciler.endpoint.server import listening_socket, run  # noqa: PLC0415 - an extra that few need
+    except ImportError as error:
+        raise missing_extra("`cxroute serve`") from error
+    session = open_session(options, output)
+    expected_queues(session.manifests, session.environment.name)
+    try:
+        listener = listening_socket(options.host, admitted.port)
+    except OSError as error:
+        raise CxrouteError(f"cannot listen on {options.host}:{admitted.port}: {error.strerror or error}") from error
+    with ExitStack() as stack:
+        stack.enter_context(listener)
+        stack.callback(log.close)
+        session.introduce()
+        run(_serve(_Start(options, _bounded(session), admitted), listener))
+    return 0
+
+
+async def _serve(start: _Start, listener: socket.socket) -> None:
+    from reconciler.endpoint.server import serve  # noqa: PLC0415 - see `run`
+
+    name = start.session.environment.name
+    async with (
+        writing_contexts(start.session, DEADLINE) as client,
+        sharing(start.admitted.shared, name, client) as among,
+    ):
+        await serve(endpoint(*start, client, among), listener, start.announce)
+
+
+def _bounded(session: Session) -> Session:
+    """Return the session with a bound for the calls under way, where the environment has none."""
+    api = session.environment.api
+    if "concurrency" in api.model_fields_set:
+        return session
+    bounded = api.model_copy(update={"concurrency": most_calls(api.requests_per_second)})
+    return replace(session, environment=session.environment.model_copy(update={"api": bounded}))

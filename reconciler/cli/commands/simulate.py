@@ -1,0 +1,229 @@
+"""What an Environment says of its tenant -> how the simulator speaks: to try a profile before a tenant is there.
+
+`cxroute simulate`: a simulated CXone over HTTP, on loopback.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+from secrets import randbelow
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from reconciler.cli.arguments import missing_extra
+from reconciler.cli.clients import add_queues, custom_fields, opened
+from reconciler.cli.environments.choose import choose, expected_queues
+from reconciler.cxone.paging import platform_queues_of
+from reconciler.errors import CxrouteError, ManifestError, UsageError
+from reconciler.manifest.kinds.environment import SANDBOX
+from reconciler.manifest.kinds.profile import (
+    AllAtOnce,
+    Listed,
+    NextLink,
+    PageNumber,
+    Profile,
+    ScrollToken,
+    SkipTop,
+    operator_names,
+)
+from reconciler.manifest.load import load
+from reconciler.model.rule import Queue
+from reconciler.simulator import state as tenants
+from reconciler.simulator.app import simulator
+from reconciler.simulator.faults import __doc__ as faults_help
+from reconciler.simulator.faults.injector import Faults
+from reconciler.simulator.faults.spec import FaultSpecError
+from reconciler.simulator.profile import Dialect, Shelf
+from reconciler.simulator.server import serve
+from reconciler.simulator.settings import PROFILES, Settings
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Mapping
+
+    from reconciler.cli.output import Output
+
+
+_FIRST_NUMBER: Final = 4001
+
+
+class Spoken(NamedTuple):
+    """How a simulated tenant speaks, and which queues it has."""
+
+    switches: dict[str, Any]
+    queues: list[Queue]
+
+    def lacking(self, there: Iterable[Mapping[str, Any]]) -> list[Queue]:
+        """Return the queues of which there is none of the name: a number that was made up is no reason for another."""
+        names = {one["name"] for one in there}
+        return [queue for queue in self.queues if queue.name not in names]
+
+
+def spoken_by(name: str, directory: Path) -> Spoken:
+    """Return how the tenant of an Environment speaks. Raises ManifestError and UsageError.
+
+    Where queues are skills, or their ids are numbers, each gets a number.
+    """
+    manifests = load(directory)
+    environment = choose(manifests, name)
+    api, profile = environment.api, manifests.profile(environment)
+    beside_rules = (api.queues_path if api.queues == "rules-api" else None) or profile.queues.path
+    switches: dict[str, Any] = {
+        "dialect": dialect_of(profile, api.rules_path or profile.rules.path, beside_rules),
+        "custom_fields": custom_fields(environment),
+    }
+    if profile.rules.ids == "number":
+        switches["new_id"] = lambda: str(randbelow(10**12))
+    queues = list(expected_queues(manifests, environment.name))
+    if platform_queues_of(api, profile.queues).ids == "number":
+        queues = [_numbered(queue, _FIRST_NUMBER + place) for place, queue in enumerate(queues)]
+    return Spoken(switches, queues)
+
+
+def _numbered(queue: Queue, number: int) -> Queue:
+    return queue if queue.id.isdecimal() else Queue(str(number), queue.name)
+
+
+def dialect_of(profile: Profile, rules_path: str, queues_path: str) -> Dialect:
+    """Return how a tenant of the profile speaks; its lists are at these paths."""
+    rules, queues, errors = profile.rules, profile.queues, profile.errors
+    types = {"attribute": profile.condition.attribute, "queue": profile.target.queue}
+    of_queues = {"name": queues.name, **({"isActive": queues.active} if queues.active else {})}
+    return Dialect(
+        rules=_shelf(rules, rules_path, profile.rule.written()),
+        queues=_shelf(queues, queues_path, of_queues),
+        single=rules.single,
+        condition=profile.condition.written(),
+        target=profile.target.written(),
+        words={**types, **operator_names(profile.operators)},
+        queue_numbers=profile.target.queue_ids == "number",
+        update=profile.update,
+        message=errors.messages[0] if errors.messages else "",
+        header=errors.header or "",
+        refused=errors.refused[0] if errors.refused else "",
+    )
+
+
+def _shelf(listed: Listed, path: str, names: Mapping[str, str]) -> Shelf:
+    said = {"id": listed.id, **names}
+    common = (path, listed.list, listed.paging.style)
+    more = (
+        listed.no_content,
+        {ours: theirs for ours, theirs in said.items() if ours != theirs},
+        listed.ids == "number",
+    )
+    match listed.paging:
+        case PageNumber() as by:
+            return Shelf(*common, by.page, by.first, by.size, by.total, by.next, *more)
+        case SkipTop() as by:
+            return Shelf(*common, by.skip, 0, by.top, by.total, by.next, *more)
+        case NextLink() as by:
+            return Shelf(*common, "cursor", 0, by.size or "", by.total or "", by.next, *more)
+        case ScrollToken() as by:
+            return Shelf(*common, by.parameter, 0, by.size or "", by.total or "", by.token, *more)
+        case AllAtOnce() as by:
+            return Shelf(*common, "", 0, "", by.total or "", "", *more)
+
+
+_LAST_PORT = 65_535
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add simulate's options."""
+    parser.add_argument("--tenant", choices=("empty", "bank"), default="empty", help="without rules, or a bank's")
+    parser.add_argument(
+        "--as", dest="speak", metavar="ENV", help="speak as the Environment ENV says: profile, queues, custom fields"
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="a loopback address (default: 127.0.0.1)")
+    parser.add_argument("--port", type=int, default=8099, help="0 takes a free one (default: 8099)")
+    parser.add_argument("--state", metavar="FILE", help="keep everything in this file, so that it survives a kill")
+    parser.add_argument("--rate", type=float, metavar="N", help="answer 429 above so many requests a second")
+    parser.add_argument("--latency-ms", type=float, default=0.0, metavar="MS", help="wait so long before each answer")
+    parser.add_argument("--faults", metavar="SPEC", default="", help="inject faults, as said below")
+    parser.add_argument("--seed", type=int, default=0, help="makes random faults the same again (default: 0)")
+    parser.epilog = (
+        "It has every queue that the manifests (-m) name, and accepts any client id and secret and any access key, or\n"
+        "only those in $CXONE_CLIENT_ID and $CXONE_CLIENT_SECRET, and in $CXONE_ACCESS_KEY_ID and\n"
+        "$CXONE_ACCESS_KEY_SECRET, where these are set.\n\n"
+        f"{faults_help}"
+    )
+
+
+def run(options: argparse.Namespace, output: Output) -> int:
+    """Serve until SIGINT or SIGTERM."""
+    check(options)
+    start = tenants.bank() if options.tenant == "bank" else tenants.empty()
+    faults = parsed_faults(options.faults, options.seed)
+    with opened(Path(options.state), start) if options.state else nullcontext(start) as state:
+        spoken = spoken_by(options.speak, Path(options.manifests)) if options.speak else None
+        add_queues(state, spoken.lacking(state.queues) if spoken else named_queues(Path(options.manifests)))
+        app = simulator(state, replace(settings(options), **(spoken.switches if spoken else {})), faults)
+        try:
+            serve(app, options.host, options.port, lambda url: announce(url, output))
+        except ImportError as error:
+            raise missing_extra("`cxroute simulate`") from error
+        except OSError as error:
+            raise CxrouteError(f"cannot listen on {options.host}:{options.port}: {error.strerror}") from error
+    return 0
+
+
+def announce(url: str, output: Output) -> None:
+    """Say where it listens, at once: whoever started it may be waiting for this line."""
+    output.result(
+        f"Simulated CXone on {url}   (stop it with Ctrl-C)\n"
+        f"In an Environment: api: {{baseUrl: '{url}'}}\n"
+        f"With an access key: api: {{auth: access-key, issuer: '{url}'}}\n"
+    )
+    output.flush()
+
+
+def check(options: argparse.Namespace) -> None:
+    """Refuse what makes no sense, and to be reached from elsewhere: it is no server for others. Raises UsageError."""
+    if not 0 <= options.port <= _LAST_PORT:
+        raise UsageError(f"--port {options.port}: there are ports 0 to {_LAST_PORT}")
+    if options.latency_ms < 0 or (options.rate is not None and options.rate <= 0):
+        raise UsageError("--latency-ms cannot be below 0, and --rate must be above it")
+    host = options.host
+    try:
+        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise UsageError(f"--host {host}: the simulator listens on loopback alone, such as 127.0.0.1")
+
+
+def settings(options: argparse.Namespace) -> Settings:
+    """Return how the server behaves: it refuses a name twice and has ETags, as most tenants are thought to."""
+    return replace(
+        PROFILES["A"],
+        clients=_pair("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET"),
+        access_keys=_pair("CXONE_ACCESS_KEY_ID", "CXONE_ACCESS_KEY_SECRET"),
+        rate=options.rate,
+        latency=options.latency_ms / 1000,
+    )
+
+
+def _pair(name: str, secret: str) -> dict[str, str] | None:
+    known, word = os.environ.get(name), os.environ.get(secret)
+    return {known: word} if known and word else None
+
+
+def parsed_faults(spec: str, seed: int) -> Faults | None:
+    """Read --faults. Raises UsageError, saying what is wrong with it."""
+    try:
+        return Faults(spec, seed) if spec else None
+    except FaultSpecError as error:
+        raise UsageError(f"--faults: {error}") from error
+
+
+def named_queues(directory: Path) -> list[Queue]:
+    """Return every queue that the manifests count on in any environment; none where there are no valid manifests."""
+    try:
+        manifests = load(directory)
+        names = {*manifests.environments, SANDBOX}
+        return [queue for name in sorted(names) for queue in expected_queues(manifests, name)]
+    except ManifestError:
+        return []

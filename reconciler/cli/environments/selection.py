@@ -1,0 +1,155 @@
+"""Which environments a command is about, where it takes several: -e a,b, --all, --shard, or those of a saved plan.
+
+A share of the environments for each of several processes: the name alone decides, so nobody has to agree on it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from reconciler.cli.environments.choose import choose, separate
+from reconciler.cli.session import Session, session_in
+from reconciler.errors import UsageError
+from reconciler.manifest.kinds.environment import SANDBOX
+from reconciler.manifest.load import Manifests, load
+from reconciler.text.escape import counted
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping, Sequence
+
+    from reconciler.cli.output import Output
+
+
+INDEX: Final = "JOB_COMPLETION_INDEX"
+"""Kubernetes says in it which of an Indexed Job's pods this is, from 0."""
+_SHAPE: Final = re.compile(r"([0-9]{1,6})?/([0-9]{1,6})", re.ASCII)
+_NUMBER: Final = re.compile(r"[0-9]{1,6}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One of `count` shares; `index` counts from 0."""
+
+    index: int
+    count: int
+
+    def takes(self, name: str) -> bool:
+        """Say whether an environment is in this share.
+
+        Its name's digest, modulo the count: in just one share, whatever other environments there are. Another count
+        deals all of them anew, which costs nothing: a share keeps nothing from one run to the next.
+        """
+        return int.from_bytes(sha256(name.encode()).digest()[:8], "big") % self.count == self.index
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.count}"
+
+
+def shard_of(text: str, variables: Mapping[str, str]) -> Shard:
+    """Read INDEX/COUNT, or /COUNT with the index in a variable. Raises UsageError."""
+    parts = _SHAPE.fullmatch(text)
+    if parts is None:
+        raise UsageError(f"--shard {text[:100]!r}: say INDEX/COUNT, such as 0/4, or /4 with the index in ${INDEX}")
+    index, count = parts[1] or variables.get(INDEX, ""), int(parts[2])
+    if not index:
+        raise UsageError(f"--shard {text}: ${INDEX} does not say which share; say it as INDEX/COUNT, such as 0/{count}")
+    if not _NUMBER.fullmatch(index):
+        raise UsageError(f"--shard {text}: ${INDEX} is {index[:100]!r}, which is no number")
+    if int(index) >= count:
+        raise UsageError(f"--shard {index}/{count}: indexes count from 0, so the last of {count} is {count - 1}")
+    return Shard(int(index), count)
+
+
+def choices(parser: argparse.ArgumentParser) -> None:
+    """Add the options that choose several environments."""
+    parser.add_argument("--all", action="store_true", help="every Environment but the sandbox; -e also takes several")
+    parser.add_argument(
+        "--shard",
+        metavar="INDEX/COUNT",
+        help=f"with --all: this share of them, counted from 0; /COUNT takes the index from ${INDEX}",
+    )
+
+
+def are_several(options: argparse.Namespace) -> bool:
+    """Say whether the command line asks for several environments, be it that none or one is left of them."""
+    return options.all or options.shard is not None or "," in _named(options)
+
+
+def _named(options: argparse.Namespace) -> str:
+    return options.environment or os.environ.get("CXROUTE_ENV") or ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """The environments of one run, and what they share."""
+
+    manifests: Manifests
+    names: tuple[str, ...]
+    options: argparse.Namespace
+    output: Output
+    nobody: str
+    """Says why there is no environment, where there is none."""
+
+    @classmethod
+    def of(cls, options: argparse.Namespace, output: Output, among: Sequence[str] | None = None) -> Fleet:
+        """Load the manifests and choose, of a saved plan `among` its own. Raises ManifestError and UsageError."""
+        manifests = load(Path(options.manifests))
+        names = _chosen(manifests, options, among)
+        if options.shard is None:
+            return cls(manifests, names, options, output, "")
+        shard = shard_of(options.shard, os.environ)
+        taken = tuple(name for name in names if shard.takes(name))
+        which = f": {', '.join(taken)}" if taken else ""
+        output.note(f"Shard {shard} takes {len(taken)} of {counted(len(names), 'environment')}{which}.")
+        return cls(manifests, taken, options, output, f"No environment falls into shard {shard}: nothing to do.\n")
+
+    def session(self, name: str, output: Output) -> Session:
+        """Return one environment's session."""
+        return session_in(self.manifests, self.options, output, name)
+
+    def command(self, name: str, *more: str) -> str:
+        """Return a command about all of these environments, as a person types it."""
+        return replace(self._first, which=self.chosen).command(name, *more)
+
+    def saved_command(self, plans: str, *more: str) -> str:
+        """Return the command that applies saved plans."""
+        return self._first.saved_command(plans, *more)
+
+    @property
+    def _first(self) -> Session:
+        return self.session(self.names[0], self.output)
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """Return the words that choose these environments."""
+        return (*(("--all",) if self.options.all else ("-e", _named(self.options))), *self.share)
+
+    @property
+    def share(self) -> tuple[str, ...]:
+        """Return the words that choose some of them."""
+        return ("--shard", self.options.shard) if self.options.shard else ()
+
+
+def _chosen(manifests: Manifests, options: argparse.Namespace, among: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the environments' names, each once. Raises UsageError."""
+    if options.all and options.environment:
+        raise UsageError("say --all or -e, not both")
+    if among is not None and not options.environment:
+        return tuple(among)
+    if options.all:
+        known = sorted(set(manifests.environments) - {SANDBOX})
+        if not known:
+            raise UsageError("--all: the manifests have no Environment beside the sandbox")
+        return tuple(known)
+    if "," not in _named(options) and among is None:
+        raise UsageError("--shard shares out several environments: say --all, or several with -e")
+    names = separate(_named(options))
+    if strange := [name for name in names if among is not None and name not in among]:
+        raise UsageError(f"the saved plan has nothing for {strange[0]}; it is for {', '.join(among or ())}")
+    return tuple(choose(manifests, name).name for name in names)

@@ -1,0 +1,69 @@
+"""`/metrics` and `/health` of a loop, over HTTP; without uvicorn this module cannot be imported (the extra `serve`)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import uvicorn
+
+from reconciler.endpoint.server import quiet
+from reconciler.text.prometheus import MEDIA
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+
+_TEXT = b"text/plain; charset=utf-8"
+
+
+class Answer(NamedTuple):
+    """What is answered."""
+
+    status: int
+    text: str
+    media: bytes = _TEXT
+
+
+class _Server(uvicorn.Server):
+    """Leaves the signals to the loop beside it."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take none."""
+        yield
+
+
+@asynccontextmanager
+async def probes(listener: socket.socket, metrics: Callable[[], str], alive: Callable[[], bool]) -> AsyncIterator[None]:
+    """Answer on a socket that listens, for as long as the block lasts."""
+
+    def answer(path: str) -> Answer:
+        if path == "/metrics":
+            return Answer(200, metrics(), MEDIA)
+        if path == "/health":
+            return Answer(200, "ok\n") if alive() else Answer(503, "no round has begun for too long\n")
+        return Answer(404, "there are /metrics and /health\n")
+
+    server = _Server(quiet(_app(answer), timeout_graceful_shutdown=1))
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await serving
+
+
+def _app(answer: Callable[[str], Answer]) -> Callable[..., Awaitable[None]]:
+    async def app(scope: dict[str, Any], _receive: object, send: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
+        asked = scope["method"] in ("GET", "HEAD")
+        status, text, media = answer(scope["path"]) if asked else Answer(405, "GET only\n")
+        body = text.encode()
+        headers = [(b"content-type", media), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    return app

@@ -1,0 +1,299 @@
+"""What several machines share for `serve`: where its Redis is, and the endpoint's memory there.
+
+The endpoint over an environment's client: what the manifests say of events, and what is counted.
+
+Who may reach the endpoint, and where: what `serve` is told on its command line and in the environment, checked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import ipaddress
+import json
+import os
+import time
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import unquote
+
+from reconciler.checks.explain import explain
+from reconciler.cli.arguments import missing_extra
+from reconciler.cli.environments.choose import utc_now
+from reconciler.cli.server_log import log
+from reconciler.cxone.context_writers import skipped_by
+from reconciler.desired.desired import as_written, desire
+from reconciler.desired.queues import AssumedCatalogue, aliases
+from reconciler.endpoint.app import ContextApp, Limits, Memory, Surroundings, context_app
+from reconciler.endpoint.auth import SecretError
+from reconciler.endpoint.conversations import Lines
+from reconciler.endpoint.handler import Names, Policy
+from reconciler.endpoint.policy import Fallback
+from reconciler.errors import UndefinedFieldsError, UsageError
+from reconciler.plan.routing_table import desired_entries
+from reconciler.render.text.explain import Names as RuleNames
+from reconciler.render.text.explain import explain_document
+from reconciler.text.files import MIB, read_text
+from reconciler.text.redact import DISCRETION
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+    from reconciler.cli.session import Session
+    from reconciler.cxone.context_client import ContextClient
+
+    Among = Callable[[Surroundings], Surroundings]
+    """Makes of the surroundings of one process those of one of several."""
+
+
+DEADLINE: Final = 5.0
+"""Seconds for a request; the bot's platform gives up after eight."""
+_ONCE: Final = 60.0
+"""Seconds between two advices."""
+_WAITING: Final = (16, 1000)
+"""Requests under way at the least and at the most."""
+
+
+def endpoint(
+    options: argparse.Namespace,
+    session: Session,
+    admitted: Admitted,
+    client: ContextClient,
+    among: Callable[[Surroundings], Surroundings],
+) -> ContextApp:
+    """Return the endpoint over a client. `among` makes of the surroundings of one process those of one of several."""
+
+    async def write(conversation: str, attributes: Mapping[str, Any], seconds: float) -> Any:  # noqa: ANN401 - any JSON
+        try:
+            return DISCRETION.within(await client.write(conversation, attributes, seconds))
+        except UndefinedFieldsError as error:
+            advise(str(error))
+            raise
+
+    advise = Advice(log, time.monotonic)
+
+    def gauges() -> dict[str, float]:
+        pacer, breaker = client.pacer, client.breaker
+        return {
+            "cxroute_upstream_requests": pacer.requests,
+            "cxroute_upstream_retries": pacer.retries,
+            "cxroute_upstream_away": breaker.away,
+            "cxroute_upstream_outages": breaker.opened,
+        }
+
+    surroundings = Surroundings(
+        now=utc_now, ready=client.ready, log=log, label=hashed if options.hash_conversations else str, gauges=gauges
+    )
+    limits = Limits(most_waiting(session.environment.api.requests_per_second), DEADLINE)
+    return context_app(write, admitted.keys, admitted.secrets, policy(options, session), among(surroundings), limits)
+
+
+def most_waiting(rate: float) -> int:
+    """Return how many requests may be under way: what fits into the deadline at the tenant's rate."""
+    least, most = _WAITING
+    return int(min(max(rate * DEADLINE * 0.8, least), most))
+
+
+def most_calls(rate: float) -> int:
+    """Return how many calls may be under way, where nobody said it: what goes out in 0.8 seconds.
+
+    Enough that some slow conversations do not keep the others waiting (W10); so few that a tenant that falls silent
+    gets no more than 60 at 50 a second until that is noticed, probes among them (W11).
+    """
+    least, most = _WAITING
+    return int(min(max(rate * 0.8, least), most))
+
+
+def policy(options: argparse.Namespace, session: Session) -> Policy:
+    """Return what the environment says of events."""
+    names, context = session.environment.attributes, session.environment.context
+    return Policy(
+        Names(names.intent, names.confidence, names.updated_at),
+        Fallback(context.below.intent, context.min_confidence or 0) if context.below else None,
+        frozenset(intent for loaded in session.manifests.intents for intent in loaded.document.intents),
+        explaining(session) if options.explain else None,
+        skipped_by(session.environment),
+    )
+
+
+def explaining(session: Session) -> Callable[[Mapping[str, Any]], Any]:
+    """Return what says which rule and queue the manifests choose: the evaluation of `cxroute explain`."""
+    name = session.environment.name
+    catalogue = AssumedCatalogue(name, aliases(session.manifests, name))
+    desired = desire(session.manifests, session.environment, catalogue)
+    queues = {queue.id: queue.name for queue in catalogue.assumed.values()}
+    entries, names = desired_entries(desired), RuleNames(f"the manifests of {name}", queues, desired.labels)
+
+    def route(attributes: Mapping[str, Any]) -> dict[str, Any]:
+        given = {name: _value(value) for name, value in attributes.items() if isinstance(value, str | int | float)}
+        found = explain_document(explain(entries, as_written(desired.types, given), session.environment), names)
+        return {"rule": found["winner"], **{key: found[key] for key in ("destination", "otherwise") if key in found}}
+
+    return route
+
+
+def _value(value: str | float) -> str | int | float:
+    """Return an attribute as rules compare it: true and false are texts."""
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+class Advice:
+    """Says in the log what an operator has to do, once a minute at most."""
+
+    def __init__(self, log: Callable[[str], object], clock: Callable[[], float]) -> None:
+        """`clock` is monotonic."""
+        self._log, self._clock = log, clock
+        self._next = clock()
+
+    def __call__(self, text: str) -> None:
+        """Say it, unless it was said a moment ago."""
+        if self._clock() >= self._next:
+            self._next = self._clock() + _ONCE
+            self._log(json.dumps({"event": "advice", "advice": text}))
+
+
+def hashed(conversation: str) -> str:
+    """Return a name for a conversation that does not say which it is, and is the same every time."""
+    return hashlib.sha256(conversation.encode()).hexdigest()[:16]
+
+
+_SHARED: Final = "CXROUTE_SHARED"
+_SEEN: Final = (
+    "--shared holds a password, and everybody on this machine can see its command lines: put the URL into a file, and"
+    f" the file's name into {_SHARED}_FILE"
+)
+
+
+def shared_url(option: str | None) -> str:
+    """Return the URL of --shared, or of its variable, or of the file that names; "" where nothing is shared.
+
+    Raises UsageError, which repeats none of it: it may hold a password.
+    """
+    said = option if option is not None else os.environ.get(_SHARED, "") or _filed()
+    if not said:
+        return ""
+    DISCRETION.keep(said)
+    try:
+        from reconciler.endpoint.redis.connection import connection_to, url_parts  # noqa: PLC0415 - an extra that few need
+    except ImportError as error:
+        raise missing_extra("--shared") from error
+    password = url_parts(said).password
+    DISCRETION.keep(*([password, unquote(password)] if password else []))
+    try:
+        connection_to(said, None)
+    except ValueError as error:
+        raise UsageError(f"--shared, or ${_SHARED}: {error}") from None
+    if option and password:
+        log(json.dumps({"event": "advice", "advice": _SEEN}))
+    return said
+
+
+def _filed() -> str:
+    file = os.environ.get(f"{_SHARED}_FILE")
+    if not file:
+        return ""
+    try:
+        said = read_text(file, MIB).strip()
+    except OSError as error:
+        raise UsageError(f"the file that {_SHARED}_FILE names cannot be read: {error.strerror}") from None
+    if not said:
+        raise UsageError(f"the file that {_SHARED}_FILE names is empty")
+    return said
+
+
+@asynccontextmanager
+async def sharing(url: str, environment: str, client: ContextClient) -> AsyncIterator[Among]:
+    """Take part in what the machines of an environment share; without a URL nothing is shared."""
+    if not url:
+        yield lambda alone: alone
+        return
+    from reconciler.endpoint.redis.connection import RedisLine, connection_to  # noqa: PLC0415 - see above
+    from reconciler.endpoint.redis.locks import SharedTurns  # noqa: PLC0415 - see above
+    from reconciler.endpoint.redis.membership import Keeper, Pace  # noqa: PLC0415 - see above
+    from reconciler.endpoint.redis.message_ids import SharedIds  # noqa: PLC0415 - see above
+    from reconciler.endpoint.redis.state import Shared  # noqa: PLC0415 - see above
+
+    connect = connection_to(url, os.environ.get("CXROUTE_CA_FILE"))
+    shared = Shared(lambda broken: RedisLine(connect, broken), f"cxroute:{environment}")
+    turns, ids = SharedTurns(shared, Lines(time.monotonic)), SharedIds(shared, time.monotonic)
+    keeper = Keeper(shared, turns, ids, Pace(client.pacer.part, client.pacer.hold, lambda: client.pacer.held), log)
+
+    def among(alone: Surroundings) -> Surroundings:
+        async def ready() -> bool:
+            return shared.is_open and await alone.ready()
+
+        def gauges() -> dict[str, float]:
+            return {**alone.gauges(), "cxroute_shared_away": not shared.is_open}
+
+        memory = Memory(turns, ids)
+        return replace(alone, memory=memory, ready=ready, gauges=gauges, part=lambda: 1 / keeper.instances)
+
+    keeping = asyncio.create_task(keeper.keep())
+    try:
+        yield among
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+        await keeper.leave()
+
+
+_KEYS, _SECRETS = "CXROUTE_API_KEYS", "CXROUTE_WEBHOOK_SECRETS"
+_LAST_PORT: Final = 65_535
+
+
+class Admitted(NamedTuple):
+    """Where the endpoint listens, what it shares with other machines, and what opens it."""
+
+    port: int
+    shared: str
+    keys: tuple[str, ...]
+    secrets: tuple[str, ...]
+
+
+def checked(options: argparse.Namespace) -> Admitted:
+    """Return what the command line and the environment say. Raises UsageError, also where it makes no sense."""
+    admitted = Admitted(_port(options.port), shared_url(options.shared), _listed(_KEYS), _listed(_SECRETS))
+    if not admitted.keys and not admitted.secrets and not _is_loopback(options.host):
+        raise UsageError(f"--host {options.host}: without keys in ${_KEYS} it listens on loopback only")
+    try:
+        context_app(_nowhere, admitted.keys, admitted.secrets)
+    except SecretError as error:
+        raise UsageError(f"{_SECRETS}: {error}") from error
+    return admitted
+
+
+def _port(option: str | None) -> int:
+    said = option if option is not None else os.environ.get("PORT") or "3000"
+    if not (said.isascii() and said.isdigit()) or int(said[:6]) > _LAST_PORT:
+        raise UsageError(f"port {said[:20]!r}: there are ports 0 to {_LAST_PORT}")
+    return int(said)
+
+
+async def _nowhere(_conversation: str, _attributes: Mapping[str, Any], _seconds: float) -> Any:  # noqa: ANN401 - any JSON
+    await asyncio.sleep(0)
+
+
+def _listed(name: str) -> tuple[str, ...]:
+    """Read a variable, or the file that it names, as a list. Raises UsageError, which repeats none of it."""
+    text, file = os.environ.get(name, ""), os.environ.get(f"{name}_FILE")
+    if not text and file:
+        try:
+            text = read_text(file, MIB)
+        except OSError as error:
+            raise UsageError(f"the file that {name}_FILE names cannot be read: {error.strerror}") from None
+    found = tuple(one for one in map(str.strip, text.replace("\n", ",").split(",")) if one)
+    if (text or file) and not found:
+        raise UsageError(f"{name}, or its file, holds nothing but commas and spaces")
+    if not all(one.isascii() and one.isprintable() and " " not in one for one in found):
+        raise UsageError(f"{name} holds what no header can: use letters, digits and signs without spaces")
+    DISCRETION.keep(*found)
+    return found
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

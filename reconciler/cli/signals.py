@@ -1,0 +1,69 @@
+"""SIGINT and SIGTERM: before anything is written a command ends at once; after that no new write is started."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from reconciler.errors import InterruptedRunError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+
+Result = TypeVar("Result")
+
+
+@dataclass(slots=True)
+class Stop:
+    """Whether a signal has come, and whether the run is past the point where it may just be dropped."""
+
+    requested: bool = False
+    writing: bool = False
+    task: asyncio.Task[object] | None = None
+    parts: list[Stop] = field(default_factory=list)
+    """Runs within the run, which hear of it too."""
+
+    def signalled(self) -> None:
+        """Take note of a signal; drop the run while nothing was written."""
+        self.requested = True
+        for part in self.parts:
+            part.signalled()
+        if not self.writing and self.task is not None:
+            self.task.cancel()
+
+
+@contextlib.contextmanager
+def ending_at_once() -> Iterator[None]:
+    """While a person is asked, a signal ends the question: the loop, which waits for the answer, could not."""
+
+    def end(_number: int, _frame: object) -> None:
+        raise InterruptedRunError("interrupted; nothing was written")
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def run_interruptibly(command: Callable[[Stop], Awaitable[Result]]) -> Result:
+    """Run a command's coroutine. Raises InterruptedRunError when a signal came before it wrote anything."""
+
+    async def guarded() -> Result:
+        stop = Stop(task=asyncio.current_task())
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            # Windows has no such handlers; there Ctrl-C ends the run at once.
+            with contextlib.suppress(NotImplementedError):
+                loop.add_signal_handler(number, stop.signalled)
+        try:
+            return await command(stop)
+        except asyncio.CancelledError:
+            raise InterruptedRunError("interrupted; nothing was written") from None
+
+    return asyncio.run(guarded())

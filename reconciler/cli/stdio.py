@@ -1,0 +1,106 @@
+"""stdout and stderr that nobody may be reading: what cannot be said is left unsaid, and nothing else changes.
+
+What a stream's terminal can show: how wide its lines are, and whether it has colours.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Any, Final, TextIO, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+_NARROWEST: Final = 60
+_USUAL: Final = 80
+
+
+def fitted(text: str, stream: IO[str]) -> str:
+    """Return the text wrapped to the stream's terminal; where there is none, the text as it is."""
+    if not stream.isatty():
+        return text
+    from reconciler.render.text.wrap import wrap_text  # noqa: PLC0415 - only a terminal needs it
+
+    return wrap_text(text, width_of(stream))
+
+
+def width_of(stream: IO[str]) -> int:
+    """Return the width of the stream's terminal, 80 where there is none: by $COLUMNS, else as the system says."""
+    columns = os.environ.get("COLUMNS", "")
+    width = int(columns) if columns.isascii() and columns.isdecimal() else 0
+    if not width:
+        try:
+            width = os.get_terminal_size(stream.fileno()).columns
+        except (OSError, ValueError, AttributeError):
+            width = 0
+    return max(_NARROWEST, width or _USUAL)
+
+
+def has_colours(stream: IO[str], setting: str) -> bool:
+    """Say whether a stream is painted: as --color says, else $NO_COLOR, else $FORCE_COLOR, else on a terminal."""
+    if setting != "auto":
+        return setting == "always"
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR", "0") not in ("", "0"):
+        return True
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+class Outlet:
+    """A stream whose reader may go: what is written after that goes nowhere. Everything else is the stream's own."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.used = False
+        """Whether anything was written."""
+
+    def write(self, text: str) -> int:
+        """Write, if anybody reads."""
+        self.used = True
+        with self._unheard():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Hand over what was written, if anybody reads."""
+        with self._unheard():
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the stream has
+        return getattr(self._stream, name)
+
+    @contextmanager
+    def _unheard(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            silence(self._stream)
+
+
+def silence(stream: TextIO) -> None:
+    """Let a stream go nowhere from now on, the interpreter's own flush at the end too."""
+    with contextlib.suppress(OSError, AttributeError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+@contextmanager
+def outlets() -> Iterator[None]:
+    """Make outlets of stdout and stderr; where there is none at all, as some schedulers start programs, of nothing."""
+    before = sys.stdout, sys.stderr
+    with contextlib.ExitStack() as stack:
+        for name in ("stdout", "stderr"):
+            stream = getattr(sys, name)
+            if stream is None:
+                stream = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123 - a device
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="backslashreplace")
+            setattr(sys, name, cast("TextIO", Outlet(stream)))
+        try:
+            yield
+        finally:
+            sys.stdout, sys.stderr = before

@@ -1,0 +1,1 @@
+"""HTTP to a tenant: requests, retries, rate limit, circuit breaker and connections."""

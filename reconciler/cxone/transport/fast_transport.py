@@ -1,0 +1,241 @@
+"""What carries the bytes of the endpoint: a request and its answer on a kept connection, and nothing else.
+
+An HTTP client for every purpose costs more than all else that the endpoint does (benchmarks/README.md, "endpoint").
+This one knows no redirects, cookies, proxies or variables; what it does not know it cannot be led to do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, Final
+
+import aiohappyeyeballs
+import httptools
+
+from reconciler.cxone.transport.request import (
+    LARGEST,
+    Answer,
+    Body,
+    LostError,
+    NotSentError,
+    Request,
+    UntrustedError,
+    reason,
+    too_large,
+)
+from reconciler.errors import UnexpectedAnswerError
+
+if TYPE_CHECKING:
+    from reconciler.cxone.settings import Server
+
+
+_LARGEST_HEAD: Final = 64 * 1024
+"""Bytes of an answer's headers, and of all else in it that is no body."""
+_IDLE: Final = 15.0
+"""Seconds after which a connection is not used again: the other side may be about to close it."""
+_SECOND_TRY: Final = 0.25
+"""Seconds until the next address of a name is tried beside the first."""
+_EARLY: Final = range(100, 200)
+"""Statuses of answers that the real one follows."""
+
+
+class Direct:
+    """Connections to few servers, each with one request at a time, kept for the next."""
+
+    def __init__(self, trusted: ssl.SSLContext) -> None:
+        """`trusted` says who is believed to be the server that is asked for."""
+        self._trusted = trusted
+        self._idle: defaultdict[Server, list[_Connection]] = defaultdict(list)
+
+    async def carry(self, request: Request) -> Answer:
+        """Send one request and read its answer (`exchange.Carry`)."""
+        idle = self._idle[request.server]
+        connection = _kept(idle) or await self._connected(request.server)
+        try:
+            answer = await connection.ask(request)
+        except BaseException:
+            connection.close()  # an answer that nobody waits for would be taken for the next one's
+            raise
+        if connection.is_clean:
+            idle.append(connection)
+        else:
+            connection.close()
+        return answer
+
+    def close(self) -> None:
+        """Close what is kept."""
+        for connections in self._idle.values():
+            for connection in connections:
+                connection.close()
+        self._idle.clear()
+
+    async def _connected(self, server: Server) -> _Connection:
+        """Connect, to whichever address of the name answers first. Raises NotSentError."""
+        loop = asyncio.get_running_loop()
+        options: dict[str, Any] = {}
+        if server.scheme == "https":
+            options = {"ssl": self._trusted, "server_hostname": server.host}
+        try:
+            found = await _addresses(server)
+            made = await aiohappyeyeballs.start_connection(found, happy_eyeballs_delay=_SECOND_TRY, loop=loop)
+            _, connection = await loop.create_connection(_Connection, sock=made, **options)
+        except ssl.CertificateError as failure:
+            raise UntrustedError(reason(failure)) from failure
+        except (OSError, UnicodeError) as failure:  # no name that could be looked up is the latter
+            raise NotSentError(reason(failure)) from failure
+        return connection
+
+
+def _kept(idle: list[_Connection]) -> _Connection | None:
+    """Return the connection that was used last: the others may grow old, and be let go of."""
+    while idle:
+        connection = idle.pop()
+        if connection.is_fresh:
+            return connection
+        connection.close()
+    return None
+
+
+async def _addresses(server: Server) -> Any:  # noqa: ANN401 - the loop's, and what is to connect takes them so
+    return await asyncio.get_running_loop().getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)
+
+
+class _Connection(asyncio.Protocol):
+    """One connection, and the answer that is coming in on it."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._parser = httptools.HttpResponseParser(self)
+        self._transport: asyncio.Transport
+        self._answer: asyncio.Future[Answer] | None = None
+        self._call = ""
+        self._used = self._loop.time()
+        self._is_over = False
+        self._begin()
+
+    @property
+    def is_clean(self) -> bool:
+        """Say whether another request may follow: the answer was whole, and nothing came behind it."""
+        return self._is_kept and not self._is_over
+
+    @property
+    def is_fresh(self) -> bool:
+        """Say whether the other side is likely to be there still."""
+        return not self._is_over and self._loop.time() - self._used < _IDLE
+
+    async def ask(self, request: Request) -> Answer:
+        """Send a request and wait for its answer. Raises NotSentError, LostError and UnexpectedAnswerError."""
+        written = _written(request)
+        if self._is_over:
+            raise NotSentError("the server ended the connection before anything was asked")
+        self._begin()
+        self._call = request.call
+        self._answer = self._loop.create_future()
+        self._transport.write(written)
+        try:
+            return await self._answer
+        finally:
+            self._answer = None
+            self._used = self._loop.time()
+
+    def close(self) -> None:
+        """End it at once: what is still to be sent is not."""
+        self._is_over = True
+        self._transport.abort()
+
+    def _begin(self) -> None:
+        self._headers: dict[str, str] = {}
+        self._size = 0
+        self._body: Body | None = None
+        self._is_read = self._is_kept = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Keep where to write."""
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Read some of the answer; what nobody asked for ends the connection."""
+        if self._answer is None:
+            self.close()
+            return
+        self._size += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            cause = error.__context__  # what one of the methods below raised
+            self._fail(cause if isinstance(cause, UnexpectedAnswerError) else LostError("the answer is no HTTP"))
+        if self._body is None and self._size > _LARGEST_HEAD:
+            self._fail(_long_head())
+        elif self._size > LARGEST + _LARGEST_HEAD:  # chunks' sizes and trailers count, too
+            self._fail(too_large())
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End; the end is also that of an answer that says nothing of its length."""
+        self._is_over = True
+        if self._answer is None or self._answer.done():
+            return
+        is_open = not self._headers.keys() & {"content-length", "transfer-encoding"}
+        if exc is None and self._body is not None and is_open:
+            self.on_message_complete()
+        else:
+            self._fail(LostError(reason(exc) if exc else "the connection was closed before the answer was whole"))
+
+    def on_message_begin(self) -> None:
+        """Begin an answer, unless there was one: a second one belongs to no request."""
+        if self._is_read:
+            self._is_over = True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; one that comes behind the body says nothing that would still count."""
+        if self._body is None:
+            self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        """Know what the body will be."""
+        status = self._parser.get_status_code()
+        if status in _EARLY:
+            self._headers = {}
+        elif status < _EARLY.start:
+            raise LostError
+        elif sum(map(len, self._headers.values())) > _LARGEST_HEAD:
+            raise _long_head()
+        elif self._body is None:
+            self._body = Body(self._headers.get("content-encoding", ""))
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body."""
+        if self._body is not None and not self._is_read:
+            self._body.add(body)
+
+    def on_message_complete(self) -> None:
+        """Answer who waits."""
+        if self._body is None or self._is_read:
+            return
+        self._is_read = True
+        self._is_kept = self._parser.should_keep_alive()
+        if self._answer is not None and not self._answer.done():
+            status = self._parser.get_status_code()
+            self._answer.set_result(Answer(self._call, status, self._headers, self._body.whole()))
+
+    def _fail(self, error: Exception) -> None:
+        self._is_over = True
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(error)
+
+
+def _long_head() -> UnexpectedAnswerError:
+    return UnexpectedAnswerError(f"the answer's headers have more than {_LARGEST_HEAD // 1024} KiB")
+
+
+def _written(request: Request) -> bytes:
+    """Return a request as bytes. No part of it comes from a caller unchecked; a line end in one would be a second."""
+    lines = [f"{request.method} {request.target} HTTP/1.1", f"Host: {request.server.authority}"]
+    lines += [f"{name}: {value}" for name, value in request.headers.items()]
+    lines.append(f"Content-Length: {len(request.content)}")
+    head = "\r\n".join(lines)
+    if head.count("\n") != len(lines) - 1 or head.count("\r") != len(lines) - 1:
+        raise AssertionError("a request was about to be sent that has a line end where none may be")
+    return b"%b\r\n\r\n%b" % (head.encode("ascii"), request.content)

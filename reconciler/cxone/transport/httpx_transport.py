@@ -1,0 +1,163 @@
+"""What carries the bytes of a command: httpx on aiohttp, without redirects, cookies, netrc or proxies of its own.
+
+Whom to trust, and by which proxy to go: what the operator says of the network, for every client that there is.
+"""
+
+from __future__ import annotations
+
+import ssl
+from http.cookiejar import DefaultCookiePolicy
+from typing import TYPE_CHECKING
+
+import aiohttp
+import certifi
+import httpx
+from httpx_aiohttp import AiohttpTransport
+
+from reconciler.cxone.settings import Server, Tenant
+from reconciler.cxone.transport.request import (
+    Answer,
+    Body,
+    Carry,
+    LostError,
+    NotSentError,
+    Request,
+    UntrustedError,
+    reason,
+)
+from reconciler.errors import CxrouteError, UsageError
+from reconciler.text.files import read_certificates
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def proxy_of(url: str) -> httpx.Proxy:
+    """Read the proxy's URL; it may hold a password, so no error repeats it. Raises UsageError."""
+    import httpx  # noqa: PLC0415 - the endpoint does without, but for this
+
+    try:
+        proxy = httpx.Proxy(url)
+    except (httpx.InvalidURL, ValueError):
+        raise UsageError("CXROUTE_PROXY is no URL such as http://proxy.example:3128") from None
+    if proxy.url.scheme not in ("http", "https") or not proxy.url.host or "%20" in proxy.url.host:
+        raise UsageError("CXROUTE_PROXY must be an http:// or https:// proxy, such as http://proxy.example:3128")
+    return proxy
+
+
+def trusted(ca_file: Path | None) -> ssl.SSLContext:
+    """Trust the public authorities, and whom the operator's file names. Raises CxrouteError."""
+    context = ssl.create_default_context(cafile=certifi.where())
+    if ca_file:
+        try:
+            context.load_verify_locations(cadata=read_certificates(ca_file))
+        except OSError as error:
+            raise CxrouteError(f"cannot read the certificates in {ca_file}: {error.strerror or error}") from error
+    return context
+
+
+def trusted_by(tenant: Tenant, ca_file: Path | None) -> ssl.SSLContext:
+    """Return whom a client of the tenant trusts: nobody where it needs nobody, for to read the authorities takes 20 ms.
+
+    TLS is never left unverified. Raises CxrouteError.
+    """
+    https = any(Server.of(url).scheme == "https" for url in tenant.urls) or bool(tenant.issuer)
+    return trusted(ca_file) if https else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+class UntrustedServerError(httpx.ConnectError):
+    """The server's certificate is not one that is trusted for its name; nothing was sent to it."""
+
+
+class NetworkTransport(httpx.AsyncBaseTransport):
+    """httpx-aiohttp, with its errors told apart.
+
+    It calls a connection that broke after the request was sent a ConnectTimeout, as if nothing had been sent; a
+    create would be repeated. Only aiohttp's own connector errors are certain.
+    """
+
+    def __init__(self, below: httpx.AsyncBaseTransport) -> None:
+        self._below = below
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send the request; ConnectError says for certain that nothing was sent, ReadError that nobody knows."""
+        try:
+            return await self._below.handle_async_request(request)
+        except httpx.TransportError as error:
+            if isinstance(error.__cause__, aiohttp.ClientConnectorCertificateError):
+                raise UntrustedServerError(str(error)) from error
+            if isinstance(error.__cause__, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+                raise httpx.ConnectError(str(error)) from error
+            raise httpx.ReadError(_said(error.__cause__) or str(error) or "the connection broke") from error
+        except aiohttp.ClientError as error:
+            raise httpx.ReadError(_said(error) or str(error)) from error
+
+    async def aclose(self) -> None:
+        """Close what carries the bytes."""
+        await self._below.aclose()
+
+
+def _said(error: BaseException | None) -> str:
+    """Return what to say of an answer that is no HTTP: aiohttp's own words quote it, and with it what it repeats."""
+    broken = (aiohttp.ClientResponseError, aiohttp.ClientPayloadError, aiohttp.http_exceptions.HttpProcessingError)
+    return "the answer is no HTTP" if isinstance(error, broken) else ""
+
+
+def carried_by(transport: httpx.AsyncBaseTransport) -> Carry:
+    """Return what carries requests over an httpx client that adds nothing of its own: no cookies, no variables.
+
+    The API's client bounds each exchange as a whole; a time-out per read would let a slow drip go on for ever.
+    """
+    http = httpx.AsyncClient(transport=transport, trust_env=False, follow_redirects=False, timeout=None)  # noqa: S113
+    http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+
+    async def carry(request: Request) -> Answer:
+        headers, content = dict(request.headers), request.content or None
+        asked = http.build_request(request.method, request.url, headers=headers, content=content)
+        try:
+            return await _answer(http, asked, request.call)
+        except UntrustedServerError as failure:
+            raise UntrustedError(reason(failure)) from failure
+        except httpx.ConnectError as failure:
+            raise NotSentError(reason(failure)) from failure
+        except httpx.TransportError as failure:
+            raise LostError(_why(failure)) from failure
+
+    return carry
+
+
+async def _answer(http: httpx.AsyncClient, request: httpx.Request, call: str) -> Answer:
+    response = await http.send(request, stream=True, follow_redirects=False)
+    try:
+        if response.is_stream_consumed:  # a transport that had the whole answer in memory
+            return Answer(call, response.status_code, response.headers, response.content)
+        body = Body(response.headers.get("content-encoding", ""))
+        async for raw in response.aiter_raw():
+            body.add(raw)
+    finally:
+        await response.aclose()
+    return Answer(call, response.status_code, response.headers, body.whole())
+
+
+def _why(failure: httpx.TransportError) -> str:
+    return "no answer in time" if isinstance(failure, httpx.TimeoutException) else reason(failure)
+
+
+def network(tenant: Tenant, proxy: str | None, ca_file: Path | None) -> httpx.AsyncBaseTransport:
+    """Return the transport to a real network."""
+    verify = trusted_by(tenant, ca_file)
+
+    def session() -> aiohttp.ClientSession:
+        made = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=tenant.concurrency, ssl=verify),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+        )
+        # aiohttp sends PUT and DELETE again by itself when a kept connection was closed; only a fresh read may (R6).
+        made._retry_connection = False  # noqa: SLF001 - there is no public way
+        return made
+
+    transport = AiohttpTransport(
+        verify=verify, trust_env=False, proxy=proxy_of(proxy) if proxy else None, client=session
+    )
+    return NetworkTransport(transport)

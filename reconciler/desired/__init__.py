@@ -1,0 +1,1 @@
+"""Desired rules: manifests expanded for one environment, with queues resolved."""

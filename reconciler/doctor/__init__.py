@@ -1,0 +1,1 @@
+"""Diagnosis of a tenant: single calls, what the responses show, and advice."""

@@ -1,0 +1,60 @@
+"""What the endpoint counts, as Prometheus reads it. No label has a value that a caller could choose."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from itertools import accumulate
+from typing import TYPE_CHECKING, Final
+
+from reconciler.text.prometheus import head
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from reconciler.endpoint.policy import Doubt
+
+
+_BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+"""Seconds."""
+
+
+class Metrics:
+    """Counts requests by status and outcome, doubtful intents, and how long answers took."""
+
+    def __init__(self) -> None:
+        self.answers: Counter[tuple[int, str]] = Counter()
+        self.doubts: Counter[Doubt] = Counter()
+        self.waiting = 0
+        self._buckets = [0] * (len(_BOUNDS) + 1)
+        self._seconds = 0.0
+
+    def answered(self, status: int, outcome: str, seconds: float) -> None:
+        """Count an answer."""
+        self.answers[status, outcome] += 1
+        self._buckets[bisect_left(_BOUNDS, seconds)] += 1
+        self._seconds += seconds
+
+    def text(self, gauges: Mapping[str, float]) -> bytes:
+        """Return everything in Prometheus' text format; `gauges` are more values of now, by name."""
+        return "".join(f"{line}\n" for line in self._lines({"cxroute_waiting": self.waiting, **gauges})).encode()
+
+    def _lines(self, gauges: Mapping[str, float]) -> Iterator[str]:
+        yield from head(
+            "cxroute_requests_total", "counter", "Requests to /api/route, by status and what became of them."
+        )
+        for (status, outcome), count in sorted(self.answers.items()):
+            yield f'cxroute_requests_total{{status="{status}",outcome="{outcome}"}} {count}'
+        doubtful = "Intents that are in no Intents document, or unsure."
+        yield from head("cxroute_doubtful_intents_total", "counter", doubtful)
+        for reason in ("unknown", "unsure"):
+            yield f'cxroute_doubtful_intents_total{{reason="{reason}"}} {self.doubts[reason]}'
+        yield from head("cxroute_request_seconds", "histogram", "How long answers took.")
+        counts = list(accumulate(self._buckets))
+        for bound, count in zip((*map(str, _BOUNDS), "+Inf"), counts, strict=True):
+            yield f'cxroute_request_seconds_bucket{{le="{bound}"}} {count}'
+        yield f"cxroute_request_seconds_sum {self._seconds:.6f}"
+        yield f"cxroute_request_seconds_count {counts[-1]}"
+        for name, value in gauges.items():
+            yield f"# TYPE {name} gauge"
+            yield f"{name} {value:g}"

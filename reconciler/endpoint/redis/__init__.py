@@ -1,0 +1,1 @@
+"""State that several instances of the endpoint share in Redis."""

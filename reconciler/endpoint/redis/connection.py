@@ -1,0 +1,145 @@
+"""One connection to Redis: what is asked in one turn of the loop goes out together, and nobody waits for a dead one.
+
+The connection never comes back by itself: a server that was away may have forgotten everything, and whoever asks must
+know. Alone, a command costs more here than Redis takes for twenty.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from redis.asyncio.connection import Connection, SSLConnection
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError, ResponseError
+
+from reconciler.text.files import read_certificates
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+_PATIENCE: Final = 1.0
+"""Seconds for a connection, and for a batch of answers."""
+_LAST_PORT: Final = 65_535
+_DEFAULT_PORT: Final = 6379
+
+Command = tuple[str | bytes | int, ...]
+
+
+class BrokenError(Exception):
+    """There is no connection, or Redis refused: what was asked was done or not. The text is one harmless word."""
+
+
+class RedisLine:
+    """The connection, and what waits to go out on it."""
+
+    def __init__(self, make: Callable[[], Connection], broken: Callable[[str], object]) -> None:
+        """`make` returns a connection that is not open yet; `broken` is told, in one word, why one is lost."""
+        self._make, self._broken = make, broken
+        self._connection: Connection | None = None
+        self._waiting: list[tuple[Command, asyncio.Future[Any]]] = []
+        self._sending: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Connect anew. Raises BrokenError."""
+        await self.close()
+        if self._sending is not None:
+            await asyncio.wait({self._sending})  # it has something of the old connection's to fail
+        try:
+            connection = self._make()
+            async with asyncio.timeout(_PATIENCE):
+                await connection.connect()  # type: ignore[no-untyped-call]
+        except (RedisError, OSError, TimeoutError) as error:
+            raise BrokenError(type(error).__name__) from None
+        self._connection = connection
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(RedisError, OSError):
+                await connection.disconnect(nowait=True)
+            await asyncio.sleep(0)  # the loop lets go of it in its next turn, and may have no other
+
+    async def call(self, *command: str | bytes | int) -> Any:  # noqa: ANN401 - whatever Redis answers
+        """Return what a command is answered. Raises BrokenError."""
+        if self._connection is None:
+            raise BrokenError("NotConnected")
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.append((command, future))
+        if self._sending is None:
+            self._sending = asyncio.create_task(self._send())
+        return await future
+
+    async def _send(self) -> None:
+        """Send what waits, in one batch after the other: while one is under way the next one gathers."""
+        batch: list[tuple[Command, asyncio.Future[Any]]] = []
+        try:
+            while self._waiting and self._connection is not None:
+                batch, self._waiting = self._waiting, []
+                async with asyncio.timeout(_PATIENCE):
+                    await self._exchange(self._connection, batch)
+        except Exception as error:  # noqa: BLE001 - what is closed in the midst of reading fails in many ways
+            await self.close()
+            self._broken(type(error).__name__)
+        finally:
+            left, self._waiting, self._sending = self._waiting, [], None
+            for _, future in (*batch, *left):
+                if not future.done():
+                    future.set_exception(BrokenError("NotConnected"))
+
+    async def _exchange(self, connection: Connection, batch: Sequence[tuple[Command, asyncio.Future[Any]]]) -> None:
+        packed = connection.pack_commands([command for command, _ in batch])
+        await connection.send_packed_command(packed)
+        for _, future in batch:
+            try:
+                answer = await connection.read_response()
+            except ResponseError as error:
+                if not future.done():
+                    future.set_exception(BrokenError(str(error).partition(" ")[0][:20]))
+            else:
+                if not future.done():
+                    future.set_result(answer)
+
+
+def url_parts(url: str) -> SplitResult:
+    """Return a URL's parts; none where it has none. Python's own error may repeat a password."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")
+
+
+def connection_to(url: str, ca_file: str | None) -> Callable[[], Connection]:
+    """Return what makes connections to a redis:// or rediss:// URL. Raises ValueError, which repeats none of it."""
+    parts = url_parts(url)
+    try:
+        port = parts.port
+    except ValueError:
+        raise ValueError(f"there are ports 1 to {_LAST_PORT}") from None
+    if parts.scheme not in ("redis", "rediss") or not parts.hostname:
+        raise ValueError("it must be redis://HOST:PORT/DB, or rediss:// with TLS")
+    if parts.query or parts.fragment:
+        raise ValueError("nothing may follow the database's number")
+    database = parts.path.strip("/") or "0"
+    if not (database.isascii() and database.isdigit()):
+        raise ValueError("the database is a number, such as /0")
+    options: dict[str, Any] = {
+        "host": parts.hostname,
+        "port": port or _DEFAULT_PORT,
+        "db": int(database),
+        "username": unquote(parts.username) if parts.username else None,
+        "password": unquote(parts.password) if parts.password else None,
+        "protocol": 2,
+        "socket_timeout": None,  # one for each batch, in place of one for each answer
+        "socket_connect_timeout": _PATIENCE,
+        "retry": Retry(NoBackoff(), 0),
+    }
+    if parts.scheme == "redis":
+        return lambda: Connection(**options)
+    options |= {"ssl_cert_reqs": "required", "ssl_check_hostname": True}
+    return lambda: SSLConnection(**options, ssl_ca_data=read_certificates(ca_file) if ca_file else None)

@@ -1,0 +1,212 @@
+"""What `cxroute plan --report DIR` left: the plan, and its Markdown.
+
+The workflow run that this process is a step of, as GitHub's variables and the event's file tell it.
+
+What a step hands on: its outputs, and the summary of its job.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from reconciler.errors import CxrouteError, UsageError
+from reconciler.text.files import MIB, read_file, read_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+BY_HAND: Final = "workflow_dispatch"
+_API: Final = "https://api.github.com"
+_SERVER: Final = "https://github.com"
+_REPOSITORY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}")
+_SHA: Final = re.compile(r"[0-9a-f]{7,64}")
+_PULL: Final = re.compile(r"refs/pull/([1-9][0-9]{0,11})/(merge|head)")
+_ACTOR: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,60}(\[bot\])?")
+_LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Which run this is, of which commit, and of which pull request where it is of one."""
+
+    repository: str
+    """owner/name."""
+    id: int
+    attempt: int
+    sha: str
+    """Of a pull request its head, not the merge of it that GitHub makes up."""
+    event: str
+    actor: str
+    api: str
+    server: str
+    pull_request: int | None
+
+    @property
+    def url(self) -> str:
+        """Return where a person sees this run."""
+        return f"{self.server}/{self.repository}/actions/runs/{self.id}/attempts/{self.attempt}"
+
+    @property
+    def link(self) -> str:
+        """Return a link to this run, in Markdown."""
+        return f"[run]({self.url})"
+
+
+def run_of(variables: Mapping[str, str], event: Mapping[str, Any]) -> Run:
+    """Read the variables of the step and the event that started the run. Raises UsageError outside of a workflow."""
+    pull = event.get("pull_request")
+    pull = pull if isinstance(pull, dict) else {}
+    head = pull.get("head")
+    sha = head.get("sha") if isinstance(head, dict) else variables.get("GITHUB_SHA")
+    found = _PULL.fullmatch(variables.get("GITHUB_REF", ""))
+    number = pull.get("number") or (int(found.group(1)) if found else None)
+    return Run(
+        _fitting(variables, "GITHUB_REPOSITORY", _REPOSITORY),
+        _number(variables, "GITHUB_RUN_ID"),
+        _number({"GITHUB_RUN_ATTEMPT": "1", **variables}, "GITHUB_RUN_ATTEMPT"),
+        _fitting({"GITHUB_SHA": str(sha or "")}, "GITHUB_SHA", _SHA),
+        variables.get("GITHUB_EVENT_NAME", ""),
+        _fitting({"GITHUB_ACTOR": variables.get("GITHUB_ACTOR") or "nobody"}, "GITHUB_ACTOR", _ACTOR),
+        _address(variables, "GITHUB_API_URL", _API),
+        _address(variables, "GITHUB_SERVER_URL", _SERVER),
+        number if isinstance(number, int) and not isinstance(number, bool) and number > 0 else None,
+    )
+
+
+def _fitting(variables: Mapping[str, str], name: str, pattern: re.Pattern[str]) -> str:
+    found = variables.get(name, "")
+    if not pattern.fullmatch(found):
+        raise UsageError(f"{name} is not set, or not as GitHub sets it: this is for a step of a GitHub workflow")
+    return found
+
+
+def _number(variables: Mapping[str, str], name: str) -> int:
+    return int(_fitting(variables, name, re.compile(r"[1-9][0-9]{0,17}")))
+
+
+def _address(variables: Mapping[str, str], name: str, usual: str) -> str:
+    """Return a base address without a slash at its end. The token goes there, so it is https, or on this machine."""
+    found = (variables.get(name) or usual).rstrip("/")
+    try:
+        parts = urlsplit(found)
+        safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
+    except ValueError:
+        safe = False
+    if (
+        not safe
+        or not parts.hostname
+        or parts.username
+        or parts.query
+        or parts.fragment
+        or re.search(r"[\s()<>]", found)
+    ):
+        raise UsageError(f"{name} is no https:// address: the token is not sent there")
+    return found
+
+
+LARGEST: Final = 900_000
+"""Bytes of summary: over 1 MiB GitHub drops all of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The files that GitHub reads when the step has ended; outside of a workflow there are none."""
+
+    outputs: Path | None
+    summary: Path | None
+
+    @classmethod
+    def of(cls, variables: Mapping[str, str]) -> Step:
+        """Find the files by the step's variables."""
+        found = [variables.get(name) for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")]
+        outputs, summary = (Path(one) if one else None for one in found)
+        return cls(outputs, summary)
+
+    def put(self, values: Mapping[str, object]) -> None:
+        """Write outputs, each on one line."""
+        lines = [f"{name}={' '.join(str(value).split())}\n" for name, value in values.items()]
+        _append(self.outputs, "".join(lines))
+
+    def say(self, text: str) -> None:
+        """Add Markdown to the summary, where there is room for it."""
+        room = LARGEST - (self.summary.stat().st_size if self.summary and self.summary.exists() else 0)
+        shown = text if len(text.encode()) <= room else "This is too long for a summary: see the run's artifact.\n"
+        _append(self.summary, f"{shown.rstrip()}\n\n")
+
+
+def _append(path: Path | None, text: str) -> None:
+    if path is None:
+        return
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise CxrouteError(f"cannot write {path}: {error.strerror}") from error
+
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_PLAN_ID: Final = re.compile(r"[0-9a-f]{1,64}")
+_COUNTED: Final = ("create", "update", "adopt", "delete")
+_LARGEST: Final = 128 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A plan as far as a comment needs it."""
+
+    environment: str
+    plan_id: str
+    counts: dict[str, int]
+    has_changes: bool
+    refused: bool
+    """Whether something stands in the way: a conflict, or a guard."""
+    text: str
+
+    @property
+    def speaks(self) -> bool:
+        """Say whether the plan is worth a comment of its own."""
+        return self.has_changes or self.refused
+
+
+def report(directory: Path) -> Report | None:
+    """Read a report; None where there is none, or one that is not whole."""
+    plan = document(directory / "plan.json")
+    try:
+        text = read_text(directory / "plan.md", _LARGEST)
+    except OSError:
+        return None
+    environment, plan_id = str(plan.get("environment")), str(plan.get("planId"))
+    if not _NAME.fullmatch(environment) or not _PLAN_ID.fullmatch(plan_id):
+        return None
+    summary = plan.get("summary")
+    counts = {name: _report_number(summary.get(name)) for name in _COUNTED} if isinstance(summary, dict) else {}
+    conflicts = any(one.get("severity") == "error" for one in objects(plan, "findings"))
+    guards = any(one.get("ok") is False for one in objects(plan, "guards"))
+    return Report(environment, plan_id, counts, bool(plan.get("changes")), conflicts or guards, text)
+
+
+def objects(plan: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """Return the objects of a list in the plan."""
+    found = plan.get(name)
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+
+def document(path: Path) -> dict[str, Any]:
+    """Return the JSON object of a file; an empty one where there is none. Raises UsageError."""
+    try:
+        form = json.loads(read_file(path, _LARGEST))
+    except (FileNotFoundError, ValueError, RecursionError):
+        return {}
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    return form if isinstance(form, dict) else {}
+
+
+def _report_number(value: object) -> int:
+    return value if isinstance(value, int) else 0

@@ -1,0 +1,253 @@
+"""GitHub's REST API: requests with the token, pages, limits that are waited for, and errors as one sentence."""
+
+from __future__ import annotations
+
+import json
+import time as clocks
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import httpx
+
+from reconciler.errors import CxrouteError
+from reconciler.text.escape import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+MOST_PAGES: Final = 100
+"""Ten thousand comments: nobody reads such a pull request."""
+_ATTEMPTS: Final = 4
+_MINUTE: Final = 60.0
+"""What GitHub asks for where a limit comes without a time."""
+_LARGEST: Final = 16 << 20
+_CUT: Final = 200
+_OK, _MULTIPLE, _REFUSED, _UNAUTHORIZED, _FORBIDDEN, _MISSING, _LIMITED, _SERVER = (
+    200,
+    300,
+    400,
+    401,
+    403,
+    404,
+    429,
+    500,
+)
+
+
+class GitHubError(CxrouteError):
+    """GitHub did not do what was asked; `status` is 0 where no answer came."""
+
+    kind = "GitHub"
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        """Keep the HTTP status beside the message."""
+        self.status = status
+        super().__init__(message)
+
+
+class Purpose(NamedTuple):
+    """What a request is for, as it follows "cannot", and which permission a job needs for it."""
+
+    what: str
+    needs: str
+
+
+class Time(NamedTuple):
+    """Seconds that only ever grow, the time of day in seconds, and how to wait."""
+
+    clock: Callable[[], float] = clocks.monotonic
+    now: Callable[[], float] = clocks.time
+    sleep: Callable[[float], object] = clocks.sleep
+
+
+class Answer(NamedTuple):
+    """What came back."""
+
+    status: int
+    headers: httpx.Headers
+    body: bytes
+    next_page: str | None
+
+
+@dataclass
+class GitHub:
+    """A repository of GitHub, through one token that goes to `base` alone."""
+
+    http: httpx.Client
+    base: str
+    repository: str
+    token: str = field(repr=False)
+    time: Time = field(default_factory=Time)
+    patience: float = 120.0
+    """Seconds that all waits together may take."""
+    deadline: float = 60.0
+    """Seconds that one exchange may take."""
+
+    def get(self, path: str, purpose: Purpose) -> Any:  # noqa: ANN401 - any JSON
+        """Return what is at a path of the API."""
+        return _form(self._ask("GET", self.base + path, purpose), purpose)
+
+    def of_repository(self, path: str, purpose: Purpose) -> Any:  # noqa: ANN401 - any JSON
+        """Return what is at a path of the repository."""
+        return self.get(f"/repos/{self.repository}{path}", purpose)
+
+    def pages(self, path: str, purpose: Purpose) -> Iterator[dict[str, Any]]:
+        """Yield every object of a list, page after page."""
+        url: str | None = f"{self.base}/repos/{self.repository}{path}"
+        for _ in range(MOST_PAGES):
+            answer = self._ask("GET", str(url), purpose)
+            found = _form(answer, purpose)
+            if not isinstance(found, list):
+                raise GitHubError(f"cannot {purpose.what}: what GitHub answers is no list")
+            yield from (one for one in found if isinstance(one, dict))
+            url = answer.next_page
+            if url is None:
+                return
+            if not self._is_ours(url):
+                raise GitHubError(f"cannot {purpose.what}: the next page is said to be on another host")
+        raise GitHubError(f"cannot {purpose.what}: there are more than {MOST_PAGES} pages")
+
+    def post(self, path: str, form: object, purpose: Purpose) -> dict[str, Any]:
+        """Make something new. It is not tried again where nobody knows whether it was made."""
+        return self._written("POST", path, form, purpose)
+
+    def patch(self, path: str, form: object, purpose: Purpose) -> dict[str, Any]:
+        """Change something."""
+        return self._written("PATCH", path, form, purpose)
+
+    def download(self, path: str, largest: int, purpose: Purpose) -> bytes:
+        """Return a file that GitHub keeps elsewhere: it says where, and the token stays here."""
+        first = self._ask("GET", f"{self.base}/repos/{self.repository}{path}", purpose, _LARGEST)
+        if first.status < _MULTIPLE:
+            raise GitHubError(f"cannot {purpose.what}: GitHub does not say where it is")
+        place = self._elsewhere(first.headers.get("location", ""))
+        if place is None:
+            raise GitHubError(f"cannot {purpose.what}: it is said to be where nothing of GitHub's is kept")
+        request = self.http.build_request("GET", place, headers={"Accept-Encoding": "identity"})
+        answer = self._patiently(request, purpose, largest)
+        if answer.status != _OK:
+            raise GitHubError(f"cannot {purpose.what}: HTTP {answer.status} where GitHub keeps it", answer.status)
+        return answer.body
+
+    def _elsewhere(self, place: str) -> httpx.URL | None:
+        """Return an address that may be fetched without a token: https, or this machine where the API is there."""
+        try:
+            url, base = httpx.URL(place), httpx.URL(self.base)
+        except (httpx.InvalidURL, ValueError):
+            return None
+        local = base.scheme == "http" and url.scheme == "http" and url.host == base.host
+        return url if url.host and (url.scheme == "https" or local) else None
+
+    def _is_ours(self, url: str) -> bool:
+        try:
+            there, here = httpx.URL(url), httpx.URL(self.base)
+        except (httpx.InvalidURL, ValueError):
+            return False
+        return (there.scheme, there.host, there.port) == (here.scheme, here.host, here.port) and not there.userinfo
+
+    def _written(self, method: str, path: str, form: object, purpose: Purpose) -> dict[str, Any]:
+        url = f"{self.base}/repos/{self.repository}{path}"
+        found = _form(self._ask(method, url, purpose, content=json.dumps(form).encode()), purpose)
+        return found if isinstance(found, dict) else {}
+
+    def _ask(
+        self, method: str, url: str, purpose: Purpose, largest: int = _LARGEST, content: bytes | None = None
+    ) -> Answer:
+        headers = {
+            "Accept": "application/vnd.github+json",
+            "Accept-Encoding": "identity",
+            "Authorization": f"Bearer {self.token}",
+            "User-Agent": "cxroute",
+            "X-GitHub-Api-Version": "2022-11-28",
+        }
+        request = self.http.build_request(method, url, headers=headers, content=content)
+        answer = self._patiently(request, purpose, largest)
+        if answer.status >= _REFUSED:
+            raise GitHubError(_refused(answer, purpose), answer.status)
+        return answer
+
+    def _patiently(self, request: httpx.Request, purpose: Purpose, largest: int) -> Answer:
+        """Send a request, and again after a limit; after a fault only what may be done twice."""
+        for attempt in range(1, _ATTEMPTS + 1):
+            answer = self._once(request, purpose, largest)
+            wait = self._wait(answer, attempt, request.method)
+            if isinstance(answer, Answer) and wait is None:
+                return answer
+            if wait is None or wait > self.patience or attempt == _ATTEMPTS:
+                if isinstance(answer, Answer):
+                    return answer
+                raise answer
+            self.patience -= wait
+            self.time.sleep(wait)
+        raise AssertionError("the last attempt returns or raises")
+
+    def _once(self, request: httpx.Request, purpose: Purpose, largest: int) -> Answer | GitHubError:
+        try:
+            return self._exchange(request, purpose, largest)
+        except httpx.HTTPError as error:
+            kind = "took too long" if isinstance(error, httpx.TimeoutException) else "cannot be reached"
+            return GitHubError(f"cannot {purpose.what}: {request.url.host} {kind}")
+
+    def _exchange(self, request: httpx.Request, purpose: Purpose, largest: int) -> Answer:
+        end = self.time.clock() + self.deadline
+        response = self.http.send(request, stream=True)
+        try:
+            body = bytearray()
+            for part in response.iter_bytes():
+                body += part
+                if len(body) > largest:
+                    raise GitHubError(f"cannot {purpose.what}: it is larger than {largest >> 20} MiB")
+                if self.time.clock() > end:
+                    raise httpx.ReadTimeout("", request=request)
+            following = response.links.get("next", {}).get("url")
+            return Answer(response.status_code, response.headers, bytes(body), following)
+        finally:
+            response.close()
+
+    def _wait(self, answer: Answer | GitHubError, attempt: int, method: str) -> float | None:
+        """Return how long to wait before this is asked again, or None where it is not."""
+        again = float(2 ** (attempt - 1)) if method != "POST" else None
+        if isinstance(answer, GitHubError):
+            return again
+        if answer.status in (_FORBIDDEN, _LIMITED):
+            return _limit(answer, self.time.now())
+        return again if answer.status >= _SERVER else None
+
+
+def _limit(answer: Answer, now: float) -> float | None:
+    """Return the seconds that GitHub asks to wait; None where this is no limit but a refusal."""
+    headers = answer.headers
+    asked = headers.get("retry-after", "")
+    if asked.isascii() and asked.isdecimal() and len(asked) < 8:  # noqa: PLR2004 - months
+        return float(asked)
+    reset = headers.get("x-ratelimit-reset", "")
+    if headers.get("x-ratelimit-remaining") == "0" and reset.isascii() and reset.isdecimal() and len(reset) < 12:  # noqa: PLR2004 - far future
+        return max(float(reset) - now, 0.0) + 1
+    limited = answer.status == _LIMITED or b"rate limit" in answer.body[:4096].lower()
+    return _MINUTE if limited else None
+
+
+def _form(answer: Answer, purpose: Purpose) -> Any:  # noqa: ANN401 - any JSON
+    try:
+        return json.loads(answer.body or b"null")
+    except (ValueError, RecursionError):
+        raise GitHubError(f"cannot {purpose.what}: what GitHub answers is no JSON", answer.status) from None
+
+
+def _refused(answer: Answer, purpose: Purpose) -> str:
+    """Say in one sentence what GitHub said, and what to do."""
+    try:
+        form = json.loads(answer.body)
+        said = plain(str(form.get("message", "")))[:_CUT] if isinstance(form, dict) else ""
+    except (ValueError, RecursionError):
+        said = ""
+    told = f"HTTP {answer.status}{f' {said}' if said else ''}"
+    if _limit(answer, 0.0) is not None and answer.status in (_FORBIDDEN, _LIMITED):
+        return f"cannot {purpose.what}: GitHub's rate limit asks for a longer wait than a step may take ({told})"
+    advice = {
+        _UNAUTHORIZED: "GITHUB_TOKEN is not valid (any more)",
+        _FORBIDDEN: f"the job needs `permissions: {purpose.needs}`",
+        _MISSING: f"it is not there, or the job lacks `permissions: {purpose.needs}`",
+    }.get(answer.status, "")
+    return f"cannot {purpose.what}: {told}{f'; {advice}' if advice else ''}"

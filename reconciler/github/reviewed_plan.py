@@ -1,0 +1,190 @@
+"""The plan that was reviewed: from the commit to its pull request, to the run that planned it, to the plan itself.
+
+One file out of an archive that others made: the one expected, of bounded size, and nothing else of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+import zlib
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import quote
+
+from reconciler.errors import RefusedError
+from reconciler.github.actions import BY_HAND, Run
+from reconciler.github.api import GitHub, Purpose
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+_METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_ENCRYPTED: Final = 0x1
+_MOST: Final = 1000
+"""Entries of an archive that is looked into."""
+
+
+def one_file(archive: bytes, name: str, largest: int) -> bytes:
+    """Return the file of that very name. Raises RefusedError where there is none, two, or a larger one.
+
+    Nothing is written to a disk, no other entry is unpacked, and what the archive says of sizes is not believed.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+            found = [entry for entry in opened.infolist()[: _MOST + 1] if entry.filename == name]
+            if len(opened.infolist()) > _MOST or len(found) != 1:
+                raise RefusedError(f"the artifact is not as a plan's run leaves it: it needs one {name}")
+            (entry,) = found
+            if entry.compress_type not in _METHODS or entry.flag_bits & _ENCRYPTED:
+                raise RefusedError(f"{name} in the artifact is packed in a way that no plan's run uses")
+            with opened.open(entry) as file:
+                content = file.read(largest + 1)
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, OSError):
+        raise RefusedError("the artifact is no archive, or a broken one; plan again") from None
+    if len(content) > largest:
+        raise RefusedError(f"{name} in the artifact is larger than {largest >> 20} MiB: no plan is")
+    return content
+
+
+PLAN: Final = "plan.json"
+_PAUSES: Final = (2.0, 8.0)
+"""Seconds."""
+LARGEST_ARCHIVE: Final = 128 << 20
+LARGEST_PLAN: Final = 128 << 20
+_HAND: Final = (
+    "Run the workflow that applies by hand (Actions, Run workflow): it plans, waits for approval, and applies."
+)
+_AGAIN: Final = "Open a pull request from the tip of the default branch, have its plan reviewed, and merge that. Or:"
+
+
+class Merged(NamedTuple):
+    """The pull request that a commit came from, and the commit that its plan was made of."""
+
+    number: int
+    head: str
+
+
+class Tip(NamedTuple):
+    """The default branch, and the commit that it stands at."""
+
+    branch: str
+    sha: str
+
+
+def artifact_name(environment: str) -> str:
+    """Return the name under which a run of the plan workflow keeps an environment's plan."""
+    return f"routing-plan-{environment}"
+
+
+def tip_of(github: GitHub) -> Tip:
+    """Return where the default branch is now."""
+    purpose = Purpose("find the tip of the default branch", "contents: read")
+    branch = str(_mapping(github.of_repository("", purpose)).get("default_branch"))
+    place = _mapping(_mapping(github.of_repository(f"/git/ref/heads/{quote(branch)}", purpose)).get("object"))
+    return Tip(branch, str(place.get("sha")))
+
+
+def merged(github: GitHub, run: Run, tip: Tip) -> Merged | None:
+    """Return the pull request that this commit came from; None where it came without one. Raises RefusedError.
+
+    GitHub may take a few seconds after a merge until it knows.
+    """
+    for pause in (*_PAUSES, None):
+        purpose = Purpose("find the pull request of this commit", "pull-requests: read")
+        listed = github.pages(f"/commits/{run.sha}/pulls?per_page=100", purpose)
+        found = [pull for pull in listed if _is_of(pull, run, tip)]
+        if found:
+            break
+        if pause is None:
+            return None
+        github.time.sleep(pause)
+    pull = max(found, key=lambda one: str(one["merged_at"]))
+    head = _mapping(pull.get("head"))
+    if _mapping(head.get("repo")).get("full_name") != run.repository:
+        raise RefusedError(
+            f"pull request {pull['number']} came from a fork, which gets no credentials, so nobody saw a plan. {_HAND}"
+        )
+    return Merged(int(pull["number"]), str(head.get("sha")))
+
+
+def refuse_old(run: Run, tip: Tip) -> None:
+    """Raise RefusedError where the commit is not the tip of the default branch."""
+    if tip.sha != run.sha:
+        raise RefusedError(
+            f"commit {run.sha[:8]} is not the tip of {tip.branch}, {tip.sha[:8]} is: its own run applies what is left."
+            " To go back, merge a revert; an old run is not run again."
+        )
+
+
+def reviewed_plan(github: GitHub, run: Run, environment: str, workflow: str, source: Merged | None) -> str:
+    """Return the plan that was reviewed for this commit. Raises RefusedError where there is none."""
+    if run.event == BY_HAND:
+        return _plan_of(github, run.id, environment, f"this run has no plan for {environment}")
+    if source is None:
+        raise RefusedError(f"commit {run.sha[:8]} came without a pull request, so nobody reviewed its plan. {_HAND}")
+    planned = _latest(_runs(github, workflow, source.head), run, workflow, source.head)
+    if planned is None or planned.get("conclusion") != "success":
+        state = "has no run" if planned is None else "did not succeed in its last run"
+        where = f"{source.head[:8]}, the head of pull request {source.number}"
+        raise RefusedError(f"{workflow} {state} for {where}. {_AGAIN} {_HAND[0].lower()}{_HAND[1:]}")
+    lacking = f"the plan for {environment} of pull request {source.number} is not kept (any more)"
+    return _plan_of(github, int(planned["id"]), environment, lacking)
+
+
+def _is_of(pull: Mapping[str, Any], run: Run, tip: Tip) -> bool:
+    """Say whether that commit is what merging this pull request made of the default branch."""
+    base = _mapping(pull.get("base"))
+    there = (_mapping(base.get("repo")).get("full_name"), base.get("ref")) == (run.repository, tip.branch)
+    return there and bool(pull.get("merged_at")) and pull.get("merge_commit_sha") == run.sha
+
+
+def _runs(github: GitHub, workflow: str, head: str) -> list[dict[str, Any]]:
+    path = f"/actions/workflows/{quote(workflow, safe='')}/runs?event=pull_request&head_sha={quote(head)}&per_page=100"
+    found = _mapping(github.of_repository(path, Purpose(f"list the runs of {workflow}", "actions: read")))
+    return [one for one in found.get("workflow_runs") or () if isinstance(one, dict)]
+
+
+def _latest(runs: Iterable[dict[str, Any]], run: Run, workflow: str, head: str) -> dict[str, Any] | None:
+    """Return the newest run that came to an end. A fork's run is its owner's, workflow file and artifact included."""
+    ended = [
+        one
+        for one in runs
+        if _mapping(one.get("head_repository")).get("full_name") == run.repository
+        and (one.get("event"), one.get("head_sha")) == ("pull_request", head)
+        and str(one.get("path", "")).split("@")[0] == f".github/workflows/{workflow}"
+        and one.get("conclusion") not in (None, "cancelled", "skipped")
+    ]
+    return max(ended, key=lambda one: int(one["id"]), default=None)
+
+
+def _plan_of(github: GitHub, run: int, environment: str, lacking: str) -> str:
+    purpose = Purpose("fetch the reviewed plan", "actions: read")
+    name = artifact_name(environment)
+    found = _mapping(github.of_repository(f"/actions/runs/{run}/artifacts?name={name}&per_page=100", purpose))
+    artifacts = [one for one in found.get("artifacts") or () if isinstance(one, dict)]
+    kept = [one for one in artifacts if one.get("name") == name and one.get("expired") is False]
+    if not kept:
+        raise RefusedError(f"{lacking}. {_HAND}")
+    artifact = max(kept, key=lambda one: int(one["id"]))
+    archive = github.download(f"/actions/artifacts/{int(artifact['id'])}/zip", LARGEST_ARCHIVE, purpose)
+    digest = artifact.get("digest")
+    if digest and digest != f"sha256:{hashlib.sha256(archive).hexdigest()}":
+        raise RefusedError("the artifact that came is not the one that the run left; try again")
+    try:
+        plan = one_file(archive, PLAN, LARGEST_PLAN).decode("utf-8")
+        form = _mapping(json.loads(plan))
+    except (ValueError, RecursionError):
+        plan, form = "", {}
+    if form.get("environment") != environment:
+        raise RefusedError(f"the artifact holds no plan for {environment}; plan again")
+    if _mapping(form.get("options")).get("undo") is not None:
+        # Who pushes a branch can make its artifact; what it may choose must be in the manifests, and a run is not.
+        raise RefusedError(f"the artifact undoes a run, which no pull request asks for. {_HAND}")
+    return plan
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,1 @@
+"""The journal of applied changes, and the undo of a recorded run."""

@@ -1,0 +1,110 @@
+"""The JSON Schema of manifests: what editors show while a person types, and what other tools check against.
+
+The default profile, written out as the document that a person would write: all of it, to start from.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+import yaml
+from pydantic import Field, TypeAdapter
+
+from reconciler.manifest.documents import AnyDocument
+from reconciler.manifest.kinds.profile import TUTORIAL, operator_names
+
+_HEAD: Final = """\
+# The default profile: the tutorial's contract, unverified against a tenant. What a Profile leaves out is as here.
+# An Environment names one with `api: {profile: NAME}`.
+"""
+
+
+def default_profile() -> str:
+    """Return the text of the document."""
+    return _HEAD + yaml.safe_dump(_document(), sort_keys=False, width=120)
+
+
+def _document() -> dict[str, Any]:
+    """Return the document; lists begin with where they are."""
+    said: dict[str, Any] = TUTORIAL.model_dump(mode="json", by_alias=True, exclude_none=True)
+    for name in ("rules", "queues"):
+        said[name] = {"path": said[name].pop("path"), **said[name]}
+    return {**said, "operators": operator_names(TUTORIAL.operators)}
+
+
+def manifest_schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of one manifest document: one alternative for each kind."""
+    adapter: TypeAdapter[AnyDocument] = TypeAdapter(Annotated[AnyDocument, Field(discriminator="kind")])
+    schema = adapter.json_schema(mode="validation")
+    schema.pop("discriminator", None)
+    definitions = schema["$defs"]
+    for definition in definitions.values():
+        _tidy(definition)
+        if "kind" in definition.get("properties", {}):
+            definition["required"] = ["apiVersion", "kind", *definition["required"]]
+    for name, choices in _EXCLUSIVE.items():
+        definitions[name] |= choices
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A cxroute manifest",
+        "description": "One document of a manifest; a file may hold several.",
+        **schema,
+    }
+
+
+def _tidy(part: Any) -> None:  # noqa: ANN401 - any part of a JSON document
+    """Leave out what says nothing to a person: titles made from names, and defaults that mean "not there"."""
+    if isinstance(part, list):
+        for one in part:
+            _tidy(one)
+    if not isinstance(part, dict):
+        return
+    for inner in part.values():
+        _tidy(inner)
+    for field in part.get("properties", {}).values():
+        field.pop("title", None)
+        if "default" in field:
+            field["default"] = _written(field["default"])
+            if field["default"] is None:
+                del field["default"]
+    if "patternProperties" in part:
+        part.setdefault("additionalProperties", False)
+
+
+def _written(default: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Return a default as somebody would write it: what is null in it would be left out."""
+    if isinstance(default, dict):
+        return {name: _written(value) for name, value in default.items() if value is not None}
+    return default
+
+
+def _one_of(*names: str) -> dict[str, Any]:
+    return {"oneOf": [{"required": [name]} for name in names]}
+
+
+def _any_of(*names: str) -> dict[str, Any]:
+    return {"anyOf": [{"required": [name]} for name in names]}
+
+
+_EXCLUSIVE = {
+    "Api": {
+        "if": {"properties": {"auth": {"const": "access-key"}}, "required": ["auth"]},
+        "then": _one_of("issuer", "area") | {"not": {"required": ["issuer", "tokenUrl"]}},
+        "else": {"properties": {"issuer": False, "area": False}},
+    },
+    "Context": {"dependentRequired": {"minConfidence": ["below"]}},
+    "RuleEntry": _one_of("queue", "targets") | {"not": {"required": ["intent", "intents"]}},
+    "QueueRef": _one_of("id", "name"),
+    "Expect": _one_of("queue", "split", "default"),
+    "Environment": {
+        "if": {"properties": {"name": {"const": "sandbox"}}, "required": ["name"]},
+        "then": {"properties": {"tenant": False, "api": False, "credentials": False}},
+        "else": {
+            "anyOf": [
+                {"required": ["tenant"]},
+                {"required": ["api"], "properties": {"api": _any_of("baseUrl", "issuer", "area")}},
+            ]
+        },
+    },
+}
+"""What `checks` and the small models hold and types cannot say."""

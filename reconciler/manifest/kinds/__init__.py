@@ -1,0 +1,1 @@
+"""The kinds of documents: their fields, types and rules."""

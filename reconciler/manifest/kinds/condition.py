@@ -1,0 +1,255 @@
+"""A further condition of a rule, as it is written: `{attribute: a, OPERATOR: value}`.
+
+The condition that somebody most likely meant, in the manifest's form: for messages about other forms.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError, core_schema
+
+from reconciler.manifest.kinds.fields import REFERENCE
+from reconciler.manifest.yaml_writer import flow
+from reconciler.model.rule import EXISTENCE, OPERATORS, ORDERS, PATTERNS, SETS, Scalar, number
+from reconciler.text.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+
+
+EXAMPLE: Final = "{attribute: language, equals: fr}"
+_LONGEST: Final = 120
+_SIGNS: Final = {
+    "==": "equals",
+    "=": "equals",
+    "!=": "notEquals",
+    "<>": "notEquals",
+    ">=": "greaterThanOrEqual",
+    "<=": "lessThanOrEqual",
+    ">": "greaterThan",
+    "<": "lessThan",
+}
+_TEXT: Final = re.compile(rf"\s*([\w.-]+)\s*(==|!=|<>|>=|<=|=|>|<|\b(?:{'|'.join(sorted(OPERATORS))})\b)\s*(\S.*?)\s*")
+_API: Final = frozenset({"type", "attribute", "attributeName", "operator", "value"})
+
+
+def is_of_the_api(condition: Mapping[str, object]) -> bool:
+    """Say whether a condition has the API's form, with its operator as a value."""
+    return "operator" in condition and condition.keys() <= _API
+
+
+def meant(value: object) -> str:
+    """Return the condition that a text or a mapping of another form means; nothing where that is not known."""
+    found = _of_text(value) if isinstance(value, str) else _of_mapping(value) if isinstance(value, dict) else None
+    shown = flow(found) if found else ""
+    return shown if len(shown) <= _LONGEST and shown.isprintable() else ""
+
+
+def _of_text(text: str) -> dict[str, Any] | None:
+    """Read `language == de`, `confidence >= 0.7`, `tier in [gold, platinum]`."""
+    found = _TEXT.fullmatch(text[: _LONGEST + 1])
+    if found is None:
+        return None
+    name, sign, operand = found.groups()
+    operator = _SIGNS.get(sign, sign)
+    listed = re.fullmatch(r"[\[(](.*)[\])]", operand)
+    if operator in SETS:
+        return {"attribute": name, operator: [_scalar(one) for one in (listed[1] if listed else operand).split(",")]}
+    return (
+        None
+        if listed or operator in EXISTENCE or operator == "between"
+        else {"attribute": name, operator: _scalar(operand)}
+    )
+
+
+def _scalar(text: str) -> str | int | float:
+    bare = text.strip()
+    if len(bare) > 1 and bare[0] == bare[-1] and bare[0] in "'\"":
+        return bare[1:-1]
+    try:
+        return number(bare)
+    except ValueError:
+        return bare
+
+
+def _of_mapping(form: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Read the API's form, `{language: de}`, and a condition as it should be."""
+    if is_of_the_api(form):
+        name, operator = form.get("attribute") or form.get("attributeName"), form["operator"]
+        if isinstance(name, str) and isinstance(operator, str) and operator in OPERATORS:
+            return {"attribute": name, operator: True if operator in EXISTENCE else form.get("value")}
+        return None
+    if "attribute" in form:
+        return dict(form)
+    if len(form) != 1:
+        return None
+    ((name, value),) = form.items()
+    if name in OPERATORS or did_you_mean(name, OPERATORS) or isinstance(value, dict) or value is None:
+        return None
+    return {"attribute": name, ("in" if isinstance(value, list) else "equals"): value}
+
+
+KNOWN_OPERATORS: Final = tuple(sorted(OPERATORS))
+_LISTS: Final = SETS | {"between"}
+_SCALARS: Final = frozenset({str, bool, int, float})
+_ATTRIBUTE_AND_OPERATOR: Final = 2
+_SCALAR: Final = "must be text, a number, true or false"
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionEntry:
+    """One test on one attribute. Its value's kind is judged later, once ${vars} are filled in: `model.condition`."""
+
+    attribute: str
+    operator: str
+    value: Scalar | tuple[Scalar, ...]
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        """Validate in one Python function: quicker than a model with a field for each operator, and clearer."""
+        return core_schema.no_info_plain_validator_function(_entry)
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Describe one alternative for each operator."""
+        return {
+            "title": "Condition",
+            "description": "One test on one attribute of a conversation: its name, one operator and that one's value.",
+            "type": "object",
+            "properties": {
+                "attribute": {
+                    "type": "string",
+                    "minLength": 1,
+                    "description": "Name of the attribute of the conversation that is asked about.",
+                    "examples": ["customerTier"],
+                },
+                **{operator: _operand_schema(operator) for operator in KNOWN_OPERATORS},
+            },
+            "required": ["attribute"],
+            "additionalProperties": False,
+            "minProperties": 2,
+            "maxProperties": 2,
+            "examples": [{"attribute": "customerTier", "in": ["gold", "platinum"]}],
+        }
+
+
+def _entry(value: object) -> ConditionEntry:
+    """Return what a mapping says; every error in it at once."""
+    if isinstance(value, ConditionEntry):
+        return value
+    if not isinstance(value, dict):
+        raise PydanticCustomError("CXR104", f"must be a mapping, such as {meant(value) or EXAMPLE}")
+    if len(value) == _ATTRIBUTE_AND_OPERATOR:
+        attribute = value.get("attribute")
+        first, second = value
+        operator = second if first == "attribute" else first
+        operand = value[operator]
+        if attribute and type(attribute) is str and operator in OPERATORS and _fits(operator, operand):
+            listed = isinstance(operand, (list, tuple))
+            return ConditionEntry(attribute, operator, tuple(operand) if listed else operand)
+    raise ValidationError.from_exception_data("condition", list(_errors(value)))
+
+
+def _fits(operator: str, operand: object) -> bool:
+    """Tell whether a value has the shape that its operator wants: a scalar, a list of them or a variable, or true."""
+    if operator in _LISTS:
+        if isinstance(operand, str):
+            return REFERENCE.fullmatch(operand) is not None
+        return isinstance(operand, (list, tuple)) and all(type(one) in _SCALARS for one in operand)
+    return operand is True if operator in EXISTENCE else type(operand) in _SCALARS
+
+
+def _errors(value: dict[str, object]) -> Iterator[InitErrorDetails]:
+    """Say all that is wrong with a condition that cannot be read."""
+    if is_of_the_api(value):
+        yield _error("CXR102", f"this is the API's form of a condition: write {meant(value) or EXAMPLE}", value)
+        return
+    if "attribute" not in value and (form := meant(value)):
+        yield _error("CXR103", f"this condition does not say which attribute it is about: write {form}", value)
+        return
+    operators = [key for key in value if key in OPERATORS]
+    for key in value:
+        if key != "attribute" and key not in OPERATORS:
+            yield _error("CXR112", "", value, key)
+    if "attribute" not in value:
+        yield InitErrorDetails(type="missing", loc=("attribute",), input=value)
+    elif type(value["attribute"]) is not str or not value["attribute"]:
+        yield _error("CXR104", "must be the name of an attribute", value["attribute"], "attribute")
+    if not operators and len(value) < _ATTRIBUTE_AND_OPERATOR:
+        yield _error("CXR103", "the condition has no operator, such as equals", value)
+    for extra in operators[1:]:
+        yield _error(
+            "CXR102", f"a second operator beside {operators[0]}: write it as a condition of its own", value, extra
+        )
+    for operator in operators:
+        yield from _operand_errors(operator, value[operator])
+
+
+def _operand_errors(operator: str, operand: object) -> Iterator[InitErrorDetails]:
+    if _fits(operator, operand):
+        return
+    if operator in EXISTENCE:
+        other = "exists" if operator == "notExists" else "notExists"
+        yield _error("CXR104", f"must be true (its opposite is {other}: true)", operand, operator)
+    elif operator not in _LISTS:
+        yield _error("CXR104", _SCALAR, operand, operator)
+    elif not isinstance(operand, (list, tuple)):
+        yield _error("CXR104", "must be a list", operand, operator)
+    else:
+        for at, one in enumerate(operand):
+            if type(one) not in _SCALARS:
+                yield _error("CXR104", _SCALAR, one, operator, at)
+
+
+def _error(code: str, message: str, found: object, *loc: str | int) -> InitErrorDetails:
+    return InitErrorDetails(type=PydanticCustomError(code, message), loc=loc, input=found)
+
+
+def _operand_schema(operator: str) -> dict[str, Any]:
+    """Describe what stands beside an operator."""
+    said, example = _SAID[operator]
+    return {"description": said, **_kind(operator), "examples": [example]}
+
+
+def _kind(operator: str) -> dict[str, Any]:
+    if operator in EXISTENCE:
+        return {"const": True}
+    kind: dict[str, Any] = {"type": ["string", "number", "boolean"]}
+    variable = {"type": "string", "pattern": f"^{REFERENCE.pattern}$"}
+    if operator == "between":
+        pair = {"type": "array", "items": {"type": ["string", "number"]}, "minItems": 2, "maxItems": 2}
+        return {"anyOf": [pair, variable]}
+    if operator in SETS:
+        return {"anyOf": [{"type": "array", "items": kind}, variable]}
+    if operator in PATTERNS:
+        return {"type": "string"}
+    return {"type": ["string", "number"]} if operator in ORDERS else kind
+
+
+_SAID: Final[dict[str, tuple[str, object]]] = {
+    "equals": ("The attribute is exactly this; text compares letter by letter, with case.", "gold"),
+    "notEquals": ("The attribute is there, and it is not this.", "fr"),
+    "in": ("The attribute is one of these.", ["gold", "platinum"]),
+    "notIn": ("The attribute is there, and it is none of these.", ["fr", "it"]),
+    "contains": ("The attribute is text with this somewhere in it, letter by letter.", "card"),
+    "notContains": ("The attribute is there, and it is no text with this in it.", "test"),
+    "startsWith": ("The attribute is text that begins with this, letter by letter.", "+49"),
+    "notStartsWith": ("The attribute is there, and it is no text that begins with this.", "+49"),
+    "endsWith": ("The attribute is text that ends with this, letter by letter.", "@example.com"),
+    "notEndsWith": ("The attribute is there, and it is no text that ends with this.", "@example.com"),
+    "exists": ("The attribute is there, whatever it is. Its opposite is notExists.", True),
+    "notExists": ("The attribute is missing. Every other operator asks that it is there.", True),
+    "greaterThan": ("The attribute is a number above this one.", 1000),
+    "greaterThanOrEqual": ("The attribute is this number or one above it.", 0.7),
+    "lessThan": ("The attribute is a number below this one.", 18),
+    "lessThanOrEqual": ("The attribute is this number or one below it.", 3),
+    "between": ("The attribute is a number from the first of these to the second, both included.", [0.4, 0.7]),
+}
+"""What each operator asks, for whoever writes one, with an example."""

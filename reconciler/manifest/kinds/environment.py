@@ -1,0 +1,310 @@
+"""Environment: a tenant, who manages it, and what must not happen to it.
+
+How the context endpoint (`cxroute serve`) writes what the bot understood, and what where the bot is unsure.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from reconciler.manifest.kinds.fields import (
+    API_VERSION,
+    DIGEST,
+    ENVIRONMENT,
+    NAME_OF_VAR,
+    TENANT,
+    Constant,
+    Filled,
+    LongList,
+    RelativePath,
+    Share,
+    ShortList,
+    Slug,
+    Strict,
+    Unset,
+    Url,
+    Variable,
+    exactly_one,
+)
+from reconciler.manifest.kinds.guard_limits import Accept, Freeze, Guard
+from reconciler.manifest.kinds.tenant_api import Api, Credentials
+
+Parameter = Annotated[int, Field(ge=1, le=9)]
+
+
+class Fallback(Strict):
+    """What the context endpoint writes in place of an unknown or unsure intent."""
+
+    intent: Filled = Field(description="The intent that is written instead.", examples=["none"])
+
+
+class Signal(Strict):
+    """Which of the parameters p1 to p9 of a signal holds what."""
+
+    intent: Parameter = Field(default=1, description="The parameter that holds the intent.", examples=[1])
+    confidence: Parameter = Field(
+        default=2, description="The parameter that holds the confidence; empty where there is none.", examples=[2]
+    )
+    updated_at: Parameter = Field(default=3, description="The parameter that holds the event's time.", examples=[3])
+
+    @model_validator(mode="after")
+    def _one_each(self) -> Self:
+        if len({self.intent, self.confidence, self.updated_at}) < 3:  # noqa: PLR2004 - three parameters
+            raise PydanticCustomError(
+                "CXR104", "two of intent, confidence and updatedAt are in one parameter of the signal"
+            )
+        return self
+
+
+class Context(Strict):
+    """How the context endpoint writes. Without `below`, values are written as they come."""
+
+    writer: Literal["interaction", "digital-custom-fields", "voice-signal"] = Field(
+        default="interaction",
+        description="What is written: the context of an interaction, as in the tutorial; the custom fields of a digital"
+        " contact, named as `attributes` says; or a signal to the script of a voice contact.",
+    )
+    signal: Signal = Field(
+        default=Signal(),
+        description="With `writer: voice-signal`, in which parameters the script finds what.",
+        examples=[{"intent": 1, "confidence": 2, "updatedAt": 3}],
+    )
+    min_confidence: Unset[Share] = Field(
+        default=None,
+        description="How sure the bot must be, from 0 to 1; below that, the fallback is written instead. Default: 0.",
+        examples=[0.4],
+    )
+    below: Unset[Fallback] = Field(
+        default=None,
+        description="What is written when the bot is less sure than that, or its intent is in no Intents document.",
+        examples=[{"intent": "none"}],
+    )
+
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        if self.below is None and self.min_confidence is not None:
+            raise PydanticCustomError("CXR103", 'missing field "below"')
+        return self
+
+
+SANDBOX: Final = "sandbox"
+"""The name of the built-in environment: the simulator, in process."""
+
+
+class Attributes(Strict):
+    """Under which attribute names the bot's findings are in a conversation's context."""
+
+    intent: Filled = Field(
+        default="cognigyDetectedIntent",
+        description="Name of the attribute that holds what the caller wants, as the bot understood it.",
+        examples=["cognigyDetectedIntent"],
+    )
+    confidence: Filled = Field(
+        default="cognigyConfidence",
+        description="Name of the attribute that holds how sure the bot was, from 0 to 1.",
+        examples=["cognigyConfidence"],
+    )
+    updated_at: Filled = Field(
+        default="routedAt",
+        description="Name of the attribute that holds when the other two were last written.",
+        examples=["routedAt"],
+    )
+
+
+class Notify(Strict):
+    """Whom to tell of drift, of applied changes and of failures."""
+
+    url: Unset[Url] = Field(
+        default=None,
+        description="Address of a web hook, as Slack and others have them. `cxroute watch` and `cxroute apply` tell it"
+        " when somebody changed rules in CXone, when changes were applied and when that failed.",
+        examples=["https://hooks.example/T0/B0"],
+    )
+    url_env: Unset[Variable] = Field(
+        default=None,
+        description="In place of `url`, where nobody may read it: the name of the environment variable that holds it."
+        " NAME_FILE, the path of a file that holds it, works too.",
+        examples=["CXROUTE_WEBHOOK_URL"],
+    )
+
+    @model_validator(mode="after")
+    def _one_address(self) -> Self:
+        exactly_one(self, "url", "url_env")
+        return self
+
+
+class Traffic(Strict):
+    """The traffic sample from which each change's share of callers is told."""
+
+    file: RelativePath = Field(
+        description="Path of a CSV file with a column for each attribute (or `intent` and `confidence`) and one named"
+        " `count`.",
+        examples=["traffic/prod.csv"],
+    )
+    period: str = Field(
+        default="",
+        description="Which time the sample is of, in your words; shown beside the shares.",
+        examples=["October 2026"],
+    )
+
+
+class AcceptedRule(Strict):
+    """A live rule that is not managed, and may send conversations elsewhere than the manifests do."""
+
+    name: str = Field(description="The live rule's name, exactly.", examples=["IVR | after hours"])
+    digest: Annotated[str, Field(pattern=DIGEST)] = Field(
+        description="The eight digits that `cxroute drift` prints for the rule's content. A rule that is edited has"
+        " other ones, and is in the way again.",
+        examples=["1a2b3c4d"],
+    )
+    reason: Filled = Field(
+        description="Why the rule may send conversations elsewhere.", examples=["opened by telephony"]
+    )
+
+
+class Unmanaged(Strict):
+    """Live rules that are not managed."""
+
+    accept: LongList[AcceptedRule] = Field(
+        default=(),
+        description="Live rules that may send conversations elsewhere than the manifests do. `cxroute drift` prints an"
+        " entry for each rule that is in the way, and warns of an entry that matches no live rule.",
+        examples=[[{"name": "IVR | after hours", "digest": "1a2b3c4d", "reason": "opened by telephony"}]],
+    )
+
+
+class Environment(Strict):
+    """A tenant, who manages it, and what must not happen to it."""
+
+    api_version: Literal["routing/v1"] = Field(default="routing/v1", description=API_VERSION)
+    kind: Literal["Environment"] = Field(
+        default="Environment", description="This document describes a tenant and what may be done to it."
+    )
+    name: Annotated[str, Field(pattern=ENVIRONMENT)] = Field(
+        description="What `-e` and `environments` call it. `sandbox` is simulated on your machine.", examples=["prod"]
+    )
+    owner: Slug = Field(
+        description="Who manages these rules; every rule says so. Rules of other owners are never touched, rules made"
+        " by hand only where `adopt` names them.",
+        examples=["acme-routing"],
+    )
+    tenant: Unset[Annotated[str, Field(pattern=TENANT)]] = Field(
+        default=None,
+        description="The tenant's name (acme means https://acme.my.cxone.com); with a dot, its whole host.",
+        examples=["acme"],
+    )
+    api: Api = Field(
+        default=Api(),
+        description="Where this tenant's API differs from what is usual. All of it is optional.",
+        examples=[{"baseUrl": "https://acme.my.cxone.com", "requestsPerSecond": 20}],
+    )
+    credentials: Credentials = Field(
+        default=Credentials(),
+        description="Names of the environment variables that hold the client's id and secret, and the access key's;"
+        " never the values.",
+        examples=[{"clientIdEnv": "CXONE_CLIENT_ID", "clientSecretEnv": "CXONE_CLIENT_SECRET"}],
+    )
+    attributes: Attributes = Field(
+        default=Attributes(),
+        description="What the tenant calls the bot's intent, its confidence and the time of writing.",
+        examples=[{"intent": "cognigyDetectedIntent", "confidence": "cognigyConfidence", "updatedAt": "routedAt"}],
+    )
+    vars: dict[Annotated[str, Field(pattern=NAME_OF_VAR)], Constant] = Field(
+        default={},
+        description="Values that stand for ${name} in rules and route tests; $$ is a dollar. Inside a text, ${name} is"
+        " replaced by the value as text; as a whole value, it is a number, true, false or a list where this is one.",
+        examples=[{"overflow": "General", "floor": 0.6}],
+    )
+    prune: bool = Field(
+        default=True,
+        description="Whether apply deletes rules that no manifest names any more. With false they are shown and kept.",
+    )
+    context: Context = Field(
+        default=Context(),
+        description="How `cxroute serve` writes what the bot understood, and what it writes where the bot is unsure.",
+        examples=[{"writer": "digital-custom-fields", "minConfidence": 0.4, "below": {"intent": "none"}}],
+    )
+    notify: Unset[Notify] = Field(
+        default=None,
+        description="Whom to tell when rules were changed in CXone, when changes were applied and when that failed.",
+        examples=[{"url": "https://hooks.example/T0/B0"}],
+    )
+    traffic: Unset[Traffic] = Field(
+        default=None,
+        description="A sample of conversations, from which plans tell which share of the callers a change moves.",
+        examples=[{"file": "traffic/prod.csv", "period": "October 2026"}],
+    )
+    guard: Guard = Field(
+        default=Guard(),
+        description="What one apply must not do. Beyond these it refuses, until somebody allows it with a reason.",
+        examples=[{"deletes": {"count": 2, "percent": 30}, "protected": ["cards/lost-or-stolen-card"]}],
+    )
+    accept: ShortList[Accept] = Field(
+        default=(),
+        description="Findings that are meant here, each with the reason: they are counted and not shown.",
+        examples=[[{"code": "CXR202", "address": "exchange/*", "reason": "the rule made by hand goes in June"}]],
+    )
+    freeze: ShortList[Freeze] = Field(
+        default=(),
+        description="When nothing may change: every week on some days, or once between two days or times.",
+        examples=[
+            [{"days": ["fri", "sat", "sun"], "from": "16:00", "timezone": "Europe/Berlin", "reason": "weekend"}],
+            [{"start": "2026-12-20", "end": "2027-01-02", "timezone": "Europe/Berlin", "reason": "peak season"}],
+        ],
+    )
+
+    unmanaged: Unmanaged = Field(
+        default=Unmanaged(),
+        description="Which live rules that this owner does not manage may send conversations elsewhere than the"
+        " manifests do. `cxroute drift` counts these rules, and reports all others that do so.",
+        examples=[{"accept": [{"name": "IVR | after hours", "digest": "1a2b3c4d", "reason": "opened by telephony"}]}],
+    )
+
+    @property
+    def is_placeholder(self) -> bool:
+        """Whether `tenant` is one that `init` wrote for somebody to replace: no host can have that name (RFC 2606)."""
+        return (self.tenant or "").endswith(".invalid")
+
+    @property
+    def base_url(self) -> str:
+        """Where the API is, without a slash at the end; empty where the issuer alone knows.
+
+        The sandbox has an address that leads nowhere.
+        """
+        if self.api.base_url or self.api.issuer:
+            return (self.api.base_url or "").rstrip("/")
+        if self.api.area:
+            return f"https://api-{self.api.area}.niceincontact.com"
+        tenant = self.tenant or "sandbox.invalid"
+        return f"https://{tenant}" if "." in tenant else f"https://{tenant}.my.cxone.com"
+
+    @property
+    def token_url(self) -> str:
+        """Where tokens are issued; empty where the issuer says it."""
+        if self.api.token_url or self.api.issuer:
+            return self.api.token_url or ""
+        if self.api.area:
+            return f"https://{self.api.area}.nice-incontact.com/authentication/v1/token/access-key"
+        return f"{self.base_url}/oauth/token"
+
+    @property
+    def address(self) -> str:
+        """Where the tenant is, as far as it is known before anything is asked: for people, and to tell it from others.
+
+        Where tenants share a host, as all who have access keys do, their name belongs to it.
+        """
+        known = self.base_url or (self.api.issuer or "").rstrip("/")
+        return f"{known}/{self.tenant}" if self.tenant and self.api.auth == "access-key" else known
+
+    @property
+    def host(self) -> str:
+        """The API's host in lower case, with its port where that is not the usual one: equal for equal tenants."""
+        parts = urlsplit(self.address)
+        host = (parts.hostname or "").rstrip(".")
+        usual = parts.port in {None, 443 if parts.scheme == "https" else 80}
+        shared = f"/{self.tenant}" if self.tenant and self.api.auth == "access-key" else ""
+        return f"{host if usual else f'{host}:{parts.port}'}{shared}"

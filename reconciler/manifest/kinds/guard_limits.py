@@ -1,0 +1,238 @@
+"""What an apply must not do in an Environment: the guards that have numbers or names, and how they are lifted.
+
+Freeze windows: when an Environment is left alone (docs/operations.md#freeze).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date, datetime, time, timedelta
+from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic_core import PydanticCustomError
+
+from reconciler.manifest.kinds.fields import (
+    ADDRESS,
+    ADDRESSES,
+    CLOCK,
+    FIRST_YEAR,
+    LAST_YEAR,
+    Filled,
+    FilledList,
+    FindingCode,
+    LongList,
+    Percent,
+    ShortList,
+    Strict,
+    Timestamp,
+    Unset,
+    Zone,
+    timestamp,
+)
+
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+_DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+
+
+def _day_or_instant(value: object) -> object:
+    """Return the date, or the instant, that a text means."""
+    if isinstance(value, date):
+        return value
+    if isinstance(value, str) and "T" in value.upper():
+        return timestamp(value)
+    try:
+        day = date.fromisoformat(value) if isinstance(value, str) and _DATE.fullmatch(value) else date.min
+    except ValueError:
+        day = date.min
+    if FIRST_YEAR <= day.year <= LAST_YEAR:
+        return day
+    raise PydanticCustomError("CXR104", "must be a date, such as 2026-12-20, or a time with its offset")
+
+
+DayOrInstant = Annotated[date | datetime, BeforeValidator(_day_or_instant)]
+
+
+class WeeklyFreeze(Strict):
+    """A window that comes back every week. One that ends at or before its start ends on the next day."""
+
+    days: FilledList[Day] = Field(
+        description="The days on which it begins. One that runs past midnight belongs to the day of its start.",
+        examples=[["fri", "sat", "sun"]],
+    )
+    from_: Annotated[str, Field(pattern=CLOCK)] = Field(
+        default="00:00",
+        alias="from",
+        description="The time of day at which it begins; without it, at midnight.",
+        examples=["16:00"],
+    )
+    to: Annotated[str, Field(pattern=CLOCK)] = Field(
+        default="24:00",
+        description="The time of day at which it ends. One at or before `from` is on the next day.",
+        examples=["24:00"],
+    )
+    timezone: Zone = Field(
+        default="UTC",
+        description="Whose clock and days are meant, by the name of a time zone.",
+        examples=["Europe/Berlin"],
+    )
+    reason: str = Field(default="", description="Why nothing may change then; a refusal says it.", examples=["weekend"])
+
+    def covers(self, now: datetime) -> bool:
+        """Tell whether an instant lies in the window; its end is not part of it."""
+        local = now.astimezone(ZoneInfo(self.timezone))
+        minute = local.hour * 60 + local.minute
+        start, end = _minutes(self.from_), _minutes(self.to)
+        if start < end:
+            return self._begins(local) and start <= minute < end
+        return (self._begins(local) and minute >= start) or (self._begins(local - timedelta(days=1)) and minute < end)
+
+    def _begins(self, local: datetime) -> bool:
+        return _DAYS[local.weekday()] in self.days
+
+
+class DatedFreeze(Strict):
+    """A window between two days (both belong to it) or two instants (the end does not)."""
+
+    start: DayOrInstant = Field(
+        description="The first day, or a time with its offset from UTC.", examples=["2026-12-20"]
+    )
+    end: DayOrInstant = Field(
+        description="The last day, which still belongs to it, or the time at which it ends.", examples=["2027-01-02"]
+    )
+    timezone: Zone = Field(
+        default="UTC",
+        description="Where those days begin and end, by the name of a time zone.",
+        examples=["Europe/Berlin"],
+    )
+    reason: str = Field(
+        default="", description="Why nothing may change then; a refusal says it.", examples=["peak season"]
+    )
+
+    @model_validator(mode="after")
+    def _runs_forward(self) -> Self:
+        begins, ends = self.bounds()
+        if begins < ends:
+            return self
+        raise PydanticCustomError("CXR104", "the window ends before it begins")
+
+    def covers(self, now: datetime) -> bool:
+        """Tell whether an instant lies in the window."""
+        begins, ends = self.bounds()
+        return begins <= now < ends
+
+    def bounds(self) -> tuple[datetime, datetime]:
+        """Return the instants at which the window begins and ends."""
+        return self._instant(self.start, 0), self._instant(self.end, 1)
+
+    def _instant(self, when: date | datetime, days: int) -> datetime:
+        if isinstance(when, datetime):
+            return when
+        return datetime.combine(when + timedelta(days=days), time(), ZoneInfo(self.timezone))
+
+
+def _form(value: object) -> str:
+    """Name the form that was meant, so that its errors alone are told."""
+    if isinstance(value, DatedFreeze) or (isinstance(value, Mapping) and ("start" in value or "end" in value)):
+        return "<dated>"
+    return "<weekly>"
+
+
+Freeze = Annotated[
+    Annotated[WeeklyFreeze, Tag("<weekly>")] | Annotated[DatedFreeze, Tag("<dated>")], Discriminator(_form)
+]
+
+
+def _minutes(clock: str) -> int:
+    hours, minutes = clock.split(":")
+    return int(hours) * 60 + int(minutes)
+
+
+GuardName = Literal["deletes", "changes", "emptied", "protected", "unrouted", "traffic", "freeze", "transient"]
+
+
+class Limit(Strict):
+    """How many may go or change: whichever of the two is more. One that is left out is 0."""
+
+    count: Annotated[int, Field(ge=0, le=2**31 - 1)] = Field(
+        default=0,
+        description="So many are always allowed, however few rules there are.",
+        examples=[2],
+    )
+    percent: Percent = Field(
+        default=0, description="So many percent of all managed rules are allowed, where that is more.", examples=[30]
+    )
+
+
+class TrafficLimit(Strict):
+    """How much of the traffic sample may go to another queue."""
+
+    percent: Percent = Field(
+        description="So many percent of the sample's conversations may go to another queue.", examples=[10]
+    )
+
+
+class Allow(Strict):
+    """A guard that is lifted until a time, reviewed like all else."""
+
+    name: GuardName = Field(
+        description="The guard to lift, by the name that a refusal says.",
+        examples=["deletes"],
+    )
+    until: Timestamp = Field(
+        description="When the guard holds again: a time with its offset from UTC.", examples=["2026-12-01T00:00:00Z"]
+    )
+    reason: Filled = Field(
+        description="Why it may be lifted; shown in plans and kept in the journal.", examples=["CHG-1042"]
+    )
+
+
+class Accept(Strict):
+    """A finding that is meant in this Environment: it is counted and not shown."""
+
+    code: FindingCode = Field(description="The finding's code. An error cannot be accepted.", examples=["CXR202"])
+    address: Unset[Annotated[str, Field(pattern=ADDRESSES)]] = Field(
+        default=None,
+        description="The rules that it is accepted for, such as exchange/* (* stands for anything). Default: findings"
+        " that are about no single rule.",
+        examples=["exchange/*"],
+    )
+    reason: Filled = Field(
+        description="Why the finding is meant; kept in the plan's JSON.",
+        examples=["the rule made by hand goes in June"],
+    )
+
+
+class Guard(Strict):
+    """What an apply must not do: beyond these, it refuses."""
+
+    deletes: Limit = Field(
+        default=Limit(count=2, percent=30),
+        description="How many rules one apply may delete or switch off before it refuses: the larger of a count and a"
+        " percentage.",
+        examples=[{"count": 2, "percent": 30}],
+    )
+    changes: Unset[Limit] = Field(
+        default=None,
+        description="How many rules one apply may update or delete before it refuses. Default: no limit.",
+        examples=[{"count": 10, "percent": 20}],
+    )
+    traffic: Unset[TrafficLimit] = Field(
+        default=None,
+        description="How much of the traffic sample one apply may send to other queues. Default: no limit.",
+        examples=[{"percent": 10}],
+    )
+    protected: LongList[Annotated[str, Field(pattern=ADDRESS)]] = Field(
+        default=(),
+        description="Rules (RuleSet's name/key) that may not be deleted, switched off or routed otherwise, and whose"
+        " conversations may go nowhere else.",
+        examples=[["cards/lost-or-stolen-card"]],
+    )
+    allow: ShortList[Allow] = Field(
+        default=(),
+        description="Guards that are lifted for a while, each with a reason. Shown above all else in every plan.",
+        examples=[[{"name": "deletes", "until": "2026-12-01T00:00:00Z", "reason": "CHG-1042"}]],
+    )

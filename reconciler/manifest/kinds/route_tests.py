@@ -1,0 +1,90 @@
+"""RouteTests: conversations and where they must go."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from reconciler.manifest.kinds.fields import (
+    API_VERSION,
+    Attribute,
+    Filled,
+    Listed,
+    NotNegative,
+    OrVariable,
+    Share,
+    Strict,
+    Unset,
+    exactly_one,
+)
+
+
+class Given(Strict):
+    """A conversation, as far as a test cares."""
+
+    intent: Unset[str] = Field(
+        default=None,
+        description="What the bot says that the caller wants. Without it, the conversation has no intent.",
+        examples=["lost_or_stolen_card"],
+    )
+    confidence: OrVariable[Share] | None = Field(
+        default=None,
+        description="How sure the bot is, from 0 to 1. Without it, or with null, there is no confidence.",
+        examples=[0.9],
+    )
+    attributes: dict[Filled, Attribute] = Field(
+        default={},
+        description="What else is known of the conversation, by attribute; null is one that is missing.",
+        examples=[{"customerTier": "gold"}],
+    )
+
+
+class Expect(Strict):
+    """Where the conversation must go."""
+
+    queue: Unset[Filled] = Field(
+        default=None,
+        description="The one queue that must get the conversation: a short name, or a live queue's name.",
+        examples=["fraud"],
+    )
+    split: Unset[Annotated[dict[Filled, OrVariable[NotNegative]], Field(min_length=1)]] = Field(
+        default=None,
+        description="The queues that must share such conversations, each with its weight; 80 and 20 are 4 and 1.",
+        examples=[{"cards": 80, "General": 20}],
+    )
+    default: Unset[Literal[True]] = Field(
+        default=None, description="True where no rule may take the conversation: it goes to the tenant's default."
+    )
+
+    @model_validator(mode="after")
+    def _one_destination(self) -> Self:
+        exactly_one(self, "queue", "split", "default")
+        return self
+
+
+class RouteTest(Strict):
+    """One conversation and where it must go."""
+
+    given: Given = Field(
+        description="The conversation that is tried: what the bot says, and what else is known.",
+        examples=[{"intent": "lost_or_stolen_card", "confidence": 0.9}],
+    )
+    expect: Expect = Field(
+        description="Where it must go: exactly one of queue, split and default.", examples=[{"queue": "fraud"}]
+    )
+
+
+class RouteTests(Strict):
+    """Conversations and where they must go; checked by `cxroute test` and before every plan."""
+
+    api_version: Literal["routing/v1"] = Field(default="routing/v1", description=API_VERSION)
+    kind: Literal["RouteTests"] = Field(
+        default="RouteTests",
+        description="This document holds conversations and where each must go, whatever rules say.",
+    )
+    name: Filled = Field(description="What this document is called, for messages.", examples=["cards"])
+    tests: Listed[RouteTest] = Field(
+        description="The conversations to try. While one goes elsewhere, plan exits 3 and apply refuses.",
+        examples=[[{"given": {"intent": "lost_or_stolen_card", "confidence": 0.9}, "expect": {"queue": "fraud"}}]],
+    )

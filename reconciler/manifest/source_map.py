@@ -1,0 +1,98 @@
+"""Where a document's values stand: paths such as ("rules", 3, "queue") -> file, line and column."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from reconciler.manifest.text import List, Map, Text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reconciler.model.finding import Finding, Severity
+    from reconciler.model.rule import Address, Source
+
+
+T = TypeVar("T")
+
+Step = str | int
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The values of one document as they were read, with the text that they were read from."""
+
+    text: Text
+    root: Map
+    start: int
+
+    def index(self, path: Sequence[Step]) -> int:
+        """Return the index of a value; that of its nearest parent where there is no such value."""
+        value: Any = self.root
+        index = self.start
+        for step in path:
+            if not _has(value, step):
+                break
+            index = value.value_index(step)
+            value = value[step]
+        return index
+
+    def key_index(self, path: Sequence[Step]) -> int:
+        """Return the index of a value's key; that of the nearest parent where there is no such key."""
+        *parents, key = path
+        value = self.value(parents)
+        return value.key_index(str(key)) if isinstance(value, Map) and key in value else self.index(path)
+
+    def value(self, path: Sequence[Step]) -> Any:  # noqa: ANN401 - a manifest's value may be of any type
+        """Return the value at a path that exists."""
+        value: Any = self.root
+        for step in path:
+            value = value[step]
+        return value
+
+    def existing(self, loc: Sequence[Step]) -> list[Step]:
+        """Return the steps of a pydantic location that lead through this document: unions add steps of their own."""
+        value: Any = self.root
+        steps: list[Step] = []
+        for step in loc:
+            if _has(value, step):
+                value = value[step]
+                steps.append(step)
+        return steps
+
+
+def _has(value: object, step: Step) -> bool:
+    if isinstance(value, Map):
+        return step in value
+    return isinstance(value, List) and isinstance(step, int) and 0 <= step < len(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded(Generic[T]):
+    """A document, and where each part of it stands."""
+
+    document: T
+    origin: Origin
+
+    @property
+    def file(self) -> str:
+        """The file's path, as a person would type it."""
+        return self.origin.text.file
+
+    def at(self, *path: Step) -> Source:
+        """Return where a value stands, such as `at("rules", 3, "queue")`; its nearest parent if it is not written."""
+        return self.origin.text.source(self.origin.index(path))
+
+    def finding(
+        self,
+        code: str,
+        message: str,
+        *path: Step,
+        severity: Severity = "error",
+        hint: str = "",
+        address: Address | None = None,
+    ) -> Finding:
+        """Return a finding about a value, with its line for the caret."""
+        index = self.origin.index(path)
+        return self.origin.text.finding(code, index, message, severity=severity, hint=hint, address=address)

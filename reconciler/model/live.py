@@ -1,0 +1,113 @@
+"""The marker: the last line of a managed rule's description (ownership "The marker").
+
+`[cxroute:OWNER/RULESET/KEY#DIGEST]`, on a line of its own. There is no state file: the owner says who manages the
+rule, the address which rule it is, and the digest what was last written. Only an exact line counts, white space behind
+it aside; anything that merely looks like one is text of somebody else's.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
+
+from reconciler.model.rule import Address, Rule, canonical_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """The last line of a managed rule's description: who manages it, under which address, and what was last written."""
+
+    owner: str
+    address: Address
+    digest: str
+    copy: bool = False
+    """True for a temporary copy: its key ends in `~next`."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRule:
+    """A rule as it was read. `rule.description` is without the marker; `raw` is the JSON that the server gave."""
+
+    id: str
+    rule: Rule
+    marker: Marker | None
+    raw: Mapping[str, Any]
+
+    @property
+    def created(self) -> str:
+        """The server's `dateCreated`, or nothing."""
+        created = self.raw.get("dateCreated")
+        return created if isinstance(created, str) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One rule, read by itself just before it is written. `etag` goes back as If-Match, where the server gave one."""
+
+    live: LiveRule
+    etag: str | None = None
+
+
+OPENING: Final = "[cxroute:"
+_NAME: Final = "[a-z0-9][a-z0-9-]{0,63}"
+_LINE: Final = re.compile(
+    rf"(?:\A|\r?\n)\[cxroute:({_NAME})/({_NAME})/({_NAME})(~next)?#([0-9a-f]{{8}})\][ \t\r\n]*\Z", re.ASCII
+)
+"""A tenant may append a line end, or spaces, to every text; nothing else may stand on the line, nor behind it."""
+
+_OTHER: Final = re.compile(r"(?:\A|\n)(\[[A-Za-z][A-Za-z0-9._-]{0,63}:[^\[\]\r\n]{1,200}\])\s*\Z", re.ASCII)
+
+
+def split(description: str) -> tuple[str, Marker | None]:
+    """Return the description without its marker, and the marker; or the whole text and None where there is none.
+
+    In a text that was ours, each line end is LF: a tenant may keep CR LF for it.
+    """
+    at = description.rfind(OPENING)
+    found = _LINE.search(description, max(at - 2, 0)) if at >= 0 else None
+    if found is None:
+        return description, None
+    owner, ruleset, key, copy, digest = found.groups()
+    return with_line_feeds(description[: found.start()]), Marker(
+        owner, Address(ruleset, key), digest, copy=copy is not None
+    )
+
+
+def with_line_feeds(text: str) -> str:
+    """Return a text with LF for every CR LF: to cxroute they are the same line end."""
+    return text.replace("\r\n", "\n")
+
+
+def signed(rule: Rule, marker: Marker | None) -> str:
+    """Return the description as it is written to the server: the text, and the marker on a line of its own."""
+    if marker is None:
+        return rule.description
+    key = f"{marker.address.key}~next" if marker.copy else marker.address.key
+    line = f"{OPENING}{marker.owner}/{marker.address.ruleset}/{key}#{marker.digest}]"
+    return f"{rule.description}\n{line}" if rule.description else line
+
+
+def of_another_tool(description: str) -> str:
+    """Return what looks like a marker of another tool: a last line such as `[tool:workspace/rule@4]`; else nothing."""
+    found = _OTHER.search(description)
+    return "" if found is None or found[1].startswith(OPENING) else found[1]
+
+
+def copy_name(owner: str, address: Address) -> str:
+    """Return the name of the temporary copy of a rule (ownership "Temporary copies")."""
+    return f"(next) {owner}/{address}"
+
+
+def fingerprint(rule: Rule) -> str:
+    """Return the SHA-256, in hex, of what cxroute writes of the rule."""
+    return sha256(canonical_json(rule).encode()).hexdigest()
+
+
+def digest(rule: Rule) -> str:
+    """Return the first 8 digits of the fingerprint: what a marker holds."""
+    return fingerprint(rule)[:8]

@@ -1,0 +1,283 @@
+"""The canonical form of rules: one order of their parts, one JSON text of each (semantics "Comparison of rules").
+
+Routing words: what a rule is, wherever it was read. Desired and live rules are of one type.
+
+Equality is that of semantics "Comparison of rules": conditions are a set, the values of `in` are a set, targets are a
+multiset, numbers compare as numbers, and what a server adds of its own is no part of a rule.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass, field
+from json.encoder import encode_basestring_ascii as quoted
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+
+Json = Any
+
+Scalar = str | int | float | bool
+Value = Scalar | tuple[Scalar, ...] | None
+
+EXISTENCE: Final = frozenset({"exists", "notExists"})
+SETS: Final = frozenset({"in", "notIn"})
+EQUALITIES: Final = frozenset({"equals", "notEquals"})
+PATTERNS: Final = frozenset({"contains", "notContains", "startsWith", "notStartsWith", "endsWith", "notEndsWith"})
+ORDERS: Final = frozenset({"greaterThan", "greaterThanOrEqual", "lessThan", "lessThanOrEqual"})
+RANGES: Final = ORDERS | {"between"}
+OPERATORS: Final = EXISTENCE | SETS | EQUALITIES | PATTERNS | RANGES
+
+DECIMAL: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?", re.ASCII)
+"""JSON's grammar of a number: the only texts that mean one (semantics S9)."""
+
+LARGEST_WEIGHT: Final = 1e300
+"""Of one target: the weights of a rule add up, and a hundred times the sum is still a number."""
+LONGEST_NUMBER: Final = 400
+"""Digits of a number in a manifest."""
+
+
+class Address(NamedTuple):
+    """Our stable name of a rule: `ruleset/key`. The id is the server's."""
+
+    ruleset: str
+    key: str
+
+    def __str__(self) -> str:
+        """Give the form that people write and read: `cards/card-help`."""
+        return f"{self.ruleset}/{self.key}"
+
+
+class Source(NamedTuple):
+    """Where something stands in a manifest: path as it was given, line and column from 1 (columns are characters)."""
+
+    file: str
+    line: int
+    column: int
+
+
+class Queue(NamedTuple):
+    """A queue of the tenant: the server's id and the name that people see. An inactive one may not be used."""
+
+    id: str
+    name: str
+    active: bool = True
+
+
+def number(text: str) -> int | float:
+    """Return the finite number that `text` is by JSON's grammar. ValueError where it is none, or too large for one."""
+    if len(text) > LONGEST_NUMBER or not DECIMAL.fullmatch(text):
+        raise ValueError(text[:40])
+    value = float(text) if any(mark in text for mark in ".eE") else int(text)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(text[:40])
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One test on one attribute of a conversation; `condition` makes them, so that equal ones compare equal."""
+
+    attribute: str
+    operator: str
+    value: Value
+    written: Value = field(compare=False, repr=False)
+    """The value as it stands in the manifest or on the server: what is sent, shown and digested."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opaque:
+    """A condition or target that cxroute does not understand: kept, shown, compared by its canonical JSON."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A queue and its weight: conversations are split over a rule's targets by weight."""
+
+    queue_id: str
+    weight: int | float
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a routing rule says. `description` is without our marker; conditions and targets are in canonical order."""
+
+    name: str
+    description: str
+    priority: int | float
+    enabled: bool
+    conditions: tuple[Condition | Opaque, ...]
+    targets: tuple[Target | Opaque, ...]
+
+
+def condition(attribute: str, operator: str, value: Json) -> Condition:
+    """Return the condition, its value made canonical. ValueError, with the reason, where no rule could mean it."""
+    if operator == "equals" and type(value) is str:
+        return Condition(attribute, operator, value, value)
+    meaning = _MEANINGS.get(operator)
+    if meaning is None:
+        raise ValueError(f"operator {operator!r} is not known")
+    written = tuple(value) if isinstance(value, list) else value
+    return Condition(attribute, operator, meaning(value), None if operator in EXISTENCE else written)
+
+
+def _canonical(value: Scalar) -> Scalar:
+    """Booleans are the texts `true` and `false` (semantics S4); without this Python would say True == 1."""
+    return ("true" if value else "false") if isinstance(value, bool) else value
+
+
+def _equality(value: Json) -> Scalar:
+    return _canonical(_scalar(value))
+
+
+def _set(values: Json) -> tuple[Scalar, ...]:
+    """Sort a set of texts and numbers: numbers first."""
+    found = {_equality(value) for value in _list(values)}
+    return tuple(sorted(found, key=lambda one: (isinstance(one, str), one)))
+
+
+def _between(value: Json) -> tuple[Scalar, ...]:
+    pair = tuple(_numeric(item) for item in _list(value))
+    if len(pair) != 2:  # noqa: PLR2004 - lowest and highest
+        raise ValueError("must be two numbers, [lowest, highest]")
+    return pair
+
+
+def _nothing(_value: Json) -> None:
+    """`exists` and `notExists` have no value; whatever a server keeps there says nothing."""
+
+
+def _scalar(value: Json) -> Scalar:
+    if isinstance(value, (str, bool, int, float)):
+        return value
+    raise ValueError("must be text, a number, true or false")
+
+
+def _text(value: Json) -> str:
+    if isinstance(value, str):
+        return value
+    raise ValueError("must be text (quote a number to compare it as text)")
+
+
+def _list(value: Json) -> list[Json] | tuple[Json, ...]:
+    if isinstance(value, (list, tuple)):
+        return value
+    raise ValueError("must be a list")
+
+
+def _numeric(value: Json) -> int | float:
+    """A text that holds a decimal number means that number; any other text is invalid (semantics S9)."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return value
+    try:
+        return number(value) if isinstance(value, str) else number("")
+    except ValueError:
+        raise ValueError("must be a number") from None
+
+
+_MEANINGS: Final[Mapping[str, Callable[[Json], Value]]] = {
+    **dict.fromkeys(EQUALITIES, _equality),
+    **dict.fromkeys(SETS, _set),
+    **dict.fromkeys(PATTERNS, _text),
+    **dict.fromkeys(ORDERS, _numeric),
+    **dict.fromkeys(EXISTENCE, _nothing),
+    "between": _between,
+}
+
+
+_EXACT_FLOAT: Final = 1e16
+COMPACT: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+"""Writes a value as one text, whatever order its parts came in: for digests, and for lines of a journal."""
+
+
+def canonical_set(conditions: Iterable[Condition | Opaque]) -> tuple[Condition | Opaque, ...]:
+    """Return conditions as a set in canonical order: a condition that stands twice says no more than once."""
+    found = tuple(conditions)
+    if len(found) < 2:  # noqa: PLR2004 - most rules have one condition, and one is in order
+        return found
+    if len(found) == 2:  # noqa: PLR2004 - nearly all others have two, of two attributes
+        first, second = found
+        if isinstance(first, Condition) and isinstance(second, Condition) and first.attribute != second.attribute:
+            return found if first.attribute < second.attribute else (second, first)
+    return tuple(sorted(dict.fromkeys(found), key=_rank))
+
+
+def canonical_bag(targets: Iterable[Target | Opaque]) -> tuple[Target | Opaque, ...]:
+    """Return targets in canonical order; equal ones stay, since their weights add up."""
+    found = tuple(targets)
+    return found if len(found) < 2 else tuple(sorted(found, key=text_of))  # noqa: PLR2004 - as above
+
+
+def text_of(part: Condition | Target | Opaque) -> str:
+    """Return the canonical JSON of a condition or target, in the API's form: keys sorted, no spaces, 1.0 as 1."""
+    if isinstance(part, Condition):
+        head = f'{{"attributeName":{quoted(part.attribute)},"operator":{quoted(part.operator)},"type":"attribute"'
+        return head + ("}" if part.operator in EXISTENCE else f',"value":{_value_text(part.written)}}}')
+    if isinstance(part, Target):
+        return f'{{"queueId":{quoted(part.queue_id)},"type":"queue","weight":{_value_text(part.weight)}}}'
+    return part.text
+
+
+def canonical_json(rule: Rule) -> str:
+    """Return the canonical JSON of what cxroute writes of a rule (ownership "The digest"), without the marker."""
+    return (
+        f'{{"conditions":[{_sorted_texts(rule.conditions)}],"description":{quoted(rule.description)},'
+        f'"enabled":{"true" if rule.enabled else "false"},"name":{quoted(rule.name)},'
+        f'"priority":{_value_text(rule.priority)},"targets":[{_sorted_texts(rule.targets)}]}}'
+    )
+
+
+def _sorted_texts(parts: Sequence[Condition | Target | Opaque]) -> str:
+    return text_of(parts[0]) if len(parts) == 1 else ",".join(sorted([text_of(part) for part in parts]))
+
+
+def opaque(part: Json) -> Opaque:
+    """Return a part of a rule that is not understood, as its canonical JSON."""
+    return Opaque(COMPACT.encode(_plain(part)))
+
+
+def api_form(part: Condition | Target | Opaque) -> dict[str, Json]:
+    """Return a condition or target as the API writes it."""
+    if isinstance(part, Opaque):
+        return dict(json.loads(part.text))
+    if isinstance(part, Target):
+        return {"type": "queue", "queueId": part.queue_id, "weight": part.weight}
+    shown: dict[str, Json] = {"type": "attribute", "attributeName": part.attribute, "operator": part.operator}
+    if part.operator not in EXISTENCE:
+        shown["value"] = list(part.written) if isinstance(part.written, tuple) else part.written
+    return shown
+
+
+def _rank(part: Condition | Opaque) -> tuple[str, str, str]:
+    """Order conditions by what they mean, so that equal sets stand in one order however their values were written."""
+    if isinstance(part, Opaque):
+        return ("\U0010ffff", part.text, "")
+    return (part.attribute, part.operator, _value_text(part.value))
+
+
+def _value_text(value: Value) -> str:
+    """Encode one value; the plain kinds without the encoder's set-up, which costs three times what it does."""
+    kind = type(value)
+    if kind is str:
+        return quoted(cast("str", value))
+    if kind is float:
+        value = _plain(value)
+        return repr(value)
+    return repr(value) if kind is int else COMPACT.encode(_plain(value))
+
+
+def _plain(value: Json) -> Json:
+    """Write whole floats as integers, all the way down."""
+    if type(value) is float:
+        return int(value) if value.is_integer() and abs(value) < _EXACT_FLOAT else value
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return value

@@ -1,0 +1,289 @@
+"""A plan as a JSON document (plan-json), and a saved one read back to hold a fresh plan against it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
+
+from reconciler import __version__
+from reconciler.behaviour.diff.containment import Claim, beyond
+from reconciler.behaviour.diff.difference import difference
+from reconciler.errors import RefusedError, UsageError
+from reconciler.model.change import Adopt, Change, Create, Delete, Held, Update, is_copy, is_release
+from reconciler.model.finding import finding_document, source_document
+from reconciler.model.live import LiveRule, Marker, digest, signed
+from reconciler.model.rule import COMPACT, Rule, Target, api_form
+from reconciler.plan.behaviour_json import behaviour_document, claims
+from reconciler.plan.options import Options
+from reconciler.plan.routing_table import live_entries
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from reconciler.behaviour.diff.regions import Region
+    from reconciler.plan.plan import GuardResult, Plan
+
+
+FORMAT_VERSION: Final = "1.0"
+DRIFT: Final = "drift"
+"""The `report` of a document that `cxroute drift` wrote: it says what differs, and is not to be applied."""
+SET_ASIDE: Final = "edited in CXone without an effect on routing, and the reviewed plan is not about it"
+_COUNTED: Final = ("create", "update", "adopt", "delete")
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewedPlan:
+    """What a saved plan binds an apply to. `changes` holds each reviewed change's canonical JSON."""
+
+    plan_id: str
+    environment: str
+    owner: str
+    options: Options
+    generated_at: str
+    changes: frozenset[str]
+    addresses: frozenset[str]
+    """The addresses of its changes."""
+    claims: tuple[Claim, ...]
+    """What its regions say of conversations."""
+    traffic: Document | None
+    """The traffic sample's path and digest, where it had one."""
+
+
+def document(plan: Plan) -> Document:
+    """Return the plan as a JSON document (plan-json); the same plan gives the same document."""
+    steps = _steps(plan)
+    form = {
+        "formatVersion": FORMAT_VERSION,
+        "tool": {"name": "cxroute", "version": __version__},
+        "environment": plan.environment,
+        "owner": plan.owner,
+        "generatedAt": plan.generated_at.isoformat().replace("+00:00", "Z"),
+        "manifestDigest": plan.manifest_digest,
+        "liveDigest": plan.live_digest,
+        "planId": "",
+        "options": _options(plan),
+        "summary": summary(plan),
+        "changes": [change_document(plan, change, steps[id(change)]) for change in plan.changes if id(change) in steps],
+        "held": [{**change_document(plan, held.change), "reason": held.reason} for held in plan.held],
+        "behaviour": _behaviour(plan),
+        "findings": [finding_document(finding) for finding in (*plan.failed_tests, *plan.findings)],
+        "acknowledged": [finding_document(finding) for finding in plan.acknowledged],
+        "guards": [_guard(result) for result in plan.guards],
+    }
+    return identified(form)
+
+
+def identified(form: Document) -> Document:
+    """Return a plan document with its planId."""
+    return {**form, "planId": _plan_id(form)}
+
+
+def plan_id(plan: Plan) -> str:
+    """Return the 12 hex digits by which people and machines name this plan."""
+    return str(document(plan)["planId"])
+
+
+def summary(plan: Plan) -> dict[str, int]:
+    """Count the changes by what they do, and the rules that stay."""
+    counts = dict.fromkeys(_COUNTED, 0)
+    for change in plan.changes:
+        counts[change.action] += not is_copy(change)
+    return {**counts, "unchanged": plan.unchanged, "held": len(plan.held), "unmanaged": plan.unmanaged}
+
+
+def change_document(plan: Plan, change: Change, steps: Sequence[Document] = ()) -> Document:
+    """Return one change in the form of plan-json "Change"; a held one has no steps."""
+    before = None if isinstance(change, Create) else live_form(change.live, plan.queue_names)
+    after = None
+    if not isinstance(change, Delete):
+        marker = None if is_release(change) else Marker(plan.owner, change.address, digest(change.after))
+        after = _form(change.after, signed(change.after, marker), plan.queue_names)
+    return {
+        "action": change.action,
+        "address": str(change.address),
+        "id": None if isinstance(change, Create) else change.live.id,
+        "name": change.live.rule.name if isinstance(change, Delete) else change.after.name,
+        "cause": change.cause,
+        "steps": list(steps),
+        "before": before,
+        "after": after,
+        "fields": _fields(change),
+        "source": source_document(change.source),
+    }
+
+
+def _behaviour(plan: Plan) -> Document | None:
+    if plan.behaviour is None:
+        return None
+    return behaviour_document(plan.behaviour, plan.queue_names, plan.moved)
+
+
+def _steps(plan: Plan) -> dict[int, list[Document]]:
+    """Return each change's calls, each in its wave; `copy` tells those about a temporary copy.
+
+    That a leftover copy goes is a step of its address's change, where there is one.
+    """
+    whose = {change.address: id(change) for change in plan.changes if not is_copy(change)}
+    found: dict[int, list[Document]] = {
+        id(change): [] for change in plan.changes if not is_copy(change) or change.address not in whose
+    }
+    for wave, steps in enumerate(plan.steps, 1):
+        for step in steps:
+            leftover = is_copy(step.change)
+            change = whose.get(step.change.address, id(step.change)) if leftover else id(step.change)
+            about_copy = leftover or step.kind in ("copy", "drop")
+            found[change].append({"wave": wave, "call": step.call, "copy": about_copy})
+    return found
+
+
+def live_form(live: LiveRule, queue_names: Mapping[str, str]) -> Document:
+    """Return a live rule in the API's form, without what the server adds of its own."""
+    return {"id": live.id, **_form(live.rule, signed(live.rule, live.marker), queue_names)}
+
+
+def read(text: str, name: str) -> ReviewedPlan:
+    """Return what the saved plan binds an apply to. UsageError where it is no plan, RefusedError where it is old."""
+    try:
+        form = json.loads(text)
+        options = form["options"]
+        if form.get("report") == DRIFT:
+            raise UsageError(f"{name} is a report of `cxroute drift`: write a plan with `cxroute plan --out {name}`")
+        reviewed = ReviewedPlan(
+            _text(form["planId"]),
+            _text(form["environment"]),
+            _text(form["owner"]),
+            Options(
+                only=tuple(map(str, options["only"])),
+                adopt=options["adopt"],
+                keep_drift=options["keepDrift"],
+                undo=None if options["undo"] is None else _text(options["undo"]),
+            ),
+            datetime.fromisoformat(form["generatedAt"]).isoformat(),
+            frozenset(_identity(change) for change in form["changes"]),
+            frozenset(_text(change["address"]) for change in form["changes"]),
+            claims(form["behaviour"] or {"regions": []}),
+            options["traffic"] and {name: _text(options["traffic"][name]) for name in ("file", "digest")},
+        )
+        version = (str(form["formatVersion"]).split(".")[0], str(form["tool"]["version"]).split(".")[0])
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
+        raise UsageError(f"{name} is no plan: write one with `cxroute plan --out {name}`") from None
+    if version != (FORMAT_VERSION.split(".")[0], __version__.split(".")[0]):
+        raise RefusedError(f"{name} was made by another major version of cxroute; plan again with this one")
+    if reviewed.plan_id != _plan_id(form):
+        raise RefusedError(f"{name} was changed after it was made (its planId does not fit); plan again")
+    return reviewed
+
+
+def _text(value: object) -> str:
+    """Return a text that is there. ValueError where it is none."""
+    if isinstance(value, str) and value:
+        return value
+    raise ValueError(value)
+
+
+def unreviewed(fresh: Plan, reviewed: ReviewedPlan) -> tuple[Change, ...]:
+    """Return the changes of a fresh plan that the reviewed one does not have, in order."""
+    return tuple(
+        change
+        for change in fresh.changes
+        if not is_copy(change) and _identity(change_document(fresh, change)) not in reviewed.changes
+    )
+
+
+def set_aside(fresh: Plan, reviewed: ReviewedPlan) -> Plan:
+    """Return a fresh plan with the edits that a reviewed plan is not about held, where they route nobody differently.
+
+    These are edits of managed rules in CXone: the rules stay as they are, and the plan goes on beside them.
+    """
+    names = {wanted.rule.name for wanted in fresh.desired.rules.values()}
+    edits = [one for one in fresh.changes if _is_edit(one, names) and str(one.address) not in reviewed.addresses]
+    if not edits or _reroutes(fresh, edits):
+        return fresh
+    held = sorted((*fresh.held, *(Held(change, SET_ASIDE) for change in edits)), key=lambda one: one.change.address)
+    return replace(fresh, changes=tuple(one for one in fresh.changes if one not in edits), held=tuple(held))
+
+
+def _is_edit(change: Change, names: Collection[str]) -> TypeGuard[Update]:
+    """Say whether somebody edited a managed rule, and did not give it a name that another rule is to have."""
+    if not isinstance(change, Update) or change.cause != "drift":
+        return False
+    return change.live.rule.name == change.after.name or change.live.rule.name not in names
+
+
+def _reroutes(fresh: Plan, edits: Sequence[Update]) -> bool:
+    """Say whether a conversation goes elsewhere by the edited rules, or may do so."""
+    unedited = {one.live.id: one.after for one in edits if any(field.path != "description" for field in one.fields)}
+    if not unedited:
+        return False
+    now = live_entries(fresh.live.rules, fresh.desired)
+    before = [replace(entry, rule=unedited.get(entry.id, entry.rule)) for entry in now]
+    found = difference(before, now, fresh.desired.evaluation, types=fresh.desired.types)
+    return found.changed or not found.complete
+
+
+def unforeseen(fresh: Plan, reviewed: ReviewedPlan) -> tuple[Region, ...]:
+    """Return the regions of a fresh plan that hold conversations which the reviewed one does not move likewise."""
+    if fresh.behaviour is None:
+        return ()
+    found = claims(behaviour_document(fresh.behaviour, fresh.queue_names))
+    return tuple(fresh.behaviour.regions[place] for place in beyond(found, reviewed.claims))
+
+
+def _identity(change: Mapping[str, Any]) -> str:
+    """Two changes are the same one when they do the same to the same rule in the same state."""
+    return COMPACT.encode([change[name] for name in ("action", "address", "id", "before", "after")])
+
+
+def _plan_id(form: Mapping[str, Any]) -> str:
+    """Digest what the plan says of rules; not the time, nor the guards, some of which follow the clock."""
+    lasting = {name: value for name, value in form.items() if name not in ("planId", "generatedAt", "guards")}
+    return sha256(COMPACT.encode(lasting).encode()).hexdigest()[:12]
+
+
+def _options(plan: Plan) -> Document:
+    options, moved = plan.options, plan.moved
+    return {
+        "only": list(options.only),
+        "adopt": options.adopt,
+        "keepDrift": options.keep_drift,
+        "undo": options.undo,
+        "traffic": None if moved is None else {"file": moved.sample.name, "digest": moved.sample.digest},
+    }
+
+
+def _form(rule: Rule, description: str, queue_names: Mapping[str, str]) -> Document:
+    return {
+        "name": rule.name,
+        "description": description,
+        "priority": rule.priority,
+        "enabled": rule.enabled,
+        "conditions": [api_form(condition) for condition in rule.conditions],
+        "targets": [
+            {**api_form(target), "queueName": queue_names.get(target.queue_id)}
+            if isinstance(target, Target)
+            else api_form(target)
+            for target in rule.targets
+        ],
+    }
+
+
+def _fields(change: Change) -> list[Document]:
+    if not isinstance(change, Update | Adopt):
+        return []
+    return [{"path": field.path, "before": field.before, "after": field.after} for field in change.fields]
+
+
+def _guard(result: GuardResult) -> Document:
+    return {
+        "name": result.name,
+        "value": result.value,
+        "limit": result.limit,
+        "ok": result.ok,
+        "message": result.message,
+        "allowed": result.allowed,
+    }

@@ -1,0 +1,41 @@
+"""What a person chose when asking for a plan, and which addresses that selects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from reconciler.model.rule import Address
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a person chose when asking for a plan; a saved plan carries it, so that it can be made again."""
+
+    only: tuple[str, ...] = ()
+    """Addresses, or patterns of them such as `cards/*`; none means all."""
+    adopt: bool = False
+    """Take over unmanaged rules that have just the name of a desired one."""
+    keep_drift: bool = False
+    """Leave alone what somebody changed outside."""
+    prune: bool = True
+    """Delete managed rules that no manifest names."""
+    traffic: str | None = None
+    """The traffic sample's path, where one was named beside the manifests' own."""
+    undo: str | None = None
+    """The run of the journal that is to be undone, in place of what the manifests want."""
+
+
+def selected(address: Address, only: Sequence[str]) -> bool:
+    """Say whether an address is among the selected ones."""
+    return not only or any(fnmatchcase(str(address), pattern) for pattern in only)
+
+
+def unmatched(only: Sequence[str], addresses: Iterable[Address]) -> tuple[str, ...]:
+    """Return the selectors that select none of the addresses."""
+    names = [str(address) for address in addresses]
+    return tuple(pattern for pattern in only if not any(fnmatchcase(name, pattern) for name in names))

@@ -1,0 +1,177 @@
+"""Desired x live -> Plan: a value that can be printed, saved, read back and compared. Nothing here does anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from reconciler.model.change import Adopt, Change, Create, Delete, Held, Step, Update
+from reconciler.model.finding import Finding, group_findings
+from reconciler.model.rule import COMPACT, Address, Queue
+from reconciler.plan.compare import compare
+from reconciler.plan.holds import hold
+from reconciler.plan.options import Options, selected
+from reconciler.plan.ownership import own
+from reconciler.plan.stored_texts import as_read, as_written
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from reconciler.behaviour.diff.difference import Behaviour
+    from reconciler.desired.desired import Desired
+    from reconciler.model.live import LiveRule
+    from reconciler.plan.traffic_shares import Moved
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What one read of the tenant found: every rule and every queue."""
+
+    rules: tuple[LiveRule, ...]
+    queues: tuple[Queue, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GuardResult:
+    """What one guard says of a plan. `value` and `limit` are its number and limit; `allowed` is why it was lifted."""
+
+    name: str
+    value: int | float
+    limit: int | float
+    ok: bool
+    message: str
+    allowed: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What differs, what would be done, and what speaks against it."""
+
+    environment: str
+    owner: str
+    changes: tuple[Change, ...]
+    held: tuple[Held, ...]
+    findings: tuple[Finding, ...]
+    unchanged: int
+    managed: tuple[Address, ...]
+    """Addresses of the managed live rules, before."""
+    unmanaged: int
+    rulesets: frozenset[str]
+    """RuleSets that the manifests have in this environment, empty ones included."""
+    queue_names: Mapping[str, str]
+    labels: Mapping[str, str]
+    """What people call the attributes that the API knows by longer names."""
+    options: Options
+    desired: Desired
+    live: Live
+    generated_at: datetime
+    steps: tuple[tuple[Step, ...], ...] = ()
+    """The calls in waves, as `arrange` puts them: those of one wave may be made in any order."""
+    unproven: tuple[Address, ...] = ()
+    """Changes during which it is not proven that each conversation goes to its old or its new destination."""
+    behaviour: Behaviour | None = None
+    """Who goes elsewhere, as `foresee` finds it."""
+    moved: Moved | None = None
+    """How much of the traffic sample goes elsewhere; None without a sample."""
+    guards: tuple[GuardResult, ...] = field(default=())
+    acknowledged: tuple[Finding, ...] = ()
+    """Findings that the manifests accept, each with the reason: counted, and not shown."""
+    failed_tests: tuple[Finding, ...] = ()
+    """The route tests that the manifests fail: no conflicts with live rules, but apply refuses while there is one."""
+
+    @property
+    def manifest_digest(self) -> str:
+        """The digest of what the manifests want, not of how their files are written. Worked out anew at each call."""
+        text = sha256(f"{self.desired.environment} {self.desired.owner}\n".encode())
+        for address in sorted(self.desired.rules):
+            text.update(f"{address} {self.desired.rules[address].fingerprint}\n".encode())
+        return text.hexdigest()
+
+    @property
+    def live_digest(self) -> str:
+        """The digest of everything that was read, whatever its order. Worked out anew at each call."""
+        rules = sorted((rule.raw for rule in self.live.rules), key=lambda raw: str(raw["id"]))
+        queues = sorted([*queue[:2], *([] if queue.active else ["inactive"])] for queue in self.live.queues)
+        return sha256(COMPACT.encode([rules, queues]).encode()).hexdigest()
+
+    @property
+    def conflicts(self) -> tuple[Finding, ...]:
+        """What stands in the way of a desired rule: apply refuses while there is one."""
+        return tuple(finding for finding in self.findings if finding.severity == "error")
+
+
+def plan(desired: Desired, live: Live, options: Options, now: datetime) -> Plan:
+    """Return the plan that makes the live rules the desired ones. `now` decides which holds still stand."""
+    wanted = adopting_namesakes(desired, live) if options.adopt else desired
+    rules, kept = as_written(live.rules, wanted)
+    owned = own(rules, desired.owner)
+    found = compare(wanted, owned if desired.about is None else owned.within(desired.about))
+    selected_changes = as_read(_select(found.changes, options.only), live.rules)
+    changes, held = hold(selected_changes, wanted, owned, options, now)
+    return Plan(
+        desired.environment,
+        desired.owner,
+        tuple(sorted(changes, key=_order)),
+        tuple(sorted(held, key=lambda one: _order(one.change))),
+        tuple(one for one in (*desired.findings, *kept, *found.findings) if _speaks(one, options)),
+        sum(1 for address in found.unchanged if selected(address, options.only)),
+        tuple(sorted(owned.managed)),
+        len(owned.unmanaged),
+        desired.rulesets,
+        {queue.id: queue.name for queue in live.queues},
+        desired.labels,
+        options,
+        desired,
+        live,
+        now,
+    )
+
+
+def advised(plan: Plan, findings: Iterable[Finding]) -> Plan:
+    """Return the plan with further findings, but for those of addresses that it is not about."""
+    more = (one for one in findings if _speaks(one, plan.options))
+    return with_findings(plan, (*plan.findings, *more))
+
+
+def with_findings(plan: Plan, findings: Iterable[Finding]) -> Plan:
+    """Return the plan with just these findings: the acknowledged ones apart, and one for each cause."""
+    ordered = sorted(findings, key=_place)
+    open_findings = group_findings(finding for finding in ordered if not finding.acknowledged)
+    accepted = group_findings(finding for finding in ordered if finding.acknowledged)
+    return replace(plan, findings=tuple(open_findings), acknowledged=(*plan.acknowledged, *accepted))
+
+
+def adopting_namesakes(desired: Desired, live: Live) -> Desired:
+    """Return the desired rules, each one that names nothing to adopt adopting the unmanaged rule of its own name."""
+    names = {rule.rule.name for rule in live.rules if rule.marker is None}
+    rules = {
+        address: replace(rule, adopt=rule.rule.name) if rule.adopt is None and rule.rule.name in names else rule
+        for address, rule in desired.rules.items()
+    }
+    return replace(desired, rules=rules)
+
+
+def _select(changes: Iterable[Change], only: Sequence[str]) -> list[Change]:
+    return [change for change in changes if selected(change.address, only)]
+
+
+def _speaks(finding: Finding, options: Options) -> bool:
+    return finding.address is None or selected(finding.address, options.only)
+
+
+def _order(change: Change) -> tuple[int, float, Address, str]:
+    """Creates, updates, deletes; the first-evaluated first, and deletes the other way round."""
+    match change:
+        case Create():
+            return 0, change.after.priority, change.address, ""
+        case Update() | Adopt():
+            return 1, change.after.priority, change.address, change.live.id
+        case Delete():
+            return 2, -change.live.rule.priority, change.address, change.live.id
+
+
+def _place(finding: Finding) -> tuple[str, str, int, str]:
+    source = finding.source
+    return (finding.code, source.file if source else "", source.line if source else 0, finding.message)

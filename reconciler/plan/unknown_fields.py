@@ -1,0 +1,98 @@
+"""Two live rules -> the fields in which they differ and which cxroute does not know: no digest of a marker has them.
+
+A server gives each rule some fields of its own: the id, the dates of its creation and last change, the version, links
+to itself and an ETag. Those say nothing of what the rule does, and are left aside. All other fields count.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final
+
+from reconciler.model.rule import COMPACT
+from reconciler.text.escape import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from reconciler.model.live import LiveRule
+
+
+Json = Any
+
+_KNOWN: Final = frozenset({"name", "description", "priority", "enabled", "conditions", "targets"})
+_PARTS: Final = {
+    "conditions": ("attribute", ("type", "attributeName", "operator", "value")),
+    "targets": ("queue", ("type", "queueId", "weight")),
+}
+"""By the list that holds them: the type of the parts that cxroute understands, and the fields that it knows of them."""
+
+_SERVERS_OWN: Final = re.compile(
+    "version|revision|etag|odataetag|links?|self|selfuri|selflink|href"
+    "|(?:date|time)?(?:last)?(?:created|creation|modified|modification|updated|changed)(?:date|time|timestamp|at|on|utc)*"
+    "|(?:last)?(?:create|update|change)(?:date|time|timestamp)|last(?:update|change)"
+)
+"""Names, in lower case and without separators, of what a server says of each rule by itself, beside its id."""
+
+_SEPARATORS: Final = str.maketrans("", "", "~_-.@ ")
+_LONGEST_NAME: Final = 60
+_MOST_NAMES: Final = 5
+
+
+def differing(ours: LiveRule, other: LiveRule) -> tuple[str, ...]:
+    """Return the names of the unknown fields that differ, sorted; `targets[].hint` for a field of a target."""
+    mine, theirs = _rest(ours.raw), _rest(other.raw)
+    names = {name for name in mine.keys() | theirs.keys() if mine.get(name) != theirs.get(name)}
+    for name in _PARTS:
+        names.update(f"{name}[].{field}" for field in _differing_in_parts(name, ours.raw, other.raw))
+    return tuple(sorted(names))
+
+
+def phrase(names: Sequence[str]) -> str:
+    """Return names of fields as they may stand in a message: escaped, each cut where it is long, a few of them."""
+    plain_names = [name.removeprefix("~") for name in names]  # a tenant's `id` where its Profile calls the id otherwise
+    shown = [visible(name[:_LONGEST_NAME]) + ("..." if len(name) > _LONGEST_NAME else "") for name in plain_names]
+    more = f" and {len(names) - _MOST_NAMES:,} more" if len(names) > _MOST_NAMES else ""
+    return ", ".join(shown[:_MOST_NAMES]) + more
+
+
+def _rest(raw: Mapping[str, Json]) -> dict[str, str]:
+    """Return the unknown fields of a rule, each value as a text that can be compared: True is not 1."""
+    return {
+        name: COMPACT.encode(value) for name, value in raw.items() if name not in _KNOWN and not _is_servers_own(name)
+    }
+
+
+def _differing_in_parts(name: str, ours: Mapping[str, Json], other: Mapping[str, Json]) -> set[str]:
+    """Return the unknown fields that differ within conditions, or targets.
+
+    An untouched duplicate of another version has other parts, too: of those, fields count that ours has nowhere.
+    """
+    mine, theirs = (Counter(_details(name, raw.get(name))) for raw in (ours, other))
+    shared = {part for part, _, _ in mine} & {part for part, _, _ in theirs}
+    anywhere = {(field, text) for _, field, text in mine}
+    odd = (mine - theirs) + (theirs - mine)
+    return {
+        field for part, field, text in odd if field is not None and (part in shared or (field, text) not in anywhere)
+    }
+
+
+def _details(name: str, parts: Json) -> Iterator[tuple[str, str | None, str]]:
+    """Yield each part that cxroute understands, by what it knows of it: once, and once for each field beside that."""
+    kind, known = _PARTS[name]
+    for part in parts if isinstance(parts, list) else ():
+        if not isinstance(part, dict) or part.get("type") != kind:
+            continue  # of a part that is not understood the digest holds all
+        text = COMPACT.encode([_in_order(part.get(field)) for field in known])
+        yield text, None, ""
+        yield from ((text, field, value) for field, value in _rest(part).items() if field not in known)
+
+
+def _in_order(value: Json) -> Json:
+    """Return a list of values as a set: their order says nothing."""
+    return sorted(map(COMPACT.encode, value)) if isinstance(value, list) else value
+
+
+def _is_servers_own(name: str) -> bool:
+    return name == "id" or _SERVERS_OWN.fullmatch(name.lower().translate(_SEPARATORS)) is not None

@@ -1,0 +1,159 @@
+"""Conditions that hold together, and complements of such, as one phrase: `"x" or "y", confidence below 0.7`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final, cast
+
+from reconciler.model.rule import Condition, Opaque, Value
+from reconciler.text.escape import plain, value
+from reconciler.text.phrases import range_phrase
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from reconciler.behaviour.space.clauses import Clause
+
+    _Asked = tuple[Condition, bool]
+    """A condition, and whether its complement is meant."""
+
+
+FEW_VALUES: Final = 6
+"""How many values of a list are shown where not all of them are."""
+_LOWS: Final = {"greaterThanOrEqual": ">=", "greaterThan": ">"}
+_HIGHS: Final = {"lessThanOrEqual": "<=", "lessThan": "<"}
+_CONTRARY: Final = {
+    "greaterThanOrEqual": "lessThan",
+    "greaterThan": "lessThanOrEqual",
+    "lessThanOrEqual": "greaterThan",
+    "lessThan": "greaterThanOrEqual",
+}
+_PATTERNS: Final = {"contains": "containing", "startsWith": "starting with", "endsWith": "ending with"}
+_POSITIVE: Final = {
+    "notEquals": "equals",
+    "notIn": "in",
+    "notContains": "contains",
+    "notStartsWith": "startsWith",
+    "notEndsWith": "endsWith",
+}
+
+
+def clauses_phrase(clauses: Iterable[Clause], labels: Mapping[str, str], values: int = FEW_VALUES) -> str:
+    """Say which conversations: intents in quotes first, then what else must hold; or `every conversation`.
+
+    Of a list at most so many `values` are shown, and the others counted.
+    """
+    phrases = [
+        _intents(about, values) if name == "intent" else f"{plain(name)} {_about(about, values)}"
+        for name, about in _by_attribute(clauses, labels).items()
+    ]
+    return ", ".join([*phrases, *_opaque(clauses)]) or "every conversation"
+
+
+def exception_phrase(clauses: Iterable[Clause], labels: Mapping[str, str], values: int = FEW_VALUES) -> str:
+    """Say the same of an exception: there an intent is one thing among others."""
+    phrases = [f"{plain(name)} {_about(about, values)}" for name, about in _by_attribute(clauses, labels).items()]
+    return ", ".join([*phrases, *_opaque(clauses)])
+
+
+def _by_attribute(clauses: Iterable[Clause], labels: Mapping[str, str]) -> dict[str, list[_Asked]]:
+    """Sort clauses by the attribute, in the order in which people think of them: intent, confidence, all else."""
+    known = [(part, negate) for part, negate in clauses if isinstance(part, Condition)]
+    order = {name: place for place, name in enumerate(labels)}
+    found: dict[str, list[_Asked]] = {}
+    for part, negate in sorted(known, key=lambda one: order.get(one[0].attribute, len(order))):
+        found.setdefault(labels.get(part.attribute, part.attribute), []).append((part, negate))
+    return found
+
+
+def _opaque(clauses: Iterable[Clause]) -> Iterator[str]:
+    """Yield what is not understood, in its own words."""
+    for part, negate in clauses:
+        if isinstance(part, Opaque):
+            yield f"{'unless' if negate else 'if'} {_own_words(part)} (not understood here)"
+
+
+def _own_words(part: Opaque) -> str:
+    form = json.loads(part.text)
+    name, operator = form.get("attributeName"), form.get("operator")
+    told = form.keys() <= {"type", "attributeName", "operator", "value"} and form.get("type") == "attribute"
+    if not told or not isinstance(name, str) or not isinstance(operator, str):
+        return plain(part.text)
+    return f"{plain(name)} {plain(operator)} {value(form.get('value'))}"
+
+
+def _intents(about: Sequence[_Asked], most: int) -> str:
+    """Say which intents: their names alone where they are listed."""
+    asked = [(part.operator, negate) for part, negate in about]
+    if asked in ([("equals", False)], [("in", False)]):
+        return _values(about[0][0].value, most, " intents")
+    if asked in ([("equals", True)], [("in", True)]):
+        return f"any intent but {_values(about[0][0].value, most)}, or none"
+    if asked in ([("exists", False), ("equals", True)], [("exists", False), ("in", True)]):
+        return f"any intent but {_values(about[1][0].value, most)}"
+    if asked in ([("exists", False)], [("notExists", False)]):
+        return "any intent" if asked[0][0] == "exists" else "no intent"
+    return f"intent {_about(about, most)}"
+
+
+def _about(about: Sequence[_Asked], most: int) -> str:
+    """Say what is asked of one attribute, its name before it: `below 0.7 (or not known)`.
+
+    "Not known" is a missing attribute, and where a bound is asked for also a value that is not a number.
+    """
+    maybe_missing = all(negate and part.operator != "notExists" for part, negate in about)
+    bounds = [one for one in about if _is_bound(one) and (maybe_missing or not one[1])]
+    others = (_phrase(one, most) for one in about if one not in bounds)
+    asked = " and ".join([*_range(bounds), *others])
+    return f"{asked} (or not known)" if maybe_missing else asked
+
+
+def _is_bound(one: _Asked) -> bool:
+    return _operator(one) in {**_LOWS, **_HIGHS}
+
+
+def _operator(one: _Asked) -> str:
+    """Return the operator that a bound is read with: `not >= 0.7` is below 0.7, as far as it is a number."""
+    part, negate = one
+    return _CONTRARY.get(part.operator, "") if negate else part.operator
+
+
+def _range(bounds: Sequence[_Asked]) -> Iterator[str]:
+    """Yield the bounds of a number as one range."""
+    ends = {_operator(one): one[0].value for one in bounds}
+    over = next((operator for operator in _LOWS if operator in ends), "")
+    under = next((operator for operator in _HIGHS if operator in ends), "")
+    if over or under:
+        low, high = cast("float | None", ends.get(over)), cast("float | None", ends.get(under))
+        yield range_phrase(low, _LOWS.get(over, ""), high, _HIGHS.get(under, ""))
+
+
+def _phrase(one: _Asked, most: int) -> str:
+    """Say one condition, or its complement; what a missing attribute makes of that is said by the caller."""
+    part, negate = one
+    positive = _POSITIVE.get(part.operator, part.operator)
+    denied = negate is not (positive != part.operator)
+    if positive in ("equals", "in"):
+        return f"other than {_values(part.value, most)}" if denied else _values(part.value, most)
+    if positive == "contains" and part.value == "":
+        if part.operator == "notContains":  # present, and no text
+            return "not a number" if negate else "any number"
+        return "not a text" if denied else "any text"
+    if positive in ("exists", "notExists"):
+        return "known" if (positive == "exists") is not denied else "not known"
+    if part.operator in _CONTRARY:
+        asked = next(_range([(part, False)]))
+    elif positive == "between" and isinstance(part.value, tuple):
+        asked = f"from {value(part.value[0])} to {value(part.value[1])}"
+    else:
+        asked = f"{_PATTERNS.get(positive, plain(positive))} {value(part.value)}"
+    return f"not {asked}" if denied else asked
+
+
+def _values(values: Value, most: int, noun: str = "") -> str:
+    """List values in words; long lists are cut and counted, as so many more of a noun."""
+    items = [value(one) for one in (values if isinstance(values, tuple) else (values,))]
+    if len(items) > most + 1:
+        return f"{', '.join(items[:most])} and {len(items) - most:,} more{noun}"
+    *first, last = items or ["nothing"]
+    return f"{', '.join(first)} or {last}" if first else last

@@ -1,0 +1,125 @@
+"""Text of ours with names from outside in it, as Markdown that can mean nothing else.
+
+What our words leave as a value stands in quotes, and becomes a code span; so does every other word that holds more
+than letters, digits and plain punctuation. In a code span nothing is markup, no mention, no link and no reference, for
+CommonMark, for GitHub and for whatever it adds to either.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from reconciler.text.escape import plain, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+_APART: Final = r"(?<![^\s(\[]){}(?![^\s)\],.;:])"
+QUOTED: Final = "|".join(
+    [r'"(?:[^"\\]|\\.)*"', _APART.format(r"'(?:[^'\\]|\\.)*'"), _APART.format(r"`[^`]+`")],
+)
+"""A value as JSON writes it or, between spaces, as Python does; or a word of a manifest in backticks."""
+COMMAND: Final = re.compile(r"(?<=why: )cxroute .+$", re.DOTALL)
+"""The command that explains a failed route test: one code span, not one for each of its options."""
+_PIECES: Final = re.compile(rf"(?:{QUOTED}|\S)+|\s+%(?!\S)|\s+")
+"""What stands between spaces; values are whole, whatever spaces are in them."""
+_VALUE: Final = re.compile(rf"([(\[]*)({QUOTED})([)\],.;:]*)")
+_OPENING, _CLOSING = "([", ")],.;:"
+_WORD: Final = re.compile(r"[^\W_]+(?:['-][^\W\d_]+)*|\d[\d,.]*%?|%")
+"""A word, one with an apostrophe or a hyphen in it, a number."""
+_REFERENCE: Final = re.compile(r"[0-9a-f]{7,40}", re.IGNORECASE)
+"""What GitHub may take for a commit."""
+_NUMBERED: Final = re.compile(r"^(\s*\d+)([.)])(?=\s|$)")
+"""What begins a numbered list, where it begins a line."""
+_SIGNS: Final = {"->": "→", ">=": "≥", "<=": "≤", "<": "\\<", ">": "\\>", "+": "\\+", "=": "="}
+_BARS: Final = re.compile(r"(\\*)\|")
+_BACKTICKS: Final = re.compile("`+")
+
+
+def inline(text: str) -> str:
+    """Return a sentence as Markdown, whole. Its invisible characters are escaped already, or are here."""
+    seen = visible(text)
+    command = COMMAND.search(seen)
+    words = seen[: command.start()] if command else seen
+    shown = "".join(_piece(found.group()) for found in _PIECES.finditer(words))
+    return _NUMBERED.sub(r"\1\\\2", shown) + (code(command.group()) if command else "")
+
+
+def code(text: str) -> str:
+    """Return a code span that shows just this text, on one line."""
+    shown = plain(text)
+    fence = "`" * (max((len(run) for run in _BACKTICKS.findall(shown)), default=0) + 1)
+    pad = " " if shown[:1] in ("`", " ", "") or shown[-1:] in ("`", " ") else ""
+    return f"{fence}{pad}{shown}{pad}{fence}"
+
+
+def unquoted(value: str) -> str:
+    """Return a value in quotes without them, where it could be nothing but text: where it stands shows what it is."""
+    bare = value[1:-1]
+    if "\\" in bare or bare != bare.strip() or not re.search(r"[^\W\d]", bare):
+        return value
+    return value if bare in ("true", "false", "null") or not re.fullmatch(QUOTED, value) else bare
+
+
+def bare(text: str) -> str:
+    """Return a sentence with its values unquoted, for where no letter may look otherwise than its neighbour."""
+    return re.sub(QUOTED, lambda found: unquoted(found.group()), text)
+
+
+def cell(text: str) -> str:
+    """Return Markdown for a cell of a table, in which a vertical bar, in code too, is no border."""
+    return _BARS.sub(lambda found: f"{found.group(1)}{_bar(found)}", text)
+
+
+def fenced(lines: str, language: str) -> str:
+    """Return a code block; its fence is longer than any in it."""
+    fence = "`" * max(3, *(len(run) + 1 for run in [*_BACKTICKS.findall(lines), ""]))
+    return f"{fence}{language}\n{lines.rstrip()}\n{fence}\n"
+
+
+def alert(kind: str, lines: Sequence[str]) -> str:
+    """Return one of GitHub's coloured boxes: NOTE, WARNING, CAUTION."""
+    return "\n".join([f"> [!{kind}]", *(f"> {line}".rstrip() for line in lines)])
+
+
+def folded(title: str, body: str) -> str:
+    """Return a part that is opened by a click."""
+    return f"<details><summary>{title}</summary>\n\n{body}\n</details>"
+
+
+def _piece(piece: str) -> str:
+    if piece.isspace():
+        return " "
+    if piece[0].isspace():
+        return "\u00a0%"  # a number stays with its percent sign where the line is broken
+    if piece in _SIGNS:
+        return _SIGNS[piece]
+    value = _VALUE.fullmatch(piece)
+    if value:
+        return f"{_escaped(value[1])}{code(unquoted(value[2]))}{_escaped(value[3])}"
+    core = piece.lstrip(_OPENING).rstrip(_CLOSING)
+    if not core:
+        return _escaped(piece)
+    start, end = piece[: piece.index(core)], piece[piece.index(core) + len(core) :]
+    middle = _SIGNS.get(core) or (core if _is_harmless(core) else code(core))
+    return f"{_escaped(start)}{middle}{_escaped(end)}"
+
+
+def _bar(found: re.Match[str]) -> str:
+    """Escape a bar; behind an odd number of backslashes parsers differ on what one more means."""
+    return "\\|" if len(found.group(1)) % 2 == 0 else "\\u007c"
+
+
+def _is_harmless(word: str) -> bool:
+    return bool(_WORD.fullmatch(word)) and not any(map(_is_reference, re.split("['-]", word)))
+
+
+def _is_reference(part: str) -> bool:
+    """Say whether GitHub may take it for a commit; a word without a digit is one."""
+    return bool(_REFERENCE.fullmatch(part)) and any(one.isdigit() for one in part)
+
+
+def _escaped(signs: str) -> str:
+    return "".join(f"\\{one}" if one in "[]" else one for one in signs)

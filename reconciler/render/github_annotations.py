@@ -1,0 +1,98 @@
+"""Findings as annotations of a pull request, and text that a GitHub runner takes for nothing but text.
+
+A runner reads commands out of whatever a step prints, on stdout and stderr alike: `::error file=a.yaml::message` at the
+beginning of a line and, from older times, `##[error]message` anywhere in one.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from reconciler.model.finding import CODES, Finding
+from reconciler.render.summary import FOLDED, about, members
+from reconciler.text.escape import cut, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+MOST: Final = 10
+"""Errors, and warnings, that GitHub shows of one step; what is printed after them is dropped in silence."""
+_LARGEST_SUMMARY: Final = 900_000
+"""Bytes. GitHub drops the whole summary of a step above 1 MiB."""
+_TOKEN: Final = re.compile("[0-9a-f]{16,}")
+
+
+def annotated(findings: Sequence[Finding], rest: str = "see the summary") -> str:
+    """Return a command for each of the worst findings, and for all others one notice that says where they are.
+
+    Errors stand before warnings, each in the order given; what is merely worth knowing is no annotation. Files must be
+    paths from the repository's root: GitHub shows others beside no line.
+    """
+    errors = [finding for finding in findings if finding.severity == "error"]
+    warnings = [finding for finding in findings if finding.severity == "warning"]
+    shown = [*errors[:MOST], *warnings[:MOST]]
+    commands = [_command(finding) for finding in shown]
+    more = len(errors) + len(warnings) - len(shown)
+    if more:
+        commands.append(f"::notice::{_data(f'and {more:,} more, {rest}')}")
+    return "".join(f"{command}\n" for command in commands)
+
+
+def quoted(text: str, token: str) -> str:
+    """Return text in which a runner finds no command: it stops looking for any until it sees the token again.
+
+    The token is hexadecimal, made for this one text by a source of secrets: who could guess it could write it into a
+    name. Where the text holds it all the same, in letters of either case, it is taken out.
+    """
+    if not _TOKEN.fullmatch(token):
+        raise ValueError("a token is 16 hexadecimal digits or more")
+    if not text:
+        return ""
+    harmless = re.sub(token, "[token]", text, flags=re.IGNORECASE)
+    end = "" if harmless.endswith("\n") else "\n"
+    return f"::stop-commands::{token}\n{harmless}{end}::{token}::\n"
+
+
+def summary(text: str) -> str:
+    """Return text as one code block of a job summary, cut at a line where GitHub would drop all of it."""
+    lines = text.splitlines(keepends=True)
+    room, kept = _LARGEST_SUMMARY, 0
+    for line in lines:
+        room -= len(line.encode("utf-8", "replace"))
+        if room < 0:
+            break
+        kept += 1
+    whole = "".join(lines[:kept])
+    if kept < len(lines):
+        whole += f"and {len(lines) - kept:,} more lines\n"
+    # Longer than any run of backticks inside, so that no name closes the block.
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", whole)), default=0))
+    end = "" if whole.endswith("\n") else "\n"
+    return f"{fence}text\n{whole}{end}{fence}\n"
+
+
+def _command(finding: Finding) -> str:
+    """Return one finding as a command: where it is, the code with its title, what is wrong and below it what to do."""
+    code = CODES.get(finding.code)
+    properties = {"title": f"{finding.code}: {code.title}" if code else plain(finding.code)}
+    if finding.source:
+        # Each character by itself: a path is not cut, however long.
+        file = "".join(map(plain, finding.source.file))
+        place = {"file": file, "line": str(finding.source.line), "col": str(finding.source.column)}
+        properties = place | properties
+    said = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
+    lines = [plain(part) for part in (finding.message, finding.hint) if part]
+    if finding.repeats:
+        lines = [f"{about(finding)}{lines[0]}", *lines[1:], cut(members(finding), FOLDED)]
+    message = "\n".join(lines)
+    return f"::{finding.severity} {said}::{_data(message)}"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,1 @@
+"""Reports in Markdown for pull-request comments and issues."""

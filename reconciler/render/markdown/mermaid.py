@@ -1,0 +1,82 @@
+"""The routing map in Mermaid's words, for a pull-request comment."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from reconciler.render.escape_markdown import bare
+from reconciler.text.escape import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from reconciler.render.routing_map import Lane, RoutingMap
+
+
+MOST_LANES: Final = 30
+"""Two lines each; GitHub draws more, but nobody reads them."""
+_LONGEST: Final = 60
+_STYLES: Final = {
+    "new": "stroke:#1a7f37,stroke-width:2px",
+    "gone": "stroke:#cf222e,stroke-width:2px,stroke-dasharray:5 4",
+    "changed": "stroke:#9a6700,stroke-width:2px",
+}
+_WORDS: Final = {"new": "new", "gone": "goes", "changed": "changed"}
+_SPECIAL: Final = re.compile(r"[^\w .,/-]")
+
+
+def mermaid(routing: RoutingMap) -> str:
+    """Return the map as a flowchart: of many rules those that change, and at most `MOST_LANES`."""
+    lanes = drawn(routing)
+    queues = {
+        queue: f"q{place}"
+        for place, queue in enumerate(dict.fromkeys(queue for lane in lanes for queue in lane.queues))
+    }
+    lines = ["flowchart LR"]
+    lines += [f'  {name}(["{label(queue)}"])' for queue, name in queues.items()]
+    styles: dict[str, list[int]] = {}
+    edge = 0
+    for place, lane in enumerate(lanes):
+        lines.append(f'  i{place}["{label(bare(lane.who))}"]')
+        lines.append(f'  r{place}("{label(bare(lane.rule))}")')
+        for state, text in _edges(lane, f"i{place}", f"r{place}", queues):
+            lines.append(f"  {text}")
+            styles.setdefault(state, []).append(edge)
+            edge += 1
+    lines += [
+        f"  linkStyle {','.join(map(str, styles[state]))} {style}"
+        for state, style in _STYLES.items()
+        if state in styles
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def drawn(routing: RoutingMap) -> Sequence[Lane]:
+    """Return the rules that are drawn: all where they are few, else the changed ones, as many as can be read."""
+    return (routing.lanes if len(routing.lanes) <= MOST_LANES else routing.changed)[:MOST_LANES]
+
+
+def label(text: str) -> str:
+    """Return text for a label in quotes: everything but letters, digits and a few signs as Mermaid's entities."""
+    shown = plain(text)
+    shown = shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…"
+    return _SPECIAL.sub(lambda found: f"#{ord(found.group())};", shown) or " "
+
+
+def _edges(lane: Lane, who: str, rule: str, queues: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield each line with its state; where the queue changes, the old way is drawn too.
+
+    What happens to a rule is said once, at the line into it; what happens to one of its queues alone, at that line.
+    """
+    yield lane.state, f"{who} {_arrow(lane.state)} {rule}"
+    after, before = lane.after or (), lane.before or ()
+    for queue in lane.queues:
+        state = lane.state
+        if lane.state == "changed":
+            state = "gone" if queue not in after else "new" if queue not in before else "changed"
+        yield state, f"{rule} {'-->' if state == lane.state else _arrow(state)} {queues[queue]}"
+
+
+def _arrow(state: str) -> str:
+    return f"-->|{_WORDS[state]}|" if state in _WORDS else "-->"

@@ -1,0 +1,131 @@
+"""The journal as text: one line a run, or one run with every change's before and after."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from reconciler.cxone.rule_json import live_rule
+from reconciler.errors import UnexpectedAnswerError
+from reconciler.manifest.kinds.environment import Attributes
+from reconciler.text.escape import counted, plain, value
+from reconciler.text.phrases import asks_phrase, queues_phrase, rule_phrase
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from reconciler.journal.journal import Run
+    from reconciler.model.rule import Rule
+
+
+_HEADER: Final = ("run", "time", "who", "result", "reason")
+_LABELS: Final = {Attributes().intent: "intent", Attributes().confidence: "confidence"}
+"""What people call the usual attributes; a journal does not say what else they are called."""
+
+
+def runs_text(runs: Sequence[Run]) -> str:
+    """Return a header, and a line for each run, newest first."""
+    if not runs:
+        return "No run is recorded yet.\n"
+    rows = [_HEADER, *(_row(run) for run in reversed(runs))]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    return "".join(
+        "  ".join([*(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)), row[4]]).rstrip() + "\n"
+        for row in rows
+    )
+
+
+def _row(run: Run) -> tuple[str, str, str, str, str]:
+    """Return when, who, what became of it, and why; of an undo first, which run it undoes."""
+    reason = _text(run.start, "reason")
+    if run.start.get("undo"):
+        reason = f"undoes {_text(run.start, 'undo')}" + (f": {reason}" if reason != "-" else "")
+    return plain(run.id), _time(run.start), _text(run.start, "who"), _outcome(run), reason
+
+
+def run_text(run: Run) -> str:
+    """Return one run: who, when, why, and each change with what it was before and after."""
+    lines = [f"Run {plain(run.id)}   {_outcome(run)}", f"  at: {_time(run.start)}"]
+    names = ("environment", "who", "reason", "planId", "allowed", *(["undo"] if run.start.get("undo") else ()))
+    lines += [f"  {name}: {_text(run.start, name)}" for name in names]
+    for change in run.changes:
+        lines += ["", f"  {_text(change, 'action')} {_text(change, 'address')}   {_text(change, 'status')}"]
+        if change.get("error"):
+            lines.append(f"      {_text(change, 'error')}")
+        lines += list(_in_words(change)) or _differences(change.get("before"), change.get("after"))
+    return "\n".join(lines) + "\n"
+
+
+def run_document(run: Run) -> dict[str, Any]:
+    """Return one run as JSON: its head, its changes and its end."""
+    return {"run": run.id, "start": dict(run.start), "changes": [dict(one) for one in run.changes], "end": run.end}
+
+
+def _in_words(change: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a change did, as a plan says it. Nothing where the journal's rules cannot be read."""
+    forms = [change[side] for side in ("before", "after") if isinstance(change.get(side), dict)]
+    rules = [rule for rule in map(_rule, forms) if rule is not None]
+    names = {queue: name for form in forms for queue, name in _queue_names(form)}
+    if len(rules) < len(forms) or not rules:
+        return
+    if len(rules) == 1:
+        yield f"      {rule_phrase(rules[0], names, _LABELS)}"
+        return
+    rows = [_fields(rule, names) for rule in rules]
+    for name, (before, after) in zip(rows[0], zip(*(row.values() for row in rows), strict=True), strict=True):
+        if before != after:
+            yield f"      {name}: {before} -> {after}"
+
+
+def _fields(rule: Rule, names: Mapping[str, str]) -> dict[str, str]:
+    """Return what is told of a rule, field by field."""
+    return {
+        "name": value(rule.name),
+        "description": value(rule.description),
+        "priority": value(rule.priority),
+        "enabled": value(rule.enabled),
+        "conditions": asks_phrase(rule, _LABELS),
+        "queue": queues_phrase(rule.targets, names),
+    }
+
+
+def _rule(form: Mapping[str, Any]) -> Rule | None:
+    """Return a rule of the journal, or None where it is none: anybody may have written to a journal."""
+    try:
+        return live_rule({**form, "id": "in the journal"}).rule
+    except UnexpectedAnswerError:
+        return None
+
+
+def _queue_names(form: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the queues that a rule names: id and name, the id twice where the name is not known."""
+    for target in form["targets"] if isinstance(form.get("targets"), list) else ():
+        if isinstance(target, dict) and isinstance(target.get("queueId"), str):
+            name = target.get("queueName")
+            yield target["queueId"], name if isinstance(name, str) else target["queueId"]
+
+
+def _differences(before: object, after: object) -> Iterator[str]:
+    old = before if isinstance(before, dict) else {}
+    new = after if isinstance(after, dict) else {}
+    for name in ("name", "description", "priority", "enabled", "conditions", "targets"):
+        if old.get(name) != new.get(name):
+            shown = [value(side[name]) if name in side else "nothing" for side in (old, new)]
+            yield f"      {name}: {shown[0]} -> {shown[1]}"
+
+
+def _outcome(run: Run) -> str:
+    if run.end is None:
+        return f"{counted(len(run.changes), 'change')}, ended without a word"
+    applied = sum(change.get("status") == "applied" for change in run.changes)
+    return f"{applied} of {counted(len(run.changes), 'change')} applied"
+
+
+def _time(entry: Mapping[str, Any]) -> str:
+    """Return when an entry was written, in whole seconds."""
+    return re.sub(r"\.[0-9]+", "", _text(entry, "at"))
+
+
+def _text(entry: Mapping[str, Any], name: str) -> str:
+    found = entry.get(name)
+    return "-" if found in (None, "", [], {}) else plain(found if isinstance(found, str) else value(found))

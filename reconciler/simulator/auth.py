@@ -1,0 +1,160 @@
+"""The tokens that the simulator gave out.
+
+How to come in: the tutorial's request for a token, and what is known of the real CXone, which has access keys.
+
+There an issuer's two documents say where tokens and the API are, and there are two ways to ask for a token.
+"""
+
+from __future__ import annotations
+
+import binascii
+from base64 import b64decode, urlsafe_b64encode
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qs
+
+from reconciler.simulator.messages import Answer, NotJsonError, Problem, Request, encoded, json_answer, refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from reconciler.simulator.settings import Settings
+
+    Door = Callable[["Tokens", Request], Answer]
+
+
+_TOKEN_PATH: Final = "/auth/token"  # noqa: S105 - a path
+_LIFE: Final = 3600
+
+
+def client_token(tokens: Tokens, request: Request) -> Answer:
+    """POST a client's id and secret (api-contract "Token"): 400 wrong grant, 401 wrong id or secret."""
+    form = parse_qs(request.body.decode(errors="replace"), keep_blank_values=True)
+    if form.get("grant_type") != ["client_credentials"]:
+        return tokens.refused(400, "unsupported_grant_type", "Only client_credentials is supported")
+    given = (form.get("client_id", [""])[-1], form.get("client_secret", [""])[-1])
+    if not _is_known(given, tokens.settings.clients):
+        return tokens.refused(401, "invalid_client", "Client authentication failed")
+    return tokens.given()
+
+
+def openid_configuration(tokens: Tokens, request: Request) -> Answer:
+    """GET the document that says where tokens are issued."""
+    issuer = _issuer(tokens, request)
+    return json_answer(200, encoded({"issuer": issuer, "token_endpoint": issuer + _TOKEN_PATH}))
+
+
+def cxone_configuration(tokens: Tokens, request: Request) -> Answer:
+    """GET the document that says where a tenant's API is."""
+    if parse_qs(request.query).get("tenantId") != [tokens.settings.tenant_id]:
+        return refusal(404, Problem("No such tenant", "not.found", "tenantId"))
+    return json_answer(200, encoded({"api_endpoint": _issuer(tokens, request)}))
+
+
+def password_token(tokens: Tokens, request: Request) -> Answer:
+    """POST an access key in a form, and the client's id and secret as Basic."""
+    form = parse_qs(request.body.decode(errors="replace"), keep_blank_values=True)
+    if form.get("grant_type") != ["password"]:
+        return tokens.refused(400, "unsupported_grant_type", "Only password is supported")
+    if not _is_known(_basic(request), tokens.settings.clients):
+        return tokens.refused(401, "invalid_client", "Client authentication failed")
+    key, secret = form.get("username", [""])[-1], form.get("password", [""])[-1]
+    if not _is_known((key, secret), tokens.settings.access_keys):
+        return tokens.refused(400, "invalid_grant", "The access key is not valid")
+    return tokens.given(id_token=_id_token(tokens, request))
+
+
+def access_key_token(tokens: Tokens, request: Request) -> Answer:
+    """POST an access key as JSON."""
+    try:
+        body = request.json()
+    except NotJsonError:
+        return refusal(400, Problem("The body is not JSON", "invalid.body"))
+    form = body if isinstance(body, dict) else {}
+    if not _is_known((form.get("accessKeyId"), form.get("accessKeySecret")), tokens.settings.access_keys):
+        return refusal(401, Problem("The access key is not valid", "invalid.access.key"))
+    return tokens.given()
+
+
+DOORS: Final[Mapping[tuple[str, ...], tuple[str, Door]]] = {
+    ("oauth", "token"): ("POST", client_token),
+    (".well-known", "openid-configuration"): ("GET", openid_configuration),
+    (".well-known", "cxone-configuration"): ("GET", cxone_configuration),
+    ("auth", "token"): ("POST", password_token),
+    ("authentication", "v1", "token", "access-key"): ("POST", access_key_token),
+}
+"""By path: how to come in without a token."""
+
+
+def _issuer(tokens: Tokens, request: Request) -> str:
+    """Return the simulator's own address, as whoever asks sees it."""
+    return tokens.settings.issuer or f"http://{request.headers.get('host', 'localhost')}"
+
+
+def _is_known(pair: tuple[object, object], known: Mapping[str, str] | None) -> bool:
+    """Tell whether an id and its secret are good: any, where none are set, that are not empty."""
+    name, secret = pair
+    if not isinstance(name, str) or not isinstance(secret, str) or not name or not secret:
+        return False
+    return known is None or known.get(name) == secret
+
+
+def _basic(request: Request) -> tuple[str, str]:
+    scheme, _, pair = request.headers.get("authorization", "").partition(" ")
+    try:
+        name, _, secret = b64decode(pair, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return "", ""
+    return (name, secret) if scheme.lower() == "basic" else ("", "")
+
+
+def _id_token(tokens: Tokens, request: Request) -> str:
+    """Return a JWT whose signature is a word: whoever reads it believes the connection, not the signature."""
+    now = int(tokens.settings.clock())
+    payload = {
+        "iss": _issuer(tokens, request),
+        "tenantId": tokens.settings.tenant_id,
+        "iat": now,
+        "exp": now + _LIFE,
+    }
+    return f"{_part({'alg': 'RS256', 'typ': 'JWT'})}.{_part(payload)}.simulated"
+
+
+def _part(form: Mapping[str, Any]) -> str:
+    return urlsafe_b64encode(encoded(form)).decode().rstrip("=")
+
+
+class Tokens:
+    """Issues tokens, and knows which are good."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._expiry: dict[str, float] = {}
+        self.issued = 0
+        """How many tokens were ever given out."""
+
+    def given(self, **more: str) -> Answer:
+        """Return the answer that gives a new token out."""
+        form = {"access_token": self._issue(), "token_type": "Bearer", "expires_in": self.settings.token_seconds}
+        return json_answer(200, encoded({**form, **more}), ("cache-control", "no-store"))
+
+    @staticmethod
+    def refused(status: int, error: str, description: str) -> Answer:
+        """Return an error as OAuth has it."""
+        return json_answer(status, encoded({"error": error, "error_description": description}))
+
+    def accepts(self, request: Request) -> bool:
+        """Tell whether the request carries a token that is known and has not expired."""
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        return scheme.lower() == "bearer" and self._expiry.get(token, 0) > self.settings.clock()
+
+    def revoke(self) -> None:
+        """Make every token worthless, as when an operator rotates the secret."""
+        self._expiry.clear()
+
+    def _issue(self) -> str:
+        now = self.settings.clock()
+        self._expiry = {token: until for token, until in self._expiry.items() if until > now}
+        token = f"simulated-{self.settings.new_id()}"
+        self._expiry[token] = now + self.settings.token_seconds
+        self.issued += 1
+        return token

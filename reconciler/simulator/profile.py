@@ -1,0 +1,237 @@
+"""A tenant that calls things otherwise and pages otherwise: requests are put into the tutorial's words, answers out of.
+
+All else of the simulator knows the tutorial's words alone, faults too, so that each fault falls on every style.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
+
+from reconciler.simulator.messages import QUEUES_PATH, RULES_PATH, Answer, Json, NotJsonError, Request, encoded
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+_NOWHERE: Final = "/nowhere"
+_SIMPLE: Final = (400, 409, 412, 422)
+"""Statuses of refusals that a tenant may answer as a success that says `success: false`."""
+_LARGE: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """A list as it is served. Empty names: there is no such thing."""
+
+    path: str
+    member: str = "entities"
+    """Where the list stands in an answer; a dot: it is the answer."""
+    style: str = "page-number"
+    position: str = "pageNumber"
+    """Query parameter: the page, how many are skipped, the token; of a link, whatever it likes."""
+    first: int = 1
+    size: str = "pageSize"
+    total: str = "total"
+    next: str = "nextUri"
+    """Member: the link to the next page, or the token."""
+    no_content: bool = False
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Fields of an entry, by the tutorial's names."""
+    numbers: bool = False
+    """Ids are numbers in JSON."""
+
+    def window(self, query: str, cap: int) -> tuple[int, int]:
+        """Return how many entries to leave out and how many to give. Raises ValueError."""
+        asked = dict(parse_qsl(query))
+        size = min(max(int(asked.get(self.size) or cap), 1), cap) if self.size else cap
+        at = asked.get(self.position, "").removeprefix("at-")
+        if self.style == "page-number":
+            return (max(int(at or self.first) - self.first, 0) * size, size)
+        return (0, _LARGE) if self.style == "all-at-once" else (max(int(at or 0), 0), size)
+
+    def page(self, canonical: dict[str, Any], window: tuple[int, int], entries: list[Json]) -> bytes:
+        """Return a page in this style."""
+        form: Json = {}
+        put(form, self.member, entries)
+        if self.total:
+            put(form, self.total, canonical["total"])
+        if self.next:
+            put(form, self.next, self._following(canonical.get("nextUri"), window))
+        return encoded(entries if self.member == "." else form)
+
+    def _following(self, uri: str | None, window: tuple[int, int]) -> str | None:
+        """Return the link, or the token, to what the tutorial's link leads to: on, back to the start, or elsewhere."""
+        if uri is None or self.style == "all-at-once":
+            return None
+        offset, size = window
+        parts = urlsplit(uri)
+        back = parse_qs(parts.query).get("pageNumber") == ["1"]
+        at = 0 if back else offset + size
+        if self.style == "scroll-token":
+            return f"at-{at}"
+        number = str(at // size + self.first) if self.style == "page-number" else f"at-{at}"
+        position = str(at) if self.style == "skip-top" else number
+        query = urlencode({self.position: position, **({self.size: size} if self.size else {})})
+        elsewhere = f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
+        return f"{elsewhere}{self.path}?{query}"
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a tenant speaks; the defaults are the tutorial's."""
+
+    rules: Shelf = field(default_factory=lambda: Shelf(RULES_PATH))
+    queues: Shelf = field(default_factory=lambda: Shelf(QUEUES_PATH))
+    single: str = "."
+    condition: Mapping[str, str] = field(default_factory=dict)
+    target: Mapping[str, str] = field(default_factory=dict)
+    words: Mapping[str, str] = field(default_factory=dict)
+    """Types and operators, by the tutorial's."""
+    queue_numbers: bool = False
+    """Ids of a target's queue are numbers in JSON."""
+    update: str = "PUT"
+    message: str = "errors[].message"
+    header: str = ""
+    refused: str = ""
+
+    def understood(self, request: Request, cap: int) -> Request:
+        """Return the request in the tutorial's words. What cannot be understood stays as it is."""
+        if self is TUTORIAL:
+            return request
+        shelf, path = self._place(request.path)
+        if shelf is None:
+            return replace(request, path=path)
+        asked = replace(request, path=path)
+        if request.method == "GET":
+            try:
+                asked.window = shelf.window(request.query, cap)
+            except ValueError:
+                asked.query = "pageNumber=0"
+        if request.body:
+            with suppress(NotJsonError):
+                asked.body = encoded(self._heard(request.json()))
+        return asked
+
+    def told(self, answer: Answer, request: Request) -> Answer:
+        """Return an answer to a request that was understood, in this tenant's words."""
+        if self is TUTORIAL or not request.path.startswith((RULES_PATH, QUEUES_PATH)):
+            return answer
+        if answer.status >= 400:  # noqa: PLR2004 - errors
+            return self._error(answer, request)
+        try:
+            form = json.loads(answer.body)
+        except ValueError:
+            return answer
+        if isinstance(form, dict) and isinstance(form.get("entities"), list):
+            return self._page(answer, form, request)
+        found: Json = {}
+        put(found, self.single, self._rule(form))
+        return replace(answer, body=encoded(self._rule(form) if self.single == "." else found))
+
+    def _place(self, path: str) -> tuple[Shelf | None, str]:
+        for shelf, canonical in ((self.rules, RULES_PATH), (self.queues, QUEUES_PATH)):
+            rest = path.removeprefix(shelf.path)
+            if path.startswith(shelf.path) and rest[:1] in ("", "/"):
+                return shelf, canonical + rest
+        return None, _NOWHERE if path.startswith((RULES_PATH, QUEUES_PATH)) else path
+
+    def _page(self, answer: Answer, form: dict[str, Any], request: Request) -> Answer:
+        of_rules = request.path == RULES_PATH
+        shelf = self.rules if of_rules else self.queues
+        if shelf.no_content and not form["entities"]:
+            return Answer(204)
+        entries = [self._rule(one) if of_rules else _entry(one, shelf) for one in form["entities"]]
+        return replace(answer, body=shelf.page(form, request.window or (0, 1), entries))
+
+    def _rule(self, rule: Json) -> Json:
+        if not isinstance(rule, dict):
+            return rule
+        parts = {
+            name: [self._part(one, names) for one in rule[name]]
+            for name, names in (("conditions", self.condition), ("targets", self.target))
+            if isinstance(rule.get(name), list)
+        }
+        return _entry({**rule, **parts}, self.rules)
+
+    def _part(self, part: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+        said = {name: self.words.get(value, value) if name in _WORDS else value for name, value in part.items()}
+        if self.queue_numbers and str(said.get("queueId")).isdigit():
+            said["queueId"] = int(said["queueId"])
+        return {names.get(name, name): value for name, value in said.items()}
+
+    def _heard(self, body: Json) -> Json:
+        """Return a rule that was sent, in the tutorial's words."""
+        if not isinstance(body, dict):
+            return body
+        back = {theirs: ours for ours, theirs in self.rules.names.items()}
+        rule = {back.get(name, name): value for name, value in body.items()}
+        for name, names in (("conditions", self.condition), ("targets", self.target)):
+            if isinstance(rule.get(name), list):
+                rule[name] = [self._heard_part(one, names) for one in rule[name]]
+        if self.rules.numbers and type(rule.get("id")) is int:
+            rule["id"] = str(rule["id"])
+        return rule
+
+    def _heard_part(self, part: Json, names: Mapping[str, str]) -> Json:
+        if not isinstance(part, dict):
+            return part
+        back, words = ({theirs: ours for ours, theirs in one.items()} for one in (names, self.words))
+        heard = {back.get(name, name): value for name, value in part.items()}
+        if self.queue_numbers and "queueId" in heard:
+            heard["queueId"] = str(heard["queueId"]) if type(heard["queueId"]) is int else None
+        return {
+            name: words.get(value, f"unknown {value}" if value in self.words else value)
+            if name in _WORDS and isinstance(value, str)
+            else value
+            for name, value in heard.items()
+        }
+
+    def _error(self, answer: Answer, request: Request) -> Answer:
+        try:
+            said = "; ".join(one["message"] for one in json.loads(answer.body)["errors"])
+        except (ValueError, KeyError, TypeError):
+            return answer
+        form: Json = {}
+        if self.message:
+            put(form, self.message, said)
+        kept = [pair for pair in answer.headers if pair[0] != "content-type"]
+        headers = [*kept, *([(self.header.lower(), said)] if self.header else [])]
+        if self.refused and answer.status in _SIMPLE and request.method != "GET":
+            put(form, self.refused, value=False)
+            return Answer(200, encoded(form), (("content-type", "application/json"), *headers))
+        if not form:
+            return replace(answer, body=b"", headers=headers)
+        return replace(answer, body=encoded(form), headers=(("content-type", "application/json"), *headers))
+
+
+_WORDS: Final = ("type", "operator")
+
+
+def _entry(entry: Json, shelf: Shelf) -> Json:
+    if not isinstance(entry, dict):
+        return entry
+    said = dict(entry)
+    if shelf.numbers and str(said.get("id")).isdigit():
+        said["id"] = int(said["id"])
+    return {shelf.names.get(name, name): value for name, value in said.items()}
+
+
+def put(form: dict[str, Any], path: str, value: Json) -> None:
+    """Put a value into an object at a path such as `_links.next` or `errors[].message`."""
+    *way, last = path.split(".") if path != "." else [""]
+    place: Any = form
+    for step in way:
+        name = step.removesuffix("[]")
+        fresh: Any = [{}] if name != step else {}
+        place = place.setdefault(name, fresh)
+        place = place[0] if name != step else place
+    if last:
+        name = last.removesuffix("[]")
+        place[name] = [value] if name != last else value
+
+
+TUTORIAL: Final = Dialect()

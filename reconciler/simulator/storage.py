@@ -1,0 +1,195 @@
+"""The state's file: a snapshot that people can read and edit, and a log of what was changed since.
+
+FILE holds the snapshot and is only ever replaced whole. FILE.log gets one line for each change, before the change is
+acknowledged, so that a kill at any instant loses nothing that a caller was told. A line says what it replaced and
+applies only where that still stands: a log that is read twice, or that meets a snapshot edited by hand, does no harm.
+The log is also the lock: one process at a time has the state.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import time
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from reconciler.text.files import MIB, read_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+if sys.platform != "win32":
+    from fcntl import LOCK_EX, LOCK_NB, flock
+
+_LARGEST: Final = 1024 * MIB
+"""Bytes of a snapshot or log that is read."""
+_LOCK_PAUSE: Final = 0.02
+
+
+class StateError(Exception):
+    """The state's file cannot be used. `str(error)` says which file, why, and what to do."""
+
+
+class Entry(NamedTuple):
+    """One change: object `id` of a kind (`rule`, `context`) went from a value with fingerprint `was` to `now`."""
+
+    kind: str
+    id: str
+    was: str | None
+    now: Any
+
+
+def fingerprint(text: bytes) -> str:
+    """Return a short checksum of an object's JSON: it tells versions of one object apart."""
+    return f"{zlib.crc32(text):08x}"
+
+
+class Disk:
+    """The snapshot and the log of one state, locked for this process."""
+
+    def __init__(self, path: Path, patience: float) -> None:
+        """Lock the state, waiting up to `patience` seconds for who has it. Raises StateError."""
+        self._path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._log = os.open(f"{path}.log", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        except OSError as error:
+            raise StateError(f"{path}: cannot be opened: {error.strerror}") from error
+        self._size = 0
+        try:
+            self._lock(patience)
+        except BaseException:
+            os.close(self._log)
+            raise
+
+    def _lock(self, patience: float) -> None:
+        if sys.platform == "win32":  # has no flock: there nobody is kept out
+            return
+        until = time.monotonic() + patience
+        while True:
+            try:
+                flock(self._log, LOCK_EX | LOCK_NB)
+            except OSError:
+                if time.monotonic() > until:
+                    raise StateError(
+                        f"{self._path}: another process uses this state; wait for it, or choose another file"
+                    ) from None
+                time.sleep(_LOCK_PAUSE)
+            else:
+                return
+
+    def is_new(self) -> bool:
+        """Tell whether neither a snapshot nor a log was there."""
+        return not self._path.exists() and not os.fstat(self._log).st_size
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the snapshot's queues, rules and contexts; none where there is no file. Raises StateError."""
+        try:
+            text = read_file(self._path, _LARGEST)
+        except FileNotFoundError:
+            return {"queues": [], "rules": [], "contexts": {}}
+        except OSError as error:
+            raise StateError(f"{self._path}: cannot be read: {error.strerror}") from error
+        try:
+            document = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise StateError(f"{self._path}: is not JSON: {error}. Mend it, or delete it to start anew") from None
+        if not isinstance(document, dict):
+            raise StateError(f"{self._path}: must be an object with queues, rules and contexts")
+        return _checked(self._path, document)
+
+    def entries(self) -> Iterator[Entry]:
+        """Read the log. A torn last line was never acknowledged and is dropped. Raises StateError."""
+        try:
+            lines = read_file(f"{self._path}.log", _LARGEST).split(b"\n")
+        except OSError as error:
+            raise StateError(f"{self._path}.log: cannot be read: {error.strerror}") from error
+        self._size = sum(len(line) + 1 for line in lines[:-1])
+        for number, line in enumerate(lines[:-1], 1):
+            try:
+                yield Entry(*json.loads(line))
+            except (ValueError, TypeError, RecursionError):
+                raise StateError(
+                    f"{self._path}.log:{number}: is not an entry. Delete the log to go on from {self._path} alone"
+                ) from None
+
+    def append(self, entry: Entry) -> None:
+        """Write one change to the log. Raises StateError, and then nothing was written."""
+        line = json.dumps(entry, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        try:
+            written = os.write(self._log, line)
+            if written == len(line):
+                self._size += written
+                return
+            reason = "the disk is full"
+        except OSError as error:
+            reason = str(error.strerror)
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._log, self._size)
+        raise StateError(f"{self._path}.log: cannot be written: {reason}")
+
+    def compact(self, document: Callable[[], dict[str, Any]]) -> None:
+        """Fold the log into the snapshot; nothing is written where the log is empty. Raises StateError."""
+        if os.fstat(self._log).st_size:
+            self.replace(document())
+
+    def replace(self, document: dict[str, Any]) -> None:
+        """Replace the snapshot by the whole state and empty the log. Raises StateError."""
+        beside = Path(f"{self._path}.new")
+        try:
+            with beside.open("w", encoding="utf-8") as file:
+                file.write(_readable(document))
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(self._path)
+            os.ftruncate(self._log, 0)
+        except OSError as error:
+            raise StateError(f"{self._path}: cannot be written: {error.strerror}") from error
+        self._size = 0
+
+    def close(self) -> None:
+        """Unlock the state."""
+        os.close(self._log)
+
+
+def _readable(document: dict[str, Any]) -> str:
+    """Write one object a line: it can be read, edited and compared, and is not ten times as long as it need be."""
+    parts = []
+    for key, value in document.items():
+        if isinstance(value, dict):
+            inner = [f"{json.dumps(name)}: {json.dumps(one, ensure_ascii=False)}" for name, one in value.items()]
+            brackets = "{}"
+        else:
+            inner = [json.dumps(one, ensure_ascii=False) for one in value]
+            brackets = "[]"
+        joined = ",\n  ".join(inner)
+        parts.append(f'"{key}": {brackets[0]}' + (f"\n  {joined}\n" if inner else "") + brackets[1])
+    return "{" + ",\n".join(parts) + "}\n"
+
+
+def _checked(path: Path, document: dict[str, Any]) -> dict[str, Any]:
+    """Return the known parts of a snapshot in their right shape, since people edit it. Raises StateError."""
+    contexts = document.get("contexts", {})
+    if not isinstance(contexts, dict) or not all(isinstance(one, dict) for one in contexts.values()):
+        raise StateError(f"{path}: contexts must be an object of objects")
+    parts = {key: document.get(key, []) for key in ("queues", "rules")}
+    for key, found in parts.items():
+        _check_list(path, key, found)
+    return {**parts, "contexts": contexts}
+
+
+def _check_list(path: Path, key: str, found: object) -> None:
+    if not isinstance(found, list):
+        raise StateError(f"{path}: {key} must be a list")
+    seen = set()
+    for place, one in enumerate(found):
+        if not isinstance(one, dict) or not isinstance(one.get("id"), str) or not isinstance(one.get("name"), str):
+            raise StateError(f"{path}: {key}[{place}] must be an object with an id and a name")
+        if one["id"] in seen:
+            raise StateError(f"{path}: {key}[{place}]: a second one with the id {one['id']}")
+        seen.add(one["id"])

@@ -1,0 +1,74 @@
+"""Reading of files: each is a regular file of bounded size, because a pipe or a device may block or never end."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+
+_CHUNK: Final = 256 * KIB
+_FLAGS: Final = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY", "O_BINARY"))
+"""Without blocking: between the check and the opening, a file may be replaced by a pipe that nobody writes to."""
+_KINDS: Final = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
+
+
+class NotRegularFileError(OSError):
+    """The path leads to a pipe, a device or a socket."""
+
+
+def read_file(path: str | Path, limit: int) -> bytes:
+    """Return a regular file's bytes. Raises OSError; its `strerror` says what is wrong, and what to do."""
+    data = read_start(path, limit + 1)
+    if len(data) > limit:
+        size = f"{limit // MIB} MiB" if limit >= MIB else f"{limit // KIB} KiB"
+        raise OSError(errno.EFBIG, f"it is larger than {size}, the limit for this file; check the path", str(path))
+    return data
+
+
+def read_text(path: str | Path, limit: int) -> str:
+    """Return a regular file's text, with line feeds alone as line ends. Raises OSError, as `read_file` does."""
+    try:
+        return read_file(path, limit).decode("utf-8").replace("\r\n", "\n")
+    except UnicodeDecodeError:
+        raise OSError(errno.EILSEQ, "it is not UTF-8", str(path)) from None
+
+
+def read_certificates(path: str | Path) -> str:
+    """Return a file's PEM certificates, as `ssl` takes them: in ASCII, so without what else comments hold."""
+    return read_file(path, 16 * MIB).decode("ascii", "ignore")
+
+
+def read_start(path: str | Path, size: int) -> bytes:
+    """Return the first bytes of a regular file, `size` of them at most. Raises OSError, as `read_file` does."""
+    try:
+        _check(os.stat(path), path)  # noqa: PTH116 - `path` may be a text; a device is not even opened
+        file = os.open(path, _FLAGS)
+    except ValueError:
+        raise OSError(errno.EINVAL, "the path holds a NUL character; check the path", str(path)) from None
+    try:
+        _check(os.fstat(file), path)
+        chunks = []
+        while size and (chunk := os.read(file, min(size, _CHUNK))):
+            chunks.append(chunk)
+            size -= len(chunk)
+        return b"".join(chunks)
+    finally:
+        os.close(file)
+
+
+def _check(status: os.stat_result, path: str | Path) -> None:
+    """Raise OSError where this is not a regular file."""
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(status.st_mode):
+        kind = _KINDS.get(stat.S_IFMT(status.st_mode), "a device")
+        message = f"it is {kind}, not a regular file; save the contents to a file, and name that file"
+        raise NotRegularFileError(errno.EINVAL, message, str(path))

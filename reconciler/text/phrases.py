@@ -1,0 +1,145 @@
+"""Words for people: conditions and queues as phrases, and text from outside made harmless for a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from reconciler.model.rule import Condition, Opaque, Rule, Target
+from reconciler.text.escape import (
+    _MOST_ITEMS,
+    counted,
+    plain,
+    value,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+_VERBS: Final = {
+    "equals": "is",
+    "notEquals": "is not",
+    "in": "is one of",
+    "notIn": "is none of",
+    "contains": "contains",
+    "notContains": "does not contain",
+    "startsWith": "starts with",
+    "notStartsWith": "does not start with",
+    "endsWith": "ends with",
+    "notEndsWith": "does not end with",
+    "exists": "is there",
+    "notExists": "is missing",
+    "greaterThan": ">",
+    "greaterThanOrEqual": ">=",
+    "lessThan": "<",
+    "lessThanOrEqual": "<=",
+    "between": "is between",
+}
+
+
+def condition_phrase(condition: Condition | Opaque, labels: Mapping[str, str]) -> str:
+    """Say what a condition asks: `intent is "card_acceptance"`, `confidence >= 0.7`."""
+    if not isinstance(condition, Condition):
+        return f"something that cxroute does not understand: {plain(condition.text)}"
+    subject = subject_phrase(condition, labels)
+    written = condition.written
+    if condition.operator in ("exists", "notExists"):
+        return subject
+    if condition.operator == "between" and isinstance(written, tuple):
+        return f"{subject} {value(written[0])} and {value(written[1])}"
+    if isinstance(written, tuple):
+        shown = ", ".join(value(one) for one in written[:_MOST_ITEMS])
+        more = len(written) - _MOST_ITEMS
+        return f"{subject} {shown}" + (f" and {more} more" if more > 0 else "")
+    return f"{subject} {value(written)}"
+
+
+def subject_phrase(condition: Condition, labels: Mapping[str, str]) -> str:
+    """Say what a condition is about, without its value: `confidence >=`."""
+    name = labels.get(condition.attribute, condition.attribute)
+    return f"{plain(name)} {_VERBS.get(condition.operator, plain(condition.operator))}"
+
+
+def queues_phrase(targets: Sequence[Target | Opaque], names: Mapping[str, str]) -> str:
+    """Say where a rule sends conversations: `"Card Services"`, `80 % "Cards", 20 % "General"`, or `no queue`."""
+    known = [target for target in targets if isinstance(target, Target)]
+    said = ", ".join(target_phrase(target, names) for target in targets)
+    if len(known) != len(targets):
+        return said
+    total = sum(max(target.weight, 0) for target in known)
+    if total <= 0:
+        return f"no queue ({said})" if said else "no queue"
+    if len(known) == 1:
+        return queue_phrase(known[0].queue_id, names)
+    heaviest = sorted(known, key=lambda target: (-target.weight, names.get(target.queue_id, "")))
+    return ", ".join(
+        f"{100 * max(one.weight, 0) / total:.3g} % {queue_phrase(one.queue_id, names)}" for one in heaviest
+    )
+
+
+def target_phrase(target: Target | Opaque, names: Mapping[str, str]) -> str:
+    """Say one target with its weight."""
+    if not isinstance(target, Target):
+        return f"something that cxroute does not understand: {plain(target.text)}"
+    return f"{queue_phrase(target.queue_id, names)} with weight {value(target.weight)}"
+
+
+def queue_phrase(queue_id: object, names: Mapping[str, str]) -> str:
+    """Return a queue's name in quotes, or its id where the queue is gone."""
+    name = names.get(str(queue_id))
+    return f"a queue that is gone ({plain(str(queue_id))})" if name is None else value(name)
+
+
+def rule_phrase(rule: Rule, names: Mapping[str, str], labels: Mapping[str, str]) -> str:
+    """Say a whole rule in one sentence: `intent is "x" and confidence >= 0.7: to "Cards", priority 10`."""
+    off = "" if rule.enabled else ", switched off"
+    goes = queues_phrase(rule.targets, names)
+    return f"{asks_phrase(rule, labels)}: to {goes}, priority {value(rule.priority)}{off}"
+
+
+def asks_phrase(rule: Rule, labels: Mapping[str, str]) -> str:
+    """Say which conversations a rule takes: `intent is "x" and confidence >= 0.7`, or `every conversation`."""
+    asks = " and ".join(condition_phrase(condition, labels) for condition in _as_read(rule, labels))
+    return asks or "every conversation"
+
+
+def _as_read(rule: Rule, labels: Mapping[str, str]) -> list[Condition | Opaque]:
+    """Order conditions as people think of them: what the caller wants, how sure the bot is, everything else."""
+    order = list(labels)
+    return sorted(
+        rule.conditions,
+        key=lambda one: (
+            order.index(one.attribute) if isinstance(one, Condition) and one.attribute in order else len(order)
+        ),
+    )
+
+
+def conversation_phrase(given: Mapping[str, object], labels: Mapping[str, str]) -> str:
+    """Say a conversation: `intent "x", confidence 0.7, language "fr"`, as people think of it."""
+    known = [name for name in labels if name in given]
+    names = [*known, *(name for name in given if name not in labels)]
+    return ", ".join(f"{plain(labels.get(name, name))} {value(given[name])}" for name in names) or "no attributes"
+
+
+def range_phrase(low: float | None, over: str, high: float | None, under: str) -> str:
+    """Say a range: `below 0.7`, `from 0.6 to below 0.7`.
+
+    `over` is `>=` or `>`, `under` is `<` or `<=`; an end that is None is none.
+    """
+    first = "" if low is None else f"{'at least' if over == '>=' else 'above'} {value(low)}"
+    last = "" if high is None else f"{'at most' if under == '<=' else 'below'} {value(high)}"
+    if low is None or high is None:
+        return first or last or "of any value"
+    if over == ">=":
+        return f"from {value(low)} to {value(high) if under == '<=' else last}"
+    return f"{first} and {last}"
+
+
+def acknowledged_phrase(count: int) -> str:
+    """Return `2 acknowledged findings are not shown.`."""
+    return f"{counted(count, 'acknowledged finding')} {'is' if count == 1 else 'are'} not shown."
+
+
+def failing(tests: int) -> str:
+    """Return `1 route test fails`, `2 route tests fail`."""
+    return f"{counted(tests, 'route test')} {'fails' if tests == 1 else 'fail'}"

@@ -1,0 +1,30 @@
+"""The nearest known name, where a name is unknown."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from reconciler.text.escape import named
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+_LONGEST: Final = 64
+_MOST: Final = 300
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return `did you mean "queue"?`, or nothing where no known name is near. Bounded: names come from outside."""
+    near = _nearest(name, tuple(known)[:_MOST]) if len(name) <= _LONGEST else ""
+    return f"did you mean {named(near)}?" if near not in {"", name} else ""
+
+
+@lru_cache(maxsize=1024)
+def _nearest(name: str, known: tuple[str, ...]) -> str:
+    """Prefer the same name in another case (`minconfidence`, `Queue`), then the one with the most in common."""
+    folded = {one.casefold(): one for one in reversed(known) if len(one) <= _LONGEST}
+    close = get_close_matches(name.casefold(), folded, n=1)
+    return folded[close[0]] if close else ""

@@ -1,0 +1,1 @@
+"""The reconcile loop: cycles, intervals, notifications, metrics and the webhook."""

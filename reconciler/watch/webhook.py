@@ -1,0 +1,110 @@
+"""Delivers messages to a web hook: a few tries each, in order, and nothing that comes back is believed or shown.
+
+What a manifest may make of it: the address comes from a pull request, the rest does not. So a message is sent by POST
+alone, over TLS that is verified, without credentials; redirects are not followed, and of the answer the status counts.
+An address on this machine, which needs no TLS, is for trying things out: only who works with a tenant on this machine
+may name one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import urlsplit
+
+import httpx
+
+from reconciler.cxone.settings import is_loopback
+from reconciler.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+
+_ATTEMPTS: Final = 3
+_FIRST_WAIT: Final = 1.0
+_LONGEST_WAIT: Final = 5.0
+SECONDS: Final = 5.0
+"""How long one attempt may take."""
+_OK, _MULTIPLE, _LIMITED, _SERVER = 200, 300, 429, 500
+
+
+class Place(NamedTuple):
+    """A web hook's address. The whole of it opens a channel to whoever knows it: people are shown the host alone."""
+
+    url: str
+    host: str
+    local: bool
+    """It is on this machine."""
+
+
+def place_of(url: str, named: str) -> Place:
+    """Read an address; `named` is what an error calls it, for none repeats it. Raises UsageError."""
+    try:
+        parts = urlsplit(url)
+        host, _port = parts.hostname or "", parts.port
+    except ValueError:
+        host, parts = "", urlsplit("")
+    plainly = url.isascii() and url.isprintable() and not {" ", "\\"} & set(url)
+    whole, local = plainly and bool(host) and "@" not in parts.netloc, is_loopback(host)
+    if not whole or not (parts.scheme == "https" or (parts.scheme == "http" and local)):
+        raise UsageError(f"{named} holds no address that begins with https:// (http:// for this machine only)")
+    return Place(url, host, local)
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """One web hook. `sleep` waits, in seconds."""
+
+    http: httpx.AsyncClient
+    place: Place
+    sleep: Callable[[float], Awaitable[object]]
+
+    async def send(self, message: dict[str, Any]) -> str:
+        """Deliver a message; return why it could not be, or nothing. No error leaves this."""
+        why = ""
+        for attempt in range(_ATTEMPTS):
+            answer = await self._once(json.dumps(message).encode())
+            if isinstance(answer, str):
+                why = answer
+            elif _OK <= answer.status_code < _MULTIPLE:
+                return ""
+            else:
+                why = f"it answered with status {answer.status_code}"
+                if answer.status_code != _LIMITED and answer.status_code < _SERVER:
+                    break
+            if attempt < _ATTEMPTS - 1:
+                await self.sleep(_wait(answer, attempt))
+        return f"{self.place.host}: {why}"
+
+    async def _once(self, body: bytes) -> httpx.Response | str:
+        headers = {"Content-Type": "application/json", "User-Agent": "cxroute", "Accept-Encoding": "identity"}
+        request = self.http.build_request("POST", self.place.url, content=body, headers=headers)
+        try:
+            async with asyncio.timeout(SECONDS):
+                response = await self.http.send(request, stream=True, follow_redirects=False)
+                await response.aclose()
+        except (TimeoutError, httpx.TimeoutException):
+            return "no answer in time"
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            return _reason(error)
+        return response
+
+
+def _wait(answer: httpx.Response | str, attempt: int) -> float:
+    asked = "" if isinstance(answer, str) else answer.headers.get("retry-after", "")
+    if asked.isascii() and asked.isdecimal() and len(asked) < 6:  # noqa: PLR2004 - nobody waits longer
+        return min(float(asked), _LONGEST_WAIT)
+    return _FIRST_WAIT * 2.0**attempt
+
+
+def _reason(error: BaseException) -> str:
+    """Say what broke in the operating system's words, which repeat no address."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return "".join(one if one.isprintable() else " " for one in cause.strerror)[:200]
+        cause = cause.__cause__ or cause.__context__
+    return "it cannot be reached"
