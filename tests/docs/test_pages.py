@@ -16,7 +16,7 @@ from tests.docs.citations import anchors
 from tests.docs.page import PAGES, ROOT, Run, Told, Write, inline, steps
 from tests.docs.pages import before, followed, shortened
 from tests.docs.session import alike, session
-from tests.lacking import lacking
+from tests.support.requirements import lacking
 
 if TYPE_CHECKING:
     from pathlib import Path
