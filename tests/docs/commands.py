@@ -93,7 +93,7 @@ def commands_page() -> str:
     """Return the page of commands."""
     text = f"{_HEAD}\n## Options of every command\n\nBefore the command or after it.\n\n{_options(_shared())}"
     for name, command in COMMANDS.items():
-        parser = parser_of(name, import_module(f"reconciler.cli.{command.module}"))
+        parser = parser_of(name, import_module(f"reconciler.cli.commands.{command.module}"))
         own = [action for action in parser._actions if action.dest not in {one.dest for one in _shared()}]
         text += f"\n## {name}\n\n{parser.description}\n\n```text\n{_usage(name, own)}\n```\n"
         text += f"\n{_options(own)}" if own else ""
