@@ -77,13 +77,13 @@ def floor(folder: Path) -> None:
     from reconciler.cli.clients import reading
     from reconciler.cli.output import Output
     from reconciler.cli.session import session_in
-    from reconciler.manifest.load import load
+    from reconciler.manifest.load import load_manifests
 
     options = argparse.Namespace(manifests=str(folder), environment=None)
     output = Output("never", "quiet", "text", "text", asks=False)
 
     async def all_of_them() -> None:
-        manifests = load(folder)
+        manifests = load_manifests(folder)
         for name in sorted(manifests.environments):
             session = session_in(manifests, options, output, name)
             async with reading(session) as client:

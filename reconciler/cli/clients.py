@@ -38,7 +38,7 @@ from reconciler.simulator.settings import PROFILES
 from reconciler.simulator.state import State
 from reconciler.simulator.storage import StateError
 from reconciler.text.files import MIB, read_text
-from reconciler.text.redact import DISCRETION, Passing
+from reconciler.text.redact import REDACTOR, RotatingTokens
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
@@ -214,7 +214,7 @@ def credentials_of(session: Session) -> Credentials:
     except CredentialsError:
         expected_queues(session.manifests, session.environment.name)
         raise
-    DISCRETION.keep(client_secret, key_secret)
+    REDACTOR.add(client_secret, key_secret)
     return Credentials(client_id, client_secret, key_id, key_secret, tuple(filter(None, names)))
 
 
@@ -272,17 +272,17 @@ def _has_token(request: Request) -> bool:
 
 def _discreet(carry: Carry) -> Carry:
     """Take note of each token that comes, and of each that goes out, so that it is never shown."""
-    tokens, newest = Passing(DISCRETION), ""
+    tokens, newest = RotatingTokens(REDACTOR), ""
 
     async def carried(request: Request) -> Answer:
         nonlocal newest
         authorization = request.headers.get("Authorization", "")
         if authorization != newest:
             newest = authorization
-            tokens.keep(authorization.removeprefix("Bearer "))
+            tokens.add(authorization.removeprefix("Bearer "))
         answer = await carry(request)
         if not _has_token(request):
-            tokens.keep(*_issued(answer))
+            tokens.add(*_issued(answer))
             newest = ""  # so many may have come that the one in use is not remembered
         return answer
 

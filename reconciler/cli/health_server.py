@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import uvicorn
 
 from reconciler.endpoint.server import quiet
-from reconciler.text.prometheus import MEDIA
+from reconciler.text.prometheus import CONTENT_TYPE
 
 if TYPE_CHECKING:
     import socket
@@ -43,7 +43,7 @@ async def probes(listener: socket.socket, metrics: Callable[[], str], alive: Cal
 
     def answer(path: str) -> Answer:
         if path == "/metrics":
-            return Answer(200, metrics(), MEDIA)
+            return Answer(200, metrics(), CONTENT_TYPE)
         if path == "/health":
             return Answer(200, "ok\n") if alive() else Answer(503, "no round has begun for too long\n")
         return Answer(404, "there are /metrics and /health\n")

@@ -13,7 +13,7 @@ from reconciler.render.markdown.plan import markdown
 from reconciler.render.routing_map import RoutingMap, routing_map
 from reconciler.render.summary import telling
 from reconciler.render.text.plan import plan_text
-from reconciler.text.redact import DISCRETION
+from reconciler.text.redact import REDACTOR
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,5 +65,5 @@ def report(session: Session, made: Plan, folder: Path) -> None:
     """Write plan.md and plan.html into a folder."""
     routing, known = routing_map(made), facts(made, session.banner)
     comment = markdown(telling(made, session.tenant), routing, known)
-    write_whole(folder / "plan.md", DISCRETION.hide(comment))
-    write_whole(folder / "plan.html", DISCRETION.hide(_page(session, made, routing, known)))
+    write_whole(folder / "plan.md", REDACTOR.redact(comment))
+    write_whole(folder / "plan.html", REDACTOR.redact(_page(session, made, routing, known)))

@@ -15,14 +15,14 @@ from reconciler.cli.output import Output, error_document
 from reconciler.cli.plan_forms import FORMS
 from reconciler.cli.signals import Stop, run_interruptibly
 from reconciler.errors import CxrouteError, UsageError
-from reconciler.plan.document import document
+from reconciler.plan.document import plan_to_json
 from reconciler.plan.guards import refusals
 from reconciler.render.colour import colourless
 from reconciler.render.github_annotations import quoted
 from reconciler.render.markdown.plan import CHARACTERS
 from reconciler.render.text.environments import drift_row, planned_row, several_markdown, several_text
-from reconciler.text.escape import counted
-from reconciler.text.redact import DISCRETION
+from reconciler.text.escape import pluralize
+from reconciler.text.redact import REDACTOR
 
 if TYPE_CHECKING:
     import argparse
@@ -81,7 +81,7 @@ def _told(fleet: Fleet, work: Work, title: str) -> list[Told]:
     told = run_interruptibly(lambda stop: each(fleet, work, stop))
     if fleet.options.report:
         table = several_markdown([one.done.row for one in told], title)
-        write_whole(new_folder(Path(fleet.options.report)) / SUMMARY, DISCRETION.hide(table))
+        write_whole(new_folder(Path(fleet.options.report)) / SUMMARY, REDACTOR.redact(table))
     return told
 
 
@@ -89,7 +89,7 @@ def show(session: Session, made: Plan) -> None:
     """Print one environment's plan in the form that was asked for."""
     output = session.output
     if output.form == "json":
-        output.document(document(made))
+        output.document(plan_to_json(made))
     elif output.form in FORMS:
         output.result(FORMS[output.form](session, made))
     else:
@@ -119,7 +119,7 @@ def tell(fleet: Fleet, told: Sequence[Told], title: str) -> None:
 
 def joined(documents: Sequence[str], error: CxrouteError | None = None) -> str:
     """Return the JSON document of all environments and what stopped them (plan-json "Several environments")."""
-    stopped = f',\n"error": {DISCRETION.dumped(error_document(error))}' if error else ""
+    stopped = f',\n"error": {REDACTOR.dump_redacted(error_document(error))}' if error else ""
     return '{"environments": [\n' + ",\n".join(documents) + f"\n]{stopped}}}"
 
 
@@ -133,5 +133,5 @@ def _within_a_comment(table: str, parts: Sequence[str]) -> str:
         length += len(part)
     left_out = len(parts) - len(shown) + 1
     if left_out:
-        shown.append(f"{counted(left_out, 'further plan')} would be too long here: see each environment's own.\n")
+        shown.append(f"{pluralize(left_out, 'further plan')} would be too long here: see each environment's own.\n")
     return "\n".join(shown)

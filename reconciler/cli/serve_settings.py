@@ -23,8 +23,8 @@ from reconciler.cli.arguments import missing_extra
 from reconciler.cli.environments.choose import utc_now
 from reconciler.cli.server_log import log
 from reconciler.cxone.context_writers import skipped_by
-from reconciler.desired.desired import as_written, desire
-from reconciler.desired.queues import AssumedCatalogue, aliases
+from reconciler.desired.desired import convert_endpoint_values, expand_manifests
+from reconciler.desired.queues import OfflineQueueResolver, resolve_aliases
 from reconciler.endpoint.app import ContextApp, Limits, Memory, Surroundings, context_app
 from reconciler.endpoint.auth import SecretError
 from reconciler.endpoint.conversations import Lines
@@ -35,7 +35,7 @@ from reconciler.plan.routing_table import desired_entries
 from reconciler.render.text.explain import Names as RuleNames
 from reconciler.render.text.explain import explain_document
 from reconciler.text.files import MIB, read_text
-from reconciler.text.redact import DISCRETION
+from reconciler.text.redact import REDACTOR
 
 if TYPE_CHECKING:
     import argparse
@@ -67,7 +67,7 @@ def endpoint(
 
     async def write(conversation: str, attributes: Mapping[str, Any], seconds: float) -> Any:  # noqa: ANN401 - any JSON
         try:
-            return DISCRETION.within(await client.write(conversation, attributes, seconds))
+            return REDACTOR.redact_json(await client.write(conversation, attributes, seconds))
         except UndefinedFieldsError as error:
             advise(str(error))
             raise
@@ -121,14 +121,14 @@ def policy(options: argparse.Namespace, session: Session) -> Policy:
 def explaining(session: Session) -> Callable[[Mapping[str, Any]], Any]:
     """Return what says which rule and queue the manifests choose: the evaluation of `cxroute explain`."""
     name = session.environment.name
-    catalogue = AssumedCatalogue(name, aliases(session.manifests, name))
-    desired = desire(session.manifests, session.environment, catalogue)
-    queues = {queue.id: queue.name for queue in catalogue.assumed.values()}
+    catalogue = OfflineQueueResolver(name, resolve_aliases(session.manifests, name))
+    desired = expand_manifests(session.manifests, session.environment, catalogue)
+    queues = {queue.id: queue.name for queue in catalogue.assumed_queues.values()}
     entries, names = desired_entries(desired), RuleNames(f"the manifests of {name}", queues, desired.labels)
 
     def route(attributes: Mapping[str, Any]) -> dict[str, Any]:
         given = {name: _value(value) for name, value in attributes.items() if isinstance(value, str | int | float)}
-        found = explain_document(explain(entries, as_written(desired.types, given), session.environment), names)
+        found = explain_document(explain(entries, convert_endpoint_values(desired.types, given), session.environment), names)
         return {"rule": found["winner"], **{key: found[key] for key in ("destination", "otherwise") if key in found}}
 
     return route
@@ -174,13 +174,13 @@ def shared_url(option: str | None) -> str:
     said = option if option is not None else os.environ.get(_SHARED, "") or _filed()
     if not said:
         return ""
-    DISCRETION.keep(said)
+    REDACTOR.add(said)
     try:
         from reconciler.endpoint.redis.connection import connection_to, url_parts  # noqa: PLC0415 - an extra that few need
     except ImportError as error:
         raise missing_extra("--shared") from error
     password = url_parts(said).password
-    DISCRETION.keep(*([password, unquote(password)] if password else []))
+    REDACTOR.add(*([password, unquote(password)] if password else []))
     try:
         connection_to(said, None)
     except ValueError as error:
@@ -288,7 +288,7 @@ def _listed(name: str) -> tuple[str, ...]:
         raise UsageError(f"{name}, or its file, holds nothing but commas and spaces")
     if not all(one.isascii() and one.isprintable() and " " not in one for one in found):
         raise UsageError(f"{name} holds what no header can: use letters, digits and signs without spaces")
-    DISCRETION.keep(*found)
+    REDACTOR.add(*found)
     return found
 
 

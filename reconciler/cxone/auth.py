@@ -18,7 +18,7 @@ from reconciler.cxone.discovery import Discovery, identity_of
 from reconciler.cxone.settings import Credentials, Server, Tenant
 from reconciler.cxone.transport.request import ACCEPTED, Answer, Request
 from reconciler.cxone.transport.sender import Kind
-from reconciler.errors import ApiError, CredentialsError, NotOfferedError, UnexpectedAnswerError, UnreachableError
+from reconciler.errors import ApiError, CredentialsError, UnsupportedCallError, UnexpectedResponseError, UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -87,7 +87,7 @@ def issued(form: object) -> list[str]:
 def _read(form: object) -> tuple[str, float]:
     token = form.get("access_token") if isinstance(form, dict) else None
     if not isinstance(token, str) or not _is_usable(token):
-        raise UnexpectedAnswerError("the answer to the request for a token holds no usable access_token")
+        raise UnexpectedResponseError("the answer to the request for a token holds no usable access_token")
     return token, _life(form.get("expires_in") if isinstance(form, dict) else None)
 
 
@@ -186,7 +186,7 @@ class Access:
     async def _asked(self) -> dict[str, object]:
         try:
             answer = await self._answer()
-        except (UnreachableError, NotOfferedError):
+        except (UnreachableError, UnsupportedCallError):
             self._forget()
             raise
         form = answer.form if isinstance(answer.form, dict) else {}

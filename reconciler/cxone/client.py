@@ -24,16 +24,16 @@ from reconciler.cxone.transport.sender import Kind, Sender
 from reconciler.errors import (
     AmbiguousWriteError,
     ApiError,
-    ChangedMeanwhileError,
+    ConcurrentChangeError,
     CredentialsError,
-    GoneError,
+    RuleNotFoundError,
     NameTakenError,
-    NotOfferedError,
+    UnsupportedCallError,
     RejectedError,
     ScopeError,
-    UnexpectedAnswerError,
+    UnexpectedResponseError,
 )
-from reconciler.model.live import LiveRule, Marker, Read
+from reconciler.model.live import LiveRule, Marker, FetchedRule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -86,7 +86,7 @@ _RIGHTS: Final = {
     "custom fields": "right to change contacts, which its employee's role gives",
     "signal": "right to signal contacts, which its employee's role gives",
 }
-_REJECTED: Final = {409: NameTakenError, 412: ChangedMeanwhileError}
+_REJECTED: Final = {409: NameTakenError, 412: ConcurrentChangeError}
 _CONTACTS: Final = ("context", "custom fields", "signal")
 _GONE: Final = {
     "read": {404, 410},
@@ -135,16 +135,16 @@ class ReadingClient:
         book = queues_of(self._tenant, lambda: self._access.base)
         return tuple(map(wire.queue, await self._all(book)))
 
-    async def rule(self, rule_id: str) -> Read | None:
+    async def rule(self, rule_id: str) -> FetchedRule | None:
         """Return one rule as it is now, or None where it is gone."""
         try:
             answer = await self._call("read", self._rule_path(rule_id))
-        except GoneError:
+        except RuleNotFoundError:
             return None
         live = wire.live_rule(self._dialect.single(answer.form))
         if live.id != rule_id:
-            raise UnexpectedAnswerError(f"{answer.call}: another rule came, {live.id[:64]!r}")
-        return Read(live, _sendable(answer.headers.get("etag")))
+            raise UnexpectedResponseError(f"{answer.call}: another rule came, {live.id[:64]!r}")
+        return FetchedRule(live, _sendable(answer.headers.get("etag")))
 
     async def _all(self, book: Book) -> list[dict[str, Any]]:
         """Return every entry of a list."""
@@ -208,13 +208,13 @@ class WritingClient(ReadingClient):
     def _keys(self) -> Keys:
         return Keys(self._time.random)
 
-    async def update(self, read: Read, rule: Rule, marker: Marker | None) -> LiveRule:
+    async def update(self, read: FetchedRule, rule: Rule, marker: Marker | None) -> LiveRule:
         """Replace a rule that was just read; what we do not know of it goes back as it was."""
         path, headers = self._rule_path(read.live.id), {"If-Match": read.etag} if read.etag else {}
         sent = self._dialect.update(wire.body(rule, marker, read.live.raw))
         return self._written(await self._call("update", path, _encoded(sent), headers))
 
-    async def restore(self, read: Read, before: LiveRule) -> LiveRule:
+    async def restore(self, read: FetchedRule, before: LiveRule) -> LiveRule:
         """Write a rule that was just read back as it was earlier, and return it as the server answered."""
         ours = wire.body(before.rule, before.marker)
         ours |= {name: before.raw[name] for name in ours if name in before.raw}
@@ -222,26 +222,26 @@ class WritingClient(ReadingClient):
         path, headers = self._rule_path(read.live.id), {"If-Match": read.etag} if read.etag else {}
         return self._written(await self._call("update", path, _encoded(self._dialect.update(raw)), headers))
 
-    async def delete(self, read: Read) -> None:
+    async def delete(self, read: FetchedRule) -> None:
         """Delete a rule that was just read; one that is gone already is a success."""
         headers = {"If-Match": read.etag} if read.etag else {}
         try:
             await self._call("delete", self._rule_path(read.live.id), headers=headers)
-        except GoneError:
+        except RuleNotFoundError:
             return
 
     def _written(self, answer: Answer) -> LiveRule:
         """Read the answer to a write; one that cannot be used leaves open what was written."""
         try:
             return wire.live_rule(self._dialect.single(answer.form))
-        except UnexpectedAnswerError as error:
+        except UnexpectedResponseError as error:
             raise AmbiguousWriteError(f"the write was answered with status {answer.status}, but {error}") from error
 
 
 def rule_path(rules_path: str, rule_id: str) -> str:
     """Quote the id into the path. Ids come from the server: dots alone would lead out of the rules."""
     if rule_id in ("", ".", "..") or not wire.is_text(rule_id):
-        raise UnexpectedAnswerError(f"{rule_id[:64]!r} cannot be the id of a rule")
+        raise UnexpectedResponseError(f"{rule_id[:64]!r} cannot be the id of a rule")
     return f"{rules_path}/{quote(rule_id, safe='')}"
 
 
@@ -257,7 +257,7 @@ def _sendable(etag: str | None) -> str | None:
 def _refused(call: str, status: int, why: str) -> ApiError:
     """Return what a 4xx or a 501 means for a call (invariants F14, F18 to F22)."""
     if status in _GONE.get(call, ()):
-        return GoneError(why, status)
+        return RuleNotFoundError(why, status)
     if call in _READS or status in _NEVER[call]:
-        return NotOfferedError(why)
+        return UnsupportedCallError(why)
     return _REJECTED.get(status, RejectedError)(why, status)

@@ -13,7 +13,7 @@ from reconciler.cxone.context_writers import INTERACTION, Writer
 from reconciler.cxone.settings import Credentials, Server, Tenant
 from reconciler.cxone.transport.circuit_breaker import Breaker
 from reconciler.cxone.transport.sender import BUDGET, Budget, Sender
-from reconciler.errors import ApiError, LaterError, OverloadedError, RejectedError, TooFastError, UsageError
+from reconciler.errors import ApiError, RetryLaterError, OverloadedError, RejectedError, RateLimitedError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,14 +68,14 @@ class ContextClient(ReadingClient):
         path = self._path_of(conversation)
         held = self.pacer.held
         if max(held, _LEAST) > seconds:
-            raise TooFastError("no call fits into the time that there is", max(held, 1.0))
+            raise RateLimitedError("no call fits into the time that there is", max(held, 1.0))
         budget = Budget(self._time.clock() + seconds)
         token = BUDGET.set(budget)
         try:
             answer = await self._writer.ask(self._call, path, attributes)
         except CancelledError:
             raise self._late(budget) from None
-        except LaterError as error:
+        except RetryLaterError as error:
             if budget.sent:  # before the circuit opened: nobody knows what came of that
                 raise OverloadedError(str(error)) from error
             raise
@@ -105,7 +105,7 @@ class ContextClient(ReadingClient):
     def _late(self, budget: Budget) -> Exception:
         """Return what to raise when the time is over: what was never sent did nothing."""
         if self.pacer.held > 0 or not budget.sent:
-            return TooFastError("no more calls fit into the time that there is", max(self.pacer.held, 1.0))
+            return RateLimitedError("no more calls fit into the time that there is", max(self.pacer.held, 1.0))
         return TimeoutError()
 
     def _path_of(self, conversation: str) -> str:

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from pydantic_core import to_json
 
-from reconciler.behaviour.space.value_type import as_text
+from reconciler.behaviour.space.value_type import number_as_text
 from reconciler.errors import RejectedError, UndefinedFieldsError
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def text(value: str | float | None) -> str:
     """Return a value as text: of null an empty one, of a number its decimals without an exponent."""
     if value is None:
         return ""
-    return value if isinstance(value, str) else as_text(value)
+    return value if isinstance(value, str) else number_as_text(value)
 
 
 def definition(names: Iterable[str]) -> str:

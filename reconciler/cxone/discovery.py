@@ -15,8 +15,8 @@ from urllib.parse import urlencode
 from reconciler.cxone.settings import Server, Tenant, check_host, is_loopback
 from reconciler.cxone.transport.request import ACCEPTED, Answer, Request
 from reconciler.cxone.transport.sender import Kind
-from reconciler.errors import CredentialsError, UnexpectedAnswerError, UsageError
-from reconciler.text.strict_json import STRICT
+from reconciler.errors import CredentialsError, UnexpectedResponseError, UsageError
+from reconciler.text.strict_json import STRICT_DECODER
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -76,7 +76,7 @@ class Discovery:
         if answer.status != HTTPStatus.OK:
             raise CredentialsError(f"{where}: status {answer.status}, {self._explain(answer)}; {advice}")
         if len(answer.content) > _LARGEST:
-            raise UnexpectedAnswerError(f"{where}: more than {_LARGEST // 1024} KiB, which is no such document")
+            raise UnexpectedResponseError(f"{where}: more than {_LARGEST // 1024} KiB, which is no such document")
         return answer.form
 
 
@@ -93,7 +93,7 @@ def token_server_of(form: object, tenant: Tenant) -> Server:
 def _text(form: Any, name: str, where: str) -> str:  # noqa: ANN401 - any JSON
     found = form.get(name) if isinstance(form, dict) else None
     if not isinstance(found, str) or not found:
-        raise UnexpectedAnswerError(f"{where} holds no {name}")
+        raise UnexpectedResponseError(f"{where} holds no {name}")
     return found
 
 
@@ -136,7 +136,7 @@ def identity_of(id_token: object) -> Identity:
     payload = _payload(id_token) if isinstance(id_token, str) and len(id_token) <= _LARGEST else None
     issuer, tenant = (payload.get("iss"), payload.get("tenantId")) if isinstance(payload, dict) else (None, None)
     if not isinstance(issuer, str) or not isinstance(tenant, str) or not _TENANT_ID.fullmatch(tenant):
-        raise UnexpectedAnswerError(
+        raise UnexpectedResponseError(
             "the answer to the request for a token holds no id_token that says the tenant's iss and tenantId, so nobody"
             " knows where its API is; give api.baseUrl"
         )
@@ -149,6 +149,6 @@ def _payload(id_token: str) -> object:
         return None
     text = parts[1].rstrip("=")
     try:
-        return STRICT.decode(b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True).decode())
+        return STRICT_DECODER.decode(b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True).decode())
     except (binascii.Error, ValueError, RecursionError):
         return None

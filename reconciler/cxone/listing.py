@@ -11,7 +11,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from reconciler.errors import IncompleteReadError, UnexpectedAnswerError
+from reconciler.errors import IncompleteReadError, UnexpectedResponseError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -104,7 +104,7 @@ class _Reader:
         while page.following and not (page.token and not page.entities):
             asked, before = page.following, len(entities)
             if asked in seen and (idle or not page.token):
-                raise UnexpectedAnswerError(f"the list of {self.book.what} leads in a circle")
+                raise UnexpectedResponseError(f"the list of {self.book.what} leads in a circle")
             seen.add(asked)
             page = await self._page(asked)
             self._show(_pages(first))
@@ -113,7 +113,7 @@ class _Reader:
             entities |= _by_id(page)
             idle = 0 if len(entities) > before else idle + 1
             if idle > _IDLE or len(entities) > _MOST:
-                raise UnexpectedAnswerError(f"the list of {self.book.what} has no end")
+                raise UnexpectedResponseError(f"the list of {self.book.what} has no end")
         return _Reading(entities, _unknown(page))
 
     def _lacks(self, first: Page, entities: Entities) -> str:

@@ -15,17 +15,17 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from reconciler.cxone.profile_mapping import Dialect, id_of_number, queue
 from reconciler.cxone.settings import Server, Tenant
-from reconciler.errors import UnexpectedAnswerError, UsageError
+from reconciler.errors import UnexpectedResponseError, UsageError
 from reconciler.manifest.kinds.profile import (
     AllAtOnce,
-    Listed,
+    ListSettings,
     ListedQueues,
     NextLink,
     PageNumber,
     ScrollToken,
     SkipTop,
 )
-from reconciler.text.strict_json import member
+from reconciler.text.strict_json import find_member
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,7 +71,7 @@ class Book:
         self,
         what: str,
         path: str,
-        listed: Listed,
+        listed: ListSettings,
         size: int,
         server: Callable[[], Server],
         ours: Callable[[Any], Any] = lambda form: form,
@@ -111,10 +111,10 @@ class Book:
         """Read an answer to a query; None stands for status 204. Raises UnexpectedAnswerError, naming what is wrong."""
         if form is None and self._listed.no_content:
             return Page([])
-        entities = member(form, self._listed.list)
+        entities = find_member(form, self._listed.list)
         if not isinstance(entities, list):
             where = "is no list" if self._listed.list == "." else f"has no list `{self._listed.list}`"
-            raise UnexpectedAnswerError(f"a page of {self.what} {where}")
+            raise UnexpectedResponseError(f"a page of {self.what} {where}")
         return Page(self._entities(entities), self._total(form), *self._following(form, asked), self._more(form))
 
     def _entities(self, entities: list[Any]) -> list[dict[str, Any]]:
@@ -123,28 +123,28 @@ class Book:
             found = entity.get(name) if isinstance(entity, dict) else None
             if not (type(found) is int and isinstance(id_of_number(found), str) if numbers else isinstance(found, str)):
                 kind = "number" if numbers else "text"
-                raise UnexpectedAnswerError(f"a page of {self.what} has an entry without a {kind} `{name}`")
+                raise UnexpectedResponseError(f"a page of {self.what} has an entry without a {kind} `{name}`")
         return list(map(self._ours, entities))
 
     def _total(self, form: object) -> int | None:
         if self.paging.total is None:
             return None
-        total = member(form, self.paging.total)
+        total = find_member(form, self.paging.total)
         if not isinstance(total, int) or isinstance(total, bool) or not 0 <= total <= _MOST:
-            raise UnexpectedAnswerError(f"a page of {self.what} has no usable `{self.paging.total}`")
+            raise UnexpectedResponseError(f"a page of {self.what} has no usable `{self.paging.total}`")
         return total
 
     def _following(self, form: object, asked: str) -> tuple[str, str]:
         """Return the query of the next page, and the token that it is made of, if any."""
         match self.paging:
             case PageNumber() as by:
-                self._check_position(member(form, by.next), by.page, asked)
+                self._check_position(find_member(form, by.next), by.page, asked)
             case SkipTop() as by:
-                self._check_position(member(form, by.next), by.skip, asked)
+                self._check_position(find_member(form, by.next), by.skip, asked)
             case NextLink() as by:
-                return self._query_of(member(form, by.next), by.next), ""
+                return self._query_of(find_member(form, by.next), by.next), ""
             case ScrollToken() as by:
-                token = self._text(member(form, by.token), by.token)
+                token = self._text(find_member(form, by.token), by.token)
                 size = {by.size: self._size} if by.size else {}
                 return (urlencode({by.parameter: token, **size}), token) if token else ("", "")
             case AllAtOnce():
@@ -156,7 +156,7 @@ class Book:
         if not isinstance(form, dict):
             return ""
         known = [getattr(self.paging, name, None) for name in ("next", "token")]
-        return next((name for name in _LINKS if name not in known and _is_link(member(form, name))), "")
+        return next((name for name in _LINKS if name not in known and _is_link(find_member(form, name))), "")
 
     def totals(self, form: object) -> int:
         """Return the most that an answer says there are, under any name."""
@@ -171,12 +171,12 @@ class Book:
         path, query = self._parts(text, name)
         ours = (self.path, f"{self._server().path}{self.path}")
         if path.rstrip("/") not in [one.rstrip("/") for one in ours] or not _QUERY.fullmatch(query) or not query:
-            raise UnexpectedAnswerError(f"a page of {self.what} links to another path for the next one; not followed")
+            raise UnexpectedResponseError(f"a page of {self.what} links to another path for the next one; not followed")
         return query
 
     def _text(self, found: object, name: str) -> str:
         if found is not None and not isinstance(found, str):
-            raise UnexpectedAnswerError(f"a page of {self.what} has a `{name}` that is no text")
+            raise UnexpectedResponseError(f"a page of {self.what} has a `{name}` that is no text")
         return found or ""
 
     def _parts(self, link: str, name: str) -> tuple[str, str]:
@@ -184,9 +184,9 @@ class Book:
         try:
             parts = urlsplit(link)
         except ValueError:
-            raise UnexpectedAnswerError(f"a page of {self.what} has a `{name}` that is none") from None
+            raise UnexpectedResponseError(f"a page of {self.what} has a `{name}` that is none") from None
         if (parts.scheme or parts.netloc) and not self._is_here(f"{parts.scheme}://{parts.netloc}"):
-            raise UnexpectedAnswerError(f"a page of {self.what} links to another host for the next one; not followed")
+            raise UnexpectedResponseError(f"a page of {self.what} links to another host for the next one; not followed")
         return parts.path, parts.query
 
     def _is_here(self, origin: str) -> bool:
@@ -203,7 +203,7 @@ class Book:
         at = int(parse_qs(asked)[parameter][0])
         for text in parse_qs(query).get(parameter, []):
             if text.isascii() and text.isdigit() and len(text) <= _DIGITS and int(text) <= at:
-                raise UnexpectedAnswerError(
+                raise UnexpectedResponseError(
                     f"a page of {self.what} links back for the next one: from {parameter} {at} to {text}"
                 )
 

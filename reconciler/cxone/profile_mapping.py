@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from reconciler.errors import UnexpectedAnswerError
+from reconciler.errors import UnexpectedResponseError
 from reconciler.manifest.kinds.profile import ListedQueues, Profile, operator_names
-from reconciler.text.strict_json import STRICT, member, members
+from reconciler.text.strict_json import STRICT_DECODER, find_member, find_members
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -92,9 +92,9 @@ class Dialect:
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
-        self._rule = Renaming({"id": profile.rules.id, **profile.rule.written()})
+        self._rule = Renaming({"id": profile.rules.id, **profile.rule.tenant_names()})
         self._condition = _Part(
-            Renaming(profile.condition.written()),
+            Renaming(profile.condition.tenant_names()),
             {
                 "type": _words(Renaming({"attribute": profile.condition.attribute})),
                 "operator": _words(Renaming(operator_names(profile.operators))),
@@ -102,7 +102,7 @@ class Dialect:
         )
         numbers = {"queueId": (id_of_number, number_of_id)} if profile.target.queue_ids == "number" else {}
         queue = {"type": _words(Renaming({"queue": profile.target.queue}))}
-        self._target = _Part(Renaming(profile.target.written()), {**queue, **numbers})
+        self._target = _Part(Renaming(profile.target.tenant_names()), {**queue, **numbers})
         self._numbers = profile.rules.ids == "number"
         plain = (self._rule.is_plain, self._condition.is_plain, self._target.is_plain, not self._numbers)
         self._is_plain = all(plain)
@@ -121,7 +121,7 @@ class Dialect:
 
     def single(self, form: Json) -> Json:
         """Return the rule that an answer holds."""
-        return self.rule(member(form, self._profile.rules.single))
+        return self.rule(find_member(form, self._profile.rules.single))
 
     def body(self, form: dict[str, Json]) -> dict[str, Json]:
         """Return a rule as the tenant takes it."""
@@ -147,10 +147,10 @@ class Dialect:
         if not paths:
             return False
         try:
-            form = answer.form if answer.form is not None else answer.json(STRICT)
-        except UnexpectedAnswerError:
+            form = answer.form if answer.form is not None else answer.json(STRICT_DECODER)
+        except UnexpectedResponseError:
             return False
-        return any(one is False for path in paths for one in members(form, path))
+        return any(one is False for path in paths for one in find_members(form, path))
 
 
 class _Part:
@@ -189,7 +189,7 @@ def queue(form: dict[str, Json], listed: ListedQueues) -> dict[str, Json]:
     queue_id, name = form.get(listed.id), form.get(listed.name)
     active = form.get(listed.active, True) if listed.active else True
     if not isinstance(name, str):
-        raise UnexpectedAnswerError(f"a queue in the answer has no text `{listed.name}`")
+        raise UnexpectedResponseError(f"a queue in the answer has no text `{listed.name}`")
     if not isinstance(active, bool):
-        raise UnexpectedAnswerError(f"a queue in the answer has a `{listed.active}` that is not true or false")
+        raise UnexpectedResponseError(f"a queue in the answer has a `{listed.active}` that is not true or false")
     return {"id": id_of_number(queue_id) if listed.ids == "number" else queue_id, "name": name, "active": active}

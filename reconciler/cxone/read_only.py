@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from reconciler.cxone.discovery import openid_request, token_server_of
 from reconciler.cxone.settings import Server, Tenant
 from reconciler.errors import ApiError
-from reconciler.text.strict_json import STRICT
+from reconciler.text.strict_json import STRICT_DECODER
 
 if TYPE_CHECKING:
     from reconciler.cxone.transport.request import Answer, Carry, Request
@@ -37,6 +37,6 @@ def reading_only(carry: Carry, tenant: Tenant) -> Carry:
 def _place(answer: Answer, tenant: Tenant) -> Server | None:
     """Return where the document says that tokens are issued; nowhere, where it says nothing that is believed."""
     try:
-        return token_server_of(answer.json(STRICT), tenant)
+        return token_server_of(answer.json(STRICT_DECODER), tenant)
     except ApiError:
         return None

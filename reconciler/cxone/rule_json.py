@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from reconciler.errors import UnexpectedAnswerError
-from reconciler.model.live import LiveRule, Marker, signed, split
+from reconciler.errors import UnexpectedResponseError
+from reconciler.model.live import LiveRule, Marker, format_description, parse_marker
 from reconciler.model.rule import (
-    LARGEST_WEIGHT,
+    MAX_WEIGHT,
     OPERATORS,
     Condition,
     Opaque,
     Queue,
     Rule,
     Target,
-    api_form,
-    canonical_bag,
-    canonical_set,
-    condition,
-    opaque,
+    to_api_json,
+    sorted_targets,
+    normalized_conditions,
+    make_condition,
+    make_opaque,
 )
 
 if TYPE_CHECKING:
@@ -34,9 +34,9 @@ LEVELS = 64
 def live_rule(form: Json) -> LiveRule:
     """Return the rule that the server describes. Raises UnexpectedAnswerError, naming the field, where it is none."""
     if not isinstance(form, dict):
-        raise UnexpectedAnswerError("a rule in the answer is no JSON object")
+        raise UnexpectedResponseError("a rule in the answer is no JSON object")
     if _is_deep(form):
-        raise UnexpectedAnswerError(f"rule {str(form.get('id'))[:64]!r} in the answer is nested too deeply")
+        raise UnexpectedResponseError(f"rule {str(form.get('id'))[:64]!r} in the answer is nested too deeply")
     rule_id, name, priority = form.get("id"), form.get("name"), form.get("priority")
     if not isinstance(rule_id, str) or not rule_id:
         raise _wrong(form, "id", "text")
@@ -44,14 +44,14 @@ def live_rule(form: Json) -> LiveRule:
         raise _wrong(form, "name", "text")
     if not isinstance(priority, int | float) or isinstance(priority, bool):
         raise _wrong(form, "priority", "a number")
-    description, marker = split(_text(form, "description"))
+    description, marker = parse_marker(_text(form, "description"))
     rule = Rule(
         name,
         description,
         priority,
         _flag(form, "enabled"),
-        canonical_set([_condition(one) for one in _list(form, "conditions")]),
-        canonical_bag([_target(one) for one in _list(form, "targets")]),
+        normalized_conditions([_condition(one) for one in _list(form, "conditions")]),
+        sorted_targets([_target(one) for one in _list(form, "targets")]),
     )
     return LiveRule(rule_id, rule, marker, form)
 
@@ -82,7 +82,7 @@ def body(rule: Rule, marker: Marker | None, raw: Mapping[str, Json] | None = Non
     return {
         **kept,
         "name": rule.name,
-        "description": signed(rule, marker),
+        "description": format_description(rule, marker),
         "priority": rule.priority,
         "enabled": rule.enabled,
         "conditions": _kept(rule.conditions, kept.get("conditions"), _condition),
@@ -95,7 +95,7 @@ def _kept(parts: Sequence[Part], raw: Json, parse: Callable[[Json], Part]) -> li
     read: dict[Part, list[Json]] = {}
     for form in raw if isinstance(raw, list) else ():
         read.setdefault(parse(form), []).append(form)
-    return [read[part].pop(0) if read.get(part) else api_form(part) for part in parts]
+    return [read[part].pop(0) if read.get(part) else to_api_json(part) for part in parts]
 
 
 def _condition(form: Json) -> Condition | Opaque:
@@ -103,19 +103,19 @@ def _condition(form: Json) -> Condition | Opaque:
         attribute, operator = form.get("attributeName"), form.get("operator")
         if isinstance(attribute, str) and isinstance(operator, str) and operator in OPERATORS:
             try:
-                return condition(attribute, operator, form.get("value"))
+                return make_condition(attribute, operator, form.get("value"))
             except ValueError:
-                return opaque(form)
-    return opaque(form)
+                return make_opaque(form)
+    return make_opaque(form)
 
 
 def _target(form: Json) -> Target | Opaque:
     if type(form) is dict and form.get("type") == "queue":
         queue_id, weight = form.get("queueId"), form.get("weight", 1)
         is_number = isinstance(weight, int | float) and not isinstance(weight, bool)
-        if isinstance(queue_id, str) and is_number and abs(weight) <= LARGEST_WEIGHT:
+        if isinstance(queue_id, str) and is_number and abs(weight) <= MAX_WEIGHT:
             return Target(queue_id, weight)
-    return opaque(form)
+    return make_opaque(form)
 
 
 def _text(form: dict[str, Json], name: str) -> str:
@@ -143,5 +143,5 @@ def _list(form: dict[str, Json], name: str) -> list[Json]:
     return found
 
 
-def _wrong(form: dict[str, Json], name: str, what: str) -> UnexpectedAnswerError:
-    return UnexpectedAnswerError(f"rule {str(form.get('id'))[:64]!r} in the answer: `{name}` is not {what}")
+def _wrong(form: dict[str, Json], name: str, what: str) -> UnexpectedResponseError:
+    return UnexpectedResponseError(f"rule {str(form.get('id'))[:64]!r} in the answer: `{name}` is not {what}")

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.cxone.rule_json import live_rule
-from reconciler.errors import UnexpectedAnswerError, UsageError
-from reconciler.text.strict_json import STRICT
+from reconciler.errors import UnexpectedResponseError, UsageError
+from reconciler.text.strict_json import STRICT_DECODER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -39,12 +39,12 @@ def read_export(data: bytes, name: str) -> Export:
     if len(data) > LARGEST:
         raise UsageError(f"{name}: larger than {LARGEST // 2**20} MiB")
     try:
-        form = STRICT.decode(data.decode("utf-8-sig"))
+        form = STRICT_DECODER.decode(data.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         raise UsageError(f"{name}: not JSON; a list of rules is wanted, or a page, as the API answers it") from None
     try:
         rules = tuple(live_rule(_with_id(one, place)) for place, one in enumerate(_rules(form, name)))
-    except UnexpectedAnswerError as error:
+    except UnexpectedResponseError as error:
         raise UsageError(f"{name}: {str(error).replace(' in the answer', '')}") from None
     twice = next((one for one, count in Counter(rule.id for rule in rules).items() if count > 1), None)
     if twice is not None:

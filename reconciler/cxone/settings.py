@@ -11,7 +11,7 @@ from typing import Final
 from urllib.parse import quote_plus
 
 from reconciler.errors import CredentialsError, UsageError
-from reconciler.manifest.kinds.profile import TUTORIAL, ListedQueues, Profile
+from reconciler.manifest.kinds.profile import DEFAULT_PROFILE, ListedQueues, Profile
 
 _URL: Final = re.compile(
     r"(https?)://([a-z0-9.-]+|\[[0-9a-f:]+\])(?::([0-9]{1,5}))?(/[^\s?#\\@]*)?", re.ASCII | re.IGNORECASE
@@ -89,9 +89,9 @@ class Tenant:
     rules_path: str
     queues_path: str
     page_size: int = 100
-    profile: Profile = TUTORIAL
+    profile: Profile = DEFAULT_PROFILE
     """What the tenant calls things and how it answers; its paths are those above."""
-    queues: ListedQueues = TUTORIAL.queues
+    queues: ListedQueues = DEFAULT_PROFILE.queues
     """How the list of queues is read: the profile's, or that of the platform's own."""
     timeout_seconds: float = 10.0
     requests_per_second: float = 50.0

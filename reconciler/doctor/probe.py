@@ -27,9 +27,9 @@ from reconciler.cxone.transport.request import (
     reason,
 )
 from reconciler.doctor.check import Kind, Reply
-from reconciler.errors import NotOfferedError, UnexpectedAnswerError, UnreachableError
-from reconciler.text.escape import harmless
-from reconciler.text.strict_json import STRICT
+from reconciler.errors import UnsupportedCallError, UnexpectedResponseError, UnreachableError
+from reconciler.text.escape import to_one_line
+from reconciler.text.strict_json import STRICT_DECODER
 
 if TYPE_CHECKING:
     from reconciler.cxone.settings import Credentials, Tenant
@@ -102,7 +102,7 @@ class Probe:
             return reply, None
         try:
             page = book.read(reply.form, query)
-        except UnexpectedAnswerError as error:
+        except UnexpectedResponseError as error:
             return replace(reply, kind="strange", said=str(error)), None
         there = book.totals(reply.form) if page.total is None else page.total
         whole = len(page.entities) >= there and not page.following and not page.more
@@ -121,9 +121,9 @@ class Probe:
         if answer is None:
             raise UnreachableError(f"{reply.call}: {reply.said}")
         if reply.kind == "redirect":
-            raise NotOfferedError(f"{reply.call}: the server redirects to another place")
+            raise UnsupportedCallError(f"{reply.call}: the server redirects to another place")
         if answer.is_success and reply.kind != "json":
-            raise UnexpectedAnswerError(f"{reply.call}: the answer is no JSON")
+            raise UnexpectedResponseError(f"{reply.call}: the answer is no JSON")
         return answer
 
     async def _ask(self, request: Request) -> tuple[Reply, Answer | None]:
@@ -144,7 +144,7 @@ class Probe:
                 answer = await self._carry(request)
         except TimeoutError:
             return Reply(request.call, "silent", tries=tries), None
-        except (LostError, UnexpectedAnswerError) as error:
+        except (LostError, UnexpectedResponseError) as error:
             return Reply(request.call, _of_failure(error), said=reason(error), tries=tries), None
         middle = before + (self._time.now() - before) / 2
         skew = _ahead(answer.headers.get("date", ""), middle.timestamp())
@@ -156,8 +156,8 @@ class Probe:
             said = _host(answer.headers.get("location", ""))
         elif kind == "json":
             try:
-                answer = answer._replace(form=answer.json(LENIENT if answer.call.startswith("POST") else STRICT))
-            except UnexpectedAnswerError:
+                answer = answer._replace(form=answer.json(LENIENT if answer.call.startswith("POST") else STRICT_DECODER))
+            except UnexpectedResponseError:
                 kind = "garbled"
         if answer.status >= HTTPStatus.BAD_REQUEST and kind == "json":
             said = self._access.explanation(answer)
@@ -173,7 +173,7 @@ def _kind(answer: Answer) -> Kind:
 
 
 def _of_failure(error: Exception) -> Kind:
-    if isinstance(error, UnexpectedAnswerError):
+    if isinstance(error, UnexpectedResponseError):
         return "too-large"
     if isinstance(error, UntrustedError):
         return "untrusted"
@@ -188,7 +188,7 @@ def _passes(reply: Reply) -> bool:
 def _host(location: str) -> str:
     """Return the host that a redirect leads to; what else stands there may be a session's."""
     try:
-        return harmless(urlsplit(location).hostname or "")[:100]
+        return to_one_line(urlsplit(location).hostname or "")[:100]
     except ValueError:
         return ""
 

@@ -19,7 +19,7 @@ from reconciler.endpoint.event import InvalidError, event, stamp
 from reconciler.endpoint.handler import Policy, Relay, skipping
 from reconciler.endpoint.messages import Answer, encoded, later, refusal
 from reconciler.endpoint.metrics import Metrics
-from reconciler.text.prometheus import MEDIA
+from reconciler.text.prometheus import CONTENT_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -158,7 +158,7 @@ class ContextApp:
         if path == b"/health":
             return Answer(200, "ok", encoded({"status": "ok"}))
         if path == b"/metrics":
-            return Answer(200, "ok", self.metrics.text(self._around.gauges()), MEDIA)
+            return Answer(200, "ok", self.metrics.text(self._around.gauges()), CONTENT_TYPE)
         if self.draining or not await self._around.ready():
             return later(503, "not_ready", "no token can be had, or the endpoint is about to end")
         return Answer(200, "ok", encoded({"status": "ready"}))

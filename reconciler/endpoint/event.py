@@ -10,7 +10,7 @@ import re
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from reconciler.text.strict_json import finite, refuse_constant
+from reconciler.text.strict_json import parse_finite, refuse_constant
 
 _TIMESTAMP: Final = re.compile(
     r"\d{4}-\d\d-\d\d[Tt](?:[01]\d|2[0-3]):(?:[0-5]\d:[0-5]\d|59:60)(?:\.(\d{1,18}))?"
@@ -165,4 +165,4 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return form
 
 
-_DECODER: Final = json.JSONDecoder(object_pairs_hook=_distinct, parse_constant=refuse_constant, parse_float=finite)
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_distinct, parse_constant=refuse_constant, parse_float=parse_finite)

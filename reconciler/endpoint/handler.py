@@ -13,7 +13,7 @@ from reconciler.endpoint.conversations import Line, NoTurnError, Place, Turns
 from reconciler.endpoint.event import Event, moment_of, stamp
 from reconciler.endpoint.messages import Answer, later, refusal, success, written
 from reconciler.endpoint.policy import Fallback, doubt
-from reconciler.errors import AmbiguousWriteError, ApiError, GoneError, LaterError, TooFastError, UndefinedFieldsError
+from reconciler.errors import AmbiguousWriteError, ApiError, RuleNotFoundError, RetryLaterError, RateLimitedError, UndefinedFieldsError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -127,7 +127,7 @@ class Relay:
 
 
 _REFUSED: Final[Mapping[type[Exception], tuple[int, str, str]]] = {
-    GoneError: (404, "unknown_conversation", "unknown conversation"),
+    RuleNotFoundError: (404, "unknown_conversation", "unknown conversation"),
     UndefinedFieldsError: (
         502,
         "undefined_fields",
@@ -145,10 +145,10 @@ def _failed(error: NoTurnError | TimeoutError | ApiError) -> Answer:
     match error:
         case NoTurnError():
             return later(503, error.outcome, str(error), error.seconds)
-        case TooFastError():
-            return later(429, "rate_limited", "the tenant allows no more requests just now", error.seconds)
-        case LaterError():
-            return later(502, "upstream_away", "the tenant does not answer; nothing was sent", error.seconds)
+        case RateLimitedError():
+            return later(429, "rate_limited", "the tenant allows no more requests just now", error.retry_after)
+        case RetryLaterError():
+            return later(502, "upstream_away", "the tenant does not answer; nothing was sent", error.retry_after)
     return refusal(*next(said for kind, said in _REFUSED.items() if isinstance(error, kind)))
 
 

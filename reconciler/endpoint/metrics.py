@@ -7,7 +7,7 @@ from collections import Counter
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
-from reconciler.text.prometheus import head
+from reconciler.text.prometheus import metric_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,16 +40,16 @@ class Metrics:
         return "".join(f"{line}\n" for line in self._lines({"cxroute_waiting": self.waiting, **gauges})).encode()
 
     def _lines(self, gauges: Mapping[str, float]) -> Iterator[str]:
-        yield from head(
+        yield from metric_header(
             "cxroute_requests_total", "counter", "Requests to /api/route, by status and what became of them."
         )
         for (status, outcome), count in sorted(self.answers.items()):
             yield f'cxroute_requests_total{{status="{status}",outcome="{outcome}"}} {count}'
         doubtful = "Intents that are in no Intents document, or unsure."
-        yield from head("cxroute_doubtful_intents_total", "counter", doubtful)
+        yield from metric_header("cxroute_doubtful_intents_total", "counter", doubtful)
         for reason in ("unknown", "unsure"):
             yield f'cxroute_doubtful_intents_total{{reason="{reason}"}} {self.doubts[reason]}'
-        yield from head("cxroute_request_seconds", "histogram", "How long answers took.")
+        yield from metric_header("cxroute_request_seconds", "histogram", "How long answers took.")
         counts = list(accumulate(self._buckets))
         for bound, count in zip((*map(str, _BOUNDS), "+Inf"), counts, strict=True):
             yield f'cxroute_request_seconds_bucket{{le="{bound}"}} {count}'

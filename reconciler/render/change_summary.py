@@ -19,11 +19,11 @@ from reconciler.model.change import (
     Delete,
     FieldChange,
     Update,
-    is_copy,
-    is_release,
+    is_copy_removal,
+    is_unadoption,
 )
-from reconciler.model.rule import COMPACT, Address, Condition, Opaque, Source, Target, text_of
-from reconciler.text.escape import plain, value
+from reconciler.model.rule import CANONICAL_JSON, Address, Condition, Opaque, Source, Target, canonical_text
+from reconciler.text.escape import sanitize, quote
 from reconciler.text.phrases import (
     condition_phrase,
     queue_phrase,
@@ -54,8 +54,8 @@ def edit_of(change: Update) -> Edit:
     parts: list[object] = [[one.path, one.path == "marker" or [one.before, one.after]] for one in _whole(change)]
     parts += [words, _apart(before.conditions, after.conditions), _apart(after.conditions, before.conditions)]
     if before.targets != after.targets:
-        parts += [list(map(text_of, rule.targets)) for rule in (before, after)]
-    return Edit(COMPACT.encode(parts), words)
+        parts += [list(map(canonical_text, rule.targets)) for rule in (before, after)]
+    return Edit(CANONICAL_JSON.encode(parts), words)
 
 
 def _whole(change: Update) -> Iterator[FieldChange]:
@@ -65,7 +65,7 @@ def _whole(change: Update) -> Iterator[FieldChange]:
 
 def _apart(parts: Sequence[Condition | Opaque], others: Sequence[Condition | Opaque]) -> list[str]:
     """Return the conditions that the other rule does not have."""
-    return sorted(text_of(part) for part in parts if part not in others)
+    return sorted(canonical_text(part) for part in parts if part not in others)
 
 
 def _differing(before: str, after: str) -> tuple[str, str]:
@@ -158,12 +158,12 @@ def in_reading_order(changes: Iterable[Change]) -> list[Change]:
 
 def place(source: Source) -> str:
     """Return `manifests/cards.yaml:12`."""
-    return f"{plain(source.file)}:{source.line}"
+    return f"{sanitize(source.file)}:{source.line}"
 
 
 def _why_undone(change: Change, run: str) -> str:
     """Say what the run did that is undone, where the fields do not say it."""
-    if is_release(change):
+    if is_unadoption(change):
         return f"made by hand, and taken over by run {run}: after this it is not ours any more"
     if change.cause == "duplicate" or not isinstance(change, Create | Delete):
         return ""
@@ -172,12 +172,12 @@ def _why_undone(change: Change, run: str) -> str:
 
 def _why(change: Change) -> str:
     """Say who made the difference, where it was not just the manifest."""
-    if is_copy(change):
+    if is_copy_removal(change):
         return "a temporary copy that an earlier run left; it goes"
     if change.cause == "duplicate":
         return "a second copy of this rule, left by a lost answer or two runs at once; the other one stays"
     if isinstance(change, Adopt):
-        return f"takes over the rule made by hand, {value(change.live.rule.name)}"
+        return f"takes over the rule made by hand, {quote(change.live.rule.name)}"
     if change.cause == "drift":
         return "changed in CXone since the last apply"
     if change.cause == "both":
@@ -220,7 +220,7 @@ def _plain_row(field: FieldChange) -> Row:
         return Row("bookkeeping", "the rule is as desired; only the note of who wrote it is renewed")
     if field.path == "address":
         return Row("moved", str(field.before), str(field.after))
-    return Row(field.path, value(field.before), value(field.after))
+    return Row(field.path, quote(field.before), quote(field.after))
 
 
 def _condition_row(
@@ -234,9 +234,9 @@ def _condition_row(
     after = change.after.conditions[index]
     assert isinstance(after, Condition)  # noqa: S101 - what is not understood is replaced whole
     if leaves.keys() == {"value"}:
-        return Row(subject_phrase(after, labels), value(leaves["value"].before), value(leaves["value"].after))
+        return Row(subject_phrase(after, labels), quote(leaves["value"].before), quote(leaves["value"].after))
     operator = leaves["operator"].before if "operator" in leaves else after.operator
-    written = leaves["value"].before if "value" in leaves else after.written
+    written = leaves["value"].before if "value" in leaves else after.raw_value
     before = Condition(after.attribute, operator, None, tuple(written) if isinstance(written, list) else written)
     return Row("condition", condition_phrase(before, labels), condition_phrase(after, labels))
 
@@ -250,7 +250,7 @@ def _target_rows(
         elif leaf == "weight":
             target = change.after.targets[index]
             queue = queue_phrase(target.queue_id, names) if isinstance(target, Target) else target_phrase(target, names)
-            yield Row(f"weight of {queue}", value(field.before), value(field.after))
+            yield Row(f"weight of {queue}", quote(field.before), quote(field.after))
         else:
             came = field.before is None
             targets = (change.after if came else change.live.rule).targets

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from reconciler.manifest.yaml_writer import flow, quoted
-from reconciler.model.change import Change, Create, Held, is_copy
-from reconciler.model.live import LiveRule, digest
-from reconciler.plan.drift import Drift, changed, missing, not_applied
+from reconciler.manifest.yaml_writer import format_flow, format_quoted
+from reconciler.model.change import Change, Create, HeldChange, is_copy_removal
+from reconciler.model.live import LiveRule, marker_digest
+from reconciler.plan.drift import Drift, edited_changes, missing_rules, unapplied_changes
 from reconciler.render.change_summary import Row, in_reading_order, told_change
 from reconciler.render.equal_edits import parts
 from reconciler.render.impact import NOBODY, NOBODY_KNOWN
 from reconciler.render.summary import tests_title
-from reconciler.text.escape import counted, plain, value, visible
-from reconciler.text.phrases import failing, rule_phrase
+from reconciler.text.escape import pluralize, sanitize, quote, escape_invisible
+from reconciler.text.phrases import failing_tests_phrase, rule_phrase
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -78,10 +78,10 @@ def sections(drift: Drift) -> list[Section]:
     """Return the sections that are not empty, in the order in which people read them."""
     plan = drift.plan
     found = [
-        Section(CHANGED, _changes(drift, changed(plan))),
-        Section(MISSING, _changes(drift, missing(plan))),
+        Section(CHANGED, _changes(drift, edited_changes(plan))),
+        Section(MISSING, _changes(drift, missing_rules(plan))),
         Section(IN_THE_WAY, tuple(_in_the_way(drift, live) for live in drift.in_the_way)),
-        Section(NOT_APPLIED, _changes(drift, not_applied(plan))),
+        Section(NOT_APPLIED, _changes(drift, unapplied_changes(plan))),
         Section(LEFT_ALONE, tuple(_held(drift, held) for held in plan.held)),
     ]
     return [section for section in found if section.rules]
@@ -90,34 +90,34 @@ def sections(drift: Drift) -> list[Section]:
 def counts_phrase(drift: Drift) -> str:
     """Return `1 rule changed in CXone, 1 rule missing in CXone, 1 rule in the way, 2 changes not applied`."""
     plan = drift.plan
-    rules = ((changed(plan), "changed in CXone"), (missing(plan), "missing in CXone"))
-    said = [f"{counted(len(changes), 'rule')} {what}" for changes, what in rules if changes]
+    rules = ((edited_changes(plan), "changed in CXone"), (missing_rules(plan), "missing in CXone"))
+    said = [f"{pluralize(len(changes), 'rule')} {what}" for changes, what in rules if changes]
     said += remaining_phrases(drift)
-    rest = sum(not is_copy(change) for change in not_applied(plan))
-    said += [f"{counted(rest, 'change')} not applied"] if rest else []
-    said += [f"{counted(len(plan.conflicts), 'rule')} in conflict"] if plan.conflicts else []
-    said += [failing(len(plan.failed_tests))] if plan.failed_tests else []
+    rest = sum(not is_copy_removal(change) for change in unapplied_changes(plan))
+    said += [f"{pluralize(rest, 'change')} not applied"] if rest else []
+    said += [f"{pluralize(len(plan.conflicts), 'rule')} in conflict"] if plan.conflicts else []
+    said += [failing_tests_phrase(len(plan.failed_tests))] if plan.failed_tests else []
     return ", ".join(said) or "a clean-up left to do"
 
 
 def remaining_phrases(drift: Drift) -> list[str]:
     """Say what differs that apply cannot change."""
-    said = [f"{counted(len(drift.in_the_way), 'rule')} in the way"] if drift.in_the_way else []
-    said += [f"{counted(count, 'route test')} failed on the live rules"] if (count := drift.failed_tests) else []
-    said += ["the analysis stopped at its bound"] if count < len(drift.failures) else []
-    return said or (["conversations go elsewhere by other rules"] if drift.remains else [])
+    said = [f"{pluralize(len(drift.in_the_way), 'rule')} in the way"] if drift.in_the_way else []
+    said += [f"{pluralize(count, 'route test')} failed on the live rules"] if (count := drift.failed_tests) else []
+    said += ["the analysis stopped at its bound"] if count < len(drift.failed_checks) else []
+    return said or (["conversations go elsewhere by other rules"] if drift.has_unfixable_drift else [])
 
 
 def accepted_phrase(drift: Drift) -> str:
     """Return `3 accepted rules that are not managed`; nothing where there is none."""
     count = len(drift.accepted)
-    return f"{counted(count, 'accepted rule')} that {'is' if count == 1 else 'are'} not managed" if count else ""
+    return f"{pluralize(count, 'accepted rule')} that {'is' if count == 1 else 'are'} not managed" if count else ""
 
 
 def left_alone_phrase(drift: Drift) -> str:
     """Return `2 changes are left alone`; nothing where there is none."""
     count = len(drift.plan.held)
-    return f"{counted(count, 'change')} {'is' if count == 1 else 'are'} left alone" if count else ""
+    return f"{pluralize(count, 'change')} {'is' if count == 1 else 'are'} left alone" if count else ""
 
 
 def refusal(drift: Drift) -> str:
@@ -137,7 +137,7 @@ def noted(drift: Drift) -> tuple[Finding, ...]:
 
 def nobody(drift: Drift) -> str:
     """Say that no conversation goes elsewhere, but by what is accepted or left alone."""
-    unwanted, alone = drift.unwanted.behaviour, drift.alone.behaviour
+    unwanted, alone = drift.unaccepted_impact.behaviour, drift.full_impact.behaviour
     if not unwanted.complete or not (alone.complete or alone.changed):
         return NOBODY_KNOWN
     return ONLY_WANTED if alone.changed else NOBODY
@@ -154,16 +154,16 @@ def acceptance_title(drift: Drift) -> str:
 def acceptance(drift: Drift) -> list[str]:
     """Return the lines of YAML that accept every rule in the way; each name reads back as it is in CXone."""
     head = [] if drift.acceptances else ["unmanaged:", "  accept:"]
-    accepted = dict.fromkeys((live.rule.name, digest(live.rule)) for live in drift.in_the_way)
+    accepted = dict.fromkeys((live.rule.name, marker_digest(live.rule)) for live in drift.in_the_way)
     return [
         *head,
-        *(f"    - {{name: {_text(name)}, digest: {flow(content)}, reason: why}}" for name, content in accepted),
+        *(f"    - {{name: {_text(name)}, digest: {format_flow(content)}, reason: why}}" for name, content in accepted),
     ]
 
 
 def _text(name: str) -> str:
     """Return a name as YAML that a terminal shows whole: what would not be seen is an escape."""
-    return flow(name) if visible(name) == name else visible(quoted(name))
+    return format_flow(name) if escape_invisible(name) == name else escape_invisible(format_quoted(name))
 
 
 def _changes(drift: Drift, changes: Iterable[Change]) -> tuple[ToldRule, ...]:
@@ -178,14 +178,14 @@ def _change(drift: Drift, change: Change, note: str = "") -> ToldRule:
     return ToldRule(str(change.address), change.source, tuple(lines), tuple(pair for pair in pairs if pair is not None))
 
 
-def _held(drift: Drift, held: Held) -> ToldRule:
-    return _change(drift, held.change, f"left alone: {plain(held.reason)}")
+def _held(drift: Drift, held: HeldChange) -> ToldRule:
+    return _change(drift, held.change, f"left alone: {sanitize(held.reason)}")
 
 
 def _since(drift: Drift, change: Change) -> str:
     """Say whether a missing rule was live before, as far as the journal knows."""
-    run = drift.since.get(change.address)
-    return "never applied, or deleted in CXone" if run is None else f"deleted in CXone since {plain(run)}"
+    run = drift.last_runs.get(change.address)
+    return "never applied, or deleted in CXone" if run is None else f"deleted in CXone since {sanitize(run)}"
 
 
 def _in_the_way(drift: Drift, live: LiveRule) -> ToldRule:
@@ -195,8 +195,8 @@ def _in_the_way(drift: Drift, live: LiveRule) -> ToldRule:
         ours = marker.owner == plan.owner
         owner = f"an edited copy of {marker.address}" if ours else f"managed by {marker.owner}"
     sentence = rule_phrase(live.rule, plan.queue_names, plan.labels)
-    passing = ("in the way only until apply makes the rules as the manifests say",) if live.id in drift.passing else ()
-    return ToldRule(value(live.rule.name), None, (owner, sentence, *passing))
+    passing = ("in the way only until apply makes the rules as the manifests say",) if live.id in drift.temporary_ids else ()
+    return ToldRule(quote(live.rule.name), None, (owner, sentence, *passing))
 
 
 def _pair(row: Row) -> Pair | None:

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from reconciler.model.rule import Condition
 from reconciler.plan.routing_table import types_phrase
-from reconciler.plan.traffic_shares import Moved, QueueShare, Share
+from reconciler.plan.traffic_shares import TrafficImpact, QueueShare, ShareRange
 from reconciler.render.clauses import FEW_VALUES, clauses_phrase, exception_phrase
-from reconciler.text.escape import counted, plain, value
+from reconciler.text.escape import pluralize, sanitize, quote
 from reconciler.text.phrases import conversation_phrase, queue_phrase
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from reconciler.behaviour.diff.difference import Behaviour
-    from reconciler.behaviour.diff.rows import Row
-    from reconciler.behaviour.routing_entry import Destination, Entry
+    from reconciler.behaviour.diff.difference import BehaviourChange
+    from reconciler.behaviour.diff.rows import ImpactRow
+    from reconciler.behaviour.routing_entry import Destination, RoutingEntry
 
 
 DEFAULT: Final = "the tenant's default"
@@ -104,14 +104,14 @@ class Affected:
         """Count the rows that are not shown, `left_out` of `cases` among them; nothing where all are."""
         more = self.more + left_out
         share = f", {self.more_share} of callers" if self.more_share and not left_out else ""
-        return f"and {counted(more, 'more row')}{share}" if more else ""
+        return f"and {pluralize(more, 'more row')}{share}" if more else ""
 
 
 def affected(
-    behaviour: Behaviour,
+    behaviour: BehaviourChange,
     names: Mapping[str, str],
     labels: Mapping[str, str],
-    moved: Moved | None = None,
+    moved: TrafficImpact | None = None,
     most: int = MOST_SHOWN,
 ) -> Affected:
     """Return who goes elsewhere, or that nobody does, or what is not known.
@@ -139,7 +139,7 @@ def affected(
     return Affected(TITLE, share, told, balance, len(left), _together(left, moved), unknown, rests)
 
 
-def premise(behaviour: Behaviour, labels: Mapping[str, str]) -> str:
+def premise(behaviour: BehaviourChange, labels: Mapping[str, str]) -> str:
     """Say on which known types the answer rests; nothing where it rests on none."""
     return f"This holds where {types_phrase(behaviour.rests_on, labels)}." if behaviour.rests_on else ""
 
@@ -156,27 +156,27 @@ def destination_phrase(destination: Destination, names: Mapping[str, str]) -> st
     return ", ".join(f"{100 * float(share):.3g} % {_queue(queue, names)}" for queue, share in heaviest)
 
 
-def share_phrase(share: Share) -> str:
+def share_phrase(share: ShareRange) -> str:
     """Say a share of a sample: `3.1 %`; "at most" where the sample does not tell enough."""
     shown = "under 0.1" if 0 < share.most < 0.1 else f"{share.most:.1f}"  # noqa: PLR2004 - what one digit can show
     return f"{'' if share.least == share.most else 'at most '}{shown} %"
 
 
-def _total(total: Share, unknown: Sequence[str]) -> str:
+def _total(total: ShareRange, unknown: Sequence[str]) -> str:
     """Say the share of all who go elsewhere; where of some nothing is known, they may be more."""
     return f"at least {total.least:.1f} %" if unknown else share_phrase(total)
 
 
-def _sample(moved: Moved) -> str:
-    return plain(moved.sample.period or moved.sample.name)
+def _sample(moved: TrafficImpact) -> str:
+    return sanitize(moved.sample.period or moved.sample.name)
 
 
-def _ordered(behaviour: Behaviour, moved: Moved | None, labels: Mapping[str, str]) -> list[tuple[Row, Share | None]]:
+def _ordered(behaviour: BehaviourChange, moved: TrafficImpact | None, labels: Mapping[str, str]) -> list[tuple[ImpactRow, ShareRange | None]]:
     """Order rows by their share of the traffic, else by how much they name: who matters most stands first.
 
     Those that hang on something that is not understood, or on a value of a type that no rule compares, stand last.
     """
-    shares: Sequence[Share | None] = moved.rows if moved else [None] * len(behaviour.rows)
+    shares: Sequence[ShareRange | None] = moved.rows if moved else [None] * len(behaviour.rows)
     return sorted(
         zip(behaviour.rows, shares, strict=True),
         key=lambda row: (
@@ -189,7 +189,7 @@ def _ordered(behaviour: Behaviour, moved: Moved | None, labels: Mapping[str, str
     )
 
 
-def _size(row: Row, labels: Mapping[str, str]) -> int:
+def _size(row: ImpactRow, labels: Mapping[str, str]) -> int:
     """Return how many intents a row names; none where it leaves that open: who is named reads best."""
     sizes = [
         len(part.value) if isinstance(part.value, tuple) else 1
@@ -202,7 +202,7 @@ def _size(row: Row, labels: Mapping[str, str]) -> int:
     return min(sizes, default=0)
 
 
-def _case(row: Row, share: Share | None, names: Mapping[str, str], labels: Mapping[str, str], values: int) -> Case:
+def _case(row: ImpactRow, share: ShareRange | None, names: Mapping[str, str], labels: Mapping[str, str], values: int) -> Case:
     *befores, after = _ways(row, names)
     if values == FEW_VALUES and len(befores) > _MOST_BEFORES:
         befores = [
@@ -221,7 +221,7 @@ def _case(row: Row, share: Share | None, names: Mapping[str, str], labels: Mappi
 
 
 def _of_other_types(
-    rows: Sequence[tuple[Row, Share | None]], moved: Moved | None, names: Mapping[str, str], labels: Mapping[str, str]
+    rows: Sequence[tuple[ImpactRow, ShareRange | None]], moved: TrafficImpact | None, names: Mapping[str, str], labels: Mapping[str, str]
 ) -> Case:
     """Tell as one of several rows that only attributes make whose type no rule expects, and no document declares."""
     attributes = dict.fromkeys(labels.get(name, name) for row, _ in rows for name in row.unlikely)
@@ -231,8 +231,8 @@ def _of_other_types(
     )
     first = rows[0][0]
     return Case(
-        f"some conversations in which {' or '.join(map(plain, attributes))} is of another type, text or number, than"
-        f" the rules compare it with: {counted(len(rows), 'row')}, which -v and JSON list",
+        f"some conversations in which {' or '.join(map(sanitize, attributes))} is of another type, text or number, than"
+        f" the rules compare it with: {pluralize(len(rows), 'row')}, which -v and JSON list",
         befores,
         "; ".join(afters),
         _together([share for _, share in rows], moved),
@@ -242,9 +242,9 @@ def _of_other_types(
     )
 
 
-def _ways(row: Row, names: Mapping[str, str]) -> list[str]:
+def _ways(row: ImpactRow, names: Mapping[str, str]) -> list[str]:
     """Say where a row's conversations go today, and afterwards; exactly, where two of these would read alike."""
-    goes = (*row.befores, row.after)
+    goes = (*row.origins, row.after)
     said = [destination_phrase(one, names) for one in goes]
     # The order of shares that are nearly equal tells nobody anything.
     alike = {tuple(sorted(one.split(", "))) for one in said}
@@ -260,22 +260,22 @@ def _exactly(destination: Destination, names: Mapping[str, str]) -> str:
 
 
 def _with_id(queue: str, names: Mapping[str, str]) -> str:
-    return f"{_queue(queue, names)} ({plain(queue)})" if queue in names else _queue(queue, names)
+    return f"{_queue(queue, names)} ({sanitize(queue)})" if queue in names else _queue(queue, names)
 
 
-def _together(shares: Sequence[Share | None], moved: Moved | None) -> str:
+def _together(shares: Sequence[ShareRange | None], moved: TrafficImpact | None) -> str:
     """Say which share of the sample the rows that are left out move in all."""
     if moved is None or not shares:
         return ""
     known = [share for share in shares if share is not None]
     most = min(sum(share.most for share in known), moved.total.most)
-    return share_phrase(Share(min(sum(share.least for share in known), most), most))
+    return share_phrase(ShareRange(min(sum(share.least for share in known), most), most))
 
 
-def _balance(behaviour: Behaviour, moved: Moved, names: Mapping[str, str]) -> tuple[Balance, ...]:
+def _balance(behaviour: BehaviourChange, moved: TrafficImpact, names: Mapping[str, str]) -> tuple[Balance, ...]:
     """Say what the queues get that conversations come to or leave, those that gain or lose most first."""
-    touched = {queue for row in behaviour.rows for split in (*row.befores, row.after) for queue in _queues(split)}
-    told = [one for one in moved.balance if one.queue in touched or behaviour.unknown]
+    touched = {queue for row in behaviour.rows for split in (*row.origins, row.after) for queue in _queues(split)}
+    told = [one for one in moved.balance if one.queue in touched or behaviour.undecided]
     often = Counter(_balanced(one, names) for one in told)
     return tuple(
         Balance(_unlike(one, names, often), _range(one.before), _range(one.after), _range(one.change, "+"))
@@ -297,35 +297,35 @@ def _unlike(one: QueueShare, names: Mapping[str, str], often: Mapping[str, int])
     return _with_id(one.queue, names) if one.queue and often[said] > 1 else said
 
 
-def _range(share: Share, sign: Literal["-", "+"] = "-") -> str:
+def _range(share: ShareRange, sign: Literal["-", "+"] = "-") -> str:
     least, most = (f"{round(one, 1) + 0.0:{sign}.1f}" for one in (share.least, share.most))
     return f"{most} %" if least == most else f"{least} to {most} %"
 
 
-def _rules(row: Row) -> str:
+def _rules(row: ImpactRow) -> str:
     before, after = (_winners(rules) for rules in (row.before_rules, row.after_rules))
     return f"by {before}" if before == after else f"{before} -> {after}"
 
 
-def _winners(rules: Sequence[Entry | None]) -> str:
+def _winners(rules: Sequence[RoutingEntry | None]) -> str:
     """Name the first rule that takes conversations of a row, and count the others."""
     named = [entry for entry in rules if entry is not None]
     if not named:
         return "no rule"
-    first = value(named[0].name) if named[0].address is None else plain(named[0].name)
+    first = quote(named[0].name) if named[0].address is None else sanitize(named[0].name)
     return first if len(rules) == 1 else f"{first} and {len(rules) - 1:,} more"
 
 
-def _unknown(behaviour: Behaviour, labels: Mapping[str, str]) -> tuple[str, ...]:
-    unknown = behaviour.unknown
+def _unknown(behaviour: BehaviourChange, labels: Mapping[str, str]) -> tuple[str, ...]:
+    unknown = behaviour.undecided
     told = [clauses_phrase(tuple(clauses), labels) for clauses in unknown[:_MOST_UNKNOWN]]
     if len(unknown) > _MOST_UNKNOWN:
-        told.append(f"and {counted(len(unknown) - _MOST_UNKNOWN, 'further case')}; --format json lists all.")
+        told.append(f"and {pluralize(len(unknown) - _MOST_UNKNOWN, 'further case')}; --format json lists all.")
     return tuple(told)
 
 
 def _queue(queue: str, names: Mapping[str, str]) -> str:
     """Return a queue's name; the "queue" of a target that is not understood is its JSON."""
     if queue not in names and queue.startswith('{"'):
-        return f"something that cxroute does not understand ({plain(queue)})"
+        return f"something that cxroute does not understand ({sanitize(queue)})"
     return queue_phrase(queue, names)

@@ -6,13 +6,13 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from reconciler.behaviour.routing_entry import Destination, Entry, destination
+from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of
 from reconciler.model.rule import Condition, Rule
-from reconciler.plan.schedule import transition
+from reconciler.plan.schedule import build_transition
 from reconciler.render.escape_markdown import unquoted
 from reconciler.render.impact import destination_phrase
-from reconciler.text.escape import plain, value
-from reconciler.text.phrases import asks_phrase
+from reconciler.text.escape import sanitize, quote
+from reconciler.text.phrases import conditions_phrase
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -77,15 +77,15 @@ class RoutingMap:
 
 def routing_map(plan: Plan) -> RoutingMap:
     """Return the map of a plan."""
-    way = transition(plan)
+    way = build_transition(plan)
     intents = _intents(plan)
     drawing = _Drawing(plan, intents)
     pairs = [(entry, entry) for entry in way.fixed] + [(move.before, move.after) for move in way.moves]
     lanes = [drawing.lane(before, after) for before, after in pairs]
     sign = 1 if plan.desired.evaluation == "lowest-first" else -1
     lanes.sort(key=lambda lane: (_ORDER.index(lane.state), sign * lane.priority, lane.rule))
-    sample = plan.moved.sample if plan.moved else None
-    told = plain(sample.period or sample.name) if sample else ""
+    sample = plan.traffic_impact.sample if plan.traffic_impact else None
+    told = sanitize(sample.period or sample.name) if sample else ""
     part = tuple(lane for lane in lanes if lane.state != "off")
     return RoutingMap(part, tuple(lane for lane in lanes if lane.state == "off"), told)
 
@@ -95,7 +95,7 @@ class _Drawing:
     plan: Plan
     intents: Mapping[str, float]
 
-    def lane(self, before: Entry | None, after: Entry | None) -> Lane:
+    def lane(self, before: RoutingEntry | None, after: RoutingEntry | None) -> Lane:
         """Return the lane of a rule that is there before, after, or both."""
         old, new = _taking_part(before), _taking_part(after)
         named = new or old or after or before
@@ -103,9 +103,9 @@ class _Drawing:
             raise AssertionError("a move is of a rule")
         rule = named.rule
         return Lane(
-            plain(named.name) if named.address else value(named.name),
+            sanitize(named.name) if named.address else quote(named.name),
             self._who(rule),
-            asks_phrase(rule, self.plan.labels),
+            conditions_phrase(rule, self.plan.labels),
             self._queues(old),
             self._queues(new),
             _state(old, new),
@@ -114,18 +114,18 @@ class _Drawing:
             sum(self.intents.get(intent, 0.0) for intent in self._named(rule)),
         )
 
-    def _queues(self, entry: Entry | None) -> tuple[str, ...] | None:
+    def _queues(self, entry: RoutingEntry | None) -> tuple[str, ...] | None:
         if entry is None:
             return None
-        split = destination(entry.rule.targets) or ()
+        split = destination_of(entry.rule.targets) or ()
         heaviest = sorted(split, key=lambda part: (-part[1], part[0]))
         parts: list[Destination] = [((queue, share),) for queue, share in heaviest] or [()]
         return tuple(unquoted(destination_phrase(part, self.plan.queue_names)) for part in parts)
 
     def _who(self, rule: Rule) -> str:
-        named = [value(intent) for intent in self._named(rule)]
+        named = [quote(intent) for intent in self._named(rule)]
         if not named:
-            return asks_phrase(rule, self.plan.labels)
+            return conditions_phrase(rule, self.plan.labels)
         more = f" and {len(named) - _MOST_INTENTS} more" if len(named) > _MOST_INTENTS else ""
         return f"{', '.join(named[:_MOST_INTENTS])}{more}"
 
@@ -142,11 +142,11 @@ class _Drawing:
         return ()
 
 
-def _taking_part(entry: Entry | None) -> Entry | None:
+def _taking_part(entry: RoutingEntry | None) -> RoutingEntry | None:
     return entry if entry is not None and entry.rule.enabled else None
 
 
-def _state(old: Entry | None, new: Entry | None) -> State:
+def _state(old: RoutingEntry | None, new: RoutingEntry | None) -> State:
     if old is None:
         return "new" if new else "off"
     if new is None:
@@ -157,9 +157,9 @@ def _state(old: Entry | None, new: Entry | None) -> State:
 
 def _intents(plan: Plan) -> dict[str, float]:
     """Return which percent of the sample each intent has."""
-    if plan.moved is None:
+    if plan.traffic_impact is None:
         return {}
-    sample = plan.moved.sample
+    sample = plan.traffic_impact.sample
     attribute = next((name for name, label in plan.labels.items() if label == "intent"), "")
     found: dict[str, float] = {}
     for row in sample.rows:

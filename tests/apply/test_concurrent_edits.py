@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.model.change import Applied, Failed
-from reconciler.plan.options import Options
+from reconciler.plan.options import PlanOptions
 from reconciler.simulator.faults.injector import Faults
 from tests.campaign.scenario import ROOMY
 from tests.campaign.scenario_rules import CATCH_ALL, FRAUD, GENERAL, at, goal, goals, live, ours, scenario, theirs
@@ -67,7 +67,7 @@ def test_a_rule_that_no_plan_showed_is_not_taken_over(way: str) -> None:
     """Somebody makes one of the name that a manifest adopts, after the plan was made: the change fails."""
     adopting = {} if way == "--adopt" else {"x": "x"}
     wish = goals({"cards/x": at("x"), "cards/all": CATCH_ALL}, **adopting)
-    scene = scenario("adopt-meanwhile", "", live(all=CATCH_ALL), wish, options=Options(adopt=way == "--adopt"))
+    scene = scenario("adopt-meanwhile", "", live(all=CATCH_ALL), wish, options=PlanOptions(adopt=way == "--adopt"))
     eve = theirs("human-1", at("x", targets=FRAUD, description="made by Eve"))
     world, ended = applied(scene, at_request=4, does=lambda world: world.state.put(eve))
     assert "made by Eve" == world.state.stored["human-1"].rule["description"]
@@ -186,4 +186,4 @@ def test_what_is_neither_as_it_was_nor_as_it_is_to_be_is_said() -> None:
     outcome = ended.report.outcomes[0]
     assert isinstance(outcome, Failed)
     assert "priority" in outcome.error
-    assert outcome.touched
+    assert outcome.left_partial

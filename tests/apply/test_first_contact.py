@@ -15,7 +15,7 @@ from tests.support.builders import desired, rule, unmanaged, wanted
 from tests.support.in_process_tenant import World
 
 if TYPE_CHECKING:
-    from reconciler.apply.report import Report
+    from reconciler.apply.report import ApplyReport
 
 NEW = desired(wanted("cards/a", rule("a", description="text")), wanted("cards/b", rule("b", description="")))
 HAND = unmanaged("id-a", rule("a", description="by hand", priority=70))
@@ -35,11 +35,11 @@ def _losing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(State, "_keep", cut)
 
 
-def failed(report: Report) -> Failed:
+def failed(report: ApplyReport) -> Failed:
     """The one change that was tried; of the other it is said that the run had to stop."""
     (tried,) = [one for one in report.outcomes if isinstance(one, Failed)]
     assert ["the run had to stop"] == [one.error for one in report.outcomes if isinstance(one, Skipped)]
-    assert (report.unkept, report.converged) == (True, False)
+    assert (report.first_write_altered, report.converged) == (True, False)
     return tried
 
 
@@ -52,7 +52,7 @@ def test_what_was_created_is_deleted_again() -> None:
     world = World()
     report = world.apply(NEW)
     assert "The rule was deleted again; nothing more was written" in report.error
-    assert not failed(report).touched
+    assert not failed(report).left_partial
     assert (["POST", "DELETE"], []) == (kinds(world), world.state.rules())
 
 
@@ -69,7 +69,7 @@ def test_what_was_taken_over_is_put_back_as_it_was() -> None:
     world = World([HAND])
     report = world.apply(TAKING)
     assert "The rule was put back as it was; nothing more was written" in report.error
-    assert not failed(report).touched
+    assert not failed(report).left_partial
     assert ["PUT", "PUT"] == kinds(world)
     assert [("by hand", 70)] == [(one["description"], one["priority"]) for one in world.state.rules()]
 
@@ -79,7 +79,7 @@ def test_a_delete_without_an_answer_is_tried_again() -> None:
     world = World(faults=Faults("DELETE rule:reset@#1-2", 1))
     report = world.apply(NEW)
     assert "The rule was deleted again; nothing more was written" in report.error
-    assert not failed(report).touched
+    assert not failed(report).left_partial
     assert [] == world.state.rules()
 
 
@@ -90,7 +90,7 @@ def test_a_rule_that_cannot_be_taken_back_is_named() -> None:
     (left,) = world.state.rules()
     assert f"Rule {left['id']} could not be taken back (" in report.error
     assert "put it right in CXone" in report.error
-    assert failed(report).touched
+    assert failed(report).left_partial
     # Looked up, since the list shows it otherwise than it was acknowledged; read before the delete; and not again.
     asked = [one.method for one in world.state.requests if one.path.endswith(left["id"])]
     assert ["GET", "GET", "DELETE"] == asked

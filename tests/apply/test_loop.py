@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.apply.admission import as_reviewed
+from reconciler.apply.admission import matches_review
 from reconciler.errors import ApiError
-from reconciler.model.change import Applied, Failed, Skipped, Unknown
-from reconciler.plan.options import Options
+from reconciler.model.change import Applied, Failed, Skipped, UnknownOutcome
+from reconciler.plan.options import PlanOptions
 from reconciler.simulator.faults.injector import Faults
 from reconciler.simulator.settings import PROFILES
 from tests.support.builders import desired, managed, rule, unmanaged, wanted
@@ -18,7 +18,7 @@ from tests.support.fake_clock import VirtualTime
 from tests.support.in_process_tenant import World, raw
 
 if TYPE_CHECKING:
-    from reconciler.apply.report import Report
+    from reconciler.apply.report import ApplyReport
 
 OLD = [managed(f"id-{key}", f"cards/{key}", rule(key)) for key in ("keep", "change", "gone")]
 GOAL = desired(
@@ -28,7 +28,7 @@ GOAL = desired(
 )
 
 
-def statuses(report: Report) -> dict[str, str]:
+def statuses(report: ApplyReport) -> dict[str, str]:
     return {str(one.change.address): type(one).__name__ for one in report.outcomes}
 
 
@@ -171,7 +171,7 @@ def test_an_edit_after_the_review_fails_that_change_alone() -> None:
     world = World(OLD)
     planned = world.plan(GOAL)
     world.state.edit("id-change", priority=77)
-    report = world.apply(GOAL, planned=planned, admit=as_reviewed)
+    report = world.apply(GOAL, planned=planned, admit=matches_review)
     assert {"cards/new": "Applied", "cards/change": "Failed", "cards/gone": "Skipped"} == statuses(report)
     assert 77 == world.state.stored["id-change"].rule["priority"]
 
@@ -181,7 +181,7 @@ def test_an_edit_in_the_last_moment_is_not_overwritten() -> None:
     world = World(OLD, faults=Faults("GET rule:edit@#1", 1))
     assert world.apply(GOAL).converged
     reviewed = World(OLD, faults=Faults("GET rule:edit@#1", 1))
-    report = reviewed.apply(GOAL, planned=reviewed.plan(GOAL), admit=as_reviewed)
+    report = reviewed.apply(GOAL, planned=reviewed.plan(GOAL), admit=matches_review)
     assert "Failed" in statuses(report).values()
 
 
@@ -235,7 +235,7 @@ def test_a_last_read_that_fails_claims_nothing() -> None:
     """What was acknowledged is unknown until a read shows it; the two before that are empty, so each is made twice."""
     world = World((), faults=Faults("GET rules:500@#5-", 1))
     report = world.apply(desired(wanted("cards/new", rule("new"))))
-    assert [Unknown] == [type(one) for one in report.outcomes]
+    assert [UnknownOutcome] == [type(one) for one in report.outcomes]
     assert not report.converged
 
 
@@ -332,8 +332,8 @@ def test_a_rule_of_somebody_else_that_took_the_name_meanwhile_is_no_success(prof
 def test_a_rule_edited_meanwhile_that_is_to_be_kept_is_no_success() -> None:
     """--keep-drift: what somebody changed between plan and write is left alone, and not called applied."""
     world = World(OLD)
-    planned = world.plan(GOAL, Options(keep_drift=True))
+    planned = world.plan(GOAL, PlanOptions(keep_drift=True))
     world.state.edit("id-change", enabled=False)
-    report = world.apply(GOAL, planned=planned, options=Options(keep_drift=True))
+    report = world.apply(GOAL, planned=planned, options=PlanOptions(keep_drift=True))
     assert "Applied" != statuses(report)["cards/change"]
     assert 100 == world.state.stored["id-change"].rule["priority"]

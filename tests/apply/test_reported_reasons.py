@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from reconciler.behaviour.ordering.order import order
+from reconciler.behaviour.ordering.order import order_moves
 from reconciler.render.colour import colourless
 from reconciler.render.text.apply import report_text
 from reconciler.simulator.faults.injector import Faults
@@ -24,12 +24,12 @@ from tests.support.sentences import untold
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reconciler.desired.desired import Desired
+    from reconciler.desired.desired import DesiredState
     from tests.campaign.scenario import Json, Scenario
     from tests.campaign.world import Event
 
 
-def tenant(rules: list[Json], wish: Desired, *allow: str) -> Scenario:
+def tenant(rules: list[Json], wish: DesiredState, *allow: str) -> Scenario:
     """A tenant with these rules, and what is wanted of it."""
     return replace(scenario("report", "", rules, wish), allow=allow)
 
@@ -460,7 +460,7 @@ def applied(situation: Situation, patch: pytest.MonkeyPatch) -> tuple[str, World
             if number in (0, len(seen)):
                 situation.does(world, event)
                 if situation.bounded:
-                    patch.setattr("reconciler.plan.schedule.order", partial(order, work=0))
+                    patch.setattr("reconciler.plan.schedule.order", partial(order_moves, work=0))
 
     world.faults = Faults(situation.faults, 1) if situation.faults else None
     applier.before, applier.stopped = before, lambda: situation.stopped(world)

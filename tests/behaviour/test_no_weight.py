@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reconciler.model.rule import Target
-from reconciler.plan.options import Options
-from reconciler.plan.plan import plan
-from reconciler.plan.schedule import arrange, foresee
+from reconciler.plan.options import PlanOptions
+from reconciler.plan.plan import build_plan
+from reconciler.plan.schedule import schedule_steps, predict_impact
 from reconciler.render.markdown.mermaid import mermaid
 from reconciler.render.routing_map import routing_map
 from reconciler.render.text.plan import plan_text
@@ -158,7 +158,7 @@ def no_weight() -> Plan:
     none = [Target("q-cards", 0)]
     want = desired(wanted("cards/x", rule("x", targets=none)))
     rules = [managed("1", "cards/x", rule("x")), unmanaged("2", rule("hand", targets=none))]
-    return foresee(arrange(plan(want, live(*rules), Options(), NOW)))
+    return predict_impact(schedule_steps(build_plan(want, live(*rules), PlanOptions(), NOW)))
 
 
 def test_the_map_has_a_place_for_no_queue() -> None:

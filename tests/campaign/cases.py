@@ -20,7 +20,7 @@ from tests.campaign.world import Applier, Killed, World
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from reconciler.desired.desired import Desired
+    from reconciler.desired.desired import DesiredState
     from reconciler.plan.document import ReviewedPlan
     from reconciler.simulator.messages import Request
     from tests.campaign.world import Ended
@@ -136,7 +136,7 @@ class Running:
             self.world, wish, self.scenario.environment, name, self.scenario.options, allow=self.scenario.allow
         )
 
-    def _by_applier(self) -> Mapping[str, Desired]:
+    def _by_applier(self) -> Mapping[str, DesiredState]:
         """Return who wants what: those of the schedule, those of accidents, and the one who heals."""
         own = self.scenario.wish
         others = manifests(self.scenario, "other")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from reconciler.cxone import rule_json as wire
-from reconciler.model.change import Applied, Create, Delete, Skipped, Unknown
+from reconciler.model.change import Applied, Create, Delete, Skipped, UnknownOutcome
 from reconciler.simulator.evaluate import opaque_text, split
 from tests.campaign.matrix_tenant import FOREIGN, ODD, TENANT, UNKNOWN
 from tests.campaign.world import SECRET
@@ -144,7 +144,7 @@ def _assert_truthful(trial: Trial) -> None:
         assert [] == trial.made(), "something was written, and the exit code does not say so"
     outcomes = report.outcomes if report else ()
     if code == 5:
-        assert any(isinstance(one, Applied | Unknown) for one in outcomes)
+        assert any(isinstance(one, Applied | UnknownOutcome) for one in outcomes)
     live = {str(address) for address in _markers(trial)}
     for one in outcomes:
         address = str(one.change.address)

@@ -13,7 +13,7 @@ from reconciler.cxone import rule_json as wire
 from reconciler.cxone.client import ReadingClient, WritingClient
 from reconciler.errors import AmbiguousWriteError, RejectedError
 from reconciler.model import live as marker
-from reconciler.model.live import Marker, Read
+from reconciler.model.live import Marker, FetchedRule
 from reconciler.plan import guards as guard
 from reconciler.plan import ownership, plan
 from tests.campaign import world
@@ -52,7 +52,7 @@ def writes_what_the_list_showed() -> AbstractContextManager[None]:
     def reading(real: Any) -> Any:
         async def rule(self: Any, rule_id: str) -> Any:
             live = getattr(self, "seen", {}).get(rule_id)
-            return await real(self, rule_id) if live is None else Read(live)
+            return await real(self, rule_id) if live is None else FetchedRule(live)
 
         return rule
 
@@ -133,7 +133,7 @@ def canary_not_undone() -> AbstractContextManager[None]:
 
     def make(_real: Any) -> Any:
         async def take_back(_step: Any, live: Any, _store: Any) -> Attempt:
-            return Attempt(Verdict.DONE, id=live.id, wrote=False)
+            return Attempt(Verdict.DONE, id=live.id, was_sent=False)
 
         return take_back
 
@@ -182,7 +182,7 @@ def switching_off_is_not_counted() -> AbstractContextManager[None]:
 
 def a_reviewed_plan_never_stops() -> AbstractContextManager[None]:
     """Beside what others changed nobody looks again at who goes elsewhere."""
-    return patched((apply._Run, "is_within", lambda _real: lambda _self, _fresh: True))
+    return patched((apply._ApplyRun, "is_within", lambda _real: lambda _self, _fresh: True))
 
 
 def the_digest_leaves_out_the_switch() -> AbstractContextManager[None]:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Mapping
 
-    from reconciler.desired.desired import Desired
-    from reconciler.plan.options import Options
+    from reconciler.desired.desired import DesiredState
+    from reconciler.plan.options import PlanOptions
     from reconciler.simulator.messages import Request
     from reconciler.simulator.state import State
     from tests.campaign.scenario import Scenario
@@ -36,11 +36,11 @@ __all__ = ["Oracle", "Violation", "fingerprint"]
 class Oracle:
     """Hooks itself into a world; `violations` and `counts` (checks made, by invariant) grow as things happen."""
 
-    def __init__(self, world: World, scenario: Scenario, desired_of: Mapping[str, Desired] | None = None) -> None:
+    def __init__(self, world: World, scenario: Scenario, desired_of: Mapping[str, DesiredState] | None = None) -> None:
         """`desired_of` says what each applier wants, by name; by default what the scenario wants."""
         self.world, self.scenario = world, scenario
         self._desired_of = dict(desired_of or {})
-        self._wishes: dict[tuple[int, Options], Wish] = {}
+        self._wishes: dict[tuple[int, PlanOptions], Wish] = {}
         self._verdicts = Verdicts()
         self._wish = self._wished(scenario.wish, scenario.options)
         self._tenant = Tenant(world, self._wish, scenario.conversations, self._verdicts)
@@ -101,7 +101,7 @@ class Oracle:
         options = applier.options if applier else self.scenario.options
         return self._wished(self._desired_of.get(actor, self.scenario.wish), options)
 
-    def _wished(self, desired: Desired, options: Options) -> Wish:
+    def _wished(self, desired: DesiredState, options: PlanOptions) -> Wish:
         key = (id(desired), options)
         return self._wishes.get(key) or self._wishes.setdefault(key, Wish(desired, options))
 

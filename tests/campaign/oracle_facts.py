@@ -193,6 +193,6 @@ def _form(one: Condition | Target | Opaque) -> dict[str, Json]:
         found: dict[str, Json] = json.loads(one.text)
         return found
     if isinstance(one, Condition):
-        value = list(one.written) if isinstance(one.written, tuple) else one.written
+        value = list(one.raw_value) if isinstance(one.raw_value, tuple) else one.raw_value
         return {"type": "attribute", "attributeName": one.attribute, "operator": one.operator, "value": value}
     return {"type": "queue", "queueId": one.queue_id, "weight": one.weight}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.apply.report import Report
+from reconciler.apply.report import ApplyReport
 from reconciler.model.change import Applied, Skipped
 from tests.campaign.oracle import Violation, fingerprint
 from tests.campaign.oracle_by_hand import Hand
@@ -170,5 +170,5 @@ def _planned(each: Any) -> Any:
     return ended.planned
 
 
-def _report(*outcomes: Any) -> Report:
-    return Report(outcomes, converged=False)
+def _report(*outcomes: Any) -> ApplyReport:
+    return ApplyReport(outcomes, converged=False)

@@ -16,20 +16,20 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from reconciler.apply.admission import as_intended, as_reviewed
-from reconciler.apply.loop import apply
-from reconciler.apply.settings import Conduct
+from reconciler.apply.admission import matches_intent, matches_review
+from reconciler.apply.loop import apply_plan
+from reconciler.apply.settings import ApplySettings
 from reconciler.cli.commands.apply import exit_code
 from reconciler.cli.review import refuse_unreviewed
 from reconciler.cxone.client import WritingClient
 from reconciler.cxone.settings import Credentials
 from reconciler.cxone.transport.httpx_transport import carried_by
 from reconciler.errors import CxrouteError, RefusedError
-from reconciler.plan.document import ReviewedPlan, document, read, set_aside, unforeseen
-from reconciler.plan.guards import guard, lift, refusals
-from reconciler.plan.options import Options
-from reconciler.plan.plan import Live, Plan, plan
-from reconciler.plan.schedule import arrange, foresee
+from reconciler.plan.document import ReviewedPlan, plan_to_json, read_saved_plan, hold_unreviewed_edits, unreviewed_impact
+from reconciler.plan.guards import check_guards, lift_guards, refusals
+from reconciler.plan.options import PlanOptions
+from reconciler.plan.plan import LiveState, Plan, build_plan
+from reconciler.plan.schedule import schedule_steps, predict_impact
 from reconciler.simulator.api import Api
 from reconciler.simulator.messages import Answer, Manner, Request
 from reconciler.simulator.state import State
@@ -40,10 +40,10 @@ from tests.support.simulated import AS_HTTPX
 
 if TYPE_CHECKING:
     from reconciler.apply.attempt import Attempt
-    from reconciler.apply.report import Report
-    from reconciler.desired.desired import Desired
+    from reconciler.apply.report import ApplyReport
+    from reconciler.desired.desired import DesiredState
     from reconciler.manifest.kinds.environment import Environment
-    from reconciler.model.change import Step
+    from reconciler.model.change import PlanStep
     from reconciler.model.live import LiveRule
     from reconciler.simulator.faults.injector import Faults
     from tests.campaign.scenario import Scenario
@@ -74,7 +74,7 @@ class Ended:
     """How a run of an applier ended."""
 
     exit_code: int
-    report: Report | None = None
+    report: ApplyReport | None = None
     planned: Plan | None = None
     error: str = ""
 
@@ -189,10 +189,10 @@ class Applier:
     """One process of the tool: what `cxroute apply --yes` does, from the first read to its exit code."""
 
     world: World
-    desired: Desired
+    desired: DesiredState
     environment: Environment
     name: str = "a"
-    options: Options = field(default_factory=Options)
+    options: PlanOptions = field(default_factory=PlanOptions)
     allow: tuple[str, ...] = ()
     reviewed: ReviewedPlan | None = None
     """A saved plan: then only what it has is done."""
@@ -213,23 +213,23 @@ class Applier:
         """Return what plans from rules just read; beside a saved plan, what it is not about is set aside."""
 
         def replan(rules: tuple[LiveRule, ...]) -> Plan:
-            fresh = plan(self.desired, Live(rules, queues), self.options, NOW + timedelta(minutes=1))
-            return set_aside(fresh, self.reviewed) if self.reviewed else fresh
+            fresh = build_plan(self.desired, LiveState(rules, queues), self.options, NOW + timedelta(minutes=1))
+            return hold_unreviewed_edits(fresh, self.reviewed) if self.reviewed else fresh
 
         return replan
 
     def is_within(self, fresh: Plan) -> bool:
         """Say whether a plan moves nothing that the saved one does not move."""
         assert self.reviewed
-        return not unforeseen(foresee(fresh), self.reviewed)
+        return not unreviewed_impact(predict_impact(fresh), self.reviewed)
 
     def guarded(self, made: Plan) -> Plan:
         """Return the plan with its order, who is affected, and what the guards say."""
-        return lift(guard(foresee(arrange(made), None), self.environment), self.allow, "campaign")
+        return lift_guards(check_guards(predict_impact(schedule_steps(made), None), self.environment), self.allow, "campaign")
 
     async def saved(self) -> ReviewedPlan:
         """Do what `cxroute plan --out` does, and read the file back."""
-        return read(json.dumps(document(await self.plan())), "plan.json")
+        return read_saved_plan(json.dumps(plan_to_json(await self.plan())), "plan.json")
 
     async def plan(self) -> Plan:
         """Do what `cxroute plan` does."""
@@ -259,17 +259,17 @@ class Applier:
             )
         if not made.changes:
             return Ended(0, planned=made)
-        admit = as_reviewed if self.reviewed else as_intended
-        conduct = Conduct(
+        admit = matches_review if self.reviewed else matches_intent
+        conduct = ApplySettings(
             admit,
             self.world.virtual.time.sleep,
             self.stopped,
             self.world.profile.concurrency,
             self.world.profile.list_lag_seconds,
-            guarded=self.guarded,
-            within=self.is_within if self.reviewed else None,
+            assess=self.guarded,
+            is_within_review=self.is_within if self.reviewed else None,
         )
-        report = await apply(made, client, self.replan(queues), _Told(self.world.said), conduct)
+        report = await apply_plan(made, client, self.replan(queues), _Told(self.world.said), conduct)
         return Ended(exit_code(report), report, made)
 
 
@@ -279,11 +279,11 @@ class _Told:
 
     said: list[str]
 
-    def intend(self, step: Step) -> None:
+    def intend(self, step: PlanStep) -> None:
         """Keep what is about to be written."""
         self.said.append(f"intend {step.kind} {step.call} {step.change.address}")
 
-    def tried(self, step: Step, result: Attempt) -> None:
+    def tried(self, step: PlanStep, result: Attempt) -> None:
         """Keep what became of it."""
         self.said.append(f"tried {step.kind} {step.call} {step.change.address}: {result}")
 

@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Source
-from reconciler.plan.plan import with_findings
+from reconciler.plan.plan import replace_findings
 from reconciler.render.sarif import sarif
 from tests.render.test_sarif import run_of
 from tests.support.airline import ADDRESSES, make_by_hand, rules
@@ -178,7 +178,7 @@ def test_a_hostile_reason_is_text(name: str) -> None:
         "CXR203", "warning", "no effect", Source("a.yaml", 1, 1), address("a/b"), acknowledged=name or "-"
     )
     plan = everything()
-    made = with_findings(plan, [*plan.findings, finding])
+    made = replace_findings(plan, [*plan.findings, finding])
     for form, show in FORMS.items():
         if form == "json":
             assert (name or "-") == json.loads(show(made))["acknowledged"][0]["acknowledged"]["reason"]

@@ -23,9 +23,9 @@ from reconciler.cli.environments.selection import Fleet
 from reconciler.cli.output import Output
 from reconciler.cli.signals import Stop
 from reconciler.errors import ApiError
-from reconciler.plan.guards import guard
-from reconciler.plan.plan import plan as planning
-from reconciler.plan.schedule import arrange
+from reconciler.plan.guards import check_guards
+from reconciler.plan.plan import build_plan as planning
+from reconciler.plan.schedule import schedule_steps
 from reconciler.render.text.environments import Row
 from tests.crash.gate import Gate, wait_until_heard
 from tests.support import canary_secrets as canary
@@ -511,9 +511,9 @@ def test_no_plan_is_made_where_answers_are_waited_for(
         return noted
 
     monkeypatch.setattr(session, "plan", beside(planning))
-    monkeypatch.setattr(session, "guard", beside(guard))
+    monkeypatch.setattr(session, "guard", beside(check_guards))
     for module in (session, apply):
-        monkeypatch.setattr(module, "arrange", beside(arrange))
+        monkeypatch.setattr(module, "arrange", beside(schedule_steps))
     assert 0 == cxroute("apply", "--all", "--yes")
     assert (2, {"plan False", "guard False", "arrange False"}) == (len(three.rules("prod-us")), found)
 

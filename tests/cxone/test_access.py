@@ -247,7 +247,7 @@ ODD: dict[str, Any] = {
 def test_a_document_that_is_none_is_one_sentence(which: str, odd: str) -> None:
     """It names the document; no secret goes out because of the first, no token because of the second."""
     world = World(**{which: ODD[odd]})
-    with pytest.raises(errors.UnexpectedAnswerError, match="well-known") as refused:
+    with pytest.raises(errors.UnexpectedResponseError, match="well-known") as refused:
         read(world)
     assert (0 if which == "openid" else 1) == world.count(TOKEN)
     assert 0 == world.count(RULES)
@@ -291,7 +291,7 @@ IDENTITIES: dict[str, Any] = {
 def test_an_id_token_that_says_nothing_ends_in_one_sentence(odd: str) -> None:
     """It says what can be done without one; the token goes nowhere."""
     world = World(token=token(id_token=IDENTITIES[odd]))
-    with pytest.raises(errors.UnexpectedAnswerError, match=r"no id_token that says .* give api\.baseUrl"):
+    with pytest.raises(errors.UnexpectedResponseError, match=r"no id_token that says .* give api\.baseUrl"):
         read(world)
     assert [f"GET {OPENID}", f"POST {TOKEN}"] == world.calls
 
@@ -307,7 +307,7 @@ def test_an_id_token_is_read_however_it_is_padded(length: int) -> None:
 
 def test_an_answer_without_a_token_says_so_first() -> None:
     """Before anybody asks what it says of the tenant."""
-    with pytest.raises(errors.UnexpectedAnswerError, match="no usable access_token"):
+    with pytest.raises(errors.UnexpectedResponseError, match="no usable access_token"):
         read(World(token={"id_token": "x"}))
 
 

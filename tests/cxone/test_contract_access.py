@@ -28,16 +28,16 @@ EXAMPLES = json.loads((CONTRACT / "access.json").read_text(encoding="utf-8"))
 CLIENTS = [example for example in EXAMPLES if "client" in example["sides"]]
 RULES = {"entities": [], "pageNumber": 1, "pageSize": 100, "total": 0, "pageCount": 0, "nextUri": None}
 EXPECTED: dict[str, tuple[type[Exception], str]] = {
-    "openid-configuration-silent": (errors.UnexpectedAnswerError, "holds no token_endpoint"),
+    "openid-configuration-silent": (errors.UnexpectedResponseError, "holds no token_endpoint"),
     "openid-configuration-missing": (errors.CredentialsError, "status 404, Not found; check api.issuer"),
-    "openid-configuration-page": (errors.UnexpectedAnswerError, "HTML"),
+    "openid-configuration-page": (errors.UnexpectedResponseError, "HTML"),
     "password-token-wrong-key": (errors.CredentialsError, "refuses the access key or the client id or secret"),
     "password-token-wrong-client": (
         errors.CredentialsError,
         "Client authentication failed.*; check THE_KEY, THE_SECRET",
     ),
-    "password-token-without-identity": (errors.UnexpectedAnswerError, "no id_token .* give api.baseUrl"),
-    "cxone-configuration-silent": (errors.UnexpectedAnswerError, "holds no api_endpoint"),
+    "password-token-without-identity": (errors.UnexpectedResponseError, "no id_token .* give api.baseUrl"),
+    "cxone-configuration-silent": (errors.UnexpectedResponseError, "holds no api_endpoint"),
     "cxone-configuration-missing": (errors.CredentialsError, "status 404, Not found; give api.baseUrl"),
     "access-key-token-wrong": (errors.CredentialsError, "refuses the access key [(]The access key is not valid"),
 }

@@ -17,7 +17,7 @@ from reconciler.cxone.client import WritingClient
 from reconciler.cxone.rule_json import live_rule
 from reconciler.cxone.settings import Credentials
 from reconciler.cxone.transport.httpx_transport import carried_by
-from reconciler.model.live import Marker, Read
+from reconciler.model.live import Marker, FetchedRule
 from reconciler.model.rule import Address
 from tests.support.fake_clock import VirtualTime
 from tests.support.in_process_tenant import TENANT
@@ -27,13 +27,13 @@ RULES = "/api/v2/routing/rules"
 Json = dict[str, Any]
 
 REFUSED: dict[int, type[Exception]] = {
-    302: errors.NotOfferedError,
+    302: errors.UnsupportedCallError,
     400: errors.RejectedError,
     401: errors.CredentialsError,
     403: errors.ScopeError,
-    404: errors.GoneError,
+    404: errors.RuleNotFoundError,
     409: errors.NameTakenError,
-    412: errors.ChangedMeanwhileError,
+    412: errors.ConcurrentChangeError,
     422: errors.RejectedError,
     429: errors.OverloadedError,
     502: errors.OverloadedError,
@@ -92,12 +92,12 @@ def calls(client: WritingClient, example: Json) -> Any:
     if method == "GET":
         return client.rule(path.rsplit("/", 1)[1])
     if method == "DELETE":
-        return client.delete(Read(stored(path), headers.get("If-Match")))
+        return client.delete(FetchedRule(stored(path), headers.get("If-Match")))
     sent = live_rule({"id": "new", "name": "", "priority": 0, **request["json"]})
     marker = sent.marker or Marker("x", Address("x", "x"), "00000000")
     if method == "POST":
         return client.create(sent.rule, marker)
-    return client.update(Read(replace(stored(path), raw=request["json"]), headers.get("If-Match")), sent.rule, marker)
+    return client.update(FetchedRule(replace(stored(path), raw=request["json"]), headers.get("If-Match")), sent.rule, marker)
 
 
 async def page(client: WritingClient, path: str, query: dict[str, str]) -> Any:
@@ -120,11 +120,11 @@ def expectation(example: Json) -> type[Exception] | None:
         return None
     if status < 300:
         broken = "text" in example["response"] and status != 204
-        return (errors.AmbiguousWriteError if method == "POST" else errors.UnexpectedAnswerError) if broken else None
+        return (errors.AmbiguousWriteError if method == "POST" else errors.UnexpectedResponseError) if broken else None
     if example["request"]["path"] == "/oauth/token":
         return errors.CredentialsError
     if method == "GET" and status == 400:
-        return errors.NotOfferedError
+        return errors.UnsupportedCallError
     return REFUSED[status]
 
 
@@ -168,5 +168,5 @@ def test_a_page_of_a_wrong_shape_is_no_page(name: str) -> None:
         carry = carried_by(httpx.MockTransport(Server(example)))
         await WritingClient(carry, TENANT, Credentials("id", "secret"), VirtualTime().time).rules()
 
-    with pytest.raises(errors.UnexpectedAnswerError, match="page of rules"):
+    with pytest.raises(errors.UnexpectedResponseError, match="page of rules"):
         asyncio.run(run())

@@ -21,7 +21,7 @@ from reconciler.cxone.rule_json import live_rule
 from reconciler.cxone.settings import Credentials, Tenant
 from reconciler.cxone.transport.httpx_transport import carried_by
 from reconciler.manifest.kinds.profile import Profile
-from reconciler.model.live import Read
+from reconciler.model.live import FetchedRule
 from tests.cxone.test_profile import MARKER
 from tests.support.builders import rule
 from tests.support.fake_clock import VirtualTime
@@ -71,7 +71,7 @@ async def made_of(client: WritingClient, example: dict[str, Any]) -> Any:
             return [read.live.id] if read else []
     answer = client._dialect.single({"rule": {**request["json"], **example["response"]["json"]["rule"]}})
     live = replace(live_rule(answer), raw=answer)
-    return [(await client.update(Read(live), replace(live.rule, priority=9), live.marker)).id]
+    return [(await client.update(FetchedRule(live), replace(live.rule, priority=9), live.marker)).id]
 
 
 @pytest.mark.parametrize("example", [pytest.param(one, id=one["name"]) for one in EXAMPLES if "client" in one["sides"]])
@@ -93,7 +93,7 @@ def test_the_client_asks_and_understands_as_is_known_of_the_platform(example: di
         with pytest.raises(errors.ApiError, match=means):
             asyncio.run(run())
     elif means is None:
-        with pytest.raises((errors.IncompleteReadError, errors.UnexpectedAnswerError)):
+        with pytest.raises((errors.IncompleteReadError, errors.UnexpectedResponseError)):
             asyncio.run(run())
     else:
         assert means == asyncio.run(run())

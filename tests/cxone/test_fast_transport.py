@@ -14,7 +14,7 @@ import pytest
 
 from reconciler.cxone.settings import Server
 from reconciler.cxone.transport.request import LostError, NotSentError, Request
-from reconciler.errors import UnexpectedAnswerError
+from reconciler.errors import UnexpectedResponseError
 from tests.support.http_server import OK, Tenant, ending, run, writing
 
 if TYPE_CHECKING:
@@ -113,14 +113,14 @@ HEADERS = b"".join(b"X-%d: y\r\n" % number for number in range(20_000))
         (ending(CHUNKED[:-2] + b"Content-Length: 2\r\n\r\n2\r\n{}\r\n0\r\n\r\n"), LostError),
         (ending(CHUNKED + b"zz\r\n{}\r\n"), LostError),
         (ending(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n" + OK), LostError),
-        (ending(OK.replace(b": 2", b": 2\r\nContent-Encoding: gzip")), UnexpectedAnswerError),
-        (ending(OK.replace(b": 2", b": 2\r\nContent-Encoding: br")), UnexpectedAnswerError),
-        (ending(OPEN + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(bytes(40_000_000), 1)), UnexpectedAnswerError),
-        (ending(OPEN + b"\r\n" + bytes(2**24)), UnexpectedAnswerError),
-        (ending(OPEN + b"Content-Length: 2\r\nX: " + b"y" * 70_000 + b"\r\n\r\n{}"), UnexpectedAnswerError),
-        (ending(OPEN + HEADERS + b"\r\n"), UnexpectedAnswerError),
-        (ending(CONTINUE * 20_000 + OK), UnexpectedAnswerError),
-        (ending(CHUNKED + b"0\r\n" + HEADERS * 100 + b"\r\n"), UnexpectedAnswerError),
+        (ending(OK.replace(b": 2", b": 2\r\nContent-Encoding: gzip")), UnexpectedResponseError),
+        (ending(OK.replace(b": 2", b": 2\r\nContent-Encoding: br")), UnexpectedResponseError),
+        (ending(OPEN + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(bytes(40_000_000), 1)), UnexpectedResponseError),
+        (ending(OPEN + b"\r\n" + bytes(2**24)), UnexpectedResponseError),
+        (ending(OPEN + b"Content-Length: 2\r\nX: " + b"y" * 70_000 + b"\r\n\r\n{}"), UnexpectedResponseError),
+        (ending(OPEN + HEADERS + b"\r\n"), UnexpectedResponseError),
+        (ending(CONTINUE * 20_000 + OK), UnexpectedResponseError),
+        (ending(CHUNKED + b"0\r\n" + HEADERS * 100 + b"\r\n"), UnexpectedResponseError),
     ],
     ids=range(17),
 )  # fmt: skip

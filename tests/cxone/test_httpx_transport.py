@@ -22,7 +22,7 @@ from reconciler.cxone.read_only import reading_only
 from reconciler.cxone.settings import Credentials
 from reconciler.cxone.transport.httpx_transport import NetworkTransport, carried_by, network
 from reconciler.cxone.transport.rate_limiter import REAL_TIME
-from reconciler.model.live import Marker, Read
+from reconciler.model.live import Marker, FetchedRule
 from reconciler.model.rule import Address, Queue
 from tests.support.builders import rule, unmanaged
 from tests.support.fake_clock import VirtualTime
@@ -173,7 +173,7 @@ def test_hostile_answers_end_in_one_sentence(case: str) -> None:
         async with served(script, seconds=10) as (client, _):
             await client.rules()
 
-    expected = errors.NotOfferedError if case == "a redirect" else errors.UnexpectedAnswerError
+    expected = errors.UnsupportedCallError if case == "a redirect" else errors.UnexpectedResponseError
     with pytest.raises(expected, match=said) as refused:
         asyncio.run(run())
     assert "canary" not in str(refused.value)
@@ -285,8 +285,8 @@ def test_a_reading_client_cannot_write_whatever_it_is_told() -> None:
         writer = WritingClient(carry, TENANT, Credentials("id", "s"), REAL_TIME)
         for call in (
             lambda: writer.create(rule(), MARKER),
-            lambda: writer.update(Read(unmanaged("1", rule())), rule(), MARKER),
-            lambda: writer.delete(Read(unmanaged("1", rule()))),
+            lambda: writer.update(FetchedRule(unmanaged("1", rule())), rule(), MARKER),
+            lambda: writer.delete(FetchedRule(unmanaged("1", rule()))),
         ):
             with pytest.raises(AssertionError, match="reading client"):
                 await call()

@@ -16,7 +16,7 @@ from reconciler.cxone.client import ReadingClient
 from reconciler.cxone.paging import ROUTING_QUEUES, skills
 from reconciler.cxone.settings import Credentials
 from reconciler.cxone.transport.httpx_transport import carried_by
-from reconciler.desired.queues import Catalogue, QueueError
+from reconciler.desired.queues import QueueResolver, QueueError
 from reconciler.model.rule import Queue
 from reconciler.simulator.app import simulator
 from reconciler.simulator.faults.injector import Faults
@@ -73,7 +73,7 @@ def test_no_queues_are_a_204(listed: ListedQueues) -> None:
 
 def test_a_204_where_no_list_may_be_empty_is_an_unusable_answer() -> None:
     """F12: the default profile's list is never answered so."""
-    with pytest.raises(errors.UnexpectedAnswerError, match="nothing instead of JSON"):
+    with pytest.raises(errors.UnexpectedResponseError, match="nothing instead of JSON"):
         read(TENANT.queues, TWENTY, faults="GET queues:empty=204")
 
 
@@ -87,7 +87,7 @@ def test_the_version_of_skills_is_the_environment_s(version: int) -> None:
 def test_an_inactive_skill_is_an_error_once_a_rule_names_it() -> None:
     """By its name or id; of two that share a name the active one is meant."""
     queues = [Queue("1", "Off", active=False), Queue("2", "Twice", active=False), Queue("3", "Twice")]
-    catalogue = Catalogue("prod", {}, queues)
+    catalogue = QueueResolver("prod", {}, queues)
     with pytest.raises(QueueError, match=r'queue "Off" \(id 1\) of prod is inactive') as refused:
         catalogue.resolve("Off")
     assert "CXR121" == refused.value.code

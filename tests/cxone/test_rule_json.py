@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from reconciler.cxone.rule_json import LEVELS, body, live_rule, queue
-from reconciler.errors import UnexpectedAnswerError
-from reconciler.model.live import Marker, signed
+from reconciler.errors import UnexpectedResponseError
+from reconciler.model.live import Marker, format_description
 from reconciler.model.rule import Address, Opaque, Queue, Target
 from tests.support.builders import intent_is, rule
 
@@ -57,7 +57,7 @@ def nested(levels: int) -> Any:
 def test_a_field_of_another_type_is_refused_by_its_name(field: str, value: object, must: str) -> None:
     """A name that is a number, `enabled: "yes"`: nothing is guessed, and the message names rule and field."""
     shown = "'7'" if field != "id" else f"{str(value)!r}"
-    with pytest.raises(UnexpectedAnswerError) as raised:
+    with pytest.raises(UnexpectedResponseError) as raised:
         live_rule(form(**{field: value}))
     assert f"rule {shown} in the answer: `{field}` is not {must}" == str(raised.value)
 
@@ -65,14 +65,14 @@ def test_a_field_of_another_type_is_refused_by_its_name(field: str, value: objec
 @pytest.mark.parametrize("value", [None, 7, "vip", [], [form()]])
 def test_what_is_no_object_is_no_rule(value: object) -> None:
     """Said without a rule's id: there is none."""
-    with pytest.raises(UnexpectedAnswerError, match=r"^a rule in the answer is no JSON object$"):
+    with pytest.raises(UnexpectedResponseError, match=r"^a rule in the answer is no JSON object$"):
         live_rule(value)
 
 
 def test_a_rule_that_is_nested_too_deeply_is_refused() -> None:
     """The bound is a number of levels, the same on every Python: the rule itself is the first."""
     assert "7" == live_rule(form(hints=nested(LEVELS - 1))).id
-    with pytest.raises(UnexpectedAnswerError, match=r"^rule '7' in the answer is nested too deeply$"):
+    with pytest.raises(UnexpectedResponseError, match=r"^rule '7' in the answer is nested too deeply$"):
         live_rule(form(hints=nested(LEVELS)))
 
 
@@ -136,7 +136,7 @@ def test_an_update_sends_back_every_unknown_field_of_the_rule_and_of_the_parts_t
     assert ({"id": "home"}, "7", 7) == (sent["division"], sent["id"], sent["priority"])
     assert [hinted, twin, SENDS] == sent["targets"]
     assert [{**ASKS, "note": "x"}] == sent["conditions"]
-    assert signed(rule(), MARKER) == sent["description"]
+    assert format_description(rule(), MARKER) == sent["description"]
     assert [{**ASKS, "value": "other"}] == body(rule(conditions=[intent_is("other")]), MARKER, raw)["conditions"]
     assert [SENDS] == body(rule(), MARKER, {**raw, "targets": "none"})["targets"]
 

@@ -11,7 +11,7 @@ import pytest
 from reconciler.cxone.settings import Credentials
 from reconciler.cxone.transport.request import Answer, Request
 from reconciler.doctor.probe import Probe
-from reconciler.errors import NotOfferedError, UnexpectedAnswerError, UnreachableError
+from reconciler.errors import UnsupportedCallError, UnexpectedResponseError, UnreachableError
 from tests.support.fake_clock import VirtualTime
 from tests.support.in_process_tenant import TENANT
 
@@ -48,7 +48,7 @@ class Line:
 def test_a_redirect_of_the_token_request_is_an_error_and_is_not_followed(status: int) -> None:
     """The credentials would go along: one request is sent, and only the host that it points at is kept."""
     line = Line(token=(status, {"location": "https://sign-in.example/?session=1"}, b""))
-    with pytest.raises(NotOfferedError, match=r"^POST /oauth/token: the server redirects to another place$"):
+    with pytest.raises(UnsupportedCallError, match=r"^POST /oauth/token: the server redirects to another place$"):
         asyncio.run(line.probe.open())
     (reply,) = line.probe.replies
     assert ("redirect", status, "sign-in.example", 1) == (reply.kind, reply.status, reply.said, len(line.asked))
@@ -75,7 +75,7 @@ def test_of_a_redirect_only_a_harmless_host_is_kept(location: str, host: str) ->
 @pytest.mark.parametrize("body", [b"<!doctype html><title>Sign in</title>", b"", b'{"access_token": '])
 def test_a_token_answer_that_is_no_json_is_an_error(body: bytes) -> None:
     """Although its status says that all is well."""
-    with pytest.raises(UnexpectedAnswerError, match=r"^POST /oauth/token: the answer is no JSON$"):
+    with pytest.raises(UnexpectedResponseError, match=r"^POST /oauth/token: the answer is no JSON$"):
         asyncio.run(Line(token=(200, {}, body)).probe.open())
 
 

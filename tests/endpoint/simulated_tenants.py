@@ -13,7 +13,7 @@ from reconciler.cxone.context_writers import path_of, writer_of
 from reconciler.cxone.settings import Credentials
 from reconciler.cxone.transport.httpx_transport import carried_by
 from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.kinds.profile import TUTORIAL
+from reconciler.manifest.kinds.profile import DEFAULT_PROFILE
 from reconciler.simulator.app import Simulator, simulator
 from reconciler.simulator.faults.injector import Faults
 from reconciler.simulator.settings import Settings
@@ -44,7 +44,7 @@ def ways() -> dict[str, tuple[str, Writer]]:
     def way(writer: str) -> tuple[str, Writer]:
         said = {"name": "prod", "owner": "acme", "tenant": "acme", "context": {"writer": writer}}
         environment = Environment.model_validate(said)
-        return path_of(environment, TUTORIAL), writer_of(environment)
+        return path_of(environment, DEFAULT_PROFILE), writer_of(environment)
 
     return {name: way(name) for name in ("interaction", "digital-custom-fields", "voice-signal")}
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from reconciler.cxone.context_writers import INTERACTION, CustomFields
 from reconciler.endpoint.messages import beginning, encoded, written
-from reconciler.text.strict_json import STRICT
+from reconciler.text.strict_json import STRICT_DECODER
 
 TEXTS = st.text(st.characters(codec=None), max_size=20)
 """Half characters, too: a server may send the escape of one."""
@@ -28,7 +28,7 @@ JSON = st.recursive(
 def test_whatever_a_tenant_says_is_handed_on_as_it_was(said: Any) -> None:
     """To the last digit, minus nought too; with a half character the answer is JSON all the same."""
     body = written("c-1", said).body
-    found = STRICT.decode(body.decode("utf-8"))
+    found = STRICT_DECODER.decode(body.decode("utf-8"))
     assert repr(said) == repr(found["data"])
     assert {"success": True, "message": "context updated for conversation c-1", "data": said} == found
 

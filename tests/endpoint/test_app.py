@@ -12,10 +12,10 @@ from reconciler.endpoint.app import Limits
 from reconciler.endpoint.handler import Names, Policy
 from reconciler.errors import (
     AmbiguousWriteError,
-    GoneError,
-    LaterError,
+    RuleNotFoundError,
+    RetryLaterError,
     OverloadedError,
-    TooFastError,
+    RateLimitedError,
     UndefinedFieldsError,
 )
 from tests.endpoint.in_process_endpoint import HEADERS, KEY, Endpoint, Upstream, event, posted
@@ -91,9 +91,9 @@ def test_the_media_type_may_name_utf_8(media: bytes) -> None:
 
 SAID_NOWHERE = "what only the upstream says"
 FAILED = [
-    (GoneError(SAID_NOWHERE, 404), 404, None),
-    (TooFastError(SAID_NOWHERE, 2.5), 429, "3"),
-    (LaterError(SAID_NOWHERE, 0), 502, "1"),
+    (RuleNotFoundError(SAID_NOWHERE, 404), 404, None),
+    (RateLimitedError(SAID_NOWHERE, 2.5), 429, "3"),
+    (RetryLaterError(SAID_NOWHERE, 0), 502, "1"),
     (AmbiguousWriteError(SAID_NOWHERE), 502, None),
     (OverloadedError(SAID_NOWHERE), 502, None),
     (UndefinedFieldsError(SAID_NOWHERE, 422), 502, None),

@@ -15,7 +15,7 @@ from reconciler.cxone.transport.rate_limiter import REAL_TIME
 from reconciler.cxone.transport.request import Answer
 from reconciler.cxone.transport.sender import BUDGET
 from reconciler.endpoint.app import Limits
-from reconciler.errors import TooFastError
+from reconciler.errors import RateLimitedError
 from tests.endpoint.in_process_endpoint import Endpoint, event
 from tests.endpoint.simulated_tenants import SAID, WAYS, ways
 from tests.support.in_process_tenant import TENANT
@@ -124,7 +124,7 @@ def test_what_was_under_way_counts_as_lost_and_what_waited_does_not() -> None:
         for one in reversed(writes):
             one.cancel()
         found = await asyncio.gather(*writes, return_exceptions=True)
-        assert {TimeoutError, TooFastError} >= {type(one) for one in found}
+        assert {TimeoutError, RateLimitedError} >= {type(one) for one in found}
         return client.breaker._failures
 
     assert 3 == asyncio.run(crowd())

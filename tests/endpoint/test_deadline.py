@@ -23,7 +23,7 @@ from reconciler.endpoint.handler import Policy, Relay
 from reconciler.endpoint.metrics import Metrics
 from reconciler.endpoint.redis.locks import SharedTurns
 from reconciler.endpoint.redis.message_ids import SharedIds
-from reconciler.errors import AmbiguousWriteError, TooFastError
+from reconciler.errors import AmbiguousWriteError, RateLimitedError
 from tests.endpoint.in_process_endpoint import Endpoint, Upstream, event
 from tests.endpoint.stepped_tenant import PATH
 from tests.support.in_process_tenant import TENANT
@@ -63,7 +63,7 @@ def test_what_has_no_time_left_is_not_sent() -> None:
         )
         assert await client.ready()
         for _ in range(10):
-            with pytest.raises(TooFastError):
+            with pytest.raises(RateLimitedError):
                 await client.write("c-1", {"a": "b"}, 0.04)
         return client.breaker.away
 
@@ -96,7 +96,7 @@ def test_a_tenant_that_says_wait_longer_than_there_is_time_is_waited_for_by_nobo
         before = time.monotonic()
         writes = [client.write(f"c-{number}", {"a": "b"}, 5.0) for number in range(50)]
         found = await asyncio.gather(*writes, return_exceptions=True)
-        assert {TooFastError} == {type(one) for one in found}
+        assert {RateLimitedError} == {type(one) for one in found}
         return time.monotonic() - before
 
     assert asyncio.run(fifty()) < 2

@@ -26,10 +26,10 @@ from reconciler.endpoint.redis.locks import _packed, _written
 from reconciler.errors import (
     AmbiguousWriteError,
     ApiError,
-    GoneError,
-    LaterError,
+    RuleNotFoundError,
+    RetryLaterError,
     RejectedError,
-    TooFastError,
+    RateLimitedError,
     UndefinedFieldsError,
 )
 from reconciler.manifest.kinds.environment import Environment
@@ -55,7 +55,7 @@ EXAMPLES = [
     for example in json.loads((CONTRACT / f"{name}.json").read_text(encoding="utf-8"))
     if "client" in example["sides"]
 ]
-MEANS: dict[int, type[ApiError]] = {404: GoneError, 400: RejectedError, 422: UndefinedFieldsError}
+MEANS: dict[int, type[ApiError]] = {404: RuleNotFoundError, 400: RejectedError, 422: UndefinedFieldsError}
 NAMES = tuple(FIELDS)
 
 
@@ -192,7 +192,7 @@ def test_a_tenant_that_is_away_is_not_asked_by_signals_whether_it_is_back() -> N
 
     *found, last = asyncio.run(write())
     assert [AmbiguousWriteError] * 5 == [type(one) for one in found[:5]]
-    assert isinstance(found[5], LaterError)
+    assert isinstance(found[5], RetryLaterError)
     assert last is None
     (probe,) = [one for one in world.app.state.requests if one.method == "GET"]
     assert (True, "") == (probe.path.endswith("/signal"), probe.query)
@@ -332,4 +332,4 @@ def test_too_fast_is_no_reason_not_to_signal() -> None:
     world = World("context:429=1@#1,context:refuse@#2,context:revoke@#3", SIGNAL_WAY)
     assert [None] == world.run("c-1")
     assert 1 == sum(request.changed for request in world.app.state.requests)
-    assert isinstance(World("context:429=60", SIGNAL_WAY).run("c-1")[0], TooFastError)
+    assert isinstance(World("context:429=60", SIGNAL_WAY).run("c-1")[0], RateLimitedError)

@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.model.finding import Finding
-from reconciler.model.rule import Condition, condition
+from reconciler.model.rule import Condition, make_condition
 from reconciler.render.markdown import plan as comment
 from reconciler.render.markdown.plan import BYTES, CHARACTERS, LEVELS, markdown
 from tests.support.builders import address, rule
@@ -88,7 +88,7 @@ def test_the_longest_names_fit(sign: str) -> None:
     """Rows too long to be read are counted, and findings and guards cut, before a comment is too long for GitHub."""
     name = sign * 2_000
     made = large(40, name)
-    broad = rule("broad", conditions=[condition(f"{name}{n}", "equals", name) for n in range(30)])
+    broad = rule("broad", conditions=[make_condition(f"{name}{n}", "equals", name) for n in range(30)])
     clauses = tuple(Clause(one) for one in broad.conditions if isinstance(one, Condition))
     finding = Finding("CXR301", "error", name, hint=name, address=address("cards/r1"))
     worst = replace(unsure(made, *[clauses] * 9), findings=(finding,) * 99)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, get_args
 
 import pytest
 
-from reconciler.apply.report import Report
+from reconciler.apply.report import ApplyReport
 from reconciler.model.change import Applied, Delete, Failed
 from reconciler.model.finding import Finding
 from reconciler.plan.plan import GuardResult, Plan
@@ -93,9 +93,9 @@ def test_a_row_says_what_became_of_a_plan() -> None:
     made: list[Outcome] = [Applied(change, 1, "") for change in plan.changes]
     part = (*made[:-1], Failed(plan.changes[-1], 1, "422"))
     reports = {
-        "applied": Report(tuple(made), converged=True),
-        "partly": Report(part, converged=False, error="HTTP 403"),
-        "interrupted": Report(part, converged=False, interrupted=True),
+        "applied": ApplyReport(tuple(made), converged=True),
+        "partly": ApplyReport(part, converged=False, error="HTTP 403"),
+        "interrupted": ApplyReport(part, converged=False, interrupted=True),
     }
     assert {
         "applied": "applied 7 of 7",

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from reconciler.model.change import Update
-from reconciler.model.rule import Queue, Rule, Target, condition
-from reconciler.plan.document import document
+from reconciler.model.rule import Queue, Rule, Target, make_condition
+from reconciler.plan.document import plan_to_json
 from reconciler.render.equal_edits import FEWEST, equal_edits
 from reconciler.render.summary import telling
 from tests.render.test_plan_text import DANGEROUS
@@ -60,7 +60,7 @@ def test_many_equal_edits_are_one_line() -> None:
         in as_text(made)
     )
     assert "Plan: 22 to update, 0 unchanged.\n" in as_text(made)
-    assert 22 == len(document(made)["changes"])
+    assert 22 == len(plan_to_json(made)["changes"])
     row = next(row for row in github(as_markdown(made)).rows()[1] if row[0] == "~\u00a0update")
     assert (True, "confidence ≥ 0.6 → ≥ 0.7") == (row[1].startswith("22 rules"), row[2])
     assert all(f"cards/r{n}" in row[1] for n in range(22))
@@ -115,7 +115,7 @@ def test_an_edit_that_differs_is_not_hidden(other: tuple[Rule, Rule]) -> None:
 def test_what_is_cut_where_people_read_it_is_compared_whole() -> None:
     """Long lists, long texts, and queues of one name."""
     values = [[*LONG, "a"], [*LONG, "b"], [*LONG, "c"]]
-    tiers = [(rule(f"i{n}"), rule(f"i{n}", conditions=[condition("tier", "in", values[n])])) for n in range(3)]
+    tiers = [(rule(f"i{n}"), rule(f"i{n}", conditions=[make_condition("tier", "in", values[n])])) for n in range(3)]
     assert [] == grouped(edited(*tiers))
     texts = [(rule(f"i{n}"), rule(f"i{n}", description=f"{'x' * 400}{n}")) for n in range(3)]
     assert [] == grouped(edited(*texts))
@@ -171,7 +171,7 @@ def test_hostile_values_in_a_group_are_text(name: str) -> None:
 
     def made(said: str) -> Plan:
         before = [rule(f"i{n}", description=f"a{n} {said} b") for n in range(4)]
-        asked = condition(said, "equals", said)
+        asked = make_condition(said, "equals", said)
         after = [
             rule(
                 f"i{n}",

@@ -52,7 +52,7 @@ PLAN = pytest.mark.parametrize("build", PLANS.values(), ids=PLANS)
 def test_every_form_counts_alike(build: Callable[[], Plan]) -> None:
     """The text, the comment, the page and the document for programs have the same numbers."""
     made = build()
-    expected = {kind: count for kind, count in saved_plan.document(made)["summary"].items() if kind != "unmanaged"}
+    expected = {kind: count for kind, count in saved_plan.plan_to_json(made)["summary"].items() if kind != "unmanaged"}
     shown = [as_text(made), github(as_markdown(made)).said("p"), page(as_html(made)).said("section")]
     assert [expected] * len(shown) == [counts(text) for text in shown]
     assert f'"create": {expected["create"]}' in as_json(made)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.model.rule import Target, condition
+from reconciler.model.rule import Target, make_condition
 from reconciler.render.html import MOST_CHANGED, WIDTH, draw
 from reconciler.render.routing_map import by_queue, routing_map
 from tests.support.builders import at_least, intent_is, managed, rule, unmanaged, wanted
@@ -69,7 +69,7 @@ def test_shares_are_those_of_the_sample_with_such_an_intent() -> None:
 
 def test_who_comes_is_told_by_intents_and_those_without_by_what_they_ask() -> None:
     """Three intents by name, others counted."""
-    five = rule("five", conditions=[condition("cognigyDetectedIntent", "in", list("abcde"))])
+    five = rule("five", conditions=[make_condition("cognigyDetectedIntent", "in", list("abcde"))])
     sure = rule("sure", conditions=[at_least(0.5)])
     want = [
         wanted("cards/five", five),

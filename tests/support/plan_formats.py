@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, cast
 from unittest.mock import patch
 
 from reconciler.cli import plan_forms
-from reconciler.plan.document import document
+from reconciler.plan.document import plan_to_json
 from reconciler.plan.drift import find_drift
 from reconciler.render.colour import colourless
 from reconciler.render.html import html
@@ -52,7 +52,7 @@ def as_html(made: Plan) -> str:
 
 def as_json(made: Plan) -> str:
     """The plan as programs read it."""
-    return json.dumps(document(made), indent=2) + "\n"
+    return json.dumps(plan_to_json(made), indent=2) + "\n"
 
 
 def as_drift(made: Plan) -> str:

@@ -22,7 +22,7 @@ from reconciler.github.drift_issue import Seen, difference, drift_issue
 from reconciler.github.publish import comments_of, open_issues, own_name, write_comment, write_issue
 from reconciler.github.reviewed_plan import merged, refuse_old, reviewed_plan, tip_of
 from reconciler.text.files import MIB, read_text
-from reconciler.text.redact import DISCRETION
+from reconciler.text.redact import REDACTOR
 
 if TYPE_CHECKING:
     import argparse
@@ -57,7 +57,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Do one task."""
-    DISCRETION.keep(os.environ.get("GITHUB_TOKEN"))
+    REDACTOR.add(os.environ.get("GITHUB_TOKEN"))
     step = Step.of(os.environ)
     match options.task:
         case "outputs":

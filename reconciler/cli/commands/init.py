@@ -168,9 +168,9 @@ def _source(directory: Path) -> Iterator[str]:
 
 def _tenants(directory: Path) -> Iterator[str]:
     """Yield a step for each environment whose tenant nobody has named yet."""
-    from reconciler.manifest.load import load  # noqa: PLC0415 - not for `init` alone
+    from reconciler.manifest.load import load_manifests  # noqa: PLC0415 - not for `init` alone
 
-    for loaded in load(directory).environments.values():
+    for loaded in load_manifests(directory).environments.values():
         if loaded.document.is_placeholder:
             yield f"{loaded.file}: replace the placeholder of `tenant`"
 
@@ -179,10 +179,10 @@ def credentials_of(directory: Path) -> dict[str, tuple[str, ...]]:
     """Return the variables of the credentials that each environment needs, by its name. Raises ManifestError."""
     from reconciler.cli.clients import variables_of  # noqa: PLC0415 - not for `init` alone
     from reconciler.manifest.kinds.environment import SANDBOX  # noqa: PLC0415 - not for `init` alone
-    from reconciler.manifest.load import load  # noqa: PLC0415 - likewise
+    from reconciler.manifest.load import load_manifests  # noqa: PLC0415 - likewise
 
     found = {}
-    for name, loaded in load(directory).environments.items():
+    for name, loaded in load_manifests(directory).environments.items():
         if name != SANDBOX:
             found[name] = tuple(filter(None, variables_of(loaded.document)))
     return found

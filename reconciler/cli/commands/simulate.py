@@ -21,7 +21,7 @@ from reconciler.errors import CxrouteError, ManifestError, UsageError
 from reconciler.manifest.kinds.environment import SANDBOX
 from reconciler.manifest.kinds.profile import (
     AllAtOnce,
-    Listed,
+    ListSettings,
     NextLink,
     PageNumber,
     Profile,
@@ -29,7 +29,7 @@ from reconciler.manifest.kinds.profile import (
     SkipTop,
     operator_names,
 )
-from reconciler.manifest.load import load
+from reconciler.manifest.load import load_manifests
 from reconciler.model.rule import Queue
 from reconciler.simulator import state as tenants
 from reconciler.simulator.app import simulator
@@ -67,7 +67,7 @@ def spoken_by(name: str, directory: Path) -> Spoken:
 
     Where queues are skills, or their ids are numbers, each gets a number.
     """
-    manifests = load(directory)
+    manifests = load_manifests(directory)
     environment = choose(manifests, name)
     api, profile = environment.api, manifests.profile(environment)
     beside_rules = (api.queues_path if api.queues == "rules-api" else None) or profile.queues.path
@@ -93,11 +93,11 @@ def dialect_of(profile: Profile, rules_path: str, queues_path: str) -> Dialect:
     types = {"attribute": profile.condition.attribute, "queue": profile.target.queue}
     of_queues = {"name": queues.name, **({"isActive": queues.active} if queues.active else {})}
     return Dialect(
-        rules=_shelf(rules, rules_path, profile.rule.written()),
+        rules=_shelf(rules, rules_path, profile.rule.tenant_names()),
         queues=_shelf(queues, queues_path, of_queues),
         single=rules.single,
-        condition=profile.condition.written(),
-        target=profile.target.written(),
+        condition=profile.condition.tenant_names(),
+        target=profile.target.tenant_names(),
         words={**types, **operator_names(profile.operators)},
         queue_numbers=profile.target.queue_ids == "number",
         update=profile.update,
@@ -107,7 +107,7 @@ def dialect_of(profile: Profile, rules_path: str, queues_path: str) -> Dialect:
     )
 
 
-def _shelf(listed: Listed, path: str, names: Mapping[str, str]) -> Shelf:
+def _shelf(listed: ListSettings, path: str, names: Mapping[str, str]) -> Shelf:
     said = {"id": listed.id, **names}
     common = (path, listed.list, listed.paging.style)
     more = (
@@ -222,7 +222,7 @@ def parsed_faults(spec: str, seed: int) -> Faults | None:
 def named_queues(directory: Path) -> list[Queue]:
     """Return every queue that the manifests count on in any environment; none where there are no valid manifests."""
     try:
-        manifests = load(directory)
+        manifests = load_manifests(directory)
         names = {*manifests.environments, SANDBOX}
         return [queue for name in sorted(names) for queue in expected_queues(manifests, name)]
     except ManifestError:

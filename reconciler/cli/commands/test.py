@@ -12,7 +12,7 @@ from reconciler.cli.files import write_whole
 from reconciler.cli.route_tests import Checked, asked_for, check, check_live, failures, tested
 from reconciler.cli.session import Session, open_session
 from reconciler.errors import ManifestError
-from reconciler.manifest.load import load
+from reconciler.manifest.load import load_manifests
 from reconciler.render.text.route_tests import junit, tests_document, tests_line
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 def _offline(options: argparse.Namespace) -> list[Checked]:
     """Try every test on the rules of the manifests. Raises ManifestError where these are wrong."""
-    manifests = load(Path(options.manifests))
+    manifests = load_manifests(Path(options.manifests))
     names = asked_for(manifests, options.environment)
     chosen = [name for name in names if tested(manifests, options.environment, name)]
     checked = [check(manifests, choose(manifests, name)) for name in chosen]

@@ -8,31 +8,31 @@ from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from reconciler.checks.acknowledgements import OFFLINE, RULES, acknowledge, acknowledgements, in_vain
+from reconciler.checks.acknowledgements import OFFLINE_CODES, RULE_CODES, apply_acknowledgements, collect_acknowledgements, report_unused
 from reconciler.checks.lint import is_complete, lint
-from reconciler.checks.lint_names import left_to_catch_all
-from reconciler.checks.lint_view import View
+from reconciler.checks.lint_names import intents_in_catch_all
+from reconciler.checks.lint_view import LintView
 from reconciler.cli.ci import rooted, summary_file
 from reconciler.cli.environments.choose import choose, unset_tenant
 from reconciler.cli.route_tests import Checked, asked_for, check, failures, tested
-from reconciler.desired.desired import unaliased
+from reconciler.desired.desired import find_unaliased_queues
 from reconciler.errors import CxrouteError, ManifestError
-from reconciler.manifest.load import Manifests, load
-from reconciler.model.finding import Finding, finding_document, group_findings
+from reconciler.manifest.load import Manifests, load_manifests
+from reconciler.model.finding import Finding, finding_to_json, group_findings
 from reconciler.render.colour import colourless
 from reconciler.render.github_annotations import annotated, quoted, summary
 from reconciler.render.sarif import sarif, sarif_failure
 from reconciler.render.text.findings import findings_text, totals
 from reconciler.render.text.route_tests import tests_line
-from reconciler.text.escape import counted
+from reconciler.text.escape import pluralize
 from reconciler.text.phrases import acknowledged_phrase
-from reconciler.text.redact import DISCRETION
+from reconciler.text.redact import REDACTOR
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from reconciler.checks.route_tests import Tried
+    from reconciler.checks.route_tests import RouteTestResult
     from reconciler.cli.output import Output
     from reconciler.model.rule import Address, Source
 
@@ -45,7 +45,7 @@ class _Validated(NamedTuple):
     acknowledged: list[Finding]
     left: list[str]
     """Intents of the bot that in some environment go by a catch-all alone."""
-    tried: tuple[Tried, ...]
+    tried: tuple[RouteTestResult, ...]
     files: int
 
     @property
@@ -83,10 +83,10 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 
 def _validated(options: argparse.Namespace) -> _Validated:
-    tried: tuple[Tried, ...] = ()
+    tried: tuple[RouteTestResult, ...] = ()
     left: list[str] = []
     try:
-        manifests = load(Path(options.manifests))
+        manifests = load_manifests(Path(options.manifests))
         checked = check_all(manifests, options.environment)
         tried = tuple(one for each in checked for one in each.tried)
         findings = found(manifests, checked, options)
@@ -100,8 +100,8 @@ def _validated(options: argparse.Namespace) -> _Validated:
 
 def _document(validated: _Validated) -> dict[str, Any]:
     tests = {"tests": len(validated.tried), "failed": sum(one.failure is not None for one in validated.tried)}
-    said = [finding_document(finding) for finding in validated.findings]
-    accepted = [finding_document(finding) for finding in validated.acknowledged]
+    said = [finding_to_json(finding) for finding in validated.findings]
+    accepted = [finding_to_json(finding) for finding in validated.acknowledged]
     form = {"valid": not validated.wrong, "findings": said, "acknowledged": accepted, "routeTests": tests}
     return {**form, "leftToCatchAll": validated.left}
 
@@ -120,14 +120,14 @@ def _print_for_github(validated: _Validated, output: Output) -> None:
     if file and findings:
         try:
             with file.open("a", encoding="utf-8") as written:
-                written.write(DISCRETION.hide(summary(f"{listed}\n{said}")))
+                written.write(REDACTOR.redact(summary(f"{listed}\n{said}")))
         except OSError as error:
             output.warn(f"the job's summary cannot be written: {error.strerror}")
 
 
 def _totals(findings: Sequence[Finding], validated: _Validated) -> str:
     tests_too = f" {tests_line(validated.tried)}" if validated.tried else ""
-    count, left = len(validated.acknowledged), counted(len(validated.left), "intent")
+    count, left = len(validated.acknowledged), pluralize(len(validated.left), "intent")
     accepted = f" {acknowledged_phrase(count)}" if count else ""
     rest = f" {left} {'goes' if len(validated.left) == 1 else 'go'} by a catch-all alone." if validated.left else ""
     return f"{totals(findings, validated.files)}{accepted}{rest}{tests_too}\n"
@@ -146,23 +146,23 @@ def check_all(manifests: Manifests, only: str | None) -> list[Checked]:
 def found(manifests: Manifests, checked: Sequence[Checked], options: argparse.Namespace) -> list[Finding]:
     """Return everything that was found, by place; the same thing is said once, and accepted where all accept it."""
     tenants = [finding for each in checked for finding in unset_tenant(manifests, each.environment.name)]
-    everywhere = [*manifests.warnings, *tenants, *unaliased(manifests, _addresses(checked))]
-    accepted = [(each, acknowledgements(manifests, each.environment, each.desired)) for each in checked if each.desired]
+    everywhere = [*manifests.warnings, *tenants, *find_unaliased_queues(manifests, _addresses(checked))]
+    accepted = [(each, collect_acknowledgements(manifests, each.environment, each.desired)) for each in checked if each.desired]
     every = [one for _, here in accepted for one in here]
     others = (one for each in checked if not each.desired for one in each.findings)
-    rules, idle = acknowledge([*everywhere, *others], every)
+    rules, idle = apply_acknowledgements([*everywhere, *others], every)
     vain = {one.source: one for one in idle}
     for each, here in accepted:
         advice = lint(each.desired, (), manifests, each.environment, each.queues) if each.desired else ()
-        findings, unused = acknowledge([*each.findings, *advice], here)
+        findings, unused = apply_acknowledgements([*each.findings, *advice], here)
         if not is_complete(advice):  # what was not checked may exist
-            unused = [one for one in unused if one.code not in RULES]
+            unused = [one for one in unused if one.code not in RULE_CODES]
         rules += findings
         used = {one.source for one in here} - {one.source for one in unused}
         vain = {source: one for source, one in vain.items() if source not in used}
     if all(finding.severity != "error" for finding in rules):
-        rules += in_vain(
-            one for one in vain.values() if one.code in OFFLINE and not (options.environment and one.shared)
+        rules += report_unused(
+            one for one in vain.values() if one.code in OFFLINE_CODES and not (options.environment and one.shared)
         )
     tests = failures([each for each in checked if each.tried], options.manifests)
     return sorted([*_once(rules), *tests], key=_place)
@@ -171,8 +171,8 @@ def found(manifests: Manifests, checked: Sequence[Checked], options: argparse.Na
 def _left(manifests: Manifests, checked: Sequence[Checked]) -> list[str]:
     """Return the intents that in some environment no rule names, and a catch-all takes."""
     known = [each for each in checked if each.desired and manifests.intents]
-    views = (View(each.desired, (), manifests, each.environment, {}) for each in known if each.desired)
-    return list(dict.fromkeys(intent for view in views for intent in left_to_catch_all(view)))
+    views = (LintView(each.desired, (), manifests, each.environment, {}) for each in known if each.desired)
+    return list(dict.fromkeys(intent for view in views for intent in intents_in_catch_all(view)))
 
 
 def _addresses(checked: Sequence[Checked]) -> dict[Source, Address]:
@@ -185,7 +185,7 @@ def _once(findings: Sequence[Finding]) -> list[Finding]:
     """Leave out what an earlier environment said already; accepted is what no environment says otherwise."""
     known: dict[object, Finding] = {}
     for finding in sorted(findings, key=lambda one: bool(one.acknowledged)):
-        of_rules = finding.message if finding.code in RULES else ""
+        of_rules = finding.message if finding.code in RULE_CODES else ""
         known.setdefault((finding.code, finding.source, of_rules), finding)
     return list(known.values())
 

@@ -18,7 +18,7 @@ from reconciler.cli.output import Bar, Output, Part, error_document
 from reconciler.cli.signals import Stop
 from reconciler.errors import CredentialsError, CxrouteError, InterruptedRunError, RefusedError
 from reconciler.render.text.environments import Row, State
-from reconciler.text.redact import DISCRETION
+from reconciler.text.redact import REDACTOR
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -78,7 +78,7 @@ def _keep_secrets(fleet: Fleet) -> None:
         names = loaded.document.credentials if loaded else None
         for variable in (names.client_secret_env, names.access_key_secret_env) if names else ():
             with suppress(CredentialsError):  # said when it is needed
-                DISCRETION.keep(secret(variable))
+                REDACTOR.add(secret(variable))
 
 
 def worst(codes: Iterable[int]) -> int:
@@ -144,5 +144,5 @@ def _failed(part: Part, error: CxrouteError) -> Done:
 def _of_error(part: Part, error: CxrouteError) -> Done:
     state = _FAILED.get(type(error), "failed")
     said = state if state == "interrupted" else f"{state}: {str(error).splitlines()[0]}"
-    saved = DISCRETION.dumped({"environment": part.environment, "error": error_document(error)})
+    saved = REDACTOR.dump_redacted({"environment": part.environment, "error": error_document(error)})
     return Done(error.exit_code, Row(part.environment, "", "", state, said), saved)

@@ -12,7 +12,7 @@ import math
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from reconciler.errors import ApiError, LaterError, OverloadedError
+from reconciler.errors import ApiError, RetryLaterError, OverloadedError
 
 if TYPE_CHECKING:
     from reconciler.cxone.transport.rate_limiter import Tell, Time
@@ -189,7 +189,7 @@ class Breaker:
             return False
         left = self._until - self._time.clock()
         if left > 0:
-            raise LaterError("the tenant does not answer; it is asked again soon", left)
+            raise RetryLaterError("the tenant does not answer; it is asked again soon", left)
         self._wait(min(2 * self._pause, _LONGEST_PAUSE))  # for all others, and for this one if nothing comes of it
         self.probes += 1
         return True

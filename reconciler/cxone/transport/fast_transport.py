@@ -26,7 +26,7 @@ from reconciler.cxone.transport.request import (
     reason,
     too_large,
 )
-from reconciler.errors import UnexpectedAnswerError
+from reconciler.errors import UnexpectedResponseError
 
 if TYPE_CHECKING:
     from reconciler.cxone.settings import Server
@@ -166,7 +166,7 @@ class _Connection(asyncio.Protocol):
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             cause = error.__context__  # what one of the methods below raised
-            self._fail(cause if isinstance(cause, UnexpectedAnswerError) else LostError("the answer is no HTTP"))
+            self._fail(cause if isinstance(cause, UnexpectedResponseError) else LostError("the answer is no HTTP"))
         if self._body is None and self._size > _LARGEST_HEAD:
             self._fail(_long_head())
         elif self._size > LARGEST + _LARGEST_HEAD:  # chunks' sizes and trailers count, too
@@ -226,8 +226,8 @@ class _Connection(asyncio.Protocol):
             self._answer.set_exception(error)
 
 
-def _long_head() -> UnexpectedAnswerError:
-    return UnexpectedAnswerError(f"the answer's headers have more than {_LARGEST_HEAD // 1024} KiB")
+def _long_head() -> UnexpectedResponseError:
+    return UnexpectedResponseError(f"the answer's headers have more than {_LARGEST_HEAD // 1024} KiB")
 
 
 def _written(request: Request) -> bytes:

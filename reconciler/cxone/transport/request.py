@@ -10,9 +10,9 @@ import zlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from reconciler.errors import NotOfferedError, UnexpectedAnswerError
-from reconciler.text.escape import harmless
-from reconciler.text.strict_json import STRICT, members, refuse_constant
+from reconciler.errors import UnsupportedCallError, UnexpectedResponseError
+from reconciler.text.escape import to_one_line
+from reconciler.text.strict_json import STRICT_DECODER, find_members, refuse_constant
 
 if TYPE_CHECKING:
     from reconciler.cxone.settings import Server
@@ -29,7 +29,7 @@ _SHOWN: Final = 200
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
 
 
-class GarbledAnswerError(UnexpectedAnswerError):
+class GarbledAnswerError(UnexpectedResponseError):
     """A body that is no JSON, or only the beginning of some: the next one may be whole."""
 
     kind = "GarbledAnswer"
@@ -92,7 +92,7 @@ class Answer(NamedTuple):
         except (json.JSONDecodeError, UnicodeDecodeError):
             raise GarbledAnswerError(self._instead()) from None
         except (ValueError, RecursionError):  # NaN, infinity, 5,000 digits, 100,000 brackets
-            raise UnexpectedAnswerError(self._instead()) from None
+            raise UnexpectedResponseError(self._instead()) from None
 
     def is_fragment(self) -> bool:
         """Say whether the body begins as an object does."""
@@ -104,11 +104,11 @@ class Answer(NamedTuple):
         Where the profile's members and header say nothing, the usual members are looked at: tokens may be another's.
         """
         try:
-            form = STRICT.decode(self.content[:65_536].decode("utf-8"))
+            form = STRICT_DECODER.decode(self.content[:65_536].decode("utf-8"))
         except (ValueError, RecursionError):
             form = None
         header = self.headers.get(errors.header.lower(), "") if errors.header else ""
-        said = harmless(_said(form, errors.messages) or header or _said(form, _USUAL))
+        said = to_one_line(_said(form, errors.messages) or header or _said(form, _USUAL))
         if not said and self.is_page():
             return "it is HTML"
         for secret in secrets:
@@ -140,7 +140,7 @@ _MOST_SAID: Final = 3
 
 
 def _said(form: object, paths: Iterable[str]) -> str:
-    parts = [one for path in paths for one in members(form, path) if isinstance(one, str) and one]
+    parts = [one for path in paths for one in find_members(form, path) if isinstance(one, str) and one]
     return "; ".join(dict.fromkeys(parts[:_MOST_SAID]))
 
 
@@ -160,7 +160,7 @@ async def exchange(carry: Carry, request: Request, seconds: float, time: Time) -
 def final(answer: Answer) -> Answer:
     """Return the answer. Raises NotOfferedError for a redirect, behind which a write was not done either."""
     if answer.status in _REDIRECTS and "location" in answer.headers:
-        raise NotOfferedError(
+        raise UnsupportedCallError(
             f"{answer.call}: the server redirects to another place (status {answer.status}); not followed"
         )
     return answer
@@ -173,7 +173,7 @@ class Body:
         """`encoding` is what the header says. Raises UnexpectedAnswerError for one that nobody asked for."""
         name = encoding.strip().lower()
         if name not in ("identity", "gzip", "deflate", ""):
-            raise UnexpectedAnswerError(f"the answer is encoded as {name[:20]!r}, which nobody asked for")
+            raise UnexpectedResponseError(f"the answer is encoded as {name[:20]!r}, which nobody asked for")
         self._inflate = zlib.decompressobj(zlib.MAX_WBITS | 32) if name in ("gzip", "deflate") else None
         self._parts: list[bytes] = []
         self._left = LARGEST
@@ -191,16 +191,16 @@ class Body:
         return b"".join(self._parts)
 
 
-def too_large() -> UnexpectedAnswerError:
+def too_large() -> UnexpectedResponseError:
     """Return the error of an answer with more than the largest size that is believed."""
-    return UnexpectedAnswerError(f"the answer has more than {LARGEST // 2**20} MiB")
+    return UnexpectedResponseError(f"the answer has more than {LARGEST // 2**20} MiB")
 
 
 def _inflated(inflate: zlib._Decompress, raw: bytes, left: int) -> bytes:
     try:
         return inflate.decompress(raw, left)
     except zlib.error as error:
-        raise UnexpectedAnswerError("the answer's compression is broken") from error
+        raise UnexpectedResponseError("the answer's compression is broken") from error
 
 
 def reason(failure: BaseException) -> str:
@@ -213,4 +213,4 @@ def reason(failure: BaseException) -> str:
         if isinstance(cause, OSError) and cause.strerror:
             said = cause.strerror
         cause = cause.__cause__ or cause.__context__
-    return harmless(said)[:200]
+    return to_one_line(said)[:200]

@@ -25,8 +25,8 @@ from reconciler.cxone.transport.request import (
     final,
     reason,
 )
-from reconciler.errors import AmbiguousWriteError, ApiError, OverloadedError, UnexpectedAnswerError, UnreachableError
-from reconciler.text.strict_json import STRICT
+from reconciler.errors import AmbiguousWriteError, ApiError, OverloadedError, UnexpectedResponseError, UnreachableError
+from reconciler.text.strict_json import STRICT_DECODER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -180,7 +180,7 @@ class Sender:
                 if not kind.safe:  # whoever set the time has to know that it may have been done
                     raise error from None
             raise
-        except UnexpectedAnswerError as failure:
+        except UnexpectedResponseError as failure:
             raise _unusable(f"{call}: {failure}", kind) from failure
         failed = None if answer.is_success else self._failure(answer, host, kind, sent)
         return failed or self._read(answer, kind, host, sent)
@@ -224,12 +224,12 @@ class Sender:
             raise _unusable(f"{answer.call}: a web page (status {answer.status})", kind)
         try:
             if well and not _may_hold_nothing(kind, answer):
-                answer = answer._replace(form=answer.json(LENIENT if kind is Kind.TOKEN else STRICT))
+                answer = answer._replace(form=answer.json(LENIENT if kind is Kind.TOKEN else STRICT_DECODER))
         except GarbledAnswerError as error:
             if kind in (Kind.READ, Kind.PAGE) or (kind is Kind.TOKEN and answer.is_fragment()):
                 return _Failure(error, f"an unusable answer to {answer.call}")
             raise _unusable(str(error), kind) from error
-        except UnexpectedAnswerError as error:
+        except UnexpectedResponseError as error:
             raise _unusable(str(error), kind) from error
         self.outage.answered(host)
         if kind is not Kind.TOKEN:  # tenants count tokens apart, if at all
@@ -257,4 +257,4 @@ def _lost(call: str, why: str, kind: Kind) -> ApiError:
 
 
 def _unusable(why: str, kind: Kind) -> ApiError:
-    return UnexpectedAnswerError(why) if kind.safe else AmbiguousWriteError(why)
+    return UnexpectedResponseError(why) if kind.safe else AmbiguousWriteError(why)

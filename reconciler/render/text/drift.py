@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from reconciler.model.change import Update
-from reconciler.plan.drift import Drift, changed, not_applied
+from reconciler.plan.drift import Drift, edited_changes, unapplied_changes
 from reconciler.render.change_summary import place
 from reconciler.render.drift_summary import (
     FAILED,
@@ -31,7 +31,7 @@ from reconciler.render.drift_summary import (
 from reconciler.render.impact import EVERYTHING, MOST_SHOWN, NOT_KNOWN, Case, affected
 from reconciler.render.summary import FOLDED
 from reconciler.render.text.plan import finding_lines
-from reconciler.text.escape import counted, cut
+from reconciler.text.escape import pluralize, join_limited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -62,7 +62,7 @@ class Commands:
 def drift_text(drift: Drift, paint: Paint, commands: Commands, most: int = MOST_SHOWN) -> str:
     """Return what differs between the manifests and the tenant; `most` is how many rows and rules it shows of many."""
     plan = drift.plan
-    if not drift.differs:
+    if not drift.has_drift:
         held = [line for section in sections(drift) for line in _section(section, paint, most)]
         return "\n".join([_no_drift(drift), *(["", *held] if held else []), *_notes(drift, paint)]).rstrip() + "\n"
     lines = [*_head(drift), ""]
@@ -75,20 +75,20 @@ def drift_text(drift: Drift, paint: Paint, commands: Commands, most: int = MOST_
     lines += _notes(drift, paint)
     lines += _acceptance(drift)
     lines += [paint("red", f"{refusing}."), ""] if (refusing := refusal(drift)) else []
-    way = "apply it" if len(not_applied(plan)) == len(plan.changes) else "heal it"
+    way = "apply it" if len(unapplied_changes(plan)) == len(plan.changes) else "heal it"
     lines += _ways_out(way, [str(change.address) for change in plan.changes], commands.heal)
-    edits = [str(change.address) for change in changed(plan) if isinstance(change, Update)]
+    edits = [str(change.address) for change in edited_changes(plan) if isinstance(change, Update)]
     lines += _ways_out("keep it", edits, commands.keep)
     return "\n".join(lines).rstrip() + "\n"
 
 
 def drift_brief(drift: Drift, paint: Paint) -> str:
     """Return the counts, the names of each section's rules, and who is affected."""
-    if not drift.differs:
+    if not drift.has_drift:
         return f"{_no_drift(drift)}\n"
     lines = [f"{drift.plan.environment}: {counts_phrase(drift)}."]
     lines += [f"  {paint('bold', section.title)}: {names(section.rules)}" for section in sections(drift)]
-    for finding in (*drift.plan.conflicts, *drift.failures)[:_MOST_NAMED]:
+    for finding in (*drift.plan.conflicts, *drift.failed_checks)[:_MOST_NAMED]:
         lines += finding_lines(finding, paint)
     return "\n".join([*lines, *_affected(drift, paint, _FEW)]).rstrip() + "\n"
 
@@ -96,7 +96,7 @@ def drift_brief(drift: Drift, paint: Paint) -> str:
 def _head(drift: Drift) -> Iterator[str]:
     """Yield how many rules differ, then what apply cannot change."""
     plan = drift.plan
-    rules = counted(len(plan.changes) + plan.unchanged, "rule")
+    rules = pluralize(len(plan.changes) + plan.unchanged, "rule")
     differ = "differs" if len(plan.changes) == 1 else "differ"
     if plan.changes:
         yield f"{len(plan.changes):,} of {rules} {differ} from the manifests in {plan.environment}."
@@ -105,7 +105,7 @@ def _head(drift: Drift) -> Iterator[str]:
     count = len(drift.in_the_way)
     if count:
         are = "is not managed, and is" if count == 1 else "are not managed, and are"
-        yield f"{counted(count, 'live rule')} {are} in the way of the manifests."
+        yield f"{pluralize(count, 'live rule')} {are} in the way of the manifests."
     if accepted := accepted_phrase(drift):
         yield f"{accepted}."
 
@@ -114,13 +114,13 @@ def _no_drift(drift: Drift) -> str:
     plan = drift.plan
     match = "matches" if plan.unchanged == 1 else "match"
     more = "".join(f"\n{said}." for said in (accepted_phrase(drift), left_alone_phrase(drift)) if said)
-    return f"No drift. {counted(plan.unchanged, 'rule')} in {plan.environment} {match} the manifests.{more}"
+    return f"No drift. {pluralize(plan.unchanged, 'rule')} in {plan.environment} {match} the manifests.{more}"
 
 
 def _affected(drift: Drift, paint: Paint, most: int) -> list[str]:
     """Say which conversations the manifests send to one place, and CXone to another."""
-    impact, plan = drift.unwanted, drift.plan
-    told = affected(impact.behaviour, plan.queue_names, plan.labels, impact.moved, most)
+    impact, plan = drift.unaccepted_impact, drift.plan
+    told = affected(impact.behaviour, plan.queue_names, plan.labels, impact.traffic_impact, most)
     if not told.cases:
         # Of the rules that were not asked for, nothing is said; of an analysis that stopped, a finding says it.
         rests = [f"  {told.premise}"] if told.premise else []
@@ -154,22 +154,22 @@ def _section(section: Section, paint: Paint, most: int) -> Iterator[str]:
         yield ""
     more = len(section.rules) - sum(map(len, shown))
     if more > 0:
-        yield f"  and {counted(more, 'further rule')}; -v shows all of them."
+        yield f"  and {pluralize(more, 'further rule')}; -v shows all of them."
         yield ""
 
 
 def _failures(drift: Drift, paint: Paint, most: int) -> Iterator[str]:
     """Yield the route tests that fail on the live rules, the first ones of many."""
-    if not drift.failures:
+    if not drift.failed_checks:
         return
     yield paint("bold", f"{FAILED}:")
     yield ""
-    shown = drift.failures[: _FEW if most == MOST_SHOWN else most]
+    shown = drift.failed_checks[: _FEW if most == MOST_SHOWN else most]
     for finding in shown:
         yield from finding_lines(finding, paint)
-    more = len(drift.failures) - len(shown)
+    more = len(drift.failed_checks) - len(shown)
     if more > 0:
-        yield f"  and {counted(more, 'further route test')}; -v shows all of them."
+        yield f"  and {pluralize(more, 'further route test')}; -v shows all of them."
     yield ""
 
 
@@ -182,8 +182,8 @@ def _rules(group: Sequence[ToldRule], paint: Paint, most: int) -> Iterator[str]:
     """Yield one rule, or what several have in common, with up to `most` of their names."""
     rule = group[0]
     if len(group) > 1:
-        yield f"  {paint('yellow', counted(len(group), 'rule'))}"
-        yield f"      {paint('dim', cut([one.name for one in group], most))}"
+        yield f"  {paint('yellow', pluralize(len(group), 'rule'))}"
+        yield f"      {paint('dim', join_limited([one.name for one in group], most))}"
     else:
         where = f"   {paint('dim', place(rule.source))}" if rule.source else ""
         yield f"  {paint('yellow', rule.name)}{where}"

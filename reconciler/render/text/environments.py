@@ -7,22 +7,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from reconciler.model.change import Applied
-from reconciler.plan.document import summary
-from reconciler.plan.drift_json import counts
+from reconciler.plan.document import count_changes
+from reconciler.plan.drift_json import count_sections
 from reconciler.plan.guards import refusals
 from reconciler.render.escape_markdown import cell, code, inline
 from reconciler.render.impact import affected
 from reconciler.render.summary import tests_title
-from reconciler.text.escape import counted, plain
+from reconciler.text.escape import pluralize, sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reconciler.apply.report import Report
-    from reconciler.behaviour.diff.difference import Behaviour
+    from reconciler.apply.report import ApplyReport
+    from reconciler.behaviour.diff.difference import BehaviourChange
     from reconciler.plan.drift import Drift
     from reconciler.plan.plan import Plan
-    from reconciler.plan.traffic_shares import Moved
+    from reconciler.plan.traffic_shares import TrafficImpact
     from reconciler.render.colour import Paint
 
 
@@ -66,7 +66,7 @@ def planned_row(plan: Plan) -> Row:
     """Return the line of a plan that nobody has applied."""
     if plan.failed_tests:
         return _row(plan, "refused", tests_title(plan.failed_tests))
-    in_the_way = [counted(len(plan.conflicts), "rule") + " in the way"] if plan.conflicts else []
+    in_the_way = [pluralize(len(plan.conflicts), "rule") + " in the way"] if plan.conflicts else []
     refused = ", ".join([*in_the_way, *(result.name for result in refusals(plan))])
     if refused:
         return _row(plan, "refused", f"apply will refuse this: {refused}")
@@ -75,16 +75,16 @@ def planned_row(plan: Plan) -> Row:
 
 def drift_row(drift: Drift) -> Row:
     """Return the line of an environment's drift."""
-    state: State = "differs" if drift.differs else "same"
-    words = [f"{count:,} {what}" for what, count in zip(_SECTIONS, counts(drift).values(), strict=True) if count]
-    plan, impact = drift.plan, drift.unwanted
+    state: State = "differs" if drift.has_drift else "same"
+    words = [f"{count:,} {what}" for what, count in zip(_SECTIONS, count_sections(drift).values(), strict=True) if count]
+    plan, impact = drift.plan, drift.unaccepted_impact
     words += [f"{len(plan.conflicts):,} in conflict"] if plan.conflicts else []
-    words += [f"{len(drift.failures):,} failed on the live rules"] if drift.failures else []
+    words += [f"{len(drift.failed_checks):,} failed on the live rules"] if drift.failed_checks else []
     words += [f"{len(plan.held):,} left alone"] if plan.held else []
-    return Row(plan.environment, ", ".join(words) or "none", _who(plan, impact.behaviour, impact.moved), state)
+    return Row(plan.environment, ", ".join(words) or "none", _who(plan, impact.behaviour, impact.traffic_impact), state)
 
 
-def applied_row(plan: Plan, report: Report | None) -> Row:
+def applied_row(plan: Plan, report: ApplyReport | None) -> Row:
     """Return the line of a plan of which this became; without a report there was nothing to do."""
     if report is None:
         return _row(plan, "same")
@@ -96,7 +96,7 @@ def applied_row(plan: Plan, report: Report | None) -> Row:
 
 
 def _row(plan: Plan, state: State, said: str = "") -> Row:
-    counts = summary(plan)
+    counts = count_changes(plan)
     words = [f"{counts[kind]:,} {kind}" for kind in ("create", "update", "adopt", "delete") if counts[kind]]
     words = words or ["clean-up"] * bool(plan.changes)
     words += [f"{counts['held']:,} left alone"] if counts["held"] else []
@@ -106,15 +106,15 @@ def _row(plan: Plan, state: State, said: str = "") -> Row:
 def _affected(plan: Plan) -> str:
     if not plan.changes:
         return "nobody"
-    return "not known" if plan.behaviour is None else _who(plan, plan.behaviour, plan.moved)
+    return "not known" if plan.behaviour is None else _who(plan, plan.behaviour, plan.traffic_impact)
 
 
-def _who(plan: Plan, behaviour: Behaviour, moved: Moved | None) -> str:
+def _who(plan: Plan, behaviour: BehaviourChange, moved: TrafficImpact | None) -> str:
     who = affected(behaviour, plan.queue_names, plan.labels, moved)
     if not who.cases:
         return "nobody" if who.complete else "not known"
     share = f", {who.share}" if moved else ""
-    return f"{counted(len(who.cases) + who.more, 'case')}{share}"
+    return f"{pluralize(len(who.cases) + who.more, 'case')}{share}"
 
 
 def several_text(rows: Sequence[Row], title: str, paint: Paint) -> str:
@@ -143,11 +143,11 @@ def total(rows: Sequence[Row]) -> str:
     """Return `3 environments: 1 with changes, 2 with nothing to do`."""
     states = Counter(row.state for row in rows)
     parts = [f"{states[state]:,} {words}" for state, words in _SAID.items() if states[state]]
-    return f"{counted(len(rows), 'environment')}: {', '.join(parts)}" if parts else counted(0, "environment")
+    return f"{pluralize(len(rows), 'environment')}: {', '.join(parts)}" if parts else pluralize(0, "environment")
 
 
 def _state(row: Row) -> str:
-    said = plain(row.said or {"same": "nothing to do", "differs": ""}.get(row.state, row.state))
+    said = sanitize(row.said or {"same": "nothing to do", "differs": ""}.get(row.state, row.state))
     return said if len(said) <= _WIDEST else f"{said[: _WIDEST - 3]}..."
 
 
