@@ -63,12 +63,18 @@ def _letters(random: Random) -> str:
 
 
 def _denied(_random: Random, number: int, _count: int) -> Conditions:
-    return [make_condition(INTENT, "notEquals", f"intent-{number}"), make_condition("channel", "equals", f"c{number % 7}")]
+    return [
+        make_condition(INTENT, "notEquals", f"intent-{number}"),
+        make_condition("channel", "equals", f"c{number % 7}"),
+    ]
 
 
 def _denied_sets(random: Random, _number: int, count: int) -> Conditions:
     values = [f"intent-{value}" for value in random.sample(range(count), min(20, count))]
-    return [make_condition(INTENT, "notIn", values), make_condition("channel", "notEquals", f"c{random.randrange(count)}")]
+    return [
+        make_condition(INTENT, "notIn", values),
+        make_condition("channel", "notEquals", f"c{random.randrange(count)}"),
+    ]
 
 
 def _sets(random: Random, _number: int, count: int) -> Conditions:
@@ -90,7 +96,10 @@ def _unknown_of_few(random: Random, _number: int, _count: int) -> Conditions:
 
 
 def _own_attribute(_random: Random, number: int, _count: int) -> Conditions:
-    return [make_condition(f"attribute-{number}", "equals", "yes"), make_condition(f"attribute-{number + 1}", "notEquals", "no")]
+    return [
+        make_condition(f"attribute-{number}", "equals", "yes"),
+        make_condition(f"attribute-{number + 1}", "notEquals", "no"),
+    ]
 
 
 def _own_absence(_random: Random, number: int, _count: int) -> Conditions:
@@ -102,7 +111,9 @@ def _boxes(random: Random, _number: int, _count: int) -> Conditions:
     conditions = []
     for place in random.sample(range(10), 4):
         low = random.random()
-        conditions.append(make_condition(f"x{place}", "between", [round(low, 4), round(low + random.uniform(0.1, 0.6), 4)]))
+        conditions.append(
+            make_condition(f"x{place}", "between", [round(low, 4), round(low + random.uniform(0.1, 0.6), 4)])
+        )
     return conditions
 
 
@@ -112,7 +123,10 @@ def _clauses(random: Random, _number: int, _count: int) -> Conditions:
 
 
 def _ties(random: Random, number: int, _count: int) -> Conditions:
-    return [make_condition(f"x{number % 3}", "lessThan", random.random()), make_condition(INTENT, "notContains", f"<{number}>")]
+    return [
+        make_condition(f"x{number % 3}", "lessThan", random.random()),
+        make_condition(INTENT, "notContains", f"<{number}>"),
+    ]
 
 
 def _mixed(random: Random, number: int, count: int) -> Conditions:

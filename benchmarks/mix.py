@@ -12,7 +12,15 @@ from random import Random
 from typing import TYPE_CHECKING, Final
 
 from reconciler.behaviour.routing_entry import RoutingEntry
-from reconciler.model.rule import Address, Condition, Rule, Target, sorted_targets, normalized_conditions, make_condition
+from reconciler.model.rule import (
+    Address,
+    Condition,
+    Rule,
+    Target,
+    make_condition,
+    normalized_conditions,
+    sorted_targets,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -48,7 +56,12 @@ def mix(count: int, seed: int = 1) -> list[RoutingEntry]:
 def edited(entries: Entries, count: int, seed: int = 2) -> list[RoutingEntry]:
     """Return the list after `count` edits: queues, priorities, conditions, rules gone, rules added, in equal parts."""
     random = _seeded(seed)
-    edits: list[Callable[[Random, RoutingEntry, int], RoutingEntry | None]] = [_other_queue, _elsewhere, _other_intent, _gone]
+    edits: list[Callable[[Random, RoutingEntry, int], RoutingEntry | None]] = [
+        _other_queue,
+        _elsewhere,
+        _other_intent,
+        _gone,
+    ]
     changed: dict[str, RoutingEntry | None] = {}
     added = []
     places = random.sample(range(len(entries)), count)
@@ -108,7 +121,9 @@ def entry(number: int, priority: float, asked: Iterable[Condition], queue: str) 
     """Return a rule of a list; its number is its name, address and id."""
     key = f"rule-{number:06d}"
     targets = sorted_targets([Target(queue, 1)])
-    rule = Rule(f"Rule {number:06d}", "", priority, enabled=True, conditions=normalized_conditions(asked), targets=targets)
+    rule = Rule(
+        f"Rule {number:06d}", "", priority, enabled=True, conditions=normalized_conditions(asked), targets=targets
+    )
     return RoutingEntry(f"mix/{key}", rule, key, Address("mix", key))
 
 

@@ -15,14 +15,14 @@ from reconciler.errors import (
     ApiError,
     ConcurrentChangeError,
     CredentialsError,
-    RuleNotFoundError,
     NameTakenError,
     OverloadedError,
     RejectedError,
+    RuleNotFoundError,
     UnreachableError,
 )
 from reconciler.model.change import Adopt, Change, Create, Delete, PlanStep, Update, is_unadoption
-from reconciler.model.live import LiveRule, Marker, FetchedRule, marker_digest
+from reconciler.model.live import FetchedRule, LiveRule, Marker, marker_digest
 from reconciler.plan.compare import diff_fields
 from reconciler.plan.unknown_fields import differing_fields, fields_phrase
 from reconciler.text.escape import sanitize
@@ -193,14 +193,19 @@ async def _not_duplicate_reason(live: LiveRule, original: LiveRule, store: RuleS
     if read is None or not _is_same_state(read.live, original):
         return f"rule {sanitize(original.id)}, which it was a duplicate of, was changed meanwhile by somebody else"
     names = differing_fields(read.live, live)
-    return f"it differs from rule {sanitize(original.id)} in {fields_phrase(names)}, and is no duplicate" if names else ""
+    return (
+        f"it differs from rule {sanitize(original.id)} in {fields_phrase(names)}, and is no duplicate" if names else ""
+    )
 
 
 def _check_response(payload: WritePayload, response: LiveRule) -> Attempt:
     """Hold the server's answer against what was sent."""
     if (response.rule, response.marker) == payload:
         return Attempt(Verdict.DONE, id=response.id)
-    kept = ", ".join(dict.fromkeys(one.path for one in diff_fields(payload.rule, response.rule))) or "the description's last line"
+    kept = (
+        ", ".join(dict.fromkeys(one.path for one in diff_fields(payload.rule, response.rule)))
+        or "the description's last line"
+    )
     why = f"the server kept other values than were sent: {kept}"
     return Attempt(Verdict.ALTERED, why, id=response.id, response=response)
 

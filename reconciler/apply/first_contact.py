@@ -74,7 +74,11 @@ class FirstWrite:
         marker, sent = live.marker, self.payload.marker
         if marker is None or sent is None or (marker.owner, marker.address) != (sent.owner, sent.address):
             return False
-        return self.keeps_markers or _routing_fields(live.rule) == _routing_fields(self.payload.rule) or not _matches_response(live, result)
+        return (
+            self.keeps_markers
+            or _routing_fields(live.rule) == _routing_fields(self.payload.rule)
+            or not _matches_response(live, result)
+        )
 
     def _is_own_write(self, live: LiveRule, result: Attempt) -> bool:
         """Say whether the write made the rule what it is: it is as it was answered, or as a tenant keeps texts."""
@@ -93,7 +97,9 @@ def find_first_write(wave: Sequence[PlanStep], rules: Iterable[LiveRule], owner:
     with a short text of one with a longer text, which may be cut. The longest text tells most.
     """
     live_rules = tuple(rules)
-    sent = [(step, what) for step in wave if (what := write_payload(step, owner)) is not None and what.marker is not None]
+    sent = [
+        (step, what) for step in wave if (what := write_payload(step, owner)) is not None and what.marker is not None
+    ]
     ours = [live for live in live_rules if live.marker is not None and live.marker.owner == owner]
     kept = [len(format_description(live.rule, live.marker)) for live in ours if live.rule.description]
     if not sent or (ours and not any(what.rule.description for _, what in sent)):
@@ -110,7 +116,8 @@ def describe_difference(first: FirstWrite, live: LiveRule) -> str:
     changes = diff_fields(first.payload.rule, live.rule)
     other = [f"{one.path} {quote(one.before)} as {quote(one.after)}" for one in changes if one.path != "description"]
     if live.marker is None:
-        kept = f"its description, which ended in {_quote_end(format_description(*first.payload))}, ends in {_quote_end(live.rule.description)}"
+        written_end = _quote_end(format_description(*first.payload))
+        kept = f"its description, which ended in {written_end}, ends in {_quote_end(live.rule.description)}"
         return kept if live.rule.description else "its description is empty"
     return f"the server kept other values than were sent: {join_limited(other, _MAX_FIELDS)}"
 
@@ -135,7 +142,13 @@ def reverting_step(step: PlanStep, live: LiveRule) -> PlanStep:
     if then is None:
         return PlanStep(Delete(change.address, live, "duplicate"), "back")
     update = Update(
-        change.address, live, then.rule, diff_fields(live.rule, then.rule), None, "manifest", unadopts=then.marker is None
+        change.address,
+        live,
+        then.rule,
+        diff_fields(live.rule, then.rule),
+        None,
+        "manifest",
+        unadopts=then.marker is None,
     )
     return PlanStep(update, "back")
 
@@ -144,7 +157,9 @@ def payload_before(step: PlanStep) -> WritePayload | None:
     """Return what a first write found, or None where it creates."""
     change = step.change
     return (
-        None if step.call == "create" or isinstance(change, Create) else WritePayload(change.live.rule, change.live.marker)
+        None
+        if step.call == "create" or isinstance(change, Create)
+        else WritePayload(change.live.rule, change.live.marker)
     )
 
 

@@ -32,7 +32,9 @@ class KnownState:
         self._store = store
         self.saw_missing = False
         """Whether the last read missed a rule that this run had no part in removing."""
-        self._rules_by_id: dict[str, tuple[Rule, Marker | None] | None] = {one.id: (one.rule, one.marker) for one in rules}
+        self._rules_by_id: dict[str, tuple[Rule, Marker | None] | None] = {
+            one.id: (one.rule, one.marker) for one in rules
+        }
         self._not_yet_listed: set[str] = set()
         """Rules that this run made and that no list has shown yet: lists may be behind."""
 
@@ -46,7 +48,9 @@ class KnownState:
         """Read every rule. Raises IncompleteReadError when too many are missing that were there a moment ago."""
         listed = {one.id: one for one in await self._store.rules()}
         self._not_yet_listed -= listed.keys()
-        missing = [rule_id for rule_id, known in self._rules_by_id.items() if known is not None and rule_id not in listed]
+        missing = [
+            rule_id for rule_id, known in self._rules_by_id.items() if known is not None and rule_id not in listed
+        ]
         vanished = len(missing) - len(self._not_yet_listed.intersection(missing))
         if vanished > MAX_SINGLE_READS:
             raise IncompleteReadError(

@@ -15,7 +15,16 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from reconciler.apply.attempt import Attempt, RuleStore, Verdict, attempt_step, revert_step, write_payload
-from reconciler.apply.first_contact import FirstWrite, describe_abort, describe_revert, payload_before, describe_difference, find_first_write, reverting_step, describe_unread
+from reconciler.apply.first_contact import (
+    FirstWrite,
+    describe_abort,
+    describe_difference,
+    describe_revert,
+    describe_unread,
+    find_first_write,
+    payload_before,
+    reverting_step,
+)
 from reconciler.apply.known_state import KnownState
 from reconciler.apply.progress import ApplyProgress
 from reconciler.apply.report import ApplyReport
@@ -63,7 +72,14 @@ async def apply_plan(
     try:
         await run.run_rounds(fresh)
     except ApiError as error:
-        run.stop(str(error) + ("" if run.first_write is None or run.latest_attempt is None else describe_unread(run.first_write.step, run.latest_attempt)))
+        run.stop(
+            str(error)
+            + (
+                ""
+                if run.first_write is None or run.latest_attempt is None
+                else describe_unread(run.first_write.step, run.latest_attempt)
+            )
+        )
     return run.build_report()
 
 
@@ -165,7 +181,9 @@ class _ApplyRun:
         self.outside_rules = others
         if self.settings.is_within_review is None and self.outside_changes > 1:
             return "rules that this plan is not about were changed meanwhile; plan again"
-        if (strayed or self.progress.has_external_edits(fresh_plan)) and (refused := await self.failed_guards(fresh_plan)):
+        if (strayed or self.progress.has_external_edits(fresh_plan)) and (
+            refused := await self.failed_guards(fresh_plan)
+        ):
             return f"rules were changed meanwhile, and now {refused[0].message}"
         if strayed and not await self.settings.run_blocking(lambda: self.is_within_review(fresh_plan)):
             return "rules were changed meanwhile, and the plan would now send conversations elsewhere; plan again"
@@ -242,7 +260,9 @@ class _ApplyRun:
                 break
             await self.settings.sleep(pause)
         self.stop_reason = f"{self.stop_reason}. {describe_revert(first.step, left, '; '.join(errors))}"
-        self.progress.record_failure(first.step, describe_difference(first, lost[0].live), left[0].live.id if left else "")
+        self.progress.record_failure(
+            first.step, describe_difference(first, lost[0].live), left[0].live.id if left else ""
+        )
         return fresh
 
     async def revert_rule(self, step: PlanStep, live: LiveRule) -> Attempt:
@@ -298,7 +318,14 @@ class _ApplyRun:
         skipped = "interrupted" if stopped else "the run had to stop" if self.stop_reason else ""
         converged = self.fresh_plan is not None and not self.fresh_plan.changes and not self.fresh_plan.conflicts
         error = self.stop_reason or ("" if converged else self.progress.leftover_copy_error())
-        return ApplyReport(self.progress.outcomes(self.fresh_plan, skipped), converged, stopped, error, self.fresh_plan, self.first_write_altered)
+        return ApplyReport(
+            self.progress.outcomes(self.fresh_plan, skipped),
+            converged,
+            stopped,
+            error,
+            self.fresh_plan,
+            self.first_write_altered,
+        )
 
 
 def _first_step_per_address(wave: Sequence[PlanStep]) -> list[PlanStep]:

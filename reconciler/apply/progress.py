@@ -7,8 +7,19 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from reconciler.apply.attempt import Attempt, Uncertainty, Verdict, WritePayload, write_payload
-from reconciler.model.change import Applied, Change, Create, Delete, Failed, Outcome, Skipped, PlanStep, UnknownOutcome, is_copy_removal
-from reconciler.plan.stored_texts import is_form_of, classify_live_rules
+from reconciler.model.change import (
+    Applied,
+    Change,
+    Create,
+    Delete,
+    Failed,
+    Outcome,
+    PlanStep,
+    Skipped,
+    UnknownOutcome,
+    is_copy_removal,
+)
+from reconciler.plan.stored_texts import classify_live_rules, is_form_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -192,9 +203,15 @@ class ApplyProgress:
             return Failed(change, progress.attempts, progress.error, touched)
         if last_read is not None and (blocked := last_read.conflicts.get(change.address)):
             return Failed(change, progress.attempts, progress.error or blocked, touched)
-        unread = last_read is None and (progress.uncertainty == "until read" or (progress.attempts and not progress.error))
+        unread = last_read is None and (
+            progress.uncertainty == "until read" or (progress.attempts and not progress.error)
+        )
         if progress.uncertainty == "lasting" or unread:
-            known = "acknowledged, but it could not be read again" if progress.acknowledged else "it could not be read again"
+            known = (
+                "acknowledged, but it could not be read again"
+                if progress.acknowledged
+                else "it could not be read again"
+            )
             return UnknownOutcome(change, progress.attempts, progress.error or known)
         if progress.error or (progress.attempts and not stop_reason):
             others = any(one.failed for one in self.progress.values())
@@ -216,7 +233,10 @@ class ApplyProgress:
             return progress.may_have_written
         if isinstance(change, Create):
             return progress.id in last_read.live_by_id
-        return change.address in last_read.copied_addresses or last_read.live_by_id.get(change.live.id) != (change.live.rule, change.live.marker)
+        return change.address in last_read.copied_addresses or last_read.live_by_id.get(change.live.id) != (
+            change.live.rule,
+            change.live.marker,
+        )
 
 
 class _LastRead(NamedTuple):
@@ -233,7 +253,9 @@ class _LastRead(NamedTuple):
         """Look at a fresh plan."""
         there = {one.id: (one.rule, one.marker) for one in fresh.live.rules}
         conflicts = {one.address: one.message for one in reversed(fresh.conflicts)}
-        return cls(remaining_keys(fresh), there, conflicts, {one.address for one in fresh.changes if is_copy_removal(one)})
+        return cls(
+            remaining_keys(fresh), there, conflicts, {one.address for one in fresh.changes if is_copy_removal(one)}
+        )
 
 
 def _retarget(change: Change, live_by_id: Mapping[str, LiveRule], remaining: set[object]) -> Change | None:

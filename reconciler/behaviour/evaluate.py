@@ -59,7 +59,9 @@ class Route:
         return None if self.winner is None else destination_of(self.winner.rule.targets)
 
 
-def route_conversation(ordered: Sequence[RoutingEntry], attributes: Attributes, assumed: Mapping[str, bool] | None = None) -> Route:
+def route_conversation(
+    ordered: Sequence[RoutingEntry], attributes: Attributes, assumed: Mapping[str, bool] | None = None
+) -> Route:
     """Say which of the entries, in order (`in_order`), takes the conversation.
 
     `assumed` says of conditions that are not understood, by their JSON, whether they hold (S11). Raises
@@ -75,10 +77,14 @@ def route_conversation(ordered: Sequence[RoutingEntry], attributes: Attributes, 
     return Route(None, tuple(passed))
 
 
-def find_winner(ordered: Iterable[RoutingEntry], attributes: Attributes, assumed: Mapping[str, bool] | None = None) -> RoutingEntry | None:
+def find_winner(
+    ordered: Iterable[RoutingEntry], attributes: Attributes, assumed: Mapping[str, bool] | None = None
+) -> RoutingEntry | None:
     """Return the first entry that takes the conversation, or None. Raises UnknownConditionError as `route` does."""
     conversation = canonical_attributes(attributes)
-    return next((entry for entry in ordered if first_failing_condition(entry.rule, conversation, assumed or {}) is None), None)
+    return next(
+        (entry for entry in ordered if first_failing_condition(entry.rule, conversation, assumed or {}) is None), None
+    )
 
 
 def canonical_attributes(attributes: Attributes) -> dict[str, str | int | float]:
@@ -197,7 +203,9 @@ class RuleIndex:
         places = set(self._unindexed)
         for attribute, by in self._positions_by_text.items():
             value = conversation.get(attribute)
-            asked = by.values() if attribute not in attributes else [by.get(value, ())] if isinstance(value, str) else ()
+            asked = (
+                by.values() if attribute not in attributes else [by.get(value, ())] if isinstance(value, str) else ()
+            )
             places.update(place for several in asked for place in several)
         for place in sorted(places):
             truths = [_condition_truth(part, attributes, conversation) for part in self.ordered[place].rule.conditions]
@@ -207,7 +215,9 @@ class RuleIndex:
                 return
         yield None
 
-    def _winning_position(self, conversation: Mapping[str, str | int | float], assumed: Mapping[str, bool]) -> int | None:
+    def _winning_position(
+        self, conversation: Mapping[str, str | int | float], assumed: Mapping[str, bool]
+    ) -> int | None:
         places = list(self._unindexed)
         for attribute, by in self._positions_by_text.items():
             value = conversation.get(attribute)
@@ -215,10 +225,15 @@ class RuleIndex:
                 places += by.get(value, ())
         places.sort()
         ordered = self.ordered
-        return next((place for place in places if first_failing_condition(ordered[place].rule, conversation, assumed) is None), None)
+        return next(
+            (place for place in places if first_failing_condition(ordered[place].rule, conversation, assumed) is None),
+            None,
+        )
 
 
-def _condition_truth(part: Condition | Opaque, attributes: Attributes, conversation: Mapping[str, str | int | float]) -> bool | None:
+def _condition_truth(
+    part: Condition | Opaque, attributes: Attributes, conversation: Mapping[str, str | int | float]
+) -> bool | None:
     """Say whether a condition holds; None where that is not told."""
     return holds(part, conversation) if isinstance(part, Condition) and part.attribute in attributes else None
 

@@ -43,7 +43,9 @@ class Acknowledgement(NamedTuple):
     """Other Environments have the rule, too."""
 
 
-def collect_acknowledgements(manifests: Manifests, environment: Environment, desired: DesiredState) -> list[Acknowledgement]:
+def collect_acknowledgements(
+    manifests: Manifests, environment: Environment, desired: DesiredState
+) -> list[Acknowledgement]:
     """Return what the manifests accept in one environment."""
     return [*_from_environment(manifests, environment), *_from_rules(manifests, environment, desired)]
 

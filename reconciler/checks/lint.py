@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from reconciler.behaviour.budget import UndecidedError
 from reconciler.behaviour.facts.rule_facts import analyze_slices
 from reconciler.checks.lint_confidence import check_confidence
-from reconciler.checks.lint_names import check_attributes, check_intents, check_queues, check_field_idents
+from reconciler.checks.lint_names import check_attributes, check_field_idents, check_intents, check_queues
 from reconciler.checks.lint_rules import check_rules
 from reconciler.checks.lint_view import LintView
 from reconciler.text.escape import pluralize
@@ -57,7 +57,11 @@ def lint(
     budget.remaining = work - work // 4
     known = analyze_slices(view.slices)
     budget.remaining = max(0, budget.remaining) + work // 4
-    found = [*check_rules(view, known), *check_queues(manifests, environment), *check_field_idents(manifests, environment)]
+    found = [
+        *check_rules(view, known),
+        *check_queues(manifests, environment),
+        *check_field_idents(manifests, environment),
+    ]
     for what, findings in (
         ("intents without a rule", check_intents(view, known)),
         ("attributes that nothing writes", check_attributes(view)),

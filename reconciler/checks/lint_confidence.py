@@ -122,7 +122,10 @@ class GapSearch:
         """Return a conversation in the gap that none of the rules takes: one that a last rule for it would get."""
         intent = self.view.attributes.intent
         rules = [
-            RoutingEntry(str(place), replace(entry.rule, priority=place, conditions=_drop_attribute(entry.rule.conditions, intent)))
+            RoutingEntry(
+                str(place),
+                replace(entry.rule, priority=place, conditions=_drop_attribute(entry.rule.conditions, intent)),
+            )
             for place, entry in enumerate(near)
         ]
         asked = (*gap.other_conditions, *self._bound_conditions(gap))

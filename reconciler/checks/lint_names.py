@@ -84,7 +84,10 @@ def intents_in_catch_all(view: LintView) -> list[str]:
 def _is_caught(view: LintView, intent: str) -> bool:
     """Say whether a rule of the manifests takes an intent of which the bot is sure, without naming it: a catch-all."""
     view.space.budget.spend(len(view.general_rules))
-    return find_winner((entry for entry in view.general_rules if entry.address), _confident_conversation(view, intent)) is not None
+    return (
+        find_winner((entry for entry in view.general_rules if entry.address), _confident_conversation(view, intent))
+        is not None
+    )
 
 
 def _confident_conversation(view: LintView, intent: str) -> dict[str, Scalar]:
@@ -165,7 +168,9 @@ def _one_letter_deletions(name: str) -> set[str]:
     return {letters, *(letters[:at] + letters[at + 1 :] for at in range(len(letters)))}
 
 
-def _attribute_uses(view: LintView, endpoint_attributes: Iterable[str]) -> tuple[dict[str, list[RoutingEntry]], set[str]]:
+def _attribute_uses(
+    view: LintView, endpoint_attributes: Iterable[str]
+) -> tuple[dict[str, list[RoutingEntry]], set[str]]:
     """Return which rules of ours ask about each further attribute, and what all others ask about."""
     ours: dict[str, list[RoutingEntry]] = {}
     theirs: set[str] = set()

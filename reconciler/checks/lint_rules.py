@@ -14,14 +14,16 @@ from reconciler.text.phrases import condition_phrase, conversation_phrase
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from reconciler.behaviour.facts.rule_facts import RuleFacts, ContradictoryRule, RedundantRule, ShadowedRule
+    from reconciler.behaviour.facts.rule_facts import ContradictoryRule, RedundantRule, RuleFacts, ShadowedRule
     from reconciler.model.finding import Finding
 
 
 def check_rules(view: LintView, facts: RuleFacts) -> Iterator[Finding]:
     """Yield what is known of each rule of ours."""
     yield from (_contradictory_finding(view, one) for one in facts.contradictory if one.entry.address)
-    yield from (_shadowed_finding(view, one) for one in facts.shadowed if one.entry.address and not _is_tied_with_shadowing(one))
+    yield from (
+        _shadowed_finding(view, one) for one in facts.shadowed if one.entry.address and not _is_tied_with_shadowing(one)
+    )
     needless = (one for one in facts.redundant if one.entry.address and not _is_intended(view, one))
     yield from (_redundant_finding(view, one) for one in needless)
     yield from _tie_findings(view, facts.ties)
@@ -51,7 +53,9 @@ def _shadowed_finding(view: LintView, shadowed: ShadowedRule) -> Finding:
         hint = "improve the priority, narrow the earlier rule, or remove this one"
     else:
         hint = "improve the priority, or take the live rule over with `adopt:` and change it"
-    rests = view.known_types_phrase(chain.from_iterable(entry.rule.conditions for entry in (shadowed.entry, *shadowed.shadowing)))
+    rests = view.known_types_phrase(
+        chain.from_iterable(entry.rule.conditions for entry in (shadowed.entry, *shadowed.shadowing))
+    )
     message = f"never reached: {list_rules(shadowed.shadowing)} {does} all the same conversations first{rests}"
     return view.finding("CXR202", "warning", message, shadowed.entry, hint)
 

@@ -14,7 +14,7 @@ from reconciler.behaviour.space.space import Space
 from reconciler.model.finding import Finding, Severity
 from reconciler.model.rule import Condition, Opaque, Scalar, Source
 from reconciler.plan.routing_table import desired_entries, types_phrase
-from reconciler.text.escape import sanitize, quote
+from reconciler.text.escape import quote, sanitize
 from reconciler.text.phrases import conversation_phrase, queues_phrase
 
 if TYPE_CHECKING:
@@ -203,7 +203,9 @@ def list_rules(entries: Sequence[RoutingEntry]) -> str:
     return list_items(entries, rule_name, limit=_MAX_LISTED_RULES)
 
 
-def list_items(items: Sequence[T], format_item: Callable[[T], str], conjunction: str = "and", limit: int = MAX_LISTED_VALUES) -> str:
+def list_items(
+    items: Sequence[T], format_item: Callable[[T], str], conjunction: str = "and", limit: int = MAX_LISTED_VALUES
+) -> str:
     """List things: `a`, `a and b`, `a, b, c and 4 more`."""
     shown = [format_item(one) for one in items[:limit]]
     if len(items) > limit:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from reconciler.behaviour.evaluate import OpaqueConditionError, canonical_attributes, find_winner
 from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of, order_entries
 from reconciler.desired.desired import DesiredState, convert_endpoint_values, endpoint_types
-from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, QueueError
+from reconciler.desired.queues import OfflineQueueResolver, QueueError, QueueResolver
 from reconciler.desired.substitution import SHARE, WEIGHT, FieldType, TextBudget, TextLimitError, fill_variables
 from reconciler.model.rule import Condition, Json, Opaque, Source, Target
 from reconciler.plan.routing_table import desired_entries
@@ -54,14 +54,20 @@ class _InvalidTestError(Exception):
 
 
 def run_route_tests(
-    documents: Iterable[LoadedDocument[RouteTests]], environment: Environment, catalogue: OfflineQueueResolver, desired: DesiredState
+    documents: Iterable[LoadedDocument[RouteTests]],
+    environment: Environment,
+    catalogue: OfflineQueueResolver,
+    desired: DesiredState,
 ) -> tuple[RouteTestResult, ...]:
     """Try every test. `catalogue` must be the one that `desired` was made with: both name queues alike."""
     return _run_all(documents, _RouteTestRunner(environment, catalogue, desired_entries(desired), {}))
 
 
 def run_route_tests_live(
-    documents: Iterable[LoadedDocument[RouteTests]], environment: Environment, catalogue: QueueResolver, entries: Sequence[RoutingEntry]
+    documents: Iterable[LoadedDocument[RouteTests]],
+    environment: Environment,
+    catalogue: QueueResolver,
+    entries: Sequence[RoutingEntry],
 ) -> tuple[RouteTestResult, ...]:
     """Try every test on all live rules, whose queues are those of `catalogue`.
 
@@ -130,7 +136,9 @@ class _RouteTestRunner:
         conversation = convert_endpoint_values(self._types, canonical_attributes(attributes))
         if test.expect.default:
             return conversation, None
-        weights = {name: self._require_kind(weight, WEIGHT, "split") for name, weight in _expected_weights(test).items()}
+        weights = {
+            name: self._require_kind(weight, WEIGHT, "split") for name, weight in _expected_weights(test).items()
+        }
         targets = [self._resolve_target(name, weight) for name, weight in weights.items()]
         return conversation, destination_of(targets)
 
@@ -180,7 +188,8 @@ class _RouteTestRunner:
         heaviest = sorted(destination, key=lambda one: (-one[1], self._queue_phrase(one[0])))
         # So many digits that a third and 33.3 % do not look the same.
         return (
-            " and ".join(f"{float(100 * share):.8g} % {self._queue_phrase(queue)}" for queue, share in heaviest) or "no queue"
+            " and ".join(f"{float(100 * share):.8g} % {self._queue_phrase(queue)}" for queue, share in heaviest)
+            or "no queue"
         )
 
     def _queue_phrase(self, queue_id: str) -> str:

@@ -45,7 +45,9 @@ async def carry_out(  # noqa: PLR0913 - whatever a write depends on
     Raises RefusedError and ApiError where nothing was written. `reason` is for the journal.
     """
     stop.writing = True
-    client.pacer.allow(_PATIENCE + _calls(session, made) / session.environment.api.requests_per_second)
+    client.rate_limiter.restart_time_limit(
+        _PATIENCE + _calls(session, made) / session.environment.api.requests_per_second
+    )
     lifted = {result.name: result.allowed for result in made.guards if result.allowed}
     recorder = Recorder.begin(session, made, who(), reason, lifted)
     conduct = ApplySettings(
@@ -67,7 +69,7 @@ async def carry_out(  # noqa: PLR0913 - whatever a write depends on
         session.output.note("Nothing was written.")
         raise
     recorder.end(report)
-    return replace(report, run=recorder.name)
+    return replace(report, run_id=recorder.name)
 
 
 def _calls(session: Session, made: Plan) -> float:

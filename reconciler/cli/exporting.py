@@ -16,7 +16,7 @@ from reconciler import __version__
 from reconciler.cli.commands.init import SCHEMA
 from reconciler.cli.environments.choose import SIMULATED
 from reconciler.cli.files import new_folder, write_all
-from reconciler.desired.desired import DesiredState, DesiredRule, expand_manifests
+from reconciler.desired.desired import DesiredRule, DesiredState, expand_manifests
 from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, resolve_aliases
 from reconciler.errors import CxrouteError, ManifestError, RefusedError, UsageError
 from reconciler.export.export import ExportedManifests, TenantSnapshot, export_rules
@@ -24,15 +24,15 @@ from reconciler.export.names import NotRepresentableError, find_free_name
 from reconciler.export.selection import ExportSelection, select_rules
 from reconciler.export.update_manifest import ManifestEdit, build_manifest_edit, edit_texts, find_unintended_changes
 from reconciler.export.verify import ExportMismatchError, ExportVerification, verify_export
-from reconciler.export.yaml import ManifestHeader, format_one_file, format_files, describe_skipped
+from reconciler.export.yaml import ManifestHeader, describe_skipped, format_files, format_one_file
 from reconciler.manifest.kinds.environment import SANDBOX
 from reconciler.manifest.load import Manifests, load_with_changes
 from reconciler.manifest.yaml_reader import MAX_FILE_BYTES
 from reconciler.manifest.yaml_writer import format_mapping
-from reconciler.plan.ownership import find_cause, classify_by_owner
+from reconciler.plan.ownership import classify_by_owner, find_cause
 from reconciler.plan.stored_texts import classify_live_rules
-from reconciler.render.impact import affected
-from reconciler.render.text.behaviour import behaviour_lines
+from reconciler.render.impact import summarize_impact
+from reconciler.render.text.behaviour import impact_lines
 from reconciler.text.escape import pluralize, sanitize
 from reconciler.text.files import read_file
 from reconciler.text.redact import REDACTOR
@@ -127,13 +127,15 @@ def refuse_existing(path: Path) -> None:
 _MOST_TOLD: Final = 20
 
 
-def export_new(session: Session, live: LiveState, tenant: TenantSnapshot, asked: Sequence[LiveRule], into: Destination) -> ExportedManifests:
+def export_new(
+    session: Session, live: LiveState, tenant: TenantSnapshot, asked: Sequence[LiveRule], into: Destination
+) -> ExportedManifests:
     """Write the manifests of the rules that were asked for, as far as they have none and can have one; return those."""
     rulesets = _rulesets(session)
     owned = classify_by_owner(live.rules, tenant.desired.owner)
     chosen = select_rules(asked, owned, tenant.desired, rulesets)
     composed = export_rules(chosen.rules, tenant, {*rulesets, *(address.ruleset for address in owned.managed)})
-    made = replace(composed, left_out=(*chosen.skipped, *composed.skipped))
+    made = replace(composed, skipped=(*chosen.skipped, *composed.skipped))
     _tell_left_out(session, made, chosen)
     if not made.rules:
         _say_nothing(session, chosen)
@@ -175,7 +177,9 @@ def _setting(session: Session) -> ManifestHeader:
     return ManifestHeader(head, (environment,) if others else (), find_free_name("queues", names))
 
 
-def _proof(session: Session, live: LiveState, tenant: TenantSnapshot, made: ExportedManifests, texts: Mapping[str, str]) -> ExportVerification:
+def _proof(
+    session: Session, live: LiveState, tenant: TenantSnapshot, made: ExportedManifests, texts: Mapping[str, str]
+) -> ExportVerification:
     """Read back what is to be written, beside all other manifests, and hold it against what is live."""
     changed = {path: text.encode() for path, text in texts.items()}
     try:
@@ -202,13 +206,20 @@ def _tell_left_out(session: Session, made: ExportedManifests, chosen: ExportSele
 
 def _say_nothing(session: Session, chosen: ExportSelection) -> None:
     """Say that there is nothing to write."""
-    there = f"; {pluralize(len(chosen.already_in_manifests), 'rule')} the manifests have already (-v says where)" if chosen.already_in_manifests else ""
+    there = (
+        f"; {pluralize(len(chosen.already_in_manifests), 'rule')} the manifests have already (-v says where)"
+        if chosen.already_in_manifests
+        else ""
+    )
     session.output.note(f"Nothing to export from {session.environment.name}{there}.")
 
 
 def _conclude(session: Session, made: ExportedManifests, proof: ExportVerification, into: Destination) -> None:
     """Say what was exported, what is proved of it, and what to do next; on stderr where stdout has the manifests."""
-    lines = [f"{pluralize(len(made.rules), 'rule')} in {pluralize(len(made.rulesets), 'RuleSet')}.", *_proved(session, proof)]
+    lines = [
+        f"{pluralize(len(made.rules), 'rule')} in {pluralize(len(made.rulesets), 'RuleSet')}.",
+        *_proved(session, proof),
+    ]
     if proof.other_changes:
         changes = pluralize(proof.other_changes, "other change")
         lines.append(f"The manifests that were there want {changes}, which this is not about; plan shows all of it.")
@@ -229,8 +240,8 @@ def _proved(session: Session, proof: ExportVerification) -> list[str]:
     renamed = f"; {proof.renamed:,} of them get a name of their own (`name`)" if proof.renamed else ""
     if proof.behaviour.complete:
         return [f"Proved: the next apply takes over {taken_over}{renamed}, and no conversation goes elsewhere."]
-    told = affected(proof.behaviour, {}, proof.labels, most=session.most)
-    return [f"The next apply takes over {taken_over}{renamed}.", *behaviour_lines(told, session.output.paint)]
+    told = summarize_impact(proof.behaviour, {}, proof.labels, limit=session.most)
+    return [f"The next apply takes over {taken_over}{renamed}.", *impact_lines(told, session.output.paint)]
 
 
 def keep_all(session: Session, live: LiveState, tenant: TenantSnapshot) -> None:
@@ -250,7 +261,9 @@ def keep_all(session: Session, live: LiveState, tenant: TenantSnapshot) -> None:
 
 def keep_named(session: Session, live: LiveState, tenant: TenantSnapshot, asked: Sequence[LiveRule]) -> None:
     """Keep these rules. Raises RefusedError where one is not ours, is in no manifest, or was not changed in CXone."""
-    managed = {rule.id: address for address, rule in classify_by_owner(live.rules, tenant.desired.owner).managed.items()}
+    managed = {
+        rule.id: address for address, rule in classify_by_owner(live.rules, tenant.desired.owner).managed.items()
+    }
     drifted, refused = [], []
     for rule in asked:
         address = managed.get(rule.id)
@@ -268,7 +281,9 @@ def keep_named(session: Session, live: LiveState, tenant: TenantSnapshot, asked:
     _keep(session, live, tenant, drifted)
 
 
-def _keep(session: Session, live: LiveState, tenant: TenantSnapshot, drifted: Sequence[tuple[LiveRule, DesiredRule]]) -> None:
+def _keep(
+    session: Session, live: LiveState, tenant: TenantSnapshot, drifted: Sequence[tuple[LiveRule, DesiredRule]]
+) -> None:
     if not drifted:
         session.output.note("Nothing to keep: no rule of ours was changed in CXone.")
         return
@@ -288,7 +303,9 @@ def _keep(session: Session, live: LiveState, tenant: TenantSnapshot, drifted: Se
     )
 
 
-def _edits(session: Session, tenant: TenantSnapshot, drifted: Sequence[tuple[LiveRule, DesiredRule]]) -> list[ManifestEdit]:
+def _edits(
+    session: Session, tenant: TenantSnapshot, drifted: Sequence[tuple[LiveRule, DesiredRule]]
+) -> list[ManifestEdit]:
     """Return the edits of every rule. Raises RefusedError with all rules for which there are none."""
     found, refused = [], []
     for rule, wanted in drifted:

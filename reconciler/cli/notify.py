@@ -18,13 +18,13 @@ import httpx
 
 from reconciler.cli.clients import secret
 from reconciler.cxone.settings import is_loopback
-from reconciler.cxone.transport.httpx_transport import proxy_of, trusted
+from reconciler.cxone.transport.httpx_transport import load_tls_context, parse_proxy
 from reconciler.errors import ApiError, CxrouteError, ManifestError, UsageError
-from reconciler.render.slack import notification
+from reconciler.render.slack import slack_message
 from reconciler.text.redact import REDACTOR
 from reconciler.watch.cycle import CycleResult
 from reconciler.watch.notifications import NotificationKind, NotificationState, Outbox
-from reconciler.watch.webhook import ATTEMPT_SECONDS, WebhookAddress, Webhook, parse_address
+from reconciler.watch.webhook import ATTEMPT_SECONDS, Webhook, WebhookAddress, parse_address
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
@@ -63,8 +63,8 @@ def _http(place: WebhookAddress) -> httpx.AsyncClient:
     """Return a client that reads nothing of its surroundings; what is on this machine is reached by no proxy."""
     proxy, ca_file = os.environ.get("CXROUTE_PROXY"), os.environ.get("CXROUTE_CA_FILE")
     transport = httpx.AsyncHTTPTransport(
-        verify=trusted(Path(ca_file) if ca_file else None),
-        proxy=proxy_of(proxy) if proxy and not place.is_local else None,
+        verify=load_tls_context(Path(ca_file) if ca_file else None),
+        proxy=parse_proxy(proxy) if proxy and not place.is_local else None,
     )
     return httpx.AsyncClient(transport=transport, trust_env=False, follow_redirects=False, timeout=ATTEMPT_SECONDS)
 
@@ -116,7 +116,7 @@ def message(session: Session, kind: NotificationKind, one: CycleResult) -> dict[
     """Return the message, without any secret."""
     command = "validate" if isinstance(one.error, ManifestError) else _COMMANDS[kind]
     form: dict[str, Any] = REDACTOR.redact_json(
-        notification(kind, one, session.environment.name, session.command(command))
+        slack_message(kind, one, session.environment.name, session.command(command))
     )
     return form
 

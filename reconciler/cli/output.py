@@ -20,8 +20,8 @@ from typing import IO, TYPE_CHECKING, Any, Final, Literal
 from reconciler.cli.stdio import fitted, has_colours, width_of
 from reconciler.errors import CxrouteError, ManifestError
 from reconciler.model.finding import Finding, finding_to_json
-from reconciler.render.colour import ansi, colourless
-from reconciler.render.summary import FOLDED
+from reconciler.render.colour import ansi_style, no_style
+from reconciler.render.summary import MAX_NAMED
 from reconciler.render.text.findings import findings_text, findings_with_carets
 from reconciler.text.escape import sanitize
 from reconciler.text.redact import REDACTOR
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress, TaskID
 
-    from reconciler.render.colour import Paint
+    from reconciler.render.colour import Style
 
 
 _PATIENCE: Final = 1.0
@@ -137,7 +137,7 @@ class Output:
         return cls(options.color, options.loudness, options.log_format, form, not options.no_input)
 
     @property
-    def paint(self) -> Paint:
+    def paint(self) -> Style:
         """Return how stdout is painted."""
         return self._paint(sys.stdout)
 
@@ -193,7 +193,7 @@ class Output:
 
     def findings(self, findings: Sequence[Finding], stream: IO[str]) -> None:
         """Print findings about manifests, with carets where a person looks on."""
-        most = sys.maxsize if self.loudness == "verbose" else FOLDED
+        most = sys.maxsize if self.loudness == "verbose" else MAX_NAMED
         if not stream.isatty():
             stream.write(REDACTOR.redact(findings_text(findings, self._paint(stream), most)))
             return
@@ -228,8 +228,8 @@ class Output:
             shown = f"{self._paint(sys.stderr)(_COLOURS[level], prefix)}{text}" if prefix else text
             sys.stderr.write(fitted(f"{shown}\n", sys.stderr))
 
-    def _paint(self, stream: IO[str]) -> Paint:
-        return ansi if has_colours(stream, self.colour) else colourless
+    def _paint(self, stream: IO[str]) -> Style:
+        return ansi_style if has_colours(stream, self.colour) else no_style
 
 
 _COLOURS = {"warning": "yellow", "error": "red"}

@@ -12,7 +12,7 @@ from reconciler.apply.attempt import Attempt, Verdict
 from reconciler.apply.report import ApplyReport, outcomes_to_json
 from reconciler.cli.files import JOURNAL, kept_out_of_git
 from reconciler.journal.journal import Journal
-from reconciler.model.change import Change, Create, Failed, Skipped, PlanStep, is_copy_removal
+from reconciler.model.change import Change, Create, Failed, PlanStep, Skipped, is_copy_removal
 from reconciler.plan.document import change_to_json, plan_id
 from reconciler.text.redact import REDACTOR
 

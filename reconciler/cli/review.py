@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.errors import RefusedError, UsageError
-from reconciler.plan.document import ReviewedPlan, read_saved_plan, unreviewed_impact, unreviewed_changes
+from reconciler.plan.document import ReviewedPlan, read_saved_plan, unreviewed_changes, unreviewed_impact
 from reconciler.text.escape import pluralize, quote
 from reconciler.text.files import MIB, read_text
 from reconciler.traffic.sample import TrafficSample, load_traffic
@@ -108,6 +108,7 @@ def refuse_unreviewed(made: Plan, reviewed: ReviewedPlan, plan_again: str) -> No
         more = f" and {len(new) - 5} more" if len(new) > 5 else ""  # noqa: PLR2004 - as many as were named
         since = f"plan {reviewed.plan_id} of {reviewed.generated_at} does not have: {named}{more}"
         raise RefusedError(
-            f"manifests or tenant changed since the plan was made. A fresh plan has {pluralize(len(new), 'change')} that"
+            f"manifests or tenant changed since the plan was made. A fresh plan has {pluralize(len(new), 'change')}"
+            f" that"
             f" {since}. {again}"
         )

@@ -14,7 +14,7 @@ from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, resol
 from reconciler.errors import ManifestError
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.plan.routing_table import live_entries
-from reconciler.render.text.route_tests import listed
+from reconciler.render.text.route_tests import join_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -94,8 +94,10 @@ def failures(checked: Sequence[Checked], directory: str) -> list[Finding]:
     return sorted(found, key=lambda finding: finding.source or ("", 0, 0))
 
 
-def _finding(failure: Finding, tried: Sequence[RouteTestResult], environments: Mapping[str, Checked], directory: str) -> Finding:
-    where = f", in {listed(one.environment for one in tried)}" if len(environments) > 1 else ""
+def _finding(
+    failure: Finding, tried: Sequence[RouteTestResult], environments: Mapping[str, Checked], directory: str
+) -> Finding:
+    where = f", in {join_names(one.environment for one in tried)}" if len(environments) > 1 else ""
     why = _explaining(tried[0], environments[tried[0].environment], directory)
     hint = "; ".join(filter(None, (failure.hint, why)))
     return replace(failure, message=f"{failure.message}{where}", hint=hint)

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.behaviour.routing_entry import RoutingEntry, Evaluation
+from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry
 from reconciler.cli.live_file import load
 from reconciler.cli.session import Session, open_session
-from reconciler.desired.desired import expand_manifests, endpoint_types
+from reconciler.desired.desired import endpoint_types, expand_manifests
 from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, resolve_aliases
 from reconciler.errors import UsageError
 from reconciler.manifest.kinds.environment import Attributes
@@ -69,7 +69,8 @@ def evaluation(left: Side, right: Side) -> Evaluation:
     orders = {one.session.environment.api.evaluation for one in (left, right) if one.session}
     if len(orders) > 1:
         raise UsageError(
-            f"{sanitize(left.written)} and {sanitize(right.written)} cannot be compared: one tries the lowest priority first,"
+            f"{sanitize(left.written)} and {sanitize(right.written)} cannot be compared:"
+            f" one tries the lowest priority first,"
             " the other the highest (api.evaluation)"
         )
     return orders.pop() if orders else "lowest-first"

@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from reconciler.apply.settings import BlockingRunner, run_inline
-from reconciler.checks.acknowledgements import LIVE_CODES, RULE_CODES, apply_acknowledgements, collect_acknowledgements, report_unused
+from reconciler.checks.acknowledgements import (
+    LIVE_CODES,
+    RULE_CODES,
+    apply_acknowledgements,
+    collect_acknowledgements,
+    report_unused,
+)
 from reconciler.checks.lint import is_complete, lint, plan_lint_work
 from reconciler.cli.environments.choose import SIMULATED, choose, chosen_name, expected_queues, utc_now
 from reconciler.cli.output import Bar, Output
@@ -17,15 +23,15 @@ from reconciler.desired.desired import DesiredState, expand_manifests
 from reconciler.desired.queues import QueueResolver, resolve_aliases
 from reconciler.errors import ApiError, ManifestError, UsageError
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
-from reconciler.manifest.load import Manifests, load_manifests, load_environment
+from reconciler.manifest.load import Manifests, load_environment, load_manifests
 from reconciler.model.change import Adopt
-from reconciler.plan.guards import freeze_reason, check_guards, lift_guards
+from reconciler.plan.guards import check_guards, freeze_reason, lift_guards
 from reconciler.plan.options import PlanOptions, unmatched_selectors
 from reconciler.plan.ownership import classify_by_owner
 from reconciler.plan.plan import LiveState, Plan, add_findings, build_plan, replace_findings
 from reconciler.plan.routing_table import live_entries
-from reconciler.plan.schedule import schedule_steps, predict_impact
-from reconciler.render.impact import EVERYTHING, MOST_SHOWN
+from reconciler.plan.schedule import predict_impact, schedule_steps
+from reconciler.render.impact import ALL_ROWS, MAX_SHOWN
 from reconciler.text.suggest import suggest
 from reconciler.traffic.sample import TrafficSample, declared_traffic, load_traffic
 
@@ -101,7 +107,7 @@ class Session:
     @property
     def most(self) -> int:
         """Return how many cases of who is affected text shows: with -v all, exactly."""
-        return EVERYTHING if self.output.loudness == "verbose" else MOST_SHOWN
+        return ALL_ROWS if self.output.loudness == "verbose" else MAX_SHOWN
 
     def command(self, name: str, *more: str) -> str:
         """Return a command as a person types it to go on with just this: the same manifests, environment, choice."""
@@ -142,7 +148,9 @@ class Session:
     def desired(self, live: LiveState) -> DesiredState:
         """Return what the manifests want, its queues found among the live ones. Raises ManifestError."""
         name = self.environment.name
-        desired = expand_manifests(self.manifests, self.environment, QueueResolver(name, resolve_aliases(self.manifests, name), live.queues))
+        desired = expand_manifests(
+            self.manifests, self.environment, QueueResolver(name, resolve_aliases(self.manifests, name), live.queues)
+        )
         known = [*desired.rules, *classify_by_owner(live.rules, desired.owner).managed] if self.options.only else ()
         for selector in unmatched_selectors(self.options.only, known) if self.options.only else ():
             hint = suggest(selector, [str(address) for address in known])
@@ -176,7 +184,9 @@ class Session:
             return build_plan(desired, replace(live, rules=rules), self.options, self.clock())
 
         def guarded(made: Plan) -> Plan:
-            return lift_guards(check_guards(predict_impact(schedule_steps(made), self.sample), self.environment), allowed, reason)
+            return lift_guards(
+                check_guards(predict_impact(schedule_steps(made), self.sample), self.environment), allowed, reason
+            )
 
         def everything(made: Plan) -> Plan:
             found = add_findings(told(made), [self.file.finding] if self.file else ())
@@ -192,7 +202,9 @@ class Session:
             for entry in live_entries(made.live.rules, made.desired)
             if entry.address is None and entry.id not in adopted
         ]
-        work = plan_lint_work(len(made.desired.rules) + len(made.live.rules), made.behaviour.work if made.behaviour else 0)
+        work = plan_lint_work(
+            len(made.desired.rules) + len(made.live.rules), made.behaviour.work if made.behaviour else 0
+        )
         found = lint(made.desired, others, self.manifests, self.environment, made.queue_names, work // 2)
         return add_findings(made, found)
 
@@ -207,7 +219,9 @@ class Session:
         findings, idle = apply_acknowledgements(made.findings, accepted)
         if idle and not self.options.only and self.options.undo is None:
             # What the live rules hide exists in the manifests, where `validate` says it.
-            work = plan_lint_work(len(made.desired.rules), 0) // 2  # the other half is for the lint beside the live rules
+            work = (
+                plan_lint_work(len(made.desired.rules), 0) // 2
+            )  # the other half is for the lint beside the live rules
             alone = lint(made.desired, (), self.manifests, self.environment, made.queue_names, work)
             idle = apply_acknowledgements(alone, idle)[1]
             known = RULE_CODES | LIVE_CODES if is_complete((*findings, *alone)) else LIVE_CODES
@@ -224,7 +238,7 @@ class Session:
             raise
         finally:
             self.bar.end()
-        asked = f"{client.pacer.requests} requests, {client.pacer.retries} of them repeated"
+        asked = f"{client.rate_limiter.requests} requests, {client.rate_limiter.retries} of them repeated"
         self.output.detail(f"Read {len(live.rules):,} rules and {len(live.queues):,} queues: {asked}.")
         return live
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Final
 from reconciler.cli.commands.history import NAME, one, read
 from reconciler.cli.environments.selection import are_several
 from reconciler.cli.recorder import journal_path, tenant_of
-from reconciler.desired.desired import DesiredState, expand_manifests, empty_desired_state
+from reconciler.desired.desired import DesiredState, empty_desired_state, expand_manifests
 from reconciler.desired.queues import QueueResolver, resolve_aliases
 from reconciler.errors import ManifestError, RefusedError, UsageError
 from reconciler.journal.history import read_changes
 from reconciler.journal.undo import build_undo_state
-from reconciler.journal.undo_warnings import REAPPLIED, warn_reapplied_changes, unknown_outcome_warning
+from reconciler.journal.undo_warnings import REAPPLIED, unknown_outcome_warning, warn_reapplied_changes
 from reconciler.model.change import Applied, UnknownOutcome
 from reconciler.plan.options import PlanOptions, unmatched_selectors
 from reconciler.plan.ownership import classify_by_owner
@@ -62,7 +62,9 @@ class Undoing:
         def told(made: Plan) -> Plan:
             if isinstance(wanted, ManifestError):
                 return add_findings(made, [unknown_outcome_warning(wanted)])
-            return add_findings(made, warn_reapplied_changes(made, wanted, PlanOptions(prune=session.environment.prune)))
+            return add_findings(
+                made, warn_reapplied_changes(made, wanted, PlanOptions(prune=session.environment.prune))
+            )
 
         return aimed, told
 
@@ -126,7 +128,9 @@ def _wanted(session: Session, live: LiveState) -> DesiredState | ManifestError:
 def _unknown(session: Session, live: LiveState) -> DesiredState:
     """Return what stands in for wrong manifests: every RuleSet that is live counts as one that they have."""
     owned = classify_by_owner(live.rules, session.environment.owner)
-    return replace(empty_desired_state(session.environment), rulesets=frozenset(address.ruleset for address in owned.managed))
+    return replace(
+        empty_desired_state(session.environment), rulesets=frozenset(address.ruleset for address in owned.managed)
+    )
 
 
 def _of(run: RecordedRun, others: Sequence[RecordedRun]) -> tuple[RecordedRun, ...]:
@@ -167,7 +171,8 @@ def _refuse_running(run: RecordedRun, now: datetime) -> None:
     if silent < _SILENCE:
         minutes = pluralize(int(_SILENCE.total_seconds() // 60), "minute")
         raise RefusedError(
-            f"run {run.id} has no end in the journal and wrote there at {sanitize(run.last_entry_at)}: it may still be going on."
+            f"run {run.id} has no end in the journal and wrote there at {sanitize(run.last_entry_at)}:"
+            f" it may still be going on."
             f" Wait for its end, or stop it; after {minutes} without a word it counts as ended"
         )
 

@@ -14,11 +14,11 @@ from reconciler.model.rule import (
     Queue,
     Rule,
     Target,
-    to_api_json,
-    sorted_targets,
-    normalized_conditions,
     make_condition,
     make_opaque,
+    normalized_conditions,
+    sorted_targets,
+    to_api_json,
 )
 
 if TYPE_CHECKING:
@@ -26,34 +26,34 @@ if TYPE_CHECKING:
 
 
 Json = Any
-Part = TypeVar("Part", Condition | Opaque, Target | Opaque)
-LEVELS = 64
+RulePart = TypeVar("RulePart", Condition | Opaque, Target | Opaque)
+MAX_LEVELS = 64
 """Levels of lists and objects that a rule may have; those that the API is known to write have three."""
 
 
-def live_rule(form: Json) -> LiveRule:
+def parse_live_rule(data: Json) -> LiveRule:
     """Return the rule that the server describes. Raises UnexpectedAnswerError, naming the field, where it is none."""
-    if not isinstance(form, dict):
+    if not isinstance(data, dict):
         raise UnexpectedResponseError("a rule in the answer is no JSON object")
-    if _is_deep(form):
-        raise UnexpectedResponseError(f"rule {str(form.get('id'))[:64]!r} in the answer is nested too deeply")
-    rule_id, name, priority = form.get("id"), form.get("name"), form.get("priority")
+    if _is_deep(data):
+        raise UnexpectedResponseError(f"rule {str(data.get('id'))[:64]!r} in the answer is nested too deeply")
+    rule_id, name, priority = data.get("id"), data.get("name"), data.get("priority")
     if not isinstance(rule_id, str) or not rule_id:
-        raise _wrong(form, "id", "text")
+        raise _field_error(data, "id", "text")
     if not isinstance(name, str):
-        raise _wrong(form, "name", "text")
+        raise _field_error(data, "name", "text")
     if not isinstance(priority, int | float) or isinstance(priority, bool):
-        raise _wrong(form, "priority", "a number")
-    description, marker = parse_marker(_text(form, "description"))
+        raise _field_error(data, "priority", "a number")
+    description, marker = parse_marker(_text(data, "description"))
     rule = Rule(
         name,
         description,
         priority,
-        _flag(form, "enabled"),
-        normalized_conditions([_condition(one) for one in _list(form, "conditions")]),
-        sorted_targets([_target(one) for one in _list(form, "targets")]),
+        _flag(data, "enabled"),
+        normalized_conditions([_condition(one) for one in _list(data, "conditions")]),
+        sorted_targets([_target(one) for one in _list(data, "targets")]),
     )
-    return LiveRule(rule_id, rule, marker, form)
+    return LiveRule(rule_id, rule, marker, data)
 
 
 def is_text(text: str) -> bool:
@@ -61,7 +61,7 @@ def is_text(text: str) -> bool:
     return text.isascii() or not any("\ud800" <= one <= "\udfff" for one in text)
 
 
-def _is_deep(form: Json, levels: int = LEVELS) -> bool:
+def _is_deep(form: Json, levels: int = MAX_LEVELS) -> bool:
     """Say whether there are more levels: counted, for where Python itself gives up differs from version to version."""
     if not levels:
         return True
@@ -71,12 +71,12 @@ def _is_deep(form: Json, levels: int = LEVELS) -> bool:
     return False
 
 
-def queue(form: Json) -> Queue:
+def parse_queue(data: Json) -> Queue:
     """Return the queue that an entry of a list describes, once its fields have our names."""
-    return Queue(form["id"], form["name"], form["active"])
+    return Queue(data["id"], data["name"], data["active"])
 
 
-def body(rule: Rule, marker: Marker | None, raw: Mapping[str, Json] | None = None) -> dict[str, Json]:
+def rule_body(rule: Rule, marker: Marker | None, raw: Mapping[str, Json] | None = None) -> dict[str, Json]:
     """Return what is sent: for an update, every field that we do not know goes back as it was read."""
     kept = dict(raw or {})
     return {
@@ -85,14 +85,14 @@ def body(rule: Rule, marker: Marker | None, raw: Mapping[str, Json] | None = Non
         "description": format_description(rule, marker),
         "priority": rule.priority,
         "enabled": rule.enabled,
-        "conditions": _kept(rule.conditions, kept.get("conditions"), _condition),
-        "targets": _kept(rule.targets, kept.get("targets"), _target),
+        "conditions": _encode_parts(rule.conditions, kept.get("conditions"), _condition),
+        "targets": _encode_parts(rule.targets, kept.get("targets"), _target),
     }
 
 
-def _kept(parts: Sequence[Part], raw: Json, parse: Callable[[Json], Part]) -> list[Json]:
+def _encode_parts(parts: Sequence[RulePart], raw: Json, parse: Callable[[Json], RulePart]) -> list[Json]:
     """Write parts; one that stays as it was goes back just as it was read, unknown fields and all."""
-    read: dict[Part, list[Json]] = {}
+    read: dict[RulePart, list[Json]] = {}
     for form in raw if isinstance(raw, list) else ():
         read.setdefault(parse(form), []).append(form)
     return [read[part].pop(0) if read.get(part) else to_api_json(part) for part in parts]
@@ -123,14 +123,14 @@ def _text(form: dict[str, Json], name: str) -> str:
     if found is None:
         return ""
     if not isinstance(found, str):
-        raise _wrong(form, name, "text")
+        raise _field_error(form, name, "text")
     return found
 
 
 def _flag(form: dict[str, Json], name: str) -> bool:
     found = form.get(name, True)
     if not isinstance(found, bool):
-        raise _wrong(form, name, "true or false")
+        raise _field_error(form, name, "true or false")
     return found
 
 
@@ -139,9 +139,9 @@ def _list(form: dict[str, Json], name: str) -> list[Json]:
     if found is None:
         return []
     if not isinstance(found, list) or not all(type(one) is dict for one in found):
-        raise _wrong(form, name, "a list of objects")
+        raise _field_error(form, name, "a list of objects")
     return found
 
 
-def _wrong(form: dict[str, Json], name: str, what: str) -> UnexpectedResponseError:
+def _field_error(form: dict[str, Json], name: str, what: str) -> UnexpectedResponseError:
     return UnexpectedResponseError(f"rule {str(form.get('id'))[:64]!r} in the answer: `{name}` is not {what}")

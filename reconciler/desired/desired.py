@@ -5,8 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from reconciler.behaviour.space.value_type import SHARE, ANY_TEXT, Types, number_as_text
-from reconciler.desired.expand import RuleExpander, SubstitutionLimitError, InvalidDefaultError, InvalidRuleError, list_targets
+from reconciler.behaviour.space.value_type import ANY_TEXT, SHARE, Types, number_as_text
+from reconciler.desired.expand import (
+    InvalidDefaultError,
+    InvalidRuleError,
+    RuleExpander,
+    SubstitutionLimitError,
+    list_targets,
+)
 from reconciler.desired.substitution import MAX_FILLED_BYTES_TOTAL, TextBudget
 from reconciler.errors import ManifestError
 from reconciler.manifest.text import MAX_FINDINGS
@@ -26,7 +32,7 @@ if TYPE_CHECKING:
     from reconciler.model.finding import Finding
 
 
-ValueT = TypeVar("Given")
+ValueT = TypeVar("ValueT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +85,9 @@ def expand_manifests(manifests: Manifests, environment: Environment, resolver: Q
     if any(finding.severity == "error" for finding in expansion.findings):
         raise ManifestError(expansion.findings)
     names = frozenset(loaded.document.name for loaded in rulesets)
-    return replace(empty_desired_state(environment), rules=expansion.rules, rulesets=names, findings=tuple(expansion.findings))
+    return replace(
+        empty_desired_state(environment), rules=expansion.rules, rulesets=names, findings=tuple(expansion.findings)
+    )
 
 
 def empty_desired_state(environment: Environment) -> DesiredState:
@@ -95,7 +103,10 @@ def endpoint_types(environment: Environment) -> Types:
     if "context" not in environment.model_fields_set:
         return {}
     names = environment.attributes
-    return {names.intent: ANY_TEXT, names.confidence: SHARE if environment.context.writer == "interaction" else ANY_TEXT}
+    return {
+        names.intent: ANY_TEXT,
+        names.confidence: SHARE if environment.context.writer == "interaction" else ANY_TEXT,
+    }
 
 
 def convert_endpoint_values(types: Types, conversation: Mapping[str, ValueT]) -> dict[str, ValueT | str]:
@@ -172,7 +183,9 @@ class _EnvironmentExpander:
     def _report(self, loaded: LoadedDocument[RuleSet], index: int, error: InvalidRuleError) -> None:
         """Add what is wrong with a rule; what is wrong with the defaults is told once for all rules."""
         if not isinstance(error, InvalidDefaultError):
-            self._add_error(loaded, loaded.finding(error.code, str(error), "rules", index, *error.path, hint=error.hint))
+            self._add_error(
+                loaded, loaded.finding(error.code, str(error), "rules", index, *error.path, hint=error.hint)
+            )
             return
         finding = loaded.finding(error.code, str(error), *error.path, hint=error.hint)
         if finding not in self._default_findings:

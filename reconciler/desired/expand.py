@@ -17,13 +17,22 @@ from reconciler.desired.substitution import (
     FieldType,
     TextBudget,
     TextLimitError,
-    fill_variables,
     describe_value,
+    fill_variables,
     text_size,
     unquoted_hint,
 )
 from reconciler.model.live import MARKER_OPENING, normalize_line_ends
-from reconciler.model.rule import Condition, Json, Queue, Rule, Target, sorted_targets, normalized_conditions, make_condition
+from reconciler.model.rule import (
+    Condition,
+    Json,
+    Queue,
+    Rule,
+    Target,
+    make_condition,
+    normalized_conditions,
+    sorted_targets,
+)
 from reconciler.text.suggest import suggest
 
 if TYPE_CHECKING:
@@ -123,7 +132,9 @@ class RuleExpander:
             return self.entry.key
         intents = self.intents()
         if len(intents) != 1:
-            raise InvalidRuleError("CXR108", "this rule has no single intent to take its key from", hint="write a `key`")
+            raise InvalidRuleError(
+                "CXR108", "this rule has no single intent to take its key from", hint="write a `key`"
+            )
         made = make_slug(intents[0])
         if not _KEY_PATTERN.fullmatch(made):
             why = f"no key can be made of intent {intents[0]!r}" + (": it is too long" if made else "")
@@ -146,7 +157,11 @@ class RuleExpander:
     def description(self, queues: Sequence[Queue]) -> str:
         """Return the description: written, or made of intents and queues; empty for a rule of conditions alone."""
         entry = self.entry
-        text = self._default_description(queues) if entry.description is None else self._fill_text(entry.description, ("description",))
+        text = (
+            self._default_description(queues)
+            if entry.description is None
+            else self._fill_text(entry.description, ("description",))
+        )
         text = normalize_line_ends(text)
         if text_size(text) > MAX_TEXT_BYTES:
             message = f"a description may have {MAX_TEXT_BYTES:,} bytes"
@@ -218,7 +233,11 @@ class RuleExpander:
         try:
             return make_condition(self._fill_text(attribute, path), operator, filled)
         except ValueError as error:
-            why = f", and {value} is {describe_value(filled)} in {self.environment.name}" if isinstance(value, str) else ""
+            why = (
+                f", and {value} is {describe_value(filled)} in {self.environment.name}"
+                if isinstance(value, str)
+                else ""
+            )
             raise InvalidRuleError("CXR104", f"{operator} {error}{why}", *path) from None
 
     def _operand(self, value: Json, path: _Path) -> Json:
@@ -264,7 +283,10 @@ class RuleExpander:
         value = self._substitute_once(raw, path) if isinstance(raw, str) else raw
         if field_type.accepts(value):
             return value
-        message = f"{path[-1]} must be {field_type.requirement}, and {raw} is {describe_value(value)} in {self.environment.name}"
+        message = (
+            f"{path[-1]} must be {field_type.requirement},"
+            f" and {raw} is {describe_value(value)} in {self.environment.name}"
+        )
         raise InvalidRuleError("CXR104", message, *path, hint=unquoted_hint(value, field_type))
 
     def _default_value(self, raw: Json, field_type: FieldType, name: str) -> Json:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour
 from reconciler.behaviour.routing_entry import RoutingEntry
-from reconciler.export.names import SkippedRule, RuleNameAllocator, QueueNames, find_free_name, slugify
-from reconciler.export.ruleset import RuleSetBuilder, ExportedRuleSet, ExportedRule
+from reconciler.export.names import QueueNames, RuleNameAllocator, SkippedRule, find_free_name, slugify
+from reconciler.export.ruleset import ExportedRule, ExportedRuleSet, RuleSetBuilder
 from reconciler.model.rule import Queue, Target
 from reconciler.text.escape import sanitize
 
@@ -56,7 +56,9 @@ def export_rules(rules: Sequence[LiveRule], tenant: TenantSnapshot, reserved: Co
     queues = QueueNames(tenant.resolver, tenant.queues, (queue for one in ordered for queue in _queue_ids(one)))
     naming = RuleNameAllocator(tenant.rules, (one.rule.name for one in tenant.desired.rules.values()))
     composing = RuleSetBuilder(tenant.environment, queues, naming)
-    groups = [composing.build_ruleset(name, title, found) for name, title, found in _group_rules(ordered, queues, {*reserved})]
+    groups = [
+        composing.build_ruleset(name, title, found) for name, title, found in _group_rules(ordered, queues, {*reserved})
+    ]
     filled = sorted((group for group in groups if group.rules), key=lambda group: group.name)
     return ExportedManifests(tuple(filled), queues.added_aliases, tuple(composing.skipped))
 

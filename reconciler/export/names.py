@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from unicodedata import combining, normalize
 
 from reconciler.behaviour.routing_entry import Destination, destination_of
-from reconciler.desired.queues import QueueResolver, QueueError
+from reconciler.desired.queues import QueueError, QueueResolver
 from reconciler.desired.substitution import MAX_TEXT_BYTES, text_size
 from reconciler.model.rule import Address, Condition, Queue
 from reconciler.text.files import KIB
@@ -142,7 +142,11 @@ def _tied_rule(live: LiveRule) -> _TiedRule:
 
 def _conflict(first: _TiedRule, second: _TiedRule) -> bool:
     """Say whether two rules may take one conversation and send it to different queues."""
-    apart = (values.isdisjoint(second.required_values[name]) for name, values in first.required_values.items() if name in second.required_values)
+    apart = (
+        values.isdisjoint(second.required_values[name])
+        for name, values in first.required_values.items()
+        if name in second.required_values
+    )
     return first.destination != second.destination and not any(apart)
 
 
@@ -166,7 +170,9 @@ class QueueNames:
         self._reserved = {*self._aliases, *self._count}
         for alias in self._aliases:
             self._record_alias(resolver, alias)
-        found = [self._queues[one] for one in dict.fromkeys(queue_ids) if one in self._queues and one not in self._names]
+        found = [
+            self._queues[one] for one in dict.fromkeys(queue_ids) if one in self._queues and one not in self._names
+        ]
         aliased = bool(self._aliases) or not all(map(self._has_unique_name, found))
         for queue in found:
             self._names[queue.id] = self._create_alias(queue) if aliased else queue.name
@@ -211,7 +217,9 @@ class QueueNames:
     def _create_alias(self, queue: Queue) -> str:
         alone = bool(queue.name) and self._count[queue.name] == 1 and not unrepresentable_reason(queue.name)
         readable = slugify(queue.name) or "queue"
-        alias = find_free_name(readable if alone else f"{readable[:48]}-{slugify(queue.id)[:8]}".strip("-"), self._reserved)
+        alias = find_free_name(
+            readable if alone else f"{readable[:48]}-{slugify(queue.id)[:8]}".strip("-"), self._reserved
+        )
         self._reserved.add(alias)
         self._new_aliases[alias] = queue.name if alone else {self._environment: {"id": queue.id}}
         return alias

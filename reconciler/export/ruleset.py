@@ -6,11 +6,26 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from reconciler.desired.expand import RuleExpander, InvalidRuleError
-from reconciler.export.names import SkippedRule, RuleNameAllocator, NotRepresentableError, QueueNames, escape_text, find_free_name, slugify
+from reconciler.desired.expand import InvalidRuleError, RuleExpander
+from reconciler.export.names import (
+    NotRepresentableError,
+    QueueNames,
+    RuleNameAllocator,
+    SkippedRule,
+    escape_text,
+    find_free_name,
+    slugify,
+)
 from reconciler.export.sugar import condition_fields, target_fields
 from reconciler.manifest.kinds.ruleset import RuleSet, rule_entry
-from reconciler.model.live import LiveRule, Marker, find_foreign_marker, format_description, parse_marker, normalize_line_ends
+from reconciler.model.live import (
+    LiveRule,
+    Marker,
+    find_foreign_marker,
+    format_description,
+    normalize_line_ends,
+    parse_marker,
+)
 from reconciler.model.rule import Address, Rule
 
 if TYPE_CHECKING:
@@ -67,7 +82,10 @@ class RuleSetBuilder:
                 self.skipped.append(SkippedRule(live, str(error)))
         defaults = _find_defaults([one.fields for one in written])
         return ExportedRuleSet(
-            name, title, defaults, tuple(replace(one, fields=_without_defaults(one.fields, defaults)) for one in written)
+            name,
+            title,
+            defaults,
+            tuple(replace(one, fields=_without_defaults(one.fields, defaults)) for one in written),
         )
 
     def _rank(self, live: LiveRule) -> tuple[float, str, str]:
@@ -94,14 +112,18 @@ class RuleSetBuilder:
         keys.add(key)
         fields |= {} if key == default else {"key": key}
         fields |= {} if name == bare.name else {"name": escape_text(name)}
-        fields |= {} if live.rule.description == bare.description else {"description": escape_text(live.rule.description)}
+        fields |= (
+            {} if live.rule.description == bare.description else {"description": escape_text(live.rule.description)}
+        )
         return ExportedRule(live, address, fields | adopt, replace(live.rule, name=name), tuple(notes))
 
     def _expander(self, fields: Fields) -> RuleExpander:
         try:
             entry = rule_entry(fields)
         except ValueError as error:
-            raise NotRepresentableError(f"its {_FIELD_LABELS.get(str(error), str(error))} cannot be written in a manifest") from None
+            raise NotRepresentableError(
+                f"its {_FIELD_LABELS.get(str(error), str(error))} cannot be written in a manifest"
+            ) from None
         return RuleExpander(self.environment, self.queues.used_queues.__getitem__, RuleSet(name="x", rules=()), entry)
 
     def _choose_key(self, live: LiveRule, fields: Fields, keys: set[str]) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from reconciler.plan.options import is_selected
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from reconciler.desired.desired import DesiredState, DesiredRule
+    from reconciler.desired.desired import DesiredRule, DesiredState
     from reconciler.model.live import LiveRule
     from reconciler.plan.ownership import LiveRulesByOwner
 
@@ -26,7 +26,9 @@ class ExportSelection:
     """Rules that the manifests have, or take over, already; the reason says where."""
 
 
-def select_rules(candidates: Iterable[LiveRule], by_owner: LiveRulesByOwner, desired: DesiredState, rulesets: Mapping[str, str]) -> ExportSelection:
+def select_rules(
+    candidates: Iterable[LiveRule], by_owner: LiveRulesByOwner, desired: DesiredState, rulesets: Mapping[str, str]
+) -> ExportSelection:
     """Part the rules that were asked for; `rulesets` are the names of all RuleSets there are, and their files."""
     parting = _RuleSelector(by_owner, desired, rulesets)
     rules: list[LiveRule] = []

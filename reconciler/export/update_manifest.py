@@ -14,18 +14,18 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from reconciler.desired.expand import RuleExpander, InvalidRuleError, list_targets
+from reconciler.desired.expand import InvalidRuleError, RuleExpander, list_targets
 from reconciler.export.names import NotRepresentableError, QueueNames, escape_text
-from reconciler.export.ruleset import FIELD_ORDER, manifest_name, integer_priority
-from reconciler.export.sugar import find_sugar_field, when_item, manifest_value
+from reconciler.export.ruleset import FIELD_ORDER, integer_priority, manifest_name
+from reconciler.export.sugar import find_sugar_field, manifest_value, when_item
 from reconciler.manifest.kinds.ruleset import RuleSet, rule_entry
-from reconciler.manifest.yaml_patch import CannotPatchError, TextEdit, apply_edits, find_mapping, compute_edits
+from reconciler.manifest.yaml_patch import CannotPatchError, TextEdit, apply_edits, compute_edits, find_mapping
 from reconciler.model.rule import Address, Condition, Opaque, Queue, Rule, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from reconciler.desired.desired import DesiredState, DesiredRule
+    from reconciler.desired.desired import DesiredRule, DesiredState
     from reconciler.export.export import TenantSnapshot
     from reconciler.manifest.kinds.environment import Environment
     from reconciler.manifest.load import Manifests
@@ -49,7 +49,9 @@ def with_field(fields: Fields, name: str, value: object) -> Fields:
 def replace_condition(item: Fields, operator: str, replacement: Condition) -> Fields:
     """Return an item of `when` with another operator and value; its attribute stays as it is written."""
     return {
-        (replacement.operator if name == operator else name): (merge_value(value, replacement) if name == operator else value)
+        (replacement.operator if name == operator else name): (
+            merge_value(value, replacement) if name == operator else value
+        )
         for name, value in item.items()
     }
 
@@ -109,7 +111,9 @@ def update_fields(fields: Fields, key: str, live: Rule, context: tuple[Environme
 class _RuleUpdater:
     """One rule on its way from what is written to what is live."""
 
-    def __init__(self, key: str, live: Rule, environment: Environment, ruleset: RuleSet, queue_naming: QueueNaming) -> None:
+    def __init__(
+        self, key: str, live: Rule, environment: Environment, ruleset: RuleSet, queue_naming: QueueNaming
+    ) -> None:
         self.key, self.live = key, live
         self.environment, self.ruleset, self.queue_naming = environment, ruleset, queue_naming
 
@@ -118,7 +122,9 @@ class _RuleUpdater:
         found = dict(fields)
         try:
             for _ in range(_MAX_PASSES):
-                found = self._update_texts(self._update_priority(self._update_targets(self._update_key(self._update_conditions(found)))))
+                found = self._update_texts(
+                    self._update_priority(self._update_targets(self._update_key(self._update_conditions(found))))
+                )
                 if self._expander(found).rule() == self.live:
                     return found
         except InvalidRuleError as error:
@@ -285,7 +291,9 @@ class ManifestEdit:
         return [name for name in self.old if name not in self.new]
 
 
-def build_manifest_edit(live: LiveRule, desired: DesiredRule, manifests: Manifests, tenant: TenantSnapshot) -> ManifestEdit:
+def build_manifest_edit(
+    live: LiveRule, desired: DesiredRule, manifests: Manifests, tenant: TenantSnapshot
+) -> ManifestEdit:
     """Return what is to be changed so that the manifests say what is live. Raises NotWritableError."""
     loaded, index = _find_rule(desired, manifests)
     origin = loaded.source_map
@@ -310,7 +318,9 @@ def edit_texts(manifest_edits: Iterable[ManifestEdit], manifests: Manifests) -> 
     return {file: apply_edits(before[file], more) for file, more in edits.items()}
 
 
-def find_unintended_changes(before: DesiredState, after: DesiredState, live: Mapping[Address, LiveRule]) -> list[Address]:
+def find_unintended_changes(
+    before: DesiredState, after: DesiredState, live: Mapping[Address, LiveRule]
+) -> list[Address]:
     """Return the addresses that the edits change otherwise than meant: those in `live` are to be as they are live."""
     wanted = {address: one.rule for address, one in before.rules.items()}
     wanted |= {address: one.rule for address, one in live.items()}

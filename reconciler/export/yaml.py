@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from reconciler.export.export import ExportedManifests
     from reconciler.export.names import SkippedRule
-    from reconciler.export.ruleset import ExportedRuleSet, ExportedRule
+    from reconciler.export.ruleset import ExportedRule, ExportedRuleSet
 
 
 _API_VERSION_FIELD: Final = {"apiVersion": "routing/v1"}

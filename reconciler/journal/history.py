@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from reconciler.cxone.rule_json import is_text, live_rule
+from reconciler.cxone.rule_json import is_text, parse_live_rule
 from reconciler.errors import RefusedError, UnexpectedResponseError
 from reconciler.model.live import LiveRule, parse_marker
 
@@ -24,7 +24,12 @@ if TYPE_CHECKING:
 _NOT_APPLIED: Final = ("failed", "skipped")
 _APPLIED: Final = ("applied", "acknowledged")
 """What a read showed, or, of a run that was killed before its last read, what the server said."""
-_SIDES_BY_ACTION: Final = {"create": (False, True), "update": (True, True), "adopt": (True, True), "delete": (True, False)}
+_SIDES_BY_ACTION: Final = {
+    "create": (False, True),
+    "update": (True, True),
+    "adopt": (True, True),
+    "delete": (True, False),
+}
 """Which of before and after an action has."""
 
 
@@ -123,7 +128,7 @@ def _read_rule(entry: Mapping[str, Any], side: str) -> LiveRule | None:
     try:
         if not isinstance(form, dict) or not is_text(json.dumps(form, ensure_ascii=False)):
             raise IncompleteJournalError(f"the journal's rule at {str(entry.get('address'))[:130]} is none")
-        return live_rule({**form, "id": "in the journal"})
+        return parse_live_rule({**form, "id": "in the journal"})
     except UnexpectedResponseError as error:
         raise IncompleteJournalError(str(error).replace(" in the answer", "")) from None
 

@@ -10,11 +10,11 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from reconciler.desired.desired import DesiredState, DesiredRule
+from reconciler.desired.desired import DesiredRule, DesiredState
 from reconciler.model.finding import Finding
 from reconciler.model.live import LiveRule, copy_name, fingerprint
 from reconciler.model.rule import Address, Rule, Target
-from reconciler.plan.ownership import was_edited, classify_by_owner
+from reconciler.plan.ownership import classify_by_owner, was_edited
 from reconciler.plan.stored_texts import restore_texts
 
 if TYPE_CHECKING:
@@ -25,7 +25,13 @@ if TYPE_CHECKING:
     from reconciler.plan.plan import LiveState
 
 
-def build_undo_state(run: RecordedRun, changes: Iterable[RecordedChange], later: Sequence[RecordedRun], live: LiveState, manifests: DesiredState) -> DesiredState:
+def build_undo_state(
+    run: RecordedRun,
+    changes: Iterable[RecordedChange],
+    later: Sequence[RecordedRun],
+    live: LiveState,
+    manifests: DesiredState,
+) -> DesiredState:
     """Return what is to be live. `later` are the runs after it; of the manifests it takes whose rules are whose."""
     undoing = _UndoBuilder(run, later, live, manifests)
     for deed in changes:
@@ -34,8 +40,8 @@ def build_undo_state(run: RecordedRun, changes: Iterable[RecordedChange], later:
         manifests,
         rules=undoing.rules,
         findings=tuple(undoing.findings),
-        about=frozenset(undoing.scope),
-        left=undoing.skipped,
+        scope=frozenset(undoing.scope),
+        skipped=undoing.skipped,
     )
 
 
@@ -45,7 +51,9 @@ _AMBIGUOUS_HINT: Final = "keep one of them in CXone, and undo the run again"
 class _UndoBuilder:
     """One undoing under way: what is to be live, and what is left alone."""
 
-    def __init__(self, run: RecordedRun, later: Sequence[RecordedRun], live: LiveState, manifests: DesiredState) -> None:
+    def __init__(
+        self, run: RecordedRun, later: Sequence[RecordedRun], live: LiveState, manifests: DesiredState
+    ) -> None:
         self.run, self.owner, self.manifests = run, manifests.owner, manifests
         self.by_owner = classify_by_owner(restore_texts(live.rules, manifests)[0], self.owner)
         self.queues = {queue.id for queue in live.queues}
@@ -112,7 +120,7 @@ class _UndoBuilder:
             self._warn(change, "the rule that was taken over is not ours any more", "it is left as it is")
         elif not self._report_name_conflict(change, before.rule, now):
             self.scope.add(change.address)
-            self.rules[change.address] = replace(self._desired_rule(change.address, before.rule), released=now.id)
+            self.rules[change.address] = replace(self._desired_rule(change.address, before.rule), unadopted_id=now.id)
             as_left = self._is_unchanged(change, now) or self._matches(now, before)
             why = self._missing_queue_reason(before.rule) if as_left else self._describe_change(change, now)
             if why:

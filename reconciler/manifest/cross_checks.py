@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from reconciler.manifest.documents import Queues
-    from reconciler.manifest.source_map import LoadedDocument, SourceMap, PathStep
+    from reconciler.manifest.source_map import LoadedDocument, PathStep, SourceMap
 
 
 _ALL_ENVIRONMENTS: Final = ""
@@ -83,7 +83,9 @@ def _check_access(source_map: SourceMap, api: Mapping[str, object]) -> Iterator[
     if not said:
         yield DocumentProblem(source_map, "CXR103", ("api",), 'missing field "issuer" (or "area")')
     if len(said) > 1:
-        yield DocumentProblem(source_map, "CXR104", ("api", "area"), 'an access key needs either "issuer" or "area", not both')
+        yield DocumentProblem(
+            source_map, "CXR104", ("api", "area"), 'an access key needs either "issuer" or "area", not both'
+        )
     elif "issuer" in api and "tokenUrl" in api:
         message = 'the issuer says where tokens are issued: "tokenUrl" may not stand beside it'
         yield DocumentProblem(source_map, "CXR104", ("api", "tokenUrl"), message)
@@ -119,7 +121,10 @@ def _find_first(by_environment: Mapping[str, SourceMap], environments: Sequence[
     """Return a document that is already there in one of the environments."""
     if _ALL_ENVIRONMENTS in environments:
         return next(iter(by_environment.values()), None)
-    return next((by_environment[one] for one in (_ALL_ENVIRONMENTS, *environments) if environments and one in by_environment), None)
+    return next(
+        (by_environment[one] for one in (_ALL_ENVIRONMENTS, *environments) if environments and one in by_environment),
+        None,
+    )
 
 
 def find_unknown_environments(source_maps: Sequence[SourceMap]) -> Iterator[DocumentProblem]:
@@ -136,7 +141,9 @@ def find_unknown_environments(source_maps: Sequence[SourceMap]) -> Iterator[Docu
                 yield from _find_unknown_in(origin, rule, ("rules", place), names)
 
 
-def _find_unknown_in(source_map: SourceMap, part: Map, path: tuple[PathStep, ...], names: frozenset[str]) -> Iterator[DocumentProblem]:
+def _find_unknown_in(
+    source_map: SourceMap, part: Map, path: tuple[PathStep, ...], names: frozenset[str]
+) -> Iterator[DocumentProblem]:
     listed = part.get("environments")
     for place, name in enumerate(listed if isinstance(listed, List) else ()):
         if isinstance(name, str) and name not in names:

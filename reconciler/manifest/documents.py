@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.kinds.fields import API_VERSION, NonEmptyText, YamlList, StrictModel, Omittable, require_exactly_one, text_or_mapping
+from reconciler.manifest.kinds.fields import (
+    API_VERSION,
+    NonEmptyText,
+    Omittable,
+    StrictModel,
+    YamlList,
+    require_exactly_one,
+    text_or_mapping,
+)
 from reconciler.manifest.kinds.profile import Profile
 from reconciler.manifest.kinds.route_tests import RouteTest, RouteTests
 from reconciler.manifest.kinds.ruleset import RuleEntry, RuleSet

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-    from reconciler.manifest.source_map import SourceMap, PathStep
+    from reconciler.manifest.source_map import PathStep, SourceMap
 
 
 _TYPE_MESSAGES: Final = {
@@ -79,7 +79,9 @@ def _report_error(details: ErrorDetails, validated: ValidatedValue, collector: E
             _report_value_error(details, path, origin, collector)
 
 
-def _report_value_error(details: ErrorDetails, path: list[PathStep], source_map: SourceMap, collector: ErrorCollector) -> None:
+def _report_value_error(
+    details: ErrorDetails, path: list[PathStep], source_map: SourceMap, collector: ErrorCollector
+) -> None:
     """Say what a value must be and what it is."""
     code, must, known = _find_requirement(details)
     value = details["input"]

@@ -105,7 +105,9 @@ def read_files(directory: Path) -> Iterator[tuple[str, bytes | Finding]]:
         return
     walk.run()
     if not walk.files and not walk.errors:
-        yield _with_file(_finding("CXR115", walk.display_path(""), "no *.yaml or *.yml file in this directory", _init_hint(walk)))
+        yield _with_file(
+            _finding("CXR115", walk.display_path(""), "no *.yaml or *.yml file in this directory", _init_hint(walk))
+        )
     todo: list[tuple[str, str | Finding]] = [(path, real) for real, path in walk.files.items()]
     for path, what in sorted([*todo, *walk.errors], key=lambda one: one[0]):
         yield walk.display_path(path), what if isinstance(what, Finding) else _read_file(walk.display_path(path), what)

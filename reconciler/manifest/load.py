@@ -107,9 +107,13 @@ def load_environment(directory: Path, name: str) -> Manifests:
     checked = [file for file in files if isinstance(file, _CheckedFile)]
     sound = [loaded for file in checked for loaded in file.valid if file.is_free_of_errors(loaded)]
     profiles = {loaded.document.name: loaded for loaded in _documents_of(Profile, sound)}
-    environments = {loaded.document.name: loaded for loaded in _documents_of(Environment, sound) if loaded.document.name == name}
+    environments = {
+        loaded.document.name: loaded for loaded in _documents_of(Environment, sound) if loaded.document.name == name
+    }
     profile = environments[name].document.api.profile if name in environments else None
-    named = [one for file in checked for one in file.source_maps if one.root.get("name") == name and _is_environment(one)]
+    named = [
+        one for file in checked for one in file.source_maps if one.root.get("name") == name and _is_environment(one)
+    ]
     if len(named) > 1 or len(environments) < max(len(named), name != SANDBOX) or profile not in {None, *profiles}:
         raise ManifestError(findings)
     return Manifests(environments, (), (), (), (), profiles=profiles, errors=tuple(findings))
@@ -172,7 +176,11 @@ def _validate_document(source_map: SourceMap, collector: ErrorCollector) -> list
         return []
     _report_problems(checks.check_document(source_map), collector)
     try:
-        return [LoadedDocument(model.model_validate(source_map.root | _validate_items(source_map, str(kind), collector)), source_map)]
+        return [
+            LoadedDocument(
+                model.model_validate(source_map.root | _validate_items(source_map, str(kind), collector)), source_map
+            )
+        ]
     except ValidationError as error:
         report_errors(error, ValidatedValue(source_map, model), collector)
         return []

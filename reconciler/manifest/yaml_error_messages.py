@@ -86,8 +86,11 @@ def _error_context(error: YAMLError, text: str) -> _ErrorContext:
 def _not_an_item(spot: _ErrorContext) -> YamlErrorMessage:
     message = f"wrong indentation: this line is not part of the list that began on line {spot.start_line}"
     if spot.character == '"-"':
-        return YamlErrorMessage(spot.position, message, f"begin its - in column {spot.start_column}, below those of the other items")
-    hint = f"an item begins with - in column {spot.start_column}, and its further fields stand in column {spot.start_column + 2}"
+        return YamlErrorMessage(
+            spot.position, message, f"begin its - in column {spot.start_column}, below those of the other items"
+        )
+    column = spot.start_column
+    hint = f"an item begins with - in column {column}, and its further fields stand in column {column + 2}"
     return YamlErrorMessage(spot.position, message, hint)
 
 
@@ -95,7 +98,9 @@ def _not_a_key(spot: _ErrorContext) -> YamlErrorMessage:
     message = f"wrong indentation: this line is not part of the mapping that began on line {spot.start_line}"
     if spot.character == '"-"':
         return YamlErrorMessage(spot.position, message, "begin its - below those of the other items")
-    return YamlErrorMessage(spot.position, message, f"begin it in column {spot.start_column}, or below the fields that it belongs to")
+    return YamlErrorMessage(
+        spot.position, message, f"begin it in column {spot.start_column}, or below the fields that it belongs to"
+    )
 
 
 def _second_colon(spot: _ErrorContext) -> YamlErrorMessage:
@@ -111,7 +116,9 @@ def _no_colon(spot: _ErrorContext) -> YamlErrorMessage:
 
 def _item_in_line(spot: _ErrorContext) -> YamlErrorMessage:
     message = "an item of a list cannot begin in the line of the field's name"
-    return YamlErrorMessage(spot.position, message, "begin it on a line of its own, or write the list in brackets: [a, b]")
+    return YamlErrorMessage(
+        spot.position, message, "begin it on a line of its own, or write the list in brackets: [a, b]"
+    )
 
 
 def _bad_start(spot: _ErrorContext) -> YamlErrorMessage:
@@ -121,7 +128,9 @@ def _bad_start(spot: _ErrorContext) -> YamlErrorMessage:
 
 
 def _unquoted_sign(spot: _ErrorContext) -> YamlErrorMessage:
-    return YamlErrorMessage(spot.start, f"a text cannot begin with {quote_name(spot.text[spot.start])}", "put the text in quotes")
+    return YamlErrorMessage(
+        spot.start, f"a text cannot begin with {quote_name(spot.text[spot.start])}", "put the text in quotes"
+    )
 
 
 def _early_end(spot: _ErrorContext) -> YamlErrorMessage:
@@ -133,7 +142,9 @@ def _early_end(spot: _ErrorContext) -> YamlErrorMessage:
 def _not_closed(spot: _ErrorContext) -> YamlErrorMessage:
     bracket, closing = ("[", "]") if "sequence" in spot.context else ("{", "}")
     message = f"the {bracket} of line {spot.start_line} is not closed before {spot.character}, or a comma is missing"
-    return YamlErrorMessage(spot.position, message, f"separate what stands in brackets with commas, and end it with {closing}")
+    return YamlErrorMessage(
+        spot.position, message, f"separate what stands in brackets with commas, and end it with {closing}"
+    )
 
 
 def _no_value(spot: _ErrorContext) -> YamlErrorMessage:
@@ -142,7 +153,9 @@ def _no_value(spot: _ErrorContext) -> YamlErrorMessage:
 
 
 def _bad_escape(spot: _ErrorContext) -> YamlErrorMessage:
-    return YamlErrorMessage(spot.position, "an escape in this text is not known", "write \\\\ for a backslash, or use single quotes")
+    return YamlErrorMessage(
+        spot.position, "an escape in this text is not known", "write \\\\ for a backslash, or use single quotes"
+    )
 
 
 _DESCRIPTIONS: Final[dict[str, Callable[[_ErrorContext], YamlErrorMessage]]] = {

@@ -252,7 +252,9 @@ class _Patcher:
 
     def _patch_list(self, node: Node, old: list[Json], new: list[Json], style: str) -> None:
         """Exchange items, and take out and put in those that have no counterpart."""
-        matcher = SequenceMatcher(None, [_json_text(one) for one in old], [_json_text(one) for one in new], autojunk=False)
+        matcher = SequenceMatcher(
+            None, [_json_text(one) for one in old], [_json_text(one) for one in new], autojunk=False
+        )
         for kind, first, last, other_first, other_last in matcher.get_opcodes():
             if kind == "equal":
                 continue

@@ -23,8 +23,8 @@ from yaml import (
 )
 from yaml._yaml import CParser
 
-from reconciler.manifest.text import ErrorCollector, Document, List, Map, SourceText
-from reconciler.manifest.yaml_error_messages import find_merge_conflict, describe_yaml_error
+from reconciler.manifest.text import Document, ErrorCollector, List, Map, SourceText
+from reconciler.manifest.yaml_error_messages import describe_yaml_error, find_merge_conflict
 from reconciler.model.rule import JSON_NUMBER, parse_number
 from reconciler.text.escape import quote_name, shorten_name
 
@@ -75,7 +75,9 @@ def replace_forbidden(collector: ErrorCollector) -> str:
     for pattern in (_FORBIDDEN, _LONE_RETURN):
         for count, match in enumerate(pattern.finditer(text)):
             if count == _MAX_FORBIDDEN:
-                collector.report_unreadable("CXR015", match.start(), "too many forbidden characters: is this a text file?")
+                collector.report_unreadable(
+                    "CXR015", match.start(), "too many forbidden characters: is this a text file?"
+                )
                 raise StopReadingError
             _refuse_character(match, collector)
         text = pattern.sub(_PLACEHOLDER, text)
@@ -178,14 +180,18 @@ class _EventReader:
         """Return the value that begins with an event, refusing anchors, aliases and tags."""
         kind = type(event)
         if kind is AliasEvent:
-            self._collector.report_unreadable("CXR006", event.start_mark.index, f"alias *{shorten_name(event.anchor)} is refused")
+            self._collector.report_unreadable(
+                "CXR006", event.start_mark.index, f"alias *{shorten_name(event.anchor)} is refused"
+            )
             return None
         if event.anchor is not None or event.tag is not None:
             self._refuse_properties(event)
         if kind is ScalarEvent:
             return event.value if event.style else self._plain_scalar(event)
         if depth == MAX_DEPTH:
-            self._collector.report_unreadable("CXR005", event.start_mark.index, f"nested more than {MAX_DEPTH} levels deep")
+            self._collector.report_unreadable(
+                "CXR005", event.start_mark.index, f"nested more than {MAX_DEPTH} levels deep"
+            )
             raise StopReadingError
         return self._mapping(depth + 1) if kind is MappingStartEvent else self._sequence(depth + 1)
 
@@ -242,7 +248,9 @@ class _EventReader:
         kind = type(event)
         if kind is not ScalarEvent:
             if kind is not AliasEvent:
-                self._collector.report_unreadable("CXR009", event.start_mark.index, "a key must be text, not a list or mapping")
+                self._collector.report_unreadable(
+                    "CXR009", event.start_mark.index, "a key must be text, not a list or mapping"
+                )
             self._node(event, depth)
             return None
         if event.anchor is not None or event.tag is not None:
@@ -264,7 +272,9 @@ class _EventReader:
 
     def _refuse_properties(self, event: _Event) -> None:
         if event.anchor is not None:
-            self._collector.report_unreadable("CXR006", event.start_mark.index, f"anchor &{shorten_name(event.anchor)} is refused")
+            self._collector.report_unreadable(
+                "CXR006", event.start_mark.index, f"anchor &{shorten_name(event.anchor)} is refused"
+            )
         if event.tag is not None:
             self._collector.report_unreadable(
                 "CXR008", event.start_mark.index, f"tag {quote_name(event.tag.replace(_YAML_TAG, '!!'))} is refused"
@@ -274,4 +284,6 @@ class _EventReader:
         """Say of each repeated key where it stood first; that one's value is kept."""
         for key, index in duplicates:
             line = 0 if self._collector.is_full else self._collector.text.source(mapping.key_index(key)).line
-            self._collector.report_unreadable("CXR011", index, f"duplicate key '{shorten_name(key)}', first on line {line}")
+            self._collector.report_unreadable(
+                "CXR011", index, f"duplicate key '{shorten_name(key)}', first on line {line}"
+            )

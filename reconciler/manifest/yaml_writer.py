@@ -67,7 +67,9 @@ def format_entry(key: str, value: Json, indent: int) -> list[str]:
     head = f"{' ' * indent}{format_scalar(key)}:"
     if isinstance(value, str) and "\n" in value and (literal := _format_literal(value, indent + 2)):
         return [f"{head} |-", *literal]
-    line = f"{head} {format_flow(value) if isinstance(value, (dict, list, tuple)) else format_scalar(value, 'in block')}"
+    line = (
+        f"{head} {format_flow(value) if isinstance(value, (dict, list, tuple)) else format_scalar(value, 'in block')}"
+    )
     if len(line) <= MAX_LINE_WIDTH or not isinstance(value, (dict, list, tuple)) or not value:
         return [line]
     if isinstance(value, dict):
@@ -87,7 +89,9 @@ def format_items(values: Sequence[Mapping[str, Json]], indent: int) -> list[str]
 
 def _format_item(value: Json, indent: int) -> list[str]:
     """Return one item of a list that is too long for one line."""
-    line = f"{' ' * indent}- {format_flow(value) if isinstance(value, (dict, list)) else format_scalar(value, 'in block')}"
+    line = (
+        f"{' ' * indent}- {format_flow(value) if isinstance(value, (dict, list)) else format_scalar(value, 'in block')}"
+    )
     if len(line) <= MAX_LINE_WIDTH or not isinstance(value, dict):
         return [line]
     return _add_dash(format_mapping(value, indent + 2), indent)

@@ -56,11 +56,15 @@ class FetchedRule:
 MARKER_OPENING: Final = "[cxroute:"
 _NAME_PATTERN: Final = "[a-z0-9][a-z0-9-]{0,63}"
 _MARKER_LINE: Final = re.compile(
-    rf"(?:\A|\r?\n)\[cxroute:({_NAME_PATTERN})/({_NAME_PATTERN})/({_NAME_PATTERN})(~next)?#([0-9a-f]{{8}})\][ \t\r\n]*\Z", re.ASCII
+    rf"(?:\A|\r?\n)\[cxroute:({_NAME_PATTERN})/({_NAME_PATTERN})/({_NAME_PATTERN})(~next)?"
+    r"#([0-9a-f]{8})\][ \t\r\n]*\Z",
+    re.ASCII,
 )
 """A tenant may append a line end, or spaces, to every text; nothing else may stand on the line, nor behind it."""
 
-_FOREIGN_MARKER_LINE: Final = re.compile(r"(?:\A|\n)(\[[A-Za-z][A-Za-z0-9._-]{0,63}:[^\[\]\r\n]{1,200}\])\s*\Z", re.ASCII)
+_FOREIGN_MARKER_LINE: Final = re.compile(
+    r"(?:\A|\n)(\[[A-Za-z][A-Za-z0-9._-]{0,63}:[^\[\]\r\n]{1,200}\])\s*\Z", re.ASCII
+)
 
 
 def parse_marker(description: str) -> tuple[str, Marker | None]:

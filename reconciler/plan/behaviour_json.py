@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.behaviour.diff.containment import RegionClaim
 from reconciler.behaviour.space.clauses import Clause
-from reconciler.model.rule import CANONICAL_JSON, OPERATORS, to_api_json, make_condition, make_opaque
+from reconciler.model.rule import CANONICAL_JSON, OPERATORS, make_condition, make_opaque, to_api_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from reconciler.behaviour.routing_entry import Destination, RoutingEntry
     from reconciler.behaviour.space.space import Example
     from reconciler.behaviour.space.value_type import ValueType
-    from reconciler.plan.traffic_shares import TrafficImpact, QueueShare, ShareRange
+    from reconciler.plan.traffic_shares import QueueShare, ShareRange, TrafficImpact
 
     Document = dict[str, Any]
 
 
-def behaviour_to_json(behaviour: BehaviourChange, queue_names: Mapping[str, str], traffic_impact: TrafficImpact | None = None) -> Document:
+def behaviour_to_json(
+    behaviour: BehaviourChange, queue_names: Mapping[str, str], traffic_impact: TrafficImpact | None = None
+) -> Document:
     """Return the difference as the JSON of a plan's `behaviour`; `queue_names` are by id.
 
     `summary` holds the same conversations in fewer rows, and what each queue gets of the sample (semantics "Rows").
@@ -42,7 +44,9 @@ def behaviour_to_json(behaviour: BehaviourChange, queue_names: Mapping[str, str]
         },
         "regions": [
             _region(region, queue_names) | _share_fields(share)
-            for region, share in zip(behaviour.regions, traffic_impact.regions if traffic_impact else nothing, strict=False)
+            for region, share in zip(
+                behaviour.regions, traffic_impact.regions if traffic_impact else nothing, strict=False
+            )
         ],
     }
     if behaviour.rests_on:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.model.change import Adopt, Change, Create, Delete, FieldChange, Update
 from reconciler.model.finding import Finding, Severity
-from reconciler.model.live import LiveRule, Marker, marker_digest, find_foreign_marker, normalize_line_ends
+from reconciler.model.live import LiveRule, Marker, find_foreign_marker, marker_digest, normalize_line_ends
 from reconciler.model.rule import Address, Condition, Opaque, Rule, Target, to_api_json
 from reconciler.plan.ownership import LiveRulesByOwner, find_cause, was_edited
 from reconciler.plan.unknown_fields import differing_fields, fields_phrase
@@ -23,7 +23,7 @@ from reconciler.text.escape import sanitize
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from reconciler.desired.desired import DesiredState, DesiredRule
+    from reconciler.desired.desired import DesiredRule, DesiredState
 
     _Part = Condition | Target | Opaque
 
@@ -71,12 +71,18 @@ def _without_common(parts: Sequence[_Part], others: Sequence[_Part]) -> dict[int
     return left
 
 
-def _pair_parts(removed: dict[int, _Part], added: dict[int, _Part], pairing_key: Callable[[_Part], object]) -> list[tuple[int, int]]:
+def _pair_parts(
+    removed: dict[int, _Part], added: dict[int, _Part], pairing_key: Callable[[_Part], object]
+) -> list[tuple[int, int]]:
     """Pair the places of what went and what came, in order, by what `alike` says of them."""
     waiting: dict[object, deque[int]] = defaultdict(deque)
     for index, part in added.items():
         waiting[pairing_key(part)].append(index)
-    return [(index, waiting[pairing_key(part)].popleft()) for index, part in removed.items() if waiting.get(pairing_key(part))]
+    return [
+        (index, waiting[pairing_key(part)].popleft())
+        for index, part in removed.items()
+        if waiting.get(pairing_key(part))
+    ]
 
 
 def _exact_pairing_key(part: _Part) -> object:
@@ -141,7 +147,9 @@ class _RuleComparer:
         self.desired, self.by_owner = desired, by_owner
         self.findings: list[Finding] = []
         self._unmanaged = _group_by_name(by_owner.unmanaged)
-        self._edited_copies = _group_by_name(live for live in by_owner.edited_copies if _address(live) not in by_owner.ambiguous)
+        self._edited_copies = _group_by_name(
+            live for live in by_owner.edited_copies if _address(live) not in by_owner.ambiguous
+        )
         self._unmanaged_by_id = {live.id: live for live in by_owner.unmanaged}
         self._surplus = {address: live for address, live in by_owner.managed.items() if address not in desired.rules}
         self._surplus_by_name = _group_by_name(self._surplus.values())
@@ -204,7 +212,13 @@ class _RuleComparer:
         if mark := find_foreign_marker(adopted.rule.description):
             message = f'the live rule "{adopted.rule.name}" seems to be managed by another tool: {mark}'
             self._add_finding("CXR309", "warning", message, desired_rule)
-        return Adopt(desired_rule.address, adopted, desired_rule.rule, diff_fields(adopted.rule, desired_rule.rule), desired_rule.source)
+        return Adopt(
+            desired_rule.address,
+            adopted,
+            desired_rule.rule,
+            diff_fields(adopted.rule, desired_rule.rule),
+            desired_rule.source,
+        )
 
     def _update(self, desired_rule: DesiredRule, live: LiveRule) -> Update | None:
         address = _address(live)
@@ -234,12 +248,16 @@ class _RuleComparer:
             self._refuse_namesakes(desired_rule, adopted=None)
         gone = FieldChange("marker", _marker(live).digest, None)
         found = (*diff_fields(live.rule, desired_rule.rule), gone)
-        return Update(desired_rule.address, live, desired_rule.rule, found, desired_rule.source, "manifest", unadopts=True)
+        return Update(
+            desired_rule.address, live, desired_rule.rule, found, desired_rule.source, "manifest", unadopts=True
+        )
 
     def _refuse_ambiguous(self, desired_rule: DesiredRule) -> None:
         """Raise _ConflictError where one of several rules would have to be written, and nothing says which is ours."""
         rules = self.by_owner.ambiguous[desired_rule.address]
-        if desired_rule.unadopted_id or not all(live.rule == desired_rule.rule and _has_current_marker(live, desired_rule) for live in rules):
+        if desired_rule.unadopted_id or not all(
+            live.rule == desired_rule.rule and _has_current_marker(live, desired_rule) for live in rules
+        ):
             raise self._build_conflict("CXR312", _ambiguous_message(rules), desired_rule)
 
     def _refuse_ambiguous_name(self, desired_rule: DesiredRule) -> None:
@@ -258,13 +276,19 @@ class _RuleComparer:
             live = self._unmanaged_by_id.get(desired_rule.adopt.id)
             shown, found = f'with id "{desired_rule.adopt.id}"', [live] if live else []
         if not found:
-            self._add_finding("CXR305", "info", f"no unmanaged live rule {shown} to adopt, so the rule is created", desired_rule)
+            self._add_finding(
+                "CXR305", "info", f"no unmanaged live rule {shown} to adopt, so the rule is created", desired_rule
+            )
             return None
         if len(found) > 1:
             ids = ", ".join(live.id for live in found)
-            raise self._build_conflict("CXR304", f"{len(found)} live rules {shown} could be adopted ({ids})", desired_rule)
+            raise self._build_conflict(
+                "CXR304", f"{len(found)} live rules {shown} could be adopted ({ids})", desired_rule
+            )
         if found[0].marker is not None:
-            raise self._build_conflict("CXR303", f"the live rule {shown} is managed by {found[0].marker.owner}", desired_rule)
+            raise self._build_conflict(
+                "CXR303", f"the live rule {shown} is managed by {found[0].marker.owner}", desired_rule
+            )
         first = self._adopted.setdefault(found[0].id, desired_rule.address)
         if first != desired_rule.address:
             raise self._build_conflict("CXR304", f"the live rule {shown} is already adopted by {first}", desired_rule)
@@ -274,7 +298,9 @@ class _RuleComparer:
         """Raise _ConflictError where a rule that is not ours has the name that ours would get."""
         name = desired_rule.rule.name
         for copy in self._edited_copies.get(name, ()):
-            raise self._build_conflict("CXR302", f'its name is that of {copy.id}, {self._describe_copy(copy)}: "{name}"', desired_rule)
+            raise self._build_conflict(
+                "CXR302", f'its name is that of {copy.id}, {self._describe_copy(copy)}: "{name}"', desired_rule
+            )
         others = [live for live in self._unmanaged.get(name, ()) if live is not adopted]
         if not others:
             return
@@ -296,7 +322,9 @@ class _RuleComparer:
         for address, rules in self.by_owner.ambiguous.items():
             if address not in told:
                 hint = _CONFLICT_HINTS["CXR312"]
-                self.findings.append(Finding("CXR312", "warning", _ambiguous_message(rules), address=address, hint=hint))
+                self.findings.append(
+                    Finding("CXR312", "warning", _ambiguous_message(rules), address=address, hint=hint)
+                )
         for live in self.by_owner.edited_copies:
             if _address(live) not in self.by_owner.ambiguous or _is_copy(live):
                 message = f'live rule "{live.rule.name}" ({live.id}) is {self._describe_copy(live)}; it is left alone'
@@ -317,7 +345,9 @@ class _RuleComparer:
         self.findings.append(Finding(code, severity, message, desired_rule.source, desired_rule.address))
 
     def _build_conflict(self, code: str, message: str, desired_rule: DesiredRule) -> _ConflictError:
-        return _ConflictError(Finding(code, "error", message, desired_rule.source, desired_rule.address, hint=_CONFLICT_HINTS[code]))
+        return _ConflictError(
+            Finding(code, "error", message, desired_rule.source, desired_rule.address, hint=_CONFLICT_HINTS[code])
+        )
 
 
 _CONFLICT_HINTS = {

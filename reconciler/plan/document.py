@@ -14,7 +14,7 @@ from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.errors import RefusedError, UsageError
 from reconciler.model.change import Adopt, Change, Create, Delete, HeldChange, Update, is_copy_removal, is_unadoption
 from reconciler.model.finding import finding_to_json, source_to_json
-from reconciler.model.live import LiveRule, Marker, marker_digest, format_description
+from reconciler.model.live import LiveRule, Marker, format_description, marker_digest
 from reconciler.model.rule import CANONICAL_JSON, Rule, Target, to_api_json
 from reconciler.plan.behaviour_json import behaviour_to_json, region_claims
 from reconciler.plan.options import PlanOptions
@@ -204,7 +204,10 @@ def hold_unreviewed_edits(fresh: Plan, reviewed: ReviewedPlan) -> Plan:
     edits = [one for one in fresh.changes if _is_edit(one, names) and str(one.address) not in reviewed.addresses]
     if not edits or _reroutes(fresh, edits):
         return fresh
-    held = sorted((*fresh.held, *(HeldChange(change, UNREVIEWED_EDIT_REASON) for change in edits)), key=lambda one: one.change.address)
+    held = sorted(
+        (*fresh.held, *(HeldChange(change, UNREVIEWED_EDIT_REASON) for change in edits)),
+        key=lambda one: one.change.address,
+    )
     return replace(fresh, changes=tuple(one for one in fresh.changes if one not in edits), held=tuple(held))
 
 

@@ -171,10 +171,15 @@ def _reference_entries(plan: Plan, unchanged_ids: set[str]) -> Iterator[RoutingE
     yield from (entry for entry in live_entries(plan.live.rules, plan.desired) if entry.id in unchanged_ids)
 
 
-def _measure_impact(plan: Plan, reference: Iterable[RoutingEntry], only: Sequence[str], sample: TrafficSample | None) -> Impact:
+def _measure_impact(
+    plan: Plan, reference: Iterable[RoutingEntry], only: Sequence[str], sample: TrafficSample | None
+) -> Impact:
     """Return the conversations that go elsewhere than by the reference: those that selected rules take, or took."""
     evaluation = plan.desired.evaluation
-    before, after = order_entries(reference, evaluation), order_entries(live_entries(plan.live.rules, plan.desired), evaluation)
+    before, after = (
+        order_entries(reference, evaluation),
+        order_entries(live_entries(plan.live.rules, plan.desired), evaluation),
+    )
     behaviour = compare_behaviour(before, after, evaluation, types=plan.desired.types)
     if only:
         # A row may hold conversations from more origins than the one that is asked about; a region has one.

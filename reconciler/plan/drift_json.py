@@ -11,7 +11,7 @@ from reconciler.model.change import Create
 from reconciler.model.finding import finding_to_json
 from reconciler.model.live import LiveRule, marker_digest
 from reconciler.plan.behaviour_json import behaviour_to_json
-from reconciler.plan.document import DRIFT_REPORT, plan_to_json, with_plan_id, live_rule_to_json
+from reconciler.plan.document import DRIFT_REPORT, live_rule_to_json, plan_to_json, with_plan_id
 from reconciler.plan.drift import Drift, edited_changes, missing_rules, unapplied_changes
 
 if TYPE_CHECKING:

@@ -26,7 +26,8 @@ def types_phrase(types: Types, labels: Mapping[str, str]) -> str:
 def desired_entries(desired: DesiredState) -> tuple[RoutingEntry, ...]:
     """Return what the manifests want, each rule by its address and with its place."""
     return tuple(
-        RoutingEntry(str(address), one.rule, address=address, source=one.source) for address, one in desired.rules.items()
+        RoutingEntry(str(address), one.rule, address=address, source=one.source)
+        for address, one in desired.rules.items()
     )
 
 

@@ -75,7 +75,9 @@ def schedule_steps(plan: Plan, abandoned: Collection[Change] = ()) -> Plan:
     never |= {step for step in found.graph if step.move in twice and step.kind in ("copy", "drop")}
     taken = (sorted({*wave} - never) for wave in found.waves)
     steps = tuple(
-        tuple(PlanStep(plan.changes[step.move], step.kind, naming.name_of(step)) for step in wave) for wave in taken if wave
+        tuple(PlanStep(plan.changes[step.move], step.kind, naming.name_of(step)) for step in wave)
+        for wave in taken
+        if wave
     )
     unproven = {plan.changes[move].address for move in found.unproven}
     return replace(plan, steps=steps, unproven=tuple(sorted(unproven)))
@@ -88,7 +90,8 @@ def _build_move(change: Change, live: Mapping[str, RoutingEntry]) -> Move:
     if before is not None and is_unadoption(change):
         return Move(before, RoutingEntry(change.after.name, change.after, before.id))
     return Move(
-        before, RoutingEntry(str(change.address), change.after, before.id if before else "", change.address, change.source)
+        before,
+        RoutingEntry(str(change.address), change.after, before.id if before else "", change.address, change.source),
     )
 
 
@@ -98,7 +101,9 @@ class _TemporaryNames:
     def __init__(self, plan: Plan, ordering: MoveOrder) -> None:
         self.plan = plan
         self.copied_addresses = {change.address for change in plan.changes if is_copy_removal(change)}
-        self.copied_addresses |= {plan.changes[step.move].address for wave in ordering.waves for step in wave if step.kind == "copy"}
+        self.copied_addresses |= {
+            plan.changes[step.move].address for wave in ordering.waves for step in wave if step.kind == "copy"
+        }
 
     def name_of(self, step: OrderStep) -> str:
         """Return the name: the copy's own, or, for a rule set aside, the same unless there is a copy beside it."""
@@ -109,7 +114,9 @@ class _TemporaryNames:
         return f"{name}, renamed" if step.kind == "aside" and address in self.copied_addresses else name
 
 
-def _schedule_leftovers_first(plan: Plan, transition: Transition, drops: Sequence[Change], abandoned: Collection[Change]) -> Plan | None:
+def _schedule_leftovers_first(
+    plan: Plan, transition: Transition, drops: Sequence[Change], abandoned: Collection[Change]
+) -> Plan | None:
     """Return the plan with leftover copies deleted first of all, where that moves nobody; else None."""
     gone = {change.live.id for change in drops if not isinstance(change, Create)}
     remaining = tuple(entry for entry in transition.before if entry.id not in gone)
@@ -142,9 +149,11 @@ def predict_impact(plan: Plan, sample: TrafficSample | None = None) -> Plan:
     evaluation = plan.desired.evaluation
     now = build_transition(plan)
     types = plan.desired.types
-    behaviour = compare_behaviour(now.before, now.after, evaluation, types=types) if plan.changes else BehaviourChange(())
+    behaviour = (
+        compare_behaviour(now.before, now.after, evaluation, types=types) if plan.changes else BehaviourChange(())
+    )
     if sample is None:
         return replace(plan, behaviour=behaviour)
     before, after = order_entries(now.before, evaluation), order_entries(now.after, evaluation)
     moved = measure_traffic(behaviour, before, after, convert_sample(types, sample))
-    return replace(plan, behaviour=behaviour, moved=moved, findings=(*plan.findings, *sample.warnings))
+    return replace(plan, behaviour=behaviour, traffic_impact=moved, findings=(*plan.findings, *sample.warnings))

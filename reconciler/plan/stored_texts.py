@@ -23,7 +23,7 @@ from reconciler.plan.ownership import LiveRulesByOwner, classify_by_owner
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from reconciler.desired.desired import DesiredState, DesiredRule
+    from reconciler.desired.desired import DesiredRule, DesiredState
     from reconciler.model.rule import Rule
 
 
@@ -70,10 +70,16 @@ class _Pair(NamedTuple):
 
 def is_form_of(stored: str, original: str) -> bool:
     """Say whether a text can be what a tenant made of another one."""
-    return original.startswith(stored) or html.unescape(stored) == original or any(form.transform(original) == stored for form in TEXT_FORMS)
+    return (
+        original.startswith(stored)
+        or html.unescape(stored) == original
+        or any(form.transform(original) == stored for form in TEXT_FORMS)
+    )
 
 
-def restore_texts(rules: tuple[LiveRule, ...], desired: DesiredState) -> tuple[tuple[LiveRule, ...], tuple[Finding, ...]]:
+def restore_texts(
+    rules: tuple[LiveRule, ...], desired: DesiredState
+) -> tuple[tuple[LiveRule, ...], tuple[Finding, ...]]:
     """Return the rules, texts that the tenant keeps otherwise as they were written, and a finding for each of these.
 
     A temporary copy is known by its name, in whatever form the tenant keeps it: that one is told of no rule.
@@ -148,7 +154,9 @@ def _find_forms(field: str, pairs: Sequence[_Pair], differing: Iterable[tuple[_P
     """Return the forms that a tenant gives this field: no managed rule has a text that would have become another."""
     texts = [(getattr(pair.live.rule, field), getattr(written, field)) for pair, written in differing]
     changed = [(kept, written) for kept, written in texts if kept != written]
-    unchanged = {kept for pair in pairs if (kept := getattr(pair.live.rule, field)) == getattr(pair.desired.rule, field)}
+    unchanged = {
+        kept for pair in pairs if (kept := getattr(pair.live.rule, field)) == getattr(pair.desired.rule, field)
+    }
     for form in (*TEXT_FORMS, *_find_cut(changed, unchanged)):
         explains = any(form.transform(written) == kept for kept, written in changed)
         if explains and all(form.transform(kept) == kept for kept in unchanged):

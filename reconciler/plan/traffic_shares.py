@@ -82,7 +82,9 @@ class _Sum:
         return ShareRange(100 * self.least / total, 100 * self.most / total)
 
 
-def measure_traffic(behaviour: BehaviourChange, before: Sequence[RoutingEntry], after: Sequence[RoutingEntry], sample: TrafficSample) -> TrafficImpact:
+def measure_traffic(
+    behaviour: BehaviourChange, before: Sequence[RoutingEntry], after: Sequence[RoutingEntry], sample: TrafficSample
+) -> TrafficImpact:
     """Return how much of the sample moves between two lists of rules, each in order."""
     counting = _TrafficCounter(behaviour)
     for row in sample.rows:
@@ -123,7 +125,9 @@ class _TrafficCounter:
         for place, sure in self._row_index.find_matches(row) if maybe else ():
             one = self.rows[place]
             # A conversation of this row is in one of its regions, which all lead from its origins to its destination.
-            moved_by = [row.count * self.distances[number] for number in maybe if _belongs_to(self.regions[number], one)]
+            moved_by = [
+                row.count * self.distances[number] for number in maybe if _belongs_to(self.regions[number], one)
+            ]
             self.row_sums[place].add(min(moved_by, default=0.0) if sure else 0.0, max(moved_by, default=0.0))
 
     def _count_changes(self, count: float, maybe: Sequence[int], stays: Sequence[dict[str | None, float]]) -> None:
@@ -145,7 +149,10 @@ def _belongs_to(region: Region, row: Moving) -> bool:
 
 
 def compute_balance(
-    before: Sequence[RoutingEntry], after: Sequence[RoutingEntry], sample: TrafficSample, changes: Mapping[str | None, _Sum] | None
+    before: Sequence[RoutingEntry],
+    after: Sequence[RoutingEntry],
+    sample: TrafficSample,
+    changes: Mapping[str | None, _Sum] | None,
 ) -> tuple[QueueShare, ...]:
     """Return what each queue gets of the sample by two lists of rules, those that gain or lose most first.
 
@@ -214,21 +221,29 @@ class _ConversationIndex:
 
 
 def _lists_values(clause: Clause) -> bool:
-    return not clause.negate and isinstance(clause.condition, Condition) and clause.condition.operator in ("equals", "in")
+    return (
+        not clause.negate and isinstance(clause.condition, Condition) and clause.condition.operator in ("equals", "in")
+    )
 
 
-def _contains_row(part: Region | Moving, row: SampleRow, canonical_values: Mapping[str, str | int | float]) -> bool | None:
+def _contains_row(
+    part: Region | Moving, row: SampleRow, canonical_values: Mapping[str, str | int | float]
+) -> bool | None:
     """Say whether a row's conversations are in a set; None where some may be."""
     where = [_clause_holds(clause, row.attributes, canonical_values) for clause in part.where]
     if False in where:
         return False
-    excepts = [[_clause_holds(clause, row.attributes, canonical_values) for clause in clauses] for clauses in part.excepts]
+    excepts = [
+        [_clause_holds(clause, row.attributes, canonical_values) for clause in clauses] for clauses in part.excepts
+    ]
     if any(all(told is True for told in clauses) for clauses in excepts):
         return False
     return True if None not in where and all(False in clauses for clauses in excepts) else None
 
 
-def _clause_holds(clause: Clause, attributes: Mapping[str, Scalar | None], canonical_values: Mapping[str, str | int | float]) -> bool | None:
+def _clause_holds(
+    clause: Clause, attributes: Mapping[str, Scalar | None], canonical_values: Mapping[str, str | int | float]
+) -> bool | None:
     """Say whether a clause holds for a row; None where the row does not tell."""
     if not isinstance(clause.condition, Condition) or clause.condition.attribute not in attributes:
         return None

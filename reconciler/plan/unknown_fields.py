@@ -52,7 +52,10 @@ def differing_fields(first: LiveRule, second: LiveRule) -> tuple[str, ...]:
 def fields_phrase(names: Sequence[str]) -> str:
     """Return names of fields as they may stand in a message: escaped, each cut where it is long, a few of them."""
     plain_names = [name.removeprefix("~") for name in names]  # a tenant's `id` where its Profile calls the id otherwise
-    shown = [escape_invisible(name[:_MAX_NAME_LENGTH]) + ("..." if len(name) > _MAX_NAME_LENGTH else "") for name in plain_names]
+    shown = [
+        escape_invisible(name[:_MAX_NAME_LENGTH]) + ("..." if len(name) > _MAX_NAME_LENGTH else "")
+        for name in plain_names
+    ]
     more = f" and {len(names) - _MAX_NAMES:,} more" if len(names) > _MAX_NAMES else ""
     return ", ".join(shown[:_MAX_NAMES]) + more
 
@@ -60,7 +63,9 @@ def fields_phrase(names: Sequence[str]) -> str:
 def _unknown_fields(raw: Mapping[str, Json]) -> dict[str, str]:
     """Return the unknown fields of a rule, each value as a text that can be compared: True is not 1."""
     return {
-        name: CANONICAL_JSON.encode(value) for name, value in raw.items() if name not in _RULE_FIELDS and not _is_server_field(name)
+        name: CANONICAL_JSON.encode(value)
+        for name, value in raw.items()
+        if name not in _RULE_FIELDS and not _is_server_field(name)
     }
 
 

@@ -8,8 +8,8 @@ from reconciler.model.rule import Condition, Opaque, Rule, Target
 from reconciler.text.escape import (
     MAX_LISTED_ITEMS,
     pluralize,
-    sanitize,
     quote,
+    sanitize,
 )
 
 if TYPE_CHECKING:
@@ -118,7 +118,9 @@ def conversation_phrase(attributes: Mapping[str, object], labels: Mapping[str, s
     """Say a conversation: `intent "x", confidence 0.7, language "fr"`, as people think of it."""
     known = [name for name in labels if name in attributes]
     names = [*known, *(name for name in attributes if name not in labels)]
-    return ", ".join(f"{sanitize(labels.get(name, name))} {quote(attributes[name])}" for name in names) or "no attributes"
+    return (
+        ", ".join(f"{sanitize(labels.get(name, name))} {quote(attributes[name])}" for name in names) or "no attributes"
+    )
 
 
 def range_phrase(low: float | None, over: str, high: float | None, under: str) -> str:

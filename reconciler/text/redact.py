@@ -151,7 +151,11 @@ def _extend_match(text: bytes, position: int, form: bytes, form_position: int) -
     before, behind = 0, 0
     while before < min(position, form_position) and text[position - before - 1] == form[form_position - before - 1]:
         before += 1
-    while position + behind < len(text) and form_position + behind < len(form) and text[position + behind] == form[form_position + behind]:
+    while (
+        position + behind < len(text)
+        and form_position + behind < len(form)
+        and text[position + behind] == form[form_position + behind]
+    ):
         behind += 1
     return position - before, position + behind - 1
 

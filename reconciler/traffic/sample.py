@@ -23,7 +23,7 @@ from reconciler.errors import ManifestError, UsageError
 from reconciler.manifest.text import ErrorCollector, SourceText
 from reconciler.manifest.yaml_reader import MAX_FILE_BYTES, StopReadingError
 from reconciler.model.rule import JSON_NUMBER, parse_number
-from reconciler.text.escape import quote_name, escape_name
+from reconciler.text.escape import escape_name, quote_name
 from reconciler.text.files import read_start
 from reconciler.text.suggest import suggest
 from reconciler.traffic.table import Record, Table, parse_table
@@ -131,7 +131,9 @@ class _ColumnReader:
         self.names = header.cells
         taken: list[str] = []
         for place, name in enumerate(self.names[:_MAX_COLUMNS]):
-            attribute = {"intent": self.attribute_names.intent, "confidence": self.attribute_names.confidence}.get(name, name)
+            attribute = {"intent": self.attribute_names.intent, "confidence": self.attribute_names.confidence}.get(
+                name, name
+            )
             if not name or name != name.strip():
                 problem = f"column {place + 1} has {'spaces around its' if name else 'no'} name"
                 self.table.report("CXR232", header, place, problem)
@@ -141,7 +143,11 @@ class _ColumnReader:
         self._check_columns(header)
         if self.table.collector.collected:
             raise StopReadingError
-        readers = {self.attribute_names.intent: _parse_text, self.attribute_names.confidence: _parse_confidence, COUNT_COLUMN: self._parse_count}
+        readers = {
+            self.attribute_names.intent: _parse_text,
+            self.attribute_names.confidence: _parse_confidence,
+            COUNT_COLUMN: self._parse_count,
+        }
         self._readers = [readers.get(attribute, _parse_value) for attribute in taken]
         self._value_cache = [{} for _ in taken]
         self.attributes = tuple(attribute for attribute in taken if attribute != COUNT_COLUMN)
@@ -196,7 +202,9 @@ class _ColumnReader:
         elif COUNT_COLUMN not in self.names:
             near = next((name for name in self.names if suggest(name, [COUNT_COLUMN])), "")
             hint = (
-                f"if {quote_name(near)} is it, rename that" if near else "add it: how many conversations each row stands for"
+                f"if {quote_name(near)} is it, rename that"
+                if near
+                else "add it: how many conversations each row stands for"
             )
             self.table.report("CXR232", header, 0, f"no column {quote_name(COUNT_COLUMN)}", hint)
         elif len(self.names) == 1:
@@ -218,7 +226,9 @@ def _parse_value(cell: str) -> CellValue:
         return _parse_text(cell)
     value = _parse_number(cell)
     if value is None:
-        raise ValueError(f"is too large a number: {quote_name(cell)} (a text that looks like one stands in JSON's quotes)")
+        raise ValueError(
+            f"is too large a number: {quote_name(cell)} (a text that looks like one stands in JSON's quotes)"
+        )
     return value
 
 

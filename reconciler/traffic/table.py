@@ -50,7 +50,9 @@ class Table:
             except StopIteration:
                 return
             except csv.Error as error:
-                self.collector.report_unreadable("CXR231", start, f"this row is not CSV: {_explain_csv_error(str(error))}")
+                self.collector.report_unreadable(
+                    "CXR231", start, f"this row is not CSV: {_explain_csv_error(str(error))}"
+                )
                 raise StopReadingError from error
             if any(cells):
                 yield Record(start, line, cells)
@@ -109,4 +111,6 @@ def _separator(text: str, column: str) -> str:
 
 def _explain_csv_error(error_text: str) -> str:
     """Say in words for people what the module csv found wrong."""
-    return next((words for part, words in _CSV_ERRORS.items() if part in error_text), "a carriage return stands inside a cell")
+    return next(
+        (words for part, words in _CSV_ERRORS.items() if part in error_text), "a carriage return stands inside a cell"
+    )

@@ -64,11 +64,17 @@ class WatchMetrics:
         for name, said in _GAUGE_HELP.items():
             yield from _metric_lines(f"cxroute_{name}", "gauge", said, self._gauges[name])
         times = "Unix time of the end of the last round"
-        yield from _metric_lines("cxroute_last_round_timestamp_seconds", "gauge", f"{times}; 0 before the first.", self._last_end)
+        yield from _metric_lines(
+            "cxroute_last_round_timestamp_seconds", "gauge", f"{times}; 0 before the first.", self._last_end
+        )
         success = f"{times} that neither failed nor was left half done; 0 before the first."
         yield from _metric_lines("cxroute_last_success_timestamp_seconds", "gauge", success, self._last_success_end)
-        yield from _metric_lines("cxroute_failures_in_a_row", "gauge", "Failed rounds since the last good one.", self._failures)
-        yield from _metric_lines("cxroute_last_round_seconds", "gauge", "How long the last round took.", self._last_seconds)
+        yield from _metric_lines(
+            "cxroute_failures_in_a_row", "gauge", "Failed rounds since the last good one.", self._failures
+        )
+        yield from _metric_lines(
+            "cxroute_last_round_seconds", "gauge", "How long the last round took.", self._last_seconds
+        )
         yield from metric_header("cxroute_round_seconds", "summary", "How long rounds took.")
         yield f"cxroute_round_seconds_sum {self._seconds:.6f}"
         yield f"cxroute_round_seconds_count {self.cycles.total()}"
@@ -77,10 +83,14 @@ class WatchMetrics:
             yield f'cxroute_rounds_total{{result="{result}"}} {self.cycles[result]}'
         yield from _metric_lines("cxroute_applied_changes_total", "counter", "Changes that were made.", self._applied)
         yield from _metric_lines("cxroute_api_requests_total", "counter", "Calls to the API.", self.calls["requests"])
-        yield from _metric_lines("cxroute_api_retries_total", "counter", "Calls that were repeats.", self.calls["retries"])
+        yield from _metric_lines(
+            "cxroute_api_retries_total", "counter", "Calls that were repeats.", self.calls["retries"]
+        )
         throttled = "Answers 429: the tenant said that it was too fast."
         yield from _metric_lines("cxroute_api_throttled_total", "counter", throttled, self.calls["throttled"])
-        yield from metric_header("cxroute_notifications_total", "counter", "Messages to the web hook, by what became of them.")
+        yield from metric_header(
+            "cxroute_notifications_total", "counter", "Messages to the web hook, by what became of them."
+        )
         for sent in _DELIVERY_RESULTS:
             yield f'cxroute_notifications_total{{result="{sent}"}} {self.notifications[sent]}'
 

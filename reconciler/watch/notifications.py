@@ -47,7 +47,10 @@ class NotificationState:
                 self.is_failing = True
                 return ("failed",)
             case "applied":
-                due, open_state = self._is_due(cycle.fingerprint, now, _REPEATED_CHANGE_SECONDS), self.reported_fingerprint
+                due, open_state = (
+                    self._is_due(cycle.fingerprint, now, _REPEATED_CHANGE_SECONDS),
+                    self.reported_fingerprint,
+                )
                 self.reported_fingerprint = ""
                 return (*self._recovered(), *(("applied",) if due or open_state else ()))
             case "clean":

@@ -14,7 +14,7 @@ import pytest
 from reconciler.apply.admission import matches_intent, matches_review
 from reconciler.apply.attempt import Verdict, attempt_step, revert_step
 from reconciler.model.change import Adopt, Create, Delete, PlanStep, Update
-from reconciler.simulator.faults.injector import Faults
+from reconciler.simulator.faults.injector import FaultInjector
 from tests.support.builders import OWNER, address, managed, rule, unmanaged
 from tests.support.in_process_tenant import World
 
@@ -65,7 +65,11 @@ def test_a_rule_that_is_not_as_the_plan_saw_it_is_not_written(change: Change, ed
     world = World([LIVE])
     world.state.edit("id-x", **edit)
     result = tried(world, change)
-    assert (Verdict.CONFLICT, "changed meanwhile by somebody else", False) == (result.verdict, result.error, result.was_sent)
+    assert (Verdict.CONFLICT, "changed meanwhile by somebody else", False) == (
+        result.verdict,
+        result.error,
+        result.was_sent,
+    )
     assert [] == methods(world)
 
 
@@ -73,7 +77,7 @@ def test_a_rule_as_the_plan_saw_it_is_deleted() -> None:
     """Read, and then deleted."""
     world = World([LIVE])
     assert Verdict.DONE is tried(world, DELETE).verdict
-    assert (["DELETE"], {}) == (methods(world), world.state.stored)
+    assert (["DELETE"], {}) == (methods(world), world.state.stored_rules)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +125,7 @@ def test_a_duplicate_of_a_rule_that_is_there_is_deleted() -> None:
     twin = managed("id-y", "cards/x", rule("x"))
     world = World([LIVE, twin])
     assert Verdict.DONE is tried(world, Delete(X, twin, "duplicate", original=LIVE)).verdict
-    assert ["id-x"] == [*world.state.stored]
+    assert ["id-x"] == [*world.state.stored_rules]
 
 
 @pytest.mark.parametrize("edit", EDITS, ids="".join)
@@ -140,14 +144,18 @@ def test_an_update_is_taken_back_field_by_field() -> None:
     written = managed("id-x", "cards/x", WANTED)
     world = World([written])
     assert Verdict.DONE is taken_back(world, UPDATE, written).verdict
-    assert (["PUT"], 100) == (methods(world), world.state.stored["id-x"].rule["priority"])
+    assert (["PUT"], 100) == (methods(world), world.state.stored_rules["id-x"].rule["priority"])
 
 
 def test_an_update_of_a_rule_that_is_gone_is_not_taken_back() -> None:
     """Whoever deleted it meant that."""
     world = World()
     result = taken_back(world, UPDATE, managed("id-x", "cards/x", WANTED))
-    assert (Verdict.CONFLICT, "deleted meanwhile by somebody else", []) == (result.verdict, result.error, methods(world))
+    assert (Verdict.CONFLICT, "deleted meanwhile by somebody else", []) == (
+        result.verdict,
+        result.error,
+        methods(world),
+    )
 
 
 @pytest.mark.parametrize(
@@ -169,7 +177,7 @@ def test_each_answer_to_a_write_is_one_verdict(
     fault: str, verdict: Verdict, doubt: str, *, may_have_written: bool
 ) -> None:
     """api-contract "Errors": what is tried again, what failed, and of what nobody knows whether it was done."""
-    result = tried(World([LIVE], faults=Faults(fault, 1)), UPDATE)
+    result = tried(World([LIVE], faults=FaultInjector(fault, 1)), UPDATE)
     assert (verdict, doubt, may_have_written) == (result.verdict, result.uncertainty, result.may_have_written), result
 
 
@@ -193,5 +201,5 @@ def test_with_a_review_only_the_very_change_is_admitted() -> None:
     assert not matches_review(UPDATE, replace(UPDATE, live=replace(LIVE, id="id-z")))
     assert not matches_review(UPDATE, replace(UPDATE, live=replace(LIVE, marker=None)))
     assert not matches_review(UPDATE, replace(UPDATE, after=rule("x", priority=8)))
-    assert not matches_review(UPDATE, replace(UPDATE, released=True))
+    assert not matches_review(UPDATE, replace(UPDATE, unadopts=True))
     assert not matches_review(UPDATE, Adopt(X, LIVE, WANTED, (), None))

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reconciler.model.change import Failed, Skipped
-from reconciler.simulator.faults.injector import Faults
+from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.settings import PROFILES
-from reconciler.simulator.state import State
+from reconciler.simulator.state import TenantState
 from tests.support.builders import desired, rule, unmanaged, wanted
 from tests.support.in_process_tenant import World
 
@@ -27,12 +27,12 @@ TAKING = desired(
 @pytest.fixture(autouse=True)
 def _losing(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tenant cuts each description before a line that looks like ours."""
-    keep = State._keep
+    keep = TenantState._store
 
-    def cut(state: State, one: dict[str, Any]) -> object:
+    def cut(state: TenantState, one: dict[str, Any]) -> object:
         return keep(state, {**one, "description": one["description"].partition("[cxroute:")[0].rstrip("\n")})
 
-    monkeypatch.setattr(State, "_keep", cut)
+    monkeypatch.setattr(TenantState, "_store", cut)
 
 
 def failed(report: ApplyReport) -> Failed:
@@ -76,7 +76,7 @@ def test_what_was_taken_over_is_put_back_as_it_was() -> None:
 
 def test_a_delete_without_an_answer_is_tried_again() -> None:
     """A read shows that the rule is still there."""
-    world = World(faults=Faults("DELETE rule:reset@#1-2", 1))
+    world = World(faults=FaultInjector("DELETE rule:reset@#1-2", 1))
     report = world.apply(NEW)
     assert "The rule was deleted again; nothing more was written" in report.error
     assert not failed(report).left_partial
@@ -85,7 +85,7 @@ def test_a_delete_without_an_answer_is_tried_again() -> None:
 
 def test_a_rule_that_cannot_be_taken_back_is_named() -> None:
     """By its id, with the reason: a person has to put it right."""
-    world = World(faults=Faults("DELETE rule:403", 1))
+    world = World(faults=FaultInjector("DELETE rule:403", 1))
     report = world.apply(NEW)
     (left,) = world.state.rules()
     assert f"Rule {left['id']} could not be taken back (" in report.error

@@ -10,7 +10,7 @@ import pytest
 from reconciler.apply.attempt import WritePayload
 from reconciler.apply.known_state import MAX_SINGLE_READS, KnownState
 from reconciler.errors import IncompleteReadError
-from reconciler.model.live import LiveRule, Marker, FetchedRule, marker_digest
+from reconciler.model.live import FetchedRule, LiveRule, Marker, marker_digest
 from tests.support.builders import OWNER, address, managed, rule, unmanaged
 
 if TYPE_CHECKING:
@@ -109,7 +109,9 @@ def test_of_what_this_run_made_nothing_has_vanished() -> None:
     server = Replica([[], [], made], made)
     sight = KnownState(server, [])
     for one in made:
-        sight.record_write(one.id, WritePayload(one.rule, Marker(OWNER, address(f"cards/r{one.id}"), marker_digest(one.rule))))
+        sight.record_write(
+            one.id, WritePayload(one.rule, Marker(OWNER, address(f"cards/r{one.id}"), marker_digest(one.rule)))
+        )
     assert len(made) == len(read(sight))
     sight.record_write("0", None)  # acknowledged, and not done
     assert len(made) == len(read(sight))

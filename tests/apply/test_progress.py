@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.apply.attempt import Attempt, Verdict, write_payload
 from reconciler.apply.progress import ApplyProgress
-from reconciler.model.change import Create, Delete, Failed, Skipped, PlanStep, UnknownOutcome, Update
+from reconciler.model.change import Create, Delete, Failed, PlanStep, Skipped, UnknownOutcome, Update
 from reconciler.model.live import LiveRule, Marker, copy_name, marker_digest
 from reconciler.plan.options import PlanOptions
 from reconciler.plan.plan import LiveState, build_plan

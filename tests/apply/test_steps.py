@@ -14,17 +14,17 @@ import pytest
 from reconciler.apply.admission import matches_intent, matches_review
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.model.change import Applied, Failed
-from reconciler.model.live import LiveRule, Marker, marker_digest, format_description
+from reconciler.model.live import LiveRule, Marker, format_description, marker_digest
 from reconciler.model.rule import Target, make_condition
 from reconciler.plan.document import plan_to_json
 from reconciler.plan.guards import check_guards
 from reconciler.plan.options import PlanOptions
-from reconciler.plan.schedule import schedule_steps, predict_impact
-from reconciler.render.colour import colourless
+from reconciler.plan.schedule import predict_impact, schedule_steps
+from reconciler.render.colour import no_style
 from reconciler.render.text.environments import planned_row
 from reconciler.render.text.plan import plan_text
-from reconciler.simulator.evaluate import split
-from reconciler.simulator.faults.injector import Faults
+from reconciler.simulator.evaluate import queue_shares
+from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.settings import PROFILES
 from tests.support.builders import OWNER, address, at_least, desired, intent_is, managed, rule, unmanaged, wanted
 from tests.support.in_process_tenant import World
@@ -32,7 +32,7 @@ from tests.support.in_process_tenant import World
 if TYPE_CHECKING:
     from reconciler.desired.desired import DesiredState
     from reconciler.model.rule import Rule
-    from reconciler.simulator.settings import Settings
+    from reconciler.simulator.settings import SimulatorSettings
 
 FRAUD, GENERAL = (Target("q-fraud", 1),), (Target("q-general", 1),)
 ENVIRONMENT = Environment(name="prod", owner=OWNER, tenant="acme")
@@ -97,7 +97,9 @@ CASES: dict[str, tuple[list[LiveRule], DesiredState]] = {
         goal(
             a=rule("c", priority=4, conditions=[make_condition("cognigyDetectedIntent", "notEquals", "y")]),
             b=rule("a", priority=4, conditions=[at_least(0.5)], targets=GENERAL),
-            c=rule("b", priority=1, conditions=[make_condition("cognigyDetectedIntent", "notEquals", "x")], targets=FRAUD),
+            c=rule(
+                "b", priority=1, conditions=[make_condition("cognigyDetectedIntent", "notEquals", "x")], targets=FRAUD
+            ),
             all=CATCH_ALL,
         ),
     ),
@@ -120,14 +122,14 @@ CASES: dict[str, tuple[list[LiveRule], DesiredState]] = {
 class Watch:
     """A world whose every state is kept."""
 
-    def __init__(self, rules: list[LiveRule], settings: Settings = PROFILES["A"], faults: str = "") -> None:
-        self.world = World(rules, settings, Faults(faults, 1) if faults else None)
+    def __init__(self, rules: list[LiveRule], settings: SimulatorSettings = PROFILES["A"], faults: str = "") -> None:
+        self.world = World(rules, settings, FaultInjector(faults, 1) if faults else None)
         self.states = [self.world.state.rules()]
         self.world.state.watchers.append(lambda state: self.states.append(state.rules()))
 
     def routes(self, state: list[dict[str, Any]]) -> list[object]:
         """Return where each conversation goes."""
-        return [split(state, conversation) for conversation in CONVERSATIONS]
+        return [queue_shares(state, conversation) for conversation in CONVERSATIONS]
 
     def assert_hitless(self, last: list[dict[str, Any]]) -> None:
         """Each conversation went where it went before, or where it goes in the end, in every state."""
@@ -216,8 +218,8 @@ def test_what_had_to_wait_for_a_failed_change_is_not_made(fault: str) -> None:
     statuses = {str(one.change.address): type(one).__name__ for one in report.outcomes}
     assert ("Skipped", "Applied") == (statuses["cards/all"], statuses["cards/y"])
     conversation = {"cognigyDetectedIntent": "x"}
-    expected = split(watch.states[0], conversation)
-    assert all(expected == split(state, conversation) for state in watch.states)
+    expected = queue_shares(watch.states[0], conversation)
+    assert all(expected == queue_shares(state, conversation) for state in watch.states)
 
 
 def test_a_leftover_copy_is_a_step_and_counts_nowhere() -> None:
@@ -244,7 +246,7 @@ def test_a_leftover_copy_alone_is_still_cleared_away() -> None:
     (change,) = plan_to_json(made)["changes"]
     assert ("delete", "duplicate") == (change["action"], change["cause"])
     assert f"\nPlan: a clean-up of what an earlier run left, {made.unchanged} unchanged.\n" in plan_text(
-        made, colourless, "tenant acme"
+        made, no_style, "tenant acme"
     )
     assert "clean-up" == planned_row(made).changes
     report = watch.world.apply(wish)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.behaviour.budget import DEFAULT_WORK, WorkBudget, UndecidedError
+from reconciler.behaviour.budget import DEFAULT_WORK, UndecidedError, WorkBudget
 from reconciler.behaviour.diff import containment as within
 from reconciler.behaviour.diff import difference as differing
 from reconciler.behaviour.diff.containment import RegionClaim, find_uncovered
@@ -132,13 +132,13 @@ def test_a_difference_ends_at_its_bound(part: int) -> None:
 
 def test_the_bound_of_a_difference_grows_with_the_rules(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without one of its own: some work for any question, and more for each rule of both lists."""
-    monkeypatch.setattr(differing, "WORK", 0)
-    monkeypatch.setattr(differing, "WORK_OF_A_RULE", 0)
+    monkeypatch.setattr(differing, "DEFAULT_WORK", 0)
+    monkeypatch.setattr(differing, "WORK_PER_RULE", 0)
     assert not compare_behaviour(one(X), one(SENT_ELSEWHERE)).complete
-    monkeypatch.setattr(differing, "WORK_OF_A_RULE", 2_000)
+    monkeypatch.setattr(differing, "WORK_PER_RULE", 2_000)
     assert compare_behaviour(one(X), one(SENT_ELSEWHERE)).complete
-    monkeypatch.setattr(differing, "WORK_OF_A_RULE", 0)
-    monkeypatch.setattr(differing, "WORK", 4_000)
+    monkeypatch.setattr(differing, "WORK_PER_RULE", 0)
+    monkeypatch.setattr(differing, "DEFAULT_WORK", 4_000)
     assert compare_behaviour(one(X), one(SENT_ELSEWHERE)).complete
 
 
@@ -152,13 +152,13 @@ HALVES = [RegionClaim((AN_X, SURE), (), "a"), RegionClaim((AN_X, SURE._replace(n
 def test_what_was_not_decided_is_not_within_what_was_reviewed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two reviewed halves hold all of it, which takes a search to see; without work it counts as beyond."""
     assert [] == find_uncovered([RegionClaim((AN_X,), (), "a")], HALVES)
-    monkeypatch.setattr(spaces, "WORK", 0)
+    monkeypatch.setattr(spaces, "DEFAULT_WORK", 0)
     assert [0] == find_uncovered([RegionClaim((AN_X,), (), "a")], HALVES)
 
 
 def test_what_was_reviewed_in_the_very_words_needs_no_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """And is within it."""
-    monkeypatch.setattr(spaces, "WORK", 0)
+    monkeypatch.setattr(spaces, "DEFAULT_WORK", 0)
     assert [] == find_uncovered(HALVES, HALVES)
 
 
@@ -168,7 +168,7 @@ def test_so_many_reviewed_claims_that_they_are_not_looked_through_hold_nothing(m
     def deep(*_given: object) -> bool:
         raise RecursionError
 
-    monkeypatch.setattr(within._ContainmentSearch, "_escapes", deep)
+    monkeypatch.setattr(within._ContainmentSearch, "_has_uncovered", deep)
     assert [0] == find_uncovered([RegionClaim((AN_X,), (), "a")], HALVES)
 
 
@@ -193,7 +193,10 @@ def test_claims_that_hold_nothing_neither_escape_nor_hold_others(
 
 
 MOVES = [
-    Move(RoutingEntry("a", rule("a", conditions=[intent_is("x")])), RoutingEntry("a", rule("a", conditions=[intent_is("y")]))),
+    Move(
+        RoutingEntry("a", rule("a", conditions=[intent_is("x")])),
+        RoutingEntry("a", rule("a", conditions=[intent_is("y")])),
+    ),
     Move(
         RoutingEntry("b", rule("b", conditions=[intent_is("y")], targets=FRAUD)),
         RoutingEntry("b", rule("b", conditions=[intent_is("x")], targets=FRAUD)),
@@ -215,7 +218,7 @@ def test_an_order_that_was_not_decided_is_unproven_for_each_change() -> None:
 
 def test_an_order_with_more_pairs_than_are_looked_at_is_unproven(monkeypatch: pytest.MonkeyPatch) -> None:
     """That bound holds, whatever work is left."""
-    monkeypatch.setattr(constraints, "MOST_LOOKS", 1)
+    monkeypatch.setattr(constraints, "MAX_PAIR_CHECKS", 1)
     assert (0, 1, 2) == ordered().unproven
 
 
@@ -224,7 +227,7 @@ def test_pairs_of_one_intent_that_share_nothing_count_too(monkeypatch: pytest.Mo
     moves = [Move(ranged(n), None) for n in range(10)] + [Move(None, ranged(n)) for n in range(10, 20)]
     found = Constraints(moves, ALL_ELSE, "lowest-first", DEFAULT_WORK)
     assert (set(), set()) == (found.add_before_remove, found.undecided)
-    monkeypatch.setattr(constraints, "MOST_LOOKS", 90)
+    monkeypatch.setattr(constraints, "MAX_PAIR_CHECKS", 90)
     assert set(range(20)) == Constraints(moves, ALL_ELSE, "lowest-first", DEFAULT_WORK).undecided
 
 
@@ -237,7 +240,9 @@ def ranged(part: int) -> RoutingEntry:
 
 def apart(name: str, priority: int) -> RoutingEntry:
     """A rule that asks for an attribute of its own."""
-    return RoutingEntry(name, rule(name, priority=priority, conditions=[make_condition(name, "equals", "yes")], targets=FRAUD))
+    return RoutingEntry(
+        name, rule(name, priority=priority, conditions=[make_condition(name, "equals", "yes")], targets=FRAUD)
+    )
 
 
 def test_links_between_changes_end_at_their_bound(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,7 +251,7 @@ def test_links_between_changes_end_at_their_bound(monkeypatch: pytest.MonkeyPatc
     moves += [Move(None, apart(f"new{n}", 20 - n)) for n in range(20)]
     found = Constraints(moves, ALL_ELSE, "lowest-first", DEFAULT_WORK)
     assert (400, set()) == (len(found.add_before_remove), found.undecided)
-    monkeypatch.setattr(constraints, "MOST_LINKS", 50)
+    monkeypatch.setattr(constraints, "MAX_DEPENDENCIES", 50)
     found = Constraints(moves, ALL_ELSE, "lowest-first", DEFAULT_WORK)
     assert (51, set(range(40))) == (len(found.add_before_remove), found.undecided)
 

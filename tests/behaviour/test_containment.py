@@ -45,7 +45,9 @@ UNSURE = SURE._replace(negate=True)
         ([], [RegionClaim((X,), (), "a")], []),
     ],
 )
-def test_a_claim_is_within_what_was_reviewed(fresh: list[RegionClaim], reviewed: list[RegionClaim], new: list[int]) -> None:
+def test_a_claim_is_within_what_was_reviewed(
+    fresh: list[RegionClaim], reviewed: list[RegionClaim], new: list[int]
+) -> None:
     """Narrower, split, or written with an exception in place of a range."""
     assert new == find_uncovered(fresh, reviewed)
 

@@ -15,8 +15,16 @@ from reconciler.behaviour.ordering.constraints import Constraints, Move
 from reconciler.behaviour.ordering.graph import build_waves
 from reconciler.behaviour.ordering.order import order_moves
 from reconciler.behaviour.ordering.search import search_waves
-from reconciler.behaviour.space.domain import REST, Domain, _match_substrings, number_between, covers, intersect, subtract
-from reconciler.behaviour.space.patterns import TextPattern, PatternSet
+from reconciler.behaviour.space.domain import (
+    REST,
+    Domain,
+    _match_substrings,
+    covers,
+    intersect,
+    number_between,
+    subtract,
+)
+from reconciler.behaviour.space.patterns import PatternSet, TextPattern
 from reconciler.behaviour.space.space import Space
 from reconciler.model.rule import make_condition
 from tests.support.random_rules import attribute, entries, entry, rule
@@ -37,7 +45,9 @@ def test_an_example_of_patterns_is_joined_by_one_character_that_nobody_uses() ->
 
 def test_a_text_in_a_prefix_is_not_said_again() -> None:
     """An example repeats a contained text that the prefix or the suffix has already only where it must."""
-    patterns = PatternSet([TextPattern("startsWith", "pre"), TextPattern("endsWith", "end"), TextPattern("contains", "re")])
+    patterns = PatternSet(
+        [TextPattern("startsWith", "pre"), TextPattern("endsWith", "end"), TextPattern("contains", "re")]
+    )
     assert "preend" == patterns.example(yes=0b111, no=0, used_texts=())
 
 

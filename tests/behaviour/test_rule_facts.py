@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 from hypothesis import given, settings
 
-from reconciler.behaviour.facts.rule_facts import analyze_slices, analyze_rules
+from reconciler.behaviour.facts.rule_facts import analyze_rules, analyze_slices
 from reconciler.behaviour.routing_entry import order_entries
 from reconciler.behaviour.space.slices import PivotSlices
 from reconciler.behaviour.space.space import Space

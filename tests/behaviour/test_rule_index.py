@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from reconciler.behaviour.evaluate import RuleIndex, OpaqueConditionError, route_conversation, find_winner
+from reconciler.behaviour.evaluate import OpaqueConditionError, RuleIndex, find_winner, route_conversation
 from reconciler.behaviour.routing_entry import order_entries
 from reconciler.behaviour.space.domain import number_beyond
 from tests.support.brute_force import inputs_for
@@ -23,8 +23,14 @@ def test_a_filed_list_answers_as_the_plain_reading(block: int) -> None:
         filed = RuleIndex(ordered)
         for _ in range(40):
             attributes, assumed = universe.example(1 << random.randrange(universe.size))
-            assert find_winner(ordered, attributes, assumed) is filed.find_winner(attributes, assumed), (rules, attributes)
-            assert route_conversation(ordered, attributes, assumed) == filed.route_conversation(attributes, assumed), (rules, attributes)
+            assert find_winner(ordered, attributes, assumed) is filed.find_winner(attributes, assumed), (
+                rules,
+                attributes,
+            )
+            assert route_conversation(ordered, attributes, assumed) == filed.route_conversation(attributes, assumed), (
+                rules,
+                attributes,
+            )
 
 
 def test_a_filed_list_does_not_guess() -> None:
@@ -38,6 +44,15 @@ def test_a_filed_list_does_not_guess() -> None:
 
 def test_a_number_beyond_another_is_short() -> None:
     """The next whole number, or one of few digits where that would be long."""
-    assert [1, 100, -1, 0] == [number_beyond(0.7, None), number_beyond(99, None), number_beyond(None, 0), number_beyond(-1e300, None)]
-    assert [2e300, 1.1e308, -2e300] == [number_beyond(1e300, None), number_beyond(1e308, None), number_beyond(None, -1e300)]
+    assert [1, 100, -1, 0] == [
+        number_beyond(0.7, None),
+        number_beyond(99, None),
+        number_beyond(None, 0),
+        number_beyond(-1e300, None),
+    ]
+    assert [2e300, 1.1e308, -2e300] == [
+        number_beyond(1e300, None),
+        number_beyond(1e308, None),
+        number_beyond(None, -1e300),
+    ]
     assert number_beyond(10**350, None) > 10**350

@@ -13,7 +13,7 @@ from reconciler.behaviour.evaluate import route_conversation
 from reconciler.behaviour.routing_entry import order_entries
 from reconciler.model.rule import Target
 from reconciler.plan.behaviour_json import behaviour_to_json
-from reconciler.simulator.evaluate import split
+from reconciler.simulator.evaluate import queue_shares
 from tests.support.brute_force import destination, holds, inputs_for, winner
 from tests.support.brute_force_checks import QUEUES, check_difference, entry_name
 from tests.support.random_rules import UNKNOWN, a_list, attribute, entries, queue, rule
@@ -256,7 +256,7 @@ def test_the_oracle_agrees_with_the_simulator_and_with_itself(block: int) -> Non
             taken = winner(rules, one, evaluation)
             assert [taken] == [each for each, bits in wins if bits & at]
             wanted = destination(taken)
-            there = split(rules, one[0], evaluation, one[1])
+            there = queue_shares(rules, one[0], evaluation, one[1])
             assert wanted == (None if there is None else frozenset(there.items())), (rules, one)
             found = route_conversation(ordered, *one).winner
             assert entry_name(taken) == (found and found.name), (rules, one)

@@ -13,12 +13,12 @@ import pytest
 from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.behaviour.space import space
 from reconciler.behaviour.space.domain import Domain
-from reconciler.behaviour.space.value_type import ANY_VALUE, EVERY_NUMBER, SHARE, ANY_TEXT, ValueType
+from reconciler.behaviour.space.value_type import ANY_TEXT, ANY_VALUE, EVERY_NUMBER, SHARE, ValueType
 from reconciler.desired.desired import endpoint_types
 from reconciler.model.rule import RANGES
 from reconciler.plan.behaviour_json import behaviour_to_json
 from reconciler.plan.routing_table import types_phrase
-from reconciler.render.impact import EVERYTHING, affected
+from reconciler.render.impact import ALL_ROWS, summarize_impact
 from tests.support.brute_force import is_number, positive, understood
 from tests.support.brute_force_checks import QUEUES, Moved, check_difference
 from tests.support.program import write
@@ -41,7 +41,9 @@ NAMES = ("intent", "conf", "any", "said", "odd")
 
 
 def document(pair: Pair, types: Mapping[str, ValueType] | None = None) -> Json:
-    return behaviour_to_json(compare_behaviour(entries(pair.old), entries(pair.new), pair.evaluation, types=types), QUEUES)
+    return behaviour_to_json(
+        compare_behaviour(entries(pair.old), entries(pair.new), pair.evaluation, types=types), QUEUES
+    )
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))
@@ -132,7 +134,9 @@ def test_two_ranges_do_not_hold_every_value_that_exists() -> None:
 def test_a_type_that_changes_nothing_is_not_named() -> None:
     """Below 0.5 a number is to these rules what a text is, so that the difference does not rest on the type."""
     more = [rule("k", 1, [X, HIGH], "B")]
-    found = compare_behaviour(entries([rule("k", 1, [X, HIGH], "A")]), entries(more), types={"conf": SHARE, "intent": ANY_TEXT})
+    found = compare_behaviour(
+        entries([rule("k", 1, [X, HIGH], "A")]), entries(more), types={"conf": SHARE, "intent": ANY_TEXT}
+    )
     assert {} == found.rests_on
     assert found.changed
 
@@ -148,15 +152,15 @@ def test_several_rows_of_other_types_are_one_row_at_the_end() -> None:
     ]
     new = [{**new[0], "targets": [queue("B")]}, *new[1:], rule("rest", 9, [intents[1], KNOWN], "C")]
     found = compare_behaviour(entries(old), entries(new))
-    first, last = affected(found, QUEUES, LABELS).cases
-    assert ('"x"', '"Queue A"') == (first.who[:3], first.before)
-    assert last.who == (
+    first, last = summarize_impact(found, QUEUES, LABELS).cases
+    assert ('"x"', '"Queue A"') == (first.callers[:3], first.origin)
+    assert last.callers == (
         "some conversations in which confidence is of another type, text or number, than the rules compare it with:"
         " 2 rows, which -v and JSON list"
     )
-    assert {'"Queue A"', '"Queue B"', '"Queue C"'} == set(last.befores)
-    assert {"the tenant's default", '"Queue C"'} == set(last.after.split("; "))
-    assert 3 == len(affected(found, QUEUES, LABELS, most=EVERYTHING).cases)
+    assert {'"Queue A"', '"Queue B"', '"Queue C"'} == set(last.origins)
+    assert {"the tenant's default", '"Queue C"'} == set(last.destination.split("; "))
+    assert 3 == len(summarize_impact(found, QUEUES, LABELS, limit=ALL_ROWS).cases)
 
 
 @pytest.mark.parametrize(

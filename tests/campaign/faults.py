@@ -95,7 +95,7 @@ class Accidents:
             self._meddle(one.name, event)
 
     def _meddle(self, name: str, event: Event) -> None:
-        stored = self.world.state.stored
+        stored = self.world.state.stored_rules
         own = stored.get(event.request.segments[-1])
         foreign = name in ("human-foreign", "human-describe")
         ours = [each.rule for each in stored.values() if is_ours(each.rule) is not foreign]
@@ -154,7 +154,7 @@ def mend(world: World, began: tuple[Json, ...], names: set[str]) -> None:
     of several rules is ours, and where a copy has a name, of those that are wanted, in place of ours.
     """
     for rule_id, marker in world.unmarked.items():
-        rule = world.state.stored[rule_id].rule if rule_id in world.state.stored else None
+        rule = world.state.stored_rules[rule_id].rule if rule_id in world.state.stored_rules else None
         stands = any(address(marker) == address(str(one.get("description"))) for one in world.state.rules())
         if rule is None or is_ours(rule):
             continue

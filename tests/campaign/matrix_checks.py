@@ -64,7 +64,7 @@ def stopped(trial: Trial) -> None:
     """S: nothing is written any more, and the run says why it stopped."""
     assert trial.fallen
     assert [] == [one for one in _writes_after(trial, trial.fallen[0]) if one not in trial.fallen]
-    assert [] == [one for one in trial.fallen if one.request.changed]
+    assert [] == [one for one in trial.fallen if one.request.changed_state]
     unknown = any(isinstance(one, UnknownOutcome) for one in outcomes(trial))
     assert (5 if trial.made() or unknown else 1) == ended(trial).exit_code, trial.said()
     assert trial.said().strip()
@@ -212,7 +212,7 @@ def _is_listed(events: list[Event]) -> bool:
     needed = 1
     for one in events:
         if is_call(one.request, "LIST") and one.request.status == 200 and one.answer is not None:
-            pages.add(one.request.number("pageNumber"))
+            pages.add(one.request.positive_number("pageNumber"))
             needed = json.loads(one.answer.body)["pageCount"]
     return {*range(1, needed + 1)} <= pages
 

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 from reconciler.apply import attempt
 from reconciler.apply import loop as apply
 from reconciler.apply.attempt import Attempt, Verdict
-from reconciler.cxone import auth
-from reconciler.cxone import rule_json as wire
+from reconciler.cxone import auth, rule_json
 from reconciler.cxone.client import ReadingClient, WritingClient
 from reconciler.errors import AmbiguousWriteError, RejectedError
 from reconciler.model import live as marker
-from reconciler.model.live import Marker, FetchedRule
+from reconciler.model.live import FetchedRule, Marker
 from reconciler.plan import guards as guard
 from reconciler.plan import ownership, plan
 from tests.campaign import world
@@ -35,7 +34,7 @@ def no_if_match() -> AbstractContextManager[None]:
 
         return write
 
-    return patched((WritingClient, "update", make), (WritingClient, "delete", make))
+    return patched((WritingClient, "update_body", make), (WritingClient, "delete", make))
 
 
 def writes_what_the_list_showed() -> AbstractContextManager[None]:
@@ -56,12 +55,12 @@ def writes_what_the_list_showed() -> AbstractContextManager[None]:
 
         return rule
 
-    return patched((ReadingClient, "rules", listing), (ReadingClient, "rule", reading))
+    return patched((ReadingClient, "rules_of", listing), (ReadingClient, "rule", reading))
 
 
 def blind_put_retry() -> AbstractContextManager[None]:
     """An update whose answer is lost is sent again: it does the same twice, unless somebody wrote in between."""
-    return patched((WritingClient, "update", lambda real: again(real, AmbiguousWriteError)))
+    return patched((WritingClient, "update_body", lambda real: again(real, AmbiguousWriteError)))
 
 
 def loses_unknown_fields() -> AbstractContextManager[None]:
@@ -74,7 +73,7 @@ def loses_unknown_fields() -> AbstractContextManager[None]:
 
         return update
 
-    return patched((WritingClient, "update", make))
+    return patched((WritingClient, "update_body", make))
 
 
 def any_marker_is_ours() -> AbstractContextManager[None]:
@@ -87,7 +86,7 @@ def any_marker_is_ours() -> AbstractContextManager[None]:
 
         return split
 
-    return patched((wire, "split", make))
+    return patched((rule_json, "parse_marker", make))
 
 
 def retries_what_is_wrong() -> AbstractContextManager[None]:
@@ -104,7 +103,7 @@ def a_token_for_each_call() -> AbstractContextManager[None]:
 
         return token
 
-    return patched((auth.Tokens, "token", make))
+    return patched((auth.TokenCache, "token", make))
 
 
 def always_says_that_all_is_well() -> AbstractContextManager[None]:
@@ -114,18 +113,18 @@ def always_says_that_all_is_well() -> AbstractContextManager[None]:
 
 def age_alone_decides() -> AbstractContextManager[None]:
     """Of several rules with one marker the oldest is ours, else the one with the smallest id, edited or not."""
-    return patched((ownership, "original", lambda _real: lambda rules: min(rules, key=lambda one: one.created or "~")))
+    return patched((ownership, "find_original", lambda _real: lambda rules: min(rules, key=lambda one: one.created or "~")))
 
 
 def any_twin_is_a_duplicate() -> AbstractContextManager[None]:
     """What cxroute does not know of a rule is nobody's business."""
     same: Any = lambda _real: lambda _ours, _other: ()  # noqa: E731
-    return patched((ownership, "differing", same), (attempt, "differing", same))
+    return patched((ownership, "differing_fields", same), (attempt, "differing", same))
 
 
 def no_canary() -> AbstractContextManager[None]:
     """On a tenant that is not known all rules of a wave are written at once."""
-    return patched((apply, "first_write", lambda _real: lambda *_given: None))
+    return patched((apply, "find_first_write", lambda _real: lambda *_given: None))
 
 
 def canary_not_undone() -> AbstractContextManager[None]:
@@ -137,7 +136,7 @@ def canary_not_undone() -> AbstractContextManager[None]:
 
         return take_back
 
-    return patched((apply, "take_back", make))
+    return patched((apply, "revert_step", make))
 
 
 def a_persons_text_is_the_tenants() -> AbstractContextManager[None]:
@@ -149,7 +148,7 @@ def a_persons_text_is_the_tenants() -> AbstractContextManager[None]:
 
         return as_written
 
-    return patched((plan, "as_written", make))
+    return patched((plan, "restore_texts", make))
 
 
 def _as_wanted(live: LiveRule, desired: Any) -> LiveRule:
@@ -172,7 +171,7 @@ def no_weight_is_routed() -> AbstractContextManager[None]:
 
         return unrouted
 
-    return patched((guard, "_unrouted", make))
+    return patched((guard, "_check_unrouted", make))
 
 
 def switching_off_is_not_counted() -> AbstractContextManager[None]:
@@ -182,7 +181,7 @@ def switching_off_is_not_counted() -> AbstractContextManager[None]:
 
 def a_reviewed_plan_never_stops() -> AbstractContextManager[None]:
     """Beside what others changed nobody looks again at who goes elsewhere."""
-    return patched((apply._ApplyRun, "is_within", lambda _real: lambda _self, _fresh: True))
+    return patched((apply._ApplyRun, "is_within_review", lambda _real: lambda _self, _fresh: True))
 
 
 def the_digest_leaves_out_the_switch() -> AbstractContextManager[None]:
@@ -192,7 +191,7 @@ def the_digest_leaves_out_the_switch() -> AbstractContextManager[None]:
 
 def every_rule_is_read_as_switched_on() -> AbstractContextManager[None]:
     """`enabled` is not looked at in what the server says."""
-    return patched((wire, "_flag", lambda _real: lambda _form, _name: True))
+    return patched((rule_json, "_flag", lambda _real: lambda _form, _name: True))
 
 
 EXTRAS: Final[dict[str, Callable[[], AbstractContextManager[None]]]] = {

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from reconciler.desired.desired import DesiredState
     from reconciler.plan.options import PlanOptions
-    from reconciler.simulator.messages import Request
-    from reconciler.simulator.state import State
+    from reconciler.simulator.messages import SimulatorRequest
+    from reconciler.simulator.state import TenantState
     from tests.campaign.scenario import Scenario
     from tests.campaign.world import Applier, Ended, Event, World
 
@@ -51,7 +51,7 @@ class Oracle:
         self._wires: dict[str, Wire] = {}
         self._reviews: dict[str, Review] = {}
         self._sent: dict[int, int] = {}
-        self._late: list[Request] = []
+        self._late: list[SimulatorRequest] = []
         self._tokens: set[str] = set()
         self._asking: Event | None = None
         self._clock = 0
@@ -146,12 +146,12 @@ class Oracle:
     def _note_late(self) -> None:
         """Keep what is still to land: once it does, it is gone from there."""
         faults = self.world.faults
-        self._late = [] if faults is None else [one.request for one in faults._late]
+        self._late = [] if faults is None else [one.request for one in faults._delayed]
 
-    def _changed(self, _state: State) -> None:
+    def _changed(self, _state: TenantState) -> None:
         self._clock += 1
         faults = self.world.faults
-        waiting = [] if faults is None else [one.request for one in faults._late]
+        waiting = [] if faults is None else [one.request for one in faults._delayed]
         landing = [one for one in self._late if not any(one is two for two in waiting)]
         event = self._asking
         process = self._processes.get(event.actor) if event else None

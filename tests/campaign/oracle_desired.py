@@ -13,7 +13,7 @@ from tests.campaign.oracle_marks import is_edited
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from reconciler.desired.desired import DesiredState, DesiredRule
+    from reconciler.desired.desired import DesiredRule, DesiredState
     from reconciler.plan.options import PlanOptions
 
 Json = Any

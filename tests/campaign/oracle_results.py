@@ -55,7 +55,7 @@ class Ends:
             self._doubts(process, ended.report, said)
 
     def _fired(self, kind: str) -> int:
-        fired = self.world.faults.fired if self.world.faults else []
+        fired = self.world.faults.fired_faults if self.world.faults else []
         return sum(kind in text for text, _ in fired)
 
     def secrets(self, ended: Ended | None, tokens: Iterable[str]) -> None:
@@ -130,7 +130,7 @@ class Ends:
         if not process.first_contact:
             return
         left, error = self.tenant.left_without_marker(process), ended.report.error if ended.report else ""
-        first = next((one.request for one in process.writes if one.request.changed), None)
+        first = next((one.request for one in process.writes if one.request.changed_state), None)
         was_first = [one for one in left if first is not None and (process.made.get(one) is first or one in first.path)]
         tried = any(left and left[0] in one.keys for one in process.writes if one.request is not first)
         named = bool(left) and left[0] in error and (tried or "it is still there" not in error)

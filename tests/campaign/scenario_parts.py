@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from reconciler.model.live import Marker, marker_digest, format_description
+from reconciler.model.live import Marker, format_description, marker_digest
 from reconciler.model.rule import make_opaque
 from tests.campaign.scenario_rules import CATCH_ALL, FRAUD, at, goal, live, theirs
 from tests.support.builders import OWNER, address

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from reconciler.manifest.kinds.ruleset import AdoptById
-from reconciler.model.live import Marker, marker_digest, format_description
+from reconciler.model.live import Marker, format_description, marker_digest
 from reconciler.model.rule import Target, make_condition, make_opaque
 from tests.campaign.profiles import TENANT
 from tests.campaign.scenario_builder import INTENTS, Making

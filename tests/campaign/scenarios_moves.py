@@ -174,7 +174,9 @@ MOVES: Final[tuple[Scenario, ...]] = (
         goal(
             a=rule("c", priority=4, conditions=[make_condition("cognigyDetectedIntent", "notEquals", "y")]),
             b=rule("a", priority=4, conditions=[at_least(0.5)], targets=GENERAL),
-            c=rule("b", priority=1, conditions=[make_condition("cognigyDetectedIntent", "notEquals", "x")], targets=FRAUD),
+            c=rule(
+                "b", priority=1, conditions=[make_condition("cognigyDetectedIntent", "notEquals", "x")], targets=FRAUD
+            ),
             all=CATCH_ALL,
         ),
     ),

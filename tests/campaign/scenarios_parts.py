@@ -189,7 +189,9 @@ PARTS: Final[tuple[Scenario, ...]] = (
         [
             ours(
                 "cards/x",
-                rule("x", conditions=[make_condition("cognigyConfidence", "greaterThanOrEqual", "0.70"), intent_is("x")]),
+                rule(
+                    "x", conditions=[make_condition("cognigyConfidence", "greaterThanOrEqual", "0.70"), intent_is("x")]
+                ),
                 last_written=sure("x", 0.7),
             ),
             ours("cards/all", CATCH_ALL),

@@ -18,7 +18,7 @@ from reconciler.model.rule import Target
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
 
-    from reconciler.desired.desired import DesiredState, DesiredRule
+    from reconciler.desired.desired import DesiredRule, DesiredState
     from tests.campaign.faults import Accidents
     from tests.campaign.scenario import Scenario
     from tests.campaign.world import Ended, Event, Hook

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from reconciler.cxone.rule_json import live_rule
+from reconciler.cxone.rule_json import parse_live_rule
 from reconciler.model.live import marker_digest as package_digest
 from reconciler.plan.ownership import was_edited
 from tests.campaign.oracle_facts import as_json, mark, text_of
@@ -75,7 +75,7 @@ def everything() -> Iterator[Scenario]:
 
 def assert_alike(rule: dict[str, Any]) -> None:
     """Both read the same marker, text and digest; a rule without a marker is nobody's to compare."""
-    live = live_rule(rule)
+    live = parse_live_rule(rule)
     found = mark(rule)
     assert (found is None) is (live.marker is None), rule
     if found is None or live.marker is None:

@@ -22,17 +22,23 @@ from reconciler.apply.settings import ApplySettings
 from reconciler.cli.commands.apply import exit_code
 from reconciler.cli.review import refuse_unreviewed
 from reconciler.cxone.client import WritingClient
-from reconciler.cxone.settings import Credentials
-from reconciler.cxone.transport.httpx_transport import carried_by
+from reconciler.cxone.settings import ClientCredentials
+from reconciler.cxone.transport.httpx_transport import transport_over
 from reconciler.errors import CxrouteError, RefusedError
-from reconciler.plan.document import ReviewedPlan, plan_to_json, read_saved_plan, hold_unreviewed_edits, unreviewed_impact
+from reconciler.plan.document import (
+    ReviewedPlan,
+    hold_unreviewed_edits,
+    plan_to_json,
+    read_saved_plan,
+    unreviewed_impact,
+)
 from reconciler.plan.guards import check_guards, lift_guards, refusals
 from reconciler.plan.options import PlanOptions
 from reconciler.plan.plan import LiveState, Plan, build_plan
-from reconciler.plan.schedule import schedule_steps, predict_impact
-from reconciler.simulator.api import Api
-from reconciler.simulator.messages import Answer, Manner, Request
-from reconciler.simulator.state import State
+from reconciler.plan.schedule import predict_impact, schedule_steps
+from reconciler.simulator.api import SimulatorApi
+from reconciler.simulator.messages import DeliveryMode, SimulatorRequest, SimulatorResponse
+from reconciler.simulator.state import TenantState
 from tests.campaign.profiles import PROFILES
 from tests.support.builders import NOW
 from tests.support.fake_clock import VirtualTime
@@ -45,7 +51,7 @@ if TYPE_CHECKING:
     from reconciler.manifest.kinds.environment import Environment
     from reconciler.model.change import PlanStep
     from reconciler.model.live import LiveRule
-    from reconciler.simulator.faults.injector import Faults
+    from reconciler.simulator.faults.injector import FaultInjector
     from tests.campaign.scenario import Scenario
 
 SECRET = "canary-s3cret/+="
@@ -61,9 +67,9 @@ class Event:
 
     actor: str
     number: int
-    request: Request
+    request: SimulatorRequest
     at: float
-    answer: Answer | None = None
+    answer: SimulatorResponse | None = None
     """What came back; None where nothing usable did (or has yet)."""
     lost: bool = False
     """Nothing came back: reset, time-out, process death."""
@@ -108,9 +114,9 @@ class World:
             sleep=self.virtual.time.sleep,
             new_id=lambda: next(self.ids),
         )
-        self.state = State(queues=scenario.queues, rules=scenario.rules)
-        self.api = Api(self.state, settings)
-        self.faults: Faults | None = None
+        self.state = TenantState(queues=scenario.queues, rules=scenario.rules)
+        self.api = SimulatorApi(self.state, settings)
+        self.faults: FaultInjector | None = None
         self.actor = "human"
         self.events: list[Event] = []
         self.asked: list[Callable[[Event], object]] = []
@@ -124,13 +130,13 @@ class World:
         """Return the time of day of the server, in seconds since 1970."""
         return NOW.timestamp() + self.virtual.seconds + self.jump
 
-    def serve(self, event: Event) -> Answer:
+    def serve(self, event: Event) -> SimulatorResponse:
         """Do a request on the tenant, faults and all."""
         self.actor = event.actor
         try:
             self.state.record(event.request)
             faults = self.faults
-            return self.api.answer(event.request) if faults is None else faults.answer(event.request, self.api)
+            return self.api.handle(event.request) if faults is None else faults.handle(event.request, self.api)
         finally:
             self.actor = "human"
 
@@ -164,7 +170,7 @@ class Line(httpx.AsyncBaseTransport):
         for tell in self.world.asked:
             tell(event)
         answer = self.world.serve(event)
-        event.answer, event.lost = answer, answer.manner not in (Manner.WHOLE, Manner.DRIPPING)
+        event.answer, event.lost = answer, answer.delivery not in (DeliveryMode.COMPLETE, DeliveryMode.DRIPPING)
         try:
             if self.after is not None:
                 await self.after(event)
@@ -173,12 +179,12 @@ class Line(httpx.AsyncBaseTransport):
             for tell in self.world.answered:
                 tell(event)
 
-    async def _delivered(self, event: Event, answer: Answer, request: httpx.Request) -> httpx.Response:
+    async def _delivered(self, event: Event, answer: SimulatorResponse, request: httpx.Request) -> httpx.Response:
         if event.lost:
-            raise AS_HTTPX[answer.manner](answer.manner.value, request=request)
-        if answer.manner is Manner.DRIPPING:
+            raise AS_HTTPX[answer.delivery](answer.delivery.value, request=request)
+        if answer.delivery is DeliveryMode.DRIPPING:
             patience = self.world.profile.tenant.timeout_seconds  # nobody waits any longer than just beyond it
-            await self.world.virtual.time.sleep(min(answer.pause * len(answer.body), patience + 0.001))
+            await self.world.virtual.time.sleep(min(answer.byte_pause * len(answer.body), patience + 0.001))
         event.request.status = answer.status
         headers = [*answer.headers, ("content-length", str(len(answer.body)))]
         return httpx.Response(answer.status, headers=headers, stream=httpx.ByteStream(answer.body), request=request)
@@ -206,7 +212,10 @@ class Applier:
         self.world.appliers[self.name] = self
         self.line = Line(self.world, self.name, self.before, self.after)
         return WritingClient(
-            carried_by(self.line), self.world.profile.tenant, Credentials("id", SECRET), self.world.virtual.time
+            transport_over(self.line),
+            self.world.profile.tenant,
+            ClientCredentials("id", SECRET),
+            self.world.virtual.time,
         )
 
     def replan(self, queues: tuple[Any, ...]) -> Callable[[tuple[LiveRule, ...]], Plan]:
@@ -225,7 +234,9 @@ class Applier:
 
     def guarded(self, made: Plan) -> Plan:
         """Return the plan with its order, who is affected, and what the guards say."""
-        return lift_guards(check_guards(predict_impact(schedule_steps(made), None), self.environment), self.allow, "campaign")
+        return lift_guards(
+            check_guards(predict_impact(schedule_steps(made), None), self.environment), self.allow, "campaign"
+        )
 
     async def saved(self) -> ReviewedPlan:
         """Do what `cxroute plan --out` does, and read the file back."""
@@ -303,8 +314,8 @@ def run(applier: Applier) -> Ended | None:
     return asyncio.run(alone())
 
 
-def _request(request: httpx.Request, body: bytes) -> Request:
-    return Request(
+def _request(request: httpx.Request, body: bytes) -> SimulatorRequest:
+    return SimulatorRequest(
         method=request.method,
         path=request.url.raw_path.partition(b"?")[0].decode("latin-1"),
         query=request.url.query.decode("latin-1"),

@@ -17,9 +17,9 @@ from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.kinds.tenant_api import Api
 from reconciler.model.finding import CODES
 from reconciler.model.rule import Target, make_condition, make_opaque
-from reconciler.render.colour import colourless
-from reconciler.render.text.explain import Names, explain_document, explain_in_full, explain_text
-from reconciler.simulator.state import bank
+from reconciler.render.colour import no_style
+from reconciler.render.text.explain import DisplayNames, explain_document, explain_full_text, explain_text
+from reconciler.simulator.state import bank_tenant
 from tests.render.test_plan_text import DANGEROUS, HOSTILE
 from tests.support.builders import LABELS, QUEUES, address, at_least, intent_is, rule
 from tests.support.program import Program, name_tenant, write
@@ -28,7 +28,7 @@ from tests.support.work_bounds import at_most
 pytestmark = pytest.mark.usefixtures("elsewhere")
 ROOT = Path(__file__).resolve().parents[2]
 PROD = Environment(name="prod", owner="acme", tenant="acme")
-NAMES = Names("the manifests of prod", {queue.id: queue.name for queue in QUEUES}, LABELS)
+NAMES = DisplayNames("the manifests of prod", {queue.id: queue.name for queue in QUEUES}, LABELS)
 UNKNOWN = make_opaque({"type": "attribute", "attributeName": "words", "operator": "matchesRegex", "value": "x"})
 
 
@@ -43,7 +43,7 @@ def explained(entries: list[RoutingEntry], environment: Environment = PROD, **gi
 
 
 def text(entries: list[RoutingEntry], **given: Any) -> str:
-    return explain_text(explained(entries, **given), NAMES, colourless)
+    return explain_text(explained(entries, **given), NAMES, no_style)
 
 
 CATCH_ALL = entry("rest", conditions=[], priority=900, targets=[Target("q-general", 1)])
@@ -68,7 +68,7 @@ goes to "General", by cards/rest.
 1 earlier rule is for another intent; -v lists all.
 Without cards/rest it would go to the tenant's default routing.
 """ == text(entries, tier="silver", confidence=0.62, intent="billing")
-    full = explain_in_full(explained(entries, intent="billing", confidence=0.62), NAMES, colourless)
+    full = explain_full_text(explained(entries, intent="billing", confidence=0.62), NAMES, no_style)
     assert '  no   cards/dispute  priority 12   intent is "dispute", but it is "billing"   in no manifest\n' in full
     assert "-v" not in full
 
@@ -155,14 +155,14 @@ def test_hostile_names_reach_no_terminal(hostile: str) -> None:
     names = replace(NAMES, queues={"q-cards": hostile})
     attributes = {"cognigyDetectedIntent": hostile, hostile + "x": hostile}
     found = explain(theirs, attributes, PROD)
-    for said in (explain_text(found, names, colourless), explain_in_full(found, names, colourless)):
+    for said in (explain_text(found, names, no_style), explain_full_text(found, names, no_style)):
         assert DANGEROUS.search(said) is None
     json.dumps(explain_document(found, names))
 
 
 def test_the_bank_is_explained_by_its_manifests_or_by_its_tenant(cxroute: Program) -> None:
     """Offline: what the manifests want. --live: every rule that there is, with names for those of others."""
-    with opened(STATE, bank()):
+    with opened(STATE, bank_tenant()):
         pass
     said = ["-m", str(ROOT / "manifests"), "explain", "--intent", "pin_blocked", "--confidence", "0.65"]
     code, offline = cxroute.json(*said)

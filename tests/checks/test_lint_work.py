@@ -9,14 +9,14 @@ import pytest
 
 from reconciler.behaviour.budget import WorkBudget
 from reconciler.behaviour.diff.difference import compare_behaviour
-from reconciler.behaviour.facts.rule_facts import analyze_slices, analyze_rules
+from reconciler.behaviour.facts.rule_facts import analyze_rules, analyze_slices
 from reconciler.behaviour.ordering.constraints import Move
 from reconciler.behaviour.ordering.order import order_moves
 from reconciler.behaviour.routing_entry import order_entries
 from reconciler.behaviour.space.slices import PivotSlices
 from reconciler.behaviour.space.space import Space
 from reconciler.checks import lint as lint_module
-from reconciler.checks.lint import is_complete, plan_lint_work, lint_work
+from reconciler.checks.lint import is_complete, lint_work, plan_lint_work
 from tests.support.program import write
 from tests.support.random_rules import a_list, attribute, entries, rule
 
@@ -166,7 +166,7 @@ def test_rules_that_are_not_checked_are_said_and_no_acceptance_is_in_vain(
     cxroute: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Text, JSON, GitHub and SARIF name them; a finding that is missing may exist, and the exit code stays 0."""
-    monkeypatch.setattr(lint_module, "WORK", 0)
+    monkeypatch.setattr(lint_module, "LINT_WORK_PER_RULE", 0)
     write("environment.yaml", ENVIRONMENT)
     write("queues.yaml", QUEUES)
     entry = "- {{key: r{n}, intent: i{n}, queue: Cards, accept: {{CXR203: it stays}}}}\n"

@@ -21,7 +21,7 @@ from reconciler.model.change import Applied, Failed, UnknownOutcome
 from reconciler.model.finding import Finding
 from reconciler.plan.drift import Impact, find_drift
 from reconciler.plan.plan import GuardResult
-from reconciler.render.slack import notification, span
+from reconciler.render.slack import slack_code, slack_message
 from reconciler.watch.cycle import CycleResult
 from reconciler.watch.notifications import Outbox
 from reconciler.watch.webhook import Webhook, parse_address
@@ -46,13 +46,15 @@ MEANING = re.compile(r"[<>&*_~`@#\[\]]|://|\n")
 
 
 def text(kind: NotificationKind, one: CycleResult, environment: str = "prod") -> str:
-    form = notification(kind, one, environment, f"cxroute plan -e {environment}")
+    form = slack_message(kind, one, environment, f"cxroute plan -e {environment}")
     assert ["text"] == list(form)
     return str(form["text"])
 
 
 def reported(plan: Plan, *outcomes: Any, **said: Any) -> CycleResult:
-    return CycleResult(NOW, plan=plan, report=ApplyReport(tuple(outcomes), **{"converged": False, "left": empty(), **said}))
+    return CycleResult(
+        NOW, plan=plan, report=ApplyReport(tuple(outcomes), **{"converged": False, "left": empty(), **said})
+    )
 
 
 def bare(said: str) -> str:
@@ -109,7 +111,9 @@ def test_a_refusal_says_each_reason() -> None:
 def test_a_refusal_says_route_tests_and_what_came_between() -> None:
     """Route tests that fail, and why a run that began was refused."""
     failed = Finding("CXR220", "error", "goes to General, not to Cards")
-    one = CycleResult(NOW, plan=replace(everything(), failed_tests=(failed,)), may_write=True, error=RefusedError("it changed"))
+    one = CycleResult(
+        NOW, plan=replace(everything(), failed_tests=(failed,)), may_write=True, error=RefusedError("it changed")
+    )
     said = text("refused", one)
     assert "• route test: `goes to General, not to Cards`" in said
     assert "• refused: `it changed`" in said
@@ -146,7 +150,7 @@ def test_whether_conversations_move_is_said_only_where_it_is_known() -> None:
     drift = find_drift(empty())
     proven = "Conversations go where the manifests say (proven)."
     assert proven in text("drift", CycleResult(NOW, plan=empty(), drift=drift))
-    bounded = replace(drift, unwanted=Impact(unknown.behaviour or BehaviourChange(())))
+    bounded = replace(drift, unaccepted_impact=Impact(unknown.behaviour or BehaviourChange(())))
     assert "onversations" not in text("drift", CycleResult(NOW, plan=empty(), drift=bounded))
     assert "onversations" not in text("drift", CycleResult(NOW, plan=empty()))
 
@@ -183,7 +187,7 @@ def test_names_from_outside_mean_nothing(name: str) -> None:
 @given(st.text(max_size=400))
 def test_a_span_is_one_line_that_ends_where_it_ends(name: str) -> None:
     """Whatever is in it, there is no backtick, bracket or break between the two that are ours."""
-    inner = span(name)[1:-1]
+    inner = slack_code(name)[1:-1]
     assert inner.strip()
     assert not set("`<>\n\r") & set(inner)
     assert "&" not in re.sub("&(amp|lt|gt);", "", inner)

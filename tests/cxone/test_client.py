@@ -16,9 +16,9 @@ import respx
 
 from reconciler import errors
 from reconciler.cxone.client import WritingClient
-from reconciler.cxone.settings import Credentials, check_host
-from reconciler.cxone.transport.httpx_transport import carried_by
-from reconciler.model.live import Marker, FetchedRule
+from reconciler.cxone.settings import ClientCredentials, check_host
+from reconciler.cxone.transport.httpx_transport import transport_over
+from reconciler.model.live import FetchedRule, Marker
 from reconciler.model.rule import Address
 from tests.support.builders import rule, unmanaged
 from tests.support.fake_clock import START, VirtualTime
@@ -27,7 +27,7 @@ from tests.support.in_process_tenant import TENANT
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from reconciler.cxone.transport.request import Carry
+    from reconciler.cxone.transport.request import Transport
 
 MARKER = Marker("acme", Address("cards", "vip"), "00000000")
 RULES = "http://localhost/api/v2/routing/rules"
@@ -36,16 +36,16 @@ STORED = {"id": "1", "name": "vip", "priority": 1}
 EMPTY = {"entities": [], "total": 0}
 
 
-def over_http() -> Carry:
+def over_http() -> Transport:
     """Return what carries requests where respx stands in for the network."""
-    return carried_by(httpx.AsyncHTTPTransport())
+    return transport_over(httpx.AsyncHTTPTransport())
 
 
 def client(virtual: VirtualTime | None = None, patience: float = 0.0) -> WritingClient:
     """Return a client; without patience an outage is one at once (test_outage.py has those that are waited for)."""
     tenant = replace(TENANT, patience_seconds=patience)
     time = (virtual or VirtualTime()).time
-    return WritingClient(over_http(), tenant, Credentials("id", "canary-secret"), time)
+    return WritingClient(over_http(), tenant, ClientCredentials("id", "canary-secret"), time)
 
 
 @pytest.fixture
@@ -139,7 +139,9 @@ def test_a_lost_answer_is_asked_again_only_when_nothing_can_have_changed(
     assert (4 if call in READS else 1) == route.call_count
 
 
-@pytest.mark.parametrize(("status", "of_an_update"), [(404, errors.RuleNotFoundError), (410, errors.UnsupportedCallError)])
+@pytest.mark.parametrize(
+    ("status", "of_an_update"), [(404, errors.RuleNotFoundError), (410, errors.UnsupportedCallError)]
+)
 def test_404_and_410_mean_gone(server: Any, status: int, of_an_update: type[Exception]) -> None:
     """Of one rule: None; of a delete: a success; of the list or a create: there is no such API."""
     server.route(url__startswith=RULES).respond(status)
@@ -339,7 +341,7 @@ def test_the_stated_rate_is_kept(server: Any) -> None:
         one = WritingClient(
             over_http(),
             replace(TENANT, requests_per_second=10),
-            Credentials("i", "s"),
+            ClientCredentials("i", "s"),
             virtual.time,
         )
         for _ in range(100):
@@ -601,7 +603,7 @@ def test_no_path_changes_the_host(path: str) -> None:
     """A path is put behind the address, so it must begin where the host has ended."""
     for tenant in (replace(TENANT, rules_path=path), replace(TENANT, queues_path=path)):
         with pytest.raises(errors.UsageError, match="begin with /"):
-            WritingClient(over_http(), tenant, Credentials("i", "s"), VirtualTime().time)
+            WritingClient(over_http(), tenant, ClientCredentials("i", "s"), VirtualTime().time)
 
 
 @pytest.mark.parametrize("rule_id", ["", ".", "..", "\ud800"])
@@ -690,13 +692,13 @@ def test_ids_from_the_server_cannot_leave_their_path(server: Any) -> None:
 
 def test_neither_credentials_nor_client_show_a_secret() -> None:
     """Not even to a debugger's repr."""
-    assert "canary" not in repr(Credentials("canary-id", "canary-secret"))
+    assert "canary" not in repr(ClientCredentials("canary-id", "canary-secret"))
 
 
 @pytest.mark.parametrize("form", ["{}", "echo {} end", "client_secret={}&x"])
 def test_a_secret_that_the_server_repeats_is_not_repeated_by_us(server: Any, form: str) -> None:
     """Neither the client's secret, in any form, nor a token."""
-    one = WritingClient(over_http(), TENANT, Credentials("id", 'canary /"+ü'), VirtualTime().time)
+    one = WritingClient(over_http(), TENANT, ClientCredentials("id", 'canary /"+ü'), VirtualTime().time)
     forms = ['canary /"+ü', "canary+%2F%22%2B%C3%BC", "aWQ6Y2FuYXJ5IC8iK8O8"]
     for secret in forms:
         server["token"].respond(400, json={"error": "bad", "error_description": form.format(secret)})
@@ -720,14 +722,14 @@ def test_a_run_has_an_end_and_a_yes_that_took_an_hour_begins_it_anew(server: Any
         one = WritingClient(
             over_http(),
             replace(TENANT, run_seconds=900),
-            Credentials("i", "s"),
+            ClientCredentials("i", "s"),
             virtual.time,
         )
         await one.rule("1")
         virtual.seconds += 3600
         with pytest.raises(errors.OverloadedError, match="the time for this run is over"):
             await one.rule("1")
-        one.pacer.allow(900)
+        one.rate_limiter.restart_time_limit(900)
         await one.rule("1")
 
     asyncio.run(run())

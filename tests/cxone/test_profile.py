@@ -16,17 +16,17 @@ from hypothesis import strategies as st
 from reconciler import errors
 from reconciler.cli.commands.simulate import dialect_of
 from reconciler.cxone.client import WritingClient
-from reconciler.cxone.profile_mapping import Dialect
-from reconciler.cxone.settings import Credentials, Tenant
-from reconciler.cxone.transport.httpx_transport import carried_by
+from reconciler.cxone.profile_mapping import ProfileMapper
+from reconciler.cxone.settings import ClientCredentials, TenantSettings
+from reconciler.cxone.transport.httpx_transport import transport_over
 from reconciler.manifest.kinds.profile import DEFAULT_PROFILE, Profile, operator_names
 from reconciler.manifest.load import load_manifests
-from reconciler.model.live import Marker, FetchedRule
+from reconciler.model.live import FetchedRule, Marker
 from reconciler.model.rule import Address
-from reconciler.simulator.app import Simulator, simulator
-from reconciler.simulator.faults.injector import Faults
-from reconciler.simulator.settings import Settings
-from reconciler.simulator.state import State
+from reconciler.simulator.app import Simulator, build_simulator
+from reconciler.simulator.faults.injector import FaultInjector
+from reconciler.simulator.settings import SimulatorSettings
+from reconciler.simulator.state import TenantState
 from tests.support.builders import QUEUES, rule
 from tests.support.fake_clock import VirtualTime
 from tests.support.in_process_tenant import TENANT
@@ -69,7 +69,7 @@ def profile(**said: Any) -> Profile:
     return Profile.model_validate({"name": "x", **said})
 
 
-def tenant_of(made: Profile) -> Tenant:
+def tenant_of(made: Profile) -> TenantSettings:
     return replace(TENANT, profile=made, queues=made.queues, rules_path=made.rules.path, queues_path=made.queues.path)
 
 
@@ -77,13 +77,13 @@ class Spoken:
     """A simulated tenant that speaks a profile, and a client that is told of it."""
 
     def __init__(self, made: Profile, rules: int = 0, faults: str = "", cap: int = 3, **said: Any) -> None:
-        self.state = State(
+        self.state = TenantState(
             [queue._asdict() for queue in QUEUES], [stored(number, **unknown()) for number in range(rules)]
         )
         self.profile = made
         dialect = dialect_of(made, made.rules.path, made.queues.path)
-        spoken = Settings(page_cap=cap, dialect=dialect, **said)
-        self.app: Simulator = simulator(self.state, spoken, Faults(faults) if faults else None)
+        spoken = SimulatorSettings(page_cap=cap, profile=dialect, **said)
+        self.app: Simulator = build_simulator(self.state, spoken, FaultInjector(faults) if faults else None)
 
     def run(self, work: Callable[[WritingClient], Any]) -> Any:
         """Do something with a client; its waiting takes no time."""
@@ -91,7 +91,9 @@ class Spoken:
         async def within() -> Any:
             time = VirtualTime().time
             return await work(
-                WritingClient(carried_by(Line(self.app)), tenant_of(self.profile), Credentials("id", "secret"), time)
+                WritingClient(
+                    transport_over(Line(self.app)), tenant_of(self.profile), ClientCredentials("id", "secret"), time
+                )
             )
 
         return asyncio.run(within())
@@ -207,8 +209,8 @@ class Scripted:
         """Read the rules."""
 
         async def run() -> Any:
-            carry = carried_by(httpx.MockTransport(self))
-            return await WritingClient(carry, tenant_of(made), Credentials("i", "s"), VirtualTime().time).rules()
+            carry = transport_over(httpx.MockTransport(self))
+            return await WritingClient(carry, tenant_of(made), ClientCredentials("i", "s"), VirtualTime().time).rules()
 
         return asyncio.run(run())
 
@@ -389,14 +391,14 @@ def test_whatever_is_read_is_written_back_as_it_was(form: dict[str, Any], ids: s
     """R2: names are one to one, whatever the tenant has of its own under ours."""
     names = {**OTHER_NAMES, "rules": {**OTHER_NAMES["rules"], "ids": ids}}
     names["target"] = {**OTHER_NAMES["target"], "queueIds": queue_ids}
-    dialect = Dialect(profile(**names))
-    assert form == dialect.body(dialect.rule(form))
+    dialect = ProfileMapper(profile(**names))
+    assert form == dialect.tenant_body(dialect.canonical_rule(form))
 
 
 def test_the_default_profile_changes_nothing() -> None:
     """It goes the same way, and each rule is the very object that was read."""
     form = {"id": "1", "~x": 1, "conditions": [{"type": "attribute"}]}
-    assert form is Dialect(DEFAULT_PROFILE).rule(form)
+    assert form is ProfileMapper(DEFAULT_PROFILE).canonical_rule(form)
 
 
 def test_the_documents_hold_the_default_profile_and_it_is_the_default(cxroute: Program) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, QueueError, resolve_aliases
+from reconciler.desired.queues import OfflineQueueResolver, QueueError, QueueResolver, resolve_aliases
 from reconciler.manifest.documents import QueueRef
 from reconciler.model.rule import Queue
 from tests.support.written_manifests import loaded

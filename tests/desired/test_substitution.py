@@ -45,7 +45,9 @@ def prod(rules: str, **values: Any) -> Rule:
     write("rules.yaml", RULESET + rules)
     manifests = load_manifests(Path("manifests"))
     environment = manifests.environments["prod"].document
-    (one,) = expand_manifests(manifests, environment, OfflineQueueResolver("prod", resolve_aliases(manifests, "prod"))).rules.values()
+    (one,) = expand_manifests(
+        manifests, environment, OfflineQueueResolver("prod", resolve_aliases(manifests, "prod"))
+    ).rules.values()
     return one.rule
 
 
@@ -290,7 +292,9 @@ def test_texts_of_route_tests_are_bounded_too() -> None:
     manifests = load_manifests(Path("manifests"))
     catalogue = OfflineQueueResolver("prod", resolve_aliases(manifests, "prod"))
     environment = manifests.environments["prod"].document
-    tried = run_route_tests(manifests.route_tests, environment, catalogue, expand_manifests(manifests, environment, catalogue))
+    tried = run_route_tests(
+        manifests.route_tests, environment, catalogue, expand_manifests(manifests, environment, catalogue)
+    )
     failures = [one.failure.message for one in tried if one.failure]
     assert "the variables in this file make more than 5 MiB of text" == failures[-1]
     assert 6_000_000 > sum(len(str(one.conversation)) for one in tried)

@@ -14,14 +14,14 @@ from reconciler.cxone.transport.circuit_breaker import MOST_FAST_FAILURES
 from reconciler.errors import (
     ApiError,
     CredentialsError,
-    RuleNotFoundError,
-    RetryLaterError,
-    UnsupportedCallError,
     OverloadedError,
-    RejectedError,
-    ScopeError,
     RateLimitedError,
+    RejectedError,
+    RetryLaterError,
+    RuleNotFoundError,
+    ScopeError,
     UnexpectedResponseError,
+    UnsupportedCallError,
     UsageError,
 )
 from tests.endpoint.simulated_tenants import SAID, WAYS, World
@@ -170,7 +170,7 @@ def test_half_of_twenty_open_the_circuit_too() -> None:
         client = world.client()
         for one in range(20):
             await asyncio.gather(client.write(f"c-{one}", SAID, 0.1), return_exceptions=True)
-        return client.breaker.opened
+        return client.circuit_breaker.opened
 
     assert asyncio.run(write()) >= 1
 
@@ -225,7 +225,7 @@ def test_ready_is_whether_a_token_can_be_had(faults: str, expected: list[bool]) 
 
     async def ask() -> list[bool]:
         client = world.client()
-        return [await client.ready(), await client.ready()]
+        return [await client.is_ready(), await client.is_ready()]
 
     assert expected == asyncio.run(ask())
     assert world.asked()["token"] <= (1 if faults != "token:503" else 4)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.export.selection import select_rules, match_rules
+from reconciler.export.selection import match_rules, select_rules
 from reconciler.manifest.kinds.ruleset import AdoptById
 from reconciler.model.live import LiveRule, Marker, copy_name, marker_digest
 from reconciler.plan.ownership import classify_by_owner
@@ -25,7 +25,10 @@ BY_HAND = unmanaged("id-hand", rule("by hand"))
 def chosen(asked: LiveRule, *others: LiveRule, manifests: DesiredState | None = None) -> tuple[str, str, str]:
     """Choose among live rules; return the id of what is exported, why it is left out, where it is already."""
     found = select_rules(
-        [asked], classify_by_owner([asked, *others], OWNER), manifests or desired(WANTED), {"cards": "manifests/cards.yaml"}
+        [asked],
+        classify_by_owner([asked, *others], OWNER),
+        manifests or desired(WANTED),
+        {"cards": "manifests/cards.yaml"},
     )
     ids, left, there = found.rules, found.skipped, found.already_in_manifests
     return "".join(one.id for one in ids), "".join(one.reason for one in left), "".join(one.reason for one in there)

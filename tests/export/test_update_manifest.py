@@ -15,15 +15,15 @@ from reconciler.export.export import TenantSnapshot
 from reconciler.export.update_manifest import build_manifest_edit, edit_texts, find_unintended_changes
 from reconciler.manifest.load import Manifests, load_manifests, load_with_changes
 from reconciler.model.live import LiveRule, Marker, marker_digest
-from reconciler.model.rule import Condition, Queue, Rule, Target, sorted_targets, normalized_conditions, make_condition
-from reconciler.simulator.state import State
+from reconciler.model.rule import Condition, Queue, Rule, Target, make_condition, normalized_conditions, sorted_targets
+from reconciler.simulator.state import TenantState
 from reconciler.text.files import read_file
 from tests.support.program import write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.desired.desired import DesiredState, DesiredRule
+    from reconciler.desired.desired import DesiredRule, DesiredState
     from tests.support.program import Program
 
 BANK = Path(__file__).parents[2] / "manifests"
@@ -58,7 +58,10 @@ def bench(folder: Path) -> Bench:
     expand_manifests(manifests, environment, named)
     queues = (*named.assumed_queues.values(), *NEW)
     catalogue = QueueResolver("prod", resolve_aliases(manifests, "prod"), queues)
-    return Bench(manifests, TenantSnapshot((), queues, catalogue, environment, expand_manifests(manifests, environment, catalogue)))
+    return Bench(
+        manifests,
+        TenantSnapshot((), queues, catalogue, environment, expand_manifests(manifests, environment, catalogue)),
+    )
 
 
 def of_the_bank(folder: Path, ruleset: str, line_end: str) -> Bench:
@@ -133,7 +136,9 @@ def test_every_field_of_every_rule_of_the_bank_can_be_kept(tmp_path: Path, rules
             after = load_with_changes(tmp_path, {file: text.encode() for file, text in changed.items()})
             desired = expand_manifests(after, at.tenant.environment, at.tenant.resolver)
             assert [] == find_unintended_changes(at.desired, desired, {wanted.address: live})
-            assert others(before, loaded.source_of, wanted) == others(changed[loaded.file], after.rulesets[0].source_of, wanted)
+            assert others(before, loaded.source_of, wanted) == others(
+                changed[loaded.file], after.rulesets[0].source_of, wanted
+            )
             tried += 1
     assert tried >= 8 * len(at.desired.rules)
 
@@ -178,7 +183,7 @@ def applied(cxroute: Program) -> Program:
 
 def change(which: str, /, **fields: Any) -> None:
     """Change a live rule as a person does in CXone."""
-    with State.load(STATE) as state:
+    with TenantState.load(STATE) as state:
         (rule,) = (one for one in state.rules() if one["name"] == which)
         state.edit(rule["id"], **fields)
 
@@ -291,7 +296,7 @@ def test_a_file_that_changed_meanwhile_is_not_overwritten(applied: Program, monk
 
 def test_names_from_outside_do_no_harm_in_a_refusal(applied: Program) -> None:
     """Escapes for a terminal are shown as what they are."""
-    with State.load(STATE) as state:
+    with TenantState.load(STATE) as state:
         (live,) = (one for one in state.rules() if one["name"] == HELP)
         state.put({**live, "id": "by-hand", "name": "\x1b[31mred", "description": ""})
     assert 4 == applied("export", "by-hand", "--write")

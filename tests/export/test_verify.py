@@ -41,7 +41,7 @@ def read_back(made: ExportedManifests, adopt: str | None = "by hand") -> Desired
 def otherwise(made: ExportedManifests, meant: Rule) -> ExportedManifests:
     """The same manifest, written so that its one rule means another one."""
     (group,) = made.rulesets
-    return replace(made, groups=(replace(group, rules=(replace(group.rules[0], rule=meant),)),))
+    return replace(made, rulesets=(replace(group, rules=(replace(group.rules[0], rule=meant),)),))
 
 
 def test_a_rule_that_comes_back_as_it_is_is_proven() -> None:

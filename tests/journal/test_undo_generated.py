@@ -12,7 +12,7 @@ import pytest
 
 from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.cli.recorder import Recorder
-from reconciler.cxone.rule_json import live_rule
+from reconciler.cxone.rule_json import parse_live_rule
 from reconciler.errors import ApiError, RefusedError
 from reconciler.journal.history import read_changes
 from reconciler.journal.journal import read_runs
@@ -22,8 +22,8 @@ from reconciler.plan.options import PlanOptions
 from reconciler.plan.ownership import classify_by_owner
 from reconciler.plan.plan import LiveState, build_plan
 from reconciler.plan.routing_table import live_entries
-from reconciler.simulator.app import simulator
-from reconciler.simulator.faults.injector import Faults
+from reconciler.simulator.app import build_simulator
+from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.settings import PROFILES
 from tests.campaign.scenarios import SCENARIOS, is_refused
 from tests.campaign.scenarios_generated import generated
@@ -69,14 +69,16 @@ class Undone(World):
     @property
     def live(self) -> LiveState:
         """What is live now."""
-        return LiveState(tuple(live_rule(deepcopy(one)) for one in self.state.rules()), QUEUES)
+        return LiveState(tuple(parse_live_rule(deepcopy(one)) for one in self.state.rules()), QUEUES)
 
-    def run(self, goal: DesiredState, options: PlanOptions | None = None, faults: str = "") -> tuple[Plan, ApplyReport | None]:
+    def run(
+        self, goal: DesiredState, options: PlanOptions | None = None, faults: str = ""
+    ) -> tuple[Plan, ApplyReport | None]:
         """Apply and write it down as the command does; None where the run ended before it wrote anything."""
         made = build_plan(goal, self.live, options or PlanOptions(), NOW)
         recorder = Recorder.begin(cast("Any", self.session), made, "me", "", {})
         self.recorder = cast("Any", recorder)
-        self.app = simulator(self.state, PROFILES["C"], Faults(faults, 1) if faults else None)
+        self.app = build_simulator(self.state, PROFILES["C"], FaultInjector(faults, 1) if faults else None)
         try:
             report = self.apply(goal, options=options, planned=made)
         except (RefusedError, ApiError) as error:

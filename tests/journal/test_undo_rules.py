@@ -19,7 +19,7 @@ from tests.support.builders import OWNER, QUEUES, address, desired, managed, rul
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reconciler.desired.desired import DesiredState, DesiredRule
+    from reconciler.desired.desired import DesiredRule, DesiredState
     from reconciler.model.rule import Queue, Rule
 
 X, Y = address("cards/x"), address("cards/y")
@@ -211,7 +211,7 @@ def test_what_an_unsure_change_left_counts_as_the_runs_own_only_where_no_later_r
     status: str, start: dict[str, str], *, alone: bool
 ) -> None:
     """A later run may have made the same; one that undoes this run is no rival."""
-    deed = replace(CHANGE, sure=False)
+    deed = replace(CHANGE, is_confirmed=False)
     found = undone(deed, ADOPTED, later=[later(status, **start)])
     assert alone is ({} == left(found))
 
@@ -220,7 +220,7 @@ def test_an_unsure_change_that_shows_neither_state_is_left_alone() -> None:
     """No answer came, and the rule is neither as before nor as after."""
     now = managed("id-x", "cards/x", rule("x", priority=8))
     said = "run the-run did not get an answer for it, and it is neither as before nor as after"
-    assert {"cards/x": said} == left(undone(replace(CHANGE, sure=False), now))
+    assert {"cards/x": said} == left(undone(replace(CHANGE, is_confirmed=False), now))
 
 
 @pytest.mark.parametrize("suffix", ["", ", renamed"])

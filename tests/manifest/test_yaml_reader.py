@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reconciler.manifest.text import List, Map
-from reconciler.manifest.yaml_reader import MAX_FILE_BYTES, MAX_ENTRIES, MAX_KEYS, ParsedFile, parse_file
+from reconciler.manifest.yaml_reader import MAX_ENTRIES, MAX_FILE_BYTES, MAX_KEYS, ParsedFile, parse_file
 from reconciler.model.rule import Source
 from tests.support.work_bounds import at_most, plain_rules
 
@@ -250,7 +250,9 @@ def test_a_syntax_error_keeps_the_documents_before_it() -> None:
 )
 def test_sizes_are_bounded(text: str, message: str) -> None:
     """A file ends where it holds more than any manifest needs."""
-    assert ("CXR010", message) in {(one.code, one.message) for one in parse_file(text.encode(), "m.yaml").collector.collected}
+    assert ("CXR010", message) in {
+        (one.code, one.message) for one in parse_file(text.encode(), "m.yaml").collector.collected
+    }
 
 
 def test_thirty_two_levels_are_allowed() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.model.live import Marker, marker_digest, find_foreign_marker, format_description, parse_marker
+from reconciler.model.live import Marker, find_foreign_marker, format_description, marker_digest, parse_marker
 from reconciler.model.rule import Address
 from tests.support.builders import rule
 

@@ -12,13 +12,13 @@ from reconciler.model.rule import (
     Condition,
     Opaque,
     Target,
-    to_api_json,
-    sorted_targets,
     canonical_json,
-    normalized_conditions,
     make_condition,
-    parse_number,
     make_opaque,
+    normalized_conditions,
+    parse_number,
+    sorted_targets,
+    to_api_json,
 )
 from tests.support.builders import at_least, intent_is, rule
 
@@ -140,7 +140,9 @@ def test_api_form_is_what_was_written() -> None:
         "operator": "in",
         "value": ["y", True, 1.0],
     } == to_api_json(make_condition("a", "in", ["y", True, 1.0]))
-    assert {"type": "attribute", "attributeName": "a", "operator": "exists"} == to_api_json(make_condition("a", "exists", True))
+    assert {"type": "attribute", "attributeName": "a", "operator": "exists"} == to_api_json(
+        make_condition("a", "exists", True)
+    )
     assert {"type": "queue", "queueId": "q", "weight": 2} == to_api_json(Target("q", 2))
 
 

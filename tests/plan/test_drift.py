@@ -19,18 +19,18 @@ from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.kinds.ruleset import Hold
 from reconciler.manifest.yaml_reader import parse_file
 from reconciler.model.finding import Finding
-from reconciler.model.live import marker_digest, format_description
+from reconciler.model.live import format_description, marker_digest
 from reconciler.model.rule import Target, make_condition
 from reconciler.plan.document import read_saved_plan as read_plan
 from reconciler.plan.drift import Acceptance, Impact, find_drift
 from reconciler.plan.drift_json import drift_to_json
 from reconciler.plan.options import PlanOptions
 from reconciler.plan.plan import add_findings, build_plan
-from reconciler.render.drift_summary import acceptance, nobody
-from reconciler.render.impact import NOBODY, NOBODY_KNOWN, NOT_KNOWN
+from reconciler.render.drift_summary import acceptance_lines, unaffected_text
+from reconciler.render.impact import NO_IMPACT, NO_KNOWN_IMPACT, UNKNOWN_NOTE
 from reconciler.render.markdown.drift import drift_markdown
-from reconciler.render.slack import notification
-from reconciler.render.text.drift import ELSEWHERE
+from reconciler.render.slack import slack_message
+from reconciler.render.text.drift import IMPACT_TITLE
 from reconciler.render.text.environments import drift_row
 from reconciler.watch.cycle import CycleResult, count_drifted
 from tests.support.brute_force_checks import Moved
@@ -113,7 +113,7 @@ def test_drift_against_a_plain_evaluator(block: int) -> None:
         assert expected == {live.id for live in drift.in_the_way}, (seed, moved.report)
         assert bool(moved.all) is drift.unaccepted_impact.behaviour.changed, (seed, moved.report)
         text = drift_as_text(drift)
-        assert bool(moved.all) is (ELSEWHERE in text), (seed, text)
+        assert bool(moved.all) is (IMPACT_TITLE in text), (seed, text)
         assert text.startswith("No drift.") is not drift.has_drift
         alone = Moved(tenant.wanted, [*tenant.managed, *tenant.others], tenant.evaluation)
         assert bool(alone.all) is drift_to_json(drift)["behaviour"]["changed"], (seed, alone.report)
@@ -207,7 +207,7 @@ def test_the_block_reads_back_as_the_name(name: str) -> None:
     """Whatever stands in it, the strict reader reads just that name and digest, and a terminal shows all of it."""
     other = unmanaged("2", replace(EVERYTHING, name=name))
     drift = drift_of([VIP], [LIVE_VIP, other])
-    lines = acceptance(drift)
+    lines = acceptance_lines(drift)
     assert all(line.isprintable() for line in lines)
     reading = parse_file("\n".join(lines).encode(), "x.yaml")
     assert [] == reading.collector.collected
@@ -228,11 +228,11 @@ def test_all_rules_in_the_way_are_in_the_block() -> None:
     """However many are shown; with acceptances already, entries alone, to be added."""
     others = [unmanaged(str(n), rule(f"r{n}", priority=1, targets=GENERAL)) for n in range(2, 60)]
     drift = drift_of([VIP], [LIVE_VIP, *others])
-    assert 58 == len(drift.in_the_way) == len(acceptance(drift)) - 2
+    assert 58 == len(drift.in_the_way) == len(acceptance_lines(drift)) - 2
     assert "and 38 further rules; -v shows all of them." in drift_as_text(drift)
     fewer = drift_of([VIP], [LIVE_VIP, *others], *accepted(*others[:50]))
-    assert 8 == len(acceptance(fewer))
-    assert all(line.startswith("    - {name: r") for line in acceptance(fewer))
+    assert 8 == len(acceptance_lines(fewer))
+    assert all(line.startswith("    - {name: r") for line in acceptance_lines(fewer))
 
 
 def test_an_edit_is_told_in_two_columns() -> None:
@@ -271,7 +271,7 @@ def test_a_missing_rule_counts_and_is_healed() -> None:
     assert "Missing in CXone:\n\n  cards/vip" in text
     assert "never applied, or deleted in CXone" in text
     assert "heal it   cxroute apply -e prod --only cards/vip\n" in text
-    known = replace(drift, since={address("cards/vip"): "2026-11-25T120000-prod-a1b2"})
+    known = replace(drift, last_runs={address("cards/vip"): "2026-11-25T120000-prod-a1b2"})
     assert "deleted in CXone since 2026-11-25T120000-prod-a1b2" in drift_as_text(known)
     assert ["2026-11-25T120000-prod-a1b2"] == [one["since"] for one in drift_to_json(known)["changes"]]
 
@@ -310,7 +310,7 @@ def test_nobody_goes_elsewhere_is_not_said_beside_an_accepted_rule() -> None:
     other = unmanaged("2", EVERYTHING)
     drift = drift_of([wanted("cards/vip", rule(description="new"))], [LIVE_VIP, other], *accepted(other))
     said = "Only accepted rules and changes left alone send conversations elsewhere (proven)."
-    text = notification("drift", CycleResult(NOW, plan=drift.plan, drift=drift), "prod", "cxroute drift")["text"]
+    text = slack_message("drift", CycleResult(NOW, plan=drift.plan, drift=drift), "prod", "cxroute drift")["text"]
     for form in (drift_as_text(drift), text):
         assert said in form
         assert "No conversation goes elsewhere" not in form
@@ -349,7 +349,7 @@ def test_conversations_of_the_rules_asked_about_go_to_another_rule() -> None:
     assert "pending" == CycleResult(NOW, plan=drift.plan, drift=drift).status
     text = drift_as_text(drift)
     assert "No drift" not in text
-    assert f'{ELSEWHERE}   (share of callers unknown)\n  "gold" or "vip"\n' in text
+    assert f'{IMPACT_TITLE}   (share of callers unknown)\n  "gold" or "vip"\n' in text
     assert "prod: conversations go elsewhere by other rules." in drift_as_text(drift, brief=True)
 
 
@@ -366,8 +366,8 @@ def test_a_round_is_known_by_what_is_in_the_way() -> None:
     for what in (None, EVERYTHING, replace(EVERYTHING, priority=0)):
         drift = drift_of([VIP], [LIVE_VIP, *([unmanaged("2", what)] if what else [])])
         rounds.append(CycleResult(NOW, plan=drift.plan, drift=drift, may_write=True))
-    assert ["clean", "pending", "pending"] == [one.result for one in rounds]
-    assert 3 == len({one.known_by for one in rounds})
+    assert ["clean", "pending", "pending"] == [one.status for one in rounds]
+    assert 3 == len({one.fingerprint for one in rounds})
 
 
 def run(name: str, *changes: dict[str, Any], owner: str = "acme") -> RecordedRun:
@@ -375,7 +375,10 @@ def run(name: str, *changes: dict[str, Any], owner: str = "acme") -> RecordedRun
 
 
 def entry_of(status: str, before: LiveRule | None, after: LiveRule | None) -> dict[str, Any]:
-    forms = [one and {"name": one.rule.name, "description": format_description(one.rule, one.marker)} for one in (before, after)]
+    forms = [
+        one and {"name": one.rule.name, "description": format_description(one.rule, one.marker)}
+        for one in (before, after)
+    ]
     return {"status": status, "before": forms[0], "after": forms[1]}
 
 
@@ -406,7 +409,12 @@ def test_the_brief_form_counts_and_names() -> None:
     found = [managed("1", "cards/vip", rule(priority=7), last_written=rule()), unmanaged("2", EVERYTHING)]
     text = drift_as_text(drift_of([VIP, wanted("cards/gold", rule("gold"))], found), brief=True)
     assert text.startswith("prod: 1 rule changed in CXone, 1 rule missing in CXone, 1 rule in the way.\n")
-    for line in ("Changed in CXone: cards/vip", "Missing in CXone: cards/gold", 'In the way: "everybody"', ELSEWHERE):
+    for line in (
+        "Changed in CXone: cards/vip",
+        "Missing in CXone: cards/gold",
+        'In the way: "everybody"',
+        IMPACT_TITLE,
+    ):
         assert line in text
     assert "unmanaged:" not in text
     assert as_drift(drift_of([VIP], [LIVE_VIP]).plan) == drift_as_text(drift_of([VIP], [LIVE_VIP]), brief=True)
@@ -417,8 +425,8 @@ def test_a_line_of_several_environments_says_all_that_differs() -> None:
     failing = Finding("CXR220", "error", "expected elsewhere")
     held = drift_of([VIP], [LIVE_VIP, managed("2", "cards/old", rule("old"))], prune=False)
     assert "1 left alone" == drift_row(held).changes
-    failed = replace(drift_of([VIP], [LIVE_VIP]), failures=(failing,))
-    assert ("1 failed on the live rules", "differs") == (drift_row(failed).changes, drift_row(failed).state)
+    failed = replace(drift_of([VIP], [LIVE_VIP]), failed_checks=(failing,))
+    assert ("1 failed on the live rules", "differs") == (drift_row(failed).changes, drift_row(failed).status)
     conflict = drift_of([VIP], [unmanaged("2", rule())])
     assert "1 in conflict" == drift_row(conflict).changes
 
@@ -454,9 +462,9 @@ def test_the_way_out_of_what_is_not_applied_is_to_apply_it() -> None:
 
 def test_of_many_failing_route_tests_some_are_shown_and_the_others_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """In the brief form the first ones; in the issue, which has room for more, too."""
-    monkeypatch.setattr("reconciler.render.markdown.drift._MOST", 30)
+    monkeypatch.setattr("reconciler.render.markdown.drift._MAX_ITEMS", 30)
     failing = [Finding("CXR220", "error", f"test {n} goes elsewhere") for n in range(40)]
-    drift = replace(drift_of([VIP], [LIVE_VIP]), failures=tuple(failing))
+    drift = replace(drift_of([VIP], [LIVE_VIP]), failed_checks=tuple(failing))
     text = drift_as_text(drift)
     assert "Failed on the live rules:\n" in text
     assert 5 == text.count("] test ")
@@ -471,17 +479,17 @@ def test_of_many_failing_route_tests_some_are_shown_and_the_others_counted(monke
 def bounded(drift: Drift, *, rows: bool) -> Drift:
     """The drift, of whose conversations not all are known."""
     found = drift.unaccepted_impact.behaviour if rows else BehaviourChange(())
-    unknown = replace(found, unknown=((Clause(intent_is("x")),),))
-    return replace(drift, unwanted=Impact(unknown), alone=Impact(unknown))
+    unknown = replace(found, undecided=((Clause(intent_is("x")),),))
+    return replace(drift, unaccepted_impact=Impact(unknown), full_impact=Impact(unknown))
 
 
 def test_what_is_not_known_is_not_said_to_be_proven() -> None:
     """Neither that nobody goes elsewhere, nor that all others stay."""
     known, edited = drift_of([VIP], [LIVE_VIP]), many_edited(2, ours=False)
-    assert NOBODY == nobody(known)
-    assert NOBODY_KNOWN == nobody(bounded(known, rows=False))
+    assert NO_IMPACT == unaffected_text(known)
+    assert NO_KNOWN_IMPACT == unaffected_text(bounded(known, rows=False))
     text = drift_as_text(bounded(edited, rows=True))
-    assert f'{NOT_KNOWN}\n  "x"\n' in text
+    assert f'{UNKNOWN_NOTE}\n  "x"\n' in text
     assert "Not known" not in drift_as_text(edited)
     for drift in (bounded(edited, rows=True), bounded(edited, rows=False)):
         assert "proven" not in drift_markdown(drift, TENANT, FACTS, "cxroute apply")
@@ -493,7 +501,7 @@ def test_what_rests_on_a_known_type_says_so(rows: bool) -> None:  # noqa: FBT001
     reworded = managed("1", "cards/vip", rule(description="reworded"), last_written=rule())
     drift = many_edited(2, ours=False) if rows else drift_of([VIP], [reworded])
     rests = replace(drift.unaccepted_impact.behaviour, rests_on={"cognigyConfidence": SHARE})
-    resting = replace(drift, unwanted=Impact(rests))
+    resting = replace(drift, unaccepted_impact=Impact(rests))
     for told in (drift_as_text(resting), drift_markdown(resting, TENANT, FACTS, "cxroute apply")):
         assert "This holds where confidence is" in told
     assert "This holds where" not in drift_as_text(drift)
@@ -501,7 +509,7 @@ def test_what_rests_on_a_known_type_says_so(rows: bool) -> None:  # noqa: FBT001
 
 def test_of_many_rows_and_rules_some_are_shown_and_the_others_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """The issue names the file that has all of them, the terminal the option."""
-    monkeypatch.setattr("reconciler.render.markdown.drift._MOST", 10)
+    monkeypatch.setattr("reconciler.render.markdown.drift._MAX_ITEMS", 10)
     changes = [Change(f"r{n}", f"q{n % 7}") for n in range(25)]
     drift = drift_of([one.wanted for one in changes], [one.live for one in changes])
     issue, text = drift_markdown(drift, TENANT, FACTS, "cxroute apply"), drift_as_text(drift)

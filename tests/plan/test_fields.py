@@ -41,7 +41,12 @@ def test_equal_targets_that_stand_twice_are_counted() -> None:
 def test_some_field_is_named_whenever_rules_differ() -> None:
     """Whatever two rules are, `fields` is empty exactly when they are equal."""
     chance = random.Random(7)
-    parts = [intent_is("x"), intent_is("y"), make_condition("t", "in", ["a"]), make_condition("t", "exists", value=True)]
+    parts = [
+        intent_is("x"),
+        intent_is("y"),
+        make_condition("t", "in", ["a"]),
+        make_condition("t", "exists", value=True),
+    ]
     targets = [Target("a", 1), Target("a", 2), Target("b", 1)]
 
     def some() -> object:

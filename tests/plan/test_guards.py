@@ -12,10 +12,10 @@ from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.manifest.kinds.environment import Attributes, Environment
 from reconciler.model.rule import Target
-from reconciler.plan.guards import freeze_reason, check_guards, lift_guards, refusals
+from reconciler.plan.guards import check_guards, freeze_reason, lift_guards, refusals
 from reconciler.plan.options import PlanOptions
 from reconciler.plan.plan import Plan, build_plan
-from reconciler.plan.schedule import schedule_steps, predict_impact
+from reconciler.plan.schedule import predict_impact, schedule_steps
 from reconciler.traffic.sample import read_traffic
 from tests.support.builders import NOW, OWNER, address, desired, intent_is, live, managed, rule, unmanaged, wanted
 
@@ -286,7 +286,9 @@ def test_the_traffic_guard_refuses_without_a_sample() -> None:
 
 def test_what_is_not_proven_needs_a_reason() -> None:
     """`transient` names the rules; `--allow transient` lifts it."""
-    made = check_guards(replace(build_plan(desired(), live(), PlanOptions(), NOW), unproven=(address("cards/a"),)), environment())
+    made = check_guards(
+        replace(build_plan(desired(), live(), PlanOptions(), NOW), unproven=(address("cards/a"),)), environment()
+    )
     assert ["transient"] == refused(made)
     assert "cards/a" in refusals(made)[0].message
     assert [] == refused(lift_guards(made, ["transient"], "CHG-9"))

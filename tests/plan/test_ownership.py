@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reconciler.model.live import marker_digest
-from reconciler.plan.ownership import find_cause, classify_by_owner
+from reconciler.plan.ownership import classify_by_owner, find_cause
 from tests.support.builders import OWNER, address, managed, rule, unmanaged
 
 if TYPE_CHECKING:

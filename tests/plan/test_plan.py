@@ -194,7 +194,9 @@ def test_the_same_input_gives_the_same_plan_in_any_order() -> None:
         found = [managed(str(n), f"cards/r{n}", rule(f"r{n}")) for n in range(8)]
         first = json.dumps(plan_to_json(build_plan(want, live(*found), PlanOptions(), NOW)))
         chance.shuffle(found)
-        assert first == json.dumps(plan_to_json(build_plan(want, LiveState(tuple(found), live().queues[::-1]), PlanOptions(), NOW)))
+        assert first == json.dumps(
+            plan_to_json(build_plan(want, LiveState(tuple(found), live().queues[::-1]), PlanOptions(), NOW))
+        )
     later = plan_of_later()
     assert plan_to_json(made)["planId"] == plan_to_json(later)["planId"]
 

@@ -12,7 +12,7 @@ import pytest
 from reconciler.model.rule import Target
 from reconciler.plan.options import PlanOptions
 from reconciler.plan.plan import build_plan
-from reconciler.plan.stored_texts import TEXT_FORMS, restore_texts, is_form_of
+from reconciler.plan.stored_texts import TEXT_FORMS, is_form_of, restore_texts
 from tests.support.builders import NOW, desired, live, managed, rule, unmanaged, wanted
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
 from reconciler.manifest.kinds.environment import Attributes
 from reconciler.model.rule import Target, make_condition
-from reconciler.plan.traffic_shares import QueueShare, ShareRange, split_distance, measure_traffic
+from reconciler.plan.traffic_shares import QueueShare, ShareRange, measure_traffic, split_distance
 from reconciler.traffic.sample import read_traffic
 from tests.support.builders import at_least, intent_is, rule
 
@@ -119,7 +119,11 @@ def test_the_change_of_a_queue_is_known_where_the_rest_is_not() -> None:
     (cards, general) = sorted(
         moved([SURE, ALL], [ALL], "intent,count\nx,60\ny,40\n").balance, key=lambda one: one.change.most
     )
-    assert (ShareRange(0.0, 60.0), ShareRange(0.0, 0.0), ShareRange(-60.0, 0.0)) == (cards.before, cards.after, cards.change)
+    assert (ShareRange(0.0, 60.0), ShareRange(0.0, 0.0), ShareRange(-60.0, 0.0)) == (
+        cards.before,
+        cards.after,
+        cards.change,
+    )
     assert (ShareRange(40.0, 100.0), ShareRange(100.0, 100.0), ShareRange(0.0, 60.0)) == (
         general.before,
         general.after,

@@ -28,7 +28,9 @@ INTENT = "cognigyDetectedIntent"
 
 def desired(environment: str, queues: Iterable[Queue]) -> DesiredState:
     chosen = MANIFESTS.environments[environment].document
-    return expand_manifests(MANIFESTS, chosen, QueueResolver(environment, resolve_aliases(MANIFESTS, environment), queues))
+    return expand_manifests(
+        MANIFESTS, chosen, QueueResolver(environment, resolve_aliases(MANIFESTS, environment), queues)
+    )
 
 
 def on_the_bank(environment: str) -> DesiredState:

@@ -10,11 +10,22 @@ import pytest
 from reconciler.apply.report import ApplyReport, outcomes_to_json
 from reconciler.cli.commands.apply import PARTLY, exit_code
 from reconciler.errors import InterruptedRunError
-from reconciler.model.change import Adopt, Applied, Create, Delete, Failed, HeldChange, Outcome, Skipped, UnknownOutcome, Update
+from reconciler.model.change import (
+    Adopt,
+    Applied,
+    Create,
+    Delete,
+    Failed,
+    HeldChange,
+    Outcome,
+    Skipped,
+    UnknownOutcome,
+    Update,
+)
 from reconciler.model.finding import Finding
 from reconciler.plan.options import PlanOptions
 from reconciler.plan.stored_texts import TEXT_ALTERED
-from reconciler.render.colour import ansi, colourless
+from reconciler.render.colour import ansi_style, no_style
 from reconciler.render.text.apply import outcome_line, report_text
 from tests.support.builders import address, managed, rule, unmanaged
 from tests.support.plans import empty
@@ -165,7 +176,9 @@ What is left: cxroute plan -e prod
 """,
     ),
     "interrupted": (
-        ApplyReport((*APPLIED[:1], Skipped(DELETE, "interrupted")), converged=False, interrupted=True, remaining=left()),
+        ApplyReport(
+            (*APPLIED[:1], Skipped(DELETE, "interrupted")), converged=False, interrupted=True, remaining=left()
+        ),
         130,
         """\
   + cards/new  created   id 91aa\\u001b[31m03f2
@@ -202,7 +215,7 @@ What is left: cxroute plan -e prod
 def test_a_report_reads_like_this(name: str) -> None:
     """Line by line; text from outside is escaped."""
     report, code, text = READ_LIKE[name]
-    assert (code, text) == (exit_code(report), report_text(report, colourless, "cxroute plan -e prod", 2.345))
+    assert (code, text) == (exit_code(report), report_text(report, no_style, "cxroute plan -e prod", 2.345))
 
 
 def test_every_kind_of_outcome_and_every_sentence_of_a_report_is_read_above() -> None:
@@ -219,18 +232,20 @@ def test_a_run_of_which_nothing_is_written_ends_with_1() -> None:
     outcomes = (Failed(UPDATE, 1, "HTTP 422"), Skipped(DELETE, "kept, since another change is not done"))
     assert 1 == exit_code(ApplyReport(outcomes, converged=False))
     assert PARTLY == exit_code(ApplyReport((*outcomes, UnknownOutcome(CREATE, 1, "no answer")), converged=False))
-    assert PARTLY == exit_code(ApplyReport((replace(outcomes[0], touched=True),), converged=False))
+    assert PARTLY == exit_code(ApplyReport((replace(outcomes[0], left_partial=True),), converged=False))
 
 
 @pytest.mark.parametrize(("seconds", "shown"), [(0.0, "0.00 s"), (0.994, "0.99 s"), (1.0, "1.0 s"), (75.04, "75.0 s")])
 def test_how_long_it_took_is_said_in_seconds(seconds: float, shown: str) -> None:
     """With two digits below one second."""
-    assert f"Applied 1 of 1 in {shown}." in report_text(ApplyReport(APPLIED[1:2], converged=True), colourless, "", seconds)
+    assert f"Applied 1 of 1 in {shown}." in report_text(
+        ApplyReport(APPLIED[1:2], converged=True), no_style, "", seconds
+    )
 
 
 def test_what_is_not_done_stands_out_on_a_terminal() -> None:
     """In red; the symbols have the colours that they have in a plan."""
-    lines = [outcome_line(outcome, ansi, 9) for outcome in (*APPLIED[:2], *NOT_APPLIED[1:3], *IN_BETWEEN[:1])]
+    lines = [outcome_line(outcome, ansi_style, 9) for outcome in (*APPLIED[:2], *NOT_APPLIED[1:3], *IN_BETWEEN[:1])]
     assert [
         "  \x1b[32m+\x1b[0m cards/new  created   id 91aa\\u001b[31m03f2",
         "  \x1b[33m~\x1b[0m cards/lost  updated",

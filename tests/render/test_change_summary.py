@@ -10,7 +10,7 @@ from reconciler.model.change import Delete, Update
 from reconciler.model.rule import Opaque, Queue, Rule, Target, make_condition, make_opaque
 from reconciler.plan.options import PlanOptions
 from reconciler.plan.plan import LiveState, build_plan
-from reconciler.render.change_summary import CAUSES, Row, noticed, says, told_change
+from reconciler.render.change_summary import CAUSE_TEXTS, FieldRow, sentences, summarize_change, visible_rows
 from tests.support.builders import NOW, QUEUES, at_least, desired, intent_is, live, managed, rule, unmanaged, wanted
 
 NIGHTS, DAYS = make_opaque({"type": "schedule", "name": "nights"}), make_opaque({"type": "schedule", "name": "days"})
@@ -21,7 +21,7 @@ ODD = [make_opaque({"type": "skill", "text": "x" * 400 + end}) for end in "ab"]
 ODD_SHOWN = 'something that cxroute does not understand: {"text":"' + "x" * 291 + "..."
 
 
-def rows(before: Rule, after: Rule) -> tuple[Row, ...]:
+def rows(before: Rule, after: Rule) -> tuple[FieldRow, ...]:
     """Return what differs between a live rule and the desired one, in words."""
     (change,) = (
         made := build_plan(
@@ -31,7 +31,7 @@ def rows(before: Rule, after: Rule) -> tuple[Row, ...]:
             NOW,
         )
     ).changes
-    return told_change(made, change).rows
+    return summarize_change(made, change).rows
 
 
 @pytest.mark.parametrize(
@@ -121,11 +121,13 @@ def test_what_differs_of_the_rest() -> None:
 
 def test_what_differs_of_the_bookkeeping() -> None:
     """A rule that moved, one whose marker alone is old, and one that is given back."""
-    moved = build_plan(desired(wanted("fraud/vip", rule())), live(managed("1", "cards/vip", rule())), PlanOptions(), NOW)
-    assert (Row("moved", "cards/vip", "fraud/vip"),) == told_change(moved, moved.changes[0]).rows
+    moved = build_plan(
+        desired(wanted("fraud/vip", rule())), live(managed("1", "cards/vip", rule())), PlanOptions(), NOW
+    )
+    assert (FieldRow("moved", "cards/vip", "fraud/vip"),) == summarize_change(moved, moved.changes[0]).rows
     old = live(managed("1", "cards/vip", rule(), last_written=rule(priority=1)))
     marked = build_plan(desired(wanted("cards/vip", rule())), old, PlanOptions(), NOW)
-    (row,) = told_change(marked, marked.changes[0]).rows
+    (row,) = summarize_change(marked, marked.changes[0]).rows
     assert ("bookkeeping", "") == (row.name, row.after)
     given = build_plan(
         desired(wanted("cards/vip", rule(), released="1")),
@@ -133,9 +135,9 @@ def test_what_differs_of_the_bookkeeping() -> None:
         PlanOptions(undo="run-7"),
         NOW,
     )
-    told = told_change(given, given.changes[0])
-    assert (Row("managed", "by us", "by nobody"),) == told.rows
-    assert ("made by hand, and taken over by run run-7: after this it is not ours any more",) == told.lines
+    told = summarize_change(given, given.changes[0])
+    assert (FieldRow("managed", "by us", "by nobody"),) == told.rows
+    assert ("made by hand, and taken over by run run-7: after this it is not ours any more",) == told.all_sentences
 
 
 def test_each_change_says_why_it_is_made() -> None:
@@ -161,7 +163,7 @@ def test_each_change_says_why_it_is_made() -> None:
         replace(copy, marker=replace(copy.marker, copy=True)),
     )
     made = build_plan(want, found, PlanOptions(), NOW)
-    told = [told_change(made, change) for change in made.changes]
+    told = [summarize_change(made, change) for change in made.changes]
     second = "a second copy of this rule, left by a lost answer or two runs at once; the other one stays"
     expected = {
         ("create", "cards/new"): ("your change", "", ()),
@@ -185,17 +187,17 @@ def test_each_change_says_why_it_is_made() -> None:
             ("a temporary copy that an earlier run left; it goes",),
         ),
     }
-    sentences = {(one.action, str(one.address)): one.sentence for one in told}
+    expected_sentences = {(one.action, str(one.address)): one.rule_text for one in told}
     assert expected == {
         (one.action, str(one.address)): (
-            one.by,
-            one.why,
-            tuple(line for line in says(one) if line != one.sentence),
+            one.cause_text,
+            one.reason,
+            tuple(line for line in sentences(one) if line != one.rule_text),
         )
         for one in told
     }
-    assert {"create", "delete"} == {action for (action, _), sentence in sentences.items() if sentence}
-    assert set(CAUSES) == {change.cause for change in made.changes}
+    assert {"create", "delete"} == {action for (action, _), sentence in expected_sentences.items() if sentence}
+    assert set(CAUSE_TEXTS) == {change.cause for change in made.changes}
 
 
 def test_an_undo_says_what_the_run_did() -> None:
@@ -203,11 +205,11 @@ def test_an_undo_says_what_the_run_did() -> None:
     want = desired(wanted("cards/new", rule("new")), wanted("cards/vip", rule(priority=1)))
     found = live(managed("1", "cards/vip", rule()), managed("2", "cards/gone", rule("gone")))
     made = build_plan(want, found, PlanOptions(undo="run-7"), NOW)
-    told = {change.action: change for change in (told_change(made, one) for one in made.changes)}
+    told = {change.action: change for change in (summarize_change(made, one) for one in made.changes)}
     assert ("run run-7 deleted it", "run run-7 created it", "") == tuple(
-        told[action].why for action in ("create", "delete", "update")
+        told[action].reason for action in ("create", "delete", "update")
     )
-    assert {"the run undone"} == {change.by for change in told.values()}
+    assert {"the run undone"} == {change.cause_text for change in told.values()}
 
 
 def test_a_note_stands_above_all_else() -> None:
@@ -215,17 +217,17 @@ def test_a_note_stands_above_all_else() -> None:
     made = build_plan(desired(), live(managed("1", "cards/gone", rule("gone"))), PlanOptions(), NOW)
     (change,) = made.changes
     assert isinstance(change, Delete)
-    told = told_change(made, change, "left alone: incident 42")
-    assert "left alone: incident 42" == told.lines[0]
-    assert 'intent is "gone": to "Card Services", priority 100' == told.sentence
+    told = summarize_change(made, change, "left alone: incident 42")
+    assert "left alone: incident 42" == told.all_sentences[0]
+    assert 'intent is "gone": to "Card Services", priority 100' == told.rule_text
 
 
 def test_no_caller_notices_a_description() -> None:
     """It stands last, and without its words where more differs."""
-    other, words = Row("priority", "1", "2"), Row("description", '"a"', '"b"')
-    assert [other, Row("description", "changed, too")] == noticed([words, other])
-    assert [words] == noticed([words])
-    assert [other] == noticed([other])
+    other, words = FieldRow("priority", "1", "2"), FieldRow("description", '"a"', '"b"')
+    assert [other, FieldRow("description", "changed, too")] == visible_rows([words, other])
+    assert [words] == visible_rows([words])
+    assert [other] == visible_rows([other])
 
 
 def test_an_update_is_known_by_its_edit_and_no_other_change_is() -> None:
@@ -236,5 +238,5 @@ def test_an_update_is_known_by_its_edit_and_no_other_change_is() -> None:
         PlanOptions(),
         NOW,
     )
-    told = {type(change): told_change(made, change) for change in made.changes}
+    told = {type(change): summarize_change(made, change) for change in made.changes}
     assert [True, False] == [told[kind].edit is not None for kind in sorted(told, key=lambda one: one is not Update)]

@@ -22,9 +22,9 @@ from reconciler.manifest.load import load_manifests
 from reconciler.model.finding import Finding, finding_to_json, group_findings
 from reconciler.model.rule import Source
 from reconciler.plan.plan import add_findings
-from reconciler.render.colour import colourless
-from reconciler.render.github_annotations import annotated
-from reconciler.render.sarif import sarif
+from reconciler.render.colour import no_style
+from reconciler.render.github_annotations import annotate_findings
+from reconciler.render.sarif import findings_to_sarif
 from reconciler.render.text.findings import findings_text, findings_with_carets
 from tests.render.test_plan_text import DANGEROUS
 from tests.support.airline import ADDRESSES, make_by_hand, rules
@@ -87,7 +87,7 @@ def test_a_rule_that_is_meant_twice_is_one_rule() -> None:
     twice = [Finding("CXR202", "warning", "one", Source("a.yaml", n, 1), address("a/b")) for n in (1, 2)]
     (group,) = group_findings(twice)
     assert ((address("a/b"),), 2) == (group.addresses, len(group.occurrences))
-    assert "2 places: one" in findings_text([group], colourless)
+    assert "2 places: one" in findings_text([group], no_style)
 
 
 @given(FINDINGS)
@@ -193,9 +193,9 @@ def test_places_are_told_where_there_is_no_rule() -> None:
     groups = group_findings(replace(one, address=None) for one in several(5))
     places = "a.yaml:1, a.yaml:2, a.yaml:3 and 2 more"
     head = "a.yaml:1:5: warning[CXR202]: 5 places: never reached; narrow it"
-    assert f"{head}; {places}\n" == findings_text(groups, colourless)
-    assert findings_with_carets(groups, colourless, 80).endswith("      a.yaml:1, a.yaml:2, a.yaml:3 and 2 more\n")
-    assert "a.yaml:4, a.yaml:5\n" in findings_text(groups, colourless, 99)
+    assert f"{head}; {places}\n" == findings_text(groups, no_style)
+    assert findings_with_carets(groups, no_style, 80).endswith("      a.yaml:1, a.yaml:2, a.yaml:3 and 2 more\n")
+    assert "a.yaml:4, a.yaml:5\n" in findings_text(groups, no_style, 99)
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES.values(), ids=HOSTILE_NAMES)
@@ -216,8 +216,8 @@ def test_hostile_names_in_a_group_are_text(name: str) -> None:
         ]
         assert shapes[0] == shapes[1]
     groups = group_findings(findings)
-    assert 1 == len(commands(annotated(groups)))
-    assert 1 == len(findings_text(groups, colourless).splitlines())
-    assert 4 == len(sarif(groups)["runs"][0]["results"])
+    assert 1 == len(commands(annotate_findings(groups)))
+    assert 1 == len(findings_text(groups, no_style).splitlines())
+    assert 4 == len(findings_to_sarif(groups)["runs"][0]["results"])
     assert [f"{name}: {name}"] * 4 == [place.message for place in groups[0].occurrences]
     assert name in json.loads(as_json(made))["findings"][-1]["message"]

@@ -95,4 +95,6 @@ def test_what_is_no_rule_is_told_field_by_field() -> None:
     assert '      name: "vip" -> "b"\n' in half
     nameless = raw(managed("1", "cards/vip", rule()))
     assert 'to "q-cards"' in run_text(RecordedRun("r1", START, (entry("create", None, nameless),), None))
-    assert run_text(RecordedRun("r1", START, (entry("create", "a text", ["a list"]),), None)).endswith("cards/vip   applied\n")
+    assert run_text(RecordedRun("r1", START, (entry("create", "a text", ["a list"]),), None)).endswith(
+        "cards/vip   applied\n"
+    )

@@ -11,7 +11,7 @@ import pytest
 from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.behaviour.routing_entry import order_entries
 from reconciler.plan.traffic_shares import measure_traffic
-from reconciler.render.impact import EVERYTHING, affected
+from reconciler.render.impact import ALL_ROWS, summarize_impact
 from reconciler.traffic.sample import SampleRow, TrafficSample
 from tests.support.brute_force_checks import QUEUES
 from tests.support.grown_pairs import grown_pair
@@ -33,9 +33,9 @@ def test_a_row_with_many_exceptions_is_said_where_there_is_no_other() -> None:
     found = compare_behaviour(entries([*kept, last]), entries([*kept, {**last, "targets": kept[0]["targets"]}]))
     (row,) = found.rows
     assert 41 == len(row.excepts)
-    (case,) = affected(found, QUEUES, LABELS).cases
-    assert ("every conversation", '"Queue A" -> "Queue B"') == (case.who, case.way)
-    assert 41 == len(case.excepts)
+    (case,) = summarize_impact(found, QUEUES, LABELS).cases
+    assert ("every conversation", '"Queue A" -> "Queue B"') == (case.callers, case.route)
+    assert 41 == len(case.exceptions)
 
 
 def test_the_share_is_a_least_where_something_is_not_known() -> None:
@@ -47,9 +47,11 @@ def test_the_share_is_a_least_where_something_is_not_known() -> None:
     assert part.undecided
     assert part.rows
     moved = measure_traffic(part, before, after, sample)
-    assert f"at least {moved.total.least:.1f} % of June" == affected(part, QUEUES, LABELS, moved).share
+    assert f"at least {moved.total.least:.1f} % of June" == summarize_impact(part, QUEUES, LABELS, moved).share
     whole = compare_behaviour(before, after)
-    assert not affected(whole, QUEUES, LABELS, measure_traffic(whole, before, after, sample)).share.startswith("at least")
+    assert not summarize_impact(whole, QUEUES, LABELS, measure_traffic(whole, before, after, sample)).share.startswith(
+        "at least"
+    )
 
 
 @pytest.mark.parametrize(
@@ -67,8 +69,8 @@ def test_the_share_is_a_least_where_something_is_not_known() -> None:
 def test_no_row_goes_from_a_place_to_the_same_place(old: Any, new: Any, way: str) -> None:
     """Two queues of one name, and splits that three digits do not tell apart, are said with ids and all digits."""
     found = compare_behaviour(entries([rule("a", 1, [], old)]), entries([rule("a", 1, [], new)]))
-    (case,) = affected(found, {"A": "General", "B": "General", "C": "Other"}, LABELS).cases
-    assert way == case.way
+    (case,) = summarize_impact(found, {"A": "General", "B": "General", "C": "Other"}, LABELS).cases
+    assert way == case.route
 
 
 def test_two_queues_of_one_name_are_two_in_the_balance() -> None:
@@ -77,7 +79,7 @@ def test_two_queues_of_one_name_are_two_in_the_balance() -> None:
     sample = TrafficSample("t.csv", "", "June", (SampleRow({}, 1, 2),), 1)
     found = compare_behaviour(entries(before), entries(after))
     moved = measure_traffic(found, entries(before), entries(after), sample)
-    told = affected(found, {"A": "General", "B": "General"}, LABELS, moved)
+    told = summarize_impact(found, {"A": "General", "B": "General"}, LABELS, moved)
     assert {'"General" (A)', '"General" (B)'} == {one.queue for one in told.balance}
 
 
@@ -86,8 +88,8 @@ def test_conditions_that_are_not_understood_are_told_apart() -> None:
     plainly = {"type": "attribute", "attributeName": "x", "operator": "matches", "value": "a"}
     old = [rule("a", 1, [plainly], "A"), rule("b", 2, [{**plainly, "ignoreCase": True}], "C")]
     new = [{**one, "targets": [queue("B")]} for one in old]
-    told = affected(compare_behaviour(entries(old), entries(new)), QUEUES, LABELS)
-    second = next(case.who for case in told.cases if "unless" in case.who)
+    told = summarize_impact(compare_behaviour(entries(old), entries(new)), QUEUES, LABELS)
+    second = next(case.callers for case in told.cases if "unless" in case.callers)
     assert 'unless x matches "a" (not understood here)' in second
     assert '"ignoreCase":true' in second
 
@@ -105,15 +107,17 @@ def unlikely(*names: str) -> BehaviourChange:
 
 def test_rows_that_hang_on_an_unlikely_type_are_told_as_one() -> None:
     """One alone is told as it is; -v lists each."""
-    several = affected(unlikely("tier", "conf"), QUEUES, LABELS)
+    several = summarize_impact(unlikely("tier", "conf"), QUEUES, LABELS)
     (case,) = several.cases
     assert (
         "some conversations in which tier or confidence is of another type, text or number, than the rules compare it"
         " with: 2 rows, which -v and JSON list"
-    ) == case.who
-    assert ('"Queue A" -> "Queue B"; "Queue C"', ()) == (case.way, case.excepts)
-    assert 2 == len(affected(unlikely("tier", "conf"), QUEUES, LABELS, most=EVERYTHING).cases)
-    assert ['tier "a"', 'tier "b"'] == sorted(one.who for one in affected(unlikely("", "tier"), QUEUES, LABELS).cases)
+    ) == case.callers
+    assert ('"Queue A" -> "Queue B"; "Queue C"', ()) == (case.route, case.exceptions)
+    assert 2 == len(summarize_impact(unlikely("tier", "conf"), QUEUES, LABELS, limit=ALL_ROWS).cases)
+    assert ['tier "a"', 'tier "b"'] == sorted(
+        one.callers for one in summarize_impact(unlikely("", "tier"), QUEUES, LABELS).cases
+    )
 
 
 def test_what_is_left_out_is_counted_with_its_share() -> None:
@@ -122,9 +126,11 @@ def test_what_is_left_out_is_counted_with_its_share() -> None:
     old = [rule(name, 1, [attribute("tier", "equals", name)], "A") for name in "ab"]
     after = [{**old[0], "targets": [queue("B")]}, {**old[1], "targets": [queue("C")]}]
     sample = TrafficSample("t.csv", "", "June", (SampleRow({"tier": "a"}, 1, 2), SampleRow({"tier": "b"}, 3, 3)), 4)
-    told = affected(found, QUEUES, LABELS, measure_traffic(found, entries(old), entries(after), sample), most=1)
-    assert ['tier "b"'] == [case.who for case in told.cases]
-    assert "and 1 more row, 25.0 % of callers" == told.rest()
-    assert "and 2 more rows" == told.rest(left_out=1)
-    assert "" == affected(found, QUEUES, LABELS).rest()
-    assert "and 1 more row" == affected(found, QUEUES, LABELS, most=1).rest()
+    told = summarize_impact(
+        found, QUEUES, LABELS, measure_traffic(found, entries(old), entries(after), sample), limit=1
+    )
+    assert ['tier "b"'] == [case.callers for case in told.cases]
+    assert "and 1 more row, 25.0 % of callers" == told.rest_text()
+    assert "and 2 more rows" == told.rest_text(extra_hidden=1)
+    assert "" == summarize_impact(found, QUEUES, LABELS).rest_text()
+    assert "and 1 more row" == summarize_impact(found, QUEUES, LABELS, limit=1).rest_text()

@@ -15,7 +15,7 @@ from reconciler.model.finding import Finding
 from reconciler.model.rule import Source
 from reconciler.plan.drift import Drift
 from reconciler.plan.plan import GuardResult, Plan
-from reconciler.render.text.watch import round_document, round_line
+from reconciler.render.text.watch import cycle_document, cycle_line
 from reconciler.watch.cycle import CYCLE_STATUSES, ApiCallCounts, CycleResult
 from tests.support.builders import NOW, rule, unmanaged
 from tests.support.plans import empty, everything
@@ -60,7 +60,10 @@ def drifting(one: CycleResult) -> CycleResult:
 ALL = "7 changes pending (2 rules changed in CXone, 1 rule missing in CXone)"
 LINES: Final[dict[str, tuple[CycleResult, str]]] = {
     "clean": (CycleResult(NOW, 0.25, ApiCallCounts(5), plan=empty()), "no differences"),
-    "clean, something held": (CycleResult(NOW, plan=replace(differing().plan, changes=())), "no differences, 1 left alone"),  # type: ignore[type-var]
+    "clean, something held": (
+        CycleResult(NOW, plan=replace(differing().plan, changes=())),  # type: ignore[type-var]
+        "no differences, 1 left alone",
+    ),
     "pending": (differing(), f"{ALL}, 1 left alone"),
     "changed in CXone": (differing(about="drift", held=False), "1 change pending (1 rule changed in CXone)"),
     "changed here and there": (differing(about="both", held=False), "1 change pending (1 rule changed in CXone)"),
@@ -72,22 +75,25 @@ LINES: Final[dict[str, tuple[CycleResult, str]]] = {
         f"{ALL}, 1 rule in the way, 2 route tests failed on the live rules",
     ),
     "refused by a guard": (
-        replace(differing(guards=(FREEZE,)), heals=True),
+        replace(differing(guards=(FREEZE,)), may_write=True),
         f"{ALL}, 1 left alone; refused: freeze",
     ),
     "refused by a conflict": (
-        replace(differing(conflicts=True), heals=True),
+        replace(differing(conflicts=True), may_write=True),
         f"{ALL}, 1 left alone, 1 rule in conflict; refused: a conflict",
     ),
     "refused by route tests and a guard": (
-        replace(differing(failed_tests=(FAILED_TEST, FAILED_TEST), guards=(FREEZE,), held=False), heals=True),
+        replace(differing(failed_tests=(FAILED_TEST, FAILED_TEST), guards=(FREEZE,), held=False), may_write=True),
         f"{ALL}; refused: 2 route tests fail, freeze",
     ),
     "refused while it began": (
-        replace(differing(held=False), heals=True, error=RefusedError("the tenant changed\x1b[31m")),
+        replace(differing(held=False), may_write=True, error=RefusedError("the tenant changed\x1b[31m")),
         f"{ALL}; refused: the tenant changed\\u001b[31m",
     ),
-    "failed before a plan": (CycleResult(NOW, error=UnreachableError("no route\x1b[31m")), "failed: no route\\u001b[31m"),
+    "failed before a plan": (
+        CycleResult(NOW, error=UnreachableError("no route\x1b[31m")),
+        "failed: no route\\u001b[31m",
+    ),
     "failed after a plan": (replace(differing(), error=UnreachableError("no route")), "failed: no route"),
     "broken manifests": (CycleResult(NOW, error=BROKEN), "failed: 1 error in the manifests"),
     "applied": (applied(), "7 of 7 changes applied"),
@@ -104,7 +110,7 @@ LINES: Final[dict[str, tuple[CycleResult, str]]] = {
 def test_a_round_is_one_line(name: str) -> None:
     """When it began, what was found and done, what it cost, when the next one begins; text from outside is escaped."""
     one, said = LINES[name]
-    line = round_line(one, 271.6)
+    line = cycle_line(one, 271.6)
     assert line.startswith("2026-11-25T12:00:00Z ")
     assert said in line
     assert line.endswith(f", {one.calls.requests} calls in {one.seconds:.1f} s; next in 272 s")
@@ -113,9 +119,9 @@ def test_a_round_is_one_line(name: str) -> None:
 def test_the_lines_are_whole() -> None:
     """Nothing else stands between the time and the calls; every result and every sentence is among them."""
     whole = {name: f"2026-11-25T12:00:00Z {said}, " for name, (_, said) in LINES.items() if name != "in conflict"}
-    assert [] == [name for name, start in whole.items() if not round_line(LINES[name][0], 1).startswith(start)]
+    assert [] == [name for name, start in whole.items() if not cycle_line(LINES[name][0], 1).startswith(start)]
     assert set(CYCLE_STATUSES) == {one.status for one, _ in LINES.values()}
-    assert [] == untold(["render/text/watch.py"], [round_line(one, 1) for one, _ in LINES.values()])
+    assert [] == untold(["render/text/watch.py"], [cycle_line(one, 1) for one, _ in LINES.values()])
 
 
 def test_programs_read_a_round_as_json() -> None:
@@ -142,12 +148,12 @@ def test_programs_read_a_round_as_json() -> None:
         "retries": 1,
         "throttled": 2,
         "nextSeconds": 300.0,
-    } == json.loads(json.dumps(round_document(one, "prod", 300)))
-    failed = round_document(CycleResult(NOW, error=BROKEN), "prod", 300)
+    } == json.loads(json.dumps(cycle_document(one, "prod", 300)))
+    failed = cycle_document(CycleResult(NOW, error=BROKEN), "prod", 300)
     assert "CXR101" in failed["findings"][0]["code"]
     unknown = ("pending", "drifted", "missing", "inTheWay", "failedTests", "held", "conflicts")
     assert [None] * len(unknown) == [failed[name] for name in unknown]
-    clean = round_document(CycleResult(NOW, plan=empty()), "prod", 300)
+    clean = cycle_document(CycleResult(NOW, plan=empty()), "prod", 300)
     assert (0, None, [], None) == (clean["pending"], clean["error"], clean["findings"], clean["inTheWay"])
-    tested = round_document(differing(failed_tests=(FAILED_TEST,)), "prod", 300)
+    tested = cycle_document(differing(failed_tests=(FAILED_TEST,)), "prod", 300)
     assert ["CXR220"] == [finding["code"] for finding in tested["findings"]]

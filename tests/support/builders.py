@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from reconciler.desired.desired import DesiredState, DesiredRule
-from reconciler.model.live import LiveRule, Marker, marker_digest, fingerprint, format_description
+from reconciler.desired.desired import DesiredRule, DesiredState
+from reconciler.model.live import LiveRule, Marker, fingerprint, format_description, marker_digest
 from reconciler.model.rule import (
     Address,
     Condition,
@@ -14,9 +14,9 @@ from reconciler.model.rule import (
     Rule,
     Source,
     Target,
-    sorted_targets,
-    normalized_conditions,
     make_condition,
+    normalized_conditions,
+    sorted_targets,
 )
 from reconciler.plan.plan import LiveState
 
@@ -82,7 +82,10 @@ def managed(
     """A live rule with a marker; `last_written` is what its digest is of, where somebody edited the rule since."""
     marker = Marker(owner, address(where), marker_digest(last_written or what))
     return LiveRule(
-        rule_id, what, marker, {"id": rule_id, "name": what.name, "description": format_description(what, marker), **raw}
+        rule_id,
+        what,
+        marker,
+        {"id": rule_id, "name": what.name, "description": format_description(what, marker), **raw},
     )
 
 

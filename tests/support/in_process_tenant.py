@@ -11,14 +11,14 @@ from reconciler.apply.admission import matches_intent
 from reconciler.apply.loop import apply_plan
 from reconciler.apply.settings import ApplySettings
 from reconciler.cxone.client import WritingClient
-from reconciler.cxone.settings import Credentials, Tenant
-from reconciler.cxone.transport.httpx_transport import carried_by
+from reconciler.cxone.settings import ClientCredentials, TenantSettings
+from reconciler.cxone.transport.httpx_transport import transport_over
 from reconciler.model.rule import to_api_json
 from reconciler.plan.options import PlanOptions
 from reconciler.plan.plan import LiveState, build_plan
-from reconciler.simulator.app import Simulator, simulator
+from reconciler.simulator.app import Simulator, build_simulator
 from reconciler.simulator.settings import PROFILES
-from reconciler.simulator.state import State
+from reconciler.simulator.state import TenantState
 from tests.support import canary_secrets as canary
 from tests.support.builders import NOW, QUEUES
 from tests.support.fake_clock import VirtualTime
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from reconciler.model.change import Change, PlanStep
     from reconciler.model.live import LiveRule
     from reconciler.plan.plan import Plan
-    from reconciler.simulator.faults.injector import Faults
-    from reconciler.simulator.settings import Settings
+    from reconciler.simulator.faults.injector import FaultInjector
+    from reconciler.simulator.settings import SimulatorSettings
 
-TENANT = Tenant(
+TENANT = TenantSettings(
     base_url="http://localhost",
     token_url="http://localhost/oauth/token",
     rules_path="/api/v2/routing/rules",
@@ -73,17 +73,20 @@ class World:
     """A simulated tenant and what is done to it."""
 
     def __init__(
-        self, rules: Iterable[LiveRule] = (), settings: Settings = PROFILES["A"], faults: Faults | None = None
+        self,
+        rules: Iterable[LiveRule] = (),
+        settings: SimulatorSettings = PROFILES["A"],
+        faults: FaultInjector | None = None,
     ) -> None:
         queues = [queue._asdict() for queue in QUEUES]
-        self.state = State(queues=queues, rules=[raw(rule) for rule in rules])
-        self.app: Simulator = simulator(self.state, settings, faults)
+        self.state = TenantState(queues=queues, rules=[raw(rule) for rule in rules])
+        self.app: Simulator = build_simulator(self.state, settings, faults)
         self.recorder = Remembering()
 
     async def client(self) -> WritingClient:
         """Return a client of this tenant, whose waiting takes no time."""
         return WritingClient(
-            carried_by(Line(self.app)), TENANT, Credentials(canary.CLIENT, canary.SECRET), VirtualTime().time
+            transport_over(Line(self.app)), TENANT, ClientCredentials(canary.CLIENT, canary.SECRET), VirtualTime().time
         )
 
     def plan(self, desired: DesiredState, options: PlanOptions | None = None) -> Plan:
@@ -115,7 +118,9 @@ class World:
             queues = await client.queues()
 
             def replan(rules: tuple[LiveRule, ...]) -> Plan:
-                return build_plan(desired, LiveState(rules, queues), options or PlanOptions(), NOW + timedelta(minutes=1))
+                return build_plan(
+                    desired, LiveState(rules, queues), options or PlanOptions(), NOW + timedelta(minutes=1)
+                )
 
             made = planned or replan(await client.rules())
             conduct = ApplySettings(admit, sleep, stopped, lag=lag, is_within_review=within)

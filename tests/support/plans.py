@@ -14,10 +14,10 @@ from reconciler.model.rule import Queue, Source, Target, make_condition
 from reconciler.plan.guards import check_guards, lift_guards
 from reconciler.plan.options import PlanOptions
 from reconciler.plan.plan import LiveState, add_findings, build_plan
-from reconciler.plan.schedule import schedule_steps, predict_impact
-from reconciler.render.provenance import Facts, Origin
-from reconciler.render.routing_map import routing_map
-from reconciler.render.summary import telling
+from reconciler.plan.schedule import predict_impact, schedule_steps
+from reconciler.render.provenance import Provenance, SourceLinks
+from reconciler.render.routing_map import build_routing_map
+from reconciler.render.summary import summarize_plan
 from reconciler.traffic.sample import read_traffic
 from tests.support.builders import NOW, QUEUES, address, at_least, desired, intent_is, managed, rule, unmanaged, wanted
 
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from reconciler.model.live import LiveRule
     from reconciler.plan.plan import Plan
     from reconciler.render.routing_map import RoutingMap
-    from reconciler.render.summary import Telling
+    from reconciler.render.summary import PlanSummary
 
 COMMIT: Final = "4be1c0d9a2f74be1c0d9a2f74be1c0d9a2f74be1"
-ORIGIN: Final = Origin(
+ORIGIN: Final = SourceLinks(
     "https://github.example/acme/routing", COMMIT, "https://github.example/acme/routing/actions/runs/7"
 )
-FACTS: Final = Facts("a1b2c3d4e5f6", "2026-11-25T12:00:00Z", ORIGIN)
+FACTS: Final = Provenance("a1b2c3d4e5f6", "2026-11-25T12:00:00Z", ORIGIN)
 TENANT: Final = "tenant acme"
 SAMPLE: Final = b"intent,confidence,count\ncard_lost,0.9,310\ncard_lost,0.5,90\nlegacy_fax,,4\nbilling,0.9,596\n"
 CARDS, FRAUD, GENERAL = ([Target(queue, 1)] for queue in ("q-cards", "q-fraud", "q-general"))
@@ -126,7 +126,9 @@ def hostile(name: str) -> Plan:
         Finding("CXR204", "warning", f"{name}: {name}", here, hint=name),
         Finding("CXR206", "info", f"{name}: {name}", here, hint=name),
     ]
-    made = check_guards(unsure(add_findings(made, said), (Clause(make_condition(name, "equals", name)),)), environment())
+    made = check_guards(
+        unsure(add_findings(made, said), (Clause(make_condition(name, "equals", name)),)), environment()
+    )
     wrong = replace(made, guards=tuple(replace(one, message=f"{one.message}; {name}") for one in made.guards))
     return lift_guards(wrong, ["deletes", "unrouted"], name)
 
@@ -153,7 +155,9 @@ def large(count: int, name: str = "") -> Plan:
         want += [wanted(f"cards/r{n}", one)] if n % 6 else []
         found += [managed(str(n), f"cards/r{n}", other)] if n % 6 != 1 else []
     queues = [Queue(f"q{n}", f"{name}Queue {n}") for n in range(40)]
-    return check_guards(looked_at(want, found, None, *queues), environment(guard={"deletes": {"count": 0, "percent": 1}}))
+    return check_guards(
+        looked_at(want, found, None, *queues), environment(guard={"deletes": {"count": 0, "percent": 1}})
+    )
 
 
 def looked_at(want: list[DesiredRule], found: list[LiveRule], sample: bytes | None = None, *queues: Queue) -> Plan:
@@ -165,7 +169,7 @@ def looked_at(want: list[DesiredRule], found: list[LiveRule], sample: bytes | No
 
 def unsure(made: Plan, *unknown: tuple[Clause, ...]) -> Plan:
     """The plan, with conversations of which the analysis knows nothing."""
-    return replace(made, behaviour=replace(made.behaviour or BehaviourChange(()), unknown=unknown))
+    return replace(made, behaviour=replace(made.behaviour or BehaviourChange(()), undecided=unknown))
 
 
 def environment(**said: object) -> Environment:
@@ -173,6 +177,6 @@ def environment(**said: object) -> Environment:
     return Environment.model_validate({"name": "prod", "owner": "acme", "tenant": "acme", **said})
 
 
-def told(made: Plan) -> tuple[Telling, RoutingMap, Facts]:
+def told(made: Plan) -> tuple[PlanSummary, RoutingMap, Provenance]:
     """All that a renderer is given."""
-    return telling(made, TENANT), routing_map(made), FACTS
+    return summarize_plan(made, TENANT), build_routing_map(made), FACTS

@@ -18,10 +18,10 @@ from reconciler.model.rule import (
     Opaque,
     Rule,
     Target,
-    sorted_targets,
-    normalized_conditions,
     make_condition,
     make_opaque,
+    normalized_conditions,
+    sorted_targets,
 )
 
 if TYPE_CHECKING:

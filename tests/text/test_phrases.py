@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from reconciler.model.rule import Target, make_condition, make_opaque
-from reconciler.text.escape import pluralize, join_limited, sanitize, quote, escape_invisible
+from reconciler.text.escape import escape_invisible, join_limited, pluralize, quote, sanitize
 from reconciler.text.phrases import (
     acknowledged_phrase,
     condition_phrase,

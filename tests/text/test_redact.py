@@ -10,12 +10,12 @@ from random import Random
 import pytest
 
 from reconciler.cli import clients as connect
-from reconciler.cxone.settings import Server
-from reconciler.cxone.transport.request import Answer, Request
+from reconciler.cxone.settings import ServerUrl
+from reconciler.cxone.transport.request import ApiRequest, ApiResponse
 from reconciler.text.redact import PLACEHOLDER, Redactor, RotatingTokens
 from tests.endpoint.process_memory import MIB, resident
 
-SERVER = Server("https", "acme.my.cxone.com", 443, "")
+SERVER = ServerUrl("https", "acme.my.cxone.com", 443, "")
 
 
 def test_of_a_thousand_tokens_the_newest_are_hidden_and_the_others_cost_nothing(
@@ -23,24 +23,24 @@ def test_of_a_thousand_tokens_the_newest_are_hidden_and_the_others_cost_nothing(
 ) -> None:
     """Each is hidden when it comes and when it is used; memory stays what it was, and the client's secret is hidden."""
     discretion = Redactor()
-    monkeypatch.setattr(connect, "DISCRETION", discretion)
+    monkeypatch.setattr(connect, "REDACTOR", discretion)
     discretion.add("the-clients-own-secret")
     tokens: list[str] = []
 
-    async def carry(request: Request) -> Answer:
+    async def carry(request: ApiRequest) -> ApiResponse:
         if request.method == "POST":
             tokens.append(secrets.token_hex(100))
-            return Answer(
+            return ApiResponse(
                 "", 200, {}, json.dumps({"access_token": tokens[-1], "id_token": f"{tokens[-1]}.id"}).encode()
             )
-        return Answer("", 200, {}, b"{}")
+        return ApiResponse("", 200, {}, b"{}")
 
     async def renew(times: int) -> None:
         carried = connect._discreet(carry)
         for _ in range(times):
-            await carried(Request("POST", SERVER, "/oauth/token", {}))
+            await carried(ApiRequest("POST", SERVER, "/oauth/token", {}))
             assert discretion.redact(tokens[-1]) == PLACEHOLDER
-            await carried(Request("GET", SERVER, "/", {"Authorization": f"Bearer {tokens[-1]}"}))
+            await carried(ApiRequest("GET", SERVER, "/", {"Authorization": f"Bearer {tokens[-1]}"}))
 
     asyncio.run(renew(20))
     before = resident()
@@ -63,17 +63,17 @@ def test_a_token_that_is_a_password_too_is_never_forgotten() -> None:
 def test_a_token_in_use_stays_hidden_however_many_a_server_issues_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
     """A call is repeated with the token that it had, after an answer with twenty others."""
     discretion, asked = Redactor(), asyncio.Event()
-    monkeypatch.setattr(connect, "DISCRETION", discretion)
+    monkeypatch.setattr(connect, "REDACTOR", discretion)
     token, many = secrets.token_hex(100), {f"{number}_token": secrets.token_hex(100) for number in range(20)}
 
-    async def carry(request: Request) -> Answer:
+    async def carry(request: ApiRequest) -> ApiResponse:
         if request.method == "POST":
             await asked.wait()
-        return Answer("", 200, {}, json.dumps(many).encode())
+        return ApiResponse("", 200, {}, json.dumps(many).encode())
 
     async def renew() -> None:
-        carried, call = connect._discreet(carry), Request("GET", SERVER, "/", {"Authorization": f"Bearer {token}"})
-        renewing = asyncio.ensure_future(carried(Request("POST", SERVER, "/oauth/token", {})))
+        carried, call = connect._discreet(carry), ApiRequest("GET", SERVER, "/", {"Authorization": f"Bearer {token}"})
+        renewing = asyncio.ensure_future(carried(ApiRequest("POST", SERVER, "/oauth/token", {})))
         await asyncio.sleep(0)
         await carried(call)
         asked.set()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from reconciler.errors import ManifestError, UsageError
 from reconciler.manifest.kinds.environment import Attributes
 from reconciler.manifest.load import load_manifests
-from reconciler.render.colour import colourless
+from reconciler.render.colour import no_style
 from reconciler.render.text.findings import findings_text
 from reconciler.traffic.sample import TrafficSample, declared_traffic, load_traffic, read_traffic
 from tests.support.written_manifests import ENVIRONMENT, line
@@ -36,7 +36,7 @@ def rows(text: str | bytes) -> list[tuple[dict[str, Any], int | float]]:
 def said(text: str | bytes) -> list[str]:
     with pytest.raises(ManifestError) as caught:
         read(text)
-    return findings_text(caught.value.findings, colourless).splitlines()
+    return findings_text(caught.value.findings, no_style).splitlines()
 
 
 def declared(room: Path, document: str = TRAFFIC) -> TrafficSample | None:

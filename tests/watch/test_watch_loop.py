@@ -15,7 +15,7 @@ from reconciler.model.change import Applied, Create, Failed, UnknownOutcome
 from reconciler.model.finding import Finding
 from reconciler.plan.plan import GuardResult
 from reconciler.watch.cycle import ApiCallCounts, CycleResult
-from reconciler.watch.loop import WatchLoop, Interval
+from reconciler.watch.loop import Interval, WatchLoop
 from reconciler.watch.metrics import WatchMetrics
 from reconciler.watch.notifications import REMINDER_SECONDS, NotificationState
 from tests.support.builders import NOW, address, rule
@@ -131,13 +131,13 @@ def frozen() -> tuple[GuardResult, ...]:
     ("one", "result"),
     [
         (clean(), "clean"),
-        (replace(clean(), heals=True), "clean"),
+        (replace(clean(), may_write=True), "clean"),
         (differing(), "pending"),
         (differing(guards=frozen()), "pending"),
-        (replace(differing(guards=frozen()), heals=True), "refused"),
+        (replace(differing(guards=frozen()), may_write=True), "refused"),
         (CycleResult(NOW, plan=everything(), may_write=True), "refused"),
-        (replace(differing(), heals=True, error=RefusedError("the tenant changed")), "refused"),
-        (replace(differing(), heals=True, error=AWAY), "failed"),
+        (replace(differing(), may_write=True, error=RefusedError("the tenant changed")), "refused"),
+        (replace(differing(), may_write=True, error=AWAY), "failed"),
         (failed(), "failed"),
         (failed(BROKEN), "failed"),
         (applied(), "applied"),
@@ -193,7 +193,7 @@ def test_what_is_applied_is_told_and_the_same_again_after_an_hour() -> None:
 
 def test_a_refusal_is_told_for_each_of_its_reasons() -> None:
     """A freeze that opens is another state of the same drift, for who heals."""
-    one = replace(moved(1), heals=True)
+    one = replace(moved(1), may_write=True)
     refused = replace(one, plan=replace(one.plan, guards=frozen()))  # type: ignore[type-var]
     assert [("drift",), ("refused",), ()] == told(moved(1), refused, refused)
 

@@ -48,7 +48,12 @@ class _ClaimShapes(NamedTuple):
 
 class _ContainmentSearch:
     def __init__(self, fresh: Sequence[RegionClaim], reviewed: Sequence[RegionClaim]) -> None:
-        parts = {clause.condition: None for claim in (*fresh, *reviewed) for clauses in _clause_lists(claim) for clause in clauses}
+        parts = {
+            clause.condition: None
+            for claim in (*fresh, *reviewed)
+            for clauses in _clause_lists(claim)
+            for clause in clauses
+        }
         rule = Rule("", "", 0, enabled=True, conditions=tuple(parts), targets=())
         self.space = Space(([RoutingEntry("", rule)],))
         self.fresh = [self._claim_shapes(claim) for claim in fresh]
@@ -56,7 +61,9 @@ class _ContainmentSearch:
 
     def _claim_shapes(self, claim: RegionClaim) -> _ClaimShapes:
         excepts = [self._add_shape(clauses) for clauses in claim.excepts]
-        return _ClaimShapes(self._add_shape(claim.where), tuple(one for one in excepts if one is not None), claim.destination)
+        return _ClaimShapes(
+            self._add_shape(claim.where), tuple(one for one in excepts if one is not None), claim.destination
+        )
 
     def _add_shape(self, clauses: Sequence[Clause]) -> int | None:
         """Enter what the clauses say as one shape; None where nothing is left."""

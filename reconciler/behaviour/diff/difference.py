@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from reconciler.behaviour.budget import DEFAULT_WORK, WORK_PER_RULE
-from reconciler.behaviour.diff.regions import RegionFormatter, DraftRegionBuilder, Region, common_box, merge_regions
+from reconciler.behaviour.diff.regions import DraftRegionBuilder, Region, RegionFormatter, common_box, merge_regions
 from reconciler.behaviour.diff.rows import ImpactRow, build_rows
 from reconciler.behaviour.diff.winners import WinnerPairs
 from reconciler.behaviour.evaluate import RuleIndex
-from reconciler.behaviour.routing_entry import RoutingEntry, Evaluation, order_entries
+from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry, order_entries
 from reconciler.behaviour.space.slices import PivotSlices
 from reconciler.behaviour.space.space import Space
 

@@ -129,7 +129,9 @@ class PatternExceptions:
             rules.append(asked.full_shape)
             outer[asked.shape] = outer.get(asked.shape, 0) & ~asked.atoms
         shapes = self.space.shapes.all
-        others = [_add_pivot(shapes[number], self.space.pivot, (atoms, 0, 0)) for number, atoms in outer.items() if atoms]
+        others = [
+            _add_pivot(shapes[number], self.space.pivot, (atoms, 0, 0)) for number, atoms in outer.items() if atoms
+        ]
         return rules, others
 
     def _mask_before(self, atom: int, pair: RankPair) -> int:

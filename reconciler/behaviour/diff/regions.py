@@ -70,7 +70,9 @@ class DraftRegion:
     """A number that the regions which may be merged with this one share."""
 
 
-def merge_regions(space: Space, drafts: Iterable[DraftRegion], kind: Callable[[DraftRegion], Hashable]) -> list[DraftRegion]:
+def merge_regions(
+    space: Space, drafts: Iterable[DraftRegion], kind: Callable[[DraftRegion], Hashable]
+) -> list[DraftRegion]:
     """Make one of regions of one kind that differ in one attribute alone, again and again.
 
     Regions of one kind have at least equal exceptions.
@@ -231,7 +233,9 @@ class DraftRegionBuilder:
             if others:
                 yield self.build_separate(pair, found)
             else:
-                alike.setdefault((self.pairs.destinations_of(pair), *self.shapes_of(pair), first), []).append((pair, found))
+                alike.setdefault((self.pairs.destinations_of(pair), *self.shapes_of(pair), first), []).append(
+                    (pair, found)
+                )
         for (_, old, new, before), group in alike.items():
             atoms = sum(1 << atom for _, found in group for atom in found.masks_by_atom)
             if is_expressible(self.space.pivot_domain, (atoms, 0, 0)):
@@ -285,7 +289,10 @@ class DraftRegionBuilder:
         by_old: dict[int, list[RankPair]] = {}
         for pair in sorted(self.pairs.wide):
             by_old.setdefault(pair[0], []).append(pair)
-        rising, other = RunningExceptions(self.pairs.old, self.pairs.new), RunningExceptions(self.pairs.old, self.pairs.new)
+        rising, other = (
+            RunningExceptions(self.pairs.old, self.pairs.new),
+            RunningExceptions(self.pairs.old, self.pairs.new),
+        )
         near = PatternExceptions(self.pairs)
         for group in by_old.values():
             for pair in group:
@@ -295,7 +302,9 @@ class DraftRegionBuilder:
                     rules, more = near.shapes_before(pair, pivot)
                     box, excepts = simplify(self.space, box, [*rules, *more], rules)
                 else:
-                    box, excepts = simplify(self.space, box, self.earlier_shapes(rising if len(group) == 1 else other, pair))
+                    box, excepts = simplify(
+                        self.space, box, self.earlier_shapes(rising if len(group) == 1 else other, pair)
+                    )
                 made[pair] = self.make_draft([pair], box, excepts, self.pairs.wide[pair])
         return made
 

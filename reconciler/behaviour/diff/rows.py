@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.behaviour.budget import UndecidedError
 from reconciler.behaviour.diff.exceptions import RunningExceptions
-from reconciler.behaviour.diff.regions import RegionFormatter, DraftRegionBuilder, Region, DraftRegion, merge_regions
+from reconciler.behaviour.diff.regions import DraftRegion, DraftRegionBuilder, Region, RegionFormatter, merge_regions
 from reconciler.behaviour.diff.winners import DEFAULT_RANK, RankPair
 from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of
 from reconciler.behaviour.space.boxes import Box, Shape, intersect_box
@@ -51,7 +51,9 @@ class ImpactRow:
     """Attributes that have a value of another type, text or number, than any rule compares them with."""
 
 
-def build_rows(builder: DraftRegionBuilder, drafts: Sequence[DraftRegion], formatter: RegionFormatter) -> tuple[ImpactRow, ...]:
+def build_rows(
+    builder: DraftRegionBuilder, drafts: Sequence[DraftRegion], formatter: RegionFormatter
+) -> tuple[ImpactRow, ...]:
     """Return rows that are disjoint and hold every conversation that moves; `roughs` are the regions under way.
 
     Those that hang on a value of an unlikely type stand last.
@@ -61,12 +63,16 @@ def build_rows(builder: DraftRegionBuilder, drafts: Sequence[DraftRegion], forma
     if found:
         drafts = [*found, *builder.build_drafts(taking.covered_ranks)]
     merged = merge_regions(builder.space, drafts, lambda rough: (rough.after, rough.excepts))
-    return tuple(sorted((region_to_row(formatter.format_region(rough)) for rough in merged), key=lambda row: bool(row.unlikely)))
+    return tuple(
+        sorted((region_to_row(formatter.format_region(rough)) for rough in merged), key=lambda row: bool(row.unlikely))
+    )
 
 
 def region_to_row(region: Region) -> ImpactRow:
     """Return a region, or what several were merged to, as a row."""
-    befores = dict.fromkeys(None if entry is None else destination_of(entry.rule.targets) for entry in region.before_rules)
+    befores = dict.fromkeys(
+        None if entry is None else destination_of(entry.rule.targets) for entry in region.before_rules
+    )
     return ImpactRow(
         region.where,
         region.excepts,

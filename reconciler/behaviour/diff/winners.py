@@ -50,7 +50,9 @@ class SliceWalk:
         self._first_ranks: dict[int, list[int]] = {}
         self._runs: dict[tuple[int, int, int], _TakerRun] = {}
 
-    def find_takers(self, atom: int, shape: int, before: int, visited_runs: set[tuple[int, int, int]]) -> Iterator[Taker]:
+    def find_takers(
+        self, atom: int, shape: int, before: int, visited_runs: set[tuple[int, int, int]]
+    ) -> Iterator[Taker]:
         """Yield who takes what the shapes `before` leave of a shape in a slice.
 
         Of rules about most values, only runs that are not in `seen` yet, in which they are noted.
@@ -102,7 +104,9 @@ class SliceWalk:
         overlapping, covering = shapes.overlapping(shape), shapes.covering(shape)
         cumulated = slices.unnamed_prefix_masks if atom == UNNAMED_SLICE else slices.prefix_masks
         if kind not in self._first_ranks:
-            self._first_ranks[kind] = [rank for rank in sorted(cumulated.first_ranks(kind).values()) if rank < DEFAULT_RANK]
+            self._first_ranks[kind] = [
+                rank for rank in sorted(cumulated.first_ranks(kind).values()) if rank < DEFAULT_RANK
+            ]
         self.space.budget.spend(len(self._first_ranks[kind]))
         for rank in self._first_ranks[kind]:
             other = slices.shape(atom, rank)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from reconciler.behaviour.budget import DEFAULT_WORK, UndecidedError
 from reconciler.behaviour.facts.shadowing import ShadowingSearch
 from reconciler.behaviour.facts.ties import Tie, find_ties
-from reconciler.behaviour.routing_entry import RoutingEntry, Evaluation, order_entries
+from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry, order_entries
 from reconciler.behaviour.space.slices import UNNAMED_SLICE, PivotSlices
 from reconciler.behaviour.space.space import Space, find_contradiction
 
@@ -97,7 +97,9 @@ class _RuleAnalysis:
                     redundant.append(RedundantRule(entries[rank], instead))
             except UndecidedError:
                 self.undecided[rank] = None
-        never = tuple(ContradictoryRule(entry, find_contradiction(self.space, entry)) for entry in self.slices.never_matching)
+        never = tuple(
+            ContradictoryRule(entry, find_contradiction(self.space, entry)) for entry in self.slices.never_matching
+        )
         tied = tuple(find_ties(self.slices, self.undecided))
         undecided = tuple(entries[rank] for rank in sorted(self.undecided))
         return RuleFacts(never, tuple(shadowed), tuple(redundant), tied, undecided)

@@ -40,7 +40,11 @@ class ShadowingSearch:
             covering &= self.slices.mask_before(atoms[0], rank)
         if not covering:
             return None
-        candidates = self.candidates_in_slice(atoms[0], covering, rank) if len(atoms) == 1 else self.candidates(covering, rank, atoms)
+        candidates = (
+            self.candidates_in_slice(atoms[0], covering, rank)
+            if len(atoms) == 1
+            else self.candidates(covering, rank, atoms)
+        )
         return min(candidates, default=None)
 
     def candidates_in_slice(self, atom: int, covering: int, rank: int) -> Iterator[int]:
@@ -48,7 +52,9 @@ class ShadowingSearch:
         boxes = self.slices.boxes
         self.space.budget.spend(covering.bit_count())
         first = self.slices.prefix_masks.first_ranks(atom)
-        yield from (one for one in self.slices.ranks_by_atom.get(atom, ()) if one < rank and covering >> boxes[one].shape & 1)
+        yield from (
+            one for one in self.slices.ranks_by_atom.get(atom, ()) if one < rank and covering >> boxes[one].shape & 1
+        )
         yield from (one for one in (first.get(shape, NO_RANK) for shape in bits(covering)) if one < rank)
 
     def candidates(self, covering: int, rank: int, atoms: Sequence[int]) -> Iterator[int]:
@@ -86,7 +92,9 @@ class ShadowingSearch:
             atom, box = hole
             shapes = self.space.rest_shapes if atom == UNNAMED_SLICE else self.space.shapes
             takers = shapes.touching(box.items())
-            needed.append(next(one for one in self.slices.first_ranks_in(atom) if takers >> self.slices.shape(atom, one) & 1))
+            needed.append(
+                next(one for one in self.slices.first_ranks_in(atom) if takers >> self.slices.shape(atom, one) & 1)
+            )
             hole = self.find_uncovered(rank, needed)
         return sorted(needed)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.behaviour.budget import UndecidedError
 from reconciler.behaviour.ordering.graph import Dependencies
-from reconciler.behaviour.routing_entry import RoutingEntry, Evaluation, order_entries
+from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry, order_entries
 from reconciler.behaviour.space.slices import UNNAMED_SLICE, PivotSlices
 from reconciler.behaviour.space.space import Space
 
@@ -73,7 +73,10 @@ class Constraints:
         self._remaining_checks = MAX_PAIR_CHECKS
         self._find_dependencies()
         self.dependencies = Dependencies(
-            frozenset(self.add_before_remove), frozenset(self.remove_before_remove), frozenset(self.add_before_add), _name_dependencies(moves, fixed)
+            frozenset(self.add_before_remove),
+            frozenset(self.remove_before_remove),
+            frozenset(self.add_before_add),
+            _name_dependencies(moves, fixed),
         )
 
     def _versions(self, slices: PivotSlices, entries: Sequence[RoutingEntry | None]) -> dict[int, RuleVersion]:
@@ -106,7 +109,9 @@ class Constraints:
         try:
             for old in self.old_versions.values():
                 for new in self._overlapping_versions(old, coming):
-                    if self.visible_up_to(new) >= old.level and self._share_conversation(old, new, (old.level, new.level)):
+                    if self.visible_up_to(new) >= old.level and self._share_conversation(
+                        old, new, (old.level, new.level)
+                    ):
                         self.add_before_remove.add((new.move, old.move))
                 for other in self._hidden_versions(old, going):
                     if self._share_conversation(old, other, (old.level, other.level)):
@@ -146,7 +151,9 @@ class Constraints:
             return float("inf")
         return other.level
 
-    def _share_conversation(self, version: RuleVersion, other_version: RuleVersion, levels: tuple[float, float]) -> bool:
+    def _share_conversation(
+        self, version: RuleVersion, other_version: RuleVersion, levels: tuple[float, float]
+    ) -> bool:
         """Say whether a conversation fits both, and no old rule above the first level, no new one above the second.
 
         Raises UndecidedError once as much was looked at as may be.
@@ -156,13 +163,21 @@ class Constraints:
             return False
         for atom in few.slices.atoms(few.rank):
             self._remaining_checks -= 1
-            if self._remaining_checks <= 0 or len(self.add_before_add) + len(self.remove_before_remove) + len(self.add_before_remove) > MAX_DEPENDENCIES:
+            if (
+                self._remaining_checks <= 0
+                or len(self.add_before_add) + len(self.remove_before_remove) + len(self.add_before_remove)
+                > MAX_DEPENDENCIES
+            ):
                 raise UndecidedError
-            if more.slices.holds(atom, more.rank) and self.has_free_conversation(atom, (version, other_version), levels):
+            if more.slices.holds(atom, more.rank) and self.has_free_conversation(
+                atom, (version, other_version), levels
+            ):
                 return True
         return False
 
-    def _may_share_conversation(self, left_version: RuleVersion, right_version: RuleVersion, levels: tuple[float, float]) -> bool:
+    def _may_share_conversation(
+        self, left_version: RuleVersion, right_version: RuleVersion, levels: tuple[float, float]
+    ) -> bool:
         """Say whether the rules that ask nothing of the pivot leave two wide ones anything in common."""
         blockers = 0
         for slices, level in zip((self.old, self.new), levels, strict=True):
@@ -170,7 +185,9 @@ class Constraints:
         first, second = (version.slices.boxes[version.rank].shape for version in (left_version, right_version))
         return self.space.shapes.has_free_box(first, second, blockers)
 
-    def has_free_conversation(self, atom: int, versions: tuple[RuleVersion, RuleVersion], levels: tuple[float, float]) -> bool:
+    def has_free_conversation(
+        self, atom: int, versions: tuple[RuleVersion, RuleVersion], levels: tuple[float, float]
+    ) -> bool:
         """Say whether a slice has a conversation in both versions, and in no rule above the levels."""
         shapes = self.space.rest_shapes if atom == UNNAMED_SLICE else self.space.shapes
         first, second = (version.slices.shape(atom, version.rank) for version in versions)
@@ -219,7 +236,9 @@ def _name_dependencies(moves: Sequence[Move], fixed: Sequence[RoutingEntry]) -> 
         name = move.after.rule.name
         if move.before is not None and move.before.rule.name == name:
             continue
-        found |= {(frees, place) for frees in before.get(name, ()) if frees != place and _frees_name(moves[frees], name)}
+        found |= {
+            (frees, place) for frees in before.get(name, ()) if frees != place and _frees_name(moves[frees], name)
+        }
     return frozenset(found)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
-from reconciler.behaviour.ordering.graph import Graph, Dependencies, SplitMoves, MoveStep, find_cycles
+from reconciler.behaviour.ordering.graph import Dependencies, Graph, MoveStep, SplitMoves, find_cycles
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -25,12 +25,14 @@ def break_cycles(dependencies: Dependencies, moves: Sequence[int], updates: Coll
     a rule set aside would take), then what both make together.
     """
     split = _add_copies(dependencies._replace(names=frozenset()), SplitMoves(), updates, moves)
-    split = split._replace(asides=_break_name_cycles(dependencies.names, moves, split.copies))
+    split = split._replace(parked=_break_name_cycles(dependencies.names, moves, split.copies))
     split = _park_moves(dependencies, split, moves)
     return _add_copies(dependencies, split, updates, moves)
 
 
-def _break_name_cycles(names: Collection[tuple[int, int]], moves: Sequence[int], copies: Collection[int]) -> frozenset[int]:
+def _break_name_cycles(
+    names: Collection[tuple[int, int]], moves: Sequence[int], copies: Collection[int]
+) -> frozenset[int]:
     """Return one change of each circle of names, one without a copy where there is one."""
     asides: frozenset[int] = frozenset()
     while True:
@@ -57,10 +59,12 @@ def _park_moves(dependencies: Dependencies, split: SplitMoves, moves: Sequence[i
         if not takers:
             return split
         taker = min(takers, key=lambda move: (move in split.copies, move))
-        split = split._replace(asides=split.parked | {taker})
+        split = split._replace(parked=split.parked | {taker})
 
 
-def _add_copies(dependencies: Dependencies, split: SplitMoves, updates: Collection[int], moves: Sequence[int]) -> SplitMoves:
+def _add_copies(
+    dependencies: Dependencies, split: SplitMoves, updates: Collection[int], moves: Sequence[int]
+) -> SplitMoves:
     """Add copies, circle by circle, until nothing runs in a circle that a copy could break."""
     while True:
         more: set[int] = set()
@@ -74,7 +78,9 @@ def _add_copies(dependencies: Dependencies, split: SplitMoves, updates: Collecti
         split = split._replace(copies=split.copies | more)
 
 
-def _choose_copies(dependencies: Dependencies, moves: Sequence[int], split: SplitMoves, candidates: Sequence[int]) -> set[int]:
+def _choose_copies(
+    dependencies: Dependencies, moves: Sequence[int], split: SplitMoves, candidates: Sequence[int]
+) -> set[int]:
     """Choose the copies that break one circle: of a few changes the fewest, of many one by one."""
 
     def stuck(copies: Collection[int]) -> list[list[MoveStep]]:

@@ -185,15 +185,15 @@ class Dependencies(NamedTuple):
         """Return the links that are not among some changes alone; those of names and copies stay."""
         inside = self.among(moves)
         return self._replace(
-            edges=self.add_before_remove - inside.add_before_remove,
-            goes_first=self.remove_before_remove - inside.remove_before_remove,
-            comes_first=self.add_before_add - inside.add_before_add,
+            add_before_remove=self.add_before_remove - inside.add_before_remove,
+            remove_before_remove=self.remove_before_remove - inside.remove_before_remove,
+            add_before_add=self.add_before_add - inside.add_before_add,
         )
 
     def with_waves(self, waves: Sequence[Sequence[int]]) -> Dependencies:
         """Return the links with some changes in waves, one after the other."""
         more = {(first, then) for one, other in pairwise(waves) for first in one for then in other}
-        return self._replace(goes_first=self.remove_before_remove | more)
+        return self._replace(remove_before_remove=self.remove_before_remove | more)
 
     def graph(self, moves: Iterable[int], split: SplitMoves) -> Graph[MoveStep]:
         """Return the steps of the changes, each with those that must come after it."""

@@ -16,13 +16,22 @@ from typing import TYPE_CHECKING, Final
 from reconciler.behaviour.budget import DEFAULT_WORK, UndecidedError
 from reconciler.behaviour.ordering.constraints import Constraints, Move
 from reconciler.behaviour.ordering.cycles import break_cycles
-from reconciler.behaviour.ordering.graph import Graph, Dependencies, MovePairs, SplitMoves, MoveStep, find_cycles, build_waves, connected_groups
+from reconciler.behaviour.ordering.graph import (
+    Dependencies,
+    Graph,
+    MovePairs,
+    MoveStep,
+    SplitMoves,
+    build_waves,
+    connected_groups,
+    find_cycles,
+)
 from reconciler.behaviour.ordering.search import search_waves
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from reconciler.behaviour.routing_entry import RoutingEntry, Evaluation
+    from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry
 
 
 MAX_SEARCHED_MOVES: Final = 6
@@ -73,7 +82,7 @@ def order_moves(
         if found is not None:
             waves, asides = found
             links = links.excluding(group).with_waves(waves)
-            split = split._replace(asides=split.parked | asides)
+            split = split._replace(parked=split.parked | asides)
         else:
             more = break_cycles(links.among(group), group, [move for move in group if _is_update(moves[move])])
             split = SplitMoves(split.copies | more.copies, split.parked | more.parked)

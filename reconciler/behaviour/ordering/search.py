@@ -43,7 +43,9 @@ class _ConversationClass(NamedTuple):
         return frozenset(goal for level, goal in there if level == first)
 
 
-def search_waves(constraints: Constraints, moves: Sequence[int], names: Iterable[tuple[int, int]]) -> list[list[int]] | None:
+def search_waves(
+    constraints: Constraints, moves: Sequence[int], names: Iterable[tuple[int, int]]
+) -> list[list[int]] | None:
     """Return waves of some changes, or None where no order of them is good.
 
     `names`: who frees one before who takes it. All other changes have nothing to do with these.
@@ -91,7 +93,9 @@ def _find_path(count: int, bad: set[int], waits: Sequence[int], deletes: Sequenc
     return None
 
 
-def _merge_into_waves(path: Sequence[int], bad: set[int], waits: Sequence[int], deletes: Sequence[bool]) -> list[list[int]]:
+def _merge_into_waves(
+    path: Sequence[int], bad: set[int], waits: Sequence[int], deletes: Sequence[bool]
+) -> list[list[int]]:
     """Put neighbours of an order in one wave where every order of them is good, and all delete or none does."""
     waves: list[list[int]] = []
     made = 0
@@ -190,7 +194,9 @@ class _SliceClasses:
                     seen.add(one)
                     yield one
 
-    def make_class(self, fitting: Sequence[RuleVersion], level: float, takers: Sequence[tuple[int, object]]) -> _ConversationClass:
+    def make_class(
+        self, fitting: Sequence[RuleVersion], level: float, takers: Sequence[tuple[int, object]]
+    ) -> _ConversationClass:
         """Return the class; versions below the level at which a rule stays can never win."""
         old = self.constraints.old
         versions = tuple(

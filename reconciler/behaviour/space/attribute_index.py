@@ -122,7 +122,9 @@ class _ShapeTables:
             if other & atoms:
                 found |= shapes
         if atoms & REST:
-            found |= self.rest & ~(self.required.shapes_matching(no, budget) | self.excluded.shapes_matching(yes, budget))
+            found |= self.rest & ~(
+                self.required.shapes_matching(no, budget) | self.excluded.shapes_matching(yes, budget)
+            )
         return found
 
     def allowing(self, part: ValueSet, budget: WorkBudget) -> int:
@@ -139,7 +141,9 @@ class _ShapeTables:
         for first, last in spans:
             found &= self.started[first] & ~self.ended[last] | scattered
         if atoms & REST:
-            found &= self.rest & ~(self.required.shapes_matching(~yes, budget) | self.excluded.shapes_matching(~no, budget))
+            found &= self.rest & ~(
+                self.required.shapes_matching(~yes, budget) | self.excluded.shapes_matching(~no, budget)
+            )
         return found
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from reconciler.behaviour.budget import WorkBudget, UndecidedError
+from reconciler.behaviour.budget import UndecidedError, WorkBudget
 from reconciler.behaviour.space.attribute_index import AttributeIndex, MaskLayers
 from reconciler.behaviour.space.domain import MISSING, REST, Domain, ValueSet, intersect, subtract
 from reconciler.behaviour.space.patterns import bits
@@ -152,7 +152,9 @@ class Shapes:
     @cached_property
     def _asking_layers(self) -> MaskLayers:
         """The shapes that ask of each attribute."""
-        return MaskLayers({attribute: asked.asking for attribute, asked in enumerate(self._attribute_indexes) if asked.asking})
+        return MaskLayers(
+            {attribute: asked.asking for attribute, asked in enumerate(self._attribute_indexes) if asked.asking}
+        )
 
     @cached_property
     def _plain_values(self) -> Sequence[_PlainValues]:
@@ -161,7 +163,9 @@ class Shapes:
         return [_PlainValues(values, self._apart_layers(values)) for values in (dict.fromkeys(texts, _ABSENT), texts)]
 
     def _apart_layers(self, values: Box) -> MaskLayers:
-        return MaskLayers({attribute: self._attribute_indexes[attribute].classify(part)[0] for attribute, part in values.items()})
+        return MaskLayers(
+            {attribute: self._attribute_indexes[attribute].classify(part)[0] for attribute, part in values.items()}
+        )
 
     def may_leave_any(self, shape: int, blockers: int) -> bool:
         """Say whether the blocking shapes may leave anything of a shape: where that is not decided, they may."""
@@ -224,7 +228,11 @@ class Shapes:
         beyond: dict[int, int] = {}
         for attribute in self._asked_by(blockers):
             part = box.get(attribute)
-            apart, beyond[attribute] = self._attribute_indexes[attribute].classify(part) if part else (0, self._attribute_indexes[attribute].asking)
+            apart, beyond[attribute] = (
+                self._attribute_indexes[attribute].classify(part)
+                if part
+                else (0, self._attribute_indexes[attribute].asking)
+            )
             blockers &= ~apart
         return _Piece(box, beyond, blockers)
 

@@ -120,7 +120,11 @@ def _open_set_clauses(domain: Domain, part: ValueSet) -> Iterator[Clause]:
     texts = _named_values(domain, left_out & domain.text_mask & ~REST)
     numbers = left_out & domain.number_mask
     if numbers == domain.number_mask != 0:
-        yield _make_clause(domain, "contains", "") if left_out & MISSING else _make_negated_clause(domain, "notContains", "")
+        yield (
+            _make_clause(domain, "contains", "")
+            if left_out & MISSING
+            else _make_negated_clause(domain, "notContains", "")
+        )
     else:
         if left_out & MISSING:
             yield _make_clause(domain, "exists", None)
@@ -144,7 +148,9 @@ def _list_operator(values: list[Json]) -> tuple[str, Json]:
 def _are_named_numbers(domain: Domain, atoms: int) -> bool:
     """Say whether numbers are single ones that rules name, and several: one alone is as well a range."""
     numbers = atoms & domain.number_mask
-    return all(domain.interval(atom)[2] for atom in bits(numbers)) if numbers.bit_count() <= _MAX_LISTED_NUMBERS else False
+    return (
+        all(domain.interval(atom)[2] for atom in bits(numbers)) if numbers.bit_count() <= _MAX_LISTED_NUMBERS else False
+    )
 
 
 def _named_values(domain: Domain, atoms: int) -> list[Json]:

@@ -20,7 +20,7 @@ from math import floor
 from typing import TYPE_CHECKING, Final, cast
 
 from reconciler.behaviour.evaluate import POSITIVE_OF_NEGATIVE
-from reconciler.behaviour.space.patterns import TextPattern, PatternSet, bits
+from reconciler.behaviour.space.patterns import PatternSet, TextPattern, bits
 from reconciler.behaviour.space.value_type import ANY_VALUE, EVERY_NUMBER, ValueType
 from reconciler.model.rule import EQUALITIES, EXISTENCE, PATTERNS, RANGES, SETS, Condition, Scalar, Value
 
@@ -151,7 +151,11 @@ def _match_substrings(texts: Sequence[str], parts: Sequence[str]) -> Iterator[tu
     for part in parts:
         lengths.setdefault(len(part), []).append(part)
     for length, alike in lengths.items():
-        yield from _scan_substrings(texts, alike, length) if len(alike) > _MANY_SUBSTRINGS else _search_substrings(texts, alike)
+        yield from (
+            _scan_substrings(texts, alike, length)
+            if len(alike) > _MANY_SUBSTRINGS
+            else _search_substrings(texts, alike)
+        )
 
 
 def _scan_substrings(texts: Sequence[str], parts: Iterable[str], length: int) -> Iterator[tuple[str, int]]:
@@ -217,12 +221,16 @@ class Domain:
         self.all: Final[ValueSet] = (MISSING | self.text_mask | self.number_mask, 0, 0)
         of_texts = bool(self.texts or named.patterns or named.any_text)
         one_type = of_texts is not bool(self.numbers)
-        self.unlikely: Final = (self.number_mask if of_texts else self.text_mask) if one_type and value_type == ANY_VALUE else 0
+        self.unlikely: Final = (
+            (self.number_mask if of_texts else self.text_mask) if one_type and value_type == ANY_VALUE else 0
+        )
         """The values of the type, text or number, that no condition compares the attribute with, unless it is known."""
         self._is_numeric = one_type and not of_texts
         self.text_like_numbers: Final = 0 if self.text_mask else self._find_text_like_numbers(asked)
         """Where the known type leaves texts out: the numbers that no condition can tell from a text."""
-        fewer = value_type.numbers != EVERY_NUMBER and apart and self.number_mask != self._existing_numbers(*EVERY_NUMBER)
+        fewer = (
+            value_type.numbers != EVERY_NUMBER and apart and self.number_mask != self._existing_numbers(*EVERY_NUMBER)
+        )
         self.is_narrowed: Final = fewer or (not self.text_mask and (of_texts or not self.text_like_numbers))
         """The known type leaves out a value that conditions tell from each one that is left."""
         self._text_weight = max(1.0, sum(map(len, self.texts)) / (_SHORT_TEXT * len(self.texts))) if self.texts else 1.0

@@ -128,7 +128,9 @@ class PatternSet:
         """Return a character that no pattern and no literal uses."""
         if self._unused_character_for is None or self._unused_character_for[0] is not used_texts:
             used = set().union(*(pattern.text for pattern in self.all), *used_texts)
-            unused = next(char for char in map(chr, chain(_PREFERRED_CHARACTERS, range(0x3B1, 0x10FFFF))) if char not in used)
+            unused = next(
+                char for char in map(chr, chain(_PREFERRED_CHARACTERS, range(0x3B1, 0x10FFFF))) if char not in used
+            )
             self._unused_character_for = (used_texts, unused)
         return self._unused_character_for[1]
 
@@ -151,7 +153,9 @@ _PREFERRED_CHARACTERS: Final = (*map(ord, "-_.xyzqjkw0123456789~"), *range(0x61,
 
 def bits(mask: int) -> Iterator[int]:
     """Yield the places of the bits that are set, lowest first."""
-    if mask.bit_length() > _LONG_MASK and mask.bit_count() > _FEW_BITS:  # each step of the other way costs the mask's length
+    if (
+        mask.bit_length() > _LONG_MASK and mask.bit_count() > _FEW_BITS
+    ):  # each step of the other way costs the mask's length
         digits = bin(mask)[:1:-1]
         place = digits.find("1")
         while place >= 0:

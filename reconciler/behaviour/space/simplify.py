@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from reconciler.behaviour.space.boxes import Box, Shape
-    from reconciler.behaviour.space.space import Space, OpaqueDomain
+    from reconciler.behaviour.space.space import OpaqueDomain, Space
 
 
 MAX_COMPARISONS: Final = 10_000
@@ -43,7 +43,9 @@ def simplify(
             return box, _drop_contained(unchanged, known)
 
 
-def _partition_exceptions(shapes: Iterable[Shape | None], disjoint_ids: Collection[int]) -> tuple[list[Shape], dict[int, list[ValueSet]]]:
+def _partition_exceptions(
+    shapes: Iterable[Shape | None], disjoint_ids: Collection[int]
+) -> tuple[list[Shape], dict[int, list[ValueSet]]]:
     """Part what is left of exceptions, each once: those on several attributes, and those on one alone, by attribute."""
     several: list[Shape] = []
     alone: dict[int, list[ValueSet]] = {}
@@ -94,7 +96,9 @@ def _shorter_values(domain: Domain | OpaqueDomain, values: ValueSet, common: Val
     return values if common[0] & REST or not is_expressible(domain, common) else common
 
 
-def _subtract_expressible(domain: Domain, values: ValueSet, parts: Sequence[ValueSet]) -> tuple[ValueSet, list[ValueSet]]:
+def _subtract_expressible(
+    domain: Domain, values: ValueSet, parts: Sequence[ValueSet]
+) -> tuple[ValueSet, list[ValueSet]]:
     """Take parts out of a whole, as far as conditions can say what is left; return that, and the parts still in it."""
     left, still = _subtract_all(domain, values, parts)
     if is_expressible(domain, left) or len(parts) == 1:
@@ -131,7 +135,9 @@ def _drop_contained(excepts: Sequence[Shape], apart: Collection[int]) -> list[Sh
         return sorted(excepts)
     asked = [(shape, dict(shape)) for shape in excepts]
     return sorted(
-        shape for shape, parts in asked if not any(other is not shape and _is_contained(parts, other) for other in outer)
+        shape
+        for shape, parts in asked
+        if not any(other is not shape and _is_contained(parts, other) for other in outer)
     )
 
 

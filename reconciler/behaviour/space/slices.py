@@ -104,7 +104,9 @@ class PivotSlices:
         self.unnamed_ranks: list[int] = []
         """Ranks of the rules that hold for some text that no rule names."""
         self._index_rules()
-        self.prefix_masks: Final = PrefixMasks(((rank, self.boxes[rank].shape) for rank in self.general_ranks), self.missing_atoms)
+        self.prefix_masks: Final = PrefixMasks(
+            ((rank, self.boxes[rank].shape) for rank in self.general_ranks), self.missing_atoms
+        )
         self.unnamed_prefix_masks: Final = PrefixMasks((rank, self.boxes[rank].rest) for rank in self.unnamed_ranks)
         self._late_atoms = sum(1 << atom for atom in self.prefix_masks.late_ranks)
         self._running_masks: dict[int, tuple[int, int]] = {}
@@ -211,7 +213,11 @@ class PivotSlices:
         """Cumulate from the last rule to the first."""
         ranks = self.unnamed_ranks if atom == UNNAMED_SLICE else self.general_ranks
         alike = [rank for rank in reversed(ranks) if self.destinations[rank] == goal]
-        missing = {} if atom == UNNAMED_SLICE else {-rank: self.missing_atoms[rank] for rank in alike if rank in self.missing_atoms}
+        missing = (
+            {}
+            if atom == UNNAMED_SLICE
+            else {-rank: self.missing_atoms[rank] for rank in alike if rank in self.missing_atoms}
+        )
         return PrefixMasks(((-rank, self.shape(atom, rank)) for rank in alike), missing)
 
     def always_mask_before(self, rank: int) -> int:

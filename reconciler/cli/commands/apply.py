@@ -32,7 +32,7 @@ from reconciler.cli.signals import Stop, ending_at_once, run_interruptibly
 from reconciler.cli.stdio import fitted
 from reconciler.errors import CxrouteError, InterruptedRunError, RefusedError, UsageError
 from reconciler.model.change import Applied, Outcome, UnknownOutcome
-from reconciler.plan.document import ReviewedPlan, plan_to_json, read_saved_plan, hold_unreviewed_edits, count_changes
+from reconciler.plan.document import ReviewedPlan, count_changes, hold_unreviewed_edits, plan_to_json, read_saved_plan
 from reconciler.plan.guards import GUARD_NAMES, refusals
 from reconciler.render.text.apply import report_text
 from reconciler.render.text.environments import applied_row, planned_row
@@ -258,7 +258,7 @@ def apply_several(options: argparse.Namespace, output: Output, plans: Plans) -> 
     if options.yes:
         return _ended(fleet, _apply(fleet, plans))
     seen = _look(fleet, plans)
-    meant = [one for one in seen if one.done.row.state == "differs"]
+    meant = [one for one in seen if one.done.row.status == "differs"]
     if not meant:
         return _ended(fleet, seen)
     if output.form == "text":

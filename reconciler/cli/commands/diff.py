@@ -10,8 +10,8 @@ from reconciler.cli.commands.plan import PENDING
 from reconciler.cli.environments.choose import SIMULATED
 from reconciler.cli.rule_sources import evaluation, labels, read, side, types
 from reconciler.plan.behaviour_json import behaviour_to_json
-from reconciler.render.impact import EVERYTHING, MOST_SHOWN, affected
-from reconciler.render.text.behaviour import behaviour_lines
+from reconciler.render.impact import ALL_ROWS, MAX_SHOWN, summarize_impact
+from reconciler.render.text.behaviour import impact_lines
 from reconciler.text.escape import pluralize, sanitize
 
 if TYPE_CHECKING:
@@ -56,9 +56,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
         f"From {sanitize(left.written)} ({pluralize(len(before.entries), 'rule')}) to {sanitize(right.written)}"
         f" ({pluralize(len(after.entries), 'rule')})\n\n"
     )
-    most = EVERYTHING if output.loudness == "verbose" else MOST_SHOWN
-    told = affected(found, _names(found, queues), labels(left, right), most=most)
-    lines = behaviour_lines(told, output.paint)
+    most = ALL_ROWS if output.loudness == "verbose" else MAX_SHOWN
+    told = summarize_impact(found, _names(found, queues), labels(left, right), limit=most)
+    lines = impact_lines(told, output.paint)
     output.result("".join(f"{line}\n" for line in lines))
     return code
 

@@ -21,10 +21,10 @@ from reconciler.journal.history import find_last_runs
 from reconciler.plan.drift import Acceptance, Drift, find_drift
 from reconciler.plan.drift_json import drift_to_json
 from reconciler.plan.options import PlanOptions
-from reconciler.render.colour import colourless
-from reconciler.render.github_annotations import quoted
+from reconciler.render.colour import no_style
+from reconciler.render.github_annotations import quote_for_runner
 from reconciler.render.markdown.drift import drift_markdown
-from reconciler.render.text.drift import Commands, drift_brief, drift_text
+from reconciler.render.text.drift import DriftCommands, drift_brief, drift_text
 from reconciler.text.redact import REDACTOR
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from reconciler.model.finding import Finding
     from reconciler.model.rule import Address
     from reconciler.plan.plan import Plan
-    from reconciler.render.colour import Paint
+    from reconciler.render.colour import Style
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -79,7 +79,7 @@ def drift_of(session: Session, made: Plan) -> Drift:
     ]
     drift = find_drift(made, accept, session.sample)
     wrong = (*drift.failed_checks, *_failing_tests(session, made))
-    return replace(drift, since=_last_written(session), failures=wrong)
+    return replace(drift, last_runs=_last_written(session), failed_checks=wrong)
 
 
 def _failing_tests(session: Session, made: Plan) -> Sequence[Finding]:
@@ -115,7 +115,7 @@ def show(session: Session, drift: Drift) -> None:
     elif output.form == "markdown":
         output.result(_as_markdown(session, drift))
     elif output.form == "github":
-        output.result(quoted(_as_text(session, drift, colourless), token_hex(16)))
+        output.result(quote_for_runner(_as_text(session, drift, no_style), token_hex(16)))
     else:
         session.introduce()
         output.result(_as_text(session, drift, output.paint))
@@ -125,10 +125,10 @@ def _as_markdown(session: Session, drift: Drift) -> str:
     return drift_markdown(drift, session.tenant, facts(drift.plan, ""), _heal(session, ()))
 
 
-def _as_text(session: Session, drift: Drift, paint: Paint) -> str:
+def _as_text(session: Session, drift: Drift, paint: Style) -> str:
     if session.output.loudness == "quiet":
         return drift_brief(drift, paint)
-    commands = Commands(lambda only: _heal(session, only), lambda only: _keep(session, only))
+    commands = DriftCommands(lambda only: _heal(session, only), lambda only: _keep(session, only))
     return drift_text(drift, paint, commands, session.most)
 
 

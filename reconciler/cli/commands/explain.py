@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Final
 from reconciler.checks.explain import explain
 from reconciler.cli import conversation
 from reconciler.cli.session import Session, open_session
-from reconciler.desired.desired import convert_endpoint_values, expand_manifests, endpoint_types
+from reconciler.desired.desired import convert_endpoint_values, endpoint_types, expand_manifests
 from reconciler.desired.queues import OfflineQueueResolver, resolve_aliases
 from reconciler.errors import UsageError
 from reconciler.model.finding import CODES
 from reconciler.model.rule import Condition
 from reconciler.plan.routing_table import desired_entries, live_entries
-from reconciler.render.text.explain import Names, explain_document, explain_in_full, explain_text
+from reconciler.render.text.explain import DisplayNames, explain_document, explain_full_text, explain_text
 from reconciler.text.escape import sanitize, shorten_name
 from reconciler.text.suggest import suggest
 
@@ -38,7 +38,7 @@ class _Asked:
     """A list of rules, and what its queues and attributes are called."""
 
     entries: tuple[RoutingEntry, ...]
-    names: Names
+    names: DisplayNames
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -61,7 +61,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
         raise UsageError(_USAGE)
     session = open_session(options, output)
     environment = session.environment
-    given = convert_endpoint_values(endpoint_types(environment), conversation.conversation(options, environment.attributes))
+    given = convert_endpoint_values(
+        endpoint_types(environment), conversation.conversation(options, environment.attributes)
+    )
     asked = _tenant(session) if options.live else _manifests(session)
     explanation = explain(asked.entries, given, environment)
     if output.form == "json":
@@ -69,7 +71,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         output.document({**head, **explain_document(explanation, asked.names)})
     else:
         session.introduce()
-        shape = explain_in_full if output.loudness == "verbose" else explain_text
+        shape = explain_full_text if output.loudness == "verbose" else explain_text
         output.result(shape(explanation, asked.names, output.paint))
     for note in _slips(session, asked, given):
         output.note(note)
@@ -82,7 +84,7 @@ def _manifests(session: Session) -> _Asked:
     catalogue = OfflineQueueResolver(name, resolve_aliases(session.manifests, name))
     desired = expand_manifests(session.manifests, session.environment, catalogue)
     queues = {queue.id: queue.name for queue in catalogue.assumed_queues.values()}
-    return _Asked(desired_entries(desired), Names(f"the manifests of {name}", queues, desired.labels))
+    return _Asked(desired_entries(desired), DisplayNames(f"the manifests of {name}", queues, desired.labels))
 
 
 def _tenant(session: Session) -> _Asked:
@@ -101,7 +103,7 @@ async def _live(session: Session) -> _Asked:
     catalogue = OfflineQueueResolver(name, resolve_aliases(session.manifests, name))
     desired = expand_manifests(session.manifests, session.environment, catalogue)
     queues = {queue.id: queue.name for queue in live.queues}
-    return _Asked(live_entries(live.rules, desired), Names(f"the live rules of {name}", queues, desired.labels))
+    return _Asked(live_entries(live.rules, desired), DisplayNames(f"the live rules of {name}", queues, desired.labels))
 
 
 def _slips(session: Session, asked: _Asked, given: Mapping[str, str | int | float]) -> Iterator[str]:

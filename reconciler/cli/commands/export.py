@@ -110,6 +110,7 @@ def _choices(session: Session, live: LiveState) -> str:
     names = "".join(f'\n  "{sanitize(name)}"' for name in free_ones[:_MOST_NAMES])
     return (
         f"say which rules: names, addresses such as cards/card-help, or --all. {session.environment.name} has"
-        f" {pluralize(len(live.rules), 'live rule')}, {len(owned.managed):,} of them ours and {len(free_ones):,} made by"
+        f" {pluralize(len(live.rules), 'live rule')}, {len(owned.managed):,} of them ours"
+        f" and {len(free_ones):,} made by"
         f" hand{':' if names else '.'}{names}{more}"
     )

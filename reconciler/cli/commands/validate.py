@@ -8,7 +8,13 @@ from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from reconciler.checks.acknowledgements import OFFLINE_CODES, RULE_CODES, apply_acknowledgements, collect_acknowledgements, report_unused
+from reconciler.checks.acknowledgements import (
+    OFFLINE_CODES,
+    RULE_CODES,
+    apply_acknowledgements,
+    collect_acknowledgements,
+    report_unused,
+)
 from reconciler.checks.lint import is_complete, lint
 from reconciler.checks.lint_names import intents_in_catch_all
 from reconciler.checks.lint_view import LintView
@@ -19,10 +25,10 @@ from reconciler.desired.desired import find_unaliased_queues
 from reconciler.errors import CxrouteError, ManifestError
 from reconciler.manifest.load import Manifests, load_manifests
 from reconciler.model.finding import Finding, finding_to_json, group_findings
-from reconciler.render.colour import colourless
-from reconciler.render.github_annotations import annotated, quoted, summary
-from reconciler.render.sarif import sarif, sarif_failure
-from reconciler.render.text.findings import findings_text, totals
+from reconciler.render.colour import no_style
+from reconciler.render.github_annotations import annotate_findings, job_summary, quote_for_runner
+from reconciler.render.sarif import failure_to_sarif, findings_to_sarif
+from reconciler.render.text.findings import findings_text, severity_totals
 from reconciler.render.text.route_tests import tests_line
 from reconciler.text.escape import pluralize
 from reconciler.text.phrases import acknowledged_phrase
@@ -67,12 +73,12 @@ def run(options: argparse.Namespace, output: Output) -> int:
     except CxrouteError as error:
         if output.form != "sarif":
             raise
-        output.document(sarif_failure(str(error)))
+        output.document(failure_to_sarif(str(error)))
         return error.exit_code
     if output.form == "json":
         output.document(_document(validated))
     elif output.form == "sarif":
-        output.document(sarif(rooted([*validated.findings, *validated.acknowledged])))
+        output.document(findings_to_sarif(rooted([*validated.findings, *validated.acknowledged])))
     elif output.form == "github":
         _print_for_github(validated, output)
     else:
@@ -112,15 +118,15 @@ def _print_for_github(validated: _Validated, output: Output) -> None:
     What GitHub has no room for beside the lines stands in the job's summary, where the step has one.
     """
     findings = output.brief(rooted(validated.findings))
-    listed, said = findings_text(findings, colourless), _totals(findings, validated)
-    output.result(quoted(listed, token_hex(16)))
+    listed, said = findings_text(findings, no_style), _totals(findings, validated)
+    output.result(quote_for_runner(listed, token_hex(16)))
     file = summary_file()
-    output.result(annotated(findings) if file else annotated(findings, "listed above"))
+    output.result(annotate_findings(findings) if file else annotate_findings(findings, "listed above"))
     output.result(said)
     if file and findings:
         try:
             with file.open("a", encoding="utf-8") as written:
-                written.write(REDACTOR.redact(summary(f"{listed}\n{said}")))
+                written.write(REDACTOR.redact(job_summary(f"{listed}\n{said}")))
         except OSError as error:
             output.warn(f"the job's summary cannot be written: {error.strerror}")
 
@@ -130,7 +136,7 @@ def _totals(findings: Sequence[Finding], validated: _Validated) -> str:
     count, left = len(validated.acknowledged), pluralize(len(validated.left), "intent")
     accepted = f" {acknowledged_phrase(count)}" if count else ""
     rest = f" {left} {'goes' if len(validated.left) == 1 else 'go'} by a catch-all alone." if validated.left else ""
-    return f"{totals(findings, validated.files)}{accepted}{rest}{tests_too}\n"
+    return f"{severity_totals(findings, validated.files)}{accepted}{rest}{tests_too}\n"
 
 
 def check_all(manifests: Manifests, only: str | None) -> list[Checked]:
@@ -147,7 +153,9 @@ def found(manifests: Manifests, checked: Sequence[Checked], options: argparse.Na
     """Return everything that was found, by place; the same thing is said once, and accepted where all accept it."""
     tenants = [finding for each in checked for finding in unset_tenant(manifests, each.environment.name)]
     everywhere = [*manifests.warnings, *tenants, *find_unaliased_queues(manifests, _addresses(checked))]
-    accepted = [(each, collect_acknowledgements(manifests, each.environment, each.desired)) for each in checked if each.desired]
+    accepted = [
+        (each, collect_acknowledgements(manifests, each.environment, each.desired)) for each in checked if each.desired
+    ]
     every = [one for _, here in accepted for one in here]
     others = (one for each in checked if not each.desired for one in each.findings)
     rules, idle = apply_acknowledgements([*everywhere, *others], every)

@@ -23,9 +23,9 @@ from reconciler.cli.signals import Stop, run_interruptibly
 from reconciler.cxone.client import ReadingClient, WritingClient
 from reconciler.errors import CxrouteError, InterruptedRunError, ManifestError, UsageError
 from reconciler.render.text.apply import report_text
-from reconciler.render.text.watch import round_document, round_line
+from reconciler.render.text.watch import cycle_document, cycle_line
 from reconciler.watch.cycle import ApiCallCounts, CycleResult, is_blocked
-from reconciler.watch.loop import WatchLoop, Interval
+from reconciler.watch.loop import Interval, WatchLoop
 from reconciler.watch.metrics import WatchMetrics
 from reconciler.watch.notifications import NotificationKind, NotificationState, Outbox
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from reconciler.apply.report import ApplyReport
     from reconciler.cli.output import Output
-    from reconciler.cxone.transport.rate_limiter import Pacer
+    from reconciler.cxone.transport.rate_limiter import RateLimiter
     from reconciler.plan.drift import Drift
     from reconciler.plan.plan import Plan
 
@@ -103,11 +103,11 @@ def listening(said: str) -> socket.socket:
     if found is None or int(found[2]) > _LAST_PORT:
         raise UsageError(f"--listen {said[:100]}: say a host and a port, such as 127.0.0.1:9090")
     try:
-        from reconciler.endpoint.server import listening_socket  # noqa: PLC0415 - an extra that only this option needs
+        from reconciler.endpoint.server import open_listener  # noqa: PLC0415 - an extra that only this option needs
     except ImportError as error:
         raise missing_extra("--listen") from error
     try:
-        return listening_socket(found[1].strip("[]"), int(found[2]))
+        return open_listener(found[1].strip("[]"), int(found[2]))
     except OSError as error:
         raise CxrouteError(f"cannot listen on {said}: {error.strerror or error}") from error
 
@@ -116,7 +116,7 @@ def listening(said: str) -> socket.socket:
 class _Found:
     """What a round has come to so far."""
 
-    pacer: Pacer | None = None
+    pacer: RateLimiter | None = None
     plan: Plan | None = None
     report: ApplyReport | None = None
     error: CxrouteError | None = None
@@ -202,7 +202,7 @@ class _Watch:
 
     async def look(self, client: ReadingClient, found: _Found, stop: Stop) -> None:
         """Read and plan, and heal where that may be."""
-        found.pacer, session = client.pacer, self.session
+        found.pacer, session = client.rate_limiter, self.session
         live = await session.read(client)
         planner = await session.thinking(lambda: session.planner(live))
         found.plan = made = await session.thinking(lambda: planner.plan(live.rules))
@@ -224,7 +224,7 @@ class _Watch:
         self.metrics.record_cycle(one, self.loop.failures)
         level = "warning" if one.status in _BAD else "info"
         name = self.session.environment.name
-        self.output.event(level, round_line(one, following), round_document(one, name, following))
+        self.output.event(level, cycle_line(one, following), cycle_document(one, name, following))
         for kind in self.news.find_due(one, self.loop.clock()):
             self.outbox.put(message(self.session, kind, one))
             self.show(kind, one)

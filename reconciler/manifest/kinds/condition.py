@@ -59,7 +59,10 @@ def _parse_text(text: str) -> dict[str, Any] | None:
     operator = _SIGNS.get(sign, sign)
     listed = re.fullmatch(r"[\[(](.*)[\])]", operand)
     if operator in SETS:
-        return {"attribute": name, operator: [_parse_scalar(one) for one in (listed[1] if listed else operand).split(",")]}
+        return {
+            "attribute": name,
+            operator: [_parse_scalar(one) for one in (listed[1] if listed else operand).split(",")],
+        }
     return (
         None
         if listed or operator in EXISTENCE or operator == "between"
@@ -145,7 +148,9 @@ def _validate_entry(value: object) -> ConditionEntry:
     if isinstance(value, ConditionEntry):
         return value
     if not isinstance(value, dict):
-        raise PydanticCustomError("CXR104", f"must be a mapping, such as {suggest_condition(value) or EXAMPLE_CONDITION}")
+        raise PydanticCustomError(
+            "CXR104", f"must be a mapping, such as {suggest_condition(value) or EXAMPLE_CONDITION}"
+        )
     if len(value) == _ATTRIBUTE_AND_OPERATOR:
         attribute = value.get("attribute")
         first, second = value
@@ -169,7 +174,11 @@ def _fits(operator: str, operand: object) -> bool:
 def _errors(value: dict[str, object]) -> Iterator[InitErrorDetails]:
     """Say all that is wrong with a condition that cannot be read."""
     if is_api_form(value):
-        yield _error("CXR102", f"this is the API's form of a condition: write {suggest_condition(value) or EXAMPLE_CONDITION}", value)
+        yield _error(
+            "CXR102",
+            f"this is the API's form of a condition: write {suggest_condition(value) or EXAMPLE_CONDITION}",
+            value,
+        )
         return
     if "attribute" not in value and (form := suggest_condition(value)):
         yield _error("CXR103", f"this condition does not say which attribute it is about: write {form}", value)

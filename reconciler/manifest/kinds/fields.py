@@ -76,17 +76,25 @@ CLOCK: Final = "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
 PATTERN_MESSAGES: Final[dict[str, PatternMessage]] = {
     SLUG: PatternMessage("CXR108", "must be 1 to 64 of a-z, 0-9 and -, and may not begin with -"),
     ADDRESS: PatternMessage("CXR108", "must be an address, ruleset/key, each of a-z, 0-9 and -"),
-    ADDRESS_GLOB: PatternMessage("CXR108", "must be an address, ruleset/key, or a pattern of addresses, such as cards/*"),
-    ENVIRONMENT: PatternMessage("CXR108", "must be 1 to 64 letters, digits, ., _ or -, and begin with a letter or digit"),
+    ADDRESS_GLOB: PatternMessage(
+        "CXR108", "must be an address, ruleset/key, or a pattern of addresses, such as cards/*"
+    ),
+    ENVIRONMENT: PatternMessage(
+        "CXR108", "must be 1 to 64 letters, digits, ., _ or -, and begin with a letter or digit"
+    ),
     TENANT: PatternMessage("CXR104", "must be a tenant's name, such as acme, or a host, such as acme.my.cxone.com"),
     VARIABLE: PatternMessage("CXR104", "must be the name of an environment variable (never a secret itself)"),
     VAR_NAME: PatternMessage("CXR104", "must be letters, digits, _ or -, and begin with a letter or _"),
     AREA: PatternMessage("CXR104", "must be an area, such as na1 or eu1"),
     API_PATH: PatternMessage("CXR104", "must be a path that begins with /, without a query"),
     CONTEXT_PATH: PatternMessage("CXR104", "must be a path that begins with / and holds {conversationId} once"),
-    FIELD: PatternMessage("CXR104", "must be the name of a field: letters, digits, _, $, @, : or -, and no digit first"),
+    FIELD: PatternMessage(
+        "CXR104", "must be the name of a field: letters, digits, _, $, @, : or -, and no digit first"
+    ),
     MEMBER: PatternMessage("CXR104", "must be the name of a member, or several with dots between, such as _links.next"),
-    DOT_OR_MEMBER: PatternMessage("CXR104", "must be a dot, or the names of members with dots between, such as data.rules"),
+    DOT_OR_MEMBER: PatternMessage(
+        "CXR104", "must be a dot, or the names of members with dots between, such as data.rules"
+    ),
     MESSAGE: PatternMessage("CXR104", "must be names of members with dots between, such as errors[].message"),
     PARAMETER: PatternMessage("CXR104", "must be the name of a query parameter: letters, digits, _, ., $ or -"),
     HEADER: PatternMessage("CXR104", "must be the name of a header: letters, digits and -"),
@@ -104,7 +112,9 @@ def _non_null_schema(source: Any, handler: Any) -> core_schema.CoreSchema:  # no
     return schema
 
 
-def _number_schema(message: str, ge: int | None = None, gt: int | None = None, le: int | None = None) -> GetPydanticSchema:
+def _number_schema(
+    message: str, ge: int | None = None, gt: int | None = None, le: int | None = None
+) -> GetPydanticSchema:
     """Accept whole numbers and others, each as it is; a union alone would complain once for either."""
     schema = core_schema.union_schema(
         [
@@ -158,7 +168,8 @@ Percent = Annotated[int | float, _number_schema("must be a number from 0 to 100"
 NonNegative = Annotated[int | float, _number_schema("must be a number, 0 or more", ge=0)]
 Positive = Annotated[int | float, _number_schema("must be a number above 0", gt=0, le=1_000_000)]
 Attribute = Annotated[
-    str | bool | int | float | None, _scalar_schema("must be text, a number, true, false or null", core_schema.none_schema())
+    str | bool | int | float | None,
+    _scalar_schema("must be text, a number, true, false or null", core_schema.none_schema()),
 ]
 
 Constant = Annotated[

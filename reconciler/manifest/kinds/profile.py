@@ -19,17 +19,17 @@ from reconciler.manifest.kinds.fields import (
     API_PATH,
     API_VERSION,
     CONTEXT_PATH,
+    DOT_OR_MEMBER,
     FIELD,
     HEADER,
     MEMBER,
     MESSAGE,
     PARAMETER,
-    DOT_OR_MEMBER,
     WORD,
+    Omittable,
     ShortList,
     Slug,
     StrictModel,
-    Omittable,
 )
 from reconciler.model.rule import OPERATORS
 from reconciler.text.escape import quote_name
@@ -63,7 +63,9 @@ class RuleNames(_NameTable):
         description="Field that holds a rule's description; it must keep a text of several lines.",
         examples=["description"],
     )
-    priority: FieldName = Field(default="priority", description="Field that holds a rule's priority.", examples=["priority"])
+    priority: FieldName = Field(
+        default="priority", description="Field that holds a rule's priority.", examples=["priority"]
+    )
     enabled: FieldName = Field(
         default="enabled", description="Field that says with true or false whether a rule is on.", examples=["enabled"]
     )

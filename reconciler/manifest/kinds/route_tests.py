@@ -10,12 +10,12 @@ from reconciler.manifest.kinds.fields import (
     API_VERSION,
     Attribute,
     NonEmptyText,
-    YamlList,
     NonNegative,
+    Omittable,
     OrVariable,
     Share,
     StrictModel,
-    Omittable,
+    YamlList,
     require_exactly_one,
 )
 

@@ -9,19 +9,19 @@ from pydantic import Discriminator, Field, Tag, ValidationError
 from reconciler.manifest.kinds.condition import ConditionEntry
 from reconciler.manifest.kinds.fields import (
     API_VERSION,
-    NonEmptyText,
-    NonEmptyList,
     FindingCode,
-    YamlList,
     LongList,
+    NonEmptyList,
+    NonEmptyText,
     NonNegative,
+    Omittable,
     OrVariable,
     Priority,
     Share,
     Slug,
     StrictModel,
     Timestamp,
-    Omittable,
+    YamlList,
     text_or_mapping,
 )
 

@@ -14,15 +14,15 @@ from reconciler.manifest.kinds.fields import (
     CONTEXT_PATH,
     BaseUrl,
     NonNegative,
+    Omittable,
     Positive,
     ServiceUrl,
     ShortList,
     Slug,
     StrictModel,
-    Omittable,
     Variable,
 )
-from reconciler.manifest.kinds.profile import Operator, ApiPath
+from reconciler.manifest.kinds.profile import ApiPath, Operator
 from reconciler.model.rule import OPERATORS
 
 

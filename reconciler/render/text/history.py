@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from reconciler.cxone.rule_json import live_rule
+from reconciler.cxone.rule_json import parse_live_rule
 from reconciler.errors import UnexpectedResponseError
 from reconciler.manifest.kinds.environment import Attributes
-from reconciler.text.escape import pluralize, sanitize, quote
+from reconciler.text.escape import pluralize, quote, sanitize
 from reconciler.text.phrases import conditions_phrase, queues_phrase, rule_phrase
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def run_text(run: RecordedRun) -> str:
         lines += ["", f"  {_text(change, 'action')} {_text(change, 'address')}   {_text(change, 'status')}"]
         if change.get("error"):
             lines.append(f"      {_text(change, 'error')}")
-        lines += list(_in_words(change)) or _differences(change.get("before"), change.get("after"))
+        lines += list(_describe_change(change)) or _differences(change.get("before"), change.get("after"))
     return "\n".join(lines) + "\n"
 
 
@@ -61,7 +61,7 @@ def run_document(run: RecordedRun) -> dict[str, Any]:
     return {"run": run.id, "start": dict(run.start), "changes": [dict(one) for one in run.changes], "end": run.end}
 
 
-def _in_words(change: Mapping[str, Any]) -> Iterator[str]:
+def _describe_change(change: Mapping[str, Any]) -> Iterator[str]:
     """Yield what a change did, as a plan says it. Nothing where the journal's rules cannot be read."""
     forms = [change[side] for side in ("before", "after") if isinstance(change.get(side), dict)]
     rules = [rule for rule in map(_rule, forms) if rule is not None]
@@ -92,7 +92,7 @@ def _fields(rule: Rule, names: Mapping[str, str]) -> dict[str, str]:
 def _rule(form: Mapping[str, Any]) -> Rule | None:
     """Return a rule of the journal, or None where it is none: anybody may have written to a journal."""
     try:
-        return live_rule({**form, "id": "in the journal"}).rule
+        return parse_live_rule({**form, "id": "in the journal"}).rule
     except UnexpectedResponseError:
         return None
 
