@@ -460,7 +460,7 @@ def applied(situation: Situation, patch: pytest.MonkeyPatch) -> tuple[str, World
             if number in (0, len(seen)):
                 situation.does(world, event)
                 if situation.bounded:
-                    patch.setattr("reconciler.plan.schedule.order", partial(order_moves, work=0))
+                    patch.setattr("reconciler.plan.schedule.order_moves", partial(order_moves, work=0))
 
     world.faults = FaultInjector(situation.faults, 1) if situation.faults else None
     applier.before, applier.stopped = before, lambda: situation.stopped(world)

@@ -264,7 +264,7 @@ def test_the_search_through_every_order_that_is_given_up_leaves_temporary_copies
     def gives_up(*_given: object) -> None:
         raise UndecidedError
 
-    monkeypatch.setattr("reconciler.behaviour.ordering.order.search", gives_up)
+    monkeypatch.setattr("reconciler.behaviour.ordering.order.search_waves", gives_up)
     found = ordered()
     assert ((), True) == (found.unproven, any(step.kind == "copy" for wave in found.waves for step in wave))
 

@@ -43,7 +43,7 @@ def arranged(waves: Callable[[tuple[PlanStep, ...]], tuple[tuple[PlanStep, ...],
 
         return arrange
 
-    return patched((apply, "schedule_steps", make), (world, "arrange", make))
+    return patched((apply, "schedule_steps", make), (world, "schedule_steps", make))
 
 
 # The twelve
@@ -117,7 +117,7 @@ def single_unverified_listing() -> AbstractContextManager[None]:
 
         return rules
 
-    return patched((ReadingClient, "rules_of", make))
+    return patched((ReadingClient, "rules", make))
 
 
 def no_check_while_paging() -> AbstractContextManager[None]:
@@ -162,9 +162,9 @@ def trusts_its_own_writes() -> AbstractContextManager[None]:
         return delete
 
     return patched(
-        (ReadingClient, "rules_of", remembering),
+        (ReadingClient, "rules", remembering),
         (WritingClient, "create", writing),
-        (WritingClient, "update_body", writing),
+        (WritingClient, "update", writing),
         (WritingClient, "delete", deleting),
     )
 

@@ -34,7 +34,7 @@ def no_if_match() -> AbstractContextManager[None]:
 
         return write
 
-    return patched((WritingClient, "update_body", make), (WritingClient, "delete", make))
+    return patched((WritingClient, "update", make), (WritingClient, "delete", make))
 
 
 def writes_what_the_list_showed() -> AbstractContextManager[None]:
@@ -55,12 +55,12 @@ def writes_what_the_list_showed() -> AbstractContextManager[None]:
 
         return rule
 
-    return patched((ReadingClient, "rules_of", listing), (ReadingClient, "rule", reading))
+    return patched((ReadingClient, "rules", listing), (ReadingClient, "rule", reading))
 
 
 def blind_put_retry() -> AbstractContextManager[None]:
     """An update whose answer is lost is sent again: it does the same twice, unless somebody wrote in between."""
-    return patched((WritingClient, "update_body", lambda real: again(real, AmbiguousWriteError)))
+    return patched((WritingClient, "update", lambda real: again(real, AmbiguousWriteError)))
 
 
 def loses_unknown_fields() -> AbstractContextManager[None]:
@@ -73,7 +73,7 @@ def loses_unknown_fields() -> AbstractContextManager[None]:
 
         return update
 
-    return patched((WritingClient, "update_body", make))
+    return patched((WritingClient, "update", make))
 
 
 def any_marker_is_ours() -> AbstractContextManager[None]:
@@ -99,7 +99,7 @@ def a_token_for_each_call() -> AbstractContextManager[None]:
 
     def make(real: Any) -> Any:
         async def token(self: Any, refused: str = "") -> Any:
-            return await real(self, refused or self._newest.token)
+            return await real(self, refused or self._latest.token)
 
         return token
 
@@ -119,7 +119,7 @@ def age_alone_decides() -> AbstractContextManager[None]:
 def any_twin_is_a_duplicate() -> AbstractContextManager[None]:
     """What cxroute does not know of a rule is nobody's business."""
     same: Any = lambda _real: lambda _ours, _other: ()  # noqa: E731
-    return patched((ownership, "differing_fields", same), (attempt, "differing", same))
+    return patched((ownership, "differing_fields", same), (attempt, "differing_fields", same))
 
 
 def no_canary() -> AbstractContextManager[None]:

@@ -135,7 +135,7 @@ def bounded_drift(desk: Desk) -> set[str]:
         gold = {"type": "attribute", "attributeName": "tier", "operator": "equals", "value": "gold"}
         hand = {"id": "hand", "name": "by hand", "description": "", "priority": 1, "conditions": [gold]}
         state.put({**first, **hand})
-    for name in ("WORK", "WORK_OF_A_RULE"):
+    for name in ("DEFAULT_WORK", "WORK_PER_RULE"):
         desk.patch.setattr(f"reconciler.behaviour.diff.difference.{name}", 0)
     return desk.said("drift")
 

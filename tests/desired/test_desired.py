@@ -84,7 +84,7 @@ def test_one_address_in_two_environments_is_no_duplicate(room: Path) -> None:
 
 def test_after_so_many_errors_the_other_rules_are_not_looked_at(room: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One says that there may be more; nobody corrects a thousand at once."""
-    monkeypatch.setattr("reconciler.desired.desired.MOST_FINDINGS", 3)
+    monkeypatch.setattr("reconciler.desired.desired.MAX_FINDINGS", 3)
     wrong = [f"{{intent: i{n}, queue: '${{none}}'}}" for n in range(5)]
     found = errors(room, *wrong)
     assert ["CXR107"] * 4 == [code for code, *_ in found]

@@ -24,7 +24,7 @@ EARLY = 0.005
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a connection be kept for less than a second in place of twenty."""
-    monkeypatch.setattr(serve, "_MAX_IDLE_PAGES", IDLE)
+    monkeypatch.setattr(serve, "_IDLE", IDLE)
 
 
 def kept(use: Callable[[Caller], Awaitable[object]], upstream: Upstream | None = None) -> float:

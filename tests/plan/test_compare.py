@@ -323,7 +323,7 @@ def test_a_key_that_two_rules_of_one_name_may_have_left_is_a_create() -> None:
     assert [Create, Delete, Delete] == [type(change) for change in found.changes]
 
 
-RELEASED = wanted("cards/vip", rule("by hand", priority=3), released="1")
+RELEASED = wanted("cards/vip", rule("by hand", priority=3), unadopted_id="1")
 
 
 def test_a_rule_that_is_given_back_loses_its_marker_and_is_as_it_was() -> None:

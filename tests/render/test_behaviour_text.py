@@ -33,7 +33,7 @@ def test_it_reads_like_this() -> None:
         ),
         share="12.3 % of October 2026",
         more=2,
-        more_share="7.2 %",
+        hidden_share="7.2 %",
         premise="This holds where confidence is a number.",
         balance=(QueueBalance('"Fraud"', "1.0 %", "4.1 %", "+3.1 %"),),
     )

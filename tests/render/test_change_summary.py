@@ -130,7 +130,7 @@ def test_what_differs_of_the_bookkeeping() -> None:
     (row,) = summarize_change(marked, marked.changes[0]).rows
     assert ("bookkeeping", "") == (row.name, row.after)
     given = build_plan(
-        desired(wanted("cards/vip", rule(), released="1")),
+        desired(wanted("cards/vip", rule(), unadopted_id="1")),
         live(managed("1", "cards/vip", rule())),
         PlanOptions(undo="run-7"),
         NOW,

@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 SERVER = """
 import sys
 from pathlib import Path
-from reconciler.simulator.app import simulator
-from reconciler.simulator.settings import Settings
+from reconciler.simulator.app import build_simulator
+from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.server import serve
-from reconciler.simulator.state import State
+from reconciler.simulator.state import TenantState
 
-state = State.load(Path(sys.argv[1]), queues=[{"id": "q1", "name": "Billing"}])
-serve(simulator(state, Settings(latency=float(sys.argv[2]))), "127.0.0.1", 0, lambda url: print(url, flush=True))
+state = TenantState.load(Path(sys.argv[1]), queues=[{"id": "q1", "name": "Billing"}])
+serve(build_simulator(state, SimulatorSettings(latency=float(sys.argv[2]))), "127.0.0.1", 0, lambda url: print(url, flush=True))
 """
 
 

@@ -19,8 +19,8 @@ from tests.support.simulated import QUEUES, stored
 def killed(path: Path, steps: str) -> None:
     """Do steps on the state in a process of its own that dies without closing it."""
     code = (
-        "import os, sys; from pathlib import Path; from reconciler.simulator.state import State\n"
-        f"state = State.load(Path(sys.argv[1]))\n{steps}\nos.kill(os.getpid(), 9)"
+        "import os, sys; from pathlib import Path; from reconciler.simulator.state import TenantState\n"
+        f"state = TenantState.load(Path(sys.argv[1]))\n{steps}\nos.kill(os.getpid(), 9)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(path)], check=False, capture_output=True, text=True)
     assert -9 == done.returncode, done.stderr
