@@ -53,7 +53,7 @@ def text(kind: NotificationKind, one: CycleResult, environment: str = "prod") ->
 
 def reported(plan: Plan, *outcomes: Any, **said: Any) -> CycleResult:
     return CycleResult(
-        NOW, plan=plan, report=ApplyReport(tuple(outcomes), **{"converged": False, "left": empty(), **said})
+        NOW, plan=plan, report=ApplyReport(tuple(outcomes), **{"converged": False, "remaining": empty(), **said})
     )
 
 

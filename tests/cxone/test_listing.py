@@ -66,7 +66,7 @@ def test_a_list_that_nobody_counts_is_read_twice_without_a_wait_between() -> Non
     async def sleep(seconds: float) -> None:
         waits.append(seconds)
 
-    book: Any = SimpleNamespace(counted=False, what="rules")
+    book: Any = SimpleNamespace(has_total=False, noun="rules")
     pacer: Any = SimpleNamespace(backoff=float)
     assert [{}] == asyncio.run(_read_consistently(read, book, replace(VirtualTime().time, sleep=sleep), pacer))
     assert [] == waits

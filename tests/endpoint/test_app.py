@@ -220,7 +220,7 @@ def test_one_line_of_log_a_request_and_no_secret_in_it() -> None:
 
 def test_conversations_can_be_named_otherwise_in_the_log() -> None:
     """By a label of whoever runs it, such as a hash."""
-    endpoint = Endpoint(label=lambda conversation: f"#{len(conversation)}")
+    endpoint = Endpoint(log_label=lambda conversation: f"#{len(conversation)}")
     asyncio.run(endpoint.post())
     assert ["#3"] == [line["conversation"] for line in endpoint.log]
 

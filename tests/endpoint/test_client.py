@@ -181,7 +181,7 @@ def test_a_tenant_that_says_wait_is_not_asked_meanwhile(way: str) -> None:
     world = World("context:429=60@#1", way)
     found = world.run("c-1", "c-2", "c-3")
     assert [RateLimitedError] * 3 == [type(one) for one in found]
-    assert all(59 < one.seconds <= 60 for one in found)
+    assert all(59 < one.retry_after <= 60 for one in found)
     assert 1 == world.asked()["context"]
 
 

@@ -130,7 +130,7 @@ class Held:
     def __init__(self) -> None:
         self.told: list[tuple[Any, ...]] = []
 
-    def holder(self) -> str:
+    def new_holder(self) -> str:
         """Return a name."""
         return "me"
 
@@ -138,7 +138,7 @@ class Held:
         """Return a key."""
         return ":".join(parts)
 
-    async def take(self, _script: object, _key: str, *_arguments: object) -> list[Any]:
+    async def acquire(self, _script: object, _key: str, *_arguments: object) -> list[Any]:
         """Give nothing, as long as anybody waits."""
         await asyncio.sleep(60)
         return []
@@ -147,10 +147,10 @@ class Held:
         """Give a turn that nobody had."""
         return [b"yours", None, None, None]
 
-    def check(self) -> None:
+    def check_usable(self) -> None:
         """Be there."""
 
-    async def tell(self, *said: Any) -> bool:
+    async def publish(self, *said: Any) -> bool:
         """Take note, and answer too late."""
         self.told.append(said)
         await asyncio.sleep(1)
@@ -172,7 +172,7 @@ def test_a_redis_that_is_slow_costs_nobody_more_than_the_deadline() -> None:
             await asyncio.sleep(4.9)
             return answer
 
-        held.take = held.given  # type: ignore[method-assign]
+        held.acquire = held.given  # type: ignore[method-assign]
         before = loop.time()
         await Deduplicator(ids).run_once("m-2", b"", in_seconds(5), process)
         return answer.status, looked, loop.time() - before, len(held.told)
@@ -192,7 +192,7 @@ def test_a_signal_that_nobody_knows_of_is_noted_no_longer_than_the_deadline() ->
 
     async def take() -> tuple[int, bool, int]:
         held = Held()
-        held.take = held.given  # type: ignore[method-assign]
+        held.acquire = held.given  # type: ignore[method-assign]
         relay = EventHandler(
             write,
             EventPolicy(),

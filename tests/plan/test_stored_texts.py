@@ -47,7 +47,7 @@ def hints(made: Plan) -> list[str]:
     return [*{one.hint for one in made.findings if one.code == "CXR340"}]
 
 
-@pytest.mark.parametrize("form", TEXT_FORMS, ids=lambda form: form.words)
+@pytest.mark.parametrize("form", TEXT_FORMS, ids=lambda form: form.description)
 def test_each_form_is_told_from_drift(form: TextForm) -> None:
     """Names that all have one form are left alone, and each is a finding that says which form."""
     rules = [rule(name, description="") for name in NAMES]

@@ -32,7 +32,7 @@ def test_it_reads_like_this() -> None:
             CASE, origins=('"Cards"', '"General"'), callers="language is one of fr, nl", share="2.0 %", exceptions=()
         ),
         share="12.3 % of October 2026",
-        more=2,
+        hidden_cases=2,
         hidden_share="7.2 %",
         premise="This holds where confidence is a number.",
         balance=(QueueBalance('"Fraud"', "1.0 %", "4.1 %", "+3.1 %"),),
@@ -78,7 +78,7 @@ def test_a_row_stands_on_one_line_up_to_100_characters() -> None:
 
 def test_nobody_and_everybody_else() -> None:
     """Where no row is shown nothing is said of everybody else; nor where something is not known."""
-    assert [NO_IMPACT] == lines(told(head=NO_IMPACT))
+    assert [NO_IMPACT] == lines(told(title=NO_IMPACT))
     assert OTHERS_UNCHANGED not in "\n".join(lines(told(CASE, unknown=("tier",))))
 
 

@@ -76,7 +76,7 @@ def test_who_is_affected_is_a_count_or_not_known() -> None:
     assert cases.endswith(" cases")
     assert share.endswith("of October 2026")
     assert "not known" == planned_row(differing(behaviour=None)).impact
-    assert "not known" == planned_row(unsure(differing(behaviour=None, moved=None), ())).impact
+    assert "not known" == planned_row(unsure(differing(behaviour=None, traffic_impact=None), ())).impact
 
 
 def test_a_plan_that_only_clears_away_says_so() -> None:

@@ -38,7 +38,8 @@ from reconciler.simulator.server import serve
 from reconciler.simulator.state import TenantState
 
 state = TenantState.load(Path(sys.argv[1]), queues=[{"id": "q1", "name": "Billing"}])
-serve(build_simulator(state, SimulatorSettings(latency=float(sys.argv[2]))), "127.0.0.1", 0, lambda url: print(url, flush=True))
+app = build_simulator(state, SimulatorSettings(latency=float(sys.argv[2])))
+serve(app, "127.0.0.1", 0, lambda url: print(url, flush=True))
 """
 
 
