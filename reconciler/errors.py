@@ -9,17 +9,17 @@ CxrouteError                     1
     ├── UnreachableError            no answer: DNS, refused, TLS, time-out; certain that nothing was done
     ├── CredentialsError            401: bad id or secret, or a token refused twice
     ├── ScopeError                  403: the scope that the call needs is missing
-    ├── UnexpectedAnswerError       HTML, wrong shape, redirect, too large, not JSON
-    ├── NotOfferedError             405, 501, and other 4xx that say: this is not the API that was expected
+    ├── UnexpectedResponseError     HTML, wrong shape, redirect, too large, not JSON
+    ├── UnsupportedCallError        405, 501, and other 4xx that say: this is not the API that was expected
     ├── IncompleteReadError         a listing that could not be proven complete
     ├── RejectedError               any other 4xx on a write: that change is wrong, nothing was done
-    │   ├── GoneError               404, or 410, of one rule
+    │   ├── RuleNotFoundError       404, or 410, of one rule
     │   ├── NameTakenError          409
-    │   ├── ChangedMeanwhileError   412, or a rule that differs from what was planned on
+    │   ├── ConcurrentChangeError   412, or a rule that differs from what was planned on
     │   └── UndefinedFieldsError    400 or 422 of custom fields: most likely nobody has defined them
     ├── OverloadedError             429 or 5xx on reads, after every retry
-    │   └── LaterError              nothing was sent or done, and it is known when to come again: the server is away
-    │       └── TooFastError        likewise, because of a 429 or of the pace
+    │   └── RetryLaterError         nothing was sent or done, and it is known when to come again: the server is away
+    │       └── RateLimitedError    likewise, because of a 429 or of the pace
     └── AmbiguousWriteError         a write whose outcome nobody knows: time-out, reset, 5xx, unusable answer
 """
 
@@ -128,7 +128,7 @@ class OverloadedError(ApiError):
 
 
 class RetryLaterError(OverloadedError):
-    """The server is away, so nothing was sent. `seconds` says when it will be asked again."""
+    """The server is away, so nothing was sent. `retry_after` says when it will be asked again."""
 
     kind = "Later"
 

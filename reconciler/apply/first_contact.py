@@ -34,7 +34,10 @@ _TAIL_LENGTH: Final = 80
 
 
 class AlteredRule(NamedTuple):
-    """A live rule that a first write made, and that is not as it was sent. `sure`: provably that write made it."""
+    """A live rule that a first write made, and that is not as it was sent.
+
+    `is_certain`: provably that write made it.
+    """
 
     live: LiveRule
     is_certain: bool
@@ -164,7 +167,7 @@ def payload_before(step: PlanStep) -> WritePayload | None:
 
 
 def describe_revert(step: PlanStep, remaining: Sequence[AlteredRule], error: str) -> str:
-    """Say what became of the rule that a first write made; `left` is what could not be taken back."""
+    """Say what became of the rule that a first write made; `remaining` is what could not be taken back."""
     if not remaining:
         done = "deleted again" if step.call == "create" else "put back as it was"
         return f"The rule was {done}; nothing more was written"

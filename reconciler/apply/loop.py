@@ -1,4 +1,4 @@
-"""The only loop that writes: Plan x RuleStore -> Report.
+"""The only loop that writes: Plan x RuleStore -> ApplyReport.
 
 Level-triggered, in rounds: read everything, work out what is still to be done and in which order nobody is sent
 elsewhere, make the first wave of that, read again. So a lost answer, a crash or a second run at the same time is

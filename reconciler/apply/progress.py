@@ -195,7 +195,7 @@ class ApplyProgress:
         return tuple(self._outcome(key, change, seen, skipped) for key, change in changes)
 
     def _outcome(self, key: object, change: Change, last_read: _LastRead | None, stop_reason: str) -> Outcome:
-        """Return what became of a change; `ended` says why the run did not go on, if so."""
+        """Return what became of a change; `stop_reason` says why the run did not go on, if so."""
         if last_read is not None and key not in last_read.remaining:
             return self._finished_outcome(key, change, last_read)
         progress, touched = self.progress[key], self._is_left_partial(key, change, last_read)

@@ -21,7 +21,7 @@ class UndecidedError(Exception):
 
 
 class WorkBudget:
-    """How many comparisons may still be made: `left` in all, `most` in one search."""
+    """How many comparisons may still be made: `remaining` in all, `search_limit` in one search."""
 
     def __init__(self, remaining: int, search_limit: int) -> None:
         self.remaining, self.search_limit = remaining, search_limit

@@ -62,10 +62,10 @@ class Route:
 def route_conversation(
     ordered: Sequence[RoutingEntry], attributes: Attributes, assumed: Mapping[str, bool] | None = None
 ) -> Route:
-    """Say which of the entries, in order (`in_order`), takes the conversation.
+    """Say which of the entries, in order (`order_entries`), takes the conversation.
 
     `assumed` says of conditions that are not understood, by their JSON, whether they hold (S11). Raises
-    UnknownConditionError where it does not say and that decides.
+    OpaqueConditionError where it does not say and that decides.
     """
     conversation = canonical_attributes(attributes)
     passed: list[PassedRule] = []
@@ -80,7 +80,10 @@ def route_conversation(
 def find_winner(
     ordered: Iterable[RoutingEntry], attributes: Attributes, assumed: Mapping[str, bool] | None = None
 ) -> RoutingEntry | None:
-    """Return the first entry that takes the conversation, or None. Raises UnknownConditionError as `route` does."""
+    """Return the first entry that takes the conversation, or None.
+
+    Raises OpaqueConditionError as `route_conversation` does.
+    """
     conversation = canonical_attributes(attributes)
     return next(
         (entry for entry in ordered if first_failing_condition(entry.rule, conversation, assumed or {}) is None), None
@@ -156,10 +159,11 @@ _OPERATOR_TESTS: Final[Mapping[str, Callable[[Scalar, object], bool]]] = {
 
 
 class RuleIndex:
-    """Entries in order (`in_order`). Answers are those of `evaluate.winner` and `evaluate.route`, errors included.
+    """Entries in order (`order_entries`).
 
-    A rule that asks for a text, or one of a few, can fail for no other reason before it is looked at: it is tried
-    for conversations with that text alone. Of several such conditions the one on the most telling attribute counts.
+    Answers are those of `evaluate.find_winner` and `evaluate.route_conversation`, errors included. A rule that asks for
+    a text, or one of a few, can fail for no other reason before it is looked at: it is tried for conversations with
+    that text alone. Of several such conditions the one on the most telling attribute counts.
     """
 
     def __init__(self, ordered: Sequence[RoutingEntry]) -> None:
@@ -185,12 +189,12 @@ class RuleIndex:
         return {attribute: len(several) for attribute, several in texts.items()}
 
     def find_winner(self, attributes: Attributes, assumed: Mapping[str, bool] | None = None) -> RoutingEntry | None:
-        """Return the first entry that takes the conversation, or None; raises what `route` does."""
+        """Return the first entry that takes the conversation, or None; raises what `route_conversation` does."""
         place = self._winning_position(canonical_attributes(attributes), assumed or {})
         return None if place is None else self.ordered[place]
 
     def route_conversation(self, attributes: Attributes, assumed: Mapping[str, bool] | None = None) -> Route:
-        """Say what `evaluate.route` does, which rules were tried before the winner included."""
+        """Say what `evaluate.route_conversation` does, which rules were tried before the winner included."""
         place = self._winning_position(canonical_attributes(attributes), assumed or {})
         return route_conversation(self.ordered if place is None else self.ordered[: place + 1], attributes, assumed)
 

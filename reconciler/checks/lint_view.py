@@ -77,7 +77,10 @@ class LintView:
 
     @property
     def general_rules(self) -> Sequence[RoutingEntry]:
-        """Rules that name none, in order: a catch-all is one of them. Raises UndecidedError as `naming` does."""
+        """Rules that name none, in order: a catch-all is one of them.
+
+        Raises UndecidedError as `rules_by_intent` does.
+        """
         return self._rules_by_naming[1]
 
     @cached_property

@@ -124,7 +124,7 @@ class _RouteTestRunner:
         return RouteTestResult(self.environment.name, loaded.document.name, index + 1, source, given, found, failure)
 
     def _read_test(self, test: RouteTest) -> tuple[Conversation, Destination]:
-        """Return the conversation and where it must go, variables filled in. Raises _WrongTestError."""
+        """Return the conversation and where it must go, variables filled in. Raises _InvalidTestError."""
         names, given = self.environment.attributes, test.given
         confidence = self._require_kind(given.confidence, SHARE, "confidence")
         attributes: dict[str, Json] = {names.intent: self._fill_variables(given.intent), names.confidence: confidence}

@@ -40,7 +40,8 @@ def read_reviewed(options: argparse.Namespace) -> ReviewedPlan:
 def read_plans(options: argparse.Namespace) -> dict[str, ReviewedPlan | str]:
     """Read the plans of a file that holds those of several environments, by name; none from a plan of one.
 
-    For an environment that was not planned it is why not. Raises UsageError, and RefusedError as `read` does.
+    For an environment that was not planned it is why not. Raises UsageError, and RefusedError as `read_saved_plan`
+    does.
     """
     path = Path(options.plan)
     text = _text(path)

@@ -59,7 +59,7 @@ class TokenCache:
         self._latest = _Outcome()
 
     async def token(self, rejected: str = "") -> str:
-        """Return a token that is not the `refused` one. All who wait share one request, and its failure."""
+        """Return a token that is not the `rejected` one. All who wait share one request, and its failure."""
         before = self._latest
         if not rejected and not self._lock.locked() and self._clock() < before.expires:
             return before.token
@@ -167,7 +167,7 @@ class TenantLogin:
         self._api_server = ServerUrl.parse(tenant.base_url) if tenant.base_url else None
 
     def token(self, rejected: str = "") -> Awaitable[str]:
-        """Return a token that is not the `refused` one. All who wait share one request, and its failure."""
+        """Return a token that is not the `rejected` one. All who wait share one request, and its failure."""
         return self._tokens.token(rejected)
 
     @property

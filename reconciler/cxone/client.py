@@ -115,7 +115,7 @@ class ReadingClient:
         progress: Callable[[str, int, int], None] = lambda _what, _done, _all: None,
         on_wait: WaitCallback = ignore_wait,
     ) -> None:
-        """`progress` is told what is read, how many of its pages are done, and of how many; `tell` each wait."""
+        """`progress` is told what is read, how many of its pages are done, and of how many; `on_wait` each wait."""
         tenant.check_hosts()
         self._tenant, self._time = tenant, time
         self._progress = progress

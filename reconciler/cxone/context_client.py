@@ -43,7 +43,7 @@ class ContextClient(ReadingClient):
         path_template: str,
         writer: ContextWriter = INTERACTION_WRITER,
     ) -> None:
-        """`path` holds {conversationId}. Raises UsageError where it would not be asked for as it stands."""
+        """`path_template` holds {conversationId}. Raises UsageError where it would not be asked for as it stands."""
         super().__init__(transport, tenant, credentials, time)
         self.circuit_breaker = Breaker(time)
         self._path_template, self._writer = path_template, writer
@@ -64,9 +64,9 @@ class ContextClient(ReadingClient):
         """Write a conversation's attributes and return what the tenant answers.
 
         Repeated where there is no answer, if writing the same values twice changes nothing. Whoever calls this cancels
-        it when the `seconds` are over, and is told what is known by then. Raises GoneError for an unknown conversation,
-        TooFastError, LaterError, TimeoutError when it is cancelled, and other ApiErrors; AmbiguousWriteError where
-        nobody knows whether it was done, and it must not be done twice.
+        it when the `seconds` are over, and is told what is known by then. Raises RuleNotFoundError for an unknown
+        conversation, RateLimitedError, RetryLaterError, TimeoutError when it is cancelled, and other ApiErrors;
+        AmbiguousWriteError where nobody knows whether it was done, and it must not be done twice.
         """
         path = self._conversation_path(conversation)
         held = self.rate_limiter.pause_seconds

@@ -44,7 +44,7 @@ class Identity(NamedTuple):
 
 
 class Discovery:
-    """Reads the documents, each once; the first again after `forget`."""
+    """Reads the documents, each once; the first again after `forget_token_server`."""
 
     def __init__(self, tenant: TenantSettings, send: SendRequest, explain: Explain) -> None:
         """`explain` returns what an answer says of an error, fit to be shown."""
@@ -90,7 +90,7 @@ def openid_request(issuer: ServerUrl) -> ApiRequest:
 
 
 def parse_token_server(data: object, tenant: TenantSettings) -> ServerUrl:
-    """Return where the document says that tokens are issued. Raises UnexpectedAnswerError and CredentialsError."""
+    """Return where the document says that tokens are issued. Raises UnexpectedResponseError and CredentialsError."""
     return _check_server(_require_text(data, "token_endpoint", _OPENID), _OPENID, "token_endpoint", tenant)
 
 
@@ -132,7 +132,7 @@ def _own_port(place: ServerUrl, issuer: ServerUrl) -> tuple[int, ...]:
 
 
 def parse_identity(id_token: object) -> Identity:
-    """Read the payload of an id token. Raises UnexpectedAnswerError.
+    """Read the payload of an id token. Raises UnexpectedResponseError.
 
     Its signature is not looked at: it came from the issuer itself over TLS, and tells only where to ask on. Nobody is
     let in because of it.

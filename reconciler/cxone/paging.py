@@ -59,7 +59,7 @@ class Page:
     next_query: str = ""
     """The query of the next page; empty at the end, and where pages are counted."""
     token: str = ""
-    """The token that `following` is made of: some servers give the same one until nothing is left."""
+    """The token that `next_query` is made of: some servers give the same one until nothing is left."""
     unknown_link: str = ""
     """What else the answer says of there being more than the profile knows of."""
 
@@ -76,7 +76,7 @@ class ListEndpoint:
         server: Callable[[], ServerUrl],
         to_canonical: Callable[[Any], Any] = lambda form: form,
     ) -> None:
-        """`server` is where the API is, once that is known; `ours` puts an entry under our names."""
+        """`server` is where the API is, once that is known; `to_canonical` puts an entry under our names."""
         self.noun, self.path, self.paging = noun, path, list_profile.paging
         self._list_profile, self._page_size, self._server, self._to_canonical = (
             list_profile,
@@ -113,7 +113,10 @@ class ListEndpoint:
                 return ""
 
     def parse_page(self, data: object, query: str) -> Page:
-        """Read an answer to a query; None stands for status 204. Raises UnexpectedAnswerError, naming what is wrong."""
+        """Read an answer to a query; None stands for status 204.
+
+        Raises UnexpectedResponseError, naming what is wrong.
+        """
         if data is None and self._list_profile.no_content:
             return Page([])
         entities = find_member(data, self._list_profile.list)
@@ -236,7 +239,7 @@ def _is_link(found: object) -> bool:
 
 
 def choose_queue_list(api: Api, default: ListedQueues) -> ListedQueues:
-    """Return where and how the environment's queues are read; `otherwise` is the profile's list beside the rules."""
+    """Return where and how the environment's queues are read; `default` is the profile's list beside the rules."""
     match api.queues:
         case "acd-skills":
             return skills_list(api.skills_version)

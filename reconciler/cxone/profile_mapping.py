@@ -1,4 +1,6 @@
-"""What a profile makes of rules, queues and errors: the tenant's JSON <-> that of api-contract, which `wire` reads.
+"""What a profile makes of rules, queues and errors: the tenant's JSON <-> that of api-contract.
+
+`rule_json` reads the latter.
 
 Names one to one: what a tenant calls fields and words <-> what we call them (api-contract).
 
@@ -119,7 +121,7 @@ class ProfileMapper:
         self._is_plain = all(plain)
 
     def canonical_rule(self, data: Json) -> Json:
-        """Return a rule in the form of api-contract; what is no rule stays as it is, for `wire` to complain of."""
+        """Return a rule in the form of api-contract; what is no rule stays as it is, for `rule_json` to complain of."""
         if self._is_plain or not isinstance(data, dict):
             return data
         found = self._rule_names.canonical_fields(data)
@@ -196,7 +198,7 @@ def _word_mapping(renaming: FieldNames) -> tuple[Callable[[Json], Json], Callabl
 
 
 def canonical_queue(data: dict[str, Json], list_profile: ListedQueues) -> dict[str, Json]:
-    """Return an entry of a list of queues as `wire` reads it."""
+    """Return an entry of a list of queues as `rule_json` reads it."""
     queue_id, name = data.get(list_profile.id), data.get(list_profile.name)
     active = data.get(list_profile.active, True) if list_profile.active else True
     if not isinstance(name, str):

@@ -32,7 +32,7 @@ MAX_LEVELS = 64
 
 
 def parse_live_rule(data: Json) -> LiveRule:
-    """Return the rule that the server describes. Raises UnexpectedAnswerError, naming the field, where it is none."""
+    """Return the rule that the server describes. Raises UnexpectedResponseError, naming the field, where it is none."""
     if not isinstance(data, dict):
         raise UnexpectedResponseError("a rule in the answer is no JSON object")
     if _is_deep(data):

@@ -81,13 +81,16 @@ class RuleExpander:
         entry: RuleEntry,
         budget: TextBudget | None = None,
     ) -> None:
-        """`queue` gives the live queue that a name means; it raises QueueError. `budget` is the file's, for texts."""
+        """`resolve_queue` gives the live queue that a name means; it raises QueueError.
+
+        `budget` is the file's, for texts.
+        """
         self.environment, self.resolve_queue, self.ruleset, self.entry = environment, resolve_queue, ruleset, entry
         self._budget = budget or TextBudget()
         self._substituted: dict[tuple[_Path, str], Json] = {}
 
     def rule(self) -> Rule:
-        """Return the rule that is desired. Raises WrongRuleError at the first thing that is wrong."""
+        """Return the rule that is desired. Raises InvalidRuleError at the first thing that is wrong."""
         queues = [self.queue(name, path) for name, _, path in list_targets(self.entry)]
         return Rule(
             self.name(),
@@ -253,7 +256,7 @@ class RuleExpander:
         return self._fill_value(value, path)
 
     def conditions(self) -> list[tuple[Condition, _Path]]:
-        """Return each condition and where it stands. Raises WrongRuleError."""
+        """Return each condition and where it stands. Raises InvalidRuleError."""
         return [(self.condition(test), test[3]) for test in self._tests()]
 
     def _tests(self) -> Iterable[_Test]:
@@ -290,7 +293,7 @@ class RuleExpander:
         raise InvalidRuleError("CXR104", message, *path, hint=unquoted_hint(value, field_type))
 
     def _default_value(self, raw: Json, field_type: FieldType, name: str) -> Json:
-        """Return the value of a field of the defaults. Raises WrongDefaultError."""
+        """Return the value of a field of the defaults. Raises InvalidDefaultError."""
         try:
             return self._typed_value(raw, field_type, "defaults", name)
         except InvalidRuleError as wrong:

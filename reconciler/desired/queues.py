@@ -84,7 +84,10 @@ class QueueResolver:
 
 
 class OfflineQueueResolver(QueueResolver):
-    """Offline: every queue that a manifest names is taken to be there. `assumed` says which were asked for, by id."""
+    """Offline: every queue that a manifest names is taken to be there.
+
+    `assumed_queues` says which were asked for, by id.
+    """
 
     def __init__(self, environment: str, aliases: Mapping[str, str | QueueRef | None]) -> None:
         """Begin with no queue; an unnumbered one's id is its name."""

@@ -56,13 +56,13 @@ class TextLimitError(Exception):
 
 
 class TextBudget:
-    """How much text may still be filled in for one file; `rest` is that of all files."""
+    """How much text may still be filled in for one file; `parent` is that of all files."""
 
     def __init__(self, limit: int = MAX_FILLED_BYTES_PER_FILE, parent: TextBudget | None = None) -> None:
         self._limit, self._remaining, self._parent = limit, limit, parent
 
     def spend(self, value: Json) -> None:
-        """Count a value that was filled in. Raises TooMuchTextError."""
+        """Count a value that was filled in. Raises TextLimitError."""
         self._remaining -= text_size(value) + (_ITEM_BYTES * len(value) if isinstance(value, tuple) else 0)
         if self._remaining < 0:
             whose = "all files together" if self._limit == MAX_FILLED_BYTES_TOTAL else "this file"

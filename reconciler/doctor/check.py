@@ -41,7 +41,7 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class ProbeReply:
-    """What one call came to. `status` is 0 where no answer came; `said` is what the server says of an error."""
+    """What one call came to. `status` is 0 where no answer came; `error_text` is what the server says of an error."""
 
     call: str
     kind: ReplyKind

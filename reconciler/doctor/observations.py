@@ -85,7 +85,7 @@ def check_etag(etag: str | None) -> CheckResult:
 
 
 def check_owners(rules: Sequence[LiveRule], owner: str, scope: str) -> CheckResult:
-    """Say whose the rules are; `whole` says of which rules this was seen."""
+    """Say whose the rules are; `scope` says of which rules this was seen."""
     owners = Counter("" if rule.marker is None else rule.marker.owner for rule in rules)
     others = len(rules) - owners[owner] - owners[""]
     said = f"{owners[owner]:,} managed by {owner}, {owners['']:,} not managed"

@@ -57,12 +57,12 @@ class FirstPage(NamedTuple):
 
     @property
     def rules(self) -> list[LiveRule]:
-        """Return the rules. Raises UnexpectedAnswerError."""
+        """Return the rules. Raises UnexpectedResponseError."""
         return [rule_json.parse_live_rule(form) for form in self.entries]
 
     @property
     def queues(self) -> list[Queue]:
-        """Return the queues. Raises UnexpectedAnswerError."""
+        """Return the queues. Raises UnexpectedResponseError."""
         return [rule_json.parse_queue(form) for form in self.entries]
 
 
@@ -77,7 +77,7 @@ class Probe:
         time: TimeSource,
         on_wait: WaitCallback = ignore_wait,
     ) -> None:
-        """`carry` is one that lets reads through alone; `tell` is told what is waited for."""
+        """`transport` is one that lets reads through alone; `on_wait` is told what is waited for."""
         self._transport, self._tenant, self._time, self._on_wait = transport, tenant, time, on_wait
         self._login = TenantLogin(tenant, credentials, self._send_for_login, time.clock)
         self._mapper = ProfileMapper(tenant.profile)
@@ -97,7 +97,7 @@ class Probe:
         return await self._read_first_page(queues_endpoint(self._tenant, lambda: self._login.api_server))
 
     async def rule(self, rule_id: str) -> ProbeReply:
-        """Ask for one rule. Raises UnexpectedAnswerError for an id that cannot be one."""
+        """Ask for one rule. Raises UnexpectedResponseError for an id that cannot be one."""
         return await self._get(rule_path(self._tenant.rules_path, rule_id))
 
     async def _read_first_page(self, book: ListEndpoint) -> tuple[ProbeReply, FirstPage | None]:

@@ -152,7 +152,7 @@ class MessageIdStore(Protocol):
     async def claim(self, message: str, digest: bytes, deadline: float) -> EndpointResponse | None:
         """Return the answer that an id was given, once it has one; None where the caller is to process it.
 
-        `end` is when the loop's clock says that it is late: who waits so long is told to come again.
+        `deadline` is when the loop's clock says that it is late: who waits so long is told to come again.
         """
 
     async def complete(self, message: str, response: EndpointResponse) -> None:
@@ -211,7 +211,7 @@ class InMemoryMessageIds:
     """The register of one process: so many ids at most."""
 
     def __init__(self, clock: Callable[[], float], limit: int = 100_000) -> None:
-        """Beyond `most` the oldest are forgotten: a repeat is then processed, and order still holds."""
+        """Beyond `limit` the oldest are forgotten: a repeat is then processed, and order still holds."""
         self._clock, self._limit = clock, limit
         self._records: OrderedDict[str, _MessageRecord] = OrderedDict()
 

@@ -39,7 +39,7 @@ class LatestEvent(NamedTuple):
 class ConversationCache:
     """The conversations that were heard of lately, in two generations: a young one that is full or old becomes the old.
 
-    So each is remembered for `seconds` at the least, unless half of `most` others were heard of since.
+    So each is remembered for `seconds` at the least, unless half of `limit` others were heard of since.
     """
 
     def __init__(self, clock: Callable[[], float], limit: int, seconds: float) -> None:
@@ -106,7 +106,10 @@ _MAX_WAITING: Final = 16
 
 
 class LockUnavailableError(Exception):
-    """A request does not get its turn. `seconds` says when to come again, `outcome` is its name in log and metrics."""
+    """A request does not get its turn.
+
+    `retry_after` says when to come again, `outcome` is its name in log and metrics.
+    """
 
     def __init__(self, message: str, outcome: str, retry_after: float) -> None:
         """Keep both beside the message."""
@@ -155,7 +158,7 @@ class LockProvider(Protocol):
     """Lets one request of each conversation through at a time."""
 
     def lock(self, conversation: str) -> AbstractAsyncContextManager[ConversationState]:
-        """Wait for the conversation's line to come to this request. Raises NoTurnError."""
+        """Wait for the conversation's line to come to this request. Raises LockUnavailableError."""
 
 
 class _HeldLock:
@@ -177,7 +180,7 @@ class ConversationLocks:
     """The lines of all conversations, and what is remembered of those that nobody asks about just now."""
 
     def __init__(self, clock: Callable[[], float], limit: int = 100_000, seconds: float = 3600.0) -> None:
-        """`clock` is monotonic. `most` conversations are remembered, each for `seconds` at the least."""
+        """`clock` is monotonic. `limit` conversations are remembered, each for `seconds` at the least."""
         self._states: dict[str, ConversationState] = {}
         self._cache = ConversationCache(clock, limit, seconds)
 
@@ -195,7 +198,7 @@ class ConversationLocks:
         yield from self._cache.latest_events()
 
     def lock(self, conversation: str) -> _HeldLock:
-        """Wait for the conversation's line to come to this request. Raises CrowdedError."""
+        """Wait for the conversation's line to come to this request. Raises TooManyWaitingError."""
         return _HeldLock(self, conversation)
 
     def merge(self, conversation: str, latest: LatestEvent) -> None:
@@ -206,7 +209,7 @@ class ConversationLocks:
             self._cache.store(conversation, line.latest)
 
     async def acquire(self, conversation: str) -> ConversationState:
-        """Begin a turn, which is to `leave`. Raises CrowdedError."""
+        """Begin a turn, which is to `release`. Raises TooManyWaitingError."""
         line = self._states.get(conversation)
         if line is None:
             line = self._states[conversation] = ConversationState(self._cache.find(conversation))

@@ -75,7 +75,10 @@ class InvalidEventError(Exception):
 
 
 class Event(NamedTuple):
-    """What the bot understood in a conversation, and when; `timestamp` as it was written, None where it was not."""
+    """What the bot understood in a conversation, and when.
+
+    `timestamp_text` as it was written, None where it was not.
+    """
 
     conversation: str
     intent: str
@@ -85,7 +88,7 @@ class Event(NamedTuple):
 
 
 def parse_event(body: bytes) -> Event:
-    """Read a body. Raises InvalidError."""
+    """Read a body. Raises InvalidEventError."""
     form = _object(body)
     timestamp, point = _parse_event_timestamp(form)
     return Event(_conversation(form), _intent(form), _confidence(form), timestamp, point)

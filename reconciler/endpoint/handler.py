@@ -65,8 +65,8 @@ class AttributeNames:
 class EventPolicy:
     """What the Environment says of events: attribute names, the fallback, the intents that are known, if any are.
 
-    `explain` returns where a conversation with such attributes goes; without it answers do not say. `skipped` are
-    conversations of which nothing is written.
+    `explain` returns where a conversation with such attributes goes; without it answers do not say.
+    `ignored_conversations` are conversations of which nothing is written.
     """
 
     names: AttributeNames = AttributeNames()
@@ -87,7 +87,7 @@ class EventHandler:
         metrics: Metrics,
         waiting_limit: Callable[[], float],
     ) -> None:
-        """`most` says how many events may be under way."""
+        """`waiting_limit` says how many events may be under way."""
         self._write, self._policy, self._locks, self._metrics, self._waiting_limit = (
             write,
             policy,
@@ -99,7 +99,7 @@ class EventHandler:
     async def handle(self, event: Event, message_id: str, now: datetime, deadline: float) -> EndpointResponse:
         """Answer an event; refuse at once what could not be written in time anyway.
 
-        `message` orders events of one time; `end` is when the loop's clock says that it is late.
+        `message_id` orders events of one time; `deadline` is when the loop's clock says that it is late.
         """
         if self._metrics.waiting_requests >= self._waiting_limit():
             return retry_later(503, "shed", "too many requests are waiting")
@@ -193,7 +193,7 @@ def _previous_attributes(form: Any) -> Mapping[str, Any]:  # noqa: ANN401 - any 
 
 
 def ignore_conversations(handle: HandleEvent, ignored: AbstractSet[str]) -> HandleEvent:
-    """Return what takes events as `take` does, but for those of some conversations: these it answers and counts."""
+    """Return what takes events as `handle` does, but for those of some conversations: these it answers and counts."""
     if not ignored:
         return handle
 

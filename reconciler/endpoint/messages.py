@@ -27,7 +27,10 @@ _WRITTEN_MESSAGE: Final = "context updated for conversation "
 
 
 class EndpointResponse(NamedTuple):
-    """What is sent back; `outcome` is its name in log and metrics. `last`: the connection is closed after it."""
+    """What is sent back; `outcome` is its name in log and metrics.
+
+    `closes_connection`: the connection is closed after it.
+    """
 
     status: int
     outcome: str

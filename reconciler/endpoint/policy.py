@@ -25,7 +25,10 @@ class FallbackPolicy:
 def fallback_reason(
     event: Event, fallback: FallbackPolicy | None, known_intents: AbstractSet[str]
 ) -> FallbackReason | None:
-    """Say what is doubtful. Without a floor nobody is unsure; without a catalogue (`known` empty) all is known."""
+    """Say what is doubtful.
+
+    Without a floor nobody is unsure; without a catalogue (`known_intents` empty) all is known.
+    """
     if known_intents and event.intent not in known_intents:
         return "unknown"
     if fallback is not None and (event.confidence is None or event.confidence < fallback.min_confidence):

@@ -50,7 +50,7 @@ class ExportedManifests:
 def export_rules(rules: Sequence[LiveRule], tenant: TenantSnapshot, reserved: Collection[str]) -> ExportedManifests:
     """Return the manifests of some live rules: managed ones by their RuleSets, others by where they send most.
 
-    `taken` are names that RuleSets have already, or rules of ours had.
+    `reserved` are names that RuleSets have already, or rules of ours had.
     """
     ordered = sorted(rules, key=lambda one: (one.rule.priority, one.rule.name, one.id))
     queues = QueueNames(tenant.resolver, tenant.queues, (queue for one in ordered for queue in _queue_ids(one)))

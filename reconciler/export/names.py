@@ -44,7 +44,7 @@ class SkippedRule:
 def escape_text(text: str) -> str:
     """Return text as it stands in a manifest: a dollar is written twice, since `${name}` is a variable.
 
-    Raises NotWritableError for a text that no manifest can hold.
+    Raises NotRepresentableError for a text that no manifest can hold.
     """
     if problem := unrepresentable_reason(text):
         raise NotRepresentableError(f"it holds {problem}")
@@ -96,7 +96,10 @@ class RuleNameAllocator:
         return self._count[live.rule.name]
 
     def allocate_name(self, live: LiveRule, preferred: Sequence[str], address: Address) -> str:
-        """Return a name of its own for a rule that shares one. Raises NotWritableError where none leaves its place."""
+        """Return a name of its own for a rule that shares one.
+
+        Raises NotRepresentableError where none leaves its place.
+        """
         begin = live.rule.name[:_MAX_BASE_LENGTH]
         for name in (*preferred, f"{begin} ({address.key})", f"{begin} ({address})"):
             if name not in self._reserved and self._keeps_order(live, name):
@@ -154,7 +157,7 @@ class QueueNames:
     """Names for the queues of one tenant."""
 
     def __init__(self, resolver: QueueResolver, queues: Iterable[Queue], queue_ids: Iterable[str]) -> None:
-        """`used` are the ids of the queues that are named, in the order in which aliases are given.
+        """`queue_ids` are the ids of the queues that are named, in the order in which aliases are given.
 
         Where rules name aliases (there is a Queues document, or one queue cannot do without), all queues get one:
         `validate` warns of a name that is no alias.
@@ -183,7 +186,10 @@ class QueueNames:
         return {alias: meant for alias, meant in self._new_aliases.items() if alias in self.used_queues}
 
     def name(self, queue_id: str) -> str:
-        """Return what a manifest calls the queue, as it is written there. Raises NotWritableError where it is gone."""
+        """Return what a manifest calls the queue, as it is written there.
+
+        Raises NotRepresentableError where it is gone.
+        """
         if queue_id not in self._names:
             raise NotRepresentableError(f"its queue {queue_id} is gone")
         name = self._names[queue_id]
@@ -191,7 +197,7 @@ class QueueNames:
         return escape_text(name)
 
     def existing_name(self, queue_id: str) -> str:
-        """Return what manifests as they are can call the queue, as it is written. Raises NotWritableError."""
+        """Return what manifests as they are can call the queue, as it is written. Raises NotRepresentableError."""
         queue = self._queues.get(queue_id)
         if queue is None or (queue_id not in self._names and not self._has_unique_name(queue)):
             shown = f'"{queue.name}" ({queue_id})' if queue else queue_id

@@ -65,7 +65,7 @@ class ExportedRuleSet:
 
 
 class RuleSetBuilder:
-    """Makes RuleSets of rules. `left_out` are those that cannot be written, with the reason."""
+    """Makes RuleSets of rules. `skipped` are those that cannot be written, with the reason."""
 
     def __init__(self, environment: Environment, queues: QueueNames, names: RuleNameAllocator) -> None:
         self.environment, self.queues, self.names = environment, queues, names
@@ -93,7 +93,7 @@ class RuleSetBuilder:
         return sign * live.rule.priority, live.rule.name, live.id
 
     def _export_rule(self, live: LiveRule, ruleset: str, keys: set[str]) -> ExportedRule:
-        """Return one rule, every field that has no default of its own written. Raises NotWritableError."""
+        """Return one rule, every field that has no default of its own written. Raises NotRepresentableError."""
         live = replace(live, rule=replace(live.rule, description=normalize_line_ends(live.rule.description)))
         fields = condition_fields(live.rule, self.environment.attributes) | target_fields(live.rule, self.queues)
         fields |= {"priority": integer_priority(live.rule.priority), "enabled": live.rule.enabled}
@@ -159,7 +159,7 @@ _FIELD_LABELS: Final = {"minConfidence": "confidence", "belowConfidence": "confi
 
 
 def _expand_rule(expander: RuleExpander) -> Rule:
-    """Return what a draft means. Raises NotWritableError."""
+    """Return what a draft means. Raises NotRepresentableError."""
     try:
         return expander.rule()
     except InvalidRuleError as error:
@@ -167,14 +167,14 @@ def _expand_rule(expander: RuleExpander) -> Rule:
 
 
 def manifest_name(rule: Rule) -> str:
-    """Return a rule's name as it is written. Raises NotWritableError where it has none."""
+    """Return a rule's name as it is written. Raises NotRepresentableError where it has none."""
     if not rule.name:
         raise NotRepresentableError("it has no name")
     return escape_text(rule.name)
 
 
 def integer_priority(priority: float) -> int:
-    """Return a priority as it is written. Raises NotWritableError for one that is no whole number."""
+    """Return a priority as it is written. Raises NotRepresentableError for one that is no whole number."""
     if priority % 1 != 0:
         raise NotRepresentableError(f"its priority is {priority}, which is no whole number")
     return int(priority)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def condition_fields(rule: Rule, attributes: Attributes) -> Fields:
     """Return the fields `intent` or `intents`, `minConfidence`, `belowConfidence` and `when`; texts are escaped.
 
-    Raises NotWritableError for a condition that cxroute does not understand.
+    Raises NotRepresentableError for a condition that cxroute does not understand.
     """
     found: Fields = {}
     rest: list[Fields] = []
@@ -49,7 +49,7 @@ def manifest_value(condition: Condition) -> Json:
 
 
 def target_fields(rule: Rule, queues: QueueNames) -> Fields:
-    """Return the field `queue`, or `targets`, the heaviest first. Raises NotWritableError."""
+    """Return the field `queue`, or `targets`, the heaviest first. Raises NotRepresentableError."""
     targets = sort_targets(rule, queues)
     if len(targets) == 1 and targets[0].weight == 1:
         return {"queue": queues.name(targets[0].queue_id)}
@@ -98,7 +98,7 @@ def _is_share(value: object) -> bool:
 
 
 def _manifest_scalar(value: Scalar) -> Scalar:
-    """Return a value as a manifest has it. Raises NotWritableError where YAML has none such."""
+    """Return a value as a manifest has it. Raises NotRepresentableError where YAML has none such."""
     if isinstance(value, str):
         return escape_text(value)
     if isinstance(value, float) and not math.isfinite(value):

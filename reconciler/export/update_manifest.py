@@ -104,7 +104,7 @@ class QueueNaming(NamedTuple):
 
 
 def update_fields(fields: Fields, key: str, live: Rule, context: tuple[Environment, RuleSet, QueueNaming]) -> Fields:
-    """Return the fields that make the live rule of the one that is written. Raises NotWritableError."""
+    """Return the fields that make the live rule of the one that is written. Raises NotRepresentableError."""
     return _RuleUpdater(key, live, *context).update(fields)
 
 
@@ -294,7 +294,7 @@ class ManifestEdit:
 def build_manifest_edit(
     live: LiveRule, desired: DesiredRule, manifests: Manifests, tenant: TenantSnapshot
 ) -> ManifestEdit:
-    """Return what is to be changed so that the manifests say what is live. Raises NotWritableError."""
+    """Return what is to be changed so that the manifests say what is live. Raises NotRepresentableError."""
     loaded, index = _find_rule(desired, manifests)
     origin = loaded.source_map
     queues = QueueNames(tenant.resolver, tenant.queues, ())

@@ -36,7 +36,7 @@ class ExportVerification:
 def verify_export(exported: ExportedManifests, tenant: TenantSnapshot, merged: DesiredState) -> ExportVerification:
     """Hold what the manifests say, once the exported ones are among them, against what is live.
 
-    Raises NotProvenError.
+    Raises ExportMismatchError.
     """
     found = compare_rules(merged, classify_by_owner(tenant.rules, merged.owner))
     changes = {change.address: change for change in found.changes}

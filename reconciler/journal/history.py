@@ -90,7 +90,7 @@ def read_changes(run: RecordedRun, owner: str) -> tuple[RecordedChange, ...]:
 
 
 def _check_complete(run: RecordedRun) -> None:
-    """Look whether every change that the run planned is told. Raises _LackingError."""
+    """Look whether every change that the run planned is told. Raises IncompleteJournalError."""
     if run.start.get("event") != "start":
         raise IncompleteJournalError("its beginning is missing in the journal")
     if run.unreadable_lines:
@@ -102,7 +102,7 @@ def _check_complete(run: RecordedRun) -> None:
 
 
 def _read_change(entry: Mapping[str, Any], owner: str) -> RecordedChange | None:
-    """Return what one change did, or None where nothing was written. Raises _LackingError."""
+    """Return what one change did, or None where nothing was written. Raises IncompleteJournalError."""
     settled = entry["event"] == "outcome"
     unmade = settled and entry.get("status") in _NOT_APPLIED and entry.get("touched") is not True
     if unmade or (settled and entry.get("attempts") == 0):

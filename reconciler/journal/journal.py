@@ -103,7 +103,7 @@ class Journal:
 
 
 def read_runs(lines: Iterable[str], on_skipped: Callable[[int], object] = lambda _: None) -> tuple[RecordedRun, ...]:
-    """Read a journal, oldest run first. Lines that are no entries are passed over; `passed_over` is told how many."""
+    """Read a journal, oldest run first. Lines that are no entries are passed over; `on_skipped` is told how many."""
     entries: dict[str, list[tuple[int, JournalEntry]]] = {}
     strange: list[int] = []
     for number, line in enumerate(lines):

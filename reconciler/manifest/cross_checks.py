@@ -20,7 +20,7 @@ _FORBIDDEN_IN_SANDBOX: Final = ("tenant", "api", "credentials")
 
 
 class DocumentProblem(NamedTuple):
-    """An error at a path of a document; `unknown` is the name that the nearest known one is looked for."""
+    """An error at a path of a document; `unknown_name` is the name that the nearest known one is looked for."""
 
     source_map: SourceMap
     code: str

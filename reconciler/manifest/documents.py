@@ -1,7 +1,8 @@
 """The kinds of documents that people write: Environment, Queues, RuleSet, Intents, RouteTests, Profile.
 
 Each field's type says what it may be, its description is the hover help of editors. What fields mean together stands
-in `checks`: a check inside a model would run only once all fields are right, and a person wants all errors at once.
+in `cross_checks`: a check inside a model would run only once all fields are right, and a person wants all errors at
+once.
 """
 
 from __future__ import annotations

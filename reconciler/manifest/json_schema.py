@@ -107,4 +107,4 @@ _EXTRA_CONSTRAINTS = {
         },
     },
 }
-"""What `checks` and the small models hold and types cannot say."""
+"""What `cross_checks` and the small models hold and types cannot say."""

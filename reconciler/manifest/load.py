@@ -92,7 +92,7 @@ def load_manifests(directory: Path) -> Manifests:
 def load_with_changes(directory: Path, changed: Mapping[str, bytes]) -> Manifests:
     """Return the manifests as they would be with some files added or changed, by the paths that sources have.
 
-    Raises ManifestError, as `load` does.
+    Raises ManifestError, as `load_manifests` does.
     """
     return _build_manifests(sorted({**dict(read_files(directory)), **changed}.items()))
 

@@ -81,7 +81,10 @@ class LoadedDocument(Generic[T]):
         return self.source_map.text.file
 
     def source_of(self, *path: PathStep) -> Source:
-        """Return where a value stands, such as `at("rules", 3, "queue")`; its nearest parent if it is not written."""
+        """Return where a value stands, such as `source_of("rules", 3, "queue")`.
+
+        Its nearest parent if it is not written.
+        """
         return self.source_map.text.source(self.source_map.index(path))
 
     def finding(

@@ -93,7 +93,10 @@ class SourceText:
         return blocks
 
     def source(self, index: int) -> Source:
-        """Return file, line and column of a character. Line feeds alone end lines: see `decode.cleaned`."""
+        """Return file, line and column of a character.
+
+        Line feeds alone end lines: see `yaml_reader.replace_forbidden`.
+        """
         lines, began = self._blocks[index // _BLOCK_SIZE]
         block = index - index % _BLOCK_SIZE
         began = self.text.rfind("\n", block, index) + 1 or began

@@ -169,7 +169,7 @@ class _Patcher:
         self.edits: list[TextEdit] = []
 
     def patch_value(self, node: Node, old: Json, new: Json, style: str) -> None:
-        """Exchange what differs in a value; `place` says whether it stands in brackets."""
+        """Exchange what differs in a value; `style` says whether it stands in brackets."""
         inside = "in flow" if node.is_flow else style
         if _json_text(old) == _json_text(new):
             return

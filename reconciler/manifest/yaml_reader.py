@@ -115,7 +115,10 @@ _NUMERIC: Final = frozenset("-0123456789")
 
 
 class ParsedFile(NamedTuple):
-    """What became of a file. `complete` is false where reading had to end early, so that documents may be missing."""
+    """What became of a file.
+
+    `is_complete` is false where reading had to end early, so that documents may be missing.
+    """
 
     text: SourceText
     documents: list[Document]

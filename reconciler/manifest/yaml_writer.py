@@ -1,4 +1,4 @@
-"""Values -> YAML as a person writes it, which `strict_yaml` reads back as the same values.
+"""Values -> YAML as a person writes it, which `yaml_reader` reads back as the same values.
 
 Text stands in quotes only where it has to: where our reader, or an editor that takes YAML 1.2 for granted, would
 otherwise see something else in it, and where a character would not be seen.
@@ -32,7 +32,7 @@ _BYTE, _PLANE = 0xFF, 0xFFFF
 
 
 def format_scalar(value: Json, style: str = "in flow") -> str:
-    """Return text, a number, a boolean or null; `place` is `in flow` (valid everywhere) or `in block`."""
+    """Return text, a number, a boolean or null; `style` is `in flow` (valid everywhere) or `in block`."""
     if isinstance(value, str):
         return value if is_plain(value, style) else format_quoted(value)
     if value is None or isinstance(value, bool):

@@ -132,7 +132,7 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The change was refused, or was tried as often as allowed; the rule is as it was, unless `touched`."""
+    """The change was refused, or was tried as often as allowed; the rule is as it was, unless `left_partial`."""
 
     status: ClassVar[str] = "failed"
     change: Change
@@ -144,7 +144,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """The change was not tried, or, where `touched`, not to its end."""
+    """The change was not tried, or, where `left_partial`, not to its end."""
 
     status: ClassVar[str] = "skipped"
     change: Change

@@ -80,7 +80,7 @@ def parse_number(text: str) -> int | float:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One test on one attribute of a conversation; `condition` makes them, so that equal ones compare equal."""
+    """One test on one attribute of a conversation; `make_condition` makes them, so that equal ones compare equal."""
 
     attribute: str
     operator: str

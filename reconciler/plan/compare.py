@@ -1,4 +1,4 @@
-"""Desired x live -> changes. What is not ours has left before anything is compared (see `ownership.own`).
+"""Desired x live -> changes. What is not ours has left before anything is compared (see `ownership.classify_by_owner`).
 
 Where two rules differ, in the API's words: `priority`, `targets[0].queueId`.
 
@@ -74,7 +74,7 @@ def _without_common(parts: Sequence[_Part], others: Sequence[_Part]) -> dict[int
 def _pair_parts(
     removed: dict[int, _Part], added: dict[int, _Part], pairing_key: Callable[[_Part], object]
 ) -> list[tuple[int, int]]:
-    """Pair the places of what went and what came, in order, by what `alike` says of them."""
+    """Pair the places of what went and what came, in order, by what `pairing_key` says of them."""
     waiting: dict[object, deque[int]] = defaultdict(deque)
     for index, part in added.items():
         waiting[pairing_key(part)].append(index)

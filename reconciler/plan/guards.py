@@ -93,7 +93,7 @@ def _check_changes(plan: Plan, limit: Limit) -> GuardResult:
 
 
 def _check_count(name: str, action: str, count: int, managed_in: tuple[int, str], limit: Limit) -> GuardResult:
-    """Compare a count with its limit; `of` is the number of managed rules and the environment that has them."""
+    """Compare a count with its limit; `managed_in` is the number of managed rules and the environment that has them."""
     managed, environment = managed_in
     most = max(limit.count, int(managed * limit.percent // 100))
     share = f" ({100 * count / managed:.0f} %)" if managed else ""

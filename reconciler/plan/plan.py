@@ -68,11 +68,11 @@ class Plan:
     live: LiveState
     generated_at: datetime
     steps: tuple[tuple[PlanStep, ...], ...] = ()
-    """The calls in waves, as `arrange` puts them: those of one wave may be made in any order."""
+    """The calls in waves, as `schedule_steps` puts them: those of one wave may be made in any order."""
     unproven: tuple[Address, ...] = ()
     """Changes during which it is not proven that each conversation goes to its old or its new destination."""
     behaviour: BehaviourChange | None = None
-    """Who goes elsewhere, as `foresee` finds it."""
+    """Who goes elsewhere, as `predict_impact` finds it."""
     traffic_impact: TrafficImpact | None = None
     """How much of the traffic sample goes elsewhere; None without a sample."""
     guards: tuple[GuardResult, ...] = field(default=())

@@ -101,7 +101,7 @@ class FieldRow:
 
 @dataclass(frozen=True, slots=True)
 class ChangeSummary:
-    """A change as people read it. `sentence` is the whole rule, of a create or a delete; `rows` is what differs."""
+    """A change as people read it. `rule_text` is the whole rule, of a create or a delete; `rows` is what differs."""
 
     action: Action
     address: Address

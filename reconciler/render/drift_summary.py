@@ -144,7 +144,7 @@ def unaffected_text(drift: Drift) -> str:
 
 
 def acceptance_title(drift: Drift) -> str:
-    """Say what to do with the lines of `acceptance`."""
+    """Say what to do with the lines of `acceptance_lines`."""
     where = f"the Environment {drift.plan.environment}"
     if not drift.acceptances:
         return f"To accept them, paste this into {where}, with a reason each:"

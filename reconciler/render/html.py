@@ -1,6 +1,6 @@
 """A plan as one page that needs nothing else: no network, any width, light and dark, on paper; a script to filter.
 
-What is said is `telling`'s; how it stands is the template's, which escapes everything. Nothing but this page's own
+What is said is `summary`'s; how it stands is the template's, which escapes everything. Nothing but this page's own
 style and script may run in it (Content-Security-Policy by their digests).
 
 The routing map as shapes with places, for a page: who comes in, by which rule, to which queue. Units are pixels.
@@ -78,7 +78,7 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class MapDrawing:
-    """All that is drawn. `left_out` are changed rules for which there is no room."""
+    """All that is drawn. `hidden_rules` are changed rules for which there is no room."""
 
     height: float
     boxes: tuple[Box, ...]
@@ -195,7 +195,7 @@ SENTENCES: Final = {"not_known": UNKNOWN_NOTE, "others": OTHERS_UNCHANGED, "wait
 
 
 class TextPiece(NamedTuple):
-    """A part of a sentence: `named` where it is a value from outside."""
+    """A part of a sentence: `is_value` where it is a value from outside."""
 
     text: str
     is_value: bool

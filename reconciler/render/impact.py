@@ -101,7 +101,7 @@ class ImpactSummary:
         return not self.unknown
 
     def rest_text(self, extra_hidden: int = 0) -> str:
-        """Count the rows that are not shown, `left_out` of `cases` among them; nothing where all are."""
+        """Count the rows that are not shown, `extra_hidden` of `cases` among them; nothing where all are."""
         more = self.hidden_cases + extra_hidden
         share = f", {self.hidden_share} of callers" if self.hidden_share and not extra_hidden else ""
         return f"and {pluralize(more, 'more row')}{share}" if more else ""
@@ -116,8 +116,8 @@ def summarize_impact(
 ) -> ImpactSummary:
     """Return who goes elsewhere, or that nobody does, or what is not known.
 
-    `names` are queues by id, `labels` what people call attributes that the API knows by longer names. Up to `most`
-    rows are told, those of most callers first; with `EVERYTHING` all of them, each value included.
+    `names` are queues by id, `labels` what people call attributes that the API knows by longer names. Up to `limit`
+    rows are told, those of most callers first; with `ALL_ROWS` all of them, each value included.
     """
     unknown, rests = _unknown(behaviour, labels), premise(behaviour, labels)
     if not behaviour.rows:

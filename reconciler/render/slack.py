@@ -34,7 +34,7 @@ _ACTION_PAST: Final = {"create": "created", "update": "updated", "adopt": "adopt
 
 
 def slack_message(kind: NotificationKind, result: CycleResult, environment: str, next_command: str) -> dict[str, Any]:
-    """Return the message; `way_on` is the command that shows more."""
+    """Return the message; `next_command` is the command that shows more."""
     lines = [line for line in _LINES[kind](result, slack_code(environment)) if line]
     return {"text": "\n".join([*lines, f"More: {slack_code(next_command)}"])}
 

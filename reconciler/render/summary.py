@@ -100,7 +100,7 @@ class PlanSummary:
 
 
 def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSummary:
-    """Return what the plan says; `most` is how many cases of who is affected are told where there are many."""
+    """Return what the plan says; `limit` is how many cases of who is affected are told where there are many."""
     detours = {
         id(step.change): _STEP_NOTES[step.kind] for wave in plan.steps for step in wave if step.kind in _STEP_NOTES
     }

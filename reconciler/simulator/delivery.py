@@ -1,9 +1,10 @@
 """How fast the simulator lets itself be asked: a token bucket, and 429 with Retry-After.
 
-From an answer to ASGI messages: whole, or in one of the broken manners of `Manner`.
+From an answer to ASGI messages: whole, or in one of the broken manners of `DeliveryMode`.
 
-A broken connection is a `LostError` in process, for a test's transport to turn into its client's own exception. Over a
-socket the connection is really broken: `serve.py` puts the means into the scope under `EXTENSION`.
+A broken connection is a `BrokenDeliveryError` in process, for a test's transport to turn into its client's own
+exception. Over a socket the connection is really broken: `server.py` puts the means into the scope under
+`BREAK_EXTENSION`.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ if TYPE_CHECKING:
 
 
 BREAK_EXTENSION: Final = "cxroute.break"
-"""Holds `Callable[[Manner], None]`, which breaks the connection."""
+"""Holds `Callable[[DeliveryMode], None]`, which breaks the connection."""
 
 
 class BrokenDeliveryError(Exception):
-    """In process: the caller gets no whole answer. `manner` says in which way."""
+    """In process: the caller gets no whole answer. `delivery` says in which way."""
 
     def __init__(self, delivery: DeliveryMode) -> None:
         self.delivery = delivery
@@ -40,7 +41,7 @@ async def deliver(
     settings: SimulatorSettings,
     asgi: tuple[Scope, Receive, Send],
 ) -> None:
-    """Send the answer in its manner. Raises LostError in process, where no whole answer comes."""
+    """Send the answer in its manner. Raises BrokenDeliveryError in process, where no whole answer comes."""
     if response.delivery not in (DeliveryMode.COMPLETE, DeliveryMode.DRIPPING):
         return await _break(response, asgi)
     send, body = asgi[2], response.body

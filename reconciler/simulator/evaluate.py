@@ -51,7 +51,7 @@ def queue_shares(
     """Return the split that a conversation with these attributes gets; None for the default routing.
 
     `opaque` says for each condition that is not understood, by `opaque_text`, whether it holds (S11). Raises
-    UnknownConditionError where it does not say and that decides.
+    OpaqueConditionError where it does not say and that decides.
     """
     rule = find_winner(rules, attributes, evaluation, opaque)
     return None if rule is None else rule_shares(rule)

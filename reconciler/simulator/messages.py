@@ -46,7 +46,7 @@ class DeliveryMode(Enum):
 
 @dataclass(slots=True)
 class SimulatorRequest:
-    """A request, and what became of it: the simulator's log keeps them (`State.requests`)."""
+    """A request, and what became of it: the simulator's log keeps them (`TenantState.requests`)."""
 
     method: str
     path: str

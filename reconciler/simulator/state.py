@@ -76,10 +76,12 @@ class TenantState:
         initial: TenantState | None = None,
         lock_timeout: float = 10.0,
     ) -> Self:
-        """Open the state kept at `path` and lock it until `close`; where there is none yet, begin as `start`, or empty.
+        """Open the state kept at `path` and lock it until `close`.
+
+        Where there is none yet, begin as `initial`, or empty.
 
         `queues` are added to those of the file; where an id is there already, its name is replaced. Waits up to
-        `patience` seconds for another process to let go. Raises StateError.
+        `lock_timeout` seconds for another process to let go. Raises StateError.
         """
         disk = StateFiles(path, lock_timeout)
         try:
@@ -202,7 +204,7 @@ class TenantState:
         self.queues = list(known.values())
 
     def _replay(self, entry: StateChange) -> None:
-        """Apply an entry of the log where what it replaced still stands (disk.py says why)."""
+        """Apply an entry of the log where what it replaced still stands (storage.py says why)."""
         if entry.kind == "context":
             before = self.contexts.get(entry.id)
             if entry.previous_fingerprint == (None if before is None else fingerprint(encode_json(before))):

@@ -36,7 +36,10 @@ class StateError(Exception):
 
 
 class StateChange(NamedTuple):
-    """One change: object `id` of a kind (`rule`, `context`) went from a value with fingerprint `was` to `now`."""
+    """One change of object `id` of a kind (`rule`, `context`).
+
+    It went from a value with fingerprint `previous_fingerprint` to `value`.
+    """
 
     kind: str
     id: str
@@ -53,7 +56,7 @@ class StateFiles:
     """The snapshot and the log of one state, locked for this process."""
 
     def __init__(self, path: Path, lock_timeout: float) -> None:
-        """Lock the state, waiting up to `patience` seconds for who has it. Raises StateError."""
+        """Lock the state, waiting up to `lock_timeout` seconds for who has it. Raises StateError."""
         self._path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,8 @@
 """The last door: what this process knows to be secret is taken out of whatever it prints, logs or saves (R13).
 
 A server may repeat what it was sent in any answer, in a rule's name too, and write it in many ways. So letters and
-digits alone are compared, with what the usual encodings make of a secret: a run of them as long as `HALF` is hidden.
+digits alone are compared, with what the usual encodings make of a secret: a run of them as long as `MIN_RUN_LENGTH` is
+hidden.
 """
 
 from __future__ import annotations
@@ -147,7 +148,7 @@ class Redactor:
 
 
 def _extend_match(text: bytes, position: int, form: bytes, form_position: int) -> tuple[int, int]:
-    """Return the first and last place of the text around `at` that are as the form is around `place`."""
+    """Return the first and last place of the text around `position` that are as the form is around `form_position`."""
     before, behind = 0, 0
     while before < min(position, form_position) and text[position - before - 1] == form[form_position - before - 1]:
         before += 1

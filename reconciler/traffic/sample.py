@@ -127,7 +127,7 @@ class _ColumnReader:
     _readers: list[Callable[[str], CellValue]] = field(default_factory=list)
 
     def read_header(self, header: Record) -> None:
-        """Take the row that names the columns. EndOfReadingError where they cannot be told."""
+        """Take the row that names the columns. StopReadingError where they cannot be told."""
         self.names = header.cells
         taken: list[str] = []
         for place, name in enumerate(self.names[:_MAX_COLUMNS]):

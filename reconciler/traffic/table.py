@@ -40,7 +40,7 @@ class Table:
     collector: ErrorCollector
 
     def records(self) -> Iterator[Record]:
-        """Yield the rows in which anything stands. EndOfReadingError where CSV ends: what follows is then amiss too."""
+        """Yield the rows in which anything stands. StopReadingError where CSV ends: what follows is then amiss too."""
         lines = _LineCounter(self.text)
         reader = csv.reader(iter(lines), delimiter=self.separator, strict=True)
         while True:
@@ -83,7 +83,7 @@ class _LineCounter:
 
 
 def parse_table(data: bytes, column: str, collector: ErrorCollector) -> Table:
-    """Return a file's table; `column` is the name of one that tells the separator. EndOfReadingError where it is none.
+    """Return a file's table; `column` is the name of one that tells the separator. StopReadingError where it is none.
 
     UTF-8, with or without the mark that Excel writes; commas, or the semicolons of German Excel.
     """

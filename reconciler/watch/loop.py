@@ -55,9 +55,10 @@ class WatchLoop:
         on_result: Callable[[CycleResult, float], Awaitable[object]],
         should_stop: Callable[[], bool],
     ) -> CycleResult:
-        """Make rounds, whatever becomes of them, until one is `over`; return that one.
+        """Make rounds, whatever becomes of them, until one is `should_stop`; return that one.
 
-        `told` is handed each, and in how many seconds the next is. What `told` or `sleep` raise ends the loop, too.
+        `on_result` is handed each, and in how many seconds the next is. What `on_result` or `sleep` raise ends the
+        loop, too.
         """
         while True:
             self._started_at, self._is_running = self.clock(), True

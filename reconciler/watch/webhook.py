@@ -41,7 +41,7 @@ class WebhookAddress(NamedTuple):
 
 
 def parse_address(url: str, label: str) -> WebhookAddress:
-    """Read an address; `named` is what an error calls it, for none repeats it. Raises UsageError."""
+    """Read an address; `label` is what an error calls it, for none repeats it. Raises UsageError."""
     try:
         parts = urlsplit(url)
         host, _port = parts.hostname or "", parts.port

@@ -53,7 +53,7 @@ class Case:
 
     @property
     def parts(self) -> tuple[str, str]:
-        """The fault of the simulator, and the act of matrix_acts.py; either may be empty."""
+        """The fault of the simulator, and the act of matrix_actions.py; either may be empty."""
         parts = self.way.fault.split("+")
         acts = [part[1:] for part in parts if part.startswith("!")]
         faults = [part for part in parts if not part.startswith("!")]

@@ -113,7 +113,9 @@ def always_says_that_all_is_well() -> AbstractContextManager[None]:
 
 def age_alone_decides() -> AbstractContextManager[None]:
     """Of several rules with one marker the oldest is ours, else the one with the smallest id, edited or not."""
-    return patched((ownership, "find_original", lambda _real: lambda rules: min(rules, key=lambda one: one.created or "~")))
+    return patched(
+        (ownership, "find_original", lambda _real: lambda rules: min(rules, key=lambda one: one.created or "~"))
+    )
 
 
 def any_twin_is_a_duplicate() -> AbstractContextManager[None]:

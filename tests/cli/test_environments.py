@@ -515,7 +515,10 @@ def test_no_plan_is_made_where_answers_are_waited_for(
     for module in (session, apply):
         monkeypatch.setattr(module, "schedule_steps", beside(schedule_steps))
     assert 0 == cxroute("apply", "--all", "--yes")
-    assert (2, {"build_plan False", "check_guards False", "schedule_steps False"}) == (len(three.rules("prod-us")), found)
+    assert (2, {"build_plan False", "check_guards False", "schedule_steps False"}) == (
+        len(three.rules("prod-us")),
+        found,
+    )
 
 
 def test_after_a_signal_no_environment_begins_to_write(three: Tenants) -> None:

@@ -42,7 +42,10 @@ def over_http() -> Transport:
 
 
 def client(virtual: VirtualTime | None = None, patience: float = 0.0) -> WritingClient:
-    """Return a client; without patience an outage is one at once (test_outage.py has those that are waited for)."""
+    """Return a client; without patience an outage is one at once.
+
+    test_circuit_breaker.py has those that are waited for.
+    """
     tenant = replace(TENANT, patience_seconds=patience)
     time = (virtual or VirtualTime()).time
     return WritingClient(over_http(), tenant, ClientCredentials("id", "canary-secret"), time)
@@ -714,7 +717,7 @@ def test_a_secret_that_the_server_repeats_is_not_repeated_by_us(server: Any, for
 
 
 def test_a_run_has_an_end_and_a_yes_that_took_an_hour_begins_it_anew(server: Any) -> None:
-    """No call goes out after the run's time; `allow` gives it more."""
+    """No call goes out after the run's time; `restart_time_limit` gives it more."""
     server.get(url__startswith=RULES).respond(json=STORED)
     virtual = VirtualTime()
 

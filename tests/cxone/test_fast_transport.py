@@ -131,7 +131,7 @@ HEADERS = b"".join(b"X-%d: y\r\n" % number for number in range(20_000))
     ids=range(17),
 )  # fmt: skip
 def test_what_is_no_answer_is_said_to_be_none(run: Run, script: Script, error: type[Exception]) -> None:
-    """Garbage, and more than is believed, end the connection with one of the errors that `Carry` names."""
+    """Garbage, and more than is believed, end the connection with one of the errors that `Transport` names."""
     assert error is type(run(refused(script)))
 
 

@@ -39,7 +39,7 @@ def test_equal_targets_that_stand_twice_are_counted() -> None:
 
 
 def test_some_field_is_named_whenever_rules_differ() -> None:
-    """Whatever two rules are, `fields` is empty exactly when they are equal."""
+    """Whatever two rules are, `diff_fields` is empty exactly when they are equal."""
     chance = random.Random(7)
     parts = [
         intent_is("x"),

@@ -141,7 +141,7 @@ def test_what_differs_of_the_bookkeeping() -> None:
 
 
 def test_each_change_says_why_it_is_made() -> None:
-    """Who made the difference, but where the manifest alone did; `says` leaves out what the cause says."""
+    """Who made the difference, but where the manifest alone did; `sentences` leaves out what the cause says."""
     want = desired(
         wanted("cards/new", rule("new")),
         wanted("cards/changed", rule("changed", priority=1)),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class RegionClaim(NamedTuple):
-    """What a region says: conversations with all of `where` and no whole list of `excepts` go as `goes` says."""
+    """What a region says: conversations with all of `where` and no whole list of `excepts` go as `destination` says."""
 
     where: tuple[Clause, ...]
     excepts: tuple[tuple[Clause, ...], ...]
@@ -29,7 +29,10 @@ class RegionClaim(NamedTuple):
 
 
 def find_uncovered(fresh: Sequence[RegionClaim], reviewed: Sequence[RegionClaim]) -> list[int]:
-    """Return the places of the fresh claims that hold conversations which no reviewed one with its `goes` holds."""
+    """Return the places of the fresh claims that hold more conversations.
+
+    No reviewed one with its `destination` holds these.
+    """
     known = set(reviewed)
     new = [place for place, claim in enumerate(fresh) if claim not in known]
     if not new:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class BehaviourChange:
     """What changes for conversations: as `regions`, each from one destination to one, and as fewer `rows`, for people.
 
-    `unknown` says for which conversations nothing is known, where the bound was reached.
+    `undecided` says for which conversations nothing is known, where the bound was reached.
     """
 
     regions: tuple[Region, ...]
@@ -61,8 +61,8 @@ def compare_behaviour(
 ) -> BehaviourChange:
     """Return the regions of conversations whose destination differs, each with an example put through both lists.
 
-    `work` bounds the search, in comparisons; what could not be decided within it is in the answer's `unknown`. `types`
-    are those of attributes of which they are known.
+    `work` bounds the search, in comparisons; what could not be decided within it is in the answer's `undecided`.
+    `types` are those of attributes of which they are known.
     """
     before, after = order_entries(old, evaluation), order_entries(new, evaluation)
     space = Space((before, after), types=types)

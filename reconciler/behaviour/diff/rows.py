@@ -36,7 +36,7 @@ _MAX_CHECKS: Final = 100_000
 class ImpactRow:
     """Conversations for which all of `where` and no whole list of `excepts` holds.
 
-    Each of them goes to one of `befores` today and to `after` afterwards, and these two differ. `before_rules` take
+    Each of them goes to one of `origins` today and to `after` afterwards, and these two differ. `before_rules` take
     them today and `after_rules` afterwards (None: the default routing). `example` is one of the conversations.
     """
 
@@ -54,7 +54,7 @@ class ImpactRow:
 def build_rows(
     builder: DraftRegionBuilder, drafts: Sequence[DraftRegion], formatter: RegionFormatter
 ) -> tuple[ImpactRow, ...]:
-    """Return rows that are disjoint and hold every conversation that moves; `roughs` are the regions under way.
+    """Return rows that are disjoint and hold every conversation that moves; `drafts` are the regions under way.
 
     Those that hang on a value of an unlikely type stand last.
     """
@@ -90,7 +90,10 @@ class _RowTooLongError(Exception):
 
 
 class _RowBuilder:
-    """Makes one row of all that a new rule takes over, where that is shorter. `done` are the ranks of such rules."""
+    """Makes one row of all that a new rule takes over, where that is shorter.
+
+    `covered_ranks` are the ranks of such rules.
+    """
 
     def __init__(self, builder: DraftRegionBuilder) -> None:
         self.builder, self.pairs, self.space = builder, builder.pairs, builder.space
@@ -116,7 +119,7 @@ class _RowBuilder:
             yield rough
 
     def _build_row(self, rank: int, pairs: Sequence[RankPair]) -> DraftRegion:
-        """Return what a new rule takes over as one row. Raises _LongerError."""
+        """Return what a new rule takes over as one row. Raises _RowTooLongError."""
         new = self.pairs.new
         box = self.space.box(new.boxes[rank])
         overlapping = self.space.shapes.overlapping(new.boxes[rank].shape)

@@ -55,7 +55,7 @@ class SliceWalk:
     ) -> Iterator[Taker]:
         """Yield who takes what the shapes `before` leave of a shape in a slice.
 
-        Of rules about most values, only runs that are not in `seen` yet, in which they are noted.
+        Of rules about most values, only runs that are not in `visited_runs` yet, in which they are noted.
         """
         slices = self.slices
         shapes = slices.shapes(atom)
@@ -159,7 +159,10 @@ class WinnerPairs:
         self.same_destination: dict[int, set[int]] = {}
         """Of each rank after: the ranks before whose conversations it takes, and sends where they went."""
         self.unchanged_ranks: set[int] = set()
-        """The ranks after of rules that ask and send what a rule before does: what these keep is not in `same`."""
+        """The ranks after of rules that ask and send what a rule before does.
+
+        What these keep is not in `same_destination`.
+        """
         self._priced: set[tuple[int, ...]] = set()
         self._prices: dict[tuple[int, int], int] = {}
         self._walks = {id(slices): SliceWalk(slices) for slices in (old, new)}

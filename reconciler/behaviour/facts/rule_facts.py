@@ -34,7 +34,7 @@ class ContradictoryRule:
 
 @dataclass(frozen=True, slots=True)
 class ShadowedRule:
-    """A rule all of whose conversations earlier rules take; without any of `by` that would not be so."""
+    """A rule all of whose conversations earlier rules take; without any of `shadowing` that would not be so."""
 
     entry: RoutingEntry
     shadowing: tuple[RoutingEntry, ...]
@@ -42,7 +42,7 @@ class ShadowedRule:
 
 @dataclass(frozen=True, slots=True)
 class RedundantRule:
-    """A rule whose conversations would go to the same destination without it; `instead` would take them."""
+    """A rule whose conversations would go to the same destination without it; `replacements` would take them."""
 
     entry: RoutingEntry
     replacements: tuple[RoutingEntry, ...]

@@ -73,7 +73,7 @@ def order_moves(
 ) -> MoveOrder:
     """Return the order of the changes beside the rules that stay as they are.
 
-    `leftovers` are pairs of moves: the end of a copy that an earlier run left, and the change that it stood in for.
+    `stale_copies` are pairs of moves: the end of a copy that an earlier run left, and the change that it stood in for.
     """
     constraints = Constraints(moves, tuple(fixed), evaluation, work)
     links, split = constraints.dependencies._replace(copies=stale_copies), SplitMoves()

@@ -51,7 +51,7 @@ _MOST_REMEMBERED: Final = 20_000
 
 
 class AttributeIndex:
-    """One attribute: `by` is the mask of the shapes that ask for some of its values."""
+    """One attribute: `asking` is the mask of the shapes that ask for some of its values."""
 
     def __init__(self, domain: Domain, budget: WorkBudget) -> None:
         self.domain: Final = domain
@@ -85,7 +85,7 @@ class AttributeIndex:
 class _ShapeTables:
     """The shapes of one attribute, by the values that rules name and by the patterns of all other texts.
 
-    `begun` has for each atom those whose run begins there or before, `ended` those whose run ends before.
+    `started` has for each atom those whose run begins there or before, `ended` those whose run ends before.
     """
 
     def __init__(self, domain: Domain, shapes_by_values: Mapping[ValueSet, int]) -> None:

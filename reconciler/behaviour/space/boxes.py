@@ -1,8 +1,8 @@
 """Shapes: what rules ask of a few attributes, as boxes; how they lie to each other, and what a set of them leaves free.
 
 A few hundred shapes serve ten thousand rules, so a set of rules is a mask of shapes, and every relation and every
-search is remembered. The one question that all analysis comes down to is `free`: is there a conversation in these
-boxes that none of those takes? It is coNP-hard in the number of attributes, so all searches draw from a budget of
+search is remembered. The one question that all analysis comes down to is `find_free_box`: is there a conversation in
+these boxes that none of those takes? It is coNP-hard in the number of attributes, so all searches draw from a budget of
 comparisons, and one that runs out says so.
 """
 
@@ -121,7 +121,10 @@ class Shapes:
         return found
 
     def has_free_box(self, first: int, second: int, blockers: int) -> bool:
-        """Return whether `free` finds a box; conversations with nothing but what both shapes ask are tried first."""
+        """Return whether `find_free_box` finds a box.
+
+        Conversations with nothing but what both shapes ask are tried first.
+        """
         self.budget.spend(_SEARCH_COST)
         blockers &= self.overlapping(first) & self.overlapping(second)
         if not self.overlapping(first) >> second & 1 or blockers & (self.covering(first) | self.covering(second)):
@@ -175,7 +178,7 @@ class Shapes:
             return True
 
     def find_free_box_in_all(self, heads: Iterable[int], blockers: int) -> Box | None:
-        """Return what `free` does for any number of shapes."""
+        """Return what `find_free_box` does for any number of shapes."""
         box: Box | None = {}
         for head in heads:
             self.budget.spend()

@@ -38,7 +38,7 @@ def express_values(domain: Domain | OpaqueDomain, part: ValueSet) -> tuple[Claus
 
 
 def express_checked_values(domain: Domain | OpaqueDomain, part: ValueSet) -> tuple[Clause, ...]:
-    """Return what `express` does for a part that is `sayable`, and so needs no proof."""
+    """Return what `express_values` does for a part that is `is_expressible`, and so needs no proof."""
     if isinstance(domain, OpaqueDomain) or part == domain.all:
         return express_values(domain, part) or ()
     return tuple(_express_clauses(domain, part))

@@ -1,8 +1,8 @@
 """The values of one attribute, cut into atoms: within an atom no condition of any rule tells two values apart.
 
 Atoms are bits of an int: bit 0 is "missing", bit 1 "any text that no rule names", then each text that a rule names,
-then numbers: the open range below the lowest number that a rule names, that number, the open range above it, and so
-on. A set of values is a `Part`: a mask of atoms, and, for the texts that no rule names, which patterns hold there and
+then numbers: the open range below the lowest number that a rule names, that number, the open range above it, and so on.
+A set of values is a `ValueSet`: a mask of atoms, and, for the texts that no rule names, which patterns hold there and
 which do not. Numbers are those that a reader of JSON makes: between two neighbouring doubles there is none.
 
 Numbers that can be typed: between two others, or beyond one, with as few digits as may be.
@@ -84,7 +84,7 @@ _MANY_SUBSTRINGS: Final = 100
 
 @dataclass(slots=True)
 class NamedValues:
-    """What is named, in order of appearance; `values` are those that some condition asks for by equality."""
+    """What is named, in order of appearance; `value_count` are those that some condition asks for by equality."""
 
     texts: dict[str, None] = field(default_factory=dict)
     numbers: set[int | float] = field(default_factory=set)
@@ -398,7 +398,7 @@ def covers(outer: ValueSet, inner: ValueSet) -> bool:
 
 
 def subtract(domain: Domain, values: ValueSet, removed: ValueSet) -> list[ValueSet]:
-    """Return the values of `whole` that are not in `taken`, as parts without common values."""
+    """Return the values of `values` that are not in `removed`, as parts without common values."""
     atoms = values[0] & ~removed[0]
     if not values[0] & removed[0] & REST:
         return [(atoms, values[1], values[2]) if atoms & REST else (atoms, 0, 0)] if atoms else []
@@ -415,7 +415,7 @@ def subtract(domain: Domain, values: ValueSet, removed: ValueSet) -> list[ValueS
 
 
 def _negations(patterns: PatternSet, masks: tuple[int, int], negated: tuple[int, int]) -> Iterable[tuple[int, int]]:
-    """Yield what can be known of a text besides `known` so that not all of what is asked holds."""
+    """Yield what can be known of a text besides `masks` so that not all of what is asked holds."""
     yes, no = masks
     held, denied = patterns.minimal_patterns(*negated)
     for number in held:

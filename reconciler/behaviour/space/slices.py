@@ -66,7 +66,7 @@ class PrefixMasks:
         return found
 
     def first_ranks(self, atom: int = -1) -> dict[int, int]:
-        """Return the first rank of each shape in a slice; NEVER where the shape has none there."""
+        """Return the first rank of each shape in a slice; NO_RANK where the shape has none there."""
         return self.first_rank_of | self.late_ranks[atom] if atom in self.late_ranks else self.first_rank_of
 
 
@@ -276,5 +276,5 @@ class PivotSlices:
         return {**found, self.space.pivot: (1 << atom, 0, 0)}
 
     def has_free_box(self, atom: int, heads: tuple[int, int], blockers: int) -> bool:
-        """Return whether `free` finds a box. Raises UndecidedError."""
+        """Return whether `find_free_box` finds a box. Raises UndecidedError."""
         return self.shapes(atom).has_free_box(heads[0], heads[1], blockers)

@@ -1,6 +1,6 @@
 """The circuit of an endpoint: while the tenant is away nobody waits for it, and one call asks now and then.
 
-`outage` is the other kind: a command waits for the tenant to come back.
+`Outage` is the other kind: a command waits for the tenant to come back.
 
 The circuit: when a server is away, one request at a time asks whether it is back, and all others wait for that.
 """
@@ -184,7 +184,10 @@ class Breaker:
         """Nobody is given up for good here: whoever is not trusted now may have a new certificate tomorrow."""
 
     async def enter(self) -> bool:
-        """Let a request through at once; returns whether it is the probe. Raises LaterError while that is not due."""
+        """Let a request through at once; returns whether it is the probe.
+
+        Raises RetryLaterError while that is not due.
+        """
         if not self.away:
             return False
         left = self._until - self._time.clock()

@@ -51,7 +51,7 @@ class Direct:
         self._idle: defaultdict[ServerUrl, list[_Connection]] = defaultdict(list)
 
     async def carry(self, request: ApiRequest) -> ApiResponse:
-        """Send one request and read its answer (`exchange.Carry`)."""
+        """Send one request and read its answer (`request.Transport`)."""
         idle = self._idle[request.server]
         connection = _kept(idle) or await self._connected(request.server)
         try:
@@ -127,7 +127,7 @@ class _Connection(asyncio.Protocol):
         return not self._is_over and self._loop.time() - self._used < _IDLE
 
     async def ask(self, request: ApiRequest) -> ApiResponse:
-        """Send a request and wait for its answer. Raises NotSentError, LostError and UnexpectedAnswerError."""
+        """Send a request and wait for its answer. Raises NotSentError, NoResponseError and UnexpectedResponseError."""
         written = _written(request)
         if self._is_over:
             raise NotSentError("the server ended the connection before anything was asked")

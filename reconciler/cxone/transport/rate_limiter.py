@@ -73,7 +73,7 @@ class AdaptiveRate:
     """Requests a second, and what they are learnt from. All times are seconds of one monotonic clock."""
 
     def __init__(self, configured_rate: float) -> None:
-        """`stated` is what the environment says; it is never gone beyond."""
+        """`configured_rate` is what the environment says; it is never gone beyond."""
         self._max_rate = self._base_rate = configured_rate * _RATE_MARGIN
         self._rate_changed_at = -math.inf
         self._window_start = -math.inf
@@ -237,7 +237,7 @@ class RateLimiter:
         """`rate` is calls a second; `run_seconds` bounds everything that the client does.
 
         A tenant that answers 429 and nothing else is waited for `patience` seconds, and through four 429s at the least.
-        `tell` is told each wait.
+        `on_wait` is told each wait.
         """
         self._time = time
         self._rate = AdaptiveRate(rate)
@@ -276,10 +276,10 @@ class RateLimiter:
         self._run_deadline = self._time.clock() + seconds
 
     async def acquire(self, deadline: float = math.inf) -> float:
-        """Wait for a place and a moment for one call, which is to `leave`.
+        """Wait for a place and a moment for one call, which is to `release`.
 
-        Returns the moment, for `accepted` or `refused`. (A context manager would cost the endpoint a fiftieth.) Raises
-        OverloadedError as soon as it is known that a 429 holds all calls until after `end`, by the clock.
+        Returns the moment, for `on_accepted` or `on_throttle`. (A context manager would cost the endpoint a fiftieth.)
+        Raises OverloadedError as soon as it is known that a 429 holds all calls until after `deadline`, by the clock.
         """
         came = now = self._time.clock()
         if self._waiting_calls or not self._free_slots or now < self._due_at() - _TIMER_TOLERANCE:

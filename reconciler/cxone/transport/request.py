@@ -1,6 +1,6 @@
 """One HTTP exchange, bounded in time and size, and its errors translated once (api-contract "Errors").
 
-What carries the bytes is a callable: `network` has one over httpx, `direct` one that does little else.
+What carries the bytes is a callable: `httpx_transport` has one over httpx, `fast_transport` one that does little else.
 """
 
 from __future__ import annotations
@@ -72,7 +72,10 @@ class ApiRequest(NamedTuple):
 
 
 class ApiResponse(NamedTuple):
-    """What came back: status, headers by their names in lower case, and the raw body; `form` is its JSON, once read."""
+    """What came back: status, headers by their names in lower case, and the raw body.
+
+    `payload` is its JSON, once read.
+    """
 
     call: str
     status: int
@@ -86,7 +89,10 @@ class ApiResponse(NamedTuple):
         return self.status < 300  # noqa: PLR2004 - 2xx; who carries answers passes over 1xx
 
     def json(self, decoder: json.JSONDecoder) -> Any:  # noqa: ANN401 - any JSON
-        """Return the body as JSON. Raises GarbledAnswerError, and UnexpectedAnswerError for what no luck can mend."""
+        """Return the body as JSON.
+
+        Raises MalformedResponseError, and UnexpectedResponseError for what no luck can mend.
+        """
         try:
             return decoder.decode(self.content.decode("utf-8"))
         except (json.JSONDecodeError, UnicodeDecodeError):
@@ -133,7 +139,7 @@ class ApiResponse(NamedTuple):
 Transport = Callable[[ApiRequest], Awaitable[ApiResponse]]
 """Sends one request and reads its answer; follows nothing, repeats nothing, sets no time of its own.
 
-Raises NotSentError, LostError and UnexpectedAnswerError.
+Raises NotSentError, NoResponseError and UnexpectedResponseError.
 """
 
 
@@ -153,14 +159,14 @@ LENIENT_DECODER: Final = json.JSONDecoder(parse_constant=refuse_constant)
 async def send_with_timeout(transport: Transport, request: ApiRequest, seconds: float, time: TimeSource) -> ApiResponse:
     """Send one request and read its answer, within so many seconds in all.
 
-    Raises what `carry` raises, TimeoutError, and NotOfferedError.
+    Raises what `transport` raises, TimeoutError, and UnsupportedCallError.
     """
     async with time.deadline(seconds):
         return reject_redirect(await transport(request))
 
 
 def reject_redirect(response: ApiResponse) -> ApiResponse:
-    """Return the answer. Raises NotOfferedError for a redirect, behind which a write was not done either."""
+    """Return the answer. Raises UnsupportedCallError for a redirect, behind which a write was not done either."""
     if response.status in _REDIRECTS and "location" in response.headers:
         raise UnsupportedCallError(
             f"{response.call}: the server redirects to another place (status {response.status}); not followed"
@@ -172,7 +178,7 @@ class ResponseBody:
     """An answer's body as it comes: decompressed, up to the largest size that is believed."""
 
     def __init__(self, encoding: str) -> None:
-        """`encoding` is what the header says. Raises UnexpectedAnswerError for one that nobody asked for."""
+        """`encoding` is what the header says. Raises UnexpectedResponseError for one that nobody asked for."""
         name = encoding.strip().lower()
         if name not in ("identity", "gzip", "deflate", ""):
             raise UnexpectedResponseError(f"the answer is encoded as {name[:20]!r}, which nobody asked for")
@@ -181,7 +187,7 @@ class ResponseBody:
         self._remaining = MAX_RESPONSE_BYTES
 
     def add(self, raw: bytes) -> None:
-        """Take some more. Raises UnexpectedAnswerError for too much, and for broken compression."""
+        """Take some more. Raises UnexpectedResponseError for too much, and for broken compression."""
         part = _decompress(self._inflate, raw, self._remaining) if self._inflate else raw
         self._remaining -= len(part)
         if self._remaining <= 0:

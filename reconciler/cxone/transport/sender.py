@@ -69,9 +69,9 @@ CURRENT_DEADLINE: Final[ContextVar[Deadline | None]] = ContextVar("budget", defa
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
-    """An attempt that may be repeated, unless it may have been done. `paced`: the server said how long to wait.
+    """An attempt that may be repeated, unless it may have been done. `throttled`: the server said how long to wait.
 
-    `brief` is the failure in a few words, none of them the server's own.
+    `summary` is the failure in a few words, none of them the server's own.
     """
 
     error: ApiError
@@ -91,7 +91,10 @@ class RetryingSender:
         explain: Callable[[ApiResponse], str],
         circuit_breaker: Breaker | None = None,
     ) -> None:
-        """`explain` returns what an answer says of an error, fit to be shown. `circuit` is for who cannot wait."""
+        """`explain` returns what an answer says of an error, fit to be shown.
+
+        `circuit_breaker` is for who cannot wait.
+        """
         self._transport, self._timeout_seconds, self._rate_limiter, self._time = (
             transport,
             tenant.timeout_seconds,
@@ -107,7 +110,7 @@ class RetryingSender:
         """Return the answer, whatever its status, 429 and 5xx aside; that of a success has its JSON read.
 
         A read is repeated within the budget; a write only where it is certain that it was not done. Raises
-        UnreachableError, OverloadedError, UnexpectedAnswerError and AmbiguousWriteError.
+        UnreachableError, OverloadedError, UnexpectedResponseError and AmbiguousWriteError.
         """
         times, since = {True: 0, False: 0}, math.inf
         while True:

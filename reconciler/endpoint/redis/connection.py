@@ -38,14 +38,17 @@ class RedisConnection:
     """The connection, and what waits to go out on it."""
 
     def __init__(self, new_connection: Callable[[], Connection], on_lost: Callable[[str], object]) -> None:
-        """`make` returns a connection that is not open yet; `broken` is told, in one word, why one is lost."""
+        """`new_connection` returns a connection that is not open yet.
+
+        `on_lost` is told, in one word, why one is lost.
+        """
         self._new_connection, self._on_lost = new_connection, on_lost
         self._connection: Connection | None = None
         self._queued_commands: list[tuple[Command, asyncio.Future[Any]]] = []
         self._send_task: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Connect anew. Raises BrokenError."""
+        """Connect anew. Raises RedisUnavailableError."""
         await self.close()
         if self._send_task is not None:
             await asyncio.wait({self._send_task})  # it has something of the old connection's to fail
@@ -66,7 +69,7 @@ class RedisConnection:
             await asyncio.sleep(0)  # the loop lets go of it in its next turn, and may have no other
 
     async def call(self, *command: str | bytes | int) -> Any:  # noqa: ANN401 - whatever Redis answers
-        """Return what a command is answered. Raises BrokenError."""
+        """Return what a command is answered. Raises RedisUnavailableError."""
         if self._connection is None:
             raise RedisUnavailableError("NotConnected")
         future = asyncio.get_running_loop().create_future()

@@ -43,10 +43,10 @@ class _UnconfirmedWrite(NamedTuple):
 
 
 class RedisLocks:
-    """The turns of all machines. Like Lines."""
+    """The turns of all machines. Like ConversationLocks."""
 
     def __init__(self, state: RedisState, local_locks: ConversationLocks) -> None:
-        """`lines` are those of this process."""
+        """`local_locks` are those of this process."""
         self._state, self._local_locks = state, local_locks
         self._release_tasks: set[asyncio.Task[None]] = set()
         self._pending_releases: dict[str, str] = {}
@@ -56,7 +56,7 @@ class RedisLocks:
 
     @asynccontextmanager
     async def lock(self, conversation: str) -> AsyncIterator[ConversationState]:
-        """Wait for the conversation's turn, here and among all. Raises NoTurnError.
+        """Wait for the conversation's turn, here and among all. Raises LockUnavailableError.
 
         What was written is told to Redis before anybody hears of it: an answer that says so is true of all machines.
         """
@@ -89,10 +89,10 @@ class RedisLocks:
         return _unpack(conversation, *found)
 
     async def _publish_write(self, key: str, holder: str, doubt: _UnconfirmedWrite) -> None:
-        """Give the turn back with what was written. Raises NoTurnError where it had been taken, or cannot be told.
+        """Give the turn back with what was written.
 
-        Whoever is told that nobody knows whether it was written is told no more than that: to send it again would do it
-        twice.
+        Raises LockUnavailableError where it had been taken, or cannot be told. Whoever is told that nobody knows
+        whether it was written is told no more than that: to send it again would do it twice.
         """
         if await self._state.publish(RELEASE, (key,), holder, _MEMORY_MILLISECONDS, *_pack(doubt.latest)):
             self._mark_confirmed(key, doubt)

@@ -106,14 +106,14 @@ class ClusterMembership:
         self._log_state("open", instances=self.instances)
 
     async def _heartbeat_for(self, seconds: float) -> None:
-        """Beat for so long. Raises BrokenError."""
+        """Beat for so long. Raises RedisUnavailableError."""
         end = asyncio.get_running_loop().time() + seconds
         while (left := end - asyncio.get_running_loop().time()) > 0:
             await asyncio.sleep(min(left, _HEARTBEAT_SECONDS))
             await self._heartbeat()
 
     async def _heartbeat_until_lost(self) -> None:
-        """Beat until Redis is lost. Raises BrokenError."""
+        """Beat until Redis is lost. Raises RedisUnavailableError."""
         while not self._state.lost_event.is_set():
             await self._heartbeat()
             try:
@@ -144,7 +144,7 @@ class ClusterMembership:
 
 
 def _run_id(information: bytes) -> str:
-    """Return the name that a server has until it ends. Raises BrokenError."""
+    """Return the name that a server has until it ends. Raises RedisUnavailableError."""
     for line in information.decode("utf-8", "replace").splitlines():
         name, _, value = line.partition(":")
         if name == "run_id" and value:

@@ -26,7 +26,7 @@ class _CompletedMessage(NamedTuple):
 
 
 class RedisMessageIds:
-    """The register of all machines. Like Ids."""
+    """The register of all machines. Like InMemoryMessageIds."""
 
     def __init__(self, state: RedisState, clock: Callable[[], float], limit: int = 100_000) -> None:
         self._state, self._clock, self._limit = state, clock, limit

@@ -38,7 +38,7 @@ class RedisState:
     """The way to Redis, for all in this process that need it."""
 
     def __init__(self, connect: Callable[[Callable[[str], object]], RedisConnection], prefix: str) -> None:
-        """`line` is given what to call when it breaks. All keys begin with `prefix`."""
+        """`connect` is given what to call when it breaks. All keys begin with `prefix`."""
         self.connection = connect(self.mark_lost)
         self._prefix = prefix
         self.instance = secrets.token_hex(8)
@@ -66,14 +66,14 @@ class RedisState:
         self.lost_event.set()
 
     def check_usable(self) -> None:
-        """Raise NoTurnError where nobody needs to try."""
+        """Raise LockUnavailableError where nobody needs to try."""
         if not self.is_usable:
             raise LockUnavailableError(
                 "what the machines share cannot be asked; nothing was written", "shared_away", 1.0
             )
 
     async def acquire(self, script: Script, key: str, *arguments: str | bytes | int) -> list[Any]:
-        """Run a script that gives a turn, or says that another has it. Raises NoTurnError."""
+        """Run a script that gives a turn, or says that another has it. Raises LockUnavailableError."""
         pause = _FIRST_PAUSE
         keys = (self.key("generation"), self.key("settling"), key)
         while True:

@@ -106,7 +106,10 @@ _SCALAR_MESSAGE: Final = "must be text, a number, true or false"
 
 @dataclass(frozen=True, slots=True)
 class ConditionEntry:
-    """One test on one attribute. Its value's kind is judged later, once ${vars} are filled in: `model.condition`."""
+    """One test on one attribute.
+
+    Its value's kind is judged later, once ${vars} are filled in: `model.rule.make_condition`.
+    """
 
     attribute: str
     operator: str

@@ -1,6 +1,7 @@
 """The types of single fields: what a name, a time, an address or a share may look like, with words for what it may not.
 
-Checks raise PydanticCustomError with one of our codes as its type; `wording` adds the field and what stands there.
+Checks raise PydanticCustomError with one of our codes as its type; `error_messages` adds the field and what
+stands there.
 """
 
 from __future__ import annotations
@@ -305,6 +306,9 @@ def text_or_mapping(value: object) -> str | None:
 
 
 def require_exactly_one(document: StrictModel, *names: str) -> None:
-    """Refuse a part in which not exactly one of some fields is set. For small parts; rules are seen to in `checks`."""
+    """Refuse a part in which not exactly one of some fields is set.
+
+    For small parts; rules are seen to in `cross_checks`.
+    """
     if sum(getattr(document, name) is not None for name in names) != 1:
         raise PydanticCustomError("CXR104", f"exactly one of {', '.join(map(to_camel, names))} must be there")

@@ -40,7 +40,7 @@ _MAX_ITEMS: Final = 100
 
 
 def drift_markdown(drift: Drift, tenant: str, provenance: Provenance, apply_command: str) -> str:
-    """Return what differs, or nothing; `heal` is the command that makes the tenant as the manifests say."""
+    """Return what differs, or nothing; `apply_command` is the command that makes the tenant as the manifests say."""
     if not drift.has_drift:
         return ""
     plan = drift.plan

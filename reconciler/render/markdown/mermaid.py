@@ -27,7 +27,7 @@ _SPECIAL: Final = re.compile(r"[^\w .,/-]")
 
 
 def render_mermaid(routing: RoutingMap) -> str:
-    """Return the map as a flowchart: of many rules those that change, and at most `MOST_LANES`."""
+    """Return the map as a flowchart: of many rules those that change, and at most `MAX_LANES`."""
     lanes = drawn_lanes(routing)
     queues = {
         queue: f"q{place}"

@@ -1,7 +1,8 @@
 """A plan as a pull-request comment: Markdown as GitHub shows it, within its limits.
 
 The same telling as everywhere: who is affected first, then what apply will refuse, then which rules change, then the
-detail. Names from outside are code spans (`inline`); the only HTML is `<details>`, `<br>`, `<sub>` and our own marker.
+detail. Names from outside are code spans (`escape_markdown`); the only HTML is `<details>`, `<br>`, `<sub>` and our own
+marker.
 
 The rules of a pull-request comment: a table of changes, what the lint says, and the full diff.
 """
@@ -108,7 +109,7 @@ def findings_list(summary: PlanSummary, links: SourceLinks, limit: int) -> list[
 
 
 def finding_items(findings: Sequence[Finding], links: SourceLinks, limit: int) -> Iterator[str]:
-    """Yield findings as items of a list, each with its place; of one about several rules up to `most` are named."""
+    """Yield findings as items of a list, each with its place; of one about several rules up to `limit` are named."""
     for finding in findings:
         where = f" ({_source_link(finding.source, links)})" if finding.source else ""
         about = f"{code_span(str(finding.address))}: " if finding.address else ""

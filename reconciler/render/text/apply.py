@@ -37,7 +37,7 @@ def outcome_line(outcome: Outcome, style: Style, width: int) -> str:
 
 
 def report_text(report: ApplyReport, style: Style, next_command: str, seconds: float) -> str:
-    """Return every outcome and the sum of them; `way_on` is the command that shows what is left."""
+    """Return every outcome and the sum of them; `next_command` is the command that shows what is left."""
     width = max((len(str(outcome.change.address)) for outcome in report.outcomes), default=0)
     lines = [outcome_line(outcome, style, width) for outcome in report.outcomes]
     return "\n".join([*lines, "", *_totals_lines(report, next_command, seconds)]) + "\n"

@@ -60,7 +60,7 @@ class DriftCommands:
 
 
 def drift_text(drift: Drift, style: Style, commands: DriftCommands, limit: int = MAX_SHOWN) -> str:
-    """Return what differs between the manifests and the tenant; `most` is how many rows and rules it shows of many."""
+    """Return what differs between the manifests and the tenant; `limit` is how many rows and rules it shows of many."""
     plan = drift.plan
     if not drift.has_drift:
         held = [line for section in drift_sections(drift) for line in _section(section, style, limit)]

@@ -21,7 +21,7 @@ _MARGIN: Final = 8
 
 
 def findings_text(findings: Sequence[Finding], style: Style, limit: int = MAX_NAMED) -> str:
-    """Return a line per finding, its hint after it, and up to `most` of its rules: for logs, pipes and editors."""
+    """Return a line per finding, its hint after it, and up to `limit` of its rules: for logs, pipes and editors."""
     return "".join(f"{_line(finding, style, limit)}\n" for finding in findings)
 
 

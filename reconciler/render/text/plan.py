@@ -31,7 +31,10 @@ SYMBOLS: Final = {"create": ("+", "green"), "update": ("~", "yellow"), "adopt": 
 
 
 def plan_text(plan: Plan, style: Style, tenant: str, limit: int = MAX_SHOWN) -> str:
-    """Return the plan for a terminal, without what to do next; `most` is how many cases of who is affected it shows."""
+    """Return the plan for a terminal, without what to do next.
+
+    `limit` is how many cases of who is affected it shows.
+    """
     told = summarize_plan(plan, tenant, limit)
     lines = _head(told, style)
     named = ALL_ROWS if limit == ALL_ROWS else MAX_NAMED
@@ -74,7 +77,7 @@ def _group_lines(group: Sequence[ChangeSummary], paint: Style, most: int) -> Ite
 
 
 def finding_lines(finding: Finding, style: Style, limit: int = MAX_NAMED) -> Iterator[str]:
-    """Yield a finding about rules: what, then where and what to do. Of several rules up to `most` are named."""
+    """Yield a finding about rules: what, then where and what to do. Of several rules up to `limit` are named."""
     colour = {"error": "red", "warning": "yellow", "info": "dim"}[finding.severity]
     yield (
         f"  {style(colour, f'{finding.severity}[{finding.code}]')} {subject_prefix(finding)}{sanitize(finding.message)}"

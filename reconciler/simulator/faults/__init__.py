@@ -1,4 +1,4 @@
-"""What can go wrong, how it is asked for, and the injector that makes it so: `Faults(spec, seed)`.
+"""What can go wrong, how it is asked for, and the injector that makes it so: `FaultInjector(spec, seed)`.
 
     SPEC  = RULE *("," RULE)                     the first rule that fires decides
     RULE  = [METHOD] [WHAT] ":" FAULT ["=" ARGUMENT] ["@" WHEN]

@@ -39,7 +39,7 @@ _MAX_ARGUMENT: Final = 1e6
 
 @dataclass(slots=True)
 class _DelayedRequest:
-    """A request that is done just before the `wait`-th one after it."""
+    """A request that is done just before the `remaining_requests`-th one after it."""
 
     request: SimulatorRequest
     remaining_requests: int

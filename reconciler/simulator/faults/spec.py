@@ -113,7 +113,10 @@ def resource_of(request: SimulatorRequest) -> str:
 
 
 def parse_faults(spec: str) -> tuple[Fault, ...]:
-    """Return the rules of a SPEC; an empty one has none. Raises FaultSpecError; names are looked up by `Faults`."""
+    """Return the rules of a SPEC; an empty one has none.
+
+    Raises FaultSpecError; names are looked up by `FaultInjector`.
+    """
     return tuple(_fault(text) for text in spec.split(",")) if spec.strip() else ()
 
 
