@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 if sys.platform != "win32":
     from fcntl import LOCK_EX, LOCK_NB, flock
 
-_LARGEST: Final = 1024 * MIB
+_MAX_FILE_BYTES: Final = 1024 * MIB
 """Bytes of a snapshot or log that is read."""
 _LOCK_PAUSE: Final = 0.02
 
@@ -35,13 +35,16 @@ class StateError(Exception):
     """The state's file cannot be used. `str(error)` says which file, why, and what to do."""
 
 
-class Entry(NamedTuple):
-    """One change: object `id` of a kind (`rule`, `context`) went from a value with fingerprint `was` to `now`."""
+class StateChange(NamedTuple):
+    """One change of object `id` of a kind (`rule`, `context`).
+
+    It went from a value with fingerprint `previous_fingerprint` to `value`.
+    """
 
     kind: str
     id: str
-    was: str | None
-    now: Any
+    previous_fingerprint: str | None
+    value: Any
 
 
 def fingerprint(text: bytes) -> str:
@@ -49,11 +52,11 @@ def fingerprint(text: bytes) -> str:
     return f"{zlib.crc32(text):08x}"
 
 
-class Disk:
+class StateFiles:
     """The snapshot and the log of one state, locked for this process."""
 
-    def __init__(self, path: Path, patience: float) -> None:
-        """Lock the state, waiting up to `patience` seconds for who has it. Raises StateError."""
+    def __init__(self, path: Path, lock_timeout: float) -> None:
+        """Lock the state, waiting up to `lock_timeout` seconds for who has it. Raises StateError."""
         self._path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,7 +65,7 @@ class Disk:
             raise StateError(f"{path}: cannot be opened: {error.strerror}") from error
         self._size = 0
         try:
-            self._lock(patience)
+            self._lock(lock_timeout)
         except BaseException:
             os.close(self._log)
             raise
@@ -90,7 +93,7 @@ class Disk:
     def snapshot(self) -> dict[str, Any]:
         """Return the snapshot's queues, rules and contexts; none where there is no file. Raises StateError."""
         try:
-            text = read_file(self._path, _LARGEST)
+            text = read_file(self._path, _MAX_FILE_BYTES)
         except FileNotFoundError:
             return {"queues": [], "rules": [], "contexts": {}}
         except OSError as error:
@@ -101,26 +104,26 @@ class Disk:
             raise StateError(f"{self._path}: is not JSON: {error}. Mend it, or delete it to start anew") from None
         if not isinstance(document, dict):
             raise StateError(f"{self._path}: must be an object with queues, rules and contexts")
-        return _checked(self._path, document)
+        return _check_snapshot(self._path, document)
 
-    def entries(self) -> Iterator[Entry]:
+    def changes(self) -> Iterator[StateChange]:
         """Read the log. A torn last line was never acknowledged and is dropped. Raises StateError."""
         try:
-            lines = read_file(f"{self._path}.log", _LARGEST).split(b"\n")
+            lines = read_file(f"{self._path}.log", _MAX_FILE_BYTES).split(b"\n")
         except OSError as error:
             raise StateError(f"{self._path}.log: cannot be read: {error.strerror}") from error
         self._size = sum(len(line) + 1 for line in lines[:-1])
         for number, line in enumerate(lines[:-1], 1):
             try:
-                yield Entry(*json.loads(line))
+                yield StateChange(*json.loads(line))
             except (ValueError, TypeError, RecursionError):
                 raise StateError(
                     f"{self._path}.log:{number}: is not an entry. Delete the log to go on from {self._path} alone"
                 ) from None
 
-    def append(self, entry: Entry) -> None:
+    def append(self, change: StateChange) -> None:
         """Write one change to the log. Raises StateError, and then nothing was written."""
-        line = json.dumps(entry, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        line = json.dumps(change, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
         try:
             written = os.write(self._log, line)
             if written == len(line):
@@ -143,7 +146,7 @@ class Disk:
         beside = Path(f"{self._path}.new")
         try:
             with beside.open("w", encoding="utf-8") as file:
-                file.write(_readable(document))
+                file.write(_format_snapshot(document))
                 file.flush()
                 os.fsync(file.fileno())
             beside.replace(self._path)
@@ -157,7 +160,7 @@ class Disk:
         os.close(self._log)
 
 
-def _readable(document: dict[str, Any]) -> str:
+def _format_snapshot(document: dict[str, Any]) -> str:
     """Write one object a line: it can be read, edited and compared, and is not ten times as long as it need be."""
     parts = []
     for key, value in document.items():
@@ -172,7 +175,7 @@ def _readable(document: dict[str, Any]) -> str:
     return "{" + ",\n".join(parts) + "}\n"
 
 
-def _checked(path: Path, document: dict[str, Any]) -> dict[str, Any]:
+def _check_snapshot(path: Path, document: dict[str, Any]) -> dict[str, Any]:
     """Return the known parts of a snapshot in their right shape, since people edit it. Raises StateError."""
     contexts = document.get("contexts", {})
     if not isinstance(contexts, dict) or not all(isinstance(one, dict) for one in contexts.values()):

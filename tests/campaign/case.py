@@ -2,7 +2,7 @@
 
     SCENARIO | PROFILE | SEED | FAULTS | SCHEDULE | DROPPED
 
-FAULTS are the simulator's (reconciler/simulator/faults) and those of `accidents.py`, joined by commas; SCHEDULE is
+FAULTS are the simulator's (reconciler/simulator/faults) and those of `faults.py`, joined by commas; SCHEDULE is
 of `schedules.py`; DROPPED are ids and addresses that the scenario goes without. The last ones may be left out.
 """
 

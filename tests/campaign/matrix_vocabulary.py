@@ -25,7 +25,7 @@ WRITES: Final = "POST PUT DELETE"
 class Way:
     """One way to bring a fault about, on each of `on`.
 
-    fault: a fault of the simulator, or with `!` an act of matrix_acts.py; two are joined by `+`.
+    fault: a fault of the simulator, or with `!` an act of matrix_actions.py; two are joined by `+`.
     when: the how-manieth request of the operation, `always`, a window in the simulator's words, or a place of
         matrix_cases.py.
     later: profiles on which it is brought about at a later request as well.

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.apply import attempt
 from reconciler.apply import loop as apply
-from reconciler.cxone import client
-from reconciler.cxone import rule_json as wire
+from reconciler.cxone import client, rule_json
 from reconciler.cxone.client import ReadingClient, WritingClient
 from reconciler.errors import AmbiguousWriteError
 from reconciler.model.change import Delete, Update
@@ -28,12 +27,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from reconciler.model.change import Step
+    from reconciler.model.change import PlanStep
     from reconciler.model.live import LiveRule
     from reconciler.plan.plan import Plan
 
 
-def arranged(waves: Callable[[tuple[Step, ...]], tuple[tuple[Step, ...], ...]]) -> AbstractContextManager[None]:
+def arranged(waves: Callable[[tuple[PlanStep, ...]], tuple[tuple[PlanStep, ...], ...]]) -> AbstractContextManager[None]:
     """Let all steps of a plan be put in other waves, and nothing be unproven."""
 
     def make(real: Any) -> Any:
@@ -44,7 +43,7 @@ def arranged(waves: Callable[[tuple[Step, ...]], tuple[tuple[Step, ...], ...]]) 
 
         return arrange
 
-    return patched((apply, "arrange", make), (world, "arrange", make))
+    return patched((apply, "schedule_steps", make), (world, "schedule_steps", make))
 
 
 # The twelve
@@ -73,7 +72,7 @@ def ownership_by_prefix() -> AbstractContextManager[None]:
 
         return split
 
-    return patched((wire, "split", make))
+    return patched((rule_json, "parse_marker", make))
 
 
 def ownership_by_display_name() -> AbstractContextManager[None]:
@@ -81,11 +80,11 @@ def ownership_by_display_name() -> AbstractContextManager[None]:
 
     def make(real: Any) -> Any:
         def compare(desired: Any, owned: Any) -> Any:
-            return real(plan.adopting_namesakes(desired, plan.Live(owned.unmanaged, ())), owned)
+            return real(plan.adopt_namesakes(desired, plan.LiveState(owned.unmanaged, ())), owned)
 
         return compare
 
-    return patched((plan, "compare", make))
+    return patched((plan, "compare_rules", make))
 
 
 def blind_post_retry() -> AbstractContextManager[None]:
@@ -100,7 +99,7 @@ def first_page_only() -> AbstractContextManager[None]:
         found: list[Any] = page_of(await ask(book.query()))["entities"]
         return found
 
-    return patched((client, "complete", lambda _real: complete))
+    return patched((client, "read_complete_list", lambda _real: complete))
 
 
 def single_unverified_listing() -> AbstractContextManager[None]:
@@ -132,7 +131,7 @@ def no_check_while_paging() -> AbstractContextManager[None]:
         found = [entity for form in (first, *map(page_of, others)) for entity in form["entities"]]
         return list({entity["id"]: entity for entity in found}.values())
 
-    return patched((client, "complete", lambda _real: complete))
+    return patched((client, "read_complete_list", lambda _real: complete))
 
 
 def trusts_its_own_writes() -> AbstractContextManager[None]:
@@ -176,7 +175,7 @@ def never_heals_duplicates() -> AbstractContextManager[None]:
     def make(real: Any) -> Any:
         return lambda live, owner: replace(real(live, owner), duplicates=())
 
-    return patched((plan, "own", make))
+    return patched((plan, "classify_by_owner", make))
 
 
 def put_although_equal() -> AbstractContextManager[None]:
@@ -197,10 +196,10 @@ def put_although_equal() -> AbstractContextManager[None]:
     async def update(change: Any, what: Any, store: Any) -> Any:
         read = await store.rule(change.live.id)
         if read is None:
-            return attempt.Attempt(attempt.Verdict.MOVED, "gone", wrote=False)
+            return attempt.Attempt(attempt.Verdict.CONFLICT, "gone", was_sent=False)
         return attempt.Attempt(attempt.Verdict.DONE, id=(await store.update(read, *what)).id)
 
-    return patched((plan, "compare", comparing), (attempt, "_update", lambda _real: update))
+    return patched((plan, "compare_rules", comparing), (attempt, "_update", lambda _real: update))
 
 
 def deletes_although_a_create_failed() -> AbstractContextManager[None]:
@@ -215,7 +214,7 @@ def deletes_although_a_create_failed() -> AbstractContextManager[None]:
 
         return arrange
 
-    return patched((apply, "arrange", make))
+    return patched((apply, "schedule_steps", make))
 
 
 def delete_in_the_same_round() -> AbstractContextManager[None]:

@@ -10,7 +10,7 @@ import pytest
 import uvicorn
 
 from reconciler.endpoint import server as serve
-from reconciler.endpoint.server import Connection
+from reconciler.endpoint.server import StrictHttpProtocol
 from reconciler.errors import CxrouteError
 from tests.endpoint.in_process_endpoint import Endpoint
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from reconciler.endpoint.app import ContextApp
 
 
-class Broken(Connection):
+class Broken(StrictHttpProtocol):
     """Calls what its uvicorn does not have, as this program did under uvicorn 0.44."""
 
-    def _begin(self) -> None:
+    def _start_request(self) -> None:
         raise AttributeError("_start_asgi_task")
 
 
-class Silent(Connection):
+class Silent(StrictHttpProtocol):
     """Never answers."""
 
     def data_received(self, data: bytes) -> None:
@@ -41,7 +41,7 @@ def started(app: ContextApp, host: str = "127.0.0.1") -> list[str]:
         said.append(url)
         signal.raise_signal(signal.SIGTERM)
 
-    with serve.listening_socket(host, 0) as listener:
+    with serve.open_listener(host, 0) as listener:
         asyncio.run(serve.serve(app, listener, announce))
     return said
 
@@ -63,7 +63,7 @@ def test_what_answers_is_announced(host: str, begin: str, monkeypatch: pytest.Mo
 
 def test_a_connection_that_does_not_fit_its_uvicorn_ends_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     """One error says what was answered, which uvicorn it is, and what to install; nothing is announced."""
-    monkeypatch.setattr(serve, "Connection", Broken)
+    monkeypatch.setattr(serve, "StrictHttpProtocol", Broken)
     with pytest.raises(CxrouteError) as raised:
         started(Endpoint().app)
     assert (
@@ -75,8 +75,8 @@ def test_a_connection_that_does_not_fit_its_uvicorn_ends_the_start(monkeypatch: 
 
 def test_a_server_that_never_answers_ends_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     """After the time for the check, in place of waiting for ever."""
-    monkeypatch.setattr(serve, "Connection", Silent)
-    monkeypatch.setattr(serve, "_LONGEST_CHECK", 0.05)
+    monkeypatch.setattr(serve, "StrictHttpProtocol", Silent)
+    monkeypatch.setattr(serve, "_HEALTH_TIMEOUT", 0.05)
     with pytest.raises(CxrouteError, match=r"GET /health as it must \(no answer\)"):
         started(Endpoint().app)
 
@@ -88,5 +88,5 @@ def test_an_endpoint_that_fails_is_ready_all_the_same(monkeypatch: pytest.Monkey
     async def fail(*_: object) -> object:
         raise ValueError
 
-    monkeypatch.setattr(endpoint.app, "_probe", fail)
+    monkeypatch.setattr(endpoint.app, "_respond_to_probe", fail)
     assert 1 == len(started(endpoint.app))

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from reconciler.endpoint import server as connection
-from reconciler.endpoint.server import _Server
+from reconciler.endpoint.server import _EndpointServer
 from tests.endpoint.in_process_endpoint import Endpoint
 from tests.endpoint.raw_sockets import listening, request, talk
 
@@ -18,7 +18,7 @@ from tests.endpoint.raw_sockets import listening, request, talk
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> float:
     """Headers may take 0.3 seconds in place of five."""
-    monkeypatch.setattr(connection, "_SLOWEST_HEAD", 0.3)
+    monkeypatch.setattr(connection, "_HEAD_TIMEOUT", 0.3)
     return 0.3
 
 
@@ -70,7 +70,7 @@ def test_a_caller_that_hangs_up_half_way_is_no_event() -> None:
 
 def test_too_many_connections_are_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """The one beyond the limit gets 503 at once; those before it are served."""
-    monkeypatch.setattr(connection, "MOST_CONNECTIONS", 3)
+    monkeypatch.setattr(connection, "MAX_CONNECTIONS", 3)
 
     async def crowd() -> tuple[list[int], list[int]]:
         async with listening(Endpoint()) as port:
@@ -89,7 +89,7 @@ def test_too_many_connections_are_told_so(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_signal_makes_ready_say_no() -> None:
     """Before anything else: whoever balances the load looks there."""
     endpoint = Endpoint()
-    server = _Server(endpoint.app, lambda: None)
+    server = _EndpointServer(endpoint.app, lambda: None)
     server.handle_exit(signal.SIGTERM, None)
     assert 503 == asyncio.run(endpoint.request("GET", "/ready")).status
     assert server.should_exit

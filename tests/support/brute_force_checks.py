@@ -1,4 +1,4 @@
-"""What the analysis says of rules, held against trying every input (`brute`)."""
+"""What the analysis says of rules, held against trying every input (`brute_force`)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Pairs of rule lists as people grow them: 20 to 60 rules by intent, confidence, language and tier, and an edit.
 
-The rules are the API's JSON, as in `brute_rules`. What changes is what people change: the confidence of a whole
+The rules are the API's JSON, as in `random_rules`. What changes is what people change: the confidence of a whole
 RuleSet, the last rule, several rules deleted, a language or a tier split off, a first plan over rules made by hand.
 """
 

@@ -16,8 +16,8 @@ from reconciler.cli.environments.choose import choose, separate
 from reconciler.cli.session import Session, session_in
 from reconciler.errors import UsageError
 from reconciler.manifest.kinds.environment import SANDBOX
-from reconciler.manifest.load import Manifests, load
-from reconciler.text.escape import counted
+from reconciler.manifest.load import Manifests, load_manifests
+from reconciler.text.escape import pluralize
 
 if TYPE_CHECKING:
     import argparse
@@ -99,14 +99,14 @@ class Fleet:
     @classmethod
     def of(cls, options: argparse.Namespace, output: Output, among: Sequence[str] | None = None) -> Fleet:
         """Load the manifests and choose, of a saved plan `among` its own. Raises ManifestError and UsageError."""
-        manifests = load(Path(options.manifests))
+        manifests = load_manifests(Path(options.manifests))
         names = _chosen(manifests, options, among)
         if options.shard is None:
             return cls(manifests, names, options, output, "")
         shard = shard_of(options.shard, os.environ)
         taken = tuple(name for name in names if shard.takes(name))
         which = f": {', '.join(taken)}" if taken else ""
-        output.note(f"Shard {shard} takes {len(taken)} of {counted(len(names), 'environment')}{which}.")
+        output.note(f"Shard {shard} takes {len(taken)} of {pluralize(len(names), 'environment')}{which}.")
         return cls(manifests, taken, options, output, f"No environment falls into shard {shard}: nothing to do.\n")
 
     def session(self, name: str, output: Output) -> Session:
