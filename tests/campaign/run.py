@@ -26,11 +26,11 @@ from tests.campaign.exhaustive import (
 )
 from tests.campaign.figures import Figures, batch
 from tests.campaign.mutants import TWELVE
+from tests.campaign.mutants_caught import CAUGHT
 from tests.campaign.mutants_more import EXTRAS
 from tests.campaign.oracle import Violation
 from tests.campaign.report import bugs, detailed, table, write
 from tests.campaign.shrink import cause, keep, shrunk
-from tests.campaign.test_mutants import CAUGHT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

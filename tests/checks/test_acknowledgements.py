@@ -12,7 +12,6 @@ from reconciler.model.finding import Finding
 from reconciler.model.rule import Source
 from reconciler.plan.plan import with_findings
 from reconciler.render.sarif import sarif
-from tests.render.test_sarif import run_of
 from tests.support.airline import ADDRESSES, make_by_hand, rules
 from tests.support.builders import address
 from tests.support.github_runner import commands
@@ -20,6 +19,7 @@ from tests.support.hostile_names import HOSTILE_NAMES
 from tests.support.plan_formats import FORMS
 from tests.support.plans import everything
 from tests.support.program import write
+from tests.support.sarif_form import run_of
 
 if TYPE_CHECKING:
     from tests.support.program import Program

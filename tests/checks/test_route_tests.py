@@ -15,7 +15,7 @@ from reconciler.desired.desired import desire
 from reconciler.desired.queues import AssumedCatalogue, aliases
 from reconciler.manifest.load import load
 from reconciler.plan.json_schema import plan_schema
-from tests.render.test_plan_text import DANGEROUS, HOSTILE
+from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_TEXTS
 from tests.support.program import Program, name_tenant, write
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
@@ -359,7 +359,7 @@ def test_junit_is_a_suite_for_each_environment_and_document(cxroute: Program) ->
     assert str(failure.text).startswith("manifests/tests.yaml:3: expected ")
 
 
-@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("text", HOSTILE_TEXTS)
 def test_hostile_names_break_neither_xml_nor_a_terminal(cxroute: Program, text: str) -> None:
     """In a document's name, an intent, an attribute's name and its value, and a queue."""
     quoted = '"' + re.sub("[^a-z0-9 ]", lambda found: f"\\U{ord(found[0]):08x}", text) + '"'
@@ -371,8 +371,8 @@ def test_hostile_names_break_neither_xml_nor_a_terminal(cxroute: Program, text: 
         name=quoted,
     )
     assert 3 == cxroute("test", "-e", "prod", "--junit", "out.xml")
-    assert DANGEROUS.search(cxroute.out + cxroute.err) is None
-    assert DANGEROUS.search(Path("out.xml").read_text(encoding="utf-8")) is None
+    assert CONTROL_CHARACTERS.search(cxroute.out + cxroute.err) is None
+    assert CONTROL_CHARACTERS.search(Path("out.xml").read_text(encoding="utf-8")) is None
     (suite,) = junit()
     assert ["2", "1"] == [suite.get("tests"), suite.get("failures")]
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import signal
-import subprocess
 import time
-from contextlib import contextmanager, nullcontext
-from pathlib import Path
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -22,85 +19,17 @@ from reconciler.simulator.settings import PROFILES
 from reconciler.simulator.state import State
 from tests.crash.served import served
 from tests.support import canary_secrets as canary
-from tests.support.command import Command, measured
+from tests.support.bank_folder import BankFolder
 from tests.support.plain_http import PLAIN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.support.command import Ended
-
-ROOT = Path(__file__).resolve().parents[2]
-ENVIRONMENT = """\
-apiVersion: routing/v1
-kind: Environment
-name: bank
-owner: bank-routing
-tenant: bank
-api: {{baseUrl: "{url}", requestsPerSecond: {rate}, timeoutSeconds: 5}}
-vars: {{overflow: overflow-partner}}
-"""
-
-
-class Place:
-    """A folder with the bank's manifests, and the program run in it as a process of its own."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.manifests("http://127.0.0.1:9")
-        kept = ("PATH", "HOME", "LANG", "PYTHONDONTWRITEBYTECODE")
-        self.environment = {name: os.environ[name] for name in kept if name in os.environ}
-        self.environment |= {"PYTHONPATH": str(ROOT), "CXONE_CLIENT_ID": "me", "CXONE_CLIENT_SECRET": canary.SECRET}
-
-    def manifests(self, url: str, rate: float = 10_000) -> None:
-        """Copy the repository's manifests, with one more environment: a bank at that address."""
-        for source in (ROOT / "manifests").rglob("*.yaml"):
-            target = self.path / "manifests" / source.relative_to(ROOT / "manifests")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(source.read_bytes())
-        (self.path / "manifests/environments/bank.yaml").write_text(ENVIRONMENT.format(url=url, rate=rate))
-        queues = self.path / "manifests/queues.yaml"
-        text = queues.read_text(encoding="utf-8")
-        queues.write_text(re.sub(r"(    sandbox: (\{.*\}))", r"\1\n    bank: \2", text), encoding="utf-8")
-
-    def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
-        """Start a command and return the process."""
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
-        return Command(*arguments, cwd=self.path, env=self.environment, text=True, **{**pipes, **options})
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end."""
-        with self.start(*arguments) as process:
-            out, err = process.communicate(timeout=60)
-        assert "Traceback" not in err, err
-        assert [] == canary.found(out + err)
-        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
-
-    def forked(self, *arguments: str) -> Ended:
-        """Run a command to its end, in a process that need not import anything first."""
-        ended = measured(self.path, [*arguments], self.environment, 60)
-        assert "Traceback" not in ended.err, ended.err
-        assert [] == canary.found(ended.out + ended.err)
-        return ended
-
-    @contextmanager
-    def simulated(self, *arguments: str) -> Iterator[str]:
-        """Serve a simulated tenant and yield its address."""
-        with self.start("simulate", "--port", "0", *arguments) as server:
-            assert server.stdout is not None
-            line = server.stdout.readline()
-            found = re.search(r"http://[\d.]+:\d+", line)
-            try:
-                assert found, (line, server.poll(), server.stderr and server.stderr.read())
-                yield found.group()
-            finally:
-                server.terminate()
-                assert 0 == server.wait(20)
+    import subprocess
+    from pathlib import Path
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path)
+def place(tmp_path: Path) -> BankFolder:
+    return BankFolder(tmp_path)
 
 
 def rules(url: str) -> dict[str, Any]:
@@ -142,7 +71,7 @@ def theirs(url: str) -> dict[str, str]:
     return {key: json.dumps(rule) for key, rule in found if "[cxroute:bank-routing/" not in rule["description"]}
 
 
-def test_the_bank_from_found_to_healed(place: Place) -> None:
+def test_the_bank_from_found_to_healed(place: BankFolder) -> None:
     """Plan, conflict, apply, nothing left, drift healed, a rule removed; others' rules untouched throughout."""
     with place.simulated("--tenant", "bank", "--state", "bank.json") as url:
         place.manifests(url)
@@ -192,7 +121,7 @@ def test_the_bank_from_found_to_healed(place: Place) -> None:
         assert 8 == len(as_found) - len(untouched)
 
 
-def test_a_killed_apply_is_finished_by_the_next(place: Place) -> None:
+def test_a_killed_apply_is_finished_by_the_next(place: BankFolder) -> None:
     """SIGKILL in the middle of 70 creates: nothing on disk is needed, nothing is there twice."""
     with place.simulated("--latency-ms", "20") as url:
         place.manifests(url, rate=60)
@@ -208,7 +137,7 @@ def test_a_killed_apply_is_finished_by_the_next(place: Place) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_an_apply_between_two_writes(place: Place, number: signal.Signals) -> None:
+def test_a_signal_ends_an_apply_between_two_writes(place: BankFolder, number: signal.Signals) -> None:
     """Exit 130; what was under way is finished, and every change is accounted for."""
     with place.simulated("--latency-ms", "20") as url:
         place.manifests(url, rate=60)
@@ -224,7 +153,7 @@ def test_a_signal_ends_an_apply_between_two_writes(place: Place, number: signal.
         assert {"skipped"} == {one["status"] for one in outcomes if one["status"] != "applied"}
 
 
-def test_a_simulated_tenant_survives_a_kill(place: Place) -> None:
+def test_a_simulated_tenant_survives_a_kill(place: BankFolder) -> None:
     """Its state is in the file before a change is acknowledged."""
     with place.start("simulate", "--port", "0", "--state", "state.json") as server:
         assert server.stdout is not None
@@ -249,7 +178,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_a_tenant_that_cannot_be_read_is_one_sentence_and_exit_1(place: Place, case: str) -> None:
+def test_a_tenant_that_cannot_be_read_is_one_sentence_and_exit_1(place: BankFolder, case: str) -> None:
     """Or 64 where it is the settings that are wrong; never a traceback, never the secret."""
     url, environment, said = WRONG[case]
     with nullcontext(url) if url else place.simulated() as there:
@@ -263,7 +192,7 @@ def test_a_tenant_that_cannot_be_read_is_one_sentence_and_exit_1(place: Place, c
 
 
 @pytest.mark.parametrize("fault", ["html", "shape", "nan", "deep", "gzip", "redirect", "501", "empty", "403", "half"])
-def test_answers_that_no_tenant_gives_end_in_one_sentence(place: Place, fault: str) -> None:
+def test_answers_that_no_tenant_gives_end_in_one_sentence(place: BankFolder, fault: str) -> None:
     """HTML, broken or hostile JSON, bombs, redirects: exit 1, nothing written."""
     with served() as here:
         here.app = simulator(State(), PROFILES["A"], Faults(f"GET rules:{fault}"))
@@ -274,7 +203,7 @@ def test_answers_that_no_tenant_gives_end_in_one_sentence(place: Place, fault: s
     assert "rules" in error or "answer" in error
 
 
-def test_an_unknown_queue_is_said_with_its_place_and_the_nearest_name(place: Place) -> None:
+def test_an_unknown_queue_is_said_with_its_place_and_the_nearest_name(place: BankFolder) -> None:
     """Exit 3, before anything is written."""
     with place.simulated("--tenant", "bank") as url:
         place.manifests(url)

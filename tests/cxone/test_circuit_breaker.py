@@ -16,9 +16,8 @@ from reconciler.cxone.client import WritingClient
 from reconciler.cxone.settings import Credentials
 from reconciler.cxone.transport.circuit_breaker import MOST_FAILURES
 from reconciler.cxone.transport.httpx_transport import UntrustedServerError, carried_by
-from reconciler.model.live import Marker, Read
-from reconciler.model.rule import Address
-from tests.support.builders import rule
+from reconciler.model.live import Read
+from tests.support.builders import MARKER, rule
 from tests.support.in_process_tenant import TENANT
 from tests.support.stepping_clock import jumping_time, run
 
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
     Away = Callable[[httpx.Request], httpx.Response]
 
-MARKER = Marker("acme", Address("cards", "vip"), "00000000")
 MOST_PROBES = 12
 """At 1.5, 3, 6 and then 11 seconds, the shortest that they are apart, as many as 90 seconds hold."""
 

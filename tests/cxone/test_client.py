@@ -18,9 +18,8 @@ from reconciler import errors
 from reconciler.cxone.client import WritingClient
 from reconciler.cxone.settings import Credentials, check_host
 from reconciler.cxone.transport.httpx_transport import carried_by
-from reconciler.model.live import Marker, Read
-from reconciler.model.rule import Address
-from tests.support.builders import rule, unmanaged
+from reconciler.model.live import Read
+from tests.support.builders import MARKER, rule, unmanaged
 from tests.support.fake_clock import START, VirtualTime
 from tests.support.in_process_tenant import TENANT
 
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 
     from reconciler.cxone.transport.request import Carry
 
-MARKER = Marker("acme", Address("cards", "vip"), "00000000")
 RULES = "http://localhost/api/v2/routing/rules"
 ONE = "http://localhost/api/v2/routing/rules/1"
 STORED = {"id": "1", "name": "vip", "priority": 1}

@@ -22,8 +22,7 @@ from reconciler.cxone.settings import Credentials, Tenant
 from reconciler.cxone.transport.httpx_transport import carried_by
 from reconciler.manifest.kinds.profile import Profile
 from reconciler.model.live import Read
-from tests.cxone.test_profile import MARKER
-from tests.support.builders import rule
+from tests.support.builders import MARKER, rule
 from tests.support.fake_clock import VirtualTime
 from tests.support.in_process_tenant import TENANT
 

@@ -22,9 +22,9 @@ from reconciler.cxone.read_only import reading_only
 from reconciler.cxone.settings import Credentials
 from reconciler.cxone.transport.httpx_transport import NetworkTransport, carried_by, network
 from reconciler.cxone.transport.rate_limiter import REAL_TIME
-from reconciler.model.live import Marker, Read
-from reconciler.model.rule import Address, Queue
-from tests.support.builders import rule, unmanaged
+from reconciler.model.live import Read
+from reconciler.model.rule import Queue
+from tests.support.builders import MARKER, rule, unmanaged
 from tests.support.fake_clock import VirtualTime
 from tests.support.in_process_tenant import TENANT
 
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     Script = Callable[[bytes, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
-MARKER = Marker("acme", Address("cards", "vip"), "00000000")
 TOKEN = json.dumps({"access_token": "t", "expires_in": 3600}).encode()
 
 

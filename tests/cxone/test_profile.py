@@ -21,17 +21,17 @@ from reconciler.cxone.settings import Credentials, Tenant
 from reconciler.cxone.transport.httpx_transport import carried_by
 from reconciler.manifest.kinds.profile import TUTORIAL, Profile, operator_names
 from reconciler.manifest.load import load
-from reconciler.model.live import Marker, Read
-from reconciler.model.rule import Address
+from reconciler.model.live import Read
 from reconciler.simulator.app import Simulator, simulator
 from reconciler.simulator.faults.injector import Faults
 from reconciler.simulator.settings import Settings
 from reconciler.simulator.state import State
-from tests.support.builders import QUEUES, rule
+from tests.support.builders import MARKER, QUEUES, rule
 from tests.support.fake_clock import VirtualTime
 from tests.support.in_process_tenant import TENANT
 from tests.support.program import write
 from tests.support.simulated import Line, stored
+from tests.support.tenant_profiles import ERRORS, OTHER_NAMES, PAGING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,30 +39,6 @@ if TYPE_CHECKING:
     from tests.support.program import Program
 
 ROOT = Path(__file__).resolve().parents[2]
-MARKER = Marker("acme", Address("cards", "vip"), "00000000")
-PAGING: dict[str, dict[str, Any]] = {
-    "page-number": {"paging": {"style": "page-number", "page": "p", "first": 0, "size": "n", "total": "meta.count"}},
-    "skip-top": {"list": "rules", "paging": {"style": "skip-top"}, "noContent": True},
-    "next-link": {"list": "data.rules", "paging": {"style": "next-link", "size": "limit"}},
-    "next-link-counted": {"list": "items", "paging": {"style": "next-link", "total": "total", "next": "next"}},
-    "scroll-token": {"list": "data", "paging": {"style": "scroll-token", "total": "hits", "size": "size"}},
-    "scroll-token-uncounted": {"list": "data", "paging": {"style": "scroll-token", "token": "cursor"}},
-    "all-at-once": {"list": ".", "paging": {"style": "all-at-once"}},
-}
-ERRORS: dict[str, dict[str, Any]] = {
-    "a list": {"messages": ["errors[].message"]},
-    "one text": {"messages": ["message"]},
-    "OAuth's": {"messages": ["error_description"]},
-    "a header": {"messages": [], "header": "icStatusDescription"},
-    "a success that refuses": {"messages": ["results[].error"], "refused": ["results[].success"]},
-}
-OTHER_NAMES: dict[str, Any] = {
-    "rules": {"path": "/acd/rules", "id": "ruleId", "single": "rule"},
-    "rule": {"name": "ruleName", "priority": "order", "enabled": "isActive", "conditions": "when", "targets": "then"},
-    "condition": {"type": "kind", "attributeName": "field", "operator": "op", "value": "is", "attribute": "FIELD"},
-    "target": {"queueId": "skillId", "weight": "share", "queue": "SKILL"},
-    "operators": {"equals": "EQ", "in": "equals", "greaterThanOrEqual": ">="},
-}
 
 
 def profile(**said: Any) -> Profile:

@@ -22,12 +22,12 @@ from reconciler.simulator.app import simulator
 from reconciler.simulator.faults.injector import Faults
 from reconciler.simulator.settings import Settings
 from reconciler.simulator.state import State
-from tests.cxone.test_profile import ERRORS, OTHER_NAMES, PAGING
 from tests.support.command import Command
 from tests.support.fake_clock import VirtualTime
 from tests.support.in_process_tenant import TENANT
 from tests.support.program import Program, write
 from tests.support.simulated import Line
+from tests.support.tenant_profiles import ERRORS, OTHER_NAMES, PAGING
 from tests.support.written_manifests import yaml_of
 
 if TYPE_CHECKING:

@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 
-from reconciler.cxone.client import WritingClient
-from reconciler.cxone.settings import Credentials
-from reconciler.cxone.transport.httpx_transport import carried_by
 from reconciler.cxone.transport.rate_limiter import Pacer, Rate
-from reconciler.model.live import LiveRule, Marker
-from reconciler.model.rule import Address
-from reconciler.simulator.delivery import Bucket
-from reconciler.simulator.messages import Problem
-from reconciler.simulator.messages import refusal as refused
-from reconciler.simulator.settings import Settings
-from tests.support.builders import rule
-from tests.support.fake_clock import START
-from tests.support.in_process_tenant import TENANT
+from tests.support.rate_limited_tenant import LIMIT, created, lowered
 from tests.support.stepping_clock import jumping_time, run
 
 if TYPE_CHECKING:
@@ -31,88 +19,8 @@ if TYPE_CHECKING:
 
     Odds = Callable[[float], float]
 
-REFUSED = Problem("Rate limit exceeded", "too.many.requests")
-MARKER = Marker("acme", Address("cards", "vip"), "00000000")
-LIMIT, BURST, LATENCY = 100.0, 10, 0.05
 AT_ONCE = (0.5, 0.6, 0.7, 0.9, 0.95)
 """Of the stated rate: limits that are learnt from the first 429s. Elsewhere a first guess is too high by a little."""
-
-
-@dataclass
-class Run:
-    """What came of creating rules: the seconds from the first request to the last answer, and the 429s."""
-
-    found: list[Any]
-    seconds: float
-    refused: int
-    retries: int
-    requests: int
-
-    def fraction(self) -> float:
-        """Return the part of what the tenant can do at the most."""
-        return ((len(self.found) - BURST) / LIMIT + LATENCY) / self.seconds
-
-    def failed(self) -> int:
-        """Return how many were not made."""
-        return sum(not isinstance(one, LiveRule) for one in self.found)
-
-
-class Tenant(httpx.AsyncBaseTransport):
-    """The simulator's own bucket behind a latency that varies a little; knows when it was first asked and last done.
-
-    `odds` says how likely a request is refused by chance, by the seconds since the first one came.
-    """
-
-    def __init__(self, settings: Settings, chance: Random, odds: Odds) -> None:
-        self._bucket, self._latency, self._chance, self._odds = Bucket(settings), settings.latency, chance, odds
-        self.times: list[float] = []
-        self.refused = 0
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer one request: a token, or a rule unless this is too fast."""
-        clock = asyncio.get_running_loop().time
-        sent = clock()
-        await asyncio.sleep(self._latency + self._chance.expovariate(500))
-        if request.url.path == "/oauth/token":
-            return httpx.Response(200, json={"access_token": "t", "expires_in": 3600})
-        self.times += [sent, clock()]
-        by_chance = self._chance.random() < self._odds(sent - self.times[0])
-        refusal = refused(429, REFUSED, headers=(("retry-after", "1"),)) if by_chance else self._bucket.refusal()
-        if refusal is None:
-            return httpx.Response(201, json={"id": "1", "name": "x", "priority": 1})
-        self.refused += 1
-        return httpx.Response(refusal.status, headers=dict(refusal.headers), content=refusal.body)
-
-
-def never(_second: float) -> float:
-    return 0.0
-
-
-def created(stated: float, count: int, *, at_once: int = 16, odds: Odds = never, seed: int = 1, **settings: Any) -> Run:
-    """Create so many rules with a client that was told that rate, sixteen at a time as apply does."""
-
-    async def go() -> Run:
-        clock, chance = asyncio.get_running_loop().time, Random(seed)
-        start = START.timestamp() - clock()
-        usual = {"rate": LIMIT, "burst": BURST, "latency": LATENCY, "clock": lambda: start + clock()}
-        tenant = Tenant(Settings(**{**usual, **settings}), chance, odds)
-        client = WritingClient(
-            carried_by(tenant),
-            replace(TENANT, requests_per_second=stated, concurrency=at_once),
-            Credentials("id", "secret"),
-            jumping_time(chance),
-        )
-        places = asyncio.Semaphore(at_once)
-
-        async def one(number: int) -> object:
-            async with places:
-                return await client.create(rule(f"r{number}"), MARKER)
-
-        found = await asyncio.gather(*(one(number) for number in range(count)), return_exceptions=True)
-        seconds = max(tenant.times) - min(tenant.times)
-        return Run(list(found), seconds, tenant.refused, client.pacer.retries, client.pacer.requests)
-
-    return run(go())
 
 
 def test_a_stated_rate_that_the_tenant_allows_meets_no_429() -> None:
@@ -214,17 +122,6 @@ def test_what_a_pause_filled_again_is_not_counted_twice(pause: float, fresh: boo
     rate.refused(began + 0.4)
     rate.resumed(began + 1.4)
     assert fresh == (99.0 * 0.99 <= rate.at(began + 1.4) <= 102.5)
-
-
-def lowered(stated: float = 50.0) -> Rate:
-    """Return a rate after half of what was sent in a second was accepted, and a wait that ended at second 2."""
-    rate = Rate(stated)
-    for number in range(int(stated / 2)):
-        rate.accepted(2 * number / stated)
-    rate.refused(1.0)
-    assert rate.resumed(2.0)
-    assert rate.at(2.0) < stated / 2
-    return rate
 
 
 def test_the_rate_grows_again_and_never_beyond_what_was_stated() -> None:

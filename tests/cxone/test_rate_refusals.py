@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.cxone.transport.rate_limiter import Rate
-from tests.cxone.test_rate_limiter import BURST, LATENCY, created
-from tests.cxone.test_waits import Tiresome, tiresome
+from tests.support.rate_limited_tenant import BURST, LATENCY, created
+from tests.support.slow_tenant import SlowTenant, slow_tenant
 from tests.support.stepping_clock import run
 from tests.tiers import FULL
 
 if TYPE_CHECKING:
-    from tests.cxone.test_rate_limiter import Odds
     from tests.support.program import Program
+    from tests.support.rate_limited_tenant import Odds
 
 TOLD, COUNT, AT_ONCE, RETRY_AFTER = 50.0, 500, 16, 1.0
 SEEDS = range(8 if FULL else 1)
@@ -93,7 +93,7 @@ def test_429s_of_others_cost_no_more_than_twice_the_time(case: str) -> None:
         assert sum(one.seconds for one in runs) <= 2 * best, ratio
 
 
-class Refusing(Tiresome):
+class Refusing(SlowTenant):
     """A tenant that refuses requests by chance: to the end, or until so many seconds are over."""
 
     until: float = math.inf
@@ -112,7 +112,7 @@ def test_40_rules_are_made_on_a_socket(cxroute: Program, monkeypatch: pytest.Mon
     monkeypatch.delenv("CXROUTE_PROXY")
     monkeypatch.setenv("CXONE_CLIENT_ID", "id")
     scale = 1.0 if FULL else 0.1
-    with tiresome(Refusing, rules=40, retry_after=f"{scale:g}") as tenant:
+    with slow_tenant(Refusing, rules=40, retry_after=f"{scale:g}") as tenant:
         begin = time.monotonic()
         if case == "half for 10 s":
             tenant.until, tenant.share = begin + 10 * scale, 0.5

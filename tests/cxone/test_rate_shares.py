@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from reconciler.cxone.transport.rate_limiter import Pacer, Rate
-from tests.cxone.test_rate_limiter import lowered
+from tests.support.rate_limited_tenant import lowered
 from tests.support.stepping_clock import jumping_time, run
 
 LIMIT = 100.0

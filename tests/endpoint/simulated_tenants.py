@@ -6,12 +6,23 @@ import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from reconciler.cxone.context_client import ContextClient
 from reconciler.cxone.context_writers import path_of, writer_of
 from reconciler.cxone.settings import Credentials
 from reconciler.cxone.transport.httpx_transport import carried_by
+from reconciler.errors import (
+    ApiError,
+    CredentialsError,
+    GoneError,
+    NotOfferedError,
+    RejectedError,
+    ScopeError,
+    TooFastError,
+    UnexpectedAnswerError,
+)
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.kinds.profile import TUTORIAL
 from reconciler.simulator.app import Simulator, simulator
@@ -82,3 +93,35 @@ class World:
     def asked(self) -> Counter[str]:
         """Return how often each kind of path was asked for."""
         return Counter("token" if one.path == "/oauth/token" else "context" for one in self.app.state.requests)
+
+
+FAULTS: list[tuple[str, type]] = [
+    ("context:reset@#1", dict),
+    ("context:500-applied@#1", dict),
+    ("context:429=1@#1", dict),
+    ("context:refuse@#1", dict),
+    ("context:cut@#1", dict),
+    ("context:revoke@#2", dict),
+    ("token:500@#1", dict),
+    ("context:401", CredentialsError),
+    ("context:403", ScopeError),
+    ("context:404", GoneError),
+    ("context:410", GoneError),
+    ("context:405", NotOfferedError),
+    ("context:501", NotOfferedError),
+    ("context:400", RejectedError),
+    ("context:413", RejectedError),
+    ("context:422", RejectedError),
+    ("context:redirect", NotOfferedError),
+    ("context:html", UnexpectedAnswerError),
+    ("context:nan", UnexpectedAnswerError),
+    ("context:deep", UnexpectedAnswerError),
+    ("context:gzip=20", UnexpectedAnswerError),
+    ("context:429=3600", TooFastError),
+    ("context:429=30", TooFastError),
+    ("context:500", ApiError),
+    ("context:timeout", ApiError),
+    ("token:401", CredentialsError),
+    ("token:html", UnexpectedAnswerError),
+    ("token:503", ApiError),
+]

@@ -13,18 +13,13 @@ import pytest
 from reconciler.cxone.transport.circuit_breaker import MOST_FAST_FAILURES
 from reconciler.errors import (
     ApiError,
-    CredentialsError,
-    GoneError,
     LaterError,
-    NotOfferedError,
     OverloadedError,
     RejectedError,
-    ScopeError,
     TooFastError,
-    UnexpectedAnswerError,
     UsageError,
 )
-from tests.endpoint.simulated_tenants import SAID, WAYS, World
+from tests.endpoint.simulated_tenants import FAULTS, SAID, WAYS, World
 from tests.support import canary_secrets as canary
 
 CONTRACT = Path(__file__).parents[1] / "contract" / "context.json"
@@ -62,38 +57,6 @@ def test_the_client_keeps_the_contract(example: dict[str, Any]) -> None:
     assert {("POST", example["request"]["path"].encode())} == {(one.method, one.url.raw_path) for one in asked}
     assert example["request"]["json"] == json.loads(asked[0].content)
     assert ["Bearer TOKEN", "application/json"] == [asked[0].headers[one] for one in ("Authorization", "Content-Type")]
-
-
-FAULTS = [
-    ("context:reset@#1", dict),
-    ("context:500-applied@#1", dict),
-    ("context:429=1@#1", dict),
-    ("context:refuse@#1", dict),
-    ("context:cut@#1", dict),
-    ("context:revoke@#2", dict),
-    ("token:500@#1", dict),
-    ("context:401", CredentialsError),
-    ("context:403", ScopeError),
-    ("context:404", GoneError),
-    ("context:410", GoneError),
-    ("context:405", NotOfferedError),
-    ("context:501", NotOfferedError),
-    ("context:400", RejectedError),
-    ("context:413", RejectedError),
-    ("context:422", RejectedError),
-    ("context:redirect", NotOfferedError),
-    ("context:html", UnexpectedAnswerError),
-    ("context:nan", UnexpectedAnswerError),
-    ("context:deep", UnexpectedAnswerError),
-    ("context:gzip=20", UnexpectedAnswerError),
-    ("context:429=3600", TooFastError),
-    ("context:429=30", TooFastError),
-    ("context:500", ApiError),
-    ("context:timeout", ApiError),
-    ("token:401", CredentialsError),
-    ("token:html", UnexpectedAnswerError),
-    ("token:503", ApiError),
-]
 
 
 @pytest.mark.parametrize(("faults", "expected"), FAULTS)

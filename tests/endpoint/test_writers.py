@@ -37,8 +37,7 @@ from reconciler.manifest.kinds.profile import Profile
 from tests.endpoint import in_process_endpoint as posting
 from tests.endpoint import openapi_document as document
 from tests.endpoint.in_process_endpoint import Endpoint, Upstream
-from tests.endpoint.simulated_tenants import FIELDS, SAID, WAYS, World
-from tests.endpoint.test_client import FAULTS
+from tests.endpoint.simulated_tenants import FAULTS, FIELDS, SAID, WAYS, World
 from tests.support import canary_secrets as canary
 from tests.support.in_process_tenant import TENANT
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from tests.hostile.scripts import MEGABYTE
 from tests.support import canary_secrets as canary
 from tests.support.command import measured
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.hostile.tenant import Tenant
     from tests.support.command import Ended
 
 ENVIRONMENT = """\
@@ -32,6 +34,10 @@ kind: RuleSet
 name: routing
 rules:
 """
+MOST_MEMORY: Final = 250 * MEGABYTE
+DEADLINE: Final = 0.1
+SLACK: Final = 5.0
+"""Seconds that a busy machine may add."""
 
 
 @dataclass
@@ -63,3 +69,13 @@ class Place:
     def secretive(self) -> None:
         """Look once more: at every file that is left."""
         assert [] == list(canary.leaks_in(self.path))
+
+
+def refused(ended: Ended, tenant: Tenant) -> None:
+    """Exit 1, one sentence after what was waited for; nothing written; within what a machine can spare."""
+    assert (1, "") == (ended.code, ended.out), ended
+    *waits, _ = ended.err.strip().splitlines()
+    assert all(line.startswith("waiting for ") for line in waits), ended.err
+    assert len(ended.err) < 500
+    assert [] == tenant.writes
+    assert ended.peak < MOST_MEMORY

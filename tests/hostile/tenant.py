@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 RULES: Final = "/api/v2/routing/rules"
 QUEUES: Final = [{"id": "q-billing", "name": "Billing"}, {"id": "q-general", "name": "General"}]
 
+Quirk = Callable[[dict[str, Any]], dict[str, Any]]
+"""Returns a rule as the tenant stores it, from the rule as it was sent."""
 Script = Callable[["Turn"], Awaitable[None]]
 """Answers in place of the real answer; the connection is closed after it."""
 
@@ -183,3 +185,11 @@ async def _request(reader: asyncio.StreamReader) -> Request:
     length = next((int(line.split(b":")[1]) for line in lines if line.lower().startswith(b"content-length:")), 0)
     method, path, _ = lines[0].decode().split(" ")
     return Request(method, path, head, await reader.readexactly(length))
+
+
+def of_description(make: Callable[[str], str]) -> Quirk:
+    return lambda rule: {**rule, "description": make(rule["description"])}
+
+
+def of_texts(make: Callable[[str], str]) -> Quirk:
+    return lambda rule: {**rule, "name": make(rule["name"]), "description": make(rule["description"])}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from tests.hostile.command import DEADLINE, MOST_MEMORY, SLACK, refused
 from tests.hostile.scripts import BROKEN, LARGE, MEGABYTE, NO_JSON, SLOW, body, deep, rule_page
 from tests.hostile.tenant import RULES, Tenant, serving
 from tests.support.odd_rules import odd_rules
@@ -17,12 +18,8 @@ if TYPE_CHECKING:
     from tests.hostile.tenant import Script
     from tests.support.command import Ended
 
-MOST_MEMORY: Final = 250 * MEGABYTE
-DEADLINE: Final = 0.1
 ATTEMPTS: Final = 20
 """More than a read is ever tried: four times, and then the probes of a server that is away."""
-SLACK: Final = 5.0
-"""Seconds that a busy machine may add."""
 CASES: Final = {**LARGE, **BROKEN, **NO_JSON}
 
 
@@ -32,16 +29,6 @@ def run(place: Place, tenant: Tenant, *arguments: str, seconds: float = 10) -> E
         ended = place(*arguments)
     place.secretive()
     return ended
-
-
-def refused(ended: Ended, tenant: Tenant) -> None:
-    """Exit 1, one sentence after what was waited for; nothing written; within what a machine can spare."""
-    assert (1, "") == (ended.code, ended.out), ended
-    *waits, _ = ended.err.strip().splitlines()
-    assert all(line.startswith("waiting for ") for line in waits), ended.err
-    assert len(ended.err) < 500
-    assert [] == tenant.writes
-    assert ended.peak < MOST_MEMORY
 
 
 @pytest.mark.parametrize("kind", ["list", "token"])

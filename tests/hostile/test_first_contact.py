@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from tests.hostile.scripts import body
-from tests.hostile.tenant import Tenant, serving
+from tests.hostile.tenant import Tenant, of_description, of_texts, serving
 from tests.support import canary_secrets as canary
 from tests.support.watch_process import scene
 
@@ -18,23 +18,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.hostile.command import Place
+    from tests.hostile.tenant import Quirk
     from tests.support.command import Ended
 
     Rules = dict[str, dict[str, Any]]
-    Quirk = Callable[[dict[str, Any]], dict[str, Any]]
 
 MANY: Final = tuple(f"intent_{number:03d}" for number in range(120))
 OPENING: Final = "[cxroute:acme/"
 VALUES: Final = "with its values in upper case"
 NAMED: Final = "collapsed, and named in lower case"
-
-
-def of_description(make: Callable[[str], str]) -> Quirk:
-    return lambda rule: {**rule, "description": make(rule["description"])}
-
-
-def of_texts(make: Callable[[str], str]) -> Quirk:
-    return lambda rule: {**rule, "name": make(rule["name"]), "description": make(rule["description"])}
 
 
 def of_values(make: Callable[[str], str]) -> Quirk:

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from tests.hostile.command import MANIFEST
-from tests.hostile.tenant import Tenant, serving
-from tests.hostile.test_first_contact import of_description, of_texts
+from tests.hostile.tenant import Tenant, of_description, of_texts, serving
 
 if TYPE_CHECKING:
     from tests.hostile.command import Place
-    from tests.hostile.test_first_contact import Quirk
+    from tests.hostile.tenant import Quirk
 
 QUIRKS: Final[dict[str, Quirk]] = {
     "as sent": dict,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.hostile.command import SLACK, refused
 from tests.hostile.tenant import Tenant, serving
-from tests.hostile.test_answers import SLACK, refused
 
 if TYPE_CHECKING:
     from tests.hostile.command import Place

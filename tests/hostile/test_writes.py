@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from tests.hostile.command import DEADLINE, MOST_MEMORY, SLACK
 from tests.hostile.scripts import BROKEN, LARGE, NO_JSON, SLOW, altered, body, bomb, packed
 from tests.hostile.tenant import RULES, Tenant, page, serving, whole
-from tests.hostile.test_answers import DEADLINE, MOST_MEMORY, SLACK
 
 if TYPE_CHECKING:
     from tests.hostile.command import Place

@@ -146,6 +146,53 @@ def test_each_tier_names_tests_that_there_are(entry: str) -> None:
     assert not test or re.search(rf"^(async )?def {test}\(", there.read_text(encoding="utf-8"), re.MULTILINE)
 
 
+SUITES = {
+    "browser": "the report and the diagram in a real browser",
+    "campaign": "generated faults at every request, and the oracle that judges the runs",
+    "crash": "real processes, killed at every request",
+    "deploy": "the image and the manifests of deploy/",
+    "docs": "the pages: their commands are run, their citations resolve",
+    "hostile": "tenants that lie, stall and lose what is written",
+    "mutation": "the tool behind `make mutants`",
+    "project": "the repository itself",
+}
+DATA = {
+    "contract": "example exchanges of the API",
+    "golden": "outputs, compared as a whole",
+    "manifests": "valid and invalid ones",
+    "recorded": "the public interface, as it was released",
+    "support": "what several folders share",
+}
+"""Folders of tests/ without a package of that name, and why they are there."""
+OWN_HELPERS = {*SUITES, "endpoint", "github"}
+"""Folders that keep their helpers; others have theirs in tests/support."""
+
+
+def test_files() -> list[Path]:
+    names = run("git", "ls-files", "-co", "--exclude-standard", "tests/*.py").stdout.splitlines()
+    return [path for path in map(ROOT.joinpath, names) if path.exists()]
+
+
+def test_no_test_module_imports_another() -> None:
+    """Shared code lies in a helper module, so each test file can be read, run, moved and deleted alone."""
+    imports = re.compile(r"^ *(?:from|import) tests\b.*\btest_\w+.*", re.MULTILINE)
+    assert [] == [(str(path), found) for path in test_files() for found in imports.findall(path.read_text("utf-8"))]
+
+
+def test_helpers_of_tests_lie_in_one_folder() -> None:
+    """A Python file of tests/ is a test, pytest's own, a helper in tests/support, or a helper of a suite."""
+    below = [path.relative_to(ROOT / "tests") for path in test_files()]
+    helpers = [path for path in below if not re.fullmatch(r"test_\w+|conftest|tiers", path.stem)]
+    assert [] == [str(path) for path in helpers if path.parts[0] not in {"support", *OWN_HELPERS}]
+
+
+def test_folders_of_tests_mirror_the_packages() -> None:
+    """Each folder bears the name of a package, or is in the lists above with a reason."""
+    folders = {name.split("/")[1] for name in run("git", "ls-files", "tests/*/*").stdout.splitlines()}
+    packages = {path.name for path in (ROOT / "reconciler").iterdir() if (path / "__init__.py").exists()}
+    assert {*SUITES, *DATA} == folders - packages
+
+
 def test_what_tests_and_lints_is_pinned() -> None:
     """The development groups and the build backend are in requirements-dev.txt within their bounds."""
     groups = PROJECT["dependency-groups"]

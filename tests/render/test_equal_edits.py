@@ -15,9 +15,8 @@ from reconciler.model.rule import Queue, Rule, Target, condition
 from reconciler.plan.document import document
 from reconciler.render.equal_edits import FEWEST, equal_edits
 from reconciler.render.summary import telling
-from tests.render.test_plan_text import DANGEROUS
 from tests.support.builders import address, at_least, intent_is, managed, rule, wanted
-from tests.support.hostile_names import HOSTILE_NAMES
+from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_NAMES
 from tests.support.parsed_html import github, page
 from tests.support.plan_formats import as_drift_markdown, as_html, as_markdown, as_text
 from tests.support.plans import looked_at
@@ -185,7 +184,7 @@ def test_hostile_values_in_a_group_are_text(name: str) -> None:
 
     odd, usual = made(name), made("Billing")
     assert [["r0", "r1", "r2", "r3"]] == grouped(odd)
-    assert DANGEROUS.search(as_text(odd)) is None
+    assert CONTROL_CHARACTERS.search(as_text(odd)) is None
     for form in (as_markdown, as_drift_markdown):
         shapes = [[tag for tag in github(form(one)).shape if tag.strip("/") != "code"] for one in (usual, odd)]
         assert shapes[0] == shapes[1]

@@ -26,11 +26,10 @@ from reconciler.render.colour import colourless
 from reconciler.render.github_annotations import annotated
 from reconciler.render.sarif import sarif
 from reconciler.render.text.findings import findings_text, findings_with_carets
-from tests.render.test_plan_text import DANGEROUS
 from tests.support.airline import ADDRESSES, make_by_hand, rules
 from tests.support.builders import address, desired, rule, wanted
 from tests.support.github_runner import commands
-from tests.support.hostile_names import HOSTILE_NAMES
+from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_NAMES
 from tests.support.parsed_html import github, page
 from tests.support.plan_formats import as_drift_markdown, as_html, as_json, as_markdown, as_text
 from tests.support.plans import empty, everything
@@ -207,7 +206,7 @@ def test_hostile_names_in_a_group_are_text(name: str) -> None:
     plain = [replace(one, message="x", hint="y") for one in several(4)]
     made, usual = advised(empty(), findings), advised(empty(), plain)
     assert len(as_text(usual).splitlines()) - (not name) == len(as_text(made).splitlines())
-    assert DANGEROUS.search(as_text(made)) is None
+    assert CONTROL_CHARACTERS.search(as_text(made)) is None
     tags = [[tag for tag, _ in page(as_html(one)).tags if tag not in ("code", "a", "span")] for one in (usual, made)]
     assert tags[0] == tags[1]
     for form in (as_markdown, as_drift_markdown):

@@ -22,7 +22,7 @@ from reconciler.simulator.faults.injector import Faults
 from reconciler.simulator.server import breakable, listening_socket
 from reconciler.simulator.settings import Settings
 from reconciler.simulator.state import State
-from tests.simulator.test_contract import Json, answered, check, examples, settings, tenant
+from tests.support.contract import Json, answered, check, examples, settings, tenant
 from tests.support.plain_http import PLAIN
 from tests.support.simulated import QUEUES, RULES, body, sign_in, stored
 
