@@ -13,7 +13,7 @@ from reconciler.plan.options import Options
 from reconciler.simulator.faults.injector import Faults
 from tests.campaign.scenario import ROOMY
 from tests.campaign.scenario_rules import CATCH_ALL, FRAUD, GENERAL, at, goal, goals, live, ours, scenario, theirs
-from tests.campaign.world import Applier, World, run
+from tests.campaign.world import Applier, ObservedTenant, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,10 +30,10 @@ def applied(
     *,
     saved: ReviewedPlan | None = None,
     at_request: int = 0,
-    does: Callable[[World], object] = repr,
-) -> tuple[World, Ended]:
+    does: Callable[[ObservedTenant], object] = repr,
+) -> tuple[ObservedTenant, Ended]:
     """Apply a scenario's manifests, or a saved plan; before that request somebody does something to the tenant."""
-    world = World(scene, profile, 1)
+    world = ObservedTenant(scene, profile, 1)
 
     async def before(event: Event) -> None:
         if event.number == at_request:
@@ -49,14 +49,14 @@ def applied(
 
 def reviewed(scene: Scenario, profile: str = "C") -> ReviewedPlan:
     """Return the plan that somebody saved, and reviewed."""
-    return asyncio.run(_applier(World(scene, profile, 1), scene, None).saved())
+    return asyncio.run(_applier(ObservedTenant(scene, profile, 1), scene, None).saved())
 
 
-def _applier(world: World, scene: Scenario, saved: ReviewedPlan | None) -> Applier:
+def _applier(world: ObservedTenant, scene: Scenario, saved: ReviewedPlan | None) -> Applier:
     return Applier(world, scene.wish, scene.environment, options=scene.options, allow=scene.allow, reviewed=saved)
 
 
-def writes(world: World) -> list[str]:
+def writes(world: ObservedTenant) -> list[str]:
     """Return the methods of all writes."""
     asked = [event.request for event in world.events]
     return [one.method for one in asked if one.method != "GET" and "token" not in one.path]

@@ -27,7 +27,7 @@ from reconciler.simulator.evaluate import split
 from reconciler.simulator.faults.injector import Faults
 from reconciler.simulator.settings import PROFILES
 from tests.support.builders import OWNER, address, at_least, desired, intent_is, managed, rule, unmanaged, wanted
-from tests.support.in_process_tenant import World
+from tests.support.in_process_tenant import InProcessTenant
 
 if TYPE_CHECKING:
     from reconciler.desired.desired import Desired
@@ -121,7 +121,7 @@ class Watch:
     """A world whose every state is kept."""
 
     def __init__(self, rules: list[LiveRule], settings: Settings = PROFILES["A"], faults: str = "") -> None:
-        self.world = World(rules, settings, Faults(faults, 1) if faults else None)
+        self.world = InProcessTenant(rules, settings, Faults(faults, 1) if faults else None)
         self.states = [self.world.state.rules()]
         self.world.state.watchers.append(lambda state: self.states.append(state.rules()))
 
@@ -203,7 +203,7 @@ def test_a_failed_update_keeps_what_stands_in_for_it() -> None:
     report = watch.world.apply(wish)
     assert any(isinstance(outcome, Failed) for outcome in report.outcomes)
     assert not report.converged
-    again = World(list(watch.world.plan(wish).live.rules))
+    again = InProcessTenant(list(watch.world.plan(wish).live.rules))
     assert again.apply(wish).converged
 
 

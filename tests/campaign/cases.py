@@ -15,7 +15,7 @@ from tests.campaign.oracle import Oracle, Violation, fingerprint
 from tests.campaign.profiles import PROFILES
 from tests.campaign.scenarios import is_refused, with_names_apart
 from tests.campaign.schedules import Scheduler, manifests
-from tests.campaign.world import Applier, Killed, World
+from tests.campaign.world import Applier, Killed, ObservedTenant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,7 +59,7 @@ class Running:
         names_unique = PROFILES[case.profile].settings.names_unique
         self.scenario = with_names_apart(case.built()) if names_unique else case.built()
         self.refused = is_refused(self.scenario)
-        self.world = World(self.scenario, case.profile, case.seed)
+        self.world = ObservedTenant(self.scenario, case.profile, case.seed)
         accidents = [accident(text) for text in case.faults.split(",") if text.strip()]
         self.spec = ",".join(
             text for text, own in zip(case.faults.split(","), accidents, strict=False) if own is None and text.strip()
@@ -180,7 +180,7 @@ class Running:
         lag = self.world.profile.list_lag_seconds
         if lag and "clone" not in self.case.faults:
             self._run("at-once")
-        self.world.virtual.seconds += lag
+        self.world.fake_clock.seconds += lag
 
     def _run(self, name: str) -> Ended | None:
         applier = self._applier(name)

@@ -78,7 +78,7 @@ def _fail(make: Callable[[], Exception], cause: Exception | None = None) -> Call
 
 
 async def _sleep(trial: Trial, _event: Event) -> None:
-    await trial.world.virtual.time.sleep(60.0)
+    await trial.world.fake_clock.sleep(60.0)
 
 
 def _kill(_trial: Trial, _event: Event) -> None:
@@ -114,8 +114,8 @@ def _jump(seconds: float) -> Callable[[Trial], None]:
         trial.jump = seconds
 
     def act(trial: Trial) -> None:
-        time = trial.world.virtual.time
-        trial.world.virtual.time = replace(time, now=lambda: time.now() + timedelta(seconds=trial.jump))
+        time = trial.world.fake_clock.time
+        trial.world.fake_clock.time = replace(time, now=lambda: time.now() + timedelta(seconds=trial.jump))
         trial.applier.before = _at(trial, lambda event: begin(trial, event))
 
     return act

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from tests.campaign.matrix import ROWS
 from tests.campaign.matrix_tenant import TENANT
 from tests.campaign.matrix_vocabulary import CALLS, WRITES
-from tests.campaign.world import Applier, World, run
+from tests.campaign.world import Applier, ObservedTenant, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,7 +129,7 @@ class Clean:
 @cache
 def clean(profile: str, concurrency: int) -> Clean:
     """Run the tenant's apply without faults."""
-    world = World(TENANT, profile, 1)
+    world = ObservedTenant(TENANT, profile, 1)
     world.profile = replace(world.profile, concurrency=concurrency)
     run(Applier(world, TENANT.wish, TENANT.environment, allow=TENANT.allow))
     asked = [event.request for event in world.events]

@@ -14,7 +14,7 @@ from tests.campaign.matrix_cases import REFUSED, is_call, is_write
 from tests.campaign.matrix_tenant import TENANT
 from tests.campaign.oracle import Oracle
 from tests.campaign.oracle_copies import changed
-from tests.campaign.world import Applier, World, run
+from tests.campaign.world import Applier, ObservedTenant, run
 from tests.support.builders import OWNER, QUEUES
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Trial:
     """A case under way."""
 
     case: Case
-    world: World = field(init=False)
+    world: ObservedTenant = field(init=False)
     applier: Applier = field(init=False)
     oracle: Oracle = field(init=False)
     ended: Ended | None = field(init=False, default=None)
@@ -51,7 +51,7 @@ class Trial:
     """Seconds by which the time of day is wrong for the tool."""
 
     def __post_init__(self) -> None:
-        self.world = World(TENANT, self.case.profile, 1)
+        self.world = ObservedTenant(TENANT, self.case.profile, 1)
         self.world.profile = replace(self.world.profile, concurrency=self.case.concurrency)
         self.world.faults = Faults(self.case.spec, 1) if self.case.spec else None
         self.world.state.watchers.append(self._see)
@@ -84,7 +84,7 @@ class Trial:
 
     def heal(self, name: str) -> tuple[Ended, int]:
         """Run a further applier, and count its writes."""
-        self.world.virtual.seconds += LATER
+        self.world.fake_clock.seconds += LATER
         applier = self.another(name)
         ended = run(applier)
         self.oracle.ended(applier, ended)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.campaign.oracle_process import Process
     from tests.campaign.oracle_tenant import Tenant
     from tests.campaign.oracle_verdict import Verdicts
-    from tests.campaign.world import Ended, World
+    from tests.campaign.world import Ended, ObservedTenant
 
 Rule = dict[str, Any]
 REFUSED: Final = 4
@@ -30,7 +30,7 @@ PARTLY: Final = 5
 class Ends:
     """Looks at runs that ended."""
 
-    def __init__(self, world: World, tenant: Tenant, verdicts: Verdicts) -> None:
+    def __init__(self, world: ObservedTenant, tenant: Tenant, verdicts: Verdicts) -> None:
         self.world, self.tenant, self.verdicts = world, tenant, verdicts
         self._looked_through = 0
 

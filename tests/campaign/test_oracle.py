@@ -10,7 +10,7 @@ from tests.campaign.oracle import Oracle
 from tests.campaign.oracle_by_hand import RULES, Hand
 from tests.campaign.oracle_histories import BESIDE, CHANGED, GOES, NEW, ODD, RENAMED, THREE, right
 from tests.campaign.scenario_rules import FRAUD, at, goal, live, scenario, theirs
-from tests.campaign.world import Applier, World, run
+from tests.campaign.world import Applier, ObservedTenant, run
 from tests.support.builders import desired, rule, wanted
 
 
@@ -29,7 +29,7 @@ def test_the_tool_itself_breaks_nothing() -> None:
     """The real one, on all profiles."""
     for profile in "ABCDE":
         for each in (RENAMED, CHANGED, BESIDE, GOES, NEW, ODD, THREE):
-            world = World(each, profile, 1)
+            world = ObservedTenant(each, profile, 1)
             oracle = Oracle(world, each)
             applier = Applier(world, each.wish, each.environment, allow=each.allow)
             oracle.ended(applier, run(applier))

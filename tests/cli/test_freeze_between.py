@@ -23,7 +23,7 @@ BEGINS = datetime(2026, 12, 20, tzinfo=UTC)
 FREEZE = "freeze: [{start: '2026-12-20T00:00:00Z', end: '2026-12-21T00:00:00Z', reason: peak season}]"
 
 
-class Clock:
+class ClockByWrites:
     """A clock that stands before the freeze until the tenant has had so many writes."""
 
     def __init__(self, here: Tenants, writes: int) -> None:
@@ -63,7 +63,7 @@ def test_a_run_stops_between_two_waves(
     """Exit 5: what is applied and what is not is listed, each intent is at its old or new queue."""
     begun(cxroute)
     before = destinations(prod)
-    monkeypatch.setattr(session, "utc_now", Clock(prod, writes))
+    monkeypatch.setattr(session, "utc_now", ClockByWrites(prod, writes))
     began = prod.writes("prod")
     code, form = cxroute.json("apply", "-e", "prod", "--yes")
     assert (5, writes) == (code, prod.writes("prod") - began), form
@@ -82,7 +82,7 @@ def test_text_lists_what_is_applied_and_what_is_not(
 ) -> None:
     """For a person who looks at the terminal."""
     begun(cxroute)
-    monkeypatch.setattr(session, "utc_now", Clock(prod, 2))
+    monkeypatch.setattr(session, "utc_now", ClockByWrites(prod, 2))
     assert 5 == cxroute("apply", "-e", "prod", "--yes")
     assert "Stopped: prod is frozen now: peak season" in cxroute.out
     assert "Applied 1 of 2" in cxroute.out
@@ -93,11 +93,11 @@ def test_a_freeze_that_is_allowed_stops_nothing(
 ) -> None:
     """`--allow freeze` holds for the whole run, and so does `guard: allow`."""
     begun(cxroute)
-    monkeypatch.setattr(session, "utc_now", Clock(prod, 1))
+    monkeypatch.setattr(session, "utc_now", ClockByWrites(prod, 1))
     assert 0 == cxroute("apply", "-e", "prod", "--yes", "--allow", "freeze", "--reason", "CHG-1"), cxroute.err
     prod.manifests(prod=f"{FREEZE}\nguard: {{allow: [{{name: freeze, until: '2027-01-01T00:00:00Z', reason: CHG-2}}]}}")
     ruleset([rule("a"), rule("b", "Fraud"), CATCH_ALL])
-    monkeypatch.setattr(session, "utc_now", Clock(prod, 1))
+    monkeypatch.setattr(session, "utc_now", ClockByWrites(prod, 1))
     assert 0 == cxroute("apply", "-e", "prod", "--yes"), cxroute.err
 
 
@@ -106,7 +106,7 @@ def test_a_run_whose_last_write_was_made_before_it_ends_well(
 ) -> None:
     """With nothing left to write there is nothing to stop."""
     begun(cxroute)
-    monkeypatch.setattr(session, "utc_now", Clock(prod, 4))
+    monkeypatch.setattr(session, "utc_now", ClockByWrites(prod, 4))
     assert 0 == cxroute("apply", "-e", "prod", "--yes"), cxroute.err
 
 

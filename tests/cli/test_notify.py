@@ -27,7 +27,7 @@ from reconciler.watch.notifications import Outbox
 from reconciler.watch.webhook import Webhook, place_of
 from tests.support import canary_secrets as canary
 from tests.support.builders import NOW, intent_is
-from tests.support.fake_clock import VirtualTime
+from tests.support.fake_clock import FakeClock
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 from tests.support.plans import empty, everything, hostile
 from tests.support.watch_process import receiving, scene
@@ -234,7 +234,7 @@ def hook() -> Iterator[Receiver]:
 
 def sent(hook: Receiver, url: str = "") -> tuple[str, list[float]]:
     """Send one message; return why it did not get there, and how long was waited between tries."""
-    time = VirtualTime()
+    time = FakeClock()
 
     async def send() -> str:
         async with httpx.AsyncClient(trust_env=False, timeout=5) as http:
@@ -297,7 +297,7 @@ def test_nobody_there_is_a_reason(hook: Receiver) -> None:
 
 def test_what_could_not_be_delivered_goes_first_next_time(hook: Receiver) -> None:
     """In order; of more than twenty the oldest are given up."""
-    outbox, time = Outbox(), VirtualTime()
+    outbox, time = Outbox(), FakeClock()
     for number in range(25):
         outbox.put({"text": str(number)})
 

@@ -22,7 +22,7 @@ from reconciler.cxone.transport.httpx_transport import carried_by, network
 from reconciler.cxone.transport.request import Request
 from tests.hostile.tenant import Tenant, page, response, serving, whole
 from tests.support import canary_secrets as canary
-from tests.support.fake_clock import VirtualTime
+from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT
 from tests.support.program import name_tenant
 
@@ -271,7 +271,7 @@ def test_nothing_that_holds_a_secret_shows_it() -> None:
     credentials = Credentials(canary.CLIENT, canary.SECRET)
     transport = network(TENANT, canary.proxy("127.0.0.1:9"), None)
     carry = carried_by(transport)
-    client = WritingClient(carry, TENANT, credentials, VirtualTime().time)
+    client = WritingClient(carry, TENANT, credentials, FakeClock().time)
     client._access.given.append(canary.TOKEN)
     headers = {"Authorization": f"Bearer {canary.TOKEN}"}
     request = Request("POST", Server.of("http://localhost"), "/", headers, f"secret={canary.SECRET}".encode())

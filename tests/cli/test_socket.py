@@ -17,9 +17,10 @@ from reconciler.simulator.app import simulator
 from reconciler.simulator.faults.injector import Faults
 from reconciler.simulator.settings import PROFILES
 from reconciler.simulator.state import State
-from tests.crash.served import served
 from tests.support import canary_secrets as canary
-from tests.support.bank_folder import BankFolder
+from tests.support.bank_workspace import BankWorkspace
+from tests.support.command import serving
+from tests.support.loopback_server import loopback_server
 from tests.support.plain_http import PLAIN
 
 if TYPE_CHECKING:
@@ -28,13 +29,13 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> BankFolder:
-    return BankFolder(tmp_path)
+def place(tmp_path: Path) -> BankWorkspace:
+    return BankWorkspace(tmp_path)
 
 
 def rules(url: str) -> dict[str, Any]:
     """Return every rule of the simulated tenant, by id, read page by page as anybody could."""
-    form = {"grant_type": "client_credentials", "client_id": "me", "client_secret": canary.SECRET}
+    form = {"grant_type": "client_credentials", "client_id": canary.CLIENT, "client_secret": canary.SECRET}
     with httpx.Client(base_url=url, trust_env=False, verify=PLAIN) as client:
         token = client.post("/oauth/token", data=form).json()["access_token"]
         headers = {"Authorization": f"Bearer {token}"}
@@ -57,7 +58,7 @@ def wait_for_some(url: str, process: subprocess.Popen[str]) -> None:
 def edit(url: str, name: str, **fields: Any) -> None:
     """Change a rule as somebody does who has the console open."""
     rule = next(rule for rule in rules(url).values() if rule["name"] == name)
-    form = {"grant_type": "client_credentials", "client_id": "me", "client_secret": canary.SECRET}
+    form = {"grant_type": "client_credentials", "client_id": canary.CLIENT, "client_secret": canary.SECRET}
     with httpx.Client(base_url=url, trust_env=False, verify=PLAIN) as client:
         token = client.post("/oauth/token", data=form).json()["access_token"]
         headers = {"Authorization": f"Bearer {token}"}
@@ -71,7 +72,7 @@ def theirs(url: str) -> dict[str, str]:
     return {key: json.dumps(rule) for key, rule in found if "[cxroute:bank-routing/" not in rule["description"]}
 
 
-def test_the_bank_from_found_to_healed(place: BankFolder) -> None:
+def test_the_bank_from_found_to_healed(place: BankWorkspace) -> None:
     """Plan, conflict, apply, nothing left, drift healed, a rule removed; others' rules untouched throughout."""
     with place.simulated("--tenant", "bank", "--state", "bank.json") as url:
         place.manifests(url)
@@ -121,7 +122,7 @@ def test_the_bank_from_found_to_healed(place: BankFolder) -> None:
         assert 8 == len(as_found) - len(untouched)
 
 
-def test_a_killed_apply_is_finished_by_the_next(place: BankFolder) -> None:
+def test_a_killed_apply_is_finished_by_the_next(place: BankWorkspace) -> None:
     """SIGKILL in the middle of 70 creates: nothing on disk is needed, nothing is there twice."""
     with place.simulated("--latency-ms", "20") as url:
         place.manifests(url, rate=60)
@@ -137,7 +138,7 @@ def test_a_killed_apply_is_finished_by_the_next(place: BankFolder) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_an_apply_between_two_writes(place: BankFolder, number: signal.Signals) -> None:
+def test_a_signal_ends_an_apply_between_two_writes(place: BankWorkspace, number: signal.Signals) -> None:
     """Exit 130; what was under way is finished, and every change is accounted for."""
     with place.simulated("--latency-ms", "20") as url:
         place.manifests(url, rate=60)
@@ -153,17 +154,12 @@ def test_a_signal_ends_an_apply_between_two_writes(place: BankFolder, number: si
         assert {"skipped"} == {one["status"] for one in outcomes if one["status"] != "applied"}
 
 
-def test_a_simulated_tenant_survives_a_kill(place: BankFolder) -> None:
+def test_a_simulated_tenant_survives_a_kill(place: BankWorkspace) -> None:
     """Its state is in the file before a change is acknowledged."""
-    with place.start("simulate", "--port", "0", "--state", "state.json") as server:
-        assert server.stdout is not None
-        found = re.search(r"http://[\d.]+:\d+", server.stdout.readline())
-        assert found
-        place.manifests(found.group())
+    with serving(place.start("simulate", "--port", "0", "--state", "state.json")) as url:
+        place.manifests(url)
         assert 0 == place.forked("-e", "bank", "apply", "--yes").code
-        before = rules(found.group())
-        server.kill()
-        server.communicate()
+        before = rules(url)
     with place.simulated("--state", "state.json") as url:
         assert before == rules(url)
 
@@ -178,7 +174,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_a_tenant_that_cannot_be_read_is_one_sentence_and_exit_1(place: BankFolder, case: str) -> None:
+def test_a_tenant_that_cannot_be_read_is_one_sentence_and_exit_1(place: BankWorkspace, case: str) -> None:
     """Or 64 where it is the settings that are wrong; never a traceback, never the secret."""
     url, environment, said = WRONG[case]
     with nullcontext(url) if url else place.simulated() as there:
@@ -192,9 +188,9 @@ def test_a_tenant_that_cannot_be_read_is_one_sentence_and_exit_1(place: BankFold
 
 
 @pytest.mark.parametrize("fault", ["html", "shape", "nan", "deep", "gzip", "redirect", "501", "empty", "403", "half"])
-def test_answers_that_no_tenant_gives_end_in_one_sentence(place: BankFolder, fault: str) -> None:
+def test_answers_that_no_tenant_gives_end_in_one_sentence(place: BankWorkspace, fault: str) -> None:
     """HTML, broken or hostile JSON, bombs, redirects: exit 1, nothing written."""
-    with served() as here:
+    with loopback_server() as here:
         here.app = simulator(State(), PROFILES["A"], Faults(f"GET rules:{fault}"))
         place.manifests(here.url)
         ended = place.forked("-e", "bank", "apply", "--yes")
@@ -203,7 +199,7 @@ def test_answers_that_no_tenant_gives_end_in_one_sentence(place: BankFolder, fau
     assert "rules" in error or "answer" in error
 
 
-def test_an_unknown_queue_is_said_with_its_place_and_the_nearest_name(place: BankFolder) -> None:
+def test_an_unknown_queue_is_said_with_its_place_and_the_nearest_name(place: BankWorkspace) -> None:
     """Exit 3, before anything is written."""
     with place.simulated("--tenant", "bank") as url:
         place.manifests(url)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.crash.served import served
 from tests.crash.stage import Stage, Trial
+from tests.support.loopback_server import loopback_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def stages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Stage]]:
     """The stage of a profile; it is made when it is first asked for."""
-    with served() as here:
+    with loopback_server() as here:
         yield cache(lambda profile: Stage(here, tmp_path_factory.mktemp(f"stage-{profile}"), profile))
 
 

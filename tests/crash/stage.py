@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from copy import deepcopy
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from unittest import mock
@@ -19,36 +18,25 @@ from reconciler.simulator.app import simulator
 from reconciler.simulator.settings import PROFILES
 from reconciler.simulator.state import State
 from tests.crash import scene
-from tests.crash.killer import Clock, Killer
+from tests.crash.killer import Killer, RequestTimes
 from tests.crash.oracle import Watch, Ways, by_address, reached, ways
-from tests.support import canary_secrets as canary
-from tests.support.command import Command
+from tests.support.command import Command, Ended, process_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from reconciler.simulator.messages import Request
     from tests.crash.killer import Side
-    from tests.crash.served import Served
+    from tests.support.loopback_server import LoopbackServer
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 LONGEST: Final = 60
-_KEPT: Final = ("PATH", "HOME", "LANG", "SYSTEMROOT", "PYTHONDONTWRITEBYTECODE")
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How a process ended, and what it printed."""
-
-    code: int
-    out: str
-    err: str
 
 
 class Stage:
     """One profile's tenant as it is before the 30 changes, and what an undisturbed apply of them is like."""
 
-    def __init__(self, served: Served, folder: Path, profile: str) -> None:
+    def __init__(self, served: LoopbackServer, folder: Path, profile: str) -> None:
         self.served, self.folder, self.profile = served, folder, profile
         unique = PROFILES[profile].names_unique
         for name, rules in (("was", scene.before()), ("shall", scene.after())):
@@ -59,7 +47,7 @@ class Stage:
         assert 0 == made.here("apply", "--yes", manifests="was"), made.warned
         self.start = [*made.state.rules(), *scene.others()]
         undisturbed = Trial(self, folder)
-        undisturbed.app = clock = Clock(undisturbed.app)
+        undisturbed.app = clock = RequestTimes(undisturbed.app)
         ended = undisturbed.run("apply", "--yes")
         self.seconds = clock.last - clock.first
         """From the first request of an apply to its last."""
@@ -77,9 +65,7 @@ class Trial:
         self.state = State(scene.QUEUES, deepcopy(stage.start if rules is None else rules))
         self.watch = Watch(self.state, stage.wanted)
         self.app: Any = simulator(self.state, PROFILES[stage.profile])
-        self.environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
-        self.environment |= {"PYTHONPATH": str(ROOT), "CXONE_CLIENT_ID": canary.CLIENT}
-        self.environment |= {"CXONE_CLIENT_SECRET": canary.SECRET}
+        self.environment = process_environment(PYTHONPATH=str(ROOT))
         self.said = self.warned = ""
         """What the last command in this process printed to stdout and stderr."""
 
@@ -134,7 +120,7 @@ class Trial:
 
     def killed_after(self, seconds: float) -> Ended:
         """Apply, and be killed so many seconds after the first request."""
-        self.app = clock = Clock(self.app)
+        self.app = clock = RequestTimes(self.app)
         with self.start("apply", "--yes") as process:
             assert clock.started.wait(LONGEST)
             time.sleep(seconds)

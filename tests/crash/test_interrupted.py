@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.crash.stage import Ended
+    from tests.support.command import Ended
 
 INT, TERM = signal.SIGINT, signal.SIGTERM
 WRITES: Final = 33

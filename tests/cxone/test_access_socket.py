@@ -15,7 +15,7 @@ from reconciler.cxone.settings import Credentials
 from reconciler.cxone.transport.fast_transport import Direct
 from reconciler.cxone.transport.rate_limiter import REAL_TIME
 from tests.support import canary_secrets as canary
-from tests.support.bank_folder import BankFolder
+from tests.support.bank_workspace import BankWorkspace
 from tests.support.in_process_tenant import TENANT
 
 if TYPE_CHECKING:
@@ -38,11 +38,11 @@ WAYS = {"issuer": "issuer: '{url}'", "area": AREA}
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> BankFolder:
-    return BankFolder(tmp_path)
+def place(tmp_path: Path) -> BankWorkspace:
+    return BankWorkspace(tmp_path)
 
 
-def keyed(place: BankFolder, url: str, way: str) -> None:
+def keyed(place: BankWorkspace, url: str, way: str) -> None:
     """Let the bank be entered with an access key."""
     place.manifests(url)
     path = place.path / "manifests/environments/bank.yaml"
@@ -50,7 +50,7 @@ def keyed(place: BankFolder, url: str, way: str) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_an_access_key_plans_and_applies(place: BankFolder, way: str) -> None:
+def test_an_access_key_plans_and_applies(place: BankWorkspace, way: str) -> None:
     """From rules found to nothing left to do, with the key that the simulator was started with."""
     place.environment |= KEYS
     with place.simulated("--tenant", "bank") as url:
@@ -72,7 +72,7 @@ def test_an_access_key_plans_and_applies(place: BankFolder, way: str) -> None:
 @pytest.mark.parametrize(
     ("name", "said"), [("CXONE_ACCESS_KEY_SECRET", "access key"), ("CXONE_CLIENT_SECRET", "client")]
 )
-def test_a_wrong_key_names_every_variable_that_may_be_wrong(place: BankFolder, name: str, said: str) -> None:
+def test_a_wrong_key_names_every_variable_that_may_be_wrong(place: BankWorkspace, name: str, said: str) -> None:
     """Which of them it is nobody is told by a 401; no value is shown."""
     place.environment |= KEYS
     with place.simulated() as url:
@@ -87,7 +87,7 @@ def test_a_wrong_key_names_every_variable_that_may_be_wrong(place: BankFolder, n
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_key_that_is_not_there_is_asked_for_by_name(place: BankFolder, way: str) -> None:
+def test_a_key_that_is_not_there_is_asked_for_by_name(place: BankWorkspace, way: str) -> None:
     """The first that is missing; with an area the client's id and secret are not needed."""
     for name in OF_CLIENT:
         del place.environment[name]
@@ -98,7 +98,7 @@ def test_a_key_that_is_not_there_is_asked_for_by_name(place: BankFolder, way: st
 
 
 @pytest.mark.parametrize("name", [*OF_CLIENT, *KEYS])
-def test_what_is_no_text_is_said_by_name(place: BankFolder, name: str) -> None:
+def test_what_is_no_text_is_said_by_name(place: BankWorkspace, name: str) -> None:
     """A variable may hold any bytes; they are no bug of the program, and are not shown."""
     place.environment |= {**KEYS, name: "canary-\udcff-canary"}
     keyed(place, "http://127.0.0.1:9", "issuer")
@@ -106,7 +106,7 @@ def test_what_is_no_text_is_said_by_name(place: BankFolder, name: str) -> None:
     assert (1, f"error: {name} holds bytes that are no text") == (refused.code, refused.err.strip())
 
 
-def test_keys_come_from_files_too(place: BankFolder) -> None:
+def test_keys_come_from_files_too(place: BankWorkspace) -> None:
     """NAME_FILE, as everywhere."""
     for name, value in KEYS.items():
         canary.planted(place.path / name).write_text(value + "\n", "utf-8")
@@ -116,7 +116,7 @@ def test_keys_come_from_files_too(place: BankFolder) -> None:
         assert 0 == place.forked("-e", "bank", "plan").code
 
 
-def test_a_busy_issuer_is_waited_for(place: BankFolder) -> None:
+def test_a_busy_issuer_is_waited_for(place: BankWorkspace) -> None:
     """Documents and token are read again as everything is."""
     with place.simulated("--faults", "discovery:503@#1,token:429=0@#1,discovery:cut@#3") as url:
         place.environment |= KEYS
@@ -124,9 +124,9 @@ def test_a_busy_issuer_is_waited_for(place: BankFolder) -> None:
         assert 0 == place.forked("-e", "bank", "plan").code
 
 
-def test_the_endpoint_s_own_carrier_finds_the_way_in(place: BankFolder) -> None:
+def test_the_endpoint_s_own_carrier_finds_the_way_in(place: BankWorkspace) -> None:
     """Documents, token and context on kept connections, without httpx; a refused token is renewed once."""
-    credentials = Credentials("me", canary.SECRET, canary.KEY, canary.KEY_SECRET)
+    credentials = Credentials(canary.CLIENT, canary.SECRET, canary.KEY, canary.KEY_SECRET)
 
     async def run(url: str) -> list[Any]:
         direct = Direct(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))

@@ -19,7 +19,7 @@ from reconciler.cxone.transport.httpx_transport import UntrustedServerError, car
 from reconciler.model.live import Read
 from tests.support.builders import MARKER, rule
 from tests.support.in_process_tenant import TENANT
-from tests.support.stepping_clock import jumping_time, run
+from tests.support.stepping_clock import run, stepping_time
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -71,11 +71,11 @@ AWAY = {"503": broken(503), "refused": lost(httpx.ConnectError), "reset": lost(h
 
 
 def using(server: Server, calls: Callable[[WritingClient], Awaitable[Any]], **tenant: Any) -> tuple[Any, WritingClient]:
-    """Make calls with a client of the server, by a clock that jumps; return what came of them, and the client."""
+    """Make calls with a client of the server, by a clock that steps; return what came of them, and the client."""
 
     async def go() -> tuple[Any, WritingClient]:
         settings = replace(TENANT, requests_per_second=100, **tenant)
-        client = WritingClient(carried_by(server), settings, Credentials("id", "s"), jumping_time(Random(1)))
+        client = WritingClient(carried_by(server), settings, Credentials("id", "s"), stepping_time(Random(1)))
         return await calls(client), client
 
     return run(go())

@@ -19,7 +19,7 @@ from reconciler.cxone.settings import Credentials
 from reconciler.cxone.transport.httpx_transport import carried_by
 from reconciler.model.live import Marker, Read
 from reconciler.model.rule import Address
-from tests.support.fake_clock import VirtualTime
+from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT
 
 CONTRACT = Path(__file__).parents[1] / "contract"
@@ -137,7 +137,7 @@ def test_the_client_asks_and_understands_as_the_contract_says(example: Json) -> 
         credentials = Credentials("example-id", example["request"].get("form", {}).get("client_secret", "x"))
         credentials = replace(credentials, client_id=example["request"].get("form", {}).get("client_id", "example-id"))
         carry = carried_by(httpx.MockTransport(server))
-        client = WritingClient(carry, TENANT, credentials, VirtualTime().time)
+        client = WritingClient(carry, TENANT, credentials, FakeClock().time)
         await calls(client, example)
 
     expected = expectation(example)
@@ -166,7 +166,7 @@ def test_a_page_of_a_wrong_shape_is_no_page(name: str) -> None:
 
     async def run() -> None:
         carry = carried_by(httpx.MockTransport(Server(example)))
-        await WritingClient(carry, TENANT, Credentials("id", "secret"), VirtualTime().time).rules()
+        await WritingClient(carry, TENANT, Credentials("id", "secret"), FakeClock().time).rules()
 
     with pytest.raises(errors.UnexpectedAnswerError, match="page of rules"):
         asyncio.run(run())

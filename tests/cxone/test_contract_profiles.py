@@ -23,7 +23,7 @@ from reconciler.cxone.transport.httpx_transport import carried_by
 from reconciler.manifest.kinds.profile import Profile
 from reconciler.model.live import Read
 from tests.support.builders import MARKER, rule
-from tests.support.fake_clock import VirtualTime
+from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT
 
 CONTRACT = Path(__file__).parents[1] / "contract"
@@ -83,7 +83,7 @@ def test_the_client_asks_and_understands_as_is_known_of_the_platform(example: di
             carried_by(httpx.MockTransport(server)),
             tenant(example["given"]),
             Credentials("id", "canary-secret"),
-            VirtualTime().time,
+            FakeClock().time,
         )
         return await made_of(client, example)
 

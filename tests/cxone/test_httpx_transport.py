@@ -25,7 +25,7 @@ from reconciler.cxone.transport.rate_limiter import REAL_TIME
 from reconciler.model.live import Read
 from reconciler.model.rule import Queue
 from tests.support.builders import MARKER, rule, unmanaged
-from tests.support.fake_clock import VirtualTime
+from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT
 
 if TYPE_CHECKING:
@@ -279,7 +279,7 @@ def test_a_reading_client_cannot_write_whatever_it_is_told() -> None:
             return httpx.Response(200, json={"access_token": "t", "expires_in": 3600, "entities": [], "total": 0})
 
         carry = reading_only(carried_by(httpx.MockTransport(answer)), TENANT)
-        await ReadingClient(carry, TENANT, Credentials("id", "s"), VirtualTime().time).rules()
+        await ReadingClient(carry, TENANT, Credentials("id", "s"), FakeClock().time).rules()
         assert ["POST", "GET", "GET"] == [request.method for request in reached]
         writer = WritingClient(carry, TENANT, Credentials("id", "s"), REAL_TIME)
         for call in (
@@ -303,7 +303,7 @@ def test_a_reading_client_gets_its_token_however_the_address_is_written(base: st
         return httpx.Response(200, json={"access_token": "t", "expires_in": 3600, "entities": [], "total": 0})
 
     carry = reading_only(carried_by(httpx.MockTransport(answer)), tenant)
-    assert () == asyncio.run(ReadingClient(carry, tenant, Credentials("id", "s"), VirtualTime().time).rules())
+    assert () == asyncio.run(ReadingClient(carry, tenant, Credentials("id", "s"), FakeClock().time).rules())
 
 
 @pytest.mark.parametrize(

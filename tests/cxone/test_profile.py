@@ -22,19 +22,18 @@ from reconciler.cxone.transport.httpx_transport import carried_by
 from reconciler.manifest.kinds.profile import TUTORIAL, Profile, operator_names
 from reconciler.manifest.load import load
 from reconciler.model.live import Read
-from reconciler.simulator.app import Simulator, simulator
 from reconciler.simulator.faults.injector import Faults
 from reconciler.simulator.settings import Settings
 from reconciler.simulator.state import State
 from tests.support.builders import MARKER, QUEUES, rule
-from tests.support.fake_clock import VirtualTime
-from tests.support.in_process_tenant import TENANT
+from tests.support.fake_clock import FakeClock
+from tests.support.in_process_tenant import TENANT, InProcessTenant
 from tests.support.program import write
-from tests.support.simulated import Line, stored
+from tests.support.simulated import stored
 from tests.support.tenant_profiles import ERRORS, OTHER_NAMES, PAGING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from tests.support.program import Program
 
@@ -49,32 +48,23 @@ def tenant_of(made: Profile) -> Tenant:
     return replace(TENANT, profile=made, queues=made.queues, rules_path=made.rules.path, queues_path=made.queues.path)
 
 
-class Spoken:
+class Spoken(InProcessTenant):
     """A simulated tenant that speaks a profile, and a client that is told of it."""
 
     def __init__(self, made: Profile, rules: int = 0, faults: str = "", cap: int = 3, **said: Any) -> None:
-        self.state = State(
-            [queue._asdict() for queue in QUEUES], [stored(number, **unknown()) for number in range(rules)]
-        )
-        self.profile = made
         dialect = dialect_of(made, made.rules.path, made.queues.path)
-        spoken = Settings(page_cap=cap, dialect=dialect, **said)
-        self.app: Simulator = simulator(self.state, spoken, Faults(faults) if faults else None)
-
-    def run(self, work: Callable[[WritingClient], Any]) -> Any:
-        """Do something with a client; its waiting takes no time."""
-
-        async def within() -> Any:
-            time = VirtualTime().time
-            return await work(
-                WritingClient(carried_by(Line(self.app)), tenant_of(self.profile), Credentials("id", "secret"), time)
-            )
-
-        return asyncio.run(within())
+        super().__init__(
+            settings=Settings(page_cap=cap, dialect=dialect, **said),
+            faults=Faults(faults) if faults else None,
+            state=State(
+                [queue._asdict() for queue in QUEUES], [stored(number, **unknown()) for number in range(rules)]
+            ),
+            tenant=tenant_of(made),
+        )
 
     def ids(self) -> list[str]:
         """Return the ids of what the client reads."""
-        return sorted(live.id for live in self.run(lambda client: client.rules()))
+        return sorted(live.id for live in self.talk(lambda client: client.rules()))
 
 
 def unknown() -> dict[str, Any]:
@@ -107,7 +97,7 @@ def test_a_rule_is_made_changed_and_deleted_in_every_style(style: str) -> None:
         await client.delete(Read(changed))
         assert 4 == len(await client.rules())
 
-    spoken.run(work)
+    spoken.talk(work)
 
 
 FAULTS = ("duplicate", "missing", "shift", "shift=-1", "empty-list", "stale")
@@ -184,7 +174,7 @@ class Scripted:
 
         async def run() -> Any:
             carry = carried_by(httpx.MockTransport(self))
-            return await WritingClient(carry, tenant_of(made), Credentials("i", "s"), VirtualTime().time).rules()
+            return await WritingClient(carry, tenant_of(made), Credentials("i", "s"), FakeClock().time).rules()
 
         return asyncio.run(run())
 
@@ -296,7 +286,7 @@ def test_the_reason_of_a_refusal_is_told_from_every_kind_of_body(style: str, nam
         with pytest.raises(errors.RejectedError, match="may already exist, check for duplicates"):
             await client.create(rule(), MARKER)
 
-    spoken.run(work)
+    spoken.talk(work)
 
 
 @pytest.mark.parametrize("update", ["PUT", "PATCH"])
@@ -311,7 +301,7 @@ def test_fields_that_nobody_here_knows_survive_an_update(names: dict[str, Any], 
         assert read is not None
         await client.update(read, replace(read.live.rule, priority=77), MARKER)
 
-    spoken.run(work)
+    spoken.talk(work)
     after = spoken.state.rules()[0]
     assert [update] == [one.method for one in spoken.state.requests if one.method not in ("GET", "POST")]
     changed = {"priority", "description", "version", "dateModified"}
@@ -324,7 +314,7 @@ def test_fields_that_nobody_here_knows_survive_an_update(names: dict[str, Any], 
 def test_the_verb_that_a_profile_does_not_name_is_never_sent() -> None:
     """And the simulator of the profile would refuse it."""
     spoken = Spoken(profile(update="PATCH"), 1)
-    spoken.profile = TUTORIAL
+    spoken.tenant = tenant_of(TUTORIAL)
 
     async def work(client: WritingClient) -> None:
         read = await client.rule("r0")
@@ -332,7 +322,7 @@ def test_the_verb_that_a_profile_does_not_name_is_never_sent() -> None:
         with pytest.raises(errors.NotOfferedError, match="405"):
             await client.update(read, rule(), MARKER)
 
-    spoken.run(work)
+    spoken.talk(work)
 
 
 NAMES = st.sampled_from(

@@ -12,7 +12,7 @@ import pytest
 
 from reconciler.cxone.transport.rate_limiter import Pacer, Rate
 from tests.support.rate_limited_tenant import LIMIT, created, lowered
-from tests.support.stepping_clock import jumping_time, run
+from tests.support.stepping_clock import run, stepping_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +62,7 @@ def sent(moments: list[float], late: float) -> list[float]:
     """Return when calls went out that came at these moments, at a stated rate of 100, with timers that are late."""
 
     async def go() -> list[float]:
-        usual, clock = jumping_time(Random(1)), asyncio.get_running_loop().time
+        usual, clock = stepping_time(Random(1)), asyncio.get_running_loop().time
         pacer = Pacer(LIMIT, 1000, replace(usual, sleep=lambda seconds: asyncio.sleep(seconds + late)), 900.0)
         start = clock()
 

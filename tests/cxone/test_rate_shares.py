@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.cxone.transport.rate_limiter import Pacer, Rate
 from tests.support.rate_limited_tenant import lowered
-from tests.support.stepping_clock import jumping_time, run
+from tests.support.stepping_clock import run, stepping_time
 
 LIMIT = 100.0
 
@@ -32,7 +32,7 @@ def test_clients_with_parts_keep_to_the_rate_together() -> None:
 
     async def all_of_them() -> list[float]:
         parts = (0.5, 0.25, 0.25)
-        pacers = [Pacer(LIMIT, 1000, jumping_time(Random(1)), 900.0) for _ in parts]
+        pacers = [Pacer(LIMIT, 1000, stepping_time(Random(1)), 900.0) for _ in parts]
         for pacer, part in zip(pacers, parts, strict=True):
             pacer.part(part)
         found = await asyncio.gather(*(sent(pacer, int(400 * part)) for pacer, part in zip(pacers, parts, strict=True)))
@@ -63,7 +63,7 @@ def test_a_429_to_one_holds_the_others() -> None:
     """They wait as long, and are not slower afterwards: it was not they who were too fast."""
 
     async def two() -> tuple[list[float], float, float]:
-        time = jumping_time(Random(1))
+        time = stepping_time(Random(1))
         one, other = (Pacer(LIMIT, 1000, time, 900.0) for _ in range(2))
         began = time.clock()
         one.refused(began, "3")

@@ -16,10 +16,10 @@ import pytest
 from reconciler.cxone.client import WritingClient
 from reconciler.cxone.settings import Credentials
 from reconciler.cxone.transport.httpx_transport import carried_by
-from tests.endpoint.processes import environment
 from tests.support.command import Command
-from tests.support.fake_clock import VirtualTime
+from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT
+from tests.support.server_process import server_environment
 from tests.support.simulated import RULES
 from tests.support.slow_tenant import slow_tenant
 
@@ -106,7 +106,12 @@ def test_the_loop_tells_its_waits_too(tmp_path: Path) -> None:
     with (
         slow_tenant(seconds={TOKEN: LONG}),
         Command(
-            *command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment(), cwd=tmp_path, text=True
+            *command,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env=server_environment(),
+            cwd=tmp_path,
+            text=True,
         ) as process,
     ):
         assert process.stderr
@@ -120,7 +125,7 @@ def test_the_loop_tells_its_waits_too(tmp_path: Path) -> None:
 def test_a_terminal_shows_the_wait_above_the_bar(tmp_path: Path) -> None:
     """On a line of its own, while a list is read whose pages come late."""
     control, terminal = pty.openpty()
-    known = {**environment(), "CXONE_CLIENT_ID": "id", "TERM": "xterm", "COLUMNS": "100"}
+    known = {**server_environment(), "CXONE_CLIENT_ID": "id", "TERM": "xterm", "COLUMNS": "100"}
     with (
         slow_tenant(seconds={RULES: LONG}),
         Command(*COMMANDS["plan"], stdout=subprocess.DEVNULL, stderr=terminal, env=known, cwd=tmp_path) as process,
@@ -138,7 +143,7 @@ def test_a_terminal_shows_the_wait_above_the_bar(tmp_path: Path) -> None:
     assert f"waiting for an answer to GET {RULES} (1 s so far)" in lines
 
 
-def told(virtual: VirtualTime, *answers: httpx.Response) -> list[tuple[str, str, float]]:
+def told(virtual: FakeClock, *answers: httpx.Response) -> list[tuple[str, str, float]]:
     """Read a rule that is answered so, one after the other; return what the client told of its waits."""
     found: list[tuple[str, str, float]] = []
     left = list(answers)
@@ -164,12 +169,12 @@ def test_a_client_tells_each_wait_with_its_reason() -> None:
         (brief, f"waiting for the tenant: {brief}, attempt {number} in 1 s", seconds)
         for number, seconds in ((2, 0.5), (3, 1.5))
     )
-    assert [first, second] == told(VirtualTime(0.5), *[httpx.Response(503)] * 2)
+    assert [first, second] == told(FakeClock(0.5), *[httpx.Response(503)] * 2)
     slower = ("429", "the tenant asks for slower calls (429): next call in 7 s", 7.0)
-    assert [slower] == told(VirtualTime(), httpx.Response(429, headers={"retry-after": "7"}))
+    assert [slower] == told(FakeClock(), httpx.Response(429, headers={"retry-after": "7"}))
 
 
 def test_what_a_server_says_is_not_repeated() -> None:
     """It can be the secret."""
     said = {"errors": [{"message": "canary"}]}
-    assert "canary" not in str(told(VirtualTime(0.5), *[httpx.Response(503, json=said)] * 6))
+    assert "canary" not in str(told(FakeClock(0.5), *[httpx.Response(503, json=said)] * 6))

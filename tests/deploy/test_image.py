@@ -17,8 +17,9 @@ import pytest
 
 from reconciler.cli import health
 from tests.deploy.image import HOME, ROOT, Instruction, build, command, copied, instructions, is_sent, stages
-from tests.endpoint.processes import MANIFEST, environment, process
+from tests.endpoint.processes import MANIFEST
 from tests.support.requirements import lacking
+from tests.support.server_process import server_environment, server_process
 from tests.tiers import FULL
 
 if TYPE_CHECKING:
@@ -146,17 +147,17 @@ def test_what_listens_is_healthy_on_whatever_port_and_beside_any_proxy(tmp_path:
     """serve, watch --listen and simulate, each on a port of its own choice, as processes of one container."""
     python, *words = command(DOCKERFILE, "HEALTHCHECK")
     assert ["python", "-I", "-m", "reconciler.cli.health"] == [python, *words]
-    with process(tmp_path, "simulate", "--port", "0") as (simulate, url):
+    with server_process(tmp_path, "simulate", "--port", "0") as (simulate, url):
         (tmp_path / "manifests").mkdir()
         (tmp_path / "manifests/all.yaml").write_text(MANIFEST.format(url=url), encoding="utf-8")
         with (
-            process(tmp_path, "serve", "-e", "prod", "--port", "0") as (serve, _),
-            process(tmp_path, "watch", "-e", "prod", "--listen", "127.0.0.1:0") as (watch, _),
+            server_process(tmp_path, "serve", "-e", "prod", "--port", "0") as (serve, _),
+            server_process(tmp_path, "watch", "-e", "prod", "--listen", "127.0.0.1:0") as (watch, _),
         ):
             (proc := tmp_path / "proc").mkdir()
             for one in (simulate, serve, watch):
                 (proc / str(one.pid)).symlink_to(f"/proc/{one.pid}")
-            variables = {**environment(), "http_proxy": DEAD, "HTTP_PROXY": DEAD, "all_proxy": DEAD, "PORT": "9"}
+            variables = {**server_environment(), "http_proxy": DEAD, "HTTP_PROXY": DEAD, "all_proxy": DEAD, "PORT": "9"}
             checked = subprocess.run([sys.executable, *words, proc], env=variables, capture_output=True, check=False)
     assert (0, b"") == (checked.returncode, checked.stderr)
 

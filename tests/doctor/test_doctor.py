@@ -23,7 +23,7 @@ from reconciler.model.rule import Opaque
 from tests.hostile.tenant import Tenant, page, response, serving, whole
 from tests.support import canary_secrets as canary
 from tests.support.builders import managed, rule, unmanaged
-from tests.support.fake_clock import VirtualTime
+from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT
 
 if TYPE_CHECKING:
@@ -418,7 +418,7 @@ def test_owners_and_etags() -> None:
 
 def asked(headers: dict[str, str], ahead: float = 0.0) -> tuple[Reply, Line]:
     """Ask for a token on a clock of our own; return the reply and what is said of the clocks."""
-    time = VirtualTime()
+    time = FakeClock()
 
     async def carry(request: Request) -> Answer:
         at = datetime(2026, 11, 25, 12, 0, tzinfo=UTC) + timedelta(seconds=time.seconds - 1000 + ahead)
@@ -454,7 +454,7 @@ def test_a_date_that_is_none(date: str) -> None:
 
 def test_a_refused_connection_is_tried_twice() -> None:
     """A second later, once."""
-    time, calls = VirtualTime(), []
+    time, calls = FakeClock(), []
 
     async def carry(request: Request) -> Answer:
         calls.append(request.call)

@@ -30,9 +30,9 @@ from reconciler.simulator.faults.injector import Faults
 from reconciler.simulator.settings import Settings
 from reconciler.simulator.state import State
 from tests.support import canary_secrets as canary
-from tests.support.fake_clock import VirtualTime
+from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT
-from tests.support.simulated import Line
+from tests.support.simulated import SimulatorTransport
 
 if TYPE_CHECKING:
     import httpx
@@ -63,19 +63,20 @@ def ways() -> dict[str, tuple[str, Writer]]:
 WAYS = pytest.mark.parametrize("way", ways())
 
 
-class World:
-    """A simulated tenant, its faults, and a client whose time passes only in waiting; `ways` has ways of writing."""
+class ContextTenant:
+    """A simulated tenant and clients that write contexts to it, on one clock; `ways` has the ways of writing."""
 
     def __init__(self, faults: str = "", way: str = "interaction", **settings: Any) -> None:
-        self.time, self.path, self.writer = VirtualTime(), *ways()[way]
+        self.clock, self.path, self.writer = FakeClock(), *ways()[way]
         fields: Any = {"custom_fields": FIELDS, **settings}
-        switches = Settings(clock=lambda: self.time.seconds, sleep=self.time.time.sleep, **fields)
+        switches = Settings(clock=self.clock, sleep=self.clock.sleep, **fields)
         self.app: Simulator = simulator(State(), switches, Faults(faults, 0) if faults else None)
 
     def client(self, transport: httpx.AsyncBaseTransport | None = None, path: str = "") -> ContextClient:
         """Return a client of the tenant."""
-        http, credentials = carried_by(transport or Line(self.app)), Credentials(canary.CLIENT, canary.SECRET)
-        return ContextClient(http, TENANT, credentials, self.time.time, path or self.path, self.writer)
+        http = carried_by(transport or SimulatorTransport(self.app))
+        credentials = Credentials(canary.CLIENT, canary.SECRET)
+        return ContextClient(http, TENANT, credentials, self.clock.time, path or self.path, self.writer)
 
     def run(self, *ids: str, seconds: float = 5.0, at_once: int = 1) -> list[Any]:
         """Write once for each id, so many at a time; return what came, errors too."""

@@ -18,7 +18,8 @@ from reconciler.errors import (
     TooFastError,
     UndefinedFieldsError,
 )
-from tests.endpoint.in_process_endpoint import HEADERS, KEY, Endpoint, Upstream, event, posted
+from tests.endpoint.in_process_endpoint import HEADERS, Endpoint, Upstream, event, posted
+from tests.support.server_process import KEY
 
 TYPE, API_KEY = HEADERS
 

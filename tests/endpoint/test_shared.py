@@ -14,10 +14,10 @@ import pytest
 
 from tests.endpoint.in_process_endpoint import event
 from tests.endpoint.instances import EVENTS, FLOOD, Callers, Fleet, caller, fleet, flood, gone_back, shuffled, too_fast
-from tests.endpoint.processes import KEY
 from tests.endpoint.redis_server import PREFIX, RedisServer, redis_server
 from tests.endpoint.signing import WRITTEN, signed
 from tests.support.plain_http import PLAIN
+from tests.support.server_process import KEY
 from tests.tiers import FULL
 
 if TYPE_CHECKING:

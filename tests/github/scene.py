@@ -15,7 +15,7 @@ from tests.github.actions import ACTION, Actions
 from tests.github.fake import BOT, REPOSITORY, FakeGitHub
 from tests.github.runs import Event, Ran
 from tests.support import canary_secrets as canary
-from tests.support.command import Command
+from tests.support.command import Command, process_environment, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,19 +83,14 @@ def tenant(folder: Path, *options: str) -> Iterator[Tenant]:
     (folder / "manifests").mkdir(parents=True)
     named = ENVIRONMENT.format(url="http://127.0.0.1:1") + "---\n" + rules(a="Billing", b="General", c="Fraud")
     (folder / "manifests/prod.yaml").write_text(named, encoding="utf-8")
-    variables = {"PATH": os.environ["PATH"], **_SECRETS, "PYTHONUNBUFFERED": "1"}
     command = ("simulate", "--tenant", "empty", "--port", "0", *options)
-    with Command(*command, cwd=folder, stdout=subprocess.PIPE, text=True, env=variables) as process:
-        try:
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            assert "Simulated CXone on" in line
-            served = Tenant(line.split()[3])
-            with served.http:
-                yield served
-        finally:
-            process.terminate()
-            process.wait(10)
+    process = Command(*command, cwd=folder, stdout=subprocess.PIPE, text=True, env=process_environment())
+    with serving(process) as url:
+        served = Tenant(url)
+        with served.http:
+            yield served
+        process.terminate()
+        process.wait(10)
 
 
 @dataclass

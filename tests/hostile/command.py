@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tests.hostile.scripts import MEGABYTE
 from tests.support import canary_secrets as canary
-from tests.support.command import measured
+from tests.support.command import measured, process_environment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,10 +57,9 @@ class Place:
 
     def __call__(self, *arguments: str) -> Ended:
         """Run a command against the tenant. No traceback, and no secret, in whatever case."""
-        variables = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-        variables |= {"CXONE_CLIENT_ID": canary.CLIENT, "CXONE_CLIENT_SECRET": canary.SECRET, "PYTHONUTF8": "1"}
-        variables |= {"CXONE_ACCESS_KEY_ID": canary.KEY, "CXONE_ACCESS_KEY_SECRET": canary.KEY_SECRET}
-        ended = measured(self.path, ["-e", "evil", *arguments], {**variables, **self.more}, self.patience)
+        keys = {"CXONE_ACCESS_KEY_ID": canary.KEY, "CXONE_ACCESS_KEY_SECRET": canary.KEY_SECRET, "PYTHONUTF8": "1"}
+        variables = process_environment(**{**keys, **self.more})
+        ended = measured(self.path, ["-e", "evil", *arguments], variables, self.patience)
         assert "Traceback" not in ended.out + ended.err, ended.err
         assert [] == canary.found(ended.out + ended.err)
         return ended

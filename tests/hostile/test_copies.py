@@ -12,8 +12,8 @@ import pytest
 from reconciler.simulator.app import simulator
 from reconciler.simulator.settings import PROFILES
 from reconciler.simulator.state import State
-from tests.crash.served import served
 from tests.hostile.tenant import QUEUES, Tenant, page, serving, whole
+from tests.support.loopback_server import loopback_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,7 +73,7 @@ class Stage:
 @pytest.fixture(params="ABCDE")
 def stage(request: pytest.FixtureRequest, place: Place) -> Iterator[Stage]:
     """On a server of each profile."""
-    with served() as server:
+    with loopback_server() as server:
         state = State(queues=QUEUES)
         server.app = simulator(state, PROFILES[request.param])
         here = Stage(place, server.url, state)

@@ -31,11 +31,11 @@ from reconciler.simulator.app import simulator
 from reconciler.simulator.faults.injector import Faults
 from reconciler.simulator.settings import PROFILES
 from tests.endpoint.in_process_endpoint import HEADERS, Endpoint, Upstream, event
-from tests.endpoint.processes import KEY, process
 from tests.endpoint.signing import WRITTEN, signed
 from tests.support.many_tenants import Tenants, rule, ruleset, tenants
 from tests.support.plain_http import PLAIN
 from tests.support.recording import SCHEMA_TEXTS, Recorder, cxroute, json_text, plain_text, workplace, write
+from tests.support.server_process import KEY, server_process
 from tests.support.watch_process import Loop, receiving, somebody
 
 if TYPE_CHECKING:
@@ -444,7 +444,7 @@ def record_profile(record: Recorder) -> None:
     profile = f"---\n{HEAD.format(kind='Profile', name='acd')}{PROFILE}"
     manifests("rules:\n- {key: x, intent: x, queue: Cards, priority: 5}\n")
     write("manifests/acd.yaml", f"{environment}tenant: acme\napi: {{profile: acd}}\n{profile}")
-    with process(Path.cwd(), "simulate", "--as", "acd", "--port", "0", "--state", "acd.json") as (_, url):
+    with server_process(Path.cwd(), "simulate", "--as", "acd", "--port", "0", "--state", "acd.json") as (_, url):
         write("manifests/acd.yaml", f"{environment}api: {{profile: acd, baseUrl: '{url}'}}\n{profile}")
         record.document("profile.apply", "a tenant with a Profile", "apply", "-e", "acd", "--yes")
         with somebody(url) as person:
@@ -460,7 +460,7 @@ def record_endpoint(record: Recorder) -> None:
     more = "context: {minConfidence: 0.4, below: {intent: none}}\n"
     manifests("rules:\n- {key: billing, intent: billing, queue: Billing, priority: 5}\n", more=more)
     record.run("no keys, and not on loopback", "serve", "--host", "host.example")
-    with process(Path.cwd(), "serve", "--port", "0", "--explain") as (running, url):
+    with server_process(Path.cwd(), "serve", "--port", "0", "--explain") as (running, url):
         with httpx.Client(base_url=url, trust_env=False, verify=PLAIN, headers={"X-API-Key": KEY}) as http:
             responses = [response_form(http.post("/api/route", json=body)) for body in EVENTS]
             responses += [response_form(http.get(path)) for path in ("/health", "/ready", "/api/route", "/nowhere")]
@@ -505,7 +505,7 @@ def record_loop(record: Recorder) -> None:
 
         want("a", "b")
         arguments = ("--every", "1h", "--log-format", "json", "--listen", "127.0.0.1:0", "--apply")
-        with process(Path.cwd(), "watch", *arguments) as (running, url):
+        with server_process(Path.cwd(), "watch", *arguments) as (running, url):
             loop = Loop(Path.cwd(), running, url).waited(1)
             want("a")
             loop.again()

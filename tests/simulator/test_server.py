@@ -22,6 +22,7 @@ from reconciler.simulator.faults.injector import Faults
 from reconciler.simulator.server import breakable, listening_socket
 from reconciler.simulator.settings import Settings
 from reconciler.simulator.state import State
+from tests.support.command import serving
 from tests.support.contract import Json, answered, check, examples, settings, tenant
 from tests.support.plain_http import PLAIN
 from tests.support.simulated import QUEUES, RULES, body, sign_in, stored
@@ -38,7 +39,7 @@ from reconciler.simulator.server import serve
 from reconciler.simulator.state import State
 
 state = State.load(Path(sys.argv[1]), queues=[{"id": "q1", "name": "Billing"}])
-serve(simulator(state, Settings(latency=float(sys.argv[2]))), "127.0.0.1", 0, lambda url: print(url, flush=True))
+serve(simulator(state, Settings(latency=float(sys.argv[2]))), "127.0.0.1", 0, lambda url: print("on", url, flush=True))
 """
 
 
@@ -62,14 +63,9 @@ async def listening(app: Any, http: Literal["h11", "httptools"]) -> AsyncIterato
 def process(state: Path, latency: float = 0.0) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run a real server process; yield it and its URL; kill what is left of it."""
     arguments = [sys.executable, "-c", SERVER, str(state), str(latency)]
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
-        try:
-            assert server.stdout
-            url = server.stdout.readline().strip()
-            assert url.startswith("http://127.0.0.1:"), server.stderr.read() if server.stderr else ""
-            yield server, url
-        finally:
-            server.kill()
+    server = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with serving(server) as url:
+        yield server, url
 
 
 @pytest.mark.parametrize("parser", ["h11", "httptools"])

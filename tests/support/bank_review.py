@@ -17,7 +17,7 @@ from reconciler.cli.main import main
 from reconciler.simulator.app import simulator
 from reconciler.simulator.settings import PROFILES
 from reconciler.simulator.state import bank
-from tests.crash.served import served
+from tests.support.loopback_server import loopback_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +68,7 @@ def review() -> dict[str, str]:
 def workplace() -> Iterator[State]:
     """Work in a temporary folder with the bank's manifests, and with its tenant on a loopback port."""
     before = Path.cwd()
-    with tempfile.TemporaryDirectory() as folder, served() as server, patch.dict(os.environ, RUNNER):
+    with tempfile.TemporaryDirectory() as folder, loopback_server() as server, patch.dict(os.environ, RUNNER):
         os.chdir(folder)
         try:
             state = bank()

@@ -21,7 +21,7 @@ from reconciler.simulator.settings import Settings
 from tests.support.builders import MARKER, rule
 from tests.support.fake_clock import START
 from tests.support.in_process_tenant import TENANT
-from tests.support.stepping_clock import jumping_time, run
+from tests.support.stepping_clock import run, stepping_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,7 +96,7 @@ def created(stated: float, count: int, *, at_once: int = 16, odds: Odds = never,
             carried_by(tenant),
             replace(TENANT, requests_per_second=stated, concurrency=at_once),
             Credentials("id", "secret"),
-            jumping_time(chance),
+            stepping_time(chance),
         )
         places = asyncio.Semaphore(at_once)
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from reconciler.simulator.app import simulator
 from reconciler.simulator.settings import Settings
 from reconciler.simulator.state import State
-from tests.crash.served import served
+from tests.support.loopback_server import loopback_server
 from tests.support.program import write
 from tests.support.simulated import QUEUES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.crash.served import App
+    from tests.support.loopback_server import App
 
 Kind = TypeVar("Kind", bound="SlowTenant")
 MANIFEST = """
@@ -67,7 +67,7 @@ def slow_tenant(
     **settings: Any,
 ) -> Iterator[Kind]:
     """Serve such a tenant, with so many rules wanted from it; the manifests are written here."""
-    with served() as here:
+    with loopback_server() as here:
         here.app = tenant = kind(simulator(State(QUEUES), Settings()), **settings)
         write(
             "all.yaml",

@@ -17,10 +17,10 @@ import httpx
 from reconciler.simulator.app import simulator
 from reconciler.simulator.settings import Settings
 from reconciler.simulator.state import State
-from tests.crash.served import served
-from tests.endpoint.processes import process
 from tests.support import canary_secrets as canary
+from tests.support.loopback_server import loopback_server
 from tests.support.plain_http import PLAIN
+from tests.support.server_process import server_process
 from tests.support.simulated import QUEUES, RULES
 
 if TYPE_CHECKING:
@@ -156,14 +156,14 @@ class Scene:
 
     def open(self, **settings: Any) -> None:
         """Serve a tenant in a thread of this process."""
-        here = self.stack.enter_context(served())
+        here = self.stack.enter_context(loopback_server())
         here.app, self.url = simulator(State(QUEUES), Settings(etags=True, **settings)), here.url
 
     @contextmanager
     def opened(self, port: str) -> Iterator[None]:
         """Run the tenant as a process, which remembers everything; it is killed at the end of the block."""
         self.write("billing")
-        with process(self.folder, "simulate", "--port", port, "--state", "state.json") as (_, self.url):
+        with server_process(self.folder, "simulate", "--port", port, "--state", "state.json") as (_, self.url):
             self.write("billing")
             yield
 
@@ -183,7 +183,7 @@ class Scene:
     def begun(self, *arguments: str) -> Loop:
         """Start the loop."""
         command = ("watch", "-e", "prod", "--every", "1h", "--listen", "127.0.0.1:0", *arguments)
-        return Loop(self.folder, *self.stack.enter_context(process(self.folder, *command)))
+        return Loop(self.folder, *self.stack.enter_context(server_process(self.folder, *command)))
 
     def somebody(self) -> Somebody:
         """Return somebody who works in the tenant."""

@@ -19,7 +19,7 @@ from reconciler.watch.loop import Loop, Rhythm
 from reconciler.watch.metrics import RoundMetrics
 from reconciler.watch.notifications import REMIND, News
 from tests.support.builders import NOW, address, rule
-from tests.support.fake_clock import VirtualTime
+from tests.support.fake_clock import FakeClock
 from tests.support.plans import empty, everything
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def applied(*, converged: bool = True) -> Round:
 
 def looped(every: float, rounds: Sequence[Round], lasting: float = 1.0, chance: float = 0.5) -> list[float]:
     """Make these rounds, each lasting so long; return after how many seconds each began, and the loop's end."""
-    time = VirtualTime(chance)
+    time = FakeClock(chance)
     began: list[float] = []
 
     async def one() -> Round:
@@ -102,7 +102,7 @@ def test_broken_manifests_drive_nothing_apart() -> None:
 
 def test_health_is_about_the_loop_and_not_about_the_tenant() -> None:
     """Alive before the first round, while waits are long, in long rounds; not when nothing begins or ends for long."""
-    time = VirtualTime()
+    time = FakeClock()
     seen: list[tuple[float, bool]] = []
     loop = Loop(Rhythm(60), time.time.clock, time.time.sleep, time.time.random)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 from contextlib import contextmanager
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.support import canary_secrets as canary
-from tests.support.command import Command, measured
+from tests.support.command import Command, measured, process_environment, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,15 +28,13 @@ vars: {{overflow: overflow-partner}}
 """
 
 
-class BankFolder:
+class BankWorkspace:
     """A folder with the bank's manifests, and the program run in it as a process of its own."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.manifests("http://127.0.0.1:9")
-        kept = ("PATH", "HOME", "LANG", "PYTHONDONTWRITEBYTECODE")
-        self.environment = {name: os.environ[name] for name in kept if name in os.environ}
-        self.environment |= {"PYTHONPATH": str(ROOT), "CXONE_CLIENT_ID": "me", "CXONE_CLIENT_SECRET": canary.SECRET}
+        self.environment = process_environment()
 
     def manifests(self, url: str, rate: float = 10_000) -> None:
         """Copy the repository's manifests, with one more environment: a bank at that address."""
@@ -73,13 +70,10 @@ class BankFolder:
     @contextmanager
     def simulated(self, *arguments: str) -> Iterator[str]:
         """Serve a simulated tenant and yield its address."""
-        with self.start("simulate", "--port", "0", *arguments) as server:
-            assert server.stdout is not None
-            line = server.stdout.readline()
-            found = re.search(r"http://[\d.]+:\d+", line)
+        server = self.start("simulate", "--port", "0", *arguments)
+        with serving(server) as url:
             try:
-                assert found, (line, server.poll(), server.stderr and server.stderr.read())
-                yield found.group()
+                yield url
             finally:
                 server.terminate()
                 assert 0 == server.wait(20)
