@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from reconciler.plan.document import ReviewedPlan
     from tests.campaign.scenario import Scenario
-    from tests.campaign.world import Ended, Event
+    from tests.campaign.world import ApplierResult, Event
 
 
 def applied(
@@ -31,7 +31,7 @@ def applied(
     saved: ReviewedPlan | None = None,
     at_request: int = 0,
     does: Callable[[ObservedTenant], object] = repr,
-) -> tuple[ObservedTenant, Ended]:
+) -> tuple[ObservedTenant, ApplierResult]:
     """Apply a scenario's manifests, or a saved plan; before that request somebody does something to the tenant."""
     world = ObservedTenant(scene, profile, 1)
 

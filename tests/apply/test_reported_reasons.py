@@ -19,7 +19,7 @@ from reconciler.render.text.apply import report_text
 from reconciler.simulator.faults.injector import Faults
 from tests.campaign.scenario_rules import CATCH_ALL, FRAUD, at, goal, live, ours, scenario, theirs
 from tests.campaign.world import Applier, ObservedTenant, run
-from tests.support.sentences import untold
+from tests.support.sentences import missing_sentences
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -486,4 +486,4 @@ def test_every_reason_is_read_above() -> None:
     """A new sentence of the loop, of an attempt or of the outcomes needs a situation in which it is said."""
     texts = [*JOURNALLED.values(), *(situation.text for situation in SITUATIONS.values())]
     keys = ["until read", "whole create"]
-    assert keys == untold(["apply/loop.py", "apply/attempt.py", "apply/progress.py"], texts)
+    assert keys == missing_sentences(["apply/loop.py", "apply/attempt.py", "apply/progress.py"], texts)

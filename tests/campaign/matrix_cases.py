@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reconciler.simulator.messages import Request
-    from tests.campaign.matrix_vocabulary import Row, Way
+    from tests.campaign.matrix_vocabulary import MatrixRow, Way
 
 REFUSED = "POST rules:revoke@#1"
 """What makes a run ask for a second token: its first write is refused, and nothing was done."""
@@ -28,10 +28,10 @@ _LATER = {"#1": "later", "always": "later-"}
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class MatrixCase:
     """A cell of the table, brought about in one way at one place on one profile."""
 
-    row: Row
+    row: MatrixRow
     way: Way
     operation: str
     when: str
@@ -81,16 +81,16 @@ class Case:
         return ",".join(before)
 
 
-def cases() -> Iterator[Case]:
+def cases() -> Iterator[MatrixCase]:
     """Yield every case of every row."""
     for number, row in ROWS.items():
         for way in row.ways:
             for operation in way.on.split():
                 for profile in _profiles(way, operation):
-                    yield Case(row, way, operation, way.when, profile, number)
+                    yield MatrixCase(row, way, operation, way.when, profile, number)
                 if operation in ("LIST", "GET", "TOKEN") and way.when in _LATER:
                     for profile in sorted({*way.later} & {*way.profiles}):
-                        yield Case(row, way, operation, _LATER[way.when], profile, number)
+                        yield MatrixCase(row, way, operation, _LATER[way.when], profile, number)
 
 
 def _profiles(way: Way, operation: str) -> str:

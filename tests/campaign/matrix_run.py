@@ -20,8 +20,8 @@ from tests.support.builders import OWNER, QUEUES
 if TYPE_CHECKING:
     from reconciler.model.change import Change
     from reconciler.simulator.state import State
-    from tests.campaign.matrix_cases import Case
-    from tests.campaign.world import Ended, Event
+    from tests.campaign.matrix_cases import MatrixCase
+    from tests.campaign.world import ApplierResult, Event
 
 MARKER = re.compile(rf"\n\[cxroute:({OWNER}/[a-z0-9/~-]+)#[0-9a-f]{{8}}\]\Z")
 
@@ -30,14 +30,14 @@ LATER = 60.0
 
 
 @dataclass
-class Trial:
+class MatrixRun:
     """A case under way."""
 
-    case: Case
+    case: MatrixCase
     world: ObservedTenant = field(init=False)
     applier: Applier = field(init=False)
     oracle: Oracle = field(init=False)
-    ended: Ended | None = field(init=False, default=None)
+    ended: ApplierResult | None = field(init=False, default=None)
     fallen: list[Event] = field(default_factory=list)
     """The requests that met the fault."""
     states: list[tuple[dict[str, Any], ...]] = field(default_factory=list)
@@ -82,7 +82,7 @@ class Trial:
         if self.faults is not None:
             self.faults.land(self.world.api)
 
-    def heal(self, name: str) -> tuple[Ended, int]:
+    def heal(self, name: str) -> tuple[ApplierResult, int]:
         """Run a further applier, and count its writes."""
         self.world.fake_clock.seconds += LATER
         applier = self.another(name)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from reconciler.simulator.messages import Request
     from reconciler.simulator.state import State
     from tests.campaign.scenario import Scenario
-    from tests.campaign.world import Applier, Ended, Event, ObservedTenant
+    from tests.campaign.world import Applier, ApplierResult, Event, ObservedTenant
 
 __all__ = ["Oracle", "Violation", "fingerprint"]
 
@@ -82,7 +82,7 @@ class Oracle:
         conversations = self.scenario.conversations
         self._reviews[actor] = Review(self._wish_for(actor), conversations, self.world.state.rules())
 
-    def ended(self, applier: Applier, ended: Ended | None) -> None:
+    def ended(self, applier: Applier, ended: ApplierResult | None) -> None:
         """Look at a run that ended, or, with None, that was killed."""
         process = self._processes.get(applier.name)
         self._ends.secrets(ended, self._tokens)

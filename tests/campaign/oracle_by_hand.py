@@ -13,7 +13,7 @@ from reconciler.simulator.faults.injector import Faults
 from tests.campaign.oracle import Oracle
 from tests.campaign.oracle_facts import as_json
 from tests.campaign.oracle_marks import signed
-from tests.campaign.world import SECRET, Applier, Ended, ObservedTenant, ObservedTransport
+from tests.campaign.world import SECRET, Applier, ApplierResult, ObservedTenant, ObservedTransport
 
 if TYPE_CHECKING:
     from tests.campaign.scenario import Scenario
@@ -116,7 +116,7 @@ class Hand:
 
     def end(self, code: int = 0, **more: Any) -> Hand:
         """End the run."""
-        self.oracle.ended(self.applier, Ended(code, **more))
+        self.oracle.ended(self.applier, ApplierResult(code, **more))
         return self
 
     def broken(self) -> set[str]:

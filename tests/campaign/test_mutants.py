@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from tests.campaign.bug_search import Row, hunt, table
+from tests.campaign.bug_search import BugRow, hunt, table
 from tests.campaign.cases import Case, run_case
 from tests.campaign.mutants import TWELVE
 from tests.campaign.mutants_caught import CAUGHT
@@ -48,6 +48,6 @@ def test_the_table_says_what_caught_each_bug_and_after_how_many_cases() -> None:
     """A row for each; what nothing catches is said as loudly."""
     rows = list(table([Case.parse("as-it-is | A | 1"), Case.parse("key-renamed | C | 1")]))
     assert [*TWELVE, *EXTRAS] == [row.bug for row in rows]
-    assert Row("PUT although equal", "R16", "as-it-is | A | 1", 1) in rows
-    assert Row("delete in the same round, unconfirmed", "R7", "key-renamed | C | 1", 2) in rows
+    assert BugRow("PUT although equal", "R16", "as-it-is | A | 1", 1) in rows
+    assert BugRow("delete in the same round, unconfirmed", "R7", "key-renamed | C | 1", 2) in rows
     assert "NOT CAUGHT" == next(row.caught for row in rows if row.bug == "blind POST retry")

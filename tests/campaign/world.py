@@ -70,7 +70,7 @@ class Event:
 
 
 @dataclass(slots=True)
-class Ended:
+class ApplierResult:
     """How a run of an applier ended."""
 
     exit_code: int
@@ -239,16 +239,16 @@ class Applier:
         rules, queues = await client.rules(), await client.queues()
         return self.guarded(self.replan(queues)(rules))
 
-    async def run(self) -> Ended:
+    async def run(self) -> ApplierResult:
         """Do what `cxroute apply` does; an error ends it with its exit code. Killed gets through."""
         try:
             ended = await self._run()
         except CxrouteError as error:
-            ended = Ended(error.exit_code, error=str(error))
+            ended = ApplierResult(error.exit_code, error=str(error))
         self.world.said.append(repr((ended.error, ended.report and (ended.report.error, ended.report.outcomes))))
         return ended
 
-    async def _run(self) -> Ended:
+    async def _run(self) -> ApplierResult:
         client = self.client()
         rules = await client.rules()
         queues = await client.queues()
@@ -260,7 +260,7 @@ class Applier:
                 "; ".join([*(one.message for one in made.conflicts), *(one.message for one in refusals(made))])
             )
         if not made.changes:
-            return Ended(0, planned=made)
+            return ApplierResult(0, planned=made)
         admit = as_reviewed if self.reviewed else as_intended
         conduct = Conduct(
             admit,
@@ -272,7 +272,7 @@ class Applier:
             within=self.is_within if self.reviewed else None,
         )
         report = await apply(made, client, self.replan(queues), RecordedLines(self.world.said), conduct)
-        return Ended(exit_code(report), report, made)
+        return ApplierResult(exit_code(report), report, made)
 
 
 @dataclass
@@ -293,10 +293,10 @@ class RecordedLines:
         """Nothing is kept of a wave's end."""
 
 
-def run(applier: Applier) -> Ended | None:
+def run(applier: Applier) -> ApplierResult | None:
     """Run one applier to its end; None where it was killed."""
 
-    async def alone() -> Ended | None:
+    async def alone() -> ApplierResult | None:
         try:
             return await applier.run()
         except Killed:

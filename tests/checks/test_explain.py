@@ -23,7 +23,7 @@ from reconciler.simulator.state import bank
 from tests.support.builders import LABELS, QUEUES, address, at_least, intent_is, rule
 from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_TEXTS
 from tests.support.program import Program, name_tenant, write
-from tests.support.work_bounds import at_most
+from tests.support.work_bounds import takes_at_most
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
 ROOT = Path(__file__).resolve().parents[2]
@@ -138,7 +138,7 @@ def test_a_long_list_stays_readable() -> None:
 def test_ten_thousand_rules_take_milliseconds() -> None:
     """Far below what loading them takes; the bound is wide, for machines that are busy."""
     entries = [entry(f"i{n}", priority=1) for n in range(10_000)]
-    with at_most(rules=20_000):
+    with takes_at_most(rules=20_000):
         assert 10_000 == len(explained([*entries, CATCH_ALL], intent="none of them").missed)
 
 

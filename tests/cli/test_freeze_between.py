@@ -10,7 +10,7 @@ import pytest
 from reconciler.cli import session
 from reconciler.simulator.evaluate import split
 from tests.support.many_tenants import Tenants, rule, ruleset, tenants
-from tests.support.watch_process import RULESET, scene
+from tests.support.watch_process import RULESET, watch_setup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,8 +118,8 @@ SWAPPED = """- {{key: a, intent: {}, queue: Billing, priority: 10}}
 
 def test_the_loop_that_heals_stops_too(tmp_path: Path) -> None:
     """`watch --apply` on the real clock: the freeze begins while it writes; the next round is refused."""
-    with scene(tmp_path) as here:
-        here.open(latency=0.6)
+    with watch_setup(tmp_path) as here:
+        here.serve_tenant(latency=0.6)
         here.write("x")
         cards = tmp_path / "manifests/cards.yaml"
         cards.write_text(RULESET + SWAPPED.format("a", "b"), "utf-8")
@@ -127,9 +127,9 @@ def test_the_loop_that_heals_stops_too(tmp_path: Path) -> None:
         begins = datetime.now(UTC) + timedelta(seconds=4.5)
         here.write("x", more=f"freeze: [{{start: '{begins.isoformat()}', end: '2999-01-01T00:00:00Z', reason: peak}}]")
         cards.write_text(RULESET + SWAPPED.format("b", "a"), "utf-8")
-        loop.again()
+        loop.trigger_round()
         assert "prod is frozen now: peak" in loop.log()
         assert loop.metrics()['rounds_total{result="partly"}'] == 1
-        loop.again()
+        loop.trigger_round()
         assert loop.metrics()['rounds_total{result="refused"}'] == 1
         assert 0 == loop.end()[0]

@@ -86,7 +86,7 @@ def test_the_bank_from_found_to_healed(place: BankWorkspace) -> None:
             "apiVersion: routing/v1\nkind: RuleSet\nname: more\nrules:\n"
             f"  - {{key: refunds, name: {json.dumps(taken)}, intent: no route test says it, queue: general}}\n"
         )
-        refused = place.forked("-e", "bank", "apply", "--yes")
+        refused = place.run_without_waits("-e", "bank", "apply", "--yes")
         assert (4, as_found) == (refused.code, theirs(url))
         assert "more/refunds" in refused.err
         conflicting.unlink()
@@ -94,17 +94,17 @@ def test_the_bank_from_found_to_healed(place: BankWorkspace) -> None:
         applied = place.run("-e", "bank", "apply", "--yes", "--format", "json")
         assert (0, True) == (applied.returncode, json.loads(applied.stdout)["converged"])
         versions = {key: rule["version"] for key, rule in rules(url).items()}
-        assert 0 == place.forked("-e", "bank", "apply", "--yes").code
+        assert 0 == place.run_without_waits("-e", "bank", "apply", "--yes").code
         assert versions == {key: rule["version"] for key, rule in rules(url).items()}
-        empty = place.forked("-e", "bank", "plan", "--detailed-exitcode")
+        empty = place.run_without_waits("-e", "bank", "plan", "--detailed-exitcode")
         assert 0 == empty.code
         assert "No changes." in empty.out
 
         edit(url, "Cognigy Intent Route: pin_blocked", priority=950)
-        drifted = place.forked("-e", "bank", "drift")
+        drifted = place.run_without_waits("-e", "bank", "drift")
         assert 2 == drifted.code
         assert "priority  100        950" in drifted.out
-        assert 0 == place.forked("-e", "bank", "apply", "--yes").code
+        assert 0 == place.run_without_waits("-e", "bank", "apply", "--yes").code
 
         cards = place.path / "manifests/cards.yaml"
         cards.write_text(
@@ -112,9 +112,11 @@ def test_the_bank_from_found_to_healed(place: BankWorkspace) -> None:
                 "  - intent: pin_blocked\n    queue: card-services\n    minConfidence: 0.7", "  # gone:"
             )
         )
-        assert 3 == place.forked("-e", "bank", "apply", "--yes").code  # the bank's route tests reach that rule
+        assert (
+            3 == place.run_without_waits("-e", "bank", "apply", "--yes").code
+        )  # the bank's route tests reach that rule
         shutil.rmtree(place.path / "manifests/tests")
-        gone = json.loads(place.forked("-e", "bank", "apply", "--yes", "--format", "json").out)
+        gone = json.loads(place.run_without_waits("-e", "bank", "apply", "--yes", "--format", "json").out)
         assert ["cards/pin-blocked"] == [one["address"] for one in gone["outcomes"] if one["action"] == "delete"]
         assert not any(rule["name"].endswith("pin_blocked") for rule in rules(url).values())
         untouched = theirs(url)
@@ -132,7 +134,7 @@ def test_a_killed_apply_is_finished_by_the_next(place: BankWorkspace) -> None:
             process.communicate()
         assert len(rules(url)) < 70
         (place.path / ".cxroute/journal.jsonl").write_bytes(b"\x00 torn")
-        assert 0 == place.forked("-e", "bank", "apply", "--yes").code
+        assert 0 == place.run_without_waits("-e", "bank", "apply", "--yes").code
         names = [rule["name"] for rule in rules(url).values()]
         assert (70, 70) == (len(names), len(set(names)))
 
@@ -158,7 +160,7 @@ def test_a_simulated_tenant_survives_a_kill(place: BankWorkspace) -> None:
     """Its state is in the file before a change is acknowledged."""
     with serving(place.start("simulate", "--port", "0", "--state", "state.json")) as url:
         place.manifests(url)
-        assert 0 == place.forked("-e", "bank", "apply", "--yes").code
+        assert 0 == place.run_without_waits("-e", "bank", "apply", "--yes").code
         before = rules(url)
     with place.simulated("--state", "state.json") as url:
         assert before == rules(url)
@@ -180,7 +182,7 @@ def test_a_tenant_that_cannot_be_read_is_one_sentence_and_exit_1(place: BankWork
     with nullcontext(url) if url else place.simulated() as there:
         place.manifests(there)
         place.environment |= environment
-        ended = place.forked("-e", "bank", "plan")
+        ended = place.run_without_waits("-e", "bank", "plan")
     assert ended.code in (1, 3, 64), ended.err
     assert said in ended.err
     assert len(ended.err.splitlines()) < 20
@@ -193,7 +195,7 @@ def test_answers_that_no_tenant_gives_end_in_one_sentence(place: BankWorkspace, 
     with loopback_server() as here:
         here.app = simulator(State(), PROFILES["A"], Faults(f"GET rules:{fault}"))
         place.manifests(here.url)
-        ended = place.forked("-e", "bank", "apply", "--yes")
+        ended = place.run_without_waits("-e", "bank", "apply", "--yes")
     assert 1 == ended.code
     [error] = [line for line in ended.err.strip().splitlines() if not line.startswith("waiting for the tenant: ")]
     assert "rules" in error or "answer" in error

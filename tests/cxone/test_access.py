@@ -32,9 +32,9 @@ from tests.support.access_key_tenant import (
     RULES,
     TOKEN,
     ScriptedIssuer,
+    answers_in_turn,
     jwt,
     part,
-    then,
     token,
 )
 from tests.support.fake_clock import FakeClock
@@ -138,7 +138,9 @@ def test_an_old_token_is_renewed_and_nothing_is_discovered_again() -> None:
 
 def test_a_refused_token_is_renewed_once() -> None:
     """The second 401 is an error; where the API is has not changed."""
-    world = ScriptedIssuer(token=then(token(), token(access_token=canary.RENEWED)), rules=then((401, {}), EMPTY))
+    world = ScriptedIssuer(
+        token=answers_in_turn(token(), token(access_token=canary.RENEWED)), rules=answers_in_turn((401, {}), EMPTY)
+    )
     read(world)
     assert (1, 2, 1) == (world.count(OPENID), world.count(TOKEN), world.count(CXONE))
     world = ScriptedIssuer(rules=(401, {}))
@@ -152,10 +154,11 @@ def test_a_token_s_address_that_is_none_any_more_is_discovered_anew(moved: Any) 
     """By whoever asks next; where the API is stays as it was, so that a plan never changes hosts midway."""
     other = f"{ISSUER}/new/token"
     world = ScriptedIssuer(
-        openid=then({"token_endpoint": TOKEN}, {"token_endpoint": other}), token=then(token(), moved)
+        openid=answers_in_turn({"token_endpoint": TOKEN}, {"token_endpoint": other}),
+        token=answers_in_turn(token(), moved),
     )
     world.answers[other] = token(access_token=canary.RENEWED)
-    world.answers[CXONE] = then({"api_endpoint": API}, {"api_endpoint": "https://api-eu1.niceincontact.com"})
+    world.answers[CXONE] = answers_in_turn({"api_endpoint": API}, {"api_endpoint": "https://api-eu1.niceincontact.com"})
     virtual = FakeClock()
     client = world.client(replace(AT_ISSUER, patience_seconds=60.0), virtual)
 
@@ -206,7 +209,7 @@ def test_a_refused_key_or_a_busy_issuer_is_no_reason_to_discover_anew(refused: A
 
 def test_where_the_api_is_can_be_asked_again_without_another_token() -> None:
     """An issuer whose second document is missing for a while is not asked for tokens meanwhile."""
-    world = ScriptedIssuer(cxone=then(GONE, GONE, {"api_endpoint": API}))
+    world = ScriptedIssuer(cxone=answers_in_turn(GONE, GONE, {"api_endpoint": API}))
     client = world.client()
 
     async def run() -> list[Any]:
@@ -221,7 +224,7 @@ def test_where_the_api_is_can_be_asked_again_without_another_token() -> None:
 
 def test_a_document_that_was_cut_is_asked_for_again() -> None:
     """As everything that is read; a broken one stays broken."""
-    world = ScriptedIssuer(openid=then(b'{"token_end', {"token_endpoint": TOKEN}))
+    world = ScriptedIssuer(openid=answers_in_turn(b'{"token_end', {"token_endpoint": TOKEN}))
     read(world)
     assert 2 == world.count(OPENID)
 
@@ -253,7 +256,7 @@ def test_a_document_that_is_none_is_one_sentence(which: str, odd: str) -> None:
         read(world)
     assert (0 if which == "openid" else 1) == world.count(TOKEN)
     assert 0 == world.count(RULES)
-    assert [] == canary.found(f"{refused.value}{world.sent('cxone.niceincontact.com')}")
+    assert [] == canary.find_leaks(f"{refused.value}{world.sent('cxone.niceincontact.com')}")
 
 
 def nested(levels: int) -> str:
@@ -324,7 +327,7 @@ def test_a_refusal_names_the_variables_and_no_value(status: int) -> None:
         errors.CredentialsError, match=r"access key or the client id or secret.*check THE_KEY, THE_SECRET"
     ) as refused:
         read(ScriptedIssuer(token=echo))
-    assert [] == canary.found(str(refused.value))
+    assert [] == canary.find_leaks(str(refused.value))
 
 
 def test_the_issuer_s_second_document_repeats_no_token() -> None:
@@ -333,7 +336,7 @@ def test_the_issuer_s_second_document_repeats_no_token() -> None:
     world = ScriptedIssuer(token=token(id_token=identity), cxone=(400, {"message": f"{canary.TOKEN} {identity}"}))
     with pytest.raises(errors.CredentialsError) as refused:
         read(world)
-    assert [] == canary.found(str(refused.value))
+    assert [] == canary.find_leaks(str(refused.value))
     assert identity not in str(refused.value)
 
 
@@ -372,7 +375,7 @@ def test_nothing_that_holds_a_key_shows_it() -> None:
     client = world.client()
     asyncio.run(client.rules())
     held: list[Any] = [KEYS, client, client._access, client._access._discovery, *world.asked]
-    assert [] == canary.found("".join(f"{one!r} {one}" for one in held))
+    assert [] == canary.find_leaks("".join(f"{one!r} {one}" for one in held))
 
 
 def test_the_environments_of_the_documentation_are_valid() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from reconciler import errors
 from reconciler.cxone.settings import check_host
-from tests.hostile.tenant import Tenant, page, response, serving, whole
+from tests.hostile.tenant import HostileTenant, page, response, serving, whole
 from tests.support import canary_secrets as canary
 from tests.support.access_key_tenant import (
     API,
@@ -31,7 +31,7 @@ from tests.support.access_key_tenant import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.hostile.command import Place
+    from tests.hostile.command import Workspace
     from tests.hostile.tenant import Turn
 
 NOWHERE: Final = {
@@ -94,7 +94,7 @@ def test_no_secret_goes_where_a_document_says_that_tokens_are(where: str) -> Non
     with pytest.raises(errors.CredentialsError, match="token_endpoint is not believed, and nothing was sent") as said:
         asyncio.run(world.client().rules())
     assert [f"GET {OPENID}"] == world.calls
-    assert [] == canary.found(f"{said.value}{world.sent()}")
+    assert [] == canary.find_leaks(f"{said.value}{world.sent()}")
     assert len(str(said.value)) < 600
 
 
@@ -105,7 +105,7 @@ def test_no_token_goes_where_a_document_says_that_the_api_is(where: str) -> None
     with pytest.raises(errors.CredentialsError, match="api_endpoint is not believed, and nothing was sent") as said:
         asyncio.run(world.client().rules())
     assert [f"GET {OPENID}", f"POST {TOKEN}", f"GET {CXONE}"] == world.calls
-    assert [] == canary.found(f"{said.value}{world.sent('cxone.niceincontact.com')}")
+    assert [] == canary.find_leaks(f"{said.value}{world.sent('cxone.niceincontact.com')}")
     assert canary.TOKEN not in world.sent()
 
 
@@ -116,7 +116,7 @@ def test_nobody_is_asked_whom_an_id_token_calls_the_issuer(where: str) -> None:
     with pytest.raises(errors.CredentialsError, match="the id token: its iss is not believed") as said:
         asyncio.run(world.client().rules())
     assert [f"GET {OPENID}", f"POST {TOKEN}"] == world.calls
-    assert [] == canary.found(str(said.value))
+    assert [] == canary.find_leaks(str(said.value))
 
 
 def test_an_operator_is_told_what_to_do_about_a_host() -> None:
@@ -204,7 +204,7 @@ STEPS: Final = {
 }
 
 
-class Keyed(Tenant):
+class Keyed(HostileTenant):
     """A tenant on a real socket that opens to access keys, but for one step, which a function answers."""
 
     def __init__(self, step: str = "", instead: Callable[[Turn, Keyed], bytes] | None = None) -> None:
@@ -228,7 +228,7 @@ class Keyed(Tenant):
 
 
 @pytest.fixture
-def keyed(place: Place) -> Iterator[Callable[..., int]]:
+def keyed(place: Workspace) -> Iterator[Callable[..., int]]:
     """Run a command against such a tenant; nothing that is printed or left in a file holds a secret."""
     with ExitStack() as stack:
 
@@ -258,7 +258,7 @@ def test_a_tenant_on_a_real_socket_opens_to_an_access_key(keyed: Callable[..., i
 @pytest.mark.parametrize("step", STEPS)
 def test_no_step_of_the_way_in_follows_a_redirect(keyed: Callable[..., int], step: str, status: bytes) -> None:
     """To another server, a real one: not one connection is made to it."""
-    with serving(Tenant()) as elsewhere:
+    with serving(HostileTenant()) as elsewhere:
 
         def redirect(turn: Turn, _tenant: Keyed) -> bytes:
             return response(b"", status, b"Location: " + f"{elsewhere.url}{turn.request.path}".encode())

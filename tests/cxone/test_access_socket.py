@@ -58,12 +58,12 @@ def test_an_access_key_plans_and_applies(place: BankWorkspace, way: str) -> None
         if way == "area":
             for name in OF_CLIENT:
                 del place.environment[name]
-        plan = place.forked("-e", "bank", "plan", "--format", "json")
+        plan = place.run_without_waits("-e", "bank", "plan", "--format", "json")
         assert 0 == plan.code, plan.err
         assert json.loads(plan.out)["summary"]["create"] > 0
-        applied = place.forked("-e", "bank", "apply", "--yes", "--adopt")
+        applied = place.run_without_waits("-e", "bank", "apply", "--yes", "--adopt")
         assert 0 == applied.code, applied.out + applied.err
-        again = place.forked("-e", "bank", "plan", "--detailed-exitcode")
+        again = place.run_without_waits("-e", "bank", "plan", "--detailed-exitcode")
         assert 0 == again.code, again.out
     journal = (place.path / ".cxroute/journal.jsonl").read_text("utf-8")
     assert f'"tenant": "{url}/bank"' in journal or f'"tenant":"{url}/bank"' in journal
@@ -78,7 +78,7 @@ def test_a_wrong_key_names_every_variable_that_may_be_wrong(place: BankWorkspace
     with place.simulated() as url:
         keyed(place, url, "issuer")
         place.environment[name] = "wrong-canary-wrong"
-        refused = place.forked("-e", "bank", "plan")
+        refused = place.run_without_waits("-e", "bank", "plan")
     assert 1 == refused.code
     assert "the tenant refuses the access key or the client id or secret" in refused.err
     assert said in refused.err
@@ -92,7 +92,7 @@ def test_a_key_that_is_not_there_is_asked_for_by_name(place: BankWorkspace, way:
     for name in OF_CLIENT:
         del place.environment[name]
     keyed(place, "http://127.0.0.1:9", way)
-    missing = place.forked("-e", "bank", "plan")
+    missing = place.run_without_waits("-e", "bank", "plan")
     assert 1 == missing.code
     assert f"set {'CXONE_CLIENT_ID' if way == 'issuer' else 'CXONE_ACCESS_KEY_ID'}, or" in missing.err
 
@@ -102,18 +102,18 @@ def test_what_is_no_text_is_said_by_name(place: BankWorkspace, name: str) -> Non
     """A variable may hold any bytes; they are no bug of the program, and are not shown."""
     place.environment |= {**KEYS, name: "canary-\udcff-canary"}
     keyed(place, "http://127.0.0.1:9", "issuer")
-    refused = place.forked("-e", "bank", "plan")
+    refused = place.run_without_waits("-e", "bank", "plan")
     assert (1, f"error: {name} holds bytes that are no text") == (refused.code, refused.err.strip())
 
 
 def test_keys_come_from_files_too(place: BankWorkspace) -> None:
     """NAME_FILE, as everywhere."""
     for name, value in KEYS.items():
-        canary.planted(place.path / name).write_text(value + "\n", "utf-8")
+        canary.mark_as_secret(place.path / name).write_text(value + "\n", "utf-8")
         place.environment[f"{name}_FILE"] = name
     with place.simulated() as url:
         keyed(place, url, "issuer")
-        assert 0 == place.forked("-e", "bank", "plan").code
+        assert 0 == place.run_without_waits("-e", "bank", "plan").code
 
 
 def test_a_busy_issuer_is_waited_for(place: BankWorkspace) -> None:
@@ -121,7 +121,7 @@ def test_a_busy_issuer_is_waited_for(place: BankWorkspace) -> None:
     with place.simulated("--faults", "discovery:503@#1,token:429=0@#1,discovery:cut@#3") as url:
         place.environment |= KEYS
         keyed(place, url, "issuer")
-        assert 0 == place.forked("-e", "bank", "plan").code
+        assert 0 == place.run_without_waits("-e", "bank", "plan").code
 
 
 def test_the_endpoint_s_own_carrier_finds_the_way_in(place: BankWorkspace) -> None:

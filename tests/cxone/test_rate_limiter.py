@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.cxone.transport.rate_limiter import Pacer, Rate
-from tests.support.rate_limited_tenant import LIMIT, created, lowered
+from tests.support.rate_limited_tenant import LIMIT, create_rules, lowered_rate
 from tests.support.stepping_clock import run, stepping_time
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ AT_ONCE = (0.5, 0.6, 0.7, 0.9, 0.95)
 
 def test_a_stated_rate_that_the_tenant_allows_meets_no_429() -> None:
     """A thousand creates, at 98 % of what is possible and more."""
-    done = created(LIMIT, 1000)
+    done = create_rules(LIMIT, 1000)
     assert (0, 0) == (done.refused, done.failed())
     assert done.fraction() >= 0.98
 
@@ -36,7 +36,7 @@ def test_a_lower_limit_is_learnt_from_429s(ratio: float) -> None:
 
     Each 429 costs a whole second, so that a thousand creates can afford one.
     """
-    done = created(LIMIT / ratio, 1000 if ratio in AT_ONCE else 3000)
+    done = create_rules(LIMIT / ratio, 1000 if ratio in AT_ONCE else 3000)
     assert 0 == done.failed()
     assert 1 <= done.refused == done.retries <= 20
     assert done.fraction() >= 0.90
@@ -46,14 +46,14 @@ def test_a_lower_limit_is_learnt_from_429s(ratio: float) -> None:
 @pytest.mark.parametrize("retry_after", ["seconds", "date"])
 def test_a_tenant_that_is_another_than_was_guessed_fails_no_create(burst: int, retry_after: str) -> None:
     """A bucket that is smaller or larger, a Retry-After that is a date."""
-    done = created(LIMIT / 0.5, 600, burst=burst, retry_after=retry_after)
+    done = create_rules(LIMIT / 0.5, 600, burst=burst, retry_after=retry_after)
     assert 0 == done.failed()
     assert done.retries <= 20 + done.requests / 10
 
 
 def test_a_slow_tenant_is_not_flooded() -> None:
     """Two a second where fifty were stated: what is under way at once is refused once, and then it fits."""
-    done = created(50.0, 100, rate=2.0, burst=1)
+    done = create_rules(50.0, 100, rate=2.0, burst=1)
     assert 0 == done.failed()
     assert done.retries <= 20 + done.requests / 10
 
@@ -126,7 +126,7 @@ def test_what_a_pause_filled_again_is_not_counted_twice(pause: float, fresh: boo
 
 def test_the_rate_grows_again_and_never_beyond_what_was_stated() -> None:
     """A limit can have been somebody else's doing: hardly in ten seconds, twofold in a minute."""
-    rate = lowered()
+    rate = lowered_rate()
     assert rate.at(12.0) <= 1.02 * rate.at(2.0)
     assert 2 * rate.at(2.0) <= rate.at(62.0) < rate.at(600.0) <= 50.0
     assert rate.at(1e6) == Rate(50.0).at(0.0)
@@ -134,7 +134,7 @@ def test_the_rate_grows_again_and_never_beyond_what_was_stated() -> None:
 
 def test_what_was_under_way_before_a_wait_says_nothing_of_the_rate_after_it() -> None:
     """It would be lowered twice for one mistake."""
-    rate = lowered()
+    rate = lowered_rate()
     before = rate.at(2.0)
     rate.refused(1.5)
     assert not rate.resumed(2.5)

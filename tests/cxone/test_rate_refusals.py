@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.cxone.transport.rate_limiter import Rate
-from tests.support.rate_limited_tenant import BURST, LATENCY, created
+from tests.support.rate_limited_tenant import BURST, LATENCY, create_rules
 from tests.support.slow_tenant import SlowTenant, slow_tenant
 from tests.support.stepping_clock import run
 from tests.tiers import FULL
@@ -87,7 +87,7 @@ def test_429s_of_others_cost_no_more_than_twice_the_time(case: str) -> None:
     odds = CASES[case]
     for ratio in RATIOS:
         limit = TOLD * ratio
-        runs = [created(TOLD, COUNT, odds=odds, seed=seed, rate=limit) for seed in SEEDS]
+        runs = [create_rules(TOLD, COUNT, odds=odds, seed=seed, rate=limit) for seed in SEEDS]
         assert [0] * len(SEEDS) == [one.failed() for one in runs], ratio
         best = sum(omniscient(limit, odds, seed) for seed in SEEDS)
         assert sum(one.seconds for one in runs) <= 2 * best, ratio

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from reconciler.cxone.transport.rate_limiter import Pacer, Rate
-from tests.support.rate_limited_tenant import lowered
+from tests.support.rate_limited_tenant import lowered_rate
 from tests.support.stepping_clock import run, stepping_time
 
 LIMIT = 100.0
@@ -53,7 +53,7 @@ def test_a_part_that_grows_is_the_whole_again() -> None:
         rate.part(part)
         assert pytest.approx(whole.at(0.0) * part) == rate.at(0.0)
     assert pytest.approx(whole.at(0.0)) == rate.at(1e6)
-    rate = lowered(LIMIT)
+    rate = lowered_rate(LIMIT)
     learnt = rate.at(2.0)
     rate.part(0.5)
     assert pytest.approx(learnt / 2) == rate.at(2.0)

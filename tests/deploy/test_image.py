@@ -18,7 +18,7 @@ import pytest
 from reconciler.cli import health
 from tests.deploy.image import HOME, ROOT, Instruction, build, command, copied, instructions, is_sent, stages
 from tests.endpoint.processes import MANIFEST
-from tests.support.requirements import lacking
+from tests.support.requirements import skip_or_fail
 from tests.support.server_process import server_environment, server_process
 from tests.tiers import FULL
 
@@ -39,7 +39,7 @@ def test_hadolint_finds_nothing() -> None:
     """As `make lint` asks it."""
     lint = Path(sys.executable).with_name("hadolint")
     if not lint.exists():
-        lacking("there is no hadolint for this machine")
+        skip_or_fail("there is no hadolint for this machine")
     found = subprocess.run([lint, ROOT / "Dockerfile"], capture_output=True, text=True, check=False)
     assert (0, "", "") == (found.returncode, found.stdout, found.stderr)
 

@@ -67,7 +67,7 @@ def test_every_fault_ends_as_it_should_and_in_time(faults: str, expected: type) 
     (found,) = world.run("c-1")
     assert isinstance(found, expected), repr(found)
     assert world.clock.seconds - start <= 5.0
-    assert [] == canary.found(repr(found))
+    assert [] == canary.find_leaks(repr(found))
     assert world.asked()["context"] <= 4
 
 

@@ -90,7 +90,7 @@ def test_a_tenant_that_repeats_secrets_gets_none_of_them_out(tmp_path: Path, fau
         ]
     said = "".join(f"{one.headers} {one.text}" for one in answers) + (tmp_path / "serve.log").read_text("utf-8")
     assert [502, 502, 400, 200] == [one.status_code for one in answers]
-    assert [] == canary.found(said)
+    assert [] == canary.find_leaks(said)
     assert KEY not in said
 
 

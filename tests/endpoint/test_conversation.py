@@ -20,7 +20,7 @@ from tests.endpoint.processes import ROOT
 from tests.support import canary_secrets as canary
 from tests.support.command import run_command
 from tests.support.plain_http import PLAIN
-from tests.support.requirements import lacking
+from tests.support.requirements import skip_or_fail
 from tests.support.server_process import KEY, server_environment, server_process
 from tests.support.written_manifests import yaml_of
 
@@ -162,7 +162,7 @@ def test_a_conversation_goes_where_the_endpoint_said(tmp_path: Path, kind: Kind)
     Once as the tutorial has it; once as NICE documents its platform: access keys, skills, custom fields.
     """
     if NODE is None:
-        lacking("Node.js with fetch is not installed")
+        skip_or_fail("Node.js with fetch is not installed")
     repository = Repository(tmp_path, kind)
     inputs = [{"sessionId": kind.ids.format(number), **one} for number, one in enumerate(SAID)]
     with ExitStack() as stack:

@@ -73,7 +73,7 @@ def test_every_upstream_fault_is_mapped_in_time_and_silently(fault: str) -> None
     assert max(call.seconds for call in found) <= D
     assert 0 == left, "no task and no call stays behind"
     assert [] == [line for line in log if line["event"] == "bug"]
-    assert [] == canary.found(b"".join(call.reply.body for call in found) + json.dumps(log).encode())
+    assert [] == canary.find_leaks(b"".join(call.reply.body for call in found) + json.dumps(log).encode())
 
 
 def test_a_tenant_that_takes_30_seconds_is_given_up_in_five() -> None:

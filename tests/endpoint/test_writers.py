@@ -127,7 +127,7 @@ def test_every_fault_ends_as_it_should_and_in_time(faults: str, usual: type, way
     (found,) = world.run("c-1")
     assert isinstance(found, expected_of(way, faults, usual)), repr(found)
     assert world.clock.seconds - start <= 5.0
-    assert [] == canary.found(repr(found))
+    assert [] == canary.find_leaks(repr(found))
     given_so_often = sum(request.changed for request in world.app.state.requests)
     assert given_so_often <= (1 if way == SIGNAL_WAY else 2)
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from tests.hostile.scripts import MEGABYTE
 from tests.support import canary_secrets as canary
-from tests.support.command import measured, process_environment
+from tests.support.command import process_environment, run_measured
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.hostile.tenant import Tenant
-    from tests.support.command import Ended
+    from tests.hostile.tenant import HostileTenant
+    from tests.support.command import RunResult
 
 ENVIRONMENT = """\
 apiVersion: routing/v1
@@ -40,7 +40,7 @@ SLACK: Final = 5.0
 
 
 @dataclass
-class Place:
+class Workspace:
     """A folder with manifests for a tenant, and the command run in it."""
 
     path: Path
@@ -55,13 +55,13 @@ class Place:
         rules = "".join(f"  - {{intent: {intent}, queue: {queue}}}\n" for intent in intents)
         (folder / "routing.yaml").write_text(MANIFEST + rules if rules else MANIFEST[:-1] + " []\n", "utf-8")
 
-    def __call__(self, *arguments: str) -> Ended:
+    def __call__(self, *arguments: str) -> RunResult:
         """Run a command against the tenant. No traceback, and no secret, in whatever case."""
         keys = {"CXONE_ACCESS_KEY_ID": canary.KEY, "CXONE_ACCESS_KEY_SECRET": canary.KEY_SECRET, "PYTHONUTF8": "1"}
         variables = process_environment(**{**keys, **self.more})
-        ended = measured(self.path, ["-e", "evil", *arguments], variables, self.patience)
+        ended = run_measured(self.path, ["-e", "evil", *arguments], variables, self.patience)
         assert "Traceback" not in ended.out + ended.err, ended.err
-        assert [] == canary.found(ended.out + ended.err)
+        assert [] == canary.find_leaks(ended.out + ended.err)
         return ended
 
     def secretive(self) -> None:
@@ -69,7 +69,7 @@ class Place:
         assert [] == list(canary.leaks_in(self.path))
 
 
-def refused(ended: Ended, tenant: Tenant) -> None:
+def assert_refused(ended: RunResult, tenant: HostileTenant) -> None:
     """Exit 1, one sentence after what was waited for; nothing written; within what a machine can spare."""
     assert (1, "") == (ended.code, ended.out), ended
     *waits, _ = ended.err.strip().splitlines()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
 import sys
 import tarfile
 import tomllib
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 from zipfile import ZipFile
@@ -168,7 +170,7 @@ OWN_HELPERS = {*SUITES, "endpoint", "github"}
 """Folders that keep their helpers; others have theirs in tests/support."""
 
 
-def test_files() -> list[Path]:
+def files_of_tests() -> list[Path]:
     names = run("git", "ls-files", "-co", "--exclude-standard", "tests/*.py").stdout.splitlines()
     return [path for path in map(ROOT.joinpath, names) if path.exists()]
 
@@ -176,12 +178,12 @@ def test_files() -> list[Path]:
 def test_no_test_module_imports_another() -> None:
     """Shared code lies in a helper module, so each test file can be read, run, moved and deleted alone."""
     imports = re.compile(r"^ *(?:from|import) tests\b.*\btest_\w+.*", re.MULTILINE)
-    assert [] == [(str(path), found) for path in test_files() for found in imports.findall(path.read_text("utf-8"))]
+    assert [] == [(str(path), found) for path in files_of_tests() for found in imports.findall(path.read_text("utf-8"))]
 
 
 def test_helpers_of_tests_lie_in_one_folder() -> None:
     """A Python file of tests/ is a test, pytest's own, a helper in tests/support, or a helper of a suite."""
-    below = [path.relative_to(ROOT / "tests") for path in test_files()]
+    below = [path.relative_to(ROOT / "tests") for path in files_of_tests()]
     helpers = [path for path in below if not re.fullmatch(r"test_\w+|conftest|tiers", path.stem)]
     assert [] == [str(path) for path in helpers if path.parts[0] not in {"support", *OWN_HELPERS}]
 
@@ -191,6 +193,14 @@ def test_folders_of_tests_mirror_the_packages() -> None:
     folders = {name.split("/")[1] for name in run("git", "ls-files", "tests/*/*").stdout.splitlines()}
     packages = {path.name for path in (ROOT / "reconciler").iterdir() if (path / "__init__.py").exists()}
     assert {*SUITES, *DATA} == folders - packages
+
+
+def test_no_two_helpers_of_tests_share_a_class_name() -> None:
+    """A class of tests/support or of a suite's helpers is known by its name; private classes are not."""
+    helpers = [path for path in files_of_tests() if not path.name.startswith("test_")]
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in helpers]
+    names = Counter(node.name for tree in trees for node in tree.body if isinstance(node, ast.ClassDef))
+    assert [] == [name for name, count in names.items() if count > 1 and not name.startswith("_")]
 
 
 def test_what_tests_and_lints_is_pinned() -> None:

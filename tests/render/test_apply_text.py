@@ -17,8 +17,8 @@ from reconciler.plan.stored_texts import KEPT_OTHERWISE
 from reconciler.render.colour import ansi, colourless
 from reconciler.render.text.apply import outcome_line, report_text
 from tests.support.builders import address, managed, rule, unmanaged
-from tests.support.plans import empty
-from tests.support.sentences import untold
+from tests.support.plans import empty_plan
+from tests.support.sentences import missing_sentences
 
 if TYPE_CHECKING:
     from reconciler.plan.plan import Plan
@@ -54,7 +54,7 @@ def left(*, undo: str | None = None, kept: int = 0, held: int = 0) -> Plan:
     """What a last read left: texts that the tenant keeps otherwise, and changes that are left alone."""
     findings = [Finding(KEPT_OTHERWISE, "warning", f"text {n}") for n in range(kept)]
     return replace(
-        empty(),
+        empty_plan(),
         options=Options(undo=undo),
         findings=tuple(findings),
         held=tuple(Held(UPDATE, "incident 42") for _ in range(held)),
@@ -209,7 +209,7 @@ def test_every_kind_of_outcome_and_every_sentence_of_a_report_is_read_above() ->
     """A new outcome, and a new sentence, needs a text here."""
     kinds = {type(outcome) for report, _, _ in READ_LIKE.values() for outcome in report.outcomes}
     assert set(get_args(Outcome)) == kinds
-    assert [] == untold(["render/text/apply.py"], [text for _, _, text in READ_LIKE.values()])
+    assert [] == missing_sentences(["render/text/apply.py"], [text for _, _, text in READ_LIKE.values()])
     codes = {0, PARTLY, InterruptedRunError.exit_code}
     assert codes == {code for _, code, _ in READ_LIKE.values()}
 

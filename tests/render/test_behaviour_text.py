@@ -8,7 +8,7 @@ from typing import Any
 from reconciler.render.colour import ansi, colourless
 from reconciler.render.impact import NOBODY, OTHERS, TITLE, Affected, Balance, Case
 from reconciler.render.text.behaviour import behaviour_lines
-from tests.support.sentences import untold
+from tests.support.sentences import missing_sentences
 
 CASE = Case(
     'intent is "lost"', ('"Cards"',), '"Fraud"', "", 'intent "lost"', "by cards/lost", ('unless also tier is "gold"',)
@@ -62,7 +62,7 @@ Not known: the rules overlap in too many ways, and the analysis stopped at its b
   and 2 further cases; --format json lists all.""".splitlines()
         == lines(unknown)
     )
-    assert [] == untold(["render/text/behaviour.py"], [*lines(everything), *lines(unknown)])
+    assert [] == missing_sentences(["render/text/behaviour.py"], [*lines(everything), *lines(unknown)])
 
 
 def test_a_row_stands_on_one_line_up_to_100_characters() -> None:

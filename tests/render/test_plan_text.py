@@ -19,7 +19,7 @@ from reconciler.text.phrases import condition_phrase
 from tests.support.builders import LABELS, NOW, QUEUES, at_least, desired, intent_is, managed, rule, unmanaged, wanted
 from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_TEXTS
 from tests.support.plan_formats import as_drift, as_text
-from tests.support.plans import empty, everything
+from tests.support.plans import empty_plan, plan_of_everything
 
 if TYPE_CHECKING:
     from reconciler.desired.desired import Desired
@@ -207,5 +207,5 @@ def test_rows_beyond_twenty_are_counted() -> None:
 @pytest.mark.parametrize(("held", "said"), [(0, ""), (1, " 1 change left alone.")])
 def test_an_undo_with_nothing_left_to_undo_says_so(held: int, said: str) -> None:
     """It is no word about the manifests."""
-    made = replace(empty(), options=Options(undo="run-7"), held=everything().held[:held])
+    made = replace(empty_plan(), options=Options(undo="run-7"), held=plan_of_everything().held[:held])
     assert f"No changes. Nothing is left to undo of run run-7.{said}\n" in as_text(made)

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from reconciler.simulator.app import simulator
-from tests.support.contract import Json, answered, check, examples, settings, tenant
+from tests.support.contract import Json, check_response, examples, send_example, settings, tenant
 
 
 @pytest.mark.parametrize("example", examples(), ids=lambda example: str(example["name"]))
@@ -19,9 +19,9 @@ def test_the_simulator_keeps_the_contract(example: Json) -> None:
         app = simulator(tenant(example["given"]), settings(example["given"]))
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
-            return await answered(example, client)
+            return await send_example(example, client)
 
-    check(example, asyncio.run(replay()))
+    check_response(example, asyncio.run(replay()))
 
 
 def test_there_are_examples_of_every_call() -> None:

@@ -23,7 +23,7 @@ from reconciler.simulator.server import breakable, listening_socket
 from reconciler.simulator.settings import Settings
 from reconciler.simulator.state import State
 from tests.support.command import serving
-from tests.support.contract import Json, answered, check, examples, settings, tenant
+from tests.support.contract import Json, check_response, examples, send_example, settings, tenant
 from tests.support.plain_http import PLAIN
 from tests.support.simulated import QUEUES, RULES, body, sign_in, stored
 
@@ -81,7 +81,7 @@ def test_the_contract_holds_over_a_socket(parser: Literal["h11", "httptools"]) -
             for example in all_of_them:
                 switches = replace(settings(example["given"]), issuer="http://localhost")
                 current[:] = [simulator(tenant(example["given"]), switches)]
-                check(example, await answered(example, http))
+                check_response(example, await send_example(example, http))
 
     asyncio.run(replay(examples()))
 

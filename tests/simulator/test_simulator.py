@@ -16,7 +16,7 @@ from reconciler.simulator.settings import PROFILES, Settings
 from reconciler.simulator.state import State, bank, empty
 from tests.support.fake_clock import FakeClock
 from tests.support.simulated import CREDENTIALS, QUEUES, RULES, body, run, sign_in, stored
-from tests.support.work_bounds import at_most
+from tests.support.work_bounds import takes_at_most
 
 if TYPE_CHECKING:
     import httpx
@@ -474,9 +474,9 @@ def test_a_thousand_creates_and_a_hundred_pages_cost_little() -> None:
 
     pages = [f"pageNumber={n}&pageSize=100".encode() for n in range(1, 101)]
     asyncio.run(calls("GET", pages, [b""] * 100))
-    with at_most(rules=12_000):
+    with takes_at_most(rules=12_000):
         asyncio.run(calls("GET", pages, [b""] * 100))
-    with at_most(rules=30_000):
+    with takes_at_most(rules=30_000):
         asyncio.run(calls("POST", [b""] * 1_000, sent))
     assert len(app.state.stored) == 11_000
 

@@ -90,7 +90,7 @@ class ScriptedIssuer:
         return "".join(f"{one.url} {one.headers} {one.content!r}" for one in self.asked if one.server.host not in hosts)
 
 
-def then(*answers: Any) -> Callable[[Request], Any]:
+def answers_in_turn(*answers: Any) -> Callable[[Request], Any]:
     """Answer with one after the other; the last is kept on."""
     left = list(answers)
 

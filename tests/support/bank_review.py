@@ -56,16 +56,16 @@ RUNNER: Final = {
 
 def review() -> dict[str, str]:
     """Return what `cxroute plan --report` writes: plan.json, plan.md, plan.html; and plan.txt, what it prints."""
-    with workplace() as state:
+    with bank_with_simulator() as state:
         run("apply", "--yes", "-q")
         edit("Cognigy Intent Route: pin_blocked", state)
-        change()
+        edit_manifests()
         text = run("plan", "--report", "out")
         return {path.name: path.read_text(encoding="utf-8") for path in Path("out").iterdir()} | {"plan.txt": text}
 
 
 @contextmanager
-def workplace() -> Iterator[State]:
+def bank_with_simulator() -> Iterator[State]:
     """Work in a temporary folder with the bank's manifests, and with its tenant on a loopback port."""
     before = Path.cwd()
     with tempfile.TemporaryDirectory() as folder, loopback_server() as server, patch.dict(os.environ, RUNNER):
@@ -84,7 +84,7 @@ def workplace() -> Iterator[State]:
             os.chdir(before)
 
 
-def change() -> None:
+def edit_manifests() -> None:
     """Edit the manifests as a pull request does."""
     for name, edits in {**EDITS, "environments/prod.yaml": [GUARD]}.items():
         path = Path("manifests") / name

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.support import canary_secrets as canary
-from tests.support.command import Command, measured, process_environment, serving
+from tests.support.command import Command, process_environment, run_measured, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.support.command import Ended
+    from tests.support.command import RunResult
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = """\
@@ -57,14 +57,14 @@ class BankWorkspace:
         with self.start(*arguments) as process:
             out, err = process.communicate(timeout=60)
         assert "Traceback" not in err, err
-        assert [] == canary.found(out + err)
+        assert [] == canary.find_leaks(out + err)
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
-    def forked(self, *arguments: str) -> Ended:
+    def run_without_waits(self, *arguments: str) -> RunResult:
         """Run a command to its end, in a process that need not import anything first."""
-        ended = measured(self.path, [*arguments], self.environment, 60)
+        ended = run_measured(self.path, [*arguments], self.environment, 60)
         assert "Traceback" not in ended.err, ended.err
-        assert [] == canary.found(ended.out + ended.err)
+        assert [] == canary.find_leaks(ended.out + ended.err)
         return ended
 
     @contextmanager

@@ -138,7 +138,7 @@ def run_command(*arguments: str, **more: Any) -> subprocess.CompletedProcess[Any
     return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
 
-class Ended(NamedTuple):
+class RunResult(NamedTuple):
     """How a run ended; `seconds` and `peak`, the bytes of memory, where it was measured."""
 
     code: int
@@ -148,7 +148,7 @@ class Ended(NamedTuple):
     peak: int = 0
 
 
-def measured(folder: Path, arguments: list[str], environment: Mapping[str, str], patience: int) -> Ended:
+def run_measured(folder: Path, arguments: list[str], environment: Mapping[str, str], patience: int) -> RunResult:
     """Run the command in that folder, for so many seconds at most; waits between attempts take no time."""
     with (folder / "stdout").open("w+") as out, (folder / "stderr").open("w+") as err:
         started = time.monotonic()
@@ -167,4 +167,4 @@ def measured(folder: Path, arguments: list[str], environment: Mapping[str, str],
         seconds = time.monotonic() - started
     said, warned = ((folder / name).read_text("utf-8") for name in ("stdout", "stderr"))
     peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return Ended(process.returncode, said, warned, seconds, peak)
+    return RunResult(process.returncode, said, warned, seconds, peak)

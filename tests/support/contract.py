@@ -44,7 +44,7 @@ def tenant(given: Json) -> State:
     return State(**json.loads(text))
 
 
-async def answered(example: Json, client: httpx.AsyncClient) -> httpx.Response:
+async def send_example(example: Json, client: httpx.AsyncClient) -> httpx.Response:
     """Send the example's request, with a real token in the place of TOKEN."""
     request = example["request"]
     headers = dict(request["headers"])
@@ -63,7 +63,7 @@ async def answered(example: Json, client: httpx.AsyncClient) -> httpx.Response:
     )
 
 
-def level(expected: Any, got: Any, path: list[str]) -> None:
+def copy_free_value(expected: Any, got: Any, path: list[str]) -> None:
     """Put the expected value into `got` at a path that the server fills as it likes, after a look at its type."""
     *way, last = [int(part) if part.isdigit() else part for part in path]
     for part in way:
@@ -73,7 +73,7 @@ def level(expected: Any, got: Any, path: list[str]) -> None:
     got[last] = expected[last]
 
 
-def check(example: Json, response: httpx.Response) -> None:
+def check_response(example: Json, response: httpx.Response) -> None:
     """Compare status, the headers named, and the whole body."""
     expected, free = example["response"], example.get("free", [])
     assert expected["status"] == response.status_code, response.text
@@ -84,7 +84,7 @@ def check(example: Json, response: httpx.Response) -> None:
         got = copy.deepcopy(response.json())
         for path in free:
             if not path.startswith("headers."):
-                level(expected["json"], got, path.split("."))
+                copy_free_value(expected["json"], got, path.split("."))
         assert expected["json"] == got
         assert json.dumps(expected["json"], sort_keys=True) == json.dumps(got, sort_keys=True), "1 is not 1.0 nor true"
     else:

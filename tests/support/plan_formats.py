@@ -16,7 +16,7 @@ from reconciler.render.markdown.drift import drift_markdown
 from reconciler.render.markdown.plan import markdown
 from reconciler.render.text.drift import Commands, drift_brief, drift_text
 from reconciler.render.text.plan import plan_text
-from tests.support.plans import FACTS, TENANT, told
+from tests.support.plans import FACTS, TENANT, summary_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,12 +42,12 @@ def as_github(made: Plan) -> str:
 
 def as_markdown(made: Plan) -> str:
     """The plan as a pull request's comment."""
-    return markdown(*told(made))
+    return markdown(*summary_of(made))
 
 
 def as_html(made: Plan) -> str:
     """The plan as a page."""
-    return html(*told(made))
+    return html(*summary_of(made))
 
 
 def as_json(made: Plan) -> str:

@@ -35,10 +35,10 @@ LIMIT, BURST, LATENCY = 100.0, 10, 0.05
 
 
 @dataclass
-class Run:
+class CreateResult:
     """What came of creating rules: the seconds from the first request to the last answer, and the 429s."""
 
-    found: list[Any]
+    outcomes: list[Any]
     seconds: float
     refused: int
     retries: int
@@ -46,14 +46,14 @@ class Run:
 
     def fraction(self) -> float:
         """Return the part of what the tenant can do at the most."""
-        return ((len(self.found) - BURST) / LIMIT + LATENCY) / self.seconds
+        return ((len(self.outcomes) - BURST) / LIMIT + LATENCY) / self.seconds
 
     def failed(self) -> int:
         """Return how many were not made."""
-        return sum(not isinstance(one, LiveRule) for one in self.found)
+        return sum(not isinstance(one, LiveRule) for one in self.outcomes)
 
 
-class Tenant(httpx.AsyncBaseTransport):
+class RateLimitedTransport(httpx.AsyncBaseTransport):
     """The simulator's own bucket behind a latency that varies a little; knows when it was first asked and last done.
 
     `odds` says how likely a request is refused by chance, by the seconds since the first one came.
@@ -84,14 +84,16 @@ def never(_second: float) -> float:
     return 0.0
 
 
-def created(stated: float, count: int, *, at_once: int = 16, odds: Odds = never, seed: int = 1, **settings: Any) -> Run:
+def create_rules(
+    stated: float, count: int, *, at_once: int = 16, odds: Odds = never, seed: int = 1, **settings: Any
+) -> CreateResult:
     """Create so many rules with a client that was told that rate, sixteen at a time as apply does."""
 
-    async def go() -> Run:
+    async def go() -> CreateResult:
         clock, chance = asyncio.get_running_loop().time, Random(seed)
         start = START.timestamp() - clock()
         usual = {"rate": LIMIT, "burst": BURST, "latency": LATENCY, "clock": lambda: start + clock()}
-        tenant = Tenant(Settings(**{**usual, **settings}), chance, odds)
+        tenant = RateLimitedTransport(Settings(**{**usual, **settings}), chance, odds)
         client = WritingClient(
             carried_by(tenant),
             replace(TENANT, requests_per_second=stated, concurrency=at_once),
@@ -106,12 +108,12 @@ def created(stated: float, count: int, *, at_once: int = 16, odds: Odds = never,
 
         found = await asyncio.gather(*(one(number) for number in range(count)), return_exceptions=True)
         seconds = max(tenant.times) - min(tenant.times)
-        return Run(list(found), seconds, tenant.refused, client.pacer.retries, client.pacer.requests)
+        return CreateResult(list(found), seconds, tenant.refused, client.pacer.retries, client.pacer.requests)
 
     return run(go())
 
 
-def lowered(stated: float = 50.0) -> Rate:
+def lowered_rate(stated: float = 50.0) -> Rate:
     """Return a rate after half of what was sent in a second was accepted, and a wait that ended at second 2."""
     rate = Rate(stated)
     for number in range(int(stated / 2)):

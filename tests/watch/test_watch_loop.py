@@ -20,7 +20,7 @@ from reconciler.watch.metrics import RoundMetrics
 from reconciler.watch.notifications import REMIND, News
 from tests.support.builders import NOW, address, rule
 from tests.support.fake_clock import FakeClock
-from tests.support.plans import empty, everything
+from tests.support.plans import empty_plan, plan_of_everything
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,12 +36,12 @@ def failed(error: CxrouteError = AWAY) -> Round:
 
 
 def clean() -> Round:
-    return Round(NOW, plan=empty())
+    return Round(NOW, plan=empty_plan())
 
 
 def differing(**said: object) -> Round:
     """A round that found something that no guard refuses and no rule stands in the way of."""
-    plan = everything()
+    plan = plan_of_everything()
     plan = replace(plan, guards=(), findings=tuple(one for one in plan.findings if one.severity != "error"))
     return Round(NOW, plan=replace(plan, **said))  # type: ignore[arg-type]
 
@@ -51,7 +51,7 @@ def applied(*, converged: bool = True) -> Round:
     assert plan is not None
     made: list[Outcome] = [Applied(change, 1, "id") for change in plan.changes]
     made[-1:] = [] if converged else [Failed(plan.changes[-1], 1, "422")]
-    return Round(NOW, plan=plan, report=Report(tuple(made), converged, left=empty()), heals=True)
+    return Round(NOW, plan=plan, report=Report(tuple(made), converged, left=empty_plan()), heals=True)
 
 
 def looped(every: float, rounds: Sequence[Round], lasting: float = 1.0, chance: float = 0.5) -> list[float]:
@@ -135,7 +135,7 @@ def frozen() -> tuple[GuardResult, ...]:
         (differing(), "pending"),
         (differing(guards=frozen()), "pending"),
         (replace(differing(guards=frozen()), heals=True), "refused"),
-        (Round(NOW, plan=everything(), heals=True), "refused"),
+        (Round(NOW, plan=plan_of_everything(), heals=True), "refused"),
         (replace(differing(), heals=True, error=RefusedError("the tenant changed")), "refused"),
         (replace(differing(), heals=True, error=AWAY), "failed"),
         (failed(), "failed"),
