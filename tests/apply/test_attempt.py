@@ -102,9 +102,7 @@ def test_a_rule_that_is_as_wanted_already_is_not_written_again() -> None:
     ],
     ids=["edited", "gone", "another division"],
 )
-def test_a_duplicate_is_deleted_only_while_the_rule_that_it_repeats_is_there(
-    edit: dict[str, Any] | None, why: str
-) -> None:
+def test_a_duplicate_is_deleted_only_while_its_original_exists(edit: dict[str, Any] | None, why: str) -> None:
     """Both are read right before: where one changed, what the list showed as a duplicate may be all that is left."""
     twin = managed("id-y", "cards/x", rule("x"))
     world = InProcessTenant([LIVE, twin])

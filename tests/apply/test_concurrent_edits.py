@@ -135,7 +135,7 @@ def test_guards_are_asked_again_when_somebody_else_s_rule_is_gone() -> None:
     assert "and now conversations that reach a queue today would fall" in ended.report.error
 
 
-def test_one_of_ours_that_the_plan_is_not_about_ends_the_run_when_it_is_changed() -> None:
+def test_a_changed_managed_rule_outside_the_plan_ends_the_run() -> None:
     """To mend it is no part of this plan, and what was proven is proven no more."""
     rules = live(x=at("x"), y=at("y"), z=at("z"), all=CATCH_ALL)
     scene = scenario("unplanned", "", rules, goal(x=at("x", targets=FRAUD), y=at("y"), all=CATCH_ALL))

@@ -138,7 +138,7 @@ def test_a_refused_update_cancels_the_deletes_and_nothing_else() -> None:
     assert "kept, since another change is not done" == skipped.error
 
 
-def test_a_server_that_keeps_other_values_is_told_of_and_not_asked_for_ever() -> None:
+def test_a_server_that_alters_values_is_reported_and_not_retried() -> None:
     """One write, and the change counts as failed."""
     world = InProcessTenant((), faults=Faults("POST rules:altered=priority", 1))
     report = world.apply(desired(wanted("cards/new", rule("new"))))
@@ -318,7 +318,7 @@ def test_two_rules_that_swap_names_get_there() -> None:
 
 
 @pytest.mark.parametrize("profile", ["A", "C"])
-def test_a_rule_of_somebody_else_that_took_the_name_meanwhile_is_no_success(profile: str) -> None:
+def test_an_unmanaged_rule_that_took_the_name_is_not_a_success(profile: str) -> None:
     """Ours is not created beside it, is not called applied, and nothing is deleted that it was to replace."""
     world = InProcessTenant(OLD, PROFILES[profile])
     planned = world.plan(GOAL)

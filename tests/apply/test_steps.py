@@ -285,7 +285,7 @@ def test_a_leftover_copy_of_an_older_manifest_makes_room_for_the_next(profile: s
     assert 3 == len(watch.states[-1])
 
 
-def test_a_leftover_copy_that_wins_nobody_goes_first_where_no_other_order_is_proven() -> None:
+def test_an_idle_leftover_copy_goes_first_without_another_proven_order() -> None:
     """It takes part, though the catch-all sends its callers to the same queue: without it they lose nothing."""
     rules = live(
         a=at("a", intent="x", priority=20, targets=FRAUD),

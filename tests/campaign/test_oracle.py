@@ -60,7 +60,7 @@ def test_r1_a_planned_adoption_is_allowed() -> None:
     assert {"R1"} <= hand.get("g").put("g", hand.wished("cards/f", name="g")).broken()
 
 
-def test_r1_what_another_takes_away_in_between_counts_where_the_server_could_have_told() -> None:
+def test_r1_counts_a_marker_taken_away_where_the_server_has_etags() -> None:
     """Without ETags nobody can know of it; with them the server refuses."""
     for profile in "AC":
         hand = Hand(CHANGED, profile).start()

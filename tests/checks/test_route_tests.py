@@ -153,7 +153,7 @@ def test_what_holds_holds(test: str) -> None:
         ),
     ],
 )
-def test_what_does_not_hold_says_where_it_goes_and_which_rule_sends_it_there(test: str, said: str) -> None:
+def test_a_failed_test_names_the_destination_and_the_rule(test: str, said: str) -> None:
     """With file and line of the rule; a split that only looks the same is shown with as many digits as it takes."""
     write_tests(test)
     (found,) = tried()
@@ -206,7 +206,7 @@ def test_a_failure_is_said_once_for_all_environments(cxroute: Program) -> None:
         '{attributes: {x: "$(rm -rf)\'; \\u00fc"}}',
     ],
 )
-def test_the_command_that_a_failure_ends_with_explains_the_same_conversation(cxroute: Program, given: str) -> None:
+def test_the_command_under_a_failure_explains_the_same_conversation(cxroute: Program, given: str) -> None:
     """Whatever it holds: typed as printed, it gives explain the very attributes of the test."""
     write_tests(f"{{given: {given}, expect: {{queue: Fraud}}}}")
     assert 3 == cxroute("test", "-e", "prod")

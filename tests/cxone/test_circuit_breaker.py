@@ -154,7 +154,7 @@ def test_writes_wait_at_the_gate_and_are_sent_once() -> None:
     assert {"GET rules"} == {call for at, call in server.asked if 1.1 <= at < 61.0}
 
 
-def test_a_write_whose_connection_was_refused_is_made_when_the_server_is_back() -> None:
+def test_a_write_with_a_refused_connection_is_sent_after_the_outage() -> None:
     """It is certain that it was not done."""
     server = Server(lost(httpx.ConnectError), until=61.0)
     found, _ = using(server, creates)
@@ -179,7 +179,7 @@ def test_who_was_never_there_is_not_waited_for(failure: type[httpx.TransportErro
     assert server.asked[-1][0] < 10
 
 
-def test_an_api_that_was_never_there_is_not_waited_for_because_its_token_came() -> None:
+def test_a_token_does_not_make_the_client_wait_for_an_absent_api() -> None:
     """The two may be on different hosts, of which one is wrong."""
 
     def away(request: httpx.Request) -> httpx.Response:

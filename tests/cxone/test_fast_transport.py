@@ -71,7 +71,7 @@ ZIPPED = gzip.compress(b"{}")
     ],
     ids=lambda value: None if callable(value) else str(value),
 )  # fmt: skip
-def test_an_answer_ends_where_it_says_and_nothing_behind_it_answers_another(
+def test_bytes_after_a_response_do_not_answer_the_next_request(
     run: Run, script: Script, expected: tuple[int, bytes], connections: int
 ) -> None:
     """Two requests get the same answer; a connection is used again only where the answer was whole and the last."""

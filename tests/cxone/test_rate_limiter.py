@@ -132,7 +132,7 @@ def test_the_rate_grows_again_and_never_beyond_what_was_stated() -> None:
     assert rate.at(1e6) == Rate(50.0).at(0.0)
 
 
-def test_what_was_under_way_before_a_wait_says_nothing_of_the_rate_after_it() -> None:
+def test_requests_from_before_a_wait_do_not_lower_the_rate_after_it() -> None:
     """It would be lowered twice for one mistake."""
     rate = lowered_rate()
     before = rate.at(2.0)

@@ -142,7 +142,7 @@ def test_one_wait_lowers_the_rate_once() -> None:
     assert pytest.approx(40.0, rel=0.05) == rate.at(2.0) == other.at(2.0)
 
 
-def test_a_tenant_that_accepts_nothing_is_asked_ever_more_slowly_down_to_a_floor() -> None:
+def test_the_rate_falls_to_a_floor_while_all_requests_are_refused() -> None:
     """Each accepted request doubles the rate again, up to where it was."""
     rate, now = Rate(TOLD), 0.0
     rates = [rate.at(now)]

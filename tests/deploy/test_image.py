@@ -110,7 +110,7 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(made)
 
 
-def test_what_is_built_runs_as_another_user_on_a_tree_that_nobody_can_write(folder: Path) -> None:
+def test_the_image_runs_as_another_user_on_a_read_only_tree(folder: Path) -> None:
     """Each command of the Dockerfile's build, in a folder; then the program, and with all its packages the demo."""
     python, user = interpreter()
     home = build(BUILD, folder, python, None if WHOLLY else "true")
@@ -242,15 +242,13 @@ def test_an_endpoint_is_as_healthy_as_it_says(
         ("reconciler watch --listen=:80", 1),
     ],
 )
-def test_a_command_that_listens_to_nothing_is_healthy_and_one_that_does_not_listen_yet_is_not(
-    tmp_path: Path, line: str, expected: int
-) -> None:
+def test_the_health_check_fails_only_for_commands_that_should_listen(tmp_path: Path, line: str, expected: int) -> None:
     """By the command that the process was started with."""
     assert expected == health.main(container(tmp_path, line))
 
 
 @linux
-def test_a_process_that_has_ended_is_no_failure_and_one_that_cannot_be_reached_is(
+def test_the_health_check_ignores_ended_processes_only(
     tmp_path: Path, endpoint: Endpoint, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Between the look for processes and the look at one, it may end; a socket that refuses is said."""

@@ -152,9 +152,7 @@ def _every_fifth_is_slow(conversation: str, _now: float) -> float:
 
 
 @pytest.mark.parametrize(("concurrency", "least", "most"), [(0, 0.0, 0.1), (16, 1.0, 4.0)])
-def test_a_slow_path_of_the_tenant_starves_others_only_where_few_calls_are_allowed(
-    concurrency: int, least: float, most: float
-) -> None:
+def test_a_slow_path_starves_others_only_with_few_calls_allowed(concurrency: int, least: float, most: float) -> None:
     """Of 30 posts a second every fifth takes four seconds: the others do not wait, unless 16 calls are said to be all.
 
     At 50 calls a second 40 may be under way (W10); `api.concurrency` is kept where somebody set it.

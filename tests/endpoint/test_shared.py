@@ -68,7 +68,7 @@ def send(url: str, body: bytes, headers: list[tuple[bytes, bytes]]) -> httpx.Res
     return httpx.post(f"{url}/api/route", content=body, headers=headers, trust_env=False, verify=PLAIN, timeout=10)
 
 
-def test_each_conversation_is_kept_in_order_whichever_machine_takes_its_events(tmp_path: Path) -> None:
+def test_each_conversation_keeps_its_order_across_instances(tmp_path: Path) -> None:
     """Any order, a fifth twice, 5 % of calls failing: one effect for each event, none ever goes back."""
     with shared(tmp_path, "--faults", "context:503@0.03,context:reset@0.02") as (one, server):
         callers = Callers(*machines(one, server))

@@ -237,7 +237,7 @@ def test_undefined_fields_say_how_to_define_them() -> None:
     assert "billing" not in str(found)
 
 
-def test_a_field_that_held_a_confidence_is_empty_after_an_intent_without_one() -> None:
+def test_a_confidence_field_is_cleared_by_an_intent_without_one() -> None:
     """The same contact; rules see no confidence any more."""
     world = ContextTenant("", FIELDS_WAY)
 
@@ -270,7 +270,7 @@ def test_an_unclear_event_is_answered_the_same_again_and_not_written_again() -> 
     assert ["", "", "", ""] == [document.fault(reply) for reply in replies]
 
 
-def test_what_machines_tell_each_other_of_an_unclear_event_is_the_same_answer() -> None:
+def test_instances_give_the_same_answer_to_an_unclear_event() -> None:
     """Status, outcome and body come back from Redis as they went; a repeat at another machine is no success."""
     found = event(json.dumps(posting.EVENT).encode())
     assert found.moment is not None

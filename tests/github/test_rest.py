@@ -115,7 +115,7 @@ def test_what_may_have_been_made_is_not_made_again(answer: Any) -> None:
     assert 1 == len(world.asked)
 
 
-def test_a_post_that_a_limit_refused_is_sent_again_and_an_edit_after_any_fault() -> None:
+def test_a_post_is_retried_after_a_limit_and_an_edit_after_any_fault() -> None:
     """The first was surely not done; the second may be done twice."""
     limited = ScriptedGitHub([httpx.Response(403, headers={"Retry-After": "1"}), ok({"id": 1})])
     assert {"id": 1} == limited.github.post("/issues/7/comments", {"body": "x"}, PURPOSE)

@@ -200,7 +200,7 @@ def test_a_list_that_shows_fewer_fields_does_not_make_a_copy_a_duplicate(place: 
     place.secretive()
 
 
-def test_a_copy_does_not_become_ours_because_the_original_goes_in_the_midst_of_an_apply(place: Workspace) -> None:
+def test_a_copy_stays_unmanaged_when_its_original_goes_during_an_apply(place: Workspace) -> None:
     """The next list shows it alone; this run knows it as a person's, and leaves it alone."""
     tenant = HostileTenant()
     lists = 0

@@ -251,7 +251,7 @@ def test_a_lost_answer_and_nothing_of_our_text_is_left_to_a_person(place: Worksp
     assert "Rule r1 is not provably" in json.loads(ended.out)["error"]["message"]
 
 
-def test_a_rule_that_cannot_be_taken_back_is_named_and_the_run_counts_as_partly(place: Workspace) -> None:
+def test_a_rule_that_cannot_be_taken_back_is_named_and_exits_5(place: Workspace) -> None:
     """The tenant loses the line and refuses the delete: exit code 5, and which rule to look at."""
     tenant = HostileTenant(keeps=LOSING["collapsed"], scripts={"DELETE": body(b"{}", b"422 Unprocessable")})
     with serving(tenant):

@@ -100,7 +100,7 @@ def test_a_rule_that_cannot_be_read_again_is_not_written(place: Workspace, kind:
 
 
 @pytest.mark.parametrize("first", [2, 3])
-def test_a_list_that_goes_empty_in_the_midst_of_an_apply_makes_nothing_twice(place: Workspace, first: int) -> None:
+def test_a_list_that_turns_empty_during_an_apply_creates_nothing_twice(place: Workspace, first: int) -> None:
     """Rules that were there a moment ago are looked for by themselves, and nothing is created in their place (F31)."""
     tenant = HostileTenant()
     lists = 0

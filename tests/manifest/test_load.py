@@ -234,7 +234,7 @@ FR = "{attribute: language, equals: fr}"
         ("[{language: [de, fr]}]", "which attribute it is about: write {attribute: language, in: [de, fr]}"),
     ],
 )
-def test_a_condition_of_another_form_is_answered_with_the_one_that_is_right(room: Path, when: str, said: str) -> None:
+def test_a_condition_in_another_form_gets_the_correct_form_in_the_error(room: Path, when: str, said: str) -> None:
     """One error, and what it says to write is valid as it stands."""
     head = "apiVersion: routing/v1\nkind: RuleSet\nname: cards\nrules:\n- key: a\n  queue: b\n  when: "
     (room / "a.yaml").write_text(f"{head}{when}\n")

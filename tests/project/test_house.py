@@ -195,6 +195,12 @@ def test_folders_of_tests_mirror_the_packages() -> None:
     assert {*SUITES, *DATA} == folders - packages
 
 
+def test_names_of_tests_have_at_most_70_characters() -> None:
+    """A name says what holds; when and why are in the docstring."""
+    texts = [path.read_text(encoding="utf-8") for path in files_of_tests()]
+    assert [] == [name for text in texts for name in re.findall(r"def (test_\w{66,})\(", text)]
+
+
 def test_no_two_helpers_of_tests_share_a_class_name() -> None:
     """A class of tests/support or of a suite's helpers is known by its name; private classes are not."""
     helpers = [path for path in files_of_tests() if not path.name.startswith("test_")]

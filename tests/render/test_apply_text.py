@@ -205,7 +205,7 @@ def test_a_report_reads_like_this(name: str) -> None:
     assert (code, text) == (exit_code(report), report_text(report, colourless, "cxroute plan -e prod", 2.345))
 
 
-def test_every_kind_of_outcome_and_every_sentence_of_a_report_is_read_above() -> None:
+def test_every_outcome_and_sentence_of_a_report_has_a_test() -> None:
     """A new outcome, and a new sentence, needs a text here."""
     kinds = {type(outcome) for report, _, _ in READ_LIKE.values() for outcome in report.outcomes}
     assert set(get_args(Outcome)) == kinds

@@ -104,7 +104,7 @@ def test_no_box_lies_on_another_and_all_lie_in_the_picture(count: int) -> None:
     assert all(0 <= box.y and box.y + box.height <= drawing.height for box in drawing.boxes)
 
 
-def test_of_many_rules_the_changed_ones_are_drawn_and_those_that_stay_are_put_together() -> None:
+def test_a_large_map_draws_changed_rules_and_groups_the_others() -> None:
     """Eighty changed ones at most, and how many are not; of the others one box for each queue."""
     want = [wanted(f"cards/r{n}", rule(f"r{n}", targets=[Target("q-cards", 1)])) for n in range(50)]
     live = [managed(str(n), f"cards/r{n}", rule(f"r{n}")) for n in range(49)]
