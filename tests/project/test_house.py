@@ -18,6 +18,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.campaign.cases import Case
 from tests.support.imports import imported
 from tests.support.measure import IMPURE, PURE, entry_of, pure_modules
 from tests.tiers import PARTS, SHARES
@@ -148,24 +149,9 @@ def test_each_tier_names_tests_that_there_are(entry: str) -> None:
     assert not test or re.search(rf"^(async )?def {test}\(", there.read_text(encoding="utf-8"), re.MULTILINE)
 
 
-SUITES = {
-    "browser": "the report and the diagram in a real browser",
-    "campaign": "generated faults at every request, and the oracle that judges the runs",
-    "crash": "real processes, killed at every request",
-    "deploy": "the image and the manifests of deploy/",
-    "docs": "the pages: their commands are run, their citations resolve",
-    "hostile": "tenants that lie, stall and lose what is written",
-    "mutation": "the tool behind `make mutants`",
-    "project": "the repository itself",
-}
-DATA = {
-    "contract": "example exchanges of the API",
-    "golden": "outputs, compared as a whole",
-    "manifests": "valid and invalid ones",
-    "recorded": "the public interface, as it was released",
-    "support": "what several folders share",
-}
-"""Folders of tests/ without a package of that name, and why they are there."""
+SUITES = {"browser", "campaign", "crash", "deploy", "docs", "hostile", "mutation", "project"}
+DATA = {"contract", "golden", "manifests", "recorded", "support"}
+"""Folders of tests/ without a package of that name; tests/README.md says why they are there."""
 OWN_HELPERS = {*SUITES, "endpoint", "github"}
 """Folders that keep their helpers; others have theirs in tests/support."""
 
@@ -189,10 +175,26 @@ def test_helpers_of_tests_lie_in_one_folder() -> None:
 
 
 def test_folders_of_tests_mirror_the_packages() -> None:
-    """Each folder bears the name of a package, or is in the lists above with a reason."""
+    """Each folder bears the name of a package or is in the lists above, and has one row in tests/README.md."""
     folders = {name.split("/")[1] for name in run("git", "ls-files", "tests/*/*").stdout.splitlines()}
     packages = {path.name for path in (ROOT / "reconciler").iterdir() if (path / "__init__.py").exists()}
     assert {*SUITES, *DATA} == folders - packages
+    page = (ROOT / "tests/README.md").read_text(encoding="utf-8")
+    assert sorted(folders) == sorted(re.findall(r"^\| `([a-z]+)` \|", page, re.MULTILINE))
+
+
+def test_commands_of_the_page_of_tests_exist() -> None:
+    """Each make target, module and path that tests/README.md names; the program takes the campaign's line."""
+    page = (ROOT / "tests/README.md").read_text(encoding="utf-8")
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = re.findall(r"`make ([\w-]+)`", page)
+    assert len(targets) >= 6
+    assert [] == [target for target in targets if not re.search(rf"^{target}:", makefile, re.MULTILINE)]
+    modules = [name.replace(".", "/") + ".py" for name in re.findall(r"-m (tests[\w.]+)", page)]
+    paths = [*modules, *re.findall(r"pytest (tests/\S+?)[ `]", page), *re.findall(r"`(tests/[\w/.]+)`", page)]
+    assert [] == [path for path in paths if not (ROOT / path).exists()]
+    lines = re.findall(r'--case "(.+)"', page)
+    assert lines == [str(Case.parse(line)) for line in lines]
 
 
 def test_names_of_tests_have_at_most_70_characters() -> None:
