@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.hostile.command import Place
+from tests.hostile.command import Workspace
 from tests.support import canary_secrets as canary
 from tests.support.measure import measure_children
-from tests.support.program import QUICK, VARIABLES, Program
+from tests.support.program import NO_BACKOFF, VARIABLES, Program
 from tests.tiers import FAST, is_left_out, mark_slow
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("CXONE_CLIENT_SECRET", canary.SECRET)
     monkeypatch.setenv("CXONE_ACCESS_KEY_SECRET", canary.KEY_SECRET)
     monkeypatch.setenv("CXROUTE_PROXY", canary.proxy("127.0.0.1:9"))
-    monkeypatch.setattr("reconciler.cli.clients.REAL_TIME", QUICK)
+    monkeypatch.setattr("reconciler.cli.clients.REAL_TIME", NO_BACKOFF)
     return tmp_path
 
 
@@ -50,9 +50,9 @@ def cxroute(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> Program:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def place(tmp_path: Path) -> Workspace:
     """A folder, and the command."""
-    return Place(tmp_path, {})
+    return Workspace(tmp_path, {})
 
 
 class Lookout:
@@ -65,7 +65,7 @@ class Lookout:
         """Look at texts, whatever their type."""
         for text in texts:
             if isinstance(text, str | bytes):
-                self.leaks += [f"{which}, {encoding}, in {where}" for which, encoding in canary.found(text)]
+                self.leaks += [f"{which}, {encoding}, in {where}" for which, encoding in canary.find_leaks(text)]
 
     def through(self, function: Callable[..., Any], where: str) -> Callable[..., Any]:
         """Return the function, with its pair of outputs looked at."""

@@ -16,7 +16,7 @@ from reconciler.apply.attempt import Verdict, attempt_step, revert_step
 from reconciler.model.change import Adopt, Create, Delete, PlanStep, Update
 from reconciler.simulator.faults.injector import FaultInjector
 from tests.support.builders import OWNER, address, managed, rule, unmanaged
-from tests.support.in_process_tenant import World
+from tests.support.in_process_tenant import InProcessTenant
 
 if TYPE_CHECKING:
     from reconciler.apply.attempt import Attempt
@@ -36,25 +36,25 @@ EDITS: list[dict[str, Any]] = [
 ]
 
 
-def tried(world: World, change: Change) -> Attempt:
+def tried(world: InProcessTenant, change: Change) -> Attempt:
     """Try a change's one call once."""
 
     async def run() -> Attempt:
-        return await attempt_step(PlanStep(change), OWNER, await world.client())
+        return await attempt_step(PlanStep(change), OWNER, world.client())
 
     return asyncio.run(run())
 
 
-def taken_back(world: World, change: Change, live: LiveRule) -> Attempt:
+def taken_back(world: InProcessTenant, change: Change, live: LiveRule) -> Attempt:
     """Undo once what a call made of a rule."""
 
     async def run() -> Attempt:
-        return await revert_step(PlanStep(change), live, await world.client())
+        return await revert_step(PlanStep(change), live, world.client())
 
     return asyncio.run(run())
 
 
-def methods(world: World) -> list[str]:
+def methods(world: InProcessTenant) -> list[str]:
     return [method for method, _ in world.writes()]
 
 
@@ -62,7 +62,7 @@ def methods(world: World) -> list[str]:
 @pytest.mark.parametrize("edit", EDITS, ids="".join)
 def test_a_rule_that_is_not_as_the_plan_saw_it_is_not_written(change: Change, edit: dict[str, Any]) -> None:
     """Somebody changed it since the list was read, its marker too: neither PUT nor DELETE is sent."""
-    world = World([LIVE])
+    world = InProcessTenant([LIVE])
     world.state.edit("id-x", **edit)
     result = tried(world, change)
     assert (Verdict.CONFLICT, "changed meanwhile by somebody else", False) == (
@@ -75,7 +75,7 @@ def test_a_rule_that_is_not_as_the_plan_saw_it_is_not_written(change: Change, ed
 
 def test_a_rule_as_the_plan_saw_it_is_deleted() -> None:
     """Read, and then deleted."""
-    world = World([LIVE])
+    world = InProcessTenant([LIVE])
     assert Verdict.DONE is tried(world, DELETE).verdict
     assert (["DELETE"], {}) == (methods(world), world.state.stored_rules)
 
@@ -85,14 +85,14 @@ def test_a_rule_as_the_plan_saw_it_is_deleted() -> None:
 )
 def test_a_rule_that_is_gone_is_not_written(change: Change, verdict: Verdict) -> None:
     """Then a delete is done, without a call, and an update is to be planned again."""
-    world = World()
+    world = InProcessTenant()
     result = tried(world, change)
     assert (verdict, False, []) == (result.verdict, result.was_sent, methods(world))
 
 
 def test_a_rule_that_is_as_wanted_already_is_not_written_again() -> None:
     """A lost request was done late, or another run did the same."""
-    world = World([managed("id-x", "cards/x", WANTED)])
+    world = InProcessTenant([managed("id-x", "cards/x", WANTED)])
     result = tried(world, UPDATE)
     assert (Verdict.DONE, "id-x", False, []) == (result.verdict, result.id, result.was_sent, methods(world))
 
@@ -106,12 +106,10 @@ def test_a_rule_that_is_as_wanted_already_is_not_written_again() -> None:
     ],
     ids=["edited", "gone", "another division"],
 )
-def test_a_duplicate_is_deleted_only_while_the_rule_that_it_repeats_is_there(
-    edit: dict[str, Any] | None, why: str
-) -> None:
+def test_a_duplicate_is_deleted_only_while_its_original_exists(edit: dict[str, Any] | None, why: str) -> None:
     """Both are read right before: where one changed, what the list showed as a duplicate may be all that is left."""
     twin = managed("id-y", "cards/x", rule("x"))
-    world = World([LIVE, twin])
+    world = InProcessTenant([LIVE, twin])
     if edit is None:
         world.state.remove("id-x")
     else:
@@ -123,7 +121,7 @@ def test_a_duplicate_is_deleted_only_while_the_rule_that_it_repeats_is_there(
 def test_a_duplicate_of_a_rule_that_is_there_is_deleted() -> None:
     """The rule itself stays."""
     twin = managed("id-y", "cards/x", rule("x"))
-    world = World([LIVE, twin])
+    world = InProcessTenant([LIVE, twin])
     assert Verdict.DONE is tried(world, Delete(X, twin, "duplicate", original=LIVE)).verdict
     assert ["id-x"] == [*world.state.stored_rules]
 
@@ -133,7 +131,7 @@ def test_a_duplicate_of_a_rule_that_is_there_is_deleted() -> None:
 def test_what_somebody_changed_since_is_not_taken_back(change: Change, edit: dict[str, Any]) -> None:
     """A first write is undone only as long as the rule is as that write left it."""
     written = managed("id-x", "cards/x", WANTED)
-    world = World([written])
+    world = InProcessTenant([written])
     world.state.edit("id-x", **edit)
     result = taken_back(world, change, written)
     assert (Verdict.CONFLICT, False, []) == (result.verdict, result.was_sent, methods(world))
@@ -142,14 +140,14 @@ def test_what_somebody_changed_since_is_not_taken_back(change: Change, edit: dic
 def test_an_update_is_taken_back_field_by_field() -> None:
     """The rule is written as it was read before, and is as it was."""
     written = managed("id-x", "cards/x", WANTED)
-    world = World([written])
+    world = InProcessTenant([written])
     assert Verdict.DONE is taken_back(world, UPDATE, written).verdict
     assert (["PUT"], 100) == (methods(world), world.state.stored_rules["id-x"].rule["priority"])
 
 
 def test_an_update_of_a_rule_that_is_gone_is_not_taken_back() -> None:
     """Whoever deleted it meant that."""
-    world = World()
+    world = InProcessTenant()
     result = taken_back(world, UPDATE, managed("id-x", "cards/x", WANTED))
     assert (Verdict.CONFLICT, "deleted meanwhile by somebody else", []) == (
         result.verdict,
@@ -177,7 +175,7 @@ def test_each_answer_to_a_write_is_one_verdict(
     fault: str, verdict: Verdict, doubt: str, *, may_have_written: bool
 ) -> None:
     """api-contract "Errors": what is tried again, what failed, and of what nobody knows whether it was done."""
-    result = tried(World([LIVE], faults=FaultInjector(fault, 1)), UPDATE)
+    result = tried(InProcessTenant([LIVE], faults=FaultInjector(fault, 1)), UPDATE)
     assert (verdict, doubt, may_have_written) == (result.verdict, result.uncertainty, result.may_have_written), result
 
 

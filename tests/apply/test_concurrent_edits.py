@@ -13,14 +13,14 @@ from reconciler.plan.options import PlanOptions
 from reconciler.simulator.faults.injector import FaultInjector
 from tests.campaign.scenario import ROOMY
 from tests.campaign.scenario_rules import CATCH_ALL, FRAUD, GENERAL, at, goal, goals, live, ours, scenario, theirs
-from tests.campaign.world import Applier, World, run
+from tests.campaign.world import Applier, ObservedTenant, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from reconciler.plan.document import ReviewedPlan
     from tests.campaign.scenario import Scenario
-    from tests.campaign.world import Ended, Event
+    from tests.campaign.world import ApplierResult, Event
 
 
 def applied(
@@ -30,10 +30,10 @@ def applied(
     *,
     saved: ReviewedPlan | None = None,
     at_request: int = 0,
-    does: Callable[[World], object] = repr,
-) -> tuple[World, Ended]:
+    does: Callable[[ObservedTenant], object] = repr,
+) -> tuple[ObservedTenant, ApplierResult]:
     """Apply a scenario's manifests, or a saved plan; before that request somebody does something to the tenant."""
-    world = World(scene, profile, 1)
+    world = ObservedTenant(scene, profile, 1)
 
     async def before(event: Event) -> None:
         if event.number == at_request:
@@ -49,14 +49,14 @@ def applied(
 
 def reviewed(scene: Scenario, profile: str = "C") -> ReviewedPlan:
     """Return the plan that somebody saved, and reviewed."""
-    return asyncio.run(_applier(World(scene, profile, 1), scene, None).saved())
+    return asyncio.run(_applier(ObservedTenant(scene, profile, 1), scene, None).saved())
 
 
-def _applier(world: World, scene: Scenario, saved: ReviewedPlan | None) -> Applier:
+def _applier(world: ObservedTenant, scene: Scenario, saved: ReviewedPlan | None) -> Applier:
     return Applier(world, scene.wish, scene.environment, options=scene.options, allow=scene.allow, reviewed=saved)
 
 
-def writes(world: World) -> list[str]:
+def writes(world: ObservedTenant) -> list[str]:
     """Return the methods of all writes."""
     asked = [event.request for event in world.events]
     return [one.method for one in asked if one.method != "GET" and "token" not in one.path]
@@ -135,7 +135,7 @@ def test_guards_are_asked_again_when_somebody_else_s_rule_is_gone() -> None:
     assert "and now conversations that reach a queue today would fall" in ended.report.error
 
 
-def test_one_of_ours_that_the_plan_is_not_about_ends_the_run_when_it_is_changed() -> None:
+def test_a_changed_managed_rule_outside_the_plan_ends_the_run() -> None:
     """To mend it is no part of this plan, and what was proven is proven no more."""
     rules = live(x=at("x"), y=at("y"), z=at("z"), all=CATCH_ALL)
     scene = scenario("unplanned", "", rules, goal(x=at("x", targets=FRAUD), y=at("y"), all=CATCH_ALL))

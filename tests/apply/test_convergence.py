@@ -14,7 +14,7 @@ import pytest
 from reconciler.model.change import Applied
 from reconciler.model.rule import Target
 from tests.support.builders import desired, managed, rule, unmanaged, wanted
-from tests.support.in_process_tenant import World, raw
+from tests.support.in_process_tenant import InProcessTenant, raw
 
 KEYS = ("a", "b", "c")
 STATES = (None, 1, 2)
@@ -35,7 +35,7 @@ def test_every_pair_converges_and_stays(live: tuple[int | None, ...]) -> None:
         if state
     ]
     for want in product(STATES, repeat=3):
-        world = World([*ours, THEIRS])
+        world = InProcessTenant([*ours, THEIRS])
         goal = desired(
             *(wanted(f"cards/{key}", version(key, state)) for key, state in zip(KEYS, want, strict=True) if state)  # type: ignore[arg-type]
         )

@@ -12,7 +12,7 @@ from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.settings import PROFILES
 from reconciler.simulator.state import TenantState
 from tests.support.builders import desired, rule, unmanaged, wanted
-from tests.support.in_process_tenant import World
+from tests.support.in_process_tenant import InProcessTenant
 
 if TYPE_CHECKING:
     from reconciler.apply.report import ApplyReport
@@ -43,13 +43,13 @@ def failed(report: ApplyReport) -> Failed:
     return tried
 
 
-def kinds(world: World) -> list[str]:
+def kinds(world: InProcessTenant) -> list[str]:
     return [method for method, _ in world.writes()]
 
 
 def test_what_was_created_is_deleted_again() -> None:
     """Nothing is left of it, and nothing else is written."""
-    world = World()
+    world = InProcessTenant()
     report = world.apply(NEW)
     assert "The rule was deleted again; nothing more was written" in report.error
     assert not failed(report).left_partial
@@ -58,7 +58,7 @@ def test_what_was_created_is_deleted_again() -> None:
 
 def test_a_first_rule_that_a_list_does_not_show_yet_is_waited_for() -> None:
     """Other rules that it shows do not stand for it: until it is seen, nobody knows what became of it."""
-    world = World([unmanaged("theirs", rule("theirs", conditions=()))], replace(PROFILES["A"], lag_reads=2))
+    world = InProcessTenant([unmanaged("theirs", rule("theirs", conditions=()))], replace(PROFILES["A"], lag_reads=2))
     report = world.apply(desired(wanted("cards/a", rule("a", description="text"))))
     assert "The rule was deleted again; nothing more was written" in report.error
     assert (["POST", "DELETE"], ["theirs"]) == (kinds(world), [one["name"] for one in world.state.rules()])
@@ -66,7 +66,7 @@ def test_a_first_rule_that_a_list_does_not_show_yet_is_waited_for() -> None:
 
 def test_what_was_taken_over_is_put_back_as_it_was() -> None:
     """Its own fields, and no line of ours."""
-    world = World([HAND])
+    world = InProcessTenant([HAND])
     report = world.apply(TAKING)
     assert "The rule was put back as it was; nothing more was written" in report.error
     assert not failed(report).left_partial
@@ -76,7 +76,7 @@ def test_what_was_taken_over_is_put_back_as_it_was() -> None:
 
 def test_a_delete_without_an_answer_is_tried_again() -> None:
     """A read shows that the rule is still there."""
-    world = World(faults=FaultInjector("DELETE rule:reset@#1-2", 1))
+    world = InProcessTenant(faults=FaultInjector("DELETE rule:reset@#1-2", 1))
     report = world.apply(NEW)
     assert "The rule was deleted again; nothing more was written" in report.error
     assert not failed(report).left_partial
@@ -85,7 +85,7 @@ def test_a_delete_without_an_answer_is_tried_again() -> None:
 
 def test_a_rule_that_cannot_be_taken_back_is_named() -> None:
     """By its id, with the reason: a person has to put it right."""
-    world = World(faults=FaultInjector("DELETE rule:403", 1))
+    world = InProcessTenant(faults=FaultInjector("DELETE rule:403", 1))
     report = world.apply(NEW)
     (left,) = world.state.rules()
     assert f"Rule {left['id']} could not be taken back (" in report.error

@@ -14,8 +14,8 @@ from reconciler.plan.options import PlanOptions
 from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.settings import PROFILES
 from tests.support.builders import desired, managed, rule, unmanaged, wanted
-from tests.support.fake_clock import VirtualTime
-from tests.support.in_process_tenant import World, raw
+from tests.support.fake_clock import FakeClock
+from tests.support.in_process_tenant import InProcessTenant, raw
 
 if TYPE_CHECKING:
     from reconciler.apply.report import ApplyReport
@@ -32,13 +32,13 @@ def statuses(report: ApplyReport) -> dict[str, str]:
     return {str(one.change.address): type(one).__name__ for one in report.outcomes}
 
 
-def names(world: World) -> list[str]:
+def names(world: InProcessTenant) -> list[str]:
     return sorted(one["name"] for one in world.state.rules())
 
 
 def test_creates_come_first_and_deletes_last_after_a_read() -> None:
     """Between the last create or update and the first delete everything is read again."""
-    world = World(OLD)
+    world = InProcessTenant(OLD)
     report = world.apply(GOAL)
     assert report.converged
     calls = [(one.method, one.path.rsplit("/", 1)[1]) for one in world.state.requests if "rules" in one.path]
@@ -51,7 +51,7 @@ def test_creates_come_first_and_deletes_last_after_a_read() -> None:
 
 def test_a_rule_is_read_again_right_before_its_write() -> None:
     """One GET of the rule before its PUT, and before its DELETE."""
-    world = World(OLD)
+    world = InProcessTenant(OLD)
     world.apply(GOAL)
     calls = [(one.method, one.path.rsplit("/", 1)[1]) for one in world.state.requests]
     assert calls[calls.index(("PUT", "id-change")) - 1] == ("GET", "id-change")
@@ -60,7 +60,7 @@ def test_a_rule_is_read_again_right_before_its_write() -> None:
 
 def test_every_write_is_recorded_before_and_after() -> None:
     """Intent first, then the verdict, and the end of each wave."""
-    world = World(OLD)
+    world = InProcessTenant(OLD)
     world.apply(GOAL)
     expected = [
         ("intend", "cards/new"),
@@ -73,7 +73,7 @@ def test_every_write_is_recorded_before_and_after() -> None:
         ("DONE", "cards/gone"),
         ("wave", ""),
     ]
-    assert expected == world.recorder.said
+    assert expected == world.recorder.lines
 
 
 @pytest.mark.parametrize("profile", ["A", "C"])
@@ -112,7 +112,7 @@ def test_one_fault_of_any_kind_and_the_run_converges_all_the_same(fault: str, pr
     """Nothing twice, nothing lost, what is not ours untouched."""
     fault = fault if ":" in fault else f"*:{fault}"
     theirs = unmanaged("x", rule("theirs"))
-    world = World([*OLD, theirs], PROFILES[profile], FaultInjector(fault, 1))
+    world = InProcessTenant([*OLD, theirs], PROFILES[profile], FaultInjector(fault, 1))
     report = world.apply(GOAL)
     assert {"Applied"} == set(statuses(report).values()), report
     assert report.converged
@@ -121,7 +121,7 @@ def test_one_fault_of_any_kind_and_the_run_converges_all_the_same(fault: str, pr
 
 def test_a_create_whose_answer_was_lost_is_found_again_and_not_repeated() -> None:
     """Even where the server would take the name twice."""
-    world = World((), PROFILES["C"], FaultInjector("POST rules:reset-applied@#1", 1))
+    world = InProcessTenant((), PROFILES["C"], FaultInjector("POST rules:reset-applied@#1", 1))
     report = world.apply(desired(wanted("cards/new", rule("new"))))
     assert report.converged
     assert [("POST", "/api/v2/routing/rules")] == world.writes()
@@ -129,7 +129,7 @@ def test_a_create_whose_answer_was_lost_is_found_again_and_not_repeated() -> Non
 
 def test_a_refused_update_cancels_the_deletes_and_nothing_else() -> None:
     """The other rules are made; what stands in for the failed one stays."""
-    world = World(OLD, faults=FaultInjector("PUT rule:422", 1))
+    world = InProcessTenant(OLD, faults=FaultInjector("PUT rule:422", 1))
     report = world.apply(GOAL)
     assert {"cards/new": "Applied", "cards/change": "Failed", "cards/gone": "Skipped"} == statuses(report)
     assert not report.converged
@@ -138,9 +138,9 @@ def test_a_refused_update_cancels_the_deletes_and_nothing_else() -> None:
     assert "kept, since another change is not done" == skipped.error
 
 
-def test_a_server_that_keeps_other_values_is_told_of_and_not_asked_for_ever() -> None:
+def test_a_server_that_alters_values_is_reported_and_not_retried() -> None:
     """One write, and the change counts as failed."""
-    world = World((), faults=FaultInjector("POST rules:altered=priority", 1))
+    world = InProcessTenant((), faults=FaultInjector("POST rules:altered=priority", 1))
     report = world.apply(desired(wanted("cards/new", rule("new"))))
     (outcome,) = report.outcomes
     assert isinstance(outcome, Failed)
@@ -150,7 +150,7 @@ def test_a_server_that_keeps_other_values_is_told_of_and_not_asked_for_ever() ->
 
 def test_missing_rights_stop_the_run() -> None:
     """403 on a write: no further write is tried."""
-    world = World(OLD, faults=FaultInjector("POST rules:403", 1))
+    world = InProcessTenant(OLD, faults=FaultInjector("POST rules:403", 1))
     report = world.apply(GOAL)
     assert {"cards/new": "Failed", "cards/change": "Skipped", "cards/gone": "Skipped"} == statuses(report)
     assert "routing:write" in report.error
@@ -158,7 +158,7 @@ def test_missing_rights_stop_the_run() -> None:
 
 def test_an_edit_between_plan_and_write_is_planned_again_once() -> None:
     """Without a reviewed plan the rule is made right, whatever it has become."""
-    world = World(OLD)
+    world = InProcessTenant(OLD)
     planned = world.plan(GOAL)
     world.state.edit("id-change", priority=77)
     report = world.apply(GOAL, planned=planned)
@@ -168,7 +168,7 @@ def test_an_edit_between_plan_and_write_is_planned_again_once() -> None:
 
 def test_an_edit_after_the_review_fails_that_change_alone() -> None:
     """With a reviewed plan a rule is written only in the state that was reviewed."""
-    world = World(OLD)
+    world = InProcessTenant(OLD)
     planned = world.plan(GOAL)
     world.state.edit("id-change", priority=77)
     report = world.apply(GOAL, planned=planned, admit=matches_review)
@@ -178,16 +178,16 @@ def test_an_edit_after_the_review_fails_that_change_alone() -> None:
 
 def test_an_edit_in_the_last_moment_is_not_overwritten() -> None:
     """Between our list and our write: the read before the write sees it, and the next round heals it."""
-    world = World(OLD, faults=FaultInjector("GET rule:edit@#1", 1))
+    world = InProcessTenant(OLD, faults=FaultInjector("GET rule:edit@#1", 1))
     assert world.apply(GOAL).converged
-    reviewed = World(OLD, faults=FaultInjector("GET rule:edit@#1", 1))
+    reviewed = InProcessTenant(OLD, faults=FaultInjector("GET rule:edit@#1", 1))
     report = reviewed.apply(GOAL, planned=reviewed.plan(GOAL), admit=matches_review)
     assert "Failed" in statuses(report).values()
 
 
 def test_a_rule_deleted_meanwhile_is_created_anew() -> None:
     """The manifest wants it; without a reviewed plan that is enough."""
-    world = World(OLD)
+    world = InProcessTenant(OLD)
     planned = world.plan(GOAL)
     world.state.remove("id-change")
     report = world.apply(GOAL, planned=planned)
@@ -197,7 +197,7 @@ def test_a_rule_deleted_meanwhile_is_created_anew() -> None:
 
 def test_a_rule_that_lost_its_marker_is_never_deleted() -> None:
     """Somebody took it over between plan and apply: it is theirs now."""
-    world = World(OLD)
+    world = InProcessTenant(OLD)
     planned = world.plan(GOAL)
     world.state.edit("id-gone", description="mine now")
     report = world.apply(GOAL, planned=planned)
@@ -207,7 +207,7 @@ def test_a_rule_that_lost_its_marker_is_never_deleted() -> None:
 
 def test_stopped_before_a_write_starts_none() -> None:
     """And says so of every change."""
-    world = World(OLD)
+    world = InProcessTenant(OLD)
     report = world.apply(GOAL, stopped=lambda: True)
     assert {"Skipped"} == set(statuses(report).values())
     assert report.interrupted
@@ -216,16 +216,16 @@ def test_stopped_before_a_write_starts_none() -> None:
 
 def test_stopped_in_the_middle_finishes_what_is_under_way() -> None:
     """Creates were sent; updates and deletes are not started."""
-    world = World(OLD)
+    world = InProcessTenant(OLD)
     report = world.apply(GOAL, stopped=lambda: bool(world.writes()))
     assert {"cards/new": "Applied", "cards/change": "Skipped", "cards/gone": "Skipped"} == statuses(report)
 
 
 def test_a_first_read_that_fails_writes_nothing() -> None:
     """The error is raised: there is nothing to report."""
-    world = World(OLD)
+    world = InProcessTenant(OLD)
     planned = world.plan(GOAL)
-    broken = World(OLD, faults=FaultInjector("GET rules:403", 1))
+    broken = InProcessTenant(OLD, faults=FaultInjector("GET rules:403", 1))
     with pytest.raises(ApiError, match="routing:read"):
         broken.apply(GOAL, planned=planned)
     assert [] == broken.writes()
@@ -233,7 +233,7 @@ def test_a_first_read_that_fails_writes_nothing() -> None:
 
 def test_a_last_read_that_fails_claims_nothing() -> None:
     """What was acknowledged is unknown until a read shows it; the two before that are empty, so each is made twice."""
-    world = World((), faults=FaultInjector("GET rules:500@#5-", 1))
+    world = InProcessTenant((), faults=FaultInjector("GET rules:500@#5-", 1))
     report = world.apply(desired(wanted("cards/new", rule("new"))))
     assert [UnknownOutcome] == [type(one) for one in report.outcomes]
     assert not report.converged
@@ -242,7 +242,7 @@ def test_a_last_read_that_fails_claims_nothing() -> None:
 @pytest.mark.parametrize("reads", [1, 3, 6])
 def test_lists_that_lag_make_no_second_copy(reads: int) -> None:
     """A rule that was acknowledged, and that the list does not show yet, is read by itself."""
-    world = World((), replace(PROFILES["C"], lag_reads=reads))
+    world = InProcessTenant((), replace(PROFILES["C"], lag_reads=reads))
     report = world.apply(desired(wanted("cards/new", rule("new"))))
     assert [Applied] == [type(one) for one in report.outcomes]
     assert ["new"] == names(world)
@@ -251,18 +251,18 @@ def test_lists_that_lag_make_no_second_copy(reads: int) -> None:
 @pytest.mark.parametrize("fault", ["", "POST rules:500-applied@#1", "POST rules:reset@#1"])
 def test_where_lists_lag_a_run_right_behind_another_makes_nothing_twice(fault: str) -> None:
     """What the first made is in no list yet; the second waits for as long as lists may lag, and finds it."""
-    virtual = VirtualTime()
-    settings = replace(PROFILES["C"], lag_seconds=4.0, clock=lambda: virtual.seconds)
-    world = World(OLD, settings, FaultInjector(fault, 1) if fault else None)
+    virtual = FakeClock()
+    settings = replace(PROFILES["C"], lag_seconds=4.0, clock=virtual)
+    world = InProcessTenant(OLD, settings, FaultInjector(fault, 1) if fault else None)
     for _ in range(2):
-        report = world.apply(GOAL, lag=5.0, sleep=virtual.time.sleep)
+        report = world.apply(GOAL, lag=5.0, sleep=virtual.sleep)
         assert report.converged, report
         assert 1 == names(world).count("new")
 
 
 def test_a_create_that_is_done_late_is_healed_in_the_same_run() -> None:
     """Nobody knew, so it was asked for again; the second rule of one marker goes at the next read."""
-    world = World(OLD, PROFILES["C"], FaultInjector("POST rules:late=3@#1", 1))
+    world = InProcessTenant(OLD, PROFILES["C"], FaultInjector("POST rules:late=3@#1", 1))
     report = world.apply(GOAL)
     assert report.converged
     assert ["change", "keep", "new"] == names(world)
@@ -272,7 +272,7 @@ def test_a_create_that_is_done_late_is_healed_in_the_same_run() -> None:
 def test_an_answer_that_tells_of_other_values_is_settled_by_a_read() -> None:
     """The server kept what was sent, whatever it answered: done, and its dependents with it."""
     for fault in ("POST rules:other@#1", "PUT rule:other@#1"):
-        world = World(OLD, PROFILES["C"], FaultInjector(fault, 1))
+        world = InProcessTenant(OLD, PROFILES["C"], FaultInjector(fault, 1))
         report = world.apply(GOAL)
         assert report.converged
         assert {"Applied"} == set(statuses(report).values())
@@ -282,7 +282,7 @@ def test_an_answer_that_tells_of_other_values_is_settled_by_a_read() -> None:
 def test_unknown_fields_survive_an_update() -> None:
     """Those of the rule, and those inside a condition or target that stays."""
     theirs: dict[str, Any] = {"workflowHints": {"a": [1, None]}, "division": {"id": "home"}}
-    world = World([managed("id", "cards/vip", rule(), **theirs)])
+    world = InProcessTenant([managed("id", "cards/vip", rule(), **theirs)])
     stored = world.state.stored_rules["id"].rule
     world.state.put({**stored, "targets": [{**stored["targets"][0], "queueName": "x", "hint": 7}]})
     assert world.apply(desired(wanted("cards/vip", rule(priority=1)))).converged
@@ -295,7 +295,7 @@ def test_duplicates_are_healed_and_clones_left() -> None:
     """The earliest stays."""
     twins = [managed(f"id-{n}", "cards/vip", rule(), dateCreated=f"2026-01-0{n}T00:00:00Z") for n in (2, 1, 3)]
     clone = managed("id-9", "cards/vip", rule(priority=9), last_written=rule(), dateCreated="2026-02-01T00:00:00Z")
-    world = World([*twins, clone], PROFILES["C"])
+    world = InProcessTenant([*twins, clone], PROFILES["C"])
     report = world.apply(desired(wanted("cards/vip", rule())))
     assert report.converged
     assert {"id-1", "id-9"} == set(world.state.stored_rules)
@@ -312,15 +312,15 @@ def test_two_rules_that_swap_names_get_there() -> None:
         managed("2", "cards/b", rule("b")),
     ]
     goal = desired(wanted("cards/a", rule("b2")), wanted("cards/b", rule("a")))
-    world = World(old)
+    world = InProcessTenant(old)
     assert world.apply(goal).converged
     assert ["a", "b2"] == names(world)
 
 
 @pytest.mark.parametrize("profile", ["A", "C"])
-def test_a_rule_of_somebody_else_that_took_the_name_meanwhile_is_no_success(profile: str) -> None:
+def test_an_unmanaged_rule_that_took_the_name_is_not_a_success(profile: str) -> None:
     """Ours is not created beside it, is not called applied, and nothing is deleted that it was to replace."""
-    world = World(OLD, PROFILES[profile])
+    world = InProcessTenant(OLD, PROFILES[profile])
     planned = world.plan(GOAL)
     world.state.put({**raw(unmanaged("x", rule("new", priority=5))), "name": "new"})
     report = world.apply(GOAL, planned=planned)
@@ -331,7 +331,7 @@ def test_a_rule_of_somebody_else_that_took_the_name_meanwhile_is_no_success(prof
 
 def test_a_rule_edited_meanwhile_that_is_to_be_kept_is_no_success() -> None:
     """--keep-drift: what somebody changed between plan and write is left alone, and not called applied."""
-    world = World(OLD)
+    world = InProcessTenant(OLD)
     planned = world.plan(GOAL, PlanOptions(keep_drift=True))
     world.state.edit("id-change", enabled=False)
     report = world.apply(GOAL, planned=planned, options=PlanOptions(keep_drift=True))

@@ -166,7 +166,7 @@ def test_the_end_of_a_copy_belongs_to_the_change_that_it_stood_in_for() -> None:
 
 
 @pytest.mark.parametrize("shown", [LIVE, EDITED, None], ids=["as before", "otherwise", "gone"])
-def test_an_answer_of_other_values_that_a_read_does_not_disprove_is_a_failure(shown: LiveRule | None) -> None:
+def test_an_answer_with_altered_values_fails_unless_a_read_disproves_it(shown: LiveRule | None) -> None:
     """The server kept something else than was sent: asked again it would do so again."""
     tally, _ = noted(planned(LIVE), Verdict.ALTERED, error="the server kept other values")
     rules = () if shown is None else (shown,)
@@ -186,7 +186,7 @@ def test_an_answer_of_other_values_that_a_read_disproves_is_no_failure() -> None
 
 
 @pytest.mark.parametrize("name", ["x, for now", ""], ids=["temporary", "final"])
-def test_a_text_that_the_tenant_keeps_otherwise_matters_only_where_it_stays(name: str) -> None:
+def test_an_altered_text_matters_only_in_rules_that_stay(name: str) -> None:
     """A text in upper case routes as well for a while; a rule that is to stay so is not as wanted."""
     tally, step = noted(planned(LIVE), Verdict.ALTERED, error="the server kept other values", name=name)
     live = sent(step)
@@ -207,7 +207,7 @@ def test_another_value_than_a_text_matters_even_for_a_while() -> None:
 # Reports
 
 
-def test_a_change_of_which_nothing_is_left_to_do_is_applied_or_was_taken_from_us() -> None:
+def test_a_change_without_work_left_is_applied_or_lost_its_marker() -> None:
     """A rule that was to go, and that is there without our marker, was left alone."""
     nothing = desired()
     goal = replace(nothing, rulesets=frozenset(["cards"]))

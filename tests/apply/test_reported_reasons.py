@@ -18,8 +18,8 @@ from reconciler.render.colour import no_style
 from reconciler.render.text.apply import report_text
 from reconciler.simulator.faults.injector import FaultInjector
 from tests.campaign.scenario_rules import CATCH_ALL, FRAUD, at, goal, live, ours, scenario, theirs
-from tests.campaign.world import Applier, World, run
-from tests.support.sentences import untold
+from tests.campaign.world import Applier, ObservedTenant, run
+from tests.support.sentences import missing_sentences
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,36 +64,36 @@ class Situation:
     faults: str = ""
     at: tuple[str, str, int] = ("", "", 0)
     """Before which request something happens: its method, how its path ends, the how many-th; 0 is each."""
-    does: Callable[[World, Event], object] = lambda _world, _event: None
+    does: Callable[[ObservedTenant, Event], object] = lambda _world, _event: None
     saved: bool = False
     """A plan that was saved, and reviewed, is applied."""
-    stopped: Callable[[World], bool] = lambda _world: False
+    stopped: Callable[[ObservedTenant], bool] = lambda _world: False
     bounded: bool = False
     """From then on the order of calls is looked for without any work."""
 
 
-def edit(rule_id: str, **fields: Any) -> Callable[[World, Event], object]:
+def edit(rule_id: str, **fields: Any) -> Callable[[ObservedTenant, Event], object]:
     """Somebody edits a rule."""
     return lambda world, _event: world.state.edit(rule_id, **fields)
 
 
-def edit_again(world: World, event: Event) -> None:
+def edit_again(world: ObservedTenant, event: Event) -> None:
     """Somebody edits a rule differently each time."""
     world.state.edit("hand" if "hand" in world.state.stored_rules else "id-x", priority=200 + event.number)
 
 
-def lose_last_line(_world: World, event: Event) -> None:
+def lose_last_line(_world: ObservedTenant, event: Event) -> None:
     """The last line of a description gets lost on its way."""
     body = json.loads(event.request.body)
     event.request.body = json.dumps({**body, "description": body["description"].split("\n")[0]}).encode()
 
 
-def remove(rule_id: str) -> Callable[[World, Event], object]:
+def remove(rule_id: str) -> Callable[[ObservedTenant, Event], object]:
     """Somebody deletes a rule."""
     return lambda world, _event: world.state.remove(rule_id)
 
 
-def break_lists(world: World, _event: Event) -> None:
+def break_lists(world: ObservedTenant, _event: Event) -> None:
     """No list can be read any more."""
     world.faults = FaultInjector("GET rules:500", 1)
 
@@ -447,9 +447,9 @@ JOURNALLED: Final = {
 }
 
 
-def applied(situation: Situation, patch: pytest.MonkeyPatch) -> tuple[str, World]:
+def applied(situation: Situation, patch: pytest.MonkeyPatch) -> tuple[str, ObservedTenant]:
     """Apply the scene's manifests, or a saved plan; return what a person reads in the end."""
-    scene, world = situation.scene, World(situation.scene, "C", 1)
+    scene, world = situation.scene, ObservedTenant(situation.scene, "C", 1)
     applier = Applier(world, scene.wish, scene.environment, allow=scene.allow)
     applier.reviewed = asyncio.run(applier.saved()) if situation.saved else None
     (method, ending, number), seen = situation.at, []
@@ -486,4 +486,4 @@ def test_every_reason_is_read_above() -> None:
     """A new sentence of the loop, of an attempt or of the outcomes needs a situation in which it is said."""
     texts = [*JOURNALLED.values(), *(situation.text for situation in SITUATIONS.values())]
     keys = ["until read", "whole create"]
-    assert keys == untold(["apply/loop.py", "apply/attempt.py", "apply/progress.py"], texts)
+    assert keys == missing_sentences(["apply/loop.py", "apply/attempt.py", "apply/progress.py"], texts)

@@ -27,7 +27,7 @@ from reconciler.simulator.evaluate import queue_shares
 from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.settings import PROFILES
 from tests.support.builders import OWNER, address, at_least, desired, intent_is, managed, rule, unmanaged, wanted
-from tests.support.in_process_tenant import World
+from tests.support.in_process_tenant import InProcessTenant
 
 if TYPE_CHECKING:
     from reconciler.desired.desired import DesiredState
@@ -123,7 +123,7 @@ class Watch:
     """A world whose every state is kept."""
 
     def __init__(self, rules: list[LiveRule], settings: SimulatorSettings = PROFILES["A"], faults: str = "") -> None:
-        self.world = World(rules, settings, FaultInjector(faults, 1) if faults else None)
+        self.world = InProcessTenant(rules, settings, FaultInjector(faults, 1) if faults else None)
         self.states = [self.world.state.rules()]
         self.world.state.watchers.append(lambda state: self.states.append(state.rules()))
 
@@ -205,7 +205,7 @@ def test_a_failed_update_keeps_what_stands_in_for_it() -> None:
     report = watch.world.apply(wish)
     assert any(isinstance(outcome, Failed) for outcome in report.outcomes)
     assert not report.converged
-    again = World(list(watch.world.plan(wish).live.rules))
+    again = InProcessTenant(list(watch.world.plan(wish).live.rules))
     assert again.apply(wish).converged
 
 
@@ -287,7 +287,7 @@ def test_a_leftover_copy_of_an_older_manifest_makes_room_for_the_next(profile: s
     assert 3 == len(watch.states[-1])
 
 
-def test_a_leftover_copy_that_wins_nobody_goes_first_where_no_other_order_is_proven() -> None:
+def test_an_idle_leftover_copy_goes_first_without_another_proven_order() -> None:
     """It takes part, though the catch-all sends its callers to the same queue: without it they lose nothing."""
     rules = live(
         a=at("a", intent="x", priority=20, targets=FRAUD),

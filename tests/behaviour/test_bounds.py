@@ -46,7 +46,7 @@ def one(*rules: Any) -> list[RoutingEntry]:
 # A difference
 
 
-def test_a_changed_rule_that_was_not_looked_at_is_unknown_and_not_unchanged() -> None:
+def test_a_changed_rule_beyond_the_bound_is_unknown_not_unchanged() -> None:
     """It asks what it asked, and sends elsewhere: nothing is known of the conversations that it asks for."""
     found = compare_behaviour(one(X), one(SENT_ELSEWHERE), work=0)
     assert ((), ((Clause(intent_is("x")),),), False) == (found.regions, found.undecided, found.complete)
@@ -162,7 +162,7 @@ def test_what_was_reviewed_in_the_very_words_needs_no_work(monkeypatch: pytest.M
     assert [] == find_uncovered(HALVES, HALVES)
 
 
-def test_so_many_reviewed_claims_that_they_are_not_looked_through_hold_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_reviewed_claims_cover_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """One level of calls for each: where Python gives up, the claim counts as beyond."""
 
     def deep(*_given: object) -> bool:
@@ -256,7 +256,7 @@ def test_links_between_changes_end_at_their_bound(monkeypatch: pytest.MonkeyPatc
     assert (51, set(range(40))) == (len(found.add_before_remove), found.undecided)
 
 
-def test_the_search_through_every_order_that_is_given_up_leaves_temporary_copies(
+def test_an_abandoned_search_for_an_order_uses_temporary_copies(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Changes that wait for each other: a copy needs no search, and the order is proven all the same."""

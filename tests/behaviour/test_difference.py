@@ -16,7 +16,7 @@ from tests.tiers import FULL
 
 if TYPE_CHECKING:
     from tests.support.brute_force import Json
-    from tests.support.random_rules import Evaluation, Pair
+    from tests.support.random_rules import Evaluation, RulePair
 
 BLOCKS = 32
 SIZE = 200 if FULL else 100
@@ -27,7 +27,7 @@ def document(old: list[Json], new: list[Json], evaluation: Evaluation = "lowest-
     return behaviour_to_json(compare_behaviour(entries(old), entries(new), evaluation), QUEUES)
 
 
-def check(pair: Pair) -> None:
+def check(pair: RulePair) -> None:
     check_difference(pair.old, pair.new, document(pair.old, pair.new, pair.evaluation), pair.evaluation)
 
 
@@ -40,7 +40,7 @@ def test_regions_are_sound_complete_and_disjoint(block: int) -> None:
 
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(pair=PAIRS)
-def test_regions_hold_for_pairs_that_shrink(pair: Pair) -> None:
+def test_regions_hold_for_pairs_that_shrink(pair: RulePair) -> None:
     """As above, for pairs that hypothesis makes small when they fail."""
     check(pair)
 

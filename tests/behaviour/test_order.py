@@ -10,8 +10,8 @@ from hypothesis import given, settings
 
 from reconciler.behaviour.ordering.constraints import Move
 from reconciler.behaviour.ordering.order import order_moves
-from tests.support.brute_force_checks import Safety, before_of, called, check_order, order_without_copies
-from tests.support.random_rules import PAIRS, Pair, a_pair, attribute, entries, entry, rule
+from tests.support.brute_force_checks import OrderSafety, before_of, check_order, order_without_copies, state_after
+from tests.support.random_rules import PAIRS, RulePair, a_pair, attribute, entries, entry, rule
 from tests.tiers import FULL
 
 if TYPE_CHECKING:
@@ -26,21 +26,21 @@ SIZE = 120 if FULL else 60
 Waves = list[list[tuple[int, str]]]
 
 
-def waves_of(pair: Pair) -> tuple[Waves, bool]:
+def waves_of(pair: RulePair) -> tuple[Waves, bool]:
     """Return the waves of a pair's order, and whether all of it is proven."""
     moves = [Move(*(None if one is None else entry(one) for one in move)) for move in pair.moves]
     found = order_moves(moves, entries(pair.fixed), pair.evaluation)
     return [[(step.move, step.kind) for step in wave] for wave in found.waves], not found.unproven
 
 
-def check(pair: Pair) -> set[str]:
+def check(pair: RulePair) -> set[str]:
     """Assert that a pair's order is safe, and has no copy that is not needed; return the kinds of its steps."""
     waves, proven = waves_of(pair)
     assert proven or pair.opaque, pair
     if proven:
         check_order(pair.moves, pair.fixed, waves, pair.evaluation)
     kinds = {kind for wave in waves for _, kind in wave}
-    needed = kinds & {"copy"} if Safety(pair.moves, pair.fixed).names else kinds - {"whole"}
+    needed = kinds & {"copy"} if OrderSafety(pair.moves, pair.fixed).names else kinds - {"whole"}
     if proven and needed and len(pair.moves) <= 5:
         assert not order_without_copies(pair.moves, pair.fixed, pair.evaluation), (pair, waves)
     return kinds
@@ -55,7 +55,7 @@ def test_every_part_of_every_wave_is_safe(block: int) -> None:
 
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(pair=PAIRS)
-def test_orders_are_safe_for_pairs_that_shrink(pair: Pair) -> None:
+def test_orders_are_safe_for_pairs_that_shrink(pair: RulePair) -> None:
     """As above, for pairs that hypothesis makes small when they fail."""
     check(pair)
 
@@ -66,8 +66,8 @@ SURE = attribute("conf", "greaterThanOrEqual", 0.7)
 
 def directed(old: list[Json], new: list[Json], evaluation: Evaluation = "lowest-first") -> list[list[str]]:
     """Return the kinds of steps of each wave, after checking the order in both directions."""
-    check(Pair(new, old, evaluation))
-    pair = Pair(old, new, evaluation)
+    check(RulePair(new, old, evaluation))
+    pair = RulePair(old, new, evaluation)
     check(pair)
     waves, proven = waves_of(pair)
     assert proven
@@ -86,7 +86,7 @@ def test_nothing_to_do_is_no_wave() -> None:
 def test_a_rename_creates_before_it_deletes() -> None:
     """A rule of another key and name takes over the intent before the old rule goes."""
     old, new = [rule("k", 1, [X], "A"), rule("all", 9, [], "B")], [rule("l", 1, [X], "A"), rule("all", 9, [], "B")]
-    pair = Pair(old, new, "lowest-first")
+    pair = RulePair(old, new, "lowest-first")
     assert [(rule("k", 1, [X], "A"), None), (None, rule("l", 1, [X], "A"))] == pair.moves
     assert ([[(1, "whole")], [(0, "whole")]], True) == waves_of(pair)
     check(pair)
@@ -137,14 +137,14 @@ def test_one_rule_becomes_two() -> None:
     old = [rule("k", 1, [attribute("intent", "in", ["x", "y"])], "A"), rule("all", 9, [], "B")]
     new = [rule("k", 1, [X], "A"), rule("l", 2, [Y], "A"), rule("all", 9, [], "B")]
     assert [["whole"], ["whole"]] == directed(old, new)
-    assert [[(1, "whole")], [(0, "whole")]] == waves_of(Pair(old, new, "lowest-first"))[0]
+    assert [[(1, "whole")], [(0, "whole")]] == waves_of(RulePair(old, new, "lowest-first"))[0]
 
 
 def test_two_rules_become_one() -> None:
     """The rule that is to do for both is changed before the other goes."""
     new = [rule("k", 1, [attribute("intent", "in", ["x", "y"])], "A"), rule("all", 9, [], "B")]
     old = [rule("k", 1, [X], "A"), rule("l", 2, [Y], "A"), rule("all", 9, [], "B")]
-    assert [[(0, "whole")], [(1, "whole")]] == waves_of(Pair(old, new, "lowest-first"))[0]
+    assert [[(0, "whole")], [(1, "whole")]] == waves_of(RulePair(old, new, "lowest-first"))[0]
 
 
 def test_two_names_swap() -> None:
@@ -172,7 +172,7 @@ def test_a_name_is_freed_before_it_is_taken() -> None:
     """In a chain of names the rule that leaves a name goes first."""
     old = [rule("k", 1, [X], "A"), rule("l", 2, [Y], "B")]
     new = [rule("k", 1, [X], "A", name="l"), rule("l", 2, [Y], "B", name="m")]
-    assert [[(1, "whole")], [(0, "whole")]] == waves_of(Pair(old, new, "lowest-first"))[0]
+    assert [[(1, "whole")], [(0, "whole")]] == waves_of(RulePair(old, new, "lowest-first"))[0]
     assert [["whole"], ["whole"]] == directed(old, new)
 
 
@@ -180,7 +180,7 @@ def test_a_name_passes_to_another_rule_of_the_same_intent() -> None:
     """Delete one rule, create another of its name and conditions: a copy stands in while the name is nobody's."""
     old = [rule("k", 1, [X], "A", name="same"), rule("all", 9, [], "B")]
     new = [rule("l", 1, [X], "A", name="same"), rule("all", 9, [], "B")]
-    assert not order_without_copies(Pair(old, new, "lowest-first").moves, [old[1]])
+    assert not order_without_copies(RulePair(old, new, "lowest-first").moves, [old[1]])
     assert {"aside", "copy"} & set(flat(directed(old, new)))
 
 
@@ -196,7 +196,7 @@ def test_an_order_on_unknown_conditions_names_them_or_holds_for_all() -> None:
     unknown = {"type": "schedule", "name": "nights"}
     old = [rule("k", 1, [unknown], "A"), rule("l", 2, [X], "B"), rule("all", 9, [], "C")]
     new = [rule("k", 1, [X], "A"), rule("l", 2, [unknown], "B"), rule("all", 9, [], "C")]
-    check(Pair(old, new, "lowest-first"))
+    check(RulePair(old, new, "lowest-first"))
 
 
 # The oracle itself
@@ -205,10 +205,10 @@ def test_an_order_on_unknown_conditions_names_them_or_holds_for_all() -> None:
 def test_the_oracle_finds_the_harm_of_case_i() -> None:
     """Update first sends x to B, delete first sends y to the default: both are found, with whom they hurt."""
     moves: list[brute.Move] = [(rule("k", 1, [X], "A"), rule("k", 1, [Y], "A")), (rule("all", 2, [], "B"), None)]
-    safety, start = Safety(moves, []), before_of(moves, [])
+    safety, start = OrderSafety(moves, []), before_of(moves, [])
     assert safety.harm(start) is None
-    assert "({'intent': 'x'}, {}) goes to all" == safety.harm(called(start, moves, (0, "whole")))
-    assert "({'intent': 'y'}, {}) goes to None" == safety.harm(called(start, moves, (1, "whole")))
+    assert "({'intent': 'x'}, {}) goes to all" == safety.harm(state_after(start, moves, (0, "whole")))
+    assert "({'intent': 'y'}, {}) goes to None" == safety.harm(state_after(start, moves, (1, "whole")))
     assert not order_without_copies(moves, [])
     check_order(moves, [], [[(0, "copy")], [(1, "whole")], [(0, "whole")], [(0, "drop")]], "lowest-first")
     with pytest.raises(AssertionError, match="goes to"):
@@ -221,7 +221,7 @@ def test_the_oracle_finds_a_name_that_stands_twice() -> None:
         (rule("k", 1, [X], "A"), rule("k", 1, [X], "A", name="l")),
         (rule("l", 2, [Y], "B"), rule("l", 2, [Y], "B", name="m")),
     ]
-    safety, start = Safety(moves, []), before_of(moves, [])
-    assert str(safety.harm(called(start, moves, (0, "whole")))).startswith("one name twice")
-    assert safety.harm(called(start, moves, (1, "whole"))) is None
+    safety, start = OrderSafety(moves, []), before_of(moves, [])
+    assert str(safety.harm(state_after(start, moves, (0, "whole")))).startswith("one name twice")
+    assert safety.harm(state_after(start, moves, (1, "whole"))) is None
     assert order_without_copies(moves, [])

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tests.support.brute_force import Json
 
 
-def test_an_example_of_patterns_is_joined_by_one_character_that_nobody_uses() -> None:
+def test_an_example_of_patterns_is_joined_by_an_unused_character() -> None:
     """Where no readable text fits, the contained texts stand between joints that no literal has."""
     contained = [TextPattern("contains", text) for text in ("a", "b", "ab", "a_b", "a b", "ba", "b_a", "b a")]
     patterns = PatternSet([*contained, TextPattern("startsWith", "a")])
@@ -58,7 +58,7 @@ def test_null_is_missing_and_a_boolean_is_a_text() -> None:
     )
 
 
-def test_a_late_node_that_others_wait_for_at_a_distance_does_not_wait_for_late_ones() -> None:
+def test_a_late_node_with_indirect_dependents_does_not_wait_for_late_ones() -> None:
     """A delete behind which another delete and then an update stand goes alone; the one nobody waits for is last."""
     graph = {"first": {"second"}, "second": {"update"}, "update": set(), "last": set()}
     assert (("first",), ("second",), ("update",), ("last",)) == build_waves(graph, lambda node: node != "update")
@@ -92,7 +92,7 @@ def test_an_exact_search_puts_what_does_not_meet_in_one_wave() -> None:
     assert [[0], [1]] == searched(first, (rule("l", 2, [y], "A"), None))
 
 
-def test_a_name_is_freed_before_it_is_taken_whatever_other_changes_come_first() -> None:
+def test_a_name_is_freed_before_another_rule_takes_it() -> None:
     """A delete, an update that keeps its name and a create that takes nobody's bind nobody, and hide no later pair."""
     x = [attribute("intent", "equals", "x")]
     moves = [

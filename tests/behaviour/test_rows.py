@@ -14,10 +14,18 @@ from reconciler.plan.behaviour_json import behaviour_to_json
 from reconciler.render.colour import no_style
 from reconciler.render.impact import ALL_ROWS, summarize_impact
 from reconciler.render.text.behaviour import impact_lines
-from tests.support.brute_force_checks import QUEUES, Moved, assumption, completions, entry_name, holds_where, said
-from tests.support.grown_pairs import grown_pair, tangled_pair
-from tests.support.random_rules import Pair, a_pair, attribute, entries, rule
-from tests.support.read_back import rows_read
+from tests.support.brute_force_checks import (
+    QUEUES,
+    RoutingDifference,
+    assumption,
+    completions,
+    destination_of,
+    entry_name,
+    holds_where,
+)
+from tests.support.grown_pairs import generate_pair, generate_tangled_pair
+from tests.support.random_rules import RulePair, a_pair, attribute, entries, rule
+from tests.support.read_back import parse_rows
 from tests.tiers import FULL
 
 if TYPE_CHECKING:
@@ -30,10 +38,10 @@ SIZE = 200 if FULL else 50
 """Pairs of each sort in each block."""
 
 
-def check(pair: Pair, steps: int | None = None) -> list[Json]:
+def check(pair: RulePair, steps: int | None = None) -> list[Json]:
     found = compare_behaviour(entries(pair.old), entries(pair.new), pair.evaluation, steps)
     document = behaviour_to_json(found, QUEUES)
-    moved = Moved(pair.old, pair.new, pair.evaluation)
+    moved = RoutingDifference(pair.old, pair.new, pair.evaluation)
     rows: list[Json] = document["summary"]["rows"]
     seen = 0
     for row in rows:
@@ -48,20 +56,20 @@ def check(pair: Pair, steps: int | None = None) -> list[Json]:
     return rows
 
 
-def check_text(found: BehaviourChange, rows: list[Json], moved: Moved) -> None:
+def check_text(found: BehaviourChange, rows: list[Json], moved: RoutingDifference) -> None:
     """Assert that the text, read back, says of the same inputs what the JSON says of them."""
     told = summarize_impact(found, QUEUES, LABELS, limit=ALL_ROWS)
     text = "\n".join(impact_lines(told, no_style))
     words = {own_words(name): name for name, values in moved.universe.axes.items() if values == [False, True]}
-    read = rows_read(text, moved.universe, LABELS, words)
+    read = parse_rows(text, moved.universe, LABELS, words)
     report = f"{moved.report}{text}"
     assert len(rows) == len(read), report
     by_inputs = {moved.universe.region(row): row for row in rows}
     for one in read:
         assert one.inputs in by_inputs, report
         row = by_inputs[one.inputs]
-        assert rounded(said(row["after"])) == rounded(one.after), report
-        assert list(map(rounded, map(said, row["before"]))) == list(map(rounded, one.befores)), report
+        assert rounded(destination_of(row["after"])) == rounded(one.after), report
+        assert list(map(rounded, map(destination_of, row["before"]))) == list(map(rounded, one.befores)), report
 
 
 def rounded(goes: Destination) -> object:
@@ -75,13 +83,13 @@ def own_words(text: str) -> str:
     return text
 
 
-def check_row(moved: Moved, row: Json) -> int:
+def check_row(moved: RoutingDifference, row: Json) -> int:
     """Assert that all inputs of a row move as it says, from each of its origins; return them."""
     inside = moved.universe.region(row)
     report = f"{moved.report}row: {row}\n"
-    origins = [said(one) for one in row["before"]]
+    origins = [destination_of(one) for one in row["before"]]
     assert len(origins) == len(set(origins)), report
-    wrong = inside & ~(moved.all & moved.to["after"].get(said(row["after"]), 0))
+    wrong = inside & ~(moved.all & moved.to["after"].get(destination_of(row["after"]), 0))
     assert not wrong, report + str(moved.universe.example(wrong))
     assert {one for one, bits in moved.to["before"].items() if bits & inside} == set(origins), report
     for side, wins in moved.wins.items():
@@ -120,14 +128,14 @@ def test_rows_of_small_pairs_are_exact(block: int) -> None:
 def test_rows_of_grown_pairs_are_exact(block: int) -> None:
     """The same for 20 to 60 rules: a changed default, deleted rules, language and tier splits, a first plan."""
     for seed in range(block * SIZE, (block + 1) * SIZE):
-        check_few(check(grown_pair(Random(seed))))
+        check_few(check(generate_pair(Random(seed))))
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_rows_of_tangled_pairs_are_exact(block: int) -> None:
     """The same for rules that ask about five attributes, where what earlier rules take overlaps in many ways."""
     for seed in range(block * SIZE, (block + 1) * SIZE):
-        check_few(check(tangled_pair(Random(seed))))
+        check_few(check(generate_tangled_pair(Random(seed))))
 
 
 @pytest.mark.parametrize("block", range(4))
@@ -145,7 +153,7 @@ def test_all_that_one_rule_takes_over_is_one_row() -> None:
         rule("c", 2, [attribute("lang", "equals", "de"), attribute("said", "contains", "a")], "C"),
         rule("b", 3, [sure], "B"),
     ]
-    (row,) = check(Pair(old, [rule("n", 1, [], "B")], "lowest-first"))
+    (row,) = check(RulePair(old, [rule("n", 1, [], "B")], "lowest-first"))
     assert [] == row["where"]
     assert 3 == len(row["before"])
     assert 2 == len(row["except"])

@@ -13,8 +13,8 @@ from reconciler.behaviour.routing_entry import order_entries
 from reconciler.behaviour.space.slices import PivotSlices
 from reconciler.behaviour.space.space import Space
 from reconciler.model.rule import Condition, to_api_json
-from tests.support.brute_force import destination, inputs_for, matches, tried
-from tests.support.brute_force_checks import completions, shown
+from tests.support.brute_force import destination, in_routing_order, inputs_for, matches
+from tests.support.brute_force_checks import completions, rules_text
 from tests.support.random_rules import LISTS, a_list, attribute, entries, rule
 
 if TYPE_CHECKING:
@@ -34,10 +34,10 @@ class Truth:
     def __init__(self, rules: list[Json], evaluation: Evaluation) -> None:
         self.evaluation = evaluation
         self.universe = inputs_for(rules)
-        self.rules = {one["id"]: one for one in tried(rules, evaluation)}
+        self.rules = {one["id"]: one for one in in_routing_order(rules, evaluation)}
         self.matched = {key: self.universe.matched(one) for key, one in self.rules.items()}
         self.won = {one["id"]: bits for one, bits in self.universe.wins(rules, evaluation) if one}
-        self.report = f"{evaluation}\n{shown(rules)}\n"
+        self.report = f"{evaluation}\n{rules_text(rules)}\n"
 
     def instead(self, key: str) -> set[str | None]:
         """Return who takes what a rule wins, if that rule goes."""

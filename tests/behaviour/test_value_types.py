@@ -19,10 +19,10 @@ from reconciler.model.rule import RANGES
 from reconciler.plan.behaviour_json import behaviour_to_json
 from reconciler.plan.routing_table import types_phrase
 from reconciler.render.impact import ALL_ROWS, summarize_impact
-from tests.support.brute_force import is_number, positive, understood
-from tests.support.brute_force_checks import QUEUES, Moved, check_difference
+from tests.support.brute_force import is_number, is_supported, positive
+from tests.support.brute_force_checks import QUEUES, RoutingDifference, check_difference
 from tests.support.program import write
-from tests.support.random_rules import Pair, a_pair, attribute, entries, queue, rule
+from tests.support.random_rules import RulePair, a_pair, attribute, entries, queue, rule
 from tests.support.written_manifests import loaded
 from tests.tiers import FULL
 
@@ -40,7 +40,7 @@ LABELS = {"intent": "intent", "conf": "confidence"}
 NAMES = ("intent", "conf", "any", "said", "odd")
 
 
-def document(pair: Pair, types: Mapping[str, ValueType] | None = None) -> Json:
+def document(pair: RulePair, types: Mapping[str, ValueType] | None = None) -> Json:
     return behaviour_to_json(
         compare_behaviour(entries(pair.old), entries(pair.new), pair.evaluation, types=types), QUEUES
     )
@@ -64,7 +64,7 @@ def test_rows_of_other_types_are_named_and_stand_last(block: int) -> None:
     """Such a row holds no conversation whose values are of the types that rules compare with; every other one does."""
     for seed in range(block * SIZE, (block + 1) * SIZE):
         pair = a_pair(Random(f"others {seed}"), 6)
-        moved = Moved(pair.old, pair.new, pair.evaluation)
+        moved = RoutingDifference(pair.old, pair.new, pair.evaluation)
         rows = document(pair)["summary"]["rows"]
         marked = ["otherType" in row for row in rows]
         assert sorted(marked) == marked, moved.report
@@ -77,12 +77,12 @@ def test_rows_of_other_types_are_named_and_stand_last(block: int) -> None:
                     assert inside & _of_usual_type(moved, name), f"{moved.report}{row}"
 
 
-def _of_usual_type(moved: Moved, name: str) -> int:
+def _of_usual_type(moved: RoutingDifference, name: str) -> int:
     """Return the inputs in which an attribute is missing, or has a value of a type that rules compare it with."""
     asked = [part for rules in (moved.old, moved.new) for one in rules if one["enabled"] for part in one["conditions"]]
-    here = [part for part in asked if understood(part) and part["attributeName"] == name]
+    here = [part for part in asked if is_supported(part) and part["attributeName"] == name]
     numbers, texts = any(map(_asks_a_number, here)), any(map(_asks_a_text, here))
-    found = moved.universe.column(attribute(name, "notExists")) if here else moved.universe.everything
+    found = moved.universe.column(attribute(name, "notExists")) if here else moved.universe.all_inputs
     any_text = moved.universe.column(attribute(name, "contains", "")) if here else 0
     any_number = moved.universe.column(attribute(name, "notContains", "")) if here else 0
     return found | (any_text if texts or not numbers else 0) | (any_number if numbers or not texts else 0)
@@ -227,7 +227,7 @@ def test_the_oracle_notices_an_analysis_without_texts() -> None:
         return Domain(attribute, asked, more[0], ValueType(texts=False, numbers=EVERY_NUMBER) if numeric else ANY_VALUE)
 
     with patch.object(space, "Domain", forgetful):
-        found = document(Pair(EXISTS, SPLIT, "lowest-first"))
+        found = document(RulePair(EXISTS, SPLIT, "lowest-first"))
     assert not found["changed"]
     with pytest.raises(AssertionError):
         check_difference(EXISTS, SPLIT, found)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.browser.machine import chromium, missing
-from tests.support.requirements import lacking
+from tests.support.requirements import skip_or_fail
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +20,6 @@ def browser() -> Iterator[Browser]:
     """Chromium, started once for a file: while it runs, no test of this process can run an event loop of its own."""
     lack = missing()
     if lack:
-        lacking(lack)
+        skip_or_fail(lack)
     with chromium() as started:
         yield started

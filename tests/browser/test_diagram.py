@@ -11,7 +11,7 @@ from reconciler.render.markdown.mermaid import label, render_mermaid
 from reconciler.render.routing_map import build_routing_map
 from tests.browser.machine import MERMAID, seen
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
-from tests.support.plans import crowd, everything, hostile, large
+from tests.support.plans import hostile_plan, large_plan, plan_of_everything, plan_with_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +57,11 @@ def squeezed(text: str) -> str:
     return " ".join(text.split())
 
 
-@pytest.mark.parametrize("made", [everything(), large(60), large(1_000), crowd(NAMES.values())], ids=lambda _: "plan")
+@pytest.mark.parametrize(
+    "made",
+    [plan_of_everything(), large_plan(60), large_plan(1_000), plan_with_names(NAMES.values())],
+    ids=lambda _: "plan",
+)
 def test_a_map_is_drawn_with_all_its_words(made: Plan, sight: Sight) -> None:
     """Every node has its label's text, and no other."""
     assert sorted(meant(made)) == sorted(drawn(sight, made))
@@ -67,7 +71,7 @@ def test_a_map_is_drawn_with_all_its_words(made: Plan, sight: Sight) -> None:
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 def test_a_hostile_label_is_text(name: str, sight: Sight) -> None:
     """Whatever a name tries, it is shown: no markup, no link, no error, no dialog."""
-    made = hostile(name)
+    made = hostile_plan(name)
     assert sorted(meant(made)) == sorted(drawn(sight, made))
     assert 0 == sight.page.locator("svg a, svg img, svg script, svg [onclick], svg [onerror]").count()
     assert [] == sight.noise

@@ -10,7 +10,7 @@ import pytest
 from tests.browser.machine import PHONE, seen, violations
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 from tests.support.plan_formats import as_html
-from tests.support.plans import crowd, empty, everything, large, many
+from tests.support.plans import empty_plan, large_plan, plan_of_everything, plan_of_many, plan_with_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,14 +21,16 @@ if TYPE_CHECKING:
     from reconciler.plan.plan import Plan
 
 PLANS: dict[str, Callable[[], Plan]] = {
-    "everything": everything,
-    "many": many,
-    "empty": empty,
-    "german": lambda: crowd(["Kundenservice Deutsch", "Beschwerden und Reklamationen", "Sperrhotline (nachts)"]),
-    "5": lambda: large(5),
-    "60": lambda: large(60),
-    "1000": lambda: large(1_000),
-    "hostile": lambda: crowd([*HOSTILE_NAMES.values(), *MARKDOWN_NAMES.values()]),
+    "everything": plan_of_everything,
+    "many": plan_of_many,
+    "empty": empty_plan,
+    "german": lambda: plan_with_names(
+        ["Kundenservice Deutsch", "Beschwerden und Reklamationen", "Sperrhotline (nachts)"]
+    ),
+    "5": lambda: large_plan(5),
+    "60": lambda: large_plan(60),
+    "1000": lambda: large_plan(1_000),
+    "hostile": lambda: plan_with_names([*HOSTILE_NAMES.values(), *MARKDOWN_NAMES.values()]),
 }
 REPORTS = pytest.mark.parametrize("name", PLANS)
 SCHEMES = pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -27,7 +27,7 @@ class Catch(NamedTuple):
     tried: int
 
 
-class Row(NamedTuple):
+class BugRow(NamedTuple):
     """A line of the table: which bug, what caught it, and how long that took."""
 
     bug: str
@@ -49,14 +49,14 @@ def hunt(bug: str, cases: Iterable[Case]) -> Catch | None:
     return None
 
 
-def table(cases: Iterable[Case] | None = None) -> Iterator[Row]:
+def table(cases: Iterable[Case] | None = None) -> Iterator[BugRow]:
     """Yield a row for each bug. Without cases the exhaustive ones are tried, some of each scenario in turn."""
     for bug in (*TWELVE, *EXTRAS):
         found = hunt(bug, interleaved() if cases is None else cases)
         if found is None:
-            yield Row(bug, "NOT CAUGHT", "", MOST)
+            yield BugRow(bug, "NOT CAUGHT", "", MOST)
         else:
-            yield Row(bug, " ".join(found.invariants), str(found.case), found.tried)
+            yield BugRow(bug, " ".join(found.invariants), str(found.case), found.tried)
 
 
 def interleaved(most: int = MOST) -> Iterator[Case]:

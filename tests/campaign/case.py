@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tests.campaign.oracle import Violation
     from tests.campaign.scenario import Scenario
-    from tests.campaign.world import Ended
+    from tests.campaign.world import ApplierResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +50,13 @@ class Case:
 
 
 @dataclass(slots=True)
-class Result:
+class CaseResult:
     """What became of a case."""
 
     case: Case
     violations: list[Violation]
     counts: Counter[str]
-    ended: list[Ended | None]
+    ended: list[ApplierResult | None]
     """How the appliers of the first phase ended; None where one was killed."""
     requests: int
     fired: int

@@ -9,13 +9,13 @@ from random import Random
 from typing import TYPE_CHECKING, Final
 
 from reconciler.simulator.faults.injector import FaultInjector
-from tests.campaign.case import Case, Result
+from tests.campaign.case import Case, CaseResult
 from tests.campaign.faults import Accidents, accident, mend
 from tests.campaign.oracle import Oracle, Violation, fingerprint
 from tests.campaign.profiles import PROFILES
 from tests.campaign.scenarios import is_refused, with_names_apart
 from tests.campaign.schedules import Scheduler, manifests
-from tests.campaign.world import Applier, Killed, World
+from tests.campaign.world import Applier, Killed, ObservedTenant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from reconciler.desired.desired import DesiredState
     from reconciler.plan.document import ReviewedPlan
     from reconciler.simulator.messages import SimulatorRequest
-    from tests.campaign.world import Ended
+    from tests.campaign.world import ApplierResult
 
-__all__ = ["Case", "Result", "Running", "repeated", "run_case"]
+__all__ = ["Case", "CaseResult", "Running", "repeated", "run_case"]
 
 HEALING: Final = 2
 """Runs without faults that must be enough (R15)."""
@@ -33,16 +33,16 @@ HEALING: Final = 2
 _HEALERS: Final = ("at-once", "heal-1", "heal-2", "heal-3")
 
 
-def run_case(case: Case) -> Result:
+def run_case(case: Case) -> CaseResult:
     """Run a case, faults first, then without any until it is healed."""
     try:
         return Running(case).result()
     except Exception:  # noqa: BLE001 - whatever escapes is a finding, and the campaign goes on
         said = traceback.format_exc(limit=-4)
-        return Result(case, [Violation("crash", said)], Counter(), [None], 0, 0)
+        return CaseResult(case, [Violation("crash", said)], Counter(), [None], 0, 0)
 
 
-def repeated(case: Case) -> Result:
+def repeated(case: Case) -> CaseResult:
     """Run a case twice; a difference between the two breaks R22."""
     first, second = run_case(case), run_case(case)
     first.counts["R22"] += 1
@@ -59,7 +59,7 @@ class Running:
         names_unique = PROFILES[case.profile].settings.names_unique
         self.scenario = with_names_apart(case.built()) if names_unique else case.built()
         self.refused = is_refused(self.scenario)
-        self.world = World(self.scenario, case.profile, case.seed)
+        self.world = ObservedTenant(self.scenario, case.profile, case.seed)
         accidents = [accident(text) for text in case.faults.split(",") if text.strip()]
         self.spec = ",".join(
             text for text, own in zip(case.faults.split(","), accidents, strict=False) if own is None and text.strip()
@@ -69,20 +69,20 @@ class Running:
         own = tuple(one for one in accidents if one is not None)
         self.accidents = Accidents(self.world, own, Random(f"{case.seed}/accidents"), self.another)
         self.saved: dict[str, ReviewedPlan] = {}
-        self.ended: list[Ended | None] = []
+        self.ended: list[ApplierResult | None] = []
         self.further = 0
         self.fired: list[tuple[str, SimulatorRequest]] = []
         self.violations: list[Violation] = []
         self.counts: Counter[str] = Counter()
 
-    def result(self) -> Result:
+    def result(self) -> CaseResult:
         """Do it all."""
         fired = self.inject()
         self.heal()
         self.oracle.quiet()
         found = [*filter(self._counts, self.oracle.violations), *self.violations]
         counts = self.oracle.counts + self.counts
-        return Result(self.case, found, counts, self.ended, len(self.world.events), fired, fingerprint(self.world))
+        return CaseResult(self.case, found, counts, self.ended, len(self.world.events), fired, fingerprint(self.world))
 
     def inject(self) -> int:
         """Run the appliers among the faults; return how many of those came to pass."""
@@ -109,7 +109,7 @@ class Running:
         runs = [self.one(self.applier(name, scheduler)) for name in names]
         self.ended.extend(await scheduler.run(dict(zip(names, runs, strict=True))))
 
-    async def one(self, applier: Applier) -> Ended | None:
+    async def one(self, applier: Applier) -> ApplierResult | None:
         """Run an applier to its end, and tell the oracle."""
         try:
             ended = await applier.run()
@@ -180,9 +180,9 @@ class Running:
         lag = self.world.profile.list_lag_seconds
         if lag and "clone" not in self.case.faults:
             self._run("at-once")
-        self.world.virtual.seconds += lag
+        self.world.fake_clock.seconds += lag
 
-    def _run(self, name: str) -> Ended | None:
+    def _run(self, name: str) -> ApplierResult | None:
         applier = self._applier(name)
         return asyncio.run(self.one(applier))
 

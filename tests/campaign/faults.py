@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from tests.campaign.scenario import Json
-    from tests.campaign.world import Event, World
+    from tests.campaign.world import Event, ObservedTenant
 
 _ACCIDENT: Final = re.compile(r"(?P<name>[a-z-]+)@#(?P<at>[1-9][0-9]*)(?:=(?P<argument>[+-]?[0-9]+))?")
 _QUEUES: Final = {"q-cards": "q-fraud", "q-fraud": "q-general", "q-general": "q-cards"}
@@ -63,7 +63,11 @@ class Accidents:
     """Lets accidents happen at the requests of one applier; `another` runs a further one, of this or another wish."""
 
     def __init__(
-        self, world: World, planned: tuple[Accident, ...], random: Random, another: Callable[[str], Awaitable[object]]
+        self,
+        world: ObservedTenant,
+        planned: tuple[Accident, ...],
+        random: Random,
+        another: Callable[[str], Awaitable[object]],
     ) -> None:
         self.world, self.planned, self.random, self.another = world, planned, random, another
         self.happened = 0
@@ -111,43 +115,43 @@ def is_ours(rule: Json) -> bool:
     return marker is not None and marker.owner == OWNER
 
 
-def _edit(world: World, rule: Json) -> None:
+def _edit(world: ObservedTenant, rule: Json) -> None:
     # A weight that no manifest has: what a person does is not by chance what is wanted.
     targets = [{**one, "queueId": _QUEUES.get(one.get("queueId"), "q-cards"), "weight": 7} for one in rule["targets"]]
     world.state.edit(rule["id"], world.clock(), targets=targets)
 
 
-def _rank(world: World, rule: Json) -> None:
+def _rank(world: ObservedTenant, rule: Json) -> None:
     world.state.edit(rule["id"], world.clock(), priority=1 if rule["priority"] != 1 else 950)
 
 
-def _switch(world: World, rule: Json) -> None:
+def _switch(world: ObservedTenant, rule: Json) -> None:
     world.state.edit(rule["id"], world.clock(), enabled=not rule.get("enabled", True))
 
 
-def _add(world: World, rule: Json) -> None:
+def _add(world: ObservedTenant, rule: Json) -> None:
     identity = next(world.ids)
     new = {"id": identity, "name": f"By hand {identity}", "description": "", "conditions": [], "version": 1}
     world.state.put({**rule, **new, "priority": 950 if rule["priority"] == 1 else 1})
 
 
-def _clone(world: World, rule: Json) -> None:
+def _clone(world: ObservedTenant, rule: Json) -> None:
     identity = next(world.ids)
     world.state.put({**rule, "id": identity, "name": f"Copy of {rule['name']}"[:256], "version": 1})
 
 
-def _unmark(world: World, rule: Json) -> None:
+def _unmark(world: ObservedTenant, rule: Json) -> None:
     text = parse_marker(rule["description"])[0]
     world.unmarked[rule["id"]] = rule["description"].removeprefix(text)
     world.state.edit(rule["id"], world.clock(), description=text)
 
 
-def _describe(world: World, rule: Json) -> None:
+def _describe(world: ObservedTenant, rule: Json) -> None:
     text = parse_marker(rule["description"])[0]
     world.state.edit(rule["id"], world.clock(), description=f"Edited{rule['description'].removeprefix(text)}")
 
 
-def mend(world: World, began: tuple[Json, ...], names: set[str]) -> None:
+def mend(world: ObservedTenant, began: tuple[Json, ...], names: set[str]) -> None:
     """Put markers right that a person took away, or a server that makes one line of two: only a person can.
 
     Where another rule has taken the place meanwhile, the one without a marker goes. So it is where nothing says which
@@ -170,7 +174,7 @@ def mend(world: World, began: tuple[Json, ...], names: set[str]) -> None:
             world.state.edit(rule["id"], world.clock(), description=_JOINED.sub(r"\n\1", text))
 
 
-def _decide(world: World, names: set[str]) -> None:
+def _decide(world: ObservedTenant, names: set[str]) -> None:
     """Leave one of several rules with one marker where nothing says which of them is ours, and no name taken."""
     groups: dict[object, list[Json]] = {}
     for rule in filter(is_ours, world.state.rules()):
@@ -192,7 +196,7 @@ def address(description: str) -> object:
 _JOINED: Final = re.compile(rf" (\[cxroute:{OWNER}/\S+\])\Z")
 
 
-_MEDDLING: Final[dict[str, Callable[[World, Json], None]]] = {
+_MEDDLING: Final[dict[str, Callable[[ObservedTenant, Json], None]]] = {
     "human-edit": _edit,
     "human-remove": lambda world, rule: world.state.remove(rule["id"]),
     "human-clone": _clone,

@@ -13,7 +13,7 @@ from tests.campaign.scenarios import is_refused, scenario
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tests.campaign.cases import Case, Result
+    from tests.campaign.cases import Case, CaseResult
 
 MOST_KEPT: Final = 200
 """Violations that are kept by one batch; the others are counted."""
@@ -37,7 +37,7 @@ class Figures:
     missed: list[str] = field(default_factory=list)
     """Cases of a single transient fault whose run did not get there."""
 
-    def add(self, part: str, result: Result) -> None:
+    def add(self, part: str, result: CaseResult) -> None:
         """Add what became of a case."""
         case = result.case
         self.runs[part] += 1

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.campaign.matrix_vocabulary import ALL, READS, WRITES, Row, Way, each, few, retried, unknown
+from tests.campaign.matrix_vocabulary import ALL, READS, WRITES, MatrixRow, Way, each, few, retried, unknown
 
 _AFTER: Final = ("429=2", "429=date", "429=none", "429=1000000000", "429=-1", "429=soon")
 _READ_LOSES: Final = "R R Q Q Q R"
@@ -21,23 +21,23 @@ CLONED: Final = "the clone is now the only rule with that marker; the next run t
 FIRST: Final = "no rule of ours was ever kept here: the first write is undone, and the run stops"
 
 ROWS: Final = {
-    "F1": Row("connection refused, no such host", "R R R R R R", retried("refuse", "!no-name", on=ALL)),
-    "F2": Row("connection not made in time", "R R R R R R", retried("!connect-timeout", on=ALL)),
-    "F3": Row(
+    "F1": MatrixRow("connection refused, no such host", "R R R R R R", retried("refuse", "!no-name", on=ALL)),
+    "F2": MatrixRow("connection not made in time", "R R R R R R", retried("!connect-timeout", on=ALL)),
+    "F3": MatrixRow(
         "reset before the server read it",
         _READ_LOSES,
         (*retried("reset"), *unknown("reset"), Way(WRITES, "reset", "Q", "always")),
     ),
-    "F4": Row("reset after commit", _READ_LOSES, (*retried("reset-applied"), *unknown("reset-applied"))),
-    "F5": Row(
+    "F4": MatrixRow("reset after commit", _READ_LOSES, (*retried("reset-applied"), *unknown("reset-applied"))),
+    "F5": MatrixRow(
         "no answer in time, the request lands late",
         _READ_LOSES,
         (*retried("timeout"), *unknown("late=1", "late=2", "late=3", "late=4", "late=5", "late=6", extra="CD")),
     ),
-    "F6": Row("a byte a second", _READ_LOSES, (*retried("!slow", "drip=0.05"), *unknown("!slow", "drip=0.05"))),
-    "F7": Row("body cut under its Content-Length", _READ_LOSES, (*retried("cut"), *unknown("cut"))),
-    "F8": Row("half a JSON document", _READ_LOSES, (*retried("half"), *unknown("half"))),
-    "F9": Row(
+    "F6": MatrixRow("a byte a second", _READ_LOSES, (*retried("!slow", "drip=0.05"), *unknown("!slow", "drip=0.05"))),
+    "F7": MatrixRow("body cut under its Content-Length", _READ_LOSES, (*retried("cut"), *unknown("cut"))),
+    "F8": MatrixRow("half a JSON document", _READ_LOSES, (*retried("half"), *unknown("half"))),
+    "F9": MatrixRow(
         "200 with a web page",
         "R>S R>S Q Q Q S",
         (
@@ -47,7 +47,7 @@ ROWS: Final = {
             Way("TOKEN", "html", "S", says="HTML"),
         ),
     ),
-    "F10": Row(
+    "F10": MatrixRow(
         "JSON of another shape",
         "S S Q Q Q S",
         (
@@ -56,7 +56,7 @@ ROWS: Final = {
             Way("TOKEN", "shape", "S", says="access_token"),
         ),
     ),
-    "F11": Row(
+    "F11": MatrixRow(
         "other values told, other values kept",
         "- - Q>K Q>K - -",
         (
@@ -67,7 +67,7 @@ ROWS: Final = {
             Way("POST", "!first-contact+altered=priority", "U", "always", "AC", says="other values", apart=FIRST),
         ),
     ),
-    "F12": Row(
+    "F12": MatrixRow(
         "nothing where JSON is expected",
         "R>S R>S Q OK OK S",
         (
@@ -78,19 +78,19 @@ ROWS: Final = {
             Way("TOKEN", "empty", "S", says="nothing"),
         ),
     ),
-    "F13": Row(
+    "F13": MatrixRow(
         "redirect to another host",
         "S S S S S S",
         each(ALL, "S", *(f"redirect={status}" for status in (302, 301, 303, 307, 308)), says="redirect"),
     ),
-    "F14": Row(
+    "F14": MatrixRow(
         "400, 422", "S S K K K S", (*each("LIST GET TOKEN", "S", "422", "400"), *each(WRITES, "K", "422", "400"))
     ),
-    "F15": Row(
+    "F15": MatrixRow(
         "401 once", "T T T T T S", (*each("LIST GET POST PUT DELETE", "T", "401", "revoke"), Way("TOKEN", "401", "S"))
     ),
-    "F16": Row("401 always", "S S S S S S", (Way(ALL, "401", "S", "always", says="refuses"),)),
-    "F17": Row(
+    "F16": MatrixRow("401 always", "S S S S S S", (Way(ALL, "401", "S", "always", says="refuses"),)),
+    "F17": MatrixRow(
         "403 on this operation",
         "S S K>S K>S K>S S",
         (
@@ -99,7 +99,7 @@ ROWS: Final = {
             Way("TOKEN", "403", "S", says="refuses"),
         ),
     ),
-    "F18": Row(
+    "F18": MatrixRow(
         "404",
         "S OK S Q OK S",
         (
@@ -109,7 +109,7 @@ ROWS: Final = {
             *each("DELETE", "OK", "404", "404-applied", "remove"),
         ),
     ),
-    "F19": Row(
+    "F19": MatrixRow(
         "405, 501, 410",
         "S OK S S S S",
         (
@@ -123,7 +123,7 @@ ROWS: Final = {
             Way("DELETE", "410", "OK", apart="410 says that the rule is gone, which is what was wanted"),
         ),
     ),
-    "F20": Row(
+    "F20": MatrixRow(
         "409",
         "S - Q>K Q Q -",
         (
@@ -132,24 +132,26 @@ ROWS: Final = {
             Way("POST", "!foreign-name", "K", profiles="ABE"),
         ),
     ),
-    "F21": Row(
+    "F21": MatrixRow(
         "412",
         "- - - Q Q -",
         (Way("PUT DELETE", "412", "Q", profiles="AE"), Way("PUT DELETE", "edit", "Q", profiles="AE")),
     ),
-    "F22": Row(
+    "F22": MatrixRow(
         "413, 414, 431",
         "S S K K S S",
         (*each("LIST GET DELETE TOKEN", "S", "413", "414", "431"), *each("POST PUT", "K", "413", "414", "431")),
     ),
-    "F23": Row("429, whatever it asks to wait", "R R R R R R", retried(*_AFTER, on=ALL)),
-    "F24": Row("500, not done", _READ_LOSES, (*retried("500"), *unknown("500"), Way(WRITES, "500", "Q", "always"))),
-    "F25": Row(
+    "F23": MatrixRow("429, whatever it asks to wait", "R R R R R R", retried(*_AFTER, on=ALL)),
+    "F24": MatrixRow(
+        "500, not done", _READ_LOSES, (*retried("500"), *unknown("500"), Way(WRITES, "500", "Q", "always"))
+    ),
+    "F25": MatrixRow(
         "500, 502, 504, and done",
         _READ_LOSES,
         (*retried("500-applied", "502", "504"), *unknown("500-applied", "502-applied", "504-applied")),
     ),
-    "F26": Row(
+    "F26": MatrixRow(
         "503 for 60 s",
         _READ_LOSES,
         (
@@ -159,12 +161,16 @@ ROWS: Final = {
             Way(WRITES, "503", "Q", "0s-60s", "C"),
         ),
     ),
-    "F27": Row(
+    "F27": MatrixRow(
         "nothing answers any more", "S S S S S S", each(ALL, "S", "!outage-refuse", "!outage-503", "!outage-timeout")
     ),
-    "F28": Row("an item twice", "R - - - - -", (Way("LIST", "duplicate", "R"), Way("LIST", "duplicate", "R", "#2"))),
-    "F29": Row("an item left out", "R - - - - -", (Way("LIST", "missing", "R"), Way("LIST", "missing", "R", "#2"))),
-    "F30": Row(
+    "F28": MatrixRow(
+        "an item twice", "R - - - - -", (Way("LIST", "duplicate", "R"), Way("LIST", "duplicate", "R", "#2"))
+    ),
+    "F29": MatrixRow(
+        "an item left out", "R - - - - -", (Way("LIST", "missing", "R"), Way("LIST", "missing", "R", "#2"))
+    ),
+    "F30": MatrixRow(
         "pages shift under the reader",
         "R - - - - -",
         (
@@ -173,7 +179,7 @@ ROWS: Final = {
             *each("LIST", "R", "shift", "shift=-1", "shift=2", when="#2"),
         ),
     ),
-    "F31": Row(
+    "F31": MatrixRow(
         "no rules, total 0",
         "R>S - - - - -",
         (
@@ -182,12 +188,12 @@ ROWS: Final = {
             Way("LIST", "empty-list", "?", "always", later="", extra="CD", apart=UNSEEN),
         ),
     ),
-    "F32": Row(
+    "F32": MatrixRow(
         "a cursor that leads in a circle, or to another host",
         "S - - - - -",
         (Way("LIST", "cycle", "S"), Way("LIST", "other-host", "S", says="another host")),
     ),
-    "F33": Row(
+    "F33": MatrixRow(
         "a stale replica",
         "R R - - - -",
         (
@@ -196,7 +202,7 @@ ROWS: Final = {
             *each("GET", "R", "stale=1", "stale=2", "stale=3", "stale=4"),
         ),
     ),
-    "F34": Row(
+    "F34": MatrixRow(
         "a list that lags",
         "R R Q Q Q -",
         (
@@ -205,8 +211,8 @@ ROWS: Final = {
             Way("PUT DELETE", "!lagging", "Q"),
         ),
     ),
-    "F35": Row("parts and fields that nobody here knows", "OK OK OK OK OK OK", (Way(ALL, "!odd", "OK"),)),
-    "F36": Row(
+    "F35": MatrixRow("parts and fields that nobody here knows", "OK OK OK OK OK OK", (Way(ALL, "!odd", "OK"),)),
+    "F36": MatrixRow(
         "a bomb: gzip, size, depth, NaN",
         "S S Q Q Q S",
         (
@@ -214,14 +220,16 @@ ROWS: Final = {
             *unknown("gzip=17", "deep", "nan", "gzip-applied=17"),
         ),
     ),
-    "F37": Row("a certificate that is no good", "S S S S S S", each(ALL, "S", "!bad-certificate"), "tests/hostile"),
-    "F38": Row(
+    "F37": MatrixRow(
+        "a certificate that is no good", "S S S S S S", each(ALL, "S", "!bad-certificate"), "tests/hostile"
+    ),
+    "F38": MatrixRow(
         "the time of day jumps", "OK OK OK OK OK OK", each(ALL, "OK", "!day-later+429=date", "!day-earlier+429=date")
     ),
-    "F39": Row("SIGKILL before it is sent", "C C C C C C", each(ALL, "C", "!killed-before"), "tests/crash"),
-    "F40": Row("SIGKILL after commit", "C C C C C C", each(ALL, "C", "!killed-after"), "tests/crash"),
-    "F41": Row("SIGINT, SIGTERM", "OK OK OK OK OK OK", each(ALL, "OK", "!stopped"), "tests/crash"),
-    "F42": Row(
+    "F39": MatrixRow("SIGKILL before it is sent", "C C C C C C", each(ALL, "C", "!killed-before"), "tests/crash"),
+    "F40": MatrixRow("SIGKILL after commit", "C C C C C C", each(ALL, "C", "!killed-after"), "tests/crash"),
+    "F41": MatrixRow("SIGINT, SIGTERM", "OK OK OK OK OK OK", each(ALL, "OK", "!stopped"), "tests/crash"),
+    "F42": MatrixRow(
         "a person edits, deletes, clones meanwhile",
         "R R Q Q Q -",
         (
@@ -233,12 +241,12 @@ ROWS: Final = {
             Way("DELETE", "clone", "Q", profiles="ACE", apart=CLONED),
         ),
     ),
-    "F43": Row(
+    "F43": MatrixRow(
         "a second applier in between",
         "OK OK Q Q Q OK",
         (Way("LIST GET TOKEN", "!second", "OK", extra="CD"), Way(WRITES, "!second", "Q", extra="CD")),
     ),
-    "F44": Row("disk full, read-only, journal broken", "OK OK OK OK OK OK", elsewhere="tests/crash"),
-    "F45": Row("stdout closed, a flood of log, another locale", "OK OK OK OK OK OK", elsewhere="tests/crash"),
+    "F44": MatrixRow("disk full, read-only, journal broken", "OK OK OK OK OK OK", elsewhere="tests/crash"),
+    "F45": MatrixRow("stdout closed, a flood of log, another locale", "OK OK OK OK OK OK", elsewhere="tests/crash"),
 }
 """All 45 rows."""

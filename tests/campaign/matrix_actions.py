@@ -22,20 +22,20 @@ if TYPE_CHECKING:
 
     from reconciler.simulator.api import SimulatorApi
     from reconciler.simulator.messages import SimulatorRequest, SimulatorResponse
-    from tests.campaign.matrix_run import Trial
+    from tests.campaign.matrix_run import MatrixRun
     from tests.campaign.world import Event, Hook
 
 DAY: Final = 86_400.0
 
 
-def _forget(trial: Trial) -> None:
+def _forget(trial: MatrixRun) -> None:
     """The tenant has no rule of ours, and never showed one."""
     for rule in trial.world.state.rules():
         if rule["id"] not in FOREIGN:
             trial.world.state.remove(rule["id"])
 
 
-def _at(trial: Trial, do: Callable[[Event], Any], since: str = "once") -> Hook:
+def _at(trial: MatrixRun, do: Callable[[Event], Any], since: str = "once") -> Hook:
     """Return a hook that does it at the case's request; `onwards`, at every request from there on."""
     first = trial.case.first
     seen = 0
@@ -56,99 +56,99 @@ def _at(trial: Trial, do: Callable[[Event], Any], since: str = "once") -> Hook:
     return hook
 
 
-def _before(do: Callable[[Trial, Event], Any], since: str = "once") -> Callable[[Trial], None]:
-    def act(trial: Trial) -> None:
+def _before(do: Callable[[MatrixRun, Event], Any], since: str = "once") -> Callable[[MatrixRun], None]:
+    def act(trial: MatrixRun) -> None:
         trial.applier.before = _at(trial, lambda event: do(trial, event), since)
 
     return act
 
 
-def _after(do: Callable[[Trial, Event], Any]) -> Callable[[Trial], None]:
-    def act(trial: Trial) -> None:
+def _after(do: Callable[[MatrixRun, Event], Any]) -> Callable[[MatrixRun], None]:
+    def act(trial: MatrixRun) -> None:
         trial.applier.after = _at(trial, lambda event: do(trial, event))
 
     return act
 
 
-def _fail(make: Callable[[], Exception], cause: Exception | None = None) -> Callable[[Trial, Event], Any]:
-    def fail(_trial: Trial, _event: Event) -> None:
+def _fail(make: Callable[[], Exception], cause: Exception | None = None) -> Callable[[MatrixRun, Event], Any]:
+    def fail(_trial: MatrixRun, _event: Event) -> None:
         raise make() from cause
 
     return fail
 
 
-async def _sleep(trial: Trial, _event: Event) -> None:
-    await trial.world.virtual.time.sleep(60.0)
+async def _sleep(trial: MatrixRun, _event: Event) -> None:
+    await trial.world.fake_clock.sleep(60.0)
 
 
-def _kill(_trial: Trial, _event: Event) -> None:
+def _kill(_trial: MatrixRun, _event: Event) -> None:
     raise Killed
 
 
-def _stop(trial: Trial, _event: Event) -> None:
+def _stop(trial: MatrixRun, _event: Event) -> None:
     trial.stop = True
 
 
-async def _second(trial: Trial, _event: Event) -> None:
+async def _second(trial: MatrixRun, _event: Event) -> None:
     await trial.another("b").run()
 
 
-def _outage(fault: str) -> Callable[[Trial], None]:
-    def fail(trial: Trial, _event: Event) -> None:
+def _outage(fault: str) -> Callable[[MatrixRun], None]:
+    def fail(trial: MatrixRun, _event: Event) -> None:
         trial.world.faults = FaultInjector(f"*:{fault}", 1)
 
-    def act(trial: Trial) -> None:
+    def act(trial: MatrixRun) -> None:
         trial.applier.before = _at(trial, lambda event: fail(trial, event))
 
     return act
 
 
-def _down(trial: Trial, _event: Event) -> None:
+def _down(trial: MatrixRun, _event: Event) -> None:
     trial.world.faults = FaultInjector("*:503@0s-60s", 1)
 
 
-def _jump(seconds: float) -> Callable[[Trial], None]:
+def _jump(seconds: float) -> Callable[[MatrixRun], None]:
     """From that request on the time of day is wrong for the tool; nothing else of its clock is."""
 
-    def begin(trial: Trial, _event: Event) -> None:
+    def begin(trial: MatrixRun, _event: Event) -> None:
         trial.jump = seconds
 
-    def act(trial: Trial) -> None:
-        time = trial.world.virtual.time
-        trial.world.virtual.time = replace(time, now=lambda: time.now() + timedelta(seconds=trial.jump))
+    def act(trial: MatrixRun) -> None:
+        time = trial.world.fake_clock.time
+        trial.world.fake_clock.time = replace(time, now=lambda: time.now() + timedelta(seconds=trial.jump))
         trial.applier.before = _at(trial, lambda event: begin(trial, event))
 
     return act
 
 
-def _edit(trial: Trial, _event: Event) -> None:
+def _edit(trial: MatrixRun, _event: Event) -> None:
     trial.world.state.edit("id-up", trial.world.clock(), priority=101)
 
 
-def _remove(trial: Trial, _event: Event) -> None:
+def _remove(trial: MatrixRun, _event: Event) -> None:
     trial.world.state.remove("id-up")
 
 
-def _unlist(trial: Trial, _event: Event) -> None:
+def _unlist(trial: MatrixRun, _event: Event) -> None:
     trial.world.state.remove("id-posing")
 
 
-def _clone(trial: Trial, _event: Event) -> None:
+def _clone(trial: MatrixRun, _event: Event) -> None:
     rule = trial.world.state.stored_rules["id-up"].rule
     trial.world.state.put({**rule, "id": "made-by-hand", "name": "Copy of Up Y", "dateCreated": NOW.isoformat()})
 
 
-def _list(trial: Trial, _event: Event) -> None:
+def _list(trial: MatrixRun, _event: Event) -> None:
     trial.world.state.put(
         {**trial.world.state.stored_rules["id-posing"].rule, "id": "made-by-hand", "name": "Just made"}
     )
 
 
-def _take_name(trial: Trial, _event: Event) -> None:
+def _take_name(trial: MatrixRun, _event: Event) -> None:
     trial.world.state.put({**trial.world.state.stored_rules["id-posing"].rule, "id": "made-by-hand", "name": "Cover X"})
 
 
-def _lag(trial: Trial, _event: Event) -> None:
+def _lag(trial: MatrixRun, _event: Event) -> None:
     """The list that comes next does not know of this write yet, all its pages."""
     faults = FaultInjector("GET rules:stale=1@#1-3", 1)
     faults._start(trial.world.api)
@@ -158,7 +158,7 @@ def _lag(trial: Trial, _event: Event) -> None:
 class _Odd(FaultInjector):
     """Answers have parts that nobody here knows; so do the rules themselves, in every case (matrix_tenant.py)."""
 
-    def __init__(self, trial: Trial) -> None:
+    def __init__(self, trial: MatrixRun) -> None:
         super().__init__(trial.case.spec, 1)
         self.trial = trial
 
@@ -172,7 +172,7 @@ class _Odd(FaultInjector):
         return replace(answer, status=answer.status if answer.body else 200, body=json.dumps(more).encode())
 
 
-def _odd(trial: Trial) -> None:
+def _odd(trial: MatrixRun) -> None:
     trial.world.faults = _Odd(trial)
     trial.applier.before = _at(trial, lambda _event: None)
 
@@ -180,7 +180,7 @@ def _odd(trial: Trial) -> None:
 _UNTRUSTED: Final = ssl.SSLCertVerificationError(1, "certificate verify failed: certificate has expired")
 _NOBODY: Final = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-ACTS: Final[dict[str, Callable[[Trial], None]]] = {
+ACTS: Final[dict[str, Callable[[MatrixRun], None]]] = {
     "no-name": _before(_fail(lambda: httpx.ConnectError("[Errno -2]"), _NOBODY)),
     "connect-timeout": _before(_fail(lambda: httpx.ConnectTimeout("no connection in time"))),
     "bad-certificate": _before(_fail(lambda: httpx.ConnectError(str(_UNTRUSTED)), _UNTRUSTED), "onwards"),

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 from tests.campaign.matrix import ROWS
 from tests.campaign.matrix_tenant import TENANT
 from tests.campaign.matrix_vocabulary import CALLS, WRITES
-from tests.campaign.world import Applier, World, run
+from tests.campaign.world import Applier, ObservedTenant, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reconciler.simulator.messages import SimulatorRequest
-    from tests.campaign.matrix_vocabulary import Row, Way
+    from tests.campaign.matrix_vocabulary import MatrixRow, Way
 
 REFUSED = "POST rules:revoke@#1"
 """What makes a run ask for a second token: its first write is refused, and nothing was done."""
@@ -28,10 +28,10 @@ _LATER = {"#1": "later", "always": "later-"}
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class MatrixCase:
     """A cell of the table, brought about in one way at one place on one profile."""
 
-    row: Row
+    row: MatrixRow
     way: Way
     operation: str
     when: str
@@ -81,16 +81,16 @@ class Case:
         return ",".join(before)
 
 
-def cases() -> Iterator[Case]:
+def cases() -> Iterator[MatrixCase]:
     """Yield every case of every row."""
     for number, row in ROWS.items():
         for way in row.ways:
             for operation in way.on.split():
                 for profile in _profiles(way, operation):
-                    yield Case(row, way, operation, way.when, profile, number)
+                    yield MatrixCase(row, way, operation, way.when, profile, number)
                 if operation in ("LIST", "GET", "TOKEN") and way.when in _LATER:
                     for profile in sorted({*way.later} & {*way.profiles}):
-                        yield Case(row, way, operation, _LATER[way.when], profile, number)
+                        yield MatrixCase(row, way, operation, _LATER[way.when], profile, number)
 
 
 def _profiles(way: Way, operation: str) -> str:
@@ -129,7 +129,7 @@ class Clean:
 @cache
 def clean(profile: str, concurrency: int) -> Clean:
     """Run the tenant's apply without faults."""
-    world = World(TENANT, profile, 1)
+    world = ObservedTenant(TENANT, profile, 1)
     world.profile = replace(world.profile, concurrency=concurrency)
     run(Applier(world, TENANT.wish, TENANT.environment, allow=TENANT.allow))
     asked = [event.request for event in world.events]

@@ -14,26 +14,26 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from reconciler.model.change import Outcome
-    from tests.campaign.matrix_run import Trial
-    from tests.campaign.world import Ended, Event
+    from tests.campaign.matrix_run import MatrixRun
+    from tests.campaign.world import ApplierResult, Event
 
 MOST_ATTEMPTS: Final = 4
 PROBES: Final = 12
 """Requests that may be sent to see whether a server that is down is up again, beyond the attempts of the first."""
 
 
-def ended(trial: Trial) -> Ended:
+def ended(trial: MatrixRun) -> ApplierResult:
     """Return how the run ended; it did."""
     assert trial.ended is not None, "the run was killed"
     return trial.ended
 
 
-def converged(trial: Trial) -> None:
+def converged(trial: MatrixRun) -> None:
     """The run went on to the end and says so."""
     assert 0 == ended(trial).exit_code, trial.said()
 
 
-def retried(trial: Trial) -> None:
+def retried(trial: MatrixRun) -> None:
     """R: asked again within the budget, then on to the end."""
     converged(trial)
     for event in trial.fallen:
@@ -43,7 +43,7 @@ def retried(trial: Trial) -> None:
         assert len(same) <= allowed, f"{len(same)} times {event.request.method} {event.request.path}"
 
 
-def read_again(trial: Trial) -> None:
+def read_again(trial: MatrixRun) -> None:
     """Q: after an answer that tells nothing, no write on the key before everything was read anew; then to the end."""
     for event in trial.fallen:
         if is_write(event.request):
@@ -60,7 +60,7 @@ def read_again(trial: Trial) -> None:
     _assert_covers_stand(trial)
 
 
-def stopped(trial: Trial) -> None:
+def stopped(trial: MatrixRun) -> None:
     """S: nothing is written any more, and the run says why it stopped."""
     assert trial.fallen
     assert [] == [one for one in _writes_after(trial, trial.fallen[0]) if one not in trial.fallen]
@@ -76,14 +76,14 @@ def stopped(trial: Trial) -> None:
         assert max(asked.values()) <= _most(trial), asked
 
 
-def _most(trial: Trial) -> int:
+def _most(trial: MatrixRun) -> int:
     """Return how often what stops a run may be asked for: once, where asking again cannot help."""
     if trial.case.number == "F16":
         return 2
     return 1 if trial.case.once or is_write(trial.fallen[0].request) else MOST_ATTEMPTS
 
 
-def undone(trial: Trial) -> None:
+def undone(trial: MatrixRun) -> None:
     """U: one write, and one that undoes it; the run says what the tenant made of the rule, and has changed nothing."""
     (event,) = trial.fallen
     assert [event.request.method, "DELETE"] == [one.request.method for one in trial.writes()]
@@ -95,7 +95,7 @@ def undone(trial: Trial) -> None:
     )
 
 
-def failed(trial: Trial) -> None:
+def failed(trial: MatrixRun) -> None:
     """K: that change failed and says why, what hangs on it is skipped, all else is applied; the old rule stands."""
     status = trial.case.parts[0]
     keys = {trial.key(event) for event in trial.fallen}
@@ -115,7 +115,7 @@ def failed(trial: Trial) -> None:
     _assert_covers_stand(trial)
 
 
-def failed_and_stopped(trial: Trial) -> None:
+def failed_and_stopped(trial: MatrixRun) -> None:
     """K>S: that change failed, and nothing more was tried."""
     stopped(trial)
     (event,) = trial.fallen
@@ -125,7 +125,7 @@ def failed_and_stopped(trial: Trial) -> None:
     _assert_covers_stand(trial)
 
 
-def renewed(trial: Trial) -> None:
+def renewed(trial: MatrixRun) -> None:
     """T: one new token, and the request once more."""
     converged(trial)
     (event,) = trial.fallen
@@ -134,7 +134,7 @@ def renewed(trial: Trial) -> None:
     assert len(same) - _usual(trial, event) == 1
 
 
-def tolerated(trial: Trial) -> None:
+def tolerated(trial: MatrixRun) -> None:
     """OK: nothing of it is to be seen in the result; a run that is told to stop does, and finishes what is begun."""
     assert trial.fallen
     if trial.case.way.fault != "!stopped":
@@ -147,17 +147,17 @@ def tolerated(trial: Trial) -> None:
     assert all(one.answer is not None for one in trial.writes())
 
 
-def crashed(trial: Trial) -> None:
+def crashed(trial: MatrixRun) -> None:
     """C: the process is gone; all the rest is said of the run after it."""
     assert trial.ended is None
 
 
-def unknowable(trial: Trial) -> None:
+def unknowable(trial: MatrixRun) -> None:
     """Nothing is promised of this run; the one after it finds everything and clears up."""
     assert trial.fallen
 
 
-CODES: Final[Mapping[str, Callable[[Trial], None]]] = {
+CODES: Final[Mapping[str, Callable[[MatrixRun], None]]] = {
     "R": retried,
     "Q": read_again,
     "S": stopped,
@@ -176,7 +176,7 @@ def key_of(one: Outcome) -> str:
     return f"{TENANT.wish.owner}/{one.change.address}"
 
 
-def outcomes(trial: Trial) -> tuple[Outcome, ...]:
+def outcomes(trial: MatrixRun) -> tuple[Outcome, ...]:
     """Return what the run says of each change; nothing where it ended before it tried any."""
     report = ended(trial).report
     return report.outcomes if report else ()
@@ -187,17 +187,17 @@ def _is_same(one: Event, event: Event) -> bool:
     return one.actor == event.actor and content(one.request) == content(event.request)
 
 
-def _usual(trial: Trial, event: Event) -> int:
+def _usual(trial: MatrixRun, event: Event) -> int:
     """Return how often a run without faults asks this."""
     return clean(trial.case.profile, trial.case.concurrency).asked[content(event.request)]
 
 
-def _writes_after(trial: Trial, event: Event) -> list[Event]:
+def _writes_after(trial: MatrixRun, event: Event) -> list[Event]:
     """Return the applier's writes that began after an event."""
     return [one for one in trial.writes() if one.number > event.number]
 
 
-def _assert_read_before_next(trial: Trial, event: Event) -> None:
+def _assert_read_before_next(trial: MatrixRun, event: Event) -> None:
     """Between an event and the next write on its key there is a whole reading of the list."""
     key = trial.key(event)
     until = min((one.number for one in _writes_after(trial, event) if trial.key(one) == key), default=None)
@@ -217,7 +217,7 @@ def _is_listed(events: list[Event]) -> bool:
     return {*range(1, needed + 1)} <= pages
 
 
-def _assert_covers_stand(trial: Trial) -> None:
+def _assert_covers_stand(trial: MatrixRun) -> None:
     """A rule that was to go is there as long as what covers it is not."""
     there = {trial.addresses.get(identity) for identity in trial.ids()}
     for cover, covered in COVERED.items():

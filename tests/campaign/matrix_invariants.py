@@ -15,21 +15,21 @@ from tests.support.in_process_tenant import raw
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from tests.campaign.matrix_cases import Case
-    from tests.campaign.matrix_run import Trial
+    from tests.campaign.matrix_cases import MatrixCase
+    from tests.campaign.matrix_run import MatrixRun
     from tests.campaign.oracle import Violation
 
 KEEPERS: Final = ("id-up", "id-edit")
 """Rules that are updated and have fields that nobody here knows."""
 
 
-def violations(trial: Trial) -> list[Violation]:
+def violations(trial: MatrixRun) -> list[Violation]:
     """Return what the oracle found, but for what it cannot know of the case."""
     excused = {invariant for excuse, invariant in _EXCUSED if excuse(trial.case)}
     return [one for one in trial.oracle.violations if one.invariant not in excused]
 
 
-_EXCUSED: Final[tuple[tuple[Callable[[Case], bool], str], ...]] = (
+_EXCUSED: Final[tuple[tuple[Callable[[MatrixCase], bool], str], ...]] = (
     # What looks whether a server is up again is no repeat, though it may ask the same.
     (lambda case: case.number == "F26", "R21"),
     # A run that could not get a token asks for one again to read what became of its writes.
@@ -42,7 +42,7 @@ _EXCUSED: Final[tuple[tuple[Callable[[Case], bool], str], ...]] = (
 )
 
 
-def assert_promises(trial: Trial) -> None:
+def assert_promises(trial: MatrixRun) -> None:
     """Hold the run against what is promised of every run."""
     _assert_one_rule_a_marker(trial)
     _assert_others_untouched(trial)
@@ -53,7 +53,7 @@ def assert_promises(trial: Trial) -> None:
         _assert_truthful(trial)
 
 
-def assert_healed(trial: Trial) -> None:
+def assert_healed(trial: MatrixRun) -> None:
     """Two further runs at the most make it right, and one more writes nothing; a person's namesake is taken away."""
     if trial.case.way.fault == "!foreign-name":
         trial.world.state.remove("made-by-hand")
@@ -71,21 +71,21 @@ def assert_healed(trial: Trial) -> None:
     assert trial.marked_twice() == set()
 
 
-def _markers(trial: Trial) -> Iterable[object]:
+def _markers(trial: MatrixRun) -> Iterable[object]:
     for rule in trial.world.state.rules():
         marker = rule_json.parse_live_rule(rule).marker
         if marker is not None and marker.owner == TENANT.wish.owner:
             yield marker.address
 
 
-def _assert_one_rule_a_marker(trial: Trial) -> None:
+def _assert_one_rule_a_marker(trial: MatrixRun) -> None:
     """R5, in every state."""
     way, profile = trial.case.way, trial.case.profile
     if way.code != "?":
         assert trial.extra() <= (3 if way.fault == "!second" else 1) * (profile in way.extra)
 
 
-def _assert_others_untouched(trial: Trial) -> None:
+def _assert_others_untouched(trial: MatrixRun) -> None:
     """R1: no write on them, and not a byte of them changed."""
     now = {rule["id"]: rule for rule in trial.world.state.rules()}
     before = {rule["id"]: rule for rule in trial.states[0]}
@@ -95,7 +95,7 @@ def _assert_others_untouched(trial: Trial) -> None:
     assert set() == written & {*FOREIGN, "made-by-hand"}
 
 
-def _assert_unknown_fields_kept(trial: Trial) -> None:
+def _assert_unknown_fields_kept(trial: MatrixRun) -> None:
     """R2, in every state."""
     for rules in trial.states:
         for rule in rules:
@@ -103,7 +103,7 @@ def _assert_unknown_fields_kept(trial: Trial) -> None:
                 assert UNKNOWN == {name: rule.get(name) for name in UNKNOWN}
 
 
-def _assert_nobody_sent_elsewhere(trial: Trial) -> None:
+def _assert_nobody_sent_elsewhere(trial: MatrixRun) -> None:
     """R3 and R4, where neither a person nor a server that keeps other values has a hand in it."""
     if trial.is_meddled_with():
         return
@@ -121,14 +121,14 @@ def _routes(rules: Iterable[dict[str, object]]) -> list[object]:
     return [queue_shares(listed, conversation, opaque=opaque) for conversation in TENANT.conversations]
 
 
-def _assert_secret(trial: Trial) -> None:
+def _assert_secret(trial: MatrixRun) -> None:
     """R13: neither the secret nor a token is ever said."""
     said = "\n".join(trial.world.said)
     assert SECRET not in said
     assert "simulated-" not in said
 
 
-def _assert_truthful(trial: Trial) -> None:
+def _assert_truthful(trial: MatrixRun) -> None:
     """R18: the exit code, and each outcome, is what the server's rules say."""
     assert trial.ended is not None
     code, report = trial.ended.exit_code, trial.ended.report

@@ -14,14 +14,14 @@ from tests.campaign.matrix_cases import REFUSED, is_call, is_write
 from tests.campaign.matrix_tenant import TENANT
 from tests.campaign.oracle import Oracle
 from tests.campaign.oracle_copies import changed
-from tests.campaign.world import Applier, World, run
+from tests.campaign.world import Applier, ObservedTenant, run
 from tests.support.builders import OWNER, QUEUES
 
 if TYPE_CHECKING:
     from reconciler.model.change import Change
     from reconciler.simulator.state import TenantState
-    from tests.campaign.matrix_cases import Case
-    from tests.campaign.world import Ended, Event
+    from tests.campaign.matrix_cases import MatrixCase
+    from tests.campaign.world import ApplierResult, Event
 
 MARKER = re.compile(rf"\n\[cxroute:({OWNER}/[a-z0-9/~-]+)#[0-9a-f]{{8}}\]\Z")
 
@@ -30,14 +30,14 @@ LATER = 60.0
 
 
 @dataclass
-class Trial:
+class MatrixRun:
     """A case under way."""
 
-    case: Case
-    world: World = field(init=False)
+    case: MatrixCase
+    world: ObservedTenant = field(init=False)
     applier: Applier = field(init=False)
     oracle: Oracle = field(init=False)
-    ended: Ended | None = field(init=False, default=None)
+    ended: ApplierResult | None = field(init=False, default=None)
     fallen: list[Event] = field(default_factory=list)
     """The requests that met the fault."""
     states: list[tuple[dict[str, Any], ...]] = field(default_factory=list)
@@ -51,7 +51,7 @@ class Trial:
     """Seconds by which the time of day is wrong for the tool."""
 
     def __post_init__(self) -> None:
-        self.world = World(TENANT, self.case.profile, 1)
+        self.world = ObservedTenant(TENANT, self.case.profile, 1)
         self.world.profile = replace(self.world.profile, concurrency=self.case.concurrency)
         self.world.faults = FaultInjector(self.case.spec, 1) if self.case.spec else None
         self.world.state.watchers.append(self._see)
@@ -82,9 +82,9 @@ class Trial:
         if self.faults is not None:
             self.faults.run_delayed(self.world.api)
 
-    def heal(self, name: str) -> tuple[Ended, int]:
+    def heal(self, name: str) -> tuple[ApplierResult, int]:
         """Run a further applier, and count its writes."""
-        self.world.virtual.seconds += LATER
+        self.world.fake_clock.seconds += LATER
         applier = self.another(name)
         ended = run(applier)
         self.oracle.ended(applier, ended)

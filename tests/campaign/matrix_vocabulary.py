@@ -48,7 +48,7 @@ class Way:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class MatrixRow:
     """One fault: its name, its code for each operation, and the ways to bring it about."""
 
     name: str

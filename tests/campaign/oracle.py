@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from reconciler.simulator.messages import SimulatorRequest
     from reconciler.simulator.state import TenantState
     from tests.campaign.scenario import Scenario
-    from tests.campaign.world import Applier, Ended, Event, World
+    from tests.campaign.world import Applier, ApplierResult, Event, ObservedTenant
 
 __all__ = ["Oracle", "Violation", "fingerprint"]
 
@@ -36,7 +36,9 @@ __all__ = ["Oracle", "Violation", "fingerprint"]
 class Oracle:
     """Hooks itself into a world; `violations` and `counts` (checks made, by invariant) grow as things happen."""
 
-    def __init__(self, world: World, scenario: Scenario, desired_of: Mapping[str, DesiredState] | None = None) -> None:
+    def __init__(
+        self, world: ObservedTenant, scenario: Scenario, desired_of: Mapping[str, DesiredState] | None = None
+    ) -> None:
         """`desired_of` says what each applier wants, by name; by default what the scenario wants."""
         self.world, self.scenario = world, scenario
         self._desired_of = dict(desired_of or {})
@@ -80,7 +82,7 @@ class Oracle:
         conversations = self.scenario.conversations
         self._reviews[actor] = Review(self._wish_for(actor), conversations, self.world.state.rules())
 
-    def ended(self, applier: Applier, ended: Ended | None) -> None:
+    def ended(self, applier: Applier, ended: ApplierResult | None) -> None:
         """Look at a run that ended, or, with None, that was killed."""
         process = self._processes.get(applier.name)
         self._ends.secrets(ended, self._tokens)
@@ -115,7 +117,7 @@ class Oracle:
         if event.actor in self._reviews and call in WRITES and self.world.faults is None:
             where = f"{event.actor}'s request {event.number}"
             self._reviews[event.actor].look(process, where, self._verdicts)
-        self._wires[event.actor].sends(event, self.world.virtual.seconds)
+        self._wires[event.actor].sends(event, self.world.fake_clock.seconds)
         process.sends(event, self._clock)
         self._asking = event
         self._note_late()
@@ -133,10 +135,10 @@ class Oracle:
         self._clock += 1
         process, wire = self._processes[event.actor], self._wires[event.actor]
         patience = self.world.profile.tenant.timeout_seconds
-        what = heard(event, self.world.virtual.seconds - event.at, patience)
+        what = heard(event, self.world.fake_clock.seconds - event.at, patience)
         count = len(process.listings)
         process.hears(event, what, self._sent.pop(id(event), self._clock), self._clock)
-        wire.hears(event, what, self.world.virtual.seconds)
+        wire.hears(event, what, self.world.fake_clock.seconds)
         if len(process.listings) > count:
             wire.listed()
         if wire.token:
@@ -159,7 +161,7 @@ class Oracle:
         self._tenant.move(Moment(self._clock, event.request if event else None, landing, process, others))
 
 
-def fingerprint(world: World) -> list[tuple[object, ...]]:
+def fingerprint(world: ObservedTenant) -> list[tuple[object, ...]]:
     """Return what was asked and answered, in order: two runs of one case give the same (R22)."""
     return [
         (

@@ -13,7 +13,7 @@ from reconciler.simulator.faults.injector import FaultInjector
 from tests.campaign.oracle import Oracle
 from tests.campaign.oracle_facts import as_json
 from tests.campaign.oracle_marks import signed
-from tests.campaign.world import SECRET, Applier, Ended, Line, World
+from tests.campaign.world import SECRET, Applier, ApplierResult, ObservedTenant, ObservedTransport
 
 if TYPE_CHECKING:
     from tests.campaign.scenario import Scenario
@@ -27,7 +27,7 @@ class Hand:
 
     def __init__(self, scenario: Scenario, profile: str = "C", faults: str = "") -> None:
         self.scenario = scenario
-        self.world = World(scenario, profile, 1)
+        self.world = ObservedTenant(scenario, profile, 1)
         self.oracle = Oracle(self.world, scenario)
         self.world.faults = FaultInjector(faults) if faults else None
         self.token = ""
@@ -37,7 +37,7 @@ class Hand:
         """Begin another run; of an applier of another name while the first one runs, if that is said."""
         self.applier = Applier(self.world, self.scenario.wish, self.scenario.environment, name, self.scenario.options)
         self.world.appliers[name] = self.applier
-        self.line = Line(self.world, name)
+        self.line = ObservedTransport(self.world, name)
         return self
 
     def ask(self, method: str, path: str, body: Json | None = None, **headers: str) -> httpx.Response | None:
@@ -116,7 +116,7 @@ class Hand:
 
     def end(self, code: int = 0, **more: Any) -> Hand:
         """End the run."""
-        self.oracle.ended(self.applier, Ended(code, **more))
+        self.oracle.ended(self.applier, ApplierResult(code, **more))
         return self
 
     def broken(self) -> set[str]:

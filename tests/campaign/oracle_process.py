@@ -18,7 +18,7 @@ WRITES = ("create", "update", "delete")
 
 
 @dataclass(frozen=True, slots=True)
-class Write:
+class ObservedWrite:
     """A write that was sent: what it is about, and when (`at` counts what happens in the world)."""
 
     call: str
@@ -62,12 +62,12 @@ class Process:
     listings: list[Listing] = field(default_factory=list)
     asking: bool = False
     """A list was asked for, and has not come completely."""
-    writes: list[Write] = field(default_factory=list)
-    unclear: list[Write] = field(default_factory=list)
+    writes: list[ObservedWrite] = field(default_factory=list)
+    unclear: list[ObservedWrite] = field(default_factory=list)
     """Writes of which nobody knows what became; their `at` is when that was learnt."""
-    unsaid: list[Write] = field(default_factory=list)
+    unsaid: list[ObservedWrite] = field(default_factory=list)
     """Updates that were answered well, and without the rule."""
-    failed: list[Write] = field(default_factory=list)
+    failed: list[ObservedWrite] = field(default_factory=list)
     requests: int = 0
     died: float = inf
     """When it ended or was killed."""
@@ -84,14 +84,14 @@ class Process:
         """Return when its last complete list was begun."""
         return self.listings[-1].began if self.listings else self.born
 
-    def write_of(self, event: Event, at: int) -> Write:
+    def write_of(self, event: Event, at: int) -> ObservedWrite:
         """Describe a write: its keys are the rule's id and the addresses that it has and gets."""
         call, request = call_of(event.request), event.request
         rule_id = "" if call == "create" else request.segments[-1]
         before, after = mark(self.last_read.get(rule_id)), mark(body_of(request))
         addresses = [one.address for one in (before, after) if one is not None]
         keys = frozenset([*addresses, *([rule_id] if rule_id else [])])
-        return Write(call, request, keys, addresses[-1] if addresses else "", at)
+        return ObservedWrite(call, request, keys, addresses[-1] if addresses else "", at)
 
     def sends(self, event: Event, at: int) -> None:
         """Note a request."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tests.campaign.oracle_desired import Wish
-    from tests.campaign.oracle_process import Process, Write
+    from tests.campaign.oracle_process import ObservedWrite, Process
     from tests.campaign.oracle_tenant import Tenant
     from tests.campaign.oracle_verdict import Verdicts
     from tests.campaign.world import Event
@@ -58,7 +58,7 @@ class Requests:
         self.verdicts.check("R11", count >= least, f"{where}: after {count} complete lists of rules, not {least}")
         self.verdicts.check("R11", not process.asking, f"{where}: the last list of rules was not complete")
 
-    def _unclear(self, process: Process, write: Write, where: str) -> None:
+    def _unclear(self, process: Process, write: ObservedWrite, where: str) -> None:
         """R6: behind a write of which nobody knows what became, that rule is read first, and nothing deleted."""
         for one in process.unclear:
             if process.listings and process.listings[-1].began > one.at:
@@ -69,13 +69,13 @@ class Requests:
             self.verdicts.check("R6", not same and not delete, f"{said}, and no complete list was read since")
         self.verdicts.counts["R6"] += 1
 
-    def _is_repeat(self, one: Write, write: Write) -> bool:
+    def _is_repeat(self, one: ObservedWrite, write: ObservedWrite) -> bool:
         """Say whether the server knows a write for the one that it had: then sending it again does nothing more."""
         key = write.request.headers.get("idempotency-key")
         known = self.tenant.world.profile.settings.idempotency_keys and key is not None
         return known and one.request.headers.get("idempotency-key") == key and one.request.body == write.request.body
 
-    def _is_taken_back(self, process: Process, write: Write) -> bool:
+    def _is_taken_back(self, process: Process, write: ObservedWrite) -> bool:
         """Say whether a write undoes this applier's own first one, which the tenant did not keep: it wrote no other.
 
         What it made is deleted; what it took over is written just as it was, field by field.
@@ -90,7 +90,7 @@ class Requests:
         same = was is not None and all(sent.get(key) == value for key, value in was.items() if key not in SERVERS_OWN)
         return made if write.call == "delete" else same
 
-    def _owned(self, process: Process, write: Write, wish: Wish, where: str, *, back: bool) -> None:
+    def _owned(self, process: Process, write: ObservedWrite, wish: Wish, where: str, *, back: bool) -> None:
         """R1: the rule was ours when this applier last read it, or is to be adopted, or its first write is undone."""
         read = process.last_read.get(write.request.segments[-1])
         if read is None:
@@ -101,7 +101,7 @@ class Requests:
             process.taken.setdefault(write.request.segments[-1], read)
         self.verdicts.check("R1", fine, f"{where}: {read.get('name')!r} was not ours when it was read")
 
-    def _looked_at(self, process: Process, write: Write, where: str) -> None:
+    def _looked_at(self, process: Process, write: ObservedWrite, where: str) -> None:
         """R9: the rule was read by itself since this applier last wrote it, and the ETag goes back."""
         rule_id = write.request.segments[-1]
         earlier = [one.at for one in process.writes if rule_id in one.keys and one.request is not write.request]
@@ -119,7 +119,7 @@ class Requests:
         unclear = any(one.request is write.request for one in process.unclear)
         return not unclear and not write.request.changed_state
 
-    def _marked(self, write: Write, wish: Wish, where: str) -> None:
+    def _marked(self, write: ObservedWrite, wish: Wish, where: str) -> None:
         """R1: what is written carries our marker, and is what the manifest has there but for a name (R19)."""
         found = mark(body_of(write.request))
         fine = found is not None and found.owner == wish.owner and found.address in wish.rules
@@ -128,7 +128,7 @@ class Requests:
             wanted, sent = plain(wish.rules[found.address]), plain(body_of(write.request))
             self.verdicts.check("R19", wanted[1:] == sent[1:], f"{where}: what is written is not the manifest's rule")
 
-    def _queues(self, process: Process, write: Write, where: str) -> None:
+    def _queues(self, process: Process, write: ObservedWrite, where: str) -> None:
         """R12: each queue written was listed to this applier."""
         targets = body_of(write.request).get("targets") or ()
         named = {one.get("queueId") for one in targets if one.get("type") == "queue"}
@@ -137,7 +137,7 @@ class Requests:
         unknown = set() if nothing else named - process.queues  # a tenant without queues is exit 3, tried elsewhere
         self.verdicts.check("R12", not unknown, f"{where}: queues {unknown} were in no list that it read")
 
-    def _kept(self, process: Process, write: Write, where: str) -> None:
+    def _kept(self, process: Process, write: ObservedWrite, where: str) -> None:
         """R2: what no manifest declares goes back as it was read, in the rule and in its parts that stay."""
         read, sent = process.last_read.get(write.request.segments[-1], {}), body_of(write.request)
         lost = [key for key in read.keys() - DECLARED if sent.get(key) != read[key]]
@@ -146,7 +146,7 @@ class Requests:
             missing = _not_kept(read.get(name) or (), sent.get(name) or ())
             self.verdicts.check("R2", not missing, f"{where}: {name} lose unknown fields: {missing}")
 
-    def _confirmed(self, process: Process, write: Write, where: str) -> None:
+    def _confirmed(self, process: Process, write: ObservedWrite, where: str) -> None:
         """R7: whoever serves in place of what is deleted was read as it is now, and not just written."""
         routes, rules = self.tenant.routes, self.tenant.rules
         rule_id = write.request.segments[-1]
@@ -169,7 +169,7 @@ class Requests:
     def _is_appliers(self, rule_id: str) -> bool:
         return self.tenant.writer(rule_id) not in ("", "human", "late")
 
-    def _given_up(self, process: Process, write: Write, wish: Wish, where: str) -> None:
+    def _given_up(self, process: Process, write: ObservedWrite, wish: Wish, where: str) -> None:
         """R7: nothing is deleted that serves whom a rule should serve that could not be written."""
         routes, rules = self.tenant.routes, self.tenant.rules
         rule_id = write.request.segments[-1]

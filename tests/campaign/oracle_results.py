@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.campaign.oracle_process import Process
     from tests.campaign.oracle_tenant import Tenant
     from tests.campaign.oracle_verdict import Verdicts
-    from tests.campaign.world import Ended, World
+    from tests.campaign.world import ApplierResult, ObservedTenant
 
 Rule = dict[str, Any]
 REFUSED: Final = 4
@@ -30,11 +30,11 @@ PARTLY: Final = 5
 class Ends:
     """Looks at runs that ended."""
 
-    def __init__(self, world: World, tenant: Tenant, verdicts: Verdicts) -> None:
+    def __init__(self, world: ObservedTenant, tenant: Tenant, verdicts: Verdicts) -> None:
         self.world, self.tenant, self.verdicts = world, tenant, verdicts
         self._looked_through = 0
 
-    def look(self, process: Process, ended: Ended, wish: Wish) -> None:
+    def look(self, process: Process, ended: ApplierResult, wish: Wish) -> None:
         """Look at a run that came to its end."""
         said = f"{process.actor} ended with {ended.exit_code}"
         if ended.exit_code == REFUSED:
@@ -58,7 +58,7 @@ class Ends:
         fired = self.world.faults.fired_faults if self.world.faults else []
         return sum(kind in text for text, _ in fired)
 
-    def secrets(self, ended: Ended | None, tokens: Iterable[str]) -> None:
+    def secrets(self, ended: ApplierResult | None, tokens: Iterable[str]) -> None:
         """R13: no secret in any encoding in anything that was said."""
         fresh = self.world.said[self._looked_through :]
         self._looked_through = len(self.world.said)
@@ -86,7 +86,7 @@ class Ends:
             most = 2 * pages + queues + 1
             self.verdicts.check("R16", process.requests <= most, f"{said}: {process.requests} requests, not {most}")
 
-    def _outcomes(self, ended: Ended, wish: Wish, said: str, shown: list[Rule]) -> None:
+    def _outcomes(self, ended: ApplierResult, wish: Wish, said: str, shown: list[Rule]) -> None:
         """R18: every planned change has an outcome, and each one is true. `shown` are the rules that lists show."""
         outcomes: tuple[Outcome, ...] = ended.report.outcomes if ended.report else ()
         changes = ended.planned.changes if ended.planned else ()
@@ -116,7 +116,7 @@ class Ends:
             code = PARTLY if done else 1
             self.verdicts.check("R18", said.endswith(f" {code}"), f"{said}, and not with {code}")
 
-    def adopted(self, process: Process, ended: Ended) -> None:
+    def adopted(self, process: Process, ended: ApplierResult) -> None:
         """R1: a rule without a marker is written only where just that one's adoption was planned from the start."""
         changes = ended.planned.changes if ended.planned else ()
         planned = {change.live.id for change in changes if isinstance(change, Adopt)}
@@ -125,7 +125,7 @@ class Ends:
             taken = write.call == "update" and mark(process.shown[rule_id][0]) is None and rule_id not in planned
             self.verdicts.check("R1", not taken, f"{process.actor} took over {rule_id}, which no plan showed")
 
-    def _lost(self, process: Process, ended: Ended, said: str) -> None:
+    def _lost(self, process: Process, ended: ApplierResult, said: str) -> None:
         """R1: of a first contact the first rule is found again, or taken back, or named; then one more may be lost."""
         if not process.first_contact:
             return

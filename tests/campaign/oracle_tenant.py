@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.campaign.oracle_process import Process
     from tests.campaign.oracle_routes import Destination
     from tests.campaign.oracle_verdict import Verdicts
-    from tests.campaign.world import World
+    from tests.campaign.world import ObservedTenant
 
 Json = Any
 Rule = dict[str, Any]
@@ -40,7 +40,7 @@ class Routing:
 class Tenant:
     """Follows the server's states."""
 
-    def __init__(self, world: World, wish: Wish, conversations: Sequence[Json], verdicts: Verdicts) -> None:
+    def __init__(self, world: ObservedTenant, wish: Wish, conversations: Sequence[Json], verdicts: Verdicts) -> None:
         """`wish` is what the first applier wants."""
         self.world, self.verdicts = world, verdicts
         self.wishes = [wish]

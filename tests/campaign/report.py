@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from tests.campaign.bug_search import Row
-    from tests.campaign.cases import Result, Running
+    from tests.campaign.bug_search import BugRow
+    from tests.campaign.cases import CaseResult, Running
     from tests.campaign.figures import Figures
     from tests.campaign.world import Event
 
@@ -28,7 +28,7 @@ def table(found: Figures, how: tuple[float, str, int]) -> str:
     return "\n".join([*_head(found, *how), "", *_checks(found), "", *_converged(found), *_broken(found), ""])
 
 
-def bugs(caught: Iterable[Row]) -> str:
+def bugs(caught: Iterable[BugRow]) -> str:
     """Return which promise caught which deliberate bug, with which case, and how many it took."""
     rows = [f"| {row.bug.replace('_', ' ')} | {row.caught} | `{_cell(row.case)}` | {row.tried} |" for row in caught]
     return "\n".join(["\n| Deliberate bug | Caught by | With | Cases |", "|---|---|---|---:|", *rows, ""])
@@ -39,7 +39,7 @@ def _cell(line: str) -> str:
     return line.replace("|", "\\|")
 
 
-def write(found: Figures, caught: Iterable[Row], how: tuple[float, str, int]) -> None:
+def write(found: Figures, caught: Iterable[BugRow], how: tuple[float, str, int]) -> None:
     """Write the figures into the page, between its markers."""
     text = PAGE.read_text(encoding="utf-8")
     inner = table(found, how) + bugs(caught)
@@ -83,7 +83,7 @@ def _broken(found: Figures) -> Iterator[str]:
         yield f"\nnot converged in the same run:\n    {line}"
 
 
-def detailed(running: Running, result: Result) -> str:
+def detailed(running: Running, result: CaseResult) -> str:
     """Return all that happened in one case."""
     lines = [str(result.case), "", "before:", *_rules(running.scenario.rules), "", "requests:"]
     lines += [_event(one) for one in running.world.events]

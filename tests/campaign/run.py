@@ -13,7 +13,7 @@ from multiprocessing import get_context
 from os import cpu_count
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from tests.campaign.bug_search import MOST, Row, hunt, interleaved
+from tests.campaign.bug_search import MOST, BugRow, hunt, interleaved
 from tests.campaign.cases import Case, Running
 from tests.campaign.exhaustive import (
     all_singles,
@@ -26,11 +26,11 @@ from tests.campaign.exhaustive import (
 )
 from tests.campaign.figures import Figures, batch
 from tests.campaign.mutants import TWELVE
+from tests.campaign.mutants_caught import CAUGHT
 from tests.campaign.mutants_more import EXTRAS
 from tests.campaign.oracle import Violation
 from tests.campaign.report import bugs, detailed, table, write
 from tests.campaign.shrink import cause, keep, shrunk
-from tests.campaign.test_mutants import CAUGHT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -122,12 +122,12 @@ def _run(chunk: tuple[str, tuple[Case, ...]]) -> Figures:
     return batch(*chunk)
 
 
-def _hunted(bug: str) -> Row:
+def _hunted(bug: str) -> BugRow:
     named = map(Case.parse, CAUGHT.get(bug, ()))  # a rare case, which so few by lot may miss
     found = hunt(bug, chain(interleaved(), named))
     if found is None:
-        return Row(bug, "NOT CAUGHT", "", MOST)
-    return Row(bug, " ".join(found.invariants), str(found.case), found.tried)
+        return BugRow(bug, "NOT CAUGHT", "", MOST)
+    return BugRow(bug, " ".join(found.invariants), str(found.case), found.tried)
 
 
 def _chunks(part: str, cases: Iterable[Case]) -> Iterator[tuple[str, tuple[Case, ...]]]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from reconciler.desired.desired import DesiredRule, DesiredState
     from tests.campaign.faults import Accidents
     from tests.campaign.scenario import Scenario
-    from tests.campaign.world import Ended, Event, Hook
+    from tests.campaign.world import ApplierResult, Event, Hook
 
 _TURNED: Final = {"q-cards": "q-fraud", "q-fraud": "q-general", "q-general": "q-cards"}
 _PATIENCE: Final = 6
@@ -81,7 +81,7 @@ class Scheduler:
 
         return before, self._accidents.after if has_accidents else None
 
-    async def run(self, runs: Mapping[str, Coroutine[None, None, Ended | None]]) -> list[Ended | None]:
+    async def run(self, runs: Mapping[str, Coroutine[None, None, ApplierResult | None]]) -> list[ApplierResult | None]:
         """Run all of them to their end."""
         tasks = [asyncio.ensure_future(one) for one in runs.values()]
         while self._takes_turns and not all(task.done() for task in tasks):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from tests.campaign.cases import Case, Result, Running, repeated, run_case
+from tests.campaign.cases import Case, CaseResult, Running, repeated, run_case
 from tests.campaign.exhaustive import (
     chances,
     doubles,
@@ -52,7 +52,7 @@ def faults_of(place: int) -> list[Case]:
     return [*single_faults([*SCENARIOS][place], "ABCDE"[place % 5])]
 
 
-def broken(result: Result) -> list[str]:
+def broken(result: CaseResult) -> list[str]:
     return [f"{one.invariant}: {one.message}\n  {result.case}" for one in result.violations]
 
 

@@ -15,10 +15,10 @@ import pytest
 
 from tests.campaign.matrix import ROWS
 from tests.campaign.matrix_actions import ACTS
-from tests.campaign.matrix_cases import Case, cases
+from tests.campaign.matrix_cases import MatrixCase, cases
 from tests.campaign.matrix_checks import CODES
 from tests.campaign.matrix_invariants import assert_healed, assert_promises, violations
-from tests.campaign.matrix_run import Trial
+from tests.campaign.matrix_run import MatrixRun
 from tests.campaign.matrix_vocabulary import OPERATIONS
 from tests.tiers import FULL
 
@@ -27,7 +27,7 @@ CASES = tuple(cases())
 LIVE = {(name, operation) for name, row in ROWS.items() for operation in OPERATIONS if row.code(operation) != "-"}
 
 
-def _tried() -> list[Case]:
+def _tried() -> list[MatrixCase]:
     """Return every case for the campaign; else one of each way of each cell, by lot of one moment and profile."""
     if FULL:
         return list(CASES)
@@ -41,12 +41,12 @@ TRIED = _tried()
 FIRST = {case.number: case for case in reversed(TRIED)}
 
 
-def _expected(case: Case) -> list[pytest.MarkDecorator]:
+def _expected(case: MatrixCase) -> list[pytest.MarkDecorator]:
     """Return how a case is expected to end; none passes by the way."""
     return [pytest.mark.xfail(reason=case.way.fails, strict=True)] if case.way.fails else []
 
 
-def _tier(case: Case) -> list[pytest.MarkDecorator]:
+def _tier(case: MatrixCase) -> list[pytest.MarkDecorator]:
     """Return the mark of a further case of a fault: of another operation, at another moment, on another profile."""
     return [] if case is FIRST[case.number] else [pytest.mark.slow]
 
@@ -92,9 +92,9 @@ def test_no_case_stands_twice() -> None:
 @pytest.mark.parametrize(
     "case", [pytest.param(case, marks=[*_expected(case), *_tier(case)], id=str(case)) for case in TRIED]
 )
-def test_a_cell_is_as_the_table_says(case: Case) -> None:
+def test_a_cell_is_as_the_table_says(case: MatrixCase) -> None:
     """The code's behaviour, what holds in every case, and a further run that puts everything right."""
-    trial = Trial(case)
+    trial = MatrixRun(case)
     trial.run()
     CODES[case.way.code](trial)
     assert_promises(trial)

@@ -10,7 +10,7 @@ from tests.campaign.oracle import Oracle
 from tests.campaign.oracle_by_hand import RULES, Hand
 from tests.campaign.oracle_histories import BESIDE, CHANGED, GOES, NEW, ODD, RENAMED, THREE, right
 from tests.campaign.scenario_rules import FRAUD, at, goal, live, scenario, theirs
-from tests.campaign.world import Applier, World, run
+from tests.campaign.world import Applier, ObservedTenant, run
 from tests.support.builders import desired, rule, wanted
 
 
@@ -29,7 +29,7 @@ def test_the_tool_itself_breaks_nothing() -> None:
     """The real one, on all profiles."""
     for profile in "ABCDE":
         for each in (RENAMED, CHANGED, BESIDE, GOES, NEW, ODD, THREE):
-            world = World(each, profile, 1)
+            world = ObservedTenant(each, profile, 1)
             oracle = Oracle(world, each)
             applier = Applier(world, each.wish, each.environment, allow=each.allow)
             oracle.ended(applier, run(applier))
@@ -60,7 +60,7 @@ def test_r1_a_planned_adoption_is_allowed() -> None:
     assert {"R1"} <= hand.get("g").put("g", hand.wished("cards/f", name="g")).broken()
 
 
-def test_r1_what_another_takes_away_in_between_counts_where_the_server_could_have_told() -> None:
+def test_r1_counts_a_marker_taken_away_where_the_server_has_etags() -> None:
     """Without ETags nobody can know of it; with them the server refuses."""
     for profile in "AC":
         hand = Hand(CHANGED, profile).start()

@@ -13,7 +13,7 @@ from tests.campaign.oracle_by_hand import Hand
 from tests.campaign.oracle_facts import mark
 from tests.campaign.oracle_histories import CHANGED, GOES, NEW, RENAMED, SAME, right
 from tests.campaign.scenario_rules import at, ours
-from tests.campaign.world import SECRET, Applier, World, run
+from tests.campaign.world import SECRET, Applier, ObservedTenant, run
 
 
 def test_r8_who_refuses_has_written_nothing() -> None:
@@ -140,7 +140,7 @@ def test_r21_what_fails_is_asked_again_four_times_at_the_most() -> None:
     for _ in range(8):
         hand.get("id-x")
     assert set() == hand.broken()
-    hand.world.virtual.seconds += 90.0
+    hand.world.fake_clock.seconds += 90.0
     assert {"R21"} == hand.get("id-x").get("id-x").broken()
     hand = Hand(NEW, faults="POST rules:422").start()
     assert {"R21"} == hand.post(hand.wished("cards/x")).post(hand.wished("cards/x")).broken()
@@ -164,7 +164,7 @@ def test_a_violation_says_where() -> None:
 
 
 def _planned(each: Any) -> Any:
-    world = World(each, "C", 1)
+    world = ObservedTenant(each, "C", 1)
     ended = run(Applier(world, each.wish, each.environment, allow=each.allow))
     assert ended is not None
     return ended.planned

@@ -41,7 +41,7 @@ from reconciler.simulator.messages import DeliveryMode, SimulatorRequest, Simula
 from reconciler.simulator.state import TenantState
 from tests.campaign.profiles import PROFILES
 from tests.support.builders import NOW
-from tests.support.fake_clock import VirtualTime
+from tests.support.fake_clock import FakeClock
 from tests.support.simulated import AS_HTTPX
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Event:
 
 
 @dataclass(slots=True)
-class Ended:
+class ApplierResult:
     """How a run of an applier ended."""
 
     exit_code: int
@@ -89,7 +89,7 @@ Hook = Callable[[Event], Awaitable[None]]
 """What happens at a request: it may raise Killed, run another applier, or edit the tenant as a person does."""
 
 
-class World:
+class ObservedTenant:
     """A tenant of one profile, its clock, and everything that was asked of it.
 
     `observers` are told of each event before it is done (`asked`) and after (`answered`); `state.watchers` of each
@@ -100,18 +100,18 @@ class World:
         """Start the scenario's tenant as a server of that profile."""
         self.profile = PROFILES[profile]
         self.random = Random(seed)
-        self.virtual = VirtualTime(random=self.random.random)
+        self.fake_clock = FakeClock(random=self.random.random)
         self.jump = 0.0
         """By how many seconds the time of day has jumped, the server's and the tool's."""
-        passing = self.virtual.time
-        self.virtual.time = replace(passing, now=lambda: passing.now() + timedelta(seconds=self.jump))
+        passing = self.fake_clock.time
+        self.fake_clock.time = replace(passing, now=lambda: passing.now() + timedelta(seconds=self.jump))
         self.unmarked: dict[str, str] = {}
         """Markers that a person took away, by the rule's id."""
         self.ids = (f"new-{number:04d}" for number in range(1, 1_000_000))
         settings = replace(
             self.profile.settings,
             clock=self.clock,
-            sleep=self.virtual.time.sleep,
+            sleep=self.fake_clock.sleep,
             new_id=lambda: next(self.ids),
         )
         self.state = TenantState(queues=scenario.queues, rules=scenario.rules)
@@ -128,7 +128,7 @@ class World:
 
     def clock(self) -> float:
         """Return the time of day of the server, in seconds since 1970."""
-        return NOW.timestamp() + self.virtual.seconds + self.jump
+        return NOW.timestamp() + self.fake_clock.seconds + self.jump
 
     def serve(self, event: Event) -> SimulatorResponse:
         """Do a request on the tenant, faults and all."""
@@ -141,10 +141,12 @@ class World:
             self.actor = "human"
 
 
-class Line(httpx.AsyncBaseTransport):
+class ObservedTransport(httpx.AsyncBaseTransport):
     """An applier's line to the tenant. `before` and `after` are what happens at its requests, by number."""
 
-    def __init__(self, world: World, actor: str, before: Hook | None = None, after: Hook | None = None) -> None:
+    def __init__(
+        self, world: ObservedTenant, actor: str, before: Hook | None = None, after: Hook | None = None
+    ) -> None:
         self.world, self.actor = world, actor
         self.before, self.after = before, after
         self.sent = 0
@@ -156,7 +158,7 @@ class Line(httpx.AsyncBaseTransport):
             raise Killed
         self.sent += 1
         body = await request.aread()
-        event = Event(self.actor, self.sent, _request(request, body), self.world.virtual.seconds)
+        event = Event(self.actor, self.sent, _request(request, body), self.world.fake_clock.seconds)
         try:
             return await self._ask(event, request)
         except Killed:
@@ -184,7 +186,7 @@ class Line(httpx.AsyncBaseTransport):
             raise AS_HTTPX[answer.delivery](answer.delivery.value, request=request)
         if answer.delivery is DeliveryMode.DRIPPING:
             patience = self.world.profile.tenant.timeout_seconds  # nobody waits any longer than just beyond it
-            await self.world.virtual.time.sleep(min(answer.byte_pause * len(answer.body), patience + 0.001))
+            await self.world.fake_clock.sleep(min(answer.byte_pause * len(answer.body), patience + 0.001))
         event.request.status = answer.status
         headers = [*answer.headers, ("content-length", str(len(answer.body)))]
         return httpx.Response(answer.status, headers=headers, stream=httpx.ByteStream(answer.body), request=request)
@@ -194,7 +196,7 @@ class Line(httpx.AsyncBaseTransport):
 class Applier:
     """One process of the tool: what `cxroute apply --yes` does, from the first read to its exit code."""
 
-    world: World
+    world: ObservedTenant
     desired: DesiredState
     environment: Environment
     name: str = "a"
@@ -205,17 +207,17 @@ class Applier:
     before: Hook | None = None
     after: Hook | None = None
     stopped: Callable[[], bool] = lambda: False
-    line: Line = field(init=False)
+    line: ObservedTransport = field(init=False)
 
     def client(self) -> WritingClient:
         """Return a fresh client: a process has its own tokens, budget and pace."""
         self.world.appliers[self.name] = self
-        self.line = Line(self.world, self.name, self.before, self.after)
+        self.line = ObservedTransport(self.world, self.name, self.before, self.after)
         return WritingClient(
             transport_over(self.line),
             self.world.profile.tenant,
             ClientCredentials("id", SECRET),
-            self.world.virtual.time,
+            self.world.fake_clock.time,
         )
 
     def replan(self, queues: tuple[Any, ...]) -> Callable[[tuple[LiveRule, ...]], Plan]:
@@ -248,16 +250,16 @@ class Applier:
         rules, queues = await client.rules(), await client.queues()
         return self.guarded(self.replan(queues)(rules))
 
-    async def run(self) -> Ended:
+    async def run(self) -> ApplierResult:
         """Do what `cxroute apply` does; an error ends it with its exit code. Killed gets through."""
         try:
             ended = await self._run()
         except CxrouteError as error:
-            ended = Ended(error.exit_code, error=str(error))
+            ended = ApplierResult(error.exit_code, error=str(error))
         self.world.said.append(repr((ended.error, ended.report and (ended.report.error, ended.report.outcomes))))
         return ended
 
-    async def _run(self) -> Ended:
+    async def _run(self) -> ApplierResult:
         client = self.client()
         rules = await client.rules()
         queues = await client.queues()
@@ -269,23 +271,23 @@ class Applier:
                 "; ".join([*(one.message for one in made.conflicts), *(one.message for one in refusals(made))])
             )
         if not made.changes:
-            return Ended(0, planned=made)
+            return ApplierResult(0, planned=made)
         admit = matches_review if self.reviewed else matches_intent
         conduct = ApplySettings(
             admit,
-            self.world.virtual.time.sleep,
+            self.world.fake_clock.sleep,
             self.stopped,
             self.world.profile.concurrency,
             self.world.profile.list_lag_seconds,
             assess=self.guarded,
             is_within_review=self.is_within if self.reviewed else None,
         )
-        report = await apply_plan(made, client, self.replan(queues), _Told(self.world.said), conduct)
-        return Ended(exit_code(report), report, made)
+        report = await apply_plan(made, client, self.replan(queues), RecordedLines(self.world.said), conduct)
+        return ApplierResult(exit_code(report), report, made)
 
 
 @dataclass
-class _Told:
+class RecordedLines:
     """A recorder that keeps what a journal would get."""
 
     said: list[str]
@@ -302,10 +304,10 @@ class _Told:
         """Nothing is kept of a wave's end."""
 
 
-def run(applier: Applier) -> Ended | None:
+def run(applier: Applier) -> ApplierResult | None:
     """Run one applier to its end; None where it was killed."""
 
-    async def alone() -> Ended | None:
+    async def alone() -> ApplierResult | None:
         try:
             return await applier.run()
         except Killed:

@@ -12,14 +12,14 @@ from reconciler.model.finding import Finding
 from reconciler.model.rule import Source
 from reconciler.plan.plan import replace_findings
 from reconciler.render.sarif import findings_to_sarif
-from tests.render.test_sarif import run_of
-from tests.support.airline import ADDRESSES, make_by_hand, rules
+from tests.support.airline import ADDRESSES, create_unmanaged_rule, rules
 from tests.support.builders import address
-from tests.support.github_runner import commands
+from tests.support.github_runner import workflow_commands
 from tests.support.hostile_names import HOSTILE_NAMES
 from tests.support.plan_formats import FORMS
-from tests.support.plans import everything
+from tests.support.plans import plan_of_everything
 from tests.support.program import write
+from tests.support.sarif_form import run_of
 
 if TYPE_CHECKING:
     from tests.support.program import Program
@@ -47,7 +47,7 @@ def test_a_rule_accepts_a_finding_with_a_reason(cxroute: Program, command: str) 
     assert 0 == cxroute(command)
     assert ("CXR202" in cxroute.out, "1 acknowledged finding is not shown." in cxroute.out) == (False, True)
     assert 0 == cxroute(command, "--format", "github")
-    assert [] == commands(cxroute.out)
+    assert [] == workflow_commands(cxroute.out)
 
 
 @pytest.mark.usefixtures("elsewhere")
@@ -57,7 +57,7 @@ def test_an_environment_accepts_findings_of_many_rules(cxroute: Program) -> None
     rules(environment=accept)
     write("bot.yaml", "apiVersion: routing/v1\nkind: Intents\nname: bot\nintents: [fax, intent-1]\n")
     assert 0 == cxroute("apply", "--yes")
-    make_by_hand()
+    create_unmanaged_rule()
     _, form = cxroute.json("plan")
     assert [] == [one for one in codes(form) if one[0] != "CXR206"]
     accepted = {one["code"]: one for one in form["acknowledged"]}
@@ -135,7 +135,7 @@ def test_what_live_rules_hide_is_not_accepted_for_nothing(cxroute: Program) -> N
     )
     assert [("CXR203", "air/intent-3")] == codes(cxroute.json("validate")[1], "acknowledged")
     assert 0 == cxroute("apply", "--yes")
-    make_by_hand(priority=300)
+    create_unmanaged_rule(priority=300)
     _, form = cxroute.json("plan")
     assert [("CXR202", "air/rest")] == codes(form)
     assert [] == form["acknowledged"]
@@ -146,7 +146,7 @@ def test_an_error_cannot_be_accepted(cxroute: Program) -> None:
     """A rule of its name that is not managed stands in the way all the same."""
     rules(own=", accept: {CXR301: fine}")
     assert 0 == cxroute("apply", "--yes", "--only", "air/intent-1")
-    make_by_hand("Cognigy Intent Route: intent-3", priority=999)
+    create_unmanaged_rule("Cognigy Intent Route: intent-3", priority=999)
     _, form = cxroute.json("plan")
     assert {("CXR301", "air/intent-3"), (IN_VAIN, "air/intent-3")} == {*codes(form)}
     assert 4 == cxroute("apply", "--yes")
@@ -177,7 +177,7 @@ def test_a_hostile_reason_is_text(name: str) -> None:
     finding = Finding(
         "CXR203", "warning", "no effect", Source("a.yaml", 1, 1), address("a/b"), acknowledged=name or "-"
     )
-    plan = everything()
+    plan = plan_of_everything()
     made = replace_findings(plan, [*plan.findings, finding])
     for form, show in FORMS.items():
         if form == "json":

@@ -20,10 +20,10 @@ from reconciler.model.rule import Target, make_condition, make_opaque
 from reconciler.render.colour import no_style
 from reconciler.render.text.explain import DisplayNames, explain_document, explain_full_text, explain_text
 from reconciler.simulator.state import bank_tenant
-from tests.render.test_plan_text import DANGEROUS, HOSTILE
 from tests.support.builders import LABELS, QUEUES, address, at_least, intent_is, rule
+from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_TEXTS
 from tests.support.program import Program, name_tenant, write
-from tests.support.work_bounds import at_most
+from tests.support.work_bounds import takes_at_most
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
 ROOT = Path(__file__).resolve().parents[2]
@@ -138,11 +138,11 @@ def test_a_long_list_stays_readable() -> None:
 def test_ten_thousand_rules_take_milliseconds() -> None:
     """Far below what loading them takes; the bound is wide, for machines that are busy."""
     entries = [entry(f"i{n}", priority=1) for n in range(10_000)]
-    with at_most(rules=20_000):
+    with takes_at_most(rules=20_000):
         assert 10_000 == len(explained([*entries, CATCH_ALL], intent="none of them").non_matches)
 
 
-@pytest.mark.parametrize("hostile", HOSTILE)
+@pytest.mark.parametrize("hostile", HOSTILE_TEXTS)
 def test_hostile_names_reach_no_terminal(hostile: str) -> None:
     """As an intent, an attribute, a live rule's name, a queue, and something that is not understood."""
     odd = make_opaque({"type": hostile})
@@ -156,7 +156,7 @@ def test_hostile_names_reach_no_terminal(hostile: str) -> None:
     attributes = {"cognigyDetectedIntent": hostile, hostile + "x": hostile}
     found = explain(theirs, attributes, PROD)
     for said in (explain_text(found, names, no_style), explain_full_text(found, names, no_style)):
-        assert DANGEROUS.search(said) is None
+        assert CONTROL_CHARACTERS.search(said) is None
     json.dumps(explain_document(found, names))
 
 
@@ -245,7 +245,7 @@ def test_what_cannot_be_explained_is_one_sentence(cxroute: Program, said: list[s
     assert 64 == cxroute("explain", *said)
     assert ("", 1) == (cxroute.out, len(cxroute.err.splitlines()))
     assert why in cxroute.err
-    assert DANGEROUS.search(cxroute.err) is None
+    assert CONTROL_CHARACTERS.search(cxroute.err) is None
     code, form = cxroute.json("explain", *said)
     assert (64, 64) == (code, form["error"]["exitCode"])
 

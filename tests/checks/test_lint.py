@@ -17,8 +17,8 @@ from reconciler.desired.queues import OfflineQueueResolver
 from reconciler.manifest.kinds.environment import Attributes, Environment
 from reconciler.manifest.load import Manifests, load_manifests
 from reconciler.model.rule import Target, make_condition
-from tests.render.test_plan_text import DANGEROUS, HOSTILE
 from tests.support.builders import QUEUES, address, intent_is, rule, wanted
+from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_TEXTS
 from tests.support.program import Program, name_tenant, write
 from tests.support.random_rules import a_list, entries
 
@@ -436,7 +436,7 @@ def test_whatever_rules_say_there_is_an_answer() -> None:
     assert {"CXR201", "CXR202", "CXR203", "CXR204", "CXR207", "CXR208"} <= codes
 
 
-@pytest.mark.parametrize("hostile", HOSTILE, ids=repr)
+@pytest.mark.parametrize("hostile", HOSTILE_TEXTS, ids=repr)
 def test_names_from_outside_do_no_harm(linted: Desk, hostile: str) -> None:
     """Live names, attributes and values stand in quotes, escaped."""
     live = [
@@ -446,7 +446,7 @@ def test_names_from_outside_do_no_harm(linted: Desk, hostile: str) -> None:
     found = linted("{intent: pin, queue: Cards}", live=live)
     assert "CXR202" in dict(said(found))
     for one in found:
-        assert DANGEROUS.search(one.message + one.hint) is None
+        assert CONTROL_CHARACTERS.search(one.message + one.hint) is None
         assert "\n" not in one.message
 
 

@@ -15,7 +15,7 @@ from reconciler.desired.desired import expand_manifests
 from reconciler.desired.queues import OfflineQueueResolver, resolve_aliases
 from reconciler.manifest.load import load_manifests
 from reconciler.plan.json_schema import plan_schema
-from tests.render.test_plan_text import DANGEROUS, HOSTILE
+from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_TEXTS
 from tests.support.program import Program, name_tenant, write
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
@@ -153,7 +153,7 @@ def test_what_holds_holds(test: str) -> None:
         ),
     ],
 )
-def test_what_does_not_hold_says_where_it_goes_and_which_rule_sends_it_there(test: str, said: str) -> None:
+def test_a_failed_test_names_the_destination_and_the_rule(test: str, said: str) -> None:
     """With file and line of the rule; a split that only looks the same is shown with as many digits as it takes."""
     write_tests(test)
     (found,) = tried()
@@ -206,7 +206,7 @@ def test_a_failure_is_said_once_for_all_environments(cxroute: Program) -> None:
         '{attributes: {x: "$(rm -rf)\'; \\u00fc"}}',
     ],
 )
-def test_the_command_that_a_failure_ends_with_explains_the_same_conversation(cxroute: Program, given: str) -> None:
+def test_the_command_under_a_failure_explains_the_same_conversation(cxroute: Program, given: str) -> None:
     """Whatever it holds: typed as printed, it gives explain the very attributes of the test."""
     write_tests(f"{{given: {given}, expect: {{queue: Fraud}}}}")
     assert 3 == cxroute("test", "-e", "prod")
@@ -359,7 +359,7 @@ def test_junit_is_a_suite_for_each_environment_and_document(cxroute: Program) ->
     assert str(failure.text).startswith("manifests/tests.yaml:3: expected ")
 
 
-@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("text", HOSTILE_TEXTS)
 def test_hostile_names_break_neither_xml_nor_a_terminal(cxroute: Program, text: str) -> None:
     """In a document's name, an intent, an attribute's name and its value, and a queue."""
     quoted = '"' + re.sub("[^a-z0-9 ]", lambda found: f"\\U{ord(found[0]):08x}", text) + '"'
@@ -371,8 +371,8 @@ def test_hostile_names_break_neither_xml_nor_a_terminal(cxroute: Program, text: 
         name=quoted,
     )
     assert 3 == cxroute("test", "-e", "prod", "--junit", "out.xml")
-    assert DANGEROUS.search(cxroute.out + cxroute.err) is None
-    assert DANGEROUS.search(Path("out.xml").read_text(encoding="utf-8")) is None
+    assert CONTROL_CHARACTERS.search(cxroute.out + cxroute.err) is None
+    assert CONTROL_CHARACTERS.search(Path("out.xml").read_text(encoding="utf-8")) is None
     (suite,) = junit()
     assert ["2", "1"] == [suite.get("tests"), suite.get("failures")]
 

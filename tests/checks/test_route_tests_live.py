@@ -141,7 +141,7 @@ def test_a_test_that_cannot_be_read_fails(test: str, code: str, message: str, hi
     assert (message, {}) == (failure(found)[1], found.conversation)
 
 
-def test_a_live_condition_that_is_not_understood_counts_as_one_that_does_not_hold() -> None:
+def test_an_unsupported_live_condition_counts_as_false() -> None:
     """The rule behind it takes the conversation."""
     first = unmanaged("1", rule("odd", priority=1, conditions=[intent_is("vip"), ODD]))
     (found,) = tried([first, unmanaged("7", vip())], VIP)

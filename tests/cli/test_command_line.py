@@ -174,7 +174,7 @@ def test_the_options_of_every_command_have_a_page(cxroute: Program) -> None:
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "tcsh"])
-def test_completion_knows_the_options_of_every_command_and_the_pages_of_help(cxroute: Program, shell: str) -> None:
+def test_completion_offers_the_options_of_commands_and_the_help_pages(cxroute: Program, shell: str) -> None:
     """Though the help of a command leaves them out."""
     assert 0 == cxroute("completion", shell)
     assert {"log-format", "no-input", "version", "options"} <= set(

@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.cxone.rules_file import read_rules_file
 from reconciler.errors import UsageError
-from tests.render.test_plan_text import DANGEROUS, HOSTILE
+from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_TEXTS
 from tests.support.program import Program, name_tenant, write
 
 
@@ -228,13 +228,13 @@ def test_live_needs_credentials(cxroute: Program) -> None:
     assert 3 == cxroute("diff", "manifests:sandbox", "manifests:prod")
 
 
-@pytest.mark.parametrize("hostile", HOSTILE, ids=repr)
+@pytest.mark.parametrize("hostile", HOSTILE_TEXTS, ids=repr)
 def test_names_from_outside_do_no_harm(cxroute: Program, hostile: str) -> None:
     """Names, values, attributes and queues of a file are printed escaped."""
     rule = form(hostile, asks(hostile, "equals", hostile), asks(f"{hostile}2", "strange", hostile), queue=hostile)
     rule["targets"][0]["queueName"] = hostile
     assert 0 == cxroute("diff", file("a.json", [rule]), file("b.json", []))
-    assert DANGEROUS.search(cxroute.out) is None
+    assert CONTROL_CHARACTERS.search(cxroute.out) is None
     assert 0 == cxroute("diff", "a.json", "b.json", "--format", "json")
 
 

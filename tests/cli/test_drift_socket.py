@@ -10,13 +10,13 @@ import pytest
 
 from reconciler.github.drift_issue import difference_digest
 from tests.support import canary_secrets as canary
-from tests.support.watch_process import scene
+from tests.support.watch_process import watch_setup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.support.program import Program
-    from tests.support.watch_process import Scene
+    from tests.support.watch_process import WatchSetup
 
 HAND = "IVR | after hours"
 TESTS = """\
@@ -29,12 +29,12 @@ PROTECTED = "guard: {protected: [cards/billing]}"
 
 
 @pytest.fixture
-def stage(elsewhere: Path, cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+def stage(elsewhere: Path, cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> Iterator[WatchSetup]:
     """A tenant with two of our rules live, and a route test."""
     monkeypatch.setenv("CXONE_CLIENT_ID", canary.CLIENT)
     monkeypatch.delenv("CXROUTE_PROXY")
-    with scene(elsewhere) as here:
-        here.open()
+    with watch_setup(elsewhere) as here:
+        here.serve_tenant()
         here.write("billing", "fraud", more=PROTECTED)
         Path("manifests/tests.yaml").write_text(TESTS, "utf-8")
         assert 0 == cxroute("apply", "-e", "prod", "--yes"), cxroute.err
@@ -48,7 +48,7 @@ def drift_json(cxroute: Program) -> dict[str, Any]:
     return dict(form)
 
 
-def test_a_rule_before_all_others_is_seen_by_every_report(stage: Scene, cxroute: Program) -> None:
+def test_a_rule_before_all_others_is_seen_by_every_report(stage: WatchSetup, cxroute: Program) -> None:
     """Point A2: drift, test --live, watch, metrics, web hook and issue; and they are quiet once it is accepted."""
     loop, other = stage.watch(), stage.somebody()
     assert (0, "") == (cxroute("drift", "-e", "prod"), difference_digest(json.loads(form_of(cxroute))))
@@ -71,11 +71,11 @@ def test_a_rule_before_all_others_is_seen_by_every_report(stage: Scene, cxroute:
     assert 2 == cxroute("drift", "-e", "prod", "--format", "markdown")
     assert "#### In the way" in cxroute.out
     assert f"```yaml\nunmanaged:\n  accept:\n    - {{name: {HAND}, digest: " in cxroute.out
-    metrics = loop.again()
+    metrics = loop.trigger_round()
     assert (1, 1, 0, 0) == tuple(
         metrics[one] for one in ("rules_in_the_way", "failed_live_tests", "drifted_rules", "pending_changes")
     )
-    assert ["*1 rule in the way, 1 route test failed on the live rules in `prod`*"] == stage.hook.told(1)
+    assert ["*1 rule in the way, 1 route test failed on the live rules in `prod`*"] == stage.hook.wait_for(1)
     assert f"• `{HAND}`: not managed, and in the way" in stage.hook.texts[0]
     assert "Conversations do not go where the manifests say." in stage.hook.texts[0]
 
@@ -85,48 +85,48 @@ def form_of(cxroute: Program) -> str:
     return cxroute.out
 
 
-def test_the_printed_block_accepts_it(stage: Scene, cxroute: Program) -> None:
+def test_the_printed_block_accepts_it(stage: WatchSetup, cxroute: Program) -> None:
     """Pasted as it stands, drift is over; once the rule is edited it is in the way again."""
     loop, other = stage.watch(), stage.somebody()
     other.add(HAND, conditions=[{"type": "attribute", "attributeName": "channel", "operator": "equals", "value": "x"}])
     assert 2 == cxroute("drift", "-e", "prod")
     block = cxroute.out[cxroute.out.index("unmanaged:") :]
-    assert 1 == loop.again()["rules_in_the_way"]
+    assert 1 == loop.trigger_round()["rules_in_the_way"]
     environment = Path("manifests/prod.yaml")
     environment.write_text(f"{environment.read_text('utf-8')}{block}", "utf-8")
     assert 0 == cxroute("drift", "-e", "prod")
     assert "No drift. 2 rules in prod match the manifests.\n1 accepted rule that is not managed.\n" == cxroute.out
-    assert 0 == loop.again()["rules_in_the_way"]
-    assert "*Recovered: `prod` matches the manifests.*" == stage.hook.told(2)[1]
+    assert 0 == loop.trigger_round()["rules_in_the_way"]
+    assert "*Recovered: `prod` matches the manifests.*" == stage.hook.wait_for(2)[1]
     edit_named(other, HAND, priority=1)
     assert 2 == cxroute("drift", "-e", "prod")
     assert "warning[CXR330]" in cxroute.out
-    assert 1 == loop.again()["rules_in_the_way"]
+    assert 1 == loop.trigger_round()["rules_in_the_way"]
 
 
 def edit_named(other: Any, name: str, **fields: Any) -> None:
     other.edit(name.rpartition(" ")[2], **fields)
 
 
-def test_what_apply_cannot_end_is_still_told_by_a_loop_that_applies(stage: Scene) -> None:
+def test_what_apply_cannot_end_is_still_told_by_a_loop_that_applies(stage: WatchSetup) -> None:
     """It heals what it can, says what is left, and does not call a tenant clean that has a rule in the way."""
     loop, other = stage.watch("--apply", "--log-format", "json"), stage.somebody()
     other.add(HAND)
     other.edit("fraud", enabled=False)
-    metrics = loop.again()
+    metrics = loop.trigger_round()
     assert [1, 1, 0] == [metrics[one] for one in ("applied_changes_total", "rules_in_the_way", "pending_changes")]
-    (head,) = stage.hook.told(1)
+    (head,) = stage.hook.wait_for(1)
     assert head.endswith("Read again: 1 rule in the way, 1 route test failed on the live rules.")
-    metrics = loop.again()
+    metrics = loop.trigger_round()
     assert 1 == metrics['rounds_total{result="pending"}']
-    assert "*1 rule in the way, 1 route test failed on the live rules in `prod`*" == stage.hook.told(2)[1]
-    loop.again()
+    assert "*1 rule in the way, 1 route test failed on the live rules in `prod`*" == stage.hook.wait_for(2)[1]
+    loop.trigger_round()
     assert 2 == len(stage.hook.bodies)
     lines = [json.loads(line) for line in loop.log().splitlines() if line.startswith("{")]
     assert [0, 1, 1, 1] == [line["inTheWay"] for line in lines if line.get("event") == "round"]
 
 
-def test_a_deleted_rule_is_missing_and_healed(stage: Scene, cxroute: Program) -> None:
+def test_a_deleted_rule_is_missing_and_healed(stage: WatchSetup, cxroute: Program) -> None:
     """Point A3: since which run by the journal, in the counts, and in the command that heals it."""
     loop, other = stage.watch(), stage.somebody()
     run = json.loads(Path(".cxroute/journal.jsonl").read_text("utf-8").splitlines()[0])["run"]
@@ -138,9 +138,9 @@ def test_a_deleted_rule_is_missing_and_healed(stage: Scene, cxroute: Program) ->
     assert "heal it   cxroute apply -e prod --only cards/billing\n" in cxroute.out
     (change,) = drift_json(cxroute)["changes"]
     assert ("create", "missing", run) == (change["action"], change["cause"], change["since"])
-    metrics = loop.again()
+    metrics = loop.trigger_round()
     assert (1, 1, 1) == tuple(metrics[one] for one in ("drifted_rules", "missing_rules", "pending_changes"))
-    assert "*1 rule missing in CXone, 1 route test failed on the live rules in `prod`*" == stage.hook.told(1)[0]
+    assert "*1 rule missing in CXone, 1 route test failed on the live rules in `prod`*" == stage.hook.wait_for(1)[0]
     assert f"• create `cards/billing`: deleted in CXone since `{run}`" in stage.hook.texts[0]
     Path(".cxroute/journal.jsonl").unlink()
     assert 2 == cxroute("drift", "-e", "prod", "--format", "markdown")
@@ -149,7 +149,7 @@ def test_a_deleted_rule_is_missing_and_healed(stage: Scene, cxroute: Program) ->
     assert 0 == cxroute("drift", "-e", "prod")
 
 
-def test_a_rule_that_was_switched_off_is_told_in_two_columns(stage: Scene, cxroute: Program) -> None:
+def test_a_rule_that_was_switched_off_is_told_in_two_columns(stage: WatchSetup, cxroute: Program) -> None:
     """Point A4: the manifests say true, in CXone it is false now, in text and issue; no arrow says anything else."""
     stage.somebody().edit("billing", enabled=False)
     assert 2 == cxroute("drift", "-e", "prod")

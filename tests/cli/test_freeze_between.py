@@ -10,7 +10,7 @@ import pytest
 from reconciler.cli import session
 from reconciler.simulator.evaluate import queue_shares
 from tests.support.many_tenants import Tenants, rule, ruleset, tenants
-from tests.support.watch_process import RULESET, scene
+from tests.support.watch_process import RULESET, watch_setup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,7 @@ BEGINS = datetime(2026, 12, 20, tzinfo=UTC)
 FREEZE = "freeze: [{start: '2026-12-20T00:00:00Z', end: '2026-12-21T00:00:00Z', reason: peak season}]"
 
 
-class Clock:
+class ClockByWrites:
     """A clock that stands before the freeze until the tenant has had so many writes."""
 
     def __init__(self, here: Tenants, writes: int) -> None:
@@ -63,7 +63,7 @@ def test_a_run_stops_between_two_waves(
     """Exit 5: what is applied and what is not is listed, each intent is at its old or new queue."""
     begun(cxroute)
     before = destinations(prod)
-    monkeypatch.setattr(session, "utc_now", Clock(prod, writes))
+    monkeypatch.setattr(session, "utc_now", ClockByWrites(prod, writes))
     began = prod.writes("prod")
     code, form = cxroute.json("apply", "-e", "prod", "--yes")
     assert (5, writes) == (code, prod.writes("prod") - began), form
@@ -82,7 +82,7 @@ def test_text_lists_what_is_applied_and_what_is_not(
 ) -> None:
     """For a person who looks at the terminal."""
     begun(cxroute)
-    monkeypatch.setattr(session, "utc_now", Clock(prod, 2))
+    monkeypatch.setattr(session, "utc_now", ClockByWrites(prod, 2))
     assert 5 == cxroute("apply", "-e", "prod", "--yes")
     assert "Stopped: prod is frozen now: peak season" in cxroute.out
     assert "Applied 1 of 2" in cxroute.out
@@ -93,11 +93,11 @@ def test_a_freeze_that_is_allowed_stops_nothing(
 ) -> None:
     """`--allow freeze` holds for the whole run, and so does `guard: allow`."""
     begun(cxroute)
-    monkeypatch.setattr(session, "utc_now", Clock(prod, 1))
+    monkeypatch.setattr(session, "utc_now", ClockByWrites(prod, 1))
     assert 0 == cxroute("apply", "-e", "prod", "--yes", "--allow", "freeze", "--reason", "CHG-1"), cxroute.err
     prod.manifests(prod=f"{FREEZE}\nguard: {{allow: [{{name: freeze, until: '2027-01-01T00:00:00Z', reason: CHG-2}}]}}")
     ruleset([rule("a"), rule("b", "Fraud"), CATCH_ALL])
-    monkeypatch.setattr(session, "utc_now", Clock(prod, 1))
+    monkeypatch.setattr(session, "utc_now", ClockByWrites(prod, 1))
     assert 0 == cxroute("apply", "-e", "prod", "--yes"), cxroute.err
 
 
@@ -106,7 +106,7 @@ def test_a_run_whose_last_write_was_made_before_it_ends_well(
 ) -> None:
     """With nothing left to write there is nothing to stop."""
     begun(cxroute)
-    monkeypatch.setattr(session, "utc_now", Clock(prod, 4))
+    monkeypatch.setattr(session, "utc_now", ClockByWrites(prod, 4))
     assert 0 == cxroute("apply", "-e", "prod", "--yes"), cxroute.err
 
 
@@ -118,8 +118,8 @@ SWAPPED = """- {{key: a, intent: {}, queue: Billing, priority: 10}}
 
 def test_the_loop_that_heals_stops_too(tmp_path: Path) -> None:
     """`watch --apply` on the real clock: the freeze begins while it writes; the next round is refused."""
-    with scene(tmp_path) as here:
-        here.open(latency=0.6)
+    with watch_setup(tmp_path) as here:
+        here.serve_tenant(latency=0.6)
         here.write("x")
         cards = tmp_path / "manifests/cards.yaml"
         cards.write_text(RULESET + SWAPPED.format("a", "b"), "utf-8")
@@ -127,9 +127,9 @@ def test_the_loop_that_heals_stops_too(tmp_path: Path) -> None:
         begins = datetime.now(UTC) + timedelta(seconds=4.5)
         here.write("x", more=f"freeze: [{{start: '{begins.isoformat()}', end: '2999-01-01T00:00:00Z', reason: peak}}]")
         cards.write_text(RULESET + SWAPPED.format("b", "a"), "utf-8")
-        loop.again()
+        loop.trigger_round()
         assert "prod is frozen now: peak" in loop.log()
         assert loop.metrics()['rounds_total{result="partly"}'] == 1
-        loop.again()
+        loop.trigger_round()
         assert loop.metrics()['rounds_total{result="refused"}'] == 1
         assert 0 == loop.end()[0]

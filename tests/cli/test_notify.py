@@ -27,10 +27,10 @@ from reconciler.watch.notifications import Outbox
 from reconciler.watch.webhook import Webhook, parse_address
 from tests.support import canary_secrets as canary
 from tests.support.builders import NOW, intent_is
-from tests.support.fake_clock import VirtualTime
+from tests.support.fake_clock import FakeClock
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
-from tests.support.plans import empty, everything, hostile
-from tests.support.watch_process import receiving, scene
+from tests.support.plans import empty_plan, hostile_plan, plan_of_everything
+from tests.support.watch_process import watch_setup, webhook_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from reconciler.plan.plan import Plan
     from reconciler.watch.notifications import NotificationKind
     from tests.support.program import Program
-    from tests.support.watch_process import Receiver, Scene
+    from tests.support.watch_process import WatchSetup, WebhookServer
 
 MEANING = re.compile(r"[<>&*_~`@#\[\]]|://|\n")
 """What could be markup, a mention, a link, an entity or another line for anybody who reads the message."""
@@ -53,7 +53,7 @@ def text(kind: NotificationKind, one: CycleResult, environment: str = "prod") ->
 
 def reported(plan: Plan, *outcomes: Any, **said: Any) -> CycleResult:
     return CycleResult(
-        NOW, plan=plan, report=ApplyReport(tuple(outcomes), **{"converged": False, "remaining": empty(), **said})
+        NOW, plan=plan, report=ApplyReport(tuple(outcomes), **{"converged": False, "remaining": empty_plan(), **said})
     )
 
 
@@ -65,7 +65,7 @@ def bare(said: str) -> str:
 
 def test_drift_reads_like_this() -> None:
     """Who made the difference first, then each change, what stands in the way, who is affected, what to type."""
-    plan = everything()
+    plan = plan_of_everything()
     said = text("drift", CycleResult(NOW, plan=plan, drift=find_drift(plan)))
     assert said.splitlines()[0] == (
         "*2 rules changed in CXone, 1 rule missing in CXone, 1 rule in the way, 4 changes not applied,"
@@ -79,7 +79,7 @@ def test_drift_reads_like_this() -> None:
 
 def test_an_apply_reads_like_this() -> None:
     """What was done, and how much of it mended what somebody did in CXone."""
-    plan = everything()
+    plan = plan_of_everything()
     said = text("applied", reported(plan, Applied(plan.changes[0], 1, "7"), converged=True))
     assert said.startswith(
         "*1 change applied in `prod`* (2 rules had been changed in CXone). Read again: no differences.\n"
@@ -89,7 +89,7 @@ def test_an_apply_reads_like_this() -> None:
 
 def test_a_part_of_an_apply_reads_like_this() -> None:
     """What failed stands first; an interruption is called one."""
-    plan = everything()
+    plan = plan_of_everything()
     first, second, third = plan.changes[:3]
     outcomes = (Applied(first, 1, "7"), Failed(second, 1, "422: no"), UnknownOutcome(third, 1, "timeout"))
     said = text("failed", reported(plan, *outcomes, error="the run had to stop")).splitlines()
@@ -103,7 +103,7 @@ def test_a_part_of_an_apply_reads_like_this() -> None:
 def test_a_refusal_says_each_reason() -> None:
     """And that nothing was written."""
     guards = (GuardResult("freeze", 1, 0, ok=False, message="prod is frozen now"),)
-    said = text("refused", CycleResult(NOW, plan=replace(everything(), guards=guards), may_write=True))
+    said = text("refused", CycleResult(NOW, plan=replace(plan_of_everything(), guards=guards), may_write=True))
     assert "and it was not mended: nothing was written*" in said
     assert "• refused: `prod is frozen now`" in said
 
@@ -112,7 +112,10 @@ def test_a_refusal_says_route_tests_and_what_came_between() -> None:
     """Route tests that fail, and why a run that began was refused."""
     failed = Finding("CXR220", "error", "goes to General, not to Cards")
     one = CycleResult(
-        NOW, plan=replace(everything(), failed_tests=(failed,)), may_write=True, error=RefusedError("it changed")
+        NOW,
+        plan=replace(plan_of_everything(), failed_tests=(failed,)),
+        may_write=True,
+        error=RefusedError("it changed"),
     )
     said = text("refused", one)
     assert "• route test: `goes to General, not to Cards`" in said
@@ -134,30 +137,34 @@ def test_a_round_without_a_plan_has_nothing_to_tell_of_it(kind: NotificationKind
 
 def test_an_end_of_failures_says_whether_anything_differs() -> None:
     """The tenant can be read again, and matches or does not."""
-    assert text("recovered", CycleResult(NOW, plan=empty())).startswith("*Recovered: `prod` matches the manifests.*\n")
-    assert text("recovered", CycleResult(NOW, plan=everything())).startswith("*Recovered: `prod` can be read again.*\n")
+    assert text("recovered", CycleResult(NOW, plan=empty_plan())).startswith(
+        "*Recovered: `prod` matches the manifests.*\n"
+    )
+    assert text("recovered", CycleResult(NOW, plan=plan_of_everything())).startswith(
+        "*Recovered: `prod` can be read again.*\n"
+    )
 
 
 def test_whether_conversations_move_is_said_only_where_it_is_known() -> None:
     """Of drift and of what was applied alike; with --only nothing is said of all others."""
-    plan = everything()
+    plan = plan_of_everything()
     done = [Applied(change, 1, "7") for change in plan.changes]
     assert "Conversations go to other queues now." in text("applied", reported(plan, *done, converged=True))
     still = replace(plan, behaviour=BehaviourChange(()))
     assert "No conversation goes elsewhere (proven)." in text("applied", reported(still, *done, converged=True))
     unknown = replace(plan, behaviour=BehaviourChange((), undecided=((Clause(intent_is("x")),),)))
     assert "onversation" not in text("applied", reported(unknown, *done, converged=True))
-    drift = find_drift(empty())
+    drift = find_drift(empty_plan())
     proven = "Conversations go where the manifests say (proven)."
-    assert proven in text("drift", CycleResult(NOW, plan=empty(), drift=drift))
+    assert proven in text("drift", CycleResult(NOW, plan=empty_plan(), drift=drift))
     bounded = replace(drift, unaccepted_impact=Impact(unknown.behaviour or BehaviourChange(())))
-    assert "onversations" not in text("drift", CycleResult(NOW, plan=empty(), drift=bounded))
-    assert "onversations" not in text("drift", CycleResult(NOW, plan=empty()))
+    assert "onversations" not in text("drift", CycleResult(NOW, plan=empty_plan(), drift=bounded))
+    assert "onversations" not in text("drift", CycleResult(NOW, plan=empty_plan()))
 
 
 def test_long_lists_are_cut() -> None:
     """Ten of each kind, and how many more."""
-    plan = everything()
+    plan = plan_of_everything()
     many = replace(plan, changes=tuple(plan.changes) * 30)
     said = text("drift", CycleResult(NOW, plan=many))
     assert re.search(r"• and \d+ more\n", said)
@@ -167,7 +174,7 @@ def test_long_lists_are_cut() -> None:
 @pytest.mark.parametrize("name", [*HOSTILE_NAMES.values(), *MARKDOWN_NAMES.values(), "<!channel> <!here> <@U1> @all"])
 def test_names_from_outside_mean_nothing(name: str) -> None:
     """No mention, link, format or line of their own, in any kind of message, for Slack and who reads what it reads."""
-    plan = hostile(name)
+    plan = hostile_plan(name)
     outcomes = [Failed(change, 1, f"422: {name}") for change in plan.changes]
     rounds: list[tuple[NotificationKind, CycleResult]] = [
         ("drift", CycleResult(NOW, plan=plan, drift=find_drift(plan))),
@@ -175,7 +182,7 @@ def test_names_from_outside_mean_nothing(name: str) -> None:
         ("failed", CycleResult(NOW, error=CxrouteError(name))),
         ("failed", reported(plan, *outcomes, error=name)),
         ("applied", reported(plan, *[Applied(one, 1, name) for one in plan.changes], converged=True)),
-        ("recovered", CycleResult(NOW, plan=empty())),
+        ("recovered", CycleResult(NOW, plan=empty_plan())),
     ]
     for kind, one in rounds:
         said = text(kind, one)
@@ -231,14 +238,14 @@ def test_an_address_that_will_do(url: str) -> None:
 
 
 @pytest.fixture
-def hook() -> Iterator[Receiver]:
-    with receiving() as one:
+def hook() -> Iterator[WebhookServer]:
+    with webhook_server() as one:
         yield one
 
 
-def sent(hook: Receiver, url: str = "") -> tuple[str, list[float]]:
+def sent(hook: WebhookServer, url: str = "") -> tuple[str, list[float]]:
     """Send one message; return why it did not get there, and how long was waited between tries."""
-    time = VirtualTime()
+    time = FakeClock()
 
     async def send() -> str:
         async with httpx.AsyncClient(trust_env=False, timeout=5) as http:
@@ -262,7 +269,7 @@ def sent(hook: Receiver, url: str = "") -> tuple[str, list[float]]:
     ],
 )
 def test_a_message_is_tried_a_little(
-    hook: Receiver, refusals: list[int], why: str, tries: int, waits: list[float]
+    hook: WebhookServer, refusals: list[int], why: str, tries: int, waits: list[float]
 ) -> None:
     """Again after what may pass, not after a refusal; a redirect leads nowhere; the path is never told."""
     hook.refusals += refusals
@@ -285,7 +292,7 @@ def test_a_message_is_tried_a_little(
     ],
 )
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_hook_may_say_for_how_long_to_wait(hook: Receiver, status: int, asked: str, waits: list[float]) -> None:
+def test_a_hook_may_say_for_how_long_to_wait(hook: WebhookServer, status: int, asked: str, waits: list[float]) -> None:
     """Retry-After in whole seconds, at most five; anything else there is as if nothing were said."""
     hook.refusals += [status, status]
     hook.headers["Retry-After"] = asked
@@ -293,15 +300,15 @@ def test_a_hook_may_say_for_how_long_to_wait(hook: Receiver, status: int, asked:
     assert 3 == len(hook.asked)
 
 
-def test_nobody_there_is_a_reason(hook: Receiver) -> None:
+def test_nobody_there_is_a_reason(hook: WebhookServer) -> None:
     """No error leaves it."""
     assert "127.0.0.1: " in sent(hook, "http://127.0.0.1:9/secret-path")[0]
     assert "secret-path" not in sent(hook, "http://127.0.0.1:9/secret-path")[0]
 
 
-def test_what_could_not_be_delivered_goes_first_next_time(hook: Receiver) -> None:
+def test_what_could_not_be_delivered_goes_first_next_time(hook: WebhookServer) -> None:
     """In order; of more than twenty the oldest are given up."""
-    outbox, time = Outbox(), VirtualTime()
+    outbox, time = Outbox(), FakeClock()
     for number in range(25):
         outbox.put({"text": str(number)})
 
@@ -317,17 +324,17 @@ def test_what_could_not_be_delivered_goes_first_next_time(hook: Receiver) -> Non
 
 
 @pytest.fixture
-def stage(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+def stage(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WatchSetup]:
     """A tenant, in this process, and manifests that are not applied yet."""
     monkeypatch.setenv("CXONE_CLIENT_ID", canary.CLIENT)
     monkeypatch.delenv("CXROUTE_PROXY")
-    with scene(elsewhere) as here:
-        here.open()
+    with watch_setup(elsewhere) as here:
+        here.serve_tenant()
         here.write("billing")
         yield here
 
 
-def test_apply_tells_what_it_did_and_nothing_else_tells_anything(stage: Scene, cxroute: Program) -> None:
+def test_apply_tells_what_it_did_and_nothing_else_tells_anything(stage: WatchSetup, cxroute: Program) -> None:
     """`plan`, `drift`, `validate` and an apply that has nothing to do, or is refused, send nothing."""
     for command in (("plan",), ("drift",), ("validate",), ("plan", "--live", "nowhere.json")):
         cxroute(*command, "-e", "prod")
@@ -341,7 +348,7 @@ def test_apply_tells_what_it_did_and_nothing_else_tells_anything(stage: Scene, c
     assert 1 == len(stage.hook.asked)
 
 
-def test_apply_tells_that_the_tenant_failed_it(stage: Scene, cxroute: Program) -> None:
+def test_apply_tells_that_the_tenant_failed_it(stage: WatchSetup, cxroute: Program) -> None:
     """Exit 1 as before; the message has the kind of error that stderr has."""
     path = stage.folder / "manifests" / "prod.yaml"
     path.write_text(path.read_text("utf-8").replace("requestsPerSecond", "rulesPath: /nowhere, requestsPerSecond"))
@@ -350,7 +357,7 @@ def test_apply_tells_that_the_tenant_failed_it(stage: Scene, cxroute: Program) -
     assert "404" in stage.hook.texts[0]
 
 
-def test_a_web_hook_that_fails_changes_nothing_but_a_warning(stage: Scene, cxroute: Program) -> None:
+def test_a_web_hook_that_fails_changes_nothing_but_a_warning(stage: WatchSetup, cxroute: Program) -> None:
     """The exit code is apply's; the address is not repeated."""
     stage.hook.refusals += [404]
     assert 0 == cxroute("apply", "-e", "prod", "--yes")
@@ -359,7 +366,7 @@ def test_a_web_hook_that_fails_changes_nothing_but_a_warning(stage: Scene, cxrou
 
 
 def test_the_address_can_be_kept_out_of_the_manifest(
-    stage: Scene, cxroute: Program, monkeypatch: pytest.MonkeyPatch
+    stage: WatchSetup, cxroute: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In a variable or a file; it is never shown, and one that is missing or no address is a warning."""
     path = stage.folder / "manifests" / "prod.yaml"
@@ -388,7 +395,7 @@ def test_the_address_can_be_kept_out_of_the_manifest(
     ],
 )
 def test_a_manifest_cannot_reach_into_the_machine(
-    stage: Scene, cxroute: Program, monkeypatch: pytest.MonkeyPatch, more: str, environment: str, said: str
+    stage: WatchSetup, cxroute: Program, monkeypatch: pytest.MonkeyPatch, more: str, environment: str, said: str
 ) -> None:
     """A service of the machine that applies to a real tenant is out of reach; the sandbox tells nobody else."""
     text = f"""apiVersion: routing/v1

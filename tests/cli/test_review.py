@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 from contextlib import ExitStack, contextmanager
@@ -12,8 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from tests.support import canary_secrets as canary
-from tests.support.command import Command
+from tests.support.command import Command, process_environment
 from tests.support.many_tenants import QUEUES, Tenants, environment, rule, ruleset, tenants
 
 if TYPE_CHECKING:
@@ -194,11 +192,8 @@ def test_an_edit_of_a_managed_rule_that_reroutes_stops_it(prod: Tenants, cxroute
 @contextmanager
 def running(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """Run the program as a process of its own."""
-    variables = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    variables |= {"CXONE_CLIENT_ID": canary.CLIENT, "CXONE_CLIENT_SECRET": canary.SECRET}
-    with Command(
-        *arguments, cwd=folder, env=variables, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with Command(*arguments, cwd=folder, env=process_environment(), **pipes) as process:
         try:
             yield process
         finally:

@@ -20,16 +20,16 @@ from reconciler.cxone.client import WritingClient
 from reconciler.cxone.settings import ClientCredentials, ServerUrl
 from reconciler.cxone.transport.httpx_transport import network_transport, transport_over
 from reconciler.cxone.transport.request import ApiRequest
-from tests.hostile.tenant import Tenant, page, response, serving, whole
+from tests.hostile.tenant import HostileTenant, page, response, serving, whole
 from tests.support import canary_secrets as canary
-from tests.support.fake_clock import VirtualTime
+from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT
 from tests.support.program import name_tenant
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.hostile.command import Place
+    from tests.hostile.command import Workspace
     from tests.hostile.tenant import Turn
     from tests.support.program import Program
 
@@ -42,20 +42,20 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 def test_a_canary_is_found_in_every_form(which: str) -> None:
     """Each by its name, in the midst of other bytes, wherever base64 has its borders."""
     secret = canary.SECRETS[which]
-    for encoding, form in canary.forms(secret):
-        assert canary.Leak(which, encoding) in canary.found(b"before " + form + b" after"), encoding
+    for encoding, form in canary.encodings(secret):
+        assert canary.Leak(which, encoding) in canary.find_leaks(b"before " + form + b" after"), encoding
     pairs = {"id:" + secret, canary.CLIENT + ":" + secret, "x" + secret + "y"}
     for pair in pairs:
         for encode in (base64.b64encode, base64.urlsafe_b64encode, base64.encodebytes):
-            assert which in {leak.which for leak in canary.found(encode(pair.encode()))}, (encode, pair)
+            assert which in {leak.which for leak in canary.find_leaks(encode(pair.encode()))}, (encode, pair)
     for half in (secret[:12], secret[-12:], secret[:6] + "\n" + secret[6:12], quote(secret)[:13], f"{secret[:16]}..."):
-        assert [canary.Leak(which, "half, split or mixed")] == canary.found(half), half
+        assert [canary.Leak(which, "half, split or mixed")] == canary.find_leaks(half), half
 
 
 @pytest.mark.parametrize("text", ["", "cxroute", "x" * 1000, canary.CLIENT, canary.SECRET[:11], "simulated-tenant"])
 def test_nothing_is_found_where_nothing_is(text: str) -> None:
     """An id may be shown, and eleven characters may agree."""
-    assert [] == canary.found(text)
+    assert [] == canary.find_leaks(text)
 
 
 LEAKING: Final = """
@@ -68,7 +68,7 @@ def test_read(capsys): print(canary.RENEWED, file=sys.stderr); capsys.readouterr
 def test_file(tmp_path): (tmp_path / "a").write_bytes(canary.PASSWORD.encode("utf-16"))
 def test_process(): subprocess.run([sys.executable, "-c", f"print({canary.SECRET!r})"], capture_output=True)
 def test_error(): raise ValueError(canary.SECRET)
-def test_planted(tmp_path): canary.planted(tmp_path / "a").write_text(canary.SECRET)
+def test_planted(tmp_path): canary.mark_as_secret(tmp_path / "a").write_text(canary.SECRET)
 def test_clean(tmp_path): (tmp_path / "a").write_text("clean"); print("clean")
 """
 
@@ -88,7 +88,7 @@ def test_a_test_that_lets_a_secret_out_fails(tmp_path: Path) -> None:
     assert "6 failed, 2 passed" in ended.stdout, ended.stdout
     assert 6 == len({line for line in ended.stdout.splitlines() if line.endswith(" let a secret out:")})
     assert "SECRET: proxy password, UTF-16 little, in a" in ended.stdout
-    assert [] == canary.found(ended.stdout + ended.stderr)
+    assert [] == canary.find_leaks(ended.stdout + ended.stderr)
 
 
 def refused(text: str, status: bytes = b"400 Bad Request") -> bytes:
@@ -137,14 +137,14 @@ REPEATED: Final[dict[str, Callable[[Turn], str]]] = {
 }
 
 
-def echoing(kind: str, echo: Echo, what: Callable[[Turn], str] = REPEATED["the token"]) -> Tenant:
+def echoing(kind: str, echo: Echo, what: Callable[[Turn], str] = REPEATED["the token"]) -> HostileTenant:
     async def script(turn: Turn) -> None:
         await turn.send(echo(what(turn)))
 
-    return Tenant(scripts={kind: script})
+    return HostileTenant(scripts={kind: script})
 
 
-def run(place: Place, tenant: Tenant, *arguments: str) -> int:
+def run(place: Workspace, tenant: HostileTenant, *arguments: str) -> int:
     """Run a command; that nothing came out is looked at there. What is JSON still is."""
     with serving(tenant):
         place.manifests(tenant.url, "one", "two", seconds=1)
@@ -157,14 +157,14 @@ def run(place: Place, tenant: Tenant, *arguments: str) -> int:
 
 @pytest.mark.parametrize("kind", ["list", "token"])
 @pytest.mark.parametrize("how", ECHOES)
-def test_what_a_server_repeats_is_not_repeated(place: Place, kind: str, how: str) -> None:
+def test_what_a_server_repeats_is_not_repeated(place: Workspace, kind: str, how: str) -> None:
     """However it is written, and wherever in the answer it stands."""
     assert 1 == run(place, echoing(kind, ECHOES[how]), "-v", "plan")
 
 
 @pytest.mark.parametrize("what", REPEATED)
 @pytest.mark.parametrize("kind", ["list", "token", "queues"])
-def test_no_part_of_a_request_is_repeated(place: Place, kind: str, what: str) -> None:
+def test_no_part_of_a_request_is_repeated(place: Workspace, kind: str, what: str) -> None:
     """Neither the form, nor the header, nor both as Basic has them."""
     assert 1 == run(place, echoing(kind, refused, REPEATED[what]), "plan", "--format", "json")
 
@@ -185,14 +185,14 @@ COMMANDS: Final = {
 
 @pytest.mark.parametrize("options", [["-v"], ["-v", "--log-format", "json"]])
 @pytest.mark.parametrize("command", COMMANDS)
-def test_no_command_repeats_a_secret(place: Place, command: str, options: list[str]) -> None:
+def test_no_command_repeats_a_secret(place: Workspace, command: str, options: list[str]) -> None:
     """Whatever the form of result and log."""
     for echo in (refused, ECHOES["a 403"], ECHOES["what should be JSON"]):
         assert 1 == run(place, echoing("list", echo), *options, *COMMANDS[command])
 
 
 @pytest.mark.parametrize("status", [b"400 Bad", b"403 Forbidden", b"409 Conflict", b"422 Bad", b"500 Oh", b"200 OK"])
-def test_a_write_s_answer_is_not_repeated_anywhere(place: Place, status: bytes) -> None:
+def test_a_write_s_answer_is_not_repeated_anywhere(place: Workspace, status: bytes) -> None:
     """Neither in the outcomes, nor in the journal."""
     tenant = echoing("POST", lambda text: refused(text, status))
     assert run(place, tenant, "apply", "--yes", "--format", "json") in (1, 5)
@@ -202,14 +202,14 @@ def test_a_write_s_answer_is_not_repeated_anywhere(place: Place, status: bytes) 
 
 @pytest.mark.parametrize("field", ["name", "description", "id", "custom"])
 @pytest.mark.parametrize("command", ["plan", "plan as JSON", "apply", "explain", "diff as JSON"])
-def test_a_rule_that_holds_a_secret_does_not_show_it(place: Place, command: str, field: str) -> None:
+def test_a_rule_that_holds_a_secret_does_not_show_it(place: Workspace, command: str, field: str) -> None:
     """Somebody pasted it there, or the server wrote what it was sent into its answer."""
     rule = {"id": "1", "name": "n", "description": "d", "priority": 1, field: f"see {canary.SECRET} and {canary.TOKEN}"}
 
     async def script(turn: Turn) -> None:
         await turn.send(whole(page([rule])))
 
-    tenant = Tenant(rules={"1": rule}, scripts={"list": script})
+    tenant = HostileTenant(rules={"1": rule}, scripts={"list": script})
     saved = ["--out", "saved.json"] if command == "plan" else []
     assert run(place, tenant, *COMMANDS[command], *saved) in (0, 1, 4, 5)
 
@@ -217,20 +217,20 @@ def test_a_rule_that_holds_a_secret_does_not_show_it(place: Place, command: str,
 @pytest.mark.parametrize(
     "token", [f"{canary.TOKEN} {canary.SECRET}", f"{canary.TOKEN}\n", f"é{canary.TOKEN}", canary.RENEWED]
 )
-def test_an_odd_token_is_refused_without_being_shown(place: Place, token: str) -> None:
+def test_an_odd_token_is_refused_without_being_shown(place: Workspace, token: str) -> None:
     """Or it is refused by the tenant, twice."""
-    tenant = Tenant(scripts=echoing("list", ECHOES["as OAuth has it"], lambda _: token).scripts, token=token)
+    tenant = HostileTenant(scripts=echoing("list", ECHOES["as OAuth has it"], lambda _: token).scripts, token=token)
     assert 1 == run(place, tenant, "-v", "plan")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:9", "nowhere.invalid:1", "127.0.0.1:99999", "[::1", "a b:1", ""])
-def test_a_proxy_s_password_is_not_shown(place: Place, host: str) -> None:
+def test_a_proxy_s_password_is_not_shown(place: Workspace, host: str) -> None:
     """Whether it cannot be reached or is no proxy at all."""
     place.more["CXROUTE_PROXY"] = canary.proxy(host)
-    assert run(place, Tenant(), "-v", "plan") in (1, 64)
+    assert run(place, HostileTenant(), "-v", "plan") in (1, 64)
 
 
-def test_a_proxy_that_repeats_its_password_is_not_repeated(place: Place) -> None:
+def test_a_proxy_that_repeats_its_password_is_not_repeated(place: Workspace) -> None:
     """It is sent to the proxy as Basic; the answer of the proxy is that of a tenant."""
 
     def what(turn: Turn) -> str:
@@ -244,10 +244,10 @@ def test_a_proxy_that_repeats_its_password_is_not_repeated(place: Place) -> None
 
 
 @pytest.mark.parametrize("secret", ["attribute", "queueName", "conditions", '", "is it'])
-def test_a_secret_that_is_a_word_of_ours_breaks_no_document(place: Place, secret: str) -> None:
+def test_a_secret_that_is_a_word_of_ours_breaks_no_document(place: Workspace, secret: str) -> None:
     """What is printed is JSON still; a plan that could not be applied as saved is not saved."""
     place.more["CXONE_CLIENT_SECRET"] = secret
-    with serving(Tenant()) as tenant:
+    with serving(HostileTenant()) as tenant:
         place.manifests(tenant.url, "one", seconds=3)
         done = place("plan", "--format", "json")
         assert 0 == done.code
@@ -257,10 +257,10 @@ def test_a_secret_that_is_a_word_of_ours_breaks_no_document(place: Place, secret
         assert (0, True) == (done.code, saved.exists()) or (4, False) == (done.code, saved.exists())
 
 
-def test_a_plan_that_only_looks_as_if_it_held_a_secret_is_saved(place: Place) -> None:
+def test_a_plan_that_only_looks_as_if_it_held_a_secret_is_saved(place: Workspace) -> None:
     """Eight letters in a row are no secret, and nothing of the plan is hidden."""
     place.more["CXONE_CLIENT_SECRET"] = "attributZebra7790xyz"
-    with serving(Tenant()) as tenant:
+    with serving(HostileTenant()) as tenant:
         place.manifests(tenant.url, "one", seconds=3)
         assert 0 == place("plan", "--out", "saved.json").code
         assert "attributeName" in (place.path / "saved.json").read_text()
@@ -271,7 +271,7 @@ def test_nothing_that_holds_a_secret_shows_it() -> None:
     credentials = ClientCredentials(canary.CLIENT, canary.SECRET)
     transport = network_transport(TENANT, canary.proxy("127.0.0.1:9"), None)
     carry = transport_over(transport)
-    client = WritingClient(carry, TENANT, credentials, VirtualTime().time)
+    client = WritingClient(carry, TENANT, credentials, FakeClock().time)
     client._login.issued_tokens.append(canary.TOKEN)
     headers = {"Authorization": f"Bearer {canary.TOKEN}"}
     request = ApiRequest("POST", ServerUrl.parse("http://localhost"), "/", headers, f"secret={canary.SECRET}".encode())
@@ -287,7 +287,7 @@ def test_nothing_that_holds_a_secret_shows_it() -> None:
         sent,
         sent.headers,
     ]
-    assert [] == canary.found("".join(f"{one!r} {one}" for one in held))
+    assert [] == canary.find_leaks("".join(f"{one!r} {one}" for one in held))
 
 
 @pytest.mark.parametrize("form", ["text", "json"])

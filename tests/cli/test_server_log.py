@@ -18,8 +18,8 @@ import pytest
 
 from reconciler.cli.server_log import Log
 from tests.endpoint.instances import fleet, flood
-from tests.endpoint.processes import environment
-from tests.support.command import Command
+from tests.support.command import Command, serving
+from tests.support.server_process import server_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,7 +110,7 @@ def test_lines_of_two_processes_do_not_mix() -> None:
     reading, writing = os.pipe()
     line = [sys.executable, "-c", WRITER]
     root = Path(__file__).parents[2]
-    writers = [subprocess.Popen(line, cwd=root, stderr=writing, env=environment()) for _ in range(2)]
+    writers = [subprocess.Popen(line, cwd=root, stderr=writing, env=server_environment()) for _ in range(2)]
     os.close(writing)
     time.sleep(1)  # both have more to say than there is room for
     found = []
@@ -127,18 +127,13 @@ def test_an_endpoint_whose_log_nobody_reads_serves_and_ends(tmp_path: Path) -> N
     reading, writing = os.pipe()
     with fleet(tmp_path) as one:
         words = ("serve", "-e", "prod", "--port", "0")  # as `fleet` would, but for stderr
-        with Command(
-            *words, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=writing, text=True
-        ) as served:
-            assert served.stdout
-            url = "http://" + served.stdout.readline().partition(" on http://")[2].split()[0]
-            try:
-                for _ in range(3):
-                    asyncio.run(flood(url))
-                served.send_signal(signal.SIGTERM)
-                assert 0 == served.wait(20)
-            finally:
-                served.kill()
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": writing, "text": True}
+        served = Command(*words, cwd=tmp_path, env=server_environment(), **pipes)
+        with serving(served) as url:
+            for _ in range(3):
+                asyncio.run(flood(url))
+            served.send_signal(signal.SIGTERM)
+            assert 0 == served.wait(20)
         assert 240 == len(one.writes())
     os.close(reading)
     os.close(writing)

@@ -20,7 +20,7 @@ from reconciler.simulator.settings import PROFILES
 from tests.support import canary_secrets as canary
 from tests.support.command import run_command
 from tests.support.many_tenants import rule, ruleset, tenants
-from tests.support.terminal import STYLE, on_terminal
+from tests.support.terminal import STYLE, run_on_terminal
 
 if TYPE_CHECKING:
     from tests.support.program import Program
@@ -94,7 +94,7 @@ def test_no_line_is_longer_than_the_terminal(cxroute: Program, command: str, cod
     """Apart from a command, path or name that must stay whole; and the words are those of a pipe, in their order."""
     assert code == cxroute(*command.split())
     for width in WIDTHS:
-        shown = on_terminal(width, *command.split())
+        shown = run_on_terminal(width, *command.split())
         assert code == shown.code
         assert [] == too_long(shown.lines, width)
         assert words(cxroute.out) == words(shown.out)
@@ -105,7 +105,7 @@ def test_no_line_is_longer_than_the_terminal(cxroute: Program, command: str, cod
 @pytest.mark.usefixtures("bank")
 def test_messages_fit_the_terminal(width: int, command: str) -> None:
     """Errors go to stderr, which is a terminal of its own."""
-    shown = on_terminal(width, "-q", *command.split())
+    shown = run_on_terminal(width, "-q", *command.split())
     assert 64 == shown.code
     assert shown.err
     assert [] == too_long(STYLE.sub("", shown.err).splitlines(), width)
@@ -121,7 +121,7 @@ def words(text: str) -> list[str]:
 def test_a_run_of_the_journal_fits_the_terminal(width: int) -> None:
     """With its rules in words."""
     (name,) = (entry.id for entry in read(journal_path()))
-    shown = on_terminal(width, "history", name)
+    shown = run_on_terminal(width, "history", name)
     assert 0 == shown.code
     assert [] == too_long(shown.lines, width)
     assert "intent is" in shown.out
@@ -132,7 +132,7 @@ def test_a_run_of_the_journal_fits_the_terminal(width: int) -> None:
 @pytest.mark.usefixtures("wrong")
 def test_errors_with_carets_fit_the_terminal(width: int) -> None:
     """The manifest's line is cut, not wrapped, so that the caret stands under what is meant, in wide letters, too."""
-    shown = on_terminal(width, "validate")
+    shown = run_on_terminal(width, "validate")
     assert 3 == shown.code
     assert [] == too_long(shown.lines, width)
     marked = [(above, line) for above, line in zip(shown.lines, shown.lines[1:], strict=False) if "^^" in line]
@@ -149,7 +149,7 @@ def test_errors_with_carets_fit_the_terminal(width: int) -> None:
 )
 def test_help_fits_the_terminal(width: int, arguments: list[str]) -> None:
     """Of the program, of a command, and of the options of every command."""
-    shown = on_terminal(width, *arguments)
+    shown = run_on_terminal(width, *arguments)
     assert 0 == shown.code
     assert [] == too_long(shown.lines, width)
     assert "cxroute" in shown.out
@@ -157,7 +157,7 @@ def test_help_fits_the_terminal(width: int, arguments: list[str]) -> None:
 
 def test_a_terminal_narrower_than_60_is_taken_for_60() -> None:
     """Below that nothing can be laid out."""
-    shown = on_terminal(40, "help", "explain")
+    shown = run_on_terminal(40, "help", "explain")
     assert [] == too_long(shown.lines, 60)
     assert any(columns(line) > 40 for line in shown.lines)
 
@@ -165,8 +165,8 @@ def test_a_terminal_narrower_than_60_is_taken_for_60() -> None:
 @pytest.mark.usefixtures("bank")
 def test_columns_says_how_wide_the_terminal_is() -> None:
     """$COLUMNS goes before what the terminal says."""
-    assert on_terminal(100, "plan", COLUMNS="70").lines == on_terminal(70, "plan").lines
-    assert on_terminal(100, "plan", COLUMNS="70").lines != on_terminal(100, "plan").lines
+    assert run_on_terminal(100, "plan", COLUMNS="70").lines == run_on_terminal(70, "plan").lines
+    assert run_on_terminal(100, "plan", COLUMNS="70").lines != run_on_terminal(100, "plan").lines
 
 
 @pytest.mark.usefixtures("bank")
@@ -180,7 +180,7 @@ def test_documents_and_scripts_are_never_wrapped(cxroute: Program) -> None:
         "validate --format sarif",
     ):
         assert 0 == cxroute(*command.split())
-        assert cxroute.out == on_terminal(60, *command.split()).out
+        assert cxroute.out == run_on_terminal(60, *command.split()).out
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_documents_and_scripts_are_never_wrapped(cxroute: Program) -> None:
 @pytest.mark.usefixtures("bank")
 def test_colours_on_a_terminal(options: list[str], variables: dict[str, str], coloured: bool) -> None:  # noqa: FBT001
     """--color decides, then NO_COLOR, then FORCE_COLOR, then the terminal."""
-    assert coloured == bool(STYLE.search(on_terminal(80, *options, "plan", **variables).out))
+    assert coloured == bool(STYLE.search(run_on_terminal(80, *options, "plan", **variables).out))
 
 
 @pytest.mark.parametrize(
@@ -250,7 +250,7 @@ def test_the_progress_bar_has_the_colours_that_were_asked_for(
         here.manifests()
         ruleset([rule("lost")])
         here.apps["prod"] = build_simulator(here.states["prod"], replace(PROFILES["A"], latency=0.55))
-        shown = on_terminal(80, *options, "plan", "-e", "prod", **variables)
+        shown = run_on_terminal(80, *options, "plan", "-e", "prod", **variables)
     assert 0 == shown.code
     assert "rules" in shown.err
     assert coloured == bool(STYLE.search(shown.err))
@@ -327,11 +327,11 @@ def test_a_style_ends_with_its_line_and_goes_on_in_the_next() -> None:
 @pytest.mark.parametrize("width", WIDTHS)
 def test_help_joins_the_lines_of_a_paragraph_and_keeps_tables(width: int) -> None:
     """So that no paragraph is ragged, and a grammar stays as it was set."""
-    shown = on_terminal(width, "watch", "--help")
+    shown = run_on_terminal(width, "watch", "--help")
     paragraph = shown.out.strip().split("\n\n")[-1].split("\n")
     assert paragraph[0].startswith("stdout says what differs")
     assert all(columns(line) > width - 30 for line in paragraph[:-1])
-    assert '    RULE  = [METHOD] [WHAT] ":" FAULT' in on_terminal(width, "simulate", "--help").out
+    assert '    RULE  = [METHOD] [WHAT] ":" FAULT' in run_on_terminal(width, "simulate", "--help").out
 
 
 def test_the_rows_of_a_table_break_at_one_column() -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.crash.served import served
-from tests.crash.stage import Stage, Trial
+from tests.crash.stage import CrashRun, CrashSetup
+from tests.support.loopback_server import loopback_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def stages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Stage]]:
+def stages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], CrashSetup]]:
     """The stage of a profile; it is made when it is first asked for."""
-    with served() as here:
-        yield cache(lambda profile: Stage(here, tmp_path_factory.mktemp(f"stage-{profile}"), profile))
+    with loopback_server() as here:
+        yield cache(lambda profile: CrashSetup(here, tmp_path_factory.mktemp(f"stage-{profile}"), profile))
 
 
 @pytest.fixture
-def trial(stages: Callable[[str], Stage], tmp_path: Path) -> Trial:
+def trial(stages: Callable[[str], CrashSetup], tmp_path: Path) -> CrashRun:
     """The tenant of the weakest profile, and a working directory."""
-    return Trial(stages("C"), tmp_path)
+    return CrashRun(stages("C"), tmp_path)

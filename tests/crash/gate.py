@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from tests.crash.served import App
+    from tests.support.loopback_server import App
 
 _PATIENCE: Final = 30
 _UNSEEN: Final = 0.3

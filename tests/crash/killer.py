@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
-    from tests.crash.served import App
+    from tests.support.loopback_server import App
 
 Side = Literal["before", "after"]
 SIDES: Final[tuple[Side, ...]] = ("before", "after")
@@ -44,8 +44,8 @@ class Killer:
         os.kill(self.victim, signal.SIGKILL)
 
 
-class Clock:
-    """The app; notes when its first and its last request came. `started` can be waited for."""
+class RequestTimes:
+    """The app, and when its first and its last request came; `started` is set by the first."""
 
     def __init__(self, app: App) -> None:
         self.app = app

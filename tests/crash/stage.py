@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from copy import deepcopy
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from unittest import mock
@@ -19,47 +18,36 @@ from reconciler.simulator.app import build_simulator
 from reconciler.simulator.settings import PROFILES
 from reconciler.simulator.state import TenantState
 from tests.crash import scene
-from tests.crash.killer import Clock, Killer
+from tests.crash.killer import Killer, RequestTimes
 from tests.crash.oracle import Watch, Ways, by_address, reached, ways
-from tests.support import canary_secrets as canary
-from tests.support.command import Command
+from tests.support.command import Command, RunResult, process_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from reconciler.simulator.messages import SimulatorRequest
     from tests.crash.killer import Side
-    from tests.crash.served import Served
+    from tests.support.loopback_server import LoopbackServer
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 LONGEST: Final = 60
-_KEPT: Final = ("PATH", "HOME", "LANG", "SYSTEMROOT", "PYTHONDONTWRITEBYTECODE")
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How a process ended, and what it printed."""
-
-    code: int
-    out: str
-    err: str
-
-
-class Stage:
+class CrashSetup:
     """One profile's tenant as it is before the 30 changes, and what an undisturbed apply of them is like."""
 
-    def __init__(self, served: Served, folder: Path, profile: str) -> None:
+    def __init__(self, served: LoopbackServer, folder: Path, profile: str) -> None:
         self.served, self.folder, self.profile = served, folder, profile
         unique = PROFILES[profile].names_unique
         for name, rules in (("was", scene.before()), ("shall", scene.after())):
             scene.write_manifests(folder / name, rules, served.url, unique=unique)
         self.start: list[dict[str, Any]] = []
         self.wanted: Ways = []
-        made = Trial(self, folder)
+        made = CrashRun(self, folder)
         assert 0 == made.here("apply", "--yes", manifests="was"), made.warned
         self.start = [*made.state.rules(), *scene.others()]
-        undisturbed = Trial(self, folder)
-        undisturbed.app = clock = Clock(undisturbed.app)
+        undisturbed = CrashRun(self, folder)
+        undisturbed.app = clock = RequestTimes(undisturbed.app)
         ended = undisturbed.run("apply", "--yes")
         self.seconds = clock.last - clock.first
         """From the first request of an apply to its last."""
@@ -69,17 +57,15 @@ class Stage:
         self.requests = undisturbed.state.requests
 
 
-class Trial:
+class CrashRun:
     """The tenant set back to its beginning, watched; and a working directory for the program."""
 
-    def __init__(self, stage: Stage, folder: Path, rules: Sequence[scene.Rule] | None = None) -> None:
+    def __init__(self, stage: CrashSetup, folder: Path, rules: Sequence[scene.Rule] | None = None) -> None:
         self.stage, self.folder = stage, folder
         self.state = TenantState(scene.QUEUES, deepcopy(stage.start if rules is None else rules))
         self.watch = Watch(self.state, stage.wanted)
         self.app: Any = build_simulator(self.state, PROFILES[stage.profile])
-        self.environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
-        self.environment |= {"PYTHONPATH": str(ROOT), "CXONE_CLIENT_ID": canary.CLIENT}
-        self.environment |= {"CXONE_CLIENT_SECRET": canary.SECRET}
+        self.environment = process_environment(PYTHONPATH=str(ROOT))
         self.said = self.warned = ""
         """What the last command in this process printed to stdout and stderr."""
 
@@ -100,7 +86,7 @@ class Trial:
                 process.kill()
         self.stage.served.settle()
 
-    def run(self, *arguments: str, manifests: str = "shall", within: Sequence[str] = (), **options: Any) -> Ended:
+    def run(self, *arguments: str, manifests: str = "shall", within: Sequence[str] = (), **options: Any) -> RunResult:
         """Run a command to its end."""
         with self.start(*arguments, manifests=manifests, within=within, **options) as process:
             return finish(process)
@@ -123,7 +109,7 @@ class Trial:
         own = self.folder / manifests
         return ["-m", str(own if own.is_dir() else self.stage.folder / manifests), "-e", "live"]
 
-    def killed(self, at: int, side: Side) -> Ended:
+    def killed(self, at: int, side: Side) -> RunResult:
         """Apply, and be killed at that request."""
         self.app = killer = Killer(self.app, at, side)
         with self.start("apply", "--yes") as process:
@@ -132,9 +118,9 @@ class Trial:
         self.app = killer.app
         return ended
 
-    def killed_after(self, seconds: float) -> Ended:
+    def killed_after(self, seconds: float) -> RunResult:
         """Apply, and be killed so many seconds after the first request."""
-        self.app = clock = Clock(self.app)
+        self.app = clock = RequestTimes(self.app)
         with self.start("apply", "--yes") as process:
             assert clock.started.wait(LONGEST)
             time.sleep(seconds)
@@ -173,9 +159,9 @@ class Trial:
         assert [] == self.watch.wrong()
 
 
-def finish(process: subprocess.Popen[str]) -> Ended:
+def finish(process: subprocess.Popen[str]) -> RunResult:
     """Wait for the end; no process prints a traceback."""
     out, err = process.communicate(timeout=LONGEST)
-    ended = Ended(process.returncode, out or "", err or "")
+    ended = RunResult(process.returncode, out or "", err or "")
     assert "Traceback" not in ended.out + ended.err, ended
     return ended

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from tests.crash.killer import SIDES
-from tests.crash.stage import Trial
+from tests.crash.stage import CrashRun
 from tests.tiers import FULL
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.crash.killer import Side
-    from tests.crash.stage import Stage
+    from tests.crash.stage import CrashSetup
 
 SHARES: Final = 12 if FULL else 8
 """Parts into which the requests of an apply are divided, for several processes to try; the sample has one of each."""
@@ -25,7 +25,7 @@ INSTANTS: Final = 100 if FULL else 6
 
 
 @pytest.mark.parametrize("profile", ["A", "C"])
-def test_the_scene_has_what_is_hard(profile: str, stages: Callable[[str], Stage]) -> None:
+def test_the_scene_has_what_is_hard(profile: str, stages: Callable[[str], CrashSetup]) -> None:
     """30 changes, a temporary copy on the way, an adoption; every rule of others as it was."""
     sent = [one for one in stages(profile).requests if one.method != "GET" and not one.path.endswith("/token")]
     methods = [one.method for one in sent]
@@ -44,20 +44,20 @@ def points(share: int, requests: int) -> Iterator[tuple[int, Side]]:
 
 @pytest.mark.parametrize("profile", ["A", "C"])
 @pytest.mark.parametrize("share", range(SHARES))
-def test_killed_at_a_request(share: int, profile: str, stages: Callable[[str], Stage], tmp_path: Path) -> None:
+def test_killed_at_a_request(share: int, profile: str, stages: Callable[[str], CrashSetup], tmp_path: Path) -> None:
     """Whether the request was done or not, the next run converges and the one after it writes nothing."""
     for at, side in points(share, len(stages(profile).requests)):
-        trial = Trial(stages(profile), tmp_path)
+        trial = CrashRun(stages(profile), tmp_path)
         ended = trial.killed(at, side)
         assert -signal.SIGKILL == ended.code, (at, side, ended)
         trial.assert_heals_here()
 
 
 @pytest.mark.parametrize("seed", range(INSTANTS))
-def test_killed_at_any_instant(seed: int, stages: Callable[[str], Stage], tmp_path: Path) -> None:
+def test_killed_at_any_instant(seed: int, stages: Callable[[str], CrashSetup], tmp_path: Path) -> None:
     """At a random time between its first request and its last, which may be in the middle of its own work."""
     stage = stages("AC"[seed % 2])
-    trial = Trial(stage, tmp_path)
+    trial = CrashRun(stage, tmp_path)
     delay = random.Random(seed).uniform(0, stage.seconds)
     ended = trial.killed_after(delay)
     assert ended.code in (-signal.SIGKILL, 0), (delay, ended)

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import pytest
 
 from reconciler.cli.main import main
-from tests.crash.stage import Trial
+from tests.crash.stage import CrashRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.crash.stage import Stage
+    from tests.crash.stage import CrashSetup
 
 ROOT: Final = Path(__file__).parents[2]
 JOURNAL: Final = Path(".cxroute/journal.jsonl")
@@ -54,8 +54,8 @@ class Half(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def half(stages: Callable[[str], Stage], tmp_path_factory: pytest.TempPathFactory) -> Half:
-    killed = Trial(stages("C"), tmp_path_factory.mktemp("half"))
+def half(stages: Callable[[str], CrashSetup], tmp_path_factory: pytest.TempPathFactory) -> Half:
+    killed = CrashRun(stages("C"), tmp_path_factory.mktemp("half"))
     killed.killed(MIDDLE, "after")
     assert 0 < len(killed.reached()) < 30
     return Half(killed.state.rules(), (killed.folder / JOURNAL).read_bytes())
@@ -63,10 +63,10 @@ def half(stages: Callable[[str], Stage], tmp_path_factory: pytest.TempPathFactor
 
 @pytest.mark.parametrize("how", CORRUPT)
 def test_a_corrupt_journal_changes_nothing(
-    how: str, half: Half, stages: Callable[[str], Stage], tmp_path: Path
+    how: str, half: Half, stages: Callable[[str], CrashSetup], tmp_path: Path
 ) -> None:
     """Killed half-way, its journal spoilt: the next run converges, without a word; history tells what can be read."""
-    trial = Trial(stages("C"), tmp_path, half.rules)
+    trial = CrashRun(stages("C"), tmp_path, half.rules)
     path = trial.folder / JOURNAL
     path.parent.mkdir()
     spoilt = CORRUPT[how](half.journal)
@@ -79,7 +79,7 @@ def test_a_corrupt_journal_changes_nothing(
     assert json.loads(trial.said)["runs"][-1]["end"]["converged"]
 
 
-def test_no_folder_is_needed_between_runs(trial: Trial) -> None:
+def test_no_folder_is_needed_between_runs(trial: CrashRun) -> None:
     """All that a run left behind is removed: the next converges, the one after it writes nothing."""
     trial.killed(MIDDLE, "before")
     shutil.rmtree(trial.folder / ".cxroute")
@@ -123,7 +123,7 @@ def nobody_reads(folder: Path) -> None:
     [blocked_by_a_file, blocked_by_a_folder, dangling, read_only, full, nobody_reads],
     ids=lambda one: one.__name__,
 )
-def test_a_journal_that_cannot_be_written_is_one_warning(trial: Trial, spoil: Callable[[Path], None]) -> None:
+def test_a_journal_that_cannot_be_written_is_one_warning(trial: CrashRun, spoil: Callable[[Path], None]) -> None:
     """The apply goes on: exit 0, everything done, one line on stderr."""
     spoil(trial.folder)
     ended = trial.run("apply", "--yes")
@@ -134,7 +134,7 @@ def test_a_journal_that_cannot_be_written_is_one_warning(trial: Trial, spoil: Ca
     assert trial.settled()
 
 
-def test_a_disk_that_gets_full_in_the_middle_is_one_warning(trial: Trial) -> None:
+def test_a_disk_that_gets_full_in_the_middle_is_one_warning(trial: CrashRun) -> None:
     """Of the journal there is as much as there was room for, and a run with room begins on a line of its own."""
     if not hasattr(os, "fork"):
         pytest.skip("this system has no ulimit")

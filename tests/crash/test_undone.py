@@ -10,27 +10,27 @@ import pytest
 from reconciler.cli.commands.history import read
 from reconciler.cxone.rule_json import parse_live_rule
 from tests.crash.killer import Killer
-from tests.crash.stage import Trial, finish
+from tests.crash.stage import CrashRun, finish
 from tests.tiers import FULL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.crash.stage import Stage
+    from tests.crash.stage import CrashSetup
 
 POINTS: Final = tuple(range(12, 100, 3)) if FULL else (12, 30, 55)
 """Requests at which the process is killed; the first writes are behind it."""
 ALLOWED: Final = ("--yes", "--allow", "unrouted", "--reason", "as it was")
 
 
-def content(trial: Trial) -> list[str]:
+def content(trial: CrashRun) -> list[str]:
     """What is live, without ids and what the server and our own line keep."""
     found = (parse_live_rule(dict(one)) for one in trial.state.rules())
     return sorted(f"{one.rule} {one.marker and one.marker.address}" for one in found)
 
 
-def killed(trial: Trial, at: int, *arguments: str) -> None:
+def killed(trial: CrashRun, at: int, *arguments: str) -> None:
     """Run a command that is killed when its request `at` is done and not answered."""
     trial.app = killer = Killer(trial.app, at, "after")
     with trial.start(*arguments) as process:
@@ -39,14 +39,14 @@ def killed(trial: Trial, at: int, *arguments: str) -> None:
     trial.app = killer.app
 
 
-def run_of(trial: Trial, number: int) -> str:
+def run_of(trial: CrashRun, number: int) -> str:
     return read(trial.folder / ".cxroute/journal.jsonl")[number].id
 
 
 @pytest.mark.parametrize("at", POINTS)
-def test_an_apply_that_was_killed_is_undone(at: int, stages: Callable[[str], Stage], tmp_path: Path) -> None:
+def test_an_apply_that_was_killed_is_undone(at: int, stages: Callable[[str], CrashSetup], tmp_path: Path) -> None:
     """As far as it came; nobody need wait, for its process is dead."""
-    trial = Trial(stages("C"), tmp_path)
+    trial = CrashRun(stages("C"), tmp_path)
     before = content(trial)
     killed(trial, at, "apply", "--yes")
     assert before != content(trial)
@@ -56,10 +56,10 @@ def test_an_apply_that_was_killed_is_undone(at: int, stages: Callable[[str], Sta
 
 @pytest.mark.parametrize("at", POINTS)
 def test_an_undo_that_was_killed_is_finished_by_the_same_command(
-    at: int, stages: Callable[[str], Stage], tmp_path: Path
+    at: int, stages: Callable[[str], CrashSetup], tmp_path: Path
 ) -> None:
     """30 changes, a temporary copy on the way, an adoption; the command is the same, and what is done is left."""
-    trial = Trial(stages("C"), tmp_path)
+    trial = CrashRun(stages("C"), tmp_path)
     before = content(trial)
     assert 0 == trial.here("apply", "--yes"), trial.warned
     run = run_of(trial, 0)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from reconciler.simulator.state import TenantState
-    from tests.crash.stage import Trial
+    from tests.crash.stage import CrashRun
 
 
 def the(state: TenantState, name: str) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def others_rule_edited(state: TenantState) -> None:
         (others_rule_edited, "a rule that is not ours is not what it was"),
     ],
 )
-def test_the_watch_sees_each_kind_of_harm(trial: Trial, harm: Callable[[TenantState], None], seen: str) -> None:
+def test_the_watch_sees_each_kind_of_harm(trial: CrashRun, harm: Callable[[TenantState], None], seen: str) -> None:
     """However short it lasted; and it sees none where nothing was done."""
     assert [] == trial.watch.wrong()
     harm(trial.state)

@@ -31,13 +31,13 @@ from tests.support.access_key_tenant import (
     OPENID,
     RULES,
     TOKEN,
-    World,
+    ScriptedIssuer,
+    answers_in_turn,
     jwt,
     part,
-    then,
     token,
 )
-from tests.support.fake_clock import VirtualTime
+from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ GONE = (404, {"message": "Not found"})
 TENANT_ID = "11111111-2222-4333-8444-555555555555"
 
 
-def read(world: World, tenant: Any = AT_ISSUER) -> None:
+def read(world: ScriptedIssuer, tenant: Any = AT_ISSUER) -> None:
     """Read the rules of a tenant."""
     asyncio.run(world.client(tenant).rules())
 
@@ -69,7 +69,7 @@ def failing(client: ReadingClient) -> Any:
 
 def test_the_way_in_at_an_issuer() -> None:
     """Two documents and a token, each asked once; a secret goes to the token's address, and the token to the API."""
-    world = World()
+    world = ScriptedIssuer()
     read(world)
     assert [f"GET {OPENID}", f"POST {TOKEN}", f"GET {CXONE}", f"GET {RULES}", f"GET {RULES}"] == world.calls
     first, second, third, *rest = world.asked
@@ -87,7 +87,7 @@ def test_the_way_in_at_an_issuer() -> None:
 
 def test_an_address_of_the_api_that_is_given_is_taken() -> None:
     """Then nobody asks where the API is, and no id token is needed."""
-    world = World(token=token(id_token="none"))
+    world = ScriptedIssuer(token=token(id_token="none"))
     world.answers[f"{API}/rules/api/v2/routing/rules"] = EMPTY
     read(world, replace(AT_ISSUER, base_url=f"{API}/rules"))
     assert [f"GET {OPENID}", f"POST {TOKEN}"] == world.calls[:2]
@@ -97,7 +97,7 @@ def test_an_address_of_the_api_that_is_given_is_taken() -> None:
 def test_the_simpler_call_of_an_area() -> None:
     """One request with the access key as JSON; no client, no document."""
     address = "https://na1.nice-incontact.com/authentication/v1/token/access-key"
-    world = World()
+    world = ScriptedIssuer()
     world.answers[address] = {"access_token": canary.TOKEN}
     tenant = replace(TENANT, base_url=API, token_url=address)
     client = world.client(tenant)
@@ -109,7 +109,7 @@ def test_the_simpler_call_of_an_area() -> None:
 
 def test_a_thousand_callers_find_the_way_once() -> None:
     """Each document and the token are asked for once, however many wait."""
-    world = World()
+    world = ScriptedIssuer()
     client = world.client(replace(AT_ISSUER, concurrency=1000))
 
     async def run() -> None:
@@ -121,8 +121,8 @@ def test_a_thousand_callers_find_the_way_once() -> None:
 
 def test_an_old_token_is_renewed_and_nothing_is_discovered_again() -> None:
     """A minute before its end, by the monotonic clock."""
-    world, virtual = World(), VirtualTime()
-    client = world.client(virtual=virtual)
+    world, virtual = ScriptedIssuer(), FakeClock()
+    client = world.client(clock=virtual)
 
     async def run() -> None:
         await client.rules()
@@ -138,10 +138,12 @@ def test_an_old_token_is_renewed_and_nothing_is_discovered_again() -> None:
 
 def test_a_refused_token_is_renewed_once() -> None:
     """The second 401 is an error; where the API is has not changed."""
-    world = World(token=then(token(), token(access_token=canary.RENEWED)), rules=then((401, {}), EMPTY))
+    world = ScriptedIssuer(
+        token=answers_in_turn(token(), token(access_token=canary.RENEWED)), rules=answers_in_turn((401, {}), EMPTY)
+    )
     read(world)
     assert (1, 2, 1) == (world.count(OPENID), world.count(TOKEN), world.count(CXONE))
-    world = World(rules=(401, {}))
+    world = ScriptedIssuer(rules=(401, {}))
     with pytest.raises(errors.CredentialsError):
         read(world)
     assert 2 == world.count(TOKEN)
@@ -151,10 +153,13 @@ def test_a_refused_token_is_renewed_once() -> None:
 def test_a_token_s_address_that_is_none_any_more_is_discovered_anew(moved: Any) -> None:
     """By whoever asks next; where the API is stays as it was, so that a plan never changes hosts midway."""
     other = f"{ISSUER}/new/token"
-    world = World(openid=then({"token_endpoint": TOKEN}, {"token_endpoint": other}), token=then(token(), moved))
+    world = ScriptedIssuer(
+        openid=answers_in_turn({"token_endpoint": TOKEN}, {"token_endpoint": other}),
+        token=answers_in_turn(token(), moved),
+    )
     world.answers[other] = token(access_token=canary.RENEWED)
-    world.answers[CXONE] = then({"api_endpoint": API}, {"api_endpoint": "https://api-eu1.niceincontact.com"})
-    virtual = VirtualTime()
+    world.answers[CXONE] = answers_in_turn({"api_endpoint": API}, {"api_endpoint": "https://api-eu1.niceincontact.com"})
+    virtual = FakeClock()
     client = world.client(replace(AT_ISSUER, patience_seconds=60.0), virtual)
 
     async def run() -> None:
@@ -170,7 +175,7 @@ def test_a_token_s_address_that_is_none_any_more_is_discovered_anew(moved: Any) 
 
 def test_a_token_s_address_that_cannot_be_reached_is_discovered_anew() -> None:
     """By the endpoint, which goes on for months; a command gives up."""
-    world = World()
+    world = ScriptedIssuer()
 
     async def send(request: ApiRequest, _kind: RequestKind) -> ApiResponse:
         answer = await world.carry(request)
@@ -191,7 +196,7 @@ def test_a_token_s_address_that_cannot_be_reached_is_discovered_anew() -> None:
 @pytest.mark.parametrize("refused", [(400, {}), (401, {}), (403, {}), (500, {}), (429, {})])
 def test_a_refused_key_or_a_busy_issuer_is_no_reason_to_discover_anew(refused: Any) -> None:
     """The address is right; it was the key, or it is not the time."""
-    world = World(token=refused)
+    world = ScriptedIssuer(token=refused)
     client = world.client()
 
     async def run() -> None:
@@ -204,7 +209,7 @@ def test_a_refused_key_or_a_busy_issuer_is_no_reason_to_discover_anew(refused: A
 
 def test_where_the_api_is_can_be_asked_again_without_another_token() -> None:
     """An issuer whose second document is missing for a while is not asked for tokens meanwhile."""
-    world = World(cxone=then(GONE, GONE, {"api_endpoint": API}))
+    world = ScriptedIssuer(cxone=answers_in_turn(GONE, GONE, {"api_endpoint": API}))
     client = world.client()
 
     async def run() -> list[Any]:
@@ -219,7 +224,7 @@ def test_where_the_api_is_can_be_asked_again_without_another_token() -> None:
 
 def test_a_document_that_was_cut_is_asked_for_again() -> None:
     """As everything that is read; a broken one stays broken."""
-    world = World(openid=then(b'{"token_end', {"token_endpoint": TOKEN}))
+    world = ScriptedIssuer(openid=answers_in_turn(b'{"token_end', {"token_endpoint": TOKEN}))
     read(world)
     assert 2 == world.count(OPENID)
 
@@ -246,12 +251,12 @@ ODD: dict[str, Any] = {
 @pytest.mark.parametrize("which", ["openid", "cxone"])
 def test_a_document_that_is_none_is_one_sentence(which: str, odd: str) -> None:
     """It names the document; no secret goes out because of the first, no token because of the second."""
-    world = World(**{which: ODD[odd]})
+    world = ScriptedIssuer(**{which: ODD[odd]})
     with pytest.raises(errors.UnexpectedResponseError, match="well-known") as refused:
         read(world)
     assert (0 if which == "openid" else 1) == world.count(TOKEN)
     assert 0 == world.count(RULES)
-    assert [] == canary.found(f"{refused.value}{world.sent('cxone.niceincontact.com')}")
+    assert [] == canary.find_leaks(f"{refused.value}{world.sent('cxone.niceincontact.com')}")
 
 
 def nested(levels: int) -> str:
@@ -290,7 +295,7 @@ IDENTITIES: dict[str, Any] = {
 @pytest.mark.parametrize("odd", IDENTITIES)
 def test_an_id_token_that_says_nothing_ends_in_one_sentence(odd: str) -> None:
     """It says what can be done without one; the token goes nowhere."""
-    world = World(token=token(id_token=IDENTITIES[odd]))
+    world = ScriptedIssuer(token=token(id_token=IDENTITIES[odd]))
     with pytest.raises(errors.UnexpectedResponseError, match=r"no id_token that says .* give api\.baseUrl"):
         read(world)
     assert [f"GET {OPENID}", f"POST {TOKEN}"] == world.calls
@@ -308,7 +313,7 @@ def test_an_id_token_is_read_however_it_is_padded(length: int) -> None:
 def test_an_answer_without_a_token_says_so_first() -> None:
     """Before anybody asks what it says of the tenant."""
     with pytest.raises(errors.UnexpectedResponseError, match="no usable access_token"):
-        read(World(token={"id_token": "x"}))
+        read(ScriptedIssuer(token={"id_token": "x"}))
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
@@ -321,23 +326,23 @@ def test_a_refusal_names_the_variables_and_no_value(status: int) -> None:
     with pytest.raises(
         errors.CredentialsError, match=r"access key or the client id or secret.*check THE_KEY, THE_SECRET"
     ) as refused:
-        read(World(token=echo))
-    assert [] == canary.found(str(refused.value))
+        read(ScriptedIssuer(token=echo))
+    assert [] == canary.find_leaks(str(refused.value))
 
 
 def test_the_issuer_s_second_document_repeats_no_token() -> None:
     """It may know the tokens that were just given out, and an error of its own may name them."""
     identity = jwt({**GOOD, "nonce": canary.RENEWED})
-    world = World(token=token(id_token=identity), cxone=(400, {"message": f"{canary.TOKEN} {identity}"}))
+    world = ScriptedIssuer(token=token(id_token=identity), cxone=(400, {"message": f"{canary.TOKEN} {identity}"}))
     with pytest.raises(errors.CredentialsError) as refused:
         read(world)
-    assert [] == canary.found(str(refused.value))
+    assert [] == canary.find_leaks(str(refused.value))
     assert identity not in str(refused.value)
 
 
 def test_a_fence_lets_nothing_through_but_reads_and_the_token() -> None:
     """Where tokens are is read from the issuer's own document; before that, nothing may be posted anywhere."""
-    world = World()
+    world = ScriptedIssuer()
     carry = read_only_transport(world.carry, AT_ISSUER)
     opening = ApiRequest("GET", ServerUrl.parse(ISSUER), "/.well-known/openid-configuration", {})
 
@@ -366,11 +371,11 @@ def test_a_fence_lets_nothing_through_but_reads_and_the_token() -> None:
 
 def test_nothing_that_holds_a_key_shows_it() -> None:
     """Neither credentials, nor requests, nor what they are kept in."""
-    world = World()
+    world = ScriptedIssuer()
     client = world.client()
     asyncio.run(client.rules())
     held: list[Any] = [KEYS, client, client._login, client._login._discovery, *world.asked]
-    assert [] == canary.found("".join(f"{one!r} {one}" for one in held))
+    assert [] == canary.find_leaks("".join(f"{one!r} {one}" for one in held))
 
 
 def test_the_environments_of_the_documentation_are_valid() -> None:

@@ -13,14 +13,25 @@ import pytest
 
 from reconciler import errors
 from reconciler.cxone.settings import check_host
-from tests.hostile.tenant import Tenant, page, response, serving, whole
+from tests.hostile.tenant import HostileTenant, page, response, serving, whole
 from tests.support import canary_secrets as canary
-from tests.support.access_key_tenant import API, AT_ISSUER, CXONE, ISSUER, OPENID, RULES, TOKEN, World, jwt, token
+from tests.support.access_key_tenant import (
+    API,
+    AT_ISSUER,
+    CXONE,
+    ISSUER,
+    OPENID,
+    RULES,
+    TOKEN,
+    ScriptedIssuer,
+    jwt,
+    token,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.hostile.command import Place
+    from tests.hostile.command import Workspace
     from tests.hostile.tenant import Turn
 
 NOWHERE: Final = {
@@ -79,38 +90,38 @@ NOWHERE: Final = {
 @pytest.mark.parametrize("where", NOWHERE)
 def test_no_secret_goes_where_a_document_says_that_tokens_are(where: str) -> None:
     """The first document is read, and nothing else is sent to anybody."""
-    world = World(openid={"issuer": ISSUER, "token_endpoint": NOWHERE[where]})
+    world = ScriptedIssuer(openid={"issuer": ISSUER, "token_endpoint": NOWHERE[where]})
     with pytest.raises(errors.CredentialsError, match="token_endpoint is not believed, and nothing was sent") as said:
         asyncio.run(world.client().rules())
     assert [f"GET {OPENID}"] == world.calls
-    assert [] == canary.found(f"{said.value}{world.sent()}")
+    assert [] == canary.find_leaks(f"{said.value}{world.sent()}")
     assert len(str(said.value)) < 600
 
 
 @pytest.mark.parametrize("where", NOWHERE)
 def test_no_token_goes_where_a_document_says_that_the_api_is(where: str) -> None:
     """The issuer is asked, and nobody else; the token stays here."""
-    world = World(cxone={"api_endpoint": NOWHERE[where]})
+    world = ScriptedIssuer(cxone={"api_endpoint": NOWHERE[where]})
     with pytest.raises(errors.CredentialsError, match="api_endpoint is not believed, and nothing was sent") as said:
         asyncio.run(world.client().rules())
     assert [f"GET {OPENID}", f"POST {TOKEN}", f"GET {CXONE}"] == world.calls
-    assert [] == canary.found(f"{said.value}{world.sent('cxone.niceincontact.com')}")
+    assert [] == canary.find_leaks(f"{said.value}{world.sent('cxone.niceincontact.com')}")
     assert canary.TOKEN not in world.sent()
 
 
 @pytest.mark.parametrize("where", NOWHERE)
 def test_nobody_is_asked_whom_an_id_token_calls_the_issuer(where: str) -> None:
     """Not even for a document, which would be believed next."""
-    world = World(token=token(id_token=jwt({"iss": NOWHERE[where], "tenantId": "t"})))
+    world = ScriptedIssuer(token=token(id_token=jwt({"iss": NOWHERE[where], "tenantId": "t"})))
     with pytest.raises(errors.CredentialsError, match="the id token: its iss is not believed") as said:
         asyncio.run(world.client().rules())
     assert [f"GET {OPENID}", f"POST {TOKEN}"] == world.calls
-    assert [] == canary.found(str(said.value))
+    assert [] == canary.find_leaks(str(said.value))
 
 
 def test_an_operator_is_told_what_to_do_about_a_host() -> None:
     """The variable and its value, in one sentence."""
-    world = World(cxone={"api_endpoint": "https://api.nicecxone-sov1.eu"})
+    world = ScriptedIssuer(cxone={"api_endpoint": "https://api.nicecxone-sov1.eu"})
     with pytest.raises(errors.CredentialsError, match=r"allow it with CXROUTE_HOSTS=api\.nicecxone-sov1\.eu$"):
         asyncio.run(world.client().rules())
 
@@ -132,7 +143,7 @@ BELIEVED: Final = {
 def test_what_is_one_of_cxone_s_hosts_or_allowed_is_believed(where: str) -> None:
     """However it is written."""
     url, rules = BELIEVED[where]
-    world = World(cxone={"api_endpoint": url})
+    world = ScriptedIssuer(cxone={"api_endpoint": url})
     asyncio.run(world.client(replace(AT_ISSUER, allowed_hosts=frozenset({"gate.example"}))).rules())
     assert f"GET {rules}" == world.calls[-1]
 
@@ -141,7 +152,7 @@ def test_an_allowed_issuer_may_have_a_port_of_its_own() -> None:
     """An operator who runs a gateway on 8443 finds tokens there too; another host's port is another matter."""
     gate = "https://gate.example:8443"
     tenant = replace(AT_ISSUER, issuer=gate, allowed_hosts=frozenset({"gate.example", "other.example"}))
-    world = World()
+    world = ScriptedIssuer()
     identity = jwt({"iss": gate, "tenantId": "t"})
     world.answers[f"{gate}/.well-known/openid-configuration"] = {"token_endpoint": f"{gate}/token"}
     world.answers[f"{gate}/token"] = token(id_token=identity)
@@ -193,7 +204,7 @@ STEPS: Final = {
 }
 
 
-class Keyed(Tenant):
+class Keyed(HostileTenant):
     """A tenant on a real socket that opens to access keys, but for one step, which a function answers."""
 
     def __init__(self, step: str = "", instead: Callable[[Turn, Keyed], bytes] | None = None) -> None:
@@ -217,7 +228,7 @@ class Keyed(Tenant):
 
 
 @pytest.fixture
-def keyed(place: Place) -> Iterator[Callable[..., int]]:
+def keyed(place: Workspace) -> Iterator[Callable[..., int]]:
     """Run a command against such a tenant; nothing that is printed or left in a file holds a secret."""
     with ExitStack() as stack:
 
@@ -247,7 +258,7 @@ def test_a_tenant_on_a_real_socket_opens_to_an_access_key(keyed: Callable[..., i
 @pytest.mark.parametrize("step", STEPS)
 def test_no_step_of_the_way_in_follows_a_redirect(keyed: Callable[..., int], step: str, status: bytes) -> None:
     """To another server, a real one: not one connection is made to it."""
-    with serving(Tenant()) as elsewhere:
+    with serving(HostileTenant()) as elsewhere:
 
         def redirect(turn: Turn, _tenant: Keyed) -> bytes:
             return response(b"", status, b"Location: " + f"{elsewhere.url}{turn.request.path}".encode())

@@ -14,8 +14,8 @@ from reconciler.cxone.context_client import ContextClient
 from reconciler.cxone.settings import ClientCredentials
 from reconciler.cxone.transport.fast_transport import Direct
 from reconciler.cxone.transport.rate_limiter import REAL_TIME
-from tests.cli.test_socket import Place
 from tests.support import canary_secrets as canary
+from tests.support.bank_workspace import BankWorkspace
 from tests.support.in_process_tenant import TENANT
 
 if TYPE_CHECKING:
@@ -38,11 +38,11 @@ WAYS = {"issuer": "issuer: '{url}'", "area": AREA}
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path)
+def place(tmp_path: Path) -> BankWorkspace:
+    return BankWorkspace(tmp_path)
 
 
-def keyed(place: Place, url: str, way: str) -> None:
+def keyed(place: BankWorkspace, url: str, way: str) -> None:
     """Let the bank be entered with an access key."""
     place.manifests(url)
     path = place.path / "manifests/environments/bank.yaml"
@@ -50,7 +50,7 @@ def keyed(place: Place, url: str, way: str) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_an_access_key_plans_and_applies(place: Place, way: str) -> None:
+def test_an_access_key_plans_and_applies(place: BankWorkspace, way: str) -> None:
     """From rules found to nothing left to do, with the key that the simulator was started with."""
     place.environment |= KEYS
     with place.simulated("--tenant", "bank") as url:
@@ -58,12 +58,12 @@ def test_an_access_key_plans_and_applies(place: Place, way: str) -> None:
         if way == "area":
             for name in OF_CLIENT:
                 del place.environment[name]
-        plan = place.forked("-e", "bank", "plan", "--format", "json")
+        plan = place.run_without_waits("-e", "bank", "plan", "--format", "json")
         assert 0 == plan.code, plan.err
         assert json.loads(plan.out)["summary"]["create"] > 0
-        applied = place.forked("-e", "bank", "apply", "--yes", "--adopt")
+        applied = place.run_without_waits("-e", "bank", "apply", "--yes", "--adopt")
         assert 0 == applied.code, applied.out + applied.err
-        again = place.forked("-e", "bank", "plan", "--detailed-exitcode")
+        again = place.run_without_waits("-e", "bank", "plan", "--detailed-exitcode")
         assert 0 == again.code, again.out
     journal = (place.path / ".cxroute/journal.jsonl").read_text("utf-8")
     assert f'"tenant": "{url}/bank"' in journal or f'"tenant":"{url}/bank"' in journal
@@ -72,13 +72,13 @@ def test_an_access_key_plans_and_applies(place: Place, way: str) -> None:
 @pytest.mark.parametrize(
     ("name", "said"), [("CXONE_ACCESS_KEY_SECRET", "access key"), ("CXONE_CLIENT_SECRET", "client")]
 )
-def test_a_wrong_key_names_every_variable_that_may_be_wrong(place: Place, name: str, said: str) -> None:
+def test_a_wrong_key_names_every_variable_that_may_be_wrong(place: BankWorkspace, name: str, said: str) -> None:
     """Which of them it is nobody is told by a 401; no value is shown."""
     place.environment |= KEYS
     with place.simulated() as url:
         keyed(place, url, "issuer")
         place.environment[name] = "wrong-canary-wrong"
-        refused = place.forked("-e", "bank", "plan")
+        refused = place.run_without_waits("-e", "bank", "plan")
     assert 1 == refused.code
     assert "the tenant refuses the access key or the client id or secret" in refused.err
     assert said in refused.err
@@ -87,46 +87,46 @@ def test_a_wrong_key_names_every_variable_that_may_be_wrong(place: Place, name: 
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_key_that_is_not_there_is_asked_for_by_name(place: Place, way: str) -> None:
+def test_a_key_that_is_not_there_is_asked_for_by_name(place: BankWorkspace, way: str) -> None:
     """The first that is missing; with an area the client's id and secret are not needed."""
     for name in OF_CLIENT:
         del place.environment[name]
     keyed(place, "http://127.0.0.1:9", way)
-    missing = place.forked("-e", "bank", "plan")
+    missing = place.run_without_waits("-e", "bank", "plan")
     assert 1 == missing.code
     assert f"set {'CXONE_CLIENT_ID' if way == 'issuer' else 'CXONE_ACCESS_KEY_ID'}, or" in missing.err
 
 
 @pytest.mark.parametrize("name", [*OF_CLIENT, *KEYS])
-def test_what_is_no_text_is_said_by_name(place: Place, name: str) -> None:
+def test_what_is_no_text_is_said_by_name(place: BankWorkspace, name: str) -> None:
     """A variable may hold any bytes; they are no bug of the program, and are not shown."""
     place.environment |= {**KEYS, name: "canary-\udcff-canary"}
     keyed(place, "http://127.0.0.1:9", "issuer")
-    refused = place.forked("-e", "bank", "plan")
+    refused = place.run_without_waits("-e", "bank", "plan")
     assert (1, f"error: {name} holds bytes that are no text") == (refused.code, refused.err.strip())
 
 
-def test_keys_come_from_files_too(place: Place) -> None:
+def test_keys_come_from_files_too(place: BankWorkspace) -> None:
     """NAME_FILE, as everywhere."""
     for name, value in KEYS.items():
-        canary.planted(place.path / name).write_text(value + "\n", "utf-8")
+        canary.mark_as_secret(place.path / name).write_text(value + "\n", "utf-8")
         place.environment[f"{name}_FILE"] = name
     with place.simulated() as url:
         keyed(place, url, "issuer")
-        assert 0 == place.forked("-e", "bank", "plan").code
+        assert 0 == place.run_without_waits("-e", "bank", "plan").code
 
 
-def test_a_busy_issuer_is_waited_for(place: Place) -> None:
+def test_a_busy_issuer_is_waited_for(place: BankWorkspace) -> None:
     """Documents and token are read again as everything is."""
     with place.simulated("--faults", "discovery:503@#1,token:429=0@#1,discovery:cut@#3") as url:
         place.environment |= KEYS
         keyed(place, url, "issuer")
-        assert 0 == place.forked("-e", "bank", "plan").code
+        assert 0 == place.run_without_waits("-e", "bank", "plan").code
 
 
-def test_the_endpoint_s_own_carrier_finds_the_way_in(place: Place) -> None:
+def test_the_endpoint_s_own_carrier_finds_the_way_in(place: BankWorkspace) -> None:
     """Documents, token and context on kept connections, without httpx; a refused token is renewed once."""
-    credentials = ClientCredentials("me", canary.SECRET, canary.KEY, canary.KEY_SECRET)
+    credentials = ClientCredentials(canary.CLIENT, canary.SECRET, canary.KEY, canary.KEY_SECRET)
 
     async def run(url: str) -> list[Any]:
         direct = Direct(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))

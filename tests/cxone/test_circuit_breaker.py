@@ -16,18 +16,16 @@ from reconciler.cxone.client import WritingClient
 from reconciler.cxone.settings import ClientCredentials
 from reconciler.cxone.transport.circuit_breaker import MOST_FAILURES
 from reconciler.cxone.transport.httpx_transport import CertificateConnectError, transport_over
-from reconciler.model.live import FetchedRule, Marker
-from reconciler.model.rule import Address
-from tests.support.builders import rule
+from reconciler.model.live import FetchedRule
+from tests.support.builders import MARKER, rule
 from tests.support.in_process_tenant import TENANT
-from tests.support.stepping_clock import jumping_time, run
+from tests.support.stepping_clock import run, stepping_time
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     Away = Callable[[httpx.Request], httpx.Response]
 
-MARKER = Marker("acme", Address("cards", "vip"), "00000000")
 MOST_PROBES = 12
 """At 1.5, 3, 6 and then 11 seconds, the shortest that they are apart, as many as 90 seconds hold."""
 
@@ -73,11 +71,11 @@ AWAY = {"503": broken(503), "refused": lost(httpx.ConnectError), "reset": lost(h
 
 
 def using(server: Server, calls: Callable[[WritingClient], Awaitable[Any]], **tenant: Any) -> tuple[Any, WritingClient]:
-    """Make calls with a client of the server, by a clock that jumps; return what came of them, and the client."""
+    """Make calls with a client of the server, by a clock that steps; return what came of them, and the client."""
 
     async def go() -> tuple[Any, WritingClient]:
         settings = replace(TENANT, requests_per_second=100, **tenant)
-        client = WritingClient(transport_over(server), settings, ClientCredentials("id", "s"), jumping_time(Random(1)))
+        client = WritingClient(transport_over(server), settings, ClientCredentials("id", "s"), stepping_time(Random(1)))
         return await calls(client), client
 
     return run(go())
@@ -156,7 +154,7 @@ def test_writes_wait_at_the_gate_and_are_sent_once() -> None:
     assert {"GET rules"} == {call for at, call in server.asked if 1.1 <= at < 61.0}
 
 
-def test_a_write_whose_connection_was_refused_is_made_when_the_server_is_back() -> None:
+def test_a_write_with_a_refused_connection_is_sent_after_the_outage() -> None:
     """It is certain that it was not done."""
     server = Server(lost(httpx.ConnectError), until=61.0)
     found, _ = using(server, creates)
@@ -181,7 +179,7 @@ def test_who_was_never_there_is_not_waited_for(failure: type[httpx.TransportErro
     assert server.asked[-1][0] < 10
 
 
-def test_an_api_that_was_never_there_is_not_waited_for_because_its_token_came() -> None:
+def test_a_token_does_not_make_the_client_wait_for_an_absent_api() -> None:
     """The two may be on different hosts, of which one is wrong."""
 
     def away(request: httpx.Request) -> httpx.Response:

@@ -18,10 +18,9 @@ from reconciler import errors
 from reconciler.cxone.client import WritingClient
 from reconciler.cxone.settings import ClientCredentials, check_host
 from reconciler.cxone.transport.httpx_transport import transport_over
-from reconciler.model.live import FetchedRule, Marker
-from reconciler.model.rule import Address
-from tests.support.builders import rule, unmanaged
-from tests.support.fake_clock import START, VirtualTime
+from reconciler.model.live import FetchedRule
+from tests.support.builders import MARKER, rule, unmanaged
+from tests.support.fake_clock import START, FakeClock
 from tests.support.in_process_tenant import TENANT
 
 if TYPE_CHECKING:
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 
     from reconciler.cxone.transport.request import Transport
 
-MARKER = Marker("acme", Address("cards", "vip"), "00000000")
 RULES = "http://localhost/api/v2/routing/rules"
 ONE = "http://localhost/api/v2/routing/rules/1"
 STORED = {"id": "1", "name": "vip", "priority": 1}
@@ -41,13 +39,13 @@ def over_http() -> Transport:
     return transport_over(httpx.AsyncHTTPTransport())
 
 
-def client(virtual: VirtualTime | None = None, patience: float = 0.0) -> WritingClient:
+def client(virtual: FakeClock | None = None, patience: float = 0.0) -> WritingClient:
     """Return a client; without patience an outage is one at once.
 
     test_circuit_breaker.py has those that are waited for.
     """
     tenant = replace(TENANT, patience_seconds=patience)
-    time = (virtual or VirtualTime()).time
+    time = (virtual or FakeClock()).time
     return WritingClient(over_http(), tenant, ClientCredentials("id", "canary-secret"), time)
 
 
@@ -261,7 +259,7 @@ def test_a_token_is_used_until_a_minute_before_its_end(server: Any, expires_in: 
     body = json.dumps({"access_token": "t", "expires_in": expires_in}).replace("Infinity", "1e999")
     server["token"].respond(content=body)
     server.get(url__startswith=RULES).respond(json=STORED)
-    virtual = VirtualTime()
+    virtual = FakeClock()
 
     async def run() -> None:
         one = client(virtual)
@@ -302,7 +300,7 @@ def test_retry_after_is_honoured_where_it_makes_sense(server: Any, header: str |
     """Seconds or a date, at most two minutes; anything else is a short wait with jitter."""
     headers = {} if header is None else {"Retry-After": header}
     server.get(ONE).side_effect = [httpx.Response(429, headers=headers), httpx.Response(200, json=STORED)]
-    virtual = VirtualTime(chance=0.5)
+    virtual = FakeClock(chance=0.5)
     asyncio.run(client(virtual).rule("1"))
     assert pytest.approx(waited, abs=1) == virtual.seconds - 1000
 
@@ -311,7 +309,7 @@ def test_a_429_holds_every_call_of_the_client(server: Any) -> None:
     """Not only the one that was refused."""
     first = iter([httpx.Response(429, headers={"Retry-After": "50"})])
     seen: list[float] = []
-    virtual = VirtualTime()
+    virtual = FakeClock()
 
     def answer(_request: httpx.Request) -> httpx.Response:
         seen.append(virtual.seconds - 1000)
@@ -332,7 +330,7 @@ def test_a_429_holds_every_call_of_the_client(server: Any) -> None:
 def test_the_stated_rate_is_kept(server: Any) -> None:
     """A hundred calls at ten a second: one each 100 ms, by absolute deadlines."""
     at: list[float] = []
-    virtual = VirtualTime()
+    virtual = FakeClock()
 
     def answer(_request: httpx.Request) -> httpx.Response:
         at.append(virtual.seconds - 1000)
@@ -510,7 +508,7 @@ def test_an_empty_list_is_read_once_more(server: Any) -> None:
     """To believe it wrongly would be to create everything anew (F31); the second reading counts."""
     route = server.get(url__startswith=RULES)
     route.side_effect = [httpx.Response(200, json=EMPTY), httpx.Response(200, json={"entities": [STORED], "total": 1})]
-    virtual = VirtualTime()
+    virtual = FakeClock()
     assert 1 == len(asyncio.run(client(virtual).rules()))
     assert max(virtual.slept) >= 0.25
     route.side_effect = [httpx.Response(200, json=EMPTY)] * 2
@@ -606,7 +604,7 @@ def test_no_path_changes_the_host(path: str) -> None:
     """A path is put behind the address, so it must begin where the host has ended."""
     for tenant in (replace(TENANT, rules_path=path), replace(TENANT, queues_path=path)):
         with pytest.raises(errors.UsageError, match="begin with /"):
-            WritingClient(over_http(), tenant, ClientCredentials("i", "s"), VirtualTime().time)
+            WritingClient(over_http(), tenant, ClientCredentials("i", "s"), FakeClock().time)
 
 
 @pytest.mark.parametrize("rule_id", ["", ".", "..", "\ud800"])
@@ -701,7 +699,7 @@ def test_neither_credentials_nor_client_show_a_secret() -> None:
 @pytest.mark.parametrize("form", ["{}", "echo {} end", "client_secret={}&x"])
 def test_a_secret_that_the_server_repeats_is_not_repeated_by_us(server: Any, form: str) -> None:
     """Neither the client's secret, in any form, nor a token."""
-    one = WritingClient(over_http(), TENANT, ClientCredentials("id", 'canary /"+ü'), VirtualTime().time)
+    one = WritingClient(over_http(), TENANT, ClientCredentials("id", 'canary /"+ü'), FakeClock().time)
     forms = ['canary /"+ü', "canary+%2F%22%2B%C3%BC", "aWQ6Y2FuYXJ5IC8iK8O8"]
     for secret in forms:
         server["token"].respond(400, json={"error": "bad", "error_description": form.format(secret)})
@@ -719,7 +717,7 @@ def test_a_secret_that_the_server_repeats_is_not_repeated_by_us(server: Any, for
 def test_a_run_has_an_end_and_a_yes_that_took_an_hour_begins_it_anew(server: Any) -> None:
     """No call goes out after the run's time; `restart_time_limit` gives it more."""
     server.get(url__startswith=RULES).respond(json=STORED)
-    virtual = VirtualTime()
+    virtual = FakeClock()
 
     async def run() -> None:
         one = WritingClient(

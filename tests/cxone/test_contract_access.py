@@ -17,7 +17,7 @@ from reconciler.cxone.client import ReadingClient
 from reconciler.cxone.read_only import read_only_transport
 from reconciler.cxone.settings import ClientCredentials
 from reconciler.cxone.transport.request import ApiResponse
-from tests.support.fake_clock import VirtualTime
+from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def test_the_client_comes_in_as_the_contract_says(example: Any) -> None:
 
     async def run() -> None:
         carry = read_only_transport(server.carry, tenant)
-        await ReadingClient(carry, tenant, credentials(example), VirtualTime().time).rules()
+        await ReadingClient(carry, tenant, credentials(example), FakeClock().time).rules()
 
     if example["name"] in EXPECTED:
         expected, said = EXPECTED[example["name"]]

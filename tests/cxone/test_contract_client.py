@@ -19,7 +19,7 @@ from reconciler.cxone.settings import ClientCredentials
 from reconciler.cxone.transport.httpx_transport import transport_over
 from reconciler.model.live import FetchedRule, Marker
 from reconciler.model.rule import Address
-from tests.support.fake_clock import VirtualTime
+from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT
 
 CONTRACT = Path(__file__).parents[1] / "contract"
@@ -139,7 +139,7 @@ def test_the_client_asks_and_understands_as_the_contract_says(example: Json) -> 
         credentials = ClientCredentials("example-id", example["request"].get("form", {}).get("client_secret", "x"))
         credentials = replace(credentials, client_id=example["request"].get("form", {}).get("client_id", "example-id"))
         carry = transport_over(httpx.MockTransport(server))
-        client = WritingClient(carry, TENANT, credentials, VirtualTime().time)
+        client = WritingClient(carry, TENANT, credentials, FakeClock().time)
         await calls(client, example)
 
     expected = expectation(example)
@@ -168,7 +168,7 @@ def test_a_page_of_a_wrong_shape_is_no_page(name: str) -> None:
 
     async def run() -> None:
         carry = transport_over(httpx.MockTransport(Server(example)))
-        await WritingClient(carry, TENANT, ClientCredentials("id", "secret"), VirtualTime().time).rules()
+        await WritingClient(carry, TENANT, ClientCredentials("id", "secret"), FakeClock().time).rules()
 
     with pytest.raises(errors.UnexpectedResponseError, match="page of rules"):
         asyncio.run(run())

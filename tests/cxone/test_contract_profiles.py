@@ -22,9 +22,8 @@ from reconciler.cxone.settings import ClientCredentials, TenantSettings
 from reconciler.cxone.transport.httpx_transport import transport_over
 from reconciler.manifest.kinds.profile import Profile
 from reconciler.model.live import FetchedRule
-from tests.cxone.test_profile import MARKER
-from tests.support.builders import rule
-from tests.support.fake_clock import VirtualTime
+from tests.support.builders import MARKER, rule
+from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT
 
 CONTRACT = Path(__file__).parents[1] / "contract"
@@ -84,7 +83,7 @@ def test_the_client_asks_and_understands_as_is_known_of_the_platform(example: di
             transport_over(httpx.MockTransport(server)),
             tenant(example["given"]),
             ClientCredentials("id", "canary-secret"),
-            VirtualTime().time,
+            FakeClock().time,
         )
         return await made_of(client, example)
 

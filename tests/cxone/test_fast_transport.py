@@ -15,7 +15,7 @@ import pytest
 from reconciler.cxone.settings import ServerUrl
 from reconciler.cxone.transport.request import ApiRequest, NoResponseError, NotSentError
 from reconciler.errors import UnexpectedResponseError
-from tests.support.http_server import OK, Tenant, ending, run, writing
+from tests.support.http_server import OK, ScriptedServer, answer_and_close, answer_with, run
 
 if TYPE_CHECKING:
     from tests.support.http_server import Run, Script
@@ -24,18 +24,20 @@ __all__ = ["run"]
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 OPEN = b"HTTP/1.1 200 OK\r\n"
+UPGRADE = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"
+GZIP_BOMB = b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(bytes(40_000_000), 1)
 """An answer that ends with its connection."""
 
 
 async def twice(script: Script) -> tuple[list[tuple[int, bytes]], int]:
     """Return two answers, and how many connections they took."""
-    async with Tenant(script).open() as tenant:
+    async with ScriptedServer(script).open() as tenant:
         return [await tenant.ask(), await tenant.ask()], len(tenant.connections)
 
 
 async def refused(script: Script) -> Exception:
     """Return what is raised; the connection must not be used again."""
-    async with Tenant(script).open() as tenant:
+    async with ScriptedServer(script).open() as tenant:
         try:
             answer = await tenant.ask()
         except Exception as error:  # noqa: BLE001 - which it is, is the question
@@ -52,24 +54,24 @@ ZIPPED = gzip.compress(b"{}")
 @pytest.mark.parametrize(
     ("script", "expected", "connections"),
     [
-        (writing(OK), (200, b"{}"), 1),
-        (writing(CONTINUE + b"HTTP/1.1 103 Hints\r\nContent-Encoding: br\r\n\r\n" + OK), (200, b"{}"), 1),
-        (writing(b"HTTP/1.1 204 No Content\r\n\r\n"), (204, b""), 1),
-        (writing(b"HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n"), (304, b""), 1),
-        (writing(CHUNKED + b"1\r\n{\r\n1;a=b\r\n}\r\n0\r\nContent-Encoding: br\r\n\r\n"), (200, b"{}"), 1),
-        (writing(OPEN + b"Content-Encoding: gzip\r\nContent-Length: 22\r\n\r\n" + ZIPPED), (200, b"{}"), 1),
-        (writing(OK.replace(b"200 OK", b"200 OK\r\nConnection: close")), (200, b"{}"), 2),
-        (writing(OK.replace(b"1.1", b"1.0")), (200, b"{}"), 2),
-        (writing(OK.replace(b"1.1 200 OK", b"1.0 200 OK\r\nConnection: keep-alive")), (200, b"{}"), 1),
-        (ending(OPEN + b"\r\n{}"), (200, b"{}"), 2),
-        (ending(OPEN.replace(b"1.1", b"1.0") + b"\r\n{}"), (200, b"{}"), 2),
-        (writing(OK + OK), (200, b"{}"), 2),
-        (writing(OK + OK[:7]), (200, b"{}"), 2),
-        (writing(OK + b"\0"), (200, b"{}"), 2),
+        (answer_with(OK), (200, b"{}"), 1),
+        (answer_with(CONTINUE + b"HTTP/1.1 103 Hints\r\nContent-Encoding: br\r\n\r\n" + OK), (200, b"{}"), 1),
+        (answer_with(b"HTTP/1.1 204 No Content\r\n\r\n"), (204, b""), 1),
+        (answer_with(b"HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n"), (304, b""), 1),
+        (answer_with(CHUNKED + b"1\r\n{\r\n1;a=b\r\n}\r\n0\r\nContent-Encoding: br\r\n\r\n"), (200, b"{}"), 1),
+        (answer_with(OPEN + b"Content-Encoding: gzip\r\nContent-Length: 22\r\n\r\n" + ZIPPED), (200, b"{}"), 1),
+        (answer_with(OK.replace(b"200 OK", b"200 OK\r\nConnection: close")), (200, b"{}"), 2),
+        (answer_with(OK.replace(b"1.1", b"1.0")), (200, b"{}"), 2),
+        (answer_with(OK.replace(b"1.1 200 OK", b"1.0 200 OK\r\nConnection: keep-alive")), (200, b"{}"), 1),
+        (answer_and_close(OPEN + b"\r\n{}"), (200, b"{}"), 2),
+        (answer_and_close(OPEN.replace(b"1.1", b"1.0") + b"\r\n{}"), (200, b"{}"), 2),
+        (answer_with(OK + OK), (200, b"{}"), 2),
+        (answer_with(OK + OK[:7]), (200, b"{}"), 2),
+        (answer_with(OK + b"\0"), (200, b"{}"), 2),
     ],
     ids=lambda value: None if callable(value) else str(value),
 )  # fmt: skip
-def test_an_answer_ends_where_it_says_and_nothing_behind_it_answers_another(
+def test_bytes_after_a_response_do_not_answer_the_next_request(
     run: Run, script: Script, expected: tuple[int, bytes], connections: int
 ) -> None:
     """Two requests get the same answer; a connection is used again only where the answer was whole and the last."""
@@ -88,14 +90,14 @@ def test_an_answer_may_be_cut_anywhere(run: Run) -> None:
             await asyncio.sleep(0.001)
             writer.write(answer[cut:])
 
-        async with Tenant(script).open() as tenant:
+        async with ScriptedServer(script).open() as tenant:
             for cut in range(1, len(answer)):  # noqa: B007 - the script reads it
                 assert (200, b"{}") == await tenant.ask()
             assert 1 == len(tenant.connections)
 
     run(all_cuts())
     for cut in range(0, len(answer), 9):
-        assert NoResponseError is type(run(refused(ending(answer[:cut]))))
+        assert NoResponseError is type(run(refused(answer_and_close(answer[:cut]))))
 
 
 HEADERS = b"".join(b"X-%d: y\r\n" % number for number in range(20_000))
@@ -104,29 +106,23 @@ HEADERS = b"".join(b"X-%d: y\r\n" % number for number in range(20_000))
 @pytest.mark.parametrize(
     ("script", "error"),
     [
-        (ending(b"SSH-2.0-OpenSSH_9.2\r\n"), NoResponseError),
-        (ending(OK.replace(b"\r\n", b"\n")), NoResponseError),
-        (ending(OK.replace(b"200", b"000")), NoResponseError),
-        (ending(OK.replace(b"200", b"099")), NoResponseError),
-        (ending(OK.replace(b"200", b"2O0")), NoResponseError),
-        (ending(OK.replace(b": 2", b": 2\r\nContent-Length: 3")), NoResponseError),
-        (ending(CHUNKED[:-2] + b"Content-Length: 2\r\n\r\n2\r\n{}\r\n0\r\n\r\n"), NoResponseError),
-        (ending(CHUNKED + b"zz\r\n{}\r\n"), NoResponseError),
-        (
-            ending(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n" + OK),
-            NoResponseError,
-        ),
-        (ending(OK.replace(b": 2", b": 2\r\nContent-Encoding: gzip")), UnexpectedResponseError),
-        (ending(OK.replace(b": 2", b": 2\r\nContent-Encoding: br")), UnexpectedResponseError),
-        (
-            ending(OPEN + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(bytes(40_000_000), 1)),
-            UnexpectedResponseError,
-        ),
-        (ending(OPEN + b"\r\n" + bytes(2**24)), UnexpectedResponseError),
-        (ending(OPEN + b"Content-Length: 2\r\nX: " + b"y" * 70_000 + b"\r\n\r\n{}"), UnexpectedResponseError),
-        (ending(OPEN + HEADERS + b"\r\n"), UnexpectedResponseError),
-        (ending(CONTINUE * 20_000 + OK), UnexpectedResponseError),
-        (ending(CHUNKED + b"0\r\n" + HEADERS * 100 + b"\r\n"), UnexpectedResponseError),
+        (answer_and_close(b"SSH-2.0-OpenSSH_9.2\r\n"), NoResponseError),
+        (answer_and_close(OK.replace(b"\r\n", b"\n")), NoResponseError),
+        (answer_and_close(OK.replace(b"200", b"000")), NoResponseError),
+        (answer_and_close(OK.replace(b"200", b"099")), NoResponseError),
+        (answer_and_close(OK.replace(b"200", b"2O0")), NoResponseError),
+        (answer_and_close(OK.replace(b": 2", b": 2\r\nContent-Length: 3")), NoResponseError),
+        (answer_and_close(CHUNKED[:-2] + b"Content-Length: 2\r\n\r\n2\r\n{}\r\n0\r\n\r\n"), NoResponseError),
+        (answer_and_close(CHUNKED + b"zz\r\n{}\r\n"), NoResponseError),
+        (answer_and_close(UPGRADE + OK), NoResponseError),
+        (answer_and_close(OK.replace(b": 2", b": 2\r\nContent-Encoding: gzip")), UnexpectedResponseError),
+        (answer_and_close(OK.replace(b": 2", b": 2\r\nContent-Encoding: br")), UnexpectedResponseError),
+        (answer_and_close(OPEN + GZIP_BOMB), UnexpectedResponseError),
+        (answer_and_close(OPEN + b"\r\n" + bytes(2**24)), UnexpectedResponseError),
+        (answer_and_close(OPEN + b"Content-Length: 2\r\nX: " + b"y" * 70_000 + b"\r\n\r\n{}"), UnexpectedResponseError),
+        (answer_and_close(OPEN + HEADERS + b"\r\n"), UnexpectedResponseError),
+        (answer_and_close(CONTINUE * 20_000 + OK), UnexpectedResponseError),
+        (answer_and_close(CHUNKED + b"0\r\n" + HEADERS * 100 + b"\r\n"), UnexpectedResponseError),
     ],
     ids=range(17),
 )  # fmt: skip
@@ -139,7 +135,7 @@ def test_what_comes_before_a_request_answers_none(run: Run) -> None:
     """A kept connection on which a server says something unasked is not used again, and so is one that it closed."""
 
     async def unasked(late: bytes) -> tuple[tuple[int, bytes], int]:
-        async with Tenant(writing(OK)).open() as tenant:
+        async with ScriptedServer(answer_with(OK)).open() as tenant:
             await tenant.ask()
             tenant.connections[0].write(late)
             if not late:
@@ -155,7 +151,7 @@ def test_a_connection_that_is_over_before_anything_was_asked_sent_nothing(run: R
     """A server that closes at once, or speaks first, gets no request, or one whose fate is unknown; nobody hangs."""
 
     async def greeted() -> None:
-        async with Tenant(writing(OK), greeting=b"220 mail\r\n").open() as tenant:
+        async with ScriptedServer(answer_with(OK), greeting=b"220 mail\r\n").open() as tenant:
             for _ in range(20):
                 with pytest.raises(NoResponseError):
                     await tenant.ask()
@@ -169,10 +165,10 @@ def test_who_gives_up_leaves_no_answer_to_the_next(run: Run) -> None:
     async def given_up(begun: bytes) -> None:
         async def script(writer: asyncio.StreamWriter) -> None:
             writer.write(begun)
-            if len(tenant.asked) > 1:
+            if len(tenant.requests) > 1:
                 writer.write(OK)
 
-        async with Tenant(script).open() as tenant:
+        async with ScriptedServer(script).open() as tenant:
             for seconds in (0.05, 0.0):
                 with pytest.raises(TimeoutError):
                     await tenant.ask(seconds)
@@ -192,12 +188,12 @@ def test_thousands_of_requests_and_failures_leave_no_file_open(run: Run) -> None
 
     async def many() -> tuple[int, int]:
         async def script(writer: asyncio.StreamWriter) -> None:
-            if len(tenant.asked) % 3:
+            if len(tenant.requests) % 3:
                 writer.write(OK)
             else:
                 writer.transport.abort()
 
-        async with Tenant(script).open() as tenant:
+        async with ScriptedServer(script).open() as tenant:
             nobody = ApiRequest("GET", ServerUrl("http", "127.0.0.1", 9, ""), "/", {})
             counts = []
             for _ in range(2):

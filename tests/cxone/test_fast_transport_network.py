@@ -16,7 +16,7 @@ from reconciler.cxone.transport import fast_transport as module
 from reconciler.cxone.transport.fast_transport import Direct
 from reconciler.cxone.transport.rate_limiter import REAL_TIME
 from reconciler.cxone.transport.request import ApiRequest, NotSentError, UntrustedCertificateError, send_with_timeout
-from tests.support.http_server import OK, Tenant, run, writing
+from tests.support.http_server import OK, ScriptedServer, answer_with, run
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -37,7 +37,7 @@ async def asked(direct: Direct, url: str, seconds: float = 2.0) -> int:
 
 
 @asynccontextmanager
-async def secure(newest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> AsyncIterator[tuple[int, Tenant]]:
+async def secure(newest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> AsyncIterator[tuple[int, ScriptedServer]]:
     """Serve TLS with a certificate of localhost that no authority signed; yields the port."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(PEM)
@@ -45,7 +45,7 @@ async def secure(newest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> AsyncIterat
         context.set_ciphers("ALL:@SECLEVEL=0")  # or this server would refuse it by itself
         context.minimum_version = newest
     context.maximum_version = newest
-    tenant = Tenant(writing(OK))
+    tenant = ScriptedServer(answer_with(OK))
     async with tenant.open(context):
         yield tenant.server.port, tenant
 
@@ -64,7 +64,7 @@ def test_tls_is_spoken_to_who_is_trusted_for_the_name(run: Run) -> None:
             for direct, host in ((trusting(), "127.0.0.1"), (Direct(ssl.create_default_context()), "localhost")):
                 with pytest.raises(UntrustedCertificateError):
                     await asked(direct, f"https://{host}:{port}")
-            return [*found, len(tenant.asked)]
+            return [*found, len(tenant.requests)]
 
     assert [200, 1] == run(three())
 
@@ -77,13 +77,13 @@ def test_what_is_no_tls_of_today_is_sent_nothing(run: Run) -> None:
         async with secure(ssl.TLSVersion.TLSv1_1) as (port, tenant):
             with pytest.raises(NotSentError):
                 await asked(trusting(), f"https://localhost:{port}")
-            return len(tenant.asked)
+            return len(tenant.requests)
 
     async def plain(greeting: bytes) -> int:
-        async with Tenant(writing(OK), greeting).open() as tenant:
+        async with ScriptedServer(answer_with(OK), greeting).open() as tenant:
             with pytest.raises(NotSentError):
                 await asked(trusting(), f"https://localhost:{tenant.server.port}")
-            return len(tenant.asked)
+            return len(tenant.requests)
 
     assert [0, 0] == [run(old()), run(plain(b"HTTP/1.1 400 Bad Request\r\n\r\n"))]
 
@@ -117,7 +117,7 @@ def test_a_dead_address_costs_a_moment_where_the_name_has_another(run: Run, monk
 
     async def both() -> list[Any]:
         loop = asyncio.get_running_loop()
-        async with Tenant(writing(OK)).open() as tenant, deaf() as dead:
+        async with ScriptedServer(answer_with(OK)).open() as tenant, deaf() as dead:
             places = [dead, ("127.0.0.1", tenant.server.port)]
 
             async def found(*_arguments: Any, **_options: Any) -> list[Any]:
@@ -140,7 +140,7 @@ def test_a_connection_that_grew_old_is_not_used_again(run: Run, monkeypatch: pyt
     monkeypatch.setattr(module, "_IDLE", 0.05)
 
     async def three() -> int:
-        async with Tenant(writing(OK)).open() as tenant:
+        async with ScriptedServer(answer_with(OK)).open() as tenant:
             await tenant.ask()
             await tenant.ask()
             await asyncio.sleep(0.1)
@@ -164,11 +164,11 @@ def test_a_line_end_is_never_sent_where_none_may_be(run: Run, request_: ApiReque
     """Whatever failed to check it before: the request is not sent at all."""
 
     async def one() -> int:
-        async with Tenant(writing(OK)).open() as tenant:
+        async with ScriptedServer(answer_with(OK)).open() as tenant:
             await tenant.ask()
             tenant.direct._idle[request_.server] = tenant.direct._idle[tenant.server]
             with pytest.raises(AssertionError, match="line end"):
                 await tenant.direct.carry(request_)
-            return len(tenant.asked)
+            return len(tenant.requests)
 
     assert 1 == run(one())

@@ -22,10 +22,10 @@ from reconciler.cxone.read_only import read_only_transport
 from reconciler.cxone.settings import ClientCredentials
 from reconciler.cxone.transport.httpx_transport import StrictAiohttpTransport, network_transport, transport_over
 from reconciler.cxone.transport.rate_limiter import REAL_TIME
-from reconciler.model.live import FetchedRule, Marker
-from reconciler.model.rule import Address, Queue
-from tests.support.builders import rule, unmanaged
-from tests.support.fake_clock import VirtualTime
+from reconciler.model.live import FetchedRule
+from reconciler.model.rule import Queue
+from tests.support.builders import MARKER, rule, unmanaged
+from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     Script = Callable[[bytes, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
-MARKER = Marker("acme", Address("cards", "vip"), "00000000")
 TOKEN = json.dumps({"access_token": "t", "expires_in": 3600}).encode()
 
 
@@ -283,7 +282,7 @@ def test_a_reading_client_cannot_write_whatever_it_is_told() -> None:
             return httpx.Response(200, json={"access_token": "t", "expires_in": 3600, "entities": [], "total": 0})
 
         carry = read_only_transport(transport_over(httpx.MockTransport(answer)), TENANT)
-        await ReadingClient(carry, TENANT, ClientCredentials("id", "s"), VirtualTime().time).rules()
+        await ReadingClient(carry, TENANT, ClientCredentials("id", "s"), FakeClock().time).rules()
         assert ["POST", "GET", "GET"] == [request.method for request in reached]
         writer = WritingClient(carry, TENANT, ClientCredentials("id", "s"), REAL_TIME)
         for call in (
@@ -307,7 +306,7 @@ def test_a_reading_client_gets_its_token_however_the_address_is_written(base: st
         return httpx.Response(200, json={"access_token": "t", "expires_in": 3600, "entities": [], "total": 0})
 
     carry = read_only_transport(transport_over(httpx.MockTransport(answer)), tenant)
-    assert () == asyncio.run(ReadingClient(carry, tenant, ClientCredentials("id", "s"), VirtualTime().time).rules())
+    assert () == asyncio.run(ReadingClient(carry, tenant, ClientCredentials("id", "s"), FakeClock().time).rules())
 
 
 @pytest.mark.parametrize(

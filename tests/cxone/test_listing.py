@@ -15,24 +15,24 @@ from reconciler.cxone.settings import ClientCredentials
 from reconciler.cxone.transport.httpx_transport import transport_over
 from tests.support import canary_secrets as canary
 from tests.support.builders import managed, rule
-from tests.support.fake_clock import VirtualTime
-from tests.support.in_process_tenant import TENANT, World
-from tests.support.simulated import Line
+from tests.support.fake_clock import FakeClock
+from tests.support.in_process_tenant import TENANT, InProcessTenant
+from tests.support.simulated import SimulatorTransport
 
 Told = list[tuple[str, int, int]]
 
 
 def told(rules: int, page_size: int) -> Told:
     """Read so many rules in pages of such a size; return what the progress was told, in order."""
-    world = World(managed(f"id-{n}", f"cards/r{n}", rule(f"r{n}")) for n in range(rules))
+    world = InProcessTenant(managed(f"id-{n}", f"cards/r{n}", rule(f"r{n}")) for n in range(rules))
     found: Told = []
 
     async def run() -> None:
         client = ReadingClient(
-            transport_over(Line(world.app)),
+            transport_over(SimulatorTransport(world.app)),
             replace(TENANT, page_size=page_size),
             ClientCredentials(canary.CLIENT, canary.SECRET),
-            VirtualTime().time,
+            FakeClock().time,
             lambda what, done, all_of_them: found.append((what, done, all_of_them)),
         )
         assert rules == len(await client.rules())
@@ -68,5 +68,5 @@ def test_a_list_that_nobody_counts_is_read_twice_without_a_wait_between() -> Non
 
     book: Any = SimpleNamespace(has_total=False, noun="rules")
     pacer: Any = SimpleNamespace(backoff=float)
-    assert [{}] == asyncio.run(_read_consistently(read, book, replace(VirtualTime().time, sleep=sleep), pacer))
+    assert [{}] == asyncio.run(_read_consistently(read, book, replace(FakeClock().time, sleep=sleep), pacer))
     assert [] == waits

@@ -21,48 +21,23 @@ from reconciler.cxone.settings import ClientCredentials, TenantSettings
 from reconciler.cxone.transport.httpx_transport import transport_over
 from reconciler.manifest.kinds.profile import DEFAULT_PROFILE, Profile, operator_names
 from reconciler.manifest.load import load_manifests
-from reconciler.model.live import FetchedRule, Marker
-from reconciler.model.rule import Address
-from reconciler.simulator.app import Simulator, build_simulator
+from reconciler.model.live import FetchedRule
 from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.state import TenantState
-from tests.support.builders import QUEUES, rule
-from tests.support.fake_clock import VirtualTime
-from tests.support.in_process_tenant import TENANT
+from tests.support.builders import MARKER, QUEUES, rule
+from tests.support.fake_clock import FakeClock
+from tests.support.in_process_tenant import TENANT, InProcessTenant
 from tests.support.program import write
-from tests.support.simulated import Line, stored
+from tests.support.simulated import stored
+from tests.support.tenant_profiles import ERRORS, OTHER_NAMES, PAGING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from tests.support.program import Program
 
 ROOT = Path(__file__).resolve().parents[2]
-MARKER = Marker("acme", Address("cards", "vip"), "00000000")
-PAGING: dict[str, dict[str, Any]] = {
-    "page-number": {"paging": {"style": "page-number", "page": "p", "first": 0, "size": "n", "total": "meta.count"}},
-    "skip-top": {"list": "rules", "paging": {"style": "skip-top"}, "noContent": True},
-    "next-link": {"list": "data.rules", "paging": {"style": "next-link", "size": "limit"}},
-    "next-link-counted": {"list": "items", "paging": {"style": "next-link", "total": "total", "next": "next"}},
-    "scroll-token": {"list": "data", "paging": {"style": "scroll-token", "total": "hits", "size": "size"}},
-    "scroll-token-uncounted": {"list": "data", "paging": {"style": "scroll-token", "token": "cursor"}},
-    "all-at-once": {"list": ".", "paging": {"style": "all-at-once"}},
-}
-ERRORS: dict[str, dict[str, Any]] = {
-    "a list": {"messages": ["errors[].message"]},
-    "one text": {"messages": ["message"]},
-    "OAuth's": {"messages": ["error_description"]},
-    "a header": {"messages": [], "header": "icStatusDescription"},
-    "a success that refuses": {"messages": ["results[].error"], "refused": ["results[].success"]},
-}
-OTHER_NAMES: dict[str, Any] = {
-    "rules": {"path": "/acd/rules", "id": "ruleId", "single": "rule"},
-    "rule": {"name": "ruleName", "priority": "order", "enabled": "isActive", "conditions": "when", "targets": "then"},
-    "condition": {"type": "kind", "attributeName": "field", "operator": "op", "value": "is", "attribute": "FIELD"},
-    "target": {"queueId": "skillId", "weight": "share", "queue": "SKILL"},
-    "operators": {"equals": "EQ", "in": "equals", "greaterThanOrEqual": ">="},
-}
 
 
 def profile(**said: Any) -> Profile:
@@ -73,34 +48,23 @@ def tenant_of(made: Profile) -> TenantSettings:
     return replace(TENANT, profile=made, queues=made.queues, rules_path=made.rules.path, queues_path=made.queues.path)
 
 
-class Spoken:
+class Spoken(InProcessTenant):
     """A simulated tenant that speaks a profile, and a client that is told of it."""
 
     def __init__(self, made: Profile, rules: int = 0, faults: str = "", cap: int = 3, **said: Any) -> None:
-        self.state = TenantState(
-            [queue._asdict() for queue in QUEUES], [stored(number, **unknown()) for number in range(rules)]
+        profile = dialect_of(made, made.rules.path, made.queues.path)
+        super().__init__(
+            settings=SimulatorSettings(page_cap=cap, profile=profile, **said),
+            faults=FaultInjector(faults) if faults else None,
+            state=TenantState(
+                [queue._asdict() for queue in QUEUES], [stored(number, **unknown()) for number in range(rules)]
+            ),
+            tenant=tenant_of(made),
         )
-        self.profile = made
-        dialect = dialect_of(made, made.rules.path, made.queues.path)
-        spoken = SimulatorSettings(page_cap=cap, profile=dialect, **said)
-        self.app: Simulator = build_simulator(self.state, spoken, FaultInjector(faults) if faults else None)
-
-    def run(self, work: Callable[[WritingClient], Any]) -> Any:
-        """Do something with a client; its waiting takes no time."""
-
-        async def within() -> Any:
-            time = VirtualTime().time
-            return await work(
-                WritingClient(
-                    transport_over(Line(self.app)), tenant_of(self.profile), ClientCredentials("id", "secret"), time
-                )
-            )
-
-        return asyncio.run(within())
 
     def ids(self) -> list[str]:
         """Return the ids of what the client reads."""
-        return sorted(live.id for live in self.run(lambda client: client.rules()))
+        return sorted(live.id for live in self.talk(lambda client: client.rules()))
 
 
 def unknown() -> dict[str, Any]:
@@ -133,7 +97,7 @@ def test_a_rule_is_made_changed_and_deleted_in_every_style(style: str) -> None:
         await client.delete(FetchedRule(changed))
         assert 4 == len(await client.rules())
 
-    spoken.run(work)
+    spoken.talk(work)
 
 
 FAULTS = ("duplicate", "missing", "shift", "shift=-1", "empty-list", "stale")
@@ -210,7 +174,7 @@ class Scripted:
 
         async def run() -> Any:
             carry = transport_over(httpx.MockTransport(self))
-            return await WritingClient(carry, tenant_of(made), ClientCredentials("i", "s"), VirtualTime().time).rules()
+            return await WritingClient(carry, tenant_of(made), ClientCredentials("i", "s"), FakeClock().time).rules()
 
         return asyncio.run(run())
 
@@ -322,7 +286,7 @@ def test_the_reason_of_a_refusal_is_told_from_every_kind_of_body(style: str, nam
         with pytest.raises(errors.RejectedError, match="may already exist, check for duplicates"):
             await client.create(rule(), MARKER)
 
-    spoken.run(work)
+    spoken.talk(work)
 
 
 @pytest.mark.parametrize("update", ["PUT", "PATCH"])
@@ -337,7 +301,7 @@ def test_fields_that_nobody_here_knows_survive_an_update(names: dict[str, Any], 
         assert read is not None
         await client.update(read, replace(read.live.rule, priority=77), MARKER)
 
-    spoken.run(work)
+    spoken.talk(work)
     after = spoken.state.rules()[0]
     assert [update] == [one.method for one in spoken.state.requests if one.method not in ("GET", "POST")]
     changed = {"priority", "description", "version", "dateModified"}
@@ -350,7 +314,7 @@ def test_fields_that_nobody_here_knows_survive_an_update(names: dict[str, Any], 
 def test_the_verb_that_a_profile_does_not_name_is_never_sent() -> None:
     """And the simulator of the profile would refuse it."""
     spoken = Spoken(profile(update="PATCH"), 1)
-    spoken.profile = DEFAULT_PROFILE
+    spoken.tenant = tenant_of(DEFAULT_PROFILE)
 
     async def work(client: WritingClient) -> None:
         read = await client.rule("r0")
@@ -358,7 +322,7 @@ def test_the_verb_that_a_profile_does_not_name_is_never_sent() -> None:
         with pytest.raises(errors.UnsupportedCallError, match="405"):
             await client.update(read, rule(), MARKER)
 
-    spoken.run(work)
+    spoken.talk(work)
 
 
 NAMES = st.sampled_from(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import subprocess
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,22 +11,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reconciler import errors
-from reconciler.cxone.client import ReadingClient
 from reconciler.cxone.paging import ROUTING_QUEUES, skills_list
-from reconciler.cxone.settings import ClientCredentials
-from reconciler.cxone.transport.httpx_transport import transport_over
 from reconciler.desired.queues import QueueError, QueueResolver
 from reconciler.model.rule import Queue
-from reconciler.simulator.app import build_simulator
 from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.state import TenantState
-from tests.cxone.test_profile import ERRORS, OTHER_NAMES, PAGING
-from tests.support.command import Command
-from tests.support.fake_clock import VirtualTime
-from tests.support.in_process_tenant import TENANT
+from tests.support.command import Command, serving
+from tests.support.in_process_tenant import TENANT, InProcessTenant
 from tests.support.program import Program, write
-from tests.support.simulated import Line
+from tests.support.tenant_profiles import ERRORS, OTHER_NAMES, PAGING
 from tests.support.written_manifests import yaml_of
 
 if TYPE_CHECKING:
@@ -45,16 +38,13 @@ SPREAD: list[dict[str, Any]] = [{"id": f"queue-{one}", "name": f"Digital {one}"}
 
 def read(listed: ListedQueues, queues: list[dict[str, Any]], cap: int = 7, faults: str = "") -> list[Queue]:
     """Read a simulated tenant's queues."""
-    app = build_simulator(
-        TenantState(queues), SimulatorSettings(page_cap=cap), FaultInjector(faults) if faults else None
+    tenant = InProcessTenant(
+        settings=SimulatorSettings(page_cap=cap),
+        faults=FaultInjector(faults) if faults else None,
+        state=TenantState(queues),
+        tenant=replace(TENANT, queues=listed, queues_path=listed.path),
     )
-
-    async def run() -> tuple[Queue, ...]:
-        tenant = replace(TENANT, queues=listed, queues_path=listed.path)
-        client = ReadingClient(transport_over(Line(app)), tenant, ClientCredentials("i", "s"), VirtualTime().time)
-        return await client.queues()
-
-    return sorted(asyncio.run(run()))
+    return sorted(tenant.talk(lambda client: client.queues()))
 
 
 def test_skills_are_queues_whose_ids_are_numbers() -> None:
@@ -114,14 +104,8 @@ def manifests(url: str, made: dict[str, Any] | None = None, **api: Any) -> None:
 def simulated(*more: str) -> Iterator[str]:
     """Run `cxroute simulate --as prod` as a process; yield its address."""
     command = ("simulate", "--as", "prod", "--port", "0", *more)
-    with Command(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
-        try:
-            assert server.stdout
-            assert server.stderr
-            words = server.stdout.readline().split()
-            yield next((word for word in words if word.startswith("http://")), "") or pytest.fail(server.stderr.read())
-        finally:
-            server.kill()
+    with serving(Command(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)) as url:
+        yield url
 
 
 MADE: dict[str, dict[str, Any]] = {

@@ -3,121 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 
-from reconciler.cxone.client import WritingClient
-from reconciler.cxone.settings import ClientCredentials
-from reconciler.cxone.transport.httpx_transport import transport_over
 from reconciler.cxone.transport.rate_limiter import AdaptiveRate, RateLimiter
-from reconciler.model.live import LiveRule, Marker
-from reconciler.model.rule import Address
-from reconciler.simulator.delivery import TokenBucket
-from reconciler.simulator.messages import ApiProblem
-from reconciler.simulator.messages import error_response as refused
-from reconciler.simulator.settings import SimulatorSettings
-from tests.support.builders import rule
-from tests.support.fake_clock import START
-from tests.support.in_process_tenant import TENANT
-from tests.support.stepping_clock import jumping_time, run
+from tests.support.rate_limited_tenant import LIMIT, create_rules, lowered_rate
+from tests.support.stepping_clock import run, stepping_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     Odds = Callable[[float], float]
 
-REFUSED = ApiProblem("Rate limit exceeded", "too.many.requests")
-MARKER = Marker("acme", Address("cards", "vip"), "00000000")
-LIMIT, BURST, LATENCY = 100.0, 10, 0.05
 AT_ONCE = (0.5, 0.6, 0.7, 0.9, 0.95)
 """Of the stated rate: limits that are learnt from the first 429s. Elsewhere a first guess is too high by a little."""
 
 
-@dataclass
-class Run:
-    """What came of creating rules: the seconds from the first request to the last answer, and the 429s."""
-
-    found: list[Any]
-    seconds: float
-    refused: int
-    retries: int
-    requests: int
-
-    def fraction(self) -> float:
-        """Return the part of what the tenant can do at the most."""
-        return ((len(self.found) - BURST) / LIMIT + LATENCY) / self.seconds
-
-    def failed(self) -> int:
-        """Return how many were not made."""
-        return sum(not isinstance(one, LiveRule) for one in self.found)
-
-
-class Tenant(httpx.AsyncBaseTransport):
-    """The simulator's own bucket behind a latency that varies a little; knows when it was first asked and last done.
-
-    `odds` says how likely a request is refused by chance, by the seconds since the first one came.
-    """
-
-    def __init__(self, settings: SimulatorSettings, chance: Random, odds: Odds) -> None:
-        self._bucket, self._latency, self._chance, self._odds = TokenBucket(settings), settings.latency, chance, odds
-        self.times: list[float] = []
-        self.refused = 0
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer one request: a token, or a rule unless this is too fast."""
-        clock = asyncio.get_running_loop().time
-        sent = clock()
-        await asyncio.sleep(self._latency + self._chance.expovariate(500))
-        if request.url.path == "/oauth/token":
-            return httpx.Response(200, json={"access_token": "t", "expires_in": 3600})
-        self.times += [sent, clock()]
-        by_chance = self._chance.random() < self._odds(sent - self.times[0])
-        refusal = refused(429, REFUSED, headers=(("retry-after", "1"),)) if by_chance else self._bucket.take_permit()
-        if refusal is None:
-            return httpx.Response(201, json={"id": "1", "name": "x", "priority": 1})
-        self.refused += 1
-        return httpx.Response(refusal.status, headers=dict(refusal.headers), content=refusal.body)
-
-
-def never(_second: float) -> float:
-    return 0.0
-
-
-def created(stated: float, count: int, *, at_once: int = 16, odds: Odds = never, seed: int = 1, **settings: Any) -> Run:
-    """Create so many rules with a client that was told that rate, sixteen at a time as apply does."""
-
-    async def go() -> Run:
-        clock, chance = asyncio.get_running_loop().time, Random(seed)
-        start = START.timestamp() - clock()
-        usual = {"rate": LIMIT, "burst": BURST, "latency": LATENCY, "clock": lambda: start + clock()}
-        tenant = Tenant(SimulatorSettings(**{**usual, **settings}), chance, odds)
-        client = WritingClient(
-            transport_over(tenant),
-            replace(TENANT, requests_per_second=stated, concurrency=at_once),
-            ClientCredentials("id", "secret"),
-            jumping_time(chance),
-        )
-        places = asyncio.Semaphore(at_once)
-
-        async def one(number: int) -> object:
-            async with places:
-                return await client.create(rule(f"r{number}"), MARKER)
-
-        found = await asyncio.gather(*(one(number) for number in range(count)), return_exceptions=True)
-        seconds = max(tenant.times) - min(tenant.times)
-        return Run(list(found), seconds, tenant.refused, client.rate_limiter.retries, client.rate_limiter.requests)
-
-    return run(go())
-
-
 def test_a_stated_rate_that_the_tenant_allows_meets_no_429() -> None:
     """A thousand creates, at 98 % of what is possible and more."""
-    done = created(LIMIT, 1000)
+    done = create_rules(LIMIT, 1000)
     assert (0, 0) == (done.refused, done.failed())
     assert done.fraction() >= 0.98
 
@@ -128,7 +36,7 @@ def test_a_lower_limit_is_learnt_from_429s(ratio: float) -> None:
 
     Each 429 costs a whole second, so that a thousand creates can afford one.
     """
-    done = created(LIMIT / ratio, 1000 if ratio in AT_ONCE else 3000)
+    done = create_rules(LIMIT / ratio, 1000 if ratio in AT_ONCE else 3000)
     assert 0 == done.failed()
     assert 1 <= done.refused == done.retries <= 20
     assert done.fraction() >= 0.90
@@ -138,14 +46,14 @@ def test_a_lower_limit_is_learnt_from_429s(ratio: float) -> None:
 @pytest.mark.parametrize("retry_after", ["seconds", "date"])
 def test_a_tenant_that_is_another_than_was_guessed_fails_no_create(burst: int, retry_after: str) -> None:
     """A bucket that is smaller or larger, a Retry-After that is a date."""
-    done = created(LIMIT / 0.5, 600, burst=burst, retry_after=retry_after)
+    done = create_rules(LIMIT / 0.5, 600, burst=burst, retry_after=retry_after)
     assert 0 == done.failed()
     assert done.retries <= 20 + done.requests / 10
 
 
 def test_a_slow_tenant_is_not_flooded() -> None:
     """Two a second where fifty were stated: what is under way at once is refused once, and then it fits."""
-    done = created(50.0, 100, rate=2.0, burst=1)
+    done = create_rules(50.0, 100, rate=2.0, burst=1)
     assert 0 == done.failed()
     assert done.retries <= 20 + done.requests / 10
 
@@ -154,7 +62,7 @@ def sent(moments: list[float], late: float) -> list[float]:
     """Return when calls went out that came at these moments, at a stated rate of 100, with timers that are late."""
 
     async def go() -> list[float]:
-        usual, clock = jumping_time(Random(1)), asyncio.get_running_loop().time
+        usual, clock = stepping_time(Random(1)), asyncio.get_running_loop().time
         pacer = RateLimiter(LIMIT, 1000, replace(usual, sleep=lambda seconds: asyncio.sleep(seconds + late)), 900.0)
         start = clock()
 
@@ -216,28 +124,17 @@ def test_what_a_pause_filled_again_is_not_counted_twice(pause: float, fresh: boo
     assert fresh == (99.0 * 0.99 <= rate.rate_at(began + 1.4) <= 102.5)
 
 
-def lowered(stated: float = 50.0) -> AdaptiveRate:
-    """Return a rate after half of what was sent in a second was accepted, and a wait that ended at second 2."""
-    rate = AdaptiveRate(stated)
-    for number in range(int(stated / 2)):
-        rate.on_accepted(2 * number / stated)
-    rate.on_throttle(1.0)
-    assert rate.resume_after_wait(2.0)
-    assert rate.rate_at(2.0) < stated / 2
-    return rate
-
-
 def test_the_rate_grows_again_and_never_beyond_what_was_stated() -> None:
     """A limit can have been somebody else's doing: hardly in ten seconds, twofold in a minute."""
-    rate = lowered()
+    rate = lowered_rate()
     assert rate.rate_at(12.0) <= 1.02 * rate.rate_at(2.0)
     assert 2 * rate.rate_at(2.0) <= rate.rate_at(62.0) < rate.rate_at(600.0) <= 50.0
     assert rate.rate_at(1e6) == AdaptiveRate(50.0).rate_at(0.0)
 
 
-def test_what_was_under_way_before_a_wait_says_nothing_of_the_rate_after_it() -> None:
+def test_requests_from_before_a_wait_do_not_lower_the_rate_after_it() -> None:
     """It would be lowered twice for one mistake."""
-    rate = lowered()
+    rate = lowered_rate()
     before = rate.rate_at(2.0)
     rate.on_throttle(1.5)
     assert not rate.resume_after_wait(2.5)

@@ -11,14 +11,14 @@ import pytest
 
 from reconciler.cxone.transport.rate_limiter import RateLimiter
 from reconciler.errors import OverloadedError
-from tests.support.stepping_clock import jumping_time, run
+from tests.support.stepping_clock import run, stepping_time
 
 RATE = 100.0
 
 
 def pacer(places: int) -> RateLimiter:
     """Return a pacer on the running loop's clock."""
-    return RateLimiter(RATE, places, jumping_time(Random(1)), math.inf)
+    return RateLimiter(RATE, places, stepping_time(Random(1)), math.inf)
 
 
 class Crowd:

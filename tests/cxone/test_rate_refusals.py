@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.cxone.transport.rate_limiter import AdaptiveRate
-from tests.cxone.test_rate_limiter import BURST, LATENCY, created
-from tests.cxone.test_waits import Tiresome, tiresome
+from tests.support.rate_limited_tenant import BURST, LATENCY, create_rules
+from tests.support.slow_tenant import SlowTenant, slow_tenant
 from tests.support.stepping_clock import run
 from tests.tiers import FULL
 
 if TYPE_CHECKING:
-    from tests.cxone.test_rate_limiter import Odds
     from tests.support.program import Program
+    from tests.support.rate_limited_tenant import Odds
 
 TOLD, COUNT, AT_ONCE, RETRY_AFTER = 50.0, 500, 16, 1.0
 SEEDS = range(8 if FULL else 1)
@@ -87,13 +87,13 @@ def test_429s_of_others_cost_no_more_than_twice_the_time(case: str) -> None:
     odds = CASES[case]
     for ratio in RATIOS:
         limit = TOLD * ratio
-        runs = [created(TOLD, COUNT, odds=odds, seed=seed, rate=limit) for seed in SEEDS]
+        runs = [create_rules(TOLD, COUNT, odds=odds, seed=seed, rate=limit) for seed in SEEDS]
         assert [0] * len(SEEDS) == [one.failed() for one in runs], ratio
         best = sum(omniscient(limit, odds, seed) for seed in SEEDS)
         assert sum(one.seconds for one in runs) <= 2 * best, ratio
 
 
-class Refusing(Tiresome):
+class Refusing(SlowTenant):
     """A tenant that refuses requests by chance: to the end, or until so many seconds are over."""
 
     until: float = math.inf
@@ -112,7 +112,7 @@ def test_40_rules_are_made_on_a_socket(cxroute: Program, monkeypatch: pytest.Mon
     monkeypatch.delenv("CXROUTE_PROXY")
     monkeypatch.setenv("CXONE_CLIENT_ID", "id")
     scale = 1.0 if FULL else 0.1
-    with tiresome(Refusing, rules=40, retry_after=f"{scale:g}") as tenant:
+    with slow_tenant(Refusing, rules=40, retry_after=f"{scale:g}") as tenant:
         begin = time.monotonic()
         if case == "half for 10 s":
             tenant.until, tenant.share = begin + 10 * scale, 0.5
@@ -142,7 +142,7 @@ def test_one_wait_lowers_the_rate_once() -> None:
     assert pytest.approx(40.0, rel=0.05) == rate.rate_at(2.0) == other.rate_at(2.0)
 
 
-def test_a_tenant_that_accepts_nothing_is_asked_ever_more_slowly_down_to_a_floor() -> None:
+def test_the_rate_falls_to_a_floor_while_all_requests_are_refused() -> None:
     """Each accepted request doubles the rate again, up to where it was."""
     rate, now = AdaptiveRate(TOLD), 0.0
     rates = [rate.rate_at(now)]

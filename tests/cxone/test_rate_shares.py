@@ -8,8 +8,8 @@ from random import Random
 import pytest
 
 from reconciler.cxone.transport.rate_limiter import AdaptiveRate, RateLimiter
-from tests.cxone.test_rate_limiter import lowered
-from tests.support.stepping_clock import jumping_time, run
+from tests.support.rate_limited_tenant import lowered_rate
+from tests.support.stepping_clock import run, stepping_time
 
 LIMIT = 100.0
 
@@ -32,7 +32,7 @@ def test_clients_with_parts_keep_to_the_rate_together() -> None:
 
     async def all_of_them() -> list[float]:
         parts = (0.5, 0.25, 0.25)
-        pacers = [RateLimiter(LIMIT, 1000, jumping_time(Random(1)), 900.0) for _ in parts]
+        pacers = [RateLimiter(LIMIT, 1000, stepping_time(Random(1)), 900.0) for _ in parts]
         for pacer, part in zip(pacers, parts, strict=True):
             pacer.set_share(part)
         found = await asyncio.gather(*(sent(pacer, int(400 * part)) for pacer, part in zip(pacers, parts, strict=True)))
@@ -53,7 +53,7 @@ def test_a_part_that_grows_is_the_whole_again() -> None:
         rate.set_share(part)
         assert pytest.approx(whole.rate_at(0.0) * part) == rate.rate_at(0.0)
     assert pytest.approx(whole.rate_at(0.0)) == rate.rate_at(1e6)
-    rate = lowered(LIMIT)
+    rate = lowered_rate(LIMIT)
     learnt = rate.rate_at(2.0)
     rate.set_share(0.5)
     assert pytest.approx(learnt / 2) == rate.rate_at(2.0)
@@ -63,7 +63,7 @@ def test_a_429_to_one_holds_the_others() -> None:
     """They wait as long, and are not slower afterwards: it was not they who were too fast."""
 
     async def two() -> tuple[list[float], float, float]:
-        time = jumping_time(Random(1))
+        time = stepping_time(Random(1))
         one, other = (RateLimiter(LIMIT, 1000, time, 900.0) for _ in range(2))
         began = time.clock()
         one.on_throttle(began, "3")

@@ -129,7 +129,7 @@ def test_a_target_without_a_weight_has_one() -> None:
     ).rule.targets
 
 
-def test_an_update_sends_back_every_unknown_field_of_the_rule_and_of_the_parts_that_stay() -> None:
+def test_an_update_returns_unknown_fields_of_the_rule_and_of_kept_parts() -> None:
     """A new part is written as the manifest has it; of two equal parts each goes back once."""
     hinted, twin = {**SENDS, "hint": 7}, {**SENDS, "hint": 8}
     raw = form(division={"id": "home"}, targets=[hinted, twin], conditions=[{**ASKS, "note": "x"}])

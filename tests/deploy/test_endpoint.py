@@ -15,10 +15,10 @@ from reconciler.endpoint.server import _GRACE
 from tests.deploy.manifests import documents, pods
 from tests.endpoint.in_process_endpoint import event
 from tests.endpoint.instances import fleet
-from tests.endpoint.processes import KEY
 from tests.endpoint.redis_server import redis_server
 from tests.support import canary_secrets as canary
 from tests.support.plain_http import PLAIN
+from tests.support.server_process import KEY
 
 if TYPE_CHECKING:
     import pytest

@@ -17,8 +17,9 @@ import pytest
 
 from reconciler.cli import health
 from tests.deploy.image import HOME, ROOT, Instruction, build, command, copied, instructions, is_sent, stages
-from tests.endpoint.processes import MANIFEST, environment, process
-from tests.support.requirements import lacking
+from tests.endpoint.processes import MANIFEST
+from tests.support.requirements import skip_or_fail
+from tests.support.server_process import server_environment, server_process
 from tests.tiers import FULL
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def test_hadolint_finds_nothing() -> None:
     """As `make lint` asks it."""
     lint = Path(sys.executable).with_name("hadolint")
     if not lint.exists():
-        lacking("there is no hadolint for this machine")
+        skip_or_fail("there is no hadolint for this machine")
     found = subprocess.run([lint, ROOT / "Dockerfile"], capture_output=True, text=True, check=False)
     assert (0, "", "") == (found.returncode, found.stdout, found.stderr)
 
@@ -109,7 +110,7 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(made)
 
 
-def test_what_is_built_runs_as_another_user_on_a_tree_that_nobody_can_write(folder: Path) -> None:
+def test_the_image_runs_as_another_user_on_a_read_only_tree(folder: Path) -> None:
     """Each command of the Dockerfile's build, in a folder; then the program, and with all its packages the demo."""
     python, user = interpreter()
     home = build(BUILD, folder, python, None if WHOLLY else "true")
@@ -146,17 +147,17 @@ def test_what_listens_is_healthy_on_whatever_port_and_beside_any_proxy(tmp_path:
     """serve, watch --listen and simulate, each on a port of its own choice, as processes of one container."""
     python, *words = command(DOCKERFILE, "HEALTHCHECK")
     assert ["python", "-I", "-m", "reconciler.cli.health"] == [python, *words]
-    with process(tmp_path, "simulate", "--port", "0") as (simulate, url):
+    with server_process(tmp_path, "simulate", "--port", "0") as (simulate, url):
         (tmp_path / "manifests").mkdir()
         (tmp_path / "manifests/all.yaml").write_text(MANIFEST.format(url=url), encoding="utf-8")
         with (
-            process(tmp_path, "serve", "-e", "prod", "--port", "0") as (serve, _),
-            process(tmp_path, "watch", "-e", "prod", "--listen", "127.0.0.1:0") as (watch, _),
+            server_process(tmp_path, "serve", "-e", "prod", "--port", "0") as (serve, _),
+            server_process(tmp_path, "watch", "-e", "prod", "--listen", "127.0.0.1:0") as (watch, _),
         ):
             (proc := tmp_path / "proc").mkdir()
             for one in (simulate, serve, watch):
                 (proc / str(one.pid)).symlink_to(f"/proc/{one.pid}")
-            variables = {**environment(), "http_proxy": DEAD, "HTTP_PROXY": DEAD, "all_proxy": DEAD, "PORT": "9"}
+            variables = {**server_environment(), "http_proxy": DEAD, "HTTP_PROXY": DEAD, "all_proxy": DEAD, "PORT": "9"}
             checked = subprocess.run([sys.executable, *words, proc], env=variables, capture_output=True, check=False)
     assert (0, b"") == (checked.returncode, checked.stderr)
 
@@ -241,15 +242,13 @@ def test_an_endpoint_is_as_healthy_as_it_says(
         ("reconciler watch --listen=:80", 1),
     ],
 )
-def test_a_command_that_listens_to_nothing_is_healthy_and_one_that_does_not_listen_yet_is_not(
-    tmp_path: Path, line: str, expected: int
-) -> None:
+def test_the_health_check_fails_only_for_commands_that_should_listen(tmp_path: Path, line: str, expected: int) -> None:
     """By the command that the process was started with."""
     assert expected == health.main(container(tmp_path, line))
 
 
 @linux
-def test_a_process_that_has_ended_is_no_failure_and_one_that_cannot_be_reached_is(
+def test_the_health_check_ignores_ended_processes_only(
     tmp_path: Path, endpoint: Endpoint, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Between the look for processes and the look at one, it may end; a socket that refuses is said."""

@@ -16,7 +16,7 @@ from reconciler.cli.commands import apply, plan
 from reconciler.cli.environments.selection import shard_of
 from reconciler.cli.parsing import parser_of
 from tests.deploy.manifests import documents, pods, problems
-from tests.support.requirements import lacking
+from tests.support.requirements import skip_or_fail
 
 if TYPE_CHECKING:
     import argparse
@@ -141,7 +141,7 @@ def settings(path: Path, section: str, name: str) -> list[str]:
 def test_systemd_takes_the_units(tmp_path: Path) -> None:
     """systemd-analyze finds nothing to complain of, and says that little could be done with the service."""
     if shutil.which("systemd-analyze") is None:
-        lacking("systemd-analyze is not installed (Debian: apt-get install systemd)")
+        skip_or_fail("systemd-analyze is not installed (Debian: apt-get install systemd)")
     for path in (SERVICE, TIMER):
         text = path.read_text(encoding="utf-8").replace("/opt/cxroute/bin/cxroute", "/bin/true")
         (tmp_path / path.name).write_text(text, encoding="utf-8")

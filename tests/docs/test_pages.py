@@ -16,7 +16,7 @@ from tests.docs.citations import anchors
 from tests.docs.page import PAGES, ROOT, Run, Told, Write, inline, steps
 from tests.docs.pages import before, followed, shortened
 from tests.docs.session import alike, session
-from tests.support.requirements import lacking
+from tests.support.requirements import skip_or_fail
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +44,7 @@ def parser(command: str) -> Parser:
 def test_every_command_of_a_page_prints_what_it_says(name: str, tmp_path: Path) -> None:
     """In order, in an empty folder, against a real `cxroute simulate`; `make docs` fills in what is printed."""
     if missing := [tool for tool in ("bash", "curl", "jq") if tool in TEXTS[name] and shutil.which(tool) is None]:
-        lacking(f"{missing} not on the path")
+        skip_or_fail(f"{missing} not on the path")
     wrong = []
     with session(tmp_path) as reader:
         for page in (*before(ROOT / name), ROOT / name):

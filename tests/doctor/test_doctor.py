@@ -20,10 +20,10 @@ from reconciler.doctor.probe import Probe
 from reconciler.doctor.reachability import check_network_settings
 from reconciler.errors import UnreachableError
 from reconciler.model.rule import Opaque
-from tests.hostile.tenant import Tenant, page, response, serving, whole
+from tests.hostile.tenant import HostileTenant, page, response, serving, whole
 from tests.support import canary_secrets as canary
 from tests.support.builders import managed, rule, unmanaged
-from tests.support.fake_clock import VirtualTime
+from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tests.hostile.tenant import Script, Turn
     from tests.support.program import Program
 
-    Start = Callable[..., Tenant]
+    Start = Callable[..., HostileTenant]
 
 PEM = Path(__file__).parents[1] / "self_signed.pem"
 MANIFESTS = """
@@ -97,8 +97,8 @@ def start(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
 
         def begin(
             *rules: dict[str, Any], api: str = "", tls: ssl.SSLContext | None = None, **scripts: Script
-        ) -> Tenant:
-            tenant = Tenant(rules={one["id"]: one for one in rules or (live(1),)}, scripts=scripts)
+        ) -> HostileTenant:
+            tenant = HostileTenant(rules={one["id"]: one for one in rules or (live(1),)}, scripts=scripts)
             stack.enter_context(serving(tenant, tls))
             manifests(tenant.url, api)
             return tenant
@@ -286,10 +286,10 @@ def test_a_proxy_is_named(start: Start, cxroute: Program, monkeypatch: pytest.Mo
     assert "no connection" in found["token"][1]
     monkeypatch.setenv("CXROUTE_PROXY", canary.proxy("127.0.0.1:9"))
     (line,) = check_network_settings()
-    assert (found["proxy"][1], []) == (line.message, canary.found(repr(line)))
+    assert (found["proxy"][1], []) == (line.message, canary.find_leaks(repr(line)))
     monkeypatch.setenv("CXROUTE_PROXY", canary.proxy("127.0.0.1:9").replace("http", "socks5"))
     (line,) = check_network_settings()
-    assert ("fail", []) == (line.status, canary.found(repr(line)))
+    assert ("fail", []) == (line.status, canary.find_leaks(repr(line)))
 
 
 @pytest.mark.parametrize(
@@ -419,7 +419,7 @@ def test_owners_and_etags() -> None:
 
 def asked(headers: dict[str, str], ahead: float = 0.0) -> tuple[ProbeReply, CheckResult]:
     """Ask for a token on a clock of our own; return the reply and what is said of the clocks."""
-    time = VirtualTime()
+    time = FakeClock()
 
     async def carry(request: ApiRequest) -> ApiResponse:
         at = datetime(2026, 11, 25, 12, 0, tzinfo=UTC) + timedelta(seconds=time.seconds - 1000 + ahead)
@@ -455,7 +455,7 @@ def test_a_date_that_is_none(date: str) -> None:
 
 def test_a_refused_connection_is_tried_twice() -> None:
     """A second later, once."""
-    time, calls = VirtualTime(), []
+    time, calls = FakeClock(), []
 
     async def carry(request: ApiRequest) -> ApiResponse:
         calls.append(request.call)

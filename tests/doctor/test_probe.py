@@ -12,7 +12,7 @@ from reconciler.cxone.settings import ClientCredentials
 from reconciler.cxone.transport.request import ApiRequest, ApiResponse
 from reconciler.doctor.probe import Probe
 from reconciler.errors import UnexpectedResponseError, UnreachableError, UnsupportedCallError
-from tests.support.fake_clock import VirtualTime
+from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Line:
     """A probe of a tenant that answers a token request, and each other request, as said."""
 
     def __init__(self, token: Said = GIVEN, other: Said | Callable[[int], Said] = GIVEN) -> None:
-        self.time = VirtualTime()
+        self.time = FakeClock()
         self.asked: list[str] = []
         self.told: list[str] = []
 
@@ -103,7 +103,7 @@ def test_a_token_server_that_never_answers_is_unreachable() -> None:
     """Both tries are too late."""
 
     async def run() -> None:
-        time = VirtualTime()
+        time = FakeClock()
 
         async def carry(request: ApiRequest) -> ApiResponse:
             await time.time.sleep(11.0)

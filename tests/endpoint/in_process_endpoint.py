@@ -9,13 +9,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from reconciler.endpoint.app import ContextApp, Dependencies, Limits, build_context_app
+from tests.support.server_process import KEY
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from reconciler.endpoint.handler import EventPolicy
 
-KEY = "key-of-the-bot"
 NOW = datetime(2026, 11, 25, 12, 0, 0, 123456, tzinfo=UTC)
 EVENT: Mapping[str, Any] = {
     "conversationId": "c-1",

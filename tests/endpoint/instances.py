@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from tests.endpoint.in_process_endpoint import event
-from tests.endpoint.processes import KEY, MANIFEST, environment
-from tests.support.command import Command
+from tests.endpoint.processes import MANIFEST
 from tests.support.plain_http import PLAIN
+from tests.support.server_process import KEY, server_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,22 +28,6 @@ EVENTS = 12
 FLOOD = 240
 Key = tuple[str, float]
 """A conversation, and the confidence of an event of it, which grows with its time."""
-
-
-@contextmanager
-def started(
-    folder: Path, name: str, start: Callable[..., subprocess.Popen[str]], *words: str, **variables: str
-) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Start what serves with those words; yields it and its URL."""
-    options = {"cwd": folder, "env": {**environment(), **variables}, "stdout": subprocess.PIPE, "text": True}
-    with (folder / f"{name}.log").open("a") as log, start(*words, stderr=log, **options) as process:
-        assert process.stdout
-        try:
-            said = process.stdout.readline()
-            assert " on http://" in said, said
-            yield process, "http://" + said.partition(" on http://")[2].split()[0]
-        finally:
-            process.kill()
 
 
 def _recording(*tenant: str, **options: Any) -> subprocess.Popen[str]:
@@ -58,7 +42,7 @@ class Fleet:
 
     def __init__(self, folder: Path, stack: ExitStack, *tenant: str, rate: float = 2000) -> None:
         self.folder, self._stack = folder, stack
-        _, upstream = stack.enter_context(started(folder, "tenant", _recording, *tenant))
+        _, upstream = stack.enter_context(server_process(folder, *tenant, name="tenant", start=_recording))
         (folder / "manifests").mkdir()
         text = MANIFEST.format(url=upstream).replace("requestsPerSecond: 2000", f"requestsPerSecond: {rate}")
         (folder / "manifests" / "all.yaml").write_text(text, encoding="utf-8")
@@ -69,7 +53,7 @@ class Fleet:
 
     def run(self, words: list[str], name: str = "serve", **variables: str) -> tuple[subprocess.Popen[str], str]:
         """Start a command that serves; a variable that is empty is not there."""
-        return self._stack.enter_context(started(self.folder, name, Command, *words, **variables))
+        return self._stack.enter_context(server_process(self.folder, *words, name=name, variables=variables))
 
     def record(self, kind: str) -> list[dict[str, Any]]:
         """Return what the tenant wrote down, of one kind."""

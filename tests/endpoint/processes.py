@@ -1,10 +1,8 @@
-"""The real processes: the simulator over HTTP, and `cxroute serve` before it, as people start them."""
+"""The simulator as a process, and `cxroute serve` before it."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,16 +10,14 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from reconciler.simulator.state import TenantState
-from tests.endpoint import in_process_endpoint as posting
-from tests.support import canary_secrets as canary
-from tests.support.command import Command
 from tests.support.plain_http import PLAIN
+from tests.support.server_process import KEY, server_process
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
-KEY = posting.KEY
 MANIFEST = """
 apiVersion: routing/v1
 kind: Environment
@@ -44,30 +40,6 @@ intents: [billing, none]
 """
 
 
-def environment() -> dict[str, str]:
-    """Return the variables of a process: canaries for secrets, an access key, two keys of the endpoint."""
-    known = {"CXONE_CLIENT_ID": canary.CLIENT, "CXONE_CLIENT_SECRET": canary.SECRET, "CXROUTE_API_KEYS": f"old,{KEY}"}
-    known |= {"CXONE_ACCESS_KEY_ID": canary.KEY, "CXONE_ACCESS_KEY_SECRET": canary.KEY_SECRET}
-    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME")}
-    return {**kept, **known}
-
-
-@contextmanager
-def process(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run a command that serves; yields it and its URL. Its log goes to a file that is looked through for secrets."""
-    with (
-        (folder / f"{arguments[0]}.log").open("a") as log,
-        Command(*arguments, cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=log, text=True) as started,
-    ):
-        assert started.stdout
-        try:
-            line = next((line for line in started.stdout if " on http://" in line), "")
-            assert line, (folder / f"{arguments[0]}.log").read_text()
-            yield started, "http://" + line.partition(" on http://")[2].split()[0]
-        finally:
-            started.kill()
-
-
 @contextmanager
 def served(
     folder: Path, *simulated: str, serve: tuple[str, ...] = (), manifest: str = MANIFEST
@@ -76,10 +48,10 @@ def served(
     (folder / "manifests").mkdir(exist_ok=True)
     with ExitStack() as stack:
         _, upstream = stack.enter_context(
-            process(folder, "simulate", "--port", "0", "--state", "state.json", *simulated)
+            server_process(folder, "simulate", "--port", "0", "--state", "state.json", *simulated)
         )
         (folder / "manifests" / "all.yaml").write_text(manifest.format(url=upstream), encoding="utf-8")
-        yield stack.enter_context(process(folder, "serve", "-e", "prod", "--port", "0", *serve))
+        yield stack.enter_context(server_process(folder, "serve", "-e", "prod", "--port", "0", *serve))
 
 
 def caller(url: str) -> httpx.Client:

@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reconciler.endpoint.server import _EndpointServer, open_listener
-from tests.endpoint.in_process_endpoint import EVENT, KEY
+from tests.endpoint.in_process_endpoint import EVENT
+from tests.support.server_process import KEY
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping

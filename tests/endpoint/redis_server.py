@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import redis
 
-from tests.support.requirements import lacking
+from tests.support.requirements import skip_or_fail
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,7 +81,7 @@ class RedisServer:
 def redis_server(folder: Path, password: str = "", certificate: Path | None = None) -> Iterator[RedisServer]:
     """Start a server. Where there is none to start: skipped on a person's machine, failed in CI, which installs one."""
     if shutil.which("redis-server") is None:
-        lacking("redis-server is not installed")
+        skip_or_fail("redis-server is not installed")
     server = RedisServer(folder, password, certificate)
     server.start()
     try:

@@ -6,12 +6,23 @@ import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from reconciler.cxone.context_client import ContextClient
 from reconciler.cxone.context_writers import choose_writer, context_path
 from reconciler.cxone.settings import ClientCredentials
 from reconciler.cxone.transport.httpx_transport import transport_over
+from reconciler.errors import (
+    ApiError,
+    CredentialsError,
+    RateLimitedError,
+    RejectedError,
+    RuleNotFoundError,
+    ScopeError,
+    UnexpectedResponseError,
+    UnsupportedCallError,
+)
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.kinds.profile import DEFAULT_PROFILE
 from reconciler.simulator.app import Simulator, build_simulator
@@ -19,9 +30,9 @@ from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.state import TenantState
 from tests.support import canary_secrets as canary
-from tests.support.fake_clock import VirtualTime
+from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT
-from tests.support.simulated import Line
+from tests.support.simulated import SimulatorTransport
 
 if TYPE_CHECKING:
     import httpx
@@ -52,19 +63,20 @@ def ways() -> dict[str, tuple[str, ContextWriter]]:
 WAYS = pytest.mark.parametrize("way", ways())
 
 
-class World:
-    """A simulated tenant, its faults, and a client whose time passes only in waiting; `ways` has ways of writing."""
+class ContextTenant:
+    """A simulated tenant and clients that write contexts to it, on one clock; `ways` has the ways of writing."""
 
     def __init__(self, faults: str = "", way: str = "interaction", **settings: Any) -> None:
-        self.time, self.path, self.writer = VirtualTime(), *ways()[way]
+        self.clock, self.path, self.writer = FakeClock(), *ways()[way]
         fields: Any = {"custom_fields": FIELDS, **settings}
-        switches = SimulatorSettings(clock=lambda: self.time.seconds, sleep=self.time.time.sleep, **fields)
+        switches = SimulatorSettings(clock=self.clock, sleep=self.clock.sleep, **fields)
         self.app: Simulator = build_simulator(TenantState(), switches, FaultInjector(faults, 0) if faults else None)
 
     def client(self, transport: httpx.AsyncBaseTransport | None = None, path: str = "") -> ContextClient:
         """Return a client of the tenant."""
-        http, credentials = transport_over(transport or Line(self.app)), ClientCredentials(canary.CLIENT, canary.SECRET)
-        return ContextClient(http, TENANT, credentials, self.time.time, path or self.path, self.writer)
+        http = transport_over(transport or SimulatorTransport(self.app))
+        credentials = ClientCredentials(canary.CLIENT, canary.SECRET)
+        return ContextClient(http, TENANT, credentials, self.clock.time, path or self.path, self.writer)
 
     def run(self, *ids: str, seconds: float = 5.0, at_once: int = 1) -> list[Any]:
         """Write once for each id, so many at a time; return what came, errors too."""
@@ -82,3 +94,35 @@ class World:
     def asked(self) -> Counter[str]:
         """Return how often each kind of path was asked for."""
         return Counter("token" if one.path == "/oauth/token" else "context" for one in self.app.state.requests)
+
+
+FAULTS: list[tuple[str, type]] = [
+    ("context:reset@#1", dict),
+    ("context:500-applied@#1", dict),
+    ("context:429=1@#1", dict),
+    ("context:refuse@#1", dict),
+    ("context:cut@#1", dict),
+    ("context:revoke@#2", dict),
+    ("token:500@#1", dict),
+    ("context:401", CredentialsError),
+    ("context:403", ScopeError),
+    ("context:404", RuleNotFoundError),
+    ("context:410", RuleNotFoundError),
+    ("context:405", UnsupportedCallError),
+    ("context:501", UnsupportedCallError),
+    ("context:400", RejectedError),
+    ("context:413", RejectedError),
+    ("context:422", RejectedError),
+    ("context:redirect", UnsupportedCallError),
+    ("context:html", UnexpectedResponseError),
+    ("context:nan", UnexpectedResponseError),
+    ("context:deep", UnexpectedResponseError),
+    ("context:gzip=20", UnexpectedResponseError),
+    ("context:429=3600", RateLimitedError),
+    ("context:429=30", RateLimitedError),
+    ("context:500", ApiError),
+    ("context:timeout", ApiError),
+    ("token:401", CredentialsError),
+    ("token:html", UnexpectedResponseError),
+    ("token:503", ApiError),
+]

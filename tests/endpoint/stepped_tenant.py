@@ -1,4 +1,4 @@
-"""The endpoint, its client and the simulator in one loop whose clock jumps: minutes of load in a second."""
+"""The endpoint, its client and the simulator in one loop whose clock steps: minutes of load in a second."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from tests.endpoint.in_process_endpoint import Endpoint, event
 from tests.support import canary_secrets as canary
 from tests.support.fake_clock import START
 from tests.support.in_process_tenant import TENANT
-from tests.support.simulated import Line
-from tests.support.stepping_clock import jumping_time
+from tests.support.simulated import SimulatorTransport
+from tests.support.stepping_clock import stepping_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 PATH = "/api/v2/interactions/interactions/{conversationId}/context"
 
 
-class Far(httpx.AsyncBaseTransport):
+class DelayedTransport(httpx.AsyncBaseTransport):
     """The way to the tenant: as long as `seconds` says for a conversation now; the token comes at once."""
 
     def __init__(self, below: httpx.AsyncBaseTransport, seconds: Callable[[str, float], float]) -> None:
@@ -76,7 +76,7 @@ class Call:
 
 
 @dataclass
-class Scene(Endpoint):
+class SteppedEndpoint(Endpoint):
     """An endpoint whose `write` is the real client's."""
 
     faults: str = ""
@@ -98,7 +98,7 @@ class Scene(Endpoint):
         self.state = TenantState()
         injected = FaultInjector(self.faults, self.seed) if self.faults else None
         tenant = build_simulator(self.state, SimulatorSettings(clock=clock, token_seconds=86_400), injected)
-        self.far = Far(Line(tenant), self.seconds_away)
+        self.far = DelayedTransport(SimulatorTransport(tenant), self.seconds_away)
         settings = replace(
             TENANT,
             requests_per_second=self.rate,
@@ -106,7 +106,7 @@ class Scene(Endpoint):
             run_seconds=math.inf,
             concurrency=self.concurrency or most_calls(self.rate),
         )
-        time = jumping_time(Random(self.seed))
+        time = stepping_time(Random(self.seed))
         credentials = ClientCredentials(canary.CLIENT, canary.SECRET)
         self.client = ContextClient(transport_over(self.far), settings, credentials, time, PATH)
         around = Dependencies(

@@ -18,7 +18,8 @@ from reconciler.errors import (
     RuleNotFoundError,
     UndefinedFieldsError,
 )
-from tests.endpoint.in_process_endpoint import HEADERS, KEY, Endpoint, Upstream, event, posted
+from tests.endpoint.in_process_endpoint import HEADERS, Endpoint, Upstream, event, posted
+from tests.support.server_process import KEY
 
 TYPE, API_KEY = HEADERS
 
@@ -38,7 +39,7 @@ def test_what_came_is_written_and_answered() -> None:
     assert ("application/json", "no-store") == (reply.headers["content-type"], reply.headers["cache-control"])
 
 
-def test_absent_confidence_is_written_as_null_and_absent_time_as_that_of_receipt() -> None:
+def test_a_missing_confidence_is_null_and_a_missing_time_is_the_receipt() -> None:
     """An old confidence must not stay beside a new intent."""
     endpoint = Endpoint()
     assert 200 == asyncio.run(endpoint.post(event(confidence=..., timestamp=...))).status

@@ -65,7 +65,7 @@ async def cancelled(endpoint: Endpoint, turns: int) -> str:
 
 @WAYS
 @pytest.mark.parametrize("first", [200, 401, 503])
-def test_wherever_it_is_cancelled_the_same_again_is_written_or_known_to_be_unclear(way: str, first: int) -> None:
+def test_a_repeat_after_any_cancellation_is_written_or_unclear(way: str, first: int) -> None:
     """A signal that may have been given is not given again; nothing stays taken; no time is left set."""
 
     async def each() -> set[str]:

@@ -13,18 +13,13 @@ import pytest
 from reconciler.cxone.transport.circuit_breaker import MOST_FAST_FAILURES
 from reconciler.errors import (
     ApiError,
-    CredentialsError,
     OverloadedError,
     RateLimitedError,
     RejectedError,
     RetryLaterError,
-    RuleNotFoundError,
-    ScopeError,
-    UnexpectedResponseError,
-    UnsupportedCallError,
     UsageError,
 )
-from tests.endpoint.simulated_tenants import SAID, WAYS, World
+from tests.endpoint.simulated_tenants import FAULTS, SAID, WAYS, ContextTenant
 from tests.support import canary_secrets as canary
 
 CONTRACT = Path(__file__).parents[1] / "contract" / "context.json"
@@ -52,7 +47,7 @@ def test_the_client_keeps_the_contract(example: dict[str, Any]) -> None:
     async def write() -> Any:
         request = example["request"]
         conversation, attributes = request["path"].split("/")[-2], request["json"]["attributes"]
-        return await World().client(httpx.MockTransport(answer)).write(conversation, attributes, 5.0)
+        return await ContextTenant().client(httpx.MockTransport(answer)).write(conversation, attributes, 5.0)
 
     if example["response"]["status"] == 200:
         assert example["response"]["json"] == asyncio.run(write())
@@ -64,61 +59,29 @@ def test_the_client_keeps_the_contract(example: dict[str, Any]) -> None:
     assert ["Bearer TOKEN", "application/json"] == [asked[0].headers[one] for one in ("Authorization", "Content-Type")]
 
 
-FAULTS = [
-    ("context:reset@#1", dict),
-    ("context:500-applied@#1", dict),
-    ("context:429=1@#1", dict),
-    ("context:refuse@#1", dict),
-    ("context:cut@#1", dict),
-    ("context:revoke@#2", dict),
-    ("token:500@#1", dict),
-    ("context:401", CredentialsError),
-    ("context:403", ScopeError),
-    ("context:404", RuleNotFoundError),
-    ("context:410", RuleNotFoundError),
-    ("context:405", UnsupportedCallError),
-    ("context:501", UnsupportedCallError),
-    ("context:400", RejectedError),
-    ("context:413", RejectedError),
-    ("context:422", RejectedError),
-    ("context:redirect", UnsupportedCallError),
-    ("context:html", UnexpectedResponseError),
-    ("context:nan", UnexpectedResponseError),
-    ("context:deep", UnexpectedResponseError),
-    ("context:gzip=20", UnexpectedResponseError),
-    ("context:429=3600", RateLimitedError),
-    ("context:429=30", RateLimitedError),
-    ("context:500", ApiError),
-    ("context:timeout", ApiError),
-    ("token:401", CredentialsError),
-    ("token:html", UnexpectedResponseError),
-    ("token:503", ApiError),
-]
-
-
 @pytest.mark.parametrize(("faults", "expected"), FAULTS)
 def test_every_fault_ends_as_it_should_and_in_time(faults: str, expected: type) -> None:
     """One fault is got over where that is safe; one that stays is told; five seconds are five seconds."""
-    world = World(faults)
-    start = world.time.seconds
+    world = ContextTenant(faults)
+    start = world.clock.seconds
     (found,) = world.run("c-1")
     assert isinstance(found, expected), repr(found)
-    assert world.time.seconds - start <= 5.0
-    assert [] == canary.found(repr(found))
+    assert world.clock.seconds - start <= 5.0
+    assert [] == canary.find_leaks(repr(found))
     assert world.asked()["context"] <= 4
 
 
 @pytest.mark.parametrize("status", [200, 204])
 def test_an_answer_without_a_body_is_an_acknowledgement(status: int) -> None:
     """There is nothing in it that anybody needs."""
-    (found,) = World(f"context:empty-applied={status}").run("c-1")
+    (found,) = ContextTenant(f"context:empty-applied={status}").run("c-1")
     assert found is None
 
 
 @WAYS
 def test_a_thousand_at_once_make_one_request_for_a_token(way: str) -> None:
     """Before the first, and once more when all of them are told that it is worthless (W12)."""
-    world = World("context:revoke@#1", way)
+    world = ContextTenant("context:revoke@#1", way)
     found = world.run(*(f"c-{one}" for one in range(1000)), at_once=1000)
     assert [] == [one for one in found if isinstance(one, Exception)]
     assert 2 == world.asked()["token"]
@@ -126,21 +89,21 @@ def test_a_thousand_at_once_make_one_request_for_a_token(way: str) -> None:
 
 def test_the_circuit_opens_fails_at_once_and_closes_itself() -> None:
     """Away for a minute under 50 writes a second: at most 60 calls are sent, and it is found when back (W11)."""
-    world = World("*:503@0s-60s")
+    world = ContextTenant("*:503@0s-60s")
 
     async def minute() -> tuple[list[Any], int, float, list[Any]]:
         client = world.client()
         first = await asyncio.gather(client.write("c-0", SAID, 5.0), return_exceptions=True)
         during: list[Any] = list(first)
         slowest = 0.0
-        while world.time.seconds < 1059:
-            before = world.time.seconds
+        while world.clock.seconds < 1059:
+            before = world.clock.seconds
             during += await asyncio.gather(client.write("c-1", SAID, 5.0), return_exceptions=True)
             if isinstance(during[-1], RetryLaterError):
-                slowest = max(slowest, world.time.seconds - before)
-            world.time.seconds += 0.02
+                slowest = max(slowest, world.clock.seconds - before)
+            world.clock.seconds += 0.02
         sent = len(world.app.state.requests)
-        world.time.seconds += 7
+        world.clock.seconds += 7
         after = await asyncio.gather(*(client.write(f"c-{one}", SAID, 5.0) for one in range(3)), return_exceptions=True)
         after += await asyncio.gather(client.write("c-9", SAID, 5.0), return_exceptions=True)
         return during, sent, slowest, after
@@ -156,7 +119,7 @@ def test_the_circuit_opens_fails_at_once_and_closes_itself() -> None:
 
 def test_who_sent_something_is_never_told_that_nothing_was_sent() -> None:
     """Two in turn, until the fifth failure opens the circuit between two attempts of the other."""
-    world = World("context:503")
+    world = ContextTenant("context:503")
     found = world.run("c-1", "c-2", seconds=30.0, at_once=2)
     assert 5 == world.asked()["context"]
     assert [OverloadedError, OverloadedError] == [type(one) for one in found]
@@ -164,7 +127,7 @@ def test_who_sent_something_is_never_told_that_nothing_was_sent() -> None:
 
 def test_half_of_twenty_open_the_circuit_too() -> None:
     """A tenant that fails every other time is as good as away."""
-    world = World(",".join(f"context:503@#{one}" for one in range(1, 40, 2)))
+    world = ContextTenant(",".join(f"context:503@#{one}" for one in range(1, 40, 2)))
 
     async def write() -> int:
         client = world.client()
@@ -178,7 +141,7 @@ def test_half_of_twenty_open_the_circuit_too() -> None:
 @WAYS
 def test_a_tenant_that_says_wait_is_not_asked_meanwhile(way: str) -> None:
     """Retry-After beyond the time there is: the one who got it and all who come are told how long."""
-    world = World("context:429=60@#1", way)
+    world = ContextTenant("context:429=60@#1", way)
     found = world.run("c-1", "c-2", "c-3")
     assert [RateLimitedError] * 3 == [type(one) for one in found]
     assert all(59 < one.retry_after <= 60 for one in found)
@@ -189,7 +152,7 @@ def test_a_tenant_that_says_wait_is_not_asked_meanwhile(way: str) -> None:
 @WAYS
 def test_an_id_that_is_a_direction_is_never_asked_for(conversation: str, way: str) -> None:
     """The last line of defence: the path is compared with what was meant before anything is sent."""
-    world = World("", way)
+    world = ContextTenant("", way)
     (found,) = world.run(conversation)
     if conversation == "....":
         assert not isinstance(found, Exception)
@@ -202,7 +165,7 @@ def test_an_id_that_is_a_direction_is_never_asked_for(conversation: str, way: st
 @WAYS
 def test_whatever_an_id_holds_stays_in_its_segment(conversation: str, way: str) -> None:
     """Percent-encoded, it is one segment of the writer's path and nothing else."""
-    world = World("", way)
+    world = ContextTenant("", way)
     world.run(conversation)
     paths = {request.segments for request in world.app.state.requests if request.path != "/oauth/token"}
     template = world.path.split("/")[1:]
@@ -211,7 +174,7 @@ def test_whatever_an_id_holds_stays_in_its_segment(conversation: str, way: str) 
 
 def test_a_path_that_leads_elsewhere_is_refused_at_the_start() -> None:
     """A template with directions in it would be asked for as another one."""
-    world = World()
+    world = ContextTenant()
     with pytest.raises(UsageError):
         world.client(path="/a/../{conversationId}/context")
 
@@ -221,7 +184,7 @@ def test_a_path_that_leads_elsewhere_is_refused_at_the_start() -> None:
 )
 def test_ready_is_whether_a_token_can_be_had(faults: str, expected: list[bool]) -> None:
     """Asked for once, however often somebody wants to know."""
-    world = World(faults)
+    world = ContextTenant(faults)
 
     async def ask() -> list[bool]:
         client = world.client()

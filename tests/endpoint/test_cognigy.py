@@ -11,7 +11,7 @@ import pytest
 
 from reconciler.cli.commands.cognigy import PAYLOAD, code
 from reconciler.endpoint.event import parse_event
-from tests.support.requirements import lacking
+from tests.support.requirements import skip_or_fail
 
 if TYPE_CHECKING:
     from tests.support.program import Program
@@ -42,7 +42,7 @@ GIVEN: list[tuple[dict[str, Any], str, float | None]] = [
 def node(text: str, given: dict[str, Any]) -> Any:
     """Run a Code node's text and return what it leaves for the HTTP Request node."""
     if NODE is None:
-        lacking("Node.js is not installed")
+        skip_or_fail("Node.js is not installed")
     done = subprocess.run(
         [NODE, "-e", RUN], input=json.dumps([text, given]), capture_output=True, text=True, timeout=30, check=False
     )

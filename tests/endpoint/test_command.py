@@ -12,10 +12,11 @@ import pytest
 
 from reconciler.endpoint.server import open_listener
 from tests.endpoint.in_process_endpoint import event
-from tests.endpoint.processes import KEY, MANIFEST, caller, contexts, log, process, served
+from tests.endpoint.processes import MANIFEST, caller, contexts, log, served
 from tests.support import canary_secrets as canary
 from tests.support.plain_http import PLAIN
 from tests.support.program import write
+from tests.support.server_process import KEY, server_process
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,9 +51,11 @@ def test_a_tenant_that_is_killed_is_told_and_found_again(tmp_path: Path) -> None
     """502 while it is away, at once when that is known; /health lives on; written again once the tenant is back."""
     (tmp_path / "manifests").mkdir()
     with ExitStack() as stack:
-        tenant, upstream = stack.enter_context(process(tmp_path, "simulate", "--port", "0", "--state", "state.json"))
+        tenant, upstream = stack.enter_context(
+            server_process(tmp_path, "simulate", "--port", "0", "--state", "state.json")
+        )
         (tmp_path / "manifests" / "all.yaml").write_text(MANIFEST.format(url=upstream), encoding="utf-8")
-        _, url = stack.enter_context(process(tmp_path, "serve", "-e", "prod", "--port", "0"))
+        _, url = stack.enter_context(server_process(tmp_path, "serve", "-e", "prod", "--port", "0"))
         http = stack.enter_context(caller(url))
         assert 200 == http.post("/api/route", json=event()).status_code
         tenant.kill()
@@ -68,7 +71,7 @@ def test_a_tenant_that_is_killed_is_told_and_found_again(tmp_path: Path) -> None
         assert fastest < 0.2
         assert 200 == http.get("/health").status_code
         port = upstream.rpartition(":")[2]
-        stack.enter_context(process(tmp_path, "simulate", "--port", port, "--state", "state.json"))
+        stack.enter_context(server_process(tmp_path, "simulate", "--port", port, "--state", "state.json"))
         found = [0]
         while found[-1] != 200 and len(found) < 100:
             time.sleep(0.1)
@@ -87,7 +90,7 @@ def test_a_tenant_that_repeats_secrets_gets_none_of_them_out(tmp_path: Path, fau
         ]
     said = "".join(f"{one.headers} {one.text}" for one in answers) + (tmp_path / "serve.log").read_text("utf-8")
     assert [502, 502, 400, 200] == [one.status_code for one in answers]
-    assert [] == canary.found(said)
+    assert [] == canary.find_leaks(said)
     assert KEY not in said
 
 

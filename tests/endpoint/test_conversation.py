@@ -16,11 +16,12 @@ import yaml
 from reconciler.cli.commands.cognigy import code
 from reconciler.simulator.evaluate import queue_shares
 from reconciler.simulator.state import TenantState
-from tests.endpoint.processes import KEY, ROOT, environment, process
+from tests.endpoint.processes import ROOT
 from tests.support import canary_secrets as canary
 from tests.support.command import run_command
 from tests.support.plain_http import PLAIN
-from tests.support.requirements import lacking
+from tests.support.requirements import skip_or_fail
+from tests.support.server_process import KEY, server_environment, server_process
 from tests.support.written_manifests import yaml_of
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ class Repository:
 
     def run(self, *arguments: str) -> int:
         """Run a command; return its exit code."""
-        done = run_command(*arguments, cwd=self.folder, env=environment())
+        done = run_command(*arguments, cwd=self.folder, env=server_environment())
         assert "Traceback" not in done.stderr, done.stderr
         return done.returncode
 
@@ -161,17 +162,17 @@ def test_a_conversation_goes_where_the_endpoint_said(tmp_path: Path, kind: Kind)
     Once as the tutorial has it; once as NICE documents its platform: access keys, skills, custom fields.
     """
     if NODE is None:
-        lacking("Node.js with fetch is not installed")
+        skip_or_fail("Node.js with fetch is not installed")
     repository = Repository(tmp_path, kind)
     inputs = [{"sessionId": kind.ids.format(number), **one} for number, one in enumerate(SAID)]
     with ExitStack() as stack:
         _, tenant = stack.enter_context(
-            process(tmp_path, "simulate", "--port", "0", "--state", "state.json", "--as", "staging")
+            server_process(tmp_path, "simulate", "--port", "0", "--state", "state.json", "--as", "staging")
         )
         repository.lead_to(tenant)
         steps = (["apply", "--yes"], ["plan", "--detailed-exitcode"])
         assert [0, 0] == [repository.run(*step, "-e", "staging") for step in steps]
-        _, url = stack.enter_context(process(tmp_path, "serve", "-e", "staging", "--port", "0", "--explain"))
+        _, url = stack.enter_context(server_process(tmp_path, "serve", "-e", "staging", "--port", "0", "--explain"))
         names = kind.queues(tenant)
         chats = [*inputs, {"sessionId": TEST_CHAT, **SAID[0]}]
         given = json.dumps([code("input.sessionId", "none"), chats, url, KEY])

@@ -89,7 +89,7 @@ def test_whose_turn_comes_too_late_is_told_to_come_again() -> None:
     assert [(200, None), (503, "1")] == run(two())
 
 
-def test_a_tenant_that_says_wait_longer_than_there_is_time_is_waited_for_by_nobody() -> None:
+def test_a_retry_after_beyond_the_deadline_fails_all_waiters_at_once() -> None:
     """One call is answered 429; all who wait for their moment then are told so at once, and not at their end."""
     asked: list[str] = []
     carry = answering(asked, 0.1, ApiResponse("", 429, {"retry-after": "60"}, b""))
@@ -107,7 +107,7 @@ def test_a_tenant_that_says_wait_longer_than_there_is_time_is_waited_for_by_nobo
     assert len(asked) < 10
 
 
-def test_whoever_waits_for_the_first_of_two_equal_messages_waits_no_longer_than_the_deadline() -> None:
+def test_waiting_for_an_equal_message_ends_at_the_deadline() -> None:
     """The one that processes it never ends; the others are told so at their end, and come again."""
 
     async def wait(register: MessageIdStore) -> tuple[int, float]:
@@ -180,7 +180,7 @@ def test_a_redis_that_is_slow_costs_nobody_more_than_the_deadline() -> None:
     assert (503, 5.0, 5.0, 1) == run(look())
 
 
-def test_a_signal_that_nobody_knows_of_is_noted_no_longer_than_the_deadline() -> None:
+def test_recording_an_unclear_signal_ends_at_the_deadline() -> None:
     """It was under way at the end, and Redis is slow just then: who waits is told in the bit that is kept for that."""
     said = asyncio.Event()
 
@@ -207,7 +207,7 @@ def test_a_signal_that_nobody_knows_of_is_noted_no_longer_than_the_deadline() ->
     assert (504, True, 1) == run(take())
 
 
-def test_a_claim_that_arrives_at_its_deadline_is_refused_and_leaves_the_id_free() -> None:
+def test_a_claim_at_its_deadline_is_refused_and_leaves_the_id_free() -> None:
     """The caller is about to give up, so it must not process the message; the next caller may."""
 
     async def claims() -> list[Answered | None]:

@@ -16,7 +16,8 @@ import pytest
 
 from tests.endpoint.in_process_endpoint import event
 from tests.endpoint.instances import until
-from tests.endpoint.processes import MANIFEST, caller, contexts, log, process, served
+from tests.endpoint.processes import MANIFEST, caller, contexts, log, served
+from tests.support.server_process import server_process
 from tests.tiers import FULL
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def tenant(folder: Path, milliseconds: int) -> Iterator[None]:
     """Run a tenant that takes so long, for endpoints that come and go."""
     (folder / "manifests").mkdir()
     slow = ("simulate", "--port", "0", "--state", "state.json", "--latency-ms", str(milliseconds))
-    with process(folder, *slow) as (_, url):
+    with server_process(folder, *slow) as (_, url):
         (folder / "manifests" / "all.yaml").write_text(MANIFEST.format(url=url), encoding="utf-8")
         yield
 
@@ -74,7 +75,7 @@ def tenant(folder: Path, milliseconds: int) -> Iterator[None]:
 @contextmanager
 def endpoint(folder: Path) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
     with ExitStack() as stack:
-        server, url = stack.enter_context(process(folder, *SERVE))
+        server, url = stack.enter_context(server_process(folder, *SERVE))
         http = stack.enter_context(caller(url))
         http.get("/ready")
         yield server, http

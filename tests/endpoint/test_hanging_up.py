@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from tests.endpoint.instances import EVENTS, caller, fleet, form, until
-from tests.endpoint.processes import KEY
+from tests.support.server_process import KEY
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,4 +1,4 @@
-"""Faults and load, end to end: app, client and simulated tenant on a clock that jumps (invariants W1 to W13)."""
+"""Faults and load, end to end: app, client and simulated tenant on a clock that steps (invariants W1 to W13)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reconciler.endpoint.app import Limits
 from tests.endpoint.in_process_endpoint import event
 from tests.endpoint.process_memory import MIB, resident
 from tests.endpoint.signing import WRITTEN, signed
-from tests.endpoint.stepped_tenant import Call, Scene, count, statuses
+from tests.endpoint.stepped_tenant import Call, SteppedEndpoint, count, statuses
 from tests.support import canary_secrets as canary
 from tests.support.stepping_clock import run
 from tests.tiers import FULL
@@ -64,7 +64,7 @@ def test_every_upstream_fault_is_mapped_in_time_and_silently(fault: str) -> None
     """On every other call, and on calls for a token: a status that it may have, in time, and no word of it."""
 
     async def calls() -> tuple[list[Call], list[dict[str, Any]], int]:
-        scene = Scene(faults=f"context:{fault}@0.5,token:{fault}@#1-2")
+        scene = SteppedEndpoint(faults=f"context:{fault}@0.5,token:{fault}@#1-2")
         found = [await scene.call(event(conversationId=f"c-{one}")) for one in range(50 if FULL else 8)]
         return found, scene.log, len(asyncio.all_tasks()) - 1 + scene.far.under_way + scene.app.metrics.waiting_requests
 
@@ -73,14 +73,14 @@ def test_every_upstream_fault_is_mapped_in_time_and_silently(fault: str) -> None
     assert max(call.seconds for call in found) <= D
     assert 0 == left, "no task and no call stays behind"
     assert [] == [line for line in log if line["event"] == "bug"]
-    assert [] == canary.found(b"".join(call.reply.body for call in found) + json.dumps(log).encode())
+    assert [] == canary.find_leaks(b"".join(call.reply.body for call in found) + json.dumps(log).encode())
 
 
 def test_a_tenant_that_takes_30_seconds_is_given_up_in_five() -> None:
     """50 posts a second for half a minute: each is answered in time, and after the first ones at once (W5, W11)."""
 
     async def calls() -> tuple[list[Call], int]:
-        scene = Scene(rate=50, seconds_away=lambda _conversation, _now: 30.0)
+        scene = SteppedEndpoint(rate=50, seconds_away=lambda _conversation, _now: 30.0)
         return await scene.load(50, 30), len(scene.far.sent)
 
     found, sent = run(calls())
@@ -97,7 +97,7 @@ def test_a_tenant_that_flaps_every_second_is_used_while_it_is_there() -> None:
     faults = ",".join(f"context:503@{second}s-{second + 1}s" for second in range(0, 30, 2))
 
     async def calls() -> list[Call]:
-        return await Scene(rate=50, faults=faults).load(50, 30)
+        return await SteppedEndpoint(rate=50, faults=faults).load(50, 30)
 
     found = run(calls())
     assert statuses(found) <= {200, 429, 502, 503, 504}
@@ -109,7 +109,7 @@ def test_an_outage_of_a_minute_costs_60_calls_and_ends_by_itself() -> None:
     """50 posts a second before, during and after: refused at once meanwhile, written again soon after."""
 
     async def calls() -> tuple[list[Call], int]:
-        scene = Scene(rate=100, faults="*:503@5s-65s")
+        scene = SteppedEndpoint(rate=100, faults="*:503@5s-65s")
         found = await scene.load(50, 80)
         start = scene.begin + 5
         return found, sum(start < at < start + 60 for at in scene.far.sent)
@@ -126,7 +126,7 @@ def test_a_burst_from_idle_is_answered_whole() -> None:
     """1,000 posts in a second at a tenant that takes 50: each 200 or 503, the 99th percentile within 5 s."""
 
     async def calls() -> list[Call]:
-        return await Scene(rate=50, limits=Limits(max_waiting=200)).load(1000, 1)
+        return await SteppedEndpoint(rate=50, limits=Limits(max_waiting=200)).load(1000, 1)
 
     found = run(calls())
     assert {200, 503} == statuses(found)
@@ -139,7 +139,7 @@ def test_ten_times_too_much_leaves_what_can_be_done_undisturbed() -> None:
     seconds = 20 if FULL else 6
 
     async def calls() -> list[Call]:
-        return await Scene(rate=50, limits=Limits(max_waiting=200)).load(500, seconds)
+        return await SteppedEndpoint(rate=50, limits=Limits(max_waiting=200)).load(500, seconds)
 
     found = run(calls())
     assert {200, 503} == statuses(found)
@@ -152,16 +152,14 @@ def _every_fifth_is_slow(conversation: str, _now: float) -> float:
 
 
 @pytest.mark.parametrize(("concurrency", "least", "most"), [(0, 0.0, 0.1), (16, 1.0, 4.0)])
-def test_a_slow_path_of_the_tenant_starves_others_only_where_few_calls_are_allowed(
-    concurrency: int, least: float, most: float
-) -> None:
+def test_a_slow_path_starves_others_only_with_few_calls_allowed(concurrency: int, least: float, most: float) -> None:
     """Of 30 posts a second every fifth takes four seconds: the others do not wait, unless 16 calls are said to be all.
 
     At 50 calls a second 40 may be under way (W10); `api.concurrency` is kept where somebody set it.
     """
 
     async def calls() -> list[Call]:
-        return await Scene(rate=50, concurrency=concurrency, seconds_away=_every_fifth_is_slow).load(30, 10)
+        return await SteppedEndpoint(rate=50, concurrency=concurrency, seconds_away=_every_fifth_is_slow).load(30, 10)
 
     others = [call for number, call in enumerate(run(calls())) if number % 5]
     assert {200} == statuses(others)
@@ -172,7 +170,7 @@ def test_slow_conversations_do_not_starve_others() -> None:
     """While one conversation's write takes seconds, a flood about it waits; others are written at once."""
 
     async def calls() -> tuple[list[Call], list[Call]]:
-        scene = Scene(seconds_away=lambda _conversation, now: 3.0 if now == scene.begin else 0.02)
+        scene = SteppedEndpoint(seconds_away=lambda _conversation, now: 3.0 if now == scene.begin else 0.02)
         flood = [scene.call(event(timestamp=f"2026-02-01T09:00:{second:02}Z")) for second in range(40)]
         flooding = asyncio.gather(*flood)
         await asyncio.sleep(0.5)
@@ -190,7 +188,7 @@ def test_a_wall_clock_that_jumps_breaks_nothing(hours: int) -> None:
     """Signatures follow the time of day; the token, timers and the circuit do not notice (W1, R20)."""
 
     async def calls() -> tuple[list[int], int, int]:
-        scene = Scene(secrets=(WRITTEN,), keys=())
+        scene = SteppedEndpoint(secrets=(WRITTEN,), keys=())
         found = []
         for number in range(10):
             scene.wall = 3600.0 * hours * (number % 2)
@@ -202,7 +200,7 @@ def test_a_wall_clock_that_jumps_breaks_nothing(hours: int) -> None:
     assert ([200] * 10 + [401], 1, 0) == run(calls())
 
 
-async def _posted(scene: Scene, name: str, seconds: int) -> int:
+async def _posted(scene: SteppedEndpoint, name: str, seconds: int) -> int:
     """Post a message that was signed so many seconds from now; return the status."""
     time = scene.around_now().timestamp() + seconds
     return (await scene.post(*signed(name, event(conversationId=name), time))).status
@@ -213,7 +211,7 @@ def test_an_hour_of_work_leaves_nothing_behind() -> None:
     seconds = 1800 if FULL else 20
 
     async def calls() -> tuple[int, list[int], int]:
-        scene, sizes, lost = Scene(rate=100, faults="context:reset@0.01"), [], 0
+        scene, sizes, lost = SteppedEndpoint(rate=100, faults="context:reset@0.01"), [], 0
         for _ in range(seconds // 10):
             found = await scene.load(50, 10)
             lost += len(found) - count(found, 200) - count(found, 502)

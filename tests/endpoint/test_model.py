@@ -13,7 +13,7 @@ import pytest
 
 from tests.endpoint.in_process_endpoint import Reply, event
 from tests.endpoint.signing import WRITTEN, signed
-from tests.endpoint.stepped_tenant import Scene
+from tests.endpoint.stepped_tenant import SteppedEndpoint
 from tests.support.stepping_clock import run
 from tests.tiers import FULL
 
@@ -56,7 +56,7 @@ class Model:
 
 async def _world(seed: int) -> tuple[Model, dict[str, Any]]:
     chance, model = Random(seed), Model()
-    scene = Scene(faults=FAULTS, seed=seed, secrets=(WRITTEN,))
+    scene = SteppedEndpoint(faults=FAULTS, seed=seed, secrets=(WRITTEN,))
     merge = scene.state.merge
 
     def noting(conversation: str, attributes: dict[str, Any]) -> dict[str, Any]:
@@ -74,7 +74,7 @@ async def _world(seed: int) -> tuple[Model, dict[str, Any]]:
     return model, scene.state.contexts
 
 
-async def _caller(scene: Scene, model: Model, mine: list[Key]) -> None:
+async def _caller(scene: SteppedEndpoint, model: Model, mine: list[Key]) -> None:
     """Post events, each until it is taken, signed or with the key."""
     for conversation, second in mine:
         stamp = f"2026-02-01T09:00:{round(second * EVENTS):02}Z"

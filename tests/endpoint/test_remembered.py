@@ -60,7 +60,7 @@ def test_what_comes_back_is_what_was_kept(
             assert repr(confidence) == repr(found.event.confidence)
 
 
-def test_each_is_known_for_an_hour_and_the_newer_half_of_the_most_however_many_come() -> None:
+def test_the_cache_keeps_an_hour_and_at_least_the_newer_half_of_its_limit() -> None:
     """Those first are forgotten that nobody asked about for longest; one that is asked about again is young again."""
     remembered, now = forgetful(most=4)
     sizes = []
@@ -126,7 +126,7 @@ def test_a_hundred_thousand_take_less_than_forty_megabytes() -> None:
     assert asyncio.run(turns()) * 100_000 < 40 * 2**20
 
 
-def test_what_others_know_is_learnt_of_a_conversation_that_nobody_asks_about() -> None:
+def test_state_from_peers_is_stored_for_idle_conversations() -> None:
     """And of one in whose line somebody stands; never anything older than what is known."""
     lines = ConversationLocks(lambda: 0.0)
 

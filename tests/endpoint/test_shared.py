@@ -14,10 +14,10 @@ import pytest
 
 from tests.endpoint.in_process_endpoint import event
 from tests.endpoint.instances import EVENTS, FLOOD, Callers, Fleet, caller, fleet, flood, gone_back, shuffled, too_fast
-from tests.endpoint.processes import KEY
 from tests.endpoint.redis_server import PREFIX, RedisServer, redis_server
 from tests.endpoint.signing import WRITTEN, signed
 from tests.support.plain_http import PLAIN
+from tests.support.server_process import KEY
 from tests.tiers import FULL
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def send(url: str, body: bytes, headers: list[tuple[bytes, bytes]]) -> httpx.Res
     return httpx.post(f"{url}/api/route", content=body, headers=headers, trust_env=False, verify=PLAIN, timeout=10)
 
 
-def test_each_conversation_is_kept_in_order_whichever_machine_takes_its_events(tmp_path: Path) -> None:
+def test_each_conversation_keeps_its_order_across_instances(tmp_path: Path) -> None:
     """Any order, a fifth twice, 5 % of calls failing: one effect for each event, none ever goes back."""
     with shared(tmp_path, "--faults", "context:503@0.03,context:reset@0.02") as (one, server):
         callers = Callers(*machines(one, server))

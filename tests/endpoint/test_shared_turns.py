@@ -111,7 +111,7 @@ def test_who_is_told_that_nobody_knows_is_not_told_to_send_it_again(tmp_path: Pa
 
 
 @pytest.mark.parametrize(("meanwhile", "known_after"), [(None, "intent-9"), (5, "intent-5")])
-def test_a_write_that_could_not_be_noted_counts_unless_another_machine_wrote_since(
+def test_an_unrecorded_write_counts_unless_another_instance_wrote_since(
     tmp_path: Path, meanwhile: int | None, known_after: str
 ) -> None:
     """Cut off from Redis in the midst: if another one wrote an older event, who sends the newer again is heard."""

@@ -44,8 +44,7 @@ from reconciler.manifest.kinds.profile import Profile
 from tests.endpoint import in_process_endpoint as posting
 from tests.endpoint import openapi_document as document
 from tests.endpoint.in_process_endpoint import Endpoint, Upstream
-from tests.endpoint.simulated_tenants import FIELDS, SAID, WAYS, World
-from tests.endpoint.test_client import FAULTS
+from tests.endpoint.simulated_tenants import FAULTS, FIELDS, SAID, WAYS, ContextTenant
 from tests.support import canary_secrets as canary
 from tests.support.in_process_tenant import TENANT
 
@@ -88,7 +87,7 @@ def test_the_client_asks_and_understands_as_is_known_of_the_platform(way: str, e
 
     async def write() -> Any:
         conversation = example["request"]["path"].split("/")[-2]
-        client = World("", way).client(httpx.MockTransport(answer))
+        client = ContextTenant("", way).client(httpx.MockTransport(answer))
         return await client.write(conversation, attributes(example["request"]), 5.0)
 
     if example["response"]["status"] < 300:
@@ -130,12 +129,12 @@ def expected_of(way: str, faults: str, usual: type) -> type:
 @pytest.mark.parametrize(("faults", "usual"), FAULTS)
 def test_every_fault_ends_as_it_should_and_in_time(faults: str, usual: type, way: str) -> None:
     """As with contexts; but a signal is not repeated once it may have been given."""
-    world = World(faults, way)
-    start = world.time.seconds
+    world = ContextTenant(faults, way)
+    start = world.clock.seconds
     (found,) = world.run("c-1")
     assert isinstance(found, expected_of(way, faults, usual)), repr(found)
-    assert world.time.seconds - start <= 5.0
-    assert [] == canary.found(repr(found))
+    assert world.clock.seconds - start <= 5.0
+    assert [] == canary.find_leaks(repr(found))
     given_so_often = sum(request.changed_state for request in world.app.state.requests)
     assert given_so_often <= (1 if way == SIGNAL_WAY else 2)
 
@@ -146,7 +145,7 @@ APPLIED = ("500", "503", "408", "reset", "timeout", "html", "empty", "shape", "n
 @pytest.mark.parametrize("fault", [*(f"{one}-applied" for one in APPLIED), "cut", "drip=0.01", "half", "late=2"])
 def test_a_signal_is_given_once_whatever_becomes_of_its_answer(fault: str) -> None:
     """It arrived, and its answer is lost, cut, late, or no answer: nobody sends it again."""
-    world = World(f"context:{fault}", SIGNAL_WAY)
+    world = ContextTenant(f"context:{fault}", SIGNAL_WAY)
     world.run("c-1")
     assert 1 == world.asked()["context"]
 
@@ -171,7 +170,7 @@ def hanging(path: str, asked: list[str]) -> Any:
 def test_a_signal_that_was_under_way_when_the_time_was_over_is_unclear(path: str, expected: type) -> None:
     """One that nobody sent yet is not."""
     asked: list[str] = []
-    world = World("", SIGNAL_WAY)
+    world = ContextTenant("", SIGNAL_WAY)
     credentials = ClientCredentials(canary.CLIENT, canary.SECRET)
 
     async def write() -> Any:
@@ -186,15 +185,15 @@ def test_a_signal_that_was_under_way_when_the_time_was_over_is_unclear(path: str
 
 def test_a_tenant_that_is_away_is_not_asked_by_signals_whether_it_is_back() -> None:
     """Five fail, one read goes in the place of the sixth, without its values; it is given once that is answered."""
-    world = World("context:503@#1-5", SIGNAL_WAY)
+    world = ContextTenant("context:503@#1-5", SIGNAL_WAY)
 
     async def write() -> list[Any]:
         client = world.client()
         found: list[Any] = []
         for number in range(7):
             found += await asyncio.gather(client.write(f"c-{number}", SAID, 5.0), return_exceptions=True)
-            world.time.seconds += 2.0 if number > 4 else 0.0
-        world.time.seconds += 2.0
+            world.clock.seconds += 2.0 if number > 4 else 0.0
+        world.clock.seconds += 2.0
         return [*found, await client.write("c-9", SAID, 5.0)]
 
     *found, last = asyncio.run(write())
@@ -239,15 +238,15 @@ def test_values_are_texts(value: str | float | None, expected: str) -> None:
 
 def test_undefined_fields_say_how_to_define_them() -> None:
     """Which, where and as what; nothing of what was said."""
-    (found,) = World("", FIELDS_WAY, custom_fields={"routedAt": "text"}).run("c-1")
+    (found,) = ContextTenant("", FIELDS_WAY, custom_fields={"routedAt": "text"}).run("c-1")
     assert isinstance(found, UndefinedFieldsError)
     assert "cognigyDetectedIntent, cognigyConfidence, routedAt: an administrator defines them" in str(found)
     assert "billing" not in str(found)
 
 
-def test_a_field_that_held_a_confidence_is_empty_after_an_intent_without_one() -> None:
+def test_a_confidence_field_is_cleared_by_an_intent_without_one() -> None:
     """The same contact; rules see no confidence any more."""
-    world = World("", FIELDS_WAY)
+    world = ContextTenant("", FIELDS_WAY)
 
     async def write() -> None:
         client = world.client()
@@ -278,7 +277,7 @@ def test_an_unclear_event_is_answered_the_same_again_and_not_written_again() -> 
     assert ["", "", "", ""] == [document.fault(reply) for reply in replies]
 
 
-def test_what_machines_tell_each_other_of_an_unclear_event_is_the_same_answer() -> None:
+def test_instances_give_the_same_answer_to_an_unclear_event() -> None:
     """Status, outcome and body come back from Redis as they went; a repeat at another machine is no success."""
     found = parse_event(json.dumps(posting.EVENT).encode())
     assert found.timestamp is not None
@@ -338,7 +337,7 @@ def test_a_signal_s_parameters_are_the_environment_s() -> None:
 
 def test_too_fast_is_no_reason_not_to_signal() -> None:
     """After a 429, a refused connection and a worthless token it is certain that nothing was given: it goes again."""
-    world = World("context:429=1@#1,context:refuse@#2,context:revoke@#3", SIGNAL_WAY)
+    world = ContextTenant("context:429=1@#1,context:refuse@#2,context:revoke@#3", SIGNAL_WAY)
     assert [None] == world.run("c-1")
     assert 1 == sum(request.changed_state for request in world.app.state.requests)
-    assert isinstance(World("context:429=60", SIGNAL_WAY).run("c-1")[0], RateLimitedError)
+    assert isinstance(ContextTenant("context:429=60", SIGNAL_WAY).run("c-1")[0], RateLimitedError)

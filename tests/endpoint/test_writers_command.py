@@ -9,8 +9,9 @@ import pytest
 
 from reconciler.cli.serve_settings import Advice
 from tests.endpoint.in_process_endpoint import event
-from tests.endpoint.processes import MANIFEST, caller, contexts, log, process, served
+from tests.endpoint.processes import MANIFEST, caller, contexts, log, served
 from tests.support.program import write
+from tests.support.server_process import server_process
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,7 +62,7 @@ def test_the_sandbox_has_the_fields_that_its_environment_names(tmp_path: Path) -
     said = manifest("digital-custom-fields").format(url="").replace("name: prod", "name: sandbox")
     said = "\n".join(line for line in said.splitlines() if not line.startswith("api:"))
     (tmp_path / "manifests" / "all.yaml").write_text(said, encoding="utf-8")
-    with process(tmp_path, "serve", "-e", "sandbox", "--port", "0") as (_, url), caller(url) as http:
+    with server_process(tmp_path, "serve", "-e", "sandbox", "--port", "0") as (_, url), caller(url) as http:
         assert 200 == http.post("/api/route", json=event()).status_code
     expected = {"cognigyDetectedIntent": "billing", "cognigyConfidence": "0.9", "routedAt": event()["timestamp"]}
     assert {"c-1": expected} == contexts(tmp_path, ".cxroute/sandbox.json")

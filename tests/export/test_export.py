@@ -161,7 +161,7 @@ def test_aliases_that_there_are_are_used(tenant: Any) -> None:
     assert "kind: Queues\nname: queues-2\nqueues:\n  fraud: Fraud\n" in found
 
 
-def test_rules_that_share_a_name_are_adopted_by_id_and_get_names_of_their_own(tenant: Any) -> None:
+def test_rules_of_one_name_are_adopted_by_id_and_renamed(tenant: Any) -> None:
     """Two rules of ours may not have one name; plan, apply and the next plan agree."""
     cxroute = tenant(rule(1, name="transfer"), rule(2, name="transfer"))
     assert 0 == cxroute("export", "--all", "--into", "manifests/rules.yaml")
@@ -173,7 +173,7 @@ def test_rules_that_share_a_name_are_adopted_by_id_and_get_names_of_their_own(te
     assert 0 == cxroute("plan", "--detailed-exitcode")
 
 
-def test_namesakes_of_one_priority_are_taken_over_where_nobody_can_tell_which_is_tried_first(tenant: Any) -> None:
+def test_rules_of_one_name_and_priority_export_unless_they_compete(tenant: Any) -> None:
     """Rules about different intents, or of one queue, may change places; of two that compete the order stays."""
     fraud = [{"type": "queue", "queueId": "q2", "weight": 1}]
     known = [rule(number, name="New rule", targets=fraud if number == 2 else rule(0)["targets"]) for number in range(4)]

@@ -24,18 +24,18 @@ from reconciler.plan.compare import compare_rules
 from reconciler.plan.ownership import classify_by_owner
 from reconciler.simulator.evaluate import opaque_text, queue_shares
 from reconciler.simulator.state import TenantState
-from tests.support.grown_tenants import CONFIDENCE, INTENT, INTENTS, OWNER, grown
+from tests.support.grown_tenants import CONFIDENCE, INTENT, INTENTS, OWNER, generate_tenant
 from tests.support.program import write
 
 if TYPE_CHECKING:
-    from tests.support.grown_tenants import Grown
+    from tests.support.grown_tenants import GeneratedTenant
     from tests.support.program import Program
 
 STATE = Path(".cxroute/sandbox.json")
 ENVIRONMENT = f"{{apiVersion: routing/v1, kind: Environment, name: sandbox, owner: {OWNER}}}\n"
 
 
-def tenant(of: Grown) -> None:
+def tenant(of: GeneratedTenant) -> None:
     """Make the sandbox a tenant with these rules, and the manifests empty but for its Environment."""
     for old in [*Path("manifests").rglob("*.yaml"), *STATE.parent.glob("*")]:
         old.unlink()
@@ -73,7 +73,7 @@ def told(stderr: str) -> set[str]:
     return set(re.findall(r"left out: .* \((r\d+)\): ", stderr))
 
 
-def left_out_of_ties(of: Grown, stderr: str) -> set[str]:
+def left_out_of_ties(of: GeneratedTenant, stderr: str) -> set[str]:
     """Return the ids of rules that share a name and a priority with others: a new name would change their order."""
     found = set(re.findall(r"\((r\d+)\): another live rule has its name", stderr))
     names = Counter(rule["name"] for rule in of.rules)
@@ -83,7 +83,7 @@ def left_out_of_ties(of: Grown, stderr: str) -> set[str]:
     return found
 
 
-def holds_for(cxroute: Program, of: Grown, *into: str) -> None:
+def holds_for(cxroute: Program, of: GeneratedTenant, *into: str) -> None:
     """Export everything, plan, apply and plan again; each step shows what is claimed."""
     tenant(of)
     before = destinations(live(), 1)
@@ -108,19 +108,19 @@ def holds_for(cxroute: Program, of: Grown, *into: str) -> None:
 @pytest.mark.parametrize("size", [0, 1, 99, 100, 101])
 def test_a_tenant_of_any_size_is_taken_over_as_it_is(cxroute: Program, size: int) -> None:
     """After export and one apply nothing is left to do, whatever the tenant holds; what cannot be written stays."""
-    holds_for(cxroute, grown(Random(size), size), "manifests/rules/")
+    holds_for(cxroute, generate_tenant(Random(size), size), "manifests/rules/")
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(random=st.randoms(use_true_random=False), size=st.integers(0, 6))
 def test_any_small_tenant_is_taken_over_as_it_is(cxroute: Program, random: Random, size: int) -> None:
     """So is every small one, in one file."""
-    holds_for(cxroute, grown(random, size))
+    holds_for(cxroute, generate_tenant(random, size))
 
 
 def test_three_thousand_rules_are_taken_over_as_they_are(cxroute: Program) -> None:
     """So are 3,000, in seconds; the apply is made here by hand: each rule is sent once, with its marker."""
-    of = grown(Random(3000), 3000)
+    of = generate_tenant(Random(3000), 3000)
     tenant(of)
     assert 0 == cxroute("export", "--all", "--into", "manifests/rules/", "-v"), cxroute.err
     assert "no conversation goes elsewhere" in cxroute.out

@@ -11,7 +11,7 @@ import yaml
 from tests.github.expressions import condition, filled, shown, standard, true
 from tests.github.fake import REPOSITORY, FakeGitHub
 from tests.github.machine import ROOT, Machine
-from tests.github.runs import Event, Job, Ran, archive
+from tests.github.runs import Job, Ran, WorkflowEvent, archive
 from tests.support import canary_secrets as canary
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Actions:
     variables: dict[str, str]
     temporary: Path
 
-    def run(self, file: str, event: Event, number: int | None = None, attempt: int = 1) -> Ran:
+    def run(self, file: str, event: WorkflowEvent, number: int | None = None, attempt: int = 1) -> Ran:
         """Run one workflow; a run with a number is one that is run again."""
         text = (self.workspace / ".github/workflows" / file).read_text(encoding="utf-8")
         workflow = yaml.load(text, yaml.BaseLoader)  # noqa: S506 - plain texts; `on` stays a word
@@ -42,7 +42,7 @@ class Actions:
         for identity, job in workflow["jobs"].items():
             for run in self._expanded(identity, job, event, ran, attempt):
                 ran.jobs.append(run.go())
-        assert [] == canary.found(ran.text)
+        assert [] == canary.find_leaks(ran.text)
         assert not any(token in ran.text for token in self.hub.tokens)
         if event.name == "pull_request":
             head = event.payload["pull_request"]["head"]
@@ -51,7 +51,9 @@ class Actions:
             self.hub.runs.append({**ours, "path": f".github/workflows/{file}", "conclusion": ran.result})
         return ran
 
-    def _expanded(self, identity: str, job: dict[str, Any], event: Event, ran: Ran, attempt: int) -> list[JobRun]:
+    def _expanded(
+        self, identity: str, job: dict[str, Any], event: WorkflowEvent, ran: Ran, attempt: int
+    ) -> list[JobRun]:
         """Return a job once for each value of its matrix; once where its condition does not hold."""
         names = job.get("needs", [])
         needs = {name: _needed(ran.jobs, name) for name in ([names] if isinstance(names, str) else names)}
@@ -81,7 +83,7 @@ class JobRun:
     actions: Actions
     identity: str
     form: dict[str, Any]
-    event: Event
+    event: WorkflowEvent
     run: int
     attempt: int
     needs: dict[str, Any]

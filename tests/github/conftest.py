@@ -14,7 +14,7 @@ from reconciler.github.api import GitHubClock
 from tests.github.fake import MERGE, REPOSITORY, TOKEN, FakeGitHub
 from tests.github.fake_server import serving
 from tests.github.machine import Machine, machine
-from tests.github.scene import Scene, Tenant, tenant
+from tests.github.scene import RepositoryDriver, TenantProcess, tenant_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,19 +93,19 @@ def computer() -> Iterator[Machine]:
 
 
 @pytest.fixture(scope="session")
-def bank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenant]:
+def bank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TenantProcess]:
     """The tenant, for one scenario after the other."""
-    with tenant(tmp_path_factory.mktemp("tenant")) as one:
+    with tenant_process(tmp_path_factory.mktemp("tenant")) as one:
         yield one
 
 
 @pytest.fixture
-def scene(tmp_path: Path, computer: Machine, bank: Tenant) -> Iterator[Scene]:
+def scene(tmp_path: Path, computer: Machine, bank: TenantProcess) -> Iterator[RepositoryDriver]:
     """A repository without rules, and a tenant without any."""
     bank.clear()
     with serving(FakeGitHub()) as hub:
         (tmp_path / "repository").mkdir()
-        yield Scene(tmp_path / "repository", hub, bank, computer)
+        yield RepositoryDriver(tmp_path / "repository", hub, bank, computer)
 
 
 def plan(environment: str = "prod", create: int = 1, **more: Any) -> dict[str, Any]:

@@ -20,7 +20,7 @@ HEAD: Final = "a" * 40
 MERGE: Final = "b" * 40
 
 
-class Reply(NamedTuple):
+class FakeReply(NamedTuple):
     """What is answered in place of what would be."""
 
     status: int
@@ -41,7 +41,7 @@ class FakeGitHub:
     pulls: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     runs: list[dict[str, Any]] = field(default_factory=list)
     artifacts: dict[int, tuple[dict[str, Any], bytes]] = field(default_factory=dict)
-    faults: list[tuple[str, Reply]] = field(default_factory=list)
+    faults: list[tuple[str, FakeReply]] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     tokens: dict[str, dict[str, str]] = field(default_factory=lambda: {TOKEN: EVERYTHING})
     token_sent_elsewhere: bool = False
@@ -106,7 +106,7 @@ class FakeGitHub:
 
     def answer(
         self, asked: tuple[str, str], query: Mapping[str, list[str]], form: Any, granted: Mapping[str, str]
-    ) -> Reply:
+    ) -> FakeReply:
         """Do what is asked, where the token may ask for it."""
         method, path = asked
         for number, (pattern, reply) in enumerate(self.faults):
@@ -114,18 +114,20 @@ class FakeGitHub:
                 del self.faults[number]
                 return reply
         if path == "/user":
-            return Reply(403, {"message": "Resource not accessible by integration"}) if self.me == BOT else self._me()
+            return (
+                FakeReply(403, {"message": "Resource not accessible by integration"}) if self.me == BOT else self._me()
+            )
         for asks, pattern, does, needs in _ROUTES:
             found = re.fullmatch(f"/repos/{REPOSITORY}{pattern}", path)
             if found and asks == method:
                 allowed = any(_allows(granted.get(name), method) for name in needs.split())
                 return does(self, query, form, *found.groups()) if allowed else _FORBIDDEN
-        return Reply(404, {"message": "Not Found"})
+        return FakeReply(404, {"message": "Not Found"})
 
-    def _me(self) -> Reply:
-        return Reply(200, {"login": self.me})
+    def _me(self) -> FakeReply:
+        return FakeReply(200, {"login": self.me})
 
-    def paged(self, path: str, reply: Reply, query: Mapping[str, list[str]]) -> Reply:
+    def paged(self, path: str, reply: FakeReply, query: Mapping[str, list[str]]) -> FakeReply:
         """Return one page of a list, and where the next is."""
         if not isinstance(reply.form, list) or reply.status != 200:
             return reply
@@ -133,81 +135,81 @@ class FakeGitHub:
         last = len(reply.form) <= number * size
         following = f'<{self.url}{path}?per_page={size}&page={number + 1}>; rel="next"'
         headers = {} if last else {"Link": following}
-        return Reply(200, reply.form[(number - 1) * size : number * size], headers)
+        return FakeReply(200, reply.form[(number - 1) * size : number * size], headers)
 
 
-def _comments(hub: FakeGitHub, _query: object, _form: object, number: str) -> Reply:
-    return Reply(200, hub.comments.get(int(number), []))
+def _comments(hub: FakeGitHub, _query: object, _form: object, number: str) -> FakeReply:
+    return FakeReply(200, hub.comments.get(int(number), []))
 
 
-def _add_comment(hub: FakeGitHub, _query: object, form: Any, number: str) -> Reply:
-    return Reply(201, hub.comment(int(number), form["body"], hub.me))
+def _add_comment(hub: FakeGitHub, _query: object, form: Any, number: str) -> FakeReply:
+    return FakeReply(201, hub.comment(int(number), form["body"], hub.me))
 
 
-def _edit_comment(hub: FakeGitHub, _query: object, form: Any, identity: str) -> Reply:
+def _edit_comment(hub: FakeGitHub, _query: object, form: Any, identity: str) -> FakeReply:
     for one in (one for some in hub.comments.values() for one in some if one["id"] == int(identity)):
         one["body"] = form["body"]
-        return Reply(200, one)
-    return Reply(404, {"message": "Not Found"})
+        return FakeReply(200, one)
+    return FakeReply(404, {"message": "Not Found"})
 
 
-def _issues(hub: FakeGitHub, query: Mapping[str, list[str]], _form: object) -> Reply:
+def _issues(hub: FakeGitHub, query: Mapping[str, list[str]], _form: object) -> FakeReply:
     label, state = query["labels"][0], query["state"][0]
-    return Reply(200, [one for one in hub.issues if one["state"] == state and {"name": label} in one["labels"]])
+    return FakeReply(200, [one for one in hub.issues if one["state"] == state and {"name": label} in one["labels"]])
 
 
-def _add_issue(hub: FakeGitHub, _query: object, form: Any) -> Reply:
+def _add_issue(hub: FakeGitHub, _query: object, form: Any) -> FakeReply:
     kept = [{"name": one} for one in form["labels"] if one in hub.labels]
     number = len(hub.issues) + 1
     made = {"number": number, "user": {"login": hub.me}, "state": "open", **form, "labels": kept}
     hub.issues.append(made)
-    return Reply(201, made)
+    return FakeReply(201, made)
 
 
-def _edit_issue(hub: FakeGitHub, _query: object, form: Any, number: str) -> Reply:
+def _edit_issue(hub: FakeGitHub, _query: object, form: Any, number: str) -> FakeReply:
     hub.issues[int(number) - 1] |= form
-    return Reply(200, hub.issues[int(number) - 1])
+    return FakeReply(200, hub.issues[int(number) - 1])
 
 
-def _add_label(hub: FakeGitHub, _query: object, form: Any) -> Reply:
+def _add_label(hub: FakeGitHub, _query: object, form: Any) -> FakeReply:
     if form["name"] in hub.labels:
-        return Reply(422, {"message": "Validation Failed"})
+        return FakeReply(422, {"message": "Validation Failed"})
     hub.labels.add(form["name"])
-    return Reply(201, form)
+    return FakeReply(201, form)
 
 
-def _repository(hub: FakeGitHub, _query: object, _form: object) -> Reply:
-    return Reply(200, {"default_branch": "main", "full_name": REPOSITORY, "private": hub.tip == ""})
+def _repository(hub: FakeGitHub, _query: object, _form: object) -> FakeReply:
+    return FakeReply(200, {"default_branch": "main", "full_name": REPOSITORY, "private": hub.tip == ""})
 
 
-def _tip(hub: FakeGitHub, _query: object, _form: object) -> Reply:
-    return Reply(200, {"ref": "refs/heads/main", "object": {"sha": hub.tip}})
+def _tip(hub: FakeGitHub, _query: object, _form: object) -> FakeReply:
+    return FakeReply(200, {"ref": "refs/heads/main", "object": {"sha": hub.tip}})
 
 
-def _pulls(hub: FakeGitHub, _query: object, _form: object, sha: str) -> Reply:
-    return Reply(200, hub.pulls.get(sha, []))
+def _pulls(hub: FakeGitHub, _query: object, _form: object, sha: str) -> FakeReply:
+    return FakeReply(200, hub.pulls.get(sha, []))
 
 
-def _runs(hub: FakeGitHub, query: Mapping[str, list[str]], _form: object) -> Reply:
+def _runs(hub: FakeGitHub, query: Mapping[str, list[str]], _form: object) -> FakeReply:
     head = query["head_sha"][0]
-    return Reply(200, {"workflow_runs": [one for one in hub.runs if one["head_sha"] == head]})
+    return FakeReply(200, {"workflow_runs": [one for one in hub.runs if one["head_sha"] == head]})
 
 
-def _artifacts(hub: FakeGitHub, query: Mapping[str, list[str]], _form: object, run: str) -> Reply:
+def _artifacts(hub: FakeGitHub, query: Mapping[str, list[str]], _form: object, run: str) -> FakeReply:
     found = [one for one, _ in hub.artifacts.values() if one["workflow_run"]["id"] == int(run)]
-    return Reply(200, {"artifacts": [one for one in found if one["name"] == query["name"][0]]})
+    return FakeReply(200, {"artifacts": [one for one in found if one["name"] == query["name"][0]]})
 
 
-def _zip(hub: FakeGitHub, _query: object, _form: object, identity: str) -> Reply:
-    return Reply(302, None, {"Location": f"{hub.blobs}/blob/{identity}"})
+def _zip(hub: FakeGitHub, _query: object, _form: object, identity: str) -> FakeReply:
+    return FakeReply(302, None, {"Location": f"{hub.blobs}/blob/{identity}"})
 
 
 def _allows(granted: str | None, method: str) -> bool:
     return granted == "write" or (granted == "read" and method == "GET")
 
 
-_FORBIDDEN: Final = Reply(403, {"message": "Resource not accessible by integration"})
-_ROUTES: Final[list[tuple[str, str, Callable[..., Reply], str]]] = [
+_FORBIDDEN: Final = FakeReply(403, {"message": "Resource not accessible by integration"})
+_ROUTES: Final[list[tuple[str, str, Callable[..., FakeReply], str]]] = [
     ("GET", r"/issues/(\d+)/comments", _comments, "issues pull-requests"),
     ("POST", r"/issues/(\d+)/comments", _add_comment, "issues pull-requests"),
     ("PATCH", r"/issues/comments/(\d+)", _edit_comment, "issues pull-requests"),

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
-from tests.github.fake import Reply
+from tests.github.fake import FakeReply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -37,7 +37,7 @@ def _handler(hub: FakeGitHub) -> type[BaseHTTPRequestHandler]:
             query = parse_qs(parts.query)
             form = json.loads(content) if content else None
             asked = (self.command, parts.path)
-            reply = Reply(401, {"message": "Bad"}) if granted is None else hub.answer(asked, query, form, granted)
+            reply = FakeReply(401, {"message": "Bad"}) if granted is None else hub.answer(asked, query, form, granted)
             reply = hub.paged(parts.path, reply, query) if self.command == "GET" else reply
             self._send(reply.status, json.dumps(reply.form).encode(), reply.headers)
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Event:
+class WorkflowEvent:
     """What started a run: its name and payload, the commit, the branch, who did it."""
 
     name: str

@@ -13,9 +13,9 @@ import httpx
 from reconciler.github.workflow_files import WorkflowSettings, build_workflows
 from tests.github.actions import ACTION, Actions
 from tests.github.fake import BOT, REPOSITORY, FakeGitHub
-from tests.github.runs import Event, Ran
+from tests.github.runs import Ran, WorkflowEvent
 from tests.support import canary_secrets as canary
-from tests.support.command import Command
+from tests.support.command import Command, process_environment, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +49,7 @@ def rules(**queues: str) -> str:
 
 
 @dataclass
-class Tenant:
+class TenantProcess:
     """A simulated CXone, served over HTTP by the command itself."""
 
     url: str
@@ -78,37 +78,32 @@ class Tenant:
 
 
 @contextlib.contextmanager
-def tenant(folder: Path, *options: str) -> Iterator[Tenant]:
+def tenant_process(folder: Path, *options: str) -> Iterator[TenantProcess]:
     """Serve a tenant that has the queues of the manifests in that folder."""
     (folder / "manifests").mkdir(parents=True)
     named = ENVIRONMENT.format(url="http://127.0.0.1:1") + "---\n" + rules(a="Billing", b="General", c="Fraud")
     (folder / "manifests/prod.yaml").write_text(named, encoding="utf-8")
-    variables = {"PATH": os.environ["PATH"], **_SECRETS, "PYTHONUNBUFFERED": "1"}
     command = ("simulate", "--tenant", "empty", "--port", "0", *options)
-    with Command(*command, cwd=folder, stdout=subprocess.PIPE, text=True, env=variables) as process:
-        try:
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            assert "Simulated CXone on" in line
-            served = Tenant(line.split()[3])
-            with served.http:
-                yield served
-        finally:
-            process.terminate()
-            process.wait(10)
+    process = Command(*command, cwd=folder, stdout=subprocess.PIPE, text=True, env=process_environment())
+    with serving(process) as url:
+        served = TenantProcess(url)
+        with served.http:
+            yield served
+        process.terminate()
+        process.wait(10)
 
 
 @dataclass
-class Scene:
+class RepositoryDriver:
     """What people do with the repository, and what its workflows make of it."""
 
     path: Path
     hub: FakeGitHub
-    tenant: Tenant
+    tenant: TenantProcess
     machine: Machine
     variables: dict[str, str] = field(default_factory=lambda: {"CXROUTE_ENVIRONMENTS": '["prod"]'})
     opened: int = 6
-    heads: dict[int, tuple[str, Event]] = field(default_factory=dict)
+    heads: dict[int, tuple[str, WorkflowEvent]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Make the repository: an empty set of rules, and the workflows."""
@@ -156,7 +151,10 @@ class Scene:
             self.write(name, text)
         head = self.commit("change")
         pull = {"number": number, "user": {"login": author}, "head": {"sha": head, "repo": {"full_name": repository}}}
-        self.heads[number] = (head, Event("pull_request", head, {"pull_request": pull}, f"{number}/merge", author))
+        self.heads[number] = (
+            head,
+            WorkflowEvent("pull_request", head, {"pull_request": pull}, f"{number}/merge", author),
+        )
 
     def settle(self, text: str) -> None:
         """Have these rules on the default branch and in the tenant, however they came there."""
@@ -173,7 +171,7 @@ class Scene:
         self.git("merge", "-q", "--no-ff", "-m", "merge", head)
         return self.actions.run("routing-plan.yml", event, run, attempt)
 
-    def merge(self, number: int) -> Event:
+    def merge(self, number: int) -> WorkflowEvent:
         """Merge a pull request, and return the push that this is."""
         head, event = self.heads[number]
         self.git("checkout", "-q", "main")
@@ -181,9 +179,9 @@ class Scene:
         self.hub.tip = self.git("rev-parse", "HEAD")
         repository = event.payload["pull_request"]["head"]["repo"]["full_name"]
         self.hub.merge(number, self.hub.tip, head, repository)
-        return Event("push", self.hub.tip)
+        return WorkflowEvent("push", self.hub.tip)
 
-    def apply(self, event: Event, run: int | None = None, attempt: int = 1) -> Ran:
+    def apply(self, event: WorkflowEvent, run: int | None = None, attempt: int = 1) -> Ran:
         """Run what a push to the default branch runs."""
         self.git("checkout", "-q", "--detach", event.sha)
         return self.actions.run("routing-apply.yml", event, run, attempt)
@@ -191,12 +189,12 @@ class Scene:
     def by_hand(self) -> Ran:
         """Run what somebody starts by hand on the default branch."""
         self.git("checkout", "-q", "main")
-        return self.actions.run("routing-apply.yml", Event("workflow_dispatch", self.hub.tip))
+        return self.actions.run("routing-apply.yml", WorkflowEvent("workflow_dispatch", self.hub.tip))
 
     def look(self) -> Ran:
         """Run what the clock runs."""
         self.git("checkout", "-q", "main")
-        return self.actions.run("routing-drift.yml", Event("schedule", self.hub.tip))
+        return self.actions.run("routing-drift.yml", WorkflowEvent("schedule", self.hub.tip))
 
     def comment(self, number: int) -> str:
         """Return the one comment that is there."""

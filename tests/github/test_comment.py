@@ -39,7 +39,7 @@ def at(run: int, attempt: int = 1, **more: object) -> DesiredComment:
     return replace(WANTED, state=replace(STATE, run=run, attempt=attempt), **more)  # type: ignore[arg-type]
 
 
-def test_a_first_plan_makes_a_comment_whose_second_line_says_which_run_wrote_it() -> None:
+def test_a_first_plan_creates_a_comment_that_names_its_run() -> None:
     """The first line is the plan's own; the text follows unchanged."""
     assert CreateComment(WRITTEN) == decide_plan([], WANTED)
 
@@ -93,7 +93,7 @@ def test_no_changes_edit_a_comment_that_is_there_and_create_none() -> None:
     assert EditComment(5, compose_comment(at(101))) == decide_refresh([OURS], at(101))
 
 
-def test_a_head_stands_between_the_state_and_the_plan_and_is_replaced_by_the_next() -> None:
+def test_a_header_stands_above_the_plan_and_the_next_one_replaces_it() -> None:
     """The plan below stays as it is, whatever the head says."""
     first = decide_header([OURS], replace(WANTED, text="**Out of date**"))
     assert isinstance(first, EditComment)

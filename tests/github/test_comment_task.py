@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.github.conftest import plan, write_report
-from tests.github.fake import BOT, HEAD, TOKEN, FakeGitHub, Reply
+from tests.github.fake import BOT, HEAD, TOKEN, FakeGitHub, FakeReply
 
 if TYPE_CHECKING:
     from tests.github.conftest import Stage
@@ -103,7 +103,7 @@ def test_no_changes_say_so_where_there_is_a_comment_and_nothing_elsewhere(hub: F
 @pytest.mark.parametrize("request_", ["GET .*comments", "POST .*comments"])
 def test_a_token_that_may_not_comment_says_it_in_the_summary(hub: FakeGitHub, stage: Stage, request_: str) -> None:
     """As of a fork's pull request: the check is about the plan, not about the comment."""
-    hub.faults.append((request_, Reply(403, {"message": "Resource not accessible by integration"})))
+    hub.faults.append((request_, FakeReply(403, {"message": "Resource not accessible by integration"})))
     assert 0 == stage("comment", "--report", write_report(plan()))
     assert "**1 to create**" in stage.summary
     assert "the job needs `permissions: pull-requests: write`" in stage.cxroute.err
@@ -245,6 +245,6 @@ def test_the_branch_tells_the_pull_request_where_the_event_does_not(hub: FakeGit
 def test_what_the_server_repeats_of_the_token_is_hidden(hub: FakeGitHub, stage: Stage) -> None:
     """Whatever GitHub, or who claims to be it, says."""
     echoed: Any = {"message": f"bad token {TOKEN}"}
-    hub.faults.append(("GET .*comments", Reply(400, echoed)))
+    hub.faults.append(("GET .*comments", FakeReply(400, echoed)))
     assert 0 == stage("comment", "--report", write_report(plan()))
     assert "bad token [secret]" in stage.cxroute.err

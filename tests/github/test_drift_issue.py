@@ -19,7 +19,7 @@ from reconciler.github.drift_issue import (
     difference_digest,
 )
 from tests.github.conftest import plan
-from tests.github.fake import BOT, FakeGitHub, Reply
+from tests.github.fake import BOT, FakeGitHub, FakeReply
 
 if TYPE_CHECKING:
     from tests.github.conftest import Stage
@@ -85,14 +85,14 @@ def test_issues_of_others_are_left_alone(hub: FakeGitHub, stage: Stage) -> None:
 def test_an_issue_that_lost_its_label_is_nobodys(hub: FakeGitHub, stage: Stage) -> None:
     """Somebody took it out of our hands; whatever a server lists."""
     issue = {"number": 1, "user": {"login": BOT}, "body": BODY.format("0" * 16), "labels": [{"name": "bug"}]}
-    hub.faults.append(("GET .*issues", Reply(200, [issue])))
+    hub.faults.append(("GET .*issues", FakeReply(200, [issue])))
     assert 0 == look(stage, plan(create=0))
     assert [] == hub.writes
 
 
 def test_what_github_refuses_fails_the_step(hub: FakeGitHub, stage: Stage) -> None:
     """Drift that nobody is told of is not passed over."""
-    hub.faults.append(("POST .*issues", Reply(403, {"message": "no"})))
+    hub.faults.append(("POST .*issues", FakeReply(403, {"message": "no"})))
     assert 1 == look(stage, plan())
     assert "cannot write the issue about drift: HTTP 403 no; the job needs `permissions: issues: write`" in (
         stage.cxroute.err

@@ -10,6 +10,7 @@ import pytest
 
 from reconciler.github.api import MAX_PAGES, GitHub, GitHubClock, GitHubError, Purpose
 from tests.github.fake import REPOSITORY, TOKEN
+from tests.support.fake_clock import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,18 +20,15 @@ NEEDED = "`permissions: pull-requests: write`"
 PURPOSE = Purpose("read the comments", "pull-requests: write")
 
 
-class World:
+class ScriptedGitHub:
     """Answers, one after the other; what was asked; a clock that only waiting moves."""
 
     def __init__(self, answers: Iterable[httpx.Response | Exception], pause: float = 0.0) -> None:
         self.answers, self.pause = list(answers), pause
         self.asked: list[httpx.Request] = []
-        self.slept: list[float] = []
-        self.seconds = 1000.0
+        self.clock = FakeClock()
         client = httpx.Client(transport=httpx.MockTransport(self._answer))
-        self.github = GitHub(
-            client, API, REPOSITORY, TOKEN, GitHubClock(self._clock, lambda: self.seconds, self._sleep)
-        )
+        self.github = GitHub(client, API, REPOSITORY, TOKEN, GitHubClock(self._clock, self.clock, self.clock.wait))
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         self.asked.append(request)
@@ -40,12 +38,8 @@ class World:
         return answer
 
     def _clock(self) -> float:
-        self.seconds += self.pause
-        return self.seconds
-
-    def _sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.seconds += seconds
+        self.clock.seconds += self.pause
+        return self.clock()
 
 
 def ok(form: Any, **headers: str) -> httpx.Response:
@@ -58,7 +52,7 @@ def following(url: str) -> dict[str, str]:
 
 def test_pages_are_followed_to_the_last() -> None:
     """Each by the address that the one before names."""
-    world = World([ok([{"id": 1}], **following(f"{API}/repositories/1/comments?page=2")), ok([{"id": 2}])])
+    world = ScriptedGitHub([ok([{"id": 1}], **following(f"{API}/repositories/1/comments?page=2")), ok([{"id": 2}])])
     assert [{"id": 1}, {"id": 2}] == list(world.github.pages("/issues/7/comments", PURPOSE))
     assert f"{API}/repositories/1/comments?page=2" == str(world.asked[1].url)
     assert [f"Bearer {TOKEN}"] * 2 == [request.headers["Authorization"] for request in world.asked]
@@ -79,7 +73,7 @@ def test_pages_are_followed_to_the_last() -> None:
 )
 def test_a_next_page_on_another_host_is_not_asked_for(url: str) -> None:
     """The token would go there."""
-    world = World([ok([], **following(url))])
+    world = ScriptedGitHub([ok([], **following(url))])
     with pytest.raises(GitHubError, match="the next page is said to be on another host"):
         list(world.github.pages("/issues/7/comments", PURPOSE))
     assert 1 == len(world.asked)
@@ -87,7 +81,7 @@ def test_a_next_page_on_another_host_is_not_asked_for(url: str) -> None:
 
 def test_pages_without_end_come_to_one() -> None:
     """After as many as nobody reads."""
-    world = World(ok([], **following(f"{API}/again")) for _ in range(MAX_PAGES + 1))
+    world = ScriptedGitHub(ok([], **following(f"{API}/again")) for _ in range(MAX_PAGES + 1))
     with pytest.raises(GitHubError, match="more than 100 pages"):
         list(world.github.pages("/issues/7/comments", PURPOSE))
 
@@ -107,43 +101,43 @@ def test_pages_without_end_come_to_one() -> None:
 )
 def test_a_limit_or_a_fault_is_waited_for_and_asked_again(answer: Any, waits: list[float]) -> None:
     """As long as GitHub asks for; a minute where it does not say."""
-    world = World([answer, ok([])])
+    world = ScriptedGitHub([answer, ok([])])
     assert [] == list(world.github.pages("/issues", PURPOSE))
-    assert waits == world.slept
+    assert waits == world.clock.slept
 
 
 @pytest.mark.parametrize("answer", [httpx.Response(502), httpx.ReadTimeout("slow"), httpx.ConnectError("no")])
 def test_what_may_have_been_made_is_not_made_again(answer: Any) -> None:
     """A comment whose answer is lost may be there: a second one would stay for ever."""
-    world = World([answer])
+    world = ScriptedGitHub([answer])
     with pytest.raises(GitHubError):
         world.github.post("/issues/7/comments", {"body": "x"}, PURPOSE)
     assert 1 == len(world.asked)
 
 
-def test_a_post_that_a_limit_refused_is_sent_again_and_an_edit_after_any_fault() -> None:
+def test_a_post_is_retried_after_a_limit_and_an_edit_after_any_fault() -> None:
     """The first was surely not done; the second may be done twice."""
-    limited = World([httpx.Response(403, headers={"Retry-After": "1"}), ok({"id": 1})])
+    limited = ScriptedGitHub([httpx.Response(403, headers={"Retry-After": "1"}), ok({"id": 1})])
     assert {"id": 1} == limited.github.post("/issues/7/comments", {"body": "x"}, PURPOSE)
-    broken = World([httpx.Response(500), httpx.ReadTimeout("slow"), ok({"id": 1})])
+    broken = ScriptedGitHub([httpx.Response(500), httpx.ReadTimeout("slow"), ok({"id": 1})])
     assert {"id": 1} == broken.github.patch("/issues/comments/1", {"body": "x"}, PURPOSE)
-    assert [1.0, 2.0] == broken.slept
+    assert [1.0, 2.0] == broken.clock.slept
 
 
 def test_waits_end() -> None:
     """After four attempts, after two minutes in all, and at once where a longer wait is asked for."""
-    world = World([httpx.Response(500)] * 4)
+    world = ScriptedGitHub([httpx.Response(500)] * 4)
     with pytest.raises(GitHubError, match="HTTP 500"):
         world.github.get_from_repository("", PURPOSE)
-    assert [1.0, 2.0, 4.0] == world.slept
-    world = World([httpx.Response(403, headers={"Retry-After": "3600"})])
+    assert [1.0, 2.0, 4.0] == world.clock.slept
+    world = ScriptedGitHub([httpx.Response(403, headers={"Retry-After": "3600"})])
     with pytest.raises(GitHubError, match="asks for a longer wait than a step may take"):
         world.github.get_from_repository("", PURPOSE)
-    assert [] == world.slept
-    world = World([httpx.Response(429, headers={"Retry-After": "50"})] * 3)
+    assert [] == world.clock.slept
+    world = ScriptedGitHub([httpx.Response(429, headers={"Retry-After": "50"})] * 3)
     with pytest.raises(GitHubError, match="longer wait"):
         world.github.get_from_repository("", PURPOSE)
-    assert [50.0, 50.0] == world.slept
+    assert [50.0, 50.0] == world.clock.slept
 
 
 @pytest.mark.parametrize(
@@ -168,7 +162,7 @@ def test_waits_end() -> None:
 def test_an_error_is_one_sentence_that_says_what_to_do(answer: httpx.Response, said: str) -> None:
     """What could not be done, what GitHub said, and which permission is missing."""
     with pytest.raises(GitHubError) as raised:
-        list(World([answer]).github.pages("/issues/7/comments", PURPOSE))
+        list(ScriptedGitHub([answer]).github.pages("/issues/7/comments", PURPOSE))
     assert said == str(raised.value)
 
 
@@ -181,16 +175,16 @@ def test_an_answer_is_bounded_in_size_and_time() -> None:
                 yield b" " * (1 << 20)
 
     with pytest.raises(GitHubError, match="larger than 16 MiB"):
-        World([httpx.Response(200, stream=Flood())]).github.get_from_repository("", PURPOSE)
+        ScriptedGitHub([httpx.Response(200, stream=Flood())]).github.get_from_repository("", PURPOSE)
     drips = [httpx.Response(200, stream=Flood()) for _ in range(4)]
     with pytest.raises(GitHubError, match="took too long"):
-        World(drips, pause=30.0).github.get_from_repository("", PURPOSE)
+        ScriptedGitHub(drips, pause=30.0).github.get_from_repository("", PURPOSE)
 
 
 def test_a_file_is_fetched_from_elsewhere_without_the_token() -> None:
     """GitHub says where; only GitHub gets the token."""
     place = "https://store.example/blob?sig=1"
-    world = World([httpx.Response(302, headers={"Location": place}), httpx.Response(200, content=b"zip")])
+    world = ScriptedGitHub([httpx.Response(302, headers={"Location": place}), httpx.Response(200, content=b"zip")])
     assert b"zip" == world.github.download("/actions/artifacts/1/zip", 100, PURPOSE)
     assert place == str(world.asked[1].url)
     assert "Authorization" not in world.asked[1].headers
@@ -201,7 +195,7 @@ def test_a_file_is_fetched_from_elsewhere_without_the_token() -> None:
 )
 def test_a_file_is_fetched_over_https_alone(place: str) -> None:
     """Whoever is on the way would decide what is applied."""
-    world = World([httpx.Response(302, headers={"Location": place})])
+    world = ScriptedGitHub([httpx.Response(302, headers={"Location": place})])
     with pytest.raises(GitHubError, match="where nothing of GitHub's is kept"):
         world.github.download("/actions/artifacts/1/zip", 100, PURPOSE)
 
@@ -209,7 +203,7 @@ def test_a_file_is_fetched_over_https_alone(place: str) -> None:
 def test_a_file_has_a_largest_size() -> None:
     """Whatever its headers say."""
     blob = httpx.Response(200, stream=httpx.ByteStream(b"x" * 101))
-    world = World([httpx.Response(302, headers={"Location": "https://store.example/x"}), blob])
+    world = ScriptedGitHub([httpx.Response(302, headers={"Location": "https://store.example/x"}), blob])
     with pytest.raises(GitHubError, match="it is larger than"):
         world.github.download("/actions/artifacts/1/zip", 100, PURPOSE)
 
@@ -217,5 +211,5 @@ def test_a_file_has_a_largest_size() -> None:
 def test_the_token_is_in_no_representation() -> None:
     """A traceback that shows the object does not show it."""
     buffer = io.StringIO()
-    print(World([]).github, file=buffer)
+    print(ScriptedGitHub([]).github, file=buffer)
     assert TOKEN not in buffer.getvalue()

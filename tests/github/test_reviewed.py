@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.github.conftest import plan
-from tests.github.fake import HEAD, MERGE, FakeGitHub, Reply, zipped
+from tests.github.fake import HEAD, MERGE, FakeGitHub, FakeReply, zipped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -182,7 +182,7 @@ def test_anything_else_is_refused(hub: FakeGitHub, stage: Stage, case: Callable[
 def test_a_pull_request_that_github_is_slow_to_know_is_found(hub: FakeGitHub, stage: Stage) -> None:
     """A merge starts the run before it is everywhere."""
     kept(hub)
-    hub.faults += [("GET .*/pulls", Reply(200, []))] * 2
+    hub.faults += [("GET .*/pulls", FakeReply(200, []))] * 2
     assert 0 == fetch(stage)
     assert [2.0, 8.0] == stage.slept
 

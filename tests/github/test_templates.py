@@ -249,7 +249,7 @@ def test_init_writes_nothing_where_it_cannot_write_workflows(cxroute: Program) -
     assert [] == list(Path.cwd().iterdir())
 
 
-def test_where_cxroute_comes_from_is_the_first_step_and_its_command_replaces_it(cxroute: Program) -> None:
+def test_installing_cxroute_is_the_first_step_of_each_workflow(cxroute: Program) -> None:
     """The workflows cannot be run by mistake: that repository does not exist."""
     assert 0 == cxroute("init", "--github")
     assert UNKNOWN_ACTION in Path(".github/workflows/routing-plan.yml").read_text(encoding="utf-8")
@@ -265,7 +265,7 @@ def test_where_cxroute_comes_from_is_the_first_step_and_its_command_replaces_it(
     assert "OWNER" not in cxroute.out
 
 
-def test_a_workflow_that_nobody_edited_is_written_anew_and_keeps_where_cxroute_comes_from(cxroute: Program) -> None:
+def test_an_unedited_workflow_is_rewritten_and_keeps_its_install_step(cxroute: Program) -> None:
     """Line ends of another system and a commit that Dependabot set are no edits; a changed branch is."""
     assert 0 == cxroute("init", "--github", "--action", ACTION)
     newer = f"{ACTION.split('@')[0]}@{'b' * 40}"

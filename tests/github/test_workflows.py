@@ -8,8 +8,8 @@ import pytest
 
 from tests.github.fake import FakeGitHub
 from tests.github.fake_server import serving
-from tests.github.runs import Event
-from tests.github.scene import Scene, rules, tenant
+from tests.github.runs import WorkflowEvent
+from tests.github.scene import RepositoryDriver, rules, tenant_process
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +20,7 @@ CARDS = "manifests/cards.yaml"
 THREE = {"pin": "Billing", "theft": "Fraud", "limit": "General"}
 
 
-def test_planned_twice_and_applied(scene: Scene) -> None:
+def test_planned_twice_and_applied(scene: RepositoryDriver) -> None:
     """One comment, edited in place; after the merge just that is applied, and the comment says so."""
     number = scene.open((CARDS, rules(pin="Billing")))
     first = scene.check(number)
@@ -44,7 +44,7 @@ def test_planned_twice_and_applied(scene: Scene) -> None:
     assert any("--only-binary=:all: --require-hashes" in line for line in scene.machine.log)
 
 
-def test_a_plan_whose_route_tests_fail_fails_the_check_and_is_shown(scene: Scene) -> None:
+def test_a_plan_whose_route_tests_fail_fails_the_check_and_is_shown(scene: RepositoryDriver) -> None:
     """The comment has the tests and the change; merged anyway, nothing is applied."""
     tests = (
         "apiVersion: routing/v1\nkind: RouteTests\nname: t\ntests:\n- {given: {intent: pin}, expect: {queue: Fraud}}\n"
@@ -57,7 +57,7 @@ def test_a_plan_whose_route_tests_fail_fails_the_check_and_is_shown(scene: Scene
     assert {} == scene.tenant.rules()
 
 
-def test_a_plan_that_a_guard_refuses_fails_the_check_and_says_why(scene: Scene) -> None:
+def test_a_plan_that_a_guard_refuses_fails_the_check_and_says_why(scene: RepositoryDriver) -> None:
     """The report is kept all the same; merged anyway, nothing is applied, and the comment says that too."""
     scene.settle(rules(**THREE))
     number = scene.open((CARDS, rules(pin="Billing")))
@@ -78,9 +78,9 @@ def test_a_plan_that_a_guard_refuses_fails_the_check_and_says_why(scene: Scene) 
 
 def test_what_was_applied_in_part_goes_on_when_it_is_run_again(tmp_path: Path, computer: Machine) -> None:
     """The comment says what is missing and why; the second attempt finds it in the reviewed plan, and makes it."""
-    with tenant(tmp_path / "tenant", "--faults", "POST rules:422@#2") as faulty, serving(FakeGitHub()) as hub:
+    with tenant_process(tmp_path / "tenant", "--faults", "POST rules:422@#2") as faulty, serving(FakeGitHub()) as hub:
         (tmp_path / "repository").mkdir()
-        scene = Scene(tmp_path / "repository", hub, faulty, computer)
+        scene = RepositoryDriver(tmp_path / "repository", hub, faulty, computer)
         number = scene.open((CARDS, rules(pin="Billing", theft="Fraud")))
         scene.check(number)
         event = scene.merge(number)
@@ -95,7 +95,7 @@ def test_what_was_applied_in_part_goes_on_when_it_is_run_again(tmp_path: Path, c
         assert {"routing-journal-prod-1", "routing-journal-prod-2"} < {one["name"] for one, _ in hub.artifacts.values()}
 
 
-def test_an_older_run_that_is_late_leaves_the_comment(scene: Scene) -> None:
+def test_an_older_run_that_is_late_leaves_the_comment(scene: RepositoryDriver) -> None:
     """Whether it was slow, or is run again."""
     number = scene.open((CARDS, rules(pin="Billing")))
     older, first = scene.heads[number], scene.check(number)
@@ -109,7 +109,7 @@ def test_an_older_run_that_is_late_leaves_the_comment(scene: Scene) -> None:
     scene.heads[number] = newer
 
 
-def test_no_changes_make_no_comment_and_edit_one(scene: Scene) -> None:
+def test_no_changes_make_no_comment_and_edit_one(scene: RepositoryDriver) -> None:
     """A change to a comment in a manifest is none to callers; what was taken back is said to be."""
     quiet = scene.open((CARDS, rules() + "# a remark\n"))
     assert ("success", []) == (scene.check(quiet).result, scene.hub.bodies(quiet))
@@ -121,7 +121,7 @@ def test_no_changes_make_no_comment_and_edit_one(scene: Scene) -> None:
     assert "No changes" in scene.comment(number)
 
 
-def test_a_pull_request_without_manifests_is_not_planned(scene: Scene) -> None:
+def test_a_pull_request_without_manifests_is_not_planned(scene: RepositoryDriver) -> None:
     """The check that branches require is there, and nothing was installed for it."""
     asked = len(scene.machine.log)
     checked = scene.check(scene.open(("README.md", "hello")))
@@ -134,7 +134,7 @@ def test_a_pull_request_without_manifests_is_not_planned(scene: Scene) -> None:
 @pytest.mark.parametrize(
     ("repository", "author"), [("eve/routing", "eve"), ("acme/routing", "dependabot[bot]")], ids=["fork", "dependabot"]
 )
-def test_a_fork_or_dependabot_is_checked_offline(scene: Scene, repository: str, author: str) -> None:
+def test_a_fork_or_dependabot_is_checked_offline(scene: RepositoryDriver, repository: str, author: str) -> None:
     """No credentials, no plan, no comment; annotations and a summary, and one notice that says why."""
     scene.variables.clear()  # a fork's run sees no variables either
     good = scene.check(scene.open((CARDS, rules(pin="Billing")), repository=repository, author=author))
@@ -148,7 +148,7 @@ def test_a_fork_or_dependabot_is_checked_offline(scene: Scene, repository: str, 
     assert [] == scene.hub.asked
 
 
-def test_what_a_fork_planned_for_itself_is_not_applied(scene: Scene) -> None:
+def test_what_a_fork_planned_for_itself_is_not_applied(scene: RepositoryDriver) -> None:
     """Its workflow file and its artifact are whatever its owner made them."""
     number = scene.open((CARDS, rules(pin="Billing")), repository="eve/routing", author="eve")
     ran = scene.check(number)
@@ -159,7 +159,7 @@ def test_what_a_fork_planned_for_itself_is_not_applied(scene: Scene) -> None:
     assert {} == scene.tenant.rules()
 
 
-def test_main_moved_on_then_live_differs_then_by_hand(scene: Scene) -> None:
+def test_main_moved_on_then_live_differs_then_by_hand(scene: RepositoryDriver) -> None:
     """Two merges at once: the older is out of date, the newer is more than was reviewed, a person sorts it out."""
     one, two = scene.open((CARDS, rules(pin="Billing"))), scene.open(("manifests/more.yaml", _more("theft")))
     for number in (one, two):
@@ -183,7 +183,7 @@ def _more(intent: str) -> str:
     return rules(**{intent: "Fraud"}).replace("name: cards", "name: more")
 
 
-def test_live_that_routes_otherwise_since_the_review_is_refused(scene: Scene) -> None:
+def test_live_that_routes_otherwise_since_the_review_is_refused(scene: RepositoryDriver) -> None:
     """Planned again and reviewed again, it is applied."""
     scene.settle(rules(**THREE))
     number = scene.open((CARDS, rules(**{**THREE, "pin": "General"})))
@@ -197,7 +197,7 @@ def test_live_that_routes_otherwise_since_the_review_is_refused(scene: Scene) ->
     assert not scene.tenant.rules()["theft"]["enabled"]
 
 
-def test_an_edit_since_the_review_that_routes_nobody_stops_no_merge(scene: Scene) -> None:
+def test_an_edit_since_the_review_that_routes_nobody_stops_no_merge(scene: RepositoryDriver) -> None:
     """The rule that somebody edited is left as it is, and the reviewed one is applied."""
     scene.settle(rules(**THREE))
     number = scene.open((CARDS, rules(**{**THREE, "pin": "General"})))
@@ -207,19 +207,19 @@ def test_an_edit_since_the_review_that_routes_nobody_stops_no_merge(scene: Scene
     assert 7 == scene.tenant.rules()["theft"]["priority"]
 
 
-def test_a_push_without_a_pull_request_is_refused(scene: Scene) -> None:
+def test_a_push_without_a_pull_request_is_refused(scene: RepositoryDriver) -> None:
     """And told how to go on."""
     scene.git("checkout", "-q", "main")
     scene.write(CARDS, rules(pin="Billing"))
     scene.hub.tip = scene.commit("pushed")
-    applied = scene.apply(Event("push", scene.hub.tip))
+    applied = scene.apply(WorkflowEvent("push", scene.hub.tip))
     assert "failure" == applied.result
     summary = applied.job("Apply to prod").summary
     assert "came without a pull request, so nobody reviewed its plan. Run the workflow that applies by hand" in summary
     assert {} == scene.tenant.rules()
 
 
-def test_a_commit_that_cannot_be_planned_says_so_above_the_older_plan(scene: Scene) -> None:
+def test_a_commit_that_cannot_be_planned_says_so_above_the_older_plan(scene: RepositoryDriver) -> None:
     """Nobody takes the plan of the commit before it for this one's."""
     number = scene.open((CARDS, rules(pin="Billing")))
     scene.check(number)
@@ -229,7 +229,7 @@ def test_a_commit_that_cannot_be_planned_says_so_above_the_older_plan(scene: Sce
     assert "**No plan for `" in scene.comment(number)
 
 
-def test_drift_is_opened_changed_and_closed(scene: Scene) -> None:
+def test_drift_is_opened_changed_and_closed(scene: RepositoryDriver) -> None:
     """One issue: opened, left while nothing changes, edited with one comment, closed; and silence would be noticed."""
     scene.actions.secrets["cxone-prod-plan"] |= {"CXROUTE_HEARTBEAT_URL": f"{scene.hub.url}/check-in"}
     scene.settle(rules(**THREE))
@@ -253,7 +253,7 @@ def test_drift_is_opened_changed_and_closed(scene: Scene) -> None:
     assert "No drift since" in scene.hub.bodies(1)[1]
 
 
-def test_a_look_that_fails_closes_no_issue(scene: Scene) -> None:
+def test_a_look_that_fails_closes_no_issue(scene: RepositoryDriver) -> None:
     """No credentials, no news; the job fails, and nobody checks in."""
     scene.actions.secrets["cxone-prod-plan"] = {}
     looked = scene.look()
@@ -262,7 +262,7 @@ def test_a_look_that_fails_closes_no_issue(scene: Scene) -> None:
     assert [] == scene.hub.asked
 
 
-def test_before_it_is_set_up_nothing_is_planned_applied_or_watched(scene: Scene) -> None:
+def test_before_it_is_set_up_nothing_is_planned_applied_or_watched(scene: RepositoryDriver) -> None:
     """As in a fork of the repository: manifests are checked, and a notice says what is missing."""
     scene.variables.clear()
     number = scene.open((CARDS, rules(pin="Billing")))

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from tests.hostile.scripts import MEGABYTE
 from tests.support import canary_secrets as canary
-from tests.support.command import measured
+from tests.support.command import process_environment, run_measured
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.command import Ended
+    from tests.hostile.tenant import HostileTenant
+    from tests.support.command import RunResult
 
 ENVIRONMENT = """\
 apiVersion: routing/v1
@@ -32,10 +33,14 @@ kind: RuleSet
 name: routing
 rules:
 """
+MOST_MEMORY: Final = 250 * MEGABYTE
+DEADLINE: Final = 0.1
+SLACK: Final = 5.0
+"""Seconds that a busy machine may add."""
 
 
 @dataclass
-class Place:
+class Workspace:
     """A folder with manifests for a tenant, and the command run in it."""
 
     path: Path
@@ -50,16 +55,25 @@ class Place:
         rules = "".join(f"  - {{intent: {intent}, queue: {queue}}}\n" for intent in intents)
         (folder / "routing.yaml").write_text(MANIFEST + rules if rules else MANIFEST[:-1] + " []\n", "utf-8")
 
-    def __call__(self, *arguments: str) -> Ended:
+    def __call__(self, *arguments: str) -> RunResult:
         """Run a command against the tenant. No traceback, and no secret, in whatever case."""
-        variables = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-        variables |= {"CXONE_CLIENT_ID": canary.CLIENT, "CXONE_CLIENT_SECRET": canary.SECRET, "PYTHONUTF8": "1"}
-        variables |= {"CXONE_ACCESS_KEY_ID": canary.KEY, "CXONE_ACCESS_KEY_SECRET": canary.KEY_SECRET}
-        ended = measured(self.path, ["-e", "evil", *arguments], {**variables, **self.more}, self.patience)
+        keys = {"CXONE_ACCESS_KEY_ID": canary.KEY, "CXONE_ACCESS_KEY_SECRET": canary.KEY_SECRET, "PYTHONUTF8": "1"}
+        variables = process_environment(**{**keys, **self.more})
+        ended = run_measured(self.path, ["-e", "evil", *arguments], variables, self.patience)
         assert "Traceback" not in ended.out + ended.err, ended.err
-        assert [] == canary.found(ended.out + ended.err)
+        assert [] == canary.find_leaks(ended.out + ended.err)
         return ended
 
     def secretive(self) -> None:
         """Look once more: at every file that is left."""
         assert [] == list(canary.leaks_in(self.path))
+
+
+def assert_refused(ended: RunResult, tenant: HostileTenant) -> None:
+    """Exit 1, one sentence after what was waited for; nothing written; within what a machine can spare."""
+    assert (1, "") == (ended.code, ended.out), ended
+    *waits, _ = ended.err.strip().splitlines()
+    assert all(line.startswith("waiting for ") for line in waits), ended.err
+    assert len(ended.err) < 500
+    assert [] == tenant.writes
+    assert ended.peak < MOST_MEMORY

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 RULES: Final = "/api/v2/routing/rules"
 QUEUES: Final = [{"id": "q-billing", "name": "Billing"}, {"id": "q-general", "name": "General"}]
 
+Quirk = Callable[[dict[str, Any]], dict[str, Any]]
+"""Returns a rule as the tenant stores it, from the rule as it was sent."""
 Script = Callable[["Turn"], Awaitable[None]]
 """Answers in place of the real answer; the connection is closed after it."""
 
 
-class Request(NamedTuple):
+class ReceivedRequest(NamedTuple):
     """One request as it came."""
 
     method: str
@@ -52,7 +54,7 @@ class Request(NamedTuple):
 class Turn(NamedTuple):
     """What a script has to do with: the request, what would be answered, and where to write."""
 
-    request: Request
+    request: ReceivedRequest
     good: bytes
     writer: asyncio.StreamWriter
 
@@ -64,7 +66,7 @@ class Turn(NamedTuple):
 
 
 @dataclass
-class Tenant:
+class HostileTenant:
     """Rules and queues, and what goes wrong: `scripts` by kind; `applied` says whether a spoilt write is done."""
 
     rules: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -74,7 +76,7 @@ class Tenant:
     """What it makes of a rule that it is sent: it keeps that."""
     echoes: bool = False
     """It answers a write with what it was sent, whatever it keeps."""
-    asked: list[Request] = field(default_factory=list)
+    asked: list[ReceivedRequest] = field(default_factory=list)
     token: str = field(default=canary.TOKEN, repr=False)
     url: str = ""
 
@@ -83,7 +85,7 @@ class Tenant:
         """Return the kinds of the writes that came."""
         return [request.kind for request in self.asked if request.kind in ("POST", "PUT", "DELETE")]
 
-    async def turn(self, request: Request, writer: asyncio.StreamWriter) -> bool:
+    async def turn(self, request: ReceivedRequest, writer: asyncio.StreamWriter) -> bool:
         """Answer one request; say whether the connection goes on."""
         self.asked.append(request)
         script = self.scripts.get(request.kind)
@@ -95,7 +97,7 @@ class Tenant:
         await script(Turn(request, good, writer))
         return False
 
-    def answer(self, request: Request) -> bytes:
+    def answer(self, request: ReceivedRequest) -> bytes:
         """Do what is asked, and return the whole response."""
         kind, identity = request.kind, unquote(request.path.rpartition("/")[2])
         if kind == "token":
@@ -134,7 +136,7 @@ def response(body: bytes, status: bytes = b"200 OK", *headers: bytes) -> bytes:
 
 
 @contextlib.contextmanager
-def serving(tenant: Tenant, context: ssl.SSLContext | None = None) -> Iterator[Tenant]:
+def serving(tenant: HostileTenant, context: ssl.SSLContext | None = None) -> Iterator[HostileTenant]:
     """Serve on a free port, in a thread of its own."""
     loop, ready = asyncio.new_event_loop(), threading.Event()
 
@@ -177,9 +179,17 @@ def _finish(loop: asyncio.AbstractEventLoop) -> None:
     loop.close()
 
 
-async def _request(reader: asyncio.StreamReader) -> Request:
+async def _request(reader: asyncio.StreamReader) -> ReceivedRequest:
     head = await reader.readuntil(b"\r\n\r\n")
     lines = head.split(b"\r\n")
     length = next((int(line.split(b":")[1]) for line in lines if line.lower().startswith(b"content-length:")), 0)
     method, path, _ = lines[0].decode().split(" ")
-    return Request(method, path, head, await reader.readexactly(length))
+    return ReceivedRequest(method, path, head, await reader.readexactly(length))
+
+
+def alter_description(make: Callable[[str], str]) -> Quirk:
+    return lambda rule: {**rule, "description": make(rule["description"])}
+
+
+def alter_texts(make: Callable[[str], str]) -> Quirk:
+    return lambda rule: {**rule, "name": make(rule["name"]), "description": make(rule["description"])}

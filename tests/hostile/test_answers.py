@@ -8,25 +8,22 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from tests.hostile.command import DEADLINE, MOST_MEMORY, SLACK, assert_refused
 from tests.hostile.scripts import BROKEN, LARGE, MEGABYTE, NO_JSON, SLOW, body, deep, rule_page
-from tests.hostile.tenant import RULES, Tenant, serving
+from tests.hostile.tenant import RULES, HostileTenant, serving
 from tests.support.odd_rules import odd_rules
 
 if TYPE_CHECKING:
-    from tests.hostile.command import Place
+    from tests.hostile.command import Workspace
     from tests.hostile.tenant import Script
-    from tests.support.command import Ended
+    from tests.support.command import RunResult
 
-MOST_MEMORY: Final = 250 * MEGABYTE
-DEADLINE: Final = 0.1
 ATTEMPTS: Final = 20
 """More than a read is ever tried: four times, and then the probes of a server that is away."""
-SLACK: Final = 5.0
-"""Seconds that a busy machine may add."""
 CASES: Final = {**LARGE, **BROKEN, **NO_JSON}
 
 
-def run(place: Place, tenant: Tenant, *arguments: str, seconds: float = 10) -> Ended:
+def run(place: Workspace, tenant: HostileTenant, *arguments: str, seconds: float = 10) -> RunResult:
     with serving(tenant):
         place.manifests(tenant.url, "billing_inquiry", seconds=seconds)
         ended = place(*arguments)
@@ -34,33 +31,23 @@ def run(place: Place, tenant: Tenant, *arguments: str, seconds: float = 10) -> E
     return ended
 
 
-def refused(ended: Ended, tenant: Tenant) -> None:
-    """Exit 1, one sentence after what was waited for; nothing written; within what a machine can spare."""
-    assert (1, "") == (ended.code, ended.out), ended
-    *waits, _ = ended.err.strip().splitlines()
-    assert all(line.startswith("waiting for ") for line in waits), ended.err
-    assert len(ended.err) < 500
-    assert [] == tenant.writes
-    assert ended.peak < MOST_MEMORY
-
-
 @pytest.mark.parametrize("kind", ["list", "token"])
 @pytest.mark.parametrize("case", CASES)
-def test_what_no_tenant_says_is_refused_in_one_sentence(place: Place, kind: str, case: str) -> None:
+def test_what_no_tenant_says_is_refused_in_one_sentence(place: Workspace, kind: str, case: str) -> None:
     """Whatever it is and however large; an apply then writes nothing."""
-    tenant = Tenant(scripts={kind: CASES[case]})
+    tenant = HostileTenant(scripts={kind: CASES[case]})
     ended = run(place, tenant, "apply", "--yes")
-    refused(ended, tenant)
+    assert_refused(ended, tenant)
     assert ended.seconds < SLACK
 
 
 @pytest.mark.parametrize("kind", ["list", "token"])
 @pytest.mark.parametrize("case", SLOW)
-def test_no_server_holds_a_run_up(place: Place, kind: str, case: str) -> None:
+def test_no_server_holds_a_run_up(place: Workspace, kind: str, case: str) -> None:
     """The deadline is for the whole of an exchange, whatever trickles in."""
-    tenant = Tenant(scripts={kind: SLOW[case]})
+    tenant = HostileTenant(scripts={kind: SLOW[case]})
     ended = run(place, tenant, "plan", seconds=DEADLINE)
-    refused(ended, tenant)
+    assert_refused(ended, tenant)
     assert "no answer in time" in ended.err
     attempts = sum(request.kind == kind for request in tenant.asked)
     assert 1 <= attempts < ATTEMPTS
@@ -93,21 +80,21 @@ LIES: Final[dict[str, Script]] = {
 
 
 @pytest.mark.parametrize("case", LIES)
-def test_a_list_that_lies_is_refused(place: Place, case: str) -> None:
+def test_a_list_that_lies_is_refused(place: Workspace, case: str) -> None:
     """About how much there is, or about what it is."""
-    tenant = Tenant(scripts={"list": LIES[case]})
+    tenant = HostileTenant(scripts={"list": LIES[case]})
     ended = run(place, tenant, "apply", "--yes")
-    refused(ended, tenant)
+    assert_refused(ended, tenant)
     assert ended.seconds < SLACK
     assert len(tenant.asked) < 50
 
 
-def test_a_total_is_no_reason_for_a_million_requests(place: Place) -> None:
+def test_a_total_is_no_reason_for_a_million_requests(place: Workspace) -> None:
     """One rule a page, again and again, and a million of them in all: it shows on the second page."""
-    tenant = Tenant(scripts={"list": page(total=1_000_000)})
+    tenant = HostileTenant(scripts={"list": page(total=1_000_000)})
     place.patience = 3
     ended = run(place, tenant, "plan")
-    refused(ended, tenant)
+    assert_refused(ended, tenant)
     assert len(tenant.asked) < 200
 
 
@@ -126,9 +113,9 @@ ODD: Final[dict[str, Script]] = {
 
 @pytest.mark.parametrize("form", ["text", "json"])
 @pytest.mark.parametrize("case", ODD)
-def test_an_odd_list_is_read_or_refused_and_does_no_harm(place: Place, case: str, form: str) -> None:
+def test_an_odd_list_is_read_or_refused_and_does_no_harm(place: Workspace, case: str, form: str) -> None:
     """What can be believed is: no request more than the list needs, and no control character on a terminal."""
-    tenant = Tenant(scripts={"list": ODD[case]})
+    tenant = HostileTenant(scripts={"list": ODD[case]})
     ended = run(place, tenant, "-v", "plan", "--format", form)
     assert ended.code in (0, 1)
     assert (ended.code == 0) == ('"summary"' in ended.out or "Plan: 1 to create" in ended.out), ended.err
@@ -141,33 +128,35 @@ def test_an_odd_list_is_read_or_refused_and_does_no_harm(place: Place, case: str
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("kind", ["list", "token"])
-def test_nobody_is_sent_elsewhere(place: Place, kind: str, status: int) -> None:
+def test_nobody_is_sent_elsewhere(place: Workspace, kind: str, status: int) -> None:
     """The other host gets no request, so no credentials; the tenant gets no second one either."""
-    with serving(Tenant()) as other:
+    with serving(HostileTenant()) as other:
         location = f"Location: {other.url}{RULES}".encode()
-        tenant = Tenant(scripts={kind: body(b"", b"%d Elsewhere" % status, location, b"Refresh: 0; url=" + location)})
+        tenant = HostileTenant(
+            scripts={kind: body(b"", b"%d Elsewhere" % status, location, b"Refresh: 0; url=" + location)}
+        )
         ended = run(place, tenant, "apply", "--yes")
-    refused(ended, tenant)
+    assert_refused(ended, tenant)
     assert "redirects" in ended.err
     assert [] == other.asked
     assert 1 == sum(request.kind == kind for request in tenant.asked)
 
 
-def test_a_link_to_another_host_is_not_followed(place: Place) -> None:
+def test_a_link_to_another_host_is_not_followed(place: Workspace) -> None:
     """Though the list says that there is more."""
-    with serving(Tenant()) as other:
-        tenant = Tenant(scripts={"list": page(total=2, nextUri=f"{other.url}{RULES}?pageNumber=2")})
+    with serving(HostileTenant()) as other:
+        tenant = HostileTenant(scripts={"list": page(total=2, nextUri=f"{other.url}{RULES}?pageNumber=2")})
         ended = run(place, tenant, "apply", "--yes")
-    refused(ended, tenant)
+    assert_refused(ended, tenant)
     assert "another host" in ended.err
     assert [] == other.asked
 
 
 @pytest.mark.parametrize("command", [("plan",), ("plan", "--format", "html"), ("drift",), ("export", "--all")])
-def test_no_odd_rule_stops_a_tenant(place: Place, command: tuple[str, ...]) -> None:
+def test_no_odd_rule_stops_a_tenant(place: Workspace, command: tuple[str, ...]) -> None:
     """Huge numbers, long texts, and parts that nobody knows, of rules made by hand: an answer, and no error."""
     odd = [form for what, form in odd_rules() if "long" not in what and "half a" not in what and "not dec" not in what]
-    tenant = Tenant(rules={str(number): {**form, "id": str(number)} for number, form in enumerate(odd[::7])})
+    tenant = HostileTenant(rules={str(number): {**form, "id": str(number)} for number, form in enumerate(odd[::7])})
     ended = run(place, tenant, *command)
     assert ended.code in {0, 2, 4}, ended.err
     assert "this is a bug" not in ended.err

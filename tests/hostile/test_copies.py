@@ -12,15 +12,15 @@ import pytest
 from reconciler.simulator.app import build_simulator
 from reconciler.simulator.settings import PROFILES
 from reconciler.simulator.state import TenantState
-from tests.crash.served import served
-from tests.hostile.tenant import QUEUES, Tenant, page, serving, whole
+from tests.hostile.tenant import QUEUES, HostileTenant, page, serving, whole
+from tests.support.loopback_server import loopback_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.hostile.command import Place
+    from tests.hostile.command import Workspace
     from tests.hostile.tenant import Turn
-    from tests.support.command import Ended
+    from tests.support.command import RunResult
 
 Rule = dict[str, Any]
 
@@ -40,7 +40,7 @@ LIFTED: Final = ("--allow", "deletes", "--allow", "unrouted", "--reason", "test"
 class Stage:
     """A simulated tenant with two rules of ours, and the command beside it."""
 
-    place: Place
+    place: Workspace
     url: str
     state: TenantState
 
@@ -71,9 +71,9 @@ class Stage:
 
 
 @pytest.fixture(params="ABCDE")
-def stage(request: pytest.FixtureRequest, place: Place) -> Iterator[Stage]:
+def stage(request: pytest.FixtureRequest, place: Workspace) -> Iterator[Stage]:
     """On a server of each profile."""
-    with served() as server:
+    with loopback_server() as server:
         state = TenantState(queues=QUEUES)
         server.app = build_simulator(state, PROFILES[request.param])
         here = Stage(place, server.url, state)
@@ -86,7 +86,7 @@ def stage(request: pytest.FixtureRequest, place: Place) -> Iterator[Stage]:
     place.secretive()
 
 
-def findings(ended: Ended) -> list[tuple[str, str]]:
+def findings(ended: RunResult) -> list[tuple[str, str]]:
     """Return the codes and messages that are about who manages a rule."""
     found = json.loads(ended.out)["findings"]
     return [(one["code"], one["message"]) for one in found if one["code"].startswith("CXR3")]
@@ -179,9 +179,9 @@ def test_an_exact_duplicate_is_healed(stage: Stage) -> None:
     assert 2 == len(stage.state.stored_rules)
 
 
-def test_a_list_that_shows_fewer_fields_does_not_make_a_copy_a_duplicate(place: Place) -> None:
+def test_a_list_that_shows_fewer_fields_does_not_make_a_copy_a_duplicate(place: Workspace) -> None:
     """Both rules are read by themselves before one is deleted."""
-    tenant = Tenant()
+    tenant = HostileTenant()
 
     async def script(turn: Turn) -> None:
         rules = [{name: value for name, value in one.items() if name != "division"} for one in tenant.rules.values()]
@@ -200,9 +200,9 @@ def test_a_list_that_shows_fewer_fields_does_not_make_a_copy_a_duplicate(place: 
     place.secretive()
 
 
-def test_a_copy_does_not_become_ours_because_the_original_goes_in_the_midst_of_an_apply(place: Place) -> None:
+def test_a_copy_stays_unmanaged_when_its_original_goes_during_an_apply(place: Workspace) -> None:
     """The next list shows it alone; this run knows it as a person's, and leaves it alone."""
-    tenant = Tenant()
+    tenant = HostileTenant()
     lists = 0
 
     async def script(turn: Turn) -> None:

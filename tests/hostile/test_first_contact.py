@@ -9,32 +9,24 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from tests.hostile.scripts import body
-from tests.hostile.tenant import Tenant, serving
+from tests.hostile.tenant import HostileTenant, alter_description, alter_texts, serving
 from tests.support import canary_secrets as canary
-from tests.support.watch_process import scene
+from tests.support.watch_process import watch_setup
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.hostile.command import Place
-    from tests.support.command import Ended
+    from tests.hostile.command import Workspace
+    from tests.hostile.tenant import Quirk
+    from tests.support.command import RunResult
 
     Rules = dict[str, dict[str, Any]]
-    Quirk = Callable[[dict[str, Any]], dict[str, Any]]
 
 MANY: Final = tuple(f"intent_{number:03d}" for number in range(120))
 OPENING: Final = "[cxroute:acme/"
 VALUES: Final = "with its values in upper case"
 NAMED: Final = "collapsed, and named in lower case"
-
-
-def of_description(make: Callable[[str], str]) -> Quirk:
-    return lambda rule: {**rule, "description": make(rule["description"])}
-
-
-def of_texts(make: Callable[[str], str]) -> Quirk:
-    return lambda rule: {**rule, "name": make(rule["name"]), "description": make(rule["description"])}
 
 
 def of_values(make: Callable[[str], str]) -> Quirk:
@@ -46,17 +38,17 @@ def of_values(make: Callable[[str], str]) -> Quirk:
 
 
 LOSING: Final[dict[str, Quirk]] = {
-    "collapsed": of_description(lambda text: " ".join(text.split())),
-    "cut at its very end": of_description(lambda text: text[:90]),
-    "cut in the line": of_description(lambda text: text[:70]),
-    "cut before the line": of_description(lambda text: text[:40]),
-    "dropped": of_description(lambda _text: ""),
-    "escaped whole": of_description(lambda text: html.escape(text).replace("/", "&#x2F;")),
-    "in upper case": of_description(str.upper),
-    "lines in paragraphs": of_description(lambda text: text.replace("\n", "<br>")),
-    "ended with a full stop": of_description(lambda text: text.removesuffix(".") + "."),
-    "of another owner": of_description(lambda text: text.replace(OPENING, "[cxroute:other/")),
-    "without what is in brackets": of_description(lambda text: text.partition("\n[")[0]),
+    "collapsed": alter_description(lambda text: " ".join(text.split())),
+    "cut at its very end": alter_description(lambda text: text[:90]),
+    "cut in the line": alter_description(lambda text: text[:70]),
+    "cut before the line": alter_description(lambda text: text[:40]),
+    "dropped": alter_description(lambda _text: ""),
+    "escaped whole": alter_description(lambda text: html.escape(text).replace("/", "&#x2F;")),
+    "in upper case": alter_description(str.upper),
+    "lines in paragraphs": alter_description(lambda text: text.replace("\n", "<br>")),
+    "ended with a full stop": alter_description(lambda text: text.removesuffix(".") + "."),
+    "of another owner": alter_description(lambda text: text.replace(OPENING, "[cxroute:other/")),
+    "without what is in brackets": alter_description(lambda text: text.partition("\n[")[0]),
     NAMED: lambda rule: {
         **rule,
         "name": rule["name"].lower(),
@@ -68,12 +60,12 @@ LOSING: Final[dict[str, Quirk]] = {
 
 KEEPING: Final[dict[str, tuple[Quirk, tuple[str, ...]]]] = {
     "as sent": (dict, ()),
-    "a line end appended": (of_description(lambda text: f"{text}\n"), ()),
-    "spaces appended": (of_description(lambda text: f"{text}  "), ()),
-    "CR LF": (of_description(lambda text: text.replace("\n", "\r\n")), ()),
-    "CR LF, and one appended": (of_description(lambda text: text.replace("\n", "\r\n") + "\r\n"), ()),
-    "lower case": (of_texts(str.lower), ("name", "description")),
-    "escaped": (of_texts(html.escape), ("description",)),
+    "a line end appended": (alter_description(lambda text: f"{text}\n"), ()),
+    "spaces appended": (alter_description(lambda text: f"{text}  "), ()),
+    "CR LF": (alter_description(lambda text: text.replace("\n", "\r\n")), ()),
+    "CR LF, and one appended": (alter_description(lambda text: text.replace("\n", "\r\n") + "\r\n"), ()),
+    "lower case": (alter_texts(str.lower), ("name", "description")),
+    "escaped": (alter_texts(html.escape), ("description",)),
     "name cut at 30": (lambda rule: {**rule, "name": rule["name"][:30]}, ("name",)),
     "name in upper case": (lambda rule: {**rule, "name": rule["name"].upper()}, ("name",)),
 }
@@ -107,7 +99,7 @@ def by_hand(*intents: str) -> Rules:
     }
 
 
-def stopped(ended: Ended) -> dict[str, Any]:
+def stopped(ended: RunResult) -> dict[str, Any]:
     """Return what a run says that stopped after its first write and left everything as it was."""
     form: dict[str, Any] = json.loads(ended.out)
     assert (1, False) == (ended.code, form["converged"]), ended
@@ -121,9 +113,9 @@ def unversioned(rules: Rules) -> Rules:
 
 @pytest.mark.parametrize("echoes", [False, True])
 @pytest.mark.parametrize("quirk", LOSING)
-def test_one_rule_is_created_and_deleted_where_the_tenant_loses_it(place: Place, quirk: str, echoes: bool) -> None:  # noqa: FBT001
+def test_one_rule_is_created_and_deleted_where_the_tenant_loses_it(place: Workspace, quirk: str, echoes: bool) -> None:  # noqa: FBT001
     """120 rules are to be created: one is, it is read back and deleted again, and the run says why it stopped."""
-    tenant = Tenant(keeps=LOSING[quirk], echoes=echoes)
+    tenant = HostileTenant(keeps=LOSING[quirk], echoes=echoes)
     with serving(tenant):
         place.manifests(tenant.url, *MANY)
         ended = place("apply", "--yes", "--format", "json")
@@ -137,10 +129,10 @@ def test_one_rule_is_created_and_deleted_where_the_tenant_loses_it(place: Place,
 
 
 @pytest.mark.parametrize("quirk", [quirk for quirk in LOSING if quirk != NAMED])
-def test_one_rule_is_taken_over_and_put_back_where_the_tenant_loses_it(place: Place, quirk: str) -> None:
+def test_one_rule_is_taken_over_and_put_back_where_the_tenant_loses_it(place: Workspace, quirk: str) -> None:
     """120 rules are to be adopted: one is, and is written back as it was, unknown fields and all."""
     was = {name: LOSING[quirk](rule) for name, rule in by_hand(*MANY).items()}
-    tenant = Tenant(rules=dict(was), keeps=LOSING[quirk])
+    tenant = HostileTenant(rules=dict(was), keeps=LOSING[quirk])
     with serving(tenant):
         place.manifests(tenant.url, *MANY)
         ended = place("apply", "--yes", "--adopt", "--format", "json", "--allow", "unrouted", "--reason", "test")
@@ -150,10 +142,10 @@ def test_one_rule_is_taken_over_and_put_back_where_the_tenant_loses_it(place: Pl
 
 
 @pytest.mark.parametrize("quirk", KEEPING)
-def test_what_is_kept_otherwise_is_one_finding_and_no_rewrite(place: Place, quirk: str) -> None:
+def test_what_is_kept_otherwise_is_one_finding_and_no_rewrite(place: Workspace, quirk: str) -> None:
     """A tenant that keeps the line gets all rules; a second run writes nothing, and each field is one finding."""
     keeps, fields = KEEPING[quirk]
-    tenant = Tenant(keeps=keeps)
+    tenant = HostileTenant(keeps=keeps)
     with serving(tenant):
         place.manifests(tenant.url, *MANY)
         first = place("apply", "--yes")
@@ -171,13 +163,13 @@ def test_what_is_kept_otherwise_is_one_finding_and_no_rewrite(place: Place, quir
     assert [] == [field for field in fields if not any(f"the {field} " in one["message"] for one in found)]
 
 
-def lists(tenant: Tenant) -> int:
+def lists(tenant: HostileTenant) -> int:
     return sum(request.kind == "list" for request in tenant.asked)
 
 
-def test_a_first_contact_costs_one_read_and_a_known_tenant_none(place: Place) -> None:
+def test_a_first_contact_costs_one_read_and_a_known_tenant_none(place: Workspace) -> None:
     """120 rules are created with one reading more (of no rules each is twice); for 120 more three are enough."""
-    tenant = Tenant()
+    tenant = HostileTenant()
     with serving(tenant):
         place.manifests(tenant.url, *MANY)
         assert 0 == place("apply", "--yes").code
@@ -190,9 +182,9 @@ def test_a_first_contact_costs_one_read_and_a_known_tenant_none(place: Place) ->
 
 @pytest.mark.parametrize("echoes", [False, True])
 @pytest.mark.parametrize("changed", [False, True])
-def test_a_known_tenant_that_cuts_a_longer_text_loses_no_rule(place: Place, changed: bool, echoes: bool) -> None:  # noqa: FBT001
+def test_a_known_tenant_that_cuts_a_longer_text_loses_no_rule(place: Workspace, changed: bool, echoes: bool) -> None:  # noqa: FBT001
     """It kept short ones. Of ten rules that get a longer one, new or ours, one is written and taken back."""
-    tenant = Tenant(keeps=of_description(lambda text: text[:220]), echoes=echoes)
+    tenant = HostileTenant(keeps=alter_description(lambda text: text[:220]), echoes=echoes)
     with serving(tenant):
         place.manifests(tenant.url, *MANY[:20])
         assert 0 == place("apply", "--yes").code
@@ -208,10 +200,10 @@ def test_a_known_tenant_that_cuts_a_longer_text_loses_no_rule(place: Place, chan
     assert (["PUT", "PUT"] if changed else ["POST", "DELETE"], before) == (tenant.writes, unversioned(tenant.rules))
 
 
-def test_a_saved_plan_begins_with_one_rule_too(place: Place) -> None:
+def test_a_saved_plan_begins_with_one_rule_too(place: Workspace) -> None:
     """Where the tenant keeps the line all is applied; where it does not, one rule comes and goes."""
     for quirk, code, writes in ((dict, 0, ["POST"] * 3), (LOSING["collapsed"], 1, ["POST", "DELETE"])):
-        tenant = Tenant(keeps=quirk)
+        tenant = HostileTenant(keeps=quirk)
         with serving(tenant):
             place.manifests(tenant.url, *MANY[:3])
             assert 0 == place("plan", "--out", "plan.json").code
@@ -219,9 +211,9 @@ def test_a_saved_plan_begins_with_one_rule_too(place: Place) -> None:
         assert writes == tenant.writes
 
 
-def test_of_several_environments_each_has_its_own_first_write(place: Place) -> None:
+def test_of_several_environments_each_has_its_own_first_write(place: Workspace) -> None:
     """The tenant that loses the line keeps nothing, the other one gets all rules."""
-    losing, keeping = Tenant(keeps=LOSING["collapsed"]), Tenant()
+    losing, keeping = HostileTenant(keeps=LOSING["collapsed"]), HostileTenant()
     with serving(losing), serving(keeping):
         place.manifests(losing.url, *MANY[:3])
         environment = (place.path / "manifests" / "evil.yaml").read_text("utf-8").partition("---")[0]
@@ -235,9 +227,11 @@ def test_of_several_environments_each_has_its_own_first_write(place: Place) -> N
 
 @pytest.mark.parametrize("quirk", ["collapsed", "cut in the line"])
 @pytest.mark.parametrize("answer", [b"500 Internal Server Error", b"504 Gateway Timeout"])
-def test_a_lost_answer_to_the_first_write_is_found_by_what_was_sent(place: Place, quirk: str, answer: bytes) -> None:
+def test_a_lost_answer_to_the_first_write_is_found_by_what_was_sent(
+    place: Workspace, quirk: str, answer: bytes
+) -> None:
     """The rule was created, kept otherwise, and the answer is an error: it is the one new rule like it, and goes."""
-    tenant = Tenant(keeps=LOSING[quirk], applied=True, scripts={"POST": body(b"{}", answer)})
+    tenant = HostileTenant(keeps=LOSING[quirk], applied=True, scripts={"POST": body(b"{}", answer)})
     with serving(tenant):
         place.manifests(tenant.url, *MANY)
         ended = place("apply", "--yes", "--format", "json")
@@ -245,9 +239,11 @@ def test_a_lost_answer_to_the_first_write_is_found_by_what_was_sent(place: Place
     stopped(ended)
 
 
-def test_a_lost_answer_and_nothing_of_our_text_is_left_to_a_person(place: Place) -> None:
+def test_a_lost_answer_and_nothing_of_our_text_is_left_to_a_person(place: Workspace) -> None:
     """The tenant drops descriptions, and the answer is lost: whose the new rule is nobody can prove."""
-    tenant = Tenant(keeps=LOSING["dropped"], applied=True, scripts={"POST": body(b"{}", b"500 Internal Server Error")})
+    tenant = HostileTenant(
+        keeps=LOSING["dropped"], applied=True, scripts={"POST": body(b"{}", b"500 Internal Server Error")}
+    )
     with serving(tenant):
         place.manifests(tenant.url, *MANY)
         ended = place("apply", "--yes", "--format", "json")
@@ -255,9 +251,9 @@ def test_a_lost_answer_and_nothing_of_our_text_is_left_to_a_person(place: Place)
     assert "Rule r1 is not provably" in json.loads(ended.out)["error"]["message"]
 
 
-def test_a_rule_that_cannot_be_taken_back_is_named_and_the_run_counts_as_partly(place: Place) -> None:
+def test_a_rule_that_cannot_be_taken_back_is_named_and_exits_5(place: Workspace) -> None:
     """The tenant loses the line and refuses the delete: exit code 5, and which rule to look at."""
-    tenant = Tenant(keeps=LOSING["collapsed"], scripts={"DELETE": body(b"{}", b"422 Unprocessable")})
+    tenant = HostileTenant(keeps=LOSING["collapsed"], scripts={"DELETE": body(b"{}", b"422 Unprocessable")})
     with serving(tenant):
         place.manifests(tenant.url, *MANY)
         ended = place("apply", "--yes", "--format", "json")
@@ -267,9 +263,9 @@ def test_a_rule_that_cannot_be_taken_back_is_named_and_the_run_counts_as_partly(
     assert 1 == sum(one["status"] == "failed" for one in form["outcomes"])
 
 
-def test_a_persons_edit_is_healed_on_a_tenant_that_keeps_texts_otherwise(place: Place) -> None:
+def test_a_persons_edit_is_healed_on_a_tenant_that_keeps_texts_otherwise(place: Workspace) -> None:
     """Names are in lower case there: a new name or priority is drift, a change of the manifests is theirs alone."""
-    tenant = Tenant(keeps=KEEPING["lower case"][0])
+    tenant = HostileTenant(keeps=KEEPING["lower case"][0])
     with serving(tenant):
         place.manifests(tenant.url, *MANY[:5])
         assert 0 == place("apply", "--yes").code
@@ -286,9 +282,9 @@ def test_a_persons_edit_is_healed_on_a_tenant_that_keeps_texts_otherwise(place: 
     ]
 
 
-def test_an_undo_takes_back_what_is_kept_otherwise(place: Place) -> None:
+def test_an_undo_takes_back_what_is_kept_otherwise(place: Workspace) -> None:
     """Names in lower case are no edit: the run that made the rules is undone."""
-    tenant = Tenant(keeps=KEEPING["name in upper case"][0])
+    tenant = HostileTenant(keeps=KEEPING["name in upper case"][0])
     with serving(tenant):
         place.manifests(tenant.url, *MANY[:3])
         run = json.loads(place("apply", "--yes", "--format", "json").out)["run"]
@@ -303,19 +299,19 @@ def test_the_loop_does_not_try_a_tenant_again_that_lost_the_first_rule(
     """A round writes one rule and takes it back; further ones write nothing, until the manifests change."""
     monkeypatch.setenv("CXONE_CLIENT_ID", canary.CLIENT)
     monkeypatch.delenv("CXROUTE_PROXY")
-    tenant = Tenant(keeps=LOSING["collapsed"])
-    with serving(tenant), scene(elsewhere) as here:
+    tenant = HostileTenant(keeps=LOSING["collapsed"])
+    with serving(tenant), watch_setup(elsewhere) as here:
         here.url = tenant.url
         here.write("billing", "fraud")
         loop = here.watch("--apply")
         assert ["POST", "DELETE"] == tenant.writes
-        assert [0, 0] == [loop.again()["applied_changes_total"] for _ in range(2)]
-        assert (2, 1) == (len(tenant.writes), len(here.hook.told(1)))
+        assert [0, 0] == [loop.trigger_round()["applied_changes_total"] for _ in range(2)]
+        assert (2, 1) == (len(tenant.writes), len(here.hook.wait_for(1)))
         assert "It makes one line of several" in here.hook.texts[0]
         here.write("billing", "fraud", "more")
-        loop.again()
+        loop.trigger_round()
         assert ["POST", "DELETE"] * 2 == tenant.writes
         tenant.keeps = dict
         here.write("billing")
-        loop.again()
+        loop.trigger_round()
         assert (0, ["POST", "DELETE", "POST", "DELETE", "POST"]) == (loop.end()[0], tenant.writes)

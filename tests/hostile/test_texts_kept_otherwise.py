@@ -8,20 +8,19 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from tests.hostile.command import MANIFEST
-from tests.hostile.tenant import Tenant, serving
-from tests.hostile.test_first_contact import of_description, of_texts
+from tests.hostile.tenant import HostileTenant, alter_description, alter_texts, serving
 
 if TYPE_CHECKING:
-    from tests.hostile.command import Place
-    from tests.hostile.test_first_contact import Quirk
+    from tests.hostile.command import Workspace
+    from tests.hostile.tenant import Quirk
 
 QUIRKS: Final[dict[str, Quirk]] = {
     "as sent": dict,
-    "lower case": of_texts(str.lower),
+    "lower case": alter_texts(str.lower),
     "name in upper case": lambda rule: {**rule, "name": rule["name"].upper()},
     "name cut at 18": lambda rule: {**rule, "name": rule["name"][:18]},
-    "escaped": of_texts(html.escape),
-    "a line end appended": of_description(lambda text: f"{text}\n"),
+    "escaped": alter_texts(html.escape),
+    "a line end appended": alter_description(lambda text: f"{text}\n"),
 }
 RULES: Final = """\
   - {{key: a, name: Alpha, intent: {0}, queue: billing, description: Text <A>}}
@@ -30,16 +29,16 @@ RULES: Final = """\
 """
 
 
-def swapping(place: Place, tenant: Tenant, *intents: str) -> None:
+def swapping(place: Workspace, tenant: HostileTenant, *intents: str) -> None:
     """Write manifests of which two versions take a temporary copy to get from one to the other."""
     place.manifests(tenant.url)
     (place.path / "manifests" / "routing.yaml").write_text(MANIFEST + RULES.format(*intents), "utf-8")
 
 
 @pytest.mark.parametrize("quirk", QUIRKS)
-def test_a_temporary_copy_goes_in_the_run_that_made_it(place: Place, quirk: str) -> None:
+def test_a_temporary_copy_goes_in_the_run_that_made_it(place: Workspace, quirk: str) -> None:
     """Its name and text are kept otherwise, and it is neither an edited copy of somebody nor a failure."""
-    tenant = Tenant(keeps=QUIRKS[quirk])
+    tenant = HostileTenant(keeps=QUIRKS[quirk])
     with serving(tenant):
         swapping(place, tenant, "x", "y")
         assert 0 == place("apply", "--yes").code
@@ -52,9 +51,9 @@ def test_a_temporary_copy_goes_in_the_run_that_made_it(place: Place, quirk: str)
 
 
 @pytest.mark.parametrize("quirk", QUIRKS)
-def test_a_copy_that_a_killed_run_left_goes_in_the_next(place: Place, quirk: str) -> None:
+def test_a_copy_that_a_killed_run_left_goes_in_the_next(place: Workspace, quirk: str) -> None:
     """It is of the same version of the manifests, or of an older one."""
-    tenant = Tenant(keeps=QUIRKS[quirk])
+    tenant = HostileTenant(keeps=QUIRKS[quirk])
     with serving(tenant):
         swapping(place, tenant, "x", "y")
         assert 0 == place("apply", "--yes").code
@@ -67,9 +66,9 @@ def test_a_copy_that_a_killed_run_left_goes_in_the_next(place: Place, quirk: str
 
 
 @pytest.mark.parametrize("quirk", QUIRKS)
-def test_a_duplicate_is_healed_by_the_next_run(place: Place, quirk: str) -> None:
+def test_a_duplicate_is_healed_by_the_next_run(place: Workspace, quirk: str) -> None:
     """A request that was done late made a rule twice (invariants R5)."""
-    tenant = Tenant(keeps=QUIRKS[quirk])
+    tenant = HostileTenant(keeps=QUIRKS[quirk])
     with serving(tenant):
         place.manifests(tenant.url, "one", "two", "three")
         assert 0 == place("apply", "--yes").code
@@ -78,9 +77,9 @@ def test_a_duplicate_is_healed_by_the_next_run(place: Place, quirk: str) -> None
     assert (0, ["r1", "r2", "r3"]) == (ended.code, [*tenant.rules]), ended
 
 
-def test_an_export_does_not_write_what_the_tenant_made_of_a_text(place: Place) -> None:
+def test_an_export_does_not_write_what_the_tenant_made_of_a_text(place: Workspace) -> None:
     """Nobody edited it: in the manifest, `&lt;` would be escaped again at the next apply."""
-    tenant = Tenant(keeps=QUIRKS["escaped"])
+    tenant = HostileTenant(keeps=QUIRKS["escaped"])
     with serving(tenant):
         swapping(place, tenant, "x", "y")
         assert 0 == place("apply", "--yes").code

@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.hostile.tenant import Tenant, serving
-from tests.hostile.test_answers import SLACK, refused
+from tests.hostile.command import SLACK, assert_refused
+from tests.hostile.tenant import HostileTenant, serving
 
 if TYPE_CHECKING:
-    from tests.hostile.command import Place
-    from tests.support.command import Ended
+    from tests.hostile.command import Workspace
+    from tests.support.command import RunResult
 
 FOLDER = Path(__file__).parent / "tls"
 SELF_SIGNED = FOLDER.parent.parent / "self_signed.pem"
 
 
-def run(place: Place, tenant: Tenant, certificate: Path, *, trusted: Path | None, scheme: str = "https") -> Ended:
+def run(
+    place: Workspace, tenant: HostileTenant, certificate: Path, *, trusted: Path | None, scheme: str = "https"
+) -> RunResult:
     """Plan against a tenant with that certificate, trusting an authority of our own."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
@@ -32,9 +34,9 @@ def run(place: Place, tenant: Tenant, certificate: Path, *, trusted: Path | None
     return ended
 
 
-def test_a_certificate_that_the_operator_s_authority_signed_is_trusted(place: Place) -> None:
+def test_a_certificate_that_the_operator_s_authority_signed_is_trusted(place: Workspace) -> None:
     """So what the others are refused for is what they are."""
-    tenant = Tenant()
+    tenant = HostileTenant()
     ended = run(place, tenant, FOLDER / "good.pem", trusted=FOLDER / "authority.pem")
     assert 0 == ended.code, ended
     assert {"token", "list", "queues"} == {request.kind for request in tenant.asked}
@@ -50,29 +52,29 @@ def test_a_certificate_that_the_operator_s_authority_signed_is_trusted(place: Pl
         (SELF_SIGNED, FOLDER / "authority.pem", "certificate"),
     ],
 )
-def test_any_other_gets_nothing(place: Place, certificate: Path, trusted: Path | None, said: str) -> None:
+def test_any_other_gets_nothing(place: Workspace, certificate: Path, trusted: Path | None, said: str) -> None:
     """Not even the request for a token; and it is said what is wrong."""
-    tenant = Tenant()
+    tenant = HostileTenant()
     ended = run(place, tenant, certificate, trusted=trusted)
-    refused(ended, tenant)
+    assert_refused(ended, tenant)
     assert said in ended.err
     assert [] == tenant.asked
     assert ended.seconds < SLACK
 
 
-def test_plain_http_where_tls_is_spoken_ends_in_a_sentence(place: Place) -> None:
+def test_plain_http_where_tls_is_spoken_ends_in_a_sentence(place: Workspace) -> None:
     """An address with the wrong scheme."""
-    tenant = Tenant()
+    tenant = HostileTenant()
     ended = run(place, tenant, FOLDER / "good.pem", trusted=None, scheme="http")
-    refused(ended, tenant)
+    assert_refused(ended, tenant)
     assert [] == tenant.asked
 
 
-def test_tls_where_plain_http_is_spoken_ends_in_a_sentence(place: Place) -> None:
+def test_tls_where_plain_http_is_spoken_ends_in_a_sentence(place: Workspace) -> None:
     """An address with the wrong scheme, the other way round."""
-    tenant = Tenant()
+    tenant = HostileTenant()
     with serving(tenant):
         place.manifests(tenant.url.replace("http", "https"), "one", seconds=1)
         ended = place("plan")
-    refused(ended, tenant)
+    assert_refused(ended, tenant)
     assert [] == tenant.asked

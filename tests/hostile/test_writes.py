@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from tests.hostile.command import DEADLINE, MOST_MEMORY, SLACK
 from tests.hostile.scripts import BROKEN, LARGE, NO_JSON, SLOW, altered, body, bomb, packed
-from tests.hostile.tenant import RULES, Tenant, page, serving, whole
-from tests.hostile.test_answers import DEADLINE, MOST_MEMORY, SLACK
+from tests.hostile.tenant import RULES, HostileTenant, page, serving, whole
 
 if TYPE_CHECKING:
-    from tests.hostile.command import Place
+    from tests.hostile.command import Workspace
     from tests.hostile.tenant import Script, Turn
-    from tests.support.command import Ended
+    from tests.support.command import RunResult
 
 KINDS: Final = ("POST", "PUT", "DELETE")
 MOST_WRITES: Final = 4
@@ -33,7 +33,7 @@ FEWER: Final = ("a gzip bomb of 1 GB", "headers, a byte at a time", "closed at o
 TRIED: Final = [("POST", case) for case in CASES] + [(kind, case) for kind in ("PUT", "DELETE") for case in FEWER]
 
 
-def changed(place: Place, tenant: Tenant, kind: str) -> Ended:
+def changed(place: Workspace, tenant: HostileTenant, kind: str) -> RunResult:
     """Make two rules, then let everything go wrong that a change of that kind sends."""
     scripts, tenant.scripts = tenant.scripts, {}
     with serving(tenant):
@@ -50,7 +50,7 @@ def changed(place: Place, tenant: Tenant, kind: str) -> Ended:
     return ended
 
 
-def as_wanted(tenant: Tenant, kind: str) -> bool:
+def as_wanted(tenant: HostileTenant, kind: str) -> bool:
     """Say whether the tenant is what the manifests want."""
     queues = [rule["targets"][0]["queueId"] for rule in tenant.rules.values()]
     return queues == {"POST": ["q-billing"] * 2, "PUT": ["q-general"] * 2, "DELETE": ["q-billing"]}[kind]
@@ -58,9 +58,9 @@ def as_wanted(tenant: Tenant, kind: str) -> bool:
 
 @pytest.mark.parametrize("applied", [True, False])
 @pytest.mark.parametrize(("kind", "case"), TRIED)
-def test_the_exit_code_tells_what_became_of_writes(place: Place, kind: str, case: str, applied: bool) -> None:  # noqa: FBT001
+def test_the_exit_code_tells_what_became_of_writes(place: Workspace, kind: str, case: str, applied: bool) -> None:  # noqa: FBT001
     """0 only where all is as wanted; nothing is there twice; a write is tried a few times, a read before each."""
-    tenant = Tenant(scripts={kind: CASES[case]}, applied=applied)
+    tenant = HostileTenant(scripts={kind: CASES[case]}, applied=applied)
     ended = changed(place, tenant, kind)
     form: dict[str, Any] = json.loads(ended.out)
     assert ended.code in (0, 1, 5), ended
@@ -77,11 +77,11 @@ def test_the_exit_code_tells_what_became_of_writes(place: Place, kind: str, case
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("status", [302, 307, 308])
-def test_no_write_is_sent_elsewhere(place: Place, kind: str, status: int) -> None:
+def test_no_write_is_sent_elsewhere(place: Workspace, kind: str, status: int) -> None:
     """A 307 asks for the very same request, body and credentials and all, on another host."""
-    with serving(Tenant()) as other:
+    with serving(HostileTenant()) as other:
         location = f"Location: {other.url}{RULES}".encode()
-        tenant = Tenant(scripts={kind: body(b"", b"%d Elsewhere" % status, location)})
+        tenant = HostileTenant(scripts={kind: body(b"", b"%d Elsewhere" % status, location)})
         ended = changed(place, tenant, kind)
     assert ended.code in (1, 5)
     assert [] == other.asked
@@ -90,9 +90,9 @@ def test_no_write_is_sent_elsewhere(place: Place, kind: str, status: int) -> Non
 
 @pytest.mark.parametrize("kind", ["PUT", "DELETE"])
 @pytest.mark.parametrize("case", ["a gzip bomb of 1 GB", "closed at once", "100,000 levels"])
-def test_a_rule_that_cannot_be_read_again_is_not_written(place: Place, kind: str, case: str) -> None:
+def test_a_rule_that_cannot_be_read_again_is_not_written(place: Workspace, kind: str, case: str) -> None:
     """Before each write the rule is read by itself; without that nothing is sent."""
-    tenant = Tenant(scripts={"one": CASES[case]})
+    tenant = HostileTenant(scripts={"one": CASES[case]})
     ended = changed(place, tenant, kind)
     assert ended.code in (1, 5), ended
     assert [] == tenant.writes
@@ -100,9 +100,9 @@ def test_a_rule_that_cannot_be_read_again_is_not_written(place: Place, kind: str
 
 
 @pytest.mark.parametrize("first", [2, 3])
-def test_a_list_that_goes_empty_in_the_midst_of_an_apply_makes_nothing_twice(place: Place, first: int) -> None:
+def test_a_list_that_turns_empty_during_an_apply_creates_nothing_twice(place: Workspace, first: int) -> None:
     """Rules that were there a moment ago are looked for by themselves, and nothing is created in their place (F31)."""
-    tenant = Tenant()
+    tenant = HostileTenant()
     lists = 0
 
     async def script(turn: Turn) -> None:

@@ -483,7 +483,7 @@ def endless(**said: Any) -> Callable[[list[dict[str, Any]]], object]:
 
 
 @pytest.mark.usefixtures("was")
-def test_what_a_dead_run_may_not_have_done_is_not_undone_where_a_later_run_did_it(cxroute: Program) -> None:
+def test_an_uncertain_change_is_not_undone_if_a_later_run_made_it(cxroute: Program) -> None:
     """The same values, but by somebody else: nobody knows that the first run had any part in them."""
     entries = spoilt(endless(host=socket.gethostname(), pid=2**31 - 1))
     run = str(entries[0]["run"])
@@ -519,7 +519,7 @@ def test_a_run_that_may_still_be_going_on_is_not_undone(
 
 
 @pytest.mark.usefixtures("was")
-def test_wrong_manifests_keep_nobody_from_undoing_and_what_they_will_do_is_not_known(cxroute: Program) -> None:
+def test_undo_works_with_invalid_manifests_and_says_what_is_unknown(cxroute: Program) -> None:
     """Two rules of one name, say: plan itself refuses them."""
     run = last()
     manifests(*AFTER, "{intent: twin, queue: Cards, name: One}", "{intent: other, queue: Cards, name: One}")

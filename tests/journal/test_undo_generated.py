@@ -28,7 +28,7 @@ from reconciler.simulator.settings import PROFILES
 from tests.campaign.scenarios import SCENARIOS, is_refused
 from tests.campaign.scenarios_generated import generated
 from tests.support.builders import NOW, OWNER, QUEUES
-from tests.support.in_process_tenant import World
+from tests.support.in_process_tenant import InProcessTenant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +50,7 @@ HARD: Final = ("names-and-intents-swapped", "12", "17")
 FAULTS: Final = ("reset", "reset-applied", "422", "late=2")
 
 
-class Undone(World):
+class Undone(InProcessTenant):
     """A scenario's tenant, and a journal beside it."""
 
     def __init__(self, scenario: Scenario, folder: Path) -> None:

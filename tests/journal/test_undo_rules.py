@@ -207,7 +207,7 @@ def test_a_rule_that_came_from_another_address_goes_back_there() -> None:
         ("applied", {"undo": "the-run"}, True),
     ],
 )
-def test_what_an_unsure_change_left_counts_as_the_runs_own_only_where_no_later_run_wrote(
+def test_an_unsure_change_belongs_to_its_run_unless_a_later_run_wrote(
     status: str, start: dict[str, str], *, alone: bool
 ) -> None:
     """A later run may have made the same; one that undoes this run is no rival."""
@@ -224,7 +224,7 @@ def test_an_unsure_change_that_shows_neither_state_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize("suffix", ["", ", renamed"])
-def test_a_rule_under_the_temporary_name_of_a_run_that_ended_early_is_as_the_run_left_it(suffix: str) -> None:
+def test_a_temporary_name_from_an_interrupted_run_is_not_an_edit(suffix: str) -> None:
     """But for the name it is the same; under any other name it was changed."""
     name = copy_name(OWNER, X) + suffix
     aside = replace(AFTER, name=name)
@@ -242,7 +242,7 @@ def test_a_temporary_copy_that_a_run_left_goes_with_the_undo() -> None:
     assert ({}, frozenset([X])) == (wants(found), found.scope)
 
 
-def test_nothing_is_undone_where_several_rules_have_the_marker_and_none_is_known_as_ours() -> None:
+def test_nothing_is_undone_where_several_rules_share_the_marker() -> None:
     """CXR311, with what to do first."""
     twins = [
         managed(f"id-{n}", "cards/x", rule("x", priority=n), last_written=AFTER, dateCreated="2026-01-01T00:00:00Z")

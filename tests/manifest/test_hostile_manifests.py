@@ -18,7 +18,7 @@ from reconciler.manifest.json_schema import manifest_schema
 from reconciler.manifest.load import load_manifests
 from reconciler.manifest.yaml_reader import parse_file
 from reconciler.model.finding import CODES
-from tests.support.work_bounds import at_most
+from tests.support.work_bounds import takes_at_most
 from tests.support.written_manifests import CARDS, ENVIRONMENT, MANIFESTS, yaml_of
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ WORST: dict[str, Callable[[], str]] = {
 def test_no_file_takes_long(name: str, room: Path) -> None:
     """The worst files that one can think of end within a second; asserted: 200,000 plain rules, about five."""
     (room / "a.yaml").write_text(WORST[name]())
-    with at_most(rules=200_000):
+    with takes_at_most(rules=200_000):
         try:
             load_manifests(room)
         except ManifestError as error:
@@ -92,7 +92,7 @@ def test_no_errors_of_rules_take_long(name: str, room: Path, capsys: pytest.Capt
     """Files whose every rule is wrong: a thousand errors are said, that there may be more, and the rest is left."""
     (room / "a.yaml").write_text(EXPANDED[name]())
     (room / "environment.yaml").write_text(ENVIRONMENT)
-    with at_most(rules=200_000):
+    with takes_at_most(rules=200_000):
         assert 3 == main(["validate"])
     assert "1,000 errors, and perhaps more: rules after these are not checked; correct these first" in (
         capsys.readouterr().out

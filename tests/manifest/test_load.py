@@ -19,7 +19,7 @@ from reconciler.manifest.kinds.tenant_api import Api
 from reconciler.manifest.load import load_manifests
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Source
-from tests.support.work_bounds import at_most, plain_rules
+from tests.support.work_bounds import plain_rules, takes_at_most
 from tests.support.written_manifests import CARDS, ENVIRONMENT, HEAD, MANIFESTS, findings, loaded
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ def test_places_and_findings_of_a_loaded_document(room: Path) -> None:
 
 def test_ten_thousand_rules_load_quickly(room: Path) -> None:
     """What loading takes grows with the rules, and not with their square."""
-    with at_most(rules=30_000):
+    with takes_at_most(rules=30_000):
         manifests = loaded(room, HEAD + plain_rules(10_000))
     assert 10_000 == len(manifests.rulesets[0].document.rules)
 
@@ -234,7 +234,7 @@ FR = "{attribute: language, equals: fr}"
         ("[{language: [de, fr]}]", "which attribute it is about: write {attribute: language, in: [de, fr]}"),
     ],
 )
-def test_a_condition_of_another_form_is_answered_with_the_one_that_is_right(room: Path, when: str, said: str) -> None:
+def test_a_condition_in_another_form_gets_the_correct_form_in_the_error(room: Path, when: str, said: str) -> None:
     """One error, and what it says to write is valid as it stands."""
     head = "apiVersion: routing/v1\nkind: RuleSet\nname: cards\nrules:\n- key: a\n  queue: b\n  when: "
     (room / "a.yaml").write_text(f"{head}{when}\n")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from reconciler.manifest.text import List, Map
 from reconciler.manifest.yaml_reader import MAX_ENTRIES, MAX_FILE_BYTES, MAX_KEYS, ParsedFile, parse_file
 from reconciler.model.rule import Source
-from tests.support.work_bounds import at_most, plain_rules
+from tests.support.work_bounds import plain_rules, takes_at_most
 
 RULES = b"""apiVersion: routing/v1
 kind: RuleSet
@@ -376,6 +376,6 @@ def places_of(value: Any, start: int) -> Any:
 
 def test_ten_thousand_rules_are_read_quickly() -> None:
     """What reading takes grows with the rules, and not with their square."""
-    with at_most(rules=30_000):
+    with takes_at_most(rules=30_000):
         reading = parse_file(f"rules:\n{plain_rules(10_000)}".encode(), "m.yaml")
     assert 10_000 == len(reading.documents[0].value["rules"])

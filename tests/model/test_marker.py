@@ -62,7 +62,7 @@ def test_what_only_looks_like_a_marker_is_text(text: str) -> None:
         ("\n", f"\n\n{LINE}"),
     ],
 )
-def test_the_marker_stands_on_a_line_of_its_own_without_a_blank_line_before_it(text: str, expected: str) -> None:
+def test_the_marker_has_its_own_line_without_a_blank_line_before_it(text: str, expected: str) -> None:
     """One line end divides it from a text, and none from no text; a rule that is given back has no marker."""
     assert expected == format_description(rule(description=text), MARKER)
     assert text == format_description(rule(description=text), None)

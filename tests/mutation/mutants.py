@@ -30,7 +30,7 @@ _BLOCKS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Location:
     """Where a node hangs: in a field of its parent, or in the list that this field is."""
 
     parent: ast.AST
@@ -71,7 +71,7 @@ class Mutant:
     operator: str
     lines: range
     called: bool
-    place: Place = field(repr=False)
+    place: Location = field(repr=False)
     node: ast.AST = field(repr=False)
     replacement: ast.AST = field(repr=False)
 
@@ -107,10 +107,10 @@ def _of_children(parent: ast.AST, around: _Around) -> Iterator[Mutant]:
             inside = replace(around, names=names, called=called, returns=returns)
         for index, child in enumerate(value) if isinstance(value, list) else [(None, value)]:
             if isinstance(child, ast.AST) and not _is_for_checkers(child):
-                yield from _of(child, Place(parent, name, index), inside)
+                yield from _of(child, Location(parent, name, index), inside)
 
 
-def _of(node: ast.AST, place: Place, around: _Around) -> Iterator[Mutant]:
+def _of(node: ast.AST, place: Location, around: _Around) -> Iterator[Mutant]:
     if isinstance(node, ast.stmt):
         around = replace(around, statement=node, head=_head(node))
     for operator, replacement in replacements(Site(node, place.parent, place.field, around.returns)):

@@ -35,7 +35,7 @@ STATUSES: Final = ("caught", "endless", "survived", "not run", "equal")
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class MutantResult:
     """What became of one mutant: one of STATUSES. Equal are those that equal.toml lists: they are not tried."""
 
     module: str
@@ -82,7 +82,7 @@ def judged(
     equal: Sequence[Equal],
     lines: Lines,
     workers: int,
-) -> Iterator[Result]:
+) -> Iterator[MutantResult]:
     """Yield what becomes of each mutant, in order; several are tried at the same time."""
     with ProcessPoolExecutor(workers, get_context("spawn"), preload) as pool:
         trials: list[tuple[str, Mutant, str, Future[tuple[str, int]] | None]] = []
@@ -94,17 +94,17 @@ def judged(
             trials.append((name, mutant, reason, trial))
         for name, mutant, reason, trial in trials:
             status, count = ("equal", 0) if trial is None else trial.result()
-            yield Result(name, mutant, status, reason or f"{count} fast tests run it")
+            yield MutantResult(name, mutant, status, reason or f"{count} fast tests run it")
 
 
-def share(results: Sequence[Result]) -> float:
+def share(results: Sequence[MutantResult]) -> float:
     """Return the share of the mutants that is caught, equal ones left out."""
     counts = Counter(result.status for result in results)
     able = len(results) - counts["equal"]
     return (counts["caught"] + counts["endless"]) / able if able else 1.0
 
 
-def told(results: Sequence[Result], outdated: Sequence[Equal]) -> str:
+def told(results: Sequence[MutantResult], outdated: Sequence[Equal]) -> str:
     """Return the survivors, then a table of all modules."""
     parts = [f"\n{result}" for result in results if result.status not in ("caught", "endless")]
     parts += [

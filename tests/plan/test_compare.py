@@ -157,7 +157,7 @@ def test_where_nothing_says_which_of_two_is_ours_the_address_is_left_alone() -> 
     assert [("CXR312", "warning")] == [(one.code, one.severity) for one in unwanted.findings]
 
 
-def test_rules_of_which_nobody_knows_which_is_ours_may_stay_while_all_are_as_desired() -> None:
+def test_ambiguous_rules_may_stay_while_all_are_as_desired() -> None:
     """They differ in what cxroute does not write: nothing has to be written, and that there are several is told."""
     rules = [managed(n, "cards/vip", rule(), division=n) for n in ("1", "2")]
     found = compared([wanted("cards/vip", rule())], *rules)
@@ -167,7 +167,7 @@ def test_rules_of_which_nobody_knows_which_is_ours_may_stay_while_all_are_as_des
     assert ((), [("CXR312", "error")]) == (found.changes, [(one.code, one.severity) for one in found.findings])
 
 
-def test_a_key_does_not_move_away_from_rules_of_which_nobody_knows_which_is_ours() -> None:
+def test_a_key_does_not_move_away_from_ambiguous_rules() -> None:
     """Or a third rule of the name would be made beside them."""
     found = compared([wanted("fraud/vip", rule("mine"))], *both_edited())
     assert () == found.changes

@@ -33,7 +33,7 @@ from reconciler.render.slack import slack_message
 from reconciler.render.text.drift import IMPACT_TITLE
 from reconciler.render.text.environments import drift_row
 from reconciler.watch.cycle import CycleResult, count_drifted
-from tests.support.brute_force_checks import Moved
+from tests.support.brute_force_checks import RoutingDifference
 from tests.support.builders import NOW, address, desired, intent_is, live, managed, rule, unmanaged, wanted
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 from tests.support.plan_formats import as_drift, as_drift_markdown, drift_as_text
@@ -107,7 +107,7 @@ def test_drift_against_a_plain_evaluator(block: int) -> None:
         drift = tenant.drift()
         whole = {live.id for live in drift.accepted}
         reference = [*tenant.wanted, *(one for one in tenant.others if one["id"] in whole)]
-        moved = Moved(reference, [*tenant.managed, *tenant.others], tenant.evaluation)
+        moved = RoutingDifference(reference, [*tenant.managed, *tenant.others], tenant.evaluation)
         takers = {one["id"] for one, bits in moved.wins["after"] if one is not None and bits & moved.all}
         expected = takers & {one["id"] for one in tenant.others} - whole
         assert expected == {live.id for live in drift.in_the_way}, (seed, moved.report)
@@ -115,7 +115,7 @@ def test_drift_against_a_plain_evaluator(block: int) -> None:
         text = drift_as_text(drift)
         assert bool(moved.all) is (IMPACT_TITLE in text), (seed, text)
         assert text.startswith("No drift.") is not drift.has_drift
-        alone = Moved(tenant.wanted, [*tenant.managed, *tenant.others], tenant.evaluation)
+        alone = RoutingDifference(tenant.wanted, [*tenant.managed, *tenant.others], tenant.evaluation)
         assert bool(alone.all) is drift_to_json(drift)["behaviour"]["changed"], (seed, alone.report)
 
 

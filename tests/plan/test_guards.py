@@ -320,7 +320,7 @@ def test_a_temporary_copy_that_goes_counts_in_no_guard() -> None:
     }
 
 
-def test_a_second_copy_of_a_rule_empties_nothing_and_harms_no_protected_rule() -> None:
+def test_deleting_a_duplicate_empties_nothing_and_keeps_protected_rules() -> None:
     """The other one stays; it is a delete all the same."""
     twins = [managed(n, "cards/r0", rule("r0"), dateCreated=f"2026-01-0{n}T00:00:00Z") for n in ("1", "2")]
     made = guarded(kept(1), twins, **PROTECTED)

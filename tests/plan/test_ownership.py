@@ -47,7 +47,7 @@ def test_of_two_rules_with_one_marker_the_earliest_stays(created: tuple[object, 
     assert [twin for twin in twins if twin.id != first] == list(owned.duplicates)
 
 
-def test_a_temporary_copy_is_ours_whatever_was_edited_while_it_has_its_name() -> None:
+def test_an_edited_temporary_copy_stays_managed_while_it_has_its_name() -> None:
     """Or its name would be taken for ever. Somebody's copy of it has another name: that one is theirs once edited."""
 
     def copy(rule_id: str, name: str, **edits: Any) -> LiveRule:
@@ -130,7 +130,7 @@ def test_usable_dates_decide_which_of_two_that_were_changed_is_ours(
     assert ((), (rules[1 - ours],), {}) == (owned.duplicates, owned.edited_copies, owned.ambiguous)
 
 
-def test_among_three_an_edited_one_does_not_keep_equal_ones_from_being_healed() -> None:
+def test_an_edited_copy_does_not_stop_the_healing_of_equal_ones() -> None:
     """Of two that nobody changed one is a duplicate; the edited one is a person's."""
     first, edited = pair("whole", "edited", (None, None))
     twin = managed("3", "cards/a", rule("a"))

@@ -127,7 +127,7 @@ def test_a_name_that_is_not_free_yet_is_waited_for(way: str) -> None:
 
 
 @pytest.mark.parametrize("wish", [{}, {"x/b": rule("vip")}], ids=["gone", "moved"])
-def test_a_rule_of_which_there_is_an_edited_copy_does_not_leave_its_address(wish: dict[str, Rule]) -> None:
+def test_a_rule_with_an_edited_copy_keeps_its_address(wish: dict[str, Rule]) -> None:
     """The copy, which somebody made and is never written, would count as the rule itself from then on, and go."""
     ours = managed("1", "cards/a", rule("vip"), dateCreated="2026-01-01T00:00:00Z")
     clone = managed("2", "cards/a", rule("vip (copy)", priority=7), last_written=rule("vip"))

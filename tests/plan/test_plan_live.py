@@ -55,7 +55,7 @@ def test_rules_and_queues_of_a_file_are_the_tenants(cxroute: Program, form: str)
     assert "" == cxroute.err
 
 
-def test_queues_that_the_file_does_not_list_are_taken_from_the_manifests_and_that_is_said(cxroute: Program) -> None:
+def test_queues_missing_from_a_file_come_from_the_manifests_with_a_notice(cxroute: Program) -> None:
     """Names beside the targets, as in a plan's JSON, are enough to know a queue again."""
     names = {queue["id"]: queue["name"] for queue in state()["queues"]}
     rules = state()["rules"]
@@ -69,7 +69,7 @@ def test_queues_that_the_file_does_not_list_are_taken_from_the_manifests_and_tha
     assert (0, 3) == (code, made["summary"]["unchanged"])
 
 
-def test_a_queue_that_a_listed_catalogue_lacks_is_an_error_as_on_the_tenant(cxroute: Program) -> None:
+def test_a_queue_missing_from_a_listed_file_is_an_error(cxroute: Program) -> None:
     """A list of queues is believed to be whole."""
     told = state()
     file = written({"rules": told["rules"], "queues": told["queues"][1:]})
@@ -88,7 +88,7 @@ def test_every_form_says_that_no_tenant_was_asked(cxroute: Program, form: str) -
     assert "simulated" not in cxroute.out
 
 
-def test_a_plan_saved_from_a_file_is_applied_only_where_the_tenant_is_as_the_file_said(
+def test_a_plan_from_a_file_is_applied_only_if_the_tenant_matches_it(
     cxroute: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Apply reads the tenant itself, as always."""
@@ -127,7 +127,7 @@ def test_a_file_that_is_none_is_an_error_in_one_sentence(cxroute: Program, form:
     assert "" == cxroute.out
 
 
-def test_a_file_that_is_not_there_and_several_environments_are_usage_errors(cxroute: Program) -> None:
+def test_a_missing_file_and_several_environments_are_usage_errors(cxroute: Program) -> None:
     """One tenant's rules are no other's."""
     assert 64 == cxroute("plan", "--live", "nowhere.json")
     assert "cannot read nowhere.json" in cxroute.err

@@ -15,16 +15,16 @@ from reconciler.behaviour.routing_entry import order_entries
 from reconciler.plan.behaviour_json import behaviour_to_json
 from reconciler.plan.traffic_shares import measure_traffic
 from reconciler.traffic.sample import SampleRow, TrafficSample
-from tests.support.brute_force import destination, inputs_for, understood, winner
+from tests.support.brute_force import destination, inputs_for, is_supported, winner
 from tests.support.brute_force_checks import QUEUES, holds_where
-from tests.support.grown_pairs import grown_pair
+from tests.support.grown_pairs import generate_pair
 from tests.support.random_rules import a_pair, entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.support.brute_force import Destination
-    from tests.support.random_rules import Pair
+    from tests.support.random_rules import RulePair
 
 PAIRS = 60
 """In each block. Lists with conditions that are not understood are left out: nobody can count their callers."""
@@ -60,7 +60,7 @@ def distance(one: Destination, other: Destination) -> Fraction:
     )
 
 
-def check(pair: Pair, sample: TrafficSample, axes: dict[str, list[Any]], steps: int | None) -> None:
+def check(pair: RulePair, sample: TrafficSample, axes: dict[str, list[Any]], steps: int | None) -> None:
     before, after = (order_entries(entries(rules), pair.evaluation) for rules in (pair.old, pair.new))
     behaviour = compare_behaviour(before, after, pair.evaluation, steps)
     moved = measure_traffic(behaviour, before, after, sample)
@@ -89,7 +89,7 @@ def _gain(queue: str | None, old: Destination, new: Destination) -> Fraction:
     return parts(new).get(queue, Fraction(0)) - parts(old).get(queue, Fraction(0))
 
 
-def _way(pair: Pair, one: dict[str, Any]) -> tuple[dict[str, Any], Destination, Destination]:
+def _way(pair: RulePair, one: dict[str, Any]) -> tuple[dict[str, Any], Destination, Destination]:
     old, new = (destination(winner(rules, (one, {}), pair.evaluation)) for rules in (pair.old, pair.new))
     return one, old, new
 
@@ -112,10 +112,10 @@ def test_shares_hold_whatever_the_sample_leaves_open(block: int) -> None:
     """Of each row, in all, and of each queue: the least and the most are true, and exact where the sample tells all."""
     for seed in range(block * PAIRS, (block + 1) * PAIRS):
         random = Random(f"shares {seed}")
-        pair = grown_pair(random) if seed % 4 == 0 else a_pair(random, 6)
+        pair = generate_pair(random) if seed % 4 == 0 else a_pair(random, 6)
         conditions = [part for rule in (*pair.old, *pair.new) for part in rule["conditions"]]
         axes: dict[str, list[Any]] = inputs_for(pair.old, pair.new).axes
-        if all(map(understood, conditions)) and prod(map(len, axes.values())) < 5_000:
+        if all(map(is_supported, conditions)) and prod(map(len, axes.values())) < 5_000:
             told = a_sample(random, {name: _few(random, values) for name, values in axes.items()})
             check(pair, told, axes, seed % 6 if seed % 5 == 0 else None)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
 import sys
 import tarfile
 import tomllib
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 from zipfile import ZipFile
@@ -16,6 +18,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.campaign.cases import Case
 from tests.support.imports import imported
 from tests.support.measure import IMPURE, PURE, entry_of, pure_modules
 from tests.tiers import PARTS, SHARES
@@ -144,6 +147,68 @@ def test_each_tier_names_tests_that_there_are(entry: str) -> None:
     there = ROOT / "tests" / path
     assert there.exists()
     assert not test or re.search(rf"^(async )?def {test}\(", there.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+SUITES = {"browser", "campaign", "crash", "deploy", "docs", "hostile", "mutation", "project"}
+DATA = {"contract", "golden", "manifests", "recorded", "support"}
+"""Folders of tests/ without a package of that name; tests/README.md says why they are there."""
+OWN_HELPERS = {*SUITES, "endpoint", "github"}
+"""Folders that keep their helpers; others have theirs in tests/support."""
+
+
+def files_of_tests() -> list[Path]:
+    names = run("git", "ls-files", "-co", "--exclude-standard", "tests/*.py").stdout.splitlines()
+    return [path for path in map(ROOT.joinpath, names) if path.exists()]
+
+
+def test_no_test_module_imports_another() -> None:
+    """Shared code lies in a helper module, so each test file can be read, run, moved and deleted alone."""
+    imports = re.compile(r"^ *(?:from|import) tests\b.*\btest_\w+.*", re.MULTILINE)
+    assert [] == [(str(path), found) for path in files_of_tests() for found in imports.findall(path.read_text("utf-8"))]
+
+
+def test_helpers_of_tests_lie_in_one_folder() -> None:
+    """A Python file of tests/ is a test, pytest's own, a helper in tests/support, or a helper of a suite."""
+    below = [path.relative_to(ROOT / "tests") for path in files_of_tests()]
+    helpers = [path for path in below if not re.fullmatch(r"test_\w+|conftest|tiers", path.stem)]
+    assert [] == [str(path) for path in helpers if path.parts[0] not in {"support", *OWN_HELPERS}]
+
+
+def test_folders_of_tests_mirror_the_packages() -> None:
+    """Each folder bears the name of a package or is in the lists above, and has one row in tests/README.md."""
+    folders = {name.split("/")[1] for name in run("git", "ls-files", "tests/*/*").stdout.splitlines()}
+    packages = {path.name for path in (ROOT / "reconciler").iterdir() if (path / "__init__.py").exists()}
+    assert {*SUITES, *DATA} == folders - packages
+    page = (ROOT / "tests/README.md").read_text(encoding="utf-8")
+    assert sorted(folders) == sorted(re.findall(r"^\| `([a-z]+)` \|", page, re.MULTILINE))
+
+
+def test_commands_of_the_page_of_tests_exist() -> None:
+    """Each make target, module and path that tests/README.md names; the program takes the campaign's line."""
+    page = (ROOT / "tests/README.md").read_text(encoding="utf-8")
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = re.findall(r"`make ([\w-]+)`", page)
+    assert len(targets) >= 6
+    assert [] == [target for target in targets if not re.search(rf"^{target}:", makefile, re.MULTILINE)]
+    modules = [name.replace(".", "/") + ".py" for name in re.findall(r"-m (tests[\w.]+)", page)]
+    paths = [*modules, *re.findall(r"pytest (tests/\S+?)[ `]", page), *re.findall(r"`(tests/[\w/.]+)`", page)]
+    assert [] == [path for path in paths if not (ROOT / path).exists()]
+    lines = re.findall(r'--case "(.+)"', page)
+    assert lines == [str(Case.parse(line)) for line in lines]
+
+
+def test_names_of_tests_have_at_most_70_characters() -> None:
+    """A name says what holds; when and why are in the docstring."""
+    texts = [path.read_text(encoding="utf-8") for path in files_of_tests()]
+    assert [] == [name for text in texts for name in re.findall(r"def (test_\w{66,})\(", text)]
+
+
+def test_no_two_helpers_of_tests_share_a_class_name() -> None:
+    """A class of tests/support or of a suite's helpers is known by its name; private classes are not."""
+    helpers = [path for path in files_of_tests() if not path.name.startswith("test_")]
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in helpers]
+    names = Counter(node.name for tree in trees for node in tree.body if isinstance(node, ast.ClassDef))
+    assert [] == [name for name, count in names.items() if count > 1 and not name.startswith("_")]
 
 
 def test_what_tests_and_lints_is_pinned() -> None:

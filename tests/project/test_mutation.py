@@ -170,7 +170,7 @@ def test_survivors_and_mutants_that_no_test_runs_count_against_the_share() -> No
     """Those that are equal count neither way; a table shows each module, and survivors are shown whole."""
     mutants = Source("def f():\n    a(1, 'b')\n", "x.py").mutants()
     statuses = ["caught", "endless", "survived", "not run", "equal"]
-    results = [run.Result("m", mutant, status, "why") for mutant, status in zip(mutants, statuses, strict=True)]
+    results = [run.MutantResult("m", mutant, status, "why") for mutant, status in zip(mutants, statuses, strict=True)]
     text = run.told(results, [])
     assert 0.5 == run.share(results)
     assert 1.0 == run.share(results[4:])

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from reconciler.cli.arguments import COMMANDS
-from tests.support.picture import PICTURE, drawn, printed
+from tests.support.picture import PICTURE, demo_output, draw_svg
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -28,4 +28,4 @@ def test_the_two_commands_and_the_warning_stand_on_the_first_screen() -> None:
 
 def test_the_picture_is_of_what_the_program_prints() -> None:
     """`make picture` draws it anew."""
-    assert PICTURE.read_text(encoding="utf-8") == drawn(printed())
+    assert PICTURE.read_text(encoding="utf-8") == draw_svg(demo_output())

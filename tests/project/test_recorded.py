@@ -31,12 +31,12 @@ from reconciler.simulator.app import build_simulator
 from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.settings import PROFILES
 from tests.endpoint.in_process_endpoint import HEADERS, Endpoint, Upstream, event
-from tests.endpoint.processes import KEY, process
 from tests.endpoint.signing import WRITTEN, signed
 from tests.support.many_tenants import Tenants, rule, ruleset, tenants
 from tests.support.plain_http import PLAIN
-from tests.support.recording import SCHEMA_TEXTS, Recorder, cxroute, json_text, plain_text, workplace, write
-from tests.support.watch_process import Loop, receiving, somebody
+from tests.support.recording import SCHEMA_TEXTS, OutputRecorder, cxroute, json_text, plain_text, workplace, write
+from tests.support.server_process import KEY, server_process
+from tests.support.watch_process import WatchProcess, tenant_user, webhook_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -191,7 +191,7 @@ def last_run() -> str:
     return str(json.loads(cxroute("history", "--format", "json").out)["runs"][-1]["run"])
 
 
-def record_sandbox(record: Recorder) -> None:
+def record_sandbox(record: OutputRecorder) -> None:
     """Record plan, apply, drift, refusals, saved plans, history and undo on one small tenant."""
     manifests(BEFORE)
     record.document("first.plan", "a plan with changes", "plan")
@@ -222,7 +222,7 @@ def record_sandbox(record: Recorder) -> None:
     record_changes(record, first_run)
 
 
-def record_refusals(record: Recorder) -> None:
+def record_refusals(record: OutputRecorder) -> None:
     """Record applies that write nothing."""
     record.document("refused.apply", "a guard refuses", "apply", "--yes", most=3)
     record.run("no confirmation", "apply", "--no-input")
@@ -237,7 +237,7 @@ def record_refusals(record: Recorder) -> None:
     manifests(AFTER, guard=STRICT)
 
 
-def record_changes(record: Recorder, first_run: str) -> None:
+def record_changes(record: OutputRecorder, first_run: str) -> None:
     """Record an apply of every kind of change, a saved plan, and an undo."""
     size = len(Path(JOURNAL).read_text("utf-8"))
     lift = ("--allow", "deletes", "--reason", "CHG-1")
@@ -259,7 +259,7 @@ def record_changes(record: Recorder, first_run: str) -> None:
 # Commands without a tenant
 
 
-def record_bank(record: Recorder) -> None:
+def record_bank(record: OutputRecorder) -> None:
     """Record what the commands print for the example bank: the first entries of long lists, and digests of the rest."""
     shutil.copytree(ROOT / "manifests", "manifests")
     for path in Path("manifests").rglob("*.yaml"):  # comments may be reworded, which moves lines
@@ -284,7 +284,7 @@ def record_bank(record: Recorder) -> None:
     record.files["bank.junit.xml"] = "".join(report.splitlines(keepends=True)[:6])
 
 
-def record_offline(record: Recorder) -> None:
+def record_offline(record: OutputRecorder) -> None:
     """Record failing route tests, invalid manifests, comparisons of files, and wrong command lines."""
     record.run("no manifests", "validate")
     manifests(BEFORE)
@@ -324,7 +324,7 @@ def record_offline(record: Recorder) -> None:
     record.run("no Environment in CI", "plan")
 
 
-def record_step(record: Recorder) -> None:
+def record_step(record: OutputRecorder) -> None:
     """Record the outputs that `cxroute github outputs` hands to the next steps of a workflow."""
     manifests(BEFORE)
     cxroute("plan", "--report", "report", "-q")
@@ -334,7 +334,7 @@ def record_step(record: Recorder) -> None:
     record.files["github.outputs.txt"] = re.sub("(plan-id=).*", r"\1<id>", Path("github_output").read_text("utf-8"))
 
 
-def record_program(record: Recorder) -> None:
+def record_program(record: OutputRecorder) -> None:
     """Record options, variables, codes of findings, kinds of errors, names of metrics, and schemas."""
     record.form("options", {name: list(options_of(name)) for name in COMMANDS})  # imports every kind of error, too
     kinds: list[type[errors.CxrouteError]] = [errors.CxrouteError]
@@ -378,7 +378,7 @@ def constants() -> frozenset[str]:
 # Tenants over HTTP
 
 
-def record_tenants(record: Recorder) -> None:
+def record_tenants(record: OutputRecorder) -> None:
     """Record several environments at once, and runs in which the tenant fails."""
     with tenants("east", "west") as tenant:
         guard = "guard: {deletes: {count: 9, percent: 100}, changes: {count: 9, percent: 100}}"
@@ -438,16 +438,16 @@ class Interrupting:
         await self.app(scope, receive, send)
 
 
-def record_profile(record: Recorder) -> None:
+def record_profile(record: OutputRecorder) -> None:
     """Record an apply to a tenant with a Profile, and the rule that it sent."""
     environment = HEAD.format(kind="Environment", name="acd") + "owner: acme\n"
     profile = f"---\n{HEAD.format(kind='Profile', name='acd')}{PROFILE}"
     manifests("rules:\n- {key: x, intent: x, queue: Cards, priority: 5}\n")
     write("manifests/acd.yaml", f"{environment}tenant: acme\napi: {{profile: acd}}\n{profile}")
-    with process(Path.cwd(), "simulate", "--as", "acd", "--port", "0", "--state", "acd.json") as (_, url):
+    with server_process(Path.cwd(), "simulate", "--as", "acd", "--port", "0", "--state", "acd.json") as (_, url):
         write("manifests/acd.yaml", f"{environment}api: {{profile: acd, baseUrl: '{url}'}}\n{profile}")
         record.document("profile.apply", "a tenant with a Profile", "apply", "-e", "acd", "--yes")
-        with somebody(url) as person:
+        with tenant_user(url) as person:
             rules = person.http.get("/inContactAPI/services/v30.0/routing-rules", params={"skip": 0, "top": 9})
             record.form("profile.rules", rules.json())
 
@@ -455,12 +455,12 @@ def record_profile(record: Recorder) -> None:
 # The endpoint and the loop
 
 
-def record_endpoint(record: Recorder) -> None:
+def record_endpoint(record: OutputRecorder) -> None:
     """Record the endpoint's responses, log and metrics: of the process, and in this process if the tenant fails."""
     more = "context: {minConfidence: 0.4, below: {intent: none}}\n"
     manifests("rules:\n- {key: billing, intent: billing, queue: Billing, priority: 5}\n", more=more)
     record.run("no keys, and not on loopback", "serve", "--host", "host.example")
-    with process(Path.cwd(), "serve", "--port", "0", "--explain") as (running, url):
+    with server_process(Path.cwd(), "serve", "--port", "0", "--explain") as (running, url):
         with httpx.Client(base_url=url, trust_env=False, verify=PLAIN, headers={"X-API-Key": KEY}) as http:
             responses = [response_form(http.post("/api/route", json=body)) for body in EVENTS]
             responses += [response_form(http.get(path)) for path in ("/health", "/ready", "/api/route", "/nowhere")]
@@ -495,9 +495,9 @@ async def signed_replies() -> list[Any]:
     return [[reply.status, reply.form, line["outcome"]] for reply, line in zip(replies, endpoint.log, strict=True)]
 
 
-def record_loop(record: Recorder) -> None:
+def record_loop(record: OutputRecorder) -> None:
     """Record the loop's log, metrics and notifications: applied, refused, failed, and clean again."""
-    with receiving() as hook:
+    with webhook_server() as hook:
 
         def want(*intents: str) -> None:
             rules = "".join(f"- {{key: {intent}, intent: {intent}, queue: Cards, priority: 5}}\n" for intent in intents)
@@ -505,15 +505,15 @@ def record_loop(record: Recorder) -> None:
 
         want("a", "b")
         arguments = ("--every", "1h", "--log-format", "json", "--listen", "127.0.0.1:0", "--apply")
-        with process(Path.cwd(), "watch", *arguments) as (running, url):
-            loop = Loop(Path.cwd(), running, url).waited(1)
+        with server_process(Path.cwd(), "watch", *arguments) as (running, url):
+            loop = WatchProcess(Path.cwd(), running, url).wait_for_count(1)
             want("a")
-            loop.again()
+            loop.trigger_round()
             write("manifests/wrong.yaml", WRONG)
-            loop.again()
+            loop.trigger_round()
             Path("manifests/wrong.yaml").unlink()
             want("a", "b")
-            loop.again()
+            loop.trigger_round()
             health = loop.get("/health")
             record.metrics("watch", loop.get("/metrics").text)
             record.codes.append(["SIGTERM", "watch --apply", loop.end()[0]])
@@ -533,7 +533,7 @@ SCENARIOS: Final = (
 @cache
 def recording() -> dict[str, str]:
     """Return the content of every recorded file, made now."""
-    record = Recorder()
+    record = OutputRecorder()
     with tempfile.TemporaryDirectory() as folder:
         for scenario in SCENARIOS:
             with workplace(Path(folder) / scenario.__name__):

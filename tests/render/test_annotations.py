@@ -11,7 +11,7 @@ from reconciler.model.finding import CODES, Finding
 from reconciler.model.rule import Source
 from reconciler.render.github_annotations import annotate_findings, job_summary, quote_for_runner
 from reconciler.text.escape import sanitize
-from tests.support.github_runner import Command, commands
+from tests.support.github_runner import WorkflowCommand, workflow_commands
 from tests.support.hostile_names import HOSTILE_NAMES
 from tests.support.program import name_tenant, write
 
@@ -46,7 +46,7 @@ def test_a_finding_without_a_place_has_no_file() -> None:
 def test_the_worst_ten_of_each_stand_first_and_one_notice_counts_the_rest() -> None:
     """GitHub shows ten errors and ten warnings of a step and drops what is printed after them without a word."""
     findings = [found(f"w{at}", "warning") for at in range(17)] + [found(f"e{at}") for at in range(17)]
-    said = commands(annotate_findings([*findings, found("worth knowing", "info")]))
+    said = workflow_commands(annotate_findings([*findings, found("worth knowing", "info")]))
     assert [
         *(("error", f"e{at}") for at in range(10)),
         *(("warning", f"w{at}") for at in range(10)),
@@ -57,7 +57,7 @@ def test_the_worst_ten_of_each_stand_first_and_one_notice_counts_the_rest() -> N
 def test_ten_of_each_need_no_notice_and_nothing_needs_no_command() -> None:
     """Nothing is left out, so nothing is said of it."""
     findings = [*(found("w", "warning") for _ in range(10)), *(found("e") for _ in range(10))]
-    assert {"error", "warning"} == {command.name for command in commands(annotate_findings(findings))}
+    assert {"error", "warning"} == {command.name for command in workflow_commands(annotate_findings(findings))}
     assert "" == annotate_findings([found("worth knowing", "info")])
 
 
@@ -69,7 +69,7 @@ def test_no_name_makes_a_command_or_ends_a_property(name: str) -> None:
     place = {"file": shown} if shown else {}
     message = "\n".join(filter(None, [f"no queue {sanitize(name)}"[:303], sanitize(name)]))
     finding = found(f"no queue {name}", file=name, hint=name)
-    said = commands(annotate_findings([finding] * 3))
+    said = workflow_commands(annotate_findings([finding] * 3))
     assert [("error", place | properties)] * 3 == [(one.name, one.properties) for one in said]
     if len(name) < 100:
         assert {message} == {one.data for one in said}
@@ -78,7 +78,7 @@ def test_no_name_makes_a_command_or_ends_a_property(name: str) -> None:
 @HOSTILE
 def test_a_code_that_nobody_knows_is_no_way_in(name: str) -> None:
     """A plan that was read back from a file may hold any."""
-    said = commands(annotate_findings([Finding(name, "error", "x")]))
+    said = workflow_commands(annotate_findings([Finding(name, "error", "x")]))
     assert [("error", "x")] == [(one.name, one.data) for one in said]
     assert {"title": sanitize(name).strip()} == {"title": ""} | {
         key: text.strip() for key, text in said[0].properties.items()
@@ -90,7 +90,7 @@ def test_quoted_text_holds_no_command(name: str) -> None:
     """Not where a line begins, not in its middle, not with white space before it; and the runner goes on after."""
     text = f"{name}\n::error::x\n ##[error]x\n\u00a0::add-mask::{name}"
     after = "::notice::ours\n"
-    assert [Command("notice", {}, "ours")] == commands(quote_for_runner(text, TOKEN) + after)
+    assert [WorkflowCommand("notice", {}, "ours")] == workflow_commands(quote_for_runner(text, TOKEN) + after)
     assert text in quote_for_runner(text, TOKEN)
 
 
@@ -99,8 +99,8 @@ def test_quoted_text_holds_no_command(name: str) -> None:
 def test_a_text_that_holds_the_token_does_not_end_the_quote(form: str, token: str) -> None:
     """In either form that a runner knows, in letters of either case."""
     text = f"{form.replace('{}', token)}\n::error::not ours\n"
-    assert [] == commands(quote_for_runner(text, TOKEN))
-    assert [] == commands(quote_for_runner(text * 2, TOKEN))
+    assert [] == workflow_commands(quote_for_runner(text, TOKEN))
+    assert [] == workflow_commands(quote_for_runner(text * 2, TOKEN))
 
 
 @pytest.mark.parametrize("token", ["", "pause-logging", "error", "0123", "x" * 32, ".*" * 16])
@@ -148,7 +148,7 @@ def test_validate_prints_annotations_and_the_totals(cxroute: Program, monkeypatc
     monkeypatch.delenv("GITHUB_WORKSPACE", raising=False)
     write("a.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: a\nrules:\n  - {intent: i, queue: '${no}'}\n")
     assert 3 == cxroute("validate", "--format", "github")
-    (said,) = commands(cxroute.out)
+    (said,) = workflow_commands(cxroute.out)
     assert ("error", "manifests/a.yaml", "5", "24") == (
         said.name,
         *(said.properties[name] for name in ("file", "line", "col")),
@@ -172,12 +172,12 @@ def test_more_than_ten_are_listed_in_the_log_and_in_the_summary(
     Path("manifests/b ##[error]x, ::error::.yaml").unlink()
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
     assert 3 == wrong("validate", "--format", "github")
-    assert Command("notice", {}, "and 3 more, listed above") == commands(wrong.out)[-1]
+    assert WorkflowCommand("notice", {}, "and 3 more, listed above") == workflow_commands(wrong.out)[-1]
     assert 13 == wrong.out.count(": error[CXR107]: ")
     Path("summary.md").write_text("what an earlier command wrote\n", encoding="utf-8")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", "summary.md")
     assert 3 == wrong("validate", "--format", "github")
-    assert "and 3 more, see the summary" == commands(wrong.out)[-1].data
+    assert "and 3 more, see the summary" == workflow_commands(wrong.out)[-1].data
     written = Path("summary.md").read_text(encoding="utf-8")
     assert written.startswith("what an earlier command wrote\n```text\n")
     assert 13 == written.count(": error[CXR107]: ")
@@ -189,13 +189,13 @@ def test_a_summary_that_cannot_be_written_changes_nothing_else(wrong: Program, m
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", "no/such/folder.md")
     assert 3 == wrong("validate", "--format", "github")
     assert "warning: the job's summary cannot be written" in wrong.err
-    assert commands(wrong.out)
+    assert workflow_commands(wrong.out)
 
 
 def test_a_hostile_file_of_manifests_commands_nothing(wrong: Program) -> None:
     """From a pull request: all that a runner reads are our annotations, each with the file that it is about."""
     assert 3 == wrong("validate", "--format", "github")
-    said = commands(wrong.out)
+    said = workflow_commands(wrong.out)
     assert {"error"} == {one.name for one in said}
     assert {"manifests/b ##[error]x, ::error::.yaml"} == {one.properties["file"] for one in said}
 
@@ -208,7 +208,7 @@ def test_files_are_told_from_the_repository_s_root(cxroute: Program, monkeypatch
     Path("link").symlink_to("manifests")
     for named in ("manifests", "./manifests", str(Path("manifests").resolve()), f"../{here}/manifests", "link"):
         assert 3 == cxroute("validate", "--format", "github", "-m", named)
-        assert [f"{here}/manifests/a.yaml"] == [one.properties["file"] for one in commands(cxroute.out)]
+        assert [f"{here}/manifests/a.yaml"] == [one.properties["file"] for one in workflow_commands(cxroute.out)]
     monkeypatch.setenv("GITHUB_WORKSPACE", str(Path.cwd() / "elsewhere"))
     assert 3 == cxroute("validate", "--format", "github")
-    assert ["manifests/a.yaml"] == [one.properties["file"] for one in commands(cxroute.out)]
+    assert ["manifests/a.yaml"] == [one.properties["file"] for one in workflow_commands(cxroute.out)]

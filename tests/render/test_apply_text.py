@@ -28,8 +28,8 @@ from reconciler.plan.stored_texts import TEXT_ALTERED
 from reconciler.render.colour import ansi_style, no_style
 from reconciler.render.text.apply import outcome_line, report_text
 from tests.support.builders import address, managed, rule, unmanaged
-from tests.support.plans import empty
-from tests.support.sentences import untold
+from tests.support.plans import empty_plan
+from tests.support.sentences import missing_sentences
 
 if TYPE_CHECKING:
     from reconciler.plan.plan import Plan
@@ -65,7 +65,7 @@ def left(*, undo: str | None = None, kept: int = 0, held: int = 0) -> Plan:
     """What a last read left: texts that the tenant keeps otherwise, and changes that are left alone."""
     findings = [Finding(TEXT_ALTERED, "warning", f"text {n}") for n in range(kept)]
     return replace(
-        empty(),
+        empty_plan(),
         options=PlanOptions(undo=undo),
         findings=tuple(findings),
         held=tuple(HeldChange(UPDATE, "incident 42") for _ in range(held)),
@@ -218,11 +218,11 @@ def test_a_report_reads_like_this(name: str) -> None:
     assert (code, text) == (exit_code(report), report_text(report, no_style, "cxroute plan -e prod", 2.345))
 
 
-def test_every_kind_of_outcome_and_every_sentence_of_a_report_is_read_above() -> None:
+def test_every_outcome_and_sentence_of_a_report_has_a_test() -> None:
     """A new outcome, and a new sentence, needs a text here."""
     kinds = {type(outcome) for report, _, _ in READ_LIKE.values() for outcome in report.outcomes}
     assert set(get_args(Outcome)) == kinds
-    assert [] == untold(["render/text/apply.py"], [text for _, _, text in READ_LIKE.values()])
+    assert [] == missing_sentences(["render/text/apply.py"], [text for _, _, text in READ_LIKE.values()])
     codes = {0, PARTLY, InterruptedRunError.exit_code}
     assert codes == {code for _, code, _ in READ_LIKE.values()}
 

@@ -8,7 +8,7 @@ from typing import Any
 from reconciler.render.colour import ansi_style, no_style
 from reconciler.render.impact import NO_IMPACT, OTHERS_UNCHANGED, TITLE, ImpactCase, ImpactSummary, QueueBalance
 from reconciler.render.text.behaviour import impact_lines
-from tests.support.sentences import untold
+from tests.support.sentences import missing_sentences
 
 CASE = ImpactCase(
     'intent is "lost"', ('"Cards"',), '"Fraud"', "", 'intent "lost"', "by cards/lost", ('unless also tier is "gold"',)
@@ -64,7 +64,7 @@ Not known: the rules overlap in too many ways, and the analysis stopped at its b
   and 2 further cases; --format json lists all.""".splitlines()
         == lines(unknown)
     )
-    assert [] == untold(["render/text/behaviour.py"], [*lines(everything), *lines(unknown)])
+    assert [] == missing_sentences(["render/text/behaviour.py"], [*lines(everything), *lines(unknown)])
 
 
 def test_a_row_stands_on_one_line_up_to_100_characters() -> None:

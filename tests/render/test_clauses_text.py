@@ -9,8 +9,8 @@ import pytest
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.model.rule import make_condition, make_opaque
 from reconciler.render.clauses import clauses_phrase, exception_phrase
-from tests.render.test_plan_text import DANGEROUS, HOSTILE
 from tests.support.builders import LABELS
+from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_TEXTS
 
 INTENT, CONFIDENCE = LABELS
 
@@ -92,12 +92,12 @@ def test_in_an_exception_an_intent_is_one_thing_among_others() -> None:
     assert 'intent "a" or "b", tier "gold"' == exception_phrase(clauses, LABELS)
 
 
-@pytest.mark.parametrize("hostile", HOSTILE, ids=repr)
+@pytest.mark.parametrize("hostile", HOSTILE_TEXTS, ids=repr)
 def test_names_from_outside_do_no_harm(hostile: str) -> None:
     """Attributes and values of any operator stand escaped, on one line."""
     for operator in ("equals", "contains"):
         said = clauses_phrase([is_so(hostile, operator, hostile), is_not_so(INTENT, operator, hostile)], LABELS)
-        assert DANGEROUS.search(said) is None
+        assert CONTROL_CHARACTERS.search(said) is None
         assert "\n" not in said
     strange = make_opaque({"type": hostile, "attributeName": hostile, "operator": hostile, "value": [hostile]})
-    assert DANGEROUS.search(clauses_phrase([Clause(strange)], LABELS)) is None
+    assert CONTROL_CHARACTERS.search(clauses_phrase([Clause(strange)], LABELS)) is None

@@ -14,10 +14,10 @@ from reconciler.model.rule import Condition, make_condition
 from reconciler.render.markdown import plan as comment
 from reconciler.render.markdown.plan import DETAIL_LEVELS, MAX_BYTES, MAX_CHARACTERS, render_markdown
 from tests.support.builders import address, rule
-from tests.support.parsed_html import github
+from tests.support.parsed_html import parse_as_github
 from tests.support.plan_formats import as_markdown
-from tests.support.plans import large, told, unsure
-from tests.support.work_bounds import at_most
+from tests.support.plans import large_plan, summary_of, with_unproven_regions
+from tests.support.work_bounds import takes_at_most
 
 if TYPE_CHECKING:
     from reconciler.render.markdown.plan import DetailLevel
@@ -33,7 +33,7 @@ LADEN = pytest.mark.parametrize("name", ["", "| `a` [b] ", WIDE], ids=["plain", 
 @pytest.mark.parametrize("count", [5, 60, 200, 1_000])
 def test_a_comment_fits_whatever_it_is_of(count: int, name: str) -> None:
     """60,000 characters and 200,000 bytes hold the counts, the refusals and who is affected, of any plan."""
-    text = as_markdown(large(count, name))
+    text = as_markdown(large_plan(count, name))
     assert len(text) <= MAX_CHARACTERS
     assert len(text.encode()) <= MAX_BYTES
     says_the_main_things(text, count)
@@ -41,7 +41,7 @@ def test_a_comment_fits_whatever_it_is_of(count: int, name: str) -> None:
 
 def test_ten_thousand_changes_fit() -> None:
     """However many there are, a comment says how many, and names some."""
-    text = as_markdown(large(10_000))
+    text = as_markdown(large_plan(10_000))
     assert len(text) <= MAX_CHARACTERS
     says_the_main_things(text, 10_000)
     assert "further rules: see the report." in text
@@ -51,7 +51,7 @@ def test_ten_thousand_changes_fit() -> None:
 @LADEN
 def test_each_level_still_says_the_main_things(level: int, name: str) -> None:
     """With room for no more than a level of detail it is what is shown, or one with more that is no longer."""
-    made = told(large(200, name))
+    made = summary_of(large_plan(200, name))
     wanted = written(made, DETAIL_LEVELS[level])
     text = render_markdown(*made, characters=len(wanted), size=len(wanted.encode()))
     assert len(text) <= len(wanted)
@@ -61,23 +61,23 @@ def test_each_level_still_says_the_main_things(level: int, name: str) -> None:
 
 def test_bytes_count_too() -> None:
     """A text of wide characters has room for fewer of them."""
-    made = told(large(200, WIDE))
+    made = summary_of(large_plan(200, WIDE))
     text = render_markdown(*made)
     less = render_markdown(*made, size=len(text.encode()) - 1)
     assert len(less.encode()) < len(text.encode())
-    assert [] == github(less).unclosed
+    assert [] == parse_as_github(less).unclosed
 
 
 def test_a_thousand_changes_are_written_quickly() -> None:
     """Under a fifth of the two seconds that one may take; asserted: what 80,000 plain rules take, about two."""
-    made = told(large(1_000, WIDE))
-    with at_most(rules=80_000):
+    made = summary_of(large_plan(1_000, WIDE))
+    with takes_at_most(rules=80_000):
         render_markdown(*made)
 
 
 def test_less_detail_is_shorter() -> None:
     """Each level of detail leaves more out than the one before."""
-    made = told(large(1_000))
+    made = summary_of(large_plan(1_000))
     sizes = [len(written(made, level)) for level in DETAIL_LEVELS]
     assert sorted(sizes, reverse=True) == sizes
     assert len(DETAIL_LEVELS) == len(set(sizes))
@@ -87,11 +87,11 @@ def test_less_detail_is_shorter() -> None:
 def test_the_longest_names_fit(sign: str) -> None:
     """Rows too long to be read are counted, and findings and guards cut, before a comment is too long for GitHub."""
     name = sign * 2_000
-    made = large(40, name)
+    made = large_plan(40, name)
     broad = rule("broad", conditions=[make_condition(f"{name}{n}", "equals", name) for n in range(30)])
     clauses = tuple(Clause(one) for one in broad.conditions if isinstance(one, Condition))
     finding = Finding("CXR301", "error", name, hint=name, address=address("cards/r1"))
-    worst = replace(unsure(made, *[clauses] * 9), findings=(finding,) * 99)
+    worst = replace(with_unproven_regions(made, *[clauses] * 9), findings=(finding,) * 99)
     text = as_markdown(worst)
     assert len(text) <= MAX_CHARACTERS
     assert len(text.encode()) <= MAX_BYTES
@@ -100,14 +100,14 @@ def test_the_longest_names_fit(sign: str) -> None:
 
 def says_the_main_things(text: str, count: int) -> None:
     """Who is affected stands before what is refused, and that before how many rules change."""
-    page = github(text)
+    page = parse_as_github(text)
     assert [] == page.unclosed
     assert ["Callers", "Today", "After this change"] == page.rows()[0][0]
     assert len(page.rows()[0]) > 3
     created, deleted = (sum(1 for n in range(count) if n % 6 == rest) for rest in (1, 0))
     said = ["Who is affected", "Apply will refuse this plan", f"deletes {deleted} of", f"{created:,} to create"]
     assert sorted(map(text.index, said)) == [text.index(one) for one in said]
-    assert f"{count - created - deleted:,} to update, {deleted:,} to delete" in page.said("strong")
+    assert f"{count - created - deleted:,} to update, {deleted:,} to delete" in page.text_inside("strong")
 
 
 def written(made: tuple[PlanSummary, RoutingMap, Provenance], level: DetailLevel) -> str:

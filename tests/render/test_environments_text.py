@@ -22,7 +22,7 @@ from reconciler.render.text.environments import (
     status_totals,
 )
 from tests.support.builders import address, managed, rule
-from tests.support.plans import empty, everything, unsure
+from tests.support.plans import empty_plan, plan_of_everything, with_unproven_regions
 
 if TYPE_CHECKING:
     from reconciler.model.change import Outcome
@@ -32,19 +32,19 @@ FREEZE = GuardResult("freeze", 1, 0, ok=False, message="prod is frozen now")
 
 def differing(**said: object) -> Plan:
     """A plan of seven changes, one of them held, that no guard refuses."""
-    plan = replace(everything(), guards=())
+    plan = replace(plan_of_everything(), guards=())
     plan = replace(plan, findings=tuple(one for one in plan.findings if one.severity != "error"))
     return replace(plan, **said)  # type: ignore[arg-type]
 
 
 def conflicting() -> Plan:
     """The same with rules in the way."""
-    return replace(everything(), guards=())
+    return replace(plan_of_everything(), guards=())
 
 
 COUNTS = "1 create, 3 update, 1 adopt, 2 delete, 1 left alone"
 ROWS = {
-    "nothing to do": (planned_row(empty()), ("none", "nobody", "same", "")),
+    "nothing to do": (planned_row(empty_plan()), ("none", "nobody", "same", "")),
     "changes": (planned_row(differing()), (COUNTS, "", "differs", "")),
     "a guard refuses": (
         planned_row(differing(guards=(FREEZE,))),
@@ -58,7 +58,7 @@ ROWS = {
         planned_row(differing(failed_tests=(Finding("CXR220", "error", "goes elsewhere"),))),
         (COUNTS, "", "refused", "1 route test fails: apply will refuse this plan"),
     ),
-    "nothing was to be applied": (applied_row(empty(), None), ("none", "nobody", "same", "")),
+    "nothing was to be applied": (applied_row(empty_plan(), None), ("none", "nobody", "same", "")),
 }
 
 
@@ -76,7 +76,7 @@ def test_who_is_affected_is_a_count_or_not_known() -> None:
     assert cases.endswith(" cases")
     assert share.endswith("of October 2026")
     assert "not known" == planned_row(differing(behaviour=None)).impact
-    assert "not known" == planned_row(unsure(differing(behaviour=None, traffic_impact=None), ())).impact
+    assert "not known" == planned_row(with_unproven_regions(differing(behaviour=None, traffic_impact=None), ())).impact
 
 
 def test_a_plan_that_only_clears_away_says_so() -> None:
@@ -84,7 +84,7 @@ def test_a_plan_that_only_clears_away_says_so() -> None:
     copy = managed("9", "cards/vip", rule())
     assert copy.marker is not None
     clearing = Delete(address("cards/vip"), replace(copy, marker=replace(copy.marker, copy=True)), "duplicate")
-    assert "clean-up" == planned_row(replace(empty(), changes=(clearing,))).changes
+    assert "clean-up" == planned_row(replace(empty_plan(), changes=(clearing,))).changes
 
 
 def test_a_row_says_what_became_of_a_plan() -> None:

@@ -15,12 +15,11 @@ from reconciler.model.rule import Queue, Rule, Target, make_condition
 from reconciler.plan.document import plan_to_json
 from reconciler.render.equal_edits import MIN_GROUP, group_equal_edits
 from reconciler.render.summary import summarize_plan
-from tests.render.test_plan_text import DANGEROUS
 from tests.support.builders import address, at_least, intent_is, managed, rule, wanted
-from tests.support.hostile_names import HOSTILE_NAMES
-from tests.support.parsed_html import github, page
+from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_NAMES
+from tests.support.parsed_html import parse_as_github, parse_html
 from tests.support.plan_formats import as_drift_markdown, as_html, as_markdown, as_text
-from tests.support.plans import looked_at
+from tests.support.plans import assessed_plan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +32,7 @@ LONG = [f"value {n}" for n in range(12)]
 def edited(*edits: tuple[Rule, Rule], queues: Sequence[Queue] = ()) -> Plan:
     """A plan that edits rules cards/r0, cards/r1, ... from one to the other."""
     want = [wanted(f"cards/r{n}", after) for n, (_, after) in enumerate(edits)]
-    return looked_at(
+    return assessed_plan(
         want, [managed(str(n), f"cards/r{n}", before) for n, (before, _) in enumerate(edits)], None, *queues
     )
 
@@ -65,11 +64,11 @@ def test_many_equal_edits_are_one_line() -> None:
     )
     assert "Plan: 22 to update, 0 unchanged.\n" in as_text(made)
     assert 22 == len(plan_to_json(made)["changes"])
-    row = next(row for row in github(as_markdown(made)).rows()[1] if row[0] == "~\u00a0update")
+    row = next(row for row in parse_as_github(as_markdown(made)).rows()[1] if row[0] == "~\u00a0update")
     assert (True, "confidence ≥ 0.6 → ≥ 0.7") == (row[1].startswith("22 rules"), row[2])
     assert all(f"cards/r{n}" in row[1] for n in range(22))
     text = as_html(made)
-    assert ["22"] == [one["data-rules"] for one in page(text).all("article")]
+    assert ["22"] == [one["data-rules"] for one in parse_html(text).all("article")]
     assert all(f"<li><code>cards/r{n}</code>" in text for n in range(22))
 
 
@@ -131,7 +130,7 @@ def test_what_is_cut_where_people_read_it_is_compared_whole() -> None:
 def test_deletes_and_creates_are_not_grouped() -> None:
     """Each is a whole rule."""
     want = [wanted(f"cards/new{n}", rule(f"new{n}")) for n in range(4)]
-    made = looked_at(want, [managed(str(n), f"cards/gone{n}", rule(f"gone{n}")) for n in range(4)])
+    made = assessed_plan(want, [managed(str(n), f"cards/gone{n}", rule(f"gone{n}")) for n in range(4)])
     assert [] == grouped(made)
 
 
@@ -189,10 +188,10 @@ def test_hostile_values_in_a_group_are_text(name: str) -> None:
 
     odd, usual = made(name), made("Billing")
     assert [["r0", "r1", "r2", "r3"]] == grouped(odd)
-    assert DANGEROUS.search(as_text(odd)) is None
+    assert CONTROL_CHARACTERS.search(as_text(odd)) is None
     for form in (as_markdown, as_drift_markdown):
-        shapes = [[tag for tag in github(form(one)).shape if tag.strip("/") != "code"] for one in (usual, odd)]
+        shapes = [[tag for tag in parse_as_github(form(one)).shape if tag.strip("/") != "code"] for one in (usual, odd)]
         assert shapes[0] == shapes[1]
-    tags = [[tag for tag, _ in page(as_html(one)).tags if tag != "code"] for one in (usual, odd)]
+    tags = [[tag for tag, _ in parse_html(as_html(one)).tags if tag != "code"] for one in (usual, odd)]
     assert tags[0] == tags[1]
     assert address("cards/r0") in [one.address for one in odd.changes]

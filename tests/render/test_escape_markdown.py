@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from reconciler.render.escape_markdown import code_block, code_span, escape_markdown, table_cell, unquote
 from reconciler.text.escape import escape_invisible, quote
-from tests.support.parsed_html import Page, github
+from tests.support.parsed_html import Page, parse_as_github
 
 SIGNS = st.text(st.sampled_from("ab 12\"'`|\\[]()<>@#*_~:;.,!$&/-+={}\n\t\u200bé漢😀"), max_size=24)
 
@@ -75,9 +75,9 @@ def test_quotes_stay_where_they_say_something(written: str, expected: str) -> No
 @given(SIGNS)
 def test_whatever_is_said_is_one_paragraph_of_text_and_code(said: str) -> None:
     """No text makes any other element, and all of it is read, though it begins a line."""
-    page = github(f"- {escape_markdown(said)}\n")
+    page = parse_as_github(f"- {escape_markdown(said)}\n")
     assert set() == {tag for tag, _ in page.tags} - {"ul", "li", "code"}
-    assert [] == [text for text in page.outside("code") if re.search(r"[@#`*_~$|]|<[\w/!?]", text)]
+    assert [] == [text for text in page.texts_outside("code") if re.search(r"[@#`*_~$|]|<[\w/!?]", text)]
     assert folded(escape_invisible(said)) == folded(read(page))
 
 
@@ -85,16 +85,18 @@ def test_whatever_is_said_is_one_paragraph_of_text_and_code(said: str) -> None:
 @given(SIGNS)
 def test_a_code_span_shows_just_its_text(name: str) -> None:
     """On one line, with every sign that can be seen."""
-    page = github(f"a {code_span(name)} b")
+    page = parse_as_github(f"a {code_span(name)} b")
     assert set() == {tag for tag, _ in page.tags} - {"p", "code"}
-    assert escape_invisible(name) == page.said("code") or not name.strip()
+    assert escape_invisible(name) == page.text_inside("code") or not name.strip()
 
 
 @settings(max_examples=400, deadline=None)
 @given(SIGNS, SIGNS)
 def test_a_cell_is_one_cell(name: str, said: str) -> None:
     """Whatever stands in it: bars, in code too, are no borders; behind odd backslashes they are escapes."""
-    page = github(f"| a | b |\n|---|---|\n| {table_cell(code_span(name))} | {table_cell(escape_markdown(said))} |\n")
+    page = parse_as_github(
+        f"| a | b |\n|---|---|\n| {table_cell(code_span(name))} | {table_cell(escape_markdown(said))} |\n"
+    )
     assert [2, 2] == [len(row) for row in page.rows()[0]]
     shown = page.rows()[0][1][0].replace("\\u007c", "|")
     assert escape_invisible(name).strip() == shown.strip()
@@ -112,8 +114,8 @@ def test_a_bar_is_read_alike_by_every_parser(text: str, expected: str) -> None:
 @given(st.text(st.sampled_from("`~ab\n "), max_size=40))
 def test_no_text_ends_its_block(text: str) -> None:
     """The fence is longer than any run of backticks inside."""
-    page = github(f"{code_block(text, 'diff')}after\n")
-    assert "after" == page.said("p").strip()
+    page = parse_as_github(f"{code_block(text, 'diff')}after\n")
+    assert "after" == page.text_inside("p").strip()
     assert 1 == len(page.all("pre"))
 
 

@@ -26,14 +26,13 @@ from reconciler.render.colour import no_style
 from reconciler.render.github_annotations import annotate_findings
 from reconciler.render.sarif import findings_to_sarif
 from reconciler.render.text.findings import findings_text, findings_with_carets
-from tests.render.test_plan_text import DANGEROUS
-from tests.support.airline import ADDRESSES, make_by_hand, rules
+from tests.support.airline import ADDRESSES, create_unmanaged_rule, rules
 from tests.support.builders import address, desired, rule, wanted
-from tests.support.github_runner import commands
-from tests.support.hostile_names import HOSTILE_NAMES
-from tests.support.parsed_html import github, page
+from tests.support.github_runner import workflow_commands
+from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_NAMES
+from tests.support.parsed_html import parse_as_github, parse_html
 from tests.support.plan_formats import as_drift_markdown, as_html, as_json, as_markdown, as_text
-from tests.support.plans import empty, everything
+from tests.support.plans import empty_plan, plan_of_everything
 
 if TYPE_CHECKING:
     from tests.support.program import Program
@@ -111,7 +110,7 @@ def test_one_rule_made_by_hand_is_one_finding(cxroute: Program) -> None:
         f"apiVersion: routing/v1\nkind: Intents\nname: bot\nintents: [{intents}]\n", encoding="utf-8"
     )
     assert 0 == cxroute("apply", "--yes")
-    make_by_hand()
+    create_unmanaged_rule()
     code, form = cxroute.json("plan")
     (finding,) = form["findings"]
     assert (0, "CXR202", "air/intent-0", ADDRESSES) == (
@@ -161,7 +160,7 @@ def test_validate_tells_one_cause_once(cxroute: Program) -> None:
     _, form = cxroute.json("validate")
     assert [29] == [len(one["addresses"]) for one in form["findings"]]
     assert 0 == cxroute("validate", "--format", "github")
-    (command,) = commands(cxroute.out)
+    (command,) = workflow_commands(cxroute.out)
     assert command.data.startswith("29 rules: never reached")
     assert command.data.endswith("\nair/intent-0, air/intent-1, air/intent-2 and 26 more")
     assert 0 == cxroute("validate", "--format", "sarif")
@@ -184,8 +183,10 @@ def test_rules_of_which_nothing_is_known_are_one_finding(tmp_path: Path) -> None
 def test_a_finding_about_several_rules_is_near_if_one_of_them_changes() -> None:
     """It stands open in the comment; about other rules alone it is folded."""
     changed = replace(several(1)[0], address=address("cards/both"))
-    assert "> - **CXR202** 3 rules: never reached" in as_markdown(add_findings(everything(), [*several(2), changed]))
-    assert "\n- **CXR202** 3 rules: never reached" in as_markdown(add_findings(everything(), several(3)))
+    assert "> - **CXR202** 3 rules: never reached" in as_markdown(
+        add_findings(plan_of_everything(), [*several(2), changed])
+    )
+    assert "\n- **CXR202** 3 rules: never reached" in as_markdown(add_findings(plan_of_everything(), several(3)))
 
 
 def test_places_are_told_where_there_is_no_rule() -> None:
@@ -205,18 +206,21 @@ def test_hostile_names_in_a_group_are_text(name: str) -> None:
         replace(one, message=f"{name}: {name}", hint=name, source=Source(f"m/{name}", 1, 1)) for one in several(4)
     ]
     plain = [replace(one, message="x", hint="y") for one in several(4)]
-    made, usual = add_findings(empty(), findings), add_findings(empty(), plain)
+    made, usual = add_findings(empty_plan(), findings), add_findings(empty_plan(), plain)
     assert len(as_text(usual).splitlines()) - (not name) == len(as_text(made).splitlines())
-    assert DANGEROUS.search(as_text(made)) is None
-    tags = [[tag for tag, _ in page(as_html(one)).tags if tag not in ("code", "a", "span")] for one in (usual, made)]
+    assert CONTROL_CHARACTERS.search(as_text(made)) is None
+    tags = [
+        [tag for tag, _ in parse_html(as_html(one)).tags if tag not in ("code", "a", "span")] for one in (usual, made)
+    ]
     assert tags[0] == tags[1]
     for form in (as_markdown, as_drift_markdown):
         shapes = [
-            [tag for tag in github(form(one)).shape if tag.strip("/") not in ("code", "a")] for one in (usual, made)
+            [tag for tag in parse_as_github(form(one)).shape if tag.strip("/") not in ("code", "a")]
+            for one in (usual, made)
         ]
         assert shapes[0] == shapes[1]
     groups = group_findings(findings)
-    assert 1 == len(commands(annotate_findings(groups)))
+    assert 1 == len(workflow_commands(annotate_findings(groups)))
     assert 1 == len(findings_text(groups, no_style).splitlines())
     assert 4 == len(findings_to_sarif(groups)["runs"][0]["results"])
     assert [f"{name}: {name}"] * 4 == [place.message for place in groups[0].occurrences]

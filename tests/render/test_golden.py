@@ -12,9 +12,9 @@ import pytest
 
 from reconciler.plan import document as saved_plan
 from reconciler.render.impact import OTHERS_UNCHANGED
-from tests.support.parsed_html import github, page
+from tests.support.parsed_html import parse_as_github, parse_html
 from tests.support.plan_formats import FORMS, as_html, as_json, as_markdown, as_text
-from tests.support.plans import empty, everything, many, told
+from tests.support.plans import empty_plan, plan_of_everything, plan_of_many, summary_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,11 @@ if TYPE_CHECKING:
     from tests.support.parsed_html import Page
 
 GOLDEN: Final = Path(__file__).parents[1] / "golden"
-PLANS: Final[dict[str, Callable[[], Plan]]] = {"everything": everything, "many": many, "empty": empty}
+PLANS: Final[dict[str, Callable[[], Plan]]] = {
+    "everything": plan_of_everything,
+    "many": plan_of_many,
+    "empty": empty_plan,
+}
 
 
 @cache
@@ -53,7 +57,11 @@ def test_every_form_counts_alike(build: Callable[[], Plan]) -> None:
     """The text, the comment, the page and the document for programs have the same numbers."""
     made = build()
     expected = {kind: count for kind, count in saved_plan.plan_to_json(made)["summary"].items() if kind != "unmanaged"}
-    shown = [as_text(made), github(as_markdown(made)).said("p"), page(as_html(made)).said("section")]
+    shown = [
+        as_text(made),
+        parse_as_github(as_markdown(made)).text_inside("p"),
+        parse_html(as_html(made)).text_inside("section"),
+    ]
     assert [expected] * len(shown) == [counts(text) for text in shown]
     assert f'"create": {expected["create"]}' in as_json(made)
 
@@ -62,13 +70,13 @@ def test_every_form_counts_alike(build: Callable[[], Plan]) -> None:
 def test_every_form_says_who_is_affected_in_the_same_words(build: Callable[[], Plan]) -> None:
     """Who, from where to where, which share: row by row, in one order; what is not known; and that nobody else is."""
     made = build()
-    who = told(made)[0].impact
+    who = summary_of(made)[0].impact
     cases = (
         [[plain(one) for one in (case.callers, case.origin, case.destination, case.share) if one] for case in who.cases]
         if who
         else []
     )
-    comment, report, text = github(as_markdown(made)), page(as_html(made)), plain(as_text(made))
+    comment, report, text = parse_as_github(as_markdown(made)), parse_html(as_html(made)), plain(as_text(made))
     assert cases == rows(comment)
     assert cases == rows(report)
     for case in cases:
@@ -76,7 +84,11 @@ def test_every_form_says_who_is_affected_in_the_same_words(build: Callable[[], P
         assert f"{case[1]} → {case[2]}" in text
     for said in [OTHERS_UNCHANGED, *(who.unknown if who else ())]:
         present = bool(who and (said != OTHERS_UNCHANGED or (who.cases and who.is_complete)))
-        for form in (plain(comment.said("p") + comment.said("li")), plain(report.said("section")), text):
+        for form in (
+            plain(comment.text_inside("p") + comment.text_inside("li")),
+            plain(report.text_inside("section")),
+            text,
+        ):
             assert present is (plain(said) in form)
 
 
@@ -84,13 +96,13 @@ def test_every_form_says_who_is_affected_in_the_same_words(build: Callable[[], P
 def test_what_stands_in_the_way_is_said_alike(build: Callable[[], Plan]) -> None:
     """Refusals, what was allowed and why, findings: the same sentences everywhere."""
     made = build()
-    telling = told(made)[0]
+    telling = summary_of(made)[0]
     said = [one.message for one in (*telling.conflicts, *telling.notes)]
     said += [one.message for one in telling.refusals]
     said += [text for one in telling.lifted_guards for text in (one.message, one.reason)]
     said += [change.note.removeprefix("left alone: ") for change in telling.held_changes]
-    comment, report = github(as_markdown(made)), page(as_html(made))
-    for form in (as_text(made), "".join(comment.outside("pre")), report.said("main")):
+    comment, report = parse_as_github(as_markdown(made)), parse_html(as_html(made))
+    for form in (as_text(made), "".join(comment.texts_outside("pre")), report.text_inside("main")):
         assert [] == [one for one in said if plain(one) not in plain(form)]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.github_runner import Command, commands
+from tests.support.github_runner import WorkflowCommand, workflow_commands
 from tests.support.hostile_names import HOSTILE_NAMES
 from tests.support.program import write
 
@@ -26,7 +26,7 @@ AS_A_FILE = {
 HEAD = "apiVersion: routing/v1\nkind: {}\nname: {}\n"
 
 
-def shown(command: Command) -> tuple[str, str, str]:
+def shown(command: WorkflowCommand) -> tuple[str, str, str]:
     return command.name, command.properties["file"], command.properties["title"].split(":")[0]
 
 
@@ -50,7 +50,7 @@ def test_names_in_manifests_are_data(cxroute: Program, name: str, monkeypatch: p
     assert told
     cxroute("validate", "--format", "github")
     assert sorted((one["severity"], one["source"]["file"], one["code"]) for one in told) == sorted(
-        map(shown, commands(cxroute.out))
+        map(shown, workflow_commands(cxroute.out))
     )
     assert sorted(one["code"] for one in form["findings"]) == sorted(one["ruleId"] for one in results(cxroute))
 
@@ -63,7 +63,7 @@ def test_names_in_errors_are_data(cxroute: Program, name: str) -> None:
     write("b.yaml", HEAD.format(held, "b"))
     write("c.yaml", HEAD.format("RuleSet", "c") + f"rules:\n  - {{queue: b, when: [{{attribute: a, {held}: 1}}]}}\n")
     assert 3 == cxroute("validate", "--format", "github")
-    said = commands(cxroute.out)
+    said = workflow_commands(cxroute.out)
     assert {"error"} == {one.name for one in said}
     assert {"manifests/a.yaml", "manifests/b.yaml", "manifests/c.yaml"} == {one.properties["file"] for one in said}
     assert len(said) == len(results(cxroute))
@@ -77,6 +77,6 @@ def test_file_names_are_data(cxroute: Program, name: str) -> None:
     file.write_text(HEAD.format("RuleSet", "a") + "rules:\n  - {intent: a}\n", encoding="utf-8")
     assert 3 == cxroute("validate", "--format", "github")
     assert [("error", "5", "CXR103: missing field")] == [
-        (one.name, one.properties["line"], one.properties["title"]) for one in commands(cxroute.out)
+        (one.name, one.properties["line"], one.properties["title"]) for one in workflow_commands(cxroute.out)
     ]
     assert ["CXR103"] == [one["ruleId"] for one in results(cxroute)]

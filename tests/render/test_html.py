@@ -11,16 +11,16 @@ import pytest
 
 from reconciler.render.html import split_sentence
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
-from tests.support.parsed_html import Page, page
+from tests.support.parsed_html import Page, parse_html
 from tests.support.plan_formats import as_html
-from tests.support.plans import ORIGIN, empty, everything, hostile, large, many
+from tests.support.plans import ORIGIN, empty_plan, hostile_plan, large_plan, plan_of_everything, plan_of_many
 
 NAMES = pytest.mark.parametrize("name", (HOSTILE_NAMES | MARKDOWN_NAMES).values(), ids=HOSTILE_NAMES | MARKDOWN_NAMES)
 
 
 @cache
 def of(name: str) -> Page:
-    return page(as_html(hostile(name)))
+    return parse_html(as_html(hostile_plan(name)))
 
 
 def shape(read: Page) -> list[str]:
@@ -46,10 +46,10 @@ def test_it_needs_nothing_else(name: str) -> None:
     assert set() == loading & {tag for tag, _ in read.tags}
     assert set() == {key for _, attributes in read.tags for key in attributes if key in ("src", "srcset", "background")}
     assert [] == [link for link in read.all("a") if not str(link["href"]).startswith(f"{ORIGIN.repository}/")]
-    assert "url(" not in read.said("style")
+    assert "url(" not in read.text_inside("style")
     policy = str(read.all("meta")[1]["content"])
     for element in ("style", "script"):
-        digest = b64encode(sha256(read.said(element).encode()).digest()).decode()
+        digest = b64encode(sha256(read.text_inside(element).encode()).digest()).decode()
         assert f"{element}-src 'sha256-{digest}'" in policy
     assert policy.startswith("default-src 'none'; ")
 
@@ -58,15 +58,15 @@ def test_it_needs_nothing_else(name: str) -> None:
 def test_every_character_is_seen(name: str) -> None:
     """No invisible or directing character stands anywhere in the page."""
     assert not re.search(
-        "[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]", as_html(hostile(name))
+        "[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]", as_html(hostile_plan(name))
     )
 
 
-@pytest.mark.parametrize("made", [everything, many, empty])
+@pytest.mark.parametrize("made", [plan_of_everything, plan_of_many, empty_plan])
 def test_ids_are_of_one_element_and_labels_of_one_that_is_there(made: object) -> None:
     """What a screen reader follows leads somewhere."""
     assert callable(made)
-    read = page(as_html(made()))
+    read = parse_html(as_html(made()))
     ids = [attributes["id"] for _, attributes in read.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
     wanted = {
@@ -77,9 +77,9 @@ def test_ids_are_of_one_element_and_labels_of_one_that_is_there(made: object) ->
 
 def test_it_has_all_that_the_comment_leaves_out() -> None:
     """Every change, every queue with what reaches it, rules that stay and rules of others, findings with reasons."""
-    read = page(as_html(everything()))
+    read = parse_html(as_html(plan_of_everything()))
     assert 8 == len(read.all("article"))
-    summaries = read.said("summary")
+    summaries = read.text_inside("summary")
     for said in (
         "Card Services",
         "Fraud",
@@ -88,14 +88,14 @@ def test_it_has_all_that_the_comment_leaves_out() -> None:
         "Rules that are not managed",
     ):
         assert said in summaries
-    assert "partner" in read.said("table")
-    assert "give cards/off a higher priority" in read.said("section")
+    assert "partner" in read.text_inside("table")
+    assert "give cards/off a higher priority" in read.text_inside("section")
 
 
 def test_a_thousand_changes_are_all_there() -> None:
     """None is left out of the page, which is below a megabyte."""
-    text = as_html(large(1_000))
-    assert 1_000 == sum(int(str(one["data-rules"])) for one in page(text).all("article"))
+    text = as_html(large_plan(1_000))
+    assert 1_000 == sum(int(str(one["data-rules"])) for one in parse_html(text).all("article"))
     assert all(f"<code>cards/r{n}</code>" in text for n in range(1_000))
     assert len(text.encode()) < 1_000_000
 

@@ -14,7 +14,7 @@ from reconciler.plan.traffic_shares import measure_traffic
 from reconciler.render.impact import ALL_ROWS, summarize_impact
 from reconciler.traffic.sample import SampleRow, TrafficSample
 from tests.support.brute_force_checks import QUEUES
-from tests.support.grown_pairs import grown_pair
+from tests.support.grown_pairs import generate_pair
 from tests.support.random_rules import attribute, entries, queue, rule
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def test_a_row_with_many_exceptions_is_said_where_there_is_no_other() -> None:
 
 def test_the_share_is_a_least_where_something_is_not_known() -> None:
     """Callers of whom nothing is known may move, too: neither a share nor "at most" one is true of all."""
-    pair = grown_pair(Random(0))
+    pair = generate_pair(Random(0))
     before, after = order_entries(entries(pair.old)), order_entries(entries(pair.new))
     sample = TrafficSample("t.csv", "", "June", (SampleRow({"intent": "intent_0"}, 4, 2), SampleRow({}, 6, 3)), 10)
     part = compare_behaviour(before, after, work=1_000)

@@ -13,9 +13,9 @@ from reconciler.model.rule import Source
 from reconciler.render.markdown.plan import render_markdown
 from reconciler.render.provenance import Provenance, SourceLinks
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
-from tests.support.parsed_html import Page, github
+from tests.support.parsed_html import Page, parse_as_github
 from tests.support.plan_formats import as_drift_markdown, as_markdown
-from tests.support.plans import ORIGIN, empty, everything, hostile, told
+from tests.support.plans import ORIGIN, empty_plan, hostile_plan, plan_of_everything, summary_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +51,7 @@ def shape(page: Page) -> list[str]:
 
 @cache
 def of(name: str, form: Callable[[Plan], str]) -> Page:
-    return github(form(hostile(name)))
+    return parse_as_github(form(hostile_plan(name)))
 
 
 @NAMES
@@ -72,17 +72,17 @@ def test_only_our_links_and_nothing_that_acts(name: str, form: Callable[[Plan], 
     assert [] == [link for link in page.all("a") if not str(link["href"]).startswith(f"{ORIGIN.repository}/")]
     assert {"href"} == {attribute for link in page.all("a") for attribute in link}
     assert set() == {key for tag, attributes in page.tags if tag != "a" for key in attributes} - {"align", "lang"}
-    assert [] == [text for text in page.outside("code", "pre") if ACTS.search(text)]
+    assert [] == [text for text in page.texts_outside("code", "pre") if ACTS.search(text)]
 
 
 @NAMES
 def test_the_first_line_and_no_other_is_ours(name: str) -> None:
     """The line by which the next run finds the comment stands first and nowhere else, and is no other comment."""
-    text = as_markdown(hostile(name))
+    text = as_markdown(hostile_plan(name))
     marker = "<!-- cxroute:plan env=prod -->"
     assert [0] == [number for number, line in enumerate(text.split("\n")) if line.lstrip().startswith("<!--")]
     assert marker == text.split("\n")[0]
-    assert [" cxroute:plan env=prod "] == github(text).comments
+    assert [" cxroute:plan env=prod "] == parse_as_github(text).comments
 
 
 @NAMES
@@ -98,19 +98,19 @@ def test_every_row_has_the_cells_of_its_head(name: str) -> None:
 def test_no_line_end_but_ours(name: str) -> None:
     """What other readers take for the end of a line is an escape."""
     for form in (as_markdown, as_drift_markdown):
-        text = form(hostile(name))
+        text = form(hostile_plan(name))
         assert text.split("\n") == [*text.splitlines(), ""]
 
 
 def test_a_name_is_read_as_it_is() -> None:
     """Brackets, bars, backticks and backslashes stand in the text as they were written."""
     for name in ("a | b", "``x``", "[x](y)", "<b>", r"a\b", "* _c_", "@me", '#1 "'):
-        assert name.replace('"', r"\"") in github(as_markdown(hostile(name))).said("table")
+        assert name.replace('"', r"\"") in parse_as_github(as_markdown(hostile_plan(name))).text_inside("table")
 
 
 def test_counts_and_headings() -> None:
     """One heading; of the tables, the first says what queues get, then who is affected, then which rules change."""
-    page = github(as_markdown(everything()))
+    page = parse_as_github(as_markdown(plan_of_everything()))
     assert 1 == len(page.all("h3"))
     heads = [
         ["Queue", "Today", "After this change", "Change"],
@@ -123,17 +123,19 @@ def test_counts_and_headings() -> None:
 
 def test_nothing_to_do_is_short() -> None:
     """No table, no folded part; how many rules match."""
-    page = github(as_markdown(empty()))
-    assert "No changes. 1 rule in prod matches the manifests." in page.said("p")
+    page = parse_as_github(as_markdown(empty_plan()))
+    assert "No changes. 1 rule in prod matches the manifests." in page.text_inside("p")
     assert not {"table", "details", "blockquote"} & {tag for tag, _ in page.tags}
 
 
 def test_without_a_repository_nothing_is_linked() -> None:
     """Places are text where nobody knows an address for them."""
-    telling, routing, _ = told(everything())
-    page = github(render_markdown(telling, routing, Provenance("a1b2c3d4e5f6", "2026-11-25T12:00:00Z", SourceLinks())))
+    telling, routing, _ = summary_of(plan_of_everything())
+    page = parse_as_github(
+        render_markdown(telling, routing, Provenance("a1b2c3d4e5f6", "2026-11-25T12:00:00Z", SourceLinks()))
+    )
     assert [] == page.all("a")
-    assert "cards.yaml:4" in page.said("td")
+    assert "cards.yaml:4" in page.text_inside("td")
 
 
 @pytest.mark.parametrize(

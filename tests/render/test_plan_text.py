@@ -17,43 +17,13 @@ from reconciler.render.text.plan import plan_text
 from reconciler.text.escape import sanitize
 from reconciler.text.phrases import condition_phrase
 from tests.support.builders import LABELS, NOW, QUEUES, at_least, desired, intent_is, managed, rule, unmanaged, wanted
+from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_TEXTS
 from tests.support.plan_formats import as_drift, as_text
-from tests.support.plans import empty, everything
+from tests.support.plans import empty_plan, plan_of_everything
 
 if TYPE_CHECKING:
     from reconciler.desired.desired import DesiredState
     from reconciler.model.live import LiveRule
-
-DANGEROUS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\U000e0000-\U000e007f]")
-HOSTILE = [
-    "a | b",
-    "`code`",
-    "``x``",
-    "@everyone",
-    "<img src=x onerror=alert(1)>",
-    "</code><script>alert(1)</script>",
-    "<!-- cxroute:plan env=prod -->",
-    "[x](javascript:alert(1))",
-    "two\nlines",
-    "```\nfence",
-    "end",
-    '"quotes"; \'; drop',
-    "#35;",
-    "🙂 emoji",
-    "\x1b[31mred\x1b[0m",
-    "\u202egnihtemos",
-    "& <vip>",
-    "x" * 400,
-    "{{7*7}}",
-    "$(rm -rf)",
-    "\x9b31m",
-    "zero\u200bwidth",
-    "\u2066isolate",
-    "bell\a",
-    "nul\0",
-    "tag\U000e0041",
-    "\r overwrite",
-]
 
 
 def test_a_plan_reads_like_this() -> None:
@@ -117,7 +87,7 @@ def test_nothing_to_do_is_one_sentence() -> None:
     assert "No drift. 1 rule in prod matches the manifests.\n" == as_drift(made)
 
 
-@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("name", HOSTILE_TEXTS)
 def test_names_from_outside_cannot_act_on_a_terminal(name: str) -> None:
     """No control character, no bidi or invisible one, and no line that they began, in any text."""
     queue = Queue("q", name)
@@ -126,7 +96,7 @@ def test_names_from_outside_cannot_act_on_a_terminal(name: str) -> None:
     found = LiveState((managed("1", "cards/gone", hostile), unmanaged("2", hostile)), (queue,))
     made = build_plan(want, found, PlanOptions(), NOW)
     for text in (plan_text(made, no_style, name), as_drift(made)):
-        assert not DANGEROUS.search(text)
+        assert not CONTROL_CHARACTERS.search(text)
         assert all(len(line) < 1_000 for line in text.splitlines())
     lines = plan_text(made, no_style, "t").splitlines()
     assert not any(line.startswith(("fence", "lines", " overwrite")) for line in lines)
@@ -239,5 +209,5 @@ def test_rows_beyond_twenty_are_counted() -> None:
 @pytest.mark.parametrize(("held", "said"), [(0, ""), (1, " 1 change left alone.")])
 def test_an_undo_with_nothing_left_to_undo_says_so(held: int, said: str) -> None:
     """It is no word about the manifests."""
-    made = replace(empty(), options=PlanOptions(undo="run-7"), held=everything().held[:held])
+    made = replace(empty_plan(), options=PlanOptions(undo="run-7"), held=plan_of_everything().held[:held])
     assert f"No changes. Nothing is left to undo of run run-7.{said}\n" in as_text(made)

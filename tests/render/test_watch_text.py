@@ -18,8 +18,8 @@ from reconciler.plan.plan import GuardResult, Plan
 from reconciler.render.text.watch import cycle_document, cycle_line
 from reconciler.watch.cycle import CYCLE_STATUSES, ApiCallCounts, CycleResult
 from tests.support.builders import NOW, rule, unmanaged
-from tests.support.plans import empty, everything
-from tests.support.sentences import untold
+from tests.support.plans import empty_plan, plan_of_everything
+from tests.support.sentences import missing_sentences
 
 if TYPE_CHECKING:
     from reconciler.model.change import Change
@@ -32,7 +32,7 @@ HAND: Final = unmanaged("9", rule("by hand"))
 
 def differing(*, about: str = "", conflicts: bool = False, held: bool = True, **said: object) -> CycleResult:
     """A round that found something; `about` is the causes and kinds of changes that it is about, all where empty."""
-    plan = everything()
+    plan = plan_of_everything()
     findings = [one for one in plan.findings if conflicts or one.severity != "error"]
     changes = tuple(one for one in plan.changes if not about or _kind(one) in about.split())
     plan = replace(plan, guards=(), findings=tuple(findings), changes=changes, held=plan.held if held else ())
@@ -45,10 +45,10 @@ def _kind(change: Change) -> str:
 
 def applied(*failed: int, error: str = "", left: Plan | None = None) -> CycleResult:
     """A round that made some changes; those with these numbers failed."""
-    changes = everything().changes
+    changes = plan_of_everything().changes
     outcomes = [Failed(one, 1, "422") if n in failed else Applied(one, 1, "id") for n, one in enumerate(changes)]
-    report = ApplyReport(tuple(outcomes), not failed and not error, error=error, remaining=left or empty())
-    return CycleResult(NOW, 2.25, ApiCallCounts(5, 1, 2), plan=everything(), report=report, may_write=True)
+    report = ApplyReport(tuple(outcomes), not failed and not error, error=error, remaining=left or empty_plan())
+    return CycleResult(NOW, 2.25, ApiCallCounts(5, 1, 2), plan=plan_of_everything(), report=report, may_write=True)
 
 
 def drifting(one: CycleResult) -> CycleResult:
@@ -59,7 +59,7 @@ def drifting(one: CycleResult) -> CycleResult:
 
 ALL = "7 changes pending (2 rules changed in CXone, 1 rule missing in CXone)"
 LINES: Final[dict[str, tuple[CycleResult, str]]] = {
-    "clean": (CycleResult(NOW, 0.25, ApiCallCounts(5), plan=empty()), "no differences"),
+    "clean": (CycleResult(NOW, 0.25, ApiCallCounts(5), plan=empty_plan()), "no differences"),
     "clean, something held": (
         CycleResult(NOW, plan=replace(differing().plan, changes=())),  # type: ignore[type-var]
         "no differences, 1 left alone",
@@ -121,7 +121,7 @@ def test_the_lines_are_whole() -> None:
     whole = {name: f"2026-11-25T12:00:00Z {said}, " for name, (_, said) in LINES.items() if name != "in conflict"}
     assert [] == [name for name, start in whole.items() if not cycle_line(LINES[name][0], 1).startswith(start)]
     assert set(CYCLE_STATUSES) == {one.status for one, _ in LINES.values()}
-    assert [] == untold(["render/text/watch.py"], [cycle_line(one, 1) for one, _ in LINES.values()])
+    assert [] == missing_sentences(["render/text/watch.py"], [cycle_line(one, 1) for one, _ in LINES.values()])
 
 
 def test_programs_read_a_round_as_json() -> None:
@@ -153,7 +153,7 @@ def test_programs_read_a_round_as_json() -> None:
     assert "CXR101" in failed["findings"][0]["code"]
     unknown = ("pending", "drifted", "missing", "inTheWay", "failedTests", "held", "conflicts")
     assert [None] * len(unknown) == [failed[name] for name in unknown]
-    clean = cycle_document(CycleResult(NOW, plan=empty()), "prod", 300)
+    clean = cycle_document(CycleResult(NOW, plan=empty_plan()), "prod", 300)
     assert (0, None, [], None) == (clean["pending"], clean["error"], clean["findings"], clean["inTheWay"])
     tested = cycle_document(differing(failed_tests=(FAILED_TEST,)), "prod", 300)
     assert ["CXR220"] == [finding["code"] for finding in tested["findings"]]

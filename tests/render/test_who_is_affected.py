@@ -13,7 +13,7 @@ import pytest
 from reconciler.cli.clients import opened
 from reconciler.cli.files import STATE
 from reconciler.simulator.state import bank_tenant
-from tests.support.brute_force import text_of, understood
+from tests.support.brute_force import is_supported, text_of
 from tests.support.brute_force_checks import holds_where
 from tests.support.program import write
 
@@ -87,7 +87,7 @@ def rows_of(program: Program) -> list[Json]:
 
 def matching(rows: list[Json], given: dict[str, Any]) -> list[Json]:
     """Return the rows that a conversation is in, in which none of the words that rules look for are said."""
-    assumed = {text_of(part): False for row in rows for part in row["where"] if not understood(part)}
+    assumed = {text_of(part): False for row in rows for part in row["where"] if not is_supported(part)}
     return [row for row in rows if holds_where(row["where"], row["except"], (given, assumed))]
 
 

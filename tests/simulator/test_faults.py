@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 import pytest
@@ -15,10 +15,7 @@ from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.faults.spec import FaultSpecError
 from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.state import TenantState
-from tests.support.simulated import CREDENTIALS, QUEUES, RULES, Line, body, client, sign_in, stored
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+from tests.support.simulated import CREDENTIALS, QUEUES, RULES, SimulatorTransport, body, run, sign_in, stored
 
 ONE = f"{RULES}/r1"
 
@@ -29,16 +26,6 @@ def world(spec: str, count: int = 2, seed: int = 0, **settings: Any) -> tuple[Si
     return build_simulator(
         TenantState(QUEUES, [stored(n) for n in range(1, count + 1)]), SimulatorSettings(**settings), faults
     ), faults
-
-
-def run(app: Simulator, talk: Callable[[httpx.AsyncClient], Awaitable[Any]]) -> Any:
-    """Let a client with a token talk to the app."""
-
-    async def talking() -> Any:
-        async with client(app) as http:
-            return await talk(http)
-
-    return asyncio.run(talking())
 
 
 async def seen(http: httpx.AsyncClient, method: str, path: str, sent: Any = None) -> int | type[Exception]:
@@ -353,7 +340,9 @@ def test_a_fault_falls_when_its_rule_says(spec: str, expected: list[int]) -> Non
 
     async def talk(signed_in: httpx.AsyncClient) -> list[Any]:
         found = []
-        async with httpx.AsyncClient(transport=Line(faulty), base_url="http://x", headers=signed_in.headers) as http:
+        async with httpx.AsyncClient(
+            transport=SimulatorTransport(faulty), base_url="http://x", headers=signed_in.headers
+        ) as http:
             for _ in expected:
                 found.append(await seen(http, "GET", RULES))
                 now[0] += 1

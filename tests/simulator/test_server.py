@@ -22,7 +22,8 @@ from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.server import allow_breaking, listening_socket
 from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.state import TenantState
-from tests.simulator.test_contract import Json, answered, check, examples, settings, tenant
+from tests.support.command import serving
+from tests.support.contract import Json, check_response, examples, send_example, settings, tenant
 from tests.support.plain_http import PLAIN
 from tests.support.simulated import QUEUES, RULES, body, sign_in, stored
 
@@ -39,7 +40,7 @@ from reconciler.simulator.state import TenantState
 
 state = TenantState.load(Path(sys.argv[1]), queues=[{"id": "q1", "name": "Billing"}])
 app = build_simulator(state, SimulatorSettings(latency=float(sys.argv[2])))
-serve(app, "127.0.0.1", 0, lambda url: print(url, flush=True))
+serve(app, "127.0.0.1", 0, lambda url: print("on", url, flush=True))
 """
 
 
@@ -63,14 +64,9 @@ async def listening(app: Any, http: Literal["h11", "httptools"]) -> AsyncIterato
 def process(state: Path, latency: float = 0.0) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run a real server process; yield it and its URL; kill what is left of it."""
     arguments = [sys.executable, "-c", SERVER, str(state), str(latency)]
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
-        try:
-            assert server.stdout
-            url = server.stdout.readline().strip()
-            assert url.startswith("http://127.0.0.1:"), server.stderr.read() if server.stderr else ""
-            yield server, url
-        finally:
-            server.kill()
+    server = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with serving(server) as url:
+        yield server, url
 
 
 @pytest.mark.parametrize("parser", ["h11", "httptools"])
@@ -86,7 +82,7 @@ def test_the_contract_holds_over_a_socket(parser: Literal["h11", "httptools"]) -
             for example in all_of_them:
                 switches = replace(settings(example["given"]), issuer="http://localhost")
                 current[:] = [build_simulator(tenant(example["given"]), switches)]
-                check(example, await answered(example, http))
+                check_response(example, await send_example(example, http))
 
     asyncio.run(replay(examples()))
 

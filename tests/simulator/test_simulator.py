@@ -14,40 +14,14 @@ from hypothesis import given, settings, strategies
 from reconciler.simulator.app import Simulator, build_simulator
 from reconciler.simulator.settings import PROFILES, SimulatorSettings
 from reconciler.simulator.state import TenantState, bank_tenant, empty_tenant
-from tests.support.simulated import CREDENTIALS, QUEUES, RULES, body, client, sign_in, stored
-from tests.support.work_bounds import at_most
+from tests.support.fake_clock import FakeClock
+from tests.support.simulated import CREDENTIALS, QUEUES, RULES, body, run, sign_in, stored
+from tests.support.work_bounds import takes_at_most
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     import httpx
 
 CONTEXT = "/api/v2/interactions/interactions/{}/context"
-
-
-class Clock:
-    """A clock that moves when it is told to."""
-
-    def __init__(self) -> None:
-        self.now = 1_769_936_400.0
-
-    def __call__(self) -> float:
-        """Tell the time."""
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        """Let the time pass at once."""
-        self.now += seconds
-
-
-def run(app: Simulator, talk: Callable[[httpx.AsyncClient], Awaitable[Any]]) -> Any:
-    """Let a client with a token talk to the app."""
-
-    async def talking() -> Any:
-        async with client(app) as http:
-            return await talk(http)
-
-    return asyncio.run(talking())
 
 
 async def statuses(http: httpx.AsyncClient, count: int) -> list[int]:
@@ -62,14 +36,14 @@ async def listed(http: httpx.AsyncClient) -> list[str]:
 
 def test_a_token_ends_when_it_said_it_would() -> None:
     """A token works until expires_in has passed, then 401; a new one works."""
-    clock = Clock()
+    clock = FakeClock()
     app = build_simulator(TenantState(), SimulatorSettings(token_seconds=60, clock=clock))
 
     async def talk(http: httpx.AsyncClient) -> list[int]:
         found = await statuses(http, 1)
-        clock.now += 59
+        clock.seconds += 59
         found += await statuses(http, 1)
-        clock.now += 1
+        clock.seconds += 1
         found += await statuses(http, 1)
         await sign_in(http)
         return found + await statuses(http, 1)
@@ -118,15 +92,15 @@ def test_a_new_rule_is_in_no_list_for_so_many_reads() -> None:
 
 def test_a_new_rule_is_in_no_list_for_so_many_seconds() -> None:
     """lag_seconds=5: the list has it from the fifth second on, and not before."""
-    clock = Clock()
+    clock = FakeClock()
     app = build_simulator(TenantState(QUEUES), SimulatorSettings(lag_seconds=5, clock=clock))
 
     async def talk(http: httpx.AsyncClient) -> list[list[str]]:
         await http.post(RULES, json=body("new"))
         found = [await listed(http)]
-        clock.now += 4.9
+        clock.seconds += 4.9
         found.append(await listed(http))
-        clock.now += 0.1
+        clock.seconds += 0.1
         return [*found, await listed(http)]
 
     assert [[], [], ["new"]] == run(app, talk)
@@ -134,12 +108,12 @@ def test_a_new_rule_is_in_no_list_for_so_many_seconds() -> None:
 
 def test_the_rate_is_a_token_bucket() -> None:
     """rate=2, burst=3: three calls at once, the fourth is 429; half a second later one more goes through."""
-    clock = Clock()
+    clock = FakeClock()
     app = build_simulator(TenantState(), SimulatorSettings(rate=2, burst=3, clock=clock))
 
     async def talk(http: httpx.AsyncClient) -> list[int]:
         found = await statuses(http, 4)
-        clock.now += 0.5
+        clock.seconds += 0.5
         return found + await statuses(http, 2)
 
     assert [200, 200, 200, 429, 200, 429] == run(app, talk)
@@ -147,13 +121,13 @@ def test_the_rate_is_a_token_bucket() -> None:
 
 def test_retry_after_is_long_enough() -> None:
     """Who waits as Retry-After says gets through."""
-    clock = Clock()
+    clock = FakeClock()
     app = build_simulator(TenantState(), SimulatorSettings(rate=0.25, burst=1, clock=clock))
 
     async def talk(http: httpx.AsyncClient) -> list[Any]:
         await statuses(http, 1)
         refused = await http.get(RULES)
-        clock.now += int(refused.headers["Retry-After"])
+        clock.seconds += int(refused.headers["Retry-After"])
         return [refused.headers["Retry-After"], *await statuses(http, 1)]
 
     assert ["4", 200] == run(app, talk)
@@ -161,13 +135,13 @@ def test_retry_after_is_long_enough() -> None:
 
 def test_latency_comes_before_each_answer() -> None:
     """latency=0.05: each request, the token's too, takes that long by the injected clock."""
-    clock = Clock()
-    start = clock.now
+    clock = FakeClock()
+    start = clock.seconds
     run(
         build_simulator(TenantState(), SimulatorSettings(latency=0.05, clock=clock, sleep=clock.sleep)),
         lambda http: http.get(RULES),
     )
-    assert round(clock.now - start, 6) == 0.1
+    assert round(clock.seconds - start, 6) == 0.1
 
 
 def test_a_put_loses_what_it_leaves_out_and_keeps_what_nobody_knows() -> None:
@@ -511,9 +485,9 @@ def test_a_thousand_creates_and_a_hundred_pages_cost_little() -> None:
 
     pages = [f"pageNumber={n}&pageSize=100".encode() for n in range(1, 101)]
     asyncio.run(calls("GET", pages, [b""] * 100))
-    with at_most(rules=12_000):
+    with takes_at_most(rules=12_000):
         asyncio.run(calls("GET", pages, [b""] * 100))
-    with at_most(rules=30_000):
+    with takes_at_most(rules=30_000):
         asyncio.run(calls("POST", [b""] * 1_000, sent))
     assert len(app.state.stored_rules) == 11_000
 

@@ -12,7 +12,7 @@ from reconciler.cxone.read_only import read_only_transport
 from reconciler.cxone.settings import ClientCredentials
 from reconciler.cxone.transport.request import ApiResponse
 from tests.support import canary_secrets as canary
-from tests.support.fake_clock import VirtualTime
+from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def token(life: int = 3600, access_token: str = canary.TOKEN, **more: Any) -> di
     return form | more
 
 
-class World:
+class ScriptedIssuer:
     """Answers by address: JSON, raw bytes, a status with JSON, or what a function makes of it. Keeps what is asked."""
 
     def __init__(self, **answers: Any) -> None:
@@ -71,10 +71,10 @@ class World:
         content = form if isinstance(form, bytes) else json.dumps(form).encode()
         return ApiResponse(request.call, status, {"location": RULES} if status in (302, 307) else {}, content)
 
-    def client(self, tenant: TenantSettings = AT_ISSUER, virtual: VirtualTime | None = None) -> ReadingClient:
+    def client(self, tenant: TenantSettings = AT_ISSUER, clock: FakeClock | None = None) -> ReadingClient:
         """Return a client inside its fence; waiting takes no time."""
         calm = replace(tenant, patience_seconds=0.0)
-        return ReadingClient(read_only_transport(self.carry, tenant), calm, KEYS, (virtual or VirtualTime()).time)
+        return ReadingClient(read_only_transport(self.carry, tenant), calm, KEYS, (clock or FakeClock()).time)
 
     @property
     def calls(self) -> list[str]:
@@ -90,7 +90,7 @@ class World:
         return "".join(f"{one.url} {one.headers} {one.content!r}" for one in self.asked if one.server.host not in hosts)
 
 
-def then(*answers: Any) -> Callable[[ApiRequest], Any]:
+def answers_in_turn(*answers: Any) -> Callable[[ApiRequest], Any]:
     """Answer with one after the other; the last is kept on."""
     left = list(answers)
 

@@ -25,7 +25,7 @@ def rules(confidence: float = 0.6, catch_all: str = "", environment: str = "", o
     write("sandbox.yaml", f"apiVersion: routing/v1\nkind: Environment\nname: sandbox\nowner: air\n{environment}\n")
 
 
-def make_by_hand(name: str = "ALL CALLS", priority: int = 1) -> None:
+def create_unmanaged_rule(name: str = "ALL CALLS", priority: int = 1) -> None:
     """Make a rule in CXone that takes every conversation."""
     with opened(STATE) as state:
         queue = next(one["id"] for one in state.queues if one["name"] == "Q0")

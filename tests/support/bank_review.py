@@ -17,7 +17,7 @@ from reconciler.cli.main import main
 from reconciler.simulator.app import build_simulator
 from reconciler.simulator.settings import PROFILES
 from reconciler.simulator.state import bank_tenant
-from tests.crash.served import served
+from tests.support.loopback_server import loopback_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,19 +56,19 @@ RUNNER: Final = {
 
 def review() -> dict[str, str]:
     """Return what `cxroute plan --report` writes: plan.json, plan.md, plan.html; and plan.txt, what it prints."""
-    with workplace() as state:
+    with bank_with_simulator() as state:
         run("apply", "--yes", "-q")
         edit("Cognigy Intent Route: pin_blocked", state)
-        change()
+        edit_manifests()
         text = run("plan", "--report", "out")
         return {path.name: path.read_text(encoding="utf-8") for path in Path("out").iterdir()} | {"plan.txt": text}
 
 
 @contextmanager
-def workplace() -> Iterator[TenantState]:
+def bank_with_simulator() -> Iterator[TenantState]:
     """Work in a temporary folder with the bank's manifests, and with its tenant on a loopback port."""
     before = Path.cwd()
-    with tempfile.TemporaryDirectory() as folder, served() as server, patch.dict(os.environ, RUNNER):
+    with tempfile.TemporaryDirectory() as folder, loopback_server() as server, patch.dict(os.environ, RUNNER):
         os.chdir(folder)
         try:
             state = bank_tenant()
@@ -84,7 +84,7 @@ def workplace() -> Iterator[TenantState]:
             os.chdir(before)
 
 
-def change() -> None:
+def edit_manifests() -> None:
     """Edit the manifests as a pull request does."""
     for name, edits in {**EDITS, "environments/prod.yaml": [GUARD]}.items():
         path = Path("manifests") / name

@@ -63,7 +63,7 @@ def plain(value: Any) -> str | Fraction:
     return value if isinstance(value, str) else Fraction(value)
 
 
-def understood(condition: Json) -> bool:
+def is_supported(condition: Json) -> bool:
     """S11, S9: a known type and operator, and a value that the operator can have."""
     operator, value = positive(condition.get("operator", "")), condition.get("value")
     if condition.get("type", "attribute") != "attribute" or not isinstance(condition.get("attributeName"), str):
@@ -85,7 +85,7 @@ def text_of(part: Json) -> str:
 
 def holds(condition: Json, attributes: Mapping[str, Any], assumed: Mapping[str, bool]) -> bool:
     """`negate`, which only regions have, is the plain complement."""
-    if understood(condition):
+    if is_supported(condition):
         truth = _understood(condition["operator"], attributes.get(condition["attributeName"]), condition.get("value"))
     else:
         truth = assumed[text_of(condition)]
@@ -141,7 +141,7 @@ def destination(rule: Json | None) -> Destination:
     return frozenset((queue, weight / total) for queue, weight in sums.items() if weight)
 
 
-def tried(rules: Iterable[Json], evaluation: str = "lowest-first") -> list[Json]:
+def in_routing_order(rules: Iterable[Json], evaluation: str = "lowest-first") -> list[Json]:
     """S1; rules that even bear one name, by id."""
     sign = -1 if evaluation == "highest-first" else 1
     return sorted(
@@ -151,7 +151,7 @@ def tried(rules: Iterable[Json], evaluation: str = "lowest-first") -> list[Json]
 
 
 def winner(rules: Iterable[Json], one: Input, evaluation: str = "lowest-first") -> Json | None:
-    return next((rule for rule in tried(rules, evaluation) if matches(rule, one)), None)
+    return next((rule for rule in in_routing_order(rules, evaluation) if matches(rule, one)), None)
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ class Universe:
         return prod(map(len, self.axes.values()))
 
     @property
-    def everything(self) -> int:
+    def all_inputs(self) -> int:
         """Return the set of all inputs."""
         return (1 << self.size) - 1
 
@@ -176,7 +176,7 @@ class Universe:
         """Return the inputs for which a condition holds."""
         key = json.dumps(condition, sort_keys=True)
         if key not in self._columns:
-            name = condition["attributeName"] if understood(condition) else text_of(condition)
+            name = condition["attributeName"] if is_supported(condition) else text_of(condition)
             before = prod(len(self.axes[axis]) for axis in list(self.axes)[: list(self.axes).index(name)])
             after = self.size // before // len(self.axes[name])
             truths = (holds(condition, {name: value}, {name: value}) for value in self.axes[name])
@@ -185,7 +185,7 @@ class Universe:
 
     def all_of(self, conditions: Iterable[Json]) -> int:
         """Return the inputs for which all of the conditions hold."""
-        found = self.everything
+        found = self.all_inputs
         for condition in conditions:
             found &= self.column(condition)
         return found
@@ -203,16 +203,16 @@ class Universe:
 
     def wins(self, rules: Iterable[Json], evaluation: str = "lowest-first") -> list[tuple[Json | None, int]]:
         """Return each rule that takes part, first-evaluated first, with what it wins; None is the default."""
-        left, found = self.everything, list[tuple[Json | None, int]]()
-        for rule in tried(rules, evaluation):
+        left, found = self.all_inputs, list[tuple[Json | None, int]]()
+        for rule in in_routing_order(rules, evaluation):
             found.append((rule, left & self.matched(rule)))
             left &= ~self.matched(rule)
         return [*found, (None, left)]
 
     def may_win(self, rules: Iterable[Json], evaluation: str = "lowest-first") -> list[tuple[Json | None, int]]:
         """Return what each rule wins under some order of ties."""
-        left, found = self.everything, list[tuple[Json | None, int]]()
-        ordered = tried(rules, evaluation)
+        left, found = self.all_inputs, list[tuple[Json | None, int]]()
+        ordered = in_routing_order(rules, evaluation)
         for priority in dict.fromkeys(rule["priority"] for rule in ordered):
             level = [(rule, self.matched(rule)) for rule in ordered if rule["priority"] == priority]
             found += [(rule, left & bits) for rule, bits in level]
@@ -239,10 +239,10 @@ Known: TypeAlias = "Mapping[str, tuple[float, float] | None]"
 def inputs_for(*lists: Iterable[Json], known: Known | None = None) -> Universe:
     """Return the representative inputs of all enabled rules of the lists."""
     conditions = [part for rules in lists for rule in rules if rule["enabled"] for part in rule["conditions"]]
-    names = dict.fromkeys(part["attributeName"] if understood(part) else text_of(part) for part in conditions)
+    names = dict.fromkeys(part["attributeName"] if is_supported(part) else text_of(part) for part in conditions)
     axes: dict[str, list[Any]] = {name: [False, True] for name in names}
-    for name in {part["attributeName"]: 0 for part in conditions if understood(part)}:
-        here = [part for part in conditions if understood(part) and part["attributeName"] == name]
+    for name in {part["attributeName"]: 0 for part in conditions if is_supported(part)}:
+        here = [part for part in conditions if is_supported(part) and part["attributeName"] == name]
         values = representatives(here)
         if known and name in known:
             values = _of_type(values, known[name])

@@ -11,8 +11,8 @@ from tests.support.brute_force import (
     destination,
     holds,
     inputs_for,
+    is_supported,
     text_of,
-    understood,
     winner,
 )
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 QUEUES = {"A": "Queue A", "B": "Queue B", "C": "Queue C"}
 
 
-def shown(rules: Iterable[Json]) -> str:
+def rules_text(rules: Iterable[Json]) -> str:
     """Return rules on one line each, to be read when a check fails."""
     return "\n".join(map(str, rules))
 
@@ -38,7 +38,7 @@ def entry_name(rule: Json | None) -> str | None:
     return None if rule is None else f"set/{rule['id']}"
 
 
-def said(document: Json) -> Destination:
+def destination_of(document: Json) -> Destination:
     """Return the destination that a document states, as the oracle writes it."""
     if document.get("default"):
         return None
@@ -74,7 +74,7 @@ def completions(universe: Universe, assumed: Mapping[str, bool]) -> Iterator[dic
         yield {**assumed, **dict(zip(free, truths, strict=True))}
 
 
-class Moved:
+class RoutingDifference:
     """Where every input goes before and after."""
 
     def __init__(self, old: list[Json], new: list[Json], evaluation: str, known: Known | None = None) -> None:
@@ -82,16 +82,16 @@ class Moved:
         self.universe = inputs_for(old, new, known=known)
         self.wins = {"before": self.universe.wins(old, evaluation), "after": self.universe.wins(new, evaluation)}
         self.to = {side: by_destination(wins) for side, wins in self.wins.items()}
-        self.all = self.universe.everything
+        self.all = self.universe.all_inputs
         for place, bits in self.to["before"].items():
             self.all &= ~(bits & self.to["after"].get(place, 0))
-        self.report = f"{evaluation}\nold:\n{shown(old)}\nnew:\n{shown(new)}\n"
+        self.report = f"{evaluation}\nold:\n{rules_text(old)}\nnew:\n{rules_text(new)}\n"
 
     def check(self, region: Json) -> int:
         """Assert that all inputs of a region move as it says, its witness among them; return them."""
         inside = self.universe.region(region)
         report = f"{self.report}region: {region}\nexample: "
-        one, other = said(region["before"]), said(region["after"])
+        one, other = destination_of(region["before"]), destination_of(region["after"])
         assert one != other, report
         wrong = inside & ~(self.to["before"].get(one, 0) & self.to["after"].get(other, 0))
         assert not wrong, report + str(self.universe.example(wrong))
@@ -108,7 +108,7 @@ def check_difference(
     old: list[Json], new: list[Json], document: Json, evaluation: str = "lowest-first", known: Known | None = None
 ) -> None:
     """Assert that the regions are sound, complete and disjoint, each with a witness that moves as it says."""
-    moved = Moved(old, new, evaluation, known)
+    moved = RoutingDifference(old, new, evaluation, known)
     assert document["complete"] is True, moved.report
     assert "unknown" not in document, moved.report
     assert document["changed"] is bool(moved.all), moved.report
@@ -117,10 +117,10 @@ def check_difference(
 
 def check_bounded(old: list[Json], new: list[Json], document: Json, evaluation: str) -> None:
     """Assert that the regions are sound and disjoint, and that what moves elsewhere is said to be unknown."""
-    _check_regions(Moved(old, new, evaluation), document)
+    _check_regions(RoutingDifference(old, new, evaluation), document)
 
 
-def _check_regions(moved: Moved, document: Json) -> None:
+def _check_regions(moved: RoutingDifference, document: Json) -> None:
     seen = 0
     for region in document["regions"]:
         inside = moved.check(region)
@@ -136,16 +136,19 @@ def _check_regions(moved: Moved, document: Json) -> None:
 
 def assumption(region: Json) -> dict[str, bool]:
     found = {text_of(one["condition"]): one["holds"] for one in region.get("assumed", [])}
-    assert not any(understood(one["condition"]) for one in region.get("assumed", [])), region
+    assert not any(is_supported(one["condition"]) for one in region.get("assumed", [])), region
     return found
 
 
 def check_witness(old: list[Json], new: list[Json], region: Json, one: Input, evaluation: str) -> None:
     """Assert that a region's witness lies in it, and that the rules it names take the witness."""
-    report = f"{evaluation}\nold:\n{shown(old)}\nnew:\n{shown(new)}\nregion: {region}\nassumed: {one[1]}"
+    report = f"{evaluation}\nold:\n{rules_text(old)}\nnew:\n{rules_text(new)}\nregion: {region}\nassumed: {one[1]}"
     assert holds_where(region["where"], region["except"], one), report
     first, second = winner(old, one, evaluation), winner(new, one, evaluation)
-    assert (destination(first), destination(second)) == (said(region["before"]), said(region["after"])), report
+    assert (destination(first), destination(second)) == (
+        destination_of(region["before"]),
+        destination_of(region["after"]),
+    ), report
     assert (entry_name(first), entry_name(second)) == (region["beforeRule"], region["afterRule"]), report
 
 
@@ -179,7 +182,7 @@ def after_of(moves: Sequence[Move], fixed: Sequence[Json]) -> State:
     }
 
 
-def called(state: State, moves: Sequence[Move], step: tuple[int, str]) -> State:
+def state_after(state: State, moves: Sequence[Move], step: tuple[int, str]) -> State:
     """Return the state after one call. A call that could not be made is an error of the order."""
     at, kind = step
     before, after = moves[at]
@@ -205,7 +208,7 @@ def shared_names(state: State) -> set[str]:
     return {name for name in names if names.count(name) > 1}
 
 
-class Safety:
+class OrderSafety:
     """What may stand while the moves are made: old or new destinations under any order of ties, names but once."""
 
     def __init__(self, moves: Sequence[Move], fixed: Sequence[Json], evaluation: str = "lowest-first") -> None:
@@ -230,19 +233,19 @@ class Safety:
 
 def check_order(moves: Sequence[Move], fixed: Sequence[Json], waves: Sequence[Steps], evaluation: str) -> None:
     """Assert that the waves make all moves, and are safe after any part of a wave."""
-    report = f"{evaluation}\nfixed:\n{shown(fixed)}\nmoves:\n{shown(moves)}\nwaves: {waves}\n"  # type: ignore[arg-type]
-    safety, state = Safety(moves, fixed, evaluation), before_of(moves, fixed)
+    report = f"{evaluation}\nfixed:\n{rules_text(fixed)}\nmoves:\n{rules_text(moves)}\nwaves: {waves}\n"  # type: ignore[arg-type]
+    safety, state = OrderSafety(moves, fixed, evaluation), before_of(moves, fixed)
     for wave in waves:
         assert len({at for at, _ in wave}) == len(wave) > 0, report + "two calls for one rule in a wave"
         for count in range(1, len(wave) + 1):
             for some in combinations(wave, count):
                 reached = state
                 for step in some:
-                    reached = called(reached, moves, step)
+                    reached = state_after(reached, moves, step)
                 harm = safety.harm(reached)
                 assert harm is None, f"{report}after {some} of {wave}: {harm}"
         for step in wave:
-            state = called(state, moves, step)
+            state = state_after(state, moves, step)
     assert after_of(moves, fixed) == state, report
     kinds: dict[int, list[Any]] = {at: [] for at in range(len(moves))}
     for at, kind in chain.from_iterable(waves):
@@ -252,7 +255,7 @@ def check_order(moves: Sequence[Move], fixed: Sequence[Json], waves: Sequence[St
 
 def order_without_copies(moves: Sequence[Move], fixed: Sequence[Json], evaluation: str = "lowest-first") -> bool:
     """Whether the moves can be made one by one, each in one call, safely: every order is tried."""
-    safety, start = Safety(moves, fixed, evaluation), before_of(moves, fixed)
+    safety, start = OrderSafety(moves, fixed, evaluation), before_of(moves, fixed)
     reached = {frozenset[int]()}
     for _ in moves:
         longer = {done | {at} for done in reached for at in range(len(moves)) if at not in done}
@@ -262,5 +265,5 @@ def order_without_copies(moves: Sequence[Move], fixed: Sequence[Json], evaluatio
 
 def _made(state: State, moves: Sequence[Move], done: Iterable[int]) -> State:
     for at in done:
-        state = called(state, moves, (at, "whole"))
+        state = state_after(state, moves, (at, "whole"))
     return state

@@ -21,6 +21,7 @@ from reconciler.model.rule import (
 from reconciler.plan.plan import LiveState
 
 OWNER = "acme"
+MARKER = Marker(OWNER, Address("cards", "vip"), "00000000")
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 QUEUES = (Queue("q-cards", "Card Services"), Queue("q-fraud", "Fraud"), Queue("q-general", "General"))
 LABELS = {"cognigyDetectedIntent": "intent", "cognigyConfidence": "confidence"}

@@ -59,7 +59,7 @@ def proxy(host: str) -> str:
     return f"http://{PROXY_USER}:{quote(PASSWORD, safe='')}@{host}"
 
 
-def found(data: bytes | str) -> list[Leak]:
+def find_leaks(data: bytes | str) -> list[Leak]:
     """Return each secret that the data holds, whole, encoded, split, or half."""
     raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
     squeezed = raw.translate(None, _DROPPED)
@@ -71,14 +71,14 @@ def _found(which: str, secret: str, raw: bytes, squeezed: bytes) -> Iterator[Lea
     """Look at letters and digits alone first: line breaks, quotes and most encodings vanish with the rest."""
     if not any(trace in squeezed for trace in _traces(secret)):
         return
-    named = [Leak(which, encoding) for encoding, form in forms(secret) if form in raw]
+    named = [Leak(which, encoding) for encoding, form in encodings(secret) if form in raw]
     yield from named
     if not named and any(run in squeezed for run in _runs(secret)):
         yield Leak(which, "half, split or mixed")
 
 
 @cache
-def forms(secret: str) -> tuple[tuple[str, bytes], ...]:
+def encodings(secret: str) -> tuple[tuple[str, bytes], ...]:
     """Return the ways to write a secret, each with its name."""
     texts = {
         "raw": secret,
@@ -120,7 +120,7 @@ def _traces(secret: str) -> tuple[bytes, ...]:
     letters = secret.encode().translate(None, _DROPPED)
     blocks = [letters[at : at + _BLOCK] for at in range(0, len(letters) - _BLOCK + 1, _BLOCK)]
     kept = {"reversed", "hex", "HEX", "base64", "JSON, all escaped", "HTML, decimal"}
-    return (*blocks, *(form.translate(None, _DROPPED) for name, form in forms(secret) if name in kept))
+    return (*blocks, *(form.translate(None, _DROPPED) for name, form in encodings(secret) if name in kept))
 
 
 @cache
@@ -132,7 +132,7 @@ def _runs(secret: str) -> tuple[bytes, ...]:
 _PLANTED: Final[set[Path]] = set()
 
 
-def planted(path: Path) -> Path:
+def mark_as_secret(path: Path) -> Path:
     """Say that a test itself puts a secret into this file."""
     _PLANTED.add(path.resolve())
     return path
@@ -142,7 +142,7 @@ def leaks_in(folder: Path) -> Iterator[str]:
     """Look through the files under a folder, but for what was planted; say where each leak is."""
     for path in sorted(_files(folder)):
         with path.open("rb") as file:
-            yield from (f"{which}, {encoding}, in {path.name}" for which, encoding in found(file.read(_LARGEST)))
+            yield from (f"{which}, {encoding}, in {path.name}" for which, encoding in find_leaks(file.read(_LARGEST)))
 
 
 def _files(folder: Path) -> Iterable[Path]:

@@ -21,8 +21,10 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from tests.support import canary_secrets as canary
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 FORKS: Final = sys.platform == "linux" and os.environ.get("CXROUTE_TESTS_START") != "python"
@@ -105,6 +107,26 @@ def _started(job: Mapping[str, Any], streams: list[int]) -> int:
         return int(number)
 
 
+def process_environment(**variables: str) -> dict[str, str]:
+    """Return variables for a process: a few of this one, canaries for the client's credentials, and these."""
+    names = ("PATH", "HOME", "LANG", "SYSTEMROOT", "PYTHONDONTWRITEBYTECODE")
+    kept = {name: os.environ[name] for name in names if name in os.environ}
+    return {**kept, "CXONE_CLIENT_ID": canary.CLIENT, "CXONE_CLIENT_SECRET": canary.SECRET, **variables}
+
+
+@contextlib.contextmanager
+def serving(process: subprocess.Popen[str]) -> Iterator[str]:
+    """Yield the URL that a started server prints. Behind the block the process has ended, if need be by SIGKILL."""
+    with process:
+        assert process.stdout
+        try:
+            line = next((line for line in process.stdout if "on http://" in line), "")
+            assert line, (process.poll(), process.stderr and process.stderr.read())
+            yield "http://" + line.partition("on http://")[2].split()[0]
+        finally:
+            process.kill()
+
+
 def run_command(*arguments: str, **more: Any) -> subprocess.CompletedProcess[Any]:
     """Run `cxroute ARGUMENTS` to its end, for a minute at most; text is captured, unless `more` says otherwise."""
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
@@ -116,17 +138,17 @@ def run_command(*arguments: str, **more: Any) -> subprocess.CompletedProcess[Any
     return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
 
-class Ended(NamedTuple):
-    """What became of one measured run. `peak` is bytes of memory."""
+class RunResult(NamedTuple):
+    """How a run ended; `seconds` and `peak`, the bytes of memory, where it was measured."""
 
     code: int
     out: str
     err: str
-    seconds: float
-    peak: int
+    seconds: float = 0.0
+    peak: int = 0
 
 
-def measured(folder: Path, arguments: list[str], environment: Mapping[str, str], patience: int) -> Ended:
+def run_measured(folder: Path, arguments: list[str], environment: Mapping[str, str], patience: int) -> RunResult:
     """Run the command in that folder, for so many seconds at most; waits between attempts take no time."""
     with (folder / "stdout").open("w+") as out, (folder / "stderr").open("w+") as err:
         started = time.monotonic()
@@ -145,4 +167,4 @@ def measured(folder: Path, arguments: list[str], environment: Mapping[str, str],
         seconds = time.monotonic() - started
     said, warned = ((folder / name).read_text("utf-8") for name in ("stdout", "stderr"))
     peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return Ended(process.returncode, said, warned, seconds, peak)
+    return RunResult(process.returncode, said, warned, seconds, peak)

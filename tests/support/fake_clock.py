@@ -1,4 +1,4 @@
-"""Time that passes only when somebody waits for it."""
+"""A clock that stands still until something waits."""
 
 from __future__ import annotations
 
@@ -15,22 +15,34 @@ if TYPE_CHECKING:
 START = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 
 
-class VirtualTime:
-    """A clock that a sleep moves on at once; `slept` says how long each was. Chance is always the same, or `random`."""
+class FakeClock:
+    """A clock that each sleep moves on at once. Calling it returns its seconds; `slept` lists the sleeps.
+
+    `time` is what a client takes of it. Random numbers are all `chance`, or those of `random`.
+    """
 
     def __init__(self, chance: float = 0.5, random: Callable[[], float] | None = None) -> None:
         self.seconds = 1000.0
         self.slept: list[float] = []
-        self.time = TimeSource(lambda: self.seconds, self._sleep, random or (lambda: chance), self._deadline, self._now)
+        self.time = TimeSource(self, self.sleep, random or (lambda: chance), self._deadline, self._now)
 
-    async def _sleep(self, seconds: float) -> None:
+    def __call__(self) -> float:
+        """Return the seconds."""
+        return self.seconds
+
+    def wait(self, seconds: float) -> None:
+        """Move on, for callers that are not asynchronous."""
         self.slept.append(seconds)
         self.seconds += max(seconds, 0.0)
+
+    async def sleep(self, seconds: float) -> None:
+        """Move on."""
+        self.wait(seconds)
         await asyncio.sleep(0)
 
     @asynccontextmanager
     async def _deadline(self, seconds: float) -> AsyncIterator[None]:
-        """Nothing takes time here but sleeping, so only that can be too late."""
+        """Raise TimeoutError where the sleeps in the block took longer; nothing else takes time."""
         end = self.seconds + seconds
         yield
         if self.seconds > end:

@@ -19,7 +19,7 @@ KNOWN = {
 }
 
 
-class Command(NamedTuple):
+class WorkflowCommand(NamedTuple):
     """A command as the runner understands it."""
 
     name: str
@@ -27,7 +27,7 @@ class Command(NamedTuple):
     data: str
 
 
-def commands(output: str) -> list[Command]:
+def workflow_commands(output: str) -> list[WorkflowCommand]:
     """Return the commands that a runner carries out, in order; stopping and going on are none of them."""
     found, known, token = [], set(KNOWN), ""
     for line in re.split(r"\r\n|\r|\n", output):
@@ -47,22 +47,22 @@ def commands(output: str) -> list[Command]:
     return found
 
 
-def _new_form(line: str, known: set[str]) -> Command | None:
+def _new_form(line: str, known: set[str]) -> WorkflowCommand | None:
     line = line.lstrip()
     head, end, data = line[2:].partition("::")
     name, _, properties = head.partition(" ")
     if not line.startswith("::") or not end or name.lower() not in known:
         return None
-    return Command(name, _properties(properties.strip(), ",", _property), _data(data))
+    return WorkflowCommand(name, _properties(properties.strip(), ",", _property), _data(data))
 
 
-def _old_form(line: str, known: set[str]) -> Command | None:
+def _old_form(line: str, known: set[str]) -> WorkflowCommand | None:
     _, begin, rest = line.partition("##[")
     head, end, data = rest.partition("]")
     name, _, properties = head.partition(" ")
     if not begin or not end or name.lower() not in known:
         return None
-    return Command(name, _properties(properties, ";", _data), _data(data))
+    return WorkflowCommand(name, _properties(properties, ";", _data), _data(data))
 
 
 def _properties(text: str, between: str, unescaped: Callable[[str], str]) -> dict[str, str]:

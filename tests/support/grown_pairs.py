@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tests.support.random_rules import Pair, attribute, queue, rule
+from tests.support.random_rules import RulePair, attribute, queue, rule
 
 if TYPE_CHECKING:
     from random import Random
@@ -21,15 +21,15 @@ TIERS: Final = ("gold", "platinum", "standard")
 _QUEUES: Final = ("A", "B", "C")
 
 
-def grown_pair(random: Random) -> Pair:
+def generate_pair(random: Random) -> RulePair:
     """Return a list of 20 to 60 rules and what one to three edits make of it, or a list made by hand before it."""
     old = _grown(random, random.randint(20, 60))
     if random.random() < 0.2:
-        return Pair(_by_hand(random, old), old, "lowest-first")
+        return RulePair(_by_hand(random, old), old, "lowest-first")
     new = old
     for _ in range(random.randint(1, 3)):
         new = random.choice((_minimum, _last, _deleted, _split, _retargeted, _moved))(random, new)
-    return Pair(old, new, "lowest-first")
+    return RulePair(old, new, "lowest-first")
 
 
 def _grown(random: Random, size: int) -> list[Json]:
@@ -101,13 +101,13 @@ def _moved(random: Random, rules: list[Json]) -> list[Json]:
     return [{**one, "priority": random.choice((1, 15, 500))} if one["id"] in chosen else one for one in rules]
 
 
-def tangled_pair(random: Random) -> Pair:
+def generate_tangled_pair(random: Random) -> RulePair:
     """Return two short lists of rules that ask a little about each of five attributes, with a number among them."""
     evaluation: Evaluation = "highest-first" if random.random() < 0.4 else "lowest-first"
     old = [_tangled(random, f"k{number}") for number in range(random.randint(2, 6))]
     new = [one for one in old if random.random() < 0.6]
     new += [_tangled(random, f"n{number}") for number in range(random.randint(1, 4))]
-    return Pair(old, new, evaluation)
+    return RulePair(old, new, evaluation)
 
 
 def _tangled(random: Random, key: str) -> Json:

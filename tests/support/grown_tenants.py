@@ -93,7 +93,7 @@ UNKNOWN: Final[tuple[Json, ...]] = (
 
 
 @dataclass
-class Grown:
+class GeneratedTenant:
     """A tenant's rules in the API's form. `kept_out` are the ids of rules that no manifest can or may have."""
 
     rules: list[Json] = field(default_factory=list)
@@ -107,9 +107,9 @@ class Grown:
         return {rule["id"] for rule in self.rules} - self.kept_out - self.ours
 
 
-def grown(random: Random, size: int) -> Grown:
+def generate_tenant(random: Random, size: int) -> GeneratedTenant:
     """Return a tenant of so many rules."""
-    found = Grown()
+    found = GeneratedTenant()
     if random.random() < 0.3:
         found.queues += map(dict, TWINS)
     for number in range(size):
@@ -118,7 +118,7 @@ def grown(random: Random, size: int) -> Grown:
     return found
 
 
-def _settle(random: Random, found: Grown, rule: Json) -> None:
+def _settle(random: Random, found: GeneratedTenant, rule: Json) -> None:
     """Give a rule its owner, or something that keeps it out of manifests."""
     dice = random.random()
     if rule["enabled"] and not any(target["weight"] for target in rule["targets"]):

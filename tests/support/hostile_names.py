@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 HOSTILE_NAMES: Final = {
@@ -82,3 +83,36 @@ MARKDOWN_NAMES: Final = {
     "colour": "#ff0000 rgb(1,2,3)",
 }
 """By what GitHub, or a Markdown parser, might make of them."""
+CONTROL_CHARACTERS = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\U000e0000-\U000e007f]"
+)
+
+HOSTILE_TEXTS: Final = [
+    "a | b",
+    "`code`",
+    "``x``",
+    "@everyone",
+    "<img src=x onerror=alert(1)>",
+    "</code><script>alert(1)</script>",
+    "<!-- cxroute:plan env=prod -->",
+    "[x](javascript:alert(1))",
+    "two\nlines",
+    "```\nfence",
+    "end",
+    '"quotes"; \'; drop',
+    "#35;",
+    "🙂 emoji",
+    "\x1b[31mred\x1b[0m",
+    "\u202egnihtemos",
+    "& <vip>",
+    "x" * 400,
+    "{{7*7}}",
+    "$(rm -rf)",
+    "\x9b31m",
+    "zero\u200bwidth",
+    "\u2066isolate",
+    "bell\a",
+    "nul\0",
+    "tag\U000e0041",
+    "\r overwrite",
+]

@@ -54,14 +54,14 @@ def _trust() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-class Tenant:
+class ScriptedServer:
     """A server that does what a script says with each request, and the client of it."""
 
     def __init__(self, script: Script, greeting: bytes = b"") -> None:
         self._script, self._greeting = script, greeting
         self.connections: list[asyncio.StreamWriter] = []
         self._serving: list[asyncio.Future[None]] = []
-        self.asked: list[bytes] = []
+        self.requests: list[bytes] = []
         self.direct = Direct(_trust())
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -74,7 +74,7 @@ class Tenant:
         writer.write(self._greeting)
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
-                self.asked.append(head + await reader.readexactly(2))
+                self.requests.append(head + await reader.readexactly(2))
                 await self._script(writer)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
@@ -82,7 +82,7 @@ class Tenant:
             writer.close()
 
     @asynccontextmanager
-    async def open(self, tls: ssl.SSLContext | None = None) -> AsyncIterator[Tenant]:
+    async def open(self, tls: ssl.SSLContext | None = None) -> AsyncIterator[ScriptedServer]:
         """Listen."""
         server = await asyncio.start_server(self.serve, "127.0.0.1", 0, ssl=tls)
         self.server = ServerUrl("http", "127.0.0.1", server.sockets[0].getsockname()[1], "")
@@ -104,7 +104,7 @@ class Tenant:
         return answer.status, answer.content
 
 
-def writing(data: bytes) -> Script:
+def answer_with(data: bytes) -> Script:
     """Return a script that answers so, and keeps the connection."""
 
     async def script(writer: asyncio.StreamWriter) -> None:
@@ -114,7 +114,7 @@ def writing(data: bytes) -> Script:
     return script
 
 
-def ending(data: bytes) -> Script:
+def answer_and_close(data: bytes) -> Script:
     """Return a script that answers so, and closes."""
 
     async def script(writer: asyncio.StreamWriter) -> None:

@@ -1,11 +1,11 @@
-"""The real client on the real simulator, in this process: no socket, no thread."""
+"""The real client on the simulator, in this process: no socket, no thread."""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from reconciler.apply.admission import matches_intent
 from reconciler.apply.loop import apply_plan
@@ -21,8 +21,8 @@ from reconciler.simulator.settings import PROFILES
 from reconciler.simulator.state import TenantState
 from tests.support import canary_secrets as canary
 from tests.support.builders import NOW, QUEUES
-from tests.support.fake_clock import VirtualTime
-from tests.support.simulated import Line
+from tests.support.fake_clock import FakeClock
+from tests.support.simulated import SimulatorTransport
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from reconciler.simulator.faults.injector import FaultInjector
     from reconciler.simulator.settings import SimulatorSettings
 
+Result = TypeVar("Result")
 TENANT = TenantSettings(
     base_url="http://localhost",
     token_url="http://localhost/oauth/token",
@@ -47,57 +48,71 @@ TENANT = TenantSettings(
 
 
 @dataclass
-class Remembering:
+class RecorderInMemory:
     """A recorder that keeps what it was told."""
 
-    said: list[tuple[str, str]] = field(default_factory=list)
+    lines: list[tuple[str, str]] = field(default_factory=list)
 
     def intend(self, step: PlanStep) -> None:
         """Keep what is about to be written."""
-        self.said.append(("intend", str(step.change.address)))
+        self.lines.append(("intend", str(step.change.address)))
 
     def tried(self, step: PlanStep, result: Attempt) -> None:
         """Keep the verdict."""
-        self.said.append((result.verdict.name, str(step.change.address)))
+        self.lines.append((result.verdict.name, str(step.change.address)))
 
     def wave(self) -> None:
         """Keep that a wave ended."""
-        self.said.append(("wave", ""))
+        self.lines.append(("wave", ""))
 
 
 async def _no_sleep(_seconds: float) -> None:
     await asyncio.sleep(0)
 
 
-class World:
-    """A simulated tenant and what is done to it."""
+class InProcessTenant:
+    """A simulated tenant, clients of it, and what `plan` and `apply` do with it.
+
+    `state` replaces the rules and the usual queues; `tenant` is how clients see it. `clock` is that of its clients,
+    and of the simulator where `settings` say so.
+    """
 
     def __init__(
         self,
         rules: Iterable[LiveRule] = (),
         settings: SimulatorSettings = PROFILES["A"],
         faults: FaultInjector | None = None,
+        *,
+        state: TenantState | None = None,
+        tenant: TenantSettings = TENANT,
     ) -> None:
+        self.clock, self.tenant = FakeClock(), tenant
         queues = [queue._asdict() for queue in QUEUES]
-        self.state = TenantState(queues=queues, rules=[raw(rule) for rule in rules])
+        self.state = state or TenantState(queues=queues, rules=[raw(rule) for rule in rules])
         self.app: Simulator = build_simulator(self.state, settings, faults)
-        self.recorder = Remembering()
+        self.recorder = RecorderInMemory()
 
-    async def client(self) -> WritingClient:
-        """Return a client of this tenant, whose waiting takes no time."""
-        return WritingClient(
-            transport_over(Line(self.app)), TENANT, ClientCredentials(canary.CLIENT, canary.SECRET), VirtualTime().time
-        )
+    def client(self) -> WritingClient:
+        """Return a new client, whose waiting takes no time."""
+        credentials = ClientCredentials(canary.CLIENT, canary.SECRET)
+        return WritingClient(transport_over(SimulatorTransport(self.app)), self.tenant, credentials, self.clock.time)
+
+    def talk(self, talk: Callable[[WritingClient], Awaitable[Result]]) -> Result:
+        """Return what a new client makes of its tenant."""
+
+        async def talking() -> Result:
+            return await talk(self.client())
+
+        return asyncio.run(talking())
 
     def plan(self, desired: DesiredState, options: PlanOptions | None = None) -> Plan:
         """Read everything and plan."""
 
-        async def read() -> Plan:
-            client = await self.client()
+        async def read(client: WritingClient) -> Plan:
             found = LiveState(await client.rules(), await client.queues())
             return build_plan(desired, found, options or PlanOptions(), NOW)
 
-        return asyncio.run(read())
+        return self.talk(read)
 
     def apply(
         self,
@@ -113,8 +128,7 @@ class World:
     ) -> ApplyReport:
         """Plan (or take what was planned) and apply, as the command does."""
 
-        async def run() -> ApplyReport:
-            client = await self.client()
+        async def run(client: WritingClient) -> ApplyReport:
             queues = await client.queues()
 
             def replan(rules: tuple[LiveRule, ...]) -> Plan:
@@ -126,7 +140,7 @@ class World:
             conduct = ApplySettings(admit, sleep, stopped, lag=lag, is_within_review=within)
             return await apply_plan(made, client, replan, self.recorder, conduct)
 
-        return asyncio.run(run())
+        return self.talk(run)
 
     def writes(self) -> list[tuple[str, str]]:
         """Return the writes that were asked for so far."""

@@ -36,11 +36,11 @@ class Page:
         """The attributes of every such element."""
         return [attributes for name, attributes in self.tags if name == tag]
 
-    def said(self, *inside: str) -> str:
+    def text_inside(self, *inside: str) -> str:
         """All text that stands in such elements."""
         return "".join(one.text for one in self.texts if set(inside) <= set(one.inside))
 
-    def outside(self, *elements: str) -> list[str]:
+    def texts_outside(self, *elements: str) -> list[str]:
         """Every text that stands in none of the elements."""
         return [one.text for one in self.texts if not set(elements) & set(one.inside)]
 
@@ -87,7 +87,7 @@ class _Reader(HTMLParser):
         self.page.unclosed += self._open
 
 
-def page(html: str) -> Page:
+def parse_html(html: str) -> Page:
     """Read HTML."""
     reader = _Reader()
     reader.feed(html)
@@ -95,6 +95,6 @@ def page(html: str) -> Page:
     return reader.page
 
 
-def github(markdown: str) -> Page:
+def parse_as_github(markdown: str) -> Page:
     """Read Markdown as GitHub's own parser does, raw HTML and all; what GitHub takes out after it is still there."""
-    return page(github_flavored_markdown_to_html(markdown, options=Options.CMARK_OPT_UNSAFE))
+    return parse_html(github_flavored_markdown_to_html(markdown, options=Options.CMARK_OPT_UNSAFE))

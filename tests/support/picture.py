@@ -56,7 +56,7 @@ AFTER = """\
 PROTECTED = "guard: {protected: [routing/legacy-fax]}\n"
 
 
-def printed() -> str:
+def demo_output() -> str:
     """Return what `cxroute plan` prints, in colours, of a small tenant with something of everything."""
     back = Path.cwd()
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()) as out:
@@ -83,7 +83,7 @@ def printed() -> str:
         return out.getvalue()
 
 
-def drawn(text: str) -> str:
+def draw_svg(text: str) -> str:
     """Return coloured text as SVG."""
     width = max(len(line) for line in re.sub(r"\x1b\[\d+m", "", text).splitlines()) + 2
     console = Console(record=True, width=width, file=io.StringIO(), force_terminal=True, color_system="standard")
@@ -93,4 +93,4 @@ def drawn(text: str) -> str:
 
 
 if __name__ == "__main__":
-    PICTURE.write_text(drawn(printed()), encoding="utf-8")
+    PICTURE.write_text(draw_svg(demo_output()), encoding="utf-8")

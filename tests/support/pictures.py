@@ -32,7 +32,7 @@ blockquote{margin:0 0 16px;padding:8px 16px;border-left:4px solid #d0d7de}blockq
 """
 
 
-def as_shown(markdown: str) -> str:
+def render_comment(markdown: str) -> str:
     """Return a page with a comment as GitHub shows it: its parser's HTML, its coloured boxes, a style like its own."""
     shown = github_flavored_markdown_to_html(markdown, options=Options.CMARK_OPT_UNSAFE)
     shown = re.sub(
@@ -51,7 +51,7 @@ def draw(browser: Browser, files: dict[str, str], into: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         report, comment = Path(folder) / "plan.html", Path(folder) / "comment.html"
         report.write_text(files["plan.html"], encoding="utf-8")
-        comment.write_text(as_shown(files["plan.md"]), encoding="utf-8")
+        comment.write_text(render_comment(files["plan.md"]), encoding="utf-8")
         for name, width, height, scheme in (
             ("report-light", 960, 1010, "light"),
             ("report-dark", 960, 1010, "dark"),
@@ -62,11 +62,11 @@ def draw(browser: Browser, files: dict[str, str], into: Path) -> None:
                 sight.page.screenshot(path=into / f"{name}.png")
         with seen(browser, viewport={"width": 980, "height": 1080}) as sight:
             sight.page.goto(comment.as_uri())
-            with_map(sight.page)
+            render_diagram(sight.page)
             sight.page.screenshot(path=into / "comment.png")
 
 
-def with_map(page: Page) -> None:
+def render_diagram(page: Page) -> None:
     """Draw the map as GitHub does, and open what it is folded in."""
     page.add_script_tag(path=MERMAID)
     page.evaluate("document.querySelectorAll('details:has(.mermaid)').forEach(one => { one.open = true })")

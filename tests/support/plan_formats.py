@@ -16,7 +16,7 @@ from reconciler.render.markdown.drift import drift_markdown
 from reconciler.render.markdown.plan import render_markdown
 from reconciler.render.text.drift import DriftCommands, drift_brief, drift_text
 from reconciler.render.text.plan import plan_text
-from tests.support.plans import FACTS, TENANT, told
+from tests.support.plans import FACTS, TENANT, summary_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,12 +42,12 @@ def as_github(made: Plan) -> str:
 
 def as_markdown(made: Plan) -> str:
     """The plan as a pull request's comment."""
-    return render_markdown(*told(made))
+    return render_markdown(*summary_of(made))
 
 
 def as_html(made: Plan) -> str:
     """The plan as a page."""
-    return render_html(*told(made))
+    return render_html(*summary_of(made))
 
 
 def as_json(made: Plan) -> str:

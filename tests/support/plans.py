@@ -53,7 +53,7 @@ NOTES: Final = (
 )
 
 
-def everything() -> Plan:
+def plan_of_everything() -> Plan:
     """A plan with something of every kind: each action and cause, guards, a conflict, a sample, exact cases."""
     hold = Hold.model_validate({"until": "2026-12-01T08:00:00+01:00", "reason": "incident 42"})
     lost = rule("card_lost", conditions=[intent_is("card_lost"), at_least(0.7)], priority=10)
@@ -83,25 +83,27 @@ def everything() -> Plan:
         unmanaged("11", rule("partner", priority=1, conditions=[intent_is("partner")])),
     ]
     said = {"guard": {"deletes": {"count": 0, "percent": 0}, "protected": ["cards/fax"]}}
-    made = check_guards(add_findings(looked_at(want, found, SAMPLE), NOTES), environment(**said))
+    made = check_guards(add_findings(assessed_plan(want, found, SAMPLE), NOTES), environment(**said))
     return lift_guards(made, ["deletes", "protected"], "the fax line is closed, CHG-1042")
 
 
-def many() -> Plan:
+def plan_of_many() -> Plan:
     """A plan of more rows than are shown; of some conversations nothing is known."""
     asked = [[intent_is(f"r{n}"), make_condition(f"menu{n}", "equals", "x")] for n in range(30)]
     want = [wanted(f"cards/r{n}", rule(f"r{n}", conditions=asked[n], targets=FRAUD, priority=n)) for n in range(30)]
-    made = looked_at(want, [managed("all", "cards/all", rule("all", priority=900, conditions=[], targets=CARDS))])
+    made = assessed_plan(want, [managed("all", "cards/all", rule("all", priority=900, conditions=[], targets=CARDS))])
     unknown = [(Clause(make_condition("tier", "equals", f"t{n}")),) for n in range(7)]
-    return check_guards(unsure(made, *unknown), environment())
+    return check_guards(with_unproven_regions(made, *unknown), environment())
 
 
-def empty() -> Plan:
+def empty_plan() -> Plan:
     """A plan that has nothing to do."""
-    return check_guards(looked_at([wanted("cards/vip", rule())], [managed("1", "cards/vip", rule())]), environment())
+    return check_guards(
+        assessed_plan([wanted("cards/vip", rule())], [managed("1", "cards/vip", rule())]), environment()
+    )
 
 
-def hostile(name: str) -> Plan:
+def hostile_plan(name: str) -> Plan:
     """A plan with a name wherever somebody from outside may write one."""
     odd = rule(name, description=name, conditions=[intent_is(name), make_condition(name, "equals", name)], priority=7)
     twin = replace(odd, name=f"{name} 2", targets=(Target("q-odd", 1),))
@@ -121,19 +123,19 @@ def hostile(name: str) -> Plan:
         unmanaged("4", odd),
         unmanaged("5", rule(f"{name} 6")),
     ]
-    made = looked_at(want, found, SAMPLE, Queue("q-odd", name))
+    made = assessed_plan(want, found, SAMPLE, Queue("q-odd", name))
     said = [
         Finding("CXR204", "warning", f"{name}: {name}", here, hint=name),
         Finding("CXR206", "info", f"{name}: {name}", here, hint=name),
     ]
     made = check_guards(
-        unsure(add_findings(made, said), (Clause(make_condition(name, "equals", name)),)), environment()
+        with_unproven_regions(add_findings(made, said), (Clause(make_condition(name, "equals", name)),)), environment()
     )
     wrong = replace(made, guards=tuple(replace(one, message=f"{one.message}; {name}") for one in made.guards))
     return lift_guards(wrong, ["deletes", "unrouted"], name)
 
 
-def crowd(names: Iterable[str]) -> Plan:
+def plan_with_names(names: Iterable[str]) -> Plan:
     """A plan with all these names at once: each of a rule, its queue, its description and what it asks for."""
     want, found, queues = [], [], []
     for n, name in enumerate(names):
@@ -143,10 +145,10 @@ def crowd(names: Iterable[str]) -> Plan:
         want.append(wanted(f"cards/r{n}", replace(one, targets=(Target(f"q{n}", 1),)), source=Source(name, n + 1, 1)))
         found.append(managed(str(n), f"cards/r{n}", one))
         queues.append(Queue(f"q{n}", name))
-    return check_guards(looked_at(want, found, None, *queues), environment())
+    return check_guards(assessed_plan(want, found, None, *queues), environment())
 
 
-def large(count: int, name: str = "") -> Plan:
+def large_plan(count: int, name: str = "") -> Plan:
     """A plan of so many changes, `name` in each: most sent to another queue, some new, some gone and refused."""
     want, found = [], []
     for n in range(count):
@@ -156,18 +158,18 @@ def large(count: int, name: str = "") -> Plan:
         found += [managed(str(n), f"cards/r{n}", other)] if n % 6 != 1 else []
     queues = [Queue(f"q{n}", f"{name}Queue {n}") for n in range(40)]
     return check_guards(
-        looked_at(want, found, None, *queues), environment(guard={"deletes": {"count": 0, "percent": 1}})
+        assessed_plan(want, found, None, *queues), environment(check_guards={"deletes": {"count": 0, "percent": 1}})
     )
 
 
-def looked_at(want: list[DesiredRule], found: list[LiveRule], sample: bytes | None = None, *queues: Queue) -> Plan:
+def assessed_plan(want: list[DesiredRule], found: list[LiveRule], sample: bytes | None = None, *queues: Queue) -> Plan:
     """A plan as commands make it, with its order, its lint and who is affected."""
     made = build_plan(desired(*want), LiveState(tuple(found), (*QUEUES, *queues)), PlanOptions(), NOW)
     traffic = read_traffic(sample, "prod.csv", Attributes(), "October 2026") if sample else None
     return predict_impact(schedule_steps(made), traffic)
 
 
-def unsure(made: Plan, *unknown: tuple[Clause, ...]) -> Plan:
+def with_unproven_regions(made: Plan, *unknown: tuple[Clause, ...]) -> Plan:
     """The plan, with conversations of which the analysis knows nothing."""
     return replace(made, behaviour=replace(made.behaviour or BehaviourChange(()), undecided=unknown))
 
@@ -177,6 +179,6 @@ def environment(**said: object) -> Environment:
     return Environment.model_validate({"name": "prod", "owner": "acme", "tenant": "acme", **said})
 
 
-def told(made: Plan) -> tuple[PlanSummary, RoutingMap, Provenance]:
+def summary_of(made: Plan) -> tuple[PlanSummary, RoutingMap, Provenance]:
     """All that a renderer is given."""
     return summarize_plan(made, TENANT), build_routing_map(made), FACTS

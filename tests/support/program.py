@@ -26,7 +26,7 @@ VARIABLES = (
     "COLUMNS",
 )
 """Of whoever runs the tests; they must not reach them."""
-QUICK: Final = replace(REAL_TIME, random=lambda: 0.0)
+NO_BACKOFF: Final = replace(REAL_TIME, random=lambda: 0.0)
 """By lot, the wait before a second attempt is none: an empty list is read twice, and half a second lies between."""
 
 

@@ -75,7 +75,7 @@ PRIORITIES: Final = (1, 2, 3, 4, 4, 5)
 
 
 @dataclass(frozen=True)
-class Pair:
+class RulePair:
     """Two lists of rules; rules of one id are one rule before and after."""
 
     old: list[Json]
@@ -240,16 +240,16 @@ def _changed(random: Random, kind: str, one: Json) -> Json:
     }[kind]()
 
 
-def a_pair(random: Random, most: int = 5) -> Pair:
+def a_pair(random: Random, most: int = 5) -> RulePair:
     """Two lists: mostly one and what a few edits make of it, else two that share ids alone."""
     evaluation: Evaluation = "highest-first" if chance(random, 0.25) else "lowest-first"
     old = a_list(random, most)
     if chance(random, 0.2):
-        return Pair(old, a_list(random, most), evaluation)
+        return RulePair(old, a_list(random, most), evaluation)
     new = old
     for _ in range(random.choice((1, 2, 2, 3, 4))):
         new = edited(random, new) if new else a_list(random, most)
-    return Pair(old, new, evaluation)
+    return RulePair(old, new, evaluation)
 
 
 PAIRS: Final = st.builds(a_pair, st.randoms(use_true_random=False), st.just(4))

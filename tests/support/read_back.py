@@ -29,7 +29,7 @@ _WAY: Final = re.compile(r"^(.*?)(?:: )?((?:the tenant's default|no queue|[0-9.e
 
 
 @dataclass(frozen=True)
-class Read:
+class ParsedRow:
     """One row: the inputs that it means, as bits of a universe; from where, to where."""
 
     inputs: int
@@ -37,10 +37,10 @@ class Read:
     after: Destination
 
 
-def rows_read(text: str, universe: Universe, labels: Mapping[str, str], opaque: Mapping[str, str]) -> list[Read]:
+def parse_rows(text: str, universe: Universe, labels: Mapping[str, str], opaque: Mapping[str, str]) -> list[ParsedRow]:
     """Return the rows of a text. `opaque` are conditions that are not understood, by their words."""
     reader = _Reader(universe, {label: name for name, label in labels.items()}, opaque)
-    rows: list[Read] = []
+    rows: list[ParsedRow] = []
     who = way = ""
     excepts: list[str] = []
     for line in text.splitlines()[1:]:
@@ -61,7 +61,7 @@ class _Reader:
     names: Mapping[str, str]
     opaque: Mapping[str, str]
 
-    def row(self, who: str, excepts: list[str], way: str) -> Read:
+    def row(self, who: str, excepts: list[str], way: str) -> ParsedRow:
         if not way:
             found = _WAY.match(who)
             assert found, who
@@ -70,11 +70,11 @@ class _Reader:
         for one in excepts:
             inputs &= ~self.all_of(one)
         befores, _, after = way.partition(" -> ")
-        return Read(inputs, tuple(_destination(one) for one in befores.split("; ")), _destination(after))
+        return ParsedRow(inputs, tuple(_destination(one) for one in befores.split("; ")), _destination(after))
 
     def all_of(self, phrase: str) -> int:
         """Return the inputs for which a phrase holds."""
-        found = self.universe.everything
+        found = self.universe.all_inputs
         for word, condition in _OPAQUE.findall(phrase):
             found &= self.column(self.opaque[condition], _is(word == "if"))
         rest = _OPAQUE.sub("", phrase).removesuffix(", ")

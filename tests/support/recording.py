@@ -16,7 +16,7 @@ from unittest.mock import patch
 from reconciler import __version__
 from reconciler.cli.main import main
 from tests.support import canary_secrets as canary
-from tests.support.program import QUICK, VARIABLES
+from tests.support.program import NO_BACKOFF, VARIABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +39,7 @@ _RANDOM_ID: Final = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0
 _PORT: Final = re.compile(r"\b127\.0\.0\.1:\d+")
 
 
-class Result(NamedTuple):
+class CommandResult(NamedTuple):
     """The exit code and the output of a command."""
 
     code: int
@@ -47,23 +47,23 @@ class Result(NamedTuple):
     err: str
 
 
-def cxroute(*arguments: str) -> Result:
+def cxroute(*arguments: str) -> CommandResult:
     """Run a command in this process."""
     buffers = [io.BytesIO(), io.BytesIO()]
     out, err = (io.TextIOWrapper(buffer, "utf-8", write_through=True) for buffer in buffers)
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = main(list(arguments))
-    return Result(code, *(buffer.getvalue().decode() for buffer in buffers))
+    return CommandResult(code, *(buffer.getvalue().decode() for buffer in buffers))
 
 
-class Recorder:
+class OutputRecorder:
     """Collects the recorded files by name, and the exit code of every situation."""
 
     def __init__(self) -> None:
         self.files: dict[str, str] = {}
         self.codes: list[list[Any]] = []
 
-    def run(self, situation: str, *arguments: str) -> Result:
+    def run(self, situation: str, *arguments: str) -> CommandResult:
         """Run a command and record its exit code."""
         result = cxroute(*arguments)
         self.codes.append([situation, plain_text(" ".join(arguments)), result.code])
@@ -99,7 +99,7 @@ def workplace(folder: Path) -> Iterator[None]:
     """Work in a folder, with the credentials of a tenant on this machine and none of the user's own variables."""
     folder.mkdir(parents=True)
     credentials = {"CXONE_CLIENT_ID": canary.CLIENT, "CXONE_CLIENT_SECRET": canary.SECRET}
-    with contextlib.chdir(folder), patch.dict(os.environ), patch(CLOCK, QUICK):
+    with contextlib.chdir(folder), patch.dict(os.environ), patch(CLOCK, NO_BACKOFF):
         for name in VARIABLES:
             os.environ.pop(name, None)
         os.environ.update(credentials, GITHUB_ACTOR="ada")

@@ -8,7 +8,7 @@ from typing import NoReturn
 import pytest
 
 
-def lacking(why: str) -> NoReturn:
+def skip_or_fail(why: str) -> NoReturn:
     """Skip the test with the reason; fail it where CI=true."""
     if os.environ.get("CI") == "true":
         pytest.fail(f"CI has all that tests need, but {why}")

@@ -17,7 +17,7 @@ def sentences(*modules: str) -> set[str]:
     return {text for module in modules for text in _texts(ast.parse((PACKAGE / module).read_text("utf-8")))}
 
 
-def untold(modules: Iterable[str], told: Iterable[str]) -> list[str]:
+def missing_sentences(modules: Iterable[str], told: Iterable[str]) -> list[str]:
     """Return the sentences of the modules that stand in none of the texts."""
     whole = "\n".join(told)
     return sorted(text for text in sentences(*modules) if text not in whole)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from reconciler.simulator.delivery import BrokenDeliveryError
 from reconciler.simulator.messages import DeliveryMode
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from reconciler.simulator.app import Simulator
 
@@ -27,7 +28,7 @@ AS_HTTPX: dict[DeliveryMode, type[httpx.TransportError]] = {
 }
 
 
-class Line(httpx.AsyncBaseTransport):
+class SimulatorTransport(httpx.AsyncBaseTransport):
     """A transport into the simulator; what the simulator loses is raised as the network would."""
 
     def __init__(self, app: Simulator) -> None:
@@ -62,9 +63,19 @@ def stored(number: int, **more: Any) -> dict[str, Any]:
 @asynccontextmanager
 async def client(app: Simulator) -> AsyncIterator[httpx.AsyncClient]:
     """Yield a client with a token."""
-    async with httpx.AsyncClient(transport=Line(app), base_url="http://localhost") as http:
+    async with httpx.AsyncClient(transport=SimulatorTransport(app), base_url="http://localhost") as http:
         await sign_in(http)
         yield http
+
+
+def run(app: Simulator, talk: Callable[[httpx.AsyncClient], Awaitable[Any]]) -> Any:
+    """Return what a client with a token makes of the app."""
+
+    async def talking() -> Any:
+        async with client(app) as http:
+            return await talk(http)
+
+    return asyncio.run(talking())
 
 
 async def sign_in(http: httpx.AsyncClient) -> None:

@@ -1,4 +1,4 @@
-"""An event loop whose clock jumps to whatever is next: sleeps overlap as they do in life, and take no time."""
+"""An event loop whose clock steps to the next timer: sleeps overlap as in reality, and take no time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Result = TypeVar("Result")
 
 
 class _Selector(selectors.SelectSelector):
-    """Waits for nothing from outside: the time that it would have waited has gone by when it returns."""
+    """Waits for nothing outside: it moves its clock on by the time that it should wait."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,25 +34,25 @@ class _Selector(selectors.SelectSelector):
         return []
 
 
-class JumpingLoop(asyncio.SelectorEventLoop):
+class SteppingLoop(asyncio.SelectorEventLoop):
     """A loop on a clock of its own, which begins at 1000."""
 
     def __init__(self) -> None:
-        self._jumping = _Selector()
-        super().__init__(self._jumping)
+        self._stepping = _Selector()
+        super().__init__(self._stepping)
 
     def time(self) -> float:
         """Return the seconds of this loop's clock."""
-        return self._jumping.now
+        return self._stepping.now
 
 
 def run(main: Coroutine[Any, Any, Result]) -> Result:
-    """Run a coroutine to its end on a jumping clock."""
-    with asyncio.Runner(loop_factory=JumpingLoop) as runner:
+    """Run a coroutine to its end on a stepping clock."""
+    with asyncio.Runner(loop_factory=SteppingLoop) as runner:
         return runner.run(main)
 
 
-def jumping_time(random: Random) -> TimeSource:
+def stepping_time(random: Random) -> TimeSource:
     """Return what a client takes from the world, by the clock of the running loop."""
     clock = asyncio.get_running_loop().time
     start = clock()

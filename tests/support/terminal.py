@@ -24,7 +24,7 @@ _DECIDE = ("COLUMNS", "NO_COLOR", "FORCE_COLOR")
 """Variables that decide how the program prints; each test sets those that it is about."""
 
 
-class Shown(NamedTuple):
+class TerminalOutput(NamedTuple):
     """What a command ended with, and what the two terminals showed, styles and all."""
 
     code: int
@@ -37,7 +37,7 @@ class Shown(NamedTuple):
         return STYLE.sub("", self.out).splitlines()
 
 
-def on_terminal(width: int, *arguments: str, **variables: str) -> Shown:
+def run_on_terminal(width: int, *arguments: str, **variables: str) -> TerminalOutput:
     """Run a command in this process, with stdout and stderr on real terminals, to its end."""
     environment = {name: value for name, value in os.environ.items() if name not in _DECIDE}
     out: list[bytes] = []
@@ -50,7 +50,7 @@ def on_terminal(width: int, *arguments: str, **variables: str) -> Shown:
         patch("sys.stderr", stderr),
     ):
         code = main(list(arguments))
-    return Shown(code, _text(out), _text(err))
+    return TerminalOutput(code, _text(out), _text(err))
 
 
 @contextlib.contextmanager

@@ -17,10 +17,10 @@ import httpx
 from reconciler.simulator.app import build_simulator
 from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.state import TenantState
-from tests.crash.served import served
-from tests.endpoint.processes import process
 from tests.support import canary_secrets as canary
+from tests.support.loopback_server import loopback_server
 from tests.support.plain_http import PLAIN
+from tests.support.server_process import server_process
 from tests.support.simulated import QUEUES, RULES
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ rules:
 
 
 @dataclass
-class Receiver:
+class WebhookServer:
     """A web hook: what it was sent, and the statuses that it answers with before it answers 200."""
 
     url: str = ""
@@ -67,7 +67,7 @@ class Receiver:
         """Return their first lines."""
         return [text.partition("\n")[0] for text in self.texts]
 
-    def told(self, count: int) -> list[str]:
+    def wait_for(self, count: int) -> list[str]:
         """Return them once there are so many: a round is counted before people are told of it."""
         until = time.monotonic() + PATIENCE
         while len(self.bodies) < count and time.monotonic() < until:
@@ -76,9 +76,9 @@ class Receiver:
 
 
 @contextmanager
-def receiving() -> Iterator[Receiver]:
+def webhook_server() -> Iterator[WebhookServer]:
     """Take messages on a real socket, in a thread of this process."""
-    here = Receiver()
+    here = WebhookServer()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -109,7 +109,7 @@ def receiving() -> Iterator[Receiver]:
 
 
 @dataclass
-class Somebody:
+class TenantUser:
     """Who else works in the tenant."""
 
     url: str
@@ -137,33 +137,33 @@ class Somebody:
 
 
 @contextmanager
-def somebody(url: str) -> Iterator[Somebody]:
+def tenant_user(url: str) -> Iterator[TenantUser]:
     """Sign in to a tenant."""
     form = {"grant_type": "client_credentials", "client_id": canary.CLIENT, "client_secret": canary.SECRET}
     with httpx.Client(base_url=url, trust_env=False, verify=PLAIN, timeout=PATIENCE) as http:
         http.headers["Authorization"] = f"Bearer {http.post('/oauth/token', data=form).json()['access_token']}"
-        yield Somebody(url, http)
+        yield TenantUser(url, http)
 
 
 @dataclass
-class Scene:
+class WatchSetup:
     """A tenant, its manifests, and a web hook."""
 
     folder: Path
     stack: ExitStack
-    hook: Receiver
+    hook: WebhookServer
     url: str = "http://127.0.0.1:9"
 
-    def open(self, **settings: Any) -> None:
+    def serve_tenant(self, **settings: Any) -> None:
         """Serve a tenant in a thread of this process."""
-        here = self.stack.enter_context(served())
+        here = self.stack.enter_context(loopback_server())
         here.app, self.url = build_simulator(TenantState(QUEUES), SimulatorSettings(etags=True, **settings)), here.url
 
     @contextmanager
-    def opened(self, port: str) -> Iterator[None]:
+    def tenant_as_process(self, port: str) -> Iterator[None]:
         """Run the tenant as a process, which remembers everything; it is killed at the end of the block."""
         self.write("billing")
-        with process(self.folder, "simulate", "--port", port, "--state", "state.json") as (_, self.url):
+        with server_process(self.folder, "simulate", "--port", port, "--state", "state.json") as (_, self.url):
             self.write("billing")
             yield
 
@@ -176,22 +176,22 @@ class Scene:
         (folder / "prod.yaml").write_text(environment, "utf-8")
         (folder / "cards.yaml").write_text(RULESET + rules if rules else RULESET[:-1] + " []\n", "utf-8")
 
-    def watch(self, *arguments: str) -> Loop:
+    def watch(self, *arguments: str) -> WatchProcess:
         """Start the loop; its first round is over when this returns."""
-        return self.begun(*arguments).waited(1)
+        return self.start(*arguments).wait_for_count(1)
 
-    def begun(self, *arguments: str) -> Loop:
+    def start(self, *arguments: str) -> WatchProcess:
         """Start the loop."""
         command = ("watch", "-e", "prod", "--every", "1h", "--listen", "127.0.0.1:0", *arguments)
-        return Loop(self.folder, *self.stack.enter_context(process(self.folder, *command)))
+        return WatchProcess(self.folder, *self.stack.enter_context(server_process(self.folder, *command)))
 
-    def somebody(self) -> Somebody:
+    def somebody(self) -> TenantUser:
         """Return somebody who works in the tenant."""
-        return self.stack.enter_context(somebody(self.url))
+        return self.stack.enter_context(tenant_user(self.url))
 
 
 @dataclass
-class Loop:
+class WatchProcess:
     """The process."""
 
     folder: Path
@@ -207,7 +207,7 @@ class Loop:
         found = re.findall(r"^cxroute_(\S+) (\S+)$", self.get("/metrics").text, re.MULTILINE)
         return {name: float(value) for name, value in found}
 
-    def waited(self, count: float, of: str = "round_seconds_count") -> Loop:
+    def wait_for_count(self, count: float, of: str = "round_seconds_count") -> WatchProcess:
         """Wait until so many rounds are over, or until it counts so many of something else."""
         until = time.monotonic() + PATIENCE
         while self.metrics()[of] < count:
@@ -216,11 +216,11 @@ class Loop:
             time.sleep(0.02)
         return self
 
-    def again(self) -> dict[str, float]:
+    def trigger_round(self) -> dict[str, float]:
         """Have it look once more, now; return its metrics after that."""
         before = self.metrics()["round_seconds_count"]
         self.process.send_signal(signal.SIGHUP)
-        return self.waited(before + 1).metrics()
+        return self.wait_for_count(before + 1).metrics()
 
     def end(self, patience: float = PATIENCE) -> tuple[int, str]:
         """Ask it to end; return its exit code, and what it printed after its first line."""
@@ -234,7 +234,7 @@ class Loop:
 
 
 @contextmanager
-def scene(folder: Path) -> Iterator[Scene]:
+def watch_setup(folder: Path) -> Iterator[WatchSetup]:
     """Set it up, without a tenant."""
-    with receiving() as hook, ExitStack() as stack:
-        yield Scene(folder, stack, hook)
+    with webhook_server() as hook, ExitStack() as stack:
+        yield WatchSetup(folder, stack, hook)

@@ -23,7 +23,7 @@ def plain_rules(count: int) -> str:
 
 
 @contextmanager
-def at_most(rules: int) -> Iterator[None]:
+def takes_at_most(rules: int) -> Iterator[None]:
     """Fail if the work takes more CPU time than to load so many plain rules, of about 0.02 ms each."""
     allowed = rules / _RULES * _seconds_of_a_load()
     before = time.process_time()

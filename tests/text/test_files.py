@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.text.files import KIB, MIB, read_file, read_start, read_text
-from tests.support.command import measured
+from tests.support.command import run_measured
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -203,7 +203,7 @@ def test_each_command_refuses_a_file_that_is_none(
     arguments, variables = READERS[reader]
     filled = [word.format(file=odd_files[kind]) for word in arguments]
     environment = {name: value.format(file=odd_files[kind]) for name, value in variables.items()}
-    ended = measured(tmp_path, filled, {"PATH": os.environ["PATH"], "PYTHONUTF8": "1", **environment}, SECONDS)
+    ended = run_measured(tmp_path, filled, {"PATH": os.environ["PATH"], "PYTHONUTF8": "1", **environment}, SECONDS)
     assert f"it is {kind}, not a regular file; save the contents to a file, and name that file" in ended.err
     assert 0 != ended.code
     assert 1 == ended.err.count("error:")
@@ -225,6 +225,6 @@ def test_a_pipe_in_the_place_of_a_file_with_a_fixed_name_is_refused(name: str, t
     os.mkfifo(tmp_path / name)
     command = ["plan", "-e", "prod", "--live", "x.json"] if name == "traffic.csv" else ["plan", "-e", "sandbox"]
     (tmp_path / "x.json").write_text('{"rules": [], "queues": []}', "utf-8")
-    ended = measured(tmp_path, command, {"PATH": os.environ["PATH"], "PYTHONUTF8": "1"}, SECONDS)
+    ended = run_measured(tmp_path, command, {"PATH": os.environ["PATH"], "PYTHONUTF8": "1"}, SECONDS)
     assert "not a regular file" in ended.err or "no such file" in ended.err
     assert ended.code in {1, 3}

@@ -18,7 +18,7 @@ from tests.endpoint.process_memory import MIB, resident
 SERVER = ServerUrl("https", "acme.my.cxone.com", 443, "")
 
 
-def test_of_a_thousand_tokens_the_newest_are_hidden_and_the_others_cost_nothing(
+def test_the_newest_of_a_thousand_tokens_are_hidden_in_bounded_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Each is hidden when it comes and when it is used; memory stays what it was, and the client's secret is hidden."""
@@ -60,7 +60,7 @@ def test_a_token_that_is_a_password_too_is_never_forgotten() -> None:
     assert PLACEHOLDER == discretion.redact("the-clients-own-secret")
 
 
-def test_a_token_in_use_stays_hidden_however_many_a_server_issues_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_in_use_stays_hidden_after_many_new_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     """A call is repeated with the token that it had, after an answer with twenty others."""
     discretion, asked = Redactor(), asyncio.Event()
     monkeypatch.setattr(connect, "REDACTOR", discretion)

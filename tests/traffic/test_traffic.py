@@ -294,7 +294,7 @@ def test_a_file_that_cannot_be_read_is_wrong_usage(room: Path, path: str, proble
     assert 64 == caught.value.exit_code
 
 
-def test_the_environments_file_is_in_the_working_directory_or_the_manifests(room: Path) -> None:
+def test_an_environment_file_is_in_the_working_directory_or_manifests(room: Path) -> None:
     """A declared path is looked for in the working directory, and then in the manifests'."""
     for place in (room / "traffic", Path("traffic")):
         place.mkdir()

@@ -19,8 +19,8 @@ from reconciler.watch.loop import Interval, WatchLoop
 from reconciler.watch.metrics import WatchMetrics
 from reconciler.watch.notifications import REMINDER_SECONDS, NotificationState
 from tests.support.builders import NOW, address, rule
-from tests.support.fake_clock import VirtualTime
-from tests.support.plans import empty, everything
+from tests.support.fake_clock import FakeClock
+from tests.support.plans import empty_plan, plan_of_everything
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,12 +36,12 @@ def failed(error: CxrouteError = AWAY) -> CycleResult:
 
 
 def clean() -> CycleResult:
-    return CycleResult(NOW, plan=empty())
+    return CycleResult(NOW, plan=empty_plan())
 
 
 def differing(**said: object) -> CycleResult:
     """A round that found something that no guard refuses and no rule stands in the way of."""
-    plan = everything()
+    plan = plan_of_everything()
     plan = replace(plan, guards=(), findings=tuple(one for one in plan.findings if one.severity != "error"))
     return CycleResult(NOW, plan=replace(plan, **said))  # type: ignore[arg-type]
 
@@ -51,12 +51,14 @@ def applied(*, converged: bool = True) -> CycleResult:
     assert plan is not None
     made: list[Outcome] = [Applied(change, 1, "id") for change in plan.changes]
     made[-1:] = [] if converged else [Failed(plan.changes[-1], 1, "422")]
-    return CycleResult(NOW, plan=plan, report=ApplyReport(tuple(made), converged, remaining=empty()), may_write=True)
+    return CycleResult(
+        NOW, plan=plan, report=ApplyReport(tuple(made), converged, remaining=empty_plan()), may_write=True
+    )
 
 
 def looped(every: float, rounds: Sequence[CycleResult], lasting: float = 1.0, chance: float = 0.5) -> list[float]:
     """Make these rounds, each lasting so long; return after how many seconds each began, and the loop's end."""
-    time = VirtualTime(chance)
+    time = FakeClock(chance)
     began: list[float] = []
 
     async def one() -> CycleResult:
@@ -102,7 +104,7 @@ def test_broken_manifests_drive_nothing_apart() -> None:
 
 def test_health_is_about_the_loop_and_not_about_the_tenant() -> None:
     """Alive before the first round, while waits are long, in long rounds; not when nothing begins or ends for long."""
-    time = VirtualTime()
+    time = FakeClock()
     seen: list[tuple[float, bool]] = []
     loop = WatchLoop(Interval(60), time.time.clock, time.time.sleep, time.time.random)
 
@@ -135,7 +137,7 @@ def frozen() -> tuple[GuardResult, ...]:
         (differing(), "pending"),
         (differing(guards=frozen()), "pending"),
         (replace(differing(guards=frozen()), may_write=True), "refused"),
-        (CycleResult(NOW, plan=everything(), may_write=True), "refused"),
+        (CycleResult(NOW, plan=plan_of_everything(), may_write=True), "refused"),
         (replace(differing(), may_write=True, error=RefusedError("the tenant changed")), "refused"),
         (replace(differing(), may_write=True, error=AWAY), "failed"),
         (failed(), "failed"),

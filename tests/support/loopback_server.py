@@ -18,8 +18,8 @@ App = Any
 """An ASGI application."""
 
 
-class Served:
-    """One server for many tenants: `app` is who answers now."""
+class LoopbackServer:
+    """One server for many tenants, one after the other: `app` answers now."""
 
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
@@ -53,10 +53,10 @@ class Served:
 
 
 @contextmanager
-def served() -> Iterator[Served]:
+def loopback_server() -> Iterator[LoopbackServer]:
     """Serve until the end of the block."""
     with listening_socket("127.0.0.1", 0) as listener:
-        here = Served(listener.getsockname()[1])
+        here = LoopbackServer(listener.getsockname()[1])
         ready = threading.Event()
 
         async def serve() -> None:

@@ -1,0 +1,91 @@
+"""The examples of tests/contract that a server answers: their tenants, requests and responses."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reconciler.cli.commands.simulate import dialect_of
+from reconciler.manifest.kinds.profile import Profile
+from reconciler.simulator.settings import SimulatorSettings
+from reconciler.simulator.state import TenantState
+
+if TYPE_CHECKING:
+    import httpx
+
+CONTRACT = Path(__file__).parents[1] / "contract"
+CREDENTIALS = {"grant_type": "client_credentials", "client_id": "example-id", "client_secret": "example-secret"}
+Json = dict[str, Any]
+
+
+def examples() -> list[Json]:
+    """Return the examples that a server answers to."""
+    files = sorted(CONTRACT.glob("*.json"))
+    found = [example for file in files for example in json.loads(file.read_text(encoding="utf-8"))]
+    return [example for example in found if "server" in example["sides"]]
+
+
+def settings(given: Json) -> SimulatorSettings:
+    """Return the switches that an example sets; the clock stands."""
+    switches = dict(given.get("settings", {}))
+    if "scopes" in switches:
+        switches["scopes"] = frozenset(switches["scopes"])
+    if "profile" in given:
+        made = Profile.model_validate({"name": "x", **given["profile"]})
+        switches["dialect"] = dialect_of(made, made.rules.path, made.queues.path)
+    return SimulatorSettings(**switches, clock=lambda: 1_769_936_400.0)
+
+
+def tenant(given: Json) -> TenantState:
+    """Return the tenant that an example starts from."""
+    text = (CONTRACT / "tenant" / f"{given.get('tenant', 'example')}.json").read_text(encoding="utf-8")
+    return TenantState(**json.loads(text))
+
+
+async def send_example(example: Json, client: httpx.AsyncClient) -> httpx.Response:
+    """Send the example's request, with a real token in the place of TOKEN."""
+    request = example["request"]
+    headers = dict(request["headers"])
+    if headers.get("Authorization") == "Bearer TOKEN":
+        token = (await client.post("/oauth/token", data=CREDENTIALS)).json()["access_token"]
+        headers["Authorization"] = f"Bearer {token}"
+    content = request["text"].encode() if "text" in request else None
+    return await client.request(
+        request["method"],
+        request["path"],
+        params=request["query"] or None,
+        headers=headers,
+        data=request.get("form"),
+        json=request.get("json"),
+        content=content,
+    )
+
+
+def copy_free_value(expected: Any, got: Any, path: list[str]) -> None:
+    """Put the expected value into `got` at a path that the server fills as it likes, after a look at its type."""
+    *way, last = [int(part) if part.isdigit() else part for part in path]
+    for part in way:
+        expected, got = expected[part], got[part]
+    assert got[last], f"{'.'.join(path)} is empty"
+    assert type(expected[last]) is type(got[last])
+    got[last] = expected[last]
+
+
+def check_response(example: Json, response: httpx.Response) -> None:
+    """Compare status, the headers named, and the whole body."""
+    expected, free = example["response"], example.get("free", [])
+    assert expected["status"] == response.status_code, response.text
+    for name, value in expected.get("headers", {}).items():
+        assert name in response.headers
+        assert f"headers.{name}" in free or value == response.headers[name]
+    if "json" in expected:
+        got = copy.deepcopy(response.json())
+        for path in free:
+            if not path.startswith("headers."):
+                copy_free_value(expected["json"], got, path.split("."))
+        assert expected["json"] == got
+        assert json.dumps(expected["json"], sort_keys=True) == json.dumps(got, sort_keys=True), "1 is not 1.0 nor true"
+    else:
+        assert expected.get("text", "") == response.text

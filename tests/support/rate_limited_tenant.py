@@ -1,0 +1,126 @@
+"""A tenant with a rate limit, the rate limiter of the real client before it, and a clock that steps."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from reconciler.cxone.client import WritingClient
+from reconciler.cxone.settings import ClientCredentials
+from reconciler.cxone.transport.httpx_transport import transport_over
+from reconciler.cxone.transport.rate_limiter import AdaptiveRate
+from reconciler.model.live import LiveRule
+from reconciler.simulator.delivery import TokenBucket
+from reconciler.simulator.messages import ApiProblem
+from reconciler.simulator.messages import error_response as refused
+from reconciler.simulator.settings import SimulatorSettings
+from tests.support.builders import MARKER, rule
+from tests.support.fake_clock import START
+from tests.support.in_process_tenant import TENANT
+from tests.support.stepping_clock import run, stepping_time
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Odds = Callable[[float], float]
+
+REFUSED = ApiProblem("Rate limit exceeded", "too.many.requests")
+
+
+LIMIT, BURST, LATENCY = 100.0, 10, 0.05
+
+
+@dataclass
+class CreateResult:
+    """What came of creating rules: the seconds from the first request to the last answer, and the 429s."""
+
+    outcomes: list[Any]
+    seconds: float
+    refused: int
+    retries: int
+    requests: int
+
+    def fraction(self) -> float:
+        """Return the part of what the tenant can do at the most."""
+        return ((len(self.outcomes) - BURST) / LIMIT + LATENCY) / self.seconds
+
+    def failed(self) -> int:
+        """Return how many were not made."""
+        return sum(not isinstance(one, LiveRule) for one in self.outcomes)
+
+
+class RateLimitedTransport(httpx.AsyncBaseTransport):
+    """The simulator's own bucket behind a latency that varies a little; knows when it was first asked and last done.
+
+    `odds` says how likely a request is refused by chance, by the seconds since the first one came.
+    """
+
+    def __init__(self, settings: SimulatorSettings, chance: Random, odds: Odds) -> None:
+        self._bucket, self._latency, self._chance, self._odds = TokenBucket(settings), settings.latency, chance, odds
+        self.times: list[float] = []
+        self.refused = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer one request: a token, or a rule unless this is too fast."""
+        clock = asyncio.get_running_loop().time
+        sent = clock()
+        await asyncio.sleep(self._latency + self._chance.expovariate(500))
+        if request.url.path == "/oauth/token":
+            return httpx.Response(200, json={"access_token": "t", "expires_in": 3600})
+        self.times += [sent, clock()]
+        by_chance = self._chance.random() < self._odds(sent - self.times[0])
+        refusal = refused(429, REFUSED, headers=(("retry-after", "1"),)) if by_chance else self._bucket.take_permit()
+        if refusal is None:
+            return httpx.Response(201, json={"id": "1", "name": "x", "priority": 1})
+        self.refused += 1
+        return httpx.Response(refusal.status, headers=dict(refusal.headers), content=refusal.body)
+
+
+def never(_second: float) -> float:
+    return 0.0
+
+
+def create_rules(
+    stated: float, count: int, *, at_once: int = 16, odds: Odds = never, seed: int = 1, **settings: Any
+) -> CreateResult:
+    """Create so many rules with a client that was told that rate, sixteen at a time as apply does."""
+
+    async def go() -> CreateResult:
+        clock, chance = asyncio.get_running_loop().time, Random(seed)
+        start = START.timestamp() - clock()
+        usual = {"rate": LIMIT, "burst": BURST, "latency": LATENCY, "clock": lambda: start + clock()}
+        tenant = RateLimitedTransport(SimulatorSettings(**{**usual, **settings}), chance, odds)
+        client = WritingClient(
+            transport_over(tenant),
+            replace(TENANT, requests_per_second=stated, concurrency=at_once),
+            ClientCredentials("id", "secret"),
+            stepping_time(chance),
+        )
+        places = asyncio.Semaphore(at_once)
+
+        async def one(number: int) -> object:
+            async with places:
+                return await client.create(rule(f"r{number}"), MARKER)
+
+        found = await asyncio.gather(*(one(number) for number in range(count)), return_exceptions=True)
+        seconds = max(tenant.times) - min(tenant.times)
+        return CreateResult(
+            list(found), seconds, tenant.refused, client.rate_limiter.retries, client.rate_limiter.requests
+        )
+
+    return run(go())
+
+
+def lowered_rate(stated: float = 50.0) -> AdaptiveRate:
+    """Return a rate after half of what was sent in a second was accepted, and a wait that ended at second 2."""
+    rate = AdaptiveRate(stated)
+    for number in range(int(stated / 2)):
+        rate.on_accepted(2 * number / stated)
+    rate.on_throttle(1.0)
+    assert rate.resume_after_wait(2.0)
+    assert rate.rate_at(2.0) < stated / 2
+    return rate
