@@ -77,7 +77,8 @@ Uncertainty = Literal["none", "until read", "lasting"]
 class Attempt:
     """One attempt's verdict. `id` is the server's, where known; `was_sent` is False when nothing had to be or was sent.
 
-    doubt: whether nobody knows if it was done: until the next read, or beyond it, since a request can be done late.
+    uncertainty: whether nobody knows if it was done: until the next read, or beyond it, since a request can be done
+    late.
     """
 
     verdict: Verdict

@@ -45,10 +45,10 @@ class StepRecorder(Protocol):
 class ApplySettings:
     """How a run behaves.
 
-    admit: whether a change found by a later read is the planned one (`matches_intent`, `matches_review`).
+    accepts: whether a change found by a later read is the planned one (`matches_intent`, `matches_review`).
     sleep: waits, in seconds, after a round that left something unclear (`backoff`), and while a missing rule may just
     not be shown yet (`lag`, by how much lists lag at the most).
-    stopped: says that no new write may be started.
+    should_stop: says that no new write may be started.
     """
 
     accepts: Callable[[Change, Change], bool]

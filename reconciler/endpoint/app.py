@@ -63,9 +63,9 @@ class Stores:
 class Dependencies:
     """What the endpoint takes from the world around it. `now` is in UTC, `clock` monotonic.
 
-    ready: says whether the upstream could be written to. log: is given one line of JSON a request. label: what to call
-    a conversation in the log. gauges: more values for the metrics. memory: of events; none is this process's own.
-    part: how much of the limits this process has, above 0 and at most 1.
+    ready: says whether the upstream could be written to. log: is given one line of JSON a request. log_label: what to
+    call a conversation in the log. gauges: more values for the metrics. stores: of events; none is this process's own.
+    limit_share: how much of the limits this process has, above 0 and at most 1.
     """
 
     now: Callable[[], datetime] = lambda: datetime.now(UTC)

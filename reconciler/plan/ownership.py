@@ -28,9 +28,9 @@ class LiveRulesByOwner:
     """Live rules by who manages them; each group is in the order of its rules' ids.
 
     managed: the one rule per address that is ours. duplicates: further rules with its marker that nobody changed.
-    copies: our temporary copies, edited or not. clones: further rules with a marker of either that somebody made by
-    copying and then changed. undecided: by address, those among the clones of which one is ours, and nothing says
-    which. unmanaged: all others.
+    temporary_copies: our temporary copies, edited or not. edited_copies: further rules with a marker of either that
+    somebody made by copying and then changed. ambiguous: by address, those among the edited copies of which one is
+    ours, and nothing says which. unmanaged: all others.
     """
 
     managed: Mapping[Address, LiveRule]

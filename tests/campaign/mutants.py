@@ -96,7 +96,7 @@ def first_page_only() -> AbstractContextManager[None]:
     """The first page is taken for the list."""
 
     async def complete(ask: Any, book: Any, *_rest: Any) -> list[Any]:
-        found: list[Any] = page_of(await ask(book.query()))["entities"]
+        found: list[Any] = page_of(await ask(book.page_query()))["entities"]
         return found
 
     return patched((client, "read_complete_list", lambda _real: complete))
@@ -124,10 +124,10 @@ def no_check_while_paging() -> AbstractContextManager[None]:
     """Pages are read until they are said to end; nobody counts what came."""
 
     async def complete(ask: Any, book: Any, *_rest: Any) -> list[Any]:
-        first = page_of(await ask(book.query()))
+        first = page_of(await ask(book.page_query()))
         size = max(1, len(first["entities"]))
         pages = -(-first["total"] // size)
-        others = await asyncio.gather(*(ask(book.query(index, size)) for index in range(1, pages)))
+        others = await asyncio.gather(*(ask(book.page_query(index, size)) for index in range(1, pages)))
         found = [entity for form in (first, *map(page_of, others)) for entity in form["entities"]]
         return list({entity["id"]: entity for entity in found}.values())
 

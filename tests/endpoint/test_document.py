@@ -19,8 +19,7 @@ from reconciler.endpoint.event import InvalidEventError
 from tests.endpoint.in_process_endpoint import EVENT
 from tests.endpoint.openapi_document import DOCUMENT, FILE, STATUSES
 from tests.endpoint.process_memory import MIB, resident
-from tests.endpoint.processes import ROOT, log, served
-from tests.support.server_process import KEY
+from tests.endpoint.processes import KEY, ROOT, log, served
 from tests.tiers import FULL
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ FIELDS: dict[str, Any] = SCHEMAS["Event"]["properties"]
 def test_the_document_has_every_status_of_the_code_and_no_other() -> None:
     """Those that are written down in the room, by number or by name; 200 is what a success has."""
     source = "".join(path.read_text("utf-8") for path in SOURCES)
-    numbers = set(map(int, re.findall(r'\((\d{3}), "', source)))
+    numbers = set(map(int, re.findall(r'\(\s*(\d{3}),\s*"', source)))
     names = {HTTPStatus[name].value for name in re.findall(r"HTTPStatus\.([A-Z_]+)", source)}
     assert numbers | names == STATUSES
 

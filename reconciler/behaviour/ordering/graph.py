@@ -165,9 +165,9 @@ class SplitMoves(NamedTuple):
 class Dependencies(NamedTuple):
     """Pairs of changes, first and then: what of the first one must come before what of the other one.
 
-    edges: what comes, before what goes. remove_before_remove: what goes, before what goes. add_before_add: what comes,
-    before what comes. names: who frees a name, before who takes it. copies: the end of a copy that an earlier run left,
-    before the change gets a copy of its own: there are never two copies of one change.
+    add_before_remove: what comes, before what goes. remove_before_remove: what goes, before what goes. add_before_add:
+    what comes, before what comes. names: who frees a name, before who takes it. copies: the end of a copy that an
+    earlier run left, before the change gets a copy of its own: there are never two copies of one change.
     """
 
     add_before_remove: MovePairs
