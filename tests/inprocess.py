@@ -65,6 +65,26 @@ class Remembering:
         self.said.append(("wave", ""))
 
 
+@dataclass(frozen=True)
+class Unguarded:
+    """Plans again from each read; no guard refuses, and nothing is frozen."""
+
+    desired: Desired
+    options: Options
+
+    def plan(self, live: Live) -> Plan:
+        """Return what differs a minute later."""
+        return plan(self.desired, live, self.options, NOW + timedelta(minutes=1))
+
+    def assess(self, plan: Plan) -> Plan:
+        """Return the plan as it is."""
+        return plan
+
+    def freeze(self) -> str:
+        """Return nothing."""
+        return ""
+
+
 async def _no_sleep(_seconds: float) -> None:
     await asyncio.sleep(0)
 
@@ -114,12 +134,10 @@ class World:
             client = await self.client()
             queues = await client.queues()
 
-            def replan(rules: tuple[LiveRule, ...]) -> Plan:
-                return plan(desired, Live(rules, queues), options or Options(), NOW + timedelta(minutes=1))
-
-            made = planned or replan(await client.rules())
+            planner = Unguarded(desired, options or Options())
+            made = planned or planner.plan(Live(await client.rules(), queues))
             conduct = Conduct(admit, sleep, stopped, lag=lag, within=within)
-            return await apply(made, client, replan, self.recorder, conduct)
+            return await apply(made, client, planner, self.recorder, conduct)
 
         return asyncio.run(run())
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from reconciler import pipeline
 from reconciler.apply import loop as apply
-from reconciler.cli import session
 from reconciler.cli.environments import run as several
 from reconciler.cli.environments.run import Done, each, worst
 from reconciler.cli.environments.selection import Fleet
@@ -510,9 +510,9 @@ def test_no_plan_is_made_where_answers_are_waited_for(
 
         return noted
 
-    monkeypatch.setattr(session, "plan", beside(planning))
-    monkeypatch.setattr(session, "guard", beside(guard))
-    for module in (session, apply):
+    monkeypatch.setattr(pipeline, "plan", beside(planning))
+    monkeypatch.setattr(pipeline, "guard", beside(guard))
+    for module in (pipeline, apply):
         monkeypatch.setattr(module, "arrange", beside(arrange))
     assert 0 == cxroute("apply", "--all", "--yes")
     assert (2, {"plan False", "guard False", "arrange False"}) == (len(three.rules("prod-us")), found)

@@ -25,9 +25,9 @@ from reconciler.plan.guards import refusals
 from reconciler.plan.schedule import arrange
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from reconciler.apply.settings import Conduct, Recorder
+    from reconciler.apply.settings import Conduct, Planner, Recorder
     from reconciler.model.live import LiveRule
     from reconciler.plan.plan import GuardResult, Plan
 
@@ -45,15 +45,15 @@ ONCE_MORE: Final = 1
 async def apply(
     plan: Plan,
     store: RuleStore,
-    replan: Callable[[tuple[LiveRule, ...]], Plan],
+    planner: Planner,
     recorder: Recorder,
     conduct: Conduct,
 ) -> Report:
-    """Make the plan's changes. `replan` plans again from rules just read, without guards.
+    """Make the plan's changes. `planner` plans again from each read.
 
     Raises RefusedError, and ApiError from the first read, before anything was written; after that it reports.
     """
-    run = _Run(plan, store, replan, recorder, conduct)
+    run = _Run(plan, store, planner, recorder, conduct)
     fresh = await run.read()
     refused = await run.refused(fresh)
     if refused:
@@ -71,7 +71,7 @@ async def apply(
 class _Run:
     plan: Plan
     store: RuleStore
-    replan: Callable[[tuple[LiveRule, ...]], Plan]
+    planner: Planner
     recorder: Recorder
     conduct: Conduct
     halted: str = ""
@@ -106,12 +106,12 @@ class _Run:
             self.doubt()
         self.tally.settle(rules)
         self.tally.look(rules)
-        self.fresh = await self.conduct.thinking(lambda: self.replan(rules))
+        self.fresh = await self.conduct.thinking(lambda: self.planner.plan(replace(self.plan.live, rules=rules)))
         return self.fresh
 
     async def refused(self, fresh: Plan) -> tuple[GuardResult, ...]:
         """Return the guards that refuse what a read found."""
-        return refusals(await self.conduct.thinking(lambda: self.conduct.guarded(fresh)))
+        return refusals(await self.conduct.thinking(lambda: self.planner.assess(fresh)))
 
     async def rounds(self, fresh: Plan) -> None:
         """Go on, wave by wave, until nothing is left that may be tried."""
@@ -125,7 +125,7 @@ class _Run:
                 self.halt(f"no order is proven that sends nobody elsewhere: {left.unproven[0]}")
             wave = _one_each(left.steps[0]) if left.steps else []
             if wave:
-                self.halt(self.conduct.frozen())
+                self.halt(self.planner.freeze())
             if self.idle() or (not wave and not self.unsure()):
                 return
             if not wave or (self.unconfirmed and any(step.call == "create" for step in wave)):

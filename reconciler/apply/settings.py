@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from reconciler.apply.attempt import Attempt
     from reconciler.model.change import Change, Step
-    from reconciler.plan.plan import Plan
+    from reconciler.plan.plan import Live, Plan
 
 
 Result = TypeVar("Result")
@@ -26,6 +26,19 @@ class Thinking(Protocol):
 async def at_once(work: Callable[[], Result], /) -> Result:
     """Do it here and now: nobody else waits."""
     return work()
+
+
+class Planner(Protocol):
+    """Plans again from each read."""
+
+    def plan(self, live: Live, /) -> Plan:
+        """Return what differs, without an order and without guards."""
+
+    def assess(self, plan: Plan, /) -> Plan:
+        """Return the plan with the conversations that it moves, and the results of the guards."""
+
+    def freeze(self) -> str:
+        """Return why the environment is frozen now; empty if it is not."""
 
 
 class Recorder(Protocol):
@@ -60,14 +73,10 @@ class Conduct:
     names_unique: bool = False
     """The server refuses a second rule of one name: a first create needs no confirmation that there is none."""
     pauses: Sequence[float] = (0.5, 1.0, 2.0, 4.0)
-    guarded: Callable[[Plan], Plan] = lambda plan: plan
-    """What says of a fresh plan who would go elsewhere, and what every guard makes of it."""
     within: Callable[[Plan], bool] | None = None
     """With a reviewed plan: says whether the plan, beside the rules as they are now, moves only what was reviewed.
 
     Without a reviewed plan, rules that the plan is not about may change once.
     """
-    frozen: Callable[[], str] = lambda: ""
-    """Why nothing may be written now, since a freeze has begun; empty where nothing is frozen."""
     thinking: Thinking = at_once
     """Plans: beside the loop, where others wait for answers there."""

@@ -18,9 +18,10 @@ from reconciler.plan.schedule import foresee
 
 if TYPE_CHECKING:
     from reconciler.apply.report import Report
-    from reconciler.cli.session import Planner, Session
+    from reconciler.cli.session import Session
     from reconciler.cli.signals import Stop
     from reconciler.cxone.client import WritingClient
+    from reconciler.pipeline import Planner
     from reconciler.plan.plan import Plan
 
 
@@ -55,13 +56,11 @@ async def carry_out(  # noqa: PLR0913 - whatever a write depends on
         session.environment.api.concurrency,
         session.environment.api.list_lag_seconds,
         session.environment.api.names_unique,
-        guarded=planner.guarded,
         within=(lambda plan: not unforeseen(foresee(plan), reviewed)) if reviewed else None,
-        frozen=planner.frozen,
         thinking=session.thinking,
     )
     try:
-        report = await apply(made, client, planner.bare, recorder, conduct)
+        report = await apply(made, client, planner, recorder, conduct)
     except CxrouteError as error:
         recorder.given_up(str(error))
         session.output.note("Nothing was written.")

@@ -155,7 +155,7 @@ def tenant(session: Session, live: Live) -> Tenant:
     """Return what was read beside what the manifests say of it. Raises ManifestError."""
     name = session.environment.name
     catalogue = Catalogue(name, aliases(session.manifests, name), live.queues)
-    return Tenant(live.rules, live.queues, catalogue, session.environment, session.desired(live))
+    return Tenant(live.rules, live.queues, catalogue, session.environment, session.planner(live).desired)
 
 
 def _rulesets(session: Session) -> Mapping[str, str]:
@@ -180,7 +180,7 @@ def _proof(session: Session, live: Live, tenant: Tenant, made: Exported, texts: 
     changed = {path: text.encode() for path, text in texts.items()}
     try:
         manifests = load_with(Path(session.directory), changed)
-        return prove(made, tenant, replace(session, manifests=manifests).desired(live))
+        return prove(made, tenant, replace(session, manifests=manifests).planner(live).desired)
     except (ManifestError, NotProvenError) as error:
         what = error.findings[0].message if isinstance(error, ManifestError) else str(error)
         raise CxrouteError(
@@ -305,11 +305,11 @@ def _prove(session: Session, live: Live, found: Sequence[Kept], changed: Mapping
     """Read back what is to be written: just these rules change, in this environment alone. Raises RefusedError."""
     try:
         manifests = load_with(Path(session.directory), {file: text.encode() for file, text in changed.items()})
-        after = replace(session, manifests=manifests).desired(live)
+        after = replace(session, manifests=manifests).planner(live).desired
     except ManifestError as error:
         where = plain(error.findings[0].message)
         raise CxrouteError(f"nothing was written: the manifests would no longer be valid ({where})") from error
-    wrong = unlike(session.desired(live), after, {one.desired.address: one.live for one in found})
+    wrong = unlike(session.planner(live).desired, after, {one.desired.address: one.live for one in found})
     if wrong:
         raise CxrouteError(f"nothing was written: {wrong[0]} would not say what it is to say")
     touched = dict(_elsewhere(session.manifests, manifests, session.environment.name))

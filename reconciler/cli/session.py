@@ -5,28 +5,19 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from reconciler.apply.settings import Thinking, at_once
-from reconciler.checks.acknowledgements import LIVE, RULES, acknowledge, acknowledgements, in_vain
-from reconciler.checks.lint import is_complete, lint, share
 from reconciler.cli.environments.choose import SIMULATED, choose, chosen_name, expected_queues, utc_now
 from reconciler.cli.output import Bar, Output
 from reconciler.cli.route_tests import check, failures
-from reconciler.desired.desired import Desired, desire
-from reconciler.desired.queues import Catalogue, aliases
 from reconciler.errors import ApiError, ManifestError, UsageError
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.manifest.load import Manifests, load, load_environment
-from reconciler.model.change import Adopt
-from reconciler.plan.guards import frozen, guard, lift
-from reconciler.plan.options import Options, unmatched
-from reconciler.plan.ownership import own
-from reconciler.plan.plan import Live, Plan, advised, plan, with_findings
-from reconciler.plan.routing_table import live_entries
-from reconciler.plan.schedule import arrange, foresee
+from reconciler.pipeline import Planner, expand
+from reconciler.plan.options import Options
+from reconciler.plan.plan import Live, Plan
 from reconciler.render.impact import EVERYTHING, MOST_SHOWN
-from reconciler.text.suggest import did_you_mean
 from reconciler.traffic.sample import Sample, declared_traffic, load_traffic
 
 if TYPE_CHECKING:
@@ -38,27 +29,9 @@ if TYPE_CHECKING:
     from reconciler.cli.undo import Undoing
     from reconciler.cxone.client import ReadingClient
     from reconciler.model.finding import Finding
-    from reconciler.model.live import LiveRule
 
 
 DEFAULT: Final = "manifests"
-
-
-class Planner(NamedTuple):
-    """Plans from rules just read: `bare`, what differs; `guarded`, with its order, who is affected, and the guards.
-
-    `told` adds what a reader is to know of it: that is for people, and no part of what guards look at. `frozen` says
-    why nothing may be written at this moment, where a freeze is open.
-    """
-
-    bare: Callable[[tuple[LiveRule, ...]], Plan]
-    guarded: Callable[[Plan], Plan]
-    told: Callable[[Plan], Plan]
-    frozen: Callable[[], str]
-
-    def plan(self, rules: tuple[LiveRule, ...]) -> Plan:
-        """Return the whole plan."""
-        return self.told(self.guarded(self.bare(rules)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,16 +112,6 @@ class Session:
             return made
         return replace(made, findings=tuple(finding for finding in made.findings if finding.severity != "info"))
 
-    def desired(self, live: Live) -> Desired:
-        """Return what the manifests want, its queues found among the live ones. Raises ManifestError."""
-        name = self.environment.name
-        desired = desire(self.manifests, self.environment, Catalogue(name, aliases(self.manifests, name), live.queues))
-        known = [*desired.rules, *own(live.rules, desired.owner).managed] if self.options.only else ()
-        for selector in unmatched(self.options.only, known) if self.options.only else ():
-            hint = did_you_mean(selector, [str(address) for address in known])
-            raise UsageError(f"--only {selector}: no rule has that address. {hint}".rstrip())
-        return desired
-
     def tested(self) -> Session:
         """Return the session with the route tests that fail, offline. Raises ManifestError where rules are wrong.
 
@@ -167,52 +130,26 @@ class Session:
             raise ManifestError(failed)
 
     def planner(self, live: Live, allowed: tuple[str, ...] = (), reason: str = "") -> Planner:
-        """Return what makes a plan from rules just read; the queues are those of `live`."""
+        """Return the planner for a tenant whose queues are those of `live`. Raises ManifestError and UsageError."""
         if self.options.undo is not None and self.undoing is None:
             raise UsageError("a run is undone in one environment at a time: say -e with its name")
-        desired, told = self.undoing.aim(self, live) if self.undoing else (self.desired(live), self.advised)
-
-        def bare(rules: tuple[LiveRule, ...]) -> Plan:
-            return plan(desired, replace(live, rules=rules), self.options, self.clock())
-
-        def guarded(made: Plan) -> Plan:
-            return lift(guard(foresee(arrange(made), self.sample), self.environment), allowed, reason)
-
-        def everything(made: Plan) -> Plan:
-            found = advised(told(made), [self.file.finding] if self.file else ())
-            return replace(self.acknowledged(found), failed_tests=self.failed_tests)
-
-        return Planner(bare, guarded, everything, lambda: frozen(self.environment, self.clock(), allowed))
-
-    def advised(self, made: Plan) -> Plan:
-        """Return the plan with what the lint says of the desired rules beside those that are not managed."""
-        adopted = {change.live.id for change in made.changes if isinstance(change, Adopt)}
-        others = [
-            entry
-            for entry in live_entries(made.live.rules, made.desired)
-            if entry.address is None and entry.id not in adopted
-        ]
-        work = share(len(made.desired.rules) + len(made.live.rules), made.behaviour.work if made.behaviour else 0)
-        found = lint(made.desired, others, self.manifests, self.environment, made.queue_names, work // 2)
-        return advised(made, found)
-
-    def acknowledged(self, made: Plan) -> Plan:
-        """Return the plan with the findings that the manifests accept apart, and with what they accept in vain.
-
-        Where only some rules are looked at, or a run is undone, other findings may exist: nothing is in vain.
-        """
-        accepted = acknowledgements(self.manifests, self.environment, made.desired)
-        if not accepted:
-            return made
-        findings, idle = acknowledge(made.findings, accepted)
-        if idle and not self.options.only and self.options.undo is None:
-            # What the live rules hide exists in the manifests, where `validate` says it.
-            work = share(len(made.desired.rules), 0) // 2  # the other half is for the lint beside the live rules
-            alone = lint(made.desired, (), self.manifests, self.environment, made.queue_names, work)
-            idle = acknowledge(alone, idle)[1]
-            known = RULES | LIVE if is_complete((*findings, *alone)) else LIVE
-            findings += in_vain(one for one in idle if one.code in known)
-        return with_findings(made, findings)
+        if self.undoing:
+            desired, advise = self.undoing.aim(self, live)
+        else:
+            desired, advise = expand(self.manifests, self.environment, live, self.options), None
+        return Planner(
+            manifests=self.manifests,
+            environment=self.environment,
+            desired=desired,
+            options=self.options,
+            sample=self.sample,
+            clock=self.clock,
+            allowed=allowed,
+            reason=reason,
+            advise=advise,
+            findings=(self.file.finding,) if self.file else (),
+            failed_tests=self.failed_tests,
+        )
 
     async def read(self, client: ReadingClient) -> Live:
         """Read every rule and queue. Where that fails, an error in the manifests is said first."""

@@ -21,7 +21,6 @@ from reconciler.journal.undo_warnings import CODE, aftermath, unknown
 from reconciler.model.change import Applied, Unknown
 from reconciler.plan.options import Options, unmatched
 from reconciler.plan.ownership import own
-from reconciler.plan.plan import Live, Plan, advised
 from reconciler.text.escape import counted, plain
 
 if TYPE_CHECKING:
@@ -31,6 +30,8 @@ if TYPE_CHECKING:
     from reconciler.apply.report import Report
     from reconciler.cli.session import Session
     from reconciler.journal.journal import Run
+    from reconciler.model.finding import Finding
+    from reconciler.plan.plan import Live, Plan
 
 
 _SILENCE: Final = timedelta(minutes=15)
@@ -50,7 +51,7 @@ class Undoing:
         """Return the options that ask for it."""
         return ["--undo", self.run.id, *(["--journal", self.journal] if self.journal else [])]
 
-    def aim(self, session: Session, live: Live) -> tuple[Desired, Callable[[Plan], Plan]]:
+    def aim(self, session: Session, live: Live) -> tuple[Desired, Callable[[Plan], Sequence[Finding]]]:
         """Return what is to be live, and what says of a plan what the manifests make of it. Raises RefusedError."""
         found = deeds(self.run, session.environment.owner)
         wanted = _wanted(session, live)
@@ -59,12 +60,12 @@ class Undoing:
         for selector in unmatched(session.options.only, [deed.address for deed in found]):
             raise UsageError(f"--only {selector}: run {self.run.id} changed no rule at that address")
 
-        def told(made: Plan) -> Plan:
+        def advise(plan: Plan) -> Sequence[Finding]:
             if isinstance(wanted, ManifestError):
-                return advised(made, [unknown(wanted)])
-            return advised(made, aftermath(made, wanted, Options(prune=session.environment.prune)))
+                return [unknown(wanted)]
+            return aftermath(plan, wanted, Options(prune=session.environment.prune))
 
-        return aimed, told
+        return aimed, advise
 
 
 def options(parser: argparse.ArgumentParser) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cxone import rule_json as wire
+from reconciler.plan.plan import Live
 from reconciler.simulator.faults.injector import Faults
 from tests.builders import OWNER, QUEUES
 from tests.campaign.matrix_acts import ACTS
@@ -151,7 +152,7 @@ class Trial:
     def left(self) -> list[Change]:
         """Return what the server's rules, unspoilt, leave to do."""
         live = tuple(wire.live_rule(rule) for rule in self.world.state.rules())
-        return [*self.applier.replan(QUEUES)(live).changes]
+        return [*self.applier.planner.plan(Live(live, QUEUES)).changes]
 
     def said(self) -> str:
         """Return everything that the first run said of its end: its error, and each outcome's."""

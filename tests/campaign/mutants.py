@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from reconciler import pipeline
 from reconciler.apply import attempt
 from reconciler.apply import loop as apply
 from reconciler.cxone import client
@@ -21,7 +22,6 @@ from reconciler.model.change import Delete, Update
 from reconciler.model.live import Marker
 from reconciler.model.rule import Address
 from reconciler.plan import plan
-from tests.campaign import world
 from tests.campaign.mutants_patches import again, page_of, patched
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def arranged(waves: Callable[[tuple[Step, ...]], tuple[tuple[Step, ...], ...]]) 
 
         return arrange
 
-    return patched((apply, "arrange", make), (world, "arrange", make))
+    return patched((apply, "arrange", make), (pipeline, "arrange", make))
 
 
 # The twelve

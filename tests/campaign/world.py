@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 
@@ -25,11 +25,13 @@ from reconciler.cxone.client import WritingClient
 from reconciler.cxone.settings import Credentials
 from reconciler.cxone.transport.httpx_transport import carried_by
 from reconciler.errors import CxrouteError, RefusedError
-from reconciler.plan.document import ReviewedPlan, document, read, set_aside, unforeseen
-from reconciler.plan.guards import guard, lift, refusals
+from reconciler.manifest.load import Manifests
+from reconciler.pipeline import Planner
+from reconciler.plan.document import ReviewedPlan, document, read, unforeseen
+from reconciler.plan.guards import refusals
 from reconciler.plan.options import Options
-from reconciler.plan.plan import Live, Plan, plan
-from reconciler.plan.schedule import arrange, foresee
+from reconciler.plan.plan import Live, Plan
+from reconciler.plan.schedule import foresee
 from reconciler.simulator.api import Api
 from reconciler.simulator.messages import Answer, Manner, Request
 from reconciler.simulator.state import State
@@ -44,7 +46,6 @@ if TYPE_CHECKING:
     from reconciler.desired.desired import Desired
     from reconciler.manifest.kinds.environment import Environment
     from reconciler.model.change import Step
-    from reconciler.model.live import LiveRule
     from reconciler.simulator.faults.injector import Faults
     from tests.campaign.scenario import Scenario
 
@@ -209,23 +210,24 @@ class Applier:
             carried_by(self.line), self.world.profile.tenant, Credentials("id", SECRET), self.world.virtual.time
         )
 
-    def replan(self, queues: tuple[Any, ...]) -> Callable[[tuple[LiveRule, ...]], Plan]:
-        """Return what plans from rules just read; beside a saved plan, what it is not about is set aside."""
-
-        def replan(rules: tuple[LiveRule, ...]) -> Plan:
-            fresh = plan(self.desired, Live(rules, queues), self.options, NOW + timedelta(minutes=1))
-            return set_aside(fresh, self.reviewed) if self.reviewed else fresh
-
-        return replan
+    @property
+    def planner(self) -> Planner:
+        """Plans from rules just read; beside a saved plan, what it is not about is held back."""
+        return Planner(
+            manifests=Manifests({}, (), (), (), ()),
+            environment=self.environment,
+            desired=self.desired,
+            options=self.options,
+            clock=lambda: NOW + timedelta(minutes=1),
+            allowed=self.allow,
+            reason="campaign",
+            reviewed=self.reviewed,
+        )
 
     def is_within(self, fresh: Plan) -> bool:
         """Say whether a plan moves nothing that the saved one does not move."""
         assert self.reviewed
         return not unforeseen(foresee(fresh), self.reviewed)
-
-    def guarded(self, made: Plan) -> Plan:
-        """Return the plan with its order, who is affected, and what the guards say."""
-        return lift(guard(foresee(arrange(made), None), self.environment), self.allow, "campaign")
 
     async def saved(self) -> ReviewedPlan:
         """Do what `cxroute plan --out` does, and read the file back."""
@@ -234,8 +236,8 @@ class Applier:
     async def plan(self) -> Plan:
         """Do what `cxroute plan` does."""
         client = self.client()
-        rules, queues = await client.rules(), await client.queues()
-        return self.guarded(self.replan(queues)(rules))
+        live, planner = Live(await client.rules(), await client.queues()), self.planner
+        return planner.assess(planner.plan(live))
 
     async def run(self) -> Ended:
         """Do what `cxroute apply` does; an error ends it with its exit code. Killed gets through."""
@@ -248,9 +250,8 @@ class Applier:
 
     async def _run(self) -> Ended:
         client = self.client()
-        rules = await client.rules()
-        queues = await client.queues()
-        made = self.guarded(self.replan(queues)(rules))
+        live, planner = Live(await client.rules(), await client.queues()), self.planner
+        made = planner.assess(planner.plan(live))
         if self.reviewed:
             refuse_unreviewed(made, self.reviewed, "plan")
         if made.conflicts or refusals(made):
@@ -266,10 +267,9 @@ class Applier:
             self.stopped,
             self.world.profile.concurrency,
             self.world.profile.list_lag_seconds,
-            guarded=self.guarded,
             within=self.is_within if self.reviewed else None,
         )
-        report = await apply(made, client, self.replan(queues), _Told(self.world.said), conduct)
+        report = await apply(made, client, planner, _Told(self.world.said), conduct)
         return Ended(exit_code(report), report, made)
 
 

@@ -27,12 +27,12 @@ from reconciler.cli.notify import announced
 from reconciler.cli.output import Output, error_document
 from reconciler.cli.plan_several import joined, tell
 from reconciler.cli.review import bound, read_plans, read_reviewed, refuse_unreviewed
-from reconciler.cli.session import Planner, Session, open_session
+from reconciler.cli.session import Session, open_session
 from reconciler.cli.signals import Stop, ending_at_once, run_interruptibly
 from reconciler.cli.stdio import fitted
 from reconciler.errors import CxrouteError, InterruptedRunError, RefusedError, UsageError
 from reconciler.model.change import Applied, Outcome, Unknown
-from reconciler.plan.document import ReviewedPlan, document, read, set_aside, summary
+from reconciler.plan.document import ReviewedPlan, document, read, summary
 from reconciler.plan.guards import NAMES, refusals
 from reconciler.render.text.apply import report_text
 from reconciler.render.text.environments import applied_row, planned_row
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from reconciler.cxone.client import ReadingClient
+    from reconciler.pipeline import Planner
     from reconciler.plan.plan import Live, Plan
 
     Plans = Mapping[str, ReviewedPlan | str]
@@ -156,11 +157,9 @@ class Run:
 
     def planned(self, live: Live) -> tuple[Planner, Plan]:
         """Plan, with the guards lifted that are to be."""
-        planner, reviewed = self.session.planner(live, tuple(self.options.allow), self.options.reason), self.reviewed
-        if reviewed:
-            bare = planner.bare
-            planner = planner._replace(bare=lambda rules: set_aside(bare(rules), reviewed))
-        return planner, planner.plan(live.rules)
+        planner = self.session.planner(live, tuple(self.options.allow), self.options.reason)
+        planner = replace(planner, reviewed=self.reviewed)
+        return planner, planner.build(live)
 
     def refuse(self, made: Plan) -> None:
         """Raise RefusedError when a rule that is not ours stands in the way, or a guard refuses."""

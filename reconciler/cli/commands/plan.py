@@ -93,7 +93,7 @@ async def read_and_plan(session: Session) -> Plan:
             if session.failed_tests:
                 raise ManifestError(session.failed_tests) from None
             raise
-    return await session.thinking(lambda: session.planner(live).plan(live.rules))
+    return await session.thinking(lambda: session.planner(live).build(live))
 
 
 def write_report(session: Session, made: Plan, folder: Path) -> None:

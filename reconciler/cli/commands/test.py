@@ -65,7 +65,7 @@ def _live(options: argparse.Namespace, output: Output) -> list[Checked]:
     async def read_one(session: Session, _stop: Stop) -> Checked:
         async with reading(session) as client:
             live = await session.read(client)
-        return check_live(session.manifests, session.environment, session.desired(live), live)
+        return check_live(session.manifests, session.environment, session.planner(live).desired, live)
 
     names = separate(options.environment) if options.environment else (None,)
     sessions = [open_session(options, output, name) for name in names]

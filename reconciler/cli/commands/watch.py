@@ -205,7 +205,7 @@ class _Watch:
         found.pacer, session = client.pacer, self.session
         live = await session.read(client)
         planner = await session.thinking(lambda: session.planner(live))
-        found.plan = made = await session.thinking(lambda: planner.plan(live.rules))
+        found.plan = made = await session.thinking(lambda: planner.build(live))
         found.drift = await session.thinking(lambda: drift.drift_of(session, made))
         if isinstance(client, WritingClient) and made.changes and not is_blocked(made) and not stop.requested:
             report = self.as_before(made) or await carry_out(session, client, planner, made, stop, reason="watch")

@@ -1,0 +1,124 @@
+"""The pipeline, from manifests and live rules to a plan that apply accepts or refuses. Each stage returns a value.
+
+    load       manifest.load      files -> Manifests
+    expand     desired.desired    manifests, environment, live queues -> Desired
+    classify   plan.ownership     live rules -> managed and unmanaged ones
+    compare    plan.compare       desired and managed rules -> changes
+    plan       plan.plan          changes -> Plan, with the changes that must wait held back
+    schedule   plan.schedule      Plan -> its calls, in an order that sends no conversation elsewhere
+    impact     plan.schedule      Plan -> the conversations that the changes move
+    guards     plan.guards        Plan -> the limits that refuse it
+    annotate   checks             Plan -> findings for its reader; guards ignore them
+
+`apply` and `watch` repeat the stages from `classify` on for each read of the tenant. Nothing here reads or writes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from reconciler.checks.acknowledgements import LIVE, RULES, acknowledge, acknowledgements, in_vain
+from reconciler.checks.lint import is_complete, lint, share
+from reconciler.desired.desired import Desired, desire
+from reconciler.desired.queues import Catalogue, aliases
+from reconciler.errors import UsageError
+from reconciler.model.change import Adopt
+from reconciler.plan.document import ReviewedPlan, set_aside
+from reconciler.plan.guards import frozen, guard, lift
+from reconciler.plan.options import Options, unmatched
+from reconciler.plan.ownership import own
+from reconciler.plan.plan import Live, Plan, advised, plan, with_findings
+from reconciler.plan.routing_table import live_entries
+from reconciler.plan.schedule import arrange, foresee
+from reconciler.text.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from reconciler.manifest.kinds.environment import Environment
+    from reconciler.manifest.load import Manifests
+    from reconciler.model.finding import Finding
+    from reconciler.traffic.sample import Sample
+
+
+def expand(manifests: Manifests, environment: Environment, live: Live, options: Options) -> Desired:
+    """Return the rules that manifests define for an environment. Raises ManifestError, and UsageError for `only`."""
+    catalogue = Catalogue(environment.name, aliases(manifests, environment.name), live.queues)
+    desired = desire(manifests, environment, catalogue)
+    addresses = [*desired.rules, *own(live.rules, desired.owner).managed] if options.only else ()
+    for selector in unmatched(options.only, addresses):
+        hint = did_you_mean(selector, [str(address) for address in addresses])
+        raise UsageError(f"--only {selector}: no rule has that address. {hint}".rstrip())
+    return desired
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planner:
+    """Plans one environment, from each read of its tenant anew."""
+
+    manifests: Manifests
+    environment: Environment
+    desired: Desired
+    options: Options = field(default_factory=Options)
+    sample: Sample | None = None
+    """The traffic sample for shares of conversations."""
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    allowed: tuple[str, ...] = ()
+    """Names of the guards to lift, for the `reason`."""
+    reason: str = ""
+    reviewed: ReviewedPlan | None = None
+    """The saved plan to apply: edits in CXone that it does not cover are held back."""
+    advise: Callable[[Plan], Sequence[Finding]] | None = None
+    """Returns findings in place of the lint's: a plan that undoes a run is not about the manifests."""
+    findings: tuple[Finding, ...] = ()
+    """Findings about the input, for every plan."""
+    failed_tests: tuple[Finding, ...] = ()
+
+    def build(self, live: Live) -> Plan:
+        """Return the plan after all stages."""
+        return self.annotate(self.assess(self.plan(live)))
+
+    def plan(self, live: Live) -> Plan:
+        """Return the changes that make the live rules the desired ones."""
+        fresh = plan(self.desired, live, self.options, self.clock())
+        return set_aside(fresh, self.reviewed) if self.reviewed else fresh
+
+    def assess(self, plan: Plan) -> Plan:
+        """Return the plan with its calls in order, its impact on conversations, and the results of the guards."""
+        return lift(guard(foresee(arrange(plan), self.sample), self.environment), self.allowed, self.reason)
+
+    def annotate(self, plan: Plan) -> Plan:
+        """Return the plan with findings for its reader."""
+        findings = (self.advise or self.lint)(plan)
+        annotated = advised(advised(plan, findings), self.findings)
+        return replace(self._acknowledge(annotated), failed_tests=self.failed_tests)
+
+    def freeze(self) -> str:
+        """Return why the environment is frozen now; empty if it is not."""
+        return frozen(self.environment, self.clock(), self.allowed)
+
+    def lint(self, plan: Plan) -> Sequence[Finding]:
+        """Return the lint's findings about the desired rules beside the unmanaged live ones."""
+        adopted = {change.live.id for change in plan.changes if isinstance(change, Adopt)}
+        entries = live_entries(plan.live.rules, plan.desired)
+        unmanaged = [entry for entry in entries if entry.address is None and entry.id not in adopted]
+        work = share(len(plan.desired.rules) + len(plan.live.rules), plan.behaviour.work if plan.behaviour else 0)
+        return lint(plan.desired, unmanaged, self.manifests, self.environment, plan.queue_names, work // 2)
+
+    def _acknowledge(self, plan: Plan) -> Plan:
+        """Return the plan with the findings that the manifests accept set apart, and with idle acceptances reported."""
+        accepted = acknowledgements(self.manifests, self.environment, plan.desired)
+        if not accepted:
+            return plan
+        findings, idle = acknowledge(plan.findings, accepted)
+        # With --only or --undo the plan covers a part of the rules: an idle acceptance may match a finding elsewhere.
+        if idle and not self.options.only and self.options.undo is None:
+            # Live rules can hide a finding that `validate` reports. The other half of the work is the lint's above.
+            work = share(len(plan.desired.rules), 0) // 2
+            offline = lint(plan.desired, (), self.manifests, self.environment, plan.queue_names, work)
+            idle = acknowledge(offline, idle)[1]
+            known = RULES | LIVE if is_complete((*findings, *offline)) else LIVE
+            findings += in_vain(entry for entry in idle if entry.code in known)
+        return with_findings(plan, findings)
