@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from copy import deepcopy
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import pytest
 
 from reconciler.behaviour.diff.difference import difference
-from reconciler.cli.recorder import Recorder
 from reconciler.cxone.rule_json import live_rule
 from reconciler.errors import ApiError, RefusedError
 from reconciler.journal.history import deeds
-from reconciler.journal.journal import runs
+from reconciler.journal.journal import Journal, runs
+from reconciler.journal.recorder import Recorder, run_name
 from reconciler.journal.undo import undo
 from reconciler.model.change import Adopt
 from reconciler.plan.options import Options
@@ -56,13 +55,6 @@ class Undone(World):
     def __init__(self, scenario: Scenario, folder: Path) -> None:
         super().__init__((), PROFILES["C"])
         self.path = folder / "journal.jsonl"
-        self.session = SimpleNamespace(
-            clock=lambda: NOW,
-            simulated=True,
-            environment=scenario.environment,
-            output=SimpleNamespace(warn=pytest.fail),
-            bar=SimpleNamespace(step=lambda *_: None, end=lambda: None),
-        )
         for rule in deepcopy([*scenario.rules]):
             self.state.put(rule)
 
@@ -74,7 +66,8 @@ class Undone(World):
     def run(self, goal: Desired, options: Options | None = None, faults: str = "") -> tuple[Plan, Report | None]:
         """Apply and write it down as the command does; None where the run ended before it wrote anything."""
         made = plan(goal, self.live, options or Options(), NOW)
-        recorder = Recorder.begin(cast("Any", self.session), made, "me", "", {})
+        journal = Journal(self.path, run_name(made, NOW), lambda: NOW, pytest.fail)
+        recorder = Recorder.begin(journal, made, who="me", reason="", tenant="", progress=lambda *_: None)
         self.recorder = cast("Any", recorder)
         self.app = simulator(self.state, PROFILES["C"], Faults(faults, 1) if faults else None)
         try:
@@ -96,9 +89,8 @@ class Undone(World):
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path) -> Path:
     """Where the journal is."""
-    monkeypatch.setenv("CXROUTE_JOURNAL", str(tmp_path / "journal.jsonl"))
     return tmp_path
 
 

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING
 from reconciler.apply.admission import as_intended, as_reviewed
 from reconciler.apply.loop import apply
 from reconciler.apply.settings import Conduct
-from reconciler.cli.recorder import Recorder
+from reconciler.cli.files import journal_path, kept_out_of_git
 from reconciler.errors import CxrouteError
+from reconciler.journal.journal import Journal
+from reconciler.journal.recorder import Recorder, run_name
 from reconciler.plan.document import ReviewedPlan, unforeseen
 from reconciler.plan.schedule import foresee
+from reconciler.text.redact import DISCRETION
 
 if TYPE_CHECKING:
     from reconciler.apply.report import Report
@@ -47,8 +50,15 @@ async def carry_out(  # noqa: PLR0913 - whatever a write depends on
     """
     stop.writing = True
     client.pacer.allow(_PATIENCE + _calls(session, made) / session.environment.api.requests_per_second)
-    lifted = {result.name: result.allowed for result in made.guards if result.allowed}
-    recorder = Recorder.begin(session, made, who(), reason, lifted)
+    path, name = kept_out_of_git(journal_path()), run_name(made, session.clock())
+    recorder = Recorder.begin(
+        Journal(path, name, session.clock, session.output.warn, DISCRETION.within),
+        made,
+        who=who(),
+        reason=reason,
+        tenant=session.address,
+        progress=session.bar.step,
+    )
     conduct = Conduct(
         as_reviewed if reviewed else as_intended,
         asyncio.sleep,
@@ -62,9 +72,11 @@ async def carry_out(  # noqa: PLR0913 - whatever a write depends on
     try:
         report = await apply(made, client, planner, recorder, conduct)
     except CxrouteError as error:
+        session.bar.end()
         recorder.given_up(str(error))
         session.output.note("Nothing was written.")
         raise
+    session.bar.end()
     recorder.end(report)
     return replace(report, run=recorder.name)
 

@@ -65,6 +65,11 @@ class Session:
         return self.environment.name == SANDBOX
 
     @property
+    def address(self) -> str:
+        """Return the address of the tenant; empty for the sandbox."""
+        return "" if self.simulated else self.environment.address
+
+    @property
     def tenant(self) -> str:
         """Return what people call the tenant."""
         if self.file:

@@ -9,13 +9,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from reconciler.cli.commands.history import NAME, one, read
 from reconciler.cli.environments.selection import are_several
-from reconciler.cli.recorder import journal_path, tenant_of
+from reconciler.cli.files import journal_path
 from reconciler.desired.desired import Desired, desire, nothing
 from reconciler.desired.queues import Catalogue, aliases
 from reconciler.errors import ManifestError, RefusedError, UsageError
 from reconciler.journal.history import deeds
+from reconciler.journal.journal import RUN_NAME, find_run, read_runs
 from reconciler.journal.undo import undo
 from reconciler.journal.undo_warnings import CODE, aftermath, unknown
 from reconciler.model.change import Applied, Unknown
@@ -92,8 +92,8 @@ def undone(session: Session, options: argparse.Namespace) -> Session:
             raise UsageError("--journal says where the run of --undo stands, and there is no --undo")
         return session
     path = Path(journal) if journal else journal_path()
-    recorded = read(path)
-    run = one(recorded, name, path)
+    recorded = read_runs(path)
+    run = find_run(recorded, name, path)
     _refuse_others(session, run)
     _refuse_running(run, session.clock())
     later = _of(run, recorded[recorded.index(run) + 1 :])
@@ -139,7 +139,7 @@ def _of(run: Run, others: Sequence[Run]) -> tuple[Run, ...]:
 def _refuse_others(session: Session, run: Run) -> None:
     """Raise UsageError for a run of another environment, tenant or owner: its rules are not those that are read."""
     here, start = session.environment, run.start
-    if not NAME.fullmatch(run.id):
+    if not RUN_NAME.fullmatch(run.id):
         raise UsageError(f"{plain(run.id)} is not what cxroute calls a run")
     if start.get("event") != "start":
         return  # refused with what else is lacking
@@ -152,9 +152,9 @@ def _refuse_others(session: Session, run: Run) -> None:
             f"run {run.id} was made for owner {owner}, and {here.name} is now owned by {here.owner}: rules of another"
             f" owner are never written. Check the Environment out as it was then, or undo it there"
         )
-    if start.get("tenant", tenant_of(session)) != tenant_of(session):
+    if start.get("tenant", session.address) != session.address:
         tenant = plain(str(start.get("tenant")) or "the sandbox")
-        raise UsageError(f"run {run.id} was on {tenant}, and {here.name} is now {tenant_of(session)}: other rules")
+        raise UsageError(f"run {run.id} was on {tenant}, and {here.name} is now {session.address}: other rules")
 
 
 def _refuse_running(run: Run, now: datetime) -> None:

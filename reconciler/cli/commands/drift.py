@@ -8,16 +8,15 @@ from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from reconciler.cli.ci import facts
-from reconciler.cli.commands.history import read
 from reconciler.cli.commands.plan import PENDING, read_and_plan, selectors
 from reconciler.cli.environments.selection import are_several
-from reconciler.cli.files import new_folder, write_whole
-from reconciler.cli.recorder import journal_path
+from reconciler.cli.files import journal_path, new_folder, write_whole
 from reconciler.cli.route_tests import check_live, failures
 from reconciler.cli.session import Session, open_session
 from reconciler.cli.signals import run_interruptibly
 from reconciler.errors import UsageError
 from reconciler.journal.history import last_written
+from reconciler.journal.journal import read_runs
 from reconciler.plan.drift import Acceptance, Drift, find_drift
 from reconciler.plan.drift_json import drift_document
 from reconciler.plan.options import Options
@@ -90,7 +89,7 @@ def _failing_tests(session: Session, made: Plan) -> Sequence[Finding]:
 def _last_written(session: Session) -> Mapping[Address, str]:
     """Return the run that last wrote each rule; nothing without a journal that can be read."""
     try:
-        return last_written(read(journal_path()), session.environment.name, session.environment.owner)
+        return last_written(read_runs(journal_path()), session.environment.name, session.environment.owner)
     except UsageError as error:
         session.output.warn(str(error))
         return {}
