@@ -35,7 +35,8 @@ def as_text(made: Plan) -> str:
 
 def as_github(made: Plan) -> str:
     """The plan for a workflow's log."""
-    session = SimpleNamespace(brief=lambda one: one, tenant=TENANT, most=20, banner="")
+    terminal = SimpleNamespace(without_infos=lambda one: one, max_cases=20)
+    session = SimpleNamespace(terminal=terminal, tenant=TENANT, banner="")
     with patch.object(plan_forms, "token_hex", lambda _size: TOKEN):
         return plan_forms.as_github(cast("Session", session), made)
 

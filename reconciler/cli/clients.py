@@ -140,7 +140,7 @@ async def reading(session: Session) -> AsyncIterator[ReadingClient]:
     async with _carrier(session, tenant) as carry:
         only = reading_only(carry, tenant)
         waits = Waits(session.output, session.environment.name)
-        progress = session.bar.step
+        progress = session.terminal.progress.step
         yield ReadingClient(_told(only, waits), tenant, credentials_of(session), REAL_TIME, progress, waits.tell)
 
 
@@ -160,7 +160,7 @@ async def writing(session: Session) -> AsyncIterator[WritingClient]:
     tenant = tenant_of(session)
     async with _carrier(session, tenant) as carry:
         waits = Waits(session.output, session.environment.name)
-        progress = session.bar.step
+        progress = session.terminal.progress.step
         yield WritingClient(_told(carry, waits), tenant, credentials_of(session), REAL_TIME, progress, waits.tell)
 
 

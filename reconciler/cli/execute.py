@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from reconciler.apply.admission import as_intended, as_reviewed
 from reconciler.apply.loop import apply
 from reconciler.apply.settings import Conduct
+from reconciler.cli.environments.choose import utc_now
 from reconciler.cli.files import journal_path, kept_out_of_git
 from reconciler.errors import CxrouteError
 from reconciler.journal.journal import Journal
@@ -50,14 +51,14 @@ async def carry_out(  # noqa: PLR0913 - whatever a write depends on
     """
     stop.writing = True
     client.pacer.allow(_PATIENCE + _calls(session, made) / session.environment.api.requests_per_second)
-    path, name = kept_out_of_git(journal_path()), run_name(made, session.clock())
+    path, name = kept_out_of_git(journal_path()), run_name(made, utc_now())
     recorder = Recorder.begin(
-        Journal(path, name, session.clock, session.output.warn, DISCRETION.within),
+        Journal(path, name, utc_now, session.output.warn, DISCRETION.within),
         made,
         who=who(),
         reason=reason,
         tenant=session.address,
-        progress=session.bar.step,
+        progress=session.terminal.progress.step,
     )
     conduct = Conduct(
         as_reviewed if reviewed else as_intended,
@@ -67,16 +68,16 @@ async def carry_out(  # noqa: PLR0913 - whatever a write depends on
         session.environment.api.list_lag_seconds,
         session.environment.api.names_unique,
         within=(lambda plan: not unforeseen(foresee(plan), reviewed)) if reviewed else None,
-        thinking=session.thinking,
+        thinking=session.terminal.run_blocking,
     )
     try:
         report = await apply(made, client, planner, recorder, conduct)
     except CxrouteError as error:
-        session.bar.end()
+        session.terminal.progress.end()
         recorder.given_up(str(error))
         session.output.note("Nothing was written.")
         raise
-    session.bar.end()
+    session.terminal.progress.end()
     recorder.end(report)
     return replace(report, run=recorder.name)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler import __version__
 from reconciler.cli.commands.init import SCHEMA
-from reconciler.cli.environments.choose import SIMULATED
+from reconciler.cli.environments.choose import SIMULATED, utc_now
 from reconciler.cli.files import new_folder, write_all
 from reconciler.desired.desired import Desired, DesiredRule, desire
 from reconciler.desired.queues import AssumedCatalogue, Catalogue, aliases
@@ -145,7 +145,7 @@ def export_new(session: Session, live: Live, tenant: Tenant, asked: Sequence[Liv
         session.output.file_text("".join(texts.values()))
     else:
         into.write(texts)
-        session.introduce()
+        session.terminal.print_banner(session.banner)
         session.output.result("".join(f"wrote {path}\n" for path in texts))
     _conclude(session, made, proof, into)
     return made
@@ -169,7 +169,7 @@ def _setting(session: Session) -> Setting:
     others = {name for name in session.manifests.environments if name not in {environment, SANDBOX}}
     names = {loaded.document.name for loaded in session.manifests.queues}
     where = f"{environment} ({session.tenant})"
-    head = f"Live rules of {where}, read {session.clock():%Y-%m-%d %H:%M} UTC by cxroute {__version__}."
+    head = f"Live rules of {where}, read {utc_now():%Y-%m-%d %H:%M} UTC by cxroute {__version__}."
     if session.simulated:
         head = f"{SIMULATED.strip()} {head}"
     return Setting(head, (environment,) if others else (), free("queues", names))
@@ -213,9 +213,9 @@ def _conclude(session: Session, made: Exported, proof: Proof, into: Destination)
         changes = counted(proof.others, "other change")
         lines.append(f"The manifests that were there want {changes}, which this is not about; plan shows all of it.")
     if into.read:
-        lines.append(f"Next: {session.command('plan')}")
+        lines.append(f"Next: {session.command_line.command('plan')}")
     else:
-        lines.append(f"Next: put it below {session.directory}/, then {session.command('plan')}")
+        lines.append(f"Next: put it below {session.directory}/, then {session.command_line.command('plan')}")
     for line in lines:
         if into.printed:
             session.output.note(line)
@@ -229,7 +229,7 @@ def _proved(session: Session, proof: Proof) -> list[str]:
     renamed = f"; {proof.renamed:,} of them get a name of their own (`name`)" if proof.renamed else ""
     if proof.behaviour.complete:
         return [f"Proved: the next apply takes over {taken_over}{renamed}, and no conversation goes elsewhere."]
-    told = affected(proof.behaviour, {}, proof.labels, most=session.most)
+    told = affected(proof.behaviour, {}, proof.labels, most=session.terminal.max_cases)
     return [f"The next apply takes over {taken_over}{renamed}.", *behaviour_lines(told, session.output.paint)]
 
 
@@ -276,7 +276,7 @@ def _keep(session: Session, live: Live, tenant: Tenant, drifted: Sequence[tuple[
     changed = texts(found, session.manifests)
     _prove(session, live, found, changed)
     _write(changed, session.manifests)
-    session.introduce()
+    session.terminal.print_banner(session.banner)
     for one in found:
         session.output.result(
             f"{one.desired.address}   {_place(one.desired)}: {', '.join([*one.changed, *one.gone])}\n"
@@ -284,7 +284,7 @@ def _keep(session: Session, live: Live, tenant: Tenant, drifted: Sequence[tuple[
     rules = counted(len(found), "rule")
     session.output.result(
         f"Proved: the manifests now say what is live of {rules}; no other rule and no other environment changes.\n"
-        f"Next: {session.command('plan')}\n"
+        f"Next: {session.command_line.command('plan')}\n"
     )
 
 

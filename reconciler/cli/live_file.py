@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from reconciler.cli.environments.choose import expected_queues
+from reconciler.cli.session import LiveFile, Session
 from reconciler.cxone.rules_file import LARGEST, Export, read_export
 from reconciler.errors import UsageError
 from reconciler.model.finding import Finding
@@ -18,27 +19,11 @@ from reconciler.text.files import read_start
 if TYPE_CHECKING:
     import argparse
 
-    from reconciler.cli.session import Session
-
 
 _UNLISTED: Final = (
     "a rule whose queue the file knows by its id alone looks changed: put `queues`, each with id and name,"
     " beside `rules`"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class LiveFile:
-    """What a file has of a tenant, and what is to be known of that."""
-
-    name: str
-    live: Live
-    finding: Finding
-
-    @property
-    def head(self) -> str:
-        """Return what stands above a plan: that no tenant was asked."""
-        return f"No tenant was contacted: what is live is what {self.name} says.\n"
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -69,7 +54,7 @@ def with_live(session: Session, path: str | None) -> Session:
         said += f". It does not list the queues: {counted(len(assumed), 'queue')} of the manifests taken to be there"
     hint = "" if export.listed else _UNLISTED
     finding = Finding("CXR320", "warning", said, hint=hint)
-    return replace(session, file=LiveFile(name, Live(export.rules, queues), finding))
+    return replace(session, live_file=LiveFile(name, Live(export.rules, queues), finding))
 
 
 def load(path: str) -> Export:

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from reconciler.cli.clients import secret
+from reconciler.cli.environments.choose import utc_now
 from reconciler.cxone.settings import is_loopback
 from reconciler.cxone.transport.httpx_transport import proxy_of, trusted
 from reconciler.errors import ApiError, CxrouteError, ManifestError, UsageError
@@ -98,10 +99,10 @@ async def announced(session: Session, running: Awaitable[AnyEnded]) -> AnyEnded:
     try:
         ended = await running
     except ApiError as error:
-        await _announce(session, Round(session.clock(), error=error, heals=True))
+        await _announce(session, Round(utc_now(), error=error, heals=True))
         raise
     if ended.report is not None:
-        await _announce(session, Round(session.clock(), plan=ended.made, report=ended.report, heals=True))
+        await _announce(session, Round(utc_now(), plan=ended.made, report=ended.report, heals=True))
     return ended
 
 
@@ -116,7 +117,7 @@ def message(session: Session, kind: Kind, one: Round) -> dict[str, Any]:
     """Return the message, without any secret."""
     command = "validate" if isinstance(one.error, ManifestError) else _COMMANDS[kind]
     form: dict[str, Any] = DISCRETION.within(
-        notification(kind, one, session.environment.name, session.command(command))
+        notification(kind, one, session.environment.name, session.command_line.command(command))
     )
     return form
 

@@ -14,13 +14,15 @@ import sys
 import time
 import traceback
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import IO, TYPE_CHECKING, Any, Final, Literal
 
+from reconciler.apply.settings import Thinking, at_once
 from reconciler.cli.stdio import fitted, has_colours, width_of
 from reconciler.errors import CxrouteError, ManifestError
 from reconciler.model.finding import Finding, finding_document
 from reconciler.render.colour import ansi, colourless
+from reconciler.render.impact import EVERYTHING, MOST_SHOWN
 from reconciler.render.summary import FOLDED
 from reconciler.render.text.findings import findings_text, findings_with_carets
 from reconciler.text.escape import plain
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress, TaskID
 
+    from reconciler.plan.plan import Plan
     from reconciler.render.colour import Paint
 
 
@@ -230,6 +233,34 @@ class Output:
 
     def _paint(self, stream: IO[str]) -> Paint:
         return ansi if has_colours(stream, self.colour) else colourless
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """Where a session prints and shows progress, how much it shows, and how it runs work that blocks."""
+
+    output: Output
+    progress: Bar
+    run_blocking: Thinking = at_once
+
+    @classmethod
+    def of(cls, output: Output) -> Terminal:
+        """Return the terminal of a single environment."""
+        return cls(output, Bar(output))
+
+    @property
+    def max_cases(self) -> int:
+        """Return how many cases of impact text shows: all of them with -v."""
+        return EVERYTHING if self.output.loudness == "verbose" else MOST_SHOWN
+
+    def print_banner(self, banner: str) -> None:
+        """Print the line above a text result."""
+        if self.output.form == "text":
+            self.output.result(banner)
+
+    def without_infos(self, plan: Plan) -> Plan:
+        """Return the plan as text shows it: findings of severity info need -v."""
+        return replace(plan, findings=tuple(self.output.brief(plan.findings)))
 
 
 _COLOURS = {"warning": "yellow", "error": "red"}

@@ -46,7 +46,7 @@ def _page(session: Session, made: Plan, routing: RoutingMap, known: Facts) -> st
 
 def as_github(session: Session, made: Plan) -> str:
     """Return the plan for a workflow's log, where no name is taken for a command, and its findings as annotations."""
-    text = plan_text(session.brief(made), colourless, session.tenant, session.most)
+    text = plan_text(session.terminal.without_infos(made), colourless, session.tenant, session.terminal.max_cases)
     return (
         session.banner
         + quoted(text, token_hex(16))

@@ -43,7 +43,7 @@ def plan_several(options: argparse.Namespace, output: Output) -> int:
     fleet = Fleet.of(options, output)
 
     async def planned(session: Session, _stop: Stop) -> Done:
-        made = await read_and_plan(await session.thinking(session.tested))
+        made = await read_and_plan(await session.terminal.run_blocking(session.tested))
         if options.report:
             plan.write_report(session, made, Path(options.report) / made.environment)
         show(session, made)
@@ -93,7 +93,7 @@ def show(session: Session, made: Plan) -> None:
     elif output.form in FORMS:
         output.result(FORMS[output.form](session, made))
     else:
-        session.introduce()
+        session.terminal.print_banner(session.banner)
         output.result(plan.plan_in_words(session, made))
         if made.failed_tests or made.conflicts or refusals(made):
             output.result(f"{next_step(session, made, None)}\n")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from reconciler.checks.route_tests import Tried, verify, verify_live
+from reconciler.cli.command_line import program
 from reconciler.cli.conversation import arguments
 from reconciler.cli.environments.choose import choose, separate
 from reconciler.desired.desired import Desired, desire
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from reconciler.manifest.load import Manifests
     from reconciler.model.finding import Finding
     from reconciler.plan.plan import Live
-
-
-DEFAULT = "manifests"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,5 +106,4 @@ def _explaining(tried: Tried, checked: Checked, directory: str) -> str:
     if not words:
         return ""
     words = ["--live"] * (checked.rules == "live") + words
-    manifests = [] if directory == DEFAULT else ["-m", directory]
-    return "why: " + shlex.join(["cxroute", *manifests, "explain", "-e", environment.name, *words])
+    return "why: " + shlex.join([*program(directory), "explain", "-e", environment.name, *words])

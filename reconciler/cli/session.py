@@ -1,63 +1,61 @@
-"""From options to a plan: which manifests, which environment, one read of everything, and what differs."""
+"""From a command's options to a session: which manifests, which environment, one read of everything, a planner."""
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from reconciler.apply.settings import Thinking, at_once
+from reconciler.cli.command_line import CommandLine
 from reconciler.cli.environments.choose import SIMULATED, choose, chosen_name, expected_queues, utc_now
-from reconciler.cli.output import Bar, Output
+from reconciler.cli.output import Output, Terminal
 from reconciler.cli.route_tests import check, failures
 from reconciler.errors import ApiError, ManifestError, UsageError
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.manifest.load import Manifests, load, load_environment
 from reconciler.pipeline import Planner, expand
 from reconciler.plan.options import Options
-from reconciler.plan.plan import Live, Plan
-from reconciler.render.impact import EVERYTHING, MOST_SHOWN
+from reconciler.plan.plan import Live
 from reconciler.traffic.sample import Sample, declared_traffic, load_traffic
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
-    from datetime import datetime
 
-    from reconciler.cli.live_file import LiveFile
-    from reconciler.cli.undo import Undoing
     from reconciler.cxone.client import ReadingClient
+    from reconciler.journal.undo_request import UndoRequest
     from reconciler.model.finding import Finding
 
 
-DEFAULT: Final = "manifests"
-
-
 @dataclass(frozen=True, slots=True)
+class LiveFile:
+    """Live rules and queues from a file, in place of the tenant's, and a finding about them."""
+
+    name: str
+    live: Live
+    finding: Finding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """One command's manifests, environment, options of planning, clock, and where it prints."""
+    """One environment of a command: its manifests, its options for planning, and the terminal."""
 
     manifests: Manifests
+    directory: str
+    """The directory of the manifests, as it was typed."""
     environment: Environment
     options: Options
-    output: Output
-    clock: Callable[[], datetime]
-    bar: Bar
-    directory: str
-    """Where the manifests are, as it was typed."""
+    terminal: Terminal
     sample: Sample | None = None
-    """The traffic sample for shares of conversations, where there is one."""
-    thinking: Thinking = at_once
-    """Does what takes long and waits for nobody."""
-    which: tuple[str, ...] = ()
-    """How several environments were asked for; none where it is this one."""
-    undoing: Undoing | None = None
-    """The run that is to be undone, in place of what the manifests want."""
-    file: LiveFile | None = None
-    """What is live by a file, in place of the tenant."""
+    """The traffic sample for shares of conversations."""
+    live_file: LiveFile | None = None
+    undo_request: UndoRequest | None = None
     failed_tests: tuple[Finding, ...] = ()
-    """The route tests that fail, for the plan to show."""
+    """The route tests that fail offline, for the plan to show."""
+
+    @property
+    def output(self) -> Output:
+        """Return where the session prints."""
+        return self.terminal.output
 
     @property
     def simulated(self) -> bool:
@@ -71,62 +69,33 @@ class Session:
 
     @property
     def tenant(self) -> str:
-        """Return what people call the tenant."""
-        if self.file:
-            return f"live rules by {self.file.name}"
+        """Return the name of the tenant for people."""
+        if self.live_file:
+            return f"live rules by {self.live_file.name}"
         return "simulated" if self.simulated else f"tenant {self.environment.tenant or self.environment.host}"
 
     @property
-    def most(self) -> int:
-        """Return how many cases of who is affected text shows: with -v all, exactly."""
-        return EVERYTHING if self.output.loudness == "verbose" else MOST_SHOWN
-
-    def command(self, name: str, *more: str) -> str:
-        """Return a command as a person types it to go on with just this: the same manifests, environment, choice."""
-        words = ["cxroute", *([] if self.directory == DEFAULT else ["-m", self.directory]), name]
-        words += self.which or ("-e", self.environment.name)
-        words += [word for address in self.options.only for word in ("--only", address)]
-        words += ["--adopt"] * self.options.adopt + ["--keep-drift"] * self.options.keep_drift
-        words += ["--traffic", self.options.traffic] if self.options.traffic else []
-        words += self.undoing.words if self.undoing else []
-        return shlex.join([*words, *more])
-
-    def saved_command(self, plan: str, *more: str) -> str:
-        """Return the command that applies a saved plan, which says itself what it is about."""
-        directory = [] if self.directory == DEFAULT else ["-m", self.directory]
-        journal = self.undoing.journal if self.undoing else None
-        return shlex.join(["cxroute", *directory, "apply", plan, *(["--journal", journal] if journal else []), *more])
-
-    def planning(self, options: Options) -> Session:
-        """Return the session with other options of planning."""
-        return replace(self, options=options)
+    def banner(self) -> str:
+        """Return the line above a result that says that no tenant was contacted; empty where one was."""
+        if self.live_file:
+            return f"No tenant was contacted: what is live is what {self.live_file.name} says.\n"
+        return SIMULATED if self.simulated else ""
 
     @property
-    def banner(self) -> str:
-        """Return what is to be said first of all, where no tenant was contacted."""
-        return self.file.head if self.file else SIMULATED if self.simulated else ""
-
-    def introduce(self) -> None:
-        """Say first of all, where it is so, that nothing is real."""
-        if self.output.form == "text":
-            self.output.result(self.banner)
-
-    def brief(self, made: Plan) -> Plan:
-        """Return the plan as text shows it: what is merely worth knowing is left to -v."""
-        if self.output.loudness == "verbose":
-            return made
-        return replace(made, findings=tuple(finding for finding in made.findings if finding.severity != "info"))
+    def command_line(self) -> CommandLine:
+        """Return the words that a further command about this environment repeats."""
+        return CommandLine(self.directory, ("-e", self.environment.name), self.options, self.undo_request)
 
     def tested(self) -> Session:
         """Return the session with the route tests that fail, offline. Raises ManifestError where rules are wrong.
 
-        The tests are about what the manifests want, and so do not keep anyone from undoing a run.
+        The tests are about the manifests, and so do not keep anyone from undoing a run.
         """
         if self.options.undo is not None or not any(loaded.document.tests for loaded in self.manifests.route_tests):
             return self
         checked = check(self.manifests, self.environment)
-        if wrong := [one for one in checked.findings if one.severity == "error"]:
-            raise ManifestError(wrong)
+        if errors := [finding for finding in checked.findings if finding.severity == "error"]:
+            raise ManifestError(errors)
         return replace(self, failed_tests=tuple(failures([checked], self.directory)))
 
     def verify(self) -> None:
@@ -136,28 +105,29 @@ class Session:
 
     def planner(self, live: Live, allowed: tuple[str, ...] = (), reason: str = "") -> Planner:
         """Return the planner for a tenant whose queues are those of `live`. Raises ManifestError and UsageError."""
-        if self.options.undo is not None and self.undoing is None:
+        if self.options.undo is not None and self.undo_request is None:
             raise UsageError("a run is undone in one environment at a time: say -e with its name")
-        if self.undoing:
-            desired, advise = self.undoing.aim(self, live)
+        inputs = (self.manifests, self.environment)
+        if self.undo_request:
+            desired, advise = self.undo_request.target(*inputs, self.options, live)
         else:
-            desired, advise = expand(self.manifests, self.environment, live, self.options), None
+            desired, advise = expand(*inputs, live, self.options), None
         return Planner(
             manifests=self.manifests,
             environment=self.environment,
             desired=desired,
             options=self.options,
             sample=self.sample,
-            clock=self.clock,
+            clock=utc_now,
             allowed=allowed,
             reason=reason,
             advise=advise,
-            findings=(self.file.finding,) if self.file else (),
+            findings=(self.live_file.finding,) if self.live_file else (),
             failed_tests=self.failed_tests,
         )
 
     async def read(self, client: ReadingClient) -> Live:
-        """Read every rule and queue. Where that fails, an error in the manifests is said first."""
+        """Read every rule and queue. If that fails, an error in the manifests comes first."""
         try:
             # The token is fetched by the first call; the others wait for it.
             live = Live(rules=await client.rules(), queues=await client.queues())
@@ -165,43 +135,52 @@ class Session:
             expected_queues(self.manifests, self.environment.name)
             raise
         finally:
-            self.bar.end()
+            self.terminal.progress.end()
         asked = f"{client.pacer.requests} requests, {client.pacer.retries} of them repeated"
         self.output.detail(f"Read {len(live.rules):,} rules and {len(live.queues):,} queues: {asked}.")
         return live
 
 
-def open_session(
-    options: argparse.Namespace, output: Output, environment: str | None = None, undo: str | None = None
-) -> Session:
-    """Load the manifests and choose the environment. Raises ManifestError and UsageError.
+def load_manifests(options: argparse.Namespace, environment: str | None, undo: str | None = None) -> Manifests:
+    """Load the manifests. Raises ManifestError.
 
-    To undo a run the Environment is enough: errors elsewhere are told in the plan.
+    To undo a run the Environment is enough: errors elsewhere are findings of the plan.
     """
-    name = environment or options.environment
     try:
-        manifests = load(Path(options.manifests))
+        return load(Path(options.manifests))
     except ManifestError:
         if undo is None and getattr(options, "undo", None) is None:
             raise
-        manifests = load_environment(Path(options.manifests), chosen_name(name))
-    return session_in(manifests, options, output, name)
+        return load_environment(Path(options.manifests), chosen_name(environment))
+
+
+def open_session(
+    options: argparse.Namespace, output: Output, environment: str | None = None, undo: str | None = None
+) -> Session:
+    """Load the manifests and choose the environment. Raises ManifestError and UsageError."""
+    name = environment or options.environment
+    return session_in(load_manifests(options, name, undo), options, output, name)
 
 
 def session_in(manifests: Manifests, options: argparse.Namespace, output: Output, environment: str | None) -> Session:
     """Choose the environment. Raises ManifestError and UsageError."""
     chosen = choose(manifests, environment)
-    prune = chosen.prune and not getattr(options, "no_prune", False)
     planning = Options(
         only=tuple(getattr(options, "only", None) or ()),
         adopt=getattr(options, "adopt", False),
         keep_drift=getattr(options, "keep_drift", False),
-        prune=prune,
+        prune=chosen.prune and not getattr(options, "no_prune", False),
         traffic=getattr(options, "traffic", None),
         undo=getattr(options, "undo", None),
     )
-    sample = _sample(manifests, chosen, options) if hasattr(options, "traffic") else None
-    return Session(manifests, chosen, planning, output, utc_now, Bar(output), options.manifests, sample)
+    return Session(
+        manifests=manifests,
+        directory=options.manifests,
+        environment=chosen,
+        options=planning,
+        terminal=Terminal.of(output),
+        sample=_sample(manifests, chosen, options) if hasattr(options, "traffic") else None,
+    )
 
 
 def _sample(manifests: Manifests, chosen: Environment, options: argparse.Namespace) -> Sample | None:

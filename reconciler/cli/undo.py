@@ -1,71 +1,29 @@
-"""`--undo RUN`: a run of the journal in the manifests' place."""
+"""The options `--undo` and `--journal` of plan and apply."""
 
 from __future__ import annotations
 
-import os
-import socket
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from reconciler.cli.environments.choose import utc_now
 from reconciler.cli.environments.selection import are_several
 from reconciler.cli.files import journal_path
-from reconciler.desired.desired import Desired, desire, nothing
-from reconciler.desired.queues import Catalogue, aliases
-from reconciler.errors import ManifestError, RefusedError, UsageError
-from reconciler.journal.history import deeds
-from reconciler.journal.journal import RUN_NAME, find_run, read_runs
-from reconciler.journal.undo import undo
-from reconciler.journal.undo_warnings import CODE, aftermath, unknown
+from reconciler.errors import UsageError
+from reconciler.journal.journal import find_run, read_runs
+from reconciler.journal.undo_request import UndoRequest
+from reconciler.journal.undo_warnings import CODE
 from reconciler.model.change import Applied, Unknown
-from reconciler.plan.options import Options, unmatched
-from reconciler.plan.ownership import own
-from reconciler.text.escape import counted, plain
+from reconciler.plan.options import Options
+from reconciler.text.escape import plain
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator
 
     from reconciler.apply.report import Report
     from reconciler.cli.session import Session
-    from reconciler.journal.journal import Run
-    from reconciler.model.finding import Finding
-    from reconciler.plan.plan import Live, Plan
-
-
-_SILENCE: Final = timedelta(minutes=15)
-"""How long a run may write nothing and still be going on: its outage is waited for, its deadline is that long."""
-
-
-@dataclass(frozen=True, slots=True)
-class Undoing:
-    """The run that is to be undone, those after it, and the journal that tells of them, as it was typed."""
-
-    run: Run
-    later: tuple[Run, ...]
-    journal: str | None
-
-    @property
-    def words(self) -> list[str]:
-        """Return the options that ask for it."""
-        return ["--undo", self.run.id, *(["--journal", self.journal] if self.journal else [])]
-
-    def aim(self, session: Session, live: Live) -> tuple[Desired, Callable[[Plan], Sequence[Finding]]]:
-        """Return what is to be live, and what says of a plan what the manifests make of it. Raises RefusedError."""
-        found = deeds(self.run, session.environment.owner)
-        wanted = _wanted(session, live)
-        manifests = _unknown(session, live) if isinstance(wanted, ManifestError) else wanted
-        aimed = undo(self.run, found, self.later, live, manifests)
-        for selector in unmatched(session.options.only, [deed.address for deed in found]):
-            raise UsageError(f"--only {selector}: run {self.run.id} changed no rule at that address")
-
-        def advise(plan: Plan) -> Sequence[Finding]:
-            if isinstance(wanted, ManifestError):
-                return [unknown(wanted)]
-            return aftermath(plan, wanted, Options(prune=session.environment.prune))
-
-        return aimed, advise
+    from reconciler.plan.plan import Plan
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -93,96 +51,18 @@ def undone(session: Session, options: argparse.Namespace) -> Session:
         return session
     path = Path(journal) if journal else journal_path()
     recorded = read_runs(path)
-    run = find_run(recorded, name, path)
-    _refuse_others(session, run)
-    _refuse_running(run, session.clock())
-    later = _of(run, recorded[recorded.index(run) + 1 :])
-    # The Environment's `prune: false` is about rules that no manifest names, and these a run made.
+    request = UndoRequest.of(find_run(recorded, name, path), recorded, session.environment, session.address, journal)
+    request.refuse_running(utc_now())
+    # The Environment's `prune: false` is about rules that no manifest names, and a run created these.
     chosen = replace(session.options, prune=not getattr(options, "no_prune", False))
-    return replace(session, options=chosen, undoing=Undoing(run, later, journal))
+    return replace(session, options=chosen, undo_request=request)
 
 
 def way_back(session: Session, made: Plan, report: Report) -> Iterator[str]:
     """Yield what to know after an apply: what the next one makes of an undo, and how to undo this one."""
-    for finding in made.findings if session.undoing else ():
+    for finding in made.findings if session.undo_request else ():
         if finding.code == CODE:
             yield f"{finding.message[:1].upper()}{plain(finding.message[1:])}: {plain(finding.hint)}."
     if report.run and any(isinstance(outcome, Applied | Unknown) for outcome in report.outcomes):
-        alone = replace(session, options=Options(), which=(), undoing=None)
-        yield f"Undo: {alone.command('plan', '--undo', report.run)}"
-
-
-def _wanted(session: Session, live: Live) -> Desired | ManifestError:
-    """Return what the manifests want, or what is wrong with them: that does not keep anybody from undoing a run."""
-    name = session.environment.name
-    if session.manifests.errors:
-        return ManifestError(session.manifests.errors)
-    try:
-        catalogue = Catalogue(name, aliases(session.manifests, name), live.queues)
-        return desire(session.manifests, session.environment, catalogue)
-    except ManifestError as error:
-        return error
-
-
-def _unknown(session: Session, live: Live) -> Desired:
-    """Return what stands in for wrong manifests: every RuleSet that is live counts as one that they have."""
-    owned = own(live.rules, session.environment.owner)
-    return replace(nothing(session.environment), rulesets=frozenset(address.ruleset for address in owned.managed))
-
-
-def _of(run: Run, others: Sequence[Run]) -> tuple[Run, ...]:
-    """Return the runs that were about the same tenant's rules."""
-    whose = ("environment", "owner")
-    return tuple(other for other in others if all(other.start.get(name) == run.start.get(name) for name in whose))
-
-
-def _refuse_others(session: Session, run: Run) -> None:
-    """Raise UsageError for a run of another environment, tenant or owner: its rules are not those that are read."""
-    here, start = session.environment, run.start
-    if not RUN_NAME.fullmatch(run.id):
-        raise UsageError(f"{plain(run.id)} is not what cxroute calls a run")
-    if start.get("event") != "start":
-        return  # refused with what else is lacking
-    if start.get("environment") != here.name:
-        other = plain(str(start.get("environment")))
-        raise UsageError(f"run {run.id} was in {other}, and this is {here.name}: say -e {other}")
-    if start.get("owner") != here.owner:
-        owner = plain(str(start.get("owner")))
-        raise UsageError(
-            f"run {run.id} was made for owner {owner}, and {here.name} is now owned by {here.owner}: rules of another"
-            f" owner are never written. Check the Environment out as it was then, or undo it there"
-        )
-    if start.get("tenant", session.address) != session.address:
-        tenant = plain(str(start.get("tenant")) or "the sandbox")
-        raise UsageError(f"run {run.id} was on {tenant}, and {here.name} is now {session.address}: other rules")
-
-
-def _refuse_running(run: Run, now: datetime) -> None:
-    """Raise RefusedError for a run that may still be going on."""
-    if run.end is not None or _is_dead(run):
-        return
-    try:
-        silent = now - datetime.fromisoformat(run.last)
-    except (ValueError, TypeError):
-        return
-    if silent < _SILENCE:
-        minutes = counted(int(_SILENCE.total_seconds() // 60), "minute")
-        raise RefusedError(
-            f"run {run.id} has no end in the journal and wrote there at {plain(run.last)}: it may still be going on."
-            f" Wait for its end, or stop it; after {minutes} without a word it counts as ended"
-        )
-
-
-def _is_dead(run: Run) -> bool:
-    """Say whether the process that ran it was on this machine and is no more."""
-    process = run.start.get("process")
-    pid = process.get("pid") if isinstance(process, dict) and process.get("host") == socket.gethostname() else None
-    if os.name != "posix" or type(pid) is not int or not 0 < pid < 1 << 31:
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return False
+        command = replace(session.command_line, options=Options(), undo=None).command("plan", "--undo", report.run)
+        yield f"Undo: {command}"

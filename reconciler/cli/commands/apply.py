@@ -146,10 +146,10 @@ class Run:
         """Read and plan, hold that against what was reviewed, and show it. Raises RefusedError."""
         session = self.session
         live = await session.read(client)
-        planner, made = await session.thinking(lambda: self.planned(live))
-        session.introduce()
+        planner, made = await session.terminal.run_blocking(lambda: self.planned(live))
+        session.terminal.print_banner(session.banner)
         if self.reviewed:
-            refuse_unreviewed(made, self.reviewed, session.command("plan", "--out", "FILE"))
+            refuse_unreviewed(made, self.reviewed, session.command_line.command("plan", "--out", "FILE"))
             made_at = f"Plan {self.reviewed.plan_id}, made {self.reviewed.generated_at}"
             session.output.note(f"{made_at}. Everything was read again: there is nothing that it does not have.")
         self.show(made)
@@ -191,7 +191,14 @@ class Run:
         """Print what is about to be done."""
         output = self.session.output
         if output.form == "text" and output.loudness != "quiet":
-            output.result(plan_text(self.session.brief(made), output.paint, self.session.tenant, self.session.most))
+            output.result(
+                plan_text(
+                    self.session.terminal.without_infos(made),
+                    output.paint,
+                    self.session.tenant,
+                    self.session.terminal.max_cases,
+                )
+            )
 
     def refused(self, made: Plan, why: RefusedError) -> Ended:
         """Say why nothing is written; in JSON beside the plan that it is about."""
@@ -211,7 +218,7 @@ class Run:
             run = {"run": report.run} if report and report.run else {}
             output.document({**document(made), "outcomes": outcomes, "converged": converged, **run, **stopped})
         elif report:
-            output.result("\n" + report_text(report, output.paint, self.session.command("plan"), seconds))
+            output.result("\n" + report_text(report, output.paint, self.session.command_line.command("plan"), seconds))
             output.result("".join(f"{line}\n" for line in undoing.way_back(self.session, made, report)))
         return Ended(exit_code(report), made, report)
 
@@ -312,7 +319,7 @@ async def _run_of(session: Session, options: argparse.Namespace, plans: Plans) -
     if isinstance(reviewed, str):
         raise RefusedError(f"the saved plan has none of it, for that failed ({reviewed}); plan again")
     run = Run.of(session, options, reviewed)
-    await session.thinking(run.session.verify)
+    await session.terminal.run_blocking(run.session.verify)
     return run
 
 

@@ -86,7 +86,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if output.form == "json":
         output.document({**doctor_document(doctor.lines, session.environment.name), "simulated": session.simulated})
     else:
-        session.introduce()
+        session.terminal.print_banner(session.banner)
         output.result(f"Doctor for {session.environment.name}   {plain(session.tenant)}\n\n")
         output.result(doctor_text(doctor.lines, output.paint))
     return 0 if healthy(doctor.lines) else CxrouteError.exit_code

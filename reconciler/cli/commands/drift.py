@@ -66,7 +66,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
 async def read_and_compare(session: Session) -> Drift:
     """Read the tenant with a client that cannot write, and compare it with the manifests."""
     made = await read_and_plan(session)
-    return await session.thinking(lambda: drift_of(session, made))
+    return await session.terminal.run_blocking(lambda: drift_of(session, made))
 
 
 def drift_of(session: Session, made: Plan) -> Drift:
@@ -116,7 +116,7 @@ def show(session: Session, drift: Drift) -> None:
     elif output.form == "github":
         output.result(quoted(_as_text(session, drift, colourless), token_hex(16)))
     else:
-        session.introduce()
+        session.terminal.print_banner(session.banner)
         output.result(_as_text(session, drift, output.paint))
 
 
@@ -128,15 +128,16 @@ def _as_text(session: Session, drift: Drift, paint: Paint) -> str:
     if session.output.loudness == "quiet":
         return drift_brief(drift, paint)
     commands = Commands(lambda only: _heal(session, only), lambda only: _keep(session, only))
-    return drift_text(drift, paint, commands, session.most)
+    return drift_text(drift, paint, commands, session.terminal.max_cases)
 
 
 def _heal(session: Session, only: Sequence[str]) -> str:
     """Return the command that makes these rules as the manifests say, or all that drift was asked about."""
     chosen = replace(session.options, only=tuple(only)) if only else session.options
-    return session.planning(chosen).command("apply")
+    return replace(session.command_line, options=chosen).command("apply")
 
 
 def _keep(session: Session, addresses: Sequence[str]) -> str:
     """Return the command that writes what is live of these addresses, or of all that drifted, into the manifests."""
-    return session.planning(Options()).command("export", *(addresses or ("--all",)), "--write")
+    command_line = replace(session.command_line, options=Options())
+    return command_line.command("export", *(addresses or ("--all",)), "--write")

@@ -68,7 +68,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         head = {"environment": environment.name, "rules": "live" if options.live else "manifests"}
         output.document({**head, **explain_document(explanation, asked.names)})
     else:
-        session.introduce()
+        session.terminal.print_banner(session.banner)
         shape = explain_in_full if output.loudness == "verbose" else explain_text
         output.result(shape(explanation, asked.names, output.paint))
     for note in _slips(session, asked, given):

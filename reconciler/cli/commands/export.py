@@ -74,9 +74,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 def _live(session: Session) -> Live:
     """Return what a file says, where one is named, else what the tenant does."""
-    if session.file is not None:
-        session.output.warn(session.file.finding.message)
-        return session.file.live
+    if session.live_file is not None:
+        session.output.warn(session.live_file.finding.message)
+        return session.live_file.live
     return run_interruptibly(lambda _stop: _read(session))
 
 

@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reconciler.cli.command_line import program
 from reconciler.cli.files import journal_path
 from reconciler.journal.journal import RUN_NAME, Run, find_run, read_runs
 from reconciler.render.text.history import run_document, run_text, runs_text
@@ -50,6 +51,5 @@ def command(run: Run, journal: str | None, manifests: str) -> list[str]:
         return []
     if not any(change.get("status") not in ("failed", "skipped") for change in run.changes):
         return []
-    directory = [] if manifests == "manifests" else ["-m", manifests]
     more = ["--journal", journal] if journal else []
-    return ["cxroute", *directory, "plan", "-e", environment, "--undo", run.id, *more]
+    return [*program(manifests), "plan", "-e", environment, "--undo", run.id, *more]

@@ -83,8 +83,8 @@ async def read_and_plan(session: Session) -> Plan:
 
     Raises ManifestError where the tenant cannot be read and route tests fail: those are known without it.
     """
-    if session.file:
-        live = session.file.live
+    if session.live_file:
+        live = session.live_file.live
     else:
         try:
             async with reading(session) as client:
@@ -93,7 +93,7 @@ async def read_and_plan(session: Session) -> Plan:
             if session.failed_tests:
                 raise ManifestError(session.failed_tests) from None
             raise
-    return await session.thinking(lambda: session.planner(live).build(live))
+    return await session.terminal.run_blocking(lambda: session.planner(live).build(live))
 
 
 def write_report(session: Session, made: Plan, folder: Path) -> None:
@@ -127,7 +127,7 @@ def show(session: Session, made: Plan, saved: str | None) -> None:
     if session.output.form in FORMS:
         session.output.result(FORMS[session.output.form](session, made))
         return
-    session.introduce()
+    session.terminal.print_banner(session.banner)
     session.output.result(plan_in_words(session, made))
     if session.output.loudness != "quiet":
         say_left_out(session, made)
@@ -138,12 +138,12 @@ def show(session: Session, made: Plan, saved: str | None) -> None:
 def plan_in_words(session: Session, made: Plan) -> str:
     """Return the plan for a terminal, in brief where -q was given."""
     shape = brief_plan_text if session.output.loudness == "quiet" else plan_text
-    return shape(session.brief(made), session.output.paint, session.tenant, session.most)
+    return shape(session.terminal.without_infos(made), session.output.paint, session.tenant, session.terminal.max_cases)
 
 
 def say_left_out(session: Session, made: Plan) -> None:
     """Say how many notes only -v shows."""
-    left_out = len(made.findings) - len(session.brief(made).findings)
+    left_out = len(made.findings) - len(session.terminal.without_infos(made).findings)
     if left_out:
         session.output.result(f"{counted(left_out, 'note')} left out; -v shows {'it' if left_out == 1 else 'them'}.\n")
 
@@ -156,7 +156,9 @@ def next_step(session: Session, made: Plan, saved: str | None, lifted: tuple[str
         return "Solve what stands in the way in the manifests, then plan again."
     refused = tuple(result.name for result in refusals(made))
     allowed = [word for name in (*lifted, *refused) for word in ("--allow", name)]
-    command = session.saved_command(saved, *allowed) if saved else session.command("apply", *allowed)
+    command = (
+        session.command_line.apply_saved(saved, *allowed) if saved else session.command_line.command("apply", *allowed)
+    )
     reason = ' --reason "why"' if allowed else ""
     return f"{_meant(saved) if not refused else 'If that is meant'}: {command}{reason}"
 

@@ -69,5 +69,5 @@ def _live(options: argparse.Namespace, output: Output) -> list[Checked]:
 
     names = separate(options.environment) if options.environment else (None,)
     sessions = [open_session(options, output, name) for name in names]
-    sessions[0].introduce()
+    sessions[0].terminal.print_banner(sessions[0].banner)
     return [run_interruptibly(partial(read_one, session)) for session in sessions]

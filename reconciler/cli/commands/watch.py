@@ -78,7 +78,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     listener = listening(options.listen) if options.listen else None
     try:
         session = open_session(options, output)
-        session.introduce()
+        session.terminal.print_banner(session.banner)
         watch = _Watch(options, output, session, rhythm)
         return run_interruptibly(lambda stop: watch.all(stop, listener))
     finally:
@@ -186,7 +186,9 @@ class _Watch:
         """Make one round; whatever goes wrong is what it came to."""
         began, started, found = utc_now(), time.monotonic(), _Found()
         try:
-            self.session = replace(open_session(self.options, self.output).tested(), thinking=asyncio.to_thread)
+            self.session = open_session(self.options, self.output).tested()
+            terminal = replace(self.session.terminal, run_blocking=asyncio.to_thread)
+            self.session = replace(self.session, terminal=terminal)
             async with writing(self.session) if self.options.apply else reading(self.session) as client:
                 await self.look(client, found, stop)
         except CxrouteError as error:
@@ -204,14 +206,16 @@ class _Watch:
         """Read and plan, and heal where that may be."""
         found.pacer, session = client.pacer, self.session
         live = await session.read(client)
-        planner = await session.thinking(lambda: session.planner(live))
-        found.plan = made = await session.thinking(lambda: planner.build(live))
-        found.drift = await session.thinking(lambda: drift.drift_of(session, made))
+        planner = await session.terminal.run_blocking(lambda: session.planner(live))
+        found.plan = made = await session.terminal.run_blocking(lambda: planner.build(live))
+        found.drift = await session.terminal.run_blocking(lambda: drift.drift_of(session, made))
         if isinstance(client, WritingClient) and made.changes and not is_blocked(made) and not stop.requested:
             report = self.as_before(made) or await carry_out(session, client, planner, made, stop, reason="watch")
             found.report, left = report, report.left
             self.unkept = (made.manifest_digest, report) if report.unkept else None
-            found.drift = None if left is None else await session.thinking(lambda: drift.drift_of(session, left))
+            found.drift = (
+                None if left is None else await session.terminal.run_blocking(lambda: drift.drift_of(session, left))
+            )
 
     def as_before(self, made: Plan) -> Report | None:
         """Return how a round ended whose first rule was not kept: while nothing is new, no rule is tried again."""
@@ -235,7 +239,7 @@ class _Watch:
         """Print what differs, or was done."""
         session, output = self.session, self.output
         if one.report is not None and kind in ("applied", "failed"):
-            output.result(report_text(one.report, output.paint, session.command("plan"), one.seconds))
+            output.result(report_text(one.report, output.paint, session.command_line.command("plan"), one.seconds))
         elif one.plan is not None and kind == "refused":
             plan.show(session, one.plan, None)
         elif one.drift is not None and kind == "drift":

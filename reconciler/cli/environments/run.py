@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from reconciler.cli.clients import secret
 from reconciler.cli.environments.choose import choose
-from reconciler.cli.output import Bar, Output, Part, error_document
+from reconciler.cli.output import Bar, Output, Part, Terminal, error_document
 from reconciler.cli.signals import Stop
 from reconciler.errors import CredentialsError, CxrouteError, InterruptedRunError, RefusedError
 from reconciler.render.text.environments import Row, State
@@ -106,7 +106,8 @@ class _Crowd:
         self.stop.parts.append(stop)
         try:
             async with self.hosts[choose(self.fleet.manifests, name).host], self.gate:
-                session = replace(self.fleet.session(name, part), thinking=self.think, bar=Bar(quiet(part)))
+                terminal = Terminal(part, Bar(quiet(part)), self.think)
+                session = replace(self.fleet.session(name, part), terminal=terminal)
                 done = await self.work(session, stop)
         except asyncio.CancelledError:
             done = _failed(part, InterruptedRunError("interrupted; nothing was written"))

@@ -115,11 +115,11 @@ class Fleet:
 
     def command(self, name: str, *more: str) -> str:
         """Return a command about all of these environments, as a person types it."""
-        return replace(self._first, which=self.chosen).command(name, *more)
+        return replace(self._first.command_line, selection=self.chosen).command(name, *more)
 
     def saved_command(self, plans: str, *more: str) -> str:
         """Return the command that applies saved plans."""
-        return self._first.saved_command(plans, *more)
+        return self._first.command_line.apply_saved(plans, *more)
 
     @property
     def _first(self) -> Session:
