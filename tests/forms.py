@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Final, cast
 from unittest.mock import patch
 
-from reconciler.cli import plan_forms
+from reconciler.cli.commands import plan as plan_command
 from reconciler.plan.document import document
 from reconciler.plan.drift import find_drift
 from reconciler.render.colour import colourless
@@ -37,8 +37,8 @@ def as_github(made: Plan) -> str:
     """The plan for a workflow's log."""
     terminal = SimpleNamespace(without_infos=lambda one: one, max_cases=20)
     session = SimpleNamespace(terminal=terminal, tenant=TENANT, banner="")
-    with patch.object(plan_forms, "token_hex", lambda _size: TOKEN):
-        return plan_forms.as_github(cast("Session", session), made)
+    with patch.object(plan_command, "token_hex", lambda _size: TOKEN):
+        return plan_command.as_github(cast("Session", session), made)
 
 
 def as_markdown(made: Plan) -> str:

@@ -26,10 +26,19 @@ _SEVERAL: Final = re.compile(r'\s*\{\s*"environments"\s*:')
 """How a file begins that holds the plans of several environments: it has this one field."""
 
 
-def read_reviewed(options: argparse.Namespace) -> ReviewedPlan:
-    """Read the saved plan. Raises UsageError where it is none, or is for another environment than -e says."""
+def read_saved(options: argparse.Namespace) -> ReviewedPlan | dict[str, ReviewedPlan | str]:
+    """Return the saved plan, or the plans of several environments by name; for one that was not planned, why not.
+
+    Raises UsageError for a file without plans, and for one that does not fit the options; RefusedError as `read` does.
+    """
     path = Path(options.plan)
-    reviewed = read(_text(path), path.name)
+    try:
+        text = read_text(path, _LARGEST)
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    if _SEVERAL.match(text):
+        return _plans(text, path.name)
+    reviewed = read(text, path.name)
     if options.all or options.shard:
         raise UsageError(f"{path.name} is a plan for {reviewed.environment} alone: leave out --all and --shard")
     if options.environment and options.environment != reviewed.environment:
@@ -37,36 +46,19 @@ def read_reviewed(options: argparse.Namespace) -> ReviewedPlan:
     return reviewed
 
 
-def read_plans(options: argparse.Namespace) -> dict[str, ReviewedPlan | str]:
-    """Read the plans of a file that holds those of several environments, by name; none from a plan of one.
-
-    For an environment that was not planned it is why not. Raises UsageError, and RefusedError as `read` does.
-    """
-    path = Path(options.plan)
-    text = _text(path)
-    if not _SEVERAL.match(text):
-        return {}
+def _plans(text: str, name: str) -> dict[str, ReviewedPlan | str]:
     try:
         forms = json.loads(text)["environments"]
-        plans = {str(form["environment"]): _plan(form, path.name) for form in forms}
+        plans = {str(form["environment"]): _plan(form, name) for form in forms}
     except (ValueError, RecursionError, LookupError, TypeError):
-        raise UsageError(
-            f"{path.name} holds no plans: write them with `cxroute plan --all --out {path.name}`"
-        ) from None
+        raise UsageError(f"{name} holds no plans: write them with `cxroute plan --all --out {name}`") from None
     if len(plans) < len(forms) or not plans:
-        raise UsageError(f"{path.name} does not hold one plan for each of some environments")
+        raise UsageError(f"{name} does not hold one plan for each of some environments")
     return plans
 
 
 def _plan(form: Any, name: str) -> ReviewedPlan | str:  # noqa: ANN401 - any JSON
     return str(form["error"]["message"]) if "error" in form else read(json.dumps(form), name)
-
-
-def _text(path: Path) -> str:
-    try:
-        return read_text(path, _LARGEST)
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
 
 
 def bound(session: Session, reviewed: ReviewedPlan) -> Session:

@@ -98,11 +98,6 @@ class Session:
             raise ManifestError(errors)
         return replace(self, failed_tests=tuple(failures([checked], self.directory)))
 
-    def verify(self) -> None:
-        """Raise ManifestError where a route test fails. Apply does so before it reads: no tenant is needed for that."""
-        if failed := self.tested().failed_tests:
-            raise ManifestError(failed)
-
     def planner(self, live: Live, allowed: tuple[str, ...] = (), reason: str = "") -> Planner:
         """Return the planner for a tenant whose queues are those of `live`. Raises ManifestError and UsageError."""
         if self.options.undo is not None and self.undo_request is None:
@@ -154,12 +149,10 @@ def load_manifests(options: argparse.Namespace, environment: str | None, undo: s
         return load_environment(Path(options.manifests), chosen_name(environment))
 
 
-def open_session(
-    options: argparse.Namespace, output: Output, environment: str | None = None, undo: str | None = None
-) -> Session:
+def open_session(options: argparse.Namespace, output: Output, environment: str | None = None) -> Session:
     """Load the manifests and choose the environment. Raises ManifestError and UsageError."""
     name = environment or options.environment
-    return session_in(load_manifests(options, name, undo), options, output, name)
+    return session_in(load_manifests(options, name), options, output, name)
 
 
 def session_in(manifests: Manifests, options: argparse.Namespace, output: Output, environment: str | None) -> Session:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.cli.environments.choose import utc_now
-from reconciler.cli.environments.selection import are_several
+from reconciler.cli.environments.selection import is_list
 from reconciler.cli.files import journal_path
 from reconciler.errors import UsageError
 from reconciler.journal.journal import find_run, read_runs
@@ -38,7 +38,7 @@ def check(options: argparse.Namespace) -> None:
         return
     if options.adopt or options.keep_drift:
         raise UsageError("--undo says itself what it is about: leave out --adopt and --keep-drift")
-    if are_several(options):
+    if is_list(options):
         raise UsageError("--undo is about a run in one environment: say -e with its name")
 
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from reconciler.cli.ci import facts
 from reconciler.cli.commands.plan import PENDING, read_and_plan, selectors
-from reconciler.cli.environments.selection import are_several
+from reconciler.cli.environments.report import print_list, write_table
+from reconciler.cli.environments.run import EnvironmentResult, run_environments
+from reconciler.cli.environments.selection import EnvironmentSelection
 from reconciler.cli.files import journal_path, new_folder, write_whole
 from reconciler.cli.route_tests import check_live, failures
-from reconciler.cli.session import Session, open_session
-from reconciler.cli.signals import run_interruptibly
 from reconciler.errors import UsageError
 from reconciler.journal.history import last_written
 from reconciler.journal.journal import read_runs
@@ -24,13 +23,17 @@ from reconciler.render.colour import colourless
 from reconciler.render.github_annotations import quoted
 from reconciler.render.markdown.drift import drift_markdown
 from reconciler.render.text.drift import Commands, drift_brief, drift_text
+from reconciler.render.text.environments import drift_row
 from reconciler.text.redact import DISCRETION
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from reconciler.cli.output import Output
+    from reconciler.cli.session import Session
+    from reconciler.cli.signals import Stop
     from reconciler.model.finding import Finding
     from reconciler.model.rule import Address
     from reconciler.plan.plan import Plan
@@ -51,16 +54,19 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Plan, and say what differs as somebody who operates the tenant sees it; exit 2 where anything does."""
-    if are_several(options):
-        from reconciler.cli.plan_several import drift_several  # noqa: PLC0415 - which builds on this module
+    selection = EnvironmentSelection.of(options, output)
 
-        return drift_several(options, output)
-    session = open_session(options, output)
-    drift = run_interruptibly(lambda _stop: read_and_compare(session))
-    if options.report:
-        write_report(session, drift, Path(options.report))
-    show(session, drift)
-    return exit_code(drift)
+    async def work(session: Session, _stop: Stop) -> EnvironmentResult:
+        drift = await read_and_compare(session)
+        if options.report:
+            write_report(session, drift, selection.folder(options.report, drift.plan.environment))
+        show(session, drift)
+        return EnvironmentResult(exit_code(drift), lambda: drift_row(drift))
+
+    code, reports = run_environments(selection, work)
+    write_table(selection, reports, "Drift in")
+    print_list(selection, reports, "Drift in")
+    return code
 
 
 async def read_and_compare(session: Session) -> Drift:

@@ -241,7 +241,8 @@ class _Watch:
         if one.report is not None and kind in ("applied", "failed"):
             output.result(report_text(one.report, output.paint, session.command_line.command("plan"), one.seconds))
         elif one.plan is not None and kind == "refused":
-            plan.show(session, one.plan, None)
+            plan.show(session, one.plan)
+            plan.print_next_step(session, one.plan, None)
         elif one.drift is not None and kind == "drift":
             drift.show(session, one.drift)
         elif isinstance(one.error, ManifestError) and output.log_format == "text":
