@@ -16,7 +16,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.imports import imported
+from tests.imports import import_cycles, imported
 from tests.measure import IMPURE, PURE, entry_of, pure_modules
 from tests.tiers import PARTS, SHARES
 
@@ -189,6 +189,15 @@ def test_rooms_import_downwards(tmp_path: Path) -> None:
     call = f"from importlinter.cli import lint_imports; raise SystemExit(lint_imports(cache_dir={str(tmp_path)!r}))"
     result = run(sys.executable, "-c", call)
     assert (0, "") == (result.returncode, result.stderr), result.stdout
+
+
+def test_no_modules_import_each_other(tmp_path: Path) -> None:
+    """There are no import cycles between modules, those of one package and imports for types included."""
+    assert [] == import_cycles(ROOT / "reconciler")
+    for name, imports in (("a", "b"), ("b", "a"), ("c", "a")):
+        (tmp_path / f"{name}.py").write_text(f"def f():\n    import {tmp_path.name}.{imports}\n", "utf-8")
+    cycle = [f"{tmp_path.name}.a", f"{tmp_path.name}.b"]
+    assert [cycle, cycle] == import_cycles(tmp_path)
 
 
 @pytest.mark.parametrize("flag", ["--version", "--help"])
