@@ -9,8 +9,9 @@
     impact     plan.schedule      Plan -> the conversations that the changes move
     guards     plan.guards        Plan -> the limits that refuse it
     annotate   checks             Plan -> findings for its reader; guards ignore them
+    apply      apply.loop         Plan -> calls to the tenant, and a Report that a last read proves
 
-`apply` and `watch` repeat the stages from `classify` on for each read of the tenant. Nothing here reads or writes.
+`apply` and `watch` repeat the stages from `classify` on for each read of the tenant.
 """
 
 from __future__ import annotations
@@ -19,24 +20,34 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from reconciler.apply.admission import as_intended, as_reviewed
+from reconciler.apply.loop import apply
+from reconciler.apply.settings import Conduct, NoRecorder, Recorder, Thinking, at_once
 from reconciler.checks.acknowledgements import LIVE, RULES, acknowledge, acknowledgements, in_vain
+from reconciler.checks.explain import Explanation
+from reconciler.checks.explain import explain as explain_entries
 from reconciler.checks.lint import is_complete, lint, share
-from reconciler.desired.desired import Desired, desire
+from reconciler.cxone.rules_file import read_rules_file
+from reconciler.desired.desired import Desired, as_written, desire
 from reconciler.desired.queues import Catalogue, aliases
 from reconciler.errors import UsageError
 from reconciler.model.change import Adopt
-from reconciler.plan.document import ReviewedPlan, set_aside
+from reconciler.model.rule import Queue
+from reconciler.plan.document import ReviewedPlan, set_aside, unforeseen
 from reconciler.plan.guards import frozen, guard, lift
 from reconciler.plan.options import Options, unmatched
 from reconciler.plan.ownership import own
 from reconciler.plan.plan import Live, Plan, advised, plan, with_findings
-from reconciler.plan.routing_table import live_entries
+from reconciler.plan.routing_table import desired_entries, live_entries
 from reconciler.plan.schedule import arrange, foresee
 from reconciler.text.suggest import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from reconciler.apply.attempt import RuleStore
+    from reconciler.apply.report import Report
+    from reconciler.cxone.client import ReadingClient
     from reconciler.manifest.kinds.environment import Environment
     from reconciler.manifest.load import Manifests
     from reconciler.model.finding import Finding
@@ -122,3 +133,60 @@ class Planner:
             known = RULES | LIVE if is_complete((*findings, *offline)) else LIVE
             findings += in_vain(entry for entry in idle if entry.code in known)
         return with_findings(plan, findings)
+
+
+def read_live_file(path: str) -> Live:
+    """Return the live rules of a JSON file, and the queues that it names. Raises UsageError."""
+    export = read_rules_file(path)
+    return Live(export.rules, tuple(Queue(*pair) for pair in sorted(export.queues.items())))
+
+
+async def read_live(client: ReadingClient) -> Live:
+    """Return every rule and queue of a tenant. Raises ApiError."""
+    return Live(rules=await client.rules(), queues=await client.queues())
+
+
+def planner_for(manifests: Manifests, environment: Environment, live: Live, options: Options | None = None) -> Planner:
+    """Return the planner for an environment with the queues of `live`. Raises ManifestError and UsageError."""
+    chosen = options or Options(prune=environment.prune)
+    desired = expand(manifests, environment, live, chosen)
+    return Planner(manifests=manifests, environment=environment, desired=desired, options=chosen)
+
+
+def build_plan(manifests: Manifests, environment: Environment, live: Live, options: Options | None = None) -> Plan:
+    """Return the plan after all stages. Raises ManifestError and UsageError."""
+    return planner_for(manifests, environment, live, options).build(live)
+
+
+def explain(plan: Plan, environment: Environment, conversation: Mapping[str, str | int | float]) -> Explanation:
+    """Return which rule takes a conversation once the plan is applied, and why each earlier one does not.
+
+    The names are those of the API; rules that are not managed are left out.
+    """
+    given = as_written(plan.desired.types, conversation)
+    return explain_entries(desired_entries(plan.desired), given, environment)
+
+
+async def apply_plan(
+    plan: Plan,
+    planner: Planner,
+    client: RuleStore,
+    recorder: Recorder | None = None,
+    stopped: Callable[[], bool] = lambda: False,
+    run_blocking: Thinking = at_once,
+) -> Report:
+    """Make the plan's changes, and read again to prove them. After `stopped` returns true no write is started.
+
+    Raises RefusedError and ApiError where nothing was written.
+    """
+    reviewed, api = planner.reviewed, planner.environment.api
+    conduct = Conduct(
+        as_reviewed if reviewed else as_intended,
+        stopped=stopped,
+        concurrency=api.concurrency,
+        lag=api.list_lag_seconds,
+        names_unique=api.names_unique,
+        within=(lambda plan: not unforeseen(foresee(plan), reviewed)) if reviewed else None,
+        thinking=run_blocking,
+    )
+    return await apply(plan, client, planner, recorder or NoRecorder(), conduct)

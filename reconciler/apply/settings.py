@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -54,6 +55,19 @@ class Recorder(Protocol):
         """Make what was recorded last."""
 
 
+class NoRecorder:
+    """Records nothing."""
+
+    def intend(self, step: Step) -> None:
+        """Do nothing."""
+
+    def tried(self, step: Step, result: Attempt) -> None:
+        """Do nothing."""
+
+    def wave(self) -> None:
+        """Do nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Conduct:
     """How a run behaves.
@@ -65,7 +79,7 @@ class Conduct:
     """
 
     admit: Callable[[Change, Change], bool]
-    sleep: Callable[[float], Awaitable[None]]
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     stopped: Callable[[], bool] = lambda: False
     concurrency: int = 16
     """How many changes are under way at one time; the others can still be stopped."""

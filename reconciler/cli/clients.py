@@ -23,9 +23,9 @@ from reconciler.cli.files import STATE, kept_out_of_git
 from reconciler.cli.output import Waits
 from reconciler.cxone.auth import issued
 from reconciler.cxone.client import ReadingClient, WritingClient
+from reconciler.cxone.connect import tenant_settings
 from reconciler.cxone.context_client import ContextClient
 from reconciler.cxone.context_writers import path_of, writer_of
-from reconciler.cxone.paging import platform_queues_of
 from reconciler.cxone.read_only import reading_only
 from reconciler.cxone.settings import Credentials, Tenant
 from reconciler.cxone.transport.httpx_transport import trusted_by
@@ -187,25 +187,12 @@ def tenant_of(session: Session) -> Tenant:
     """Return where the environment's API is, and how it may be used. Raises ManifestError where nobody said which."""
     if unset := unset_tenant(session.manifests, session.environment.name):
         raise ManifestError(unset)
-    environment, api = session.environment, session.environment.api
-    base = "http://localhost" if session.simulated else environment.base_url
-    profile = session.manifests.profile(environment)
-    queues = platform_queues_of(api, profile.queues)
-    return Tenant(
-        base_url=base,
-        token_url=f"{base}/oauth/token" if session.simulated else environment.token_url,
-        issuer=(api.issuer or "").rstrip("/"),
-        rules_path=api.rules_path or profile.rules.path,
-        queues_path=api.queues_path or queues.path,
-        page_size=api.page_size or profile.page_size,
-        profile=profile,
-        queues=queues,
-        timeout_seconds=api.timeout_seconds,
-        requests_per_second=_UNHURRIED if session.simulated else api.requests_per_second,
-        concurrency=api.concurrency,
-        idempotency_keys=api.idempotency_keys,
-        allowed_hosts=frozenset(filter(None, map(str.strip, os.environ.get("CXROUTE_HOSTS", "").split(",")))),
-    )
+    hosts = frozenset(filter(None, map(str.strip, os.environ.get("CXROUTE_HOSTS", "").split(","))))
+    tenant = tenant_settings(session.manifests, session.environment, hosts)
+    if not session.simulated:
+        return tenant
+    base = "http://localhost"
+    return replace(tenant, base_url=base, token_url=f"{base}/oauth/token", requests_per_second=_UNHURRIED)
 
 
 def credentials_of(session: Session) -> Credentials:

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import getpass
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reconciler.apply.admission import as_intended, as_reviewed
-from reconciler.apply.loop import apply
-from reconciler.apply.settings import Conduct
 from reconciler.cli.environments.choose import utc_now
 from reconciler.cli.files import journal_path, kept_out_of_git
 from reconciler.errors import CxrouteError
 from reconciler.journal.journal import Journal
 from reconciler.journal.recorder import Recorder, run_name
-from reconciler.plan.document import ReviewedPlan, unforeseen
-from reconciler.plan.schedule import foresee
+from reconciler.pipeline import Planner, apply_plan
 from reconciler.text.redact import DISCRETION
 
 if TYPE_CHECKING:
@@ -25,7 +20,6 @@ if TYPE_CHECKING:
     from reconciler.cli.session import Session
     from reconciler.cli.signals import Stop
     from reconciler.cxone.client import WritingClient
-    from reconciler.pipeline import Planner
     from reconciler.plan.plan import Plan
 
 
@@ -35,7 +29,7 @@ _CALLS = 8
 """Calls that one change may need at the worst: read and written, four times."""
 
 
-async def carry_out(  # noqa: PLR0913 - whatever a write depends on
+async def carry_out(
     session: Session,
     client: WritingClient,
     planner: Planner,
@@ -43,7 +37,6 @@ async def carry_out(  # noqa: PLR0913 - whatever a write depends on
     stop: Stop,
     *,
     reason: str = "",
-    reviewed: ReviewedPlan | None = None,
 ) -> Report:
     """Make the changes; from here on a signal ends the run only between two writes.
 
@@ -60,18 +53,9 @@ async def carry_out(  # noqa: PLR0913 - whatever a write depends on
         tenant=session.address,
         progress=session.terminal.progress.step,
     )
-    conduct = Conduct(
-        as_reviewed if reviewed else as_intended,
-        asyncio.sleep,
-        lambda: stop.requested,
-        session.environment.api.concurrency,
-        session.environment.api.list_lag_seconds,
-        session.environment.api.names_unique,
-        within=(lambda plan: not unforeseen(foresee(plan), reviewed)) if reviewed else None,
-        thinking=session.terminal.run_blocking,
-    )
+    run_blocking = session.terminal.run_blocking
     try:
-        report = await apply(made, client, planner, recorder, conduct)
+        report = await apply_plan(made, planner, client, recorder, lambda: stop.requested, run_blocking)
     except CxrouteError as error:
         session.terminal.progress.end()
         recorder.given_up(str(error))

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from reconciler import __version__
 from reconciler.cli.commands.init import SCHEMA
 from reconciler.cli.environments.choose import SIMULATED, utc_now
 from reconciler.cli.files import new_folder, write_all
@@ -36,6 +35,7 @@ from reconciler.render.text.behaviour import behaviour_lines
 from reconciler.text.escape import counted, plain
 from reconciler.text.files import read_file
 from reconciler.text.redact import DISCRETION
+from reconciler.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.cli.environments.choose import expected_queues
 from reconciler.cli.session import LiveFile, Session
-from reconciler.cxone.rules_file import LARGEST, Export, read_export
+from reconciler.cxone.rules_file import read_rules_file
 from reconciler.errors import UsageError
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Queue
 from reconciler.plan.plan import Live
 from reconciler.text.escape import counted, plain
-from reconciler.text.files import read_start
 
 if TYPE_CHECKING:
     import argparse
@@ -45,7 +44,7 @@ def with_live(session: Session, path: str | None) -> Session:
     """Return the session with what a file says in the tenant's place, where one is named. Raises UsageError."""
     if path is None:
         return session
-    export, name = load(path), plain(Path(path).name)
+    export, name = read_rules_file(path), plain(Path(path).name)
     said = f"what is live is what {name} says, and no tenant was asked; apply reads the tenant itself"
     queues = tuple(Queue(*pair) for pair in sorted(export.queues.items()))
     if not export.listed:
@@ -55,15 +54,6 @@ def with_live(session: Session, path: str | None) -> Session:
     hint = "" if export.listed else _UNLISTED
     finding = Finding("CXR320", "warning", said, hint=hint)
     return replace(session, live_file=LiveFile(name, Live(export.rules, queues), finding))
-
-
-def load(path: str) -> Export:
-    """Read a file of rules. Raises UsageError."""
-    try:
-        data = read_start(path, LARGEST + 1)
-    except OSError as error:
-        raise UsageError(f"cannot read {plain(path)}: {error.strerror}") from None
-    return read_export(data, plain(path))
 
 
 def _assumed(session: Session, known: tuple[Queue, ...]) -> tuple[Queue, ...]:

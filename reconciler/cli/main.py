@@ -12,10 +12,10 @@ from importlib import import_module
 from itertools import pairwise
 from typing import TYPE_CHECKING, cast
 
-from reconciler import __version__
 from reconciler.cli.arguments import COMMANDS, find_command, nearest, usage
 from reconciler.cli.stdio import fitted, outlets, silence
 from reconciler.errors import CxrouteError, InterruptedRunError, UsageError
+from reconciler.version import __version__
 
 if TYPE_CHECKING:
     import argparse

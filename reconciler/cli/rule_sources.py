@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.behaviour.routing_entry import Entry, Evaluation
-from reconciler.cli.live_file import load
 from reconciler.cli.session import Session, open_session
+from reconciler.cxone.rules_file import read_rules_file
 from reconciler.desired.desired import desire, written_types
 from reconciler.desired.queues import AssumedCatalogue, Catalogue, aliases
 from reconciler.errors import UsageError
@@ -152,7 +152,7 @@ def _live(session: Session) -> Live:
 def _file(written: str) -> RuleList:
     """Read a file of rules: those with our marker by their address. Raises UsageError."""
     try:
-        export = load(written)
+        export = read_rules_file(written)
     except UsageError as error:
         if Path(written).suffix:
             raise

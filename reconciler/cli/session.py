@@ -13,9 +13,8 @@ from reconciler.cli.route_tests import check, failures
 from reconciler.errors import ApiError, ManifestError, UsageError
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.manifest.load import Manifests, load, load_environment
-from reconciler.pipeline import Planner, expand
+from reconciler.pipeline import Planner, expand, read_live
 from reconciler.plan.options import Options
-from reconciler.plan.plan import Live
 from reconciler.traffic.sample import Sample, declared_traffic, load_traffic
 
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from reconciler.cxone.client import ReadingClient
     from reconciler.journal.undo_request import UndoRequest
     from reconciler.model.finding import Finding
+    from reconciler.plan.plan import Live
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +124,7 @@ class Session:
     async def read(self, client: ReadingClient) -> Live:
         """Read every rule and queue. If that fails, an error in the manifests comes first."""
         try:
-            # The token is fetched by the first call; the others wait for it.
-            live = Live(rules=await client.rules(), queues=await client.queues())
+            live = await read_live(client)
         except ApiError:
             expected_queues(self.manifests, self.environment.name)
             raise

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.cxone.rule_json import live_rule
 from reconciler.errors import UnexpectedAnswerError, UsageError
+from reconciler.text.escape import plain
+from reconciler.text.files import read_start
 from reconciler.text.strict_json import STRICT
 
 if TYPE_CHECKING:
@@ -32,6 +34,15 @@ class Export:
     queues: Mapping[str, str]
     listed: bool
     """Whether it lists the queues beside the rules; else it knows those alone whose names stand at the targets."""
+
+
+def read_rules_file(path: str) -> Export:
+    """Read a file of rules. Raises UsageError."""
+    try:
+        data = read_start(path, LARGEST + 1)
+    except OSError as error:
+        raise UsageError(f"cannot read {plain(path)}: {error.strerror}") from None
+    return read_export(data, plain(path))
 
 
 def read_export(data: bytes, name: str) -> Export:

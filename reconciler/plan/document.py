@@ -8,7 +8,6 @@ from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
-from reconciler import __version__
 from reconciler.behaviour.diff.containment import Claim, beyond
 from reconciler.behaviour.diff.difference import difference
 from reconciler.errors import RefusedError, UsageError
@@ -19,6 +18,7 @@ from reconciler.model.rule import COMPACT, Rule, Target, api_form
 from reconciler.plan.behaviour_json import behaviour_document, claims
 from reconciler.plan.options import Options
 from reconciler.plan.routing_table import live_entries
+from reconciler.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

@@ -135,8 +135,7 @@ class Run:
             if stop.requested:
                 raise InterruptedRunError("interrupted; nothing was written")
             started = time.monotonic()
-            reason, reviewed = self.options.reason, self.reviewed
-            report = await carry_out(session, client, planner, made, stop, reason=reason, reviewed=reviewed)
+            report = await carry_out(session, client, planner, made, stop, reason=self.options.reason)
         return self.finish(made, report, time.monotonic() - started)
 
     async def look(self, client: ReadingClient) -> tuple[Planner, Plan]:

@@ -10,7 +10,6 @@ from reconciler.desired.desired import desire
 from reconciler.desired.queues import AssumedCatalogue, aliases
 from reconciler.errors import UsageError
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
-from reconciler.text.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from reconciler.manifest.load import Manifests
@@ -67,14 +66,10 @@ def chosen_name(name: str | None) -> str:
 
 def choose(manifests: Manifests, name: str | None) -> Environment:
     """Return the environment that is asked for: by -e, else $CXROUTE_ENV, else the sandbox (never where CI is set)."""
-    known = sorted({*manifests.environments, SANDBOX})
     if not (name or os.environ.get("CXROUTE_ENV")) and os.environ.get("CI"):
+        known = sorted({*manifests.environments, SANDBOX})
         raise UsageError(f"in CI there is no default environment: say -e with one of {', '.join(known)}")
     name = chosen_name(name)
-    if name in manifests.environments:
-        return manifests.environments[name].document
-    single(name)
-    if name == SANDBOX:
-        return Environment(name=SANDBOX, owner=SANDBOX)
-    hint = did_you_mean(name, known)
-    raise UsageError(f"no Environment is named {name!r}; there are {', '.join(known)}{hint and f'; {hint}'}")
+    if name not in manifests.environments:
+        single(name)
+    return manifests.environment(name)

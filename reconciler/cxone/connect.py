@@ -1,0 +1,64 @@
+"""From an Environment to a client of its tenant."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from reconciler.cxone.client import ReadingClient, WritingClient
+from reconciler.cxone.paging import platform_queues_of
+from reconciler.cxone.read_only import reading_only
+from reconciler.cxone.settings import Credentials, Tenant
+from reconciler.cxone.transport.rate_limiter import REAL_TIME
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from reconciler.manifest.kinds.environment import Environment
+    from reconciler.manifest.load import Manifests
+
+
+def tenant_settings(
+    manifests: Manifests, environment: Environment, allowed_hosts: frozenset[str] = frozenset()
+) -> Tenant:
+    """Return where the environment's API is, and how it may be used; `allowed_hosts` may receive credentials, too."""
+    api, profile = environment.api, manifests.profile(environment)
+    queues = platform_queues_of(api, profile.queues)
+    return Tenant(
+        base_url=environment.base_url,
+        token_url=environment.token_url,
+        issuer=(api.issuer or "").rstrip("/"),
+        rules_path=api.rules_path or profile.rules.path,
+        queues_path=api.queues_path or queues.path,
+        page_size=api.page_size or profile.page_size,
+        profile=profile,
+        queues=queues,
+        timeout_seconds=api.timeout_seconds,
+        requests_per_second=api.requests_per_second,
+        concurrency=api.concurrency,
+        idempotency_keys=api.idempotency_keys,
+        allowed_hosts=allowed_hosts,
+    )
+
+
+@asynccontextmanager
+async def open_client(
+    tenant: Tenant, credentials: Credentials, proxy: str | None = None, ca_file: Path | None = None
+) -> AsyncIterator[ReadingClient]:
+    """Connect to a tenant with a client that cannot write."""
+    from reconciler.cxone.transport.httpx_transport import carried_by, network  # noqa: PLC0415 - 30 MiB
+
+    async with network(tenant, proxy, ca_file) as transport:
+        yield ReadingClient(reading_only(carried_by(transport), tenant), tenant, credentials, REAL_TIME)
+
+
+@asynccontextmanager
+async def open_writing_client(
+    tenant: Tenant, credentials: Credentials, proxy: str | None = None, ca_file: Path | None = None
+) -> AsyncIterator[WritingClient]:
+    """Connect to a tenant with a client that writes."""
+    from reconciler.cxone.transport.httpx_transport import carried_by, network  # noqa: PLC0415 - 30 MiB
+
+    async with network(tenant, proxy, ca_file) as transport:
+        yield WritingClient(carried_by(transport), tenant, credentials, REAL_TIME)
