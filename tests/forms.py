@@ -15,7 +15,7 @@ from reconciler.render.html import html
 from reconciler.render.markdown.drift import drift_markdown
 from reconciler.render.markdown.plan import markdown
 from reconciler.render.text.drift import Commands, drift_brief, drift_text
-from reconciler.render.text.plan import plan_text
+from reconciler.render.text.plan import TextLimits, plan_text
 from tests.plans import FACTS, TENANT, told
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def as_text(made: Plan) -> str:
 
 def as_github(made: Plan) -> str:
     """The plan for a workflow's log."""
-    terminal = SimpleNamespace(without_infos=lambda one: one, max_cases=20)
+    terminal = SimpleNamespace(limits=TextLimits())
     session = SimpleNamespace(terminal=terminal, tenant=TENANT, banner="")
     with patch.object(plan_command, "token_hex", lambda _size: TOKEN):
         return plan_command.as_github(cast("Session", session), made)

@@ -16,6 +16,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests import plan_way
 from tests.imports import import_cycles, imported
 from tests.measure import IMPURE, PURE, entry_of, pure_modules
 from tests.tiers import PARTS, SHARES
@@ -199,6 +200,14 @@ def test_no_modules_import_each_other(tmp_path: Path) -> None:
         (tmp_path / f"{name}.py").write_text(f"def f():\n    import {tmp_path.name}.{imports}\n", "utf-8")
     cycle = [f"{tmp_path.name}.a", f"{tmp_path.name}.b"]
     assert [cycle, cycle] == import_cycles(tmp_path)
+
+
+def test_a_plan_reaches_the_terminal_in_few_calls() -> None:
+    """Functions, and packages, that are handed the plan, its summary or its text: `python -m tests.plan_way`."""
+    functions = plan_way.way()
+    assert len(functions) <= plan_way.CALLS, functions
+    assert len(plan_way.packages(functions)) <= plan_way.PACKAGES, plan_way.packages(functions)
+    assert "reconciler.render.text.plan:plan_text" in functions
 
 
 @pytest.mark.parametrize("flag", ["--version", "--help"])

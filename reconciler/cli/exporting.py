@@ -229,7 +229,7 @@ def _proved(session: Session, proof: Proof) -> list[str]:
     renamed = f"; {proof.renamed:,} of them get a name of their own (`name`)" if proof.renamed else ""
     if proof.behaviour.complete:
         return [f"Proved: the next apply takes over {taken_over}{renamed}, and no conversation goes elsewhere."]
-    told = affected(proof.behaviour, {}, proof.labels, most=session.terminal.max_cases)
+    told = affected(proof.behaviour, {}, proof.labels, most=session.terminal.limits.cases)
     return [f"The next apply takes over {taken_over}{renamed}.", *behaviour_lines(told, session.output.paint)]
 
 

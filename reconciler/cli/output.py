@@ -14,7 +14,7 @@ import sys
 import time
 import traceback
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Final, Literal
 
 from reconciler.apply.settings import Thinking, at_once
@@ -22,9 +22,10 @@ from reconciler.cli.stdio import fitted, has_colours, width_of
 from reconciler.errors import CxrouteError, ManifestError
 from reconciler.model.finding import Finding, finding_document
 from reconciler.render.colour import ansi, colourless
-from reconciler.render.impact import EVERYTHING, MOST_SHOWN
+from reconciler.render.impact import EVERYTHING
 from reconciler.render.summary import FOLDED
 from reconciler.render.text.findings import findings_text, findings_with_carets
+from reconciler.render.text.plan import TextLimits
 from reconciler.text.escape import plain
 from reconciler.text.redact import DISCRETION
 
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress, TaskID
 
-    from reconciler.plan.plan import Plan
     from reconciler.render.colour import Paint
 
 
@@ -249,18 +249,18 @@ class Terminal:
         return cls(output, Bar(output))
 
     @property
-    def max_cases(self) -> int:
-        """Return how many cases of impact text shows: all of them with -v."""
-        return EVERYTHING if self.output.loudness == "verbose" else MOST_SHOWN
+    def limits(self) -> TextLimits:
+        """Return how much of a plan text shows: everything with -v."""
+        return (
+            TextLimits(EVERYTHING, EVERYTHING)
+            if self.output.loudness == "verbose"
+            else TextLimits(severities=("warning",))
+        )
 
     def print_banner(self, banner: str) -> None:
         """Print the line above a text result."""
         if self.output.form == "text":
             self.output.result(banner)
-
-    def without_infos(self, plan: Plan) -> Plan:
-        """Return the plan as text shows it: findings of severity info need -v."""
-        return replace(plan, findings=tuple(self.output.brief(plan.findings)))
 
 
 _COLOURS = {"warning": "yellow", "error": "red"}

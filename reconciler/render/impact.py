@@ -64,7 +64,7 @@ class Case:
     @property
     def way(self) -> str:
         """Return `"Card Services" -> "General"`."""
-        return f"{self.before} -> {self.after}"
+        return f"{'; '.join(self.befores)} -> {self.after}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,9 +105,17 @@ def telling(plan: Plan, tenant: str, most: int = MOST_SHOWN) -> Telling:
     who = None
     if plan.behaviour is not None and plan.changes:
         who = affected(plan.behaviour, plan.queue_names, plan.labels, plan.moved, most)
+    undone = f"undoes run {plan.options.undo}, " if plan.options.undo else ""
+    rules = f"{counted(len(plan.managed), 'managed rule')} live, {plan.unmanaged:,} not managed"
+    order = ""
+    if plan.changes and plan.steps and not plan.unproven:
+        steps = counted(len(plan.steps), "step")
+        order = (
+            f"Made in {steps}; after every single write each conversation goes to its old or its new queue (proven)."
+        )
     return Telling(
         plan.environment,
-        _tenant(plan, tenant),
+        f"{undone}{plain(tenant)}, {rules}",
         plan.failed_tests,
         tuple(
             Allowed(result.name, plain(result.message), plain(result.allowed))
@@ -123,7 +131,7 @@ def telling(plan: Plan, tenant: str, most: int = MOST_SHOWN) -> Telling:
         acknowledged_phrase(len(plan.acknowledged)) if plan.acknowledged else "",
         summary(plan),
         _sum(plan),
-        _order(plan),
+        order,
     )
 
 
@@ -163,16 +171,3 @@ def _sum(plan: Plan) -> str:
     words = words or ["a clean-up of what an earlier run left"]
     held = f", {counts['held']} left alone" if counts["held"] else ""
     return f"Plan: {', '.join(words)}, {counts['unchanged']:,} unchanged{held}."
-
-
-def _tenant(plan: Plan, tenant: str) -> str:
-    """Say whose rules these are, how many, and first, where it is so, that the plan is not the manifests'."""
-    undoes = f"undoes run {plan.options.undo}, " if plan.options.undo else ""
-    return f"{undoes}{plain(tenant)}, {counted(len(plan.managed), 'managed rule')} live, {plan.unmanaged:,} not managed"
-
-
-def _order(plan: Plan) -> str:
-    if not plan.changes or plan.unproven or not plan.steps:
-        return ""
-    steps = counted(len(plan.steps), "step")
-    return f"Made in {steps}; after every single write each conversation goes to its old or its new queue (proven)."

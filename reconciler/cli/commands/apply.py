@@ -185,16 +185,9 @@ class Run:
 
     def show(self, made: Plan) -> None:
         """Print what is about to be done."""
-        output = self.session.output
+        session, output = self.session, self.session.output
         if output.form == "text" and output.loudness != "quiet":
-            output.result(
-                plan_text(
-                    self.session.terminal.without_infos(made),
-                    output.paint,
-                    self.session.tenant,
-                    self.session.terminal.max_cases,
-                )
-            )
+            output.result(plan_text(made, output.paint, session.tenant, session.terminal.limits))
 
     def refused(self, made: Plan, why: RefusedError) -> Ended:
         """Say why nothing is written; in JSON beside the plan that it is about."""

@@ -134,7 +134,7 @@ def _as_text(session: Session, drift: Drift, paint: Paint) -> str:
     if session.output.loudness == "quiet":
         return drift_brief(drift, paint)
     commands = Commands(lambda only: _heal(session, only), lambda only: _keep(session, only))
-    return drift_text(drift, paint, commands, session.terminal.max_cases)
+    return drift_text(drift, paint, commands, session.terminal.limits.cases)
 
 
 def _heal(session: Session, only: Sequence[str]) -> str:

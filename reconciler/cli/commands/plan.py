@@ -153,8 +153,8 @@ def show(session: Session, made: Plan) -> None:
         output.result(FORMS[output.form](session, made))
     else:
         session.terminal.print_banner(session.banner)
-        shape, terminal = brief_plan_text if output.loudness == "quiet" else plan_text, session.terminal
-        output.result(shape(terminal.without_infos(made), output.paint, session.tenant, terminal.max_cases))
+        shape = brief_plan_text if output.loudness == "quiet" else plan_text
+        output.result(shape(made, output.paint, session.tenant, session.terminal.limits))
 
 
 def print_next_step(session: Session, made: Plan, saved: str | None) -> None:
@@ -216,7 +216,7 @@ def _page(session: Session, made: Plan, routing: RoutingMap, known: Facts) -> st
 
 def as_github(session: Session, made: Plan) -> str:
     """Return the plan for a workflow's log, where no name is taken for a command, and its findings as annotations."""
-    text = plan_text(session.terminal.without_infos(made), colourless, session.tenant, session.terminal.max_cases)
+    text = plan_text(made, colourless, session.tenant, session.terminal.limits)
     return (
         session.banner
         + quoted(text, token_hex(16))

@@ -23,7 +23,7 @@ def behaviour_lines(told: Affected, paint: Paint) -> Iterator[str]:
         yield from _case(case, paint)
     if told.rest():
         yield f"  {told.rest()}; see -v or plan.html"
-    if told.cases and told.complete:
+    if told.cases and not told.unknown:
         yield f"  {OTHERS}"
     if told.premise:
         yield f"  {told.premise}"

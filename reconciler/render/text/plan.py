@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from reconciler.render.change_summary import Row, ToldChange, place
 from reconciler.render.equal_edits import common_rows, equal_edits, row_phrase
-from reconciler.render.impact import EVERYTHING, MOST_SHOWN, WAITING, Affected
+from reconciler.render.impact import MOST_SHOWN, WAITING
 from reconciler.render.summary import FOLDED, Telling, about, members, telling, tests_title
 from reconciler.render.text.behaviour import behaviour_lines
 from reconciler.text.escape import counted, cut, plain
@@ -14,7 +15,7 @@ from reconciler.text.escape import counted, cut, plain
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from reconciler.model.finding import Finding
+    from reconciler.model.finding import Finding, Severity
     from reconciler.model.rule import Address, Source
     from reconciler.plan.plan import Plan
     from reconciler.render.colour import Paint
@@ -23,24 +24,36 @@ if TYPE_CHECKING:
 SYMBOLS: Final = {"create": ("+", "green"), "update": ("~", "yellow"), "adopt": (">", "blue"), "delete": ("-", "red")}
 
 
-def plan_text(plan: Plan, paint: Paint, tenant: str, most: int = MOST_SHOWN) -> str:
-    """Return the plan for a terminal, without what to do next; `most` is how many cases of who is affected it shows."""
-    told = telling(plan, tenant, most)
-    lines = _head(told, paint)
-    named = EVERYTHING if most == EVERYTHING else FOLDED
-    for group in (*equal_edits(told.changes), *equal_edits(told.held)):
-        lines += [*(change_lines(group[0], paint) if len(group) == 1 else _group_lines(group, paint, named)), ""]
-    lines += _notes(told, paint, named)
-    lines += [told.sum, *([told.order] if told.order else [])]
+@dataclass(frozen=True, slots=True)
+class TextLimits:
+    """How much of a plan text shows: rows of its impact, and notes of these severities."""
+
+    cases: int = MOST_SHOWN
+    names: int = FOLDED
+    """How many rules of a group are named."""
+    severities: tuple[Severity, ...] = ("warning", "info")
+
+
+def plan_text(plan: Plan, paint: Paint, tenant: str, limits: TextLimits = TextLimits()) -> str:
+    """Return the plan for a terminal, without the next step."""
+    summary, names = telling(plan, tenant, limits.cases), limits.names
+    lines = _head(summary, paint)
+    for group in (*equal_edits(summary.changes), *equal_edits(summary.held)):
+        lines += [*(change_lines(group[0], paint) if len(group) == 1 else _group_lines(group, paint, names)), ""]
+    notes = [note for note in summary.notes if note.severity in limits.severities]
+    text = [line for note in notes for line in finding_lines(note, paint, names)]
+    text += [f"  {summary.acknowledged}"] if summary.acknowledged else []
+    lines += [*text, ""] if text else []
+    lines += [summary.sum, *([summary.order] if summary.order else [])]
     return "\n".join(lines) + "\n"
 
 
-def brief_plan_text(plan: Plan, paint: Paint, tenant: str, most: int = MOST_SHOWN) -> str:
-    """Return the plan in brief: refusals, who is affected, and counts; no list of rules, and warnings as a count."""
-    told = telling(plan, tenant, most)
-    warnings = sum(finding.severity == "warning" for finding in told.notes)
+def brief_plan_text(plan: Plan, paint: Paint, tenant: str, limits: TextLimits = TextLimits()) -> str:
+    """Return the plan in brief: refusals, its impact, and counts; no list of rules, and warnings as a count."""
+    summary = telling(plan, tenant, limits.cases)
+    warnings = sum(finding.severity == "warning" for finding in summary.notes)
     noted = f" {counted(warnings, 'warning')}." if warnings else ""
-    return "\n".join([*_head(told, paint), f"{told.sum}{noted}"]) + "\n"
+    return "\n".join([*_head(summary, paint), f"{summary.sum}{noted}"]) + "\n"
 
 
 def change_lines(change: ToldChange, paint: Paint) -> Iterator[str]:
@@ -78,10 +91,24 @@ def finding_lines(finding: Finding, paint: Paint, most: int = FOLDED) -> Iterato
         yield f"      {paint('dim', place(finding.source))}"
 
 
-def _head(told: Telling, paint: Paint) -> list[str]:
-    lines = [f"{paint('bold', f'Plan for {told.environment}')}   {told.tenant}", ""]
-    lines += [*_failed_tests(told, paint), *_allowed(told, paint), *_refusals(told, paint)]
-    return lines + (_affected(told.affected, paint) if told.affected else [])
+def _head(summary: Telling, paint: Paint) -> list[str]:
+    """Return what comes first: why apply refuses, the guards that are lifted, and the impact on conversations."""
+    tests = [line for finding in summary.failed_tests for line in finding_lines(finding, paint)]
+    allowed = [
+        f"  {paint('yellow', 'allowed')} {guard.name}: {guard.message}\n      because: {guard.because}"
+        for guard in summary.allowed
+    ]
+    refused = [f"  {paint('red', 'apply will refuse this:')} {guard.message}" for guard in summary.refusals]
+    refused += [line for conflict in summary.conflicts for line in finding_lines(conflict, paint)]
+    impact: list[str] = []
+    if summary.affected:
+        waiting = [paint("dim", f"  {WAITING}")] if summary.affected.cases else []
+        impact = [*behaviour_lines(summary.affected, paint), *waiting]
+    lines = [f"{paint('bold', f'Plan for {summary.environment}')}   {summary.tenant}", ""]
+    lines += [paint("red", tests_title(summary.failed_tests)), *tests, ""] if tests else []
+    for part in (allowed, refused, impact):
+        lines += [*part, ""] if part else []
+    return lines
 
 
 def _members(finding: Finding, most: int) -> list[str]:
@@ -97,43 +124,9 @@ def address_line(address: Address | None, source: Source | None) -> str:
     return "   ".join([*([str(address)] if address else []), *([place(source)] if source else [])])
 
 
-def _affected(who: Affected, paint: Paint) -> list[str]:
-    """Say first of all who goes elsewhere."""
-    waiting = [paint("dim", f"  {WAITING}")] if who.cases else []
-    return [*behaviour_lines(who, paint), *waiting, ""]
-
-
-def _failed_tests(told: Telling, paint: Paint) -> list[str]:
-    if not told.failed_tests:
-        return []
-    lines = [line for finding in told.failed_tests for line in finding_lines(finding, paint)]
-    return [paint("red", tests_title(told.failed_tests)), *lines, ""]
-
-
-def _allowed(told: Telling, paint: Paint) -> list[str]:
-    lines = [
-        f"  {paint('yellow', 'allowed')} {one.name}: {one.message}\n      because: {one.because}"
-        for one in told.allowed
-    ]
-    return [*lines, ""] if lines else []
-
-
-def _refusals(told: Telling, paint: Paint) -> list[str]:
-    lines = [f"  {paint('red', 'apply will refuse this:')} {one.message}" for one in told.refusals]
-    for conflict in told.conflicts:
-        lines += finding_lines(conflict, paint)
-    return [*lines, ""] if lines else []
-
-
 def _aligned(rows: Iterable[Row]) -> Iterator[str]:
     shown = list(rows)
     width = max((len(row.name) for row in shown), default=0)
     for row in shown:
         after = f" -> {row.after}" if row.after else ""
         yield f"      {row.name:<{width}}  {row.before}{after}"
-
-
-def _notes(told: Telling, paint: Paint, most: int) -> list[str]:
-    lines = [line for finding in told.notes for line in finding_lines(finding, paint, most)]
-    lines += [f"  {told.acknowledged}"] if told.acknowledged else []
-    return [*lines, ""] if lines else []
