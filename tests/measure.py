@@ -25,8 +25,8 @@ _PURE: Final = (
 PURE: Final = tuple(_PURE.split())
 """What decides: no network, no clock, no process; of files only those that it is told to read."""
 _IMPURE: Final = (
-    "__init__ __main__ apply cli cxone doctor/probe doctor/reachability endpoint github journal simulator text/files"
-    " text/redact watch"
+    "__init__ __main__ apply cli cxone doctor/examination doctor/probe doctor/reachability endpoint github journal"
+    " simulator text/files text/redact watch"
 )
 IMPURE: Final = tuple(_IMPURE.split())
 """What acts, or waits. A module belongs to the longest of the names that it lies in."""

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from heapq import merge
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from reconciler.behaviour.evaluate import UnknownConditionError, canonical, winner
 from reconciler.behaviour.routing_entry import Destination, Entry, destination, in_order
-from reconciler.desired.desired import Desired, as_written, written_types
-from reconciler.desired.queues import AssumedCatalogue, Catalogue, QueueError
+from reconciler.desired.desired import Desired, as_written, desire, written_types
+from reconciler.desired.queues import AssumedCatalogue, Catalogue, QueueError, aliases
 from reconciler.desired.substitution import SHARE, WEIGHT, Kind, TextBudget, TooMuchTextError, fill
+from reconciler.errors import ManifestError
 from reconciler.model.rule import Condition, Json, Opaque, Source, Target
-from reconciler.plan.routing_table import desired_entries
+from reconciler.plan.routing_table import desired_entries, live_entries
 from reconciler.text.escape import value
 from reconciler.text.suggest import did_you_mean
 
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
 
     from reconciler.manifest.kinds.environment import Environment
     from reconciler.manifest.kinds.route_tests import RouteTest, RouteTests
+    from reconciler.manifest.load import Manifests
     from reconciler.manifest.source_map import Loaded
     from reconciler.model.finding import Finding
+    from reconciler.plan.plan import Live
 
     Conversation = Mapping[str, str | int | float]
 
@@ -196,6 +199,44 @@ class _Trial:
         alias = next((queue.name for queue in ids if queue and queue.id != queue.name), "")
         named = f'queue "{alias}" is named by id in {self.environment.name}'
         return f"{named}: offline, only that alias means it" if alias else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One environment's rules, expanded offline: what was found in them, and what became of each route test."""
+
+    environment: Environment
+    findings: tuple[Finding, ...]
+    tried: tuple[Tried, ...]
+    labels: Mapping[str, str]
+    """What people call the attributes that the API knows by longer names."""
+    desired: Desired | None
+    """The rules; None where they are wrong."""
+    queues: Mapping[str, str]
+    """Queues that the rules name, by id: offline their names are taken to be known."""
+    rules: Literal["manifests", "live"] = "manifests"
+    """The rules that the tests were tried on."""
+
+
+def check(manifests: Manifests, environment: Environment) -> Checked:
+    """Expand the rules of one environment offline and try every route test. Where rules are wrong, none is tried."""
+    catalogue = AssumedCatalogue(environment.name, aliases(manifests, environment.name))
+    try:
+        desired = desire(manifests, environment, catalogue)
+    except ManifestError as error:
+        return Checked(environment, error.findings, (), {}, None, {})
+    tried = verify(manifests.route_tests, environment, catalogue, desired)
+    queues = {queue.id: queue.name for queue in catalogue.assumed.values()}
+    return Checked(environment, desired.findings, tried, desired.labels, desired, queues)
+
+
+def check_live(manifests: Manifests, environment: Environment, desired: Desired, live: Live) -> Checked:
+    """Try every route test on all live rules, those that are not managed included."""
+    catalogue = Catalogue(environment.name, aliases(manifests, environment.name), live.queues)
+    entries = live_entries(live.rules, desired)
+    tried = verify_live(manifests.route_tests, environment, catalogue, entries)
+    queues = {queue.id: queue.name for queue in live.queues}
+    return Checked(environment, (), tried, desired.labels, desired, queues, "live")
 
 
 def _weights(test: RouteTest) -> Mapping[str, str | int | float]:

@@ -15,19 +15,17 @@ from typing import TYPE_CHECKING, Final
 from reconciler.cli.commands.init import SCHEMA
 from reconciler.cli.environments.choose import SIMULATED, utc_now
 from reconciler.cli.files import new_folder, write_all
-from reconciler.desired.desired import Desired, DesiredRule, desire
-from reconciler.desired.queues import AssumedCatalogue, Catalogue, aliases
+from reconciler.desired.queues import Catalogue, aliases
 from reconciler.errors import CxrouteError, ManifestError, RefusedError, UsageError
 from reconciler.export.export import Exported, Tenant, export
-from reconciler.export.names import NotWritableError, free
+from reconciler.export.names import free
 from reconciler.export.selection import Chosen, choose
-from reconciler.export.update_manifest import Kept, keeping, texts, unlike
+from reconciler.export.update_manifest import all_edits, place_of, prove_edits, texts
 from reconciler.export.verify import NotProvenError, Proof, prove
 from reconciler.export.yaml import Setting, one_file, several_files, told
 from reconciler.manifest.kinds.environment import SANDBOX
 from reconciler.manifest.load import Manifests, load_with
 from reconciler.manifest.yaml_reader import LARGEST
-from reconciler.manifest.yaml_writer import mapping
 from reconciler.plan.ownership import cause, own
 from reconciler.plan.stored_texts import owned_by
 from reconciler.render.impact import affected
@@ -38,11 +36,11 @@ from reconciler.text.redact import DISCRETION
 from reconciler.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from reconciler.cli.session import Session
+    from reconciler.desired.desired import DesiredRule
     from reconciler.model.live import LiveRule
-    from reconciler.model.rule import Address
     from reconciler.plan.plan import Live
 
 
@@ -272,79 +270,26 @@ def _keep(session: Session, live: Live, tenant: Tenant, drifted: Sequence[tuple[
     if not drifted:
         session.output.note("Nothing to keep: no rule of ours was changed in CXone.")
         return
-    found = _edits(session, tenant, drifted)
+    found = all_edits(drifted, session.manifests, tenant)
     changed = texts(found, session.manifests)
-    _prove(session, live, found, changed)
-    _write(changed, session.manifests)
-    session.terminal.print_banner(session.banner)
-    for one in found:
-        session.output.result(
-            f"{one.desired.address}   {_place(one.desired)}: {', '.join([*one.changed, *one.gone])}\n"
-        )
-    rules = counted(len(found), "rule")
-    session.output.result(
-        f"Proved: the manifests now say what is live of {rules}; no other rule and no other environment changes.\n"
-        f"Next: {session.command_line.command('plan')}\n"
-    )
-
-
-def _edits(session: Session, tenant: Tenant, drifted: Sequence[tuple[LiveRule, DesiredRule]]) -> list[Kept]:
-    """Return the edits of every rule. Raises RefusedError with all rules for which there are none."""
-    found, refused = [], []
-    for rule, wanted in drifted:
-        try:
-            found.append(keeping(rule, wanted, session.manifests, tenant))
-        except NotWritableError as error:
-            refused.append(f"{wanted.address} ({_place(wanted)}): {plain(str(error))}")
-    if refused:
-        raise RefusedError(f"nothing was written: {'; '.join(refused)}")
-    return found
-
-
-def _prove(session: Session, live: Live, found: Sequence[Kept], changed: Mapping[str, str]) -> None:
-    """Read back what is to be written: just these rules change, in this environment alone. Raises RefusedError."""
     try:
         manifests = load_with(Path(session.directory), {file: text.encode() for file, text in changed.items()})
         after = replace(session, manifests=manifests).planner(live).desired
     except ManifestError as error:
         where = plain(error.findings[0].message)
         raise CxrouteError(f"nothing was written: the manifests would no longer be valid ({where})") from error
-    wrong = unlike(session.planner(live).desired, after, {one.desired.address: one.live for one in found})
-    if wrong:
-        raise CxrouteError(f"nothing was written: {wrong[0]} would not say what it is to say")
-    touched = dict(_elsewhere(session.manifests, manifests, session.environment.name))
-    if touched:
-        raise RefusedError(_by_hand(found, touched))
-
-
-def _elsewhere(before: Manifests, after: Manifests, here: str) -> Iterator[tuple[str, list[Address]]]:
-    """Yield every other environment that would change, and its rules; the sandbox is nobody's."""
-    for name in before.environments:
-        if name in (here, SANDBOX):
-            continue
-        try:
-            wrong = unlike(_offline(before, name), _offline(after, name), {})
-        except ManifestError as error:
-            raise RefusedError(f"nothing was written: what {name} would get is not known ({error})") from error
-        if wrong:
-            yield name, wrong
-
-
-def _offline(manifests: Manifests, name: str) -> Desired:
-    catalogue = AssumedCatalogue(name, aliases(manifests, name))
-    return desire(manifests, manifests.environments[name].document, catalogue)
-
-
-def _by_hand(found: Sequence[Kept], touched: Mapping[str, Sequence[Address]]) -> str:
-    """Say which environments would get the values too, and what to write where that is meant, or where it is not."""
-    lines = [f"nothing was written: {' and '.join(touched)} would get these values too. By hand, write"]
+    prove_edits(found, (session.manifests, manifests), (tenant.desired, after))
+    _write(changed, session.manifests)
+    session.terminal.print_banner(session.banner)
     for one in found:
-        if any(one.desired.address in addresses for addresses in touched.values()):
-            lines.append(f"  {one.desired.address}   {_place(one.desired)}")
-            lines += mapping(one.changed, 6)
-            lines += [f"      (without {name})" for name in one.gone]
-    lines.append("if that is meant, or give this environment a rule of its own there (`environments`).")
-    return "\n".join(lines)
+        session.output.result(
+            f"{one.desired.address}   {place_of(one.desired)}: {', '.join([*one.changed, *one.gone])}\n"
+        )
+    rules = counted(len(found), "rule")
+    session.output.result(
+        f"Proved: the manifests now say what is live of {rules}; no other rule and no other environment changes.\n"
+        f"Next: {session.command_line.command('plan')}\n"
+    )
 
 
 def _write(changed: Mapping[str, str], manifests: Manifests) -> None:
@@ -363,7 +308,3 @@ def _write(changed: Mapping[str, str], manifests: Manifests) -> None:
             raise RefusedError(f"nothing was written: {file} was changed meanwhile. Run this again")
         whole[path] = mark + text
     write_all(whole)
-
-
-def _place(desired: DesiredRule) -> str:
-    return f"{desired.source.file}:{desired.source.line}" if desired.source else ""

@@ -1,4 +1,4 @@
-"""Live rules from a JSON file in the tenant's place: no access, no credentials, no network."""
+"""Live rules: read from the tenant, or from a JSON file in its place (no access, no credentials, no network)."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from reconciler.text.escape import counted, plain
 
 if TYPE_CHECKING:
     import argparse
+
+    from reconciler.cli.signals import Stop
 
 
 _UNLISTED: Final = (
@@ -54,6 +56,18 @@ def with_live(session: Session, path: str | None) -> Session:
     hint = "" if export.listed else _UNLISTED
     finding = Finding("CXR320", "warning", said, hint=hint)
     return replace(session, live_file=LiveFile(name, Live(export.rules, queues), finding))
+
+
+def read_tenant(session: Session) -> Live:
+    """Read every rule and queue, with a client that cannot write."""
+    from reconciler.cli.clients import reading  # noqa: PLC0415 - brings HTTP in, which offline would only cost
+    from reconciler.cli.signals import run_interruptibly  # noqa: PLC0415 - offline nothing can be interrupted
+
+    async def read_all(_stop: Stop) -> Live:
+        async with reading(session) as client:
+            return await session.read(client)
+
+    return run_interruptibly(read_all)
 
 
 def _assumed(session: Session, known: tuple[Queue, ...]) -> tuple[Queue, ...]:

@@ -9,38 +9,24 @@ from __future__ import annotations
 
 import asyncio
 import os
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import httpx
 
 from reconciler.cli.clients import secret
-from reconciler.cli.environments.choose import utc_now
 from reconciler.cxone.settings import is_loopback
 from reconciler.cxone.transport.httpx_transport import proxy_of, trusted
-from reconciler.errors import ApiError, CxrouteError, ManifestError, UsageError
+from reconciler.errors import CxrouteError, ManifestError, UsageError
 from reconciler.render.slack import notification
 from reconciler.text.redact import DISCRETION
-from reconciler.watch.cycle import Round
 from reconciler.watch.notifications import Kind, News, Outbox
 from reconciler.watch.webhook import SECONDS, Place, Webhook, place_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable
-
-    from reconciler.apply.report import Report
     from reconciler.cli.session import Session
-    from reconciler.plan.plan import Plan
-
-
-@asynccontextmanager
-async def hook(session: Session) -> AsyncIterator[Webhook]:
-    """Connect. Raises UsageError and CredentialsError, neither of which repeats the address."""
-    found = place(session)
-    async with _http(found) as http:
-        yield Webhook(http, found, asyncio.sleep)
+    from reconciler.watch.cycle import Round
 
 
 def place(session: Session) -> Place:
@@ -79,34 +65,8 @@ _COMMANDS: Final[dict[Kind, str]] = {
 }
 
 
-class Ended(Protocol):
-    """How an apply ended: what was planned, and what became of it where anything was begun."""
-
-    @property
-    def made(self) -> Plan:
-        """Return the plan."""
-
-    @property
-    def report(self) -> Report | None:
-        """Return what became of it."""
-
-
-AnyEnded = TypeVar("AnyEnded", bound=Ended)
-
-
-async def announced(session: Session, running: Awaitable[AnyEnded]) -> AnyEnded:
-    """Tell the web hook what an apply made, or that the tenant failed it; a refusal is told by whoever is refused."""
-    try:
-        ended = await running
-    except ApiError as error:
-        await _announce(session, Round(utc_now(), error=error, heals=True))
-        raise
-    if ended.report is not None:
-        await _announce(session, Round(utc_now(), plan=ended.made, report=ended.report, heals=True))
-    return ended
-
-
-async def _announce(session: Session, one: Round) -> None:
+async def announce(session: Session, one: Round) -> None:
+    """Tell the web hook what is news of an apply."""
     outbox = Outbox()
     for kind in News().of(one, 0.0):
         outbox.put(message(session, kind, one))
@@ -129,8 +89,9 @@ async def deliver(session: Session, outbox: Outbox) -> tuple[int, int]:
         return 0, 0
 
     try:
-        async with hook(session) as webhook:
-            sent, why = await outbox.deliver(webhook.send)
+        address = place(session)
+        async with _http(address) as http:
+            sent, why = await outbox.deliver(Webhook(http, address, asyncio.sleep).send)
     except CxrouteError as error:
         session.output.warn(f"nobody was notified: {error}")
         return 0, 1

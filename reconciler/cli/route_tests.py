@@ -3,55 +3,21 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from reconciler.checks.route_tests import Tried, verify, verify_live
 from reconciler.cli.command_line import program
 from reconciler.cli.conversation import arguments
 from reconciler.cli.environments.choose import choose, separate
-from reconciler.desired.desired import Desired, desire
-from reconciler.desired.queues import AssumedCatalogue, Catalogue, aliases
-from reconciler.errors import ManifestError
-from reconciler.manifest.kinds.environment import SANDBOX, Environment
-from reconciler.plan.routing_table import live_entries
+from reconciler.manifest.kinds.environment import SANDBOX
 from reconciler.render.text.route_tests import listed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from reconciler.checks.route_tests import Checked, Tried
     from reconciler.manifest.load import Manifests
     from reconciler.model.finding import Finding
-    from reconciler.plan.plan import Live
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """One environment's rules, expanded offline: what was found in them, and what became of each route test."""
-
-    environment: Environment
-    findings: tuple[Finding, ...]
-    tried: tuple[Tried, ...]
-    labels: Mapping[str, str]
-    """What people call the attributes that the API knows by longer names."""
-    desired: Desired | None
-    """The rules; None where they are wrong."""
-    queues: Mapping[str, str]
-    """Queues that the rules name, by id: offline their names are taken to be known."""
-    rules: Literal["manifests", "live"] = "manifests"
-    """The rules that the tests were tried on."""
-
-
-def check(manifests: Manifests, environment: Environment) -> Checked:
-    """Expand the rules of one environment offline and try every route test. Where rules are wrong, none is tried."""
-    catalogue = AssumedCatalogue(environment.name, aliases(manifests, environment.name))
-    try:
-        desired = desire(manifests, environment, catalogue)
-    except ManifestError as error:
-        return Checked(environment, error.findings, (), {}, None, {})
-    tried = verify(manifests.route_tests, environment, catalogue, desired)
-    queues = {queue.id: queue.name for queue in catalogue.assumed.values()}
-    return Checked(environment, desired.findings, tried, desired.labels, desired, queues)
 
 
 def asked_for(manifests: Manifests, names: str | None) -> tuple[str, ...]:
@@ -59,15 +25,6 @@ def asked_for(manifests: Manifests, names: str | None) -> tuple[str, ...]:
     if names:
         return tuple(choose(manifests, name).name for name in separate(names))
     return tuple(dict.fromkeys((*manifests.environments, SANDBOX)))
-
-
-def check_live(manifests: Manifests, environment: Environment, desired: Desired, live: Live) -> Checked:
-    """Try every route test on all live rules, those that are not managed included."""
-    catalogue = Catalogue(environment.name, aliases(manifests, environment.name), live.queues)
-    entries = live_entries(live.rules, desired)
-    tried = verify_live(manifests.route_tests, environment, catalogue, entries)
-    queues = {queue.id: queue.name for queue in live.queues}
-    return Checked(environment, (), tried, desired.labels, desired, queues, "live")
 
 
 def tested(manifests: Manifests, only: str | None, name: str) -> bool:

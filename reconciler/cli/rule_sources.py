@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.behaviour.routing_entry import Entry, Evaluation
+from reconciler.cli.live_file import read_tenant
 from reconciler.cli.session import Session, open_session
 from reconciler.cxone.rules_file import read_rules_file
-from reconciler.desired.desired import desire, written_types
+from reconciler.desired.desired import desire, desire_offline, written_types
 from reconciler.desired.queues import AssumedCatalogue, Catalogue, aliases
 from reconciler.errors import UsageError
 from reconciler.manifest.kinds.environment import Attributes
@@ -109,23 +110,21 @@ def _tenants(left: Side, right: Side) -> dict[str, Live]:
     found: dict[str, Live] = {}
     for one in (left, right):
         if one.session and one.environment not in found and (one.kind == "live" or "file" in (left.kind, right.kind)):
-            found[one.environment] = _live(one.session)
+            found[one.environment] = read_tenant(one.session)
     return found
 
 
 def _of(one: Side, session: Session, tenants: Mapping[str, Live]) -> RuleList:
     """Return the rules of an environment. Raises ManifestError."""
-    name, manifests = one.environment, session.manifests
-    tenant = tenants.get(name)
-    assumed = AssumedCatalogue(name, aliases(manifests, name))
+    manifests, environment, tenant = session.manifests, session.environment, tenants.get(one.environment)
+    if tenant is not None and one.kind == "manifests":
+        catalogue = Catalogue(environment.name, aliases(manifests, environment.name), tenant.queues)
+        entries = desired_entries(desire(manifests, environment, catalogue))
+        return RuleList(entries, {queue.id: queue.name for queue in tenant.queues})
+    desired, assumed = desire_offline(manifests, environment)
     if tenant is None:
-        entries = desired_entries(desire(manifests, session.environment, assumed))
-        return RuleList(entries, {queue.id: queue.name for queue in assumed.assumed.values()})
-    queues = {queue.id: queue.name for queue in tenant.queues}
-    if one.kind == "live":
-        return RuleList(live_entries(tenant.rules, desire(manifests, session.environment, assumed)), queues)
-    catalogue = Catalogue(name, aliases(manifests, name), tenant.queues)
-    return RuleList(desired_entries(desire(manifests, session.environment, catalogue)), queues)
+        return RuleList(desired_entries(desired), assumed.names)
+    return RuleList(live_entries(tenant.rules, desired), {queue.id: queue.name for queue in tenant.queues})
 
 
 def _as_called(one: Side) -> RuleList:
@@ -134,19 +133,7 @@ def _as_called(one: Side) -> RuleList:
         raise AssertionError(one.written)
     catalogue = AssumedCatalogue(one.environment, {})
     desired = desire(one.session.manifests, one.session.environment, catalogue)
-    return RuleList(desired_entries(desired), {queue.id: queue.name for queue in catalogue.assumed.values()})
-
-
-def _live(session: Session) -> Live:
-    """Read a tenant's rules and queues."""
-    from reconciler.cli.clients import reading  # noqa: PLC0415 - brings HTTP in, which files would only pay for
-    from reconciler.cli.signals import run_interruptibly  # noqa: PLC0415 - nothing else can be interrupted
-
-    async def read_all() -> Live:
-        async with reading(session) as client:
-            return await session.read(client)
-
-    return run_interruptibly(lambda _stop: read_all())
+    return RuleList(desired_entries(desired), catalogue.names)
 
 
 def _file(written: str) -> RuleList:

@@ -23,8 +23,7 @@ from reconciler.cli.arguments import missing_extra
 from reconciler.cli.environments.choose import utc_now
 from reconciler.cli.server_log import log
 from reconciler.cxone.context_writers import skipped_by
-from reconciler.desired.desired import as_written, desire
-from reconciler.desired.queues import AssumedCatalogue, aliases
+from reconciler.desired.desired import as_written, desire_offline
 from reconciler.endpoint.app import ContextApp, Limits, Memory, Surroundings, context_app
 from reconciler.endpoint.auth import SecretError
 from reconciler.endpoint.conversations import Lines
@@ -120,11 +119,9 @@ def policy(options: argparse.Namespace, session: Session) -> Policy:
 
 def explaining(session: Session) -> Callable[[Mapping[str, Any]], Any]:
     """Return what says which rule and queue the manifests choose: the evaluation of `cxroute explain`."""
-    name = session.environment.name
-    catalogue = AssumedCatalogue(name, aliases(session.manifests, name))
-    desired = desire(session.manifests, session.environment, catalogue)
-    queues = {queue.id: queue.name for queue in catalogue.assumed.values()}
-    entries, names = desired_entries(desired), RuleNames(f"the manifests of {name}", queues, desired.labels)
+    desired, queues = desire_offline(session.manifests, session.environment)
+    where = f"the manifests of {session.environment.name}"
+    entries, names = desired_entries(desired), RuleNames(where, queues.names, desired.labels)
 
     def route(attributes: Mapping[str, Any]) -> dict[str, Any]:
         given = {name: _value(value) for name, value in attributes.items() if isinstance(value, str | int | float)}

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reconciler.checks.route_tests import check
 from reconciler.cli.command_line import CommandLine
 from reconciler.cli.environments.choose import SIMULATED, choose, chosen_name, expected_queues, utc_now
 from reconciler.cli.output import Output, Terminal
-from reconciler.cli.route_tests import check, failures
+from reconciler.cli.route_tests import failures
 from reconciler.errors import ApiError, ManifestError, UsageError
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.manifest.load import Manifests, load, load_environment

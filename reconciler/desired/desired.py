@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from reconciler.behaviour.space.value_type import SHARE, TEXT, Types, as_text
 from reconciler.desired.expand import Draft, TooMuchFilledInError, WrongDefaultError, WrongRuleError, split
+from reconciler.desired.queues import AssumedCatalogue, Catalogue, aliases
 from reconciler.desired.substitution import OF_ALL_FILES, TextBudget
 from reconciler.errors import ManifestError
 from reconciler.manifest.text import MOST_FINDINGS
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reconciler.behaviour.routing_entry import Evaluation
-    from reconciler.desired.queues import Catalogue
     from reconciler.manifest.kinds.environment import Environment
     from reconciler.manifest.kinds.ruleset import AdoptById, Hold, RuleSet
     from reconciler.manifest.load import Manifests
@@ -80,6 +80,12 @@ def desire(manifests: Manifests, environment: Environment, catalogue: Catalogue)
         raise ManifestError(expansion.findings)
     names = frozenset(loaded.document.name for loaded in rulesets)
     return replace(nothing(environment), rules=expansion.rules, rulesets=names, findings=tuple(expansion.findings))
+
+
+def desire_offline(manifests: Manifests, environment: Environment) -> tuple[Desired, AssumedCatalogue]:
+    """Return the desired rules where every queue that they name is assumed, and these queues. Raises ManifestError."""
+    catalogue = AssumedCatalogue(environment.name, aliases(manifests, environment.name))
+    return desire(manifests, environment, catalogue), catalogue
 
 
 def nothing(environment: Environment) -> Desired:

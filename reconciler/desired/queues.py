@@ -96,6 +96,11 @@ class AssumedCatalogue(Catalogue):
         """The queues that were asked for, by id."""
         return self.assumed
 
+    @property
+    def names(self) -> dict[str, str]:
+        """The names of these queues by id."""
+        return {queue.id: queue.name for queue in self.assumed.values()}
+
     def _named(self, name: str, live_name: str) -> Queue:
         del name
         return self.assumed.setdefault(live_name, Queue(live_name, live_name))

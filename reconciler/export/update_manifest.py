@@ -14,16 +14,21 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from reconciler.desired.desired import desire_offline
 from reconciler.desired.expand import Draft, WrongRuleError, split
+from reconciler.errors import CxrouteError, ManifestError, RefusedError
 from reconciler.export.names import NotWritableError, QueueNames, escaped
 from reconciler.export.ruleset import ORDER, named, whole
 from reconciler.export.sugar import field_of, further, written_value
+from reconciler.manifest.kinds.environment import SANDBOX
 from reconciler.manifest.kinds.ruleset import RuleSet, rule_entry
 from reconciler.manifest.yaml_patch import CannotPatchError, Edit, edited, node_at, patch
+from reconciler.manifest.yaml_writer import mapping
 from reconciler.model.rule import Address, Condition, Opaque, Queue, Rule, Target
+from reconciler.text.escape import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from reconciler.desired.desired import Desired, DesiredRule
     from reconciler.export.export import Tenant
@@ -331,3 +336,62 @@ def _home(desired: DesiredRule, manifests: Manifests) -> tuple[Loaded[RuleSet], 
                 if loaded.at("rules", index) == desired.source:
                     return loaded, index
     raise NotWritableError("it stands in no file")
+
+
+def all_edits(drifted: Sequence[tuple[LiveRule, DesiredRule]], manifests: Manifests, tenant: Tenant) -> list[Kept]:
+    """Return the edits of every rule. Raises RefusedError with all rules for which there are none."""
+    found, refused = [], []
+    for rule, wanted in drifted:
+        try:
+            found.append(keeping(rule, wanted, manifests, tenant))
+        except NotWritableError as error:
+            refused.append(f"{wanted.address} ({place_of(wanted)}): {plain(str(error))}")
+    if refused:
+        raise RefusedError(f"nothing was written: {'; '.join(refused)}")
+    return found
+
+
+def prove_edits(
+    found: Sequence[Kept], manifests: tuple[Manifests, Manifests], desired: tuple[Desired, Desired]
+) -> None:
+    """Compare the manifests, and what they define, before and after the edits. Raises RefusedError and CxrouteError.
+
+    Only these rules may change, in this environment alone.
+    """
+    wrong = unlike(*desired, {one.desired.address: one.live for one in found})
+    if wrong:
+        raise CxrouteError(f"nothing was written: {wrong[0]} would not say what it is to say")
+    touched = dict(_elsewhere(*manifests, desired[0].environment))
+    if touched:
+        raise RefusedError(_by_hand(found, touched))
+
+
+def _elsewhere(before: Manifests, after: Manifests, here: str) -> Iterator[tuple[str, list[Address]]]:
+    """Yield every other environment that would change, and its rules; the sandbox is nobody's."""
+    for name in before.environments:
+        if name in (here, SANDBOX):
+            continue
+        try:
+            old, new = (desire_offline(one, one.environments[name].document)[0] for one in (before, after))
+            wrong = unlike(old, new, {})
+        except ManifestError as error:
+            raise RefusedError(f"nothing was written: what {name} would get is not known ({error})") from error
+        if wrong:
+            yield name, wrong
+
+
+def _by_hand(found: Sequence[Kept], touched: Mapping[str, Sequence[Address]]) -> str:
+    """Say which environments would get the values too, and what to write where that is meant, or where it is not."""
+    lines = [f"nothing was written: {' and '.join(touched)} would get these values too. By hand, write"]
+    for one in found:
+        if any(one.desired.address in addresses for addresses in touched.values()):
+            lines.append(f"  {one.desired.address}   {place_of(one.desired)}")
+            lines += mapping(one.changed, 6)
+            lines += [f"      (without {name})" for name in one.gone]
+    lines.append("if that is meant, or give this environment a rule of its own there (`environments`).")
+    return "\n".join(lines)
+
+
+def place_of(desired: DesiredRule) -> str:
+    """Return where a rule stands in its manifest."""
+    return f"{desired.source.file}:{desired.source.line}" if desired.source else ""

@@ -21,23 +21,25 @@ from reconciler.apply.report import Report, outcomes_document
 from reconciler.cli import undo as undoing
 from reconciler.cli.clients import reading, writing
 from reconciler.cli.commands.plan import next_step, saved_text, selectors
+from reconciler.cli.environments.choose import utc_now
 from reconciler.cli.environments.report import joined, print_list
 from reconciler.cli.environments.run import EnvironmentReport, EnvironmentResult, quiet, run_environments, worst
 from reconciler.cli.environments.selection import EnvironmentSelection
 from reconciler.cli.execute import carry_out
-from reconciler.cli.notify import announced
+from reconciler.cli.notify import announce
 from reconciler.cli.output import Output, error_document
 from reconciler.cli.review import bound, read_saved, refuse_unreviewed
 from reconciler.cli.signals import Stop, ending_at_once
 from reconciler.cli.stdio import fitted
-from reconciler.errors import CxrouteError, InterruptedRunError, ManifestError, RefusedError, UsageError
-from reconciler.model.change import Applied, Outcome, Unknown
+from reconciler.errors import ApiError, CxrouteError, InterruptedRunError, ManifestError, RefusedError, UsageError
+from reconciler.model.change import Applied, Unknown
 from reconciler.plan.document import ReviewedPlan, document, read, summary
 from reconciler.plan.guards import NAMES, refusals
 from reconciler.render.text.apply import report_text
 from reconciler.render.text.environments import applied_row, planned_row
 from reconciler.render.text.plan import plan_text
 from reconciler.text.escape import counted
+from reconciler.watch.cycle import Round
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
     from reconciler.cli.session import Session
     from reconciler.cxone.client import ReadingClient
     from reconciler.pipeline import Planner
-    from reconciler.plan.plan import Live, Plan
+    from reconciler.plan.plan import Plan
 
     Plans = Mapping[str, ReviewedPlan | str]
 
@@ -117,8 +119,15 @@ class Run:
     reviewed: ReviewedPlan | None
 
     async def all(self, stop: Stop) -> Ended:
-        """Go from the first read to the last, and tell the web hook what became of it."""
-        return await announced(self.session, self.through(stop))
+        """Go from the first read to the last, and tell the web hook what was made, or that the tenant failed."""
+        try:
+            ended = await self.through(stop)
+        except ApiError as error:
+            await announce(self.session, Round(utc_now(), error=error, heals=True))
+            raise
+        if ended.report is not None:
+            await announce(self.session, Round(utc_now(), plan=ended.made, report=ended.report, heals=True))
+        return ended
 
     async def through(self, stop: Stop) -> Ended:
         """Go from the first read to the last."""
@@ -142,20 +151,22 @@ class Run:
         """Read and plan, hold that against what was reviewed, and show it. Raises RefusedError."""
         session = self.session
         live = await session.read(client)
-        planner, made = await session.terminal.run_blocking(lambda: self.planned(live))
+
+        def build() -> tuple[Planner, Plan]:
+            planner = session.planner(live, tuple(self.options.allow), self.options.reason)
+            planner = replace(planner, reviewed=self.reviewed)
+            return planner, planner.build(live)
+
+        planner, made = await session.terminal.run_blocking(build)
         session.terminal.print_banner(session.banner)
         if self.reviewed:
             refuse_unreviewed(made, self.reviewed, session.command_line.command("plan", "--out", "FILE"))
             made_at = f"Plan {self.reviewed.plan_id}, made {self.reviewed.generated_at}"
             session.output.note(f"{made_at}. Everything was read again: there is nothing that it does not have.")
-        self.show(made)
+        output = session.output
+        if output.form == "text" and output.loudness != "quiet":
+            output.result(plan_text(made, output.paint, session.tenant, session.terminal.limits))
         return planner, made
-
-    def planned(self, live: Live) -> tuple[Planner, Plan]:
-        """Plan, with the guards lifted that are to be."""
-        planner = self.session.planner(live, tuple(self.options.allow), self.options.reason)
-        planner = replace(planner, reviewed=self.reviewed)
-        return planner, planner.build(live)
 
     def refuse(self, made: Plan) -> None:
         """Raise RefusedError when a rule that is not ours stands in the way, or a guard refuses."""
@@ -183,12 +194,6 @@ class Run:
         if answer != name:
             raise RefusedError("that is not the environment's name; nothing was written")
 
-    def show(self, made: Plan) -> None:
-        """Print what is about to be done."""
-        session, output = self.session, self.session.output
-        if output.form == "text" and output.loudness != "quiet":
-            output.result(plan_text(made, output.paint, session.tenant, session.terminal.limits))
-
     def refused(self, made: Plan, why: RefusedError) -> Ended:
         """Say why nothing is written; in JSON beside the plan that it is about."""
         if self.session.output.form != "json":
@@ -203,7 +208,9 @@ class Run:
         if output.form == "json":
             outcomes = outcomes_document(report) if report else []
             converged = report.converged if report else True
-            stopped = {"error": _stopped(report)} if report and report.error and not converged else {}
+            stopped = {}
+            if report and report.error and not converged:
+                stopped["error"] = {"kind": "Stopped", "message": report.error, "exitCode": exit_code(report)}
             run = {"run": report.run} if report and report.run else {}
             output.document({**document(made), "outcomes": outcomes, "converged": converged, **run, **stopped})
         elif report:
@@ -228,23 +235,14 @@ def _wait_for_answer() -> None:
             pass
 
 
-def _stopped(report: Report) -> dict[str, object]:
-    """Say in JSON why a run ended early."""
-    return {"kind": "Stopped", "message": report.error, "exitCode": exit_code(report)}
-
-
 def exit_code(report: Report | None) -> int:
     """Return apply's exit code (exit-codes): 0 only when a read after the last write shows no difference."""
     if report is None or report.converged:
         return 0
     if report.interrupted:
         return InterruptedRunError.exit_code
-    return PARTLY if any(map(_is_partly, report.outcomes)) else CxrouteError.exit_code
-
-
-def _is_partly(outcome: Outcome) -> bool:
-    """Say whether something was done of a change, or may have been."""
-    return isinstance(outcome, Applied | Unknown) or outcome.touched
+    written = any(isinstance(outcome, Applied | Unknown) or outcome.touched for outcome in report.outcomes)
+    return PARTLY if written else CxrouteError.exit_code
 
 
 def _prepared(options: argparse.Namespace, plans: Plans, session: Session) -> Session:

@@ -6,13 +6,14 @@ from dataclasses import replace
 from secrets import token_hex
 from typing import TYPE_CHECKING
 
+from reconciler.checks.route_tests import check_live
 from reconciler.cli.ci import facts
 from reconciler.cli.commands.plan import PENDING, read_and_plan, selectors
 from reconciler.cli.environments.report import print_list, write_table
 from reconciler.cli.environments.run import EnvironmentResult, run_environments
 from reconciler.cli.environments.selection import EnvironmentSelection
 from reconciler.cli.files import journal_path, new_folder, write_whole
-from reconciler.cli.route_tests import check_live, failures
+from reconciler.cli.route_tests import failures
 from reconciler.errors import UsageError
 from reconciler.journal.history import last_written
 from reconciler.journal.journal import read_runs

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.checks.explain import explain
 from reconciler.cli import conversation
+from reconciler.cli.live_file import read_tenant
 from reconciler.cli.session import Session, open_session
-from reconciler.desired.desired import as_written, desire, written_types
-from reconciler.desired.queues import AssumedCatalogue, aliases
+from reconciler.desired.desired import as_written, desire_offline, written_types
 from reconciler.errors import UsageError
 from reconciler.model.finding import CODES
 from reconciler.model.rule import Condition
@@ -62,7 +62,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     session = open_session(options, output)
     environment = session.environment
     given = as_written(written_types(environment), conversation.conversation(options, environment.attributes))
-    asked = _tenant(session) if options.live else _manifests(session)
+    asked = _asked(session, read_tenant(session) if options.live else None)
     explanation = explain(asked.entries, given, environment)
     if output.form == "json":
         head = {"environment": environment.name, "rules": "live" if options.live else "manifests"}
@@ -76,32 +76,19 @@ def run(options: argparse.Namespace, output: Output) -> int:
     return 0
 
 
-def _manifests(session: Session) -> _Asked:
-    """Expand the manifests offline; every queue that they name is taken to be there. Raises ManifestError."""
-    name = session.environment.name
-    catalogue = AssumedCatalogue(name, aliases(session.manifests, name))
-    desired = desire(session.manifests, session.environment, catalogue)
-    queues = {queue.id: queue.name for queue in catalogue.assumed.values()}
-    return _Asked(desired_entries(desired), Names(f"the manifests of {name}", queues, desired.labels))
+def _asked(session: Session, live: Live | None) -> _Asked:
+    """Return the rules of the manifests, or every live one. Raises ManifestError.
 
-
-def _tenant(session: Session) -> _Asked:
-    from reconciler.cli.signals import run_interruptibly  # noqa: PLC0415 - offline nothing can be interrupted
-
-    return run_interruptibly(lambda _stop: _live(session))
-
-
-async def _live(session: Session) -> _Asked:
-    """Read every live rule, managed or not; the manifests only say where the managed ones stand."""
-    from reconciler.cli.clients import reading  # noqa: PLC0415 - brings HTTP in, which offline would only cost
-
-    async with reading(session) as client:
-        live: Live = await session.read(client)
-    name = session.environment.name
-    catalogue = AssumedCatalogue(name, aliases(session.manifests, name))
-    desired = desire(session.manifests, session.environment, catalogue)
-    queues = {queue.id: queue.name for queue in live.queues}
-    return _Asked(live_entries(live.rules, desired), Names(f"the live rules of {name}", queues, desired.labels))
+    Of live rules the manifests only say where the managed ones stand.
+    """
+    desired, queues = desire_offline(session.manifests, session.environment)
+    if live is None:
+        names = Names(f"the manifests of {session.environment.name}", queues.names, desired.labels)
+        return _Asked(desired_entries(desired), names)
+    names = Names(
+        f"the live rules of {session.environment.name}", {one.id: one.name for one in live.queues}, desired.labels
+    )
+    return _Asked(live_entries(live.rules, desired), names)
 
 
 def _slips(session: Session, asked: _Asked, given: Mapping[str, str | int | float]) -> Iterator[str]:

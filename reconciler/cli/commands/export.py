@@ -6,10 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from reconciler.cli import live_file
-from reconciler.cli.clients import reading
 from reconciler.cli.exporting import destination, export_new, keep_all, keep_named, tenant
 from reconciler.cli.session import Session, open_session
-from reconciler.cli.signals import run_interruptibly
 from reconciler.errors import RefusedError, UsageError
 from reconciler.export.selection import matching
 from reconciler.plan.ownership import own
@@ -77,12 +75,7 @@ def _live(session: Session) -> Live:
     if session.live_file is not None:
         session.output.warn(session.live_file.finding.message)
         return session.live_file.live
-    return run_interruptibly(lambda _stop: _read(session))
-
-
-async def _read(session: Session) -> Live:
-    async with reading(session) as client:
-        return await session.read(client)
+    return live_file.read_tenant(session)
 
 
 def _asked(options: argparse.Namespace, session: Session, live: Live) -> list[LiveRule]:

@@ -6,8 +6,7 @@ import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from reconciler.desired.desired import desire
-from reconciler.desired.queues import AssumedCatalogue, aliases
+from reconciler.desired.desired import desire_offline
 from reconciler.errors import UsageError
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
 
@@ -22,9 +21,7 @@ SIMULATED: Final = "Sandbox: everything below is simulated; no tenant was contac
 
 def expected_queues(manifests: Manifests, name: str) -> tuple[Queue, ...]:
     """Expand the manifests offline; return the queues that they count on in an environment. Raises ManifestError."""
-    catalogue = AssumedCatalogue(name, aliases(manifests, name))
-    desire(manifests, choose(manifests, name), catalogue)
-    return tuple(catalogue.assumed.values())
+    return tuple(desire_offline(manifests, choose(manifests, name))[1].assumed.values())
 
 
 def unset_tenant(manifests: Manifests, name: str) -> list[Finding]:
