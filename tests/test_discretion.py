@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from reconciler.cli import clients as connect
+from reconciler.cxone import connect
 from reconciler.cxone.settings import Server
 from reconciler.cxone.transport.request import Answer, Request
 from reconciler.text.redact import HIDDEN, Discretion, Passing
@@ -36,7 +36,7 @@ def test_of_a_thousand_tokens_the_newest_are_hidden_and_the_others_cost_nothing(
         return Answer("", 200, {}, b"{}")
 
     async def renew(times: int) -> None:
-        carried = connect._discreet(carry)
+        carried = connect.redacted(carry)
         for _ in range(times):
             await carried(Request("POST", SERVER, "/oauth/token", {}))
             assert discretion.hide(tokens[-1]) == HIDDEN
@@ -72,7 +72,7 @@ def test_a_token_in_use_stays_hidden_however_many_a_server_issues_meanwhile(monk
         return Answer("", 200, {}, json.dumps(many).encode())
 
     async def renew() -> None:
-        carried, call = connect._discreet(carry), Request("GET", SERVER, "/", {"Authorization": f"Bearer {token}"})
+        carried, call = connect.redacted(carry), Request("GET", SERVER, "/", {"Authorization": f"Bearer {token}"})
         renewing = asyncio.ensure_future(carried(Request("POST", SERVER, "/oauth/token", {})))
         await asyncio.sleep(0)
         await carried(call)

@@ -21,29 +21,28 @@ import httpx
 from reconciler.cli.environments.choose import expected_queues, unset_tenant
 from reconciler.cli.files import STATE, kept_out_of_git
 from reconciler.cli.output import Waits
-from reconciler.cxone.auth import issued
 from reconciler.cxone.client import ReadingClient, WritingClient
-from reconciler.cxone.connect import tenant_settings
+from reconciler.cxone.connect import has_token, redacted, tenant_settings
 from reconciler.cxone.context_client import ContextClient
 from reconciler.cxone.context_writers import path_of, writer_of
 from reconciler.cxone.read_only import reading_only
 from reconciler.cxone.settings import Credentials, Tenant
 from reconciler.cxone.transport.httpx_transport import trusted_by
 from reconciler.cxone.transport.rate_limiter import REAL_TIME
-from reconciler.cxone.transport.request import LENIENT, Answer, Carry, Request
 from reconciler.doctor.probe import Probe
-from reconciler.errors import ApiError, CredentialsError, CxrouteError, ManifestError
+from reconciler.errors import CredentialsError, CxrouteError, ManifestError
 from reconciler.simulator.app import simulator
 from reconciler.simulator.settings import PROFILES
 from reconciler.simulator.state import State
 from reconciler.simulator.storage import StateError
 from reconciler.text.files import MIB, read_file, read_text
-from reconciler.text.redact import DISCRETION, Passing
+from reconciler.text.redact import DISCRETION
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
 
     from reconciler.cli.session import Session
+    from reconciler.cxone.transport.request import Answer, Carry, Request
     from reconciler.manifest.kinds.environment import Environment
     from reconciler.model.rule import Queue
 
@@ -230,7 +229,7 @@ async def _carrier(session: Session, tenant: Tenant) -> AsyncIterator[Carry]:
             yield carried_by(transport)
         return
     async with network(tenant, os.environ.get("CXROUTE_PROXY"), _authorities()) as transport:
-        yield _discreet(carried_by(transport))
+        yield redacted(carried_by(transport))
 
 
 @asynccontextmanager
@@ -239,7 +238,7 @@ async def _direct(_session: Session, tenant: Tenant) -> AsyncIterator[Carry]:
 
     direct = Direct(trusted_by(tenant, _authorities()))
     try:
-        yield _discreet(direct.carry)
+        yield redacted(direct.carry)
     finally:
         direct.close()
 
@@ -253,38 +252,8 @@ def _told(carry: Carry, waits: Waits) -> Carry:
     """Say what answer is waited for, where that takes long."""
 
     async def carried(request: Request) -> Answer:
-        what = f"an answer to {request.call}" if _has_token(request) else f"an access token from {request.server.host}"
+        what = f"an answer to {request.call}" if has_token(request) else f"an access token from {request.server.host}"
         with waits.answer(what):
             return await carry(request)
 
     return carried
-
-
-def _has_token(request: Request) -> bool:
-    return request.method != "POST" or request.headers.get("Authorization", "").startswith("Bearer ")
-
-
-def _discreet(carry: Carry) -> Carry:
-    """Take note of each token that comes, and of each that goes out, so that it is never shown."""
-    tokens, newest = Passing(DISCRETION), ""
-
-    async def carried(request: Request) -> Answer:
-        nonlocal newest
-        authorization = request.headers.get("Authorization", "")
-        if authorization != newest:
-            newest = authorization
-            tokens.keep(authorization.removeprefix("Bearer "))
-        answer = await carry(request)
-        if not _has_token(request):
-            tokens.keep(*_issued(answer))
-            newest = ""  # so many may have come that the one in use is not remembered
-        return answer
-
-    return carried
-
-
-def _issued(answer: Answer) -> list[str]:
-    try:
-        return issued(answer.json(LENIENT))
-    except ApiError:
-        return []

@@ -43,7 +43,10 @@ async def carry_out(
     Raises RefusedError and ApiError where nothing was written. `reason` is for the journal.
     """
     stop.writing = True
-    client.pacer.allow(_PATIENCE + _calls(session, made) / session.environment.api.requests_per_second)
+    api = session.environment.api
+    pages = 2 + len(made.live.rules) / (api.page_size or session.manifests.profile(session.environment).page_size)
+    calls = _CALLS * len(made.changes) + pages * (len(made.steps) + 1)  # at the worst: all is read before each step
+    client.pacer.allow(_PATIENCE + calls / api.requests_per_second)
     path, name = kept_out_of_git(journal_path()), run_name(made, utc_now())
     recorder = Recorder.begin(
         Journal(path, name, utc_now, session.output.warn, DISCRETION.within),
@@ -64,13 +67,6 @@ async def carry_out(
     session.terminal.progress.end()
     recorder.end(report)
     return replace(report, run=recorder.name)
-
-
-def _calls(session: Session, made: Plan) -> float:
-    """Return how many calls the run may need at the worst: for its changes, and to read all before each step."""
-    size = session.environment.api.page_size or session.manifests.profile(session.environment).page_size
-    pages = 2 + len(made.live.rules) / size
-    return _CALLS * len(made.changes) + pages * (len(made.steps) + 1)
 
 
 def who() -> str:

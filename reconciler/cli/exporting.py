@@ -127,14 +127,16 @@ _MOST_TOLD: Final = 20
 
 def export_new(session: Session, live: Live, tenant: Tenant, asked: Sequence[LiveRule], into: Destination) -> Exported:
     """Write the manifests of the rules that were asked for, as far as they have none and can have one; return those."""
-    rulesets = _rulesets(session)
+    rulesets = {loaded.document.name: loaded.file for loaded in session.manifests.rulesets}
     owned = own(live.rules, tenant.desired.owner)
     chosen = choose(asked, owned, tenant.desired, rulesets)
     composed = export(chosen.rules, tenant, {*rulesets, *(address.ruleset for address in owned.managed)})
     made = replace(composed, left_out=(*chosen.left_out, *composed.left_out))
     _tell_left_out(session, made, chosen)
     if not made.rules:
-        _say_nothing(session, chosen)
+        there = counted(len(chosen.there), "rule")
+        known = f"; {there} the manifests have already (-v says where)" if chosen.there else ""
+        session.output.note(f"Nothing to export from {session.environment.name}{known}.")
         return made
     texts = into.texts(made, _setting(session))
     refuse_secrets(texts)
@@ -154,11 +156,6 @@ def tenant(session: Session, live: Live) -> Tenant:
     name = session.environment.name
     catalogue = Catalogue(name, aliases(session.manifests, name), live.queues)
     return Tenant(live.rules, live.queues, catalogue, session.environment, session.planner(live).desired)
-
-
-def _rulesets(session: Session) -> Mapping[str, str]:
-    """Return the file of each RuleSet that there is, whatever environment it is for."""
-    return {loaded.document.name: loaded.file for loaded in session.manifests.rulesets}
 
 
 def _setting(session: Session) -> Setting:
@@ -196,12 +193,6 @@ def _tell_left_out(session: Session, made: Exported, chosen: Chosen) -> None:
         session.output.warn(f"and {len(lines) - len(shown):,} more are left out; -v says which")
     for line in told(chosen.there):
         session.output.detail(f"there already: {line}")
-
-
-def _say_nothing(session: Session, chosen: Chosen) -> None:
-    """Say that there is nothing to write."""
-    there = f"; {counted(len(chosen.there), 'rule')} the manifests have already (-v says where)" if chosen.there else ""
-    session.output.note(f"Nothing to export from {session.environment.name}{there}.")
 
 
 def _conclude(session: Session, made: Exported, proof: Proof, into: Destination) -> None:

@@ -285,11 +285,6 @@ class Part(Output):
     environment: str
     kept: list[str] = field(default_factory=list)
 
-    @classmethod
-    def of_environment(cls, output: Output, environment: str) -> Part:
-        """Return an environment's part of what is printed elsewhere."""
-        return cls(output.colour, output.loudness, output.log_format, output.form, asks=False, environment=environment)
-
     def result(self, text: str) -> None:
         """Keep the result, or a part of it; secrets are taken out where it is printed."""
         self.kept.append(text)

@@ -9,16 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.errors import RefusedError, UsageError
-from reconciler.plan.document import ReviewedPlan, read, unforeseen, unreviewed
-from reconciler.text.escape import counted, value
+from reconciler.plan.document import ReviewedPlan, read
 from reconciler.text.files import MIB, read_text
-from reconciler.traffic.sample import Sample, load_traffic
+from reconciler.traffic.sample import load_traffic
 
 if TYPE_CHECKING:
     import argparse
 
     from reconciler.cli.session import Session
-    from reconciler.plan.plan import Plan
 
 
 _LARGEST: Final = 128 * MIB
@@ -62,44 +60,15 @@ def _plan(form: Any, name: str) -> ReviewedPlan | str:  # noqa: ANN401 - any JSO
 
 
 def bound(session: Session, reviewed: ReviewedPlan) -> Session:
-    """Return the session with the reviewed plan's options. Raises RefusedError where the owner is another."""
+    """Return the session with a reviewed plan's options and traffic sample. Raises RefusedError if these changed."""
     if session.environment.owner != reviewed.owner:
         owners = f"{reviewed.owner!r}, and {reviewed.environment} is now owned by {session.environment.owner!r}"
         raise RefusedError(f"the plan was made for owner {owners}; plan again")
-    options = replace(reviewed.options, prune=session.options.prune)
-    return replace(session, options=options, sample=_sample(session, reviewed))
-
-
-def _sample(session: Session, reviewed: ReviewedPlan) -> Sample | None:
-    """Return the traffic sample that the plan was made with. Raises RefusedError where it is no longer that."""
-    if reviewed.traffic is None:
-        return session.sample
-    path, digest = str(reviewed.traffic["file"]), reviewed.traffic["digest"]
     sample = session.sample
-    if sample is None or sample.digest != digest:
-        sample = load_traffic(path, session.environment.attributes)
-    if sample.digest != digest:
-        raise RefusedError(f"the traffic sample {path} changed since the plan was made; plan again")
-    return sample
-
-
-def refuse_unreviewed(made: Plan, reviewed: ReviewedPlan, plan_again: str) -> None:
-    """Raise RefusedError when a fresh plan has a change, or moves conversations, that the reviewed one does not."""
-    new = unreviewed(made, reviewed)
-    again = f"Nothing was written. Plan again, review, apply: {plan_again}"
-    moved = unforeseen(made, reviewed)
-    if moved and not new:
-        example = moved[0].example.attributes
-        raise RefusedError(
-            "rules that the plan does not change, or the Environment, were changed since it was made, and it would now"
-            f" send conversations elsewhere that plan {reviewed.plan_id} of {reviewed.generated_at} does not:"
-            f" {value(example)}. {again}"
-        )
-    if new:
-        named = ", ".join(f"{change.action} {change.address}" for change in new[:5])
-        more = f" and {len(new) - 5} more" if len(new) > 5 else ""  # noqa: PLR2004 - as many as were named
-        since = f"plan {reviewed.plan_id} of {reviewed.generated_at} does not have: {named}{more}"
-        raise RefusedError(
-            f"manifests or tenant changed since the plan was made. A fresh plan has {counted(len(new), 'change')} that"
-            f" {since}. {again}"
-        )
+    if reviewed.traffic is not None:
+        path, digest = str(reviewed.traffic["file"]), reviewed.traffic["digest"]
+        if sample is None or sample.digest != digest:
+            sample = load_traffic(path, session.environment.attributes)
+        if sample.digest != digest:
+            raise RefusedError(f"the traffic sample {path} changed since the plan was made; plan again")
+    return replace(session, options=replace(reviewed.options, prune=session.options.prune), sample=sample)

@@ -51,16 +51,10 @@ def failures(checked: Sequence[Checked], directory: str) -> list[Finding]:
 
 def _finding(failure: Finding, tried: Sequence[Tried], environments: Mapping[str, Checked], directory: str) -> Finding:
     where = f", in {listed(one.environment for one in tried)}" if len(environments) > 1 else ""
-    why = _explaining(tried[0], environments[tried[0].environment], directory)
+    checked = environments[tried[0].environment]
+    words = arguments(tried[0].given, checked.environment.attributes)
+    live = ["--live"] * (checked.rules == "live")
+    command = [*program(directory), "explain", "-e", checked.environment.name, *live, *words]
+    why = f"why: {shlex.join(command)}" if words else ""
     hint = "; ".join(filter(None, (failure.hint, why)))
     return replace(failure, message=f"{failure.message}{where}", hint=hint)
-
-
-def _explaining(tried: Tried, checked: Checked, directory: str) -> str:
-    """Return the command that says why the conversation goes where it goes."""
-    environment = checked.environment
-    words = arguments(tried.given, environment.attributes)
-    if not words:
-        return ""
-    words = ["--live"] * (checked.rules == "live") + words
-    return "why: " + shlex.join([*program(directory), "explain", "-e", environment.name, *words])

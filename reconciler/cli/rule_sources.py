@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +14,7 @@ from reconciler.desired.desired import desire, desire_offline, written_types
 from reconciler.desired.queues import AssumedCatalogue, Catalogue, aliases
 from reconciler.errors import UsageError
 from reconciler.manifest.kinds.environment import Attributes
-from reconciler.model.rule import Target
-from reconciler.plan.routing_table import desired_entries, live_entries
+from reconciler.plan.routing_table import RuleList, desired_entries, live_entries
 from reconciler.text.escape import plain
 
 if TYPE_CHECKING:
@@ -45,14 +43,6 @@ class Side:
     def simulated(self) -> bool:
         """Say whether these are live rules of no tenant."""
         return self.kind == "live" and self.session is not None and self.session.simulated
-
-
-@dataclass(frozen=True, slots=True)
-class RuleList:
-    """One side's rules, and the names of queues by id."""
-
-    entries: tuple[Entry, ...]
-    queues: Mapping[str, str]
 
 
 def side(written: str, options: argparse.Namespace, output: Output) -> Side:
@@ -101,7 +91,7 @@ def read(left: Side, right: Side) -> tuple[RuleList, RuleList]:
         return _as_called(left), _as_called(right)
     found = [_file(one.written) if one.session is None else _of(one, one.session, tenants) for one in sides]
     if across:
-        found = [_by_name(rules) for rules in found]
+        found = [rules.by_name() for rules in found]
     return found[0], found[1]
 
 
@@ -149,19 +139,3 @@ def _file(written: str) -> RuleList:
         address = one.marker.address if one.marker else None
         entries.append(Entry(str(address) if address else one.rule.name, one.rule, one.id, address))
     return RuleList(tuple(entries), export.queues)
-
-
-def _by_name(rules: RuleList) -> RuleList:
-    """Call queues by their names in place of their ids, where a name means one queue alone."""
-    count = Counter(rules.queues.values())
-    alone = {queue: name for queue, name in rules.queues.items() if count[name] == 1}
-    queues = {alone.get(queue, queue): name for queue, name in rules.queues.items()}
-    return RuleList(tuple(_renamed(entry, alone) for entry in rules.entries), queues)
-
-
-def _renamed(entry: Entry, names: Mapping[str, str]) -> Entry:
-    targets = tuple(
-        Target(names.get(one.queue_id, one.queue_id), one.weight) if isinstance(one, Target) else one
-        for one in entry.rule.targets
-    )
-    return replace(entry, rule=replace(entry.rule, targets=targets))

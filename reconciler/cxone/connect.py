@@ -5,11 +5,15 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from reconciler.cxone.auth import issued
 from reconciler.cxone.client import ReadingClient, WritingClient
 from reconciler.cxone.paging import platform_queues_of
 from reconciler.cxone.read_only import reading_only
 from reconciler.cxone.settings import Credentials, Tenant
 from reconciler.cxone.transport.rate_limiter import REAL_TIME
+from reconciler.cxone.transport.request import LENIENT, Answer, Carry, Request
+from reconciler.errors import ApiError
+from reconciler.text.redact import DISCRETION, Passing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -50,7 +54,7 @@ async def open_client(
     from reconciler.cxone.transport.httpx_transport import carried_by, network  # noqa: PLC0415 - 30 MiB
 
     async with network(tenant, proxy, ca_file) as transport:
-        yield ReadingClient(reading_only(carried_by(transport), tenant), tenant, credentials, REAL_TIME)
+        yield ReadingClient(reading_only(redacted(carried_by(transport)), tenant), tenant, credentials, REAL_TIME)
 
 
 @asynccontextmanager
@@ -61,4 +65,35 @@ async def open_writing_client(
     from reconciler.cxone.transport.httpx_transport import carried_by, network  # noqa: PLC0415 - 30 MiB
 
     async with network(tenant, proxy, ca_file) as transport:
-        yield WritingClient(carried_by(transport), tenant, credentials, REAL_TIME)
+        yield WritingClient(redacted(carried_by(transport)), tenant, credentials, REAL_TIME)
+
+
+def has_token(request: Request) -> bool:
+    """Say whether a request carries an access token; otherwise it asks for one."""
+    return request.method != "POST" or request.headers.get("Authorization", "").startswith("Bearer ")
+
+
+def redacted(carry: Carry) -> Carry:
+    """Take note of each token that comes, and of each that goes out, so that it is never shown."""
+    tokens, newest = Passing(DISCRETION), ""
+
+    async def carried(request: Request) -> Answer:
+        nonlocal newest
+        authorization = request.headers.get("Authorization", "")
+        if authorization != newest:
+            newest = authorization
+            tokens.keep(authorization.removeprefix("Bearer "))
+        answer = await carry(request)
+        if not has_token(request):
+            tokens.keep(*_issued(answer))
+            newest = ""  # so many may have come that the one in use is not remembered
+        return answer
+
+    return carried
+
+
+def _issued(answer: Answer) -> list[str]:
+    try:
+        return issued(answer.json(LENIENT))
+    except ApiError:
+        return []

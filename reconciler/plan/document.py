@@ -18,6 +18,7 @@ from reconciler.model.rule import COMPACT, Rule, Target, api_form
 from reconciler.plan.behaviour_json import behaviour_document, claims
 from reconciler.plan.options import Options
 from reconciler.plan.routing_table import live_entries
+from reconciler.text.escape import counted, value
 from reconciler.version import __version__
 
 if TYPE_CHECKING:
@@ -193,6 +194,28 @@ def unreviewed(fresh: Plan, reviewed: ReviewedPlan) -> tuple[Change, ...]:
         for change in fresh.changes
         if not is_copy(change) and _identity(change_document(fresh, change)) not in reviewed.changes
     )
+
+
+def refuse_unreviewed(made: Plan, reviewed: ReviewedPlan, plan_again: str) -> None:
+    """Raise RefusedError when a fresh plan has a change, or moves conversations, that the reviewed one does not."""
+    new = unreviewed(made, reviewed)
+    again = f"Nothing was written. Plan again, review, apply: {plan_again}"
+    moved = unforeseen(made, reviewed)
+    if moved and not new:
+        example = moved[0].example.attributes
+        raise RefusedError(
+            "rules that the plan does not change, or the Environment, were changed since it was made, and it would now"
+            f" send conversations elsewhere that plan {reviewed.plan_id} of {reviewed.generated_at} does not:"
+            f" {value(example)}. {again}"
+        )
+    if new:
+        named = ", ".join(f"{change.action} {change.address}" for change in new[:5])
+        more = f" and {len(new) - 5} more" if len(new) > 5 else ""  # noqa: PLR2004 - as many as were named
+        since = f"plan {reviewed.plan_id} of {reviewed.generated_at} does not have: {named}{more}"
+        raise RefusedError(
+            f"manifests or tenant changed since the plan was made. A fresh plan has {counted(len(new), 'change')} that"
+            f" {since}. {again}"
+        )
 
 
 def set_aside(fresh: Plan, reviewed: ReviewedPlan) -> Plan:

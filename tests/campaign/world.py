@@ -20,14 +20,13 @@ from reconciler.apply.admission import as_intended, as_reviewed
 from reconciler.apply.loop import apply
 from reconciler.apply.settings import Conduct
 from reconciler.cli.commands.apply import exit_code
-from reconciler.cli.review import refuse_unreviewed
 from reconciler.cxone.client import WritingClient
 from reconciler.cxone.settings import Credentials
 from reconciler.cxone.transport.httpx_transport import carried_by
 from reconciler.errors import CxrouteError, RefusedError
 from reconciler.manifest.load import Manifests
 from reconciler.pipeline import Planner
-from reconciler.plan.document import ReviewedPlan, document, read, unforeseen
+from reconciler.plan.document import ReviewedPlan, document, read, refuse_unreviewed, unforeseen
 from reconciler.plan.guards import refusals
 from reconciler.plan.options import Options
 from reconciler.plan.plan import Live, Plan

@@ -28,12 +28,12 @@ from reconciler.cli.environments.selection import EnvironmentSelection
 from reconciler.cli.execute import carry_out
 from reconciler.cli.notify import announce
 from reconciler.cli.output import Output, error_document
-from reconciler.cli.review import bound, read_saved, refuse_unreviewed
+from reconciler.cli.review import bound, read_saved
 from reconciler.cli.signals import Stop, ending_at_once
 from reconciler.cli.stdio import fitted
 from reconciler.errors import ApiError, CxrouteError, InterruptedRunError, ManifestError, RefusedError, UsageError
 from reconciler.model.change import Applied, Unknown
-from reconciler.plan.document import ReviewedPlan, document, read, summary
+from reconciler.plan.document import ReviewedPlan, document, read, refuse_unreviewed, summary
 from reconciler.plan.guards import NAMES, refusals
 from reconciler.render.text.apply import report_text
 from reconciler.render.text.environments import applied_row, planned_row

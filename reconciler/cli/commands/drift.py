@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from reconciler.cli.output import Output
     from reconciler.cli.session import Session
     from reconciler.cli.signals import Stop
-    from reconciler.model.finding import Finding
     from reconciler.model.rule import Address
     from reconciler.plan.plan import Plan
     from reconciler.render.colour import Paint
@@ -84,13 +83,9 @@ def drift_of(session: Session, made: Plan) -> Drift:
         for place, one in enumerate(session.environment.unmanaged.accept)
     ]
     drift = find_drift(made, accept, session.sample)
-    wrong = (*drift.failures, *_failing_tests(session, made))
-    return replace(drift, since=_last_written(session), failures=wrong)
-
-
-def _failing_tests(session: Session, made: Plan) -> Sequence[Finding]:
     checked = check_live(session.manifests, session.environment, made.desired, made.live)
-    return failures([checked], session.directory)
+    failed = (*drift.failures, *failures([checked], session.directory))
+    return replace(drift, since=_last_written(session), failures=failed)
 
 
 def _last_written(session: Session) -> Mapping[Address, str]:

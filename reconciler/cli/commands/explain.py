@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from reconciler.checks.explain import explain
+from reconciler.checks.explain import explain, misspellings
 from reconciler.cli import conversation
 from reconciler.cli.live_file import read_tenant
 from reconciler.cli.session import Session, open_session
@@ -71,7 +71,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         session.terminal.print_banner(session.banner)
         shape = explain_in_full if output.loudness == "verbose" else explain_text
         output.result(shape(explanation, asked.names, output.paint))
-    for note in _slips(session, asked, given):
+    for note in misspellings(asked.entries, session.manifests, environment, given):
         output.note(note)
     return 0
 

@@ -135,7 +135,8 @@ class _Runner:
 
     async def run(self, name: str) -> EnvironmentReport:
         """Do the work with one environment; whatever goes wrong is its own."""
-        part = Part.of_environment(self.selection.output, name)
+        base = self.selection.output
+        part = Part(base.colour, base.loudness, base.log_format, base.form, asks=False, environment=name)
         stop = Stop(task=asyncio.current_task())
         self.stop.parts.append(stop)
         try:
