@@ -29,6 +29,11 @@ async def at_once(work: Callable[[], Result], /) -> Result:
     return work()
 
 
+async def wait(seconds: float) -> None:
+    """Sleep, in real time."""
+    await asyncio.sleep(seconds)
+
+
 class Planner(Protocol):
     """Plans again from each read."""
 
@@ -79,7 +84,7 @@ class Conduct:
     """
 
     admit: Callable[[Change, Change], bool]
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    sleep: Callable[[float], Awaitable[None]] = wait
     stopped: Callable[[], bool] = lambda: False
     concurrency: int = 16
     """How many changes are under way at one time; the others can still be stopped."""
