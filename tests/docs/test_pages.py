@@ -37,7 +37,7 @@ INLINE = sorted({command for text in TEXTS.values() for command in inline(text)}
 
 
 def parser(command: str) -> Parser:
-    return parser_of(command, import_module(f"reconciler.cli.{COMMANDS[command].module}"))
+    return parser_of(command, import_module(f"reconciler.cli.commands.{COMMANDS[command].module}"))
 
 
 @pytest.mark.parametrize("name", LAST)
