@@ -77,8 +77,8 @@ if not TYPE_CHECKING:  # a type checker knows the names above alone
         """Import a public name when it is first used."""
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        module, _, there = _HOMES[name].partition(":")
-        value: object = getattr(import_module(f"reconciler.{module}"), there or name)
+        module, _, attribute = _HOMES[name].partition(":")
+        value: object = getattr(import_module(f"reconciler.{module}"), attribute or name)
         globals()[name] = value
         return value
 

@@ -130,8 +130,8 @@ class Planner:
             work = share(len(plan.desired.rules), 0) // 2
             offline = lint(plan.desired, (), self.manifests, self.environment, plan.queue_names, work)
             idle = acknowledge(offline, idle)[1]
-            known = RULES | LIVE if is_complete((*findings, *offline)) else LIVE
-            findings += in_vain(entry for entry in idle if entry.code in known)
+            codes = RULES | LIVE if is_complete((*findings, *offline)) else LIVE
+            findings += in_vain(entry for entry in idle if entry.code in codes)
         return with_findings(plan, findings)
 
 
@@ -163,8 +163,8 @@ def explain(plan: Plan, environment: Environment, conversation: Mapping[str, str
 
     The names are those of the API; rules that are not managed are left out.
     """
-    given = as_written(plan.desired.types, conversation)
-    return explain_entries(desired_entries(plan.desired), given, environment)
+    attributes = as_written(plan.desired.types, conversation)
+    return explain_entries(desired_entries(plan.desired), attributes, environment)
 
 
 async def apply_plan(
