@@ -16,7 +16,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests import plan_way
+from tests.support import plan_way
 from tests.support.imports import import_cycles, imported
 from tests.support.measure import IMPURE, PURE, entry_of, pure_modules
 from tests.tiers import PARTS, SHARES
@@ -203,7 +203,7 @@ def test_no_modules_import_each_other(tmp_path: Path) -> None:
 
 
 def test_a_plan_reaches_the_terminal_in_few_calls() -> None:
-    """Functions, and packages, that are handed the plan, its summary or its text: `python -m tests.plan_way`."""
+    """Functions, and packages, that are handed the plan, its summary or its text: `python -m tests.support.plan_way`."""
     functions = plan_way.way()
     assert len(functions) <= plan_way.CALLS, functions
     assert len(plan_way.packages(functions)) <= plan_way.PACKAGES, plan_way.packages(functions)

@@ -11,9 +11,9 @@ import pytest
 
 import reconciler
 from reconciler import build_plan, check_guards, explain, load_manifests, read_live_file
-from tests.imports import imported
+from tests.support.imports import imported
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 NAMES = [
     *("Credentials", "CxrouteError", "Plan", "PlanOptions", "Planner", "Report", "__version__", "apply_plan"),
     *("build_plan", "check_guards", "explain", "load_manifests", "open_client", "open_writing_client", "planner_for"),

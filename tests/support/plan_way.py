@@ -1,4 +1,4 @@
-"""How far a plan goes from its value to the terminal: `python -m tests.plan_way` prints each function on the way.
+"""How far a plan goes from its value to the terminal: `python -m tests.support.plan_way` prints each function on the way.
 
 A function is on the way where an argument of it is the plan, a summary of it (an instance of a class of
 `reconciler.render`), or the text in which the plan stands. It counts once, and so does its package. Constructors that
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 CALLS: Final = 25
 PACKAGES: Final = 8
 """What there may be at the most."""
-MANIFESTS: Final = Path(__file__).parents[1] / "manifests"
+MANIFESTS: Final = Path(__file__).parents[2] / "manifests"
 _HEADLINE: Final = "Plan for "
 
 
