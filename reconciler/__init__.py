@@ -18,23 +18,23 @@ from typing import TYPE_CHECKING
 from reconciler.version import __version__
 
 if TYPE_CHECKING:
-    from reconciler.apply.report import Report
+    from reconciler.apply.report import ApplyReport
     from reconciler.cxone.connect import open_client, open_writing_client, tenant_settings
-    from reconciler.cxone.settings import Credentials
+    from reconciler.cxone.settings import ClientCredentials
     from reconciler.errors import CxrouteError
-    from reconciler.manifest.load import load as load_manifests
+    from reconciler.manifest.load import load_manifests as load_manifests
     from reconciler.pipeline import Planner, apply_plan, build_plan, explain, planner_for, read_live, read_live_file
     from reconciler.plan.guards import refusals as check_guards
-    from reconciler.plan.options import Options as PlanOptions
+    from reconciler.plan.options import PlanOptions as PlanOptions
     from reconciler.plan.plan import Plan
 
 __all__ = [
-    "Credentials",
+    "ClientCredentials",
     "CxrouteError",
     "Plan",
     "PlanOptions",
     "Planner",
-    "Report",
+    "ApplyReport",
     "__version__",
     "apply_plan",
     "build_plan",

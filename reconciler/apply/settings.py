@@ -10,21 +10,21 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from reconciler.apply.attempt import Attempt
-    from reconciler.model.change import Change, Step
-    from reconciler.plan.plan import Live, Plan
+    from reconciler.model.change import Change, PlanStep
+    from reconciler.plan.plan import LiveState, Plan
 
 
 Result = TypeVar("Result")
 
 
-class Thinking(Protocol):
+class BlockingRunner(Protocol):
     """Does a piece of work that takes long and waits for nobody."""
 
     async def __call__(self, work: Callable[[], Result], /) -> Result:
         """Return what the work returns."""
 
 
-async def at_once(work: Callable[[], Result], /) -> Result:
+async def run_inline(work: Callable[[], Result], /) -> Result:
     """Do it here and now: nobody else waits."""
     return work()
 
@@ -37,7 +37,7 @@ async def wait(seconds: float) -> None:
 class Planner(Protocol):
     """Plans again from each read."""
 
-    def plan(self, live: Live, /) -> Plan:
+    def plan(self, live: LiveState, /) -> Plan:
         """Return what differs, without an order and without guards."""
 
     def assess(self, plan: Plan, /) -> Plan:
@@ -47,13 +47,13 @@ class Planner(Protocol):
         """Return why the environment is frozen now; empty if it is not."""
 
 
-class Recorder(Protocol):
+class StepRecorder(Protocol):
     """Where a run is written down: each call before and after a write, `wave` once a wave."""
 
-    def intend(self, step: Step) -> None:
+    def intend(self, step: PlanStep) -> None:
         """Record that the call is about to be made."""
 
-    def tried(self, step: Step, result: Attempt) -> None:
+    def tried(self, step: PlanStep, result: Attempt) -> None:
         """Record what became of it."""
 
     def wave(self) -> None:
@@ -63,10 +63,10 @@ class Recorder(Protocol):
 class NoRecorder:
     """Records nothing."""
 
-    def intend(self, step: Step) -> None:
+    def intend(self, step: PlanStep) -> None:
         """Do nothing."""
 
-    def tried(self, step: Step, result: Attempt) -> None:
+    def tried(self, step: PlanStep, result: Attempt) -> None:
         """Do nothing."""
 
     def wave(self) -> None:
@@ -74,7 +74,7 @@ class NoRecorder:
 
 
 @dataclass(frozen=True, slots=True)
-class Conduct:
+class ApplySettings:
     """How a run behaves.
 
     admit: whether a change found by a later read is the planned one (`as_intended`, `as_reviewed`).
@@ -83,19 +83,19 @@ class Conduct:
     stopped: says that no new write may be started.
     """
 
-    admit: Callable[[Change, Change], bool]
+    accepts: Callable[[Change, Change], bool]
     sleep: Callable[[float], Awaitable[None]] = wait
-    stopped: Callable[[], bool] = lambda: False
+    should_stop: Callable[[], bool] = lambda: False
     concurrency: int = 16
     """How many changes are under way at one time; the others can still be stopped."""
     lag: float = 0.0
     names_unique: bool = False
     """The server refuses a second rule of one name: a first create needs no confirmation that there is none."""
-    pauses: Sequence[float] = (0.5, 1.0, 2.0, 4.0)
-    within: Callable[[Plan], bool] | None = None
+    backoff: Sequence[float] = (0.5, 1.0, 2.0, 4.0)
+    is_within_review: Callable[[Plan], bool] | None = None
     """With a reviewed plan: says whether the plan, beside the rules as they are now, moves only what was reviewed.
 
     Without a reviewed plan, rules that the plan is not about may change once.
     """
-    thinking: Thinking = at_once
+    run_blocking: BlockingRunner = run_inline
     """Plans: beside the loop, where others wait for answers there."""

@@ -24,25 +24,25 @@ from reconciler.cli.output import Waits
 from reconciler.cxone.client import ReadingClient, WritingClient
 from reconciler.cxone.connect import has_token, redacted, tenant_settings
 from reconciler.cxone.context_client import ContextClient
-from reconciler.cxone.context_writers import path_of, writer_of
-from reconciler.cxone.read_only import reading_only
-from reconciler.cxone.settings import Credentials, Tenant
-from reconciler.cxone.transport.httpx_transport import trusted_by
+from reconciler.cxone.context_writers import choose_writer, context_path
+from reconciler.cxone.read_only import read_only_transport
+from reconciler.cxone.settings import ClientCredentials, TenantSettings
+from reconciler.cxone.transport.httpx_transport import tls_context_for
 from reconciler.cxone.transport.rate_limiter import REAL_TIME
 from reconciler.doctor.probe import Probe
 from reconciler.errors import CredentialsError, CxrouteError, ManifestError
-from reconciler.simulator.app import simulator
+from reconciler.simulator.app import build_simulator
 from reconciler.simulator.settings import PROFILES
-from reconciler.simulator.state import State
+from reconciler.simulator.state import TenantState
 from reconciler.simulator.storage import StateError
 from reconciler.text.files import MIB, read_file, read_text
-from reconciler.text.redact import DISCRETION
+from reconciler.text.redact import REDACTOR
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
 
     from reconciler.cli.session import Session
-    from reconciler.cxone.transport.request import Answer, Carry, Request
+    from reconciler.cxone.transport.request import ApiRequest, ApiResponse, Transport
     from reconciler.manifest.kinds.environment import Environment
     from reconciler.model.rule import Queue
 
@@ -92,14 +92,14 @@ def sandbox(environment: Environment, queues: Iterable[Queue]) -> Iterator[httpx
     """Open the sandbox's state, with every queue that the manifests name, and yield a transport into it."""
     with opened(STATE) as state:
         add_queues(state, queues)
-        yield _Sandbox(app=simulator(state, replace(PROFILES["A"], custom_fields=custom_fields(environment))))
+        yield _Sandbox(app=build_simulator(state, replace(PROFILES["A"], custom_fields=custom_fields(environment))))
 
 
 @contextmanager
-def opened(path: Path, start: State | None = None) -> Iterator[State]:
+def opened(path: Path, start: TenantState | None = None) -> Iterator[TenantState]:
     """Open a state's file for this process alone; a new one begins as `start`. Raises CxrouteError."""
     try:
-        with State.load(kept_out_of_git(path), start=start, read=_read_state) as state:
+        with TenantState.load(kept_out_of_git(path), initial=start, read=_read_state) as state:
             yield state
     except StateError as error:
         raise CxrouteError(str(error)) from error
@@ -118,7 +118,7 @@ def custom_fields(environment: Environment) -> dict[str, Literal["text", "number
     return dict.fromkeys((names.intent, names.confidence, names.updated_at), "text")
 
 
-def add_queues(state: State, queues: Iterable[Queue]) -> None:
+def add_queues(state: TenantState, queues: Iterable[Queue]) -> None:
     """Give the simulated tenant the queues that it lacks; one without an id of its own gets one made of its name."""
     for queue in dict.fromkeys(queues):
         field, known = ("name", queue.name) if _unnumbered(queue) else ("id", queue.id)
@@ -144,7 +144,7 @@ async def reading(session: Session) -> AsyncIterator[ReadingClient]:
     """Connect with a client that cannot write: nothing else is let through."""
     tenant = tenant_of(session)
     async with _carrier(session, tenant) as carry:
-        only = reading_only(carry, tenant)
+        only = read_only_transport(carry, tenant)
         waits = Waits(session.output, session.environment.name)
         progress = session.terminal.progress.step
         yield ReadingClient(_told(only, waits), tenant, credentials_of(session), REAL_TIME, progress, waits.tell)
@@ -156,7 +156,7 @@ async def asking(session: Session) -> AsyncIterator[Probe]:
     tenant = tenant_of(session)
     async with _carrier(session, tenant) as carry:
         waits = Waits(session.output, session.environment.name)
-        only = _told(reading_only(carry, tenant), waits)
+        only = _told(read_only_transport(carry, tenant), waits)
         yield Probe(only, tenant, credentials_of(session), REAL_TIME, waits.tell)
 
 
@@ -178,11 +178,11 @@ async def writing_contexts(session: Session, deadline: float) -> AsyncIterator[C
     # Only httpx knows how to speak to a proxy; without one, what is made for the endpoint costs a fifth.
     carrier = _carrier if session.simulated or os.environ.get("CXROUTE_PROXY") else _direct
     async with carrier(session, tenant) as carry:
-        path, writer = path_of(session.environment, tenant.profile), writer_of(session.environment)
+        path, writer = context_path(session.environment, tenant.profile), choose_writer(session.environment)
         yield ContextClient(carry, tenant, credentials_of(session), REAL_TIME, path, writer)
 
 
-def tenant_of(session: Session) -> Tenant:
+def tenant_of(session: Session) -> TenantSettings:
     """Return where the environment's API is, and how it may be used. Raises ManifestError where nobody said which."""
     if unset := unset_tenant(session.manifests, session.environment.name):
         raise ManifestError(unset)
@@ -194,21 +194,21 @@ def tenant_of(session: Session) -> Tenant:
     return replace(tenant, base_url=base, token_url=f"{base}/oauth/token", requests_per_second=_UNHURRIED)
 
 
-def credentials_of(session: Session) -> Credentials:
+def credentials_of(session: Session) -> ClientCredentials:
     """Read ids and secrets from the variables, or files, that the environment names. Raises CredentialsError.
 
     An error in the manifests is said first: whoever has no credentials yet can still mend those.
     """
     if session.simulated:
-        return Credentials("sandbox", "sandbox-secret")
+        return ClientCredentials("sandbox", "sandbox-secret")
     names = variables_of(session.environment)
     try:
         client_id, client_secret, key_id, key_secret = (secret(name) if name else "" for name in names)
     except CredentialsError:
         expected_queues(session.manifests, session.environment.name)
         raise
-    DISCRETION.keep(client_secret, key_secret)
-    return Credentials(client_id, client_secret, key_id, key_secret, tuple(filter(None, names)))
+    REDACTOR.add(client_secret, key_secret)
+    return ClientCredentials(client_id, client_secret, key_id, key_secret, tuple(filter(None, names)))
 
 
 def variables_of(environment: Environment) -> tuple[str, str, str, str]:
@@ -220,23 +220,23 @@ def variables_of(environment: Environment) -> tuple[str, str, str, str]:
 
 
 @asynccontextmanager
-async def _carrier(session: Session, tenant: Tenant) -> AsyncIterator[Carry]:
-    from reconciler.cxone.transport.httpx_transport import carried_by, network  # noqa: PLC0415 - 30 MiB that the endpoint does without
+async def _carrier(session: Session, tenant: TenantSettings) -> AsyncIterator[Transport]:
+    from reconciler.cxone.transport.httpx_transport import network_transport, transport_over  # noqa: PLC0415 - 30 MiB that the endpoint does without
 
     if session.simulated:
         queues = expected_queues(session.manifests, session.environment.name)
         with sandbox(session.environment, queues) as transport:
-            yield carried_by(transport)
+            yield transport_over(transport)
         return
-    async with network(tenant, os.environ.get("CXROUTE_PROXY"), _authorities()) as transport:
-        yield redacted(carried_by(transport))
+    async with network_transport(tenant, os.environ.get("CXROUTE_PROXY"), _authorities()) as transport:
+        yield redacted(transport_over(transport))
 
 
 @asynccontextmanager
-async def _direct(_session: Session, tenant: Tenant) -> AsyncIterator[Carry]:
+async def _direct(_session: Session, tenant: TenantSettings) -> AsyncIterator[Transport]:
     from reconciler.cxone.transport.fast_transport import Direct  # noqa: PLC0415 - needs what the extra `serve` brings
 
-    direct = Direct(trusted_by(tenant, _authorities()))
+    direct = Direct(tls_context_for(tenant, _authorities()))
     try:
         yield redacted(direct.carry)
     finally:
@@ -248,10 +248,10 @@ def _authorities() -> Path | None:
     return Path(ca_file) if ca_file else None
 
 
-def _told(carry: Carry, waits: Waits) -> Carry:
+def _told(carry: Transport, waits: Waits) -> Transport:
     """Say what answer is waited for, where that takes long."""
 
-    async def carried(request: Request) -> Answer:
+    async def carried(request: ApiRequest) -> ApiResponse:
         what = f"an answer to {request.call}" if has_token(request) else f"an access token from {request.server.host}"
         with waits.answer(what):
             return await carry(request)

@@ -6,7 +6,7 @@ import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from reconciler.plan.options import Options
+from reconciler.plan.options import PlanOptions
 
 if TYPE_CHECKING:
     from reconciler.journal.undo_request import UndoRequest
@@ -29,7 +29,7 @@ class CommandLine:
     """The directory of the manifests, as it was typed."""
     selection: tuple[str, ...]
     """The words that choose the environments, such as `-e prod`."""
-    options: Options = field(default_factory=Options)
+    options: PlanOptions = field(default_factory=PlanOptions)
     undo: UndoRequest | None = None
 
     def command(self, name: str, *words: str) -> str:

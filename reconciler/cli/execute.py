@@ -13,10 +13,10 @@ from reconciler.errors import CxrouteError
 from reconciler.journal.journal import Journal
 from reconciler.journal.recorder import Recorder, run_name
 from reconciler.pipeline import Planner, apply_plan
-from reconciler.text.redact import DISCRETION
+from reconciler.text.redact import REDACTOR
 
 if TYPE_CHECKING:
-    from reconciler.apply.report import Report
+    from reconciler.apply.report import ApplyReport
     from reconciler.cli.session import Session
     from reconciler.cli.signals import Stop
     from reconciler.cxone.client import WritingClient
@@ -37,7 +37,7 @@ async def carry_out(
     stop: Stop,
     *,
     reason: str = "",
-) -> Report:
+) -> ApplyReport:
     """Make the changes; from here on a signal ends the run only between two writes.
 
     Raises RefusedError and ApiError where nothing was written. `reason` is for the journal.
@@ -46,10 +46,10 @@ async def carry_out(
     api = session.environment.api
     pages = 2 + len(made.live.rules) / (api.page_size or session.manifests.profile(session.environment).page_size)
     calls = _CALLS * len(made.changes) + pages * (len(made.steps) + 1)  # at the worst: all is read before each step
-    client.pacer.allow(_PATIENCE + calls / api.requests_per_second)
+    client.rate_limiter.restart_time_limit(_PATIENCE + calls / api.requests_per_second)
     path, name = kept_out_of_git(journal_path()), run_name(made, utc_now())
     recorder = Recorder.begin(
-        Journal(path, name, utc_now, session.output.warn, DISCRETION.within),
+        Journal(path, name, utc_now, session.output.warn, REDACTOR.redact_json),
         made,
         who=who(),
         reason=reason,
@@ -66,7 +66,7 @@ async def carry_out(
         raise
     session.terminal.progress.end()
     recorder.end(report)
-    return replace(report, run=recorder.name)
+    return replace(report, run_id=recorder.name)
 
 
 def who() -> str:

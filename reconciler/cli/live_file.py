@@ -12,8 +12,8 @@ from reconciler.cxone.rules_file import read_rules_file
 from reconciler.errors import UsageError
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Queue
-from reconciler.plan.plan import Live
-from reconciler.text.escape import counted, plain
+from reconciler.plan.plan import LiveState
+from reconciler.text.escape import pluralize, sanitize
 
 if TYPE_CHECKING:
     import argparse
@@ -46,24 +46,24 @@ def with_live(session: Session, path: str | None) -> Session:
     """Return the session with what a file says in the tenant's place, where one is named. Raises UsageError."""
     if path is None:
         return session
-    export, name = read_rules_file(path), plain(Path(path).name)
+    export, name = read_rules_file(path), sanitize(Path(path).name)
     said = f"what is live is what {name} says, and no tenant was asked; apply reads the tenant itself"
     queues = tuple(Queue(*pair) for pair in sorted(export.queues.items()))
-    if not export.listed:
+    if not export.lists_queues:
         assumed = _assumed(session, queues)
         queues += assumed
-        said += f". It does not list the queues: {counted(len(assumed), 'queue')} of the manifests taken to be there"
-    hint = "" if export.listed else _UNLISTED
+        said += f". It does not list the queues: {pluralize(len(assumed), 'queue')} of the manifests taken to be there"
+    hint = "" if export.lists_queues else _UNLISTED
     finding = Finding("CXR320", "warning", said, hint=hint)
-    return replace(session, live_file=LiveFile(name, Live(export.rules, queues), finding))
+    return replace(session, live_file=LiveFile(name, LiveState(export.rules, queues), finding))
 
 
-def read_tenant(session: Session) -> Live:
+def read_tenant(session: Session) -> LiveState:
     """Read every rule and queue, with a client that cannot write."""
     from reconciler.cli.clients import reading  # noqa: PLC0415 - brings HTTP in, which offline would only cost
     from reconciler.cli.signals import run_interruptibly  # noqa: PLC0415 - offline nothing can be interrupted
 
-    async def read_all(_stop: Stop) -> Live:
+    async def read_all(_stop: Stop) -> LiveState:
         async with reading(session) as client:
             return await session.read(client)
 

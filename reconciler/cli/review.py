@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.errors import RefusedError, UsageError
-from reconciler.plan.document import ReviewedPlan, read
+from reconciler.plan.document import ReviewedPlan, read_saved_plan
 from reconciler.text.files import MIB, read_text
 from reconciler.traffic.sample import load_traffic
 
@@ -36,7 +36,7 @@ def read_saved(options: argparse.Namespace) -> ReviewedPlan | dict[str, Reviewed
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
     if _SEVERAL.match(text):
         return _plans(text, path.name)
-    reviewed = read(text, path.name)
+    reviewed = read_saved_plan(text, path.name)
     if options.all or options.shard:
         raise UsageError(f"{path.name} is a plan for {reviewed.environment} alone: leave out --all and --shard")
     if options.environment and options.environment != reviewed.environment:
@@ -56,7 +56,7 @@ def _plans(text: str, name: str) -> dict[str, ReviewedPlan | str]:
 
 
 def _plan(form: Any, name: str) -> ReviewedPlan | str:  # noqa: ANN401 - any JSON
-    return str(form["error"]["message"]) if "error" in form else read(json.dumps(form), name)
+    return str(form["error"]["message"]) if "error" in form else read_saved_plan(json.dumps(form), name)
 
 
 def bound(session: Session, reviewed: ReviewedPlan) -> Session:

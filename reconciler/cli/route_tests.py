@@ -10,12 +10,12 @@ from reconciler.cli.command_line import program
 from reconciler.cli.conversation import arguments
 from reconciler.cli.environments.choose import choose, separate
 from reconciler.manifest.kinds.environment import SANDBOX
-from reconciler.render.text.route_tests import listed
+from reconciler.render.text.route_tests import join_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from reconciler.checks.route_tests import Checked, Tried
+    from reconciler.checks.route_tests import Checked, RouteTestResult
     from reconciler.manifest.load import Manifests
     from reconciler.model.finding import Finding
 
@@ -40,7 +40,7 @@ def failures(checked: Sequence[Checked], directory: str) -> list[Finding]:
 
     The hint is the command that explains the conversation, with the manifests of `directory`.
     """
-    alike: dict[Finding, list[Tried]] = {}
+    alike: dict[Finding, list[RouteTestResult]] = {}
     for tried in (one for each in checked for one in each.tried):
         if tried.failure:
             alike.setdefault(tried.failure, []).append(tried)
@@ -49,10 +49,12 @@ def failures(checked: Sequence[Checked], directory: str) -> list[Finding]:
     return sorted(found, key=lambda finding: finding.source or ("", 0, 0))
 
 
-def _finding(failure: Finding, tried: Sequence[Tried], environments: Mapping[str, Checked], directory: str) -> Finding:
-    where = f", in {listed(one.environment for one in tried)}" if len(environments) > 1 else ""
+def _finding(
+    failure: Finding, tried: Sequence[RouteTestResult], environments: Mapping[str, Checked], directory: str
+) -> Finding:
+    where = f", in {join_names(one.environment for one in tried)}" if len(environments) > 1 else ""
     checked = environments[tried[0].environment]
-    words = arguments(tried[0].given, checked.environment.attributes)
+    words = arguments(tried[0].conversation, checked.environment.attributes)
     live = ["--live"] * (checked.rules == "live")
     command = [*program(directory), "explain", "-e", checked.environment.name, *live, *words]
     why = f"why: {shlex.join(command)}" if words else ""

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.behaviour.routing_entry import Entry, Evaluation
+from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry
 from reconciler.cli.live_file import read_tenant
 from reconciler.cli.session import Session, open_session
 from reconciler.cxone.rules_file import read_rules_file
-from reconciler.desired.desired import desire, desire_offline, written_types
-from reconciler.desired.queues import AssumedCatalogue, Catalogue, aliases
+from reconciler.desired.desired import desire_offline, endpoint_types, expand_manifests
+from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, resolve_aliases
 from reconciler.errors import UsageError
 from reconciler.manifest.kinds.environment import Attributes
 from reconciler.plan.routing_table import RuleList, desired_entries, live_entries
-from reconciler.text.escape import plain
+from reconciler.text.escape import sanitize
 
 if TYPE_CHECKING:
     import argparse
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from reconciler.behaviour.space.value_type import Types
     from reconciler.cli.output import Output
-    from reconciler.plan.plan import Live
+    from reconciler.plan.plan import LiveState
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def evaluation(left: Side, right: Side) -> Evaluation:
     orders = {one.session.environment.api.evaluation for one in (left, right) if one.session}
     if len(orders) > 1:
         raise UsageError(
-            f"{plain(left.written)} and {plain(right.written)} cannot be compared: one tries the lowest priority first,"
+            f"{sanitize(left.written)} and {sanitize(right.written)} cannot be compared: one tries the lowest priority first,"
             " the other the highest (api.evaluation)"
         )
     return orders.pop() if orders else "lowest-first"
@@ -74,7 +74,7 @@ def labels(left: Side, right: Side) -> dict[str, str]:
 
 def types(left: Side, right: Side) -> Types:
     """Return the types of attributes on which the Environments of both sides agree; a file has none."""
-    first, *others = [written_types(one.session.environment) for one in (left, right) if one.session] or [{}]
+    first, *others = [endpoint_types(one.session.environment) for one in (left, right) if one.session] or [{}]
     return {name: known for name, known in first.items() if all(other.get(name) == known for other in others)}
 
 
@@ -95,21 +95,21 @@ def read(left: Side, right: Side) -> tuple[RuleList, RuleList]:
     return found[0], found[1]
 
 
-def _tenants(left: Side, right: Side) -> dict[str, Live]:
+def _tenants(left: Side, right: Side) -> dict[str, LiveState]:
     """Read the tenants whose rules are asked for, or whose queues a file names by their ids."""
-    found: dict[str, Live] = {}
+    found: dict[str, LiveState] = {}
     for one in (left, right):
         if one.session and one.environment not in found and (one.kind == "live" or "file" in (left.kind, right.kind)):
             found[one.environment] = read_tenant(one.session)
     return found
 
 
-def _of(one: Side, session: Session, tenants: Mapping[str, Live]) -> RuleList:
+def _of(one: Side, session: Session, tenants: Mapping[str, LiveState]) -> RuleList:
     """Return the rules of an environment. Raises ManifestError."""
     manifests, environment, tenant = session.manifests, session.environment, tenants.get(one.environment)
     if tenant is not None and one.kind == "manifests":
-        catalogue = Catalogue(environment.name, aliases(manifests, environment.name), tenant.queues)
-        entries = desired_entries(desire(manifests, environment, catalogue))
+        catalogue = QueueResolver(environment.name, resolve_aliases(manifests, environment.name), tenant.queues)
+        entries = desired_entries(expand_manifests(manifests, environment, catalogue))
         return RuleList(entries, {queue.id: queue.name for queue in tenant.queues})
     desired, assumed = desire_offline(manifests, environment)
     if tenant is None:
@@ -121,8 +121,8 @@ def _as_called(one: Side) -> RuleList:
     """Return the rules of manifests with queues as the manifests call them. Raises ManifestError."""
     if one.session is None:
         raise AssertionError(one.written)
-    catalogue = AssumedCatalogue(one.environment, {})
-    desired = desire(one.session.manifests, one.session.environment, catalogue)
+    catalogue = OfflineQueueResolver(one.environment, {})
+    desired = expand_manifests(one.session.manifests, one.session.environment, catalogue)
     return RuleList(desired_entries(desired), catalogue.names)
 
 
@@ -137,5 +137,5 @@ def _file(written: str) -> RuleList:
     entries = []
     for one in export.rules:
         address = one.marker.address if one.marker else None
-        entries.append(Entry(str(address) if address else one.rule.name, one.rule, one.id, address))
+        entries.append(RoutingEntry(str(address) if address else one.rule.name, one.rule, one.id, address))
     return RuleList(tuple(entries), export.queues)

@@ -13,10 +13,10 @@ from reconciler.cli.output import Output, Terminal
 from reconciler.cli.route_tests import failures
 from reconciler.errors import ApiError, ManifestError, UsageError
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
-from reconciler.manifest.load import Manifests, load, load_environment
+from reconciler.manifest.load import Manifests, load_environment, load_manifests
 from reconciler.pipeline import Planner, expand, read_live
-from reconciler.plan.options import Options
-from reconciler.traffic.sample import Sample, declared_traffic, load_traffic
+from reconciler.plan.options import PlanOptions
+from reconciler.traffic.sample import TrafficSample, declared_traffic, load_traffic
 
 if TYPE_CHECKING:
     import argparse
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from reconciler.cxone.client import ReadingClient
     from reconciler.journal.undo_request import UndoRequest
     from reconciler.model.finding import Finding
-    from reconciler.plan.plan import Live
+    from reconciler.plan.plan import LiveState
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class LiveFile:
     """Live rules and queues from a file, in place of the tenant's, and a finding about them."""
 
     name: str
-    live: Live
+    live: LiveState
     finding: Finding
 
 
@@ -44,9 +44,9 @@ class Session:
     directory: str
     """The directory of the manifests, as it was typed."""
     environment: Environment
-    options: Options
+    options: PlanOptions
     terminal: Terminal
-    sample: Sample | None = None
+    sample: TrafficSample | None = None
     """The traffic sample for shares of conversations."""
     live_file: LiveFile | None = None
     undo_request: UndoRequest | None = None
@@ -99,7 +99,7 @@ class Session:
             raise ManifestError(errors)
         return replace(self, failed_tests=tuple(failures([checked], self.directory)))
 
-    def planner(self, live: Live, allowed: tuple[str, ...] = (), reason: str = "") -> Planner:
+    def planner(self, live: LiveState, allowed: tuple[str, ...] = (), reason: str = "") -> Planner:
         """Return the planner for a tenant whose queues are those of `live`. Raises ManifestError and UsageError."""
         if self.options.undo is not None and self.undo_request is None:
             raise UsageError("a run is undone in one environment at a time: say -e with its name")
@@ -122,7 +122,7 @@ class Session:
             failed_tests=self.failed_tests,
         )
 
-    async def read(self, client: ReadingClient) -> Live:
+    async def read(self, client: ReadingClient) -> LiveState:
         """Read every rule and queue. If that fails, an error in the manifests comes first."""
         try:
             live = await read_live(client)
@@ -131,7 +131,7 @@ class Session:
             raise
         finally:
             self.terminal.progress.end()
-        asked = f"{client.pacer.requests} requests, {client.pacer.retries} of them repeated"
+        asked = f"{client.rate_limiter.requests} requests, {client.rate_limiter.retries} of them repeated"
         self.output.detail(f"Read {len(live.rules):,} rules and {len(live.queues):,} queues: {asked}.")
         return live
 
@@ -142,7 +142,7 @@ def load_manifests(options: argparse.Namespace, environment: str | None, undo: s
     To undo a run the Environment is enough: errors elsewhere are findings of the plan.
     """
     try:
-        return load(Path(options.manifests))
+        return load_manifests(Path(options.manifests))
     except ManifestError:
         if undo is None and getattr(options, "undo", None) is None:
             raise
@@ -158,7 +158,7 @@ def open_session(options: argparse.Namespace, output: Output, environment: str |
 def session_in(manifests: Manifests, options: argparse.Namespace, output: Output, environment: str | None) -> Session:
     """Choose the environment. Raises ManifestError and UsageError."""
     chosen = choose(manifests, environment)
-    planning = Options(
+    planning = PlanOptions(
         only=tuple(getattr(options, "only", None) or ()),
         adopt=getattr(options, "adopt", False),
         keep_drift=getattr(options, "keep_drift", False),
@@ -176,7 +176,7 @@ def session_in(manifests: Manifests, options: argparse.Namespace, output: Output
     )
 
 
-def _sample(manifests: Manifests, chosen: Environment, options: argparse.Namespace) -> Sample | None:
+def _sample(manifests: Manifests, chosen: Environment, options: argparse.Namespace) -> TrafficSample | None:
     """Read the traffic sample that the command names, else the Environment's. Raises UsageError and ManifestError."""
     if options.traffic:
         return load_traffic(options.traffic, chosen.attributes)

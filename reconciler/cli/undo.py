@@ -12,16 +12,16 @@ from reconciler.cli.files import journal_path
 from reconciler.errors import UsageError
 from reconciler.journal.journal import find_run, read_runs
 from reconciler.journal.undo_request import UndoRequest
-from reconciler.journal.undo_warnings import CODE
-from reconciler.model.change import Applied, Unknown
-from reconciler.plan.options import Options
-from reconciler.text.escape import plain
+from reconciler.journal.undo_warnings import REAPPLIED
+from reconciler.model.change import Applied, UnknownOutcome
+from reconciler.plan.options import PlanOptions
+from reconciler.text.escape import sanitize
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from reconciler.apply.report import Report
+    from reconciler.apply.report import ApplyReport
     from reconciler.cli.session import Session
     from reconciler.plan.plan import Plan
 
@@ -58,11 +58,13 @@ def undone(session: Session, options: argparse.Namespace) -> Session:
     return replace(session, options=chosen, undo_request=request)
 
 
-def way_back(session: Session, made: Plan, report: Report) -> Iterator[str]:
+def way_back(session: Session, made: Plan, report: ApplyReport) -> Iterator[str]:
     """Yield what to know after an apply: what the next one makes of an undo, and how to undo this one."""
     for finding in made.findings if session.undo_request else ():
-        if finding.code == CODE:
-            yield f"{finding.message[:1].upper()}{plain(finding.message[1:])}: {plain(finding.hint)}."
-    if report.run and any(isinstance(outcome, Applied | Unknown) for outcome in report.outcomes):
-        command = replace(session.command_line, options=Options(), undo=None).command("plan", "--undo", report.run)
+        if finding.code == REAPPLIED:
+            yield f"{finding.message[:1].upper()}{sanitize(finding.message[1:])}: {sanitize(finding.hint)}."
+    if report.run_id and any(isinstance(outcome, Applied | UnknownOutcome) for outcome in report.outcomes):
+        command = replace(session.command_line, options=PlanOptions(), undo=None).command(
+            "plan", "--undo", report.run_id
+        )
         yield f"Undo: {command}"

@@ -5,15 +5,15 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from reconciler.cxone.auth import issued
+from reconciler.cxone.auth import issued_tokens
 from reconciler.cxone.client import ReadingClient, WritingClient
-from reconciler.cxone.paging import platform_queues_of
-from reconciler.cxone.read_only import reading_only
-from reconciler.cxone.settings import Credentials, Tenant
+from reconciler.cxone.paging import choose_queue_list
+from reconciler.cxone.read_only import read_only_transport
+from reconciler.cxone.settings import ClientCredentials, TenantSettings
 from reconciler.cxone.transport.rate_limiter import REAL_TIME
-from reconciler.cxone.transport.request import LENIENT, Answer, Carry, Request
+from reconciler.cxone.transport.request import LENIENT_DECODER, ApiRequest, ApiResponse, Transport
 from reconciler.errors import ApiError
-from reconciler.text.redact import DISCRETION, Passing
+from reconciler.text.redact import REDACTOR, RotatingTokens
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 def tenant_settings(
     manifests: Manifests, environment: Environment, allowed_hosts: frozenset[str] = frozenset()
-) -> Tenant:
+) -> TenantSettings:
     """Return where the environment's API is, and how it may be used; `allowed_hosts` may receive credentials, too."""
     api, profile = environment.api, manifests.profile(environment)
-    queues = platform_queues_of(api, profile.queues)
-    return Tenant(
+    queues = choose_queue_list(api, profile.queues)
+    return TenantSettings(
         base_url=environment.base_url,
         token_url=environment.token_url,
         issuer=(api.issuer or "").rstrip("/"),
@@ -48,52 +48,54 @@ def tenant_settings(
 
 @asynccontextmanager
 async def open_client(
-    tenant: Tenant, credentials: Credentials, proxy: str | None = None, ca_file: Path | None = None
+    tenant: TenantSettings, credentials: ClientCredentials, proxy: str | None = None, ca_file: Path | None = None
 ) -> AsyncIterator[ReadingClient]:
     """Connect to a tenant with a client that cannot write."""
-    from reconciler.cxone.transport.httpx_transport import carried_by, network  # noqa: PLC0415 - 30 MiB
+    from reconciler.cxone.transport.httpx_transport import network_transport, transport_over  # noqa: PLC0415 - 30 MiB
 
-    async with network(tenant, proxy, ca_file) as transport:
-        yield ReadingClient(reading_only(redacted(carried_by(transport)), tenant), tenant, credentials, REAL_TIME)
+    async with network_transport(tenant, proxy, ca_file) as transport:
+        yield ReadingClient(
+            read_only_transport(redacted(transport_over(transport)), tenant), tenant, credentials, REAL_TIME
+        )
 
 
 @asynccontextmanager
 async def open_writing_client(
-    tenant: Tenant, credentials: Credentials, proxy: str | None = None, ca_file: Path | None = None
+    tenant: TenantSettings, credentials: ClientCredentials, proxy: str | None = None, ca_file: Path | None = None
 ) -> AsyncIterator[WritingClient]:
     """Connect to a tenant with a client that writes."""
-    from reconciler.cxone.transport.httpx_transport import carried_by, network  # noqa: PLC0415 - 30 MiB
+    from reconciler.cxone.transport.httpx_transport import network_transport, transport_over  # noqa: PLC0415 - 30 MiB
 
-    async with network(tenant, proxy, ca_file) as transport:
-        yield WritingClient(redacted(carried_by(transport)), tenant, credentials, REAL_TIME)
+    async with network_transport(tenant, proxy, ca_file) as transport:
+        yield WritingClient(redacted(transport_over(transport)), tenant, credentials, REAL_TIME)
 
 
-def has_token(request: Request) -> bool:
+def has_token(request: ApiRequest) -> bool:
     """Say whether a request carries an access token; otherwise it asks for one."""
     return request.method != "POST" or request.headers.get("Authorization", "").startswith("Bearer ")
 
 
-def redacted(carry: Carry) -> Carry:
+def redacted(carry: Transport) -> Transport:
     """Take note of each token that comes, and of each that goes out, so that it is never shown."""
-    tokens, newest = Passing(DISCRETION), ""
+    tokens, newest = RotatingTokens(REDACTOR), ""
 
-    async def carried(request: Request) -> Answer:
+    async def carried(request: ApiRequest) -> ApiResponse:
         nonlocal newest
         authorization = request.headers.get("Authorization", "")
         if authorization != newest:
             newest = authorization
-            tokens.keep(authorization.removeprefix("Bearer "))
+            tokens.add(authorization.removeprefix("Bearer "))
         answer = await carry(request)
         if not has_token(request):
-            tokens.keep(*_issued(answer))
+            tokens.add(*_issued(answer))
             newest = ""  # so many may have come that the one in use is not remembered
         return answer
 
     return carried
 
 
-def _issued(answer: Answer) -> list[str]:
+def _issued(answer: ApiResponse) -> list[str]:
     try:
-        return issued(answer.json(LENIENT))
+        return issued_tokens(answer.json(LENIENT_DECODER))
     except ApiError:
         return []

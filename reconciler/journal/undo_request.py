@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from reconciler.desired.desired import Desired, desire, nothing
-from reconciler.desired.queues import Catalogue, aliases
+from reconciler.desired.desired import DesiredState, empty_desired_state, expand_manifests
+from reconciler.desired.queues import QueueResolver, resolve_aliases
 from reconciler.errors import ManifestError, RefusedError, UsageError
-from reconciler.journal.history import deeds
-from reconciler.journal.journal import RUN_NAME, Run
-from reconciler.journal.undo import undo
-from reconciler.journal.undo_warnings import aftermath, unknown
-from reconciler.plan.options import Options, unmatched
-from reconciler.plan.ownership import own
-from reconciler.text.escape import counted, plain
+from reconciler.journal.history import read_changes
+from reconciler.journal.journal import RUN_NAME, RecordedRun
+from reconciler.journal.undo import build_undo_state
+from reconciler.journal.undo_warnings import unknown_outcome_warning, warn_reapplied_changes
+from reconciler.plan.options import PlanOptions, unmatched_selectors
+from reconciler.plan.ownership import classify_by_owner
+from reconciler.text.escape import pluralize, sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from reconciler.manifest.kinds.environment import Environment
     from reconciler.manifest.load import Manifests
     from reconciler.model.finding import Finding
-    from reconciler.plan.plan import Live, Plan
+    from reconciler.plan.plan import LiveState, Plan
 
 
 _SILENCE: Final = timedelta(minutes=15)
@@ -36,13 +36,18 @@ _SILENCE: Final = timedelta(minutes=15)
 class UndoRequest:
     """The run to undo, the later runs on the same rules, and the journal's path as it was typed."""
 
-    run: Run
-    later: tuple[Run, ...]
+    run: RecordedRun
+    later: tuple[RecordedRun, ...]
     journal: str | None
 
     @classmethod
     def of(
-        cls, run: Run, recorded: Sequence[Run], environment: Environment, tenant: str, journal: str | None
+        cls,
+        run: RecordedRun,
+        recorded: Sequence[RecordedRun],
+        environment: Environment,
+        tenant: str,
+        journal: str | None,
     ) -> UndoRequest:
         """Return the request to undo one of the recorded runs. Raises UsageError for a run on other rules."""
         _refuse_others(run, environment, tenant)
@@ -61,77 +66,77 @@ class UndoRequest:
         if run.end is not None or _is_dead(run):
             return
         try:
-            silent = now - datetime.fromisoformat(run.last)
+            silent = now - datetime.fromisoformat(run.last_entry_at)
         except (ValueError, TypeError):
             return
         if silent < _SILENCE:
-            minutes = counted(int(_SILENCE.total_seconds() // 60), "minute")
+            minutes = pluralize(int(_SILENCE.total_seconds() // 60), "minute")
             raise RefusedError(
-                f"run {run.id} has no end in the journal and wrote there at {plain(run.last)}: it may still be going"
+                f"run {run.id} has no end in the journal and wrote there at {sanitize(run.last_entry_at)}: it may still be going"
                 f" on. Wait for its end, or stop it; after {minutes} without a word it counts as ended"
             )
 
     def target(
-        self, manifests: Manifests, environment: Environment, options: Options, live: Live
-    ) -> tuple[Desired, Callable[[Plan], Sequence[Finding]]]:
+        self, manifests: Manifests, environment: Environment, options: PlanOptions, live: LiveState
+    ) -> tuple[DesiredState, Callable[[Plan], Sequence[Finding]]]:
         """Return the rules that undo the run, and a function that returns warnings about a plan. Raises RefusedError.
 
         The warnings are about the manifests: wrong ones do not keep anyone from undoing a run.
         """
-        changes = deeds(self.run, environment.owner)
+        changes = read_changes(self.run, environment.owner)
         expanded = _expanded(manifests, environment, live)
         known = _assumed(environment, live) if isinstance(expanded, ManifestError) else expanded
-        desired = undo(self.run, changes, self.later, live, known)
-        for selector in unmatched(options.only, [change.address for change in changes]):
+        desired = build_undo_state(self.run, changes, self.later, live, known)
+        for selector in unmatched_selectors(options.only, [change.address for change in changes]):
             raise UsageError(f"--only {selector}: run {self.run.id} changed no rule at that address")
 
         def warnings(plan: Plan) -> Sequence[Finding]:
             if isinstance(expanded, ManifestError):
-                return [unknown(expanded)]
-            return aftermath(plan, expanded, Options(prune=environment.prune))
+                return [unknown_outcome_warning(expanded)]
+            return warn_reapplied_changes(plan, expanded, PlanOptions(prune=environment.prune))
 
         return desired, warnings
 
 
-def _expanded(manifests: Manifests, environment: Environment, live: Live) -> Desired | ManifestError:
+def _expanded(manifests: Manifests, environment: Environment, live: LiveState) -> DesiredState | ManifestError:
     """Return the rules that the manifests define, or the errors in them."""
     if manifests.errors:
         return ManifestError(manifests.errors)
     try:
-        catalogue = Catalogue(environment.name, aliases(manifests, environment.name), live.queues)
-        return desire(manifests, environment, catalogue)
+        catalogue = QueueResolver(environment.name, resolve_aliases(manifests, environment.name), live.queues)
+        return expand_manifests(manifests, environment, catalogue)
     except ManifestError as error:
         return error
 
 
-def _assumed(environment: Environment, live: Live) -> Desired:
+def _assumed(environment: Environment, live: LiveState) -> DesiredState:
     """Return a substitute for wrong manifests, in which every live RuleSet is defined."""
-    managed = own(live.rules, environment.owner).managed
-    return replace(nothing(environment), rulesets=frozenset(address.ruleset for address in managed))
+    managed = classify_by_owner(live.rules, environment.owner).managed
+    return replace(empty_desired_state(environment), rulesets=frozenset(address.ruleset for address in managed))
 
 
-def _refuse_others(run: Run, environment: Environment, tenant: str) -> None:
+def _refuse_others(run: RecordedRun, environment: Environment, tenant: str) -> None:
     """Raise UsageError for a run of another environment, tenant or owner: its rules are not those that are read."""
     start = run.start
     if not RUN_NAME.fullmatch(run.id):
-        raise UsageError(f"{plain(run.id)} is not what cxroute calls a run")
+        raise UsageError(f"{sanitize(run.id)} is not what cxroute calls a run")
     if start.get("event") != "start":
         return  # refused with what else is lacking
     if start.get("environment") != environment.name:
-        other = plain(str(start.get("environment")))
+        other = sanitize(str(start.get("environment")))
         raise UsageError(f"run {run.id} was in {other}, and this is {environment.name}: say -e {other}")
     if start.get("owner") != environment.owner:
-        owner = plain(str(start.get("owner")))
+        owner = sanitize(str(start.get("owner")))
         raise UsageError(
             f"run {run.id} was made for owner {owner}, and {environment.name} is now owned by {environment.owner}:"
             " rules of another owner are never written. Check the Environment out as it was then, or undo it there"
         )
     if start.get("tenant", tenant) != tenant:
-        other = plain(str(start.get("tenant")) or "the sandbox")
+        other = sanitize(str(start.get("tenant")) or "the sandbox")
         raise UsageError(f"run {run.id} was on {other}, and {environment.name} is now {tenant}: other rules")
 
 
-def _is_dead(run: Run) -> bool:
+def _is_dead(run: RecordedRun) -> bool:
     """Say whether the process that ran it was on this machine and is no more."""
     process = run.start.get("process")
     pid = process.get("pid") if isinstance(process, dict) and process.get("host") == socket.gethostname() else None

@@ -15,69 +15,69 @@ _INVISIBLE: Final = re.compile(
 )
 """Control characters, C1, bidi controls, zero-width and other invisible ones, lone surrogates."""
 
-_LONGEST: Final = 300
-_MOST_ITEMS: Final = 8
-_EXACT: Final = 1e16
+_MAX_LENGTH: Final = 300
+MAX_LISTED_ITEMS: Final = 8
+_MAX_EXACT_FLOAT: Final = 1e16
 
 
-def plain(text: str) -> str:
+def sanitize(text: str) -> str:
     """Return text from outside with everything invisible written as an escape, and cut to a readable length."""
-    shown = visible(text)
-    return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}..."
+    shown = escape_invisible(text)
+    return shown if len(shown) <= _MAX_LENGTH else f"{shown[:_MAX_LENGTH]}..."
 
 
-def visible(text: str) -> str:
+def escape_invisible(text: str) -> str:
     """Return text from outside with everything invisible written as an escape."""
-    return _INVISIBLE.sub(_escape, text)
+    return _INVISIBLE.sub(_escape_match, text)
 
 
-def value(item: object) -> str:
+def quote(item: object) -> str:
     """Return a value as JSON, so that "10" and 10 differ; long lists are cut and counted."""
     if isinstance(item, list | tuple):
-        shown = ", ".join(value(one) for one in item[:_MOST_ITEMS])
-        return f"[{shown} and {len(item) - _MOST_ITEMS} more]" if len(item) > _MOST_ITEMS else f"[{shown}]"
-    whole = isinstance(item, float) and item.is_integer() and abs(item) < _EXACT
-    written = plain(json.dumps(int(item) if whole and isinstance(item, float) else item, ensure_ascii=False))
+        shown = ", ".join(quote(one) for one in item[:MAX_LISTED_ITEMS])
+        return f"[{shown} and {len(item) - MAX_LISTED_ITEMS} more]" if len(item) > MAX_LISTED_ITEMS else f"[{shown}]"
+    whole = isinstance(item, float) and item.is_integer() and abs(item) < _MAX_EXACT_FLOAT
+    written = sanitize(json.dumps(int(item) if whole and isinstance(item, float) else item, ensure_ascii=False))
     # Where it is cut, a text still ends in a quote: what stands after it is no part of it.
     return written if not isinstance(item, str) or written.endswith('"') else f'{written}"'
 
 
-def counted(count: int, noun: str) -> str:
+def pluralize(count: int, noun: str) -> str:
     """Return `1 rule`, `2 rules`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def cut(items: Sequence[str], most: int) -> str:
+def join_limited(items: Sequence[str], limit: int) -> str:
     """Return `a, b, c and 26 more`."""
-    more = f" and {len(items) - most:,} more" if len(items) > most else ""
-    return f"{', '.join(items[:most])}{more}"
+    more = f" and {len(items) - limit:,} more" if len(items) > limit else ""
+    return f"{', '.join(items[:limit])}{more}"
 
 
-def _escape(found: re.Match[str]) -> str:
-    point = ord(found.group())
+def _escape_match(match: re.Match[str]) -> str:
+    point = ord(match.group())
     return f"\\u{point:04x}" if point <= 0xFFFF else f"\\U{point:08x}"  # noqa: PLR2004 - the widest \u
 
 
-_LONGEST_NAME: Final = 60
+_MAX_NAME_LENGTH: Final = 60
 
 
-def named(text: str) -> str:
+def quote_name(text: str) -> str:
     """Return a name from outside as it may stand in a message: in quotes, on one line, visible, not too long."""
-    return f'"{short(text)}"'
+    return f'"{shorten_name(text)}"'
 
 
-def short(text: str) -> str:
+def shorten_name(text: str) -> str:
     """Return the text on one line, visible, cut where it is long."""
-    return visible_name(text[:_LONGEST_NAME]) + ("..." if len(text) > _LONGEST_NAME else "")
+    return escape_name(text[:_MAX_NAME_LENGTH]) + ("..." if len(text) > _MAX_NAME_LENGTH else "")
 
 
-def visible_name(text: str) -> str:
+def escape_name(text: str) -> str:
     r"""Return the text with every character that does not print (controls, bidi marks) written as \uXXXX."""
     if text.isprintable():
         return text
     return "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in text)
 
 
-def harmless(text: str) -> str:
+def to_one_line(text: str) -> str:
     """Return text from outside as one line without control characters."""
     return "".join(one if one.isprintable() else " " for one in text)

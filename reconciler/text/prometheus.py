@@ -8,10 +8,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-MEDIA: Final = b"text/plain; version=0.0.4; charset=utf-8"
+CONTENT_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
 
 
-def head(name: str, kind: str, said: str) -> Iterator[str]:
+def metric_header(name: str, kind: str, help_text: str) -> Iterator[str]:
     """Yield the lines that say what a metric is, and of which kind."""
-    yield f"# HELP {name} {said}"
+    yield f"# HELP {name} {help_text}"
     yield f"# TYPE {name} {kind}"

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from reconciler.model.rule import Target, condition, opaque
-from reconciler.text.escape import counted, cut, plain, value, visible
+from reconciler.model.rule import Target, make_condition, make_opaque
+from reconciler.text.escape import escape_invisible, join_limited, pluralize, quote, sanitize
 from reconciler.text.phrases import (
     acknowledged_phrase,
     condition_phrase,
     conversation_phrase,
-    failing,
+    failing_tests_phrase,
     queue_phrase,
     queues_phrase,
     range_phrase,
@@ -22,7 +22,7 @@ from tests.support.builders import LABELS, at_least, intent_is, rule
 
 NAMES = {"q-cards": "Cards", "q-fraud": "Fraud"}
 CARDS, FRAUD = Target("q-cards", 1), Target("q-fraud", 3)
-NIGHTS = opaque({"type": "schedule", "name": "nights"})
+NIGHTS = make_opaque({"type": "schedule", "name": "nights"})
 NIGHTS_SHOWN = 'something that cxroute does not understand: {"name":"nights","type":"schedule"}'
 
 
@@ -45,14 +45,14 @@ NIGHTS_SHOWN = 'something that cxroute does not understand: {"name":"nights","ty
 )
 def test_a_value_is_shown_as_json(item: Any, shown: str) -> None:
     """A text is told from a number; what is long is cut, and still ends in a quote."""
-    assert shown == value(item)
+    assert shown == quote(item)
 
 
 def test_text_from_outside_is_harmless() -> None:
     """What cannot be seen is an escape, and 300 characters are enough."""
-    assert "a\\u200bb\\U000e0001" == visible("a\u200bb\U000e0001")
-    assert "x" * 300 == plain("x" * 300)
-    assert "x" * 300 + "..." == plain("x" * 301)
+    assert "a\\u200bb\\U000e0001" == escape_invisible("a\u200bb\U000e0001")
+    assert "x" * 300 == sanitize("x" * 300)
+    assert "x" * 300 + "..." == sanitize("x" * 301)
 
 
 @pytest.mark.parametrize(
@@ -60,12 +60,12 @@ def test_text_from_outside_is_harmless() -> None:
     [
         (intent_is("lost"), 'intent is "lost"'),
         (at_least(0.7), "confidence >= 0.7"),
-        (condition("tier", "exists", None), "tier is there"),
-        (condition("tier", "notExists", None), "tier is missing"),
-        (condition("age", "between", [1, 5]), "age is between 1 and 5"),
-        (condition("tier", "in", ["a", "b"]), 'tier is one of "a", "b"'),
+        (make_condition("tier", "exists", None), "tier is there"),
+        (make_condition("tier", "notExists", None), "tier is missing"),
+        (make_condition("age", "between", [1, 5]), "age is between 1 and 5"),
+        (make_condition("tier", "in", ["a", "b"]), 'tier is one of "a", "b"'),
         (
-            condition("n", "in", [f"v{n}" for n in range(9)]),
+            make_condition("n", "in", [f"v{n}" for n in range(9)]),
             'n is one of "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7" and 1 more',
         ),
         (NIGHTS, NIGHTS_SHOWN),
@@ -99,7 +99,7 @@ def test_a_queue_that_is_gone_is_named_by_its_id() -> None:
 
 def test_a_rule_is_one_sentence() -> None:
     """First what the caller wants, then how sure the bot is, then all else."""
-    what = rule(conditions=[condition("a", "equals", "b"), at_least(0.7), intent_is("lost")], enabled=False)
+    what = rule(conditions=[make_condition("a", "equals", "b"), at_least(0.7), intent_is("lost")], enabled=False)
     said = 'intent is "lost" and confidence >= 0.7 and a is "b": to "Cards", priority 100, switched off'
     assert said == rule_phrase(what, NAMES, LABELS)
     assert 'every conversation: to "Cards", priority 100' == rule_phrase(rule(conditions=[]), NAMES, LABELS)
@@ -132,8 +132,8 @@ def test_a_range_is_a_phrase(low: float | None, over: str, high: float | None, u
 
 def test_counts_are_phrases() -> None:
     """One and several, and thousands."""
-    assert ["1 rule", "2 rules", "1,000 rules"] == [counted(n, "rule") for n in (1, 2, 1000)]
+    assert ["1 rule", "2 rules", "1,000 rules"] == [pluralize(n, "rule") for n in (1, 2, 1000)]
     assert "1 acknowledged finding is not shown." == acknowledged_phrase(1)
     assert "2 acknowledged findings are not shown." == acknowledged_phrase(2)
-    assert ["1 route test fails", "2 route tests fail"] == [failing(n) for n in (1, 2)]
-    assert ["a, b", "a and 1 more"] == [cut(["a", "b"], most) for most in (2, 1)]
+    assert ["1 route test fails", "2 route tests fail"] == [failing_tests_phrase(n) for n in (1, 2)]
+    assert ["a, b", "a and 1 more"] == [join_limited(["a", "b"], most) for most in (2, 1)]

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from reconciler.apply.report import Report, outcomes_document
+from reconciler.apply.report import ApplyReport, outcomes_to_json
 from reconciler.cli import undo as undoing
 from reconciler.cli.clients import reading, writing
 from reconciler.cli.commands.plan import next_step, saved_text, selectors
@@ -32,14 +32,14 @@ from reconciler.cli.review import bound, read_saved
 from reconciler.cli.signals import Stop, ending_at_once
 from reconciler.cli.stdio import fitted
 from reconciler.errors import ApiError, CxrouteError, InterruptedRunError, ManifestError, RefusedError, UsageError
-from reconciler.model.change import Applied, Unknown
-from reconciler.plan.document import ReviewedPlan, document, read, refuse_unreviewed, summary
-from reconciler.plan.guards import NAMES, refusals
+from reconciler.model.change import Applied, UnknownOutcome
+from reconciler.plan.document import ReviewedPlan, count_changes, plan_to_json, read_saved_plan, refuse_unreviewed
+from reconciler.plan.guards import GUARD_NAMES, refusals
 from reconciler.render.text.apply import report_text
 from reconciler.render.text.environments import applied_row, planned_row
 from reconciler.render.text.plan import plan_text
-from reconciler.text.escape import counted
-from reconciler.watch.cycle import Round
+from reconciler.text.escape import pluralize
+from reconciler.watch.cycle import CycleResult
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -66,7 +66,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument("--no-prune", action="store_true", help="delete nothing")
     parser.add_argument(
-        "--allow", action="append", metavar="NAME", default=[], help=f"lift a guard: {', '.join(NAMES)}"
+        "--allow", action="append", metavar="NAME", default=[], help=f"lift a guard: {', '.join(GUARD_NAMES)}"
     )
     parser.add_argument("--reason", metavar="TEXT", default="", help="why, for the journal; needed with --allow")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="form of the result (default: text)")
@@ -90,9 +90,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 def check(options: argparse.Namespace) -> None:
     """Refuse what makes no sense together. Raises UsageError."""
-    unknown = [name for name in options.allow if name not in NAMES]
+    unknown = [name for name in options.allow if name not in GUARD_NAMES]
     if unknown:
-        raise UsageError(f"--allow {unknown[0]}: there is no such guard; there are {', '.join(NAMES)}")
+        raise UsageError(f"--allow {unknown[0]}: there is no such guard; there are {', '.join(GUARD_NAMES)}")
     if options.allow and not options.reason.strip():
         raise UsageError("--allow needs --reason TEXT: it is kept in the journal")
     undoing.check(options)
@@ -107,7 +107,7 @@ class Ended:
 
     code: int
     made: Plan
-    report: Report | None = None
+    report: ApplyReport | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +123,10 @@ class Run:
         try:
             ended = await self.through(stop)
         except ApiError as error:
-            await announce(self.session, Round(utc_now(), error=error, heals=True))
+            await announce(self.session, CycleResult(utc_now(), error=error, may_write=True))
             raise
         if ended.report is not None:
-            await announce(self.session, Round(utc_now(), plan=ended.made, report=ended.report, heals=True))
+            await announce(self.session, CycleResult(utc_now(), plan=ended.made, report=ended.report, may_write=True))
         return ended
 
     async def through(self, stop: Stop) -> Ended:
@@ -183,8 +183,8 @@ class Run:
         if not self.session.output.interactive:
             way_on = next_step(self.session, made, self.options.plan, tuple(self.options.allow))
             raise RefusedError(f"nobody can be asked here, and nothing was written\n{way_on} --yes")
-        counts = summary(made)
-        words = [counted(counts[kind], kind) for kind in ("create", "update", "adopt", "delete") if counts[kind]]
+        counts = count_changes(made)
+        words = [pluralize(counts[kind], kind) for kind in ("create", "update", "adopt", "delete") if counts[kind]]
         words = words or ["the clean-up of what an earlier run left"]
         name = made.environment
         with ending_at_once():
@@ -199,20 +199,20 @@ class Run:
         if self.session.output.form != "json":
             raise why
         left = {"outcomes": [], "converged": False, "error": error_document(why)}
-        self.session.output.document({**document(made), **left})
+        self.session.output.document({**plan_to_json(made), **left})
         return Ended(why.exit_code, made)
 
-    def finish(self, made: Plan, report: Report | None, seconds: float) -> Ended:
+    def finish(self, made: Plan, report: ApplyReport | None, seconds: float) -> Ended:
         """Print what became of it."""
         output = self.session.output
         if output.form == "json":
-            outcomes = outcomes_document(report) if report else []
+            outcomes = outcomes_to_json(report) if report else []
             converged = report.converged if report else True
             stopped = {}
             if report and report.error and not converged:
                 stopped["error"] = {"kind": "Stopped", "message": report.error, "exitCode": exit_code(report)}
-            run = {"run": report.run} if report and report.run else {}
-            output.document({**document(made), "outcomes": outcomes, "converged": converged, **run, **stopped})
+            run = {"run": report.run_id} if report and report.run_id else {}
+            output.document({**plan_to_json(made), "outcomes": outcomes, "converged": converged, **run, **stopped})
         elif report:
             output.result("\n" + report_text(report, output.paint, self.session.command_line.command("plan"), seconds))
             output.result("".join(f"{line}\n" for line in undoing.way_back(self.session, made, report)))
@@ -235,13 +235,13 @@ def _wait_for_answer() -> None:
             pass
 
 
-def exit_code(report: Report | None) -> int:
+def exit_code(report: ApplyReport | None) -> int:
     """Return apply's exit code (exit-codes): 0 only when a read after the last write shows no difference."""
     if report is None or report.converged:
         return 0
     if report.interrupted:
         return InterruptedRunError.exit_code
-    written = any(isinstance(outcome, Applied | Unknown) or outcome.touched for outcome in report.outcomes)
+    written = any(isinstance(outcome, Applied | UnknownOutcome) or outcome.left_partial for outcome in report.outcomes)
     return PARTLY if written else CxrouteError.exit_code
 
 
@@ -274,7 +274,7 @@ def _apply_confirmed(selection: EnvironmentSelection, plans: Plans) -> int:
     """Plan every environment of a list as apply will, ask once for all of them, and apply just what was shown."""
     output = selection.output
     code, seen = _plan(selection, plans)
-    differing = [report for report in seen if report.row.state == "differs"]
+    differing = [report for report in seen if report.row.status == "differs"]
     if differing:
         if output.form == "text":
             print_list(selection, seen, "Plan for")
@@ -302,7 +302,7 @@ def _plan(selection: EnvironmentSelection, plans: Plans) -> tuple[int, list[Envi
         except RefusedError as refused:
             return EnvironmentResult(run.refused(made, refused).code, row)
         if session.output.form == "json":
-            session.output.document({**document(made), "outcomes": [], "converged": not made.changes})
+            session.output.document({**plan_to_json(made), "outcomes": [], "converged": not made.changes})
         return EnvironmentResult(0, row, saved_text(made, "the plan") if made.changes else "")
 
     return run_environments(selection, work, partial(_prepared, selection.options, plans))
@@ -316,7 +316,7 @@ def _confirm(selection: EnvironmentSelection, number: int) -> None:
         way_on = again.apply_saved(plans, *words, "--yes") if plans else again.command("apply", "--yes")
         raise RefusedError(f"nobody can be asked here, and nothing was written\nTo apply these: {way_on}")
     with ending_at_once():
-        question = f"Apply this to {counted(number, 'environment')}? Type their number, {number},"
+        question = f"Apply this to {pluralize(number, 'environment')}? Type their number, {number},"
         answer = ask(selection.output, question)
     if answer != str(number):
         raise RefusedError("that is not how many there are; nothing was written")
@@ -326,7 +326,7 @@ def _apply_shown(
     selection: EnvironmentSelection, seen: Sequence[EnvironmentReport], differing: Sequence[EnvironmentReport]
 ) -> list[EnvironmentReport]:
     """Apply just what was shown. In text nothing is told twice: of the others, the first table's row alone."""
-    plans = {report.row.environment: read(report.saved, "the plan shown") for report in differing}
+    plans = {report.row.environment: read_saved_plan(report.saved, "the plan shown") for report in differing}
     in_text = selection.output.form == "text"
     output = quiet(selection.output) if in_text else selection.output
     options = argparse.Namespace(**{**vars(selection.options), "yes": True})

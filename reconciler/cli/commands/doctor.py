@@ -11,14 +11,14 @@ from reconciler.cli.clients import asking, secret, tenant_of, variables_of
 from reconciler.cli.environments.choose import expected_queues
 from reconciler.cli.session import Session, open_session
 from reconciler.cli.signals import run_interruptibly
-from reconciler.cxone.settings import Server, Tenant, check_host
-from reconciler.doctor.check import Line, State
+from reconciler.cxone.settings import ServerUrl, TenantSettings, check_host
+from reconciler.doctor.check import CheckResult, CheckStatus
 from reconciler.doctor.examination import Examination, lacking, unchecked
-from reconciler.doctor.probe import LONGEST
-from reconciler.doctor.reachability import reach, surroundings
+from reconciler.doctor.probe import MAX_CALL_SECONDS
+from reconciler.doctor.reachability import check_network_settings, check_reachability
 from reconciler.errors import CredentialsError, CxrouteError, ManifestError
-from reconciler.render.text.doctor import doctor_document, doctor_text, healthy
-from reconciler.text.escape import plain
+from reconciler.render.text.doctor import doctor_document, doctor_text, is_healthy
+from reconciler.text.escape import sanitize
 
 if TYPE_CHECKING:
     import argparse
@@ -48,20 +48,20 @@ def run(options: argparse.Namespace, output: Output) -> int:
         output.document({**doctor_document(doctor.lines, session.environment.name), "simulated": session.simulated})
     else:
         session.terminal.print_banner(session.banner)
-        output.result(f"Doctor for {session.environment.name}   {plain(session.tenant)}\n\n")
+        output.result(f"Doctor for {session.environment.name}   {sanitize(session.tenant)}\n\n")
         output.result(doctor_text(doctor.lines, output.paint))
-    return 0 if healthy(doctor.lines) else CxrouteError.exit_code
+    return 0 if is_healthy(doctor.lines) else CxrouteError.exit_code
 
 
 @dataclass(slots=True)
 class _Doctor:
     session: Session
-    tenant: Tenant
-    lines: list[Line] = field(default_factory=list)
+    tenant: TenantSettings
+    lines: list[CheckResult] = field(default_factory=list)
 
-    def say(self, name: str, state: State, message: str, advice: str = "") -> None:
+    def say(self, name: str, state: CheckStatus, message: str, advice: str = "") -> None:
         """Add a line."""
-        self.lines.append(Line(name, state, message, advice))
+        self.lines.append(CheckResult(name, state, message, advice))
 
     async def all(self) -> None:
         """Look at one thing after another; what fails keeps only that from being looked at which needs it."""
@@ -118,26 +118,26 @@ class _Doctor:
     def hosts(self) -> bool:
         """Say whether credentials may be sent to where the API is."""
         try:
-            for url in self.tenant.urls:
+            for url in self.tenant.known_urls:
                 check_host(url, self.tenant.allowed_hosts)
         except CxrouteError as error:
             self.say("host", "fail", str(error))
             return False
-        hosts = dict.fromkeys(Server.of(url).host for url in self.tenant.urls)
+        hosts = dict.fromkeys(ServerUrl.parse(url).host for url in self.tenant.known_urls)
         self.say("host", "ok", f"credentials may be sent to {', '.join(hosts)}")
         return True
 
     async def network(self) -> bool:
         """Say whether the servers can be reached; by a proxy, only an answer can tell."""
-        found = surroundings()
+        found = check_network_settings()
         self.lines += found
-        if any(line.state == "fail" for line in found) or any(line.name == "proxy" for line in found):
-            return all(line.state != "fail" for line in found)
-        seconds = min(self.tenant.timeout_seconds, LONGEST)
-        servers = {server.authority: server for server in map(Server.of, self.tenant.urls)}
-        reached = [await reach(server, seconds) for server in servers.values()]
+        if any(line.status == "fail" for line in found) or any(line.name == "proxy" for line in found):
+            return all(line.status != "fail" for line in found)
+        seconds = min(self.tenant.timeout_seconds, MAX_CALL_SECONDS)
+        servers = {server.authority: server for server in map(ServerUrl.parse, self.tenant.known_urls)}
+        reached = [await check_reachability(server, seconds) for server in servers.values()]
         self.lines += reached
-        return all(line.state != "fail" for line in reached)
+        return all(line.status != "fail" for line in reached)
 
     def expected(self) -> list[str]:
         """Return the names of the queues that the manifests count on."""

@@ -9,22 +9,22 @@ from reconciler.checks.explain import explain, misspellings
 from reconciler.cli import conversation
 from reconciler.cli.live_file import read_tenant
 from reconciler.cli.session import Session, open_session
-from reconciler.desired.desired import as_written, desire_offline, written_types
+from reconciler.desired.desired import convert_endpoint_values, desire_offline, endpoint_types
 from reconciler.errors import UsageError
 from reconciler.model.finding import CODES
 from reconciler.model.rule import Condition
 from reconciler.plan.routing_table import desired_entries, live_entries
-from reconciler.render.text.explain import Names, explain_document, explain_in_full, explain_text
-from reconciler.text.escape import plain, short
-from reconciler.text.suggest import did_you_mean
+from reconciler.render.text.explain import DisplayNames, explain_document, explain_full_text, explain_text
+from reconciler.text.escape import sanitize, shorten_name
+from reconciler.text.suggest import suggest
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Mapping
 
-    from reconciler.behaviour.routing_entry import Entry
+    from reconciler.behaviour.routing_entry import RoutingEntry
     from reconciler.cli.output import Output
-    from reconciler.plan.plan import Live
+    from reconciler.plan.plan import LiveState
 
 
 _USAGE: Final = (
@@ -37,8 +37,8 @@ _USAGE: Final = (
 class _Asked:
     """A list of rules, and what its queues and attributes are called."""
 
-    entries: tuple[Entry, ...]
-    names: Names
+    entries: tuple[RoutingEntry, ...]
+    names: DisplayNames
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -61,7 +61,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
         raise UsageError(_USAGE)
     session = open_session(options, output)
     environment = session.environment
-    given = as_written(written_types(environment), conversation.conversation(options, environment.attributes))
+    given = convert_endpoint_values(
+        endpoint_types(environment), conversation.conversation(options, environment.attributes)
+    )
     asked = _asked(session, read_tenant(session) if options.live else None)
     explanation = explain(asked.entries, given, environment)
     if output.form == "json":
@@ -69,23 +71,23 @@ def run(options: argparse.Namespace, output: Output) -> int:
         output.document({**head, **explain_document(explanation, asked.names)})
     else:
         session.terminal.print_banner(session.banner)
-        shape = explain_in_full if output.loudness == "verbose" else explain_text
+        shape = explain_full_text if output.loudness == "verbose" else explain_text
         output.result(shape(explanation, asked.names, output.paint))
     for note in misspellings(asked.entries, session.manifests, environment, given):
         output.note(note)
     return 0
 
 
-def _asked(session: Session, live: Live | None) -> _Asked:
+def _asked(session: Session, live: LiveState | None) -> _Asked:
     """Return the rules of the manifests, or every live one. Raises ManifestError.
 
     Of live rules the manifests only say where the managed ones stand.
     """
     desired, queues = desire_offline(session.manifests, session.environment)
     if live is None:
-        names = Names(f"the manifests of {session.environment.name}", queues.names, desired.labels)
+        names = DisplayNames(f"the manifests of {session.environment.name}", queues.names, desired.labels)
         return _Asked(desired_entries(desired), names)
-    names = Names(
+    names = DisplayNames(
         f"the live rules of {session.environment.name}", {one.id: one.name for one in live.queues}, desired.labels
     )
     return _Asked(live_entries(live.rules, desired), names)
@@ -97,11 +99,11 @@ def _slips(session: Session, asked: _Asked, given: Mapping[str, str | int | floa
     known = dict.fromkeys(part.attribute for part in parts)
     for name in given:
         if name not in known:
-            yield _hinted(f'no rule asks about "{short(name)}"', did_you_mean(name, known))
+            yield _hinted(f'no rule asks about "{shorten_name(name)}"', suggest(name, known))
     intents = dict.fromkeys(intent for loaded in session.manifests.intents for intent in loaded.document.intents)
     said = given.get(session.environment.attributes.intent)
     if intents and isinstance(said, str) and said not in intents:
-        yield _hinted(f'intent "{short(said)}" is in no Intents document', did_you_mean(said, intents))
+        yield _hinted(f'intent "{shorten_name(said)}" is in no Intents document', suggest(said, intents))
 
 
 def _hinted(sentence: str, hint: str) -> str:
@@ -112,8 +114,8 @@ def _code(asked: str, output: Output) -> int:
     """Print what a code means. Raises UsageError, with the nearest one, where there is no such code."""
     code = asked.upper()
     if code not in CODES:
-        hint = did_you_mean(code, CODES) or f"for a conversation, say --intent {plain(asked)}"
-        raise UsageError(f'there is no code "{short(asked)}"; {hint}')
+        hint = suggest(code, CODES) or f"for a conversation, say --intent {sanitize(asked)}"
+        raise UsageError(f'there is no code "{shorten_name(asked)}"; {hint}')
     title, text = CODES[code]
     if output.form == "json":
         output.document({"code": code, "title": title, "text": text})

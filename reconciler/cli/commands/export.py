@@ -9,17 +9,17 @@ from reconciler.cli import live_file
 from reconciler.cli.exporting import destination, export_new, keep_all, keep_named, tenant
 from reconciler.cli.session import Session, open_session
 from reconciler.errors import RefusedError, UsageError
-from reconciler.export.selection import matching
-from reconciler.plan.ownership import own
-from reconciler.text.escape import counted, plain
-from reconciler.text.suggest import did_you_mean
+from reconciler.export.selection import match_rules
+from reconciler.plan.ownership import classify_by_owner
+from reconciler.text.escape import pluralize, sanitize
+from reconciler.text.suggest import suggest
 
 if TYPE_CHECKING:
     import argparse
 
     from reconciler.cli.output import Output
     from reconciler.model.live import LiveRule
-    from reconciler.plan.plan import Live
+    from reconciler.plan.plan import LiveState
 
 
 _HELP: Final = (
@@ -61,7 +61,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     known = tenant(session, live)
     if not options.write:
         made = export_new(session, live, known, asked, into)
-        if options.rules and made.left_out and not made.rules:
+        if options.rules and made.skipped and not made.rules:
             return RefusedError.exit_code
     elif options.all:
         keep_all(session, live, known)
@@ -70,7 +70,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     return 0
 
 
-def _live(session: Session) -> Live:
+def _live(session: Session) -> LiveState:
     """Return what a file says, where one is named, else what the tenant does."""
     if session.live_file is not None:
         session.output.warn(session.live_file.finding.message)
@@ -78,7 +78,7 @@ def _live(session: Session) -> Live:
     return live_file.read_tenant(session)
 
 
-def _asked(options: argparse.Namespace, session: Session, live: Live) -> list[LiveRule]:
+def _asked(options: argparse.Namespace, session: Session, live: LiveState) -> list[LiveRule]:
     """Return the live rules that are meant. Raises UsageError where none is, or where nothing says which."""
     owner = session.environment.owner
     if options.all:
@@ -87,22 +87,22 @@ def _asked(options: argparse.Namespace, session: Session, live: Live) -> list[Li
         raise UsageError(_choices(session, live))
     found: dict[str, LiveRule] = {}
     for selector in options.rules:
-        meant = list(matching(live.rules, selector, owner))
+        meant = list(match_rules(live.rules, selector, owner))
         if not meant:
-            known = [*(one.rule.name for one in live.rules), *map(str, own(live.rules, owner).managed)]
-            raise UsageError(f'no live rule is "{plain(selector)}". {did_you_mean(selector, known)}'.rstrip())
+            known = [*(one.rule.name for one in live.rules), *map(str, classify_by_owner(live.rules, owner).managed)]
+            raise UsageError(f'no live rule is "{sanitize(selector)}". {suggest(selector, known)}'.rstrip())
         found |= {one.id: one for one in meant}
     return list(found.values())
 
 
-def _choices(session: Session, live: Live) -> str:
+def _choices(session: Session, live: LiveState) -> str:
     """Say what there is and how to choose."""
-    owned = own(live.rules, session.environment.owner)
+    owned = classify_by_owner(live.rules, session.environment.owner)
     free_ones = sorted(one.rule.name for one in owned.unmanaged if one.marker is None)
     more = f"\n  and {len(free_ones) - _MOST_NAMES:,} more" if len(free_ones) > _MOST_NAMES else ""
-    names = "".join(f'\n  "{plain(name)}"' for name in free_ones[:_MOST_NAMES])
+    names = "".join(f'\n  "{sanitize(name)}"' for name in free_ones[:_MOST_NAMES])
     return (
         f"say which rules: names, addresses such as cards/card-help, or --all. {session.environment.name} has"
-        f" {counted(len(live.rules), 'live rule')}, {len(owned.managed):,} of them ours and {len(free_ones):,} made by"
+        f" {pluralize(len(live.rules), 'live rule')}, {len(owned.managed):,} of them ours and {len(free_ones):,} made by"
         f" hand{':' if names else '.'}{names}{more}"
     )

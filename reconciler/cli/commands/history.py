@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from reconciler.cli.command_line import program
 from reconciler.cli.files import journal_path
-from reconciler.journal.journal import RUN_NAME, Run, find_run, read_runs
+from reconciler.journal.journal import RUN_NAME, RecordedRun, find_run, read_runs
 from reconciler.render.text.history import run_document, run_text, runs_text
-from reconciler.text.escape import counted
+from reconciler.text.escape import pluralize
 
 if TYPE_CHECKING:
     import argparse
@@ -28,7 +28,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, output: Output) -> int:
     """Print the runs of the journal, or one of them."""
     path = Path(options.journal) if options.journal else journal_path()
-    recorded = read_runs(path, lambda count: output.warn(f"{counted(count, 'line')} of {path} could not be read"))
+    recorded = read_runs(path, lambda count: output.warn(f"{pluralize(count, 'line')} of {path} could not be read"))
     if options.run is not None:
         found = find_run(recorded, options.run, path)
         if output.form == "json":
@@ -44,7 +44,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     return 0
 
 
-def command(run: Run, journal: str | None, manifests: str) -> list[str]:
+def command(run: RecordedRun, journal: str | None, manifests: str) -> list[str]:
     """Return the words of the command that plans to undo a run; none where nothing can be made of it."""
     environment = run.start.get("environment")
     if not RUN_NAME.fullmatch(run.id) or not isinstance(environment, str) or not RUN_NAME.fullmatch(environment):

@@ -17,17 +17,17 @@ from reconciler.cli.environments.selection import EnvironmentSelection, choices,
 from reconciler.cli.files import new_folder, write_whole
 from reconciler.cli.session import Session
 from reconciler.errors import ApiError, ManifestError, RefusedError, UsageError
-from reconciler.plan.document import document
+from reconciler.plan.document import plan_to_json
 from reconciler.plan.guards import refusals
-from reconciler.render.colour import colourless
-from reconciler.render.github_annotations import annotated, quoted
-from reconciler.render.markdown.plan import markdown
-from reconciler.render.routing_map import RoutingMap, routing_map
-from reconciler.render.summary import telling
+from reconciler.render.colour import no_style
+from reconciler.render.github_annotations import annotate_findings, quote_for_runner
+from reconciler.render.markdown.plan import render_markdown
+from reconciler.render.routing_map import RoutingMap, build_routing_map
+from reconciler.render.summary import summarize_plan
 from reconciler.render.text.environments import planned_row
 from reconciler.render.text.plan import brief_plan_text, plan_text
-from reconciler.text.escape import counted
-from reconciler.text.redact import DISCRETION, indented
+from reconciler.text.escape import pluralize
+from reconciler.text.redact import REDACTOR, dump_indented
 
 if TYPE_CHECKING:
     import argparse
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from reconciler.cli.output import Output
     from reconciler.cli.signals import Stop
     from reconciler.plan.plan import Plan
-    from reconciler.render.provenance import Facts
+    from reconciler.render.provenance import Provenance
 
 
 PENDING = 2
@@ -101,7 +101,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if selection.listed and options.out:
         write_whole(Path(options.out), f"{joined([report.saved for report in reports])}\n")
     print_list(selection, reports, "Plan for")
-    if output.form == "text" and any(report.row.state == "differs" for report in reports):
+    if output.form == "text" and any(report.row.status == "differs" for report in reports):
         again = selection.command_line
         command = again.apply_saved(options.out) if options.out else again.command("apply")
         output.result(
@@ -134,9 +134,9 @@ async def read_and_plan(session: Session) -> Plan:
 
 def saved_text(made: Plan, name: str) -> str:
     """Return the plan as a file of that name holds it. Raises as `save` does."""
-    form = document(made)
-    text = indented(form)
-    if DISCRETION.within(form, text) != form:
+    form = plan_to_json(made)
+    text = dump_indented(form)
+    if REDACTOR.redact_json(form, text) != form:
         raise RefusedError(
             f"{name} is not written: a rule or a manifest contains one of the secrets that this run was given, and"
             " without it the plan could not be applied. Take it out of there, and change the secret"
@@ -148,7 +148,7 @@ def show(session: Session, made: Plan) -> None:
     """Print the plan in the form that was asked for."""
     output = session.output
     if output.form == "json":
-        output.document(document(made))
+        output.document(plan_to_json(made))
     elif output.form in FORMS:
         output.result(FORMS[output.form](session, made))
     else:
@@ -164,7 +164,7 @@ def print_next_step(session: Session, made: Plan, saved: str | None) -> None:
         return
     infos = len(made.findings) - len(output.brief(made.findings))
     if infos and output.loudness != "quiet":
-        output.result(f"{counted(infos, 'note')} left out; -v shows {'it' if infos == 1 else 'them'}.\n")
+        output.result(f"{pluralize(infos, 'note')} left out; -v shows {'it' if infos == 1 else 'them'}.\n")
     if made.changes or made.conflicts or made.failed_tests:
         output.result(f"Nothing was changed. {next_step(session, made, saved)}\n")
 
@@ -200,27 +200,27 @@ _MOST_CASES: Final = 1_000
 
 def as_markdown(session: Session, made: Plan) -> str:
     """Return the plan as a pull-request comment."""
-    return markdown(telling(made, session.tenant), routing_map(made), facts(made, session.banner))
+    return render_markdown(summarize_plan(made, session.tenant), build_routing_map(made), facts(made, session.banner))
 
 
 def as_html(session: Session, made: Plan) -> str:
     """Return the plan as one page that needs nothing else."""
-    return _page(session, made, routing_map(made), facts(made, session.banner))
+    return _page(session, made, build_routing_map(made), facts(made, session.banner))
 
 
-def _page(session: Session, made: Plan, routing: RoutingMap, known: Facts) -> str:
-    from reconciler.render.html import html  # noqa: PLC0415 - jinja2 is slow to import, and as good as never needed
+def _page(session: Session, made: Plan, routing: RoutingMap, known: Provenance) -> str:
+    from reconciler.render.html import render_html  # noqa: PLC0415 - jinja2 is slow to import, and as good as never needed
 
-    return html(telling(made, session.tenant, _MOST_CASES), routing, known)
+    return render_html(summarize_plan(made, session.tenant, _MOST_CASES), routing, known)
 
 
 def as_github(session: Session, made: Plan) -> str:
     """Return the plan for a workflow's log, where no name is taken for a command, and its findings as annotations."""
-    text = plan_text(made, colourless, session.tenant, session.terminal.limits)
+    text = plan_text(made, no_style, session.tenant, session.terminal.limits)
     return (
         session.banner
-        + quoted(text, token_hex(16))
-        + annotated(rooted((*made.failed_tests, *made.findings)), "listed above")
+        + quote_for_runner(text, token_hex(16))
+        + annotate_findings(rooted((*made.failed_tests, *made.findings)), "listed above")
     )
 
 
@@ -234,7 +234,7 @@ FORMS: Final[dict[str, Callable[[Session, Plan], str]]] = {
 def write_report(session: Session, made: Plan, folder: Path) -> None:
     """Write plan.json, plan.md and plan.html into a folder, which is made where there is none."""
     write_whole(new_folder(folder) / "plan.json", f"{saved_text(made, 'plan.json')}\n")
-    routing, known = routing_map(made), facts(made, session.banner)
-    comment = markdown(telling(made, session.tenant), routing, known)
-    write_whole(folder / "plan.md", DISCRETION.hide(comment))
-    write_whole(folder / "plan.html", DISCRETION.hide(_page(session, made, routing, known)))
+    routing, known = build_routing_map(made), facts(made, session.banner)
+    comment = render_markdown(summarize_plan(made, session.tenant), routing, known)
+    write_whole(folder / "plan.md", REDACTOR.redact(comment))
+    write_whole(folder / "plan.html", REDACTOR.redact(_page(session, made, routing, known)))

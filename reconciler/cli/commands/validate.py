@@ -14,22 +14,22 @@ from reconciler.cli.ci import rooted, summary_file
 from reconciler.cli.environments.choose import choose, unset_tenant
 from reconciler.cli.route_tests import asked_for, failures, tested
 from reconciler.errors import CxrouteError, ManifestError
-from reconciler.manifest.load import Manifests, load
-from reconciler.model.finding import Finding, finding_document, group_findings
-from reconciler.render.colour import colourless
-from reconciler.render.github_annotations import annotated, quoted, summary
-from reconciler.render.sarif import sarif, sarif_failure
-from reconciler.render.text.findings import findings_text, totals
+from reconciler.manifest.load import Manifests, load_manifests
+from reconciler.model.finding import Finding, finding_to_json, group_findings
+from reconciler.render.colour import no_style
+from reconciler.render.github_annotations import annotate_findings, job_summary, quote_for_runner
+from reconciler.render.sarif import failure_to_sarif, findings_to_sarif
+from reconciler.render.text.findings import findings_text, severity_totals
 from reconciler.render.text.route_tests import tests_line
-from reconciler.text.escape import counted
+from reconciler.text.escape import pluralize
 from reconciler.text.phrases import acknowledged_phrase
-from reconciler.text.redact import DISCRETION
+from reconciler.text.redact import REDACTOR
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from reconciler.checks.route_tests import Tried
+    from reconciler.checks.route_tests import RouteTestResult
     from reconciler.cli.output import Output
     from reconciler.model.rule import Source
 
@@ -42,7 +42,7 @@ class _Validated(NamedTuple):
     acknowledged: list[Finding]
     left: list[str]
     """Intents of the bot that in some environment go by a catch-all alone."""
-    tried: tuple[Tried, ...]
+    tried: tuple[RouteTestResult, ...]
     files: int
 
     @property
@@ -64,12 +64,12 @@ def run(options: argparse.Namespace, output: Output) -> int:
     except CxrouteError as error:
         if output.form != "sarif":
             raise
-        output.document(sarif_failure(str(error)))
+        output.document(failure_to_sarif(str(error)))
         return error.exit_code
     if output.form == "json":
         output.document(_document(validated))
     elif output.form == "sarif":
-        output.document(sarif(rooted([*validated.findings, *validated.acknowledged])))
+        output.document(findings_to_sarif(rooted([*validated.findings, *validated.acknowledged])))
     elif output.form == "github":
         _print_for_github(validated, output)
     else:
@@ -80,10 +80,10 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 
 def _validated(options: argparse.Namespace) -> _Validated:
-    tried: tuple[Tried, ...] = ()
+    tried: tuple[RouteTestResult, ...] = ()
     left: list[str] = []
     try:
-        manifests = load(Path(options.manifests))
+        manifests = load_manifests(Path(options.manifests))
         checked = check_all(manifests, options.environment)
         tried = tuple(one for each in checked for one in each.tried)
         tenants = [finding for each in checked for finding in unset_tenant(manifests, each.environment.name)]
@@ -100,8 +100,8 @@ def _validated(options: argparse.Namespace) -> _Validated:
 
 def _document(validated: _Validated) -> dict[str, Any]:
     tests = {"tests": len(validated.tried), "failed": sum(one.failure is not None for one in validated.tried)}
-    said = [finding_document(finding) for finding in validated.findings]
-    accepted = [finding_document(finding) for finding in validated.acknowledged]
+    said = [finding_to_json(finding) for finding in validated.findings]
+    accepted = [finding_to_json(finding) for finding in validated.acknowledged]
     form = {"valid": not validated.wrong, "findings": said, "acknowledged": accepted, "routeTests": tests}
     return {**form, "leftToCatchAll": validated.left}
 
@@ -112,25 +112,25 @@ def _print_for_github(validated: _Validated, output: Output) -> None:
     What GitHub has no room for beside the lines stands in the job's summary, where the step has one.
     """
     findings = output.brief(rooted(validated.findings))
-    listed, said = findings_text(findings, colourless), _totals(findings, validated)
-    output.result(quoted(listed, token_hex(16)))
+    listed, said = findings_text(findings, no_style), _totals(findings, validated)
+    output.result(quote_for_runner(listed, token_hex(16)))
     file = summary_file()
-    output.result(annotated(findings) if file else annotated(findings, "listed above"))
+    output.result(annotate_findings(findings) if file else annotate_findings(findings, "listed above"))
     output.result(said)
     if file and findings:
         try:
             with file.open("a", encoding="utf-8") as written:
-                written.write(DISCRETION.hide(summary(f"{listed}\n{said}")))
+                written.write(REDACTOR.redact(job_summary(f"{listed}\n{said}")))
         except OSError as error:
             output.warn(f"the job's summary cannot be written: {error.strerror}")
 
 
 def _totals(findings: Sequence[Finding], validated: _Validated) -> str:
     tests_too = f" {tests_line(validated.tried)}" if validated.tried else ""
-    count, left = len(validated.acknowledged), counted(len(validated.left), "intent")
+    count, left = len(validated.acknowledged), pluralize(len(validated.left), "intent")
     accepted = f" {acknowledged_phrase(count)}" if count else ""
     rest = f" {left} {'goes' if len(validated.left) == 1 else 'go'} by a catch-all alone." if validated.left else ""
-    return f"{totals(findings, validated.files)}{accepted}{rest}{tests_too}\n"
+    return f"{severity_totals(findings, validated.files)}{accepted}{rest}{tests_too}\n"
 
 
 def check_all(manifests: Manifests, only: str | None) -> list[Checked]:

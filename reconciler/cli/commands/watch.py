@@ -23,17 +23,17 @@ from reconciler.cli.signals import Stop, run_interruptibly
 from reconciler.cxone.client import ReadingClient, WritingClient
 from reconciler.errors import CxrouteError, InterruptedRunError, ManifestError, UsageError
 from reconciler.render.text.apply import report_text
-from reconciler.render.text.watch import round_document, round_line
-from reconciler.watch.cycle import Calls, Round, is_blocked
-from reconciler.watch.loop import Loop, Rhythm
-from reconciler.watch.metrics import RoundMetrics
-from reconciler.watch.notifications import Kind, News, Outbox
+from reconciler.render.text.watch import cycle_document, cycle_line
+from reconciler.watch.cycle import ApiCallCounts, CycleResult, is_blocked
+from reconciler.watch.loop import Interval, WatchLoop
+from reconciler.watch.metrics import WatchMetrics
+from reconciler.watch.notifications import NotificationKind, NotificationState, Outbox
 
 if TYPE_CHECKING:
     import argparse
     import socket
 
-    from reconciler.apply.report import Report
+    from reconciler.apply.report import ApplyReport
     from reconciler.cli.output import Output
     from reconciler.plan.plan import Plan
 
@@ -72,7 +72,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Watch until SIGINT or SIGTERM."""
-    rhythm = Rhythm(interval(options.every))
+    rhythm = Interval(interval(options.every))
     listener = listening(options.listen) if options.listen else None
     try:
         session = open_session(options, output)
@@ -101,11 +101,11 @@ def listening(said: str) -> socket.socket:
     if found is None or int(found[2]) > _LAST_PORT:
         raise UsageError(f"--listen {said[:100]}: say a host and a port, such as 127.0.0.1:9090")
     try:
-        from reconciler.endpoint.server import listening_socket  # noqa: PLC0415 - an extra that only this option needs
+        from reconciler.endpoint.server import open_listener  # noqa: PLC0415 - an extra that only this option needs
     except ImportError as error:
         raise missing_extra("--listen") from error
     try:
-        return listening_socket(found[1].strip("[]"), int(found[2]))
+        return open_listener(found[1].strip("[]"), int(found[2]))
     except OSError as error:
         raise CxrouteError(f"cannot listen on {said}: {error.strerror or error}") from error
 
@@ -116,20 +116,20 @@ class _Watch:
     output: Output
     session: Session
     """The newest one that could be opened."""
-    rhythm: Rhythm
-    loop: Loop = field(init=False)
-    round: Round = field(init=False)
+    rhythm: Interval
+    loop: WatchLoop = field(init=False)
+    round: CycleResult = field(init=False)
     """The one under way, as far as it has come."""
     hurried: asyncio.Event = field(default_factory=asyncio.Event)
     """Somebody wants the next round now."""
-    metrics: RoundMetrics = field(default_factory=RoundMetrics)
-    news: News = field(default_factory=News)
+    metrics: WatchMetrics = field(default_factory=WatchMetrics)
+    news: NotificationState = field(default_factory=NotificationState)
     outbox: Outbox = field(default_factory=Outbox)
-    unkept: tuple[str, Report] | None = None
+    unkept: tuple[str, ApplyReport] | None = None
     """What the manifests wanted, and how the round ended, when the tenant did not keep the first rule."""
 
     def __post_init__(self) -> None:
-        self.loop = Loop(self.rhythm, time.monotonic, self.rest, random.random)
+        self.loop = WatchLoop(self.rhythm, time.monotonic, self.rest, random.random)
 
     async def all(self, stop: Stop, listener: socket.socket | None) -> int:
         """Make rounds until a signal comes; return the exit code."""
@@ -137,7 +137,7 @@ class _Watch:
             if listener is not None:
                 from reconciler.cli.health_server import probes  # noqa: PLC0415 - an extra that only --listen needs
 
-                await stack.enter_async_context(probes(listener, self.metrics.text, lambda: self.loop.alive))
+                await stack.enter_async_context(probes(listener, self.metrics.format_text, lambda: self.loop.is_alive))
             # Windows has no such signal, and no such handlers.
             with contextlib.suppress(NotImplementedError, AttributeError):
                 asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.hurried.set)
@@ -166,9 +166,9 @@ class _Watch:
                 await self.hurried.wait()
         self.hurried.clear()
 
-    async def one(self, stop: Stop) -> Round:
+    async def one(self, stop: Stop) -> CycleResult:
         """Make one round; whatever goes wrong is what it came to."""
-        started, self.round = time.monotonic(), Round(utc_now(), heals=self.options.apply)
+        started, self.round = time.monotonic(), CycleResult(utc_now(), may_write=self.options.apply)
         try:
             self.session = open_session(self.options, self.output).tested()
             terminal = replace(self.session.terminal, run_blocking=asyncio.to_thread)
@@ -177,8 +177,8 @@ class _Watch:
                 try:
                     await self.look(client, stop)
                 finally:
-                    pacer = client.pacer
-                    self.note(calls=Calls(pacer.requests, pacer.retries, pacer.throttled))
+                    pacer = client.rate_limiter
+                    self.note(calls=ApiCallCounts(pacer.requests, pacer.retries, pacer.throttled))
         except CxrouteError as error:
             self.note(error=error)
         except Exception as bug:  # noqa: BLE001 - the next round may do better, and a person is told
@@ -203,29 +203,29 @@ class _Watch:
         if isinstance(client, WritingClient) and made.changes and not is_blocked(made) and not stop.requested:
             report = self.as_before(made) or await carry_out(session, client, planner, made, stop, reason="watch")
             self.note(report=report)
-            self.unkept = (made.manifest_digest, report) if report.unkept else None
-            left = report.left
+            self.unkept = (made.manifest_digest, report) if report.first_write_altered else None
+            left = report.remaining
             self.note(drift=None if left is None else await run_blocking(lambda: drift.drift_of(session, left)))
 
-    def as_before(self, made: Plan) -> Report | None:
+    def as_before(self, made: Plan) -> ApplyReport | None:
         """Return how a round ended whose first rule was not kept: while nothing is new, no rule is tried again."""
         if self.unkept is None or made.managed or made.manifest_digest != self.unkept[0]:
             return None
         return self.unkept[1]
 
-    async def tell(self, one: Round, following: float) -> None:
+    async def tell(self, one: CycleResult, following: float) -> None:
         """Say what a round came to: in the log and the metrics, and where it is news, in full and to the web hook."""
-        self.metrics.seen(one, self.loop.failures)
-        level = "warning" if one.result in _BAD else "info"
+        self.metrics.record_cycle(one, self.loop.failures)
+        level = "warning" if one.status in _BAD else "info"
         name = self.session.environment.name
-        self.output.event(level, round_line(one, following), round_document(one, name, following))
-        for kind in self.news.of(one, self.loop.clock()):
+        self.output.event(level, cycle_line(one, following), cycle_document(one, name, following))
+        for kind in self.news.find_due(one, self.loop.clock()):
             self.outbox.put(message(self.session, kind, one))
             self.show(kind, one)
         sent, failed = await deliver(self.session, self.outbox)
         self.metrics.notifications.update(sent=sent, failed=failed)
 
-    def show(self, kind: Kind, one: Round) -> None:
+    def show(self, kind: NotificationKind, one: CycleResult) -> None:
         """Print what differs, or was done."""
         session, output = self.session, self.output
         if one.report is not None and kind in ("applied", "failed"):

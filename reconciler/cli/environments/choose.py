@@ -21,7 +21,7 @@ SIMULATED: Final = "Sandbox: everything below is simulated; no tenant was contac
 
 def expected_queues(manifests: Manifests, name: str) -> tuple[Queue, ...]:
     """Expand the manifests offline; return the queues that they count on in an environment. Raises ManifestError."""
-    return tuple(desire_offline(manifests, choose(manifests, name))[1].assumed.values())
+    return tuple(desire_offline(manifests, choose(manifests, name))[1].assumed_queues.values())
 
 
 def unset_tenant(manifests: Manifests, name: str) -> list[Finding]:

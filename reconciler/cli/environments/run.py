@@ -19,8 +19,8 @@ from reconciler.cli.environments.choose import choose
 from reconciler.cli.output import Bar, Output, Part, Terminal, error_document
 from reconciler.cli.signals import Stop, run_interruptibly
 from reconciler.errors import CredentialsError, CxrouteError, InterruptedRunError, RefusedError
-from reconciler.render.text.environments import Row, State
-from reconciler.text.redact import DISCRETION
+from reconciler.render.text.environments import EnvironmentRow, EnvironmentStatus
+from reconciler.text.redact import REDACTOR
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,7 +41,7 @@ class EnvironmentResult:
     """The result for one environment: the exit code that it would have by itself, and its row of the table."""
 
     code: int
-    row: Callable[[], Row]
+    row: Callable[[], EnvironmentRow]
     saved: str = ""
     """Its plan in JSON, where a list saves it."""
 
@@ -51,7 +51,7 @@ class EnvironmentReport:
     """One environment's part of a list: its result, and the text to print."""
 
     code: int
-    row: Row
+    row: EnvironmentRow
     saved: str
     text: str
 
@@ -111,7 +111,7 @@ def _keep_secrets(selection: EnvironmentSelection) -> None:
         names = loaded.document.credentials if loaded else None
         for variable in (names.client_secret_env, names.access_key_secret_env) if names else ():
             with suppress(CredentialsError):  # said when it is needed
-                DISCRETION.keep(secret(variable))
+                REDACTOR.add(secret(variable))
 
 
 def worst(codes: Iterable[int]) -> int:
@@ -169,7 +169,10 @@ def quiet(output: Output) -> Output:
     return replace(output, loudness="quiet")
 
 
-_FAILED: Final[dict[type[CxrouteError], State]] = {InterruptedRunError: "interrupted", RefusedError: "refused"}
+_FAILED: Final[dict[type[CxrouteError], EnvironmentStatus]] = {
+    InterruptedRunError: "interrupted",
+    RefusedError: "refused",
+}
 
 
 def _failed(part: Part, error: CxrouteError) -> EnvironmentResult:
@@ -182,5 +185,5 @@ def _failed(part: Part, error: CxrouteError) -> EnvironmentResult:
 def _of_error(part: Part, error: CxrouteError) -> EnvironmentResult:
     state = _FAILED.get(type(error), "failed")
     said = state if state == "interrupted" else f"{state}: {str(error).splitlines()[0]}"
-    saved = DISCRETION.dumped({"environment": part.environment, "error": error_document(error)})
-    return EnvironmentResult(error.exit_code, lambda: Row(part.environment, "", "", state, said), saved)
+    saved = REDACTOR.dump_redacted({"environment": part.environment, "error": error_document(error)})
+    return EnvironmentResult(error.exit_code, lambda: EnvironmentRow(part.environment, "", "", state, said), saved)

@@ -16,8 +16,8 @@ from reconciler.cli.environments.choose import choose, separate
 from reconciler.cli.session import Session, load_manifests, session_in
 from reconciler.errors import UsageError
 from reconciler.manifest.kinds.environment import SANDBOX
-from reconciler.manifest.load import Manifests, load
-from reconciler.text.escape import counted
+from reconciler.manifest.load import Manifests, load_manifests
+from reconciler.text.escape import pluralize
 
 if TYPE_CHECKING:
     import argparse
@@ -107,14 +107,14 @@ class EnvironmentSelection:
         """Load the manifests and choose, of saved plans their own. Raises ManifestError and UsageError."""
         if saved is None and not is_list(options):
             return cls.single(options, output, options.environment, None)
-        manifests = load(Path(options.manifests))
+        manifests = load_manifests(Path(options.manifests))
         names = _chosen(manifests, options, None if saved is None else tuple(saved))
         if options.shard is None:
             return cls(manifests, names, options, output, listed=True)
         shard = shard_of(options.shard, os.environ)
         share = tuple(name for name in names if shard.takes(name))
         which = f": {', '.join(share)}" if share else ""
-        output.note(f"Shard {shard} takes {len(share)} of {counted(len(names), 'environment')}{which}.")
+        output.note(f"Shard {shard} takes {len(share)} of {pluralize(len(names), 'environment')}{which}.")
         nothing = f"No environment falls into shard {shard}: nothing to do.\n"
         return cls(manifests, share, options, output, listed=True, nothing=nothing)
 

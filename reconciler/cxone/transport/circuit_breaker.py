@@ -12,10 +12,10 @@ import math
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from reconciler.errors import ApiError, LaterError, OverloadedError
+from reconciler.errors import ApiError, OverloadedError, RetryLaterError
 
 if TYPE_CHECKING:
-    from reconciler.cxone.transport.rate_limiter import Tell, Time
+    from reconciler.cxone.transport.rate_limiter import TimeSource, WaitCallback
 
 
 MOST_FAILURES: Final = 4
@@ -30,7 +30,7 @@ class Outage:
     waits: Final = True
     """Whoever sent a probe goes on waiting when it fails."""
 
-    def __init__(self, patience: float, time: Time, tell: Tell) -> None:
+    def __init__(self, patience: float, time: TimeSource, tell: WaitCallback) -> None:
         """`patience` is for how many seconds a server that was there once is waited for; `tell` is told each wait."""
         self._patience, self._time, self._tell = patience, time, tell
         self._turn = asyncio.Lock()
@@ -138,7 +138,7 @@ class Breaker:
     waits: Final = False
     """Whoever sent a probe is told how it failed."""
 
-    def __init__(self, time: Time) -> None:
+    def __init__(self, time: TimeSource) -> None:
         self._time = time
         self._failures = 0
         self._recent: deque[bool] = deque(maxlen=_WINDOW)
@@ -189,7 +189,7 @@ class Breaker:
             return False
         left = self._until - self._time.clock()
         if left > 0:
-            raise LaterError("the tenant does not answer; it is asked again soon", left)
+            raise RetryLaterError("the tenant does not answer; it is asked again soon", left)
         self._wait(min(2 * self._pause, _LONGEST_PAUSE))  # for all others, and for this one if nothing comes of it
         self.probes += 1
         return True

@@ -5,76 +5,76 @@ from __future__ import annotations
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
-from reconciler.render.summary import FOLDED, about, members
+from reconciler.render.summary import MAX_NAMED, finding_members, subject_prefix
 from reconciler.render.text.wrap import columns
-from reconciler.text.escape import counted, cut, plain
+from reconciler.text.escape import join_limited, pluralize, sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from reconciler.model.finding import Finding
-    from reconciler.render.colour import Paint
+    from reconciler.render.colour import Style
 
 
 _MARGIN: Final = 8
 """Columns before the line that is meant: its number, and a bar."""
 
 
-def findings_text(findings: Sequence[Finding], paint: Paint, most: int = FOLDED) -> str:
+def findings_text(findings: Sequence[Finding], style: Style, limit: int = MAX_NAMED) -> str:
     """Return a line per finding, its hint after it, and up to `most` of its rules: for logs, pipes and editors."""
-    return "".join(f"{_line(finding, paint, most)}\n" for finding in findings)
+    return "".join(f"{_line(finding, style, limit)}\n" for finding in findings)
 
 
-def findings_with_carets(findings: Sequence[Finding], paint: Paint, width: int, most: int = FOLDED) -> str:
+def findings_with_carets(findings: Sequence[Finding], style: Style, width: int, limit: int = MAX_NAMED) -> str:
     """Return the same for a terminal of that width, with the line that is meant and its hint under the caret."""
-    lines = (line for finding in findings for line in _with_caret(finding, paint, width - _MARGIN, most))
+    lines = (line for finding in findings for line in _with_caret(finding, style, width - _MARGIN, limit))
     return "".join(f"{line}\n" for line in lines)
 
 
-def totals(findings: Iterable[Finding], files: int) -> str:
+def severity_totals(findings: Iterable[Finding], files: int) -> str:
     """Return how many were found of each severity: `2 errors and 1 warning in 12 files.`."""
     severities = [finding.severity for finding in findings]
     found = [
-        counted(severities.count(severity), severity) for severity in ("error", "warning") if severity in severities
+        pluralize(severities.count(severity), severity) for severity in ("error", "warning") if severity in severities
     ]
-    return f"{' and '.join(found) or 'No errors'} in {counted(files, 'file')}."
+    return f"{' and '.join(found) or 'No errors'} in {pluralize(files, 'file')}."
 
 
-def _line(finding: Finding, paint: Paint, most: int) -> str:
-    rules = f"; {cut(members(finding), most)}" if finding.repeats else ""
+def _line(finding: Finding, paint: Style, most: int) -> str:
+    rules = f"; {join_limited(finding_members(finding), most)}" if finding.repeats else ""
     return f"{_head(finding, paint)}{_hint(finding, '; ')}{rules}"
 
 
-def _head(finding: Finding, paint: Paint) -> str:
+def _head(finding: Finding, paint: Style) -> str:
     colour = {"error": "red", "warning": "yellow", "info": "dim"}[finding.severity]
     source = finding.source
-    where = f"{plain(source.file)}:{source.line}:{source.column}: " if source else ""
-    number = about(finding) if finding.repeats else ""
-    return f"{where}{paint(colour, f'{finding.severity}[{finding.code}]')}: {number}{plain(finding.message)}"
+    where = f"{sanitize(source.file)}:{source.line}:{source.column}: " if source else ""
+    number = subject_prefix(finding) if finding.repeats else ""
+    return f"{where}{paint(colour, f'{finding.severity}[{finding.code}]')}: {number}{sanitize(finding.message)}"
 
 
 def _hint(finding: Finding, before: str) -> str:
-    return f"{before}{plain(finding.hint)}" if finding.hint else ""
+    return f"{before}{sanitize(finding.hint)}" if finding.hint else ""
 
 
-def _with_caret(finding: Finding, paint: Paint, width: int, most: int) -> Iterator[str]:
+def _with_caret(finding: Finding, paint: Style, width: int, most: int) -> Iterator[str]:
     yield _head(finding, paint)
     yield from _excerpt(finding, paint, width)
     if finding.repeats:
-        yield f"      {cut(members(finding), most)}"
+        yield f"      {join_limited(finding_members(finding), most)}"
 
 
-def _excerpt(finding: Finding, paint: Paint, width: int) -> Iterator[str]:
+def _excerpt(finding: Finding, paint: Style, width: int) -> Iterator[str]:
     if finding.source is None or not finding.excerpt:
         if finding.hint:
-            yield f"      {plain(finding.hint)}"
+            yield f"      {sanitize(finding.hint)}"
         return
     column = finding.source.column - 1
     start = max(0, column - width // 3) if columns(finding.excerpt) > width else 0
     shown = _cut(finding.excerpt[start:], width)
     # An escape is longer than what it stands for, so the caret is put under the escaped text.
-    offset = columns(plain(shown[: column - start]))
-    yield paint("dim", f"{finding.source.line:>5} | ") + plain(shown)
+    offset = columns(sanitize(shown[: column - start]))
+    yield paint("dim", f"{finding.source.line:>5} | ") + sanitize(shown)
     span = max(1, columns(shown[column - start : column - start + finding.span]))
     hint = _hint(finding, " ")
     fits = offset + span + columns(hint) <= width

@@ -5,12 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from reconciler.render.change_summary import Row, ToldChange, place
-from reconciler.render.equal_edits import common_rows, equal_edits, row_phrase
-from reconciler.render.impact import MOST_SHOWN, WAITING
-from reconciler.render.summary import FOLDED, Telling, about, members, telling, tests_title
-from reconciler.render.text.behaviour import behaviour_lines
-from reconciler.text.escape import counted, cut, plain
+from reconciler.render.change_summary import ChangeSummary, FieldRow, source_location
+from reconciler.render.equal_edits import common_rows, group_equal_edits, row_phrase
+from reconciler.render.impact import MAX_SHOWN, WAITING_NOTE
+from reconciler.render.summary import (
+    MAX_NAMED,
+    PlanSummary,
+    failed_tests_title,
+    finding_members,
+    subject_prefix,
+    summarize_plan,
+)
+from reconciler.render.text.behaviour import impact_lines
+from reconciler.text.escape import join_limited, pluralize, sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -18,7 +25,7 @@ if TYPE_CHECKING:
     from reconciler.model.finding import Finding, Severity
     from reconciler.model.rule import Address, Source
     from reconciler.plan.plan import Plan
-    from reconciler.render.colour import Paint
+    from reconciler.render.colour import Style
 
 
 SYMBOLS: Final = {"create": ("+", "green"), "update": ("~", "yellow"), "adopt": (">", "blue"), "delete": ("-", "red")}
@@ -28,103 +35,103 @@ SYMBOLS: Final = {"create": ("+", "green"), "update": ("~", "yellow"), "adopt": 
 class TextLimits:
     """How much of a plan text shows: rows of its impact, and notes of these severities."""
 
-    cases: int = MOST_SHOWN
-    names: int = FOLDED
+    cases: int = MAX_SHOWN
+    names: int = MAX_NAMED
     """How many rules of a group are named."""
     severities: tuple[Severity, ...] = ("warning", "info")
 
 
-def plan_text(plan: Plan, paint: Paint, tenant: str, limits: TextLimits = TextLimits()) -> str:
+def plan_text(plan: Plan, style: Style, tenant: str, limits: TextLimits = TextLimits()) -> str:
     """Return the plan for a terminal, without the next step."""
-    summary, names = telling(plan, tenant, limits.cases), limits.names
-    lines = _head(summary, paint)
-    for group in (*equal_edits(summary.changes), *equal_edits(summary.held)):
-        lines += [*(change_lines(group[0], paint) if len(group) == 1 else _group_lines(group, paint, names)), ""]
+    summary, names = summarize_plan(plan, tenant, limits.cases), limits.names
+    lines = _head(summary, style)
+    for group in (*group_equal_edits(summary.changes), *group_equal_edits(summary.held_changes)):
+        lines += [*(change_lines(group[0], style) if len(group) == 1 else _group_lines(group, style, names)), ""]
     notes = [note for note in summary.notes if note.severity in limits.severities]
-    text = [line for note in notes for line in finding_lines(note, paint, names)]
+    text = [line for note in notes for line in finding_lines(note, style, names)]
     text += [f"  {summary.acknowledged}"] if summary.acknowledged else []
     lines += [*text, ""] if text else []
-    lines += [summary.sum, *([summary.order] if summary.order else [])]
+    lines += [summary.totals_text, *([summary.schedule_text] if summary.schedule_text else [])]
     return "\n".join(lines) + "\n"
 
 
-def brief_plan_text(plan: Plan, paint: Paint, tenant: str, limits: TextLimits = TextLimits()) -> str:
+def brief_plan_text(plan: Plan, style: Style, tenant: str, limits: TextLimits = TextLimits()) -> str:
     """Return the plan in brief: refusals, its impact, and counts; no list of rules, and warnings as a count."""
-    summary = telling(plan, tenant, limits.cases)
+    summary = summarize_plan(plan, tenant, limits.cases)
     warnings = sum(finding.severity == "warning" for finding in summary.notes)
-    noted = f" {counted(warnings, 'warning')}." if warnings else ""
-    return "\n".join([*_head(summary, paint), f"{summary.sum}{noted}"]) + "\n"
+    noted = f" {pluralize(warnings, 'warning')}." if warnings else ""
+    return "\n".join([*_head(summary, style), f"{summary.totals_text}{noted}"]) + "\n"
 
 
-def change_lines(change: ToldChange, paint: Paint) -> Iterator[str]:
+def change_lines(change: ChangeSummary, style: Style) -> Iterator[str]:
     """Yield a head line and the details of one change."""
     symbol, colour = SYMBOLS[change.action]
-    where = f"   {paint('dim', place(change.source))}" if change.source else ""
-    yield f"  {paint(colour, f'{symbol} {change.address}')}{where}"
-    yield from (f"      {line}" for line in change.lines)
-    yield from _aligned(change.rows)
+    where = f"   {style('dim', source_location(change.source))}" if change.source else ""
+    yield f"  {style(colour, f'{symbol} {change.address}')}{where}"
+    yield from (f"      {line}" for line in change.all_sentences)
+    yield from _align_rows(change.rows)
 
 
-def _group_lines(group: Sequence[ToldChange], paint: Paint, most: int) -> Iterator[str]:
+def _group_lines(group: Sequence[ChangeSummary], paint: Style, most: int) -> Iterator[str]:
     """Yield equal edits of several rules: what, then which rules, up to `most` of them."""
     symbol, colour = SYMBOLS[group[0].action]
     rows = common_rows(group)
-    rules, what = counted(len(group), "rule"), f": {row_phrase(rows[0])}" if len(rows) == 1 else ""
+    rules, what = pluralize(len(group), "rule"), f": {row_phrase(rows[0])}" if len(rows) == 1 else ""
     yield f"  {paint(colour, f'{symbol} {rules}{what}')}"
-    yield from (f"      {line}" for line in group[0].lines)
-    yield from () if what else _aligned(rows)
+    yield from (f"      {line}" for line in group[0].all_sentences)
+    yield from () if what else _align_rows(rows)
     if len(group) > most:
-        yield f"      {paint('dim', cut([str(change.address) for change in group], most))}"
+        yield f"      {paint('dim', join_limited([str(change.address) for change in group], most))}"
     else:
         yield from (f"      {paint('dim', address_line(change.address, change.source))}" for change in group)
 
 
-def finding_lines(finding: Finding, paint: Paint, most: int = FOLDED) -> Iterator[str]:
+def finding_lines(finding: Finding, style: Style, limit: int = MAX_NAMED) -> Iterator[str]:
     """Yield a finding about rules: what, then where and what to do. Of several rules up to `most` are named."""
     colour = {"error": "red", "warning": "yellow", "info": "dim"}[finding.severity]
-    yield f"  {paint(colour, f'{finding.severity}[{finding.code}]')} {about(finding)}{plain(finding.message)}"
+    yield f"  {style(colour, f'{finding.severity}[{finding.code}]')} {subject_prefix(finding)}{sanitize(finding.message)}"
     if finding.hint:
-        yield f"      {plain(finding.hint)}"
+        yield f"      {sanitize(finding.hint)}"
     if finding.repeats:
-        yield from (f"      {paint('dim', line)}" for line in _members(finding, most))
+        yield from (f"      {style('dim', line)}" for line in _member_lines(finding, limit))
     elif finding.source:
-        yield f"      {paint('dim', place(finding.source))}"
+        yield f"      {style('dim', source_location(finding.source))}"
 
 
-def _head(summary: Telling, paint: Paint) -> list[str]:
+def _head(summary: PlanSummary, paint: Style) -> list[str]:
     """Return what comes first: why apply refuses, the guards that are lifted, and the impact on conversations."""
     tests = [line for finding in summary.failed_tests for line in finding_lines(finding, paint)]
     allowed = [
-        f"  {paint('yellow', 'allowed')} {guard.name}: {guard.message}\n      because: {guard.because}"
-        for guard in summary.allowed
+        f"  {paint('yellow', 'allowed')} {guard.name}: {guard.message}\n      because: {guard.reason}"
+        for guard in summary.lifted_guards
     ]
     refused = [f"  {paint('red', 'apply will refuse this:')} {guard.message}" for guard in summary.refusals]
     refused += [line for conflict in summary.conflicts for line in finding_lines(conflict, paint)]
     impact: list[str] = []
-    if summary.affected:
-        waiting = [paint("dim", f"  {WAITING}")] if summary.affected.cases else []
-        impact = [*behaviour_lines(summary.affected, paint), *waiting]
-    lines = [f"{paint('bold', f'Plan for {summary.environment}')}   {summary.tenant}", ""]
-    lines += [paint("red", tests_title(summary.failed_tests)), *tests, ""] if tests else []
+    if summary.impact:
+        waiting = [paint("dim", f"  {WAITING_NOTE}")] if summary.impact.cases else []
+        impact = [*impact_lines(summary.impact, paint), *waiting]
+    lines = [f"{paint('bold', f'Plan for {summary.environment}')}   {summary.tenant_text}", ""]
+    lines += [paint("red", failed_tests_title(summary.failed_tests)), *tests, ""] if tests else []
     for part in (allowed, refused, impact):
         lines += [*part, ""] if part else []
     return lines
 
 
-def _members(finding: Finding, most: int) -> list[str]:
+def _member_lines(finding: Finding, most: int) -> list[str]:
     """Return the rules of a finding on one line where some are left out, else each on a line with its place."""
-    names = members(finding)
+    names = finding_members(finding)
     if len(names) > most:
-        return [cut(names, most)]
-    return [address_line(one.address, one.source) for one in finding.places]
+        return [join_limited(names, most)]
+    return [address_line(one.address, one.source) for one in finding.occurrences]
 
 
 def address_line(address: Address | None, source: Source | None) -> str:
     """Return `cards/help   manifests/cards.yaml:12`."""
-    return "   ".join([*([str(address)] if address else []), *([place(source)] if source else [])])
+    return "   ".join([*([str(address)] if address else []), *([source_location(source)] if source else [])])
 
 
-def _aligned(rows: Iterable[Row]) -> Iterator[str]:
+def _align_rows(rows: Iterable[FieldRow]) -> Iterator[str]:
     shown = list(rows)
     width = max((len(row.name) for row in shown), default=0)
     for row in shown:
