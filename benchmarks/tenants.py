@@ -88,7 +88,7 @@ def floor(folder: Path) -> None:
             session = session_in(manifests, options, output, name)
             async with reading(session) as client:
                 live = await session.read(client)
-            made = session.planner(live).plan(live.rules)
+            made = session.planner(live).build(live)
             assert made.changes
 
     import gc

@@ -1,3 +1,86 @@
-"""Routing rules as code for NICE CXone: load, compare, prove, apply."""
+"""Routing rules as code for NICE CXone. The names below are the public Python API.
 
-__version__ = "0.1.0"
+| stage | package | function |
+|---|---|---|
+| load | manifest | `load_manifests` |
+| read | cxone | `open_client` and `tenant_settings`, `read_live`; without a tenant `read_live_file` |
+| expand, compare, plan, schedule, predict impact | desired, plan | `build_plan`, or a `Planner` from `planner_for` |
+| guard | plan | `guard_refusals` |
+| explain | checks | `explain` |
+| apply | apply | `open_writing_client`, `apply_plan` |
+
+Each name is imported when it is first used: `cxroute --version` needs none of them.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from reconciler.version import __version__
+
+if TYPE_CHECKING:
+    from reconciler.apply.report import ApplyReport
+    from reconciler.cxone.connect import open_client, open_writing_client, tenant_settings
+    from reconciler.cxone.settings import ClientCredentials
+    from reconciler.errors import CxrouteError
+    from reconciler.manifest.load import load_manifests
+    from reconciler.pipeline import Planner, apply_plan, build_plan, explain, planner_for, read_live, read_live_file
+    from reconciler.plan.guards import guard_refusals
+    from reconciler.plan.options import PlanOptions
+    from reconciler.plan.plan import Plan
+
+__all__ = [
+    "ApplyReport",
+    "ClientCredentials",
+    "CxrouteError",
+    "Plan",
+    "PlanOptions",
+    "Planner",
+    "__version__",
+    "apply_plan",
+    "build_plan",
+    "explain",
+    "guard_refusals",
+    "load_manifests",
+    "open_client",
+    "open_writing_client",
+    "planner_for",
+    "read_live",
+    "read_live_file",
+    "tenant_settings",
+]
+
+_HOMES = {
+    "ApplyReport": "apply.report",
+    "ClientCredentials": "cxone.settings",
+    "CxrouteError": "errors",
+    "Plan": "plan.plan",
+    "PlanOptions": "plan.options",
+    "Planner": "pipeline",
+    "apply_plan": "pipeline",
+    "build_plan": "pipeline",
+    "explain": "pipeline",
+    "guard_refusals": "plan.guards",
+    "load_manifests": "manifest.load",
+    "open_client": "cxone.connect",
+    "open_writing_client": "cxone.connect",
+    "planner_for": "pipeline",
+    "read_live": "pipeline",
+    "read_live_file": "pipeline",
+    "tenant_settings": "cxone.connect",
+}
+"""The module of each name."""
+
+
+if not TYPE_CHECKING:  # a type checker knows the names above alone
+
+    def __getattr__(name: str) -> object:
+        """Import a public name when it is first used."""
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value: object = getattr(import_module(f"reconciler.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
+
+    def __dir__() -> list[str]:
+        """Return the public names."""
+        return __all__

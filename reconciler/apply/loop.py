@@ -30,13 +30,13 @@ from reconciler.apply.progress import ApplyProgress
 from reconciler.apply.report import ApplyReport
 from reconciler.errors import ApiError, RefusedError
 from reconciler.model.change import Change, Delete, PlanStep
-from reconciler.plan.guards import refusals
+from reconciler.plan.guards import guard_refusals
 from reconciler.plan.schedule import schedule_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from reconciler.apply.settings import ApplySettings, StepRecorder
+    from reconciler.apply.settings import ApplySettings, Planner, StepRecorder
     from reconciler.model.live import LiveRule
     from reconciler.plan.plan import GuardResult, Plan
 
@@ -51,18 +51,18 @@ EXTRA_CONFIRMATIONS: Final = 1
 """Further reads of that kind where lists are said not to lag, behind a create or a read that raised a doubt."""
 
 
-async def apply_plan(
+async def apply_changes(
     plan: Plan,
     store: RuleStore,
-    replan: Callable[[tuple[LiveRule, ...]], Plan],
+    planner: Planner,
     recorder: StepRecorder,
     settings: ApplySettings,
 ) -> ApplyReport:
-    """Make the plan's changes. `replan` plans again from rules just read, without guards.
+    """Make the plan's changes. `planner` plans again from each read.
 
     Raises RefusedError, and ApiError from the first read, before anything was written; after that it reports.
     """
-    run = _ApplyRun(plan, store, replan, recorder, settings)
+    run = _ApplyRun(plan, store, planner, recorder, settings)
     fresh = await run.read()
     refused = await run.failed_guards(fresh)
     if refused:
@@ -87,7 +87,7 @@ async def apply_plan(
 class _ApplyRun:
     plan: Plan
     store: RuleStore
-    replan: Callable[[tuple[LiveRule, ...]], Plan]
+    planner: Planner
     recorder: StepRecorder
     settings: ApplySettings
     stop_reason: str = ""
@@ -122,12 +122,14 @@ class _ApplyRun:
             self.require_confirmation()
         self.progress.resolve_altered(rules)
         self.progress.note_foreign_copies(rules)
-        self.fresh_plan = await self.settings.run_blocking(lambda: self.replan(rules))
+        self.fresh_plan = await self.settings.run_blocking(
+            lambda: self.planner.plan(replace(self.plan.live, rules=rules))
+        )
         return self.fresh_plan
 
     async def failed_guards(self, fresh: Plan) -> tuple[GuardResult, ...]:
         """Return the guards that refuse what a read found."""
-        return refusals(await self.settings.run_blocking(lambda: self.settings.assess(fresh)))
+        return guard_refusals(await self.settings.run_blocking(lambda: self.planner.assess(fresh)))
 
     async def run_rounds(self, fresh: Plan) -> None:
         """Go on, wave by wave, until nothing is left that may be tried."""
@@ -141,7 +143,7 @@ class _ApplyRun:
                 self.stop(f"no order is proven that sends nobody elsewhere: {left.unproven[0]}")
             wave = _first_step_per_address(left.steps[0]) if left.steps else []
             if wave:
-                self.stop(self.settings.freeze_reason())
+                self.stop(self.planner.freeze())
             if self.must_stop() or (not wave and not self.may_still_appear()):
                 return
             if not wave or (self.confirmations_left and any(step.call == "create" for step in wave)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
 
     from reconciler.apply.attempt import Attempt
     from reconciler.model.change import Change, PlanStep
-    from reconciler.plan.plan import Plan
+    from reconciler.plan.plan import LiveState, Plan
 
 
 Result = TypeVar("Result")
@@ -28,6 +29,24 @@ async def run_inline(work: Callable[[], Result], /) -> Result:
     return work()
 
 
+async def wait(seconds: float) -> None:
+    """Sleep, in real time."""
+    await asyncio.sleep(seconds)
+
+
+class Planner(Protocol):
+    """Plans again from each read."""
+
+    def plan(self, live: LiveState, /) -> Plan:
+        """Return what differs, without an order and without guards."""
+
+    def assess(self, plan: Plan, /) -> Plan:
+        """Return the plan with the conversations that it moves, and the results of the guards."""
+
+    def freeze(self) -> str:
+        """Return why the environment is frozen now; empty if it is not."""
+
+
 class StepRecorder(Protocol):
     """Where a run is written down: each call before and after a write, `wave` once a wave."""
 
@@ -41,6 +60,19 @@ class StepRecorder(Protocol):
         """Make what was recorded last."""
 
 
+class NoRecorder:
+    """Records nothing."""
+
+    def intend(self, step: PlanStep) -> None:
+        """Do nothing."""
+
+    def tried(self, step: PlanStep, result: Attempt) -> None:
+        """Do nothing."""
+
+    def wave(self) -> None:
+        """Do nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class ApplySettings:
     """How a run behaves.
@@ -52,7 +84,7 @@ class ApplySettings:
     """
 
     accepts: Callable[[Change, Change], bool]
-    sleep: Callable[[float], Awaitable[None]]
+    sleep: Callable[[float], Awaitable[None]] = wait
     should_stop: Callable[[], bool] = lambda: False
     concurrency: int = 16
     """How many changes are under way at one time; the others can still be stopped."""
@@ -60,14 +92,10 @@ class ApplySettings:
     names_unique: bool = False
     """The server refuses a second rule of one name: a first create needs no confirmation that there is none."""
     backoff: Sequence[float] = (0.5, 1.0, 2.0, 4.0)
-    assess: Callable[[Plan], Plan] = lambda plan: plan
-    """What says of a fresh plan who would go elsewhere, and what every guard makes of it."""
     is_within_review: Callable[[Plan], bool] | None = None
     """With a reviewed plan: says whether the plan, beside the rules as they are now, moves only what was reviewed.
 
     Without a reviewed plan, rules that the plan is not about may change once.
     """
-    freeze_reason: Callable[[], str] = lambda: ""
-    """Why nothing may be written now, since a freeze has begun; empty where nothing is frozen."""
     run_blocking: BlockingRunner = run_inline
     """Plans: beside the loop, where others wait for answers there."""

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 from reconciler.behaviour.evaluate import PassedRule, canonical_attributes, holds, route_conversation
 from reconciler.behaviour.routing_entry import RoutingEntry, destination_of, order_entries
 from reconciler.model.rule import EXISTENCE, Condition, Opaque
+from reconciler.text.escape import shorten_name
+from reconciler.text.suggest import suggest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from reconciler.behaviour.evaluate import Attributes
     from reconciler.manifest.kinds.environment import Environment
+    from reconciler.manifest.load import Manifests
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,3 +100,22 @@ def _matches(entry: RoutingEntry, conversation: Mapping[str, str | int | float],
 
 def _as_enabled(entry: RoutingEntry) -> RoutingEntry:
     return replace(entry, rule=replace(entry.rule, enabled=True))
+
+
+def misspellings(
+    entries: Iterable[RoutingEntry], manifests: Manifests, environment: Environment, given: Attributes
+) -> Iterator[str]:
+    """Yield what is most likely misspelt: an attribute that no rule asks about, an intent that the bot cannot say."""
+    parts = (part for entry in entries for part in entry.rule.conditions if isinstance(part, Condition))
+    known = dict.fromkeys(part.attribute for part in parts)
+    for name in given:
+        if name not in known:
+            yield _hinted(f'no rule asks about "{shorten_name(name)}"', suggest(name, known))
+    intents = dict.fromkeys(intent for loaded in manifests.intents for intent in loaded.document.intents)
+    intent = given.get(environment.attributes.intent)
+    if intents and isinstance(intent, str) and intent not in intents:
+        yield _hinted(f'intent "{shorten_name(intent)}" is in no Intents document', suggest(intent, intents))
+
+
+def _hinted(sentence: str, hint: str) -> str:
+    return f"note: {sentence}; {hint}" if hint else f"note: {sentence}."

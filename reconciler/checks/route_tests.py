@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from heapq import merge
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from reconciler.behaviour.evaluate import OpaqueConditionError, canonical_attributes, find_winner
 from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of, order_entries
-from reconciler.desired.desired import DesiredState, convert_endpoint_values, endpoint_types
-from reconciler.desired.queues import OfflineQueueResolver, QueueError, QueueResolver
+from reconciler.desired.desired import DesiredState, convert_endpoint_values, endpoint_types, expand_manifests
+from reconciler.desired.queues import OfflineQueueResolver, QueueError, QueueResolver, resolve_aliases
 from reconciler.desired.substitution import SHARE, WEIGHT, FieldType, TextBudget, TextLimitError, fill_variables
+from reconciler.errors import ManifestError
 from reconciler.model.rule import Condition, Json, Opaque, Source, Target
-from reconciler.plan.routing_table import desired_entries
+from reconciler.plan.routing_table import desired_entries, live_entries
 from reconciler.text.escape import quote
 from reconciler.text.suggest import suggest
 
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
 
     from reconciler.manifest.kinds.environment import Environment
     from reconciler.manifest.kinds.route_tests import RouteTest, RouteTests
+    from reconciler.manifest.load import Manifests
     from reconciler.manifest.source_map import LoadedDocument
     from reconciler.model.finding import Finding
+    from reconciler.plan.plan import LiveState
 
     Conversation = Mapping[str, str | int | float]
 
@@ -205,6 +208,44 @@ class _RouteTestRunner:
         alias = next((queue.name for queue in ids if queue and queue.id != queue.name), "")
         named = f'queue "{alias}" is named by id in {self.environment.name}'
         return f"{named}: offline, only that alias means it" if alias else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One environment's rules, expanded offline: what was found in them, and what became of each route test."""
+
+    environment: Environment
+    findings: tuple[Finding, ...]
+    tried: tuple[RouteTestResult, ...]
+    labels: Mapping[str, str]
+    """What people call the attributes that the API knows by longer names."""
+    desired: DesiredState | None
+    """The rules; None where they are wrong."""
+    queues: Mapping[str, str]
+    """Queues that the rules name, by id: offline their names are taken to be known."""
+    rules: Literal["manifests", "live"] = "manifests"
+    """The rules that the tests were tried on."""
+
+
+def check(manifests: Manifests, environment: Environment) -> Checked:
+    """Expand the rules of one environment offline and try every route test. Where rules are wrong, none is tried."""
+    catalogue = OfflineQueueResolver(environment.name, resolve_aliases(manifests, environment.name))
+    try:
+        desired = expand_manifests(manifests, environment, catalogue)
+    except ManifestError as error:
+        return Checked(environment, error.findings, (), {}, None, {})
+    tried = run_route_tests(manifests.route_tests, environment, catalogue, desired)
+    queues = {queue.id: queue.name for queue in catalogue.assumed_queues.values()}
+    return Checked(environment, desired.findings, tried, desired.labels, desired, queues)
+
+
+def check_live(manifests: Manifests, environment: Environment, desired: DesiredState, live: LiveState) -> Checked:
+    """Try every route test on all live rules, those that are not managed included."""
+    catalogue = QueueResolver(environment.name, resolve_aliases(manifests, environment.name), live.queues)
+    entries = live_entries(live.rules, desired)
+    tried = run_route_tests_live(manifests.route_tests, environment, catalogue, entries)
+    queues = {queue.id: queue.name for queue in live.queues}
+    return Checked(environment, (), tried, desired.labels, desired, queues, "live")
 
 
 def _expected_weights(test: RouteTest) -> Mapping[str, str | int | float]:

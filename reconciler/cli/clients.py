@@ -21,31 +21,32 @@ import httpx
 from reconciler.cli.environments.choose import expected_queues, unset_tenant
 from reconciler.cli.files import STATE, kept_out_of_git
 from reconciler.cli.output import Waits
-from reconciler.cxone.auth import issued_tokens
 from reconciler.cxone.client import ReadingClient, WritingClient
+from reconciler.cxone.connect import has_token, redacted, tenant_settings
 from reconciler.cxone.context_client import ContextClient
 from reconciler.cxone.context_writers import choose_writer, context_path
-from reconciler.cxone.paging import choose_queue_list
 from reconciler.cxone.read_only import read_only_transport
 from reconciler.cxone.settings import ClientCredentials, TenantSettings
 from reconciler.cxone.transport.httpx_transport import tls_context_for
 from reconciler.cxone.transport.rate_limiter import REAL_TIME
-from reconciler.cxone.transport.request import LENIENT_DECODER, ApiRequest, ApiResponse, Transport
 from reconciler.doctor.probe import Probe
-from reconciler.errors import ApiError, CredentialsError, CxrouteError, ManifestError
+from reconciler.errors import CredentialsError, CxrouteError, ManifestError
 from reconciler.simulator.app import build_simulator
 from reconciler.simulator.settings import PROFILES
 from reconciler.simulator.state import TenantState
 from reconciler.simulator.storage import StateError
-from reconciler.text.files import MIB, read_text
-from reconciler.text.redact import REDACTOR, RotatingTokens
+from reconciler.text.files import MIB, read_file, read_text
+from reconciler.text.redact import REDACTOR
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
 
     from reconciler.cli.session import Session
+    from reconciler.cxone.transport.request import ApiRequest, ApiResponse, Transport
     from reconciler.manifest.kinds.environment import Environment
     from reconciler.model.rule import Queue
+
+_LARGEST_STATE: Final = 1024 * MIB
 
 
 def secret(name: str, what: str = "credentials") -> str:
@@ -98,10 +99,15 @@ def sandbox(environment: Environment, queues: Iterable[Queue]) -> Iterator[httpx
 def opened(path: Path, start: TenantState | None = None) -> Iterator[TenantState]:
     """Open a state's file for this process alone; a new one begins as `start`. Raises CxrouteError."""
     try:
-        with TenantState.load(kept_out_of_git(path), initial=start) as state:
+        with TenantState.load(kept_out_of_git(path), initial=start, read=_read_state) as state:
             yield state
     except StateError as error:
         raise CxrouteError(str(error)) from error
+
+
+def _read_state(path: Path) -> bytes:
+    """Return the bytes of a state's file or log. Raises OSError."""
+    return read_file(path, _LARGEST_STATE)
 
 
 def custom_fields(environment: Environment) -> dict[str, Literal["text", "number"]]:
@@ -140,7 +146,7 @@ async def reading(session: Session) -> AsyncIterator[ReadingClient]:
     async with _carrier(session, tenant) as carry:
         only = read_only_transport(carry, tenant)
         waits = Waits(session.output, session.environment.name)
-        progress = session.bar.step
+        progress = session.terminal.progress.step
         yield ReadingClient(_told(only, waits), tenant, credentials_of(session), REAL_TIME, progress, waits.tell)
 
 
@@ -160,7 +166,7 @@ async def writing(session: Session) -> AsyncIterator[WritingClient]:
     tenant = tenant_of(session)
     async with _carrier(session, tenant) as carry:
         waits = Waits(session.output, session.environment.name)
-        progress = session.bar.step
+        progress = session.terminal.progress.step
         yield WritingClient(_told(carry, waits), tenant, credentials_of(session), REAL_TIME, progress, waits.tell)
 
 
@@ -180,25 +186,12 @@ def tenant_of(session: Session) -> TenantSettings:
     """Return where the environment's API is, and how it may be used. Raises ManifestError where nobody said which."""
     if unset := unset_tenant(session.manifests, session.environment.name):
         raise ManifestError(unset)
-    environment, api = session.environment, session.environment.api
-    base = "http://localhost" if session.simulated else environment.base_url
-    profile = session.manifests.profile(environment)
-    queues = choose_queue_list(api, profile.queues)
-    return TenantSettings(
-        base_url=base,
-        token_url=f"{base}/oauth/token" if session.simulated else environment.token_url,
-        issuer=(api.issuer or "").rstrip("/"),
-        rules_path=api.rules_path or profile.rules.path,
-        queues_path=api.queues_path or queues.path,
-        page_size=api.page_size or profile.page_size,
-        profile=profile,
-        queues=queues,
-        timeout_seconds=api.timeout_seconds,
-        requests_per_second=_UNHURRIED if session.simulated else api.requests_per_second,
-        concurrency=api.concurrency,
-        idempotency_keys=api.idempotency_keys,
-        allowed_hosts=frozenset(filter(None, map(str.strip, os.environ.get("CXROUTE_HOSTS", "").split(",")))),
-    )
+    hosts = frozenset(filter(None, map(str.strip, os.environ.get("CXROUTE_HOSTS", "").split(","))))
+    tenant = tenant_settings(session.manifests, session.environment, hosts)
+    if not session.simulated:
+        return tenant
+    base = "http://localhost"
+    return replace(tenant, base_url=base, token_url=f"{base}/oauth/token", requests_per_second=_UNHURRIED)
 
 
 def credentials_of(session: Session) -> ClientCredentials:
@@ -236,7 +229,7 @@ async def _carrier(session: Session, tenant: TenantSettings) -> AsyncIterator[Tr
             yield transport_over(transport)
         return
     async with network_transport(tenant, os.environ.get("CXROUTE_PROXY"), _authorities()) as transport:
-        yield _discreet(transport_over(transport))
+        yield redacted(transport_over(transport))
 
 
 @asynccontextmanager
@@ -245,7 +238,7 @@ async def _direct(_session: Session, tenant: TenantSettings) -> AsyncIterator[Tr
 
     direct = Direct(tls_context_for(tenant, _authorities()))
     try:
-        yield _discreet(direct.carry)
+        yield redacted(direct.carry)
     finally:
         direct.close()
 
@@ -259,38 +252,8 @@ def _told(carry: Transport, waits: Waits) -> Transport:
     """Say what answer is waited for, where that takes long."""
 
     async def carried(request: ApiRequest) -> ApiResponse:
-        what = f"an answer to {request.call}" if _has_token(request) else f"an access token from {request.server.host}"
+        what = f"an answer to {request.call}" if has_token(request) else f"an access token from {request.server.host}"
         with waits.answer(what):
             return await carry(request)
 
     return carried
-
-
-def _has_token(request: ApiRequest) -> bool:
-    return request.method != "POST" or request.headers.get("Authorization", "").startswith("Bearer ")
-
-
-def _discreet(carry: Transport) -> Transport:
-    """Take note of each token that comes, and of each that goes out, so that it is never shown."""
-    tokens, newest = RotatingTokens(REDACTOR), ""
-
-    async def carried(request: ApiRequest) -> ApiResponse:
-        nonlocal newest
-        authorization = request.headers.get("Authorization", "")
-        if authorization != newest:
-            newest = authorization
-            tokens.add(authorization.removeprefix("Bearer "))
-        answer = await carry(request)
-        if not _has_token(request):
-            tokens.add(*_issued(answer))
-            newest = ""  # so many may have come that the one in use is not remembered
-        return answer
-
-    return carried
-
-
-def _issued(answer: ApiResponse) -> list[str]:
-    try:
-        return issued_tokens(answer.json(LENIENT_DECODER))
-    except ApiError:
-        return []

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import getpass
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reconciler.apply.admission import matches_intent, matches_review
-from reconciler.apply.loop import apply_plan
-from reconciler.apply.settings import ApplySettings
-from reconciler.cli.recorder import Recorder
+from reconciler.cli.environments.choose import utc_now
+from reconciler.cli.files import journal_path, kept_out_of_git
 from reconciler.errors import CxrouteError
-from reconciler.plan.document import ReviewedPlan, unreviewed_impact
-from reconciler.plan.schedule import predict_impact
+from reconciler.journal.journal import Journal
+from reconciler.journal.recorder import Recorder, run_name
+from reconciler.pipeline import Planner, apply_plan
+from reconciler.text.redact import REDACTOR
 
 if TYPE_CHECKING:
     from reconciler.apply.report import ApplyReport
-    from reconciler.cli.session import Planner, Session
+    from reconciler.cli.session import Session
     from reconciler.cli.signals import Stop
     from reconciler.cxone.client import WritingClient
     from reconciler.plan.plan import Plan
@@ -30,7 +29,7 @@ _CALLS = 8
 """Calls that one change may need at the worst: read and written, four times."""
 
 
-async def carry_out(  # noqa: PLR0913 - whatever a write depends on
+async def carry_out(
     session: Session,
     client: WritingClient,
     planner: Planner,
@@ -38,45 +37,36 @@ async def carry_out(  # noqa: PLR0913 - whatever a write depends on
     stop: Stop,
     *,
     reason: str = "",
-    reviewed: ReviewedPlan | None = None,
 ) -> ApplyReport:
     """Make the changes; from here on a signal ends the run only between two writes.
 
     Raises RefusedError and ApiError where nothing was written. `reason` is for the journal.
     """
     stop.writing = True
-    client.rate_limiter.restart_time_limit(
-        _PATIENCE + _calls(session, made) / session.environment.api.requests_per_second
+    api = session.environment.api
+    pages = 2 + len(made.live.rules) / (api.page_size or session.manifests.profile(session.environment).page_size)
+    calls = _CALLS * len(made.changes) + pages * (len(made.steps) + 1)  # at the worst: all is read before each step
+    client.rate_limiter.restart_time_limit(_PATIENCE + calls / api.requests_per_second)
+    path, name = kept_out_of_git(journal_path()), run_name(made, utc_now())
+    recorder = Recorder.begin(
+        Journal(path, name, utc_now, session.output.warn, REDACTOR.redact_json),
+        made,
+        who=who(),
+        reason=reason,
+        tenant=session.address,
+        progress=session.terminal.progress.step,
     )
-    lifted = {result.name: result.allowed for result in made.guards if result.allowed}
-    recorder = Recorder.begin(session, made, who(), reason, lifted)
-    conduct = ApplySettings(
-        matches_review if reviewed else matches_intent,
-        asyncio.sleep,
-        lambda: stop.requested,
-        session.environment.api.concurrency,
-        session.environment.api.list_lag_seconds,
-        session.environment.api.names_unique,
-        assess=planner.guarded,
-        is_within_review=(lambda plan: not unreviewed_impact(predict_impact(plan), reviewed)) if reviewed else None,
-        freeze_reason=planner.frozen,
-        run_blocking=session.thinking,
-    )
+    run_blocking = session.terminal.run_blocking
     try:
-        report = await apply_plan(made, client, planner.bare, recorder, conduct)
+        report = await apply_plan(made, planner, client, recorder, lambda: stop.requested, run_blocking)
     except CxrouteError as error:
+        session.terminal.progress.end()
         recorder.given_up(str(error))
         session.output.note("Nothing was written.")
         raise
+    session.terminal.progress.end()
     recorder.end(report)
     return replace(report, run_id=recorder.name)
-
-
-def _calls(session: Session, made: Plan) -> float:
-    """Return how many calls the run may need at the worst: for its changes, and to read all before each step."""
-    size = session.environment.api.page_size or session.manifests.profile(session.environment).page_size
-    pages = 2 + len(made.live.rules) / size
-    return _CALLS * len(made.changes) + pages * (len(made.steps) + 1)
 
 
 def who() -> str:

@@ -12,23 +12,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from reconciler import __version__
 from reconciler.cli.commands.init import SCHEMA
-from reconciler.cli.environments.choose import SIMULATED
+from reconciler.cli.environments.choose import SIMULATED, utc_now
 from reconciler.cli.files import new_folder, write_all
-from reconciler.desired.desired import DesiredRule, DesiredState, expand_manifests
-from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, resolve_aliases
+from reconciler.desired.queues import QueueResolver, resolve_aliases
 from reconciler.errors import CxrouteError, ManifestError, RefusedError, UsageError
 from reconciler.export.export import ExportedManifests, TenantSnapshot, export_rules
-from reconciler.export.names import NotRepresentableError, find_free_name
+from reconciler.export.names import find_free_name
 from reconciler.export.selection import ExportSelection, select_rules
-from reconciler.export.update_manifest import ManifestEdit, build_manifest_edit, edit_texts, find_unintended_changes
+from reconciler.export.update_manifest import all_edits, edit_texts, place_of, prove_edits
 from reconciler.export.verify import ExportMismatchError, ExportVerification, verify_export
 from reconciler.export.yaml import ManifestHeader, describe_skipped, format_files, format_one_file
 from reconciler.manifest.kinds.environment import SANDBOX
 from reconciler.manifest.load import Manifests, load_with_changes
 from reconciler.manifest.yaml_reader import MAX_FILE_BYTES
-from reconciler.manifest.yaml_writer import format_mapping
 from reconciler.plan.ownership import classify_by_owner, find_cause
 from reconciler.plan.stored_texts import classify_live_rules
 from reconciler.render.impact import summarize_impact
@@ -36,13 +33,14 @@ from reconciler.render.text.behaviour import impact_lines
 from reconciler.text.escape import pluralize, sanitize
 from reconciler.text.files import read_file
 from reconciler.text.redact import REDACTOR
+from reconciler.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from reconciler.cli.session import Session
+    from reconciler.desired.desired import DesiredRule
     from reconciler.model.live import LiveRule
-    from reconciler.model.rule import Address
     from reconciler.plan.plan import LiveState
 
 
@@ -131,14 +129,16 @@ def export_new(
     session: Session, live: LiveState, tenant: TenantSnapshot, asked: Sequence[LiveRule], into: Destination
 ) -> ExportedManifests:
     """Write the manifests of the rules that were asked for, as far as they have none and can have one; return those."""
-    rulesets = _rulesets(session)
+    rulesets = {loaded.document.name: loaded.file for loaded in session.manifests.rulesets}
     owned = classify_by_owner(live.rules, tenant.desired.owner)
     chosen = select_rules(asked, owned, tenant.desired, rulesets)
     composed = export_rules(chosen.rules, tenant, {*rulesets, *(address.ruleset for address in owned.managed)})
     made = replace(composed, skipped=(*chosen.skipped, *composed.skipped))
     _tell_left_out(session, made, chosen)
     if not made.rules:
-        _say_nothing(session, chosen)
+        there = pluralize(len(chosen.already_in_manifests), "rule")
+        known = f"; {there} the manifests have already (-v says where)" if chosen.already_in_manifests else ""
+        session.output.note(f"Nothing to export from {session.environment.name}{known}.")
         return made
     texts = into.texts(made, _setting(session))
     refuse_secrets(texts)
@@ -147,7 +147,7 @@ def export_new(
         session.output.file_text("".join(texts.values()))
     else:
         into.write(texts)
-        session.introduce()
+        session.terminal.print_banner(session.banner)
         session.output.result("".join(f"wrote {path}\n" for path in texts))
     _conclude(session, made, proof, into)
     return made
@@ -157,12 +157,7 @@ def tenant(session: Session, live: LiveState) -> TenantSnapshot:
     """Return what was read beside what the manifests say of it. Raises ManifestError."""
     name = session.environment.name
     catalogue = QueueResolver(name, resolve_aliases(session.manifests, name), live.queues)
-    return TenantSnapshot(live.rules, live.queues, catalogue, session.environment, session.desired(live))
-
-
-def _rulesets(session: Session) -> Mapping[str, str]:
-    """Return the file of each RuleSet that there is, whatever environment it is for."""
-    return {loaded.document.name: loaded.file for loaded in session.manifests.rulesets}
+    return TenantSnapshot(live.rules, live.queues, catalogue, session.environment, session.planner(live).desired)
 
 
 def _setting(session: Session) -> ManifestHeader:
@@ -171,7 +166,7 @@ def _setting(session: Session) -> ManifestHeader:
     others = {name for name in session.manifests.environments if name not in {environment, SANDBOX}}
     names = {loaded.document.name for loaded in session.manifests.queues}
     where = f"{environment} ({session.tenant})"
-    head = f"Live rules of {where}, read {session.clock():%Y-%m-%d %H:%M} UTC by cxroute {__version__}."
+    head = f"Live rules of {where}, read {utc_now():%Y-%m-%d %H:%M} UTC by cxroute {__version__}."
     if session.simulated:
         head = f"{SIMULATED.strip()} {head}"
     return ManifestHeader(head, (environment,) if others else (), find_free_name("queues", names))
@@ -184,7 +179,7 @@ def _proof(
     changed = {path: text.encode() for path, text in texts.items()}
     try:
         manifests = load_with_changes(Path(session.directory), changed)
-        return verify_export(made, tenant, replace(session, manifests=manifests).desired(live))
+        return verify_export(made, tenant, replace(session, manifests=manifests).planner(live).desired)
     except (ManifestError, ExportMismatchError) as error:
         what = error.findings[0].message if isinstance(error, ManifestError) else str(error)
         raise CxrouteError(
@@ -204,16 +199,6 @@ def _tell_left_out(session: Session, made: ExportedManifests, chosen: ExportSele
         session.output.detail(f"there already: {line}")
 
 
-def _say_nothing(session: Session, chosen: ExportSelection) -> None:
-    """Say that there is nothing to write."""
-    there = (
-        f"; {pluralize(len(chosen.already_in_manifests), 'rule')} the manifests have already (-v says where)"
-        if chosen.already_in_manifests
-        else ""
-    )
-    session.output.note(f"Nothing to export from {session.environment.name}{there}.")
-
-
 def _conclude(session: Session, made: ExportedManifests, proof: ExportVerification, into: Destination) -> None:
     """Say what was exported, what is proved of it, and what to do next; on stderr where stdout has the manifests."""
     lines = [
@@ -224,9 +209,9 @@ def _conclude(session: Session, made: ExportedManifests, proof: ExportVerificati
         changes = pluralize(proof.other_changes, "other change")
         lines.append(f"The manifests that were there want {changes}, which this is not about; plan shows all of it.")
     if into.read:
-        lines.append(f"Next: {session.command('plan')}")
+        lines.append(f"Next: {session.command_line.command('plan')}")
     else:
-        lines.append(f"Next: put it below {session.directory}/, then {session.command('plan')}")
+        lines.append(f"Next: put it below {session.directory}/, then {session.command_line.command('plan')}")
     for line in lines:
         if into.printed:
             session.output.note(line)
@@ -240,7 +225,7 @@ def _proved(session: Session, proof: ExportVerification) -> list[str]:
     renamed = f"; {proof.renamed:,} of them get a name of their own (`name`)" if proof.renamed else ""
     if proof.behaviour.complete:
         return [f"Proved: the next apply takes over {taken_over}{renamed}, and no conversation goes elsewhere."]
-    told = summarize_impact(proof.behaviour, {}, proof.labels, limit=session.most)
+    told = summarize_impact(proof.behaviour, {}, proof.labels, limit=session.terminal.limits.cases)
     return [f"The next apply takes over {taken_over}{renamed}.", *impact_lines(told, session.output.paint)]
 
 
@@ -287,81 +272,27 @@ def _keep(
     if not drifted:
         session.output.note("Nothing to keep: no rule of ours was changed in CXone.")
         return
-    found = _edits(session, tenant, drifted)
+    found = all_edits(drifted, session.manifests, tenant)
     changed = edit_texts(found, session.manifests)
-    _prove(session, live, found, changed)
+    try:
+        manifests = load_with_changes(Path(session.directory), {file: text.encode() for file, text in changed.items()})
+        after = replace(session, manifests=manifests).planner(live).desired
+    except ManifestError as error:
+        where = sanitize(error.findings[0].message)
+        raise CxrouteError(f"nothing was written: the manifests would no longer be valid ({where})") from error
+    prove_edits(found, (session.manifests, manifests), (tenant.desired, after))
     _write(changed, session.manifests)
-    session.introduce()
+    session.terminal.print_banner(session.banner)
     for one in found:
         session.output.result(
-            f"{one.desired.address}   {_place(one.desired)}: {', '.join([*one.changed_fields, *one.removed_fields])}\n"
+            f"{one.desired.address}   {place_of(one.desired)}:"
+            f" {', '.join([*one.changed_fields, *one.removed_fields])}\n"
         )
     rules = pluralize(len(found), "rule")
     session.output.result(
         f"Proved: the manifests now say what is live of {rules}; no other rule and no other environment changes.\n"
-        f"Next: {session.command('plan')}\n"
+        f"Next: {session.command_line.command('plan')}\n"
     )
-
-
-def _edits(
-    session: Session, tenant: TenantSnapshot, drifted: Sequence[tuple[LiveRule, DesiredRule]]
-) -> list[ManifestEdit]:
-    """Return the edits of every rule. Raises RefusedError with all rules for which there are none."""
-    found, refused = [], []
-    for rule, wanted in drifted:
-        try:
-            found.append(build_manifest_edit(rule, wanted, session.manifests, tenant))
-        except NotRepresentableError as error:
-            refused.append(f"{wanted.address} ({_place(wanted)}): {sanitize(str(error))}")
-    if refused:
-        raise RefusedError(f"nothing was written: {'; '.join(refused)}")
-    return found
-
-
-def _prove(session: Session, live: LiveState, found: Sequence[ManifestEdit], changed: Mapping[str, str]) -> None:
-    """Read back what is to be written: just these rules change, in this environment alone. Raises RefusedError."""
-    try:
-        manifests = load_with_changes(Path(session.directory), {file: text.encode() for file, text in changed.items()})
-        after = replace(session, manifests=manifests).desired(live)
-    except ManifestError as error:
-        where = sanitize(error.findings[0].message)
-        raise CxrouteError(f"nothing was written: the manifests would no longer be valid ({where})") from error
-    wrong = find_unintended_changes(session.desired(live), after, {one.desired.address: one.live for one in found})
-    if wrong:
-        raise CxrouteError(f"nothing was written: {wrong[0]} would not say what it is to say")
-    touched = dict(_elsewhere(session.manifests, manifests, session.environment.name))
-    if touched:
-        raise RefusedError(_by_hand(found, touched))
-
-
-def _elsewhere(before: Manifests, after: Manifests, here: str) -> Iterator[tuple[str, list[Address]]]:
-    """Yield every other environment that would change, and its rules; the sandbox is nobody's."""
-    for name in before.environments:
-        if name in (here, SANDBOX):
-            continue
-        try:
-            wrong = find_unintended_changes(_offline(before, name), _offline(after, name), {})
-        except ManifestError as error:
-            raise RefusedError(f"nothing was written: what {name} would get is not known ({error})") from error
-        if wrong:
-            yield name, wrong
-
-
-def _offline(manifests: Manifests, name: str) -> DesiredState:
-    catalogue = OfflineQueueResolver(name, resolve_aliases(manifests, name))
-    return expand_manifests(manifests, manifests.environments[name].document, catalogue)
-
-
-def _by_hand(found: Sequence[ManifestEdit], touched: Mapping[str, Sequence[Address]]) -> str:
-    """Say which environments would get the values too, and what to write where that is meant, or where it is not."""
-    lines = [f"nothing was written: {' and '.join(touched)} would get these values too. By hand, write"]
-    for one in found:
-        if any(one.desired.address in addresses for addresses in touched.values()):
-            lines.append(f"  {one.desired.address}   {_place(one.desired)}")
-            lines += format_mapping(one.changed_fields, 6)
-            lines += [f"      (without {name})" for name in one.removed_fields]
-    lines.append("if that is meant, or give this environment a rule of its own there (`environments`).")
-    return "\n".join(lines)
 
 
 def _write(changed: Mapping[str, str], manifests: Manifests) -> None:
@@ -380,7 +311,3 @@ def _write(changed: Mapping[str, str], manifests: Manifests) -> None:
             raise RefusedError(f"nothing was written: {file} was changed meanwhile. Run this again")
         whole[path] = mark + text
     write_all(whole)
-
-
-def _place(desired: DesiredRule) -> str:
-    return f"{desired.source.file}:{desired.source.line}" if desired.source else ""

@@ -6,6 +6,7 @@ Files that are there whole or not at all: whoever reads one never sees the first
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -93,3 +94,8 @@ def kept_out_of_git(path: Path) -> Path:
             with (path.parent / ".gitignore").open("x", encoding="utf-8") as file:
                 file.write("*\n")
     return path
+
+
+def journal_path() -> Path:
+    """Return where the journal is: $CXROUTE_JOURNAL, else .cxroute/journal.jsonl."""
+    return Path(os.environ.get("CXROUTE_JOURNAL") or JOURNAL)

@@ -1,44 +1,30 @@
-"""Live rules from a JSON file in the tenant's place: no access, no credentials, no network."""
+"""Live rules: read from the tenant, or from a JSON file in its place (no access, no credentials, no network)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from reconciler.cli.environments.choose import expected_queues
-from reconciler.cxone.rules_file import MAX_FILE_BYTES, RulesFile, read_rules_file
+from reconciler.cli.session import LiveFile, Session
+from reconciler.cxone.rules_file import read_rules_file
 from reconciler.errors import UsageError
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Queue
 from reconciler.plan.plan import LiveState
 from reconciler.text.escape import pluralize, sanitize
-from reconciler.text.files import read_start
 
 if TYPE_CHECKING:
     import argparse
 
-    from reconciler.cli.session import Session
+    from reconciler.cli.signals import Stop
 
 
 _UNLISTED: Final = (
     "a rule whose queue the file knows by its id alone looks changed: put `queues`, each with id and name,"
     " beside `rules`"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class LiveFile:
-    """What a file has of a tenant, and what is to be known of that."""
-
-    name: str
-    live: LiveState
-    finding: Finding
-
-    @property
-    def head(self) -> str:
-        """Return what stands above a plan: that no tenant was asked."""
-        return f"No tenant was contacted: what is live is what {self.name} says.\n"
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -60,7 +46,7 @@ def with_live(session: Session, path: str | None) -> Session:
     """Return the session with what a file says in the tenant's place, where one is named. Raises UsageError."""
     if path is None:
         return session
-    export, name = load(path), sanitize(Path(path).name)
+    export, name = read_rules_file(path), sanitize(Path(path).name)
     said = f"what is live is what {name} says, and no tenant was asked; apply reads the tenant itself"
     queues = tuple(Queue(*pair) for pair in sorted(export.queues.items()))
     if not export.lists_queues:
@@ -69,16 +55,19 @@ def with_live(session: Session, path: str | None) -> Session:
         said += f". It does not list the queues: {pluralize(len(assumed), 'queue')} of the manifests taken to be there"
     hint = "" if export.lists_queues else _UNLISTED
     finding = Finding("CXR320", "warning", said, hint=hint)
-    return replace(session, file=LiveFile(name, LiveState(export.rules, queues), finding))
+    return replace(session, live_file=LiveFile(name, LiveState(export.rules, queues), finding))
 
 
-def load(path: str) -> RulesFile:
-    """Read a file of rules. Raises UsageError."""
-    try:
-        data = read_start(path, MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise UsageError(f"cannot read {sanitize(path)}: {error.strerror}") from None
-    return read_rules_file(data, sanitize(path))
+def read_tenant(session: Session) -> LiveState:
+    """Read every rule and queue, with a client that cannot write."""
+    from reconciler.cli.clients import reading  # noqa: PLC0415 - brings HTTP in, which offline would only cost
+    from reconciler.cli.signals import run_interruptibly  # noqa: PLC0415 - offline nothing can be interrupted
+
+    async def read_all(_stop: Stop) -> LiveState:
+        async with reading(session) as client:
+            return await session.read(client)
+
+    return run_interruptibly(read_all)
 
 
 def _assumed(session: Session, known: tuple[Queue, ...]) -> tuple[Queue, ...]:

@@ -12,10 +12,10 @@ from importlib import import_module
 from itertools import pairwise
 from typing import TYPE_CHECKING, cast
 
-from reconciler import __version__
 from reconciler.cli.arguments import COMMANDS, find_command, nearest, usage
 from reconciler.cli.stdio import fitted, outlets, silence
 from reconciler.errors import CxrouteError, InterruptedRunError, UsageError
+from reconciler.version import __version__
 
 if TYPE_CHECKING:
     import argparse
@@ -40,7 +40,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt:
             return interrupted(arguments)
         except OSError as error:
-            return _unprintable(error)
+            silence(sys.stdout)
+            with contextlib.suppress(OSError):  # the disk is full
+                sys.stderr.write(f"error: the output cannot be written: {error.strerror}\n")
+            return CxrouteError.exit_code
         return code
 
 
@@ -52,14 +55,6 @@ def interrupted(arguments: list[str]) -> int:
         if not getattr(sys.stdout, "used", False):
             _misused(error, arguments)
     return error.exit_code
-
-
-def _unprintable(error: OSError) -> int:
-    """Say that what was done could not be printed: the disk is full."""
-    silence(sys.stdout)
-    with contextlib.suppress(OSError):
-        sys.stderr.write(f"error: the output cannot be written: {error.strerror}\n")
-    return CxrouteError.exit_code
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import httpx
@@ -19,27 +18,15 @@ import httpx
 from reconciler.cli.clients import secret
 from reconciler.cxone.settings import is_loopback
 from reconciler.cxone.transport.httpx_transport import load_tls_context, parse_proxy
-from reconciler.errors import ApiError, CxrouteError, ManifestError, UsageError
+from reconciler.errors import CxrouteError, ManifestError, UsageError
 from reconciler.render.slack import slack_message
 from reconciler.text.redact import REDACTOR
-from reconciler.watch.cycle import CycleResult
 from reconciler.watch.notifications import NotificationKind, NotificationState, Outbox
 from reconciler.watch.webhook import ATTEMPT_SECONDS, Webhook, WebhookAddress, parse_address
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable
-
-    from reconciler.apply.report import ApplyReport
     from reconciler.cli.session import Session
-    from reconciler.plan.plan import Plan
-
-
-@asynccontextmanager
-async def hook(session: Session) -> AsyncIterator[Webhook]:
-    """Connect. Raises UsageError and CredentialsError, neither of which repeats the address."""
-    found = place(session)
-    async with _http(found) as http:
-        yield Webhook(http, found, asyncio.sleep)
+    from reconciler.watch.cycle import CycleResult
 
 
 def place(session: Session) -> WebhookAddress:
@@ -78,34 +65,8 @@ _COMMANDS: Final[dict[NotificationKind, str]] = {
 }
 
 
-class Ended(Protocol):
-    """How an apply ended: what was planned, and what became of it where anything was begun."""
-
-    @property
-    def made(self) -> Plan:
-        """Return the plan."""
-
-    @property
-    def report(self) -> ApplyReport | None:
-        """Return what became of it."""
-
-
-AnyEnded = TypeVar("AnyEnded", bound=Ended)
-
-
-async def announced(session: Session, running: Awaitable[AnyEnded]) -> AnyEnded:
-    """Tell the web hook what an apply made, or that the tenant failed it; a refusal is told by whoever is refused."""
-    try:
-        ended = await running
-    except ApiError as error:
-        await _announce(session, CycleResult(session.clock(), error=error, may_write=True))
-        raise
-    if ended.report is not None:
-        await _announce(session, CycleResult(session.clock(), plan=ended.made, report=ended.report, may_write=True))
-    return ended
-
-
-async def _announce(session: Session, one: CycleResult) -> None:
+async def announce(session: Session, one: CycleResult) -> None:
+    """Tell the web hook what is news of an apply."""
     outbox = Outbox()
     for kind in NotificationState().find_due(one, 0.0):
         outbox.put(message(session, kind, one))
@@ -116,7 +77,7 @@ def message(session: Session, kind: NotificationKind, one: CycleResult) -> dict[
     """Return the message, without any secret."""
     command = "validate" if isinstance(one.error, ManifestError) else _COMMANDS[kind]
     form: dict[str, Any] = REDACTOR.redact_json(
-        slack_message(kind, one, session.environment.name, session.command(command))
+        slack_message(kind, one, session.environment.name, session.command_line.command(command))
     )
     return form
 
@@ -128,8 +89,9 @@ async def deliver(session: Session, outbox: Outbox) -> tuple[int, int]:
         return 0, 0
 
     try:
-        async with hook(session) as webhook:
-            sent, why = await outbox.deliver(webhook.send)
+        address = place(session)
+        async with _http(address) as http:
+            sent, why = await outbox.deliver(Webhook(http, address, asyncio.sleep).send)
     except CxrouteError as error:
         session.output.warn(f"nobody was notified: {error}")
         return 0, 1

@@ -17,12 +17,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Final, Literal
 
+from reconciler.apply.settings import BlockingRunner, run_inline
 from reconciler.cli.stdio import fitted, has_colours, width_of
 from reconciler.errors import CxrouteError, ManifestError
 from reconciler.model.finding import Finding, finding_to_json
 from reconciler.render.colour import ansi_style, no_style
+from reconciler.render.impact import ALL_ROWS
 from reconciler.render.summary import MAX_NAMED
 from reconciler.render.text.findings import findings_text, findings_with_carets
+from reconciler.render.text.plan import TextLimits
 from reconciler.text.escape import sanitize
 from reconciler.text.redact import REDACTOR
 
@@ -232,6 +235,32 @@ class Output:
         return ansi_style if has_colours(stream, self.colour) else no_style
 
 
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """Where a session prints and shows progress, how much it shows, and how it runs work that blocks."""
+
+    output: Output
+    progress: Bar
+    run_blocking: BlockingRunner = run_inline
+
+    @classmethod
+    def of(cls, output: Output) -> Terminal:
+        """Return the terminal of a single environment."""
+        return cls(output, Bar(output))
+
+    @property
+    def limits(self) -> TextLimits:
+        """Return how much of a plan text shows: everything with -v."""
+        return (
+            TextLimits(ALL_ROWS, ALL_ROWS) if self.output.loudness == "verbose" else TextLimits(severities=("warning",))
+        )
+
+    def print_banner(self, banner: str) -> None:
+        """Print the line above a text result."""
+        if self.output.form == "text":
+            self.output.result(banner)
+
+
 _COLOURS = {"warning": "yellow", "error": "red"}
 
 
@@ -253,11 +282,6 @@ class Part(Output):
 
     environment: str
     kept: list[str] = field(default_factory=list)
-
-    @classmethod
-    def of_environment(cls, output: Output, environment: str) -> Part:
-        """Return an environment's part of what is printed elsewhere."""
-        return cls(output.colour, output.loudness, output.log_format, output.form, asks=False, environment=environment)
 
     def result(self, text: str) -> None:
         """Keep the result, or a part of it; secrets are taken out where it is printed."""

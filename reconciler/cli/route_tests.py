@@ -3,57 +3,21 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from reconciler.checks.route_tests import RouteTestResult, run_route_tests, run_route_tests_live
+from reconciler.cli.command_line import program
 from reconciler.cli.conversation import arguments
 from reconciler.cli.environments.choose import choose, separate
-from reconciler.desired.desired import DesiredState, expand_manifests
-from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, resolve_aliases
-from reconciler.errors import ManifestError
-from reconciler.manifest.kinds.environment import SANDBOX, Environment
-from reconciler.plan.routing_table import live_entries
+from reconciler.manifest.kinds.environment import SANDBOX
 from reconciler.render.text.route_tests import join_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from reconciler.checks.route_tests import Checked, RouteTestResult
     from reconciler.manifest.load import Manifests
     from reconciler.model.finding import Finding
-    from reconciler.plan.plan import LiveState
-
-
-DEFAULT = "manifests"
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """One environment's rules, expanded offline: what was found in them, and what became of each route test."""
-
-    environment: Environment
-    findings: tuple[Finding, ...]
-    tried: tuple[RouteTestResult, ...]
-    labels: Mapping[str, str]
-    """What people call the attributes that the API knows by longer names."""
-    desired: DesiredState | None
-    """The rules; None where they are wrong."""
-    queues: Mapping[str, str]
-    """Queues that the rules name, by id: offline their names are taken to be known."""
-    rules: Literal["manifests", "live"] = "manifests"
-    """The rules that the tests were tried on."""
-
-
-def check(manifests: Manifests, environment: Environment) -> Checked:
-    """Expand the rules of one environment offline and try every route test. Where rules are wrong, none is tried."""
-    catalogue = OfflineQueueResolver(environment.name, resolve_aliases(manifests, environment.name))
-    try:
-        desired = expand_manifests(manifests, environment, catalogue)
-    except ManifestError as error:
-        return Checked(environment, error.findings, (), {}, None, {})
-    tried = run_route_tests(manifests.route_tests, environment, catalogue, desired)
-    queues = {queue.id: queue.name for queue in catalogue.assumed_queues.values()}
-    return Checked(environment, desired.findings, tried, desired.labels, desired, queues)
 
 
 def asked_for(manifests: Manifests, names: str | None) -> tuple[str, ...]:
@@ -61,15 +25,6 @@ def asked_for(manifests: Manifests, names: str | None) -> tuple[str, ...]:
     if names:
         return tuple(choose(manifests, name).name for name in separate(names))
     return tuple(dict.fromkeys((*manifests.environments, SANDBOX)))
-
-
-def check_live(manifests: Manifests, environment: Environment, desired: DesiredState, live: LiveState) -> Checked:
-    """Try every route test on all live rules, those that are not managed included."""
-    catalogue = QueueResolver(environment.name, resolve_aliases(manifests, environment.name), live.queues)
-    entries = live_entries(live.rules, desired)
-    tried = run_route_tests_live(manifests.route_tests, environment, catalogue, entries)
-    queues = {queue.id: queue.name for queue in live.queues}
-    return Checked(environment, (), tried, desired.labels, desired, queues, "live")
 
 
 def tested(manifests: Manifests, only: str | None, name: str) -> bool:
@@ -98,17 +53,10 @@ def _finding(
     failure: Finding, tried: Sequence[RouteTestResult], environments: Mapping[str, Checked], directory: str
 ) -> Finding:
     where = f", in {join_names(one.environment for one in tried)}" if len(environments) > 1 else ""
-    why = _explaining(tried[0], environments[tried[0].environment], directory)
+    checked = environments[tried[0].environment]
+    words = arguments(tried[0].conversation, checked.environment.attributes)
+    live = ["--live"] * (checked.rules == "live")
+    command = [*program(directory), "explain", "-e", checked.environment.name, *live, *words]
+    why = f"why: {shlex.join(command)}" if words else ""
     hint = "; ".join(filter(None, (failure.hint, why)))
     return replace(failure, message=f"{failure.message}{where}", hint=hint)
-
-
-def _explaining(tried: RouteTestResult, checked: Checked, directory: str) -> str:
-    """Return the command that says why the conversation goes where it goes."""
-    environment = checked.environment
-    words = arguments(tried.conversation, environment.attributes)
-    if not words:
-        return ""
-    words = ["--live"] * (checked.rules == "live") + words
-    manifests = [] if directory == DEFAULT else ["-m", directory]
-    return "why: " + shlex.join(["cxroute", *manifests, "explain", "-e", environment.name, *words])

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry
-from reconciler.cli.live_file import load
+from reconciler.cli.live_file import read_tenant
 from reconciler.cli.session import Session, open_session
-from reconciler.desired.desired import endpoint_types, expand_manifests
+from reconciler.cxone.rules_file import read_rules_file
+from reconciler.desired.desired import desire_offline, endpoint_types, expand_manifests
 from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, resolve_aliases
 from reconciler.errors import UsageError
 from reconciler.manifest.kinds.environment import Attributes
-from reconciler.model.rule import Target
-from reconciler.plan.routing_table import desired_entries, live_entries
+from reconciler.plan.routing_table import RuleList, desired_entries, live_entries
 from reconciler.text.escape import sanitize
 
 if TYPE_CHECKING:
@@ -44,14 +43,6 @@ class Side:
     def simulated(self) -> bool:
         """Say whether these are live rules of no tenant."""
         return self.kind == "live" and self.session is not None and self.session.simulated
-
-
-@dataclass(frozen=True, slots=True)
-class RuleList:
-    """One side's rules, and the names of queues by id."""
-
-    entries: tuple[RoutingEntry, ...]
-    queues: Mapping[str, str]
 
 
 def side(written: str, options: argparse.Namespace, output: Output) -> Side:
@@ -101,7 +92,7 @@ def read(left: Side, right: Side) -> tuple[RuleList, RuleList]:
         return _as_called(left), _as_called(right)
     found = [_file(one.written) if one.session is None else _of(one, one.session, tenants) for one in sides]
     if across:
-        found = [_by_name(rules) for rules in found]
+        found = [rules.by_name() for rules in found]
     return found[0], found[1]
 
 
@@ -110,23 +101,21 @@ def _tenants(left: Side, right: Side) -> dict[str, LiveState]:
     found: dict[str, LiveState] = {}
     for one in (left, right):
         if one.session and one.environment not in found and (one.kind == "live" or "file" in (left.kind, right.kind)):
-            found[one.environment] = _live(one.session)
+            found[one.environment] = read_tenant(one.session)
     return found
 
 
 def _of(one: Side, session: Session, tenants: Mapping[str, LiveState]) -> RuleList:
     """Return the rules of an environment. Raises ManifestError."""
-    name, manifests = one.environment, session.manifests
-    tenant = tenants.get(name)
-    assumed = OfflineQueueResolver(name, resolve_aliases(manifests, name))
+    manifests, environment, tenant = session.manifests, session.environment, tenants.get(one.environment)
+    if tenant is not None and one.kind == "manifests":
+        catalogue = QueueResolver(environment.name, resolve_aliases(manifests, environment.name), tenant.queues)
+        entries = desired_entries(expand_manifests(manifests, environment, catalogue))
+        return RuleList(entries, {queue.id: queue.name for queue in tenant.queues})
+    desired, assumed = desire_offline(manifests, environment)
     if tenant is None:
-        entries = desired_entries(expand_manifests(manifests, session.environment, assumed))
-        return RuleList(entries, {queue.id: queue.name for queue in assumed.assumed_queues.values()})
-    queues = {queue.id: queue.name for queue in tenant.queues}
-    if one.kind == "live":
-        return RuleList(live_entries(tenant.rules, expand_manifests(manifests, session.environment, assumed)), queues)
-    catalogue = QueueResolver(name, resolve_aliases(manifests, name), tenant.queues)
-    return RuleList(desired_entries(expand_manifests(manifests, session.environment, catalogue)), queues)
+        return RuleList(desired_entries(desired), assumed.names)
+    return RuleList(live_entries(tenant.rules, desired), {queue.id: queue.name for queue in tenant.queues})
 
 
 def _as_called(one: Side) -> RuleList:
@@ -135,25 +124,13 @@ def _as_called(one: Side) -> RuleList:
         raise AssertionError(one.written)
     catalogue = OfflineQueueResolver(one.environment, {})
     desired = expand_manifests(one.session.manifests, one.session.environment, catalogue)
-    return RuleList(desired_entries(desired), {queue.id: queue.name for queue in catalogue.assumed_queues.values()})
-
-
-def _live(session: Session) -> LiveState:
-    """Read a tenant's rules and queues."""
-    from reconciler.cli.clients import reading  # noqa: PLC0415 - brings HTTP in, which files would only pay for
-    from reconciler.cli.signals import run_interruptibly  # noqa: PLC0415 - nothing else can be interrupted
-
-    async def read_all() -> LiveState:
-        async with reading(session) as client:
-            return await session.read(client)
-
-    return run_interruptibly(lambda _stop: read_all())
+    return RuleList(desired_entries(desired), catalogue.names)
 
 
 def _file(written: str) -> RuleList:
     """Read a file of rules: those with our marker by their address. Raises UsageError."""
     try:
-        export = load(written)
+        export = read_rules_file(written)
     except UsageError as error:
         if Path(written).suffix:
             raise
@@ -163,19 +140,3 @@ def _file(written: str) -> RuleList:
         address = one.marker.address if one.marker else None
         entries.append(RoutingEntry(str(address) if address else one.rule.name, one.rule, one.id, address))
     return RuleList(tuple(entries), export.queues)
-
-
-def _by_name(rules: RuleList) -> RuleList:
-    """Call queues by their names in place of their ids, where a name means one queue alone."""
-    count = Counter(rules.queues.values())
-    alone = {queue: name for queue, name in rules.queues.items() if count[name] == 1}
-    queues = {alone.get(queue, queue): name for queue, name in rules.queues.items()}
-    return RuleList(tuple(_renamed(entry, alone) for entry in rules.entries), queues)
-
-
-def _renamed(entry: RoutingEntry, names: Mapping[str, str]) -> RoutingEntry:
-    targets = tuple(
-        Target(names.get(one.queue_id, one.queue_id), one.weight) if isinstance(one, Target) else one
-        for one in entry.rule.targets
-    )
-    return replace(entry, rule=replace(entry.rule, targets=targets))

@@ -23,8 +23,7 @@ from reconciler.cli.arguments import missing_extra
 from reconciler.cli.environments.choose import utc_now
 from reconciler.cli.server_log import log
 from reconciler.cxone.context_writers import ignored_conversations
-from reconciler.desired.desired import convert_endpoint_values, expand_manifests
-from reconciler.desired.queues import OfflineQueueResolver, resolve_aliases
+from reconciler.desired.desired import convert_endpoint_values, desire_offline
 from reconciler.endpoint.app import ContextApp, Dependencies, Limits, Stores, build_context_app
 from reconciler.endpoint.auth import SecretError
 from reconciler.endpoint.conversations import ConversationLocks
@@ -126,11 +125,9 @@ def policy(options: argparse.Namespace, session: Session) -> EventPolicy:
 
 def explaining(session: Session) -> Callable[[Mapping[str, Any]], Any]:
     """Return what says which rule and queue the manifests choose: the evaluation of `cxroute explain`."""
-    name = session.environment.name
-    catalogue = OfflineQueueResolver(name, resolve_aliases(session.manifests, name))
-    desired = expand_manifests(session.manifests, session.environment, catalogue)
-    queues = {queue.id: queue.name for queue in catalogue.assumed_queues.values()}
-    entries, names = desired_entries(desired), RuleNames(f"the manifests of {name}", queues, desired.labels)
+    desired, queues = desire_offline(session.manifests, session.environment)
+    where = f"the manifests of {session.environment.name}"
+    entries, names = desired_entries(desired), RuleNames(where, queues.names, desired.labels)
 
     def route(attributes: Mapping[str, Any]) -> dict[str, Any]:
         given = {name: _value(value) for name, value in attributes.items() if isinstance(value, str | int | float)}

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.cxone.rule_json import parse_live_rule
 from reconciler.errors import UnexpectedResponseError, UsageError
+from reconciler.text.escape import sanitize
+from reconciler.text.files import read_start
 from reconciler.text.strict_json import STRICT_DECODER
 
 if TYPE_CHECKING:
@@ -34,7 +36,16 @@ class RulesFile:
     """Whether it lists the queues beside the rules; else it knows those alone whose names stand at the targets."""
 
 
-def read_rules_file(data: bytes, name: str) -> RulesFile:
+def read_rules_file(path: str) -> RulesFile:
+    """Read a file of rules. Raises UsageError."""
+    try:
+        data = read_start(path, MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise UsageError(f"cannot read {sanitize(path)}: {error.strerror}") from None
+    return parse_rules_file(data, sanitize(path))
+
+
+def parse_rules_file(data: bytes, name: str) -> RulesFile:
     """Return what a file's bytes say. Raises UsageError, naming the file and what is wrong with it."""
     if len(data) > MAX_FILE_BYTES:
         raise UsageError(f"{name}: larger than {MAX_FILE_BYTES // 2**20} MiB")

@@ -13,6 +13,7 @@ from reconciler.desired.expand import (
     SubstitutionLimitError,
     list_targets,
 )
+from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, resolve_aliases
 from reconciler.desired.substitution import MAX_FILLED_BYTES_TOTAL, TextBudget
 from reconciler.errors import ManifestError
 from reconciler.manifest.text import MAX_FINDINGS
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reconciler.behaviour.routing_entry import Evaluation
-    from reconciler.desired.queues import QueueResolver
     from reconciler.manifest.kinds.environment import Environment
     from reconciler.manifest.kinds.ruleset import AdoptById, Hold, RuleSet
     from reconciler.manifest.load import Manifests
@@ -88,6 +88,12 @@ def expand_manifests(manifests: Manifests, environment: Environment, resolver: Q
     return replace(
         empty_desired_state(environment), rules=expansion.rules, rulesets=names, findings=tuple(expansion.findings)
     )
+
+
+def desire_offline(manifests: Manifests, environment: Environment) -> tuple[DesiredState, OfflineQueueResolver]:
+    """Return the desired rules where every queue that they name is assumed, and these queues. Raises ManifestError."""
+    catalogue = OfflineQueueResolver(environment.name, resolve_aliases(manifests, environment.name))
+    return expand_manifests(manifests, environment, catalogue), catalogue
 
 
 def empty_desired_state(environment: Environment) -> DesiredState:

@@ -99,6 +99,11 @@ class OfflineQueueResolver(QueueResolver):
         """The queues that were asked for, by id."""
         return self.assumed_queues
 
+    @property
+    def names(self) -> dict[str, str]:
+        """The names of these queues by id."""
+        return {queue.id: queue.name for queue in self.assumed_queues.values()}
+
     def _resolve_name(self, name: str, live_name: str) -> Queue:
         del name
         return self.assumed_queues.setdefault(live_name, Queue(live_name, live_name))

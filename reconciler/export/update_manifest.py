@@ -14,16 +14,21 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from reconciler.desired.desired import desire_offline
 from reconciler.desired.expand import InvalidRuleError, RuleExpander, list_targets
+from reconciler.errors import CxrouteError, ManifestError, RefusedError
 from reconciler.export.names import NotRepresentableError, QueueNames, escape_text
 from reconciler.export.ruleset import FIELD_ORDER, integer_priority, manifest_name
 from reconciler.export.sugar import find_sugar_field, manifest_value, when_item
+from reconciler.manifest.kinds.environment import SANDBOX
 from reconciler.manifest.kinds.ruleset import RuleSet, rule_entry
 from reconciler.manifest.yaml_patch import CannotPatchError, TextEdit, apply_edits, compute_edits, find_mapping
+from reconciler.manifest.yaml_writer import format_mapping
 from reconciler.model.rule import Address, Condition, Opaque, Queue, Rule, Target
+from reconciler.text.escape import sanitize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from reconciler.desired.desired import DesiredRule, DesiredState
     from reconciler.export.export import TenantSnapshot
@@ -341,3 +346,64 @@ def _find_rule(desired: DesiredRule, manifests: Manifests) -> tuple[LoadedDocume
                 if loaded.source_of("rules", index) == desired.source:
                     return loaded, index
     raise NotRepresentableError("it stands in no file")
+
+
+def all_edits(
+    drifted: Sequence[tuple[LiveRule, DesiredRule]], manifests: Manifests, tenant: TenantSnapshot
+) -> list[ManifestEdit]:
+    """Return the edits of every rule. Raises RefusedError with all rules for which there are none."""
+    found, refused = [], []
+    for rule, wanted in drifted:
+        try:
+            found.append(build_manifest_edit(rule, wanted, manifests, tenant))
+        except NotRepresentableError as error:
+            refused.append(f"{wanted.address} ({place_of(wanted)}): {sanitize(str(error))}")
+    if refused:
+        raise RefusedError(f"nothing was written: {'; '.join(refused)}")
+    return found
+
+
+def prove_edits(
+    found: Sequence[ManifestEdit], manifests: tuple[Manifests, Manifests], desired: tuple[DesiredState, DesiredState]
+) -> None:
+    """Compare the manifests, and what they define, before and after the edits. Raises RefusedError and CxrouteError.
+
+    Only these rules may change, in this environment alone.
+    """
+    wrong = find_unintended_changes(*desired, {one.desired.address: one.live for one in found})
+    if wrong:
+        raise CxrouteError(f"nothing was written: {wrong[0]} would not say what it is to say")
+    touched = dict(_elsewhere(*manifests, desired[0].environment))
+    if touched:
+        raise RefusedError(_by_hand(found, touched))
+
+
+def _elsewhere(before: Manifests, after: Manifests, here: str) -> Iterator[tuple[str, list[Address]]]:
+    """Yield every other environment that would change, and its rules; the sandbox is nobody's."""
+    for name in before.environments:
+        if name in (here, SANDBOX):
+            continue
+        try:
+            old, new = (desire_offline(one, one.environments[name].document)[0] for one in (before, after))
+            wrong = find_unintended_changes(old, new, {})
+        except ManifestError as error:
+            raise RefusedError(f"nothing was written: what {name} would get is not known ({error})") from error
+        if wrong:
+            yield name, wrong
+
+
+def _by_hand(found: Sequence[ManifestEdit], touched: Mapping[str, Sequence[Address]]) -> str:
+    """Say which environments would get the values too, and what to write where that is meant, or where it is not."""
+    lines = [f"nothing was written: {' and '.join(touched)} would get these values too. By hand, write"]
+    for one in found:
+        if any(one.desired.address in addresses for addresses in touched.values()):
+            lines.append(f"  {one.desired.address}   {place_of(one.desired)}")
+            lines += format_mapping(one.changed_fields, 6)
+            lines += [f"      (without {name})" for name in one.removed_fields]
+    lines.append("if that is meant, or give this environment a rule of its own there (`environments`).")
+    return "\n".join(lines)
+
+
+def place_of(desired: DesiredRule) -> str:
+    """Return where a rule stands in its manifest."""
+    return f"{desired.source.file}:{desired.source.line}" if desired.source else ""

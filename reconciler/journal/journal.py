@@ -6,18 +6,30 @@ Nothing depends on it: a missing, torn or corrupt journal hurts nobody but who w
 from __future__ import annotations
 
 import contextlib
+import io
 import math
 import os
+import re
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
+from reconciler.errors import UsageError
 from reconciler.model.rule import CANONICAL_JSON
+from reconciler.text.escape import sanitize
+from reconciler.text.files import MIB, read_file
 from reconciler.text.strict_json import STRICT_DECODER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
+
+
+RUN_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
+"""The names that cxroute gives to runs; another name in a journal is not a run, nor a word of a command."""
+LARGEST: Final = 256 * MIB
+"""The most bytes of a journal that are read: some hundred thousand changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +57,20 @@ JournalEntry = dict[str, Any]
 class Journal:
     """Appends entries of one run. A journal that cannot be written is said once, to `warn`, and stops nothing."""
 
-    def __init__(self, path: Path, run_id: str, now: Callable[[], datetime], warn: Callable[[str], None]) -> None:
-        """Name the file and the run; the file is opened at the first entry."""
+    def __init__(
+        self,
+        path: Path,
+        run_id: str,
+        now: Callable[[], datetime],
+        warn: Callable[[str], None],
+        redact: Callable[[dict[str, object]], dict[str, object]] = dict,
+    ) -> None:
+        """Name the file and the run; the file is opened at the first entry.
+
+        `redact` takes secrets out of an entry; the field `hidden` says that it did.
+        """
         self.path, self.run_id, self._now, self._warn = path, run_id, now, warn
-        self.redact: Callable[[dict[str, object]], dict[str, object]] = dict
-        """What an entry is put through first, so that no secret is kept; `hidden` says of one that something was."""
+        self._redact = redact
         self._file: int | None = None
         self.is_broken = False
         """Whether it cannot be written: it does not have all of the run."""
@@ -58,7 +79,7 @@ class Journal:
         """Append one entry and hand it to the operating system, so that a killed process leaves it behind."""
         stamp = {"run": self.run_id, "at": self._now().isoformat().replace("+00:00", "Z"), "event": event}
         whole = {**entry, **stamp}
-        kept = self.redact(whole)
+        kept = self._redact(whole)
         hidden = {} if kept == whole else {"hidden": True}
         line = CANONICAL_JSON.encode({**kept, **hidden}) + "\n"
         self._run_safely(lambda: self._append(line.encode()))
@@ -102,7 +123,31 @@ class Journal:
                 self._warn(f"the journal {self.path} cannot be written ({error.strerror}); going on without it")
 
 
-def read_runs(lines: Iterable[str], on_skipped: Callable[[int], object] = lambda _: None) -> tuple[RecordedRun, ...]:
+def read_runs(path: Path, on_unreadable: Callable[[int], object] = lambda _: None) -> Sequence[RecordedRun]:
+    """Return the runs of a journal, oldest first; none if there is no file. Raises UsageError.
+
+    `on_unreadable` gets the number of lines that are not entries.
+    """
+    try:
+        data = read_file(path, LARGEST)
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        raise UsageError(f"cannot read the journal {path}: {error.strerror}") from error
+    return parse_runs(io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", errors="replace"), on_unreadable)
+
+
+def find_run(recorded: Sequence[RecordedRun], name: str, path: Path) -> RecordedRun:
+    """Return the run of that name. Raises UsageError with the nearest name."""
+    for run in recorded:
+        if run.id == name:
+            return run
+    near = get_close_matches(name[:100], [run.id for run in recorded], n=1)
+    hint = f" Did you mean {sanitize(near[0])}?" if near else " --journal FILE names another journal." * (not recorded)
+    raise UsageError(f"the journal {path} has no run {name!r}.{hint}")
+
+
+def parse_runs(lines: Iterable[str], on_skipped: Callable[[int], object] = lambda _: None) -> tuple[RecordedRun, ...]:
     """Read a journal, oldest run first. Lines that are no entries are passed over; `on_skipped` is told how many."""
     entries: dict[str, list[tuple[int, JournalEntry]]] = {}
     strange: list[int] = []

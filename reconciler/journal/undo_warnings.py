@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from reconciler.model.change import Change, Create, Delete, Update, is_unadoption
 from reconciler.model.finding import Finding
 from reconciler.model.live import LiveRule, Marker, marker_digest
-from reconciler.plan.plan import Plan, build_plan
+from reconciler.plan.plan import Plan, draft_plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -44,7 +44,7 @@ def unknown_outcome_warning(error: Exception) -> Finding:
 
 def _reapplied_changes(plan: Plan, manifests: DesiredState, options: PlanOptions) -> list[Change]:
     """Return what a plan of the manifests would do to the same rules once this one is made."""
-    then = build_plan(manifests, replace(plan.live, rules=tuple(_rules_after(plan))), options, plan.generated_at)
+    then = draft_plan(manifests, replace(plan.live, rules=tuple(_rules_after(plan))), options, plan.generated_at)
     touched = {address for change in plan.changes for address in _addresses(change)}
     return [one for one in then.changes if one.cause != "duplicate" and touched.intersection(_addresses(one))]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
-from reconciler.errors import ManifestError
+from reconciler.errors import ManifestError, UsageError
 from reconciler.manifest import cross_checks as checks
 from reconciler.manifest.documents import ITEM_FIELDS, KINDS, Intents, Queues
 from reconciler.manifest.error_messages import ValidatedValue, report_errors
@@ -23,6 +23,7 @@ from reconciler.manifest.text import ErrorCollector, List, Map
 from reconciler.manifest.yaml_reader import ParsedFile, parse_file
 from reconciler.model.finding import Finding
 from reconciler.text.escape import quote_name
+from reconciler.text.suggest import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -56,6 +57,16 @@ class Manifests:
     profiles: Mapping[str, LoadedDocument[Profile]] = field(default_factory=dict)
     errors: tuple[Finding, ...] = ()
     """What is wrong with documents that are not here: see `load_environment`."""
+
+    def environment(self, name: str) -> Environment:
+        """Return the Environment of that name; the sandbox needs no document. Raises UsageError."""
+        if name in self.environments:
+            return self.environments[name].document
+        if name == SANDBOX:
+            return Environment(name=SANDBOX, owner=SANDBOX)
+        known = sorted({*self.environments, SANDBOX})
+        hint = suggest(name, known)
+        raise UsageError(f"no Environment is named {name!r}; there are {', '.join(known)}{hint and f'; {hint}'}")
 
     def profile(self, environment: Environment) -> Profile:
         """Return how the environment's tenant is spoken with: the profile that it names, else the tutorial's."""

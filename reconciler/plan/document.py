@@ -8,7 +8,6 @@ from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
-from reconciler import __version__
 from reconciler.behaviour.diff.containment import RegionClaim, find_uncovered
 from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.errors import RefusedError, UsageError
@@ -19,6 +18,8 @@ from reconciler.model.rule import CANONICAL_JSON, Rule, Target, to_api_json
 from reconciler.plan.behaviour_json import behaviour_to_json, region_claims
 from reconciler.plan.options import PlanOptions
 from reconciler.plan.routing_table import live_entries
+from reconciler.text.escape import pluralize, quote
+from reconciler.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -193,6 +194,29 @@ def unreviewed_changes(fresh: Plan, reviewed: ReviewedPlan) -> tuple[Change, ...
         for change in fresh.changes
         if not is_copy_removal(change) and _change_identity(change_to_json(fresh, change)) not in reviewed.changes
     )
+
+
+def refuse_unreviewed(made: Plan, reviewed: ReviewedPlan, plan_again: str) -> None:
+    """Raise RefusedError when a fresh plan has a change, or moves conversations, that the reviewed one does not."""
+    new = unreviewed_changes(made, reviewed)
+    again = f"Nothing was written. Plan again, review, apply: {plan_again}"
+    moved = unreviewed_impact(made, reviewed)
+    if moved and not new:
+        example = moved[0].example.attributes
+        raise RefusedError(
+            "rules that the plan does not change, or the Environment, were changed since it was made, and it would now"
+            f" send conversations elsewhere that plan {reviewed.plan_id} of {reviewed.generated_at} does not:"
+            f" {quote(example)}. {again}"
+        )
+    if new:
+        named = ", ".join(f"{change.action} {change.address}" for change in new[:5])
+        more = f" and {len(new) - 5} more" if len(new) > 5 else ""  # noqa: PLR2004 - as many as were named
+        since = f"plan {reviewed.plan_id} of {reviewed.generated_at} does not have: {named}{more}"
+        raise RefusedError(
+            f"manifests or tenant changed since the plan was made. A fresh plan has"
+            f" {pluralize(len(new), 'change')} that"
+            f" {since}. {again}"
+        )
 
 
 def hold_unreviewed_edits(fresh: Plan, reviewed: ReviewedPlan) -> Plan:

@@ -42,7 +42,7 @@ def freeze_reason(environment: Environment, now: datetime, lifted: Collection[st
     return "" if result.ok or result.name in lifted else result.message
 
 
-def refusals(plan: Plan) -> tuple[GuardResult, ...]:
+def guard_refusals(plan: Plan) -> tuple[GuardResult, ...]:
     """Return the guards that make apply refuse the plan."""
     return tuple(result for result in plan.guards if not result.ok)
 

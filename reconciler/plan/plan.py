@@ -102,7 +102,7 @@ class Plan:
         return tuple(finding for finding in self.findings if finding.severity == "error")
 
 
-def build_plan(desired: DesiredState, live: LiveState, options: PlanOptions, now: datetime) -> Plan:
+def draft_plan(desired: DesiredState, live: LiveState, options: PlanOptions, now: datetime) -> Plan:
     """Return the plan that makes the live rules the desired ones. `now` decides which holds still stand."""
     wanted = adopt_namesakes(desired, live) if options.adopt else desired
     rules, kept = restore_texts(live.rules, wanted)

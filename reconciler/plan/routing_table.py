@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from reconciler.behaviour.routing_entry import RoutingEntry
+from reconciler.model.rule import Target
 from reconciler.plan.stored_texts import classify_live_rules
 from reconciler.text.escape import sanitize
 
@@ -15,6 +18,29 @@ if TYPE_CHECKING:
     from reconciler.desired.desired import DesiredState
     from reconciler.model.live import LiveRule
     from reconciler.model.rule import Address
+
+
+@dataclass(frozen=True, slots=True)
+class RuleList:
+    """A list of rules, and the names of queues by id."""
+
+    entries: tuple[RoutingEntry, ...]
+    queues: Mapping[str, str]
+
+    def by_name(self) -> RuleList:
+        """Return the list with queues called by their names in place of their ids, where a name means one alone."""
+        count = Counter(self.queues.values())
+        names = {queue: name for queue, name in self.queues.items() if count[name] == 1}
+        queues = {names.get(queue, queue): name for queue, name in self.queues.items()}
+        return RuleList(tuple(_renamed(entry, names) for entry in self.entries), queues)
+
+
+def _renamed(entry: RoutingEntry, names: Mapping[str, str]) -> RoutingEntry:
+    targets = tuple(
+        Target(names.get(one.queue_id, one.queue_id), one.weight) if isinstance(one, Target) else one
+        for one in entry.rule.targets
+    )
+    return replace(entry, rule=replace(entry.rule, targets=targets))
 
 
 def types_phrase(types: Types, labels: Mapping[str, str]) -> str:

@@ -64,7 +64,7 @@ class ImpactCase:
     @property
     def route(self) -> str:
         """Return `"Card Services" -> "General"`."""
-        return f"{self.origin} -> {self.destination}"
+        return f"{'; '.join(self.origins)} -> {self.destination}"
 
 
 @dataclass(frozen=True, slots=True)

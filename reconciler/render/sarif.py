@@ -11,9 +11,9 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from reconciler import __version__
 from reconciler.model.finding import CODES, Finding
 from reconciler.text.escape import pluralize, sanitize
+from reconciler.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -100,16 +100,24 @@ class PlanSummary:
 
 
 def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSummary:
-    """Return what the plan says; `limit` is how many cases of who is affected are told where there are many."""
+    """Return what the plan says; `most` is how many cases of who is affected are told where there are many."""
     detours = {
         id(step.change): _STEP_NOTES[step.kind] for wave in plan.steps for step in wave if step.kind in _STEP_NOTES
     }
     who = None
     if plan.behaviour is not None and plan.changes:
         who = summarize_impact(plan.behaviour, plan.queue_names, plan.labels, plan.traffic_impact, limit)
+    undone = f"undoes run {plan.options.undo}, " if plan.options.undo else ""
+    rules = f"{pluralize(len(plan.managed), 'managed rule')} live, {plan.unmanaged:,} not managed"
+    order = ""
+    if plan.changes and plan.steps and not plan.unproven:
+        steps = pluralize(len(plan.steps), "step")
+        order = (
+            f"Made in {steps}; after every single write each conversation goes to its old or its new queue (proven)."
+        )
     return PlanSummary(
         plan.environment,
-        _tenant_text(plan, tenant),
+        f"{undone}{sanitize(tenant)}, {rules}",
         plan.failed_tests,
         tuple(
             LiftedGuard(result.name, sanitize(result.message), sanitize(result.allowed))
@@ -125,7 +133,7 @@ def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSumma
         acknowledged_phrase(len(plan.acknowledged)) if plan.acknowledged else "",
         count_changes(plan),
         _totals_text(plan),
-        _schedule_text(plan),
+        order,
     )
 
 
@@ -165,19 +173,3 @@ def _totals_text(plan: Plan) -> str:
     words = words or ["a clean-up of what an earlier run left"]
     held = f", {counts['held']} left alone" if counts["held"] else ""
     return f"Plan: {', '.join(words)}, {counts['unchanged']:,} unchanged{held}."
-
-
-def _tenant_text(plan: Plan, tenant: str) -> str:
-    """Say whose rules these are, how many, and first, where it is so, that the plan is not the manifests'."""
-    undoes = f"undoes run {plan.options.undo}, " if plan.options.undo else ""
-    return (
-        f"{undoes}{sanitize(tenant)}, {pluralize(len(plan.managed), 'managed rule')} live,"
-        f" {plan.unmanaged:,} not managed"
-    )
-
-
-def _schedule_text(plan: Plan) -> str:
-    if not plan.changes or plan.unproven or not plan.steps:
-        return ""
-    steps = pluralize(len(plan.steps), "step")
-    return f"Made in {steps}; after every single write each conversation goes to its old or its new queue (proven)."

@@ -195,9 +195,15 @@ _RULE: Final = {
     "DELETE": ("routing:write", SimulatorApi.delete_rule),
 }
 _QUEUES: Final = {"GET": ("routing:read", SimulatorApi.list_queues)}
-_CONTEXT: Final = {"POST": ("interaction:write", merge_context)}
-_CUSTOM_FIELDS: Final = {"PUT": ("interaction:write", set_custom_fields)}
-_SIGNAL: Final = {"POST": ("interaction:write", send_signal)}
+_CONTEXT: Final[Mapping[str, tuple[str, Handler]]] = {
+    "POST": ("interaction:write", lambda api, asked: merge_context(api.state, asked))
+}
+_CUSTOM_FIELDS: Final[Mapping[str, tuple[str, Handler]]] = {
+    "PUT": ("interaction:write", lambda api, asked: set_custom_fields(api.state, api.settings, asked))
+}
+_SIGNAL: Final[Mapping[str, tuple[str, Handler]]] = {
+    "POST": ("interaction:write", lambda api, asked: send_signal(api.state, asked))
+}
 
 
 def _platform_methods(

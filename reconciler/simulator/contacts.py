@@ -26,14 +26,15 @@ from reconciler.simulator.validate import DECIMAL
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from reconciler.simulator.api import SimulatorApi
+    from reconciler.simulator.settings import SimulatorSettings
+    from reconciler.simulator.state import TenantState
 
 
 _CONVERSATION: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _PARAMETERS: Final = tuple(f"p{place}" for place in range(1, 10))
 
 
-def merge_context(api: SimulatorApi, request: SimulatorRequest) -> SimulatorResponse:
+def merge_context(state: TenantState, request: SimulatorRequest) -> SimulatorResponse:
     """POST attributes of a conversation."""
     conversation = request.segments[4]
     if not _exists(conversation):
@@ -42,27 +43,27 @@ def merge_context(api: SimulatorApi, request: SimulatorRequest) -> SimulatorResp
     problems = _attribute_problems(body)
     if problems:
         return error_response(422, *problems)
-    merged = api.state.merge(conversation, body["attributes"])
+    merged = state.merge(conversation, body["attributes"])
     return json_response(200, encode_json({"id": conversation, "attributes": merged}))
 
 
-def set_custom_fields(api: SimulatorApi, request: SimulatorRequest) -> SimulatorResponse:
+def set_custom_fields(state: TenantState, settings: SimulatorSettings, request: SimulatorRequest) -> SimulatorResponse:
     """PUT values of custom fields of a contact; those that are not named keep theirs."""
-    contact, defined = request.segments[3], api.settings.custom_fields
+    contact, defined = request.segments[3], settings.custom_fields
     if not _exists(contact):
-        return _digital_error(api, 404, [ApiProblem("Contact not found", "not.found")])
+        return _digital_error(settings, 404, [ApiProblem("Contact not found", "not.found")])
     try:
         body = parse_json_body(request)
     except ApiProblemError as refused:
-        return _digital_error(api, refused.response.status, [ApiProblem("The body is not JSON", "invalid.body")])
+        return _digital_error(settings, refused.response.status, [ApiProblem("The body is not JSON", "invalid.body")])
     problems = list(_field_problems(body, defined))
     if problems:
-        return _digital_error(api, 422, problems)
-    api.state.merge(contact, {one["ident"]: _rule_value(one["value"], defined[one["ident"]]) for one in body})
+        return _digital_error(settings, 422, problems)
+    state.merge(contact, {one["ident"]: _rule_value(one["value"], defined[one["ident"]]) for one in body})
     return SimulatorResponse(204)
 
 
-def send_signal(api: SimulatorApi, request: SimulatorRequest) -> SimulatorResponse:
+def send_signal(state: TenantState, request: SimulatorRequest) -> SimulatorResponse:
     """POST p1 to p9 to the script that a contact is in; it finds them under these names."""
     contact = request.segments[4]
     if not _exists(contact):
@@ -70,7 +71,7 @@ def send_signal(api: SimulatorApi, request: SimulatorRequest) -> SimulatorRespon
     given = parse_qs(request.query, keep_blank_values=True)
     if "p1" not in given:
         return _acd_error(400, "invalid_request", "p1 is required")
-    api.state.merge(contact, {name: given[name][-1] for name in _PARAMETERS if name in given})
+    state.merge(contact, {name: given[name][-1] for name in _PARAMETERS if name in given})
     return SimulatorResponse(204)
 
 
@@ -114,12 +115,12 @@ def _rule_value(value: str, kind: str) -> str | float | None:
     return float(value) if kind == "number" and DECIMAL.fullmatch(value) else value
 
 
-def _digital_error(api: SimulatorApi, status: int, problems: list[ApiProblem]) -> SimulatorResponse:
+def _digital_error(settings: SimulatorSettings, status: int, problems: list[ApiProblem]) -> SimulatorResponse:
     """Return an error as Digital has them: with an id to ask the vendor about."""
     errors: list[dict[str, Any]] = [
         {"field": one.field or None, "message": one.message, "errorCode": one.code} for one in problems
     ]
-    return json_response(status, encode_json({"errors": errors, "uid": api.settings.new_id()}))
+    return json_response(status, encode_json({"errors": errors, "uid": settings.new_id()}))
 
 
 def _acd_error(status: int, error: str, description: str) -> SimulatorResponse:

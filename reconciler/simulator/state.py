@@ -9,6 +9,7 @@ import json
 import time
 from datetime import UTC, datetime
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from reconciler.simulator.messages import Json, SimulatorRequest, encode_json
@@ -16,7 +17,6 @@ from reconciler.simulator.storage import StateChange, StateError, StateFiles, fi
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from pathlib import Path
     from types import TracebackType
 
 
@@ -75,15 +75,16 @@ class TenantState:
         queues: Iterable[JsonObject] = (),
         initial: TenantState | None = None,
         lock_timeout: float = 10.0,
+        read: Callable[[Path], bytes] = Path.read_bytes,
     ) -> Self:
         """Open the state kept at `path` and lock it until `close`.
 
         Where there is none yet, begin as `initial`, or empty.
 
         `queues` are added to those of the file; where an id is there already, its name is replaced. Waits up to
-        `lock_timeout` seconds for another process to let go. Raises StateError.
+        `lock_timeout` seconds for another process to let go. `read` returns a file's bytes. Raises StateError.
         """
-        disk = StateFiles(path, lock_timeout)
+        disk = StateFiles(path, lock_timeout, read)
         try:
             if initial is not None and disk.is_new():
                 disk.replace(initial.to_document())

@@ -12,7 +12,7 @@ from reconciler.model.live import LiveRule, marker_digest
 from reconciler.model.rule import CANONICAL_JSON
 from reconciler.plan.document import change_to_json
 from reconciler.plan.drift import Drift, edited_changes, missing_rules
-from reconciler.plan.guards import refusals
+from reconciler.plan.guards import guard_refusals
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -87,7 +87,7 @@ class CycleResult:
     @property
     def failed_guards(self) -> tuple[GuardResult, ...]:
         """Return the guards that refuse what was planned; with nothing to be made there is nothing to refuse."""
-        return refusals(self.plan) if self.plan is not None and self.plan.changes else ()
+        return guard_refusals(self.plan) if self.plan is not None and self.plan.changes else ()
 
     @property
     def is_blocked(self) -> bool:
@@ -115,7 +115,7 @@ class CycleResult:
 
 def is_blocked(plan: Plan) -> bool:
     """Say whether apply would refuse: a route test fails, a guard refuses, or another rule is in the way."""
-    return bool(plan.failed_tests or plan.conflicts) or bool(plan.changes and refusals(plan))
+    return bool(plan.failed_tests or plan.conflicts) or bool(plan.changes and guard_refusals(plan))
 
 
 def count_drifted(plan: Plan) -> int:

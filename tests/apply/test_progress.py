@@ -12,7 +12,7 @@ from reconciler.apply.progress import ApplyProgress
 from reconciler.model.change import Create, Delete, Failed, PlanStep, Skipped, UnknownOutcome, Update
 from reconciler.model.live import LiveRule, Marker, copy_name, marker_digest
 from reconciler.plan.options import PlanOptions
-from reconciler.plan.plan import LiveState, build_plan
+from reconciler.plan.plan import LiveState, draft_plan
 from tests.support.builders import NOW, OWNER, QUEUES, address, desired, managed, rule, unmanaged, wanted
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ DONE = managed("id-x", "cards/x", WANTED)
 
 def planned(*live: LiveRule, goal: DesiredState = GOAL) -> Plan:
     """The plan of a read that showed these rules."""
-    return build_plan(goal, LiveState(live, QUEUES), PlanOptions(), NOW)
+    return draft_plan(goal, LiveState(live, QUEUES), PlanOptions(), NOW)
 
 
 def update(live: LiveRule) -> Update:

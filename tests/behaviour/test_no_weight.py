@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.model.rule import Target
 from reconciler.plan.options import PlanOptions
-from reconciler.plan.plan import build_plan
+from reconciler.plan.plan import draft_plan
 from reconciler.plan.schedule import predict_impact, schedule_steps
 from reconciler.render.markdown.mermaid import render_mermaid
 from reconciler.render.routing_map import build_routing_map
@@ -158,7 +158,7 @@ def no_weight() -> Plan:
     none = [Target("q-cards", 0)]
     want = desired(wanted("cards/x", rule("x", targets=none)))
     rules = [managed("1", "cards/x", rule("x")), unmanaged("2", rule("hand", targets=none))]
-    return predict_impact(schedule_steps(build_plan(want, live(*rules), PlanOptions(), NOW)))
+    return predict_impact(schedule_steps(draft_plan(want, live(*rules), PlanOptions(), NOW)))
 
 
 def test_the_map_has_a_place_for_no_queue() -> None:

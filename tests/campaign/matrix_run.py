@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cxone import rule_json
+from reconciler.plan.plan import LiveState
 from reconciler.simulator.faults.injector import FaultInjector
 from tests.campaign.matrix_actions import ACTS
 from tests.campaign.matrix_cases import REFUSED, is_call, is_write
@@ -151,7 +152,7 @@ class MatrixRun:
     def left(self) -> list[Change]:
         """Return what the server's rules, unspoilt, leave to do."""
         live = tuple(rule_json.parse_live_rule(rule) for rule in self.world.state.rules())
-        return [*self.applier.replan(QUEUES)(live).changes]
+        return [*self.applier.planner.plan(LiveState(live, QUEUES)).changes]
 
     def said(self) -> str:
         """Return everything that the first run said of its end: its error, and each outcome's."""

@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from reconciler import pipeline
 from reconciler.apply import attempt
 from reconciler.apply import loop as apply
 from reconciler.cxone import client, rule_json
@@ -20,7 +21,6 @@ from reconciler.model.change import Delete, Update
 from reconciler.model.live import Marker
 from reconciler.model.rule import Address
 from reconciler.plan import plan
-from tests.campaign import world
 from tests.campaign.mutants_patches import again, page_of, patched
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def arranged(waves: Callable[[tuple[PlanStep, ...]], tuple[tuple[PlanStep, ...],
 
         return arrange
 
-    return patched((apply, "schedule_steps", make), (world, "schedule_steps", make))
+    return patched((apply, "schedule_steps", make), (pipeline, "schedule_steps", make))
 
 
 # The twelve

@@ -12,30 +12,25 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 
 from reconciler.apply.admission import matches_intent, matches_review
-from reconciler.apply.loop import apply_plan
+from reconciler.apply.loop import apply_changes
 from reconciler.apply.settings import ApplySettings
 from reconciler.cli.commands.apply import exit_code
-from reconciler.cli.review import refuse_unreviewed
 from reconciler.cxone.client import WritingClient
 from reconciler.cxone.settings import ClientCredentials
 from reconciler.cxone.transport.httpx_transport import transport_over
 from reconciler.errors import CxrouteError, RefusedError
-from reconciler.plan.document import (
-    ReviewedPlan,
-    hold_unreviewed_edits,
-    plan_to_json,
-    read_saved_plan,
-    unreviewed_impact,
-)
-from reconciler.plan.guards import check_guards, lift_guards, refusals
+from reconciler.manifest.load import Manifests
+from reconciler.pipeline import Planner
+from reconciler.plan.document import ReviewedPlan, plan_to_json, read_saved_plan, refuse_unreviewed, unreviewed_impact
+from reconciler.plan.guards import guard_refusals
 from reconciler.plan.options import PlanOptions
-from reconciler.plan.plan import LiveState, Plan, build_plan
-from reconciler.plan.schedule import predict_impact, schedule_steps
+from reconciler.plan.plan import LiveState, Plan
+from reconciler.plan.schedule import predict_impact
 from reconciler.simulator.api import SimulatorApi
 from reconciler.simulator.messages import DeliveryMode, SimulatorRequest, SimulatorResponse
 from reconciler.simulator.state import TenantState
@@ -50,7 +45,6 @@ if TYPE_CHECKING:
     from reconciler.desired.desired import DesiredState
     from reconciler.manifest.kinds.environment import Environment
     from reconciler.model.change import PlanStep
-    from reconciler.model.live import LiveRule
     from reconciler.simulator.faults.injector import FaultInjector
     from tests.campaign.scenario import Scenario
 
@@ -220,25 +214,24 @@ class Applier:
             self.world.fake_clock.time,
         )
 
-    def replan(self, queues: tuple[Any, ...]) -> Callable[[tuple[LiveRule, ...]], Plan]:
-        """Return what plans from rules just read; beside a saved plan, what it is not about is set aside."""
-
-        def replan(rules: tuple[LiveRule, ...]) -> Plan:
-            fresh = build_plan(self.desired, LiveState(rules, queues), self.options, NOW + timedelta(minutes=1))
-            return hold_unreviewed_edits(fresh, self.reviewed) if self.reviewed else fresh
-
-        return replan
+    @property
+    def planner(self) -> Planner:
+        """Plans from rules just read; beside a saved plan, what it is not about is held back."""
+        return Planner(
+            manifests=Manifests({}, (), (), (), ()),
+            environment=self.environment,
+            desired=self.desired,
+            options=self.options,
+            clock=lambda: NOW + timedelta(minutes=1),
+            allowed=self.allow,
+            reason="campaign",
+            reviewed=self.reviewed,
+        )
 
     def is_within(self, fresh: Plan) -> bool:
         """Say whether a plan moves nothing that the saved one does not move."""
         assert self.reviewed
         return not unreviewed_impact(predict_impact(fresh), self.reviewed)
-
-    def guarded(self, made: Plan) -> Plan:
-        """Return the plan with its order, who is affected, and what the guards say."""
-        return lift_guards(
-            check_guards(predict_impact(schedule_steps(made), None), self.environment), self.allow, "campaign"
-        )
 
     async def saved(self) -> ReviewedPlan:
         """Do what `cxroute plan --out` does, and read the file back."""
@@ -247,8 +240,8 @@ class Applier:
     async def plan(self) -> Plan:
         """Do what `cxroute plan` does."""
         client = self.client()
-        rules, queues = await client.rules(), await client.queues()
-        return self.guarded(self.replan(queues)(rules))
+        live, planner = LiveState(await client.rules(), await client.queues()), self.planner
+        return planner.assess(planner.plan(live))
 
     async def run(self) -> ApplierResult:
         """Do what `cxroute apply` does; an error ends it with its exit code. Killed gets through."""
@@ -261,14 +254,13 @@ class Applier:
 
     async def _run(self) -> ApplierResult:
         client = self.client()
-        rules = await client.rules()
-        queues = await client.queues()
-        made = self.guarded(self.replan(queues)(rules))
+        live, planner = LiveState(await client.rules(), await client.queues()), self.planner
+        made = planner.assess(planner.plan(live))
         if self.reviewed:
             refuse_unreviewed(made, self.reviewed, "plan")
-        if made.conflicts or refusals(made):
+        if made.conflicts or guard_refusals(made):
             raise RefusedError(
-                "; ".join([*(one.message for one in made.conflicts), *(one.message for one in refusals(made))])
+                "; ".join([*(one.message for one in made.conflicts), *(one.message for one in guard_refusals(made))])
             )
         if not made.changes:
             return ApplierResult(0, planned=made)
@@ -279,10 +271,9 @@ class Applier:
             self.stopped,
             self.world.profile.concurrency,
             self.world.profile.list_lag_seconds,
-            assess=self.guarded,
             is_within_review=self.is_within if self.reviewed else None,
         )
-        report = await apply_plan(made, client, self.replan(queues), RecordedLines(self.world.said), conduct)
+        report = await apply_changes(made, client, planner, RecordedLines(self.world.said), conduct)
         return ApplierResult(exit_code(report), report, made)
 
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from reconciler.cli.clients import opened
-from reconciler.cli.commands.history import read
 from reconciler.cli.files import STATE
 from reconciler.desired.desired import expand_manifests
 from reconciler.desired.queues import QueueResolver
 from reconciler.errors import ManifestError
+from reconciler.journal.journal import read_runs
 from reconciler.manifest.load import load_manifests
 from reconciler.model.finding import CODES
 from reconciler.model.rule import Queue, make_opaque
@@ -160,7 +160,7 @@ def disowned(desk: Desk) -> set[str]:
 
 def last_run() -> str:
     """Return the name of the last run in the journal."""
-    return read(Path(".cxroute/journal.jsonl"))[-1].id
+    return read_runs(Path(".cxroute/journal.jsonl"))[-1].id
 
 
 def accepted(desk: Desk) -> set[str]:

@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from reconciler import pipeline
 from reconciler.apply import loop as apply
-from reconciler.cli import session
 from reconciler.cli.environments import run as several
-from reconciler.cli.environments.run import Done, each, worst
-from reconciler.cli.environments.selection import Fleet
+from reconciler.cli.environments.run import EnvironmentResult, each, worst
+from reconciler.cli.environments.selection import EnvironmentSelection
 from reconciler.cli.output import Output
 from reconciler.cli.signals import Stop
 from reconciler.errors import ApiError
 from reconciler.plan.guards import check_guards
-from reconciler.plan.plan import build_plan as planning
+from reconciler.plan.plan import draft_plan as planning
 from reconciler.plan.schedule import schedule_steps
 from reconciler.render.text.environments import EnvironmentRow
 from tests.crash.gate import Gate, wait_until_heard
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from reconciler.cli.session import Session
+
 
 ROOT = Path(__file__).resolve().parents[2]
 TWO = [rule("lost"), rule("stolen", "Fraud")]
@@ -452,12 +453,12 @@ def test_no_tenant_shows_the_secret_of_one_that_comes_later(
         assert "one of the secrets that this run was given" in refused["error"]["message"]
 
 
-def fleet(names: list[str]) -> Fleet:
+def fleet(names: list[str]) -> EnvironmentSelection:
     """Environments on hosts of their own, of which nobody answers."""
     for number, name in enumerate(names):
         write(f"{name}.yaml", environment(name, f"{NOWHERE}{number}"))
     options = argparse.Namespace(manifests="manifests", all=True, shard=None, environment=None)
-    return Fleet.of(options, Output("never", "quiet", "text", "text", asks=False))
+    return EnvironmentSelection.of(options, Output("never", "quiet", "text", "text", asks=False))
 
 
 def test_so_many_are_under_way_and_no_more(elsewhere: Path) -> None:
@@ -465,35 +466,35 @@ def test_so_many_are_under_way_and_no_more(elsewhere: Path) -> None:
     del elsewhere
     now, most = 0, 0
 
-    async def work(session: Session, _stop: Stop) -> Done:
+    async def work(session: Session, _stop: Stop) -> EnvironmentResult:
         nonlocal now, most
         now, most = now + 1, max(most, now + 1)
         for _ in range(ord(session.environment.name[-1]) % 5):
             await asyncio.sleep(0)
         now -= 1
-        return Done(0, EnvironmentRow(session.environment.name, "", "", "same"))
+        return EnvironmentResult(0, lambda: EnvironmentRow(session.environment.name, "", "", "same"))
 
     names = [f"t{n:02}" for n in range(40)]
     told = asyncio.run(each(fleet(names), work, Stop()))
-    assert (several.AT_ONCE, names) == (most, [one.done.row.environment for one in told])
+    assert (several.AT_ONCE, names) == (most, [one.row.environment for one in told])
 
 
 def test_a_bug_met_in_one_environment_is_its_own(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Whatever a tenant's answer does to the program, the others are worked on."""
     del elsewhere
 
-    async def work(session: Session, _stop: Stop) -> Done:
+    async def work(session: Session, _stop: Stop) -> EnvironmentResult:
         match session.environment.name:
             case "a":
                 raise ZeroDivisionError("of a")
             case "b":
                 raise ApiError("of b")
             case name:
-                return Done(0, EnvironmentRow(name, "", "", "same"))
+                return EnvironmentResult(0, lambda: EnvironmentRow(name, "", "", "same"))
 
     told = asyncio.run(each(fleet(["a", "b", "c"]), work, Stop()))
-    assert ["failed", "failed", "same"] == [one.done.row.status for one in told]
-    assert [1, 1, 0] == [one.done.code for one in told]
+    assert ["failed", "failed", "same"] == [one.row.status for one in told]
+    assert [1, 1, 0] == [one.code for one in told]
     assert "error: a: this is a bug in cxroute (ZeroDivisionError: of a)" in capsys.readouterr().err
 
 
@@ -510,12 +511,12 @@ def test_no_plan_is_made_where_answers_are_waited_for(
 
         return noted
 
-    monkeypatch.setattr(session, "build_plan", beside(planning))
-    monkeypatch.setattr(session, "check_guards", beside(check_guards))
-    for module in (session, apply):
+    monkeypatch.setattr(pipeline, "draft_plan", beside(planning))
+    monkeypatch.setattr(pipeline, "check_guards", beside(check_guards))
+    for module in (pipeline, apply):
         monkeypatch.setattr(module, "schedule_steps", beside(schedule_steps))
     assert 0 == cxroute("apply", "--all", "--yes")
-    assert (2, {"build_plan False", "check_guards False", "schedule_steps False"}) == (
+    assert (2, {"draft_plan False", "check_guards False", "schedule_steps False"}) == (
         len(three.rules("prod-us")),
         found,
     )

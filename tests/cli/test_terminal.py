@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.cli.commands.history import read
-from reconciler.cli.recorder import journal_path
+from reconciler.cli.files import journal_path
+from reconciler.journal.journal import read_runs
 from reconciler.render.text.wrap import columns, wrap_text
 from reconciler.simulator.app import build_simulator
 from reconciler.simulator.settings import PROFILES
@@ -120,7 +120,7 @@ def words(text: str) -> list[str]:
 @pytest.mark.usefixtures("bank")
 def test_a_run_of_the_journal_fits_the_terminal(width: int) -> None:
     """With its rules in words."""
-    (name,) = (entry.id for entry in read(journal_path()))
+    (name,) = (entry.id for entry in read_runs(journal_path()))
     shown = run_on_terminal(width, "history", name)
     assert 0 == shown.code
     assert [] == too_long(shown.lines, width)

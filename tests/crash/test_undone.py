@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from reconciler.cli.commands.history import read
 from reconciler.cxone.rule_json import parse_live_rule
+from reconciler.journal.journal import read_runs
 from tests.crash.killer import Killer
 from tests.crash.stage import CrashRun, finish
 from tests.tiers import FULL
@@ -40,7 +40,7 @@ def killed(trial: CrashRun, at: int, *arguments: str) -> None:
 
 
 def run_of(trial: CrashRun, number: int) -> str:
-    return read(trial.folder / ".cxroute/journal.jsonl")[number].id
+    return read_runs(trial.folder / ".cxroute/journal.jsonl")[number].id
 
 
 @pytest.mark.parametrize("at", POINTS)

@@ -19,7 +19,8 @@ from reconciler.endpoint.event import InvalidEventError
 from tests.endpoint.in_process_endpoint import EVENT
 from tests.endpoint.openapi_document import DOCUMENT, FILE, STATUSES
 from tests.endpoint.process_memory import MIB, resident
-from tests.endpoint.processes import KEY, ROOT, log, served
+from tests.endpoint.processes import ROOT, log, served
+from tests.support.server_process import KEY
 from tests.tiers import FULL
 
 if TYPE_CHECKING:

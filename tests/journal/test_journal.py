@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.journal.journal import Journal, read_runs
+from reconciler.journal.journal import Journal, parse_runs
 from reconciler.render.text.history import run_text, runs_text
 
 FULL = Path("/dev/full")
@@ -46,7 +46,7 @@ def test_runs_are_joined_from_what_was_intended_and_done(tmp_path: Path) -> None
     one.write_entry("outcome", address="a/b", action="create", status="applied")
     one.close()
     with path.open() as lines:
-        (run,) = read_runs(lines)
+        (run,) = parse_runs(lines)
     assert [("a/b", "applied"), ("a/c", "unknown")] == [(one["address"], one["status"]) for one in run.changes]
     assert run.end is None
     assert "priority: 1 -> 2" in run_text(run)
@@ -62,7 +62,7 @@ def test_a_torn_or_corrupt_journal_is_read_as_far_as_it_goes(tmp_path: Path) -> 
     one.write_entry("start")
     one.close()
     with path.open(encoding="utf-8", errors="replace") as lines:
-        assert ["r0", "r2"] == [run.id for run in read_runs(lines)]
+        assert ["r0", "r2"] == [run.id for run in parse_runs(lines)]
 
 
 def test_a_journal_that_cannot_be_written_is_a_warning_and_stops_nothing(tmp_path: Path) -> None:

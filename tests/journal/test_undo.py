@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from reconciler.cli.clients import opened
-from reconciler.cli.commands.history import read
 from reconciler.cli.files import STATE
 from reconciler.cli.main import main
+from reconciler.journal.journal import read_runs
 from tests.support.program import VARIABLES, Program, write
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def by_hand() -> None:
 
 
 def last() -> str:
-    return read(JOURNAL)[-1].id
+    return read_runs(JOURNAL)[-1].id
 
 
 @pytest.fixture(scope="module")
@@ -263,7 +263,7 @@ def test_prune_of_the_environment_is_not_about_what_a_run_made(cxroute: Program,
     assert 0 == cxroute("apply", "--undo", last(), "--no-prune", "--yes")
     assert "left alone: nothing is to be deleted" in cxroute.out
     assert {"Cognigy Intent Route: made"} == rules().keys() - was.keys()
-    first = read(JOURNAL)[-2].id
+    first = read_runs(JOURNAL)[-2].id
     assert 0 == cxroute("apply", "--undo", first, "--yes")
     assert was == rules()
 
@@ -412,7 +412,7 @@ def test_a_journal_that_is_not_whole_or_says_what_no_run_does_is_refused(cxroute
     """Exit 4 with the reason, and nothing is written."""
     spoilt(HOSTILE[how])
     before = rules()
-    run = next(one.id for one in read(JOURNAL) if one.changes)
+    run = next(one.id for one in read_runs(JOURNAL) if one.changes)
     assert 4 == cxroute("apply", "--undo", run, "--yes"), cxroute.out
     assert f"run {run} is not undone: " in cxroute.err
     assert before == rules()

@@ -5,22 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from copy import deepcopy
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import pytest
 
 from reconciler.behaviour.diff.difference import compare_behaviour
-from reconciler.cli.recorder import Recorder
 from reconciler.cxone.rule_json import parse_live_rule
 from reconciler.errors import ApiError, RefusedError
 from reconciler.journal.history import read_changes
-from reconciler.journal.journal import read_runs
+from reconciler.journal.journal import Journal, parse_runs
+from reconciler.journal.recorder import Recorder, run_name
 from reconciler.journal.undo import build_undo_state
 from reconciler.model.change import Adopt
 from reconciler.plan.options import PlanOptions
 from reconciler.plan.ownership import classify_by_owner
-from reconciler.plan.plan import LiveState, build_plan
+from reconciler.plan.plan import LiveState, draft_plan
 from reconciler.plan.routing_table import live_entries
 from reconciler.simulator.app import build_simulator
 from reconciler.simulator.faults.injector import FaultInjector
@@ -56,13 +55,6 @@ class Undone(InProcessTenant):
     def __init__(self, scenario: Scenario, folder: Path) -> None:
         super().__init__((), PROFILES["C"])
         self.path = folder / "journal.jsonl"
-        self.session = SimpleNamespace(
-            clock=lambda: NOW,
-            simulated=True,
-            environment=scenario.environment,
-            output=SimpleNamespace(warn=pytest.fail),
-            bar=SimpleNamespace(step=lambda *_: None, end=lambda: None),
-        )
         for rule in deepcopy([*scenario.rules]):
             self.state.put(rule)
 
@@ -75,8 +67,9 @@ class Undone(InProcessTenant):
         self, goal: DesiredState, options: PlanOptions | None = None, faults: str = ""
     ) -> tuple[Plan, ApplyReport | None]:
         """Apply and write it down as the command does; None where the run ended before it wrote anything."""
-        made = build_plan(goal, self.live, options or PlanOptions(), NOW)
-        recorder = Recorder.begin(cast("Any", self.session), made, "me", "", {})
+        made = draft_plan(goal, self.live, options or PlanOptions(), NOW)
+        journal = Journal(self.path, run_name(made, NOW), lambda: NOW, pytest.fail)
+        recorder = Recorder.begin(journal, made, who="me", reason="", tenant="", progress=lambda *_: None)
         self.recorder = cast("Any", recorder)
         self.app = build_simulator(self.state, PROFILES["C"], FaultInjector(faults, 1) if faults else None)
         try:
@@ -90,7 +83,7 @@ class Undone(InProcessTenant):
     def runs(self) -> Sequence[RecordedRun]:
         """What the journal tells."""
         with self.path.open(encoding="utf-8") as lines:
-            return read_runs(lines)
+            return parse_runs(lines)
 
     def aim(self, run: RecordedRun, manifests: DesiredState) -> DesiredState:
         """What is to be live so that a run is undone."""
@@ -98,9 +91,8 @@ class Undone(InProcessTenant):
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path) -> Path:
     """Where the journal is."""
-    monkeypatch.setenv("CXROUTE_JOURNAL", str(tmp_path / "journal.jsonl"))
     return tmp_path
 
 
@@ -158,7 +150,7 @@ def test_a_run_undone_leaves_what_was_before_it(name: str, folder: Path) -> None
     assert back.converged, back
     assert_back(world, before, aim)
     assert_others_untouched(world, before, made)
-    assert () == build_plan(world.aim(run, scenario.wish), world.live, UNDO, NOW).changes
+    assert () == draft_plan(world.aim(run, scenario.wish), world.live, UNDO, NOW).changes
     again = world.aim(world.runs()[-1], scenario.wish)
     if again.findings:
         return

@@ -25,7 +25,7 @@ from reconciler.plan.document import read_saved_plan as read_plan
 from reconciler.plan.drift import Acceptance, Impact, find_drift
 from reconciler.plan.drift_json import drift_to_json
 from reconciler.plan.options import PlanOptions
-from reconciler.plan.plan import add_findings, build_plan
+from reconciler.plan.plan import add_findings, draft_plan
 from reconciler.render.drift_summary import acceptance_lines, unaffected_text
 from reconciler.render.impact import NO_IMPACT, NO_KNOWN_IMPACT, UNKNOWN_NOTE
 from reconciler.render.markdown.drift import drift_markdown
@@ -54,7 +54,7 @@ LIVE_VIP = managed("1", "cards/vip", rule())
 
 
 def drift_of(want: list[DesiredRule], found: list[LiveRule], *accept: Acceptance, **options: Any) -> Drift:
-    return find_drift(build_plan(desired(*want), live(*found), PlanOptions(**options), NOW), accept)
+    return find_drift(draft_plan(desired(*want), live(*found), PlanOptions(**options), NOW), accept)
 
 
 def accepted(*rules: LiveRule) -> list[Acceptance]:
@@ -95,7 +95,7 @@ class Tenant:
             for one in self.managed
         ]
         theirs = {one["id"]: unmanaged(one["id"], entry(one).rule) for one in self.others}
-        made = build_plan(replace(want, evaluation=self.evaluation), live(*found, *theirs.values()), PlanOptions(), NOW)
+        made = draft_plan(replace(want, evaluation=self.evaluation), live(*found, *theirs.values()), PlanOptions(), NOW)
         return find_drift(made, accepted(*(theirs[one["id"]] for one in self.accepted)))
 
 

@@ -12,9 +12,9 @@ from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.manifest.kinds.environment import Attributes, Environment
 from reconciler.model.rule import Target
-from reconciler.plan.guards import check_guards, freeze_reason, lift_guards, refusals
+from reconciler.plan.guards import check_guards, freeze_reason, guard_refusals, lift_guards
 from reconciler.plan.options import PlanOptions
-from reconciler.plan.plan import Plan, build_plan
+from reconciler.plan.plan import Plan, draft_plan
 from reconciler.plan.schedule import predict_impact, schedule_steps
 from reconciler.traffic.sample import read_traffic
 from tests.support.builders import NOW, OWNER, address, desired, intent_is, live, managed, rule, unmanaged, wanted
@@ -32,11 +32,11 @@ def environment(**said: Any) -> Environment:
 
 
 def guarded(want: DesiredState, rules: list[LiveRule], **said: Any) -> Plan:
-    return check_guards(build_plan(want, live(*rules), PlanOptions(), NOW), environment(**said))
+    return check_guards(draft_plan(want, live(*rules), PlanOptions(), NOW), environment(**said))
 
 
 def refused(made: Plan) -> list[str]:
-    return [result.name for result in refusals(made)]
+    return [result.name for result in guard_refusals(made)]
 
 
 def many(count: int) -> list[LiveRule]:
@@ -62,7 +62,7 @@ def test_the_message_says_number_and_limit() -> None:
     """As a person reads it."""
     made = guarded(kept(26), many(40))
     expected = "deletes 14 of 40 managed rules (35 %); the limit for prod is 12 (2 or 30 %, whichever is more)"
-    assert expected == refusals(made)[0].message
+    assert expected == guard_refusals(made)[0].message
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_a_rule_that_is_adopted_and_switched_off_is_counted() -> None:
     taken = [wanted(f"cards/r{n}", rule(f"r{n}", enabled=False), adopt=f"r{n}") for n in range(9)]
     made = guarded(desired(*taken), rules)
     assert ["deletes"] == refused(made)
-    assert "deletes or switches off 9 of 9 managed rules" in refusals(made)[0].message
+    assert "deletes or switches off 9 of 9 managed rules" in guard_refusals(made)[0].message
 
 
 def test_changes_are_limited_where_the_environment_says_so() -> None:
@@ -173,7 +173,7 @@ def test_a_frozen_environment_refuses_every_plan() -> None:
     """The plan's own time decides."""
     window = {"start": "2026-11-25", "end": "2026-11-25", "timezone": "UTC", "reason": "peak"}
     made = guarded(kept(1), many(1), freeze=[window])
-    assert ["prod is frozen now: peak"] == [result.message for result in refusals(made)]
+    assert ["prod is frozen now: peak"] == [result.message for result in guard_refusals(made)]
 
 
 WINDOW = {"start": "2026-11-26", "end": "2026-11-27", "timezone": "UTC", "reason": "peak"}
@@ -204,7 +204,7 @@ CATCH_ALL = rule("all", priority=900, conditions=[], targets=[Target("q-general"
 
 def foreseen(want: DesiredState, rules: list[LiveRule], sample: str = "", **said: Any) -> Plan:
     """The plan as a command makes it: with its order and who is affected."""
-    made = schedule_steps(build_plan(want, live(*rules), PlanOptions(), NOW))
+    made = schedule_steps(draft_plan(want, live(*rules), PlanOptions(), NOW))
     read = read_traffic(sample.encode(), "t.csv", Attributes()) if sample else None
     return check_guards(predict_impact(made, read), environment(**said))
 
@@ -234,14 +234,14 @@ def test_no_positive_weight_counts_as_the_default_routing(targets: list[Target])
         "conversations that reach a queue today would reach no queue, since no target of the rule that takes them has"
         " a positive weight (today by cards/a)"
     )
-    assert expected == refusals(made)[0].message
+    assert expected == guard_refusals(made)[0].message
 
 
 def test_both_ways_of_reaching_no_queue_are_named() -> None:
     """One rule loses its weights, another one is deleted."""
     want = desired(wanted("cards/a", rule("a", targets=NO_WEIGHT)))
     made = foreseen(want, [managed("1", "cards/a", rule("a")), managed("2", "cards/b", rule("b"))])
-    message = next(one.message for one in refusals(made) if one.name == "unrouted")
+    message = next(one.message for one in guard_refusals(made) if one.name == "unrouted")
     assert "reach no queue" in message
     assert "fall to the tenant's default routing" in message
 
@@ -265,7 +265,7 @@ def test_protected_conversations_may_not_go_elsewhere() -> None:
     want = desired(wanted("cards/vip", rule("vip")), wanted("cards/above", above))
     made = foreseen(want, rules, guard={"protected": ["cards/vip"]})
     assert ["protected"] == refused(made)
-    assert "conversations that a protected rule serves would go elsewhere: cards/vip" in refusals(made)[0].message
+    assert "conversations that a protected rule serves would go elsewhere: cards/vip" in guard_refusals(made)[0].message
 
 
 @pytest.mark.parametrize(("percent", "ok"), [(30, True), (29, False)])
@@ -287,10 +287,10 @@ def test_the_traffic_guard_refuses_without_a_sample() -> None:
 def test_what_is_not_proven_needs_a_reason() -> None:
     """`transient` names the rules; `--allow transient` lifts it."""
     made = check_guards(
-        replace(build_plan(desired(), live(), PlanOptions(), NOW), unproven=(address("cards/a"),)), environment()
+        replace(draft_plan(desired(), live(), PlanOptions(), NOW), unproven=(address("cards/a"),)), environment()
     )
     assert ["transient"] == refused(made)
-    assert "cards/a" in refusals(made)[0].message
+    assert "cards/a" in guard_refusals(made)[0].message
     assert [] == refused(lift_guards(made, ["transient"], "CHG-9"))
 
 
@@ -339,9 +339,9 @@ def test_only_the_protected_rules_are_named() -> None:
 def test_the_rules_that_lose_conversations_are_named_up_to_five() -> None:
     """Ours by their addresses, others by their live names in quotes; the rest is counted."""
     made = foreseen(desired(), many(7), guard={"deletes": {"count": 9}})
-    message = next(one.message for one in refusals(made) if one.name == "unrouted")
+    message = next(one.message for one in guard_refusals(made) if one.name == "unrouted")
     assert message.endswith("(today by cards/r0, cards/r1, cards/r2, cards/r3, cards/r4 and 2 more)")
     hand = unmanaged("1", rule("by hand\x1b", conditions=[intent_is("x")]))
     want = desired(wanted("cards/x", rule("x", targets=NO_WEIGHT), adopt="by hand\x1b"))
-    message = next(one.message for one in refusals(foreseen(want, [hand])) if one.name == "unrouted")
+    message = next(one.message for one in guard_refusals(foreseen(want, [hand])) if one.name == "unrouted")
     assert message.endswith('(today by "by hand\\u001b")')

@@ -19,7 +19,7 @@ from reconciler.model.rule import Source
 from reconciler.plan.document import plan_to_json, read_saved_plan, unreviewed_changes
 from reconciler.plan.json_schema import plan_schema
 from reconciler.plan.options import PlanOptions, unmatched_selectors
-from reconciler.plan.plan import LiveState, Plan, adopt_namesakes, build_plan, replace_findings
+from reconciler.plan.plan import LiveState, Plan, adopt_namesakes, draft_plan, replace_findings
 from reconciler.plan.schedule import schedule_steps
 from tests.support.builders import NOW, address, desired, live, managed, rule, unmanaged, wanted
 
@@ -46,7 +46,7 @@ def some_plan(options: PlanOptions | None = None) -> Plan:
         unmanaged("5", rule("by hand")),
         unmanaged("6", rule("theirs")),
     )
-    return build_plan(want, found, options or PlanOptions(), NOW)
+    return draft_plan(want, found, options or PlanOptions(), NOW)
 
 
 def test_the_summary_counts_every_rule_once() -> None:
@@ -93,7 +93,7 @@ def test_keep_drift_holds_what_was_changed_outside() -> None:
 def test_a_hold_ends_at_its_time(minutes: int, held: int) -> None:
     """Until then the live rule is left as it is; the clock is an input."""
     want = desired(wanted("cards/vip", rule(priority=1), hold=HOLD))
-    made = build_plan(want, live(managed("1", "cards/vip", rule())), PlanOptions(), NOW + timedelta(minutes=minutes))
+    made = draft_plan(want, live(managed("1", "cards/vip", rule())), PlanOptions(), NOW + timedelta(minutes=minutes))
     assert (held, 1 - held) == (len(made.held), len(made.changes))
 
 
@@ -103,7 +103,7 @@ def test_held_changes_stand_in_order() -> None:
     want = desired(*(wanted(one, rule(one[-1], priority=2 - (one == "cards/c")), hold=HOLD) for one in names))
     found = live(*(managed(one[-1], one, rule(one[-1], priority=9)) for one in names))
     assert ["cards/c", "cards/a", "cards/b"] == [
-        str(one.change.address) for one in build_plan(want, found, PlanOptions(), NOW).held
+        str(one.change.address) for one in draft_plan(want, found, PlanOptions(), NOW).held
     ]
 
 
@@ -119,7 +119,7 @@ def test_a_name_that_is_not_free_yet_is_waited_for(way: str) -> None:
         wanted("cards/e", rule("e", priority=2)),
     )
     found = live(*(managed(f"id-{name}", f"cards/{name}", rule(name)) for name in "abce"))
-    made = build_plan(want, found, PlanOptions(only=("cards/[abde]",) if way == "only" else ()), NOW)
+    made = draft_plan(want, found, PlanOptions(only=("cards/[abde]",) if way == "only" else ()), NOW)
     assert ["cards/e"] == [str(change.address) for change in made.changes]
     held = {str(one.change.address): one.reason for one in made.held}
     assert {"cards/a", "cards/b", "cards/d"} == held.keys() - {"cards/c"}
@@ -132,7 +132,7 @@ def test_a_rule_with_an_edited_copy_keeps_its_address(wish: dict[str, Rule]) -> 
     ours = managed("1", "cards/a", rule("vip"), dateCreated="2026-01-01T00:00:00Z")
     clone = managed("2", "cards/a", rule("vip (copy)", priority=7), last_written=rule("vip"))
     goal = desired(*(wanted(where, what) for where, what in wish.items()))
-    made = build_plan(goal, live(ours, clone), PlanOptions(), NOW)
+    made = draft_plan(goal, live(ours, clone), PlanOptions(), NOW)
     assert () == made.changes
     ((held,), (clone_found,)) = made.held, made.findings
     assert "1" == held.change.live.id  # type: ignore[union-attr]
@@ -143,8 +143,8 @@ def test_a_rule_with_an_edited_copy_keeps_its_address(wish: dict[str, Rule]) -> 
 def test_adopting_all_takes_namesakes_over() -> None:
     """What would be a conflict becomes an adoption."""
     want, found = desired(wanted("cards/vip", rule())), live(unmanaged("1", rule(priority=5)))
-    assert ["CXR301"] == [one.code for one in build_plan(want, found, PlanOptions(), NOW).conflicts]
-    made = build_plan(want, found, PlanOptions(adopt=True), NOW)
+    assert ["CXR301"] == [one.code for one in draft_plan(want, found, PlanOptions(), NOW).conflicts]
+    made = draft_plan(want, found, PlanOptions(adopt=True), NOW)
     assert ([], 1) == (list(made.conflicts), plan_to_json(made)["summary"]["adopt"])
 
 
@@ -159,7 +159,7 @@ def test_adopting_all_is_about_namesakes_alone() -> None:
     found = live(
         managed("1", "cards/ours", rule("ours")), unmanaged("2", rule("by hand")), unmanaged("3", rule(priority=5))
     )
-    made = build_plan(want, found, PlanOptions(adopt=True), NOW)
+    made = draft_plan(want, found, PlanOptions(adopt=True), NOW)
     kinds = {"cards/new": Create, "cards/ours": Update, "cards/hand": Adopt, "cards/vip": Adopt}
     assert kinds == {str(change.address): type(change) for change in made.changes}
     assert () == made.findings
@@ -192,10 +192,10 @@ def test_the_same_input_gives_the_same_plan_in_any_order() -> None:
     for _ in range(20):
         want = desired(*(wanted("cards/a", rule("a")), wanted("cards/b", rule("b", priority=1))))
         found = [managed(str(n), f"cards/r{n}", rule(f"r{n}")) for n in range(8)]
-        first = json.dumps(plan_to_json(build_plan(want, live(*found), PlanOptions(), NOW)))
+        first = json.dumps(plan_to_json(draft_plan(want, live(*found), PlanOptions(), NOW)))
         chance.shuffle(found)
         assert first == json.dumps(
-            plan_to_json(build_plan(want, LiveState(tuple(found), live().queues[::-1]), PlanOptions(), NOW))
+            plan_to_json(draft_plan(want, LiveState(tuple(found), live().queues[::-1]), PlanOptions(), NOW))
         )
     later = plan_of_later()
     assert plan_to_json(made)["planId"] == plan_to_json(later)["planId"]

@@ -11,7 +11,7 @@ import pytest
 
 from reconciler.model.rule import Target
 from reconciler.plan.options import PlanOptions
-from reconciler.plan.plan import build_plan
+from reconciler.plan.plan import draft_plan
 from reconciler.plan.stored_texts import TEXT_FORMS, is_form_of, restore_texts
 from tests.support.builders import NOW, desired, live, managed, rule, unmanaged, wanted
 
@@ -36,7 +36,7 @@ def planned(rules: list[Rule], shown: list[Rule]) -> Plan:
         managed(f"r{number}", f"cards/k{number}", now, last_written=was)
         for number, (was, now) in enumerate(zip(rules, shown, strict=True))
     ]
-    return build_plan(wishes, live(*lives), PlanOptions(), NOW)
+    return draft_plan(wishes, live(*lives), PlanOptions(), NOW)
 
 
 def findings(made: Plan) -> list[tuple[str, int]]:
@@ -116,7 +116,7 @@ def test_a_change_of_the_manifests_is_not_called_drift() -> None:
         managed(f"r{number}", f"cards/k{number}", replace(one, name=one.name.lower()), last_written=one)
         for number, one in enumerate(was)
     ]
-    made = build_plan(wishes, live(*lives), PlanOptions(), NOW)
+    made = draft_plan(wishes, live(*lives), PlanOptions(), NOW)
     assert ["manifest", "manifest"] == [one.cause for one in made.changes]
     assert [["priority"]] * 2 == [[field.path for field in one.fields] for one in made.changes]  # type: ignore[union-attr]
     assert [*lives] == [one.live for one in made.changes]  # type: ignore[union-attr]
@@ -126,7 +126,7 @@ def test_a_second_copy_is_one_although_its_name_has_another_form() -> None:
     """A duplicate is deleted, as the rule that was read."""
     what = rule("Cards")
     twins = [managed(one, "cards/k0", replace(what, name="cards"), last_written=what) for one in ("r1", "r2")]
-    made = build_plan(desired(wanted("cards/k0", what)), live(*twins), PlanOptions(), NOW)
+    made = draft_plan(desired(wanted("cards/k0", what)), live(*twins), PlanOptions(), NOW)
     assert [("r2", "duplicate")] == [(one.live.id, one.cause) for one in made.changes]  # type: ignore[union-attr]
     assert twins[1] is made.changes[0].live  # type: ignore[union-attr]
 

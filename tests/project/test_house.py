@@ -19,7 +19,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tests.campaign.cases import Case
-from tests.support.imports import imported
+from tests.support import plan_way
+from tests.support.imports import import_cycles, imported
 from tests.support.measure import IMPURE, PURE, entry_of, pure_modules
 from tests.tiers import PARTS, SHARES
 
@@ -113,6 +114,7 @@ READS = {"os", "pathlib", "reconciler.text.files"}
 REACHED = {
     "export/names.py": {"reconciler.text.files"},
     "apply/first_contact.py": {"reconciler.apply.attempt"},
+    "pipeline.py": {"reconciler.apply.loop", "reconciler.apply.settings", "reconciler.cxone.rules_file"},
     "manifest/files.py": READS,
     "journal/history.py": {"reconciler.cxone.rule_json"},
     "render/text/history.py": {"reconciler.cxone.rule_json"},
@@ -225,10 +227,10 @@ def test_tests_run_on_what_users_install() -> None:
 
 
 def test_the_version_stands_in_one_place() -> None:
-    """The version is written in reconciler/__init__.py alone; pyproject.toml reads it from there."""
+    """The version is written in reconciler/version.py alone; pyproject.toml reads it from there."""
     written = re.compile(r"^(?:__version__|version)\s*=\s*[\"']", re.MULTILINE)
     files = [ROOT / "pyproject.toml", *(ROOT / "reconciler").rglob("*.py")]
-    assert [ROOT / "reconciler/__init__.py"] == [file for file in files if written.search(file.read_text("utf-8"))]
+    assert [ROOT / "reconciler/version.py"] == [file for file in files if written.search(file.read_text("utf-8"))]
     assert ["version"] == PROJECT["project"]["dynamic"]
 
 
@@ -254,6 +256,23 @@ def test_rooms_import_downwards(tmp_path: Path) -> None:
     call = f"from importlinter.cli import lint_imports; raise SystemExit(lint_imports(cache_dir={str(tmp_path)!r}))"
     result = run(sys.executable, "-c", call)
     assert (0, "") == (result.returncode, result.stderr), result.stdout
+
+
+def test_no_modules_import_each_other(tmp_path: Path) -> None:
+    """There are no import cycles between modules, those of one package and imports for types included."""
+    assert [] == import_cycles(ROOT / "reconciler")
+    for name, imports in (("a", "b"), ("b", "a"), ("c", "a")):
+        (tmp_path / f"{name}.py").write_text(f"def f():\n    import {tmp_path.name}.{imports}\n", "utf-8")
+    cycle = [f"{tmp_path.name}.a", f"{tmp_path.name}.b"]
+    assert [cycle, cycle] == import_cycles(tmp_path)
+
+
+def test_a_plan_reaches_the_terminal_in_few_calls() -> None:
+    """`python -m tests.support.plan_way` lists the functions that get the plan, its summary or its text."""
+    functions = plan_way.way()
+    assert len(functions) <= plan_way.CALLS, functions
+    assert len(plan_way.packages(functions)) <= plan_way.PACKAGES, plan_way.packages(functions)
+    assert "reconciler.render.text.plan:plan_text" in functions
 
 
 @pytest.mark.parametrize("flag", ["--version", "--help"])

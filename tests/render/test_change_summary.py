@@ -9,7 +9,7 @@ import pytest
 from reconciler.model.change import Delete, Update
 from reconciler.model.rule import Opaque, Queue, Rule, Target, make_condition, make_opaque
 from reconciler.plan.options import PlanOptions
-from reconciler.plan.plan import LiveState, build_plan
+from reconciler.plan.plan import LiveState, draft_plan
 from reconciler.render.change_summary import CAUSE_TEXTS, FieldRow, sentences, summarize_change, visible_rows
 from tests.support.builders import NOW, QUEUES, at_least, desired, intent_is, live, managed, rule, unmanaged, wanted
 
@@ -24,7 +24,7 @@ ODD_SHOWN = 'something that cxroute does not understand: {"text":"' + "x" * 291 
 def rows(before: Rule, after: Rule) -> tuple[FieldRow, ...]:
     """Return what differs between a live rule and the desired one, in words."""
     (change,) = (
-        made := build_plan(
+        made := draft_plan(
             desired(wanted("cards/vip", after)),
             LiveState((managed("1", "cards/vip", before),), (*QUEUES, SAME_NAME)),
             PlanOptions(),
@@ -121,15 +121,15 @@ def test_what_differs_of_the_rest() -> None:
 
 def test_what_differs_of_the_bookkeeping() -> None:
     """A rule that moved, one whose marker alone is old, and one that is given back."""
-    moved = build_plan(
+    moved = draft_plan(
         desired(wanted("fraud/vip", rule())), live(managed("1", "cards/vip", rule())), PlanOptions(), NOW
     )
     assert (FieldRow("moved", "cards/vip", "fraud/vip"),) == summarize_change(moved, moved.changes[0]).rows
     old = live(managed("1", "cards/vip", rule(), last_written=rule(priority=1)))
-    marked = build_plan(desired(wanted("cards/vip", rule())), old, PlanOptions(), NOW)
+    marked = draft_plan(desired(wanted("cards/vip", rule())), old, PlanOptions(), NOW)
     (row,) = summarize_change(marked, marked.changes[0]).rows
     assert ("bookkeeping", "") == (row.name, row.after)
-    given = build_plan(
+    given = draft_plan(
         desired(wanted("cards/vip", rule(), unadopted_id="1")),
         live(managed("1", "cards/vip", rule())),
         PlanOptions(undo="run-7"),
@@ -162,7 +162,7 @@ def test_each_change_says_why_it_is_made() -> None:
         managed("7", "cards/twice", rule("twice")),
         replace(copy, marker=replace(copy.marker, copy=True)),
     )
-    made = build_plan(want, found, PlanOptions(), NOW)
+    made = draft_plan(want, found, PlanOptions(), NOW)
     told = [summarize_change(made, change) for change in made.changes]
     second = "a second copy of this rule, left by a lost answer or two runs at once; the other one stays"
     expected = {
@@ -204,7 +204,7 @@ def test_an_undo_says_what_the_run_did() -> None:
     """Where the fields do not say it: what it made goes, and what it deleted comes."""
     want = desired(wanted("cards/new", rule("new")), wanted("cards/vip", rule(priority=1)))
     found = live(managed("1", "cards/vip", rule()), managed("2", "cards/gone", rule("gone")))
-    made = build_plan(want, found, PlanOptions(undo="run-7"), NOW)
+    made = draft_plan(want, found, PlanOptions(undo="run-7"), NOW)
     told = {change.action: change for change in (summarize_change(made, one) for one in made.changes)}
     assert ("run run-7 deleted it", "run run-7 created it", "") == tuple(
         told[action].reason for action in ("create", "delete", "update")
@@ -214,7 +214,7 @@ def test_an_undo_says_what_the_run_did() -> None:
 
 def test_a_note_stands_above_all_else() -> None:
     """And counts among the lines."""
-    made = build_plan(desired(), live(managed("1", "cards/gone", rule("gone"))), PlanOptions(), NOW)
+    made = draft_plan(desired(), live(managed("1", "cards/gone", rule("gone"))), PlanOptions(), NOW)
     (change,) = made.changes
     assert isinstance(change, Delete)
     told = summarize_change(made, change, "left alone: incident 42")
@@ -232,7 +232,7 @@ def test_no_caller_notices_a_description() -> None:
 
 def test_an_update_is_known_by_its_edit_and_no_other_change_is() -> None:
     """Equal edits of several rules are told as one."""
-    made = build_plan(
+    made = draft_plan(
         desired(wanted("cards/vip", rule(priority=1)), wanted("cards/new", rule("new"))),
         live(managed("1", "cards/vip", rule())),
         PlanOptions(),

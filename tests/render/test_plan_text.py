@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.model.rule import Queue, Target, make_condition
 from reconciler.plan.options import PlanOptions
-from reconciler.plan.plan import LiveState, build_plan
+from reconciler.plan.plan import LiveState, draft_plan
 from reconciler.plan.schedule import predict_impact, schedule_steps
 from reconciler.render.colour import ansi_style, no_style
 from reconciler.render.text.plan import plan_text
@@ -75,12 +75,12 @@ Plan for prod   tenant acme, 3 managed rules live, 2 not managed
 
 Plan: 1 to create, 2 to update, 1 to adopt, 1 to delete, 0 unchanged.
 """
-    assert expected == plan_text(build_plan(want, found, PlanOptions(), NOW), no_style, "tenant acme")
+    assert expected == plan_text(draft_plan(want, found, PlanOptions(), NOW), no_style, "tenant acme")
 
 
 def test_nothing_to_do_is_one_sentence() -> None:
     """With how many rules match."""
-    made = build_plan(
+    made = draft_plan(
         desired(wanted("cards/vip", rule())), LiveState((managed("1", "cards/vip", rule()),), ()), PlanOptions(), NOW
     )
     assert "No changes. 1 rule in prod matches the manifests." in plan_text(made, no_style, "tenant acme")
@@ -94,7 +94,7 @@ def test_names_from_outside_cannot_act_on_a_terminal(name: str) -> None:
     hostile = rule(name, description=name, conditions=[make_condition(name, "equals", name)], targets=[Target("q", 1)])
     want = desired(wanted("cards/new", rule("new")), wanted("cards/hand", rule("mine"), adopt=name))
     found = LiveState((managed("1", "cards/gone", hostile), unmanaged("2", hostile)), (queue,))
-    made = build_plan(want, found, PlanOptions(), NOW)
+    made = draft_plan(want, found, PlanOptions(), NOW)
     for text in (plan_text(made, no_style, name), as_drift(made)):
         assert not CONTROL_CHARACTERS.search(text)
         assert all(len(line) < 1_000 for line in text.splitlines())
@@ -127,13 +127,13 @@ def test_every_condition_has_words(operator: str, value: object, expected: str) 
 
 def test_colour_is_on_symbols_alone() -> None:
     """Without its colours, the text is the same."""
-    made = build_plan(desired(wanted("cards/vip", rule())), LiveState((), ()), PlanOptions(), NOW)
+    made = draft_plan(desired(wanted("cards/vip", rule())), LiveState((), ()), PlanOptions(), NOW)
     assert plan_text(made, no_style, "t") == re.sub(r"\x1b\[\d+m", "", plan_text(made, ansi_style, "t"))
 
 
 def foreseen(before: list[LiveRule], after: DesiredState) -> str:
     """The plan's text with its order and who is affected, as a command prints it."""
-    made = predict_impact(schedule_steps(build_plan(after, LiveState(tuple(before), QUEUES), PlanOptions(), NOW)))
+    made = predict_impact(schedule_steps(draft_plan(after, LiveState(tuple(before), QUEUES), PlanOptions(), NOW)))
     return plan_text(made, no_style, "tenant acme")
 
 

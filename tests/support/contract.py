@@ -34,7 +34,7 @@ def settings(given: Json) -> SimulatorSettings:
         switches["scopes"] = frozenset(switches["scopes"])
     if "profile" in given:
         made = Profile.model_validate({"name": "x", **given["profile"]})
-        switches["dialect"] = dialect_of(made, made.rules.path, made.queues.path)
+        switches["profile"] = dialect_of(made, made.rules.path, made.queues.path)
     return SimulatorSettings(**switches, clock=lambda: 1_769_936_400.0)
 
 

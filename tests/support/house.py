@@ -9,16 +9,18 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from tests.support.imports import cycles
+from tests.support import plan_way
+from tests.support.imports import import_cycles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT: Final = Path(__file__).parents[2]
-FILLERS: Final = frozenset(
-    "one found made said told what whole left known shown asked wanted written held there ours theirs other more some gone"
-    " came goes sent seen given taken kept".split()
+_FILLERS: Final = (
+    "one found made said told what whole left known shown asked wanted written held there ours theirs other more some"
+    " gone came goes sent seen given taken kept"
 )
+FILLERS: Final = frozenset(_FILLERS.split())
 """Names that do not say what the value is."""
 _FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -33,10 +35,11 @@ class Measure(NamedTuple):
 
     @property
     def holds(self) -> bool:
+        """Return whether the figure is within its limit."""
         return self.value <= self.limit
 
     def __str__(self) -> str:
-        number = f"{self.value:,.1f}" if isinstance(self.value, float) else f"{self.value:,}"
+        number = f"{self.value:,.1f}" if not float(self.value).is_integer() else f"{self.value:,}"
         mark = "ok  " if self.holds else "OVER"
         return f"{mark}  {self.name:<34} {number:>8}  at most {self.limit:,}  {self.worst}".rstrip()
 
@@ -44,7 +47,8 @@ class Measure(NamedTuple):
 def measures() -> list[Measure]:
     """Return all measures of `reconciler/`."""
     sources = {
-        path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in sorted((ROOT / "reconciler").rglob("*.py"))
+        path.relative_to(ROOT).as_posix(): path.read_text("utf-8")
+        for path in sorted((ROOT / "reconciler").rglob("*.py"))
     }
     trees = {name: ast.parse(source) for name, source in sources.items()}
     lengths = {name: source.count("\n") for name, source in sources.items()}
@@ -59,17 +63,20 @@ def measures() -> list[Measure]:
     classes = Counter(node.name for tree in trees.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
     repeated = sorted(name for name, count in classes.items() if count > 1)
     longest_function, longest_file = max(functions, key=functions.__getitem__), max(lengths, key=lengths.__getitem__)
-    circles = list(cycles())
+    circles = import_cycles(ROOT / "reconciler")
+    calls = plan_way.way()
     share = 100 * fillers.total() / names.total()
     return [
         Measure("Python files", len(sources), 290),
         Measure("lines", sum(lengths.values()), 35_000),
         Measure("packages and modules at the top", len(top_level()), 24),
         Measure("import layers", len(layers()), 10),
-        Measure("import cycles", len(circles), 0, " ".join(map(str, circles[:1]))),
+        Measure("import import_cycles", len(circles), 0, " ".join(map(str, circles[:1]))),
         Measure("filler names, percent", share, 2.0, ", ".join(f"{name} {n}" for name, n in fillers.most_common(6))),
         Measure("class names defined twice", len(repeated), 0, ", ".join(repeated[:6])),
         Measure("longest function, lines", functions[longest_function], 40, longest_function),
+        Measure("calls from a plan to the terminal", len(calls), 25),
+        Measure("packages on that way", len(plan_way.packages(calls)), 8),
         Measure("longest file, lines", lengths[longest_file], 450, longest_file),
     ]
 

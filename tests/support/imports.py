@@ -1,4 +1,4 @@
-"""What a file imports when it runs."""
+"""What a file imports when it runs, and which modules of the package import each other."""
 
 from __future__ import annotations
 
@@ -6,13 +6,49 @@ import ast
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 
 def imported(path: Path) -> Iterator[str]:
     """Yield the whole names of the modules that a file itself imports, in functions too; not those for types alone."""
     return _imported(ast.parse(path.read_text("utf-8")))
+
+
+def import_cycles(package: Path) -> list[list[str]]:
+    """Return the groups of modules that import each other, directly or not; an import for a type alone counts."""
+    files = {_name(path, package): path for path in package.rglob("*.py")}
+    graph = {name: _modules(ast.parse(path.read_text("utf-8")), files) - {name} for name, path in files.items()}
+    while leaves := {name for name, found in graph.items() if not found & graph.keys()}:
+        graph = {name: found for name, found in graph.items() if name not in leaves}
+    return [sorted(_reached(name, graph) & graph.keys()) for name in graph if name in _reached(name, graph)]
+
+
+def _name(path: Path, package: Path) -> str:
+    return ".".join(path.relative_to(package.parent).with_suffix("").parts).removesuffix(".__init__")
+
+
+def _modules(tree: ast.AST, files: Mapping[str, Path]) -> set[str]:
+    """Return the modules among `files` that a tree imports: a name of a package may be a module of it."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {one.name for one in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{one.name}" for one in node.names]
+            found |= {name if name in files else node.module for name in names}
+    return found & files.keys()
+
+
+def _reached(start: str, graph: Mapping[str, set[str]]) -> set[str]:
+    """Return the modules that a module imports through others, itself where it is on a cycle."""
+    reached: set[str] = set()
+    following = [start]
+    while following:
+        new = graph.get(following.pop(), set()) - reached
+        reached |= new
+        following += new
+    return reached
 
 
 def _imported(tree: ast.AST) -> Iterator[str]:

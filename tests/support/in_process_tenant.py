@@ -8,14 +8,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from reconciler.apply.admission import matches_intent
-from reconciler.apply.loop import apply_plan
+from reconciler.apply.loop import apply_changes
 from reconciler.apply.settings import ApplySettings
 from reconciler.cxone.client import WritingClient
 from reconciler.cxone.settings import ClientCredentials, TenantSettings
 from reconciler.cxone.transport.httpx_transport import transport_over
 from reconciler.model.rule import to_api_json
 from reconciler.plan.options import PlanOptions
-from reconciler.plan.plan import LiveState, build_plan
+from reconciler.plan.plan import LiveState, draft_plan
 from reconciler.simulator.app import Simulator, build_simulator
 from reconciler.simulator.settings import PROFILES
 from reconciler.simulator.state import TenantState
@@ -66,6 +66,26 @@ class RecorderInMemory:
         self.lines.append(("wave", ""))
 
 
+@dataclass(frozen=True)
+class Unguarded:
+    """Plans again from each read; no guard refuses, and nothing is frozen."""
+
+    desired: DesiredState
+    options: PlanOptions
+
+    def plan(self, live: LiveState) -> Plan:
+        """Return what differs a minute later."""
+        return draft_plan(self.desired, live, self.options, NOW + timedelta(minutes=1))
+
+    def assess(self, plan: Plan) -> Plan:
+        """Return the plan as it is."""
+        return plan
+
+    def freeze(self) -> str:
+        """Return nothing."""
+        return ""
+
+
 async def _no_sleep(_seconds: float) -> None:
     await asyncio.sleep(0)
 
@@ -110,7 +130,7 @@ class InProcessTenant:
 
         async def read(client: WritingClient) -> Plan:
             found = LiveState(await client.rules(), await client.queues())
-            return build_plan(desired, found, options or PlanOptions(), NOW)
+            return draft_plan(desired, found, options or PlanOptions(), NOW)
 
         return self.talk(read)
 
@@ -131,14 +151,10 @@ class InProcessTenant:
         async def run(client: WritingClient) -> ApplyReport:
             queues = await client.queues()
 
-            def replan(rules: tuple[LiveRule, ...]) -> Plan:
-                return build_plan(
-                    desired, LiveState(rules, queues), options or PlanOptions(), NOW + timedelta(minutes=1)
-                )
-
-            made = planned or replan(await client.rules())
+            planner = Unguarded(desired, options or PlanOptions())
+            made = planned or planner.plan(LiveState(await client.rules(), queues))
             conduct = ApplySettings(admit, sleep, stopped, lag=lag, is_within_review=within)
-            return await apply_plan(made, client, replan, self.recorder, conduct)
+            return await apply_changes(made, client, planner, self.recorder, conduct)
 
         return self.talk(run)
 

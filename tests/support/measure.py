@@ -19,14 +19,14 @@ BOUNDS: Final = {"all": 95, "pure": 99}
 
 _PURE: Final = (
     "apply/admission apply/first_contact apply/progress apply/report behaviour checks desired doctor errors export"
-    " journal/history journal/undo journal/undo_warnings manifest model plan render text traffic watch/cycle"
-    " watch/metrics watch/notifications"
+    " journal/history journal/undo journal/undo_warnings manifest model pipeline plan render text traffic version"
+    " watch/cycle watch/metrics watch/notifications"
 )
 PURE: Final = tuple(_PURE.split())
 """What decides: no network, no clock, no process; of files only those that it is told to read."""
 _IMPURE: Final = (
-    "__init__ __main__ apply cli cxone doctor/probe doctor/reachability endpoint github journal simulator text/files"
-    " text/redact watch"
+    "__init__ __main__ apply cli cxone doctor/examination doctor/probe doctor/reachability endpoint github journal"
+    " simulator text/files text/redact watch"
 )
 IMPURE: Final = tuple(_IMPURE.split())
 """What acts, or waits. A module belongs to the longest of the names that it lies in."""

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Final, cast
 from unittest.mock import patch
 
-from reconciler.cli import plan_forms
+from reconciler.cli.commands import plan as plan_command
 from reconciler.plan.document import plan_to_json
 from reconciler.plan.drift import find_drift
 from reconciler.render.colour import no_style
@@ -15,7 +15,7 @@ from reconciler.render.html import render_html
 from reconciler.render.markdown.drift import drift_markdown
 from reconciler.render.markdown.plan import render_markdown
 from reconciler.render.text.drift import DriftCommands, drift_brief, drift_text
-from reconciler.render.text.plan import plan_text
+from reconciler.render.text.plan import TextLimits, plan_text
 from tests.support.plans import FACTS, TENANT, summary_of
 
 if TYPE_CHECKING:
@@ -35,9 +35,10 @@ def as_text(made: Plan) -> str:
 
 def as_github(made: Plan) -> str:
     """The plan for a workflow's log."""
-    session = SimpleNamespace(brief=lambda one: one, tenant=TENANT, most=20, banner="")
-    with patch.object(plan_forms, "token_hex", lambda _size: TOKEN):
-        return plan_forms.as_github(cast("Session", session), made)
+    terminal = SimpleNamespace(limits=TextLimits())
+    session = SimpleNamespace(terminal=terminal, tenant=TENANT, banner="")
+    with patch.object(plan_command, "token_hex", lambda _size: TOKEN):
+        return plan_command.as_github(cast("Session", session), made)
 
 
 def as_markdown(made: Plan) -> str:

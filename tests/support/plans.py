@@ -13,7 +13,7 @@ from reconciler.model.finding import Finding
 from reconciler.model.rule import Queue, Source, Target, make_condition
 from reconciler.plan.guards import check_guards, lift_guards
 from reconciler.plan.options import PlanOptions
-from reconciler.plan.plan import LiveState, add_findings, build_plan
+from reconciler.plan.plan import LiveState, add_findings, draft_plan
 from reconciler.plan.schedule import predict_impact, schedule_steps
 from reconciler.render.provenance import Provenance, SourceLinks
 from reconciler.render.routing_map import build_routing_map
@@ -158,13 +158,13 @@ def large_plan(count: int, name: str = "") -> Plan:
         found += [managed(str(n), f"cards/r{n}", other)] if n % 6 != 1 else []
     queues = [Queue(f"q{n}", f"{name}Queue {n}") for n in range(40)]
     return check_guards(
-        assessed_plan(want, found, None, *queues), environment(check_guards={"deletes": {"count": 0, "percent": 1}})
+        assessed_plan(want, found, None, *queues), environment(guard={"deletes": {"count": 0, "percent": 1}})
     )
 
 
 def assessed_plan(want: list[DesiredRule], found: list[LiveRule], sample: bytes | None = None, *queues: Queue) -> Plan:
     """A plan as commands make it, with its order, its lint and who is affected."""
-    made = build_plan(desired(*want), LiveState(tuple(found), (*QUEUES, *queues)), PlanOptions(), NOW)
+    made = draft_plan(desired(*want), LiveState(tuple(found), (*QUEUES, *queues)), PlanOptions(), NOW)
     traffic = read_traffic(sample, "prod.csv", Attributes(), "October 2026") if sample else None
     return predict_impact(schedule_steps(made), traffic)
 

@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from reconciler.cli import clients as connect
+from reconciler.cxone import connect
 from reconciler.cxone.settings import ServerUrl
 from reconciler.cxone.transport.request import ApiRequest, ApiResponse
 from reconciler.text.redact import PLACEHOLDER, Redactor, RotatingTokens
@@ -36,7 +36,7 @@ def test_the_newest_of_a_thousand_tokens_are_hidden_in_bounded_memory(
         return ApiResponse("", 200, {}, b"{}")
 
     async def renew(times: int) -> None:
-        carried = connect._discreet(carry)
+        carried = connect.redacted(carry)
         for _ in range(times):
             await carried(ApiRequest("POST", SERVER, "/oauth/token", {}))
             assert discretion.redact(tokens[-1]) == PLACEHOLDER
@@ -72,7 +72,7 @@ def test_a_token_in_use_stays_hidden_after_many_new_tokens(monkeypatch: pytest.M
         return ApiResponse("", 200, {}, json.dumps(many).encode())
 
     async def renew() -> None:
-        carried, call = connect._discreet(carry), ApiRequest("GET", SERVER, "/", {"Authorization": f"Bearer {token}"})
+        carried, call = connect.redacted(carry), ApiRequest("GET", SERVER, "/", {"Authorization": f"Bearer {token}"})
         renewing = asyncio.ensure_future(carried(ApiRequest("POST", SERVER, "/oauth/token", {})))
         await asyncio.sleep(0)
         await carried(call)

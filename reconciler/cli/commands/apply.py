@@ -14,36 +14,40 @@ import select
 import sys
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from reconciler.apply.report import ApplyReport, outcomes_to_json
 from reconciler.cli import undo as undoing
 from reconciler.cli.clients import reading, writing
 from reconciler.cli.commands.plan import next_step, saved_text, selectors
-from reconciler.cli.environments.run import Done, Told, each, quiet, worst
-from reconciler.cli.environments.selection import Fleet, are_several
+from reconciler.cli.environments.choose import utc_now
+from reconciler.cli.environments.report import joined, print_list
+from reconciler.cli.environments.run import EnvironmentReport, EnvironmentResult, quiet, run_environments, worst
+from reconciler.cli.environments.selection import EnvironmentSelection
 from reconciler.cli.execute import carry_out
-from reconciler.cli.notify import announced
+from reconciler.cli.notify import announce
 from reconciler.cli.output import Output, error_document
-from reconciler.cli.plan_several import joined, tell
-from reconciler.cli.review import bound, read_plans, read_reviewed, refuse_unreviewed
-from reconciler.cli.session import Planner, Session, open_session
-from reconciler.cli.signals import Stop, ending_at_once, run_interruptibly
+from reconciler.cli.review import bound, read_saved
+from reconciler.cli.signals import Stop, ending_at_once
 from reconciler.cli.stdio import fitted
-from reconciler.errors import CxrouteError, InterruptedRunError, RefusedError, UsageError
-from reconciler.model.change import Applied, Outcome, UnknownOutcome
-from reconciler.plan.document import ReviewedPlan, count_changes, hold_unreviewed_edits, plan_to_json, read_saved_plan
-from reconciler.plan.guards import GUARD_NAMES, refusals
+from reconciler.errors import ApiError, CxrouteError, InterruptedRunError, ManifestError, RefusedError, UsageError
+from reconciler.model.change import Applied, UnknownOutcome
+from reconciler.plan.document import ReviewedPlan, count_changes, plan_to_json, read_saved_plan, refuse_unreviewed
+from reconciler.plan.guards import GUARD_NAMES, guard_refusals
 from reconciler.render.text.apply import report_text
 from reconciler.render.text.environments import applied_row, planned_row
 from reconciler.render.text.plan import plan_text
 from reconciler.text.escape import pluralize
+from reconciler.watch.cycle import CycleResult
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from reconciler.cli.session import Session
     from reconciler.cxone.client import ReadingClient
-    from reconciler.plan.plan import LiveState, Plan
+    from reconciler.pipeline import Planner
+    from reconciler.plan.plan import Plan
 
     Plans = Mapping[str, ReviewedPlan | str]
 
@@ -69,17 +73,19 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Apply a fresh plan, or a reviewed one."""
+    """Apply fresh plans, or reviewed ones."""
     check(options)
-    plans = read_plans(options) if options.plan else None
-    if plans or (are_several(options) and not options.plan):
-        return apply_several(options, output, plans or {})
-    reviewed = read_reviewed(options) if options.plan else None
-    named = (reviewed.environment, reviewed.options.undo) if reviewed else ()
-    session = open_session(options, output, *named)
-    run = Run.of(session, options, reviewed)
-    run.session.verify()
-    return run_interruptibly(run.all).code
+    saved = read_saved(options) if options.plan else None
+    if isinstance(saved, ReviewedPlan):
+        selection = EnvironmentSelection.single(options, output, saved.environment, saved.options.undo)
+        saved = {saved.environment: saved}
+    else:
+        selection = EnvironmentSelection.of(options, output, saved)
+    if selection.listed and not options.yes:
+        return _apply_confirmed(selection, saved or {})
+    code, reports = _apply(selection, saved or {})
+    print_list(selection, reports, "Apply to")
+    return code
 
 
 def check(options: argparse.Namespace) -> None:
@@ -112,15 +118,16 @@ class Run:
     options: argparse.Namespace
     reviewed: ReviewedPlan | None
 
-    @classmethod
-    def of(cls, session: Session, options: argparse.Namespace, reviewed: ReviewedPlan | None) -> Run:
-        """Return the apply, bound to the reviewed plan where there is one. Raises RefusedError."""
-        session = bound(session, reviewed) if reviewed else session
-        return cls(undoing.undone(session, options), options, reviewed)
-
     async def all(self, stop: Stop) -> Ended:
-        """Go from the first read to the last, and tell the web hook what became of it."""
-        return await announced(self.session, self.through(stop))
+        """Go from the first read to the last, and tell the web hook what was made, or that the tenant failed."""
+        try:
+            ended = await self.through(stop)
+        except ApiError as error:
+            await announce(self.session, CycleResult(utc_now(), error=error, may_write=True))
+            raise
+        if ended.report is not None:
+            await announce(self.session, CycleResult(utc_now(), plan=ended.made, report=ended.report, may_write=True))
+        return ended
 
     async def through(self, stop: Stop) -> Ended:
         """Go from the first read to the last."""
@@ -137,35 +144,34 @@ class Run:
             if stop.requested:
                 raise InterruptedRunError("interrupted; nothing was written")
             started = time.monotonic()
-            reason, reviewed = self.options.reason, self.reviewed
-            report = await carry_out(session, client, planner, made, stop, reason=reason, reviewed=reviewed)
+            report = await carry_out(session, client, planner, made, stop, reason=self.options.reason)
         return self.finish(made, report, time.monotonic() - started)
 
     async def look(self, client: ReadingClient) -> tuple[Planner, Plan]:
         """Read and plan, hold that against what was reviewed, and show it. Raises RefusedError."""
         session = self.session
         live = await session.read(client)
-        planner, made = await session.thinking(lambda: self.planned(live))
-        session.introduce()
+
+        def build() -> tuple[Planner, Plan]:
+            planner = session.planner(live, tuple(self.options.allow), self.options.reason)
+            planner = replace(planner, reviewed=self.reviewed)
+            return planner, planner.build(live)
+
+        planner, made = await session.terminal.run_blocking(build)
+        session.terminal.print_banner(session.banner)
         if self.reviewed:
-            refuse_unreviewed(made, self.reviewed, session.command("plan", "--out", "FILE"))
+            refuse_unreviewed(made, self.reviewed, session.command_line.command("plan", "--out", "FILE"))
             made_at = f"Plan {self.reviewed.plan_id}, made {self.reviewed.generated_at}"
             session.output.note(f"{made_at}. Everything was read again: there is nothing that it does not have.")
-        self.show(made)
+        output = session.output
+        if output.form == "text" and output.loudness != "quiet":
+            output.result(plan_text(made, output.paint, session.tenant, session.terminal.limits))
         return planner, made
-
-    def planned(self, live: LiveState) -> tuple[Planner, Plan]:
-        """Plan, with the guards lifted that are to be."""
-        planner, reviewed = self.session.planner(live, tuple(self.options.allow), self.options.reason), self.reviewed
-        if reviewed:
-            bare = planner.bare
-            planner = planner._replace(bare=lambda rules: hold_unreviewed_edits(bare(rules), reviewed))
-        return planner, planner.plan(live.rules)
 
     def refuse(self, made: Plan) -> None:
         """Raise RefusedError when a rule that is not ours stands in the way, or a guard refuses."""
         reasons = [f"{finding.address}: {finding.message}; {finding.hint}" for finding in made.conflicts]
-        reasons += [result.message for result in refusals(made)]
+        reasons += [result.message for result in guard_refusals(made)]
         if reasons:
             way_on = next_step(self.session, made, self.options.plan, tuple(self.options.allow))
             raise RefusedError("refused, and nothing was written: " + "\n  ".join(reasons) + f"\n{way_on}")
@@ -188,12 +194,6 @@ class Run:
         if answer != name:
             raise RefusedError("that is not the environment's name; nothing was written")
 
-    def show(self, made: Plan) -> None:
-        """Print what is about to be done."""
-        output = self.session.output
-        if output.form == "text" and output.loudness != "quiet":
-            output.result(plan_text(self.session.brief(made), output.paint, self.session.tenant, self.session.most))
-
     def refused(self, made: Plan, why: RefusedError) -> Ended:
         """Say why nothing is written; in JSON beside the plan that it is about."""
         if self.session.output.form != "json":
@@ -208,11 +208,13 @@ class Run:
         if output.form == "json":
             outcomes = outcomes_to_json(report) if report else []
             converged = report.converged if report else True
-            stopped = {"error": _stopped(report)} if report and report.error and not converged else {}
+            stopped = {}
+            if report and report.error and not converged:
+                stopped["error"] = {"kind": "Stopped", "message": report.error, "exitCode": exit_code(report)}
             run = {"run": report.run_id} if report and report.run_id else {}
             output.document({**plan_to_json(made), "outcomes": outcomes, "converged": converged, **run, **stopped})
         elif report:
-            output.result("\n" + report_text(report, output.paint, self.session.command("plan"), seconds))
+            output.result("\n" + report_text(report, output.paint, self.session.command_line.command("plan"), seconds))
             output.result("".join(f"{line}\n" for line in undoing.way_back(self.session, made, report)))
         return Ended(exit_code(report), made, report)
 
@@ -233,120 +235,104 @@ def _wait_for_answer() -> None:
             pass
 
 
-def _stopped(report: ApplyReport) -> dict[str, object]:
-    """Say in JSON why a run ended early."""
-    return {"kind": "Stopped", "message": report.error, "exitCode": exit_code(report)}
-
-
 def exit_code(report: ApplyReport | None) -> int:
     """Return apply's exit code (exit-codes): 0 only when a read after the last write shows no difference."""
     if report is None or report.converged:
         return 0
     if report.interrupted:
         return InterruptedRunError.exit_code
-    return PARTLY if any(map(_is_partly, report.outcomes)) else CxrouteError.exit_code
+    written = any(isinstance(outcome, Applied | UnknownOutcome) or outcome.left_partial for outcome in report.outcomes)
+    return PARTLY if written else CxrouteError.exit_code
 
 
-def _is_partly(outcome: Outcome) -> bool:
-    """Say whether something was done of a change, or may have been."""
-    return isinstance(outcome, Applied | UnknownOutcome) or outcome.left_partial
-
-
-def apply_several(options: argparse.Namespace, output: Output, plans: Plans) -> int:
-    """Apply fresh plans, or reviewed ones (`plans`, where there are any), and print one report."""
-    fleet = Fleet.of(options, output, tuple(plans) or None)
-    if options.yes:
-        return _ended(fleet, _apply(fleet, plans))
-    seen = _look(fleet, plans)
-    meant = [one for one in seen if one.done.row.status == "differs"]
-    if not meant:
-        return _ended(fleet, seen)
-    if output.form == "text":
-        tell(fleet, seen, "Plan for")
-    try:
-        _confirm(fleet, meant)
-    except RefusedError as refused:
-        return _refused(output, seen, refused)
-    return _ended(fleet, _go_on(fleet, seen, meant))
-
-
-def _ended(fleet: Fleet, told: Sequence[Told]) -> int:
-    tell(fleet, told, "Apply to")
-    return worst(one.done.code for one in told)
-
-
-def _apply(fleet: Fleet, plans: Plans) -> list[Told]:
-    async def applied(session: Session, stop: Stop) -> Done:
-        run = await _run_of(session, fleet.options, plans)
-        ended = await run.all(stop)
-        return Done(ended.code, applied_row(ended.made, ended.report))
-
-    async def all_of_them(stop: Stop) -> list[Told]:
-        stop.writing = True  # each hears of a signal by itself, and one that has begun to write goes on to its end
-        return await each(fleet, applied, stop)
-
-    return run_interruptibly(all_of_them)
-
-
-def _look(fleet: Fleet, plans: Plans) -> list[Told]:
-    """Plan everything as apply will, and write nothing."""
-
-    async def looked_at(session: Session, _stop: Stop) -> Done:
-        run = await _run_of(session, fleet.options, plans)
-        async with reading(session) as client:
-            _, made = await run.look(client)
-        row = planned_row(made)
-        try:
-            run.refuse(made)
-        except RefusedError as refused:
-            return Done(run.refused(made, refused).code, row)
-        if session.output.form == "json":
-            session.output.document({**plan_to_json(made), "outcomes": [], "converged": not made.changes})
-        return Done(0, row, saved_text(made, "the plan") if made.changes else "")
-
-    return run_interruptibly(lambda stop: each(fleet, looked_at, stop))
-
-
-async def _run_of(session: Session, options: argparse.Namespace, plans: Plans) -> Run:
-    """Return the apply to one environment, bound to its reviewed plan where there is one. Raises RefusedError."""
+def _prepared(options: argparse.Namespace, plans: Plans, session: Session) -> Session:
+    """Return the session bound to its reviewed plan, where there is one. Raises RefusedError and ManifestError."""
     reviewed = plans.get(session.environment.name)
     if isinstance(reviewed, str):
         raise RefusedError(f"the saved plan has none of it, for that failed ({reviewed}); plan again")
-    run = Run.of(session, options, reviewed)
-    await session.thinking(run.session.verify)
-    return run
+    session = undoing.undone(bound(session, reviewed) if reviewed else session, options)
+    if failed := session.tested().failed_tests:
+        raise ManifestError(failed)
+    return session
 
 
-def _confirm(fleet: Fleet, meant: Sequence[Told]) -> None:
+def _run(session: Session, options: argparse.Namespace, plans: Plans) -> Run:
+    reviewed = plans.get(session.environment.name)
+    return Run(session, options, reviewed if isinstance(reviewed, ReviewedPlan) else None)
+
+
+def _apply(selection: EnvironmentSelection, plans: Plans) -> tuple[int, list[EnvironmentReport]]:
+    async def work(session: Session, stop: Stop) -> EnvironmentResult:
+        ended = await _run(session, selection.options, plans).all(stop)
+        return EnvironmentResult(ended.code, lambda: applied_row(ended.made, ended.report))
+
+    prepare = partial(_prepared, selection.options, plans)
+    return run_environments(selection, work, prepare, on_signal="tell each")
+
+
+def _apply_confirmed(selection: EnvironmentSelection, plans: Plans) -> int:
+    """Plan every environment of a list as apply will, ask once for all of them, and apply just what was shown."""
+    output = selection.output
+    code, seen = _plan(selection, plans)
+    differing = [report for report in seen if report.row.status == "differs"]
+    if differing:
+        if output.form == "text":
+            print_list(selection, seen, "Plan for")
+        try:
+            _confirm(selection, len(differing))
+        except RefusedError as refused:
+            if output.form != "json":
+                raise
+            output.result(f"{joined([report.text for report in seen], refused)}\n")
+            return refused.exit_code
+        seen = _apply_shown(selection, seen, differing)
+        code = worst(report.code for report in seen)
+    print_list(selection, seen, "Apply to")
+    return code
+
+
+def _plan(selection: EnvironmentSelection, plans: Plans) -> tuple[int, list[EnvironmentReport]]:
+    async def work(session: Session, _stop: Stop) -> EnvironmentResult:
+        run = _run(session, selection.options, plans)
+        async with reading(session) as client:
+            _, made = await run.look(client)
+        row = partial(planned_row, made)
+        try:
+            run.refuse(made)
+        except RefusedError as refused:
+            return EnvironmentResult(run.refused(made, refused).code, row)
+        if session.output.form == "json":
+            session.output.document({**plan_to_json(made), "outcomes": [], "converged": not made.changes})
+        return EnvironmentResult(0, row, saved_text(made, "the plan") if made.changes else "")
+
+    return run_environments(selection, work, partial(_prepared, selection.options, plans))
+
+
+def _confirm(selection: EnvironmentSelection, number: int) -> None:
     """Ask once for all of them. Raises RefusedError without a yes."""
-    if not fleet.output.interactive:
-        plans, chosen = fleet.options.plan, fleet.chosen if fleet.options.environment else fleet.share
-        way_on = fleet.saved_command(plans, *chosen, "--yes") if plans else fleet.command("apply", "--yes")
+    if not selection.output.interactive:
+        plans, again = selection.options.plan, selection.command_line
+        words = selection.words if selection.options.environment else selection.share
+        way_on = again.apply_saved(plans, *words, "--yes") if plans else again.command("apply", "--yes")
         raise RefusedError(f"nobody can be asked here, and nothing was written\nTo apply these: {way_on}")
-    count = str(len(meant))
     with ending_at_once():
-        answer = ask(fleet.output, f"Apply this to {pluralize(len(meant), 'environment')}? Type their number, {count},")
-    if answer != count:
+        question = f"Apply this to {pluralize(number, 'environment')}? Type their number, {number},"
+        answer = ask(selection.output, question)
+    if answer != str(number):
         raise RefusedError("that is not how many there are; nothing was written")
 
 
-def _refused(output: Output, seen: Sequence[Told], why: RefusedError) -> int:
-    """Say why nothing is written; in JSON beside the plans that it is about."""
-    if output.form != "json":
-        raise why
-    output.result(f"{joined([one.text for one in seen], why)}\n")
-    return why.exit_code
-
-
-def _go_on(fleet: Fleet, seen: Sequence[Told], meant: Sequence[Told]) -> list[Told]:
-    """Apply just what was shown. In text nothing is told twice: of the others, the first table's line alone."""
-    options = argparse.Namespace(**{**vars(fleet.options), "yes": True})
-    shown = {one.done.row.environment: read_saved_plan(one.done.saved, "the plan shown") for one in meant}
-    in_text = fleet.output.form == "text"
-    output = quiet(fleet.output) if in_text else fleet.output
-    some = Fleet(fleet.manifests, tuple(shown), options, output, "")
-    became = {one.done.row.environment: one for one in _apply(some, shown)}
-    if not in_text:
-        return [became.get(one.done.row.environment, one) for one in seen]
-    headed = {name: replace(one, text=f"{name}:\n{one.text}") for name, one in became.items()}
-    return [headed.get(one.done.row.environment) or replace(one, text="") for one in seen]
+def _apply_shown(
+    selection: EnvironmentSelection, seen: Sequence[EnvironmentReport], differing: Sequence[EnvironmentReport]
+) -> list[EnvironmentReport]:
+    """Apply just what was shown. In text nothing is told twice: of the others, the first table's row alone."""
+    plans = {report.row.environment: read_saved_plan(report.saved, "the plan shown") for report in differing}
+    in_text = selection.output.form == "text"
+    output = quiet(selection.output) if in_text else selection.output
+    options = argparse.Namespace(**{**vars(selection.options), "yes": True})
+    _, reports = _apply(replace(selection, names=tuple(plans), options=options, output=output), plans)
+    if in_text:
+        seen = [replace(report, text="") for report in seen]
+        reports = [replace(report, text=f"{report.row.environment}:\n{report.text}") for report in reports]
+    applied = {report.row.environment: report for report in reports}
+    return [applied.get(report.row.environment, report) for report in seen]

@@ -1,7 +1,4 @@
-"""What `doctor` cannot look at, because that would be to write.
-
-`cxroute doctor`: settings, network, token, scopes, clock, one page of rules and of queues. It writes nothing.
-"""
+"""`cxroute doctor`: settings, network, token, scopes, clock, one page of rules and of queues. It writes nothing."""
 
 from __future__ import annotations
 
@@ -14,55 +11,19 @@ from reconciler.cli.clients import asking, secret, tenant_of, variables_of
 from reconciler.cli.environments.choose import expected_queues
 from reconciler.cli.session import Session, open_session
 from reconciler.cli.signals import run_interruptibly
-from reconciler.cxone.context_writers import context_path, custom_fields_hint
 from reconciler.cxone.settings import ServerUrl, TenantSettings, check_host
-from reconciler.doctor import observations as findings
-from reconciler.doctor.advice import AdviceContext, explain_failure
-from reconciler.doctor.check import CheckResult, CheckStatus, ProbeReply
-from reconciler.doctor.probe import MAX_CALL_SECONDS, FirstPage, Probe
+from reconciler.doctor.check import CheckResult, CheckStatus
+from reconciler.doctor.examination import Examination, lacking, unchecked
+from reconciler.doctor.probe import MAX_CALL_SECONDS
 from reconciler.doctor.reachability import check_network_settings, check_reachability
-from reconciler.errors import ApiError, CredentialsError, CxrouteError, ManifestError, UnexpectedResponseError
+from reconciler.errors import CredentialsError, CxrouteError, ManifestError
 from reconciler.render.text.doctor import doctor_document, doctor_text, is_healthy
 from reconciler.text.escape import sanitize
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
 
     from reconciler.cli.output import Output
-    from reconciler.manifest.kinds.environment import Environment
-    from reconciler.model.live import LiveRule
-
-
-def untried(session: Session) -> Iterator[CheckResult]:
-    """Yield what nobody can know without writing, and what has to be there for `cxroute serve`."""
-    environment = session.environment
-    path = sanitize(context_path(environment, session.manifests.profile(environment)))
-    yield from _of_writer(environment)
-    said = (
-        "writing (scopes routing:write, interaction:write), the path of conversations' contexts"
-        f" ({path}), and which of two priorities comes first (api.evaluation: {environment.api.evaluation}):"
-        " to try these would be to write"
-    )
-    yield CheckResult("untried", "ok", said)
-
-
-def _of_writer(environment: Environment) -> Iterator[CheckResult]:
-    names = environment.attributes
-    match environment.context.writer:
-        case "digital-custom-fields":
-            needed = sanitize(custom_fields_hint((names.intent, names.confidence, names.updated_at)))
-            said = (
-                "cxroute serve sets custom fields of digital contacts; whether they are defined, only a write can tell"
-            )
-            yield CheckResult("context", "ok", said, needed)
-        case "voice-signal":
-            by = environment.context.signal
-            said = (
-                f"cxroute serve signals voice contacts: intent in p{by.intent}, confidence in p{by.confidence}, time in"
-                f" p{by.updated_at}; whether their script has an OnSignal that reads them, only a call can tell"
-            )
-            yield CheckResult("context", "ok", said)
 
 
 _SECONDS: Final = 120.0
@@ -86,7 +47,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if output.form == "json":
         output.document({**doctor_document(doctor.lines, session.environment.name), "simulated": session.simulated})
     else:
-        session.introduce()
+        session.terminal.print_banner(session.banner)
         output.result(f"Doctor for {session.environment.name}   {sanitize(session.tenant)}\n\n")
         output.result(doctor_text(doctor.lines, output.paint))
     return 0 if is_healthy(doctor.lines) else CxrouteError.exit_code
@@ -114,22 +75,26 @@ class _Doctor:
 
     async def look(self) -> None:
         """Look at settings, then at the network, then at answers."""
-        there = self.credentials()
-        if self.session.simulated:
+        session, complete = self.session, self.credentials()
+        if session.simulated:
             self.say("network", "ok", "none is needed: the tenant is simulated in this process")
         elif not (self.hosts() and await self.network()):
-            self.untried("a server that may be asked")
+            self.lines.append(lacking("a server that may be asked"))
             return
-        if not there:
-            self.untried("credentials")
+        if not complete:
+            self.lines.append(lacking("credentials"))
             return
-        async with asking(self.session) as probe:
-            await self.answers(probe)
-        self.lines += untried(self.session)
-
-    def untried(self, lack: str) -> None:
-        """Say what could not be looked at, and for lack of what."""
-        self.say("tenant", "warn", f"token, clock, rules and queues were not looked at, for lack of {lack}")
+        environment = session.environment
+        examination = Examination(
+            environment=environment,
+            tenant=self.tenant,
+            variables=tuple(filter(None, variables_of(environment))),
+            simulated=session.simulated,
+            lines=self.lines,
+        )
+        async with asking(session) as probe:
+            await examination.answers(probe, self.expected)
+        self.lines += unchecked(environment, session.manifests.profile(environment))
 
     def credentials(self) -> bool:
         """Say whether all that is needed is there; none of it is shown."""
@@ -174,92 +139,7 @@ class _Doctor:
         self.lines += reached
         return all(line.status != "fail" for line in reached)
 
-    async def answers(self, probe: Probe) -> None:
-        """Ask for a token, and with it for a page of everything."""
-        token = await self.token(probe)
-        if token is None:
-            self.clock(probe)
-            self.untried("a token")
-            return
-        self.lines.append(findings.check_token(token.payload))
-        rules = self.first("rules", *await probe.rules())
-        queues = self.first("queues", *await probe.queues())
-        self.clock(probe)
-        self.of_queues(await self.of_rules(probe, rules), queues)
-
-    async def token(self, probe: Probe) -> ProbeReply | None:
-        """Ask for a token; say what to do where none is given."""
-        asked = self.asked("token")
-        try:
-            reply = await probe.request_token()
-        except ApiError as error:
-            last = probe.replies[-1] if probe.replies else None
-            if last is not None and not last.is_good:
-                self.lines.append(explain_failure(last, asked))
-            else:
-                self.say("token", "fail", str(error), f"{asked.setting} may be of something else")
-            return None
-        self.heard(reply, asked)
-        return reply
-
-    def asked(self, name: str) -> AdviceContext:
-        """Return what is asked for, and by which settings."""
-        api = self.session.environment.api
-        settings = {"token": "api.issuer" if api.issuer else "api.tokenUrl", "queues": "api.queuesPath"}
-        variables = " and ".join(filter(None, variables_of(self.session.environment)))
-        return AdviceContext(name, settings.get(name, "api.rulesPath"), variables, api.requests_per_second)
-
-    def heard(self, reply: ProbeReply, asked: AdviceContext) -> bool:
-        """Say what to do where an answer is none that helps."""
-        if not reply.is_good:
-            self.lines.append(explain_failure(reply, asked))
-        elif reply.attempts > 1:
-            often = "Look at it if it happens often"
-            self.say(asked.name, "warn", f"{reply.call}: answered only when asked again", often)
-        return reply.is_good
-
-    def first(self, name: str, reply: ProbeReply, page: FirstPage | None) -> FirstPage | None:
-        """Say what the first page of a list tells."""
-        if self.heard(reply, self.asked(name)) and page is not None:
-            self.lines.append(findings.check_pages(name, len(page.entries), page.total, self.tenant.page_size))
-        return page
-
-    def clock(self, probe: Probe) -> None:
-        """Say how far the clocks are apart."""
-        skews = [reply.clock_skew for reply in probe.replies if reply.clock_skew is not None]
-        if skews or not self.session.simulated:
-            self.lines.append(findings.check_clock(skews))
-
-    async def of_rules(self, probe: Probe, page: FirstPage | None) -> list[LiveRule]:
-        """Say what the rules of the first page use, and whether one can be read by itself; return them."""
-        environment = self.session.environment
-        try:
-            rules = page.rules if page else []
-            reply = await probe.rule(rules[0].id) if rules else None
-        except UnexpectedResponseError as error:
-            self.say("rules", "fail", sanitize(str(error)), "api.profile says how this tenant writes rules")
-            return []
-        if page and rules:
-            whole = "" if page.is_complete else f" (of the first {len(rules):,})"
-            self.lines.append(findings.check_owners(rules, environment.owner, whole))
-            self.lines += findings.check_operators(rules, environment.api.operators, whole)
-            self.lines.append(findings.check_names(rules, whole, unique=environment.api.names_unique))
-        if reply is not None and self.heard(reply, self.asked("one rule")):
-            self.lines.append(findings.check_etag(reply.headers.get("etag")))
-        return rules
-
-    def of_queues(self, rules: list[LiveRule], page: FirstPage | None) -> None:
-        """Say which queues are named and missing, where all of them came in one page."""
-        if page is None or not page.is_complete:
-            return
-        try:
-            queues = page.queues
-        except UnexpectedResponseError as error:
-            self.say("queues", "fail", sanitize(str(error)), "api.queues and api.profile say how queues are read")
-            return
-        self.lines += findings.check_queues(rules, queues, self.wanted())
-
-    def wanted(self) -> list[str]:
+    def expected(self) -> list[str]:
         """Return the names of the queues that the manifests count on."""
         try:
             return [queue.name for queue in expected_queues(self.session.manifests, self.session.environment.name)]

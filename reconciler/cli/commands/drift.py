@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING
 
+from reconciler.checks.route_tests import check_live
 from reconciler.cli.ci import facts
-from reconciler.cli.commands.history import read
 from reconciler.cli.commands.plan import PENDING, read_and_plan, selectors
-from reconciler.cli.environments.selection import are_several
-from reconciler.cli.files import new_folder, write_whole
-from reconciler.cli.recorder import journal_path
-from reconciler.cli.route_tests import check_live, failures
-from reconciler.cli.session import Session, open_session
-from reconciler.cli.signals import run_interruptibly
+from reconciler.cli.environments.report import print_list, write_table
+from reconciler.cli.environments.run import EnvironmentResult, run_environments
+from reconciler.cli.environments.selection import EnvironmentSelection
+from reconciler.cli.files import journal_path, new_folder, write_whole
+from reconciler.cli.route_tests import failures
 from reconciler.errors import UsageError
 from reconciler.journal.history import find_last_runs
+from reconciler.journal.journal import read_runs
 from reconciler.plan.drift import Acceptance, Drift, find_drift
 from reconciler.plan.drift_json import drift_to_json
 from reconciler.plan.options import PlanOptions
@@ -25,14 +24,17 @@ from reconciler.render.colour import no_style
 from reconciler.render.github_annotations import quote_for_runner
 from reconciler.render.markdown.drift import drift_markdown
 from reconciler.render.text.drift import DriftCommands, drift_brief, drift_text
+from reconciler.render.text.environments import drift_row
 from reconciler.text.redact import REDACTOR
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from reconciler.cli.output import Output
-    from reconciler.model.finding import Finding
+    from reconciler.cli.session import Session
+    from reconciler.cli.signals import Stop
     from reconciler.model.rule import Address
     from reconciler.plan.plan import Plan
     from reconciler.render.colour import Style
@@ -52,22 +54,25 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Plan, and say what differs as somebody who operates the tenant sees it; exit 2 where anything does."""
-    if are_several(options):
-        from reconciler.cli.plan_several import drift_several  # noqa: PLC0415 - which builds on this module
+    selection = EnvironmentSelection.of(options, output)
 
-        return drift_several(options, output)
-    session = open_session(options, output)
-    drift = run_interruptibly(lambda _stop: read_and_compare(session))
-    if options.report:
-        write_report(session, drift, Path(options.report))
-    show(session, drift)
-    return exit_code(drift)
+    async def work(session: Session, _stop: Stop) -> EnvironmentResult:
+        drift = await read_and_compare(session)
+        if options.report:
+            write_report(session, drift, selection.folder(options.report, drift.plan.environment))
+        show(session, drift)
+        return EnvironmentResult(exit_code(drift), lambda: drift_row(drift))
+
+    code, reports = run_environments(selection, work)
+    write_table(selection, reports, "Drift in")
+    print_list(selection, reports, "Drift in")
+    return code
 
 
 async def read_and_compare(session: Session) -> Drift:
     """Read the tenant with a client that cannot write, and compare it with the manifests."""
     made = await read_and_plan(session)
-    return await session.thinking(lambda: drift_of(session, made))
+    return await session.terminal.run_blocking(lambda: drift_of(session, made))
 
 
 def drift_of(session: Session, made: Plan) -> Drift:
@@ -78,19 +83,15 @@ def drift_of(session: Session, made: Plan) -> Drift:
         for place, one in enumerate(session.environment.unmanaged.accept)
     ]
     drift = find_drift(made, accept, session.sample)
-    wrong = (*drift.failed_checks, *_failing_tests(session, made))
-    return replace(drift, last_runs=_last_written(session), failed_checks=wrong)
-
-
-def _failing_tests(session: Session, made: Plan) -> Sequence[Finding]:
     checked = check_live(session.manifests, session.environment, made.desired, made.live)
-    return failures([checked], session.directory)
+    failed = (*drift.failed_checks, *failures([checked], session.directory))
+    return replace(drift, last_runs=_last_written(session), failed_checks=failed)
 
 
 def _last_written(session: Session) -> Mapping[Address, str]:
     """Return the run that last wrote each rule; nothing without a journal that can be read."""
     try:
-        return find_last_runs(read(journal_path()), session.environment.name, session.environment.owner)
+        return find_last_runs(read_runs(journal_path()), session.environment.name, session.environment.owner)
     except UsageError as error:
         session.output.warn(str(error))
         return {}
@@ -117,7 +118,7 @@ def show(session: Session, drift: Drift) -> None:
     elif output.form == "github":
         output.result(quote_for_runner(_as_text(session, drift, no_style), token_hex(16)))
     else:
-        session.introduce()
+        session.terminal.print_banner(session.banner)
         output.result(_as_text(session, drift, output.paint))
 
 
@@ -129,15 +130,16 @@ def _as_text(session: Session, drift: Drift, paint: Style) -> str:
     if session.output.loudness == "quiet":
         return drift_brief(drift, paint)
     commands = DriftCommands(lambda only: _heal(session, only), lambda only: _keep(session, only))
-    return drift_text(drift, paint, commands, session.most)
+    return drift_text(drift, paint, commands, session.terminal.limits.cases)
 
 
 def _heal(session: Session, only: Sequence[str]) -> str:
     """Return the command that makes these rules as the manifests say, or all that drift was asked about."""
     chosen = replace(session.options, only=tuple(only)) if only else session.options
-    return session.planning(chosen).command("apply")
+    return replace(session.command_line, options=chosen).command("apply")
 
 
 def _keep(session: Session, addresses: Sequence[str]) -> str:
     """Return the command that writes what is live of these addresses, or of all that drifted, into the manifests."""
-    return session.planning(PlanOptions()).command("export", *(addresses or ("--all",)), "--write")
+    command_line = replace(session.command_line, options=PlanOptions())
+    return command_line.command("export", *(addresses or ("--all",)), "--write")

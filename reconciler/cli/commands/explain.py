@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from reconciler.checks.explain import explain
+from reconciler.checks.explain import explain, misspellings
 from reconciler.cli import conversation
+from reconciler.cli.live_file import read_tenant
 from reconciler.cli.session import Session, open_session
-from reconciler.desired.desired import convert_endpoint_values, endpoint_types, expand_manifests
-from reconciler.desired.queues import OfflineQueueResolver, resolve_aliases
+from reconciler.desired.desired import convert_endpoint_values, desire_offline, endpoint_types
 from reconciler.errors import UsageError
 from reconciler.model.finding import CODES
 from reconciler.model.rule import Condition
@@ -64,46 +64,33 @@ def run(options: argparse.Namespace, output: Output) -> int:
     given = convert_endpoint_values(
         endpoint_types(environment), conversation.conversation(options, environment.attributes)
     )
-    asked = _tenant(session) if options.live else _manifests(session)
+    asked = _asked(session, read_tenant(session) if options.live else None)
     explanation = explain(asked.entries, given, environment)
     if output.form == "json":
         head = {"environment": environment.name, "rules": "live" if options.live else "manifests"}
         output.document({**head, **explain_document(explanation, asked.names)})
     else:
-        session.introduce()
+        session.terminal.print_banner(session.banner)
         shape = explain_full_text if output.loudness == "verbose" else explain_text
         output.result(shape(explanation, asked.names, output.paint))
-    for note in _slips(session, asked, given):
+    for note in misspellings(asked.entries, session.manifests, environment, given):
         output.note(note)
     return 0
 
 
-def _manifests(session: Session) -> _Asked:
-    """Expand the manifests offline; every queue that they name is taken to be there. Raises ManifestError."""
-    name = session.environment.name
-    catalogue = OfflineQueueResolver(name, resolve_aliases(session.manifests, name))
-    desired = expand_manifests(session.manifests, session.environment, catalogue)
-    queues = {queue.id: queue.name for queue in catalogue.assumed_queues.values()}
-    return _Asked(desired_entries(desired), DisplayNames(f"the manifests of {name}", queues, desired.labels))
+def _asked(session: Session, live: LiveState | None) -> _Asked:
+    """Return the rules of the manifests, or every live one. Raises ManifestError.
 
-
-def _tenant(session: Session) -> _Asked:
-    from reconciler.cli.signals import run_interruptibly  # noqa: PLC0415 - offline nothing can be interrupted
-
-    return run_interruptibly(lambda _stop: _live(session))
-
-
-async def _live(session: Session) -> _Asked:
-    """Read every live rule, managed or not; the manifests only say where the managed ones stand."""
-    from reconciler.cli.clients import reading  # noqa: PLC0415 - brings HTTP in, which offline would only cost
-
-    async with reading(session) as client:
-        live: LiveState = await session.read(client)
-    name = session.environment.name
-    catalogue = OfflineQueueResolver(name, resolve_aliases(session.manifests, name))
-    desired = expand_manifests(session.manifests, session.environment, catalogue)
-    queues = {queue.id: queue.name for queue in live.queues}
-    return _Asked(live_entries(live.rules, desired), DisplayNames(f"the live rules of {name}", queues, desired.labels))
+    Of live rules the manifests only say where the managed ones stand.
+    """
+    desired, queues = desire_offline(session.manifests, session.environment)
+    if live is None:
+        names = DisplayNames(f"the manifests of {session.environment.name}", queues.names, desired.labels)
+        return _Asked(desired_entries(desired), names)
+    names = DisplayNames(
+        f"the live rules of {session.environment.name}", {one.id: one.name for one in live.queues}, desired.labels
+    )
+    return _Asked(live_entries(live.rules, desired), names)
 
 
 def _slips(session: Session, asked: _Asked, given: Mapping[str, str | int | float]) -> Iterator[str]:

@@ -6,10 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from reconciler.cli import live_file
-from reconciler.cli.clients import reading
 from reconciler.cli.exporting import destination, export_new, keep_all, keep_named, tenant
 from reconciler.cli.session import Session, open_session
-from reconciler.cli.signals import run_interruptibly
 from reconciler.errors import RefusedError, UsageError
 from reconciler.export.selection import match_rules
 from reconciler.plan.ownership import classify_by_owner
@@ -74,15 +72,10 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 def _live(session: Session) -> LiveState:
     """Return what a file says, where one is named, else what the tenant does."""
-    if session.file is not None:
-        session.output.warn(session.file.finding.message)
-        return session.file.live
-    return run_interruptibly(lambda _stop: _read(session))
-
-
-async def _read(session: Session) -> LiveState:
-    async with reading(session) as client:
-        return await session.read(client)
+    if session.live_file is not None:
+        session.output.warn(session.live_file.finding.message)
+        return session.live_file.live
+    return live_file.read_tenant(session)
 
 
 def _asked(options: argparse.Namespace, session: Session, live: LiveState) -> list[LiveRule]:

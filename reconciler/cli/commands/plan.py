@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from secrets import token_hex
+from typing import TYPE_CHECKING, Final
 
 from reconciler.cli import live_file
 from reconciler.cli import undo as undoing
+from reconciler.cli.ci import facts, rooted
 from reconciler.cli.clients import reading
-from reconciler.cli.environments.selection import are_several, choices
+from reconciler.cli.environments.report import joined, print_list, write_table
+from reconciler.cli.environments.run import EnvironmentResult, run_environments
+from reconciler.cli.environments.selection import EnvironmentSelection, choices, is_list
 from reconciler.cli.files import new_folder, write_whole
-from reconciler.cli.plan_forms import FORMS, report
-from reconciler.cli.session import Session, open_session
-from reconciler.cli.signals import run_interruptibly
-from reconciler.errors import ApiError, ManifestError, RefusedError
+from reconciler.cli.session import Session
+from reconciler.errors import ApiError, ManifestError, RefusedError, UsageError
 from reconciler.plan.document import plan_to_json
-from reconciler.plan.guards import refusals
+from reconciler.plan.guards import guard_refusals
+from reconciler.render.colour import no_style
+from reconciler.render.github_annotations import annotate_findings, quote_for_runner
+from reconciler.render.markdown.plan import render_markdown
+from reconciler.render.routing_map import RoutingMap, build_routing_map
+from reconciler.render.summary import summarize_plan
+from reconciler.render.text.environments import planned_row
 from reconciler.render.text.plan import brief_plan_text, plan_text
 from reconciler.text.escape import pluralize
 from reconciler.text.redact import REDACTOR, dump_indented
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
     from reconciler.cli.output import Output
+    from reconciler.cli.signals import Stop
     from reconciler.plan.plan import Plan
+    from reconciler.render.provenance import Provenance
 
 
 PENDING = 2
@@ -63,19 +75,43 @@ def selectors(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, output: Output) -> int:
     """Plan, print, and save where asked."""
     undoing.check(options)
-    if are_several(options):
+    if is_list(options):
         live_file.check(options)
-        from reconciler.cli.plan_several import plan_several  # noqa: PLC0415 - which builds on this module
+        if output.form == "html":
+            raise UsageError("--format html is a page about one environment: --report DIR writes one for each")
+    selection = EnvironmentSelection.of(options, output)
 
-        return plan_several(options, output)
-    session = live_file.with_live(undoing.undone(open_session(options, output), options), options.live).tested()
-    made = run_interruptibly(lambda _stop: read_and_plan(session))
-    if options.out:
-        save(made, Path(options.out))
-    if options.report:
-        write_report(session, made, Path(options.report))
-    show(session, made, options.out)
-    return exit_code(made, options)
+    async def work(session: Session, _stop: Stop) -> EnvironmentResult:
+        made = await read_and_plan(session)
+        saved = saved_text(made, Path(options.out).name) if options.out else ""
+        if saved and not selection.listed:
+            write_whole(Path(options.out), f"{saved}\n")
+        if options.report:
+            write_report(session, made, selection.folder(options.report, made.environment))
+        show(session, made)
+        if not selection.listed:
+            print_next_step(session, made, options.out)
+        elif session.output.form == "text" and (made.failed_tests or made.conflicts or guard_refusals(made)):
+            session.output.result(f"{next_step(session, made, None)}\n")
+        return EnvironmentResult(exit_code(made, options), lambda: planned_row(made), saved)
+
+    prepare = Session.tested if selection.listed else partial(_prepared, options)
+    code, reports = run_environments(selection, work, prepare)
+    write_table(selection, reports, "Plan for")
+    if selection.listed and options.out:
+        write_whole(Path(options.out), f"{joined([report.saved for report in reports])}\n")
+    print_list(selection, reports, "Plan for")
+    if output.form == "text" and any(report.row.status == "differs" for report in reports):
+        again = selection.command_line
+        command = again.apply_saved(options.out) if options.out else again.command("apply")
+        output.result(
+            f"\nNothing was changed. To apply {'exactly these plans' if options.out else 'these'}: {command}\n"
+        )
+    return code
+
+
+def _prepared(options: argparse.Namespace, session: Session) -> Session:
+    return live_file.with_live(undoing.undone(session, options), options.live).tested()
 
 
 async def read_and_plan(session: Session) -> Plan:
@@ -83,8 +119,8 @@ async def read_and_plan(session: Session) -> Plan:
 
     Raises ManifestError where the tenant cannot be read and route tests fail: those are known without it.
     """
-    if session.file:
-        live = session.file.live
+    if session.live_file:
+        live = session.live_file.live
     else:
         try:
             async with reading(session) as client:
@@ -93,18 +129,7 @@ async def read_and_plan(session: Session) -> Plan:
             if session.failed_tests:
                 raise ManifestError(session.failed_tests) from None
             raise
-    return await session.thinking(lambda: session.planner(live).plan(live.rules))
-
-
-def write_report(session: Session, made: Plan, folder: Path) -> None:
-    """Write plan.json, plan.md and plan.html into a folder, which is made where there is none."""
-    save(made, new_folder(folder) / "plan.json")
-    report(session, made, folder)
-
-
-def save(made: Plan, path: Path) -> None:
-    """Write the plan to a file, whole or not at all. Raises RefusedError for one that could not be applied as saved."""
-    write_whole(path, saved_text(made, path.name) + "\n")
+    return await session.terminal.run_blocking(lambda: session.planner(live).build(live))
 
 
 def saved_text(made: Plan, name: str) -> str:
@@ -119,35 +144,29 @@ def saved_text(made: Plan, name: str) -> str:
     return text
 
 
-def show(session: Session, made: Plan, saved: str | None) -> None:
+def show(session: Session, made: Plan) -> None:
     """Print the plan in the form that was asked for."""
-    if session.output.form == "json":
-        session.output.document(plan_to_json(made))
+    output = session.output
+    if output.form == "json":
+        output.document(plan_to_json(made))
+    elif output.form in FORMS:
+        output.result(FORMS[output.form](session, made))
+    else:
+        session.terminal.print_banner(session.banner)
+        shape = brief_plan_text if output.loudness == "quiet" else plan_text
+        output.result(shape(made, output.paint, session.tenant, session.terminal.limits))
+
+
+def print_next_step(session: Session, made: Plan, saved: str | None) -> None:
+    """Print below a plan in text how many notes need -v, and what to do next."""
+    output = session.output
+    if output.form != "text":
         return
-    if session.output.form in FORMS:
-        session.output.result(FORMS[session.output.form](session, made))
-        return
-    session.introduce()
-    session.output.result(plan_in_words(session, made))
-    if session.output.loudness != "quiet":
-        say_left_out(session, made)
+    infos = len(made.findings) - len(output.brief(made.findings))
+    if infos and output.loudness != "quiet":
+        output.result(f"{pluralize(infos, 'note')} left out; -v shows {'it' if infos == 1 else 'them'}.\n")
     if made.changes or made.conflicts or made.failed_tests:
-        session.output.result(f"Nothing was changed. {next_step(session, made, saved)}\n")
-
-
-def plan_in_words(session: Session, made: Plan) -> str:
-    """Return the plan for a terminal, in brief where -q was given."""
-    shape = brief_plan_text if session.output.loudness == "quiet" else plan_text
-    return shape(session.brief(made), session.output.paint, session.tenant, session.most)
-
-
-def say_left_out(session: Session, made: Plan) -> None:
-    """Say how many notes only -v shows."""
-    left_out = len(made.findings) - len(session.brief(made).findings)
-    if left_out:
-        session.output.result(
-            f"{pluralize(left_out, 'note')} left out; -v shows {'it' if left_out == 1 else 'them'}.\n"
-        )
+        output.result(f"Nothing was changed. {next_step(session, made, saved)}\n")
 
 
 def next_step(session: Session, made: Plan, saved: str | None, lifted: tuple[str, ...] = ()) -> str:
@@ -156,21 +175,66 @@ def next_step(session: Session, made: Plan, saved: str | None, lifted: tuple[str
         return "Correct the rules or the route tests, then plan again."
     if made.conflicts:
         return "Solve what stands in the way in the manifests, then plan again."
-    refused = tuple(result.name for result in refusals(made))
+    refused = tuple(result.name for result in guard_refusals(made))
     allowed = [word for name in (*lifted, *refused) for word in ("--allow", name)]
-    command = session.saved_command(saved, *allowed) if saved else session.command("apply", *allowed)
+    command = (
+        session.command_line.apply_saved(saved, *allowed) if saved else session.command_line.command("apply", *allowed)
+    )
     reason = ' --reason "why"' if allowed else ""
-    return f"{_meant(saved) if not refused else 'If that is meant'}: {command}{reason}"
-
-
-def _meant(saved: str | None) -> str:
-    return "To apply exactly this plan" if saved else "To apply this"
+    meant = "If that is meant" if refused else "To apply exactly this plan" if saved else "To apply this"
+    return f"{meant}: {command}{reason}"
 
 
 def exit_code(made: Plan, options: argparse.Namespace) -> int:
     """Return plan's exit code (exit-codes): a route test that fails comes before all else."""
     if made.failed_tests:
         return ManifestError.exit_code
-    if options.fail_on_guards and (refusals(made) or made.conflicts):
+    if options.fail_on_guards and (guard_refusals(made) or made.conflicts):
         return REFUSED
     return PENDING if options.detailed_exitcode and (made.changes or made.conflicts) else 0
+
+
+_MOST_CASES: Final = 1_000
+"""Of who is affected, in a page: it folds what nobody reads at once."""
+
+
+def as_markdown(session: Session, made: Plan) -> str:
+    """Return the plan as a pull-request comment."""
+    return render_markdown(summarize_plan(made, session.tenant), build_routing_map(made), facts(made, session.banner))
+
+
+def as_html(session: Session, made: Plan) -> str:
+    """Return the plan as one page that needs nothing else."""
+    return _page(session, made, build_routing_map(made), facts(made, session.banner))
+
+
+def _page(session: Session, made: Plan, routing: RoutingMap, known: Provenance) -> str:
+    from reconciler.render.html import render_html  # noqa: PLC0415 - jinja2 is slow to import, and as good as never needed
+
+    return render_html(summarize_plan(made, session.tenant, _MOST_CASES), routing, known)
+
+
+def as_github(session: Session, made: Plan) -> str:
+    """Return the plan for a workflow's log, where no name is taken for a command, and its findings as annotations."""
+    text = plan_text(made, no_style, session.tenant, session.terminal.limits)
+    return (
+        session.banner
+        + quote_for_runner(text, token_hex(16))
+        + annotate_findings(rooted((*made.failed_tests, *made.findings)), "listed above")
+    )
+
+
+FORMS: Final[dict[str, Callable[[Session, Plan], str]]] = {
+    "markdown": as_markdown,
+    "html": as_html,
+    "github": as_github,
+}
+
+
+def write_report(session: Session, made: Plan, folder: Path) -> None:
+    """Write plan.json, plan.md and plan.html into a folder, which is made where there is none."""
+    write_whole(new_folder(folder) / "plan.json", f"{saved_text(made, 'plan.json')}\n")
+    routing, known = build_routing_map(made), facts(made, session.banner)
+    comment = render_markdown(summarize_plan(made, session.tenant), routing, known)
+    write_whole(folder / "plan.md", REDACTOR.redact(comment))
+    write_whole(folder / "plan.html", REDACTOR.redact(_page(session, made, routing, known)))

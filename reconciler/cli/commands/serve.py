@@ -72,7 +72,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     with ExitStack() as stack:
         stack.enter_context(listener)
         stack.callback(log.close)
-        session.introduce()
+        session.terminal.print_banner(session.banner)
         run_event_loop(_serve(_Start(options, _bounded(session), admitted), listener))
     return 0
 

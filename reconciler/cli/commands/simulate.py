@@ -156,7 +156,10 @@ def run(options: argparse.Namespace, output: Output) -> int:
     """Serve until SIGINT or SIGTERM."""
     check(options)
     start = tenants.bank_tenant() if options.tenant == "bank" else tenants.empty_tenant()
-    faults = parsed_faults(options.faults, options.seed)
+    try:
+        faults = FaultInjector(options.faults, options.seed) if options.faults else None
+    except FaultSpecError as error:
+        raise UsageError(f"--faults: {error}") from error
     with opened(Path(options.state), start) if options.state else nullcontext(start) as state:
         spoken = spoken_by(options.speak, Path(options.manifests)) if options.speak else None
         add_queues(state, spoken.lacking(state.queues) if spoken else named_queues(Path(options.manifests)))
@@ -209,14 +212,6 @@ def settings(options: argparse.Namespace) -> SimulatorSettings:
 def _pair(name: str, secret: str) -> dict[str, str] | None:
     known, word = os.environ.get(name), os.environ.get(secret)
     return {known: word} if known and word else None
-
-
-def parsed_faults(spec: str, seed: int) -> FaultInjector | None:
-    """Read --faults. Raises UsageError, saying what is wrong with it."""
-    try:
-        return FaultInjector(spec, seed) if spec else None
-    except FaultSpecError as error:
-        raise UsageError(f"--faults: {error}") from error
 
 
 def named_queues(directory: Path) -> list[Queue]:

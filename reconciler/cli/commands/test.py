@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reconciler.checks.route_tests import Checked, check, check_live
 from reconciler.cli.environments.choose import choose, separate, utc_now
 from reconciler.cli.files import write_whole
-from reconciler.cli.route_tests import Checked, asked_for, check, check_live, failures, tested
-from reconciler.cli.session import Session, open_session
+from reconciler.cli.live_file import read_tenant
+from reconciler.cli.route_tests import asked_for, failures, tested
+from reconciler.cli.session import open_session
 from reconciler.errors import ManifestError
 from reconciler.manifest.load import load_manifests
 from reconciler.render.text.route_tests import junit_document, tests_document, tests_line
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     import argparse
 
     from reconciler.cli.output import Output
-    from reconciler.cli.signals import Stop
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -59,15 +59,12 @@ def _offline(options: argparse.Namespace) -> list[Checked]:
 
 def _live(options: argparse.Namespace, output: Output) -> list[Checked]:
     """Try every test on the live rules of each environment that -e names."""
-    from reconciler.cli.clients import reading  # noqa: PLC0415 - brings HTTP in, which offline would only cost
-    from reconciler.cli.signals import run_interruptibly  # noqa: PLC0415 - offline nothing can be interrupted
-
-    async def read_one(session: Session, _stop: Stop) -> Checked:
-        async with reading(session) as client:
-            live = await session.read(client)
-        return check_live(session.manifests, session.environment, session.desired(live), live)
-
     names = separate(options.environment) if options.environment else (None,)
     sessions = [open_session(options, output, name) for name in names]
-    sessions[0].introduce()
-    return [run_interruptibly(partial(read_one, session)) for session in sessions]
+    sessions[0].terminal.print_banner(sessions[0].banner)
+    checked = []
+    for session in sessions:
+        live = read_tenant(session)
+        desired = session.planner(live).desired
+        checked.append(check_live(session.manifests, session.environment, desired, live))
+    return checked

@@ -8,20 +8,11 @@ from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from reconciler.checks.acknowledgements import (
-    OFFLINE_CODES,
-    RULE_CODES,
-    apply_acknowledgements,
-    collect_acknowledgements,
-    report_unused,
-)
-from reconciler.checks.lint import is_complete, lint
-from reconciler.checks.lint_names import intents_in_catch_all
-from reconciler.checks.lint_view import LintView
+from reconciler.checks.route_tests import Checked, check
+from reconciler.checks.validate import left_to_catch_alls, offline_findings
 from reconciler.cli.ci import rooted, summary_file
 from reconciler.cli.environments.choose import choose, unset_tenant
-from reconciler.cli.route_tests import Checked, asked_for, check, failures, tested
-from reconciler.desired.desired import find_unaliased_queues
+from reconciler.cli.route_tests import asked_for, failures, tested
 from reconciler.errors import CxrouteError, ManifestError
 from reconciler.manifest.load import Manifests, load_manifests
 from reconciler.model.finding import Finding, finding_to_json, group_findings
@@ -40,7 +31,7 @@ if TYPE_CHECKING:
 
     from reconciler.checks.route_tests import RouteTestResult
     from reconciler.cli.output import Output
-    from reconciler.model.rule import Address, Source
+    from reconciler.model.rule import Source
 
 
 class _Validated(NamedTuple):
@@ -95,8 +86,11 @@ def _validated(options: argparse.Namespace) -> _Validated:
         manifests = load_manifests(Path(options.manifests))
         checked = check_all(manifests, options.environment)
         tried = tuple(one for each in checked for one in each.tried)
-        findings = found(manifests, checked, options)
-        left = _left(manifests, checked)
+        tenants = [finding for each in checked for finding in unset_tenant(manifests, each.environment.name)]
+        rules = offline_findings(manifests, checked, tenants, options.environment)
+        tests = failures([each for each in checked if each.tried], options.manifests)
+        findings = sorted([*rules, *tests], key=_place)
+        left = left_to_catch_alls(manifests, checked)
     except ManifestError as error:
         findings = list(error.findings)
     shown = group_findings(finding for finding in findings if not finding.acknowledged)
@@ -147,55 +141,6 @@ def check_all(manifests: Manifests, only: str | None) -> list[Checked]:
         # The built-in sandbox has attributes of its own names: what is said of rules there may not hold elsewhere.
         checked.append(each if tested(manifests, only, name) else replace(each, tried=(), desired=None))
     return checked
-
-
-def found(manifests: Manifests, checked: Sequence[Checked], options: argparse.Namespace) -> list[Finding]:
-    """Return everything that was found, by place; the same thing is said once, and accepted where all accept it."""
-    tenants = [finding for each in checked for finding in unset_tenant(manifests, each.environment.name)]
-    everywhere = [*manifests.warnings, *tenants, *find_unaliased_queues(manifests, _addresses(checked))]
-    accepted = [
-        (each, collect_acknowledgements(manifests, each.environment, each.desired)) for each in checked if each.desired
-    ]
-    every = [one for _, here in accepted for one in here]
-    others = (one for each in checked if not each.desired for one in each.findings)
-    rules, idle = apply_acknowledgements([*everywhere, *others], every)
-    vain = {one.source: one for one in idle}
-    for each, here in accepted:
-        advice = lint(each.desired, (), manifests, each.environment, each.queues) if each.desired else ()
-        findings, unused = apply_acknowledgements([*each.findings, *advice], here)
-        if not is_complete(advice):  # what was not checked may exist
-            unused = [one for one in unused if one.code not in RULE_CODES]
-        rules += findings
-        used = {one.source for one in here} - {one.source for one in unused}
-        vain = {source: one for source, one in vain.items() if source not in used}
-    if all(finding.severity != "error" for finding in rules):
-        rules += report_unused(
-            one for one in vain.values() if one.code in OFFLINE_CODES and not (options.environment and one.shared)
-        )
-    tests = failures([each for each in checked if each.tried], options.manifests)
-    return sorted([*_once(rules), *tests], key=_place)
-
-
-def _left(manifests: Manifests, checked: Sequence[Checked]) -> list[str]:
-    """Return the intents that in some environment no rule names, and a catch-all takes."""
-    known = [each for each in checked if each.desired and manifests.intents]
-    views = (LintView(each.desired, (), manifests, each.environment, {}) for each in known if each.desired)
-    return list(dict.fromkeys(intent for view in views for intent in intents_in_catch_all(view)))
-
-
-def _addresses(checked: Sequence[Checked]) -> dict[Source, Address]:
-    """Return the address of each rule, by its place."""
-    rules = [rule for each in checked if each.desired for rule in each.desired.rules.values()]
-    return {rule.source: rule.address for rule in rules if rule.source}
-
-
-def _once(findings: Sequence[Finding]) -> list[Finding]:
-    """Leave out what an earlier environment said already; accepted is what no environment says otherwise."""
-    known: dict[object, Finding] = {}
-    for finding in sorted(findings, key=lambda one: bool(one.acknowledged)):
-        of_rules = finding.message if finding.code in RULE_CODES else ""
-        known.setdefault((finding.code, finding.source, of_rules), finding)
-    return list(known.values())
 
 
 def _place(finding: Finding) -> tuple[Source | tuple[str, int, int], str]:

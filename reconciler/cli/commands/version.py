@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler import __version__
+from reconciler.version import __version__
 
 if TYPE_CHECKING:
     import argparse

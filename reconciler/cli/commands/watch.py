@@ -10,7 +10,7 @@ import signal
 import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.cli.arguments import missing_extra
 from reconciler.cli.clients import reading, writing
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
     from reconciler.apply.report import ApplyReport
     from reconciler.cli.output import Output
-    from reconciler.cxone.transport.rate_limiter import RateLimiter
-    from reconciler.plan.drift import Drift
     from reconciler.plan.plan import Plan
 
 
@@ -78,7 +76,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     listener = listening(options.listen) if options.listen else None
     try:
         session = open_session(options, output)
-        session.introduce()
+        session.terminal.print_banner(session.banner)
         watch = _Watch(options, output, session, rhythm)
         return run_interruptibly(lambda stop: watch.all(stop, listener))
     finally:
@@ -113,22 +111,6 @@ def listening(said: str) -> socket.socket:
 
 
 @dataclass(slots=True)
-class _Found:
-    """What a round has come to so far."""
-
-    pacer: RateLimiter | None = None
-    plan: Plan | None = None
-    report: ApplyReport | None = None
-    error: CxrouteError | None = None
-    drift: Drift | None = None
-
-    @property
-    def calls(self) -> ApiCallCounts:
-        pacer = self.pacer
-        return ApiCallCounts() if pacer is None else ApiCallCounts(pacer.requests, pacer.retries, pacer.throttled)
-
-
-@dataclass(slots=True)
 class _Watch:
     options: argparse.Namespace
     output: Output
@@ -136,6 +118,8 @@ class _Watch:
     """The newest one that could be opened."""
     rhythm: Interval
     loop: WatchLoop = field(init=False)
+    round: CycleResult = field(init=False)
+    """The one under way, as far as it has come."""
     hurried: asyncio.Event = field(default_factory=asyncio.Event)
     """Somebody wants the next round now."""
     metrics: WatchMetrics = field(default_factory=WatchMetrics)
@@ -184,34 +168,44 @@ class _Watch:
 
     async def one(self, stop: Stop) -> CycleResult:
         """Make one round; whatever goes wrong is what it came to."""
-        began, started, found = utc_now(), time.monotonic(), _Found()
+        started, self.round = time.monotonic(), CycleResult(utc_now(), may_write=self.options.apply)
         try:
-            self.session = replace(open_session(self.options, self.output).tested(), thinking=asyncio.to_thread)
+            self.session = open_session(self.options, self.output).tested()
+            terminal = replace(self.session.terminal, run_blocking=asyncio.to_thread)
+            self.session = replace(self.session, terminal=terminal)
             async with writing(self.session) if self.options.apply else reading(self.session) as client:
-                await self.look(client, found, stop)
+                try:
+                    await self.look(client, stop)
+                finally:
+                    pacer = client.rate_limiter
+                    self.note(calls=ApiCallCounts(pacer.requests, pacer.retries, pacer.throttled))
         except CxrouteError as error:
-            found.error = error
+            self.note(error=error)
         except Exception as bug:  # noqa: BLE001 - the next round may do better, and a person is told
-            found.error = self.output.bug(bug)
+            self.note(error=self.output.bug(bug))
         finally:
             stop.writing = False
-        seconds = time.monotonic() - started
-        return CycleResult(
-            began, seconds, found.calls, found.plan, found.report, found.error, self.options.apply, found.drift
-        )
+        self.note(seconds=time.monotonic() - started)
+        return self.round
 
-    async def look(self, client: ReadingClient, found: _Found, stop: Stop) -> None:
+    def note(self, **fields: Any) -> None:  # noqa: ANN401 - any of a round's
+        """Add to the round under way."""
+        self.round = replace(self.round, **fields)
+
+    async def look(self, client: ReadingClient, stop: Stop) -> None:
         """Read and plan, and heal where that may be."""
-        found.pacer, session = client.rate_limiter, self.session
+        session, run_blocking = self.session, self.session.terminal.run_blocking
         live = await session.read(client)
-        planner = await session.thinking(lambda: session.planner(live))
-        found.plan = made = await session.thinking(lambda: planner.plan(live.rules))
-        found.drift = await session.thinking(lambda: drift.drift_of(session, made))
+        planner = await run_blocking(lambda: session.planner(live))
+        made = await run_blocking(lambda: planner.build(live))
+        self.note(plan=made)
+        self.note(drift=await run_blocking(lambda: drift.drift_of(session, made)))
         if isinstance(client, WritingClient) and made.changes and not is_blocked(made) and not stop.requested:
             report = self.as_before(made) or await carry_out(session, client, planner, made, stop, reason="watch")
-            found.report, left = report, report.remaining
+            self.note(report=report)
             self.unkept = (made.manifest_digest, report) if report.first_write_altered else None
-            found.drift = None if left is None else await session.thinking(lambda: drift.drift_of(session, left))
+            left = report.remaining
+            self.note(drift=None if left is None else await run_blocking(lambda: drift.drift_of(session, left)))
 
     def as_before(self, made: Plan) -> ApplyReport | None:
         """Return how a round ended whose first rule was not kept: while nothing is new, no rule is tried again."""
@@ -235,9 +229,10 @@ class _Watch:
         """Print what differs, or was done."""
         session, output = self.session, self.output
         if one.report is not None and kind in ("applied", "failed"):
-            output.result(report_text(one.report, output.paint, session.command("plan"), one.seconds))
+            output.result(report_text(one.report, output.paint, session.command_line.command("plan"), one.seconds))
         elif one.plan is not None and kind == "refused":
-            plan.show(session, one.plan, None)
+            plan.show(session, one.plan)
+            plan.print_next_step(session, one.plan, None)
         elif one.drift is not None and kind == "drift":
             drift.show(session, one.drift)
         elif isinstance(one.error, ManifestError) and output.log_format == "text":

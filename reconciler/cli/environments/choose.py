@@ -6,11 +6,9 @@ import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from reconciler.desired.desired import expand_manifests
-from reconciler.desired.queues import OfflineQueueResolver, resolve_aliases
+from reconciler.desired.desired import desire_offline
 from reconciler.errors import UsageError
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
-from reconciler.text.suggest import suggest
 
 if TYPE_CHECKING:
     from reconciler.manifest.load import Manifests
@@ -23,9 +21,7 @@ SIMULATED: Final = "Sandbox: everything below is simulated; no tenant was contac
 
 def expected_queues(manifests: Manifests, name: str) -> tuple[Queue, ...]:
     """Expand the manifests offline; return the queues that they count on in an environment. Raises ManifestError."""
-    catalogue = OfflineQueueResolver(name, resolve_aliases(manifests, name))
-    expand_manifests(manifests, choose(manifests, name), catalogue)
-    return tuple(catalogue.assumed_queues.values())
+    return tuple(desire_offline(manifests, choose(manifests, name))[1].assumed_queues.values())
 
 
 def unset_tenant(manifests: Manifests, name: str) -> list[Finding]:
@@ -67,14 +63,10 @@ def chosen_name(name: str | None) -> str:
 
 def choose(manifests: Manifests, name: str | None) -> Environment:
     """Return the environment that is asked for: by -e, else $CXROUTE_ENV, else the sandbox (never where CI is set)."""
-    known = sorted({*manifests.environments, SANDBOX})
     if not (name or os.environ.get("CXROUTE_ENV")) and os.environ.get("CI"):
+        known = sorted({*manifests.environments, SANDBOX})
         raise UsageError(f"in CI there is no default environment: say -e with one of {', '.join(known)}")
     name = chosen_name(name)
-    if name in manifests.environments:
-        return manifests.environments[name].document
-    single(name)
-    if name == SANDBOX:
-        return Environment(name=SANDBOX, owner=SANDBOX)
-    hint = suggest(name, known)
-    raise UsageError(f"no Environment is named {name!r}; there are {', '.join(known)}{hint and f'; {hint}'}")
+    if name not in manifests.environments:
+        single(name)
+    return manifests.environment(name)

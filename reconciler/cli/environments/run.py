@@ -1,6 +1,6 @@
-"""Several environments in one process: how many at a time, and what becomes of the run as a whole.
+"""The work of a command with each selected environment: one, or a list of which some are worked on at a time.
 
-One fails, and the others go on. Each is let go of as soon as it is told: what stays of it is a line and some text.
+In a list one fails, and the others go on. Of each that is done a row and some text are kept, and no more.
 """
 
 from __future__ import annotations
@@ -8,23 +8,25 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections import defaultdict
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from reconciler.cli.clients import secret
 from reconciler.cli.environments.choose import choose
-from reconciler.cli.output import Bar, Output, Part, error_document
-from reconciler.cli.signals import Stop
+from reconciler.cli.output import Bar, Output, Part, Terminal, error_document
+from reconciler.cli.signals import Stop, run_interruptibly
 from reconciler.errors import CredentialsError, CxrouteError, InterruptedRunError, RefusedError
 from reconciler.render.text.environments import EnvironmentRow, EnvironmentStatus
 from reconciler.text.redact import REDACTOR
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from reconciler.apply.settings import Result
-    from reconciler.cli.environments.selection import Fleet
+    from reconciler.cli.environments.selection import EnvironmentSelection
     from reconciler.cli.session import Session
 
 
@@ -35,46 +37,77 @@ WORST: Final = (130, 64, 1, 5, 4, 3, 2)
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """What became of one environment: the exit code that it would have by itself, and its line in the table."""
+class EnvironmentResult:
+    """The result for one environment: the exit code that it would have by itself, and its row of the table."""
 
     code: int
-    row: EnvironmentRow
+    row: Callable[[], EnvironmentRow]
     saved: str = ""
-    """Its plan in JSON, where that is to be kept."""
+    """Its plan in JSON, where a list saves it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What became of one environment, and what there is to print of it."""
+class EnvironmentReport:
+    """One environment's part of a list: its result, and the text to print."""
 
-    done: Done
+    code: int
+    row: EnvironmentRow
+    saved: str
     text: str
 
 
 class Work(Protocol):
     """What is done with each environment; it prints into the session's output."""
 
-    async def __call__(self, session: Session, stop: Stop, /) -> Done:
+    async def __call__(self, session: Session, stop: Stop, /) -> EnvironmentResult:
         """Do it. Raises the errors of `reconciler.errors`."""
 
 
-async def each(fleet: Fleet, work: Work, stop: Stop) -> list[Told]:
-    """Do the work with every environment, some at a time, in the order of their names."""
-    crowd = _Crowd(fleet, work, stop, Bar(fleet.output))
-    _keep_secrets(fleet)
+Prepare = Callable[["Session"], "Session"]
+"""Completes a session before the tenant is read; it may take long, and waits for nobody."""
+
+
+def run_environments(
+    selection: EnvironmentSelection,
+    work: Work,
+    prepare: Prepare | None = None,
+    on_signal: Literal["end all", "tell each"] = "end all",
+) -> tuple[int, list[EnvironmentReport]]:
+    """Do the work with every selected environment; return the exit code, and the parts of a list.
+
+    A single environment prints by itself, and its error is the command's.
+    """
+    if not selection.listed:
+        session = selection.session(selection.names[0], selection.output)
+        session = prepare(session) if prepare else session
+        return run_interruptibly(lambda stop: work(session, stop)).code, []
+
+    async def all_of_them(stop: Stop) -> list[EnvironmentReport]:
+        stop.writing = on_signal == "tell each"  # one that has begun to write goes on to its end
+        return await each(selection, work, stop, prepare)
+
+    reports = run_interruptibly(all_of_them)
+    return worst(report.code for report in reports), reports
+
+
+async def each(
+    selection: EnvironmentSelection, work: Work, stop: Stop, prepare: Prepare | None = None
+) -> list[EnvironmentReport]:
+    """Do the work with every environment of a list, some at a time; return the reports in the order of the names."""
+    runner = _Runner(selection, work, stop, prepare, Bar(selection.output))
+    _keep_secrets(selection)
     gc.freeze()  # the manifests stay: looking for what can be let go of passes them over, and costs next to nothing
     try:
-        return await asyncio.gather(*map(crowd.one, fleet.names))
+        return await asyncio.gather(*map(runner.run, selection.names))
     finally:
         gc.unfreeze()
-        crowd.bar.end()
+        runner.bar.end()
 
 
-def _keep_secrets(fleet: Fleet) -> None:
+def _keep_secrets(selection: EnvironmentSelection) -> None:
     """Learn the secrets of all of them first: what one tenant says must not show that of one that comes later."""
-    for name in fleet.names:
-        loaded = fleet.manifests.environments.get(name)
+    for name in selection.names:
+        loaded = selection.manifests.environments.get(name)
         names = loaded.document.credentials if loaded else None
         for variable in (names.client_secret_env, names.access_key_secret_env) if names else ():
             with suppress(CredentialsError):  # said when it is needed
@@ -82,47 +115,52 @@ def _keep_secrets(fleet: Fleet) -> None:
 
 
 def worst(codes: Iterable[int]) -> int:
-    """Return the exit code of a run of several: the worst of theirs."""
+    """Return the exit code of a list: the worst of its environments'."""
     found = set(codes)
     return next((code for code in WORST if code in found), 0)
 
 
 @dataclass(slots=True)
-class _Crowd:
-    fleet: Fleet
+class _Runner:
+    selection: EnvironmentSelection
     work: Work
     stop: Stop
+    prepare: Prepare | None
     bar: Bar
-    told: int = 0
+    finished: int = 0
     gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
     hosts: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
     """Environments of one host take turns: they are one tenant, whose rate is stated for all who use it."""
-    mind: asyncio.Lock = field(default_factory=asyncio.Lock)
+    cpu: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def one(self, name: str) -> Told:
+    async def run(self, name: str) -> EnvironmentReport:
         """Do the work with one environment; whatever goes wrong is its own."""
-        part = Part.of_environment(self.fleet.output, name)
+        base = self.selection.output
+        part = Part(base.colour, base.loudness, base.log_format, base.form, asks=False, environment=name)
         stop = Stop(task=asyncio.current_task())
         self.stop.parts.append(stop)
         try:
-            async with self.hosts[choose(self.fleet.manifests, name).host], self.gate:
-                session = replace(self.fleet.session(name, part), thinking=self.think, bar=Bar(quiet(part)))
-                done = await self.work(session, stop)
+            async with self.hosts[choose(self.selection.manifests, name).host], self.gate:
+                session = self.selection.session(name, part)
+                session = replace(session, terminal=Terminal(part, Bar(quiet(part)), self.run_blocking))
+                if prepare := self.prepare:
+                    session = await self.run_blocking(partial(prepare, session))
+                result = await self.work(session, stop)
         except asyncio.CancelledError:
-            done = _failed(part, InterruptedRunError("interrupted; nothing was written"))
+            result = _failed(part, InterruptedRunError("interrupted; nothing was written"))
         except CxrouteError as error:
-            done = _failed(part, error)
+            result = _failed(part, error)
         except Exception as bug:  # noqa: BLE001 - one tenant's oddity is no reason to leave the others as they are
-            done = _of_error(part, part.bug(bug))
-        self.told += 1
-        if self.told % AT_ONCE == 0:
+            result = _of_error(part, part.bug(bug))
+        self.finished += 1
+        if self.finished % AT_ONCE == 0:
             gc.collect()  # what went in circles: connections, tasks
-        self.bar.step("environments", self.told, len(self.fleet.names))
-        return Told(done, "".join(part.kept))
+        self.bar.step("environments", self.finished, len(self.selection.names))
+        return EnvironmentReport(result.code, result.row(), result.saved, "".join(part.kept))
 
-    async def think(self, work: Callable[[], Result], /) -> Result:
+    async def run_blocking(self, work: Callable[[], Result], /) -> Result:
         """Plan beside the loop, one at a time: answers that come meanwhile must not be taken for late."""
-        async with self.mind:
+        async with self.cpu:
             return await asyncio.to_thread(work)
 
 
@@ -137,15 +175,15 @@ _FAILED: Final[dict[type[CxrouteError], EnvironmentStatus]] = {
 }
 
 
-def _failed(part: Part, error: CxrouteError) -> Done:
+def _failed(part: Part, error: CxrouteError) -> EnvironmentResult:
     """Say why an environment failed; that all were interrupted is seen in the table."""
     if part.form == "json" or not isinstance(error, InterruptedRunError):
         part.failed(error)
     return _of_error(part, error)
 
 
-def _of_error(part: Part, error: CxrouteError) -> Done:
+def _of_error(part: Part, error: CxrouteError) -> EnvironmentResult:
     state = _FAILED.get(type(error), "failed")
     said = state if state == "interrupted" else f"{state}: {str(error).splitlines()[0]}"
     saved = REDACTOR.dump_redacted({"environment": part.environment, "error": error_document(error)})
-    return Done(error.exit_code, EnvironmentRow(part.environment, "", "", state, said), saved)
+    return EnvironmentResult(error.exit_code, lambda: EnvironmentRow(part.environment, "", "", state, said), saved)

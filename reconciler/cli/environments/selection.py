@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from reconciler.cli.environments.choose import choose, separate
-from reconciler.cli.session import Session, session_in
+from reconciler.cli.session import Session, load_selected_manifests, session_in
 from reconciler.errors import UsageError
 from reconciler.manifest.kinds.environment import SANDBOX
 from reconciler.manifest.load import Manifests, load_manifests
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping, Sequence
 
+    from reconciler.cli.command_line import CommandLine
     from reconciler.cli.output import Output
+    from reconciler.plan.document import ReviewedPlan
 
 
 INDEX: Final = "JOB_COMPLETION_INDEX"
@@ -76,8 +78,8 @@ def choices(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def are_several(options: argparse.Namespace) -> bool:
-    """Say whether the command line asks for several environments, be it that none or one is left of them."""
+def is_list(options: argparse.Namespace) -> bool:
+    """Return whether the options ask for a list of environments, even where none or one is left of it."""
     return options.all or options.shard is not None or "," in _named(options)
 
 
@@ -86,53 +88,66 @@ def _named(options: argparse.Namespace) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Fleet:
-    """The environments of one run, and what they share."""
+class EnvironmentSelection:
+    """The environments of one command, and what they share; one environment is the ordinary case."""
 
     manifests: Manifests
     names: tuple[str, ...]
     options: argparse.Namespace
     output: Output
-    nobody: str
-    """Says why there is no environment, where there is none."""
+    listed: bool = False
+    """The report is a list, of a table and a part for each environment, even where it has none or one."""
+    nothing: str = ""
+    """Why the list is empty, where it is."""
 
     @classmethod
-    def of(cls, options: argparse.Namespace, output: Output, among: Sequence[str] | None = None) -> Fleet:
-        """Load the manifests and choose, of a saved plan `among` its own. Raises ManifestError and UsageError."""
+    def of(
+        cls, options: argparse.Namespace, output: Output, saved: Mapping[str, ReviewedPlan | str] | None = None
+    ) -> EnvironmentSelection:
+        """Load the manifests and choose, of saved plans their own. Raises ManifestError and UsageError."""
+        if saved is None and not is_list(options):
+            return cls.single(options, output, options.environment, None)
         manifests = load_manifests(Path(options.manifests))
-        names = _chosen(manifests, options, among)
+        names = _chosen(manifests, options, None if saved is None else tuple(saved))
         if options.shard is None:
-            return cls(manifests, names, options, output, "")
+            return cls(manifests, names, options, output, listed=True)
         shard = shard_of(options.shard, os.environ)
-        taken = tuple(name for name in names if shard.takes(name))
-        which = f": {', '.join(taken)}" if taken else ""
-        output.note(f"Shard {shard} takes {len(taken)} of {pluralize(len(names), 'environment')}{which}.")
-        return cls(manifests, taken, options, output, f"No environment falls into shard {shard}: nothing to do.\n")
+        share = tuple(name for name in names if shard.takes(name))
+        which = f": {', '.join(share)}" if share else ""
+        output.note(f"Shard {shard} takes {len(share)} of {pluralize(len(names), 'environment')}{which}.")
+        nothing = f"No environment falls into shard {shard}: nothing to do.\n"
+        return cls(manifests, share, options, output, listed=True, nothing=nothing)
+
+    @classmethod
+    def single(
+        cls, options: argparse.Namespace, output: Output, name: str | None, undo: str | None
+    ) -> EnvironmentSelection:
+        """Load the manifests and choose one environment. Raises ManifestError and UsageError."""
+        manifests = load_selected_manifests(options, name, undo)
+        return cls(manifests, (choose(manifests, name).name,), options, output)
 
     def session(self, name: str, output: Output) -> Session:
         """Return one environment's session."""
         return session_in(self.manifests, self.options, output, name)
 
-    def command(self, name: str, *more: str) -> str:
-        """Return a command about all of these environments, as a person types it."""
-        return replace(self._first, which=self.chosen).command(name, *more)
-
-    def saved_command(self, plans: str, *more: str) -> str:
-        """Return the command that applies saved plans."""
-        return self._first.saved_command(plans, *more)
+    def folder(self, path: str, name: str) -> Path:
+        """Return the folder for one environment's report: in a list each has its own."""
+        return Path(path) / name if self.listed else Path(path)
 
     @property
-    def _first(self) -> Session:
-        return self.session(self.names[0], self.output)
+    def command_line(self) -> CommandLine:
+        """Return the words that a further command about these environments repeats."""
+        first = self.session(self.names[0], self.output).command_line
+        return replace(first, selection=self.words) if self.listed else first
 
     @property
-    def chosen(self) -> tuple[str, ...]:
-        """Return the words that choose these environments."""
+    def words(self) -> tuple[str, ...]:
+        """Return the words that choose the environments of a list."""
         return (*(("--all",) if self.options.all else ("-e", _named(self.options))), *self.share)
 
     @property
     def share(self) -> tuple[str, ...]:
-        """Return the words that choose some of them."""
+        """Return the words that choose a share of them."""
         return ("--shard", self.options.shard) if self.options.shard else ()
 
 

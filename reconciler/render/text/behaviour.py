@@ -23,7 +23,7 @@ def impact_lines(impact: ImpactSummary, style: Style) -> Iterator[str]:
         yield from _case(case, style)
     if impact.rest_text():
         yield f"  {impact.rest_text()}; see -v or plan.html"
-    if impact.cases and impact.is_complete:
+    if impact.cases and not impact.unknown:
         yield f"  {OTHERS_UNCHANGED}"
     if impact.premise:
         yield f"  {impact.premise}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from reconciler.model.change import Applied
 from reconciler.plan.document import count_changes
 from reconciler.plan.drift_json import count_sections
-from reconciler.plan.guards import refusals
+from reconciler.plan.guards import guard_refusals
 from reconciler.render.escape_markdown import code_span, escape_markdown, table_cell
 from reconciler.render.impact import summarize_impact
 from reconciler.render.summary import failed_tests_title
@@ -67,7 +67,7 @@ def planned_row(plan: Plan) -> EnvironmentRow:
     if plan.failed_tests:
         return _row(plan, "refused", failed_tests_title(plan.failed_tests))
     in_the_way = [pluralize(len(plan.conflicts), "rule") + " in the way"] if plan.conflicts else []
-    refused = ", ".join([*in_the_way, *(result.name for result in refusals(plan))])
+    refused = ", ".join([*in_the_way, *(result.name for result in guard_refusals(plan))])
     if refused:
         return _row(plan, "refused", f"apply will refuse this: {refused}")
     return _row(plan, "differs") if plan.changes else _row(plan, "same")

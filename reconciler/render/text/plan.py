@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from reconciler.render.change_summary import ChangeSummary, FieldRow, source_location
 from reconciler.render.equal_edits import common_rows, group_equal_edits, row_phrase
-from reconciler.render.impact import ALL_ROWS, MAX_SHOWN, WAITING_NOTE, ImpactSummary
+from reconciler.render.impact import MAX_SHOWN, WAITING_NOTE
 from reconciler.render.summary import (
     MAX_NAMED,
     PlanSummary,
@@ -21,7 +22,7 @@ from reconciler.text.escape import join_limited, pluralize, sanitize
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from reconciler.model.finding import Finding
+    from reconciler.model.finding import Finding, Severity
     from reconciler.model.rule import Address, Source
     from reconciler.plan.plan import Plan
     from reconciler.render.colour import Style
@@ -30,27 +31,36 @@ if TYPE_CHECKING:
 SYMBOLS: Final = {"create": ("+", "green"), "update": ("~", "yellow"), "adopt": (">", "blue"), "delete": ("-", "red")}
 
 
-def plan_text(plan: Plan, style: Style, tenant: str, limit: int = MAX_SHOWN) -> str:
-    """Return the plan for a terminal, without what to do next.
+@dataclass(frozen=True, slots=True)
+class TextLimits:
+    """How much of a plan text shows: rows of its impact, and notes of these severities."""
 
-    `limit` is how many cases of who is affected it shows.
-    """
-    told = summarize_plan(plan, tenant, limit)
-    lines = _head(told, style)
-    named = ALL_ROWS if limit == ALL_ROWS else MAX_NAMED
-    for group in (*group_equal_edits(told.changes), *group_equal_edits(told.held_changes)):
-        lines += [*(change_lines(group[0], style) if len(group) == 1 else _group_lines(group, style, named)), ""]
-    lines += _notes(told, style, named)
-    lines += [told.totals_text, *([told.schedule_text] if told.schedule_text else [])]
+    cases: int = MAX_SHOWN
+    names: int = MAX_NAMED
+    """How many rules of a group are named."""
+    severities: tuple[Severity, ...] = ("warning", "info")
+
+
+def plan_text(plan: Plan, style: Style, tenant: str, limits: TextLimits = TextLimits()) -> str:
+    """Return the plan for a terminal, without the next step."""
+    summary, names = summarize_plan(plan, tenant, limits.cases), limits.names
+    lines = _head(summary, style)
+    for group in (*group_equal_edits(summary.changes), *group_equal_edits(summary.held_changes)):
+        lines += [*(change_lines(group[0], style) if len(group) == 1 else _group_lines(group, style, names)), ""]
+    notes = [note for note in summary.notes if note.severity in limits.severities]
+    text = [line for note in notes for line in finding_lines(note, style, names)]
+    text += [f"  {summary.acknowledged}"] if summary.acknowledged else []
+    lines += [*text, ""] if text else []
+    lines += [summary.totals_text, *([summary.schedule_text] if summary.schedule_text else [])]
     return "\n".join(lines) + "\n"
 
 
-def brief_plan_text(plan: Plan, style: Style, tenant: str, limit: int = MAX_SHOWN) -> str:
-    """Return the plan in brief: refusals, who is affected, and counts; no list of rules, and warnings as a count."""
-    told = summarize_plan(plan, tenant, limit)
-    warnings = sum(finding.severity == "warning" for finding in told.notes)
+def brief_plan_text(plan: Plan, style: Style, tenant: str, limits: TextLimits = TextLimits()) -> str:
+    """Return the plan in brief: refusals, its impact, and counts; no list of rules, and warnings as a count."""
+    summary = summarize_plan(plan, tenant, limits.cases)
+    warnings = sum(finding.severity == "warning" for finding in summary.notes)
     noted = f" {pluralize(warnings, 'warning')}." if warnings else ""
-    return "\n".join([*_head(told, style), f"{told.totals_text}{noted}"]) + "\n"
+    return "\n".join([*_head(summary, style), f"{summary.totals_text}{noted}"]) + "\n"
 
 
 def change_lines(change: ChangeSummary, style: Style) -> Iterator[str]:
@@ -77,11 +87,10 @@ def _group_lines(group: Sequence[ChangeSummary], paint: Style, most: int) -> Ite
 
 
 def finding_lines(finding: Finding, style: Style, limit: int = MAX_NAMED) -> Iterator[str]:
-    """Yield a finding about rules: what, then where and what to do. Of several rules up to `limit` are named."""
+    """Yield a finding about rules: what, then where and what to do. Of several rules up to `most` are named."""
     colour = {"error": "red", "warning": "yellow", "info": "dim"}[finding.severity]
-    yield (
-        f"  {style(colour, f'{finding.severity}[{finding.code}]')} {subject_prefix(finding)}{sanitize(finding.message)}"
-    )
+    head = style(colour, f"{finding.severity}[{finding.code}]")
+    yield f"  {head} {subject_prefix(finding)}{sanitize(finding.message)}"
     if finding.hint:
         yield f"      {sanitize(finding.hint)}"
     if finding.repeats:
@@ -90,10 +99,24 @@ def finding_lines(finding: Finding, style: Style, limit: int = MAX_NAMED) -> Ite
         yield f"      {style('dim', source_location(finding.source))}"
 
 
-def _head(told: PlanSummary, paint: Style) -> list[str]:
-    lines = [f"{paint('bold', f'Plan for {told.environment}')}   {told.tenant_text}", ""]
-    lines += [*_failed_tests(told, paint), *_lifted_guard_lines(told, paint), *_refusals(told, paint)]
-    return lines + (_impact_lines(told.impact, paint) if told.impact else [])
+def _head(summary: PlanSummary, paint: Style) -> list[str]:
+    """Return what comes first: why apply refuses, the guards that are lifted, and the impact on conversations."""
+    tests = [line for finding in summary.failed_tests for line in finding_lines(finding, paint)]
+    allowed = [
+        f"  {paint('yellow', 'allowed')} {guard.name}: {guard.message}\n      because: {guard.reason}"
+        for guard in summary.lifted_guards
+    ]
+    refused = [f"  {paint('red', 'apply will refuse this:')} {guard.message}" for guard in summary.refusals]
+    refused += [line for conflict in summary.conflicts for line in finding_lines(conflict, paint)]
+    impact: list[str] = []
+    if summary.impact:
+        waiting = [paint("dim", f"  {WAITING_NOTE}")] if summary.impact.cases else []
+        impact = [*impact_lines(summary.impact, paint), *waiting]
+    lines = [f"{paint('bold', f'Plan for {summary.environment}')}   {summary.tenant_text}", ""]
+    lines += [paint("red", failed_tests_title(summary.failed_tests)), *tests, ""] if tests else []
+    for part in (allowed, refused, impact):
+        lines += [*part, ""] if part else []
+    return lines
 
 
 def _member_lines(finding: Finding, most: int) -> list[str]:
@@ -109,43 +132,9 @@ def address_line(address: Address | None, source: Source | None) -> str:
     return "   ".join([*([str(address)] if address else []), *([source_location(source)] if source else [])])
 
 
-def _impact_lines(who: ImpactSummary, paint: Style) -> list[str]:
-    """Say first of all who goes elsewhere."""
-    waiting = [paint("dim", f"  {WAITING_NOTE}")] if who.cases else []
-    return [*impact_lines(who, paint), *waiting, ""]
-
-
-def _failed_tests(told: PlanSummary, paint: Style) -> list[str]:
-    if not told.failed_tests:
-        return []
-    lines = [line for finding in told.failed_tests for line in finding_lines(finding, paint)]
-    return [paint("red", failed_tests_title(told.failed_tests)), *lines, ""]
-
-
-def _lifted_guard_lines(told: PlanSummary, paint: Style) -> list[str]:
-    lines = [
-        f"  {paint('yellow', 'allowed')} {one.name}: {one.message}\n      because: {one.reason}"
-        for one in told.lifted_guards
-    ]
-    return [*lines, ""] if lines else []
-
-
-def _refusals(told: PlanSummary, paint: Style) -> list[str]:
-    lines = [f"  {paint('red', 'apply will refuse this:')} {one.message}" for one in told.refusals]
-    for conflict in told.conflicts:
-        lines += finding_lines(conflict, paint)
-    return [*lines, ""] if lines else []
-
-
 def _align_rows(rows: Iterable[FieldRow]) -> Iterator[str]:
     shown = list(rows)
     width = max((len(row.name) for row in shown), default=0)
     for row in shown:
         after = f" -> {row.after}" if row.after else ""
         yield f"      {row.name:<{width}}  {row.before}{after}"
-
-
-def _notes(told: PlanSummary, paint: Style, most: int) -> list[str]:
-    lines = [line for finding in told.notes for line in finding_lines(finding, paint, most)]
-    lines += [f"  {told.acknowledged}"] if told.acknowledged else []
-    return [*lines, ""] if lines else []

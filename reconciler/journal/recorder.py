@@ -1,26 +1,22 @@
-"""Writes one apply down: into the journal, and as it goes on to the terminal."""
+"""Records one apply in the journal, and reports its progress."""
 
 from __future__ import annotations
 
 import os
 import socket
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.apply.attempt import Attempt, Verdict
 from reconciler.apply.report import ApplyReport, outcomes_to_json
-from reconciler.cli.files import JOURNAL, kept_out_of_git
-from reconciler.journal.journal import Journal
 from reconciler.model.change import Change, Create, Failed, PlanStep, Skipped, is_copy_removal
 from reconciler.plan.document import change_to_json, plan_id
-from reconciler.text.redact import REDACTOR
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from datetime import datetime
 
-    from reconciler.cli.output import Bar
-    from reconciler.cli.session import Session
+    from reconciler.journal.journal import Journal
     from reconciler.plan.plan import Plan
 
 
@@ -34,14 +30,13 @@ _WORDS: Final = {
 }
 
 
-def journal_path() -> Path:
-    """Return where the journal is: $CXROUTE_JOURNAL, else .cxroute/journal.jsonl."""
-    return Path(os.environ.get("CXROUTE_JOURNAL") or JOURNAL)
+Progress = Callable[[str, int, int], None]
+"""Reports that so many of the named things are done, of how many."""
 
 
-def tenant_of(session: Session) -> str:
-    """Return the address of the tenant whose rules a run is about; the sandbox has none."""
-    return "" if session.simulated else session.environment.address
+def run_name(plan: Plan, now: datetime) -> str:
+    """Return the name of a run that begins now."""
+    return f"{now:%Y-%m-%dT%H%M%S}-{plan.environment}-{plan_id(plan)[:4]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,30 +45,26 @@ class Recorder:
 
     plan: Plan
     journal: Journal
-    bar: Bar
-    done: set[str]
+    progress: Progress
+    done: set[str] = field(default_factory=set)
 
     @classmethod
-    def begin(cls, session: Session, made: Plan, who: str, reason: str, lifted: Mapping[str, str]) -> Recorder:
-        """Name the run and write down who begins what."""
-        name = plan_id(made)
-        run = f"{session.clock():%Y-%m-%dT%H%M%S}-{made.environment}-{name[:4]}"
-        journal = Journal(kept_out_of_git(journal_path()), run, session.clock, session.output.warn)
-        journal.redact = REDACTOR.redact_json
+    def begin(cls, journal: Journal, plan: Plan, *, who: str, reason: str, tenant: str, progress: Progress) -> Recorder:
+        """Record who starts the run, and why; `tenant` is the address of the tenant, empty for the sandbox."""
         journal.write_entry(
             "start",
-            environment=made.environment,
-            owner=made.owner,
+            environment=plan.environment,
+            owner=plan.owner,
             who=who,
             reason=reason,
-            planId=name,
-            allowed=dict(lifted),
-            tenant=tenant_of(session),
-            undo=made.options.undo,
-            changes=sum(not is_copy_removal(change) for change in made.changes),
+            planId=plan_id(plan),
+            allowed={result.name: result.allowed for result in plan.guards if result.allowed},
+            tenant=tenant,
+            undo=plan.options.undo,
+            changes=sum(not is_copy_removal(change) for change in plan.changes),
             process={"host": socket.gethostname(), "pid": os.getpid()},
         )
-        return cls(made, journal, session.bar, set())
+        return cls(plan, journal, progress)
 
     def intend(self, step: PlanStep) -> None:
         """Record what is about to be written, before and after."""
@@ -88,7 +79,7 @@ class Recorder:
         self.journal.write_entry("tried", **{**_about(step.change), **said, **made})
         if result.verdict is Verdict.DONE and _kind(step) == "whole":
             self.done.add(f"{step.change.action} {step.change.address}")
-        self.bar.step("changes", len(self.done), len(self.plan.changes))
+        self.progress("changes", len(self.done), len(self.plan.changes))
 
     def wave(self) -> None:
         """Make it last: once for all that went on at the same time."""
@@ -111,7 +102,6 @@ class Recorder:
         self._close(converged=False, interrupted=False, error=why, written=False)
 
     def _close(self, **end: object) -> None:
-        self.bar.end()
         self.journal.write_entry("end", **end)
         self.journal.close()
 

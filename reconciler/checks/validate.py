@@ -1,0 +1,70 @@
+"""The checks of manifests that need no tenant, in several environments at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.checks.acknowledgements import (
+    OFFLINE_CODES,
+    RULE_CODES,
+    apply_acknowledgements,
+    collect_acknowledgements,
+    report_unused,
+)
+from reconciler.checks.lint import is_complete, lint
+from reconciler.checks.lint_names import intents_in_catch_all
+from reconciler.checks.lint_view import LintView
+from reconciler.desired.desired import find_unaliased_queues
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from reconciler.checks.route_tests import Checked
+    from reconciler.manifest.load import Manifests
+    from reconciler.model.finding import Finding
+
+
+def offline_findings(
+    manifests: Manifests, checked: Sequence[Checked], others: Iterable[Finding], only: str | None
+) -> list[Finding]:
+    """Return every finding of several environments and the `others`, by place; each once, accepted where all accept it.
+
+    Where `only` names some environments, an acceptance that others share may match a finding in one of those.
+    """
+    rules_of = (each.desired.rules.values() for each in checked if each.desired)
+    addresses = {rule.source: rule.address for group in rules_of for rule in group if rule.source}
+    everywhere = [*manifests.warnings, *others, *find_unaliased_queues(manifests, addresses)]
+    accepted = [
+        (each, collect_acknowledgements(manifests, each.environment, each.desired)) for each in checked if each.desired
+    ]
+    every = [one for _, here in accepted for one in here]
+    wrong = (one for each in checked if not each.desired for one in each.findings)
+    rules, idle = apply_acknowledgements([*everywhere, *wrong], every)
+    vain = {one.source: one for one in idle}
+    for each, here in accepted:
+        advice = lint(each.desired, (), manifests, each.environment, each.queues) if each.desired else ()
+        findings, unused = apply_acknowledgements([*each.findings, *advice], here)
+        if not is_complete(advice):  # what was not checked may exist
+            unused = [one for one in unused if one.code not in RULE_CODES]
+        rules += findings
+        used = {one.source for one in here} - {one.source for one in unused}
+        vain = {source: one for source, one in vain.items() if source not in used}
+    if all(finding.severity != "error" for finding in rules):
+        rules += report_unused(one for one in vain.values() if one.code in OFFLINE_CODES and not (only and one.shared))
+    return _once(rules)
+
+
+def left_to_catch_alls(manifests: Manifests, checked: Sequence[Checked]) -> list[str]:
+    """Return the intents that in some environment no rule names, and a catch-all takes."""
+    known = [each for each in checked if each.desired and manifests.intents]
+    views = (LintView(each.desired, (), manifests, each.environment, {}) for each in known if each.desired)
+    return list(dict.fromkeys(intent for view in views for intent in intents_in_catch_all(view)))
+
+
+def _once(findings: Sequence[Finding]) -> list[Finding]:
+    """Leave out what an earlier environment said already; accepted is what no environment says otherwise."""
+    known: dict[object, Finding] = {}
+    for finding in sorted(findings, key=lambda one: bool(one.acknowledged)):
+        of_rules = finding.message if finding.code in RULE_CODES else ""
+        known.setdefault((finding.code, finding.source, of_rules), finding)
+    return list(known.values())

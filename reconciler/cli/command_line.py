@@ -1,0 +1,49 @@
+"""Commands to suggest: with the words that repeat the manifests, the environments and the options of this one."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from reconciler.plan.options import PlanOptions
+
+if TYPE_CHECKING:
+    from reconciler.journal.undo_request import UndoRequest
+
+
+DIRECTORY: Final = "manifests"
+"""Where manifests are unless -m names another directory."""
+
+
+def program(directory: str) -> list[str]:
+    """Return the first words of a command: the program, and the manifests where they are in another directory."""
+    return ["cxroute", *([] if directory == DIRECTORY else ["-m", directory])]
+
+
+@dataclass(frozen=True, slots=True)
+class CommandLine:
+    """The words of this command line that a further command repeats."""
+
+    directory: str
+    """The directory of the manifests, as it was typed."""
+    selection: tuple[str, ...]
+    """The words that choose the environments, such as `-e prod`."""
+    options: PlanOptions = field(default_factory=PlanOptions)
+    undo: UndoRequest | None = None
+
+    def command(self, name: str, *words: str) -> str:
+        """Return a command for the same manifests, environments and options."""
+        options = self.options
+        start = [*program(self.directory), name, *self.selection]
+        start += [word for address in options.only for word in ("--only", address)]
+        start += ["--adopt"] * options.adopt + ["--keep-drift"] * options.keep_drift
+        start += ["--traffic", options.traffic] if options.traffic else []
+        return shlex.join([*start, *(self.undo.words if self.undo else ()), *words])
+
+    def apply_saved(self, plan: str, *words: str) -> str:
+        """Return the command that applies a saved plan, which holds the environments and the options itself."""
+        journal = self.undo.journal if self.undo else None
+        return shlex.join(
+            [*program(self.directory), "apply", plan, *(["--journal", journal] if journal else []), *words]
+        )

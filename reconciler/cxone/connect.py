@@ -1,0 +1,101 @@
+"""From an Environment to a client of its tenant."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from reconciler.cxone.auth import issued_tokens
+from reconciler.cxone.client import ReadingClient, WritingClient
+from reconciler.cxone.paging import choose_queue_list
+from reconciler.cxone.read_only import read_only_transport
+from reconciler.cxone.settings import ClientCredentials, TenantSettings
+from reconciler.cxone.transport.rate_limiter import REAL_TIME
+from reconciler.cxone.transport.request import LENIENT_DECODER, ApiRequest, ApiResponse, Transport
+from reconciler.errors import ApiError
+from reconciler.text.redact import REDACTOR, RotatingTokens
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from reconciler.manifest.kinds.environment import Environment
+    from reconciler.manifest.load import Manifests
+
+
+def tenant_settings(
+    manifests: Manifests, environment: Environment, allowed_hosts: frozenset[str] = frozenset()
+) -> TenantSettings:
+    """Return where the environment's API is, and how it may be used; `allowed_hosts` may receive credentials, too."""
+    api, profile = environment.api, manifests.profile(environment)
+    queues = choose_queue_list(api, profile.queues)
+    return TenantSettings(
+        base_url=environment.base_url,
+        token_url=environment.token_url,
+        issuer=(api.issuer or "").rstrip("/"),
+        rules_path=api.rules_path or profile.rules.path,
+        queues_path=api.queues_path or queues.path,
+        page_size=api.page_size or profile.page_size,
+        profile=profile,
+        queues=queues,
+        timeout_seconds=api.timeout_seconds,
+        requests_per_second=api.requests_per_second,
+        concurrency=api.concurrency,
+        idempotency_keys=api.idempotency_keys,
+        allowed_hosts=allowed_hosts,
+    )
+
+
+@asynccontextmanager
+async def open_client(
+    tenant: TenantSettings, credentials: ClientCredentials, proxy: str | None = None, ca_file: Path | None = None
+) -> AsyncIterator[ReadingClient]:
+    """Connect to a tenant with a client that cannot write."""
+    from reconciler.cxone.transport.httpx_transport import network_transport, transport_over  # noqa: PLC0415 - 30 MiB
+
+    async with network_transport(tenant, proxy, ca_file) as transport:
+        yield ReadingClient(
+            read_only_transport(redacted(transport_over(transport)), tenant), tenant, credentials, REAL_TIME
+        )
+
+
+@asynccontextmanager
+async def open_writing_client(
+    tenant: TenantSettings, credentials: ClientCredentials, proxy: str | None = None, ca_file: Path | None = None
+) -> AsyncIterator[WritingClient]:
+    """Connect to a tenant with a client that writes."""
+    from reconciler.cxone.transport.httpx_transport import network_transport, transport_over  # noqa: PLC0415 - 30 MiB
+
+    async with network_transport(tenant, proxy, ca_file) as transport:
+        yield WritingClient(redacted(transport_over(transport)), tenant, credentials, REAL_TIME)
+
+
+def has_token(request: ApiRequest) -> bool:
+    """Say whether a request carries an access token; otherwise it asks for one."""
+    return request.method != "POST" or request.headers.get("Authorization", "").startswith("Bearer ")
+
+
+def redacted(carry: Transport) -> Transport:
+    """Take note of each token that comes, and of each that goes out, so that it is never shown."""
+    tokens, newest = RotatingTokens(REDACTOR), ""
+
+    async def carried(request: ApiRequest) -> ApiResponse:
+        nonlocal newest
+        authorization = request.headers.get("Authorization", "")
+        if authorization != newest:
+            newest = authorization
+            tokens.add(authorization.removeprefix("Bearer "))
+        answer = await carry(request)
+        if not has_token(request):
+            tokens.add(*_issued(answer))
+            newest = ""  # so many may have come that the one in use is not remembered
+        return answer
+
+    return carried
+
+
+def _issued(answer: ApiResponse) -> list[str]:
+    try:
+        return issued_tokens(answer.json(LENIENT_DECODER))
+    except ApiError:
+        return []

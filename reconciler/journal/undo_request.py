@@ -1,0 +1,152 @@
+"""`--undo RUN`: a run of the journal to undo, in place of what the manifests define."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from reconciler.desired.desired import DesiredState, empty_desired_state, expand_manifests
+from reconciler.desired.queues import QueueResolver, resolve_aliases
+from reconciler.errors import ManifestError, RefusedError, UsageError
+from reconciler.journal.history import read_changes
+from reconciler.journal.journal import RUN_NAME, RecordedRun
+from reconciler.journal.undo import build_undo_state
+from reconciler.journal.undo_warnings import unknown_outcome_warning, warn_reapplied_changes
+from reconciler.plan.options import PlanOptions, unmatched_selectors
+from reconciler.plan.ownership import classify_by_owner
+from reconciler.text.escape import pluralize, sanitize
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from reconciler.manifest.kinds.environment import Environment
+    from reconciler.manifest.load import Manifests
+    from reconciler.model.finding import Finding
+    from reconciler.plan.plan import LiveState, Plan
+
+
+_SILENCE: Final = timedelta(minutes=15)
+"""How long a run may write nothing and still be going on: its outage is waited for, its deadline is that long."""
+
+
+@dataclass(frozen=True, slots=True)
+class UndoRequest:
+    """The run to undo, the later runs on the same rules, and the journal's path as it was typed."""
+
+    run: RecordedRun
+    later: tuple[RecordedRun, ...]
+    journal: str | None
+
+    @classmethod
+    def of(
+        cls,
+        run: RecordedRun,
+        recorded: Sequence[RecordedRun],
+        environment: Environment,
+        tenant: str,
+        journal: str | None,
+    ) -> UndoRequest:
+        """Return the request to undo one of the recorded runs. Raises UsageError for a run on other rules."""
+        _refuse_others(run, environment, tenant)
+        same = ("environment", "owner")
+        later = recorded[recorded.index(run) + 1 :]
+        return cls(run, tuple(one for one in later if all(one.start.get(f) == run.start.get(f) for f in same)), journal)
+
+    @property
+    def words(self) -> list[str]:
+        """Return the options of the command line that make this request."""
+        return ["--undo", self.run.id, *(["--journal", self.journal] if self.journal else [])]
+
+    def refuse_running(self, now: datetime) -> None:
+        """Raise RefusedError for a run that may still be going on."""
+        run = self.run
+        if run.end is not None or _is_dead(run):
+            return
+        try:
+            silent = now - datetime.fromisoformat(run.last_entry_at)
+        except (ValueError, TypeError):
+            return
+        if silent < _SILENCE:
+            minutes = pluralize(int(_SILENCE.total_seconds() // 60), "minute")
+            raise RefusedError(
+                f"run {run.id} has no end in the journal and wrote there at {sanitize(run.last_entry_at)}:"
+                f" it may still be going"
+                f" on. Wait for its end, or stop it; after {minutes} without a word it counts as ended"
+            )
+
+    def target(
+        self, manifests: Manifests, environment: Environment, options: PlanOptions, live: LiveState
+    ) -> tuple[DesiredState, Callable[[Plan], Sequence[Finding]]]:
+        """Return the rules that undo the run, and a function that returns warnings about a plan. Raises RefusedError.
+
+        The warnings are about the manifests: wrong ones do not keep anyone from undoing a run.
+        """
+        changes = read_changes(self.run, environment.owner)
+        expanded = _expanded(manifests, environment, live)
+        known = _assumed(environment, live) if isinstance(expanded, ManifestError) else expanded
+        desired = build_undo_state(self.run, changes, self.later, live, known)
+        for selector in unmatched_selectors(options.only, [change.address for change in changes]):
+            raise UsageError(f"--only {selector}: run {self.run.id} changed no rule at that address")
+
+        def warnings(plan: Plan) -> Sequence[Finding]:
+            if isinstance(expanded, ManifestError):
+                return [unknown_outcome_warning(expanded)]
+            return warn_reapplied_changes(plan, expanded, PlanOptions(prune=environment.prune))
+
+        return desired, warnings
+
+
+def _expanded(manifests: Manifests, environment: Environment, live: LiveState) -> DesiredState | ManifestError:
+    """Return the rules that the manifests define, or the errors in them."""
+    if manifests.errors:
+        return ManifestError(manifests.errors)
+    try:
+        catalogue = QueueResolver(environment.name, resolve_aliases(manifests, environment.name), live.queues)
+        return expand_manifests(manifests, environment, catalogue)
+    except ManifestError as error:
+        return error
+
+
+def _assumed(environment: Environment, live: LiveState) -> DesiredState:
+    """Return a substitute for wrong manifests, in which every live RuleSet is defined."""
+    managed = classify_by_owner(live.rules, environment.owner).managed
+    return replace(empty_desired_state(environment), rulesets=frozenset(address.ruleset for address in managed))
+
+
+def _refuse_others(run: RecordedRun, environment: Environment, tenant: str) -> None:
+    """Raise UsageError for a run of another environment, tenant or owner: its rules are not those that are read."""
+    start = run.start
+    if not RUN_NAME.fullmatch(run.id):
+        raise UsageError(f"{sanitize(run.id)} is not what cxroute calls a run")
+    if start.get("event") != "start":
+        return  # refused with what else is lacking
+    if start.get("environment") != environment.name:
+        other = sanitize(str(start.get("environment")))
+        raise UsageError(f"run {run.id} was in {other}, and this is {environment.name}: say -e {other}")
+    if start.get("owner") != environment.owner:
+        owner = sanitize(str(start.get("owner")))
+        raise UsageError(
+            f"run {run.id} was made for owner {owner}, and {environment.name} is now owned by {environment.owner}:"
+            " rules of another owner are never written. Check the Environment out as it was then, or undo it there"
+        )
+    if start.get("tenant", tenant) != tenant:
+        other = sanitize(str(start.get("tenant")) or "the sandbox")
+        raise UsageError(f"run {run.id} was on {other}, and {environment.name} is now {tenant}: other rules")
+
+
+def _is_dead(run: RecordedRun) -> bool:
+    """Say whether the process that ran it was on this machine and is no more."""
+    process = run.start.get("process")
+    pid = process.get("pid") if isinstance(process, dict) and process.get("host") == socket.gethostname() else None
+    if os.name != "posix" or type(pid) is not int or not 0 < pid < 1 << 31:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False

@@ -1,0 +1,206 @@
+"""The pipeline, from manifests and live rules to a plan that apply accepts or refuses. Each stage returns a value.
+
+    load       manifest.load      files -> Manifests
+    expand     desired.desired    manifests, environment, live queues -> Desired
+    classify   plan.ownership     live rules -> managed and unmanaged ones
+    compare    plan.compare       desired and managed rules -> changes
+    plan       plan.plan          changes -> Plan, with the changes that must wait held back
+    schedule   plan.schedule      Plan -> its calls, in an order that sends no conversation elsewhere
+    impact     plan.schedule      Plan -> the conversations that the changes move
+    guards     plan.guards        Plan -> the limits that refuse it
+    annotate   checks             Plan -> findings for its reader; guards ignore them
+    apply      apply.loop         Plan -> calls to the tenant, and a Report that a last read proves
+
+`apply` and `watch` repeat the stages from `classify` on for each read of the tenant.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from reconciler.apply.admission import matches_intent, matches_review
+from reconciler.apply.loop import apply_changes
+from reconciler.apply.settings import ApplySettings, BlockingRunner, NoRecorder, StepRecorder, run_inline
+from reconciler.checks.acknowledgements import (
+    LIVE_CODES,
+    RULE_CODES,
+    apply_acknowledgements,
+    collect_acknowledgements,
+    report_unused,
+)
+from reconciler.checks.explain import Explanation
+from reconciler.checks.explain import explain as explain_entries
+from reconciler.checks.lint import is_complete, lint, plan_lint_work
+from reconciler.cxone.rules_file import read_rules_file
+from reconciler.desired.desired import DesiredState, convert_endpoint_values, expand_manifests
+from reconciler.desired.queues import QueueResolver, resolve_aliases
+from reconciler.errors import UsageError
+from reconciler.model.change import Adopt
+from reconciler.model.rule import Queue
+from reconciler.plan.document import ReviewedPlan, hold_unreviewed_edits, unreviewed_impact
+from reconciler.plan.guards import check_guards, freeze_reason, lift_guards
+from reconciler.plan.options import PlanOptions, unmatched_selectors
+from reconciler.plan.ownership import classify_by_owner
+from reconciler.plan.plan import LiveState, Plan, add_findings, draft_plan, replace_findings
+from reconciler.plan.routing_table import desired_entries, live_entries
+from reconciler.plan.schedule import predict_impact, schedule_steps
+from reconciler.text.suggest import suggest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from reconciler.apply.attempt import RuleStore
+    from reconciler.apply.report import ApplyReport
+    from reconciler.cxone.client import ReadingClient
+    from reconciler.manifest.kinds.environment import Environment
+    from reconciler.manifest.load import Manifests
+    from reconciler.model.finding import Finding
+    from reconciler.traffic.sample import TrafficSample
+
+
+def expand(manifests: Manifests, environment: Environment, live: LiveState, options: PlanOptions) -> DesiredState:
+    """Return the rules that manifests define for an environment. Raises ManifestError, and UsageError for `only`."""
+    catalogue = QueueResolver(environment.name, resolve_aliases(manifests, environment.name), live.queues)
+    desired = expand_manifests(manifests, environment, catalogue)
+    addresses = [*desired.rules, *classify_by_owner(live.rules, desired.owner).managed] if options.only else ()
+    for selector in unmatched_selectors(options.only, addresses):
+        hint = suggest(selector, [str(address) for address in addresses])
+        raise UsageError(f"--only {selector}: no rule has that address. {hint}".rstrip())
+    return desired
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planner:
+    """Plans one environment, from each read of its tenant anew."""
+
+    manifests: Manifests
+    environment: Environment
+    desired: DesiredState
+    options: PlanOptions = field(default_factory=PlanOptions)
+    sample: TrafficSample | None = None
+    """The traffic sample for shares of conversations."""
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    allowed: tuple[str, ...] = ()
+    """Names of the guards to lift, for the `reason`."""
+    reason: str = ""
+    reviewed: ReviewedPlan | None = None
+    """The saved plan to apply: edits in CXone that it does not cover are held back."""
+    advise: Callable[[Plan], Sequence[Finding]] | None = None
+    """Returns findings in place of the lint's: a plan that undoes a run is not about the manifests."""
+    findings: tuple[Finding, ...] = ()
+    """Findings about the input, for every plan."""
+    failed_tests: tuple[Finding, ...] = ()
+
+    def build(self, live: LiveState) -> Plan:
+        """Return the plan after all stages."""
+        return self.annotate(self.assess(self.plan(live)))
+
+    def plan(self, live: LiveState) -> Plan:
+        """Return the changes that make the live rules the desired ones."""
+        fresh = draft_plan(self.desired, live, self.options, self.clock())
+        return hold_unreviewed_edits(fresh, self.reviewed) if self.reviewed else fresh
+
+    def assess(self, plan: Plan) -> Plan:
+        """Return the plan with its calls in order, its impact on conversations, and the results of the guards."""
+        return lift_guards(
+            check_guards(predict_impact(schedule_steps(plan), self.sample), self.environment), self.allowed, self.reason
+        )
+
+    def annotate(self, plan: Plan) -> Plan:
+        """Return the plan with findings for its reader."""
+        findings = (self.advise or self.lint)(plan)
+        annotated = add_findings(add_findings(plan, findings), self.findings)
+        return replace(self._acknowledge(annotated), failed_tests=self.failed_tests)
+
+    def freeze(self) -> str:
+        """Return why the environment is frozen now; empty if it is not."""
+        return freeze_reason(self.environment, self.clock(), self.allowed)
+
+    def lint(self, plan: Plan) -> Sequence[Finding]:
+        """Return the lint's findings about the desired rules beside the unmanaged live ones."""
+        adopted = {change.live.id for change in plan.changes if isinstance(change, Adopt)}
+        entries = live_entries(plan.live.rules, plan.desired)
+        unmanaged = [entry for entry in entries if entry.address is None and entry.id not in adopted]
+        work = plan_lint_work(
+            len(plan.desired.rules) + len(plan.live.rules), plan.behaviour.work if plan.behaviour else 0
+        )
+        return lint(plan.desired, unmanaged, self.manifests, self.environment, plan.queue_names, work // 2)
+
+    def _acknowledge(self, plan: Plan) -> Plan:
+        """Return the plan with the findings that the manifests accept set apart, and with idle acceptances reported."""
+        accepted = collect_acknowledgements(self.manifests, self.environment, plan.desired)
+        if not accepted:
+            return plan
+        findings, idle = apply_acknowledgements(plan.findings, accepted)
+        # With --only or --undo the plan covers a part of the rules: an idle acceptance may match a finding elsewhere.
+        if idle and not self.options.only and self.options.undo is None:
+            # Live rules can hide a finding that `validate` reports. The other half of the work is the lint's above.
+            work = plan_lint_work(len(plan.desired.rules), 0) // 2
+            offline = lint(plan.desired, (), self.manifests, self.environment, plan.queue_names, work)
+            idle = apply_acknowledgements(offline, idle)[1]
+            codes = RULE_CODES | LIVE_CODES if is_complete((*findings, *offline)) else LIVE_CODES
+            findings += report_unused(entry for entry in idle if entry.code in codes)
+        return replace_findings(plan, findings)
+
+
+def read_live_file(path: str) -> LiveState:
+    """Return the live rules of a JSON file, and the queues that it names. Raises UsageError."""
+    export = read_rules_file(path)
+    return LiveState(export.rules, tuple(Queue(*pair) for pair in sorted(export.queues.items())))
+
+
+async def read_live(client: ReadingClient) -> LiveState:
+    """Return every rule and queue of a tenant. Raises ApiError."""
+    return LiveState(rules=await client.rules(), queues=await client.queues())
+
+
+def planner_for(
+    manifests: Manifests, environment: Environment, live: LiveState, options: PlanOptions | None = None
+) -> Planner:
+    """Return the planner for an environment with the queues of `live`. Raises ManifestError and UsageError."""
+    chosen = options or PlanOptions(prune=environment.prune)
+    desired = expand(manifests, environment, live, chosen)
+    return Planner(manifests=manifests, environment=environment, desired=desired, options=chosen)
+
+
+def build_plan(
+    manifests: Manifests, environment: Environment, live: LiveState, options: PlanOptions | None = None
+) -> Plan:
+    """Return the plan after all stages. Raises ManifestError and UsageError."""
+    return planner_for(manifests, environment, live, options).build(live)
+
+
+def explain(plan: Plan, environment: Environment, conversation: Mapping[str, str | int | float]) -> Explanation:
+    """Return which rule takes a conversation once the plan is applied, and why each earlier one does not.
+
+    The names are those of the API; rules that are not managed are left out.
+    """
+    attributes = convert_endpoint_values(plan.desired.types, conversation)
+    return explain_entries(desired_entries(plan.desired), attributes, environment)
+
+
+async def apply_plan(
+    plan: Plan,
+    planner: Planner,
+    client: RuleStore,
+    recorder: StepRecorder | None = None,
+    stopped: Callable[[], bool] = lambda: False,
+    run_blocking: BlockingRunner = run_inline,
+) -> ApplyReport:
+    """Make the plan's changes, and read again to prove them. After `stopped` returns true no write is started.
+
+    Raises RefusedError and ApiError where nothing was written.
+    """
+    reviewed, api = planner.reviewed, planner.environment.api
+    conduct = ApplySettings(
+        matches_review if reviewed else matches_intent,
+        should_stop=stopped,
+        concurrency=api.concurrency,
+        lag=api.list_lag_seconds,
+        names_unique=api.names_unique,
+        is_within_review=(lambda plan: not unreviewed_impact(predict_impact(plan), reviewed)) if reviewed else None,
+        run_blocking=run_blocking,
+    )
+    return await apply_changes(plan, client, planner, recorder or NoRecorder(), conduct)
