@@ -37,7 +37,7 @@ from reconciler.simulator.app import simulator
 from reconciler.simulator.settings import PROFILES
 from reconciler.simulator.state import State
 from reconciler.simulator.storage import StateError
-from reconciler.text.files import MIB, read_text
+from reconciler.text.files import MIB, read_file, read_text
 from reconciler.text.redact import DISCRETION, Passing
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from reconciler.cli.session import Session
     from reconciler.manifest.kinds.environment import Environment
     from reconciler.model.rule import Queue
+
+_LARGEST_STATE: Final = 1024 * MIB
 
 
 def secret(name: str, what: str = "credentials") -> str:
@@ -98,10 +100,15 @@ def sandbox(environment: Environment, queues: Iterable[Queue]) -> Iterator[httpx
 def opened(path: Path, start: State | None = None) -> Iterator[State]:
     """Open a state's file for this process alone; a new one begins as `start`. Raises CxrouteError."""
     try:
-        with State.load(kept_out_of_git(path), start=start) as state:
+        with State.load(kept_out_of_git(path), start=start, read=_read_state) as state:
             yield state
     except StateError as error:
         raise CxrouteError(str(error)) from error
+
+
+def _read_state(path: Path) -> bytes:
+    """Return the bytes of a state's file or log. Raises OSError."""
+    return read_file(path, _LARGEST_STATE)
 
 
 def custom_fields(environment: Environment) -> dict[str, Literal["text", "number"]]:

@@ -189,9 +189,15 @@ _RULE: Final = {
     "DELETE": ("routing:write", Api.delete_rule),
 }
 _QUEUES: Final = {"GET": ("routing:read", Api.list_queues)}
-_CONTEXT: Final = {"POST": ("interaction:write", merge_context)}
-_CUSTOM_FIELDS: Final = {"PUT": ("interaction:write", set_custom_fields)}
-_SIGNAL: Final = {"POST": ("interaction:write", signal)}
+_CONTEXT: Final[Mapping[str, tuple[str, Handler]]] = {
+    "POST": ("interaction:write", lambda api, asked: merge_context(api.state, asked))
+}
+_CUSTOM_FIELDS: Final[Mapping[str, tuple[str, Handler]]] = {
+    "PUT": ("interaction:write", lambda api, asked: set_custom_fields(api.state, api.settings, asked))
+}
+_SIGNAL: Final[Mapping[str, tuple[str, Handler]]] = {
+    "POST": ("interaction:write", lambda api, asked: signal(api.state, asked))
+}
 
 
 def _of_platform(page: Callable[[Request, Sequence[dict[str, Any]], int], Answer]) -> Mapping[str, tuple[str, Handler]]:

@@ -26,14 +26,15 @@ from reconciler.simulator.validate import DECIMAL
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from reconciler.simulator.api import Api
+    from reconciler.simulator.settings import Settings
+    from reconciler.simulator.state import State
 
 
 _CONVERSATION: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _PARAMETERS: Final = tuple(f"p{place}" for place in range(1, 10))
 
 
-def merge_context(api: Api, request: Request) -> Answer:
+def merge_context(state: State, request: Request) -> Answer:
     """POST attributes of a conversation."""
     conversation = request.segments[4]
     if not _exists(conversation):
@@ -42,27 +43,27 @@ def merge_context(api: Api, request: Request) -> Answer:
     problems = _attribute_problems(body)
     if problems:
         return refusal(422, *problems)
-    merged = api.state.merge(conversation, body["attributes"])
+    merged = state.merge(conversation, body["attributes"])
     return json_answer(200, encoded({"id": conversation, "attributes": merged}))
 
 
-def set_custom_fields(api: Api, request: Request) -> Answer:
+def set_custom_fields(state: State, settings: Settings, request: Request) -> Answer:
     """PUT values of custom fields of a contact; those that are not named keep theirs."""
-    contact, defined = request.segments[3], api.settings.custom_fields
+    contact, defined = request.segments[3], settings.custom_fields
     if not _exists(contact):
-        return _digital(api, 404, [Problem("Contact not found", "not.found")])
+        return _digital(settings, 404, [Problem("Contact not found", "not.found")])
     try:
         body = json_body(request)
     except RefusedError as refused:
-        return _digital(api, refused.answer.status, [Problem("The body is not JSON", "invalid.body")])
+        return _digital(settings, refused.answer.status, [Problem("The body is not JSON", "invalid.body")])
     problems = list(_field_problems(body, defined))
     if problems:
-        return _digital(api, 422, problems)
-    api.state.merge(contact, {one["ident"]: _seen(one["value"], defined[one["ident"]]) for one in body})
+        return _digital(settings, 422, problems)
+    state.merge(contact, {one["ident"]: _seen(one["value"], defined[one["ident"]]) for one in body})
     return Answer(204)
 
 
-def signal(api: Api, request: Request) -> Answer:
+def signal(state: State, request: Request) -> Answer:
     """POST p1 to p9 to the script that a contact is in; it finds them under these names."""
     contact = request.segments[4]
     if not _exists(contact):
@@ -70,7 +71,7 @@ def signal(api: Api, request: Request) -> Answer:
     given = parse_qs(request.query, keep_blank_values=True)
     if "p1" not in given:
         return _acd(400, "invalid_request", "p1 is required")
-    api.state.merge(contact, {name: given[name][-1] for name in _PARAMETERS if name in given})
+    state.merge(contact, {name: given[name][-1] for name in _PARAMETERS if name in given})
     return Answer(204)
 
 
@@ -114,12 +115,12 @@ def _seen(value: str, kind: str) -> str | float | None:
     return float(value) if kind == "number" and DECIMAL.fullmatch(value) else value
 
 
-def _digital(api: Api, status: int, problems: list[Problem]) -> Answer:
+def _digital(settings: Settings, status: int, problems: list[Problem]) -> Answer:
     """Return an error as Digital has them: with an id to ask the vendor about."""
     errors: list[dict[str, Any]] = [
         {"field": one.field or None, "message": one.message, "errorCode": one.code} for one in problems
     ]
-    return json_answer(status, encoded({"errors": errors, "uid": api.settings.new_id()}))
+    return json_answer(status, encoded({"errors": errors, "uid": settings.new_id()}))
 
 
 def _acd(status: int, error: str, description: str) -> Answer:

@@ -9,6 +9,7 @@ import json
 import time
 from datetime import UTC, datetime
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from reconciler.simulator.messages import Json, Request, encoded
@@ -16,7 +17,6 @@ from reconciler.simulator.storage import Disk, Entry, StateError, fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from pathlib import Path
     from types import TracebackType
 
 
@@ -67,14 +67,19 @@ class State:
 
     @classmethod
     def load(
-        cls, path: Path, queues: Iterable[Object] = (), start: State | None = None, patience: float = 10.0
+        cls,
+        path: Path,
+        queues: Iterable[Object] = (),
+        start: State | None = None,
+        patience: float = 10.0,
+        read: Callable[[Path], bytes] = Path.read_bytes,
     ) -> Self:
         """Open the state kept at `path` and lock it until `close`; where there is none yet, begin as `start`, or empty.
 
         `queues` are added to those of the file; where an id is there already, its name is replaced. Waits up to
-        `patience` seconds for another process to let go. Raises StateError.
+        `patience` seconds for another process to let go. `read` returns a file's bytes. Raises StateError.
         """
-        disk = Disk(path, patience)
+        disk = Disk(path, patience, read)
         try:
             if start is not None and disk.is_new():
                 disk.replace(start.document())

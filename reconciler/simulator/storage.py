@@ -17,8 +17,6 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from reconciler.text.files import MIB, read_file
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -26,8 +24,6 @@ if TYPE_CHECKING:
 if sys.platform != "win32":
     from fcntl import LOCK_EX, LOCK_NB, flock
 
-_LARGEST: Final = 1024 * MIB
-"""Bytes of a snapshot or log that is read."""
 _LOCK_PAUSE: Final = 0.02
 
 
@@ -52,9 +48,10 @@ def fingerprint(text: bytes) -> str:
 class Disk:
     """The snapshot and the log of one state, locked for this process."""
 
-    def __init__(self, path: Path, patience: float) -> None:
+    def __init__(self, path: Path, patience: float, read: Callable[[Path], bytes]) -> None:
         """Lock the state, waiting up to `patience` seconds for who has it. Raises StateError."""
         self._path = path
+        self._read = read
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._log = os.open(f"{path}.log", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
@@ -90,7 +87,7 @@ class Disk:
     def snapshot(self) -> dict[str, Any]:
         """Return the snapshot's queues, rules and contexts; none where there is no file. Raises StateError."""
         try:
-            text = read_file(self._path, _LARGEST)
+            text = self._read(self._path)
         except FileNotFoundError:
             return {"queues": [], "rules": [], "contexts": {}}
         except OSError as error:
@@ -106,7 +103,7 @@ class Disk:
     def entries(self) -> Iterator[Entry]:
         """Read the log. A torn last line was never acknowledged and is dropped. Raises StateError."""
         try:
-            lines = read_file(f"{self._path}.log", _LARGEST).split(b"\n")
+            lines = self._read(Path(f"{self._path}.log")).split(b"\n")
         except OSError as error:
             raise StateError(f"{self._path}.log: cannot be read: {error.strerror}") from error
         self._size = sum(len(line) + 1 for line in lines[:-1])
