@@ -10,7 +10,7 @@ import pytest
 from reconciler.model.finding import CODES, Finding
 from reconciler.model.rule import Source
 from reconciler.render.github_annotations import annotated, quoted, summary
-from reconciler.text.escape import plain
+from reconciler.text.escape import sanitize
 from tests.hostile_names import HOSTILE_NAMES
 from tests.program import name_tenant, write
 from tests.runner import Command, commands
@@ -64,10 +64,10 @@ def test_ten_of_each_need_no_notice_and_nothing_needs_no_command() -> None:
 @HOSTILE
 def test_no_name_makes_a_command_or_ends_a_property(name: str) -> None:
     """In file, message and hint at once, with three findings: a runner reads those three, each with what was meant."""
-    shown = "".join(map(plain, name))
+    shown = "".join(map(sanitize, name))
     properties = {"line": "12", "col": "9", "title": f"CXR105: {CODES['CXR105'].title}"}
     place = {"file": shown} if shown else {}
-    message = "\n".join(filter(None, [f"no queue {plain(name)}"[:303], plain(name)]))
+    message = "\n".join(filter(None, [f"no queue {sanitize(name)}"[:303], sanitize(name)]))
     finding = found(f"no queue {name}", file=name, hint=name)
     said = commands(annotated([finding] * 3))
     assert [("error", place | properties)] * 3 == [(one.name, one.properties) for one in said]
@@ -80,7 +80,7 @@ def test_a_code_that_nobody_knows_is_no_way_in(name: str) -> None:
     """A plan that was read back from a file may hold any."""
     said = commands(annotated([Finding(name, "error", "x")]))
     assert [("error", "x")] == [(one.name, one.data) for one in said]
-    assert {"title": plain(name).strip()} == {"title": ""} | {
+    assert {"title": sanitize(name).strip()} == {"title": ""} | {
         key: text.strip() for key, text in said[0].properties.items()
     }
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.render.escape_markdown import cell, code, fenced, inline, unquoted
-from reconciler.text.escape import value, visible
+from reconciler.text.escape import escape_invisible, quote
 from tests.parsed import Page, github
 
 SIGNS = st.text(st.sampled_from("ab 12\"'`|\\[]()<>@#*_~:;.,!$&/-+={}\n\t\u200bé漢😀"), max_size=24)
@@ -50,7 +50,7 @@ def test_a_long_sentence_is_whole() -> None:
 @pytest.mark.parametrize("name", ["x" * 400, "\\" * 400, '"' * 400])
 def test_a_value_that_is_cut_ends_where_it_ends(name: str) -> None:
     """The words after a long name are no part of it."""
-    assert inline(f'{value(name)} -> "General"').endswith("` → `General`")
+    assert inline(f'{quote(name)} -> "General"').endswith("` → `General`")
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_whatever_is_said_is_one_paragraph_of_text_and_code(said: str) -> None:
     page = github(f"- {inline(said)}\n")
     assert set() == {tag for tag, _ in page.tags} - {"ul", "li", "code"}
     assert [] == [text for text in page.outside("code") if re.search(r"[@#`*_~$|]|<[\w/!?]", text)]
-    assert folded(visible(said)) == folded(read(page))
+    assert folded(escape_invisible(said)) == folded(read(page))
 
 
 @settings(max_examples=400, deadline=None)
@@ -87,7 +87,7 @@ def test_a_code_span_shows_just_its_text(name: str) -> None:
     """On one line, with every sign that can be seen."""
     page = github(f"a {code(name)} b")
     assert set() == {tag for tag, _ in page.tags} - {"p", "code"}
-    assert visible(name) == page.said("code") or not name.strip()
+    assert escape_invisible(name) == page.said("code") or not name.strip()
 
 
 @settings(max_examples=400, deadline=None)
@@ -97,7 +97,7 @@ def test_a_cell_is_one_cell(name: str, said: str) -> None:
     page = github(f"| a | b |\n|---|---|\n| {cell(code(name))} | {cell(inline(said))} |\n")
     assert [2, 2] == [len(row) for row in page.rows()[0]]
     shown = page.rows()[0][1][0].replace("\\u007c", "|")
-    assert visible(name).strip() == shown.strip()
+    assert escape_invisible(name).strip() == shown.strip()
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from reconciler.plan.plan import Live, plan
 from reconciler.plan.schedule import arrange, foresee
 from reconciler.render.colour import ansi, colourless
 from reconciler.render.text.plan import plan_text
-from reconciler.text.escape import plain
+from reconciler.text.escape import sanitize
 from reconciler.text.phrases import condition_phrase
 from tests.builders import LABELS, NOW, QUEUES, at_least, desired, intent_is, managed, rule, unmanaged, wanted
 from tests.forms import as_drift, as_text
@@ -132,7 +132,7 @@ def test_names_from_outside_cannot_act_on_a_terminal(name: str) -> None:
 
 def test_plain_leaves_readable_text_alone() -> None:
     """Umlauts, emoji and CJK are no danger."""
-    assert "Überweisung 🙂 転送" == plain("Überweisung 🙂 転送")
+    assert "Überweisung 🙂 転送" == sanitize("Überweisung 🙂 転送")
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from reconciler import __version__
 from reconciler.model.finding import CODES, Finding
 from reconciler.model.rule import Address, Source
 from reconciler.render.sarif import sarif, sarif_failure
-from reconciler.text.escape import plain
+from reconciler.text.escape import sanitize
 from tests.hostile_names import HOSTILE_NAMES
 from tests.program import write
 
@@ -211,7 +211,7 @@ def test_no_name_breaks_the_form(name: str) -> None:
     """In file, message and hint: the text is what other forms show, no link and no placeholder is in it."""
     finding = replace(found(f"no queue {name}", hint=f"or {name}"), source=Source(name, 1, 1), excerpt=name)
     (result,) = results(finding)
-    assert f"{plain(f'no queue {name}')} ({plain(f'or {name}')})" == text(result["message"])
+    assert f"{sanitize(f'no queue {name}')} ({sanitize(f'or {name}')})" == text(result["message"])
 
 
 @HOSTILE

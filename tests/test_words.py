@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import re
+import sys
 from typing import Any
 
 import pytest
 
+from reconciler.cxone.transport.request import Answer
+from reconciler.cxone.transport.request import reason as no_answer
+from reconciler.manifest.kinds.profile import Errors
 from reconciler.model.rule import Target, condition, opaque
-from reconciler.text.escape import counted, cut, plain, value, visible
+from reconciler.text.escape import cut, escape_invisible, is_visible, pluralize, quote, quote_name, sanitize
 from reconciler.text.phrases import (
     acknowledged_phrase,
     condition_phrase,
@@ -18,6 +24,8 @@ from reconciler.text.phrases import (
     range_phrase,
     rule_phrase,
 )
+from reconciler.text.suggest import did_you_mean
+from reconciler.watch.webhook import _reason as not_delivered
 from tests.builders import LABELS, at_least, intent_is, rule
 
 NAMES = {"q-cards": "Cards", "q-fraud": "Fraud"}
@@ -45,14 +53,44 @@ NIGHTS_SHOWN = 'something that cxroute does not understand: {"name":"nights","ty
 )
 def test_a_value_is_shown_as_json(item: Any, shown: str) -> None:
     """A text is told from a number; what is long is cut, and still ends in a quote."""
-    assert shown == value(item)
+    assert shown == quote(item)
 
 
 def test_text_from_outside_is_harmless() -> None:
     """What cannot be seen is an escape, and 300 characters are enough."""
-    assert "a\\u200bb\\U000e0001" == visible("a\u200bb\U000e0001")
-    assert "x" * 300 == plain("x" * 300)
-    assert "x" * 300 + "..." == plain("x" * 301)
+    assert "a\\u200bb\\U000e0001" == escape_invisible("a\u200bb\U000e0001")
+    assert "x" * 300 == sanitize("x" * 300)
+    assert "x" * 300 + "..." == sanitize("x" * 301)
+    assert '"' + "x" * 60 + '"' == quote_name("x" * 60)
+    assert '"' + "x" * 60 + '..."' == quote_name("x" * 61)
+
+
+FORMERLY_PASSED = "\u115f\u1160\u17b4\u3164\ufe0f\uffa0\U000e0100\ufffd\xa0\u2003\u3000\u00ad\u202e\ue000\n\x85\ud800"
+"""Invisible characters that one of the former functions escaped, or replaced by a space, and another did not."""
+
+
+@pytest.mark.parametrize("character", FORMERLY_PASSED, ids=lambda one: f"{ord(one):04x}")
+def test_every_function_escapes_the_same_invisible_characters(character: str) -> None:
+    """Messages about rules, manifests, answers of the tenant, of an identity provider and of a web hook agree."""
+    escape = f"\\u{ord(character):04x}" if ord(character) < 0x10000 else f"\\U{ord(character):08x}"
+    in_json = {"\n": "\\n"}.get(character, escape)
+    text, answer = f"a{character}b", {"message": f"a{character}b"}
+    error = OSError(1, text)
+    assert not is_visible(text)
+    assert f"a{escape}b" == escape_invisible(text) == sanitize(text) == no_answer(error) == not_delivered(error)
+    assert f'"a{in_json}b"' == quote(text) == quote_name(text) == did_you_mean("ab", [text])[len("did you mean ") : -1]
+    reply = Answer("GET /", 500, {}, json.dumps(answer).encode())
+    assert (f"a{escape}b" if character != "\n" else "a b") == reply.explanation((), Errors())
+
+
+def test_no_invisible_character_is_visible() -> None:
+    """What does not print, fillers, variation selectors and specials; nothing else is escaped."""
+    blank = re.compile(
+        "[\x00-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+        "\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff\U000e0000-\U000e0fff]"
+    )
+    characters = map(chr, range(sys.maxunicode + 1))
+    assert [] == [one for one in characters if is_visible(one) == (not one.isprintable() or bool(blank.match(one)))]
 
 
 @pytest.mark.parametrize(
@@ -132,7 +170,7 @@ def test_a_range_is_a_phrase(low: float | None, over: str, high: float | None, u
 
 def test_counts_are_phrases() -> None:
     """One and several, and thousands."""
-    assert ["1 rule", "2 rules", "1,000 rules"] == [counted(n, "rule") for n in (1, 2, 1000)]
+    assert ["1 rule", "2 rules", "1,000 rules"] == [pluralize(n, "rule") for n in (1, 2, 1000)]
     assert "1 acknowledged finding is not shown." == acknowledged_phrase(1)
     assert "2 acknowledged findings are not shown." == acknowledged_phrase(2)
     assert ["1 route test fails", "2 route tests fail"] == [failing(n) for n in (1, 2)]

@@ -25,7 +25,7 @@ from reconciler.model.change import Adopt, Change, Create, Delete, Step, Update,
 from reconciler.model.live import LiveRule, Marker, Read, digest
 from reconciler.plan.compare import fields
 from reconciler.plan.unknown_fields import differing, phrase
-from reconciler.text.escape import plain
+from reconciler.text.escape import sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -191,9 +191,9 @@ async def _no_duplicate(live: LiveRule, original: LiveRule, store: RuleStore) ->
     """Say why a rule is not a duplicate, as both are now, read by themselves: a list may show fewer fields."""
     read = await store.rule(original.id)
     if read is None or not _same(read.live, original):
-        return f"rule {plain(original.id)}, which it was a duplicate of, was changed meanwhile by somebody else"
+        return f"rule {sanitize(original.id)}, which it was a duplicate of, was changed meanwhile by somebody else"
     names = differing(read.live, live)
-    return f"it differs from rule {plain(original.id)} in {phrase(names)}, and is no duplicate" if names else ""
+    return f"it differs from rule {sanitize(original.id)} in {phrase(names)}, and is no duplicate" if names else ""
 
 
 def _acknowledged(what: Written, answer: LiveRule) -> Attempt:

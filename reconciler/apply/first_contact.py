@@ -18,7 +18,7 @@ from reconciler.model.change import Create, Delete, Step, Update
 from reconciler.model.live import LiveRule, Marker, signed
 from reconciler.plan.compare import fields
 from reconciler.plan.stored_texts import is_form_of
-from reconciler.text.escape import cut, value
+from reconciler.text.escape import cut, quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -108,7 +108,7 @@ def first_write(wave: Sequence[Step], rules: Iterable[LiveRule], owner: str, lag
 def difference(first: FirstWrite, live: LiveRule) -> str:
     """Return how the tenant keeps a rule, and how it was sent."""
     changes = fields(first.sent.rule, live.rule)
-    other = [f"{one.path} {value(one.before)} as {value(one.after)}" for one in changes if one.path != "description"]
+    other = [f"{one.path} {quote(one.before)} as {quote(one.after)}" for one in changes if one.path != "description"]
     if live.marker is None:
         kept = f"its description, which ended in {_end(signed(*first.sent))}, ends in {_end(live.rule.description)}"
         return kept if live.rule.description else "its description is empty"
@@ -167,7 +167,7 @@ def unseen(step: Step, result: Attempt) -> str:
 
 
 def _end(text: str) -> str:
-    return value(text if len(text) <= _TAIL else f"...{text[-_TAIL:]}")
+    return quote(text if len(text) <= _TAIL else f"...{text[-_TAIL:]}")
 
 
 def _is_as_answered(live: LiveRule, result: Attempt) -> bool:

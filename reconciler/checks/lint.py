@@ -14,7 +14,7 @@ from reconciler.checks.lint_confidence import about_confidence
 from reconciler.checks.lint_names import about_attributes, about_intents, about_queues, about_writer
 from reconciler.checks.lint_rules import about_rules
 from reconciler.checks.lint_view import View
-from reconciler.text.escape import counted
+from reconciler.text.escape import pluralize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -85,7 +85,7 @@ def _checked(view: View, what: str, findings: Iterable[Finding]) -> Iterator[Fin
     try:
         yield from findings
     except UndecidedError:
-        count = counted(len(view.ordered), "rule")
+        count = pluralize(len(view.ordered), "rule")
         message = f"not checked: {what}; the analysis stopped at its bound of work ({count})"
         first = next(entry for entry in view.ordered if entry.address)
         yield replace(view.finding("CXR209", "warning", message, first), address=None)

@@ -16,7 +16,7 @@ from reconciler.behaviour.space.domain import Domain, Part, meet
 from reconciler.behaviour.space.patterns import bits
 from reconciler.checks.lint_view import View, quoted
 from reconciler.model.rule import Condition, Opaque, Rule, Scalar, Target, condition
-from reconciler.text.escape import counted, value
+from reconciler.text.escape import pluralize, quote
 from reconciler.text.phrases import condition_phrase, conversation_phrase, range_phrase
 
 if TYPE_CHECKING:
@@ -232,7 +232,7 @@ def _finding(view: View, search: Search, gap: Gap, intents: Sequence[str]) -> Fi
     """Say a gap, for all intents that have it."""
     first = intents[0]
     low, over, high, under = search.ends(gap)
-    where = f"of exactly {value(low)}" if low == high else range_phrase(low, over, high, under)
+    where = f"of exactly {quote(low)}" if low == high else range_phrase(low, over, high, under)
     besides = "".join(f", {condition_phrase(one, view.labels)}" for one in gap.besides)
     message = (
         f"no rule for {quoted(intents, 'or')} takes a confidence {where}{besides}, though rules take"
@@ -249,7 +249,7 @@ def _open_end(view: View, below: Mapping[str, float]) -> Finding:
     first, unsure = next(iter(below.items()))
     example = {view.attributes.intent: first, view.attributes.confidence: unsure}
     message = (
-        f"{counted(len(below), 'intent')} {'goes' if len(below) == 1 else 'go'} to the tenant's default where the bot"
+        f"{pluralize(len(below), 'intent')} {'goes' if len(below) == 1 else 'go'} to the tenant's default where the bot"
         f" is less sure than {'its' if len(below) == 1 else 'their'} rules ask: {quoted(below)};"
         f" for example {conversation_phrase(example, view.labels)}"
     )

@@ -22,7 +22,7 @@ from reconciler.desired.substitution import fill
 from reconciler.manifest.documents import QueueRef
 from reconciler.model.finding import Finding
 from reconciler.model.rule import EQUALITIES, SETS, Condition, Scalar
-from reconciler.text.escape import counted, value
+from reconciler.text.escape import pluralize, quote
 from reconciler.text.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _unrouted(view: View, facts: Facts) -> Iterator[Finding]:
         return
     sure = view.example(_sure(view, alone[0]))
     message = (
-        f"{counted(len(alone), 'intent')} of the bot {'has' if len(alone) == 1 else 'have'} no rule:"
+        f"{pluralize(len(alone), 'intent')} of the bot {'has' if len(alone) == 1 else 'have'} no rule:"
         f" {quoted(alone)}. {sure}"
     )
     hint = "write a rule, or a catch-all that takes them"
@@ -102,8 +102,8 @@ def _unknown(view: View) -> Iterator[Finding]:
     unknown = list(by)
     for intent in unknown[:_MOST]:
         first, *more = by[intent]
-        too = f", and by {counted(len(more), 'further rule')}" if more else ""
-        message = f"intent {value(intent)} is asked for here{too}, but no Intents document has it"
+        too = f", and by {pluralize(len(more), 'further rule')}" if more else ""
+        message = f"intent {quote(intent)} is asked for here{too}, but no Intents document has it"
         hint = did_you_mean(intent, view.intents) or "add it there, if the bot can say it"
         yield view.finding_at(view.finding("CXR206", "warning", message, first, hint), first, intent)
     if len(unknown) > _MOST:
@@ -111,7 +111,7 @@ def _unknown(view: View) -> Iterator[Finding]:
 
 
 def _further(view: View, unknown: Sequence[str], by: dict[str, list[Entry]]) -> Finding:
-    message = f"{counted(len(unknown), 'further intent')} that no Intents document has: {quoted(unknown)}"
+    message = f"{pluralize(len(unknown), 'further intent')} that no Intents document has: {quoted(unknown)}"
     return view.finding("CXR206", "warning", message, by[unknown[0]][0])
 
 
@@ -182,14 +182,14 @@ def _askers(view: View, written: Iterable[str]) -> tuple[dict[str, list[Entry]],
 
 def _finding(view: View, name: str, entries: list[Entry], near: str | None) -> Finding:
     first = entries[0]
-    asked = f"attribute {value(name)} is asked about by {counted(len(entries), 'rule')}"
+    asked = f"attribute {quote(name)} is asked about by {pluralize(len(entries), 'rule')}"
     if near is None:
         message = f"{asked}; the context endpoint does not write it"
         hint = "make sure that something else does: the phone menu, a script, the customer data"
         base = view.finding("CXR207", "info", message, first, hint)
     else:
         message = f"{asked}, but nothing is known to write it"
-        base = view.finding("CXR207", "warning", message, first, f"did you mean {value(near)}?")
+        base = view.finding("CXR207", "warning", message, first, f"did you mean {quote(near)}?")
     return view.finding_at(base, first, name)
 
 
@@ -235,7 +235,7 @@ def about_queues(manifests: Manifests, environment: Environment) -> Iterator[Fin
             continue
         seen.add(name)
         if not _SKILL.fullmatch(name):
-            message = f"queue {value(name)} is no name of a skill: 2 to 30 of letters, digits, -, _, . and :"
+            message = f"queue {quote(name)} is no name of a skill: 2 to 30 of letters, digits, -, _, . and :"
             hint = "correct it, or write the skill's id in a Queues document"
             yield loaded.finding("CXR210", message, *place, severity="warning", hint=hint)
 
@@ -272,7 +272,7 @@ def about_writer(manifests: Manifests, environment: Environment) -> Iterator[Fin
     for field, name in of_fields.items():
         if not _IDENT.fullmatch(name):
             message = (
-                f"{value(name)} is most likely no ident of a custom field: letters, digits, -, _ and ., 64 at most"
+                f"{quote(name)} is most likely no ident of a custom field: letters, digits, -, _ and ., 64 at most"
             )
             hint = "write the ident that the field has in CXone"
             yield loaded.finding("CXR211", message, "attributes", field, severity="warning", hint=hint)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from reconciler.behaviour.facts.ties import MOST_TIES_OF_ONE_RULE, Tie
 from reconciler.behaviour.routing_entry import Entry, destination
 from reconciler.checks.lint_view import View, listed, rules_listed
-from reconciler.text.escape import value
+from reconciler.text.escape import quote
 from reconciler.text.phrases import condition_phrase, conversation_phrase
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _ties(view: View, ties: Sequence[Tie]) -> Iterator[Finding]:
             others = " and at least ".join(others.rsplit(" and ", 1))
         elsewhere = "which sends" if len(group) == 1 else "which send"
         message = (
-            f"same priority ({value(ours.rule.priority)}) as {others}, {elsewhere} elsewhere:"
+            f"same priority ({quote(ours.rule.priority)}) as {others}, {elsewhere} elsewhere:"
             f" {conversation_phrase(tie.example.attributes, view.labels)} goes to {view.goes(ours)} or to"
             f" {view.goes(other)}"
         )

@@ -14,7 +14,7 @@ from reconciler.behaviour.space.space import Space
 from reconciler.model.finding import Finding, Severity
 from reconciler.model.rule import Condition, Opaque, Scalar, Source
 from reconciler.plan.routing_table import desired_entries, types_phrase
-from reconciler.text.escape import plain, value
+from reconciler.text.escape import quote, sanitize
 from reconciler.text.phrases import conversation_phrase, queues_phrase
 
 if TYPE_CHECKING:
@@ -190,12 +190,12 @@ def _path(document: RuleSet, place: int, wanted: str) -> tuple[str | int, ...] |
 
 def called(entry: Entry) -> str:
     """Return what a sentence calls a rule: its address, or the live name of one that is not managed."""
-    return plain(entry.name) if entry.address else f"the live rule {value(entry.name)} (not managed)"
+    return sanitize(entry.name) if entry.address else f"the live rule {quote(entry.name)} (not managed)"
 
 
 def quoted(names: Iterable[str], joint: str = "and") -> str:
     """List names from outside in quotes: `"a", "b" and "c"`."""
-    return listed(list(names), value, joint)
+    return listed(list(names), quote, joint)
 
 
 def rules_listed(entries: Sequence[Entry]) -> str:

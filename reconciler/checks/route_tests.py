@@ -16,7 +16,7 @@ from reconciler.desired.queues import AssumedCatalogue, Catalogue, QueueError
 from reconciler.desired.substitution import SHARE, WEIGHT, Kind, TextBudget, TooMuchTextError, fill
 from reconciler.model.rule import Condition, Json, Opaque, Source, Target
 from reconciler.plan.routing_table import desired_entries
-from reconciler.text.escape import value
+from reconciler.text.escape import quote
 from reconciler.text.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ class _Trial:
         if found is None:
             return "no rule takes it: it goes to the tenant's default routing"
         where = f" ({found.source.file}:{found.source.line})" if found.source else ""
-        rule = str(found.address) if found.address else value(found.name)
+        rule = str(found.address) if found.address else quote(found.name)
         return f"goes to {self._phrase(goes)} by rule {rule}{where}"
 
     def _phrase(self, where: Destination) -> str:

@@ -33,7 +33,7 @@ from reconciler.plan.ownership import cause, own
 from reconciler.plan.stored_texts import owned_by
 from reconciler.render.impact import affected
 from reconciler.render.text.behaviour import behaviour_lines
-from reconciler.text.escape import counted, plain
+from reconciler.text.escape import pluralize, sanitize
 from reconciler.text.files import read_file
 from reconciler.text.redact import DISCRETION
 
@@ -101,7 +101,7 @@ def destination(written: str | None, manifests: Path) -> Destination:
     if written.endswith(("/", os.sep)) or path.is_dir():
         return Destination(None, path, manifests)
     if path.suffix not in _ENDINGS:
-        raise UsageError(f"--into {plain(written)}: manifests end in .yaml (a folder is written with / at its end)")
+        raise UsageError(f"--into {sanitize(written)}: manifests end in .yaml (a folder is written with / at its end)")
     refuse_existing(path)
     return Destination(path, None, manifests)
 
@@ -120,7 +120,7 @@ def refuse_existing(path: Path) -> None:
     """Raise UsageError where something is there: what a person wrote is never overwritten."""
     if path.exists() or path.is_symlink():
         raise UsageError(
-            f"{plain(str(path))} is there already; nothing was written. Choose another file, or move it away"
+            f"{sanitize(str(path))} is there already; nothing was written. Choose another file, or move it away"
         )
 
 
@@ -184,7 +184,7 @@ def _proof(session: Session, live: Live, tenant: Tenant, made: Exported, texts: 
     except (ManifestError, NotProvenError) as error:
         what = error.findings[0].message if isinstance(error, ManifestError) else str(error)
         raise CxrouteError(
-            f"nothing was written: read back, the manifests would not say what is live ({plain(what)})"
+            f"nothing was written: read back, the manifests would not say what is live ({sanitize(what)})"
         ) from error
 
 
@@ -202,15 +202,20 @@ def _tell_left_out(session: Session, made: Exported, chosen: Chosen) -> None:
 
 def _say_nothing(session: Session, chosen: Chosen) -> None:
     """Say that there is nothing to write."""
-    there = f"; {counted(len(chosen.there), 'rule')} the manifests have already (-v says where)" if chosen.there else ""
+    there = (
+        f"; {pluralize(len(chosen.there), 'rule')} the manifests have already (-v says where)" if chosen.there else ""
+    )
     session.output.note(f"Nothing to export from {session.environment.name}{there}.")
 
 
 def _conclude(session: Session, made: Exported, proof: Proof, into: Destination) -> None:
     """Say what was exported, what is proved of it, and what to do next; on stderr where stdout has the manifests."""
-    lines = [f"{counted(len(made.rules), 'rule')} in {counted(len(made.groups), 'RuleSet')}.", *_proved(session, proof)]
+    lines = [
+        f"{pluralize(len(made.rules), 'rule')} in {pluralize(len(made.groups), 'RuleSet')}.",
+        *_proved(session, proof),
+    ]
     if proof.others:
-        changes = counted(proof.others, "other change")
+        changes = pluralize(proof.others, "other change")
         lines.append(f"The manifests that were there want {changes}, which this is not about; plan shows all of it.")
     if into.read:
         lines.append(f"Next: {session.command('plan')}")
@@ -225,7 +230,7 @@ def _conclude(session: Session, made: Exported, proof: Proof, into: Destination)
 
 def _proved(session: Session, proof: Proof) -> list[str]:
     """Say that nobody is moved, or for whom that is not known."""
-    taken_over = f"{counted(proof.adoptions, 'rule')} as {'it is' if proof.adoptions == 1 else 'they are'}"
+    taken_over = f"{pluralize(proof.adoptions, 'rule')} as {'it is' if proof.adoptions == 1 else 'they are'}"
     renamed = f"; {proof.renamed:,} of them get a name of their own (`name`)" if proof.renamed else ""
     if proof.behaviour.complete:
         return [f"Proved: the next apply takes over {taken_over}{renamed}, and no conversation goes elsewhere."]
@@ -256,7 +261,7 @@ def keep_named(session: Session, live: Live, tenant: Tenant, asked: Sequence[Liv
         address = managed.get(rule.id)
         wanted = tenant.desired.rules.get(address) if address else None
         if wanted is None:
-            refused.append(f'"{plain(rule.rule.name)}" is in no manifest: export it without --write')
+            refused.append(f'"{sanitize(rule.rule.name)}" is in no manifest: export it without --write')
         elif rule.rule == wanted.rule:
             session.output.note(f"{address} is as its manifest says.")
         elif cause(rule, wanted.marker_digest) == "manifest":
@@ -281,7 +286,7 @@ def _keep(session: Session, live: Live, tenant: Tenant, drifted: Sequence[tuple[
         session.output.result(
             f"{one.desired.address}   {_place(one.desired)}: {', '.join([*one.changed, *one.gone])}\n"
         )
-    rules = counted(len(found), "rule")
+    rules = pluralize(len(found), "rule")
     session.output.result(
         f"Proved: the manifests now say what is live of {rules}; no other rule and no other environment changes.\n"
         f"Next: {session.command('plan')}\n"
@@ -295,7 +300,7 @@ def _edits(session: Session, tenant: Tenant, drifted: Sequence[tuple[LiveRule, D
         try:
             found.append(keeping(rule, wanted, session.manifests, tenant))
         except NotWritableError as error:
-            refused.append(f"{wanted.address} ({_place(wanted)}): {plain(str(error))}")
+            refused.append(f"{wanted.address} ({_place(wanted)}): {sanitize(str(error))}")
     if refused:
         raise RefusedError(f"nothing was written: {'; '.join(refused)}")
     return found
@@ -307,7 +312,7 @@ def _prove(session: Session, live: Live, found: Sequence[Kept], changed: Mapping
         manifests = load_with(Path(session.directory), {file: text.encode() for file, text in changed.items()})
         after = replace(session, manifests=manifests).desired(live)
     except ManifestError as error:
-        where = plain(error.findings[0].message)
+        where = sanitize(error.findings[0].message)
         raise CxrouteError(f"nothing was written: the manifests would no longer be valid ({where})") from error
     wrong = unlike(session.desired(live), after, {one.desired.address: one.live for one in found})
     if wrong:

@@ -12,7 +12,7 @@ from reconciler.errors import UsageError
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Queue
 from reconciler.plan.plan import Live
-from reconciler.text.escape import counted, plain
+from reconciler.text.escape import pluralize, sanitize
 from reconciler.text.files import read_start
 
 if TYPE_CHECKING:
@@ -60,13 +60,13 @@ def with_live(session: Session, path: str | None) -> Session:
     """Return the session with what a file says in the tenant's place, where one is named. Raises UsageError."""
     if path is None:
         return session
-    export, name = load(path), plain(Path(path).name)
+    export, name = load(path), sanitize(Path(path).name)
     said = f"what is live is what {name} says, and no tenant was asked; apply reads the tenant itself"
     queues = tuple(Queue(*pair) for pair in sorted(export.queues.items()))
     if not export.listed:
         assumed = _assumed(session, queues)
         queues += assumed
-        said += f". It does not list the queues: {counted(len(assumed), 'queue')} of the manifests taken to be there"
+        said += f". It does not list the queues: {pluralize(len(assumed), 'queue')} of the manifests taken to be there"
     hint = "" if export.listed else _UNLISTED
     finding = Finding("CXR320", "warning", said, hint=hint)
     return replace(session, file=LiveFile(name, Live(export.rules, queues), finding))
@@ -77,8 +77,8 @@ def load(path: str) -> Export:
     try:
         data = read_start(path, LARGEST + 1)
     except OSError as error:
-        raise UsageError(f"cannot read {plain(path)}: {error.strerror}") from None
-    return read_export(data, plain(path))
+        raise UsageError(f"cannot read {sanitize(path)}: {error.strerror}") from None
+    return read_export(data, sanitize(path))
 
 
 def _assumed(session: Session, known: tuple[Queue, ...]) -> tuple[Queue, ...]:

@@ -23,7 +23,7 @@ from reconciler.model.finding import Finding, finding_document
 from reconciler.render.colour import ansi, colourless
 from reconciler.render.summary import FOLDED
 from reconciler.render.text.findings import findings_text, findings_with_carets
-from reconciler.text.escape import plain
+from reconciler.text.escape import sanitize
 from reconciler.text.redact import DISCRETION
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Waits:
             return
         self._reason, self._said = reason, now
         form = {"event": "wait", "environment": self._environment, "reason": reason, "seconds": round(seconds, 1)}
-        self._output.event("info", plain(text), form)
+        self._output.event("info", sanitize(text), form)
 
     @contextmanager
     def answer(self, what: str) -> Iterator[None]:
@@ -212,7 +212,7 @@ class Output:
 
     def bug(self, bug: Exception) -> CxrouteError:
         """Say that the program itself is wrong, and return that as an error; where, only under -v."""
-        shown = f"{type(bug).__name__}: {plain(str(bug))}"
+        shown = f"{type(bug).__name__}: {sanitize(str(bug))}"
         error = CxrouteError(f"this is a bug in cxroute ({shown}); -v shows where. Please report it.")
         self.failed(error)
         if self.loudness == "verbose":

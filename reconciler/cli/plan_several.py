@@ -21,7 +21,7 @@ from reconciler.render.colour import colourless
 from reconciler.render.github_annotations import quoted
 from reconciler.render.markdown.plan import CHARACTERS
 from reconciler.render.text.environments import drift_row, planned_row, several_markdown, several_text
-from reconciler.text.escape import counted
+from reconciler.text.escape import pluralize
 from reconciler.text.redact import DISCRETION
 
 if TYPE_CHECKING:
@@ -133,5 +133,5 @@ def _within_a_comment(table: str, parts: Sequence[str]) -> str:
         length += len(part)
     left_out = len(parts) - len(shown) + 1
     if left_out:
-        shown.append(f"{counted(left_out, 'further plan')} would be too long here: see each environment's own.\n")
+        shown.append(f"{pluralize(left_out, 'further plan')} would be too long here: see each environment's own.\n")
     return "\n".join(shown)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.errors import RefusedError, UsageError
 from reconciler.plan.document import ReviewedPlan, read, unforeseen, unreviewed
-from reconciler.text.escape import counted, value
+from reconciler.text.escape import pluralize, quote
 from reconciler.text.files import MIB, read_text
 from reconciler.traffic.sample import Sample, load_traffic
 
@@ -101,13 +101,13 @@ def refuse_unreviewed(made: Plan, reviewed: ReviewedPlan, plan_again: str) -> No
         raise RefusedError(
             "rules that the plan does not change, or the Environment, were changed since it was made, and it would now"
             f" send conversations elsewhere that plan {reviewed.plan_id} of {reviewed.generated_at} does not:"
-            f" {value(example)}. {again}"
+            f" {quote(example)}. {again}"
         )
     if new:
         named = ", ".join(f"{change.action} {change.address}" for change in new[:5])
         more = f" and {len(new) - 5} more" if len(new) > 5 else ""  # noqa: PLR2004 - as many as were named
         since = f"plan {reviewed.plan_id} of {reviewed.generated_at} does not have: {named}{more}"
         raise RefusedError(
-            f"manifests or tenant changed since the plan was made. A fresh plan has {counted(len(new), 'change')} that"
-            f" {since}. {again}"
+            f"manifests or tenant changed since the plan was made. A fresh plan has {pluralize(len(new), 'change')}"
+            f" that {since}. {again}"
         )

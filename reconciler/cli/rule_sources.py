@@ -16,7 +16,7 @@ from reconciler.errors import UsageError
 from reconciler.manifest.kinds.environment import Attributes
 from reconciler.model.rule import Target
 from reconciler.plan.routing_table import desired_entries, live_entries
-from reconciler.text.escape import plain
+from reconciler.text.escape import sanitize
 
 if TYPE_CHECKING:
     import argparse
@@ -69,8 +69,8 @@ def evaluation(left: Side, right: Side) -> Evaluation:
     orders = {one.session.environment.api.evaluation for one in (left, right) if one.session}
     if len(orders) > 1:
         raise UsageError(
-            f"{plain(left.written)} and {plain(right.written)} cannot be compared: one tries the lowest priority first,"
-            " the other the highest (api.evaluation)"
+            f"{sanitize(left.written)} and {sanitize(right.written)} cannot be compared: one tries the lowest priority"
+            " first, the other the highest (api.evaluation)"
         )
     return orders.pop() if orders else "lowest-first"
 

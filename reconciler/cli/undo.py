@@ -22,7 +22,7 @@ from reconciler.model.change import Applied, Unknown
 from reconciler.plan.options import Options, unmatched
 from reconciler.plan.ownership import own
 from reconciler.plan.plan import Live, Plan, advised
-from reconciler.text.escape import counted, plain
+from reconciler.text.escape import pluralize, sanitize
 
 if TYPE_CHECKING:
     import argparse
@@ -105,7 +105,7 @@ def way_back(session: Session, made: Plan, report: Report) -> Iterator[str]:
     """Yield what to know after an apply: what the next one makes of an undo, and how to undo this one."""
     for finding in made.findings if session.undoing else ():
         if finding.code == CODE:
-            yield f"{finding.message[:1].upper()}{plain(finding.message[1:])}: {plain(finding.hint)}."
+            yield f"{finding.message[:1].upper()}{sanitize(finding.message[1:])}: {sanitize(finding.hint)}."
     if report.run and any(isinstance(outcome, Applied | Unknown) for outcome in report.outcomes):
         alone = replace(session, options=Options(), which=(), undoing=None)
         yield f"Undo: {alone.command('plan', '--undo', report.run)}"
@@ -139,20 +139,20 @@ def _refuse_others(session: Session, run: Run) -> None:
     """Raise UsageError for a run of another environment, tenant or owner: its rules are not those that are read."""
     here, start = session.environment, run.start
     if not NAME.fullmatch(run.id):
-        raise UsageError(f"{plain(run.id)} is not what cxroute calls a run")
+        raise UsageError(f"{sanitize(run.id)} is not what cxroute calls a run")
     if start.get("event") != "start":
         return  # refused with what else is lacking
     if start.get("environment") != here.name:
-        other = plain(str(start.get("environment")))
+        other = sanitize(str(start.get("environment")))
         raise UsageError(f"run {run.id} was in {other}, and this is {here.name}: say -e {other}")
     if start.get("owner") != here.owner:
-        owner = plain(str(start.get("owner")))
+        owner = sanitize(str(start.get("owner")))
         raise UsageError(
             f"run {run.id} was made for owner {owner}, and {here.name} is now owned by {here.owner}: rules of another"
             f" owner are never written. Check the Environment out as it was then, or undo it there"
         )
     if start.get("tenant", tenant_of(session)) != tenant_of(session):
-        tenant = plain(str(start.get("tenant")) or "the sandbox")
+        tenant = sanitize(str(start.get("tenant")) or "the sandbox")
         raise UsageError(f"run {run.id} was on {tenant}, and {here.name} is now {tenant_of(session)}: other rules")
 
 
@@ -165,9 +165,9 @@ def _refuse_running(run: Run, now: datetime) -> None:
     except (ValueError, TypeError):
         return
     if silent < _SILENCE:
-        minutes = counted(int(_SILENCE.total_seconds() // 60), "minute")
+        minutes = pluralize(int(_SILENCE.total_seconds() // 60), "minute")
         raise RefusedError(
-            f"run {run.id} has no end in the journal and wrote there at {plain(run.last)}: it may still be going on."
+            f"run {run.id} has no end in the journal and wrote there at {sanitize(run.last)}: it may still be going on."
             f" Wait for its end, or stop it; after {minutes} without a word it counts as ended"
         )
 

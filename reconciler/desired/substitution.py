@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from reconciler.model.rule import LARGEST_WEIGHT, Json, number
-from reconciler.text.escape import named
+from reconciler.text.escape import quote_name
 from reconciler.text.files import KIB, MIB
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def shown(value: Json) -> str:
     """Say a variable's value: the text "x", 5, true, a list."""
     if isinstance(value, tuple):
         return "a list"
-    return f"the text {named(value)}" if isinstance(value, str) else json.dumps(value)
+    return f"the text {quote_name(value)}" if isinstance(value, str) else json.dumps(value)
 
 
 def unquoted_hint(value: Json, kind: Kind) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from reconciler.doctor.check import Kind, Line, Reply
-from reconciler.text.escape import plain
+from reconciler.text.escape import sanitize
 
 _SCOPE: Final = "routing:read"
 _SERVER: Final = 500
@@ -56,16 +56,16 @@ def refused(reply: Reply, asked: Asked) -> Line:
     if reply.kind != "json" and not (reply.kind in ("page", "nothing", "garbled") and reply.status >= 400):  # noqa: PLR2004 - an error, whatever its body
         return _of_kind(reply, asked)
     advice = _advice(reply.status, asked)
-    said = f": {plain(reply.said)}" if reply.said else ""
+    said = f": {sanitize(reply.said)}" if reply.said else ""
     again = "" if reply.tries == 1 else f", {reply.tries} times"
     return Line(asked.name, "fail", f"{reply.call}: status {reply.status}{again}{said}", advice)
 
 
 def _of_kind(reply: Reply, asked: Asked) -> Line:
     message, advice = _KINDS[reply.kind]
-    where = f" ({plain(reply.said)})" if reply.said else ""
+    where = f" ({sanitize(reply.said)})" if reply.said else ""
     status = f" (status {reply.status})" if reply.status and reply.kind != "redirect" else ""
-    detail = "" if reply.kind == "redirect" or not reply.said else f": {plain(reply.said)}"
+    detail = "" if reply.kind == "redirect" or not reply.said else f": {sanitize(reply.said)}"
     base = "api.tokenUrl" if asked.name == "token" else "api.baseUrl"
     text = f"{reply.call}: {message.format(where=where)}{status}{detail}"
     return Line(asked.name, "fail", text, advice.format(base=base, setting=asked.setting))

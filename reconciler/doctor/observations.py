@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.doctor.check import Line, State
 from reconciler.model.rule import OPERATORS, Condition, Opaque, Queue, Target
-from reconciler.text.escape import counted, plain, value
+from reconciler.text.escape import pluralize, quote, sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -26,8 +26,8 @@ _MOST_NAMED: Final = 5
 def of_token(form: Mapping[str, Any]) -> Line:
     """Say what kind of token was given, and for how long."""
     kind, life = form.get("token_type"), _seconds(form.get("expires_in"))
-    said = f"given: {plain(str(kind)) if kind else 'of no stated type'}, for "
-    said += "no stated time" if life is None else counted(life, "second")
+    said = f"given: {sanitize(str(kind)) if kind else 'of no stated type'}, for "
+    said += "no stated time" if life is None else pluralize(life, "second")
     if str(kind).lower() != "bearer":
         return Line("token", "warn", said, "It is sent as a Bearer token; the tenant may expect another way")
     if life is None:
@@ -51,7 +51,7 @@ def of_clock(skews: Iterable[float]) -> Line:
     if abs(skew) <= _OFF:
         return Line("clock", "ok", "this machine's clock and the tenant's agree within a minute")
     way = "behind" if skew > 0 else "ahead of"
-    said = f"this machine's clock is {counted(int(abs(skew)), 'second')} {way} the tenant's"
+    said = f"this machine's clock is {pluralize(int(abs(skew)), 'second')} {way} the tenant's"
     return Line("clock", "warn", said, "Set it by NTP: freezes and holds go by this machine's clock")
 
 
@@ -60,7 +60,7 @@ def of_pages(name: str, came: int, total: int | None, asked: int) -> Line:
     if total is None:
         return Line(name, "ok", f"{came:,} {name} in the first page; the tenant does not say how many there are")
     pages = max(1, -(-total // came)) if came else 1
-    said = f"{total:,} {name} in {counted(pages, 'page')}"
+    said = f"{total:,} {name} in {pluralize(pages, 'page')}"
     uneven = f"{said}: {came:,} came where {asked:,} were asked for"
     if came < min(total, asked):
         return Line(name, "warn", uneven, f"Set api.pageSize to {came}")
@@ -122,8 +122,8 @@ def _strange(part: Opaque) -> str:
         return "something without a type"
     operator = form.get("operator")
     if form.get("type") == "attribute" and isinstance(operator, str):
-        return f"a value of {operator}" if operator in OPERATORS else f"operator {value(operator)}"
-    return f"type {value(str(form.get('type')))}"
+        return f"a value of {operator}" if operator in OPERATORS else f"operator {quote(operator)}"
+    return f"type {quote(str(form.get('type')))}"
 
 
 def of_names(rules: Sequence[LiveRule], whole: str, *, unique: bool) -> Line:
@@ -131,7 +131,7 @@ def of_names(rules: Sequence[LiveRule], whole: str, *, unique: bool) -> Line:
     twice = sorted(name for name, count in Counter(rule.rule.name for rule in rules).items() if count > 1)
     if not twice:
         return Line("names", "ok", f"no two rules have one name{whole}")
-    named = ", ".join(value(name) for name in twice[:_MOST_NAMED])
+    named = ", ".join(quote(name) for name in twice[:_MOST_NAMED])
     said = f"several rules are named {named}{'' if len(twice) <= _MOST_NAMED else ' and others'}"
     state: State = "fail" if unique else "ok"
     advice = "The Environment says api.namesUnique: true, and that is not so: take it out" if unique else ""
@@ -144,10 +144,10 @@ def of_queues(rules: Sequence[LiveRule], queues: Sequence[Queue], wanted: Iterab
     used = {part.queue_id for rule in rules for part in rule.rule.targets if isinstance(part, Target)}
     lines = []
     if gone := used - ids:
-        said = f"live rules send conversations to {counted(len(gone), 'queue')} that the list of queues does not have"
+        said = f"live rules send conversations to {pluralize(len(gone), 'queue')} that the list of queues does not have"
         lines.append(Line("queues", "warn", said, "Deleted queues, or api.queuesPath lists others than routing uses"))
     if missing := sorted(set(wanted) - names - ids):
-        named = ", ".join(value(name) for name in missing[:_MOST_NAMED])
+        named = ", ".join(quote(name) for name in missing[:_MOST_NAMED])
         more = f" and {len(missing) - _MOST_NAMED:,} more" if len(missing) > _MOST_NAMED else ""
         said = f"the manifests name queues that are not there: {named}{more}"
         lines.append(Line("queues", "fail", said, "Make them in CXone, or mend the names: plan refuses until then"))

@@ -28,7 +28,7 @@ from reconciler.cxone.transport.request import (
 )
 from reconciler.doctor.check import Kind, Reply
 from reconciler.errors import NotOfferedError, UnexpectedAnswerError, UnreachableError
-from reconciler.text.escape import harmless
+from reconciler.text.escape import sanitize
 from reconciler.text.strict_json import STRICT
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def _passes(reply: Reply) -> bool:
 def _host(location: str) -> str:
     """Return the host that a redirect leads to; what else stands there may be a session's."""
     try:
-        return harmless(urlsplit(location).hostname or "")[:100]
+        return sanitize(urlsplit(location).hostname or "", 100)
     except ValueError:
         return ""
 

@@ -16,7 +16,7 @@ from reconciler.cxone.transport.httpx_transport import proxy_of, trusted
 from reconciler.cxone.transport.request import reason
 from reconciler.doctor.check import Line
 from reconciler.errors import CxrouteError
-from reconciler.text.escape import plain
+from reconciler.text.escape import sanitize
 
 if TYPE_CHECKING:
     from reconciler.cxone.settings import Server
@@ -99,7 +99,7 @@ def _trusted() -> ssl.SSLContext:
 
 def _of_tls(error: Exception) -> str:
     """Say why not: what is wrong with the certificate, where that is it."""
-    return plain(str(getattr(error, "verify_message", "") or reason(error)))
+    return sanitize(str(getattr(error, "verify_message", "") or reason(error)))
 
 
 def _lasting(writer: asyncio.StreamWriter) -> float:

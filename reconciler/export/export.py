@@ -11,7 +11,7 @@ from reconciler.behaviour.routing_entry import Entry
 from reconciler.export.names import LeftOut, Naming, QueueNames, free, slugged
 from reconciler.export.ruleset import Composing, Group, Written
 from reconciler.model.rule import Queue, Target
-from reconciler.text.escape import plain
+from reconciler.text.escape import sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -86,7 +86,7 @@ def _grouped(
     for queue, found in by_queue.items():
         name = free(slugged(queues.live_name(queue)) or "rules", taken)
         taken.add(name)
-        yield name, f"Conversations for {plain(queues.live_name(queue))}.", found
+        yield name, f"Conversations for {sanitize(queues.live_name(queue))}.", found
 
 
 def _queues_of(live: LiveRule) -> list[str]:

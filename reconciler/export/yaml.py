@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from reconciler.manifest.yaml_writer import mapping
-from reconciler.text.escape import counted, plain
+from reconciler.text.escape import pluralize, sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -67,7 +67,7 @@ def _ruleset(group: Group, setting: Setting) -> list[str]:
 def _rule(rule: Written) -> list[str]:
     """Return a rule's lines; what is to be known of it stands above."""
     first, *others = mapping(rule.fields, 4)
-    notes = [f"  # {plain(note)}" for note in rule.notes]
+    notes = [f"  # {sanitize(note)}" for note in rule.notes]
     return [*notes, f"  - {first[4:]}", *others]
 
 
@@ -79,10 +79,10 @@ def _comments(left_out: Sequence[LeftOut]) -> list[str]:
     return [
         "# Not here, and left as they are:",
         *(f"#   {line}" for line in told(left_out[:_MOST_LEFT_OUT])),
-        *([f"#   and {counted(more, 'other')}"] if more > 0 else []),
+        *([f"#   and {pluralize(more, 'other')}"] if more > 0 else []),
     ]
 
 
 def told(left_out: Iterable[LeftOut]) -> list[str]:
     """Return a line for each rule that is left out: its name, its id and why."""
-    return [f'"{plain(one.live.rule.name)}" ({plain(one.live.id)}): {plain(one.reason)}' for one in left_out]
+    return [f'"{sanitize(one.live.rule.name)}" ({sanitize(one.live.id)}): {sanitize(one.reason)}' for one in left_out]

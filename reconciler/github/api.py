@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import httpx
 
 from reconciler.errors import CxrouteError
-from reconciler.text.escape import plain
+from reconciler.text.escape import sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -239,7 +239,7 @@ def _refused(answer: Answer, purpose: Purpose) -> str:
     """Say in one sentence what GitHub said, and what to do."""
     try:
         form = json.loads(answer.body)
-        said = plain(str(form.get("message", "")))[:_CUT] if isinstance(form, dict) else ""
+        said = sanitize(str(form.get("message", "")))[:_CUT] if isinstance(form, dict) else ""
     except (ValueError, RecursionError):
         said = ""
     told = f"HTTP {answer.status}{f' {said}' if said else ''}"

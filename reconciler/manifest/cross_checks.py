@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.manifest.text import List, Map
-from reconciler.text.escape import named
+from reconciler.text.escape import quote_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -101,7 +101,7 @@ def duplicates(origins: Iterable[Origin]) -> Iterator[Problem]:
         other = _first_in(homes, where)
         if other is not None:
             source = other.text.source(other.index(("name",)))
-            message = f"{kind} {named(name)} is already in {source.file}:{source.line}"
+            message = f"{kind} {quote_name(name)} is already in {source.file}:{source.line}"
             yield Problem(origin, "CXR111", ("name",), message)
         for environment in where:
             homes.setdefault(environment, origin)
@@ -140,7 +140,7 @@ def _unknown_in(origin: Origin, part: Map, path: tuple[Step, ...], names: frozen
     listed = part.get("environments")
     for place, name in enumerate(listed if isinstance(listed, List) else ()):
         if isinstance(name, str) and name not in names:
-            message = f"no Environment document is named {named(name)}"
+            message = f"no Environment document is named {quote_name(name)}"
             yield Problem(origin, "CXR113", (*path, "environments", place), message, name, names)
 
 
@@ -152,7 +152,7 @@ def unknown_profiles(origins: Sequence[Origin]) -> Iterator[Problem]:
         api = origin.root.get("api") if origin.root.get("kind") == "Environment" else None
         name = api.get("profile") if isinstance(api, Map) else None
         if isinstance(name, str) and name not in names:
-            message = f"no Profile document is named {named(name)}"
+            message = f"no Profile document is named {quote_name(name)}"
             yield Problem(origin, "CXR122", ("api", "profile"), message, name, names)
 
 
@@ -163,7 +163,7 @@ def shared_owners(environments: Iterable[Loaded[Environment]]) -> Iterator[Probl
         one = loaded.document
         other = first.setdefault((one.host, one.owner), one.name)
         if one.name not in {other, SANDBOX}:
-            message = f"{named(other)} has the same host and owner: each would delete the other's rules"
+            message = f"{quote_name(other)} has the same host and owner: each would delete the other's rules"
             if one.api.auth == "access-key":
                 message += '. Where they are two tenants, name each with "tenant"'
             yield Problem(loaded.origin, "CXR114", ("owner",), message)
@@ -177,5 +177,5 @@ def shared_aliases(queues: Iterable[Loaded[Queues]]) -> Iterator[Problem]:
             other = first.setdefault(alias, loaded)
             if other is not loaded:
                 source = other.at("queues", alias)
-                message = f"alias {named(alias)} is already in {source.file}:{source.line}"
+                message = f"alias {quote_name(alias)} is already in {source.file}:{source.line}"
                 yield Problem(loaded.origin, "CXR118", ("queues", alias), message)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from reconciler.manifest.kinds.condition import EXAMPLE, KNOWN_OPERATORS, meant
 from reconciler.manifest.kinds.fields import PATTERNS
 from reconciler.manifest.text import Complaints, List, Map
-from reconciler.text.escape import named, short
+from reconciler.text.escape import LONGEST_NAME, quote_name, sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -64,15 +64,15 @@ def _complain(details: ErrorDetails, place: Place, complaints: Complaints) -> No
     path = origin.existing((*place.path, *loc))
     match details["type"]:
         case "missing":
-            complaints.add("CXR103", origin.index(path), f"missing field {named(str(loc[-1]))}")
+            complaints.add("CXR103", origin.index(path), f"missing field {quote_name(str(loc[-1]))}")
         case "extra_forbidden":
             known = _fields(place.model, path[len(place.path) : -1])
             hint = complaints.nearest(str(loc[-1]), known) or f"there are {', '.join(known)}"
             add = complaints.add_unshown if _secretive(path) else complaints.add
-            add("CXR102", origin.key_index(path), f"unknown field {named(str(loc[-1]))}", hint)
+            add("CXR102", origin.key_index(path), f"unknown field {quote_name(str(loc[-1]))}", hint)
         case "CXR112":
             hint = complaints.nearest(str(loc[-1]), (*KNOWN_OPERATORS, "attribute"))
-            complaints.add("CXR112", origin.key_index(path), f"unknown operator {named(str(loc[-1]))}", hint)
+            complaints.add("CXR112", origin.key_index(path), f"unknown operator {quote_name(str(loc[-1]))}", hint)
         case "CXR102" | "CXR103" as code:
             complaints.add(code, origin.key_index(path), details["msg"])
         case _:
@@ -88,7 +88,7 @@ def _complain_of_value(details: ErrorDetails, path: list[Step], origin: Origin, 
     if path == ["apiVersion"]:
         code = "CXR101"
     if details["loc"][-1:] == ("[key]",):
-        complaints.add(code, origin.key_index(path), f"the name {named(str(value))} {must}")
+        complaints.add(code, origin.key_index(path), f"the name {quote_name(str(value))} {must}")
         return
     if _secretive(path):
         complaints.add_unshown(code, origin.index(path), f"{_subject(path)} {must}")
@@ -131,18 +131,18 @@ def _subject(path: Sequence[Step]) -> str:
     names = [step for step in path if isinstance(step, str)]
     if not names:
         return "the document"
-    return named(names[-1]) if path[-1] == names[-1] else f"an item of {named(names[-1])}"
+    return quote_name(names[-1]) if path[-1] == names[-1] else f"an item of {quote_name(names[-1])}"
 
 
 def _shown(value: object) -> str:
     """Say what stands there."""
     if isinstance(value, str):
-        return f"the text {named(value)}"
+        return f"the text {quote_name(value)}"
     if isinstance(value, (Map, List)):
         return "a mapping" if isinstance(value, Map) else "a list"
     if value is None:
         return "empty"
-    return str(value).lower() if isinstance(value, bool) else short(repr(value))
+    return str(value).lower() if isinstance(value, bool) else sanitize(repr(value), LONGEST_NAME)
 
 
 def _advice(kind: str, value: object) -> str:

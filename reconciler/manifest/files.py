@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from reconciler.manifest.yaml_reader import LARGEST
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Source
-from reconciler.text.escape import visible_name
+from reconciler.text.escape import escape_invisible
 from reconciler.text.files import NotRegularFileError, read_start
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class _Walk:
 
     def shown(self, path: str) -> str:
         """Return a path as a person would type it."""
-        return visible_name((self.directory / path).as_posix())
+        return escape_invisible((self.directory / path).as_posix())
 
     def _below(self, start: _Found) -> None:
         waiting = [start]

@@ -22,7 +22,7 @@ from reconciler.manifest.source_map import Loaded, Origin
 from reconciler.manifest.text import Complaints, List, Map
 from reconciler.manifest.yaml_reader import Reading, read
 from reconciler.model.finding import Finding
-from reconciler.text.escape import named
+from reconciler.text.escape import quote_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -164,7 +164,7 @@ def _validated(origin: Origin, complaints: Complaints) -> list[Loaded[Any]]:
     """Return the document if its fields are right by themselves, and complain of those that are not."""
     for name, hint in (("apiVersion", "write apiVersion: routing/v1"), ("kind", _kinds(origin.root))):
         if name not in origin.root:
-            complaints.add("CXR103", origin.start, f"missing field {named(name)}", hint)
+            complaints.add("CXR103", origin.start, f"missing field {quote_name(name)}", hint)
     kind = origin.root.get("kind")
     model = KINDS.get(kind) if isinstance(kind, str) else None
     if model is None:
@@ -205,7 +205,7 @@ def _complain_of_kind(origin: Origin, complaints: Complaints) -> None:
     if "kind" not in origin.root:
         return
     kind = origin.root["kind"]
-    what = f", not {named(kind)}" if isinstance(kind, str) else ""
+    what = f", not {quote_name(kind)}" if isinstance(kind, str) else ""
     hint = complaints.nearest(kind, KINDS) if isinstance(kind, str) else ""
     complaints.add("CXR101", origin.index(("kind",)), f'"kind" must be one of {", ".join(KINDS)}{what}', hint)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from reconciler.model.finding import Finding, Severity
 from reconciler.model.rule import Address, Source
+from reconciler.text.escape import is_visible
 from reconciler.text.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class Text:
         if end < 0 and len(self.text) - start > _LONGEST_EXCERPT:
             return ""
         line = self.text[start : end if end >= 0 else len(self.text)].rstrip("\r")
-        return "".join(one if one.isprintable() else _UNPRINTABLE.get(one, "\ufffd") for one in line)
+        return "".join(one if is_visible(one) else _UNPRINTABLE.get(one, "\ufffd") for one in line)
 
     def finding(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from reconciler.text.escape import named
+from reconciler.text.escape import quote_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +43,7 @@ class _Spot(NamedTuple):
     @property
     def here(self) -> str:
         """Return the character at which the parser gave up, as it may stand in a message."""
-        return named(self.text[self.at]) if self.at < len(self.text) else _MISSING
+        return quote_name(self.text[self.at]) if self.at < len(self.text) else _MISSING
 
     @property
     def before(self) -> str:
@@ -115,13 +115,13 @@ def _item_in_line(spot: _Spot) -> Worded:
 
 
 def _bad_start(spot: _Spot) -> Worded:
-    if spot.here == named("\t"):
+    if spot.here == quote_name("\t"):
         return Worded(spot.at, "a tab cannot indent a line", "indent with spaces")
     return Worded(spot.at, f"a text cannot begin with {spot.here}", "put the text in quotes")
 
 
 def _bare_sign(spot: _Spot) -> Worded:
-    return Worded(spot.start, f"a text cannot begin with {named(spot.text[spot.start])}", "put the text in quotes")
+    return Worded(spot.start, f"a text cannot begin with {quote_name(spot.text[spot.start])}", "put the text in quotes")
 
 
 def _open_end(spot: _Spot) -> Worded:

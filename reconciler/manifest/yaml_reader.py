@@ -26,7 +26,7 @@ from yaml._yaml import CParser
 from reconciler.manifest.text import Complaints, Document, List, Map, Text
 from reconciler.manifest.yaml_error_messages import conflict, worded
 from reconciler.model.rule import DECIMAL, number
-from reconciler.text.escape import named, short
+from reconciler.text.escape import LONGEST_NAME, quote_name, sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -178,7 +178,9 @@ class _Reader:
         """Return the value that begins with an event, refusing anchors, aliases and tags."""
         kind = type(event)
         if kind is AliasEvent:
-            self._complaints.refuse("CXR006", event.start_mark.index, f"alias *{short(event.anchor)} is refused")
+            self._complaints.refuse(
+                "CXR006", event.start_mark.index, f"alias *{sanitize(event.anchor, LONGEST_NAME)} is refused"
+            )
             return None
         if event.anchor is not None or event.tag is not None:
             self._refuse_properties(event)
@@ -264,14 +266,18 @@ class _Reader:
 
     def _refuse_properties(self, event: _Event) -> None:
         if event.anchor is not None:
-            self._complaints.refuse("CXR006", event.start_mark.index, f"anchor &{short(event.anchor)} is refused")
+            self._complaints.refuse(
+                "CXR006", event.start_mark.index, f"anchor &{sanitize(event.anchor, LONGEST_NAME)} is refused"
+            )
         if event.tag is not None:
             self._complaints.refuse(
-                "CXR008", event.start_mark.index, f"tag {named(event.tag.replace(_YAML_TAG, '!!'))} is refused"
+                "CXR008", event.start_mark.index, f"tag {quote_name(event.tag.replace(_YAML_TAG, '!!'))} is refused"
             )
 
     def _refuse_duplicates(self, again: list[tuple[str, int]], found: Map) -> None:
         """Say of each repeated key where it stood first; that one's value is kept."""
         for key, index in again:
             line = 0 if self._complaints.full else self._complaints.text.source(found.key_index(key)).line
-            self._complaints.refuse("CXR011", index, f"duplicate key '{short(key)}', first on line {line}")
+            self._complaints.refuse(
+                "CXR011", index, f"duplicate key '{sanitize(key, LONGEST_NAME)}', first on line {line}"
+            )

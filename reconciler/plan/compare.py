@@ -18,7 +18,7 @@ from reconciler.model.live import LiveRule, Marker, digest, of_another_tool, wit
 from reconciler.model.rule import Address, Condition, Opaque, Rule, Target, api_form
 from reconciler.plan.ownership import Owned, cause, edited
 from reconciler.plan.unknown_fields import differing, phrase
-from reconciler.text.escape import plain
+from reconciler.text.escape import sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -331,7 +331,7 @@ _WAYS_OUT = {
 
 
 def _undecided(rules: Sequence[LiveRule]) -> str:
-    ids = ", ".join(plain(live.id[:_LONGEST_ID]) for live in rules[:_MOST_IDS])
+    ids = ", ".join(sanitize(live.id[:_LONGEST_ID]) for live in rules[:_MOST_IDS])
     more = f" and {len(rules) - _MOST_IDS:,} more" if len(rules) > _MOST_IDS else ""
     return (
         f"{len(rules):,} live rules have the marker of {_address(rules[0])} ({ids}{more}), somebody changed one of"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.model.change import Adopt, Change, Create, Delete, Update, is_copy
 from reconciler.plan.plan import GuardResult, Plan
-from reconciler.text.escape import value
+from reconciler.text.escape import quote
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -190,7 +190,7 @@ def _transient(plan: Plan) -> GuardResult:
 
 def _called(entry: Entry) -> str:
     """Return what a sentence calls a rule: a live name, which is somebody's text, in quotes."""
-    return entry.name if entry.address else value(entry.name)
+    return entry.name if entry.address else quote(entry.name)
 
 
 def _some(names: Sequence[str]) -> str:

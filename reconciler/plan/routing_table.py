@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.behaviour.routing_entry import Entry
 from reconciler.plan.stored_texts import owned_by
-from reconciler.text.escape import plain
+from reconciler.text.escape import sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def types_phrase(types: Types, labels: Mapping[str, str]) -> str:
     """Say what is known; `labels` are what people call attributes that the API knows by longer names."""
-    said = [f"{plain(labels.get(name, name))} is missing or {known.phrase}" for name, known in types.items()]
+    said = [f"{sanitize(labels.get(name, name))} is missing or {known.phrase}" for name, known in types.items()]
     return f"{' and '.join(said)}, as the endpoint writes it"
 
 

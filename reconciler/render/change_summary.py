@@ -23,7 +23,7 @@ from reconciler.model.change import (
     is_release,
 )
 from reconciler.model.rule import COMPACT, Address, Condition, Opaque, Source, Target, text_of
-from reconciler.text.escape import plain, value
+from reconciler.text.escape import quote, sanitize
 from reconciler.text.phrases import (
     condition_phrase,
     queue_phrase,
@@ -158,7 +158,7 @@ def in_reading_order(changes: Iterable[Change]) -> list[Change]:
 
 def place(source: Source) -> str:
     """Return `manifests/cards.yaml:12`."""
-    return f"{plain(source.file)}:{source.line}"
+    return f"{sanitize(source.file)}:{source.line}"
 
 
 def _why_undone(change: Change, run: str) -> str:
@@ -177,7 +177,7 @@ def _why(change: Change) -> str:
     if change.cause == "duplicate":
         return "a second copy of this rule, left by a lost answer or two runs at once; the other one stays"
     if isinstance(change, Adopt):
-        return f"takes over the rule made by hand, {value(change.live.rule.name)}"
+        return f"takes over the rule made by hand, {quote(change.live.rule.name)}"
     if change.cause == "drift":
         return "changed in CXone since the last apply"
     if change.cause == "both":
@@ -220,7 +220,7 @@ def _plain_row(field: FieldChange) -> Row:
         return Row("bookkeeping", "the rule is as desired; only the note of who wrote it is renewed")
     if field.path == "address":
         return Row("moved", str(field.before), str(field.after))
-    return Row(field.path, value(field.before), value(field.after))
+    return Row(field.path, quote(field.before), quote(field.after))
 
 
 def _condition_row(
@@ -234,7 +234,7 @@ def _condition_row(
     after = change.after.conditions[index]
     assert isinstance(after, Condition)  # noqa: S101 - what is not understood is replaced whole
     if leaves.keys() == {"value"}:
-        return Row(subject_phrase(after, labels), value(leaves["value"].before), value(leaves["value"].after))
+        return Row(subject_phrase(after, labels), quote(leaves["value"].before), quote(leaves["value"].after))
     operator = leaves["operator"].before if "operator" in leaves else after.operator
     written = leaves["value"].before if "value" in leaves else after.written
     before = Condition(after.attribute, operator, None, tuple(written) if isinstance(written, list) else written)
@@ -250,7 +250,7 @@ def _target_rows(
         elif leaf == "weight":
             target = change.after.targets[index]
             queue = queue_phrase(target.queue_id, names) if isinstance(target, Target) else target_phrase(target, names)
-            yield Row(f"weight of {queue}", value(field.before), value(field.after))
+            yield Row(f"weight of {queue}", quote(field.before), quote(field.after))
         else:
             came = field.before is None
             targets = (change.after if came else change.live.rule).targets

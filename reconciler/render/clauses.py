@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Final, cast
 
 from reconciler.model.rule import Condition, Opaque, Value
-from reconciler.text.escape import plain, value
+from reconciler.text.escape import quote, sanitize
 from reconciler.text.phrases import range_phrase
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def clauses_phrase(clauses: Iterable[Clause], labels: Mapping[str, str], values:
     Of a list at most so many `values` are shown, and the others counted.
     """
     phrases = [
-        _intents(about, values) if name == "intent" else f"{plain(name)} {_about(about, values)}"
+        _intents(about, values) if name == "intent" else f"{sanitize(name)} {_about(about, values)}"
         for name, about in _by_attribute(clauses, labels).items()
     ]
     return ", ".join([*phrases, *_opaque(clauses)]) or "every conversation"
@@ -52,7 +52,7 @@ def clauses_phrase(clauses: Iterable[Clause], labels: Mapping[str, str], values:
 
 def exception_phrase(clauses: Iterable[Clause], labels: Mapping[str, str], values: int = FEW_VALUES) -> str:
     """Say the same of an exception: there an intent is one thing among others."""
-    phrases = [f"{plain(name)} {_about(about, values)}" for name, about in _by_attribute(clauses, labels).items()]
+    phrases = [f"{sanitize(name)} {_about(about, values)}" for name, about in _by_attribute(clauses, labels).items()]
     return ", ".join([*phrases, *_opaque(clauses)])
 
 
@@ -78,8 +78,8 @@ def _own_words(part: Opaque) -> str:
     name, operator = form.get("attributeName"), form.get("operator")
     told = form.keys() <= {"type", "attributeName", "operator", "value"} and form.get("type") == "attribute"
     if not told or not isinstance(name, str) or not isinstance(operator, str):
-        return plain(part.text)
-    return f"{plain(name)} {plain(operator)} {value(form.get('value'))}"
+        return sanitize(part.text)
+    return f"{sanitize(name)} {sanitize(operator)} {quote(form.get('value'))}"
 
 
 def _intents(about: Sequence[_Asked], most: int) -> str:
@@ -144,15 +144,15 @@ def _phrase(one: _Asked, most: int) -> str:
     if part.operator in _CONTRARY:
         asked = next(_range([(part, False)]))
     elif positive == "between" and isinstance(part.value, tuple):
-        asked = f"from {value(part.value[0])} to {value(part.value[1])}"
+        asked = f"from {quote(part.value[0])} to {quote(part.value[1])}"
     else:
-        asked = f"{_PATTERNS.get(positive, plain(positive))} {value(part.value)}"
+        asked = f"{_PATTERNS.get(positive, sanitize(positive))} {quote(part.value)}"
     return f"not {asked}" if denied else asked
 
 
 def _values(values: Value, most: int, noun: str = "") -> str:
     """List values in words; long lists are cut and counted, as so many more of a noun."""
-    items = [value(one) for one in (values if isinstance(values, tuple) else (values,))]
+    items = [quote(one) for one in (values if isinstance(values, tuple) else (values,))]
     if len(items) > most + 1:
         return f"{', '.join(items[:most])} and {len(items) - most:,} more{noun}"
     *first, last = items or ["nothing"]

@@ -13,7 +13,7 @@ from reconciler.render.change_summary import Row, in_reading_order, told_change
 from reconciler.render.equal_edits import parts
 from reconciler.render.impact import NOBODY, NOBODY_KNOWN
 from reconciler.render.summary import tests_title
-from reconciler.text.escape import counted, plain, value, visible
+from reconciler.text.escape import escape_invisible, pluralize, quote, sanitize
 from reconciler.text.phrases import failing, rule_phrase
 
 if TYPE_CHECKING:
@@ -91,19 +91,19 @@ def counts_phrase(drift: Drift) -> str:
     """Return `1 rule changed in CXone, 1 rule missing in CXone, 1 rule in the way, 2 changes not applied`."""
     plan = drift.plan
     rules = ((changed(plan), "changed in CXone"), (missing(plan), "missing in CXone"))
-    said = [f"{counted(len(changes), 'rule')} {what}" for changes, what in rules if changes]
+    said = [f"{pluralize(len(changes), 'rule')} {what}" for changes, what in rules if changes]
     said += remaining_phrases(drift)
     rest = sum(not is_copy(change) for change in not_applied(plan))
-    said += [f"{counted(rest, 'change')} not applied"] if rest else []
-    said += [f"{counted(len(plan.conflicts), 'rule')} in conflict"] if plan.conflicts else []
+    said += [f"{pluralize(rest, 'change')} not applied"] if rest else []
+    said += [f"{pluralize(len(plan.conflicts), 'rule')} in conflict"] if plan.conflicts else []
     said += [failing(len(plan.failed_tests))] if plan.failed_tests else []
     return ", ".join(said) or "a clean-up left to do"
 
 
 def remaining_phrases(drift: Drift) -> list[str]:
     """Say what differs that apply cannot change."""
-    said = [f"{counted(len(drift.in_the_way), 'rule')} in the way"] if drift.in_the_way else []
-    said += [f"{counted(count, 'route test')} failed on the live rules"] if (count := drift.failed_tests) else []
+    said = [f"{pluralize(len(drift.in_the_way), 'rule')} in the way"] if drift.in_the_way else []
+    said += [f"{pluralize(count, 'route test')} failed on the live rules"] if (count := drift.failed_tests) else []
     said += ["the analysis stopped at its bound"] if count < len(drift.failures) else []
     return said or (["conversations go elsewhere by other rules"] if drift.remains else [])
 
@@ -111,13 +111,13 @@ def remaining_phrases(drift: Drift) -> list[str]:
 def accepted_phrase(drift: Drift) -> str:
     """Return `3 accepted rules that are not managed`; nothing where there is none."""
     count = len(drift.accepted)
-    return f"{counted(count, 'accepted rule')} that {'is' if count == 1 else 'are'} not managed" if count else ""
+    return f"{pluralize(count, 'accepted rule')} that {'is' if count == 1 else 'are'} not managed" if count else ""
 
 
 def left_alone_phrase(drift: Drift) -> str:
     """Return `2 changes are left alone`; nothing where there is none."""
     count = len(drift.plan.held)
-    return f"{counted(count, 'change')} {'is' if count == 1 else 'are'} left alone" if count else ""
+    return f"{pluralize(count, 'change')} {'is' if count == 1 else 'are'} left alone" if count else ""
 
 
 def refusal(drift: Drift) -> str:
@@ -163,7 +163,7 @@ def acceptance(drift: Drift) -> list[str]:
 
 def _text(name: str) -> str:
     """Return a name as YAML that a terminal shows whole: what would not be seen is an escape."""
-    return flow(name) if visible(name) == name else visible(quoted(name))
+    return flow(name) if escape_invisible(name) == name else escape_invisible(quoted(name))
 
 
 def _changes(drift: Drift, changes: Iterable[Change]) -> tuple[ToldRule, ...]:
@@ -179,13 +179,13 @@ def _change(drift: Drift, change: Change, note: str = "") -> ToldRule:
 
 
 def _held(drift: Drift, held: Held) -> ToldRule:
-    return _change(drift, held.change, f"left alone: {plain(held.reason)}")
+    return _change(drift, held.change, f"left alone: {sanitize(held.reason)}")
 
 
 def _since(drift: Drift, change: Change) -> str:
     """Say whether a missing rule was live before, as far as the journal knows."""
     run = drift.since.get(change.address)
-    return "never applied, or deleted in CXone" if run is None else f"deleted in CXone since {plain(run)}"
+    return "never applied, or deleted in CXone" if run is None else f"deleted in CXone since {sanitize(run)}"
 
 
 def _in_the_way(drift: Drift, live: LiveRule) -> ToldRule:
@@ -196,7 +196,7 @@ def _in_the_way(drift: Drift, live: LiveRule) -> ToldRule:
         owner = f"an edited copy of {marker.address}" if ours else f"managed by {marker.owner}"
     sentence = rule_phrase(live.rule, plan.queue_names, plan.labels)
     passing = ("in the way only until apply makes the rules as the manifests say",) if live.id in drift.passing else ()
-    return ToldRule(value(live.rule.name), None, (owner, sentence, *passing))
+    return ToldRule(quote(live.rule.name), None, (owner, sentence, *passing))
 
 
 def _pair(row: Row) -> Pair | None:

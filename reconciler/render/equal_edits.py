@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from reconciler.text.escape import value
+from reconciler.text.escape import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -34,7 +34,7 @@ def common_rows(group: Sequence[ToldChange]) -> tuple[Row, ...]:
     first = group[0]
     if len(group) == 1 or first.edit is None:
         return first.rows
-    said = dict(zip(("before", "after"), map(value, first.edit.words), strict=True))
+    said = dict(zip(("before", "after"), map(quote, first.edit.words), strict=True))
     return tuple(replace(row, **said) if row.name == "description" else row for row in first.rows)
 
 

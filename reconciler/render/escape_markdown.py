@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from reconciler.text.escape import plain, visible
+from reconciler.text.escape import escape_invisible, sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +40,7 @@ _BACKTICKS: Final = re.compile("`+")
 
 def inline(text: str) -> str:
     """Return a sentence as Markdown, whole. Its invisible characters are escaped already, or are here."""
-    seen = visible(text)
+    seen = escape_invisible(text)
     command = COMMAND.search(seen)
     words = seen[: command.start()] if command else seen
     shown = "".join(_piece(found.group()) for found in _PIECES.finditer(words))
@@ -49,7 +49,7 @@ def inline(text: str) -> str:
 
 def code(text: str) -> str:
     """Return a code span that shows just this text, on one line."""
-    shown = plain(text)
+    shown = sanitize(text)
     fence = "`" * (max((len(run) for run in _BACKTICKS.findall(shown)), default=0) + 1)
     pad = " " if shown[:1] in ("`", " ", "") or shown[-1:] in ("`", " ") else ""
     return f"{fence}{pad}{shown}{pad}{fence}"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.model.finding import CODES, Finding
 from reconciler.render.summary import FOLDED, about, members
-from reconciler.text.escape import cut, plain
+from reconciler.text.escape import cut, sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,14 +76,14 @@ def summary(text: str) -> str:
 def _command(finding: Finding) -> str:
     """Return one finding as a command: where it is, the code with its title, what is wrong and below it what to do."""
     code = CODES.get(finding.code)
-    properties = {"title": f"{finding.code}: {code.title}" if code else plain(finding.code)}
+    properties = {"title": f"{finding.code}: {code.title}" if code else sanitize(finding.code)}
     if finding.source:
         # Each character by itself: a path is not cut, however long.
-        file = "".join(map(plain, finding.source.file))
+        file = "".join(map(sanitize, finding.source.file))
         place = {"file": file, "line": str(finding.source.line), "col": str(finding.source.column)}
         properties = place | properties
     said = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
-    lines = [plain(part) for part in (finding.message, finding.hint) if part]
+    lines = [sanitize(part) for part in (finding.message, finding.hint) if part]
     if finding.repeats:
         lines = [f"{about(finding)}{lines[0]}", *lines[1:], cut(members(finding), FOLDED)]
     message = "\n".join(lines)

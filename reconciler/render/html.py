@@ -26,7 +26,7 @@ from reconciler.render.escape_markdown import COMMAND, QUOTED, bare, unquoted
 from reconciler.render.impact import MOST_SHOWN, NOT_KNOWN, OTHERS, WAITING
 from reconciler.render.routing_map import Lane, RoutingMap, State, by_queue
 from reconciler.render.summary import Telling, far_title, parted, subject, tests_title
-from reconciler.text.escape import counted, plain, value, visible
+from reconciler.text.escape import escape_invisible, pluralize, quote, sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -227,7 +227,7 @@ def html(told: Telling, routing: RoutingMap, facts: Facts) -> str:
 
 def pieces(text: str) -> list[Piece]:
     """Part a sentence into its words and the values in quotes; arrows as people draw them."""
-    seen = visible(text)
+    seen = escape_invisible(text)
     command = COMMAND.search(seen)
     found = [
         Piece(unquoted(part), named=True) if number % 2 else Piece(_as_drawn(part), named=False)
@@ -252,9 +252,9 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = {"pieces": pieces, "place": place, "plain": plain, "says": says, "noticed": noticed, "bare": bare}
+    filters = {"pieces": pieces, "place": place, "plain": sanitize, "says": says, "noticed": noticed, "bare": bare}
     environment.filters.update(filters, subject=subject, common_rows=common_rows, equal_edits=equal_edits)
-    environment.globals.update(counted=counted, number=value)
+    environment.globals.update(counted=pluralize, number=quote)
     return environment.get_template("report.html.j2")
 
 

@@ -14,7 +14,7 @@ from reconciler.model.rule import Condition
 from reconciler.plan.routing_table import types_phrase
 from reconciler.plan.traffic_shares import Moved, QueueShare, Share
 from reconciler.render.clauses import FEW_VALUES, clauses_phrase, exception_phrase
-from reconciler.text.escape import counted, plain, value
+from reconciler.text.escape import pluralize, quote, sanitize
 from reconciler.text.phrases import conversation_phrase, queue_phrase
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class Affected:
         """Count the rows that are not shown, `left_out` of `cases` among them; nothing where all are."""
         more = self.more + left_out
         share = f", {self.more_share} of callers" if self.more_share and not left_out else ""
-        return f"and {counted(more, 'more row')}{share}" if more else ""
+        return f"and {pluralize(more, 'more row')}{share}" if more else ""
 
 
 def affected(
@@ -168,7 +168,7 @@ def _total(total: Share, unknown: Sequence[str]) -> str:
 
 
 def _sample(moved: Moved) -> str:
-    return plain(moved.sample.period or moved.sample.name)
+    return sanitize(moved.sample.period or moved.sample.name)
 
 
 def _ordered(behaviour: Behaviour, moved: Moved | None, labels: Mapping[str, str]) -> list[tuple[Row, Share | None]]:
@@ -231,8 +231,8 @@ def _of_other_types(
     )
     first = rows[0][0]
     return Case(
-        f"some conversations in which {' or '.join(map(plain, attributes))} is of another type, text or number, than"
-        f" the rules compare it with: {counted(len(rows), 'row')}, which -v and JSON list",
+        f"some conversations in which {' or '.join(map(sanitize, attributes))} is of another type, text or number, than"
+        f" the rules compare it with: {pluralize(len(rows), 'row')}, which -v and JSON list",
         befores,
         "; ".join(afters),
         _together([share for _, share in rows], moved),
@@ -260,7 +260,7 @@ def _exactly(destination: Destination, names: Mapping[str, str]) -> str:
 
 
 def _with_id(queue: str, names: Mapping[str, str]) -> str:
-    return f"{_queue(queue, names)} ({plain(queue)})" if queue in names else _queue(queue, names)
+    return f"{_queue(queue, names)} ({sanitize(queue)})" if queue in names else _queue(queue, names)
 
 
 def _together(shares: Sequence[Share | None], moved: Moved | None) -> str:
@@ -312,7 +312,7 @@ def _winners(rules: Sequence[Entry | None]) -> str:
     named = [entry for entry in rules if entry is not None]
     if not named:
         return "no rule"
-    first = value(named[0].name) if named[0].address is None else plain(named[0].name)
+    first = quote(named[0].name) if named[0].address is None else sanitize(named[0].name)
     return first if len(rules) == 1 else f"{first} and {len(rules) - 1:,} more"
 
 
@@ -320,12 +320,12 @@ def _unknown(behaviour: Behaviour, labels: Mapping[str, str]) -> tuple[str, ...]
     unknown = behaviour.unknown
     told = [clauses_phrase(tuple(clauses), labels) for clauses in unknown[:_MOST_UNKNOWN]]
     if len(unknown) > _MOST_UNKNOWN:
-        told.append(f"and {counted(len(unknown) - _MOST_UNKNOWN, 'further case')}; --format json lists all.")
+        told.append(f"and {pluralize(len(unknown) - _MOST_UNKNOWN, 'further case')}; --format json lists all.")
     return tuple(told)
 
 
 def _queue(queue: str, names: Mapping[str, str]) -> str:
     """Return a queue's name; the "queue" of a target that is not understood is its JSON."""
     if queue not in names and queue.startswith('{"'):
-        return f"something that cxroute does not understand ({plain(queue)})"
+        return f"something that cxroute does not understand ({sanitize(queue)})"
     return queue_phrase(queue, names)

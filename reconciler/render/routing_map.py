@@ -11,7 +11,7 @@ from reconciler.model.rule import Condition, Rule
 from reconciler.plan.schedule import transition
 from reconciler.render.escape_markdown import unquoted
 from reconciler.render.impact import destination_phrase
-from reconciler.text.escape import plain, value
+from reconciler.text.escape import quote, sanitize
 from reconciler.text.phrases import asks_phrase
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def routing_map(plan: Plan) -> RoutingMap:
     sign = 1 if plan.desired.evaluation == "lowest-first" else -1
     lanes.sort(key=lambda lane: (_ORDER.index(lane.state), sign * lane.priority, lane.rule))
     sample = plan.moved.sample if plan.moved else None
-    told = plain(sample.period or sample.name) if sample else ""
+    told = sanitize(sample.period or sample.name) if sample else ""
     part = tuple(lane for lane in lanes if lane.state != "off")
     return RoutingMap(part, tuple(lane for lane in lanes if lane.state == "off"), told)
 
@@ -103,7 +103,7 @@ class _Drawing:
             raise AssertionError("a move is of a rule")
         rule = named.rule
         return Lane(
-            plain(named.name) if named.address else value(named.name),
+            sanitize(named.name) if named.address else quote(named.name),
             self._who(rule),
             asks_phrase(rule, self.plan.labels),
             self._queues(old),
@@ -123,7 +123,7 @@ class _Drawing:
         return tuple(unquoted(destination_phrase(part, self.plan.queue_names)) for part in parts)
 
     def _who(self, rule: Rule) -> str:
-        named = [value(intent) for intent in self._named(rule)]
+        named = [quote(intent) for intent in self._named(rule)]
         if not named:
             return asks_phrase(rule, self.plan.labels)
         more = f" and {len(named) - _MOST_INTENTS} more" if len(named) > _MOST_INTENTS else ""

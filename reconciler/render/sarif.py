@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from reconciler import __version__
 from reconciler.model.finding import CODES, Finding
-from reconciler.text.escape import counted, plain
+from reconciler.text.escape import pluralize, sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +44,7 @@ def sarif(findings: Sequence[Finding]) -> Document:
     results = [_result(finding, fingerprint) for finding, fingerprint in worst_first[:MOST]]
     said: Document = {"executionSuccessful": True}
     if len(single) > MOST:
-        left_out = f"Only the worst {MOST:,} of {counted(len(single), 'finding')} are here."
+        left_out = f"Only the worst {MOST:,} of {pluralize(len(single), 'finding')} are here."
         said["toolExecutionNotifications"] = [_notification("warning", left_out)]
     return _log(results, said)
 
@@ -80,7 +80,7 @@ def _rules() -> list[Document]:
 
 
 def _result(finding: Finding, fingerprint: str) -> Document:
-    said = f"{plain(finding.message)} ({plain(finding.hint)})" if finding.hint else plain(finding.message)
+    said = f"{sanitize(finding.message)} ({sanitize(finding.hint)})" if finding.hint else sanitize(finding.message)
     location: Document = {}
     if finding.source:
         location["physicalLocation"] = _place(finding.source, finding.span)
@@ -97,7 +97,7 @@ def _result(finding: Finding, fingerprint: str) -> Document:
     if finding.code in _INDEXES:
         result["ruleIndex"] = _INDEXES[finding.code]
     if finding.acknowledged:
-        result["suppressions"] = [{"kind": "inSource", "justification": plain(finding.acknowledged)}]
+        result["suppressions"] = [{"kind": "inSource", "justification": sanitize(finding.acknowledged)}]
     return result
 
 
@@ -114,7 +114,7 @@ def _place(source: Source, span: int) -> Document:
 
 
 def _notification(level: str, text: str) -> Document:
-    return {"level": level, "message": {"text": _text(plain(text))}}
+    return {"level": level, "message": {"text": _text(sanitize(text))}}
 
 
 def _text(text: str) -> str:

@@ -13,7 +13,7 @@ from reconciler.plan.drift import Drift, changed
 from reconciler.render.change_summary import in_reading_order
 from reconciler.render.drift_summary import counts_phrase, nobody, remaining_phrases
 from reconciler.render.impact import NOBODY, premise
-from reconciler.text.escape import counted, plain
+from reconciler.text.escape import pluralize, sanitize
 from reconciler.watch.cycle import Round, done
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def notification(kind: Kind, one: Round, environment: str, way_on: str) -> dict[
 
 def span(text: str) -> str:
     """Return text from outside as a code span that shows it, and means nothing: on one line, of a readable length."""
-    shown = plain(text).replace("`", "'")
+    shown = sanitize(text).replace("`", "'")
     return f"`{_escaped(shown) if shown.strip() else '(empty)'}`"
 
 
@@ -72,8 +72,8 @@ def _applied(one: Round, name: str) -> list[str]:
         return []
     made = done(one.report)
     count = len(changed(one.plan))
-    mended = f" ({counted(count, 'rule')} had been changed in CXone)" if count else ""
-    head = f"*{counted(len(made), 'change')} applied in {name}*{mended}. Read again: {_left(one)}."
+    mended = f" ({pluralize(count, 'rule')} had been changed in CXone)" if count else ""
+    head = f"*{pluralize(len(made), 'change')} applied in {name}*{mended}. Read again: {_left(one)}."
     lines = [*_named(map(_outcome, made)), *_in_the_way(one), *_failures(one)]
     return [head, *lines, _moved(one.plan, "Conversations go to other queues now.")]
 
@@ -84,7 +84,7 @@ def _failed(one: Round, name: str) -> list[str]:
     made = done(one.report)
     left = [outcome for outcome in one.report.outcomes if not isinstance(outcome, Applied)]
     what = "Interrupted" if one.report.interrupted else "Partly failed" if made else "Failed"
-    head = f"*{what} in {name}: {len(made):,} of {counted(len(one.report.outcomes), 'change')} applied*"
+    head = f"*{what} in {name}: {len(made):,} of {pluralize(len(one.report.outcomes), 'change')} applied*"
     return [head, f"• {span(one.why)}" if one.why else "", *_named(map(_outcome, [*left, *made]))]
 
 

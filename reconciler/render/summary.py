@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from reconciler.plan.document import summary
 from reconciler.render.change_summary import ToldChange, in_reading_order, place, told_change
 from reconciler.render.impact import MOST_SHOWN, Affected, affected
-from reconciler.text.escape import counted, plain
+from reconciler.text.escape import pluralize, sanitize
 from reconciler.text.phrases import acknowledged_phrase, failing
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def subject(finding: Finding) -> str:
     names = members(finding)
     if not names:
         return str(finding.address) if finding.address else ""
-    return counted(len(names), "rule" if len(finding.addresses) > 1 else "place")
+    return pluralize(len(names), "rule" if len(finding.addresses) > 1 else "place")
 
 
 def members(finding: Finding) -> list[str]:
@@ -110,15 +110,15 @@ def telling(plan: Plan, tenant: str, most: int = MOST_SHOWN) -> Telling:
         _tenant(plan, tenant),
         plan.failed_tests,
         tuple(
-            Allowed(result.name, plain(result.message), plain(result.allowed))
+            Allowed(result.name, sanitize(result.message), sanitize(result.allowed))
             for result in plan.guards
             if result.allowed is not None
         ),
-        tuple(Refusal(result.name, plain(result.message)) for result in plan.guards if not result.ok),
+        tuple(Refusal(result.name, sanitize(result.message)) for result in plan.guards if not result.ok),
         plan.conflicts,
         who,
         tuple(told_change(plan, one, detours.get(id(one), "")) for one in in_reading_order(plan.changes)),
-        tuple(told_change(plan, held.change, f"left alone: {plain(held.reason)}") for held in plan.held),
+        tuple(told_change(plan, held.change, f"left alone: {sanitize(held.reason)}") for held in plan.held),
         tuple(finding for finding in plan.findings if finding.severity != "error"),
         acknowledged_phrase(len(plan.acknowledged)) if plan.acknowledged else "",
         summary(plan),
@@ -145,18 +145,18 @@ def parted(told: Telling) -> tuple[list[Finding], list[Finding]]:
 
 def far_title(far: Sequence[Finding]) -> str:
     """Say how many warnings are about rules that the plan does not change."""
-    return f"{counted(len(far), 'warning')} about rules that stay as they are"
+    return f"{pluralize(len(far), 'warning')} about rules that stay as they are"
 
 
 def _sum(plan: Plan) -> str:
     counts = summary(plan)
     if not plan.changes and plan.options.undo:
-        left = f" {counted(counts['held'], 'change')} left alone." if counts["held"] else ""
+        left = f" {pluralize(counts['held'], 'change')} left alone." if counts["held"] else ""
         return f"No changes. Nothing is left to undo of run {plan.options.undo}.{left}"
     if not plan.changes:
         match = "matches" if counts["unchanged"] == 1 else "match"
-        same = f"{counted(counts['unchanged'], 'rule')} in {plan.environment} {match} the manifests."
-        blocked = f" {counted(len(plan.conflicts), 'rule')} cannot be made live." if plan.conflicts else ""
+        same = f"{pluralize(counts['unchanged'], 'rule')} in {plan.environment} {match} the manifests."
+        blocked = f" {pluralize(len(plan.conflicts), 'rule')} cannot be made live." if plan.conflicts else ""
         held = f" {counts['held']} left alone." if plan.held else ""
         return f"{'Nothing else to change' if blocked else 'No changes'}. {same}{blocked}{held}"
     words = [f"{counts[kind]:,} to {kind}" for kind in ("create", "update", "adopt", "delete") if counts[kind]]
@@ -168,11 +168,12 @@ def _sum(plan: Plan) -> str:
 def _tenant(plan: Plan, tenant: str) -> str:
     """Say whose rules these are, how many, and first, where it is so, that the plan is not the manifests'."""
     undoes = f"undoes run {plan.options.undo}, " if plan.options.undo else ""
-    return f"{undoes}{plain(tenant)}, {counted(len(plan.managed), 'managed rule')} live, {plan.unmanaged:,} not managed"
+    managed = pluralize(len(plan.managed), "managed rule")
+    return f"{undoes}{sanitize(tenant)}, {managed} live, {plan.unmanaged:,} not managed"
 
 
 def _order(plan: Plan) -> str:
     if not plan.changes or plan.unproven or not plan.steps:
         return ""
-    steps = counted(len(plan.steps), "step")
+    steps = pluralize(len(plan.steps), "step")
     return f"Made in {steps}; after every single write each conversation goes to its old or its new queue (proven)."

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.model.rule import Condition, Opaque, Rule, Target
 from reconciler.text.escape import (
-    _MOST_ITEMS,
-    counted,
-    plain,
-    value,
+    MOST_ITEMS,
+    pluralize,
+    quote,
+    sanitize,
 )
 
 if TYPE_CHECKING:
@@ -40,24 +40,24 @@ _VERBS: Final = {
 def condition_phrase(condition: Condition | Opaque, labels: Mapping[str, str]) -> str:
     """Say what a condition asks: `intent is "card_acceptance"`, `confidence >= 0.7`."""
     if not isinstance(condition, Condition):
-        return f"something that cxroute does not understand: {plain(condition.text)}"
+        return f"something that cxroute does not understand: {sanitize(condition.text)}"
     subject = subject_phrase(condition, labels)
     written = condition.written
     if condition.operator in ("exists", "notExists"):
         return subject
     if condition.operator == "between" and isinstance(written, tuple):
-        return f"{subject} {value(written[0])} and {value(written[1])}"
+        return f"{subject} {quote(written[0])} and {quote(written[1])}"
     if isinstance(written, tuple):
-        shown = ", ".join(value(one) for one in written[:_MOST_ITEMS])
-        more = len(written) - _MOST_ITEMS
+        shown = ", ".join(quote(one) for one in written[:MOST_ITEMS])
+        more = len(written) - MOST_ITEMS
         return f"{subject} {shown}" + (f" and {more} more" if more > 0 else "")
-    return f"{subject} {value(written)}"
+    return f"{subject} {quote(written)}"
 
 
 def subject_phrase(condition: Condition, labels: Mapping[str, str]) -> str:
     """Say what a condition is about, without its value: `confidence >=`."""
     name = labels.get(condition.attribute, condition.attribute)
-    return f"{plain(name)} {_VERBS.get(condition.operator, plain(condition.operator))}"
+    return f"{sanitize(name)} {_VERBS.get(condition.operator, sanitize(condition.operator))}"
 
 
 def queues_phrase(targets: Sequence[Target | Opaque], names: Mapping[str, str]) -> str:
@@ -80,21 +80,21 @@ def queues_phrase(targets: Sequence[Target | Opaque], names: Mapping[str, str]) 
 def target_phrase(target: Target | Opaque, names: Mapping[str, str]) -> str:
     """Say one target with its weight."""
     if not isinstance(target, Target):
-        return f"something that cxroute does not understand: {plain(target.text)}"
-    return f"{queue_phrase(target.queue_id, names)} with weight {value(target.weight)}"
+        return f"something that cxroute does not understand: {sanitize(target.text)}"
+    return f"{queue_phrase(target.queue_id, names)} with weight {quote(target.weight)}"
 
 
 def queue_phrase(queue_id: object, names: Mapping[str, str]) -> str:
     """Return a queue's name in quotes, or its id where the queue is gone."""
     name = names.get(str(queue_id))
-    return f"a queue that is gone ({plain(str(queue_id))})" if name is None else value(name)
+    return f"a queue that is gone ({sanitize(str(queue_id))})" if name is None else quote(name)
 
 
 def rule_phrase(rule: Rule, names: Mapping[str, str], labels: Mapping[str, str]) -> str:
     """Say a whole rule in one sentence: `intent is "x" and confidence >= 0.7: to "Cards", priority 10`."""
     off = "" if rule.enabled else ", switched off"
     goes = queues_phrase(rule.targets, names)
-    return f"{asks_phrase(rule, labels)}: to {goes}, priority {value(rule.priority)}{off}"
+    return f"{asks_phrase(rule, labels)}: to {goes}, priority {quote(rule.priority)}{off}"
 
 
 def asks_phrase(rule: Rule, labels: Mapping[str, str]) -> str:
@@ -118,7 +118,7 @@ def conversation_phrase(given: Mapping[str, object], labels: Mapping[str, str]) 
     """Say a conversation: `intent "x", confidence 0.7, language "fr"`, as people think of it."""
     known = [name for name in labels if name in given]
     names = [*known, *(name for name in given if name not in labels)]
-    return ", ".join(f"{plain(labels.get(name, name))} {value(given[name])}" for name in names) or "no attributes"
+    return ", ".join(f"{sanitize(labels.get(name, name))} {quote(given[name])}" for name in names) or "no attributes"
 
 
 def range_phrase(low: float | None, over: str, high: float | None, under: str) -> str:
@@ -126,20 +126,20 @@ def range_phrase(low: float | None, over: str, high: float | None, under: str) -
 
     `over` is `>=` or `>`, `under` is `<` or `<=`; an end that is None is none.
     """
-    first = "" if low is None else f"{'at least' if over == '>=' else 'above'} {value(low)}"
-    last = "" if high is None else f"{'at most' if under == '<=' else 'below'} {value(high)}"
+    first = "" if low is None else f"{'at least' if over == '>=' else 'above'} {quote(low)}"
+    last = "" if high is None else f"{'at most' if under == '<=' else 'below'} {quote(high)}"
     if low is None or high is None:
         return first or last or "of any value"
     if over == ">=":
-        return f"from {value(low)} to {value(high) if under == '<=' else last}"
+        return f"from {quote(low)} to {quote(high) if under == '<=' else last}"
     return f"{first} and {last}"
 
 
 def acknowledged_phrase(count: int) -> str:
     """Return `2 acknowledged findings are not shown.`."""
-    return f"{counted(count, 'acknowledged finding')} {'is' if count == 1 else 'are'} not shown."
+    return f"{pluralize(count, 'acknowledged finding')} {'is' if count == 1 else 'are'} not shown."
 
 
 def failing(tests: int) -> str:
     """Return `1 route test fails`, `2 route tests fail`."""
-    return f"{counted(tests, 'route test')} {'fails' if tests == 1 else 'fail'}"
+    return f"{pluralize(tests, 'route test')} {'fails' if tests == 1 else 'fail'}"

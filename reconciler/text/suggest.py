@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from reconciler.text.escape import named
+from reconciler.text.escape import quote_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,7 +19,7 @@ _MOST: Final = 300
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return `did you mean "queue"?`, or nothing where no known name is near. Bounded: names come from outside."""
     near = _nearest(name, tuple(known)[:_MOST]) if len(name) <= _LONGEST else ""
-    return f"did you mean {named(near)}?" if near not in {"", name} else ""
+    return f"did you mean {quote_name(near)}?" if near not in {"", name} else ""
 
 
 @lru_cache(maxsize=1024)

@@ -23,7 +23,7 @@ from reconciler.errors import ManifestError, UsageError
 from reconciler.manifest.text import Complaints, Text
 from reconciler.manifest.yaml_reader import LARGEST, EndOfReadingError
 from reconciler.model.rule import DECIMAL, number
-from reconciler.text.escape import named, visible_name
+from reconciler.text.escape import escape_invisible, quote_name
 from reconciler.text.files import read_start
 from reconciler.text.suggest import did_you_mean
 from reconciler.traffic.table import Record, Table, table
@@ -73,7 +73,7 @@ class Sample:
 
 def read_traffic(data: bytes, name: str, attributes: Attributes, period: str = "") -> Sample:
     """Return the sample that a file's bytes are. ManifestError carries every finding, by line and column."""
-    complaints = Complaints(Text(visible_name(name), ""))
+    complaints = Complaints(Text(escape_invisible(name), ""))
     rows: tuple[Row, ...] = ()
     with suppress(EndOfReadingError):  # why is among the complaints
         rows = _rows(_Columns(table(data, COUNT, complaints), attributes))
@@ -136,7 +136,7 @@ class _Columns:
                 problem = f"column {place + 1} has {'spaces around its' if name else 'no'} name"
                 self.table.complain("CXR232", header, place, problem)
             elif attribute in taken:
-                self.table.complain("CXR232", header, place, f"a second column for {named(attribute)}", "keep one")
+                self.table.complain("CXR232", header, place, f"a second column for {quote_name(attribute)}", "keep one")
             taken.append(attribute)
         self._complain_of_whole(header)
         if self.table.complaints.found:
@@ -166,7 +166,7 @@ class _Columns:
             try:
                 value = self._value(place, cell)
             except ValueError as error:
-                self.table.complain("CXR233", record, place, f"{named(self.names[place])} {error}")
+                self.table.complain("CXR233", record, place, f"{quote_name(self.names[place])} {error}")
                 wrong = True
                 continue
             if self.names[place] != COUNT:
@@ -184,10 +184,10 @@ class _Columns:
     def _count(self, cell: str) -> int | float:
         value = _number(cell)
         if value is None or not 0 <= value <= _MOST_CONVERSATIONS:
-            raise ValueError(f"must be a number, 0 or more, not {named(cell)}")
+            raise ValueError(f"must be a number, 0 or more, not {quote_name(cell)}")
         if self.table.separator == ";" and _THOUSANDS.fullmatch(cell):
             # Where semicolons separate, a point is most likely one of thousands: wrong shares, and nobody would see it.
-            raise ValueError(f"must be a number without points between thousands, not {named(cell)}")
+            raise ValueError(f"must be a number without points between thousands, not {quote_name(cell)}")
         return int(value) if value == int(value) else value
 
     def _complain_of_whole(self, header: Record) -> None:
@@ -196,9 +196,11 @@ class _Columns:
         elif COUNT not in self.names:
             near = next((name for name in self.names if did_you_mean(name, [COUNT])), "")
             hint = (
-                f"if {named(near)} is it, rename that" if near else "add it: how many conversations each row stands for"
+                f"if {quote_name(near)} is it, rename that"
+                if near
+                else "add it: how many conversations each row stands for"
             )
-            self.table.complain("CXR232", header, 0, f"no column {named(COUNT)}", hint)
+            self.table.complain("CXR232", header, 0, f"no column {quote_name(COUNT)}", hint)
         elif len(self.names) == 1:
             self.table.complain("CXR232", header, 0, "no column of an attribute, such as intent")
 
@@ -209,7 +211,7 @@ class _Columns:
         for name in self.names:
             near = did_you_mean(name, [*without, *(wanted[one] for one in without)])
             if near and name != COUNT:
-                message = f"column {named(name)} is read as an attribute of that name; {near}"
+                message = f"column {quote_name(name)} is read as an attribute of that name; {near}"
                 self.table.complaints.warn("CXR232", header.start, message)
 
 
@@ -218,7 +220,9 @@ def _any(cell: str) -> Value:
         return _text(cell)
     value = _number(cell)
     if value is None:
-        raise ValueError(f"is too large a number: {named(cell)} (a text that looks like one stands in JSON's quotes)")
+        raise ValueError(
+            f"is too large a number: {quote_name(cell)} (a text that looks like one stands in JSON's quotes)"
+        )
     return value
 
 
@@ -227,12 +231,12 @@ def _text(cell: str) -> str | None:
     if not cell:
         return None
     if cell != cell.strip():
-        raise ValueError(f"has spaces around it: {named(cell)}")
+        raise ValueError(f"has spaces around it: {quote_name(cell)}")
     return _quoted(cell) if cell[0] == '"' else cell
 
 
 def _quoted(cell: str) -> str:
-    problem = f"must be a text in JSON's quotes when it begins with one, not {named(cell)}"
+    problem = f"must be a text in JSON's quotes when it begins with one, not {quote_name(cell)}"
     try:
         text = json.loads(cell)
     except ValueError:
@@ -245,7 +249,7 @@ def _quoted(cell: str) -> str:
 def _confidence(cell: str) -> int | float | None:
     value = _number(cell)
     if cell and (value is None or not 0 <= value <= 1):
-        raise ValueError(f"must be a number from 0 to 1, such as 0.85, or nothing, not {named(cell)}")
+        raise ValueError(f"must be a number from 0 to 1, such as 0.85, or nothing, not {quote_name(cell)}")
     return value
 
 
@@ -262,7 +266,7 @@ def load_traffic(path: str, attributes: Attributes, period: str = "") -> Sample:
         data = read_start(path, LARGEST + 1)
     except OSError as error:
         reason = (error.strerror or "no such path").lower()
-        raise UsageError(f"--traffic {visible_name(path)}: the file cannot be read: {reason}") from error
+        raise UsageError(f"--traffic {escape_invisible(path)}: the file cannot be read: {reason}") from error
     return read_traffic(data, path, attributes, period)
 
 
@@ -306,5 +310,5 @@ def _found(file: str, manifests: Path) -> Path:
 
 
 def _refused(environment: Loaded[Environment], code: str, file: str, problem: str) -> ManifestError:
-    message = f"traffic sample {named(file)}: {problem}"
+    message = f"traffic sample {quote_name(file)}: {problem}"
     return ManifestError([environment.finding(code, message, "traffic", "file")])

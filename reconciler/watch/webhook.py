@@ -18,6 +18,7 @@ import httpx
 
 from reconciler.cxone.settings import is_loopback
 from reconciler.errors import UsageError
+from reconciler.text.escape import sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -105,6 +106,6 @@ def _reason(error: BaseException) -> str:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.strerror:
-            return "".join(one if one.isprintable() else " " for one in cause.strerror)[:200]
+            return sanitize(cause.strerror)
         cause = cause.__cause__ or cause.__context__
     return "it cannot be reached"

@@ -37,7 +37,7 @@ from reconciler.plan.guards import NAMES, refusals
 from reconciler.render.text.apply import report_text
 from reconciler.render.text.environments import applied_row, planned_row
 from reconciler.render.text.plan import plan_text
-from reconciler.text.escape import counted
+from reconciler.text.escape import pluralize
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -178,7 +178,7 @@ class Run:
             way_on = next_step(self.session, made, self.options.plan, tuple(self.options.allow))
             raise RefusedError(f"nobody can be asked here, and nothing was written\n{way_on} --yes")
         counts = summary(made)
-        words = [counted(counts[kind], kind) for kind in ("create", "update", "adopt", "delete") if counts[kind]]
+        words = [pluralize(counts[kind], kind) for kind in ("create", "update", "adopt", "delete") if counts[kind]]
         words = words or ["the clean-up of what an earlier run left"]
         name = made.environment
         with ending_at_once():
@@ -325,7 +325,7 @@ def _confirm(fleet: Fleet, meant: Sequence[Told]) -> None:
         raise RefusedError(f"nobody can be asked here, and nothing was written\nTo apply these: {way_on}")
     count = str(len(meant))
     with ending_at_once():
-        answer = ask(fleet.output, f"Apply this to {counted(len(meant), 'environment')}? Type their number, {count},")
+        answer = ask(fleet.output, f"Apply this to {pluralize(len(meant), 'environment')}? Type their number, {count},")
     if answer != count:
         raise RefusedError("that is not how many there are; nothing was written")
 

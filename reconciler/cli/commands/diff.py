@@ -12,7 +12,7 @@ from reconciler.cli.rule_sources import evaluation, labels, read, side, types
 from reconciler.plan.behaviour_json import behaviour_document
 from reconciler.render.impact import EVERYTHING, MOST_SHOWN, affected
 from reconciler.render.text.behaviour import behaviour_lines
-from reconciler.text.escape import counted, plain
+from reconciler.text.escape import pluralize, sanitize
 
 if TYPE_CHECKING:
     import argparse
@@ -53,8 +53,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if left.simulated or right.simulated:
         output.result(SIMULATED)
     output.result(
-        f"From {plain(left.written)} ({counted(len(before.entries), 'rule')}) to {plain(right.written)}"
-        f" ({counted(len(after.entries), 'rule')})\n\n"
+        f"From {sanitize(left.written)} ({pluralize(len(before.entries), 'rule')}) to {sanitize(right.written)}"
+        f" ({pluralize(len(after.entries), 'rule')})\n\n"
     )
     most = EVERYTHING if output.loudness == "verbose" else MOST_SHOWN
     told = affected(found, _names(found, queues), labels(left, right), most=most)

@@ -23,7 +23,7 @@ from reconciler.doctor.probe import LONGEST, FirstPage, Probe
 from reconciler.doctor.reachability import reach, surroundings
 from reconciler.errors import ApiError, CredentialsError, CxrouteError, ManifestError, UnexpectedAnswerError
 from reconciler.render.text.doctor import doctor_document, doctor_text, healthy
-from reconciler.text.escape import plain
+from reconciler.text.escape import sanitize
 
 if TYPE_CHECKING:
     import argparse
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 def untried(session: Session) -> Iterator[Line]:
     """Yield what nobody can know without writing, and what has to be there for `cxroute serve`."""
     environment = session.environment
-    path = plain(path_of(environment, session.manifests.profile(environment)))
+    path = sanitize(path_of(environment, session.manifests.profile(environment)))
     yield from _of_writer(environment)
     said = (
         "writing (scopes routing:write, interaction:write), the path of conversations' contexts"
@@ -51,7 +51,7 @@ def _of_writer(environment: Environment) -> Iterator[Line]:
     names = environment.attributes
     match environment.context.writer:
         case "digital-custom-fields":
-            needed = plain(definition((names.intent, names.confidence, names.updated_at)))
+            needed = sanitize(definition((names.intent, names.confidence, names.updated_at)))
             said = (
                 "cxroute serve sets custom fields of digital contacts; whether they are defined, only a write can tell"
             )
@@ -87,7 +87,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         output.document({**doctor_document(doctor.lines, session.environment.name), "simulated": session.simulated})
     else:
         session.introduce()
-        output.result(f"Doctor for {session.environment.name}   {plain(session.tenant)}\n\n")
+        output.result(f"Doctor for {session.environment.name}   {sanitize(session.tenant)}\n\n")
         output.result(doctor_text(doctor.lines, output.paint))
     return 0 if healthy(doctor.lines) else CxrouteError.exit_code
 
@@ -237,7 +237,7 @@ class _Doctor:
             rules = page.rules if page else []
             reply = await probe.rule(rules[0].id) if rules else None
         except UnexpectedAnswerError as error:
-            self.say("rules", "fail", plain(str(error)), "api.profile says how this tenant writes rules")
+            self.say("rules", "fail", sanitize(str(error)), "api.profile says how this tenant writes rules")
             return []
         if page and rules:
             whole = "" if page.whole else f" (of the first {len(rules):,})"
@@ -255,7 +255,7 @@ class _Doctor:
         try:
             queues = page.queues
         except UnexpectedAnswerError as error:
-            self.say("queues", "fail", plain(str(error)), "api.queues and api.profile say how queues are read")
+            self.say("queues", "fail", sanitize(str(error)), "api.queues and api.profile say how queues are read")
             return
         self.lines += findings.of_queues(rules, queues, self.wanted())
 

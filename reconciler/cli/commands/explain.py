@@ -15,7 +15,7 @@ from reconciler.model.finding import CODES
 from reconciler.model.rule import Condition
 from reconciler.plan.routing_table import desired_entries, live_entries
 from reconciler.render.text.explain import Names, explain_document, explain_in_full, explain_text
-from reconciler.text.escape import plain, short
+from reconciler.text.escape import quote_name, sanitize
 from reconciler.text.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -110,11 +110,11 @@ def _slips(session: Session, asked: _Asked, given: Mapping[str, str | int | floa
     known = dict.fromkeys(part.attribute for part in parts)
     for name in given:
         if name not in known:
-            yield _hinted(f'no rule asks about "{short(name)}"', did_you_mean(name, known))
+            yield _hinted(f"no rule asks about {quote_name(name)}", did_you_mean(name, known))
     intents = dict.fromkeys(intent for loaded in session.manifests.intents for intent in loaded.document.intents)
     said = given.get(session.environment.attributes.intent)
     if intents and isinstance(said, str) and said not in intents:
-        yield _hinted(f'intent "{short(said)}" is in no Intents document', did_you_mean(said, intents))
+        yield _hinted(f"intent {quote_name(said)} is in no Intents document", did_you_mean(said, intents))
 
 
 def _hinted(sentence: str, hint: str) -> str:
@@ -125,8 +125,8 @@ def _code(asked: str, output: Output) -> int:
     """Print what a code means. Raises UsageError, with the nearest one, where there is no such code."""
     code = asked.upper()
     if code not in CODES:
-        hint = did_you_mean(code, CODES) or f"for a conversation, say --intent {plain(asked)}"
-        raise UsageError(f'there is no code "{short(asked)}"; {hint}')
+        hint = did_you_mean(code, CODES) or f"for a conversation, say --intent {sanitize(asked)}"
+        raise UsageError(f"there is no code {quote_name(asked)}; {hint}")
     title, text = CODES[code]
     if output.form == "json":
         output.document({"code": code, "title": title, "text": text})

@@ -13,7 +13,7 @@ from reconciler.cli.signals import run_interruptibly
 from reconciler.errors import RefusedError, UsageError
 from reconciler.export.selection import matching
 from reconciler.plan.ownership import own
-from reconciler.text.escape import counted, plain
+from reconciler.text.escape import pluralize, sanitize
 from reconciler.text.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _asked(options: argparse.Namespace, session: Session, live: Live) -> list[Li
         meant = list(matching(live.rules, selector, owner))
         if not meant:
             known = [*(one.rule.name for one in live.rules), *map(str, own(live.rules, owner).managed)]
-            raise UsageError(f'no live rule is "{plain(selector)}". {did_you_mean(selector, known)}'.rstrip())
+            raise UsageError(f'no live rule is "{sanitize(selector)}". {did_you_mean(selector, known)}'.rstrip())
         found |= {one.id: one for one in meant}
     return list(found.values())
 
@@ -107,9 +107,9 @@ def _choices(session: Session, live: Live) -> str:
     owned = own(live.rules, session.environment.owner)
     free_ones = sorted(one.rule.name for one in owned.unmanaged if one.marker is None)
     more = f"\n  and {len(free_ones) - _MOST_NAMES:,} more" if len(free_ones) > _MOST_NAMES else ""
-    names = "".join(f'\n  "{plain(name)}"' for name in free_ones[:_MOST_NAMES])
+    names = "".join(f'\n  "{sanitize(name)}"' for name in free_ones[:_MOST_NAMES])
     return (
         f"say which rules: names, addresses such as cards/card-help, or --all. {session.environment.name} has"
-        f" {counted(len(live.rules), 'live rule')}, {len(owned.managed):,} of them ours and {len(free_ones):,} made by"
-        f" hand{':' if names else '.'}{names}{more}"
+        f" {pluralize(len(live.rules), 'live rule')}, {len(owned.managed):,} of them ours and {len(free_ones):,} made"
+        f" by hand{':' if names else '.'}{names}{more}"
     )

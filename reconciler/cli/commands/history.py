@@ -13,7 +13,7 @@ from reconciler.cli.recorder import journal_path
 from reconciler.errors import UsageError
 from reconciler.journal.journal import Run, runs
 from reconciler.render.text.history import run_document, run_text, runs_text
-from reconciler.text.escape import counted, plain
+from reconciler.text.escape import pluralize, sanitize
 from reconciler.text.files import MIB, read_file
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, output: Output) -> int:
     """Print the runs of the journal, or one of them."""
     path = Path(options.journal) if options.journal else journal_path()
-    recorded = read(path, lambda count: output.warn(f"{counted(count, 'line')} of {path} could not be read"))
+    recorded = read(path, lambda count: output.warn(f"{pluralize(count, 'line')} of {path} could not be read"))
     if options.run is not None:
         found = one(recorded, options.run, path)
         if output.form == "json":
@@ -85,5 +85,5 @@ def one(recorded: Sequence[Run], name: str, path: Path) -> Run:
         if found.id == name:
             return found
     near = get_close_matches(name[:100], [found.id for found in recorded], n=1)
-    hint = f" Did you mean {plain(near[0])}?" if near else " --journal FILE names another journal." * (not recorded)
+    hint = f" Did you mean {sanitize(near[0])}?" if near else " --journal FILE names another journal." * (not recorded)
     raise UsageError(f"the journal {path} has no run {name!r}.{hint}")

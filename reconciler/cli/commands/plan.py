@@ -17,7 +17,7 @@ from reconciler.errors import ApiError, ManifestError, RefusedError
 from reconciler.plan.document import document
 from reconciler.plan.guards import refusals
 from reconciler.render.text.plan import brief_plan_text, plan_text
-from reconciler.text.escape import counted
+from reconciler.text.escape import pluralize
 from reconciler.text.redact import DISCRETION, indented
 
 if TYPE_CHECKING:
@@ -145,7 +145,9 @@ def say_left_out(session: Session, made: Plan) -> None:
     """Say how many notes only -v shows."""
     left_out = len(made.findings) - len(session.brief(made).findings)
     if left_out:
-        session.output.result(f"{counted(left_out, 'note')} left out; -v shows {'it' if left_out == 1 else 'them'}.\n")
+        session.output.result(
+            f"{pluralize(left_out, 'note')} left out; -v shows {'it' if left_out == 1 else 'them'}.\n"
+        )
 
 
 def next_step(session: Session, made: Plan, saved: str | None, lifted: tuple[str, ...] = ()) -> str:

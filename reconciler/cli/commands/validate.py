@@ -24,7 +24,7 @@ from reconciler.render.github_annotations import annotated, quoted, summary
 from reconciler.render.sarif import sarif, sarif_failure
 from reconciler.render.text.findings import findings_text, totals
 from reconciler.render.text.route_tests import tests_line
-from reconciler.text.escape import counted
+from reconciler.text.escape import pluralize
 from reconciler.text.phrases import acknowledged_phrase
 from reconciler.text.redact import DISCRETION
 
@@ -127,7 +127,7 @@ def _print_for_github(validated: _Validated, output: Output) -> None:
 
 def _totals(findings: Sequence[Finding], validated: _Validated) -> str:
     tests_too = f" {tests_line(validated.tried)}" if validated.tried else ""
-    count, left = len(validated.acknowledged), counted(len(validated.left), "intent")
+    count, left = len(validated.acknowledged), pluralize(len(validated.left), "intent")
     accepted = f" {acknowledged_phrase(count)}" if count else ""
     rest = f" {left} {'goes' if len(validated.left) == 1 else 'go'} by a catch-all alone." if validated.left else ""
     return f"{totals(findings, validated.files)}{accepted}{rest}{tests_too}\n"

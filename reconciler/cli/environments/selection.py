@@ -17,7 +17,7 @@ from reconciler.cli.session import Session, session_in
 from reconciler.errors import UsageError
 from reconciler.manifest.kinds.environment import SANDBOX
 from reconciler.manifest.load import Manifests, load
-from reconciler.text.escape import counted
+from reconciler.text.escape import pluralize
 
 if TYPE_CHECKING:
     import argparse
@@ -106,7 +106,7 @@ class Fleet:
         shard = shard_of(options.shard, os.environ)
         taken = tuple(name for name in names if shard.takes(name))
         which = f": {', '.join(taken)}" if taken else ""
-        output.note(f"Shard {shard} takes {len(taken)} of {counted(len(names), 'environment')}{which}.")
+        output.note(f"Shard {shard} takes {len(taken)} of {pluralize(len(names), 'environment')}{which}.")
         return cls(manifests, taken, options, output, f"No environment falls into shard {shard}: nothing to do.\n")
 
     def session(self, name: str, output: Output) -> Session:

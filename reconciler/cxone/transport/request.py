@@ -6,12 +6,13 @@ What carries the bytes is a callable: `network` has one over httpx, `direct` one
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from reconciler.errors import NotOfferedError, UnexpectedAnswerError
-from reconciler.text.escape import harmless
+from reconciler.text.escape import escape_invisible, sanitize
 from reconciler.text.strict_json import STRICT, members, refuse_constant
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ LARGEST: Final = 16 * 1024 * 1024
 ACCEPTED: Final = {"Accept": "application/json", "Accept-Encoding": "gzip"}
 
 _SHOWN: Final = 200
+_LINE_BREAKS: Final = re.compile(r"[\t-\r]")
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
 
 
@@ -108,7 +110,8 @@ class Answer(NamedTuple):
         except (ValueError, RecursionError):
             form = None
         header = self.headers.get(errors.header.lower(), "") if errors.header else ""
-        said = harmless(_said(form, errors.messages) or header or _said(form, _USUAL))
+        said = _said(form, errors.messages) or header or _said(form, _USUAL)
+        said = escape_invisible(_LINE_BREAKS.sub(" ", said))
         if not said and self.is_page():
             return "it is HTML"
         for secret in secrets:
@@ -213,4 +216,4 @@ def reason(failure: BaseException) -> str:
         if isinstance(cause, OSError) and cause.strerror:
             said = cause.strerror
         cause = cause.__cause__ or cause.__context__
-    return harmless(said)[:200]
+    return sanitize(said, _SHOWN)

@@ -14,6 +14,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 from reconciler.manifest.kinds.fields import REFERENCE
 from reconciler.manifest.yaml_writer import flow
 from reconciler.model.rule import EXISTENCE, OPERATORS, ORDERS, PATTERNS, SETS, Scalar, number
+from reconciler.text.escape import is_visible
 from reconciler.text.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def meant(value: object) -> str:
     """Return the condition that a text or a mapping of another form means; nothing where that is not known."""
     found = _of_text(value) if isinstance(value, str) else _of_mapping(value) if isinstance(value, dict) else None
     shown = flow(found) if found else ""
-    return shown if len(shown) <= _LONGEST and shown.isprintable() else ""
+    return shown if len(shown) <= _LONGEST and is_visible(shown) else ""
 
 
 def _of_text(text: str) -> dict[str, Any] | None:

@@ -32,7 +32,7 @@ from reconciler.manifest.kinds.fields import (
     Unset,
 )
 from reconciler.model.rule import OPERATORS
-from reconciler.text.escape import named
+from reconciler.text.escape import quote_name
 
 Name = Annotated[str, Field(pattern=FIELD)]
 Word = Annotated[str, Field(pattern=WORD)]
@@ -43,7 +43,7 @@ def distinct(*names: str) -> None:
     """Refuse two meanings of one name."""
     for place, name in enumerate(names):
         if name in names[:place]:
-            raise PydanticCustomError("CXR104", f"two meanings have one name, {named(name)}")
+            raise PydanticCustomError("CXR104", f"two meanings have one name, {quote_name(name)}")
 
 
 class _Names(Strict):
@@ -428,7 +428,7 @@ class Profile(Strict):
         queue = [self.queues.id, self.queues.name, *filter(None, [self.queues.active])]
         distinct(*queue)
         if self.rules.path.rstrip("/") == self.queues.path.rstrip("/"):
-            raise PydanticCustomError("CXR104", f"rules and queues have one path, {named(self.rules.path)}")
+            raise PydanticCustomError("CXR104", f"rules and queues have one path, {quote_name(self.rules.path)}")
         return self
 
 

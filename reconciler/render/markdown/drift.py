@@ -25,7 +25,7 @@ from reconciler.render.escape_markdown import cell, code, fenced, inline
 from reconciler.render.impact import affected
 from reconciler.render.markdown.plan import folded_names
 from reconciler.render.text.drift import ELSEWHERE
-from reconciler.text.escape import counted, plain
+from reconciler.text.escape import pluralize, sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -54,7 +54,7 @@ def drift_markdown(drift: Drift, tenant: str, facts: Facts, heal: str) -> str:
         blocks.append(f"**{refusing}.**")
     if plan.changes:
         blocks.append(f"To make the tenant as the manifests say:\n\n{fenced(heal, 'sh')}")
-    foot = [inline(plain(tenant)), f"live rules read {inline(facts.read_at)}"]
+    foot = [inline(sanitize(tenant)), f"live rules read {inline(facts.read_at)}"]
     foot += [accepted_phrase(drift)] if drift.accepted else []
     foot += [f"[run log]({facts.origin.run})"] if facts.origin.run else []
     return "\n\n".join([*blocks, f"<sub>{' · '.join(foot)}</sub>"]) + "\n"
@@ -87,7 +87,7 @@ def _section(section: Section, origin: Origin) -> Iterator[str]:
     yield "\n".join(lines)
     more = len(section.rules) - sum(map(len, shown))
     if more > 0:
-        yield f"and {counted(more, 'further rule')}: see drift.json."
+        yield f"and {pluralize(more, 'further rule')}: see drift.json."
 
 
 def _acceptance(drift: Drift) -> Iterator[str]:
@@ -103,7 +103,7 @@ def _findings(drift: Drift) -> Iterator[str]:
         yield "\n".join(_finding(one) for one in first[:_MOST])
     if drift.failures:
         more = len(drift.failures) - _MOST
-        rest = [f"- and {counted(more, 'further route test')}"] if more > 0 else []
+        rest = [f"- and {pluralize(more, 'further route test')}"] if more > 0 else []
         yield f"#### {FAILED}"
         yield "\n".join([*(_finding(one) for one in drift.failures[:_MOST]), *rest])
 
@@ -117,7 +117,7 @@ def _rows(group: Sequence[ToldRule], origin: Origin) -> Iterator[str]:
     said = "<br>".join(map(inline, rule.lines))
     name = code(rule.name) if rule.source or '"' not in rule.name else inline(rule.name)
     if len(group) > 1:
-        name, where = folded_names(counted(len(group), "rule"), [one.name for one in group], _MOST), f"{where} ..."
+        name, where = folded_names(pluralize(len(group), "rule"), [one.name for one in group], _MOST), f"{where} ..."
     yield f"| {cell(name)} | {cell(said)} | | | {cell(where)} |"
     for pair in rule.pairs:
         yield f"| | {_cell(pair.name)} | {_cell(pair.manifests)} | {_cell(pair.now)} | |"
@@ -125,8 +125,8 @@ def _rows(group: Sequence[ToldRule], origin: Origin) -> Iterator[str]:
 
 def _finding(finding: Finding) -> str:
     about = f"{code(str(finding.address))}: " if finding.address else ""
-    hint = f"; {inline(plain(finding.hint))}" if finding.hint else ""
-    return f"- **{finding.code}** {about}{inline(plain(finding.message))}{hint}"
+    hint = f"; {inline(sanitize(finding.hint))}" if finding.hint else ""
+    return f"- **{finding.code}** {about}{inline(sanitize(finding.message))}{hint}"
 
 
 def _cell(text: str) -> str:

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from reconciler.render.escape_markdown import bare
-from reconciler.text.escape import plain
+from reconciler.text.escape import sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -59,7 +59,7 @@ def drawn(routing: RoutingMap) -> Sequence[Lane]:
 
 def label(text: str) -> str:
     """Return text for a label in quotes: everything but letters, digits and a few signs as Mermaid's entities."""
-    shown = plain(text)
+    shown = sanitize(text)
     shown = shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…"
     return _SPECIAL.sub(lambda found: f"#{ord(found.group())};", shown) or " "
 

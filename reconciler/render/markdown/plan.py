@@ -17,7 +17,7 @@ from reconciler.render.escape_markdown import alert, cell, code, fenced, folded,
 from reconciler.render.impact import NOT_KNOWN, OTHERS, WAITING, Affected, Case
 from reconciler.render.markdown.mermaid import drawn, mermaid
 from reconciler.render.summary import Telling, far_title, members, parted, subject, tests_title
-from reconciler.text.escape import counted, cut, plain
+from reconciler.text.escape import cut, pluralize, sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,7 +49,7 @@ def rules_table(changed: Sequence[ToldChange], held: Sequence[ToldChange], origi
     lines = ["| | Rule | Change | Why | Where |", "|---|---|---|---|---|"]
     lines += [_rule(group, origin, sign, most) for group, sign in shown]
     more = sum(len(group) for group, _ in groups[most:])
-    return ["\n".join(lines), *([f"and {counted(more, 'further rule')}: see the report."] if more else [])]
+    return ["\n".join(lines), *([f"and {pluralize(more, 'further rule')}: see the report."] if more else [])]
 
 
 def _rule(group: Sequence[ToldChange], origin: Origin, sign: str, most: int) -> str:
@@ -61,7 +61,7 @@ def _rule(group: Sequence[ToldChange], origin: Origin, sign: str, most: int) -> 
     if several:
         where, rule = (
             f"{where} ...",
-            folded_names(counted(len(group), "rule"), [str(one.address) for one in group], most),
+            folded_names(pluralize(len(group), "rule"), [str(one.address) for one in group], most),
         )
     what = cell("<br>".join(said))
     return f"| {sign or SIGNS[change.action]} | {rule} | {what} | {change.by} | {cell(where)} |"
@@ -84,9 +84,9 @@ def findings_list(told: Telling, origin: Origin, most: int) -> list[str]:
     blocks = [alert("WARNING", [*listed(near[:most], origin, most)])] if near and most else []
     more = len(near) - most if most else 0
     if more > 0:
-        blocks.append(f"and {counted(more, 'further warning')}: see the report.")
+        blocks.append(f"and {pluralize(more, 'further warning')}: see the report.")
     rest = [one for one in told.notes if one.severity == "info"]
-    for title, findings in ((far_title(far), far), (counted(len(rest), "further note"), rest)):
+    for title, findings in ((far_title(far), far), (pluralize(len(rest), "further note"), rest)):
         if findings and most:
             blocks.append(folded(title, "\n".join(listed(findings[:most], origin, most)) + "\n"))
     return [*blocks, told.acknowledged] if told.acknowledged else blocks
@@ -99,8 +99,8 @@ def listed(findings: Sequence[Finding], origin: Origin, most: int) -> Iterator[s
         about = f"{code(str(finding.address))}: " if finding.address else ""
         if finding.repeats:
             about, where = f"{subject(finding)}: ", f" {folded_names('which', members(finding), most)}"
-        hint = f"; {inline(plain(finding.hint))}" if finding.hint else ""
-        yield f"- **{finding.code}** {about}{inline(plain(finding.message))}{hint}{where}"
+        hint = f"; {inline(sanitize(finding.hint))}" if finding.hint else ""
+        yield f"- **{finding.code}** {about}{inline(sanitize(finding.message))}{hint}{where}"
 
 
 def folded_names(title: str, names: Sequence[str], most: int) -> str:
@@ -189,7 +189,7 @@ def _failed_tests(told: Telling, facts: Facts, level: Level) -> list[str]:
     most = max(level.findings, 5)
     more = len(told.failed_tests) - most
     lines = [f"**{tests_title(told.failed_tests)}.**", *listed(told.failed_tests[:most], facts.origin, most)]
-    return [alert("CAUTION", [*lines, *([f"- and {counted(more, 'further test')}"] if more > 0 else [])])]
+    return [alert("CAUTION", [*lines, *([f"- and {pluralize(more, 'further test')}"] if more > 0 else [])])]
 
 
 def _allowed(told: Telling) -> list[str]:
@@ -240,7 +240,7 @@ def _case(case: Case, shares: bool) -> str:  # noqa: FBT001 - the table has one 
 
 def _unknown(who: Affected, level: Level) -> list[str]:
     lines = [f"- {inline(one)}" for one in who.unknown if len(one) <= level.sentence]
-    lines += [f"- and {counted(more, 'further case')}"] if (more := len(who.unknown) - len(lines)) else []
+    lines += [f"- and {pluralize(more, 'further case')}"] if (more := len(who.unknown) - len(lines)) else []
     return [alert("WARNING", [NOT_KNOWN, *lines])] if lines else []
 
 
@@ -250,7 +250,7 @@ def _refusals(told: Telling, level: Level) -> list[str]:
     lines = ["**Apply will refuse this plan:**", *(f"- {inline(one.message)}" for one in told.refusals)]
     lines += [_conflict(one) for one in told.conflicts[: max(level.findings, 5)]]
     more = len(told.conflicts) - max(level.findings, 5)
-    lines += [f"- and {counted(more, 'further rule')}"] if more > 0 else []
+    lines += [f"- and {pluralize(more, 'further rule')}"] if more > 0 else []
     if told.refusals:
         names = " ".join(code(one.name) for one in told.refusals)
         lines += ["", f"If that is meant, lift it where it is reviewed: `guard.allow` of the Environment ({names})."]
@@ -259,7 +259,7 @@ def _refusals(told: Telling, level: Level) -> list[str]:
 
 def _conflict(finding: Finding) -> str:
     about = f"{code(str(finding.address))}: " if finding.address else ""
-    return f"- {about}{inline(plain(finding.message))}; {inline(plain(finding.hint))}"
+    return f"- {about}{inline(sanitize(finding.message))}; {inline(sanitize(finding.hint))}"
 
 
 def _sum(told: Telling) -> str:

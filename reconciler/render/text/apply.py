@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from reconciler.model.change import Applied, Failed, Outcome, Skipped, Unknown
 from reconciler.plan.stored_texts import KEPT_OTHERWISE
 from reconciler.render.text.plan import SYMBOLS
-from reconciler.text.escape import counted, plain
+from reconciler.text.escape import pluralize, sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,14 +26,14 @@ def outcome_line(outcome: Outcome, paint: Paint, width: int) -> str:
     head = f"  {paint(colour, symbol)} {outcome.change.address!s:<{width}}  "
     match outcome:
         case Applied():
-            known = f"   id {plain(outcome.id)}" if outcome.change.action == "create" and outcome.id else ""
+            known = f"   id {sanitize(outcome.id)}" if outcome.change.action == "create" and outcome.id else ""
             return f"{head}{_DONE[outcome.change.action]}{known}"
         case Failed():
-            return f"{head}{paint('red', 'failed')}    {plain(outcome.error)}"
+            return f"{head}{paint('red', 'failed')}    {sanitize(outcome.error)}"
         case Skipped():
-            return f"{head}{'not finished' if outcome.touched else 'not tried'}: {plain(outcome.error)}"
+            return f"{head}{'not finished' if outcome.touched else 'not tried'}: {sanitize(outcome.error)}"
         case Unknown():
-            return f"{head}{paint('red', 'unknown')}   {plain(outcome.error)}"
+            return f"{head}{paint('red', 'unknown')}   {sanitize(outcome.error)}"
 
 
 def report_text(report: Report, paint: Paint, way_on: str, seconds: float) -> str:
@@ -53,7 +53,7 @@ def _sum(report: Report, way_on: str, seconds: float) -> list[str]:
         return [f"{applied} {again}"]
     lines = [applied]
     if report.error:
-        lines.append(f"Stopped: {plain(report.error)}")
+        lines.append(f"Stopped: {sanitize(report.error)}")
     if report.interrupted:
         lines.append("Interrupted: no new write was started, and those under way were finished.")
     if done == total and not report.error:
@@ -69,8 +69,8 @@ def _shown(left: Plan | None) -> str:
         return "no differences"
     said = "no differences" if left.options.undo is None else f"run {left.options.undo} is undone"
     kept = sum(len(one.places) for one in left.findings if one.code == KEPT_OTHERWISE)
-    but = [f"{counted(kept, 'text')} that the tenant keeps otherwise"] if kept else []
-    but += [f"{counted(len(left.held), 'change')} left alone"] if left.held else []
+    but = [f"{pluralize(kept, 'text')} that the tenant keeps otherwise"] if kept else []
+    but += [f"{pluralize(len(left.held), 'change')} left alone"] if left.held else []
     return f"{said}, but for {' and '.join(but)}" if but else said
 
 

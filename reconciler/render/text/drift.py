@@ -31,7 +31,7 @@ from reconciler.render.drift_summary import (
 from reconciler.render.impact import EVERYTHING, MOST_SHOWN, NOT_KNOWN, Case, affected
 from reconciler.render.summary import FOLDED
 from reconciler.render.text.plan import finding_lines
-from reconciler.text.escape import counted, cut
+from reconciler.text.escape import cut, pluralize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -96,7 +96,7 @@ def drift_brief(drift: Drift, paint: Paint) -> str:
 def _head(drift: Drift) -> Iterator[str]:
     """Yield how many rules differ, then what apply cannot change."""
     plan = drift.plan
-    rules = counted(len(plan.changes) + plan.unchanged, "rule")
+    rules = pluralize(len(plan.changes) + plan.unchanged, "rule")
     differ = "differs" if len(plan.changes) == 1 else "differ"
     if plan.changes:
         yield f"{len(plan.changes):,} of {rules} {differ} from the manifests in {plan.environment}."
@@ -105,7 +105,7 @@ def _head(drift: Drift) -> Iterator[str]:
     count = len(drift.in_the_way)
     if count:
         are = "is not managed, and is" if count == 1 else "are not managed, and are"
-        yield f"{counted(count, 'live rule')} {are} in the way of the manifests."
+        yield f"{pluralize(count, 'live rule')} {are} in the way of the manifests."
     if accepted := accepted_phrase(drift):
         yield f"{accepted}."
 
@@ -114,7 +114,7 @@ def _no_drift(drift: Drift) -> str:
     plan = drift.plan
     match = "matches" if plan.unchanged == 1 else "match"
     more = "".join(f"\n{said}." for said in (accepted_phrase(drift), left_alone_phrase(drift)) if said)
-    return f"No drift. {counted(plan.unchanged, 'rule')} in {plan.environment} {match} the manifests.{more}"
+    return f"No drift. {pluralize(plan.unchanged, 'rule')} in {plan.environment} {match} the manifests.{more}"
 
 
 def _affected(drift: Drift, paint: Paint, most: int) -> list[str]:
@@ -154,7 +154,7 @@ def _section(section: Section, paint: Paint, most: int) -> Iterator[str]:
         yield ""
     more = len(section.rules) - sum(map(len, shown))
     if more > 0:
-        yield f"  and {counted(more, 'further rule')}; -v shows all of them."
+        yield f"  and {pluralize(more, 'further rule')}; -v shows all of them."
         yield ""
 
 
@@ -169,7 +169,7 @@ def _failures(drift: Drift, paint: Paint, most: int) -> Iterator[str]:
         yield from finding_lines(finding, paint)
     more = len(drift.failures) - len(shown)
     if more > 0:
-        yield f"  and {counted(more, 'further route test')}; -v shows all of them."
+        yield f"  and {pluralize(more, 'further route test')}; -v shows all of them."
     yield ""
 
 
@@ -182,7 +182,7 @@ def _rules(group: Sequence[ToldRule], paint: Paint, most: int) -> Iterator[str]:
     """Yield one rule, or what several have in common, with up to `most` of their names."""
     rule = group[0]
     if len(group) > 1:
-        yield f"  {paint('yellow', counted(len(group), 'rule'))}"
+        yield f"  {paint('yellow', pluralize(len(group), 'rule'))}"
         yield f"      {paint('dim', cut([one.name for one in group], most))}"
     else:
         where = f"   {paint('dim', place(rule.source))}" if rule.source else ""

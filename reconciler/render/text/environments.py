@@ -13,7 +13,7 @@ from reconciler.plan.guards import refusals
 from reconciler.render.escape_markdown import cell, code, inline
 from reconciler.render.impact import affected
 from reconciler.render.summary import tests_title
-from reconciler.text.escape import counted, plain
+from reconciler.text.escape import pluralize, sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,7 +66,7 @@ def planned_row(plan: Plan) -> Row:
     """Return the line of a plan that nobody has applied."""
     if plan.failed_tests:
         return _row(plan, "refused", tests_title(plan.failed_tests))
-    in_the_way = [counted(len(plan.conflicts), "rule") + " in the way"] if plan.conflicts else []
+    in_the_way = [pluralize(len(plan.conflicts), "rule") + " in the way"] if plan.conflicts else []
     refused = ", ".join([*in_the_way, *(result.name for result in refusals(plan))])
     if refused:
         return _row(plan, "refused", f"apply will refuse this: {refused}")
@@ -114,7 +114,7 @@ def _who(plan: Plan, behaviour: Behaviour, moved: Moved | None) -> str:
     if not who.cases:
         return "nobody" if who.complete else "not known"
     share = f", {who.share}" if moved else ""
-    return f"{counted(len(who.cases) + who.more, 'case')}{share}"
+    return f"{pluralize(len(who.cases) + who.more, 'case')}{share}"
 
 
 def several_text(rows: Sequence[Row], title: str, paint: Paint) -> str:
@@ -143,11 +143,11 @@ def total(rows: Sequence[Row]) -> str:
     """Return `3 environments: 1 with changes, 2 with nothing to do`."""
     states = Counter(row.state for row in rows)
     parts = [f"{states[state]:,} {words}" for state, words in _SAID.items() if states[state]]
-    return f"{counted(len(rows), 'environment')}: {', '.join(parts)}" if parts else counted(0, "environment")
+    return f"{pluralize(len(rows), 'environment')}: {', '.join(parts)}" if parts else pluralize(0, "environment")
 
 
 def _state(row: Row) -> str:
-    said = plain(row.said or {"same": "nothing to do", "differs": ""}.get(row.state, row.state))
+    said = sanitize(row.said or {"same": "nothing to do", "differs": ""}.get(row.state, row.state))
     return said if len(said) <= _WIDEST else f"{said[: _WIDEST - 3]}..."
 
 

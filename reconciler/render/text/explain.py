@@ -9,7 +9,7 @@ from reconciler.behaviour.routing_entry import Entry, destination
 from reconciler.model.rule import Condition, api_form
 from reconciler.plan.behaviour_json import destination_document
 from reconciler.render.change_summary import place
-from reconciler.text.escape import counted, plain, value
+from reconciler.text.escape import pluralize, quote, sanitize
 from reconciler.text.phrases import asks_phrase, condition_phrase, conversation_phrase, queues_phrase
 
 if TYPE_CHECKING:
@@ -96,13 +96,13 @@ def _missed(miss: Miss, explanation: Explanation, names: Names) -> tuple[str, En
     if not isinstance(miss.condition, Condition):
         return "?", miss.entry, f"{asked}; then to {queues_phrase(miss.entry.rule.targets, names.queues)}"
     given = explanation.given.get(miss.condition.attribute)
-    return "no", miss.entry, f"{asked}, but it is {'missing' if given is None else value(given)}"
+    return "no", miss.entry, f"{asked}, but it is {'missing' if given is None else quote(given)}"
 
 
 def _table(rows: Sequence[tuple[str, Entry, str]], paint: Paint) -> Iterator[str]:
     """Align verdict, rule, priority and reason; the place stands last, so that no column pushes it away."""
     called = [_name(entry) for _, entry, _ in rows]
-    priorities = [f"priority {value(entry.rule.priority)}" for _, entry, _ in rows]
+    priorities = [f"priority {quote(entry.rule.priority)}" for _, entry, _ in rows]
     width, wide = (min(_WIDEST, max(map(len, cells), default=0)) for cells in (called, priorities))
     colours = {"yes": "green", "no": "dim", "?": "yellow"}
     for (verdict, entry, why), name, priority in zip(rows, called, priorities, strict=True):
@@ -119,10 +119,10 @@ def _others(explanation: Explanation, names: Names, shown: Sequence[Miss]) -> It
         one = others == 1
         why = f"{'is' if one else 'are'} for {'another intent' if one else 'other intents'}"
         why = why if said else f"{'asks' if one else 'ask'} for an intent, and this conversation has none"
-        yield f"{counted(others, 'earlier rule')} {why}; -v lists all."
+        yield f"{pluralize(others, 'earlier rule')} {why}; -v lists all."
     if hidden > others:
         more = hidden - others
-        yield f"{counted(more, 'further earlier rule')} {'does' if more == 1 else 'do'} not take it; -v lists all."
+        yield f"{pluralize(more, 'further earlier rule')} {'does' if more == 1 else 'do'} not take it; -v lists all."
 
 
 def _further(explanation: Explanation, names: Names) -> Iterator[str]:
@@ -144,7 +144,7 @@ def _further(explanation: Explanation, names: Names) -> Iterator[str]:
 
 def _name(entry: Entry) -> str:
     """Return the address, or the live name in quotes."""
-    return value(entry.name) if entry.address is None else plain(entry.name)
+    return quote(entry.name) if entry.address is None else sanitize(entry.name)
 
 
 def _where(entry: Entry) -> str:

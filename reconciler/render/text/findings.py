@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.render.summary import FOLDED, about, members
 from reconciler.render.text.wrap import columns
-from reconciler.text.escape import counted, cut, plain
+from reconciler.text.escape import cut, pluralize, sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -35,9 +35,9 @@ def totals(findings: Iterable[Finding], files: int) -> str:
     """Return how many were found of each severity: `2 errors and 1 warning in 12 files.`."""
     severities = [finding.severity for finding in findings]
     found = [
-        counted(severities.count(severity), severity) for severity in ("error", "warning") if severity in severities
+        pluralize(severities.count(severity), severity) for severity in ("error", "warning") if severity in severities
     ]
-    return f"{' and '.join(found) or 'No errors'} in {counted(files, 'file')}."
+    return f"{' and '.join(found) or 'No errors'} in {pluralize(files, 'file')}."
 
 
 def _line(finding: Finding, paint: Paint, most: int) -> str:
@@ -48,13 +48,13 @@ def _line(finding: Finding, paint: Paint, most: int) -> str:
 def _head(finding: Finding, paint: Paint) -> str:
     colour = {"error": "red", "warning": "yellow", "info": "dim"}[finding.severity]
     source = finding.source
-    where = f"{plain(source.file)}:{source.line}:{source.column}: " if source else ""
+    where = f"{sanitize(source.file)}:{source.line}:{source.column}: " if source else ""
     number = about(finding) if finding.repeats else ""
-    return f"{where}{paint(colour, f'{finding.severity}[{finding.code}]')}: {number}{plain(finding.message)}"
+    return f"{where}{paint(colour, f'{finding.severity}[{finding.code}]')}: {number}{sanitize(finding.message)}"
 
 
 def _hint(finding: Finding, before: str) -> str:
-    return f"{before}{plain(finding.hint)}" if finding.hint else ""
+    return f"{before}{sanitize(finding.hint)}" if finding.hint else ""
 
 
 def _with_caret(finding: Finding, paint: Paint, width: int, most: int) -> Iterator[str]:
@@ -67,14 +67,14 @@ def _with_caret(finding: Finding, paint: Paint, width: int, most: int) -> Iterat
 def _excerpt(finding: Finding, paint: Paint, width: int) -> Iterator[str]:
     if finding.source is None or not finding.excerpt:
         if finding.hint:
-            yield f"      {plain(finding.hint)}"
+            yield f"      {sanitize(finding.hint)}"
         return
     column = finding.source.column - 1
     start = max(0, column - width // 3) if columns(finding.excerpt) > width else 0
     shown = _cut(finding.excerpt[start:], width)
     # An escape is longer than what it stands for, so the caret is put under the escaped text.
-    offset = columns(plain(shown[: column - start]))
-    yield paint("dim", f"{finding.source.line:>5} | ") + plain(shown)
+    offset = columns(sanitize(shown[: column - start]))
+    yield paint("dim", f"{finding.source.line:>5} | ") + sanitize(shown)
     span = max(1, columns(shown[column - start : column - start + finding.span]))
     hint = _hint(finding, " ")
     fits = offset + span + columns(hint) <= width

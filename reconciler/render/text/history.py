@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from reconciler.cxone.rule_json import live_rule
 from reconciler.errors import UnexpectedAnswerError
 from reconciler.manifest.kinds.environment import Attributes
-from reconciler.text.escape import counted, plain, value
+from reconciler.text.escape import pluralize, quote, sanitize
 from reconciler.text.phrases import asks_phrase, queues_phrase, rule_phrase
 
 if TYPE_CHECKING:
@@ -40,12 +40,12 @@ def _row(run: Run) -> tuple[str, str, str, str, str]:
     reason = _text(run.start, "reason")
     if run.start.get("undo"):
         reason = f"undoes {_text(run.start, 'undo')}" + (f": {reason}" if reason != "-" else "")
-    return plain(run.id), _time(run.start), _text(run.start, "who"), _outcome(run), reason
+    return sanitize(run.id), _time(run.start), _text(run.start, "who"), _outcome(run), reason
 
 
 def run_text(run: Run) -> str:
     """Return one run: who, when, why, and each change with what it was before and after."""
-    lines = [f"Run {plain(run.id)}   {_outcome(run)}", f"  at: {_time(run.start)}"]
+    lines = [f"Run {sanitize(run.id)}   {_outcome(run)}", f"  at: {_time(run.start)}"]
     names = ("environment", "who", "reason", "planId", "allowed", *(["undo"] if run.start.get("undo") else ()))
     lines += [f"  {name}: {_text(run.start, name)}" for name in names]
     for change in run.changes:
@@ -80,10 +80,10 @@ def _in_words(change: Mapping[str, Any]) -> Iterator[str]:
 def _fields(rule: Rule, names: Mapping[str, str]) -> dict[str, str]:
     """Return what is told of a rule, field by field."""
     return {
-        "name": value(rule.name),
-        "description": value(rule.description),
-        "priority": value(rule.priority),
-        "enabled": value(rule.enabled),
+        "name": quote(rule.name),
+        "description": quote(rule.description),
+        "priority": quote(rule.priority),
+        "enabled": quote(rule.enabled),
         "conditions": asks_phrase(rule, _LABELS),
         "queue": queues_phrase(rule.targets, names),
     }
@@ -110,15 +110,15 @@ def _differences(before: object, after: object) -> Iterator[str]:
     new = after if isinstance(after, dict) else {}
     for name in ("name", "description", "priority", "enabled", "conditions", "targets"):
         if old.get(name) != new.get(name):
-            shown = [value(side[name]) if name in side else "nothing" for side in (old, new)]
+            shown = [quote(side[name]) if name in side else "nothing" for side in (old, new)]
             yield f"      {name}: {shown[0]} -> {shown[1]}"
 
 
 def _outcome(run: Run) -> str:
     if run.end is None:
-        return f"{counted(len(run.changes), 'change')}, ended without a word"
+        return f"{pluralize(len(run.changes), 'change')}, ended without a word"
     applied = sum(change.get("status") == "applied" for change in run.changes)
-    return f"{applied} of {counted(len(run.changes), 'change')} applied"
+    return f"{applied} of {pluralize(len(run.changes), 'change')} applied"
 
 
 def _time(entry: Mapping[str, Any]) -> str:
@@ -128,4 +128,4 @@ def _time(entry: Mapping[str, Any]) -> str:
 
 def _text(entry: Mapping[str, Any], name: str) -> str:
     found = entry.get(name)
-    return "-" if found in (None, "", [], {}) else plain(found if isinstance(found, str) else value(found))
+    return "-" if found in (None, "", [], {}) else sanitize(found if isinstance(found, str) else quote(found))

@@ -9,7 +9,7 @@ from reconciler.render.equal_edits import common_rows, equal_edits, row_phrase
 from reconciler.render.impact import EVERYTHING, MOST_SHOWN, WAITING, Affected
 from reconciler.render.summary import FOLDED, Telling, about, members, telling, tests_title
 from reconciler.render.text.behaviour import behaviour_lines
-from reconciler.text.escape import counted, cut, plain
+from reconciler.text.escape import cut, pluralize, sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -39,7 +39,7 @@ def brief_plan_text(plan: Plan, paint: Paint, tenant: str, most: int = MOST_SHOW
     """Return the plan in brief: refusals, who is affected, and counts; no list of rules, and warnings as a count."""
     told = telling(plan, tenant, most)
     warnings = sum(finding.severity == "warning" for finding in told.notes)
-    noted = f" {counted(warnings, 'warning')}." if warnings else ""
+    noted = f" {pluralize(warnings, 'warning')}." if warnings else ""
     return "\n".join([*_head(told, paint), f"{told.sum}{noted}"]) + "\n"
 
 
@@ -56,7 +56,7 @@ def _group_lines(group: Sequence[ToldChange], paint: Paint, most: int) -> Iterat
     """Yield equal edits of several rules: what, then which rules, up to `most` of them."""
     symbol, colour = SYMBOLS[group[0].action]
     rows = common_rows(group)
-    rules, what = counted(len(group), "rule"), f": {row_phrase(rows[0])}" if len(rows) == 1 else ""
+    rules, what = pluralize(len(group), "rule"), f": {row_phrase(rows[0])}" if len(rows) == 1 else ""
     yield f"  {paint(colour, f'{symbol} {rules}{what}')}"
     yield from (f"      {line}" for line in group[0].lines)
     yield from () if what else _aligned(rows)
@@ -69,9 +69,9 @@ def _group_lines(group: Sequence[ToldChange], paint: Paint, most: int) -> Iterat
 def finding_lines(finding: Finding, paint: Paint, most: int = FOLDED) -> Iterator[str]:
     """Yield a finding about rules: what, then where and what to do. Of several rules up to `most` are named."""
     colour = {"error": "red", "warning": "yellow", "info": "dim"}[finding.severity]
-    yield f"  {paint(colour, f'{finding.severity}[{finding.code}]')} {about(finding)}{plain(finding.message)}"
+    yield f"  {paint(colour, f'{finding.severity}[{finding.code}]')} {about(finding)}{sanitize(finding.message)}"
     if finding.hint:
-        yield f"      {plain(finding.hint)}"
+        yield f"      {sanitize(finding.hint)}"
     if finding.repeats:
         yield from (f"      {paint('dim', line)}" for line in _members(finding, most))
     elif finding.source:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 from reconciler.render.change_summary import place
-from reconciler.text.escape import counted, plain
+from reconciler.text.escape import pluralize, sanitize
 from reconciler.text.phrases import conversation_phrase
 
 if TYPE_CHECKING:
@@ -34,10 +34,10 @@ def tests_line(tried: Sequence[Tried]) -> str:
     each = max(map(len, by_environment.values()))
     wrong = [(name, count) for name, count in failed.items() if count]
     if not wrong:
-        return f"{counted(each, 'route test')} passed in {listed(failed)}."
+        return f"{pluralize(each, 'route test')} passed in {listed(failed)}."
     (first, count), *more = wrong
-    said = f"{count:,} of {counted(each, 'route test')} failed in {plain(first)}"
-    said += "".join(f", {count:,} in {plain(name)}" for name, count in more)
+    said = f"{count:,} of {pluralize(each, 'route test')} failed in {sanitize(first)}"
+    said += "".join(f", {count:,} in {sanitize(name)}" for name, count in more)
     passed = [name for name, count in failed.items() if not count]
     return f"{said}; all passed in {listed(passed)}." if passed else f"{said}."
 
@@ -50,7 +50,7 @@ def tests_document(tried: Sequence[Tried]) -> dict[str, Any]:
 
 def listed(names: Iterable[str]) -> str:
     """Return `prod`, `prod and staging`, `prod, sandbox and staging`."""
-    *first, last = map(plain, names)
+    *first, last = map(sanitize, names)
     return f"{', '.join(first)} and {last}" if first else last
 
 
@@ -71,7 +71,7 @@ def junit(tried: Sequence[Tried], labels: Mapping[str, Mapping[str, str]], now: 
     """Return the document: a suite for each environment and document. `labels` are each environment's."""
     root = ET.Element("testsuites")
     for at, ((environment, _, name), tests) in enumerate(groupby(tried, _suite)):
-        root.append(_element(at, plain(name), list(tests), labels[environment], now))
+        root.append(_element(at, sanitize(name), list(tests), labels[environment], now))
     ET.indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
 
@@ -100,7 +100,7 @@ def _element(at: int, name: str, tests: Sequence[Tried], labels: Mapping[str, st
         said = f"{one.number}. {conversation_phrase(one.given, labels)}"
         case = ET.SubElement(suite, "testcase", name=said, classname=f"{environment}.{name}", time="0")
         if one.failure:
-            message = plain(one.failure.message)
+            message = sanitize(one.failure.message)
             failure = ET.SubElement(case, "failure", message=message, type=one.failure.code)
             failure.text = f"{place(one.source)}: {message}"
     ET.SubElement(suite, "system-out")

@@ -8,7 +8,7 @@ from reconciler.errors import ManifestError
 from reconciler.model.finding import Finding, finding_document
 from reconciler.plan.drift import missing
 from reconciler.render.drift_summary import remaining_phrases
-from reconciler.text.escape import counted, plain
+from reconciler.text.escape import pluralize, sanitize
 from reconciler.text.phrases import failing
 from reconciler.watch.cycle import Round, done, drifted, pending
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def round_line(one: Round, following: float) -> str:
     """Return `2026-11-25T12:00:00Z 2 changes pending (1 rule changed in CXone), 5 calls in 0.3 s; next in 300 s`."""
-    calls = f"{counted(one.calls.requests, 'call')} in {one.seconds:.1f} s"
+    calls = f"{pluralize(one.calls.requests, 'call')} in {one.seconds:.1f} s"
     return f"{one.began:%Y-%m-%dT%H:%M:%SZ} {_found(one)}, {calls}; next in {following:.0f} s"
 
 
@@ -57,23 +57,23 @@ def _findings(one: Round) -> Sequence[Finding]:
 
 def _found(one: Round) -> str:
     if one.report is not None:
-        said = f"{len(done(one.report)):,} of {counted(len(one.report.outcomes), 'change')} applied{_remaining(one)}"
-        return f"{said}: {plain(one.why)}" if one.why else said
+        said = f"{len(done(one.report)):,} of {pluralize(len(one.report.outcomes), 'change')} applied{_remaining(one)}"
+        return f"{said}: {sanitize(one.why)}" if one.why else said
     if one.plan is None or one.result == "failed":
-        return f"failed: {plain(one.why)}"
+        return f"failed: {sanitize(one.why)}"
     held = f", {len(one.plan.held):,} left alone" if one.plan.held else ""
     if one.result == "clean":
         return f"no differences{held}"
     gone = len(missing(one.plan))
     parts = ((drifted(one.plan) - gone, "changed in CXone"), (gone, "missing in CXone"))
-    causes = ", ".join(f"{counted(count, 'rule')} {what}" for count, what in parts if count)
-    said = f"{counted(pending(one.plan), 'change')} pending{f' ({causes})' if causes else ''}{held}{_remaining(one)}"
+    causes = ", ".join(f"{pluralize(count, 'rule')} {what}" for count, what in parts if count)
+    said = f"{pluralize(pending(one.plan), 'change')} pending{f' ({causes})' if causes else ''}{held}{_remaining(one)}"
     if one.plan.conflicts:
-        said += f", {counted(len(one.plan.conflicts), 'rule')} in conflict"
+        said += f", {pluralize(len(one.plan.conflicts), 'rule')} in conflict"
     if one.result != "refused":
         return said
     tests = [failing(len(one.plan.failed_tests))] if one.plan.failed_tests else []
-    why = [*tests, *(guard.name for guard in one.refused)] or ([plain(one.why)] if one.why else ["a conflict"])
+    why = [*tests, *(guard.name for guard in one.refused)] or ([sanitize(one.why)] if one.why else ["a conflict"])
     return f"{said}; refused: {', '.join(why)}"
 
 
