@@ -119,8 +119,8 @@ def test_a_lone_read_survives_it_too() -> None:
     server = Server(broken(503), since=0.06, until=61.0)
     found, client = using(server, lambda client: client.rule("1"))
     assert isinstance(found, Read)
-    assert 1 <= client._sender.outage.probes <= MOST_PROBES
-    assert MOST_FAILURES + client._sender.outage.probes == len(server.asked) - 1
+    assert 1 <= client._sender.circuit.probes <= MOST_PROBES
+    assert MOST_FAILURES + client._sender.circuit.probes == len(server.asked) - 1
 
 
 @pytest.mark.parametrize("away", AWAY)

@@ -75,12 +75,12 @@ def endpoint(
     advise = Advice(log, time.monotonic)
 
     def gauges() -> dict[str, float]:
-        pacer, breaker = client.pacer, client.breaker
+        pacer, circuit = client.pacer, client.circuit
         return {
             "cxroute_upstream_requests": pacer.requests,
             "cxroute_upstream_retries": pacer.retries,
-            "cxroute_upstream_away": breaker.away,
-            "cxroute_upstream_outages": breaker.opened,
+            "cxroute_upstream_away": circuit.is_open,
+            "cxroute_upstream_outages": circuit.opened,
         }
 
     surroundings = Surroundings(

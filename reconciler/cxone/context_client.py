@@ -11,7 +11,7 @@ from urllib.parse import quote
 from reconciler.cxone.client import ReadingClient
 from reconciler.cxone.context_writers import INTERACTION, Writer
 from reconciler.cxone.settings import Credentials, Server, Tenant
-from reconciler.cxone.transport.circuit_breaker import Breaker
+from reconciler.cxone.transport.circuit_breaker import FailFastBreaker
 from reconciler.cxone.transport.sender import BUDGET, Budget, Sender
 from reconciler.errors import ApiError, LaterError, OverloadedError, RejectedError, TooFastError, UsageError
 
@@ -45,11 +45,11 @@ class ContextClient(ReadingClient):
     ) -> None:
         """`path` holds {conversationId}. Raises UsageError where it would not be asked for as it stands."""
         super().__init__(carry, tenant, credentials, time)
-        self.breaker = Breaker(time)
+        self.circuit = FailFastBreaker(time)
         self._path, self._writer = path, writer
         self._segment = next((part for part in path.split("/") if _PLACE in part), "")
         self._unready_until = time.clock()
-        self._sender = Sender(carry, tenant, self.pacer, time, self._access.explanation, self.breaker)
+        self._sender = Sender(carry, tenant, self.pacer, time, self._access.explanation, self.circuit)
         below = Server.of(tenant.base_url).path if tenant.base_url else ""
         if not _is_plain(f"{below}{self._path_of('conversation')}"):
             raise UsageError(

@@ -125,6 +125,6 @@ def test_what_was_under_way_counts_as_lost_and_what_waited_does_not() -> None:
             one.cancel()
         found = await asyncio.gather(*writes, return_exceptions=True)
         assert {TimeoutError, TooFastError} >= {type(one) for one in found}
-        return client.breaker._failures
+        return client.circuit._failures
 
     assert 3 == asyncio.run(crowd())

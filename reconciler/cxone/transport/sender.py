@@ -10,7 +10,7 @@ from enum import Enum, auto
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-from reconciler.cxone.transport.circuit_breaker import Breaker, Outage
+from reconciler.cxone.transport.circuit_breaker import Admission, Cause, CircuitBreaker, FailedAttempt, WaitingBreaker
 from reconciler.cxone.transport.request import (
     ACCEPTED,
     LENIENT,
@@ -89,12 +89,12 @@ class Sender:
         pacer: Pacer,
         time: Time,
         explain: Callable[[Answer], str],
-        circuit: Breaker | None = None,
+        circuit: CircuitBreaker | None = None,
     ) -> None:
         """`explain` returns what an answer says of an error, fit to be shown. `circuit` is for who cannot wait."""
         self._carry, self._seconds, self._pacer, self._time = carry, tenant.timeout_seconds, pacer, time
         self._explain = explain
-        self.outage: Outage | Breaker = circuit or Outage(tenant.patience_seconds, time, pacer.tell)
+        self.circuit: CircuitBreaker = circuit or WaitingBreaker(tenant.patience_seconds, time, pacer)
 
     async def send(self, request: Request, kind: Kind) -> Answer:
         """Return the answer, whatever its status, 429 and 5xx aside; that of a success has its JSON read.
@@ -110,13 +110,13 @@ class Sender:
                 return result
             if result is not None:
                 since = min(since, self._time.clock())
-                times[result.paced] += not self.outage.away  # else it was not this request that failed
+                times[result.paced] += not self.circuit.is_open  # else it was not this request that failed
                 await self._again(result, times[result.paced], since)
 
     async def _again(self, failure: _Failure, attempt: int, since: float) -> None:
         """Wait before another attempt; the first failed at `since`. Raises the last one's error where there is none."""
         again = self._pacer.may_wait(attempt) if failure.paced else self._pacer.may_retry(attempt)
-        if isinstance(failure.error, AmbiguousWriteError) or self.outage.over or not again:
+        if isinstance(failure.error, AmbiguousWriteError) or self.circuit.gave_up or not again:
             raise failure.error
         wait = self._pacer.held if failure.paced else self._pacer.backoff(attempt)
         budget = BUDGET.get()
@@ -126,32 +126,28 @@ class Sender:
         self._pacer.waits += failure.paced
         if failure.paced:
             return
-        if not self.outage.away:  # it tells its own waits
+        if not self.circuit.is_open:  # it tells its own waits
             text = f"waiting for the tenant: {failure.brief}, attempt {attempt + 1} in {math.ceil(wait)} s"
             self._pacer.tell(failure.brief, text, self._time.clock() - since + wait)
         await self._time.sleep(wait)
 
     async def _passed(self, request: Request, kind: Kind) -> Answer | _Failure | None:
         """Send a request once it may go; None where it was not sent, or only as a probe that failed."""
-        probing = await self.outage.enter()
-        try:
+        async with self.circuit.admit() as admission:
             budget = BUDGET.get()
             sent = await self._pacer.enter(budget.end if budget else math.inf)
             try:
-                if probing:
-                    return await self._probe(request, kind, sent)
-                return None if self.outage.away else await self._try(request, kind, sent)
+                if admission is not Admission.REQUEST:
+                    return await self._probe(request, kind, sent, admission)
+                return None if self.circuit.is_open else await self._try(request, kind, sent)
             finally:
                 self._pacer.leave()
-        finally:
-            if probing:
-                self.outage.probed()
 
-    async def _probe(self, request: Request, kind: Kind, sent: float) -> Answer | _Failure | None:
+    async def _probe(self, request: Request, kind: Kind, sent: float, admission: Admission) -> Answer | _Failure | None:
         """Ask a server that is away. A write lost there is one more that nobody knows of: a read goes in its place."""
         if kind.safe:
             result = await self._try(request, kind, sent)
-            return None if self.outage.waits and not isinstance(result, Answer) else result
+            return None if admission is Admission.PROBE and not isinstance(result, Answer) else result
         asked = {**ACCEPTED, "Authorization": request.headers["Authorization"]}
         path, _, _ = request.target.partition("?")
         await self._try(request._replace(method="GET", target=path, headers=asked, content=b""), Kind.READ, sent)
@@ -171,12 +167,12 @@ class Sender:
             return self._unreachable(failure, host)
         except (LostError, TimeoutError) as failure:
             error, brief = _lost(call, reason(failure), kind), f"no answer to {call}"
-            self.outage.lost(host, error, brief)
+            self.circuit.record_failure(FailedAttempt(host, error, brief, Cause.NO_ANSWER))
             return _Failure(error, brief)
         except CancelledError:
             if BUDGET.get() is not None:  # so it was the server that let it wait
                 error = _lost(call, "no answer in time", kind)
-                self.outage.lost(host, error, f"no answer to {call}")
+                self.circuit.record_failure(FailedAttempt(host, error, f"no answer to {call}", Cause.NO_ANSWER))
                 if not kind.safe:  # whoever set the time has to know that it may have been done
                     raise error from None
             raise
@@ -189,15 +185,14 @@ class Sender:
         """Return what an answer says that is none: too fast, or somebody failed."""
         call = answer.call
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
-            self.outage.answered(host)
+            self.circuit.record_answer(host)
             self._pacer.refused(sent, answer.headers.get("retry-after"))
             return _Failure(OverloadedError(f"{call}: the tenant says that this is too fast (429)"), "429", paced=True)
         if _is_no_answer(answer.status):
             error = _lost(call, f"status {answer.status}, {self._explain(answer)}", kind)
             brief = f"HTTP {answer.status} from {call}"
-            self.outage.refused(host, error, brief)
-            if self.outage.waits:
-                self._pacer.wait(answer.headers.get("retry-after"), brief)
+            retry_after = answer.headers.get("retry-after")
+            self.circuit.record_failure(FailedAttempt(host, error, brief, Cause.ERROR_STATUS, retry_after))
             return _Failure(error, brief)
         return None
 
@@ -212,9 +207,8 @@ class Sender:
     def _unreachable(self, failure: NotSentError, host: str) -> _Failure:
         """Translate a connection that was not made; one to a server that nobody vouches for is not tried again."""
         error, brief = UnreachableError(f"{host} cannot be reached: {reason(failure)}"), f"{host} cannot be reached"
-        self.outage.lost(host, error, brief)
-        if isinstance(failure, UntrustedError):
-            self.outage.end(error)
+        cause = Cause.UNTRUSTED if isinstance(failure, UntrustedError) else Cause.NO_ANSWER
+        self.circuit.record_failure(FailedAttempt(host, error, brief, cause))
         return _Failure(error, brief)
 
     def _read(self, answer: Answer, kind: Kind, host: str, sent: float) -> Answer | _Failure:
@@ -231,7 +225,7 @@ class Sender:
             raise _unusable(str(error), kind) from error
         except UnexpectedAnswerError as error:
             raise _unusable(str(error), kind) from error
-        self.outage.answered(host)
+        self.circuit.record_answer(host)
         if kind is not Kind.TOKEN:  # tenants count tokens apart, if at all
             self._pacer.accepted(sent)
         return answer
