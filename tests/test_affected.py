@@ -59,13 +59,18 @@ def test_the_share_is_a_least_where_something_is_not_known() -> None:
         (
             [queue("A", 1), queue("C", 1)],
             [queue("A", 1000), queue("C", 1001)],
-            '50 % "General" (A), 50 % "Other" (C) -> 49.9750124937531 % "General" (A), 50.0249875062469 % "Other" (C)',
+            '50 % "General", 50 % "Other" -> 50.024988 % "Other", 49.975012 % "General"',
+        ),
+        (
+            [queue("A", 1), queue("C", 1)],
+            [queue("A", 2 * 10**8), queue("C", 2 * 10**8 + 1)],
+            '50 % "General" (A), 50 % "Other" (C) -> 49.999999875 % "General" (A), 50.000000125 % "Other" (C)',
         ),
         ([queue("A", 1), queue("C", 1)], "A", '50 % "General", 50 % "Other" -> "General"'),
     ],
 )
 def test_no_row_goes_from_a_place_to_the_same_place(old: Any, new: Any, way: str) -> None:
-    """Two queues of one name, and splits that three digits do not tell apart, are said with ids and all digits."""
+    """Two queues of one name, and splits that eight digits do not tell apart, are said with ids and all digits."""
     found = difference(entries([rule("a", 1, [], old)]), entries([rule("a", 1, [], new)]))
     (case,) = affected(found, {"A": "General", "B": "General", "C": "Other"}, LABELS).cases
     assert way == case.way

@@ -17,6 +17,7 @@ from reconciler.desired.substitution import SHARE, WEIGHT, Kind, TextBudget, Too
 from reconciler.model.rule import Condition, Json, Opaque, Source, Target
 from reconciler.plan.routing_table import desired_entries
 from reconciler.text.escape import quote
+from reconciler.text.phrases import split_phrase
 from reconciler.text.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -175,17 +176,11 @@ class _Trial:
         """Say a destination: `"Fraud"`, or `80 % "Cards" and 20 % "General"`."""
         if where is None:
             return "the tenant's default routing"
-        if len(where) == 1:
-            return self._name(where[0][0])
-        heaviest = sorted(where, key=lambda one: (-one[1], self._name(one[0])))
-        # So many digits that a third and 33.3 % do not look the same.
-        return (
-            " and ".join(f"{float(100 * share):.8g} % {self._name(queue)}" for queue, share in heaviest) or "no queue"
-        )
+        return split_phrase(where, self._name, " and ")
 
     def _name(self, queue_id: str) -> str:
         queue = self.catalogue.known.get(queue_id)
-        return f'"{queue.name if queue else queue_id}"'
+        return quote(queue.name if queue else queue_id)
 
     def _by_id(self, test: RouteTest, goes: Destination) -> str:
         """Say why one queue may count as two: the test has its live name, and the manifests name it by id."""

@@ -15,7 +15,7 @@ from reconciler.plan.routing_table import types_phrase
 from reconciler.plan.traffic_shares import Moved, QueueShare, Share
 from reconciler.render.clauses import FEW_VALUES, clauses_phrase, exception_phrase
 from reconciler.text.escape import pluralize, quote, sanitize
-from reconciler.text.phrases import conversation_phrase, queue_phrase
+from reconciler.text.phrases import conversation_phrase, queue_phrase, split_phrase
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -146,14 +146,7 @@ def premise(behaviour: Behaviour, labels: Mapping[str, str]) -> str:
 
 def destination_phrase(destination: Destination, names: Mapping[str, str]) -> str:
     """Say a destination: a queue, a split with percents, no queue, or the tenant's default."""
-    if destination is None:
-        return DEFAULT
-    if not destination:
-        return "no queue"
-    if len(destination) == 1:
-        return _queue(destination[0][0], names)
-    heaviest = sorted(destination, key=lambda part: (-part[1], names.get(part[0], part[0])))
-    return ", ".join(f"{100 * float(share):.3g} % {_queue(queue, names)}" for queue, share in heaviest)
+    return DEFAULT if destination is None else split_phrase(destination, lambda queue: _queue(queue, names))
 
 
 def share_phrase(share: Share) -> str:
