@@ -84,12 +84,12 @@ def order_of(old: Entries, new: Entries) -> Question:
 
 def explain_of(entries: Entries) -> Question:
     """Ask who takes each of some conversations, the filing included; counted are those that a rule takes."""
-    from reconciler.behaviour.evaluate import Filed
+    from reconciler.behaviour.evaluate import RuleIndex
 
     asked = mix.conversations(QUERIES, len(entries))
 
     def ask() -> tuple[int, int]:
-        filed = Filed(in_order(entries))
+        filed = RuleIndex(in_order(entries))
         return sum(filed.winner(one) is not None for one in asked), 0
 
     return ask

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from reconciler.behaviour.evaluate import Filed, UnknownConditionError, route, winner
+from reconciler.behaviour.evaluate import RuleIndex, UnknownConditionError, route, winner
 from reconciler.behaviour.routing_entry import in_order
 from reconciler.behaviour.space.domain import beyond
 from tests.brute import inputs_for
@@ -20,7 +20,7 @@ def test_a_filed_list_answers_as_the_plain_reading(block: int) -> None:
         random = Random(f"filed {seed}")
         rules = a_list(random, 8)
         universe, ordered = inputs_for(rules), in_order(entries(rules))
-        filed = Filed(ordered)
+        filed = RuleIndex(ordered)
         for _ in range(40):
             attributes, assumed = universe.example(1 << random.randrange(universe.size))
             assert winner(ordered, attributes, assumed) is filed.winner(attributes, assumed), (rules, attributes)
@@ -30,7 +30,7 @@ def test_a_filed_list_answers_as_the_plain_reading(block: int) -> None:
 def test_a_filed_list_does_not_guess() -> None:
     """Where a condition that is not understood decides, both say so; where another one fails, neither asks."""
     unknown = {"type": "schedule", "name": "nights"}
-    filed = Filed(in_order(entries([rule("k", 1, [unknown, attribute("intent", "equals", "x")], "A")])))
+    filed = RuleIndex(in_order(entries([rule("k", 1, [unknown, attribute("intent", "equals", "x")], "A")])))
     assert filed.winner({"intent": "y"}) is None
     with pytest.raises(UnknownConditionError):
         filed.winner({"intent": "x"})

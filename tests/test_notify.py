@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from reconciler.apply.report import Report
 from reconciler.behaviour.diff.difference import Behaviour
 from reconciler.behaviour.space.clauses import Clause
-from reconciler.cxone.settings import is_loopback
 from reconciler.errors import CxrouteError, RefusedError, UsageError
 from reconciler.model.change import Applied, Failed, Unknown
 from reconciler.model.finding import Finding
 from reconciler.plan.drift import Impact, find_drift
 from reconciler.plan.plan import GuardResult
 from reconciler.render.slack import notification, span
+from reconciler.text.hosts import is_loopback
 from reconciler.watch.cycle import Round
 from reconciler.watch.notifications import Outbox
 from reconciler.watch.webhook import Webhook, place_of

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from reconciler.behaviour.routing_entry import Destination, Entry, destination
-from reconciler.model.rule import Condition, Opaque, Rule, Scalar
+from reconciler.model.rule import Condition, Opaque, Rule, Scalar, canonical_scalar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -83,11 +83,7 @@ def winner(ordered: Iterable[Entry], attributes: Attributes, assumed: Mapping[st
 
 def canonical(attributes: Attributes) -> dict[str, str | int | float]:
     """Return the attributes as rules see them: booleans are texts (S4), null is missing (S3)."""
-    return {
-        name: ("true" if value else "false") if isinstance(value, bool) else value
-        for name, value in attributes.items()
-        if value is not None
-    }
+    return {name: canonical_scalar(value) for name, value in attributes.items() if value is not None}
 
 
 def holds(condition: Condition, attributes: Mapping[str, str | int | float]) -> bool:
@@ -149,7 +145,7 @@ _POSITIVE: Final[Mapping[str, Callable[[Scalar, object], bool]]] = {
 }
 
 
-class Filed:
+class RuleIndex:
     """Entries in order (`in_order`). Answers are those of `evaluate.winner` and `evaluate.route`, errors included.
 
     A rule that asks for a text, or one of a few, can fail for no other reason before it is looked at: it is tried

@@ -6,15 +6,14 @@ Offline, against the rules that the manifests want alone; or against all live ru
 from __future__ import annotations
 
 from dataclasses import dataclass
-from heapq import merge
 from typing import TYPE_CHECKING
 
-from reconciler.behaviour.evaluate import UnknownConditionError, canonical, winner
+from reconciler.behaviour.evaluate import RuleIndex, UnknownConditionError, canonical
 from reconciler.behaviour.routing_entry import Destination, Entry, destination, in_order
 from reconciler.desired.desired import Desired, as_written, written_types
 from reconciler.desired.queues import AssumedCatalogue, Catalogue, QueueError
 from reconciler.desired.substitution import SHARE, WEIGHT, Kind, TextBudget, TooMuchTextError, fill
-from reconciler.model.rule import Condition, Json, Opaque, Source, Target
+from reconciler.model.rule import Json, Opaque, Source, Target
 from reconciler.plan.routing_table import desired_entries
 from reconciler.text.escape import quote
 from reconciler.text.phrases import split_phrase
@@ -94,8 +93,7 @@ class _Trial:
         self._types = written_types(environment)
         self._budget = TextBudget()
         self._budgets: dict[str, TextBudget] = {}
-        ordered = in_order(entries, environment.api.evaluation)
-        self._rules = _ByIntent(ordered, environment.attributes.intent)
+        self._rules = RuleIndex(in_order(entries, environment.api.evaluation))
 
     def tried(self, loaded: Loaded[RouteTests], place: int) -> Tried:
         """Try the test at one place of its document."""
@@ -105,7 +103,7 @@ class _Trial:
         test = loaded.document.tests[place]
         try:
             given, expected = self._read(test)
-            found = winner(self._rules.candidates(given), given, self._assumed)
+            found = self._rules.winner(given, self._assumed)
             goes = None if found is None else destination(found.rule.targets)
             if goes != expected:
                 message = f"expected {self._phrase(expected)}, but {self._goes(found, goes)}"
@@ -196,32 +194,3 @@ class _Trial:
 def _weights(test: RouteTest) -> Mapping[str, str | int | float]:
     expect = test.expect
     return {expect.queue: 1} if expect.queue is not None else expect.split or {}
-
-
-class _ByIntent:
-    """Rules in order, found by the intent that they ask for: thousands of tests against thousands of rules."""
-
-    def __init__(self, ordered: Sequence[Entry], intent: str) -> None:
-        self._intent = intent
-        self._named: dict[object, list[int]] = {}
-        self._any: list[int] = []
-        self._ordered = ordered
-        for place, entry in enumerate(ordered):
-            asked = _asked(entry, intent)
-            for name in () if asked is None else asked:
-                self._named.setdefault(name, []).append(place)
-            if asked is None:
-                self._any.append(place)
-
-    def candidates(self, given: Conversation) -> Iterable[Entry]:
-        """Return, in order, every rule that may take the conversation."""
-        places = merge(self._named.get(given.get(self._intent), ()), self._any)
-        return (self._ordered[place] for place in places)
-
-
-def _asked(entry: Entry, intent: str) -> tuple[object, ...] | None:
-    """Return the intents that alone can meet the rule, or None where it may take others too."""
-    for part in entry.rule.conditions:
-        if isinstance(part, Condition) and part.attribute == intent and part.operator in ("equals", "in"):
-            return part.value if isinstance(part.value, tuple) else (part.value,)
-    return None

@@ -17,10 +17,10 @@ from urllib.parse import urlsplit
 import httpx
 
 from reconciler.cli.clients import secret
-from reconciler.cxone.settings import is_loopback
 from reconciler.cxone.transport.httpx_transport import proxy_of, trusted
 from reconciler.errors import ApiError, CxrouteError, ManifestError, UsageError
 from reconciler.render.slack import notification
+from reconciler.text.hosts import is_loopback
 from reconciler.text.redact import DISCRETION
 from reconciler.watch.cycle import Round
 from reconciler.watch.notifications import Kind, News, Outbox

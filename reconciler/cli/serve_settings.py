@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import ipaddress
 import json
 import os
 import time
@@ -18,6 +17,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import unquote
 
+from reconciler.behaviour.evaluate import canonical
 from reconciler.checks.explain import explain
 from reconciler.cli.arguments import missing_extra
 from reconciler.cli.environments.choose import utc_now
@@ -35,6 +35,7 @@ from reconciler.plan.routing_table import desired_entries
 from reconciler.render.text.explain import Names as RuleNames
 from reconciler.render.text.explain import explain_document
 from reconciler.text.files import MIB, read_text
+from reconciler.text.hosts import is_loopback
 from reconciler.text.redact import DISCRETION
 
 if TYPE_CHECKING:
@@ -127,16 +128,11 @@ def explaining(session: Session) -> Callable[[Mapping[str, Any]], Any]:
     entries, names = desired_entries(desired), RuleNames(f"the manifests of {name}", queues, desired.labels)
 
     def route(attributes: Mapping[str, Any]) -> dict[str, Any]:
-        given = {name: _value(value) for name, value in attributes.items() if isinstance(value, str | int | float)}
+        given = canonical({name: item for name, item in attributes.items() if isinstance(item, str | int | float)})
         found = explain_document(explain(entries, as_written(desired.types, given), session.environment), names)
         return {"rule": found["winner"], **{key: found[key] for key in ("destination", "otherwise") if key in found}}
 
     return route
-
-
-def _value(value: str | float) -> str | int | float:
-    """Return an attribute as rules compare it: true and false are texts."""
-    return str(value).lower() if isinstance(value, bool) else value
 
 
 class Advice:
@@ -255,7 +251,7 @@ class Admitted(NamedTuple):
 def checked(options: argparse.Namespace) -> Admitted:
     """Return what the command line and the environment say. Raises UsageError, also where it makes no sense."""
     admitted = Admitted(_port(options.port), shared_url(options.shared), _listed(_KEYS), _listed(_SECRETS))
-    if not admitted.keys and not admitted.secrets and not _is_loopback(options.host):
+    if not admitted.keys and not admitted.secrets and not is_loopback(options.host):
         raise UsageError(f"--host {options.host}: without keys in ${_KEYS} it listens on loopback only")
     try:
         context_app(_nowhere, admitted.keys, admitted.secrets)
@@ -290,10 +286,3 @@ def _listed(name: str) -> tuple[str, ...]:
         raise UsageError(f"{name} holds what no header can: use letters, digits and signs without spaces")
     DISCRETION.keep(*found)
     return found
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

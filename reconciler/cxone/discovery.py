@@ -12,10 +12,11 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlencode
 
-from reconciler.cxone.settings import Server, Tenant, check_host, is_loopback
+from reconciler.cxone.settings import Server, Tenant, check_host
 from reconciler.cxone.transport.request import ACCEPTED, Answer, Request
 from reconciler.cxone.transport.sender import Kind
 from reconciler.errors import CredentialsError, UnexpectedAnswerError, UsageError
+from reconciler.text.hosts import is_loopback
 from reconciler.text.strict_json import STRICT
 
 if TYPE_CHECKING:

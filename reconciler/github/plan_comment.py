@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from reconciler.render.escape_markdown import alert, code, inline
+from reconciler.render.markdown.plan import comment_marker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -160,15 +161,10 @@ class Wanted:
     """A whole plan in Markdown, or the head alone."""
 
 
-def first_line(environment: str) -> str:
-    """Return the line by which the comment of an environment is known."""
-    return f"<!-- cxroute:plan env={environment} -->"
-
-
 def composed(wanted: Wanted) -> str:
     """Return the comment of a plan: its Markdown, with the state under its first line."""
     text = _normal(wanted.text)
-    first = first_line(wanted.environment)
+    first = comment_marker(wanted.environment)
     rest = text[len(first) :].lstrip("\n") if _is_of(wanted.environment, text) else text
     return f"{first}\n{wanted.state.line}\n{rest.rstrip()}\n"
 
@@ -261,7 +257,7 @@ def _with_head(comment: Comment, state: State, head: str) -> str:
 
 
 def _is_of(environment: str, text: str) -> bool:
-    return text.split("\n", 1)[0] == first_line(environment)
+    return text.split("\n", 1)[0] == comment_marker(environment)
 
 
 def _normal(text: str) -> str:

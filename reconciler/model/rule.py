@@ -127,13 +127,13 @@ def condition(attribute: str, operator: str, value: Json) -> Condition:
     return Condition(attribute, operator, meaning(value), None if operator in EXISTENCE else written)
 
 
-def _canonical(value: Scalar) -> Scalar:
-    """Booleans are the texts `true` and `false` (semantics S4); without this Python would say True == 1."""
+def canonical_scalar(value: Scalar) -> str | int | float:
+    """Return a value as rules compare it: booleans are texts (semantics S4); to Python True == 1."""
     return ("true" if value else "false") if isinstance(value, bool) else value
 
 
 def _equality(value: Json) -> Scalar:
-    return _canonical(_scalar(value))
+    return canonical_scalar(_scalar(value))
 
 
 def _set(values: Json) -> tuple[Scalar, ...]:

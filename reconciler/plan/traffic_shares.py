@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from reconciler.behaviour.evaluate import Filed, canonical, holds
+from reconciler.behaviour.evaluate import RuleIndex, canonical, holds
 from reconciler.behaviour.routing_entry import Destination, Entry, destination
 from reconciler.desired.desired import (
     as_written,
@@ -152,7 +152,7 @@ def balance(
     `changes` are None where it is not known who moves: then a queue may lose all that it had, and gain all it gets.
     """
     sums: dict[str | None, tuple[_Sum, _Sum]] = {}
-    for side, filed in enumerate((Filed(before), Filed(after))):
+    for side, filed in enumerate((RuleIndex(before), RuleIndex(after))):
         for row in sample.rows:
             winners = filed.may_win(row.attributes)
             splits = {_parts(None if entry is None else destination(entry.rule.targets)) for entry in winners}

@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from reconciler.cxone.settings import is_loopback
 from reconciler.errors import UsageError
 from reconciler.text.escape import sanitize
+from reconciler.text.hosts import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

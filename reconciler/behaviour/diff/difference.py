@@ -14,7 +14,7 @@ from reconciler.behaviour.budget import WORK, WORK_OF_A_RULE
 from reconciler.behaviour.diff.regions import Finish, Making, Region, common, merge
 from reconciler.behaviour.diff.rows import Row, rows
 from reconciler.behaviour.diff.winners import Pairs
-from reconciler.behaviour.evaluate import Filed
+from reconciler.behaviour.evaluate import RuleIndex
 from reconciler.behaviour.routing_entry import Entry, Evaluation, in_order
 from reconciler.behaviour.space.slices import Slices
 from reconciler.behaviour.space.space import Space
@@ -71,7 +71,7 @@ def difference(
     finish = Finish(space)
     found = _between(Slices(space, before), Slices(space, after), finish)
     if found.regions:
-        _prove(found.regions, Filed(before), Filed(after))
+        _prove(found.regions, RuleIndex(before), RuleIndex(after))
     rests_on = {name: types[name] for name in finish.rests_on} if types else {}
     return replace(found, rests_on=rests_on, work=work - space.budget.left)
 
@@ -88,7 +88,7 @@ def _between(old: Slices, new: Slices, finish: Finish) -> Behaviour:
     return Behaviour(regions, tuple(dict.fromkeys(unknown)), rows(making, roughs, finish))
 
 
-def _prove(regions: Iterable[Region], before: Filed, after: Filed) -> None:
+def _prove(regions: Iterable[Region], before: RuleIndex, after: RuleIndex) -> None:
     """Put each region's example through both lists, by the plain reading of rules."""
     for region in regions:
         example = region.example

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from contextlib import nullcontext
 from dataclasses import replace
@@ -39,6 +38,7 @@ from reconciler.simulator.faults.spec import FaultSpecError
 from reconciler.simulator.profile import Dialect, Shelf
 from reconciler.simulator.server import serve
 from reconciler.simulator.settings import PROFILES, Settings
+from reconciler.text.hosts import is_loopback
 
 if TYPE_CHECKING:
     import argparse
@@ -186,13 +186,8 @@ def check(options: argparse.Namespace) -> None:
         raise UsageError(f"--port {options.port}: there are ports 0 to {_LAST_PORT}")
     if options.latency_ms < 0 or (options.rate is not None and options.rate <= 0):
         raise UsageError("--latency-ms cannot be below 0, and --rate must be above it")
-    host = options.host
-    try:
-        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
-        raise UsageError(f"--host {host}: the simulator listens on loopback alone, such as 127.0.0.1")
+    if not is_loopback(options.host):
+        raise UsageError(f"--host {options.host}: the simulator listens on loopback alone, such as 127.0.0.1")
 
 
 def settings(options: argparse.Namespace) -> Settings:

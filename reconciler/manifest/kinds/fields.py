@@ -28,6 +28,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError, core_schema
 
 from reconciler.model.finding import CODES
+from reconciler.text.hosts import is_loopback
 
 T = TypeVar("T")
 
@@ -227,7 +228,6 @@ def _url(text: str) -> str:
         host, _port = parts.hostname or "", parts.port
     except ValueError:
         host, parts = "", urlsplit("")
-    loopback = host in {"localhost", "::1"} or _LOOPBACK.fullmatch(host) is not None
     clean = (
         host
         and len(text) <= _LONGEST_URL
@@ -237,7 +237,7 @@ def _url(text: str) -> str:
         and "\\" not in text
         and "@" not in parts.netloc
     )
-    if clean and (parts.scheme == "https" or (parts.scheme == "http" and loopback)):
+    if clean and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))):
         return text
     raise PydanticCustomError("CXR104", "must be an address that begins with https:// (http:// for this machine only)")
 
@@ -259,7 +259,6 @@ def _base(text: str) -> str:
 
 
 _LONGEST_URL: Final = 2048
-_LOOPBACK: Final = re.compile(r"127(?:\.\d{1,3}){3}", re.ASCII)
 
 
 def _inside(path: str) -> str:

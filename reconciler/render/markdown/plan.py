@@ -150,7 +150,7 @@ LEVELS: Final = (
 """What goes first stands twice, or is looked at least: the diff; then further rules, the map, all rules."""
 
 
-def marker(environment: str) -> str:
+def comment_marker(environment: str) -> str:
     """Return the first line of a comment, by which the next run finds it (covered by SemVer)."""
     return f"<!-- cxroute:plan env={environment} -->"
 
@@ -165,7 +165,7 @@ def markdown(told: Telling, routing: RoutingMap, facts: Facts, characters: int =
 
 
 def _comment(told: Telling, routing: RoutingMap, facts: Facts, level: Level) -> str:
-    blocks = [f"{marker(told.environment)}\n### Routing plan for {code(told.environment)}"]
+    blocks = [f"{comment_marker(told.environment)}\n### Routing plan for {code(told.environment)}"]
     blocks += [alert("NOTE", [inline(facts.banner)])] if facts.banner else []
     blocks += _failed_tests(told, facts, level)
     blocks += _affected(told.affected, level) if told.affected else []
