@@ -108,8 +108,15 @@ def entry(number: int, priority: float, asked: Iterable[Condition], queue: str) 
     """Return a rule of a list; its number is its name, address and id."""
     key = f"rule-{number:06d}"
     targets = canonical_bag([Target(queue, 1)])
-    rule = Rule(f"Rule {number:06d}", "", priority, enabled=True, conditions=canonical_set(asked), targets=targets)
-    return Entry(f"mix/{key}", rule, key, Address("mix", key))
+    rule = Rule(
+        name=f"Rule {number:06d}",
+        description="",
+        priority=priority,
+        enabled=True,
+        conditions=canonical_set(asked),
+        targets=targets,
+    )
+    return Entry(name=f"mix/{key}", rule=rule, id=key, address=Address("mix", key))
 
 
 def _seeded(seed: int) -> Random:

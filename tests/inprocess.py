@@ -83,7 +83,10 @@ class World:
     async def client(self) -> WritingClient:
         """Return a client of this tenant, whose waiting takes no time."""
         return WritingClient(
-            carried_by(Line(self.app)), TENANT, Credentials(canary.CLIENT, canary.SECRET), VirtualTime().time
+            carried_by(Line(self.app)),
+            TENANT,
+            Credentials(client_id=canary.CLIENT, client_secret=canary.SECRET),
+            VirtualTime().time,
         )
 
     def plan(self, desired: Desired, options: Options | None = None) -> Plan:
@@ -118,7 +121,7 @@ class World:
                 return plan(desired, Live(rules, queues), options or Options(), NOW + timedelta(minutes=1))
 
             made = planned or replan(await client.rules())
-            conduct = Conduct(admit, sleep, stopped, lag=lag, within=within)
+            conduct = Conduct(admit=admit, sleep=sleep, stopped=stopped, lag=lag, within=within)
             return await apply(made, client, replan, self.recorder, conduct)
 
         return asyncio.run(run())

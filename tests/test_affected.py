@@ -42,7 +42,9 @@ def test_the_share_is_a_least_where_something_is_not_known() -> None:
     """Callers of whom nothing is known may move, too: neither a share nor "at most" one is true of all."""
     pair = grown_pair(Random(0))
     before, after = in_order(entries(pair.old)), in_order(entries(pair.new))
-    sample = Sample("t.csv", "", "June", (Row({"intent": "intent_0"}, 4, 2), Row({}, 6, 3)), 10)
+    sample = Sample(
+        name="t.csv", digest="", period="June", rows=(Row({"intent": "intent_0"}, 4, 2), Row({}, 6, 3)), total=10
+    )
     part = difference(before, after, work=1_000)
     assert part.unknown
     assert part.rows
@@ -79,7 +81,7 @@ def test_no_row_goes_from_a_place_to_the_same_place(old: Any, new: Any, way: str
 def test_two_queues_of_one_name_are_two_in_the_balance() -> None:
     """Else one name would get two different shares."""
     before, after = ([rule("a", 1, [], name)] for name in "AB")
-    sample = Sample("t.csv", "", "June", (Row({}, 1, 2),), 1)
+    sample = Sample(name="t.csv", digest="", period="June", rows=(Row({}, 1, 2),), total=1)
     found = difference(entries(before), entries(after))
     moved = shares(found, entries(before), entries(after), sample)
     told = affected(found, {"A": "General", "B": "General"}, LABELS, moved)
@@ -126,7 +128,9 @@ def test_what_is_left_out_is_counted_with_its_share() -> None:
     found = unlikely("", "")
     old = [rule(name, 1, [attribute("tier", "equals", name)], "A") for name in "ab"]
     after = [{**old[0], "targets": [queue("B")]}, {**old[1], "targets": [queue("C")]}]
-    sample = Sample("t.csv", "", "June", (Row({"tier": "a"}, 1, 2), Row({"tier": "b"}, 3, 3)), 4)
+    sample = Sample(
+        name="t.csv", digest="", period="June", rows=(Row({"tier": "a"}, 1, 2), Row({"tier": "b"}, 3, 3)), total=4
+    )
     told = affected(found, QUEUES, LABELS, shares(found, entries(old), entries(after), sample), most=1)
     assert ['tier "b"'] == [case.who for case in told.cases]
     assert "and 1 more row, 25.0 % of callers" == told.rest()

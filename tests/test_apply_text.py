@@ -25,10 +25,21 @@ if TYPE_CHECKING:
 
 CREATE: Final = Create(address("cards/new"), rule("new"), None)
 UPDATE: Final = Update(
-    address("cards/lost"), managed("2", "cards/lost", rule("lost")), rule("lost", priority=1), (), None, "manifest"
+    address=address("cards/lost"),
+    live=managed("2", "cards/lost", rule("lost")),
+    after=rule("lost", priority=1),
+    fields=(),
+    source=None,
+    cause="manifest",
 )
-ADOPT: Final = Adopt(address("cards/by-hand"), unmanaged("3", rule("by hand")), rule("by hand"), (), None)
-DELETE: Final = Delete(address("cards/fax"), managed("4", "cards/fax", rule("fax")), "manifest")
+ADOPT: Final = Adopt(
+    address=address("cards/by-hand"),
+    live=unmanaged("3", rule("by hand")),
+    after=rule("by hand"),
+    fields=(),
+    source=None,
+)
+DELETE: Final = Delete(address=address("cards/fax"), live=managed("4", "cards/fax", rule("fax")), cause="manifest")
 
 APPLIED: Final = (
     Applied(CREATE, 1, "91aa\x1b[31m03f2"),
@@ -52,7 +63,7 @@ IN_BETWEEN: Final = (
 
 def left(*, undo: str | None = None, kept: int = 0, held: int = 0) -> Plan:
     """What a last read left: texts that the tenant keeps otherwise, and changes that are left alone."""
-    findings = [Finding(KEPT_OTHERWISE, "warning", f"text {n}") for n in range(kept)]
+    findings = [Finding(code=KEPT_OTHERWISE, severity="warning", message=f"text {n}") for n in range(kept)]
     return replace(
         empty(),
         options=Options(undo=undo),
@@ -63,7 +74,7 @@ def left(*, undo: str | None = None, kept: int = 0, held: int = 0) -> Plan:
 
 READ_LIKE: Final[dict[str, tuple[Report, int, str]]] = {
     "all is applied": (
-        Report(APPLIED, converged=True, left=left()),
+        Report(outcomes=APPLIED, converged=True, left=left()),
         0,
         """\
   + cards/new      created   id 91aa\\u001b[31m03f2
@@ -75,7 +86,7 @@ Applied 4 of 4 in 2.3 s. Read again: no differences.
 """,
     ),
     "nothing but a leftover": (
-        Report((), converged=True, left=left()),
+        Report(outcomes=(), converged=True, left=left()),
         0,
         """\
 
@@ -83,7 +94,7 @@ What an earlier run left is cleared away. Read again: no differences.
 """,
     ),
     "all is applied, and something is left alone": (
-        Report(APPLIED[:1], converged=True, left=left(kept=1, held=2)),
+        Report(outcomes=APPLIED[:1], converged=True, left=left(kept=1, held=2)),
         0,
         """\
   + cards/new  created   id 91aa\\u001b[31m03f2
@@ -93,7 +104,7 @@ alone.
 """,
     ),
     "a run is undone": (
-        Report(APPLIED[1:2], converged=True, left=left(undo="2026-11-25T120000-prod-91aa", held=1)),
+        Report(outcomes=APPLIED[1:2], converged=True, left=left(undo="2026-11-25T120000-prod-91aa", held=1)),
         0,
         """\
   ~ cards/lost  updated
@@ -102,7 +113,7 @@ Applied 1 of 1 in 2.3 s. Read again: run 2026-11-25T120000-prod-91aa is undone, 
 """,
     ),
     "the last read failed": (
-        Report(APPLIED[:2], converged=False, error="HTTP 503: try again\x1b[31m"),
+        Report(outcomes=APPLIED[:2], converged=False, error="HTTP 503: try again\x1b[31m"),
         5,
         """\
   + cards/new   created   id 91aa\\u001b[31m03f2
@@ -114,7 +125,7 @@ What is left: cxroute plan -e prod
 """,
     ),
     "others changed rules meanwhile": (
-        Report(APPLIED[:2], converged=False, left=left()),
+        Report(outcomes=APPLIED[:2], converged=False, left=left()),
         5,
         """\
   + cards/new   created   id 91aa\\u001b[31m03f2
@@ -126,7 +137,7 @@ What is left: cxroute plan -e prod
 """,
     ),
     "a rule is taken from us, and nothing differs": (
-        Report((*APPLIED[:1], Skipped(DELETE, "it is not ours any more")), converged=True, left=left()),
+        Report(outcomes=(*APPLIED[:1], Skipped(DELETE, "it is not ours any more")), converged=True, left=left()),
         0,
         """\
   + cards/new  created   id 91aa\\u001b[31m03f2
@@ -138,7 +149,7 @@ Read again: no differences.
 """,
     ),
     "changes are not applied": (
-        Report(NOT_APPLIED, converged=False, left=left()),
+        Report(outcomes=NOT_APPLIED, converged=False, left=left()),
         5,
         """\
   + cards/new      created
@@ -152,7 +163,7 @@ What is left: cxroute plan -e prod
 """,
     ),
     "one change is not applied": (
-        Report(NOT_APPLIED[:2], converged=False, error="HTTP 403: the scope is missing", left=left()),
+        Report(outcomes=NOT_APPLIED[:2], converged=False, error="HTTP 403: the scope is missing", left=left()),
         5,
         """\
   + cards/new   created
@@ -165,7 +176,7 @@ What is left: cxroute plan -e prod
 """,
     ),
     "interrupted": (
-        Report((*APPLIED[:1], Skipped(DELETE, "interrupted")), converged=False, interrupted=True, left=left()),
+        Report(outcomes=(*APPLIED[:1], Skipped(DELETE, "interrupted")), converged=False, interrupted=True, left=left()),
         130,
         """\
   + cards/new  created   id 91aa\\u001b[31m03f2
@@ -178,7 +189,7 @@ What is left: cxroute plan -e prod
 """,
     ),
     "some are in between, some unknown": (
-        Report(IN_BETWEEN, converged=False, interrupted=True, error="the tenant cannot be reached"),
+        Report(outcomes=IN_BETWEEN, converged=False, interrupted=True, error="the tenant cannot be reached"),
         130,
         """\
   + cards/new      unknown   no answer within 30 s
@@ -217,15 +228,17 @@ def test_every_kind_of_outcome_and_every_sentence_of_a_report_is_read_above() ->
 def test_a_run_of_which_nothing_is_written_ends_with_1() -> None:
     """5 is for what may be half done."""
     outcomes = (Failed(UPDATE, 1, "HTTP 422"), Skipped(DELETE, "kept, since another change is not done"))
-    assert 1 == exit_code(Report(outcomes, converged=False))
-    assert PARTLY == exit_code(Report((*outcomes, Unknown(CREATE, 1, "no answer")), converged=False))
-    assert PARTLY == exit_code(Report((replace(outcomes[0], touched=True),), converged=False))
+    assert 1 == exit_code(Report(outcomes=outcomes, converged=False))
+    assert PARTLY == exit_code(Report(outcomes=(*outcomes, Unknown(CREATE, 1, "no answer")), converged=False))
+    assert PARTLY == exit_code(Report(outcomes=(replace(outcomes[0], touched=True),), converged=False))
 
 
 @pytest.mark.parametrize(("seconds", "shown"), [(0.0, "0.00 s"), (0.994, "0.99 s"), (1.0, "1.0 s"), (75.04, "75.0 s")])
 def test_how_long_it_took_is_said_in_seconds(seconds: float, shown: str) -> None:
     """With two digits below one second."""
-    assert f"Applied 1 of 1 in {shown}." in report_text(Report(APPLIED[1:2], converged=True), colourless, "", seconds)
+    assert f"Applied 1 of 1 in {shown}." in report_text(
+        Report(outcomes=APPLIED[1:2], converged=True), colourless, "", seconds
+    )
 
 
 def test_what_is_not_done_stands_out_on_a_terminal() -> None:
@@ -261,4 +274,4 @@ def test_programs_read_each_outcome_as_a_word() -> None:
             "error": "no answer within 30 s",
             "attempts": 1,
         },
-    ] == outcomes_document(Report(outcomes, converged=False))
+    ] == outcomes_document(Report(outcomes=outcomes, converged=False))

@@ -40,7 +40,7 @@ SENT_ELSEWHERE = rule("x", targets=FRAUD)
 
 
 def one(*rules: Any) -> list[Entry]:
-    return [Entry(each.name, each) for each in rules]
+    return [Entry(name=each.name, rule=each) for each in rules]
 
 
 # A difference
@@ -73,7 +73,7 @@ def test_comparisons_of_long_masks_cost_more(places: int, price: int) -> None:
 
 def test_equal_lists_need_no_work_to_be_equal() -> None:
     """Nothing is unknown of a rule that stays as it is."""
-    assert Behaviour(()) == difference(one(X, Y), one(Y, X), work=0)
+    assert Behaviour(regions=()) == difference(one(X, Y), one(Y, X), work=0)
 
 
 def pairs(old: list[Entry], new: list[Entry], evaluation: Any, most: int | None = None) -> Pairs:
@@ -193,12 +193,15 @@ def test_claims_that_hold_nothing_neither_escape_nor_hold_others(
 
 
 MOVES = [
-    Move(Entry("a", rule("a", conditions=[intent_is("x")])), Entry("a", rule("a", conditions=[intent_is("y")]))),
     Move(
-        Entry("b", rule("b", conditions=[intent_is("y")], targets=FRAUD)),
-        Entry("b", rule("b", conditions=[intent_is("x")], targets=FRAUD)),
+        Entry(name="a", rule=rule("a", conditions=[intent_is("x")])),
+        Entry(name="a", rule=rule("a", conditions=[intent_is("y")])),
     ),
-    Move(None, Entry("c", rule("c", conditions=[condition("tier", "equals", "gold")]))),
+    Move(
+        Entry(name="b", rule=rule("b", conditions=[intent_is("y")], targets=FRAUD)),
+        Entry(name="b", rule=rule("b", conditions=[intent_is("x")], targets=FRAUD)),
+    ),
+    Move(None, Entry(name="c", rule=rule("c", conditions=[condition("tier", "equals", "gold")]))),
 ]
 ALL_ELSE = one(rule("all", priority=900, conditions=[]))
 
@@ -232,12 +235,14 @@ def ranged(part: int) -> Entry:
     """A rule for one twentieth of the confidences that an intent may have."""
     low = condition("cognigyConfidence", "greaterThanOrEqual", part / 20)
     high = condition("cognigyConfidence", "lessThan", (part + 1) / 20)
-    return Entry(f"k{part}", rule(f"k{part}", conditions=[intent_is("x"), low, high]))
+    return Entry(name=f"k{part}", rule=rule(f"k{part}", conditions=[intent_is("x"), low, high]))
 
 
 def apart(name: str, priority: int) -> Entry:
     """A rule that asks for an attribute of its own."""
-    return Entry(name, rule(name, priority=priority, conditions=[condition(name, "equals", "yes")], targets=FRAUD))
+    return Entry(
+        name=name, rule=rule(name, priority=priority, conditions=[condition(name, "equals", "yes")], targets=FRAUD)
+    )
 
 
 def test_links_between_changes_end_at_their_bound(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,7 +273,7 @@ def test_changes_that_route_as_before_need_no_work() -> None:
     """A new name or description is no version that comes or goes; a disabled rule is none either."""
     off = rule("off", enabled=False)
     moves = [
-        Move(Entry("n", X), Entry("n", rule("x", description="new"))),
-        Move(None, Entry("off", off)),
+        Move(Entry(name="n", rule=X), Entry(name="n", rule=rule("x", description="new"))),
+        Move(None, Entry(name="off", rule=off)),
     ]
     assert () == ordered(0, moves).unproven

@@ -11,13 +11,19 @@ from reconciler.render.text.behaviour import behaviour_lines
 from tests.sentences import untold
 
 CASE = Case(
-    'intent is "lost"', ('"Cards"',), '"Fraud"', "", 'intent "lost"', "by cards/lost", ('unless also tier is "gold"',)
+    who='intent is "lost"',
+    befores=('"Cards"',),
+    after='"Fraud"',
+    share="",
+    example='intent "lost"',
+    rules="by cards/lost",
+    excepts=('unless also tier is "gold"',),
 )
 
 
 def told(*cases: Case, **said: Any) -> Affected:
     """All that is said, of these rows."""
-    return replace(Affected(TITLE, "", cases, (), 0, "", ()), **said)
+    return replace(Affected(head=TITLE, share="", cases=cases, balance=(), more=0, more_share="", unknown=()), **said)
 
 
 def lines(affected: Affected) -> list[str]:

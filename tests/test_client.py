@@ -45,7 +45,7 @@ def client(virtual: VirtualTime | None = None, patience: float = 0.0) -> Writing
     """Return a client; without patience an outage is one at once (test_outage.py has those that are waited for)."""
     tenant = replace(TENANT, patience_seconds=patience)
     time = (virtual or VirtualTime()).time
-    return WritingClient(over_http(), tenant, Credentials("id", "canary-secret"), time)
+    return WritingClient(over_http(), tenant, Credentials(client_id="id", client_secret="canary-secret"), time)
 
 
 @pytest.fixture
@@ -339,7 +339,7 @@ def test_the_stated_rate_is_kept(server: Any) -> None:
         one = WritingClient(
             over_http(),
             replace(TENANT, requests_per_second=10),
-            Credentials("i", "s"),
+            Credentials(client_id="i", client_secret="s"),
             virtual.time,
         )
         for _ in range(100):
@@ -601,7 +601,7 @@ def test_no_path_changes_the_host(path: str) -> None:
     """A path is put behind the address, so it must begin where the host has ended."""
     for tenant in (replace(TENANT, rules_path=path), replace(TENANT, queues_path=path)):
         with pytest.raises(errors.UsageError, match="begin with /"):
-            WritingClient(over_http(), tenant, Credentials("i", "s"), VirtualTime().time)
+            WritingClient(over_http(), tenant, Credentials(client_id="i", client_secret="s"), VirtualTime().time)
 
 
 @pytest.mark.parametrize("rule_id", ["", ".", "..", "\ud800"])
@@ -690,13 +690,15 @@ def test_ids_from_the_server_cannot_leave_their_path(server: Any) -> None:
 
 def test_neither_credentials_nor_client_show_a_secret() -> None:
     """Not even to a debugger's repr."""
-    assert "canary" not in repr(Credentials("canary-id", "canary-secret"))
+    assert "canary" not in repr(Credentials(client_id="canary-id", client_secret="canary-secret"))
 
 
 @pytest.mark.parametrize("form", ["{}", "echo {} end", "client_secret={}&x"])
 def test_a_secret_that_the_server_repeats_is_not_repeated_by_us(server: Any, form: str) -> None:
     """Neither the client's secret, in any form, nor a token."""
-    one = WritingClient(over_http(), TENANT, Credentials("id", 'canary /"+ü'), VirtualTime().time)
+    one = WritingClient(
+        over_http(), TENANT, Credentials(client_id="id", client_secret='canary /"+ü'), VirtualTime().time
+    )
     forms = ['canary /"+ü', "canary+%2F%22%2B%C3%BC", "aWQ6Y2FuYXJ5IC8iK8O8"]
     for secret in forms:
         server["token"].respond(400, json={"error": "bad", "error_description": form.format(secret)})
@@ -720,7 +722,7 @@ def test_a_run_has_an_end_and_a_yes_that_took_an_hour_begins_it_anew(server: Any
         one = WritingClient(
             over_http(),
             replace(TENANT, run_seconds=900),
-            Credentials("i", "s"),
+            Credentials(client_id="i", client_secret="s"),
             virtual.time,
         )
         await one.rule("1")

@@ -134,7 +134,9 @@ def test_the_client_asks_and_understands_as_the_contract_says(example: Json) -> 
     server = Server(example)
 
     async def run() -> None:
-        credentials = Credentials("example-id", example["request"].get("form", {}).get("client_secret", "x"))
+        credentials = Credentials(
+            client_id="example-id", client_secret=example["request"].get("form", {}).get("client_secret", "x")
+        )
         credentials = replace(credentials, client_id=example["request"].get("form", {}).get("client_id", "example-id"))
         carry = carried_by(httpx.MockTransport(server))
         client = WritingClient(carry, TENANT, credentials, VirtualTime().time)
@@ -166,7 +168,9 @@ def test_a_page_of_a_wrong_shape_is_no_page(name: str) -> None:
 
     async def run() -> None:
         carry = carried_by(httpx.MockTransport(Server(example)))
-        await WritingClient(carry, TENANT, Credentials("id", "secret"), VirtualTime().time).rules()
+        await WritingClient(
+            carry, TENANT, Credentials(client_id="id", client_secret="secret"), VirtualTime().time
+        ).rules()
 
     with pytest.raises(errors.UnexpectedAnswerError, match="page of rules"):
         asyncio.run(run())

@@ -83,7 +83,7 @@ def test_the_client_asks_and_understands_as_is_known_of_the_platform(example: di
         client = WritingClient(
             carried_by(httpx.MockTransport(server)),
             tenant(example["given"]),
-            Credentials("id", "canary-secret"),
+            Credentials(client_id="id", client_secret="canary-secret"),
             VirtualTime().time,
         )
         return await made_of(client, example)

@@ -426,7 +426,7 @@ def asked(headers: dict[str, str], ahead: float = 0.0) -> tuple[Reply, Line]:
             request.call, 200, {"date": format_datetime(at, usegmt=True), **headers}, b'{"access_token": "x"}'
         )
 
-    reply = asyncio.run(Probe(carry, TENANT, Credentials("id", "a-secret"), time.time).open())
+    reply = asyncio.run(Probe(carry, TENANT, Credentials(client_id="id", client_secret="a-secret"), time.time).open())
     return reply, findings.of_clock([reply.skew] if reply.skew is not None else [])
 
 
@@ -460,7 +460,7 @@ def test_a_refused_connection_is_tried_twice() -> None:
         calls.append(request.call)
         raise NotSentError("refused")
 
-    probe = Probe(carry, TENANT, Credentials("id", "secret"), time.time)
+    probe = Probe(carry, TENANT, Credentials(client_id="id", client_secret="secret"), time.time)
     with pytest.raises(UnreachableError):
         asyncio.run(probe.open())
     assert [("unreachable", 2)] == [(reply.kind, reply.tries) for reply in probe.replies]

@@ -34,7 +34,7 @@ UNKNOWN = opaque({"type": "attribute", "attributeName": "words", "operator": "ma
 
 def entry(name: str, **said: object) -> Entry:
     """A managed rule for the intent `name`, but for what is said."""
-    return Entry(f"cards/{name}", rule(name, **said), address=address(f"cards/{name}"))
+    return Entry(name=f"cards/{name}", rule=rule(name, **said), address=address(f"cards/{name}"))
 
 
 def explained(entries: list[Entry], environment: Environment = PROD, **given: Any) -> Explanation:
@@ -147,10 +147,10 @@ def test_hostile_names_reach_no_terminal(hostile: str) -> None:
     """As an intent, an attribute, a live rule's name, a queue, and something that is not understood."""
     odd = opaque({"type": hostile})
     theirs = [
-        Entry(hostile, rule(hostile, conditions=[condition(hostile, "equals", hostile)], priority=1)),
-        Entry(hostile, rule(hostile, conditions=[odd], targets=[odd], priority=2)),
-        Entry(hostile, rule(hostile, conditions=[], priority=3)),
-        Entry(hostile, rule(hostile, conditions=[], enabled=False, priority=0)),
+        Entry(name=hostile, rule=rule(hostile, conditions=[condition(hostile, "equals", hostile)], priority=1)),
+        Entry(name=hostile, rule=rule(hostile, conditions=[odd], targets=[odd], priority=2)),
+        Entry(name=hostile, rule=rule(hostile, conditions=[], priority=3)),
+        Entry(name=hostile, rule=rule(hostile, conditions=[], enabled=False, priority=0)),
     ]
     names = replace(NAMES, queues={"q-cards": hostile})
     attributes = {"cognigyDetectedIntent": hostile, hostile + "x": hostile}

@@ -58,7 +58,16 @@ def bench(folder: Path) -> Bench:
     desire(manifests, environment, named)
     queues = (*named.assumed.values(), *NEW)
     catalogue = Catalogue("prod", aliases(manifests, "prod"), queues)
-    return Bench(manifests, Tenant((), queues, catalogue, environment, desire(manifests, environment, catalogue)))
+    return Bench(
+        manifests,
+        Tenant(
+            rules=(),
+            queues=queues,
+            catalogue=catalogue,
+            environment=environment,
+            desired=desire(manifests, environment, catalogue),
+        ),
+    )
 
 
 def of_the_bank(folder: Path, ruleset: str, line_end: str) -> Bench:

@@ -25,7 +25,13 @@ FRAUD = (Target("q-fraud", 1),)
 
 def tenant(*rules: LiveRule) -> Tenant:
     """A tenant with these rules, of which no manifest says anything."""
-    return Tenant(rules, QUEUES, Catalogue("prod", {}, QUEUES), environment(), desired())
+    return Tenant(
+        rules=rules,
+        queues=QUEUES,
+        catalogue=Catalogue("prod", {}, QUEUES),
+        environment=environment(),
+        desired=desired(),
+    )
 
 
 def exported(*rules: LiveRule) -> Exported:

@@ -31,7 +31,7 @@ def told(rules: int, page_size: int) -> Told:
         client = ReadingClient(
             carried_by(Line(world.app)),
             replace(TENANT, page_size=page_size),
-            Credentials(canary.CLIENT, canary.SECRET),
+            Credentials(client_id=canary.CLIENT, client_secret=canary.SECRET),
             VirtualTime().time,
             lambda what, done, all_of_them: found.append((what, done, all_of_them)),
         )

@@ -77,7 +77,10 @@ async def served(script: Script, seconds: float = 2.0) -> AsyncIterator[tuple[Wr
     tenant = replace(TENANT, base_url=base, token_url=f"{base}/oauth/token", timeout_seconds=seconds)
     quick = replace(REAL_TIME, random=lambda: 0.0)
     async with server, network(tenant, None, None) as transport:  # the server waits for the client's connections
-        yield WritingClient(carried_by(transport), tenant, Credentials("id", "canary"), quick), asked
+        yield (
+            WritingClient(carried_by(transport), tenant, Credentials(client_id="id", client_secret="canary"), quick),
+            asked,
+        )
 
 
 def test_a_put_goes_out_once_when_a_kept_connection_is_dropped() -> None:
@@ -112,9 +115,9 @@ def test_a_connection_that_cannot_be_made_is_certain() -> None:
         tenant = replace(TENANT, base_url="http://127.0.0.1:9", token_url="http://127.0.0.1:9/oauth/token")
         async with network(tenant, None, None) as transport:
             quick = replace(REAL_TIME, random=lambda: 0.0)
-            await WritingClient(carried_by(transport), tenant, Credentials("id", "canary"), quick).create(
-                rule(), MARKER
-            )
+            await WritingClient(
+                carried_by(transport), tenant, Credentials(client_id="id", client_secret="canary"), quick
+            ).create(rule(), MARKER)
 
     with pytest.raises(errors.UnreachableError, match="cannot be reached"):
         asyncio.run(run())
@@ -230,7 +233,9 @@ def test_a_certificate_that_nobody_vouches_for_gets_no_secret() -> None:
         tenant = replace(TENANT, base_url=base, token_url=f"{base}/oauth/token")
         quick = replace(REAL_TIME, random=lambda: 0.0)
         async with server, network(tenant, None, None) as transport:
-            client = WritingClient(carried_by(transport), tenant, Credentials("id", "canary"), quick)
+            client = WritingClient(
+                carried_by(transport), tenant, Credentials(client_id="id", client_secret="canary"), quick
+            )
             try:
                 await client.rules()
             finally:
@@ -280,9 +285,9 @@ def test_a_reading_client_cannot_write_whatever_it_is_told() -> None:
             return httpx.Response(200, json={"access_token": "t", "expires_in": 3600, "entities": [], "total": 0})
 
         carry = reading_only(carried_by(httpx.MockTransport(answer)), TENANT)
-        await ReadingClient(carry, TENANT, Credentials("id", "s"), VirtualTime().time).rules()
+        await ReadingClient(carry, TENANT, Credentials(client_id="id", client_secret="s"), VirtualTime().time).rules()
         assert ["POST", "GET", "GET"] == [request.method for request in reached]
-        writer = WritingClient(carry, TENANT, Credentials("id", "s"), REAL_TIME)
+        writer = WritingClient(carry, TENANT, Credentials(client_id="id", client_secret="s"), REAL_TIME)
         for call in (
             lambda: writer.create(rule(), MARKER),
             lambda: writer.update(Read(unmanaged("1", rule())), rule(), MARKER),
@@ -304,7 +309,9 @@ def test_a_reading_client_gets_its_token_however_the_address_is_written(base: st
         return httpx.Response(200, json={"access_token": "t", "expires_in": 3600, "entities": [], "total": 0})
 
     carry = reading_only(carried_by(httpx.MockTransport(answer)), tenant)
-    assert () == asyncio.run(ReadingClient(carry, tenant, Credentials("id", "s"), VirtualTime().time).rules())
+    assert () == asyncio.run(
+        ReadingClient(carry, tenant, Credentials(client_id="id", client_secret="s"), VirtualTime().time).rules()
+    )
 
 
 @pytest.mark.parametrize(

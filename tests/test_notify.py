@@ -52,7 +52,9 @@ def text(kind: Kind, one: Round, environment: str = "prod") -> str:
 
 
 def reported(plan: Plan, *outcomes: Any, **said: Any) -> Round:
-    return Round(NOW, plan=plan, report=Report(tuple(outcomes), **{"converged": False, "left": empty(), **said}))
+    return Round(
+        began=NOW, plan=plan, report=Report(outcomes=tuple(outcomes), **{"converged": False, "left": empty(), **said})
+    )
 
 
 def bare(said: str) -> str:
@@ -64,7 +66,7 @@ def bare(said: str) -> str:
 def test_drift_reads_like_this() -> None:
     """Who made the difference first, then each change, what stands in the way, who is affected, what to type."""
     plan = everything()
-    said = text("drift", Round(NOW, plan=plan, drift=find_drift(plan)))
+    said = text("drift", Round(began=NOW, plan=plan, drift=find_drift(plan)))
     assert said.splitlines()[0] == (
         "*2 rules changed in CXone, 1 rule missing in CXone, 1 rule in the way, 4 changes not applied,"
         " 1 rule in conflict in `prod`*"
@@ -100,16 +102,18 @@ def test_a_part_of_an_apply_reads_like_this() -> None:
 
 def test_a_refusal_says_each_reason() -> None:
     """And that nothing was written."""
-    guards = (GuardResult("freeze", 1, 0, ok=False, message="prod is frozen now"),)
-    said = text("refused", Round(NOW, plan=replace(everything(), guards=guards), heals=True))
+    guards = (GuardResult(name="freeze", value=1, limit=0, ok=False, message="prod is frozen now"),)
+    said = text("refused", Round(began=NOW, plan=replace(everything(), guards=guards), heals=True))
     assert "and it was not mended: nothing was written*" in said
     assert "• refused: `prod is frozen now`" in said
 
 
 def test_a_refusal_says_route_tests_and_what_came_between() -> None:
     """Route tests that fail, and why a run that began was refused."""
-    failed = Finding("CXR220", "error", "goes to General, not to Cards")
-    one = Round(NOW, plan=replace(everything(), failed_tests=(failed,)), heals=True, error=RefusedError("it changed"))
+    failed = Finding(code="CXR220", severity="error", message="goes to General, not to Cards")
+    one = Round(
+        began=NOW, plan=replace(everything(), failed_tests=(failed,)), heals=True, error=RefusedError("it changed")
+    )
     said = text("refused", one)
     assert "• route test: `goes to General, not to Cards`" in said
     assert "• refused: `it changed`" in said
@@ -118,20 +122,20 @@ def test_a_refusal_says_route_tests_and_what_came_between() -> None:
 def test_a_failure_before_any_write_says_why() -> None:
     """Nothing was written, so nothing is listed."""
     assert "*Failed in `prod`: nothing was written*\n• `no route`\nMore: `cxroute plan -e prod`" == text(
-        "failed", Round(NOW, error=CxrouteError("no route"))
+        "failed", Round(began=NOW, error=CxrouteError("no route"))
     )
 
 
 @pytest.mark.parametrize("kind", ["drift", "refused", "applied"])
 def test_a_round_without_a_plan_has_nothing_to_tell_of_it(kind: Kind) -> None:
     """Such a round failed, and is told as that: only the way on is left."""
-    assert "More: `cxroute plan -e prod`" == text(kind, Round(NOW))
+    assert "More: `cxroute plan -e prod`" == text(kind, Round(began=NOW))
 
 
 def test_an_end_of_failures_says_whether_anything_differs() -> None:
     """The tenant can be read again, and matches or does not."""
-    assert text("recovered", Round(NOW, plan=empty())).startswith("*Recovered: `prod` matches the manifests.*\n")
-    assert text("recovered", Round(NOW, plan=everything())).startswith("*Recovered: `prod` can be read again.*\n")
+    assert text("recovered", Round(began=NOW, plan=empty())).startswith("*Recovered: `prod` matches the manifests.*\n")
+    assert text("recovered", Round(began=NOW, plan=everything())).startswith("*Recovered: `prod` can be read again.*\n")
 
 
 def test_whether_conversations_move_is_said_only_where_it_is_known() -> None:
@@ -139,23 +143,23 @@ def test_whether_conversations_move_is_said_only_where_it_is_known() -> None:
     plan = everything()
     done = [Applied(change, 1, "7") for change in plan.changes]
     assert "Conversations go to other queues now." in text("applied", reported(plan, *done, converged=True))
-    still = replace(plan, behaviour=Behaviour(()))
+    still = replace(plan, behaviour=Behaviour(regions=()))
     assert "No conversation goes elsewhere (proven)." in text("applied", reported(still, *done, converged=True))
-    unknown = replace(plan, behaviour=Behaviour((), unknown=((Clause(intent_is("x")),),)))
+    unknown = replace(plan, behaviour=Behaviour(regions=(), unknown=((Clause(intent_is("x")),),)))
     assert "onversation" not in text("applied", reported(unknown, *done, converged=True))
     drift = find_drift(empty())
     proven = "Conversations go where the manifests say (proven)."
-    assert proven in text("drift", Round(NOW, plan=empty(), drift=drift))
-    bounded = replace(drift, unwanted=Impact(unknown.behaviour or Behaviour(())))
-    assert "onversations" not in text("drift", Round(NOW, plan=empty(), drift=bounded))
-    assert "onversations" not in text("drift", Round(NOW, plan=empty()))
+    assert proven in text("drift", Round(began=NOW, plan=empty(), drift=drift))
+    bounded = replace(drift, unwanted=Impact(unknown.behaviour or Behaviour(regions=())))
+    assert "onversations" not in text("drift", Round(began=NOW, plan=empty(), drift=bounded))
+    assert "onversations" not in text("drift", Round(began=NOW, plan=empty()))
 
 
 def test_long_lists_are_cut() -> None:
     """Ten of each kind, and how many more."""
     plan = everything()
     many = replace(plan, changes=tuple(plan.changes) * 30)
-    said = text("drift", Round(NOW, plan=many))
+    said = text("drift", Round(began=NOW, plan=many))
     assert re.search(r"• and \d+ more\n", said)
     assert len(said) < 3000
 
@@ -166,12 +170,12 @@ def test_names_from_outside_mean_nothing(name: str) -> None:
     plan = hostile(name)
     outcomes = [Failed(change, 1, f"422: {name}") for change in plan.changes]
     rounds: list[tuple[Kind, Round]] = [
-        ("drift", Round(NOW, plan=plan, drift=find_drift(plan))),
-        ("refused", Round(NOW, plan=plan, heals=True, error=CxrouteError(name), drift=find_drift(plan))),
-        ("failed", Round(NOW, error=CxrouteError(name))),
+        ("drift", Round(began=NOW, plan=plan, drift=find_drift(plan))),
+        ("refused", Round(began=NOW, plan=plan, heals=True, error=CxrouteError(name), drift=find_drift(plan))),
+        ("failed", Round(began=NOW, error=CxrouteError(name))),
         ("failed", reported(plan, *outcomes, error=name)),
         ("applied", reported(plan, *[Applied(one, 1, name) for one in plan.changes], converged=True)),
-        ("recovered", Round(NOW, plan=empty())),
+        ("recovered", Round(began=NOW, plan=empty())),
     ]
     for kind, one in rounds:
         said = text(kind, one)

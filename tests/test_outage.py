@@ -77,7 +77,9 @@ def using(server: Server, calls: Callable[[WritingClient], Awaitable[Any]], **te
 
     async def go() -> tuple[Any, WritingClient]:
         settings = replace(TENANT, requests_per_second=100, **tenant)
-        client = WritingClient(carried_by(server), settings, Credentials("id", "s"), jumping_time(Random(1)))
+        client = WritingClient(
+            carried_by(server), settings, Credentials(client_id="id", client_secret="s"), jumping_time(Random(1))
+        )
         return await calls(client), client
 
     return run(go())

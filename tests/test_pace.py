@@ -99,7 +99,7 @@ def created(stated: float, count: int, *, at_once: int = 16, odds: Odds = never,
         client = WritingClient(
             carried_by(tenant),
             replace(TENANT, requests_per_second=stated, concurrency=at_once),
-            Credentials("id", "secret"),
+            Credentials(client_id="id", client_secret="secret"),
             jumping_time(chance),
         )
         places = asyncio.Semaphore(at_once)

@@ -263,13 +263,21 @@ def test_the_digests_tell_what_was_wanted_and_what_was_read() -> None:
 def test_accepted_findings_are_kept_apart_and_added_up() -> None:
     """What was accepted before stays so; one cause is one finding on either side."""
     said = [
-        Finding("CXR202", "warning", "never reached", address=address(f"cards/r{n}"), acknowledged="meant" * (n < 3))
+        Finding(
+            code="CXR202",
+            severity="warning",
+            message="never reached",
+            address=address(f"cards/r{n}"),
+            acknowledged="meant" * (n < 3),
+        )
         for n in range(5)
     ]
     first = with_findings(some_plan(), said)
     assert [("", 2)] == [(one.acknowledged, len(one.places)) for one in first.findings]
     assert [("meant", 3)] == [(one.acknowledged, len(one.places)) for one in first.acknowledged]
-    again = with_findings(first, [Finding("CXR204", "warning", "tied", acknowledged="meant, too")])
+    again = with_findings(
+        first, [Finding(code="CXR204", severity="warning", message="tied", acknowledged="meant, too")]
+    )
     assert ((), ["CXR202", "CXR204"]) == (again.findings, [one.code for one in again.acknowledged])
 
 
@@ -277,10 +285,12 @@ def test_findings_stand_in_order_of_code_place_and_message() -> None:
     """Whatever found them first."""
     source = Source("a.yaml", 2, 1)
     ordered = [
-        Finding("CXR200", "error", "b", None, address("cards/x")),
-        Finding("CXR200", "error", "a", source, address("cards/x")),
-        Finding("CXR200", "error", "b", source, address("cards/x")),
-        Finding("CXR200", "error", "a", source._replace(line=3), address("cards/x")),
-        Finding("CXR201", "error", "a", None, address("cards/x")),
+        Finding(code="CXR200", severity="error", message="b", source=None, address=address("cards/x")),
+        Finding(code="CXR200", severity="error", message="a", source=source, address=address("cards/x")),
+        Finding(code="CXR200", severity="error", message="b", source=source, address=address("cards/x")),
+        Finding(
+            code="CXR200", severity="error", message="a", source=source._replace(line=3), address=address("cards/x")
+        ),
+        Finding(code="CXR201", severity="error", message="a", source=None, address=address("cards/x")),
     ]
     assert tuple(ordered) == with_findings(some_plan(), ordered[::-1]).findings

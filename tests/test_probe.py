@@ -41,7 +41,7 @@ class Line:
         def tell(_brief: str, text: str, _seconds: float) -> None:
             self.told.append(text)
 
-        self.probe = Probe(carry, TENANT, Credentials("id", "secret"), self.time.time, tell)
+        self.probe = Probe(carry, TENANT, Credentials(client_id="id", client_secret="secret"), self.time.time, tell)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -109,7 +109,7 @@ def test_a_token_server_that_never_answers_is_unreachable() -> None:
             await time.time.sleep(11.0)
             return Answer(request.call, *GIVEN)
 
-        await Probe(carry, TENANT, Credentials("id", "secret"), time.time).open()
+        await Probe(carry, TENANT, Credentials(client_id="id", client_secret="secret"), time.time).open()
 
     with pytest.raises(UnreachableError, match=r"^POST /oauth/token: "):
         asyncio.run(run())

@@ -91,7 +91,12 @@ class Spoken:
         async def within() -> Any:
             time = VirtualTime().time
             return await work(
-                WritingClient(carried_by(Line(self.app)), tenant_of(self.profile), Credentials("id", "secret"), time)
+                WritingClient(
+                    carried_by(Line(self.app)),
+                    tenant_of(self.profile),
+                    Credentials(client_id="id", client_secret="secret"),
+                    time,
+                )
             )
 
         return asyncio.run(within())
@@ -208,7 +213,9 @@ class Scripted:
 
         async def run() -> Any:
             carry = carried_by(httpx.MockTransport(self))
-            return await WritingClient(carry, tenant_of(made), Credentials("i", "s"), VirtualTime().time).rules()
+            return await WritingClient(
+                carry, tenant_of(made), Credentials(client_id="i", client_secret="s"), VirtualTime().time
+            ).rules()
 
         return asyncio.run(run())
 

@@ -49,7 +49,9 @@ def read(listed: ListedQueues, queues: list[dict[str, Any]], cap: int = 7, fault
 
     async def run() -> tuple[Queue, ...]:
         tenant = replace(TENANT, queues=listed, queues_path=listed.path)
-        client = ReadingClient(carried_by(Line(app)), tenant, Credentials("i", "s"), VirtualTime().time)
+        client = ReadingClient(
+            carried_by(Line(app)), tenant, Credentials(client_id="i", client_secret="s"), VirtualTime().time
+        )
         return await client.queues()
 
     return sorted(asyncio.run(run()))

@@ -24,9 +24,11 @@ from tests.sentences import untold
 if TYPE_CHECKING:
     from reconciler.model.change import Change
 
-BROKEN: Final = ManifestError([Finding("CXR101", "error", "no such kind", Source("m.yaml", 2, 7))])
-FREEZE: Final = GuardResult("freeze", 1, 0, ok=False, message="prod is frozen now")
-FAILED_TEST: Final = Finding("CXR220", "error", "goes elsewhere")
+BROKEN: Final = ManifestError(
+    [Finding(code="CXR101", severity="error", message="no such kind", source=Source("m.yaml", 2, 7))]
+)
+FREEZE: Final = GuardResult(name="freeze", value=1, limit=0, ok=False, message="prod is frozen now")
+FAILED_TEST: Final = Finding(code="CXR220", severity="error", message="goes elsewhere")
 HAND: Final = unmanaged("9", rule("by hand"))
 
 
@@ -36,7 +38,7 @@ def differing(*, about: str = "", conflicts: bool = False, held: bool = True, **
     findings = [one for one in plan.findings if conflicts or one.severity != "error"]
     changes = tuple(one for one in plan.changes if not about or _kind(one) in about.split())
     plan = replace(plan, guards=(), findings=tuple(findings), changes=changes, held=plan.held if held else ())
-    return Round(NOW, plan=replace(plan, **said))  # type: ignore[arg-type]
+    return Round(began=NOW, plan=replace(plan, **said))  # type: ignore[arg-type]
 
 
 def _kind(change: Change) -> str:
@@ -47,8 +49,8 @@ def applied(*failed: int, error: str = "", left: Plan | None = None) -> Round:
     """A round that made some changes; those with these numbers failed."""
     changes = everything().changes
     outcomes = [Failed(one, 1, "422") if n in failed else Applied(one, 1, "id") for n, one in enumerate(changes)]
-    report = Report(tuple(outcomes), not failed and not error, error=error, left=left or empty())
-    return Round(NOW, 2.25, Calls(5, 1, 2), plan=everything(), report=report, heals=True)
+    report = Report(outcomes=tuple(outcomes), converged=not failed and not error, error=error, left=left or empty())
+    return Round(began=NOW, seconds=2.25, calls=Calls(5, 1, 2), plan=everything(), report=report, heals=True)
 
 
 def drifting(one: Round) -> Round:
@@ -59,8 +61,11 @@ def drifting(one: Round) -> Round:
 
 ALL = "7 changes pending (2 rules changed in CXone, 1 rule missing in CXone)"
 LINES: Final[dict[str, tuple[Round, str]]] = {
-    "clean": (Round(NOW, 0.25, Calls(5), plan=empty()), "no differences"),
-    "clean, something held": (Round(NOW, plan=replace(differing().plan, changes=())), "no differences, 1 left alone"),  # type: ignore[type-var]
+    "clean": (Round(began=NOW, seconds=0.25, calls=Calls(5), plan=empty()), "no differences"),
+    "clean, something held": (
+        Round(began=NOW, plan=replace(differing().plan, changes=())),  # type: ignore[type-var]
+        "no differences, 1 left alone",
+    ),
     "pending": (differing(), f"{ALL}, 1 left alone"),
     "changed in CXone": (differing(about="drift", held=False), "1 change pending (1 rule changed in CXone)"),
     "changed here and there": (differing(about="both", held=False), "1 change pending (1 rule changed in CXone)"),
@@ -87,9 +92,12 @@ LINES: Final[dict[str, tuple[Round, str]]] = {
         replace(differing(held=False), heals=True, error=RefusedError("the tenant changed\x1b[31m")),
         f"{ALL}; refused: the tenant changed\\u001b[31m",
     ),
-    "failed before a plan": (Round(NOW, error=UnreachableError("no route\x1b[31m")), "failed: no route\\u001b[31m"),
+    "failed before a plan": (
+        Round(began=NOW, error=UnreachableError("no route\x1b[31m")),
+        "failed: no route\\u001b[31m",
+    ),
     "failed after a plan": (replace(differing(), error=UnreachableError("no route")), "failed: no route"),
-    "broken manifests": (Round(NOW, error=BROKEN), "failed: 1 error in the manifests"),
+    "broken manifests": (Round(began=NOW, error=BROKEN), "failed: 1 error in the manifests"),
     "applied": (applied(), "7 of 7 changes applied"),
     "applied, and something remains": (
         drifting(applied()),
@@ -143,11 +151,11 @@ def test_programs_read_a_round_as_json() -> None:
         "throttled": 2,
         "nextSeconds": 300.0,
     } == json.loads(json.dumps(round_document(one, "prod", 300)))
-    failed = round_document(Round(NOW, error=BROKEN), "prod", 300)
+    failed = round_document(Round(began=NOW, error=BROKEN), "prod", 300)
     assert "CXR101" in failed["findings"][0]["code"]
     unknown = ("pending", "drifted", "missing", "inTheWay", "failedTests", "held", "conflicts")
     assert [None] * len(unknown) == [failed[name] for name in unknown]
-    clean = round_document(Round(NOW, plan=empty()), "prod", 300)
+    clean = round_document(Round(began=NOW, plan=empty()), "prod", 300)
     assert (0, None, [], None) == (clean["pending"], clean["error"], clean["findings"], clean["inTheWay"])
     tested = round_document(differing(failed_tests=(FAILED_TEST,)), "prod", 300)
     assert ["CXR220"] == [finding["code"] for finding in tested["findings"]]

@@ -457,7 +457,7 @@ def fleet(names: list[str]) -> Fleet:
     for number, name in enumerate(names):
         write(f"{name}.yaml", environment(name, f"{NOWHERE}{number}"))
     options = argparse.Namespace(manifests="manifests", all=True, shard=None, environment=None)
-    return Fleet.of(options, Output("never", "quiet", "text", "text", asks=False))
+    return Fleet.of(options, Output(colour="never", loudness="quiet", log_format="text", form="text", asks=False))
 
 
 def test_so_many_are_under_way_and_no_more(elsewhere: Path) -> None:
@@ -471,7 +471,7 @@ def test_so_many_are_under_way_and_no_more(elsewhere: Path) -> None:
         for _ in range(ord(session.environment.name[-1]) % 5):
             await asyncio.sleep(0)
         now -= 1
-        return Done(0, Row(session.environment.name, "", "", "same"))
+        return Done(0, Row(environment=session.environment.name, changes="", affected="", state="same"))
 
     names = [f"t{n:02}" for n in range(40)]
     told = asyncio.run(each(fleet(names), work, Stop()))
@@ -489,7 +489,7 @@ def test_a_bug_met_in_one_environment_is_its_own(elsewhere: Path, capsys: pytest
             case "b":
                 raise ApiError("of b")
             case name:
-                return Done(0, Row(name, "", "", "same"))
+                return Done(0, Row(environment=name, changes="", affected="", state="same"))
 
     told = asyncio.run(each(fleet(["a", "b", "c"]), work, Stop()))
     assert ["failed", "failed", "same"] == [one.done.row.state for one in told]

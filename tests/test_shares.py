@@ -26,7 +26,7 @@ ALL = rule("all", priority=9, conditions=[], targets=GENERAL)
 
 def moved(old: list[Rule], new: list[Rule], csv: str) -> Moved:
     sample = read_traffic(csv.encode(), "t.csv", Attributes())
-    before, after = (in_order(Entry(one.name, one) for one in rules) for rules in (old, new))
+    before, after = (in_order(Entry(name=one.name, rule=one) for one in rules) for rules in (old, new))
     return shares(difference(before, after), before, after, sample)
 
 

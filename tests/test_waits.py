@@ -213,7 +213,7 @@ def told(virtual: VirtualTime, *answers: httpx.Response) -> list[tuple[str, str,
         found.append((reason, text, seconds))
 
     carry = carried_by(httpx.MockTransport(answer))
-    client = WritingClient(carry, TENANT, Credentials("id", "s"), virtual.time, tell=tell)
+    client = WritingClient(carry, TENANT, Credentials(client_id="id", client_secret="s"), virtual.time, tell=tell)
     asyncio.run(client.rule("1"))
     return found
 

@@ -28,22 +28,22 @@ if TYPE_CHECKING:
     from reconciler.model.change import Outcome
 
 AWAY = UnreachableError("the tenant cannot be reached")
-BROKEN = ManifestError([Finding("CXR101", "error", "no such key")])
+BROKEN = ManifestError([Finding(code="CXR101", severity="error", message="no such key")])
 
 
 def failed(error: CxrouteError = AWAY) -> Round:
-    return Round(NOW, error=error)
+    return Round(began=NOW, error=error)
 
 
 def clean() -> Round:
-    return Round(NOW, plan=empty())
+    return Round(began=NOW, plan=empty())
 
 
 def differing(**said: object) -> Round:
     """A round that found something that no guard refuses and no rule stands in the way of."""
     plan = everything()
     plan = replace(plan, guards=(), findings=tuple(one for one in plan.findings if one.severity != "error"))
-    return Round(NOW, plan=replace(plan, **said))  # type: ignore[arg-type]
+    return Round(began=NOW, plan=replace(plan, **said))  # type: ignore[arg-type]
 
 
 def applied(*, converged: bool = True) -> Round:
@@ -51,7 +51,9 @@ def applied(*, converged: bool = True) -> Round:
     assert plan is not None
     made: list[Outcome] = [Applied(change, 1, "id") for change in plan.changes]
     made[-1:] = [] if converged else [Failed(plan.changes[-1], 1, "422")]
-    return Round(NOW, plan=plan, report=Report(tuple(made), converged, left=empty()), heals=True)
+    return Round(
+        began=NOW, plan=plan, report=Report(outcomes=tuple(made), converged=converged, left=empty()), heals=True
+    )
 
 
 def looped(every: float, rounds: Sequence[Round], lasting: float = 1.0, chance: float = 0.5) -> list[float]:
@@ -67,7 +69,7 @@ def looped(every: float, rounds: Sequence[Round], lasting: float = 1.0, chance: 
     async def told(_round: Round, _following: float) -> None:
         await asyncio.sleep(0)
 
-    loop = Loop(Rhythm(every), time.time.clock, time.time.sleep, time.time.random)
+    loop = Loop(rhythm=Rhythm(every), clock=time.time.clock, sleep=time.time.sleep, random=time.time.random)
     assert rounds[-1] is asyncio.run(loop.run(one, told, lambda: len(began) == len(rounds)))
     return [*began, time.seconds - 1000]
 
@@ -104,7 +106,7 @@ def test_health_is_about_the_loop_and_not_about_the_tenant() -> None:
     """Alive before the first round, while waits are long, in long rounds; not when nothing begins or ends for long."""
     time = VirtualTime()
     seen: list[tuple[float, bool]] = []
-    loop = Loop(Rhythm(60), time.time.clock, time.time.sleep, time.time.random)
+    loop = Loop(rhythm=Rhythm(60), clock=time.time.clock, sleep=time.time.sleep, random=time.time.random)
 
     async def one() -> Round:
         for seconds in (0.0, 1799.0, 2.0):
@@ -124,7 +126,7 @@ def test_health_is_about_the_loop_and_not_about_the_tenant() -> None:
 
 
 def frozen() -> tuple[GuardResult, ...]:
-    return (GuardResult("freeze", 1, 0, ok=False, message="prod is frozen now"),)
+    return (GuardResult(name="freeze", value=1, limit=0, ok=False, message="prod is frozen now"),)
 
 
 @pytest.mark.parametrize(
@@ -135,14 +137,14 @@ def frozen() -> tuple[GuardResult, ...]:
         (differing(), "pending"),
         (differing(guards=frozen()), "pending"),
         (replace(differing(guards=frozen()), heals=True), "refused"),
-        (Round(NOW, plan=everything(), heals=True), "refused"),
+        (Round(began=NOW, plan=everything(), heals=True), "refused"),
         (replace(differing(), heals=True, error=RefusedError("the tenant changed")), "refused"),
         (replace(differing(), heals=True, error=AWAY), "failed"),
         (failed(), "failed"),
         (failed(BROKEN), "failed"),
         (applied(), "applied"),
         (applied(converged=False), "partly"),
-        (replace(applied(), report=Report((), converged=False)), "failed"),
+        (replace(applied(), report=Report(outcomes=(), converged=False)), "failed"),
     ],
 )
 def test_what_a_round_comes_to(one: Round, result: str) -> None:
@@ -154,8 +156,8 @@ def test_a_write_that_nobody_knows_of_counts_as_one() -> None:
     """It may have been done."""
     plan = differing().plan
     assert plan is not None
-    report = Report((Unknown(plan.changes[0], 1, "timeout"),), converged=False)
-    assert "partly" == Round(NOW, plan=plan, report=report, heals=True).result
+    report = Report(outcomes=(Unknown(plan.changes[0], 1, "timeout"),), converged=False)
+    assert "partly" == Round(began=NOW, plan=plan, report=report, heals=True).result
 
 
 def told(*rounds: Round, every: float = 300, news: News | None = None) -> list[tuple[str, ...]]:

@@ -21,7 +21,13 @@ class VirtualTime:
     def __init__(self, chance: float = 0.5, random: Callable[[], float] | None = None) -> None:
         self.seconds = 1000.0
         self.slept: list[float] = []
-        self.time = Time(lambda: self.seconds, self._sleep, random or (lambda: chance), self._deadline, self._now)
+        self.time = Time(
+            clock=lambda: self.seconds,
+            sleep=self._sleep,
+            random=random or (lambda: chance),
+            deadline=self._deadline,
+            now=self._now,
+        )
 
     async def _sleep(self, seconds: float) -> None:
         self.slept.append(seconds)

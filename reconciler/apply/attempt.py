@@ -73,7 +73,7 @@ class Verdict(Enum):
 Doubt = Literal["none", "until read", "lasting"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """One attempt's verdict. `id` is the server's, where known; `wrote` is False when nothing had to be or was sent.
 
@@ -110,7 +110,7 @@ async def take_back(step: Step, live: LiveRule, store: RuleStore) -> Attempt:
     """Try once to undo what a call made of a rule, `live`: a rule that it created is deleted, another is as before."""
     change = step.change
     if isinstance(change, Delete) or step.call == "create":
-        return await _verdict(_delete(Delete(change.address, live, "duplicate"), store))
+        return await _verdict(_delete(Delete(address=change.address, live=live, cause="duplicate"), store))
     assert not isinstance(change, Create)  # noqa: S101 - that call is a create
     return await _verdict(_restore(change.live, live, store))
 
@@ -122,16 +122,18 @@ async def _verdict(call: Awaitable[Attempt]) -> Attempt:
     except (AmbiguousWriteError, NameTakenError) as error:
         # Who took the name, perhaps ourselves, a read tells; a request without an answer can be done after that.
         return Attempt(
-            Verdict.AGAIN, str(error), doubt="until read" if isinstance(error, NameTakenError) else "lasting"
+            verdict=Verdict.AGAIN,
+            error=str(error),
+            doubt="until read" if isinstance(error, NameTakenError) else "lasting",
         )
     except (UnreachableError, OverloadedError) as error:
-        return Attempt(Verdict.AGAIN, str(error))
+        return Attempt(verdict=Verdict.AGAIN, error=str(error))
     except (GoneError, ChangedMeanwhileError) as error:
-        return Attempt(Verdict.MOVED, str(error))
+        return Attempt(verdict=Verdict.MOVED, error=str(error))
     except RejectedError as error:
-        return Attempt(Verdict.FAILED, str(error))
+        return Attempt(verdict=Verdict.FAILED, error=str(error))
     except ApiError as error:
-        return Attempt(Verdict.HALT, str(error), wrote=not isinstance(error, CredentialsError))
+        return Attempt(verdict=Verdict.HALT, error=str(error), wrote=not isinstance(error, CredentialsError))
 
 
 def written(step: Step, owner: str) -> Written | None:
@@ -158,33 +160,33 @@ async def _write(change: Change, what: Written | None, store: RuleStore) -> Atte
 async def _update(change: Update | Adopt, what: Written, store: RuleStore) -> Attempt:
     read = await store.rule(change.live.id)
     if read is None:
-        return Attempt(Verdict.MOVED, "deleted meanwhile by somebody else", wrote=False)
+        return Attempt(verdict=Verdict.MOVED, error="deleted meanwhile by somebody else", wrote=False)
     if (read.live.rule, read.live.marker) == what:
-        return Attempt(Verdict.DONE, id=read.live.id, wrote=False)
+        return Attempt(verdict=Verdict.DONE, id=read.live.id, wrote=False)
     if not _same(read.live, change.live):
-        return Attempt(Verdict.MOVED, "changed meanwhile by somebody else", wrote=False)
+        return Attempt(verdict=Verdict.MOVED, error="changed meanwhile by somebody else", wrote=False)
     return _acknowledged(what, await store.update(read, *what))
 
 
 async def _restore(before: LiveRule, live: LiveRule, store: RuleStore) -> Attempt:
     read = await store.rule(live.id)
     if read is None:
-        return Attempt(Verdict.MOVED, "deleted meanwhile by somebody else", wrote=False)
+        return Attempt(verdict=Verdict.MOVED, error="deleted meanwhile by somebody else", wrote=False)
     if not _same(read.live, live):
-        return Attempt(Verdict.MOVED, "changed meanwhile by somebody else", wrote=False)
+        return Attempt(verdict=Verdict.MOVED, error="changed meanwhile by somebody else", wrote=False)
     return _acknowledged(Written(before.rule, before.marker), await store.restore(read, before))
 
 
 async def _delete(change: Delete, store: RuleStore) -> Attempt:
     read = await store.rule(change.live.id)
     if read is None:
-        return Attempt(Verdict.DONE, id=change.live.id, wrote=False)
+        return Attempt(verdict=Verdict.DONE, id=change.live.id, wrote=False)
     if not _same(read.live, change.live):
-        return Attempt(Verdict.MOVED, "changed meanwhile by somebody else", wrote=False)
+        return Attempt(verdict=Verdict.MOVED, error="changed meanwhile by somebody else", wrote=False)
     if change.original is not None and (why := await _no_duplicate(read.live, change.original, store)):
-        return Attempt(Verdict.MOVED, why, wrote=False)
+        return Attempt(verdict=Verdict.MOVED, error=why, wrote=False)
     await store.delete(read)
-    return Attempt(Verdict.DONE, id=change.live.id)
+    return Attempt(verdict=Verdict.DONE, id=change.live.id)
 
 
 async def _no_duplicate(live: LiveRule, original: LiveRule, store: RuleStore) -> str:
@@ -199,10 +201,10 @@ async def _no_duplicate(live: LiveRule, original: LiveRule, store: RuleStore) ->
 def _acknowledged(what: Written, answer: LiveRule) -> Attempt:
     """Hold the server's answer against what was sent."""
     if (answer.rule, answer.marker) == what:
-        return Attempt(Verdict.DONE, id=answer.id)
+        return Attempt(verdict=Verdict.DONE, id=answer.id)
     kept = ", ".join(dict.fromkeys(one.path for one in fields(what.rule, answer.rule))) or "the description's last line"
     why = f"the server kept other values than were sent: {kept}"
-    return Attempt(Verdict.KEPT, why, id=answer.id, answer=answer)
+    return Attempt(verdict=Verdict.KEPT, error=why, id=answer.id, answer=answer)
 
 
 def _same(read: LiveRule, planned: LiveRule) -> bool:

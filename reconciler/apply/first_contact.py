@@ -40,7 +40,7 @@ class Lost(NamedTuple):
     sure: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FirstWrite:
     """The step that goes alone, what it sends, and every rule as it was read before it."""
 
@@ -102,7 +102,7 @@ def first_write(wave: Sequence[Step], rules: Iterable[LiveRule], owner: str, lag
     if kept and len(signed(*what)) <= max(_SHORT, *kept):
         return None
     before = {live.id: (live.rule, live.marker) for live in live_rules}
-    return FirstWrite(step, what, before, lag, bool(kept))
+    return FirstWrite(step=step, sent=what, before=before, lag=lag, known=bool(kept))
 
 
 def difference(first: FirstWrite, live: LiveRule) -> str:
@@ -133,9 +133,15 @@ def undoing(step: Step, live: LiveRule) -> Step:
     """Return, for the journal, what undoes a first write that made a rule."""
     change, then = step.change, before(step)
     if then is None:
-        return Step(Delete(change.address, live, "duplicate"), "back")
+        return Step(Delete(address=change.address, live=live, cause="duplicate"), "back")
     update = Update(
-        change.address, live, then.rule, fields(live.rule, then.rule), None, "manifest", released=then.marker is None
+        address=change.address,
+        live=live,
+        after=then.rule,
+        fields=fields(live.rule, then.rule),
+        source=None,
+        cause="manifest",
+        released=then.marker is None,
     )
     return Step(update, "back")
 

@@ -53,7 +53,7 @@ async def apply(
 
     Raises RefusedError, and ApiError from the first read, before anything was written; after that it reports.
     """
-    run = _Run(plan, store, replan, recorder, conduct)
+    run = _Run(plan=plan, store=store, replan=replan, recorder=recorder, conduct=conduct)
     fresh = await run.read()
     refused = await run.refused(fresh)
     if refused:
@@ -67,7 +67,7 @@ async def apply(
     return run.report()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Run:
     plan: Plan
     store: RuleStore
@@ -298,7 +298,14 @@ class _Run:
         skipped = "interrupted" if stopped else "the run had to stop" if self.halted else ""
         converged = self.fresh is not None and not self.fresh.changes and not self.fresh.conflicts
         error = self.halted or ("" if converged else self.tally.stuck())
-        return Report(self.tally.outcomes(self.fresh, skipped), converged, stopped, error, self.fresh, self.unkept)
+        return Report(
+            outcomes=self.tally.outcomes(self.fresh, skipped),
+            converged=converged,
+            interrupted=stopped,
+            error=error,
+            left=self.fresh,
+            unkept=self.unkept,
+        )
 
 
 def _one_each(wave: Sequence[Step]) -> list[Step]:

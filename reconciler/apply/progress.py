@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _FIRST: Final = "what must come first is not done"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Progress:
     """What was tried of one planned change."""
 

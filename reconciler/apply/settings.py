@@ -41,7 +41,7 @@ class Recorder(Protocol):
         """Make what was recorded last."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Conduct:
     """How a run behaves.
 

@@ -83,9 +83,16 @@ def _in_vain(idle: Acknowledgement) -> Finding:
     hint = "remove the entry from `accept`"
     if idle.shared:
         return Finding(
-            "CXR212", "info", message, idle.source, idle.address, f"{hint}, or write it into the Environment"
+            code="CXR212",
+            severity="info",
+            message=message,
+            source=idle.source,
+            address=idle.address,
+            hint=f"{hint}, or write it into the Environment",
         )
-    return Finding("CXR212", "warning", message, idle.source, idle.address, hint)
+    return Finding(
+        code="CXR212", severity="warning", message=message, source=idle.source, address=idle.address, hint=hint
+    )
 
 
 def _of_environment(manifests: Manifests, environment: Environment) -> Iterator[Acknowledgement]:

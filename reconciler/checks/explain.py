@@ -32,7 +32,7 @@ class Miss:
         return isinstance(self.condition, Opaque)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
     """Where a conversation goes and why.
 
@@ -69,17 +69,17 @@ def explain(entries: Sequence[Entry], attributes: Attributes, environment: Envir
     asleep = tuple(entry for entry in entries if not entry.rule.enabled and _takes(entry, given, unheld))
     first = found.winner
     if first is None:
-        return Explanation(given, None, missed, None, (), asleep)
+        return Explanation(given=given, winner=None, missed=missed, following=None, rivals=(), switched_off=asleep)
     later = ordered[len(missed) + 1 :]
     tied = [entry for entry in later if entry.rule.priority == first.rule.priority and _takes(entry, given, unheld)]
     goes = destination(first.rule.targets)
     return Explanation(
-        given,
-        first,
-        missed,
-        route(later, given, unheld).winner,
-        tuple(entry for entry in tied if destination(entry.rule.targets) != goes),
-        tuple(entry for entry in asleep if in_order([_awake(entry), first], evaluation)[0] is not first),
+        given=given,
+        winner=first,
+        missed=missed,
+        following=route(later, given, unheld).winner,
+        rivals=tuple(entry for entry in tied if destination(entry.rule.targets) != goes),
+        switched_off=tuple(entry for entry in asleep if in_order([_awake(entry), first], evaluation)[0] is not first),
     )
 
 

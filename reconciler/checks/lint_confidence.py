@@ -122,11 +122,24 @@ class Search:
         """Return a conversation in the gap that none of the rules takes: one that a last rule for it would get."""
         intent = self.view.attributes.intent
         rules = [
-            Entry(str(place), replace(entry.rule, priority=place, conditions=_without(entry.rule.conditions, intent)))
+            Entry(
+                name=str(place),
+                rule=replace(entry.rule, priority=place, conditions=_without(entry.rule.conditions, intent)),
+            )
             for place, entry in enumerate(near)
         ]
         asked = (*gap.besides, *self._bounds(gap))
-        probe = Entry("gap", Rule("gap", "", len(rules), True, asked, (Target("gap", 1),)))  # noqa: FBT003 - enabled
+        probe = Entry(
+            name="gap",
+            rule=Rule(
+                name="gap",
+                description="",
+                priority=len(rules),
+                enabled=True,
+                conditions=asked,
+                targets=(Target("gap", 1),),
+            ),
+        )
         budget = self.view.space.budget
         found = difference(rules, [*rules, probe], work=max(0, budget.left))
         budget.spend(found.work)

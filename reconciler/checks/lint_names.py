@@ -66,7 +66,9 @@ def _unrouted(view: View, facts: Facts) -> Iterator[Finding]:
         f" {quoted(alone)}. {sure}"
     )
     hint = "write a rule, or a catch-all that takes them"
-    yield Finding("CXR205", "warning", message, view.intents[alone[0]], None, hint)
+    yield Finding(
+        code="CXR205", severity="warning", message=message, source=view.intents[alone[0]], address=None, hint=hint
+    )
 
 
 def left_to_catch_all(view: View) -> list[str]:

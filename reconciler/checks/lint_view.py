@@ -150,7 +150,9 @@ class View:
 
     def finding(self, code: str, severity: Severity, message: str, entry: Entry, hint: str = "") -> Finding:
         """Return a finding about one rule of ours."""
-        return Finding(code, severity, message, entry.source, entry.address, hint)
+        return Finding(
+            code=code, severity=severity, message=message, source=entry.source, address=entry.address, hint=hint
+        )
 
     def finding_at(self, base: Finding, entry: Entry, wanted: str) -> Finding:
         """Return a finding with the place of a value of a rule, where it stands as such: an attribute, an intent."""

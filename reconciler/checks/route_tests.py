@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Conversation = Mapping[str, str | int | float]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tried:
     """One test, tried in one environment. `failure` says what went wrong; None where the test holds."""
 
@@ -114,7 +114,15 @@ class _Trial:
             message = f"nobody can say where this goes: a rule asks something that is not understood, {unknown}"
             failure = loaded.finding("CXR220", message, "tests", place)
         source = loaded.at("tests", place)
-        return Tried(self.environment.name, loaded.document.name, place + 1, source, given, found, failure)
+        return Tried(
+            environment=self.environment.name,
+            document=loaded.document.name,
+            number=place + 1,
+            source=source,
+            given=given,
+            winner=found,
+            failure=failure,
+        )
 
     def _read(self, test: RouteTest) -> tuple[Conversation, Destination]:
         """Return the conversation and where it must go, variables filled in. Raises _WrongTestError."""

@@ -214,7 +214,7 @@ def credentials_of(session: Session) -> Credentials:
     An error in the manifests is said first: whoever has no credentials yet can still mend those.
     """
     if session.simulated:
-        return Credentials("sandbox", "sandbox-secret")
+        return Credentials(client_id="sandbox", client_secret="sandbox-secret")  # noqa: S106 - of the simulator
     names = variables_of(session.environment)
     try:
         client_id, client_secret, key_id, key_secret = (secret(name) if name else "" for name in names)
@@ -222,7 +222,13 @@ def credentials_of(session: Session) -> Credentials:
         expected_queues(session.manifests, session.environment.name)
         raise
     DISCRETION.keep(client_secret, key_secret)
-    return Credentials(client_id, client_secret, key_id, key_secret, tuple(filter(None, names)))
+    return Credentials(
+        client_id=client_id,
+        client_secret=client_secret,
+        key_id=key_id,
+        key_secret=key_secret,
+        variables=tuple(filter(None, names)),
+    )
 
 
 def variables_of(environment: Environment) -> tuple[str, str, str, str]:

@@ -49,12 +49,12 @@ async def carry_out(  # noqa: PLR0913 - whatever a write depends on
     lifted = {result.name: result.allowed for result in made.guards if result.allowed}
     recorder = Recorder.begin(session, made, who(), reason, lifted)
     conduct = Conduct(
-        as_reviewed if reviewed else as_intended,
-        asyncio.sleep,
-        lambda: stop.requested,
-        session.environment.api.concurrency,
-        session.environment.api.list_lag_seconds,
-        session.environment.api.names_unique,
+        admit=as_reviewed if reviewed else as_intended,
+        sleep=asyncio.sleep,
+        stopped=lambda: stop.requested,
+        concurrency=session.environment.api.concurrency,
+        lag=session.environment.api.list_lag_seconds,
+        names_unique=session.environment.api.names_unique,
         guarded=planner.guarded,
         within=(lambda plan: not unforeseen(foresee(plan), reviewed)) if reviewed else None,
         frozen=planner.frozen,

@@ -155,7 +155,13 @@ def tenant(session: Session, live: Live) -> Tenant:
     """Return what was read beside what the manifests say of it. Raises ManifestError."""
     name = session.environment.name
     catalogue = Catalogue(name, aliases(session.manifests, name), live.queues)
-    return Tenant(live.rules, live.queues, catalogue, session.environment, session.desired(live))
+    return Tenant(
+        rules=live.rules,
+        queues=live.queues,
+        catalogue=catalogue,
+        environment=session.environment,
+        desired=session.desired(live),
+    )
 
 
 def _rulesets(session: Session) -> Mapping[str, str]:

@@ -98,10 +98,10 @@ async def announced(session: Session, running: Awaitable[AnyEnded]) -> AnyEnded:
     try:
         ended = await running
     except ApiError as error:
-        await _announce(session, Round(session.clock(), error=error, heals=True))
+        await _announce(session, Round(began=session.clock(), error=error, heals=True))
         raise
     if ended.report is not None:
-        await _announce(session, Round(session.clock(), plan=ended.made, report=ended.report, heals=True))
+        await _announce(session, Round(began=session.clock(), plan=ended.made, report=ended.report, heals=True))
     return ended
 
 

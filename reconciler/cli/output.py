@@ -120,7 +120,7 @@ class Waits:
             timer.cancel()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
     """Where one command prints, in which colours and form."""
 
@@ -134,7 +134,13 @@ class Output:
     def of(cls, options: argparse.Namespace) -> Output:
         """Read the options that every command takes."""
         form = getattr(options, "format", "text")
-        return cls(options.color, options.loudness, options.log_format, form, not options.no_input)
+        return cls(
+            colour=options.color,
+            loudness=options.loudness,
+            log_format=options.log_format,
+            form=form,
+            asks=not options.no_input,
+        )
 
     @property
     def paint(self) -> Paint:
@@ -247,7 +253,7 @@ def error_document(error: CxrouteError) -> dict[str, Any]:
     return form
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Part(Output):
     """The output of one environment; `kept` is what it would have printed by itself."""
 
@@ -257,7 +263,14 @@ class Part(Output):
     @classmethod
     def of_environment(cls, output: Output, environment: str) -> Part:
         """Return an environment's part of what is printed elsewhere."""
-        return cls(output.colour, output.loudness, output.log_format, output.form, asks=False, environment=environment)
+        return cls(
+            colour=output.colour,
+            loudness=output.loudness,
+            log_format=output.log_format,
+            form=output.form,
+            asks=False,
+            environment=environment,
+        )
 
     def result(self, text: str) -> None:
         """Keep the result, or a part of it; secrets are taken out where it is printed."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 DEFAULT = "manifests"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
     """One environment's rules, expanded offline: what was found in them, and what became of each route test."""
 
@@ -50,10 +50,17 @@ def check(manifests: Manifests, environment: Environment) -> Checked:
     try:
         desired = desire(manifests, environment, catalogue)
     except ManifestError as error:
-        return Checked(environment, error.findings, (), {}, None, {})
+        return Checked(environment=environment, findings=error.findings, tried=(), labels={}, desired=None, queues={})
     tried = verify(manifests.route_tests, environment, catalogue, desired)
     queues = {queue.id: queue.name for queue in catalogue.assumed.values()}
-    return Checked(environment, desired.findings, tried, desired.labels, desired, queues)
+    return Checked(
+        environment=environment,
+        findings=desired.findings,
+        tried=tried,
+        labels=desired.labels,
+        desired=desired,
+        queues=queues,
+    )
 
 
 def asked_for(manifests: Manifests, names: str | None) -> tuple[str, ...]:
@@ -69,7 +76,15 @@ def check_live(manifests: Manifests, environment: Environment, desired: Desired,
     entries = live_entries(live.rules, desired)
     tried = verify_live(manifests.route_tests, environment, catalogue, entries)
     queues = {queue.id: queue.name for queue in live.queues}
-    return Checked(environment, (), tried, desired.labels, desired, queues, "live")
+    return Checked(
+        environment=environment,
+        findings=(),
+        tried=tried,
+        labels=desired.labels,
+        desired=desired,
+        queues=queues,
+        rules="live",
+    )
 
 
 def tested(manifests: Manifests, only: str | None, name: str) -> bool:

@@ -160,7 +160,9 @@ def _file(written: str) -> RuleList:
     entries = []
     for one in export.rules:
         address = one.marker.address if one.marker else None
-        entries.append(Entry(str(address) if address else one.rule.name, one.rule, one.id, address))
+        entries.append(
+            Entry(name=str(address) if address else one.rule.name, rule=one.rule, id=one.id, address=address)
+        )
     return RuleList(tuple(entries), export.queues)
 
 

@@ -111,11 +111,11 @@ def policy(options: argparse.Namespace, session: Session) -> Policy:
     """Return what the environment says of events."""
     names, context = session.environment.attributes, session.environment.context
     return Policy(
-        Names(names.intent, names.confidence, names.updated_at),
-        Fallback(context.below.intent, context.min_confidence or 0) if context.below else None,
-        frozenset(intent for loaded in session.manifests.intents for intent in loaded.document.intents),
-        explaining(session) if options.explain else None,
-        skipped_by(session.environment),
+        names=Names(names.intent, names.confidence, names.updated_at),
+        fallback=Fallback(context.below.intent, context.min_confidence or 0) if context.below else None,
+        known=frozenset(intent for loaded in session.manifests.intents for intent in loaded.document.intents),
+        explain=explaining(session) if options.explain else None,
+        skipped=skipped_by(session.environment),
     )
 
 

@@ -61,7 +61,7 @@ class Planner(NamedTuple):
         return self.told(self.guarded(self.bare(rules)))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
     """One command's manifests, environment, options of planning, clock, and where it prints."""
 
@@ -259,7 +259,16 @@ def session_in(manifests: Manifests, options: argparse.Namespace, output: Output
         undo=getattr(options, "undo", None),
     )
     sample = _sample(manifests, chosen, options) if hasattr(options, "traffic") else None
-    return Session(manifests, chosen, planning, output, utc_now, Bar(output), options.manifests, sample)
+    return Session(
+        manifests=manifests,
+        environment=chosen,
+        options=planning,
+        output=output,
+        clock=utc_now,
+        bar=Bar(output),
+        directory=options.manifests,
+        sample=sample,
+    )
 
 
 def _sample(manifests: Manifests, chosen: Environment, options: argparse.Namespace) -> Sample | None:

@@ -50,7 +50,7 @@ _LINKS: Final = (
 """What lists call these: a profile that names others does not make the first page of a list the whole."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
     """What one answer says. `total` is None where it does not say how many there are in all."""
 
@@ -110,12 +110,14 @@ class Book:
     def read(self, form: object, asked: str) -> Page:
         """Read an answer to a query; None stands for status 204. Raises UnexpectedAnswerError, naming what is wrong."""
         if form is None and self._listed.no_content:
-            return Page([])
+            return Page(entities=[])
         entities = member(form, self._listed.list)
         if not isinstance(entities, list):
             where = "is no list" if self._listed.list == "." else f"has no list `{self._listed.list}`"
             raise UnexpectedAnswerError(f"a page of {self.what} {where}")
-        return Page(self._entities(entities), self._total(form), *self._following(form, asked), self._more(form))
+        entities, total = self._entities(entities), self._total(form)
+        following, token = self._following(form, asked)
+        return Page(entities=entities, total=total, following=following, token=token, more=self._more(form))
 
     def _entities(self, entities: list[Any]) -> list[dict[str, Any]]:
         name, numbers = self._listed.id, self._listed.ids == "number"

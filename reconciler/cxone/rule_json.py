@@ -46,12 +46,12 @@ def live_rule(form: Json) -> LiveRule:
         raise _wrong(form, "priority", "a number")
     description, marker = split(_text(form, "description"))
     rule = Rule(
-        name,
-        description,
-        priority,
-        _flag(form, "enabled"),
-        canonical_set([_condition(one) for one in _list(form, "conditions")]),
-        canonical_bag([_target(one) for one in _list(form, "targets")]),
+        name=name,
+        description=description,
+        priority=priority,
+        enabled=_flag(form, "enabled"),
+        conditions=canonical_set([_condition(one) for one in _list(form, "conditions")]),
+        targets=canonical_bag([_target(one) for one in _list(form, "targets")]),
     )
     return LiveRule(rule_id, rule, marker, form)
 

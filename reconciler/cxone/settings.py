@@ -25,7 +25,7 @@ _ISSUERS: Final = frozenset({"nicecxone-sov1.au", "nicecxone-sov1.eu"})
 """The published issuers that are below none of these. Just these hosts: of theirs, no others are published."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
     """A client's id and secret, an access key's, or both; none is ever shown. What there is decides how to ask."""
 
@@ -78,7 +78,7 @@ class Server:
         return f"{self.scheme}://{self.authority}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tenant:
     """Where a tenant's API is and how fast it may be used. Times are seconds."""
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Given = TypeVar("Given")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DesiredRule:
     """A rule that is to be live, and where the manifests say so; None where it is not they who want it."""
 
@@ -48,7 +48,7 @@ class DesiredRule:
         return self.fingerprint[:8]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Desired:
     """What is to be live in one environment. `rulesets` are those that apply there, empty ones included."""
 
@@ -86,7 +86,15 @@ def nothing(environment: Environment) -> Desired:
     """Return what manifests without a rule want in the environment."""
     labels = {environment.attributes.intent: "intent", environment.attributes.confidence: "confidence"}
     api = environment.api
-    found = Desired(environment.name, environment.owner, {}, frozenset(), (), labels, api.evaluation)
+    found = Desired(
+        environment=environment.name,
+        owner=environment.owner,
+        rules={},
+        rulesets=frozenset(),
+        findings=(),
+        labels=labels,
+        evaluation=api.evaluation,
+    )
     return replace(found, types=written_types(environment), names_unique=api.names_unique)
 
 
@@ -189,7 +197,14 @@ class _Expansion:
 
     def _desired(self, draft: Draft, ruleset: str, source: Source) -> DesiredRule:
         address, rule = Address(ruleset, draft.key()), draft.rule()
-        return DesiredRule(address, rule, fingerprint(rule), source, draft.entry.hold, draft.adopt())
+        return DesiredRule(
+            address=address,
+            rule=rule,
+            fingerprint=fingerprint(rule),
+            source=source,
+            hold=draft.entry.hold,
+            adopt=draft.adopt(),
+        )
 
     def _add(self, desired: DesiredRule) -> None:
         first = self.rules.setdefault(desired.address, desired)

@@ -81,12 +81,14 @@ class Draft:
         """Return the rule that is desired. Raises WrongRuleError at the first thing that is wrong."""
         queues = [self.queue(name, path) for name, _, path in split(self.entry)]
         return Rule(
-            self.name(),
-            self.description(queues),
-            self.priority(),
-            self.enabled(),
-            canonical_set([test for test, _ in self.conditions()]),
-            canonical_bag([Target(queue.id, weight) for queue, weight in zip(queues, self.weights(), strict=True)]),
+            name=self.name(),
+            description=self.description(queues),
+            priority=self.priority(),
+            enabled=self.enabled(),
+            conditions=canonical_set([test for test, _ in self.conditions()]),
+            targets=canonical_bag(
+                [Target(queue.id, weight) for queue, weight in zip(queues, self.weights(), strict=True)]
+            ),
         )
 
     def everything_wrong(self) -> list[WrongRuleError]:

@@ -39,7 +39,7 @@ class Line:
     advice: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     """What one call came to. `status` is 0 where no answer came; `said` is what the server says of an error."""
 

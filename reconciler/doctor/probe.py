@@ -143,9 +143,9 @@ class Probe:
             async with self._time.deadline(min(self._tenant.timeout_seconds, LONGEST)):
                 answer = await self._carry(request)
         except TimeoutError:
-            return Reply(request.call, "silent", tries=tries), None
+            return Reply(call=request.call, kind="silent", tries=tries), None
         except (LostError, UnexpectedAnswerError) as error:
-            return Reply(request.call, _of_failure(error), said=reason(error), tries=tries), None
+            return Reply(call=request.call, kind=_of_failure(error), said=reason(error), tries=tries), None
         middle = before + (self._time.now() - before) / 2
         skew = _ahead(answer.headers.get("date", ""), middle.timestamp())
         return self._read(answer, skew, tries)
@@ -161,7 +161,16 @@ class Probe:
                 kind = "garbled"
         if answer.status >= HTTPStatus.BAD_REQUEST and kind == "json":
             said = self._access.explanation(answer)
-        return Reply(answer.call, kind, answer.status, said, answer.form, answer.headers, skew, tries), answer
+        return Reply(
+            call=answer.call,
+            kind=kind,
+            status=answer.status,
+            said=said,
+            form=answer.form,
+            headers=answer.headers,
+            skew=skew,
+            tries=tries,
+        ), answer
 
 
 def _kind(answer: Answer) -> Kind:

@@ -50,7 +50,7 @@ class Memory:
     register: Register
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """What the endpoint takes from the world around it. `now` is in UTC, `clock` monotonic.
 

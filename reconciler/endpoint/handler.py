@@ -48,7 +48,7 @@ class Names:
     updated_at: str = "routedAt"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """What the Environment says of events: attribute names, the fallback, the intents that are known, if any are.
 

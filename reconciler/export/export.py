@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from reconciler.model.live import LiveRule
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tenant:
     """What was read, and what the manifests say of it already."""
 
@@ -64,8 +64,8 @@ def export(rules: Sequence[LiveRule], tenant: Tenant, taken: Collection[str]) ->
 def consequence(exported: Exported, tenant: Tenant, merged: Desired) -> Behaviour:
     """Return who would go elsewhere once the exported rules are live as the manifests now say, beside all others."""
     said = {one.live.id: merged.rules[one.address].rule for one in exported.rules}
-    before = tuple(Entry(live.rule.name, live.rule, live.id) for live in tenant.rules)
-    after = tuple(Entry(live.rule.name, said.get(live.id, live.rule), live.id) for live in tenant.rules)
+    before = tuple(Entry(name=live.rule.name, rule=live.rule, id=live.id) for live in tenant.rules)
+    after = tuple(Entry(name=live.rule.name, rule=said.get(live.id, live.rule), id=live.id) for live in tenant.rules)
     return difference(before, after, tenant.desired.evaluation)
 
 

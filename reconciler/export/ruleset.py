@@ -28,7 +28,7 @@ ORDER: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
     """A rule as it is written: its fields in order, the rule that they mean, and what a reader should know."""
 
@@ -95,7 +95,9 @@ class Composing:
         fields |= {} if key == default else {"key": key}
         fields |= {} if name == bare.name else {"name": escaped(name)}
         fields |= {} if live.rule.description == bare.description else {"description": escaped(live.rule.description)}
-        return Written(live, address, fields | adopt, replace(live.rule, name=name), tuple(notes))
+        return Written(
+            live=live, address=address, fields=fields | adopt, rule=replace(live.rule, name=name), notes=tuple(notes)
+        )
 
     def _draft(self, fields: Fields) -> Draft:
         try:

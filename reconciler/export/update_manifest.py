@@ -263,7 +263,7 @@ def _key(draft: Draft) -> str:
         return ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
     """A rule whose live values go into its manifest: where it stands, and its fields before and after."""
 
@@ -298,7 +298,7 @@ def keeping(live: LiveRule, desired: DesiredRule, manifests: Manifests, tenant: 
         edits = patch(text, node_at(text, origin.index(("rules", index))), old, new)
     except CannotPatchError as error:
         raise NotWritableError(str(error)) from None
-    return Kept(live, desired, loaded.file, old, new, edits)
+    return Kept(live=live, desired=desired, file=loaded.file, old=old, new=new, edits=edits)
 
 
 def texts(found: Iterable[Kept], manifests: Manifests) -> dict[str, str]:

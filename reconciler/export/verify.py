@@ -21,7 +21,7 @@ class NotProvenError(Exception):
     """An exported rule does not come back as it was: the message says which."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
     """What the next plan shows: rules taken over, how many of them under another name; what else; and who is moved."""
 
@@ -54,4 +54,4 @@ def prove(exported: Exported, tenant: Tenant, merged: Desired) -> Proof:
     behaviour = consequence(exported, tenant, merged)
     if behaviour.changed:
         raise NotProvenError("conversations would go elsewhere")
-    return Proof(adoptions, renamed, others, behaviour, merged.labels)
+    return Proof(adoptions=adoptions, renamed=renamed, others=others, behaviour=behaviour, labels=merged.labels)

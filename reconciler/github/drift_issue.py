@@ -59,7 +59,7 @@ class Leave(NamedTuple):
 Decision = Open | Revise | Close | Leave
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """What was seen of one environment: its difference, empty where there is none, and the same in Markdown."""
 

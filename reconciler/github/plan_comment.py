@@ -104,7 +104,7 @@ _STATE: Final = re.compile(r"<!-- cxroute:state (\{[^\n]{0,400}\}) -->")
 _WORD: Final = re.compile(r"[0-9a-f]{0,64}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     """Which run wrote a comment last, about which commit and plan, and whether that plan was applied."""
 
@@ -205,7 +205,13 @@ def state_of(body: str) -> State | None:
         return None
     if not all(isinstance(one, str) and _WORD.fullmatch(one) for one in words):
         return None
-    return State(form["run"], form["attempt"], form["sha"], form["plan"], form.get("applied") is True)
+    return State(
+        run=form["run"],
+        attempt=form["attempt"],
+        sha=form["sha"],
+        plan=form["plan"],
+        applied=form.get("applied") is True,
+    )
 
 
 def _decided(
@@ -274,7 +280,9 @@ class Statement(NamedTuple):
 
 def planned(report: Report, run: Run) -> Statement:
     """State a plan. One without changes is worth an edit, and no comment of its own."""
-    wanted = Wanted(report.environment, "", State(run.id, run.attempt, run.sha, report.plan_id), report.text)
+    wanted = Wanted(
+        report.environment, "", State(run=run.id, attempt=run.attempt, sha=run.sha, plan=report.plan_id), report.text
+    )
     return Statement(wanted, posted if report.speaks else refreshed)
 
 
@@ -296,4 +304,12 @@ def outdated(environment: str, why: str, run: Run, now: datetime) -> Statement:
 def _under(
     environment: str, run: Run, head: Head, decide: Callable[[Iterable[Comment], Wanted], Decision]
 ) -> Statement:
-    return Statement(Wanted(environment, "", State(run.id, run.attempt, run.sha, "", head.applied), head.text), decide)
+    return Statement(
+        Wanted(
+            environment,
+            "",
+            State(run=run.id, attempt=run.attempt, sha=run.sha, plan="", applied=head.applied),
+            head.text,
+        ),
+        decide,
+    )

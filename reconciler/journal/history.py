@@ -28,7 +28,7 @@ _SHAPES: Final = {"create": (False, True), "update": (True, True), "adopt": (Tru
 """Which of before and after an action has."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Deed:
     """What a run did to one rule: what stood there before and after it, None where there was no rule, or is none.
 
@@ -113,7 +113,7 @@ def _deed(entry: Mapping[str, Any], owner: str) -> Deed | None:
         raise _LackingError(f"what the journal says of {address[:130]} is nothing that a run of {owner} does")
     rule_id = entry.get("id")
     sure = settled and entry.get("status") == "applied"
-    return Deed(ours, before, after, rule_id if isinstance(rule_id, str) else "", sure)
+    return Deed(address=ours, before=before, after=after, id=rule_id if isinstance(rule_id, str) else "", sure=sure)
 
 
 def _rule(entry: Mapping[str, Any], side: str) -> LiveRule | None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """One run of the journal: its head (event `start`), its changes in order, and its end where there is one."""
 
@@ -132,7 +132,7 @@ def _run(name: str, numbered: list[tuple[int, Entry]], strange: Iterable[int]) -
     end = next((entry for entry in reversed(entries) if entry["event"] == "end"), None)
     first, last = numbered[0][0], math.inf if end is None else numbered[-1][0]
     unread = sum(first < number < last for number in strange)
-    return Run(name, start, tuple(_changes(entries)), end, entries[-1]["at"], unread)
+    return Run(id=name, start=start, changes=tuple(_changes(entries)), end=end, last=entries[-1]["at"], unread=unread)
 
 
 def _changes(entries: Iterable[Entry]) -> Iterable[Entry]:

@@ -186,10 +186,14 @@ class _Undoing:
         return f"{what} since, and this journal does not say by whom"
 
     def _wanted(self, address: Address, rule: Rule) -> DesiredRule:
-        return DesiredRule(address, rule, fingerprint(rule), None, None, None)
+        return DesiredRule(
+            address=address, rule=rule, fingerprint=fingerprint(rule), source=None, hold=None, adopt=None
+        )
 
     def _tell(self, deed: Deed, message: str, hint: str) -> None:
-        self.findings.append(Finding("CXR311", "warning", message, None, deed.address, hint))
+        self.findings.append(
+            Finding(code="CXR311", severity="warning", message=message, source=None, address=deed.address, hint=hint)
+        )
 
 
 def _changed_by(later: Iterable[Run]) -> Mapping[str, Run]:

@@ -33,13 +33,18 @@ def aftermath(made: Plan, manifests: Desired, options: Options) -> tuple[Finding
     count = f"{len(found)} of these changes" if len(found) > 1 else "one of these changes"
     message = f"the manifests still say otherwise: the next apply, or a scheduled one, would make {count} again"
     hint = _hint(made, found)
-    return tuple(Finding(CODE, "warning", message, change.source, change.address, hint) for change in found)
+    return tuple(
+        Finding(code=CODE, severity="warning", message=message, source=change.source, address=change.address, hint=hint)
+        for change in found
+    )
 
 
 def unknown(error: Exception) -> Finding:
     """Return the warning that nobody knows what the next apply does, since the manifests are wrong."""
     message = f"what the next apply would make of it is not known: {error}"
-    return Finding(CODE, "warning", message, hint="`cxroute validate` lists them; they did not matter here")
+    return Finding(
+        code=CODE, severity="warning", message=message, hint="`cxroute validate` lists them; they did not matter here"
+    )
 
 
 def _again(made: Plan, manifests: Desired, options: Options) -> list[Change]:

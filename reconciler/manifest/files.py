@@ -137,4 +137,4 @@ def _begin(walk: _Walk) -> str:
 
 
 def _finding(code: str, shown: str, message: str, hint: str = "") -> Finding:
-    return Finding(code, "error", message, Source(shown, 1, 1), hint=hint)
+    return Finding(code=code, severity="error", message=message, source=Source(shown, 1, 1), hint=hint)

@@ -43,7 +43,7 @@ _MOST_PROBLEMS: Final = 5000
 """That one comparison of all documents tells of."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifests:
     """All documents of a directory, valid each by itself and beside the others."""
 
@@ -112,7 +112,15 @@ def load_environment(directory: Path, name: str) -> Manifests:
     named = [one for file in checked for one in file.origins if one.root.get("name") == name and _is_environment(one)]
     if len(named) > 1 or len(environments) < max(len(named), name != SANDBOX) or profile not in {None, *profiles}:
         raise ManifestError(findings)
-    return Manifests(environments, (), (), (), (), profiles=profiles, errors=tuple(findings))
+    return Manifests(
+        environments=environments,
+        queues=(),
+        rulesets=(),
+        intents=(),
+        route_tests=(),
+        profiles=profiles,
+        errors=tuple(findings),
+    )
 
 
 def _is_environment(origin: Origin) -> bool:

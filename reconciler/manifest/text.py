@@ -124,10 +124,19 @@ class Text:
         excerpt = self.line(index, source.column)
         token = _TOKEN.match(excerpt, source.column - 1)
         span = len(token[0]) if token else 1
-        return Finding(code, severity, message, source, address, hint, excerpt, span)
+        return Finding(
+            code=code,
+            severity=severity,
+            message=message,
+            source=source,
+            address=address,
+            hint=hint,
+            excerpt=excerpt,
+            span=span,
+        )
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Complaints:
     """The errors of one file, as they are found; only so many are kept, the others counted."""
 
@@ -174,7 +183,14 @@ class Complaints:
         told = sorted(self.found, key=lambda one: one.source or ("", 0, 0))
         if self.full:
             more = f"at least {self.left_out:,} more" if self.left_out else "perhaps more"
-            told.append(Finding(told[-1].code, "error", f"and {more} errors in this file", told[-1].source))
+            told.append(
+                Finding(
+                    code=told[-1].code,
+                    severity="error",
+                    message=f"and {more} errors in this file",
+                    source=told[-1].source,
+                )
+            )
         return told
 
     def _keep(self, code: str, index: int, message: str, hint: str) -> None:

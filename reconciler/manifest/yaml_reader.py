@@ -123,7 +123,7 @@ class Reading(NamedTuple):
 
 def read(data: bytes, file: str) -> Reading:
     """Read a file's bytes. Every error is among the complaints; nothing is raised, and no input takes a second."""
-    complaints = Complaints(Text(file, ""))
+    complaints = Complaints(text=Text(file, ""))
     documents: list[Document] = []
     complete = False
     try:

@@ -104,7 +104,7 @@ class Target:
     weight: int | float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """What a routing rule says. `description` is without our marker; conditions and targets are in canonical order."""
 

@@ -162,7 +162,8 @@ class _Comparing:
             else:
                 changes.append(change)
         changes.extend(
-            Delete(address, live, "both" if edited(live) else "manifest") for address, live in self._surplus.items()
+            Delete(address=address, live=live, cause="both" if edited(live) else "manifest")
+            for address, live in self._surplus.items()
         )
         changes.extend(self._duplicates())
         self._report_leftovers()
@@ -170,10 +171,12 @@ class _Comparing:
 
     def _duplicates(self) -> Iterator[Delete]:
         for live in self.owned.duplicates:
-            yield Delete(_address(live), live, "duplicate", original=self.owned.managed.get(_address(live)))
+            yield Delete(
+                address=_address(live), live=live, cause="duplicate", original=self.owned.managed.get(_address(live))
+            )
         for live in self.owned.copies:
             if _address(live) not in self.owned.undecided:
-                yield Delete(_address(live), live, "duplicate")
+                yield Delete(address=_address(live), live=live, cause="duplicate")
 
     def _change(self, wanted: DesiredRule, live: LiveRule | None) -> Change | None:
         """Return what makes one desired rule live, or None where it is. Raises _ConflictError."""
@@ -204,7 +207,13 @@ class _Comparing:
         if mark := of_another_tool(adopted.rule.description):
             message = f'the live rule "{adopted.rule.name}" seems to be managed by another tool: {mark}'
             self._find("CXR309", "warning", message, wanted)
-        return Adopt(wanted.address, adopted, wanted.rule, fields(adopted.rule, wanted.rule), wanted.source)
+        return Adopt(
+            address=wanted.address,
+            live=adopted,
+            after=wanted.rule,
+            fields=fields(adopted.rule, wanted.rule),
+            source=wanted.source,
+        )
 
     def _update(self, wanted: DesiredRule, live: LiveRule) -> Update | None:
         address = _address(live)
@@ -216,12 +225,21 @@ class _Comparing:
         made_by = cause(live, wanted.marker_digest)
         if address != wanted.address and made_by == "drift":
             made_by = "both"
-        return Update(wanted.address, live, wanted.rule, found, wanted.source, made_by)
+        return Update(
+            address=wanted.address, live=live, after=wanted.rule, fields=found, source=wanted.source, cause=made_by
+        )
 
     def _remark(self, wanted: DesiredRule, live: LiveRule) -> Update:
         """Nothing differs but what the marker says was last written."""
         change = FieldChange("marker", _marker(live).digest, wanted.marker_digest)
-        return Update(wanted.address, live, wanted.rule, (change,), wanted.source, "manifest")
+        return Update(
+            address=wanted.address,
+            live=live,
+            after=wanted.rule,
+            fields=(change,),
+            source=wanted.source,
+            cause="manifest",
+        )
 
     def _release(self, wanted: DesiredRule, live: LiveRule | None) -> Update | None:
         """Return what gives a rule back as it was before it was adopted, or None where that is done."""
@@ -234,7 +252,15 @@ class _Comparing:
             self._refuse_namesakes(wanted, besides=None)
         gone = FieldChange("marker", _marker(live).digest, None)
         found = (*fields(live.rule, wanted.rule), gone)
-        return Update(wanted.address, live, wanted.rule, found, wanted.source, "manifest", released=True)
+        return Update(
+            address=wanted.address,
+            live=live,
+            after=wanted.rule,
+            fields=found,
+            source=wanted.source,
+            cause="manifest",
+            released=True,
+        )
 
     def _refuse_undecided(self, wanted: DesiredRule) -> None:
         """Raise _ConflictError where one of several rules would have to be written, and nothing says which is ours."""
@@ -296,15 +322,19 @@ class _Comparing:
         for address, rules in self.owned.undecided.items():
             if address not in told:
                 hint = _WAYS_OUT["CXR312"]
-                self.findings.append(Finding("CXR312", "warning", _undecided(rules), address=address, hint=hint))
+                self.findings.append(
+                    Finding(code="CXR312", severity="warning", message=_undecided(rules), address=address, hint=hint)
+                )
         for live in self.owned.clones:
             if _address(live) not in self.owned.undecided or _is_copy(live):
                 message = f'live rule "{live.rule.name}" ({live.id}) is {self._unlike(live)}; it is left alone'
-                self.findings.append(Finding("CXR302", "warning", message, address=_address(live)))
+                self.findings.append(
+                    Finding(code="CXR302", severity="warning", message=message, address=_address(live))
+                )
         for live in (*self.owned.managed.values(), *self.owned.unmanaged):
             if any(isinstance(part, Opaque) for part in (*live.rule.conditions, *live.rule.targets)):
                 message = f'live rule "{live.rule.name}" ({live.id}) has a part that cxroute does not understand'
-                self.findings.append(Finding("CXR306", "info", message))
+                self.findings.append(Finding(code="CXR306", severity="info", message=message))
 
     def _unlike(self, live: LiveRule) -> str:
         """Say what a rule with the marker of ours is, which is no duplicate of it."""
@@ -314,10 +344,21 @@ class _Comparing:
         return f"a copy of {address} ({ours.id}) with other values in {phrase(differing(ours, live))}"
 
     def _find(self, code: str, severity: Severity, message: str, wanted: DesiredRule) -> None:
-        self.findings.append(Finding(code, severity, message, wanted.source, wanted.address))
+        self.findings.append(
+            Finding(code=code, severity=severity, message=message, source=wanted.source, address=wanted.address)
+        )
 
     def _conflict(self, code: str, message: str, wanted: DesiredRule) -> _ConflictError:
-        return _ConflictError(Finding(code, "error", message, wanted.source, wanted.address, hint=_WAYS_OUT[code]))
+        return _ConflictError(
+            Finding(
+                code=code,
+                severity="error",
+                message=message,
+                source=wanted.source,
+                address=wanted.address,
+                hint=_WAYS_OUT[code],
+            )
+        )
 
 
 _WAYS_OUT = {

@@ -36,7 +36,7 @@ _COUNTED: Final = ("create", "update", "adopt", "delete")
 Document = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewedPlan:
     """What a saved plan binds an apply to. `changes` holds each reviewed change's canonical JSON."""
 
@@ -154,20 +154,20 @@ def read(text: str, name: str) -> ReviewedPlan:
         if form.get("report") == DRIFT:
             raise UsageError(f"{name} is a report of `cxroute drift`: write a plan with `cxroute plan --out {name}`")
         reviewed = ReviewedPlan(
-            _text(form["planId"]),
-            _text(form["environment"]),
-            _text(form["owner"]),
-            Options(
+            plan_id=_text(form["planId"]),
+            environment=_text(form["environment"]),
+            owner=_text(form["owner"]),
+            options=Options(
                 only=tuple(map(str, options["only"])),
                 adopt=options["adopt"],
                 keep_drift=options["keepDrift"],
                 undo=None if options["undo"] is None else _text(options["undo"]),
             ),
-            datetime.fromisoformat(form["generatedAt"]).isoformat(),
-            frozenset(_identity(change) for change in form["changes"]),
-            frozenset(_text(change["address"]) for change in form["changes"]),
-            claims(form["behaviour"] or {"regions": []}),
-            options["traffic"] and {name: _text(options["traffic"][name]) for name in ("file", "digest")},
+            generated_at=datetime.fromisoformat(form["generatedAt"]).isoformat(),
+            changes=frozenset(_identity(change) for change in form["changes"]),
+            addresses=frozenset(_text(change["address"]) for change in form["changes"]),
+            claims=claims(form["behaviour"] or {"regions": []}),
+            traffic=options["traffic"] and {name: _text(options["traffic"][name]) for name in ("file", "digest")},
         )
         version = (str(form["formatVersion"]).split(".")[0], str(form["tool"]["version"]).split(".")[0])
     except (ValueError, RecursionError, LookupError, TypeError, AttributeError):

@@ -23,7 +23,7 @@ _FIRST_YEAR: Final = 2000
 """An earlier year is what a program writes that knows no date."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Owned:
     """Live rules by who manages them; each group is in the order of its rules' ids.
 
@@ -46,7 +46,14 @@ class Owned:
         undecided = {address: rules for address, rules in self.undecided.items() if address in addresses}
         groups = (self.duplicates, self.clones, self.copies)
         ours = [tuple(one for one in group if _is_of(one, addresses)) for group in groups]
-        return Owned(managed, ours[0], ours[1], ours[2], undecided, self.unmanaged)
+        return Owned(
+            managed=managed,
+            duplicates=ours[0],
+            clones=ours[1],
+            copies=ours[2],
+            undecided=undecided,
+            unmanaged=self.unmanaged,
+        )
 
 
 def own(live: Iterable[LiveRule], owner: str) -> Owned:
@@ -72,7 +79,14 @@ def own(live: Iterable[LiveRule], owner: str) -> Owned:
                 (duplicates if is_duplicate(other, first) else clones).append(other)
     managed = {address: first for address, first in originals.items() if first is not None}
     undecided = {address: tuple(ours[address]) for address, first in originals.items() if first is None}
-    return Owned(managed, tuple(duplicates), tuple(clones), tuple(copies), undecided, tuple(unmanaged))
+    return Owned(
+        managed=managed,
+        duplicates=tuple(duplicates),
+        clones=tuple(clones),
+        copies=tuple(copies),
+        undecided=undecided,
+        unmanaged=tuple(unmanaged),
+    )
 
 
 def original(rules: Sequence[LiveRule]) -> LiveRule | None:

@@ -33,7 +33,7 @@ class Live:
     queues: tuple[Queue, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GuardResult:
     """What one guard says of a plan. `value` and `limit` are its number and limit; `allowed` is why it was lifted."""
 
@@ -45,7 +45,7 @@ class GuardResult:
     allowed: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What differs, what would be done, and what speaks against it."""
 
@@ -111,21 +111,21 @@ def plan(desired: Desired, live: Live, options: Options, now: datetime) -> Plan:
     selected_changes = as_read(_select(found.changes, options.only), live.rules)
     changes, held = hold(selected_changes, wanted, owned, options, now)
     return Plan(
-        desired.environment,
-        desired.owner,
-        tuple(sorted(changes, key=_order)),
-        tuple(sorted(held, key=lambda one: _order(one.change))),
-        tuple(one for one in (*desired.findings, *kept, *found.findings) if _speaks(one, options)),
-        sum(1 for address in found.unchanged if selected(address, options.only)),
-        tuple(sorted(owned.managed)),
-        len(owned.unmanaged),
-        desired.rulesets,
-        {queue.id: queue.name for queue in live.queues},
-        desired.labels,
-        options,
-        desired,
-        live,
-        now,
+        environment=desired.environment,
+        owner=desired.owner,
+        changes=tuple(sorted(changes, key=_order)),
+        held=tuple(sorted(held, key=lambda one: _order(one.change))),
+        findings=tuple(one for one in (*desired.findings, *kept, *found.findings) if _speaks(one, options)),
+        unchanged=sum(1 for address in found.unchanged if selected(address, options.only)),
+        managed=tuple(sorted(owned.managed)),
+        unmanaged=len(owned.unmanaged),
+        rulesets=desired.rulesets,
+        queue_names={queue.id: queue.name for queue in live.queues},
+        labels=desired.labels,
+        options=options,
+        desired=desired,
+        live=live,
+        generated_at=now,
     )
 
 

@@ -26,7 +26,8 @@ def types_phrase(types: Types, labels: Mapping[str, str]) -> str:
 def desired_entries(desired: Desired) -> tuple[Entry, ...]:
     """Return what the manifests want, each rule by its address and with its place."""
     return tuple(
-        Entry(str(address), one.rule, address=address, source=one.source) for address, one in desired.rules.items()
+        Entry(name=str(address), rule=one.rule, address=address, source=one.source)
+        for address, one in desired.rules.items()
     )
 
 
@@ -41,10 +42,12 @@ def live_entries(live: Iterable[LiveRule], desired: Desired) -> tuple[Entry, ...
     theirs = (*owned.clones, *owned.copies, *owned.unmanaged)
     return (
         *(_managed(rule, address, desired) for rule, address in ours),
-        *(Entry(rule.rule.name, rule.rule, rule.id) for rule in theirs),
+        *(Entry(name=rule.rule.name, rule=rule.rule, id=rule.id) for rule in theirs),
     )
 
 
 def _managed(live: LiveRule, address: Address, desired: Desired) -> Entry:
     wanted = desired.rules.get(address)
-    return Entry(str(address), live.rule, live.id, address, wanted.source if wanted else None)
+    return Entry(
+        name=str(address), rule=live.rule, id=live.id, address=address, source=wanted.source if wanted else None
+    )

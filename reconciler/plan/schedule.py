@@ -86,9 +86,16 @@ def _move(change: Change, live: Mapping[str, Entry]) -> Move:
     if isinstance(change, Delete):
         return Move(before, None)
     if before is not None and is_release(change):
-        return Move(before, Entry(change.after.name, change.after, before.id))
+        return Move(before, Entry(name=change.after.name, rule=change.after, id=before.id))
     return Move(
-        before, Entry(str(change.address), change.after, before.id if before else "", change.address, change.source)
+        before,
+        Entry(
+            name=str(change.address),
+            rule=change.after,
+            id=before.id if before else "",
+            address=change.address,
+            source=change.source,
+        ),
     )
 
 
@@ -138,11 +145,11 @@ def foresee(plan: Plan, sample: Sample | None = None) -> Plan:
     Rules that are not managed take part.
     """
     if not plan.changes and sample is None:
-        return replace(plan, behaviour=Behaviour(()))
+        return replace(plan, behaviour=Behaviour(regions=()))
     evaluation = plan.desired.evaluation
     now = transition(plan)
     types = plan.desired.types
-    behaviour = difference(now.before, now.after, evaluation, types=types) if plan.changes else Behaviour(())
+    behaviour = difference(now.before, now.after, evaluation, types=types) if plan.changes else Behaviour(regions=())
     if sample is None:
         return replace(plan, behaviour=behaviour)
     before, after = in_order(now.before, evaluation), in_order(now.after, evaluation)

@@ -173,4 +173,11 @@ def _finding(field: str, form: Form, live: LiveRule, wanted: DesiredRule) -> Fin
     message = f"the tenant keeps the {field} {form.words}, and not as it was written"
     way = "write it so in the manifest" if form.of(kept) == kept else "leave out of it what the tenant changes"
     hint = f"{way}, or accept this finding: it is not written again"
-    return Finding(KEPT_OTHERWISE, "warning", message, wanted.source, wanted.address, hint)
+    return Finding(
+        code=KEPT_OTHERWISE,
+        severity="warning",
+        message=message,
+        source=wanted.source,
+        address=wanted.address,
+        hint=hint,
+    )

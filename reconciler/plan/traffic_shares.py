@@ -56,7 +56,7 @@ class QueueShare:
     change: Share
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Moved:
     """How much of a sample moves: with each region and each row, in order, and in all; and what each queue gets."""
 
@@ -88,11 +88,11 @@ def shares(behaviour: Behaviour, before: Sequence[Entry], after: Sequence[Entry]
     for row in sample.rows:
         counting.take(row)
     return Moved(
-        sample,
-        tuple(one.of(sample.total) for one in counting.of_regions),
-        tuple(one.of(sample.total) for one in counting.of_rows),
-        counting.total.of(sample.total),
-        balance(before, after, sample, None if behaviour.unknown else counting.changes),
+        sample=sample,
+        regions=tuple(one.of(sample.total) for one in counting.of_regions),
+        rows=tuple(one.of(sample.total) for one in counting.of_rows),
+        total=counting.total.of(sample.total),
+        balance=balance(before, after, sample, None if behaviour.unknown else counting.changes),
     )
 
 

@@ -99,7 +99,7 @@ class Row:
     after: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ToldChange:
     """A change as people read it. `sentence` is the whole rule, of a create or a delete; `rows` is what differs."""
 
@@ -126,16 +126,16 @@ def told_change(plan: Plan, change: Change, note: str = "") -> ToldChange:
     """Return a change in words; `note` is what stands above all else of it."""
     whole = change.after if isinstance(change, Create) else change.live.rule if isinstance(change, Delete) else None
     return ToldChange(
-        change.action,
-        change.address,
-        change.source,
-        change.cause,
-        "the run undone" if plan.options.undo and change.cause == "manifest" else CAUSES[change.cause],
-        note,
-        (_why_undone(change, plan.options.undo) if plan.options.undo else "") or _why(change),
-        rule_phrase(whole, plan.queue_names, plan.labels) if whole else "",
-        () if isinstance(change, Create | Delete) else tuple(_rows(plan, change)),
-        edit_of(change) if isinstance(change, Update) else None,
+        action=change.action,
+        address=change.address,
+        source=change.source,
+        cause=change.cause,
+        by="the run undone" if plan.options.undo and change.cause == "manifest" else CAUSES[change.cause],
+        note=note,
+        why=(_why_undone(change, plan.options.undo) if plan.options.undo else "") or _why(change),
+        sentence=rule_phrase(whole, plan.queue_names, plan.labels) if whole else "",
+        rows=() if isinstance(change, Create | Delete) else tuple(_rows(plan, change)),
+        edit=edit_of(change) if isinstance(change, Update) else None,
     )
 
 

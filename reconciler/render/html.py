@@ -47,7 +47,7 @@ _LETTER: Final = 7.0
 _THINNEST, _THICKEST, _PERCENT = 1.5, 18.0, 0.45
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Box:
     """A node: its text, cut to fit, and all of it."""
 
@@ -147,7 +147,7 @@ def _queues(lanes: Sequence[Lane], rows: Mapping[int, float]) -> dict[str, Box]:
 def _box(column: tuple[int, int], y: float, text: str, title: str, state: State) -> Box:
     most = int((column[1] - 16) / _LETTER)
     shown = text if len(text) <= most else f"{text[: most - 1]}…"
-    return Box(column[0], y, column[1], _ROW - 6, shown, title, state)
+    return Box(x=column[0], y=y, width=column[1], height=_ROW - 6, text=shown, title=title, state=state)
 
 
 def _edges(lane: Lane, y: float, queues: Mapping[str, Box]) -> Iterator[Edge]:

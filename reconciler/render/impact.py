@@ -41,7 +41,7 @@ _MOST_BEFORES: Final = 3
 _MOST_UNKNOWN: Final = 5
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """Conversations that go elsewhere: who, from where to where, which share of the sample, an example, exceptions."""
 
@@ -77,7 +77,7 @@ class Balance:
     change: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Affected:
     """All that is said of who goes elsewhere."""
 
@@ -121,7 +121,16 @@ def affected(
     """
     unknown, rests = _unknown(behaviour, labels), premise(behaviour, labels)
     if not behaviour.rows:
-        return Affected(NOBODY_KNOWN if unknown else NOBODY, "", (), (), 0, "", unknown, rests)
+        return Affected(
+            head=NOBODY_KNOWN if unknown else NOBODY,
+            share="",
+            cases=(),
+            balance=(),
+            more=0,
+            more_share="",
+            unknown=unknown,
+            premise=rests,
+        )
     share = f"{_total(moved.total, unknown)} of {_sample(moved)}" if moved else "share of callers unknown"
     ordered = _ordered(behaviour, moved, labels)
     values = EVERYTHING if most == EVERYTHING else FEW_VALUES
@@ -136,7 +145,16 @@ def affected(
     if len(together) > 1:
         told += (_of_other_types(together, moved, names, labels),)
     balance = _balance(behaviour, moved, names) if moved else ()
-    return Affected(TITLE, share, told, balance, len(left), _together(left, moved), unknown, rests)
+    return Affected(
+        head=TITLE,
+        share=share,
+        cases=told,
+        balance=balance,
+        more=len(left),
+        more_share=_together(left, moved),
+        unknown=unknown,
+        premise=rests,
+    )
 
 
 def premise(behaviour: Behaviour, labels: Mapping[str, str]) -> str:
@@ -203,13 +221,13 @@ def _case(row: Row, share: Share | None, names: Mapping[str, str], labels: Mappi
             f"{befores[_MOST_BEFORES - 1]} and {len(befores) - _MOST_BEFORES} more",
         ]
     return Case(
-        clauses_phrase(row.where, labels, values),
-        tuple(befores),
-        after,
-        share_phrase(share) if share else "",
-        conversation_phrase(row.example.attributes, labels),
-        _rules(row),
-        tuple(f"unless also {exception_phrase(clauses, labels, values)}" for clauses in row.excepts),
+        who=clauses_phrase(row.where, labels, values),
+        befores=tuple(befores),
+        after=after,
+        share=share_phrase(share) if share else "",
+        example=conversation_phrase(row.example.attributes, labels),
+        rules=_rules(row),
+        excepts=tuple(f"unless also {exception_phrase(clauses, labels, values)}" for clauses in row.excepts),
     )
 
 
@@ -224,14 +242,14 @@ def _of_other_types(
     )
     first = rows[0][0]
     return Case(
-        f"some conversations in which {' or '.join(map(sanitize, attributes))} is of another type, text or number, than"
-        f" the rules compare it with: {pluralize(len(rows), 'row')}, which -v and JSON list",
-        befores,
-        "; ".join(afters),
-        _together([share for _, share in rows], moved),
-        conversation_phrase(first.example.attributes, labels),
-        _rules(first),
-        (),
+        who=f"some conversations in which {' or '.join(map(sanitize, attributes))} is of another type, text or number,"
+        f" than the rules compare it with: {pluralize(len(rows), 'row')}, which -v and JSON list",
+        befores=befores,
+        after="; ".join(afters),
+        share=_together([share for _, share in rows], moved),
+        example=conversation_phrase(first.example.attributes, labels),
+        rules=_rules(first),
+        excepts=(),
     )
 
 

@@ -27,7 +27,7 @@ _MOST_INTENTS: Final = 3
 _ORDER: Final[tuple[State, ...]] = ("gone", "changed", "new", "same", "off")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lane:
     """One rule on the map: who comes in, by which rule, to which queues before and after.
 
@@ -103,15 +103,15 @@ class _Drawing:
             raise AssertionError("a move is of a rule")
         rule = named.rule
         return Lane(
-            sanitize(named.name) if named.address else quote(named.name),
-            self._who(rule),
-            asks_phrase(rule, self.plan.labels),
-            self._queues(old),
-            self._queues(new),
-            _state(old, new),
-            named.address is not None,
-            rule.priority,
-            sum(self.intents.get(intent, 0.0) for intent in self._named(rule)),
+            rule=sanitize(named.name) if named.address else quote(named.name),
+            who=self._who(rule),
+            asks=asks_phrase(rule, self.plan.labels),
+            before=self._queues(old),
+            after=self._queues(new),
+            state=_state(old, new),
+            managed=named.address is not None,
+            priority=rule.priority,
+            share=sum(self.intents.get(intent, 0.0) for intent in self._named(rule)),
         )
 
     def _queues(self, entry: Entry | None) -> tuple[str, ...] | None:

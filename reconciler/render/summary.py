@@ -69,7 +69,7 @@ class Refusal:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Telling:
     """Everything that a plan says, in the order in which people read it. All text is harmless for a terminal."""
 
@@ -106,24 +106,24 @@ def telling(plan: Plan, tenant: str, most: int = MOST_SHOWN) -> Telling:
     if plan.behaviour is not None and plan.changes:
         who = affected(plan.behaviour, plan.queue_names, plan.labels, plan.moved, most)
     return Telling(
-        plan.environment,
-        _tenant(plan, tenant),
-        plan.failed_tests,
-        tuple(
+        environment=plan.environment,
+        tenant=_tenant(plan, tenant),
+        failed_tests=plan.failed_tests,
+        allowed=tuple(
             Allowed(result.name, sanitize(result.message), sanitize(result.allowed))
             for result in plan.guards
             if result.allowed is not None
         ),
-        tuple(Refusal(result.name, sanitize(result.message)) for result in plan.guards if not result.ok),
-        plan.conflicts,
-        who,
-        tuple(told_change(plan, one, detours.get(id(one), "")) for one in in_reading_order(plan.changes)),
-        tuple(told_change(plan, held.change, f"left alone: {sanitize(held.reason)}") for held in plan.held),
-        tuple(finding for finding in plan.findings if finding.severity != "error"),
-        acknowledged_phrase(len(plan.acknowledged)) if plan.acknowledged else "",
-        summary(plan),
-        _sum(plan),
-        _order(plan),
+        refusals=tuple(Refusal(result.name, sanitize(result.message)) for result in plan.guards if not result.ok),
+        conflicts=plan.conflicts,
+        affected=who,
+        changes=tuple(told_change(plan, one, detours.get(id(one), "")) for one in in_reading_order(plan.changes)),
+        held=tuple(told_change(plan, held.change, f"left alone: {sanitize(held.reason)}") for held in plan.held),
+        notes=tuple(finding for finding in plan.findings if finding.severity != "error"),
+        acknowledged=acknowledged_phrase(len(plan.acknowledged)) if plan.acknowledged else "",
+        counts=summary(plan),
+        sum=_sum(plan),
+        order=_order(plan),
     )
 
 

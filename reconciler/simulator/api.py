@@ -112,7 +112,7 @@ class Api:
         live = self._found(request).rule
         self._match(request, live)
         self.state.remove(live["id"])
-        return Answer(204)
+        return Answer(status=204)
 
     def _routed(self, request: Request) -> Answer:
         segments = request.segments

@@ -60,7 +60,7 @@ def set_custom_fields(state: State, settings: Settings, request: Request) -> Ans
     if problems:
         return _digital(settings, 422, problems)
     state.merge(contact, {one["ident"]: _seen(one["value"], defined[one["ident"]]) for one in body})
-    return Answer(204)
+    return Answer(status=204)
 
 
 def signal(state: State, request: Request) -> Answer:
@@ -72,7 +72,7 @@ def signal(state: State, request: Request) -> Answer:
     if "p1" not in given:
         return _acd(400, "invalid_request", "p1 is required")
     state.merge(contact, {name: given[name][-1] for name in _PARAMETERS if name in given})
-    return Answer(204)
+    return Answer(status=204)
 
 
 def _exists(conversation: str) -> bool:

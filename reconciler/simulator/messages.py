@@ -44,7 +44,7 @@ class Manner(Enum):
     REFUSED = "no connection is made"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Request:
     """A request, and what became of it: the simulator's log keeps them (`State.requests`)."""
 
@@ -88,7 +88,7 @@ class Request:
         return found
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What is sent back. Headers have names in lower case; Content-Length is added on the way out."""
 
@@ -113,7 +113,7 @@ def encoded(value: Json) -> bytes:
 
 def json_answer(status: int, body: bytes, *headers: tuple[str, str]) -> Answer:
     """Return an answer whose body is JSON already."""
-    return Answer(status, body, (JSON_TYPE, *headers))
+    return Answer(status=status, body=body, headers=(JSON_TYPE, *headers))
 
 
 def refusal(status: int, *problems: Problem, headers: Sequence[tuple[str, str]] = ()) -> Answer:

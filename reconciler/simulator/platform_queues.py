@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
 
 _DIGITAL: Final = Shelf(
-    "/dfo/3.0/routing-queues", "data", "scroll-token", "scrollToken", size="size", total="hits", next="scrollToken"
+    path="/dfo/3.0/routing-queues",
+    member="data",
+    style="scroll-token",
+    position="scrollToken",
+    size="size",
+    total="hits",
+    next="scrollToken",
 )
 _USUAL: Final = 50
 """Routing queues of a page where nobody says how many."""
@@ -23,7 +29,15 @@ _USUAL: Final = 50
 
 def skills_page(request: Request, queues: Sequence[dict[str, Any]], cap: int) -> Answer:
     """Answer with skills: skip and top, a count, a link; 204 where there are none."""
-    shelf = Shelf(request.path, "skills", "skip-top", "skip", size="top", total="totalRecords", next="_links.next")
+    shelf = Shelf(
+        path=request.path,
+        member="skills",
+        style="skip-top",
+        position="skip",
+        size="top",
+        total="totalRecords",
+        next="_links.next",
+    )
     skills = [
         {"skillId": int(one["id"]), "skillName": one["name"], "isActive": one.get("isActive", True)}
         for one in queues
@@ -44,7 +58,7 @@ def _answer(request: Request, shelf: Shelf, entries: list[dict[str, Any]], cap: 
     except ValueError:
         return refusal(400, Problem("not a number", "invalid.query"))
     if not entries:
-        return Answer(204)
+        return Answer(status=204)
     shown = entries[offset : offset + size]
     following = "?pageNumber=0" if offset + size < len(entries) else None
     return json_answer(200, shelf.page({"total": len(entries), "nextUri": following}, (offset, size), shown))

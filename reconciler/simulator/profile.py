@@ -23,7 +23,7 @@ _SIMPLE: Final = (400, 409, 412, 422)
 _LARGE: Final = 10_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Shelf:
     """A list as it is served. Empty names: there is no such thing."""
 
@@ -80,12 +80,12 @@ class Shelf:
         return f"{elsewhere}{self.path}?{query}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
     """How a tenant speaks; the defaults are the tutorial's."""
 
-    rules: Shelf = field(default_factory=lambda: Shelf(RULES_PATH))
-    queues: Shelf = field(default_factory=lambda: Shelf(QUEUES_PATH))
+    rules: Shelf = field(default_factory=lambda: Shelf(path=RULES_PATH))
+    queues: Shelf = field(default_factory=lambda: Shelf(path=QUEUES_PATH))
     single: str = "."
     condition: Mapping[str, str] = field(default_factory=dict)
     target: Mapping[str, str] = field(default_factory=dict)
@@ -143,7 +143,7 @@ class Dialect:
         of_rules = request.path == RULES_PATH
         shelf = self.rules if of_rules else self.queues
         if shelf.no_content and not form["entities"]:
-            return Answer(204)
+            return Answer(status=204)
         entries = [self._rule(one) if of_rules else _entry(one, shelf) for one in form["entities"]]
         return replace(answer, body=shelf.page(form, request.window or (0, 1), entries))
 
@@ -202,7 +202,7 @@ class Dialect:
         headers = [*kept, *([(self.header.lower(), said)] if self.header else [])]
         if self.refused and answer.status in _SIMPLE and request.method != "GET":
             put(form, self.refused, value=False)
-            return Answer(200, encoded(form), (("content-type", "application/json"), *headers))
+            return Answer(status=200, body=encoded(form), headers=(("content-type", "application/json"), *headers))
         if not form:
             return replace(answer, body=b"", headers=headers)
         return replace(answer, body=encoded(form), headers=(("content-type", "application/json"), *headers))

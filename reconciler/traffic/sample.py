@@ -56,7 +56,7 @@ class Row:
     """Where the first of the rows that were added up stands, from 1."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """A whole sample. Rows are distinct, know the same attributes, and count more than 0."""
 
@@ -73,14 +73,21 @@ class Sample:
 
 def read_traffic(data: bytes, name: str, attributes: Attributes, period: str = "") -> Sample:
     """Return the sample that a file's bytes are. ManifestError carries every finding, by line and column."""
-    complaints = Complaints(Text(escape_invisible(name), ""))
+    complaints = Complaints(text=Text(escape_invisible(name), ""))
     rows: tuple[Row, ...] = ()
     with suppress(EndOfReadingError):  # why is among the complaints
-        rows = _rows(_Columns(table(data, COUNT, complaints), attributes))
+        rows = _rows(_Columns(table=table(data, COUNT, complaints), meant=attributes))
     found = complaints.findings()
     if any(finding.severity == "error" for finding in found):
         raise ManifestError(found)
-    return Sample(name, sha256(data).hexdigest(), period, rows, sum(row.count for row in rows), tuple(found))
+    return Sample(
+        name=name,
+        digest=sha256(data).hexdigest(),
+        period=period,
+        rows=rows,
+        total=sum(row.count for row in rows),
+        warnings=tuple(found),
+    )
 
 
 def _rows(columns: _Columns) -> tuple[Row, ...]:
@@ -112,7 +119,7 @@ def _rows(columns: _Columns) -> tuple[Row, ...]:
     return tuple(sums.values())
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _Columns:
     """What the cells of a file's rows mean."""
 

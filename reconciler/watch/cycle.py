@@ -38,7 +38,7 @@ class Calls:
     throttled: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
     """One round. `plan` is None where it came to none, `report` where nothing was to be written."""
 

@@ -35,7 +35,7 @@ class Rhythm:
         return min(self.every * 2.0 ** min(failures, _MOST_DOUBLED), longest) * (1 - _JITTER + 2 * _JITTER * chance)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Loop:
     """Makes rounds. clock: seconds, monotonic. sleep: waits, in seconds. random: a number in [0, 1)."""
 

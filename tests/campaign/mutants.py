@@ -197,8 +197,8 @@ def put_although_equal() -> AbstractContextManager[None]:
     async def update(change: Any, what: Any, store: Any) -> Any:
         read = await store.rule(change.live.id)
         if read is None:
-            return attempt.Attempt(attempt.Verdict.MOVED, "gone", wrote=False)
-        return attempt.Attempt(attempt.Verdict.DONE, id=(await store.update(read, *what)).id)
+            return attempt.Attempt(verdict=attempt.Verdict.MOVED, error="gone", wrote=False)
+        return attempt.Attempt(verdict=attempt.Verdict.DONE, id=(await store.update(read, *what)).id)
 
     return patched((plan, "compare", comparing), (attempt, "_update", lambda _real: update))
 
@@ -240,4 +240,6 @@ TWELVE: Final[dict[str, Callable[[], AbstractContextManager[None]]]] = {
 
 
 def _rewrite(wanted: Any, live: LiveRule) -> Update:
-    return Update(wanted.address, live, wanted.rule, (), wanted.source, "manifest")
+    return Update(
+        address=wanted.address, live=live, after=wanted.rule, fields=(), source=wanted.source, cause="manifest"
+    )

@@ -171,4 +171,4 @@ def _planned(each: Any) -> Any:
 
 
 def _report(*outcomes: Any) -> Report:
-    return Report(outcomes, converged=False)
+    return Report(outcomes=outcomes, converged=False)

@@ -206,7 +206,10 @@ class Applier:
         self.world.appliers[self.name] = self
         self.line = Line(self.world, self.name, self.before, self.after)
         return WritingClient(
-            carried_by(self.line), self.world.profile.tenant, Credentials("id", SECRET), self.world.virtual.time
+            carried_by(self.line),
+            self.world.profile.tenant,
+            Credentials(client_id="id", client_secret=SECRET),
+            self.world.virtual.time,
         )
 
     def replan(self, queues: tuple[Any, ...]) -> Callable[[tuple[LiveRule, ...]], Plan]:
@@ -261,11 +264,11 @@ class Applier:
             return Ended(0, planned=made)
         admit = as_reviewed if self.reviewed else as_intended
         conduct = Conduct(
-            admit,
-            self.world.virtual.time.sleep,
-            self.stopped,
-            self.world.profile.concurrency,
-            self.world.profile.list_lag_seconds,
+            admit=admit,
+            sleep=self.world.virtual.time.sleep,
+            stopped=self.stopped,
+            concurrency=self.world.profile.concurrency,
+            lag=self.world.profile.list_lag_seconds,
             guarded=self.guarded,
             within=self.is_within if self.reviewed else None,
         )

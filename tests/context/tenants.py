@@ -107,7 +107,7 @@ class Scene(Endpoint):
             concurrency=self.concurrency or most_calls(self.rate),
         )
         time = jumping_time(Random(self.seed))
-        credentials = Credentials(canary.CLIENT, canary.SECRET)
+        credentials = Credentials(client_id=canary.CLIENT, client_secret=canary.SECRET)
         self.client = ContextClient(carried_by(self.far), settings, credentials, time, PATH)
         around = Surroundings(
             now=self.around_now,

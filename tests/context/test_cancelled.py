@@ -35,7 +35,10 @@ class Tenant:
         path, writer = ways()[way]
         self.tokens = self.writes = self.given = 0
         self._first = first
-        tenant, credentials = replace(TENANT, requests_per_second=1e6), Credentials("id", "secret")
+        tenant, credentials = (
+            replace(TENANT, requests_per_second=1e6),
+            Credentials(client_id="id", client_secret="secret"),
+        )
         self.client = ContextClient(self._carry, tenant, credentials, REAL_TIME, path, writer)
 
     async def _carry(self, request: Request) -> Answer:
@@ -118,7 +121,9 @@ def test_what_was_under_way_counts_as_lost_and_what_waited_does_not() -> None:
     async def crowd() -> int:
         tenant = replace(TENANT, requests_per_second=1e6, concurrency=3)
         path, writer = ways()["interaction"]
-        client = ContextClient(hang, tenant, Credentials("id", "secret"), REAL_TIME, path, writer)
+        client = ContextClient(
+            hang, tenant, Credentials(client_id="id", client_secret="secret"), REAL_TIME, path, writer
+        )
         writes = [asyncio.create_task(client.write(f"c-{number}", SAID, 5.0)) for number in range(20)]
         await asyncio.sleep(0.05)
         for one in reversed(writes):

@@ -59,7 +59,11 @@ def test_what_has_no_time_left_is_not_sent() -> None:
 
     async def late() -> bool:
         client = ContextClient(
-            answering(sent, 60, Answer("", 200, {}, b"{}")), TENANT, Credentials("id", "secret"), REAL_TIME, PATH
+            answering(sent, 60, Answer("", 200, {}, b"{}")),
+            TENANT,
+            Credentials(client_id="id", client_secret="secret"),
+            REAL_TIME,
+            PATH,
         )
         assert await client.ready()
         for _ in range(10):
@@ -92,7 +96,7 @@ def test_a_tenant_that_says_wait_longer_than_there_is_time_is_waited_for_by_nobo
 
     async def fifty() -> float:
         tenant = replace(TENANT, requests_per_second=10.0)
-        client = ContextClient(carry, tenant, Credentials("id", "secret"), REAL_TIME, PATH)
+        client = ContextClient(carry, tenant, Credentials(client_id="id", client_secret="secret"), REAL_TIME, PATH)
         before = time.monotonic()
         writes = [client.write(f"c-{number}", {"a": "b"}, 5.0) for number in range(50)]
         found = await asyncio.gather(*writes, return_exceptions=True)

@@ -63,7 +63,10 @@ class World:
 
     def client(self, transport: httpx.AsyncBaseTransport | None = None, path: str = "") -> ContextClient:
         """Return a client of the tenant."""
-        http, credentials = carried_by(transport or Line(self.app)), Credentials(canary.CLIENT, canary.SECRET)
+        http, credentials = (
+            carried_by(transport or Line(self.app)),
+            Credentials(client_id=canary.CLIENT, client_secret=canary.SECRET),
+        )
         return ContextClient(http, TENANT, credentials, self.time.time, path or self.path, self.writer)
 
     def run(self, *ids: str, seconds: float = 5.0, at_once: int = 1) -> list[Any]:

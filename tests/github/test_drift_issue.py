@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from tests.github.conftest import Stage
 
 BODY = '<!-- cxroute:drift env=prod -->\n<!-- cxroute:state {{"difference":"{}"}} -->\n\ntext\n'
-SEEN = Seen("prod", BOT, "0" * 16, "`cards/a` differs", "2026-11-24 at 10:31 UTC ([run](x))")
+SEEN = Seen(
+    environment="prod",
+    author=BOT,
+    difference="0" * 16,
+    text="`cards/a` differs",
+    seen="2026-11-24 at 10:31 UTC ([run](x))",
+)
 
 
 def look(stage: Stage, form: dict[str, Any], text: str = "`cards/a` differs") -> int:
@@ -115,7 +121,9 @@ def test_of_several_issues_the_oldest_is_kept_up_and_all_are_closed() -> None:
     issues = [Issue(9, BOT, BODY.format("1" * 16)), Issue(4, BOT, BODY.format("0" * 16).replace("\n", "\r\n"))]
     assert [Leave("issue 4 says that already")] == drift_issue(issues, SEEN)
     assert [4, 9] == [
-        one.number for one in drift_issue(issues, Seen("prod", BOT, "", "", "now")) if isinstance(one, Close)
+        one.number
+        for one in drift_issue(issues, Seen(environment="prod", author=BOT, difference="", text="", seen="now"))
+        if isinstance(one, Close)
     ]
 
 
@@ -128,6 +136,6 @@ def test_a_state_that_somebody_broke_makes_one_edit() -> None:
 
 def test_a_text_that_github_would_not_take_is_left_out() -> None:
     """Half of it would be no Markdown."""
-    (found,) = drift_issue([], Seen("prod", BOT, "0" * 16, "x" * 70_000, "now"))
+    (found,) = drift_issue([], Seen(environment="prod", author=BOT, difference="0" * 16, text="x" * 70_000, seen="now"))
     assert isinstance(found, Open)
     assert 500 > len(found.body)

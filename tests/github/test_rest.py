@@ -28,7 +28,13 @@ class World:
         self.slept: list[float] = []
         self.seconds = 1000.0
         client = httpx.Client(transport=httpx.MockTransport(self._answer))
-        self.github = GitHub(client, API, REPOSITORY, TOKEN, Time(self._clock, lambda: self.seconds, self._sleep))
+        self.github = GitHub(
+            http=client,
+            base=API,
+            repository=REPOSITORY,
+            token=TOKEN,
+            time=Time(self._clock, lambda: self.seconds, self._sleep),
+        )
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         self.asked.append(request)

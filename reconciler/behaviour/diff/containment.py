@@ -49,8 +49,8 @@ class _Boxes(NamedTuple):
 class _Search:
     def __init__(self, fresh: Sequence[Claim], reviewed: Sequence[Claim]) -> None:
         parts = {clause.part: None for claim in (*fresh, *reviewed) for clauses in _lists(claim) for clause in clauses}
-        rule = Rule("", "", 0, enabled=True, conditions=tuple(parts), targets=())
-        self.space = Space(([Entry("", rule)],))
+        rule = Rule(name="", description="", priority=0, enabled=True, conditions=tuple(parts), targets=())
+        self.space = Space(([Entry(name="", rule=rule)],))
         self.fresh = [self._boxes(claim) for claim in fresh]
         self.reviewed = [self._boxes(claim) for claim in reviewed]
 

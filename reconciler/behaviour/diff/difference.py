@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from reconciler.behaviour.space.value_type import Types
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Behaviour:
     """What changes for conversations: as `regions`, each from one destination to one, and as fewer `rows`, for people.
 
@@ -85,7 +85,7 @@ def _between(old: Slices, new: Slices, finish: Finish) -> Behaviour:
     regions = tuple(finish.region(rough) for rough in merged)
     boxes = [common(pairs, pair) for pair in pairs.unknown]
     unknown = [finish.clauses(tuple(box.items())) for box in boxes if box is not None]
-    return Behaviour(regions, tuple(dict.fromkeys(unknown)), rows(making, roughs, finish))
+    return Behaviour(regions=regions, unknown=tuple(dict.fromkeys(unknown)), rows=rows(making, roughs, finish))
 
 
 def _prove(regions: Iterable[Region], before: RuleIndex, after: RuleIndex) -> None:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     """Destinations, both rules' shapes, and the shapes of earlier rules that have something in common with both."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Region:
     """Conversations for which all of `where` and no whole list of `excepts` holds: they go from `before` to `after`.
 
@@ -55,7 +55,7 @@ class Region:
     """Attributes that have a value of another type, text or number, than any rule compares them with."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Rough:
     """A region under way: a box without other boxes, and which rules take its conversations before and after."""
 
@@ -138,7 +138,16 @@ def _one(group: Sequence[Rough], attribute: int, part: Part, every: Part) -> Rou
     box = {**first.box, attribute: part}
     if part == every:  # as a region that never asked for the attribute has it
         del box[attribute]
-    return Rough(box, first.excepts, first.before, first.after, first.example, first.rules, others, first.kind)
+    return Rough(
+        box=box,
+        excepts=first.excepts,
+        before=first.before,
+        after=first.after,
+        example=first.example,
+        rules=first.rules,
+        others=others,
+        kind=first.kind,
+    )
 
 
 class Finish:
@@ -154,16 +163,18 @@ class Finish:
     def region(self, rough: Rough) -> Region:
         """Return the region as conditions, with its example as a conversation."""
         pairs = [rough.rules, *rough.others]
+        before_rule, after_rule = rough.rules
         return Region(
-            self.clauses(tuple(rough.box.items())),
-            tuple(self._exception(shape) for shape in rough.excepts),
-            rough.before,
-            rough.after,
-            self.space.example(rough.example),
-            *rough.rules,
-            tuple(dict.fromkeys(before for before, _ in pairs)),
-            tuple(dict.fromkeys(after for _, after in pairs)),
-            self.space.unlikely(rough.box),
+            where=self.clauses(tuple(rough.box.items())),
+            excepts=tuple(self._exception(shape) for shape in rough.excepts),
+            before=rough.before,
+            after=rough.after,
+            example=self.space.example(rough.example),
+            before_rule=before_rule,
+            after_rule=after_rule,
+            before_rules=tuple(dict.fromkeys(before for before, _ in pairs)),
+            after_rules=tuple(dict.fromkeys(after for _, after in pairs)),
+            unlikely=self.space.unlikely(rough.box),
         )
 
     def _exception(self, shape: Shape) -> tuple[Clause, ...]:
@@ -307,7 +318,16 @@ class Making:
     def rough(self, group: Sequence[Pair], box: Box, excepts: Sequence[Shape], example: Box) -> Rough:
         """Return a region of pairs that lead to the same destinations."""
         rules = [self.rules(pair) for pair in group]
-        return Rough(box, tuple(excepts), *self.pairs.goes(group[0]), example, rules[0], rules[1:])
+        before, after = self.pairs.goes(group[0])
+        return Rough(
+            box=box,
+            excepts=tuple(excepts),
+            before=before,
+            after=after,
+            example=example,
+            rules=rules[0],
+            others=rules[1:],
+        )
 
     def rules(self, pair: Pair) -> tuple[Entry | None, Entry | None]:
         """Return both rules; None is the default routing."""

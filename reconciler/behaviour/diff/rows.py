@@ -32,7 +32,7 @@ _LOOKS: Final = 100_000
 """Looks at an earlier rule, over all rows; a thousand ordinary rules need a few thousand."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """Conversations for which all of `where` and no whole list of `excepts` holds.
 
@@ -68,14 +68,14 @@ def row_of(region: Region) -> Row:
     """Return a region, or what several were merged to, as a row."""
     befores = dict.fromkeys(None if entry is None else destination(entry.rule.targets) for entry in region.before_rules)
     return Row(
-        region.where,
-        region.excepts,
-        tuple(befores),
-        region.after,
-        region.example,
-        region.before_rules,
-        region.after_rules,
-        region.unlikely,
+        where=region.where,
+        excepts=region.excepts,
+        befores=tuple(befores),
+        after=region.after,
+        example=region.example,
+        before_rules=region.before_rules,
+        after_rules=region.after_rules,
+        unlikely=region.unlikely,
     )
 
 
@@ -120,8 +120,16 @@ class _Taking:
             raise _LongerError
         box, excepts = simplify(self.space, box, [*self._taken.before((0, rank), overlapping), *staying])
         rules = [self.making.rules(pair) for pair in pairs]
-        example = self._example(pairs[0])
-        return Rough(box, tuple(excepts), *self.pairs.goes(pairs[0]), example, rules[0], rules[1:])
+        before, after = self.pairs.goes(pairs[0])
+        return Rough(
+            box=box,
+            excepts=tuple(excepts),
+            before=before,
+            after=after,
+            example=self._example(pairs[0]),
+            rules=rules[0],
+            others=rules[1:],
+        )
 
     def _example(self, pair: Pair) -> Box:
         found = self.pairs.narrow.get(pair)

@@ -48,7 +48,7 @@ class Redundant:
     instead: tuple[Entry, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """What is known of a list of rules."""
 
@@ -100,7 +100,7 @@ class _Lint:
         never = tuple(Never(entry, core(self.space, entry)) for entry in self.slices.never)
         tied = tuple(ties(self.slices, self.undecided))
         undecided = tuple(entries[rank] for rank in sorted(self.undecided))
-        return Facts(never, tuple(shadowed), tuple(redundant), tied, undecided)
+        return Facts(never=never, shadowed=tuple(shadowed), redundant=tuple(redundant), ties=tied, undecided=undecided)
 
     def instead(self, rank: int) -> tuple[Entry, ...] | None:
         """Return who would send a rule's conversations where it does: nobody where it is needed, None without any."""

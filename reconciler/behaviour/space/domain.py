@@ -82,7 +82,7 @@ _MANY: Final = 100
 """From so many parts on, looking at every piece of every text costs less than a search for each."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Named:
     """What is named, in order of appearance; `values` are those that some condition asks for by equality."""
 

@@ -344,7 +344,7 @@ def _go_on(fleet: Fleet, seen: Sequence[Told], meant: Sequence[Told]) -> list[To
     shown = {one.done.row.environment: read(one.done.saved, "the plan shown") for one in meant}
     in_text = fleet.output.form == "text"
     output = quiet(fleet.output) if in_text else fleet.output
-    some = Fleet(fleet.manifests, tuple(shown), options, output, "")
+    some = Fleet(manifests=fleet.manifests, names=tuple(shown), options=options, output=output, nobody="")
     became = {one.done.row.environment: one for one in _apply(some, shown)}
     if not in_text:
         return [became.get(one.done.row.environment, one) for one in seen]

@@ -152,7 +152,13 @@ def keep_issue(options: argparse.Namespace, output: Output, step: Step) -> None:
     step.say(text)
     when = f"{datetime.now(UTC):%Y-%m-%d at %H:%M} UTC ({this.link})"
     with connected(this) as github:
-        seen = Seen(environment, options.author or own_name(github), difference(plan), text, when)
+        seen = Seen(
+            environment=environment,
+            author=options.author or own_name(github),
+            difference=difference(plan),
+            text=text,
+            seen=when,
+        )
         for decision in drift_issue(open_issues(github), seen):
             output.result(f"{write_issue(github, decision)}\n")
 
@@ -180,7 +186,7 @@ def connected(this: Run) -> Iterator[GitHub]:
     transport = httpx.HTTPTransport(verify=verify, proxy=proxy_of(proxy) if proxy else None)
     # Nothing of the surroundings is read: no netrc, no other proxy; redirects are followed where one is expected.
     with httpx.Client(transport=transport, trust_env=False, follow_redirects=False, timeout=_SECONDS) as http:
-        yield GitHub(http, this.api, this.repository, token)
+        yield GitHub(http=http, base=this.api, repository=this.repository, token=token)
 
 
 def needed(value: str | None, option: str) -> str:

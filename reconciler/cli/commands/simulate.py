@@ -109,23 +109,30 @@ def dialect_of(profile: Profile, rules_path: str, queues_path: str) -> Dialect:
 
 def _shelf(listed: Listed, path: str, names: Mapping[str, str]) -> Shelf:
     said = {"id": listed.id, **names}
-    common = (path, listed.list, listed.paging.style)
-    more = (
-        listed.no_content,
-        {ours: theirs for ours, theirs in said.items() if ours != theirs},
-        listed.ids == "number",
+    shelf = Shelf(
+        path=path,
+        member=listed.list,
+        style=listed.paging.style,
+        position="",
+        first=0,
+        size="",
+        total=listed.paging.total or "",
+        next="",
+        no_content=listed.no_content,
+        names={ours: theirs for ours, theirs in said.items() if ours != theirs},
+        numbers=listed.ids == "number",
     )
     match listed.paging:
         case PageNumber() as by:
-            return Shelf(*common, by.page, by.first, by.size, by.total, by.next, *more)
+            return replace(shelf, position=by.page, first=by.first, size=by.size, next=by.next)
         case SkipTop() as by:
-            return Shelf(*common, by.skip, 0, by.top, by.total, by.next, *more)
+            return replace(shelf, position=by.skip, size=by.top, next=by.next)
         case NextLink() as by:
-            return Shelf(*common, "cursor", 0, by.size or "", by.total or "", by.next, *more)
+            return replace(shelf, position="cursor", size=by.size or "", next=by.next)
         case ScrollToken() as by:
-            return Shelf(*common, by.parameter, 0, by.size or "", by.total or "", by.token, *more)
-        case AllAtOnce() as by:
-            return Shelf(*common, "", 0, "", by.total or "", "", *more)
+            return replace(shelf, position=by.parameter, size=by.size or "", next=by.token)
+        case AllAtOnce():
+            return shelf
 
 
 _LAST_PORT = 65_535

@@ -79,7 +79,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     try:
         session = open_session(options, output)
         session.introduce()
-        watch = _Watch(options, output, session, rhythm)
+        watch = _Watch(options=options, output=output, session=session, rhythm=rhythm)
         return run_interruptibly(lambda stop: watch.all(stop, listener))
     finally:
         if listener is not None:
@@ -112,7 +112,7 @@ def listening(said: str) -> socket.socket:
         raise CxrouteError(f"cannot listen on {said}: {error.strerror or error}") from error
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Found:
     """What a round has come to so far."""
 
@@ -128,7 +128,7 @@ class _Found:
         return Calls() if pacer is None else Calls(pacer.requests, pacer.retries, pacer.throttled)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Watch:
     options: argparse.Namespace
     output: Output
@@ -145,7 +145,7 @@ class _Watch:
     """What the manifests wanted, and how the round ended, when the tenant did not keep the first rule."""
 
     def __post_init__(self) -> None:
-        self.loop = Loop(self.rhythm, time.monotonic, self.rest, random.random)
+        self.loop = Loop(rhythm=self.rhythm, clock=time.monotonic, sleep=self.rest, random=random.random)
 
     async def all(self, stop: Stop, listener: socket.socket | None) -> int:
         """Make rounds until a signal comes; return the exit code."""
@@ -197,7 +197,14 @@ class _Watch:
             stop.writing = False
         seconds = time.monotonic() - started
         return Round(
-            began, seconds, found.calls, found.plan, found.report, found.error, self.options.apply, found.drift
+            began=began,
+            seconds=seconds,
+            calls=found.calls,
+            plan=found.plan,
+            report=found.report,
+            error=found.error,
+            heals=self.options.apply,
+            drift=found.drift,
         )
 
     async def look(self, client: ReadingClient, found: _Found, stop: Stop) -> None:

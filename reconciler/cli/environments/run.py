@@ -61,7 +61,7 @@ class Work(Protocol):
 
 async def each(fleet: Fleet, work: Work, stop: Stop) -> list[Told]:
     """Do the work with every environment, some at a time, in the order of their names."""
-    crowd = _Crowd(fleet, work, stop, Bar(fleet.output))
+    crowd = _Crowd(fleet=fleet, work=work, stop=stop, bar=Bar(fleet.output))
     _keep_secrets(fleet)
     gc.freeze()  # the manifests stay: looking for what can be let go of passes them over, and costs next to nothing
     try:
@@ -87,7 +87,7 @@ def worst(codes: Iterable[int]) -> int:
     return next((code for code in WORST if code in found), 0)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Crowd:
     fleet: Fleet
     work: Work
@@ -145,4 +145,6 @@ def _of_error(part: Part, error: CxrouteError) -> Done:
     state = _FAILED.get(type(error), "failed")
     said = state if state == "interrupted" else f"{state}: {str(error).splitlines()[0]}"
     saved = DISCRETION.dumped({"environment": part.environment, "error": error_document(error)})
-    return Done(error.exit_code, Row(part.environment, "", "", state, said), saved)
+    return Done(
+        error.exit_code, Row(environment=part.environment, changes="", affected="", state=state, said=said), saved
+    )

@@ -85,7 +85,7 @@ def _named(options: argparse.Namespace) -> str:
     return options.environment or os.environ.get("CXROUTE_ENV") or ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
     """The environments of one run, and what they share."""
 
@@ -102,12 +102,18 @@ class Fleet:
         manifests = load(Path(options.manifests))
         names = _chosen(manifests, options, among)
         if options.shard is None:
-            return cls(manifests, names, options, output, "")
+            return cls(manifests=manifests, names=names, options=options, output=output, nobody="")
         shard = shard_of(options.shard, os.environ)
         taken = tuple(name for name in names if shard.takes(name))
         which = f": {', '.join(taken)}" if taken else ""
         output.note(f"Shard {shard} takes {len(taken)} of {pluralize(len(names), 'environment')}{which}.")
-        return cls(manifests, taken, options, output, f"No environment falls into shard {shard}: nothing to do.\n")
+        return cls(
+            manifests=manifests,
+            names=taken,
+            options=options,
+            output=output,
+            nobody=f"No environment falls into shard {shard}: nothing to do.\n",
+        )
 
     def session(self, name: str, output: Output) -> Session:
         """Return one environment's session."""

@@ -191,7 +191,7 @@ _SOON: Final = 1e-6
 """Seconds that no timer is set for: it may go off so much too early."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Time:
     """Everything that a client takes from the world around it, so that a test can give it another.
 
@@ -217,7 +217,13 @@ def untold(_reason: str, _text: str, _seconds: float, /) -> None:
     """Tell nobody."""
 
 
-REAL_TIME: Final = Time(time.monotonic, asyncio.sleep, random.random, asyncio.timeout, lambda: datetime.now(UTC))
+REAL_TIME: Final = Time(
+    clock=time.monotonic,
+    sleep=asyncio.sleep,
+    random=random.random,
+    deadline=asyncio.timeout,
+    now=lambda: datetime.now(UTC),
+)
 
 
 class Pacer:

@@ -126,7 +126,7 @@ CHARACTERS: Final = 60_000
 BYTES: Final = 200_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Level:
     """How much detail is shown: cases, rules and findings at the most, and which folded parts."""
 
@@ -139,13 +139,13 @@ class Level:
 
 
 LEVELS: Final = (
-    Level(20, 10_000, 50, frozenset({"map", "diff", "examples"})),
-    Level(20, 10_000, 20, frozenset({"map", "examples"})),
-    Level(20, 200, 10, frozenset({"map"})),
-    Level(20, 50, 5, frozenset({"map"})),
-    Level(20, 50, 5, frozenset()),
-    Level(10, 0, 5, frozenset()),
-    Level(3, 0, 0, frozenset(), 2_000),
+    Level(cases=20, rules=10_000, findings=50, parts=frozenset({"map", "diff", "examples"})),
+    Level(cases=20, rules=10_000, findings=20, parts=frozenset({"map", "examples"})),
+    Level(cases=20, rules=200, findings=10, parts=frozenset({"map"})),
+    Level(cases=20, rules=50, findings=5, parts=frozenset({"map"})),
+    Level(cases=20, rules=50, findings=5, parts=frozenset()),
+    Level(cases=10, rules=0, findings=5, parts=frozenset()),
+    Level(cases=3, rules=0, findings=0, parts=frozenset(), sentence=2_000),
 )
 """What goes first stands twice, or is looked at least: the diff; then further rules, the map, all rules."""
 

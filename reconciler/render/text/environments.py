@@ -51,7 +51,7 @@ _SECTIONS: Final = ("changed in CXone", "missing", "in the way", "not applied", 
 _WIDEST: Final = 70
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """One environment's line: `changes` as `2 update, 1 delete`, who is affected, and how it stands in a few words."""
 
@@ -81,7 +81,12 @@ def drift_row(drift: Drift) -> Row:
     words += [f"{len(plan.conflicts):,} in conflict"] if plan.conflicts else []
     words += [f"{len(drift.failures):,} failed on the live rules"] if drift.failures else []
     words += [f"{len(plan.held):,} left alone"] if plan.held else []
-    return Row(plan.environment, ", ".join(words) or "none", _who(plan, impact.behaviour, impact.moved), state)
+    return Row(
+        environment=plan.environment,
+        changes=", ".join(words) or "none",
+        affected=_who(plan, impact.behaviour, impact.moved),
+        state=state,
+    )
 
 
 def applied_row(plan: Plan, report: Report | None) -> Row:
@@ -100,7 +105,13 @@ def _row(plan: Plan, state: State, said: str = "") -> Row:
     words = [f"{counts[kind]:,} {kind}" for kind in ("create", "update", "adopt", "delete") if counts[kind]]
     words = words or ["clean-up"] * bool(plan.changes)
     words += [f"{counts['held']:,} left alone"] if counts["held"] else []
-    return Row(plan.environment, ", ".join(words) or "none", _affected(plan), state, said)
+    return Row(
+        environment=plan.environment,
+        changes=", ".join(words) or "none",
+        affected=_affected(plan),
+        state=state,
+        said=said,
+    )
 
 
 def _affected(plan: Plan) -> str:

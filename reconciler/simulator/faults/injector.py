@@ -61,8 +61,10 @@ class Faults:
         self.fired.append((fault.text, request))
         if fault.name == LATE:
             self._late.append(_Late(request, int(fault.argument or 1)))
-            return Answer(0, manner=Manner.SILENT)
-        return _done(fault, Call(request, api, fault.argument, self._randoms[place], self._ago))
+            return Answer(status=0, manner=Manner.SILENT)
+        return _done(
+            fault, Call(request=request, api=api, argument=fault.argument, random=self._randoms[place], past=self._ago)
+        )
 
     def land(self, api: Api) -> None:
         """Do at once all that is still late."""

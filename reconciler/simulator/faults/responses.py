@@ -52,11 +52,11 @@ def _usual(call: Call) -> int:
 
 
 def _html(call: Call) -> Answer:
-    return Answer(int(call.number(200)), _HTML, (("content-type", "text/html; charset=utf-8"),))
+    return Answer(status=int(call.number(200)), body=_HTML, headers=(("content-type", "text/html; charset=utf-8"),))
 
 
 def _redirect(call: Call) -> Answer:
-    return Answer(int(call.number(302)), b"", (("location", ELSEWHERE + call.request.path),))
+    return Answer(status=int(call.number(302)), body=b"", headers=(("location", ELSEWHERE + call.request.path),))
 
 
 def _deep(call: Call) -> Answer:
@@ -89,16 +89,16 @@ def _bomb(megabytes: int) -> bytes:
 
 INSTEAD: Final[Mapping[str, Callable[[Call], Answer]]] = {
     "html": _html,
-    "empty": lambda call: Answer(_usual(call)),
+    "empty": lambda call: Answer(status=_usual(call)),
     "shape": lambda call: json_answer(_usual(call), b'{"status":"ok","items":[[]]}'),
     "nan": lambda call: json_answer(_usual(call), _NAN),
     "deep": _deep,
     "gzip": _gzip,
     "huge": _huge,
     "redirect": _redirect,
-    "reset": lambda _: Answer(0, manner=Manner.RESET),
-    "timeout": lambda _: Answer(0, manner=Manner.SILENT),
-    "refuse": lambda _: Answer(0, manner=Manner.REFUSED),
+    "reset": lambda _: Answer(status=0, manner=Manner.RESET),
+    "timeout": lambda _: Answer(status=0, manner=Manner.SILENT),
+    "refuse": lambda _: Answer(status=0, manner=Manner.REFUSED),
 }
 """Answers in the place of the real one."""
 
