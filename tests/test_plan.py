@@ -16,7 +16,7 @@ from reconciler.manifest.kinds.ruleset import Hold
 from reconciler.model.change import Adopt, Create, Delete, Update
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Source
-from reconciler.plan.document import document, read, unreviewed
+from reconciler.plan.document import document, plan_id, read, unreviewed
 from reconciler.plan.json_schema import plan_schema
 from reconciler.plan.options import Options, unmatched
 from reconciler.plan.plan import Live, Plan, adopting_namesakes, plan, with_findings
@@ -201,6 +201,17 @@ def test_the_same_input_gives_the_same_plan_in_any_order() -> None:
 
 def plan_of_later() -> Plan:
     return replace(some_plan(), generated_at=NOW + timedelta(days=1))
+
+
+def test_the_digests_of_a_plan_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each at its first use: a plan's id after its document costs nothing. A plan made of another has its own."""
+    made = some_plan()
+    form = document(made)
+    other = replace(made, changes=())
+    assert form["planId"] != plan_id(other) == document(other)["planId"]
+    monkeypatch.setattr("reconciler.plan.plan.sha256", None)
+    monkeypatch.setattr("reconciler.plan.document.sha256", None)
+    assert (form["planId"], form["liveDigest"]) == (plan_id(made), document(made)["liveDigest"])
 
 
 def test_a_saved_plan_binds_an_apply_to_its_changes() -> None:

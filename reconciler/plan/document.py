@@ -75,7 +75,7 @@ def document(plan: Plan) -> Document:
         "acknowledged": [finding_document(finding) for finding in plan.acknowledged],
         "guards": [_guard(result) for result in plan.guards],
     }
-    return identified(form)
+    return {**form, "planId": plan.digest("plan", lambda: _plan_id(form))}
 
 
 def identified(form: Document) -> Document:
@@ -85,7 +85,7 @@ def identified(form: Document) -> Document:
 
 def plan_id(plan: Plan) -> str:
     """Return the 12 hex digits by which people and machines name this plan."""
-    return str(document(plan)["planId"])
+    return plan.digest("plan", lambda: str(document(plan)["planId"]))
 
 
 def summary(plan: Plan) -> dict[str, int]:

@@ -16,7 +16,7 @@ from reconciler.plan.ownership import own
 from reconciler.plan.stored_texts import as_read, as_written
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from reconciler.behaviour.diff.difference import Behaviour
@@ -80,18 +80,31 @@ class Plan:
     """Findings that the manifests accept, each with the reason: counted, and not shown."""
     failed_tests: tuple[Finding, ...] = ()
     """The route tests that the manifests fail: no conflicts with live rules, but apply refuses while there is one."""
+    _digests: dict[str, str] = field(default_factory=dict, init=False, compare=False, repr=False)
+
+    def digest(self, name: str, compute: Callable[[], str]) -> str:
+        """Return a digest of this plan, computed at its first use."""
+        if name not in self._digests:
+            self._digests[name] = compute()
+        return self._digests[name]
 
     @property
     def manifest_digest(self) -> str:
-        """The digest of what the manifests want, not of how their files are written. Worked out anew at each call."""
+        """The digest of what the manifests want, not of how their files are written."""
+        return self.digest("manifests", self._digest_manifests)
+
+    @property
+    def live_digest(self) -> str:
+        """The digest of everything that was read, whatever its order."""
+        return self.digest("live", self._digest_live)
+
+    def _digest_manifests(self) -> str:
         text = sha256(f"{self.desired.environment} {self.desired.owner}\n".encode())
         for address in sorted(self.desired.rules):
             text.update(f"{address} {self.desired.rules[address].fingerprint}\n".encode())
         return text.hexdigest()
 
-    @property
-    def live_digest(self) -> str:
-        """The digest of everything that was read, whatever its order. Worked out anew at each call."""
+    def _digest_live(self) -> str:
         rules = sorted((rule.raw for rule in self.live.rules), key=lambda raw: str(raw["id"]))
         queues = sorted([*queue[:2], *([] if queue.active else ["inactive"])] for queue in self.live.queues)
         return sha256(COMPACT.encode([rules, queues]).encode()).hexdigest()
