@@ -13,7 +13,7 @@ from reconciler.cxone.transport.request import Answer
 from reconciler.cxone.transport.request import reason as no_answer
 from reconciler.manifest.kinds.profile import Errors
 from reconciler.model.rule import Target, condition, opaque
-from reconciler.text.escape import cut, escape_invisible, is_visible, pluralize, quote, quote_name, sanitize
+from reconciler.text.escape import escape_invisible, is_visible, join_first, pluralize, quote, quote_name, sanitize
 from reconciler.text.phrases import (
     acknowledged_phrase,
     condition_phrase,
@@ -177,4 +177,4 @@ def test_counts_are_phrases() -> None:
     assert "1 acknowledged finding is not shown." == acknowledged_phrase(1)
     assert "2 acknowledged findings are not shown." == acknowledged_phrase(2)
     assert ["1 route test fails", "2 route tests fail"] == [failing(n) for n in (1, 2)]
-    assert ["a, b", "a and 1 more"] == [cut(["a", "b"], most) for most in (2, 1)]
+    assert ["a, b", "a and 1 more"] == [join_first(["a", "b"], most) for most in (2, 1)]

@@ -18,7 +18,7 @@ from reconciler.model.change import Create, Delete, Step, Update
 from reconciler.model.live import LiveRule, Marker, signed
 from reconciler.plan.compare import fields
 from reconciler.plan.stored_texts import is_form_of
-from reconciler.text.escape import cut, quote
+from reconciler.text.escape import join_first, quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -112,7 +112,7 @@ def difference(first: FirstWrite, live: LiveRule) -> str:
     if live.marker is None:
         kept = f"its description, which ended in {_end(signed(*first.sent))}, ends in {_end(live.rule.description)}"
         return kept if live.rule.description else "its description is empty"
-    return f"the server kept other values than were sent: {cut(other, _MOST_FIELDS)}"
+    return f"the server kept other values than were sent: {join_first(other, _MOST_FIELDS)}"
 
 
 def advice(first: FirstWrite, live: LiveRule) -> str:

@@ -14,7 +14,7 @@ from reconciler.behaviour.space.space import Space
 from reconciler.model.finding import Finding, Severity
 from reconciler.model.rule import Condition, Opaque, Scalar, Source
 from reconciler.plan.routing_table import desired_entries, types_phrase
-from reconciler.text.escape import quote, sanitize
+from reconciler.text.escape import join_first, quote, sanitize
 from reconciler.text.phrases import conversation_phrase, queues_phrase
 
 if TYPE_CHECKING:
@@ -207,8 +207,8 @@ def rules_listed(entries: Sequence[Entry]) -> str:
 
 def listed(items: Sequence[T], shape: Callable[[T], str], joint: str = "and", most: int = MOST_NAMED) -> str:
     """List things: `a`, `a and b`, `a, b, c and 4 more`."""
-    shown = [shape(one) for one in items[:most]]
     if len(items) > most:
-        return f"{', '.join(shown)} and {len(items) - most:,} more"
+        return join_first(items, most, shape)
+    shown = [shape(one) for one in items]
     *first, last = shown
     return f"{', '.join(first)} {joint} {last}" if first else last

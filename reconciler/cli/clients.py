@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import httpx
 
 from reconciler.cli.environments.choose import expected_queues, unset_tenant
-from reconciler.cli.files import STATE, kept_out_of_git
+from reconciler.cli.files import STATE, kept_out_of_git, text_of_variable
 from reconciler.cli.output import Waits
 from reconciler.cxone.auth import issued
 from reconciler.cxone.client import ReadingClient, WritingClient
@@ -37,7 +37,7 @@ from reconciler.simulator.app import simulator
 from reconciler.simulator.settings import PROFILES
 from reconciler.simulator.state import State
 from reconciler.simulator.storage import StateError
-from reconciler.text.files import MIB, read_file, read_text
+from reconciler.text.files import MIB, read_file
 from reconciler.text.redact import DISCRETION, Passing
 
 if TYPE_CHECKING:
@@ -55,13 +55,9 @@ def secret(name: str, what: str = "credentials") -> str:
     found = os.environ.get(name)
     if found:
         return _checked(found, name)
-    file = os.environ.get(f"{name}_FILE")
-    if not file:
+    found = text_of_variable(name, CredentialsError)
+    if found is None:
         raise CredentialsError(f"no {what}: set {name}, or {name}_FILE to the path of a file that holds it")
-    try:
-        found = read_text(file, MIB).strip()
-    except OSError as error:
-        raise CredentialsError(f"the file that {name}_FILE names cannot be read: {error.strerror}") from None
     if not found:
         raise CredentialsError(f"the file that {name}_FILE names is empty")
     return found

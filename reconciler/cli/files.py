@@ -6,6 +6,7 @@ Files that are there whole or not at all: whoever reads one never sees the first
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +14,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Final
 
 from reconciler.errors import CxrouteError
+from reconciler.text.files import MIB, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,3 +95,12 @@ def kept_out_of_git(path: Path) -> Path:
             with (path.parent / ".gitignore").open("x", encoding="utf-8") as file:
                 file.write("*\n")
     return path
+
+
+def text_of_variable(name: str, error: type[CxrouteError]) -> str | None:
+    """Return the text of the file that the variable NAME_FILE names; None where it is not set. Raises `error`."""
+    file = os.environ.get(f"{name}_FILE")
+    try:
+        return read_text(file, MIB).strip() if file else None
+    except OSError as failure:
+        raise error(f"the file that {name}_FILE names cannot be read: {failure.strerror}") from None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.errors import RefusedError, UsageError
 from reconciler.plan.document import ReviewedPlan, read, unforeseen, unreviewed
-from reconciler.text.escape import pluralize, quote
+from reconciler.text.escape import join_first, pluralize, quote
 from reconciler.text.files import MIB, read_text
 from reconciler.traffic.sample import Sample, load_traffic
 
@@ -104,9 +104,8 @@ def refuse_unreviewed(made: Plan, reviewed: ReviewedPlan, plan_again: str) -> No
             f" {quote(example)}. {again}"
         )
     if new:
-        named = ", ".join(f"{change.action} {change.address}" for change in new[:5])
-        more = f" and {len(new) - 5} more" if len(new) > 5 else ""  # noqa: PLR2004 - as many as were named
-        since = f"plan {reviewed.plan_id} of {reviewed.generated_at} does not have: {named}{more}"
+        named = join_first(new, 5, lambda change: f"{change.action} {change.address}")
+        since = f"plan {reviewed.plan_id} of {reviewed.generated_at} does not have: {named}"
         raise RefusedError(
             f"manifests or tenant changed since the plan was made. A fresh plan has {pluralize(len(new), 'change')}"
             f" that {since}. {again}"

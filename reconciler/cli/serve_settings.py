@@ -21,6 +21,7 @@ from reconciler.behaviour.evaluate import canonical
 from reconciler.checks.explain import explain
 from reconciler.cli.arguments import missing_extra
 from reconciler.cli.environments.choose import utc_now
+from reconciler.cli.files import text_of_variable
 from reconciler.cli.server_log import log
 from reconciler.cxone.context_writers import skipped_by
 from reconciler.desired.desired import as_written, desire
@@ -34,7 +35,6 @@ from reconciler.errors import UndefinedFieldsError, UsageError
 from reconciler.plan.routing_table import desired_entries
 from reconciler.render.text.explain import Names as RuleNames
 from reconciler.render.text.explain import explain_document
-from reconciler.text.files import MIB, read_text
 from reconciler.text.hosts import is_loopback
 from reconciler.text.redact import DISCRETION
 
@@ -187,16 +187,10 @@ def shared_url(option: str | None) -> str:
 
 
 def _filed() -> str:
-    file = os.environ.get(f"{_SHARED}_FILE")
-    if not file:
-        return ""
-    try:
-        said = read_text(file, MIB).strip()
-    except OSError as error:
-        raise UsageError(f"the file that {_SHARED}_FILE names cannot be read: {error.strerror}") from None
-    if not said:
+    url = text_of_variable(_SHARED, UsageError)
+    if url == "":
         raise UsageError(f"the file that {_SHARED}_FILE names is empty")
-    return said
+    return url or ""
 
 
 @asynccontextmanager
@@ -273,14 +267,9 @@ async def _nowhere(_conversation: str, _attributes: Mapping[str, Any], _seconds:
 
 def _listed(name: str) -> tuple[str, ...]:
     """Read a variable, or the file that it names, as a list. Raises UsageError, which repeats none of it."""
-    text, file = os.environ.get(name, ""), os.environ.get(f"{name}_FILE")
-    if not text and file:
-        try:
-            text = read_text(file, MIB)
-        except OSError as error:
-            raise UsageError(f"the file that {name}_FILE names cannot be read: {error.strerror}") from None
-    found = tuple(one for one in map(str.strip, text.replace("\n", ",").split(",")) if one)
-    if (text or file) and not found:
+    text = os.environ.get(name) or text_of_variable(name, UsageError)
+    found = tuple(one for one in map(str.strip, (text or "").replace("\n", ",").split(",")) if one)
+    if text is not None and not found:
         raise UsageError(f"{name}, or its file, holds nothing but commas and spaces")
     if not all(one.isascii() and one.isprintable() and " " not in one for one in found):
         raise UsageError(f"{name} holds what no header can: use letters, digits and signs without spaces")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.doctor.check import Line, State
 from reconciler.model.rule import OPERATORS, Condition, Opaque, Queue, Target
-from reconciler.text.escape import pluralize, quote, sanitize
+from reconciler.text.escape import join_first, pluralize, quote, sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -147,8 +147,6 @@ def of_queues(rules: Sequence[LiveRule], queues: Sequence[Queue], wanted: Iterab
         said = f"live rules send conversations to {pluralize(len(gone), 'queue')} that the list of queues does not have"
         lines.append(Line("queues", "warn", said, "Deleted queues, or api.queuesPath lists others than routing uses"))
     if missing := sorted(set(wanted) - names - ids):
-        named = ", ".join(quote(name) for name in missing[:_MOST_NAMED])
-        more = f" and {len(missing) - _MOST_NAMED:,} more" if len(missing) > _MOST_NAMED else ""
-        said = f"the manifests name queues that are not there: {named}{more}"
+        said = f"the manifests name queues that are not there: {join_first(missing, _MOST_NAMED, quote)}"
         lines.append(Line("queues", "fail", said, "Make them in CXone, or mend the names: plan refuses until then"))
     return lines

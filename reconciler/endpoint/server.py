@@ -23,6 +23,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from reconciler.endpoint.messages import Chunks
 from reconciler.errors import CxrouteError
+from reconciler.text.hosts import url_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -318,7 +319,7 @@ async def serve(app: ContextApp, listener: socket.socket, announce: Callable[[st
 
     Raises CxrouteError, before that, if the server does not answer.
     """
-    await _Server(app, lambda: announce(url(listener))).serve(sockets=[listener])
+    await _Server(app, lambda: announce(url_of(listener))).serve(sockets=[listener])
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
@@ -368,9 +369,3 @@ def quiet(app: Any, **more: Any) -> uvicorn.Config:  # noqa: ANN401 - an ASGI ap
         proxy_headers=False,
         **more,
     )
-
-
-def url(listener: socket.socket) -> str:
-    """Return where a socket listens."""
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -24,7 +24,7 @@ def asked(rule: Rule, attributes: Attributes) -> Fields:
     """
     found: Fields = {}
     rest: list[Fields] = []
-    for condition in sorted(map(_understood, rule.conditions), key=lambda one: one.operator != "equals"):
+    for condition in sorted(map(understood, rule.conditions), key=lambda one: one.operator != "equals"):
         field = field_of(condition, attributes)
         if field and field not in found and not (field == "intents" and "intent" in found):
             found[field] = written_value(condition)
@@ -74,7 +74,8 @@ def ordered_targets(rule: Rule, queues: QueueNames) -> list[Target]:
 _ORDER: Final = ("intent", "intents", "minConfidence", "belowConfidence")
 
 
-def _understood(condition: object) -> Condition:
+def understood(condition: object) -> Condition:
+    """Return the condition. Raises NotWritableError where it is not understood."""
     if isinstance(condition, Condition):
         return condition
     raise NotWritableError("it has a condition that cxroute does not understand")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from reconciler.desired.expand import Draft, WrongRuleError, split
 from reconciler.export.names import NotWritableError, QueueNames, escaped
 from reconciler.export.ruleset import ORDER, named, whole
-from reconciler.export.sugar import field_of, further, written_value
+from reconciler.export.sugar import field_of, further, understood, written_value
 from reconciler.manifest.kinds.ruleset import RuleSet, rule_entry
 from reconciler.manifest.yaml_patch import CannotPatchError, Edit, edited, node_at, patch
 from reconciler.model.rule import Address, Condition, Opaque, Queue, Rule, Target
@@ -136,7 +136,7 @@ class _Keeping:
         found = dict(fields)
         placed = self._draft(fields).conditions()
         written = [condition for condition, _ in placed]
-        coming = [_understood(one) for one in self.live.conditions if one not in written]
+        coming = [understood(one) for one in self.live.conditions if one not in written]
         drop = []
         for condition, path in placed:
             if condition in self.live.conditions:
@@ -235,12 +235,6 @@ class _Keeping:
         if self._draft(found).rule().description != self.live.description:
             found = placed_in(found, "description", escaped(self.live.description))
         return found
-
-
-def _understood(part: Condition | Opaque) -> Condition:
-    if isinstance(part, Condition):
-        return part
-    raise NotWritableError("it has a condition that cxroute does not understand")
 
 
 def _known(part: Target | Opaque) -> Target:

@@ -18,7 +18,7 @@ from reconciler.model.live import LiveRule, Marker, digest, of_another_tool, wit
 from reconciler.model.rule import Address, Condition, Opaque, Rule, Target, api_form
 from reconciler.plan.ownership import Owned, cause, edited
 from reconciler.plan.unknown_fields import differing, phrase
-from reconciler.text.escape import sanitize
+from reconciler.text.escape import join_first, sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -372,10 +372,9 @@ _WAYS_OUT = {
 
 
 def _undecided(rules: Sequence[LiveRule]) -> str:
-    ids = ", ".join(sanitize(live.id[:_LONGEST_ID]) for live in rules[:_MOST_IDS])
-    more = f" and {len(rules) - _MOST_IDS:,} more" if len(rules) > _MOST_IDS else ""
+    ids = join_first(rules, _MOST_IDS, lambda live: sanitize(live.id[:_LONGEST_ID]))
     return (
-        f"{len(rules):,} live rules have the marker of {_address(rules[0])} ({ids}{more}), somebody changed one of"
+        f"{len(rules):,} live rules have the marker of {_address(rules[0])} ({ids}), somebody changed one of"
         " them, and no date says which is the original; none of them is written or deleted"
     )
 

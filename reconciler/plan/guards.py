@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from reconciler.model.change import Adopt, Change, Create, Delete, Update, is_copy
 from reconciler.plan.plan import GuardResult, Plan
-from reconciler.text.escape import quote
+from reconciler.text.escape import join_first, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator
     from datetime import datetime
 
     from reconciler.behaviour.diff.regions import Region
@@ -155,7 +155,7 @@ def _unrouted(plan: Plan) -> GuardResult:
     lost = [region for region in _regions(plan) if region.before and not region.after]
     if lost:
         rules = dict.fromkeys(_called(entry) for region in lost for entry in region.before_rules if entry)
-        today = _some([*rules])
+        today = join_first([*rules], _MOST_NAMED)
         ways = dict.fromkeys(_FALL if region.after is None else _NO_WEIGHT for region in lost)
         message = f"conversations that reach a queue today would {', or '.join(ways)} (today by {today})"
         return GuardResult(name="unrouted", value=len(lost), limit=0, ok=False, message=message)
@@ -191,7 +191,7 @@ def _transient(plan: Plan) -> GuardResult:
             ok=True,
             message="each conversation goes to its old or new queue throughout",
         )
-    named = _some([str(address) for address in plan.unproven])
+    named = join_first([str(address) for address in plan.unproven], _MOST_NAMED)
     message = f"it could not be shown that nobody is sent elsewhere while these are changed: {named}"
     return GuardResult(name="transient", value=len(plan.unproven), limit=0, ok=False, message=message)
 
@@ -199,12 +199,6 @@ def _transient(plan: Plan) -> GuardResult:
 def _called(entry: Entry) -> str:
     """Return what a sentence calls a rule: a live name, which is somebody's text, in quotes."""
     return entry.name if entry.address else quote(entry.name)
-
-
-def _some(names: Sequence[str]) -> str:
-    """Name the first few, and count the others."""
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return f"{', '.join(names[:_MOST_NAMED])}{more}"
 
 
 def _harmed(change: Change) -> Iterator[Address]:

@@ -11,7 +11,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.model.rule import COMPACT
-from reconciler.text.escape import escape_invisible
+from reconciler.text.escape import join_first, sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -52,11 +52,7 @@ def differing(ours: LiveRule, other: LiveRule) -> tuple[str, ...]:
 def phrase(names: Sequence[str]) -> str:
     """Return names of fields as they may stand in a message: escaped, each cut where it is long, a few of them."""
     plain_names = [name.removeprefix("~") for name in names]  # a tenant's `id` where its Profile calls the id otherwise
-    shown = [
-        escape_invisible(name[:_LONGEST_NAME]) + ("..." if len(name) > _LONGEST_NAME else "") for name in plain_names
-    ]
-    more = f" and {len(names) - _MOST_NAMES:,} more" if len(names) > _MOST_NAMES else ""
-    return ", ".join(shown[:_MOST_NAMES]) + more
+    return join_first(plain_names, _MOST_NAMES, lambda name: sanitize(name, _LONGEST_NAME))
 
 
 def _rest(raw: Mapping[str, Json]) -> dict[str, str]:

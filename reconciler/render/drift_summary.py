@@ -13,7 +13,7 @@ from reconciler.render.change_summary import Row, in_reading_order, told_change
 from reconciler.render.equal_edits import parts
 from reconciler.render.impact import NOBODY, NOBODY_KNOWN
 from reconciler.render.summary import tests_title
-from reconciler.text.escape import escape_invisible, pluralize, quote, sanitize
+from reconciler.text.escape import escape_invisible, join_first, pluralize, quote, sanitize
 from reconciler.text.phrases import failing, rule_phrase
 
 if TYPE_CHECKING:
@@ -214,9 +214,7 @@ def _pair(row: Row) -> Pair | None:
 
 def names(rules: Sequence[ToldRule]) -> str:
     """Return the names of rules, the first ones where there are many."""
-    shown = ", ".join(rule.name for rule in rules[:_MOST_NAMED])
-    more = len(rules) - _MOST_NAMED
-    return f"{shown} and {more:,} more" if more > 0 else shown
+    return join_first(rules, _MOST_NAMED, lambda rule: rule.name)
 
 
 _MOST_NAMED: Final = 10

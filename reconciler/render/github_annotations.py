@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.model.finding import CODES, Finding
 from reconciler.render.summary import FOLDED, about, members
-from reconciler.text.escape import cut, sanitize
+from reconciler.text.escape import join_first, sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,7 +85,7 @@ def _command(finding: Finding) -> str:
     said = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
     lines = [sanitize(part) for part in (finding.message, finding.hint) if part]
     if finding.repeats:
-        lines = [f"{about(finding)}{lines[0]}", *lines[1:], cut(members(finding), FOLDED)]
+        lines = [f"{about(finding)}{lines[0]}", *lines[1:], join_first(members(finding), FOLDED)]
     message = "\n".join(lines)
     return f"::{finding.severity} {said}::{_data(message)}"
 

@@ -26,7 +26,7 @@ from reconciler.render.escape_markdown import COMMAND, QUOTED, bare, unquoted
 from reconciler.render.impact import MOST_SHOWN, NOT_KNOWN, OTHERS, WAITING
 from reconciler.render.routing_map import Lane, RoutingMap, State, by_queue
 from reconciler.render.summary import Telling, far_title, parted, subject, tests_title
-from reconciler.text.escape import escape_invisible, pluralize, quote, sanitize
+from reconciler.text.escape import escape_invisible, join_first, pluralize, quote, sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -108,7 +108,7 @@ def _unchanged(routing: RoutingMap) -> list[Lane]:
 def _together(lanes: Sequence[Lane]) -> Lane:
     if len(lanes) == 1:
         return lanes[0]
-    named = ", ".join(lane.rule for lane in lanes[:20]) + (f" and {len(lanes) - 20:,} more" if len(lanes) > 20 else "")  # noqa: PLR2004
+    named = join_first(lanes, 20, lambda lane: lane.rule)
     return replace(
         lanes[0],
         who=f"{len(lanes):,} unchanged rules",

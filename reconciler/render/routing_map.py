@@ -11,7 +11,7 @@ from reconciler.model.rule import Condition, Rule
 from reconciler.plan.schedule import transition
 from reconciler.render.escape_markdown import unquoted
 from reconciler.render.impact import destination_phrase
-from reconciler.text.escape import quote, sanitize
+from reconciler.text.escape import join_first, quote, sanitize
 from reconciler.text.phrases import asks_phrase
 
 if TYPE_CHECKING:
@@ -126,8 +126,7 @@ class _Drawing:
         named = [quote(intent) for intent in self._named(rule)]
         if not named:
             return asks_phrase(rule, self.plan.labels)
-        more = f" and {len(named) - _MOST_INTENTS} more" if len(named) > _MOST_INTENTS else ""
-        return f"{', '.join(named[:_MOST_INTENTS])}{more}"
+        return join_first(named, _MOST_INTENTS)
 
     def _named(self, rule: Rule) -> tuple[str, ...]:
         """Return the intents that a rule lists."""

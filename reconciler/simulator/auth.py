@@ -12,7 +12,16 @@ from base64 import b64decode, urlsafe_b64encode
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs
 
-from reconciler.simulator.messages import Answer, NotJsonError, Problem, Request, encoded, json_answer, refusal
+from reconciler.simulator.messages import (
+    Answer,
+    NotJsonError,
+    Problem,
+    Request,
+    encoded,
+    json_answer,
+    oauth_error,
+    refusal,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,10 +39,10 @@ def client_token(tokens: Tokens, request: Request) -> Answer:
     """POST a client's id and secret (api-contract "Token"): 400 wrong grant, 401 wrong id or secret."""
     form = parse_qs(request.body.decode(errors="replace"), keep_blank_values=True)
     if form.get("grant_type") != ["client_credentials"]:
-        return tokens.refused(400, "unsupported_grant_type", "Only client_credentials is supported")
+        return oauth_error(400, "unsupported_grant_type", "Only client_credentials is supported")
     given = (form.get("client_id", [""])[-1], form.get("client_secret", [""])[-1])
     if not _is_known(given, tokens.settings.clients):
-        return tokens.refused(401, "invalid_client", "Client authentication failed")
+        return oauth_error(401, "invalid_client", "Client authentication failed")
     return tokens.given()
 
 
@@ -54,12 +63,12 @@ def password_token(tokens: Tokens, request: Request) -> Answer:
     """POST an access key in a form, and the client's id and secret as Basic."""
     form = parse_qs(request.body.decode(errors="replace"), keep_blank_values=True)
     if form.get("grant_type") != ["password"]:
-        return tokens.refused(400, "unsupported_grant_type", "Only password is supported")
+        return oauth_error(400, "unsupported_grant_type", "Only password is supported")
     if not _is_known(_basic(request), tokens.settings.clients):
-        return tokens.refused(401, "invalid_client", "Client authentication failed")
+        return oauth_error(401, "invalid_client", "Client authentication failed")
     key, secret = form.get("username", [""])[-1], form.get("password", [""])[-1]
     if not _is_known((key, secret), tokens.settings.access_keys):
-        return tokens.refused(400, "invalid_grant", "The access key is not valid")
+        return oauth_error(400, "invalid_grant", "The access key is not valid")
     return tokens.given(id_token=_id_token(tokens, request))
 
 
@@ -136,11 +145,6 @@ class Tokens:
         """Return the answer that gives a new token out."""
         form = {"access_token": self._issue(), "token_type": "Bearer", "expires_in": self.settings.token_seconds}
         return json_answer(200, encoded({**form, **more}), ("cache-control", "no-store"))
-
-    @staticmethod
-    def refused(status: int, error: str, description: str) -> Answer:
-        """Return an error as OAuth has it."""
-        return json_answer(status, encoded({"error": error, "error_description": description}))
 
     def accepts(self, request: Request) -> bool:
         """Tell whether the request carries a token that is known and has not expired."""

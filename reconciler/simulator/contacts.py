@@ -19,6 +19,7 @@ from reconciler.simulator.messages import (
     encoded,
     json_answer,
     json_body,
+    oauth_error,
     refusal,
 )
 from reconciler.simulator.validate import DECIMAL
@@ -67,10 +68,10 @@ def signal(state: State, request: Request) -> Answer:
     """POST p1 to p9 to the script that a contact is in; it finds them under these names."""
     contact = request.segments[4]
     if not _exists(contact):
-        return _acd(404, "not_found", "The contact does not exist or has ended")
+        return oauth_error(404, "not_found", "The contact does not exist or has ended")
     given = parse_qs(request.query, keep_blank_values=True)
     if "p1" not in given:
-        return _acd(400, "invalid_request", "p1 is required")
+        return oauth_error(400, "invalid_request", "p1 is required")
     state.merge(contact, {name: given[name][-1] for name in _PARAMETERS if name in given})
     return Answer(status=204)
 
@@ -121,8 +122,3 @@ def _digital(settings: Settings, status: int, problems: list[Problem]) -> Answer
         {"field": one.field or None, "message": one.message, "errorCode": one.code} for one in problems
     ]
     return json_answer(status, encoded({"errors": errors, "uid": settings.new_id()}))
-
-
-def _acd(status: int, error: str, description: str) -> Answer:
-    """Return an error as the ACD has them."""
-    return json_answer(status, encoded({"error": error, "error_description": description}))

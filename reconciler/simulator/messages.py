@@ -126,6 +126,11 @@ def refusal(status: int, *problems: Problem, headers: Sequence[tuple[str, str]] 
     return json_answer(status, encoded({"errors": errors}), *headers)
 
 
+def oauth_error(status: int, error: str, description: str) -> Answer:
+    """Return an error in the form of OAuth, which the ACD has too."""
+    return json_answer(status, encoded({"error": error, "error_description": description}))
+
+
 def json_body(request: Request) -> Json:
     """Return the body's JSON. Raises RefusedError for another media type, and for what is no JSON."""
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()

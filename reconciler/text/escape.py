@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+T = TypeVar("T")
 
 _BLANK: Final = re.compile(
     "[\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\ufff0-\uffff\U000e0000-\U000e0fff]"
@@ -40,8 +42,7 @@ def sanitize(text: str, limit: int = _LONGEST) -> str:
 def quote(item: object) -> str:
     """Return a value as JSON, so that "10" and 10 differ; long lists are cut and counted."""
     if isinstance(item, list | tuple):
-        shown = ", ".join(quote(one) for one in item[:MOST_ITEMS])
-        return f"[{shown} and {len(item) - MOST_ITEMS} more]" if len(item) > MOST_ITEMS else f"[{shown}]"
+        return f"[{join_first(item, MOST_ITEMS, quote)}]"
     whole = isinstance(item, float) and item.is_integer() and abs(item) < _EXACT
     written = sanitize(json.dumps(int(item) if whole and isinstance(item, float) else item, ensure_ascii=False))
     # Where it is cut, a text still ends in a quote: what stands after it is no part of it.
@@ -58,10 +59,10 @@ def pluralize(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def cut(items: Sequence[str], most: int) -> str:
+def join_first(items: Sequence[T], limit: int, shape: Callable[[T], str] = str) -> str:
     """Return `a, b, c and 26 more`."""
-    more = f" and {len(items) - most:,} more" if len(items) > most else ""
-    return f"{', '.join(items[:most])}{more}"
+    more = f" and {len(items) - limit:,} more" if len(items) > limit else ""
+    return f"{', '.join(map(shape, items[:limit]))}{more}"
 
 
 def _escape(character: str) -> str:

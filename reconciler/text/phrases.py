@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from reconciler.model.rule import Condition, Opaque, Rule, Target
 from reconciler.text.escape import (
     MOST_ITEMS,
+    join_first,
     pluralize,
     quote,
     sanitize,
@@ -49,9 +50,7 @@ def condition_phrase(condition: Condition | Opaque, labels: Mapping[str, str]) -
     if condition.operator == "between" and isinstance(written, tuple):
         return f"{subject} {quote(written[0])} and {quote(written[1])}"
     if isinstance(written, tuple):
-        shown = ", ".join(quote(one) for one in written[:MOST_ITEMS])
-        more = len(written) - MOST_ITEMS
-        return f"{subject} {shown}" + (f" and {more} more" if more > 0 else "")
+        return f"{subject} {join_first(written, MOST_ITEMS, quote)}"
     return f"{subject} {quote(written)}"
 
 

@@ -119,17 +119,7 @@ class _Taking:
         if len(staying) > len(pairs):
             raise _LongerError
         box, excepts = simplify(self.space, box, [*self._taken.before((0, rank), overlapping), *staying])
-        rules = [self.making.rules(pair) for pair in pairs]
-        before, after = self.pairs.goes(pairs[0])
-        return Rough(
-            box=box,
-            excepts=tuple(excepts),
-            before=before,
-            after=after,
-            example=self._example(pairs[0]),
-            rules=rules[0],
-            others=rules[1:],
-        )
+        return self.making.rough(pairs, box, excepts, self._example(pairs[0]))
 
     def _example(self, pair: Pair) -> Box:
         found = self.pairs.narrow.get(pair)

@@ -24,6 +24,7 @@ from reconciler.cxone.client import ReadingClient, WritingClient
 from reconciler.errors import CxrouteError, InterruptedRunError, ManifestError, UsageError
 from reconciler.render.text.apply import report_text
 from reconciler.render.text.watch import round_document, round_line
+from reconciler.text.hosts import url_of
 from reconciler.watch.cycle import Calls, Round, is_blocked
 from reconciler.watch.loop import Loop, Rhythm
 from reconciler.watch.metrics import RoundMetrics
@@ -170,7 +171,7 @@ class _Watch:
     def announce(self, listener: socket.socket | None) -> None:
         """Say that it begins, at once: whoever started it may be waiting for this line."""
         does = "Healing" if self.options.apply else "Watching"
-        where = "" if listener is None else f", with /metrics and /health on {_url(listener)}"
+        where = "" if listener is None else f", with /metrics and /health on {url_of(listener)}"
         name = self.session.environment.name
         self.output.result(f"{does} {name} every {self.options.every}{where}   (stop it with Ctrl-C)\n")
         self.output.flush()
@@ -250,8 +251,3 @@ class _Watch:
         elif isinstance(one.error, ManifestError) and output.log_format == "text":
             output.failed(one.error)
         output.flush()
-
-
-def _url(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -17,7 +17,7 @@ from reconciler.render.escape_markdown import alert, cell, code, fenced, folded,
 from reconciler.render.impact import NOT_KNOWN, OTHERS, WAITING, Affected, Case
 from reconciler.render.markdown.mermaid import drawn, mermaid
 from reconciler.render.summary import Telling, far_title, members, parted, subject, tests_title
-from reconciler.text.escape import cut, pluralize, sanitize
+from reconciler.text.escape import join_first, pluralize, sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -105,7 +105,7 @@ def listed(findings: Sequence[Finding], origin: Origin, most: int) -> Iterator[s
 
 def folded_names(title: str, names: Sequence[str], most: int) -> str:
     """Return up to so many names, opened by a click, for a cell or an item of a list."""
-    return f"<details><summary>{title}</summary>{cut([code(name) for name in names], most)}</details>"
+    return f"<details><summary>{title}</summary>{join_first([code(name) for name in names], most)}</details>"
 
 
 def diff_lines(told: Telling) -> Iterator[str]:
@@ -277,13 +277,12 @@ def _deletes(told: Telling) -> list[str]:
     gone = [change for change in told.changes if change.action == "delete" and change.cause != "duplicate"]
     if not gone:
         return []
-    named = ", ".join(code(str(change.address)) for change in gone[:10])
-    more = f" and {len(gone) - 10:,} more" if len(gone) > 10 else ""  # noqa: PLR2004 - as many as were named
+    named = join_first(gone, 10, lambda change: code(str(change.address)))
     will = "rule will be deleted" if len(gone) == 1 else "rules will be deleted"
     others = told.counts["delete"] - len(gone)
     twins = " Another delete only clears away a second copy of a rule that stays." if others == 1 else ""
     twins = f" {others:,} others only clear away second copies of rules that stay." if others > 1 else twins
-    return [alert("CAUTION", [f"**{len(gone):,} {will}:** {named}{more}.{twins}"])]
+    return [alert("CAUTION", [f"**{len(gone):,} {will}:** {named}.{twins}"])]
 
 
 def _examples(who: Affected, level: Level) -> list[str]:

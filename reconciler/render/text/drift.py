@@ -31,7 +31,7 @@ from reconciler.render.drift_summary import (
 from reconciler.render.impact import EVERYTHING, MOST_SHOWN, NOT_KNOWN, Case, affected
 from reconciler.render.summary import FOLDED
 from reconciler.render.text.plan import finding_lines
-from reconciler.text.escape import cut, pluralize
+from reconciler.text.escape import join_first, pluralize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -183,7 +183,7 @@ def _rules(group: Sequence[ToldRule], paint: Paint, most: int) -> Iterator[str]:
     rule = group[0]
     if len(group) > 1:
         yield f"  {paint('yellow', pluralize(len(group), 'rule'))}"
-        yield f"      {paint('dim', cut([one.name for one in group], most))}"
+        yield f"      {paint('dim', join_first([one.name for one in group], most))}"
     else:
         where = f"   {paint('dim', place(rule.source))}" if rule.source else ""
         yield f"  {paint('yellow', rule.name)}{where}"

@@ -9,7 +9,7 @@ from reconciler.render.equal_edits import common_rows, equal_edits, row_phrase
 from reconciler.render.impact import EVERYTHING, MOST_SHOWN, WAITING, Affected
 from reconciler.render.summary import FOLDED, Telling, about, members, telling, tests_title
 from reconciler.render.text.behaviour import behaviour_lines
-from reconciler.text.escape import cut, pluralize, sanitize
+from reconciler.text.escape import join_first, pluralize, sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -61,7 +61,7 @@ def _group_lines(group: Sequence[ToldChange], paint: Paint, most: int) -> Iterat
     yield from (f"      {line}" for line in group[0].lines)
     yield from () if what else _aligned(rows)
     if len(group) > most:
-        yield f"      {paint('dim', cut([str(change.address) for change in group], most))}"
+        yield f"      {paint('dim', join_first([str(change.address) for change in group], most))}"
     else:
         yield from (f"      {paint('dim', address_line(change.address, change.source))}" for change in group)
 
@@ -88,7 +88,7 @@ def _members(finding: Finding, most: int) -> list[str]:
     """Return the rules of a finding on one line where some are left out, else each on a line with its place."""
     names = members(finding)
     if len(names) > most:
-        return [cut(names, most)]
+        return [join_first(names, most)]
     return [address_line(one.address, one.source) for one in finding.places]
 
 
