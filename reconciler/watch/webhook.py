@@ -12,13 +12,12 @@ import asyncio
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
-from urllib.parse import urlsplit
 
 import httpx
 
 from reconciler.errors import UsageError
 from reconciler.text.escape import sanitize
-from reconciler.text.hosts import is_loopback
+from reconciler.text.hosts import is_loopback, request_url
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -43,16 +42,11 @@ class Place(NamedTuple):
 
 def place_of(url: str, named: str) -> Place:
     """Read an address; `named` is what an error calls it, for none repeats it. Raises UsageError."""
-    try:
-        parts = urlsplit(url)
-        host, _port = parts.hostname or "", parts.port
-    except ValueError:
-        host, parts = "", urlsplit("")
-    plainly = url.isascii() and url.isprintable() and not {" ", "\\"} & set(url)
-    whole, local = plainly and bool(host) and "@" not in parts.netloc, is_loopback(host)
-    if not whole or not (parts.scheme == "https" or (parts.scheme == "http" and local)):
+    parts = request_url(url)
+    if parts is None:
         raise UsageError(f"{named} holds no address that begins with https:// (http:// for this machine only)")
-    return Place(url, host, local)
+    host = parts.hostname or ""
+    return Place(url, host, is_loopback(host))
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError, core_schema
 
 from reconciler.model.finding import CODES
-from reconciler.text.hosts import is_loopback
+from reconciler.text.hosts import request_url
 
 T = TypeVar("T")
 
@@ -223,21 +223,7 @@ def zones() -> tuple[str, ...]:
 
 def _url(text: str) -> str:
     """Return an address that a request may be sent to: https, or http to this machine alone."""
-    try:
-        parts = urlsplit(text[: _LONGEST_URL + 1])
-        host, _port = parts.hostname or "", parts.port
-    except ValueError:
-        host, parts = "", urlsplit("")
-    clean = (
-        host
-        and len(text) <= _LONGEST_URL
-        and text.isascii()
-        and text.isprintable()
-        and " " not in text
-        and "\\" not in text
-        and "@" not in parts.netloc
-    )
-    if clean and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))):
+    if len(text) <= _LONGEST_URL and request_url(text):
         return text
     raise PydanticCustomError("CXR104", "must be an address that begins with https:// (http:// for this machine only)")
 
