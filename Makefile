@@ -41,7 +41,7 @@ test-rest: $(VENV)/.project ## What `make test` leaves out
 	@$(PYTEST) -m slow $(ARGS)
 
 coverage: $(VENV)/.project ## How much of the program the fast tests ran (make test COVER=1), and whether that is enough
-	@$(BIN)/python -m tests.measure
+	@$(BIN)/python -m tests.support.measure
 
 # Not the pinned versions, but those that pyproject.toml admits at this moment. Beside another Python, name a folder:
 # make test-lowest PYTHON=python3.14 VENV=.venv-3.14-lowest
@@ -55,9 +55,9 @@ test-newest: ## The fast tests, with the newest versions that pyproject.toml adm
 
 campaign: $(VENV)/.project ## Every accident at every request, for an hour and more; the real processes are killed and besieged, too
 	$(BIN)/python -m tests.campaign.run $(ARGS)
-	CXROUTE_CAMPAIGN=full $(BIN)/python -m pytest -q --timeout 3600 -n auto --dist worksteal --ignore tests/context
+	CXROUTE_CAMPAIGN=full $(BIN)/python -m pytest -q --timeout 3600 -n auto --dist worksteal --ignore tests/endpoint
 	@# One by one: these measure, and whatever runs beside them would be measured, too.
-	CXROUTE_CAMPAIGN=full $(BIN)/python -m pytest -q --timeout 3600 tests/context
+	CXROUTE_CAMPAIGN=full $(BIN)/python -m pytest -q --timeout 3600 tests/endpoint
 
 mutants: $(VENV)/.project ## Change the core in 200 places, one at a time: the fast tests must notice 95 %
 	@$(BIN)/python -m tests.mutation.run $(ARGS)
@@ -80,7 +80,7 @@ bench: $(VENV)/.project ## Each figure as a ratio against its floor or peer
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
 picture: $(VENV)/.project ## Draw the README's picture from what the program prints
-	$(BIN)/python -m tests.picture
+	$(BIN)/python -m tests.support.picture
 
 docs: $(VENV)/.project ## Fill in what the pages show, and write those that are made from the program
 	$(BIN)/python -m tests.docs
@@ -92,7 +92,7 @@ tests/browser/node_modules: tests/browser/package-lock.json
 	@touch $@
 
 pictures: $(VENV)/.project browser ## Draw the report and the comment as people see them
-	$(BIN)/python -m tests.pictures
+	$(BIN)/python -m tests.support.pictures
 
 lock: ## Write the requirement files anew from pyproject.toml (core, with serve, with dev); newest versions with ARGS=--upgrade
 	@$(INSTALL_UV)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests import canary
 from tests.hostile.command import Place
-from tests.measure import measure_children
-from tests.program import QUICK, VARIABLES, Program
+from tests.support import canary_secrets as canary
+from tests.support.measure import measure_children
+from tests.support.program import QUICK, VARIABLES, Program
 from tests.tiers import FAST, is_left_out, mark_slow
 
 if TYPE_CHECKING:

@@ -108,7 +108,7 @@ def usage() -> str:
         f"options: --help, --version, {SHARED}",
         "",
         _EXIT_CODES,
-        'First time? `cxroute demo`. A tenant of yours? README.md, "Point it at a tenant".',
+        'First time? `cxroute demo`. Your own tenant? docs/guide.md, "Connect a tenant".',
     ]
     return "\n".join(lines) + "\n"
 

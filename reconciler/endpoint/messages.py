@@ -43,7 +43,7 @@ class Answer(NamedTuple):
 
 
 def success(outcome: str, message: str, data: Any, **more: Any) -> Answer:  # noqa: ANN401 - any JSON
-    """Return a 200 in the form of docs/context.md#post-to-it."""
+    """Return a 200 in the form of docs/context.md#requests-and-responses."""
     return Answer(200, outcome, encoded({"success": True, "message": message, "data": data, **more}))
 
 
@@ -68,7 +68,7 @@ def brief(answer: Answer) -> Answer:
 
 
 def refusal(status: int, outcome: str, error: str, *headers: tuple[bytes, bytes]) -> Answer:
-    """Return an error in the form of docs/context.md#post-to-it."""
+    """Return an error in the form of docs/context.md#requests-and-responses."""
     return Answer(status, outcome, encoded({"success": False, "error": error}), headers=headers)
 
 

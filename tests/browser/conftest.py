@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.browser.machine import chromium, missing
-from tests.lacking import lacking
+from tests.support.requirements import lacking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,8 +10,8 @@ import pytest
 from reconciler.render.markdown.mermaid import label, mermaid
 from reconciler.render.routing_map import routing_map
 from tests.browser.machine import MERMAID, seen
-from tests.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
-from tests.plans import crowd, everything, hostile, large
+from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
+from tests.support.plans import crowd, everything, hostile, large
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

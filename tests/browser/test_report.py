@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.browser.machine import PHONE, seen, violations
-from tests.forms import as_html
-from tests.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
-from tests.plans import crowd, empty, everything, large, many
+from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
+from tests.support.plan_formats import as_html
+from tests.support.plans import crowd, empty, everything, large, many
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,8 +9,8 @@ from random import Random
 from typing import TYPE_CHECKING, Final
 
 from reconciler.simulator.faults.injector import Faults
-from tests.campaign.accidents import Accidents, accident, mend
 from tests.campaign.case import Case, Result
+from tests.campaign.faults import Accidents, accident, mend
 from tests.campaign.oracle import Oracle, Violation, fingerprint
 from tests.campaign.profiles import PROFILES
 from tests.campaign.scenarios import is_refused, with_names_apart

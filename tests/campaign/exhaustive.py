@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
 from reconciler.simulator.faults.spec import kind_of
-from tests.campaign.accidents import PEOPLE
 from tests.campaign.cases import Case, Running
+from tests.campaign.faults import PEOPLE
 from tests.campaign.scenarios import GENERATED, SCENARIOS, is_refused, scenario
 
 if TYPE_CHECKING:

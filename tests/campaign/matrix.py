@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.campaign.matrix_ways import ALL, READS, WRITES, Row, Way, each, few, retried, unknown
+from tests.campaign.matrix_vocabulary import ALL, READS, WRITES, Row, Way, each, few, retried, unknown
 
 _AFTER: Final = ("429=2", "429=date", "429=none", "429=1000000000", "429=-1", "429=soon")
 _READ_LOSES: Final = "R R Q Q Q R"

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 from tests.campaign.matrix import ROWS
 from tests.campaign.matrix_tenant import TENANT
-from tests.campaign.matrix_ways import CALLS, WRITES
+from tests.campaign.matrix_vocabulary import CALLS, WRITES
 from tests.campaign.world import Applier, World, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reconciler.simulator.messages import Request
-    from tests.campaign.matrix_ways import Row, Way
+    from tests.campaign.matrix_vocabulary import Row, Way
 
 REFUSED = "POST rules:revoke@#1"
 """What makes a run ask for a second token: its first write is refused, and nothing was done."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from reconciler.model.change import Outcome
-    from tests.campaign.matrix_trial import Trial
+    from tests.campaign.matrix_run import Trial
     from tests.campaign.world import Ended, Event
 
 MOST_ATTEMPTS: Final = 4

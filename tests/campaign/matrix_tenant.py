@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.model.rule import Target
-from tests.builders import OWNER, desired, intent_is, managed, rule, unmanaged, wanted
 from tests.campaign.scenario import Scenario
-from tests.inprocess import raw
+from tests.support.builders import OWNER, desired, intent_is, managed, rule, unmanaged, wanted
+from tests.support.in_process_tenant import raw
 
 if TYPE_CHECKING:
     from reconciler.model.rule import Rule

@@ -9,15 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.campaign.oracle_change import Moment
-from tests.campaign.oracle_ends import Ends
+from tests.campaign.oracle_desired import Wish
 from tests.campaign.oracle_facts import call_of, heard
 from tests.campaign.oracle_process import WRITES, Process
 from tests.campaign.oracle_requests import Requests
+from tests.campaign.oracle_results import Ends
 from tests.campaign.oracle_review import Review
 from tests.campaign.oracle_tenant import Tenant
 from tests.campaign.oracle_verdict import Verdicts, Violation
 from tests.campaign.oracle_wire import Wire
-from tests.campaign.oracle_wish import Wish
 
 if TYPE_CHECKING:
     from collections import Counter

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.campaign.oracle_hand import Hand
-from tests.campaign.scenarios_words import CATCH_ALL, FRAUD, at, goal, live, ours, scenario, theirs
+from tests.campaign.oracle_by_hand import Hand
+from tests.campaign.scenario_rules import CATCH_ALL, FRAUD, at, goal, live, ours, scenario, theirs
 
 RENAMED = scenario("renamed", "", live(old=at("old", intent="x")), goal(new=at("new", intent="x")))
 CHANGED = scenario("changed", "", live(x=at("x")), goal(x=at("x", targets=FRAUD)))

@@ -12,10 +12,10 @@ from tests.campaign.oracle_process import WRITES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tests.campaign.oracle_desired import Wish
     from tests.campaign.oracle_process import Process, Write
     from tests.campaign.oracle_tenant import Tenant
     from tests.campaign.oracle_verdict import Verdicts
-    from tests.campaign.oracle_wish import Wish
     from tests.campaign.world import Event
 
 Json = Any

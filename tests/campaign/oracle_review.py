@@ -9,10 +9,10 @@ from tests.campaign.oracle_routes import Routes
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from tests.campaign.oracle_desired import Wish
     from tests.campaign.oracle_process import Process
     from tests.campaign.oracle_routes import Destination
     from tests.campaign.oracle_verdict import Verdicts
-    from tests.campaign.oracle_wish import Wish
 
 Json = Any
 Rule = dict[str, Any]

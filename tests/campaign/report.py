@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from tests.campaign.bug_search import Row
     from tests.campaign.cases import Result, Running
     from tests.campaign.figures import Figures
-    from tests.campaign.hunt import Row
     from tests.campaign.world import Event
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "campaign.md"

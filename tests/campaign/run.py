@@ -13,6 +13,7 @@ from multiprocessing import get_context
 from os import cpu_count
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from tests.campaign.bug_search import MOST, Row, hunt, interleaved
 from tests.campaign.cases import Case, Running
 from tests.campaign.exhaustive import (
     all_singles,
@@ -24,7 +25,6 @@ from tests.campaign.exhaustive import (
     turns,
 )
 from tests.campaign.figures import Figures, batch
-from tests.campaign.hunt import MOST, Row, hunt, interleaved
 from tests.campaign.mutants import TWELVE
 from tests.campaign.mutants_more import EXTRAS
 from tests.campaign.oracle import Violation

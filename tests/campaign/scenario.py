@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.plan.options import Options
-from tests.builders import OWNER, QUEUES
+from tests.support.builders import OWNER, QUEUES
 
 if TYPE_CHECKING:
     from reconciler.desired.desired import Desired

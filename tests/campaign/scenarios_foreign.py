@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tests.builders import OWNER
-from tests.campaign.scenarios_pieces import (
+from tests.campaign.scenario_parts import (
     AFTER,
     BEFORE,
     LATER,
@@ -14,7 +13,7 @@ from tests.campaign.scenarios_pieces import (
     copy_left,
     described,
 )
-from tests.campaign.scenarios_words import (
+from tests.campaign.scenario_rules import (
     CATCH_ALL,
     FRAUD,
     GENERAL,
@@ -25,6 +24,7 @@ from tests.campaign.scenarios_words import (
     scenario,
     theirs,
 )
+from tests.support.builders import OWNER
 
 if TYPE_CHECKING:
     from tests.campaign.scenario import Scenario

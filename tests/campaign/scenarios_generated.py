@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 from reconciler.manifest.kinds.ruleset import AdoptById
 from reconciler.model.live import Marker, digest, signed
 from reconciler.model.rule import Target, condition, opaque
-from tests.builders import OWNER, address, at_least, intent_is, rule
-from tests.campaign.making import INTENTS, Making
 from tests.campaign.profiles import TENANT
-from tests.campaign.scenarios_words import goals, ours, scenario, theirs
+from tests.campaign.scenario_builder import INTENTS, Making
+from tests.campaign.scenario_rules import goals, ours, scenario, theirs
+from tests.support.builders import OWNER, address, at_least, intent_is, rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from reconciler.model.rule import Target, condition
-from tests.builders import at_least, rule
-from tests.campaign.scenarios_words import (
+from tests.campaign.scenario_rules import (
     CATCH_ALL,
     FRAUD,
     GENERAL,
@@ -19,6 +18,7 @@ from tests.campaign.scenarios_words import (
     scenario,
     sure,
 )
+from tests.support.builders import at_least, rule
 
 if TYPE_CHECKING:
     from tests.campaign.scenario import Scenario

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Final
 from reconciler.manifest.kinds.ruleset import AdoptById
 from reconciler.model.rule import condition
 from reconciler.plan.options import Options
-from tests.builders import at_least, intent_is, rule
-from tests.campaign.scenarios_pieces import (
+from tests.campaign.scenario_parts import (
     AFTER,
     BEFORE,
     CAFE,
@@ -19,7 +18,7 @@ from tests.campaign.scenarios_pieces import (
     UNKNOWN_TARGET,
     merged,
 )
-from tests.campaign.scenarios_words import (
+from tests.campaign.scenario_rules import (
     CATCH_ALL,
     FRAUD,
     GENERAL,
@@ -33,6 +32,7 @@ from tests.campaign.scenarios_words import (
     sure,
     theirs,
 )
+from tests.support.builders import at_least, intent_is, rule
 
 if TYPE_CHECKING:
     from tests.campaign.scenario import Scenario

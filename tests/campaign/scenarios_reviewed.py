@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from tests.campaign.scenarios_words import CATCH_ALL, FRAUD, GENERAL, at, goal, live, ours, scenario, theirs
+from tests.campaign.scenario_rules import CATCH_ALL, FRAUD, GENERAL, at, goal, live, ours, scenario, theirs
 
 if TYPE_CHECKING:
     from reconciler.desired.desired import Desired

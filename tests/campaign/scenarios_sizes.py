@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.model.rule import Target
 from tests.campaign.profiles import TENANT
-from tests.campaign.scenarios_words import CATCH_ALL, FRAUD, at, goal, goals, live, ours, scenario, theirs
+from tests.campaign.scenario_rules import CATCH_ALL, FRAUD, at, goal, goals, live, ours, scenario, theirs
 
 if TYPE_CHECKING:
     from reconciler.model.rule import Rule

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
 
     from reconciler.desired.desired import Desired, DesiredRule
-    from tests.campaign.accidents import Accidents
+    from tests.campaign.faults import Accidents
     from tests.campaign.scenario import Scenario
     from tests.campaign.world import Ended, Event, Hook
 

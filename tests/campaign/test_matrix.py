@@ -14,12 +14,12 @@ from zlib import crc32
 import pytest
 
 from tests.campaign.matrix import ROWS
-from tests.campaign.matrix_acts import ACTS
+from tests.campaign.matrix_actions import ACTS
 from tests.campaign.matrix_cases import Case, cases
 from tests.campaign.matrix_checks import CODES
-from tests.campaign.matrix_promises import assert_healed, assert_promises, violations
-from tests.campaign.matrix_trial import Trial
-from tests.campaign.matrix_ways import OPERATIONS
+from tests.campaign.matrix_invariants import assert_healed, assert_promises, violations
+from tests.campaign.matrix_run import Trial
+from tests.campaign.matrix_vocabulary import OPERATIONS
 from tests.tiers import FULL
 
 ROOT = Path(__file__).parents[2]

@@ -6,8 +6,8 @@ from typing import Final
 
 import pytest
 
+from tests.campaign.bug_search import Row, hunt, table
 from tests.campaign.cases import Case, run_case
-from tests.campaign.hunt import Row, hunt, table
 from tests.campaign.mutants import TWELVE
 from tests.campaign.mutants_more import EXTRAS
 

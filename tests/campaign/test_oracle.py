@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from tests.builders import desired, rule, wanted
 from tests.campaign.oracle import Oracle
-from tests.campaign.oracle_hand import RULES, Hand
+from tests.campaign.oracle_by_hand import RULES, Hand
 from tests.campaign.oracle_histories import BESIDE, CHANGED, GOES, NEW, ODD, RENAMED, THREE, right
-from tests.campaign.scenarios_words import FRAUD, at, goal, live, scenario, theirs
+from tests.campaign.scenario_rules import FRAUD, at, goal, live, scenario, theirs
 from tests.campaign.world import Applier, World, run
+from tests.support.builders import desired, rule, wanted
 
 
 def test_a_run_as_it_should_be_breaks_nothing() -> None:

@@ -15,7 +15,7 @@ from tests.campaign.oracle_facts import as_json, mark, text_of
 from tests.campaign.oracle_marks import digest, is_edited
 from tests.campaign.scenarios import SCENARIOS
 from tests.campaign.scenarios_generated import generated
-from tests.imports import imported
+from tests.support.imports import imported
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,10 +9,10 @@ import pytest
 from reconciler.apply.report import Report
 from reconciler.model.change import Applied, Skipped
 from tests.campaign.oracle import Violation, fingerprint
+from tests.campaign.oracle_by_hand import Hand
 from tests.campaign.oracle_facts import mark
-from tests.campaign.oracle_hand import Hand
 from tests.campaign.oracle_histories import CHANGED, GOES, NEW, RENAMED, SAME, right
-from tests.campaign.scenarios_words import at, ours
+from tests.campaign.scenario_rules import at, ours
 from tests.campaign.world import SECRET, Applier, World, run
 
 

@@ -33,10 +33,10 @@ from reconciler.plan.schedule import arrange, foresee
 from reconciler.simulator.api import Api
 from reconciler.simulator.messages import Answer, Manner, Request
 from reconciler.simulator.state import State
-from tests.builders import NOW
 from tests.campaign.profiles import PROFILES
-from tests.simulated import AS_HTTPX
-from tests.virtual import VirtualTime
+from tests.support.builders import NOW
+from tests.support.fake_clock import VirtualTime
+from tests.support.simulated import AS_HTTPX
 
 if TYPE_CHECKING:
     from reconciler.apply.attempt import Attempt

@@ -18,11 +18,11 @@ from reconciler.cli.main import main
 from reconciler.simulator.app import simulator
 from reconciler.simulator.settings import PROFILES
 from reconciler.simulator.state import State
-from tests import canary
-from tests.command import Command
 from tests.crash import scene
 from tests.crash.killer import Clock, Killer
-from tests.crash.watch import Watch, Ways, by_address, reached, ways
+from tests.crash.oracle import Watch, Ways, by_address, reached, ways
+from tests.support import canary_secrets as canary
+from tests.support.command import Command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -12,13 +12,13 @@ from reconciler.cli.commands import serve
 from reconciler.cli.parsing import parser_of
 from reconciler.endpoint.app import _PROBES
 from reconciler.endpoint.server import _GRACE
-from tests import canary
-from tests.context.fleets import fleet
-from tests.context.posting import event
-from tests.context.processes import KEY
-from tests.context.redis_server import redis_server
 from tests.deploy.manifests import documents, pods
-from tests.plain import PLAIN
+from tests.endpoint.in_process_endpoint import event
+from tests.endpoint.instances import fleet
+from tests.endpoint.processes import KEY
+from tests.endpoint.redis_server import redis_server
+from tests.support import canary_secrets as canary
+from tests.support.plain_http import PLAIN
 
 if TYPE_CHECKING:
     import pytest

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from reconciler.cli import health
-from tests.context.processes import MANIFEST, environment, process
 from tests.deploy.image import HOME, ROOT, Instruction, build, command, copied, instructions, is_sent, stages
-from tests.lacking import lacking
+from tests.endpoint.processes import MANIFEST, environment, process
+from tests.support.requirements import lacking
 from tests.tiers import FULL
 
 if TYPE_CHECKING:
@@ -55,7 +55,13 @@ def test_nothing_else_is_sent() -> None:
     """No secret of a working folder gets into a layer, and no file of git, tests or caches."""
     top = {path.name for path in ROOT.iterdir() if is_sent(path.name, IGNORED)}
     assert {source for stage in (BUILD, FINAL) for several, _ in copied(stage) for source in several} == top
-    for kept_back in (".git", ".env", ".cxroute/journal.jsonl", "tests/canary.py", "reconciler/__pycache__/a.pyc"):
+    for kept_back in (
+        ".git",
+        ".env",
+        ".cxroute/journal.jsonl",
+        "tests/support/canary_secrets.py",
+        "reconciler/__pycache__/a.pyc",
+    ):
         assert not is_sent(kept_back, IGNORED)
     assert is_sent("reconciler/cli/main.py", IGNORED)
 

@@ -16,7 +16,7 @@ from reconciler.cli.commands import apply, plan
 from reconciler.cli.environments.selection import shard_of
 from reconciler.cli.parsing import parser_of
 from tests.deploy.manifests import documents, pods, problems
-from tests.lacking import lacking
+from tests.support.requirements import lacking
 
 if TYPE_CHECKING:
     import argparse

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from tests.docs.made import MADE
+from tests.docs.generated import MADE
 from tests.docs.page import PAGES, ROOT
 from tests.docs.pages import before, filled, followed
 from tests.docs.session import session

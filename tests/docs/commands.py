@@ -14,63 +14,62 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _HEAD: Final = """\
-# Commands: every option
+# Commands
 
-For whoever runs cxroute, by hand or in a script. This page is made from the program (`make docs`), and a test compares
-the two. `cxroute COMMAND --help` says the same.
+Use this page to look up an option or a variable. It is generated from the program (`make docs`), and a test compares
+the two. `cxroute COMMAND --help` prints the same.
 
-The result goes to stdout, and nothing else; progress, warnings and questions go to stderr. `--format json` prints
-exactly one document, also when the command fails. Without a terminal nothing is ever asked.
+stdout has only the result; progress, warnings and questions go to stderr. `--format json` prints exactly one document,
+also if the command fails. Without a terminal, cxroute asks no questions.
 
-On a terminal, text is wrapped to its width, down to 60 columns; commands, paths and URLs stay whole. In a pipe nothing
-is wrapped. An option that takes one value is an error (64) where it is given twice; `-e` accumulates.
+On a terminal, text is wrapped to its width, down to 60 columns; commands, paths and URLs stay whole. In a pipe, text is
+not wrapped. An option with one value must not be given twice (64); `-e` accumulates.
 
 Exit codes are in [exit-codes.md](reference/exit-codes.md).
 
 ## Variables
 
-Set by whoever runs cxroute. A secret can stand in a file in place of the variable: `NAME_FILE` is its path.
+For a variable marked `_FILE`, `NAME_FILE` can instead be the path of a file with the value.
 
-Each file that cxroute reads is a regular file of bounded size: 5 MiB for a manifest or a traffic sample, 64 MiB for
-live rules, 128 MiB for a saved plan, 256 MiB for a journal. A pipe or a device is refused.
+cxroute reads only regular files of bounded size: 5 MiB for a manifest or a traffic sample, 64 MiB for live rules, 128
+MiB for a saved plan, 256 MiB for a journal. It refuses pipes and devices.
 
 | variable | holds |
 |---|---|
-| `CXONE_CLIENT_ID`, `CXONE_CLIENT_SECRET` | the client's; an Environment may name others; `_FILE` |
+| `CXONE_CLIENT_ID`, `CXONE_CLIENT_SECRET` | id and secret; an Environment can name other variables; `_FILE` |
 | `CXONE_ACCESS_KEY_ID`, `CXONE_ACCESS_KEY_SECRET` | an access key, likewise; `_FILE` |
-| `CXROUTE_ENV` | the Environment where `-e` names none |
-| `CXROUTE_HOSTS` | further hosts that credentials may be sent to, with commas between |
-| `CXROUTE_PROXY` | a proxy, `http://proxy.example:3128`; the proxies of other programs are not used |
-| `CXROUTE_CA_FILE` | certificates of an authority of your own, beside the public ones |
-| `CXROUTE_JOURNAL` | where the journal is (default: `.cxroute/journal.jsonl`) |
-| `CXROUTE_WEBHOOK_URL` | a web hook's address, where `notify: {urlEnv: ...}` names it so; `_FILE` |
-| `CXROUTE_API_KEYS`, `CXROUTE_WEBHOOK_SECRETS` | of `serve`: who may post to it; `_FILE` |
-| `CXROUTE_SHARED` | of `serve`: the Redis that several machines share; `_FILE` |
-| `PORT` | of `serve`: the port, where `--port` does not say it |
-| `JOB_COMPLETION_INDEX` | of `--shard /COUNT`: the index |
-| `CI` | where it is set, there is no default Environment |
-| `NO_COLOR` | any value: no colours, where `--color` does not say otherwise |
-| `FORCE_COLOR` | any value but 0: colours in a pipe, too, where neither `--color` nor `NO_COLOR` says otherwise |
-| `COLUMNS` | how wide the terminal is, in place of what it says itself |
-| `CXROUTE_ENVIRONMENTS` | of the workflows on GitHub, a variable there: see [github.md](github.md#set-up) |
-| `GITHUB_ACTOR` | who is named in the journal, in place of the machine's user |
+| `CXROUTE_ENV` | the Environment if `-e` is not set |
+| `CXROUTE_HOSTS` | additional hosts that may receive credentials, separated by commas |
+| `CXROUTE_PROXY` | a proxy, `http://proxy.example:3128`; cxroute ignores the proxy variables of other programs |
+| `CXROUTE_CA_FILE` | certificates of your own authority, in addition to the public ones |
+| `CXROUTE_JOURNAL` | the path of the journal (default: `.cxroute/journal.jsonl`) |
+| `CXROUTE_WEBHOOK_URL` | a webhook's address, if `notify: {urlEnv: ...}` names this variable; `_FILE` |
+| `CXROUTE_API_KEYS`, `CXROUTE_WEBHOOK_SECRETS` | for `serve`: the keys and secrets of its callers; `_FILE` |
+| `CXROUTE_SHARED` | for `serve`: the Redis that several instances share; `_FILE` |
+| `PORT` | for `serve`: the port, if `--port` is not set |
+| `JOB_COMPLETION_INDEX` | for `--shard /COUNT`: the index |
+| `CI` | if it is set, there is no default Environment |
+| `NO_COLOR` | any value: no colours, unless `--color` is set |
+| `FORCE_COLOR` | any value except 0: colours also in a pipe, unless `--color` or `NO_COLOR` is set |
+| `COLUMNS` | the width of the terminal, instead of the terminal's own |
+| `CXROUTE_ENVIRONMENTS` | for the workflows on GitHub, a variable there: see [github.md](github.md#set-up) |
+| `GITHUB_ACTOR` | the name in the journal, instead of the machine's user |
 """
 _CODES: Final = """\
-# Codes: what findings mean
+# Codes of findings
 
-For whoever reads a code such as `CXR204` in an output, a pull request or a code scanner. This page is made from the
-program (`make docs`), and a test compares the two; `cxroute explain CXR204` prints one of them. A code never changes
-its meaning.
+Use this page to look up a code such as `CXR204` from an output, a pull request or a code scanner. It is generated from
+the program (`make docs`), and a test compares the two; `cxroute explain CXR204` prints one of them. A code never
+changes its meaning.
 
 CXR0.. are about reading YAML, CXR1.. about manifests and names, CXR2.. about what rules do, CXR3.. about live rules.
 
-Warnings and notes that say the same of several rules are one finding. Text names a few of the rules, and with `-v` all
-of them; JSON has `addresses` and `sources`. Errors stay apart: each has a place that has to be corrected.
+Equal warnings and notes about several rules are one finding. Text names a few of the rules, and all of them with `-v`;
+JSON has `addresses` and `sources`. Errors stay separate, because each has its own place to correct.
 
 ## Accept a finding
 
-A warning or note that is meant is accepted with a reason, in the rule, or in the Environment for rules of that
-Environment:
+To accept an intended warning or note, give a reason in the rule, or in the Environment for rules of that Environment:
 
 ```yaml
   - {intent: summer_offer, queue: General, accept: {CXR203: kept for the campaign in June}}
@@ -79,11 +78,11 @@ Environment:
 ```yaml
 accept:
   - {code: CXR202, address: exchange/*, reason: the rule made by hand goes in June}
-  - {code: CXR205, reason: the bot learns these intents next week}   # without an address: about no single rule
+  - {code: CXR205, reason: the bot learns these intents next week}   # without an address: not about a single rule
 ```
 
 Accepted findings are counted and not shown. JSON has them under `acknowledged`, with the reason; SARIF has them as
-suppressed results. An error cannot be accepted. An `accept` that matches nothing is a finding (CXR212).
+suppressed results. You cannot accept an error. An `accept` that matches nothing is a finding (CXR212).
 
 ## Codes
 """
@@ -91,9 +90,9 @@ suppressed results. An error cannot be accepted. An `accept` that matches nothin
 
 def commands_page() -> str:
     """Return the page of commands."""
-    text = f"{_HEAD}\n## Options of every command\n\nBefore the command or after it.\n\n{_options(_shared())}"
+    text = f"{_HEAD}\n## Options of every command\n\nPlace them before or after the command.\n\n{_options(_shared())}"
     for name, command in COMMANDS.items():
-        parser = parser_of(name, import_module(f"reconciler.cli.{command.module}"))
+        parser = parser_of(name, import_module(f"reconciler.cli.commands.{command.module}"))
         own = [action for action in parser._actions if action.dest not in {one.dest for one in _shared()}]
         text += f"\n## {name}\n\n{parser.description}\n\n```text\n{_usage(name, own)}\n```\n"
         text += f"\n{_options(own)}" if own else ""
@@ -104,7 +103,7 @@ def commands_page() -> str:
 def codes_page() -> str:
     """Return the page of codes."""
     rows = "".join(f"| `{code}` | {_cell(one.title)} | {_cell(one.text)} |\n" for code, one in sorted(CODES.items()))
-    return f"{_CODES}\n| code | says | meaning, and what to do |\n|---|---|---|\n{rows}"
+    return f"{_CODES}\n| code | finding | meaning, and what to do |\n|---|---|---|\n{rows}"
 
 
 def _shared() -> list[argparse.Action]:

@@ -21,19 +21,19 @@ _NAMES: Final = {
     "null": "null",
 }
 _HEAD: Final = """\
-# Manifests: every field
+# Manifests
 
-For whoever writes rules or an Environment, and wants to know which fields there are, what they take, and what holds
-without them. This page is made from the program (`make docs`), and a test compares the two. Editors say the same while
-you type: `cxroute schema manifest`.
+Use this page to look up the fields of a manifest, their types, their defaults and an example. It is generated from the
+program (`make docs`), and a test compares the two. `cxroute schema manifest` prints the schema, from which editors show
+the same.
 
-A file of `manifests/` holds one document or several, with `---` between them. Unknown fields are errors, and so is
-YAML that two readers could read as two things (`cxroute explain CXR006`, for example). Text may hold `${name}`, which
-is replaced by the Environment's `vars`; `$$` is a dollar. As a whole value, `"${name}"` takes the variable's own type:
+A file in `manifests/` has one or more documents, separated by `---`. Unknown fields are errors, and so is YAML that two
+readers could read differently (for example, `cxroute explain CXR006`). `${name}` in a text is replaced by the value
+from the Environment's `vars`; `$$` is a dollar. As a complete value, `"${name}"` has the variable's own type:
 `minConfidence: "${floor}"` with `vars: {floor: 0.6}` is the number, and `in: "${tiers}"` a list.
 
-Filled-in text is bounded, because a short file can name a long variable often: a rule's name has at most 1 KiB, any
-other text or list 64 KiB, the texts filled in for one file 5 MiB, and those of all files 64 MiB.
+Replacement is bounded, because a short file can use a long variable often: at most 1 KiB for a rule's name, 64 KiB for
+another text or list, 5 MiB for the replaced texts of one file, and 64 MiB for those of all files.
 """
 
 Part = dict[str, Any]
@@ -46,7 +46,7 @@ def manifests_page() -> str:
     kinds = [one["$ref"].rpartition("/")[2] for one in schema["oneOf"]]
     assert sorted(_KINDS) == sorted(kinds)
     rows = "".join(f"| [{kind}](#{kind.lower()}) | {definitions[kind]['description']} |\n" for kind in _KINDS)
-    text = f"{_HEAD}\n| kind | is |\n|---|---|\n{rows}"
+    text = f"{_HEAD}\n| kind | content |\n|---|---|\n{rows}"
     told = set(kinds)
     for kind in _KINDS:
         example = (EXAMPLES / f"{kind}.yaml").read_text(encoding="utf-8")
@@ -85,7 +85,7 @@ def _named(part: Any, definitions: dict[str, Part]) -> list[tuple[str, Part]]:
 
 def _table(part: Part) -> str:
     """Return the fields of a part: name, type, default, meaning, example."""
-    text = "| field | takes | without it | meaning | example |\n|---|---|---|---|---|\n"
+    text = "| field | type | default | meaning | example |\n|---|---|---|---|---|\n"
     for name, field in part["properties"].items():
         cells = (f"`{name}`", _type(field), _default(name, field, part), field["description"], _example(field))
         text += f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"

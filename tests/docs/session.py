@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Final
 from unittest.mock import patch
 
 from reconciler.cli.main import main
-from tests.command import Command
 from tests.docs.page import GAP, ROOT, Edit, Run, Step, Told, Write
-from tests.ports import free_ports
-from tests.program import VARIABLES
+from tests.support.command import Command
+from tests.support.ports import free_ports
+from tests.support.program import VARIABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.errors import CxrouteError
-from tests.docs.made import MADE
+from tests.docs.generated import MADE
 from tests.docs.manifests import EXAMPLES
 from tests.docs.page import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.program import Program
+    from tests.support.program import Program
 
 
 @pytest.mark.parametrize("page", MADE, ids=lambda page: page.name)

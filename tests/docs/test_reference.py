@@ -12,11 +12,11 @@ from reconciler.model.change import Applied, Create
 from reconciler.model.rule import OPERATORS
 from reconciler.plan.guards import NAMES as GUARDS
 from reconciler.plan.json_schema import plan_schema
-from tests.builders import address, rule
 from tests.campaign.matrix import ROWS
-from tests.campaign.matrix_ways import OPERATIONS
+from tests.campaign.matrix_vocabulary import OPERATIONS
 from tests.campaign.profiles import PROFILES
 from tests.docs.citations import REFERENCE
+from tests.support.builders import address, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
-from tests import canary
 from tests.github.expressions import condition, filled, shown, standard, true
 from tests.github.fake import REPOSITORY, FakeGitHub
 from tests.github.machine import ROOT, Machine
 from tests.github.runs import Event, Job, Ran, archive
+from tests.support import canary_secrets as canary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -19,7 +19,7 @@ from tests.github.scene import Scene, Tenant, tenant
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.program import Program
+    from tests.support.program import Program
 
 
 @pytest.fixture

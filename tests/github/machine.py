@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tests.command import CLIENT, server_socket
+from tests.support.command import CLIENT, server_socket
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

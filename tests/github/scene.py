@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx
 
 from reconciler.github.workflow_files import Setting, workflows
-from tests import canary
-from tests.command import Command
 from tests.github.actions import ACTION, Actions
 from tests.github.fake import BOT, REPOSITORY, FakeGitHub
 from tests.github.runs import Event, Ran
+from tests.support import canary_secrets as canary
+from tests.support.command import Command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

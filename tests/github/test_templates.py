@@ -23,7 +23,7 @@ from tests.github.expressions import filled
 from tests.github.machine import ROOT
 
 if TYPE_CHECKING:
-    from tests.program import Program
+    from tests.support.program import Program
 
 OWN = [ROOT / ".github/workflows" / name for name in FILES]
 CI, WEEKLY = ROOT / ".github/workflows/ci.yml", ROOT / ".github/workflows/weekly.yml"

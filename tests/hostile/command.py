@@ -6,13 +6,13 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests import canary
-from tests.command import measured
+from tests.support import canary_secrets as canary
+from tests.support.command import measured
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.command import Ended
+    from tests.support.command import Ended
 
 ENVIRONMENT = """\
 apiVersion: routing/v1

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import unquote
 
-from tests import canary
+from tests.support import canary_secrets as canary
 
 if TYPE_CHECKING:
     import ssl

@@ -10,12 +10,12 @@ import pytest
 
 from tests.hostile.scripts import BROKEN, LARGE, MEGABYTE, NO_JSON, SLOW, body, deep, rule_page
 from tests.hostile.tenant import RULES, Tenant, serving
-from tests.odd_rules import odd_rules
+from tests.support.odd_rules import odd_rules
 
 if TYPE_CHECKING:
-    from tests.command import Ended
     from tests.hostile.command import Place
     from tests.hostile.tenant import Script
+    from tests.support.command import Ended
 
 MOST_MEMORY: Final = 250 * MEGABYTE
 DEADLINE: Final = 0.1

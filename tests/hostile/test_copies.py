@@ -18,9 +18,9 @@ from tests.hostile.tenant import QUEUES, Tenant, page, serving, whole
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.command import Ended
     from tests.hostile.command import Place
     from tests.hostile.tenant import Turn
+    from tests.support.command import Ended
 
 Rule = dict[str, Any]
 
@@ -30,7 +30,7 @@ USELESS: Final[dict[str, tuple[Any, Any]]] = {
     "milliseconds": (1767603600000, 1767690000000),
     "not ISO 8601": ("5 Jan 2026 9:00", "6 Jan 2026 9:00"),
 }
-"""Dates of the original and of its copy that do not say which is older; more are in tests/test_ownership.py."""
+"""Dates of the original and of its copy that do not say which is older; more are in tests/plan/test_ownership.py."""
 
 DATES: Final = {**USELESS, "the copy is older, it says": ("2026-01-05T09:00:00.000Z", "2020-01-05T09:00:00.000Z")}
 LIFTED: Final = ("--allow", "deletes", "--allow", "unrouted", "--reason", "test")

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from tests import canary
 from tests.hostile.scripts import body
 from tests.hostile.tenant import Tenant, serving
-from tests.watched import scene
+from tests.support import canary_secrets as canary
+from tests.support.watch_process import scene
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.command import Ended
     from tests.hostile.command import Place
+    from tests.support.command import Ended
 
     Rules = dict[str, dict[str, Any]]
     Quirk = Callable[[dict[str, Any]], dict[str, Any]]

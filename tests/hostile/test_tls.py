@@ -12,8 +12,8 @@ from tests.hostile.tenant import Tenant, serving
 from tests.hostile.test_answers import SLACK, refused
 
 if TYPE_CHECKING:
-    from tests.command import Ended
     from tests.hostile.command import Place
+    from tests.support.command import Ended
 
 FOLDER = Path(__file__).parent / "tls"
 SELF_SIGNED = FOLDER.parent.parent / "self_signed.pem"

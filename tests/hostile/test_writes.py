@@ -12,9 +12,9 @@ from tests.hostile.tenant import RULES, Tenant, page, serving, whole
 from tests.hostile.test_answers import DEADLINE, MOST_MEMORY, SLACK
 
 if TYPE_CHECKING:
-    from tests.command import Ended
     from tests.hostile.command import Place
     from tests.hostile.tenant import Script, Turn
+    from tests.support.command import Ended
 
 KINDS: Final = ("POST", "PUT", "DELETE")
 MOST_WRITES: Final = 4

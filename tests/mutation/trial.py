@@ -94,7 +94,7 @@ def _tried(mutant: tuple[str, bytes] | None, tests: Mapping[str, float]) -> tupl
             "-p",
             "no:xdist",
             "-p",
-            "tests.mutation.chosen",
+            "tests.mutation.selection",
             f"--basetemp={folder}/tests",
         )
         exit_code = _exit_code(mutant, environment, [*options, *files], 60 + 10 * sum(tests.values()))

@@ -116,7 +116,7 @@ class _Walk:
             raise CxrouteError("a rule that is not ours was changed")
         self.say(
             f"{len(after)} rules that are not ours are byte for byte what they were.\n"
-            f"{self.next_steps}\nFor a tenant of yours see README.md."
+            f"{self.next_steps}\nFor your own tenant, see docs/guide.md."
         )
 
     def say(self, text: str) -> None:

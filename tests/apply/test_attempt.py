@@ -1,0 +1,197 @@
+"""One attempt at one call: the rule is read again right before it is written, and only what the plan saw is written.
+
+The real client on the simulator, without the loop around it (invariants R9).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from reconciler.apply.admission import as_intended, as_reviewed
+from reconciler.apply.attempt import Verdict, attempt, take_back
+from reconciler.model.change import Adopt, Create, Delete, Step, Update
+from reconciler.simulator.faults.injector import Faults
+from tests.support.builders import OWNER, address, managed, rule, unmanaged
+from tests.support.in_process_tenant import World
+
+if TYPE_CHECKING:
+    from reconciler.apply.attempt import Attempt
+    from reconciler.model.change import Change
+    from reconciler.model.live import LiveRule
+
+X = address("cards/x")
+LIVE = managed("id-x", "cards/x", rule("x"))
+WANTED = rule("x", priority=7)
+UPDATE = Update(address=X, live=LIVE, after=WANTED, fields=(), source=None, cause="manifest")
+DELETE = Delete(address=X, live=LIVE, cause="manifest")
+EDITS: list[dict[str, Any]] = [
+    {"priority": 77},
+    {"enabled": False},
+    {"description": "mine now"},
+    {"targets": []},
+]
+
+
+def tried(world: World, change: Change) -> Attempt:
+    """Try a change's one call once."""
+
+    async def run() -> Attempt:
+        return await attempt(Step(change), OWNER, await world.client())
+
+    return asyncio.run(run())
+
+
+def taken_back(world: World, change: Change, live: LiveRule) -> Attempt:
+    """Undo once what a call made of a rule."""
+
+    async def run() -> Attempt:
+        return await take_back(Step(change), live, await world.client())
+
+    return asyncio.run(run())
+
+
+def methods(world: World) -> list[str]:
+    return [method for method, _ in world.writes()]
+
+
+@pytest.mark.parametrize("change", [UPDATE, DELETE], ids=["update", "delete"])
+@pytest.mark.parametrize("edit", EDITS, ids="".join)
+def test_a_rule_that_is_not_as_the_plan_saw_it_is_not_written(change: Change, edit: dict[str, Any]) -> None:
+    """Somebody changed it since the list was read, its marker too: neither PUT nor DELETE is sent."""
+    world = World([LIVE])
+    world.state.edit("id-x", **edit)
+    result = tried(world, change)
+    assert (Verdict.MOVED, "changed meanwhile by somebody else", False) == (result.verdict, result.error, result.wrote)
+    assert [] == methods(world)
+
+
+def test_a_rule_as_the_plan_saw_it_is_deleted() -> None:
+    """Read, and then deleted."""
+    world = World([LIVE])
+    assert Verdict.DONE is tried(world, DELETE).verdict
+    assert (["DELETE"], {}) == (methods(world), world.state.stored)
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict"), [(UPDATE, Verdict.MOVED), (DELETE, Verdict.DONE)], ids=["update", "delete"]
+)
+def test_a_rule_that_is_gone_is_not_written(change: Change, verdict: Verdict) -> None:
+    """Then a delete is done, without a call, and an update is to be planned again."""
+    world = World()
+    result = tried(world, change)
+    assert (verdict, False, []) == (result.verdict, result.wrote, methods(world))
+
+
+def test_a_rule_that_is_as_wanted_already_is_not_written_again() -> None:
+    """A lost request was done late, or another run did the same."""
+    world = World([managed("id-x", "cards/x", WANTED)])
+    result = tried(world, UPDATE)
+    assert (Verdict.DONE, "id-x", False, []) == (result.verdict, result.id, result.wrote, methods(world))
+
+
+@pytest.mark.parametrize(
+    ("edit", "why"),
+    [
+        ({"priority": 9}, "rule id-x, which it was a duplicate of, was changed meanwhile by somebody else"),
+        (None, "rule id-x, which it was a duplicate of, was changed meanwhile by somebody else"),
+        ({"division": "b"}, "it differs from rule id-x in division, and is no duplicate"),
+    ],
+    ids=["edited", "gone", "another division"],
+)
+def test_a_duplicate_is_deleted_only_while_the_rule_that_it_repeats_is_there(
+    edit: dict[str, Any] | None, why: str
+) -> None:
+    """Both are read right before: where one changed, what the list showed as a duplicate may be all that is left."""
+    twin = managed("id-y", "cards/x", rule("x"))
+    world = World([LIVE, twin])
+    if edit is None:
+        world.state.remove("id-x")
+    else:
+        world.state.edit("id-x", **edit)
+    result = tried(world, Delete(address=X, live=twin, cause="duplicate", original=LIVE))
+    assert (Verdict.MOVED, why, []) == (result.verdict, result.error, methods(world))
+
+
+def test_a_duplicate_of_a_rule_that_is_there_is_deleted() -> None:
+    """The rule itself stays."""
+    twin = managed("id-y", "cards/x", rule("x"))
+    world = World([LIVE, twin])
+    assert Verdict.DONE is tried(world, Delete(address=X, live=twin, cause="duplicate", original=LIVE)).verdict
+    assert ["id-x"] == [*world.state.stored]
+
+
+@pytest.mark.parametrize("edit", EDITS, ids="".join)
+@pytest.mark.parametrize("change", [Create(X, WANTED, None), UPDATE], ids=["create", "update"])
+def test_what_somebody_changed_since_is_not_taken_back(change: Change, edit: dict[str, Any]) -> None:
+    """A first write is undone only as long as the rule is as that write left it."""
+    written = managed("id-x", "cards/x", WANTED)
+    world = World([written])
+    world.state.edit("id-x", **edit)
+    result = taken_back(world, change, written)
+    assert (Verdict.MOVED, False, []) == (result.verdict, result.wrote, methods(world))
+
+
+def test_an_update_is_taken_back_field_by_field() -> None:
+    """The rule is written as it was read before, and is as it was."""
+    written = managed("id-x", "cards/x", WANTED)
+    world = World([written])
+    assert Verdict.DONE is taken_back(world, UPDATE, written).verdict
+    assert (["PUT"], 100) == (methods(world), world.state.stored["id-x"].rule["priority"])
+
+
+def test_an_update_of_a_rule_that_is_gone_is_not_taken_back() -> None:
+    """Whoever deleted it meant that."""
+    world = World()
+    result = taken_back(world, UPDATE, managed("id-x", "cards/x", WANTED))
+    assert (Verdict.MOVED, "deleted meanwhile by somebody else", []) == (result.verdict, result.error, methods(world))
+
+
+@pytest.mark.parametrize(
+    ("fault", "verdict", "doubt", "may_have_written"),
+    [
+        ("PUT rule:429", Verdict.AGAIN, "none", False),
+        ("PUT rule:503", Verdict.AGAIN, "lasting", True),
+        ("PUT rule:reset-applied", Verdict.AGAIN, "lasting", True),
+        ("PUT rule:refuse", Verdict.AGAIN, "none", False),
+        ("PUT rule:409", Verdict.AGAIN, "until read", True),
+        ("PUT rule:404", Verdict.MOVED, "none", False),
+        ("PUT rule:412", Verdict.MOVED, "none", False),
+        ("PUT rule:422", Verdict.FAILED, "none", False),
+        ("PUT rule:403", Verdict.HALT, "none", False),
+        ("PUT rule:other", Verdict.KEPT, "none", True),
+    ],
+)
+def test_each_answer_to_a_write_is_one_verdict(
+    fault: str, verdict: Verdict, doubt: str, *, may_have_written: bool
+) -> None:
+    """api-contract "Errors": what is tried again, what failed, and of what nobody knows whether it was done."""
+    result = tried(World([LIVE], faults=Faults(fault, 1)), UPDATE)
+    assert (verdict, doubt, may_have_written) == (result.verdict, result.doubt, result.may_have_written), result
+
+
+def test_without_a_review_another_state_of_the_same_rule_is_admitted() -> None:
+    """But no delete for an update, and no adoption of a rule that was not planned."""
+    edited = replace(UPDATE, live=managed("id-x", "cards/x", rule("x", priority=9)))
+    by_hand, other = unmanaged("id-x", rule("x")), unmanaged("id-z", rule("x"))
+    adopt = Adopt(address=X, live=by_hand, after=WANTED, fields=(), source=None)
+    assert as_intended(UPDATE, edited)
+    assert not as_intended(UPDATE, DELETE)
+    assert not as_intended(DELETE, UPDATE)
+    assert as_intended(adopt, replace(adopt, after=rule("x")))
+    assert not as_intended(adopt, replace(adopt, live=other))
+    assert not as_intended(Create(X, WANTED, None), adopt)
+
+
+def test_with_a_review_only_the_very_change_is_admitted() -> None:
+    """The same kind, the rule before in its reviewed state, and the rule after."""
+    assert as_reviewed(UPDATE, replace(UPDATE, cause="both"))
+    assert not as_reviewed(UPDATE, replace(UPDATE, live=managed("id-x", "cards/x", rule("x", priority=9))))
+    assert not as_reviewed(UPDATE, replace(UPDATE, live=replace(LIVE, id="id-z")))
+    assert not as_reviewed(UPDATE, replace(UPDATE, live=replace(LIVE, marker=None)))
+    assert not as_reviewed(UPDATE, replace(UPDATE, after=rule("x", priority=8)))
+    assert not as_reviewed(UPDATE, replace(UPDATE, released=True))
+    assert not as_reviewed(UPDATE, Adopt(address=X, live=LIVE, after=WANTED, fields=(), source=None))

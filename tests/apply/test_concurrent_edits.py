@@ -1,0 +1,189 @@
+"""What people do to the tenant while a run goes on, and answers that get lost: cases that a reviewer found."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.model.change import Applied, Failed
+from reconciler.plan.options import Options
+from reconciler.simulator.faults.injector import Faults
+from tests.campaign.scenario import ROOMY
+from tests.campaign.scenario_rules import CATCH_ALL, FRAUD, GENERAL, at, goal, goals, live, ours, scenario, theirs
+from tests.campaign.world import Applier, World, run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reconciler.plan.document import ReviewedPlan
+    from tests.campaign.scenario import Scenario
+    from tests.campaign.world import Ended, Event
+
+
+def applied(
+    scene: Scenario,
+    profile: str = "C",
+    faults: str = "",
+    *,
+    saved: ReviewedPlan | None = None,
+    at_request: int = 0,
+    does: Callable[[World], object] = repr,
+) -> tuple[World, Ended]:
+    """Apply a scenario's manifests, or a saved plan; before that request somebody does something to the tenant."""
+    world = World(scene, profile, 1)
+
+    async def before(event: Event) -> None:
+        if event.number == at_request:
+            does(world)
+
+    world.faults = Faults(faults, 1) if faults else None
+    applier = _applier(world, scene, saved)
+    applier.before = before
+    ended = run(applier)
+    assert ended is not None
+    return world, ended
+
+
+def reviewed(scene: Scenario, profile: str = "C") -> ReviewedPlan:
+    """Return the plan that somebody saved, and reviewed."""
+    return asyncio.run(_applier(World(scene, profile, 1), scene, None).saved())
+
+
+def _applier(world: World, scene: Scenario, saved: ReviewedPlan | None) -> Applier:
+    return Applier(world, scene.wish, scene.environment, options=scene.options, allow=scene.allow, reviewed=saved)
+
+
+def writes(world: World) -> list[str]:
+    """Return the methods of all writes."""
+    asked = [event.request for event in world.events]
+    return [one.method for one in asked if one.method != "GET" and "token" not in one.path]
+
+
+@pytest.mark.parametrize("way", ["--adopt", "adopt:"])
+def test_a_rule_that_no_plan_showed_is_not_taken_over(way: str) -> None:
+    """Somebody makes one of the name that a manifest adopts, after the plan was made: the change fails."""
+    adopting = {} if way == "--adopt" else {"x": "x"}
+    wish = goals({"cards/x": at("x"), "cards/all": CATCH_ALL}, **adopting)
+    scene = scenario("adopt-meanwhile", "", live(all=CATCH_ALL), wish, options=Options(adopt=way == "--adopt"))
+    eve = theirs("human-1", at("x", targets=FRAUD, description="made by Eve"))
+    world, ended = applied(scene, at_request=4, does=lambda world: world.state.put(eve))
+    assert "made by Eve" == world.state.stored["human-1"].rule["description"]
+    assert ended.report
+    assert isinstance(ended.report.outcomes[0], Failed)
+    assert [] == writes(world)
+
+
+@pytest.mark.parametrize("profile", ["A", "C"])
+def test_names_are_exchanged_by_a_reviewed_plan_although_an_answer_is_lost(profile: str) -> None:
+    """A rule that was set aside, and of which no answer came, is known as our own work again."""
+    rules = live(a=at("a"), b=at("b"), all=CATCH_ALL)
+    wish = goal(a=replace(at("a"), name="b"), b=replace(at("b"), name="a"), all=CATCH_ALL)
+    scene = scenario("exchanged", "", rules, wish)
+    world, ended = applied(scene, profile, "PUT rule:reset-applied@#1", saved=reviewed(scene, profile))
+    assert 0 == ended.exit_code
+    assert ["a", "all", "b"] == sorted(one["name"] for one in world.state.rules())
+
+
+@pytest.mark.parametrize("address", ["cards/x", "cards/other"])
+def test_a_rule_of_another_owner_is_watched_whatever_its_address(address: str) -> None:
+    """Beside a reviewed plan it may change while the plan moves nobody else; two owners may use one address."""
+    rules = [
+        *live(x=at("x"), y=at("y"), all=CATCH_ALL),
+        ours(address, at("theirs", intent="x", targets=GENERAL, priority=50), owner="staging", rule_id="st"),
+    ]
+    wish = goal(x=at("x", targets=FRAUD), all=CATCH_ALL)  # an update, and after it a delete
+    scene = scenario("owners", "", rules, wish)
+    _, ended = applied(
+        scene, saved=reviewed(scene), at_request=5, does=lambda world: world.state.edit("st", priority=5)
+    )
+    assert 0 == ended.exit_code
+    world, ended = applied(
+        scene, saved=reviewed(scene), at_request=5, does=lambda world: world.state.edit("st", priority=500)
+    )
+    assert ["PUT"] == writes(world)
+    assert 5 == ended.exit_code
+
+
+@pytest.mark.parametrize(("at_request", "code"), [(4, 4), (5, 1)])
+def test_guards_are_asked_again_when_a_rule_of_the_plan_was_changed(at_request: int, code: int) -> None:
+    """A protected rule gets new words, and somebody gives it another priority: to undo that is not ours.
+
+    Before the first read of the run it is refused; after that the run ends, and nothing was written either way.
+    """
+    guard = {**ROOMY, "protected": ["cards/x"]}
+    wish = goal(x=at("x", description="new"), all=CATCH_ALL)
+    scene = replace(scenario("protected", "", live(x=at("x"), all=CATCH_ALL), wish, guard=guard), allow=())
+    world, ended = applied(scene, at_request=at_request, does=lambda world: world.state.edit("id-x", priority=7))
+    assert 7 == world.state.stored["id-x"].rule["priority"]
+    assert code == ended.exit_code
+    assert [] == writes(world)
+
+
+def test_guards_are_asked_again_when_somebody_else_s_rule_is_gone() -> None:
+    """What was to take the conversations of a rule that goes is there no more: they would reach no queue."""
+    cover = theirs("cover", replace(CATCH_ALL, name="by hand"))
+    rules = [*live(x=at("x"), y=at("y")), cover]
+    scene = replace(scenario("uncovered", "", rules, goal(x=at("x", targets=FRAUD))), allow=())
+    world, ended = applied(scene, at_request=5, does=lambda world: world.state.remove("cover"))
+    assert ["PUT"] == writes(world)
+    assert "id-y" in world.state.stored
+    assert 5 == ended.exit_code
+    assert ended.report
+    assert "and now conversations that reach a queue today would fall" in ended.report.error
+
+
+def test_one_of_ours_that_the_plan_is_not_about_ends_the_run_when_it_is_changed() -> None:
+    """To mend it is no part of this plan, and what was proven is proven no more."""
+    rules = live(x=at("x"), y=at("y"), z=at("z"), all=CATCH_ALL)
+    scene = scenario("unplanned", "", rules, goal(x=at("x", targets=FRAUD), y=at("y"), all=CATCH_ALL))
+    world, ended = applied(scene, at_request=5, does=lambda world: world.state.edit("id-y", priority=7))
+    assert ["PUT"] == writes(world)
+    assert 7 == world.state.stored["id-y"].rule["priority"]
+    assert 5 == ended.exit_code
+
+
+def test_behind_an_unclear_create_comes_a_read() -> None:
+    """Nobody knows whether it was done: no update of the same step is begun before that is known."""
+    scene = scenario(
+        "unclear", "", live(x=at("x"), all=CATCH_ALL), goal(x=at("x", targets=FRAUD), n=at("n"), all=CATCH_ALL)
+    )
+    world, ended = applied(scene, faults="POST rules:500@#1")
+    assert 0 == ended.exit_code
+    asked = [(event.request.method, event.request.path.rpartition("/")[2]) for event in world.events]
+    created = asked.index(("POST", "rules"))
+    assert ("GET", "rules") == asked[created + 1]
+    assert ("PUT", "id-x") in asked[created + 2 :]
+
+
+def test_eighty_creates_that_no_list_shows_yet_have_not_vanished() -> None:
+    """Where lists lag, what this run made is read by itself."""
+    wish = goals({**{f"cards/k{number}": at(f"k{number}") for number in range(80)}, "cards/all": CATCH_ALL})
+    world, ended = applied(scenario("many", "", live(all=CATCH_ALL), wish), "D")
+    assert 0 == ended.exit_code
+    assert 81 == len(world.state.stored)
+    assert ended.report
+    assert all(isinstance(one, Applied) for one in ended.report.outcomes)
+
+
+def test_a_delete_that_is_refused_for_good_has_failed() -> None:
+    """A conflict is a no, and the read after it shows the rule: nobody has to wonder."""
+    scene = scenario("conflict", "", live(x=at("x"), all=CATCH_ALL), goal(all=CATCH_ALL))
+    world, ended = applied(scene, faults="DELETE rule:409@1")
+    assert "id-x" in world.state.stored
+    assert ended.report
+    assert ["Failed"] == [type(one).__name__ for one in ended.report.outcomes]
+    assert 1 == ended.exit_code
+
+
+def test_what_is_neither_as_it_was_nor_as_it_is_to_be_is_said() -> None:
+    """The server kept another priority than was sent: which, and that the rule is not as it was."""
+    scene = scenario("kept", "", live(x=at("x"), all=CATCH_ALL), goal(x=at("x", targets=FRAUD), all=CATCH_ALL))
+    _, ended = applied(scene, faults="PUT rule:altered=priority@1")
+    assert ended.report
+    outcome = ended.report.outcomes[0]
+    assert isinstance(outcome, Failed)
+    assert "priority" in outcome.error
+    assert outcome.touched

@@ -1,0 +1,54 @@
+"""Every (desired, live) pair of a small universe: apply, then the plan is empty and a second apply writes nothing.
+
+The universe: three keys, each desired and live as nothing, version 1 or version 2 (live: ours, as last written). So 27
+times 27 pairs, through the real client and the real simulator; an unmanaged rule stands beside them in each.
+"""
+
+from __future__ import annotations
+
+import json
+from itertools import product
+
+import pytest
+
+from reconciler.model.change import Applied
+from reconciler.model.rule import Target
+from tests.support.builders import desired, managed, rule, unmanaged, wanted
+from tests.support.in_process_tenant import World, raw
+
+KEYS = ("a", "b", "c")
+STATES = (None, 1, 2)
+THEIRS = unmanaged("theirs", rule("theirs"), owner="somebody", nested={"kept": [1, {"as": "it is"}]})
+
+
+def version(key: str, number: int) -> object:
+    queue = {1: "q-cards", 2: "q-fraud"}[number]
+    return rule(key, priority=number, targets=[Target(queue, 1)])
+
+
+@pytest.mark.parametrize("live", list(product(STATES, repeat=3)), ids=str)
+def test_every_pair_converges_and_stays(live: tuple[int | None, ...]) -> None:
+    """One apply converges; a second finds nothing to do and sends no write; what is not ours is untouched."""
+    ours = [
+        managed(f"id-{key}", f"cards/{key}", version(key, state), division={"id": "home"})  # type: ignore[arg-type]
+        for key, state in zip(KEYS, live, strict=True)
+        if state
+    ]
+    for want in product(STATES, repeat=3):
+        world = World([*ours, THEIRS])
+        goal = desired(
+            *(wanted(f"cards/{key}", version(key, state)) for key, state in zip(KEYS, want, strict=True) if state)  # type: ignore[arg-type]
+        )
+        report = world.apply(goal)
+        assert all(isinstance(outcome, Applied) for outcome in report.outcomes), (want, report)
+        assert report.converged
+        assert sum(a != b for a, b in zip(live, want, strict=True)) == len(report.outcomes)
+        writes = len(world.writes())
+        assert len(report.outcomes) == writes
+        assert () == world.plan(goal).changes
+        again = world.apply(goal)
+        assert (True, ()) == (again.converged, again.outcomes)
+        assert writes == len(world.writes())
+        rules = {one["id"]: one for one in world.state.rules()}
+        assert json.dumps(raw(THEIRS)) == json.dumps(rules["theirs"])
+        assert all(rules[one.id]["division"] == {"id": "home"} for one in ours if one.id in rules)

@@ -1,0 +1,339 @@
+"""The loop that writes: faults, races and refusals, against the real simulator through the real client."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from reconciler.apply.admission import as_reviewed
+from reconciler.errors import ApiError
+from reconciler.model.change import Applied, Failed, Skipped, Unknown
+from reconciler.plan.options import Options
+from reconciler.simulator.faults.injector import Faults
+from reconciler.simulator.settings import PROFILES
+from tests.support.builders import desired, managed, rule, unmanaged, wanted
+from tests.support.fake_clock import VirtualTime
+from tests.support.in_process_tenant import World, raw
+
+if TYPE_CHECKING:
+    from reconciler.apply.report import Report
+
+OLD = [managed(f"id-{key}", f"cards/{key}", rule(key)) for key in ("keep", "change", "gone")]
+GOAL = desired(
+    wanted("cards/keep", rule("keep")),
+    wanted("cards/change", rule("change", priority=1)),
+    wanted("cards/new", rule("new")),
+)
+
+
+def statuses(report: Report) -> dict[str, str]:
+    return {str(one.change.address): type(one).__name__ for one in report.outcomes}
+
+
+def names(world: World) -> list[str]:
+    return sorted(one["name"] for one in world.state.rules())
+
+
+def test_creates_come_first_and_deletes_last_after_a_read() -> None:
+    """Between the last create or update and the first delete everything is read again."""
+    world = World(OLD)
+    report = world.apply(GOAL)
+    assert report.converged
+    calls = [(one.method, one.path.rsplit("/", 1)[1]) for one in world.state.requests if "rules" in one.path]
+    kinds = [method for method, _ in calls]
+    assert kinds.index("POST") < kinds.index("PUT") < kinds.index("DELETE")
+    between = calls[kinds.index("PUT") + 1 : kinds.index("DELETE")]
+    assert ("GET", "rules") in between
+    assert ("GET", "rules") in calls[kinds.index("DELETE") :]
+
+
+def test_a_rule_is_read_again_right_before_its_write() -> None:
+    """One GET of the rule before its PUT, and before its DELETE."""
+    world = World(OLD)
+    world.apply(GOAL)
+    calls = [(one.method, one.path.rsplit("/", 1)[1]) for one in world.state.requests]
+    assert calls[calls.index(("PUT", "id-change")) - 1] == ("GET", "id-change")
+    assert calls[calls.index(("DELETE", "id-gone")) - 1] == ("GET", "id-gone")
+
+
+def test_every_write_is_recorded_before_and_after() -> None:
+    """Intent first, then the verdict, and the end of each wave."""
+    world = World(OLD)
+    world.apply(GOAL)
+    expected = [
+        ("intend", "cards/new"),
+        ("DONE", "cards/new"),
+        ("wave", ""),
+        ("intend", "cards/change"),
+        ("DONE", "cards/change"),
+        ("wave", ""),
+        ("intend", "cards/gone"),
+        ("DONE", "cards/gone"),
+        ("wave", ""),
+    ]
+    assert expected == world.recorder.said
+
+
+@pytest.mark.parametrize("profile", ["A", "C"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "POST rules:500@#1",
+        "POST rules:500-applied@#1",
+        "POST rules:reset@#1",
+        "POST rules:reset-applied@#1",
+        "POST rules:timeout-applied@#1",
+        "POST rules:empty-applied@#1",
+        "POST rules:html-applied@#1",
+        "POST rules:cut@#1",
+        "POST rules:429@#1",
+        "POST rules:503@#1-2",
+        "PUT rule:500@#1",
+        "PUT rule:500-applied@#1",
+        "PUT rule:reset-applied@#1",
+        "PUT rule:html-applied@#1",
+        "PUT rule:429=none@#1",
+        "DELETE rule:500@#1",
+        "DELETE rule:500-applied@#1",
+        "DELETE rule:reset-applied@#1",
+        "DELETE rule:404@#1",
+        "GET rules:503@#2",
+        "GET rules:reset@#2",
+        "GET rules:duplicate@#1",
+        "GET rules:missing@#2",
+        "GET rule:500@#1",
+        "revoke@#4",
+        "token:503@#1",
+    ],
+)
+def test_one_fault_of_any_kind_and_the_run_converges_all_the_same(fault: str, profile: str) -> None:
+    """Nothing twice, nothing lost, what is not ours untouched."""
+    fault = fault if ":" in fault else f"*:{fault}"
+    theirs = unmanaged("x", rule("theirs"))
+    world = World([*OLD, theirs], PROFILES[profile], Faults(fault, 1))
+    report = world.apply(GOAL)
+    assert {"Applied"} == set(statuses(report).values()), report
+    assert report.converged
+    assert ["change", "keep", "new", "theirs"] == names(world)
+
+
+def test_a_create_whose_answer_was_lost_is_found_again_and_not_repeated() -> None:
+    """Even where the server would take the name twice."""
+    world = World((), PROFILES["C"], Faults("POST rules:reset-applied@#1", 1))
+    report = world.apply(desired(wanted("cards/new", rule("new"))))
+    assert report.converged
+    assert [("POST", "/api/v2/routing/rules")] == world.writes()
+
+
+def test_a_refused_update_cancels_the_deletes_and_nothing_else() -> None:
+    """The other rules are made; what stands in for the failed one stays."""
+    world = World(OLD, faults=Faults("PUT rule:422", 1))
+    report = world.apply(GOAL)
+    assert {"cards/new": "Applied", "cards/change": "Failed", "cards/gone": "Skipped"} == statuses(report)
+    assert not report.converged
+    assert "gone" in names(world)
+    skipped = next(one for one in report.outcomes if isinstance(one, Skipped))
+    assert "kept, since another change is not done" == skipped.error
+
+
+def test_a_server_that_keeps_other_values_is_told_of_and_not_asked_for_ever() -> None:
+    """One write, and the change counts as failed."""
+    world = World((), faults=Faults("POST rules:altered=priority", 1))
+    report = world.apply(desired(wanted("cards/new", rule("new"))))
+    (outcome,) = report.outcomes
+    assert isinstance(outcome, Failed)
+    assert "kept other values" in outcome.error
+    assert len(world.writes()) <= 2
+
+
+def test_missing_rights_stop_the_run() -> None:
+    """403 on a write: no further write is tried."""
+    world = World(OLD, faults=Faults("POST rules:403", 1))
+    report = world.apply(GOAL)
+    assert {"cards/new": "Failed", "cards/change": "Skipped", "cards/gone": "Skipped"} == statuses(report)
+    assert "routing:write" in report.error
+
+
+def test_an_edit_between_plan_and_write_is_planned_again_once() -> None:
+    """Without a reviewed plan the rule is made right, whatever it has become."""
+    world = World(OLD)
+    planned = world.plan(GOAL)
+    world.state.edit("id-change", priority=77)
+    report = world.apply(GOAL, planned=planned)
+    assert report.converged
+    assert 1 == world.state.stored["id-change"].rule["priority"]
+
+
+def test_an_edit_after_the_review_fails_that_change_alone() -> None:
+    """With a reviewed plan a rule is written only in the state that was reviewed."""
+    world = World(OLD)
+    planned = world.plan(GOAL)
+    world.state.edit("id-change", priority=77)
+    report = world.apply(GOAL, planned=planned, admit=as_reviewed)
+    assert {"cards/new": "Applied", "cards/change": "Failed", "cards/gone": "Skipped"} == statuses(report)
+    assert 77 == world.state.stored["id-change"].rule["priority"]
+
+
+def test_an_edit_in_the_last_moment_is_not_overwritten() -> None:
+    """Between our list and our write: the read before the write sees it, and the next round heals it."""
+    world = World(OLD, faults=Faults("GET rule:edit@#1", 1))
+    assert world.apply(GOAL).converged
+    reviewed = World(OLD, faults=Faults("GET rule:edit@#1", 1))
+    report = reviewed.apply(GOAL, planned=reviewed.plan(GOAL), admit=as_reviewed)
+    assert "Failed" in statuses(report).values()
+
+
+def test_a_rule_deleted_meanwhile_is_created_anew() -> None:
+    """The manifest wants it; without a reviewed plan that is enough."""
+    world = World(OLD)
+    planned = world.plan(GOAL)
+    world.state.remove("id-change")
+    report = world.apply(GOAL, planned=planned)
+    assert report.converged
+    assert ["change", "keep", "new"] == names(world)
+
+
+def test_a_rule_that_lost_its_marker_is_never_deleted() -> None:
+    """Somebody took it over between plan and apply: it is theirs now."""
+    world = World(OLD)
+    planned = world.plan(GOAL)
+    world.state.edit("id-gone", description="mine now")
+    report = world.apply(GOAL, planned=planned)
+    assert "gone" in names(world)
+    assert report.converged
+
+
+def test_stopped_before_a_write_starts_none() -> None:
+    """And says so of every change."""
+    world = World(OLD)
+    report = world.apply(GOAL, stopped=lambda: True)
+    assert {"Skipped"} == set(statuses(report).values())
+    assert report.interrupted
+    assert [] == world.writes()
+
+
+def test_stopped_in_the_middle_finishes_what_is_under_way() -> None:
+    """Creates were sent; updates and deletes are not started."""
+    world = World(OLD)
+    report = world.apply(GOAL, stopped=lambda: bool(world.writes()))
+    assert {"cards/new": "Applied", "cards/change": "Skipped", "cards/gone": "Skipped"} == statuses(report)
+
+
+def test_a_first_read_that_fails_writes_nothing() -> None:
+    """The error is raised: there is nothing to report."""
+    world = World(OLD)
+    planned = world.plan(GOAL)
+    broken = World(OLD, faults=Faults("GET rules:403", 1))
+    with pytest.raises(ApiError, match="routing:read"):
+        broken.apply(GOAL, planned=planned)
+    assert [] == broken.writes()
+
+
+def test_a_last_read_that_fails_claims_nothing() -> None:
+    """What was acknowledged is unknown until a read shows it; the two before that are empty, so each is made twice."""
+    world = World((), faults=Faults("GET rules:500@#5-", 1))
+    report = world.apply(desired(wanted("cards/new", rule("new"))))
+    assert [Unknown] == [type(one) for one in report.outcomes]
+    assert not report.converged
+
+
+@pytest.mark.parametrize("reads", [1, 3, 6])
+def test_lists_that_lag_make_no_second_copy(reads: int) -> None:
+    """A rule that was acknowledged, and that the list does not show yet, is read by itself."""
+    world = World((), replace(PROFILES["C"], lag_reads=reads))
+    report = world.apply(desired(wanted("cards/new", rule("new"))))
+    assert [Applied] == [type(one) for one in report.outcomes]
+    assert ["new"] == names(world)
+
+
+@pytest.mark.parametrize("fault", ["", "POST rules:500-applied@#1", "POST rules:reset@#1"])
+def test_where_lists_lag_a_run_right_behind_another_makes_nothing_twice(fault: str) -> None:
+    """What the first made is in no list yet; the second waits for as long as lists may lag, and finds it."""
+    virtual = VirtualTime()
+    settings = replace(PROFILES["C"], lag_seconds=4.0, clock=lambda: virtual.seconds)
+    world = World(OLD, settings, Faults(fault, 1) if fault else None)
+    for _ in range(2):
+        report = world.apply(GOAL, lag=5.0, sleep=virtual.time.sleep)
+        assert report.converged, report
+        assert 1 == names(world).count("new")
+
+
+def test_a_create_that_is_done_late_is_healed_in_the_same_run() -> None:
+    """Nobody knew, so it was asked for again; the second rule of one marker goes at the next read."""
+    world = World(OLD, PROFILES["C"], Faults("POST rules:late=3@#1", 1))
+    report = world.apply(GOAL)
+    assert report.converged
+    assert ["change", "keep", "new"] == names(world)
+    assert {"Applied"} == set(statuses(report).values())
+
+
+def test_an_answer_that_tells_of_other_values_is_settled_by_a_read() -> None:
+    """The server kept what was sent, whatever it answered: done, and its dependents with it."""
+    for fault in ("POST rules:other@#1", "PUT rule:other@#1"):
+        world = World(OLD, PROFILES["C"], Faults(fault, 1))
+        report = world.apply(GOAL)
+        assert report.converged
+        assert {"Applied"} == set(statuses(report).values())
+        assert 3 == len(world.writes())
+
+
+def test_unknown_fields_survive_an_update() -> None:
+    """Those of the rule, and those inside a condition or target that stays."""
+    theirs: dict[str, Any] = {"workflowHints": {"a": [1, None]}, "division": {"id": "home"}}
+    world = World([managed("id", "cards/vip", rule(), **theirs)])
+    stored = world.state.stored["id"].rule
+    world.state.put({**stored, "targets": [{**stored["targets"][0], "queueName": "x", "hint": 7}]})
+    assert world.apply(desired(wanted("cards/vip", rule(priority=1)))).converged
+    after = world.state.stored["id"].rule
+    assert theirs == {name: after[name] for name in theirs}
+    assert 7 == after["targets"][0]["hint"]
+
+
+def test_duplicates_are_healed_and_clones_left() -> None:
+    """The earliest stays."""
+    twins = [managed(f"id-{n}", "cards/vip", rule(), dateCreated=f"2026-01-0{n}T00:00:00Z") for n in (2, 1, 3)]
+    clone = managed("id-9", "cards/vip", rule(priority=9), last_written=rule(), dateCreated="2026-02-01T00:00:00Z")
+    world = World([*twins, clone], PROFILES["C"])
+    report = world.apply(desired(wanted("cards/vip", rule())))
+    assert report.converged
+    assert {"id-1", "id-9"} == set(world.state.stored)
+
+
+def test_two_rules_that_swap_names_get_there() -> None:
+    """On a server that refuses a name twice, by the next round."""
+    old = [
+        managed(
+            "1",
+            "cards/a",
+            rule("a"),
+        ),
+        managed("2", "cards/b", rule("b")),
+    ]
+    goal = desired(wanted("cards/a", rule("b2")), wanted("cards/b", rule("a")))
+    world = World(old)
+    assert world.apply(goal).converged
+    assert ["a", "b2"] == names(world)
+
+
+@pytest.mark.parametrize("profile", ["A", "C"])
+def test_a_rule_of_somebody_else_that_took_the_name_meanwhile_is_no_success(profile: str) -> None:
+    """Ours is not created beside it, is not called applied, and nothing is deleted that it was to replace."""
+    world = World(OLD, PROFILES[profile])
+    planned = world.plan(GOAL)
+    world.state.put({**raw(unmanaged("x", rule("new", priority=5))), "name": "new"})
+    report = world.apply(GOAL, planned=planned)
+    assert {"cards/new": "Failed", "cards/change": "Applied", "cards/gone": "Skipped"} == statuses(report)
+    assert not report.converged
+    assert ["change", "gone", "keep", "new"] == names(world)
+
+
+def test_a_rule_edited_meanwhile_that_is_to_be_kept_is_no_success() -> None:
+    """--keep-drift: what somebody changed between plan and write is left alone, and not called applied."""
+    world = World(OLD)
+    planned = world.plan(GOAL, Options(keep_drift=True))
+    world.state.edit("id-change", enabled=False)
+    report = world.apply(GOAL, planned=planned, options=Options(keep_drift=True))
+    assert "Applied" != statuses(report)["cards/change"]
+    assert 100 == world.state.stored["id-change"].rule["priority"]

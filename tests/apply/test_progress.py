@@ -1,0 +1,277 @@
+"""What a run remembers of each planned change: its own writes, its duplicates, answers that a read disproves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.apply.attempt import Attempt, Verdict, written
+from reconciler.apply.progress import Tally
+from reconciler.model.change import Create, Delete, Failed, Skipped, Step, Unknown, Update
+from reconciler.model.live import LiveRule, Marker, copy_name, digest
+from reconciler.plan.options import Options
+from reconciler.plan.plan import Live, plan
+from tests.support.builders import NOW, OWNER, QUEUES, address, desired, managed, rule, unmanaged, wanted
+
+if TYPE_CHECKING:
+    from reconciler.apply.attempt import Doubt
+    from reconciler.desired.desired import Desired
+    from reconciler.model.change import Change, Outcome
+    from reconciler.model.rule import Rule
+    from reconciler.plan.plan import Plan
+
+X = address("cards/x")
+WANTED = rule("x", priority=7)
+GOAL = desired(wanted("cards/x", WANTED))
+LIVE = managed("id-x", "cards/x", rule("x"))
+EDITED = managed("id-x", "cards/x", rule("x", priority=99), last_written=rule("x"))
+DONE = managed("id-x", "cards/x", WANTED)
+
+
+def planned(*live: LiveRule, goal: Desired = GOAL) -> Plan:
+    """The plan of a read that showed these rules."""
+    return plan(goal, Live(live, QUEUES), Options(), NOW)
+
+
+def update(live: LiveRule) -> Update:
+    """The change that a read finds which shows the rule so."""
+    return Update(address=X, live=live, after=WANTED, fields=(), source=None, cause="manifest")
+
+
+def noted(
+    before: Plan, verdict: Verdict, *, error: str = "", doubt: Doubt = "none", wrote: bool = True, name: str = ""
+) -> tuple[Tally, Step]:
+    """A tally of a plan with one change, and its one call, which came to that."""
+    (change,) = before.changes
+    step = Step(change, "aside" if name else "whole", name)
+    tally = Tally(before)
+    tally.note(step, Attempt(verdict=verdict, error=error, id="id-x", doubt=doubt, wrote=wrote))
+    return tally, step
+
+
+def sent(step: Step) -> LiveRule:
+    """The rule as the server has it once it keeps what the call wrote."""
+    what = written(step, OWNER)
+    assert what is not None
+    return LiveRule("id-x", what.rule, what.marker, {})
+
+
+def outcome(tally: Tally, fresh: Plan | None, skipped: str = "") -> Outcome:
+    """Return what is reported of the one change."""
+    (found,) = tally.outcomes(fresh, skipped)
+    return found
+
+
+# Its own writes
+
+
+@pytest.mark.parametrize(
+    ("verdict", "doubt"), [(Verdict.DONE, "none"), (Verdict.AGAIN, "lasting"), (Verdict.AGAIN, "until read")]
+)
+def test_a_run_knows_what_it_wrote_itself(verdict: Verdict, doubt: Doubt) -> None:
+    """A rule set aside under a temporary name is its own doing, acknowledged or perhaps done; nobody meddled."""
+    tally, step = noted(planned(LIVE), verdict, doubt=doubt, name="x, for now")
+    assert tally.is_own_doing(update(sent(step)))
+    assert not tally.meddled(replace(planned(LIVE), changes=(update(sent(step)),)))
+
+
+@pytest.mark.parametrize(
+    ("verdict", "doubt"), [(Verdict.AGAIN, "none"), (Verdict.MOVED, "none"), (Verdict.FAILED, "none")]
+)
+def test_a_run_does_not_take_for_its_own_what_it_did_not_write(verdict: Verdict, doubt: Doubt) -> None:
+    """The call was not done, and the rule looks as if it were: somebody else did that."""
+    tally, step = noted(planned(LIVE), verdict, doubt=doubt, name="x, for now")
+    assert not tally.is_own_doing(update(sent(step)))
+
+
+@pytest.mark.parametrize("live", [EDITED, replace(LIVE, marker=None), replace(LIVE, marker=Marker("eve", X, "0" * 8))])
+def test_another_state_than_the_run_left_is_not_its_own_doing(live: LiveRule) -> None:
+    """Another value, or another marker: somebody meddled."""
+    tally, _ = noted(planned(LIVE), Verdict.DONE)
+    assert not tally.is_own_doing(update(live))
+    assert tally.meddled(replace(planned(LIVE), changes=(update(live),)))
+
+
+def test_before_anything_was_written_nothing_is_its_own_doing() -> None:
+    """Nor is a create, ever; and a rule in its planned state was not meddled with."""
+    tally = Tally(planned(LIVE))
+    assert not tally.is_own_doing(update(LIVE))
+    assert not Tally(planned()).is_own_doing(planned().changes[0])
+    assert not tally.meddled(planned(LIVE))
+    assert tally.meddled(planned(EDITED))
+    assert not tally.meddled(planned())
+
+
+def test_what_was_acknowledged_stays_known_behind_a_call_that_deletes() -> None:
+    """A delete writes no rule: what the run wrote before is still its own."""
+    tally, step = noted(planned(LIVE), Verdict.DONE, name="x, for now")
+    tally.note(
+        Step(Delete(address=X, live=copy("id-c"), cause="duplicate"), "drop"), Attempt(verdict=Verdict.DONE, id="id-c")
+    )
+    assert tally.is_own_doing(update(sent(step)))
+    assert "id-x" == tally.of(update(LIVE)).id
+
+
+# Duplicates and copies
+
+
+def duplicate(rule_id: str = "id-2") -> Delete:
+    return Delete(address=X, live=managed(rule_id, "cards/x", WANTED), cause="duplicate", original=DONE)
+
+
+def copy(rule_id: str, name: Rule = WANTED) -> LiveRule:
+    temporary = replace(name, name=copy_name(OWNER, X))
+    return LiveRule(rule_id, temporary, Marker(OWNER, X, digest(temporary), copy=True), {})
+
+
+@pytest.mark.parametrize("late", [DONE, LIVE], ids=["of this run", "of an earlier run"])
+def test_a_duplicate_found_meanwhile_belongs_to_the_create_at_its_address(late: LiveRule) -> None:
+    """A lost request was done late: to delete the second rule is part of the change, and the run's own doing."""
+    tally, step = noted(planned(), Verdict.AGAIN, doubt="lasting")
+    twin = replace(duplicate(), live=replace(late, id="id-2"))
+    assert step.change is tally.planned_for(twin)
+    assert tally.is_own_doing(twin)
+    assert [] == tally.unplanned(replace(planned(DONE), changes=(twin,)))
+
+
+def test_a_duplicate_where_this_run_created_nothing_belongs_to_no_change() -> None:
+    """Nothing was sent yet, or the change is an update: whoever made the second rule, it was not this run."""
+    untried = Tally(planned())
+    assert untried.planned_for(duplicate()) is None
+    assert not untried.is_own_doing(duplicate())
+    assert noted(planned(LIVE), Verdict.DONE)[0].planned_for(duplicate()) is None
+
+
+def test_a_delete_for_another_reason_is_no_duplicate_of_this_run() -> None:
+    """A rule of the address is to go since no manifest wants it: that was not planned, and ends the run."""
+    tally, _ = noted(planned(), Verdict.DONE)
+    gone = replace(duplicate(), cause="manifest")
+    assert tally.planned_for(gone) is None
+    assert [gone] == tally.unplanned(replace(planned(DONE), changes=(gone,)))
+
+
+def test_the_end_of_a_copy_belongs_to_the_change_that_it_stood_in_for() -> None:
+    """It is the run's own doing, and has a progress of its own: a copy that stays is told."""
+    tally, step = noted(planned(LIVE), Verdict.DONE)
+    end = Delete(address=X, live=copy("id-c"), cause="duplicate")
+    assert step.change is tally.planned_for(end)
+    assert tally.is_own_doing(end)
+    assert "" == tally.stuck()
+    tally.note(Step(end), Attempt(verdict=Verdict.FAILED, error="HTTP 422"))
+    assert "the temporary copy of cards/x: HTTP 422; the next run deletes it" == tally.stuck()
+    assert not tally.of(step.change).failed
+
+
+# Answers that a read proves or disproves
+
+
+@pytest.mark.parametrize("shown", [LIVE, EDITED, None], ids=["as before", "otherwise", "gone"])
+def test_an_answer_of_other_values_that_a_read_does_not_disprove_is_a_failure(shown: LiveRule | None) -> None:
+    """The server kept something else than was sent: asked again it would do so again."""
+    tally, _ = noted(planned(LIVE), Verdict.KEPT, error="the server kept other values")
+    rules = () if shown is None else (shown,)
+    tally.settle(rules)
+    found = outcome(tally, planned(*rules))
+    assert isinstance(found, Failed)
+    assert (1, "the server kept other values") == (found.attempts, found.error)
+
+
+def test_an_answer_of_other_values_that_a_read_disproves_is_no_failure() -> None:
+    """The server has just what was sent: that is known as the run's own, and nothing is wrong."""
+    tally, step = noted(planned(LIVE), Verdict.KEPT, error="the server kept other values", name="x, for now")
+    tally.settle([sent(step)])
+    progress = tally.of(step.change)
+    assert (False, "", None) == (progress.failed, progress.error, progress.kept)
+    assert tally.is_own_doing(update(sent(step)))
+
+
+@pytest.mark.parametrize("name", ["x, for now", ""], ids=["temporary", "final"])
+def test_a_text_that_the_tenant_keeps_otherwise_matters_only_where_it_stays(name: str) -> None:
+    """A text in upper case routes as well for a while; a rule that is to stay so is not as wanted."""
+    tally, step = noted(planned(LIVE), Verdict.KEPT, error="the server kept other values", name=name)
+    live = sent(step)
+    kept = replace(live, rule=replace(live.rule, description=live.rule.description.upper()))
+    tally.settle([kept])
+    assert (not name) is tally.of(step.change).failed
+    assert bool(name) is tally.is_own_doing(update(kept))
+
+
+def test_another_value_than_a_text_matters_even_for_a_while() -> None:
+    """A rule set aside with another priority may take other conversations."""
+    tally, step = noted(planned(LIVE), Verdict.KEPT, error="the server kept other values", name="x, for now")
+    live = sent(step)
+    tally.settle([replace(live, rule=replace(live.rule, priority=8))])
+    assert tally.of(step.change).failed
+
+
+# Reports
+
+
+def test_a_change_of_which_nothing_is_left_to_do_is_applied_or_was_taken_from_us() -> None:
+    """A rule that was to go, and that is there without our marker, was left alone."""
+    nothing = desired()
+    goal = replace(nothing, rulesets=frozenset(["cards"]))
+    before = planned(LIVE, goal=goal)
+    theirs = unmanaged("id-x", rule("x"))
+    found = outcome(Tally(before), planned(theirs, goal=goal))
+    assert isinstance(found, Skipped)
+    assert "it is not ours any more, and was left alone" == found.error
+
+
+@pytest.mark.parametrize(
+    ("verdict", "doubt", "error", "said"),
+    [
+        (Verdict.AGAIN, "lasting", "no answer", "no answer"),
+        (Verdict.AGAIN, "until read", "HTTP 409", "HTTP 409"),
+        (Verdict.DONE, "none", "", "acknowledged, but it could not be read again"),
+    ],
+)
+def test_without_a_last_read_a_write_is_unknown(verdict: Verdict, doubt: Doubt, error: str, said: str) -> None:
+    """Whatever was answered: no read shows what became of it."""
+    tally, _ = noted(planned(LIVE), verdict, error=error, doubt=doubt)
+    found = outcome(tally, None)
+    assert isinstance(found, Unknown)
+    assert said == found.error
+
+
+def test_a_request_that_may_be_done_late_is_unknown_even_behind_a_read() -> None:
+    """A conflict is known by the read, a request without an answer is not."""
+    lasting, _ = noted(planned(LIVE), Verdict.AGAIN, error="no answer", doubt="lasting")
+    read, _ = noted(planned(LIVE), Verdict.AGAIN, error="HTTP 409", doubt="until read")
+    assert isinstance(outcome(lasting, planned(LIVE)), Unknown)
+    assert isinstance(outcome(read, planned(LIVE)), Failed)
+
+
+def test_a_change_that_still_differs_behind_its_write_has_failed() -> None:
+    """With why: the rule, or another change that must come first."""
+    tally, _ = noted(planned(LIVE), Verdict.DONE)
+    found = outcome(tally, planned(LIVE))
+    assert isinstance(found, Failed)
+    assert ("the rule still differs", False) == (found.error, found.touched)
+    found = outcome(tally, planned(EDITED))
+    assert isinstance(found, Failed)
+    assert found.touched
+    assert isinstance(outcome(tally, planned(LIVE), "interrupted"), Skipped)
+
+
+def test_a_change_that_was_not_tried_says_why() -> None:
+    """The run ended, or another change is not done."""
+    tally = Tally(planned(LIVE))
+    assert ("interrupted", "what must come first is not done") == tuple(
+        found.error
+        for found in (outcome(tally, planned(LIVE), "interrupted"), outcome(tally, planned(LIVE)))
+        if isinstance(found, Skipped)
+    )
+
+
+def test_somebodys_copy_is_never_written() -> None:
+    """A read showed that the rule is an edited copy of ours: it stays, even where ours is gone by the next read."""
+    clone = managed("id-y", "cards/x", rule("x", priority=9), last_written=rule("x"))
+    tally = Tally(planned(LIVE))
+    tally.look([LIVE, clone])
+    assert tally.is_somebodys(update(clone))
+    assert not tally.is_somebodys(update(LIVE))
+    changes: list[Change] = [Create(X, WANTED, None)]
+    assert [False] == [tally.is_somebodys(one) for one in changes]

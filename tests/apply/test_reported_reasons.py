@@ -1,0 +1,489 @@
+"""What a run says of itself in the end: real runs on the simulator, with what goes wrong there.
+
+`test_apply_text` holds how a report is laid out; here it is the reasons, which the loop that writes gives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from reconciler.behaviour.ordering.order import order
+from reconciler.render.colour import colourless
+from reconciler.render.text.apply import report_text
+from reconciler.simulator.faults.injector import Faults
+from tests.campaign.scenario_rules import CATCH_ALL, FRAUD, at, goal, live, ours, scenario, theirs
+from tests.campaign.world import Applier, World, run
+from tests.support.sentences import untold
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reconciler.desired.desired import Desired
+    from tests.campaign.scenario import Json, Scenario
+    from tests.campaign.world import Event
+
+
+def tenant(rules: list[Json], wish: Desired, *allow: str) -> Scenario:
+    """A tenant with these rules, and what is wanted of it."""
+    return replace(scenario("report", "", rules, wish), allow=allow)
+
+
+THREE: Final = tenant(
+    live(x=at("x"), y=at("y"), all=CATCH_ALL), goal(x=at("x", targets=FRAUD), n=at("n"), all=CATCH_ALL)
+)
+"""Something to create, to update and to delete, in this order."""
+TWINS: Final = [ours("cards/x", at("x"), rule_id=f"id-{n}", dateCreated=f"2026-01-0{n}T00:00:00Z") for n in (1, 2)]
+DUPLICATE: Final = tenant([*TWINS, *live(all=CATCH_ALL)], goal(x=at("x"), all=CATCH_ALL))
+COPY: Final = ours("cards/x", at("x, a copy", priority=9), rule_id="copy", last_written=at("x"))
+SWAP: Final = tenant(
+    live(a=at("a", intent="x"), b=at("b", intent="y", targets=FRAUD), all=CATCH_ALL),
+    goal(a=at("a", intent="y"), b=at("b", intent="x", targets=FRAUD), all=CATCH_ALL),
+)
+BESIDE: Final = tenant(
+    live(x=at("x"), z=at("z"), all=CATCH_ALL), goal(x=at("x", targets=FRAUD), z=at("z"), all=CATCH_ALL)
+)
+UNCOVERED: Final = tenant(
+    [*live(x=at("x"), y=at("y")), theirs("hand", replace(CATCH_ALL, name="by hand"))], goal(x=at("x", targets=FRAUD))
+)
+"""A catch-all that somebody made by hand takes what a deleted rule took."""
+HAND: Final = theirs("hand", at("by hand", intent="y", targets=FRAUD, priority=5))
+
+
+@dataclass(frozen=True)
+class Situation:
+    """A tenant, what goes wrong in it, and how the report ends and why, as a person reads it."""
+
+    text: str
+    scene: Scenario = THREE
+    faults: str = ""
+    at: tuple[str, str, int] = ("", "", 0)
+    """Before which request something happens: its method, how its path ends, the how many-th; 0 is each."""
+    does: Callable[[World, Event], object] = lambda _world, _event: None
+    saved: bool = False
+    """A plan that was saved, and reviewed, is applied."""
+    stopped: Callable[[World], bool] = lambda _world: False
+    bounded: bool = False
+    """From then on the order of calls is looked for without any work."""
+
+
+def edit(rule_id: str, **fields: Any) -> Callable[[World, Event], object]:
+    """Somebody edits a rule."""
+    return lambda world, _event: world.state.edit(rule_id, **fields)
+
+
+def edit_again(world: World, event: Event) -> None:
+    """Somebody edits a rule differently each time."""
+    world.state.edit("hand" if "hand" in world.state.stored else "id-x", priority=200 + event.number)
+
+
+def lose_last_line(_world: World, event: Event) -> None:
+    """The last line of a description gets lost on its way."""
+    body = json.loads(event.request.body)
+    event.request.body = json.dumps({**body, "description": body["description"].split("\n")[0]}).encode()
+
+
+def remove(rule_id: str) -> Callable[[World, Event], object]:
+    """Somebody deletes a rule."""
+    return lambda world, _event: world.state.remove(rule_id)
+
+
+def break_lists(world: World, _event: Event) -> None:
+    """No list can be read any more."""
+    world.faults = Faults("GET rules:500", 1)
+
+
+LISTS: Final = ("GET", "/rules")
+SITUATIONS: Final[dict[str, Situation]] = {
+    "a write is refused": Situation(
+        """\
+  + cards/n  created   id new-0002
+  ~ cards/x  failed    PUT /api/v2/routing/rules/id-x: status 422, Injected 422
+  - cards/y  not tried: kept, since another change is not done
+
+Applied 1 of 3 in 2.0 s.
+2 not applied: they are as before.
+What is left: cxroute plan
+""",
+        faults="PUT rule:422",
+    ),
+    "a scope is missing": Situation(
+        """\
+  + cards/n  failed    the client lacks the scope routing:write (POST /api/v2/routing/rules: status 403, Injected 403)
+  ~ cards/x  not tried: the run had to stop
+  - cards/y  not tried: the run had to stop
+
+Applied 0 of 3 in 2.0 s.
+Stopped: the client lacks the scope routing:write (POST /api/v2/routing/rules: status 403, Injected 403)
+3 not applied: they are as before.
+What is left: cxroute plan
+""",
+        faults="POST rules:403",
+    ),
+    "other values are kept": Situation(
+        """\
+  + cards/n  created   id new-0002
+  ~ cards/x  failed    the server kept other values than were sent: priority
+  - cards/y  not tried: kept, since another change is not done
+
+Applied 1 of 3 in 2.0 s.
+1 not applied: it is as before.
+Neither as they were nor as they are to be: cards/x.
+What is left: cxroute plan
+""",
+        faults="PUT rule:altered=priority@1",
+    ),
+    "the last line is lost": Situation(
+        """\
+  + cards/n  created   id new-0002
+  ~ cards/x  failed    the server kept other values than were sent: the description's last line
+  - cards/y  not tried: kept, since another change is not done
+
+Applied 1 of 3 in 2.0 s.
+1 not applied: it is as before.
+Neither as they were nor as they are to be: cards/x.
+What is left: cxroute plan
+""",
+        at=("PUT", "", 0),
+        does=lose_last_line,
+    ),
+    "edited before each write": Situation(
+        """\
+  + cards/n  created   id new-0002
+  ~ cards/x  failed    changed meanwhile by somebody else
+  - cards/y  not tried: kept, since another change is not done
+
+Applied 1 of 3 in 2.0 s.
+2 not applied: they are as before.
+What is left: cxroute plan
+""",
+        faults="GET rule:edit",
+    ),
+    "edited after each write": Situation(
+        """\
+  + cards/n  created   id new-0002
+  ~ cards/x  failed    the rule still differs
+  - cards/y  not tried: kept, since another change is not done
+
+Applied 1 of 3 in 2.0 s.
+1 not applied: it is as before.
+Neither as they were nor as they are to be: cards/x.
+What is left: cxroute plan
+""",
+        at=(*LISTS, 0),
+        does=edit_again,
+    ),
+    "deleted before the write": Situation(
+        """\
+  + cards/n  created   id new-0003
+  ~ cards/x  failed    deleted meanwhile by somebody else
+  - cards/y  not tried: kept, since another change is not done
+
+Applied 1 of 3 in 2.0 s.
+2 not applied: they are as before.
+What is left: cxroute plan
+""",
+        faults="GET rule:remove@#1",
+        saved=True,
+    ),
+    "edited since the review": Situation(
+        """\
+  + cards/n  created   id new-0003
+  ~ cards/x  failed    changed since the plan was made
+  - cards/y  not tried: kept, since another change is not done
+
+Applied 1 of 3 in 2.0 s.
+2 not applied: they are as before.
+What is left: cxroute plan
+""",
+        at=(*LISTS, 2),
+        does=edit("id-x", priority=77),
+        saved=True,
+    ),
+    "no answer": Situation(
+        """\
+  + cards/n  unknown   POST /api/v2/routing/rules: nobody knows whether it was done: the connection is reset instead
+  ~ cards/x  updated
+  - cards/y  not tried: kept, since another change is not done
+
+Applied 1 of 3 in 2.0 s.
+1 not applied: it is as before.
+Nobody knows yet whether these were written: cards/n. The next run finds out.
+What is left: cxroute plan
+""",
+        faults="POST rules:reset",
+    ),
+    "no list after the first writes": Situation(
+        """\
+  + cards/n  unknown   acknowledged, but it could not be read again
+  ~ cards/x  unknown   acknowledged, but it could not be read again
+  - cards/y  not tried: the run had to stop
+
+Applied 0 of 3 in 2.0 s.
+Stopped: GET /api/v2/routing/rules: no usable answer: status 500, Injected 500; waited 90 seconds for it to come \
+back; giving up
+1 not applied: it is as before.
+Nobody knows yet whether these were written: cards/n, cards/x. The next run finds out.
+What is left: cxroute plan
+""",
+        faults="GET rules:500@#3-",
+    ),
+    "no list after the last write": Situation(
+        """\
+  + cards/n  unknown   acknowledged, but it could not be read again
+  ~ cards/x  unknown   acknowledged, but it could not be read again
+  - cards/y  unknown   it could not be read again
+
+Applied 0 of 3 in 2.0 s.
+Stopped: GET /api/v2/routing/rules: no usable answer: status 500, Injected 500; waited 90 seconds for it to come \
+back; giving up
+Nobody knows yet whether these were written: cards/n, cards/x, cards/y. The next run finds out.
+What is left: cxroute plan
+""",
+        at=("DELETE", "", 1),
+        does=break_lists,
+    ),
+    "interrupted": Situation(
+        """\
+  + cards/n  created   id new-0002
+  ~ cards/x  updated
+  - cards/y  not tried: interrupted
+
+Applied 2 of 3 in 2.0 s.
+Interrupted: no new write was started, and those under way were finished.
+1 not applied: it is as before.
+What is left: cxroute plan
+""",
+        stopped=lambda world: any(event.request.method == "PUT" for event in world.events),
+    ),
+    "what must come first": Situation(
+        """\
+  ~ cards/a  not tried: what must come first is not done
+  ~ cards/b  failed    PUT /api/v2/routing/rules/id-b: status 422, Injected 422
+
+Applied 0 of 2 in 2.0 s.
+2 not applied: they are as before.
+What is left: cxroute plan
+""",
+        tenant(
+            live(a=at("a"), b=at("b"), all=CATCH_ALL),
+            goal(a=replace(at("a"), name="b"), b=replace(at("b"), name="c"), all=CATCH_ALL),
+        ),
+        "PUT rule:422@#1",
+    ),
+    "what must come first, half way": Situation(
+        """\
+  ~ cards/a  failed    what must come first is not done
+  ~ cards/b  failed    PUT /api/v2/routing/rules/id-b: status 422, Injected 422
+
+Applied 0 of 2 in 2.0 s.
+1 not applied: it is as before.
+Neither as they were nor as they are to be: cards/a.
+What is left: cxroute plan
+""",
+        SWAP,
+        "PUT rule:422",
+    ),
+    "a copy cannot be deleted": Situation(
+        """\
+  ~ cards/a  updated
+  ~ cards/b  updated
+
+Applied 2 of 2 in 2.0 s.
+Stopped: the temporary copy of cards/a: DELETE /api/v2/routing/rules/new-0002: status 422, Injected 422; the next run \
+deletes it
+What is left: cxroute plan
+""",
+        SWAP,
+        "DELETE rule:422",
+    ),
+    "taken from us": Situation(
+        """\
+  + cards/n  created   id new-0002
+  ~ cards/x  updated
+  - cards/y  not tried: it is not ours any more, and was left alone
+
+Applied 2 of 3 in 2.0 s.
+1 not applied: it is as before.
+Read again: no differences.
+""",
+        at=("PUT", "", 1),
+        does=edit("id-y", description="mine"),
+    ),
+    "gone, and a copy is there": Situation(
+        """\
+  + cards/n  created   id new-0002
+  ~ cards/x  failed    the rule is gone, and the other one with its marker is a copy
+
+Applied 1 of 2 in 2.0 s.
+1 not applied: it is as before.
+What is left: cxroute plan
+""",
+        tenant([*live(x=at("x"), all=CATCH_ALL), COPY], goal(x=at("x", targets=FRAUD), n=at("n"), all=CATCH_ALL)),
+        at=("POST", "/rules", 1),
+        does=remove("id-x"),
+    ),
+    "another of ours changed": Situation(
+        """\
+  ~ cards/x  updated
+
+Applied 1 of 1 in 2.0 s.
+Stopped: cards/z was changed meanwhile, which this plan is not about; plan again
+What is left: cxroute plan
+""",
+        BESIDE,
+        at=(*LISTS, 3),
+        does=edit("id-z", priority=7),
+    ),
+    "others changed twice": Situation(
+        """\
+  + cards/n  created   id new-0002
+  ~ cards/x  updated
+  - cards/y  not tried: the run had to stop
+
+Applied 2 of 3 in 2.0 s.
+Stopped: rules that this plan is not about were changed meanwhile; plan again
+1 not applied: it is as before.
+What is left: cxroute plan
+""",
+        tenant([*live(x=at("x"), y=at("y"), all=CATCH_ALL), HAND], THREE.wish),
+        at=(*LISTS, 0),
+        does=edit_again,
+    ),
+    "others changed, and a guard refuses": Situation(
+        """\
+  ~ cards/x  updated
+  - cards/y  not tried: the run had to stop
+
+Applied 1 of 2 in 2.0 s.
+Stopped: rules were changed meanwhile, and now conversations that reach a queue today would fall to the tenant's \
+default routing (today by cards/y)
+1 not applied: it is as before.
+What is left: cxroute plan
+""",
+        UNCOVERED,
+        at=(*LISTS, 3),
+        does=remove("hand"),
+    ),
+    "others changed, beside a review": Situation(
+        """\
+  ~ cards/x  updated
+  - cards/y  not tried: the run had to stop
+
+Applied 1 of 2 in 2.0 s.
+Stopped: rules were changed meanwhile, and the plan would now send conversations elsewhere; plan again
+1 not applied: it is as before.
+What is left: cxroute plan
+""",
+        tenant([*live(x=at("x"), y=at("y"), all=CATCH_ALL), HAND], goal(x=at("x", targets=FRAUD), all=CATCH_ALL)),
+        at=(*LISTS, 3),
+        does=edit("hand", priority=500),
+        saved=True,
+    ),
+    "another of ours changed before the first write": Situation(
+        """\
+the tenant changed since the plan was made: cards/z was changed meanwhile, which this plan is not about; plan again""",
+        BESIDE,
+        at=(*LISTS, 2),
+        does=edit("id-z", priority=7),
+    ),
+    "a guard refuses before the first write": Situation(
+        """\
+the tenant changed since the plan was made, and now conversations that reach a queue today would fall to the tenant's \
+default routing (today by cards/y)""",
+        UNCOVERED,
+        at=(*LISTS, 2),
+        does=remove("hand"),
+    ),
+    "no order is proven": Situation(
+        """\
+  ~ cards/a  not finished: the run had to stop
+  ~ cards/b  not tried: the run had to stop
+
+Applied 0 of 2 in 2.0 s.
+Stopped: no order is proven that sends nobody elsewhere: cards/a
+1 not applied: it is as before.
+Neither as they were nor as they are to be: cards/a.
+What is left: cxroute plan
+""",
+        SWAP,
+        at=(*LISTS, 3),
+        bounded=True,
+    ),
+    "a duplicate's original changed": Situation(
+        """\
+  - cards/x  not tried: it is not ours any more, and was left alone
+
+Applied 0 of 1 in 2.0 s.
+1 not applied: it is as before.
+Read again: no differences.
+""",
+        DUPLICATE,
+        at=("GET", "/id-1", 1),
+        does=edit("id-1", priority=7),
+    ),
+    "a duplicate is none": Situation(
+        """\
+  - cards/x  not tried: it is not ours any more, and was left alone
+
+Applied 0 of 1 in 2.0 s.
+1 not applied: it is as before.
+Read again: no differences.
+""",
+        DUPLICATE,
+        at=("GET", "/id-1", 1),
+        does=edit("id-1", division="away"),
+    ),
+}
+"""Each reason, in the report that gives it."""
+JOURNALLED: Final = {
+    "a duplicate's original changed": "rule id-1, which it was a duplicate of, was changed meanwhile by somebody else",
+    "a duplicate is none": "it differs from rule id-1 in division, and is no duplicate",
+}
+
+
+def applied(situation: Situation, patch: pytest.MonkeyPatch) -> tuple[str, World]:
+    """Apply the scene's manifests, or a saved plan; return what a person reads in the end."""
+    scene, world = situation.scene, World(situation.scene, "C", 1)
+    applier = Applier(world, scene.wish, scene.environment, allow=scene.allow)
+    applier.reviewed = asyncio.run(applier.saved()) if situation.saved else None
+    (method, ending, number), seen = situation.at, []
+
+    async def before(event: Event) -> None:
+        if event.request.method == method and event.request.path.endswith(ending):
+            seen.append(event)
+            if number in (0, len(seen)):
+                situation.does(world, event)
+                if situation.bounded:
+                    patch.setattr("reconciler.plan.schedule.order", partial(order, work=0))
+
+    world.faults = Faults(situation.faults, 1) if situation.faults else None
+    applier.before, applier.stopped = before, lambda: situation.stopped(world)
+    ended = run(applier)
+    assert ended is not None
+    return report_text(ended.report, colourless, "cxroute plan", 2.0) if ended.report else ended.error, world
+
+
+@pytest.mark.parametrize("name", SITUATIONS)
+def test_a_run_ends_with_this_report(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which changes were made, which were not and why, and what is left; before the first write it is an error."""
+    assert SITUATIONS[name].text == applied(SITUATIONS[name], monkeypatch)[0]
+
+
+@pytest.mark.parametrize(("name", "why"), JOURNALLED.items())
+def test_the_journal_says_why_a_duplicate_stays(name: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the next read it is no duplicate any more, which the report says; what was seen before it the journal has."""
+    _, world = applied(SITUATIONS[name], monkeypatch)
+    assert [why] == [said.partition("error='")[2].partition("'")[0] for said in world.said if said.startswith("tried")]
+
+
+def test_every_reason_is_read_above() -> None:
+    """A new sentence of the loop, of an attempt or of the outcomes needs a situation in which it is said."""
+    texts = [*JOURNALLED.values(), *(situation.text for situation in SITUATIONS.values())]
+    keys = ["until read", "whole create"]
+    assert keys == untold(["apply/loop.py", "apply/attempt.py", "apply/progress.py"], texts)

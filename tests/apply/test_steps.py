@@ -1,0 +1,332 @@
+"""Apply goes the proven way: after every single write, each conversation goes to its old or its new queue.
+
+The real client on the simulator; after each write that the server keeps, its own reading of its rules is asked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from reconciler.apply.admission import as_intended, as_reviewed
+from reconciler.manifest.kinds.environment import Environment
+from reconciler.model.change import Applied, Failed
+from reconciler.model.live import LiveRule, Marker, digest, signed
+from reconciler.model.rule import Target, condition
+from reconciler.plan.document import document
+from reconciler.plan.guards import guard
+from reconciler.plan.options import Options
+from reconciler.plan.schedule import arrange, foresee
+from reconciler.render.colour import colourless
+from reconciler.render.text.environments import planned_row
+from reconciler.render.text.plan import plan_text
+from reconciler.simulator.evaluate import split
+from reconciler.simulator.faults.injector import Faults
+from reconciler.simulator.settings import PROFILES
+from tests.support.builders import OWNER, address, at_least, desired, intent_is, managed, rule, unmanaged, wanted
+from tests.support.in_process_tenant import World
+
+if TYPE_CHECKING:
+    from reconciler.desired.desired import Desired
+    from reconciler.model.rule import Rule
+    from reconciler.simulator.settings import Settings
+
+FRAUD, GENERAL = (Target("q-fraud", 1),), (Target("q-general", 1),)
+ENVIRONMENT = Environment(name="prod", owner=OWNER, tenant="acme")
+CATCH_ALL = rule("all", priority=900, conditions=[], targets=GENERAL)
+CONVERSATIONS = [
+    {"cognigyDetectedIntent": intent, "cognigyConfidence": confidence}
+    for intent, confidence in product(("x", "y", "z", None), (0.2, 0.8, None))
+]
+
+
+def at(name: str, **said: Any) -> Rule:
+    """A rule about one intent, its own name's unless said."""
+    intent = said.pop("intent", name)
+    return rule(name, conditions=[intent_is(intent), *said.pop("more", ())], **said)
+
+
+def live(**rules: Rule) -> list[LiveRule]:
+    return [managed(f"id-{key}", f"cards/{key}", one) for key, one in rules.items()]
+
+
+def goal(**rules: Rule) -> Desired:
+    return desired(*(wanted(f"cards/{key}", one) for key, one in rules.items()))
+
+
+CASES: dict[str, tuple[list[LiveRule], Desired]] = {
+    "a key renamed, the intent kept": (live(old=at("old", intent="x")), goal(new=at("new", intent="x"))),
+    "two priorities swapped": (
+        live(a=at("a", intent="x", priority=10), b=at("b", intent="x", priority=20, targets=FRAUD), all=CATCH_ALL),
+        goal(a=at("a", intent="x", priority=20), b=at("b", intent="x", priority=10, targets=FRAUD), all=CATCH_ALL),
+    ),
+    "two intents swapped above a catch-all": (
+        live(a=at("a", intent="x"), b=at("b", intent="y", targets=FRAUD), all=CATCH_ALL),
+        goal(a=at("a", intent="y"), b=at("b", intent="x", targets=FRAUD), all=CATCH_ALL),
+    ),
+    "two names and two intents swapped": (
+        live(a=at("a", intent="x"), b=at("b", intent="y", targets=FRAUD), all=CATCH_ALL),
+        goal(a=at("b", intent="y"), b=at("a", intent="x", targets=FRAUD), all=CATCH_ALL),
+    ),
+    "three names in a ring": (
+        live(a=at("a", intent="x"), b=at("b", intent="y"), c=at("c", intent="z", targets=FRAUD)),
+        goal(a=at("b", intent="x"), b=at("c", intent="y"), c=at("a", intent="z", targets=FRAUD)),
+    ),
+    "a name taken from a rule that goes": (
+        live(old=at("same", intent="x"), all=CATCH_ALL),
+        goal(new=at("same", intent="x", more=[at_least(0)]), all=CATCH_ALL),
+    ),
+    "one rule split in two": (
+        live(both=rule("both", conditions=[condition("cognigyDetectedIntent", "in", ["x", "y"])]), all=CATCH_ALL),
+        goal(x=at("x"), y=at("y", targets=FRAUD), all=CATCH_ALL),
+    ),
+    "two rules merged into one": (
+        live(x=at("x"), y=at("y", targets=FRAUD), all=CATCH_ALL),
+        goal(both=rule("both", conditions=[condition("cognigyDetectedIntent", "in", ["x", "y"])]), all=CATCH_ALL),
+    ),
+    "names and intents of three in a ring": (
+        live(
+            a=at("a", intent="x", priority=2),
+            b=at("b", intent="y", priority=1, targets=FRAUD),
+            c=at("c", intent="z", priority=1, targets=GENERAL),
+            all=CATCH_ALL,
+        ),
+        goal(
+            a=rule("c", priority=4, conditions=[condition("cognigyDetectedIntent", "notEquals", "y")]),
+            b=rule("a", priority=4, conditions=[at_least(0.5)], targets=GENERAL),
+            c=rule("b", priority=1, conditions=[condition("cognigyDetectedIntent", "notEquals", "x")], targets=FRAUD),
+            all=CATCH_ALL,
+        ),
+    ),
+    "the catch-all deleted while a rule's intent changes": (
+        live(k=at("k", intent="x"), all=CATCH_ALL),
+        goal(k=at("k", intent="y")),
+    ),
+    "everything retargeted, renumbered and narrowed": (
+        live(x=at("x", priority=30), y=at("y", priority=20, targets=FRAUD), all=CATCH_ALL),
+        goal(
+            x=at("x", priority=10, more=[at_least(0.5)], targets=FRAUD),
+            y=at("y", priority=15),
+            z=at("z", priority=5),
+            all=replace(CATCH_ALL, priority=500),
+        ),
+    ),
+}
+
+
+class Watch:
+    """A world whose every state is kept."""
+
+    def __init__(self, rules: list[LiveRule], settings: Settings = PROFILES["A"], faults: str = "") -> None:
+        self.world = World(rules, settings, Faults(faults, 1) if faults else None)
+        self.states = [self.world.state.rules()]
+        self.world.state.watchers.append(lambda state: self.states.append(state.rules()))
+
+    def routes(self, state: list[dict[str, Any]]) -> list[object]:
+        """Return where each conversation goes."""
+        return [split(state, conversation) for conversation in CONVERSATIONS]
+
+    def assert_hitless(self, last: list[dict[str, Any]]) -> None:
+        """Each conversation went where it went before, or where it goes in the end, in every state."""
+        before, after = self.routes(self.states[0]), self.routes(last)
+        for state in self.states:
+            for conversation, goes, one, other in zip(CONVERSATIONS, self.routes(state), before, after, strict=True):
+                assert goes in (one, other), (conversation, [r["name"] for r in state])
+
+
+@pytest.mark.parametrize("profile", ["A", "C", "D"])
+@pytest.mark.parametrize("case", CASES)
+def test_nobody_is_ever_sent_elsewhere(case: str, profile: str) -> None:
+    """In every state of the server; then nothing is left to do, and no name or rule of a step is left over."""
+    rules, wish = CASES[case]
+    watch = Watch(rules, PROFILES[profile])
+    report = watch.world.apply(wish)
+    assert report.converged, report
+    assert all(isinstance(outcome, Applied) for outcome in report.outcomes)
+    watch.assert_hitless(watch.states[-1])
+    assert sorted(one.rule.name for one in wish.rules.values()) == sorted(r["name"] for r in watch.states[-1])
+    writes = len(watch.world.writes())
+    assert watch.world.apply(wish).converged
+    assert writes == len(watch.world.writes())
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_crash_anywhere_is_finished_by_the_next_run(case: str) -> None:
+    """Stopped after any number of writes: another run goes on from what it finds, copies and names included."""
+    rules, wish = CASES[case]
+    whole = Watch(rules)
+    whole.world.apply(wish)
+    for allowed in range(len(whole.states) - 1):
+        watch = Watch(rules)
+        watch.world.apply(wish, stopped=lambda watch=watch, allowed=allowed: len(watch.states) > allowed)  # type: ignore[misc]
+        assert watch.world.apply(wish).converged
+        watch.assert_hitless(whole.states[-1])
+        assert sorted(r["name"] for r in whole.states[-1]) == sorted(r["name"] for r in watch.states[-1])
+
+
+def test_a_copy_is_a_rule_of_its_own_while_it_lasts() -> None:
+    """Its name, its marker, and that the rule itself keeps its id."""
+    rules, wish = CASES["two intents swapped above a catch-all"]
+    watch = Watch(rules)
+    watch.world.apply(wish)
+    (copy,) = {r["name"]: r for state in watch.states for r in state if r["name"].startswith("(next) ")}.values()
+    assert copy["name"] in (f"(next) {OWNER}/cards/a", f"(next) {OWNER}/cards/b")
+    assert f"[cxroute:{OWNER}/cards/{copy['name'][-1]}~next#" in copy["description"]
+    assert {"id-a", "id-b", "id-all"} == {r["id"] for r in watch.states[-1]}
+
+
+def test_an_order_without_copies_has_none() -> None:
+    """Swapped priorities need no copy."""
+    for case in ("two priorities swapped", "three names in a ring", "one rule split in two"):
+        watch = Watch(CASES[case][0])
+        watch.world.apply(CASES[case][1])
+        assert not any("~next#" in r["description"] for state in watch.states for r in state), case
+
+
+@pytest.mark.parametrize("call", ["POST rules", "PUT rule", "DELETE rule"])
+@pytest.mark.parametrize("kind", ["500", "500-applied", "reset-applied"])
+def test_a_lost_answer_on_any_step_is_found_out_by_the_next_read(call: str, kind: str) -> None:
+    """A copy is not made twice, and nobody is sent elsewhere meanwhile."""
+    rules, wish = CASES["two intents swapped above a catch-all"]
+    watch = Watch(rules, PROFILES["C"], f"{call}:{kind}@#1")
+    assert watch.world.apply(wish).converged
+    watch.assert_hitless(watch.states[-1])
+
+
+def test_a_failed_update_keeps_what_stands_in_for_it() -> None:
+    """The copy stays while its rule could not be changed; the next run finishes both."""
+    rules, wish = CASES["two intents swapped above a catch-all"]
+    watch = Watch(rules, faults="PUT rule:422")
+    report = watch.world.apply(wish)
+    assert any(isinstance(outcome, Failed) for outcome in report.outcomes)
+    assert not report.converged
+    again = World(list(watch.world.plan(wish).live.rules))
+    assert again.apply(wish).converged
+
+
+@pytest.mark.parametrize("fault", ["POST rules:422", "POST rules:409", "POST rules:500"])
+def test_what_had_to_wait_for_a_failed_change_is_not_made(fault: str) -> None:
+    """A new rule keeps an intent where it is while the catch-all goes elsewhere: without it, the catch-all stays."""
+    wish = goal(x=at("x", targets=GENERAL, priority=10), y=at("y"), all=replace(CATCH_ALL, targets=FRAUD))
+    watch = Watch(live(y=at("y", targets=FRAUD), all=CATCH_ALL), faults=fault)
+    report = watch.world.apply(wish)
+    statuses = {str(one.change.address): type(one).__name__ for one in report.outcomes}
+    assert ("Skipped", "Applied") == (statuses["cards/all"], statuses["cards/y"])
+    conversation = {"cognigyDetectedIntent": "x"}
+    expected = split(watch.states[0], conversation)
+    assert all(expected == split(state, conversation) for state in watch.states)
+
+
+def test_a_leftover_copy_is_a_step_and_counts_nowhere() -> None:
+    """It is deleted, last where something hangs on it; summary and guards do not know it."""
+    rules, wish = CASES["two intents swapped above a catch-all"]
+    watch = Watch(rules)
+    watch.world.apply(wish, stopped=lambda: len(watch.states) > 1)
+    made = guard(arrange(watch.world.plan(wish)), ENVIRONMENT)
+    form = document(made)
+    assert (0, 2, 0) == tuple(form["summary"][name] for name in ("create", "update", "delete"))
+    assert 0 == next(result.value for result in made.guards if result.name == "deletes")
+    steps = {change["address"]: [(one["call"], one["copy"]) for one in change["steps"]] for change in form["changes"]}
+    copied = next(address for address, its in steps.items() if len(its) > 1)
+    assert [("update", False), ("delete", True)] == steps.pop(copied)
+    assert [[("update", False)]] == list(steps.values())
+
+
+def test_a_leftover_copy_alone_is_still_cleared_away() -> None:
+    """The rule itself was changed, and the run died before its copy went."""
+    rules, wish = CASES["two intents swapped above a catch-all"]
+    watch = Watch(rules)
+    watch.world.apply(wish, stopped=lambda: len(watch.states) > 3)
+    made = foresee(arrange(watch.world.plan(wish)))
+    (change,) = document(made)["changes"]
+    assert ("delete", "duplicate") == (change["action"], change["cause"])
+    assert f"\nPlan: a clean-up of what an earlier run left, {made.unchanged} unchanged.\n" in plan_text(
+        made, colourless, "tenant acme"
+    )
+    assert "clean-up" == planned_row(made).changes
+    report = watch.world.apply(wish)
+    assert report.converged
+    assert () == report.outcomes
+
+
+@pytest.mark.parametrize("profile", ["A", "C"])
+def test_a_leftover_copy_that_serves_nobody_makes_room_for_the_next(profile: str) -> None:
+    """Somebody switched it off. It is deleted first of all, and a new one stands in."""
+    rules, wish = CASES["two intents swapped above a catch-all"]
+    watch = Watch(rules, PROFILES[profile])
+    watch.world.apply(wish, stopped=lambda: len(watch.states) > 1)
+    (left,) = (one["id"] for one in watch.world.state.rules() if one["name"].startswith("(next) "))
+    watch.world.state.edit(left, enabled=False)
+    steps = arrange(watch.world.plan(wish)).steps
+    assert ["delete", "create", "update", "update", "delete"] == [step.call for wave in steps for step in wave]
+    assert watch.world.apply(wish).converged
+    watch.assert_hitless(watch.states[-1])
+    assert 3 == len(watch.states[-1])
+
+
+@pytest.mark.parametrize("profile", ["A", "C"])
+@pytest.mark.parametrize("left", [at("left", intent="z"), at("left", intent="z", more=[at_least(0.5)], priority=20)])
+def test_a_leftover_copy_of_an_older_manifest_makes_room_for_the_next(profile: str, left: Rule) -> None:
+    """It serves conversations, and the newer manifest needs a copy of its own: first the one goes, then the other."""
+    rules = live(a=at("a", intent="x", priority=30), b=at("b", intent="y", priority=40, targets=FRAUD), all=CATCH_ALL)
+    temporary = replace(left, name=f"(next) {OWNER}/cards/a")
+    marker = Marker(OWNER, address("cards/a"), digest(temporary), copy=True)
+    raw = {"id": "left", "name": temporary.name, "description": signed(temporary, marker)}
+    wish = goal(a=at("a", intent="y", priority=30), b=at("b", intent="x", priority=40, targets=FRAUD), all=CATCH_ALL)
+    watch = Watch([*rules, LiveRule("left", temporary, marker, raw)], PROFILES[profile])
+    made = arrange(watch.world.plan(wish))
+    assert () == made.unproven
+    assert ["delete", "create", "update", "update", "delete"] == [step.call for wave in made.steps for step in wave]
+    assert watch.world.apply(wish).converged
+    watch.assert_hitless(watch.states[-1])
+    assert 3 == len(watch.states[-1])
+
+
+def test_a_leftover_copy_that_wins_nobody_goes_first_where_no_other_order_is_proven() -> None:
+    """It takes part, though the catch-all sends its callers to the same queue: without it they lose nothing."""
+    rules = live(
+        a=at("a", intent="x", priority=20, targets=FRAUD),
+        b=at("b", intent="x", priority=10, targets=GENERAL),
+        all=CATCH_ALL,
+    )
+    wish = goal(a=at("a", intent="y", priority=30, targets=FRAUD), b=at("b", intent="y", priority=10), all=CATCH_ALL)
+    left = at("left", intent="y", priority=30, targets=GENERAL, more=[at_least(0.5)])
+    temporary = replace(left, name=f"(next) {OWNER}/cards/b")
+    marker = Marker(OWNER, address("cards/b"), digest(temporary), copy=True)
+    raw = {"id": "left", "name": temporary.name, "description": signed(temporary, marker)}
+    watch = Watch([*rules, LiveRule("left", temporary, marker, raw)])
+    made = arrange(watch.world.plan(wish))
+    assert () == made.unproven
+    calls = [(step.call, step.kind) for wave in made.steps for step in wave]
+    assert [
+        ("delete", "whole"),
+        ("create", "copy"),
+        ("update", "whole"),
+        ("update", "whole"),
+        ("delete", "drop"),
+    ] == calls
+    assert watch.world.apply(wish).converged
+    watch.assert_hitless(watch.states[-1])
+
+
+@pytest.mark.parametrize(("within", "converged"), [(None, True), (lambda _: True, True), (lambda _: False, False)])
+def test_others_may_change_their_rules_and_the_way_is_found_anew(within: Any, converged: Any) -> None:
+    """A rule that is not ours changes while we write: planned again; a reviewed plan ends where it moves more."""
+    rules, wish = CASES["everything retargeted, renumbered and narrowed"]
+    watch = Watch([*rules, unmanaged("theirs", rule("theirs", priority=1, conditions=[intent_is("none")]))])
+    made = watch.world.plan(wish, Options())
+    done: list[int] = []
+
+    def stopped() -> bool:
+        if len(watch.states) == 2 and not done:
+            done.append(1)
+            watch.world.state.edit("theirs", priority=2)
+        return False
+
+    admit = as_reviewed if within else as_intended
+    report = watch.world.apply(wish, planned=made, admit=admit, stopped=stopped, within=within)
+    assert converged == report.converged
+    assert converged == ("the plan would now send conversations elsewhere" not in report.error)

@@ -1,0 +1,142 @@
+"""The regions of a difference, against trying every representative input on thousands of small pairs of lists."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+
+from reconciler.behaviour.diff.difference import difference
+from reconciler.plan.behaviour_json import behaviour_document
+from tests.support.brute_force_checks import QUEUES, check_bounded, check_difference
+from tests.support.random_rules import PAIRS, SKILL, a_list, a_pair, attribute, entries, queue, rule
+from tests.tiers import FULL
+
+if TYPE_CHECKING:
+    from tests.support.brute_force import Json
+    from tests.support.random_rules import Evaluation, Pair
+
+BLOCKS = 32
+SIZE = 200 if FULL else 100
+"""Pairs of lists in each."""
+
+
+def document(old: list[Json], new: list[Json], evaluation: Evaluation = "lowest-first") -> Json:
+    return behaviour_document(difference(entries(old), entries(new), evaluation), QUEUES)
+
+
+def check(pair: Pair) -> None:
+    check_difference(pair.old, pair.new, document(pair.old, pair.new, pair.evaluation), pair.evaluation)
+
+
+@pytest.mark.parametrize("block", range(BLOCKS))
+def test_regions_are_sound_complete_and_disjoint(block: int) -> None:
+    """An input moves as stated exactly when it lies in a region, and in one alone; each witness shows it."""
+    for seed in range(block * SIZE, (block + 1) * SIZE):
+        check(a_pair(Random(seed), 5 if seed % 4 else 9))
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(pair=PAIRS)
+def test_regions_hold_for_pairs_that_shrink(pair: Pair) -> None:
+    """As above, for pairs that hypothesis makes small when they fail."""
+    check(pair)
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_what_a_bound_leaves_open_is_said(block: int) -> None:
+    """With few comparisons to make, regions are still right, and whatever moves outside them lies in `unknown`."""
+    for seed in range(block * 60, (block + 1) * 60):
+        pair = a_pair(Random(f"bound {seed}"), 8)
+        found = difference(entries(pair.old), entries(pair.new), pair.evaluation, work=seed % 7 * 100)
+        check_bounded(pair.old, pair.new, behaviour_document(found, QUEUES), pair.evaluation)
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_a_list_does_not_differ_from_itself(block: int) -> None:
+    """A list in another order, renumbered with its order kept, and with weights multiplied, moves nothing."""
+    for seed in range(block * 50, (block + 1) * 50):
+        old = a_list(Random(seed), 6)
+        new = [{**one, "priority": one["priority"] * 10, "targets": scaled(one["targets"])} for one in reversed(old)]
+        nothing: Json = {"rows": [], "balance": []}
+        same = {"changed": False, "complete": True, "summary": nothing, "regions": []}
+        assert same == document(old, new), (seed, old)
+
+
+def scaled(targets: list[Json]) -> list[Json]:
+    return targets if SKILL in targets else [{**one, "weight": one["weight"] * 8} for one in targets]
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_a_difference_from_nothing_is_all_that_a_list_takes(block: int) -> None:
+    """An empty list sends all to the default: what a list wins is what moves, both ways."""
+    for seed in range(block * 50, (block + 1) * 50):
+        one = a_list(Random(seed), 5)
+        check_difference([], one, document([], one))
+        check_difference(one, [], document(one, []))
+
+
+BILLING = attribute("intent", "equals", "billing")
+SURE = attribute("conf", "greaterThanOrEqual", 0.7)
+
+
+def test_one_rule_goes() -> None:
+    """The region of a deleted rule is its conditions, with the rule that was there and none after it."""
+    found = document([rule("k", 1, [BILLING], "A")], [])
+    assert found["changed"] is True
+    (region,) = found["regions"]
+    plain = {key: BILLING[key] for key in ("attributeName", "operator", "value")}
+    assert [plain] == [{key: value for key, value in one.items() if key != "type"} for one in region["where"]]
+    assert region["except"] == []
+    assert {"queues": [{"queueId": "A", "queueName": "Queue A", "share": 1.0}]} == region["before"]
+    assert ({"default": True}, {"intent": "billing"}) == (region["after"], region["witness"])
+    assert ("set/k", None) == (region["beforeRule"], region["afterRule"])
+
+
+DIRECTED: dict[str, tuple[list[Json], list[Json]]] = {
+    "a hidden rule moves, and what hides it too": (
+        [rule("top", 1, [BILLING], "A"), rule("low", 2, [BILLING, SURE], "B")],
+        [rule("low", 1, [BILLING, SURE], "B"), rule("top", 2, [BILLING], "A")],
+    ),
+    "the confidence at which a rule starts": (
+        [rule("k", 1, [BILLING, SURE], "A"), rule("all", 9, [], "B")],
+        [rule("k", 1, [BILLING, attribute("conf", "greaterThanOrEqual", 0.5)], "A"), rule("all", 9, [], "B")],
+    ),
+    "a split whose weights change": (
+        [rule("k", 1, [BILLING], [queue("A", 1), queue("B", 3)])],
+        [rule("k", 1, [BILLING], [queue("A", 3), queue("B", 9), queue("C", 1)])],
+    ),
+    "no weight is not the default": ([rule("k", 1, [BILLING], [queue("A", 0)])], []),
+    "one rule becomes two": (
+        [rule("k", 1, [attribute("intent", "in", ["a", "b"])], "A")],
+        [
+            rule("k", 1, [attribute("intent", "equals", "a")], "A"),
+            rule("l", 2, [attribute("intent", "equals", "b")], "C"),
+        ],
+    ),
+    "an enabled rule under one that goes off": (
+        [rule("k", 1, [], "A"), rule("l", 2, [BILLING], "B")],
+        [rule("k", 1, [], "A", enabled=False), rule("l", 2, [BILLING], "B")],
+    ),
+}
+
+
+@pytest.mark.parametrize("evaluation", ["lowest-first", "highest-first"])
+@pytest.mark.parametrize("name", DIRECTED)
+def test_directed_differences(name: str, evaluation: Evaluation) -> None:
+    """Changes that people make, in either order of evaluation and either direction."""
+    old, new = DIRECTED[name]
+    check_difference(old, new, document(old, new, evaluation), evaluation)
+    check_difference(new, old, document(new, old, evaluation), evaluation)
+
+
+def test_a_region_that_hangs_on_an_unknown_condition_says_so() -> None:
+    """What is assumed of a condition that is not understood stands beside the witness."""
+    unknown = {"type": "schedule", "name": "nights"}
+    old, new = [rule("k", 1, [unknown, BILLING], "A")], [rule("k", 1, [unknown, BILLING], "B")]
+    found = document(old, new)
+    check_difference(old, new, found)
+    (region,) = found["regions"]
+    assert [{"condition": unknown, "holds": True}] == region["assumed"]

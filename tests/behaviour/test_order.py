@@ -1,0 +1,227 @@
+"""The order of changes: whatever part of a wave is done, each input goes to its old or its new destination."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+
+from reconciler.behaviour.ordering.constraints import Move
+from reconciler.behaviour.ordering.order import order
+from tests.support.brute_force_checks import Safety, before_of, called, check_order, order_without_copies
+from tests.support.random_rules import PAIRS, Pair, a_pair, attribute, entries, entry, rule
+from tests.tiers import FULL
+
+if TYPE_CHECKING:
+    from tests.support import brute_force as brute
+    from tests.support.brute_force import Json
+    from tests.support.random_rules import Evaluation
+
+BLOCKS = 26
+SIZE = 120 if FULL else 60
+"""Pairs of lists in each."""
+
+Waves = list[list[tuple[int, str]]]
+
+
+def waves_of(pair: Pair) -> tuple[Waves, bool]:
+    """Return the waves of a pair's order, and whether all of it is proven."""
+    moves = [Move(*(None if one is None else entry(one) for one in move)) for move in pair.moves]
+    found = order(moves, entries(pair.fixed), pair.evaluation)
+    return [[(step.move, step.kind) for step in wave] for wave in found.waves], not found.unproven
+
+
+def check(pair: Pair) -> set[str]:
+    """Assert that a pair's order is safe, and has no copy that is not needed; return the kinds of its steps."""
+    waves, proven = waves_of(pair)
+    assert proven or pair.opaque, pair
+    if proven:
+        check_order(pair.moves, pair.fixed, waves, pair.evaluation)
+    kinds = {kind for wave in waves for _, kind in wave}
+    needed = kinds & {"copy"} if Safety(pair.moves, pair.fixed).names else kinds - {"whole"}
+    if proven and needed and len(pair.moves) <= 5:
+        assert not order_without_copies(pair.moves, pair.fixed, pair.evaluation), (pair, waves)
+    return kinds
+
+
+@pytest.mark.parametrize("block", range(BLOCKS))
+def test_every_part_of_every_wave_is_safe(block: int) -> None:
+    """No call, in any order within its wave and under any order of ties, sends an input to a third destination."""
+    for seed in range(block * SIZE, (block + 1) * SIZE):
+        check(a_pair(Random(f"order {seed}"), 4 if seed % 4 else 8))
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(pair=PAIRS)
+def test_orders_are_safe_for_pairs_that_shrink(pair: Pair) -> None:
+    """As above, for pairs that hypothesis makes small when they fail."""
+    check(pair)
+
+
+X, Y = attribute("intent", "equals", "x"), attribute("intent", "equals", "y")
+SURE = attribute("conf", "greaterThanOrEqual", 0.7)
+
+
+def directed(old: list[Json], new: list[Json], evaluation: Evaluation = "lowest-first") -> list[list[str]]:
+    """Return the kinds of steps of each wave, after checking the order in both directions."""
+    check(Pair(new, old, evaluation))
+    pair = Pair(old, new, evaluation)
+    check(pair)
+    waves, proven = waves_of(pair)
+    assert proven
+    return [sorted(kind for _, kind in wave) for wave in waves]
+
+
+def flat(waves: list[list[str]]) -> list[str]:
+    return sorted(kind for wave in waves for kind in wave)
+
+
+def test_nothing_to_do_is_no_wave() -> None:
+    """Without moves there are no steps."""
+    assert ((), ()) == (order([], []).waves, order([], []).unproven)
+
+
+def test_a_rename_creates_before_it_deletes() -> None:
+    """A rule of another key and name takes over the intent before the old rule goes."""
+    old, new = [rule("k", 1, [X], "A"), rule("all", 9, [], "B")], [rule("l", 1, [X], "A"), rule("all", 9, [], "B")]
+    pair = Pair(old, new, "lowest-first")
+    assert [(rule("k", 1, [X], "A"), None), (None, rule("l", 1, [X], "A"))] == pair.moves
+    assert ([[(1, "whole")], [(0, "whole")]], True) == waves_of(pair)
+    check(pair)
+
+
+def test_a_rename_in_place_is_one_call() -> None:
+    """The same rule under another name needs nothing but its own update."""
+    assert [["whole"]] == directed([rule("k", 1, [X], "A")], [rule("k", 1, [X], "A", name="new")])
+
+
+def test_changes_that_do_not_meet_go_together() -> None:
+    """Rules that share no input are one wave."""
+    old = [rule("k", 1, [X], "A"), rule("l", 2, [Y], "A")]
+    new = [rule("k", 1, [X], "B"), rule("l", 2, [Y], "B")]
+    assert [["whole", "whole"]] == directed(old, new)
+
+
+def test_two_priorities_swap() -> None:
+    """Rules that overlap trade places without a copy: between the calls they stand at one priority at worst."""
+    old = [rule("k", 1, [X], "A"), rule("l", 2, [SURE], "B")]
+    new = [rule("k", 2, [X], "A"), rule("l", 1, [SURE], "B")]
+    assert ["whole", "whole"] == flat(directed(old, new))
+
+
+def test_two_intents_swap_above_a_rule_for_all() -> None:
+    """Case (ii): two rules trade their conditions above a catch-all, which takes exactly one copy."""
+    old = [rule("k", 1, [X], "A"), rule("l", 2, [Y], "B"), rule("all", 9, [], "C")]
+    new = [rule("k", 1, [Y], "A"), rule("l", 2, [X], "B"), rule("all", 9, [], "C")]
+    assert ["copy", "drop", "whole", "whole"] == flat(directed(old, new))
+
+
+def test_two_intents_swap_above_nothing() -> None:
+    """Without a catch-all the default is the third destination, and it takes one copy just the same."""
+    old = [rule("k", 1, [X], "A"), rule("l", 2, [Y], "B")]
+    new = [rule("k", 1, [Y], "A"), rule("l", 2, [X], "B")]
+    assert ["copy", "drop", "whole", "whole"] == flat(directed(old, new))
+
+
+def test_an_update_that_can_go_neither_before_nor_after_a_delete() -> None:
+    """Case (i): the smallest set of changes that needs a copy."""
+    old = [rule("k", 1, [X], "A"), rule("all", 2, [], "B")]
+    new = [rule("k", 1, [Y], "A")]
+    assert [["copy"], ["whole"], ["whole"], ["drop"]] == directed(old, new)
+
+
+def test_one_rule_becomes_two() -> None:
+    """The half that is new stands before the old rule gives it up."""
+    old = [rule("k", 1, [attribute("intent", "in", ["x", "y"])], "A"), rule("all", 9, [], "B")]
+    new = [rule("k", 1, [X], "A"), rule("l", 2, [Y], "A"), rule("all", 9, [], "B")]
+    assert [["whole"], ["whole"]] == directed(old, new)
+    assert [[(1, "whole")], [(0, "whole")]] == waves_of(Pair(old, new, "lowest-first"))[0]
+
+
+def test_two_rules_become_one() -> None:
+    """The rule that is to do for both is changed before the other goes."""
+    new = [rule("k", 1, [attribute("intent", "in", ["x", "y"])], "A"), rule("all", 9, [], "B")]
+    old = [rule("k", 1, [X], "A"), rule("l", 2, [Y], "A"), rule("all", 9, [], "B")]
+    assert [[(0, "whole")], [(1, "whole")]] == waves_of(Pair(old, new, "lowest-first"))[0]
+
+
+def test_two_names_swap() -> None:
+    """One rule first takes its copy's name, since neither name is free: no rule is created for that."""
+    old = [rule("k", 1, [X], "A"), rule("l", 2, [Y], "B")]
+    new = [rule("k", 1, [X], "A", name="l"), rule("l", 2, [Y], "B", name="k")]
+    assert [["aside"], ["whole"], ["whole"]] == directed(old, new)
+
+
+def test_two_names_and_two_intents_swap() -> None:
+    """One copy for the intents, one rule aside for the names, and not of the same rule: both would bear one name."""
+    old = [rule("k", 1, [X], "A"), rule("l", 2, [Y], "B"), rule("all", 9, [], "C")]
+    new = [rule("k", 1, [Y], "A", name="l"), rule("l", 2, [X], "B", name="k"), rule("all", 9, [], "C")]
+    assert ["aside", "copy", "drop", "whole", "whole"] == flat(directed(old, new))
+
+
+def test_two_names_swap_and_one_rule_has_a_copy() -> None:
+    """The rule whose copy has its temporary name cannot go aside: the other one does."""
+    old = [rule("k", 1, [attribute("conf", "exists")], "A"), rule("l", 5, [SURE], "B")]
+    new = [rule("k", 1, [X], "A", name="l"), rule("l", 5, [X], "B", name="k")]
+    assert ["aside", "copy", "drop", "whole", "whole"] == flat(directed(old, new))
+
+
+def test_a_name_is_freed_before_it_is_taken() -> None:
+    """In a chain of names the rule that leaves a name goes first."""
+    old = [rule("k", 1, [X], "A"), rule("l", 2, [Y], "B")]
+    new = [rule("k", 1, [X], "A", name="l"), rule("l", 2, [Y], "B", name="m")]
+    assert [[(1, "whole")], [(0, "whole")]] == waves_of(Pair(old, new, "lowest-first"))[0]
+    assert [["whole"], ["whole"]] == directed(old, new)
+
+
+def test_a_name_passes_to_another_rule_of_the_same_intent() -> None:
+    """Delete one rule, create another of its name and conditions: a copy stands in while the name is nobody's."""
+    old = [rule("k", 1, [X], "A", name="same"), rule("all", 9, [], "B")]
+    new = [rule("l", 1, [X], "A", name="same"), rule("all", 9, [], "B")]
+    assert not order_without_copies(Pair(old, new, "lowest-first").moves, [old[1]])
+    assert {"aside", "copy"} & set(flat(directed(old, new)))
+
+
+def test_a_tie_that_is_there_already_does_no_harm() -> None:
+    """Where live or desired has a tie that matters, either destination is right meanwhile."""
+    old = [rule("k", 1, [X], "A"), rule("l", 1, [X], "B"), rule("all", 9, [], "C")]
+    new = [rule("k", 1, [X], "B"), rule("l", 1, [X], "A"), rule("all", 9, [], "C")]
+    assert ["whole", "whole"] == flat(directed(old, new))
+
+
+def test_an_order_on_unknown_conditions_names_them_or_holds_for_all() -> None:
+    """What hangs on a condition that is not understood is proven whichever way it is, or is said to be unproven."""
+    unknown = {"type": "schedule", "name": "nights"}
+    old = [rule("k", 1, [unknown], "A"), rule("l", 2, [X], "B"), rule("all", 9, [], "C")]
+    new = [rule("k", 1, [X], "A"), rule("l", 2, [unknown], "B"), rule("all", 9, [], "C")]
+    check(Pair(old, new, "lowest-first"))
+
+
+# The oracle itself
+
+
+def test_the_oracle_finds_the_harm_of_case_i() -> None:
+    """Update first sends x to B, delete first sends y to the default: both are found, with whom they hurt."""
+    moves: list[brute.Move] = [(rule("k", 1, [X], "A"), rule("k", 1, [Y], "A")), (rule("all", 2, [], "B"), None)]
+    safety, start = Safety(moves, []), before_of(moves, [])
+    assert safety.harm(start) is None
+    assert "({'intent': 'x'}, {}) goes to all" == safety.harm(called(start, moves, (0, "whole")))
+    assert "({'intent': 'y'}, {}) goes to None" == safety.harm(called(start, moves, (1, "whole")))
+    assert not order_without_copies(moves, [])
+    check_order(moves, [], [[(0, "copy")], [(1, "whole")], [(0, "whole")], [(0, "drop")]], "lowest-first")
+    with pytest.raises(AssertionError, match="goes to"):
+        check_order(moves, [], [[(0, "whole"), (1, "whole")]], "lowest-first")
+
+
+def test_the_oracle_finds_a_name_that_stands_twice() -> None:
+    """Taking a name before it is free is harm; where it is twice from the start, it is not."""
+    moves: list[brute.Move] = [
+        (rule("k", 1, [X], "A"), rule("k", 1, [X], "A", name="l")),
+        (rule("l", 2, [Y], "B"), rule("l", 2, [Y], "B", name="m")),
+    ]
+    safety, start = Safety(moves, []), before_of(moves, [])
+    assert str(safety.harm(called(start, moves, (0, "whole")))).startswith("one name twice")
+    assert safety.harm(called(start, moves, (1, "whole"))) is None
+    assert order_without_copies(moves, [])

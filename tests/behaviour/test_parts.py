@@ -1,0 +1,205 @@
+"""Parts of the analysis by themselves: what a difference or an order as a whole shows only in rare lists."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from reconciler.behaviour.budget import WORK
+from reconciler.behaviour.diff.difference import Behaviour, difference
+from reconciler.behaviour.evaluate import canonical
+from reconciler.behaviour.facts.rule_facts import lint
+from reconciler.behaviour.ordering.constraints import Constraints, Move
+from reconciler.behaviour.ordering.graph import levels
+from reconciler.behaviour.ordering.order import order
+from reconciler.behaviour.ordering.search import search
+from reconciler.behaviour.space.domain import REST, Domain, _containing, between, covers, meet, minus
+from reconciler.behaviour.space.patterns import Pattern, Patterns
+from reconciler.behaviour.space.space import Space
+from reconciler.model.rule import condition
+from tests.support.random_rules import attribute, entries, entry, rule
+
+if TYPE_CHECKING:
+    from reconciler.behaviour.space.domain import Part
+    from reconciler.model.rule import Scalar
+    from tests.support.brute_force import Json
+
+
+def test_an_example_of_patterns_is_joined_by_one_character_that_nobody_uses() -> None:
+    """Where no readable text fits, the contained texts stand between joints that no literal has."""
+    contained = [Pattern("contains", text) for text in ("a", "b", "ab", "a_b", "a b", "ba", "b_a", "b a")]
+    patterns = Patterns([*contained, Pattern("startsWith", "a")])
+    assert "-a-b-" == patterns.example(yes=0b11, no=0b1_1111_1100, taken=())
+    assert ".a.b." == patterns.example(yes=0b11, no=0b1_1111_1100, taken=("-a-b-",))
+
+
+def test_a_text_in_a_prefix_is_not_said_again() -> None:
+    """An example repeats a contained text that the prefix or the suffix has already only where it must."""
+    patterns = Patterns([Pattern("startsWith", "pre"), Pattern("endsWith", "end"), Pattern("contains", "re")])
+    assert "preend" == patterns.example(yes=0b111, no=0, taken=())
+
+
+def test_null_is_missing_and_a_boolean_is_a_text() -> None:
+    """As rules see a conversation (S3, S4)."""
+    assert {"a": "true", "b": "false", "c": 0, "d": ""} == canonical(
+        {"a": True, "b": False, "c": 0, "d": "", "e": None}
+    )
+
+
+def test_a_late_node_that_others_wait_for_at_a_distance_does_not_wait_for_late_ones() -> None:
+    """A delete behind which another delete and then an update stand goes alone; the one nobody waits for is last."""
+    graph = {"first": {"second"}, "second": {"update"}, "update": set(), "last": set()}
+    assert (("first",), ("second",), ("update",), ("last",)) == levels(graph, lambda node: node != "update")
+
+
+def test_late_nodes_that_late_ones_alone_wait_for_go_together() -> None:
+    """Nothing is gained by putting one of them first."""
+    graph: dict[str, set[str]] = {"first": {"second"}, "second": set(), "other": set()}
+    assert (("first", "other"), ("second",)) == levels(graph, lambda _node: True)
+
+
+def test_what_lies_in_another_exception_is_not_said_again() -> None:
+    """Of what two earlier rules take the larger one alone is an exception, also where both ask more than one thing."""
+    some = [attribute("lang", "equals", "de"), attribute("tier", "equals", "gold")]
+    earlier = [rule("small", 1, [*some, attribute("age", "greaterThan", 30)], "A"), rule("large", 2, some, "A")]
+    new = [*earlier, rule("new", 3, [attribute("intent", "equals", "x")], "B")]
+    (found,) = difference(entries(earlier), entries(new)).regions
+    assert [2] == [len(clauses) for clauses in found.excepts]
+
+
+def searched(*moves: tuple[Json | None, Json | None]) -> list[list[int]] | None:
+    made = [Move(*(None if one is None else entry(one) for one in move)) for move in moves]
+    return search(Constraints(made, (), "lowest-first", WORK), range(len(made)), ())
+
+
+def test_an_exact_search_puts_what_does_not_meet_in_one_wave() -> None:
+    """Two updates about different intents are one wave; a delete is in a wave of its own."""
+    x, y = attribute("intent", "equals", "x"), attribute("intent", "equals", "y")
+    first = (rule("k", 1, [x], "A"), rule("k", 1, [x], "B"))
+    assert [[0, 1]] == searched(first, (rule("l", 2, [y], "A"), rule("l", 2, [y], "B")))
+    assert [[0], [1]] == searched(first, (rule("l", 2, [y], "A"), None))
+
+
+def test_a_name_is_freed_before_it_is_taken_whatever_other_changes_come_first() -> None:
+    """A delete, an update that keeps its name and a create that takes nobody's bind nobody, and hide no later pair."""
+    x = [attribute("intent", "equals", "x")]
+    moves = [
+        (rule("gone", 1, x, "A", name="gone"), None),
+        (rule("same", 2, x, "A", name="same"), rule("same", 2, x, "B", name="same")),
+        (None, rule("new", 3, x, "A", name="new")),
+        (rule("takes", 4, x, "A", name="p"), rule("takes", 4, x, "A", name="q")),
+        (rule("frees", 5, x, "A", name="q"), rule("frees", 5, x, "A", name="r")),
+    ]
+    made = [Move(*(None if one is None else entry(one) for one in move)) for move in moves]
+    place = {step.move: number for number, wave in enumerate(order(made, ()).waves) for step in wave}
+    assert place[4] < place[3]
+
+
+CONDITIONS: Final = (
+    condition("a", "equals", "x"),
+    condition("a", "in", ("x", "xyz", 3)),
+    condition("a", "notEquals", "xyz"),
+    condition("a", "startsWith", "x"),
+    condition("a", "notContains", "y"),
+    condition("a", "contains", "xy"),
+    condition("a", "notEndsWith", "z"),
+    condition("a", "exists", None),
+    condition("a", "notExists", None),
+    condition("a", "between", (1, 3)),
+    condition("a", "lessThan", 3),
+)
+VALUES: Final = (None, "x", "xyz", "xy", "xz", "y", "z", "q", "ayz", 0, 1, 2, 3, 4)
+"""One of each kind that the conditions can tell apart, and more."""
+
+
+def test_parts_are_met_and_subtracted_exactly() -> None:
+    """Each value is in what two parts have in common, or in one piece of their difference, just where it should be."""
+    domain = Domain("a", CONDITIONS)
+    asked = [domain.all, *map(domain.part, CONDITIONS)]
+    for one, other in product(dict.fromkeys(meet(*pair) for pair in product(asked, asked)), asked):
+        here, there = inside(domain, one), inside(domain, other)
+        assert here & there == inside(domain, meet(one, other)), (one, other)
+        pieces = [inside(domain, piece) for piece in minus(domain, one, other)]
+        assert sorted(here - there, key=str) == sorted((value for piece in pieces for value in piece), key=str)
+        assert not covers(one, other) or there <= here, (one, other)
+
+
+def inside(domain: Domain, part: Part) -> set[Scalar | None]:
+    """Return the values of a part, by what `Domain` says of a named value and by each pattern of any other text."""
+    atoms, yes, no = part
+    found: set[Scalar | None] = set()
+    for value in VALUES:
+        if isinstance(value, str) and domain.atom(value) is None:
+            true = sum(1 << place for place, pattern in enumerate(domain.patterns.all) if pattern.holds(value))
+            has = bool(atoms & REST) and not yes & ~true and not no & true
+        else:
+            asked = condition("a", "notExists", None) if value is None else condition("a", "equals", value)
+            has = bool(atoms & domain.part(asked)[0])
+        found |= {value} if has else set()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [
+        (-0.5, 0.5, "0"),
+        (0, 1, "0.5"),
+        (0.2, 0.4, "0.3"),
+        (1, 4, "3"),
+        (1, 2, "1.5"),
+        (0.25, 0.26, "0.255"),
+        (-3, -2, "-2.5"),
+        (2, 2, "None"),
+        (3, 2, "None"),
+    ],
+)
+def test_a_number_between_two_has_as_few_digits_as_may_be(low: float, high: float, text: str) -> None:
+    """Whole where one lies between, and near the middle; of an empty range there is none."""
+    assert text == repr(between(low, high))
+
+
+INTENT: Final = "intent"
+NO_INTENT: Final = rule("none", 1, [attribute(INTENT, "notExists")], "A")
+NAMES: Final = [f"i{number}" for number in range(80)]
+LISTED: Final = rule("listed", 2, [attribute(INTENT, "in", NAMES)], "A")
+"""With the one above it takes every conversation but those of an intent that no rule names."""
+
+
+def test_a_rule_that_has_only_what_no_rule_names_has_something() -> None:
+    """It is not shadowed, and a change of its queue is found."""
+    old, new = ([NO_INTENT, LISTED, rule("rest", 3, [], to)] for to in "BC")
+    assert ((), ()) == (lint(entries(old)).shadowed, lint(entries(old)).never)
+    (region,) = difference(entries(old), entries(new), "lowest-first").regions
+    assert INTENT in region.example.attributes
+    assert region.example.attributes[INTENT] not in NAMES
+
+
+def test_what_stands_in_for_such_a_rule_comes_first() -> None:
+    """Of two rules that trade what they ask, the one that comes to ask nothing is written first."""
+    named = [attribute(INTENT, "equals", "i1")]
+    gives = Move(entry(rule("gives", 3, [], "B")), entry(rule("gives", 3, named, "B")))
+    takes = Move(entry(rule("takes", 4, named, "C")), entry(rule("takes", 4, [], "C")))
+    waves = order([gives, takes], entries([NO_INTENT, LISTED])).waves
+    assert [[1], [0]] == [[step.move for step in wave] for wave in waves]
+
+
+def test_the_only_attribute_with_values_is_the_pivot() -> None:
+    """Rules are sought by its values; where no rule names a value there is none."""
+    assert 0 == Space((entries([LISTED]),)).pivot
+    assert -1 == Space((entries([NO_INTENT]),)).pivot
+
+
+def test_what_a_difference_took_is_no_part_of_it() -> None:
+    """Two that say the same are equal, however long it took to find out."""
+    one, other = Behaviour(regions=(), work=1), Behaviour(regions=(), work=2)
+    assert (one, False) == (other, other.changed)
+
+
+def test_many_parts_of_one_length_are_found_as_few_are() -> None:
+    """More than a hundred are looked for in one pass over the texts, with the masks that each has by itself."""
+    texts = ["".join(letters) for letters in product("abc", repeat=4)]
+    parts = ["".join(letters) for letters in product("abcde", repeat=3)]
+    expected = {part: sum(1 << place for place, text in enumerate(texts) if part in text) for part in parts}
+    assert expected == dict(_containing(texts, parts))

@@ -1,0 +1,238 @@
+"""Facts about one list of rules, against trying every representative input."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import TYPE_CHECKING, TypeVar
+
+import pytest
+from hypothesis import given, settings
+
+from reconciler.behaviour.facts.rule_facts import facts, lint
+from reconciler.behaviour.routing_entry import in_order
+from reconciler.behaviour.space.slices import Slices
+from reconciler.behaviour.space.space import Space
+from reconciler.model.rule import Condition, api_form
+from tests.support.brute_force import destination, inputs_for, matches, tried
+from tests.support.brute_force_checks import completions, shown
+from tests.support.random_rules import LISTS, a_list, attribute, entries, rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from reconciler.behaviour.facts.rule_facts import Facts
+    from tests.support.brute_force import Json, Universe
+    from tests.support.random_rules import Evaluation
+
+BLOCKS, SIZE = 26, 120
+Key = TypeVar("Key")
+
+
+class Truth:
+    """What every input says of a list."""
+
+    def __init__(self, rules: list[Json], evaluation: Evaluation) -> None:
+        self.evaluation = evaluation
+        self.universe = inputs_for(rules)
+        self.rules = {one["id"]: one for one in tried(rules, evaluation)}
+        self.matched = {key: self.universe.matched(one) for key, one in self.rules.items()}
+        self.won = {one["id"]: bits for one, bits in self.universe.wins(rules, evaluation) if one}
+        self.report = f"{evaluation}\n{shown(rules)}\n"
+
+    def instead(self, key: str) -> set[str | None]:
+        """Return who takes what a rule wins, if that rule goes."""
+        others = [one for one in self.rules.values() if one["id"] != key]
+        wins = self.universe.wins(others, self.evaluation)
+        return {None if one is None else one["id"] for one, bits in wins if bits & self.won[key]}
+
+    def redundant(self) -> set[str]:
+        """Return the rules that win something, all of which would go to the same destination without them."""
+        return {
+            key
+            for key, one in self.rules.items()
+            if self.won[key]
+            and all(other and destination(self.rules[other]) == destination(one) for other in self.instead(key))
+        }
+
+    def ties(self) -> set[frozenset[str]]:
+        """Return the pairs whose order, which nobody defines, decides where some input goes."""
+        may_win = [(one, bits) for one, bits in self.universe.may_win(self.rules.values(), self.evaluation) if one]
+        return {
+            frozenset((one["id"], other["id"]))
+            for one, bits in may_win
+            for other, more in may_win
+            if bits & more and one["priority"] == other["priority"] and destination(one) != destination(other)
+        }
+
+
+def check(rules: list[Json], evaluation: Evaluation = "lowest-first") -> None:
+    truth, facts = Truth(rules, evaluation), lint(entries(rules), evaluation)
+    never = {key for key in truth.rules if not truth.matched[key]}
+    assert never == unique(one.entry.id for one in facts.never), truth.report
+    shadowed = {key for key in truth.rules if truth.matched[key] and not truth.won[key]}
+    assert shadowed == unique(one.entry.id for one in facts.shadowed), truth.report
+    assert truth.redundant() == unique(one.entry.id for one in facts.redundant), truth.report
+    assert truth.ties() == unique(frozenset((one.first.id, one.second.id)) for one in facts.ties), truth.report
+    check_contradictions(truth, facts)
+    check_covers(truth, facts)
+    check_ties(truth, facts)
+    assert facts.undecided == (), truth.report
+    for one in facts.redundant:
+        assert truth.instead(one.entry.id) == unique(other.id for other in one.instead), truth.report
+
+
+def unique(keys: Iterable[Key]) -> set[Key]:
+    """Return the set of what is named, each of which is named once."""
+    found = list(keys)
+    assert len(set(found)) == len(found), found
+    return set(found)
+
+
+def check_contradictions(truth: Truth, facts: Facts) -> None:
+    """The conditions given for a rule that never matches contradict each other, and any fewer do not."""
+    for one in facts.never:
+        stated = [api_form(part) for part in one.conditions]
+        assert set(one.conditions) <= set(one.entry.rule.conditions), truth.report
+        assert contradict(truth.universe, stated), (truth.report, stated)
+        for at in range(len(stated)):
+            assert not contradict(truth.universe, stated[:at] + stated[at + 1 :]), (truth.report, stated)
+
+
+def contradict(universe: Universe, conditions: list[Json]) -> bool:
+    return not universe.all_of(conditions)
+
+
+def check_covers(truth: Truth, facts: Facts) -> None:
+    """Rules said to hide another stand before it, hide all of it together, and without any of them do not."""
+    before = {key: set(list(truth.rules)[:at]) for at, key in enumerate(truth.rules)}
+    for one in facts.shadowed:
+        by = unique(other.id for other in one.by)
+        assert by <= before[one.entry.id], truth.report
+        for left_out in (None, *by):
+            left = truth.matched[one.entry.id]
+            for key in by - {left_out}:
+                left &= ~truth.matched[key]
+            assert bool(left) is (left_out is not None), (truth.report, one.entry.id, by, left_out)
+
+
+def check_ties(truth: Truth, facts: Facts) -> None:
+    """A tie is named first-evaluated first; both take its example, which nothing of another priority takes before."""
+    order = list(truth.rules)
+    for tie in facts.ties:
+        first, second = truth.rules[tie.first.id], truth.rules[tie.second.id]
+        assert order.index(first["id"]) < order.index(second["id"]), truth.report
+        earlier = [truth.rules[key] for key in order[: order.index(first["id"])]]
+        higher = [one for one in earlier if one["priority"] != first["priority"]]
+        for assumed in completions(truth.universe, tie.example.assumed):
+            one = (tie.example.attributes, assumed)
+            taking = (matches(first, one), matches(second, one), any(matches(other, one) for other in higher))
+            assert (True, True, False) == taking, (truth.report, tie)
+
+
+@pytest.mark.parametrize("block", range(BLOCKS))
+def test_facts_are_exactly_right(block: int) -> None:
+    """Rules that never match, never win, are not needed, or tie where it matters: these and no others are named."""
+    for seed in range(block * SIZE, (block + 1) * SIZE):
+        random = Random(f"lint {seed}")
+        check(a_list(random, 6), random.choice(("lowest-first", "highest-first")))
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(rules=LISTS)
+def test_facts_hold_for_lists_that_shrink(rules: list[Json]) -> None:
+    """As above, for lists that hypothesis makes small when they fail."""
+    check(rules)
+
+
+INTENT = attribute("intent", "equals", "a")
+LOW, HIGH = attribute("conf", "lessThan", 0.5), attribute("conf", "greaterThanOrEqual", 0.5)
+UNKNOWN = {"type": "schedule", "name": "nights"}
+
+
+def named(facts: Facts) -> dict[str, list[tuple[str, ...]]]:
+    return {
+        "never": [(one.entry.id,) for one in facts.never],
+        "shadowed": [(one.entry.id, *sorted(other.id for other in one.by)) for one in facts.shadowed],
+        "redundant": [(one.entry.id, *sorted(other.id for other in one.instead)) for one in facts.redundant],
+        "ties": [(one.first.id, one.second.id) for one in facts.ties],
+    }
+
+
+DIRECTED: dict[str, tuple[list[Json], dict[str, list[tuple[str, ...]]]]] = {
+    "two rules, absence and any text hide another together": (
+        [
+            rule("low", 1, [LOW], "A"),
+            rule("high", 2, [HIGH], "A"),
+            rule("none", 3, [attribute("conf", "notExists")], "A"),
+            rule("text", 3, [attribute("conf", "contains", "")], "A"),
+            rule("hidden", 4, [INTENT], "B"),
+        ],
+        {"shadowed": [("hidden", "high", "low", "none", "text")]},
+    ),
+    "a text is not above, not below and not missing": (
+        [
+            rule("low", 1, [LOW], "A"),
+            rule("high", 2, [HIGH], "A"),
+            rule("none", 3, [attribute("conf", "notExists")], "A"),
+            rule("seen", 4, [INTENT], "B"),
+        ],
+        {},
+    ),
+    "a missing attribute is not above and not below": (
+        [rule("low", 1, [LOW], "A"), rule("high", 2, [HIGH], "A"), rule("seen", 3, [INTENT], "B")],
+        {},
+    ),
+    "between two ends the wrong way round": (
+        [rule("k", 1, [INTENT, attribute("conf", "between", [1, 0])], "A")],
+        {"never": [("k",)]},
+    ),
+    "the same queue follows": ([rule("k", 1, [INTENT], "A"), rule("all", 2, [], "A")], {"redundant": [("k", "all")]}),
+    "a tie that matters": ([rule("k", 1, [INTENT], "A"), rule("l", 1, [LOW], "B")], {"ties": [("k", "l")]}),
+    "a tie of one destination": ([rule("k", 1, [INTENT], "A"), rule("l", 1, [LOW], "A")], {}),
+    "a tie above which another takes all": (
+        [rule("top", 0, [INTENT, LOW], "C"), rule("k", 1, [INTENT], "A"), rule("l", 1, [LOW], "B")],
+        {},
+    ),
+    "a tie in the one value that a rule about all others leaves": (
+        [
+            rule("top", 0, [attribute("intent", "notEquals", "a")], "C"),
+            rule("k", 1, [attribute("intent", "exists")], "A"),
+            rule("l", 1, [attribute("intent", "contains", "")], "B"),
+            *(rule(one, 9, [attribute("intent", "equals", one)], "C") for one in "abcd"),
+        ],
+        {"shadowed": [("l", "k"), ("a", "k"), *((one, "top") for one in "bcd")], "ties": [("k", "l")]},
+    ),
+    "an unknown condition may hold and may not": (
+        [rule("k", 1, [UNKNOWN], "A"), rule("l", 2, [INTENT], "B"), rule("m", 3, [UNKNOWN, INTENT], "C")],
+        {"shadowed": [("m", "k")]},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DIRECTED)
+def test_directed_facts(name: str) -> None:
+    """Each kind of fact, and what comes near it and is none."""
+    rules, wanted = DIRECTED[name]
+    nothing: dict[str, list[tuple[str, ...]]] = {"never": [], "shadowed": [], "redundant": [], "ties": []}
+    assert nothing | wanted == named(lint(entries(rules)))
+    check(rules)
+
+
+def test_conditions_that_contradict_are_named_alone() -> None:
+    """Of three conditions two contradict each other: the third is not blamed."""
+    (never,) = lint(entries([rule("k", 1, [INTENT, LOW, HIGH], "A")])).never
+    assert {"conf"} == {part.attribute for part in never.conditions if isinstance(part, Condition)}
+    assert len(never.conditions) == 2
+
+
+def test_rules_that_better_priorities_leave_nothing_cost_no_look_each() -> None:
+    """Of 200 rules of one priority, each about 60 intents that others take before, no two are looked at together."""
+    intents = [f"i{number}" for number in range(60)]
+    rules = [rule(name, 1, [attribute("intent", "equals", name)], "A") for name in intents]
+    rules += [rule(f"r{number}", 2, [attribute("intent", "in", intents)], f"Q{number}") for number in range(200)]
+    ordered = in_order(entries(rules))
+    space = Space((ordered,))
+    before = space.budget.left
+    found = facts(Slices(space, ordered))
+    assert ((), 200) == (found.ties, len(found.shadowed))
+    assert 200 * 200 * len(intents) >= before - space.budget.left

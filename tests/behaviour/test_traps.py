@@ -1,0 +1,330 @@
+"""Traps that brute force found in prototypes of the analysis, the edges of its semantics, and the oracle itself."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from reconciler.behaviour import routing_entry as entry
+from reconciler.behaviour.diff.difference import difference
+from reconciler.behaviour.evaluate import route
+from reconciler.behaviour.routing_entry import in_order
+from reconciler.model.rule import Target
+from reconciler.plan.behaviour_json import behaviour_document
+from reconciler.simulator.evaluate import split
+from tests.support.brute_force import destination, holds, inputs_for, winner
+from tests.support.brute_force_checks import QUEUES, check_difference, entry_name
+from tests.support.random_rules import UNKNOWN, a_list, attribute, entries, queue, rule
+
+if TYPE_CHECKING:
+    from tests.support.brute_force import Json
+    from tests.support.random_rules import Evaluation
+
+GONE = object()
+
+
+def regions(old: list[Json], new: list[Json]) -> list[Json]:
+    """Return the regions of a difference, checked against brute force."""
+    found = behaviour_document(difference(entries(old), entries(new)), QUEUES)
+    check_difference(old, new, found)
+    return list(found["regions"])
+
+
+# Traps that a brute-force evaluator found
+
+
+def test_any_other_text_does_not_forget_the_patterns() -> None:
+    """An example of a text that nobody names is also none that a higher rule's pattern takes."""
+    above = [
+        rule("one", 1, [attribute("intent", "contains", "a")], "B"),
+        rule("two", 2, [attribute("intent", "startsWith", "o")], "B"),
+        rule("three", 3, [attribute("intent", "notEndsWith", "r")], "B"),
+    ]
+    (region,) = regions([*above, rule("k", 9, [], "A")], above)
+    assert "A" == region["before"]["queues"][0]["queueId"]
+    text = region["witness"].get("intent", "r")
+    assert text.endswith("r")
+    assert not text.startswith("o")
+    assert "a" not in text
+
+
+def test_an_exception_of_numbers_that_no_conditions_say_is_several() -> None:
+    """A range and a number apart from it, taken by rules alike but for the pivot: no one condition says both."""
+    some = attribute("x", "equals", "r")
+    old = [
+        rule("range", 1, [some, attribute("conf", "between", [0.3, 0.6])], "A"),
+        rule("one", 2, [some, attribute("conf", "equals", 0.7)], "B"),
+    ]
+    assert 2 == len(regions(old, [rule("any", 1, [attribute("conf", "exists")], "A")]))
+
+
+def test_of_two_exceptions_that_become_equal_one_stays() -> None:
+    """What the second asks beyond the first is known once another attribute is folded in: neither hides the other."""
+    ours = [attribute("a5", "notEquals", "r"), attribute("a3", "notEquals", "p")]
+    old = [rule("r", 1, [attribute("a2", "equals", "r")], "A"), rule("ours", 2, ours, "A")]
+    new = [
+        rule("not r", 1, [attribute("a2", "notEquals", "r")], "C"),
+        rule("ours", 2, [*ours, attribute("a2", "notExists")], "A"),
+        rule("listed", 3, [attribute("a3", "in", ["q", "p"])], "A"),
+    ]
+    assert 4 == len(regions(old, new))
+
+
+def test_a_rule_that_moves_is_two_versions() -> None:
+    """A rule whose priority alone changes is at its old place before and at its new place after, not at one of them."""
+    every, some = rule("every", 2, [], "B"), [attribute("intent", "equals", "x")]
+    (region,) = regions([rule("k", 1, some, "A"), every], [rule("k", 3, some, "A"), every])
+    assert ("set/k", "set/every", {"intent": "x"}) == (region["beforeRule"], region["afterRule"], region["witness"])
+
+
+def test_a_change_covered_from_above_still_shields_what_is_below() -> None:
+    """A changed rule that a higher, changed rule covers is dropped alone, not with the rule that covers it."""
+    x, sure = attribute("intent", "equals", "x"), attribute("conf", "greaterThanOrEqual", 0.7)
+    old = [rule("top", 1, [x], "A"), rule("k", 2, [x, sure], "B"), rule("all", 3, [], "C")]
+    new = [rule("top", 1, [x], "A"), rule("k", 2, [x, sure], "C"), rule("all", 3, [], "C")]
+    assert [] == regions(old, new)
+    lifted = [rule("top", 4, [x], "A"), *new[1:]]
+    assert [{"queues": [{"queueId": "A", "queueName": "Queue A", "share": 1.0}]}] == [
+        region["before"] for region in regions(old, lifted)
+    ]
+    moved = [rule("top", 1, [x, sure], "A"), *new[1:]]
+    (region,) = regions(old, moved)
+    assert ("set/top", "set/all") == (region["beforeRule"], region["afterRule"])
+
+
+NEXT = [attribute("conf", "greaterThan", 0.95), attribute("conf", "lessThan", 0.9500000000000001)]
+
+
+def test_nothing_lies_between_adjacent_doubles() -> None:
+    """No number can be typed between 0.95 and the next one: a rule for that takes nothing."""
+    assert [] == regions([rule("k", 1, NEXT, "A")], [])
+
+
+def test_adjacent_doubles_are_two_numbers() -> None:
+    """Each of two adjacent doubles is on its own side of each bound, in region and witness."""
+    (upper,) = regions([rule("k", 1, [attribute("conf", "equals", 0.9500000000000001)], "A")], [])
+    assert {"conf": 0.9500000000000001} == upper["witness"]
+    one = [attribute("conf", "greaterThanOrEqual", 0.95), attribute("conf", "lessThan", 0.9500000000000001)]
+    lower, higher = regions([rule("k", 1, one, "A")], [rule("l", 1, [NEXT[0]], "A")])
+    if lower["after"] != {"default": True}:
+        lower, higher = higher, lower
+    assert {"conf": 0.95} == lower["witness"]
+    assert higher["witness"]["conf"] >= 0.9500000000000001
+
+
+def test_whole_numbers_beyond_doubles_are_told_apart() -> None:
+    """2**53 + 1 is no double, but it is a number, and equals neither of its neighbours."""
+    big = 2**53
+    (region,) = regions([rule("k", 1, [attribute("conf", "equals", big + 1)], "A")], [])
+    assert {"conf": big + 1} == region["witness"]
+    old = [rule("k", 1, [attribute("conf", "greaterThan", big), attribute("conf", "lessThan", big + 2)], "A")]
+    assert {"conf": big + 1} == regions(old, [])[0]["witness"]
+
+
+def test_whole_numbers_beyond_all_doubles() -> None:
+    """JSON may hold a whole number larger than any double; between two such neighbours there is none."""
+    big = 10**350
+    assert [] == regions(
+        [rule("k", 1, [attribute("conf", "greaterThan", big), attribute("conf", "lessThan", big + 1)], "A")], []
+    )
+
+
+# Edges of the semantics (semantics "Evaluation")
+
+TAKES: list[tuple[str, Any, list[Any], list[Any]]] = [
+    # operator, value, inputs that it takes, inputs that it does not
+    ("greaterThanOrEqual", "0.5", [0.5, 0.75, 1], [0.25, "0.5", "1", True, GONE]),  # S9: a number in a text
+    ("lessThan", "5e-1", [0.25, -1, 0], [0.5, "0", False, GONE]),
+    ("between", ["0", 1], [0, 1, 0.5, 1.0], [-0.1, 1.1, "0.5", GONE]),
+    ("between", [1, 0], [], [0, 0.5, 1, GONE]),  # S7
+    ("equals", "0.5", ["0.5"], [0.5, "0.50", GONE]),  # S4
+    ("equals", 1, [1, 1.0], ["1", True, GONE]),
+    ("equals", True, [True, "true"], [1, "True", False, GONE]),
+    ("in", [False, 0], [False, "false", 0, 0.0], [True, "0", "", GONE]),
+    ("in", [], [], ["", 0, GONE]),
+    ("notIn", [], ["", 0, False], [GONE]),
+    ("notEquals", "1", [1, "2", True], ["1", GONE]),  # S6
+    ("notContains", "a", ["b", "", 1, True], ["ab", "a", GONE]),  # a number contains no text
+    ("notStartsWith", "t", ["b", 1], ["tb", True, GONE]),
+    ("contains", "", ["", "x", True], [1, GONE]),
+    ("notEndsWith", "", [1], ["", "x", GONE]),
+    ("equals", "", [""], ["x", 0, False, GONE, None]),
+    ("startsWith", "A", ["A", "Ab"], ["a", " A", GONE]),  # S8
+    ("exists", None, ["", 0, False], [GONE, None]),
+    ("notExists", None, [GONE, None], ["", 0, False]),
+]
+
+
+@pytest.mark.parametrize(("operator", "value", "takes", "leaves"), TAKES, ids=[f"{one[0]}-{one[1]}" for one in TAKES])
+def test_what_an_operator_takes(operator: str, value: Any, takes: list[Any], leaves: list[Any]) -> None:
+    """Oracle and package agree with answers worked out by hand, and regions that such a condition makes hold."""
+    form = attribute("any", operator, value)
+    ordered = in_order(entries([rule("k", 1, [form], "A")]))
+    for one in (*takes, *leaves):
+        attributes = {} if one is GONE else {"any": one}
+        wanted = any(one is other for other in takes)
+        assert wanted is holds(form, attributes, {}), attributes
+        assert wanted is (route(ordered, attributes).winner is not None), attributes
+    both = [attribute("any", "in", ["x", 0.5])]  # so that texts and numbers both come
+    regions([rule("k", 1, [form], "A")], [rule("k", 1, both, "B")])
+    regions([rule("k", 1, [form], "A")], [rule("k", 1, [form], "B")])
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (attribute("any", "equals", True), attribute("any", "equals", "true")),
+        (attribute("any", "greaterThan", "0.5"), attribute("any", "greaterThan", 0.5)),
+        (attribute("any", "equals", 1), attribute("any", "equals", 1.0)),
+        (attribute("any", "in", ["a"]), attribute("any", "equals", "a")),
+        (attribute("any", "contains", ""), attribute("any", "startsWith", "")),
+        (attribute("any", "between", [1, 1]), attribute("any", "equals", 1)),
+        (attribute("any", "between", [1, 0]), attribute("any", "in", [])),
+        (attribute("any", "notIn", []), attribute("any", "exists")),
+        (attribute("any", "startsWith", "ab"), attribute("any", "startsWith", "ab")),
+    ],
+    ids=lambda form: f"{form['operator']}-{form['value']}",
+)
+def test_conditions_that_mean_one_thing_make_no_difference(one: Json, other: Json) -> None:
+    """Two ways to say one condition: nothing changes."""
+    assert [] == regions([rule("k", 1, [one], "A")], [rule("k", 1, [other], "A")])
+
+
+def test_patterns_that_imply_each_other() -> None:
+    """What starts with `ab` starts with `a` and contains `b`: a rule for the rest of those has nothing left."""
+    both = [attribute("intent", "startsWith", "a"), attribute("intent", "contains", "b")]
+    only = [attribute("intent", "startsWith", "ab")]
+    (region,) = regions([rule("k", 1, both, "A")], [rule("k", 1, only, "A")])
+    text = region["witness"]["intent"]
+    assert text.startswith("a")
+    assert "b" in text
+    assert not text.startswith("ab")
+    assert [] == regions([rule("k", 1, [*only, *both], "A")], [rule("k", 1, only, "A")])
+    never = [attribute("intent", "startsWith", "a"), attribute("intent", "startsWith", "b")]
+    assert [] == regions([rule("k", 1, never, "A")], [])
+
+
+def test_a_text_may_be_start_and_end_at_once() -> None:
+    """`aba` starts with `ab` and ends with `ba`: a literal that is shorter than both together is found."""
+    ends = [attribute("intent", "startsWith", "ab"), attribute("intent", "endsWith", "ba")]
+    old = [rule("k", 1, [attribute("intent", "equals", "aba"), *ends], "A")]
+    (region,) = regions(old, [])
+    assert {"intent": "aba"} == region["witness"]
+
+
+def test_splits_that_are_equal_after_dividing_are_one() -> None:
+    """One queue at any weight, tenths that binary cannot hold, and weights of one queue in two parts (S10)."""
+    x = [attribute("intent", "equals", "x")]
+    for one, other in [
+        ([queue("A", 1)], [queue("A", 7)]),
+        ([queue("A", 0.1), queue("B", 0.2)], [queue("B", 2), queue("A", 1)]),
+        ([queue("A", 1), queue("A", 1), queue("B", 2)], [queue("A", 5), queue("B", 5)]),
+        ([queue("A", 1), queue("B", 0)], [queue("A", 1)]),
+        ([queue("A", 0)], []),
+    ]:
+        assert [] == regions([rule("k", 1, x, one)], [rule("k", 1, x, other)])
+
+
+def test_equal_priorities_go_by_name() -> None:
+    """Of a tie the first name by code point wins, upper case first; a rename can move traffic."""
+    x = [attribute("intent", "equals", "x")]
+    old = [rule("k", 1, x, "A", name="a"), rule("l", 1, x, "B", name="b")]
+    new = [rule("k", 1, x, "A", name="a"), rule("l", 1, x, "B", name="B")]
+    (region,) = regions(old, new)
+    assert ("set/k", "set/l") == (region["beforeRule"], region["afterRule"])
+
+
+# The oracle itself
+
+IMPOSSIBLE = UNKNOWN[2]  # the simulator has no reading of it: it never stores such a value
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_the_oracle_agrees_with_the_simulator_and_with_itself(block: int) -> None:
+    """For random rules and inputs: one winner at a time, all at once, the simulator, the package's plain reading."""
+    for seed in range(block * 40, (block + 1) * 40):
+        random = Random(f"oracle {seed}")
+        rules = [one for one in a_list(random, 5) if IMPOSSIBLE not in one["conditions"]]
+        evaluation: Evaluation = random.choice(("lowest-first", "highest-first"))
+        universe, ordered = inputs_for(rules), in_order(entries(rules), evaluation)
+        wins = universe.wins(rules, evaluation)
+        for _ in range(60):
+            at = 1 << random.randrange(universe.size)
+            one = universe.example(at)
+            taken = winner(rules, one, evaluation)
+            assert [taken] == [each for each, bits in wins if bits & at]
+            wanted = destination(taken)
+            there = split(rules, one[0], evaluation, one[1])
+            assert wanted == (None if there is None else frozenset(there.items())), (rules, one)
+            found = route(ordered, *one).winner
+            assert entry_name(taken) == (found and found.name), (rules, one)
+
+
+def test_representatives_are_what_a_person_would_try() -> None:
+    """Worked out by hand: ends and middles of numbers, named texts, and each way in which patterns hold together."""
+    rules = [
+        rule("k", 1, [attribute("conf", "greaterThanOrEqual", 0.5), attribute("conf", "lessThan", 1)], "A"),
+        rule("l", 2, [attribute("intent", "startsWith", "a"), attribute("intent", "notContains", "b")], "A"),
+        rule("m", 3, [attribute("intent", "equals", "x"), attribute("only", "exists")], "A"),
+        rule("n", 4, [attribute("hidden", "equals", "x")], "A", enabled=False),
+    ]
+    axes = inputs_for(rules).axes
+    assert {"conf", "intent", "only"} == set(axes)
+    assert [None, "~", 0, 0.5, 1, 2, 0.75] == axes["conf"]
+    vectors = {(text.startswith("a"), "b" in text) for text in axes["intent"] if isinstance(text, str)}
+    assert {(False, False), (False, True), (True, False), (True, True)} == vectors
+    assert {None, "x", "a", "b"} < set(axes["intent"])
+    assert [None, "~", 0] == axes["only"]
+
+
+X, SURE = attribute("intent", "equals", "x"), attribute("conf", "greaterThanOrEqual", 0.5)
+OLD = [rule("k", 1, [X, SURE], "A"), rule("all", 9, [], "B")]
+NEW = [rule("k", 1, [X, SURE], "C"), rule("all", 9, [], "B")]
+GOOD = {
+    "where": [X, SURE],
+    "except": [],
+    "before": {"queues": [{"queueId": "A", "share": 1.0}]},
+    "after": {"queues": [{"queueId": "C", "share": 1.0}]},
+    "witness": {"intent": "x", "conf": 0.5},
+    "beforeRule": "set/k",
+    "afterRule": "set/k",
+    "beforeRules": [],
+    "afterRules": [],
+}
+ABOVE = attribute("conf", "greaterThan", 0.5)
+WRONG: dict[str, list[Json]] = {
+    "nothing": [],
+    "too wide": [GOOD | {"where": [X]}],
+    "wide by what is missing": [GOOD | {"where": [X, attribute("conf", "lessThan", 0.5) | {"negate": True}]}],
+    "too narrow": [GOOD | {"where": [X, ABOVE], "witness": {"intent": "x", "conf": 1}}],
+    "too narrow by an exception": [
+        GOOD | {"except": [[attribute("conf", "equals", 0.5)]], "witness": {"intent": "x", "conf": 1}}
+    ],
+    "twice": [GOOD, GOOD],
+    "the wrong way round": [GOOD | {"before": GOOD["after"], "after": GOOD["before"]}],
+    "another destination": [GOOD | {"after": {"default": True}}],
+    "a witness outside": [GOOD | {"witness": {"intent": "x", "conf": 0.25}}],
+    "another rule": [GOOD | {"afterRule": "set/all"}],
+    "no rule": [GOOD | {"beforeRule": None}],
+}
+
+
+def test_the_oracle_takes_a_right_answer() -> None:
+    """The answer worked out by hand passes."""
+    check_difference(OLD, NEW, {"changed": True, "complete": True, "regions": [GOOD]})
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_the_oracle_refuses_a_wrong_answer(name: str) -> None:
+    """Each way in which an answer can be wrong is seen."""
+    with pytest.raises(AssertionError):
+        check_difference(OLD, NEW, {"changed": True, "complete": True, "regions": WRONG[name]})
+
+
+def test_weights_below_zero_are_dropped_like_zero() -> None:
+    """Whatever a server holds: a split adds up to 1."""
+    odd = [Target("a", 1), Target("b", -1)]
+    assert entry.destination(odd) == entry.destination([Target("a", 1)])
+    assert () == entry.destination([Target("a", -1)])

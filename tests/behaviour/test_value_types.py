@@ -1,0 +1,249 @@
+"""Texts where rules compare with numbers, numbers elsewhere, and known types (semantics "Values and types")."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+import pytest
+
+from reconciler.behaviour.diff.difference import difference
+from reconciler.behaviour.space import space
+from reconciler.behaviour.space.domain import Domain
+from reconciler.behaviour.space.value_type import ANY, EVERY_NUMBER, SHARE, TEXT, ValueType
+from reconciler.desired.desired import written_types
+from reconciler.model.rule import RANGES
+from reconciler.plan.behaviour_json import behaviour_document
+from reconciler.plan.routing_table import types_phrase
+from reconciler.render.impact import EVERYTHING, affected
+from tests.support.brute_force import is_number, positive, understood
+from tests.support.brute_force_checks import QUEUES, Moved, check_difference
+from tests.support.program import write
+from tests.support.random_rules import Pair, a_pair, attribute, entries, queue, rule
+from tests.support.written_manifests import loaded
+from tests.tiers import FULL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from reconciler.model.rule import Condition
+    from tests.support.brute_force import Json
+    from tests.support.program import Program
+
+BLOCKS = 25
+SIZE = 200 if FULL else 40
+KINDS = (TEXT, SHARE, ValueType(texts=False, numbers=(-1, 2)), ValueType(texts=False, numbers=(0.5, 0.95)))
+LABELS = {"intent": "intent", "conf": "confidence"}
+NAMES = ("intent", "conf", "any", "said", "odd")
+
+
+def document(pair: Pair, types: Mapping[str, ValueType] | None = None) -> Json:
+    return behaviour_document(difference(entries(pair.old), entries(pair.new), pair.evaluation, types=types), QUEUES)
+
+
+@pytest.mark.parametrize("block", range(BLOCKS))
+def test_a_difference_among_known_types_is_exact(block: int) -> None:
+    """Regions are sound and complete among the values of known types; a type that is not named needs not hold."""
+    for seed in range(block * SIZE, (block + 1) * SIZE):
+        random = Random(f"types {seed}")
+        pair = a_pair(random, 6)
+        types = {name: random.choice(KINDS) for name in NAMES if random.random() < 0.5}
+        found = document(pair, types)
+        check_difference(pair.old, pair.new, found, pair.evaluation, {name: one.numbers for name, one in types.items()})
+        resting = {one["attributeName"]: types[one["attributeName"]].numbers for one in found.get("restsOn", [])}
+        check_difference(pair.old, pair.new, found, pair.evaluation, resting)
+
+
+@pytest.mark.parametrize("block", range(BLOCKS))
+def test_rows_of_other_types_are_named_and_stand_last(block: int) -> None:
+    """Such a row holds no conversation whose values are of the types that rules compare with; every other one does."""
+    for seed in range(block * SIZE, (block + 1) * SIZE):
+        pair = a_pair(Random(f"others {seed}"), 6)
+        moved = Moved(pair.old, pair.new, pair.evaluation)
+        rows = document(pair)["summary"]["rows"]
+        marked = ["otherType" in row for row in rows]
+        assert sorted(marked) == marked, moved.report
+        for row in rows:
+            inside = moved.universe.region(row)
+            for name in row.get("otherType", []):
+                assert not inside & _of_usual_type(moved, name), f"{moved.report}{row}"
+            if "otherType" not in row and not row["except"]:
+                for name in moved.universe.axes:
+                    assert inside & _of_usual_type(moved, name), f"{moved.report}{row}"
+
+
+def _of_usual_type(moved: Moved, name: str) -> int:
+    """Return the inputs in which an attribute is missing, or has a value of a type that rules compare it with."""
+    asked = [part for rules in (moved.old, moved.new) for one in rules if one["enabled"] for part in one["conditions"]]
+    here = [part for part in asked if understood(part) and part["attributeName"] == name]
+    numbers, texts = any(map(_asks_a_number, here)), any(map(_asks_a_text, here))
+    found = moved.universe.column(attribute(name, "notExists")) if here else moved.universe.everything
+    any_text = moved.universe.column(attribute(name, "contains", "")) if here else 0
+    any_number = moved.universe.column(attribute(name, "notContains", "")) if here else 0
+    return found | (any_text if texts or not numbers else 0) | (any_number if numbers or not texts else 0)
+
+
+def _values(part: Json) -> Iterable[Any]:
+    return part["value"] if isinstance(part["value"], list) else [part["value"]]
+
+
+def _asks_a_number(part: Json) -> bool:
+    operator = positive(part["operator"])
+    if operator in ("equals", "in"):
+        return any(map(is_number, _values(part)))
+    return operator in ("between", "greaterThan", "greaterThanOrEqual", "lessThan", "lessThanOrEqual")
+
+
+def _asks_a_text(part: Json) -> bool:
+    operator = positive(part["operator"])
+    if operator in ("equals", "in"):
+        return any(not is_number(one) for one in _values(part))
+    return operator in ("contains", "startsWith", "endsWith")
+
+
+X = attribute("intent", "equals", "x")
+KNOWN, HIGH, LOW = (
+    attribute("conf", *asked) for asked in (("exists",), ("greaterThanOrEqual", 0.5), ("lessThan", 0.5))
+)
+EXISTS = [rule("k", 1, [X, KNOWN], "A")]
+SPLIT = [rule("high", 1, [X, HIGH], "A"), rule("low", 2, [X, LOW], "A")]
+
+
+def test_two_ranges_do_not_hold_every_value_that_exists() -> None:
+    """A text is above nothing and below nothing: its caller falls to the default, unless it is known to be a number."""
+    found = behaviour_document(difference(entries(EXISTS), entries(SPLIT)), QUEUES)
+    (row,) = found["summary"]["rows"]
+    assert [X, attribute("conf", "contains", "")] == row["where"]
+    assert ["conf"] == row["otherType"]
+    assert {"default": True} == row["after"]
+    assert {"intent": "x", "conf": "0.5"} == row["example"]
+    shares = behaviour_document(difference(entries(EXISTS), entries(SPLIT), types={"conf": SHARE}), QUEUES)
+    assert not shares["changed"]
+    assert [{"attributeName": "conf", "type": "number", "least": 0, "most": 1}] == shares["restsOn"]
+    texts = behaviour_document(difference(entries(EXISTS), entries(SPLIT), types={"conf": TEXT}), QUEUES)
+    known = {key: value for key, value in KNOWN.items() if key != "value"}
+    assert [[X, known]] == [row["where"] for row in texts["summary"]["rows"]]
+    assert [{"attributeName": "conf", "type": "text"}] == texts["restsOn"]
+
+
+def test_a_type_that_changes_nothing_is_not_named() -> None:
+    """Below 0.5 a number is to these rules what a text is, so that the difference does not rest on the type."""
+    more = [rule("k", 1, [X, HIGH], "B")]
+    found = difference(entries([rule("k", 1, [X, HIGH], "A")]), entries(more), types={"conf": SHARE, "intent": TEXT})
+    assert {} == found.rests_on
+    assert found.changed
+
+
+def test_several_rows_of_other_types_are_one_row_at_the_end() -> None:
+    """Each of them may matter, and none is noise among the others; with -v each is a row of its own."""
+    intents = [attribute("intent", "equals", name) for name in ("x", "y", "z")]
+    old = [rule(f"k{at}", at, [one, KNOWN], "ABC"[at]) for at, one in enumerate(intents)]
+    new = [
+        rule(f"{name}{at}", at, [one, bound], "ABC"[at])
+        for at, one in enumerate(intents)
+        for name, bound in (("high", HIGH), ("low", LOW))
+    ]
+    new = [{**new[0], "targets": [queue("B")]}, *new[1:], rule("rest", 9, [intents[1], KNOWN], "C")]
+    found = difference(entries(old), entries(new))
+    first, last = affected(found, QUEUES, LABELS).cases
+    assert ('"x"', '"Queue A"') == (first.who[:3], first.before)
+    assert last.who == (
+        "some conversations in which confidence is of another type, text or number, than the rules compare it with:"
+        " 2 rows, which -v and JSON list"
+    )
+    assert {'"Queue A"', '"Queue B"', '"Queue C"'} == set(last.befores)
+    assert {"the tenant's default", '"Queue C"'} == set(last.after.split("; "))
+    assert 3 == len(affected(found, QUEUES, LABELS, most=EVERYTHING).cases)
+
+
+@pytest.mark.parametrize(
+    ("context", "known"),
+    [
+        ("", {}),
+        ("context: {}", {"asked": TEXT, "sure": SHARE}),
+        ("context: {writer: interaction}", {"asked": TEXT, "sure": SHARE}),
+        ("context: {writer: digital-custom-fields}", {"asked": TEXT, "sure": TEXT}),
+        ("context: {writer: voice-signal}", {"asked": TEXT, "sure": TEXT}),
+    ],
+)
+def test_the_endpoint_says_the_types_of_what_it_writes(
+    tmp_path: Path, context: str, known: Mapping[str, ValueType]
+) -> None:
+    """Where an Environment has a context, its writer does; else nobody says who writes the attributes, or as what."""
+    text = f"apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: us\ntenant: t\n{context}\n"
+    text += "attributes: {intent: asked, confidence: sure}\n"
+    assert known == written_types(loaded(tmp_path, text).environments["prod"].document)
+
+
+WRITTEN = """\
+apiVersion: routing/v1
+kind: Environment
+name: prod
+owner: us
+tenant: t
+context: {writer: digital-custom-fields}
+---
+apiVersion: routing/v1
+kind: RuleSet
+name: set
+rules: [{intent: x, minConfidence: 0.5, queue: Cards, name: x}]
+---
+apiVersion: routing/v1
+kind: RouteTests
+name: tests
+tests: [{given: {intent: x, confidence: 0.8}, expect: {default: true}}]
+"""
+
+
+def test_a_bots_number_is_told_as_the_text_that_the_endpoint_writes(cxroute: Program) -> None:
+    """A route test, `explain` and the shares of a sample say what a plan says of the rules: they take no text."""
+    write("all.yaml", WRITTEN)
+    assert 0 == cxroute("test", "-e", "prod"), cxroute.err
+    assert 0 == cxroute("explain", "-e", "prod", "--intent", "x", "--confidence", "0.8")
+    assert "the tenant's default routing: no rule takes it" in cxroute.out
+    asked = [{**X, "attributeName": "cognigyDetectedIntent"}, {**KNOWN, "attributeName": "cognigyConfidence"}]
+    live = [{**rule("r1", 1, asked, "A"), "description": "[cxroute:us/set/x#00000000]"}]
+    queues = [{"id": "A", "name": "Cards"}]
+    Path("live.json").write_text(json.dumps({"rules": live, "queues": queues}), "utf-8")
+    Path("sample.csv").write_text("intent,confidence,count\nx,0.8,9\ny,0.8,1\n", "utf-8")
+    _, form = cxroute.json("plan", "-e", "prod", "--live", "live.json", "--traffic", "sample.csv")
+    gets = {one["queueName"]: (one["before"], one["after"]) for one in form["behaviour"]["summary"]["balance"]}
+    assert {"Cards": (90, 0), None: (10, 100)} == gets
+
+
+def test_the_oracle_notices_an_analysis_without_texts() -> None:
+    """A deliberate bug, the one that was there: what is compared with numbers alone is never a text."""
+
+    def forgetful(attribute: str, conditions: Iterable[Condition], *more: Any) -> Domain:
+        asked = list(conditions)
+        numeric = all(one.operator in RANGES for one in asked if one.value is not None)
+        return Domain(attribute, asked, more[0], ValueType(texts=False, numbers=EVERY_NUMBER) if numeric else ANY)
+
+    with patch.object(space, "Domain", forgetful):
+        found = document(Pair(EXISTS, SPLIT, "lowest-first"))
+    assert not found["changed"]
+    with pytest.raises(AssertionError):
+        check_difference(EXISTS, SPLIT, found)
+
+
+@pytest.mark.parametrize(
+    ("known", "value", "bound"),
+    [(TEXT, "0.5", HIGH), (ValueType(texts=False, numbers=(-1, 2)), 0.5, attribute("conf", "equals", "high"))],
+)
+def test_a_value_of_a_known_type_is_of_no_other_type(known: ValueType, value: str | float, bound: Json) -> None:
+    """Where the endpoint writes it so, every conversation has such a value: its row is no noise at the end."""
+    old, new = entries([rule("k", 1, [X, KNOWN], "A")]), entries([rule("k", 1, [X, bound], "A")])
+    (row,) = difference(old, new, types={"conf": known}).rows
+    assert () == row.unlikely
+    assert {"intent": "x", "conf": value} == row.example.attributes
+
+
+def test_what_is_known_of_a_type_is_a_sentence() -> None:
+    """With the names that people use."""
+    said = types_phrase({"cognigyConfidence": SHARE, "tier": TEXT}, {"cognigyConfidence": "confidence"})
+    assert (
+        "confidence is missing or a number from 0 to 1 and tier is missing or a text, as the endpoint writes it" == said
+    )

@@ -1,0 +1,205 @@
+"""What the simulator's faults cannot say: processes die, others run or meddle meanwhile, the time of day jumps.
+
+NAME@#K[=ARGUMENT]     at the K-th request of applier `a`
+kill, kill-applied     the process dies before the request is done; after it
+applier, applier-after a second applier of the same manifest runs whole before it; after it
+other, other-after     one of another manifest does
+human-edit, human-remove, human-clone, human-unmark   of the request's rule, or else of one of ours by lot
+human-rank, human-switch   likewise: another priority; off, or on again
+human-add              a rule that is not ours, which takes every conversation before or after all others, by lot
+human-foreign          of a rule that is not ours another priority
+human-describe         of a rule that is not ours another description
+clock=SECONDS          the time of day jumps, the server's and the tool's
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from reconciler.model.live import split
+from tests.campaign.oracle_copies import changed, original
+from tests.campaign.world import Killed
+from tests.support.builders import OWNER
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from random import Random
+
+    from tests.campaign.scenario import Json
+    from tests.campaign.world import Event, World
+
+_ACCIDENT: Final = re.compile(r"(?P<name>[a-z-]+)@#(?P<at>[1-9][0-9]*)(?:=(?P<argument>[+-]?[0-9]+))?")
+_QUEUES: Final = {"q-cards": "q-fraud", "q-fraud": "q-general", "q-general": "q-cards"}
+PROCESSES: Final = ("kill", "kill-applied", "applier", "applier-after", "other", "other-after")
+PEOPLE: Final = (
+    *("human-edit", "human-remove", "human-clone", "human-unmark"),
+    *("human-rank", "human-switch", "human-add", "human-foreign", "human-describe"),
+)
+NAMES: Final = (*PROCESSES, *PEOPLE, "clock")
+
+
+@dataclass(frozen=True, slots=True)
+class Accident:
+    """One accident, and before or after which request it happens."""
+
+    name: str
+    at: int
+    argument: int = 0
+
+
+def accident(text: str) -> Accident | None:
+    """Read one; None where the text is none of these, but a fault of the simulator's. Raises ValueError."""
+    found = _ACCIDENT.fullmatch(text.strip())
+    if found is None:
+        return None
+    if found["name"] not in NAMES:
+        raise ValueError(f"{text}: none of {', '.join(NAMES)}")
+    return Accident(found["name"], int(found["at"]), int(found["argument"] or 0))
+
+
+class Accidents:
+    """Lets accidents happen at the requests of one applier; `another` runs a further one, of this or another wish."""
+
+    def __init__(
+        self, world: World, planned: tuple[Accident, ...], random: Random, another: Callable[[str], Awaitable[object]]
+    ) -> None:
+        self.world, self.planned, self.random, self.another = world, planned, random, another
+        self.happened = 0
+
+    async def before(self, event: Event) -> None:
+        """Let happen what comes before a request."""
+        for one in self._now(event):
+            if not one.name.endswith(("-applied", "-after")):
+                await self._happen(one, event)
+
+    async def after(self, event: Event) -> None:
+        """Let happen what comes after a request was done."""
+        for one in self._now(event):
+            if one.name.endswith(("-applied", "-after")):
+                await self._happen(one, event)
+
+    def _now(self, event: Event) -> list[Accident]:
+        return [one for one in self.planned if one.at == event.number]
+
+    async def _happen(self, one: Accident, event: Event) -> None:
+        self.happened += 1
+        if one.name.startswith("kill"):
+            raise Killed
+        if one.name in PROCESSES:
+            await self.another(one.name.partition("-")[0])
+        elif one.name == "clock":
+            self.world.jump += one.argument
+        else:
+            self._meddle(one.name, event)
+
+    def _meddle(self, name: str, event: Event) -> None:
+        stored = self.world.state.stored
+        own = stored.get(event.request.segments[-1])
+        foreign = name in ("human-foreign", "human-describe")
+        ours = [each.rule for each in stored.values() if is_ours(each.rule) is not foreign]
+        asked = own.rule if own and is_ours(own.rule) is not foreign else None
+        rule = asked or (self.random.choice(ours) if ours else None)
+        if rule is not None:
+            _MEDDLING[name](self.world, rule)
+
+
+def is_ours(rule: Json) -> bool:
+    """Say whether a stored rule has our marker."""
+    marker = split(rule["description"])[1] if isinstance(rule.get("description"), str) else None
+    return marker is not None and marker.owner == OWNER
+
+
+def _edit(world: World, rule: Json) -> None:
+    # A weight that no manifest has: what a person does is not by chance what is wanted.
+    targets = [{**one, "queueId": _QUEUES.get(one.get("queueId"), "q-cards"), "weight": 7} for one in rule["targets"]]
+    world.state.edit(rule["id"], world.clock(), targets=targets)
+
+
+def _rank(world: World, rule: Json) -> None:
+    world.state.edit(rule["id"], world.clock(), priority=1 if rule["priority"] != 1 else 950)
+
+
+def _switch(world: World, rule: Json) -> None:
+    world.state.edit(rule["id"], world.clock(), enabled=not rule.get("enabled", True))
+
+
+def _add(world: World, rule: Json) -> None:
+    identity = next(world.ids)
+    new = {"id": identity, "name": f"By hand {identity}", "description": "", "conditions": [], "version": 1}
+    world.state.put({**rule, **new, "priority": 950 if rule["priority"] == 1 else 1})
+
+
+def _clone(world: World, rule: Json) -> None:
+    identity = next(world.ids)
+    world.state.put({**rule, "id": identity, "name": f"Copy of {rule['name']}"[:256], "version": 1})
+
+
+def _unmark(world: World, rule: Json) -> None:
+    text = split(rule["description"])[0]
+    world.unmarked[rule["id"]] = rule["description"].removeprefix(text)
+    world.state.edit(rule["id"], world.clock(), description=text)
+
+
+def _describe(world: World, rule: Json) -> None:
+    text = split(rule["description"])[0]
+    world.state.edit(rule["id"], world.clock(), description=f"Edited{rule['description'].removeprefix(text)}")
+
+
+def mend(world: World, began: tuple[Json, ...], names: set[str]) -> None:
+    """Put markers right that a person took away, or a server that makes one line of two: only a person can.
+
+    Where another rule has taken the place meanwhile, the one without a marker goes. So it is where nothing says which
+    of several rules is ours, and where a copy has a name, of those that are wanted, in place of ours.
+    """
+    for rule_id, marker in world.unmarked.items():
+        rule = world.state.stored[rule_id].rule if rule_id in world.state.stored else None
+        stands = any(address(marker) == address(str(one.get("description"))) for one in world.state.rules())
+        if rule is None or is_ours(rule):
+            continue
+        if stands:
+            world.state.remove(rule_id)
+        else:
+            world.state.edit(rule_id, world.clock(), description=rule["description"] + marker)
+    _decide(world, names)
+    known = {rule["description"] for rule in began}  # a copy of such a rule included
+    for rule in world.state.rules():
+        text = str(rule.get("description"))
+        if text not in known and _JOINED.search(text):
+            world.state.edit(rule["id"], world.clock(), description=_JOINED.sub(r"\n\1", text))
+
+
+def _decide(world: World, names: set[str]) -> None:
+    """Leave one of several rules with one marker where nothing says which of them is ours, and no name taken."""
+    groups: dict[object, list[Json]] = {}
+    for rule in filter(is_ours, world.state.rules()):
+        groups.setdefault(address(str(rule.get("description"))), []).append(rule)
+    for group in groups.values():
+        first = original(group) or group[0]
+        undecided = original(group) is None
+        for rule in changed(group):
+            if rule is not first and (undecided or rule["name"] in names - {first["name"]}):
+                world.state.remove(rule["id"])
+
+
+def address(description: str) -> object:
+    """Return where a rule of ours with this description stands; a copy stands beside its rule."""
+    marker = split(description)[1]
+    return marker and (marker.owner, marker.address, marker.copy)
+
+
+_JOINED: Final = re.compile(rf" (\[cxroute:{OWNER}/\S+\])\Z")
+
+
+_MEDDLING: Final[dict[str, Callable[[World, Json], None]]] = {
+    "human-edit": _edit,
+    "human-remove": lambda world, rule: world.state.remove(rule["id"]),
+    "human-clone": _clone,
+    "human-unmark": _unmark,
+    "human-rank": _rank,
+    "human-switch": _switch,
+    "human-add": _add,
+    "human-foreign": _rank,
+    "human-describe": _describe,
+}

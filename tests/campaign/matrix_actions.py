@@ -1,0 +1,205 @@
+"""What the simulator's faults cannot say: people, processes, clocks, and a network that is in the way."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx
+
+from reconciler.simulator.faults.injector import Faults
+from tests.campaign.matrix_cases import is_call
+from tests.campaign.matrix_tenant import FOREIGN
+from tests.campaign.world import Killed
+from tests.support.builders import NOW
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reconciler.simulator.api import Api
+    from reconciler.simulator.messages import Answer, Request
+    from tests.campaign.matrix_run import Trial
+    from tests.campaign.world import Event, Hook
+
+DAY: Final = 86_400.0
+
+
+def _forget(trial: Trial) -> None:
+    """The tenant has no rule of ours, and never showed one."""
+    for rule in trial.world.state.rules():
+        if rule["id"] not in FOREIGN:
+            trial.world.state.remove(rule["id"])
+
+
+def _at(trial: Trial, do: Callable[[Event], Any], since: str = "once") -> Hook:
+    """Return a hook that does it at the case's request; `onwards`, at every request from there on."""
+    first = trial.case.first
+    seen = 0
+    begun = False
+
+    async def hook(event: Event) -> None:
+        nonlocal seen, begun
+        if is_call(event.request, trial.case.operation):
+            seen += 1
+        now = not begun and seen == first and is_call(event.request, trial.case.operation)
+        if now or (begun and since == "onwards"):
+            begun = True
+            trial.fallen.append(event)
+            result = do(event)
+            if result is not None:
+                await result
+
+    return hook
+
+
+def _before(do: Callable[[Trial, Event], Any], since: str = "once") -> Callable[[Trial], None]:
+    def act(trial: Trial) -> None:
+        trial.applier.before = _at(trial, lambda event: do(trial, event), since)
+
+    return act
+
+
+def _after(do: Callable[[Trial, Event], Any]) -> Callable[[Trial], None]:
+    def act(trial: Trial) -> None:
+        trial.applier.after = _at(trial, lambda event: do(trial, event))
+
+    return act
+
+
+def _fail(make: Callable[[], Exception], cause: Exception | None = None) -> Callable[[Trial, Event], Any]:
+    def fail(_trial: Trial, _event: Event) -> None:
+        raise make() from cause
+
+    return fail
+
+
+async def _sleep(trial: Trial, _event: Event) -> None:
+    await trial.world.virtual.time.sleep(60.0)
+
+
+def _kill(_trial: Trial, _event: Event) -> None:
+    raise Killed
+
+
+def _stop(trial: Trial, _event: Event) -> None:
+    trial.stop = True
+
+
+async def _second(trial: Trial, _event: Event) -> None:
+    await trial.another("b").run()
+
+
+def _outage(fault: str) -> Callable[[Trial], None]:
+    def fail(trial: Trial, _event: Event) -> None:
+        trial.world.faults = Faults(f"*:{fault}", 1)
+
+    def act(trial: Trial) -> None:
+        trial.applier.before = _at(trial, lambda event: fail(trial, event))
+
+    return act
+
+
+def _down(trial: Trial, _event: Event) -> None:
+    trial.world.faults = Faults("*:503@0s-60s", 1)
+
+
+def _jump(seconds: float) -> Callable[[Trial], None]:
+    """From that request on the time of day is wrong for the tool; nothing else of its clock is."""
+
+    def begin(trial: Trial, _event: Event) -> None:
+        trial.jump = seconds
+
+    def act(trial: Trial) -> None:
+        time = trial.world.virtual.time
+        trial.world.virtual.time = replace(time, now=lambda: time.now() + timedelta(seconds=trial.jump))
+        trial.applier.before = _at(trial, lambda event: begin(trial, event))
+
+    return act
+
+
+def _edit(trial: Trial, _event: Event) -> None:
+    trial.world.state.edit("id-up", trial.world.clock(), priority=101)
+
+
+def _remove(trial: Trial, _event: Event) -> None:
+    trial.world.state.remove("id-up")
+
+
+def _unlist(trial: Trial, _event: Event) -> None:
+    trial.world.state.remove("id-posing")
+
+
+def _clone(trial: Trial, _event: Event) -> None:
+    rule = trial.world.state.stored["id-up"].rule
+    trial.world.state.put({**rule, "id": "made-by-hand", "name": "Copy of Up Y", "dateCreated": NOW.isoformat()})
+
+
+def _list(trial: Trial, _event: Event) -> None:
+    trial.world.state.put({**trial.world.state.stored["id-posing"].rule, "id": "made-by-hand", "name": "Just made"})
+
+
+def _take_name(trial: Trial, _event: Event) -> None:
+    trial.world.state.put({**trial.world.state.stored["id-posing"].rule, "id": "made-by-hand", "name": "Cover X"})
+
+
+def _lag(trial: Trial, _event: Event) -> None:
+    """The list that comes next does not know of this write yet, all its pages."""
+    faults = Faults("GET rules:stale=1@#1-3", 1)
+    faults._begin(trial.world.api)
+    trial.world.faults = faults
+
+
+class _Odd(Faults):
+    """Answers have parts that nobody here knows; so do the rules themselves, in every case (matrix_tenant.py)."""
+
+    def __init__(self, trial: Trial) -> None:
+        super().__init__(trial.case.spec, 1)
+        self.trial = trial
+
+    def answer(self, request: Request, api: Api) -> Answer:
+        """Answer, with more than was asked for where the case is about this operation."""
+        answer = super().answer(request, api)
+        if not is_call(request, self.trial.case.operation) or (request.method == "GET" and "/rules/" in request.path):
+            return answer
+        found = json.loads(answer.body or b"{}")
+        more = {**found, "lifecycle": "HALF-OPEN", "x": [{"": None}]}
+        return replace(answer, status=answer.status if answer.body else 200, body=json.dumps(more).encode())
+
+
+def _odd(trial: Trial) -> None:
+    trial.world.faults = _Odd(trial)
+    trial.applier.before = _at(trial, lambda _event: None)
+
+
+_UNTRUSTED: Final = ssl.SSLCertVerificationError(1, "certificate verify failed: certificate has expired")
+_NOBODY: Final = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+ACTS: Final[dict[str, Callable[[Trial], None]]] = {
+    "no-name": _before(_fail(lambda: httpx.ConnectError("[Errno -2]"), _NOBODY)),
+    "connect-timeout": _before(_fail(lambda: httpx.ConnectTimeout("no connection in time"))),
+    "bad-certificate": _before(_fail(lambda: httpx.ConnectError(str(_UNTRUSTED)), _UNTRUSTED), "onwards"),
+    "slow": _after(_sleep),
+    "outage-refuse": _outage("refuse"),
+    "outage-503": _outage("503"),
+    "outage-timeout": _outage("timeout"),
+    "down-for-a-minute": _before(_down),
+    "killed-before": _before(_kill),
+    "killed-after": _after(_kill),
+    "stopped": _before(_stop),
+    "second": _before(_second),
+    "day-later": _jump(DAY),
+    "day-earlier": _jump(-DAY),
+    "edits": _before(_edit),
+    "deletes": _before(_remove),
+    "clones": _before(_clone),
+    "listed-anew": _before(_list),
+    "unlisted": _before(_unlist),
+    "foreign-name": _before(_take_name),
+    "lagging": _before(_lag),
+    "odd": _odd,
+    "first-contact": _forget,
+}

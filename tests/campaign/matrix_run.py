@@ -1,0 +1,165 @@
+"""One case, run: the tenant before and after, every state between, every request, and what fell on which."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from reconciler.cxone import rule_json as wire
+from reconciler.simulator.faults.injector import Faults
+from tests.campaign.matrix_actions import ACTS
+from tests.campaign.matrix_cases import REFUSED, is_call, is_write
+from tests.campaign.matrix_tenant import TENANT
+from tests.campaign.oracle import Oracle
+from tests.campaign.oracle_copies import changed
+from tests.campaign.world import Applier, World, run
+from tests.support.builders import OWNER, QUEUES
+
+if TYPE_CHECKING:
+    from reconciler.model.change import Change
+    from reconciler.simulator.state import State
+    from tests.campaign.matrix_cases import Case
+    from tests.campaign.world import Ended, Event
+
+MARKER = re.compile(rf"\n\[cxroute:({OWNER}/[a-z0-9/~-]+)#[0-9a-f]{{8}}\]\Z")
+
+LATER = 60.0
+"""Seconds until the next run; no list lags so long."""
+
+
+@dataclass
+class Trial:
+    """A case under way."""
+
+    case: Case
+    world: World = field(init=False)
+    applier: Applier = field(init=False)
+    oracle: Oracle = field(init=False)
+    ended: Ended | None = field(init=False, default=None)
+    fallen: list[Event] = field(default_factory=list)
+    """The requests that met the fault."""
+    states: list[tuple[dict[str, Any], ...]] = field(default_factory=list)
+    addresses: dict[str, str] = field(default_factory=dict)
+    """The marker's address of each rule that ever was."""
+    meddled: set[str] = field(default_factory=set)
+    """Ids of the rules that a person made, changed or deleted."""
+    faults: Faults | None = None
+    stop: bool = False
+    jump: float = 0.0
+    """Seconds by which the time of day is wrong for the tool."""
+
+    def __post_init__(self) -> None:
+        self.world = World(TENANT, self.case.profile, 1)
+        self.world.profile = replace(self.world.profile, concurrency=self.case.concurrency)
+        self.world.faults = Faults(self.case.spec, 1) if self.case.spec else None
+        self.world.state.watchers.append(self._see)
+        self.oracle = Oracle(self.world, TENANT)
+        self._see(self.world.state)
+        self.applier = self.another("a")
+        self.applier.stopped = lambda: self.stop
+        _, act = self.case.parts
+        if act:
+            ACTS[act](self)
+
+    def another(self, name: str) -> Applier:
+        """Return an applier of the tenant's manifests."""
+        return Applier(self.world, TENANT.wish, TENANT.environment, name=name, allow=TENANT.allow)
+
+    def run(self) -> None:
+        """Run to the end, and then let nothing go wrong any more."""
+        self.ended = run(self.applier)
+        self.oracle.ended(self.applier, self.ended)
+        self.faults, self.world.faults = self.world.faults, None
+        if self.faults is not None:
+            helped = self.case.operation == "TOKEN"
+            told = {id(request) for text, request in self.faults.fired if not helped or text != REFUSED}
+            self.fallen += [event for event in self.world.events if id(event.request) in told]
+
+    def land(self) -> None:
+        """Do what is still late; the run's report cannot know of it."""
+        if self.faults is not None:
+            self.faults.land(self.world.api)
+
+    def heal(self, name: str) -> tuple[Ended, int]:
+        """Run a further applier, and count its writes."""
+        self.world.virtual.seconds += LATER
+        applier = self.another(name)
+        ended = run(applier)
+        self.oracle.ended(applier, ended)
+        assert ended is not None
+        return ended, sum(event.actor == name and is_write(event.request) for event in self.world.events)
+
+    def _see(self, state: State) -> None:
+        rules = tuple(state.rules())
+        self.states.append(rules)
+        for rule in rules:
+            found = MARKER.search(f"\n{rule['description']}")
+            if found:
+                self.addresses[rule["id"]] = found[1]
+        self.meddled |= {rule["id"] for rule in rules if rule["name"].endswith(" (copy)")}
+        if self.world.actor == "human" and len(self.states) > 1:
+            before = {rule["id"]: rule for rule in self.states[-2]}
+            now = {rule["id"]: rule for rule in rules}
+            self.meddled |= {one for one in before.keys() | now.keys() if before.get(one) is not now.get(one)}
+
+    def key(self, event: Event) -> str:
+        """Return the marker's address that a write is about, or the id of a rule that has none."""
+        if event.request.method == "POST":
+            found = MARKER.search("\n" + event.request.json()["description"])
+            return found[1] if found else ""
+        identity = event.request.segments[-1]
+        return self.addresses.get(identity, identity)
+
+    def writes(self, actor: str = "a") -> list[Event]:
+        """Return the writes that an applier sent."""
+        return [event for event in self.world.events if event.actor == actor and is_write(event.request)]
+
+    def made(self, actor: str = "a") -> list[Event]:
+        """Return the writes of an applier that the server kept."""
+        return [event for event in self.writes(actor) if event.request.changed]
+
+    def extra(self) -> int:
+        """Return the most rules beyond one per marker that there were in any state, a person's clones aside."""
+        return max(
+            sum(count - 1 for count in Counter(self._marked(rules)).values() if count > 1) for rules in self.states
+        )
+
+    def _marked(self, rules: tuple[dict[str, Any], ...]) -> list[str]:
+        marked = (MARKER.search(f"\n{rule['description']}") for rule in rules if rule["id"] not in self.meddled)
+        return [found[1] for found in marked if found]
+
+    def marked_twice(self) -> set[str]:
+        """Return the markers that more than one of the last rules has, copies aside that are, or could be, a person's.
+
+        So is one with other values in fields that nobody here knows: it stays, and a finding says so.
+        """
+        rules = self.world.state.rules()
+        twice = {mark for mark, count in Counter(self._marked(tuple(rules))).items() if count > 1}
+        alike = {mark: [one for one in rules if [mark] == self._marked((one,))] for mark in twice}
+        return {mark for mark, group in alike.items() if len(group) - len(changed(group)) > 1}
+
+    def is_meddled_with(self) -> bool:
+        """Say whether a person, or a server that keeps other values, has a hand in the rules."""
+        return bool(self.meddled) or self.case.parts[0].split("=")[0] in ("edit", "remove", "clone", "altered")
+
+    def ids(self) -> set[str]:
+        """Return the ids of the rules that there are."""
+        return {rule["id"] for rule in self.world.state.rules()}
+
+    def left(self) -> list[Change]:
+        """Return what the server's rules, unspoilt, leave to do."""
+        live = tuple(wire.live_rule(rule) for rule in self.world.state.rules())
+        return [*self.applier.replan(QUEUES)(live).changes]
+
+    def said(self) -> str:
+        """Return everything that the first run said of its end: its error, and each outcome's."""
+        assert self.ended is not None
+        report = self.ended.report
+        errors = [self.ended.error, report.error if report else ""]
+        return "\n".join([*errors, *(getattr(one, "error", "") for one in (report.outcomes if report else ()))])
+
+    def counted(self, operation: str) -> int:
+        """Count the requests of an operation that the first applier sent."""
+        return sum(event.actor == "a" and is_call(event.request, operation) for event in self.world.events)

@@ -1,0 +1,61 @@
+"""A scenario in the making."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import TYPE_CHECKING, Any, Final
+
+from tests.campaign.scenario_rules import CARDS, CATCH_ALL, FRAUD, GENERAL, ours
+from tests.support.builders import at_least, intent_is, rule
+
+if TYPE_CHECKING:
+    from reconciler.model.rule import Rule, Target
+    from tests.campaign.scenario import Json
+
+INTENTS: Final = ("u", "v", "w", "x", "y", "z")
+QUEUES: Final = (CARDS, FRAUD, GENERAL)
+
+
+class Making:
+    """A scenario in the making: the tenant, what is wanted, and what is done to both."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = Random(f"generated/{seed}")
+        self.live: list[Json] = []
+        self.wished: dict[str, Rule] = {}
+        self.adopts: dict[str, Any] = {}
+        self.rulesets: set[str] = set()
+        self.kinds: set[str] = set()
+
+    def targets(self) -> tuple[Target, ...]:
+        """Return a queue by lot."""
+        return self.random.choice(QUEUES)
+
+    def rule(self, name: str, **said: Any) -> Rule:
+        """Return a rule by lot: an intent, perhaps a confidence, a priority that others may have too."""
+        more = [at_least(self.random.choice([0.4, 0.8]))] if self.random.random() < 0.3 else []
+        conditions = [intent_is(self.random.choice(INTENTS)), *more]
+        found = {"priority": self.random.choice([10, 20, 20, 30, 100]), "targets": self.targets(), **said}
+        return rule(name, conditions=found.pop("conditions", conditions), **found)
+
+    def settle(self, count: int) -> None:
+        """Put so many rules of ours there that are as they are wanted."""
+        for number in range(count):
+            where = f"{self.random.choice(['cards', 'cards', 'loans'])}/k{number}"
+            self.wished[where] = self.rule(f"rule {number}")
+        if self.random.random() < 0.6:
+            self.wished["cards/all"] = CATCH_ALL
+        self.live = [ours(where, one) for where, one in self.wished.items()]
+
+    def some(self, count: int = 1) -> list[str]:
+        """Return so many addresses by lot, of rules that were wanted from the start and still are; maybe fewer."""
+        began = [where for where in self.wished if where != "cards/all" and self.find(where)]
+        return self.random.sample(began, min(count, len(began)))
+
+    def find(self, where: str) -> Json | None:
+        """Return the live rule that stood at an address from the start."""
+        return next((one for one in self.live if one["id"] == f"id-{where.rpartition('/')[2]}"), None)
+
+    def put(self, found: Json) -> None:
+        """Put a live rule in the place of the one with its id, or beside all."""
+        self.live = [one for one in self.live if one["id"] != found["id"]] + [found]

@@ -1,0 +1,46 @@
+"""Pieces that scenarios of rules are put together from: a tenant before and after, parts nobody knows, leftovers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from reconciler.model.live import Marker, digest, signed
+from reconciler.model.rule import opaque
+from tests.campaign.scenario_rules import CATCH_ALL, FRAUD, at, goal, live, theirs
+from tests.support.builders import OWNER, address
+
+if TYPE_CHECKING:
+    from reconciler.model.rule import Rule
+    from tests.campaign.scenario import Json
+
+BEFORE: Final = live(x=at("x"), all=CATCH_ALL)
+AFTER: Final = goal(x=at("x", targets=FRAUD), y=at("y"), all=CATCH_ALL)
+UNKNOWN_CONDITION: Final = opaque({"type": "schedule", "scheduleId": "s-1", "open": True})
+UNKNOWN_OPERATOR: Final = opaque(
+    {"type": "attribute", "attributeName": "channel", "operator": "soundsLike", "value": "chat"}
+)
+UNKNOWN_TARGET: Final = opaque({"type": "skill", "skillId": "s-9", "weight": 1})
+LONG: Final = "n" * 255
+LATER, LATEST = "2026-02-01T09:00:00.000Z", "2026-03-01T09:00:00.000Z"
+CAFE: Final = "Café"
+
+
+def described(rule_id: str, what: Rule, description: str) -> Json:
+    """A rule that is not ours, with that description."""
+    return theirs(rule_id, replace(what, description=description))
+
+
+def copy_left(where: str, what: Rule) -> Json:
+    """A temporary copy that an earlier run left."""
+    temporary = replace(what, name=f"(next) {OWNER}/{where}")
+    marker = Marker(OWNER, address(where), digest(temporary), copy=True)
+    return {**theirs("id-left", temporary), "description": signed(temporary, marker)}
+
+
+def merged(rules: list[Json], **more: Json) -> list[Json]:
+    """The rules, `more` merged into the one whose key it names."""
+    return [{**one, **more.get(one["id"].removeprefix("id-"), {})} for one in rules]
+
+
+LIKE_OURS: Final = f"[cxroute:{OWNER}/cards/x#0badc0de]"

@@ -1,0 +1,112 @@
+"""Short ways to write scenarios: rules of ours and of others as the server holds them, a wish, and who is watched."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+from typing import TYPE_CHECKING, Any, Final
+
+from reconciler.manifest.kinds.environment import Environment
+from reconciler.model.rule import Target, api_form
+from reconciler.plan.options import Options
+from tests.campaign.scenario import ROOMY, Scenario
+from tests.support.builders import OWNER, at_least, desired, intent_is, managed, rule, unmanaged, wanted
+from tests.support.in_process_tenant import raw
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from reconciler.desired.desired import Desired
+    from reconciler.model.live import LiveRule
+    from reconciler.model.rule import Rule
+    from tests.campaign.scenario import Json
+
+CARDS, FRAUD, GENERAL = (Target("q-cards", 1),), (Target("q-fraud", 1),), (Target("q-general", 1),)
+CATCH_ALL: Final = rule("all", priority=900, conditions=[], targets=GENERAL)
+MOST_CONVERSATIONS: Final = 40
+_CREATED: Final = "2026-01-05T09:00:00.000Z"
+
+
+def at(name: str, **said: Any) -> Rule:
+    """A rule about one intent, its own name's unless said; `more` are further conditions."""
+    intent = said.pop("intent", name)
+    return rule(name, conditions=[intent_is(intent), *said.pop("more", ())], **said)
+
+
+def sure(name: str, confidence: float, **said: Any) -> Rule:
+    """A rule about one intent that the bot is sure of."""
+    return at(name, more=[at_least(confidence)], **said)
+
+
+def everything(**said: Any) -> Rule:
+    """The catch-all, but for what is said."""
+    return replace(CATCH_ALL, **said)
+
+
+def stored(live: LiveRule, **own: Any) -> Json:
+    """A rule as the server holds it, with the fields that it gives every rule."""
+    return {**raw(live), "version": 1, "dateCreated": _CREATED, "dateModified": _CREATED, **own}
+
+
+def ours(where: str, what: Rule, **said: Any) -> Json:
+    """A rule of ours at an address; `rule_id`, `owner` and `last_written` can be said, all else are further fields."""
+    rule_id = said.pop("rule_id", f"id-{where.rpartition('/')[2]}")
+    marks = {name: said.pop(name) for name in ("owner", "last_written") if name in said}
+    return stored(managed(rule_id, where, what, **marks), **said)
+
+
+def live(**rules: Rule) -> list[Json]:
+    """Rules of ours in the RuleSet `cards`, by key."""
+    return [ours(f"cards/{_key(name)}", one) for name, one in rules.items()]
+
+
+def theirs(rule_id: str, what: Rule, **own: Any) -> Json:
+    """A rule that has no marker of ours; its description is all its own."""
+    return stored(unmanaged(rule_id, what), **own)
+
+
+def goal(**rules: Rule) -> Desired:
+    """What is wanted in the RuleSet `cards`, by key."""
+    return goals({f"cards/{_key(name)}": one for name, one in rules.items()})
+
+
+def goals(rules: dict[str, Rule], *rulesets: str, **adopts: Any) -> Desired:
+    """What is wanted, by address; `rulesets` are empty ones, `adopts` says by key what is taken over."""
+    wishes = [wanted(where, one, adopt=adopts.get(where.rpartition("/")[2])) for where, one in rules.items()]
+    found = desired(*wishes)
+    return replace(found, rulesets=found.rulesets | {*rulesets})
+
+
+def scenario(name: str, kinds: str, rules: Iterable[Json], wish: Desired, **more: Any) -> Scenario:
+    """A scenario; `kinds` are parted by commas. Who is watched follows from the rules."""
+    before = tuple(rules)
+    limits = {"name": "prod", "owner": OWNER, "tenant": "acme", "guard": more.pop("guard", ROOMY)}
+    more |= {"environment": Environment.model_validate(limits), "options": more.pop("options", Options())}
+    found = frozenset(kind.strip() for kind in kinds.split(","))
+    return Scenario(name, before, wish, conversations(before, wish), found, **more)
+
+
+def conversations(rules: Iterable[Json], wish: Desired) -> tuple[Json, ...]:
+    """One conversation for each value that decides something, values of different attributes combined."""
+    conditions = [one for each in rules for one in each["conditions"] if isinstance(one, dict)]
+    conditions += [api_form(one) for each in wish.rules.values() for one in each.rule.conditions]
+    values: dict[str, dict[Any, None]] = {"cognigyDetectedIntent": {"elsewhere": None}}
+    for one in conditions:
+        if "attributeName" in one and "operator" in one:
+            values.setdefault(one["attributeName"], {}).update(dict.fromkeys(_telling(one)))
+    choices = [[(name, value) for value in (*found, None)] for name, found in values.items()]
+    combined = [{name: value for name, value in each if value is not None} for each in product(*choices)]
+    step = -(-len(combined) // MOST_CONVERSATIONS)
+    return tuple(combined[:: step if step % 2 or step == 1 else step + 1])
+
+
+def _telling(one: Json) -> list[Any]:
+    """Return values on both sides of what a condition asks for."""
+    value = one.get("value")
+    found = value if isinstance(value, list) else [] if value is None else [value]
+    numbers = [one for one in found if isinstance(one, (int, float)) and not isinstance(one, bool)]
+    return [*found, *(round(number - 0.05, 4) for number in numbers)]
+
+
+def _key(name: str) -> str:
+    return name.replace("_", "-")

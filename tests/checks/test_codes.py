@@ -1,0 +1,292 @@
+"""Every code that the program can say, said by the program itself: a case for each, as small as it can be."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from reconciler.cli.clients import opened
+from reconciler.cli.commands.history import read
+from reconciler.cli.files import STATE
+from reconciler.desired.desired import desire
+from reconciler.desired.queues import Catalogue
+from reconciler.errors import ManifestError
+from reconciler.manifest.load import load
+from reconciler.model.finding import CODES
+from reconciler.model.rule import Queue, opaque
+from tests.support.builders import QUEUES, intent_is, managed, rule, unmanaged
+from tests.support.in_process_tenant import raw
+from tests.support.written_manifests import CARDS, ENVIRONMENT, HEAD
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from reconciler.model.live import LiveRule
+    from tests.support.program import Program
+
+SANDBOX: Final = "apiVersion: routing/v1\nkind: Environment\nname: sandbox\nowner: acme\n"
+VIP: Final = "{key: vip, name: vip, description: Routes vip, intent: vip, queue: Card Services}"
+"""As `rule()` of the builders reads in a manifest."""
+
+
+def documents(*texts: str) -> str:
+    """Return several documents as one file."""
+    return "---\n".join(texts)
+
+
+def ruleset(*rules: str) -> str:
+    """Return a RuleSet with these rules."""
+    return HEAD + "".join(f"  - {one}\n" for one in rules)
+
+
+class Desk:
+    """A folder with manifests, and the program, which is asked what is wrong with them."""
+
+    def __init__(self, cxroute: Program, patch: pytest.MonkeyPatch) -> None:
+        self.cxroute, self.patch = cxroute, patch
+        Path("manifests").mkdir()
+
+    def write(self, text: str | bytes, name: str = "m.yaml") -> None:
+        """Write a file beside the manifests' directory, or below it."""
+        data = text.encode() if isinstance(text, str) else text
+        (Path("manifests") / name).write_bytes(data)
+
+    def said(self, *command: str) -> set[str]:
+        """Return the codes of all findings that a command prints as JSON."""
+        return set(_codes(self.cxroute.json(*command)[1]))
+
+    def validated(self, text: str | bytes) -> set[str]:
+        """Return what `validate` says of a file."""
+        self.write(text)
+        return self.said("validate")
+
+    def of_rules(self, *rules: str, more: str = "") -> set[str]:
+        """Return what it says of rules, `more` being further lines of the Environment."""
+        return self.validated(documents(ENVIRONMENT + more, ruleset(*rules)))
+
+    def planned(self, rules: str, *live: LiveRule, queues: object = QUEUES, more: str = "") -> set[str]:
+        """Return what `plan` says beside live rules, but that they are those of a file."""
+        self.write(documents(ENVIRONMENT + more, rules))
+        listed = [{"id": one[0], "name": one[1]} for one in queues]  # type: ignore[attr-defined]
+        Path("live.json").write_text(json.dumps({"rules": [raw(one) for one in live], "queues": listed}), "utf-8")
+        return self.said("plan", "-e", "prod", "--live", "live.json") - {"CXR320"}
+
+    def traffic(self, text: str) -> set[str]:
+        """Return what `plan` says of a traffic sample."""
+        self.write(documents(SANDBOX, CARDS))
+        Path("t.csv").write_text(text, "utf-8")
+        return self.said("plan", "--traffic", "t.csv")
+
+
+def _codes(form: Any) -> Iterator[str]:
+    """Yield every code in a document."""
+    if isinstance(form, dict):
+        yield from (form["code"],) if "code" in form else ()
+        form = form.values()
+    if not isinstance(form, str | int | float | None):
+        for one in form:
+            yield from _codes(one)
+
+
+@pytest.fixture
+def desk(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    return Desk(cxroute, monkeypatch)
+
+
+def outside(desk: Desk) -> set[str]:
+    """A link that leads out of the directory."""
+    Path("secret.yaml").write_text(CARDS, "utf-8")
+    (Path("manifests") / "link.yaml").symlink_to("../secret.yaml")
+    return desk.said("validate")
+
+
+def unreadable(desk: Desk) -> set[str]:
+    """A link to nothing."""
+    (Path("manifests") / "link.yaml").symlink_to("nowhere.yaml")
+    return desk.said("validate")
+
+
+def inactive(desk: Desk) -> set[str]:
+    """A queue that is switched off in the tenant."""
+    desk.write(documents(ENVIRONMENT, CARDS))
+    manifests = load(Path("manifests"))
+    catalogue = Catalogue("prod", {}, [Queue("7", "fraud", active=False)])
+    with pytest.raises(ManifestError) as wrong:
+        desire(manifests, manifests.environments["prod"].document, catalogue)
+    return {finding.code for finding in wrong.value.findings}
+
+
+def bounded_lint(desk: Desk) -> set[str]:
+    """Not even one comparison may be made."""
+    desk.patch.setattr("reconciler.checks.lint.WORK", 0)
+    overlapping = [f"{{key: k{n}, queue: Q{n}, when: [{{attribute: routedAt, notEquals: x{n}}}]}}" for n in range(3)]
+    return desk.of_rules(*overlapping)
+
+
+def bounded_drift(desk: Desk) -> set[str]:
+    """Likewise, of what live rules that are not managed take."""
+    desk.write(documents(SANDBOX, ruleset(VIP)))
+    assert 0 == desk.cxroute("apply", "--yes")
+    with opened(STATE) as state:
+        first = next(iter(state.rules()))
+        gold = {"type": "attribute", "attributeName": "tier", "operator": "equals", "value": "gold"}
+        hand = {"id": "hand", "name": "by hand", "description": "", "priority": 1, "conditions": [gold]}
+        state.put({**first, **hand})
+    for name in ("WORK", "WORK_OF_A_RULE"):
+        desk.patch.setattr(f"reconciler.behaviour.diff.difference.{name}", 0)
+    return desk.said("drift")
+
+
+def undone(desk: Desk) -> set[str]:
+    """The undo of a run that made a rule, which the manifests still ask for."""
+    desk.write(documents(SANDBOX, ruleset(VIP)))
+    assert 0 == desk.cxroute("apply", "--yes")
+    return desk.said("plan", "--undo", last_run())
+
+
+def disowned(desk: Desk) -> set[str]:
+    """The undo of an adoption; meanwhile somebody took the marker out of the rule."""
+    desk.write(documents(SANDBOX, ruleset(f"{VIP[:-1]}, adopt: vip}}")))
+    with opened(STATE) as state:
+        state.put({**raw(unmanaged("hand", rule())), "version": 1})
+    assert 0 == desk.cxroute("apply", "--yes"), desk.cxroute.err
+    with opened(STATE) as state:
+        state.edit("hand", description="mine")
+    return desk.said("plan", "--undo", last_run())
+
+
+def last_run() -> str:
+    """Return the name of the last run in the journal."""
+    return read(Path(".cxroute/journal.jsonl"))[-1].id
+
+
+def accepted(desk: Desk) -> set[str]:
+    """An acceptance of a live rule that is not there."""
+    accept = "unmanaged: {accept: [{name: by hand, digest: 0123abcd, reason: theirs}]}\n"
+    desk.write(documents(SANDBOX + accept, ruleset(VIP)))
+    assert 0 == desk.cxroute("apply", "--yes")
+    return desk.said("drift")
+
+
+INTENTS: Final = "apiVersion: routing/v1\nkind: Intents\nname: bot\nintents: [%s]\n"
+ROUTE_TEST: Final = (
+    "apiVersion: routing/v1\nkind: RouteTests\nname: t\ntests:\n  - {given: {intent: lost_card}, expect: {queue: Q}}\n"
+)
+ALIASES: Final = "apiVersion: routing/v1\nkind: Queues\nname: %s\nqueues: {fraud: %s}\n"
+TWO_FRAUDS: Final = (("1", "fraud"), ("2", "fraud"))
+EDITED: Final = [managed(n, "cards/vip", rule(f"vip {n}", priority=int(n)), last_written=rule()) for n in ("1", "2")]
+OTHER: Final = rule(conditions=[intent_is("other")])
+"""A rule of the same name that takes other conversations."""
+PIN: Final = "{intent: pin, queue: Cards, minConfidence: 0.7, priority: 10}"
+
+CASES: Final[dict[str, Callable[[Desk], set[str]]]] = {
+    "CXR001": lambda desk: desk.validated(b"name: \xff\n"),
+    "CXR002": lambda desk: desk.validated(b"#" * (5 * 1024 * 1024 + 1)),
+    "CXR003": outside,
+    "CXR004": lambda desk: desk.validated("name: ["),
+    "CXR005": lambda desk: desk.validated("[" * 40 + "]" * 40),
+    "CXR006": lambda desk: desk.validated(CARDS.replace("cards", "&a cards")),
+    "CXR007": lambda desk: desk.validated(f"{CARDS}<<: {{a: b}}\n"),
+    "CXR008": lambda desk: desk.validated(CARDS.replace("cards", "!a cards")),
+    "CXR009": lambda desk: desk.validated(f"{CARDS}? [a]\n: b\n"),
+    "CXR010": lambda desk: desk.validated("".join(f"k{n}: v\n" for n in range(10_001))),
+    "CXR011": lambda desk: desk.validated(f"{CARDS}name: cards\n"),
+    "CXR012": lambda desk: desk.validated(CARDS.replace("fraud", "fraud, priority: 1e999")),
+    "CXR013": lambda desk: desk.validated("- cards\n"),
+    "CXR014": unreadable,
+    "CXR015": lambda desk: desk.validated(f"{CARDS}# \x07\n"),
+    "CXR101": lambda desk: desk.validated(CARDS.replace("RuleSet", "Rules")),
+    "CXR102": lambda desk: desk.validated(CARDS.replace("fraud", "fraud, colour: red")),
+    "CXR103": lambda desk: desk.validated(CARDS.replace("name: cards\n", "")),
+    "CXR104": lambda desk: desk.of_rules("{intent: a, queue: Q, priority: first}"),
+    "CXR105": lambda desk: desk.planned(CARDS),
+    "CXR106": lambda desk: desk.planned(CARDS, queues=TWO_FRAUDS),
+    "CXR107": lambda desk: desk.of_rules("{intent: a, queue: '${queue}'}"),
+    "CXR108": lambda desk: desk.of_rules("{key: Not A Key, intent: a, queue: Q}"),
+    "CXR109": lambda desk: desk.of_rules("{key: a, intent: a, queue: Q}", "{key: a, intent: b, queue: Q}"),
+    "CXR110": lambda desk: desk.of_rules("{name: a, intent: a, queue: Q}", "{name: a, intent: b, queue: Q}"),
+    "CXR111": lambda desk: desk.validated(documents(ENVIRONMENT, CARDS, CARDS)),
+    "CXR112": lambda desk: desk.of_rules("{key: a, queue: Q, when: [{attribute: routedAt, matches: x}]}"),
+    "CXR113": lambda desk: desk.validated(documents(ENVIRONMENT, f"{CARDS}environments: [staging]\n")),
+    "CXR114": lambda desk: desk.validated(documents(ENVIRONMENT, ENVIRONMENT.replace("prod", "staging"))),
+    "CXR115": lambda desk: desk.said("validate"),
+    "CXR117": lambda desk: desk.validated(
+        documents(ENVIRONMENT, ruleset("{intent: a, queue: Q}"), ALIASES % ("q", "F"))
+    ),
+    "CXR118": lambda desk: desk.validated(documents(ENVIRONMENT, ALIASES % ("a", "F"), ALIASES % ("b", "F"))),
+    "CXR119": lambda desk: desk.of_rules("{intent: a, queue: Q}", more="api: {operators: [exists]}\n"),
+    "CXR120": lambda desk: desk.of_rules("{key: all, queue: Q}"),
+    "CXR121": inactive,
+    "CXR122": lambda desk: desk.of_rules("{intent: a, queue: Q}", more="api: {profile: theirs}\n"),
+    "CXR123": lambda desk: desk.of_rules("{intent: a, targets: [{queue: Q, weight: 0}]}"),
+    "CXR201": lambda desk: desk.of_rules("{key: a, queue: Q, when: [{attribute: routedAt, in: []}]}"),
+    "CXR202": lambda desk: desk.of_rules("{key: all, when: [], queue: P, priority: 1}", "{intent: pin, queue: Q}"),
+    "CXR203": lambda desk: desk.of_rules(
+        "{key: a, intents: [a, b], queue: Q, priority: 10}", "{key: b, intents: [a, b, c], queue: Q}"
+    ),
+    "CXR204": lambda desk: desk.of_rules("{key: a, name: a, intent: pin, queue: P}", "{key: b, intent: pin, queue: Q}"),
+    "CXR205": lambda desk: desk.validated(documents(ENVIRONMENT, CARDS, INTENTS % "lost_card, pin")),
+    "CXR206": lambda desk: desk.validated(
+        documents(ENVIRONMENT, ruleset("{intent: pin, queue: Q}", "{intent: pni, queue: Q}"), INTENTS % "pin")
+    ),
+    "CXR207": lambda desk: desk.of_rules("{intent: pin, queue: Q, when: [{attribute: tier, equals: gold}]}"),
+    "CXR208": lambda desk: desk.of_rules(PIN, "{key: low, name: low, intent: pin, queue: Q, belowConfidence: 0.6}"),
+    "CXR209": bounded_lint,
+    "CXR210": lambda desk: desk.of_rules("{intent: a, queue: Card Services}", more="api: {queues: acd-skills}\n"),
+    "CXR211": lambda desk: desk.of_rules(
+        "{intent: a, queue: Q}",
+        more="context: {writer: digital-custom-fields}\nattributes: {intent: bot intent}\n",
+    ),
+    "CXR212": lambda desk: desk.of_rules("{intent: a, queue: Q, accept: {CXR201: meant}}"),
+    "CXR220": lambda desk: desk.validated(documents(ENVIRONMENT, CARDS, ROUTE_TEST)),
+    "CXR230": lambda desk: desk.traffic(""),
+    "CXR231": lambda desk: desk.traffic('intent,count\n"a,1\n'),
+    "CXR232": lambda desk: desk.traffic("intent\na\n"),
+    "CXR233": lambda desk: desk.traffic("intent,count\na,-1\n"),
+    "CXR234": lambda desk: desk.traffic("intent,count\na,0\n"),
+    "CXR301": lambda desk: desk.planned(ruleset(VIP), unmanaged("1", OTHER)),
+    "CXR302": lambda desk: desk.planned(
+        ruleset(VIP),
+        managed("1", "cards/vip", rule()),
+        managed("2", "cards/vip", rule("copy", conditions=[intent_is("x")]), last_written=rule()),
+    ),
+    "CXR303": lambda desk: desk.planned(ruleset(VIP), managed("1", "x/vip", OTHER, owner="other")),
+    "CXR304": lambda desk: desk.planned(ruleset(VIP), unmanaged("1", OTHER), unmanaged("2", OTHER)),
+    "CXR305": lambda desk: desk.planned(ruleset(f"{VIP[:-1]}, adopt: by hand}}")),
+    "CXR306": lambda desk: desk.planned(
+        ruleset(VIP), unmanaged("1", rule("by hand", conditions=[opaque({"type": "schedule", "name": "nights"})]))
+    ),
+    "CXR308": lambda desk: desk.planned(
+        ruleset(VIP),
+        managed("1", "cards/vip", rule()),
+        unmanaged("2", OTHER),
+    ),
+    "CXR309": lambda desk: desk.planned(
+        ruleset(f"{VIP[:-1]}, adopt: vip}}"), unmanaged("1", rule(description="x\n[flowsync:ivr/branch@4]"))
+    ),
+    "CXR310": undone,
+    "CXR311": disowned,
+    "CXR312": lambda desk: desk.planned(ruleset(VIP), *EDITED),
+    "CXR320": lambda desk: desk.planned(ruleset(VIP)) | desk.said("plan", "-e", "prod", "--live", "live.json"),
+    "CXR330": accepted,
+    "CXR331": bounded_drift,
+    "CXR340": lambda desk: desk.planned(
+        ruleset(VIP.replace("Routes vip", "Routes VIP")),
+        managed("1", "cards/vip", rule(description="routes vip"), last_written=rule(description="Routes VIP")),
+    ),
+}
+"""For each code of `findings.CODES` what makes the program say it."""
+
+
+@pytest.mark.parametrize("code", CASES)
+def test_the_program_says_it(desk: Desk, code: str) -> None:
+    """That, and nothing else: no case rests on something that is wrong beside it."""
+    assert {code} == CASES[code](desk)
+
+
+def test_every_code_has_a_case() -> None:
+    """A new code needs one, and a case of a code that is no more has to go."""
+    assert list(CODES) == list(CASES)

@@ -1,0 +1,291 @@
+"""`cxroute explain`: which rule takes a conversation, why each earlier one does not, and what a code means."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.behaviour.routing_entry import Entry
+from reconciler.checks.explain import Explanation, explain
+from reconciler.cli.clients import opened
+from reconciler.cli.files import STATE
+from reconciler.manifest.kinds.environment import Environment
+from reconciler.manifest.kinds.tenant_api import Api
+from reconciler.model.finding import CODES
+from reconciler.model.rule import Target, condition, opaque
+from reconciler.render.colour import colourless
+from reconciler.render.text.explain import Names, explain_document, explain_in_full, explain_text
+from reconciler.simulator.state import bank
+from tests.render.test_plan_text import DANGEROUS, HOSTILE
+from tests.support.builders import LABELS, QUEUES, address, at_least, intent_is, rule
+from tests.support.program import Program, name_tenant, write
+from tests.support.work_bounds import at_most
+
+pytestmark = pytest.mark.usefixtures("elsewhere")
+ROOT = Path(__file__).resolve().parents[2]
+PROD = Environment(name="prod", owner="acme", tenant="acme")
+NAMES = Names("the manifests of prod", {queue.id: queue.name for queue in QUEUES}, LABELS)
+UNKNOWN = opaque({"type": "attribute", "attributeName": "words", "operator": "matchesRegex", "value": "x"})
+
+
+def entry(name: str, **said: object) -> Entry:
+    """A managed rule for the intent `name`, but for what is said."""
+    return Entry(name=f"cards/{name}", rule=rule(name, **said), address=address(f"cards/{name}"))
+
+
+def explained(entries: list[Entry], environment: Environment = PROD, **given: Any) -> Explanation:
+    names = {"intent": "cognigyDetectedIntent", "confidence": "cognigyConfidence"}
+    return explain(entries, {names.get(name, name): value for name, value in given.items()}, environment)
+
+
+def text(entries: list[Entry], **given: Any) -> str:
+    return explain_text(explained(entries, **given), NAMES, colourless)
+
+
+CATCH_ALL = entry("rest", conditions=[], priority=900, targets=[Target("q-general", 1)])
+
+
+def test_an_answer_reads_like_this() -> None:
+    """Where it goes, the rules that bear on it, how many others there are, what would come next."""
+    entries = [
+        entry("billing", conditions=[intent_is("billing"), at_least(0.75)], priority=10),
+        entry("dispute", priority=12),
+        entry("gold", conditions=[condition("tier", "in", ["gold", "platinum"])], priority=50),
+        CATCH_ALL,
+    ]
+    assert """\
+By the manifests of prod, a conversation with intent "billing", confidence 0.62, tier "silver"
+goes to "General", by cards/rest.
+
+  no   cards/billing  priority 10   confidence >= 0.75, but it is 0.62   in no manifest
+  no   cards/gold     priority 50   tier is one of "gold", "platinum", but it is "silver"   in no manifest
+  yes  cards/rest     priority 900  every conversation   in no manifest
+
+1 earlier rule is for another intent; -v lists all.
+Without cards/rest it would go to the tenant's default routing.
+""" == text(entries, tier="silver", confidence=0.62, intent="billing")
+    full = explain_in_full(explained(entries, intent="billing", confidence=0.62), NAMES, colourless)
+    assert '  no   cards/dispute  priority 12   intent is "dispute", but it is "billing"   in no manifest\n' in full
+    assert "-v" not in full
+
+
+def test_the_intent_is_the_reason_wherever_it_is_another() -> None:
+    """Whatever else does not hold either: a rule for another intent is not one that nearly took it."""
+    entries = [entry("other", conditions=[intent_is("other"), at_least(0.9)]), CATCH_ALL]
+    (miss,) = explained(entries, intent="x", confidence=0.1).missed
+    assert ("cognigyDetectedIntent", True) == (getattr(miss.condition, "attribute", ""), miss.other_intent)
+    assert "1 earlier rule asks for an intent, and this conversation has none" in text(entries, confidence=0.1)
+
+
+def test_what_would_come_next_is_said() -> None:
+    """With its queue: who changes the winner knows where its conversations go then."""
+    assert 'Without cards/pin it would go to "General", by cards/rest' in text([entry("pin"), CATCH_ALL], intent="pin")
+    assert "goes to the tenant's default routing: no rule takes it.\n" in text([entry("pin")], intent="x")
+
+
+def test_a_tie_that_matters_is_said() -> None:
+    """Equal priorities are the platform's own choice; the same queue twice is no matter."""
+    both = [entry("a", conditions=[]), entry("b", conditions=[], targets=[Target("q-fraud", 1)])]
+    said = text(both, x=1)
+    assert 'cards/b has the same priority and would take it too, to "Fraud"' in said
+    same = [entry("a", conditions=[]), entry("b", conditions=[], targets=[Target("q-cards", 7)])]
+    assert "same priority" not in text(same, x=1)
+    assert ("cards/b",) == tuple(rival.name for rival in explained(both, x=1).rivals)
+
+
+def test_rules_that_are_switched_off_and_would_take_it_are_named() -> None:
+    """But only where they would come before the winner."""
+    off = [entry("pin", enabled=False, priority=1), entry("late", enabled=False, conditions=[], priority=999)]
+    said = text([*off, CATCH_ALL], intent="pin")
+    assert "cards/pin is switched off; it would take this conversation." in said
+    assert "cards/late" not in said
+    highest = PROD.model_copy(update={"api": Api(evaluation="highest-first")})
+    assert ["cards/late"] == [one.name for one in explained([*off, CATCH_ALL], highest, intent="pin").switched_off]
+
+
+def test_what_is_not_understood_is_never_decided() -> None:
+    """Neither winner nor destination in JSON, a question mark in text; unless something known does not hold."""
+    unsure = entry("words", conditions=[UNKNOWN], targets=[Target("q-fraud", 1)], priority=5)
+    known = entry("both", conditions=[UNKNOWN, intent_is("other")], priority=6)
+    entries = [unsure, known, CATCH_ALL]
+    said = text(entries, intent="x")
+    assert "Unless the rule with a ? takes it: what it asks is not understood here." in said
+    assert '  ?    cards/words  priority 5    something that cxroute does not understand: {"attributeName"' in said
+    assert '; then to "Fraud"' in said
+    form = explain_document(explained(entries, intent="x"), NAMES)
+    assert (None, None) == (form["winner"], form["destination"])
+    assert ("cards/rest", ["cards/words"]) == (
+        form["otherwise"]["winner"],
+        [one["rule"] for one in form["undecided"]],
+    )
+    assert [] == explain_document(explained([known, CATCH_ALL], intent="x"), NAMES)["undecided"]
+
+
+def test_a_long_list_stays_readable() -> None:
+    """Twenty rules that bear on it, the others counted; and none that may take it is hidden."""
+    many = [entry(f"t{n}", conditions=[condition("t", "equals", n)], priority=n) for n in range(50)]
+    unsure = entry("words", conditions=[UNKNOWN], priority=500)
+    said = text([*many, unsure, CATCH_ALL], x=1)
+    assert 20 == said.count("\n  no ")
+    assert "  ?    cards/words" in said
+    assert "30 further earlier rules do not take it; -v lists all." in said
+
+
+def test_ten_thousand_rules_take_milliseconds() -> None:
+    """Far below what loading them takes; the bound is wide, for machines that are busy."""
+    entries = [entry(f"i{n}", priority=1) for n in range(10_000)]
+    with at_most(rules=20_000):
+        assert 10_000 == len(explained([*entries, CATCH_ALL], intent="none of them").missed)
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_hostile_names_reach_no_terminal(hostile: str) -> None:
+    """As an intent, an attribute, a live rule's name, a queue, and something that is not understood."""
+    odd = opaque({"type": hostile})
+    theirs = [
+        Entry(name=hostile, rule=rule(hostile, conditions=[condition(hostile, "equals", hostile)], priority=1)),
+        Entry(name=hostile, rule=rule(hostile, conditions=[odd], targets=[odd], priority=2)),
+        Entry(name=hostile, rule=rule(hostile, conditions=[], priority=3)),
+        Entry(name=hostile, rule=rule(hostile, conditions=[], enabled=False, priority=0)),
+    ]
+    names = replace(NAMES, queues={"q-cards": hostile})
+    attributes = {"cognigyDetectedIntent": hostile, hostile + "x": hostile}
+    found = explain(theirs, attributes, PROD)
+    for said in (explain_text(found, names, colourless), explain_in_full(found, names, colourless)):
+        assert DANGEROUS.search(said) is None
+    json.dumps(explain_document(found, names))
+
+
+def test_the_bank_is_explained_by_its_manifests_or_by_its_tenant(cxroute: Program) -> None:
+    """Offline: what the manifests want. --live: every rule that there is, with names for those of others."""
+    with opened(STATE, bank()):
+        pass
+    said = ["-m", str(ROOT / "manifests"), "explain", "--intent", "pin_blocked", "--confidence", "0.65"]
+    code, offline = cxroute.json(*said)
+    assert (0, "manifests", "general/catch-all") == (code, offline["rules"], offline["winner"])
+    assert {"queues": [{"queueId": None, "queueName": "General Service", "share": 1.0}]} == offline["destination"]
+    passed = {one["rule"]: one for one in offline["passed"]}
+    assert ("cognigyConfidence", "greaterThanOrEqual", 0.7) == tuple(
+        passed["cards/pin-blocked"]["condition"][name] for name in ("attributeName", "operator", "value")
+    )
+    assert passed["cards/pin-blocked"]["source"]["file"].endswith("cards.yaml")
+    assert "fraud/lost-or-stolen-card" in passed
+    assert 0 == cxroute(*said)
+    assert cxroute.out.startswith("Sandbox: everything below is simulated; no tenant was contacted.\nBy the manifests")
+    assert len(cxroute.out.splitlines()) < 20
+    code, live = cxroute.json(*said, "--live", "--attr", "ivrMenu=branch", "--attr", "channel=phone")
+    assert (0, "live", "IVR | branch line") == (code, live["rules"], live["winner"])
+
+
+def test_live_rules_of_ours_stand_where_the_manifests_have_them(cxroute: Program) -> None:
+    """A managed rule by its address, with file and line; one that no manifest has any more, by its address alone."""
+    assert 0 == cxroute("init")
+    assert 0 == cxroute("apply", "--yes")
+    assert 0 == cxroute("explain", "--live", "--intent", "billing_inquiry", "--confidence", "0.9", "-v")
+    assert '  yes  routing/billing-inquiry      priority 100  intent is "billing_inquiry"' in cxroute.out
+    assert "manifests/routing.yaml:8\n" in cxroute.out
+    Path("manifests/tests.yaml").unlink()
+    write("routing.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: routing\nrules: []\n")
+    assert 0 == cxroute("explain", "--live", "--intent", "billing_inquiry", "--confidence", "0.9")
+    assert "confidence >= 0.6   in no manifest\n" in cxroute.out
+    assert 0 == cxroute("explain", "--intent", "billing_inquiry")
+    assert "goes to the tenant's default routing: no rule takes it." in cxroute.out
+
+
+@pytest.mark.parametrize(
+    ("said", "attributes"),
+    [
+        (["--intent", "x", "--confidence", "0.5"], {"cognigyDetectedIntent": "x", "cognigyConfidence": 0.5}),
+        (["--attr", "n=1", "--attr", "m=-1.5e2", "--attr", "t=01"], {"n": 1, "m": -150.0, "t": "01"}),
+        (["--attr", 'n="1"', "--attr", 'q="a\\"b"'], {"n": "1", "q": 'a"b'}),
+        (["--attr", "a=true", "--attr", "b=null"], {"a": "true", "b": "null"}),
+        (["--attr", "a=b=c", "--attr", "e="], {"a": "b=c", "e": ""}),
+        (["--intent="], {"cognigyDetectedIntent": ""}),
+    ],
+)
+def test_a_conversation_is_said_on_the_command_line(
+    cxroute: Program, said: list[str], attributes: dict[str, object]
+) -> None:
+    """Numbers as in JSON, all else text; true and false are the texts that rules compare with."""
+    assert 0 == cxroute("init")
+    code, form = cxroute.json("explain", *said)
+    assert (0, attributes) == (code, form["input"])
+    assert [type(one) for one in attributes.values()] == [type(one) for one in form["input"].values()]
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ([], "say a conversation, such as --intent"),
+        (["--live"], "say a conversation, such as --intent"),
+        (["CXR1005"], 'did you mean "CXR105"?'),
+        (["lost_or_stolen_card"], "for a conversation, say --intent lost_or_stolen_card"),
+        (["\x1b[31m"], 'there is no code "\\u001b[31m"'),
+        (["CXR105", "--intent", "x"], "a code or a conversation, not both"),
+        (["--confidence", "62"], "must be a number from 0 to 1"),
+        (["--confidence", "-0.1"], "must be a number from 0 to 1"),
+        (["--confidence", "nan"], "must be a number from 0 to 1"),
+        (["--confidence", ""], "must be a number from 0 to 1"),
+        (["--attr", "x"], "must be NAME=VALUE"),
+        (["--attr", "=x"], "must be NAME=VALUE"),
+        (["--attr", "a=1", "--attr", "a=2"], "'a' is said twice"),
+        (["--intent", "x", "--attr", "cognigyDetectedIntent=y"], "is said twice"),
+        (["--attr", "a=1e999"], "is too large a number"),
+        (["--attr", 'a="x'], "is no text of JSON"),
+        (["--intent", "x", "-e", "prd"], "no Environment is named 'prd'"),
+    ],
+)
+def test_what_cannot_be_explained_is_one_sentence(cxroute: Program, said: list[str], why: str) -> None:
+    """Exit 64, nothing on stdout; in JSON one document."""
+    assert 0 == cxroute("init")
+    assert 64 == cxroute("explain", *said)
+    assert ("", 1) == (cxroute.out, len(cxroute.err.splitlines()))
+    assert why in cxroute.err
+    assert DANGEROUS.search(cxroute.err) is None
+    code, form = cxroute.json("explain", *said)
+    assert (64, 64) == (code, form["error"]["exitCode"])
+
+
+def test_manifests_that_are_wrong_are_exit_3(cxroute: Program) -> None:
+    """Offline as with --live; a route test that fails does not stand in the way of the command that explains it."""
+    assert 0 == cxroute("init")
+    path = Path("manifests/tests.yaml")
+    path.write_text(path.read_text().replace("expect: {queue: cards}", "expect: {queue: billing}"))
+    for more in ([], ["--live"]):
+        assert 0 == cxroute("explain", "--intent", "lost_or_stolen_card", *more)
+    path = Path("manifests/routing.yaml")
+    path.write_text(path.read_text().replace("queue: billing", "queue: ${nope}"))
+    for more in ([], ["--live"]):
+        assert 3 == cxroute("explain", "--intent", "lost_or_stolen_card", *more)
+        assert "CXR107" in cxroute.err
+
+
+def test_live_needs_credentials_and_offline_none(cxroute: Program) -> None:
+    """A real tenant, and nobody logged in."""
+    assert 0 == cxroute("init")
+    name_tenant()
+    assert 0 == cxroute("explain", "-e", "prod", "--intent", "x")
+    assert 1 == cxroute("explain", "-e", "prod", "--intent", "x", "--live")
+    assert "CXONE_CLIENT_ID" in cxroute.err
+
+
+def test_what_is_most_likely_misspelt_is_said(cxroute: Program) -> None:
+    """An attribute that no rule asks about, and an intent that the bot cannot say; on stderr, with the nearest."""
+    assert 0 == cxroute("init")
+    assert 0 == cxroute("explain", "--intent", "biling_inquiry", "--attr", "cognigyConfidense=1")
+    assert 'intent "biling_inquiry" is in no Intents document; did you mean "billing_inquiry"?' in cxroute.err
+    assert 'no rule asks about "cognigyConfidense"; did you mean "cognigyConfidence"?' in cxroute.err
+    assert 0 == cxroute("explain", "-q", "--intent", "biling_inquiry")
+    assert "" == cxroute.err
+
+
+@pytest.mark.parametrize("code", sorted(CODES))
+def test_every_code_is_explained(cxroute: Program, code: str) -> None:
+    """Its title and its long text, in either case; no manifests are needed."""
+    assert 0 == cxroute("explain", code.lower())
+    assert f"{code}: {CODES[code].title}\n\n{CODES[code].text}\n" == cxroute.out
+    assert (0, {"code": code, "title": CODES[code].title, "text": CODES[code].text}) == cxroute.json("explain", code)

@@ -1,0 +1,551 @@
+"""What is most likely wrong with rules: each code where it is found, and where it must not be."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from reconciler.behaviour.routing_entry import Entry
+from reconciler.checks.lint import lint
+from reconciler.checks.lint_names import slip
+from reconciler.desired.desired import Desired, desire
+from reconciler.desired.queues import AssumedCatalogue
+from reconciler.manifest.kinds.environment import Attributes, Environment
+from reconciler.manifest.load import Manifests, load
+from reconciler.model.rule import Target, condition
+from tests.render.test_plan_text import DANGEROUS, HOSTILE
+from tests.support.builders import QUEUES, address, intent_is, rule, wanted
+from tests.support.program import Program, name_tenant, write
+from tests.support.random_rules import a_list, entries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from reconciler.model.finding import Finding
+
+HEAD = """\
+apiVersion: routing/v1
+kind: Environment
+name: prod
+owner: acme
+tenant: acme
+"""
+CATCH_ALL = "{key: rest, when: [], queue: General, priority: 900}"
+
+
+class Desk:
+    """Manifests in a folder of their own, linted beside some live rules."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(
+        self,
+        *rules: str,
+        live: Iterable[Entry] = (),
+        intents: Iterable[str] = (),
+        more: str = "",
+        work: int | None = None,
+    ) -> list[Finding]:
+        """Lint rules, each in one line of YAML: the first stands on line 5 of rules.yaml."""
+        listed = "".join(f"  - {one[:-1]}, name: rule {place:02}}}\n" for place, one in enumerate(rules))
+        (self.folder / "prod.yaml").write_text(HEAD + more, encoding="utf-8")
+        text = f"apiVersion: routing/v1\nkind: RuleSet\nname: set\nrules:\n{listed}"
+        (self.folder / "rules.yaml").write_text(text, encoding="utf-8")
+        (self.folder / "intents.yaml").unlink(missing_ok=True)
+        if intents:
+            text = "".join(f"  - {one}\n" for one in intents)
+            text = f"apiVersion: routing/v1\nkind: Intents\nname: bot\nintents:\n{text}"
+            (self.folder / "intents.yaml").write_text(text, encoding="utf-8")
+        manifests = load(self.folder)
+        environment = manifests.environments["prod"].document
+        desired = desire(manifests, environment, AssumedCatalogue("prod", {}))
+        names = {target: target for target in ("General", "Cards", "Fraud")} | {one.id: one.name for one in QUEUES}
+        return list(lint(desired, live, manifests, environment, names, work))
+
+
+@pytest.fixture
+def linted(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+def by_hand(name: str, **said: Any) -> Entry:
+    """A live rule that is not managed."""
+    return Entry(name=name, rule=rule(name, **said), id=name)
+
+
+def said(findings: Iterable[Finding]) -> list[tuple[str, str]]:
+    """Return code and rule of each finding that is more than worth knowing."""
+    return [(one.code, str(one.address or "")) for one in findings if one.severity != "info"]
+
+
+def test_rules_that_are_right_have_no_finding(linted: Desk) -> None:
+    """Ranges that meet, a catch-all, an attribute that the endpoint writes."""
+    assert [] == linted(
+        "{intent: pin, queue: Cards, minConfidence: 0.7, priority: 10}",
+        "{key: unsure, intent: pin, queue: Fraud, belowConfidence: 0.7, priority: 10}",
+        CATCH_ALL,
+        intents=["pin"],
+    )
+
+
+def test_a_rule_that_never_matches(linted: Desk) -> None:
+    """With the conditions that contradict each other, and no others."""
+    (found,) = linted(
+        "{intent: pin, minConfidence: 0.9, belowConfidence: 0.5, queue: Cards,"
+        " when: [{attribute: routedAt, exists: true}]}"
+    )
+    assert ("CXR201", "warning", "set/pin") == (found.code, found.severity, str(found.address))
+    assert "no conversation can match: confidence >= 0.9 and confidence < 0.5 contradict each other" == found.message
+    assert 5 == getattr(found.source, "line", 0)
+    (found,) = linted("{key: k, queue: Cards, when: [{attribute: routedAt, in: []}]}")
+    assert found.message.startswith("no conversation can match: nothing satisfies routedAt is one of")
+
+
+def test_a_rule_that_another_one_hides(linted: Desk) -> None:
+    """It names which one; a rule that is switched off hides nobody, and is hidden by nobody."""
+    wide = "{key: wide, intents: [pin, fax], queue: Cards, priority: 1%s}"
+    (found,) = linted(wide % "", "{intent: pin, minConfidence: 0.5, queue: Fraud, priority: 2}")
+    message = "never reached: set/wide takes all the same conversations first"
+    assert ("CXR202", "set/pin", message) == (found.code, str(found.address), found.message)
+    assert "CXR202" not in dict(said(linted(wide % ", enabled: false", "{intent: pin, queue: Fraud, priority: 2}")))
+    assert [] == said(linted(wide % "", "{intent: pin, queue: Fraud, priority: 2, enabled: false}"))
+
+
+def test_a_rule_that_several_hide_together(linted: Desk) -> None:
+    """None of them alone; a third one that is not needed is not named."""
+    found = linted(
+        "{intent: pin, minConfidence: 0.5, queue: Cards, priority: 1, key: high}",
+        "{intent: pin, belowConfidence: 0.5, queue: Cards, priority: 2, key: low}",
+        "{intent: pin, minConfidence: 0.9, queue: General, priority: 3, key: hidden}",
+        "{intent: pin, minConfidence: 0, queue: Fraud, priority: 4, key: last}",
+    )
+    messages = {str(one.address): one.message for one in found if one.code == "CXR202"}
+    assert "set/high and set/low together take all the same conversations first" in messages["set/last"]
+    assert "set/high takes all the same" in messages["set/hidden"]
+
+
+def test_a_live_rule_that_is_not_managed_hides_ours(linted: Desk) -> None:
+    """It is called by its live name; what is wrong with that rule itself is its owner's business."""
+    live = [
+        by_hand("All by hand", conditions=[], priority=1),
+        by_hand("Never", conditions=[condition("a", "in", [])]),
+        by_hand("Hidden", priority=50),
+    ]
+    found = linted("{intent: pin, queue: Fraud}", live=live)
+    assert [("CXR202", "set/pin")] == said(found)
+    assert 'the live rule "All by hand" (not managed) takes all the same conversations first' in found[0].message
+    assert "`adopt:`" in found[0].hint
+
+
+def test_a_rule_that_changes_nothing(linted: Desk) -> None:
+    """Without it, another rule would do the same; a rule that goes elsewhere is needed."""
+    (found,) = linted("{key: both, intents: [pin, fax], queue: General}", CATCH_ALL)
+    assert ("CXR203", "set/both") == (found.code, str(found.address))
+    assert 'no effect: set/rest would send the same conversations to "General", too' == found.message
+    assert "two may need each other" in found.hint
+    assert [] == said(linted("{key: both, intents: [pin, fax], queue: Cards}", CATCH_ALL))
+
+
+@pytest.mark.parametrize("confidence", ["", ", minConfidence: 0.6", ", belowConfidence: 0.6"])
+@pytest.mark.parametrize("said_of_it", ["{intent: pin", "{intents: [pin]"])
+def test_one_intent_that_goes_where_the_catch_all_sends_it_is_meant(
+    linted: Desk, said_of_it: str, confidence: str
+) -> None:
+    """An explicit rule is no finding; without it, the catch-all takes the intent, and that is none either."""
+    explicit = f"{said_of_it}{confidence}, queue: General}}"
+    assert [] == linted(explicit, CATCH_ALL, intents=["pin"])
+    assert [] == linted("{intent: fax, queue: Cards}", CATCH_ALL, intents=["pin", "fax"])
+    unsure = "{key: unsure, belowConfidence: 0.6, queue: General, priority: 800}"
+    assert [("CXR203", "set/unsure")] == said(linted(explicit, unsure, CATCH_ALL, intents=["pin"]))
+
+
+@pytest.mark.parametrize("other", ["{key: gold, when: [{attribute: routedAt, exists: true}], queue: General}"])
+def test_one_intent_that_another_rule_sends_likewise_is_a_finding(linted: Desk, other: str) -> None:
+    """A rule that asks for more than the catch-all does is none; nor is a second rule for the intent."""
+    gold = "when: [{attribute: routedAt, exists: true}], queue: General"
+    found = linted(f"{{intent: pin, {gold}, priority: 1}}", other, CATCH_ALL.replace("General", "Cards"))
+    assert [("CXR203", "set/pin")] == said(found)
+    found = linted("{intent: pin, queue: General, priority: 1}", f"{{key: again, intent: pin, {gold}, priority: 2}}")
+    assert ("CXR202", "set/again") in said(found)
+
+
+def test_equal_priorities_that_lead_elsewhere(linted: Desk) -> None:
+    """With a conversation that shows it; to the same queue, or without a common conversation, it is no matter."""
+    gold = "{key: gold, when: [{attribute: routedAt, equals: x}], queue: %s, priority: 100}"
+    (found,) = linted("{intent: pin, queue: Cards}", gold % "Fraud")
+    assert ("CXR204", "set/pin") == (found.code, str(found.address))
+    assert 'intent "pin", routedAt "x"' in found.message
+    assert '"Fraud"' in found.message
+    assert '"Cards"' in found.message
+    assert "CXR204" not in dict(said(linted("{intent: pin, queue: Cards}", gold % "Cards")))
+    assert [] == said(linted("{intent: pin, queue: Cards}", "{intent: fax, queue: Fraud}"))
+
+
+def test_a_rule_that_is_tied_is_never_said_to_be_never_reached(linted: Desk) -> None:
+    """Of more ties than are told too: the platform may give conversations to each of these rules."""
+    rules = [f"{{key: k{n}, queue: Cards, when: [{{attribute: intent, startsWith: i{n}x}}]}}" for n in range(30)]
+    found = linted("{key: wide, when: [{attribute: intent, exists: true}], queue: Fraud}", *rules)
+    assert ["CXR204"] == [one.code for one in found if one.code in ("CXR202", "CXR204")]
+    assert "set/k2 and at least 17 more, which send elsewhere" in next(one.message for one in found)
+
+
+def test_many_ties_of_one_rule_are_one_finding(linted: Desk) -> None:
+    """It counts the others; a tie with a live rule that is not managed is ours as well.
+
+    Who wins is not defined, so neither of the two is called hidden.
+    """
+    rules = [f"{{intent: i{number}, queue: Cards}}" for number in range(12)]
+    found = [one for one in linted("{key: wide, when: [], queue: Fraud}", *rules) if one.code == "CXR204"]
+    assert 12 >= len(found)
+    tied = linted("{intent: pin, queue: Cards}", live=[by_hand("Mine", conditions=[intent_is("pin")])])
+    assert [("CXR204", "set/pin")] == said(tied)
+    assert 'as the live rule "Mine" (not managed), which sends elsewhere' in tied[0].message
+
+
+def test_intents_that_no_rule_takes(linted: Desk) -> None:
+    """All in one finding, at the first one's place. A catch-all takes them; of one that is hidden CXR202 tells."""
+    intents = ["pin", *(f"i{number}" for number in range(11)), "hidden"]
+    rules = ["{intent: pin, queue: Cards}", "{intent: hidden, queue: Cards, priority: 950}"]
+    (alone,) = linted(*rules, intents=intents)
+    assert ("CXR205", "warning", None) == (alone.code, alone.severity, alone.address)
+    assert 6 == getattr(alone.source, "line", 0)
+    assert alone.message.startswith('11 intents of the bot have no rule: "i0", "i1", ')
+    assert 'and 3 more. intent "i0", confidence 0.99 goes to the tenant\'s default' in alone.message
+    assert [("CXR202", "set/hidden")] == said(linted(*rules, CATCH_ALL, intents=intents))
+
+
+def test_a_catch_all_that_is_not_managed_leaves_an_intent_without_a_rule(linted: Desk) -> None:
+    """The manifests do not say that it is meant; the message names the live rule."""
+    live = [by_hand("Rest", conditions=[], priority=900)]
+    (alone,) = linted("{intent: pin, queue: Cards}", intents=["pin", "fax"], live=live)
+    assert "CXR205" == alone.code
+    assert 'goes to "Card Services" by the live rule "Rest" (not managed)' in alone.message
+    off = CATCH_ALL.replace("}", ", enabled: false}")
+    assert ["CXR205"] == [one.code for one in linted("{intent: pin, queue: Cards}", off, intents=["pin", "fax"])]
+
+
+@pytest.mark.parametrize("operator", ["equals: fax", "in: [fax, fox]", "startsWith: fa", "contains: a"])
+def test_an_intent_that_a_rule_names_is_routed(linted: Desk, operator: str) -> None:
+    """By any operator that holds for it; and the context endpoint's fallback is none of the bot's."""
+    rules = f"{{key: k, queue: Cards, when: [{{attribute: cognigyDetectedIntent, {operator}}}]}}"
+    found = linted(rules, CATCH_ALL, intents=["fax", "none"], more="context: {below: {intent: none}}\n")
+    assert "CXR205" not in dict(said(found))
+
+
+def test_intents_that_the_bot_cannot_say(linted: Desk) -> None:
+    """At the value's own line, with the nearest name; nothing is said where no Intents document is."""
+    rules = ["{intent: pin, queue: Cards}", "{key: k, intents: [card_lost, card_stollen], queue: Cards}"]
+    rules.append("{key: no, queue: Fraud, when: [{attribute: cognigyDetectedIntent, notIn: [card_stollen, pin]}]}")
+    (found,) = (one for one in linted(*rules, intents=["pin", "card_lost", "card_stolen"]) if one.code == "CXR206")
+    assert 'intent "card_stollen" is asked for here, and by 1 further rule, but no Intents document' in found.message
+    assert ('did you mean "card_stolen"?', 6, 35) == (found.hint, *(found.source or ("", 0, 0))[1:])
+    assert [] == said(linted("{intent: anything, queue: Cards}"))
+
+
+def test_very_many_unknown_intents_are_few_findings(linted: Desk) -> None:
+    """Twenty by name, all others counted."""
+    rules = [f"{{intent: wrong{number}, queue: Cards}}" for number in range(50)]
+    found = [one for one in linted(*rules, CATCH_ALL, intents=["pin"]) if one.code == "CXR206"]
+    assert 21 == len(found)
+    assert any(one.message.startswith("30 further intents that no Intents document has: ") for one in found)
+
+
+def test_attributes_that_nobody_is_known_to_write(linted: Desk) -> None:
+    """A name that looks misspelt is a warning, any other merely worth knowing; one finding for each attribute."""
+    rules = [
+        "{key: a, queue: Cards, intent: pin, when: [{attribute: cognigyConfidense, greaterThan: 0.5}]}",
+        "{key: b, queue: Cards, intent: fax, when: [{attribute: tier, equals: gold}]}",
+        "{key: c, queue: Cards, intent: fox, when: [{attribute: tier, equals: gold}]}",
+    ]
+    tier, typo = sorted((one for one in linted(*rules) if one.code == "CXR207"), key=lambda one: one.severity)
+    assert ("info", 6) == (tier.severity, getattr(tier.source, "line", 0))
+    assert 'attribute "tier" is asked about by 2 rules; the context endpoint does not write it' == tier.message
+    assert ("warning", 'did you mean "cognigyConfidence"?') == (typo.severity, typo.hint)
+    live = [by_hand("theirs", conditions=[condition("tier", "exists", None)])]
+    assert ["warning"] == [one.severity for one in linted(*rules, live=live) if one.code == "CXR207"]
+
+
+def test_a_rare_name_beside_a_common_one_is_a_slip(linted: Desk) -> None:
+    """Of two attributes that differ in a letter, the one that fewer rules ask about is the misspelt one."""
+    rules = [f"{{key: k{n}, intent: i{n}, queue: Cards, when: [{{attribute: language, equals: de}}]}}" for n in (1, 2)]
+    rules.append("{key: k3, intent: i3, queue: Cards, when: [{attribute: langauge, equals: de}]}")
+    found = [one for one in linted(*rules) if one.code == "CXR207" and one.severity == "warning"]
+    assert ['did you mean "language"?'] == [one.hint for one in found]
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "expected"),
+    [
+        ("langauge", "language", True),
+        ("languge", "language", True),
+        ("languages", "language", True),
+        ("lanquage", "language", True),
+        ("LANGUAGE", "language", True),
+        ("customer_tier", "customerTier", True),
+        ("language", "language", False),
+        ("customerType", "customerTier", False),
+        ("line_1", "line_2", False),
+        ("line12", "line1", False),
+        ("tier", "tie", False),
+        ("", "language", False),
+    ],
+)
+def test_slips_of_the_pen(name: str, known: str, expected: bool) -> None:  # noqa: FBT001 - what is expected
+    """One letter more, less, other or swapped, or another case; never a digit."""
+    assert expected is slip(name, known)
+    assert expected is slip(known, name)
+
+
+GAP = [
+    "{key: %s-sure, intent: %s, minConfidence: 0.75, queue: Cards}",
+    "{key: %s-unsure, intent: %s, belowConfidence: 0.6, queue: Fraud}",
+]
+
+
+def test_gaps_are_merged_over_intents(linted: Desk) -> None:
+    """One finding for a range, with all intents that have it, and where such a conversation goes."""
+    rules = [one % (intent, intent) for intent in ("pin", "fax") for one in GAP]
+    (found,) = linted(*rules, CATCH_ALL)
+    assert ("CXR208", "warning", None) == (found.code, found.severity, found.address)
+    expected = 'no rule for "pin" or "fax" takes a confidence from 0.6 to below 0.75, though rules take more and less: '
+    assert found.message.startswith(expected) or found.message.startswith(
+        expected.replace('"pin" or "fax"', '"fax" or "pin"')
+    )
+    assert 'goes to "General" by set/rest' in found.message
+
+
+def test_a_gap_for_some_callers_alone(linted: Desk) -> None:
+    """A rule that takes the range from gold callers leaves it open for all others; one that takes all closes it."""
+    rules = [one % ("pin", "pin") for one in GAP]
+    gold = "{key: gold, intent: pin, queue: General, when: [{attribute: routedAt, equals: gold}]}"
+    found = [
+        one for one in linted(*rules, gold, "{key: z, when: [], queue: Cards, priority: 999}") if one.code == "CXR208"
+    ]
+    assert 1 == len(found)
+    assert 'intent "pin", confidence ' in found[0].message
+    closed = "{key: wide, intent: pin, queue: General, priority: 200}"
+    assert "CXR208" not in dict(said(linted(*rules, closed)))
+
+
+def test_one_number_alone_is_a_gap(linted: Desk) -> None:
+    """`> 0.7` and `< 0.7` leave 0.7."""
+    when = "when: [{attribute: cognigyConfidence, %s: 0.7}]"
+    found = linted(
+        f"{{key: a, intent: pin, queue: Cards, {when % 'greaterThan'}}}",
+        f"{{key: b, intent: pin, queue: Fraud, {when % 'lessThan'}}}",
+        CATCH_ALL,
+    )
+    assert ['no rule for "pin" takes a confidence of exactly 0.7'] == [
+        one.message.split(",")[0] for one in found if one.code == "CXR208"
+    ]
+
+
+def test_gaps_among_callers_that_rules_set_apart(linted: Desk) -> None:
+    """Two rules for German callers leave a range between them, though nothing is asked of others."""
+    german = "when: [{attribute: routedAt, equals: de}]"
+    found = linted(
+        f"{{key: a, intent: pin, minConfidence: 0.8, queue: Cards, {german}}}",
+        f"{{key: b, intent: pin, belowConfidence: 0.5, queue: Fraud, {german}}}",
+        CATCH_ALL,
+    )
+    (gap,) = (one for one in found if one.code == "CXR208")
+    assert 'from 0.5 to below 0.8, routedAt is "de", though' in gap.message
+
+
+def test_an_open_end_below_is_worth_knowing_without_a_catch_all(linted: Desk) -> None:
+    """One info for all intents; with a catch-all, it is by design."""
+    rules = ["{intent: pin, minConfidence: 0.6, queue: Cards}", "{intent: fax, minConfidence: 0.7, queue: Cards}"]
+    (found,) = linted(*rules)
+    assert ("CXR208", "info") == (found.code, found.severity)
+    assert found.message.startswith("2 intents go to the tenant's default where the bot is less sure than their rules")
+    assert [] == linted(*rules, CATCH_ALL)
+    low = "{key: low, queue: General, belowConfidence: 0.7, when: [{attribute: cognigyDetectedIntent, exists: true}]}"
+    assert [] == [one for one in linted(*rules, low) if one.code == "CXR208"]
+
+
+def ranged(random: Random, key: str) -> str:
+    """A rule for one intent, a range of the confidence in tenths, and perhaps gold callers alone."""
+    operator, bound = random.choice(["lessThan", "greaterThanOrEqual"]), random.randint(1, 9) / 10
+    gold = ", {attribute: routedAt, equals: gold}" if random.random() < 0.4 else ""
+    return (
+        f"{{key: {key}, queue: Cards, priority: {random.randint(1, 9)}, when: [{{attribute: cognigyDetectedIntent,"
+        f" equals: pin}}, {{attribute: cognigyConfidence, {operator}: {bound}}}{gold}]}}"
+    )
+
+
+def has_gap(rules: list[str]) -> bool:
+    """Say, trying every tenth and what is between, whether rules of one kind leave a gap that no rule takes."""
+    read = [(re.search(r"(lessThan|OrEqual): (\d\.\d)", one), "gold" in one) for one in rules]
+    taken = [(found[1], float(found[2]), gold) for found, gold in read if found]
+
+    def takes(at: float, whose: bool) -> bool:  # noqa: FBT001 - gold callers, or all others
+        return any(
+            (at < bound if low == "lessThan" else at >= bound) and (whose or not gold) for low, bound, gold in taken
+        )
+
+    points = [step / 20 for step in range(21)]
+    for kind in (False, True):
+        own = [
+            at
+            for at in points
+            if any((at < bound if low == "lessThan" else at >= bound) for low, bound, gold in taken if gold is kind)
+        ]
+        between = [at for at in points if own and min(own) < at < max(own) and at not in own]
+        if any(not takes(at, kind) for at in between):
+            return True
+    return False
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_gaps_are_those_that_trying_every_value_finds(linted: Desk, block: int) -> None:
+    """For all callers and for gold ones; none is missed, none is invented."""
+    found = []
+    for seed in range(block * 30, block * 30 + 30):
+        random = Random(f"gaps {seed}")
+        rules = [ranged(random, f"k{place}") for place in range(random.randint(2, 4))]
+        codes = [one.code for one in linted(*rules, CATCH_ALL) if one.severity == "warning"]
+        assert has_gap(rules) is ("CXR208" in codes), rules
+        found.append("CXR208" in codes)
+    assert {True, False} == set(found)
+
+
+def test_whatever_rules_say_there_is_an_answer() -> None:
+    """Every operator, types mixed, ties, rules not understood: no list of rules is a bug of the lint."""
+    environment = Environment(
+        name="prod", owner="acme", tenant="acme", attributes=Attributes(intent="intent", confidence="conf")
+    )
+    codes: set[str] = set()
+    for seed in range(400):
+        rules = entries(a_list(Random(seed), 7))
+        ours = {
+            address(f"set/k{place}"): wanted(f"set/k{place}", one.rule) for place, one in enumerate(rules) if place % 3
+        }
+        want = Desired(
+            environment="prod",
+            owner="acme",
+            rules=ours,
+            rulesets=frozenset(),
+            findings=(),
+            labels={"intent": "intent", "conf": "confidence"},
+        )
+        codes |= {
+            one.code
+            for one in lint(
+                want,
+                [replace(one, address=None) for one in rules[::3]],
+                Manifests(environments={}, queues=(), rulesets=(), intents=(), route_tests=()),
+                environment,
+                {},
+            )
+        }
+    assert {"CXR201", "CXR202", "CXR203", "CXR204", "CXR207", "CXR208"} <= codes
+
+
+@pytest.mark.parametrize("hostile", HOSTILE, ids=repr)
+def test_names_from_outside_do_no_harm(linted: Desk, hostile: str) -> None:
+    """Live names, attributes and values stand in quotes, escaped."""
+    live = [
+        by_hand(hostile, conditions=[], priority=1, targets=[Target(hostile, 1)]),
+        by_hand("tied", conditions=[condition(hostile, "equals", hostile)], targets=[Target("q-fraud", 1)]),
+    ]
+    found = linted("{intent: pin, queue: Cards}", live=live)
+    assert "CXR202" in dict(said(found))
+    for one in found:
+        assert DANGEROUS.search(one.message + one.hint) is None
+        assert "\n" not in one.message
+
+
+STARTER = """\
+apiVersion: routing/v1
+kind: RuleSet
+name: more
+rules:
+  - {intent: pin, queue: cards, priority: 1, when: [{attribute: tier, equals: gold}]}
+  - {key: again, intent: pin, queue: cards, name: x, priority: 2, when: [{attribute: tier, equals: gold}]}
+"""
+
+
+def test_a_rule_that_is_not_analysed_to_the_end_is_named(linted: Desk) -> None:
+    """CXR209 for each rule of ours, with what to do; of a live rule that is not managed nothing is said."""
+    rules = ("{intent: pin, queue: Cards}", "{intent: fax, queue: Cards}", CATCH_ALL)
+    live = [by_hand("theirs", conditions=[intent_is("pin")], priority=1)]
+    found = [one for one in linted(*rules, live=live, work=0) if "overlaps" in one.message]
+    assert [("CXR209", "set/pin"), ("CXR209", "set/fax"), ("CXR209", "set/rest")] == said(found)
+    assert {"let rules ask for fewer attributes, or for the same ones"} == {one.hint for one in found}
+    assert all(one.message.startswith("not checked: too many overlaps with other rules") for one in found)
+    assert [5, 6, 7] == [one.source.line for one in found if one.source]
+    assert "CXR209" not in dict(said(linted(*rules, live=live)))
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "intents without a rule",
+        "attributes that nothing writes",
+        "ranges of the confidence without a rule",
+    ],
+)
+def test_what_is_not_checked_of_all_rules_together_is_said(linted: Desk, what: str) -> None:
+    """CXR209 once for each question, without an address: what it would find may be there."""
+    gold = "{key: gold, when: [{attribute: tier, equals: gold}, {attribute: teir, equals: gold}], queue: Cards}"
+    rules = ("{intent: pin, queue: Cards, minConfidence: 0.6}", gold, CATCH_ALL)
+    found = [one for one in linted(*rules, intents=["pin", "fax"], work=0) if not one.address]
+    expected = f"not checked: {what}; the analysis stopped at its bound of work (3 rules)"
+    assert [("CXR209", "warning")] == [(one.code, one.severity) for one in found if one.message == expected]
+
+
+def test_ranges_that_are_too_many_to_look_for_gaps_in_are_said(linted: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CXR209 once, worth knowing only, at the first rule whose ranges were not looked at; gaps are left out then."""
+    gold = "when: [{attribute: tier, equals: gold}]"
+    rules = (
+        "{key: low, intent: pin, queue: Cards, belowConfidence: 0.3}",
+        "{key: high, intent: pin, queue: Cards, minConfidence: 0.7, priority: 50}",
+        f"{{key: gold, intent: pin, queue: Cards, minConfidence: 0.3, belowConfidence: 0.7, priority: 60, {gold}}}",
+        CATCH_ALL,
+    )
+    assert "CXR208" in [one.code for one in linted(*rules)]
+    monkeypatch.setattr("reconciler.checks.lint_confidence._MOST_SEARCHES", 0)
+    found = [one for one in linted(*rules) if one.code in ("CXR208", "CXR209")]
+    expected = "the rules have too many different ranges of confidence to look for gaps in all of them"
+    assert [("CXR209", "info", expected)] == [(one.code, one.severity, one.message) for one in found]
+    assert str(found[0].address).startswith("set/")
+
+
+def test_validate_says_it_once(cxroute: Program) -> None:
+    """In text what is merely worth knowing is left to -v; a warning never changes the exit code."""
+    assert 0 == cxroute("init")
+    name_tenant()
+    write("more.yaml", STARTER)
+    assert 0 == cxroute("validate")
+    assert 1 == cxroute.out.count("CXR202")
+    assert "more.yaml:6:5: warning[CXR202]: never reached: more/pin takes all the same conversations" in cxroute.out
+    assert "CXR207" not in cxroute.out
+    assert 0 == cxroute("-v", "validate")
+    assert 1 == cxroute.out.count('attribute "tier"')
+    code, form = cxroute.json("validate")
+    assert (0, True) == (code, form["valid"])
+    assert {"CXR202", "CXR206", "CXR207"} <= {one["code"] for one in form["findings"]}
+
+
+def test_validate_counts_the_intents_that_a_catch_all_takes(cxroute: Program) -> None:
+    """That is no finding: whoever adds an intent to the bot sees it all the same."""
+    head = "apiVersion: routing/v1\nkind: RuleSet\nname: set\nrules:\n"
+    write("rules.yaml", f"{head}  - {{intent: pin, queue: Cards}}\n  - {CATCH_ALL}\n")
+    write("bot.yaml", "apiVersion: routing/v1\nkind: Intents\nname: bot\nintents: [pin, fax, card_lost]\n")
+    assert 0 == cxroute("validate")
+    assert "No errors in 2 files. 2 intents go by a catch-all alone.\n" == cxroute.out
+    _, form = cxroute.json("validate")
+    assert ([], ["fax", "card_lost"]) == (form["findings"], form["leftToCatchAll"])
+
+
+def test_what_init_writes_has_no_finding(cxroute: Program) -> None:
+    """Whoever starts sees nothing that is not of their own making."""
+    assert 0 == cxroute("init")
+    name_tenant()
+    assert (0, []) == (cxroute("validate"), cxroute.json("validate")[1]["findings"])

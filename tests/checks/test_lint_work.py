@@ -1,0 +1,221 @@
+"""The lint's bound of work: counted in comparisons, held on every list, and never a false statement."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.behaviour.budget import Budget
+from reconciler.behaviour.diff.difference import difference
+from reconciler.behaviour.facts.rule_facts import facts, lint
+from reconciler.behaviour.ordering.constraints import Move
+from reconciler.behaviour.ordering.order import order
+from reconciler.behaviour.routing_entry import in_order
+from reconciler.behaviour.space.slices import Slices
+from reconciler.behaviour.space.space import Space
+from reconciler.checks import lint as lint_module
+from reconciler.checks.lint import is_complete, share, work_of
+from tests.support.program import write
+from tests.support.random_rules import a_list, attribute, entries, rule
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reconciler.behaviour.facts.rule_facts import Facts
+    from tests.support.brute_force import Json
+    from tests.support.program import Program
+
+
+def patterns(count: int, each: int = 1) -> list[Json]:
+    """Return rules each of which excludes patterns of its own."""
+    return [
+        rule(f"r{n}", n, [attribute("intent", "notContains", f"<{n}.{place}>") for place in range(each)], f"Q{n % 5}")
+        for n in range(count)
+    ]
+
+
+def unknown(count: int) -> list[Json]:
+    """Return rules each of which has a condition of its own that is not understood."""
+    return [rule(f"r{n}", n, [{"type": "schedule", "name": f"s{n}"}], f"Q{n % 5}") for n in range(count)]
+
+
+def sets(count: int) -> list[Json]:
+    """Return rules that overlap in sets of intents and ranges of a number."""
+    random = Random("sets")
+    return [
+        rule(
+            f"r{n}",
+            n,
+            [
+                attribute("intent", "in", [f"i{one}" for one in random.sample(range(count), count // 3)]),
+                attribute("x", "lessThan", random.random()),
+            ],
+            f"Q{random.randrange(5)}",
+        )
+        for n in range(count)
+    ]
+
+
+def own(count: int) -> list[Json]:
+    """Return rules each of which asks about two attributes that nearly no other one asks about."""
+    return [
+        rule(f"r{n}", n, [attribute(f"a{n}", "equals", "yes"), attribute(f"a{n + 1}", "notEquals", "no")], f"Q{n % 5}")
+        for n in range(count)
+    ]
+
+
+LISTS: dict[str, Callable[[], list[Json]]] = {
+    "one pattern": lambda: patterns(400),
+    "five patterns": lambda: patterns(150, 5),
+    "twenty patterns": lambda: patterns(100, 20),
+    "unknown conditions": lambda: unknown(400),
+    "attributes of their own": lambda: own(300),
+}
+
+
+def checked(rules: list[Json], work: int) -> tuple[Facts, int]:
+    """Return the facts about a list, and how many comparisons these took."""
+    ordered = in_order(entries(rules))
+    space = Space((ordered,))
+    space.budget.left = work
+    found = facts(Slices(space, ordered))
+    return found, work - space.budget.left
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_each_further_rule_costs_a_bounded_number_of_comparisons(name: str) -> None:
+    """Exclusion patterns, unknown conditions and many attributes are checked to the end, 300 comparisons a rule."""
+    rules = LISTS[name]()
+    found, work = checked(rules, work_of(len(rules)))
+    assert () == found.undecided
+    assert 300 * len(rules) >= work
+
+
+def bounded(rules: list[Json], work: int) -> None:
+    """A list that would take far longer ends at the bound, and the rules that were not checked are named."""
+    found, done = checked(rules, work)
+    assert 2 * work >= done
+    assert len(rules) // 2 < len(found.undecided)
+
+
+def test_a_hard_list_ends_at_the_bound() -> None:
+    """Sets and ranges that overlap: the comparisons end, and what is left out is said."""
+    bounded(sets(120), 200_000)
+
+
+def test_a_budget_of_cuts_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The deliberate bug: one unit for each piece of work, however much that compares."""
+
+    def charge(self: Budget, _comparisons: int) -> None:
+        self.left -= 1
+
+    monkeypatch.setattr(Budget, "charge", charge)
+    with pytest.raises(AssertionError):
+        bounded(sets(120), 200_000)
+
+
+@pytest.mark.parametrize("work", [0, 30, 100, 300, 1_000])
+def test_what_is_said_within_a_bound_is_right(work: int) -> None:
+    """Each fact is one that an unbounded search finds; only of rules named as unchecked is any left out."""
+    for seed in range(120):
+        rules = a_list(Random(f"bounded {seed}"), 7)
+        whole, part = lint(entries(rules)), lint(entries(rules), work=work)
+        unchecked = {one.id for one in part.undecided}
+        for kind in ("never", "shadowed", "redundant"):
+            every = {one.entry.id for one in getattr(whole, kind)}
+            found = {one.entry.id for one in getattr(part, kind)}
+            assert every - unchecked <= found <= every, (seed, kind)
+        every_tie, found_ties = ({(one.first.id, one.second.id) for one in of.ties} for of in (whole, part))
+        assert found_ties <= every_tie, seed
+        assert all(unchecked & {*pair} for pair in every_tie - found_ties), seed
+
+
+def test_the_same_list_takes_the_same_work() -> None:
+    """Two checks of a list that is not checked to the end say the same (R22)."""
+    first, second = checked(sets(60), 20_000), checked(sets(60), 20_000)
+    names = [([one.id for one in found.undecided], len(found.shadowed), work) for found, work in (first, second)]
+    assert names[0] == names[1]
+
+
+def test_a_plan_gives_advice_a_fifth_of_its_work() -> None:
+    """With a minimum by which ordinary lists of 10,000 rules are checked to the end (100 comparisons a rule)."""
+    assert (4_000_000, 2_000_000 + 1) == (share(10_000, 10_000_000), share(10_000, 5))
+    assert share(10, 0) // 2 >= 100 * 1_000
+
+
+@pytest.mark.parametrize("make", [lambda: patterns(60), lambda: unknown(60), lambda: own(60), lambda: sets(60)])
+def test_a_difference_and_an_order_end_at_their_bound(make: Callable[[], list[Json]]) -> None:
+    """Every rule gets the opposite place: both end within the work, and say what they do not know."""
+    old = make()
+    new = [{**one, "priority": 1_000 - one["priority"]} for one in old]
+    found = difference(entries(old), entries(new), work=50_000)
+    assert not found.complete
+    moves = [Move(*pair) for pair in zip(entries(old), entries(new), strict=True)]
+    whole = order(moves, (), work=50_000)
+    assert len(moves) <= sum(map(len, whole.waves))
+
+
+ENVIRONMENT = "apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: acme\ntenant: acme\n"
+QUEUES = "apiVersion: routing/v1\nkind: Queues\nname: queues\nqueues: {Cards: Cards}\n"
+RULES = "apiVersion: routing/v1\nkind: RuleSet\nname: set\nrules:\n"
+
+
+def test_rules_that_are_not_checked_are_said_and_no_acceptance_is_in_vain(
+    cxroute: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Text, JSON, GitHub and SARIF name them; a finding that is missing may exist, and the exit code stays 0."""
+    monkeypatch.setattr(lint_module, "WORK", 0)
+    write("environment.yaml", ENVIRONMENT)
+    write("queues.yaml", QUEUES)
+    entry = "- {{key: r{n}, intent: i{n}, queue: Cards, accept: {{CXR203: it stays}}}}\n"
+    write("rules.yaml", RULES + "".join(entry.format(n=n) for n in range(40)))
+    assert 0 == cxroute("validate")
+    assert "40 rules: not checked" in cxroute.out
+    assert "CXR212" not in cxroute.out
+    _, form = cxroute.json("validate")
+    assert [40] == [len(one["addresses"]) for one in form["findings"] if one["code"] == "CXR209" and one["address"]]
+    for kind in ("github", "sarif"):
+        assert 0 == cxroute("validate", "--format", kind)
+        assert "not checked" in cxroute.out
+
+
+def test_completeness_is_read_from_the_findings() -> None:
+    """Without CXR209 everything was checked."""
+    assert is_complete(())
+
+
+def test_a_difference_ends_before_its_exceptions_fill_the_memory() -> None:
+    """An exception costs as much as its conditions: 400 rules by hand were 200 MB of JSON, and 2,000 were 5 GB."""
+    random = Random("pairs")
+
+    def asked(name: str, operator: str) -> Json:
+        return attribute(name, operator, random.choice("abcdefgh") + random.choice("abcdefgh"))
+
+    operators = [("t", "contains"), ("t", "contains"), ("t", "notContains"), ("u", "contains")]
+    old = [rule(f"r{n}", n, [asked(*one) for one in operators], f"Q{n % 5}") for n in range(300)]
+    new = [*old, *(rule(f"o{n}", n * 15 + 1, [attribute("t", "notContains", f"<{n}>")], "Q") for n in range(20))]
+    found = difference(entries(old), entries(new), work=4_000_000)
+    conditions = sum(len(clauses) for row in found.rows for clauses in row.excepts)
+    assert not found.complete
+    assert conditions <= 4_000_000 / 50
+
+
+def test_a_region_costs_what_its_exceptions_say() -> None:
+    """Among texts that no rule names an exception need not deny those that rules name: ordinary lists stay complete."""
+    named = [
+        rule(f"n{n}", n + 500, [attribute("intent", "equals", f"i{n}"), attribute("conf", "lessThan", 0.5)], "A")
+        for n in range(3_000)
+    ]
+
+    def sending(queue: str) -> list[Json]:
+        wide = [
+            [attribute("intent", "notContains", f"<{n}>"), attribute("tier", "equals", f"t{n % 9}")] for n in range(60)
+        ]
+        bounds = [attribute("conf", "lessThan", n / 100) for n in range(60)]
+        return [*(rule(f"w{n}", n, [*wide[n], bounds[n]], queue) for n in range(60)), *named]
+
+    found = difference(entries(sending("B")), entries(sending("C")))
+    assert found.complete
+    assert found.work < 100 * 3_060

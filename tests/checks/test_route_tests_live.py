@@ -1,0 +1,161 @@
+"""RouteTests against live rules and live queues: what cannot be decided, or names no queue of the tenant, fails."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.checks.route_tests import verify, verify_live
+from reconciler.desired.queues import AssumedCatalogue, Catalogue, aliases
+from reconciler.manifest.load import load
+from reconciler.model.rule import Queue, opaque
+from reconciler.plan.routing_table import live_entries
+from tests.support.builders import QUEUES, desired, intent_is, rule, unmanaged, wanted
+from tests.support.program import write
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from reconciler.checks.route_tests import Tried
+    from reconciler.manifest.kinds.environment import Environment
+    from reconciler.manifest.load import Manifests
+    from reconciler.model.live import LiveRule
+    from reconciler.model.rule import Rule
+
+pytestmark = pytest.mark.usefixtures("elsewhere")
+ODD = opaque({"type": "attribute", "attributeName": "mood", "operator": "soundsLike", "value": "cross"})
+HEAD = """\
+{apiVersion: routing/v1, kind: Environment, name: prod, owner: acme, tenant: acme, vars: {word: x, long: LONG}}
+---
+{apiVersion: routing/v1, kind: Queues, name: queues, queues: {vip: {staging: {name: VIP}}, old: {prod: {id: gone}}}}
+---
+{apiVersion: routing/v1, kind: RouteTests, name: all, tests: [
+"""
+MUCH = ", ".join(f"a{n}: '${{long}}'" for n in range(90))
+VIP = "{given: {intent: vip}, expect: {queue: Card Services}}"
+
+
+def said(*tests: str) -> tuple[Manifests, Environment]:
+    """Write these tests from line 6 on, and read them."""
+    write("tests.yaml", HEAD.replace("LONG", "x" * 60_000) + ",\n".join(tests) + "\n]}\n")
+    manifests = load(Path("manifests"))
+    return manifests, manifests.environments["prod"].document
+
+
+def tried(rules: Iterable[LiveRule], *tests: str, queues: Iterable[Queue] = QUEUES) -> tuple[Tried, ...]:
+    """Try these tests on live rules."""
+    manifests, environment = said(*tests)
+    catalogue = Catalogue("prod", aliases(manifests, "prod"), queues)
+    return verify_live(manifests.route_tests, environment, catalogue, live_entries(rules, desired()))
+
+
+def failure(found: Tried) -> tuple[str, str, str]:
+    """Return the code, the message and the hint of a test that must have failed."""
+    assert found.failure is not None
+    return found.failure.code, found.failure.message, found.failure.hint
+
+
+def vip(**more: object) -> Rule:
+    return rule("vip", **more)
+
+
+def test_a_test_holds_on_the_live_rules_by_its_queues_live_name() -> None:
+    """The winner is the live rule, whoever manages it."""
+    (found,) = tried([unmanaged("7", vip())], VIP)
+    assert (None, "vip") == (found.failure, found.winner.name if found.winner else "")
+
+
+@pytest.mark.parametrize(
+    ("expect", "code", "message"),
+    [
+        ("{queue: Nobody knows it}", "CXR105", "is no alias and no live queue of prod"),
+        ("{split: {Card Services: 1, Nobody knows it: 0}}", "CXR105", "is no alias and no live queue of prod"),
+        ("{queue: vip}", "CXR105", "queue alias 'vip' has no entry for prod"),
+        ("{queue: old}", "CXR105", "queue id \"gone\" (alias 'old') is not live in prod"),
+        ("{queue: Twice}", "CXR106", '2 live queues of prod are named "Twice"'),
+        ("{queue: Off}", "CXR121", 'queue "Off" (id q-off) of prod is inactive'),
+    ],
+)
+def test_a_test_that_names_no_one_usable_queue_fails(expect: str, code: str, message: str) -> None:
+    """Even where the unknown queue is to get nothing; the code is the one of a rule that names such a queue."""
+    queues = (*QUEUES, Queue("q1", "Twice"), Queue("q2", "Twice"), Queue("q-off", "Off", active=False))
+    (found,) = tried([unmanaged("7", vip())], f"{{given: {{intent: vip}}, expect: {expect}}}", queues=queues)
+    assert (code, True) == (failure(found)[0], message in failure(found)[1])
+    assert None is found.winner
+
+
+def test_a_test_that_names_an_unknown_queue_says_the_nearest_one() -> None:
+    """A hint, and the line of the test; the other tests of the document are tried all the same."""
+    (found, other) = tried([unmanaged("7", vip())], "{given: {intent: vip}, expect: {queue: Card Service}}", VIP)
+    assert ("CXR105", 'did you mean "Card Services"?') == (failure(found)[0], failure(found)[2])
+    assert (6, None) == (found.source.line, other.failure)
+
+
+@pytest.mark.parametrize(
+    ("test", "code", "message", "hint"),
+    [
+        (
+            "{given: {intent: vip, confidence: '${word}'}, expect: {default: true}}",
+            "CXR104",
+            "confidence must be a number from 0 to 1, and ${word} is not",
+            "",
+        ),
+        (
+            "{given: {intent: vip}, expect: {split: {Fraud: '${word}'}}}",
+            "CXR104",
+            "split must be a number from 0 to 1e+300, and ${word} is not",
+            "",
+        ),
+        (
+            "{given: {intent: '${word'}, expect: {default: true}}",
+            "CXR107",
+            'the Environment has no variable "${word" in its vars',
+            'did you mean "word"?',
+        ),
+        (
+            "{given: {intent: '${long}${long}'}, expect: {default: true}}",
+            "CXR104",
+            "this text, filled in, is longer than 64 KiB; shorten it or its variables",
+            "",
+        ),
+        (
+            "{given: {intent: vip}, expect: {queue: '${wrod}'}}",
+            "CXR107",
+            'the Environment has no variable "wrod" in its vars',
+            'did you mean "word"?',
+        ),
+        (
+            f"{{given: {{attributes: {{{MUCH}}}}}, expect: {{default: true}}}}",
+            "CXR010",
+            "the variables in this file make more than 5 MiB of text",
+            "shorten the variables, or split the file",
+        ),
+    ],
+)
+def test_a_test_that_cannot_be_read_fails(test: str, code: str, message: str, hint: str) -> None:
+    """Variables of another type, half a variable, none of that name, and more text than is filled in."""
+    (found,) = tried([unmanaged("7", vip())], test)
+    assert (code, hint) == (failure(found)[0], failure(found)[2])
+    assert (message, {}) == (failure(found)[1], found.given)
+
+
+def test_a_live_condition_that_is_not_understood_counts_as_one_that_does_not_hold() -> None:
+    """The rule behind it takes the conversation."""
+    first = unmanaged("1", rule("odd", priority=1, conditions=[intent_is("vip"), ODD]))
+    (found,) = tried([first, unmanaged("7", vip())], VIP)
+    assert (None, "vip") == (found.failure, found.winner.name if found.winner else "")
+
+
+def test_a_test_that_cannot_be_decided_fails() -> None:
+    """A wanted rule asks something that is not understood, and that decides: nobody knows where it goes."""
+    manifests, environment = said(VIP, "{given: {intent: other}, expect: {default: true}}")
+    odd = wanted("cards/vip", rule("vip", conditions=[intent_is("vip"), ODD]))
+    catalogue = AssumedCatalogue("prod", aliases(manifests, "prod"))
+    found, decided = verify(manifests.route_tests, environment, catalogue, desired(odd))
+    assert ("CXR220", "nobody can say where this goes: a rule asks something that is not understood") == (
+        failure(found)[0],
+        failure(found)[1].partition(",")[0],
+    )
+    assert (None, None, None) == (found.winner, decided.failure, decided.winner)

@@ -1,0 +1,237 @@
+"""The command line: options given twice, several environments, names that are nearly right, help and version."""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler import __version__
+from reconciler.cli.arguments import COMMANDS
+from reconciler.cli.main import main
+from reconciler.cli.parsing import Once, parser_of
+from reconciler.errors import UsageError
+from tests.support import canary_secrets as canary
+from tests.support.command import run_command
+from tests.support.many_tenants import Tenants, rule, ruleset, tenants
+from tests.support.program import Program, write
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.usefixtures("elsewhere")
+ROOT = Path(__file__).resolve().parents[2]
+VALUED = [
+    pytest.param(name, action.option_strings, action.choices, id=f"{name} {action.option_strings[-1]}")
+    for name, command in COMMANDS.items()
+    for action in parser_of(name, import_module(f"reconciler.cli.commands.{command.module}"))._actions
+    if isinstance(action, Once) and action.option_strings
+]
+"""Every option of every command that takes one value."""
+
+
+@pytest.fixture
+def two(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tenants]:
+    """Tenants of prod and staging. The rule for prod alone names a queue that prod does not have."""
+    del elsewhere
+    monkeypatch.setenv("CXONE_CLIENT_ID", canary.CLIENT)
+    monkeypatch.delenv("CXROUTE_PROXY")
+    with tenants("prod", "staging") as here:
+        here.manifests()
+        ruleset([rule("lost")])
+        yield here
+
+
+def broken_in_prod(here: Tenants) -> None:
+    """Write a rule that is wrong in prod, and right in staging: staging alone defines the variable."""
+    here.manifests(staging="vars: {floor: 'half'}")
+    ruleset([rule("lost", description="from ${floor}")])
+
+
+@pytest.mark.parametrize(
+    "asked", [["-e", "prod", "-e", "staging"], ["-e", "prod,staging"], ["-e", "staging", "-e", "prod"]]
+)
+def test_validate_checks_every_environment_that_is_named(two: Tenants, asked: list[str]) -> None:
+    """Not the last one alone: what is wrong in prod is found, whatever stands after it."""
+    broken_in_prod(two)
+    assert 0 == run_command("validate", "-e", "staging").returncode
+    for words in (["validate", *asked], [*asked, "validate"], [*asked[:2], "validate", *asked[2:]]):
+        ended = run_command(*words)
+        assert 3 == ended.returncode, ended.stdout
+        assert "CXR107" in ended.stdout
+    assert 3 == run_command("test", *asked).returncode
+
+
+def test_plan_drift_and_apply_take_repeated_environments(two: Tenants) -> None:
+    """Over a socket, before and after the command; the printed command goes on with both."""
+    ended = run_command("-e", "prod", "plan", "-e", "staging")
+    assert (0, "") == (ended.returncode, ended.stderr)
+    assert ended.stdout.startswith("Plan for 2 environments: 2 with changes\n")
+    assert ended.stdout.endswith("To apply these: cxroute apply -e prod,staging\n")
+    assert 2 == run_command("drift", "-e", "prod", "-e", "staging").returncode
+    ended = run_command("apply", "-e", "prod", "-e", "staging", "--yes", "--format", "json")
+    assert [True, True] == [one["converged"] for one in json.loads(ended.stdout)["environments"]]
+    assert [["lost"], ["lost"]] == [two.names_of_rules(name) for name in ("prod", "staging")]
+
+
+def test_one_environment_named_twice_is_one(two: Tenants, cxroute: Program) -> None:
+    """And so every command takes it."""
+    del two
+    assert 0 == cxroute("-e", "prod", "explain", "-e", "prod", "--intent", "lost")
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["explain --intent x", "doctor", "watch", "serve", "export --all", "github drift-issue --plan p --body b"],
+)
+def test_a_command_that_takes_one_environment_says_so(two: Tenants, cxroute: Program, command: str) -> None:
+    """Exit 64, and which commands take several."""
+    del two
+    assert 64 == cxroute("-e", "prod", *command.split(), "-e", "staging")
+    assert "-e prod,staging: this command takes one environment" in cxroute.err
+
+
+@pytest.mark.parametrize(("command", "options", "choices"), VALUED)
+def test_an_option_that_takes_one_value_is_given_once(
+    cxroute: Program, command: str, options: list[str], choices: list[str] | None
+) -> None:
+    """Exit 64, and the message names the option; each spelling of it counts."""
+    value = str(next(iter(choices))) if choices else "1"
+    assert 64 == cxroute(command, options[0], value, f"{options[-1]}={value}")
+    assert f"{'/'.join(options)} is given twice" in cxroute.out + cxroute.err
+
+
+def test_the_options_that_take_one_value_are_found() -> None:
+    """The table above is not empty, and has none that may be repeated."""
+    names = {param.id for param in VALUED}
+    assert {"plan --out", "plan --format", "plan --manifests", "history --journal", "simulate --port"} <= names
+    assert not {"plan --only", "apply --allow", "explain --attr", "plan --environment"} & names
+
+
+def test_options_that_may_be_repeated_still_may(cxroute: Program) -> None:
+    """Flags, and options that take several values."""
+    assert 0 == main(["init"])
+    assert 0 == cxroute("-v", "plan", "-v", "--adopt", "--adopt", "--only", "routing/catch-all", "--only", "routing/*")
+    assert 0 == cxroute("explain", "--attr", "a=1", "--attr", "b=2")
+
+
+def test_an_option_given_twice_is_json_where_that_was_asked_for(cxroute: Program) -> None:
+    """One document, with the exit code."""
+    assert 64 == cxroute("plan", "-m", "a", "--format", "json", "-m", "b")
+    assert 64 == json.loads(cxroute.out)["error"]["exitCode"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("pln", "no command 'pln'; did you mean \"plan\"? `cxroute --help` lists them"),
+        ("help explian", "no command 'explian'; did you mean \"explain\"?"),
+        ("xyzzy", "no command 'xyzzy'; `cxroute --help` lists them"),
+        ("plan --detailed-exit", 'unrecognized arguments: --detailed-exit; did you mean "--detailed-exitcode"?'),
+        ("plan --fromat=json", 'unrecognized arguments: --fromat=json; did you mean "--format"?'),
+        ("--manifest=x plan", 'unrecognized arguments: --manifest=x; did you mean "--manifests"?'),
+        ("--colour never plan", 'unrecognized arguments: --colour; did you mean "--color"?'),
+        ("--undo x plan", "unrecognized arguments: --undo; options of one command stand after it"),
+        ("--hlep", 'no command; did you mean "--help"?'),
+    ],
+)
+def test_a_name_that_is_nearly_right_is_told_the_nearest(cxroute: Program, typed: str, said: str) -> None:
+    """Commands and options, as the fields of a manifest; never taken for what was not typed."""
+    assert 64 == cxroute(*typed.split())
+    assert said in cxroute.err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_a_command_is_what_the_command_says(cxroute: Program, command: str) -> None:
+    """`cxroute help plan` is `cxroute plan --help`; the options of every command are one line of it."""
+    assert 0 == cxroute(command, "--help")
+    whole = cxroute.out
+    assert 0 == cxroute("help", command)
+    assert whole == cxroute.out
+    assert 1 == len([line for line in whole.splitlines() if "--no-input" in line])
+    assert "(cxroute help options)" in whole
+
+
+def test_help_alone_is_that_of_the_program(cxroute: Program) -> None:
+    """And `version` is --version."""
+    assert 0 == cxroute("--help")
+    whole = cxroute.out
+    assert 0 == cxroute("help")
+    assert whole == cxroute.out
+    assert 0 == cxroute("version")
+    assert f"cxroute {__version__}\n" == cxroute.out
+
+
+def test_the_options_of_every_command_have_a_page(cxroute: Program) -> None:
+    """Each with what it does."""
+    assert 0 == cxroute("help", "options")
+    for option in ("--environment", "--manifests", "--color", "--quiet", "--verbose", "--log-format", "--no-input"):
+        assert re.search(rf"^  .*{option}", cxroute.out, re.MULTILINE)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "tcsh"])
+def test_completion_knows_the_options_of_every_command_and_the_pages_of_help(cxroute: Program, shell: str) -> None:
+    """Though the help of a command leaves them out."""
+    assert 0 == cxroute("completion", shell)
+    assert {"log-format", "no-input", "version", "options"} <= set(
+        re.findall(r"[\w-]*\w", cxroute.out.replace("--", " "))
+    )
+
+
+def test_a_quiet_plan_is_brief(cxroute: Program) -> None:
+    """Counts, refusals and who is affected; no rule, no warning in full; and the command that goes on."""
+    assert 0 == main(["init"])
+    assert 0 == cxroute("apply", "--yes")
+    write("routing.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: routing\nrules: []\n")
+    Path("manifests/tests.yaml").unlink()
+    assert 0 == cxroute("plan")
+    assert "  - routing/catch-all" in cxroute.out
+    assert 0 == cxroute("plan", "-q")
+    assert "apply will refuse this: deletes 3 of 3" in cxroute.out
+    assert "Who is affected" in cxroute.out
+    assert re.search(r"^Plan: 3 to delete, 0 unchanged\.", cxroute.out, re.MULTILINE)
+    assert "  - routing/" not in cxroute.out
+    assert "warning[" not in cxroute.out
+    assert "cxroute apply -e sandbox --allow deletes" in cxroute.out.splitlines()[-1]
+    assert 2 == cxroute("plan", "-q", "--detailed-exitcode")
+
+
+def test_history_has_a_header_whole_seconds_and_marks_an_undo(cxroute: Program) -> None:
+    """The newest run first; of an undo, which run it undoes and why."""
+    assert 0 == main(["init"])
+    assert 0 == cxroute("apply", "--yes")
+    name = cxroute.out.splitlines()[-1].split()[-1]
+    assert 4 == cxroute("apply", "--undo", name, "--yes")
+    guards = [word for guard in re.findall(r"--allow (\w+)", cxroute.err) for word in ("--allow", guard)]
+    assert 0 == cxroute("apply", "--undo", name, "--yes", *guards, "--reason", "CHG-7")
+    assert 0 == cxroute("history")
+    head, undo, first = cxroute.out.splitlines()
+    assert ["run", "time", "who", "result", "reason"] == head.split()
+    assert re.fullmatch(r"\S+-sandbox-\w{4}  \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ  \S+ +3 of 3 changes applied  -", first)
+    assert undo.endswith(f"3 of 3 changes applied  undoes {name}: CHG-7")
+    assert [line.index("  3 of 3") for line in (undo, first)] == [head.index("  result")] * 2
+    assert 0 == cxroute("history", name)
+    assert 'intent is "billing_inquiry" and confidence >= 0.6: to "Billing", priority 100' in cxroute.out
+
+
+def test_diff_ends_with_2_when_conversations_go_elsewhere(cxroute: Program) -> None:
+    """With --detailed-exitcode alone, as text and as JSON."""
+    target = {"type": "queue", "queueId": "q", "weight": 1}
+    rules = [{"id": "a", "name": "a", "priority": 1, "conditions": [], "targets": [target]}]
+    Path("left.json").write_text(json.dumps(rules), encoding="utf-8")
+    Path("right.json").write_text(json.dumps([{**rules[0], "targets": [{**target, "queueId": "p"}]}]), encoding="utf-8")
+    assert 0 == cxroute("diff", "left.json", "right.json")
+    assert 2 == cxroute("diff", "left.json", "right.json", "--detailed-exitcode")
+    assert 2 == cxroute("diff", "left.json", "right.json", "--detailed-exitcode", "--format", "json")
+    assert 0 == cxroute("diff", "left.json", "left.json", "--detailed-exitcode")
+
+
+def test_no_abbreviation_is_taken_for_an_option() -> None:
+    """`--detailed` is not --detailed-exitcode today, and so cannot become another option tomorrow."""
+    plan = parser_of("plan", import_module("reconciler.cli.commands.plan"))
+    with pytest.raises(UsageError, match="unrecognized arguments: --detailed"):
+        plan.parse_args(["--detailed"])

@@ -1,0 +1,164 @@
+"""Drift over a real socket: what somebody did in CXone, as every report of it says, until it is over."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from reconciler.github.drift_issue import difference
+from tests.support import canary_secrets as canary
+from tests.support.watch_process import scene
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.program import Program
+    from tests.support.watch_process import Scene
+
+HAND = "IVR | after hours"
+TESTS = """\
+apiVersion: routing/v1
+kind: RouteTests
+name: all
+tests: [{given: {intent: billing, confidence: 0.9}, expect: {queue: Billing}}]
+"""
+PROTECTED = "guard: {protected: [cards/billing]}"
+
+
+@pytest.fixture
+def stage(elsewhere: Path, cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+    """A tenant with two of our rules live, and a route test."""
+    monkeypatch.setenv("CXONE_CLIENT_ID", canary.CLIENT)
+    monkeypatch.delenv("CXROUTE_PROXY")
+    with scene(elsewhere) as here:
+        here.open()
+        here.write("billing", "fraud", more=PROTECTED)
+        Path("manifests/tests.yaml").write_text(TESTS, "utf-8")
+        assert 0 == cxroute("apply", "-e", "prod", "--yes"), cxroute.err
+        here.hook.bodies.clear()
+        yield here
+
+
+def drift_json(cxroute: Program) -> dict[str, Any]:
+    code, form = cxroute.json("drift", "-e", "prod")
+    assert 2 == code
+    return dict(form)
+
+
+def test_a_rule_before_all_others_is_seen_by_every_report(stage: Scene, cxroute: Program) -> None:
+    """Point A2: drift, test --live, watch, metrics, web hook and issue; and they are quiet once it is accepted."""
+    loop, other = stage.watch(), stage.somebody()
+    assert (0, "") == (cxroute("drift", "-e", "prod"), difference(json.loads(form_of(cxroute))))
+    other.add(HAND)
+    assert 2 == cxroute("drift", "-e", "prod")
+    assert f'In the way:\n\n  "{HAND}"\n      not managed\n      every conversation: to "Support", priority 0\n' in (
+        cxroute.out
+    )
+    assert 'manifests      "Billing"' in cxroute.out
+    assert "error[CXR220]" in cxroute.out
+    form = drift_json(cxroute)
+    (change,) = form["changes"]
+    assert ("none", "unmanaged", HAND) == (change["action"], change["cause"], change["name"])
+    assert ["CXR220"] == [one["code"] for one in form["findings"] if one["severity"] == "error"]
+    assert difference(form)
+    assert 0 == cxroute("test", "-e", "prod")
+    assert 3 == cxroute("test", "-e", "prod", "--live")
+    assert f'expected "Billing", but goes to "Support" by rule "{HAND}"' in cxroute.out
+    assert "why: cxroute explain -e prod --live --intent billing --confidence 0.9" in cxroute.out
+    assert 2 == cxroute("drift", "-e", "prod", "--format", "markdown")
+    assert "#### In the way" in cxroute.out
+    assert f"```yaml\nunmanaged:\n  accept:\n    - {{name: {HAND}, digest: " in cxroute.out
+    metrics = loop.again()
+    assert (1, 1, 0, 0) == tuple(
+        metrics[one] for one in ("rules_in_the_way", "failed_live_tests", "drifted_rules", "pending_changes")
+    )
+    assert ["*1 rule in the way, 1 route test failed on the live rules in `prod`*"] == stage.hook.told(1)
+    assert f"• `{HAND}`: not managed, and in the way" in stage.hook.texts[0]
+    assert "Conversations do not go where the manifests say." in stage.hook.texts[0]
+
+
+def form_of(cxroute: Program) -> str:
+    assert 0 == cxroute("drift", "-e", "prod", "--format", "json")
+    return cxroute.out
+
+
+def test_the_printed_block_accepts_it(stage: Scene, cxroute: Program) -> None:
+    """Pasted as it stands, drift is over; once the rule is edited it is in the way again."""
+    loop, other = stage.watch(), stage.somebody()
+    other.add(HAND, conditions=[{"type": "attribute", "attributeName": "channel", "operator": "equals", "value": "x"}])
+    assert 2 == cxroute("drift", "-e", "prod")
+    block = cxroute.out[cxroute.out.index("unmanaged:") :]
+    assert 1 == loop.again()["rules_in_the_way"]
+    environment = Path("manifests/prod.yaml")
+    environment.write_text(f"{environment.read_text('utf-8')}{block}", "utf-8")
+    assert 0 == cxroute("drift", "-e", "prod")
+    assert "No drift. 2 rules in prod match the manifests.\n1 accepted rule that is not managed.\n" == cxroute.out
+    assert 0 == loop.again()["rules_in_the_way"]
+    assert "*Recovered: `prod` matches the manifests.*" == stage.hook.told(2)[1]
+    edit_named(other, HAND, priority=1)
+    assert 2 == cxroute("drift", "-e", "prod")
+    assert "warning[CXR330]" in cxroute.out
+    assert 1 == loop.again()["rules_in_the_way"]
+
+
+def edit_named(other: Any, name: str, **fields: Any) -> None:
+    other.edit(name.rpartition(" ")[2], **fields)
+
+
+def test_what_apply_cannot_end_is_still_told_by_a_loop_that_applies(stage: Scene) -> None:
+    """It heals what it can, says what is left, and does not call a tenant clean that has a rule in the way."""
+    loop, other = stage.watch("--apply", "--log-format", "json"), stage.somebody()
+    other.add(HAND)
+    other.edit("fraud", enabled=False)
+    metrics = loop.again()
+    assert [1, 1, 0] == [metrics[one] for one in ("applied_changes_total", "rules_in_the_way", "pending_changes")]
+    (head,) = stage.hook.told(1)
+    assert head.endswith("Read again: 1 rule in the way, 1 route test failed on the live rules.")
+    metrics = loop.again()
+    assert 1 == metrics['rounds_total{result="pending"}']
+    assert "*1 rule in the way, 1 route test failed on the live rules in `prod`*" == stage.hook.told(2)[1]
+    loop.again()
+    assert 2 == len(stage.hook.bodies)
+    lines = [json.loads(line) for line in loop.log().splitlines() if line.startswith("{")]
+    assert [0, 1, 1, 1] == [line["inTheWay"] for line in lines if line.get("event") == "round"]
+
+
+def test_a_deleted_rule_is_missing_and_healed(stage: Scene, cxroute: Program) -> None:
+    """Point A3: since which run by the journal, in the counts, and in the command that heals it."""
+    loop, other = stage.watch(), stage.somebody()
+    run = json.loads(Path(".cxroute/journal.jsonl").read_text("utf-8").splitlines()[0])["run"]
+    other.delete("billing")
+    assert 2 == cxroute("drift", "-e", "prod")
+    assert f"Missing in CXone:\n\n  cards/billing   manifests/cards.yaml:6\n      deleted in CXone since {run}\n" in (
+        cxroute.out
+    )
+    assert "heal it   cxroute apply -e prod --only cards/billing\n" in cxroute.out
+    (change,) = drift_json(cxroute)["changes"]
+    assert ("create", "missing", run) == (change["action"], change["cause"], change["since"])
+    metrics = loop.again()
+    assert (1, 1, 1) == tuple(metrics[one] for one in ("drifted_rules", "missing_rules", "pending_changes"))
+    assert "*1 rule missing in CXone, 1 route test failed on the live rules in `prod`*" == stage.hook.told(1)[0]
+    assert f"• create `cards/billing`: deleted in CXone since `{run}`" in stage.hook.texts[0]
+    Path(".cxroute/journal.jsonl").unlink()
+    assert 2 == cxroute("drift", "-e", "prod", "--format", "markdown")
+    assert "never applied, or deleted in CXone" in cxroute.out
+    assert 0 == cxroute("apply", "-e", "prod", "--only", "cards/billing", "--yes"), cxroute.err
+    assert 0 == cxroute("drift", "-e", "prod")
+
+
+def test_a_rule_that_was_switched_off_is_told_in_two_columns(stage: Scene, cxroute: Program) -> None:
+    """Point A4: the manifests say true, in CXone it is false now, in text and issue; no arrow says anything else."""
+    stage.somebody().edit("billing", enabled=False)
+    assert 2 == cxroute("drift", "-e", "prod")
+    assert "               manifests  in CXone now\n      enabled  true       false\n" in cxroute.out
+    assert "->" not in cxroute.out
+    assert 2 == cxroute("drift", "-e", "prod", "--format", "markdown")
+    assert "| | enabled | true | false | |" in cxroute.out
+    assert "→" not in cxroute.out
+    assert 2 == cxroute("drift", "-e", "prod", "-q")
+    lines = cxroute.out.splitlines()
+    assert "prod: 1 rule changed in CXone, 1 route test failed on the live rules." == lines[0]
+    assert "  Changed in CXone: cards/billing" in lines

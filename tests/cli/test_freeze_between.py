@@ -1,0 +1,135 @@
+"""A freeze that begins during a run: it ends between two waves, says what is applied, and nobody loses the route."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from reconciler.cli import session
+from reconciler.simulator.evaluate import split
+from tests.support.many_tenants import Tenants, rule, ruleset, tenants
+from tests.support.watch_process import RULESET, scene
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.program import Program
+
+CATCH_ALL = {"key": "all", "when": [], "queue": "General", "priority": 900, "name": "all"}
+BEGINS = datetime(2026, 12, 20, tzinfo=UTC)
+FREEZE = "freeze: [{start: '2026-12-20T00:00:00Z', end: '2026-12-21T00:00:00Z', reason: peak season}]"
+
+
+class Clock:
+    """A clock that stands before the freeze until the tenant has had so many writes."""
+
+    def __init__(self, here: Tenants, writes: int) -> None:
+        self.here, self.until = here, here.writes("prod") + writes
+
+    def __call__(self) -> datetime:
+        """Return the time of day."""
+        return BEGINS + timedelta(minutes=-1 if self.here.writes("prod") < self.until else 1)
+
+
+@pytest.fixture
+def prod(access: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tenants]:
+    """A tenant over a socket with two rules live, and manifests that swap their intents: four waves."""
+    del access
+    with tenants("prod") as here:
+        here.manifests(prod=FREEZE)
+        monkeypatch.setattr(session, "utc_now", lambda: BEGINS - timedelta(minutes=1))
+        ruleset([rule("a"), rule("b", "Fraud"), CATCH_ALL])
+        yield here
+
+
+def begun(cxroute: Program) -> None:
+    """Apply the rules as they were, and write those that are wanted now."""
+    assert 0 == cxroute("apply", "-e", "prod", "--yes"), cxroute.err
+    ruleset([{**rule("a"), "intent": "b"}, {**rule("b", "Fraud"), "intent": "a"}, CATCH_ALL])
+
+
+def destinations(here: Tenants) -> dict[str, Any]:
+    """Return where the simulator's own reading sends each intent."""
+    return {intent: split(here.rules("prod"), {"cognigyDetectedIntent": intent}) for intent in "ab"}
+
+
+@pytest.mark.parametrize("writes", [1, 2, 3])
+def test_a_run_stops_between_two_waves(
+    prod: Tenants, cxroute: Program, monkeypatch: pytest.MonkeyPatch, writes: int
+) -> None:
+    """Exit 5: what is applied and what is not is listed, each intent is at its old or new queue."""
+    begun(cxroute)
+    before = destinations(prod)
+    monkeypatch.setattr(session, "utc_now", Clock(prod, writes))
+    began = prod.writes("prod")
+    code, form = cxroute.json("apply", "-e", "prod", "--yes")
+    assert (5, writes) == (code, prod.writes("prod") - began), form
+    assert "prod is frozen now: peak season" == form["error"]["message"]
+    assert ["cards/a", "cards/b"] == sorted(one["address"] for one in form["outcomes"])
+    assert all(goes in ({"q-Cards": 1}, {"q-Fraud": 1}) for goes in destinations(prod).values())
+    assert 4 == cxroute("apply", "-e", "prod", "--yes")
+    assert (5, writes) == (code, prod.writes("prod") - began)
+    monkeypatch.setattr(session, "utc_now", lambda: BEGINS - timedelta(minutes=1))
+    assert 0 == cxroute("apply", "-e", "prod", "--yes"), cxroute.err
+    assert {"a": before["b"], "b": before["a"]} == destinations(prod)
+
+
+def test_text_lists_what_is_applied_and_what_is_not(
+    prod: Tenants, cxroute: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For a person who looks at the terminal."""
+    begun(cxroute)
+    monkeypatch.setattr(session, "utc_now", Clock(prod, 2))
+    assert 5 == cxroute("apply", "-e", "prod", "--yes")
+    assert "Stopped: prod is frozen now: peak season" in cxroute.out
+    assert "Applied 1 of 2" in cxroute.out
+
+
+def test_a_freeze_that_is_allowed_stops_nothing(
+    prod: Tenants, cxroute: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--allow freeze` holds for the whole run, and so does `guard: allow`."""
+    begun(cxroute)
+    monkeypatch.setattr(session, "utc_now", Clock(prod, 1))
+    assert 0 == cxroute("apply", "-e", "prod", "--yes", "--allow", "freeze", "--reason", "CHG-1"), cxroute.err
+    prod.manifests(prod=f"{FREEZE}\nguard: {{allow: [{{name: freeze, until: '2027-01-01T00:00:00Z', reason: CHG-2}}]}}")
+    ruleset([rule("a"), rule("b", "Fraud"), CATCH_ALL])
+    monkeypatch.setattr(session, "utc_now", Clock(prod, 1))
+    assert 0 == cxroute("apply", "-e", "prod", "--yes"), cxroute.err
+
+
+def test_a_run_whose_last_write_was_made_before_it_ends_well(
+    prod: Tenants, cxroute: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With nothing left to write there is nothing to stop."""
+    begun(cxroute)
+    monkeypatch.setattr(session, "utc_now", Clock(prod, 4))
+    assert 0 == cxroute("apply", "-e", "prod", "--yes"), cxroute.err
+
+
+SWAPPED = """- {{key: a, intent: {}, queue: Billing, priority: 10}}
+- {{key: b, intent: {}, queue: Support, priority: 20}}
+- {{key: all, when: [], queue: Support, priority: 900}}
+"""
+
+
+def test_the_loop_that_heals_stops_too(tmp_path: Path) -> None:
+    """`watch --apply` on the real clock: the freeze begins while it writes; the next round is refused."""
+    with scene(tmp_path) as here:
+        here.open(latency=0.6)
+        here.write("x")
+        cards = tmp_path / "manifests/cards.yaml"
+        cards.write_text(RULESET + SWAPPED.format("a", "b"), "utf-8")
+        loop = here.watch("--apply")
+        begins = datetime.now(UTC) + timedelta(seconds=4.5)
+        here.write("x", more=f"freeze: [{{start: '{begins.isoformat()}', end: '2999-01-01T00:00:00Z', reason: peak}}]")
+        cards.write_text(RULESET + SWAPPED.format("b", "a"), "utf-8")
+        loop.again()
+        assert "prod is frozen now: peak" in loop.log()
+        assert loop.metrics()['rounds_total{result="partly"}'] == 1
+        loop.again()
+        assert loop.metrics()['rounds_total{result="refused"}'] == 1
+        assert 0 == loop.end()[0]

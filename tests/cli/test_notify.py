@@ -1,0 +1,416 @@
+"""Messages to a web hook: what they say, that names in them mean nothing, and how they get there."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.apply.report import Report
+from reconciler.behaviour.diff.difference import Behaviour
+from reconciler.behaviour.space.clauses import Clause
+from reconciler.errors import CxrouteError, RefusedError, UsageError
+from reconciler.model.change import Applied, Failed, Unknown
+from reconciler.model.finding import Finding
+from reconciler.plan.drift import Impact, find_drift
+from reconciler.plan.plan import GuardResult
+from reconciler.render.slack import notification, span
+from reconciler.text.hosts import is_loopback
+from reconciler.watch.cycle import Round
+from reconciler.watch.notifications import Outbox
+from reconciler.watch.webhook import Webhook, place_of
+from tests.support import canary_secrets as canary
+from tests.support.builders import NOW, intent_is
+from tests.support.fake_clock import VirtualTime
+from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
+from tests.support.plans import empty, everything, hostile
+from tests.support.watch_process import receiving, scene
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from reconciler.plan.plan import Plan
+    from reconciler.watch.notifications import Kind
+    from tests.support.program import Program
+    from tests.support.watch_process import Receiver, Scene
+
+MEANING = re.compile(r"[<>&*_~`@#\[\]]|://|\n")
+"""What could be markup, a mention, a link, an entity or another line for anybody who reads the message."""
+
+
+def text(kind: Kind, one: Round, environment: str = "prod") -> str:
+    form = notification(kind, one, environment, f"cxroute plan -e {environment}")
+    assert ["text"] == list(form)
+    return str(form["text"])
+
+
+def reported(plan: Plan, *outcomes: Any, **said: Any) -> Round:
+    return Round(
+        began=NOW, plan=plan, report=Report(outcomes=tuple(outcomes), **{"converged": False, "left": empty(), **said})
+    )
+
+
+def bare(said: str) -> str:
+    """Return a message without its code spans, list points and our own bold heads."""
+    without = re.sub(r"`[^`\n]+`", "", said)
+    return re.sub(r"^(• |\*[^*\n]*\*)", "", without, flags=re.MULTILINE)
+
+
+def test_drift_reads_like_this() -> None:
+    """Who made the difference first, then each change, what stands in the way, who is affected, what to type."""
+    plan = everything()
+    said = text("drift", Round(began=NOW, plan=plan, drift=find_drift(plan)))
+    assert said.splitlines()[0] == (
+        "*2 rules changed in CXone, 1 rule missing in CXone, 1 rule in the way, 4 changes not applied,"
+        " 1 rule in conflict in `prod`*"
+    ), said
+    assert "• `partner`: not managed, and in the way" in said
+    assert "• update `cards/off`: changed in CXone" in said
+    assert "• `cards/taken`: " in said
+    assert "Conversations do not go where the manifests say.\nMore: `cxroute plan -e prod`" in said
+
+
+def test_an_apply_reads_like_this() -> None:
+    """What was done, and how much of it mended what somebody did in CXone."""
+    plan = everything()
+    said = text("applied", reported(plan, Applied(plan.changes[0], 1, "7"), converged=True))
+    assert said.startswith(
+        "*1 change applied in `prod`* (2 rules had been changed in CXone). Read again: no differences.\n"
+    )
+    assert f"ed `{plan.changes[0].address}`" in said
+
+
+def test_a_part_of_an_apply_reads_like_this() -> None:
+    """What failed stands first; an interruption is called one."""
+    plan = everything()
+    first, second, third = plan.changes[:3]
+    outcomes = (Applied(first, 1, "7"), Failed(second, 1, "422: no"), Unknown(third, 1, "timeout"))
+    said = text("failed", reported(plan, *outcomes, error="the run had to stop")).splitlines()
+    assert "*Partly failed in `prod`: 1 of 3 changes applied*" == said[0]
+    assert "• `the run had to stop`" == said[1]
+    assert [said[2].startswith("• failed: "), said[3].startswith("• unknown: ")] == [True, True]
+    assert "*Interrupted in `prod`:" in text("failed", reported(plan, *outcomes, interrupted=True))
+    assert "*Failed in `prod`: 0 of 1 change applied*" in text("failed", reported(plan, outcomes[1]))
+
+
+def test_a_refusal_says_each_reason() -> None:
+    """And that nothing was written."""
+    guards = (GuardResult(name="freeze", value=1, limit=0, ok=False, message="prod is frozen now"),)
+    said = text("refused", Round(began=NOW, plan=replace(everything(), guards=guards), heals=True))
+    assert "and it was not mended: nothing was written*" in said
+    assert "• refused: `prod is frozen now`" in said
+
+
+def test_a_refusal_says_route_tests_and_what_came_between() -> None:
+    """Route tests that fail, and why a run that began was refused."""
+    failed = Finding(code="CXR220", severity="error", message="goes to General, not to Cards")
+    one = Round(
+        began=NOW, plan=replace(everything(), failed_tests=(failed,)), heals=True, error=RefusedError("it changed")
+    )
+    said = text("refused", one)
+    assert "• route test: `goes to General, not to Cards`" in said
+    assert "• refused: `it changed`" in said
+
+
+def test_a_failure_before_any_write_says_why() -> None:
+    """Nothing was written, so nothing is listed."""
+    assert "*Failed in `prod`: nothing was written*\n• `no route`\nMore: `cxroute plan -e prod`" == text(
+        "failed", Round(began=NOW, error=CxrouteError("no route"))
+    )
+
+
+@pytest.mark.parametrize("kind", ["drift", "refused", "applied"])
+def test_a_round_without_a_plan_has_nothing_to_tell_of_it(kind: Kind) -> None:
+    """Such a round failed, and is told as that: only the way on is left."""
+    assert "More: `cxroute plan -e prod`" == text(kind, Round(began=NOW))
+
+
+def test_an_end_of_failures_says_whether_anything_differs() -> None:
+    """The tenant can be read again, and matches or does not."""
+    assert text("recovered", Round(began=NOW, plan=empty())).startswith("*Recovered: `prod` matches the manifests.*\n")
+    assert text("recovered", Round(began=NOW, plan=everything())).startswith("*Recovered: `prod` can be read again.*\n")
+
+
+def test_whether_conversations_move_is_said_only_where_it_is_known() -> None:
+    """Of drift and of what was applied alike; with --only nothing is said of all others."""
+    plan = everything()
+    done = [Applied(change, 1, "7") for change in plan.changes]
+    assert "Conversations go to other queues now." in text("applied", reported(plan, *done, converged=True))
+    still = replace(plan, behaviour=Behaviour(regions=()))
+    assert "No conversation goes elsewhere (proven)." in text("applied", reported(still, *done, converged=True))
+    unknown = replace(plan, behaviour=Behaviour(regions=(), unknown=((Clause(intent_is("x")),),)))
+    assert "onversation" not in text("applied", reported(unknown, *done, converged=True))
+    drift = find_drift(empty())
+    proven = "Conversations go where the manifests say (proven)."
+    assert proven in text("drift", Round(began=NOW, plan=empty(), drift=drift))
+    bounded = replace(drift, unwanted=Impact(unknown.behaviour or Behaviour(regions=())))
+    assert "onversations" not in text("drift", Round(began=NOW, plan=empty(), drift=bounded))
+    assert "onversations" not in text("drift", Round(began=NOW, plan=empty()))
+
+
+def test_long_lists_are_cut() -> None:
+    """Ten of each kind, and how many more."""
+    plan = everything()
+    many = replace(plan, changes=tuple(plan.changes) * 30)
+    said = text("drift", Round(began=NOW, plan=many))
+    assert re.search(r"• and \d+ more\n", said)
+    assert len(said) < 3000
+
+
+@pytest.mark.parametrize("name", [*HOSTILE_NAMES.values(), *MARKDOWN_NAMES.values(), "<!channel> <!here> <@U1> @all"])
+def test_names_from_outside_mean_nothing(name: str) -> None:
+    """No mention, link, format or line of their own, in any kind of message, for Slack and who reads what it reads."""
+    plan = hostile(name)
+    outcomes = [Failed(change, 1, f"422: {name}") for change in plan.changes]
+    rounds: list[tuple[Kind, Round]] = [
+        ("drift", Round(began=NOW, plan=plan, drift=find_drift(plan))),
+        ("refused", Round(began=NOW, plan=plan, heals=True, error=CxrouteError(name), drift=find_drift(plan))),
+        ("failed", Round(began=NOW, error=CxrouteError(name))),
+        ("failed", reported(plan, *outcomes, error=name)),
+        ("applied", reported(plan, *[Applied(one, 1, name) for one in plan.changes], converged=True)),
+        ("recovered", Round(began=NOW, plan=empty())),
+    ]
+    for kind, one in rounds:
+        said = text(kind, one)
+        assert not MEANING.search(bare(said).replace("\n", "")), said
+        assert "<" not in said
+        assert said.split("\n") == said.splitlines()
+
+
+@given(st.text(max_size=400))
+def test_a_span_is_one_line_that_ends_where_it_ends(name: str) -> None:
+    """Whatever is in it, there is no backtick, bracket or break between the two that are ours."""
+    inner = span(name)[1:-1]
+    assert inner.strip()
+    assert not set("`<>\n\r") & set(inner)
+    assert "&" not in re.sub("&(amp|lt|gt);", "", inner)
+    assert 1 == len(inner.splitlines())
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "hooks.example",
+        "http://hooks.example/x",
+        "ftp://hooks.example/x",
+        "https://user:word@hooks.example/x",
+        "https://hooks.example\\@evil.example/",
+        "https:///x",
+        "https://hooks.example/a b",
+        "https://höoks.example/",
+        "https://hooks.example:x/",
+        "http://127.0.0.1.evil.example/",
+        "http://127.evil.example/",
+        "http://10.0.0.1/",
+        "http://169.254.169.254/latest/meta-data/",
+        "file:///etc/passwd",
+        "javascript:alert(1)",
+    ],
+)
+def test_an_address_is_https_or_this_machine(url: str) -> None:
+    """Nothing that two parsers could read as two hosts; the error says whose it is and repeats nothing."""
+    with pytest.raises(UsageError) as refused:
+        place_of(url, "HOOK")
+    assert "HOOK holds no address that begins with https://" in str(refused.value)
+    assert not url or url not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", ["https://hooks.example/T0/B0?x=1", "http://127.0.0.1:80/", "http://[::1]:8/x"])
+def test_an_address_that_will_do(url: str) -> None:
+    """Its host is all that is shown."""
+    place = place_of(url, "HOOK")
+    assert (url, is_loopback(place.host)) == (place.url, place.local)
+
+
+@pytest.fixture
+def hook() -> Iterator[Receiver]:
+    with receiving() as one:
+        yield one
+
+
+def sent(hook: Receiver, url: str = "") -> tuple[str, list[float]]:
+    """Send one message; return why it did not get there, and how long was waited between tries."""
+    time = VirtualTime()
+
+    async def send() -> str:
+        async with httpx.AsyncClient(trust_env=False, timeout=5) as http:
+            place = place_of(url or f"{hook.url}/T0/secret-path", "HOOK")
+            return await Webhook(http, place, time.time.sleep).send({"text": "x"})
+
+    return asyncio.run(send()), time.slept
+
+
+@pytest.mark.parametrize(
+    ("refusals", "why", "tries", "waits"),
+    [
+        ([], "", 1, []),
+        ([500], "", 2, [1]),
+        ([503, 429], "", 3, [1, 2]),
+        ([500] * 5, "it answered with status 500", 3, [1, 2]),
+        ([404], "it answered with status 404", 1, []),
+        ([400], "it answered with status 400", 1, []),
+        ([302], "it answered with status 302", 1, []),
+        ([307], "it answered with status 307", 1, []),
+    ],
+)
+def test_a_message_is_tried_a_little(
+    hook: Receiver, refusals: list[int], why: str, tries: int, waits: list[float]
+) -> None:
+    """Again after what may pass, not after a refusal; a redirect leads nowhere; the path is never told."""
+    hook.refusals += refusals
+    found, slept = sent(hook)
+    assert (f"127.0.0.1: {why}" if why else "", tries, waits) == (found, len(hook.asked), slept)
+    assert not any("elsewhere" in one for one in hook.asked)
+
+
+@pytest.mark.parametrize(
+    ("asked", "waits"),
+    [
+        ("3", [3.0, 3.0]),
+        ("0", [0.0, 0.0]),
+        ("99999", [5.0, 5.0]),
+        ("100000", [1.0, 2.0]),
+        ("-1", [1.0, 2.0]),
+        ("2.5", [1.0, 2.0]),
+        ("Wed, 25 Nov 2026 12:00:00 GMT", [1.0, 2.0]),
+        ("\u00b2", [1.0, 2.0]),
+    ],
+)
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_hook_may_say_for_how_long_to_wait(hook: Receiver, status: int, asked: str, waits: list[float]) -> None:
+    """Retry-After in whole seconds, at most five; anything else there is as if nothing were said."""
+    hook.refusals += [status, status]
+    hook.headers["Retry-After"] = asked
+    assert ("", waits) == sent(hook)
+    assert 3 == len(hook.asked)
+
+
+def test_nobody_there_is_a_reason(hook: Receiver) -> None:
+    """No error leaves it."""
+    assert "127.0.0.1: " in sent(hook, "http://127.0.0.1:9/secret-path")[0]
+    assert "secret-path" not in sent(hook, "http://127.0.0.1:9/secret-path")[0]
+
+
+def test_what_could_not_be_delivered_goes_first_next_time(hook: Receiver) -> None:
+    """In order; of more than twenty the oldest are given up."""
+    outbox, time = Outbox(), VirtualTime()
+    for number in range(25):
+        outbox.put({"text": str(number)})
+
+    async def deliver() -> tuple[int, str]:
+        async with httpx.AsyncClient(trust_env=False, timeout=5) as http:
+            return await outbox.deliver(Webhook(http, place_of(hook.url, "HOOK"), time.time.sleep).send)
+
+    hook.refusals += [400]
+    assert (0, "127.0.0.1: it answered with status 400") == asyncio.run(deliver())
+    assert (20, "") == asyncio.run(deliver())
+    assert [str(number) for number in range(5, 25)] == hook.texts
+    assert (0, "") == asyncio.run(deliver())
+
+
+@pytest.fixture
+def stage(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+    """A tenant, in this process, and manifests that are not applied yet."""
+    monkeypatch.setenv("CXONE_CLIENT_ID", canary.CLIENT)
+    monkeypatch.delenv("CXROUTE_PROXY")
+    with scene(elsewhere) as here:
+        here.open()
+        here.write("billing")
+        yield here
+
+
+def test_apply_tells_what_it_did_and_nothing_else_tells_anything(stage: Scene, cxroute: Program) -> None:
+    """`plan`, `drift`, `validate` and an apply that has nothing to do, or is refused, send nothing."""
+    for command in (("plan",), ("drift",), ("validate",), ("plan", "--live", "nowhere.json")):
+        cxroute(*command, "-e", "prod")
+    assert 4 == cxroute("apply", "-e", "prod", "--no-input")
+    assert [] == stage.hook.asked
+    assert 0 == cxroute("apply", "-e", "prod", "--yes")
+    assert 0 == cxroute("apply", "-e", "prod", "--yes")
+    assert ["*1 change applied in `prod`*. Read again: no differences."] == stage.hook.heads
+    stage.write("billing", "lost", more="freeze: [{start: 2020-01-01, end: 2100-01-01, timezone: Europe/Berlin}]")
+    assert 4 == cxroute("apply", "-e", "prod", "--yes")
+    assert 1 == len(stage.hook.asked)
+
+
+def test_apply_tells_that_the_tenant_failed_it(stage: Scene, cxroute: Program) -> None:
+    """Exit 1 as before; the message has the kind of error that stderr has."""
+    path = stage.folder / "manifests" / "prod.yaml"
+    path.write_text(path.read_text("utf-8").replace("requestsPerSecond", "rulesPath: /nowhere, requestsPerSecond"))
+    assert 1 == cxroute("apply", "-e", "prod", "--yes")
+    assert ["*Failed in `prod`: nothing was written*"] == stage.hook.heads
+    assert "404" in stage.hook.texts[0]
+
+
+def test_a_web_hook_that_fails_changes_nothing_but_a_warning(stage: Scene, cxroute: Program) -> None:
+    """The exit code is apply's; the address is not repeated."""
+    stage.hook.refusals += [404]
+    assert 0 == cxroute("apply", "-e", "prod", "--yes")
+    assert "warning: nobody was notified: 127.0.0.1: it answered with status 404" in cxroute.err
+    assert "/hook" not in cxroute.err + cxroute.out
+
+
+def test_the_address_can_be_kept_out_of_the_manifest(
+    stage: Scene, cxroute: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a variable or a file; it is never shown, and one that is missing or no address is a warning."""
+    path = stage.folder / "manifests" / "prod.yaml"
+    path.write_text(re.sub("notify: .*", "notify: {urlEnv: MY_HOOK}", path.read_text("utf-8")), "utf-8")
+    assert 0 == cxroute("apply", "-e", "prod", "--yes")
+    assert "nobody was notified: no address of a web hook: set MY_HOOK, or MY_HOOK_FILE" in cxroute.err
+    monkeypatch.setenv("MY_HOOK", "https://hunter-2@hooks.example/")
+    stage.write("billing", "lost")
+    path.write_text(re.sub("notify: .*", "notify: {urlEnv: MY_HOOK}", path.read_text("utf-8")), "utf-8")
+    assert 0 == cxroute("apply", "-e", "prod", "--yes")
+    assert "nobody was notified: MY_HOOK holds no address that begins with https://" in cxroute.err
+    assert "hunter-2" not in cxroute.err
+    monkeypatch.setenv("MY_HOOK", f"{stage.hook.url}/services/T0123/kept-hidden")
+    stage.write("billing", "lost", "fraud")
+    path.write_text(re.sub("notify: .*", "notify: {urlEnv: MY_HOOK}", path.read_text("utf-8")), "utf-8")
+    assert 0 == cxroute("apply", "-e", "prod", "--yes")
+    assert ["/services/T0123/kept-hidden application/json"] == stage.hook.asked
+    assert "kept-hidden" not in cxroute.err + cxroute.out
+
+
+@pytest.mark.parametrize(
+    ("more", "environment", "said"),
+    [
+        ("tenant: acme", "prod", "127.0.0.1 is this machine, which is told of tenants on this machine alone"),
+        ("", "sandbox", "the sandbox is simulated, and hooks.example is not told of it"),
+    ],
+)
+def test_a_manifest_cannot_reach_into_the_machine(
+    stage: Scene, cxroute: Program, monkeypatch: pytest.MonkeyPatch, more: str, environment: str, said: str
+) -> None:
+    """A service of the machine that applies to a real tenant is out of reach; the sandbox tells nobody else."""
+    text = f"""apiVersion: routing/v1
+kind: Environment
+name: {environment}
+owner: acme
+{more}
+notify: {{url: "{"https://hooks.example/x" if environment == "sandbox" else stage.hook.url}"}}
+"""
+    (stage.folder / "manifests" / "prod.yaml").write_text(text, "utf-8")
+    monkeypatch.setenv("CXROUTE_PROXY", "http://127.0.0.1:9")
+    assert (0 if environment == "sandbox" else 1) == cxroute("apply", "-e", environment, "--yes")
+    assert said in cxroute.err
+    assert [] == stage.hook.asked
+
+
+def test_exactly_one_address(cxroute: Program, room: Path) -> None:
+    """`url` and `urlEnv` together are an error, and so is neither; neither value is repeated."""
+    for notify in ("{}", '{url: "https://hooks.example/hunter-2", urlEnv: HUNTER}'):
+        (room / "e.yaml").write_text(
+            f"apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: a\ntenant: a\nnotify: {notify}\n", "utf-8"
+        )
+        assert 3 == cxroute("validate")
+        assert "exactly one of url, urlEnv must be there" in cxroute.out + cxroute.err
+        assert "hunter-2" not in cxroute.out + cxroute.err

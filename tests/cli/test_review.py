@@ -1,0 +1,257 @@
+"""A reviewed plan beside the work of others, over a socket: it stops only where it would move other conversations."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from tests.support import canary_secrets as canary
+from tests.support.command import Command
+from tests.support.many_tenants import QUEUES, Tenants, environment, rule, ruleset, tenants
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.support.many_tenants import Rule
+    from tests.support.program import Program
+
+ROOT = Path(__file__).resolve().parents[2]
+KEYS: Final = [f"k{number}" for number in range(9)]
+CATCH_ALL: Final = {"key": "all", "when": [], "queue": "General", "priority": 900, "name": "all"}
+UNRELATED: Final = rule("unrelated", "Cards")
+BEFORE: Final = [*(rule(key) for key in KEYS), UNRELATED, CATCH_ALL]
+AFTER: Final = [
+    *(rule(key, "Fraud", priority=20) for key in KEYS[:5]),
+    *(rule(f"new{number}") for number in range(4)),
+    UNRELATED,
+    CATCH_ALL,
+]
+"""Five updates, four creates, four deletes: 13 changes, in several waves."""
+
+
+class Meddling:
+    """A tenant to which something is done before its write of a number."""
+
+    def __init__(self, app: Any, at: int, does: Callable[[], object]) -> None:
+        self.app, self.at, self.does = app, at, does
+        self.writes = 0
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Count the writes, and let the tenant answer."""
+        if scope["type"] == "http" and scope["method"] != "GET" and not scope["path"].endswith("/token"):
+            self.writes += 1
+            if self.writes == self.at:
+                self.does()
+        await self.app(scope, receive, send)
+
+
+def meddle(here: Tenants, at: int, does: Callable[[], None]) -> None:
+    """Let somebody do something before the run, or at so many writes of it."""
+    if at == 0:
+        does()
+    here.apps["prod"] = Meddling(here.apps["prod"], at, does)
+
+
+@pytest.fixture
+def prod(access: None) -> Iterator[Tenants]:
+    """A tenant over a socket, with an Environment that names it."""
+    del access
+    with tenants("prod") as here:
+        here.manifests(prod="guard: {deletes: {count: 9}}")
+        yield here
+
+
+def by_hand(here: Tenants, rule_id: str, **said: Any) -> None:
+    """Put a rule there that has no marker, or the marker that its description says."""
+    intent = {"type": "attribute", "attributeName": "cognigyDetectedIntent", "operator": "equals", "value": rule_id}
+    plain = {"id": rule_id, "name": rule_id, "description": "by hand", "priority": 5, "enabled": True, "version": 1}
+    targets = [{"type": "queue", "queueId": "q-Cards", "weight": 1}]
+    here.states["prod"].put({**plain, "conditions": [intent], "targets": targets, **said})
+
+
+def reviewed(here: Tenants, cxroute: Program) -> None:
+    """Apply the rules as they were, and save the plan for those that are wanted now."""
+    by_hand(here, "hand")
+    by_hand(here, "theirs", description="of another team\n[cxroute:others/cards/k0#00000000]")
+    ruleset(BEFORE)
+    assert 0 == cxroute("apply", "-e", "prod", "--yes"), cxroute.err
+    ruleset(AFTER)
+    assert 0 == cxroute("plan", "-e", "prod", "--out", "plan.json"), cxroute.err
+    assert 13 == len(json.loads(Path("plan.json").read_text("utf-8"))["changes"])
+
+
+def id_of(here: Tenants, name: str) -> str:
+    return str(next(one["id"] for one in here.rules("prod") if one["name"] == name))
+
+
+def described(here: Tenants, name: str) -> None:
+    """Let somebody edit the description of a rule; the line that says whose it is stays."""
+    text = next(one["description"] for one in here.rules("prod") if one["name"] == name)
+    mark = text[text.index("\n[cxroute:") :] if "[cxroute:" in text else ""
+    here.states["prod"].edit(id_of(here, name), description=f"edited{mark}")
+
+
+def moved_out_of_the_way(here: Tenants, name: str) -> None:
+    here.states["prod"].edit(id_of(here, name), priority=3)
+
+
+@pytest.mark.parametrize("edit", [described, moved_out_of_the_way])
+@pytest.mark.parametrize("name", ["hand", "theirs", "unrelated"])
+@pytest.mark.parametrize("at", [0, 2, 11])
+def test_an_edit_that_routes_nobody_differently_does_not_stop_it(
+    prod: Tenants, cxroute: Program, name: str, at: int, edit: Callable[[Tenants, str], None]
+) -> None:
+    """Before the run (0) or half way: of an unmanaged rule, of another owner's, of one of ours that is not planned."""
+    reviewed(prod, cxroute)
+    meddle(prod, at, lambda: edit(prod, name))
+    code, form = cxroute.json("apply", "plan.json", "--yes")
+    assert (0, True) == (code, form["converged"]), cxroute.out
+    assert {"applied"} == {one["status"] for one in form["outcomes"]}
+    edited = next(one for one in prod.rules("prod") if one["name"] == name)
+    assert edited["description"].startswith("edited") if edit is described else 3 == edited["priority"]
+
+
+@pytest.mark.parametrize("at", [0, 2, 11])
+@pytest.mark.parametrize(("name", "codes"), [("by hand", (0, 0, 0)), ("new1", (4, 5, 5))])
+def test_a_name_that_the_plan_does_not_need_does_not_stop_it(
+    prod: Tenants, cxroute: Program, at: int, name: str, codes: tuple[int, ...]
+) -> None:
+    """Somebody renames a managed rule that is not planned; to a name that a planned rule is to have, it stops."""
+    reviewed(prod, cxroute)
+
+    def rename() -> None:
+        prod.states["prod"].edit(id_of(prod, "unrelated"), name=name)
+
+    meddle(prod, at, rename)
+    code, form = cxroute.json("apply", "plan.json", "--yes")
+    assert codes[(0, 2, 11).index(at)] == code, form
+    assert name in [one["name"] for one in prod.rules("prod")]
+
+
+def test_what_was_set_aside_is_shown(prod: Tenants, cxroute: Program) -> None:
+    """A managed rule that somebody edited stays as it is, and the run says so; the next plan has it."""
+    reviewed(prod, cxroute)
+    described(prod, "unrelated")
+    assert 0 == cxroute("apply", "plan.json", "--yes"), cxroute.err
+    assert "edited in CXone without an effect on routing, and the reviewed plan is not about it" in cxroute.out
+    assert "Read again: no differences, but for 1 change left alone." in cxroute.out
+    _, form = cxroute.json("plan", "-e", "prod")
+    assert [("cards/unrelated", "drift")] == [(one["address"], one["cause"]) for one in form["changes"]]
+
+
+def hide(here: Tenants) -> None:
+    """Let a rule made by hand take the conversations of a planned rule."""
+    intent = {"type": "attribute", "attributeName": "cognigyDetectedIntent", "operator": "equals", "value": "k1"}
+    by_hand(here, "above", conditions=[intent])
+
+
+def test_it_stops_where_it_would_move_more_than_was_reviewed(prod: Tenants, cxroute: Program) -> None:
+    """A rule by hand took the conversations of `k1`; it is deleted half way, so that the plan would move them."""
+    hide(prod)
+    reviewed(prod, cxroute)
+    app = prod.apps["prod"] = Meddling(prod.apps["prod"], 5, lambda: prod.states["prod"].remove("above"))
+    code, form = cxroute.json("apply", "plan.json", "--yes")
+    assert (5, False) == (code, form["converged"])
+    assert "would now send conversations elsewhere; plan again" in form["error"]["message"]
+    left = [one["address"] for one in form["outcomes"] if one["status"] == "skipped"]
+    assert left
+    writes = app.writes
+    assert 13 > writes
+    assert {"applied", "skipped"} == {one["status"] for one in form["outcomes"]}
+
+
+def test_it_does_not_begin_where_it_would_move_more_than_was_reviewed(prod: Tenants, cxroute: Program) -> None:
+    """The same before the run: exit 4, and nothing is written (R9)."""
+    hide(prod)
+    reviewed(prod, cxroute)
+    prod.states["prod"].remove("above")
+    writes = prod.writes("prod")
+    assert 4 == cxroute("apply", "plan.json", "--yes")
+    assert writes == prod.writes("prod")
+
+
+@pytest.mark.parametrize("at", [0, 4])
+def test_an_edit_of_a_managed_rule_that_reroutes_stops_it(prod: Tenants, cxroute: Program, at: int) -> None:
+    """A rule that the plan is not about gets another queue: the manifests no longer hold (R9)."""
+    reviewed(prod, cxroute)
+    targets = [{"type": "queue", "queueId": "q-Fraud", "weight": 1}]
+
+    def edit() -> None:
+        prod.states["prod"].edit(id_of(prod, "unrelated"), targets=targets)
+
+    meddle(prod, at, edit)
+    code, form = cxroute.json("apply", "plan.json", "--yes")
+    assert (4 if at == 0 else 5, False) == (code, form.get("converged", False))
+
+
+@contextmanager
+def running(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Run the program as a process of its own."""
+    variables = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    variables |= {"CXONE_CLIENT_ID": canary.CLIENT, "CXONE_CLIENT_SECRET": canary.SECRET}
+    with Command(
+        *arguments, cwd=folder, env=variables, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+class Team:
+    """One owner with manifests and intents of its own, on the tenant of all."""
+
+    def __init__(self, name: str, folder: Path, url: str) -> None:
+        self.name, self.folder = name, folder / name
+        (self.folder / "manifests").mkdir(parents=True)
+        text = environment("prod", url, owner=name, api="requestsPerSecond: 60, concurrency: 2")
+        (self.folder / "manifests/environment.yaml").write_text(text, "utf-8")
+
+    def rules(self, turn: int) -> list[Rule]:
+        """Return what the team wants in a turn: some rules to another queue, one goes, one comes."""
+        queue = QUEUES[turn % 2]["name"]
+        keys = [f"{self.name}-{number}" for number in range(turn, turn + 6)]
+        return [rule(key, queue if place % 2 else "Cards") for place, key in enumerate(keys)]
+
+    def wants(self, turn: int) -> None:
+        """Write the manifests of a turn."""
+        lines = ["apiVersion: routing/v1", "kind: RuleSet", "name: cards", "rules:"]
+        lines += [f"  - {json.dumps(one)}" for one in self.rules(turn)]
+        (self.folder / "manifests/cards.yaml").write_text("\n".join(lines) + "\n", "utf-8")
+
+    def run(self, *arguments: str) -> tuple[int, str]:
+        """Run a command to its end; return its exit code and what it printed."""
+        with running(self.folder, *arguments) as process:
+            out, err = process.communicate(timeout=60)
+        return process.returncode, out + err
+
+
+def test_three_teams_apply_reviewed_plans_at_once(tmp_path: Path) -> None:
+    """Disjoint intents, one tenant, four turns each: 12 of 12 runs end with 0, and nothing of anybody is lost."""
+    with tenants("prod") as here:
+        teams = [Team(name, tmp_path, here.urls["prod"]) for name in ("red", "green", "blue")]
+        by_hand(here, "rest", conditions=[], priority=900, description="")
+        codes: list[tuple[int, str]] = []
+        for turn in range(4):
+            for team in teams:
+                team.wants(turn)
+                code, said = team.run("plan", "-e", "prod", "--out", "plan.json")
+                assert 0 == code, said
+            with ExitStack() as stack:
+                runs = [stack.enter_context(running(team.folder, "apply", "plan.json", "--yes")) for team in teams]
+                for process in runs:
+                    out, err = process.communicate(timeout=60)
+                    codes.append((process.returncode, "" if process.returncode == 0 else out + err))
+        assert [(0, "")] * 12 == codes
+        expected = sorted(one["name"] for team in teams for one in team.rules(3))
+        assert [*expected, "rest"] == here.names_of_rules("prod")
+        assert {"red", "green", "blue"} == {
+            found[1] for one in here.rules("prod") if (found := re.search(r"\[cxroute:(\w+)/", one["description"]))
+        }

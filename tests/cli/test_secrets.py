@@ -1,0 +1,313 @@
+"""No secret comes out, whatever a server repeats and wherever the program prints or writes (invariants R13)."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote, quote_plus
+
+import httpx
+import pytest
+
+import reconciler.cli.commands.plan
+from reconciler.cxone.client import WritingClient
+from reconciler.cxone.settings import Credentials, Server
+from reconciler.cxone.transport.httpx_transport import carried_by, network
+from reconciler.cxone.transport.request import Request
+from tests.hostile.tenant import Tenant, page, response, serving, whole
+from tests.support import canary_secrets as canary
+from tests.support.fake_clock import VirtualTime
+from tests.support.in_process_tenant import TENANT
+from tests.support.program import name_tenant
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.hostile.command import Place
+    from tests.hostile.tenant import Turn
+    from tests.support.program import Program
+
+    Echo = Callable[[str], bytes]
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("which", canary.SECRETS)
+def test_a_canary_is_found_in_every_form(which: str) -> None:
+    """Each by its name, in the midst of other bytes, wherever base64 has its borders."""
+    secret = canary.SECRETS[which]
+    for encoding, form in canary.forms(secret):
+        assert canary.Leak(which, encoding) in canary.found(b"before " + form + b" after"), encoding
+    pairs = {"id:" + secret, canary.CLIENT + ":" + secret, "x" + secret + "y"}
+    for pair in pairs:
+        for encode in (base64.b64encode, base64.urlsafe_b64encode, base64.encodebytes):
+            assert which in {leak.which for leak in canary.found(encode(pair.encode()))}, (encode, pair)
+    for half in (secret[:12], secret[-12:], secret[:6] + "\n" + secret[6:12], quote(secret)[:13], f"{secret[:16]}..."):
+        assert [canary.Leak(which, "half, split or mixed")] == canary.found(half), half
+
+
+@pytest.mark.parametrize("text", ["", "cxroute", "x" * 1000, canary.CLIENT, canary.SECRET[:11], "simulated-tenant"])
+def test_nothing_is_found_where_nothing_is(text: str) -> None:
+    """An id may be shown, and eleven characters may agree."""
+    assert [] == canary.found(text)
+
+
+LEAKING: Final = """
+import logging, subprocess, sys
+from tests.support import canary_secrets as canary
+
+def test_print(): print(canary.SECRET)
+def test_log(): logging.getLogger().warning(canary.TOKEN)
+def test_read(capsys): print(canary.RENEWED, file=sys.stderr); capsys.readouterr()
+def test_file(tmp_path): (tmp_path / "a").write_bytes(canary.PASSWORD.encode("utf-16"))
+def test_process(): subprocess.run([sys.executable, "-c", f"print({canary.SECRET!r})"], capture_output=True)
+def test_error(): raise ValueError(canary.SECRET)
+def test_planted(tmp_path): canary.planted(tmp_path / "a").write_text(canary.SECRET)
+def test_clean(tmp_path): (tmp_path / "a").write_text("clean"); print("clean")
+"""
+
+
+def test_a_test_that_lets_a_secret_out_fails(tmp_path: Path) -> None:
+    """Through any of the ways out; the message names it and does not repeat it."""
+    (tmp_path / "test_leaking.py").write_text(LEAKING)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.conftest", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    ended = subprocess.run(
+        [*command, "--rootdir", tmp_path, "-c", "/dev/null", tmp_path],
+        cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if name != "CI"},  # there pytest says all of it twice
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "6 failed, 2 passed" in ended.stdout, ended.stdout
+    assert 6 == len({line for line in ended.stdout.splitlines() if line.endswith(" let a secret out:")})
+    assert "SECRET: proxy password, UTF-16 little, in a" in ended.stdout
+    assert [] == canary.found(ended.stdout + ended.stderr)
+
+
+def refused(text: str, status: bytes = b"400 Bad Request") -> bytes:
+    return whole({"errors": [{"message": f"bad: {text}"}]}, status)
+
+
+ECHOES: Final[dict[str, Echo]] = {
+    "errors": refused,
+    "a 403": lambda text: refused(text, b"403 Forbidden"),
+    "a 422": lambda text: refused(text, b"422 Unprocessable"),
+    "a 500": lambda text: refused(text, b"500 Internal Server Error"),
+    "a message": lambda text: whole({"message": text}, b"400 Bad Request"),
+    "as OAuth has it": lambda text: whole({"error": text, "error_description": text}, b"401 Unauthorized"),
+    "HTML": lambda text: response(f"<html>{text}</html>".encode(), b"400 Bad Request"),
+    "plain text": lambda text: response(text.encode(), b"400 Bad Request"),
+    "HTML of a login": lambda text: response(f"<html>{text}</html>".encode()),
+    "half a document": lambda text: response(b'{"errors": [{"message": "' + text.encode()),
+    "headers": lambda text: response(
+        b"{}", b"400 Bad Request", b"X-Echo: " + text.encode(), b"Set-Cookie: a=" + text.encode()
+    ),
+    "a redirect": lambda text: response(b"", b"302 Found", b"Location: http://localhost/" + text.encode()),
+    "the reason": lambda text: response(b"{}", b"400 " + text.encode()),
+    "the content's encoding": lambda text: response(b"{}", b"200 OK", b"Content-Encoding: " + text.encode()),
+    "what should be JSON": whole,
+    "percent-encoded": lambda text: refused(quote(text)),
+    "form-encoded": lambda text: refused(quote_plus(text)),
+    "behind much else": lambda text: refused("x" * 180 + text),
+    "no HTTP": lambda text: text.encode() + b"\r\n\r\n",
+    "a status line that is none": lambda text: b"HTTP/1.1 " + text.encode() + b"\r\n\r\n",
+    "a header that is none": lambda text: b"HTTP/1.1 200 OK\r\nContent-Length: " + text.encode() + b"\r\n\r\n{}",
+    "percent-encoded in lower case": lambda text: refused(quote(text).replace("%2F", "%2f").replace("%2B", "%2b")),
+    "escaped as HTML": lambda text: refused(html.escape(text)),
+    "base64": lambda text: refused(base64.b64encode(text.encode()).decode()),
+    "hex": lambda text: refused(text.encode().hex()),
+    "a repr": lambda text: refused(repr(text)),
+    "half of it": lambda text: refused(text[: len(text) // 2]),
+    "split by control characters": lambda text: refused(f"{text[:10]}\0{text[10:]}"),
+    "split by spaces": lambda text: refused(f"{text[:10]} {text[10:]}"),
+}
+"""How a server may repeat something."""
+REPEATED: Final[dict[str, Callable[[Turn], str]]] = {
+    "the secret": lambda _turn: canary.SECRET,
+    "the token": lambda turn: canary.TOKEN if turn.request.kind != "token" else canary.SECRET,
+    "the whole request": lambda turn: (turn.request.head + turn.request.body).decode("latin-1").replace("\r\n", " "),
+    "the pair of Basic": lambda _: base64.b64encode(f"{canary.CLIENT}:{canary.SECRET}".encode()).decode(),
+}
+
+
+def echoing(kind: str, echo: Echo, what: Callable[[Turn], str] = REPEATED["the token"]) -> Tenant:
+    async def script(turn: Turn) -> None:
+        await turn.send(echo(what(turn)))
+
+    return Tenant(scripts={kind: script})
+
+
+def run(place: Place, tenant: Tenant, *arguments: str) -> int:
+    """Run a command; that nothing came out is looked at there. What is JSON still is."""
+    with serving(tenant):
+        place.manifests(tenant.url, "one", "two", seconds=1)
+        ended = place(*arguments)
+    place.secretive()
+    if "json" in arguments and "--format" in arguments:
+        json.loads(ended.out)
+    return ended.code
+
+
+@pytest.mark.parametrize("kind", ["list", "token"])
+@pytest.mark.parametrize("how", ECHOES)
+def test_what_a_server_repeats_is_not_repeated(place: Place, kind: str, how: str) -> None:
+    """However it is written, and wherever in the answer it stands."""
+    assert 1 == run(place, echoing(kind, ECHOES[how]), "-v", "plan")
+
+
+@pytest.mark.parametrize("what", REPEATED)
+@pytest.mark.parametrize("kind", ["list", "token", "queues"])
+def test_no_part_of_a_request_is_repeated(place: Place, kind: str, what: str) -> None:
+    """Neither the form, nor the header, nor both as Basic has them."""
+    assert 1 == run(place, echoing(kind, refused, REPEATED[what]), "plan", "--format", "json")
+
+
+COMMANDS: Final = {
+    "plan": ["plan"],
+    "plan as JSON": ["plan", "--format", "json"],
+    "apply": ["apply", "--yes"],
+    "apply as JSON": ["apply", "--yes", "--format", "json"],
+    "drift": ["drift"],
+    "drift as JSON": ["drift", "--format", "json"],
+    "explain": ["explain", "--intent", "one", "--confidence", "0.8", "--live"],
+    "explain as JSON": ["explain", "--intent", "one", "--confidence", "0.8", "--live", "--format", "json"],
+    "diff": ["diff", "live:evil", "manifests:evil"],
+    "diff as JSON": ["diff", "live:evil", "manifests:evil", "--format", "json"],
+}
+
+
+@pytest.mark.parametrize("options", [["-v"], ["-v", "--log-format", "json"]])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_command_repeats_a_secret(place: Place, command: str, options: list[str]) -> None:
+    """Whatever the form of result and log."""
+    for echo in (refused, ECHOES["a 403"], ECHOES["what should be JSON"]):
+        assert 1 == run(place, echoing("list", echo), *options, *COMMANDS[command])
+
+
+@pytest.mark.parametrize("status", [b"400 Bad", b"403 Forbidden", b"409 Conflict", b"422 Bad", b"500 Oh", b"200 OK"])
+def test_a_write_s_answer_is_not_repeated_anywhere(place: Place, status: bytes) -> None:
+    """Neither in the outcomes, nor in the journal."""
+    tenant = echoing("POST", lambda text: refused(text, status))
+    assert run(place, tenant, "apply", "--yes", "--format", "json") in (1, 5)
+    assert (place.path / ".cxroute/journal.jsonl").exists()
+    assert run(place, tenant, "-v", "apply", "--yes") in (1, 5)
+
+
+@pytest.mark.parametrize("field", ["name", "description", "id", "custom"])
+@pytest.mark.parametrize("command", ["plan", "plan as JSON", "apply", "explain", "diff as JSON"])
+def test_a_rule_that_holds_a_secret_does_not_show_it(place: Place, command: str, field: str) -> None:
+    """Somebody pasted it there, or the server wrote what it was sent into its answer."""
+    rule = {"id": "1", "name": "n", "description": "d", "priority": 1, field: f"see {canary.SECRET} and {canary.TOKEN}"}
+
+    async def script(turn: Turn) -> None:
+        await turn.send(whole(page([rule])))
+
+    tenant = Tenant(rules={"1": rule}, scripts={"list": script})
+    saved = ["--out", "saved.json"] if command == "plan" else []
+    assert run(place, tenant, *COMMANDS[command], *saved) in (0, 1, 4, 5)
+
+
+@pytest.mark.parametrize(
+    "token", [f"{canary.TOKEN} {canary.SECRET}", f"{canary.TOKEN}\n", f"é{canary.TOKEN}", canary.RENEWED]
+)
+def test_an_odd_token_is_refused_without_being_shown(place: Place, token: str) -> None:
+    """Or it is refused by the tenant, twice."""
+    tenant = Tenant(scripts=echoing("list", ECHOES["as OAuth has it"], lambda _: token).scripts, token=token)
+    assert 1 == run(place, tenant, "-v", "plan")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:9", "nowhere.invalid:1", "127.0.0.1:99999", "[::1", "a b:1", ""])
+def test_a_proxy_s_password_is_not_shown(place: Place, host: str) -> None:
+    """Whether it cannot be reached or is no proxy at all."""
+    place.more["CXROUTE_PROXY"] = canary.proxy(host)
+    assert run(place, Tenant(), "-v", "plan") in (1, 64)
+
+
+def test_a_proxy_that_repeats_its_password_is_not_repeated(place: Place) -> None:
+    """It is sent to the proxy as Basic; the answer of the proxy is that of a tenant."""
+
+    def what(turn: Turn) -> str:
+        return f"{canary.PASSWORD} {turn.request.head.decode('latin-1')}".replace("\r\n", " ")
+
+    tenant = echoing("token", refused, what)
+    with serving(tenant):
+        place.more["CXROUTE_PROXY"] = canary.proxy(tenant.url.removeprefix("http://"))
+        place.manifests("http://localhost:9", "one", seconds=1)
+        assert 1 == place("-v", "plan").code
+
+
+@pytest.mark.parametrize("secret", ["attribute", "queueName", "conditions", '", "is it'])
+def test_a_secret_that_is_a_word_of_ours_breaks_no_document(place: Place, secret: str) -> None:
+    """What is printed is JSON still; a plan that could not be applied as saved is not saved."""
+    place.more["CXONE_CLIENT_SECRET"] = secret
+    with serving(Tenant()) as tenant:
+        place.manifests(tenant.url, "one", seconds=3)
+        done = place("plan", "--format", "json")
+        assert 0 == done.code
+        assert isinstance(json.loads(done.out), dict)
+        done = place("plan", "--out", "saved.json")
+        saved = place.path / "saved.json"
+        assert (0, True) == (done.code, saved.exists()) or (4, False) == (done.code, saved.exists())
+
+
+def test_a_plan_that_only_looks_as_if_it_held_a_secret_is_saved(place: Place) -> None:
+    """Eight letters in a row are no secret, and nothing of the plan is hidden."""
+    place.more["CXONE_CLIENT_SECRET"] = "attributZebra7790xyz"
+    with serving(Tenant()) as tenant:
+        place.manifests(tenant.url, "one", seconds=3)
+        assert 0 == place("plan", "--out", "saved.json").code
+        assert "attributeName" in (place.path / "saved.json").read_text()
+
+
+def test_nothing_that_holds_a_secret_shows_it() -> None:
+    """Neither to a debugger nor to a log: credentials, client, tokens, requests, transport."""
+    credentials = Credentials(client_id=canary.CLIENT, client_secret=canary.SECRET)
+    transport = network(TENANT, canary.proxy("127.0.0.1:9"), None)
+    carry = carried_by(transport)
+    client = WritingClient(carry, TENANT, credentials, VirtualTime().time)
+    client._access.given.append(canary.TOKEN)
+    headers = {"Authorization": f"Bearer {canary.TOKEN}"}
+    request = Request("POST", Server.of("http://localhost"), "/", headers, f"secret={canary.SECRET}".encode())
+    sent = httpx.Request("GET", request.url, headers=headers)
+    held: list[Any] = [
+        credentials,
+        client,
+        client._access,
+        client._access._tokens,
+        carry,
+        transport,
+        request,
+        sent,
+        sent.headers,
+    ]
+    assert [] == canary.found("".join(f"{one!r} {one}" for one in held))
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_bug_does_not_show_a_secret(cxroute: Program, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    """Though the exception's text, or that of its cause, holds it, and -v asks for the traceback."""
+
+    def broken(_session: object) -> None:
+        raise ValueError(f"no {canary.SECRET}") from KeyError(canary.SECRET)
+
+    assert 0 == cxroute("init")
+    monkeypatch.setattr(reconciler.cli.commands.plan, "read_and_plan", broken)
+    assert 1 == cxroute("-v", "plan", "--format", form)
+    assert "bug" in cxroute.out + cxroute.err
+
+
+def test_credentials_in_files_are_not_shown(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is the one that lies in a variable that names a file."""
+    for name in ("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv(f"{name}_FILE", canary.SECRET)
+    assert 0 == cxroute("init")
+    name_tenant()
+    assert 1 == cxroute("-v", "plan", "-e", "prod")

@@ -1,0 +1,144 @@
+"""The log of a server: on a pipe that nobody reads, a disk that is full, and beside another process's."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import pytest
+
+from reconciler.cli.server_log import Log
+from tests.endpoint.instances import fleet, flood
+from tests.endpoint.processes import environment
+from tests.support.command import Command
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LINES = 20_000
+TEXT = "x" * 150
+WRITER = f"""
+import asyncio, json, sys
+from reconciler.cli.server_log import log
+
+async def main():
+    for number in range(3000):
+        log(json.dumps({{"number": number, "text": "{TEXT}"}}))
+        if number % 60 == 0:
+            await asyncio.sleep(0)
+
+asyncio.run(main())
+for _ in range(20):
+    log.close()
+"""
+
+
+@contextlib.contextmanager
+def logging_to(stream: TextIO, monkeypatch: pytest.MonkeyPatch) -> Iterator[Log]:
+    """Let stderr be a stream."""
+    with monkeypatch.context() as patch, stream:
+        patch.setattr(sys, "stderr", stream)
+        yield Log()
+
+
+async def said(log: Log) -> None:
+    """Log many lines, fifty in each turn of the loop."""
+    for number in range(LINES):
+        log(json.dumps({"number": number, "text": TEXT}))
+        if number % 50 == 0:
+            await asyncio.sleep(0)
+
+
+async def read(number: int) -> list[dict[str, Any]]:
+    """Read until somebody says that lines were lost."""
+    found = b""
+    os.set_blocking(number, False)
+    while b'"lost"' not in found:
+        with contextlib.suppress(BlockingIOError):
+            found += os.read(number, 1_000_000)
+        await asyncio.sleep(0.005)
+    return [json.loads(line) for line in found.splitlines()]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket"])
+def test_nobody_waits_for_a_reader_and_what_is_lost_is_counted(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To somebody who reads nothing yet: lines are whole and in order, and it is told how many of 20,000 lack."""
+    pair = os.pipe() if kind == "pipe" else tuple(one.detach() for one in socket.socketpair())
+
+    async def talk(log: Log) -> list[dict[str, Any]]:
+        async with asyncio.timeout(30):
+            await said(log)
+            return await read(pair[0])
+
+    with logging_to(os.fdopen(pair[1], "w"), monkeypatch) as log:
+        *lines, lost = asyncio.run(talk(log))
+    os.close(pair[0])
+    assert [*range(len(lines))] == [one["number"] for one in lines]
+    assert {"event": "log", "lost": LINES - len(lines)} == lost
+    assert 5000 <= len(lines) < LINES
+
+
+def test_a_full_disk_loses_lines_and_nothing_else(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No error comes of it; once there is room, the log says how many are lost."""
+    complaints: list[dict[str, Any]] = []
+
+    async def talk(log: Log) -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: complaints.append(context))
+        await said(log)
+
+    with logging_to(Path("/dev/full").open("w", encoding="utf-8"), monkeypatch) as log:
+        asyncio.run(talk(log))
+        with (tmp_path / "log").open("w", encoding="utf-8") as room:
+            monkeypatch.setattr(sys, "stderr", room)
+            log("{}")
+            log.close()
+    assert [] == complaints
+    assert ["{}", json.dumps({"event": "log", "lost": LINES})] == (tmp_path / "log").read_text("utf-8").splitlines()
+
+
+def test_lines_of_two_processes_do_not_mix() -> None:
+    """Both write to one pipe whose reader is slow: each line of both is there, whole."""
+    reading, writing = os.pipe()
+    line = [sys.executable, "-c", WRITER]
+    root = Path(__file__).parents[2]
+    writers = [subprocess.Popen(line, cwd=root, stderr=writing, env=environment()) for _ in range(2)]
+    os.close(writing)
+    time.sleep(1)  # both have more to say than there is room for
+    found = []
+    while part := os.read(reading, 5000):
+        found.append(part)
+    os.close(reading)
+    assert [0, 0] == [one.wait() for one in writers]
+    numbers = [json.loads(one)["number"] for one in b"".join(found).splitlines()]
+    assert sorted([*range(3000)] * 2) == sorted(numbers)
+
+
+def test_an_endpoint_whose_log_nobody_reads_serves_and_ends(tmp_path: Path) -> None:
+    """More lines than the pipe holds; SIGTERM ends it as ever."""
+    reading, writing = os.pipe()
+    with fleet(tmp_path) as one:
+        words = ("serve", "-e", "prod", "--port", "0")  # as `fleet` would, but for stderr
+        with Command(
+            *words, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=writing, text=True
+        ) as served:
+            assert served.stdout
+            url = "http://" + served.stdout.readline().partition(" on http://")[2].split()[0]
+            try:
+                for _ in range(3):
+                    asyncio.run(flood(url))
+                served.send_signal(signal.SIGTERM)
+                assert 0 == served.wait(20)
+            finally:
+                served.kill()
+        assert 240 == len(one.writes())
+    os.close(reading)
+    os.close(writing)

@@ -1,0 +1,83 @@
+"""Shards: each environment is in just one, and stays there whatever comes beside it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from reconciler.cli.environments.selection import Shard, shard_of
+from reconciler.errors import UsageError
+from tests.support.many_tenants import environment, rule, ruleset
+from tests.support.program import Program, write
+
+NAMES = some.text("abcdefghijklmnopqrstuvwxyz0123456789-._", min_size=1, max_size=20)
+WRONG = [
+    ("4", {}, "say INDEX/COUNT"),
+    ("a/4", {}, "say INDEX/COUNT"),
+    ("-1/4", {}, "say INDEX/COUNT"),
+    ("1/4/2", {}, "say INDEX/COUNT"),
+    (" 1/4", {}, "say INDEX/COUNT"),
+    ("\u0661/4", {}, "say INDEX/COUNT"),
+    ("1/", {}, "say INDEX/COUNT"),
+    ("", {}, "say INDEX/COUNT"),
+    ("0/0", {}, "indexes count from 0"),
+    ("4/4", {}, "the last of 4 is 3"),
+    ("/4", {}, "$JOB_COMPLETION_INDEX does not say which share"),
+    ("/4", {"JOB_COMPLETION_INDEX": "4"}, "the last of 4 is 3"),
+    ("/4", {"JOB_COMPLETION_INDEX": "one"}, "is 'one', which is no number"),
+]
+
+
+@given(some.sets(NAMES), some.integers(1, 9))
+def test_every_environment_is_in_just_one_shard(names: set[str], count: int) -> None:
+    """Whatever their names, and however many shards there are."""
+    for name in names:
+        assert 1 == sum(Shard(index, count).takes(name) for index in range(count))
+
+
+def test_where_an_environment_is_never_changes() -> None:
+    """It is worked out from the name alone, in every version: two of them may run beside each other."""
+    found = {name: next(i for i in range(4) if Shard(i, 4).takes(name)) for name in ("prod", "staging", "emea", "apac")}
+    assert {"prod": 2, "staging": 0, "emea": 3, "apac": 0} == found
+
+
+def test_the_shares_are_about_equal() -> None:
+    """Of 1,000 names each of 10 shards takes 70 to 130."""
+    sizes = [sum(Shard(index, 10).takes(f"tenant-{n}") for n in range(1000)) for index in range(10)]
+    assert 70 < min(sizes) <= max(sizes) < 130
+
+
+def test_the_index_may_come_from_kubernetes() -> None:
+    """Only where the option leaves it out."""
+    assert Shard(3, 4) == shard_of("/4", {"JOB_COMPLETION_INDEX": "3"})
+    assert Shard(1, 4) == shard_of("1/4", {"JOB_COMPLETION_INDEX": "3"})
+
+
+@pytest.mark.parametrize(("text", "variables", "said"), WRONG)
+def test_what_is_no_shard_is_said(text: str, variables: dict[str, str], said: str) -> None:
+    """With what to write in its place."""
+    with pytest.raises(UsageError, match="--shard") as wrong:
+        shard_of(text, variables)
+    assert said in str(wrong.value)
+
+
+def test_a_shard_without_environments_is_no_failure(cxroute: Program) -> None:
+    """Exit 0 in every form, and it says so: with more shards than environments there always are some."""
+    write("e.yaml", environment("prod", "http://127.0.0.1:1"))
+    ruleset([rule("lost")])
+    index = next(index for index in range(9) if not Shard(index, 9).takes("prod"))
+    for command in (("plan",), ("drift",), ("apply", "--yes"), ("apply",)):
+        assert 0 == cxroute(*command, "--all", "--shard", f"{index}/9")
+        assert f"No environment falls into shard {index}/9: nothing to do.\n" == cxroute.out
+        assert f"Shard {index}/9 takes 0 of 1 environment.\n" == cxroute.err
+        assert (0, {"environments": []}) == cxroute.json(*command, "--all", "--shard", f"{index}/9")
+
+
+def test_a_bad_shard_is_a_usage_error(cxroute: Program) -> None:
+    """Exit 64, and nothing is read."""
+    write("e.yaml", environment("prod", "http://127.0.0.1:1"))
+    assert 64 == cxroute("plan", "--all", "--shard", "4/4")
+    assert "the last of 4 is 3" in cxroute.err
+    assert 64 == cxroute("plan", "-e", "prod", "--shard", "0/4")
+    assert "say --all" in cxroute.err

@@ -1,0 +1,291 @@
+"""The same over a socket: real processes, the real bank, signals, kills and wrong turns."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from reconciler.simulator.app import simulator
+from reconciler.simulator.faults.injector import Faults
+from reconciler.simulator.settings import PROFILES
+from reconciler.simulator.state import State
+from tests.crash.served import served
+from tests.support import canary_secrets as canary
+from tests.support.command import Command, measured
+from tests.support.plain_http import PLAIN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.command import Ended
+
+ROOT = Path(__file__).resolve().parents[2]
+ENVIRONMENT = """\
+apiVersion: routing/v1
+kind: Environment
+name: bank
+owner: bank-routing
+tenant: bank
+api: {{baseUrl: "{url}", requestsPerSecond: {rate}, timeoutSeconds: 5}}
+vars: {{overflow: overflow-partner}}
+"""
+
+
+class Place:
+    """A folder with the bank's manifests, and the program run in it as a process of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.manifests("http://127.0.0.1:9")
+        kept = ("PATH", "HOME", "LANG", "PYTHONDONTWRITEBYTECODE")
+        self.environment = {name: os.environ[name] for name in kept if name in os.environ}
+        self.environment |= {"PYTHONPATH": str(ROOT), "CXONE_CLIENT_ID": "me", "CXONE_CLIENT_SECRET": canary.SECRET}
+
+    def manifests(self, url: str, rate: float = 10_000) -> None:
+        """Copy the repository's manifests, with one more environment: a bank at that address."""
+        for source in (ROOT / "manifests").rglob("*.yaml"):
+            target = self.path / "manifests" / source.relative_to(ROOT / "manifests")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(source.read_bytes())
+        (self.path / "manifests/environments/bank.yaml").write_text(ENVIRONMENT.format(url=url, rate=rate))
+        queues = self.path / "manifests/queues.yaml"
+        text = queues.read_text(encoding="utf-8")
+        queues.write_text(re.sub(r"(    sandbox: (\{.*\}))", r"\1\n    bank: \2", text), encoding="utf-8")
+
+    def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+        """Start a command and return the process."""
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
+        return Command(*arguments, cwd=self.path, env=self.environment, text=True, **{**pipes, **options})
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end."""
+        with self.start(*arguments) as process:
+            out, err = process.communicate(timeout=60)
+        assert "Traceback" not in err, err
+        assert [] == canary.found(out + err)
+        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+    def forked(self, *arguments: str) -> Ended:
+        """Run a command to its end, in a process that need not import anything first."""
+        ended = measured(self.path, [*arguments], self.environment, 60)
+        assert "Traceback" not in ended.err, ended.err
+        assert [] == canary.found(ended.out + ended.err)
+        return ended
+
+    @contextmanager
+    def simulated(self, *arguments: str) -> Iterator[str]:
+        """Serve a simulated tenant and yield its address."""
+        with self.start("simulate", "--port", "0", *arguments) as server:
+            assert server.stdout is not None
+            line = server.stdout.readline()
+            found = re.search(r"http://[\d.]+:\d+", line)
+            try:
+                assert found, (line, server.poll(), server.stderr and server.stderr.read())
+                yield found.group()
+            finally:
+                server.terminate()
+                assert 0 == server.wait(20)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def rules(url: str) -> dict[str, Any]:
+    """Return every rule of the simulated tenant, by id, read page by page as anybody could."""
+    form = {"grant_type": "client_credentials", "client_id": "me", "client_secret": canary.SECRET}
+    with httpx.Client(base_url=url, trust_env=False, verify=PLAIN) as client:
+        token = client.post("/oauth/token", data=form).json()["access_token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        found: dict[str, Any] = {}
+        path = "/api/v2/routing/rules?pageNumber=1&pageSize=100"
+        while path:
+            page = client.get(path, headers=headers).json()
+            found |= {rule["id"]: rule for rule in page["entities"]}
+            path = page["nextUri"]
+    return found
+
+
+def wait_for_some(url: str, process: subprocess.Popen[str]) -> None:
+    """Wait until an apply is in the middle of its creates."""
+    while len(rules(url)) < 3:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+
+
+def edit(url: str, name: str, **fields: Any) -> None:
+    """Change a rule as somebody does who has the console open."""
+    rule = next(rule for rule in rules(url).values() if rule["name"] == name)
+    form = {"grant_type": "client_credentials", "client_id": "me", "client_secret": canary.SECRET}
+    with httpx.Client(base_url=url, trust_env=False, verify=PLAIN) as client:
+        token = client.post("/oauth/token", data=form).json()["access_token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = client.put(f"/api/v2/routing/rules/{rule['id']}", json={**rule, **fields}, headers=headers)
+    assert 200 == answer.status_code
+
+
+def theirs(url: str) -> dict[str, str]:
+    """Return what is not ours, as JSON text."""
+    found = rules(url).items()
+    return {key: json.dumps(rule) for key, rule in found if "[cxroute:bank-routing/" not in rule["description"]}
+
+
+def test_the_bank_from_found_to_healed(place: Place) -> None:
+    """Plan, conflict, apply, nothing left, drift healed, a rule removed; others' rules untouched throughout."""
+    with place.simulated("--tenant", "bank", "--state", "bank.json") as url:
+        place.manifests(url)
+        as_found = theirs(url)
+        made = json.loads(place.run("-e", "bank", "plan", "--format", "json").stdout)
+        assert (62, 8, 0) == tuple(made["summary"][kind] for kind in ("create", "adopt", "update"))
+
+        conflicting = place.path / "manifests/conflict.yaml"
+        taken = next(json.loads(one)["name"] for one in as_found.values() if "[cxroute:" in one)
+        conflicting.write_text(
+            "apiVersion: routing/v1\nkind: RuleSet\nname: more\nrules:\n"
+            f"  - {{key: refunds, name: {json.dumps(taken)}, intent: no route test says it, queue: general}}\n"
+        )
+        refused = place.forked("-e", "bank", "apply", "--yes")
+        assert (4, as_found) == (refused.code, theirs(url))
+        assert "more/refunds" in refused.err
+        conflicting.unlink()
+
+        applied = place.run("-e", "bank", "apply", "--yes", "--format", "json")
+        assert (0, True) == (applied.returncode, json.loads(applied.stdout)["converged"])
+        versions = {key: rule["version"] for key, rule in rules(url).items()}
+        assert 0 == place.forked("-e", "bank", "apply", "--yes").code
+        assert versions == {key: rule["version"] for key, rule in rules(url).items()}
+        empty = place.forked("-e", "bank", "plan", "--detailed-exitcode")
+        assert 0 == empty.code
+        assert "No changes." in empty.out
+
+        edit(url, "Cognigy Intent Route: pin_blocked", priority=950)
+        drifted = place.forked("-e", "bank", "drift")
+        assert 2 == drifted.code
+        assert "priority  100        950" in drifted.out
+        assert 0 == place.forked("-e", "bank", "apply", "--yes").code
+
+        cards = place.path / "manifests/cards.yaml"
+        cards.write_text(
+            cards.read_text().replace(
+                "  - intent: pin_blocked\n    queue: card-services\n    minConfidence: 0.7", "  # gone:"
+            )
+        )
+        assert 3 == place.forked("-e", "bank", "apply", "--yes").code  # the bank's route tests reach that rule
+        shutil.rmtree(place.path / "manifests/tests")
+        gone = json.loads(place.forked("-e", "bank", "apply", "--yes", "--format", "json").out)
+        assert ["cards/pin-blocked"] == [one["address"] for one in gone["outcomes"] if one["action"] == "delete"]
+        assert not any(rule["name"].endswith("pin_blocked") for rule in rules(url).values())
+        untouched = theirs(url)
+        assert untouched == {key: rule for key, rule in as_found.items() if key in untouched}
+        assert 8 == len(as_found) - len(untouched)
+
+
+def test_a_killed_apply_is_finished_by_the_next(place: Place) -> None:
+    """SIGKILL in the middle of 70 creates: nothing on disk is needed, nothing is there twice."""
+    with place.simulated("--latency-ms", "20") as url:
+        place.manifests(url, rate=60)
+        with place.start("-e", "bank", "apply", "--yes") as process:
+            wait_for_some(url, process)
+            process.kill()
+            process.communicate()
+        assert len(rules(url)) < 70
+        (place.path / ".cxroute/journal.jsonl").write_bytes(b"\x00 torn")
+        assert 0 == place.forked("-e", "bank", "apply", "--yes").code
+        names = [rule["name"] for rule in rules(url).values()]
+        assert (70, 70) == (len(names), len(set(names)))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_an_apply_between_two_writes(place: Place, number: signal.Signals) -> None:
+    """Exit 130; what was under way is finished, and every change is accounted for."""
+    with place.simulated("--latency-ms", "20") as url:
+        place.manifests(url, rate=60)
+        with place.start("-e", "bank", "apply", "--yes", "--format", "json") as process:
+            wait_for_some(url, process)
+            process.send_signal(number)
+            out, err = process.communicate(timeout=30)
+        assert 130 == process.returncode, err
+        outcomes = json.loads(out)["outcomes"]
+        applied = [one for one in outcomes if one["status"] == "applied"]
+        assert 70 == len(outcomes)
+        assert len(rules(url)) == len(applied) < 70
+        assert {"skipped"} == {one["status"] for one in outcomes if one["status"] != "applied"}
+
+
+def test_a_simulated_tenant_survives_a_kill(place: Place) -> None:
+    """Its state is in the file before a change is acknowledged."""
+    with place.start("simulate", "--port", "0", "--state", "state.json") as server:
+        assert server.stdout is not None
+        found = re.search(r"http://[\d.]+:\d+", server.stdout.readline())
+        assert found
+        place.manifests(found.group())
+        assert 0 == place.forked("-e", "bank", "apply", "--yes").code
+        before = rules(found.group())
+        server.kill()
+        server.communicate()
+    with place.simulated("--state", "state.json") as url:
+        assert before == rules(url)
+
+
+WRONG = {
+    "wrong credentials": ("", {"CXONE_CLIENT_SECRET": "something else"}, "refuses the client id or secret"),
+    "no such host": ("https://nowhere.invalid", {"CXROUTE_HOSTS": "nowhere.invalid"}, "cannot be reached"),
+    "a host that is not CXone's": ("https://evil.example", {}, "CXROUTE_HOSTS"),
+    "http to another machine": ("http://10.0.0.1", {}, "http"),
+    "nobody listens": ("http://127.0.0.1:9", {}, "cannot be reached"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_tenant_that_cannot_be_read_is_one_sentence_and_exit_1(place: Place, case: str) -> None:
+    """Or 64 where it is the settings that are wrong; never a traceback, never the secret."""
+    url, environment, said = WRONG[case]
+    with nullcontext(url) if url else place.simulated() as there:
+        place.manifests(there)
+        place.environment |= environment
+        ended = place.forked("-e", "bank", "plan")
+    assert ended.code in (1, 3, 64), ended.err
+    assert said in ended.err
+    assert len(ended.err.splitlines()) < 20
+    assert "" == ended.out
+
+
+@pytest.mark.parametrize("fault", ["html", "shape", "nan", "deep", "gzip", "redirect", "501", "empty", "403", "half"])
+def test_answers_that_no_tenant_gives_end_in_one_sentence(place: Place, fault: str) -> None:
+    """HTML, broken or hostile JSON, bombs, redirects: exit 1, nothing written."""
+    with served() as here:
+        here.app = simulator(State(), PROFILES["A"], Faults(f"GET rules:{fault}"))
+        place.manifests(here.url)
+        ended = place.forked("-e", "bank", "apply", "--yes")
+    assert 1 == ended.code
+    [error] = [line for line in ended.err.strip().splitlines() if not line.startswith("waiting for the tenant: ")]
+    assert "rules" in error or "answer" in error
+
+
+def test_an_unknown_queue_is_said_with_its_place_and_the_nearest_name(place: Place) -> None:
+    """Exit 3, before anything is written."""
+    with place.simulated("--tenant", "bank") as url:
+        place.manifests(url)
+        queues = place.path / "manifests/queues.yaml"
+        queues.write_text(
+            queues.read_text(encoding="utf-8").replace("cash: Cash and ATM", "cash: Cash and ATN"), "utf-8"
+        )
+        ended = place.run("-e", "bank", "apply", "--yes")
+    assert 3 == ended.returncode
+    first = ended.stderr.splitlines()[0]
+    assert re.match(
+        r'manifests/\w+\.yaml:\d+:\d+: error\[CXR105\]: queue "Cash and ATN" \(alias \'cash\'\) is no ', first
+    )
+    assert 'did you mean "Cash and ATM"?' in first

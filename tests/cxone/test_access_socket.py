@@ -1,0 +1,146 @@
+"""Access by key over real sockets: the simulator's issuer and area, commands, and the endpoint's carrier."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from reconciler.cxone.context_client import ContextClient
+from reconciler.cxone.settings import Credentials
+from reconciler.cxone.transport.fast_transport import Direct
+from reconciler.cxone.transport.rate_limiter import REAL_TIME
+from tests.cli.test_socket import Place
+from tests.support import canary_secrets as canary
+from tests.support.in_process_tenant import TENANT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+AREA = "area: na1, baseUrl: '{url}', tokenUrl: '{url}/authentication/v1/token/access-key'"
+ENVIRONMENT = """\
+apiVersion: routing/v1
+kind: Environment
+name: bank
+owner: bank-routing
+tenant: bank
+api: {{auth: access-key, {how}, requestsPerSecond: 10000, timeoutSeconds: 5}}
+vars: {{overflow: overflow-partner}}
+"""
+KEYS = {"CXONE_ACCESS_KEY_ID": canary.KEY, "CXONE_ACCESS_KEY_SECRET": canary.KEY_SECRET}
+OF_CLIENT = ("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET")
+WAYS = {"issuer": "issuer: '{url}'", "area": AREA}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def keyed(place: Place, url: str, way: str) -> None:
+    """Let the bank be entered with an access key."""
+    place.manifests(url)
+    path = place.path / "manifests/environments/bank.yaml"
+    path.write_text(ENVIRONMENT.format(how=WAYS[way].format(url=url)), "utf-8")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_access_key_plans_and_applies(place: Place, way: str) -> None:
+    """From rules found to nothing left to do, with the key that the simulator was started with."""
+    place.environment |= KEYS
+    with place.simulated("--tenant", "bank") as url:
+        keyed(place, url, way)
+        if way == "area":
+            for name in OF_CLIENT:
+                del place.environment[name]
+        plan = place.forked("-e", "bank", "plan", "--format", "json")
+        assert 0 == plan.code, plan.err
+        assert json.loads(plan.out)["summary"]["create"] > 0
+        applied = place.forked("-e", "bank", "apply", "--yes", "--adopt")
+        assert 0 == applied.code, applied.out + applied.err
+        again = place.forked("-e", "bank", "plan", "--detailed-exitcode")
+        assert 0 == again.code, again.out
+    journal = (place.path / ".cxroute/journal.jsonl").read_text("utf-8")
+    assert f'"tenant": "{url}/bank"' in journal or f'"tenant":"{url}/bank"' in journal
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("CXONE_ACCESS_KEY_SECRET", "access key"), ("CXONE_CLIENT_SECRET", "client")]
+)
+def test_a_wrong_key_names_every_variable_that_may_be_wrong(place: Place, name: str, said: str) -> None:
+    """Which of them it is nobody is told by a 401; no value is shown."""
+    place.environment |= KEYS
+    with place.simulated() as url:
+        keyed(place, url, "issuer")
+        place.environment[name] = "wrong-canary-wrong"
+        refused = place.forked("-e", "bank", "plan")
+    assert 1 == refused.code
+    assert "the tenant refuses the access key or the client id or secret" in refused.err
+    assert said in refused.err
+    assert ", ".join((*OF_CLIENT, *KEYS)) in refused.err
+    assert "wrong-canary-wrong" not in refused.err
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_key_that_is_not_there_is_asked_for_by_name(place: Place, way: str) -> None:
+    """The first that is missing; with an area the client's id and secret are not needed."""
+    for name in OF_CLIENT:
+        del place.environment[name]
+    keyed(place, "http://127.0.0.1:9", way)
+    missing = place.forked("-e", "bank", "plan")
+    assert 1 == missing.code
+    assert f"set {'CXONE_CLIENT_ID' if way == 'issuer' else 'CXONE_ACCESS_KEY_ID'}, or" in missing.err
+
+
+@pytest.mark.parametrize("name", [*OF_CLIENT, *KEYS])
+def test_what_is_no_text_is_said_by_name(place: Place, name: str) -> None:
+    """A variable may hold any bytes; they are no bug of the program, and are not shown."""
+    place.environment |= {**KEYS, name: "canary-\udcff-canary"}
+    keyed(place, "http://127.0.0.1:9", "issuer")
+    refused = place.forked("-e", "bank", "plan")
+    assert (1, f"error: {name} holds bytes that are no text") == (refused.code, refused.err.strip())
+
+
+def test_keys_come_from_files_too(place: Place) -> None:
+    """NAME_FILE, as everywhere."""
+    for name, value in KEYS.items():
+        canary.planted(place.path / name).write_text(value + "\n", "utf-8")
+        place.environment[f"{name}_FILE"] = name
+    with place.simulated() as url:
+        keyed(place, url, "issuer")
+        assert 0 == place.forked("-e", "bank", "plan").code
+
+
+def test_a_busy_issuer_is_waited_for(place: Place) -> None:
+    """Documents and token are read again as everything is."""
+    with place.simulated("--faults", "discovery:503@#1,token:429=0@#1,discovery:cut@#3") as url:
+        place.environment |= KEYS
+        keyed(place, url, "issuer")
+        assert 0 == place.forked("-e", "bank", "plan").code
+
+
+def test_the_endpoint_s_own_carrier_finds_the_way_in(place: Place) -> None:
+    """Documents, token and context on kept connections, without httpx; a refused token is renewed once."""
+    credentials = Credentials(
+        client_id="me", client_secret=canary.SECRET, key_id=canary.KEY, key_secret=canary.KEY_SECRET
+    )
+
+    async def run(url: str) -> list[Any]:
+        direct = Direct(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+        tenant = replace(TENANT, base_url="", token_url="", issuer=url, run_seconds=1e6)
+        path = "/api/v2/interactions/interactions/{conversationId}/context"
+        client = ContextClient(direct.carry, tenant, credentials, REAL_TIME, path)
+        try:
+            assert await client.ready()
+            return [await client.write("c-1", {"a": number}, 5.0) for number in (1, 2)]
+        finally:
+            direct.close()
+
+    with place.simulated("--faults", "context:revoke@#1") as url:
+        written = asyncio.run(run(url))
+    assert [{"a": 1}, {"a": 2}] == [one["attributes"] for one in written]

@@ -1,0 +1,236 @@
+"""A server that goes away: who waits, who asks whether it is back, what is never sent twice, and when it is enough."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from reconciler import errors
+from reconciler.cxone.client import WritingClient
+from reconciler.cxone.settings import Credentials
+from reconciler.cxone.transport.circuit_breaker import MOST_FAILURES
+from reconciler.cxone.transport.httpx_transport import UntrustedServerError, carried_by
+from reconciler.model.live import Marker, Read
+from reconciler.model.rule import Address
+from tests.support.builders import rule
+from tests.support.in_process_tenant import TENANT
+from tests.support.stepping_clock import jumping_time, run
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    Away = Callable[[httpx.Request], httpx.Response]
+
+MARKER = Marker("acme", Address("cards", "vip"), "00000000")
+MOST_PROBES = 12
+"""At 1.5, 3, 6 and then 11 seconds, the shortest that they are apart, as many as 90 seconds hold."""
+
+
+@dataclass
+class Server(httpx.AsyncBaseTransport):
+    """Answers every call after 50 ms; from second `since` to second `until` as `away` says instead."""
+
+    away: Away
+    since: float = 1.0
+    until: float = float("inf")
+    asked: list[tuple[float, str]] = field(default_factory=list)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer one request."""
+        await asyncio.sleep(0.05)
+        now = asyncio.get_running_loop().time() - 1000
+        self.asked.append((now, f"{request.method} {request.url.path.rsplit('/', 1)[1]}"))
+        if self.since <= now < self.until:
+            return self.away(request)
+        if request.url.path == "/oauth/token":
+            return httpx.Response(200, json={"access_token": "t", "expires_in": 3600})
+        one = {"id": request.url.path.rsplit("/", 1)[1], "name": "x", "priority": 1}
+        return httpx.Response(200, json=one)
+
+    def sent_from(self, second: float) -> list[str]:
+        """Return what was asked from that second on."""
+        return [call for at, call in self.asked if at >= second]
+
+
+def broken(status: int) -> Away:
+    return lambda _request: httpx.Response(status)
+
+
+def lost(failure: type[httpx.TransportError]) -> Away:
+    def away(request: httpx.Request) -> httpx.Response:
+        raise failure("gone", request=request)
+
+    return away
+
+
+AWAY = {"503": broken(503), "refused": lost(httpx.ConnectError), "reset": lost(httpx.ReadError)}
+
+
+def using(server: Server, calls: Callable[[WritingClient], Awaitable[Any]], **tenant: Any) -> tuple[Any, WritingClient]:
+    """Make calls with a client of the server, by a clock that jumps; return what came of them, and the client."""
+
+    async def go() -> tuple[Any, WritingClient]:
+        settings = replace(TENANT, requests_per_second=100, **tenant)
+        client = WritingClient(
+            carried_by(server), settings, Credentials(client_id="id", client_secret="s"), jumping_time(Random(1))
+        )
+        return await calls(client), client
+
+    return run(go())
+
+
+async def reads(client: WritingClient, count: int = 300) -> list[Any]:
+    """Read so many rules, sixteen at a time; what failed is among the answers."""
+    return await asyncio.gather(*(client.rule(f"r{n}") for n in range(count)), return_exceptions=True)
+
+
+async def creates(client: WritingClient, count: int = 300) -> list[Any]:
+    """Create so many rules."""
+    return await asyncio.gather(*(client.create(rule(f"r{n}"), MARKER) for n in range(count)), return_exceptions=True)
+
+
+@pytest.mark.parametrize("away", AWAY)
+def test_reads_survive_an_outage_of_a_minute(away: str) -> None:
+    """Every one is answered in the end, and while it lasts one asks at a time, less and less often (F26)."""
+    server = Server(AWAY[away], until=61.0)
+    found, client = using(server, reads)
+    assert {Read} == {type(one) for one in found}
+    meanwhile = [call for at, call in server.asked if 1.06 <= at < 61.0]  # what was under way is answered by then
+    assert 1 <= len(meanwhile) <= MOST_PROBES + TENANT.concurrency
+    assert len([at for at, _ in server.asked if 2.0 <= at < 61.0]) <= MOST_PROBES
+    assert client.pacer.retries <= 20 + client.pacer.requests / 10
+
+
+def test_a_failure_that_says_when_to_come_back_is_believed() -> None:
+    """After a 503 with Retry-After no call is sent before that time; without one the usual back-off holds."""
+    server = Server(lambda _request: httpx.Response(503, headers={"Retry-After": "20"}), until=1.2)
+    found, _ = using(server, reads)
+    assert {Read} == {type(one) for one in found}
+    refused = max(at for at, _ in server.asked if at < 1.3)
+    assert [] == [at for at, _ in server.asked if refused < at < refused + 19.9]
+
+
+def test_a_lone_read_survives_it_too() -> None:
+    """Its four attempts, and then probes, of which the last one is its answer."""
+    server = Server(broken(503), since=0.06, until=61.0)
+    found, client = using(server, lambda client: client.rule("1"))
+    assert isinstance(found, Read)
+    assert 1 <= client._sender.circuit.probes <= MOST_PROBES
+    assert MOST_FAILURES + client._sender.circuit.probes == len(server.asked) - 1
+
+
+@pytest.mark.parametrize("away", AWAY)
+def test_a_total_outage_ends_in_bounded_time_and_requests(away: str) -> None:
+    """What was under way, probes for as long as patience lasts, and then nothing any more (F27)."""
+    server = Server(AWAY[away])
+
+    async def both(client: WritingClient) -> tuple[list[Any], int]:
+        first = await reads(client)
+        sent = len(server.asked)
+        assert all(isinstance(one, errors.ApiError) for one in await reads(client))
+        return first, len(server.asked) - sent
+
+    (found, sent_later), _ = using(server, both)
+    kinds = Counter(type(one) for one in found)
+    assert kinds[Read] > 0
+    assert kinds[errors.OverloadedError] + kinds[errors.UnreachableError] == 300 - kinds[Read]
+    assert len(server.sent_from(1.0)) <= TENANT.concurrency + MOST_FAILURES + MOST_PROBES
+    assert 91 <= server.asked[-1][0] <= 95
+    assert 0 == sent_later
+
+
+def test_writes_wait_at_the_gate_and_are_sent_once() -> None:
+    """Those that were under way are unknown; a read asks for the others, which are then made, each once (R6)."""
+    server = Server(broken(503), until=61.0)
+    found, _ = using(server, creates)
+    unknown = [one for one in found if isinstance(one, errors.AmbiguousWriteError)]
+    assert 1 <= len(unknown) <= TENANT.concurrency
+    assert 300 - len(unknown) == sum(not isinstance(one, Exception) for one in found)
+    asked = Counter(call for _, call in server.asked)
+    assert 300 == asked["POST rules"]
+    assert 1 <= asked["GET rules"] <= MOST_PROBES
+    assert {"GET rules"} == {call for at, call in server.asked if 1.1 <= at < 61.0}
+
+
+def test_a_write_whose_connection_was_refused_is_made_when_the_server_is_back() -> None:
+    """It is certain that it was not done."""
+    server = Server(lost(httpx.ConnectError), until=61.0)
+    found, _ = using(server, creates)
+    assert not [one for one in found if isinstance(one, Exception)]
+
+
+def test_patience_is_what_the_tenant_says() -> None:
+    """Without any, the fourth failure is the last."""
+    server = Server(broken(503), since=0.06)
+    with pytest.raises(errors.OverloadedError, match="503"):
+        using(server, lambda client: client.rule("1"), patience_seconds=0.0)
+    assert MOST_FAILURES == len(server.asked) - 1
+
+
+@pytest.mark.parametrize("failure", [httpx.ConnectError, httpx.ReadError])
+def test_who_was_never_there_is_not_waited_for(failure: type[httpx.TransportError]) -> None:
+    """A wrong host is a matter of seconds: four attempts, whoever makes them."""
+    server = Server(lost(failure), since=0.0)
+    found, _ = using(server, reads)
+    assert {errors.OverloadedError, errors.UnreachableError} >= {type(one) for one in found}
+    assert MOST_FAILURES == len(server.asked)
+    assert server.asked[-1][0] < 10
+
+
+def test_an_api_that_was_never_there_is_not_waited_for_because_its_token_came() -> None:
+    """The two may be on different hosts, of which one is wrong."""
+
+    def away(request: httpx.Request) -> httpx.Response:
+        if request.url.host == "localhost":
+            return httpx.Response(200, json={"access_token": "t", "expires_in": 3600})
+        raise httpx.ConnectError("refused")
+
+    server = Server(away, since=0.0)
+    with pytest.raises(errors.UnreachableError):
+        using(server, lambda client: client.rule("1"), base_url="http://127.0.0.1:9")
+    assert server.asked[-1][0] < 10
+
+
+def test_a_token_is_waited_for_too() -> None:
+    """A 5xx says that somebody is there."""
+    server = Server(broken(503), since=0.0, until=30.0)
+    found, _ = using(server, reads)
+    assert {Read} == {type(one) for one in found}
+
+
+def test_a_certificate_that_is_not_trusted_is_looked_at_once() -> None:
+    """It does not get better (F37), and nobody else needs to look."""
+    server = Server(lost(UntrustedServerError), since=0.0)
+    found, _ = using(server, reads)
+    assert {errors.UnreachableError} == {type(one) for one in found}
+    assert 1 == len(server.asked)
+
+
+def test_a_server_that_fails_now_and_then_opens_nothing() -> None:
+    """Any good answer in between ends the count."""
+    turns = iter(range(10_000))
+    server = Server(lambda request: httpx.Response(503 if next(turns) % 12 == 0 else 200, json=body(request)))
+    found, client = using(server, reads)
+    assert {Read} == {type(one) for one in found}
+    assert client.pacer.retries <= 20 + client.pacer.requests / 10
+    assert server.asked[-1][0] < 30
+
+
+def body(request: httpx.Request) -> dict[str, Any]:
+    return {"id": request.url.path.rsplit("/", 1)[1], "name": "x", "priority": 1}
+
+
+@pytest.mark.parametrize("sleeps", [0.0, 0.5, 1.0])
+def test_retries_have_a_budget(sleeps: float) -> None:
+    """At most four attempts each, and in all no more than a tenth of the requests and twenty (R21)."""
+    chance = Random(int(sleeps * 2))
+    server = Server(lambda request: httpx.Response(503 if chance.random() < 0.3 else 200, json=body(request)))
+    _, client = using(server, lambda one: reads(one, 1000))
+    assert client.pacer.retries <= 20 + client.pacer.requests / 10
+    assert max(Counter(call for _, call in server.asked).values()) <= 4 + MOST_PROBES

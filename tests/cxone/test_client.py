@@ -1,0 +1,735 @@
+"""Tokens, pace, retries, listings and hosts: each against a server that is scripted answer by answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import nullcontext
+from dataclasses import replace
+from datetime import timedelta
+from email.utils import format_datetime
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+import respx
+
+from reconciler import errors
+from reconciler.cxone.client import WritingClient
+from reconciler.cxone.settings import Credentials, check_host
+from reconciler.cxone.transport.httpx_transport import carried_by
+from reconciler.model.live import Marker, Read
+from reconciler.model.rule import Address
+from tests.support.builders import rule, unmanaged
+from tests.support.fake_clock import START, VirtualTime
+from tests.support.in_process_tenant import TENANT
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from reconciler.cxone.transport.request import Carry
+
+MARKER = Marker("acme", Address("cards", "vip"), "00000000")
+RULES = "http://localhost/api/v2/routing/rules"
+ONE = "http://localhost/api/v2/routing/rules/1"
+STORED = {"id": "1", "name": "vip", "priority": 1}
+EMPTY = {"entities": [], "total": 0}
+
+
+def over_http() -> Carry:
+    """Return what carries requests where respx stands in for the network."""
+    return carried_by(httpx.AsyncHTTPTransport())
+
+
+def client(virtual: VirtualTime | None = None, patience: float = 0.0) -> WritingClient:
+    """Return a client; without patience an outage is one at once (test_outage.py has those that are waited for)."""
+    tenant = replace(TENANT, patience_seconds=patience)
+    time = (virtual or VirtualTime()).time
+    return WritingClient(over_http(), tenant, Credentials(client_id="id", client_secret="canary-secret"), time)
+
+
+@pytest.fixture
+def server() -> Any:
+    """A CXone that knows nothing but tokens, until a test says more."""
+    with respx.mock(assert_all_called=False) as routes:
+        token = {"access_token": "t1", "token_type": "Bearer", "expires_in": 3600}
+        routes.post("http://localhost/oauth/token", name="token").respond(json=token)
+        yield routes
+
+
+def slowly(*answers: httpx.Response) -> Callable[[httpx.Request], Awaitable[httpx.Response]]:
+    """Answer after a pause, so that all who ask at one time are waiting by then; the last answer is kept on."""
+    left = list(answers)
+
+    async def answer(_request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(0.02)
+        return left.pop(0) if len(left) > 1 else left[0]
+
+    return answer
+
+
+def at_once(calls: int) -> list[Any]:
+    """Read a rule so many times at the same time, with one client; what failed is among the answers."""
+
+    async def run() -> list[Any]:
+        one = client()
+        return await asyncio.gather(*(one.rule("1") for _ in range(calls)), return_exceptions=True)
+
+    return asyncio.run(run())
+
+
+READS: dict[str, Callable[[WritingClient], Awaitable[object]]] = {
+    "list": lambda one: one.rules(),
+    "one": lambda one: one.rule("1"),
+}
+WRITES: dict[str, Callable[[WritingClient], Awaitable[object]]] = {
+    "POST": lambda one: one.create(rule(), MARKER),
+    "PUT": lambda one: one.update(Read(unmanaged("1", rule())), rule(), MARKER),
+    "DELETE": lambda one: one.delete(Read(unmanaged("1", rule()))),
+}
+UNWANTED = (errors.NotOfferedError, errors.RejectedError, errors.RejectedError, errors.RejectedError)
+UNKNOWN = (errors.OverloadedError, errors.AmbiguousWriteError, errors.AmbiguousWriteError, errors.AmbiguousWriteError)
+ALL_NOT_OFFERED = (errors.NotOfferedError,) * 4
+TABLE: dict[int, tuple[type[Exception], ...]] = {
+    # status: error of a read, a POST, a PUT and a DELETE
+    400: UNWANTED,
+    401: (errors.CredentialsError,) * 4,
+    403: (errors.ScopeError,) * 4,
+    405: ALL_NOT_OFFERED,
+    409: (errors.NotOfferedError, *(errors.NameTakenError,) * 3),
+    412: (errors.NotOfferedError, *(errors.ChangedMeanwhileError,) * 3),
+    413: (*UNWANTED[:3], errors.NotOfferedError),
+    414: (*UNWANTED[:3], errors.NotOfferedError),
+    422: UNWANTED,
+    429: (errors.OverloadedError,) * 4,
+    431: (*UNWANTED[:3], errors.NotOfferedError),
+    500: UNKNOWN,
+    501: ALL_NOT_OFFERED,
+    502: UNKNOWN,
+    503: UNKNOWN,
+    504: UNKNOWN,
+}
+ATTEMPTS = {401: 2, 429: 4}
+
+
+@pytest.mark.parametrize("status", TABLE)
+@pytest.mark.parametrize("call", [*READS, *WRITES])
+def test_the_table_of_errors(server: Any, call: str, status: int) -> None:
+    """api-contract "Errors": what each status means for a read and a write, and how often it is asked."""
+    expected = TABLE[status][0 if call in READS else [*READS, *WRITES].index(call) - 1]
+    route = server.route(url__startswith=RULES).respond(status, json={"errors": [{"message": "no\x1b[31m\nway"}]})
+    with pytest.raises(errors.ApiError) as refused:
+        asyncio.run({**READS, **WRITES}[call](client()))  # type: ignore[arg-type]
+    assert expected is type(refused.value)
+    assert (4 if expected is errors.OverloadedError else ATTEMPTS.get(status, 1)) == route.call_count
+    assert "\x1b" not in str(refused.value)
+    assert "canary" not in str(refused.value)
+
+
+@pytest.mark.parametrize("failure", [httpx.ReadError, httpx.ReadTimeout, httpx.RemoteProtocolError, httpx.WriteError])
+@pytest.mark.parametrize("call", [*READS, *WRITES])
+def test_a_lost_answer_is_asked_again_only_when_nothing_can_have_changed(
+    server: Any, call: str, failure: type[Exception]
+) -> None:
+    """A read four times; a write once, and then nobody knows."""
+    route = server.route(url__startswith=RULES).mock(side_effect=failure)
+    expected = errors.OverloadedError if call in READS else errors.AmbiguousWriteError
+    with pytest.raises(expected):
+        asyncio.run({**READS, **WRITES}[call](client()))  # type: ignore[arg-type]
+    assert (4 if call in READS else 1) == route.call_count
+
+
+@pytest.mark.parametrize(("status", "of_an_update"), [(404, errors.GoneError), (410, errors.NotOfferedError)])
+def test_404_and_410_mean_gone(server: Any, status: int, of_an_update: type[Exception]) -> None:
+    """Of one rule: None; of a delete: a success; of the list or a create: there is no such API."""
+    server.route(url__startswith=RULES).respond(status)
+    assert asyncio.run(client().rule("1")) is None
+    asyncio.run(WRITES["DELETE"](client()))  # type: ignore[arg-type]
+    for call, expected in (
+        (READS["list"], errors.NotOfferedError),
+        (WRITES["POST"], errors.NotOfferedError),
+        (WRITES["PUT"], of_an_update),
+    ):
+        with pytest.raises(expected):
+            asyncio.run(call(client()))  # type: ignore[arg-type]
+
+
+def test_a_refused_token_is_renewed_once_and_the_call_repeated(server: Any) -> None:
+    """It was revoked: one new token, one repeat."""
+    server["token"].side_effect = [
+        httpx.Response(200, json={"access_token": name, "expires_in": 3600}) for name in "ab"
+    ]
+    route = server.get(ONE)
+    route.side_effect = [httpx.Response(401), httpx.Response(200, json=STORED)]
+    assert asyncio.run(client().rule("1")) is not None
+    assert ["Bearer a", "Bearer b"] == [call.request.headers["Authorization"] for call in route.calls]
+
+
+def test_a_thousand_calls_share_one_token(server: Any) -> None:
+    """Single flight."""
+    server.get(url__startswith=RULES).respond(json=STORED)
+    assert {Read} == {type(one) for one in at_once(1_000)}
+    assert 1 == server["token"].call_count
+
+
+def test_a_thousand_refused_calls_share_one_new_token(server: Any) -> None:
+    """Single flight too when the token was revoked under all of them at once."""
+    server["token"].side_effect = [
+        httpx.Response(200, json={"access_token": name, "expires_in": 3600}) for name in "ab"
+    ]
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(0)
+        revoked = request.headers["Authorization"] == "Bearer a"
+        return httpx.Response(401) if revoked else httpx.Response(200, json=STORED)
+
+    server.get(url__startswith=RULES).side_effect = answer
+    assert {Read} == {type(one) for one in at_once(1_000)}
+    assert 2 == server["token"].call_count
+
+
+@pytest.mark.parametrize("expires_in", [0, -5, 1, 30, "soon", None])
+def test_a_thousand_calls_share_a_token_however_short_its_life(server: Any, expires_in: object) -> None:
+    """Those who waited for one request take its token, though it may be used by nobody after them."""
+    server["token"].side_effect = slowly(httpx.Response(200, json={"access_token": "t", "expires_in": expires_in}))
+    server.get(url__startswith=RULES).respond(json=STORED)
+    assert {Read} == {type(one) for one in at_once(1_000)}
+    assert 1 == server["token"].call_count
+
+
+@pytest.mark.parametrize(("status", "requests"), [(401, 1), (404, 1), (429, 4), (503, 4)])
+def test_a_thousand_calls_share_a_refusal(server: Any, status: int, requests: int) -> None:
+    """A wrong secret is tried once, not once for each call: that could lock the account. An outage likewise."""
+    server["token"].side_effect = slowly(httpx.Response(status))
+    assert all(isinstance(one, errors.ApiError) for one in at_once(1_000))
+    assert requests == server["token"].call_count
+
+
+def test_a_wrong_secret_is_asked_about_again_by_the_next_call(server: Any) -> None:
+    """Only those who waited share the refusal; a secret may have been put right since."""
+    good = httpx.Response(200, json={"access_token": "t", "expires_in": 3600})
+    server["token"].side_effect = [httpx.Response(401), good]
+    server.get(url__startswith=RULES).respond(json=STORED)
+
+    async def run() -> object:
+        one = client()
+        with pytest.raises(errors.CredentialsError):
+            await one.rule("1")
+        return await one.rule("1")
+
+    assert asyncio.run(run()) is not None
+
+
+def test_who_gives_up_waiting_takes_nobody_s_token_away(server: Any) -> None:
+    """The call that was asking is cancelled; the next one asks in its place."""
+    server.get(url__startswith=RULES).respond(json=STORED)
+    server["token"].side_effect = slowly(httpx.Response(200, json={"access_token": "t", "expires_in": 3600}))
+
+    async def run() -> list[Any]:
+        one = client()
+        calls = [asyncio.ensure_future(one.rule("1")) for _ in range(3)]
+        await asyncio.sleep(0)
+        calls[0].cancel()
+        return await asyncio.gather(*calls[1:])
+
+    assert [True, True] == [read is not None for read in asyncio.run(run())]
+
+
+@pytest.mark.parametrize(
+    ("expires_in", "tokens"),
+    [
+        (3600, 2),
+        (4000, 1),
+        (61, 4),
+        (60, 5),
+        (0, 5),
+        (-5, 5),
+        ("3600", 2),
+        (None, 2),
+        ("soon", 2),
+        (1e12, 1),
+        (float("inf"), 1),
+    ],
+)
+def test_a_token_is_used_until_a_minute_before_its_end(server: Any, expires_in: object, tokens: int) -> None:
+    """By a monotonic clock: five calls, 900 seconds apart. Odd lives are survived."""
+    body = json.dumps({"access_token": "t", "expires_in": expires_in}).replace("Infinity", "1e999")
+    server["token"].respond(content=body)
+    server.get(url__startswith=RULES).respond(json=STORED)
+    virtual = VirtualTime()
+
+    async def run() -> None:
+        one = client(virtual)
+        for _ in range(5):
+            await one.rule("1")
+            virtual.seconds += 900
+
+    asyncio.run(run())
+    assert tokens <= server["token"].call_count <= tokens + 1
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_wrong_secret_is_said_without_it(server: Any, status: int) -> None:
+    """One request; neither id nor secret is repeated, even where the server echoes them."""
+    server["token"].respond(status, json={"error": "invalid_client", "error_description": "bad"})
+    with pytest.raises(errors.CredentialsError, match="client id or secret") as refused:
+        asyncio.run(client().rules())
+    assert "canary-secret" not in str(refused.value)
+    assert 1 == server["token"].call_count
+
+
+@pytest.mark.parametrize(
+    ("header", "waited"),
+    [
+        ("7", 7),
+        ("0.5", 0.5),
+        (format_datetime(START + timedelta(seconds=30), usegmt=True), 30),
+        ("600", 120),
+        (None, 0.5),
+        ("0", 0.5),
+        ("-1", 0.5),
+        ("1000000000", 0.5),
+        ("soon", 0.5),
+        ("Wed, 99 Nov 2026 99:00:00 GMT", 0.5),
+    ],
+)
+def test_retry_after_is_honoured_where_it_makes_sense(server: Any, header: str | None, waited: float) -> None:
+    """Seconds or a date, at most two minutes; anything else is a short wait with jitter."""
+    headers = {} if header is None else {"Retry-After": header}
+    server.get(ONE).side_effect = [httpx.Response(429, headers=headers), httpx.Response(200, json=STORED)]
+    virtual = VirtualTime(chance=0.5)
+    asyncio.run(client(virtual).rule("1"))
+    assert pytest.approx(waited, abs=1) == virtual.seconds - 1000
+
+
+def test_a_429_holds_every_call_of_the_client(server: Any) -> None:
+    """Not only the one that was refused."""
+    first = iter([httpx.Response(429, headers={"Retry-After": "50"})])
+    seen: list[float] = []
+    virtual = VirtualTime()
+
+    def answer(_request: httpx.Request) -> httpx.Response:
+        seen.append(virtual.seconds - 1000)
+        return next(first, httpx.Response(200, json=STORED))
+
+    server.get(url__startswith=RULES).side_effect = answer
+
+    async def run() -> None:
+        one = client(virtual)
+        await one.rule("1")
+        await asyncio.gather(*(one.rule("1") for _ in range(5)))
+
+    asyncio.run(run())
+    assert pytest.approx(0, abs=0.01) == seen[0]
+    assert all(at >= 50 for at in seen[1:])
+
+
+def test_the_stated_rate_is_kept(server: Any) -> None:
+    """A hundred calls at ten a second: one each 100 ms, by absolute deadlines."""
+    at: list[float] = []
+    virtual = VirtualTime()
+
+    def answer(_request: httpx.Request) -> httpx.Response:
+        at.append(virtual.seconds - 1000)
+        return httpx.Response(200, json=STORED)
+
+    server.get(url__startswith=RULES).side_effect = answer
+
+    async def run() -> None:
+        one = WritingClient(
+            over_http(),
+            replace(TENANT, requests_per_second=10),
+            Credentials(client_id="i", client_secret="s"),
+            virtual.time,
+        )
+        for _ in range(100):
+            await one.rule("1")
+
+    asyncio.run(run())
+    assert 9.9 <= at[-1] <= 10.1
+    assert all(sum(start <= one < start + 1 for one in at) <= 11 for start in at)
+
+
+def test_a_total_outage_ends_after_a_few_requests(server: Any) -> None:
+    """The first call tries four times; whoever comes after it does not try at all."""
+    server["token"].mock(side_effect=httpx.ConnectError)
+    assert {errors.UnreachableError, errors.OverloadedError} >= {type(one) for one in at_once(50)}
+    assert 4 == server["token"].call_count
+
+
+@pytest.mark.parametrize("padding", range(150, 201, 5))
+def test_half_a_secret_is_not_repeated_either(server: Any, padding: int) -> None:
+    """What a server says is cut to one line, but only once the secrets are out of it."""
+    server.post(RULES).respond(400, json={"message": "x" * padding + "canary-secret"})
+    with pytest.raises(errors.RejectedError) as refused:
+        asyncio.run(client().create(rule(), MARKER))
+    assert "can" not in str(refused.value)
+
+
+def page(ids: list[str], total: int, pages: int = 1) -> httpx.Response:
+    return httpx.Response(
+        200, json={"entities": [{"id": one, "name": one} for one in ids], "total": total, "pageCount": pages}
+    )
+
+
+def test_a_listing_is_read_page_by_page_at_the_same_time(server: Any) -> None:
+    """As many pages as the first one's own size asks for, whatever was asked."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        number = int(request.url.params["pageNumber"])
+        return page([f"{number}-{n}" for n in range(3 if number < 4 else 1)], 10)
+
+    route = server.get(url__startswith="http://localhost/api/v2/routing/queues").mock(side_effect=answer)
+    assert 10 == len(asyncio.run(client().queues()))
+    assert 4 == route.call_count
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [
+        [page(["a", "b"], 4), page(["b", "c"], 4)],
+        [page(["a", "b"], 3), page(["c"], 4)],
+        [page(["a", "b"], 4), page(["c"], 4)],
+        [page(["a", "b"], 1)],
+    ],
+)
+def test_a_listing_that_does_not_add_up_is_read_again_and_then_refused(
+    server: Any, pages: list[httpx.Response]
+) -> None:
+    """Doubled, missing, shifted, or a total that changes: no plan is made from it."""
+    route = server.get(url__startswith="http://localhost/api/v2/routing/queues").mock(side_effect=pages * 3)
+    with pytest.raises(errors.IncompleteReadError, match="No plan was made"):
+        asyncio.run(client().queues())
+    assert 3 * len(pages) == route.call_count
+
+
+def test_an_empty_page_that_claims_rules_sends_no_flood(server: Any) -> None:
+    """Nobody knows how many pages there are, so none is asked for: three tries, three requests."""
+    route = server.get(url__startswith=RULES).respond(json={"entities": [], "total": 1_000_000})
+    with pytest.raises(errors.IncompleteReadError, match="none of 1,000,000 came"):
+        asyncio.run(client().rules())
+    assert 3 == route.call_count
+
+
+def test_a_listing_that_adds_up_the_second_time_is_believed(server: Any) -> None:
+    """Somebody made a rule while it was read."""
+    answers = [page(["a", "b"], 3), page(["b"], 3), page(["a", "b"], 3), page(["c"], 3)]
+    server.get(url__startswith="http://localhost/api/v2/routing/queues").mock(side_effect=answers)
+    assert ["a", "b", "c"] == sorted(queue.id for queue in asyncio.run(client().queues()))
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        [],
+        {"entities": {}},
+        {"entities": [], "total": -1},
+        {"entities": [], "total": 10**9},
+        {"entities": [], "total": True},
+        {"entities": ["x"], "total": 1},
+        {"entities": [{"id": 7}], "total": 1},
+        {"entities": [{"id": "x"}], "total": 1},
+        {"entities": [], "total": 0, "nextUri": "https://evil.example/rules"},
+        {"entities": [], "total": 0, "nextUri": "//evil.example/rules"},
+    ],
+)
+def test_a_page_of_a_wrong_shape_is_no_page(server: Any, form: object) -> None:
+    """A listing that leads to another host is none of ours either."""
+    server.get(url__startswith="http://localhost/api/v2/routing/queues").respond(json=form)
+    with pytest.raises(errors.UnexpectedAnswerError):
+        asyncio.run(client().queues())
+
+
+GARBLED = {
+    "half": b'{"id": "1", "na',
+    "nothing": b"",
+    "HTML": b"<html>Sign in</html>",
+    "not UTF-8": b'{"id": "\xff"}',
+}
+HOSTILE = {
+    "wrong shape": b'{"status": "ok"}',
+    "NaN": b'{"id": "1", "name": "x", "priority": NaN}',
+    "deep": b"[" * 100_000,
+    "5,000 digits": b"9" * 5000,
+}
+
+
+@pytest.mark.parametrize("body", GARBLED)
+def test_a_read_whose_answer_is_no_json_is_asked_again(server: Any, body: str) -> None:
+    """It may have been cut on its way (F7 to F9, F12)."""
+    garbled = httpx.Response(200, content=GARBLED[body])
+    server.get(ONE).side_effect = [*[garbled] * 3, httpx.Response(200, json=STORED)]
+    assert asyncio.run(client().rule("1")) is not None
+
+
+@pytest.mark.parametrize("call", READS)
+@pytest.mark.parametrize(("body", "attempts"), [*((one, 4) for one in GARBLED), *((one, 1) for one in HOSTILE)])
+def test_answers_to_a_read_that_stay_unusable_end_the_run(server: Any, call: str, body: str, attempts: int) -> None:
+    """After four attempts what may be bad luck, at once what is not (F10, F36)."""
+    route = server.get(url__startswith=RULES).respond(200, content={**GARBLED, **HOSTILE}[body])
+    with pytest.raises(errors.UnexpectedAnswerError):
+        asyncio.run(READS[call](client()))  # type: ignore[arg-type]
+    assert attempts == route.call_count
+
+
+@pytest.mark.parametrize("call", ["POST", "PUT"])
+@pytest.mark.parametrize("body", [*GARBLED, *HOSTILE])
+def test_an_unusable_answer_to_a_write_leaves_it_open(server: Any, call: str, body: str) -> None:
+    """It may have been done: only a read can tell."""
+    route = server.route(url__startswith=RULES).respond(201, content={**GARBLED, **HOSTILE}[body])
+    with pytest.raises(errors.AmbiguousWriteError):
+        asyncio.run(WRITES[call](client()))  # type: ignore[arg-type]
+    assert 1 == route.call_count
+
+
+@pytest.mark.parametrize("body", [*GARBLED, *HOSTILE])
+def test_what_a_delete_is_answered_does_not_matter_unless_it_is_a_web_page(server: Any, body: str) -> None:
+    """Its status says all; but a proxy or a login may answer 200 in the server's place."""
+    server.delete(ONE).respond(200, content={**GARBLED, **HOSTILE}[body])
+    with pytest.raises(errors.AmbiguousWriteError) if body == "HTML" else nullcontext():
+        asyncio.run(WRITES["DELETE"](client()))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "attempts"), [(200, b'{"access_tok', 4), (200, b"<html>", 1), (204, b"", 1)]
+)
+def test_a_token_that_was_cut_is_asked_for_again(server: Any, status: int, body: bytes, attempts: int) -> None:
+    """A page to sign in at, or nothing at all, is a wrong address."""
+    server["token"].respond(status, content=body)
+    with pytest.raises(errors.UnexpectedAnswerError):
+        asyncio.run(client().rule("1"))
+    assert attempts == server["token"].call_count
+
+
+def test_an_empty_list_is_read_once_more(server: Any) -> None:
+    """To believe it wrongly would be to create everything anew (F31); the second reading counts."""
+    route = server.get(url__startswith=RULES)
+    route.side_effect = [httpx.Response(200, json=EMPTY), httpx.Response(200, json={"entities": [STORED], "total": 1})]
+    virtual = VirtualTime()
+    assert 1 == len(asyncio.run(client(virtual).rules()))
+    assert max(virtual.slept) >= 0.25
+    route.side_effect = [httpx.Response(200, json=EMPTY)] * 2
+    assert () == asyncio.run(client().rules())
+
+
+@pytest.mark.parametrize(
+    ("link", "is_cycle"),
+    [
+        ("/api/v2/routing/rules?pageNumber=1&pageSize=100", True),
+        ("/api/v2/routing/rules?pageNumber=0", True),
+        ("/api/v2/routing/rules?pageNumber=2", False),
+        ("/api/v2/routing/rules?cursor=abc", False),
+        ("/api/v2/routing/rules?pageNumber=abc", False),
+        ("/api/v2/routing/rules?pageNumber=" + "9" * 5000, False),
+        (None, False),
+        (7, False),
+    ],
+)
+def test_a_list_that_leads_back_is_none(server: Any, link: object, is_cycle: bool) -> None:  # noqa: FBT001 - a value
+    """The link is never followed; one to a page that was read says that the server is not the expected one (F32)."""
+    form = {"entities": [STORED], "total": 1, "nextUri": link}
+    route = server.get(url__startswith=RULES).respond(json=form)
+    if is_cycle:
+        with pytest.raises(errors.UnexpectedAnswerError, match="links back"):
+            asyncio.run(client().rules())
+    else:
+        assert 1 == len(asyncio.run(client().rules()))
+    assert 1 == route.call_count
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://acme.my.cxone.com",
+        "https://ACME.my.cxone.com",
+        "https://api-na1.niceincontact.com",
+        "https://eu1.nice-incontact.com:8443",
+        "http://localhost:8099",
+        "http://127.0.0.1",
+        "http://[::1]:1",
+        "https://gateway.internal",
+        "https://Gateway.Internal:8443/cxone",
+        "HTTPS://acme.my.cxone.com",
+    ],
+)
+def test_credentials_go_to_these_hosts(url: str) -> None:
+    """CXone's own, loopback, and what the operator allows."""
+    check_host(url, frozenset({"Gateway.internal"}))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://evil.example%2f.my.cxone.com",
+        "https://evil.example;.my.cxone.com",
+        "https://evil.example\n.my.cxone.com",
+        "https://acme.my.cxone.com:99999",
+        "https://acme.my.cxone.com:evil",
+        "https://acme.my.cxone.com?x=",
+        "https://acme.my.cxone.com/@evil.example",
+        "https://[::1",
+        "https://[::ffff:127.0.0.1]",
+        "https://evil.example",
+        "https://acme.my.cxone.com.evil.example",
+        "https://evil.example/.my.cxone.com",
+        "https://acme.my.cxone.com@evil.example",
+        "https://evil.example\\.my.cxone.com",
+        "https://evil.example#.my.cxone.com",
+        "https://evil.example?.my.cxone.com",
+        "https://xmy.cxone.com",
+        "https://.my.cxone.com",
+        "https://my.cxone.com",
+        "https://acme.my.cxone.com.",
+        "https://аcme.my.cxone.com",
+        "http://acme.my.cxone.com",
+        "http://127.0.0.1.evil.example",
+        "http://2130706433",
+        "ftp://acme.my.cxone.com",
+        "//acme.my.cxone.com",
+        "https://",
+        "",
+    ],
+)
+def test_credentials_go_nowhere_else(url: str) -> None:
+    """Look-alikes, user names, other schemes, and http:// to anything but this machine."""
+    with pytest.raises((errors.CredentialsError, errors.UsageError)):
+        check_host(url, frozenset({"gateway.internal"}))
+
+
+@pytest.mark.parametrize("path", ["@evil.example/rules", ".evil.example/rules", ":1@evil.example/rules", ""])
+def test_no_path_changes_the_host(path: str) -> None:
+    """A path is put behind the address, so it must begin where the host has ended."""
+    for tenant in (replace(TENANT, rules_path=path), replace(TENANT, queues_path=path)):
+        with pytest.raises(errors.UsageError, match="begin with /"):
+            WritingClient(over_http(), tenant, Credentials(client_id="i", client_secret="s"), VirtualTime().time)
+
+
+@pytest.mark.parametrize("rule_id", ["", ".", "..", "\ud800"])
+@pytest.mark.parametrize("call", ["GET", "PUT", "DELETE"])
+def test_an_id_that_would_lead_out_of_the_rules_is_never_sent(server: Any, call: str, rule_id: str) -> None:
+    """`..` stays `..` however it is quoted: a delete of it would be one of the path above."""
+    everything = server.route(url__startswith="http://localhost/api/").respond(404)
+    read = Read(unmanaged(rule_id, rule()))
+    one = client()
+    calls = {"GET": lambda: one.rule(rule_id), "PUT": lambda: one.update(read, rule(), MARKER)}
+    with pytest.raises(errors.UnexpectedAnswerError, match="cannot be the id of a rule"):
+        asyncio.run({**calls, "DELETE": lambda: one.delete(read)}[call]())  # type: ignore[no-untyped-call]
+    assert 0 == everything.call_count
+
+
+def test_a_rule_that_was_not_asked_for_is_not_taken_for_it(server: Any) -> None:
+    """A cache or proxy may mix answers up; a write would then go to the wrong rule."""
+    server.get(ONE).respond(json={**STORED, "id": "2"})
+    with pytest.raises(errors.UnexpectedAnswerError, match="another rule came, '2'"):
+        asyncio.run(client().rule("1"))
+
+
+@pytest.mark.parametrize(("etag", "sent"), [(b'"7"', '"7"'), (b'W/"7"', 'W/"7"'), (b'"\xc3\xbc"', None), (b"", None)])
+def test_an_etag_goes_back_where_a_header_can_hold_it(server: Any, etag: bytes, sent: str | None) -> None:
+    """Without one the rule is compared before it is written, as on servers that have none."""
+    server.get(ONE).mock(return_value=httpx.Response(200, json=STORED, headers=[(b"etag", etag)]))
+    written = server.put(ONE).respond(json=STORED)
+
+    async def run() -> None:
+        one = client()
+        read = await one.rule("1")
+        assert read is not None
+        await one.update(read, rule(), MARKER)
+
+    asyncio.run(run())
+    assert sent == written.calls[0].request.headers.get("If-Match")
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ('"priority": 1e999', "instead of JSON"),
+        ('"priority": 1, "targets": [{"type": "queue", "queueId": "q", "weight": -1e999}]', "instead of JSON"),
+        ('"priority": 1, "conditions": ["x"]', "`conditions` is not a list of objects"),
+        ('"priority": 1, "targets": [null]', "`targets` is not a list of objects"),
+        ('"priority": 1, "conditions": [{"type": ' + "[" * 600 + "]" * 600 + "}]", "nested too deeply"),
+    ],
+)
+def test_a_rule_that_could_not_be_shown_is_refused_with_its_id(server: Any, fields: str, said: str) -> None:
+    """Infinity, entries that are no objects, nesting: each ends in a sentence, none in a traceback later on."""
+    server.get(url__startswith=RULES).respond(
+        content=f'{{"total": 1, "entities": [{{"id": "r-1", "name": "n", {fields}}}]}}'
+    )
+    with pytest.raises(errors.UnexpectedAnswerError, match=said) as refused:
+        asyncio.run(client().rules())
+    assert ("r-1" in str(refused.value)) == (said != "instead of JSON")
+
+
+def test_nesting_is_counted_so_that_every_python_refuses_the_same(server: Any) -> None:
+    """Rule, list, condition and 61 lists are 64 levels, which are read; one more is refused."""
+    server.get(url__startswith=RULES).mock(
+        side_effect=[
+            httpx.Response(
+                200,
+                json={"total": 1, "entities": [{**STORED, "conditions": [{"type": json.loads("[" * n + "]" * n)}]}]},
+            )
+            for n in (61, 62)
+        ]
+    )
+
+    async def run() -> None:
+        one = client()
+        assert 1 == len(await one.rules())
+        with pytest.raises(errors.UnexpectedAnswerError, match="nested too deeply"):
+            await one.rules()
+
+    asyncio.run(run())
+
+
+def test_ids_from_the_server_cannot_leave_their_path(server: Any) -> None:
+    """They are quoted, whatever they are."""
+    route = server.get(url__startswith="http://localhost/").respond(404)
+    asyncio.run(client().rule("../../queues?x=#"))
+    assert "/api/v2/routing/rules/..%2F..%2Fqueues%3Fx%3D%23" == route.calls[0].request.url.raw_path.decode()
+
+
+def test_neither_credentials_nor_client_show_a_secret() -> None:
+    """Not even to a debugger's repr."""
+    assert "canary" not in repr(Credentials(client_id="canary-id", client_secret="canary-secret"))
+
+
+@pytest.mark.parametrize("form", ["{}", "echo {} end", "client_secret={}&x"])
+def test_a_secret_that_the_server_repeats_is_not_repeated_by_us(server: Any, form: str) -> None:
+    """Neither the client's secret, in any form, nor a token."""
+    one = WritingClient(
+        over_http(), TENANT, Credentials(client_id="id", client_secret='canary /"+ü'), VirtualTime().time
+    )
+    forms = ['canary /"+ü', "canary+%2F%22%2B%C3%BC", "aWQ6Y2FuYXJ5IC8iK8O8"]
+    for secret in forms:
+        server["token"].respond(400, json={"error": "bad", "error_description": form.format(secret)})
+        with pytest.raises(errors.CredentialsError) as refused:
+            asyncio.run(one.rules())
+        assert "[secret]" in str(refused.value)
+        assert not any(found in str(refused.value) for found in ("canary", "aWQ6"))
+    server["token"].respond(json={"access_token": "token-canary", "expires_in": 3600})
+    server.get(url__startswith=RULES).respond(403, json={"message": form.format("token-canary")})
+    with pytest.raises(errors.ScopeError) as denied:
+        asyncio.run(one.rules())
+    assert "canary" not in str(denied.value)
+
+
+def test_a_run_has_an_end_and_a_yes_that_took_an_hour_begins_it_anew(server: Any) -> None:
+    """No call goes out after the run's time; `allow` gives it more."""
+    server.get(url__startswith=RULES).respond(json=STORED)
+    virtual = VirtualTime()
+
+    async def run() -> None:
+        one = WritingClient(
+            over_http(),
+            replace(TENANT, run_seconds=900),
+            Credentials(client_id="i", client_secret="s"),
+            virtual.time,
+        )
+        await one.rule("1")
+        virtual.seconds += 3600
+        with pytest.raises(errors.OverloadedError, match="the time for this run is over"):
+            await one.rule("1")
+        one.pacer.allow(900)
+        await one.rule("1")
+
+    asyncio.run(run())

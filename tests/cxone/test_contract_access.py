@@ -1,0 +1,130 @@
+"""The client against `contract/access.json`: what it asks on its way in, and what it makes of each answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from base64 import b64decode
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+
+from reconciler import errors
+from reconciler.cxone.client import ReadingClient
+from reconciler.cxone.read_only import reading_only
+from reconciler.cxone.settings import Credentials
+from reconciler.cxone.transport.request import Answer
+from tests.support.fake_clock import VirtualTime
+from tests.support.in_process_tenant import TENANT
+
+if TYPE_CHECKING:
+    from reconciler.cxone.transport.request import Request
+
+CONTRACT = Path(__file__).parents[1] / "contract"
+EXAMPLES = json.loads((CONTRACT / "access.json").read_text(encoding="utf-8"))
+CLIENTS = [example for example in EXAMPLES if "client" in example["sides"]]
+RULES = {"entities": [], "pageNumber": 1, "pageSize": 100, "total": 0, "pageCount": 0, "nextUri": None}
+EXPECTED: dict[str, tuple[type[Exception], str]] = {
+    "openid-configuration-silent": (errors.UnexpectedAnswerError, "holds no token_endpoint"),
+    "openid-configuration-missing": (errors.CredentialsError, "status 404, Not found; check api.issuer"),
+    "openid-configuration-page": (errors.UnexpectedAnswerError, "HTML"),
+    "password-token-wrong-key": (errors.CredentialsError, "refuses the access key or the client id or secret"),
+    "password-token-wrong-client": (
+        errors.CredentialsError,
+        "Client authentication failed.*; check THE_KEY, THE_SECRET",
+    ),
+    "password-token-without-identity": (errors.UnexpectedAnswerError, "no id_token .* give api.baseUrl"),
+    "cxone-configuration-silent": (errors.UnexpectedAnswerError, "holds no api_endpoint"),
+    "cxone-configuration-missing": (errors.CredentialsError, "status 404, Not found; give api.baseUrl"),
+    "access-key-token-wrong": (errors.CredentialsError, "refuses the access key [(]The access key is not valid"),
+}
+"""What is an error, and what it says. All else is understood."""
+
+
+class Server:
+    """Answers with the first example of each path, but for one that stands in its place; keeps what it was asked."""
+
+    def __init__(self, example: Any) -> None:
+        self.answers: dict[str, Any] = {}
+        for one in [example, *CLIENTS]:
+            self.answers.setdefault(one["request"]["path"], one["response"])
+        self.asked: list[Request] = []
+
+    async def carry(self, request: Request) -> Answer:
+        """Answer one request."""
+        self.asked.append(request)
+        response = self.answers.get(request.target.partition("?")[0], {"status": 200, "json": RULES})
+        content = json.dumps(response["json"]) if "json" in response else response["text"]
+        return Answer(request.call, response["status"], {}, content.encode())
+
+
+def credentials(example: Any) -> Credentials:
+    """Return the credentials that the example's request is made with."""
+    request = example["request"]
+    body = request.get("json") or request.get("form") or dict(parse_qsl(request.get("text", "")))
+    key = (
+        body.get("accessKeyId") or body.get("username", "k"),
+        body.get("accessKeySecret") or body.get("password", "s"),
+    )
+    scheme, _, pair = request["headers"].get("Authorization", "").partition(" ")
+    client = b64decode(pair).decode().partition(":")[::2] if scheme == "Basic" else ("id", "secret")
+    if example["name"].startswith("access-key"):
+        client = ("", "")
+    return Credentials(
+        client_id=client[0],
+        client_secret=client[1],
+        key_id=key[0],
+        key_secret=key[1],
+        variables=("THE_KEY", "THE_SECRET"),
+    )
+
+
+@pytest.mark.parametrize("example", CLIENTS, ids=lambda example: str(example["name"]))
+def test_the_client_comes_in_as_the_contract_says(example: Any) -> None:
+    """The request is the example's, to the letter; the answer is understood, or an error that says what to do."""
+    server = Server(example)
+    at_issuer = not example["name"].startswith("access-key")
+    path = example["request"]["path"]
+    keyed = replace(TENANT, token_url=f"http://localhost{path}")
+    tenant = replace(TENANT, issuer="http://localhost", base_url="", token_url="") if at_issuer else keyed
+
+    async def run() -> None:
+        carry = reading_only(server.carry, tenant)
+        await ReadingClient(carry, tenant, credentials(example), VirtualTime().time).rules()
+
+    if example["name"] in EXPECTED:
+        expected, said = EXPECTED[example["name"]]
+        with pytest.raises(expected, match=said):
+            asyncio.run(run())
+    else:
+        asyncio.run(run())
+        assert {"http://localhost/api/v2/routing/rules"} == {one.url.partition("?")[0] for one in server.asked[-2:]}
+    asked = next(one for one in server.asked if urlsplit(one.target).path == path)
+    same(example["request"], asked)
+
+
+def same(expected: Any, asked: Request) -> None:
+    """Compare a request with what the contract has: to the letter, where it has the letters."""
+    assert (expected["method"], expected["query"]) == (asked.method, dict(parse_qsl(urlsplit(asked.target).query)))
+    assert {**expected["headers"], "Accept-Encoding": "gzip"} == asked.headers
+    body = asked.content.decode()
+    assert expected.get("text", body) == body
+    assert expected.get("form", dict(parse_qsl(body))) == dict(parse_qsl(body))
+    assert (
+        json.loads(body) == expected["json"]
+        if "json" in expected
+        else body == "" or "form" in expected or "text" in expected
+    )
+
+
+def test_every_example_says_how_sure_it_is() -> None:
+    """In one way or the other; names are unique over all files."""
+    every = [one for file in CONTRACT.glob("*.json") for one in json.loads(file.read_text(encoding="utf-8"))]
+    assert [] == [
+        one["name"] for one in every if (one.get("source") in {"T", "A"}) == (one.get("sure") in {"O", "T", "?"})
+    ]
+    assert len(every) == len({one["name"] for one in every})
+    assert set(EXPECTED) < {one["name"] for one in CLIENTS}

@@ -1,0 +1,176 @@
+"""The client against `contract/*.json`: what it asks is what the contract says, and what it is told is understood."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+import httpx
+import pytest
+
+from reconciler import errors
+from reconciler.cxone.client import WritingClient
+from reconciler.cxone.rule_json import live_rule
+from reconciler.cxone.settings import Credentials
+from reconciler.cxone.transport.httpx_transport import carried_by
+from reconciler.model.live import Marker, Read
+from reconciler.model.rule import Address
+from tests.support.fake_clock import VirtualTime
+from tests.support.in_process_tenant import TENANT
+
+CONTRACT = Path(__file__).parents[1] / "contract"
+RULES = "/api/v2/routing/rules"
+Json = dict[str, Any]
+
+REFUSED: dict[int, type[Exception]] = {
+    302: errors.NotOfferedError,
+    400: errors.RejectedError,
+    401: errors.CredentialsError,
+    403: errors.ScopeError,
+    404: errors.GoneError,
+    409: errors.NameTakenError,
+    412: errors.ChangedMeanwhileError,
+    422: errors.RejectedError,
+    429: errors.OverloadedError,
+    502: errors.OverloadedError,
+    503: errors.OverloadedError,
+}
+NOT_ASKED = {
+    "create-several-errors",
+    "token-missing",
+    "not-json",
+    "wrong-method",
+    "wrong-path",
+    "rules-page-number-bad",
+    "token-wrong-grant",
+}
+"""What this client never asks."""
+
+
+def examples() -> list[Json]:
+    """Return the examples of the tutorial's contract that a client answers to, and that this one could ask."""
+    files = sorted(CONTRACT.glob("*.json"))
+    every = [example for file in files for example in json.loads(file.read_text(encoding="utf-8"))]
+    found = [example for example in every if "source" in example]
+    ours = [example for example in found if "client" in example["sides"] and example["name"] not in NOT_ASKED]
+    return [example for example in ours if "/context" not in example["request"]["path"]]
+
+
+class Server:
+    """Answers every call with the example, the token's aside, and keeps what it was asked."""
+
+    def __init__(self, example: Json) -> None:
+        self.example = example
+        self.asked: list[httpx.Request] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        """Answer one request."""
+        about_tokens = self.example["request"]["path"] == "/oauth/token"
+        if (request.url.path == "/oauth/token") != about_tokens:
+            if about_tokens:
+                return httpx.Response(200, json={"entities": [], "total": 0, "pageCount": 1, "nextUri": None})
+            return httpx.Response(200, json={"access_token": "TOKEN", "token_type": "Bearer", "expires_in": 3600})
+        self.asked.append(request)
+        response = self.example["response"]
+        content = json.dumps(response["json"]) if "json" in response else response.get("text", "")
+        return httpx.Response(response["status"], headers=response.get("headers"), content=content.encode())
+
+
+def calls(client: WritingClient, example: Json) -> Any:
+    """Return the client's call that makes the example's request."""
+    request = example["request"]
+    method, path, query = request["method"], request["path"], request["query"]
+    headers = {name: value for name, value in request["headers"].items() if name == "If-Match"}
+    if path == "/oauth/token":
+        return client.rules()
+    if method == "GET" and query:
+        return page(client, path, query)
+    if method == "GET":
+        return client.rule(path.rsplit("/", 1)[1])
+    if method == "DELETE":
+        return client.delete(Read(stored(path), headers.get("If-Match")))
+    sent = live_rule({"id": "new", "name": "", "priority": 0, **request["json"]})
+    marker = sent.marker or Marker("x", Address("x", "x"), "00000000")
+    if method == "POST":
+        return client.create(sent.rule, marker)
+    return client.update(Read(replace(stored(path), raw=request["json"]), headers.get("If-Match")), sent.rule, marker)
+
+
+async def page(client: WritingClient, path: str, query: dict[str, str]) -> Any:
+    """Ask for one page, as a listing does."""
+    return (await client._call("list", f"{path}?{urlencode(query)}")).form
+
+
+def stored(path: str) -> Any:
+    """Return the rule of the example's tenant that the path is of."""
+    tenant = json.loads((CONTRACT / "tenant/example.json").read_text(encoding="utf-8"))
+    rule_id = path.rsplit("/", 1)[1]
+    rules = {rule["id"]: rule for rule in tenant["rules"]}
+    return live_rule(rules.get(rule_id, {**tenant["rules"][0], "id": rule_id}))
+
+
+def expectation(example: Json) -> type[Exception] | None:
+    """Return the error that api-contract "Errors" makes of the answer, or None where there is none."""
+    status, method = example["response"]["status"], example["request"]["method"]
+    if status == 404 and (method == "DELETE" or (method == "GET" and not example["request"]["query"])):
+        return None
+    if status < 300:
+        broken = "text" in example["response"] and status != 204
+        return (errors.AmbiguousWriteError if method == "POST" else errors.UnexpectedAnswerError) if broken else None
+    if example["request"]["path"] == "/oauth/token":
+        return errors.CredentialsError
+    if method == "GET" and status == 400:
+        return errors.NotOfferedError
+    return REFUSED[status]
+
+
+@pytest.mark.parametrize("example", [pytest.param(one, id=one["name"]) for one in examples()])
+def test_the_client_asks_and_understands_as_the_contract_says(example: Json) -> None:
+    """The request is the example's; the answer becomes a value or the error of the table."""
+    server = Server(example)
+
+    async def run() -> None:
+        credentials = Credentials(
+            client_id="example-id", client_secret=example["request"].get("form", {}).get("client_secret", "x")
+        )
+        credentials = replace(credentials, client_id=example["request"].get("form", {}).get("client_id", "example-id"))
+        carry = carried_by(httpx.MockTransport(server))
+        client = WritingClient(carry, TENANT, credentials, VirtualTime().time)
+        await calls(client, example)
+
+    expected = expectation(example)
+    if expected is None or example["name"] in ("page-is-a-list", "page-without-total", "entity-without-id"):
+        asyncio.run(run())
+    else:
+        with pytest.raises(expected):
+            asyncio.run(run())
+    asked = server.asked[0]
+    request = example["request"]
+    assert (request["method"], request["path"]) == (asked.method, asked.url.path)
+    assert request["query"] == dict(asked.url.params)
+    for name in ("Authorization", "If-Match", "Content-Type"):
+        if name in request["headers"] and request["headers"][name] != "Bearer expired":
+            assert request["headers"][name] == asked.headers[name]
+    if "form" in request:
+        assert request["form"] == dict(parse_qsl(asked.content.decode()))
+    if "json" in request and "[cxroute:" in request["json"].get("description", ""):
+        assert request["json"] == json.loads(asked.content)
+
+
+@pytest.mark.parametrize("name", ["page-is-a-list", "page-without-total", "entity-without-id"])
+def test_a_page_of_a_wrong_shape_is_no_page(name: str) -> None:
+    """A listing is not believed: the error says what is wrong with it."""
+    example = next(one for one in examples() if one["name"] == name)
+
+    async def run() -> None:
+        carry = carried_by(httpx.MockTransport(Server(example)))
+        await WritingClient(
+            carry, TENANT, Credentials(client_id="id", client_secret="secret"), VirtualTime().time
+        ).rules()
+
+    with pytest.raises(errors.UnexpectedAnswerError, match="page of rules"):
+        asyncio.run(run())

@@ -1,0 +1,113 @@
+"""The client against what public documents tell of queues, and against other profiles: what it asks and understands.
+
+The simulator's side of the same examples is in test_contract_simulator.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from reconciler import errors
+from reconciler.cxone.client import WritingClient
+from reconciler.cxone.paging import ROUTING_QUEUES, skills
+from reconciler.cxone.rule_json import live_rule
+from reconciler.cxone.settings import Credentials, Tenant
+from reconciler.cxone.transport.httpx_transport import carried_by
+from reconciler.manifest.kinds.profile import Profile
+from reconciler.model.live import Read
+from tests.cxone.test_profile import MARKER
+from tests.support.builders import rule
+from tests.support.fake_clock import VirtualTime
+from tests.support.in_process_tenant import TENANT
+
+CONTRACT = Path(__file__).parents[1] / "contract"
+FILES = ("skills.json", "routing_queues.json", "profiles.json")
+EXAMPLES = [one for name in FILES for one in json.loads((CONTRACT / name).read_text(encoding="utf-8"))]
+
+
+def tenant(given: dict[str, Any]) -> Tenant:
+    """Return what an example's client is told."""
+    made = Profile.model_validate({"name": "x", **given.get("profile", {})})
+    known = {"acd-skills": skills(given.get("version", 30)), "digital": ROUTING_QUEUES}
+    queues = known.get(given.get("queues", ""), made.queues)
+    return replace(TENANT, profile=made, rules_path=made.rules.path, queues=queues, queues_path=queues.path)
+
+
+class Server:
+    """Answers with the example, to begin with; keeps what it was asked."""
+
+    def __init__(self, example: dict[str, Any]) -> None:
+        self.example, self.asked = example, list[httpx.Request]()
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        """Answer one request."""
+        if request.url.path == "/oauth/token":
+            return httpx.Response(200, json={"access_token": "TOKEN", "expires_in": 3600})
+        self.asked.append(request)
+        response = self.example["response"]
+        content = json.dumps(response["json"]).encode() if "json" in response else b""
+        return httpx.Response(response["status"], headers=response.get("headers"), content=content)
+
+
+async def made_of(client: WritingClient, example: dict[str, Any]) -> Any:
+    """Make the call that the example is of, and return what it means."""
+    request = example["request"]
+    match example["of"]:
+        case "queues":
+            return [list(queue) for queue in await client.queues()]
+        case "rules":
+            return [live.id for live in await client.rules()]
+        case "create":
+            return await client.create(rule(), MARKER)
+        case "rule":
+            read = await client.rule(request["path"].rsplit("/", 1)[1])
+            return [read.live.id] if read else []
+    answer = client._dialect.single({"rule": {**request["json"], **example["response"]["json"]["rule"]}})
+    live = replace(live_rule(answer), raw=answer)
+    return [(await client.update(Read(live), replace(live.rule, priority=9), live.marker)).id]
+
+
+@pytest.mark.parametrize("example", [pytest.param(one, id=one["name"]) for one in EXAMPLES if "client" in one["sides"]])
+def test_the_client_asks_and_understands_as_is_known_of_the_platform(example: dict[str, Any]) -> None:
+    """The first request is the example's; a page that is not all is asked on for, or not believed."""
+    server = Server(example)
+
+    async def run() -> Any:
+        client = WritingClient(
+            carried_by(httpx.MockTransport(server)),
+            tenant(example["given"]),
+            Credentials(client_id="id", client_secret="canary-secret"),
+            VirtualTime().time,
+        )
+        return await made_of(client, example)
+
+    means = example.get("means")
+    if isinstance(means, str):
+        with pytest.raises(errors.ApiError, match=means):
+            asyncio.run(run())
+    elif means is None:
+        with pytest.raises((errors.IncompleteReadError, errors.UnexpectedAnswerError)):
+            asyncio.run(run())
+    else:
+        assert means == asyncio.run(run())
+    asked, request = server.asked[0], example["request"]
+    assert (request["method"], request["path"], request["query"]) == (
+        asked.method,
+        asked.url.path,
+        dict(asked.url.params),
+    )
+    assert "Bearer TOKEN" == asked.headers["Authorization"]
+    if example["of"] == "update":
+        assert {**request["json"], "description": "x"} == {**json.loads(asked.content), "description": "x"}
+
+
+def test_every_example_says_how_sure_it_is() -> None:
+    """O: an official document or a vendor's code; T: third parties; ?: nobody knows."""
+    assert {"O", "T", "?"} == {one["sure"] for one in EXAMPLES}

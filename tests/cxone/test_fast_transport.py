@@ -1,0 +1,207 @@
+"""The endpoint's own HTTP client on real sockets: whatever a server answers, and when; whatever becomes of connections.
+
+Each test runs on both loops that `serve` may run on, and fails where something was left to the loop to complain of.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.cxone.settings import Server
+from reconciler.cxone.transport.request import LostError, NotSentError, Request
+from reconciler.errors import UnexpectedAnswerError
+from tests.support.http_server import OK, Tenant, ending, run, writing
+
+if TYPE_CHECKING:
+    from tests.support.http_server import Run, Script
+
+__all__ = ["run"]
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+OPEN = b"HTTP/1.1 200 OK\r\n"
+"""An answer that ends with its connection."""
+
+
+async def twice(script: Script) -> tuple[list[tuple[int, bytes]], int]:
+    """Return two answers, and how many connections they took."""
+    async with Tenant(script).open() as tenant:
+        return [await tenant.ask(), await tenant.ask()], len(tenant.connections)
+
+
+async def refused(script: Script) -> Exception:
+    """Return what is raised; the connection must not be used again."""
+    async with Tenant(script).open() as tenant:
+        try:
+            answer = await tenant.ask()
+        except Exception as error:  # noqa: BLE001 - which it is, is the question
+            with pytest.raises(type(error)):
+                await tenant.ask()
+            assert 2 == len(tenant.connections)
+            return error
+        raise AssertionError(answer)
+
+
+ZIPPED = gzip.compress(b"{}")
+
+
+@pytest.mark.parametrize(
+    ("script", "expected", "connections"),
+    [
+        (writing(OK), (200, b"{}"), 1),
+        (writing(CONTINUE + b"HTTP/1.1 103 Hints\r\nContent-Encoding: br\r\n\r\n" + OK), (200, b"{}"), 1),
+        (writing(b"HTTP/1.1 204 No Content\r\n\r\n"), (204, b""), 1),
+        (writing(b"HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n"), (304, b""), 1),
+        (writing(CHUNKED + b"1\r\n{\r\n1;a=b\r\n}\r\n0\r\nContent-Encoding: br\r\n\r\n"), (200, b"{}"), 1),
+        (writing(OPEN + b"Content-Encoding: gzip\r\nContent-Length: 22\r\n\r\n" + ZIPPED), (200, b"{}"), 1),
+        (writing(OK.replace(b"200 OK", b"200 OK\r\nConnection: close")), (200, b"{}"), 2),
+        (writing(OK.replace(b"1.1", b"1.0")), (200, b"{}"), 2),
+        (writing(OK.replace(b"1.1 200 OK", b"1.0 200 OK\r\nConnection: keep-alive")), (200, b"{}"), 1),
+        (ending(OPEN + b"\r\n{}"), (200, b"{}"), 2),
+        (ending(OPEN.replace(b"1.1", b"1.0") + b"\r\n{}"), (200, b"{}"), 2),
+        (writing(OK + OK), (200, b"{}"), 2),
+        (writing(OK + OK[:7]), (200, b"{}"), 2),
+        (writing(OK + b"\0"), (200, b"{}"), 2),
+    ],
+    ids=lambda value: None if callable(value) else str(value),
+)  # fmt: skip
+def test_an_answer_ends_where_it_says_and_nothing_behind_it_answers_another(
+    run: Run, script: Script, expected: tuple[int, bytes], connections: int
+) -> None:
+    """Two requests get the same answer; a connection is used again only where the answer was whole and the last."""
+    assert ([expected, expected], connections) == run(twice(script))
+
+
+def test_an_answer_may_be_cut_anywhere(run: Run) -> None:
+    """In two pieces, parted at any byte, it is the same answer; where it ends early, it is lost."""
+    answer = CONTINUE + CHUNKED + b"2\r\n{}\r\n0\r\n\r\n"
+
+    async def all_cuts() -> None:
+        cut = 0
+
+        async def script(writer: asyncio.StreamWriter) -> None:
+            writer.write(answer[:cut])
+            await asyncio.sleep(0.001)
+            writer.write(answer[cut:])
+
+        async with Tenant(script).open() as tenant:
+            for cut in range(1, len(answer)):  # noqa: B007 - the script reads it
+                assert (200, b"{}") == await tenant.ask()
+            assert 1 == len(tenant.connections)
+
+    run(all_cuts())
+    for cut in range(0, len(answer), 9):
+        assert LostError is type(run(refused(ending(answer[:cut]))))
+
+
+HEADERS = b"".join(b"X-%d: y\r\n" % number for number in range(20_000))
+
+
+@pytest.mark.parametrize(
+    ("script", "error"),
+    [
+        (ending(b"SSH-2.0-OpenSSH_9.2\r\n"), LostError),
+        (ending(OK.replace(b"\r\n", b"\n")), LostError),
+        (ending(OK.replace(b"200", b"000")), LostError),
+        (ending(OK.replace(b"200", b"099")), LostError),
+        (ending(OK.replace(b"200", b"2O0")), LostError),
+        (ending(OK.replace(b": 2", b": 2\r\nContent-Length: 3")), LostError),
+        (ending(CHUNKED[:-2] + b"Content-Length: 2\r\n\r\n2\r\n{}\r\n0\r\n\r\n"), LostError),
+        (ending(CHUNKED + b"zz\r\n{}\r\n"), LostError),
+        (ending(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n" + OK), LostError),
+        (ending(OK.replace(b": 2", b": 2\r\nContent-Encoding: gzip")), UnexpectedAnswerError),
+        (ending(OK.replace(b": 2", b": 2\r\nContent-Encoding: br")), UnexpectedAnswerError),
+        (ending(OPEN + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(bytes(40_000_000), 1)), UnexpectedAnswerError),
+        (ending(OPEN + b"\r\n" + bytes(2**24)), UnexpectedAnswerError),
+        (ending(OPEN + b"Content-Length: 2\r\nX: " + b"y" * 70_000 + b"\r\n\r\n{}"), UnexpectedAnswerError),
+        (ending(OPEN + HEADERS + b"\r\n"), UnexpectedAnswerError),
+        (ending(CONTINUE * 20_000 + OK), UnexpectedAnswerError),
+        (ending(CHUNKED + b"0\r\n" + HEADERS * 100 + b"\r\n"), UnexpectedAnswerError),
+    ],
+    ids=range(17),
+)  # fmt: skip
+def test_what_is_no_answer_is_said_to_be_none(run: Run, script: Script, error: type[Exception]) -> None:
+    """Garbage, and more than is believed, end the connection with one of the errors that `Carry` names."""
+    assert error is type(run(refused(script)))
+
+
+def test_what_comes_before_a_request_answers_none(run: Run) -> None:
+    """A kept connection on which a server says something unasked is not used again, and so is one that it closed."""
+
+    async def unasked(late: bytes) -> tuple[tuple[int, bytes], int]:
+        async with Tenant(writing(OK)).open() as tenant:
+            await tenant.ask()
+            tenant.connections[0].write(late)
+            if not late:
+                tenant.connections[0].close()
+            await asyncio.sleep(0.02)
+            return await tenant.ask(), len(tenant.connections)
+
+    for late in (OK.replace(b"{}", b"[]"), b"HTTP/1.1 408 Request Timeout\r\n\r\n", b"\r\n", b""):
+        assert ((200, b"{}"), 2) == run(unasked(late))
+
+
+def test_a_connection_that_is_over_before_anything_was_asked_sent_nothing(run: Run) -> None:
+    """A server that closes at once, or speaks first, gets no request, or one whose fate is unknown; nobody hangs."""
+
+    async def greeted() -> None:
+        async with Tenant(writing(OK), greeting=b"220 mail\r\n").open() as tenant:
+            for _ in range(20):
+                with pytest.raises(LostError):
+                    await tenant.ask()
+
+    run(greeted())
+
+
+def test_who_gives_up_leaves_no_answer_to_the_next(run: Run) -> None:
+    """A request that is cancelled ends its connection, whether it was sent or half answered; the next has its own."""
+
+    async def given_up(begun: bytes) -> None:
+        async def script(writer: asyncio.StreamWriter) -> None:
+            writer.write(begun)
+            if len(tenant.asked) > 1:
+                writer.write(OK)
+
+        async with Tenant(script).open() as tenant:
+            for seconds in (0.05, 0.0):
+                with pytest.raises(TimeoutError):
+                    await tenant.ask(seconds)
+            await asyncio.sleep(0.02)
+            assert all(writer.is_closing() for writer in tenant.connections)
+
+    for begun in (b"", OK[:-1]):
+        run(given_up(begun))
+
+
+def _files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_thousands_of_requests_and_failures_leave_no_file_open(run: Run) -> None:
+    """Answers, lost connections and refused ones: in the end there are as many files as before."""
+
+    async def many() -> tuple[int, int]:
+        async def script(writer: asyncio.StreamWriter) -> None:
+            if len(tenant.asked) % 3:
+                writer.write(OK)
+            else:
+                writer.transport.abort()
+
+        async with Tenant(script).open() as tenant:
+            nobody = Request("GET", Server("http", "127.0.0.1", 9, ""), "/", {})
+            counts = []
+            for _ in range(2):
+                for _ in range(300):
+                    await asyncio.gather(*(tenant.ask() for _ in range(3)), return_exceptions=True)
+                with pytest.raises(NotSentError):
+                    await tenant.direct.carry(nobody)
+                await asyncio.sleep(0.02)
+                counts.append(_files())
+            return counts[0], counts[1]
+
+    first, second = run(many())
+    assert second <= first + 4

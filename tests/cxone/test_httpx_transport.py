@@ -1,0 +1,324 @@
+"""The transport on real sockets: what a hostile, broken or slow server can do to the client, and what it cannot."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import ssl
+import time
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from httpx_aiohttp import AiohttpTransport
+
+from reconciler import errors
+from reconciler.cxone.client import ReadingClient, WritingClient
+from reconciler.cxone.read_only import reading_only
+from reconciler.cxone.settings import Credentials
+from reconciler.cxone.transport.httpx_transport import NetworkTransport, carried_by, network
+from reconciler.cxone.transport.rate_limiter import REAL_TIME
+from reconciler.model.live import Marker, Read
+from reconciler.model.rule import Address, Queue
+from tests.support.builders import rule, unmanaged
+from tests.support.fake_clock import VirtualTime
+from tests.support.in_process_tenant import TENANT
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    Script = Callable[[bytes, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+MARKER = Marker("acme", Address("cards", "vip"), "00000000")
+TOKEN = json.dumps({"access_token": "t", "expires_in": 3600}).encode()
+
+
+def response(body: bytes, head: bytes = b"HTTP/1.1 200 OK") -> bytes:
+    return head + b"\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+
+
+async def _request(reader: asyncio.StreamReader) -> bytes:
+    """Read one whole request; nothing when the peer has gone."""
+    try:
+        head = await reader.readuntil(b"\r\n\r\n")
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return b""
+    length = next(
+        (int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")), 0
+    )
+    return head + await reader.readexactly(length)
+
+
+@asynccontextmanager
+async def served(script: Script, seconds: float = 2.0) -> AsyncIterator[tuple[WritingClient, list[bytes]]]:
+    """Serve a script for everything but the token; yield a client of it, and the requests that came."""
+    asked: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while request := await _request(reader):
+                if b" /oauth/token " in request:
+                    writer.write(response(TOKEN))
+                    await writer.drain()
+                else:
+                    asked.append(request)
+                    await script(request, reader, writer)
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    base = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    tenant = replace(TENANT, base_url=base, token_url=f"{base}/oauth/token", timeout_seconds=seconds)
+    quick = replace(REAL_TIME, random=lambda: 0.0)
+    async with server, network(tenant, None, None) as transport:  # the server waits for the client's connections
+        yield (
+            WritingClient(carried_by(transport), tenant, Credentials(client_id="id", client_secret="canary"), quick),
+            asked,
+        )
+
+
+def test_a_put_goes_out_once_when_a_kept_connection_is_dropped() -> None:
+    """Whether it was done nobody knows; only a fresh read may decide (R6). aiohttp alone would send it again."""
+
+    async def script(request: bytes, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if request.startswith(b"GET"):
+            writer.write(response(json.dumps({"id": "1", "name": "x", "priority": 1}).encode()))
+            await writer.drain()
+        else:
+            writer.transport.abort()
+
+    async def run() -> list[bytes]:
+        async with served(script) as (client, asked):
+            read = await client.rule("1")
+            assert read is not None
+            with pytest.raises(errors.AmbiguousWriteError):
+                await client.update(read, rule(), MARKER)
+            with pytest.raises(errors.AmbiguousWriteError):
+                await client.delete(read)
+            with pytest.raises(errors.AmbiguousWriteError):
+                await client.create(rule(), MARKER)
+        return asked
+
+    assert [b"GET", b"PUT", b"DELETE", b"POST"] == [request.split(b" ")[0] for request in asyncio.run(run())]
+
+
+def test_a_connection_that_cannot_be_made_is_certain() -> None:
+    """Nothing was sent, so even a create may be tried again; in the end the error says so."""
+
+    async def run() -> None:
+        tenant = replace(TENANT, base_url="http://127.0.0.1:9", token_url="http://127.0.0.1:9/oauth/token")
+        async with network(tenant, None, None) as transport:
+            quick = replace(REAL_TIME, random=lambda: 0.0)
+            await WritingClient(
+                carried_by(transport), tenant, Credentials(client_id="id", client_secret="canary"), quick
+            ).create(rule(), MARKER)
+
+    with pytest.raises(errors.UnreachableError, match="cannot be reached"):
+        asyncio.run(run())
+
+
+def test_a_slow_drip_is_bounded_by_one_deadline() -> None:
+    """However regularly a byte comes."""
+
+    async def script(_request: bytes, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        for _ in range(200):
+            writer.write(b" ")
+            await writer.drain()
+            await asyncio.sleep(0.05)
+
+    async def run() -> float:
+        async with served(script, seconds=0.2) as (client, _):
+            started = time.monotonic()
+            with pytest.raises(errors.AmbiguousWriteError, match="no answer in time"):
+                await client.create(rule(), MARKER)
+            return time.monotonic() - started
+
+    assert asyncio.run(run()) < 2
+
+
+def bomb() -> bytes:
+    return gzip.compress(b" " * 200_000_000, 1)
+
+
+HOSTILE: dict[str, tuple[bytes | Callable[[], bytes], bytes, str]] = {
+    "a gzip bomb": (bomb, b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip", "more than 16 MiB"),
+    "a large body": (b" " * 17_000_000, b"HTTP/1.1 200 OK", "more than 16 MiB"),
+    "an encoding nobody asked for": (b"x", b"HTTP/1.1 200 OK\r\nContent-Encoding: br", "nobody asked for"),
+    "broken gzip": (b"no gzip", b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip", "compression is broken"),
+    "deep JSON": (b"[" * 100_000, b"HTTP/1.1 200 OK", "instead of JSON"),
+    "NaN": (b'{"entities": [], "total": NaN}', b"HTTP/1.1 200 OK", "instead of JSON"),
+    "a number of 5,000 digits": (b"9" * 5000, b"HTTP/1.1 200 OK", "instead of JSON"),
+    "not UTF-8": (b'"\xff"', b"HTTP/1.1 200 OK", "instead of JSON"),
+    "HTML": (b"<html>", b"HTTP/1.1 200 OK", "HTML"),
+    "nothing": (b"", b"HTTP/1.1 200 OK", "nothing"),
+    "a redirect": (b"", b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/", "not followed"),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_hostile_answers_end_in_one_sentence(case: str) -> None:
+    """In bounded time and memory; a redirect is not followed."""
+    made, head, said = HOSTILE[case]
+    body = made if isinstance(made, bytes) else made()
+
+    async def script(_request: bytes, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(response(body, head))
+        await writer.drain()
+
+    async def run() -> None:
+        async with served(script, seconds=10) as (client, _):
+            await client.rules()
+
+    expected = errors.NotOfferedError if case == "a redirect" else errors.UnexpectedAnswerError
+    with pytest.raises(expected, match=said) as refused:
+        asyncio.run(run())
+    assert "canary" not in str(refused.value)
+
+
+def test_compressed_answers_are_read() -> None:
+    """The client asks for gzip, and for nothing else."""
+
+    async def script(request: bytes, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert b"accept-encoding: gzip\r\n" in request.lower()
+        page = gzip.compress(json.dumps({"entities": [{"id": "1", "name": "Q"}], "total": 1}).encode())
+        writer.write(response(page, b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip"))
+        await writer.drain()
+
+    async def run() -> tuple[object, ...]:
+        async with served(script) as (client, _):
+            return await client.queues()
+
+    assert (Queue("1", "Q"),) == asyncio.run(run())
+
+
+@pytest.mark.parametrize("scheme", ["https", "HTTPS", "http"])
+def test_tls_is_verified_however_the_scheme_is_written(scheme: str) -> None:
+    """URLs come from manifests, so from pull requests; none of them may switch the check of certificates off."""
+    tenant = replace(TENANT, base_url=f"{scheme}://localhost", token_url=f"{scheme}://localhost/oauth/token")
+
+    async def run() -> tuple[bool, ssl.VerifyMode]:
+        async with network(tenant, None, None) as transport:
+            assert isinstance(transport, NetworkTransport)
+            below = transport._below
+            assert isinstance(below, AiohttpTransport)
+            below.client = below.get_client()
+            context = below.client.connector._ssl  # type: ignore[union-attr]
+            assert isinstance(context, ssl.SSLContext)
+            return context.check_hostname, context.verify_mode
+
+    assert (True, ssl.CERT_REQUIRED) == asyncio.run(run())
+
+
+def test_a_certificate_that_nobody_vouches_for_gets_no_secret() -> None:
+    """The handshake fails, so neither id nor secret is sent; and once each, for a certificate does not get better."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(Path(__file__).parents[1] / "self_signed.pem")
+    seen: list[bytes] = []
+    tried: list[int] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(await _request(reader))
+        writer.close()
+
+    async def run(scheme: str) -> None:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+        base = f"{scheme}://localhost:{server.sockets[0].getsockname()[1]}"
+        tenant = replace(TENANT, base_url=base, token_url=f"{base}/oauth/token")
+        quick = replace(REAL_TIME, random=lambda: 0.0)
+        async with server, network(tenant, None, None) as transport:
+            client = WritingClient(
+                carried_by(transport), tenant, Credentials(client_id="id", client_secret="canary"), quick
+            )
+            try:
+                await client.rules()
+            finally:
+                tried.append(client.pacer.requests)
+
+    for scheme in ("https", "HTTPS"):
+        with pytest.raises(errors.UnreachableError, match="certificate verify failed"):
+            asyncio.run(run(scheme))
+    assert [] == seen
+    assert [1, 1] == tried
+
+
+def test_cookies_proxies_and_netrc_are_nobody_s_business(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+    """A server's cookie does not come back, and no variable sends the credentials elsewhere."""
+    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    netrc = f"{tmp_path}/netrc"
+    with open(netrc, "w", encoding="utf-8") as file:  # noqa: PTH123 - a path in a variable
+        file.write("machine 127.0.0.1 login other password other\n")
+    monkeypatch.setenv("NETRC", netrc)
+
+    async def script(_request: bytes, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        page = json.dumps({"entities": [{"id": "1", "name": "Q"}], "total": 1}).encode()
+        writer.write(response(page, b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b; Path=/"))
+        await writer.drain()
+
+    async def run() -> list[bytes]:
+        async with served(script) as (client, asked):
+            await client.queues()
+            await client.queues()
+            return asked
+
+    asked = asyncio.run(run())
+    assert 2 == len(asked)
+    assert not any(b"cookie" in request.lower() for request in asked)
+    assert all(b"Bearer t\r\n" in request for request in asked)
+
+
+def test_a_reading_client_cannot_write_whatever_it_is_told() -> None:
+    """Its transport refuses before a byte is sent (R10)."""
+
+    async def run() -> None:
+        reached: list[httpx.Request] = []
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            reached.append(request)
+            return httpx.Response(200, json={"access_token": "t", "expires_in": 3600, "entities": [], "total": 0})
+
+        carry = reading_only(carried_by(httpx.MockTransport(answer)), TENANT)
+        await ReadingClient(carry, TENANT, Credentials(client_id="id", client_secret="s"), VirtualTime().time).rules()
+        assert ["POST", "GET", "GET"] == [request.method for request in reached]
+        writer = WritingClient(carry, TENANT, Credentials(client_id="id", client_secret="s"), REAL_TIME)
+        for call in (
+            lambda: writer.create(rule(), MARKER),
+            lambda: writer.update(Read(unmanaged("1", rule())), rule(), MARKER),
+            lambda: writer.delete(Read(unmanaged("1", rule()))),
+        ):
+            with pytest.raises(AssertionError, match="reading client"):
+                await call()
+        assert {"POST /oauth/token", "GET /api/v2/routing/rules"} == {f"{one.method} {one.url.path}" for one in reached}
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("base", ["https://ACME.my.cxone.com", "https://acme.my.cxone.com:443", "HTTP://localhost:80"])
+def test_a_reading_client_gets_its_token_however_the_address_is_written(base: str) -> None:
+    """One address has several spellings; the token's is let through in each."""
+    tenant = replace(TENANT, base_url=base, token_url=f"{base}/oauth/token")
+
+    def answer(_request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json={"access_token": "t", "expires_in": 3600, "entities": [], "total": 0})
+
+    carry = reading_only(carried_by(httpx.MockTransport(answer)), tenant)
+    assert () == asyncio.run(
+        ReadingClient(carry, tenant, Credentials(client_id="id", client_secret="s"), VirtualTime().time).rules()
+    )
+
+
+@pytest.mark.parametrize(
+    "proxy", ["proxy.example:3128", "http://[::1", "http://a b", "socks5://u:canary@h:1", "ftp://u:canary@h:1"]
+)
+def test_a_proxy_that_is_none_is_said_without_its_password(proxy: str) -> None:
+    """SOCKS would be spoken to as if it were HTTP; an odd URL would end in a traceback."""
+    with pytest.raises(errors.UsageError, match="CXROUTE_PROXY") as refused:
+        network(TENANT, proxy, None)
+    assert "canary" not in str(refused.value)

@@ -1,0 +1,457 @@
+"""Profiles: five styles of paging, errors and names by a manifest alone; the same client, the simulator of each."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reconciler import errors
+from reconciler.cli.commands.simulate import dialect_of
+from reconciler.cxone.client import WritingClient
+from reconciler.cxone.profile_mapping import Dialect
+from reconciler.cxone.settings import Credentials, Tenant
+from reconciler.cxone.transport.httpx_transport import carried_by
+from reconciler.manifest.kinds.profile import TUTORIAL, Profile, operator_names
+from reconciler.manifest.load import load
+from reconciler.model.live import Marker, Read
+from reconciler.model.rule import Address
+from reconciler.simulator.app import Simulator, simulator
+from reconciler.simulator.faults.injector import Faults
+from reconciler.simulator.settings import Settings
+from reconciler.simulator.state import State
+from tests.support.builders import QUEUES, rule
+from tests.support.fake_clock import VirtualTime
+from tests.support.in_process_tenant import TENANT
+from tests.support.program import write
+from tests.support.simulated import Line, stored
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.support.program import Program
+
+ROOT = Path(__file__).resolve().parents[2]
+MARKER = Marker("acme", Address("cards", "vip"), "00000000")
+PAGING: dict[str, dict[str, Any]] = {
+    "page-number": {"paging": {"style": "page-number", "page": "p", "first": 0, "size": "n", "total": "meta.count"}},
+    "skip-top": {"list": "rules", "paging": {"style": "skip-top"}, "noContent": True},
+    "next-link": {"list": "data.rules", "paging": {"style": "next-link", "size": "limit"}},
+    "next-link-counted": {"list": "items", "paging": {"style": "next-link", "total": "total", "next": "next"}},
+    "scroll-token": {"list": "data", "paging": {"style": "scroll-token", "total": "hits", "size": "size"}},
+    "scroll-token-uncounted": {"list": "data", "paging": {"style": "scroll-token", "token": "cursor"}},
+    "all-at-once": {"list": ".", "paging": {"style": "all-at-once"}},
+}
+ERRORS: dict[str, dict[str, Any]] = {
+    "a list": {"messages": ["errors[].message"]},
+    "one text": {"messages": ["message"]},
+    "OAuth's": {"messages": ["error_description"]},
+    "a header": {"messages": [], "header": "icStatusDescription"},
+    "a success that refuses": {"messages": ["results[].error"], "refused": ["results[].success"]},
+}
+OTHER_NAMES: dict[str, Any] = {
+    "rules": {"path": "/acd/rules", "id": "ruleId", "single": "rule"},
+    "rule": {"name": "ruleName", "priority": "order", "enabled": "isActive", "conditions": "when", "targets": "then"},
+    "condition": {"type": "kind", "attributeName": "field", "operator": "op", "value": "is", "attribute": "FIELD"},
+    "target": {"queueId": "skillId", "weight": "share", "queue": "SKILL"},
+    "operators": {"equals": "EQ", "in": "equals", "greaterThanOrEqual": ">="},
+}
+
+
+def profile(**said: Any) -> Profile:
+    return Profile.model_validate({"name": "x", **said})
+
+
+def tenant_of(made: Profile) -> Tenant:
+    return replace(TENANT, profile=made, queues=made.queues, rules_path=made.rules.path, queues_path=made.queues.path)
+
+
+class Spoken:
+    """A simulated tenant that speaks a profile, and a client that is told of it."""
+
+    def __init__(self, made: Profile, rules: int = 0, faults: str = "", cap: int = 3, **said: Any) -> None:
+        self.state = State(
+            [queue._asdict() for queue in QUEUES], [stored(number, **unknown()) for number in range(rules)]
+        )
+        self.profile = made
+        dialect = dialect_of(made, made.rules.path, made.queues.path)
+        spoken = Settings(page_cap=cap, dialect=dialect, **said)
+        self.app: Simulator = simulator(self.state, spoken, Faults(faults) if faults else None)
+
+    def run(self, work: Callable[[WritingClient], Any]) -> Any:
+        """Do something with a client; its waiting takes no time."""
+
+        async def within() -> Any:
+            time = VirtualTime().time
+            return await work(
+                WritingClient(
+                    carried_by(Line(self.app)),
+                    tenant_of(self.profile),
+                    Credentials(client_id="id", client_secret="secret"),
+                    time,
+                )
+            )
+
+        return asyncio.run(within())
+
+    def ids(self) -> list[str]:
+        """Return the ids of what the client reads."""
+        return sorted(live.id for live in self.run(lambda client: client.rules()))
+
+
+def unknown() -> dict[str, Any]:
+    """Fields of the tenant's own: some have names that we use for something else under another profile."""
+    targets = [{"type": "queue", "queueId": "q-cards", "weight": 1, "hint": {"x": 1}}]
+    return {"targets": targets, "division": {"id": "d"}, "~odd": 1}
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 4, 7])
+@pytest.mark.parametrize("style", PAGING)
+def test_every_style_is_read_to_its_end(style: str, count: int) -> None:
+    """Nothing, one page, a full one, several: each rule once."""
+    spoken = Spoken(profile(rules=PAGING[style]), count)
+    assert sorted(f"r{number}" for number in range(count)) == spoken.ids()
+
+
+@pytest.mark.parametrize("style", PAGING)
+def test_a_rule_is_made_changed_and_deleted_in_every_style(style: str) -> None:
+    """And read again, by itself too."""
+    spoken = Spoken(profile(rules=PAGING[style]), 4)
+
+    async def work(client: WritingClient) -> None:
+        made = await client.create(rule(), MARKER)
+        read = await client.rule(made.id)
+        assert read is not None
+        assert rule() == read.live.rule
+        changed = await client.update(read, rule(priority=7), MARKER)
+        assert 7 == changed.rule.priority
+        assert 5 == len(await client.rules())
+        await client.delete(Read(changed))
+        assert 4 == len(await client.rules())
+
+    spoken.run(work)
+
+
+FAULTS = ("duplicate", "missing", "shift", "shift=-1", "empty-list", "stale")
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("style", [style for style in PAGING if style != "all-at-once"])
+def test_a_fault_while_paging_is_read_past(style: str, fault: str) -> None:
+    """F28 to F31, F33: once, on the second page, and every rule is there all the same, after another reading."""
+    spoken = Spoken(profile(rules=PAGING[style]), 7, f"GET rules:{fault}@#2")
+    assert [f"r{number}" for number in range(7)] == spoken.ids()
+
+
+@pytest.mark.parametrize(
+    "style", [style for style, said in PAGING.items() if "total" in str(said) or style == "skip-top"]
+)
+@pytest.mark.parametrize("fault", ["missing", "shift"])
+def test_a_counted_list_that_stays_short_is_not_believed(style: str, fault: str) -> None:
+    """F29, F30: the total says that there is more."""
+    spoken = Spoken(profile(rules=PAGING[style]), 7, f"GET rules:{fault}")
+    with pytest.raises(errors.IncompleteReadError, match="of 7 came"):
+        spoken.ids()
+
+
+@pytest.mark.parametrize("style", ["next-link", "scroll-token-uncounted"])
+def test_an_uncounted_list_with_an_id_twice_is_not_believed(style: str) -> None:
+    """F28, F30: where nobody counts, an entry that comes twice says that the pages moved."""
+    spoken = Spoken(profile(rules=PAGING[style]), 7, "GET rules:shift=-1")
+    with pytest.raises(errors.IncompleteReadError, match="came twice"):
+        spoken.ids()
+
+
+@pytest.mark.parametrize("style", ["next-link", "scroll-token-uncounted", "all-at-once"])
+def test_an_uncounted_list_is_believed_when_two_readings_agree(style: str) -> None:
+    """One that lacks an entry once differs from the next; a server that never says the same is not believed."""
+    once = Spoken(profile(rules=PAGING[style]), 7, "GET rules:missing@#1", cap=10)
+    assert 7 == len(once.ids())
+    with pytest.raises(errors.IncompleteReadError, match="do not show the same"):
+        Spoken(profile(rules=PAGING[style]), 7, ",".join(f"GET rules:missing@#{n}" for n in (1, 3, 5, 7)), cap=10).ids()
+
+
+@pytest.mark.parametrize("style", [style for style in PAGING if style != "all-at-once"])
+def test_a_list_that_leads_in_a_circle_ends(style: str) -> None:
+    """F32: a link or token back to the start, on the last page or on each."""
+    for when in ("", "@#2-"):
+        with pytest.raises(errors.UnexpectedAnswerError, match=r"circle|links back"):
+            Spoken(profile(rules=PAGING[style]), 7, f"GET rules:cycle{when}").ids()
+
+
+@pytest.mark.parametrize("style", [style for style in PAGING if "scroll" not in style and style != "all-at-once"])
+def test_a_link_to_another_host_is_refused_before_a_token_goes_there(style: str) -> None:
+    """F32: whatever the link says, no request leaves for another host."""
+    spoken = Spoken(profile(rules=PAGING[style]), 7, "GET rules:other-host@#1")
+    with pytest.raises(errors.UnexpectedAnswerError, match="another host"):
+        spoken.ids()
+    assert 1 == sum(request.method == "GET" for request in spoken.state.requests)
+
+
+class Scripted:
+    """Answers each page by a script, and keeps every address that a token went to."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers, self.asked = list(answers), list[str]()
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        """Answer one request."""
+        if request.url.path == "/oauth/token":
+            return httpx.Response(200, json={"access_token": "canary-token", "expires_in": 3600})
+        self.asked.append(str(request.url))
+        return httpx.Response(200, json=self.answers.pop(0) if len(self.answers) > 1 else self.answers[0])
+
+    def rules(self, made: Profile) -> Any:
+        """Read the rules."""
+
+        async def run() -> Any:
+            carry = carried_by(httpx.MockTransport(self))
+            return await WritingClient(
+                carry, tenant_of(made), Credentials(client_id="i", client_secret="s"), VirtualTime().time
+            ).rules()
+
+        return asyncio.run(run())
+
+
+def entry(name: str) -> dict[str, Any]:
+    return {"id": name, "name": name, "priority": 1}
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "https://evil.example/api/v2/routing/rules?c=1",
+        "//evil.example/api/v2/routing/rules?c=1",
+        "https://localhost/api/v2/routing/rules?c=1",
+        "http://localhost:81/api/v2/routing/rules?c=1",
+        "http://localhost@evil.example/api/v2/routing/rules?c=1",
+        "http://localhost.evil.example/api/v2/routing/rules?c=1",
+        "http:///api/v2/routing/rules?c=1",
+        "javascript:alert(1)",
+        "/api/v2/routing/rules/../queues?c=1",
+        "/api/v2/routing/queues?c=1",
+        "?c=1",
+        "/api/v2/routing/rules",
+        "/api/v2/routing/rules?c=1\r\nX-Evil: 1",
+        "/api/v2/routing/rules?c=ä",
+        "/api/v2/routing/rules?c=" + "1" * 5000,
+        "http://[::1/api/v2/routing/rules?c=1",
+        7,
+        {"href": "/api/v2/routing/rules?c=1"},
+        ["/api/v2/routing/rules?c=1"],
+        True,
+    ],
+)
+def test_a_hostile_link_is_not_followed(link: object) -> None:
+    """Only the query of a link to the list itself, on the very server, is; all else ends the read with a reason."""
+    server = Scripted({"entities": [entry("a")], "_links": {"next": link}})
+    with pytest.raises(errors.UnexpectedAnswerError, match="page of rules"):
+        server.rules(profile(rules={"paging": {"style": "next-link"}}))
+    assert ["http://localhost/api/v2/routing/rules"] == server.asked
+
+
+@pytest.mark.parametrize(
+    "link",
+    ["http://localhost/api/v2/routing/rules?c=1", "/api/v2/routing/rules?c=1", "//localhost/api/v2/routing/rules?c=1"],
+)
+def test_a_link_to_the_list_itself_is_followed(link: str) -> None:
+    """Whole or as a path."""
+    page, last = {"entities": [entry("a")], "_links": {"next": link}}, {"entities": [entry("b")], "_links": {}}
+    server = Scripted(page, last, page, last)
+    if link.startswith("//"):
+        with pytest.raises(errors.UnexpectedAnswerError, match="another host"):
+            server.rules(profile(rules={"paging": {"style": "next-link"}}))
+        return
+    assert 2 == len(server.rules(profile(rules={"paging": {"style": "next-link"}})))
+    assert "http://localhost/api/v2/routing/rules?c=1" == server.asked[1]
+
+
+@pytest.mark.parametrize(
+    ("made", "answer"),
+    [
+        ({"style": "all-at-once"}, {"total": 3}),
+        ({"style": "all-at-once"}, {"totalRecords": 3}),
+        ({"style": "all-at-once"}, {"nextUri": "/api/v2/routing/rules?pageNumber=2"}),
+        ({"style": "all-at-once"}, {"_links": {"next": "/x?skip=1"}}),
+        ({"style": "all-at-once"}, {"scrollToken": "abc"}),
+        ({"style": "next-link", "next": "_links.nxt"}, {"_links": {"next": "/x?skip=1"}}),
+        ({"style": "scroll-token", "token": "tokn"}, {"scrollToken": "abc"}),
+        ({"style": "page-number", "total": "count"}, {"count": 1, "total": 3}),
+        ({"style": "scroll-token", "total": "count"}, {"count": 1, "hits": 3}),
+    ],
+)
+def test_no_profile_makes_a_part_of_a_list_look_whole(made: dict[str, Any], answer: dict[str, Any]) -> None:
+    """R11: a profile comes from a pull request; whatever it names, an answer that tells of more is not the whole."""
+    server = Scripted({"entities": [entry("a")], **answer})
+    with pytest.raises(errors.IncompleteReadError, match=r"there is more|tells of 3"):
+        server.rules(profile(rules={"paging": made}))
+
+
+def test_a_chain_that_never_ends_is_given_up() -> None:
+    """New tokens for ever, and nothing new behind them."""
+    count = iter(range(10**6))
+
+    class Endless(Scripted):
+        def __call__(self, request: httpx.Request) -> httpx.Response:
+            self.answers = [{"entities": [entry("a")], "scrollToken": f"t{next(count)}"}]
+            return super().__call__(request)
+
+    server = Endless({})
+    with pytest.raises(errors.UnexpectedAnswerError, match="no end"):
+        server.rules(profile(rules={"paging": {"style": "scroll-token"}}))
+    assert len(server.asked) < 20
+
+
+def test_a_server_that_gives_one_token_until_nothing_is_left_is_read() -> None:
+    """Some keep the place for themselves: the same token, other entries."""
+    pages = [{"data": [entry(name)] if name else [], "scrollToken": "same", "hits": 2} for name in ("a", "b", "")]
+    made = profile(rules={"list": "data", "paging": {"style": "scroll-token", "total": "hits"}})
+    assert 2 == len(Scripted(*pages).rules(made))
+
+
+@pytest.mark.parametrize("names", [{}, OTHER_NAMES], ids=["the tutorial's names", "other names"])
+@pytest.mark.parametrize("style", ERRORS)
+def test_the_reason_of_a_refusal_is_told_from_every_kind_of_body(style: str, names: dict[str, Any]) -> None:
+    """The change fails alone, with the tenant's words."""
+    spoken = Spoken(profile(**names, errors=ERRORS[style]), names_unique=True)
+
+    async def work(client: WritingClient) -> None:
+        await client.create(rule(), MARKER)
+        with pytest.raises(errors.RejectedError, match="may already exist, check for duplicates"):
+            await client.create(rule(), MARKER)
+
+    spoken.run(work)
+
+
+@pytest.mark.parametrize("update", ["PUT", "PATCH"])
+@pytest.mark.parametrize("names", [{}, OTHER_NAMES], ids=["the tutorial's names", "other names"])
+def test_fields_that_nobody_here_knows_survive_an_update(names: dict[str, Any], update: str) -> None:
+    """R2: by both verbs, also inside of conditions and targets, and under names that we use for something else."""
+    spoken = Spoken(profile(**names, update=update), 1)
+    before = spoken.state.rules()[0]
+
+    async def work(client: WritingClient) -> None:
+        read = await client.rule("r0")
+        assert read is not None
+        await client.update(read, replace(read.live.rule, priority=77), MARKER)
+
+    spoken.run(work)
+    after = spoken.state.rules()[0]
+    assert [update] == [one.method for one in spoken.state.requests if one.method not in ("GET", "POST")]
+    changed = {"priority", "description", "version", "dateModified"}
+    assert {name: value for name, value in before.items() if name not in changed} == {
+        name: value for name, value in after.items() if name not in changed
+    }
+    assert 77 == after["priority"]
+
+
+def test_the_verb_that_a_profile_does_not_name_is_never_sent() -> None:
+    """And the simulator of the profile would refuse it."""
+    spoken = Spoken(profile(update="PATCH"), 1)
+    spoken.profile = TUTORIAL
+
+    async def work(client: WritingClient) -> None:
+        read = await client.rule("r0")
+        assert read is not None
+        with pytest.raises(errors.NotOfferedError, match="405"):
+            await client.update(read, rule(), MARKER)
+
+    spoken.run(work)
+
+
+NAMES = st.sampled_from(
+    [
+        "id",
+        "name",
+        "ruleName",
+        "priority",
+        "order",
+        "conditions",
+        "when",
+        "targets",
+        "op",
+        "operator",
+        "~name",
+        "~~x",
+        "z",
+    ]
+)
+WORDS = st.sampled_from(["equals", "EQ", "in", "attribute", "FIELD", "~equals", "queue", "strange"]) | st.integers(0, 9)
+PARTS = st.lists(
+    st.dictionaries(st.sampled_from(["type", "kind", "op", "operator", "queueId", "skillId", "~op"]), WORDS)
+)
+FORMS = st.dictionaries(NAMES, st.integers() | st.text(max_size=3) | PARTS)
+
+
+@settings(max_examples=200, deadline=None)
+@given(FORMS, st.sampled_from(["text", "number"]), st.sampled_from(["text", "number"]))
+def test_whatever_is_read_is_written_back_as_it_was(form: dict[str, Any], ids: str, queue_ids: str) -> None:
+    """R2: names are one to one, whatever the tenant has of its own under ours."""
+    names = {**OTHER_NAMES, "rules": {**OTHER_NAMES["rules"], "ids": ids}}
+    names["target"] = {**OTHER_NAMES["target"], "queueIds": queue_ids}
+    dialect = Dialect(profile(**names))
+    assert form == dialect.body(dialect.rule(form))
+
+
+def test_the_default_profile_changes_nothing() -> None:
+    """It goes the same way, and each rule is the very object that was read."""
+    form = {"id": "1", "~x": 1, "conditions": [{"type": "attribute"}]}
+    assert form is Dialect(TUTORIAL).rule(form)
+
+
+def test_the_documents_hold_the_default_profile_and_it_is_the_default(cxroute: Program) -> None:
+    """What is printed stands in docs/profiles.md, letter by letter, and as a manifest means just the defaults."""
+    assert 0 == cxroute("schema", "profile")
+    document = (ROOT / "docs" / "profiles.md").read_text(encoding="utf-8")
+    assert f"```yaml\n{cxroute.out}```\n" in document
+    write("profile.yaml", cxroute.out)
+    written = load(Path("manifests")).profiles["tutorial"].document
+    assert TUTORIAL == written.model_copy(update={"operators": {}})
+    assert operator_names({}) == written.operators
+
+
+def test_the_example_of_the_documents_is_valid(cxroute: Program) -> None:
+    """It can be copied."""
+    document = (ROOT / "docs" / "profiles.md").read_text(encoding="utf-8")
+    write("all.yaml", document.split("```yaml\n")[1].split("```")[0])
+    assert 0 == cxroute("validate"), cxroute.out
+
+
+def rows() -> Iterator[tuple[dict[str, Any], str]]:
+    """Yield parts of a profile that are refused, and what is said."""
+    yield {"rules": {"path": "//evil.example/rules"}}, "path"
+    yield {"rules": {"path": "https://evil.example/rules"}}, "path"
+    yield {"rules": {"path": "/rules?x=1"}}, "path"
+    yield {"rules": {"path": "/rules\r\nX: 1"}}, "path"
+    yield {"rules": {"path": "/a/../b"}}, "path"
+    yield {"rules": {"path": "/api/v2/routing/queues"}}, "one path"
+    yield {"errors": {"header": "X: y\r\nZ"}}, "header"
+    yield {"errors": {"messages": ["{{ config }}"]}}, "errors[].message"
+    yield {"rules": {"paging": {"style": "skip-top", "skip": "a&b"}}}, "query parameter"
+    yield {"rules": {"paging": {"style": "cursor"}}}, "paging needs a `style`, one of page-number"
+    yield {"rules": {"paging": {"style": "next-link", "page": "p"}}}, "unknown field"
+    yield {"rule": {"name": "id"}}, "two meanings"
+    yield {"rule": {"name": "x", "priority": "x"}}, "two meanings"
+    yield {"operators": {"equals": "in"}}, "two meanings"
+    yield {"operators": {"equals": "~in"}}, "word"
+    yield {"operators": {"same": "EQ"}}, "must be one of"
+    yield {"update": "DELETE"}, "PUT"
+    yield {"rule": {"name": "~name"}}, "name of a field"
+
+
+@pytest.mark.parametrize(("said", "told"), [*rows()])
+def test_a_profile_that_cannot_be_meant_is_refused_in_words(said: dict[str, Any], told: str, room: Any) -> None:
+    """No host in a path, no second header, no template, no name with two meanings; said at its place."""
+    from tests.support.written_manifests import lines, yaml_of  # noqa: PLC0415 - the room is the current directory by then
+
+    (room / "a.yaml").write_text(yaml_of({"apiVersion": "routing/v1", "kind": "Profile", "name": "x", **said}))
+    (found,) = lines(room)
+    assert told in found
+    assert json.dumps(found)

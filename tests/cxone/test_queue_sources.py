@@ -1,0 +1,252 @@
+"""Queues where the platform has them: skills and digital queues; and profiles by the program over a socket."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from reconciler import errors
+from reconciler.cxone.client import ReadingClient
+from reconciler.cxone.paging import ROUTING_QUEUES, skills
+from reconciler.cxone.settings import Credentials
+from reconciler.cxone.transport.httpx_transport import carried_by
+from reconciler.desired.queues import Catalogue, QueueError
+from reconciler.model.rule import Queue
+from reconciler.simulator.app import simulator
+from reconciler.simulator.faults.injector import Faults
+from reconciler.simulator.settings import Settings
+from reconciler.simulator.state import State
+from tests.cxone.test_profile import ERRORS, OTHER_NAMES, PAGING
+from tests.support.command import Command
+from tests.support.fake_clock import VirtualTime
+from tests.support.in_process_tenant import TENANT
+from tests.support.program import Program, write
+from tests.support.simulated import Line
+from tests.support.written_manifests import yaml_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from reconciler.manifest.kinds.profile import ListedQueues
+
+ROOT = Path(__file__).resolve().parents[2]
+SKILLS, DIGITAL = skills(30), ROUTING_QUEUES
+TWENTY: list[dict[str, Any]] = [
+    {"id": str(4000 + one), "name": f"Skill_{one}", "isActive": one % 2 == 0} for one in range(20)
+]
+SPREAD: list[dict[str, Any]] = [{"id": f"queue-{one}", "name": f"Digital {one}"} for one in range(20)]
+
+
+def read(listed: ListedQueues, queues: list[dict[str, Any]], cap: int = 7, faults: str = "") -> list[Queue]:
+    """Read a simulated tenant's queues."""
+    app = simulator(State(queues), Settings(page_cap=cap), Faults(faults) if faults else None)
+
+    async def run() -> tuple[Queue, ...]:
+        tenant = replace(TENANT, queues=listed, queues_path=listed.path)
+        client = ReadingClient(
+            carried_by(Line(app)), tenant, Credentials(client_id="i", client_secret="s"), VirtualTime().time
+        )
+        return await client.queues()
+
+    return sorted(asyncio.run(run()))
+
+
+def test_skills_are_queues_whose_ids_are_numbers() -> None:
+    """All pages of them; the number becomes a text; who is off is known."""
+    assert sorted(Queue(one["id"], one["name"], one["isActive"]) for one in TWENTY) == read(SKILLS, [*TWENTY, *SPREAD])
+
+
+def test_digital_queues_are_read_token_by_token() -> None:
+    """All pages of them, and nobody is inactive."""
+    assert sorted(Queue(one["id"], one["name"]) for one in SPREAD) == read(DIGITAL, [*TWENTY, *SPREAD])
+
+
+@pytest.mark.parametrize("listed", [SKILLS, DIGITAL], ids=["skills", "digital"])
+def test_no_queues_are_a_204(listed: ListedQueues) -> None:
+    """An empty list is no error there; nor is it believed at the first time."""
+    assert [] == read(listed, [])
+
+
+def test_a_204_where_no_list_may_be_empty_is_an_unusable_answer() -> None:
+    """F12: the default profile's list is never answered so."""
+    with pytest.raises(errors.UnexpectedAnswerError, match="nothing instead of JSON"):
+        read(TENANT.queues, TWENTY, faults="GET queues:empty=204")
+
+
+@pytest.mark.parametrize("version", [1, 27, 99])
+def test_the_version_of_skills_is_the_environment_s(version: int) -> None:
+    """N in the path differs by tenant."""
+    assert f"/inContactAPI/services/v{version}.0/skills" == skills(version).path
+    assert 20 == len(read(skills(version), TWENTY))
+
+
+def test_an_inactive_skill_is_an_error_once_a_rule_names_it() -> None:
+    """By its name or id; of two that share a name the active one is meant."""
+    queues = [Queue("1", "Off", active=False), Queue("2", "Twice", active=False), Queue("3", "Twice")]
+    catalogue = Catalogue("prod", {}, queues)
+    with pytest.raises(QueueError, match=r'queue "Off" \(id 1\) of prod is inactive') as refused:
+        catalogue.resolve("Off")
+    assert "CXR121" == refused.value.code
+    assert queues[2] == catalogue.resolve("Twice")
+
+
+def environment(url: str, **api: Any) -> str:
+    said = {"apiVersion": "routing/v1", "kind": "Environment", "name": "prod", "owner": "acme"}
+    return yaml_of({**said, "api": {"baseUrl": url, "requestsPerSecond": 10_000, **api}})
+
+
+def manifests(url: str, made: dict[str, Any] | None = None, **api: Any) -> None:
+    """Write an environment, its profile, and three rules."""
+    write("prod.yaml", environment(url, **api, **({"profile": "theirs"} if made is not None else {})))
+    if made is not None:
+        write("profile.yaml", yaml_of({"apiVersion": "routing/v1", "kind": "Profile", "name": "theirs", **made}))
+    rules = [{"intent": f"intent_{one}", "queue": "Cards" if one else "Fraud_1", "priority": one} for one in range(5)]
+    write("rules.yaml", yaml_of({"apiVersion": "routing/v1", "kind": "RuleSet", "name": "cards", "rules": rules}))
+
+
+@contextmanager
+def simulated(*more: str) -> Iterator[str]:
+    """Run `cxroute simulate --as prod` as a process; yield its address."""
+    command = ("simulate", "--as", "prod", "--port", "0", *more)
+    with Command(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout
+            assert server.stderr
+            words = server.stdout.readline().split()
+            yield next((word for word in words if word.startswith("http://")), "") or pytest.fail(server.stderr.read())
+        finally:
+            server.kill()
+
+
+MADE: dict[str, dict[str, Any]] = {
+    "page-number": {"rules": PAGING["page-number"], "errors": ERRORS["a header"], "pageSize": 2},
+    "skip-top": {
+        **OTHER_NAMES,
+        "rules": {**OTHER_NAMES["rules"], **PAGING["skip-top"]},
+        "errors": ERRORS["a success that refuses"],
+        "update": "PATCH",
+        "pageSize": 2,
+    },
+    "next-link": {"rules": PAGING["next-link"], "errors": ERRORS["one text"], "pageSize": 2},
+    "scroll-token": {
+        "rules": {**PAGING["scroll-token"], "ids": "number", "id": "ruleId"},
+        "queues": {
+            "ids": "number",
+            "id": "queueId",
+            "path": "/queues",
+            "paging": {"style": "all-at-once"},
+            "list": ".",
+        },
+        "target": {"queueIds": "number"},
+        "errors": ERRORS["OAuth's"],
+        "pageSize": 2,
+    },
+}
+SOURCES: dict[str, dict[str, Any]] = {"skills": {"queues": "acd-skills"}, "digital": {"queues": "digital"}}
+CASES = [*((made, {}) for made in MADE.values()), *((None, api) for api in SOURCES.values())]
+
+
+@pytest.fixture
+def typed(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str]]:
+    """Run the program; return its exit code and all that it printed. The tenant is a process of its own."""
+    monkeypatch.setenv("CXONE_CLIENT_ID", "me")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.delenv("CXROUTE_PROXY")
+
+    def run(*arguments: str) -> tuple[int, str]:
+        return cxroute("-e", "prod", *arguments), cxroute.out + cxroute.err
+
+    return run
+
+
+@pytest.mark.parametrize(("made", "api"), CASES, ids=[*MADE, *SOURCES])
+def test_the_program_reaches_a_tenant_of_every_kind_by_a_manifest_alone(
+    typed: Callable[..., tuple[int, str]], made: dict[str, Any] | None, api: dict[str, Any]
+) -> None:
+    """Over a socket: an apply of five rules, a plan with nothing left to do; then, of two, a change and a delete."""
+    manifests("http://127.0.0.1:9", made, **api)
+    with simulated() as url:
+        manifests(url, made, **api)
+        steps = [typed("apply", "--yes"), typed("plan", "--detailed-exitcode")]
+        assert [0, 0] == [code for code, _ in steps], steps
+        if made not in (MADE["skip-top"], MADE["scroll-token"]):  # of other names, verbs and ids
+            return
+        rules = [{"intent": f"intent_{one}", "queue": "Cards", "priority": 10 - one} for one in range(4)]
+        write("rules.yaml", yaml_of({"apiVersion": "routing/v1", "kind": "RuleSet", "name": "cards", "rules": rules}))
+        lifted = ("--allow", "unrouted", "--allow", "transient", "--reason", "test")
+        steps = [typed("plan", "--detailed-exitcode"), typed("apply", "--yes", *lifted)]
+        steps.append(typed("plan", "--detailed-exitcode"))
+        assert [2, 0, 0] == [code for code, _ in steps], steps
+
+
+def test_a_rule_that_names_an_inactive_skill_stops_the_plan_at_its_line(typed: Callable[..., tuple[int, str]]) -> None:
+    """Exit 3, with rule and skill."""
+    manifests("http://127.0.0.1:9", queues="acd-skills")
+    State.load(Path("state.json"), start=State(off())).close()
+    with simulated("--state", "state.json") as url:
+        manifests(url, queues="acd-skills")
+        code, said = typed("plan")
+    assert 3 == code, said
+    assert "manifests/rules.yaml:4:" in said
+    assert 'error[CXR121]: queue "Fraud_1" (id 4711) of prod is inactive' in said
+
+
+def off() -> list[dict[str, Any]]:
+    return [{"id": "4711", "name": "Fraud_1", "isActive": False}, {"id": "4712", "name": "Cards"}]
+
+
+@pytest.mark.parametrize(
+    ("name", "fits"),
+    [
+        ("Cards", True),
+        ("a-b_c.d:e1", True),
+        ("x" * 30, True),
+        ("x" * 31, False),
+        ("x", False),
+        ("Card Services", False),
+        ("Zahlungsrückstand", False),
+        ("Cards & Loans", False),
+    ],
+)
+def test_names_that_no_skill_can_have_are_found_offline(cxroute: Program, name: str, fits: bool) -> None:  # noqa: FBT001 - a value
+    """2 to 30 characters, of those that documents name; elsewhere queues are called as they like."""
+    for queues, found in (("acd-skills", not fits), ("digital", False), ("rules-api", False)):
+        write("prod.yaml", environment("http://127.0.0.1:9", queues=queues))
+        rules = [{"intent": "x", "queue": name}, {"intent": "y", "queue": name}]
+        write("rules.yaml", yaml_of({"apiVersion": "routing/v1", "kind": "RuleSet", "name": "cards", "rules": rules}))
+        code, said = cxroute.json("validate", "-e", "prod")
+        assert 0 == code
+        assert found == any(one["code"] == "CXR210" for one in said["findings"])
+        assert sum(one["code"] == "CXR210" for one in said["findings"]) <= 1
+
+
+def test_names_in_rules_for_other_environments_are_left_to_those(cxroute: Program) -> None:
+    """Of a rule, or of a whole RuleSet."""
+    write("prod.yaml", environment("http://127.0.0.1:9", queues="acd-skills"))
+    write("other.yaml", environment("http://127.0.0.1:8", queues="digital").replace("prod", "other"))
+    head = {"apiVersion": "routing/v1", "kind": "RuleSet"}
+    for name, more, one in (("a", {"environments": ["other"]}, {}), ("b", {}, {"environments": ["other"]})):
+        rules = [{"intent": name, "queue": "no skill", **one}]
+        write(f"{name}.yaml", yaml_of({**head, "name": name, **more, "rules": rules}))
+    code, said = cxroute.json("validate", "-e", "prod")
+    assert (0, []) == (code, [one for one in said["findings"] if one["code"] == "CXR210"])
+
+
+def test_aliases_are_looked_through(cxroute: Program) -> None:
+    """The live name counts; one that is meant by its id has none."""
+    write("prod.yaml", environment("http://127.0.0.1:9", queues="acd-skills"))
+    queues = {"Alias with spaces": "Cards", "bad": {"prod": {"name": "x"}}, "by id": {"prod": {"id": "4711"}}}
+    write("queues.yaml", yaml_of({"apiVersion": "routing/v1", "kind": "Queues", "name": "queues", "queues": queues}))
+    rules = [{"intent": f"i{place}", "queue": name} for place, name in enumerate(queues)]
+    write("rules.yaml", yaml_of({"apiVersion": "routing/v1", "kind": "RuleSet", "name": "cards", "rules": rules}))
+    _, said = cxroute.json("validate", "-e", "prod")
+    (found,) = [one for one in said["findings"] if one["code"] == "CXR210"]
+    assert 'queue "x" is no name of a skill' in found["message"]
+    assert 0 == cxroute("explain", "CXR210")
+    assert "2 to 30" in cxroute.out

@@ -1,0 +1,158 @@
+"""429s that the client's own rate did not cause: by chance, for a time, and all there is. They cost their waits alone.
+
+The measure is an omniscient client. It knows the tenant's limit and bucket, and sends each request at the first moment
+at which the tenant has a permit for it, sixteen at once, so no 429 comes of its rate. The same share of its requests is
+refused by chance, and it keeps the same rules: after a 429 all of its requests wait for the Retry-After, one second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.cxone.transport.rate_limiter import Rate
+from tests.cxone.test_rate_limiter import BURST, LATENCY, created
+from tests.cxone.test_waits import Tiresome, tiresome
+from tests.support.stepping_clock import run
+from tests.tiers import FULL
+
+if TYPE_CHECKING:
+    from tests.cxone.test_rate_limiter import Odds
+    from tests.support.program import Program
+
+TOLD, COUNT, AT_ONCE, RETRY_AFTER = 50.0, 500, 16, 1.0
+SEEDS = range(8 if FULL else 1)
+RATIOS = (0.2, 0.5, 0.8, 1.0)
+"""Of the tenant's limit and what the client was told."""
+
+
+def always(share: float) -> Odds:
+    return lambda _second: share
+
+
+def until(end: float, share: float) -> Odds:
+    return lambda second: share if second < end else 0.0
+
+
+CASES: dict[str, Odds] = {
+    **{f"{share:.0%} of all": always(share) for share in (0.0, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5)},
+    "all for 3 s": until(3.0, 1.0),
+    "half for 10 s": until(10.0, 0.5),
+    "all for 10 s": until(10.0, 1.0),
+    "all for 60 s": until(60.0, 1.0),
+    "all for 2 s of each 20 s": lambda second: 1.0 if second % 20 < 2 else 0.0,
+}
+
+
+def omniscient(limit: float, odds: Odds, seed: int) -> float:
+    """Return the seconds that the omniscient client takes."""
+
+    async def go() -> float:
+        clock, chance = asyncio.get_running_loop().time, Random(seed)
+        turn, places = asyncio.Lock(), asyncio.Semaphore(AT_ONCE)
+        begin = full = held = clock()  # at `full` the bucket is full again
+
+        async def permit() -> float:
+            nonlocal full
+            async with turn:
+                while (now := clock()) < (due := max(held, full - (BURST - 1) / limit)) - 1e-6:  # noqa: ASYNC110 - a 429 moves it
+                    await asyncio.sleep(due - now)
+                full = max(full, now) + 1 / limit
+            return now
+
+        async def one() -> None:
+            nonlocal held
+            refused = True
+            while refused:
+                async with places:
+                    sent = await permit()
+                    await asyncio.sleep(LATENCY + chance.expovariate(500))
+                    refused = chance.random() < odds(sent - begin)
+                    held = max(held, clock() + RETRY_AFTER) if refused else held
+
+        await asyncio.gather(*(one() for _ in range(COUNT)))
+        return clock() - begin
+
+    return run(go())
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_429s_of_others_cost_no_more_than_twice_the_time(case: str) -> None:
+    """Whatever part of the told rate the tenant allows: every rule is made, in twice the omniscient client's time."""
+    odds = CASES[case]
+    for ratio in RATIOS:
+        limit = TOLD * ratio
+        runs = [created(TOLD, COUNT, odds=odds, seed=seed, rate=limit) for seed in SEEDS]
+        assert [0] * len(SEEDS) == [one.failed() for one in runs], ratio
+        best = sum(omniscient(limit, odds, seed) for seed in SEEDS)
+        assert sum(one.seconds for one in runs) <= 2 * best, ratio
+
+
+class Refusing(Tiresome):
+    """A tenant that refuses requests by chance: to the end, or until so many seconds are over."""
+
+    until: float = math.inf
+    share: float = 0.25
+    chance = Random(1)
+
+    def status(self, path: str) -> int:
+        """Refuse by chance; tokens too."""
+        del path
+        return 429 if time.monotonic() < self.until and self.chance.random() < self.share else 0
+
+
+@pytest.mark.parametrize("case", ["25% of all", "half for 10 s"])
+def test_40_rules_are_made_on_a_socket(cxroute: Program, monkeypatch: pytest.MonkeyPatch, case: str) -> None:
+    """Within a minute where each 429 costs a second, as it does in the campaign; else within a tenth of that."""
+    monkeypatch.delenv("CXROUTE_PROXY")
+    monkeypatch.setenv("CXONE_CLIENT_ID", "id")
+    scale = 1.0 if FULL else 0.1
+    with tiresome(Refusing, rules=40, retry_after=f"{scale:g}") as tenant:
+        begin = time.monotonic()
+        if case == "half for 10 s":
+            tenant.until, tenant.share = begin + 10 * scale, 0.5
+        assert 0 == cxroute("apply", "-e", "prod", "--yes")
+        assert time.monotonic() - begin <= 60 * scale
+    assert "Applied 40 of 40" in cxroute.out
+
+
+def test_a_429_among_the_first_requests_lowers_nothing() -> None:
+    """So few do not empty a bucket: nothing shows a limit."""
+    rate = Rate(TOLD)
+    rate.accepted(0.0)
+    rate.refused(0.02)
+    assert rate.resumed(1.02)
+    assert rate.at(0.0) == rate.at(1.02)
+
+
+def test_one_wait_lowers_the_rate_once() -> None:
+    """However many 429s led to it: to the limit that the accepted requests show."""
+    rate, other = Rate(TOLD), Rate(TOLD)
+    for one, refusals in ((rate, 1), (other, 9)):
+        for number in range(50):
+            one.accepted(number / TOLD)
+        for _ in range(refusals):
+            one.refused(1.0)
+        one.resumed(2.0)
+    assert pytest.approx(40.0, rel=0.05) == rate.at(2.0) == other.at(2.0)
+
+
+def test_a_tenant_that_accepts_nothing_is_asked_ever_more_slowly_down_to_a_floor() -> None:
+    """Each accepted request doubles the rate again, up to where it was."""
+    rate, now = Rate(TOLD), 0.0
+    rates = [rate.at(now)]
+    for _ in range(6):
+        rate.refused(now)
+        now += 1.0
+        rate.resumed(now)
+        rates.append(rate.at(now))
+    assert [pytest.approx(max(before / 2, 4.0)) for before in rates[:-1]] == rates[1:]
+    assert 4.0 == rates[-1]
+    for _ in range(10):
+        rate.accepted(now)
+    assert pytest.approx(TOLD, rel=0.01) == rate.at(now)

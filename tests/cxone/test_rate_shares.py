@@ -1,0 +1,77 @@
+"""Several clients of one tenant: each takes its part of the rate, and a 429 to one is heard by all."""
+
+from __future__ import annotations
+
+import asyncio
+from random import Random
+
+import pytest
+
+from reconciler.cxone.transport.rate_limiter import Pacer, Rate
+from tests.cxone.test_rate_limiter import lowered
+from tests.support.stepping_clock import jumping_time, run
+
+LIMIT = 100.0
+
+
+async def sent(pacer: Pacer, count: int) -> list[float]:
+    """Return when so many calls went out that all came at once."""
+    clock = asyncio.get_running_loop().time
+
+    async def call() -> float:
+        await pacer.enter()
+        went = clock()
+        pacer.leave()
+        return went
+
+    return await asyncio.gather(*(call() for _ in range(count)))
+
+
+def test_clients_with_parts_keep_to_the_rate_together() -> None:
+    """A half and two quarters, all busy: no more in any stretch of time than one client would send."""
+
+    async def all_of_them() -> list[float]:
+        parts = (0.5, 0.25, 0.25)
+        pacers = [Pacer(LIMIT, 1000, jumping_time(Random(1)), 900.0) for _ in parts]
+        for pacer, part in zip(pacers, parts, strict=True):
+            pacer.part(part)
+        found = await asyncio.gather(*(sent(pacer, int(400 * part)) for pacer, part in zip(pacers, parts, strict=True)))
+        return sorted(moment for some in found for moment in some)
+
+    moments = run(all_of_them())
+    assert 400 == len(moments)
+    assert 3.9 <= moments[-1] - moments[0] <= 4.1
+    for start in range(0, 400, 7):
+        for end in range(start + 3, 400):
+            assert end - start <= (moments[end] - moments[start]) * LIMIT + 3
+
+
+def test_a_part_that_grows_is_the_whole_again() -> None:
+    """Also of a limit that was learnt meanwhile; what is stated is never gone beyond."""
+    rate, whole = Rate(LIMIT), Rate(LIMIT)
+    for part in (1 / 3, 1 / 7, 1.0):
+        rate.part(part)
+        assert pytest.approx(whole.at(0.0) * part) == rate.at(0.0)
+    assert pytest.approx(whole.at(0.0)) == rate.at(1e6)
+    rate = lowered(LIMIT)
+    learnt = rate.at(2.0)
+    rate.part(0.5)
+    assert pytest.approx(learnt / 2) == rate.at(2.0)
+
+
+def test_a_429_to_one_holds_the_others() -> None:
+    """They wait as long, and are not slower afterwards: it was not they who were too fast."""
+
+    async def two() -> tuple[list[float], float, float]:
+        time = jumping_time(Random(1))
+        one, other = (Pacer(LIMIT, 1000, time, 900.0) for _ in range(2))
+        began = time.clock()
+        one.refused(began, "3")
+        other.hold(one.held)
+        moments = [moment - began for moment in await sent(other, 100)]
+        return moments, one.held, other.held
+
+    moments, *held = run(two())
+    assert pytest.approx(3.0) == moments[0]
+    assert 3.9 <= moments[-1] <= 4.0
+    assert [0.0, 0.0] == held

@@ -1,0 +1,146 @@
+"""The API's JSON and our model: what is no rule is refused by the name of the field, and what is unknown goes back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from reconciler.cxone.rule_json import LEVELS, body, live_rule, queue
+from reconciler.errors import UnexpectedAnswerError
+from reconciler.model.live import Marker, signed
+from reconciler.model.rule import Address, Opaque, Queue, Target
+from tests.support.builders import intent_is, rule
+
+ASKS = {"type": "attribute", "attributeName": "cognigyDetectedIntent", "operator": "equals", "value": "vip"}
+SENDS = {"type": "queue", "queueId": "q-cards", "weight": 1}
+MARKER = Marker("acme", Address("cards", "vip"), "0123abcd")
+
+
+def form(**more: Any) -> dict[str, Any]:
+    """A rule as the server describes it."""
+    said = {"id": "7", "name": "vip", "description": "Routes vip", "priority": 100, "enabled": True}
+    return {**said, "conditions": [ASKS], "targets": [SENDS], **more}
+
+
+def nested(levels: int) -> Any:
+    found: Any = 1
+    for _ in range(levels):
+        found = [found]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "must"),
+    [
+        ("id", 7, "text"),
+        ("id", "", "text"),
+        ("id", None, "text"),
+        ("name", 7, "text"),
+        ("name", None, "text"),
+        ("name", ["vip"], "text"),
+        ("description", 7, "text"),
+        ("description", ["Routes vip"], "text"),
+        ("priority", "1", "a number"),
+        ("priority", True, "a number"),
+        ("priority", None, "a number"),
+        ("enabled", "yes", "true or false"),
+        ("enabled", 1, "true or false"),
+        ("enabled", 0, "true or false"),
+        ("enabled", None, "true or false"),
+        ("conditions", ASKS, "a list of objects"),
+        ("conditions", ["all"], "a list of objects"),
+        ("targets", "q-cards", "a list of objects"),
+        ("targets", [SENDS, None], "a list of objects"),
+    ],
+)
+def test_a_field_of_another_type_is_refused_by_its_name(field: str, value: object, must: str) -> None:
+    """A name that is a number, `enabled: "yes"`: nothing is guessed, and the message names rule and field."""
+    shown = "'7'" if field != "id" else f"{str(value)!r}"
+    with pytest.raises(UnexpectedAnswerError) as raised:
+        live_rule(form(**{field: value}))
+    assert f"rule {shown} in the answer: `{field}` is not {must}" == str(raised.value)
+
+
+@pytest.mark.parametrize("value", [None, 7, "vip", [], [form()]])
+def test_what_is_no_object_is_no_rule(value: object) -> None:
+    """Said without a rule's id: there is none."""
+    with pytest.raises(UnexpectedAnswerError, match=r"^a rule in the answer is no JSON object$"):
+        live_rule(value)
+
+
+def test_a_rule_that_is_nested_too_deeply_is_refused() -> None:
+    """The bound is a number of levels, the same on every Python: the rule itself is the first."""
+    assert "7" == live_rule(form(hints=nested(LEVELS - 1))).id
+    with pytest.raises(UnexpectedAnswerError, match=r"^rule '7' in the answer is nested too deeply$"):
+        live_rule(form(hints=nested(LEVELS)))
+
+
+def test_fields_that_are_left_out_have_their_defaults() -> None:
+    """No description, enabled, no conditions and no targets; null says the same where it is no flag."""
+    bare = {"id": "7", "name": "vip", "priority": 100}
+    expected = rule("vip", description="", conditions=[], targets=[])
+    assert expected == live_rule(bare).rule
+    assert expected == live_rule({**bare, "description": None, "conditions": None, "targets": None}).rule
+    assert live_rule({**bare, "enabled": False}).rule.enabled is False
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {**ASKS, "type": "skill"},
+        {**ASKS, "attributeName": 7},
+        {**ASKS, "operator": "soundsLike"},
+        {**ASKS, "operator": ["equals"]},
+        {**ASKS, "value": None},
+        {"operator": "equals"},
+    ],
+)
+def test_a_condition_that_is_not_understood_is_kept_as_it_is(odd: dict[str, Any]) -> None:
+    """It is opaque, and is written back letter by letter."""
+    (part,) = live_rule(form(conditions=[odd])).rule.conditions
+    assert isinstance(part, Opaque)
+    assert [odd] == body(rule(conditions=[part]), None)["conditions"]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {**SENDS, "type": "skill"},
+        {**SENDS, "queueId": 7},
+        {**SENDS, "weight": "1"},
+        {**SENDS, "weight": True},
+        {**SENDS, "weight": None},
+        {**SENDS, "weight": 1e301},
+        {**SENDS, "weight": -1e301},
+    ],
+)
+def test_a_target_that_is_not_understood_is_kept_as_it_is(odd: dict[str, Any]) -> None:
+    """A weight that is no number, or too large to be added up, too."""
+    (part,) = live_rule(form(targets=[odd])).rule.targets
+    assert isinstance(part, Opaque)
+    assert [odd] == body(rule(targets=[part]), None)["targets"]
+
+
+def test_a_target_without_a_weight_has_one() -> None:
+    """As the API means it."""
+    assert (Target("q-cards", 1),) == live_rule(form(targets=[{"type": "queue", "queueId": "q-cards"}])).rule.targets
+
+
+def test_an_update_sends_back_every_unknown_field_of_the_rule_and_of_the_parts_that_stay() -> None:
+    """A new part is written as the manifest has it; of two equal parts each goes back once."""
+    hinted, twin = {**SENDS, "hint": 7}, {**SENDS, "hint": 8}
+    raw = form(division={"id": "home"}, targets=[hinted, twin], conditions=[{**ASKS, "note": "x"}])
+    target = Target("q-cards", 1)
+    sent = body(rule(targets=[target, target, target], priority=7), MARKER, raw)
+    assert ({"id": "home"}, "7", 7) == (sent["division"], sent["id"], sent["priority"])
+    assert [hinted, twin, SENDS] == sent["targets"]
+    assert [{**ASKS, "note": "x"}] == sent["conditions"]
+    assert signed(rule(), MARKER) == sent["description"]
+    assert [{**ASKS, "value": "other"}] == body(rule(conditions=[intent_is("other")]), MARKER, raw)["conditions"]
+    assert [SENDS] == body(rule(), MARKER, {**raw, "targets": "none"})["targets"]
+
+
+def test_a_queue_is_read_under_our_names() -> None:
+    """Its id, its name, and whether it may be used."""
+    assert Queue("q1", "Cards", active=False) == queue({"id": "q1", "name": "Cards", "active": False, "more": 1})

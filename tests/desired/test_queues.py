@@ -1,0 +1,87 @@
+"""Queues: which live queue a manifest's name means, and what is said where it means none, or several."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from reconciler.desired.queues import AssumedCatalogue, Catalogue, QueueError, aliases
+from reconciler.manifest.documents import QueueRef
+from reconciler.model.rule import Queue
+from tests.support.written_manifests import loaded
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CARDS, FRAUD, OTHER_FRAUD = Queue("1", "Cards"), Queue("2", "Fraud"), Queue("3", "Fraud")
+ALIASES: Final[dict[str, str | QueueRef | None]] = {
+    "cards": "Cards",
+    "named": QueueRef(name="Cards"),
+    "twice": "Fraud",
+    "second": QueueRef(id="3"),
+    "gone": QueueRef(id="9"),
+    "elsewhere": None,
+}
+CATALOGUE = Catalogue("prod", ALIASES, [CARDS, FRAUD, OTHER_FRAUD])
+
+
+@pytest.mark.parametrize(
+    ("name", "queue"), [("Cards", CARDS), ("cards", CARDS), ("named", CARDS), ("second", OTHER_FRAUD)]
+)
+def test_a_queue_is_found_by_its_live_name_or_by_an_alias(name: str, queue: Queue) -> None:
+    """An alias is a name or an id; an id decides between queues of one name."""
+    assert queue == CATALOGUE.resolve(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "message", "hint"),
+    [
+        ("Fraud", "CXR106", '2 live queues of prod are named "Fraud"', "name one by id in a Queues document"),
+        (
+            "twice",
+            "CXR106",
+            "2 live queues of prod are named \"Fraud\" (alias 'twice')",
+            "name one by id in a Queues document",
+        ),
+        ("elsewhere", "CXR105", "queue alias 'elsewhere' has no entry for prod", ""),
+        ("gone", "CXR105", "queue id \"9\" (alias 'gone') is not live in prod", ""),
+        ("Card", "CXR105", 'queue "Card" is no alias and no live queue of prod', 'did you mean "cards"?'),
+    ],
+)
+def test_a_queue_that_is_ambiguous_or_unknown_is_refused(name: str, code: str, message: str, hint: str) -> None:
+    """Never the first of several; an alias that has no entry for the environment is no queue."""
+    with pytest.raises(QueueError) as refused:
+        CATALOGUE.resolve(name)
+    assert (code, message, hint) == (refused.value.code, str(refused.value), refused.value.hint)
+
+
+def test_an_alias_of_a_name_that_is_not_live_is_refused() -> None:
+    """The message says both names."""
+    with pytest.raises(QueueError) as refused:
+        Catalogue("prod", {"cards": "Card"}, [CARDS]).resolve("cards")
+    assert ("CXR105", "queue \"Card\" (alias 'cards') is no live queue of prod", 'did you mean "cards"?') == (
+        refused.value.code,
+        str(refused.value),
+        refused.value.hint,
+    )
+
+
+def test_offline_every_queue_is_there_but_for_an_alias_without_an_entry() -> None:
+    """A queue gets its name for its id; an alias without an entry is wrong in any tenant."""
+    catalogue = AssumedCatalogue("prod", ALIASES)
+    assert [Queue("Fraud", "Fraud"), Queue("3", "second")] == [catalogue.resolve(one) for one in ("Fraud", "second")]
+    with pytest.raises(QueueError, match="no entry for prod"):
+        catalogue.resolve("elsewhere")
+    assert {"Fraud": Queue("Fraud", "Fraud"), "3": Queue("3", "second")} == catalogue.known
+
+
+def test_an_alias_means_what_its_environment_says(room: Path) -> None:
+    """None where the environment has no entry; the sandbox, which is no tenant, has a queue for each alias."""
+    manifests = loaded(
+        room,
+        "apiVersion: routing/v1\nkind: Queues\nname: q\nqueues:\n"
+        "  cards: Cards\n  fraud: {prod: {id: '2'}, staging: {name: Fraud}}\n  late: {staging: {name: Late}}\n",
+    )
+    assert {"cards": "Cards", "fraud": QueueRef(id="2"), "late": None} == aliases(manifests, "prod")
+    assert {"cards": "Cards", "fraud": "fraud", "late": "late"} == aliases(manifests, "sandbox")

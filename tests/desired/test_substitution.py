@@ -1,0 +1,296 @@
+"""`${name}` as a whole value takes the variable's own type; inside a text it is text."""
+
+from __future__ import annotations
+
+import json
+import re
+import tracemalloc
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from reconciler.checks.route_tests import verify
+from reconciler.desired.desired import desire
+from reconciler.desired.queues import AssumedCatalogue, aliases
+from reconciler.errors import ManifestError
+from reconciler.manifest.json_schema import manifest_schema
+from reconciler.manifest.load import load
+from tests.support.program import Program, write
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reconciler.model.rule import Rule
+
+pytestmark = pytest.mark.usefixtures("elsewhere")
+HEAD = "apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: acme\ntenant: acme\nvars: {}\n---\n"
+RULESET = "apiVersion: routing/v1\nkind: RuleSet\nname: cards\n"
+VALUES: dict[str, Any] = {
+    "floor": 0.6,
+    "first": 10,
+    "off": False,
+    "share": 80,
+    "tiers": ["gold", "platinum"],
+    "range": [1, 5],
+    "word": "0.7",
+    "huge": 7,
+}
+
+
+def prod(rules: str, **values: Any) -> Rule:
+    """Return the one rule that the manifests want in prod."""
+    write("prod.yaml", HEAD.replace("{}", json.dumps(VALUES | values)))
+    write("rules.yaml", RULESET + rules)
+    manifests = load(Path("manifests"))
+    environment = manifests.environments["prod"].document
+    (one,) = desire(manifests, environment, AssumedCatalogue("prod", aliases(manifests, "prod"))).rules.values()
+    return one.rule
+
+
+def wrong(rules: str, **values: Any) -> list[str]:
+    """Return what is wrong in prod, each with its line and column."""
+    with pytest.raises(ManifestError) as caught:
+        prod(rules, **values)
+    return [
+        f"{one.source.line}:{one.source.column} {one.code} {one.message}{f'; {one.hint}' if one.hint else ''}"
+        for one in caught.value.findings
+        if one.source
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rule", "same"),
+    [
+        ('minConfidence: "${floor}"', "minConfidence: 0.6"),
+        ('belowConfidence: "${floor}"', "belowConfidence: 0.6"),
+        ('priority: "${first}"', "priority: 10"),
+        ('enabled: "${off}"', "enabled: false"),
+        ('when: [{attribute: n, greaterThan: "${first}"}]', "when: [{attribute: n, greaterThan: 10}]"),
+        ('when: [{attribute: n, equals: "${first}"}]', "when: [{attribute: n, equals: 10}]"),
+        ('when: [{attribute: n, equals: "${word}"}]', 'when: [{attribute: n, equals: "0.7"}]'),
+        ('when: [{attribute: n, equals: "n${first}-${off}"}]', 'when: [{attribute: n, equals: "n10-false"}]'),
+        ('when: [{attribute: n, in: ["${first}", a]}]', "when: [{attribute: n, in: [10, a]}]"),
+        ('when: [{attribute: n, in: "${tiers}"}]', "when: [{attribute: n, in: [gold, platinum]}]"),
+        ('when: [{attribute: n, between: "${range}"}]', "when: [{attribute: n, between: [1, 5]}]"),
+    ],
+)
+def test_a_whole_value_is_what_the_variable_is(rule: str, same: str) -> None:
+    """The rule is the one with the value itself in that place."""
+    head = "rules:\n  - {intent: lost, queue: Cards, "
+    assert prod(f"{head}{same}}}\n") == prod(f"{head}{rule}}}\n")
+
+
+def test_defaults_and_weights_take_variables_too() -> None:
+    """Those of the RuleSet, for rules that do not say otherwise, and those of targets."""
+    targets = "targets: [{queue: Cards, weight: WEIGHT}, {queue: Fraud}]"
+    form = "defaults: {priority: PRIORITY, minConfidence: FLOOR, enabled: ON}\n"
+    form += f"rules:\n  - {{intent: lost, {targets}}}\n"
+    names = {"PRIORITY": ("10", '"${first}"'), "FLOOR": ("0.6", '"${floor}"'), "ON": ("false", '"${off}"')}
+    value = variable = form
+    for name, (literal, reference) in (names | {"WEIGHT": ("80", '"${share}"')}).items():
+        value, variable = value.replace(name, literal), variable.replace(name, reference)
+    assert prod(value) == prod(variable)
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        (
+            "minConfidence: ${huge}",
+            "5:49 CXR104 minConfidence must be a number from 0 to 1, and ${huge} is 7 in prod",
+        ),
+        (
+            "minConfidence: ${word}",
+            '5:49 CXR104 minConfidence must be a number from 0 to 1, and ${word} is the text "0.7" in prod; write ...',
+        ),
+        ("priority: ${floor}", "5:44 CXR104 priority must be a whole number, and ${floor} is 0.6 in prod"),
+        ("enabled: ${first}", "5:43 CXR104 enabled must be true or false, and ${first} is 10 in prod"),
+        ("priority: ${tiers}", "5:44 CXR104 priority must be a whole number, and ${tiers} is a list in prod"),
+        (
+            "priority: ${fist}",
+            "5:44 CXR107 prod has no variable 'fist' in its vars; did you mean \"first\"?",
+        ),
+        (
+            "name: ${first}",
+            "5:40 CXR104 ${first} must be text here, and it is 10 in prod; put the variable's value in quotes",
+        ),
+        ('name: "a ${tiers}"', "5:40 CXR104 the variable 'tiers' is a list, and cannot be part of a text"),
+        ("when: [{attribute: n, in: ${floor}}]", "5:60 CXR104 in must be a list, and ${floor} is 0.6 in prod"),
+        (
+            "when: [{attribute: n, equals: ${tiers}}]",
+            "5:64 CXR104 equals must be text, a number, true or false, and ${tiers} is a list in prod",
+        ),
+    ],
+)
+def test_a_variable_of_another_kind_is_said_with_its_place_and_value(rule: str, said: str) -> None:
+    """In the environment that has it; with what to do where that is known."""
+    rule = rule.replace("${", '"${').replace("}", '}"', 1) if '"' not in rule else rule
+    (found,) = wrong(f"rules:\n  - {{intent: lost, queue: Cards, {rule}}}\n")
+    assert said == found.replace("write the variable's value without quotes", "write ...")
+
+
+def test_a_wrong_default_is_said_once_at_its_own_place() -> None:
+    """However many rules it is for."""
+    rules = "".join(f"  - {{intent: i{number}, queue: Cards}}\n" for number in range(3))
+    said = "4:27 CXR104 minConfidence must be a number from 0 to 1, and ${huge} is 7 in prod"
+    assert [said] == wrong(f'defaults: {{minConfidence: "${{huge}}"}}\nrules:\n{rules}')
+
+
+def test_route_tests_take_variables_too(cxroute: Program) -> None:
+    """Confidence, attributes and weights, each environment with its own."""
+    prod(
+        'rules:\n  - {intent: lost, minConfidence: "${floor}", targets: [{queue: A, weight: "${share}"}, {queue: B}]}\n'
+    )
+    tests = (
+        '{given: {intent: lost, confidence: "${floor}"}, expect: {split: {A: "${share}", B: 1}}}',
+        '{given: {intent: lost, confidence: "${huge}"}, expect: {default: true}}',
+    )
+    write(
+        "tests.yaml", "apiVersion: routing/v1\nkind: RouteTests\nname: t\ntests:\n" + "".join(f"- {t}\n" for t in tests)
+    )
+    assert 3 == cxroute("test", "-e", "prod")
+    assert 1 == cxroute.out.count("error[")
+    assert "confidence must be a number from 0 to 1, and ${huge} is not" in cxroute.out
+
+
+def test_the_schema_takes_variables_where_values_are_no_text() -> None:
+    """Editors accept `${floor}` as a number, and no other text."""
+    validator = Draft202012Validator(manifest_schema())
+    head = {"apiVersion": "routing/v1", "kind": "RuleSet", "name": "a"}
+
+    def valid(**fields: Any) -> bool:
+        return validator.is_valid(head | {"rules": [{"intent": "x", "queue": "q", **fields}]})
+
+    for name in ("minConfidence", "belowConfidence", "priority", "enabled"):
+        assert (True, False) == (valid(**{name: "${floor}"}), valid(**{name: "a ${floor}"}))
+    assert valid(when=[{"attribute": "a", "in": "${tiers}"}])
+    environment = {"apiVersion": "routing/v1", "kind": "Environment", "name": "p", "owner": "o", "tenant": "t"}
+    assert validator.is_valid(environment | {"vars": VALUES})
+    assert not validator.is_valid(environment | {"vars": {"a": {"b": 1}}})
+
+
+LONG = "x" * 60_000
+
+
+@pytest.mark.parametrize(
+    ("rule", "values", "said"),
+    [
+        ('name: "a${v}"', {"v": "x" * 1024}, "CXR104 this text, filled in, is longer than 1 KiB"),
+        ('name: "${v}"', {"v": "ä" * 513}, "CXR104 this text, filled in, is longer than 1 KiB"),
+        (f"name: {'x' * 1025}", {}, "CXR104 a name may have 1,024 bytes; write a shorter `name`"),
+        ('description: "${v} ${v}"', {"v": LONG}, "CXR104 this text, filled in, is longer than 64 KiB"),
+        (f"description: {LONG} {LONG}", {}, "CXR104 a description may have 65,536 bytes"),
+        ('when: [{attribute: a, equals: "${v}${v}"}]', {"v": LONG}, "CXR104 this text, filled in, is longer"),
+        ('when: [{attribute: "${v}${v}", equals: a}]', {"v": LONG}, "CXR104 this text, filled in, is longer"),
+        ('when: [{attribute: a, in: "${v}"}]', {"v": [LONG, LONG]}, "CXR104 this text, filled in, is longer"),
+        ('key: k, intents: ["${v}"]', {"v": LONG + LONG}, "CXR104 this text, filled in, is longer than 64 KiB"),
+    ],
+)
+def test_a_text_is_bounded_while_it_is_filled_in(rule: str, values: dict[str, Any], said: str) -> None:
+    """A name has 1 KiB at most, any other text and any list 64 KiB; the error names the place and what to do."""
+    intent = "" if "intents" in rule else "intent: lost, "
+    (error, *_) = wrong(f"rules:\n  - {{{rule}, {intent}queue: Cards}}\n", **values)
+    assert said in error
+    assert error.startswith("5:")
+    assert re.search(r"; (shorten it or its variables|write a shorter `\w+`)$", error)
+
+
+def test_a_text_of_just_the_limit_is_taken() -> None:
+    """A name of 1 KiB and a description of 64 KiB, filled in, are those that are wanted."""
+    rule = 'rules:\n  - {intent: lost, queue: Cards, name: "${n}", description: "${d}"}\n'
+    filled = prod(rule, n="x" * 1024, d="x" * 65_536)
+    assert (1024, 65_536) == (len(filled.name), len(filled.description))
+
+
+AMPLIFYING: dict[str, tuple[str | list[str], Callable[[int], str]]] = {
+    "descriptions": (LONG, lambda number: f'{{key: k{number}, description: "${{v}}{number}"}}'),
+    "whole values": (LONG, lambda number: f'{{key: k{number}, description: "${{v}}"}}'),
+    "condition values": (
+        LONG,
+        lambda number: f'{{key: k{number}, when: [{{attribute: a, equals: "${{v}}{number}"}}]}}',
+    ),
+    "attributes": (LONG, lambda number: f'{{key: k{number}, when: [{{attribute: "${{v}}{number}", equals: a}}]}}'),
+    "many in one": (LONG[:1000], lambda number: f'{{key: k{number}, description: "{"${v}" * 64}"}}'),
+    "lists": ([LONG[:60]] * 1000, lambda number: f'{{key: k{number}, when: [{{attribute: a, in: "${{v}}"}}]}}'),
+    "numbers": ([*range(1000)], lambda number: f'{{key: k{number}, when: [{{attribute: a, in: "${{v}}"}}]}}'),
+    "names": (LONG[:1000], lambda number: f'{{key: k{number}, name: "${{v}}{number}"}}'),
+}
+
+
+@pytest.mark.parametrize("what", AMPLIFYING)
+def test_memory_stays_bounded_whatever_the_variables_ask_for(what: str) -> None:
+    """Some 200 KiB of manifests that ask for up to 300 MB: one error in the file, and less than 40 MB of memory."""
+    value, rule = AMPLIFYING[what]
+    count = 5_500
+    write("prod.yaml", HEAD.replace("{}", json.dumps({"v": value})))
+    rules = "".join(f"  - {rule(number)[:-1]}, queue: Cards}}\n" for number in range(count))
+    write("rules.yaml", f"{RULESET}rules:\n{rules}")
+    manifests = load(Path("manifests"))
+    environment = manifests.environments["prod"].document
+    catalogue = AssumedCatalogue("prod", aliases(manifests, "prod"))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ManifestError) as caught:
+            desire(manifests, environment, catalogue)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert 40 * 2**20 > peak
+    (error,) = (one for one in caught.value.findings if one.severity == "error")
+    assert "CXR010" == error.code
+    assert "the variables in this file make more than 5 MiB of text" == error.message
+    assert "shorten the variables, or split the file" == error.hint
+    assert error.source
+    assert error.source.file.endswith("rules.yaml")
+
+
+def test_many_small_files_share_one_bound() -> None:
+    """Each file stays below its own 5 MiB; all of them together may fill in 64 MiB."""
+    write("prod.yaml", HEAD.replace("{}", json.dumps({"v": LONG})))
+    for file in range(15):
+        rules = "".join(
+            f'  - {{key: k{number}, intent: i{file}-{number}, queue: Cards, description: "${{v}}"}}\n'
+            for number in range(80)
+        )
+        write(f"rules{file}.yaml", f"{RULESET.replace('cards', f'cards{file}')}rules:\n{rules}")
+    manifests = load(Path("manifests"))
+    with pytest.raises(ManifestError) as caught:
+        desire(manifests, manifests.environments["prod"].document, AssumedCatalogue("prod", {}))
+    assert {"the variables in all files together make more than 64 MiB of text"} == {
+        finding.message for finding in caught.value.findings
+    }
+
+
+def test_a_long_queue_name_in_generated_descriptions_counts() -> None:
+    """A description that cxroute makes holds the queue's name, which an alias makes long."""
+    queues = f"apiVersion: routing/v1\nkind: Queues\nname: q\nqueues: {{a: {LONG}}}\n"
+    write("prod.yaml", f"{HEAD}{queues}")
+    rules = "".join(f"  - {{intent: i{number}, queue: a}}\n" for number in range(5_000))
+    write("rules.yaml", f"{RULESET}rules:\n{rules}")
+    manifests = load(Path("manifests"))
+    with pytest.raises(ManifestError, match="1 error") as caught:
+        desire(
+            manifests,
+            manifests.environments["prod"].document,
+            AssumedCatalogue("prod", aliases(manifests, "prod")),
+        )
+    assert "CXR010" == caught.value.findings[0].code
+
+
+def test_texts_of_route_tests_are_bounded_too() -> None:
+    """Route tests fill in texts as rules do, within the same bounds."""
+    write("prod.yaml", HEAD.replace("{}", json.dumps({"v": LONG})))
+    write("rules.yaml", f"{RULESET}rules: [{{intent: a, queue: Cards}}]\n")
+    tests = "".join(
+        f'  - {{given: {{attributes: {{a: "${{v}}{number}"}}}}, expect: {{queue: Cards}}}}\n' for number in range(500)
+    )
+    write("tests.yaml", f"apiVersion: routing/v1\nkind: RouteTests\nname: t\ntests:\n{tests}")
+    manifests = load(Path("manifests"))
+    catalogue = AssumedCatalogue("prod", aliases(manifests, "prod"))
+    environment = manifests.environments["prod"].document
+    tried = verify(manifests.route_tests, environment, catalogue, desire(manifests, environment, catalogue))
+    failures = [one.failure.message for one in tried if one.failure]
+    assert "the variables in this file make more than 5 MiB of text" == failures[-1]
+    assert 6_000_000 > sum(len(str(one.given)) for one in tried)

@@ -1,0 +1,467 @@
+"""`cxroute doctor` against a tenant on a real socket that answers whatever a test says: what is seen, what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from reconciler.cxone.settings import Credentials
+from reconciler.cxone.transport.request import Answer, NotSentError, Request
+from reconciler.doctor import observations as findings
+from reconciler.doctor.probe import Probe
+from reconciler.doctor.reachability import surroundings
+from reconciler.errors import UnreachableError
+from reconciler.model.rule import Opaque
+from tests.hostile.tenant import Tenant, page, response, serving, whole
+from tests.support import canary_secrets as canary
+from tests.support.builders import managed, rule, unmanaged
+from tests.support.fake_clock import VirtualTime
+from tests.support.in_process_tenant import TENANT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from reconciler.doctor.check import Line, Reply
+    from tests.hostile.tenant import Script, Turn
+    from tests.support.program import Program
+
+    Start = Callable[..., Tenant]
+
+PEM = Path(__file__).parents[1] / "self_signed.pem"
+MANIFESTS = """
+apiVersion: routing/v1
+kind: Environment
+name: prod
+owner: acme
+api: {{baseUrl: "{url}", timeoutSeconds: 2{api}}}
+---
+apiVersion: routing/v1
+kind: RuleSet
+name: cards
+rules:
+- {{intent: billing, queue: Billing}}
+"""
+
+
+def manifests(url: str, api: str = "") -> None:
+    Path("manifests").mkdir(exist_ok=True)
+    Path("manifests/all.yaml").write_text(MANIFESTS.format(url=url, api=api), "utf-8")
+
+
+def live(number: int, **more: Any) -> dict[str, Any]:
+    """A rule as the tenant has it."""
+    return {
+        "id": f"r{number}",
+        "name": f"rule {number}",
+        "description": "",
+        "priority": 10,
+        "enabled": True,
+        "conditions": [{"type": "attribute", "attributeName": "intent", "operator": "equals", "value": "x"}],
+        "targets": [{"type": "queue", "queueId": "q-billing", "weight": 1}],
+        **more,
+    }
+
+
+def closing(raw: bytes) -> bytes:
+    """Say that the connection ends here, as it does: nothing else is asked on it then."""
+    return raw.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)
+
+
+def says(raw: bytes) -> Script:
+    async def script(turn: Turn) -> None:
+        turn.writer.write(closing(raw))
+        await turn.writer.drain()
+
+    return script
+
+
+def status(line: str, body: bytes = b'{"errors": [{"message": "because"}]}', *headers: bytes) -> Script:
+    return says(response(body, line.encode(), *headers))
+
+
+@pytest.fixture
+def start(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
+    """Start a tenant, with manifests and credentials for it."""
+    del elsewhere
+    monkeypatch.setenv("CXONE_CLIENT_ID", canary.CLIENT)
+    monkeypatch.delenv("CXROUTE_PROXY")
+    with ExitStack() as stack:
+
+        def begin(
+            *rules: dict[str, Any], api: str = "", tls: ssl.SSLContext | None = None, **scripts: Script
+        ) -> Tenant:
+            tenant = Tenant(rules={one["id"]: one for one in rules or (live(1),)}, scripts=scripts)
+            stack.enter_context(serving(tenant, tls))
+            manifests(tenant.url, api)
+            return tenant
+
+        yield begin
+
+
+def lines(cxroute: Program, expected: int) -> dict[str, tuple[str, str, str]]:
+    """Run it; return state, message and advice of each line by its name (the worst of that name)."""
+    code, form = cxroute.json("doctor", "-e", "prod")
+    assert (expected, expected == 0) == (code, form["ok"]), form
+    assert "Traceback" not in cxroute.err
+    order = ["ok", "warn", "fail"]
+    found = sorted(form["checks"], key=lambda one: order.index(one["status"]))
+    return {one["name"]: (one["status"], one["message"], one["advice"] or "") for one in found}
+
+
+def test_all_is_well(start: Start, cxroute: Program) -> None:
+    """Every line is ok; it sent the request for a token and four GETs, no more."""
+    tenant = start(live(1), live(2))
+    found = lines(cxroute, 0)
+    assert {"ok"} == {state for state, _, _ in found.values()} - {"warn"}
+    assert ["clock"] == [name for name, (state, _, _) in found.items() if state == "warn"], "the tenant says no time"
+    expected = ["credentials", "etags", "host", "names", "network", "operators", "owners", "queues", "rules", "token"]
+    assert [*expected, "untried"] == sorted(name for name in found if name != "clock")
+    assert "given: Bearer, for 3,600 seconds" == found["token"][1]
+    assert "2 rules in 1 page" == found["rules"][1]
+    assert "0 managed by acme, 2 not managed" == found["owners"][1]
+    assert "live rules use equals 2" == found["operators"][1]
+    assert "routing:write" in found["untried"][1]
+    assert ["token", "list", "queues", "one"] == [request.kind for request in tenant.asked]
+
+
+def test_it_reads_like_this(start: Start, cxroute: Program) -> None:
+    """State, what was looked at, what was seen; the advice below; the sum at the end."""
+    start(list=status("403 Forbidden"))
+    assert 1 == cxroute("doctor", "-e", "prod")
+    assert re.search(r"^Doctor for prod   tenant localhost:\d+$", cxroute.out, re.MULTILINE)
+    expected = "  fail  rules        GET /api/v2/routing/rules: status 403: because\n"
+    assert f"{expected}                     The client lacks the scope routing:read" in cxroute.out
+    assert cxroute.out.endswith("warn, 1 fail.\n")
+
+
+def test_the_sandbox_is_looked_at_too(cxroute: Program) -> None:
+    """Without a network, credentials or rules; and it says that it is simulated."""
+    manifests("http://127.0.0.1:9")
+    code, form = cxroute.json("doctor")
+    assert (0, True, "sandbox") == (code, form["simulated"], form["environment"])
+    cxroute("doctor")
+    assert cxroute.out.startswith("Sandbox: everything below is simulated")
+
+
+PAGE = b"<!doctype html><title>Sign in</title>"
+WRONG: list[tuple[str, dict[str, Script], str, str, str]] = [
+    ("bad id or secret", {"token": status("401 Unauthorized")}, "token", "status 401: because", "The id or secret is"),
+    ("another way", {"token": status("400 Bad Request")}, "token", "status 400", "by client_credentials"),
+    ("no token there", {"token": status("404 Not Found")}, "token", "status 404", "set api.tokenUrl"),
+    ("token page", {"token": says(response(PAGE))}, "token", "a web page came", "api.tokenUrl must be"),
+    ("no token in it", {"token": says(whole({}))}, "token", "no usable access_token", "api.tokenUrl may be"),
+    ("other token", {"token": says(whole([]))}, "token", "no usable access_token", "api.tokenUrl may be"),
+    ("refused token", {"list": status("401 Unauthorized")}, "rules", "status 401", "of one tenant?"),
+    ("scope", {"queues": status("403 Forbidden")}, "queues", "status 403", "lacks the scope routing:read"),
+    ("no such resource", {"list": status("404 Not Found")}, "rules", "status 404", "`cxroute plan --live FILE.json`"),
+    ("nor here", {"list": status("405 Method Not Allowed")}, "rules", "status 405", "set api.rulesPath"),
+    ("nor queues", {"queues": status("501 Not Implemented")}, "queues", "status 501", "set api.queuesPath"),
+    ("nor one", {"one": status("404 Not Found")}, "one rule", "status 404", "set api.rulesPath"),
+    ("bad page", {"list": status("400 Bad Request")}, "rules", "status 400", "api.pageSize may be wrong"),
+    ("too fast", {"list": status("429 Too Many", b"", b"Retry-After: 0")}, "rules", "status 429, 2 times", "below 50"),
+    ("broken", {"queues": status("503 Service", PAGE, b"Retry-After: 0")}, "queues", "status 503, 2 times", "support"),
+    ("page", {"list": says(response(PAGE))}, "rules", "a web page came in place of JSON (status 200)", "CXROUTE_PROXY"),
+    ("nothing", {"list": says(response(b""))}, "rules", "the answer is empty", "api.baseUrl"),
+    ("half", {"list": says(response(b'{"entities": ['))}, "rules", "the answer is no JSON", "cuts answers"),
+    ("shape", {"list": says(whole({"items": []}))}, "rules", "no list `entities`", "api.rulesPath may be"),
+    ("no rule", {"list": says(whole(page([{"id": "7"}])))}, "rules", "`name` is not text", "api.profile says how"),
+    ("no queue", {"queues": says(whole(page([{"id": "7"}])))}, "queues", "no text `name`", "or api.profile of others"),
+    (
+        "elsewhere",
+        {"list": status("302 Found", b"", b"Location: https://sign-in.example/?session=hunter-2")},
+        "rules",
+        "the server says that it is elsewhere (sign-in.example)",
+        "if you trust that place, set api.baseUrl to it",
+    ),
+    (
+        "encoded",
+        {"list": says(response(b"x", b"200 OK", b"Content-Encoding: br"))},
+        "rules",
+        "otherwise encoded",
+        "See",
+    ),
+    ("cut", {"list": says(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{")}, "rules", "connection broke", "Try again"),
+]
+
+
+@pytest.mark.parametrize(
+    ("scripts", "name", "message", "advice"), [one[1:] for one in WRONG], ids=[o[0] for o in WRONG]
+)
+def test_what_goes_wrong_is_said_with_what_to_do(
+    start: Start, cxroute: Program, scripts: dict[str, Script], name: str, message: str, advice: str
+) -> None:
+    """Exit 1, one line for it, everything else is still looked at, and nothing is written."""
+    tenant = start(**scripts)
+    found = lines(cxroute, 1)
+    assert found[name][0] == "fail"
+    assert message in found[name][1]
+    assert advice in found[name][2]
+    assert [] == tenant.writes
+    if name != "token":
+        assert {"rules", "queues"} <= set(found), "the other list is looked at all the same"
+    assert "hunter-2" not in cxroute.out
+
+
+def test_an_answer_on_the_second_try_is_a_warning(start: Start, cxroute: Program) -> None:
+    """Whatever passes by itself is not a failure."""
+    first = [True]
+
+    async def once(turn: Turn) -> None:
+        turn.writer.write(closing(response(b"", b"503 X", b"Retry-After: 0") if first.pop() else turn.good))
+        first.append(False)
+        await turn.writer.drain()
+
+    start(list=once)
+    assert ("warn", "GET /api/v2/routing/rules: answered only when asked again") == lines(cxroute, 0)["rules"][:2]
+
+
+def test_a_tenant_that_never_answers_is_given_up_in_time(start: Start, cxroute: Program) -> None:
+    """No answer in api.timeoutSeconds, twice; the rest goes on."""
+
+    async def silent(_turn: Turn) -> None:
+        await asyncio.sleep(60)
+
+    start(api="", list=silent)
+    found = lines(cxroute, 1)
+    assert "GET /api/v2/routing/rules: no answer in time" == found["rules"][1]
+    assert "api.timeoutSeconds" in found["rules"][2]
+    assert found["queues"][0] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("url", "name", "message", "advice"),
+    [
+        ("http://127.0.0.1:9", "network", "no connection to 127.0.0.1:9", "CXROUTE_PROXY"),
+        ("https://nowhere.my.cxone.com.invalid", "host", "credentials are not sent to", ""),
+        ("https://name-without-address.my.cxone.com", "network", "leads nowhere", "DNS"),
+    ],
+)
+def test_a_server_that_cannot_be_reached(
+    start: Start, cxroute: Program, url: str, name: str, message: str, advice: str
+) -> None:
+    """How far it goes, and that the rest was not looked at."""
+    start()
+    manifests(url)
+    found = lines(cxroute, 1)
+    assert found[name][0] == "fail"
+    assert message in found[name][1]
+    assert advice in found[name][2]
+    assert "for lack of a server that may be asked" in found["tenant"][1]
+
+
+def test_a_certificate_that_nobody_vouches_for(start: Start, cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is sent; the operator's file of authorities mends it; one that is none is said."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(PEM)
+    tenant = start(tls=context)
+    found = lines(cxroute, 1)
+    assert "no TLS with localhost:" in found["network"][1]
+    assert "CXROUTE_CA_FILE" in found["network"][2]
+    assert [] == tenant.asked
+    monkeypatch.setenv("CXROUTE_CA_FILE", "manifests/all.yaml")
+    assert "cannot read the certificates" in lines(cxroute, 1)["authorities"][1]
+
+
+def test_plain_http_where_tls_is_spoken(start: Start, cxroute: Program) -> None:
+    """And the other way round: a sentence."""
+    tenant = start()
+    manifests(tenant.url.replace("http:", "https:"))
+    assert "no TLS with localhost:" in lines(cxroute, 1)["network"][1]
+
+
+def test_a_proxy_is_named(start: Start, cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What goes by it cannot be told apart from here: the token's line says what it came to; no password."""
+    start()
+    monkeypatch.setenv("CXROUTE_PROXY", "http://127.0.0.1:9")
+    found = lines(cxroute, 1)
+    assert "everything goes by 127.0.0.1:9 (CXROUTE_PROXY)" == found["proxy"][1]
+    assert "no connection" in found["token"][1]
+    monkeypatch.setenv("CXROUTE_PROXY", canary.proxy("127.0.0.1:9"))
+    (line,) = surroundings()
+    assert (found["proxy"][1], []) == (line.message, canary.found(repr(line)))
+    monkeypatch.setenv("CXROUTE_PROXY", canary.proxy("127.0.0.1:9").replace("http", "socks5"))
+    (line,) = surroundings()
+    assert ("fail", []) == (line.state, canary.found(repr(line)))
+
+
+@pytest.mark.parametrize(
+    ("variables", "state", "message"),
+    [
+        ({"CXONE_CLIENT_SECRET": ""}, "fail", "set CXONE_CLIENT_SECRET, or CXONE_CLIENT_SECRET_FILE"),
+        ({"CXONE_CLIENT_SECRET": "", "CXONE_CLIENT_SECRET_FILE": "nowhere"}, "fail", "cannot be read"),
+        ({"CXONE_CLIENT_ID": " canary-client"}, "warn", "CXONE_CLIENT_ID is set"),
+    ],
+)
+def test_credentials_are_looked_at_by_name(
+    start: Start,
+    cxroute: Program,
+    monkeypatch: pytest.MonkeyPatch,
+    variables: dict[str, str],
+    state: str,
+    message: str,
+) -> None:
+    """Missing ones are a failure, and the network is looked at all the same."""
+    start()
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    found = lines(cxroute, state == "fail")
+    assert (state, True) == (found["credentials"][0], message in found["credentials"][1])
+    assert found["network"][0] == "ok"
+
+
+def test_what_live_rules_use_and_what_is_not_understood(start: Start, cxroute: Program) -> None:
+    """Counted; names of others are quoted; a tenant's own names and operators are held against the Environment."""
+    start(
+        live(1),
+        live(2, conditions=[{"type": "attribute", "attributeName": "x", "operator": "sounds\nlike", "value": "y"}]),
+        live(3, conditions=[{"type": "time", "from": "9:00"}], name="rule 1"),
+        live(4, targets=[{"type": "script", "id": "7"}, {"type": "queue", "queueId": "gone", "weight": 1}]),
+        api=", operators: [in], namesUnique: true",
+    )
+    found = lines(cxroute, 1)
+    assert ("warn", "live rules use equals, which api.operators of the Environment leaves out") == found["operators"][
+        :2
+    ]
+    expected = ('operator "sounds\\nlike" (1)', 'type "time" (1)', 'type "script" (1)')
+    assert all(one in found["unknown parts"][1] for one in expected), found["unknown parts"]
+    assert ("fail", True) == (found["names"][0], 'several rules are named "rule 1"' in found["names"][1])
+    assert "1 queue that the list of queues does not have" in found["queues"][1]
+
+
+def test_queues_that_the_manifests_name_and_nobody_has(start: Start, cxroute: Program) -> None:
+    """As plan would refuse them."""
+    start(queues=says(whole(page([{"id": "1", "name": "Other"}]))))
+    assert 'the manifests name queues that are not there: "Billing"' == lines(cxroute, 1)["queues"][1]
+
+
+@pytest.mark.parametrize(
+    ("form", "state", "said"),
+    [
+        ({"token_type": "bearer", "expires_in": 3600}, "ok", "given: bearer, for 3,600 seconds"),
+        ({"token_type": "MAC", "expires_in": 3600}, "warn", "given: MAC, for 3,600 seconds"),
+        ({"expires_in": 3600}, "warn", "given: of no stated type, for 3,600 seconds"),
+        ({"token_type": "Bearer", "expires_in": 30}, "warn", "given: Bearer, for 30 seconds"),
+    ],
+)
+def test_tokens(form: dict[str, Any], state: str, said: str) -> None:
+    """Type and life."""
+    line = findings.of_token(form)
+    assert (state, said) == (line.state, line.message)
+
+
+@pytest.mark.parametrize("life", [None, "soon", True, -1, float("inf"), float("nan"), 1e300, []])
+def test_a_life_that_is_none(life: object) -> None:
+    """However odd, it is a warning."""
+    line = findings.of_token({"token_type": "Bearer", "expires_in": life})
+    assert ("warn", "given: Bearer, for no stated time") == (line.state, line.message)
+
+
+@pytest.mark.parametrize(
+    ("came", "total", "asked", "state", "said"),
+    [
+        (0, 0, 100, "ok", "0 rules in 1 page"),
+        (3, 3, 100, "ok", "3 rules in 1 page"),
+        (100, 312, 100, "ok", "312 rules in 4 pages"),
+        (50, 312, 100, "warn", "312 rules in 7 pages: 50 came where 100 were asked for"),
+        (312, 312, 100, "warn", "312 rules in 1 page: 312 came where 100 were asked for"),
+        (0, 5, 100, "warn", "5 rules in 1 page: 0 came where 100 were asked for"),
+    ],
+)
+def test_pages(came: int, total: int, asked: int, state: str, said: str) -> None:
+    """How many there are, and whether the size of a page is honoured."""
+    line = findings.of_pages("rules", came, total, asked)
+    assert (state, said) == (line.state, line.message)
+
+
+def test_a_list_without_a_total_is_counted_as_far_as_it_was_read() -> None:
+    """The tenant may not say how many there are."""
+    line = findings.of_pages("rules", 100, None, 100)
+    assert ("ok", "100 rules in the first page; the tenant does not say how many there are") == (
+        line.state,
+        line.message,
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[1]", "something without a type"),
+        ("{", "something without a type"),
+        ('{"type": "attribute", "operator": "in", "value": {}}', "a value of in"),
+        ('{"type": "attribute", "operator": "sounds like"}', 'operator "sounds like"'),
+        ('{"type": 7}', 'type "7"'),
+    ],
+)
+def test_a_part_that_is_not_understood_is_named_by_what_it_says(text: str, said: str) -> None:
+    """Whatever JSON it is, and where it is none."""
+    rules = [unmanaged("1", rule(conditions=(Opaque(text),)))]
+    assert f"not understood: {said} (1)" == findings.of_operators(rules, (), "")[-1].message
+
+
+def test_owners_and_etags() -> None:
+    """Whose the rules are; what protects a write."""
+    rules = [managed("1", "cards/a", rule()), managed("2", "cards/b", rule("b"))]
+    assert "2 managed by acme, 0 not managed" == findings.of_owners(rules, "acme", "").message
+    assert (
+        "0 managed by other, 0 not managed, 2 of other owners (x)" == findings.of_owners(rules, "other", " (x)").message
+    )
+    assert ["ok", "ok"] == [findings.of_etags(etag).state for etag in ('"1"', None)]
+
+
+def asked(headers: dict[str, str], ahead: float = 0.0) -> tuple[Reply, Line]:
+    """Ask for a token on a clock of our own; return the reply and what is said of the clocks."""
+    time = VirtualTime()
+
+    async def carry(request: Request) -> Answer:
+        at = datetime(2026, 11, 25, 12, 0, tzinfo=UTC) + timedelta(seconds=time.seconds - 1000 + ahead)
+        return Answer(
+            request.call, 200, {"date": format_datetime(at, usegmt=True), **headers}, b'{"access_token": "x"}'
+        )
+
+    reply = asyncio.run(Probe(carry, TENANT, Credentials(client_id="id", client_secret="a-secret"), time.time).open())
+    return reply, findings.of_clock([reply.skew] if reply.skew is not None else [])
+
+
+@pytest.mark.parametrize(
+    ("ahead", "state", "said"),
+    [
+        (0, "ok", "agree within a minute"),
+        (-59, "ok", "agree within a minute"),
+        (90, "warn", "this machine's clock is 90 seconds behind the tenant's"),
+        (-86400, "warn", "this machine's clock is 86,400 seconds ahead of the tenant's"),
+    ],
+)
+def test_the_clock(ahead: float, state: str, said: str) -> None:
+    """By the header Date; the smallest difference of all answers counts."""
+    line = asked({}, ahead)[1]
+    assert (state, True) == (line.state, said in line.message)
+    assert findings.of_clock([900.0, 2.0]).state == "ok"
+
+
+@pytest.mark.parametrize("date", ["", "yesterday", "Thu, 99 Foo 2026 25:61:61 GMT"])
+def test_a_date_that_is_none(date: str) -> None:
+    """Nothing is known then, and nothing breaks."""
+    assert asked({"date": date})[0].skew is None
+
+
+def test_a_refused_connection_is_tried_twice() -> None:
+    """A second later, once."""
+    time, calls = VirtualTime(), []
+
+    async def carry(request: Request) -> Answer:
+        calls.append(request.call)
+        raise NotSentError("refused")
+
+    probe = Probe(carry, TENANT, Credentials(client_id="id", client_secret="secret"), time.time)
+    with pytest.raises(UnreachableError):
+        asyncio.run(probe.open())
+    assert [("unreachable", 2)] == [(reply.kind, reply.tries) for reply in probe.replies]
+    assert (2, [1.0]) == (len(calls), time.slept)

@@ -1,0 +1,115 @@
+"""Doctor's single calls: what each answer is taken for, and that nothing is followed or believed on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.cxone.settings import Credentials
+from reconciler.cxone.transport.request import Answer, Request
+from reconciler.doctor.probe import Probe
+from reconciler.errors import NotOfferedError, UnexpectedAnswerError, UnreachableError
+from tests.support.fake_clock import VirtualTime
+from tests.support.in_process_tenant import TENANT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+TOKEN = json.dumps({"access_token": "t1", "token_type": "Bearer", "expires_in": 3600}).encode()
+GIVEN = (200, {"content-type": "application/json"}, TOKEN)
+Said = tuple[int, "Mapping[str, str]", bytes]
+
+
+class Line:
+    """A probe of a tenant that answers a token request, and each other request, as said."""
+
+    def __init__(self, token: Said = GIVEN, other: Said | Callable[[int], Said] = GIVEN) -> None:
+        self.time = VirtualTime()
+        self.asked: list[str] = []
+        self.told: list[str] = []
+
+        async def carry(request: Request) -> Answer:
+            self.asked.append(request.call)
+            if request.method == "POST":
+                return Answer(request.call, *token)
+            said = other(len(self.asked) - 2) if callable(other) else other
+            return Answer(request.call, *said)
+
+        def tell(_brief: str, text: str, _seconds: float) -> None:
+            self.told.append(text)
+
+        self.probe = Probe(carry, TENANT, Credentials(client_id="id", client_secret="secret"), self.time.time, tell)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_of_the_token_request_is_an_error_and_is_not_followed(status: int) -> None:
+    """The credentials would go along: one request is sent, and only the host that it points at is kept."""
+    line = Line(token=(status, {"location": "https://sign-in.example/?session=1"}, b""))
+    with pytest.raises(NotOfferedError, match=r"^POST /oauth/token: the server redirects to another place$"):
+        asyncio.run(line.probe.open())
+    (reply,) = line.probe.replies
+    assert ("redirect", status, "sign-in.example", 1) == (reply.kind, reply.status, reply.said, len(line.asked))
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_of_a_list_is_no_list_and_is_not_followed(status: int) -> None:
+    """A token and one request; the reply says where it points."""
+    line = Line(other=(status, {"location": "//other.example/"}, b'{"entities": [], "total": 0}'))
+    reply, page = asyncio.run(line.probe.rules())
+    assert ("redirect", "other.example", None) == (reply.kind, reply.said, page)
+    assert 2 == len(line.asked)
+
+
+@pytest.mark.parametrize(
+    ("location", "host"), [("", ""), ("/here", ""), ("http://[bad", ""), ("http://a\u202eb/", "a\\u202eb")]
+)
+def test_of_a_redirect_only_a_harmless_host_is_kept(location: str, host: str) -> None:
+    """Whatever else stands there may be a session's, or no address at all."""
+    reply, _ = asyncio.run(Line(other=(302, {"location": location}, b"")).probe.rules())
+    assert host == reply.said
+
+
+@pytest.mark.parametrize("body", [b"<!doctype html><title>Sign in</title>", b"", b'{"access_token": '])
+def test_a_token_answer_that_is_no_json_is_an_error(body: bytes) -> None:
+    """Although its status says that all is well."""
+    with pytest.raises(UnexpectedAnswerError, match=r"^POST /oauth/token: the answer is no JSON$"):
+        asyncio.run(Line(token=(200, {}, body)).probe.open())
+
+
+def test_an_answer_that_may_pass_is_asked_for_once_more() -> None:
+    """After the time that the server asks for, which is told beforehand; the second answer is the reply."""
+    page = json.dumps({"entities": [], "total": 0}).encode()
+    line = Line(other=lambda number: (200, {}, page) if number else (503, {"retry-after": "3"}, b""))
+    reply, found = asyncio.run(line.probe.rules())
+    assert ("json", 2, True) == (reply.kind, reply.tries, found is not None and found.whole)
+    assert [3.0] == line.time.slept
+    assert ["waiting for the tenant: HTTP 503 from GET /api/v2/routing/rules, attempt 2 in 3 s"] == line.told
+
+
+@pytest.mark.parametrize(
+    ("asked", "waited"), [("0", 0.0), ("4", 4.0), ("3600", 5.0), ("soon", 1.0), ("-1", 1.0), ("", 1.0)]
+)
+def test_a_server_may_ask_for_some_seconds_and_no_more(asked: str, waited: float) -> None:
+    """Nobody who looks at a tenant waits for an hour."""
+    line = Line(other=(429, {"retry-after": asked}, b""))
+    reply, page = asyncio.run(line.probe.queues())
+    assert (429, 2, None, [waited]) == (reply.status, reply.tries, page, line.time.slept)
+
+
+def test_a_token_server_that_never_answers_is_unreachable() -> None:
+    """Both tries are too late."""
+
+    async def run() -> None:
+        time = VirtualTime()
+
+        async def carry(request: Request) -> Answer:
+            await time.time.sleep(11.0)
+            return Answer(request.call, *GIVEN)
+
+        await Probe(carry, TENANT, Credentials(client_id="id", client_secret="secret"), time.time).open()
+
+    with pytest.raises(UnreachableError, match=r"^POST /oauth/token: "):
+        asyncio.run(run())

@@ -1,0 +1,218 @@
+"""Several real processes before one real tenant: started, killed, called over many connections, and looked at."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from collections import Counter
+from contextlib import AsyncExitStack, ExitStack, contextmanager
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from tests.endpoint.in_process_endpoint import event
+from tests.endpoint.processes import KEY, MANIFEST, environment
+from tests.support.command import Command
+from tests.support.plain_http import PLAIN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+EVENTS = 12
+"""Of each conversation."""
+FLOOD = 240
+Key = tuple[str, float]
+"""A conversation, and the confidence of an event of it, which grows with its time."""
+
+
+@contextmanager
+def started(
+    folder: Path, name: str, start: Callable[..., subprocess.Popen[str]], *words: str, **variables: str
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Start what serves with those words; yields it and its URL."""
+    options = {"cwd": folder, "env": {**environment(), **variables}, "stdout": subprocess.PIPE, "text": True}
+    with (folder / f"{name}.log").open("a") as log, start(*words, stderr=log, **options) as process:
+        assert process.stdout
+        try:
+            said = process.stdout.readline()
+            assert " on http://" in said, said
+            yield process, "http://" + said.partition(" on http://")[2].split()[0]
+        finally:
+            process.kill()
+
+
+def _recording(*tenant: str, **options: Any) -> subprocess.Popen[str]:
+    """Start a tenant that writes down what it does."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.endpoint.recording_tenant", "record.jsonl", *tenant], **options
+    )
+
+
+class Fleet:
+    """A folder with manifests, and a tenant that writes down what it does."""
+
+    def __init__(self, folder: Path, stack: ExitStack, *tenant: str, rate: float = 2000) -> None:
+        self.folder, self._stack = folder, stack
+        _, upstream = stack.enter_context(started(folder, "tenant", _recording, *tenant))
+        (folder / "manifests").mkdir()
+        text = MANIFEST.format(url=upstream).replace("requestsPerSecond: 2000", f"requestsPerSecond: {rate}")
+        (folder / "manifests" / "all.yaml").write_text(text, encoding="utf-8")
+
+    def serve(self, *options: str, name: str = "serve", **variables: str) -> tuple[subprocess.Popen[str], str]:
+        """Start an endpoint."""
+        return self.run(["serve", "-e", "prod", "--port", "0", *options], name, **variables)
+
+    def run(self, words: list[str], name: str = "serve", **variables: str) -> tuple[subprocess.Popen[str], str]:
+        """Start a command that serves; a variable that is empty is not there."""
+        return self._stack.enter_context(started(self.folder, name, Command, *words, **variables))
+
+    def record(self, kind: str) -> list[dict[str, Any]]:
+        """Return what the tenant wrote down, of one kind."""
+        lines = (self.folder / "record.jsonl").read_text("utf-8").splitlines()
+        return [one for one in map(json.loads, lines) if one["kind"] == kind]
+
+    def writes(self) -> list[Key]:
+        """Return what the tenant wrote, in its order."""
+        return [(one["conversation"], one["cognigyConfidence"]) for one in self.record("written")]
+
+    def newest(self) -> dict[str, float]:
+        """Return what each conversation has in the end."""
+        return dict(self.writes())
+
+    def log(self, *names: str) -> list[dict[str, Any]]:
+        """Return the logs of endpoints of these names; a line is written after its answer."""
+        texts = [(self.folder / f"{name}.log").read_text("utf-8") for name in names or ("serve",)]
+        return [json.loads(line) for text in texts for line in text.splitlines()]
+
+    def logged(self, count: int, *names: str) -> Counter[int]:
+        """Return how often they logged each status, once there are so many requests, or in the end."""
+
+        def found() -> Counter[int]:
+            return Counter(line["status"] for line in self.log(*names) if line.get("path") == "/api/route")
+
+        until(5, lambda: found().total() >= count)
+        return found()
+
+
+def until(seconds: float, holds: Callable[[], bool]) -> bool:
+    """Wait until something holds, for so long at most."""
+    end = time.monotonic() + seconds
+    while not holds() and time.monotonic() < end:
+        time.sleep(0.05)
+    return holds()
+
+
+@contextmanager
+def fleet(folder: Path, *tenant: str, rate: float = 2000) -> Iterator[Fleet]:
+    """Run a tenant; all that is started before it ends with it."""
+    with ExitStack() as stack:
+        yield Fleet(folder, stack, *tenant, rate=rate)
+
+
+def shuffled(conversations: int, seed: int) -> list[Key]:
+    """Return events of so many conversations in any order, a fifth of them twice."""
+    chance = Random(seed)
+    events = [(f"c-{one}", second / EVENTS) for one in range(conversations) for second in range(EVENTS)]
+    events += chance.sample(events, len(events) // 5)
+    chance.shuffle(events)
+    return events
+
+
+def form(key: Key) -> dict[str, Any]:
+    """Return the body of an event."""
+    conversation, second = key
+    stamp = f"2026-02-01T09:00:{round(second * EVENTS):02}Z"
+    return event(conversationId=conversation, confidence=second, timestamp=stamp)
+
+
+class Callers:
+    """Callers, each with a connection of its own to one of the URLs, who post until it is taken."""
+
+    def __init__(self, *urls: str, count: int = 16) -> None:
+        self._urls, self._count = urls, count
+        self.statuses: list[int] = []
+        self.lost = 0
+        """Connections that broke: the process that had them was killed."""
+        self._awaited = 0
+        self._there = asyncio.Event()
+
+    def leave(self, url: str) -> None:
+        """Call this one no more: it has gone, and a balancer would have noticed."""
+        self._urls = tuple(one for one in self._urls if one != url)
+
+    async def answered(self, count: int) -> None:
+        """Wait for so many answers."""
+        self._awaited = count
+        await self._there.wait()
+
+    async def post_all(self, keys: list[Key]) -> None:
+        """Post events, each again until it is answered with 200."""
+        await asyncio.gather(*(self._post_some(number, keys[number :: self._count]) for number in range(self._count)))
+
+    async def _post_some(self, number: int, keys: list[Key]) -> None:
+        async with AsyncExitStack() as stack:
+            callers = {url: await stack.enter_async_context(caller(url)) for url in self._urls}
+            for key in keys:
+                for _ in range(400):
+                    if await self._post(callers[self._urls[number % len(self._urls)]], key) == 200:
+                        break
+                    await asyncio.sleep(0.05)
+                else:
+                    raise AssertionError(f"{key} was never taken: {self.statuses[-20:]}")
+
+    async def _post(self, http: httpx.AsyncClient, key: Key) -> int:
+        try:
+            status = (await http.post("/api/route", json=form(key))).status_code
+        except httpx.TransportError:
+            self.lost += 1
+            return 0
+        self.statuses.append(status)
+        if len(self.statuses) >= self._awaited > 0:
+            self._there.set()
+        return status
+
+
+def caller(url: str) -> httpx.AsyncClient:
+    """Return a caller with a connection of its own."""
+    return httpx.AsyncClient(base_url=url, headers={"X-API-Key": KEY}, trust_env=False, verify=PLAIN, timeout=20)
+
+
+def gone_back(writes: list[Key]) -> list[Key]:
+    """Return the writes that stand behind a newer one of their conversation."""
+    newest: dict[str, float] = {}
+    found = []
+    for conversation, second in writes:
+        if second < newest.get(conversation, -1.0):
+            found.append((conversation, second))
+        newest[conversation] = max(second, newest.get(conversation, -1.0))
+    return found
+
+
+async def flood(*urls: str) -> None:
+    """Post so many events over twenty connections, as fast as they are answered."""
+
+    async def posts(number: int) -> None:
+        async with caller(urls[number % len(urls)]) as http:
+            for turn in range(FLOOD // 20):
+                await http.post("/api/route", json=form((f"c-{number}-{turn}", 0.5)))
+
+    await asyncio.gather(*(posts(number) for number in range(20)))
+
+
+def too_fast(moments: list[float], rate: float) -> list[tuple[int, float]]:
+    """Return the stretches of time with more calls than the rate allows: how many, in how many seconds.
+
+    A second and ten calls are let pass: a machine that is busy delays some, and then they come at once.
+    """
+    found = []
+    for start, began in enumerate(moments):
+        for end in range(start, len(moments)):
+            seconds = moments[end] - began
+            if end - start + 1 > (seconds + 1) * rate + 10:
+                found.append((end - start + 1, seconds))
+    return found

@@ -1,0 +1,43 @@
+"""The OpenAPI document of the endpoint, and whether an answer is one that it allows."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from jsonschema import Draft202012Validator
+
+if TYPE_CHECKING:
+    from tests.endpoint.in_process_endpoint import Reply
+
+FILE = Path(__file__).parents[2] / "schema" / "context-endpoint.openapi.yaml"
+DOCUMENT: dict[str, Any] = yaml.safe_load(FILE.read_text("utf-8"))
+RESPONSES: dict[str, Any] = DOCUMENT["paths"]["/api/route"]["post"]["responses"]
+STATUSES = {int(status) for status in RESPONSES}
+
+
+def fault(reply: Reply) -> str:
+    """Return what the document does not allow in an answer to a post; nothing where it allows all of it."""
+    if reply.status not in STATUSES:
+        return f"status {reply.status}"
+    response = _followed(RESPONSES[str(reply.status)])
+    missing = [name for name, said in response.get("headers", {}).items() if said.get("required")]
+    if any(name.lower() not in reply.headers for name in missing):
+        return f"{reply.status} without {missing}"
+    errors = [error.message for error in _validator(reply.status).iter_errors(reply.form)]
+    return f"{reply.status}: {errors}" if errors else ""
+
+
+@cache
+def _validator(status: int) -> Draft202012Validator:
+    schema = _followed(RESPONSES[str(status)])["content"]["application/json"]["schema"]
+    return Draft202012Validator({**schema, "components": DOCUMENT["components"]})
+
+
+def _followed(part: dict[str, Any]) -> dict[str, Any]:
+    found: Any = part
+    for step in part.get("$ref", "#").split("/")[1:]:
+        found = DOCUMENT[step] if found is part else found[step]
+    return dict(found)

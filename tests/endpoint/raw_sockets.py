@@ -1,0 +1,111 @@
+"""The endpoint behind a real socket, in this event loop, and a caller that writes raw bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from reconciler.endpoint.server import _Server, listening_socket
+from tests.endpoint.in_process_endpoint import EVENT, KEY
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from tests.endpoint.in_process_endpoint import Endpoint
+
+BODY = json.dumps(dict(EVENT)).encode()
+
+
+class Said(NamedTuple):
+    """The statuses of all answers on one connection, what came in all, and whether the server closed it."""
+
+    statuses: list[int]
+    raw: bytes
+    closed: bool
+
+
+@asynccontextmanager
+async def listening(endpoint: Endpoint) -> AsyncIterator[int]:
+    """Serve; yields the port."""
+    began = asyncio.Event()
+    server = _Server(endpoint.app, began.set)
+    with listening_socket("127.0.0.1", 0) as listener:
+        port = listener.getsockname()[1]
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        await began.wait()
+        try:
+            yield port
+        finally:
+            server.should_exit = True
+            await serving
+
+
+def request(
+    *headers: str, body: bytes = BODY, line: str = "POST /api/route HTTP/1.1", length: str | None = None
+) -> bytes:
+    """Return a request, well formed but for what is said."""
+    lines = [line, "Host: x", f"X-API-Key: {KEY}", "Content-Type: application/json"]
+    lines += [] if length == "" else [f"Content-Length: {len(body) if length is None else length}"]
+    return "\r\n".join([*lines, *headers, "", ""]).encode("latin-1") + body
+
+
+async def talk(port: int, *parts: bytes, pause: float = 0.0, wait: float = 2.0) -> Said:
+    """Write parts to one connection and read meanwhile; return what came until its end, or so many seconds after."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    raw = bytearray()
+    reading = asyncio.create_task(_read(reader, raw))
+    try:
+        with contextlib.suppress(ConnectionError):
+            for part in parts:
+                writer.write(part)
+                await writer.drain()
+                await asyncio.sleep(pause)
+        done, _ = await asyncio.wait([reading], timeout=wait)
+    finally:
+        reading.cancel()
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+    return Said([int(one[:3]) for one in bytes(raw).split(b"HTTP/1.1 ")[1:]], bytes(raw), bool(done))
+
+
+async def _read(reader: asyncio.StreamReader, into: bytearray) -> None:
+    with contextlib.suppress(ConnectionError):
+        while more := await reader.read(65_536):
+            into += more
+
+
+async def answer(port: int, data: bytes) -> tuple[int, Any]:
+    """Write one request that says `Connection: close` and return status and JSON."""
+    said = await talk(port, data)
+    return said.statuses[0], json.loads(said.raw.partition(b"\r\n\r\n")[2])
+
+
+class Caller:
+    """One kept connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+        self.used = asyncio.get_running_loop().time()
+        """When it was used last, by the loop's clock: the endpoint keeps one for twenty seconds."""
+
+    @classmethod
+    async def connected(cls, port: int) -> Caller:
+        """Connect."""
+        return cls(*await asyncio.open_connection("127.0.0.1", port))
+
+    def close(self) -> None:
+        """Hang up."""
+        self._writer.close()
+
+    async def post(self, form: Mapping[str, Any]) -> int:
+        """Post an event and return the status of its answer, once that is whole."""
+        self._writer.write(request(body=json.dumps(dict(form)).encode()))
+        head = await self._reader.readuntil(b"\r\n\r\n")
+        length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
+        await self._reader.readexactly(int(length))
+        self.used = asyncio.get_running_loop().time()
+        return int(head[9:12])

@@ -1,0 +1,55 @@
+"""A tenant process that records requests and writes: `python -m tests.endpoint.recording_tenant FILE`.
+
+Each line is one JSON: `asked` (a write came), or `written` with its values; `at` is by the machine's monotonic clock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reconciler.simulator.app import simulator
+from reconciler.simulator.faults.injector import Faults
+from reconciler.simulator.server import serve
+from reconciler.simulator.settings import Settings
+from reconciler.simulator.state import State
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+
+def main() -> None:
+    """Serve until a signal."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("file")
+    parser.add_argument("--faults", default="")
+    parser.add_argument("--rate", type=float)
+    parser.add_argument("--latency-ms", type=float, default=0.0)
+    options = parser.parse_args()
+    state, record = State(), Path(options.file).open("a", buffering=1, encoding="utf-8")  # noqa: SIM115 - to the end
+    merge = state.merge
+
+    def note(kind: str, **said: Any) -> None:
+        record.write(json.dumps({"kind": kind, "at": time.monotonic(), **said}) + "\n")
+
+    def noting(conversation: str, attributes: dict[str, Any]) -> dict[str, Any]:
+        note("written", conversation=conversation, **attributes)
+        return merge(conversation, attributes)
+
+    state.merge = noting  # type: ignore[method-assign]
+    faults = Faults(options.faults, 1) if options.faults else None
+    app = simulator(state, Settings(rate=options.rate, latency=options.latency_ms / 1000), faults)
+
+    async def asked(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].endswith("/context"):
+            note("asked")
+        await app(scope, receive, send)
+
+    serve(asked, "127.0.0.1", 0, lambda url: print(f"Tenant on {url}", flush=True))  # noqa: T201 - as `simulate` does
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""A real Redis that a test starts, freezes, kills and starts again, without a trace on the disk."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import redis
+
+from tests.support.requirements import lacking
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PREFIX = "cxroute:prod:"
+
+
+class RedisServer:
+    """One server on one port, which may be there or not."""
+
+    def __init__(self, folder: Path, password: str, certificate: Path | None) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self._folder, self._password, self._certificate = folder, password, certificate
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = f"redis{'s' if certificate else ''}://localhost:{self.port}/0"
+
+    def start(self) -> None:
+        """Start it, empty."""
+        line = ["redis-server", "--save", "", "--appendonly", "no", "--bind", "127.0.0.1"]
+        line += ["--port", "0", "--tls-port", str(self.port)] if self._certificate else ["--port", str(self.port)]
+        line += ["--requirepass", self._password] if self._password else []
+        for part in ("--tls-cert-file", "--tls-key-file") if self._certificate else ():
+            line += [part, str(self._certificate), "--tls-auth-clients", "no"]
+        self._process = subprocess.Popen(line, cwd=self._folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        end = time.monotonic() + 10
+        while time.monotonic() < end:
+            try:
+                socket.create_connection(("127.0.0.1", self.port)).close()
+            except ConnectionRefusedError:
+                time.sleep(0.02)
+            else:
+                return
+        raise AssertionError("redis-server does not start")
+
+    def settle(self, database: int = 0) -> None:
+        """Make it one that machines have joined before: nobody waits for others to tell what they know."""
+        with self.client(database) as client:
+            client.set(f"{PREFIX}generation", f"{client.info('server')['run_id']}:before")
+
+    def client(self, database: int = 0) -> Any:
+        """Return a client of its own."""
+        return redis.Redis(port=self.port, db=database, password=self._password or None)
+
+    def kill(self) -> None:
+        """End it at once: it forgets everything."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def freeze(self) -> None:
+        """Let it hang: connections stay, and nothing is answered."""
+        assert self._process
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        assert self._process
+        self._process.send_signal(signal.SIGCONT)
+
+
+@contextmanager
+def redis_server(folder: Path, password: str = "", certificate: Path | None = None) -> Iterator[RedisServer]:
+    """Start a server. Where there is none to start: skipped on a person's machine, failed in CI, which installs one."""
+    if shutil.which("redis-server") is None:
+        lacking("redis-server is not installed")
+    server = RedisServer(folder, password, certificate)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()

@@ -1,0 +1,87 @@
+"""A simulated tenant and the client that writes contexts to it, in each of its ways."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from reconciler.cxone.context_client import ContextClient
+from reconciler.cxone.context_writers import path_of, writer_of
+from reconciler.cxone.settings import Credentials
+from reconciler.cxone.transport.httpx_transport import carried_by
+from reconciler.manifest.kinds.environment import Environment
+from reconciler.manifest.kinds.profile import TUTORIAL
+from reconciler.simulator.app import Simulator, simulator
+from reconciler.simulator.faults.injector import Faults
+from reconciler.simulator.settings import Settings
+from reconciler.simulator.state import State
+from tests.support import canary_secrets as canary
+from tests.support.fake_clock import VirtualTime
+from tests.support.in_process_tenant import TENANT
+from tests.support.simulated import Line
+
+if TYPE_CHECKING:
+    import httpx
+
+    from reconciler.cxone.context_writers import Writer
+
+SAID: dict[str, str | float | None] = {
+    "cognigyDetectedIntent": "billing",
+    "cognigyConfidence": 0.9,
+    "routedAt": "2026-02-01T09:00:00Z",
+}
+
+
+FIELDS = {"cognigyDetectedIntent": "text", "cognigyConfidence": "number", "routedAt": "text"}
+
+
+def ways() -> dict[str, tuple[str, Writer]]:
+    """Return the ways of writing, each with the path that is its own."""
+
+    def way(writer: str) -> tuple[str, Writer]:
+        said = {"name": "prod", "owner": "acme", "tenant": "acme", "context": {"writer": writer}}
+        environment = Environment.model_validate(said)
+        return path_of(environment, TUTORIAL), writer_of(environment)
+
+    return {name: way(name) for name in ("interaction", "digital-custom-fields", "voice-signal")}
+
+
+WAYS = pytest.mark.parametrize("way", ways())
+
+
+class World:
+    """A simulated tenant, its faults, and a client whose time passes only in waiting; `ways` has ways of writing."""
+
+    def __init__(self, faults: str = "", way: str = "interaction", **settings: Any) -> None:
+        self.time, self.path, self.writer = VirtualTime(), *ways()[way]
+        fields: Any = {"custom_fields": FIELDS, **settings}
+        switches = Settings(clock=lambda: self.time.seconds, sleep=self.time.time.sleep, **fields)
+        self.app: Simulator = simulator(State(), switches, Faults(faults, 0) if faults else None)
+
+    def client(self, transport: httpx.AsyncBaseTransport | None = None, path: str = "") -> ContextClient:
+        """Return a client of the tenant."""
+        http, credentials = (
+            carried_by(transport or Line(self.app)),
+            Credentials(client_id=canary.CLIENT, client_secret=canary.SECRET),
+        )
+        return ContextClient(http, TENANT, credentials, self.time.time, path or self.path, self.writer)
+
+    def run(self, *ids: str, seconds: float = 5.0, at_once: int = 1) -> list[Any]:
+        """Write once for each id, so many at a time; return what came, errors too."""
+
+        async def write() -> list[Any]:
+            client = self.client()
+            found: list[Any] = []
+            for start in range(0, len(ids), at_once):
+                part = (client.write(one, SAID, seconds) for one in ids[start : start + at_once])
+                found += await asyncio.gather(*part, return_exceptions=True)
+            return found
+
+        return asyncio.run(write())
+
+    def asked(self) -> Counter[str]:
+        """Return how often each kind of path was asked for."""
+        return Counter("token" if one.path == "/oauth/token" else "context" for one in self.app.state.requests)

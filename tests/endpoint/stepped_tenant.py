@@ -1,0 +1,146 @@
+"""The endpoint, its client and the simulator in one loop whose clock jumps: minutes of load in a second."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from reconciler.cli.serve_settings import most_calls
+from reconciler.cxone.context_client import ContextClient
+from reconciler.cxone.settings import Credentials
+from reconciler.cxone.transport.httpx_transport import carried_by
+from reconciler.endpoint.app import Limits, Surroundings, context_app
+from reconciler.simulator.app import simulator
+from reconciler.simulator.faults.injector import Faults
+from reconciler.simulator.settings import Settings
+from reconciler.simulator.state import State
+from tests.endpoint.in_process_endpoint import Endpoint, event
+from tests.support import canary_secrets as canary
+from tests.support.fake_clock import START
+from tests.support.in_process_tenant import TENANT
+from tests.support.simulated import Line
+from tests.support.stepping_clock import jumping_time
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from datetime import datetime
+
+    from tests.endpoint.in_process_endpoint import Reply
+
+PATH = "/api/v2/interactions/interactions/{conversationId}/context"
+
+
+class Far(httpx.AsyncBaseTransport):
+    """The way to the tenant: as long as `seconds` says for a conversation now; the token comes at once."""
+
+    def __init__(self, below: httpx.AsyncBaseTransport, seconds: Callable[[str, float], float]) -> None:
+        self._below, self._seconds = below, seconds
+        self.sent: list[float] = []
+        self.lost: list[bytes] = []
+        """The bodies of requests whose answer was no 2xx, or none."""
+        self.under_way = self.most_under_way = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Carry a request; one that nobody waits for any more does not arrive."""
+        if request.url.path == "/oauth/token":
+            return await self._below.handle_async_request(request)
+        now = asyncio.get_running_loop().time()
+        self.sent.append(now)
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        self.lost.append(request.content)
+        try:
+            await asyncio.sleep(self._seconds(request.url.path.split("/")[-2], now))
+            response = await self._below.handle_async_request(request)
+        finally:
+            self.under_way -= 1
+        if response.is_success:
+            self.lost.remove(request.content)
+        return response
+
+
+@dataclass
+class Call:
+    """One post: when, how long until its answer, and which."""
+
+    at: float
+    seconds: float
+    reply: Reply
+
+
+@dataclass
+class Scene(Endpoint):
+    """An endpoint whose `write` is the real client's."""
+
+    faults: str = ""
+    rate: float = 1e6
+    seconds_away: Callable[[str, float], float] = lambda _conversation, _now: 0.02
+    limits: Limits = field(default_factory=Limits)
+    concurrency: int = 0
+    """Calls that may be under way; where it is not said, as many as `cxroute serve` takes."""
+    seed: int = 0
+    keys: tuple[str, ...] = ("key-of-the-bot",)
+    secrets: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Build it all, in the running loop."""
+        clock = asyncio.get_running_loop().time
+        self.begin = clock()
+        self.wall = 0.0
+        self.log: list[dict[str, Any]] = []
+        self.state = State()
+        injected = Faults(self.faults, self.seed) if self.faults else None
+        tenant = simulator(self.state, Settings(clock=clock, token_seconds=86_400), injected)
+        self.far = Far(Line(tenant), self.seconds_away)
+        settings = replace(
+            TENANT,
+            requests_per_second=self.rate,
+            timeout_seconds=self.limits.deadline,
+            run_seconds=math.inf,
+            concurrency=self.concurrency or most_calls(self.rate),
+        )
+        time = jumping_time(Random(self.seed))
+        credentials = Credentials(client_id=canary.CLIENT, client_secret=canary.SECRET)
+        self.client = ContextClient(carried_by(self.far), settings, credentials, time, PATH)
+        around = Surroundings(
+            now=self.around_now,
+            clock=clock,
+            log=lambda line: self.log.append(json.loads(line)),
+        )
+        self.app = context_app(self.client.write, self.keys, self.secrets, None, around, self.limits)
+
+    def around_now(self) -> datetime:
+        """Return the time of day, which a test may move."""
+        return START + timedelta(seconds=asyncio.get_running_loop().time() - self.begin + self.wall)
+
+    async def call(self, form: dict[str, Any]) -> Call:
+        """Post, and take the time."""
+        clock = asyncio.get_running_loop().time
+        before = clock()
+        reply = await self.post(form)
+        return Call(before - self.begin, clock() - before, reply)
+
+    async def load(self, rate: float, seconds: float) -> list[Call]:
+        """Post so many a second for so long, each about a conversation of its own."""
+        tasks = []
+        for number in range(int(rate * seconds)):
+            tasks.append(asyncio.create_task(self.call(event(conversationId=f"c-{number}"))))
+            await asyncio.sleep(1 / rate)
+        return await asyncio.gather(*tasks)
+
+
+def statuses(calls: Iterable[Call]) -> set[int]:
+    """Return which statuses were answered."""
+    return {call.reply.status for call in calls}
+
+
+def count(calls: Iterable[Call], status: int) -> int:
+    """Return how often a status was answered."""
+    return sum(call.reply.status == status for call in calls)

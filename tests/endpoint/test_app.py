@@ -1,0 +1,230 @@
+"""The endpoint's answers: docs/context.md row by row, in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from reconciler.endpoint.app import Limits
+from reconciler.endpoint.handler import Names, Policy
+from reconciler.errors import (
+    AmbiguousWriteError,
+    GoneError,
+    LaterError,
+    OverloadedError,
+    TooFastError,
+    UndefinedFieldsError,
+)
+from tests.endpoint.in_process_endpoint import HEADERS, KEY, Endpoint, Upstream, event, posted
+
+TYPE, API_KEY = HEADERS
+
+
+def test_what_came_is_written_and_answered() -> None:
+    """All three attributes under the tenant's names; the upstream's JSON comes back."""
+    endpoint = Endpoint(policy=Policy(names=Names("i", "c", "u")))
+    reply = asyncio.run(endpoint.post())
+    written = {"i": "billing", "c": 0.9, "u": "2026-02-01T09:00:00Z"}
+    assert [("c-1", written)] == endpoint.upstream.writes
+    expected = {
+        "success": True,
+        "message": "context updated for conversation c-1",
+        "data": {"id": "c-1", "attributes": written},
+    }
+    assert (200, expected) == (reply.status, reply.form)
+    assert ("application/json", "no-store") == (reply.headers["content-type"], reply.headers["cache-control"])
+
+
+def test_absent_confidence_is_written_as_null_and_absent_time_as_that_of_receipt() -> None:
+    """An old confidence must not stay beside a new intent."""
+    endpoint = Endpoint()
+    assert 200 == asyncio.run(endpoint.post(event(confidence=..., timestamp=...))).status
+    ((_, written),) = endpoint.upstream.writes
+    expected = {"cognigyDetectedIntent": "billing", "cognigyConfidence": None, "routedAt": "2026-11-25T12:00:00.123Z"}
+    assert expected == written
+
+
+REFUSED: list[tuple[int, bytes | dict[str, Any], list[tuple[bytes, bytes]]]] = [
+    (400, event(intent=...), [TYPE, API_KEY]),
+    (400, event(confidence=1.1), [TYPE, API_KEY]),
+    (400, b"{", [TYPE, API_KEY]),
+    (401, event(), [TYPE]),
+    (401, b"{", [TYPE, (b"x-api-key", b"wrong")]),
+    (413, b" " * 65_537, [TYPE, API_KEY]),
+    (413, event(), [TYPE, API_KEY, (b"content-length", b"65537")]),
+    (413, event(), [TYPE, API_KEY, (b"content-length", b"9" * 5000)]),
+    (413, event(), [TYPE, API_KEY, (b"content-length", b"-1")]),
+    (415, event(), [API_KEY]),
+    (415, event(), [API_KEY, (b"content-type", b"text/plain")]),
+    (415, event(), [API_KEY, (b"content-type", b"application/json; charset=utf-16")]),
+    (415, event(), [API_KEY, TYPE, TYPE]),
+    (415, event(), [TYPE, API_KEY, (b"content-encoding", b"gzip")]),
+]
+
+
+@pytest.mark.parametrize(("status", "form", "headers"), REFUSED)
+def test_what_is_wrong_is_refused_before_the_upstream(status: int, form: Any, headers: Any) -> None:
+    """With its status, `success: false` and a sentence; nothing is sent."""
+    endpoint = Endpoint()
+    reply = asyncio.run(endpoint.post(form, headers))
+    assert (status, False) == (reply.status, reply.form["success"])
+    assert {"success", "error"} == set(reply.form)
+    assert [] == endpoint.upstream.writes
+
+
+def test_a_body_of_64_kib_is_read() -> None:
+    """To the last byte."""
+    body = json.dumps(event()).encode()
+    assert 200 == posted(body + b" " * (65_536 - len(body))).status
+
+
+@pytest.mark.parametrize(
+    "media", [b"application/json; charset=utf-8", b"Application/JSON", b'application/json;charset="UTF-8"']
+)
+def test_the_media_type_may_name_utf_8(media: bytes) -> None:
+    """In either spelling."""
+    assert 200 == asyncio.run(Endpoint().post(event(), [API_KEY, (b"content-type", media)])).status
+
+
+SAID_NOWHERE = "what only the upstream says"
+FAILED = [
+    (GoneError(SAID_NOWHERE, 404), 404, None),
+    (TooFastError(SAID_NOWHERE, 2.5), 429, "3"),
+    (LaterError(SAID_NOWHERE, 0), 502, "1"),
+    (AmbiguousWriteError(SAID_NOWHERE), 502, None),
+    (OverloadedError(SAID_NOWHERE), 502, None),
+    (UndefinedFieldsError(SAID_NOWHERE, 422), 502, None),
+    (TimeoutError(SAID_NOWHERE), 504, None),
+    (RuntimeError(SAID_NOWHERE), 503, "1"),
+]
+
+
+@pytest.mark.parametrize(("fault", "status", "wait"), FAILED)
+def test_what_fails_upstream_is_told_in_words_of_our_own(fault: Exception, status: int, wait: str | None) -> None:
+    """Status and Retry-After; no word of the error's, in answer or log."""
+    endpoint = Endpoint(Upstream(faults=[fault]))
+    reply = asyncio.run(endpoint.post())
+    assert (status, wait) == (reply.status, reply.headers.get("retry-after"))
+    assert SAID_NOWHERE not in reply.body.decode() + json.dumps(endpoint.log)
+    assert reply.form["success"] is False
+
+
+def test_a_failed_write_may_come_again() -> None:
+    """It is no repeat, for nobody knows of a write, and to write it twice does no harm."""
+    endpoint = Endpoint(Upstream(faults=[OverloadedError("")]))
+
+    async def twice() -> list[int]:
+        return [(await endpoint.post()).status for _ in range(2)]
+
+    assert [502, 200] == asyncio.run(twice())
+
+
+def test_the_deadline_holds_whatever_the_upstream_does() -> None:
+    """A write that never ends is answered 504."""
+
+    async def late() -> int:
+        return (await Endpoint(Upstream(hold=asyncio.Event()), limits=Limits(deadline=0.3)).post()).status
+
+    assert 504 == asyncio.run(asyncio.wait_for(late(), 5))
+
+
+def test_what_is_read_of_an_endless_body_is_bounded() -> None:
+    """The first byte beyond the limit ends it: 413 after 17 parts of 4 KiB."""
+    asked = 0
+
+    async def receive() -> Any:
+        nonlocal asked
+        asked += 1
+        return {"type": "http.request", "body": b" " * 4096, "more_body": True}
+
+    reply = asyncio.run(Endpoint().raw("POST", "/api/route", HEADERS, receive))
+    assert (413, "close", 17) == (reply.status, reply.headers["connection"], asked)
+
+
+def test_beyond_the_queue_requests_are_shed_at_once() -> None:
+    """Two may wait; the third is told to come again, and the two are written."""
+    hold = asyncio.Event()
+    endpoint = Endpoint(Upstream(hold=hold), limits=Limits(waiting=2))
+
+    async def burst() -> tuple[int, str, list[int]]:
+        first = [asyncio.create_task(endpoint.post(event(conversationId=f"c-{one}"))) for one in range(2)]
+        await asyncio.sleep(0.01)
+        third = await endpoint.post(event(conversationId="c-3"))
+        hold.set()
+        return third.status, third.headers["retry-after"], [reply.status for reply in await asyncio.gather(*first)]
+
+    assert (503, "1", [200, 200]) == asyncio.run(burst())
+
+
+async def _never() -> bool:
+    return False
+
+
+def test_probes_need_no_key() -> None:
+    """/health lives; /ready needs a token; /metrics counts; other paths and methods are told so."""
+    endpoint = Endpoint()
+
+    async def ask() -> list[Any]:
+        await endpoint.post()
+        await endpoint.post(b"")
+        health, ready = await endpoint.request("GET", "/health"), await endpoint.request("GET", "/ready")
+        endpoint.app.draining = True
+        draining, metrics = await endpoint.request("GET", "/ready"), await endpoint.request("GET", "/metrics")
+        wrong = [await endpoint.request(*one) for one in (("POST", "/health"), ("GET", "/api/route"), ("GET", "/x"))]
+        return [health, ready, draining, metrics, *wrong]
+
+    health, ready, draining, metrics, *wrong = asyncio.run(ask())
+    assert (200, {"status": "ok"}) == (health.status, health.form)
+    assert [200, 503] == [ready.status, draining.status]
+    assert [405, 405, 404] == [reply.status for reply in wrong]
+    assert metrics.headers["content-type"].startswith("text/plain; version=0.0.4")
+    lines = metrics.body.decode().splitlines()
+    assert 'cxroute_requests_total{status="200",outcome="written"} 1' in lines
+    assert 'cxroute_requests_total{status="400",outcome="invalid"} 1' in lines
+    assert "cxroute_request_seconds_count 2" in lines
+    assert "cxroute_waiting 0" in lines
+    assert 503 == asyncio.run(Endpoint(ready=_never).request("GET", "/ready")).status
+
+
+def test_head_gets_no_body() -> None:
+    """But the length of what GET would have got."""
+    reply = asyncio.run(Endpoint().request("HEAD", "/health"))
+    assert (200, b"", "15") == (reply.status, reply.body, reply.headers["content-length"])
+
+
+@pytest.mark.parametrize("path", ["/api/route/", "/api%2Froute", "//api/route", "/API/route", "/", "/api/route?x"])
+def test_only_the_path_itself_is_the_endpoint(path: str) -> None:
+    """No other spelling, which a proxy in front may not have guarded."""
+    assert 404 == asyncio.run(Endpoint().request("POST", path, json.dumps(event()).encode(), HEADERS)).status
+
+
+def test_one_line_of_log_a_request_and_no_secret_in_it() -> None:
+    """Time, status, outcome, milliseconds, conversation; no intent, no key, nothing that a caller made up."""
+    endpoint = Endpoint()
+
+    async def ask() -> None:
+        await endpoint.post(event(intent="private matter"))
+        await endpoint.request("BREW", "/secret-path")
+        await endpoint.request("GET", "/health")
+
+    asyncio.run(ask())
+    first = {"path": "/api/route", "method": "POST", "status": 200, "outcome": "written", "conversation": "c-1"}
+    expected = [first, {"path": "other", "method": "other", "status": 404, "outcome": "path"}]
+    common = {"time": "2026-11-25T12:00:00.123Z", "event": "request", "ms": 0.0}
+    assert [{**common, **one} for one in expected] == endpoint.log
+    assert KEY not in json.dumps(endpoint.log)
+
+
+def test_conversations_can_be_named_otherwise_in_the_log() -> None:
+    """By a label of whoever runs it, such as a hash."""
+    endpoint = Endpoint(label=lambda conversation: f"#{len(conversation)}")
+    asyncio.run(endpoint.post())
+    assert ["#3"] == [line["conversation"] for line in endpoint.log]
+
+
+def test_without_keys_and_secrets_nobody_is_asked_for_one() -> None:
+    """The command line lets that be on loopback alone."""
+    assert 200 == asyncio.run(Endpoint(keys=()).post(event(), [TYPE])).status

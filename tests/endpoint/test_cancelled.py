@@ -1,0 +1,135 @@
+"""A request that is cancelled, wherever it stands: nothing stays behind, and what is said of it is so (W2, W4, W5)."""
+
+from __future__ import annotations
+
+import asyncio
+from contextvars import copy_context
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from reconciler.cxone.context_client import ContextClient
+from reconciler.cxone.settings import Credentials
+from reconciler.cxone.transport.rate_limiter import REAL_TIME
+from reconciler.cxone.transport.request import Answer
+from reconciler.cxone.transport.sender import BUDGET
+from reconciler.endpoint.app import Limits
+from reconciler.errors import TooFastError
+from tests.endpoint.in_process_endpoint import Endpoint, event
+from tests.endpoint.simulated_tenants import SAID, WAYS, ways
+from tests.support.in_process_tenant import TENANT
+
+if TYPE_CHECKING:
+    from reconciler.cxone.transport.request import Request
+    from tests.endpoint.in_process_endpoint import Upstream
+
+STEPS = 3
+"""Turns of the loop that each call takes."""
+
+
+class Tenant:
+    """Gives tokens, and takes writes; `first` is how it answers the first of these."""
+
+    def __init__(self, way: str, first: int) -> None:
+        path, writer = ways()[way]
+        self.tokens = self.writes = self.given = 0
+        self._first = first
+        tenant, credentials = (
+            replace(TENANT, requests_per_second=1e6),
+            Credentials(client_id="id", client_secret="secret"),
+        )
+        self.client = ContextClient(self._carry, tenant, credentials, REAL_TIME, path, writer)
+
+    async def _carry(self, request: Request) -> Answer:
+        status = 200
+        if request.target == "/oauth/token":
+            self.tokens += 1
+        else:
+            self.writes += 1
+            status = self._first if self.writes == 1 else 200
+            self.given += status != 401
+        for _ in range(STEPS):
+            await asyncio.sleep(0)
+        return Answer(request.call, status, {}, b'{"access_token": "t%d", "expires_in": 3600}' % self.tokens)
+
+
+async def cancelled(endpoint: Endpoint, turns: int) -> str:
+    """Post an event, cancel that after so many turns of the loop, and return its outcome."""
+    context = copy_context()
+    posting = asyncio.create_task(endpoint.post(), context=context)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    posting.cancel()
+    await asyncio.gather(posting, return_exceptions=True)
+    assert context.get(BUDGET) is None
+    return endpoint.log[-1]["outcome"] if not posting.cancelled() else ""
+
+
+@WAYS
+@pytest.mark.parametrize("first", [200, 401, 503])
+def test_wherever_it_is_cancelled_the_same_again_is_written_or_known_to_be_unclear(way: str, first: int) -> None:
+    """A signal that may have been given is not given again; nothing stays taken; no time is left set."""
+
+    async def each() -> set[str]:
+        outcomes = set()
+        for turns in range(4 * STEPS + 4):
+            tenant = Tenant(way, first)
+            endpoint = Endpoint(cast("Upstream", tenant.client))
+            outcome = await cancelled(endpoint, turns)
+            pacer, given = tenant.client.pacer, tenant.given
+            assert (TENANT.concurrency, 0) == (pacer._free, pacer._waiting)
+            again = await endpoint.post()
+            if outcome == "unclear":
+                assert (502, given) == (again.status, tenant.given)
+            if way == "voice-signal":
+                assert 1 == tenant.given or (outcome, first) == ("unclear", 401)
+            else:
+                assert 200 == again.status
+            outcomes.add(outcome)
+        return outcomes
+
+    assert {"", "late", *(("unclear",) if way == "voice-signal" else ())} <= asyncio.run(each())
+
+
+def test_of_many_who_wait_for_a_token_the_one_who_asks_gives_up() -> None:
+    """One of the others asks once more, for all of them; each of them is written."""
+
+    async def crowd() -> tuple[list[int], int, int]:
+        tenant = Tenant("interaction", 200)
+        endpoint = Endpoint(cast("Upstream", tenant.client), limits=Limits(1000))
+        tasks = [asyncio.create_task(endpoint.post(event(conversationId=f"c-{number}"))) for number in range(300)]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert 1 == tenant.tokens
+        tasks[0].cancel()
+        replies = await asyncio.gather(*tasks)
+        return [reply.status for reply in replies], tenant.tokens, tenant.writes
+
+    assert ([504, *[200] * 299], 2, 299) == asyncio.run(crowd())
+
+
+def test_what_was_under_way_counts_as_lost_and_what_waited_does_not() -> None:
+    """The circuit is opened by a tenant that does not answer, not by those who waited for their moment in vain."""
+
+    async def hang(request: Request) -> Answer:
+        if request.target == "/oauth/token":
+            return Answer(request.call, 200, {}, b'{"access_token": "t", "expires_in": 3600}')
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def crowd() -> int:
+        tenant = replace(TENANT, requests_per_second=1e6, concurrency=3)
+        path, writer = ways()["interaction"]
+        client = ContextClient(
+            hang, tenant, Credentials(client_id="id", client_secret="secret"), REAL_TIME, path, writer
+        )
+        writes = [asyncio.create_task(client.write(f"c-{number}", SAID, 5.0)) for number in range(20)]
+        await asyncio.sleep(0.05)
+        for one in reversed(writes):
+            one.cancel()
+        found = await asyncio.gather(*writes, return_exceptions=True)
+        assert {TimeoutError, TooFastError} >= {type(one) for one in found}
+        return client.circuit._failures
+
+    assert 3 == asyncio.run(crowd())

@@ -1,0 +1,231 @@
+"""The client that writes contexts: the contract, the simulator's faults, its circuit, its time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from reconciler.cxone.transport.circuit_breaker import MOST_FAST_FAILURES
+from reconciler.errors import (
+    ApiError,
+    CredentialsError,
+    GoneError,
+    LaterError,
+    NotOfferedError,
+    OverloadedError,
+    RejectedError,
+    ScopeError,
+    TooFastError,
+    UnexpectedAnswerError,
+    UsageError,
+)
+from tests.endpoint.simulated_tenants import SAID, WAYS, World
+from tests.support import canary_secrets as canary
+
+CONTRACT = Path(__file__).parents[1] / "contract" / "context.json"
+
+
+@pytest.mark.parametrize(
+    "example",
+    [
+        one
+        for one in json.loads(CONTRACT.read_text("utf-8"))
+        if "client" in one["sides"] and "attributes" in one["request"]["json"]
+    ],
+    ids=lambda one: str(one["name"]),
+)
+def test_the_client_keeps_the_contract(example: dict[str, Any]) -> None:
+    """What it asks is what the contract says, byte for byte in the path, and what it is told is understood."""
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/oauth/token":
+            return httpx.Response(200, json={"access_token": "TOKEN", "token_type": "Bearer", "expires_in": 3600})
+        asked.append(request)
+        return httpx.Response(example["response"]["status"], json=example["response"]["json"])
+
+    async def write() -> Any:
+        request = example["request"]
+        conversation, attributes = request["path"].split("/")[-2], request["json"]["attributes"]
+        return await World().client(httpx.MockTransport(answer)).write(conversation, attributes, 5.0)
+
+    if example["response"]["status"] == 200:
+        assert example["response"]["json"] == asyncio.run(write())
+    else:
+        with pytest.raises(ApiError):
+            asyncio.run(write())
+    assert {("POST", example["request"]["path"].encode())} == {(one.method, one.url.raw_path) for one in asked}
+    assert example["request"]["json"] == json.loads(asked[0].content)
+    assert ["Bearer TOKEN", "application/json"] == [asked[0].headers[one] for one in ("Authorization", "Content-Type")]
+
+
+FAULTS = [
+    ("context:reset@#1", dict),
+    ("context:500-applied@#1", dict),
+    ("context:429=1@#1", dict),
+    ("context:refuse@#1", dict),
+    ("context:cut@#1", dict),
+    ("context:revoke@#2", dict),
+    ("token:500@#1", dict),
+    ("context:401", CredentialsError),
+    ("context:403", ScopeError),
+    ("context:404", GoneError),
+    ("context:410", GoneError),
+    ("context:405", NotOfferedError),
+    ("context:501", NotOfferedError),
+    ("context:400", RejectedError),
+    ("context:413", RejectedError),
+    ("context:422", RejectedError),
+    ("context:redirect", NotOfferedError),
+    ("context:html", UnexpectedAnswerError),
+    ("context:nan", UnexpectedAnswerError),
+    ("context:deep", UnexpectedAnswerError),
+    ("context:gzip=20", UnexpectedAnswerError),
+    ("context:429=3600", TooFastError),
+    ("context:429=30", TooFastError),
+    ("context:500", ApiError),
+    ("context:timeout", ApiError),
+    ("token:401", CredentialsError),
+    ("token:html", UnexpectedAnswerError),
+    ("token:503", ApiError),
+]
+
+
+@pytest.mark.parametrize(("faults", "expected"), FAULTS)
+def test_every_fault_ends_as_it_should_and_in_time(faults: str, expected: type) -> None:
+    """One fault is got over where that is safe; one that stays is told; five seconds are five seconds."""
+    world = World(faults)
+    start = world.time.seconds
+    (found,) = world.run("c-1")
+    assert isinstance(found, expected), repr(found)
+    assert world.time.seconds - start <= 5.0
+    assert [] == canary.found(repr(found))
+    assert world.asked()["context"] <= 4
+
+
+@pytest.mark.parametrize("status", [200, 204])
+def test_an_answer_without_a_body_is_an_acknowledgement(status: int) -> None:
+    """There is nothing in it that anybody needs."""
+    (found,) = World(f"context:empty-applied={status}").run("c-1")
+    assert found is None
+
+
+@WAYS
+def test_a_thousand_at_once_make_one_request_for_a_token(way: str) -> None:
+    """Before the first, and once more when all of them are told that it is worthless (W12)."""
+    world = World("context:revoke@#1", way)
+    found = world.run(*(f"c-{one}" for one in range(1000)), at_once=1000)
+    assert [] == [one for one in found if isinstance(one, Exception)]
+    assert 2 == world.asked()["token"]
+
+
+def test_the_circuit_opens_fails_at_once_and_closes_itself() -> None:
+    """Away for a minute under 50 writes a second: at most 60 calls are sent, and it is found when back (W11)."""
+    world = World("*:503@0s-60s")
+
+    async def minute() -> tuple[list[Any], int, float, list[Any]]:
+        client = world.client()
+        first = await asyncio.gather(client.write("c-0", SAID, 5.0), return_exceptions=True)
+        during: list[Any] = list(first)
+        slowest = 0.0
+        while world.time.seconds < 1059:
+            before = world.time.seconds
+            during += await asyncio.gather(client.write("c-1", SAID, 5.0), return_exceptions=True)
+            if isinstance(during[-1], LaterError):
+                slowest = max(slowest, world.time.seconds - before)
+            world.time.seconds += 0.02
+        sent = len(world.app.state.requests)
+        world.time.seconds += 7
+        after = await asyncio.gather(*(client.write(f"c-{one}", SAID, 5.0) for one in range(3)), return_exceptions=True)
+        after += await asyncio.gather(client.write("c-9", SAID, 5.0), return_exceptions=True)
+        return during, sent, slowest, after
+
+    during, sent, slowest, after = asyncio.run(minute())
+    assert all(isinstance(one, OverloadedError) for one in during)
+    assert sum(isinstance(one, LaterError) for one in during) > 0.9 * len(during)
+    assert MOST_FAST_FAILURES < sent <= 60
+    assert 0 == slowest
+    assert isinstance(after[0], dict)
+    assert isinstance(after[-1], dict)
+
+
+def test_who_sent_something_is_never_told_that_nothing_was_sent() -> None:
+    """Two in turn, until the fifth failure opens the circuit between two attempts of the other."""
+    world = World("context:503")
+    found = world.run("c-1", "c-2", seconds=30.0, at_once=2)
+    assert 5 == world.asked()["context"]
+    assert [OverloadedError, OverloadedError] == [type(one) for one in found]
+
+
+def test_half_of_twenty_open_the_circuit_too() -> None:
+    """A tenant that fails every other time is as good as away."""
+    world = World(",".join(f"context:503@#{one}" for one in range(1, 40, 2)))
+
+    async def write() -> int:
+        client = world.client()
+        for one in range(20):
+            await asyncio.gather(client.write(f"c-{one}", SAID, 0.1), return_exceptions=True)
+        return client.circuit.opened
+
+    assert asyncio.run(write()) >= 1
+
+
+@WAYS
+def test_a_tenant_that_says_wait_is_not_asked_meanwhile(way: str) -> None:
+    """Retry-After beyond the time there is: the one who got it and all who come are told how long."""
+    world = World("context:429=60@#1", way)
+    found = world.run("c-1", "c-2", "c-3")
+    assert [TooFastError] * 3 == [type(one) for one in found]
+    assert all(59 < one.seconds <= 60 for one in found)
+    assert 1 == world.asked()["context"]
+
+
+@pytest.mark.parametrize("conversation", [".", "..", "...."])
+@WAYS
+def test_an_id_that_is_a_direction_is_never_asked_for(conversation: str, way: str) -> None:
+    """The last line of defence: the path is compared with what was meant before anything is sent."""
+    world = World("", way)
+    (found,) = world.run(conversation)
+    if conversation == "....":
+        assert not isinstance(found, Exception)
+    else:
+        assert isinstance(found, RejectedError)
+        assert {} == dict(world.asked())
+
+
+@pytest.mark.parametrize("conversation", ["../../routing/rules/1?x=", "a/b", "a%2Fb", "a?b", "a#b", "ä", "a b", "a:b"])
+@WAYS
+def test_whatever_an_id_holds_stays_in_its_segment(conversation: str, way: str) -> None:
+    """Percent-encoded, it is one segment of the writer's path and nothing else."""
+    world = World("", way)
+    world.run(conversation)
+    paths = {request.segments for request in world.app.state.requests if request.path != "/oauth/token"}
+    template = world.path.split("/")[1:]
+    assert {tuple(conversation if part == "{conversationId}" else part for part in template)} == paths
+
+
+def test_a_path_that_leads_elsewhere_is_refused_at_the_start() -> None:
+    """A template with directions in it would be asked for as another one."""
+    world = World()
+    with pytest.raises(UsageError):
+        world.client(path="/a/../{conversationId}/context")
+
+
+@pytest.mark.parametrize(
+    ("faults", "expected"), [("", [True, True]), ("token:401", [False, False]), ("token:503", [False, False])]
+)
+def test_ready_is_whether_a_token_can_be_had(faults: str, expected: list[bool]) -> None:
+    """Asked for once, however often somebody wants to know."""
+    world = World(faults)
+
+    async def ask() -> list[bool]:
+        client = world.client()
+        return [await client.ready(), await client.ready()]
+
+    assert expected == asyncio.run(ask())
+    assert world.asked()["token"] <= (1 if faults != "token:503" else 4)

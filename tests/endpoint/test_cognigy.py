@@ -1,0 +1,91 @@
+"""The Cognigy side: the Code node's text, run by Node.js under a stand-in for Cognigy's globals."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from reconciler.cli.commands.cognigy import PAYLOAD, code
+from reconciler.endpoint.event import event
+from tests.support.requirements import lacking
+
+if TYPE_CHECKING:
+    from tests.support.program import Program
+
+NODE = shutil.which("node")
+RUN = """
+const vm = require("vm");
+const [code, input] = JSON.parse(require("fs").readFileSync(0, "utf-8"));
+const globals = {input, context: {}, profile: {}, api: {}};
+vm.runInNewContext(code, globals, {timeout: 1000});
+console.log(JSON.stringify(globals.input.cxroute));
+"""
+GIVEN: list[tuple[dict[str, Any], str, float | None]] = [
+    ({"intent": "billing", "intentScore": 0.93}, "billing", 0.93),
+    ({"intent": "billing", "intentScore": 1}, "billing", 1),
+    ({"intent": "billing", "intentScore": 1.0000001}, "billing", 1),
+    ({"intent": "billing", "intentScore": -0.1}, "billing", 0),
+    ({"intent": "billing", "intentScore": "0.9"}, "billing", None),
+    ({"intent": " größe? ", "intentScore": 0}, "größe?", 0),
+    ({"intent": "x" * 300, "intentScore": None}, "x" * 256, None),
+    ({"intent": "😀" * 300}, "😀" * 256, None),
+    ({"intent": None, "intentScore": None}, "none", None),
+    ({"intent": ""}, "none", None),
+    ({}, "none", None),
+]
+
+
+def node(text: str, given: dict[str, Any]) -> Any:
+    """Run a Code node's text and return what it leaves for the HTTP Request node."""
+    if NODE is None:
+        lacking("Node.js is not installed")
+    done = subprocess.run(
+        [NODE, "-e", RUN], input=json.dumps([text, given]), capture_output=True, text=True, timeout=30, check=False
+    )
+    assert 0 == done.returncode, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize(("given", "intent", "confidence"), GIVEN)
+def test_the_code_node_builds_what_the_endpoint_takes(
+    given: dict[str, Any], intent: str, confidence: float | None
+) -> None:
+    """Whatever the bot understood, nothing too: the body is an event, letter by letter what was meant."""
+    body = node(code("input.sessionId", "none"), {"sessionId": "session-1", **given})
+    found = event(json.dumps(body).encode())
+    assert ("session-1", intent, confidence) == (found.conversation, found.intent, found.confidence)
+    assert found.moment is not None
+    assert set(PAYLOAD) == set(body)
+
+
+def test_the_id_and_the_missing_intent_can_be_said() -> None:
+    """Where the flow holds CXone's id, and which intent stands for none; quotes in it stay in it."""
+    body = node(code("input.data.contactId", 'a "b"'), {"data": {"contactId": "c-7"}})
+    assert ("c-7", 'a "b"') == (body["conversationId"], body["intent"])
+
+
+def test_the_code_needs_nothing_that_a_code_node_lacks() -> None:
+    """No require, no import, no waiting."""
+    words = code("input.sessionId", "none").partition("\n")[2]
+    assert not [word for word in ("require", "import", "await", "fetch", "setTimeout") if word in words]
+
+
+def test_both_nodes_are_printed(cxroute: Program) -> None:
+    """With URL, header, payload, time-out and retries; with --code the code alone."""
+    assert 0 == cxroute("cognigy", "--url", "https://bot.example/")
+    for part in ("https://bot.example/api/route", "X-API-Key", "8 seconds", "input.intentScore", '"$cs"'):
+        assert part in cxroute.out
+    assert 0 == cxroute("cognigy", "--code")
+    assert code("input.sessionId", "none") == cxroute.out
+
+
+@pytest.mark.parametrize(
+    "wrong", [("--none", " "), ("--none", "x" * 257), ("--conversation", ""), ("--url", "bot.example")]
+)
+def test_what_would_not_work_is_refused(cxroute: Program, wrong: tuple[str, str]) -> None:
+    """Exit 64, and nothing printed."""
+    assert (64, "") == (cxroute("cognigy", *wrong), cxroute.out)

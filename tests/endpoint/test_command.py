@@ -1,0 +1,134 @@
+"""`cxroute serve` as people start it: the real process, the simulator behind it over HTTP, signals and kills."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from reconciler.endpoint.server import listening_socket
+from tests.endpoint.in_process_endpoint import event
+from tests.endpoint.processes import KEY, MANIFEST, caller, contexts, log, process, served
+from tests.support import canary_secrets as canary
+from tests.support.plain_http import PLAIN
+from tests.support.program import write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.program import Program
+
+
+def test_from_a_post_to_the_tenant_and_back(tmp_path: Path) -> None:
+    """Over two sockets: written, a fallback, a stale one, 404, 401, ready, metrics; the tenant has what was said."""
+    with served(tmp_path, serve=("--explain",)) as (_, url), caller(url) as http:
+        assert 200 == http.get("/ready").status_code
+        good = http.post("/api/route", json=event())
+        unsure = http.post("/api/route", json=event(conversationId="c-2", confidence=0.1))
+        stale = http.post("/api/route", json=event(timestamp="2026-01-01T00:00:00Z"))
+        unknown = http.post("/api/route", json=event(conversationId="unknown-1"))
+        nobody = httpx.post(f"{url}/api/route", json=event(), trust_env=False, verify=PLAIN)
+        metrics = http.get("/metrics").text
+    expected = {
+        "rule": "cards/billing",
+        "destination": {"queues": [{"queueId": None, "queueName": "Billing", "share": 1}]},
+    }
+    assert (200, expected) == (good.status_code, good.json()["route"])
+    assert ("unsure", "cards/none") == (unsure.json()["fallback"], unsure.json()["route"]["rule"])
+    assert [True, 404, 401] == [stale.json()["stale"], unknown.status_code, nobody.status_code]
+    assert "cxroute_upstream_requests 4" in metrics
+    assert [200, 200, 200, 404, 401] == [line["status"] for line in log(tmp_path)]
+    written = contexts(tmp_path)
+    assert ["billing", "none"] == [written[name]["cognigyDetectedIntent"] for name in ("c-1", "c-2")]
+
+
+def test_a_tenant_that_is_killed_is_told_and_found_again(tmp_path: Path) -> None:
+    """502 while it is away, at once when that is known; /health lives on; written again once the tenant is back."""
+    (tmp_path / "manifests").mkdir()
+    with ExitStack() as stack:
+        tenant, upstream = stack.enter_context(process(tmp_path, "simulate", "--port", "0", "--state", "state.json"))
+        (tmp_path / "manifests" / "all.yaml").write_text(MANIFEST.format(url=upstream), encoding="utf-8")
+        _, url = stack.enter_context(process(tmp_path, "serve", "-e", "prod", "--port", "0"))
+        http = stack.enter_context(caller(url))
+        assert 200 == http.post("/api/route", json=event()).status_code
+        tenant.kill()
+        tenant.wait()
+        statuses, fastest = [], 9.0
+        for number in range(10):
+            before = time.monotonic()
+            statuses.append(
+                http.post("/api/route", json=event(conversationId=f"c-{number}", confidence=0.5)).status_code
+            )
+            fastest = min(fastest, time.monotonic() - before)
+        assert {502} == set(statuses)
+        assert fastest < 0.2
+        assert 200 == http.get("/health").status_code
+        port = upstream.rpartition(":")[2]
+        stack.enter_context(process(tmp_path, "simulate", "--port", port, "--state", "state.json"))
+        found = [0]
+        while found[-1] != 200 and len(found) < 100:
+            time.sleep(0.1)
+            found.append(http.post("/api/route", json=event(conversationId="back")).status_code)
+        assert 200 == found[-1]
+
+
+@pytest.mark.parametrize("fault", ["403", "500", "html"])
+def test_a_tenant_that_repeats_secrets_gets_none_of_them_out(tmp_path: Path, fault: str) -> None:
+    """Neither answers nor the log hold the client's secret, a token or a key, whatever the tenant answers."""
+    with served(tmp_path, "--faults", f"context:{fault}") as (_, url), caller(url) as http:
+        answers = [http.post("/api/route", json=event()) for _ in range(2)]
+        answers += [
+            http.post("/api/route", content=b"{", headers={"Content-Type": "application/json"}),
+            http.get("/ready"),
+        ]
+    said = "".join(f"{one.headers} {one.text}" for one in answers) + (tmp_path / "serve.log").read_text("utf-8")
+    assert [502, 502, 400, 200] == [one.status_code for one in answers]
+    assert [] == canary.found(said)
+    assert KEY not in said
+
+
+REFUSED = [
+    (("--host", "0.0.0.0"), {}, "without keys in $CXROUTE_API_KEYS it listens on loopback only"),  # noqa: S104 - refused
+    (("--host", "::"), {}, "without keys in $CXROUTE_API_KEYS it listens on loopback only"),
+    (("--host", "example.com"), {}, "without keys in $CXROUTE_API_KEYS it listens on loopback only"),
+    (("--port", "65536"), {}, "there are ports 0 to 65535"),
+    (("--port", "x"), {}, "there are ports 0 to 65535"),
+    ((), {"PORT": "http"}, "there are ports 0 to 65535"),
+    ((), {"CXROUTE_API_KEYS": " , "}, "holds nothing but commas and spaces"),
+    ((), {"CXROUTE_API_KEYS": "two words of a key"}, "holds what no header can"),
+    ((), {"CXROUTE_WEBHOOK_SECRETS": "whsec_short"}, "a signing secret must be whsec_"),
+    ((), {"CXROUTE_API_KEYS_FILE": "nowhere"}, "the file that CXROUTE_API_KEYS_FILE names cannot be read"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "variables", "said"), REFUSED)
+def test_what_makes_no_sense_is_refused_at_the_start(
+    cxroute: Program, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], variables: dict[str, str], said: str
+) -> None:
+    """Exit 64 and one sentence, which repeats no key; nobody listens."""
+    monkeypatch.delenv("PORT", raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert 64 == cxroute("serve", *arguments)
+    assert said in cxroute.err
+    assert "two words" not in cxroute.err
+
+
+def test_a_port_that_is_taken_is_said(cxroute: Program) -> None:
+    """Exit 1, with the address."""
+    write("all.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: cards\nrules: []\n")
+    with listening_socket("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        assert 1 == cxroute("serve", "--port", str(port))
+    assert f"cannot listen on 127.0.0.1:{port}" in cxroute.err
+
+
+def test_without_the_extra_it_is_said_what_to_install(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Uvicorn is not part of what plan and apply need."""
+    monkeypatch.setitem(sys.modules, "reconciler.endpoint.server", None)
+    assert 1 == cxroute("serve", "--port", "0")
+    assert "needs the extra `serve`, which is not installed. See docs/getting-started.md, section" in cxroute.err

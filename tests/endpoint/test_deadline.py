@@ -1,0 +1,213 @@
+"""Nobody waits longer than the deadline, whatever hangs; what is late has no effect that anybody could be told of."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from reconciler.cxone.context_client import ContextClient
+from reconciler.cxone.settings import Credentials
+from reconciler.cxone.transport.rate_limiter import REAL_TIME
+from reconciler.cxone.transport.request import Answer
+from reconciler.endpoint.app import Limits
+from reconciler.endpoint.auth import Ids, Replays
+from reconciler.endpoint.conversations import Lines
+from reconciler.endpoint.event import event as parsed
+from reconciler.endpoint.handler import Policy, Relay
+from reconciler.endpoint.metrics import Metrics
+from reconciler.endpoint.redis.locks import SharedTurns
+from reconciler.endpoint.redis.message_ids import SharedIds
+from reconciler.errors import AmbiguousWriteError, TooFastError
+from tests.endpoint.in_process_endpoint import Endpoint, Upstream, event
+from tests.endpoint.stepped_tenant import PATH
+from tests.support.in_process_tenant import TENANT
+from tests.support.stepping_clock import run
+
+if TYPE_CHECKING:
+    from reconciler.cxone.transport.request import Carry, Request
+    from reconciler.endpoint.auth import Register
+    from reconciler.endpoint.messages import Answer as Answered
+    from reconciler.endpoint.redis.state import Shared
+
+
+def in_seconds(seconds: float) -> float:
+    return asyncio.get_running_loop().time() + seconds
+
+
+def answering(asked: list[str], seconds: float, answer: Answer) -> Carry:
+    """Return a tenant that gives tokens at once, and to all else one answer after so many seconds."""
+
+    async def carry(request: Request) -> Answer:
+        if request.target == "/oauth/token":
+            return Answer("", 200, {}, b'{"access_token": "t", "expires_in": 3600}')
+        asked.append(request.target)
+        await asyncio.sleep(seconds)
+        return answer
+
+    return carry
+
+
+def test_what_has_no_time_left_is_not_sent() -> None:
+    """A write with no more time than it takes to say so makes no call, and is no sign of a tenant that is away."""
+    sent: list[str] = []
+
+    async def late() -> bool:
+        client = ContextClient(
+            answering(sent, 60, Answer("", 200, {}, b"{}")),
+            TENANT,
+            Credentials(client_id="id", client_secret="secret"),
+            REAL_TIME,
+            PATH,
+        )
+        assert await client.ready()
+        for _ in range(10):
+            with pytest.raises(TooFastError):
+                await client.write("c-1", {"a": "b"}, 0.04)
+        return client.circuit.is_open
+
+    assert not asyncio.run(late())
+    assert [] == sent
+
+
+def test_whose_turn_comes_too_late_is_told_to_come_again() -> None:
+    """What was before it took all the time: the tenant has nothing to do with that, and is not asked."""
+
+    async def two() -> list[tuple[int, str | None]]:
+        hold = asyncio.Event()
+        endpoint = Endpoint(Upstream(hold=hold), limits=Limits(deadline=1.0))
+        asyncio.get_running_loop().call_later(0.92, hold.set)
+        found = await asyncio.gather(endpoint.post(event()), endpoint.post(event(intent="other")))
+        assert 1 == len(endpoint.upstream.writes)
+        return [(one.status, one.headers.get("retry-after")) for one in found]
+
+    assert [(200, None), (503, "1")] == run(two())
+
+
+def test_a_tenant_that_says_wait_longer_than_there_is_time_is_waited_for_by_nobody() -> None:
+    """One call is answered 429; all who wait for their moment then are told so at once, and not at their end."""
+    asked: list[str] = []
+    carry = answering(asked, 0.1, Answer("", 429, {"retry-after": "60"}, b""))
+
+    async def fifty() -> float:
+        tenant = replace(TENANT, requests_per_second=10.0)
+        client = ContextClient(carry, tenant, Credentials(client_id="id", client_secret="secret"), REAL_TIME, PATH)
+        before = time.monotonic()
+        writes = [client.write(f"c-{number}", {"a": "b"}, 5.0) for number in range(50)]
+        found = await asyncio.gather(*writes, return_exceptions=True)
+        assert {TooFastError} == {type(one) for one in found}
+        return time.monotonic() - before
+
+    assert asyncio.run(fifty()) < 2
+    assert len(asked) < 10
+
+
+def test_whoever_waits_for_the_first_of_two_equal_messages_waits_no_longer_than_the_deadline() -> None:
+    """The one that processes it never ends; the others are told so at their end, and come again."""
+
+    async def wait(register: Register) -> tuple[int, float]:
+        loop = asyncio.get_running_loop()
+        assert await register.claim("m-1", b"d", in_seconds(5)) is None
+        before = loop.time()
+        answer = await register.claim("m-1", b"d", in_seconds(5))
+        assert answer is not None
+        return answer.status, loop.time() - before
+
+    async def alone() -> tuple[int, float]:
+        return await wait(Ids(time.monotonic))
+
+    assert (503, 5.0) == run(alone())
+
+
+class Held:
+    """A Redis where somebody who was killed has every id, or which does not answer."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[Any, ...]] = []
+
+    def holder(self) -> str:
+        """Return a name."""
+        return "me"
+
+    def key(self, *parts: str) -> str:
+        """Return a key."""
+        return ":".join(parts)
+
+    async def take(self, _script: object, _key: str, *_arguments: object) -> list[Any]:
+        """Give nothing, as long as anybody waits."""
+        await asyncio.sleep(60)
+        return []
+
+    async def given(self, _script: object, _key: str, *_arguments: object) -> list[Any]:
+        """Give a turn that nobody had."""
+        return [b"yours", None, None, None]
+
+    def check(self) -> None:
+        """Be there."""
+
+    async def tell(self, *said: Any) -> bool:
+        """Take note, and answer too late."""
+        self.told.append(said)
+        await asyncio.sleep(1)
+        return True
+
+
+def test_a_redis_that_is_slow_costs_nobody_more_than_the_deadline() -> None:
+    """To look an id up ends with the deadline; that an answer is noted is waited for no longer, and it is told."""
+
+    async def look() -> tuple[int, float, float, int]:
+        loop, held = asyncio.get_running_loop(), Held()
+        ids = SharedIds(cast("Shared", held), time.monotonic)
+        before = loop.time()
+        answer = await ids.claim("m-1", b"d", in_seconds(5))
+        assert answer is not None
+        looked = loop.time() - before
+
+        async def process() -> Answered:
+            await asyncio.sleep(4.9)
+            return answer
+
+        held.take = held.given  # type: ignore[method-assign]
+        before = loop.time()
+        await Replays(ids).once("m-2", b"", in_seconds(5), process)
+        return answer.status, looked, loop.time() - before, len(held.told)
+
+    assert (503, 5.0, 5.0, 1) == run(look())
+
+
+def test_a_signal_that_nobody_knows_of_is_noted_no_longer_than_the_deadline() -> None:
+    """It was under way at the end, and Redis is slow just then: who waits is told in the bit that is kept for that."""
+    said = asyncio.Event()
+
+    async def write(*_: object) -> None:
+        try:
+            await said.wait()
+        except asyncio.CancelledError:
+            raise AmbiguousWriteError("") from None
+
+    async def take() -> tuple[int, bool, int]:
+        held = Held()
+        held.take = held.given  # type: ignore[method-assign]
+        relay = Relay(write, Policy(), SharedTurns(cast("Shared", held), Lines(lambda: 0.0)), Metrics(), lambda: 1)
+        before, end = asyncio.get_running_loop().time(), in_seconds(5)
+        answer = await relay.take(parsed(json.dumps(event()).encode()), "", datetime.now(UTC), end)
+        return answer.status, 5.0 <= asyncio.get_running_loop().time() - before <= 5.05, len(held.told)
+
+    assert (504, True, 1) == run(take())
+
+
+def test_a_claim_that_arrives_at_its_deadline_is_refused_and_leaves_the_id_free() -> None:
+    """The caller is about to give up, so it must not process the message; the next caller may."""
+
+    async def claims() -> list[Answered | None]:
+        ids = Ids(time.monotonic)
+        return [await ids.claim("m-1", b"d", in_seconds(0)), await ids.claim("m-1", b"d", in_seconds(5))]
+
+    late, next_one = asyncio.run(claims())
+    assert late is not None
+    assert (503, None) == (late.status, next_one)

@@ -1,0 +1,85 @@
+"""The endpoint's OpenAPI document: it says what the code does, and a tester that knows nothing else finds no fault."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from reconciler.endpoint import event
+from reconciler.endpoint import messages as answer
+from reconciler.endpoint import messages as reading
+from reconciler.endpoint import server as connection
+from reconciler.endpoint.event import InvalidError
+from tests.endpoint.in_process_endpoint import EVENT
+from tests.endpoint.openapi_document import DOCUMENT, FILE, STATUSES
+from tests.endpoint.process_memory import MIB, resident
+from tests.endpoint.processes import KEY, ROOT, log, served
+from tests.tiers import FULL
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SOURCES = sorted((ROOT / "reconciler" / "context").glob("*.py"))
+SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
+FIELDS: dict[str, Any] = SCHEMAS["Event"]["properties"]
+
+
+def test_the_document_has_every_status_of_the_code_and_no_other() -> None:
+    """Those that are written down in the room, by number or by name; 200 is what a success has."""
+    source = "".join(path.read_text("utf-8") for path in SOURCES)
+    numbers = set(map(int, re.findall(r"\b(?:refusal|later|Answer)\((\d{3})\b", source)))
+    names = {HTTPStatus[name].value for name in re.findall(r"HTTPStatus\.([A-Z_]+)", source)}
+    assert numbers | names == STATUSES
+
+
+def test_the_document_says_the_limits_of_the_code() -> None:
+    """Of body, headers, texts, and how long to wait."""
+    said = DOCUMENT["info"]["description"]
+    limits = (reading.LARGEST, connection._LARGEST_HEAD, connection._MOST_HEADERS)
+    assert [str(limit) for limit in limits] == re.findall(r"\d+", said)[:3]
+    assert event._CONVERSATION.pattern == FIELDS["conversationId"]["pattern"].removeprefix("^(?!\\.+$)").rstrip("$")
+    assert event._LONGEST == FIELDS["intent"]["maxLength"]
+    assert f"no more than {event._DEEPEST} levels" in SCHEMAS["Event"]["description"]
+    waits = [dict(answer.later(503, "", "", seconds).headers)[b"retry-after"] for seconds in (0, 1e9)]
+    assert [b"%d" % SCHEMAS["Seconds"][end] for end in ("minimum", "maximum")] == waits
+
+
+def test_the_document_has_the_fields_of_the_code() -> None:
+    """Which are asked for, and which need not be there."""
+    assert set(EVENT) == set(FIELDS)
+    for name in FIELDS:
+        body = json.dumps({field: value for field, value in EVENT.items() if field != name}).encode()
+        if name in SCHEMAS["Event"]["required"]:
+            with pytest.raises(InvalidError):
+                event.event(body)
+        else:
+            event.event(body)
+
+
+def test_a_tester_that_knows_the_document_alone_finds_no_fault(tmp_path: Path) -> None:
+    """Schemathesis at the real process: what fits is taken, what does not is refused, and every answer is as said."""
+    with served(tmp_path) as (server, url):
+        before = resident(server.pid)
+        tester = [sys.executable, "-m", "schemathesis.cli", "run", str(FILE), "--url", url, "--no-color"]
+        limits = ["--max-examples", "2500" if FULL else "20", "--seed", "1", "--generation-database", "none"]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+        found = subprocess.run(
+            [*tester, *limits, "--header", f"X-API-Key: {KEY}"],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        growth = resident(server.pid) - before
+    assert 0 == found.returncode, found.stdout + found.stderr
+    assert "4 selected / 4 total" in found.stdout
+    assert {"request"} == {line["event"] for line in log(tmp_path)}
+    assert growth <= 20 * MIB

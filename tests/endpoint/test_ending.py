@@ -1,0 +1,157 @@
+"""How the process ends with fifty posts under way: by SIGTERM nothing is lost, by SIGKILL what was not said (W13)."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import time
+from contextlib import ExitStack, contextmanager
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from tests.endpoint.in_process_endpoint import event
+from tests.endpoint.instances import until
+from tests.endpoint.processes import MANIFEST, caller, contexts, log, process, served
+from tests.tiers import FULL
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator
+    from pathlib import Path
+
+TERMS, KILLS = (100, 50) if FULL else (1, 1)
+TOGETHER = 50
+SERVE = ("serve", "-e", "prod", "--port", "0")
+
+
+class Posts:
+    """Events posted at once, each by a thread of its own."""
+
+    def __init__(self, http: httpx.Client, events: list[dict[str, Any]]) -> None:
+        self.answers: dict[str, int | str] = {}
+        self._http = http
+        self._threads = [Thread(target=self._post, args=(form,)) for form in events]
+        for thread in self._threads:
+            thread.start()
+
+    def _post(self, form: dict[str, Any]) -> None:
+        try:
+            answer: int | str = self._http.post("/api/route", json=form).status_code
+        except httpx.HTTPError as error:
+            answer = type(error).__name__
+        self.answers[form["conversationId"]] = answer
+
+    def await_all_under_way(self) -> None:
+        """Return once the endpoint says that it has all of them, before it answered one."""
+        until = time.monotonic() + 20
+        while f"cxroute_waiting {len(self._threads)}\n" not in self._http.get("/metrics").text:
+            assert time.monotonic() < until
+            assert {} == self.answers, "the signal is to come while all are under way"
+            time.sleep(0.02)
+
+    def join(self) -> set[int | str]:
+        """Return which answers came."""
+        for thread in self._threads:
+            thread.join()
+        return set(self.answers.values())
+
+
+@contextmanager
+def tenant(folder: Path, milliseconds: int) -> Iterator[None]:
+    """Run a tenant that takes so long, for endpoints that come and go."""
+    (folder / "manifests").mkdir()
+    slow = ("simulate", "--port", "0", "--state", "state.json", "--latency-ms", str(milliseconds))
+    with process(folder, *slow) as (_, url):
+        (folder / "manifests" / "all.yaml").write_text(MANIFEST.format(url=url), encoding="utf-8")
+        yield
+
+
+@contextmanager
+def endpoint(folder: Path) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
+    with ExitStack() as stack:
+        server, url = stack.enter_context(process(folder, *SERVE))
+        http = stack.enter_context(caller(url))
+        http.get("/ready")
+        yield server, http
+
+
+def some(number: int, second: int) -> list[dict[str, Any]]:
+    """Return the events of fifty conversations at one time."""
+    stamp = f"2026-02-01T09:00:{second:02}Z"
+    return [
+        event(conversationId=f"c-{number}-{one}", timestamp=stamp, confidence=second / 10) for one in range(TOGETHER)
+    ]
+
+
+def test_sigterm_finishes_what_was_accepted(tmp_path: Path) -> None:
+    """Fifty under way (100 times in the campaign): all are answered 200 and written, and it ends with 0."""
+    ends = set()
+    with tenant(tmp_path, 1500):
+        for number in range(TERMS):
+            with endpoint(tmp_path) as (server, http):
+                posts = Posts(http, some(number, 1))
+                posts.await_all_under_way()
+                server.send_signal(signal.SIGTERM)
+                ends.add((*posts.join(), server.wait(15)))
+    assert {(200, 0)} == ends
+    assert TERMS * TOGETHER == len(contexts(tmp_path))
+    assert {"request"} == {line["event"] for line in log(tmp_path)}
+
+
+def knock(url: str) -> None:
+    """Connect again and again, for ten seconds."""
+    where = urlsplit(url)
+    for _ in range(1000):
+        socket.create_connection((where.hostname or "", where.port or 0), 1).close()
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("serve", [(), ("--host", "::1")])
+def test_while_it_ends_nobody_new_is_let_in(tmp_path: Path, serve: tuple[str, ...]) -> None:
+    """However often its socket is listened to: whoever connects is refused at once, and goes elsewhere."""
+    with served(tmp_path, "--latency-ms", "1200", serve=serve) as (server, url), caller(url) as http:
+        posts = Posts(http, some(0, 1)[:1])
+        posts.await_all_under_way()
+        server.send_signal(signal.SIGTERM)
+        with pytest.raises(ConnectionRefusedError):
+            knock(url)
+        assert {} == posts.answers, "it is still at work"
+        assert ({200}, 0) == (posts.join(), server.wait(15))
+
+
+def test_after_a_kill_the_same_events_end_in_the_right_state(tmp_path: Path) -> None:
+    """SIGKILL with fifty under way (50 times in the campaign): nobody was told a lie, and the same again helps.
+
+    The conversations had an older event before; each ends with the one that its caller repeats.
+    """
+    after = []
+    with tenant(tmp_path, 1500):
+        for number in range(KILLS):
+            with endpoint(tmp_path) as (server, http):
+                assert {200} == Posts(http, some(number, 1)).join()
+                posts = Posts(http, some(number, 2))
+                posts.await_all_under_way()
+                server.kill()
+                assert 200 not in posts.join(), "it was killed before it could know"
+            with endpoint(tmp_path) as (_, http):
+                after.append(Posts(http, some(number, 2)).join())
+    assert [{200}] * KILLS == after
+    written = contexts(tmp_path)
+    assert {f"c-{number}-{one}": 0.2 for number in range(KILLS) for one in range(TOGETHER)} == {
+        name: context["cognigyConfidence"] for name, context in written.items()
+    }
+
+
+def test_the_log_of_a_killed_process_is_whole_lines(tmp_path: Path) -> None:
+    """Each is JSON, so that whoever collects it can go on. An answer may be out a moment before its line."""
+    written = tmp_path / "serve.log"
+    with tenant(tmp_path, 0), endpoint(tmp_path) as (server, http):
+        assert {200} == Posts(http, some(0, 1)).join()
+        assert until(5, lambda: written.read_text("utf-8").count("\n") >= TOGETHER)
+        server.kill()
+    assert TOGETHER == len([json.loads(line) for line in written.read_text("utf-8").splitlines()])

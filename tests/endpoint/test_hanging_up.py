@@ -1,0 +1,55 @@
+"""Callers that hang up before they are answered: what they posted is written, once and in order, all the same."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import struct
+import time
+from typing import TYPE_CHECKING
+
+from tests.endpoint.instances import EVENTS, caller, fleet, form, until
+from tests.endpoint.processes import KEY
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.endpoint.instances import Fleet, Key
+
+EACH = [(f"c-{number}", 0.0) for number in range(20)]
+ONE = [("same", second / EVENTS) for second in range(5)]
+
+
+def hang_up(port: int, key: Key, how: str) -> None:
+    """Post an event, and close the connection, or reset it, without a look at the answer."""
+    body = json.dumps(form(key)).encode()
+    head = f"POST /api/route HTTP/1.1\r\nHost: x\r\nX-API-Key: {KEY}\r\nContent-Type: application/json\r\n"
+    with socket.create_connection(("127.0.0.1", port)) as one:
+        one.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        time.sleep(0.03)  # or a reset would take back what was sent
+        if how == "reset":
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def test_who_hangs_up_takes_nothing_back(tmp_path: Path) -> None:
+    """Each event has its effect, in its order; the same again is a repeat. Each is logged as it was answered."""
+
+    async def again(url: str) -> set[int]:
+        async with caller(url) as http:
+            return {(await http.post("/api/route", json=form(key))).status_code for key in EACH}
+
+    def written(one: Fleet) -> list[Key]:
+        until(10, lambda: len(one.writes()) >= len(EACH + ONE))
+        return one.writes()
+
+    with fleet(tmp_path, "--latency-ms", "200") as one:
+        _, url = one.serve()
+        for number, key in enumerate([*EACH, *ONE]):
+            hang_up(int(url.rpartition(":")[2]), key, "reset" if number % 2 else "close")
+        first = written(one)
+        assert {200} == asyncio.run(again(url))
+        assert first == one.writes()
+        assert {200: 45} == one.logged(45)
+    assert sorted(EACH + ONE) == sorted(first)
+    assert ONE == [key for key in first if key[0] == "same"]

@@ -1,0 +1,86 @@
+"""Huge bodies, said, unsaid and denied: refused, hardly read, and nothing of them kept (W7)."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import TYPE_CHECKING, Any
+
+from reconciler.endpoint.messages import LARGEST
+from reconciler.endpoint.server import Connection
+from tests.endpoint.in_process_endpoint import Endpoint
+from tests.endpoint.process_memory import MIB, resident
+from tests.endpoint.raw_sockets import listening, request
+from tests.tiers import FULL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pytest
+
+ROUNDS = 20 if FULL else 2
+PART = b" " * LARGEST
+CHUNK = b"%x\r\n%b\r\n" % (LARGEST, PART)
+HUGE = {
+    "said": (413, request(body=b"", length=str(50 * MIB)), PART),
+    "chunked": (413, request("Transfer-Encoding: chunked", body=b"", length=""), CHUNK),
+    "said, behind a chunk's size": (413, request("Transfer-Encoding: chunked", body=b"3200000\r\n", length=""), PART),
+    "said, and then less": (413, request(body=b"{}", length=str(50 * MIB)), b""),
+    "said to be just small enough": (400, request(body=b"", length=str(LARGEST)), PART),
+    "said to be nothing": (400, request(body=b"", length="0"), PART),
+}
+"""The status, how it begins, and what is sent behind that until 50 MiB are."""
+
+
+async def pour(port: int, begin: bytes, part: bytes) -> bytes:
+    """Send it all, however it goes, and return what the endpoint said; what was not sent stays with the caller."""
+    loop, raw = asyncio.get_running_loop(), b""
+    with socket.socket() as caller:
+        caller.setblocking(False)
+        await loop.sock_connect(caller, ("127.0.0.1", port))
+        try:
+            await loop.sock_sendall(caller, begin)
+            for _ in range(50 * MIB // LARGEST if part else 0):
+                await loop.sock_sendall(caller, part)
+        except ConnectionError:
+            pass  # it is told so, and reads the answer
+        try:
+            while more := await loop.sock_recv(caller, 65_536):
+                raw += more
+        except ConnectionError:
+            pass  # closed while more was on the way
+    return raw
+
+
+def test_huge_bodies_are_refused_and_hardly_read(
+    monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
+) -> None:
+    """Each kind (twice; 20 times in the campaign): its status, 64 KiB beyond the limit at most, memory stays flat."""
+    taken, sizes, beyond = [0], [], []
+    received = Connection.data_received
+
+    def counting(self: Connection, data: bytes) -> None:
+        taken[0] += len(data)
+        received(self, data)
+
+    monkeypatch.setattr(Connection, "data_received", counting)
+
+    async def attack() -> tuple[dict[str, int], list[Any]]:
+        endpoint, found = Endpoint(), {}
+        async with listening(endpoint) as port:
+            for number in range(ROUNDS * len(HUGE)):
+                name, (status, begin, part) = list(HUGE.items())[number % len(HUGE)]
+                taken[0] = 0
+                said = await pour(port, begin, part)
+                beyond.append(taken[0] - len(begin) - LARGEST)
+                if said[:12] != b"HTTP/1.1 %d" % status or said.count(b"HTTP/1.1 ") != 1:
+                    found[f"{name} {number}"] = int(said[9:12] or 0)
+                sizes.append(resident())
+        return found, endpoint.upstream.writes
+
+    found, writes = asyncio.run(attack())
+    record_property("bytes beyond", max(beyond))
+    record_property("MiB more", (sizes[-1] - sizes[len(HUGE) - 1]) / MIB)
+    assert ({}, []) == (found, writes)
+    assert max(beyond) <= LARGEST
+    assert sizes[-1] - sizes[len(HUGE) - 1] <= 4 * MIB

@@ -1,0 +1,121 @@
+"""Kept connections: one without a request ends after its time, not before, and leaves nothing behind (W7)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from reconciler.endpoint import server as serve
+from tests.endpoint.in_process_endpoint import Endpoint, Upstream, event
+from tests.endpoint.raw_sockets import Caller, listening, request
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+IDLE = 0.8
+AWHILE = 0.6 * IDLE
+"""Less than that; twice is more."""
+EARLY = 0.005
+"""Seconds by which a timer may go off too soon."""
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a connection be kept for less than a second in place of twenty."""
+    monkeypatch.setattr(serve, "_IDLE", IDLE)
+
+
+def kept(use: Callable[[Caller], Awaitable[object]], upstream: Upstream | None = None) -> float:
+    """Use a connection of an endpoint of its own; return for how many seconds it was kept after its last answer."""
+
+    async def go() -> float:
+        async with listening(Endpoint(upstream)) as port:
+            one = await Caller.connected(port)
+            await use(one)
+            assert b"" == await asyncio.wait_for(one._reader.read(), 10)
+            one.close()
+            return asyncio.get_running_loop().time() - one.used
+
+    return asyncio.run(go())
+
+
+def test_it_is_kept_from_its_last_answer_on() -> None:
+    """Not from the first one: the time begins anew with each."""
+
+    async def use(one: Caller) -> None:
+        for _ in range(2):
+            assert 200 == await one.post(event())
+            await asyncio.sleep(AWHILE)
+        assert 200 == await one.post(event())
+
+    assert kept(use) >= IDLE - EARLY
+
+
+def test_it_does_not_end_before_the_tenant_answers() -> None:
+    """The time of the answer before is over meanwhile; after this one it begins anew."""
+    hold = asyncio.Event()
+
+    async def use(one: Caller) -> None:
+        hold.set()
+        assert 200 == await one.post(event(timestamp=...))
+        hold.clear()
+        asyncio.get_running_loop().call_later(2 * AWHILE, hold.set)
+        assert 200 == await one.post(event(timestamp=...))
+
+    assert kept(use, Upstream(hold=hold)) >= IDLE - EARLY
+
+
+def test_it_does_not_end_in_the_midst_of_a_request_s_headers() -> None:
+    """They have their own time; once they are answered the connection's begins."""
+
+    async def use(one: Caller) -> None:
+        assert 200 == await one.post(event())
+        await asyncio.sleep(AWHILE)
+        one._writer.write(request()[:30])
+        await asyncio.sleep(AWHILE)
+        one._writer.write(request()[30:])
+        assert b" 200 " in await one._reader.readuntil(b"\r\n\r\n")
+        one.used = asyncio.get_running_loop().time()
+        assert (await one._reader.readuntil(b"}}}")).endswith(b"}}}")
+
+    assert kept(use) >= IDLE - EARLY
+
+
+def test_blank_lines_are_no_request() -> None:
+    """They may come before one; whoever sends nothing else is not kept for that."""
+
+    async def use(one: Caller) -> None:
+        assert 200 == await one.post(event())
+        dripping.append(asyncio.create_task(drip(one)))
+
+    async def drip(one: Caller) -> None:
+        while not one._writer.is_closing():
+            one._writer.write(b"\r\n")
+            await asyncio.sleep(IDLE / 10)
+
+    dripping: list[asyncio.Task[None]] = []
+    assert kept(use) >= IDLE - EARLY
+
+
+def test_a_caller_who_hangs_up_leaves_no_timer_behind() -> None:
+    """A connection that is over would be held by it for as long as it was to be kept."""
+
+    async def go() -> tuple[int, int]:
+        timers = cast("Any", asyncio.get_running_loop())._scheduled
+
+        def counted() -> int:
+            return sum("_end_if_idle" in repr(one) for one in timers if not one.cancelled())
+
+        async with listening(Endpoint()) as port:
+            callers = [await Caller.connected(port) for _ in range(20)]
+            for one in callers:
+                assert 200 == await one.post(event())
+            before = counted()
+            for one in callers:
+                one.close()
+            await asyncio.sleep(IDLE / 8)
+            return before, counted()
+
+    assert (20, 0) == asyncio.run(go())

@@ -1,0 +1,54 @@
+"""What the endpoint remembers is bounded in number, and in size whatever a tenant answers."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.endpoint.in_process_endpoint import Endpoint, Upstream, event
+from tests.endpoint.process_memory import MIB, resident
+from tests.endpoint.signing import WRITTEN, signed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LONG = 64 * 1024
+
+
+class Talkative(Upstream):
+    """A tenant whose answers are long."""
+
+    async def write(self, conversation: str, attributes: Mapping[str, Any], seconds: float) -> Any:
+        """Merge, and say much."""
+        return {**await super().write(conversation, attributes, seconds), "more": "x" * LONG}
+
+
+@pytest.mark.parametrize("is_signed", [False, True])
+def test_a_long_answer_is_passed_on_and_not_kept(is_signed: bool) -> None:  # noqa: FBT001 - pytest hands it over
+    """The first caller gets all of it; the same again is answered without it, and not written again."""
+    endpoint = Endpoint(Talkative(), secrets=(WRITTEN,))
+
+    async def posts() -> tuple[Any, Any, int]:
+        body, headers = signed("m-1", event())
+        found = [await (endpoint.post(body, headers) if is_signed else endpoint.post()) for _ in range(2)]
+        assert {200} == {reply.status for reply in found}
+        return len(found[0].form["data"]["more"]), found[1].form["data"], len(endpoint.upstream.writes)
+
+    assert (LONG, None, 1) == asyncio.run(posts())
+
+
+def test_thousands_of_long_answers_take_no_memory() -> None:
+    """Of 3,000 conversations, half of them in signed messages, each answered with 64 KiB: 190 MiB in all."""
+    endpoint = Endpoint(Talkative(), secrets=(WRITTEN,))
+
+    async def posts(begin: int, end: int) -> None:
+        for number in range(begin, end):
+            form = event(conversationId=f"c-{number}")
+            await (endpoint.post(*signed(f"m-{number}", form)) if number % 2 else endpoint.post(form))
+
+    asyncio.run(posts(0, 200))
+    before = resident()
+    asyncio.run(posts(200, 3000))
+    assert resident() - before < 30 * MIB

@@ -1,0 +1,180 @@
+"""Order, duplicates and repeats: whatever arrives when, each conversation ends with its newest event (W2, W3)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from reconciler.endpoint.conversations import CrowdedError, Lines
+from reconciler.errors import UnreachableError
+from tests.endpoint.in_process_endpoint import HEADERS, Endpoint, Reply, Upstream, event
+from tests.endpoint.signing import WRITTEN, signed
+
+
+def at(second: int, **said: Any) -> dict[str, Any]:
+    return event(timestamp=f"2026-02-01T09:00:{second:02}Z", intent=f"intent-{second}", **said)
+
+
+def signing(upstream: Upstream | None = None) -> Endpoint:
+    return Endpoint(upstream, keys=(), secrets=[WRITTEN])
+
+
+def test_an_older_event_is_stale() -> None:
+    """It is answered 200 with `stale`, and not written; the next newer one is."""
+    endpoint = Endpoint()
+
+    async def three() -> list[Reply]:
+        return [await endpoint.post(at(second)) for second in (2, 1, 3)]
+
+    replies = asyncio.run(three())
+    assert [(200, None), (200, True), (200, None)] == [(one.status, one.form.get("stale")) for one in replies]
+    assert ["intent-2", "intent-3"] == [one["cognigyDetectedIntent"] for _, one in endpoint.upstream.writes]
+
+
+def test_an_equal_repeat_is_answered_from_the_first() -> None:
+    """Byte by byte, also where both come at once; other values at the same time are written."""
+    endpoint = Endpoint()
+
+    async def posts() -> list[Reply]:
+        one, two = await asyncio.gather(endpoint.post(at(1)), endpoint.post(at(1)))
+        return [one, two, await endpoint.post(at(1)), await endpoint.post(at(1, confidence=0.5))]
+
+    one, two, three, four = asyncio.run(posts())
+    assert one.body == two.body == three.body != four.body
+    assert [0.9, 0.5] == [written["cognigyConfidence"] for _, written in endpoint.upstream.writes]
+
+
+def test_events_without_a_timestamp_are_written_as_they_come() -> None:
+    """Even when the wall clock goes back by an hour between them."""
+    endpoint = Endpoint()
+
+    async def posts() -> list[int]:
+        statuses = []
+        for seconds in (0, -3600, -3600):
+            endpoint.seconds = seconds
+            statuses.append((await endpoint.post(event(timestamp=..., intent=f"at {seconds}"))).form.get("stale"))
+        return statuses
+
+    assert [None, None, None] == asyncio.run(posts())
+    assert 3 == len(endpoint.upstream.writes)
+
+
+def test_an_event_without_a_timestamp_stands_behind_what_came_before() -> None:
+    """A bot's clock is ahead: what it said before is no newer for that, and what it says later is."""
+    endpoint = Endpoint()
+
+    async def posts() -> list[bool | None]:
+        times = ["2027-01-01T00:00:09Z", ..., "2027-01-01T00:00:08Z", "2027-01-01T00:00:10Z"]
+        return [(await endpoint.post(event(timestamp=time))).form.get("stale") for time in times]
+
+    assert [None, None, True, None] == asyncio.run(posts())
+
+
+def test_what_waited_behind_a_newer_event_is_stale() -> None:
+    """The newest of those that wait is not held up by a value that it would replace at once."""
+    hold = asyncio.Event()
+    endpoint = Endpoint(Upstream(hold=hold))
+
+    async def posts() -> list[bool | None]:
+        tasks = [asyncio.create_task(endpoint.post(at(second))) for second in (1, 9, 5)]
+        await asyncio.sleep(0.01)
+        hold.set()
+        return [reply.form.get("stale") for reply in await asyncio.gather(*tasks)]
+
+    assert [None, None, True] == asyncio.run(posts())
+    assert "intent-9" == endpoint.upstream.contexts["c-1"]["cognigyDetectedIntent"]
+
+
+def test_one_conversation_has_one_write_under_way_and_others_go_on() -> None:
+    """Ten posts about one and one about another: the other is not behind them."""
+    hold = asyncio.Event()
+    endpoint = Endpoint(Upstream(hold=hold))
+
+    async def posts() -> tuple[list[str], int]:
+        tasks = [asyncio.create_task(endpoint.post(at(second))) for second in range(10)]
+        tasks.append(asyncio.create_task(endpoint.post(at(1, conversationId="other"))))
+        await asyncio.sleep(0.01)
+        under_way = [name for name, count in endpoint.upstream.under_way.items() if count]
+        hold.set()
+        await asyncio.gather(*tasks)
+        return sorted(under_way), endpoint.upstream.most_under_way
+
+    assert (["c-1", "other"], 1) == asyncio.run(posts())
+
+
+def test_a_flood_about_one_conversation_is_shed() -> None:
+    """Sixteen wait; the next is told to come again."""
+    hold = asyncio.Event()
+    endpoint = Endpoint(Upstream(hold=hold))
+
+    async def posts() -> list[int]:
+        tasks = [asyncio.create_task(endpoint.post(at(second))) for second in range(17)]
+        await asyncio.sleep(0.01)
+        hold.set()
+        return [reply.status for reply in await asyncio.gather(*tasks)]
+
+    assert [200] * 16 + [503] == asyncio.run(posts())
+
+
+def test_a_signed_message_has_one_effect() -> None:
+    """Again, or at once, with the same answer; with another body it is a conflict, unsigned it is refused."""
+    endpoint = signing()
+
+    async def posts() -> list[Reply]:
+        first = signed("m-1", event(timestamp=...))
+        one, two = await asyncio.gather(endpoint.post(*first), endpoint.post(*first))
+        other = await endpoint.post(*signed("m-1", event(intent="other")))
+        return [one, two, await endpoint.post(*first), other, await endpoint.post()]
+
+    one, two, three, other, unsigned = asyncio.run(posts())
+    assert one.body == two.body == three.body
+    assert [200, 409, 401] == [one.status, other.status, unsigned.status]
+    assert 1 == len(endpoint.upstream.writes)
+
+
+def test_a_signed_message_that_failed_may_come_again() -> None:
+    """Whoever got a 502 sends the same message once more."""
+    endpoint = signing(Upstream(faults=[UnreachableError("")]))
+
+    async def posts() -> list[int]:
+        return [(await endpoint.post(*signed("m-1", event()))).status for _ in range(2)]
+
+    assert [502, 200] == asyncio.run(posts())
+
+
+def test_a_signature_decides_where_there_is_one() -> None:
+    """A key does not save a message whose signature is wrong; without a signature, a key is enough."""
+    endpoint = Endpoint(secrets=[WRITTEN])
+    body, headers = signed("m-1", event())
+
+    async def posts() -> list[int]:
+        both = [*headers, HEADERS[1]]
+        return [
+            (await endpoint.post(body + b" ", both)).status,
+            (await endpoint.post(body, both)).status,
+            (await endpoint.post()).status,
+        ]
+
+    assert [401, 200, 200] == asyncio.run(posts())
+
+
+def test_the_line_itself_says_that_it_is_full() -> None:
+    """The error is of this room; the app makes a 503 of it."""
+
+    async def crowd() -> None:
+        lines = Lines(lambda: 0.0)
+        async with lines.turn("a"):
+            waiting = [asyncio.create_task(_pass(lines)) for _ in range(15)]
+            await asyncio.sleep(0)
+            with pytest.raises(CrowdedError):
+                await _pass(lines)
+        await asyncio.gather(*waiting)
+
+    asyncio.run(crowd())
+
+
+async def _pass(lines: Lines) -> None:
+    async with lines.turn("a"):
+        pass

@@ -1,0 +1,52 @@
+"""What the Environment says of events: the fallback for doubtful intents, and where a conversation goes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from reconciler.endpoint.handler import Policy
+from reconciler.endpoint.policy import Fallback
+from tests.endpoint.in_process_endpoint import Endpoint, Upstream, event
+
+FALLBACK = Policy(fallback=Fallback("none", 0.4), known=frozenset({"billing", "refund"}))
+DOUBTS = [
+    ({}, "billing", None),
+    ({"confidence": 0.4}, "billing", None),
+    ({"confidence": 0.39}, "none", "unsure"),
+    ({"confidence": None}, "none", "unsure"),
+    ({"confidence": ...}, "none", "unsure"),
+    ({"intent": "gossip"}, "none", "unknown"),
+    ({"intent": "gossip", "confidence": 0.1}, "none", "unknown"),
+]
+
+
+@pytest.mark.parametrize(("said", "intent", "reason"), DOUBTS)
+def test_unsure_and_unknown_intents_become_the_fallback(said: dict[str, Any], intent: str, reason: str | None) -> None:
+    """The answer says so, the metrics count it, the confidence stays what it was."""
+    endpoint = Endpoint(policy=FALLBACK)
+    reply = asyncio.run(endpoint.post(event(**said)))
+    ((_, written),) = endpoint.upstream.writes
+    assert (intent, reason) == (written["cognigyDetectedIntent"], reply.form.get("fallback"))
+    confidence = event(**said).get("confidence")
+    assert confidence == written["cognigyConfidence"]
+    assert {reason: 1} if reason else {} == dict(endpoint.app.metrics.doubts)
+
+
+def test_without_a_context_block_values_are_written_as_they_come() -> None:
+    """An unknown intent is counted all the same."""
+    endpoint = Endpoint(policy=Policy(known=frozenset({"billing"})))
+    reply = asyncio.run(endpoint.post(event(intent="gossip", confidence=None)))
+    ((_, written),) = endpoint.upstream.writes
+    assert ("gossip", None) == (written["cognigyDetectedIntent"], reply.form.get("fallback"))
+    assert {"unknown": 1} == dict(endpoint.app.metrics.doubts)
+
+
+def test_with_explain_the_answer_says_where_the_conversation_goes() -> None:
+    """By the attributes just written, and those that the conversation had before."""
+    upstream = Upstream(contexts={"c-1": {"customerTier": "gold", "cognigyDetectedIntent": "old"}})
+    endpoint = Endpoint(upstream, policy=Policy(explain=lambda given: sorted(given.items())[:2]))
+    expected = [["cognigyConfidence", 0.9], ["cognigyDetectedIntent", "billing"]]
+    assert expected == asyncio.run(endpoint.post()).form["route"]

@@ -1,0 +1,92 @@
+"""The endpoint asks itself GET /health before it says that it is ready: a uvicorn that does not fit is told at once."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+import uvicorn
+
+from reconciler.endpoint import server as serve
+from reconciler.endpoint.server import Connection
+from reconciler.errors import CxrouteError
+from tests.endpoint.in_process_endpoint import Endpoint
+
+if TYPE_CHECKING:
+    from reconciler.endpoint.app import ContextApp
+
+
+class Broken(Connection):
+    """Calls what its uvicorn does not have, as this program did under uvicorn 0.44."""
+
+    def _begin(self) -> None:
+        raise AttributeError("_start_asgi_task")
+
+
+class Silent(Connection):
+    """Never answers."""
+
+    def data_received(self, data: bytes) -> None:
+        """Read nothing."""
+        del data
+
+
+def started(app: ContextApp, host: str = "127.0.0.1") -> list[str]:
+    """Serve until it says that it is ready, then end; return what it said."""
+    said: list[str] = []
+
+    def announce(url: str) -> None:
+        said.append(url)
+        signal.raise_signal(signal.SIGTERM)
+
+    with serve.listening_socket(host, 0) as listener:
+        asyncio.run(serve.serve(app, listener, announce))
+    return said
+
+
+ADDRESSES = [
+    ("127.0.0.1", "http://127."),
+    ("0.0.0.0", "http://0."),  # noqa: S104 - only to be asked over loopback
+    ("::1", "http://["),
+]
+
+
+@pytest.mark.parametrize(("host", "begin"), ADDRESSES)
+def test_what_answers_is_announced(host: str, begin: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once, whatever the address it listens on; a proxy is not asked."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    [url] = started(Endpoint().app, host)
+    assert url.startswith(begin)
+
+
+def test_a_connection_that_does_not_fit_its_uvicorn_ends_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One error says what was answered, which uvicorn it is, and what to install; nothing is announced."""
+    monkeypatch.setattr(serve, "Connection", Broken)
+    with pytest.raises(CxrouteError) as raised:
+        started(Endpoint().app)
+    assert (
+        "the endpoint does not answer its own GET /health as it must (HTTP/1.1 400 Bad Request): uvicorn"
+        f" {uvicorn.__version__} does not fit this version of cxroute. Install the versions that the extra `serve`"
+        " requires; see docs/getting-started.md, section Install."
+    ) == str(raised.value)
+
+
+def test_a_server_that_never_answers_ends_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the time for the check, in place of waiting for ever."""
+    monkeypatch.setattr(serve, "Connection", Silent)
+    monkeypatch.setattr(serve, "_LONGEST_CHECK", 0.05)
+    with pytest.raises(CxrouteError, match=r"GET /health as it must \(no answer\)"):
+        started(Endpoint().app)
+
+
+def test_an_endpoint_that_fails_is_ready_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """503 is an answer of this program: the requests arrive, and who watches /health decides what follows."""
+    endpoint = Endpoint()
+
+    async def fail(*_: object) -> object:
+        raise ValueError
+
+    monkeypatch.setattr(endpoint.app, "_probe", fail)
+    assert 1 == len(started(endpoint.app))

@@ -1,0 +1,287 @@
+"""`serve --shared`: several machines and a Redis keep every promise of one process, and say no while Redis is away."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from tests.endpoint.in_process_endpoint import event
+from tests.endpoint.instances import EVENTS, FLOOD, Callers, Fleet, caller, fleet, flood, gone_back, shuffled, too_fast
+from tests.endpoint.processes import KEY
+from tests.endpoint.redis_server import PREFIX, RedisServer, redis_server
+from tests.endpoint.signing import WRITTEN, signed
+from tests.support.plain_http import PLAIN
+from tests.tiers import FULL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.program import Program
+
+CONVERSATIONS = 500 if FULL else 20
+NEWEST = {f"c-{one}": (EVENTS - 1) / EVENTS for one in range(CONVERSATIONS)}
+
+
+@contextmanager
+def shared(folder: Path, *tenant: str, rate: float = 2000) -> Iterator[tuple[Fleet, RedisServer]]:
+    """Run a tenant and a Redis that machines have joined before."""
+    with redis_server(folder) as server, fleet(folder, *tenant, rate=rate) as one:
+        server.settle()
+        yield one, server
+
+
+def machines(one: Fleet, server: RedisServer, *options: str, count: int = 2, **variables: str) -> list[str]:
+    """Start so many endpoints that share; return their URLs once all are ready."""
+    names = [f"machine-{number}" for number in range(count)]
+    urls = [one.serve("--shared", server.url, *options, name=name, **variables)[1] for name in names]
+    for url in urls:
+        assert ready(url), url
+    return urls
+
+
+def ready(url: str, seconds: float = 20, status: int = 200) -> bool:
+    """Wait until an endpoint says that it is ready, or that it is not."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if httpx.get(f"{url}/ready", trust_env=False, verify=PLAIN, timeout=10).status_code == status:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def post(url: str, **said: object) -> httpx.Response:
+    """Post one event."""
+    return httpx.post(
+        f"{url}/api/route", json=event(**said), headers={"X-API-Key": KEY}, trust_env=False, verify=PLAIN, timeout=10
+    )
+
+
+def send(url: str, body: bytes, headers: list[tuple[bytes, bytes]]) -> httpx.Response:
+    """Send one signed message."""
+    return httpx.post(f"{url}/api/route", content=body, headers=headers, trust_env=False, verify=PLAIN, timeout=10)
+
+
+def test_each_conversation_is_kept_in_order_whichever_machine_takes_its_events(tmp_path: Path) -> None:
+    """Any order, a fifth twice, 5 % of calls failing: one effect for each event, none ever goes back."""
+    with shared(tmp_path, "--faults", "context:503@0.03,context:reset@0.02") as (one, server):
+        callers = Callers(*machines(one, server))
+        asyncio.run(callers.post_all(shuffled(CONVERSATIONS, 3)))
+        writes = one.writes()
+        with server.client() as client:
+            lives = {key.decode(): client.pttl(key) for key in client.scan_iter()}
+    assert set(callers.statuses) <= {200, 502, 503, 504}
+    assert [] == gone_back(writes)
+    assert NEWEST == dict(writes)
+    assert {} == {key: count for key, count in Counter(writes).items() if count > 1}
+    assert {True} == {name.startswith(PREFIX) for name in lives}
+    assert [f"{PREFIX}generation"] == [name for name, life in lives.items() if not 0 < life <= 3_600_000]
+
+
+def test_a_signed_message_has_one_effect_whichever_machine_it_comes_to(tmp_path: Path) -> None:
+    """Twenty at once to two machines, and later: the same answer; with another body it is a conflict."""
+
+    async def posts(urls: list[str]) -> tuple[list[httpx.Response], list[httpx.Response]]:
+        body, headers = signed("m-1", event(timestamp=...), time.time())
+        other, others = signed("m-1", event(intent="none"), time.time())
+        callers = [caller(urls[number % 2]) for number in range(20)]
+        same = [http.post("/api/route", content=body, headers=headers) for http in callers]
+        first = await asyncio.gather(*same)
+        rest = [http.post("/api/route", content=other, headers=others) for http in callers[:4]]
+        second = await asyncio.gather(*rest)
+        for http in callers:
+            await http.aclose()
+        return first, second
+
+    with shared(tmp_path, "--latency-ms", "50") as (one, server):
+        urls = machines(one, server, CXROUTE_WEBHOOK_SECRETS=WRITTEN)
+        same, others = asyncio.run(posts(urls))
+        writes = one.writes()
+    assert {200} == {reply.status_code for reply in same}
+    assert 1 == len({reply.content for reply in same})
+    assert {409} == {reply.status_code for reply in others}
+    assert 1 == len(writes)
+
+
+def test_a_redis_that_is_killed_and_comes_back_empty_costs_no_order(tmp_path: Path) -> None:
+    """Under load: 503 at once while it is away and while all settle, nothing else; then all goes on where it was.
+
+    What one machine knew is known to all: an older event, a repeat and a signed message, each at the other machine.
+    """
+    body, headers = signed("m-1", event(conversationId="signed", timestamp=...), time.time())
+    with shared(tmp_path, "--latency-ms", "10") as (one, server):
+        first, second = machines(one, server, CXROUTE_WEBHOOK_SECRETS=WRITTEN)
+        new = post(first, conversationId="known", timestamp="2026-02-01T09:00:09Z")
+        message = send(first, body, headers)
+        callers = Callers(first, second)
+
+        async def load() -> None:
+            posting = asyncio.create_task(callers.post_all(shuffled(CONVERSATIONS, 5)))
+            await callers.answered(80)
+            server.kill()
+            await asyncio.sleep(2)
+            server.start()
+            await posting
+
+        asyncio.run(load())
+        old = post(second, conversationId="known", timestamp="2026-02-01T09:00:01Z")
+        again = post(second, conversationId="known", timestamp="2026-02-01T09:00:09Z")
+        replay = send(second, body, headers)
+        writes = one.writes()
+        states = [line["state"] for line in one.log("machine-0") if line["event"] == "shared"]
+        waits = sorted(line["ms"] for line in one.log("machine-1") if line.get("outcome") == "shared_away")
+    assert set(callers.statuses) <= {200, 503}
+    assert 100 < callers.statuses.count(503)
+    assert waits[len(waits) * 9 // 10] < 300, "requests wait for what is known to be away"
+    assert ["open", "away", "settling", "open"] == states[-4:]
+    assert [] == gone_back(writes)
+    assert NEWEST == {name: second for name, second in writes if name in NEWEST}
+    assert {} == {key: count for key, count in Counter(writes).items() if count > 1}
+    assert old.json()["stale"]
+    assert [new.content, message.content] == [again.content, replay.content]
+
+
+def test_a_redis_that_hangs_is_found_out_once(tmp_path: Path) -> None:
+    """The first request waits a second, the others not at all; /ready and a metric say so; it heals by itself."""
+    with shared(tmp_path) as (one, server):
+        (url,) = machines(one, server, count=1)
+        server.freeze()
+        before = time.monotonic()
+        first = post(url)
+        waited, answers = time.monotonic() - before, []
+        for _ in range(20):
+            before = time.monotonic()
+            answers.append((post(url).status_code, time.monotonic() - before < 0.5))
+        away = httpx.get(f"{url}/metrics", trust_env=False, verify=PLAIN).text
+        says_no = ready(url, 1, status=503)
+        server.thaw()
+        healed = ready(url)
+        last = post(url)
+    assert (503, "1") == (first.status_code, first.headers["retry-after"])
+    assert waited < 2.5
+    assert {(503, True)} == set(answers)
+    assert "cxroute_shared_away 1" in away
+    assert says_no
+    assert healed
+    assert 200 == last.status_code
+
+
+def test_it_starts_without_redis_and_is_ready_when_that_comes(tmp_path: Path) -> None:
+    """/health lives, /ready and a post say 503; one line of log says why; nothing has to be started again."""
+    with shared(tmp_path) as (one, server):
+        server.kill()
+        _, url = one.serve("--shared", server.url)
+        health = httpx.get(f"{url}/health", trust_env=False, verify=PLAIN).status_code
+        early, said = post(url), httpx.get(f"{url}/ready", trust_env=False, verify=PLAIN).status_code
+        time.sleep(1.5)
+        server.start()
+        assert ready(url)
+        late = post(url)
+        states = [line["state"] for line in one.log() if line["event"] == "shared"]
+    assert [200, 503, 503, 200] == [health, early.status_code, said, late.status_code]
+    assert ["away", "settling", "open"] == states
+
+
+def test_a_machine_that_is_killed_is_replaced_by_the_others(tmp_path: Path) -> None:
+    """What it had under way is free after seconds; what it had written is known; all that is sent again is taken."""
+    with shared(tmp_path, "--latency-ms", "20") as (one, server):
+        victim, url = one.serve("--shared", server.url, name="victim")
+        urls = [url, *machines(one, server, count=1)]
+        assert ready(url)
+        callers = Callers(*urls)
+
+        async def load() -> None:
+            posting = asyncio.create_task(callers.post_all(shuffled(CONVERSATIONS, 9)))
+            await callers.answered(80)
+            victim.kill()
+            callers.leave(url)
+            await posting
+
+        asyncio.run(load())
+        newest = one.newest()
+    assert set(callers.statuses) <= {200, 502, 503, 504}
+    assert NEWEST == newest
+
+
+def test_all_machines_together_keep_to_the_tenants_rate(tmp_path: Path) -> None:
+    """Two send no more in any stretch of time than one may."""
+    rate = 60
+    with shared(tmp_path, rate=rate) as (one, server):
+        asyncio.run(flood(*machines(one, server)))
+        asked = [line["at"] for line in one.record("asked")]
+        assert {200: FLOOD} == one.logged(FLOOD, "machine-0", "machine-1")
+    assert [] == too_fast(asked, rate)
+
+
+def test_a_password_opens_redis_and_is_never_shown(tmp_path: Path) -> None:
+    """With a wrong one it is not ready, and says of what kind the trouble is; neither is in log or answers."""
+    right, wrong = "right-password-of-redis", "wrong-password-of-redis"
+    with redis_server(tmp_path, right) as server, fleet(tmp_path) as one:
+        server.settle(3)
+        place = f"127.0.0.1:{server.port}/3"
+        (tmp_path / "shared").write_text(f"redis://:{right}@{place}\n", encoding="utf-8")
+        _, good = one.serve(name="good", CXROUTE_SHARED_FILE=str(tmp_path / "shared"))
+        _, bad = one.serve(name="bad", CXROUTE_SHARED=f"redis://:{wrong}@{place}")
+        assert ready(good)
+        refused = post(bad)
+        said = "".join((tmp_path / f"{name}.log").read_text("utf-8") for name in ("good", "bad")) + refused.text
+    assert 503 == refused.status_code
+    assert '"reason": "AuthenticationError"' in said
+    assert right not in said
+    assert wrong not in said
+
+
+REFUSED = [
+    ("http://localhost", "it must be redis://HOST:PORT/DB"),
+    ("redis://", "it must be redis://HOST:PORT/DB"),
+    ("localhost:6379", "it must be redis://HOST:PORT/DB"),
+    ("redis://:hunter2pass@localhost:99999/0", "there are ports 1 to 65535"),
+    ("redis://:hunter2pass@localhost:port/0", "there are ports 1 to 65535"),
+    ("redis://:hunter2pass@localhost/zero", "the database is a number"),
+    ("rediss://:hunter2pass@localhost/0?ssl_cert_reqs=none", "nothing may follow"),
+    ("redis://:hunter2pass@[::1/0", "it must be redis://HOST:PORT/DB"),
+]
+
+
+@pytest.mark.parametrize(("url", "said"), REFUSED)
+def test_a_url_that_leads_nowhere_is_refused_at_the_start(
+    cxroute: Program, monkeypatch: pytest.MonkeyPatch, url: str, said: str
+) -> None:
+    """As an option and as a variable: exit 64, and nothing of it is repeated."""
+    assert 64 == cxroute("serve", "--shared", url)
+    assert said in cxroute.err
+    assert "hunter2" not in cxroute.err
+    monkeypatch.setenv("CXROUTE_SHARED", url)
+    assert 64 == cxroute("serve")
+    assert said in cxroute.err
+
+
+def test_a_password_on_the_command_line_is_warned_of(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others on the machine see it there; a variable or a URL without one is well. Without keys this ends here."""
+    line = ["serve", "--host", "0.0.0.0", "--shared"]  # noqa: S104 - nothing listens
+    advice = "everybody on this machine can see its command lines"
+    assert 64 == cxroute(*line, "redis://:hunter2pass@localhost/0")
+    assert advice in cxroute.err
+    assert "hunter2" not in cxroute.err
+    assert 64 == cxroute(*line, "redis://localhost/0")
+    assert advice not in cxroute.err
+    monkeypatch.setenv("CXROUTE_SHARED", "redis://:hunter2pass@localhost/0")
+    assert 64 == cxroute(*line[:-1])
+    assert advice not in cxroute.err
+
+
+def test_a_file_that_cannot_be_read_is_said(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit 64, without the path; an empty one is no better."""
+    monkeypatch.setenv("CXROUTE_SHARED_FILE", "nowhere")
+    assert 64 == cxroute("serve")
+    assert "the file that CXROUTE_SHARED_FILE names cannot be read" in cxroute.err
+    Path("empty").touch()
+    monkeypatch.setenv("CXROUTE_SHARED_FILE", "empty")
+    assert 64 == cxroute("serve")
+    assert "the file that CXROUTE_SHARED_FILE names is empty" in cxroute.err

@@ -1,0 +1,225 @@
+"""A turn among machines, in this process and a real Redis: who is late overwrites nothing; packed places keep order."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.endpoint.conversations import Lines, NoTurnError, Place, Written
+from reconciler.endpoint.event import Event, Moment, moment
+from reconciler.endpoint.messages import refusal, success
+from reconciler.endpoint.redis.connection import BrokenError, RedisLine, connection_to
+from reconciler.endpoint.redis.locks import SharedTurns, _packed, _written
+from reconciler.endpoint.redis.membership import Keeper, Pace
+from reconciler.endpoint.redis.message_ids import SharedIds
+from reconciler.endpoint.redis.state import Shared
+from tests.endpoint.redis_server import redis_server
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.endpoint.redis_server import RedisServer
+
+ANSWER = success("written", "written", {"id": "c-1"})
+
+
+def at(second: int) -> tuple[Place, Event]:
+    """Return an event of a second, and its place."""
+    stamp = f"2026-02-01T09:00:{second:02}Z"
+    point = moment(stamp)
+    assert point is not None
+    return Place(point), Event("c-1", f"intent-{second}", second / 60, stamp, point)
+
+
+@asynccontextmanager
+async def machine(server: RedisServer) -> AsyncIterator[SharedTurns]:
+    """Join, as a process of its own does."""
+    shared = Shared(lambda broken: RedisLine(connection_to(server.url, None), broken), "cxroute:prod")
+    turns, ids = SharedTurns(shared, Lines(time.monotonic)), SharedIds(shared, time.monotonic)
+    keeper = Keeper(shared, turns, ids, Pace(float, float, float), lambda _line: None)
+    keeping = asyncio.create_task(keeper.keep())
+    try:
+        await opened(turns)
+        yield turns
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+        await keeper.leave()
+
+
+async def opened(turns: SharedTurns) -> None:
+    """Wait until turns can be taken."""
+    async with asyncio.timeout(10):
+        while not turns._shared.is_open:  # noqa: ASYNC110 - there is nothing else to wait for
+            await asyncio.sleep(0.02)
+
+
+async def known(turns: SharedTurns) -> str | None:
+    """Return the intent of the newest event that a machine hears of."""
+    async with turns.turn("c-1") as line:
+        return line.newest.event.intent if line.newest else None
+
+
+def test_who_comes_back_after_its_turn_was_over_overwrites_nothing(tmp_path: Path) -> None:
+    """A machine that stood still writes an old event; another one wrote a newer meanwhile, and that stays."""
+
+    async def race(server: RedisServer) -> tuple[str | None, str | None]:
+        async with AsyncExitStack() as stack:
+            late = await stack.enter_async_context(machine(server))
+            quick = await stack.enter_async_context(machine(server))
+
+            async def stand_still() -> None:
+                async with late.turn("c-1") as line:
+                    with server.client() as client:
+                        client.hset("cxroute:prod:c:c-1", "u", 0)  # its seven seconds are over
+                    async with quick.turn("c-1") as other:
+                        other.wrote(*at(9), ANSWER)
+                    line.wrote(*at(5), ANSWER)
+
+            with pytest.raises(NoTurnError) as refused:
+                await stand_still()
+            assert "unrecorded" == refused.value.outcome
+            return await known(quick), await known(late)
+
+    with redis_server(tmp_path) as server:
+        server.settle()
+        assert ("intent-9", "intent-9") == asyncio.run(race(server))
+
+
+def test_who_is_told_that_nobody_knows_is_not_told_to_send_it_again(tmp_path: Path) -> None:
+    """Cut off from Redis in the midst of a signal that may have been given: the answer stays that it is unclear."""
+
+    async def cut(server: RedisServer) -> str | None:
+        async with AsyncExitStack() as stack:
+            alone = await stack.enter_async_context(machine(server))
+            async with alone.turn("c-1") as line:
+                await alone._shared.line.close()
+                alone._shared.lose("Cut")
+                line.wrote(*at(9), refusal(502, "unclear", "nobody knows"))
+            await opened(alone)
+            return await known(alone)
+
+    with redis_server(tmp_path) as server:
+        server.settle()
+        assert "intent-9" == asyncio.run(cut(server))
+
+
+@pytest.mark.parametrize(("meanwhile", "known_after"), [(None, "intent-9"), (5, "intent-5")])
+def test_a_write_that_could_not_be_noted_counts_unless_another_machine_wrote_since(
+    tmp_path: Path, meanwhile: int | None, known_after: str
+) -> None:
+    """Cut off from Redis in the midst: if another one wrote an older event, who sends the newer again is heard."""
+
+    async def cut(server: RedisServer) -> tuple[str | None, str | None]:
+        async with AsyncExitStack() as stack:
+            alone = await stack.enter_async_context(machine(server))
+            other = await stack.enter_async_context(machine(server))
+
+            async def write() -> None:
+                async with alone.turn("c-1") as line:
+                    await alone._shared.line.close()
+                    alone._shared.lose("Cut")
+                    line.wrote(*at(9), ANSWER)
+
+            with pytest.raises(NoTurnError) as refused:
+                await write()
+            assert "unrecorded" == refused.value.outcome
+            with server.client() as client:
+                client.hset("cxroute:prod:c:c-1", "u", 0)  # its seven seconds are over
+            if meanwhile is not None:
+                async with other.turn("c-1") as line:
+                    line.wrote(*at(meanwhile), ANSWER)
+            await opened(alone)
+            return await known(alone), await known(other)
+
+    with redis_server(tmp_path) as server:
+        server.settle()
+        assert (known_after, known_after) == asyncio.run(cut(server))
+
+
+def test_a_turn_is_one_machines_at_a_time_and_comes_back_however_it_ends(tmp_path: Path) -> None:
+    """The other one waits; after a failure, a cancellation and a write alike the turn is free at once."""
+
+    async def turns(server: RedisServer) -> list[float]:
+        async with AsyncExitStack() as stack:
+            one = await stack.enter_async_context(machine(server))
+            other = await stack.enter_async_context(machine(server))
+            waits = []
+
+            async def work(fail: type[BaseException] | None) -> None:
+                async with one.turn("c-1") as line:
+                    await asyncio.sleep(0.2)
+                    if fail:
+                        raise fail
+                    line.wrote(*at(1), ANSWER)
+
+            for fail in (ValueError, asyncio.CancelledError, None):
+                working = asyncio.create_task(work(fail))
+                await asyncio.sleep(0.05)
+                before = time.monotonic()
+                await known(other)
+                waits.append(time.monotonic() - before)
+                await asyncio.gather(working, return_exceptions=True)
+            return waits
+
+    with redis_server(tmp_path) as server:
+        server.settle()
+        waits = asyncio.run(turns(server))
+    assert [True] * 3 == [0.1 < wait < 2 for wait in waits]
+
+
+def test_what_is_packed_orders_by_its_bytes_as_events_do() -> None:
+    """Redis compares the texts; fractions of a second and ids that begin alike are in it."""
+    chance = Random(1)
+    places = [
+        Place(
+            Moment(chance.choice([60, 63_900_000_000, 63_900_000_001]), chance.choice(["", "0", "01", "1", "15", "2"])),
+            chance.choice(["", "a", "aa", "b", "!", "~"]),
+        )
+        for _ in range(300)
+    ]
+    event = Event("c-1", "billing", None)
+    packed = [_packed(Written(place, event, ANSWER))[0].encode() for place in places]
+    assert sorted(places) == [place for _, place in sorted(zip(packed, places, strict=True))]
+
+
+@pytest.mark.parametrize("message", ["", "m-1"])
+def test_what_is_packed_comes_back_equal(message: str) -> None:
+    """Place, event and the answer's body."""
+    place, event = at(7)
+    written = Written(place._replace(id=message), event, ANSWER)
+    parts = [part if isinstance(part, bytes) else part.encode() for part in _packed(written)]
+    assert written == _written("c-1", *parts)
+
+
+def test_tls_is_always_verified(tmp_path: Path) -> None:
+    """An authority of one's own is named, or nobody is spoken to; nor is one that bears another name, or no TLS."""
+    certificate = Path(__file__).parents[1] / "self_signed.pem"
+
+    async def said(url: str, authority: str | None) -> str:
+        line = RedisLine(connection_to(url, authority), lambda _reason: None)
+        try:
+            await line.open()
+            return str(await line.call("PING"))
+        except BrokenError as error:
+            return str(error)
+        finally:
+            await line.close()
+
+    async def all_ways(server: RedisServer) -> list[str]:
+        other = server.url.replace("localhost", "127.0.0.1")
+        return [
+            await said(server.url, str(certificate)),
+            await said(server.url, None),
+            await said(other, str(certificate)),
+            await said(server.url.replace("rediss", "redis"), None),
+        ]
+
+    with redis_server(tmp_path, certificate=certificate) as server:
+        assert ["b'PONG'", *["ConnectionError"] * 3] == asyncio.run(all_ways(server))

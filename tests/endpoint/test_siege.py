@@ -1,0 +1,91 @@
+"""A siege: hundreds of callers that never finish, come again as soon as they are cut off, and keep nobody waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from tests.endpoint.in_process_endpoint import event
+from tests.endpoint.processes import served
+from tests.endpoint.raw_sockets import Caller, request, talk
+from tests.tiers import FULL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+HEADS, BODIES, SECONDS, CALM = (500, 200, 120, 30) if FULL else (100, 40, 4, 1)
+JITTER = 0.01 if FULL else 0.5
+"""Seconds that a busy machine may take of its own accord; in `make test-all` it runs other tests beside this one."""
+LONGEST = 6.0 if FULL else 8.0
+
+
+class Siege:
+    """What became of the callers that never finish."""
+
+    def __init__(self, port: int, seconds: float) -> None:
+        self._port, self._until = port, time.monotonic() + seconds
+        self.kept: list[float] = []
+        self.endings: set[tuple[tuple[int, ...], bool]] = set()
+
+    async def half(self, data: bytes, delay: float) -> None:
+        """Send half a request, wait for the end, and begin again until the siege is over."""
+        await asyncio.sleep(delay)
+        while time.monotonic() < self._until:
+            before = time.monotonic()
+            said = await talk(self._port, data, wait=20)
+            self.kept.append(time.monotonic() - before)
+            self.endings.add((tuple(said.statuses), said.closed))
+
+
+async def traffic(port: int, name: str, seconds: float) -> list[float]:
+    """Post forty times a second over four connections; return how long each answer took."""
+
+    async def post(caller: int) -> list[float]:
+        times, until, number = [], time.monotonic() + seconds, 0
+        line = await Caller.connected(port)
+        while (before := time.monotonic()) < until:
+            form = event(conversationId=f"{name}-{caller}-{number}")
+            assert 200 == await line.post(form)
+            times.append(time.monotonic() - before)
+            number += 1
+            await asyncio.sleep(0.1)
+        line.close()
+        return times
+
+    return [one for times in await asyncio.gather(*(post(caller) for caller in range(4))) for one in times]
+
+
+def p99(times: Sequence[float]) -> float:
+    return sorted(times)[len(times) * 99 // 100]
+
+
+def test_half_requests_are_cut_off_in_time_and_nobody_waits_for_them(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    """500 half headers and 200 half bodies for two minutes (fewer, once): closed in six seconds, good posts go on.
+
+    Of these 99 in 100 take no more than twice as long as in peace.
+    """
+
+    async def besieged(port: int) -> tuple[Siege, float, float]:
+        before = p99(await traffic(port, "before", CALM))
+        siege = Siege(port, SECONDS)
+        halves = [request()[:30]] * HEADS + [request()[:-5]] * BODIES
+        attack = asyncio.gather(*(siege.half(half, number / len(halves)) for number, half in enumerate(halves)))
+        during = p99(await traffic(port, "during", SECONDS))
+        await attack
+        after = p99(await traffic(port, "after", CALM))
+        return siege, during, max(before, after)
+
+    with served(tmp_path) as (_, url):
+        siege, during, calm = asyncio.run(besieged(int(url.rpartition(":")[2])))
+    record_property("half requests", len(siege.kept))
+    record_property("longest kept, s", max(siege.kept))
+    record_property("p99 in peace, ms", calm * 1000)
+    record_property("p99 besieged, ms", during * 1000)
+    assert {((408,), True)} == siege.endings
+    assert len(siege.kept) >= HEADS + BODIES
+    assert max(siege.kept) <= LONGEST
+    assert during <= 2 * calm + JITTER

@@ -1,0 +1,108 @@
+"""Real sockets: slow callers, half callers, huge ones, too many (W7)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import time
+
+import pytest
+
+from reconciler.endpoint import server as connection
+from reconciler.endpoint.server import _Server
+from tests.endpoint.in_process_endpoint import Endpoint
+from tests.endpoint.raw_sockets import listening, request, talk
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> float:
+    """Headers may take 0.3 seconds in place of five."""
+    monkeypatch.setattr(connection, "_SLOWEST_HEAD", 0.3)
+    return 0.3
+
+
+def test_dripping_headers_win_no_time(impatient: float) -> None:
+    """A byte now and then is not enough: the time is for all of them."""
+
+    async def drip() -> tuple[bool, float]:
+        async with listening(Endpoint()) as port:
+            start = time.monotonic()
+            said = await talk(port, *(bytes([one]) for one in request()[:12]), pause=impatient / 4, wait=1.5)
+            return said.closed, time.monotonic() - start
+
+    closed, seconds = asyncio.run(drip())
+    assert closed
+    assert seconds < 2
+
+
+def test_headers_are_bounded_whole_and_unfinished() -> None:
+    """More than 64, or 16 KiB, finished or not: 431."""
+    many, long = request(*(f"X-{one}: a" for one in range(64))), request("X-A: " + "a" * 16_384)
+    just = request("X-A: " + "a" * 15_000, "Connection: close")
+    endless = request().partition(b"\r\n")[0] + b"\r\nX-A: " + b"a" * 40_000
+
+    async def attack() -> list[list[int]]:
+        async with listening(Endpoint()) as port:
+            return [(await talk(port, one)).statuses for one in (many, long, endless, just)]
+
+    assert [[431], [431], [431], [200]] == asyncio.run(attack())
+
+
+def test_a_caller_that_hangs_up_half_way_is_no_event() -> None:
+    """Half a body and then nobody: nothing is written, nothing is left behind, and the next one is served."""
+
+    async def hang_up() -> tuple[int, int]:
+        endpoint = Endpoint()
+        async with listening(endpoint) as port:
+            for _ in range(20):
+                _reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(request()[:-5])
+                await writer.drain()
+                writer.close()
+            await asyncio.sleep(0.2)
+            before = len(endpoint.upstream.writes)
+            await talk(port, request("Connection: close"))
+            return before, len(endpoint.upstream.writes)
+
+    assert (0, 1) == asyncio.run(hang_up())
+
+
+def test_too_many_connections_are_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one beyond the limit gets 503 at once; those before it are served."""
+    monkeypatch.setattr(connection, "MOST_CONNECTIONS", 3)
+
+    async def crowd() -> tuple[list[int], list[int]]:
+        async with listening(Endpoint()) as port:
+            held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+            await asyncio.sleep(0.05)
+            fourth = await talk(port, request("Connection: close"))
+            held[0][1].write(request("Connection: close"))
+            first = await held[0][0].read()
+            for _, writer in held:
+                writer.close()
+            return fourth.statuses, [int(first[9:12])]
+
+    assert ([503], [200]) == asyncio.run(crowd())
+
+
+def test_a_signal_makes_ready_say_no() -> None:
+    """Before anything else: whoever balances the load looks there."""
+    endpoint = Endpoint()
+    server = _Server(endpoint.app, lambda: None)
+    server.handle_exit(signal.SIGTERM, None)
+    assert 503 == asyncio.run(endpoint.request("GET", "/ready")).status
+    assert server.should_exit
+
+
+def test_answers_name_no_server() -> None:
+    """Neither the program nor a version of it; and refusals of the connection are JSON like all others."""
+
+    async def ask() -> tuple[bytes, bytes]:
+        async with listening(Endpoint()) as port:
+            good, bad = await talk(port, request("Connection: close")), await talk(port, b"x\r\n\r\n")
+            return good.raw, bad.raw
+
+    good, bad = asyncio.run(ask())
+    assert b"\r\nserver:" not in good.lower() + bad.lower()
+    assert {"success": False, "error": "Bad Request"} == json.loads(bad.partition(b"\r\n\r\n")[2])

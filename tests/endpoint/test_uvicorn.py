@@ -1,0 +1,95 @@
+"""The parts of uvicorn that the endpoint builds on: a uvicorn that moves one of them fails here, by the part's name."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import tomllib
+from pathlib import Path
+
+import pytest
+import uvicorn
+from packaging.requirements import Requirement
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from reconciler.endpoint import server as serve
+from reconciler.endpoint.server import Connection
+from tests.endpoint.in_process_endpoint import Endpoint
+
+ROOT = Path(__file__).parents[2]
+EXTENDED = ((Connection, HttpToolsProtocol), (serve._Server, uvicorn.Server))
+OVERRIDES = [
+    (child, parent, name)
+    for child, parent in EXTENDED
+    for name, value in vars(child).items()
+    if inspect.isfunction(value) and not name.startswith("_")
+]
+CYCLE = {
+    "scope", "transport", "flow", "logger", "access_logger", "access_log", "default_headers", "message_event",
+    "expect_100_continue", "keep_alive", "on_response",
+}  # fmt: skip
+READ_OF_CONNECTION = {
+    "app", "connections", "cycle", "expect_100_continue", "flow", "headers", "logger", "access_logger", "loop",
+    "parser", "scope", "server_state", "timeout_keep_alive", "transport", "url", "_start_asgi_task",
+}  # fmt: skip
+READ_OF_CYCLE = {"disconnected", "keep_alive", "message_event", "more_body", "response_complete"}
+
+
+def test_the_installed_uvicorn_is_the_one_minor_version_that_was_read() -> None:
+    """Before another one is admitted, compare its httptools_impl.py with endpoint/server.py."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extra = map(Requirement, project["optional-dependencies"]["serve"])
+    (bounds,) = [str(one.specifier) for one in extra if one.name == "uvicorn"]
+    major, minor = map(int, uvicorn.__version__.split(".")[:2])
+    assert {f">={major}.{minor}", f"<{major}.{minor + 1}"} == set(bounds.split(","))
+
+
+@pytest.mark.parametrize(("child", "parent", "name"), OVERRIDES, ids=lambda value: getattr(value, "__name__", value))
+def test_each_overridden_method_is_one_that_uvicorn_has(child: type, parent: type, name: str) -> None:
+    """With the same parameters; otherwise uvicorn calls its own method and the endpoint does not check anything."""
+    overridden = getattr(parent, name, None)
+    assert overridden is not None, f"uvicorn {uvicorn.__version__} has no {parent.__name__}.{name}"
+    assert [*inspect.signature(overridden).parameters] == [*inspect.signature(getattr(child, name)).parameters]
+
+
+@pytest.mark.parametrize(("child", "parent"), EXTENDED, ids=["connection", "server"])
+def test_no_private_method_replaces_one_of_uvicorns(child: type, parent: type) -> None:
+    """A private name that uvicorn begins to use would be replaced unseen."""
+    private = {name for name in vars(child) if name.startswith("_") and not name.endswith("__")}
+    assert set() == private & set(dir(parent))
+
+
+def test_the_attributes_that_a_connection_reads_are_there() -> None:
+    """Of the connection after the first bytes of a request, of the server's state and of the request's cycle."""
+
+    async def begun() -> tuple[set[str], set[str], Connection]:
+        config = serve.quiet(Endpoint().app)
+        config.load()
+        state = uvicorn.Server(config).server_state
+        parts: list[Connection] = []
+
+        def connect() -> Connection:
+            parts.append(Connection(config=config, server_state=state, app_state={}))
+            return parts[-1]
+
+        server = await asyncio.get_running_loop().create_server(connect, "127.0.0.1", 0)
+        async with server:
+            _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+            writer.write(b"POST /api/route HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n")
+            async with asyncio.timeout(5):
+                while not parts or parts[0].cycle is None:  # noqa: ASYNC110 - uvicorn tells nobody
+                    await asyncio.sleep(0.01)
+            found = {*dir(parts[0])}, {*dir(parts[0].cycle)}
+            writer.close()
+            await asyncio.gather(*state.tasks)
+        return *found, parts[0]
+
+    connection, cycle, one = asyncio.run(begun())
+    assert set() == READ_OF_CONNECTION - connection
+    assert set() == READ_OF_CYCLE - cycle
+    assert set() == {"default_headers", "total_requests"} - {*dir(one.server_state)}
+
+
+def test_a_cycle_takes_what_the_connection_gives_it() -> None:
+    """Every parameter of uvicorn's cycle, and none that it does not have."""
+    assert {"self", *CYCLE} == {*inspect.signature(RequestResponseCycle.__init__).parameters}

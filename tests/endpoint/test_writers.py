@@ -1,0 +1,335 @@
+"""Custom fields and signals: the contract, what is repeated and what never is, and what the endpoint says of them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from types import NoneType
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.cxone.context_client import ContextClient
+from reconciler.cxone.context_writers import TEST_CHATS, Signal, path_of, skipped_by, text, writer_of
+from reconciler.cxone.settings import Credentials
+from reconciler.cxone.transport.rate_limiter import REAL_TIME
+from reconciler.endpoint.conversations import Place, Written
+from reconciler.endpoint.event import Event, Moment, event
+from reconciler.endpoint.handler import Policy
+from reconciler.endpoint.messages import refusal
+from reconciler.endpoint.redis.locks import _packed, _written
+from reconciler.errors import (
+    AmbiguousWriteError,
+    ApiError,
+    GoneError,
+    LaterError,
+    RejectedError,
+    TooFastError,
+    UndefinedFieldsError,
+)
+from reconciler.manifest.kinds.environment import Environment
+from reconciler.manifest.kinds.profile import Profile
+from tests.endpoint import in_process_endpoint as posting
+from tests.endpoint import openapi_document as document
+from tests.endpoint.in_process_endpoint import Endpoint, Upstream
+from tests.endpoint.simulated_tenants import FIELDS, SAID, WAYS, World
+from tests.endpoint.test_client import FAULTS
+from tests.support import canary_secrets as canary
+from tests.support.in_process_tenant import TENANT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from reconciler.cxone.transport.request import Answer, Request
+
+CONTRACT = Path(__file__).parents[1] / "contract"
+FIELDS_WAY, SIGNAL_WAY = "digital-custom-fields", "voice-signal"
+EXAMPLES = [
+    pytest.param(way, example, id=example["name"])
+    for way, name in ((FIELDS_WAY, "custom_fields"), (SIGNAL_WAY, "signal"))
+    for example in json.loads((CONTRACT / f"{name}.json").read_text(encoding="utf-8"))
+    if "client" in example["sides"]
+]
+MEANS: dict[int, type[ApiError]] = {404: GoneError, 400: RejectedError, 422: UndefinedFieldsError}
+NAMES = tuple(FIELDS)
+
+
+def attributes(request: dict[str, Any]) -> dict[str, str | float | None]:
+    """Return what is to be written where an example's request is to come of it."""
+    fields = {one["ident"]: one["value"] for one in request.get("json", ())}
+    said = fields or dict(zip(NAMES, request["query"].values(), strict=True))
+    number = said.get("cognigyConfidence")
+    return {**said, **({} if number is None else {"cognigyConfidence": float(number) if number else None})}
+
+
+@pytest.mark.parametrize(("way", "example"), EXAMPLES)
+def test_the_client_asks_and_understands_as_is_known_of_the_platform(way: str, example: dict[str, Any]) -> None:
+    """Method, path, query and body are the example's; the answer is understood, or the error of its status."""
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/oauth/token":
+            return httpx.Response(200, json={"access_token": "TOKEN", "token_type": "Bearer", "expires_in": 3600})
+        asked.append(request)
+        response = example["response"]
+        return httpx.Response(response["status"], headers=response.get("headers"), json=response.get("json"))
+
+    async def write() -> Any:
+        conversation = example["request"]["path"].split("/")[-2]
+        client = World("", way).client(httpx.MockTransport(answer))
+        return await client.write(conversation, attributes(example["request"]), 5.0)
+
+    if example["response"]["status"] < 300:
+        assert example["response"].get("json") == asyncio.run(write())
+    else:
+        with pytest.raises(MEANS[example["response"]["status"]]):
+            asyncio.run(write())
+    ((sent),) = asked
+    request = example["request"]
+    assert (request["method"], request["path"]) == (sent.method, sent.url.path)
+    assert request["query"] == dict(sent.url.params)
+    assert request.get("json") == (json.loads(sent.content) if sent.content else None)
+    assert "Bearer TOKEN" == sent.headers["Authorization"]
+
+
+UNCLEAR = (
+    "context:reset@#1",
+    "context:500-applied@#1",
+    "context:cut@#1",
+    "context:html",
+    "context:nan",
+    "context:deep",
+    "context:gzip=20",
+    "context:500",
+    "context:timeout",
+)
+
+
+def expected_of(way: str, faults: str, usual: type) -> type:
+    """Return what comes of a fault: with a signal all is unclear after which it may have been given."""
+    if way == SIGNAL_WAY and faults in UNCLEAR:
+        return AmbiguousWriteError
+    if way == FIELDS_WAY and faults in ("context:400", "context:422"):
+        return UndefinedFieldsError
+    return NoneType if usual is dict else usual
+
+
+@pytest.mark.parametrize("way", [FIELDS_WAY, SIGNAL_WAY])
+@pytest.mark.parametrize(("faults", "usual"), FAULTS)
+def test_every_fault_ends_as_it_should_and_in_time(faults: str, usual: type, way: str) -> None:
+    """As with contexts; but a signal is not repeated once it may have been given."""
+    world = World(faults, way)
+    start = world.time.seconds
+    (found,) = world.run("c-1")
+    assert isinstance(found, expected_of(way, faults, usual)), repr(found)
+    assert world.time.seconds - start <= 5.0
+    assert [] == canary.found(repr(found))
+    given_so_often = sum(request.changed for request in world.app.state.requests)
+    assert given_so_often <= (1 if way == SIGNAL_WAY else 2)
+
+
+APPLIED = ("500", "503", "408", "reset", "timeout", "html", "empty", "shape", "nan", "deep", "redirect")
+
+
+@pytest.mark.parametrize("fault", [*(f"{one}-applied" for one in APPLIED), "cut", "drip=0.01", "half", "late=2"])
+def test_a_signal_is_given_once_whatever_becomes_of_its_answer(fault: str) -> None:
+    """It arrived, and its answer is lost, cut, late, or no answer: nobody sends it again."""
+    world = World(f"context:{fault}", SIGNAL_WAY)
+    world.run("c-1")
+    assert 1 == world.asked()["context"]
+
+
+def hanging(path: str, asked: list[str]) -> Any:
+    """Return what carries requests; those to a path are never answered."""
+    forms = {"/oauth/token": {"access_token": "TOKEN", "expires_in": 3600}}
+
+    async def carry(request: Request) -> Answer:
+        from reconciler.cxone.transport.request import Answer  # noqa: PLC0415 - for this alone
+
+        place = urlsplit(request.target).path
+        asked.append(place)
+        if place.endswith(path):
+            await asyncio.Event().wait()
+        return Answer(request.call, 200, {}, json.dumps(forms[place]).encode())
+
+    return carry
+
+
+@pytest.mark.parametrize(("path", "expected"), [("/signal", AmbiguousWriteError), ("/oauth/token", TimeoutError)])
+def test_a_signal_that_was_under_way_when_the_time_was_over_is_unclear(path: str, expected: type) -> None:
+    """One that nobody sent yet is not."""
+    asked: list[str] = []
+    world = World("", SIGNAL_WAY)
+    credentials = Credentials(client_id=canary.CLIENT, client_secret=canary.SECRET)
+
+    async def write() -> Any:
+        client = ContextClient(hanging(path, asked), TENANT, credentials, REAL_TIME, world.path, world.writer)
+        async with asyncio.timeout(0.2):
+            return await client.write("c-1", SAID, 0.2)
+
+    with pytest.raises(expected):
+        asyncio.run(write())
+    assert 1 == sum(one.endswith(path) for one in asked)
+
+
+def test_a_tenant_that_is_away_is_not_asked_by_signals_whether_it_is_back() -> None:
+    """Five fail, one read goes in the place of the sixth, without its values; it is given once that is answered."""
+    world = World("context:503@#1-5", SIGNAL_WAY)
+
+    async def write() -> list[Any]:
+        client = world.client()
+        found: list[Any] = []
+        for number in range(7):
+            found += await asyncio.gather(client.write(f"c-{number}", SAID, 5.0), return_exceptions=True)
+            world.time.seconds += 2.0 if number > 4 else 0.0
+        world.time.seconds += 2.0
+        return [*found, await client.write("c-9", SAID, 5.0)]
+
+    *found, last = asyncio.run(write())
+    assert [AmbiguousWriteError] * 5 == [type(one) for one in found[:5]]
+    assert isinstance(found[5], LaterError)
+    assert last is None
+    (probe,) = [one for one in world.app.state.requests if one.method == "GET"]
+    assert (True, "") == (probe.path.endswith("/signal"), probe.query)
+
+
+@given(st.text(min_size=1, max_size=40), st.none() | st.floats(0, 1), st.text(min_size=1, max_size=20))
+def test_whatever_a_value_holds_stays_in_its_parameter(intent: str, confidence: float | None, at: str) -> None:
+    """Of unreserved characters and percent signs alone, the query says what was meant, and nothing else."""
+    told: list[str] = []
+    said = dict(zip(NAMES, (intent, confidence, at), strict=True))
+
+    async def call(_name: str, path: str, _body: object) -> Any:
+        told.append(path)
+
+    asyncio.run(posted(Signal({NAMES[0]: 4, NAMES[1]: 1, NAMES[2]: 9}), call, said))
+    ((query),) = [path.partition("?")[2] for path in told]
+    assert query.isascii()
+    assert not set(query) & set(' \r\n"<>#?/\\+')
+    found = parse_qs(query, keep_blank_values=True, strict_parsing=True)
+    assert {"p1": [text(confidence)], "p4": [intent], "p9": [at]} == found
+    assert ["p1", "p4", "p9"] == list(found)
+
+
+async def posted(signal: Signal, call: Any, said: Mapping[str, str | float | None]) -> None:
+    """Give a signal."""
+    await signal.ask(call, "/signal", said)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(None, ""), (0.93, "0.93"), (1, "1"), (0, "0"), (1.0, "1.0"), (1e-05, "0.00001"), ("0.5 ", "0.5 ")],
+)
+def test_values_are_texts(value: str | float | None, expected: str) -> None:
+    """Numbers without an exponent, null as an empty text."""
+    assert expected == text(value)
+
+
+def test_undefined_fields_say_how_to_define_them() -> None:
+    """Which, where and as what; nothing of what was said."""
+    (found,) = World("", FIELDS_WAY, custom_fields={"routedAt": "text"}).run("c-1")
+    assert isinstance(found, UndefinedFieldsError)
+    assert "cognigyDetectedIntent, cognigyConfidence, routedAt: an administrator defines them" in str(found)
+    assert "billing" not in str(found)
+
+
+def test_a_field_that_held_a_confidence_is_empty_after_an_intent_without_one() -> None:
+    """The same contact; rules see no confidence any more."""
+    world = World("", FIELDS_WAY)
+
+    async def write() -> None:
+        client = world.client()
+        await client.write("c-1", SAID, 5.0)
+        await client.write("c-1", {**SAID, "cognigyConfidence": None}, 5.0)
+
+    asyncio.run(write())
+    assert {**SAID, "cognigyConfidence": None} == world.app.state.contexts["c-1"]
+    sent = [json.loads(one.body) for one in world.app.state.requests if one.method == "PUT"]
+    assert ["0.9", ""] == [one["value"] for body in sent for one in body if one["ident"] == "cognigyConfidence"]
+
+
+def test_an_unclear_event_is_answered_the_same_again_and_not_written_again() -> None:
+    """The very same event; a newer one is written, and after that the old one is stale."""
+    endpoint = Endpoint(Upstream(faults=[AmbiguousWriteError("")]))
+
+    async def post() -> list[posting.Reply]:
+        again = [await endpoint.post() for _ in range(2)]
+        newer = await endpoint.post(posting.event(timestamp="2026-02-01T09:00:01Z"))
+        return [*again, newer, await endpoint.post()]
+
+    replies = asyncio.run(post())
+    assert [502, 502, 200, 200] == [reply.status for reply in replies]
+    assert replies[0].body == replies[1].body
+    assert "whether it was written is unknown; this event is not written again" == replies[0].form["error"]
+    assert replies[3].form["stale"] is True
+    assert 2 == len(endpoint.upstream.writes)
+    assert ["", "", "", ""] == [document.fault(reply) for reply in replies]
+
+
+def test_what_machines_tell_each_other_of_an_unclear_event_is_the_same_answer() -> None:
+    """Status, outcome and body come back from Redis as they went; a repeat at another machine is no success."""
+    found = event(json.dumps(posting.EVENT).encode())
+    assert found.moment is not None
+    unclear = Written(Place(found.moment, ""), found, refusal(502, "unclear", "unknown"))
+    place, what, body = _packed(unclear)
+    assert unclear == _written("c-1", place.encode(), what.encode(), body)
+    old = Event("c-1", "billing", 0.9, "2026-02-01T09:00:00Z", Moment(found.moment.seconds, found.moment.fraction))
+    usual = _written("c-1", place.encode(), b'["billing", 0.9, "2026-02-01T09:00:00Z"]', b"{}")
+    assert (200, "written", old) == (usual.answer.status, usual.answer.outcome, usual.event) if usual else False
+
+
+def test_the_test_chat_is_answered_and_counted_and_not_written() -> None:
+    """With either writer of the platform; the default one knows no test chat."""
+    endpoint = Endpoint(policy=Policy(skipped=TEST_CHATS))
+    reply = asyncio.run(endpoint.post(posting.event(conversationId="100000000000")))
+    other = asyncio.run(endpoint.post(posting.event(conversationId="100000000001")))
+    assert (200, True, "test-chat", None) == (reply.status, *(reply.form[x] for x in ("success", "skipped", "data")))
+    assert "" == document.fault(reply)
+    assert "skipped" not in other.form
+    assert ["100000000001"] == [conversation for conversation, _ in endpoint.upstream.writes]
+    assert b'cxroute_requests_total{status="200",outcome="skipped"} 1' in endpoint.app.metrics.text({})
+
+
+def environment(writer: str, context: Mapping[str, Any] | None = None, **more: Any) -> Environment:
+    said = {"name": "prod", "owner": "acme", "tenant": "acme", "context": {"writer": writer, **(context or {})}, **more}
+    return Environment.model_validate(said)
+
+
+@WAYS
+def test_where_it_writes_is_said_by_environment_profile_and_writer(way: str) -> None:
+    """In this order: what is said last is nearest."""
+    plain, mine = Profile(name="x"), Profile.model_validate({"name": "x", "contextPath": "/mine/{conversationId}"})
+    own = {FIELDS_WAY: "/dfo/3.0/contacts/{conversationId}/custom-fields"}
+    own[SIGNAL_WAY] = "/inContactAPI/services/v30.0/interactions/{conversationId}/signal"
+    there = environment(way, api={"contextPath": "/there/{conversationId}"})
+    assert own.get(way, plain.context_path) == path_of(environment(way), plain)
+    assert "/mine/{conversationId}" == path_of(environment(way), mine)
+    assert "/there/{conversationId}" == path_of(there, mine)
+    assert (TEST_CHATS if way in own else frozenset()) == skipped_by(there)
+
+
+def test_a_signal_s_parameters_are_the_environment_s() -> None:
+    """By the names of attributes, whatever they are."""
+    said = environment(SIGNAL_WAY, {"signal": {"intent": 5, "updatedAt": 1}}, attributes={"intent": "x"})
+    told: list[str] = []
+
+    async def call(_name: str, path: str, _body: object) -> Any:
+        told.append(path)
+
+    writer = writer_of(said)
+    assert isinstance(writer, Signal)
+    asyncio.run(posted(writer, call, {"x": "billing", "cognigyConfidence": 0.5, "routedAt": "now"}))
+    assert ["/signal?p1=now&p2=0.5&p5=billing"] == told
+
+
+def test_too_fast_is_no_reason_not_to_signal() -> None:
+    """After a 429, a refused connection and a worthless token it is certain that nothing was given: it goes again."""
+    world = World("context:429=1@#1,context:refuse@#2,context:revoke@#3", SIGNAL_WAY)
+    assert [None] == world.run("c-1")
+    assert 1 == sum(request.changed for request in world.app.state.requests)
+    assert isinstance(World("context:429=60", SIGNAL_WAY).run("c-1")[0], TooFastError)

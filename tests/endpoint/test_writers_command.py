@@ -1,0 +1,111 @@
+"""The writers as people meet them: the real processes, what `validate` and `doctor` say, and the log's advice."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from reconciler.cli.serve_settings import Advice
+from tests.endpoint.in_process_endpoint import event
+from tests.endpoint.processes import MANIFEST, caller, contexts, log, process, served
+from tests.support.program import write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.program import Program
+
+
+def manifest(writer: str, more: str = "") -> str:
+    """Return manifests whose endpoint writes in this way."""
+    return MANIFEST.replace("context: {{", f"{more}context: {{{{writer: {writer}, ")
+
+
+def test_fields_that_nobody_defined_are_said_in_the_log_once(tmp_path: Path) -> None:
+    """502 in our own words to the caller, the outcome in the metrics, and in the log what an operator has to do."""
+    with served(tmp_path, manifest=manifest("digital-custom-fields")) as (_, url), caller(url) as http:
+        found = [http.post("/api/route", json=event(conversationId=f"c-{one}")) for one in range(3)]
+        skipped = http.post("/api/route", json=event(conversationId="100000000000"))
+        metrics = http.get("/metrics").text
+    told = "the tenant does not know the custom fields; the endpoint's log says how to define them"
+    assert [(502, told)] * 3 == [(one.status_code, one.json()["error"]) for one in found]
+    assert (200, "test-chat") == (skipped.status_code, skipped.json()["skipped"])
+    assert 'cxroute_requests_total{status="502",outcome="undefined_fields"} 3' in metrics
+    assert 'cxroute_requests_total{status="200",outcome="skipped"} 1' in metrics
+    (advice,) = [line["advice"] for line in log(tmp_path) if line["event"] == "advice"]
+    assert "cognigyDetectedIntent, cognigyConfidence, routedAt: an administrator defines them" in advice
+    assert {} == contexts(tmp_path)
+
+
+def test_a_signal_whose_answer_was_lost_is_not_given_again(tmp_path: Path) -> None:
+    """The same event gets the same answer; a newer one is given. The script has what it was told, by its parameters."""
+    said = manifest("voice-signal, signal: {{intent: 2, confidence: 4, updatedAt: 1}}")
+    faults = ("--faults", "context:reset-applied@#1")
+    with served(tmp_path, *faults, manifest=said) as (_, url), caller(url) as http:
+        lost = [http.post("/api/route", json=event()) for _ in range(2)]
+        newer = http.post("/api/route", json=event(confidence=None, timestamp="2026-02-01T11:00:00+01:00"))
+        metrics = http.get("/metrics").text
+    assert [502, 502, 200] == [one.status_code for one in (*lost, newer)]
+    assert lost[0].content == lost[1].content
+    assert "cxroute_upstream_requests 3" in metrics  # a token, and two signals
+    assert "cxroute_upstream_retries 0" in metrics
+    expected = {"p1": "2026-02-01T11:00:00+01:00", "p2": "none", "p4": ""}
+    assert {"c-1": expected} == contexts(tmp_path)
+
+
+def test_the_sandbox_has_the_fields_that_its_environment_names(tmp_path: Path) -> None:
+    """A writer can be tried without a tenant."""
+    (tmp_path / "manifests").mkdir()
+    said = manifest("digital-custom-fields").format(url="").replace("name: prod", "name: sandbox")
+    said = "\n".join(line for line in said.splitlines() if not line.startswith("api:"))
+    (tmp_path / "manifests" / "all.yaml").write_text(said, encoding="utf-8")
+    with process(tmp_path, "serve", "-e", "sandbox", "--port", "0") as (_, url), caller(url) as http:
+        assert 200 == http.post("/api/route", json=event()).status_code
+    expected = {"cognigyDetectedIntent": "billing", "cognigyConfidence": "0.9", "routedAt": event()["timestamp"]}
+    assert {"c-1": expected} == contexts(tmp_path, ".cxroute/sandbox.json")
+
+
+IDENTS = [("bot intent", True), ("Absicht-Größe", True), ("x" * 65, True), ("bot.intent_1-a", False)]
+
+
+@pytest.mark.parametrize(("name", "found"), IDENTS, ids=["space", "umlaut", "long", "fine"])
+def test_names_that_are_most_likely_no_idents_are_found_offline(cxroute: Program, name: str, *, found: bool) -> None:
+    """At their place; other writers call attributes as they like."""
+    for writer, expected in (("digital-custom-fields", found), ("voice-signal", False), ("interaction", False)):
+        write("all.yaml", manifest(writer, f"attributes: {{{{intent: '{name}'}}}}\n").format(url="http://127.0.0.1:9"))
+        code, said = cxroute.json("validate", "-e", "prod")
+        places = [one["source"]["line"] for one in said["findings"] if one["code"] == "CXR211"]
+        assert (0, [7] if expected else []) == (code, places)
+    assert 0 == cxroute("explain", "CXR211")
+
+
+@pytest.mark.parametrize(
+    ("writer", "said"),
+    [
+        ("digital-custom-fields", "only a write can tell"),
+        ("voice-signal", "intent in p1, confidence in p2, time in p3"),
+    ],
+)
+def test_doctor_says_what_the_writer_needs(cxroute: Program, writer: str, said: str) -> None:
+    """In the sandbox, too; where it writes stands beside what cannot be tried."""
+    text = manifest(writer).format(url="").replace("name: prod", "name: sandbox")
+    write("all.yaml", "\n".join(line for line in text.splitlines() if not line.startswith("api:")))
+    code, found = cxroute.json("doctor", "-e", "sandbox")
+    checks = {one["name"]: one for one in found["checks"]}
+    assert (0, "ok") == (code, checks["context"]["status"])
+    assert said in checks["context"]["message"]
+    assert ("an administrator defines them" in (checks["context"]["advice"] or "")) == (writer[:1] == "d")
+    assert ("/custom-fields" if writer[:1] == "d" else "/signal") in checks["untried"]["message"]
+
+
+def test_an_advice_is_said_once_a_minute() -> None:
+    """However often it is due."""
+    said: list[Any] = []
+    now = [100.0]
+    advise = Advice(said.append, lambda: now[0])
+    for seconds in (0.0, 1.0, 58.9, 0.2, 30.0, 31.0):
+        now[0] += seconds
+        advise("define them")
+    assert [{"event": "advice", "advice": "define them"}] * 3 == [json.loads(line) for line in said]

@@ -1,0 +1,276 @@
+"""`cxroute export`: live rules as manifests that a person would have written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from reconciler.simulator import state as tenants
+from reconciler.simulator.state import State
+from reconciler.text.redact import DISCRETION
+from tests.support.program import write
+
+if TYPE_CHECKING:
+    from tests.support.program import Program
+
+STATE = Path(".cxroute/sandbox.json")
+ENVIRONMENT = "{apiVersion: routing/v1, kind: Environment, name: sandbox, owner: acme}\n"
+QUEUES = [
+    {"id": "q1", "name": "Cards"},
+    {"id": "q2", "name": "Fraud"},
+    {"id": "q3", "name": "Twice"},
+    {"id": "q4", "name": "Twice"},
+]
+
+
+def rule(number: int, **said: Any) -> dict[str, Any]:
+    """Return a live rule: intent `card_NUMBER` to Cards, made by hand."""
+    conditions = [
+        asks("cognigyDetectedIntent", "equals", f"card_{number}"),
+        asks("cognigyConfidence", "greaterThanOrEqual", 0.6),
+    ]
+    return {
+        "id": f"r{number}",
+        "name": f"rule {number}",
+        "description": "",
+        "priority": 40,
+        "enabled": True,
+        "conditions": conditions,
+        "targets": [{"type": "queue", "queueId": "q1", "weight": 1}],
+        "version": 1,
+        **said,
+    }
+
+
+def asks(attribute: str, operator: str, value: Any) -> dict[str, Any]:
+    return {"type": "attribute", "attributeName": attribute, "operator": operator, "value": value}
+
+
+@pytest.fixture
+def tenant(cxroute: Program) -> Any:
+    """The sandbox, with what it is to have."""
+
+    def make(*rules: dict[str, Any]) -> Program:
+        write("environment.yaml", ENVIRONMENT)
+        with State.load(STATE, start=State(queues=QUEUES, rules=rules)):
+            pass
+        return cxroute
+
+    return make
+
+
+def exported(program: Program, *arguments: str) -> str:
+    """Return the RuleSets that go to stdout, without what is said above them."""
+    assert 0 == program("export", *arguments), program.err
+    lines = program.out.splitlines(keepends=True)
+    assert lines[0].startswith(
+        "# Sandbox: everything below is simulated; no tenant was contacted. Live rules of sandbox"
+    )
+    return "".join(lines[1:])
+
+
+def test_what_goes_without_saying_is_not_said(tenant: Any) -> None:
+    """Sugar, defaults that most rules share, names and descriptions that are so by default, keys of intents."""
+    made = {
+        "name": "Cognigy Intent Route: card_1",
+        "description": "Routes conversations with intent 'card_1' to Cards",
+    }
+    several = [asks("cognigyDetectedIntent", "in", ["a", "b"]), asks("cognigyConfidence", "lessThan", 0.5)]
+    more = [
+        asks("cognigyDetectedIntent", "equals", "b"),
+        asks("language", "notEquals", "fr"),
+        asks("vip", "exists", None),
+    ]
+    split = [{"type": "queue", "queueId": "q2", "weight": 20}, {"type": "queue", "queueId": "q1", "weight": 80}]
+    cxroute = tenant(
+        rule(1, **made),
+        rule(2),
+        rule(3),
+        rule(4, conditions=several, priority=7),
+        rule(5, conditions=more, targets=split),
+        rule(6, name="All: else", conditions=[], enabled=False, priority=900, description="$5 for ${you}"),
+    )
+    assert exported(cxroute, "--all") == (
+        """# Conversations for Cards.
+apiVersion: routing/v1
+kind: RuleSet
+name: cards
+defaults: {priority: 40, minConfidence: 0.6}
+rules:
+  - key: rule-4
+    intents: [a, b]
+    minConfidence: null
+    belowConfidence: 0.5
+    queue: Cards
+    priority: 7
+    name: rule 4
+    description: ""
+    adopt: rule 4
+  - intent: card_1
+    queue: Cards
+    adopt: "Cognigy Intent Route: card_1"
+  - intent: card_2
+    queue: Cards
+    name: rule 2
+    description: ""
+    adopt: rule 2
+  - intent: card_3
+    queue: Cards
+    name: rule 3
+    description: ""
+    adopt: rule 3
+  - intent: b
+    minConfidence: null
+    when: [{attribute: language, notEquals: fr}, {attribute: vip, exists: true}]
+    targets: [{queue: Cards, weight: 80}, {queue: Fraud, weight: 20}]
+    name: rule 5
+    description: ""
+    adopt: rule 5
+  - key: all-else
+    when: []
+    queue: Cards
+    priority: 900
+    enabled: false
+    name: "All: else"
+    description: $$5 for $${you}
+    adopt: "All: else"
+"""
+    )
+    assert "Proved: the next apply takes over 6 rules as they are, and no conversation goes elsewhere.\n" in cxroute.err
+
+
+def test_a_queue_that_shares_its_name_gets_an_alias_by_its_id(tenant: Any) -> None:
+    """In a Queues document; the others get aliases too, since there is one now."""
+    cxroute = tenant(rule(1), rule(2, targets=[{"type": "queue", "queueId": "q4", "weight": 1}]))
+    found = exported(cxroute, "--all")
+    assert "kind: Queues\nname: queues\nqueues:\n  cards: Cards\n  twice-q4: {sandbox: {id: q4}}\n---\n" in found
+    assert "queue: twice-q4\n" in found
+    write("rules.yaml", found)
+    assert 0 == cxroute("validate")
+    assert "" == cxroute.err
+
+
+def test_aliases_that_there_are_are_used(tenant: Any) -> None:
+    """The first that means the queue; a queue without one gets one."""
+    cxroute = tenant(rule(1), rule(2, targets=[{"type": "queue", "queueId": "q2", "weight": 1}]))
+    write("queues.yaml", "{apiVersion: routing/v1, kind: Queues, name: queues, queues: {plastic: Cards, q: Cards}}\n")
+    found = exported(cxroute, "--all")
+    assert "queue: plastic\n" in found
+    assert "kind: Queues\nname: queues-2\nqueues:\n  fraud: Fraud\n" in found
+
+
+def test_rules_that_share_a_name_are_adopted_by_id_and_get_names_of_their_own(tenant: Any) -> None:
+    """Two rules of ours may not have one name; plan, apply and the next plan agree."""
+    cxroute = tenant(rule(1, name="transfer"), rule(2, name="transfer"))
+    assert 0 == cxroute("export", "--all", "--into", "manifests/rules.yaml")
+    text = Path("manifests/rules.yaml").read_text(encoding="utf-8")
+    assert 2 == text.count('  # 2 live rules are named "transfer"\n  - intent:')
+    assert [True, True] == [f"adopt: {{id: r{number}}}" in text for number in (1, 2)]
+    assert "2 of them get a name of their own" in cxroute.out
+    assert 0 == cxroute("apply", "--yes"), cxroute.err
+    assert 0 == cxroute("plan", "--detailed-exitcode")
+
+
+def test_namesakes_of_one_priority_are_taken_over_where_nobody_can_tell_which_is_tried_first(tenant: Any) -> None:
+    """Rules about different intents, or of one queue, may change places; of two that compete the order stays."""
+    fraud = [{"type": "queue", "queueId": "q2", "weight": 1}]
+    known = [rule(number, name="New rule", targets=fraud if number == 2 else rule(0)["targets"]) for number in range(4)]
+    asked = [asks("language", "equals", "fr")]
+    split = [{"type": "queue", "queueId": "q1", "weight": 2}, *fraud]
+    competing = [rule(5, name="Old", conditions=asked, targets=split), rule(6, name="Old", conditions=asked)]
+    cxroute = tenant(*known, *competing)
+    assert 0 == cxroute("export", "--all", "--into", "manifests/all/")
+    assert 'left out: "Old" (r5): another live rule has its name' in cxroute.err
+    assert 1 == cxroute.err.count("left out:")
+    assert 0 == cxroute("apply", "--yes")
+    code, plan = cxroute.json("plan")
+    assert (0, [], 5) == (code, plan["changes"], plan["summary"]["unchanged"])
+
+
+def test_what_cannot_be_written_is_left_out_with_a_comment_and_a_line(tenant: Any) -> None:
+    """Names from outside can do no harm in either."""
+    odd = rule(1, name="x\n- evil: \x1b[31m", conditions=[asks("said", "matchesRegex", "a.*")])
+    cxroute = tenant(odd, rule(2), rule(3, description="\n[cxroute:others/a/b#00000000]"))
+    assert exported(cxroute, "--all").startswith(
+        "# Not here, and left as they are:\n"
+        '#   "rule 3" (r3): it is managed by others\n'
+        '#   "x\\u000a- evil: \\u001b[31m" (r1): it has a condition that cxroute does not understand\n'
+        "# Conversations for Cards.\n"
+    )
+    assert 'warning: left out: "x\\u000a- evil: \\u001b[31m" (r1): ' in cxroute.err
+    assert (4, "") == (cxroute("export", "r1"), cxroute.out)
+
+
+def test_single_rules_are_named_by_name_id_or_address(tenant: Any) -> None:
+    """Of ours those that no manifest has, under their own RuleSet and key."""
+    ours = rule(2, description="Routes\n[cxroute:acme/desk/second#00000000]")
+    cxroute = tenant(rule(1), ours, rule(3))
+    assert "  - key: second\n" in exported(cxroute, "desk/second")
+    assert "adopt:" not in cxroute.out
+    assert ["rule 1", "rule 3"] == [
+        line[11:] for line in exported(cxroute, "r1", "rule 3").splitlines() if "adopt" in line
+    ]
+    assert 64 == cxroute("export", "rule 33")
+    assert 'no live rule is "rule 33". did you mean "rule 3"?' in cxroute.err
+    assert 64 == cxroute("export", "rule 3", "--all")
+
+
+def test_without_a_choice_it_says_what_there_is(tenant: Any) -> None:
+    """And how to choose."""
+    cxroute = tenant(rule(1), rule(2))
+    assert 64 == cxroute("export")
+    assert "sandbox has 2 live rules, 0 of them ours and 2 made by hand:" in cxroute.err
+    assert '\n  "rule 1"\n  "rule 2"\n' in cxroute.err
+
+
+def test_what_is_there_is_never_overwritten_nor_exported_twice(tenant: Any) -> None:
+    """A file that exists is refused; rules that the manifests have are left to them."""
+    cxroute = tenant(rule(1), rule(2, targets=[{"type": "queue", "queueId": "q2", "weight": 1}]))
+    assert 0 == cxroute("export", "--all", "--into", "manifests/live/")
+    assert ["cards.yaml", "fraud.yaml"] == sorted(path.name for path in Path("manifests/live").iterdir())
+    assert 0 == cxroute("export", "--all", "--into", "manifests/more.yaml")
+    assert "Nothing to export from sandbox; 2 rules the manifests have already (-v says where).\n" == cxroute.err
+    assert not Path("manifests/more.yaml").exists()
+    Path("manifests/live/fraud.yaml").unlink()
+    before = Path("manifests/live/cards.yaml").read_bytes()
+    assert 64 == cxroute("export", "--all", "--into", "manifests/live/cards.yaml")
+    assert before == Path("manifests/live/cards.yaml").read_bytes()
+    assert 64 == cxroute("export", "--all", "--into", "manifests/live.txt")
+
+
+def test_where_there_are_several_environments_the_rules_are_for_this_one(tenant: Any) -> None:
+    """What is live here says nothing of the others; the sandbox is nobody's."""
+    cxroute = tenant(rule(1))
+    assert "environments" not in exported(cxroute, "--all")
+    write("prod.yaml", ENVIRONMENT.replace("sandbox", "prod").replace("}", ", tenant: acme}"))
+    assert "name: cards\nenvironments: [sandbox]\nrules:" in exported(cxroute, "--all")
+
+
+@pytest.mark.parametrize("into", [[], ["--into", "manifests/all/"]])
+def test_a_rule_that_holds_a_secret_is_not_exported_as_another_one(tenant: Any, into: list[str]) -> None:
+    """Its place taken by [secret], what is printed would not be what is live, though it says so."""
+    DISCRETION.keep("of-this-test-alone-0815")
+    cxroute = tenant(rule(1, name="by hand of-this-test-alone-0815"))
+    assert 4 == cxroute("export", "--all", *into)
+    assert ("", True) == (cxroute.out, "it would hold one of the secrets" in cxroute.err)
+    assert not Path("manifests/all").exists()
+
+
+def test_the_bank_is_taken_over(cxroute: Program) -> None:
+    """All of its rules that are nobody's and understood: 21 of 25; then plan is empty."""
+    write("environment.yaml", ENVIRONMENT)
+    with State.load(STATE, start=tenants.bank()):
+        pass
+    assert 0 == cxroute("export", "--all", "--into", "manifests/live/"), cxroute.err
+    said = (
+        "  # Another tool seems to manage it: [flowsync:ivr/after-hours@17]. Take it out there first, or out of here.\n"
+    )
+    assert f"{said}  - key: ivr-after-hours\n" in Path("manifests/live/night-line.yaml").read_text(encoding="utf-8")
+    assert 0 == cxroute("validate")
+    _, plan = cxroute.json("plan")
+    assert (21, False) == (plan["summary"]["adopt"], plan["behaviour"]["changed"])
+    assert 21 == len(plan["changes"])
+    assert 0 == cxroute("apply", "--yes"), cxroute.err
+    assert 0 == cxroute("plan", "--detailed-exitcode")

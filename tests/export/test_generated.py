@@ -1,0 +1,143 @@
+"""A tenant that exists, exported: valid, taken over by one apply as it is, and nobody goes elsewhere."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from reconciler.cxone.rule_json import body, live_rule
+from reconciler.desired.desired import desire
+from reconciler.desired.queues import Catalogue, aliases
+from reconciler.manifest.kinds.environment import Environment
+from reconciler.manifest.load import load
+from reconciler.model.change import Adopt
+from reconciler.model.live import Marker, digest
+from reconciler.model.rule import Queue
+from reconciler.plan.compare import compare
+from reconciler.plan.ownership import own
+from reconciler.simulator.evaluate import opaque_text, split
+from reconciler.simulator.state import State
+from tests.support.grown_tenants import CONFIDENCE, INTENT, INTENTS, OWNER, grown
+from tests.support.program import write
+
+if TYPE_CHECKING:
+    from tests.support.grown_tenants import Grown
+    from tests.support.program import Program
+
+STATE = Path(".cxroute/sandbox.json")
+ENVIRONMENT = f"{{apiVersion: routing/v1, kind: Environment, name: sandbox, owner: {OWNER}}}\n"
+
+
+def tenant(of: Grown) -> None:
+    """Make the sandbox a tenant with these rules, and the manifests empty but for its Environment."""
+    for old in [*Path("manifests").rglob("*.yaml"), *STATE.parent.glob("*")]:
+        old.unlink()
+    write("environment.yaml", ENVIRONMENT)
+    with State.load(STATE, start=State(queues=of.queues, rules=of.rules)):
+        pass
+
+
+def live() -> list[dict[str, Any]]:
+    """Return the tenant's rules."""
+    with State.load(STATE) as state:
+        return [dict(rule) for rule in state.rules()]
+
+
+def somebody(random: Random) -> dict[str, Any]:
+    """Return a conversation."""
+    given: dict[str, Any] = {INTENT: random.choice(INTENTS), CONFIDENCE: random.choice((0, 0.5, 0.6, 0.7, 0.95, 1))}
+    given["language"] = random.choice(("fr", "gold", "", 0.5, None))
+    return {name: value for name, value in given.items() if random.random() < 0.8}
+
+
+def destinations(rules: list[dict[str, Any]], seed: int) -> list[object]:
+    """Return where some conversations go, by the simulator's own reading."""
+    random = Random(seed)
+    nothing: dict[str, bool] = dict.fromkeys(_texts(rules), False)
+    return [split(rules, somebody(random), opaque=nothing) for _ in range(40)]
+
+
+def _texts(rules: list[dict[str, Any]]) -> list[str]:
+    return [opaque_text(one) for rule in rules for one in rule["conditions"]]
+
+
+def told(stderr: str) -> set[str]:
+    """Return the ids of the rules that are said to be left out."""
+    return set(re.findall(r"left out: .* \((r\d+)\): ", stderr))
+
+
+def left_out_of_ties(of: Grown, stderr: str) -> set[str]:
+    """Return the ids of rules that share a name and a priority with others: a new name would change their order."""
+    found = set(re.findall(r"\((r\d+)\): another live rule has its name", stderr))
+    names = Counter(rule["name"] for rule in of.rules)
+    priorities = Counter(rule["priority"] for rule in of.rules if rule["enabled"])
+    tied = {rule["id"] for rule in of.rules if names[rule["name"]] > 1 and priorities[rule["priority"]] > 1}
+    assert found <= tied
+    return found
+
+
+def holds_for(cxroute: Program, of: Grown, *into: str) -> None:
+    """Export everything, plan, apply and plan again; each step shows what is claimed."""
+    tenant(of)
+    before = destinations(live(), 1)
+    assert 0 == cxroute("export", "--all", "-v", *(("--into", *into) if into else ())), cxroute.err
+    if not into:
+        write("exported.yaml", cxroute.out)
+    tied = left_out_of_ties(of, cxroute.err)
+    assert of.kept_out | tied == told(cxroute.err)
+    assert 0 == cxroute("validate"), cxroute.out + cxroute.err
+    code, plan = cxroute.json("plan")
+    assert (0, []) == (code, [one for one in plan["findings"] if one["severity"] == "error"])
+    changes = plan["changes"]
+    assert {("adopt", rule) for rule in of.by_hand - tied} == {(one["action"], one["id"]) for one in changes}
+    assert [] == [one for one in changes if {field["path"] for field in one["fields"]} - {"name"}]
+    assert (False, True) == (plan["behaviour"]["changed"], plan["behaviour"]["complete"])
+    assert 0 == cxroute("apply", "--yes"), cxroute.out + cxroute.err
+    code, plan = cxroute.json("plan")
+    assert (0, []) == (code, plan["changes"])
+    assert before == destinations(live(), 1)
+
+
+@pytest.mark.parametrize("size", [0, 1, 99, 100, 101])
+def test_a_tenant_of_any_size_is_taken_over_as_it_is(cxroute: Program, size: int) -> None:
+    """After export and one apply nothing is left to do, whatever the tenant holds; what cannot be written stays."""
+    holds_for(cxroute, grown(Random(size), size), "manifests/rules/")
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(random=st.randoms(use_true_random=False), size=st.integers(0, 6))
+def test_any_small_tenant_is_taken_over_as_it_is(cxroute: Program, random: Random, size: int) -> None:
+    """So is every small one, in one file."""
+    holds_for(cxroute, grown(random, size))
+
+
+def test_three_thousand_rules_are_taken_over_as_they_are(cxroute: Program) -> None:
+    """So are 3,000, in seconds; the apply is made here by hand: each rule is sent once, with its marker."""
+    of = grown(Random(3000), 3000)
+    tenant(of)
+    assert 0 == cxroute("export", "--all", "--into", "manifests/rules/", "-v"), cxroute.err
+    assert "no conversation goes elsewhere" in cxroute.out
+    sandbox = Environment(name="sandbox", owner=OWNER)
+    queues = [Queue(one["id"], one["name"]) for one in of.queues]
+    manifests = load(Path("manifests"))
+    desired = desire(manifests, sandbox, Catalogue("sandbox", aliases(manifests, "sandbox"), queues))
+    rules = [live_rule(rule) for rule in of.rules]
+    changes = compare(desired, own(rules, OWNER)).changes
+    assert of.by_hand - left_out_of_ties(of, cxroute.err) == {one.live.id for one in changes if isinstance(one, Adopt)}
+    written = {one.live.id: sent(one) for one in changes if isinstance(one, Adopt)}
+    after = [written.get(rule["id"], rule) for rule in of.rules]
+    assert () == compare(desired, own(map(live_rule, after), OWNER)).changes
+    assert destinations(of.rules, 2) == destinations(after, 2)
+
+
+def sent(change: Adopt) -> dict[str, Any]:
+    """Return what apply sends, which is what is live then."""
+    marker = Marker(OWNER, change.address, digest(change.after))
+    return body(change.after, marker, change.live.raw)

@@ -1,0 +1,307 @@
+"""`cxroute export --write`: what somebody changed in CXone goes into its manifest, and nothing else changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from shutil import copy
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from reconciler.desired.desired import desire
+from reconciler.desired.queues import AssumedCatalogue, Catalogue, aliases
+from reconciler.export.export import Tenant
+from reconciler.export.update_manifest import keeping, texts, unlike
+from reconciler.manifest.load import Manifests, load, load_with
+from reconciler.model.live import LiveRule, Marker, digest
+from reconciler.model.rule import Condition, Queue, Rule, Target, canonical_bag, canonical_set, condition
+from reconciler.simulator.state import State
+from reconciler.text.files import read_file
+from tests.support.program import write
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.desired.desired import Desired, DesiredRule
+    from tests.support.program import Program
+
+BANK = Path(__file__).parents[2] / "manifests"
+RULESETS = sorted(path.stem for path in BANK.glob("*.yaml") if "kind: RuleSet" in path.read_text(encoding="utf-8"))
+STATE = Path(".cxroute/sandbox.json")
+NEW = (Queue("new-q", "New: queue"), Queue("Q2", "Other $ one"))
+
+
+@dataclass
+class Bench:
+    """One RuleSet of the bank's, by itself with the bank's queues and prod."""
+
+    manifests: Manifests
+    tenant: Tenant
+
+    @property
+    def desired(self) -> Desired:
+        """Return what the manifests want."""
+        return self.tenant.desired
+
+    def live(self, wanted: DesiredRule, rule: Rule) -> LiveRule:
+        """Return a rule of ours as somebody changed it."""
+        marker = Marker(self.desired.owner, wanted.address, digest(wanted.rule))
+        return LiveRule("id", rule, marker, {})
+
+
+def bench(folder: Path) -> Bench:
+    """Return what lies in a folder."""
+    manifests = load(folder)
+    environment = manifests.environments["prod"].document
+    named = AssumedCatalogue("prod", aliases(manifests, "prod"))
+    desire(manifests, environment, named)
+    queues = (*named.assumed.values(), *NEW)
+    catalogue = Catalogue("prod", aliases(manifests, "prod"), queues)
+    return Bench(
+        manifests,
+        Tenant(
+            rules=(),
+            queues=queues,
+            catalogue=catalogue,
+            environment=environment,
+            desired=desire(manifests, environment, catalogue),
+        ),
+    )
+
+
+def of_the_bank(folder: Path, ruleset: str, line_end: str) -> Bench:
+    """Copy one RuleSet of the bank's there, with these line ends."""
+    for name in ("queues.yaml", "environments/prod.yaml"):
+        copy(BANK / name, folder)
+    text = (BANK / f"{ruleset}.yaml").read_text(encoding="utf-8").replace("\n", line_end)
+    (folder / f"{ruleset}.yaml").write_bytes(text.encode())
+    return bench(folder)
+
+
+def drifts(rule: Rule) -> Iterator[Rule]:
+    """Yield the rule with each of its fields changed in turn, in each way that fits."""
+    yield replace(rule, name=f"{rule.name} #x: y")
+    yield replace(rule, description='it\'s "new"\nline {two}')
+    yield replace(rule, priority=rule.priority + 7)
+    yield replace(rule, priority=100)
+    yield replace(rule, enabled=not rule.enabled)
+    for targets in sending(rule.targets):
+        yield replace(rule, targets=canonical_bag(targets))
+    for at, one in enumerate(rule.conditions):
+        others = [*rule.conditions[:at], *rule.conditions[at + 1 :]]
+        yield replace(rule, conditions=canonical_set(others))
+        if isinstance(one, Condition):
+            for other in asking(one):
+                yield replace(rule, conditions=canonical_set([*others, other]))
+    more = [condition("x y", "between", [1, 2]), condition("cognigyConfidence", "lessThan", 0.99)]
+    yield replace(rule, conditions=canonical_set([*rule.conditions, *more]))
+    yield replace(rule, conditions=())
+
+
+def sending(targets: tuple[Any, ...]) -> Iterator[list[Any]]:
+    """Yield other queues and weights."""
+    yield [Target("new-q", 1)]
+    yield [*targets, Target("Q2", 3)]
+    yield [replace(one, weight=one.weight + 2) for one in targets]
+    yield [targets[0]]
+    yield [Target("new-q", targets[0].weight), *targets[1:]]
+
+
+def asking(one: Condition) -> Iterator[Condition]:
+    """Yield other conditions on the same attribute."""
+    written = one.written
+    if isinstance(written, tuple):
+        yield condition(one.attribute, "in", [*written, "010"])
+        yield condition(one.attribute, "in", [*written[:1], *written[2:], "q, r"])
+        yield condition(one.attribute, "equals", written[0])
+        yield condition(one.attribute, "notIn", list(written))
+    elif isinstance(written, str):
+        yield condition(one.attribute, "equals", "${no} new: intent")
+        yield condition(one.attribute, "in", [written, "b"])
+        yield condition(one.attribute, "contains", "b")
+    elif written is not None:
+        yield condition(one.attribute, one.operator, 0.33)
+        yield condition(one.attribute, one.operator, "0.33")
+        yield condition(one.attribute, "greaterThan", 0.33)
+
+
+@pytest.mark.parametrize(("ruleset", "line_end"), [*((name, "\n") for name in RULESETS), ("fraud", "\r\n")])
+def test_every_field_of_every_rule_of_the_bank_can_be_kept(tmp_path: Path, ruleset: str, line_end: str) -> None:
+    """Read back, the file says what is live of that rule and what it said of all others; other rules' lines stay."""
+    at = of_the_bank(tmp_path, ruleset, line_end)
+    (loaded,) = at.manifests.rulesets
+    before = loaded.origin.text.text
+    tried = 0
+    for wanted in at.desired.rules.values():
+        for rule in drifts(wanted.rule):
+            if rule == wanted.rule:
+                continue
+            live = at.live(wanted, rule)
+            changed = texts([keeping(live, wanted, at.manifests, at.tenant)], at.manifests)
+            after = load_with(tmp_path, {file: text.encode() for file, text in changed.items()})
+            desired = desire(after, at.tenant.environment, at.tenant.catalogue)
+            assert [] == unlike(at.desired, desired, {wanted.address: live})
+            assert others(before, loaded.at, wanted) == others(changed[loaded.file], after.rulesets[0].at, wanted)
+            tried += 1
+    assert tried >= 8 * len(at.desired.rules)
+
+
+def others(text: str, at: Any, wanted: DesiredRule) -> tuple[str, str]:
+    """Return the text before a rule, and from the next one's dash on."""
+    rules = text.count("\n  - ")
+    lines = text.splitlines(keepends=True)
+    starts = [at("rules", index).line for index in range(rules)]
+    index = starts.index(wanted.source.line if wanted.source else 0)
+    end = starts[index + 1] if index + 1 < rules else len(lines) + 1
+    return "".join(lines[: starts[index] - 1]), "".join(lines[end - 1 :])
+
+
+OWN = """apiVersion: routing/v1
+kind: Environment
+name: {name}
+owner: acme
+vars: {{overflow: General}}
+"""
+CARDS = """# Cards.
+apiVersion: routing/v1
+kind: RuleSet
+name: cards
+defaults: {priority: 40, minConfidence: 0.6}
+rules:
+  - {intent: lost_card, queue: Fraud} # urgent
+  - key: help
+    intents: ['a', "b"]   # two
+    targets: [{queue: Cards, weight: 80}, {queue: "${overflow}", weight: 20}]
+"""
+
+
+@pytest.fixture
+def applied(cxroute: Program) -> Program:
+    """The sandbox with two rules of ours, as the manifests want them."""
+    write("environment.yaml", OWN.format(name="sandbox"))
+    write("cards.yaml", CARDS)
+    assert 0 == cxroute("apply", "--yes"), cxroute.err
+    return cxroute
+
+
+def change(which: str, /, **fields: Any) -> None:
+    """Change a live rule as a person does in CXone."""
+    with State.load(STATE) as state:
+        (rule,) = (one for one in state.rules() if one["name"] == which)
+        state.edit(rule["id"], **fields)
+
+
+LOST = "Cognigy Intent Route: lost_card"
+HELP = "Cognigy Intent Route: help"
+
+
+def test_a_kept_rule_is_no_drift_any_more(applied: Program) -> None:
+    """Two values are written in the style around them; the next apply renews our note and nothing else."""
+    change(LOST, priority=7, enabled=False)
+    assert 0 == applied("export", "cards/lost-card", "--write"), applied.err
+    assert (
+        CARDS.replace("queue: Fraud}", "queue: Fraud, priority: 7, enabled: false}")
+        == Path("manifests/cards.yaml").read_text()
+    )
+    assert "cards/lost-card   manifests/cards.yaml:7: priority, enabled\nProved: " in applied.out
+    _, plan = applied.json("plan")
+    assert [["marker"]] == [[field["path"] for field in one["fields"]] for one in plan["changes"]]
+    assert 0 == applied("apply", "--yes")
+    assert 0 == applied("plan", "--detailed-exitcode")
+
+
+def test_all_that_drifted_is_kept_at_once(applied: Program) -> None:
+    """With --all, in one go; without anything that drifted, the files stay."""
+    change(LOST, name="Lost: card")
+    change(HELP, priority=1)
+    assert 0 == applied("export", "--all", "--write"), applied.err
+    text = Path("manifests/cards.yaml").read_text()
+    assert 'queue: Fraud, name: "Lost: card"}' in text
+    assert "weight: 20}]\n    priority: 1\n" in text
+    assert 0 == applied("export", "--all", "--write")
+    assert (text, "Nothing to keep: no rule of ours was changed in CXone.\n") == (
+        Path("manifests/cards.yaml").read_text(),
+        applied.err,
+    )
+
+
+def test_a_manifest_that_moved_on_is_not_turned_back(applied: Program) -> None:
+    """What is not applied yet is no drift; where both moved on, the rule has to be named."""
+    write("cards.yaml", CARDS.replace("0.6", "0.7"))
+    assert 4 == applied("export", "cards/*", "--write")
+    assert "its manifest moved on" in applied.err
+    change(HELP, priority=1)
+    assert 0 == applied("export", "--all", "--write")
+    assert "cards/help is left as it is" in applied.err
+    assert CARDS.replace("0.6", "0.7") == Path("manifests/cards.yaml").read_text()
+
+
+def test_another_environment_is_never_changed_with_it(applied: Program) -> None:
+    """Refused, and what to write by hand is said; a rule that only stands here can be kept."""
+    write("staging.yaml", OWN.format(name="staging") + "tenant: staging\n")
+    change(HELP, priority=1)
+    assert 4 == applied("export", "cards/help", "--write")
+    assert "staging would get these values too" in applied.err
+    assert "      priority: 1\n" in applied.err
+    assert CARDS == Path("manifests/cards.yaml").read_text()
+    write("cards.yaml", CARDS.replace("key: help", "key: help\n    environments: [sandbox]"))
+    assert 0 == applied("export", "cards/help", "--write"), applied.err
+
+
+def test_a_mark_at_the_beginning_and_who_may_read_the_file_stay(applied: Program) -> None:
+    """Also where the file is a link to another one."""
+    path = Path("manifests/cards.yaml")
+    real = path.rename("manifests/real.yaml")
+    real.write_bytes(b"\xef\xbb\xbf" + CARDS.replace("\n", "\r\n").encode())
+    real.chmod(0o640)
+    path.symlink_to("real.yaml")
+    change(HELP, priority=1)
+    assert 0 == applied("export", "cards/help", "--write"), applied.err
+    assert path.is_symlink()
+    assert 0o640 == real.stat().st_mode & 0o777
+    assert b"\xef\xbb\xbf" + f"{CARDS}    priority: 1\n".replace("\n", "\r\n").encode() == real.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"priority": 1.5}, "no whole number"),
+        ({"conditions": [{"type": "schedule", "name": "nights"}]}, "a condition that cxroute does not understand"),
+        ({"targets": [{"type": "queue", "queueId": "gone", "weight": 1}]}, "gone has no name that means it alone"),
+    ],
+)
+def test_what_no_manifest_can_say_is_refused(applied: Program, fields: dict[str, Any], why: str) -> None:
+    """With the reason, and with no file touched."""
+    change(HELP, **fields)
+    assert 4 == applied("export", "cards/help", "--write")
+    assert why in applied.err
+    assert CARDS == Path("manifests/cards.yaml").read_text()
+
+
+def test_a_secret_that_stands_in_a_live_rule_reaches_no_file(applied: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the run was given is never written into a manifest, which many read."""
+    monkeypatch.setenv("CXONE_CLIENT_SECRET", "of-this-test-alone-4711")
+    change(HELP, name="pass of-this-test-alone-4711")
+    assert 4 == applied("export", "--write", "cards/help")
+    assert "it would hold one of the secrets" in applied.err
+    assert CARDS == Path("manifests/cards.yaml").read_text()
+    assert "4711" not in applied.err
+
+
+def test_a_file_that_changed_meanwhile_is_not_overwritten(applied: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody saved it while the tenant was read."""
+    change(HELP, priority=1)
+    monkeypatch.setattr("reconciler.cli.exporting.write_all", lambda _: pytest.fail("written"))
+    monkeypatch.setattr("reconciler.cli.exporting.read_file", lambda path, limit: read_file(path, limit) + b"# saved\n")
+    assert 4 == applied("export", "cards/help", "--write")
+    assert "was changed meanwhile" in applied.err
+
+
+def test_names_from_outside_do_no_harm_in_a_refusal(applied: Program) -> None:
+    """Escapes for a terminal are shown as what they are."""
+    with State.load(STATE) as state:
+        (live,) = (one for one in state.rules() if one["name"] == HELP)
+        state.put({**live, "id": "by-hand", "name": "\x1b[31mred", "description": ""})
+    assert 4 == applied("export", "by-hand", "--write")
+    assert '"\\u001b[31mred" is in no manifest' in applied.err

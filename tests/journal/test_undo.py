@@ -1,0 +1,581 @@
+"""`--undo RUN` as a person meets it: plan, review, apply; what is left alone; journals that are not to be trusted."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shlex
+import shutil
+import socket
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from reconciler.cli.clients import opened
+from reconciler.cli.commands.history import read
+from reconciler.cli.files import STATE
+from reconciler.cli.main import main
+from tests.support.program import VARIABLES, Program, write
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+JOURNAL: Final = Path(".cxroute/journal.jsonl")
+HEAD: Final = """\
+apiVersion: routing/v1
+kind: Environment
+name: sandbox
+owner: acme
+{more}
+---
+apiVersion: routing/v1
+kind: RuleSet
+name: cards
+rules:
+"""
+BEFORE: Final = (
+    "{intent: kept, queue: Cards}",
+    "{intent: changed, queue: Cards, priority: 20}",
+    "{intent: gone, queue: Cards}",
+    "{key: rest, when: [], queue: General, priority: 900}",
+)
+AFTER: Final = (
+    "{intent: kept, queue: Cards}",
+    "{intent: changed, queue: Fraud, priority: 10, minConfidence: 0.5}",
+    "{intent: made, queue: Fraud}",
+    "{intent: hand, queue: Fraud, adopt: By hand, priority: 30}",
+    "{key: rest, when: [], queue: General, priority: 900}",
+)
+
+
+def manifests(*rules: str, more: str = "guard: {deletes: {count: 9, percent: 100}}") -> None:
+    write("all.yaml", HEAD.format(more=more) + "".join(f"  - {rule}\n" for rule in rules))
+
+
+def rules() -> dict[str, dict[str, Any]]:
+    """What is live, by name, without what the server keeps of its own and without our own line."""
+    with opened(STATE) as state:
+        found = state.rules()
+    server = ("id", "version", "dateCreated", "dateModified", "selfUri")
+    shown = ({name: value for name, value in one.items() if name not in server} for one in found)
+    return {one["name"]: {**one, "description": one["description"].split("[cxroute:")[0].rstrip()} for one in shown}
+
+
+def edit(name: str, **fields: Any) -> None:
+    """Change a rule as somebody does in CXone."""
+    with opened(STATE) as state:
+        (rule_id,) = state.named(f"Cognigy Intent Route: {name}")
+        state.edit(rule_id, **fields)
+
+
+def edit_by_id(rule_id: str, **fields: Any) -> None:
+    with opened(STATE) as state:
+        state.edit(rule_id, **fields)
+
+
+def by_hand() -> None:
+    """Make a rule in CXone."""
+    with opened(STATE) as state:
+        queue = next(one["id"] for one in state.queues if one["name"] == "Cards")
+        asks = [{"type": "attribute", "attributeName": "tier", "operator": "equals", "value": "gold"}]
+        target = {"type": "queue", "queueId": queue, "weight": 1}
+        theirs = {"priority": 500, "enabled": True, "conditions": asks, "targets": [target], "division": {"id": "home"}}
+        state.put({"id": "by-hand", "name": "By hand", "description": "mine", "version": 1, **theirs})
+
+
+def last() -> str:
+    return read(JOURNAL)[-1].id
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """A folder in which the run that is to be undone was made, and the tenant before it."""
+    folder = tmp_path_factory.mktemp("made")
+    with contextlib.chdir(folder), pytest.MonkeyPatch.context() as patched:
+        for name in VARIABLES:
+            patched.delenv(name, raising=False)
+        manifests(*BEFORE)
+        assert 0 == main(["apply", "--yes"])
+        by_hand()
+        before = rules()
+        manifests(*AFTER)
+        assert 0 == main(["apply", "--yes"])
+        assert before != rules()
+    return folder, before
+
+
+@pytest.fixture
+def was(made: tuple[Path, dict[str, Any]], elsewhere: Path) -> dict[str, Any]:
+    """The tenant before the run that is to be undone, of which every kind of change is a part."""
+    shutil.copytree(made[0], elsewhere, dirs_exist_ok=True)
+    return made[1]
+
+
+def test_a_run_with_every_kind_of_change_is_undone(cxroute: Program, was: dict[str, Any]) -> None:
+    """Created, updated, deleted, adopted: planned, saved, applied; the rule made by hand is nobody's again."""
+    run = last()
+    code, made = cxroute.json("plan", "--undo", run, "--out", "undo.json", "--detailed-exitcode")
+    assert (2, run) == (code, made["options"]["undo"])
+    assert {"create": 1, "update": 2, "delete": 1, "adopt": 0} == {
+        kind: made["summary"][kind] for kind in ("create", "update", "delete", "adopt")
+    }
+    (given,) = [one for one in made["changes"] if one["address"] == "cards/hand"]
+    assert ("[cxroute:acme/cards/hand#" in given["before"]["description"], "mine") == (
+        True,
+        given["after"]["description"],
+    )
+    assert 0 == cxroute("apply", "undo.json", "--yes"), cxroute.err
+    assert "Applied 4 of 4 in" in cxroute.out
+    assert f"Read again: run {run} is undone." in cxroute.out
+    assert was == rules()
+    assert 0 == cxroute("plan", "--undo", run, "--detailed-exitcode")
+    assert f"No changes. Nothing is left to undo of run {run}." in cxroute.out
+
+
+def test_an_undo_can_be_undone(cxroute: Program, was: dict[str, Any]) -> None:
+    """What is undone is made again, the adoption too, since the manifests still say so."""
+    after = rules()
+    assert 0 == cxroute("apply", "--undo", last(), "--yes")
+    assert was == rules()
+    assert 0 == cxroute("apply", "--undo", last(), "--yes"), cxroute.err
+    assert after == rules()
+    assert 0 == cxroute("plan", "--detailed-exitcode")
+
+
+def test_an_adoption_is_made_again_only_as_the_manifests_say(cxroute: Program, was: dict[str, Any]) -> None:
+    """A journal alone takes no rule over: without `adopt:` it stays nobody's, and that is said."""
+    assert 0 == cxroute("apply", "--undo", last(), "--yes")
+    manifests(*(rule.replace(", adopt: By hand", ", name: Another") for rule in AFTER))
+    assert 0 == cxroute("apply", "--undo", last(), "--yes"), cxroute.err
+    assert "CXR311" in cxroute.out
+    assert was["By hand"] == rules()["By hand"]
+
+
+@pytest.mark.usefixtures("was")
+@pytest.mark.parametrize("form", ["text", "markdown", "html", "github"])
+def test_every_form_names_the_run_and_what_the_manifests_will_do(cxroute: Program, form: str) -> None:
+    """A reviewer is never told that this is what the manifests want."""
+    run = last()
+    assert 0 == cxroute("plan", "--undo", run, "--format", form)
+    assert f"undoes run {run}" in cxroute.out.replace("`", "")
+    assert "would make 4 of these changes again" in cxroute.out
+    assert "your change" not in cxroute.out
+    assert "no manifest asks for it here any more" not in cxroute.out
+
+
+@pytest.mark.usefixtures("was")
+def test_the_hold_that_is_given_keeps_the_next_apply_from_it(cxroute: Program) -> None:
+    """The line, written where it is said, holds the rule; nothing else is needed."""
+    run = last()
+    assert 0 == cxroute("apply", "--undo", run, "--yes")
+    assert "The manifests still say otherwise: the next apply, or a scheduled one, would make 4 of these" in cxroute.out
+    line = next(one for one in cxroute.out.splitlines() if "`hold: " in one).split("`")[1]
+    assert 0 == cxroute("plan", "--undo", run)
+    manifests(*(rule.replace("}", f", {line}}}", 1) if "rest" not in rule else rule for rule in AFTER))
+    code, made = cxroute.json("plan", "--detailed-exitcode")
+    assert ["cards/gone"] == [one["address"] for one in made["changes"]]
+    assert ["cards/changed", "cards/hand", "cards/made"] == sorted(one["address"] for one in made["held"])
+    assert 2 == code
+
+
+def test_a_rule_that_was_changed_since_is_left_alone_and_the_rest_goes_on(
+    cxroute: Program, was: dict[str, Any]
+) -> None:
+    """By hand, or by a later run: who and when is said."""
+    run = last()
+    edit("made", priority=77)
+    assert 0 == cxroute("apply", "--only", "cards/made", "--yes")
+    manifests(*(rule.replace("minConfidence: 0.5", "minConfidence: 0.7") for rule in AFTER))
+    assert 0 == cxroute("apply", "--yes", "--reason", "INC-7")
+    later = last()
+    edit("made", priority=78)
+    assert 0 == cxroute("apply", "--undo", run, "--yes"), cxroute.err
+    assert "left alone: changed in CXone since, last at 20" in cxroute.out
+    assert f"left alone: changed since by run {later} (" in cxroute.out
+    assert "but for 2 changes left alone" in cxroute.out
+    now = rules()
+    assert was["By hand"] == now["By hand"]
+    assert 78 == now["Cognigy Intent Route: made"]["priority"]
+    assert was["Cognigy Intent Route: gone"] == now["Cognigy Intent Route: gone"]
+    assert was["Cognigy Intent Route: changed"] != now["Cognigy Intent Route: changed"]
+
+
+def test_a_rule_deleted_or_disowned_since_is_left_alone(cxroute: Program, was: dict[str, Any]) -> None:
+    """What is not ours any more is not written, whatever the journal says of it."""
+    run = last()
+    with opened(STATE) as state:
+        state.edit("by-hand", description="theirs now")
+        (changed,) = state.named("Cognigy Intent Route: changed")
+        state.remove(changed)
+        before = state.stored["by-hand"].rule
+    assert 0 == cxroute("apply", "--undo", run, "--yes"), cxroute.err
+    assert "left alone: deleted since" in cxroute.out
+    assert "CXR311" in cxroute.out
+    with opened(STATE) as state:
+        assert before == state.stored["by-hand"].rule
+    assert {"Cognigy Intent Route: changed", "Cognigy Intent Route: hand", "By hand"} == {
+        name for name in was.keys() | rules().keys() if was.get(name) != rules().get(name)
+    }
+
+
+def test_what_cannot_be_as_it_was_is_left_alone(cxroute: Program) -> None:
+    """A queue that is gone is named by no write, and a name that another rule took meanwhile is that one's."""
+    manifests(*BEFORE, "{intent: old, queue: Old}")
+    assert 0 == cxroute("apply", "--yes")
+    manifests(BEFORE[0], BEFORE[3])
+    assert 0 == cxroute("apply", "--yes")
+    form = json.loads(STATE.read_text(encoding="utf-8"))
+    form["queues"] = [queue for queue in form["queues"] if queue["name"] != "Old"]
+    STATE.write_text(json.dumps(form), encoding="utf-8")
+    by_hand()
+    edit_by_id("by-hand", name="Cognigy Intent Route: gone")
+    assert 0 == cxroute("apply", "--undo", last(), "--yes"), cxroute.err
+    assert "left alone: a queue that it sent to is gone (" in cxroute.out
+    assert 'it is not put back: a rule that is not ours is named "Cognigy Intent Route: gone" now' in cxroute.out
+    assert "Applied 1 of 1" in cxroute.out
+    assert "mine" == rules()["Cognigy Intent Route: gone"]["description"]
+
+
+@pytest.mark.usefixtures("was")
+@pytest.mark.parametrize(
+    ("more", "guard"),
+    [
+        ("guard: {deletes: {count: 0, percent: 0}}", "deletes"),
+        ("guard: {deletes: {count: 9, percent: 100}, protected: [cards/changed]}", "protected"),
+        ("freeze: [{start: 2020-01-01, end: 2090-01-01, timezone: Europe/Berlin}]", "freeze"),
+    ],
+)
+def test_guards_refuse_an_undo_as_any_plan(cxroute: Program, more: str, guard: str) -> None:
+    """Exit 4 with the command that lifts it, and that one works."""
+    manifests(*AFTER, more=more)
+    assert 4 == cxroute("apply", "--undo", last(), "--yes")
+    command = cxroute.err.strip().splitlines()[-1].partition("cxroute ")[2]
+    assert f"--undo {last()} --allow {guard} --reason" in command
+    assert 0 == cxroute(*shlex.split(command), "--yes"), cxroute.err
+
+
+def test_prune_of_the_environment_is_not_about_what_a_run_made(cxroute: Program, was: dict[str, Any]) -> None:
+    """`prune: false` keeps no created rule; `--no-prune` deletes nothing."""
+    manifests(*AFTER, more="prune: false")
+    assert 0 == cxroute("apply", "--undo", last(), "--no-prune", "--yes")
+    assert "left alone: nothing is to be deleted" in cxroute.out
+    assert {"Cognigy Intent Route: made"} == rules().keys() - was.keys()
+    first = read(JOURNAL)[-2].id
+    assert 0 == cxroute("apply", "--undo", first, "--yes")
+    assert was == rules()
+
+
+def test_a_part_can_be_undone(cxroute: Program, was: dict[str, Any]) -> None:
+    """--only, with addresses of the run alone."""
+    run = last()
+    assert 64 == cxroute("plan", "--undo", run, "--only", "cards/kept")
+    assert "changed no rule at that address" in cxroute.err
+    assert 0 == cxroute("apply", "--undo", run, "--only", "cards/gone", "--yes")
+    assert "Applied 1 of 1" in cxroute.out
+    assert was["Cognigy Intent Route: gone"] == rules()["Cognigy Intent Route: gone"]
+
+
+@pytest.mark.usefixtures("was")
+def test_a_saved_undo_is_held_against_a_fresh_one(cxroute: Program) -> None:
+    """A rule that was edited since the review is refused; without the journal the plan alone is no source."""
+    assert 0 == cxroute("plan", "--undo", last(), "--out", "undo.json")
+    JOURNAL.rename("kept.jsonl")
+    assert 64 == cxroute("apply", "undo.json", "--yes")
+    assert "--journal FILE" in cxroute.err
+    assert 4 == cxroute("apply", "undo.json", "--journal", "kept.jsonl")
+    assert "cxroute apply undo.json --journal kept.jsonl --yes" in cxroute.err
+    reviewed = json.loads(Path("undo.json").read_text(encoding="utf-8"))
+    del reviewed["changes"][0]
+    Path("less.json").write_text(json.dumps(reviewed), encoding="utf-8")
+    assert 4 == cxroute("apply", "less.json", "--journal", "kept.jsonl", "--yes")
+    assert 0 == cxroute("apply", "undo.json", "--journal", "kept.jsonl", "--yes"), cxroute.err
+
+
+@pytest.mark.usefixtures("was")
+def test_history_gives_the_command_that_undoes_a_run(cxroute: Program) -> None:
+    """As typed, and apply itself gives it too, also as JSON."""
+    run = last()
+    assert 0 == cxroute("history", run)
+    command = cxroute.out.strip().splitlines()[-1]
+    assert f"Undo: cxroute plan -e sandbox --undo {run}" == command
+    assert 0 == cxroute(*shlex.split(command.removeprefix("Undo: cxroute ")))
+    code, form = cxroute.json("apply", "--undo", run, "--yes")
+    assert (0, last()) == (code, form["run"])
+    assert 0 == cxroute("history", last())
+    assert f"undo: {run}" in cxroute.out
+
+
+@pytest.mark.usefixtures("was")
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--adopt"], "leave out --adopt"),
+        (["--keep-drift"], "leave out --adopt"),
+        (["-e", "sandbox,prod"], "one environment"),
+    ],
+)
+def test_what_makes_no_sense_beside_undo_is_a_usage_error(cxroute: Program, arguments: list[str], said: str) -> None:
+    """Exit 64, before anything is read."""
+    for command in ("plan", "apply"):
+        assert 64 == cxroute(command, "--undo", last(), *arguments)
+        assert said in cxroute.err
+    assert 64 == cxroute("plan", "--journal", "x.jsonl")
+
+
+@pytest.mark.usefixtures("was")
+def test_an_unknown_run_is_named_with_the_nearest(cxroute: Program) -> None:
+    """Exit 64."""
+    assert 64 == cxroute("plan", "--undo", f"{last()}x")
+    assert f"Did you mean {last()}?" in cxroute.err
+
+
+def spoilt(change: Callable[[list[dict[str, Any]]], object]) -> list[dict[str, Any]]:
+    """Rewrite the last run's lines of the journal."""
+    entries = [json.loads(line) for line in JOURNAL.read_text(encoding="utf-8").splitlines()]
+    run = entries[-1]["run"]
+    ours = [entry for entry in entries if entry["run"] == run]
+    change(ours)
+    text = "".join(line if isinstance(line, str) else json.dumps(line) + "\n" for line in ours)
+    JOURNAL.write_text(text, encoding="utf-8")
+    return ours
+
+
+def started(**said: Any) -> Callable[[list[dict[str, Any]]], object]:
+    return lambda entries: entries[0].update(said)
+
+
+@pytest.mark.usefixtures("was")
+@pytest.mark.parametrize(
+    ("start", "said"),
+    [
+        ({"environment": "prod"}, "was in prod, and this is sandbox: say -e prod"),
+        ({"environment": "\x1b[31m"}, "was in \\u001b[31m"),
+        ({"owner": "others"}, "was made for owner others, and sandbox is now owned by acme"),
+        ({"tenant": "https://elsewhere.example"}, "was on https://elsewhere.example"),
+    ],
+)
+def test_a_run_on_other_rules_is_a_usage_error(cxroute: Program, start: dict[str, str], said: str) -> None:
+    """Of another environment, owner or tenant: exit 64 with what to do."""
+    spoilt(started(**start))
+    assert 64 == cxroute("apply", "--undo", last(), "--yes")
+    assert said in cxroute.err
+    assert "\x1b" not in cxroute.err
+
+
+def intents(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [entry for entry in entries if entry["event"] == "intend"]
+
+
+def forged(**said: Any) -> Callable[[list[dict[str, Any]]], object]:
+    """Every change of the run, with something else in its place."""
+    return lambda entries: [entry.update(said) for entry in intents(entries)]
+
+
+def sided(side: str, **said: Any) -> Callable[[list[dict[str, Any]]], object]:
+    """One side of every change of the run, with other fields."""
+    return lambda entries: [entry[side].update(said) for entry in intents(entries) if entry[side]]
+
+
+def lose(entries: list[dict[str, Any]], address: str) -> None:
+    """Take every line about a rule away."""
+    entries[:] = [entry for entry in entries if entry.get("address") != address]
+
+
+HOSTILE: Final[dict[str, Callable[[list[dict[str, Any]]], object]]] = {
+    "a line that is none": lambda entries: entries.insert(3, "{half a li\n"),  # type: ignore[arg-type]
+    "no beginning": lambda entries: entries.pop(0),
+    "a change lost": lambda entries: lose(entries, str(intents(entries)[0]["address"])),
+    "what it was lost": lambda entries: entries.remove(intents(entries)[0]),
+    "an address of nobody": forged(address="../x"),
+    "an address that is no text": forged(address=["cards/kept"]),
+    "another rule's address": forged(address="cards/kept"),
+    "an action of its own": forged(action="rewrite"),
+    "nothing before": forged(before=None),
+    "nothing after": forged(after=None),
+    "a text before": forged(before="cards/kept"),
+    "another owner's marker": sided("before", description="x\n[cxroute:others/cards/changed#00000000]"),
+    "no marker after": sided("after", description="x"),
+    "a copy's marker": sided("after", description="[cxroute:acme/cards/changed~next#00000000]"),
+    "a priority that is none": sided("before", priority="first"),
+    "half a character": sided("before", name="\ud800"),
+    "deep": sided("before", conditions=[{"a": json.loads("[" * 99 + "]" * 99)}]),
+    "a secret that was hidden": forged(hidden=True),
+}
+
+
+@pytest.mark.usefixtures("was")
+@pytest.mark.parametrize("how", HOSTILE)
+def test_a_journal_that_is_not_whole_or_says_what_no_run_does_is_refused(cxroute: Program, how: str) -> None:
+    """Exit 4 with the reason, and nothing is written."""
+    spoilt(HOSTILE[how])
+    before = rules()
+    run = next(one.id for one in read(JOURNAL) if one.changes)
+    assert 4 == cxroute("apply", "--undo", run, "--yes"), cxroute.out
+    assert f"run {run} is not undone: " in cxroute.err
+    assert before == rules()
+
+
+@pytest.mark.usefixtures("was")
+@pytest.mark.parametrize("value", ["NaN", "1e999"])
+def test_numbers_that_are_none_make_a_line_unreadable(cxroute: Program, value: str) -> None:
+    """JSON has no NaN: such a line is none, and so the run is not whole."""
+    text = JOURNAL.read_text(encoding="utf-8").replace('"priority":20', f'"priority":{value}')
+    JOURNAL.write_text(text, encoding="utf-8")
+    assert 4 == cxroute("apply", "--undo", last(), "--yes")
+    assert "cannot be read" in cxroute.err
+
+
+@pytest.mark.usefixtures("was")
+def test_a_journal_that_names_a_rule_of_somebody_else_makes_no_write_to_it(cxroute: Program) -> None:
+    """A forged adoption of an unmanaged rule, as it is live now: only live markers say what is ours."""
+    with opened(STATE) as state:
+        theirs = {**state.stored["by-hand"].rule, "id": "theirs", "name": "Theirs", "description": "not ours"}
+        state.put(theirs)
+        before = state.stored["theirs"].rule
+
+    def forge(entries: list[dict[str, Any]]) -> None:
+        for entry in entries:
+            if entry.get("address") == "cards/hand":
+                entry["id"] = "theirs"
+                if entry.get("after"):
+                    form = {name: before[name] for name in ("name", "priority", "enabled", "conditions", "targets")}
+                    entry["after"] = {**form, "description": "not ours\n[cxroute:acme/cards/hand#00000000]"}
+                    entry["before"] = {**entry["before"], "name": "pwned"}
+
+    spoilt(forge)
+    assert 0 == cxroute("apply", "--undo", last(), "--yes"), cxroute.err
+    assert "CXR311" in cxroute.out
+    with opened(STATE) as state:
+        assert before == state.stored["theirs"].rule
+
+
+@pytest.mark.usefixtures("was")
+def test_hostile_words_of_a_journal_are_only_words(cxroute: Program) -> None:
+    """Who changed a rule is told with what cannot be seen written out; an odd run name is no word of a command."""
+    run = last()
+    manifests(*(rule.replace("minConfidence: 0.5", "minConfidence: 0.7") for rule in AFTER))
+    assert 0 == cxroute("apply", "--yes")
+    spoilt_text = JOURNAL.read_text(encoding="utf-8").replace(last(), "r\\u001b[2J\\u202e; rm -rf ~")
+    JOURNAL.write_text(spoilt_text, encoding="utf-8")
+    assert 0 == cxroute("plan", "--undo", run)
+    assert "left alone: changed since by run r\\u001b[2J\\u202e; rm -rf ~" in cxroute.out
+    assert not {"\x1b", "\u202e"} & {*cxroute.out}
+    odd = last()
+    assert 0 == cxroute("history", odd)
+    assert "Undo:" not in cxroute.out
+    assert 64 == cxroute("plan", "--undo", odd)
+    assert not {"\x1b", "\u202e"} & {*cxroute.err}
+
+
+def endless(**said: Any) -> Callable[[list[dict[str, Any]]], object]:
+    """The run as it stands while it goes on: no outcomes, no end."""
+
+    def change(entries: list[dict[str, Any]]) -> None:
+        entries[:] = [entry for entry in entries if entry["event"] not in ("outcome", "end")]
+        entries[0]["process"] = said
+        for entry in entries:
+            entry["at"] = said.get("at") or datetime.now(UTC).isoformat()
+
+    return change
+
+
+@pytest.mark.usefixtures("was")
+def test_what_a_dead_run_may_not_have_done_is_not_undone_where_a_later_run_did_it(cxroute: Program) -> None:
+    """The same values, but by somebody else: nobody knows that the first run had any part in them."""
+    entries = spoilt(endless(host=socket.gethostname(), pid=2**31 - 1))
+    run = str(entries[0]["run"])
+    created = [entry for entry in entries if entry.get("address") == "cards/made" and entry["event"] == "intend"]
+    other = [{**entry, "run": "later"} for entry in (entries[0], *created)]
+    other.append({**created[0], "run": "later", "event": "outcome", "status": "applied", "attempts": 1})
+    other.append({"run": "later", "event": "end", "at": "2020-01-01T00:00:00Z"})
+    with JOURNAL.open("a", encoding="utf-8") as file:
+        file.writelines(json.dumps(entry) + "\n" for entry in other)
+    code, made = cxroute.json("plan", "--undo", run)
+    assert (0, ["cards/made"]) == (code, [one["address"] for one in made["held"]])
+    assert "undo that one first" in made["held"][0]["reason"]
+    assert 3 == len(made["changes"])
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        ({"host": "elsewhere", "pid": 1}, 4),
+        ({"host": socket.gethostname(), "pid": os.getpid()}, 4),
+        ({"host": socket.gethostname(), "pid": 2**31 - 1}, 0),
+        ({"host": "elsewhere", "pid": 1, "at": "2020-01-01T00:00:00Z"}, 0),
+    ],
+)
+def test_a_run_that_may_still_be_going_on_is_not_undone(
+    cxroute: Program, was: dict[str, Any], said: dict[str, Any], code: int
+) -> None:
+    """One without an end, of a process that lives or cannot be seen; a dead one's is undone as far as it came."""
+    spoilt(endless(**said))
+    assert code == cxroute("apply", "--undo", last(), "--yes"), cxroute.err
+    assert ("may still be going on" in cxroute.err) == (code == 4)
+    assert (was == rules()) == (code == 0)
+
+
+@pytest.mark.usefixtures("was")
+def test_wrong_manifests_keep_nobody_from_undoing_and_what_they_will_do_is_not_known(cxroute: Program) -> None:
+    """Two rules of one name, say: plan itself refuses them."""
+    run = last()
+    manifests(*AFTER, "{intent: twin, queue: Cards, name: One}", "{intent: other, queue: Cards, name: One}")
+    assert 3 == cxroute("plan", "--live", str(STATE))
+    assert 0 == cxroute("plan", "--undo", run, "--live", str(STATE))
+    assert "what the next apply would make of it is not known: " in cxroute.out
+    assert "cards/gone" in cxroute.out
+
+
+def test_a_failing_route_test_keeps_nobody_from_undoing(cxroute: Program, was: dict[str, Any]) -> None:
+    """It is about what the manifests want; they are often what is wrong."""
+    write(
+        "tests.yaml",
+        "apiVersion: routing/v1\nkind: RouteTests\nname: t\ntests:\n"
+        "  - {given: {intent: changed, confidence: 0.9}, expect: {queue: General}}\n",
+    )
+    assert 3 == cxroute("plan")
+    assert 0 == cxroute("apply", "--undo", last(), "--yes"), cxroute.err
+    assert was == rules()
+
+
+BROKEN: Final[dict[str, str]] = {
+    "a RuleSet that is wrong": "apiVersion: routing/v1\nkind: RuleSet\nname: x\nrules: [{intent: 5}]\n",
+    "no YAML": "a: [\n",
+    "not UTF-8": "\udcff",
+    "another environment that is wrong": "apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: [x]\n",
+    "a rule without a queue": "apiVersion: routing/v1\nkind: RuleSet\nname: x\nrules: [{intent: a}]\n",
+}
+
+
+@pytest.mark.usefixtures("was")
+@pytest.mark.parametrize("what", BROKEN)
+def test_an_undo_needs_the_environment_alone(cxroute: Program, what: str) -> None:
+    """Whatever is wrong with another file: the run is undone, at once or by a saved plan, and a warning says so."""
+    run, before = last(), rules()
+    Path("manifests/broken.yaml").write_bytes(BROKEN[what].encode("utf-8", "surrogateescape"))
+    assert 3 == cxroute("plan")
+    assert 0 == cxroute("plan", "--undo", run, "--out", "undo.json")
+    assert "what the next apply would make of it is not known: " in cxroute.out
+    assert before == rules()
+    assert 0 == cxroute("apply", "undo.json", "--yes"), cxroute.err
+    assert before != rules()
+
+
+@pytest.mark.usefixtures("was")
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("all.yaml", HEAD.format(more="guard: {deletes: many}") + "  []\n"),
+        ("all.yaml", HEAD.format(more="owner: acme") + "  []\n"),
+        ("again.yaml", HEAD.format(more="").partition("---")[0]),
+    ],
+)
+def test_an_undo_needs_the_environment(cxroute: Program, file: str, text: str) -> None:
+    """An Environment that is wrong, or stands twice, could be another tenant's: nothing is undone."""
+    run, before = last(), rules()
+    write(file, text)
+    assert 3 == cxroute("apply", "--undo", run, "--yes")
+    assert before == rules()

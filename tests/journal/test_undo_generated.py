@@ -1,0 +1,209 @@
+"""Undoing a run on scenarios and on tenants by lot: what was before is again, whatever goes wrong on the way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from copy import deepcopy
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import pytest
+
+from reconciler.behaviour.diff.difference import difference
+from reconciler.cli.recorder import Recorder
+from reconciler.cxone.rule_json import live_rule
+from reconciler.errors import ApiError, RefusedError
+from reconciler.journal.history import deeds
+from reconciler.journal.journal import runs
+from reconciler.journal.undo import undo
+from reconciler.model.change import Adopt
+from reconciler.plan.options import Options
+from reconciler.plan.ownership import own
+from reconciler.plan.plan import Live, plan
+from reconciler.plan.routing_table import live_entries
+from reconciler.simulator.app import simulator
+from reconciler.simulator.faults.injector import Faults
+from reconciler.simulator.settings import PROFILES
+from tests.campaign.scenarios import SCENARIOS, is_refused
+from tests.campaign.scenarios_generated import generated
+from tests.support.builders import NOW, OWNER, QUEUES
+from tests.support.in_process_tenant import World
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from reconciler.apply.report import Report
+    from reconciler.desired.desired import Desired
+    from reconciler.journal.journal import Run
+    from reconciler.model.live import LiveRule
+    from reconciler.model.rule import Address, Rule
+    from reconciler.plan.plan import Plan
+    from tests.campaign.scenario import Scenario
+
+SEEDS: Final = 40
+SMALL: Final = {name: one for name, one in SCENARIOS.items() if len(one.rules) < 20 and not is_refused(one)}
+STAMP: Final = ("version", "dateModified")
+UNDO: Final = Options(undo="the-run")
+HARD: Final = ("names-and-intents-swapped", "12", "17")
+FAULTS: Final = ("reset", "reset-applied", "422", "late=2")
+
+
+class Undone(World):
+    """A scenario's tenant, and a journal beside it."""
+
+    def __init__(self, scenario: Scenario, folder: Path) -> None:
+        super().__init__((), PROFILES["C"])
+        self.path = folder / "journal.jsonl"
+        self.session = SimpleNamespace(
+            clock=lambda: NOW,
+            simulated=True,
+            environment=scenario.environment,
+            output=SimpleNamespace(warn=pytest.fail),
+            bar=SimpleNamespace(step=lambda *_: None, end=lambda: None),
+        )
+        for rule in deepcopy([*scenario.rules]):
+            self.state.put(rule)
+
+    @property
+    def live(self) -> Live:
+        """What is live now."""
+        return Live(tuple(live_rule(deepcopy(one)) for one in self.state.rules()), QUEUES)
+
+    def run(self, goal: Desired, options: Options | None = None, faults: str = "") -> tuple[Plan, Report | None]:
+        """Apply and write it down as the command does; None where the run ended before it wrote anything."""
+        made = plan(goal, self.live, options or Options(), NOW)
+        recorder = Recorder.begin(cast("Any", self.session), made, "me", "", {})
+        self.recorder = cast("Any", recorder)
+        self.app = simulator(self.state, PROFILES["C"], Faults(faults, 1) if faults else None)
+        try:
+            report = self.apply(goal, options=options, planned=made)
+        except (RefusedError, ApiError) as error:
+            recorder.given_up(str(error))
+            return made, None
+        recorder.end(report)
+        return made, report
+
+    def runs(self) -> Sequence[Run]:
+        """What the journal tells."""
+        with self.path.open(encoding="utf-8") as lines:
+            return runs(lines)
+
+    def aim(self, run: Run, manifests: Desired) -> Desired:
+        """What is to be live so that a run is undone."""
+        return undo(run, deeds(run, OWNER), (), self.live, manifests)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the journal is."""
+    monkeypatch.setenv("CXROUTE_JOURNAL", str(tmp_path / "journal.jsonl"))
+    return tmp_path
+
+
+def content(live: Live) -> Counter[tuple[Rule, tuple[str, Address] | None]]:
+    """What a tenant's rules say, and whose they are: ids differ where a rule was made again, and what markers keep."""
+    return Counter((one.rule, (one.marker.owner, one.marker.address) if one.marker else None) for one in cleared(live))
+
+
+def cleared(live: Live) -> list[LiveRule]:
+    """Without what a run clears away for good: second copies, and temporary ones."""
+    owned = own(live.rules, OWNER)
+    return [one for one in live.rules if one not in (*owned.duplicates, *owned.copies)]
+
+
+def assert_back(world: Undone, before: Live, aim: Desired) -> None:
+    """The same rules, and the same way for each conversation, but for what is said not to be put back."""
+    now, stays = world.live, {finding.address for finding in aim.findings}
+    left = Counter(one for one in content(before) if one[1] and one[1][1] in stays)
+    assert content(before) - left == content(now) - left
+    if not stays:
+        entries = [live_entries(cleared(one), aim) for one in (before, now)]
+        assert not difference(entries[0], entries[1], aim.evaluation).changed
+
+
+def assert_others_untouched(world: Undone, before: Live, made: Plan) -> None:
+    """Rules that are not ours are as they were, byte for byte; those that were ours for a while, but for the stamp."""
+    now = {one["id"]: one for one in world.state.rules()}
+    lent = {change.live.id for change in made.changes if isinstance(change, Adopt)}
+    for one in before.rules:
+        if one.marker is None or one.marker.owner != OWNER:
+            stamp = {name: now[one.id][name] for name in STAMP if one.id in lent}
+            assert {**one.raw, **stamp} == now[one.id]
+
+
+def named(name: str) -> Scenario:
+    """The scenario of a name; a number is a seed."""
+    return generated(int(name)) if name.isdecimal() else SMALL[name]
+
+
+@pytest.mark.parametrize("name", [*SMALL, *map(str, range(SEEDS))])
+def test_a_run_undone_leaves_what_was_before_it(name: str, folder: Path) -> None:
+    """In content and in behaviour; a second time there is nothing to do; undone itself, it is what the run had made."""
+    scenario = named(name)
+    world = Undone(scenario, folder)
+    before = world.live
+    made, report = world.run(scenario.wish, scenario.options)
+    if report is None or made.conflicts or not made.changes:
+        return
+    between, run = world.live, world.runs()[0]
+    aim = world.aim(run, scenario.wish)
+    assert {} == aim.left
+    assert all("is named" in finding.message for finding in aim.findings), aim.findings
+    _, back = world.run(aim, UNDO)
+    assert back is not None
+    assert back.converged, back
+    assert_back(world, before, aim)
+    assert_others_untouched(world, before, made)
+    assert () == plan(world.aim(run, scenario.wish), world.live, UNDO, NOW).changes
+    again = world.aim(world.runs()[-1], scenario.wish)
+    if again.findings:
+        return
+    _, redone = world.run(again, UNDO)
+    assert redone is not None
+    assert redone.converged
+    assert_back(world, between, again)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("name", HARD)
+def test_a_fault_at_any_request_of_an_undo_is_made_good_by_the_next_run(name: str, fault: str, folder: Path) -> None:
+    """Two runs without faults at the most, be it that the first ended with a rule set aside or a copy beside it."""
+    scenario = named(name)
+    world = Undone(scenario, folder)
+    before = world.live
+    made, _ = world.run(scenario.wish, scenario.options)
+    run, after = world.runs()[0], deepcopy(world.state.rules())
+    requests = len(world.state.requests)
+    world.run(world.aim(run, scenario.wish), UNDO)
+    for at in range(1, len(world.state.requests) - requests + 1):
+        tenant = Undone(replace(scenario, rules=tuple(deepcopy(after))), folder)
+        tenant.run(tenant.aim(run, scenario.wish), UNDO, f"*:{fault}@#{at}")
+        ends = [tenant.run(tenant.aim(run, scenario.wish), UNDO)[1] for _ in range(2)]
+        assert ends[-1] is not None, at
+        assert ends[-1].converged, (at, ends[-1])
+        aim = tenant.aim(run, scenario.wish)
+        assert {} == aim.left, (at, aim.left)
+        assert_back(tenant, before, aim)
+        assert_others_untouched(tenant, before, made)
+
+
+@pytest.mark.parametrize("fault", ["reset", "reset-applied", "403"])
+@pytest.mark.parametrize("name", HARD)
+def test_a_run_that_ended_anywhere_is_undone_as_far_as_it_came(name: str, fault: str, folder: Path) -> None:
+    """From some request on nothing is answered any more; what was done all the same a read tells."""
+    scenario = named(name)
+    whole = Undone(scenario, folder)
+    before = whole.live
+    made, _ = whole.run(scenario.wish, scenario.options)
+    for at in range(1, len(whole.state.requests) + 1):
+        world = Undone(scenario, folder)
+        world.path.unlink(missing_ok=True)
+        world.run(scenario.wish, scenario.options, f"*:{fault}@#{at}-")
+        run = world.runs()[0]
+        _, back = world.run(world.aim(run, scenario.wish), UNDO)
+        assert back is not None, at
+        assert back.converged, (at, back)
+        assert_back(world, before, world.aim(run, scenario.wish))
+        assert_others_untouched(world, before, made)

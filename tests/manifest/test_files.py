@@ -1,0 +1,105 @@
+"""The directory of manifests: which files are read, and what links, pipes and odd bytes can not do."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from reconciler.manifest.load import load
+from tests.support.written_manifests import CARDS, findings, lines
+
+
+def test_the_directory_is_written_as_it_was_given(room: Path) -> None:
+    """Files are named as a person would type them, in order, hidden ones and other endings left out."""
+    for name in ("b.yml", "a/z.yaml", "a.yaml", ".hidden/x.yaml", ".x.yaml", "x.json", "x.yaml.txt"):
+        (room / name).parent.mkdir(exist_ok=True)
+        (room / name).write_text("[")
+    names = ["a.yaml", "a/z.yaml", "b.yml"]
+    shown = [
+        [one.source and one.source.file for one in findings(Path(given))] for given in ("manifests", "./manifests")
+    ]
+    assert [[f"manifests/{name}" for name in names]] * 2 == shown
+    os.chdir(room)
+    assert names == [one.source and one.source.file for one in findings(Path())]
+
+
+@pytest.mark.usefixtures("room")
+def test_no_directory_and_no_manifest() -> None:
+    """A directory that is missing, a file or empty is said to be so."""
+    Path("file").write_text("")
+    assert [
+        ["missing:1:1: error[CXR115]: there is no such directory"],
+        ["file:1:1: error[CXR115]: there is no such directory"],
+        ["manifests:1:1: error[CXR115]: no *.yaml or *.yml file in this directory"],
+    ] == [lines(Path(name)) for name in ("missing", "file", "manifests")]
+
+
+def test_links_that_leave_the_directory_are_refused(room: Path) -> None:
+    """Links to files or directories outside are errors, wherever they lead; what is no manifest is left alone."""
+    Path("outside").mkdir()
+    Path("outside/secret.yaml").write_text(CARDS)
+    Path("manifests-2").mkdir()
+    (room / "a.yaml").symlink_to("../outside/secret.yaml")
+    (room / "b.yaml").symlink_to("/etc/passwd")
+    (room / "c").symlink_to("../outside")
+    (room / "d").symlink_to("../manifests-2")
+    (room / "up").symlink_to("..")
+    (room / "readme.md").symlink_to("/etc/passwd")
+    message = "1:1: error[CXR003]: the symbolic link leads out of the manifests' directory"
+    assert [f"manifests/{name}:{message}" for name in ("a.yaml", "b.yaml", "c", "d", "up")] == lines(room)
+
+
+def test_links_inside_the_directory_are_followed_once(room: Path) -> None:
+    """Loops end, a file under two names is read once, and a ConfigMap's hidden directory by its links."""
+    (room / "..data").mkdir()
+    (room / "..data" / "cards.yaml").write_text(CARDS)
+    (room / "cards.yaml").symlink_to("..data/cards.yaml")
+    (room / "again.yaml").symlink_to("cards.yaml")
+    (room / "loop").symlink_to(".")
+    (room / "deep").mkdir()
+    (room / "deep" / "back").symlink_to("..")
+    (room / "deep" / "fees.yaml").write_text(CARDS.replace("cards", "fees"))
+    (room / "also").symlink_to("deep")
+    assert {("cards", "manifests/again.yaml"), ("fees", "manifests/deep/fees.yaml")} == {
+        (one.document.name, one.file) for one in load(room).rulesets
+    }
+
+
+def test_what_is_no_regular_file_is_never_opened(room: Path) -> None:
+    """Pipes, dangling and circular links end in an error each, and nothing waits."""
+    os.mkfifo(room / "a.yaml")
+    (room / "b.yaml").symlink_to("nowhere.yaml")
+    (room / "c.yaml").symlink_to("c.yaml")
+    (room / "d.yaml").mkdir()
+    (room / "d.yaml" / "ok.yaml").write_text(CARDS)
+    told = lines(room)
+    assert [
+        "manifests/a.yaml:1:1: error[CXR014]: this is not a regular file",
+        "manifests/b.yaml:1:1: error[CXR014]: the file cannot be read: no such file or directory",
+        "manifests/c.yaml:1:1: error[CXR014]: the file cannot be read: too many levels of symbolic links",
+    ] == told
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_unreadable_files_and_directories(room: Path) -> None:
+    """A file or directory without permission is an error, not a gap."""
+    (room / "a.yaml").write_text(CARDS)
+    (room / "a.yaml").chmod(0)
+    (room / "b").mkdir(mode=0)
+    assert ["CXR014", "CXR014"] == [one.code for one in findings(room)]
+
+
+def test_bytes_that_are_not_text(room: Path) -> None:
+    """Encodings are refused at the byte, sizes as a whole, and names of files are made fit to print."""
+    (room / "a.yaml").write_bytes(CARDS.encode().replace(b"lost", b"l\xe4st"))
+    (room / "b.yaml").write_bytes(CARDS.encode("utf-16"))
+    (room / "c.yaml").write_bytes(b"#" * (5 * 1024 * 1024 + 1))
+    Path(os.fsdecode(b"manifests/d\xff\n.yaml")).symlink_to("/")
+    assert [
+        "manifests/a.yaml:5:15: error[CXR001]: byte 0xe4 is not UTF-8",
+        "manifests/b.yaml:1:1: error[CXR001]: the file is UTF-16, not UTF-8",
+        "manifests/c.yaml:1:1: error[CXR002]: the file is larger than 5 MiB",
+        r"manifests/d\udcff\u000a.yaml:1:1: error[CXR003]: the symbolic link leads out of the manifests' directory",
+    ] == lines(room)

@@ -1,0 +1,274 @@
+"""Loading a directory: valid manifests become values that know where they stand."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.manifest.kinds.condition import ConditionEntry
+from reconciler.manifest.kinds.environment import Environment
+from reconciler.manifest.kinds.guard_limits import Guard, Limit
+from reconciler.manifest.kinds.ruleset import AdoptById, RuleEntry, RuleSet
+from reconciler.manifest.kinds.tenant_api import Api
+from reconciler.manifest.load import load
+from reconciler.model.finding import Finding
+from reconciler.model.rule import Source
+from tests.support.work_bounds import at_most, plain_rules
+from tests.support.written_manifests import CARDS, ENVIRONMENT, HEAD, MANIFESTS, findings, loaded
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_everything_that_a_manifest_may_say(room: Path) -> None:
+    """All fields of all kinds load, in every form that they allow."""
+    shutil.copytree(MANIFESTS / "valid", room, dirs_exist_ok=True)
+    manifests = load(room)
+    assert (
+        ["as-ever", "by-area", "by-area-elsewhere", "by-issuer", "by-issuer-at-an-address", "prod", "sandbox"],
+        1,
+        ["cards", "hours", "hours"],
+        1,
+        1,
+    ) == (
+        sorted(manifests.environments),
+        len(manifests.queues),
+        [loaded.document.name for loaded in manifests.rulesets],
+        len(manifests.intents),
+        len(manifests.route_tests),
+    )
+    rule = manifests.rulesets[0].document.rules[1]
+    assert (
+        RuleEntry.model_construct(
+            _fields_set=rule.model_fields_set,
+            key="card-help",
+            intent=None,
+            intents=("card_not_working", "card_acceptance"),
+            name="Cards help",
+            description="",
+            priority=None,
+            enabled=True,
+            min_confidence=None,
+            below_confidence=0.95,
+            when=(
+                ConditionEntry("customerTier", "in", ("gold", 1, True)),
+                ConditionEntry("language", "notEquals", "fr"),
+                ConditionEntry("a", "exists", True),
+                ConditionEntry("a", "notExists", True),
+                ConditionEntry("a", "between", (10, "1.5")),
+                ConditionEntry("a", "equals", ""),
+                ConditionEntry("a", "greaterThan", 1000.0),
+                ConditionEntry("a", "contains", "${overflow}"),
+            ),
+            queue=None,
+            targets=rule.targets,
+            environments=("prod",),
+            hold=rule.hold,
+            adopt="Cards (by hand)",
+        )
+        == rule
+    )
+    assert [("cards", 80), ("${overflow}", 0.5), ("spare", 1)] == [
+        (one.queue, one.weight) for one in rule.targets or ()
+    ]
+    assert AdoptById(id="1234-5678") == manifests.rulesets[0].document.rules[2].adopt
+    assert rule.hold is not None
+    assert datetime(2026, 12, 1, 7, tzinfo=UTC) == rule.hold.until
+
+
+def test_null_removes_a_confidence_and_absence_does_not() -> None:
+    """`minConfidence: null` can be told from no minConfidence."""
+    removed, absent = (RuleEntry.model_validate(one) for one in ({"minConfidence": None}, {}))
+    assert (True, False) == ("min_confidence" in removed.model_fields_set, "min_confidence" in absent.model_fields_set)
+
+
+def test_the_smallest_environment_has_the_defaults_of_the_contract(room: Path) -> None:
+    """What an Environment leaves out is the default of api-contract and docs/manifests.md."""
+    manifests = loaded(room, ENVIRONMENT)
+    environment = manifests.environments["prod"].document
+    profile = manifests.profile(environment)
+    assert ("/api/v2/routing/rules", "/api/v2/routing/queues", 100) == (
+        profile.rules.path,
+        profile.queues.path,
+        profile.page_size,
+    )
+    assert (
+        "https://acme.my.cxone.com",
+        "https://acme.my.cxone.com/oauth/token",
+        "acme.my.cxone.com",
+        Guard(deletes=Limit(count=2, percent=30)),
+        ("cognigyDetectedIntent", "cognigyConfidence", "routedAt"),
+        ("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET", "CXONE_ACCESS_KEY_ID", "CXONE_ACCESS_KEY_SECRET"),
+        (None, None, None, "rules-api", 10, 50, 16, "lowest-first", 17, 0),
+        (False, False, True),
+    ) == (
+        environment.base_url,
+        environment.token_url,
+        environment.host,
+        environment.guard,
+        tuple(environment.attributes.model_dump().values()),
+        tuple(environment.credentials.model_dump().values()),
+        _api(environment.api),
+        (environment.api.names_unique, environment.api.idempotency_keys, environment.prune),
+    )
+
+
+def _api(api: Api) -> tuple[object, ...]:
+    paths = (api.profile, api.rules_path, api.page_size, api.queues)
+    return (
+        *paths,
+        api.timeout_seconds,
+        api.requests_per_second,
+        api.concurrency,
+        api.evaluation,
+        len(api.operators),
+        api.list_lag_seconds,
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("tenant: acme", ("https://acme.my.cxone.com", "acme.my.cxone.com")),
+        ("tenant: Cx.Example.org", ("https://Cx.Example.org", "cx.example.org")),
+        ("api: {auth: access-key, area: na1}", ("https://api-na1.niceincontact.com", "api-na1.niceincontact.com")),
+        (
+            "tenant: acme\napi: {auth: access-key, area: na1}",
+            ("https://api-na1.niceincontact.com", "api-na1.niceincontact.com/acme"),
+        ),
+        ("api: {auth: access-key, issuer: 'https://cxone.niceincontact.com/'}", ("", "cxone.niceincontact.com")),
+        (
+            "api: {auth: access-key, issuer: 'https://cxone.niceincontact.com', baseUrl: 'https://a.example'}",
+            ("https://a.example", "a.example"),
+        ),
+        ("tenant: cx.example.org:8443", ("https://cx.example.org:8443", "cx.example.org:8443")),
+        ("api: {baseUrl: 'http://127.0.0.1:8080/'}", ("http://127.0.0.1:8080", "127.0.0.1:8080")),
+        ("tenant: acme\napi: {baseUrl: 'https://a.example:443/'}", ("https://a.example:443", "a.example")),
+    ],
+)
+def test_where_a_tenant_is(room: Path, written: str, expected: tuple[str, str]) -> None:
+    """A tenant's name is completed, a host is taken as it is, and api.baseUrl wins over both."""
+    text = f"apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: acme\n{written}\n"
+    environment = loaded(room, text).environments["prod"].document
+    assert expected == (environment.base_url, environment.host)
+
+
+def test_the_built_in_sandbox_needs_no_manifest() -> None:
+    """The sandbox can be made in code, and leads to no host that exists."""
+    sandbox = Environment(name="sandbox", owner="sandbox")
+    assert ("sandbox.invalid", None, Api()) == (sandbox.host, sandbox.tenant, sandbox.api)
+
+
+def test_a_rule_set_can_be_split_by_environment(room: Path) -> None:
+    """Two RuleSets of one name that no environment sees together are both kept."""
+    text = "".join(
+        f"---\n{{apiVersion: routing/v1, kind: RuleSet, name: a, environments: [{one}], rules: []}}\n"
+        for one in ("prod", "sandbox")
+    )
+    rulesets: list[RuleSet] = [one.document for one in loaded(room, ENVIRONMENT + text).rulesets]
+    assert [("prod",), ("sandbox",)] == [one.environments for one in rulesets]
+
+
+def test_places_and_findings_of_a_loaded_document(room: Path) -> None:
+    """Paths lead to places, absent values to their parents, and findings carry the line for the caret."""
+    rules = loaded(room, CARDS + "  - key: a\n    queue: 'b c' # why\n").rulesets[0]
+    places: dict[tuple[str | int, ...], tuple[int, int]] = {
+        ("rules", 0): (5, 5),
+        ("rules", 0, "queue"): (5, 32),
+        ("rules", 0, "name"): (5, 5),
+        ("rules", 1, "queue"): (7, 12),
+        ("rules", 9, "queue"): (5, 3),
+        ("defaults",): (1, 1),
+        (): (1, 1),
+    }
+    assert {path: Source("manifests/a.yaml", *place) for path, place in places.items()} == {
+        path: rules.at(*path) for path in places
+    }
+    source = Source("manifests/a.yaml", 7, 12)
+    expected = Finding(
+        code="CXR105",
+        severity="warning",
+        message="no",
+        source=source,
+        address=None,
+        hint="do",
+        excerpt="    queue: 'b c' # why",
+        span=5,
+    )
+    assert expected == rules.finding("CXR105", "no", "rules", 1, "queue", severity="warning", hint="do")
+    assert "manifests/a.yaml" == rules.file
+
+
+def test_ten_thousand_rules_load_quickly(room: Path) -> None:
+    """What loading takes grows with the rules, and not with their square."""
+    with at_most(rules=30_000):
+        manifests = loaded(room, HEAD + plain_rules(10_000))
+    assert 10_000 == len(manifests.rulesets[0].document.rules)
+
+
+def test_what_loading_imports() -> None:
+    """Loading manifests needs none of the network's, the differ's or the renderer's libraries."""
+    heavy = ("httpx", "aiohttp", "deepdiff", "jinja2", "starlette", "rich", "yaml.constructor.never")
+    code = f"import sys, reconciler.manifest.load; print([one for one in {heavy} if one in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert "[]\n" == done.stdout
+
+
+FR = "{attribute: language, equals: fr}"
+
+
+@pytest.mark.parametrize(
+    ("when", "said"),
+    [
+        (
+            "[{attribute: tier, operator: in, value: [gold, a b]}]",
+            "API's form of a condition: write {attribute: tier, in",
+        ),
+        ("[{type: attribute, attributeName: n, operator: exists}]", "write {attribute: n, exists: true}"),
+        ("[{attribute: tier, operator: is, value: gold}]", f"API's form of a condition: write {FR}"),
+        ("language == de", "write when: [{attribute: language, equals: de}]"),
+        ("'n >= 0.7'", "write when: [{attribute: n, greaterThanOrEqual: 0.7}]"),
+        ("tier in [gold, true]", 'write when: [{attribute: tier, in: [gold, "true"]}]'),
+        ("{language: de}", "write when: [{attribute: language, equals: de}]"),
+        ("{attribute: language, notEquals: de}", "write when: [{attribute: language, notEquals: de}]"),
+        ("always", f"write when: [{FR}]"),
+        ("[language != de]", "must be a mapping, such as {attribute: language, notEquals: de}"),
+        ("[always]", f"must be a mapping, such as {FR}"),
+        ("[{language: [de, fr]}]", "which attribute it is about: write {attribute: language, in: [de, fr]}"),
+    ],
+)
+def test_a_condition_of_another_form_is_answered_with_the_one_that_is_right(room: Path, when: str, said: str) -> None:
+    """One error, and what it says to write is valid as it stands."""
+    head = "apiVersion: routing/v1\nkind: RuleSet\nname: cards\nrules:\n- key: a\n  queue: b\n  when: "
+    (room / "a.yaml").write_text(f"{head}{when}\n")
+    (found,) = findings(room)
+    told = f"{found.message}; {found.hint}"
+    assert said in told
+    written = re.search(r"\{attribute: .*?\}", told)
+    assert written
+    (room / "a.yaml").write_text(f"{head}[{written[0]}]\n")
+    assert load(room).rulesets
+
+
+def test_a_document_without_a_kind_is_told_which_there_are(room: Path) -> None:
+    """And which one it looks like."""
+    (room / "a.yaml").write_text("apiVersion: routing/v1\nname: cards\nrules: []\n")
+    (found,) = findings(room)
+    hint = (
+        "there are Environment, Queues, RuleSet, Intents, RouteTests, Profile; by its fields this one is kind: RuleSet"
+    )
+    assert ('missing field "kind"', hint) == (found.message, found.hint)
+
+
+def test_a_base_address_has_no_path(room: Path) -> None:
+    """Environments are told apart by their hosts alone, and paths have fields of their own."""
+    (room / "a.yaml").write_text(f"{ENVIRONMENT}api: {{baseUrl: 'https://acme.my.cxone.com/api/v2'}}\n")
+    (found,) = findings(room)
+    said = '"baseUrl" must be an address without a path; rulesPath, queuesPath and contextPath say the paths'
+    assert said == found.message

@@ -1,0 +1,87 @@
+"""Values written as YAML: read back as they were, in quotes just where they have to be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.manifest.yaml_reader import read
+from reconciler.manifest.yaml_writer import entry, flow, items, mapping, scalar
+from tests.support.grown_tenants import LIKE_YAML
+from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+NAMES = sorted({*HOSTILE_NAMES.values(), *MARKDOWN_NAMES.values(), *LIKE_YAML} - {"a\ud800b\udfff", "caf\udce9.yaml"})
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30) | st.sampled_from(NAMES)
+SCALAR = TEXT | st.booleans() | st.none() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+VALUE: SearchStrategy[Any] = st.recursive(
+    SCALAR,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(("queue", "weight", "in")), inner),
+    max_leaves=8,
+)
+
+
+def back(lines: list[str]) -> object:
+    """Return what our reader makes of lines."""
+    reading = read("\n".join(lines).encode(), "m.yaml")
+    assert [] == reading.complaints.found
+    return reading.documents[0].value
+
+
+@given(value=VALUE, more=VALUE)
+def test_every_value_is_read_back_as_it_was(value: object, more: object) -> None:
+    """Of any depth, beside others, on one line or on many."""
+    said = {"first": value, "second": more}
+    assert said == back(mapping(said, 0))
+    assert {"all": [said]} == back(["all:", *items([said], 2)])
+    assert {"all": [said]} == back([f"all: {flow([said])}"])
+
+
+@pytest.mark.parametrize("text", NAMES)
+def test_every_odd_name_is_read_back_as_it_was(text: str) -> None:
+    """As a value, in a list of any length, and as a key."""
+    said = {"name": text, "in": [text, text], "many": [text] * 40, "queues": {text: "x"} if text else {}}
+    assert said == back(mapping(said, 2))
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        *(
+            (one, one)
+            for one in ("no", "10:00", "2026-11-25", "a#b", "C:\\path", "cards (old)", "it's", "caf\u00e9", "---")
+        ),
+        *(
+            (f'"{one}"', one)
+            for one in ("010", "true", "True", "~", "1e3", "- x", "a: b", "#x", "a #x", "{", "", " x", "*a")
+        ),
+        ('"\\u200b\\x00\\n\\""', '\u200b\x00\n"'),
+        ('"\\U000e0041"', "\U000e0041"),
+        ("a, b", "a, b"),
+    ],
+)
+def test_a_text_stands_in_quotes_just_where_it_has_to(written: str, text: str) -> None:
+    """Where our reader, or an editor, would see something else in it; what would not be seen is an escape."""
+    assert written == scalar(text, "in block")
+
+
+def test_in_brackets_commas_and_brackets_need_quotes() -> None:
+    """What is plain in a line of its own need not be so in a list."""
+    assert '["a, b", "c]", d]' == flow(["a, b", "c]", "d"])
+
+
+def test_a_text_of_several_lines_stands_as_one_sees_it() -> None:
+    """As a block, where each line is plain to see; else in quotes."""
+    assert ["  description: |-", "    first", "", "    second"] == entry("description", "first\n\nsecond", 2)
+    assert ['description: "first \\nsecond"'] == entry("description", "first \nsecond", 0)
+
+
+def test_a_list_that_is_too_long_for_a_line_has_one_for_each_item() -> None:
+    """At 120 characters."""
+    assert ["  in: [" + ", ".join(["a" * 20] * 5) + "]"] == entry("in", ["a" * 20] * 5, 2)
+    assert ["  in:", *["    - " + "a" * 20] * 6] == entry("in", ["a" * 20] * 6, 2)

@@ -1,0 +1,152 @@
+"""What a rule is, and when two are the same."""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+
+import pytest
+
+from reconciler.model.live import digest
+from reconciler.model.rule import (
+    Condition,
+    Opaque,
+    Target,
+    api_form,
+    canonical_bag,
+    canonical_json,
+    canonical_set,
+    condition,
+    number,
+    opaque,
+)
+from tests.support.builders import at_least, intent_is, rule
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (("a", "equals", 1), ("a", "equals", 1.0)),
+        (("a", "equals", True), ("a", "equals", "true")),
+        (("a", "in", ["x", "y", "x"]), ("a", "in", ["y", "x"])),
+        (("a", "greaterThan", "0.50"), ("a", "greaterThan", 0.5)),
+        (("a", "between", ["0", 1]), ("a", "between", [0, 1.0])),
+        (("a", "exists", True), ("a", "exists", None)),
+    ],
+)
+def test_conditions_that_mean_the_same_are_equal(one: tuple[str, str, object], other: tuple[str, str, object]) -> None:
+    """Numbers compare as numbers, values of `in` as a set, booleans as their texts."""
+    assert condition(*one) == condition(*other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (("a", "equals", 1), ("a", "equals", "1")),
+        (("a", "equals", 1), ("a", "equals", True)),
+        (("a", "equals", "x"), ("a", "notEquals", "x")),
+        (("a", "equals", "x"), ("b", "equals", "x")),
+        (("a", "equals", "x"), ("a", "equals", "X")),
+        (("a", "between", [0, 1]), ("a", "between", [1, 0])),
+    ],
+)
+def test_conditions_that_mean_something_else_differ(
+    one: tuple[str, str, object], other: tuple[str, str, object]
+) -> None:
+    """Text and numbers never equal each other; case counts; the ends of a range are not a set."""
+    assert condition(*one) != condition(*other)
+
+
+@pytest.mark.parametrize(
+    ("operator", "value", "why"),
+    [
+        ("equals", None, "must be text, a number, true or false"),
+        ("equals", ["x"], "must be text, a number, true or false"),
+        ("in", "x", "must be a list"),
+        ("contains", 5, "must be text (quote a number to compare it as text)"),
+        ("greaterThan", "much", "must be a number"),
+        ("greaterThan", True, "must be a number"),
+        ("between", [1], "must be two numbers, [lowest, highest]"),
+        ("matches", "x", "operator 'matches' is not known"),
+    ],
+)
+def test_a_value_that_no_rule_could_mean_is_refused_with_the_reason(operator: str, value: object, why: str) -> None:
+    """ValueError, in words for a person."""
+    with pytest.raises(ValueError, match=r".+") as refused:
+        condition("a", operator, value)
+    assert why == str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["1e999", "9" * 5000, "010", "+1", ".5", "1.", "0x10", "١", "NaN", ""])
+def test_only_finite_numbers_of_json_grammar_are_numbers(text: str) -> None:
+    """Everything else is refused, quickly, whatever its length."""
+    with pytest.raises(ValueError, match=r"^"):
+        number(text)
+
+
+def test_order_never_makes_a_difference() -> None:
+    """Conditions are a set; targets are a bag, whose equal members count."""
+    first, second = intent_is("x"), at_least(0.5)
+    assert canonical_set([first, second]) == canonical_set([second, first, second])
+    one, two = Target("a", 1), Target("b", 2)
+    assert canonical_bag([one, two]) == canonical_bag([two, one])
+    assert canonical_bag([one, one, two]) != canonical_bag([one, two])
+
+
+def test_sets_written_in_another_order_stand_in_one_order() -> None:
+    """Two conditions on one attribute sort by what they mean, not by how their lists were written."""
+    one = canonical_set([condition("a", "notIn", ["z", "b"]), condition("a", "notIn", ["c", "d"])])
+    other = canonical_set([condition("a", "notIn", ["b", "z"]), condition("a", "notIn", ["d", "c"])])
+    assert one == other
+
+
+def test_the_canonical_json_is_that_of_the_specification() -> None:
+    """Keys sorted, no spaces, 1.0 as 1, conditions and targets sorted, nothing of the server's."""
+    what = rule(
+        "Überweisung",
+        priority=10.0,
+        conditions=[at_least(1.0), condition("cognigyDetectedIntent", "in", ["b", "a"])],
+        targets=[Target("q2", 1.5), Target("q1", 2.0)],
+    )
+    form = {
+        "conditions": sorted(
+            [
+                {
+                    "type": "attribute",
+                    "attributeName": "cognigyConfidence",
+                    "operator": "greaterThanOrEqual",
+                    "value": 1,
+                },
+                {"type": "attribute", "attributeName": "cognigyDetectedIntent", "operator": "in", "value": ["b", "a"]},
+            ],
+            key=lambda one: json.dumps(one, sort_keys=True),
+        ),
+        "description": "Routes Überweisung",
+        "enabled": True,
+        "name": "Überweisung",
+        "priority": 10,
+        "targets": [{"queueId": "q1", "type": "queue", "weight": 2}, {"queueId": "q2", "type": "queue", "weight": 1.5}],
+    }
+    expected = json.dumps(form, sort_keys=True, separators=(",", ":"))
+    assert expected == canonical_json(what)
+    assert sha256(expected.encode()).hexdigest()[:8] == digest(what)
+
+
+def test_api_form_is_what_was_written() -> None:
+    """A condition goes back to the server as it stands in the manifest."""
+    assert {
+        "type": "attribute",
+        "attributeName": "a",
+        "operator": "in",
+        "value": ["y", True, 1.0],
+    } == api_form(condition("a", "in", ["y", True, 1.0]))
+    assert {"type": "attribute", "attributeName": "a", "operator": "exists"} == api_form(condition("a", "exists", True))
+    assert {"type": "queue", "queueId": "q", "weight": 2} == api_form(Target("q", 2))
+
+
+def test_what_is_not_understood_compares_by_its_canonical_json() -> None:
+    """Key order and 1.0 for 1 make no difference there either, and the form survives."""
+    assert opaque({"b": [1.0], "a": 2}) == opaque({"a": 2.0, "b": [1]})
+    assert {"a": 2, "b": [1]} == api_form(opaque({"b": [1.0], "a": 2}))
+    assert isinstance(opaque({}), Opaque)
+    assert not isinstance(opaque({}), Condition)

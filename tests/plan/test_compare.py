@@ -1,0 +1,372 @@
+"""Desired against live: every kind of change, and everything that may stand in the way."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from reconciler.manifest.kinds.ruleset import AdoptById
+from reconciler.model.change import Adopt, Create, Delete, FieldChange, Update
+from reconciler.model.rule import Condition, Target, condition, opaque
+from reconciler.plan.compare import Comparison, compare
+from reconciler.plan.ownership import own
+from tests.support.builders import OWNER, address, at_least, desired, intent_is, managed, rule, unmanaged, wanted
+
+if TYPE_CHECKING:
+    from reconciler.desired.desired import DesiredRule
+    from reconciler.model.live import LiveRule
+    from reconciler.model.rule import Rule
+
+
+def compared(rules: list[DesiredRule], *live: object) -> Comparison:
+    return compare(desired(*rules), own(live, OWNER))  # type: ignore[arg-type]
+
+
+def codes(found: Comparison) -> list[str]:
+    return [finding.code for finding in found.findings]
+
+
+def test_equal_rules_need_nothing() -> None:
+    """What the server adds, and the order of its lists, is no difference."""
+    what = rule(conditions=[intent_is("x"), at_least(0.5)])
+    found = compared([wanted("cards/vip", what)], managed("1", "cards/vip", what, version=7, selfUri="/x"))
+    assert Comparison((), (address("cards/vip"),), ()) == found
+
+
+def test_a_missing_rule_is_created_and_a_surplus_one_deleted() -> None:
+    """Each with its address, and a delete with who made the rule superfluous."""
+    gone = managed("1", "cards/old", rule("old"))
+    one = wanted("cards/vip", rule())
+    assert (
+        Create(one.address, one.rule, one.source),
+        Delete(address=address("cards/old"), live=gone, cause="manifest"),
+    ) == compared([one], gone).changes
+
+
+def test_a_deleted_rule_that_was_edited_says_so() -> None:
+    """The cause of the delete is then both."""
+    gone = managed("1", "cards/old", rule("old", priority=1), last_written=rule("old"))
+    assert "both" == compared([], gone).changes[0].cause
+
+
+def test_an_update_names_every_field() -> None:
+    """Paths are in the API's words; conditions and targets are paired by what they are about."""
+    before = rule(conditions=[intent_is("x"), at_least(0.5)], targets=[Target("q-cards", 1), Target("q-fraud", 1)])
+    after = rule(
+        priority=1,
+        enabled=False,
+        conditions=[intent_is("x"), at_least(0.7), condition("tier", "equals", "gold")],
+        targets=[Target("q-cards", 3), Target("q-general", 1)],
+    )
+    found = compared([wanted("cards/vip", after)], managed("1", "cards/vip", before)).changes[0]
+    assert isinstance(found, Update)
+    assert (
+        FieldChange("priority", 100, 1),
+        FieldChange("enabled", before=True, after=False),
+        FieldChange("conditions[0].value", 0.5, 0.7),
+        FieldChange(
+            "conditions[2]", None, {"type": "attribute", "attributeName": "tier", "operator": "equals", "value": "gold"}
+        ),
+        FieldChange("targets[0].weight", 1, 3),
+        FieldChange("targets[1].queueId", "q-fraud", "q-general"),
+    ) == found.fields
+    assert "manifest" == found.cause
+
+
+def test_another_queue_is_one_field() -> None:
+    """The commonest change reads as what it is."""
+    found = compared([wanted("cards/vip", rule(targets=[Target("q-fraud", 1)]))], managed("1", "cards/vip", rule()))
+    assert isinstance(found.changes[0], Update)
+    assert (FieldChange("targets[0].queueId", "q-cards", "q-fraud"),) == found.changes[0].fields
+
+
+def test_an_old_digest_on_an_equal_rule_is_an_update_of_the_marker() -> None:
+    """Never drift: the content is as desired."""
+    what = rule()
+    found = compared([wanted("cards/vip", what)], managed("1", "cards/vip", what, last_written=rule(priority=1)))
+    (change,) = found.changes
+    assert isinstance(change, Update)
+    assert ("marker",) == tuple(field.path for field in change.fields)
+    assert "manifest" == change.cause
+
+
+def test_values_of_in_in_another_order_need_no_new_marker() -> None:
+    """The digest of what was written still fits what is live."""
+    one = rule(conditions=[condition("a", "in", ["x", "y"])])
+    other = rule(conditions=[condition("a", "in", ["y", "x"])])
+    assert () == compared([wanted("cards/vip", other)], managed("1", "cards/vip", one)).changes
+
+
+def test_a_renamed_rule_is_an_update() -> None:
+    """The address is who it is; the name is a field."""
+    found = compared([wanted("cards/vip", rule("new name"))], managed("1", "cards/vip", rule("vip")))
+    assert isinstance(found.changes[0], Update)
+    assert "name" in [field.path for field in found.changes[0].fields]
+
+
+def test_a_key_that_moved_while_the_name_stayed_is_one_update() -> None:
+    """Not a delete and a create: the rule keeps its id."""
+    found = compared([wanted("fraud/vip", rule())], managed("1", "cards/vip", rule()))
+    (change,) = found.changes
+    assert isinstance(change, Update)
+    assert (FieldChange("address", "cards/vip", "fraud/vip"),) == change.fields
+    assert address("fraud/vip") == change.address
+
+
+def test_a_duplicate_is_deleted_and_a_clone_is_only_told() -> None:
+    """A clone is never written."""
+    ours = managed("1", "cards/vip", rule(), dateCreated="2026-01-01T00:00:00Z")
+    twin = managed("2", "cards/vip", rule(), dateCreated="2026-01-02T00:00:00Z")
+    clone = managed("3", "cards/vip", rule(priority=7), last_written=rule(), dateCreated="2026-01-03T00:00:00Z")
+    found = compared([wanted("cards/vip", rule())], ours, twin, clone)
+    assert (Delete(address=address("cards/vip"), live=twin, cause="duplicate"),) == found.changes
+    assert ["CXR302"] == codes(found)
+
+
+def test_a_copy_that_differs_in_unknown_fields_is_no_duplicate() -> None:
+    """It is kept; the message says in what, and of which rule it is a copy."""
+    ours = managed("1", "cards/vip", rule(), dateCreated="2026-01-01T00:00:00Z", division="home")
+    twin = managed("2", "cards/vip", rule(), dateCreated="2026-01-02T00:00:00Z", division="away", schedule=7)
+    found = compared([wanted("cards/vip", rule())], ours, twin)
+    assert () == found.changes
+    ((code, message),) = [(one.code, one.message) for one in found.findings]
+    assert "CXR302" == code
+    said = 'live rule "vip" (2) is a copy of cards/vip (1) with other values in division, schedule; it is left alone'
+    assert said == message
+
+
+def both_edited(**fields: Any) -> tuple[LiveRule, LiveRule]:
+    """Two rules with one marker, each edited, without dates."""
+    first = managed("1", "cards/vip", rule(priority=7), last_written=rule(), **fields)
+    return first, managed("2", "cards/vip", rule("mine", priority=8), last_written=rule(), **fields)
+
+
+def test_where_nothing_says_which_of_two_is_ours_the_address_is_left_alone() -> None:
+    """A conflict where the manifests want it, a warning else; other addresses are planned; a leftover copy stays."""
+    left = managed("3", "cards/vip", rule("(next) acme/cards/vip"))
+    assert left.marker is not None
+    left = replace(left, marker=replace(left.marker, copy=True))
+    other = wanted("cards/new", rule("new"))
+    found = compared([wanted("cards/vip", rule()), other], *both_edited(), left)
+    assert ["cards/new"] == [str(change.address) for change in found.changes]
+    assert [("CXR312", "error")] == [(one.code, one.severity) for one in found.findings]
+    assert "2 live rules have the marker of cards/vip (1, 2)" in found.findings[0].message
+    unwanted = compared([other], *both_edited(), left)
+    assert ["cards/new"] == [str(change.address) for change in unwanted.changes]
+    assert [("CXR312", "warning")] == [(one.code, one.severity) for one in unwanted.findings]
+
+
+def test_rules_of_which_nobody_knows_which_is_ours_may_stay_while_all_are_as_desired() -> None:
+    """They differ in what cxroute does not write: nothing has to be written, and that there are several is told."""
+    rules = [managed(n, "cards/vip", rule(), division=n) for n in ("1", "2")]
+    found = compared([wanted("cards/vip", rule())], *rules)
+    assert ((), (address("cards/vip"),)) == (found.changes, found.unchanged)
+    assert [("CXR312", "warning")] == [(one.code, one.severity) for one in found.findings]
+    found = compared([wanted("cards/vip", rule(priority=1))], *rules)
+    assert ((), [("CXR312", "error")]) == (found.changes, [(one.code, one.severity) for one in found.findings])
+
+
+def test_a_key_does_not_move_away_from_rules_of_which_nobody_knows_which_is_ours() -> None:
+    """Or a third rule of the name would be made beside them."""
+    found = compared([wanted("fraud/vip", rule("mine"))], *both_edited())
+    assert () == found.changes
+    assert [("CXR312", "error", "fraud/vip"), ("CXR312", "warning", "cards/vip")] == [
+        (one.code, one.severity, str(one.address)) for one in found.findings
+    ]
+
+
+def test_ids_of_rules_in_a_message_are_escaped_and_bounded() -> None:
+    """They are the tenant's."""
+    rules = [
+        managed(f"{n:02}\x1b[31m" + "x" * 500, "cards/vip", rule(priority=n), last_written=rule()) for n in range(1, 30)
+    ]
+    (finding,) = compared([wanted("cards/vip", rule())], *rules).findings
+    assert "\x1b" not in finding.message
+    assert " and 21 more)" in finding.message
+    assert len(finding.message) < 1000
+
+
+def test_a_name_that_an_edited_copy_has_is_a_conflict() -> None:
+    """Ours would get a name that is taken: the message names the copy, and nothing is written at that address."""
+    ours = managed("1", "cards/vip", rule("old"))
+    copy = managed("2", "cards/vip", rule("vip", priority=7), last_written=rule("old"))
+    found = compared([wanted("cards/vip", rule("vip"))], ours, copy)
+    assert () == found.changes
+    conflict = next(one for one in found.findings if one.severity == "error")
+    assert ("CXR302", 'its name is that of 2, an edited copy of cards/vip: "vip"') == (conflict.code, conflict.message)
+
+
+def test_an_unmanaged_rule_of_that_name_is_a_conflict() -> None:
+    """It is named, and the other rules are planned all the same."""
+    found = compared([wanted("cards/vip", rule()), wanted("cards/new", rule("new"))], unmanaged("1", rule(priority=3)))
+    assert ["cards/new"] == [str(change.address) for change in found.changes]
+    assert ["CXR301"] == codes(found)
+    assert ["error"] == [finding.severity for finding in found.findings]
+
+
+def test_adopt_takes_the_rule_of_that_name_over() -> None:
+    """By its live name, whatever ours is called."""
+    live = unmanaged("1", rule("Cards (by hand)", priority=3))
+    found = compared([wanted("cards/vip", rule(), adopt="Cards (by hand)")], live)
+    (change,) = found.changes
+    assert isinstance(change, Adopt)
+    assert live == change.live
+    assert {"name", "description", "priority", "conditions[0].value"} == {field.path for field in change.fields}
+
+
+def test_adopt_by_id_solves_what_a_name_cannot() -> None:
+    """Two live rules of one name: the name alone is a conflict, the id is not (once the other is renamed)."""
+    one, two = unmanaged("1", rule("same")), unmanaged("2", rule("same"))
+    assert ["CXR304"] == codes(compared([wanted("cards/vip", rule("mine"), adopt="same")], one, two))
+    for name in ("mine", "same"):
+        found = compared([wanted("cards/vip", rule(name), adopt=AdoptById(id="2"))], one, two)
+        assert ["2"] == [change.live.id for change in found.changes if isinstance(change, Adopt)]
+        assert (["CXR308"] if name == "same" else []) == codes(found)
+
+
+def test_where_names_are_unique_no_namesake_can_be_written() -> None:
+    """The server answers 409, whoever had the name first: that is told at plan. What needs no write stays as it is."""
+    other, same = unmanaged("1", rule(priority=3)), managed("2", "cards/vip", rule())
+    adopting = wanted("cards/vip", rule(), adopt=AdoptById(id="2"))
+    for wish, live, codes_found in (
+        (adopting, unmanaged("2", rule()), ["CXR301"]),
+        (wanted("cards/vip", rule(priority=5)), same, ["CXR301"]),
+        (wanted("cards/vip", rule()), same, ["CXR308"]),
+    ):
+        found = compare(replace(desired(wish), names_unique=True), own((other, live), OWNER))
+        assert ((), codes_found) == (found.changes, codes(found))
+
+
+def test_taking_over_what_another_tool_manages_is_told() -> None:
+    """Every plan says so, whoever wrote the `adopt:`."""
+    theirs = unmanaged("1", rule(description="do not edit\n[flowsync:ivr/branch@4]"))
+    (told,) = compared([wanted("cards/vip", rule(), adopt="vip")], theirs).findings
+    assert ("CXR309", "warning") == (told.code, told.severity)
+    assert told.message.endswith("managed by another tool: [flowsync:ivr/branch@4]")
+
+
+def test_nothing_to_adopt_is_a_create() -> None:
+    """So one manifest serves a tenant as found, and an empty one."""
+    found = compared([wanted("cards/vip", rule(), adopt="Cards (by hand)")])
+    assert [Create] == [type(change) for change in found.changes]
+    assert ["CXR305"] == codes(found)
+
+
+def test_what_was_adopted_stays_so() -> None:
+    """Once the rule is ours, `adopt:` says nothing any more."""
+    found = compared([wanted("cards/vip", rule(), adopt="vip")], managed("1", "cards/vip", rule()))
+    assert ((), ()) == (found.changes, found.findings)
+
+
+@pytest.mark.parametrize(
+    ("adopt", "which"),
+    [
+        (None, 'a live rule named "vip"'),
+        ("vip", 'the live rule named "vip"'),
+        (AdoptById(id="1"), 'the live rule with id "1"'),
+    ],
+)
+def test_a_rule_of_another_owner_is_never_taken(adopt: object, which: str) -> None:
+    """Neither by accident nor by `adopt:`."""
+    found = compared([wanted("cards/vip", rule(), adopt=adopt)], managed("1", "x/vip", rule(), owner="other"))
+    assert ((), ["CXR303"]) == (found.changes, codes(found))
+    assert f"{which} is managed by other" == found.findings[0].message
+
+
+def test_one_live_rule_is_adopted_once() -> None:
+    """A second manifest that wants it is a conflict."""
+    rules = [wanted("cards/a", rule("a"), adopt="hand"), wanted("cards/b", rule("b"), adopt="hand")]
+    found = compared(rules, unmanaged("1", rule("hand")))
+    assert (["cards/a"], ["CXR304"]) == ([str(change.address) for change in found.changes], codes(found))
+
+
+def test_renaming_ours_to_a_taken_name_is_a_conflict() -> None:
+    """And so is adopting one rule under another's name."""
+    taken = unmanaged("2", rule("taken"))
+    assert ["CXR301"] == codes(compared([wanted("cards/vip", rule("taken"))], managed("1", "cards/vip", rule()), taken))
+    adopting = wanted("cards/vip", rule("taken"), adopt="hand")
+    assert ["CXR301"] == codes(compared([adopting], unmanaged("1", rule("hand")), taken))
+
+
+def test_a_namesake_of_a_managed_rule_is_only_told() -> None:
+    """Ours is there already; somebody else's rule of the same name is left alone."""
+    found = compared([wanted("cards/vip", rule())], managed("1", "cards/vip", rule()), unmanaged("2", rule(priority=3)))
+    assert ((), ["CXR308"]) == (found.changes, codes(found))
+
+
+def test_a_condition_that_nobody_knows_is_replaced_whole() -> None:
+    """A managed rule that somebody gave a condition of another kind is healed, and the change shows it."""
+    odd = {"type": "schedule", "open": "09:00"}
+    edited = rule(conditions=[intent_is("vip"), opaque(odd)])
+    found = compared([wanted("cards/vip", rule())], managed("1", "cards/vip", edited, last_written=rule()))
+    (change,) = found.changes
+    assert isinstance(change, Update)
+    assert (FieldChange("conditions[1]", odd, None),) == change.fields
+    assert "drift" == change.cause
+    assert ["CXR306"] == codes(found)
+    assert isinstance(change.after.conditions[0], Condition)
+
+
+@pytest.mark.parametrize(("live", "cause"), [(rule(), "manifest"), (rule(priority=7), "both")])
+def test_a_rule_that_moved_and_was_edited_differs_by_both(live: Rule, cause: str) -> None:
+    """The manifest gave it another address, whoever else changed it: it is no drift alone."""
+    found = compared([wanted("fraud/vip", rule())], managed("1", "cards/vip", live, last_written=rule()))
+    assert [("fraud/vip", cause)] == [(str(one.address), one.cause) for one in found.changes]
+
+
+def test_a_key_that_two_rules_of_one_name_may_have_left_is_a_create() -> None:
+    """Which of the two moved is not known, so both are deleted as what no manifest names."""
+    found = compared(
+        [wanted("fraud/vip", rule())], managed("1", "cards/a", rule()), managed("2", "cards/b", rule(priority=7))
+    )
+    assert [Create, Delete, Delete] == [type(change) for change in found.changes]
+
+
+RELEASED = wanted("cards/vip", rule("by hand", priority=3), released="1")
+
+
+def test_a_rule_that_is_given_back_loses_its_marker_and_is_as_it_was() -> None:
+    """The undo of an adoption writes what it was before, without our line."""
+    live = managed("1", "cards/vip", rule())
+    assert live.marker is not None
+    (change,) = compared([RELEASED], live).changes
+    assert isinstance(change, Update)
+    assert (live, RELEASED.rule, True) == (change.live, change.after, change.released)
+    assert FieldChange("marker", live.marker.digest, None) == change.fields[-1]
+    assert {"name", "priority"} < {field.path for field in change.fields}
+
+
+def test_a_rule_that_was_given_back_already_is_left_as_it_is() -> None:
+    """It is unmanaged and as it was before the adoption: nothing is left to do."""
+    found = compared([RELEASED], unmanaged("1", RELEASED.rule))
+    assert ((), (RELEASED.address,), ()) == (found.changes, found.unchanged, found.findings)
+
+
+@pytest.mark.parametrize(
+    "live",
+    [
+        (),
+        (unmanaged("1", rule("by hand", priority=4)),),
+        (managed("1", "cards/vip", rule("by hand", priority=3), owner="other"),),
+        (managed("2", "cards/vip", rule()),),
+    ],
+    ids=["gone", "edited", "another owner", "another rule"],
+)
+def test_a_rule_that_is_not_managed_any_more_is_not_given_back(live: tuple[LiveRule, ...]) -> None:
+    """Somebody took it: the undo is a conflict, and whatever stands there is not written."""
+    found = compared([RELEASED], *live)
+    assert ((), ["CXR311"]) == (found.changes, codes(found))
+    (conflict,) = found.findings
+    assert ("error", "the rule that is to be given back is not ours any more") == (conflict.severity, conflict.message)
+    assert "it is left as it is; look at it in CXone" == conflict.hint
+
+
+def test_a_rule_is_not_given_back_under_a_name_that_is_taken() -> None:
+    """Or two unmanaged rules would have one name; where it kept its name, nothing is taken."""
+    other = unmanaged("2", rule("by hand"))
+    found = compared([RELEASED], managed("1", "cards/vip", rule()), other)
+    assert ((), ["CXR301"]) == (found.changes, codes(found))
+    kept = compared([RELEASED], managed("1", "cards/vip", rule("by hand")), other)
+    assert ([Update], []) == ([type(change) for change in kept.changes], codes(kept))

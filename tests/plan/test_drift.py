@@ -1,0 +1,524 @@
+"""Drift as a value: which rules are in the way, what is accepted, what the journal knows; against a plain evaluator."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from reconciler.behaviour.diff.difference import Behaviour
+from reconciler.behaviour.space.clauses import Clause
+from reconciler.behaviour.space.value_type import SHARE
+from reconciler.journal.history import last_written
+from reconciler.journal.journal import Run
+from reconciler.manifest.kinds.environment import Environment
+from reconciler.manifest.kinds.ruleset import Hold
+from reconciler.manifest.yaml_reader import read
+from reconciler.model.finding import Finding
+from reconciler.model.live import digest, signed
+from reconciler.model.rule import Target, condition
+from reconciler.plan.document import read as read_plan
+from reconciler.plan.drift import Acceptance, Impact, find_drift
+from reconciler.plan.drift_json import drift_document
+from reconciler.plan.options import Options
+from reconciler.plan.plan import advised, plan
+from reconciler.render.drift_summary import acceptance, nobody
+from reconciler.render.impact import NOBODY, NOBODY_KNOWN, NOT_KNOWN
+from reconciler.render.markdown.drift import drift_markdown
+from reconciler.render.slack import notification
+from reconciler.render.text.drift import ELSEWHERE
+from reconciler.render.text.environments import drift_row
+from reconciler.watch.cycle import Round, drifted
+from tests.support.brute_force_checks import Moved
+from tests.support.builders import NOW, address, desired, intent_is, live, managed, rule, unmanaged, wanted
+from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
+from tests.support.plan_formats import as_drift, as_drift_markdown, drift_as_text
+from tests.support.plans import FACTS, FRAUD, GENERAL, TENANT
+from tests.support.random_rules import a_list, chance, edited, entry
+
+if TYPE_CHECKING:
+    from reconciler.desired.desired import DesiredRule
+    from reconciler.model.live import LiveRule
+    from reconciler.plan.drift import Drift
+    from tests.support.brute_force import Json
+    from tests.support.random_rules import Evaluation
+
+BLOCKS, SIZE = 8, 100
+EVERYTHING = rule("everybody", priority=1, conditions=[], targets=GENERAL)
+VIP = wanted("cards/vip", rule())
+LIVE_VIP = managed("1", "cards/vip", rule())
+
+
+def drift_of(want: list[DesiredRule], found: list[LiveRule], *accept: Acceptance, **options: Any) -> Drift:
+    return find_drift(plan(desired(*want), live(*found), Options(**options), NOW), accept)
+
+
+def accepted(*rules: LiveRule) -> list[Acceptance]:
+    return [Acceptance(one.rule.name, digest(one.rule)) for one in rules]
+
+
+def sections(drift: Drift) -> list[tuple[str, str, str]]:
+    form = drift_document(drift)
+    return [(one["action"], one["cause"], one["address"] or one["name"]) for one in form["changes"]]
+
+
+class Tenant:
+    """A list of rules that the manifests want, and what people made of it in CXone."""
+
+    def __init__(self, seed: int) -> None:
+        random = Random(f"drift {seed}")
+        self.evaluation: Evaluation = "highest-first" if chance(random, 0.2) else "lowest-first"
+        self.wanted = [{**one, "name": f"rule {one['id']}"} for one in a_list(random, 5)]
+        kept = [one for one in self.wanted if not chance(random, 0.15)]
+        self.managed = [self._edited(random, one) if chance(random, 0.3) else one for one in kept]
+        others = [{**one, "id": f"u{one['id']}"} for one in a_list(random, 4)] if chance(random, 0.8) else []
+        self.others = others
+        self.accepted = [one for one in others if chance(random, 0.3)]
+
+    @staticmethod
+    def _edited(random: Random, one: Json) -> Json:
+        changed = one
+        while changed == one:
+            changed = next((each for each in edited(random, [one]) if each["id"] == one["id"]), one)
+        return {**changed, "name": one["name"]}
+
+    def drift(self) -> Drift:
+        """Return the drift, with some of the others accepted."""
+        original = {one["id"]: entry(one).rule for one in self.wanted}
+        want = desired(*(wanted(f"set/{name}", what) for name, what in original.items()))
+        found = [
+            managed(one["id"], f"set/{one['id']}", entry(one).rule, last_written=original[one["id"]])
+            for one in self.managed
+        ]
+        theirs = {one["id"]: unmanaged(one["id"], entry(one).rule) for one in self.others}
+        made = plan(replace(want, evaluation=self.evaluation), live(*found, *theirs.values()), Options(), NOW)
+        return find_drift(made, accepted(*(theirs[one["id"]] for one in self.accepted)))
+
+
+@pytest.mark.parametrize("block", range(BLOCKS))
+def test_drift_against_a_plain_evaluator(block: int) -> None:
+    """A conversation goes elsewhere exactly where drift says so, and each rule in the way wins one that does."""
+    for seed in range(block * SIZE, (block + 1) * SIZE):
+        tenant = Tenant(seed)
+        drift = tenant.drift()
+        whole = {live.id for live in drift.accepted}
+        reference = [*tenant.wanted, *(one for one in tenant.others if one["id"] in whole)]
+        moved = Moved(reference, [*tenant.managed, *tenant.others], tenant.evaluation)
+        takers = {one["id"] for one, bits in moved.wins["after"] if one is not None and bits & moved.all}
+        expected = takers & {one["id"] for one in tenant.others} - whole
+        assert expected == {live.id for live in drift.in_the_way}, (seed, moved.report)
+        assert bool(moved.all) is drift.unwanted.behaviour.changed, (seed, moved.report)
+        text = drift_as_text(drift)
+        assert bool(moved.all) is (ELSEWHERE in text), (seed, text)
+        assert text.startswith("No drift.") is not drift.differs
+        alone = Moved(tenant.wanted, [*tenant.managed, *tenant.others], tenant.evaluation)
+        assert bool(alone.all) is drift_document(drift)["behaviour"]["changed"], (seed, alone.report)
+
+
+def test_a_rule_before_all_others_is_in_the_way() -> None:
+    """A plan has nothing to do; drift says who takes which conversations, and that apply does not end it."""
+    drift = drift_of([VIP], [LIVE_VIP, unmanaged("2", EVERYTHING)])
+    assert not drift.plan.changes
+    form = drift_document(drift)
+    (entry_of,) = form["changes"]
+    expected = {"action": "none", "cause": "unmanaged", "id": "2", "name": "everybody"}
+    assert expected.items() <= entry_of.items()
+    assert {"name": "everybody", "digest": digest(EVERYTHING)} == entry_of["accept"]
+    assert {None, "cards/vip"} == {name for region in form["behaviour"]["regions"] for name in region["beforeRules"]}
+    assert {"everybody"} == {name for region in form["behaviour"]["regions"] for name in region["afterRules"]}
+    text = drift_as_text(drift)
+    assert "heal it" not in text
+    assert "1 live rule is not managed, and is in the way of the manifests." in text
+    assert "->" not in text
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        rule("behind", priority=900, conditions=[intent_is("vip")], targets=FRAUD),
+        rule("off", priority=1, conditions=[], targets=GENERAL, enabled=False),
+        rule("same place", priority=1, conditions=[intent_is("vip")]),
+    ],
+)
+def test_a_rule_that_sends_nobody_elsewhere_is_not_in_the_way(other: Any) -> None:
+    """Behind ours, switched off, or to the very same queue."""
+    drift = drift_of([VIP], [LIVE_VIP, unmanaged("2", other)])
+    assert not drift.differs
+    assert "No drift. 1 rule in prod matches the manifests.\n" == drift_as_text(drift)
+
+
+def test_what_apply_never_writes_is_in_the_way_and_what_it_writes_is_not() -> None:
+    """A rule of another owner and an edited copy are; a duplicate of ours, and a rule that is adopted, are not."""
+    hand = unmanaged("5", rule("hand", priority=2, targets=GENERAL))
+    found = [
+        LIVE_VIP,
+        managed("2", "other/x", rule("theirs", priority=1, targets=FRAUD), owner="somebody"),
+        managed("3", "cards/vip", rule("copy", priority=1, targets=FRAUD), last_written=rule()),
+        managed("4", "cards/vip", rule()),
+        hand,
+    ]
+    drift = drift_of([VIP, wanted("cards/hand", rule("hand"), adopt="hand")], found)
+    assert ["3", "2"] == [one.id for one in drift.in_the_way]
+    text = drift_as_text(drift)
+    assert "an edited copy of cards/vip" in text
+    assert "managed by somebody" in text
+    assert [("delete", "duplicate"), ("adopt", "manifest")] == [one[:2] for one in sections(drift)][::-1][2:]
+
+
+def test_a_rule_that_apply_will_overrule_says_so() -> None:
+    """Behind a rule that is missing, it takes its conversations only until that is back."""
+    behind = unmanaged("2", rule("behind", priority=900, conditions=[intent_is("vip")], targets=FRAUD))
+    missing = drift_of([VIP], [behind])
+    assert ["2"] == [one.id for one in missing.in_the_way] == sorted(missing.passing)
+    assert "in the way only until apply makes the rules as the manifests say" in drift_as_text(missing)
+    first = unmanaged("3", EVERYTHING)
+    assert set() == drift_of([VIP], [first]).passing
+
+
+def test_an_accepted_rule_is_counted_until_it_is_edited() -> None:
+    """Its conversations are wanted; edited, it is in the way again, and its old acceptance is warned of."""
+    other = unmanaged("2", EVERYTHING)
+    drift = drift_of([VIP], [LIVE_VIP, other], *accepted(other))
+    assert (False, 1, ()) == (drift.differs, len(drift.accepted), drift.in_the_way)
+    assert drift_as_text(drift).endswith("\n1 accepted rule that is not managed.\n")
+    assert drift_document(drift)["behaviour"]["changed"]
+    changed = unmanaged("2", replace(EVERYTHING, priority=0))
+    again = drift_of([VIP], [LIVE_VIP, changed], *accepted(other))
+    assert (True, ("2",)) == (again.differs, tuple(one.id for one in again.in_the_way))
+    (warning,) = again.notes
+    assert ("CXR330", "warning") == (warning.code, warning.severity)
+    assert f"its digest is {digest(changed.rule)}, not {digest(EVERYTHING)}" in warning.message
+    gone = drift_of([VIP], [LIVE_VIP], *accepted(other))
+    assert (False, ["CXR330"]) == (gone.differs, [one.code for one in gone.notes])
+    assert "warning[CXR330]" in drift_as_text(gone)
+
+
+HALVES = re.compile("[\ud800-\udfff]")
+"""Half a character is no text, and no answer with one is read."""
+ODD_NAMES = [*HOSTILE_NAMES.values(), *MARKDOWN_NAMES.values(), "", " ", "1e5", "no", "a: b", "#"]
+
+
+@pytest.mark.parametrize("name", [name for name in ODD_NAMES if not HALVES.search(name)])
+def test_the_block_reads_back_as_the_name(name: str) -> None:
+    """Whatever stands in it, the strict reader reads just that name and digest, and a terminal shows all of it."""
+    other = unmanaged("2", replace(EVERYTHING, name=name))
+    drift = drift_of([VIP], [LIVE_VIP, other])
+    lines = acceptance(drift)
+    assert all(line.isprintable() for line in lines)
+    reading = read("\n".join(lines).encode(), "x.yaml")
+    assert [] == reading.complaints.found
+    (found,) = (one.value for one in reading.documents)
+    made = Environment.model_validate({"name": "prod", "owner": "acme", **plain(found)})
+    (entry_of,) = made.unmanaged.accept
+    assert (name, digest(other.rule), "why") == (entry_of.name, entry_of.digest, entry_of.reason)
+    assert "\n".join(lines) in drift_as_text(drift)
+    assert "\n".join(lines) in as_drift_markdown(drift.plan)
+
+
+def plain(value: Any) -> Any:
+    """Return what the reader made as plain values."""
+    return json.loads(json.dumps(value))
+
+
+def test_all_rules_in_the_way_are_in_the_block() -> None:
+    """However many are shown; with acceptances already, entries alone, to be added."""
+    others = [unmanaged(str(n), rule(f"r{n}", priority=1, targets=GENERAL)) for n in range(2, 60)]
+    drift = drift_of([VIP], [LIVE_VIP, *others])
+    assert 58 == len(drift.in_the_way) == len(acceptance(drift)) - 2
+    assert "and 38 further rules; -v shows all of them." in drift_as_text(drift)
+    fewer = drift_of([VIP], [LIVE_VIP, *others], *accepted(*others[:50]))
+    assert 8 == len(acceptance(fewer))
+    assert all(line.startswith("    - {name: r") for line in acceptance(fewer))
+
+
+def test_an_edit_is_told_in_two_columns() -> None:
+    """What the manifests say stands left, what is in CXone right, and nothing is an arrow."""
+    off = managed("1", "cards/vip", rule(enabled=False), last_written=rule())
+    drift = drift_of([VIP], [off])
+    text = drift_as_text(drift)
+    columns = [line.split() for line in text.splitlines() if line.startswith("               ") or "enabled" in line]
+    assert [["manifests", "in", "CXone", "now"], ["enabled", "true", "false"]] == columns
+    assert "->" not in text
+    markdown = as_drift_markdown(drift.plan)
+    assert "| | enabled | true | false | |" in markdown
+    assert not {"→", "->"} & set(markdown.split())
+
+
+def test_a_condition_that_is_in_one_of_them_alone_has_an_empty_column() -> None:
+    """Which one it is can be seen."""
+    bare = managed("1", "cards/vip", rule(conditions=[]), last_written=rule())
+    row = next(line for line in drift_as_text(drift_of([VIP], [bare])).splitlines() if "(none)" in line)
+    assert ["condition", 'intent is "vip"', "(none)"] == [part.strip() for part in row.split("  ") if part.strip()]
+
+
+def test_values_that_are_too_wide_for_two_columns_stand_below_each_other() -> None:
+    """No line is wider than it has to be."""
+    long = managed("1", "cards/vip", replace(rule(), description="y" * 60), last_written=rule())
+    text = drift_as_text(drift_of([wanted("cards/vip", replace(rule(), description="x" * 60))], [long]))
+    assert f'        manifests     "{"x" * 60}"\n        in CXone now  "{"y" * 60}"\n' in text
+
+
+def test_a_missing_rule_counts_and_is_healed() -> None:
+    """In its own section, with its cause; the counts of the loop and the command have it."""
+    drift = drift_of([VIP], [])
+    assert [("create", "missing", "cards/vip")] == sections(drift)
+    assert 1 == drifted(drift.plan)
+    text = drift_as_text(drift)
+    assert "Missing in CXone:\n\n  cards/vip" in text
+    assert "never applied, or deleted in CXone" in text
+    assert "heal it   cxroute apply -e prod --only cards/vip\n" in text
+    known = replace(drift, since={address("cards/vip"): "2026-11-25T120000-prod-a1b2"})
+    assert "deleted in CXone since 2026-11-25T120000-prod-a1b2" in drift_as_text(known)
+    assert ["2026-11-25T120000-prod-a1b2"] == [one["since"] for one in drift_document(known)["changes"]]
+
+
+def test_a_held_change_is_wanted_for_now() -> None:
+    """What is left alone moves nobody elsewhere, and a rule that takes what it leaves is accepted with it."""
+    drift = drift_of([], [LIVE_VIP], prune=False)
+    assert not drift.differs
+    assert not drift.unwanted.behaviour.changed
+    assert drift.alone.behaviour.changed
+
+
+def test_only_some_rules_are_asked_about() -> None:
+    """A rule in the way of others is not told of."""
+    want = [VIP, wanted("cards/gold", rule("gold"))]
+    other = unmanaged("3", rule("by hand", priority=1, conditions=[intent_is("gold")], targets=FRAUD))
+    found = [LIVE_VIP, managed("2", "cards/gold", rule("gold")), other]
+    assert not drift_of(want, found, only=("cards/vip",)).differs
+    assert ["3"] == [one.id for one in drift_of(want, found, only=("cards/gold",)).in_the_way]
+
+
+def test_no_drift_says_what_is_left_alone() -> None:
+    """A held edit sends every conversation elsewhere: whoever reads "No drift" reads that a change is left alone."""
+    hold = Hold.model_validate({"until": "2026-12-01T08:00:00+01:00", "reason": "incident 42"})
+    edit = managed("1", "cards/vip", rule(conditions=[], targets=GENERAL), last_written=rule())
+    drift = drift_of([wanted("cards/vip", rule(), hold=hold)], [edit])
+    text = drift_as_text(drift)
+    assert text.startswith("No drift. 0 rules in prod match the manifests.\n1 change is left alone.\n\nLeft alone:\n")
+    assert "left alone: held until 2026-12-01T08:00:00+01:00: incident 42" in text
+    assert 'queue      "Card Services"  "General"' in text
+    assert drift_as_text(drift, brief=True).endswith("\n1 change is left alone.\n")
+
+
+def test_nobody_goes_elsewhere_is_not_said_beside_an_accepted_rule() -> None:
+    """It takes every conversation: it is accepted, and the manifests say otherwise all the same."""
+    other = unmanaged("2", EVERYTHING)
+    drift = drift_of([wanted("cards/vip", rule(description="new"))], [LIVE_VIP, other], *accepted(other))
+    said = "Only accepted rules and changes left alone send conversations elsewhere (proven)."
+    text = notification("drift", Round(began=NOW, plan=drift.plan, drift=drift), "prod", "cxroute drift")["text"]
+    for form in (drift_as_text(drift), text):
+        assert said in form
+        assert "No conversation goes elsewhere" not in form
+        assert "Conversations go where the manifests say" not in form
+
+
+def test_a_tie_with_a_rule_made_by_hand_is_told() -> None:
+    """By its name ours is tried first; the platform does not say so, and "No drift" alone would be too much."""
+    drift = drift_of([VIP], [LIVE_VIP])
+    message = 'same priority (100) as the live rule "zz" (not managed), which sends elsewhere'
+    tied = replace(
+        drift,
+        plan=advised(
+            drift.plan, [Finding(code="CXR204", severity="warning", message=message, address=address("cards/vip"))]
+        ),
+    )
+    assert f"warning[CXR204] cards/vip: {message}" in drift_as_text(tied)
+
+
+def test_the_way_to_heal_says_that_apply_refuses() -> None:
+    """While the manifests themselves fail a route test, the command that is printed would end with exit 3."""
+    drift = drift_of([VIP], [])
+    failing = (Finding(code="CXR220", severity="error", message="expected elsewhere"),)
+    broken = replace(drift, plan=replace(drift.plan, failed_tests=failing))
+    said = "1 route test fails: apply will refuse this plan."
+    assert said in drift_as_text(broken)
+    assert said in drift_markdown(broken, TENANT, FACTS, "cxroute apply")
+    assert said not in drift_as_text(drift)
+
+
+def test_conversations_of_the_rules_asked_about_go_to_another_rule() -> None:
+    """The other one was edited, and nobody asked about it: still these conversations do not go where they are to."""
+    other = rule("other", targets=FRAUD, priority=200)
+    edit = replace(other, priority=1, conditions=())
+    want = [VIP, wanted("cards/other", other), wanted("cards/gold", rule("gold"))]
+    found = [LIVE_VIP, managed("2", "cards/other", edit, last_written=other), managed("3", "cards/gold", rule("gold"))]
+    drift = drift_of(want, found, only=("cards/vip",))
+    assert drift.differs
+    assert "pending" == Round(began=NOW, plan=drift.plan, drift=drift).result
+    text = drift_as_text(drift)
+    assert "No drift" not in text
+    assert f'{ELSEWHERE}   (share of callers unknown)\n  "gold" or "vip"\n' in text
+    assert "prod: conversations go elsewhere by other rules." in drift_as_text(drift, brief=True)
+
+
+def test_a_report_of_drift_is_not_applied() -> None:
+    """It says what is live now, and not what would be."""
+    form = json.dumps(drift_document(drift_of([VIP], [])))
+    with pytest.raises(Exception, match=r"drift\.json is a report of `cxroute drift`"):
+        read_plan(form, "drift.json")
+
+
+def test_a_round_is_known_by_what_is_in_the_way() -> None:
+    """Another rule in the way, or an edit of it, is news; a round that has one is not clean, and none is refused."""
+    rounds = []
+    for what in (None, EVERYTHING, replace(EVERYTHING, priority=0)):
+        drift = drift_of([VIP], [LIVE_VIP, *([unmanaged("2", what)] if what else [])])
+        rounds.append(Round(began=NOW, plan=drift.plan, drift=drift, heals=True))
+    assert ["clean", "pending", "pending"] == [one.result for one in rounds]
+    assert 3 == len({one.known_by for one in rounds})
+
+
+def run(name: str, *changes: dict[str, Any], owner: str = "acme") -> Run:
+    return Run(id=name, start={"event": "start", "environment": "prod", "owner": owner}, changes=changes, end=None)
+
+
+def entry_of(status: str, before: LiveRule | None, after: LiveRule | None) -> dict[str, Any]:
+    forms = [one and {"name": one.rule.name, "description": signed(one.rule, one.marker)} for one in (before, after)]
+    return {"status": status, "before": forms[0], "after": forms[1]}
+
+
+@pytest.mark.parametrize(
+    ("runs", "expected"),
+    [
+        ([run("a", entry_of("applied", None, LIVE_VIP))], "a"),
+        ([run("a", entry_of("acknowledged", None, LIVE_VIP))], "a"),
+        ([run("a", entry_of("applied", None, LIVE_VIP)), run("b", entry_of("applied", LIVE_VIP, LIVE_VIP))], "b"),
+        ([run("a", entry_of("applied", None, LIVE_VIP)), run("b", entry_of("failed", LIVE_VIP, None))], "a"),
+        ([run("a", entry_of("applied", None, LIVE_VIP)), run("b", entry_of("applied", LIVE_VIP, None))], None),
+        ([run("a", entry_of("applied", LIVE_VIP, unmanaged("1", rule())))], None),
+        ([run("a", entry_of("applied", LIVE_VIP, managed("1", "cards/gold", rule())))], None),
+        ([run("a", entry_of("unknown", None, LIVE_VIP))], None),
+        ([run("a", entry_of("applied", None, LIVE_VIP), owner="others")], None),
+        ([run("a", {"status": "applied", "before": 7, "after": {"description": 7}})], None),
+        ([run("a", {"status": "applied"}, {})], None),
+        ([], None),
+    ],
+)
+def test_the_journal_tells_what_was_applied(runs: list[Run], expected: str | None) -> None:
+    """The last run that wrote a rule and left it there; one that we deleted, gave back or moved is not missing."""
+    assert expected == last_written(runs, "prod", "acme").get(address("cards/vip"))
+
+
+def test_the_brief_form_counts_and_names() -> None:
+    """`drift -q`: counts, the names of each section, who is affected; nothing else."""
+    found = [managed("1", "cards/vip", rule(priority=7), last_written=rule()), unmanaged("2", EVERYTHING)]
+    text = drift_as_text(drift_of([VIP, wanted("cards/gold", rule("gold"))], found), brief=True)
+    assert text.startswith("prod: 1 rule changed in CXone, 1 rule missing in CXone, 1 rule in the way.\n")
+    for line in ("Changed in CXone: cards/vip", "Missing in CXone: cards/gold", 'In the way: "everybody"', ELSEWHERE):
+        assert line in text
+    assert "unmanaged:" not in text
+    assert as_drift(drift_of([VIP], [LIVE_VIP]).plan) == drift_as_text(drift_of([VIP], [LIVE_VIP]), brief=True)
+
+
+def test_a_line_of_several_environments_says_all_that_differs() -> None:
+    """A route test that fails, a rule in conflict and a change that is left alone are no "none"."""
+    failing = Finding(code="CXR220", severity="error", message="expected elsewhere")
+    held = drift_of([VIP], [LIVE_VIP, managed("2", "cards/old", rule("old"))], prune=False)
+    assert "1 left alone" == drift_row(held).changes
+    failed = replace(drift_of([VIP], [LIVE_VIP]), failures=(failing,))
+    assert ("1 failed on the live rules", "differs") == (drift_row(failed).changes, drift_row(failed).state)
+    conflict = drift_of([VIP], [unmanaged("2", rule())])
+    assert "1 in conflict" == drift_row(conflict).changes
+
+
+def many_edited(last: int, *, ours: bool) -> Drift:
+    """Rules whose queue differs, three of them alike; edited in CXone, or in the manifests."""
+    want, found = [], []
+    for n in range(last):
+        one = rule(f"r{n}", priority=n, conditions=[intent_is(f"i{n}")])
+        other = replace(one, targets=tuple(FRAUD if n < 3 else GENERAL))
+        want.append(wanted(f"cards/r{n}", other if ours else one))
+        found.append(managed(str(n), f"cards/r{n}", one if ours else other, last_written=one))
+    return drift_of(want, found)
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_equal_edits_are_told_once(ours: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """Three rules edited alike are one entry with their addresses, in text and issue; one that differs is its own."""
+    drift = many_edited(4, ours=ours)
+    assert "  3 rules\n      cards/r0, cards/r1, cards/r2\n" in drift_as_text(drift)
+    assert "  cards/r3" in drift_as_text(drift)
+    issue = as_drift_markdown(drift.plan)
+    assert "<details><summary>3 rules</summary>`cards/r0`, `cards/r1`, `cards/r2`</details>" in issue
+    assert "| `cards/r3` |" in issue
+    assert "cards/r0" in drift_as_text(drift, brief=True)
+
+
+def test_the_way_out_of_what_is_not_applied_is_to_apply_it() -> None:
+    """Nobody edited anything in CXone: nothing is healed."""
+    assert "  apply it   cxroute apply -e prod" in drift_as_text(many_edited(2, ours=True))
+    assert "  heal it   cxroute apply -e prod" in drift_as_text(many_edited(2, ours=False))
+
+
+def test_of_many_failing_route_tests_some_are_shown_and_the_others_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the brief form the first ones; in the issue, which has room for more, too."""
+    monkeypatch.setattr("reconciler.render.markdown.drift._MOST", 30)
+    failing = [Finding(code="CXR220", severity="error", message=f"test {n} goes elsewhere") for n in range(40)]
+    drift = replace(drift_of([VIP], [LIVE_VIP]), failures=tuple(failing))
+    text = drift_as_text(drift)
+    assert "Failed on the live rules:\n" in text
+    assert 5 == text.count("] test ")
+    assert "  and 35 further route tests; -v shows all of them.\n" in text
+    assert 5 == drift_as_text(drift, brief=True).count("] test ")
+    issue = drift_markdown(drift, TENANT, FACTS, "cxroute apply")
+    assert "#### Failed on the live rules" in issue
+    assert 30 == len(re.findall(r"test \d+ goes elsewhere", issue))
+    assert "- and 10 further route tests" in issue
+
+
+def bounded(drift: Drift, *, rows: bool) -> Drift:
+    """The drift, of whose conversations not all are known."""
+    found = drift.unwanted.behaviour if rows else Behaviour(regions=())
+    unknown = replace(found, unknown=((Clause(intent_is("x")),),))
+    return replace(drift, unwanted=Impact(unknown), alone=Impact(unknown))
+
+
+def test_what_is_not_known_is_not_said_to_be_proven() -> None:
+    """Neither that nobody goes elsewhere, nor that all others stay."""
+    known, edited = drift_of([VIP], [LIVE_VIP]), many_edited(2, ours=False)
+    assert NOBODY == nobody(known)
+    assert NOBODY_KNOWN == nobody(bounded(known, rows=False))
+    text = drift_as_text(bounded(edited, rows=True))
+    assert f'{NOT_KNOWN}\n  "x"\n' in text
+    assert "Not known" not in drift_as_text(edited)
+    for drift in (bounded(edited, rows=True), bounded(edited, rows=False)):
+        assert "proven" not in drift_markdown(drift, TENANT, FACTS, "cxroute apply")
+
+
+@pytest.mark.parametrize("rows", [True, False])
+def test_what_rests_on_a_known_type_says_so(rows: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """Below the rows, or below the sentence that nobody goes elsewhere; in text and issue."""
+    reworded = managed("1", "cards/vip", rule(description="reworded"), last_written=rule())
+    drift = many_edited(2, ours=False) if rows else drift_of([VIP], [reworded])
+    rests = replace(drift.unwanted.behaviour, rests_on={"cognigyConfidence": SHARE})
+    resting = replace(drift, unwanted=Impact(rests))
+    for told in (drift_as_text(resting), drift_markdown(resting, TENANT, FACTS, "cxroute apply")):
+        assert "This holds where confidence is" in told
+    assert "This holds where" not in drift_as_text(drift)
+
+
+def test_of_many_rows_and_rules_some_are_shown_and_the_others_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The issue names the file that has all of them, the terminal the option."""
+    monkeypatch.setattr("reconciler.render.markdown.drift._MOST", 10)
+    changes = [Change(f"r{n}", f"q{n % 7}") for n in range(25)]
+    drift = drift_of([one.wanted for one in changes], [one.live for one in changes])
+    issue, text = drift_markdown(drift, TENANT, FACTS, "cxroute apply"), drift_as_text(drift)
+    assert "; -v shows all of them.\n" in text
+    assert re.search(r"and \d+ more rows?: see drift.json", issue)
+    assert "and 15 further rules: see drift.json." in issue
+
+
+class Change:
+    """A rule that somebody sends elsewhere in CXone, in a way of its own."""
+
+    def __init__(self, name: str, queue: str) -> None:
+        asks = [intent_is(name), condition(f"menu-{name}", "equals", "x")]
+        ours = rule(name, conditions=asks)
+        theirs = replace(ours, targets=(Target(queue, 1),), priority=int(name[1:]))
+        self.wanted = wanted(f"cards/{name}", ours)
+        self.live = managed(name, f"cards/{name}", theirs, last_written=ours)

@@ -1,0 +1,345 @@
+"""Guards: each with its number and limit, refusing just what it is for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from reconciler.behaviour.diff.difference import Behaviour
+from reconciler.behaviour.space.clauses import Clause
+from reconciler.manifest.kinds.environment import Attributes, Environment
+from reconciler.model.rule import Target
+from reconciler.plan.guards import frozen, guard, lift, refusals
+from reconciler.plan.options import Options
+from reconciler.plan.plan import Plan, plan
+from reconciler.plan.schedule import arrange, foresee
+from reconciler.traffic.sample import read_traffic
+from tests.support.builders import NOW, OWNER, address, desired, intent_is, live, managed, rule, unmanaged, wanted
+
+if TYPE_CHECKING:
+    from reconciler.desired.desired import Desired
+    from reconciler.model.live import LiveRule
+
+
+def environment(**said: Any) -> Environment:
+    """An Environment as its YAML would read."""
+    return Environment.model_validate(
+        {"apiVersion": "routing/v1", "kind": "Environment", "name": "prod", "owner": OWNER, "tenant": "acme", **said}
+    )
+
+
+def guarded(want: Desired, rules: list[LiveRule], **said: Any) -> Plan:
+    return guard(plan(want, live(*rules), Options(), NOW), environment(**said))
+
+
+def refused(made: Plan) -> list[str]:
+    return [result.name for result in refusals(made)]
+
+
+def many(count: int) -> list[LiveRule]:
+    return [managed(str(n), f"cards/r{n}", rule(f"r{n}")) for n in range(count)]
+
+
+def kept(count: int) -> Desired:
+    return desired(*(wanted(f"cards/r{n}", rule(f"r{n}")) for n in range(count)))
+
+
+@pytest.mark.parametrize(
+    ("managed_rules", "deletes", "ok"),
+    [(40, 12, True), (40, 13, False), (3, 2, True), (5, 3, False), (6, 2, True), (10, 3, True), (10, 4, False)],
+)
+def test_deletes_are_limited_by_count_or_percent_whichever_is_more(managed_rules: int, deletes: int, ok: bool) -> None:  # noqa: FBT001 - a table's column
+    """The default is 2, or 30 % of what is managed."""
+    made = guarded(kept(managed_rules - deletes), many(managed_rules))
+    result = next(result for result in made.guards if result.name == "deletes")
+    assert (deletes, max(2, managed_rules * 30 // 100), ok) == (result.value, result.limit, result.ok)
+
+
+def test_the_message_says_number_and_limit() -> None:
+    """As a person reads it."""
+    made = guarded(kept(26), many(40))
+    expected = "deletes 14 of 40 managed rules (35 %); the limit for prod is 12 (2 or 30 %, whichever is more)"
+    assert expected == refusals(made)[0].message
+
+
+@pytest.mark.parametrize(
+    ("managed_rules", "off", "deleted", "ok"), [(41, 40, 0, False), (40, 12, 0, True), (40, 7, 6, False)]
+)
+def test_a_rule_that_is_switched_off_counts_as_a_deleted_one(
+    managed_rules: int,
+    off: int,
+    deleted: int,
+    ok: bool,  # noqa: FBT001 - a table's column
+) -> None:
+    """Switching 40 of 41 rules off is refused by the default; deleted and disabled rules are counted together."""
+    disabled = [wanted(f"cards/r{n}", rule(f"r{n}", enabled=n >= off)) for n in range(managed_rules - deleted)]
+    result = next(one for one in guarded(desired(*disabled), many(managed_rules)).guards if one.name == "deletes")
+    assert (off + deleted, ok) == (result.value, result.ok)
+    assert f"deletes or switches off {off + deleted} of {managed_rules} managed rules" in result.message
+
+
+def test_a_rule_that_was_off_or_is_switched_on_is_not_counted() -> None:
+    """Only the step from enabled to disabled counts."""
+    rules = [managed(str(n), f"cards/r{n}", rule(f"r{n}", enabled=False)) for n in range(9)]
+    changed = [wanted(f"cards/r{n}", rule(f"r{n}", enabled=n > 5, priority=7)) for n in range(9)]
+    assert 0 == next(one.value for one in guarded(desired(*changed), rules).guards if one.name == "deletes")
+
+
+def test_a_rule_that_is_adopted_and_switched_off_is_counted() -> None:
+    """Nine rules made by hand that the manifests take over, all of them disabled: no conversation is served by them."""
+    rules = [unmanaged(str(n), rule(f"r{n}")) for n in range(9)]
+    taken = [wanted(f"cards/r{n}", rule(f"r{n}", enabled=False), adopt=f"r{n}") for n in range(9)]
+    made = guarded(desired(*taken), rules)
+    assert ["deletes"] == refused(made)
+    assert "deletes or switches off 9 of 9 managed rules" in refusals(made)[0].message
+
+
+def test_changes_are_limited_where_the_environment_says_so() -> None:
+    """Updates and deletes count; creates do not."""
+    want = desired(*(wanted(f"cards/r{n}", rule(f"r{n}", priority=1)) for n in range(5)), wanted("cards/n", rule("n")))
+    assert [] == refused(guarded(want, many(5)))
+    assert ["changes"] == refused(guarded(want, many(5), guard={"changes": {"count": 4}}))
+    assert [] == refused(guarded(want, many(5), guard={"changes": {"count": 5}}))
+
+
+def test_an_emptied_tenant_is_refused_however_small() -> None:
+    """Even one rule: the RuleSet is still there, and nothing would be left."""
+    assert ["emptied"] == refused(guarded(desired(), many(1)))
+    emptied = replace(desired(wanted("other/x", rule("x"))), rulesets=frozenset({"cards", "other"}))
+    assert ["emptied"] == refused(guarded(emptied, [*many(2), managed("9", "other/x", rule("x"))]))
+
+
+def test_a_ruleset_that_is_gone_from_the_manifests_is_not_emptied() -> None:
+    """Whoever deletes the file means it; `deletes` still counts."""
+    want = desired(wanted("other/x", rule("x")))
+    assert [] == refused(guarded(want, [*many(1), managed("9", "other/x", rule("x"))]))
+
+
+def test_a_rule_replaced_by_another_empties_nothing() -> None:
+    """One goes, one comes."""
+    assert [] == refused(guarded(desired(wanted("cards/new", rule("new"))), many(1)))
+
+
+PROTECTED = {"guard": {"protected": ["cards/r0"]}}
+
+
+@pytest.mark.parametrize(
+    ("after", "refuses"),
+    [
+        (None, True),
+        (rule("r0", enabled=False), True),
+        (rule("r0", priority=1), True),
+        (rule("r0", targets=[]), True),
+        (rule("r0", conditions=[]), True),
+        (rule("r0", description="reworded"), False),
+        (rule("r0"), False),
+    ],
+)
+def test_a_protected_rule_keeps_what_decides_where_conversations_go(after: Any, refuses: bool) -> None:  # noqa: FBT001 - a table's column
+    """Its words may change."""
+    others = [wanted("cards/r1", rule("r1"))]
+    want = desired(*others) if after is None else desired(wanted("cards/r0", after), *others)
+    assert refuses == ("protected" in refused(guarded(want, many(2), **PROTECTED)))
+
+
+def test_moving_a_protected_rule_to_another_address_is_refused() -> None:
+    """The protection would not follow it."""
+    want = desired(wanted("cards/else", rule("r0")), wanted("cards/r1", rule("r1")))
+    assert ["protected"] == refused(guarded(want, many(2), **PROTECTED))
+
+
+def test_an_entry_of_the_environment_lifts_a_guard_until_its_time() -> None:
+    """And the plan goes on showing it, with its reason."""
+    entry = {"name": "deletes", "until": (NOW + timedelta(hours=1)).isoformat(), "reason": "CHG-1042"}
+    made = guarded(kept(1), many(9), guard={"allow": [entry]})
+    assert [] == refused(made)
+    assert ["CHG-1042 (until 2026-11-25T13:00:00+00:00)"] == [one.allowed for one in made.guards if one.allowed]
+    unused = guarded(kept(9), many(9), guard={"allow": [entry]})
+    assert ["deletes"] == [one.name for one in unused.guards if one.allowed]
+    assert ["deletes"] == refused(guarded(kept(1), many(9), guard={"allow": [{**entry, "until": NOW.isoformat()}]}))
+
+
+def test_a_reason_lifts_the_named_guards_alone() -> None:
+    """`--allow deletes` does not lift `emptied`."""
+    made = guarded(desired(), many(9))
+    assert ["deletes", "emptied"] == refused(made)
+    assert ["emptied"] == refused(lift(made, ["deletes"], "why"))
+
+
+def test_a_frozen_environment_refuses_every_plan() -> None:
+    """The plan's own time decides."""
+    window = {"start": "2026-11-25", "end": "2026-11-25", "timezone": "UTC", "reason": "peak"}
+    made = guarded(kept(1), many(1), freeze=[window])
+    assert ["prod is frozen now: peak"] == [result.message for result in refusals(made)]
+
+
+WINDOW = {"start": "2026-11-26", "end": "2026-11-27", "timezone": "UTC", "reason": "peak"}
+
+
+def test_no_open_freeze_window_refuses_nothing() -> None:
+    """The guard is told all the same, and writing may begin; an Environment without a window has no such guard."""
+    made = guarded(kept(1), many(1), freeze=[WINDOW])
+    assert [] == refused(made)
+    assert ["no freeze window is open"] == [result.message for result in made.guards if result.name == "freeze"]
+    assert "freeze" not in [result.name for result in guarded(kept(1), many(1)).guards]
+    assert "" == frozen(environment(freeze=[WINDOW]), NOW)
+
+
+def test_an_open_freeze_window_stops_writing_unless_it_is_lifted() -> None:
+    """By the second window of two, too; `--allow freeze` and an entry of the Environment lift it."""
+    inside = NOW + timedelta(days=1)
+    there = environment(freeze=[{"start": "2026-11-20", "end": "2026-11-21", "timezone": "UTC"}, WINDOW])
+    assert "prod is frozen now: peak" == frozen(there, inside)
+    assert "" == frozen(there, inside, ["freeze"])
+    assert "prod is frozen now: peak" == frozen(there, inside, ["deletes"])
+    entry = {"name": "freeze", "until": (inside + timedelta(hours=1)).isoformat(), "reason": "CHG-1"}
+    assert "" == frozen(environment(freeze=[WINDOW], guard={"allow": [entry]}), inside)
+
+
+CATCH_ALL = rule("all", priority=900, conditions=[], targets=[Target("q-general", 1)])
+
+
+def foreseen(want: Desired, rules: list[LiveRule], sample: str = "", **said: Any) -> Plan:
+    """The plan as a command makes it: with its order and who is affected."""
+    made = arrange(plan(want, live(*rules), Options(), NOW))
+    read = read_traffic(sample.encode(), "t.csv", Attributes()) if sample else None
+    return guard(foresee(made, read), environment(**said))
+
+
+def test_nobody_falls_to_the_default_routing_unseen() -> None:
+    """A deleted rule whose conversations no other rule takes; with a catch-all behind it, it is no matter."""
+    gone = [managed("1", "cards/gone", rule("gone")), managed("2", "cards/all", CATCH_ALL)]
+    bare = foreseen(desired(), gone[:1], guard={"deletes": {"count": 9}})
+    assert "unrouted" in refused(bare)
+    found = next(result for result in bare.guards if result.name == "unrouted")
+    assert "fall to the tenant's default routing (today by cards/gone)" in found.message
+    assert (1, 0) == (found.value, found.limit)
+    routed = foreseen(desired(wanted("cards/all", CATCH_ALL)), gone)
+    assert [(0, 0, True)] == [(one.value, one.limit, one.ok) for one in routed.guards if one.name == "unrouted"]
+
+
+NO_WEIGHT = [Target("q-cards", 0)]
+
+
+@pytest.mark.parametrize("targets", [NO_WEIGHT, [], [Target("q-cards", 0), Target("q-fraud", 0)]])
+def test_no_positive_weight_counts_as_the_default_routing(targets: list[Target]) -> None:
+    """A rule that takes conversations and has no positive weight sends them to no queue, catch-all or not."""
+    want = desired(wanted("cards/a", rule("a", targets=targets)), wanted("cards/all", CATCH_ALL))
+    made = foreseen(want, [managed("1", "cards/a", rule("a")), managed("2", "cards/all", CATCH_ALL)])
+    assert ["unrouted"] == refused(made)
+    expected = (
+        "conversations that reach a queue today would reach no queue, since no target of the rule that takes them has"
+        " a positive weight (today by cards/a)"
+    )
+    assert expected == refusals(made)[0].message
+
+
+def test_both_ways_of_reaching_no_queue_are_named() -> None:
+    """One rule loses its weights, another one is deleted."""
+    want = desired(wanted("cards/a", rule("a", targets=NO_WEIGHT)))
+    made = foreseen(want, [managed("1", "cards/a", rule("a")), managed("2", "cards/b", rule("b"))])
+    message = next(one.message for one in refusals(made) if one.name == "unrouted")
+    assert "reach no queue" in message
+    assert "fall to the tenant's default routing" in message
+
+
+def test_conversations_that_reach_no_queue_today_lose_nothing() -> None:
+    """A live rule without a positive weight that is deleted, and one that gets a queue, trip no guard."""
+    live_rules = [managed(name, f"cards/{name}", rule(name, targets=NO_WEIGHT)) for name in ("a", "b")]
+    assert [] == refused(foreseen(desired(wanted("cards/a", rule("a"))), live_rules))
+
+
+def test_a_rule_switched_off_falls_as_a_deleted_one() -> None:
+    """Counted are conversations, not deletes."""
+    made = foreseen(desired(wanted("cards/a", rule("a", enabled=False))), [managed("1", "cards/a", rule("a"))])
+    assert ["unrouted"] == refused(made)
+
+
+def test_protected_conversations_may_not_go_elsewhere() -> None:
+    """A new rule above the protected one takes its callers: the rule itself is untouched."""
+    above = rule("above", priority=1, conditions=[], targets=[Target("q-general", 1)])
+    rules = [managed("1", "cards/vip", rule("vip"))]
+    want = desired(wanted("cards/vip", rule("vip")), wanted("cards/above", above))
+    made = foreseen(want, rules, guard={"protected": ["cards/vip"]})
+    assert ["protected"] == refused(made)
+    assert "conversations that a protected rule serves would go elsewhere: cards/vip" in refusals(made)[0].message
+
+
+@pytest.mark.parametrize(("percent", "ok"), [(30, True), (29, False)])
+def test_the_traffic_guard_counts_callers(percent: float, ok: bool) -> None:  # noqa: FBT001 - a table's column
+    """At most so many percent of the sample; at the limit it holds."""
+    want = desired(wanted("cards/x", rule("x", targets=[Target("q-fraud", 1)])), wanted("cards/all", CATCH_ALL))
+    rules = [managed("1", "cards/x", rule("x")), managed("2", "cards/all", CATCH_ALL)]
+    made = foreseen(want, rules, "intent,count\nx,30\ny,70\n", guard={"traffic": {"percent": percent}})
+    assert ([] if ok else ["traffic"]) == refused(made)
+
+
+def test_the_traffic_guard_refuses_without_a_sample() -> None:
+    """Nobody knows how many would move."""
+    made = foreseen(desired(), [], guard={"traffic": {"percent": 30}})
+    assert ["traffic"] == refused(made)
+    assert [(0, 30)] == [(one.value, one.limit) for one in made.guards if one.name == "traffic"]
+
+
+def test_what_is_not_proven_needs_a_reason() -> None:
+    """`transient` names the rules; `--allow transient` lifts it."""
+    made = guard(replace(plan(desired(), live(), Options(), NOW), unproven=(address("cards/a"),)), environment())
+    assert ["transient"] == refused(made)
+    assert "cards/a" in refusals(made)[0].message
+    assert [] == refused(lift(made, ["transient"], "CHG-9"))
+
+
+def test_what_the_analysis_left_open_is_no_ok() -> None:
+    """Beyond the bound of work nobody knows, so the guards of conversations refuse."""
+    made = foreseen(desired(), [], "intent,count\nx,1\n")
+    bounded = replace(made, behaviour=Behaviour(regions=(), unknown=((Clause(intent_is("x")),),)))
+    limits = {"protected": ["cards/x"], "traffic": {"percent": 5}}
+    assert ["protected", "unrouted", "traffic"] == refused(guard(bounded, environment(guard=limits)))
+
+
+def temporary(where: str) -> LiveRule:
+    """A temporary copy that an earlier run left."""
+    one = managed("copy", where, rule("r0"))
+    assert one.marker is not None
+    return replace(one, marker=replace(one.marker, copy=True))
+
+
+def test_a_temporary_copy_that_goes_counts_in_no_guard() -> None:
+    """It is the run's own, and stood in for a rule that stays."""
+    limits = {"deletes": {"count": 0, "percent": 0}, "changes": {"count": 0}, "protected": ["cards/r0"]}
+    made = guarded(kept(1), [*many(1), temporary("cards/r0")], guard=limits)
+    assert 1 == len(made.changes)
+    assert [] == refused(made)
+    assert {"deletes": 0, "changes": 0} == {
+        one.name: one.value for one in made.guards if one.name in limits and one.name != "protected"
+    }
+
+
+def test_a_second_copy_of_a_rule_empties_nothing_and_harms_no_protected_rule() -> None:
+    """The other one stays; it is a delete all the same."""
+    twins = [managed(n, "cards/r0", rule("r0"), dateCreated=f"2026-01-0{n}T00:00:00Z") for n in ("1", "2")]
+    made = guarded(kept(1), twins, **PROTECTED)
+    assert 1 == len(made.changes)
+    assert [] == refused(made)
+    assert ["deletes"] == refused(guarded(kept(1), twins, guard={"deletes": {"count": 0, "percent": 0}}))
+
+
+def test_only_the_protected_rules_are_named() -> None:
+    """However many others change."""
+    made = guarded(desired(*(wanted(f"cards/r{n}", rule(f"r{n}", priority=n)) for n in range(3))), many(3), **PROTECTED)
+    result = next(one for one in made.guards if one.name == "protected")
+    assert (1, "protected rules would change: cards/r0") == (result.value, result.message)
+
+
+def test_the_rules_that_lose_conversations_are_named_up_to_five() -> None:
+    """Ours by their addresses, others by their live names in quotes; the rest is counted."""
+    made = foreseen(desired(), many(7), guard={"deletes": {"count": 9}})
+    message = next(one.message for one in refusals(made) if one.name == "unrouted")
+    assert message.endswith("(today by cards/r0, cards/r1, cards/r2, cards/r3, cards/r4 and 2 more)")
+    hand = unmanaged("1", rule("by hand\x1b", conditions=[intent_is("x")]))
+    want = desired(wanted("cards/x", rule("x", targets=NO_WEIGHT), adopt="by hand\x1b"))
+    message = next(one.message for one in refusals(foreseen(want, [hand])) if one.name == "unrouted")
+    assert message.endswith('(today by "by hand\\u001b")')

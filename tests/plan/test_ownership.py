@@ -1,0 +1,151 @@
+"""Which live rules are ours, and who made a difference."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from reconciler.model.live import digest
+from reconciler.plan.ownership import cause, own
+from tests.support.builders import OWNER, address, managed, rule, unmanaged
+
+if TYPE_CHECKING:
+    from reconciler.model.live import LiveRule
+
+
+def test_only_an_exact_marker_of_ours_makes_a_rule_ours() -> None:
+    """Rules without a marker, and those of other owners, are not managed."""
+    ours = managed("1", "cards/a", rule("a"))
+    other = managed("2", "cards/b", rule("b"), owner="acme-2")
+    hand_made = unmanaged("3", rule("c"))
+    owned = own([hand_made, other, ours], OWNER)
+    assert {address("cards/a"): ours} == owned.managed
+    assert (other, hand_made) == owned.unmanaged
+
+
+@pytest.mark.parametrize(
+    ("created", "first"),
+    [
+        (("2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z"), "2"),
+        (("2026-01-01T02:00:00+02:00", "2026-01-01T01:00:00Z"), "1"),
+        (("2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z"), "1"),
+        ((None, "2026-01-01T00:00:00Z"), "2"),
+        ((None, None), "1"),
+        (("yesterday", 7), "1"),
+        (("2026-02-30T00:00:00Z", "2026-01-01T00:00:00Z"), "2"),
+        (("2026-01-01T00:00:00Z", "2000-01-01T00:00:00Z"), "2"),
+        (("1999-12-31T23:59:59Z", "2000-01-01T00:00:00Z"), "2"),
+    ],
+)
+def test_of_two_rules_with_one_marker_the_earliest_stays(created: tuple[object, object], first: str) -> None:
+    """Else the smallest id; the other is a duplicate when nobody edited it."""
+    twins = [managed(str(n), "cards/a", rule("a"), dateCreated=when) for n, when in enumerate(created, 1)]
+    owned = own(reversed(twins), OWNER)
+    assert first == owned.managed[address("cards/a")].id
+    assert [twin for twin in twins if twin.id != first] == list(owned.duplicates)
+
+
+def test_a_temporary_copy_is_ours_whatever_was_edited_while_it_has_its_name() -> None:
+    """Or its name would be taken for ever. Somebody's copy of it has another name: that one is theirs once edited."""
+
+    def copy(rule_id: str, name: str, **edits: Any) -> LiveRule:
+        made = managed(rule_id, "cards/a", rule(name, **edits), last_written=rule(name))
+        assert made.marker is not None
+        return replace(made, marker=replace(made.marker, copy=True))
+
+    whole, edited = copy("1", "(next) acme/cards/a"), copy("2", "(next) acme/cards/a", priority=7)
+    twin, theirs = copy("3", "(next) acme/cards/a (copy)"), copy("4", "(next) acme/cards/a (copy)", priority=7)
+    owned = own([whole, edited, twin, theirs], OWNER)
+    assert ((whole, edited, twin), (theirs,)) == (owned.copies, owned.clones)
+
+
+def test_an_edited_copy_is_a_clone_and_no_duplicate() -> None:
+    """Somebody cloned our rule in the UI and changed it: that one is theirs."""
+    ours = managed("1", "cards/a", rule("a"), dateCreated="2026-01-01T00:00:00Z")
+    clone = managed("2", "cards/a", rule("a", priority=5), last_written=rule("a"), dateCreated="2026-02-01T00:00:00Z")
+    owned = own([ours, clone], OWNER)
+    assert (clone,) == owned.clones
+    assert () == owned.duplicates
+
+
+OLD, NEW = "2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"
+NO_DATES = [
+    *((None, None), (OLD, OLD), (OLD, None), ("yesterday", OLD), ("", "")),
+    *((1767225600000, 1769904000000), ("1767225600000", "1769904000000"), ("20260101", "20260201")),
+    *(("0001-01-01T00:00:00Z", OLD), ("2026-01-01", "2026-02-01"), ("01/02/2026 10:00", NEW), ({"a": 1}, [NEW])),
+]
+
+
+def pair(first: str, second: str, dates: tuple[object, object], **fields: Any) -> list[LiveRule]:
+    """Two rules with one marker, each `whole` or `edited`; `fields` are unknown ones of the second."""
+    kinds = {"whole": rule("a"), "edited": rule("a", priority=5), "edited too": rule("a", priority=6)}
+    more: tuple[dict[str, Any], ...] = ({}, fields)
+    return [
+        managed(str(n), "cards/a", kinds[kind], last_written=rule("a"), dateCreated=date, **more[n - 1])
+        for n, (kind, date) in enumerate(zip((first, second), dates, strict=True), 1)
+    ]
+
+
+@pytest.mark.parametrize("dates", [(OLD, NEW), (NEW, OLD), *NO_DATES])
+@pytest.mark.parametrize("kinds", [("whole", "edited"), ("edited", "whole")])
+def test_the_rule_that_nobody_edited_is_ours_whatever_the_dates_say(
+    kinds: tuple[str, str], dates: tuple[object, object]
+) -> None:
+    """Its edited copy, or the edited original of which somebody kept a copy, is a person's: never written."""
+    rules = pair(*kinds, dates)
+    whole, edited = rules[kinds.index("whole")], rules[kinds.index("edited")]
+    owned = own(rules, OWNER)
+    assert ({address("cards/a"): whole}, (), (edited,), {}) == (
+        *(owned.managed, owned.duplicates, owned.clones, owned.undecided),
+    )
+
+
+@pytest.mark.parametrize("dates", NO_DATES)
+@pytest.mark.parametrize(
+    ("kinds", "fields"), [(("edited", "edited too"), {}), (("edited", "edited"), {}), (("whole", "whole"), {"d": 1})]
+)
+def test_no_date_decides_which_of_two_that_were_changed_is_ours(
+    kinds: tuple[str, str], fields: dict[str, Any], dates: tuple[object, object]
+) -> None:
+    """Missing, equal, a number, a day alone, a year that means none, or no ISO 8601: both are left alone."""
+    rules = tuple(pair(*kinds, dates, **fields))
+    owned = own(rules, OWNER)
+    assert {address("cards/a"): rules} == owned.undecided
+    assert ({}, (), rules) == (owned.managed, owned.duplicates, owned.clones)
+
+
+@pytest.mark.parametrize(("dates", "ours"), [((OLD, NEW), 0), ((NEW, OLD), 1)])
+@pytest.mark.parametrize(
+    ("kinds", "fields"), [(("edited", "edited too"), {}), (("whole", "whole"), {"schedule": {"id": 7}})]
+)
+def test_usable_dates_decide_which_of_two_that_were_changed_is_ours(
+    kinds: tuple[str, str], fields: dict[str, Any], dates: tuple[str, str], ours: int
+) -> None:
+    """The oldest is the original; the other one is a person's."""
+    rules = pair(*kinds, dates, **fields)
+    owned = own(rules, OWNER)
+    assert {address("cards/a"): rules[ours]} == owned.managed
+    assert ((), (rules[1 - ours],), {}) == (owned.duplicates, owned.clones, owned.undecided)
+
+
+def test_among_three_an_edited_one_does_not_keep_equal_ones_from_being_healed() -> None:
+    """Of two that nobody changed one is a duplicate; the edited one is a person's."""
+    first, edited = pair("whole", "edited", (None, None))
+    twin = managed("3", "cards/a", rule("a"))
+    owned = own([twin, edited, first], OWNER)
+    assert {address("cards/a"): first} == owned.managed
+    assert ((twin,), (edited,)) == (owned.duplicates, owned.clones)
+
+
+@pytest.mark.parametrize(
+    ("live", "wanted", "expected"),
+    [("old", "new", "manifest"), ("edited", "old", "drift"), ("edited", "new", "both"), ("old", "old", "manifest")],
+)
+def test_the_digest_says_who_made_the_difference(live: str, wanted: str, expected: str) -> None:
+    """Live against the digest: edited outside. Desired against the digest: the manifest moved on."""
+    rules = {"old": rule(priority=1), "new": rule(priority=2), "edited": rule(priority=3)}
+    found = managed("1", "cards/vip", rules[live], last_written=rules["old"])
+
+    assert expected == cause(found, digest(rules[wanted]))

@@ -1,0 +1,154 @@
+"""`plan --live FILE`: a plan without a tenant, and what it says of where its live rules came from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from reconciler.cli.main import main
+
+if TYPE_CHECKING:
+    from tests.support.program import Program
+
+pytestmark = pytest.mark.usefixtures("elsewhere")
+REAL = httpx.AsyncClient
+STATE = Path(".cxroute/sandbox.json")
+
+
+@pytest.fixture(autouse=True)
+def applied(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The starter's rules are live in the sandbox; from here on nobody may connect, and there are no credentials."""
+    del elsewhere
+    assert 0 == main(["init"])
+    assert 0 == main(["apply", "--yes", "-q"])
+    monkeypatch.delenv("CXONE_CLIENT_SECRET")
+
+    def connect(*_: Any, **__: Any) -> None:
+        pytest.fail("somebody was asked")
+
+    monkeypatch.setattr(httpx, "AsyncClient", connect)
+
+
+def state() -> dict[str, Any]:
+    return dict(json.loads(STATE.read_text(encoding="utf-8")))
+
+
+def written(form: object) -> str:
+    Path("live.json").write_text(json.dumps(form), encoding="utf-8")
+    return "live.json"
+
+
+@pytest.mark.parametrize("form", ["rules", "page"])
+def test_rules_and_queues_of_a_file_are_the_tenants(cxroute: Program, form: str) -> None:
+    """The same rules: no change; for an environment that nobody here has credentials for."""
+    told = state()
+    name = {"rules": "rules", "page": "entities"}[form]
+    file = written({name: told["rules"], "queues": told["queues"]})
+    assert 0 == cxroute("plan", "-e", "prod", "--live", file, "--detailed-exitcode")
+    assert cxroute.out.startswith("No tenant was contacted: what is live is what live.json says.\nPlan for prod   live")
+    assert "No changes. 3 rules in prod match the manifests." in cxroute.out
+    assert "apply reads the tenant itself" in cxroute.out
+    assert "" == cxroute.err
+
+
+def test_queues_that_the_file_does_not_list_are_taken_from_the_manifests_and_that_is_said(cxroute: Program) -> None:
+    """Names beside the targets, as in a plan's JSON, are enough to know a queue again."""
+    names = {queue["id"]: queue["name"] for queue in state()["queues"]}
+    rules = state()["rules"]
+    code, made = cxroute.json("plan", "--live", written(rules), "--detailed-exitcode")
+    assert (2, 3) == (code, made["summary"]["update"])
+    (said,) = [one["message"] for one in made["findings"] if one["code"] == "CXR320"]
+    assert "does not list the queues: 3 queues of the manifests taken to be there" in said
+    for rule in rules:
+        rule["targets"][0]["queueName"] = names[rule["targets"][0]["queueId"]]
+    code, made = cxroute.json("plan", "--live", written(rules), "--detailed-exitcode")
+    assert (0, 3) == (code, made["summary"]["unchanged"])
+
+
+def test_a_queue_that_a_listed_catalogue_lacks_is_an_error_as_on_the_tenant(cxroute: Program) -> None:
+    """A list of queues is believed to be whole."""
+    told = state()
+    file = written({"rules": told["rules"], "queues": told["queues"][1:]})
+    assert 3 == cxroute("plan", "--live", file)
+    assert "CXR105" in cxroute.err
+
+
+@pytest.mark.parametrize("form", ["markdown", "html", "github", "json"])
+def test_every_form_says_that_no_tenant_was_asked(cxroute: Program, form: str) -> None:
+    """As the text does."""
+    told = state()
+    assert 0 == cxroute(
+        "plan", "--live", written({"rules": told["rules"][1:], "queues": told["queues"]}), "--format", form
+    )
+    assert "no tenant was asked" in cxroute.out
+    assert "simulated" not in cxroute.out
+
+
+def test_a_plan_saved_from_a_file_is_applied_only_where_the_tenant_is_as_the_file_said(
+    cxroute: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Apply reads the tenant itself, as always."""
+    told = state()
+    change = Path("manifests/routing.yaml")
+    change.write_text(change.read_text(encoding="utf-8").replace("priority: 10", "priority: 11"), encoding="utf-8")
+    assert 0 == cxroute(
+        "plan", "--live", written({"rules": told["rules"], "queues": told["queues"]}), "--out", "good.json"
+    )
+    told["rules"][0]["name"] = "older"
+    assert 0 == cxroute(
+        "plan", "--live", written({"rules": told["rules"], "queues": told["queues"]}), "--out", "old.json"
+    )
+    monkeypatch.setattr(httpx, "AsyncClient", REAL)
+    assert 4 == cxroute("apply", "old.json", "--yes")
+    assert 0 == cxroute("apply", "good.json", "--yes")
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        ({"rules": 7}, "no list of rules"),
+        ({"entities": [], "total": 3}, "a page with 0 of 3 rules"),
+        ([{"name": "x"}], "`priority` is not a number"),
+        (
+            [{"id": "a", "name": "x", "priority": 1}, {"id": "a", "name": "y", "priority": 2}],
+            "two rules have the id 'a'",
+        ),
+    ],
+)
+def test_a_file_that_is_none_is_an_error_in_one_sentence(cxroute: Program, form: object, said: str) -> None:
+    """Exit 64, with the file and what is wrong."""
+    assert 64 == cxroute("plan", "--live", written(form))
+    assert "live.json: " in cxroute.err
+    assert said in cxroute.err
+    assert "" == cxroute.out
+
+
+def test_a_file_that_is_not_there_and_several_environments_are_usage_errors(cxroute: Program) -> None:
+    """One tenant's rules are no other's."""
+    assert 64 == cxroute("plan", "--live", "nowhere.json")
+    assert "cannot read nowhere.json" in cxroute.err
+    assert 64 == cxroute("plan", "-e", "sandbox,prod", "--live", written([]))
+    assert "one environment" in cxroute.err
+
+
+def test_rules_of_a_file_become_manifests(cxroute: Program) -> None:
+    """Nobody is asked; what is written then plans as adoptions of the file's rules and nothing else."""
+    rule = {"id": "1", "name": "By hand", "priority": 7, "enabled": True, "description": ""}
+    rule["conditions"] = [{"type": "attribute", "attributeName": "tier", "operator": "equals", "value": "gold"}]
+    rule["targets"] = [{"type": "queue", "queueId": "q", "weight": 1}]
+    file = written({"rules": [rule], "queues": [*state()["queues"], {"id": "q", "name": "Gold Desk"}]})
+    assert 0 == cxroute("export", "-e", "prod", "--all", "--live", file, "--into", "manifests/")
+    assert "no tenant was asked" in cxroute.err
+    assert 0 == cxroute("plan", "-e", "prod", "--live", file, "--format", "json", "--only", "gold-desk/*")
+    assert ["adopt"] == [change["action"] for change in json.loads(cxroute.out)["changes"]]
+
+
+def test_values_of_a_file_are_not_patched_into_manifests(cxroute: Program) -> None:
+    """A file may be old: `--write` takes over what the tenant itself says."""
+    file = written({"rules": [], "queues": []})
+    assert 64 == cxroute("export", "-e", "prod", "--all", "--write", "--live", file)
+    assert "not both" in cxroute.err

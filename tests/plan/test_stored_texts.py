@@ -1,0 +1,146 @@
+"""What a tenant makes of texts, told from what a person did: the digest proves what was written, all rules the form."""
+
+from __future__ import annotations
+
+import html
+import unicodedata
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.model.rule import Target
+from reconciler.plan.options import Options
+from reconciler.plan.plan import plan
+from reconciler.plan.stored_texts import FORMS, as_written, is_form_of
+from tests.support.builders import NOW, desired, live, managed, rule, unmanaged, wanted
+
+if TYPE_CHECKING:
+    from reconciler.model.live import LiveRule
+    from reconciler.model.rule import Rule
+    from reconciler.plan.plan import Plan
+    from reconciler.plan.stored_texts import Form
+
+NAMES = ("Cards & more", '  Fraud\'s "desk"  ', "Cafe\u0301 All", "All of the others at the Caf\u00e9")
+
+
+def kept(what: Rule, **fields: object) -> Rule:
+    """A rule as the tenant keeps it."""
+    return replace(what, **fields)  # type: ignore[arg-type]
+
+
+def planned(rules: list[Rule], shown: list[Rule]) -> Plan:
+    """Plan where rules were written that the tenant shows as others."""
+    wishes = desired(*(wanted(f"cards/k{number}", one) for number, one in enumerate(rules)))
+    lives = [
+        managed(f"r{number}", f"cards/k{number}", now, last_written=was)
+        for number, (was, now) in enumerate(zip(rules, shown, strict=True))
+    ]
+    return plan(wishes, live(*lives), Options(), NOW)
+
+
+def findings(made: Plan) -> list[tuple[str, int]]:
+    return [(one.message, len(one.places)) for one in made.findings if one.code == "CXR340"]
+
+
+def hints(made: Plan) -> list[str]:
+    return [*{one.hint for one in made.findings if one.code == "CXR340"}]
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.words)
+def test_each_form_is_told_from_drift(form: Form) -> None:
+    """Names that all have one form are left alone, and each is a finding that says which form."""
+    rules = [rule(name, description="") for name in NAMES]
+    made = planned(rules, [kept(one, name=form.of(one.name)) for one in rules])
+    changed = sum(form.of(name) != name for name in NAMES)
+    assert () == made.changes
+    assert changed == sum(count for _, count in findings(made)) > 0
+    assert 4 == made.unchanged
+
+
+def test_no_advice_is_to_write_what_the_tenant_would_change_again() -> None:
+    """A name in lower case can be written so; one with `&amp;` in it would come back with `&amp;amp;`."""
+    rules = [rule("Cards & more"), rule("Fraud & more")]
+    lower = planned(rules, [kept(one, name=one.name.lower()) for one in rules])
+    escaped = planned(rules, [kept(one, name=html.escape(one.name)) for one in rules])
+    assert ["write it so in the manifest, or accept this finding: it is not written again"] == hints(lower)
+    assert ["leave out of it what the tenant changes, or accept this finding: it is not written again"] == hints(
+        escaped
+    )
+
+
+def test_a_text_that_would_have_become_another_shows_that_a_person_did_it() -> None:
+    """One name in lower case, and one kept as it was written, are no tenant's doing: that is drift."""
+    rules = [rule("Cards"), rule("Fraud")]
+    made = planned(rules, [kept(rules[0], name="cards"), rules[1]])
+    assert [("cards/k0", "drift")] == [(str(one.address), one.cause) for one in made.changes]
+    assert [] == findings(made)
+
+
+def test_a_persons_text_beside_the_tenants_is_drift_alone() -> None:
+    """Of three names two are the tenant's, and one a person's: that one is healed."""
+    rules = [rule("Cards"), rule("Fraud"), rule("All")]
+    made = planned(rules, [kept(rules[0], name="cards"), kept(rules[1], name="by hand"), kept(rules[2], name="all")])
+    assert ["cards/k1"] == [str(one.address) for one in made.changes]
+    assert 2 == sum(count for _, count in findings(made))
+
+
+@pytest.mark.parametrize(("lengths", "drift"), [((9, 9), 0), ((30, 30), 0), ((9, 12), 2), ((9,), 1)])
+def test_a_cut_has_one_length_for_all(lengths: tuple[int, ...], drift: int) -> None:
+    """Two names or more of one length, and none that was kept longer; a single one may be a person's."""
+    rules = [rule(f"{number} is a name that is very long indeed") for number in range(len(lengths))]
+    shown = [kept(one, name=one.name[:length]) for one, length in zip(rules, lengths, strict=True)]
+    short = rule("x" * 9)
+    made = planned([*rules, short], [*shown, short])
+    assert ["drift"] * drift == [one.cause for one in made.changes]
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [{"priority": 7}, {"enabled": False}, {"targets": (Target("q-fraud", 1),)}, {"conditions": ()}],
+    ids=lambda edit: next(iter(edit)),
+)
+def test_what_routes_is_never_taken_for_the_tenants(edit: dict[str, object]) -> None:
+    """All rules differ in the same way, their names in lower case besides: each is drift, and its rule is written."""
+    rules = [rule("Cards"), rule("Fraud")]
+    made = planned(rules, [kept(one, name=one.name.lower(), **edit) for one in rules])
+    assert ["drift", "drift"] == [one.cause for one in made.changes]
+    assert [] == findings(made)
+
+
+def test_a_change_of_the_manifests_is_not_called_drift() -> None:
+    """The digest proves that the rule is as it was written but for the form of its name: the manifest moved on."""
+    was = [rule("Cards"), rule("Fraud")]
+    wishes = desired(*(wanted(f"cards/k{number}", replace(one, priority=7)) for number, one in enumerate(was)))
+    lives = [
+        managed(f"r{number}", f"cards/k{number}", replace(one, name=one.name.lower()), last_written=one)
+        for number, one in enumerate(was)
+    ]
+    made = plan(wishes, live(*lives), Options(), NOW)
+    assert ["manifest", "manifest"] == [one.cause for one in made.changes]
+    assert [["priority"]] * 2 == [[field.path for field in one.fields] for one in made.changes]  # type: ignore[union-attr]
+    assert [*lives] == [one.live for one in made.changes]  # type: ignore[union-attr]
+
+
+def test_a_second_copy_is_one_although_its_name_has_another_form() -> None:
+    """A duplicate is deleted, as the rule that was read."""
+    what = rule("Cards")
+    twins = [managed(one, "cards/k0", replace(what, name="cards"), last_written=what) for one in ("r1", "r2")]
+    made = plan(desired(wanted("cards/k0", what)), live(*twins), Options(), NOW)
+    assert [("r2", "duplicate")] == [(one.live.id, one.cause) for one in made.changes]  # type: ignore[union-attr]
+    assert twins[1] is made.changes[0].live  # type: ignore[union-attr]
+
+
+def test_rules_of_others_and_what_is_as_it_was_written_stay_the_same() -> None:
+    """Nothing is looked for where nothing differs."""
+    rules: tuple[LiveRule, ...] = (unmanaged("f-1", rule("cards")), managed("r1", "cards/k0", rule("Cards")))
+    assert (rules, ()) == as_written(rules, desired(wanted("cards/k0", rule("Cards"))))
+
+
+def test_a_form_of_a_text_is_any_that_a_tenant_can_make() -> None:
+    """Cut, escaped, folded; not another text."""
+    text = "Two\nlines & <more>\n[cxroute:acme/a/b#00000000]"
+    forms = (text[:9], "", html.escape(text), text.replace("&", "&#38;"), " ".join(text.split()), text + "\n")
+    assert [True] * 6 == [is_form_of(one, text) for one in forms]
+    assert is_form_of(unicodedata.normalize("NFC", "e\u0301"), "e\u0301")
+    assert [False] * 3 == [is_form_of(one, text) for one in ("two", "by hand", text + " by hand")]

@@ -1,0 +1,127 @@
+"""How much of a traffic sample a change moves: exact where the sample tells, else a least and a most."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from reconciler.behaviour.diff.difference import difference
+from reconciler.behaviour.routing_entry import Entry, in_order
+from reconciler.manifest.kinds.environment import Attributes
+from reconciler.model.rule import Target, condition
+from reconciler.plan.traffic_shares import QueueShare, Share, distance, shares
+from reconciler.traffic.sample import read_traffic
+from tests.support.builders import at_least, intent_is, rule
+
+if TYPE_CHECKING:
+    from reconciler.model.rule import Rule
+    from reconciler.plan.traffic_shares import Moved
+
+FRAUD, GENERAL = (Target("q-fraud", 1),), (Target("q-general", 1),)
+SURE = rule("sure", priority=1, conditions=[intent_is("x"), at_least(0.7)])
+ALL = rule("all", priority=9, conditions=[], targets=GENERAL)
+
+
+def moved(old: list[Rule], new: list[Rule], csv: str) -> Moved:
+    sample = read_traffic(csv.encode(), "t.csv", Attributes())
+    before, after = (in_order(Entry(name=one.name, rule=one) for one in rules) for rules in (old, new))
+    return shares(difference(before, after), before, after, sample)
+
+
+def test_a_row_that_tells_everything_is_counted_exactly() -> None:
+    """Sure and unsure callers of one intent are told apart."""
+    csv = "intent,confidence,count\nx,0.9,30\nx,0.5,20\nx,,10\ny,0.9,40\n"
+    found = moved([SURE, ALL], [ALL], csv)
+    assert (Share(30.0, 30.0),) == found.regions
+    assert Share(30.0, 30.0) == found.total
+
+
+def test_what_the_sample_does_not_tell_gives_bounds() -> None:
+    """Without confidences nobody knows how many of the intent's callers were sure."""
+    found = moved([SURE, ALL], [ALL], "intent,count\nx,60\ny,40\n")
+    assert (Share(0.0, 60.0),) == found.regions
+
+
+def test_a_split_moves_by_what_differs() -> None:
+    """From all to Fraud to one half: half of the callers move."""
+    half = rule("all", priority=9, conditions=[], targets=[Target("q-general", 1), Target("q-fraud", 1)])
+    assert Share(50.0, 50.0) == moved([ALL], [half], "intent,count\nx,10\n").total
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        (None, None, 0),
+        (None, (), 1),
+        ((), (), 0),
+        ((("a", Fraction(1)),), None, 1),
+        ((("a", Fraction(1, 2)), ("b", Fraction(1, 2))), (("a", Fraction(1)),), Fraction(1, 2)),
+        (
+            (("a", Fraction(1, 3)), ("b", Fraction(2, 3))),
+            (("a", Fraction(2, 3)), ("c", Fraction(1, 3))),
+            Fraction(2, 3),
+        ),
+    ],
+)
+def test_distances_between_destinations(one: Any, other: Any, expected: Fraction) -> None:
+    """Half the sum of the differences; the default and no queue are places of their own."""
+    assert expected == distance(one, other)
+
+
+def test_a_row_in_several_regions_counts_once_in_all() -> None:
+    """The sum of the bounds may pass 100 %; the whole never does."""
+    other = rule("other", priority=2, conditions=[condition("tier", "equals", "gold")], targets=FRAUD)
+    found = moved([SURE, other, ALL], [ALL], "intent,count\nx,10\n")
+    assert 2 == len(found.regions)
+    assert 100.0 == found.total.most
+
+
+def test_a_row_moves_what_its_regions_move() -> None:
+    """One row from two origins: each caller counts by how far its own origin is from where it goes."""
+    half = rule("half", priority=2, conditions=[intent_is("x")], targets=[Target("q-general", 1), Target("q-fraud", 1)])
+    found = moved([SURE, half, ALL], [ALL], "intent,confidence,count\nx,0.9,30\nx,0.5,20\ny,0.9,50\n")
+    assert (Share(30.0, 30.0), Share(10.0, 10.0)) == found.regions
+    assert (Share(40.0, 40.0),) == found.rows
+    assert Share(40.0, 40.0) == found.total
+
+
+def test_a_row_that_the_sample_does_not_decide_has_bounds() -> None:
+    """Without confidences: at the least the half that the split moves, at the most every caller of the intent."""
+    half = rule("half", priority=2, conditions=[intent_is("x")], targets=[Target("q-general", 1), Target("q-fraud", 1)])
+    assert (Share(30.0, 60.0),) == moved([SURE, half, ALL], [ALL], "intent,count\nx,60\ny,40\n").rows
+
+
+def test_the_balance_says_what_each_queue_gets() -> None:
+    """Exact where the sample tells all; splits by their parts; the default routing and no queue on their own."""
+    nowhere = rule("nowhere", priority=3, conditions=[intent_is("z")], targets=[Target("q-fraud", 0)])
+    csv = "intent,confidence,count\nx,0.9,30\nx,0.5,20\ny,0.9,40\nz,0.9,10\n"
+    found = moved([SURE, nowhere, ALL], [SURE], csv)
+    assert {
+        QueueShare(None, Share(0.0, 0.0), Share(70.0, 70.0), Share(70.0, 70.0)),
+        QueueShare("", Share(10.0, 10.0), Share(0.0, 0.0), Share(-10.0, -10.0)),
+        QueueShare("q-cards", Share(30.0, 30.0), Share(30.0, 30.0), Share(0.0, 0.0)),
+        QueueShare("q-general", Share(60.0, 60.0), Share(0.0, 0.0), Share(-60.0, -60.0)),
+    } == set(found.balance)
+
+
+def test_a_row_moves_no_more_than_its_own_regions() -> None:
+    """Callers of one intent go to two destinations: each row has the bounds of its own."""
+    half = rule("half", priority=2, conditions=[intent_is("x")], targets=[Target("q-general", 1), Target("q-fraud", 1)])
+    assert {Share(0.0, 60.0), Share(0.0, 30.0)} == set(
+        moved([ALL], [SURE, half, ALL], "intent,count\nx,60\ny,40\n").rows
+    )
+
+
+def test_the_change_of_a_queue_is_known_where_the_rest_is_not() -> None:
+    """Without confidences: how many sure callers there are is open, and that they go from cards to general is not."""
+    (cards, general) = sorted(
+        moved([SURE, ALL], [ALL], "intent,count\nx,60\ny,40\n").balance, key=lambda one: one.change.most
+    )
+    assert (Share(0.0, 60.0), Share(0.0, 0.0), Share(-60.0, 0.0)) == (cards.before, cards.after, cards.change)
+    assert (Share(40.0, 100.0), Share(100.0, 100.0), Share(0.0, 60.0)) == (
+        general.before,
+        general.after,
+        general.change,
+    )

@@ -1,0 +1,124 @@
+"""Shares of callers, against trying every conversation that a sample's row may stand for."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import product
+from math import prod
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from reconciler.behaviour.diff.difference import difference
+from reconciler.behaviour.routing_entry import in_order
+from reconciler.plan.behaviour_json import behaviour_document
+from reconciler.plan.traffic_shares import shares
+from reconciler.traffic.sample import Row, Sample
+from tests.support.brute_force import destination, inputs_for, understood, winner
+from tests.support.brute_force_checks import QUEUES, holds_where
+from tests.support.grown_pairs import grown_pair
+from tests.support.random_rules import a_pair, entries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.brute_force import Destination
+    from tests.support.random_rules import Pair
+
+PAIRS = 60
+"""In each block. Lists with conditions that are not understood are left out: nobody can count their callers."""
+CLOSE = 1e-6
+
+
+def a_sample(random: Random, axes: dict[str, list[Any]]) -> Sample:
+    """Return rows that tell all of the same attributes, or some of them."""
+    told = [name for name in axes if random.random() < 0.75]
+    values = {tuple(random.choice(axes[name]) for name in told) for _ in range(random.randint(1, 6))}
+    rows = [Row(dict(zip(told, one, strict=True)), random.randint(1, 9), 1) for one in sorted(values, key=str)]
+    return Sample(name="t.csv", digest="", period="", rows=tuple(rows), total=sum(row.count for row in rows))
+
+
+def conversations(row: Row, axes: dict[str, list[Any]]) -> Iterator[dict[str, Any]]:
+    """Yield every conversation that a row may stand for."""
+    for values in product(*([row.attributes[name]] if name in row.attributes else axes[name] for name in axes)):
+        yield dict(zip(axes, values, strict=True))
+
+
+def parts(goes: Destination) -> dict[str | None, Fraction]:
+    return {None: Fraction(1)} if goes is None else dict(goes) or {"": Fraction(1)}
+
+
+def distance(one: Destination, other: Destination) -> Fraction:
+    first, second = parts(one), parts(other)
+    return (
+        sum(
+            (abs(first.get(name, Fraction(0)) - second.get(name, Fraction(0))) for name in {*first, *second}),
+            Fraction(0),
+        )
+        / 2
+    )
+
+
+def check(pair: Pair, sample: Sample, axes: dict[str, list[Any]], steps: int | None) -> None:
+    before, after = (in_order(entries(rules), pair.evaluation) for rules in (pair.old, pair.new))
+    behaviour = difference(before, after, pair.evaluation, steps)
+    moved = shares(behaviour, before, after, sample)
+    rows = behaviour_document(behaviour, QUEUES, moved)["summary"]["rows"]
+    ways = [[_way(pair, one) for one in conversations(row, axes)] for row in sample.rows]
+    for row, share in zip(rows, moved.rows, strict=True):
+        amounts = [
+            [distance(old, new) if holds_where(row["where"], row["except"], (one, {})) else 0 for one, old, new in way]
+            for way in ways
+        ]
+        bounded(sample, amounts, share.least, share.most, f"{pair} {row}")
+    if behaviour.complete:  # else who is not known to move may move, too
+        all_ways = [[distance(old, new) for _, old, new in way] for way in ways]
+        bounded(sample, all_ways, moved.total.least, moved.total.most)
+    for one in moved.balance:
+        for side, share in enumerate((one.before, one.after)):
+            amounts = [[parts((old, new)[side]).get(one.queue, Fraction(0)) for _, old, new in way] for way in ways]
+            bounded(sample, amounts, share.least, share.most, f"{pair} {one}")
+        amounts = [[_gain(one.queue, old, new) for _, old, new in way] for way in ways]
+        bounded(sample, amounts, one.change.least, one.change.most, f"{pair} {one}", exact=behaviour.complete)
+    known = {one.queue for one in moved.balance}
+    assert known >= {queue for several in ways for _, old, new in several for queue in {**parts(old), **parts(new)}}
+
+
+def _gain(queue: str | None, old: Destination, new: Destination) -> Fraction:
+    return parts(new).get(queue, Fraction(0)) - parts(old).get(queue, Fraction(0))
+
+
+def _way(pair: Pair, one: dict[str, Any]) -> tuple[dict[str, Any], Destination, Destination]:
+    old, new = (destination(winner(rules, (one, {}), pair.evaluation)) for rules in (pair.old, pair.new))
+    return one, old, new
+
+
+def bounded(
+    sample: Sample, amounts: list[Any], least: float, most: float, report: str = "", *, exact: bool = True
+) -> None:
+    """Assert that a share's bounds hold whatever the conversations were, and are exact where the sample tells all."""
+    low = sum(row.count * float(min(several)) for row, several in zip(sample.rows, amounts, strict=True))
+    high = sum(row.count * float(max(several)) for row, several in zip(sample.rows, amounts, strict=True))
+    low, high = 100 * low / sample.total, 100 * high / sample.total
+    assert least <= low + CLOSE, report
+    assert most >= high - CLOSE, report
+    if exact and all(len(several) == 1 for several in amounts):
+        assert abs(least - low) < CLOSE > abs(most - high), report
+
+
+@pytest.mark.parametrize("block", range(8))
+def test_shares_hold_whatever_the_sample_leaves_open(block: int) -> None:
+    """Of each row, in all, and of each queue: the least and the most are true, and exact where the sample tells all."""
+    for seed in range(block * PAIRS, (block + 1) * PAIRS):
+        random = Random(f"shares {seed}")
+        pair = grown_pair(random) if seed % 4 == 0 else a_pair(random, 6)
+        conditions = [part for rule in (*pair.old, *pair.new) for part in rule["conditions"]]
+        axes: dict[str, list[Any]] = inputs_for(pair.old, pair.new).axes
+        if all(map(understood, conditions)) and prod(map(len, axes.values())) < 5_000:
+            told = a_sample(random, {name: _few(random, values) for name, values in axes.items()})
+            check(pair, told, axes, seed % 6 if seed % 5 == 0 else None)
+
+
+def _few(random: Random, values: list[Any]) -> list[Any]:
+    return random.sample(values, min(len(values), 4))

@@ -1,0 +1,94 @@
+"""The pre-commit hook: pre-commit takes its description, and its command checks the manifests of a repository."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+HOOKS: list[dict[str, Any]] = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
+REQUIRED = {"id": str, "name": str, "entry": str, "language": str}
+OPTIONAL = {
+    **dict.fromkeys(("alias", "files", "exclude", "description", "language_version", "log_file"), str),
+    **dict.fromkeys(("types", "types_or", "exclude_types", "additional_dependencies", "args", "stages"), list),
+    **dict.fromkeys(("always_run", "fail_fast", "pass_filenames", "require_serial", "verbose"), bool),
+    "minimum_pre_commit_version": str,
+}
+"""What pre-commit's documentation says that a hook's description may hold, and of which type."""
+
+
+def run(entry: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run a hook as pre-commit does: its entry as words of a command that was installed beside this Python."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    command = [*shlex.split(entry), *arguments]
+    return subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=60, check=False, encoding="utf-8"
+    )
+
+
+def test_the_hook_is_described_as_pre_commit_asks() -> None:
+    """Every required field, no field that is unknown, each of its type; patterns compile."""
+    assert ["cxroute-validate"] == [hook["id"] for hook in HOOKS]
+    for hook in HOOKS:
+        assert {*REQUIRED} <= {*hook} <= {*REQUIRED, *OPTIONAL}
+        assert {name: (REQUIRED | OPTIONAL)[name] for name in hook} == {
+            name: type(value) for name, value in hook.items()
+        }
+        assert "python" == hook["language"]
+        re.compile(hook["files"])
+
+
+def test_it_runs_once_for_all_files() -> None:
+    """Duplicates cross files, so no names are passed, and no two runs share them out."""
+    (hook,) = HOOKS
+    assert (False, True) == (hook["pass_filenames"], hook["require_serial"])
+
+
+@pytest.mark.parametrize(
+    ("file", "meant"),
+    [
+        ("manifests/routing.yaml", True),
+        ("manifests/environments/prod.yml", True),
+        ("manifests/.schema/manifest.v1.json", False),
+        ("tests/manifests/valid/a.yaml", False),
+        ("docs/manifests.yaml", False),
+        ("manifests.yaml", False),
+    ],
+)
+def test_it_runs_when_a_manifest_changes(file: str, meant: bool) -> None:  # noqa: FBT001 - expected
+    """And for no other file of the repository."""
+    (hook,) = HOOKS
+    assert meant == (re.search(hook["files"], file) is not None)
+
+
+@pytest.mark.parametrize("ci", ["", "true"])
+def test_its_command_passes_on_this_repository(ci: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The manifests of the example are valid, on a desk and in CI."""
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.delenv("CXROUTE_ENV", raising=False)
+    (hook,) = HOOKS
+    ended = run(hook["entry"], cwd=ROOT)
+    assert (0, "") == (ended.returncode, ended.stderr)
+    assert "No errors in " in ended.stdout
+
+
+def test_its_command_fails_on_a_duplicate_across_files(tmp_path: Path) -> None:
+    """With both places on the screen; `args` of a configuration say where manifests lie."""
+    for name in ("a", "b"):
+        (tmp_path / "routing").mkdir(exist_ok=True)
+        (tmp_path / "routing" / f"{name}.yaml").write_text(
+            "apiVersion: routing/v1\nkind: RuleSet\nname: cards\nrules: []\n", encoding="utf-8"
+        )
+    (hook,) = HOOKS
+    ended = run(hook["entry"], "-m", "routing", cwd=tmp_path)
+    assert 3 == ended.returncode
+    assert "routing/b.yaml" in ended.stdout
+    assert "error[CXR111]" in ended.stdout

@@ -1,0 +1,344 @@
+"""The house itself: what is pinned, who imports whom, what a start costs, what a wheel holds."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import tarfile
+import tomllib
+from itertools import pairwise
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.support.imports import imported
+from tests.support.measure import IMPURE, PURE, entry_of, pure_modules
+from tests.tiers import PARTS, SHARES
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+REQUIREMENT_FILES = ("requirements.txt", "requirements-serve.txt", "requirements-dev.txt")
+HEAVY = {"pydantic", "httpx", "deepdiff", "jinja2", "starlette", "uvicorn", "rich", "aiohttp", "asyncio"}
+
+
+# An outer `make test` hands its own flags down: a make started here shall not take them over.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in {"MAKEFLAGS", "MAKELEVEL", "MFLAGS"}}
+
+
+def run(*command: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=120, check=False)
+
+
+def entries(name: str) -> list[str]:
+    """Return the logical lines of a requirement file, comments left out."""
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    text = "\n".join(line for line in lines if not line.lstrip().startswith("#"))
+    return [" ".join(entry.split()) for entry in text.replace("\\\n", " ").splitlines() if entry.strip()]
+
+
+def pins(name: str) -> dict[str, Requirement]:
+    requirements = [Requirement(entry.split(" --hash")[0]) for entry in entries(name)]
+    return {canonicalize_name(requirement.name): requirement for requirement in requirements}
+
+
+def unmet(wanted: list[str], name: str) -> list[str]:
+    """Return the wanted requirements that a file leaves out, or pins to a version out of their bounds."""
+    pinned = pins(name)
+
+    def met(requirement: Requirement) -> bool:
+        pin = pinned.get(canonicalize_name(requirement.name))
+        return pin is not None and all(requirement.specifier.contains(exact.version) for exact in pin.specifier)
+
+    return [text for text in wanted if not met(Requirement(text))]
+
+
+@pytest.mark.parametrize("name", REQUIREMENT_FILES)
+def test_every_requirement_is_one_exact_version_with_hashes(name: str) -> None:
+    """A requirement file holds `name==version [; marker] --hash=sha256:...` entries and nothing else."""
+    pinned = re.compile(r"[a-z0-9-]+==[^\s;*]+( ; [^\\]+?)?( --hash=sha256:[0-9a-f]{64})+")
+    assert [] == [entry for entry in entries(name) if not pinned.fullmatch(entry)]
+    assert len(entries(name)) == len(pins(name))
+
+
+@pytest.mark.parametrize("name", REQUIREMENT_FILES)
+def test_no_requirement_file_says_where_packages_come_from(name: str) -> None:
+    """No address, local path or index option stands in a requirement file: pip's own settings decide."""
+    assert [] == re.findall(r"\S*://\S*|(?<= )/\S+|--(?!hash=)\S+", (ROOT / name).read_text(encoding="utf-8"))
+
+
+def test_what_runs_is_pinned() -> None:
+    """Dependencies are in requirements.txt within their bounds, and with the extra's in requirements-serve.txt."""
+    core, serve = PROJECT["project"]["dependencies"], PROJECT["project"]["optional-dependencies"]["serve"]
+    assert [] == unmet(core, "requirements.txt")
+    assert [] == unmet(core + serve, "requirements-serve.txt")
+
+
+def test_plan_alone_installs_no_package_of_serve() -> None:
+    """requirements.txt, which action.yml installs, has none of the extra's packages."""
+    serve = {canonicalize_name(Requirement(one).name) for one in PROJECT["project"]["optional-dependencies"]["serve"]}
+    assert set() == serve & set(pins("requirements.txt"))
+
+
+def test_every_line_that_coverage_leaves_out_has_a_reason() -> None:
+    """`# pragma: no cover - REASON` stands on the line."""
+    pragmas = [
+        line
+        for path in (ROOT / "reconciler").rglob("*.py")
+        for line in path.read_text("utf-8").splitlines()
+        if re.search(r"pragma[: ]+no", line, re.IGNORECASE)
+    ]
+    assert [] == [line for line in pragmas if not re.search(r"# pragma: no (cover|branch) - \w.+ \w+", line)]
+
+
+def fields_of(definition: ast.ClassDef) -> list[ast.AnnAssign]:
+    return [one for one in definition.body if isinstance(one, ast.AnnAssign) and "ClassVar" not in ast.unparse(one)]
+
+
+def test_a_dataclass_of_many_fields_takes_them_by_name() -> None:
+    """A dataclass with more than four fields of its own is `kw_only`: no call depends on the order of its fields."""
+    found = [
+        f"{path.relative_to(ROOT)}: {node.name}"
+        for path in (ROOT / "reconciler").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ClassDef) and len(fields_of(node)) > 4
+        for decorator in map(ast.unparse, node.decorator_list)
+        if re.match(r"(dataclasses\.)?dataclass\b", decorator) and "kw_only=True" not in decorator
+    ]
+    assert [] == found
+
+
+def test_every_module_is_either_pure_or_not() -> None:
+    """The bound of 99 % holds for the one list, so each module lies in an entry, and each entry holds a module."""
+    entries = [entry_of(path) for path in (ROOT / "reconciler").rglob("*.py")]
+    assert {*PURE, *IMPURE} == set(entries)
+    assert set() == set(PURE) & set(IMPURE)
+
+
+OUTSIDE = {
+    *("aiohttp", "asyncio", "concurrent", "http", "httpx", "multiprocessing", "os", "pathlib", "random", "redis"),
+    *("secrets", "shutil", "signal", "socket", "ssl", "subprocess", "tempfile", "threading", "time", "urllib.request"),
+}
+READS = {"os", "pathlib", "reconciler.text.files"}
+REACHED = {
+    "export/names.py": {"reconciler.text.files"},
+    "apply/first_contact.py": {"reconciler.apply.attempt"},
+    "manifest/files.py": READS,
+    "journal/history.py": {"reconciler.cxone.rule_json"},
+    "render/text/history.py": {"reconciler.cxone.rule_json"},
+    "render/html.py": {"pathlib"},
+    "desired/substitution.py": {"reconciler.text.files"},
+    "apply/progress.py": {"reconciler.apply.attempt"},
+    "traffic/sample.py": READS,
+}
+"""What is imported all the same: to read the files that a command names, and the templates; the wire form of a rule,
+which is pure; the kinds of what an attempt comes to."""
+
+
+def test_what_is_pure_reaches_nothing_outside() -> None:
+    """It imports no network, clock, process or event loop, nor what does so; what it imports all the same is named."""
+    room = ROOT / "reconciler"
+    found = {
+        str(file.relative_to(room)): {one for one in imported(file) if _is_outside(one)} for file in pure_modules()
+    }
+    assert {name: names for name, names in found.items() if names} == REACHED
+
+
+def _is_outside(module: str) -> bool:
+    first, _, rest = module.partition(".")
+    path = ROOT / "reconciler" / (rest.replace(".", "/") or "errors")
+    return bool(OUTSIDE & {first, module}) or (first == "reconciler" and entry_of(path) in IMPURE)
+
+
+@pytest.mark.parametrize("entry", sorted({*PARTS, *SHARES}))
+def test_each_tier_names_tests_that_there_are(entry: str) -> None:
+    """A folder, a file, or a test in a file: one that was renamed would be fast, or run whole, and nobody knew."""
+    path, _, test = entry.partition("::")
+    there = ROOT / "tests" / path
+    assert there.exists()
+    assert not test or re.search(rf"^(async )?def {test}\(", there.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def test_what_tests_and_lints_is_pinned() -> None:
+    """The development groups and the build backend are in requirements-dev.txt within their bounds."""
+    groups = PROJECT["dependency-groups"]
+    wanted = groups["test"] + groups["lint"] + PROJECT["build-system"]["requires"]
+    assert [] == unmet(wanted, "requirements-dev.txt")
+
+
+def test_tests_run_on_what_users_install() -> None:
+    """Each requirement file repeats every pin of the smaller one, with the same hashes."""
+    for smaller, larger in pairwise(REQUIREMENT_FILES):
+        assert set() == set(entries(smaller)) - set(entries(larger))
+
+
+def test_the_version_stands_in_one_place() -> None:
+    """The version is written in reconciler/__init__.py alone; pyproject.toml reads it from there."""
+    written = re.compile(r"^(?:__version__|version)\s*=\s*[\"']", re.MULTILINE)
+    files = [ROOT / "pyproject.toml", *(ROOT / "reconciler").rglob("*.py")]
+    assert [ROOT / "reconciler/__init__.py"] == [file for file in files if written.search(file.read_text("utf-8"))]
+    assert ["version"] == PROJECT["project"]["dynamic"]
+
+
+def test_no_file_installs_cxroute_by_a_name_on_an_index() -> None:
+    """No package index has this project, so no message, page, image or workflow prints its name for pip to look up."""
+    by_name = re.compile(
+        r"cxroute\[|\b(?:pipx?|uv|uvx)\b[^\n|]*?\b(?:install|run)\b[^\n|]*?[\s'\"]cxroute(?:[=<>~'\"]|\s|$)"
+    )
+    suffixes = (".py", ".md", ".yml", ".yaml", ".toml", ".html", ".service", "Makefile", "Dockerfile")
+    files = [ROOT / name for name in run("git", "ls-files").stdout.splitlines() if name.endswith(suffixes)]
+    assert len(files) > 100
+    found = [
+        f"{file.relative_to(ROOT)}: {match.group()}"
+        for file in files
+        if file != Path(__file__).resolve() and file.is_file()
+        for match in by_name.finditer(file.read_text("utf-8"))
+    ]
+    assert [] == found
+
+
+def test_rooms_import_downwards(tmp_path: Path) -> None:
+    """import-linter finds every contract of pyproject.toml kept."""
+    call = f"from importlinter.cli import lint_imports; raise SystemExit(lint_imports(cache_dir={str(tmp_path)!r}))"
+    result = run(sys.executable, "-c", call)
+    assert (0, "") == (result.returncode, result.stderr), result.stdout
+
+
+@pytest.mark.parametrize("flag", ["--version", "--help"])
+def test_a_flag_that_needs_nothing_loads_nothing(flag: str) -> None:
+    """`--version` and `--help` import no library that takes long to load."""
+    result = run(sys.executable, "-X", "importtime", "-m", "reconciler", flag)
+    loaded = set(re.findall(r"^import time: .*\| +(\w+)", result.stderr, re.MULTILINE))
+    assert 0 == result.returncode, result.stderr[-2000:]
+    assert "reconciler" in loaded
+    assert set() == HEAVY & loaded
+
+
+def build(target: str, source: Path, into: Path) -> Path:
+    result = run(sys.executable, "-m", "hatchling", "build", "-t", target, "-d", str(into), cwd=source)
+    assert 0 == result.returncode, result.stderr
+    (built,) = into.iterdir()
+    return built
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build("wheel", ROOT, tmp_path_factory.mktemp("wheel"))
+
+
+def held(wheel: Path) -> set[str]:
+    with ZipFile(wheel) as archive:
+        return set(archive.namelist())
+
+
+def test_a_wheel_holds_all_that_a_demo_needs(wheel: Path) -> None:
+    """The wheel holds every file of the package, the manifests, the licence and the command."""
+    package = {str(path.relative_to(ROOT)) for path in (ROOT / "reconciler").rglob("*") if path.is_file()}
+    manifests = {
+        f"reconciler/bank/{path.relative_to(ROOT / 'manifests')}" for path in (ROOT / "manifests").rglob("*.y*ml")
+    }
+    info = f"{'-'.join(wheel.name.split('-')[:2])}.dist-info"
+    rest = {"reconciler/py.typed", "reconciler/simulator/tenants/bank.json", f"{info}/licenses/LICENSE"}
+    assert manifests
+    assert set() == {name for name in package | manifests | rest if not name.endswith(".pyc")} - held(wheel)
+    with ZipFile(wheel) as archive:
+        assert "cxroute = reconciler.__main__:run" in archive.read(f"{info}/entry_points.txt").decode()
+
+
+def test_a_wheel_holds_nothing_else(wheel: Path) -> None:
+    """The wheel holds the package and its metadata: no test, benchmark or requirement file."""
+    assert {"reconciler", f"{'-'.join(wheel.name.split('-')[:2])}.dist-info"} == {
+        name.split("/")[0] for name in held(wheel)
+    }
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder that the source archive holds."""
+    folder = tmp_path_factory.mktemp("source")
+    with tarfile.open(build("sdist", ROOT, tmp_path_factory.mktemp("sdist"))) as archive:
+        archive.extractall(folder, filter="data")
+    (top,) = folder.iterdir()
+    return top
+
+
+def test_a_source_archive_holds_every_file_of_the_repository(source: Path) -> None:
+    """Tests, benchmarks and their peers, workflows: who has the archive alone can do what is done with a clone."""
+    tracked = run("git", "ls-files").stdout.splitlines()
+    assert [name for name in tracked if name.startswith("benchmarks/peer/")]
+    assert [] == [name for name in tracked if (ROOT / name).exists() and not (source / name).is_file()]
+
+
+def test_a_wheel_from_the_source_archive_is_the_same(wheel: Path, source: Path, tmp_path: Path) -> None:
+    """Building from the source archive, as a publisher does, gives the same files as building from the checkout."""
+    assert held(wheel) == held(build("wheel", source, tmp_path / "wheel"))
+
+
+def test_a_package_says_who_made_it_and_where_it_lives(wheel: Path) -> None:
+    """Author, keywords and addresses; as long as no repository is public, at a host that nobody can have (RFC 2606)."""
+    info = f"{'-'.join(wheel.name.split('-')[:2])}.dist-info"
+    with ZipFile(wheel) as archive:
+        metadata = archive.read(f"{info}/METADATA").decode()
+    assert "\nAuthor: The cxroute maintainers\n" in metadata
+    assert "\nKeywords: " in metadata
+    addresses = dict(re.findall(r"^Project-URL: (\w+), (\S+)$", metadata, re.MULTILINE))
+    assert {"Repository", "Documentation", "Changelog", "Issues"} == set(addresses)
+    assert {"git.example"} == {address.split("/")[2] for address in addresses.values()}
+
+
+@pytest.mark.parametrize(
+    ("lack", "said"),
+    [
+        (
+            "sys.version, sys.version_info = '3.9.2 (x)', (3, 9, 2)",
+            "make: Python 3.11 or newer is needed, and {python} is 3.9.2: name another with PYTHON=...",
+        ),
+        (
+            "sys.modules['ensurepip'] = None",
+            "make: {python} lacks venv: install it (Debian, Ubuntu: apt-get install python3-venv)",
+        ),
+    ],
+)
+def test_a_python_that_will_not_do_is_told_so(lack: str, said: str, tmp_path: Path) -> None:
+    """With an interpreter too old, or without venv, `make` says in one sentence what to do and leaves nothing."""
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "import sys; {lack}; exec(sys.argv[1])" "$2"\n', "utf-8")
+    python.chmod(0o755)
+    result = run("make", "demo", f"PYTHON={python}", f"VENV={tmp_path}/venv")
+    assert (2, said.format(python=python)) == (result.returncode, result.stderr.splitlines()[0])
+    assert not (tmp_path / "venv").exists()
+
+
+def test_make_demo_leaves_the_command_and_prints_the_next_step(tmp_path: Path) -> None:
+    """In a folder with a space, too: the printed step works as it is typed, from elsewhere, and a re-run keeps it.
+
+    Installing the packages is pip's part, and left out: the environment sees those that run this test.
+    """
+    here = tmp_path / "my clone"
+    parts = ("Makefile", "requirements-serve.txt", "reconciler", "manifests")
+    for name in run("git", "ls-files", "-co", "--exclude-standard", *parts).stdout.splitlines():
+        (here / name).parent.mkdir(parents=True, exist_ok=True)
+        (here / name).write_bytes((ROOT / name).read_bytes())
+    assert 0 == run(sys.executable, "-m", "venv", ".venv", cwd=here).returncode
+    (site,) = (here / ".venv").glob("lib/*/site-packages")
+    (site / "packages.pth").write_text("\n".join(one for one in sys.path if one.endswith("site-packages")), "utf-8")
+    (here / ".venv/.run").touch()
+    result = run("make", "demo", cwd=here)
+    assert (0, "") == (result.returncode, result.stderr)
+    command = here / ".venv/bin/cxroute"
+    installed = command.stat().st_mtime_ns
+    step = re.search(r"Next: (.+)", result.stdout)
+    assert step
+    assert ".venv/bin/cxroute init my-routing" == step[1]
+    assert 0 == run("sh", "-c", step[1], cwd=here).returncode
+    assert (here / "my-routing/routing.yaml").is_file()
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    (elsewhere / "reconciler.py").write_text("raise SystemExit('a module of this folder was taken')", "utf-8")
+    assert (0, "") == ((at := run(str(command), "--version", cwd=elsewhere)).returncode, at.stderr)
+    assert 0 == run("make", "demo", cwd=here).returncode
+    assert installed == command.stat().st_mtime_ns

@@ -1,0 +1,72 @@
+"""Coverage reaches the processes that tests start, fork and end: without this their lines would count as lost."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Final
+
+from coverage import CoverageData
+
+from tests.support.measure import ROOT, entry_of, never_imported, pure_modules
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LINES: Final = """\
+def forked():
+    return "ended by os._exit"
+def ended():
+    return "ended by SIGTERM"
+def started():
+    return "a command in an environment of its own"
+"""
+PARENT: Final = """\
+import os, signal, subprocess, sys
+from tests.support.measure import before_forking, measure_children
+measure_children()
+before_forking()
+def child(end):
+    if not (made := os.fork()):
+        import lines
+        end(lines)
+    os.waitpid(made, 0)
+child(lambda lines: (lines.forked(), os._exit(0)))
+child(lambda lines: (lines.ended(), os.kill(os.getpid(), signal.SIGTERM), signal.pause()))
+code = "import lines; lines.started()"
+subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": os.environ["PYTHONPATH"]}, check=True)
+"""
+
+
+def test_processes_that_are_forked_ended_or_started_are_measured(tmp_path: Path) -> None:
+    """By the settings in pyproject.toml, each line of a module that only such processes import counts as run."""
+    (tmp_path / "reconciler").mkdir()
+    (tmp_path / "reconciler/lines.py").write_text(LINES, encoding="utf-8")
+    (tmp_path / "parent.py").write_text(PARENT, encoding="utf-8")
+    variables = {**os.environ, "PYTHONPATH": f"{tmp_path}/reconciler:{ROOT}", "COVERAGE_FILE": str(tmp_path / "data")}
+    settings = f"--rcfile={ROOT / 'pyproject.toml'}"
+    for step in (["run", settings, "parent.py"], ["combine", "--quiet", settings]):
+        subprocess.run([sys.executable, "-m", "coverage", *step], cwd=tmp_path, env=variables, check=True)
+    data = CoverageData(str(tmp_path / "data"))
+    data.read()
+    assert [1, 2, 3, 4, 5, 6] == sorted(data.lines(str(tmp_path / "reconciler/lines.py")) or ())
+
+
+def test_a_module_that_nothing_imports_is_named(tmp_path: Path) -> None:
+    """It would be missing in the reports, and so lower no figure."""
+    data = CoverageData(str(tmp_path / "data"))
+    imported = set((ROOT / "reconciler").rglob("*.py")) - {ROOT / "reconciler/text/phrases.py"}
+    data.add_arcs({str(path): [(-1, 1)] for path in imported})
+    data.write()
+    assert ["reconciler/text/phrases.py"] == never_imported(tmp_path / "data")
+
+
+def test_a_module_belongs_to_the_longest_entry() -> None:
+    """A pure module of an impure package is pure, and the other way round."""
+    modules = ["apply/loop", "apply/report", "text/files", "text/phrases", "plan/plan"]
+    entries = ["apply", "apply/report", "text/files", "text", "plan"]
+    assert entries == [entry_of(ROOT / f"reconciler/{name}.py") for name in modules]
+    assert ["apply/report", "text/phrases", "plan/plan"] == [
+        name for name in modules if ROOT / f"reconciler/{name}.py" in pure_modules()
+    ]

@@ -1,0 +1,222 @@
+"""`make mutants` itself: what its operators make, what it leaves alone, and how a sample is drawn and judged."""
+
+from __future__ import annotations
+
+import marshal
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from textwrap import dedent
+from typing import Any
+
+import pytest
+
+from tests.mutation import run, trial
+from tests.mutation.equal import Equal, known
+from tests.mutation.modules import MODULES
+from tests.mutation.mutants import Mutant, Source
+from tests.mutation.operators import OPERATORS
+
+_MADE = {
+    "comparison": ("a < b", ["a <= b", "a >= b"]),
+    "and, or": ("a and b", ["a or b"]),
+    "not, minus": ("not a", ["a"]),
+    "arithmetic": ("a + b", ["a - b"]),
+    "constant": ("f(1, None)", ["f(2, None)", "f(0, None)", "f(1, 0)"]),
+    "text": ("f('a')", ["f('XXa')"]),
+    "arguments": ("f(a, b, key=c)", ["f(b, a, key=c)", "f(a, b)"]),
+    "called function": ("sorted(a, key=f)", ["list(a)"]),
+    "slice": ("a[1:2]", ["a[:2]", "a[1:]"]),
+    "forced condition": ("a if b else c", ["a if False else c", "a if True else c"]),
+}
+"""What each operator makes of an expression."""
+
+_STATEMENTS = {
+    "arithmetic": ("a += b", ["a -= b"]),
+    "break, continue": ("for a in b:\n    break", ["continue"]),
+    "deleted statement": ("a.b = c", ["pass"]),
+    "returned value": ("def f() -> bool:\n    return a", ["return not a"]),
+}
+
+
+def _of(text: str, operator: str) -> list[Mutant]:
+    return [mutant for mutant in Source(dedent(text), "x.py").mutants() if mutant.operator == operator]
+
+
+@pytest.mark.parametrize(("operator", "text", "made"), [(key, *value) for key, value in _MADE.items()])
+def test_an_operator_changes_one_place_of_an_expression(operator: str, text: str, made: list[str]) -> None:
+    """Each mutant is the statement with one place changed, in the order of the text."""
+    assert [f"x = {one}" for one in made] == [mutant.new for mutant in _of(f"x = {text}", operator)]
+    assert {f"x = {text}"} == {mutant.old for mutant in _of(f"x = {text}", operator)}
+
+
+@pytest.mark.parametrize(("operator", "text", "made"), [(key, *value) for key, value in _STATEMENTS.items()])
+def test_an_operator_changes_one_statement(operator: str, text: str, made: list[str]) -> None:
+    """Each mutant has another statement in place of one."""
+    assert made == [mutant.new for mutant in _of(text, operator)]
+
+
+def test_every_operator_is_among_these() -> None:
+    """No operator goes without an example."""
+    assert OPERATORS.keys() == _MADE.keys() | _STATEMENTS.keys()
+    assert OPERATORS.keys() == _NOTICED.keys()
+
+
+@pytest.mark.parametrize(
+    ("returns", "new"),
+    [("str", "''"), ("list[int]", "[]"), ("tuple[int, ...]", "()"), ("Mapping[str, int]", "{}"), ("Plan", "None")],
+)
+def test_what_is_returned_becomes_empty(returns: str, new: str) -> None:
+    """The annotation says what is empty; without one that is known it is None."""
+    assert [f"return {new}"] == [mutant.new for mutant in _of(f"def f() -> {returns}:\n    return a", "returned value")]
+
+
+_NOTICED: dict[str, tuple[str, Any]] = {
+    "comparison": ("def f():\n    return [n for n in range(5) if n < 3]", [0, 1, 2]),
+    "and, or": ("def f():\n    return True and False", False),
+    "not, minus": ("def f():\n    return [not True, -3]", [False, -3]),
+    "arithmetic": ("def f():\n    a = 7\n    a -= 2\n    return a // 2 + 3 * 3", 11),
+    "constant": ("def f():\n    return [True, 3, 0, (None,)]", [True, 3, 0, (None,)]),
+    "text": ("def f():\n    return ['a', f'b{1}c', b'd']", ["a", "b1c", b"d"]),
+    "break, continue": ("def f():\n    for n in range(5):\n        if n == 2:\n            break\n    return n", 2),
+    "returned value": ("def f() -> int:\n    return 3", 3),
+    "deleted statement": ("def f():\n    a = []\n    a.append(1)\n    a[0] = 2\n    return a", [2]),
+    "forced condition": ("def f():\n    return [1 if n else 2 for n in range(4) if n != 1]", [2, 1, 1]),
+    "arguments": ("def f():\n    return [pow(2, 3), int('11', base=2)]", [8, 3]),
+    "called function": (
+        "def f():\n    return [min(1, 2), any([0, 1]), sorted([2, 1]), 'ab'.startswith('a')]",
+        [1, True, [1, 2], True],
+    ),
+    "slice": ("def f():\n    return 'abcdef'[1:5:2]", "bd"),
+}
+"""A function, and what it returns: no mutant of it returns the same."""
+
+
+@pytest.mark.parametrize("operator", list(OPERATORS))
+def test_each_operator_can_be_caught(operator: str) -> None:
+    """Run in place of the real function, each mutant of these returns something else, or fails."""
+    text, expected = _NOTICED[operator]
+    source = Source(text, "x.py")
+    mutants = [mutant for mutant in source.mutants() if mutant.operator == operator]
+    assert mutants
+    assert [repr(expected)] == list({_returned(compile(text, "x.py", "exec"))})
+    for mutant in mutants:
+        assert repr(expected) != _returned(source.compiled(mutant)), mutant.new
+    assert repr(expected) == _returned(compile(text, "x.py", "exec"))
+
+
+def _returned(code: Any) -> str:
+    names: dict[str, Any] = {}
+    exec(code, names)  # noqa: S102, a mutant of the text above
+    try:
+        return repr(names["f"]())
+    except Exception as error:  # noqa: BLE001, however it fails, that is noticed
+        return repr(error)
+
+
+def test_what_is_no_behaviour_has_no_mutant() -> None:
+    """Annotations, decorators, docstrings, imports, what checkers read, and assertions of what cannot be."""
+    text = '''
+        """A docstring."""
+        from a import b
+        if TYPE_CHECKING:
+            c = 1
+        Kind = Literal["a"]
+        @dataclass(frozen=True)
+        class D:
+            """Another."""
+            e: Final[Literal["f"]]
+            """And another."""
+            def g(self, h: "i") -> "j":
+                assert h == 1
+                raise AssertionError(h)
+    '''
+    assert [] == Source(dedent(text), "x.py").mutants()
+
+
+def test_a_mutant_names_its_function_and_the_head_of_its_statement() -> None:
+    """What is inside of a compound statement is not part of its text; what runs at import is told apart."""
+    text = """
+        class A:
+            b = 1
+            def c(self):
+                if d:
+                    e()
+    """
+    found = [(one.function, one.old, one.new, one.lines, one.called) for one in Source(dedent(text), "x.py").mutants()]
+    assert [
+        ("A", "b = 1", "b = 2", range(3, 4), False),
+        ("A", "b = 1", "b = 0", range(3, 4), False),
+        ("A.c", "if d:", "if False:", range(5, 6), True),
+        ("A.c", "if d:", "if True:", range(5, 6), True),
+        ("A.c", "e()", "pass", range(6, 7), True),
+    ] == found
+
+
+def test_a_sample_is_the_same_each_time_and_after_a_change_elsewhere() -> None:
+    """The seed alone decides between mutants; a new function adds its own and moves none."""
+    text = "def f(a):\n    return a + 1 < 3 and not a\n"
+    first = [("m", one) for one in Source(text, "x.py").mutants()]
+    longer = [("m", one) for one in Source("def g():\n    h()\n" + text, "x.py").mutants()]
+    assert _texts(run.sample(first, 1, 5)) == _texts(run.sample(first, 1, 5))
+    assert _texts(run.sample(first, 1, 5)) != _texts(run.sample(first, 2, 5))
+    assert _texts(run.sample(first, 1, 99)) == [one for one in _texts(run.sample(longer, 1, 99)) if one != "pass"]
+
+
+def _texts(mutants: list[tuple[str, Mutant]]) -> list[str]:
+    return [mutant.new for _, mutant in mutants]
+
+
+def test_survivors_and_mutants_that_no_test_runs_count_against_the_share() -> None:
+    """Those that are equal count neither way; a table shows each module, and survivors are shown whole."""
+    mutants = Source("def f():\n    a(1, 'b')\n", "x.py").mutants()
+    statuses = ["caught", "endless", "survived", "not run", "equal"]
+    results = [run.Result("m", mutant, status, "why") for mutant, status in zip(mutants, statuses, strict=True)]
+    text = run.told(results, [])
+    assert 0.5 == run.share(results)
+    assert 1.0 == run.share(results[4:])
+    assert "survived: m.py:2 f (" in text
+    assert f"- a(1, 'b')\n+ {mutants[2].new}\n" in text
+    assert "        1        1        1        1        1  m\n" in text
+    assert "50.0 % of 4 caught" in text
+
+
+def test_the_tests_of_two_files_come_first() -> None:
+    """Those of the files with the most tests, the fastest first; what takes too long in all is left out."""
+    tests = {"c::1": 0.1, "a::1": 0.2, "a::2": 0.3, "b::1": 0.4, "b::2": 50.0, "d::1": 59.0, "d::2": 61.0}
+    assert [["a::1", "a::2", "b::1"], ["c::1", "b::2"]] == [list(one) for one in trial.portions(tests)]
+
+
+def test_each_known_equal_mutant_is_still_one_that_is_made() -> None:
+    """What equal.toml lists is in the code as it is, once, and has a reason."""
+    entries = known()
+    made = {name: Source(MODULES[name].read_text("utf-8"), name).mutants() for name in {one.module for one in entries}}
+    assert [] == [one for one in entries if not any(one.is_of(one.module, mutant) for mutant in made[one.module])]
+    assert len(entries) == len({(one.module, one.function, one.old, one.new) for one in entries})
+    assert all(one.reason for one in entries)
+
+
+def test_an_entry_that_is_out_of_date_is_told() -> None:
+    """It is shown, with what it lists."""
+    entry = Equal(module="m", function="f", old="a = 1", new="a = 2", reason="why")
+    assert "out of date" in run.told([], [entry])
+    assert "m.py f\n- a = 1\n" in run.told([], [entry])
+
+
+_OF_MARKERS = ("test_the_last_of_two_markers_counts", "test_the_digest_is_of_what_is_written_without_the_marker")
+
+
+def test_a_mutant_is_tried_in_a_process_of_its_own() -> None:
+    """Without a mutant a test passes; one of what it asserts is caught; one that never ends is ended.
+
+    A test that fails in any case tells nothing.
+    """
+    text = MODULES["marker"].read_text("utf-8")
+    tests = {f"tests/model/test_marker.py::{name}": 0.1 for name in _OF_MARKERS}
+    wrong = text.replace("found.start()]", "found.start() - 1]")
+    endless = text.replace("return fingerprint(rule)[:8]", "while True: pass")
+    codes = [marshal.dumps(compile(code, "marker.py", "exec")) for code in (text, wrong, endless)]
+    with ProcessPoolExecutor(1, get_context("spawn"), trial.preload) as pool:
+        tried = [pool.submit(trial.tried, "reconciler.model.live", code, tests).result()[0] for code in codes]
+        with pytest.raises(AssertionError, match=r"test_gone\.py::test_x fails without a mutant"):
+            pool.submit(trial.tried, "reconciler.model.live", codes[0], {"tests/test_gone.py::test_x": 0.1}).result()
+    assert ["survived", "caught", "endless"] == tried

@@ -1,0 +1,214 @@
+"""Findings as annotations: what a GitHub runner makes of them is what was meant, whatever names hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.model.finding import CODES, Finding
+from reconciler.model.rule import Source
+from reconciler.render.github_annotations import annotated, quoted, summary
+from reconciler.text.escape import sanitize
+from tests.support.github_runner import Command, commands
+from tests.support.hostile_names import HOSTILE_NAMES
+from tests.support.program import name_tenant, write
+
+if TYPE_CHECKING:
+    from reconciler.model.finding import Severity
+    from tests.support.program import Program
+
+TOKEN = "0123456789abcdef0123456789abcdef"
+HOSTILE = pytest.mark.parametrize("name", HOSTILE_NAMES.values(), ids=HOSTILE_NAMES)
+
+
+def found(message: str, severity: Severity = "error", file: str = "manifests/a.yaml", hint: str = "") -> Finding:
+    return Finding(code="CXR105", severity=severity, message=message, source=Source(file, 12, 9), hint=hint)
+
+
+def test_an_annotation_is_one_command_with_its_place_title_and_hint() -> None:
+    """Properties and message are escaped as GitHub asks; the hint stands on a line of its own."""
+    finding = found('queue "Biling" is 100% unknown', file="manifests/a,b:c.yaml", hint='did you mean "Billing"?')
+    assert (
+        "::error file=manifests/a%2Cb%3Ac.yaml,line=12,col=9,title=CXR105%3A unknown queue"
+        '::queue "Biling" is 100%25 unknown%0Adid you mean "Billing"?\n'
+    ) == annotated([finding])
+
+
+def test_a_finding_without_a_place_has_no_file() -> None:
+    """What is said of live rules stands in no manifest."""
+    assert "::warning title=CXR302%3A copy of ours, edited::x\n".replace("ours,", "ours%2C") == annotated(
+        [Finding(code="CXR302", severity="warning", message="x")]
+    )
+
+
+def test_the_worst_ten_of_each_stand_first_and_one_notice_counts_the_rest() -> None:
+    """GitHub shows ten errors and ten warnings of a step and drops what is printed after them without a word."""
+    findings = [found(f"w{at}", "warning") for at in range(17)] + [found(f"e{at}") for at in range(17)]
+    said = commands(annotated([*findings, found("worth knowing", "info")]))
+    assert [
+        *(("error", f"e{at}") for at in range(10)),
+        *(("warning", f"w{at}") for at in range(10)),
+        ("notice", "and 14 more, see the summary"),
+    ] == [(command.name, command.data) for command in said]
+
+
+def test_ten_of_each_need_no_notice_and_nothing_needs_no_command() -> None:
+    """Nothing is left out, so nothing is said of it."""
+    findings = [*(found("w", "warning") for _ in range(10)), *(found("e") for _ in range(10))]
+    assert {"error", "warning"} == {command.name for command in commands(annotated(findings))}
+    assert "" == annotated([found("worth knowing", "info")])
+
+
+@HOSTILE
+def test_no_name_makes_a_command_or_ends_a_property(name: str) -> None:
+    """In file, message and hint at once, with three findings: a runner reads those three, each with what was meant."""
+    shown = "".join(map(sanitize, name))
+    properties = {"line": "12", "col": "9", "title": f"CXR105: {CODES['CXR105'].title}"}
+    place = {"file": shown} if shown else {}
+    message = "\n".join(filter(None, [f"no queue {sanitize(name)}"[:303], sanitize(name)]))
+    finding = found(f"no queue {name}", file=name, hint=name)
+    said = commands(annotated([finding] * 3))
+    assert [("error", place | properties)] * 3 == [(one.name, one.properties) for one in said]
+    if len(name) < 100:
+        assert {message} == {one.data for one in said}
+
+
+@HOSTILE
+def test_a_code_that_nobody_knows_is_no_way_in(name: str) -> None:
+    """A plan that was read back from a file may hold any."""
+    said = commands(annotated([Finding(code=name, severity="error", message="x")]))
+    assert [("error", "x")] == [(one.name, one.data) for one in said]
+    assert {"title": sanitize(name).strip()} == {"title": ""} | {
+        key: text.strip() for key, text in said[0].properties.items()
+    }
+
+
+@HOSTILE
+def test_quoted_text_holds_no_command(name: str) -> None:
+    """Not where a line begins, not in its middle, not with white space before it; and the runner goes on after."""
+    text = f"{name}\n::error::x\n ##[error]x\n\u00a0::add-mask::{name}"
+    after = "::notice::ours\n"
+    assert [Command("notice", {}, "ours")] == commands(quoted(text, TOKEN) + after)
+    assert text in quoted(text, TOKEN)
+
+
+@pytest.mark.parametrize("form", ["::{}::", "::{} x=y::z", "a ##[{}]", "##[{} a=b;]c", "\u3000::{}::\r::{}::"])
+@pytest.mark.parametrize("token", [TOKEN, TOKEN.upper(), TOKEN[:16] + TOKEN[16:].upper()])
+def test_a_text_that_holds_the_token_does_not_end_the_quote(form: str, token: str) -> None:
+    """In either form that a runner knows, in letters of either case."""
+    text = f"{form.replace('{}', token)}\n::error::not ours\n"
+    assert [] == commands(quoted(text, TOKEN))
+    assert [] == commands(quoted(text * 2, TOKEN))
+
+
+@pytest.mark.parametrize("token", ["", "pause-logging", "error", "0123", "x" * 32, ".*" * 16])
+def test_a_token_that_could_be_guessed_is_refused(token: str) -> None:
+    """And one that means something to a runner, or in a pattern."""
+    with pytest.raises(ValueError, match="16 hexadecimal digits"):
+        quoted("x", token)
+
+
+def test_nothing_quoted_is_nothing() -> None:
+    """No empty pair of commands in the log."""
+    assert "" == quoted("", TOKEN)
+
+
+@HOSTILE
+def test_a_summary_is_one_code_block(name: str) -> None:
+    """No name closes it, so nothing in it is Markdown."""
+    first, *inside, last = summary(f"{name}\n").split("\n")[:-1]
+    assert (f"{last}text", 3) <= (first, len(last)) or first == f"{last}text"
+    assert set("`") == set(last)
+    assert not any(last in line for line in inside)
+
+
+def test_a_summary_stays_below_what_github_takes() -> None:
+    """GitHub drops a summary of more than 1 MiB as a whole; what is left out is counted."""
+    whole = summary("\u00e4" * 1000 + "\n" + "x" * 999 * 1000 + "\n" + "y\n" * 5)
+    assert len(whole.encode()) < 1_000_000
+    assert whole.endswith("\u00e4\nand 6 more lines\n```\n")
+
+
+@pytest.fixture
+def wrong(cxroute: Program) -> Program:
+    """Manifests with fourteen errors, one of them with a name that tries everything."""
+    rules = "".join(f"  - {{intent: i{at}, queue: '${{no{at}}}'}}\n" for at in range(13))
+    evil = '  - {intent: "::error::a ##[error]b", queue: "${x %0A::error::y}", nonsense: 1}\n'
+    write("a.yaml", f"apiVersion: routing/v1\nkind: RuleSet\nname: a\nrules:\n{rules}")
+    write("b.yaml", f"apiVersion: routing/v1\nkind: RuleSet\nname: b\nrules:\n{evil}")
+    Path("manifests/b.yaml").rename("manifests/b ##[error]x, ::error::.yaml")
+    return cxroute
+
+
+def test_validate_prints_annotations_and_the_totals(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commands, then the same last line as in text; exit 3 as ever."""
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+    monkeypatch.delenv("GITHUB_WORKSPACE", raising=False)
+    write("a.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: a\nrules:\n  - {intent: i, queue: '${no}'}\n")
+    assert 3 == cxroute("validate", "--format", "github")
+    (said,) = commands(cxroute.out)
+    assert ("error", "manifests/a.yaml", "5", "24") == (
+        said.name,
+        *(said.properties[name] for name in ("file", "line", "col")),
+    )
+    assert "1 error in 1 file." == cxroute.out.splitlines()[-1]
+    assert "manifests/a.yaml:5:24: error[CXR107]: " in cxroute.out
+
+
+def test_validate_says_nothing_but_the_totals_where_all_is_well(cxroute: Program) -> None:
+    """Exit 0, and no command at all."""
+    assert 0 == cxroute("init")
+    name_tenant()
+    assert 0 == cxroute("validate", "--format", "github")
+    assert "No errors in 6 files. 3 route tests passed in prod and sandbox.\n" == cxroute.out
+
+
+def test_more_than_ten_are_listed_in_the_log_and_in_the_summary(
+    wrong: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The notice says where, and there they are."""
+    Path("manifests/b ##[error]x, ::error::.yaml").unlink()
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+    assert 3 == wrong("validate", "--format", "github")
+    assert Command("notice", {}, "and 3 more, listed above") == commands(wrong.out)[-1]
+    assert 13 == wrong.out.count(": error[CXR107]: ")
+    Path("summary.md").write_text("what an earlier command wrote\n", encoding="utf-8")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", "summary.md")
+    assert 3 == wrong("validate", "--format", "github")
+    assert "and 3 more, see the summary" == commands(wrong.out)[-1].data
+    written = Path("summary.md").read_text(encoding="utf-8")
+    assert written.startswith("what an earlier command wrote\n```text\n")
+    assert 13 == written.count(": error[CXR107]: ")
+    assert written.endswith("13 errors in 1 file.\n```\n")
+
+
+def test_a_summary_that_cannot_be_written_changes_nothing_else(wrong: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a warning; annotations and exit code stay."""
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", "no/such/folder.md")
+    assert 3 == wrong("validate", "--format", "github")
+    assert "warning: the job's summary cannot be written" in wrong.err
+    assert commands(wrong.out)
+
+
+def test_a_hostile_file_of_manifests_commands_nothing(wrong: Program) -> None:
+    """From a pull request: all that a runner reads are our annotations, each with the file that it is about."""
+    assert 3 == wrong("validate", "--format", "github")
+    said = commands(wrong.out)
+    assert {"error"} == {one.name for one in said}
+    assert {"manifests/b ##[error]x, ::error::.yaml"} == {one.properties["file"] for one in said}
+
+
+def test_files_are_told_from_the_repository_s_root(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the command runs in a folder below it, with manifests named by a relative or an absolute path."""
+    write("a.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: a\nrules:\n  - {intent: i, queue: '${no}'}\n")
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(Path.cwd().parent))
+    here = Path.cwd().name
+    Path("link").symlink_to("manifests")
+    for named in ("manifests", "./manifests", str(Path("manifests").resolve()), f"../{here}/manifests", "link"):
+        assert 3 == cxroute("validate", "--format", "github", "-m", named)
+        assert [f"{here}/manifests/a.yaml"] == [one.properties["file"] for one in commands(cxroute.out)]
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(Path.cwd() / "elsewhere"))
+    assert 3 == cxroute("validate", "--format", "github")
+    assert ["manifests/a.yaml"] == [one.properties["file"] for one in commands(cxroute.out)]

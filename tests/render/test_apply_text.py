@@ -1,0 +1,277 @@
+"""What became of a plan, as a person reads it: each outcome, and each way in which a run can end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, get_args
+
+import pytest
+
+from reconciler.apply.report import Report, outcomes_document
+from reconciler.cli.commands.apply import PARTLY, exit_code
+from reconciler.errors import InterruptedRunError
+from reconciler.model.change import Adopt, Applied, Create, Delete, Failed, Held, Outcome, Skipped, Unknown, Update
+from reconciler.model.finding import Finding
+from reconciler.plan.options import Options
+from reconciler.plan.stored_texts import KEPT_OTHERWISE
+from reconciler.render.colour import ansi, colourless
+from reconciler.render.text.apply import outcome_line, report_text
+from tests.support.builders import address, managed, rule, unmanaged
+from tests.support.plans import empty
+from tests.support.sentences import untold
+
+if TYPE_CHECKING:
+    from reconciler.plan.plan import Plan
+
+CREATE: Final = Create(address("cards/new"), rule("new"), None)
+UPDATE: Final = Update(
+    address=address("cards/lost"),
+    live=managed("2", "cards/lost", rule("lost")),
+    after=rule("lost", priority=1),
+    fields=(),
+    source=None,
+    cause="manifest",
+)
+ADOPT: Final = Adopt(
+    address=address("cards/by-hand"),
+    live=unmanaged("3", rule("by hand")),
+    after=rule("by hand"),
+    fields=(),
+    source=None,
+)
+DELETE: Final = Delete(address=address("cards/fax"), live=managed("4", "cards/fax", rule("fax")), cause="manifest")
+
+APPLIED: Final = (
+    Applied(CREATE, 1, "91aa\x1b[31m03f2"),
+    Applied(UPDATE, 2, "2"),
+    Applied(ADOPT, 1, "3"),
+    Applied(DELETE, 1, "4"),
+)
+NOT_APPLIED: Final = (
+    Applied(CREATE, 1, ""),
+    Failed(UPDATE, 4, "HTTP 422: no such queue\x1b[31m"),
+    Skipped(ADOPT, "the run had to stop"),
+    Skipped(DELETE, "kept, since another change is not done"),
+)
+IN_BETWEEN: Final = (
+    Unknown(CREATE, 2, "no answer within 30 s"),
+    Failed(UPDATE, 1, "the server kept other values than were sent: priority", touched=True),
+    Skipped(ADOPT, "interrupted", touched=True),
+    Unknown(DELETE, 1, "no answer within 30 s"),
+)
+
+
+def left(*, undo: str | None = None, kept: int = 0, held: int = 0) -> Plan:
+    """What a last read left: texts that the tenant keeps otherwise, and changes that are left alone."""
+    findings = [Finding(code=KEPT_OTHERWISE, severity="warning", message=f"text {n}") for n in range(kept)]
+    return replace(
+        empty(),
+        options=Options(undo=undo),
+        findings=tuple(findings),
+        held=tuple(Held(UPDATE, "incident 42") for _ in range(held)),
+    )
+
+
+READ_LIKE: Final[dict[str, tuple[Report, int, str]]] = {
+    "all is applied": (
+        Report(outcomes=APPLIED, converged=True, left=left()),
+        0,
+        """\
+  + cards/new      created   id 91aa\\u001b[31m03f2
+  ~ cards/lost     updated
+  > cards/by-hand  adopted
+  - cards/fax      deleted
+
+Applied 4 of 4 in 2.3 s. Read again: no differences.
+""",
+    ),
+    "nothing but a leftover": (
+        Report(outcomes=(), converged=True, left=left()),
+        0,
+        """\
+
+What an earlier run left is cleared away. Read again: no differences.
+""",
+    ),
+    "all is applied, and something is left alone": (
+        Report(outcomes=APPLIED[:1], converged=True, left=left(kept=1, held=2)),
+        0,
+        """\
+  + cards/new  created   id 91aa\\u001b[31m03f2
+
+Applied 1 of 1 in 2.3 s. Read again: no differences, but for 1 text that the tenant keeps otherwise and 2 changes left \
+alone.
+""",
+    ),
+    "a run is undone": (
+        Report(outcomes=APPLIED[1:2], converged=True, left=left(undo="2026-11-25T120000-prod-91aa", held=1)),
+        0,
+        """\
+  ~ cards/lost  updated
+
+Applied 1 of 1 in 2.3 s. Read again: run 2026-11-25T120000-prod-91aa is undone, but for 1 change left alone.
+""",
+    ),
+    "the last read failed": (
+        Report(outcomes=APPLIED[:2], converged=False, error="HTTP 503: try again\x1b[31m"),
+        5,
+        """\
+  + cards/new   created   id 91aa\\u001b[31m03f2
+  ~ cards/lost  updated
+
+Applied 2 of 2 in 2.3 s.
+Stopped: HTTP 503: try again\\u001b[31m
+What is left: cxroute plan -e prod
+""",
+    ),
+    "others changed rules meanwhile": (
+        Report(outcomes=APPLIED[:2], converged=False, left=left()),
+        5,
+        """\
+  + cards/new   created   id 91aa\\u001b[31m03f2
+  ~ cards/lost  updated
+
+Applied 2 of 2 in 2.3 s.
+Other rules changed meanwhile, so the tenant still differs from the manifests.
+What is left: cxroute plan -e prod
+""",
+    ),
+    "a rule is taken from us, and nothing differs": (
+        Report(outcomes=(*APPLIED[:1], Skipped(DELETE, "it is not ours any more")), converged=True, left=left()),
+        0,
+        """\
+  + cards/new  created   id 91aa\\u001b[31m03f2
+  - cards/fax  not tried: it is not ours any more
+
+Applied 1 of 2 in 2.3 s.
+1 not applied: it is as before.
+Read again: no differences.
+""",
+    ),
+    "changes are not applied": (
+        Report(outcomes=NOT_APPLIED, converged=False, left=left()),
+        5,
+        """\
+  + cards/new      created
+  ~ cards/lost     failed    HTTP 422: no such queue\\u001b[31m
+  > cards/by-hand  not tried: the run had to stop
+  - cards/fax      not tried: kept, since another change is not done
+
+Applied 1 of 4 in 2.3 s.
+3 not applied: they are as before.
+What is left: cxroute plan -e prod
+""",
+    ),
+    "one change is not applied": (
+        Report(outcomes=NOT_APPLIED[:2], converged=False, error="HTTP 403: the scope is missing", left=left()),
+        5,
+        """\
+  + cards/new   created
+  ~ cards/lost  failed    HTTP 422: no such queue\\u001b[31m
+
+Applied 1 of 2 in 2.3 s.
+Stopped: HTTP 403: the scope is missing
+1 not applied: it is as before.
+What is left: cxroute plan -e prod
+""",
+    ),
+    "interrupted": (
+        Report(outcomes=(*APPLIED[:1], Skipped(DELETE, "interrupted")), converged=False, interrupted=True, left=left()),
+        130,
+        """\
+  + cards/new  created   id 91aa\\u001b[31m03f2
+  - cards/fax  not tried: interrupted
+
+Applied 1 of 2 in 2.3 s.
+Interrupted: no new write was started, and those under way were finished.
+1 not applied: it is as before.
+What is left: cxroute plan -e prod
+""",
+    ),
+    "some are in between, some unknown": (
+        Report(outcomes=IN_BETWEEN, converged=False, interrupted=True, error="the tenant cannot be reached"),
+        130,
+        """\
+  + cards/new      unknown   no answer within 30 s
+  ~ cards/lost     failed    the server kept other values than were sent: priority
+  > cards/by-hand  not finished: interrupted
+  - cards/fax      unknown   no answer within 30 s
+
+Applied 0 of 4 in 2.3 s.
+Stopped: the tenant cannot be reached
+Interrupted: no new write was started, and those under way were finished.
+Neither as they were nor as they are to be: cards/lost, cards/by-hand.
+Nobody knows yet whether these were written: cards/new, cards/fax. The next run finds out.
+What is left: cxroute plan -e prod
+""",
+    ),
+}
+"""Each ending: the report, the exit code, and the text."""
+
+
+@pytest.mark.parametrize("name", READ_LIKE)
+def test_a_report_reads_like_this(name: str) -> None:
+    """Line by line; text from outside is escaped."""
+    report, code, text = READ_LIKE[name]
+    assert (code, text) == (exit_code(report), report_text(report, colourless, "cxroute plan -e prod", 2.345))
+
+
+def test_every_kind_of_outcome_and_every_sentence_of_a_report_is_read_above() -> None:
+    """A new outcome, and a new sentence, needs a text here."""
+    kinds = {type(outcome) for report, _, _ in READ_LIKE.values() for outcome in report.outcomes}
+    assert set(get_args(Outcome)) == kinds
+    assert [] == untold(["render/text/apply.py"], [text for _, _, text in READ_LIKE.values()])
+    codes = {0, PARTLY, InterruptedRunError.exit_code}
+    assert codes == {code for _, code, _ in READ_LIKE.values()}
+
+
+def test_a_run_of_which_nothing_is_written_ends_with_1() -> None:
+    """5 is for what may be half done."""
+    outcomes = (Failed(UPDATE, 1, "HTTP 422"), Skipped(DELETE, "kept, since another change is not done"))
+    assert 1 == exit_code(Report(outcomes=outcomes, converged=False))
+    assert PARTLY == exit_code(Report(outcomes=(*outcomes, Unknown(CREATE, 1, "no answer")), converged=False))
+    assert PARTLY == exit_code(Report(outcomes=(replace(outcomes[0], touched=True),), converged=False))
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(0.0, "0.00 s"), (0.994, "0.99 s"), (1.0, "1.0 s"), (75.04, "75.0 s")])
+def test_how_long_it_took_is_said_in_seconds(seconds: float, shown: str) -> None:
+    """With two digits below one second."""
+    assert f"Applied 1 of 1 in {shown}." in report_text(
+        Report(outcomes=APPLIED[1:2], converged=True), colourless, "", seconds
+    )
+
+
+def test_what_is_not_done_stands_out_on_a_terminal() -> None:
+    """In red; the symbols have the colours that they have in a plan."""
+    lines = [outcome_line(outcome, ansi, 9) for outcome in (*APPLIED[:2], *NOT_APPLIED[1:3], *IN_BETWEEN[:1])]
+    assert [
+        "  \x1b[32m+\x1b[0m cards/new  created   id 91aa\\u001b[31m03f2",
+        "  \x1b[33m~\x1b[0m cards/lost  updated",
+        "  \x1b[33m~\x1b[0m cards/lost  \x1b[31mfailed\x1b[0m    HTTP 422: no such queue\\u001b[31m",
+        "  \x1b[34m>\x1b[0m cards/by-hand  not tried: the run had to stop",
+        "  \x1b[32m+\x1b[0m cards/new  \x1b[31munknown\x1b[0m   no answer within 30 s",
+    ] == lines
+
+
+def test_programs_read_each_outcome_as_a_word() -> None:
+    """The words of plan-json "Apply"; an applied change has no error."""
+    outcomes = (APPLIED[1], NOT_APPLIED[1], IN_BETWEEN[2], IN_BETWEEN[3])
+    assert ["applied", "failed", "skipped", "unknown"] == [one.status for one in outcomes]
+    assert [
+        {"address": "cards/lost", "action": "update", "status": "applied", "error": None, "attempts": 2},
+        {
+            "address": "cards/lost",
+            "action": "update",
+            "status": "failed",
+            "error": "HTTP 422: no such queue\x1b[31m",
+            "attempts": 4,
+        },
+        {"address": "cards/by-hand", "action": "adopt", "status": "skipped", "error": "interrupted", "attempts": 0},
+        {
+            "address": "cards/fax",
+            "action": "delete",
+            "status": "unknown",
+            "error": "no answer within 30 s",
+            "attempts": 1,
+        },
+    ] == outcomes_document(Report(outcomes=outcomes, converged=False))

@@ -1,0 +1,240 @@
+"""One change in words: each field that differs as a row, and why, where the manifest alone is not the reason."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from reconciler.model.change import Delete, Update
+from reconciler.model.rule import Opaque, Queue, Rule, Target, condition, opaque
+from reconciler.plan.options import Options
+from reconciler.plan.plan import Live, plan
+from reconciler.render.change_summary import CAUSES, Row, noticed, says, told_change
+from tests.support.builders import NOW, QUEUES, at_least, desired, intent_is, live, managed, rule, unmanaged, wanted
+
+NIGHTS, DAYS = opaque({"type": "schedule", "name": "nights"}), opaque({"type": "schedule", "name": "days"})
+SAME_NAME = Queue("q-cards-2", "Card Services")
+CARDS, FRAUD = Target("q-cards", 1), Target("q-fraud", 3)
+NIGHTS_SHOWN = 'something that cxroute does not understand: {"name":"nights","type":"schedule"}'
+ODD = [opaque({"type": "skill", "text": "x" * 400 + end}) for end in "ab"]
+ODD_SHOWN = 'something that cxroute does not understand: {"text":"' + "x" * 291 + "..."
+
+
+def rows(before: Rule, after: Rule) -> tuple[Row, ...]:
+    """Return what differs between a live rule and the desired one, in words."""
+    (change,) = (
+        made := plan(
+            desired(wanted("cards/vip", after)),
+            Live((managed("1", "cards/vip", before),), (*QUEUES, SAME_NAME)),
+            Options(),
+            NOW,
+        )
+    ).changes
+    return told_change(made, change).rows
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ([CARDS], [FRAUD], [("queue", '"Card Services"', '"Fraud"')]),
+        ([CARDS], [CARDS, FRAUD], [("queue", '"Card Services"', '75 % "Fraud", 25 % "Card Services"')]),
+        ([CARDS, FRAUD], [CARDS], [("queue", '75 % "Fraud", 25 % "Card Services"', '"Card Services"')]),
+        ([CARDS], [], [("queue", '"Card Services"', "no queue")]),
+        ([CARDS], [Target("q-cards", 2)], [('weight of "Card Services"', "1", "2")]),
+        ([CARDS], [Target("q-cards-2", 1)], [("queue", '"Card Services"', '"Card Services"')]),
+        ([CARDS], [Target("gone", 1)], [("queue", '"Card Services"', "a queue that is gone (gone)")]),
+        (
+            [CARDS, ODD[0]],
+            [CARDS, ODD[1]],
+            [("queue removed", ODD_SHOWN, ""), ("queue added", ODD_SHOWN, "")],
+        ),
+        (
+            [CARDS, NIGHTS],
+            [CARDS],
+            [
+                ("queue", f'{NIGHTS_SHOWN}, "Card Services" with weight 1', '"Card Services"'),
+            ],
+        ),
+    ],
+    ids=["another", "added", "removed", "none", "weight", "same name", "gone", "not understood", "understood"],
+)
+def test_what_differs_of_the_queues(
+    before: list[Target | Opaque], after: list[Target | Opaque], expected: list[tuple[str, str, str]]
+) -> None:
+    """One row says where conversations go, shares and all; where that reads alike, each target that differs."""
+    assert expected == [(row.name, row.before, row.after) for row in rows(rule(targets=before), rule(targets=after))]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ([at_least(0.5)], [at_least(0.7)], [("confidence >=", "0.5", "0.7")]),
+        (
+            [at_least(0.5)],
+            [condition("cognigyConfidence", "lessThan", 0.7)],
+            [("condition", "confidence >= 0.5", "confidence < 0.7")],
+        ),
+        (
+            [condition("tier", "in", ["gold", "platinum"])],
+            [condition("tier", "notIn", ["gold", "platinum"])],
+            [("condition", 'tier is one of "gold", "platinum"', 'tier is none of "gold", "platinum"')],
+        ),
+        (
+            [condition("tier", "exists", value=True)],
+            [condition("tier", "equals", "gold")],
+            [("condition", "tier is there", 'tier is "gold"')],
+        ),
+        ([], [condition("tier", "equals", "gold")], [("condition added", 'tier is "gold"', "")]),
+        ([condition("tier", "equals", "gold")], [], [("condition removed", 'tier is "gold"', "")]),
+        (
+            [NIGHTS],
+            [DAYS],
+            [
+                ("condition removed", NIGHTS_SHOWN, ""),
+                ("condition added", NIGHTS_SHOWN.replace("nights", "days"), ""),
+            ],
+        ),
+    ],
+    ids=["value", "operator", "operator of a list", "existence", "added", "removed", "not understood"],
+)
+def test_what_differs_of_the_conditions(
+    before: list[object], after: list[object], expected: list[tuple[str, str, str]]
+) -> None:
+    """One row for each condition, however much of it differs, in the words that people have for attributes."""
+    told = rows(*(rule(conditions=[intent_is("vip"), *some]) for some in (before, after)))
+    assert expected == [(row.name, row.before, row.after) for row in told]
+
+
+def test_what_differs_of_the_rest() -> None:
+    """Fields by their names, values as JSON."""
+    before, after = rule("old", description="a", priority=7), rule("new", description="b", enabled=False)
+    same = replace(before, conditions=after.conditions)
+    expected = [
+        ("name", '"old"', '"new"'),
+        ("description", '"a"', '"b"'),
+        ("priority", "7", "100"),
+        ("enabled", "true", "false"),
+    ]
+    assert expected == [(row.name, row.before, row.after) for row in rows(same, after)]
+
+
+def test_what_differs_of_the_bookkeeping() -> None:
+    """A rule that moved, one whose marker alone is old, and one that is given back."""
+    moved = plan(desired(wanted("fraud/vip", rule())), live(managed("1", "cards/vip", rule())), Options(), NOW)
+    assert (Row("moved", "cards/vip", "fraud/vip"),) == told_change(moved, moved.changes[0]).rows
+    old = live(managed("1", "cards/vip", rule(), last_written=rule(priority=1)))
+    marked = plan(desired(wanted("cards/vip", rule())), old, Options(), NOW)
+    (row,) = told_change(marked, marked.changes[0]).rows
+    assert ("bookkeeping", "") == (row.name, row.after)
+    given = plan(
+        desired(wanted("cards/vip", rule(), released="1")),
+        live(managed("1", "cards/vip", rule())),
+        Options(undo="run-7"),
+        NOW,
+    )
+    told = told_change(given, given.changes[0])
+    assert (Row("managed", "by us", "by nobody"),) == told.rows
+    assert ("made by hand, and taken over by run run-7: after this it is not ours any more",) == told.lines
+
+
+def test_each_change_says_why_it_is_made() -> None:
+    """Who made the difference, but where the manifest alone did; `says` leaves out what the cause says."""
+    want = desired(
+        wanted("cards/new", rule("new")),
+        wanted("cards/changed", rule("changed", priority=1)),
+        wanted("cards/drifted", rule("drifted")),
+        wanted("cards/both", rule("both", priority=1)),
+        wanted("cards/hand", rule("hand"), adopt="by hand"),
+        wanted("cards/twice", rule("twice")),
+    )
+    copy = managed("8", "cards/drifted", rule("(next) acme/cards/drifted"))
+    assert copy.marker is not None
+    found = live(
+        managed("1", "cards/changed", rule("changed")),
+        managed("2", "cards/drifted", rule("drifted", enabled=False), last_written=rule("drifted")),
+        managed("3", "cards/both", rule("both", enabled=False), last_written=rule("both")),
+        managed("4", "cards/gone", rule("gone")),
+        unmanaged("5", rule("by hand")),
+        managed("6", "cards/twice", rule("twice")),
+        managed("7", "cards/twice", rule("twice")),
+        replace(copy, marker=replace(copy.marker, copy=True)),
+    )
+    made = plan(want, found, Options(), NOW)
+    told = [told_change(made, change) for change in made.changes]
+    second = "a second copy of this rule, left by a lost answer or two runs at once; the other one stays"
+    expected = {
+        ("create", "cards/new"): ("your change", "", ()),
+        ("update", "cards/changed"): ("your change", "", ()),
+        ("update", "cards/drifted"): ("changed in CXone", "changed in CXone since the last apply", ()),
+        ("update", "cards/both"): (
+            "your change, and changed in CXone",
+            "changed in CXone since the last apply, and in the manifests",
+            (),
+        ),
+        ("adopt", "cards/hand"): (
+            "your change",
+            'takes over the rule made by hand, "by hand"',
+            ('takes over the rule made by hand, "by hand"',),
+        ),
+        ("delete", "cards/gone"): ("your change", "no manifest asks for it here any more", ()),
+        ("delete", "cards/twice"): ("a second copy", second, (second,)),
+        ("delete", "cards/drifted"): (
+            "a second copy",
+            "a temporary copy that an earlier run left; it goes",
+            ("a temporary copy that an earlier run left; it goes",),
+        ),
+    }
+    sentences = {(one.action, str(one.address)): one.sentence for one in told}
+    assert expected == {
+        (one.action, str(one.address)): (
+            one.by,
+            one.why,
+            tuple(line for line in says(one) if line != one.sentence),
+        )
+        for one in told
+    }
+    assert {"create", "delete"} == {action for (action, _), sentence in sentences.items() if sentence}
+    assert set(CAUSES) == {change.cause for change in made.changes}
+
+
+def test_an_undo_says_what_the_run_did() -> None:
+    """Where the fields do not say it: what it made goes, and what it deleted comes."""
+    want = desired(wanted("cards/new", rule("new")), wanted("cards/vip", rule(priority=1)))
+    found = live(managed("1", "cards/vip", rule()), managed("2", "cards/gone", rule("gone")))
+    made = plan(want, found, Options(undo="run-7"), NOW)
+    told = {change.action: change for change in (told_change(made, one) for one in made.changes)}
+    assert ("run run-7 deleted it", "run run-7 created it", "") == tuple(
+        told[action].why for action in ("create", "delete", "update")
+    )
+    assert {"the run undone"} == {change.by for change in told.values()}
+
+
+def test_a_note_stands_above_all_else() -> None:
+    """And counts among the lines."""
+    made = plan(desired(), live(managed("1", "cards/gone", rule("gone"))), Options(), NOW)
+    (change,) = made.changes
+    assert isinstance(change, Delete)
+    told = told_change(made, change, "left alone: incident 42")
+    assert "left alone: incident 42" == told.lines[0]
+    assert 'intent is "gone": to "Card Services", priority 100' == told.sentence
+
+
+def test_no_caller_notices_a_description() -> None:
+    """It stands last, and without its words where more differs."""
+    other, words = Row("priority", "1", "2"), Row("description", '"a"', '"b"')
+    assert [other, Row("description", "changed, too")] == noticed([words, other])
+    assert [words] == noticed([words])
+    assert [other] == noticed([other])
+
+
+def test_an_update_is_known_by_its_edit_and_no_other_change_is() -> None:
+    """Equal edits of several rules are told as one."""
+    made = plan(
+        desired(wanted("cards/vip", rule(priority=1)), wanted("cards/new", rule("new"))),
+        live(managed("1", "cards/vip", rule())),
+        Options(),
+        NOW,
+    )
+    told = {type(change): told_change(made, change) for change in made.changes}
+    assert [True, False] == [told[kind].edit is not None for kind in sorted(told, key=lambda one: one is not Update)]

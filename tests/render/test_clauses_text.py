@@ -1,0 +1,103 @@
+"""Conversations in words: conditions that hold together, and complements, as people read them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from reconciler.behaviour.space.clauses import Clause
+from reconciler.model.rule import condition, opaque
+from reconciler.render.clauses import clauses_phrase, exception_phrase
+from tests.render.test_plan_text import DANGEROUS, HOSTILE
+from tests.support.builders import LABELS
+
+INTENT, CONFIDENCE = LABELS
+
+
+def is_so(attribute: str, operator: str, value: Any = None) -> Clause:
+    return Clause(condition(attribute, operator, value))
+
+
+def is_not_so(attribute: str, operator: str, value: Any = None) -> Clause:
+    return Clause(condition(attribute, operator, value), negate=True)
+
+
+STRANGE = opaque({"type": "attribute", "attributeName": "words", "operator": "matchesRegex", "value": "x|y"})
+SCHEDULE = opaque({"type": "schedule", "name": "nights"})
+
+PHRASES: list[tuple[list[Clause], str]] = [
+    ([], "every conversation"),
+    ([is_so(INTENT, "equals", "pin")], '"pin"'),
+    ([is_so(INTENT, "in", ["a", "b", "c"])], '"a", "b" or "c"'),
+    ([is_so(INTENT, "in", [f"i{n}" for n in range(7)])], '"i0", "i1", "i2", "i3", "i4", "i5" or "i6"'),
+    (
+        [is_so(INTENT, "in", [f"i{n:02}" for n in range(20)])],
+        '"i00", "i01", "i02", "i03", "i04", "i05" and 14 more intents',
+    ),
+    ([is_so(INTENT, "exists")], "any intent"),
+    ([is_so(INTENT, "notExists")], "no intent"),
+    ([is_not_so(INTENT, "equals", "pin")], 'any intent but "pin", or none'),
+    ([is_so(INTENT, "exists"), is_not_so(INTENT, "in", ["a", "b"])], 'any intent but "a" or "b"'),
+    ([is_so(INTENT, "startsWith", "card")], 'intent starting with "card"'),
+    (
+        [is_so(INTENT, "contains", "card"), is_not_so(INTENT, "endsWith", "?")],
+        'intent containing "card" and not ending with "?"',
+    ),
+    ([is_so(CONFIDENCE, "greaterThanOrEqual", 0.7), is_so(INTENT, "equals", "pin")], '"pin", confidence at least 0.7'),
+    ([is_so(CONFIDENCE, "greaterThan", 0.7)], "confidence above 0.7"),
+    ([is_so(CONFIDENCE, "lessThanOrEqual", 0.7)], "confidence at most 0.7"),
+    (
+        [is_so(CONFIDENCE, "greaterThanOrEqual", 0.5), is_so(CONFIDENCE, "lessThan", 0.7)],
+        "confidence from 0.5 to below 0.7",
+    ),
+    ([is_so(CONFIDENCE, "greaterThanOrEqual", 0), is_so(CONFIDENCE, "lessThanOrEqual", 1)], "confidence from 0 to 1"),
+    ([is_so(CONFIDENCE, "greaterThan", 0.5), is_so(CONFIDENCE, "lessThan", 0.7)], "confidence above 0.5 and below 0.7"),
+    ([is_so(CONFIDENCE, "equals", 0.7)], "confidence 0.7"),
+    ([is_so(CONFIDENCE, "notExists")], "confidence not known"),
+    ([is_so(CONFIDENCE, "exists")], "confidence known"),
+    ([is_not_so(CONFIDENCE, "greaterThanOrEqual", 0.7)], "confidence below 0.7 (or not known)"),
+    ([is_not_so(CONFIDENCE, "greaterThan", 0.7)], "confidence at most 0.7 (or not known)"),
+    ([is_not_so(CONFIDENCE, "lessThan", 0.4)], "confidence at least 0.4 (or not known)"),
+    ([is_not_so(CONFIDENCE, "lessThanOrEqual", 0.4)], "confidence above 0.4 (or not known)"),
+    (
+        [is_so(CONFIDENCE, "greaterThan", 0.1), is_not_so(CONFIDENCE, "between", [0.5, 0.6])],
+        "confidence above 0.1 and not from 0.5 to 0.6",
+    ),
+    ([is_not_so(CONFIDENCE, "between", [0.5, 0.6])], "confidence not from 0.5 to 0.6 (or not known)"),
+    ([is_so("tier", "in", ["gold", "platinum"])], 'tier "gold" or "platinum"'),
+    ([is_not_so("tier", "in", ["gold", "platinum"])], 'tier other than "gold" or "platinum" (or not known)'),
+    ([is_not_so("tier", "notEquals", "gold")], 'tier "gold" (or not known)'),
+    ([is_so("tier", "notEquals", "gold")], 'tier other than "gold"'),
+    ([is_so("tier", "notContains", "o")], 'tier not containing "o"'),
+    ([is_not_so("tier", "contains", "")], "tier not a text (or not known)"),
+    ([is_so("tier", "contains", "")], "tier any text"),
+    ([is_so("tier", "notContains", "")], "tier any number"),
+    ([is_not_so("tier", "notContains", "")], "tier not a number (or not known)"),
+    ([Clause(STRANGE)], 'if words matchesRegex "x|y" (not understood here)'),
+    ([Clause(STRANGE, negate=True)], 'unless words matchesRegex "x|y" (not understood here)'),
+    ([Clause(SCHEDULE)], 'if {"name":"nights","type":"schedule"} (not understood here)'),
+]
+
+
+@pytest.mark.parametrize(("clauses", "phrase"), PHRASES, ids=[phrase for _, phrase in PHRASES])
+def test_phrases(clauses: list[Clause], phrase: str) -> None:
+    """Intents first and by their names alone; "not known" only where a missing attribute is meant as well."""
+    assert phrase == clauses_phrase(clauses, LABELS)
+
+
+def test_in_an_exception_an_intent_is_one_thing_among_others() -> None:
+    """It reads after "unless also"."""
+    clauses = [is_so("tier", "equals", "gold"), is_so(INTENT, "in", ["a", "b"])]
+    assert 'intent "a" or "b", tier "gold"' == exception_phrase(clauses, LABELS)
+
+
+@pytest.mark.parametrize("hostile", HOSTILE, ids=repr)
+def test_names_from_outside_do_no_harm(hostile: str) -> None:
+    """Attributes and values of any operator stand escaped, on one line."""
+    for operator in ("equals", "contains"):
+        said = clauses_phrase([is_so(hostile, operator, hostile), is_not_so(INTENT, operator, hostile)], LABELS)
+        assert DANGEROUS.search(said) is None
+        assert "\n" not in said
+    strange = opaque({"type": hostile, "attributeName": hostile, "operator": hostile, "value": [hostile]})
+    assert DANGEROUS.search(clauses_phrase([Clause(strange)], LABELS)) is None

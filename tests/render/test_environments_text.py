@@ -1,0 +1,157 @@
+"""Several environments at a glance: how each stands, in a table on a terminal and in a comment."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, get_args
+
+import pytest
+
+from reconciler.apply.report import Report
+from reconciler.model.change import Applied, Delete, Failed
+from reconciler.model.finding import Finding
+from reconciler.plan.plan import GuardResult, Plan
+from reconciler.render.colour import ansi, colourless
+from reconciler.render.text.environments import (
+    Row,
+    State,
+    applied_row,
+    planned_row,
+    several_markdown,
+    several_text,
+    total,
+)
+from tests.support.builders import address, managed, rule
+from tests.support.plans import empty, everything, unsure
+
+if TYPE_CHECKING:
+    from reconciler.model.change import Outcome
+
+FREEZE = GuardResult(name="freeze", value=1, limit=0, ok=False, message="prod is frozen now")
+
+
+def differing(**said: object) -> Plan:
+    """A plan of seven changes, one of them held, that no guard refuses."""
+    plan = replace(everything(), guards=())
+    plan = replace(plan, findings=tuple(one for one in plan.findings if one.severity != "error"))
+    return replace(plan, **said)  # type: ignore[arg-type]
+
+
+def conflicting() -> Plan:
+    """The same with rules in the way."""
+    return replace(everything(), guards=())
+
+
+COUNTS = "1 create, 3 update, 1 adopt, 2 delete, 1 left alone"
+ROWS = {
+    "nothing to do": (planned_row(empty()), ("none", "nobody", "same", "")),
+    "changes": (planned_row(differing()), (COUNTS, "", "differs", "")),
+    "a guard refuses": (
+        planned_row(differing(guards=(FREEZE,))),
+        (COUNTS, "", "refused", "apply will refuse this: freeze"),
+    ),
+    "rules in the way": (
+        planned_row(replace(conflicting(), guards=(FREEZE,))),
+        (COUNTS, "", "refused", "apply will refuse this: 1 rule in the way, freeze"),
+    ),
+    "failing route tests": (
+        planned_row(differing(failed_tests=(Finding(code="CXR220", severity="error", message="goes elsewhere"),))),
+        (COUNTS, "", "refused", "1 route test fails: apply will refuse this plan"),
+    ),
+    "nothing was to be applied": (applied_row(empty(), None), ("none", "nobody", "same", "")),
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_row_says_what_changes_and_what_stands_in_the_way(name: str) -> None:
+    """Changes by kind, who is affected, how it stands and why."""
+    row, (changes, who, state, said) = ROWS[name]
+    assert ("prod", changes, state, said) == (row.environment, row.changes, row.state, row.said)
+    assert who in row.affected
+
+
+def test_who_is_affected_is_a_count_or_not_known() -> None:
+    """With the share of the sample where there is one; a plan that was not analysed says so."""
+    cases, _, share = planned_row(differing()).affected.partition(", ")
+    assert cases.endswith(" cases")
+    assert share.endswith("of October 2026")
+    assert "not known" == planned_row(differing(behaviour=None)).affected
+    assert "not known" == planned_row(unsure(differing(behaviour=None, moved=None), ())).affected
+
+
+def test_a_plan_that_only_clears_away_says_so() -> None:
+    """A temporary copy counts as no change."""
+    copy = managed("9", "cards/vip", rule())
+    assert copy.marker is not None
+    clearing = Delete(
+        address=address("cards/vip"), live=replace(copy, marker=replace(copy.marker, copy=True)), cause="duplicate"
+    )
+    assert "clean-up" == planned_row(replace(empty(), changes=(clearing,))).changes
+
+
+def test_a_row_says_what_became_of_a_plan() -> None:
+    """All, a part, and an interruption."""
+    plan = differing()
+    made: list[Outcome] = [Applied(change, 1, "") for change in plan.changes]
+    part = (*made[:-1], Failed(plan.changes[-1], 1, "422"))
+    reports = {
+        "applied": Report(outcomes=tuple(made), converged=True),
+        "partly": Report(outcomes=part, converged=False, error="HTTP 403"),
+        "interrupted": Report(outcomes=part, converged=False, interrupted=True),
+    }
+    assert {
+        "applied": "applied 7 of 7",
+        "partly": "applied 6 of 7; HTTP 403",
+        "interrupted": "applied 6 of 7",
+    } == {state: applied_row(plan, report).said for state, report in reports.items()}
+    assert list(reports) == [applied_row(plan, report).state for report in reports.values()]
+
+
+TABLE = [
+    Row(environment="prod-apac", changes="2 create", affected="2 cases", state="differs"),
+    Row(environment="prod-emea", changes="none", affected="nobody", state="same"),
+    Row(
+        environment="prod-|us",
+        changes="1 update",
+        affected="nobody",
+        state="partly",
+        said="applied 0 of 1; HTTP 403 <b>\x1b[31m",
+    ),
+    Row(environment="prod-x", changes="1 update", affected="nobody", state="failed", said="x" * 80),
+]
+
+
+def test_the_table_reads_like_this() -> None:
+    """The sum first; what is long is cut, and text from outside means nothing."""
+    assert f"""\
+Plan for 4 environments: 1 with changes, 1 with nothing to do, 1 not wholly applied, 1 failed
+
+  environment  changes   who is affected
+  prod-apac    2 create  2 cases
+  prod-emea    none      nobody           nothing to do
+  prod-|us     1 update  nobody           applied 0 of 1; HTTP 403 <b>\\u001b[31m
+  prod-x       1 update  nobody           {"x" * 67}...
+""" == several_text(TABLE, "Plan for", colourless)
+    assert f"""\
+### Plan for 4 environments: 1 with changes, 1 with nothing to do, 1 not wholly applied, 1 failed
+
+| Environment | Changes | Who is affected | |
+|---|---|---|---|
+| `prod-apac` | 2 create | 2 cases |  |
+| `prod-emea` | none | nobody | nothing to do |
+| `prod-\\|us` | 1 update | nobody | applied 0 of 1; HTTP 403 `<b>\\u001b[31m` |
+| `prod-x` | 1 update | nobody | {"x" * 67}... |
+""" == several_markdown(TABLE, "Plan for")
+
+
+def test_every_state_has_its_words_and_its_colour() -> None:
+    """None at all is no environment."""
+    rows = [Row(environment="e", changes="none", affected="nobody", state=state) for state in get_args(State)]
+    assert (
+        "7 environments: 1 applied, 1 with changes, 1 with nothing to do, 1 not wholly applied, 1 refused, 1 failed,"
+        " 1 interrupted"
+    ) == total(rows)
+    painted = several_text(rows, "Plan for", ansi)
+    for words in ("\x1b[2mnothing to do", "\x1b[31mrefused", "\x1b[31mpartly", "\x1b[32mapplied"):
+        assert words in painted
+    assert "0 environments" == total([])

@@ -1,0 +1,194 @@
+"""Equal edits of many rules are one line, and no rule whose edit differs is hidden in it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+from reconciler.model.change import Update
+from reconciler.model.rule import Queue, Rule, Target, condition
+from reconciler.plan.document import document
+from reconciler.render.equal_edits import FEWEST, equal_edits
+from reconciler.render.summary import telling
+from tests.render.test_plan_text import DANGEROUS
+from tests.support.builders import address, at_least, intent_is, managed, rule, wanted
+from tests.support.hostile_names import HOSTILE_NAMES
+from tests.support.parsed_html import github, page
+from tests.support.plan_formats import as_drift_markdown, as_html, as_markdown, as_text
+from tests.support.plans import looked_at
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reconciler.plan.plan import Plan
+
+LONG = [f"value {n}" for n in range(12)]
+
+
+def edited(*edits: tuple[Rule, Rule], queues: Sequence[Queue] = ()) -> Plan:
+    """A plan that edits rules cards/r0, cards/r1, ... from one to the other."""
+    want = [wanted(f"cards/r{n}", after) for n, (_, after) in enumerate(edits)]
+    return looked_at(
+        want, [managed(str(n), f"cards/r{n}", before) for n, (before, _) in enumerate(edits)], None, *queues
+    )
+
+
+def asks(name: str, confidence: float, **said: Any) -> Rule:
+    return rule(name, conditions=[intent_is(name), at_least(confidence)], **said)
+
+
+def raised(count: int) -> list[tuple[Rule, Rule]]:
+    """So many rules whose confidence goes from 0.6 to 0.7."""
+    return [(asks(f"i{n}", 0.6), asks(f"i{n}", 0.7)) for n in range(count)]
+
+
+def grouped(made: Plan) -> list[list[str]]:
+    """The keys of each group of more than one rule."""
+    return [[one.address.key for one in group] for group in equal_edits(telling(made, "t").changes) if len(group) > 1]
+
+
+def test_many_equal_edits_are_one_line() -> None:
+    """In the words of semantics "Rows"; -v names every rule; JSON and totals stay per rule."""
+    made = edited(*raised(22))
+    assert (
+        "\n  ~ 22 rules: confidence >= 0.6 -> >= 0.7\n      cards/r0, cards/r1, cards/r10 and 19 more\n\n"
+        in as_text(made)
+    )
+    assert "Plan: 22 to update, 0 unchanged.\n" in as_text(made)
+    assert 22 == len(document(made)["changes"])
+    row = next(row for row in github(as_markdown(made)).rows()[1] if row[0] == "~\u00a0update")
+    assert (True, "confidence ≥ 0.6 → ≥ 0.7") == (row[1].startswith("22 rules"), row[2])
+    assert all(f"cards/r{n}" in row[1] for n in range(22))
+    text = as_html(made)
+    assert ["22"] == [one["data-rules"] for one in page(text).all("article")]
+    assert all(f"<li><code>cards/r{n}</code>" in text for n in range(22))
+
+
+@pytest.mark.parametrize("count", [1, FEWEST - 1])
+def test_few_equal_edits_stand_by_themselves(count: int) -> None:
+    """Two lines are read faster than one about two."""
+    assert [] == grouped(edited(*raised(count)))
+
+
+def test_words_of_a_description_may_differ_about_the_edit() -> None:
+    """A generated one names the rule's intent: what was edited in it is equal."""
+    moves = [
+        (
+            asks(f"i{n}", 0.6, description=f"Routes i{n} to Cards"),
+            asks(f"i{n}", 0.6, description=f"Routes i{n} to Fraud", targets=[Target("q-fraud", 1)]),
+        )
+        for n in range(3)
+    ]
+    made = edited(*moves)
+    assert [["r0", "r1", "r2"]] == grouped(made)
+    assert (
+        '\n  ~ 3 rules\n      description  "Cards" -> "Fraud"\n      queue        "Card Services" -> "Fraud"\n'
+        in as_text(made)
+    )
+    other = replace(moves[2][1], description="Routes i2 to Fraud, for now")
+    assert [] == grouped(edited(*moves[:2], (moves[2][0], other)))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        (asks("x", 0.6), asks("x", 0.75)),
+        (asks("x", 0.5), asks("x", 0.7)),
+        (asks("x", 0.6), asks("x", 0.7, priority=1)),
+        (asks("x", 0.6), asks("x", 0.7, enabled=False)),
+        (asks("x", 0.6), asks("x", 0.7, description="other")),
+        (asks("x", 0.6), asks("x", 0.7, targets=[Target("q-fraud", 1)])),
+        (asks("x", 0.6, targets=[Target("q-fraud", 1)]), asks("x", 0.7)),
+    ],
+)
+def test_an_edit_that_differs_is_not_hidden(other: tuple[Rule, Rule]) -> None:
+    """By a value, by one field more."""
+    assert [["r0", "r1", "r2"]] == grouped(edited(*raised(3), other))
+    assert "cards/r3   manifests/x.yaml:1" in as_text(edited(*raised(3), other))
+
+
+def test_what_is_cut_where_people_read_it_is_compared_whole() -> None:
+    """Long lists, long texts, and queues of one name."""
+    values = [[*LONG, "a"], [*LONG, "b"], [*LONG, "c"]]
+    tiers = [(rule(f"i{n}"), rule(f"i{n}", conditions=[condition("tier", "in", values[n])])) for n in range(3)]
+    assert [] == grouped(edited(*tiers))
+    texts = [(rule(f"i{n}"), rule(f"i{n}", description=f"{'x' * 400}{n}")) for n in range(3)]
+    assert [] == grouped(edited(*texts))
+    queues = [Queue(f"q{n}", "Same") for n in range(3)]
+    moved = [(rule(f"i{n}"), rule(f"i{n}", targets=[Target(f"q{n}", 1)])) for n in range(3)]
+    assert [] == grouped(edited(*moved, queues=queues))
+
+
+def test_deletes_and_creates_are_not_grouped() -> None:
+    """Each is a whole rule."""
+    want = [wanted(f"cards/new{n}", rule(f"new{n}")) for n in range(4)]
+    made = looked_at(want, [managed(str(n), f"cards/gone{n}", rule(f"gone{n}")) for n in range(4)])
+    assert [] == grouped(made)
+
+
+VALUES = {
+    "priority": some.sampled_from([1, 2]),
+    "enabled": some.booleans(),
+    "description": some.sampled_from(["to a", "to b", "by b"]),
+    "confidence": some.sampled_from([0.6, 0.7]),
+    "targets": some.sampled_from([[Target("q-cards", 1)], [Target("q-fraud", 1)]]),
+}
+RULES = some.tuples(some.fixed_dictionaries(VALUES), some.fixed_dictionaries(VALUES))
+
+
+@settings(max_examples=60, deadline=None)
+@given(some.lists(RULES, min_size=1, max_size=12))
+def test_grouping_loses_no_rule_and_joins_only_equal_edits(pairs: list[tuple[dict[str, Any], dict[str, Any]]]) -> None:
+    """Every change is in one group, in some order; in a group all fields go from and to the same values."""
+    edits = [(asks(f"i{n}", **before), asks(f"i{n}", **after)) for n, (before, after) in enumerate(pairs)]
+    made = edited(*edits)
+    groups = equal_edits(telling(made, "t").changes)
+    assert sorted(one.address for one in made.changes) == sorted(one.address for group in groups for one in group)
+    for group in groups:
+        fields = {
+            str([(one.path, one.before, one.after) for one in change.fields])
+            for change in made.changes
+            if isinstance(change, Update) and change.address in [one.address for one in group]
+        }
+        assert 1 == len(fields)
+        assert len(group) == 1 or len(group) >= FEWEST
+    text = as_text(made)
+    assert all(
+        f"cards/r{n}" in text or re.search(r"and \d+ more", text)
+        for n, _ in enumerate(pairs)
+        if edits[n][0] != edits[n][1]
+    )
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES.values(), ids=HOSTILE_NAMES)
+def test_hostile_values_in_a_group_are_text(name: str) -> None:
+    """As attribute, value, queue and words of a description of equal edits."""
+
+    def made(said: str) -> Plan:
+        before = [rule(f"i{n}", description=f"a{n} {said} b") for n in range(4)]
+        asked = condition(said, "equals", said)
+        after = [
+            rule(
+                f"i{n}",
+                description=f"a{n} {said}2 b",
+                conditions=[intent_is(f"i{n}"), asked],
+                targets=[Target("q", 1)],
+            )
+            for n in range(4)
+        ]
+        return edited(*zip(before, after, strict=True), queues=[Queue("q", said)])
+
+    odd, usual = made(name), made("Billing")
+    assert [["r0", "r1", "r2", "r3"]] == grouped(odd)
+    assert DANGEROUS.search(as_text(odd)) is None
+    for form in (as_markdown, as_drift_markdown):
+        shapes = [[tag for tag in github(form(one)).shape if tag.strip("/") != "code"] for one in (usual, odd)]
+        assert shapes[0] == shapes[1]
+    tags = [[tag for tag, _ in page(as_html(one)).tags if tag != "code"] for one in (usual, odd)]
+    assert tags[0] == tags[1]
+    assert address("cards/r0") in [one.address for one in odd.changes]

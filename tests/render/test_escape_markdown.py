@@ -1,0 +1,128 @@
+"""Sentences of ours as Markdown: values become code spans, and every word that could mean something too."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reconciler.render.escape_markdown import cell, code, fenced, inline, unquoted
+from reconciler.text.escape import escape_invisible, quote
+from tests.support.parsed_html import Page, github
+
+SIGNS = st.text(st.sampled_from("ab 12\"'`|\\[]()<>@#*_~:;.,!$&/-+={}\n\t\u200bé漢😀"), max_size=24)
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ('"Card Services" -> "General"', "`Card Services` → `General`"),
+        ("confidence >= 0.7 (or not known)", "confidence ≥ 0.7 (or not known)"),
+        ('intent is "10": to "x", priority 5', 'intent is `"10"`: to `x`, priority 5'),
+        ("queue 'Card Services' is no alias of October's", "queue `Card Services` is no alias of October's"),
+        ("take it over with `adopt:` here", "take it over with `adopt:` here"),
+        ("by cards/vip and 1 more", "by `cards/vip` and 1 more"),
+        ("9.4 % of it", "9.4\u00a0% of it"),
+        ("1. a", r"1\. a"),
+        ("2) a", r"2\) a"),
+        (" 1. a", r" 1\. a"),
+        ('"a""b" c"d', '`"a""b"` `c"d`'),
+        ("deadbee1-foo GH-12 #12 facade", "`deadbee1-foo` `GH-12` `#12` facade"),
+        ("[x](y) :a: _b_", r"\[`x](y`) `:a`: `_b_`"),
+        ("a\nb", r"`a\u000ab`"),
+        ('to "x"; why: cxroute explain -e a --attr b="c d"', 'to `x`; why: `cxroute explain -e a --attr b="c d"`'),
+    ],
+)
+def test_a_sentence_reads_like_this(said: str, expected: str) -> None:
+    """What is ours stays text; arrows are drawn; what is not surely harmless is code."""
+    assert expected == inline(said)
+
+
+def test_a_long_sentence_is_whole() -> None:
+    """A case of many intents is not cut where the terminal does not cut it; a name is, as everywhere."""
+    said = ", ".join(f'"intent_number_{n}"' for n in range(40))
+    assert "`intent_number_39`" in inline(said)
+    assert 303 == len(code("x" * 400).strip("`"))
+
+
+@pytest.mark.parametrize("name", ["x" * 400, "\\" * 400, '"' * 400])
+def test_a_value_that_is_cut_ends_where_it_ends(name: str) -> None:
+    """The words after a long name are no part of it."""
+    assert inline(f'{quote(name)} -> "General"').endswith("` → `General`")
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ('"Cards"', "Cards"),
+        ('"10"', '"10"'),
+        ('"true"', '"true"'),
+        ('" a"', '" a"'),
+        (r'"a\"b"', r'"a\"b"'),
+        ("10", "10"),
+        ("a queue", "a queue"),
+        ('"a" "b"', '"a" "b"'),
+    ],
+)
+def test_quotes_stay_where_they_say_something(written: str, expected: str) -> None:
+    """A text that could be taken for a number, for true, or for less than it is, keeps its quotes."""
+    assert expected == unquoted(written)
+
+
+@settings(max_examples=400, deadline=None)
+@given(SIGNS)
+def test_whatever_is_said_is_one_paragraph_of_text_and_code(said: str) -> None:
+    """No text makes any other element, and all of it is read, though it begins a line."""
+    page = github(f"- {inline(said)}\n")
+    assert set() == {tag for tag, _ in page.tags} - {"ul", "li", "code"}
+    assert [] == [text for text in page.outside("code") if re.search(r"[@#`*_~$|]|<[\w/!?]", text)]
+    assert folded(escape_invisible(said)) == folded(read(page))
+
+
+@settings(max_examples=400, deadline=None)
+@given(SIGNS)
+def test_a_code_span_shows_just_its_text(name: str) -> None:
+    """On one line, with every sign that can be seen."""
+    page = github(f"a {code(name)} b")
+    assert set() == {tag for tag, _ in page.tags} - {"p", "code"}
+    assert escape_invisible(name) == page.said("code") or not name.strip()
+
+
+@settings(max_examples=400, deadline=None)
+@given(SIGNS, SIGNS)
+def test_a_cell_is_one_cell(name: str, said: str) -> None:
+    """Whatever stands in it: bars, in code too, are no borders; behind odd backslashes they are escapes."""
+    page = github(f"| a | b |\n|---|---|\n| {cell(code(name))} | {cell(inline(said))} |\n")
+    assert [2, 2] == [len(row) for row in page.rows()[0]]
+    shown = page.rows()[0][1][0].replace("\\u007c", "|")
+    assert escape_invisible(name).strip() == shown.strip()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("a|b", r"a\|b"), (r"a\|b", r"a\\u007cb"), (r"a\\|b", r"a\\\|b"), ("||", r"\|\|")]
+)
+def test_a_bar_is_read_alike_by_every_parser(text: str, expected: str) -> None:
+    """Whether a backslash before it belongs to the bar is nothing that they agree on."""
+    assert expected == cell(text)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(st.sampled_from("`~ab\n "), max_size=40))
+def test_no_text_ends_its_block(text: str) -> None:
+    """The fence is longer than any run of backticks inside."""
+    page = github(f"{fenced(text, 'diff')}after\n")
+    assert "after" == page.said("p").strip()
+    assert 1 == len(page.all("pre"))
+
+
+def read(page: Page) -> str:
+    return "".join(one.text for one in page.texts)
+
+
+def folded(text: str) -> str:
+    """Text without spaces, quotes of any kind, and with arrows as they are drawn."""
+    for typed, drawn in (("->", "→"), (">=", "≥"), ("<=", "≤")):
+        text = text.replace(typed, drawn)
+    return "".join(one for one in text if one not in " \u00a0\"'`\n")

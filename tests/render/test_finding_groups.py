@@ -1,0 +1,235 @@
+"""One cause is one finding with its rules: grouped without a loss, and told alike in every form."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from reconciler.behaviour.facts.rule_facts import Facts
+from reconciler.checks.lint_rules import about_rules
+from reconciler.checks.lint_view import View
+from reconciler.cli.commands.history import read
+from reconciler.manifest.kinds.environment import Environment
+from reconciler.manifest.load import load
+from reconciler.model.finding import Finding, finding_document, group_findings
+from reconciler.model.rule import Source
+from reconciler.plan.plan import advised
+from reconciler.render.colour import colourless
+from reconciler.render.github_annotations import annotated
+from reconciler.render.sarif import sarif
+from reconciler.render.text.findings import findings_text, findings_with_carets
+from tests.render.test_plan_text import DANGEROUS
+from tests.support.airline import ADDRESSES, make_by_hand, rules
+from tests.support.builders import address, desired, rule, wanted
+from tests.support.github_runner import commands
+from tests.support.hostile_names import HOSTILE_NAMES
+from tests.support.parsed_html import github, page
+from tests.support.plan_formats import as_drift_markdown, as_html, as_json, as_markdown, as_text
+from tests.support.plans import empty, everything
+
+if TYPE_CHECKING:
+    from tests.support.program import Program
+
+FINDINGS = some.lists(
+    some.builds(
+        Finding,
+        code=some.sampled_from(["CXR202", "CXR203"]),
+        severity=some.sampled_from(["error", "warning", "info"]),
+        message=some.sampled_from(["one", "two"]),
+        source=some.none() | some.builds(Source, some.just("a.yaml"), some.integers(1, 3), some.just(1)),
+        address=some.none() | some.sampled_from([address("a/b"), address("a/c"), address("a/d")]),
+        hint=some.sampled_from(["", "do"]),
+        acknowledged=some.sampled_from(["", "meant"]),
+    ),
+    max_size=30,
+)
+
+
+def said(finding: Finding) -> tuple[str, ...]:
+    return finding.code, finding.severity, finding.message, finding.hint, finding.acknowledged
+
+
+def several(count: int, message: str = "never reached") -> list[Finding]:
+    """So many equal warnings about rules a/r0, a/r1, ..."""
+    return [
+        Finding(
+            code="CXR202",
+            severity="warning",
+            message=message,
+            source=Source("a.yaml", n + 1, 5),
+            address=address(f"a/r{n}"),
+            hint="narrow it",
+        )
+        for n in range(count)
+    ]
+
+
+@given(FINDINGS)
+def test_grouping_loses_nothing_and_joins_only_what_says_the_same(findings: list[Finding]) -> None:
+    """Each code, address and source is still there, as often; equal ones that are no errors are one finding."""
+    groups = group_findings(findings)
+    assert Counter(findings) == Counter(place for group in groups for place in group.places)
+    assert all(len({said(place) for place in group.places}) == 1 for group in groups)
+    assert not any(group.repeats for group in groups if group.severity == "error")
+    apart = [(said(one), one.address is None) for one in groups if one.severity != "error"]
+    assert len(apart) == len(set(apart))
+
+
+@given(FINDINGS, some.integers(0, 30))
+def test_grouping_in_two_steps_is_grouping_at_once(findings: list[Finding], first: int) -> None:
+    """What is grouped already is grouped with what comes later."""
+    assert group_findings(findings) == group_findings([*group_findings(findings[:first]), *findings[first:]])
+
+
+def test_a_rule_that_is_meant_twice_is_one_rule() -> None:
+    """At two places: both are places, and the rule is named once."""
+    twice = [
+        Finding(code="CXR202", severity="warning", message="one", source=Source("a.yaml", n, 1), address=address("a/b"))
+        for n in (1, 2)
+    ]
+    (group,) = group_findings(twice)
+    assert ((address("a/b"),), 2) == (group.addresses, len(group.places))
+    assert "2 places: one" in findings_text([group], colourless)
+
+
+@given(FINDINGS)
+def test_json_has_every_rule_with_its_place(findings: list[Finding]) -> None:
+    """`address` and `source` are the first's; `addresses` and `sources` have each in the same order."""
+    for group in group_findings(findings):
+        form = finding_document(group)
+        assert ("sources" in form) is bool(group.repeats)
+        listed = zip(form.get("addresses", [form["address"]] * 99), form.get("sources", [form["source"]]), strict=False)
+        assert [(str(one.address) if one.address else None, one.source) for one in group.places] == [
+            (where, Source(**source) if source else None) for where, source in listed
+        ]
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_one_rule_made_by_hand_is_one_finding(cxroute: Program) -> None:
+    """Of all 29 rules that it hides, in JSON, text and comment; the intents are not told as well."""
+    rules()
+    intents = ", ".join(one.removeprefix("air/") for one in ADDRESSES)
+    Path("manifests/intents.yaml").write_text(
+        f"apiVersion: routing/v1\nkind: Intents\nname: bot\nintents: [{intents}]\n", encoding="utf-8"
+    )
+    assert 0 == cxroute("apply", "--yes")
+    make_by_hand()
+    code, form = cxroute.json("plan")
+    (finding,) = form["findings"]
+    assert (0, "CXR202", "air/intent-0", ADDRESSES) == (
+        code,
+        finding["code"],
+        finding["address"],
+        sorted(finding["addresses"], key=ADDRESSES.index),
+    )
+    assert [6 + n for n in range(29)] == sorted(source["line"] for source in finding["sources"])
+    assert 0 == cxroute("plan")
+    assert 1 == cxroute.out.count("CXR202")
+    assert 'CXR202] 29 rules: never reached: the live rule "ALL CALLS" (not managed) takes all' in cxroute.out
+    assert "air/intent-0, air/intent-1, air/intent-2 and 26 more\n" in cxroute.out
+    assert max(map(len, cxroute.out.splitlines())) <= 160
+    assert 0 == cxroute("-v", "plan")
+    assert all(re.search(rf"^      {one}   manifests/rules.yaml:\d+$", cxroute.out, re.MULTILINE) for one in ADDRESSES)
+    assert 0 == cxroute("plan", "--format", "markdown")
+    assert all(f"`{one}`" in cxroute.out for one in ADDRESSES[:10])
+    assert 0 == cxroute("plan", "--only", "air/intent-7", "--format", "json")
+    (alone,) = json.loads(cxroute.out)["findings"]
+    assert ("air/intent-7", False) == (alone["address"], "addresses" in alone)
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_an_undo_is_one_finding(cxroute: Program) -> None:
+    """That the manifests say otherwise has one cause, whatever is undone; the hold to write stands in it once."""
+    rules()
+    assert 0 == cxroute("apply", "--yes")
+    rules(confidence=0.7, catch_all="{key: rest, when: [], queue: Q0, priority: 900}")
+    assert 0 == cxroute("apply", "--yes")
+    run = read(Path(".cxroute/journal.jsonl"))[-1].id
+    _, form = cxroute.json("plan", "--undo", run)
+    (finding,) = form["findings"]
+    assert ("CXR310", {*ADDRESSES, "air/rest"}) == (finding["code"], {*finding["addresses"]})
+    assert "would make 30 of these changes again" in finding["message"]
+    assert 1 == finding["message"].count("hold: {until:")
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_validate_tells_one_cause_once(cxroute: Program) -> None:
+    """With the first place, so that editors find it; SARIF has a result for each rule."""
+    rules(catch_all="{key: all, when: [], queue: Q0, priority: 1}")
+    assert 0 == cxroute("validate")
+    found = "manifests/rules.yaml:6:5: warning[CXR202]: 29 rules: never reached: air/all takes all the same"
+    assert cxroute.out.startswith(found)
+    assert "; air/intent-0, air/intent-1, air/intent-2 and 26 more\n\n1 warning in 2 files." in cxroute.out
+    _, form = cxroute.json("validate")
+    assert [29] == [len(one["addresses"]) for one in form["findings"]]
+    assert 0 == cxroute("validate", "--format", "github")
+    (command,) = commands(cxroute.out)
+    assert command.data.startswith("29 rules: never reached")
+    assert command.data.endswith("\nair/intent-0, air/intent-1, air/intent-2 and 26 more")
+    assert 0 == cxroute("validate", "--format", "sarif")
+    results = json.loads(cxroute.out)["runs"][0]["results"]
+    assert sorted(ADDRESSES) == sorted(
+        one["locations"][0]["logicalLocations"][0]["fullyQualifiedName"] for one in results
+    )
+
+
+def test_rules_of_which_nothing_is_known_are_one_finding(tmp_path: Path) -> None:
+    """The bound of work is one cause; each rule that was not looked at is named."""
+    environment = Environment(name="prod", owner="acme", tenant="acme")
+    want = desired(*(wanted(f"cards/r{n}", rule(f"r{n}")) for n in range(5)))
+    (tmp_path / "prod.yaml").write_text("apiVersion: routing/v1\nkind: Queues\nname: q\nqueues: {}\n", encoding="utf-8")
+    view = View(want, (), load(tmp_path), environment, {})
+    (group,) = group_findings(
+        about_rules(view, Facts(never=(), shadowed=(), redundant=(), ties=(), undecided=tuple(view.ordered)))
+    )
+    assert ("CXR209", [f"cards/r{n}" for n in range(5)]) == (group.code, [str(one) for one in group.addresses])
+
+
+def test_a_finding_about_several_rules_is_near_if_one_of_them_changes() -> None:
+    """It stands open in the comment; about other rules alone it is folded."""
+    changed = replace(several(1)[0], address=address("cards/both"))
+    assert "> - **CXR202** 3 rules: never reached" in as_markdown(advised(everything(), [*several(2), changed]))
+    assert "\n- **CXR202** 3 rules: never reached" in as_markdown(advised(everything(), several(3)))
+
+
+def test_places_are_told_where_there_is_no_rule() -> None:
+    """The same words at several places of manifests."""
+    groups = group_findings(replace(one, address=None) for one in several(5))
+    places = "a.yaml:1, a.yaml:2, a.yaml:3 and 2 more"
+    head = "a.yaml:1:5: warning[CXR202]: 5 places: never reached; narrow it"
+    assert f"{head}; {places}\n" == findings_text(groups, colourless)
+    assert findings_with_carets(groups, colourless, 80).endswith("      a.yaml:1, a.yaml:2, a.yaml:3 and 2 more\n")
+    assert "a.yaml:4, a.yaml:5\n" in findings_text(groups, colourless, 99)
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES.values(), ids=HOSTILE_NAMES)
+def test_hostile_names_in_a_group_are_text(name: str) -> None:
+    """In message, hint and file of several findings: no line, element or command of their own, in any form."""
+    findings = [
+        replace(one, message=f"{name}: {name}", hint=name, source=Source(f"m/{name}", 1, 1)) for one in several(4)
+    ]
+    plain = [replace(one, message="x", hint="y") for one in several(4)]
+    made, usual = advised(empty(), findings), advised(empty(), plain)
+    assert len(as_text(usual).splitlines()) - (not name) == len(as_text(made).splitlines())
+    assert DANGEROUS.search(as_text(made)) is None
+    tags = [[tag for tag, _ in page(as_html(one)).tags if tag not in ("code", "a", "span")] for one in (usual, made)]
+    assert tags[0] == tags[1]
+    for form in (as_markdown, as_drift_markdown):
+        shapes = [
+            [tag for tag in github(form(one)).shape if tag.strip("/") not in ("code", "a")] for one in (usual, made)
+        ]
+        assert shapes[0] == shapes[1]
+    groups = group_findings(findings)
+    assert 1 == len(commands(annotated(groups)))
+    assert 1 == len(findings_text(groups, colourless).splitlines())
+    assert 4 == len(sarif(groups)["runs"][0]["results"])
+    assert [f"{name}: {name}"] * 4 == [place.message for place in groups[0].places]
+    assert name in json.loads(as_json(made))["findings"][-1]["message"]

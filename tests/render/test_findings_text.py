@@ -1,0 +1,120 @@
+"""Findings on a terminal: the line that is meant, the caret under it, the hint where it has room."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from reconciler.model.finding import Finding
+from reconciler.model.rule import Source
+from reconciler.render.colour import ansi, colourless
+from reconciler.render.text.findings import findings_with_carets, totals
+from tests.support.builders import address
+
+LONG = f"  - {{intent: {'x' * 50}, a: b, quue: fraud, and: so, on: y}}"
+
+
+def finding(excerpt: str = "  - quue: fraud", column: int = 5, span: int = 4, **said: Any) -> Finding:
+    """An error about `quue`."""
+    return Finding(
+        code="CXR102",
+        severity="error",
+        message="unknown field",
+        source=Source("m.yaml", 12, column),
+        address=None,
+        **said,
+        excerpt=excerpt,
+        span=span,
+    )
+
+
+def shown(one: Finding, width: int = 40) -> list[str]:
+    """Return the lines below the head of a finding."""
+    head, *lines = findings_with_carets([one], colourless, width).splitlines()
+    assert head.endswith("error[CXR102]: unknown field")
+    return lines
+
+
+def test_a_caret_stands_under_what_is_meant_and_the_hint_behind_it() -> None:
+    """As many carets as characters are meant."""
+    hint = 'did you mean "queue"?'
+    assert ["   12 |   - quue: fraud", f"      |     ^^^^ {hint}"] == shown(finding(hint=hint))
+    assert ["   12 |   - quue: fraud", "      |     ^^^^"] == shown(finding())
+
+
+def test_a_hint_that_does_not_fit_has_a_line_of_its_own() -> None:
+    """It fits as long as the line is not longer than the terminal."""
+    fits = "x" * (40 - 8 - len("    ^^^^ "))
+    assert ["   12 |   - quue: fraud", f"      |     ^^^^ {fits}"] == shown(finding(hint=fits))
+    longer = f"{fits}x"
+    assert ["   12 |   - quue: fraud", "      |     ^^^^", f"      | {longer}"] == shown(finding(hint=longer))
+
+
+def test_of_a_long_line_the_part_with_the_caret_is_shown() -> None:
+    """Something of what is before it, too; a line that fits is whole."""
+    cut = ["   12 | xx, a: b, quue: fraud, and: so, ", "      |           ^^^^"]
+    assert cut == shown(finding(LONG, LONG.index("quue") + 1))
+    assert [f"   12 | {LONG}", f"      | {' ' * LONG.index('quue')}^^^^"] == shown(
+        finding(LONG, LONG.index("quue") + 1), len(LONG) + 8
+    )
+    start = ["   12 |   - {intent: xxxxxxxxxxxxxxxxxxx", "      |     ^"]
+    assert start == shown(finding(LONG, 5, 1))
+
+
+@pytest.mark.parametrize(
+    ("excerpt", "column", "line", "carets"),
+    [
+        ("  # \x1b\u202e quue: x", 8, "  # \\u001b\\u202e quue: x", " " * 17 + "^^^^"),
+        ("漢字 quue: x", 4, "漢字 quue: x", " " * 5 + "^^^^"),
+        ("quue" + "漢" * 20, 1, "quue" + "漢" * 14, "^^^^"),
+        ("quéue", 1, "quéue", "^^^^"),
+        ("  a", 9, "  a", "   ^"),
+    ],
+    ids=["escapes", "wide", "cut wide", "accent", "behind the end"],
+)
+def test_a_caret_stands_right_whatever_the_line_holds(excerpt: str, column: int, line: str, carets: str) -> None:
+    """Escapes are as long as they are shown; a wide character takes two columns; there is always a caret."""
+    assert [f"   12 | {line}", f"      | {carets}"] == shown(finding(excerpt, column))
+
+
+def test_without_a_line_to_show_the_hint_stands_below() -> None:
+    """As of a file that cannot be read."""
+    assert ["      run `cxroute init`"] == shown(finding("", hint="run `cxroute init`"))
+    assert ["      run `cxroute init`"] == shown(replace(finding(hint="run `cxroute init`"), source=None))
+    assert [] == shown(finding(""))
+
+
+def test_a_finding_about_several_rules_names_them_below() -> None:
+    """Up to so many; the head counts them."""
+    rules = [replace(finding(), severity="warning", address=address(f"cards/r{n}")) for n in range(5)]
+    group = replace(rules[0], repeats=tuple(rules[1:]))
+    assert [
+        "m.yaml:12:5: warning[CXR102]: 5 rules: unknown field",
+        "   12 |   - quue: fraud",
+        "      |     ^^^^",
+        "      cards/r0, cards/r1, cards/r2 and 2 more",
+    ] == findings_with_carets([group], colourless, 40).splitlines()
+    assert findings_with_carets([group], colourless, 40, 9).endswith("cards/r3, cards/r4\n")
+
+
+def test_an_error_is_red_and_its_line_dim() -> None:
+    """A warning is yellow, an info dim."""
+    assert (
+        "m.yaml:12:5: \x1b[31merror[CXR102]\x1b[0m: unknown field\n"
+        "\x1b[2m   12 | \x1b[0m  - quue: fraud\n"
+        "      |     \x1b[31m^^^^\x1b[0m\n"
+    ) == findings_with_carets([finding()], ansi, 40)
+    colours = {"warning": "\x1b[33mwarning", "info": "\x1b[2minfo"}
+    for severity, painted in colours.items():
+        assert painted in findings_with_carets([replace(finding(), severity=severity)], ansi, 40)  # type: ignore[arg-type]
+
+
+def test_totals_count_what_is_wrong_and_the_files() -> None:
+    """Infos count as nothing wrong."""
+    error, info = finding(), replace(finding(), severity="info")
+    warning = replace(finding(), severity="warning")
+    assert "2 errors and 1 warning in 12 files." == totals([error, warning, error, info], 12)
+    assert "1 warning in 1 file." == totals([warning], 1)
+    assert "No errors in 1,000 files." == totals([info], 1000)

@@ -1,0 +1,128 @@
+"""Every format of a plan, compared with tests/golden; `python -m tests.render.test_golden` writes the files anew."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from unittest.mock import patch
+
+import pytest
+
+from reconciler.plan import document as saved_plan
+from reconciler.render.impact import OTHERS
+from tests.support.parsed_html import github, page
+from tests.support.plan_formats import FORMS, as_html, as_json, as_markdown, as_text
+from tests.support.plans import empty, everything, many, told
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reconciler.plan.plan import Plan
+    from tests.support.parsed_html import Page
+
+GOLDEN: Final = Path(__file__).parents[1] / "golden"
+PLANS: Final[dict[str, Callable[[], Plan]]] = {"everything": everything, "many": many, "empty": empty}
+
+
+@cache
+def written() -> dict[str, str]:
+    """Every file's name and what it holds; the version is none, so that a release changes no file."""
+    with patch.object(saved_plan, "__version__", "0.0.0"):
+        made = {name: build() for name, build in PLANS.items()}
+        return {f"{name}.{end}": form(one) for name, one in made.items() for end, form in FORMS.items()}
+
+
+@pytest.mark.parametrize("name", [f"{name}.{end}" for name in PLANS for end in FORMS])
+def test_it_reads_like_this(name: str) -> None:
+    """Every form of a plan with something of everything, of one with more rows than are shown, and of an empty one."""
+    assert (GOLDEN / name).read_text(encoding="utf-8") == written()[name]
+
+
+def test_no_other_file_is_kept() -> None:
+    """A form that is no more leaves no file behind."""
+    assert set(written()) == {path.name for path in GOLDEN.iterdir()}
+
+
+PLAN = pytest.mark.parametrize("build", PLANS.values(), ids=PLANS)
+
+
+@PLAN
+def test_every_form_counts_alike(build: Callable[[], Plan]) -> None:
+    """The text, the comment, the page and the document for programs have the same numbers."""
+    made = build()
+    expected = {kind: count for kind, count in saved_plan.document(made)["summary"].items() if kind != "unmanaged"}
+    shown = [as_text(made), github(as_markdown(made)).said("p"), page(as_html(made)).said("section")]
+    assert [expected] * len(shown) == [counts(text) for text in shown]
+    assert f'"create": {expected["create"]}' in as_json(made)
+
+
+@PLAN
+def test_every_form_says_who_is_affected_in_the_same_words(build: Callable[[], Plan]) -> None:
+    """Who, from where to where, which share: row by row, in one order; what is not known; and that nobody else is."""
+    made = build()
+    who = told(made)[0].affected
+    cases = (
+        [[plain(one) for one in (case.who, case.before, case.after, case.share) if one] for case in who.cases]
+        if who
+        else []
+    )
+    comment, report, text = github(as_markdown(made)), page(as_html(made)), plain(as_text(made))
+    assert cases == rows(comment)
+    assert cases == rows(report)
+    for case in cases:
+        assert f"{case[0]}" in text
+        assert f"{case[1]} → {case[2]}" in text
+    for said in [OTHERS, *(who.unknown if who else ())]:
+        present = bool(who and (said != OTHERS or (who.cases and who.complete)))
+        for form in (plain(comment.said("p") + comment.said("li")), plain(report.said("section")), text):
+            assert present is (plain(said) in form)
+
+
+@PLAN
+def test_what_stands_in_the_way_is_said_alike(build: Callable[[], Plan]) -> None:
+    """Refusals, what was allowed and why, findings: the same sentences everywhere."""
+    made = build()
+    telling = told(made)[0]
+    said = [one.message for one in (*telling.conflicts, *telling.notes)]
+    said += [one.message for one in telling.refusals]
+    said += [text for one in telling.allowed for text in (one.message, one.because)]
+    said += [change.note.removeprefix("left alone: ") for change in telling.held]
+    comment, report = github(as_markdown(made)), page(as_html(made))
+    for form in (as_text(made), "".join(comment.outside("pre")), report.said("main")):
+        assert [] == [one for one in said if plain(one) not in plain(form)]
+
+
+def rows(read: Page) -> list[list[str]]:
+    """The rows of the table that says who is affected, where there is one; without what is folded in a cell."""
+    tables = [table for table in read.rows() if table[0][0] == "Callers"]
+    return [[plain(cell.split("\nexample")[0]) for cell in row] for row in tables[0][1:]] if tables else []
+
+
+def plain(text: str) -> str:
+    """A text without quotes and line ends, arrows drawn: what is left is its words."""
+    for typed, drawn in (("->", "→"), (">=", "≥"), ("<=", "≤")):
+        text = text.replace(typed, drawn)
+    return " ".join(re.sub("[\"'`]", "", text).split())
+
+
+def counts(text: str) -> dict[str, int]:
+    """How many changes of each kind a text says, and how many rules stay."""
+    found = dict.fromkeys(("create", "update", "adopt", "delete", "unchanged", "held"), 0)
+    said = re.findall(
+        r"([\d,]+) to (create|update|adopt|delete)|([\d,]+) (unchanged|left alone)|([\d,]+) rules? in", text
+    )
+    for changed, kind, stays, state, match in said:
+        found[kind or {"left alone": "held"}.get(state, "unchanged")] = int(
+            (changed or stays or match).replace(",", "")
+        )
+    return found
+
+
+if __name__ == "__main__":
+    GOLDEN.mkdir(exist_ok=True)
+    for path in GOLDEN.iterdir():
+        path.unlink()
+    for file, content in written().items():
+        (GOLDEN / file).write_text(content, encoding="utf-8")

@@ -1,0 +1,105 @@
+"""The journal as people read it: a line for each run, and one run with each change before and after."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reconciler.journal.journal import Run
+from reconciler.render.text.history import run_text, runs_text
+from tests.support.builders import managed, rule
+from tests.support.in_process_tenant import raw
+
+START = {"at": "2026-11-25T12:00:00.123+00:00", "who": "ann", "environment": "prod", "planId": "a1b2", "allowed": {}}
+
+
+def entry(action: str, before: Any = None, after: Any = None, **said: Any) -> dict[str, Any]:
+    """A change of the journal."""
+    return {
+        "action": action,
+        "address": "cards/vip",
+        "status": "applied",
+        "before": before,
+        "after": after,
+        **said,
+    }
+
+
+def form(**said: Any) -> dict[str, Any]:
+    """A rule as the journal has it: queues have their names."""
+    shown = raw(managed("1", "cards/vip", rule(**said)))
+    return {**shown, "targets": [{**target, "queueName": "Card Services"} for target in shown["targets"]]}
+
+
+def test_runs_are_lines_newest_first() -> None:
+    """When, who, what became of it, why; of an undo which run it undoes; text from outside is escaped."""
+    done, failed = entry("create", after=form()), entry("update", form(), form(), status="failed")
+    runs = [
+        Run(id="r1", start={**START, "reason": "INC-7"}, changes=(done, failed), end={"converged": False}),
+        Run(id="r2", start={**START, "who": "", "undo": "r1"}, changes=(done,), end={"converged": True}),
+        Run(id="r3", start={**START, "undo": "r1", "reason": "INC-8\x1b[31m"}, changes=(), end=None),
+    ]
+    assert """\
+run  time                       who  result                           reason
+r3   2026-11-25T12:00:00+00:00  ann  0 changes, ended without a word  undoes r1: INC-8\\u001b[31m
+r2   2026-11-25T12:00:00+00:00  -    1 of 1 change applied            undoes r1
+r1   2026-11-25T12:00:00+00:00  ann  1 of 2 changes applied           INC-7
+""" == runs_text(runs)
+    assert "No run is recorded yet.\n" == runs_text([])
+
+
+def test_a_run_tells_each_change_as_a_plan_does() -> None:
+    """A created or deleted rule in one sentence, of others what differs; an error below its change."""
+    changes = (
+        entry("create", after=form()),
+        entry("update", form(), form(priority=7, targets=[]), error="HTTP 422\x1b[31m", status="failed"),
+        entry("delete", form(enabled=False)),
+    )
+    run = Run(
+        id="r1",
+        start={**START, "undo": "r0", "allowed": {"deletes": "CHG-1"}},
+        changes=changes,
+        end={"converged": False},
+    )
+    assert """\
+Run r1   2 of 3 changes applied
+  at: 2026-11-25T12:00:00+00:00
+  environment: prod
+  who: ann
+  reason: -
+  planId: a1b2
+  allowed: {"deletes": "CHG-1"}
+  undo: r0
+
+  create cards/vip   applied
+      intent is "vip": to "Card Services", priority 100
+
+  update cards/vip   failed
+      HTTP 422\\u001b[31m
+      priority: 100 -> 7
+      queue: "Card Services" -> no queue
+
+  delete cards/vip   applied
+      intent is "vip": to "Card Services", priority 100, switched off
+""" == run_text(run)
+
+
+def test_what_is_no_rule_is_told_field_by_field() -> None:
+    """Anybody may have written to a journal; a queue without a name is its id."""
+    odd = {"name": "a\x1b[31m", "priority": True, "targets": [7, {"queueId": "q"}]}
+    told = run_text(Run(id="r1", start=START, changes=(entry("update", odd, {"name": "b"}),), end=None))
+    assert (
+        """\
+  update cards/vip   applied
+      name: "a\\u001b[31m" -> "b"
+      priority: true -> nothing
+      targets: [7, {"queueId": "q"}] -> nothing
+"""
+        in told
+    )
+    half = run_text(Run(id="r1", start=START, changes=(entry("update", form(), {"name": "b"}),), end=None))
+    assert '      name: "vip" -> "b"\n' in half
+    nameless = raw(managed("1", "cards/vip", rule()))
+    assert 'to "q-cards"' in run_text(Run(id="r1", start=START, changes=(entry("create", None, nameless),), end=None))
+    assert run_text(Run(id="r1", start=START, changes=(entry("create", "a text", ["a list"]),), end=None)).endswith(
+        "cards/vip   applied\n"
+    )

@@ -1,0 +1,120 @@
+"""The report, as an HTML parser reads it: just the elements that were meant, whatever names hold."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from functools import cache
+from hashlib import sha256
+
+import pytest
+
+from reconciler.render.html import pieces
+from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
+from tests.support.parsed_html import Page, page
+from tests.support.plan_formats import as_html
+from tests.support.plans import ORIGIN, empty, everything, hostile, large, many
+
+NAMES = pytest.mark.parametrize("name", (HOSTILE_NAMES | MARKDOWN_NAMES).values(), ids=HOSTILE_NAMES | MARKDOWN_NAMES)
+
+
+@cache
+def of(name: str) -> Page:
+    return page(as_html(hostile(name)))
+
+
+def shape(read: Page) -> list[str]:
+    """The elements but for values and links: how a name falls into values, and whether its file is linked, is none."""
+    return [tag for tag in read.shape if tag.strip("/") not in ("code", "a", "span")]
+
+
+@NAMES
+def test_a_name_changes_nothing_but_what_is_read(name: str) -> None:
+    """Elements are just those of a plain name, each ended in turn; no name becomes an attribute of ours."""
+    read = of(name)
+    assert shape(of("Billing")) == shape(read)
+    assert [] == read.unclosed
+    assert [] == read.comments
+    assert set() == {key for _, attributes in read.tags for key in attributes if key.startswith("on") or key == "style"}
+
+
+@NAMES
+def test_it_needs_nothing_else(name: str) -> None:
+    """No element loads anything; links lead to this repository; the policy allows only this page's style and script."""
+    read = of(name)
+    loading = {"img", "link", "iframe", "object", "embed", "base", "form", "audio", "video", "source"}
+    assert set() == loading & {tag for tag, _ in read.tags}
+    assert set() == {key for _, attributes in read.tags for key in attributes if key in ("src", "srcset", "background")}
+    assert [] == [link for link in read.all("a") if not str(link["href"]).startswith(f"{ORIGIN.repository}/")]
+    assert "url(" not in read.said("style")
+    policy = str(read.all("meta")[1]["content"])
+    for element in ("style", "script"):
+        digest = b64encode(sha256(read.said(element).encode()).digest()).decode()
+        assert f"{element}-src 'sha256-{digest}'" in policy
+    assert policy.startswith("default-src 'none'; ")
+
+
+@NAMES
+def test_every_character_is_seen(name: str) -> None:
+    """No invisible or directing character stands anywhere in the page."""
+    assert not re.search(
+        "[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]", as_html(hostile(name))
+    )
+
+
+@pytest.mark.parametrize("made", [everything, many, empty])
+def test_ids_are_of_one_element_and_labels_of_one_that_is_there(made: object) -> None:
+    """What a screen reader follows leads somewhere."""
+    assert callable(made)
+    read = page(as_html(made()))
+    ids = [attributes["id"] for _, attributes in read.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    wanted = {
+        attributes[key] for _, attributes in read.tags for key in ("aria-labelledby", "for") if attributes.get(key)
+    }
+    assert set() == wanted - set(ids)
+
+
+def test_it_has_all_that_the_comment_leaves_out() -> None:
+    """Every change, every queue with what reaches it, rules that stay and rules of others, findings with reasons."""
+    read = page(as_html(everything()))
+    assert 8 == len(read.all("article"))
+    summaries = read.said("summary")
+    for said in (
+        "Card Services",
+        "Fraud",
+        "General",
+        "Managed rules that stay as they are",
+        "Rules that are not managed",
+    ):
+        assert said in summaries
+    assert "partner" in read.said("table")
+    assert "give cards/off a higher priority" in read.said("section")
+
+
+def test_a_thousand_changes_are_all_there() -> None:
+    """None is left out of the page, which is below a megabyte."""
+    text = as_html(large(1_000))
+    assert 1_000 == sum(int(str(one["data-rules"])) for one in page(text).all("article"))
+    assert all(f"<code>cards/r{n}</code>" in text for n in range(1_000))
+    assert len(text.encode()) < 1_000_000
+
+
+def test_values_stand_apart_from_words() -> None:
+    """What is in quotes is a value; arrows are drawn."""
+    assert [("Cards", True), (" → the tenant's default", False)] == [
+        (piece.text, piece.named) for piece in pieces('"Cards" -> the tenant\'s default')
+    ]
+
+
+def test_a_command_is_one_piece() -> None:
+    """What explains a failed route test can be copied whole."""
+    assert (
+        "cxroute explain -e prod --intent lost" == pieces('to "x"; why: cxroute explain -e prod --intent lost')[-1].text
+    )
+
+
+def test_a_language_stays_on_one_line() -> None:
+    """No line ends inside de-AT; a name with spaces, and a long one, may be broken."""
+    found = pieces('language "de" or "de-AT", to "Late-night Desk" or "a-name-that-no-column-of-a-phone-holds"')
+    assert ["de-AT"] == [piece.text for piece in found if piece.whole]

@@ -1,0 +1,153 @@
+"""The comment and the drift issue, as GitHub's own parser reads them: just what was meant, whatever names hold."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.model.rule import Source
+from reconciler.render.markdown.plan import markdown
+from reconciler.render.provenance import Facts, Origin
+from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
+from tests.support.parsed_html import Page, github
+from tests.support.plan_formats import as_drift_markdown, as_markdown
+from tests.support.plans import ORIGIN, empty, everything, hostile, told
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reconciler.plan.plan import Plan
+
+NAMES = pytest.mark.parametrize("name", (HOSTILE_NAMES | MARKDOWN_NAMES).values(), ids=HOSTILE_NAMES | MARKDOWN_NAMES)
+MARKDOWN = pytest.mark.parametrize("form", [as_markdown, as_drift_markdown])
+OURS = {
+    *("h3", "h4", "p", "strong", "em", "code", "pre", "blockquote", "ul", "li", "a"),
+    *("table", "thead", "tbody", "tr", "th", "td", "br", "details", "summary", "sub"),
+}
+ENDS = re.compile(r"\.\.\.$|:1$|^removed$|^$")
+ACTS = re.compile(
+    r"@\w|#\w|\bgh-\d|www\.|://|\w@|:[\w+-]+:|\$|\[\^|(?<![\w,.])(?=[0-9a-f]*\d)[0-9a-f]{7,40}\b|<|!\[", re.IGNORECASE
+)
+"""What GitHub makes something of in mere text: mentions, references, addresses, emoji, mathematics, commits."""
+
+
+def shape(page: Page) -> list[str]:
+    """The elements but for code spans and links.
+
+    How many words of a name are one, and whether a path that leads out of the repository is linked, is no structure.
+    """
+    within = False
+    found = []
+    for tag in page.shape:
+        within = tag == "pre" or (within and tag != "/pre")
+        if within or tag.strip("/") not in ("code", "a"):
+            found.append(tag)
+    return found
+
+
+@cache
+def of(name: str, form: Callable[[Plan], str]) -> Page:
+    return github(form(hostile(name)))
+
+
+@NAMES
+@MARKDOWN
+def test_a_name_changes_nothing_but_what_is_read(name: str, form: Callable[[Plan], str]) -> None:
+    """Elements, tables, cells and headings are just those of a plain name, and each is ended in turn."""
+    page = of(name, form)
+    assert shape(of("Billing", form)) == shape(page)
+    assert [] == page.unclosed
+    assert set() == {tag for tag, _ in page.tags} - OURS
+
+
+@NAMES
+@MARKDOWN
+def test_only_our_links_and_nothing_that_acts(name: str, form: Callable[[Plan], str]) -> None:
+    """Links lead to this repository; no image, no attribute of another; in mere text nothing that GitHub acts on."""
+    page = of(name, form)
+    assert [] == [link for link in page.all("a") if not str(link["href"]).startswith(f"{ORIGIN.repository}/")]
+    assert {"href"} == {attribute for link in page.all("a") for attribute in link}
+    assert set() == {key for tag, attributes in page.tags if tag != "a" for key in attributes} - {"align", "lang"}
+    assert [] == [text for text in page.outside("code", "pre") if ACTS.search(text)]
+
+
+@NAMES
+def test_the_first_line_and_no_other_is_ours(name: str) -> None:
+    """The line by which the next run finds the comment stands first and nowhere else, and is no other comment."""
+    text = as_markdown(hostile(name))
+    marker = "<!-- cxroute:plan env=prod -->"
+    assert [0] == [number for number, line in enumerate(text.split("\n")) if line.lstrip().startswith("<!--")]
+    assert marker == text.split("\n")[0]
+    assert [" cxroute:plan env=prod "] == github(text).comments
+
+
+@NAMES
+def test_every_row_has_the_cells_of_its_head(name: str) -> None:
+    """No bar in a name makes a cell, in any table: of what is too much, GitHub drops the end."""
+    for form in (as_markdown, as_drift_markdown):
+        for table in of(name, form).rows():
+            assert {len(table[0])} == {len(row) for row in table}
+            assert [] == [row for row in table[1:] if "Where" in table[0] and not ENDS.search(row[-1])]
+
+
+@NAMES
+def test_no_line_end_but_ours(name: str) -> None:
+    """What other readers take for the end of a line is an escape."""
+    for form in (as_markdown, as_drift_markdown):
+        text = form(hostile(name))
+        assert text.split("\n") == [*text.splitlines(), ""]
+
+
+def test_a_name_is_read_as_it_is() -> None:
+    """Brackets, bars, backticks and backslashes stand in the text as they were written."""
+    for name in ("a | b", "``x``", "[x](y)", "<b>", r"a\b", "* _c_", "@me", '#1 "'):
+        assert name.replace('"', r"\"") in github(as_markdown(hostile(name))).said("table")
+
+
+def test_counts_and_headings() -> None:
+    """One heading; of the tables, the first says what queues get, then who is affected, then which rules change."""
+    page = github(as_markdown(everything()))
+    assert 1 == len(page.all("h3"))
+    heads = [
+        ["Queue", "Today", "After this change", "Change"],
+        ["Callers", "Today", "After this change", "Share"],
+        ["", "Rule", "Change", "Why", "Where"],
+    ]
+    assert heads == [table[0] for table in page.rows()]
+    assert ["cards/both"] == [row[1] for row in page.rows()[2] if row[3] == "your change, and changed in CXone"]
+
+
+def test_nothing_to_do_is_short() -> None:
+    """No table, no folded part; how many rules match."""
+    page = github(as_markdown(empty()))
+    assert "No changes. 1 rule in prod matches the manifests." in page.said("p")
+    assert not {"table", "details", "blockquote"} & {tag for tag, _ in page.tags}
+
+
+def test_without_a_repository_nothing_is_linked() -> None:
+    """Places are text where nobody knows an address for them."""
+    telling, routing, _ = told(everything())
+    page = github(markdown(telling, routing, Facts("a1b2c3d4e5f6", "2026-11-25T12:00:00Z", Origin())))
+    assert [] == page.all("a")
+    assert "cards.yaml:4" in page.said("td")
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ("manifests/a b#c.yaml", "manifests/a%20b%23c.yaml"),
+        ("../shared/x.yaml", "teams/shared/x.yaml"),
+        ("caf\udce9.yaml", "teams/emea/caf%E9.yaml"),
+        ("../../../x.yaml", ""),
+        ("half\ud800.yaml", ""),
+    ],
+)
+def test_a_link_leads_into_the_repository_or_is_none(file: str, expected: str) -> None:
+    """A path is what it is on disk, seen from the repository's top; one that leads out of it is not linked."""
+    prefix = "teams/emea/" if not file.startswith("manifests") else ""
+    link = replace(ORIGIN, prefix=prefix).link(Source(file, 3, 1))
+    assert (f"{ORIGIN.repository}/blob/{ORIGIN.commit}/{expected}#L3" if expected else "") == link

@@ -1,0 +1,79 @@
+"""The routing map as Mermaid's text: within its limits, and no label says anything to it (tests/browser draws it)."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from reconciler.render.markdown.mermaid import MOST_LANES, drawn, label, mermaid
+from reconciler.render.routing_map import routing_map
+from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
+from tests.support.plans import everything, hostile, large
+
+NAMES = pytest.mark.parametrize("name", (HOSTILE_NAMES | MARKDOWN_NAMES).values(), ids=HOSTILE_NAMES | MARKDOWN_NAMES)
+LINE = re.compile(
+    r"""flowchart LR|  q\d+\(\["[^"]+"\]\)|  i\d+\["[^"]+"\]|  r\d+\("[^"]+"\)"""
+    r"""|  [ir]\d+ -->(\|(new|goes|changed)\|)? [rq]\d+|  linkStyle [\d,]+ stroke:#[0-9a-f]{6}[\w:,; -]*"""
+)
+
+
+@NAMES
+def test_every_line_is_one_of_ours(name: str) -> None:
+    """Nodes with a label in quotes, lines between nodes, styles; nothing that a name began."""
+    lines = mermaid(routing_map(hostile(name))).splitlines()
+    assert [] == [line for line in lines if not LINE.fullmatch(line)]
+    assert len(mermaid(routing_map(hostile("Billing"))).splitlines()) == len(lines)
+
+
+@NAMES
+def test_a_label_is_short_and_of_harmless_signs(name: str) -> None:
+    """Sixty characters at most; whatever is no letter, digit or plain sign is a number in Mermaid's own form."""
+    text = label(name)
+    assert re.fullmatch(r"(\w|[ ,/-]|\.|#\d+;)+", text)
+    assert len(re.sub(r"#\d+;", "x", text)) <= 60
+
+
+def test_a_few_rules_are_all_drawn_with_what_happens_to_them() -> None:
+    """A changed queue is a new line and one that goes; rules that stay have plain lines."""
+    text = mermaid(routing_map(everything()))
+    place = {name: node for node, name in re.findall(r'(\w+)\(?\[?"([^"]+)"', text)}
+    both, cards, fraud, general = (place[name] for name in ("cards/both", "Card Services", "Fraud", "General"))
+    for line in (f"{both} -->|goes| {general}", f"{both} -->|new| {cards}", f"{both} -->|new| {fraud}"):
+        assert f"  {line}\n" in text
+    assert f"  {place['cards/same']} --> {cards}\n" in text
+
+
+def test_of_many_rules_the_changed_ones_are_drawn_as_many_as_can_be_read() -> None:
+    """At most thirty rules; Mermaid itself stops at 500 lines and 50,000 characters."""
+    routing = routing_map(large(1_000, "\U0001f600" * 80))
+    assert MOST_LANES == len(drawn(routing))
+    assert {"same"}.isdisjoint(lane.state for lane in drawn(routing))
+    text = mermaid(routing)
+    assert text.count("-->") <= 120
+    assert len(text) <= 50_000
+
+
+def test_each_line_has_the_colour_of_what_happens() -> None:
+    """Lines are numbered in the order in which they stand; one without a word goes on as the line into its rule."""
+    text = mermaid(routing_map(everything()))
+    colours = {"new": "#1a7f37", "goes": "#cf222e", "changed": "#9a6700"}
+    expected, into = [], {}
+    for start, word, end in re.findall(r"(\w+) -->(?:\|(\w+)\|)? (\w+)", text):
+        into[end] = word
+        expected.append(colours.get(word or into.get(start, ""), ""))
+    found = [""] * len(expected)
+    for numbers, colour in re.findall(r"linkStyle ([\d,]+) stroke:(#\w+)", text):
+        for number in numbers.split(","):
+            found[int(number)] = colour
+    assert set(colours.values()) <= set(expected)
+    assert expected == found
+
+
+def test_what_happens_is_said_once() -> None:
+    """A line out of a rule says something only where it happens to that queue and not to the whole rule."""
+    text = mermaid(routing_map(everything()))
+    place = {name: node for node, name in re.findall(r'(\w+)\(?\[?"([^"]+)"', text)}
+    said = re.findall(r"(r\d+) -->\|(\w+)\|", text)
+    assert {(place["cards/both"], "new"), (place["cards/both"], "goes"), (place["cards/hand"], "new")} < set(said)
+    assert {place["cards/both"], place["cards/hand"]} == {rule for rule, _ in said}

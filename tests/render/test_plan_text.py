@@ -1,0 +1,241 @@
+"""A plan as text: what an operations lead and an engineer read in a terminal."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.model.rule import Queue, Target, condition
+from reconciler.plan.options import Options
+from reconciler.plan.plan import Live, plan
+from reconciler.plan.schedule import arrange, foresee
+from reconciler.render.colour import ansi, colourless
+from reconciler.render.text.plan import plan_text
+from reconciler.text.escape import sanitize
+from reconciler.text.phrases import condition_phrase
+from tests.support.builders import LABELS, NOW, QUEUES, at_least, desired, intent_is, managed, rule, unmanaged, wanted
+from tests.support.plan_formats import as_drift, as_text
+from tests.support.plans import empty, everything
+
+if TYPE_CHECKING:
+    from reconciler.desired.desired import Desired
+    from reconciler.model.live import LiveRule
+
+DANGEROUS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\U000e0000-\U000e007f]")
+HOSTILE = [
+    "a | b",
+    "`code`",
+    "``x``",
+    "@everyone",
+    "<img src=x onerror=alert(1)>",
+    "</code><script>alert(1)</script>",
+    "<!-- cxroute:plan env=prod -->",
+    "[x](javascript:alert(1))",
+    "two\nlines",
+    "```\nfence",
+    "end",
+    '"quotes"; \'; drop',
+    "#35;",
+    "🙂 emoji",
+    "\x1b[31mred\x1b[0m",
+    "\u202egnihtemos",
+    "& <vip>",
+    "x" * 400,
+    "{{7*7}}",
+    "$(rm -rf)",
+    "\x9b31m",
+    "zero\u200bwidth",
+    "\u2066isolate",
+    "bell\a",
+    "nul\0",
+    "tag\U000e0041",
+    "\r overwrite",
+]
+
+
+def test_a_plan_reads_like_this() -> None:
+    """Refusals first, then deletes, updates, adoptions and creates, then the sum."""
+    want = desired(
+        wanted("cards/new", rule("new", conditions=[intent_is("new"), at_least(0.7)], priority=15)),
+        wanted("cards/changed", rule("changed", priority=10, targets=[Target("q-fraud", 1)])),
+        wanted("cards/off", rule("off")),
+        wanted("cards/hand", rule("hand"), adopt="by hand"),
+        wanted("cards/taken", rule("taken")),
+    )
+    found = Live(
+        (
+            managed("1", "cards/changed", rule("changed", priority=20)),
+            managed("2", "cards/off", rule("off", enabled=False), last_written=rule("off")),
+            managed("3", "cards/fax", rule("fax", priority=900, targets=[Target("q-gone", 1)])),
+            unmanaged("4", rule("by hand")),
+            unmanaged("5", rule("taken")),
+        ),
+        (Queue("q-cards", "Card Services"), Queue("q-fraud", "Fraud")),
+    )
+    expected = """\
+Plan for prod   tenant acme, 3 managed rules live, 2 not managed
+
+  error[CXR301] cards/taken: an unmanaged live rule is named "taken"
+      take it over with `adopt:` in the manifest, or give ours another `name`
+      manifests/x.yaml:1
+
+  - cards/fax
+      no manifest asks for it here any more
+      intent is "fax": to a queue that is gone (q-gone), priority 900
+
+  ~ cards/changed   manifests/x.yaml:1
+      priority  20 -> 10
+      queue     "Card Services" -> "Fraud"
+
+  ~ cards/off   manifests/x.yaml:1
+      changed in CXone since the last apply
+      enabled  false -> true
+
+  > cards/hand   manifests/x.yaml:1
+      takes over the rule made by hand, "by hand"
+      name         "by hand" -> "hand"
+      description  "Routes by hand" -> "Routes hand"
+      intent is    "by hand" -> "hand"
+
+  + cards/new   manifests/x.yaml:1
+      intent is "new" and confidence >= 0.7: to "Card Services", priority 15
+
+Plan: 1 to create, 2 to update, 1 to adopt, 1 to delete, 0 unchanged.
+"""
+    assert expected == plan_text(plan(want, found, Options(), NOW), colourless, "tenant acme")
+
+
+def test_nothing_to_do_is_one_sentence() -> None:
+    """With how many rules match."""
+    made = plan(desired(wanted("cards/vip", rule())), Live((managed("1", "cards/vip", rule()),), ()), Options(), NOW)
+    assert "No changes. 1 rule in prod matches the manifests." in plan_text(made, colourless, "tenant acme")
+    assert "No drift. 1 rule in prod matches the manifests.\n" == as_drift(made)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_names_from_outside_cannot_act_on_a_terminal(name: str) -> None:
+    """No control character, no bidi or invisible one, and no line that they began, in any text."""
+    queue = Queue("q", name)
+    hostile = rule(name, description=name, conditions=[condition(name, "equals", name)], targets=[Target("q", 1)])
+    want = desired(wanted("cards/new", rule("new")), wanted("cards/hand", rule("mine"), adopt=name))
+    found = Live((managed("1", "cards/gone", hostile), unmanaged("2", hostile)), (queue,))
+    made = plan(want, found, Options(), NOW)
+    for text in (plan_text(made, colourless, name), as_drift(made)):
+        assert not DANGEROUS.search(text)
+        assert all(len(line) < 1_000 for line in text.splitlines())
+    lines = plan_text(made, colourless, "t").splitlines()
+    assert not any(line.startswith(("fence", "lines", " overwrite")) for line in lines)
+
+
+def test_plain_leaves_readable_text_alone() -> None:
+    """Umlauts, emoji and CJK are no danger."""
+    assert "Überweisung 🙂 転送" == sanitize("Überweisung 🙂 転送")
+
+
+@pytest.mark.parametrize(
+    ("operator", "value", "expected"),
+    [
+        ("equals", "x", 'intent is "x"'),
+        ("in", ["x", "y"], 'intent is one of "x", "y"'),
+        ("in", [str(n) for n in range(10)], 'intent is one of "0", "1", "2", "3", "4", "5", "6", "7" and 2 more'),
+        ("between", [0, 1], "intent is between 0 and 1"),
+        ("exists", True, "intent is there"),
+        ("notExists", True, "intent is missing"),
+        ("greaterThan", 3, "intent > 3"),
+        ("notContains", "x", 'intent does not contain "x"'),
+    ],
+)
+def test_every_condition_has_words(operator: str, value: object, expected: str) -> None:
+    """As a person says it; values as JSON, so that "10" and 10 differ."""
+    assert expected == condition_phrase(condition("cognigyDetectedIntent", operator, value), LABELS)
+
+
+def test_colour_is_on_symbols_alone() -> None:
+    """Without its colours, the text is the same."""
+    made = plan(desired(wanted("cards/vip", rule())), Live((), ()), Options(), NOW)
+    assert plan_text(made, colourless, "t") == re.sub(r"\x1b\[\d+m", "", plan_text(made, ansi, "t"))
+
+
+def foreseen(before: list[LiveRule], after: Desired) -> str:
+    """The plan's text with its order and who is affected, as a command prints it."""
+    made = foresee(arrange(plan(after, Live(tuple(before), QUEUES), Options(), NOW)))
+    return plan_text(made, colourless, "tenant acme")
+
+
+def test_who_is_affected_stands_above_the_rules_and_every_copy_is_told() -> None:
+    """Two intents change places above a catch-all: who, from where to where, an example; and how it is made."""
+    everyone = rule("all", priority=900, conditions=[], targets=[Target("q-general", 1)])
+    sides = [("a", "x", "q-cards"), ("b", "y", "q-fraud")]
+    before = [
+        managed(key, f"cards/{key}", rule(key, conditions=[intent_is(intent)], targets=[Target(queue, 1)]))
+        for key, intent, queue in sides
+    ]
+    after = [
+        wanted(f"cards/{key}", rule(key, conditions=[intent_is(other)], targets=[Target(queue, 1)]))
+        for (key, _, queue), other in zip(sides, "yx", strict=True)
+    ]
+    text = foreseen([*before, managed("all", "cards/all", everyone)], desired(*after, wanted("cards/all", everyone)))
+    expected = """\
+Who is affected   (share of callers unknown)
+  "x": "Card Services" -> "Fraud"
+      example: intent "x"   (cards/a -> cards/b)
+  "y": "Fraud" -> "Card Services"
+      example: intent "y"   (cards/b -> cards/a)
+  Everyone else: no change (proven).
+  Whether conversations that already wait are routed again depends on the tenant's settings.
+
+  ~ cards/a   manifests/x.yaml:1
+      in three steps: a temporary copy takes its conversations first, and goes when the rule itself is changed
+"""
+    assert expected in text
+    assert "Made in 4 steps; after every single write" in text
+    assert not re.search(r"\b(region|witness|wave|opaque|marker|digest)", text, re.IGNORECASE)
+
+
+def test_a_change_that_moves_nobody_says_so() -> None:
+    """Renumbered with the order kept: proven, in one line."""
+    before = [managed("1", "cards/a", rule("a", priority=10))]
+    assert "No conversation goes elsewhere (proven)." in foreseen(
+        before, desired(wanted("cards/a", rule("a", priority=20)))
+    )
+
+
+def test_thirty_rules_that_take_over_alike_are_one_row() -> None:
+    """Each takes its intent from a rule for one tier and from the default: one row says all of it."""
+    many = [wanted(f"cards/r{n}", rule(f"r{n}", targets=[Target("q-fraud", 1)], priority=n)) for n in range(30)]
+    tiers = [condition("tier", "equals", f"t{n}") for n in range(30)]
+    before = [
+        managed(f"g{n}", f"cards/g{n}", rule(f"g{n}", priority=100 + n, conditions=[intent_is(f"r{n}"), tiers[n]]))
+        for n in range(30)
+    ]
+    text = foreseen(before, desired(*many))
+    expected = """\
+  "r0", "r1", "r10", "r11", "r12", "r13" and 24 more intents
+      "Card Services"; the tenant's default -> "Fraud"
+      example: intent "r0", tier "t0"   (cards/g0 and 30 more -> cards/r0 and 29 more)
+  Everyone else: no change (proven).
+"""
+    assert expected in text
+
+
+def test_rows_beyond_twenty_are_counted() -> None:
+    """Thirty rules that take one tier each of one intent: twenty rows, and how many more there are."""
+    tiers = [condition("tier", "equals", f"t{n}") for n in range(30)]
+    sure = [condition(f"a{n}", "equals", "x") for n in range(30)]
+    many = [
+        wanted(f"cards/r{n}", rule(f"r{n}", targets=[Target("q-fraud", 1)], conditions=[tiers[n], sure[n]]))
+        for n in range(30)
+    ]
+    text = foreseen([], desired(*many))
+    assert 20 == text.count("      example: ")
+    assert "  and 10 more rows; see -v or plan.html\n" in text
+
+
+@pytest.mark.parametrize(("held", "said"), [(0, ""), (1, " 1 change left alone.")])
+def test_an_undo_with_nothing_left_to_undo_says_so(held: int, said: str) -> None:
+    """It is no word about the manifests."""
+    made = replace(empty(), options=Options(undo="run-7"), held=everything().held[:held])
+    assert f"No changes. Nothing is left to undo of run run-7.{said}\n" in as_text(made)

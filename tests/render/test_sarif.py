@@ -1,0 +1,303 @@
+"""Findings as SARIF 2.1.0: the form that the standard asks for, places that editors find, and no name that breaks it.
+
+The standard's own schema is OASIS's and not ours to give away. `FORM` is stricter: it knows the parts that are written
+here, and no other.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+import jsonschema
+import pytest
+
+from reconciler import __version__
+from reconciler.model.finding import CODES, Finding
+from reconciler.model.rule import Address, Source
+from reconciler.render.sarif import sarif, sarif_failure
+from reconciler.text.escape import sanitize
+from tests.support.hostile_names import HOSTILE_NAMES
+from tests.support.program import write
+
+if TYPE_CHECKING:
+    from tests.support.program import Program
+
+HOSTILE = pytest.mark.parametrize("name", HOSTILE_NAMES.values(), ids=HOSTILE_NAMES)
+
+
+def mapping(required: dict[str, Any], optional: dict[str, Any] | None = None) -> dict[str, Any]:
+    """A mapping with these fields and no other."""
+    properties = required | (optional or {})
+    return {"type": "object", "properties": properties, "required": [*required], "additionalProperties": False}
+
+
+def listed(items: dict[str, Any], **bounds: int) -> dict[str, Any]:
+    return {"type": "array", "items": items, **bounds}
+
+
+NUMBER = {"type": "integer", "minimum": 1}
+SAID = mapping({"text": {"type": "string", "minLength": 1}})
+REGION = mapping(dict.fromkeys(("startLine", "startColumn", "endLine", "endColumn"), NUMBER))
+ARTIFACT = mapping({"uri": {"type": "string", "pattern": "^[A-Za-z0-9._~!$&'()*+,;=:@/%-]*$"}})
+LOCATION = mapping(
+    {},
+    {
+        "physicalLocation": mapping({"artifactLocation": ARTIFACT, "region": REGION}),
+        "logicalLocations": listed(mapping({"fullyQualifiedName": {"type": "string"}}), minItems=1, maxItems=1),
+    },
+)
+RESULT = mapping(
+    {
+        "ruleId": {"enum": [*CODES]},
+        "ruleIndex": {"type": "integer", "minimum": 0},
+        "level": {"enum": ["error", "warning", "note"]},
+        "message": SAID,
+        "locations": listed(LOCATION, maxItems=1),
+        "partialFingerprints": mapping({"cxroute/v1": {"type": "string", "pattern": "^[0-9a-f]{32}:[1-9][0-9]*$"}}),
+    },
+    {"suppressions": listed(mapping({"kind": {"const": "inSource"}, "justification": {"type": "string"}}), minItems=1)},
+)
+RULE = mapping(
+    {"id": {"pattern": "^CXR[0-9]{3}$"}, "shortDescription": SAID, "fullDescription": SAID, "help": SAID},
+)
+VERSION = {"const": __version__}
+DRIVER = mapping(
+    {"name": {"const": "cxroute"}, "version": VERSION, "semanticVersion": VERSION, "rules": listed(RULE, minItems=1)}
+)
+NOTICE = mapping({"level": {"enum": ["error", "warning"]}, "message": SAID})
+INVOCATION = mapping(
+    {"executionSuccessful": {"type": "boolean"}}, {"toolExecutionNotifications": listed(NOTICE, minItems=1)}
+)
+RUN = mapping(
+    {
+        "tool": mapping({"driver": DRIVER}),
+        "invocations": listed(INVOCATION, minItems=1, maxItems=1),
+        "columnKind": {"const": "unicodeCodePoints"},
+        "results": listed(RESULT, maxItems=5000),
+    }
+)
+FORM = mapping(
+    {
+        "$schema": {"type": "string", "pattern": "^https://docs\\.oasis-open\\.org/.*/sarif-schema-2\\.1\\.0\\.json$"},
+        "version": {"const": "2.1.0"},
+        "runs": listed(RUN, minItems=1, maxItems=1),
+    }
+)
+VALIDATOR: Any = jsonschema.Draft202012Validator(FORM)
+
+
+def run_of(log: Any) -> Any:
+    """Return the one run of a log that is of the form, also after JSON."""
+    read = json.loads(json.dumps(log))
+    VALIDATOR.validate(read)
+    return read["runs"][0]
+
+
+def results(*findings: Finding) -> list[Any]:
+    return list(run_of(sarif(findings))["results"])
+
+
+def fingerprints(*findings: Finding) -> list[str]:
+    return [one["partialFingerprints"]["cxroute/v1"] for one in results(*findings)]
+
+
+def found(message: str = "no such queue", at: tuple[int, int] = (14, 12), **more: Any) -> Finding:
+    excerpt = "    queue: Biling  # soon"
+    return Finding(
+        code="CXR105",
+        severity="error",
+        message=message,
+        source=Source("manifests/a.yaml", *at),
+        excerpt=excerpt,
+        span=6,
+        **more,
+    )
+
+
+def text(said: Any) -> str:
+    """Read a message as the standard says: braces are doubled, what would be a link is escaped."""
+    shown = str(said["text"])
+    assert "" == re.sub(r"{{|}}|[^{}]", "", shown), "a placeholder without an argument"
+    assert not re.search(r"(?<!\\)\]\(", shown), "a link that nobody wrote"
+    shown = shown.replace("{{", "{").replace("}}", "}")
+    return re.sub(r"\\([\\\[\]])", r"\1", shown) if "\\](" in shown else shown
+
+
+def test_a_result_says_code_level_message_and_place() -> None:
+    """Lines and columns from 1, the end one past the last character; what to do stands after what is wrong."""
+    finding = found(hint='did you mean "Billing"?', address=Address("cards", "help"))
+    (result,) = results(finding)
+    fingerprint = result.pop("partialFingerprints")
+    assert {
+        "ruleId": "CXR105",
+        "level": "error",
+        "message": {"text": 'no such queue (did you mean "Billing"?)'},
+        "locations": [
+            {
+                "physicalLocation": {
+                    "artifactLocation": {"uri": "manifests/a.yaml"},
+                    "region": {"startLine": 14, "startColumn": 12, "endLine": 14, "endColumn": 18},
+                },
+                "logicalLocations": [{"fullyQualifiedName": "cards/help"}],
+            }
+        ],
+        "ruleIndex": [*CODES].index("CXR105"),
+    } == result
+    assert {"cxroute/v1"} == set(fingerprint)
+
+
+def test_every_code_is_a_rule_with_its_help() -> None:
+    """In the table's order, which is what ruleIndex counts; no longer than what GitHub shows."""
+    rules = run_of(sarif([]))["tool"]["driver"]["rules"]
+    assert [*CODES] == [rule["id"] for rule in rules]
+    for rule, code in zip(rules, CODES.values(), strict=True):
+        assert (code.title, code.text) == (text(rule["shortDescription"]), text(rule["fullDescription"]))
+        assert text(rule["help"]).startswith(code.text)
+        assert len(rule["fullDescription"]["text"]) <= 1024
+
+
+def test_levels_are_those_of_the_standard_and_the_worst_stand_first() -> None:
+    """An info is a note; within a level the order stays."""
+    given = [replace(found(severity), severity=severity) for severity in ("info", "warning", "error", "warning")]
+    assert ["error", "warning", "warning", "note"] == [one["level"] for one in results(*given)]
+
+
+def test_what_stands_in_no_manifest_has_no_place() -> None:
+    """What is said of live rules is a result all the same."""
+    assert [[], [{"logicalLocations": [{"fullyQualifiedName": "a/b"}]}]] == [
+        one["locations"]
+        for one in results(
+            Finding(code="CXR302", severity="error", message="x"),
+            Finding(code="CXR302", severity="error", message="x", address=Address("a", "b")),
+        )
+    ]
+
+
+def test_a_fingerprint_stays_when_lines_move_and_when_columns_do() -> None:
+    """And when the message is worded anew: it is made of the code, and of the rule or the line's text."""
+    for address in (None, Address("cards", "help")):
+        before, after = found(address=address), found("other words", at=(99, 12), address=address)
+        moved = replace(before, source=Source("manifests/a.yaml", 3, 14), excerpt=f"  {before.excerpt}")
+        assert 1 == len({*fingerprints(before), *fingerprints(after), *fingerprints(moved)})
+
+
+def test_a_rule_s_fingerprint_stays_when_its_file_is_renamed() -> None:
+    """The address is the rule's name, wherever it stands."""
+    there = replace(found(address=Address("cards", "help")), source=Source("manifests/b.yaml", 14, 12))
+    assert fingerprints(found(address=Address("cards", "help"))) == fingerprints(there)
+
+
+def test_different_findings_have_different_fingerprints() -> None:
+    """Another code, another rule, another file, another line's text; and two of the very same are counted."""
+    one = found()
+    others = [
+        replace(one, code="CXR117"),
+        replace(one, address=Address("cards", "help")),
+        replace(one, address=Address("cards", "other")),
+        replace(one, source=Source("manifests/b.yaml", 14, 12)),
+        replace(one, excerpt="    queue: Biling  # later"),
+        replace(one, excerpt="    queue: Bilin   # soon"),
+    ]
+    known, again, *different = (known.split(":") for known in fingerprints(one, one, *others))
+    assert (known[0], "1", "2") == (again[0], known[1], again[1])
+    assert len(others) + 1 == len({known[0], *(made for made, _ in different)})
+
+
+def test_more_than_github_shows_are_left_out_and_that_is_said() -> None:
+    """The worst 5,000 stay, and a notification says of how many."""
+    run = run_of(sarif([*[replace(found(), severity="warning")] * 5000, found("the error")]))
+    assert (5000, "the error") == (len(run["results"]), run["results"][0]["message"]["text"])
+    (said,) = run["invocations"][0]["toolExecutionNotifications"]
+    assert ("warning", "Only the worst 5,000 of 5,001 findings are here.") == (said["level"], text(said["message"]))
+    assert [{"executionSuccessful": True}] == run_of(sarif([found()] * 5000))["invocations"]
+
+
+@HOSTILE
+def test_no_name_breaks_the_form(name: str) -> None:
+    """In file, message and hint: the text is what other forms show, no link and no placeholder is in it."""
+    finding = replace(found(f"no queue {name}", hint=f"or {name}"), source=Source(name, 1, 1), excerpt=name)
+    (result,) = results(finding)
+    assert f"{sanitize(f'no queue {name}')} ({sanitize(f'or {name}')})" == text(result["message"])
+
+
+@HOSTILE
+def test_a_file_is_a_relative_reference_whatever_its_name(name: str) -> None:
+    """It has no scheme and no host, and leads back to the very name; what is not Unicode becomes a question mark."""
+    (result,) = results(replace(found(), source=Source(f"m/{name}", 1, 1)))
+    uri = result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+    assert ("", "", "", "") == (urlsplit(uri).scheme, urlsplit(uri).netloc, urlsplit(uri).query, urlsplit(uri).fragment)
+    assert f"m/{name}".encode("utf-8", "replace").decode() == unquote(uri)
+    first = results(replace(found(), source=Source(name, 1, 1)))[0]["locations"][0]["physicalLocation"]
+    assert "" == urlsplit(first["artifactLocation"]["uri"]).scheme
+
+
+def test_an_absolute_path_is_an_address_of_a_file() -> None:
+    """For editors; where the repository's root is known, validate makes paths relative before."""
+    (result,) = results(replace(found(), source=Source("/srv/a b.yaml", 1, 1)))
+    assert "file:///srv/a%20b.yaml" == result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+
+
+def test_a_run_that_could_not_be_made_is_a_log_too() -> None:
+    """With the reason, and no result that would close an alert as mended."""
+    run = run_of(sarif_failure("no Environment is named {x}"))
+    (invocation,) = run["invocations"]
+    assert (False, []) == (invocation["executionSuccessful"], run["results"])
+    assert "no Environment is named {x}" == text(invocation["toolExecutionNotifications"][0]["message"])
+
+
+@pytest.mark.parametrize(
+    ("rule", "code"),
+    [("{intent: i, queue: '${no}'}", 3), ("{intent: i, queue: A}", 0), ("{intent: i, nonsense: 1, queue: [}", 3)],
+)
+def test_validate_prints_one_log_with_what_the_other_forms_say(cxroute: Program, rule: str, code: int) -> None:
+    """The same findings as JSON, the same exit code."""
+    write("a.yaml", f"apiVersion: routing/v1\nkind: RuleSet\nname: a\nrules:\n  - {rule}\n")
+    _, form = cxroute.json("validate")
+    assert code == cxroute("validate", "--format", "sarif")
+    run = run_of(json.loads(cxroute.out))
+    assert sorted((one["code"], one["message"], one["source"]["line"]) for one in form["findings"]) == sorted(
+        (
+            one["ruleId"],
+            text(one["message"]),
+            one["locations"][0]["physicalLocation"]["region"]["startLine"],
+        )
+        for one in run["results"]
+    )
+
+
+def test_columns_count_characters(cxroute: Program) -> None:
+    """Also beyond the first plane of Unicode, where UTF-16 would count two."""
+    write(
+        "a.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: a\nrules:\n  - {intent: \U0001f600, queue: '${no}'}\n"
+    )
+    assert 3 == cxroute("validate", "--format", "sarif")
+    (result,) = (one for one in run_of(json.loads(cxroute.out))["results"] if one["ruleId"] == "CXR107")
+    region = result["locations"][0]["physicalLocation"]["region"]
+    line = Path("manifests/a.yaml").read_text(encoding="utf-8").splitlines()[region["startLine"] - 1]
+    assert "'${no}'" == line[region["startColumn"] - 1 : region["endColumn"] - 1]
+
+
+def test_validate_that_cannot_even_begin_prints_a_log_with_the_reason(cxroute: Program) -> None:
+    """Exit 64 for an environment that is not there, exit 3 for no manifests: one document either way."""
+    assert 3 == cxroute("validate", "--format", "sarif")
+    assert ["CXR115"] == [one["ruleId"] for one in run_of(json.loads(cxroute.out))["results"]]
+    assert 0 == cxroute("init")
+    assert 64 == cxroute("validate", "-e", "prd", "--format", "sarif")
+    (invocation,) = run_of(json.loads(cxroute.out))["invocations"]
+    assert not invocation["executionSuccessful"]
+    assert "prd" in invocation["toolExecutionNotifications"][0]["message"]["text"]
+
+
+def test_files_are_told_from_the_repository_s_root(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Code scanning shows a result beside its line only so."""
+    write("a.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: a\nrules:\n  - {intent: i}\n")
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(Path.cwd().parent))
+    assert 3 == cxroute("validate", "--format", "sarif")
+    (result,) = run_of(json.loads(cxroute.out))["results"]
+    uri = result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+    assert f"{Path.cwd().name}/manifests/a.yaml" == unquote(uri)

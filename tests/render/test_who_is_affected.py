@@ -1,0 +1,144 @@
+"""Who is affected by an airline's changes, as people read it: each statement is held against `explain`."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from reconciler.cli.clients import opened
+from reconciler.cli.files import STATE
+from reconciler.simulator.state import bank
+from tests.support.brute_force import text_of, understood
+from tests.support.brute_force_checks import holds_where
+from tests.support.program import write
+
+if TYPE_CHECKING:
+    from tests.support.brute_force import Json
+    from tests.support.program import Program
+
+INTENTS = [
+    *("boarding_pass", "book_flight", "cancel_flight", "change_seat", "check_in", "delayed_bag", "extra_bag"),
+    *(
+        "flight_status",
+        "lost_bag",
+        "meal",
+        "miles",
+        "pets",
+        "refund",
+        "rebook",
+        "upgrade",
+        "visa",
+        "wheelchair",
+        "wifi",
+    ),
+]
+QUEUES = ("Bookings", "Baggage", "Ground Services")
+BANK = Path(__file__).parents[2] / "manifests"
+BANK_INTENTS = ("card_arrival", "lost_or_stolen_card", "request_refund", "terminate_account", "small_talk")
+CONFIDENCES = (None, 0.1, 0.6, 0.65, 0.7, 0.95)
+
+
+def airline(floor: float = 0.6, without: str = "") -> str:
+    rules = "\n".join(
+        f"  - {{intent: {intent}, queue: {QUEUES[place % 3]}}}"
+        for place, intent in enumerate(INTENTS)
+        if intent != without
+    )
+    last = "  - {key: catch-all, priority: 900, when: [], queue: General Service}"
+    return f"""\
+apiVersion: routing/v1
+kind: RuleSet
+name: airline
+defaults: {{minConfidence: {floor}}}
+rules:
+{rules}
+{last}
+"""
+
+
+@pytest.fixture
+def flown(cxroute: Program) -> Program:
+    """The program in a folder whose sandbox has the airline's rules."""
+    write("airline.yaml", airline())
+    assert 0 == cxroute("apply", "--yes")
+    return cxroute
+
+
+def goes(program: Program, intent: str, confidence: float | None, *more: str) -> str:
+    """Return the queue that `explain` says."""
+    said = [] if confidence is None else ["--confidence", str(confidence)]
+    program("explain", "--intent", intent, *said, *more)
+    found = re.search(r'^goes to "([^"]+)"', program.out, re.MULTILINE)
+    assert found, program.out
+    return found[1]
+
+
+def rows_of(program: Program) -> list[Json]:
+    code, plan = program.json("plan")
+    assert 0 == code
+    rows: list[Json] = plan["behaviour"]["summary"]["rows"]
+    return rows
+
+
+def matching(rows: list[Json], given: dict[str, Any]) -> list[Json]:
+    """Return the rows that a conversation is in, in which none of the words that rules look for are said."""
+    assumed = {text_of(part): False for row in rows for part in row["where"] if not understood(part)}
+    return [row for row in rows if holds_where(row["where"], row["except"], (given, assumed))]
+
+
+def check_every_conversation(program: Program, rows: list[Json]) -> None:
+    """Assert that each conversation is in the one row that says what `explain` says, or stays and is in none."""
+    for intent, confidence in itertools.product((*INTENTS[:4], "small_talk"), CONFIDENCES):
+        given: dict[str, Any] = {"cognigyDetectedIntent": intent}
+        given |= {} if confidence is None else {"cognigyConfidence": confidence}
+        today, then = goes(program, intent, confidence, "--live"), goes(program, intent, confidence)
+        found = matching(rows, given)
+        assert (today != then) == bool(found), given
+        for row in found:
+            assert 1 == len(found)
+            assert [{then}, True] == [
+                {queue["queueName"] for queue in row["after"]["queues"]},
+                today in {queue["queueName"] for before in row["before"] for queue in before["queues"]},
+            ]
+
+
+def test_a_higher_floor_is_exact_rows(flown: Program) -> None:
+    """Callers of 18 intents from 0.6 to below 0.7 go to General Service, and nobody else moves."""
+    write("airline.yaml", airline(0.7))
+    rows = rows_of(flown)
+    check_every_conversation(flown, rows)
+    assert 0 == flown("plan")
+    assert "confidence from 0.6 to below 0.7" in flown.out
+
+
+def test_one_rule_less_beside_it_takes_no_condition_away(flown: Program) -> None:
+    """A deleted rule and the higher floor: sure callers of the other intents are not said to move."""
+    write("airline.yaml", airline(0.7, without="boarding_pass"))
+    rows = rows_of(flown)
+    check_every_conversation(flown, rows)
+    (deleted,) = matching(rows, {"cognigyDetectedIntent": "boarding_pass", "cognigyConfidence": 0.9})
+    assert not matching(rows, {"cognigyDetectedIntent": "book_flight", "cognigyConfidence": 0.9})
+    listed = [part["value"] for part in deleted["where"] if part["attributeName"] == "cognigyDetectedIntent"]
+    assert ["boarding_pass"] == listed
+
+
+def test_rows_of_a_first_plan_do_not_contradict_each_other(cxroute: Program) -> None:
+    """The bank's manifests on its tenant full of rules made by hand: no row leaves out the tier or the language."""
+    shutil.copytree(BANK, "manifests")
+    with opened(STATE, bank()):
+        pass
+    rows = rows_of(cxroute)
+    languages, tiers = (None, "de", "fr", "en"), (None, "gold", "platinum", "standard")
+    seen = 0
+    for intent, confidence, language, tier in itertools.product(BANK_INTENTS, CONFIDENCES, languages, tiers):
+        given: dict[str, Any] = {"cognigyDetectedIntent": intent, "cognigyConfidence": confidence}
+        given |= {"language": language, "customerTier": tier}
+        found = matching(rows, given)
+        assert len(found) <= 1, given
+        seen += len(found)
+    assert seen > 100

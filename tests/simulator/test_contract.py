@@ -1,0 +1,116 @@
+"""The simulator against `contract/*.json`: what it answers is what the contract says (contract/README.md)."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from reconciler.cli.commands.simulate import dialect_of
+from reconciler.manifest.kinds.profile import Profile
+from reconciler.simulator.app import simulator
+from reconciler.simulator.settings import Settings
+from reconciler.simulator.state import State
+
+CONTRACT = Path(__file__).parents[1] / "contract"
+CREDENTIALS = {"grant_type": "client_credentials", "client_id": "example-id", "client_secret": "example-secret"}
+
+Json = dict[str, Any]
+
+
+def examples() -> list[Json]:
+    """Return the examples that a server answers to."""
+    files = sorted(CONTRACT.glob("*.json"))
+    found = [example for file in files for example in json.loads(file.read_text(encoding="utf-8"))]
+    return [example for example in found if "server" in example["sides"]]
+
+
+def settings(given: Json) -> Settings:
+    """Return the switches that an example sets; the clock stands."""
+    switches = dict(given.get("settings", {}))
+    if "scopes" in switches:
+        switches["scopes"] = frozenset(switches["scopes"])
+    if "profile" in given:
+        made = Profile.model_validate({"name": "x", **given["profile"]})
+        switches["dialect"] = dialect_of(made, made.rules.path, made.queues.path)
+    return Settings(**switches, clock=lambda: 1_769_936_400.0)
+
+
+def tenant(given: Json) -> State:
+    """Return the tenant that an example starts from."""
+    text = (CONTRACT / "tenant" / f"{given.get('tenant', 'example')}.json").read_text(encoding="utf-8")
+    return State(**json.loads(text))
+
+
+async def answered(example: Json, client: httpx.AsyncClient) -> httpx.Response:
+    """Send the example's request, with a real token in the place of TOKEN."""
+    request = example["request"]
+    headers = dict(request["headers"])
+    if headers.get("Authorization") == "Bearer TOKEN":
+        token = (await client.post("/oauth/token", data=CREDENTIALS)).json()["access_token"]
+        headers["Authorization"] = f"Bearer {token}"
+    content = request["text"].encode() if "text" in request else None
+    return await client.request(
+        request["method"],
+        request["path"],
+        params=request["query"] or None,
+        headers=headers,
+        data=request.get("form"),
+        json=request.get("json"),
+        content=content,
+    )
+
+
+def level(expected: Any, got: Any, path: list[str]) -> None:
+    """Put the expected value into `got` at a path that the server fills as it likes, after a look at its type."""
+    *way, last = [int(part) if part.isdigit() else part for part in path]
+    for part in way:
+        expected, got = expected[part], got[part]
+    assert got[last], f"{'.'.join(path)} is empty"
+    assert type(expected[last]) is type(got[last])
+    got[last] = expected[last]
+
+
+def check(example: Json, response: httpx.Response) -> None:
+    """Compare status, the headers named, and the whole body."""
+    expected, free = example["response"], example.get("free", [])
+    assert expected["status"] == response.status_code, response.text
+    for name, value in expected.get("headers", {}).items():
+        assert name in response.headers
+        assert f"headers.{name}" in free or value == response.headers[name]
+    if "json" in expected:
+        got = copy.deepcopy(response.json())
+        for path in free:
+            if not path.startswith("headers."):
+                level(expected["json"], got, path.split("."))
+        assert expected["json"] == got
+        assert json.dumps(expected["json"], sort_keys=True) == json.dumps(got, sort_keys=True), "1 is not 1.0 nor true"
+    else:
+        assert expected.get("text", "") == response.text
+
+
+@pytest.mark.parametrize("example", examples(), ids=lambda example: str(example["name"]))
+def test_the_simulator_keeps_the_contract(example: Json) -> None:
+    """Each example: the answer in process is what the contract says, but for what it leaves free."""
+
+    async def replay() -> httpx.Response:
+        app = simulator(tenant(example["given"]), settings(example["given"]))
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            return await answered(example, client)
+
+    check(example, asyncio.run(replay()))
+
+
+def test_there_are_examples_of_every_call() -> None:
+    """The files hold an example, for the server to answer, of every call and status that api-contract has."""
+    seen = {(one["request"]["method"], one["response"]["status"]) for one in examples()}
+    every = {("POST", s) for s in (200, 201, 400, 401, 403, 404, 409, 422)}
+    every |= {("GET", s) for s in (200, 400, 401, 403, 404, 429)}
+    every |= {("PUT", s) for s in (200, 404, 409, 412)} | {("DELETE", s) for s in (204, 404, 412)}
+    assert set() == every - seen

@@ -1,0 +1,223 @@
+"""The simulator over a real socket: the contract again, connections that really break, and real kills."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import httpx
+import pytest
+import uvicorn
+
+from reconciler.simulator.app import simulator
+from reconciler.simulator.faults.injector import Faults
+from reconciler.simulator.server import breakable, listening_socket
+from reconciler.simulator.settings import Settings
+from reconciler.simulator.state import State
+from tests.simulator.test_contract import Json, answered, check, examples, settings, tenant
+from tests.support.plain_http import PLAIN
+from tests.support.simulated import QUEUES, RULES, body, sign_in, stored
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+SERVER = """
+import sys
+from pathlib import Path
+from reconciler.simulator.app import simulator
+from reconciler.simulator.settings import Settings
+from reconciler.simulator.server import serve
+from reconciler.simulator.state import State
+
+state = State.load(Path(sys.argv[1]), queues=[{"id": "q1", "name": "Billing"}])
+serve(simulator(state, Settings(latency=float(sys.argv[2]))), "127.0.0.1", 0, lambda url: print(url, flush=True))
+"""
+
+
+@asynccontextmanager
+async def listening(app: Any, http: Literal["h11", "httptools"]) -> AsyncIterator[httpx.AsyncClient]:
+    """Serve an app in this event loop under one of uvicorn's two parsers, and yield a client of it."""
+    config = uvicorn.Config(breakable(app), log_level="warning", lifespan="off", ws="none", http=http)
+    server = uvicorn.Server(config)
+    with listening_socket("127.0.0.1", 0) as listener:
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        try:
+            async with httpx.AsyncClient(base_url=url, trust_env=False, verify=PLAIN, timeout=5) as client:
+                yield client
+        finally:
+            server.should_exit = True
+            await serving
+
+
+@contextmanager
+def process(state: Path, latency: float = 0.0) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run a real server process; yield it and its URL; kill what is left of it."""
+    arguments = [sys.executable, "-c", SERVER, str(state), str(latency)]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout
+            url = server.stdout.readline().strip()
+            assert url.startswith("http://127.0.0.1:"), server.stderr.read() if server.stderr else ""
+            yield server, url
+        finally:
+            server.kill()
+
+
+@pytest.mark.parametrize("parser", ["h11", "httptools"])
+def test_the_contract_holds_over_a_socket(parser: Literal["h11", "httptools"]) -> None:
+    """Every example of the contract that a server answers, through uvicorn and back."""
+    current: list[Any] = []
+
+    async def switch(scope: Any, receive: Any, send: Any) -> None:
+        await current[0](scope, receive, send)
+
+    async def replay(all_of_them: list[Json]) -> None:
+        async with listening(switch, parser) as http:
+            for example in all_of_them:
+                switches = replace(settings(example["given"]), issuer="http://localhost")
+                current[:] = [simulator(tenant(example["given"]), switches)]
+                check(example, await answered(example, http))
+
+    asyncio.run(replay(examples()))
+
+
+BROKEN = [
+    ("reset", httpx.ReadError, 0),
+    ("reset-applied", httpx.ReadError, 1),
+    ("refuse", httpx.ReadError, 0),
+    ("cut", httpx.RemoteProtocolError, 1),
+    ("timeout", httpx.ReadTimeout, 0),
+    ("timeout-applied", httpx.ReadTimeout, 1),
+    ("late=1", httpx.ReadTimeout, 1),
+]
+
+
+@pytest.mark.parametrize("parser", ["h11", "httptools"])
+@pytest.mark.parametrize(("name", "expected", "made"), BROKEN)
+def test_a_broken_connection_is_really_broken(
+    parser: Literal["h11", "httptools"], name: str, expected: type[Exception], made: int
+) -> None:
+    """The client sees its own exception for a reset, a cut body or silence; the server goes on with the next one."""
+    state = State(QUEUES)
+    app = simulator(state, Settings(), Faults(f"POST rules:{name}@#1"))
+
+    async def talk() -> int:
+        async with listening(app, parser) as http:
+            await sign_in(http)
+            with pytest.raises(expected):
+                await http.post(RULES, json=body("x"), timeout=0.3 if expected is httpx.ReadTimeout else 5)
+            return int((await http.get(RULES)).json()["total"])
+
+    assert made == asyncio.run(talk())
+
+
+@pytest.mark.parametrize("parser", ["h11", "httptools"])
+def test_a_reset_is_a_tcp_reset(parser: Literal["h11", "httptools"]) -> None:
+    """The kernel of the caller gets RST, not an orderly end."""
+    app = simulator(State(), Settings(), Faults("GET:reset"))
+
+    async def talk() -> None:
+        async with listening(app, parser) as http:
+            reader, writer = await asyncio.open_connection(http.base_url.host, http.base_url.port)
+            writer.write(f"GET {RULES} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            with pytest.raises(ConnectionResetError):
+                await reader.read()
+            writer.close()
+
+    asyncio.run(talk())
+
+
+def test_a_drip_comes_a_byte_at_a_time() -> None:
+    """Over a socket the bytes of a slow drip come one by one."""
+    app = simulator(State(QUEUES, [stored(1)]), Settings(), Faults("GET:drip=0.001"))
+
+    async def talk() -> list[int]:
+        async with listening(app, "h11") as http:
+            await sign_in(http)
+            async with http.stream("GET", f"{RULES}/r1") as answer:
+                return [len(part) async for part in answer.aiter_raw()]
+
+    parts = asyncio.run(talk())
+    assert sum(parts) == len(State(QUEUES, [stored(1)]).stored["r1"].text)
+    assert len(parts) > 50
+
+
+async def create(url: str, count: int, stop_at: int, stop: Any) -> set[str]:
+    """Create rules 16 at a time, call `stop` when so many were acknowledged, and return the ids that ever were."""
+    acknowledged: set[str] = set()
+    async with httpx.AsyncClient(base_url=url, trust_env=False, verify=PLAIN) as http:
+        await sign_in(http)
+        waiting = iter(range(count))
+
+        async def worker() -> None:
+            for number in waiting:
+                try:
+                    answer = await http.post(RULES, json=body(f"rule {number}"))
+                except httpx.TransportError:
+                    return
+                assert 201 == answer.status_code
+                acknowledged.add(answer.json()["id"])
+                if len(acknowledged) == stop_at:
+                    stop()
+
+        await asyncio.gather(*(worker() for _ in range(16)))
+    return acknowledged
+
+
+@pytest.mark.parametrize("killed_at", [1, 30, 150, 299])
+def test_a_killed_server_has_every_acknowledged_create(tmp_path: Path, killed_at: int) -> None:
+    """SIGKILL in the middle of 300 creates: after a restart each acknowledged one is there, and at most 16 others."""
+    path = tmp_path / "state.json"
+    with process(path) as (server, url):
+        acknowledged = asyncio.run(create(url, 300, killed_at, server.kill))
+        assert -signal.SIGKILL == server.wait(5)
+    with State.load(path) as state:
+        ids = {rule["id"] for rule in state.rules()}
+    assert killed_at <= len(acknowledged)
+    assert acknowledged <= ids
+    assert len(ids - acknowledged) <= 16
+
+
+def test_a_restarted_server_serves_what_was_there(tmp_path: Path) -> None:
+    """Killed, started again on the same file, it lists over HTTP what was created before."""
+    path = tmp_path / "state.json"
+    with process(path) as (server, url):
+        acknowledged = asyncio.run(create(url, 20, 20, server.kill))
+
+    async def talk(url: str) -> Any:
+        async with httpx.AsyncClient(base_url=url, trust_env=False, verify=PLAIN) as http:
+            await sign_in(http)
+            return (await http.get(RULES)).json()
+
+    with process(path) as (_, url):
+        page = asyncio.run(talk(url))
+    assert acknowledged == {rule["id"] for rule in page["entities"]}
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_gracefully(tmp_path: Path, ending: signal.Signals) -> None:
+    """A call under way is answered; then exit 0, nothing on stderr, the file holds everything and the log is empty."""
+    path = tmp_path / "state.json"
+    with process(path, latency=0.2) as (server, url):
+
+        async def talk() -> int:
+            async with httpx.AsyncClient(base_url=url, trust_env=False, verify=PLAIN) as http:
+                await sign_in(http)
+                call = asyncio.create_task(http.post(RULES, json=body("x")))
+                await asyncio.sleep(0.1)
+                os.kill(server.pid, ending)
+                return (await call).status_code
+
+        assert 201 == asyncio.run(talk())
+        assert (0, "") == (server.wait(5), server.stderr.read() if server.stderr else None)
+    assert ["x"] == [rule["name"] for rule in json.loads(path.read_text())["rules"]]
+    assert 0 == Path(f"{path}.log").stat().st_size

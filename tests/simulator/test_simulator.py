@@ -1,0 +1,521 @@
+"""The simulator's API beyond the contract's examples: tokens, lag, pace, hostile bodies, speed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings, strategies
+
+from reconciler.simulator.app import Simulator, simulator
+from reconciler.simulator.settings import PROFILES, Settings
+from reconciler.simulator.state import State, bank, empty
+from tests.support.simulated import CREDENTIALS, QUEUES, RULES, body, client, sign_in, stored
+from tests.support.work_bounds import at_most
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    import httpx
+
+CONTEXT = "/api/v2/interactions/interactions/{}/context"
+
+
+class Clock:
+    """A clock that moves when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 1_769_936_400.0
+
+    def __call__(self) -> float:
+        """Tell the time."""
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        """Let the time pass at once."""
+        self.now += seconds
+
+
+def run(app: Simulator, talk: Callable[[httpx.AsyncClient], Awaitable[Any]]) -> Any:
+    """Let a client with a token talk to the app."""
+
+    async def talking() -> Any:
+        async with client(app) as http:
+            return await talk(http)
+
+    return asyncio.run(talking())
+
+
+async def statuses(http: httpx.AsyncClient, count: int) -> list[int]:
+    """Ask for the list so often, and return the statuses."""
+    return [(await http.get(RULES)).status_code for _ in range(count)]
+
+
+async def listed(http: httpx.AsyncClient) -> list[str]:
+    """Return the names on the first page."""
+    return [rule["name"] for rule in (await http.get(RULES)).json()["entities"]]
+
+
+def test_a_token_ends_when_it_said_it_would() -> None:
+    """A token works until expires_in has passed, then 401; a new one works."""
+    clock = Clock()
+    app = simulator(State(), Settings(token_seconds=60, clock=clock))
+
+    async def talk(http: httpx.AsyncClient) -> list[int]:
+        found = await statuses(http, 1)
+        clock.now += 59
+        found += await statuses(http, 1)
+        clock.now += 1
+        found += await statuses(http, 1)
+        await sign_in(http)
+        return found + await statuses(http, 1)
+
+    assert [200, 200, 401, 200] == run(app, talk)
+
+
+def test_a_revoked_token_is_refused() -> None:
+    """After tokens.revoke() every token so far is answered 401, and a new one works."""
+    app = simulator(State(), Settings())
+
+    async def talk(http: httpx.AsyncClient) -> list[int]:
+        app.tokens.revoke()
+        found = await statuses(http, 1)
+        await sign_in(http)
+        return found + await statuses(http, 1)
+
+    assert [401, 200] == run(app, talk)
+    assert app.tokens.issued == 2
+
+
+@pytest.mark.parametrize("missing", ["client_id", "client_secret"])
+def test_any_credentials_but_empty_ones_do_where_none_are_set(missing: str) -> None:
+    """With clients=None an empty id or secret is still 401."""
+    app = simulator(State(), Settings())
+    form = {**CREDENTIALS, missing: ""}
+
+    async def talk(http: httpx.AsyncClient) -> int:
+        return (await http.post("/oauth/token", data=form)).status_code
+
+    assert 401 == run(app, talk)
+
+
+def test_a_new_rule_is_in_no_list_for_so_many_reads() -> None:
+    """lag_reads=2: two reads of the list lack it, total too; a GET of the rule itself finds it at once."""
+    app = simulator(State(QUEUES, [stored(1)]), Settings(lag_reads=2))
+
+    async def talk(http: httpx.AsyncClient) -> list[Any]:
+        created = (await http.post(RULES, json=body("new"))).json()
+        alone = (await http.get(f"{RULES}/{created['id']}")).status_code
+        totals = [(await http.get(RULES)).json()["total"] for _ in range(3)]
+        return [alone, totals, await listed(http)]
+
+    assert [200, [1, 1, 2], ["rule 1", "new"]] == run(app, talk)
+
+
+def test_a_new_rule_is_in_no_list_for_so_many_seconds() -> None:
+    """lag_seconds=5: the list has it from the fifth second on, and not before."""
+    clock = Clock()
+    app = simulator(State(QUEUES), Settings(lag_seconds=5, clock=clock))
+
+    async def talk(http: httpx.AsyncClient) -> list[list[str]]:
+        await http.post(RULES, json=body("new"))
+        found = [await listed(http)]
+        clock.now += 4.9
+        found.append(await listed(http))
+        clock.now += 0.1
+        return [*found, await listed(http)]
+
+    assert [[], [], ["new"]] == run(app, talk)
+
+
+def test_the_rate_is_a_token_bucket() -> None:
+    """rate=2, burst=3: three calls at once, the fourth is 429; half a second later one more goes through."""
+    clock = Clock()
+    app = simulator(State(), Settings(rate=2, burst=3, clock=clock))
+
+    async def talk(http: httpx.AsyncClient) -> list[int]:
+        found = await statuses(http, 4)
+        clock.now += 0.5
+        return found + await statuses(http, 2)
+
+    assert [200, 200, 200, 429, 200, 429] == run(app, talk)
+
+
+def test_retry_after_is_long_enough() -> None:
+    """Who waits as Retry-After says gets through."""
+    clock = Clock()
+    app = simulator(State(), Settings(rate=0.25, burst=1, clock=clock))
+
+    async def talk(http: httpx.AsyncClient) -> list[Any]:
+        await statuses(http, 1)
+        refused = await http.get(RULES)
+        clock.now += int(refused.headers["Retry-After"])
+        return [refused.headers["Retry-After"], *await statuses(http, 1)]
+
+    assert ["4", 200] == run(app, talk)
+
+
+def test_latency_comes_before_each_answer() -> None:
+    """latency=0.05: each request, the token's too, takes that long by the injected clock."""
+    clock = Clock()
+    start = clock.now
+    run(simulator(State(), Settings(latency=0.05, clock=clock, sleep=clock.sleep)), lambda http: http.get(RULES))
+    assert round(clock.now - start, 6) == 0.1
+
+
+def test_a_put_loses_what_it_leaves_out_and_keeps_what_nobody_knows() -> None:
+    """PUT replaces: description and division go when left out, an unknown field that is sent stays, the id stays."""
+    state = State(QUEUES, [stored(1, division={"id": "d"}, hints=["a"], dateCreated="then")])
+    sent = body("renamed", hints=["b"], extra=None)
+    del sent["description"]
+    run(simulator(state, Settings()), lambda http: http.put(f"{RULES}/r1", json=sent))
+    kept = {key: value for key, value in state.stored["r1"].rule.items() if key != "dateModified"}
+    assert {**sent, "id": "r1", "version": 2, "dateCreated": "then"} == kept
+
+
+def test_a_put_with_another_id_in_its_body_is_refused() -> None:
+    """422, and nothing changed."""
+    state = State(QUEUES, [stored(1)])
+    answer = run(simulator(state, Settings()), lambda http: http.put(f"{RULES}/r1", json=body("x", id="r2")))
+    assert (422, 0) == (answer.status_code, state.revision)
+
+
+def test_the_servers_own_fields_are_not_the_callers_to_set() -> None:
+    """A POST that sends id, version or dates gets the server's."""
+    state = State(QUEUES)
+    sent = body("x", id="mine", version=9, dateCreated="then", selfUri="/elsewhere")
+    made = run(simulator(state, Settings(new_id=lambda: "i1")), lambda http: http.post(RULES, json=sent)).json()
+    assert ("i1", 1, f"{RULES}/i1") == (made["id"], made["version"], made["selfUri"])
+    assert made["dateCreated"] != "then"
+
+
+def test_the_same_idempotency_key_makes_one_rule() -> None:
+    """Profile E: the first answer comes again; another body under the key is 422; profile C makes two."""
+    keyed = {"Idempotency-Key": "k"}
+
+    async def talk(http: httpx.AsyncClient) -> list[Any]:
+        first, second = [await http.post(RULES, json=body("x"), headers=keyed) for _ in range(2)]
+        other = await http.post(RULES, json=body("y"), headers=keyed)
+        return [first.status_code, second.status_code, other.status_code, first.json() == second.json()]
+
+    keys, none = State(QUEUES), State(QUEUES)
+    assert [201, 201, 422, True] == run(simulator(keys, PROFILES["E"]), talk)
+    assert [201, 201, 201, False] == run(simulator(none, PROFILES["C"]), talk)
+    assert (1, 3) == (len(keys.stored), len(none.stored))
+
+
+def test_a_refused_create_leaves_its_idempotency_key_free() -> None:
+    """A POST that was answered 422 may come again, mended, under its key."""
+
+    async def talk(http: httpx.AsyncClient) -> list[int]:
+        sent = [body("x", priority="high"), body("x")]
+        return [(await http.post(RULES, json=one, headers={"Idempotency-Key": "k"})).status_code for one in sent]
+
+    assert [422, 201] == run(simulator(State(QUEUES), PROFILES["E"]), talk)
+
+
+def test_a_freed_name_can_be_taken() -> None:
+    """With unique names: taken 409, free again after a rename and after a delete; a rule may keep its own."""
+    state = State(QUEUES, [stored(1), stored(2)])
+
+    async def talk(http: httpx.AsyncClient) -> list[int]:
+        calls = [
+            ("POST", RULES, body("rule 1")),
+            ("PUT", f"{RULES}/r1", body("rule 1")),
+            ("PUT", f"{RULES}/r1", body("other")),
+            ("POST", RULES, body("rule 1")),
+            ("PUT", f"{RULES}/r1", body("rule 2")),
+            ("DELETE", f"{RULES}/r2", None),
+            ("PUT", f"{RULES}/r1", body("rule 2")),
+        ]
+        return [(await http.request(method, path, json=sent)).status_code for method, path, sent in calls]
+
+    assert [409, 200, 200, 201, 409, 204, 200] == run(simulator(state, PROFILES["A"]), talk)
+
+
+BAD_FIELDS = [
+    ({"name": ""}, ["name"]),
+    ({"name": "  "}, ["name"]),
+    ({"name": "x" * 257}, ["name"]),
+    ({"name": 7}, ["name"]),
+    ({"description": None}, ["description"]),
+    ({"description": "x" * 4097}, ["description"]),
+    ({"priority": True}, ["priority"]),
+    ({"priority": None}, ["priority"]),
+    ({"enabled": 1}, ["enabled"]),
+    ({"conditions": {}}, ["conditions"]),
+    ({"conditions": ["x"]}, ["conditions[0]"]),
+    ({"conditions": [{"type": "time"}]}, ["conditions[0].type"]),
+    (
+        {"conditions": [{"type": "attribute", "operator": ["equals"], "attributeName": ""}]},
+        ["conditions[0].attributeName", "conditions[0].operator"],
+    ),
+    ({"targets": []}, ["targets"]),
+    ({"targets": [{"type": "skill"}]}, ["targets[0].type"]),
+    ({"targets": [{"type": "queue", "queueId": ["q1"], "weight": -1}]}, ["targets[0].queueId", "targets[0].weight"]),
+    ({"targets": [{"type": "queue", "queueId": "q1"}]}, ["targets[0].weight"]),
+]  # fmt: skip - a table
+
+
+@pytest.mark.parametrize(("change", "fields"), BAD_FIELDS)
+def test_a_bad_rule_is_refused_with_its_fields(change: dict[str, Any], fields: list[str]) -> None:
+    """422 names each field that is wrong, for create and update alike, and nothing changes."""
+    state = State(QUEUES, [stored(1)])
+
+    async def talk(http: httpx.AsyncClient) -> list[Any]:
+        sent = {**body("x"), **change}
+        return [await http.post(RULES, json=sent), await http.put(f"{RULES}/r1", json=sent)]
+
+    for answer in run(simulator(state, Settings()), talk):
+        assert 422 == answer.status_code
+        assert fields == [error["field"] for error in answer.json()["errors"]]
+    assert 0 == state.revision
+
+
+VALUES = [
+    ("equals", ["", "x", 1, 0.5, True], [None, [], {}]),
+    ("notEquals", ["x", 1], [None, ["x"]]),
+    ("in", [[], ["x", 1, False]], ["x", None, [None], [["x"]]]),
+    ("notIn", [["x"]], ["x", 1]),
+    ("contains", ["", "x"], [1, True, None]),
+    ("notEndsWith", ["x"], [["x"]]),
+    ("greaterThan", [1, 0.5, "0.5", "-1e3"], ["x", "", "01", "1.", True, None, [1]]),
+    ("lessThanOrEqual", [0], ["x"]),
+    ("between", [[0, 1], [1, 0], ["0.1", 1]], [1, [1], [0, 1, 2], ["a", "b"], None]),
+    ("exists", [None, "ignored"], []),
+    ("notExists", [None], []),
+]
+
+
+@pytest.mark.parametrize(("operator", "good", "bad"), VALUES)
+def test_each_operator_takes_its_values(operator: str, good: list[Any], bad: list[Any]) -> None:
+    """A value that the operator can compare with is stored as sent; another is 422."""
+
+    async def talk(http: httpx.AsyncClient) -> list[int]:
+        sent = [{"type": "attribute", "attributeName": "a", "operator": operator, "value": one} for one in good + bad]
+        return [(await http.post(RULES, json=body("x", conditions=[one]))).status_code for one in sent]
+
+    state = State(QUEUES)
+    assert [201] * len(good) + [422] * len(bad) == run(simulator(state, Settings()), talk)
+    assert good == [rule["conditions"][0]["value"] for rule in state.rules()]
+
+
+def test_what_a_live_rule_uses_the_tenant_knows() -> None:
+    """A condition of unknown operator is 422, but for one that stands in a live rule already: adopting it must work."""
+    odd = {"type": "attribute", "attributeName": "a", "operator": "matchesRegex", "value": "x.*"}
+    state = State(QUEUES, [stored(1, conditions=[odd])])
+
+    async def talk(http: httpx.AsyncClient) -> list[int]:
+        other = {**odd, "value": "y.*"}
+        sent = [body("x", conditions=[odd]), body("x", conditions=[other])]
+        return [(await http.put(f"{RULES}/r1", json=one)).status_code for one in sent]
+
+    assert [200, 422] == run(simulator(state, Settings()), talk)
+
+
+HOSTILE = [
+    (b"", 400),
+    (b"{", 400),
+    (b"\xff\xfe{}", 400),
+    (b'{"name": NaN}', 400),
+    (b'{"name": 1e999}', 400),
+    (b'{"name": "\\ud800"}', 400),
+    (b"[" * 100_000, 400),
+    (b'{"priority": ' + b"9" * 5000 + b"}", 400),
+    (b"null", 422),
+    (b"[]", 422),
+    (b'"text"', 422),
+    (b" " * 1_048_577, 413),
+    (b" " * 5_000_000, 413),
+]
+
+
+@pytest.mark.parametrize(("sent", "status"), HOSTILE, ids=lambda value: str(value)[:20])
+@pytest.mark.parametrize("path", [RULES, CONTEXT.format("c1")])
+def test_a_hostile_body_is_refused(path: str, sent: bytes, status: int) -> None:
+    """Whatever the bytes, the answer is an error in the API's form and nothing changes."""
+    state = State(QUEUES)
+    headers = {"Content-Type": "application/json"}
+    answer = run(simulator(state, Settings()), lambda http: http.post(path, content=sent, headers=headers))
+    assert (status, 0) == (answer.status_code, state.revision)
+    assert answer.json()["errors"][0]["message"]
+
+
+ANY_JSON = strategies.recursive(
+    strategies.none() | strategies.booleans() | strategies.integers() | strategies.floats() | strategies.text(),
+    lambda inner: strategies.lists(inner, max_size=3) | strategies.dictionaries(strategies.text(), inner, max_size=3),
+    max_leaves=8,
+)
+FIELDS = strategies.sampled_from(
+    ["name", "description", "priority", "enabled", "conditions", "targets", "id", "attributes"]
+)
+PARTS = strategies.dictionaries(
+    strategies.sampled_from(["type", "attributeName", "operator", "value", "queueId", "weight"]),
+    ANY_JSON | strategies.sampled_from(["attribute", "queue", "equals", "between", "in", "q1"]),
+)
+BODIES = ANY_JSON | strategies.dictionaries(FIELDS, ANY_JSON | strategies.lists(PARTS, max_size=3))
+
+
+@given(sent=BODIES, overlaid=strategies.booleans())
+@settings(max_examples=200, deadline=None)
+def test_any_json_is_answered(sent: Any, overlaid: bool) -> None:  # noqa: FBT001 - drawn
+    """Whatever JSON comes, it is stored as sent or refused with a status of the contract; nothing is raised."""
+    state = State(QUEUES, [stored(1)])
+    one = {**body("x"), **sent} if overlaid and isinstance(sent, dict) else sent
+    content, headers = json.dumps(one).encode(), {"Content-Type": "application/json"}
+
+    async def talk(http: httpx.AsyncClient) -> set[int]:
+        calls = [("POST", RULES), ("PUT", f"{RULES}/r1"), ("POST", CONTEXT.format("c1"))]
+        return {(await http.request(how, path, content=content, headers=headers)).status_code for how, path in calls}
+
+    assert run(simulator(state, Settings()), talk) <= {200, 201, 400, 422}
+    for rule in state.rules()[1:]:
+        assert {key: one[key] for key in body("x") if key in one} == {key: rule[key] for key in body("x") if key in one}
+
+
+@pytest.mark.parametrize("media", ["", "text/plain", "application/x-www-form-urlencoded"])
+def test_another_media_type_is_refused(media: str) -> None:
+    """415 for a body that does not say that it is JSON."""
+    sent = json.dumps(body("x")).encode()
+    answer = run(
+        simulator(State(QUEUES), Settings()),
+        lambda http: http.post(RULES, content=sent, headers={"Content-Type": media}),
+    )
+    assert 415 == answer.status_code
+
+
+@pytest.mark.parametrize(
+    "conversation", ["..%2F..%2Frouting%2Frules%2Fr1%3Fx=", "a%20b", "%C3%A9", "x" * 129, "unknown-7", "%00"]
+)
+def test_an_encoded_slash_leads_nowhere(conversation: str) -> None:
+    """A conversation id that is none is 404, however it is encoded, and no other path is reached."""
+    state = State(QUEUES, [stored(1)])
+    path = CONTEXT.format(conversation)
+    answer = run(simulator(state, Settings()), lambda http: http.post(path, json={"attributes": {"a": 1}}))
+    assert (404, 0) == (answer.status_code, state.revision)
+
+
+def test_attributes_merge() -> None:
+    """Later attributes join earlier ones, null is a value, and a new conversation begins empty."""
+    state = State()
+
+    async def talk(http: httpx.AsyncClient) -> list[Any]:
+        sent = [{"a": 1, "b": "x"}, {"b": None, "c": True}]
+        return [(await http.post(CONTEXT.format("c1"), json={"attributes": one})).json() for one in sent]
+
+    after = {"a": 1, "b": None, "c": True}
+    assert [{"id": "c1", "attributes": {"a": 1, "b": "x"}}, {"id": "c1", "attributes": after}] == run(
+        simulator(state, Settings()), talk
+    )
+    assert {"c1": after} == state.contexts
+
+
+def test_pages_hold_every_rule_once() -> None:
+    """Following nextUri over 7 rules in pages of 3 gives each once, in one order, under one total."""
+    state = State(QUEUES, [stored(n) for n in range(7)])
+
+    async def talk(http: httpx.AsyncClient) -> list[Any]:
+        seen, path = [], f"{RULES}?pageSize=3"
+        while path:
+            page = (await http.get(path)).json()
+            assert (7, 3, 3) == (page["total"], page["pageCount"], page["pageSize"])
+            seen += [rule["id"] for rule in page["entities"]]
+            path = page["nextUri"]
+        return seen
+
+    assert [f"r{n}" for n in range(7)] == run(simulator(state, Settings()), talk)
+
+
+@pytest.mark.parametrize(
+    "query", ["pageNumber=x", "pageSize=0", "pageSize=-1", "pageNumber=1.5", "pageNumber=9999999999", "pageSize="]
+)
+def test_a_bad_page_is_400(query: str) -> None:
+    """400, for rules and queues alike."""
+
+    async def talk(http: httpx.AsyncClient) -> list[int]:
+        return [(await http.get(f"{path}?{query}")).status_code for path in (RULES, "/api/v2/routing/queues")]
+
+    assert [400, 400] == run(simulator(State(), Settings()), talk)
+
+
+def test_the_log_says_what_changed_the_state_and_watchers_see_each_state() -> None:
+    """state.requests has every request with its status and effect; a watcher sees the whole state after each change."""
+    state, seen = State(QUEUES), []
+    state.watchers.append(lambda watched: seen.append([rule["name"] for rule in watched.rules()]))
+
+    async def talk(http: httpx.AsyncClient) -> None:
+        made = (await http.post(RULES, json=body("x"))).json()
+        await http.put(f"{RULES}/{made['id']}", json=body("y"))
+        await http.put(f"{RULES}/{made['id']}", json=body(""))
+        await http.delete(f"{RULES}/{made['id']}")
+        await http.get(RULES)
+
+    run(simulator(state, Settings(new_id=lambda: "i1")), talk)
+    one = f"{RULES}/i1"
+    assert [
+        ("POST", "/oauth/token", 200, False),
+        ("POST", RULES, 201, True),
+        ("PUT", one, 200, True),
+        ("PUT", one, 422, False),
+        ("DELETE", one, 204, True),
+        ("GET", RULES, 200, False),
+    ] == [(asked.method, asked.path, asked.status, asked.changed) for asked in state.requests]
+    assert [["x"], ["y"], []] == seen
+    assert body("x") == state.requests[1].json()
+
+
+def test_tenants_to_start_from() -> None:
+    """empty() has queues alone; bank() has rules whose targets are its queues, apart from each other."""
+    assert (QUEUES, []) == (empty(QUEUES).queues, empty(QUEUES).rules())
+    first, second = bank(), bank()
+    known = {queue["id"] for queue in first.queues}
+    assert first.rules()
+    assert set() == {target["queueId"] for rule in first.rules() for target in rule["targets"]} - known
+    first.remove(first.rules()[0]["id"])
+    assert len(second.rules()) == len(first.rules()) + 1
+
+
+def test_importing_the_simulator_is_cheap() -> None:
+    """The package brings in no HTTP library, no ASGI framework and no event loop."""
+    heavy = {"starlette", "uvicorn", "httpx", "anyio", "asyncio"}
+    code = f"import sys, reconciler.simulator; print(sorted({heavy} & set(sys.modules)))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "[]\n" == found.stdout
+
+
+def test_a_thousand_creates_and_a_hundred_pages_cost_little() -> None:
+    """In the simulator itself, ASGI included: about 0.2 s of CPU time for the pages, and 0.5 s for the creates."""
+    app = simulator(State(QUEUES, [stored(n) for n in range(10_000)]), Settings())
+    run(app, lambda http: http.get(RULES))
+    token = app.state.requests[-1].headers["authorization"]
+    sent = [json.dumps(body(f"new {n}")).encode() for n in range(1_000)]
+
+    async def calls(method: str, queries: list[bytes], bodies: list[bytes]) -> None:
+        for query, content in zip(queries, bodies, strict=True):
+            await bare(app, method, query, content, token)
+
+    pages = [f"pageNumber={n}&pageSize=100".encode() for n in range(1, 101)]
+    asyncio.run(calls("GET", pages, [b""] * 100))
+    with at_most(rules=12_000):
+        asyncio.run(calls("GET", pages, [b""] * 100))
+    with at_most(rules=30_000):
+        asyncio.run(calls("POST", [b""] * 1_000, sent))
+    assert len(app.state.stored) == 11_000
+
+
+async def bare(app: Simulator, method: str, query: bytes, content: bytes, token: str) -> None:
+    """Call the app as a server would, without a client's own cost."""
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": content, "more_body": False}
+
+    async def send(message: Any) -> None:
+        assert message.get("status", 200) in (200, 201)
+
+    headers = [(b"authorization", token.encode()), (b"content-type", b"application/json")]
+    scope = {"type": "http", "method": method, "path": RULES, "raw_path": RULES.encode(), "query_string": query}
+    await app({**scope, "headers": headers}, receive, send)

@@ -1,0 +1,107 @@
+"""An issuer and an API that exist in a dictionary: what is asked of them is kept, wherever they are said to be."""
+
+from __future__ import annotations
+
+import json
+from base64 import urlsafe_b64encode
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from reconciler.cxone.client import ReadingClient
+from reconciler.cxone.read_only import reading_only
+from reconciler.cxone.settings import Credentials
+from reconciler.cxone.transport.request import Answer
+from tests.support import canary_secrets as canary
+from tests.support.fake_clock import VirtualTime
+from tests.support.in_process_tenant import TENANT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reconciler.cxone.settings import Tenant
+    from reconciler.cxone.transport.request import Request
+
+ISSUER: Final = "https://cxone.niceincontact.com"
+API: Final = "https://api-na1.niceincontact.com"
+OPENID: Final = f"{ISSUER}/.well-known/openid-configuration"
+TOKEN: Final = f"{ISSUER}/auth/token"
+CXONE: Final = f"{ISSUER}/.well-known/cxone-configuration"
+RULES: Final = f"{API}/api/v2/routing/rules"
+AT_ISSUER: Final = replace(TENANT, base_url="", token_url="", issuer=ISSUER)
+KEYS: Final = Credentials(
+    client_id=canary.CLIENT,
+    client_secret=canary.SECRET,
+    key_id=canary.KEY,
+    key_secret=canary.KEY_SECRET,
+    variables=("THE_KEY", "THE_SECRET"),
+)
+EMPTY: Final = {"entities": [], "pageNumber": 1, "pageSize": 100, "total": 0, "pageCount": 0, "nextUri": None}
+
+
+def jwt(payload: object) -> str:
+    """Return a token that says this; its signature is a word."""
+    return f"{part({'alg': 'RS256'})}.{part(payload)}.signature"
+
+
+def part(form: object) -> str:
+    text = form if isinstance(form, bytes) else json.dumps(form).encode()
+    return urlsafe_b64encode(text).decode().rstrip("=")
+
+
+def token(life: int = 3600, access_token: str = canary.TOKEN, **more: Any) -> dict[str, Any]:
+    """Return the answer to good credentials."""
+    identity = {"iss": ISSUER, "tenantId": "11111111-2222-4333-8444-555555555555"}
+    form = {"access_token": access_token, "token_type": "Bearer", "expires_in": life, "id_token": jwt(identity)}
+    return form | more
+
+
+class World:
+    """Answers by address: JSON, raw bytes, a status with JSON, or what a function makes of it. Keeps what is asked."""
+
+    def __init__(self, **answers: Any) -> None:
+        """`answers` are of openid, token, cxone and rules."""
+        self.answers: dict[str, Any] = {
+            OPENID: answers.get("openid", {"issuer": ISSUER, "token_endpoint": TOKEN}),
+            TOKEN: answers.get("token", token()),
+            CXONE: answers.get("cxone", {"api_endpoint": API}),
+            RULES: answers.get("rules", EMPTY),
+        }
+        self.asked: list[Request] = []
+
+    async def carry(self, request: Request) -> Answer:
+        """Answer one request; one to an address that nobody has is answered too, so that it is seen."""
+        self.asked.append(request)
+        found = self.answers.get(request.url.partition("?")[0], EMPTY)
+        found = found(request) if callable(found) else found
+        status, form = found if isinstance(found, tuple) else (200, found)
+        content = form if isinstance(form, bytes) else json.dumps(form).encode()
+        return Answer(request.call, status, {"location": RULES} if status in (302, 307) else {}, content)
+
+    def client(self, tenant: Tenant = AT_ISSUER, virtual: VirtualTime | None = None) -> ReadingClient:
+        """Return a client inside its fence; waiting takes no time."""
+        calm = replace(tenant, patience_seconds=0.0)
+        return ReadingClient(reading_only(self.carry, tenant), calm, KEYS, (virtual or VirtualTime()).time)
+
+    @property
+    def calls(self) -> list[str]:
+        """Return what was asked, in short."""
+        return [f"{one.method} {one.url.partition('?')[0]}" for one in self.asked]
+
+    def count(self, url: str) -> int:
+        """Return how often an address was asked."""
+        return sum(call.endswith(f" {url}") for call in self.calls)
+
+    def sent(self, *hosts: str) -> str:
+        """Return all that was sent to hosts other than these."""
+        return "".join(f"{one.url} {one.headers} {one.content!r}" for one in self.asked if one.server.host not in hosts)
+
+
+def then(*answers: Any) -> Callable[[Request], Any]:
+    """Answer with one after the other; the last is kept on."""
+    left = list(answers)
+
+    def answer(request: Request) -> Any:
+        found = left.pop(0) if len(left) > 1 else left[0]
+        return found(request) if callable(found) else found
+
+    return answer

@@ -1,0 +1,266 @@
+"""What the analysis says of rules, held against trying every input (`brute`)."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import chain, combinations, product
+from typing import TYPE_CHECKING, Any
+
+from tests.support.brute_force import (
+    Universe,
+    destination,
+    holds,
+    inputs_for,
+    text_of,
+    understood,
+    winner,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from tests.support.brute_force import Destination, Input, Json, Known, Move
+
+    State = dict[tuple[str, int], Json]
+    """The live rules by what they are: ("fixed", 0), ("move", 1), or ("copy", 1) for its temporary copy."""
+    Steps = Sequence[tuple[int, str]]
+    """Calls: index of the move, and `whole`, `copy`, `aside` or `drop`."""
+
+QUEUES = {"A": "Queue A", "B": "Queue B", "C": "Queue C"}
+
+
+def shown(rules: Iterable[Json]) -> str:
+    """Return rules on one line each, to be read when a check fails."""
+    return "\n".join(map(str, rules))
+
+
+def entry_name(rule: Json | None) -> str | None:
+    return None if rule is None else f"set/{rule['id']}"
+
+
+def said(document: Json) -> Destination:
+    """Return the destination that a document states, as the oracle writes it."""
+    if document.get("default"):
+        return None
+    for part in document["queues"]:
+        assert part.get("queueName", QUEUES.get(part.get("queueId"))) == QUEUES.get(part.get("queueId")), document
+    return frozenset(
+        (
+            part["queueId"] if "queueId" in part else text_of(part["target"]),
+            Fraction(part["share"]).limit_denominator(10**6),
+        )
+        for part in document["queues"]
+    )
+
+
+def holds_where(where: Sequence[Json], excepts: Sequence[Sequence[Json]], one: Input) -> bool:
+    """Whether an input lies in a region: all of `where`, and no whole list of `except`."""
+    return all(holds(condition, *one) for condition in where) and not any(
+        all(holds(condition, *one) for condition in several) for several in excepts
+    )
+
+
+def by_destination(wins: Iterable[tuple[Json | None, int]]) -> dict[Destination, int]:
+    found: dict[Destination, int] = {}
+    for rule, bits in wins:
+        found[destination(rule)] = found.get(destination(rule), 0) | bits
+    return found
+
+
+def completions(universe: Universe, assumed: Mapping[str, bool]) -> Iterator[dict[str, bool]]:
+    """Return every way to say of each condition that is not understood whether it holds, with what is assumed."""
+    free = [name for name, values in universe.axes.items() if values == [False, True] and name not in assumed]
+    for truths in product((False, True), repeat=len(free)):
+        yield {**assumed, **dict(zip(free, truths, strict=True))}
+
+
+class Moved:
+    """Where every input goes before and after."""
+
+    def __init__(self, old: list[Json], new: list[Json], evaluation: str, known: Known | None = None) -> None:
+        self.old, self.new, self.evaluation = old, new, evaluation
+        self.universe = inputs_for(old, new, known=known)
+        self.wins = {"before": self.universe.wins(old, evaluation), "after": self.universe.wins(new, evaluation)}
+        self.to = {side: by_destination(wins) for side, wins in self.wins.items()}
+        self.all = self.universe.everything
+        for place, bits in self.to["before"].items():
+            self.all &= ~(bits & self.to["after"].get(place, 0))
+        self.report = f"{evaluation}\nold:\n{shown(old)}\nnew:\n{shown(new)}\n"
+
+    def check(self, region: Json) -> int:
+        """Assert that all inputs of a region move as it says, its witness among them; return them."""
+        inside = self.universe.region(region)
+        report = f"{self.report}region: {region}\nexample: "
+        one, other = said(region["before"]), said(region["after"])
+        assert one != other, report
+        wrong = inside & ~(self.to["before"].get(one, 0) & self.to["after"].get(other, 0))
+        assert not wrong, report + str(self.universe.example(wrong))
+        for side, wins in self.wins.items():
+            taking = {entry_name(rule) for rule, bits in wins if bits & inside}
+            assert taking <= {region[f"{side}Rule"], *region[f"{side}Rules"]}, report + f"taken by {taking}"
+        for assumed in completions(self.universe, assumption(region)):
+            check_witness(self.old, self.new, region, (region["witness"], assumed), self.evaluation)
+        check_typable(self.universe, region["witness"])
+        return inside
+
+
+def check_difference(
+    old: list[Json], new: list[Json], document: Json, evaluation: str = "lowest-first", known: Known | None = None
+) -> None:
+    """Assert that the regions are sound, complete and disjoint, each with a witness that moves as it says."""
+    moved = Moved(old, new, evaluation, known)
+    assert document["complete"] is True, moved.report
+    assert "unknown" not in document, moved.report
+    assert document["changed"] is bool(moved.all), moved.report
+    _check_regions(moved, document)
+
+
+def check_bounded(old: list[Json], new: list[Json], document: Json, evaluation: str) -> None:
+    """Assert that the regions are sound and disjoint, and that what moves elsewhere is said to be unknown."""
+    _check_regions(Moved(old, new, evaluation), document)
+
+
+def _check_regions(moved: Moved, document: Json) -> None:
+    seen = 0
+    for region in document["regions"]:
+        inside = moved.check(region)
+        assert not inside & seen, f"{moved.report}region: {region}\nin two: {moved.universe.example(inside & seen)}"
+        seen |= inside
+    unknown = 0
+    for where in document.get("unknown", []):
+        unknown |= moved.universe.all_of(where["where"])
+    missed = moved.all & ~seen & ~unknown
+    assert not missed, f"{moved.report}in no region: {moved.universe.example(missed)}"
+    assert document["complete"] is not bool(document.get("unknown")), moved.report
+
+
+def assumption(region: Json) -> dict[str, bool]:
+    found = {text_of(one["condition"]): one["holds"] for one in region.get("assumed", [])}
+    assert not any(understood(one["condition"]) for one in region.get("assumed", [])), region
+    return found
+
+
+def check_witness(old: list[Json], new: list[Json], region: Json, one: Input, evaluation: str) -> None:
+    """Assert that a region's witness lies in it, and that the rules it names take the witness."""
+    report = f"{evaluation}\nold:\n{shown(old)}\nnew:\n{shown(new)}\nregion: {region}\nassumed: {one[1]}"
+    assert holds_where(region["where"], region["except"], one), report
+    first, second = winner(old, one, evaluation), winner(new, one, evaluation)
+    assert (destination(first), destination(second)) == (said(region["before"]), said(region["after"])), report
+    assert (entry_name(first), entry_name(second)) == (region["beforeRule"], region["afterRule"]), report
+
+
+def check_typable(universe: Universe, witness: Json) -> None:
+    """Assert that a witness can be typed, and says nothing of an attribute that no rule asks for."""
+    assert set(witness) <= set(universe.axes), witness
+    for name, value in witness.items():
+        if isinstance(value, str):
+            named = "".join(one for one in universe.axes[name] if isinstance(one, str))
+            assert all(char.isprintable() or char in named for char in value), witness
+            assert len(value) <= len(named) + 8, witness
+        else:
+            assert type(value) in (int, float), witness
+            assert len(repr(value)) <= 24, witness
+
+
+# A safe order
+
+
+def before_of(moves: Sequence[Move], fixed: Sequence[Json]) -> State:
+    return {
+        **{("fixed", at): rule for at, rule in enumerate(fixed)},
+        **{("move", at): move[0] for at, move in enumerate(moves) if move[0] is not None},
+    }
+
+
+def after_of(moves: Sequence[Move], fixed: Sequence[Json]) -> State:
+    return {
+        **{("fixed", at): rule for at, rule in enumerate(fixed)},
+        **{("move", at): move[1] for at, move in enumerate(moves) if move[1] is not None},
+    }
+
+
+def called(state: State, moves: Sequence[Move], step: tuple[int, str]) -> State:
+    """Return the state after one call. A call that could not be made is an error of the order."""
+    at, kind = step
+    before, after = moves[at]
+    found = dict(state)
+    if kind == "drop":
+        del found["copy", at]
+        return found
+    if kind == "copy":
+        assert after is not None
+        assert ("copy", at) not in found
+        return {**found, ("copy", at): {**after, "name": f"(next) {at}", "id": f"next-{at}"}}
+    assert before is None or ("move", at) in found
+    if after is None:
+        assert kind == "whole"
+        del found["move", at]
+        return found
+    return {**found, ("move", at): {**after, "name": f"(next) {at}, renamed"} if kind == "aside" else after}
+
+
+def shared_names(state: State) -> set[str]:
+    """Return the names that more than one rule bears."""
+    names = [rule["name"] for rule in state.values()]
+    return {name for name in names if names.count(name) > 1}
+
+
+class Safety:
+    """What may stand while the moves are made: old or new destinations under any order of ties, names but once."""
+
+    def __init__(self, moves: Sequence[Move], fixed: Sequence[Json], evaluation: str = "lowest-first") -> None:
+        first, last = before_of(moves, fixed), after_of(moves, fixed)
+        self.evaluation = evaluation
+        self.universe = inputs_for(first.values(), last.values())
+        self.allowed = by_destination(
+            chain.from_iterable(self.universe.may_win(state.values(), evaluation) for state in (first, last))
+        )
+        self.names = shared_names(first) | shared_names(last)
+        """Rules share these at the start or at the end: who minds that they do meanwhile?"""
+
+    def harm(self, state: State) -> str | None:
+        """Return what is wrong with a state, None if nothing is."""
+        for rule, bits in self.universe.may_win(state.values(), self.evaluation):
+            wrong = bits & ~self.allowed.get(destination(rule), 0)
+            if wrong:
+                return f"{self.universe.example(wrong)} goes to {rule and rule['name']}"
+        twice = shared_names(state) - self.names
+        return f"one name twice: {twice}" if twice else None
+
+
+def check_order(moves: Sequence[Move], fixed: Sequence[Json], waves: Sequence[Steps], evaluation: str) -> None:
+    """Assert that the waves make all moves, and are safe after any part of a wave."""
+    report = f"{evaluation}\nfixed:\n{shown(fixed)}\nmoves:\n{shown(moves)}\nwaves: {waves}\n"  # type: ignore[arg-type]
+    safety, state = Safety(moves, fixed, evaluation), before_of(moves, fixed)
+    for wave in waves:
+        assert len({at for at, _ in wave}) == len(wave) > 0, report + "two calls for one rule in a wave"
+        for count in range(1, len(wave) + 1):
+            for some in combinations(wave, count):
+                reached = state
+                for step in some:
+                    reached = called(reached, moves, step)
+                harm = safety.harm(reached)
+                assert harm is None, f"{report}after {some} of {wave}: {harm}"
+        for step in wave:
+            state = called(state, moves, step)
+    assert after_of(moves, fixed) == state, report
+    kinds: dict[int, list[Any]] = {at: [] for at in range(len(moves))}
+    for at, kind in chain.from_iterable(waves):
+        kinds[at].append(kind)
+    assert all(kinds[at].count("whole") == 1 for at in kinds), report
+
+
+def order_without_copies(moves: Sequence[Move], fixed: Sequence[Json], evaluation: str = "lowest-first") -> bool:
+    """Whether the moves can be made one by one, each in one call, safely: every order is tried."""
+    safety, start = Safety(moves, fixed, evaluation), before_of(moves, fixed)
+    reached = {frozenset[int]()}
+    for _ in moves:
+        longer = {done | {at} for done in reached for at in range(len(moves)) if at not in done}
+        reached = {done for done in longer if safety.harm(_made(start, moves, done)) is None}
+    return bool(reached)
+
+
+def _made(state: State, moves: Sequence[Move], done: Iterable[int]) -> State:
+    for at in done:
+        state = called(state, moves, (at, "whole"))
+    return state

@@ -1,0 +1,148 @@
+"""The command as a process: `Command(...)` is a `subprocess.Popen` of it, `run_command(...)` runs it to its end.
+
+On Linux the process is forked from one that has imported the program (tests/support/fork_server.py), which saves most
+of its start; it is a child of this process all the same. Elsewhere, with CXROUTE_TESTS_START=python, and in a locale of
+its own, Python starts anew, but for runs whose waits are skipped: those ask the fork server for their exit code alone.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import ctypes
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+FORKS: Final = sys.platform == "linux" and os.environ.get("CXROUTE_TESTS_START") != "python"
+LOCALE: Final = ("LC_ALL", "PYTHONIOENCODING", "PYTHONCOERCECLOCALE")
+"""What decides how Python reads and writes when it starts."""
+_PR_SET_CHILD_SUBREAPER: Final = 36
+CLIENT: Final = """\
+import json, os, socket, sys
+line = socket.socket(socket.AF_UNIX)
+line.connect(sys.argv[1])
+job = {"cwd": os.getcwd(), "arguments": sys.argv[2:], "environment": dict(os.environ)}
+job |= {"waits": "skipped", "patience": 60, "wait": True}
+socket.send_fds(line, [json.dumps(job).encode()], [0, 1, 2])
+line.shutdown(socket.SHUT_WR)
+sys.exit(int(line.recv(16) or b"99"))
+"""
+"""For scripts that start the command: `python client.py SOCKET ARGUMENTS`. Waits between attempts take no time."""
+
+
+@cache
+def server_socket() -> str:
+    """Return the path of the fork server's socket. The first call starts the server, which lives as long as we do."""
+    folder = tempfile.TemporaryDirectory(prefix="cx")  # paths of sockets are short
+    path = f"{folder.name}/s"
+    command = [sys.executable, str(Path(__file__).with_name("fork_server.py")), path]
+    server = subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, cwd=ROOT
+    )
+    assert server.stdout is not None
+    assert "ready\n" == server.stdout.readline()
+
+    def end() -> None:
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as line:
+            line.connect(path)
+        server.wait(10)
+        folder.cleanup()
+
+    atexit.register(end)
+    return path
+
+
+class Command(subprocess.Popen[Any]):
+    """A started `cxroute ARGUMENTS`; takes what Popen takes. `waits="skipped"`: waits between attempts take no time."""
+
+    def __init__(
+        self, *arguments: str, env: Mapping[str, str] | None = None, waits: str = "real", patience: int = 0, **more: Any
+    ) -> None:
+        self.waits, self.patience = waits, patience
+        start = ["-m", "reconciler"] if FORKS or waits == "real" else ["-I", "-S", "-c", CLIENT, server_socket()]
+        env = {**(os.environ if env is None else env), "PYTHONPATH": str(ROOT)}
+        super().__init__([sys.executable, *start, *arguments], env=env, **more)
+
+    def _execute_child(self, *given: Any) -> None:
+        """Have the fork server start the process. The order of the parameters is that of Popen's own method."""
+        arguments, _, _, _, _, cwd, environment, _, _, _, *pipes = given
+        if not FORKS or any(environment.get(name) != os.environ.get(name) for name in LOCALE if name in environment):
+            super()._execute_child(*given)  # type: ignore[misc]
+            return
+        streams = [
+            given if given != -1 else inherited for inherited, given in enumerate((pipes[0], pipes[3], pipes[5]))
+        ]
+        job = {"cwd": str(cwd or Path.cwd()), "arguments": arguments[3:], "environment": dict(environment)}
+        job |= {"waits": self.waits, "patience": self.patience, "wait": False}
+        try:
+            self.pid = _started(job, streams)
+            self._child_created = True
+        finally:
+            self._close_pipe_fds(*pipes[:6])  # type: ignore[attr-defined]
+
+
+def _started(job: Mapping[str, Any], streams: list[int]) -> int:
+    """Have the fork server start a process, which becomes a child of this one; return its number."""
+    assert 0 == ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    with socket.socket(socket.AF_UNIX) as line:
+        line.connect(server_socket())
+        socket.send_fds(line, [json.dumps(job).encode()], streams)
+        line.shutdown(socket.SHUT_WR)
+        number = line.recv(16)
+        line.recv(1)  # the end: by now the process is ours
+        return int(number)
+
+
+def run_command(*arguments: str, **more: Any) -> subprocess.CompletedProcess[Any]:
+    """Run `cxroute ARGUMENTS` to its end, for a minute at most; text is captured, unless `more` says otherwise."""
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with Command(*arguments, **{**pipes, **more}) as process:
+        try:
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+
+class Ended(NamedTuple):
+    """What became of one measured run. `peak` is bytes of memory."""
+
+    code: int
+    out: str
+    err: str
+    seconds: float
+    peak: int
+
+
+def measured(folder: Path, arguments: list[str], environment: Mapping[str, str], patience: int) -> Ended:
+    """Run the command in that folder, for so many seconds at most; waits between attempts take no time."""
+    with (folder / "stdout").open("w+") as out, (folder / "stderr").open("w+") as err:
+        started = time.monotonic()
+        process = Command(
+            *arguments,
+            cwd=folder,
+            env=environment,
+            waits="skipped",
+            patience=patience,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        seconds = time.monotonic() - started
+    said, warned = ((folder / name).read_text("utf-8") for name in ("stdout", "stderr"))
+    peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return Ended(process.returncode, said, warned, seconds, peak)

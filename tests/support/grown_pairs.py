@@ -1,0 +1,123 @@
+"""Pairs of rule lists as people grow them: 20 to 60 rules by intent, confidence, language and tier, and an edit.
+
+The rules are the API's JSON, as in `brute_rules`. What changes is what people change: the confidence of a whole
+RuleSet, the last rule, several rules deleted, a language or a tier split off, a first plan over rules made by hand.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from tests.support.random_rules import Pair, attribute, queue, rule
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from tests.support.brute_force import Json
+    from tests.support.random_rules import Evaluation
+
+LANGUAGES: Final = ("de", "fr", "it")
+TIERS: Final = ("gold", "platinum", "standard")
+_QUEUES: Final = ("A", "B", "C")
+
+
+def grown_pair(random: Random) -> Pair:
+    """Return a list of 20 to 60 rules and what one to three edits make of it, or a list made by hand before it."""
+    old = _grown(random, random.randint(20, 60))
+    if random.random() < 0.2:
+        return Pair(_by_hand(random, old), old, "lowest-first")
+    new = old
+    for _ in range(random.randint(1, 3)):
+        new = random.choice((_minimum, _last, _deleted, _split, _retargeted, _moved))(random, new)
+    return Pair(old, new, "lowest-first")
+
+
+def _grown(random: Random, size: int) -> list[Json]:
+    intents = [f"intent_{number}" for number in range(random.randint(4, 12))]
+    rules = [_one(random, f"k{number}", intents) for number in range(size - 1)]
+    if random.random() < 0.85:
+        rules.append(rule("catch-all", 900, [], random.choice(_QUEUES)))
+    return rules
+
+
+def _one(random: Random, key: str, intents: list[str]) -> Json:
+    conditions = []
+    if random.random() < 0.85:
+        several = random.sample(intents, random.choice((1, 1, 1, 2, 3)))
+        conditions.append(attribute("intent", "in", several))
+    if random.random() < 0.7:
+        conditions.append(attribute("conf", "greaterThanOrEqual", random.choice((0.5, 0.6, 0.6, 0.7))))
+    if random.random() < 0.2:
+        conditions.append(attribute("language", random.choice(("equals", "notEquals")), random.choice(LANGUAGES)))
+    if random.random() < 0.2:
+        conditions.append(attribute("tier", random.choice(("in", "notIn")), random.sample(TIERS, 2)))
+    return rule(key, random.choice((10, 20, 100, 100, 100)), conditions, _goes(random))
+
+
+def _goes(random: Random) -> list[Json]:
+    if random.random() < 0.15:
+        return [queue(random.choice("AB"), 3), queue("C", 1)]
+    return [queue(random.choice(_QUEUES))]
+
+
+def _by_hand(random: Random, rules: list[Json]) -> list[Json]:
+    """Return a few of the rules in another order and to other queues, as a tenant has them before the first plan."""
+    kept = random.sample(rules, min(len(rules), random.randint(3, 12)))
+    return [{**one, "priority": place, "targets": _goes(random)} for place, one in enumerate(kept)]
+
+
+def _minimum(random: Random, rules: list[Json]) -> list[Json]:
+    before, after = random.sample((0.5, 0.6, 0.7), 2)
+    old, new = (attribute("conf", "greaterThanOrEqual", value) for value in (before, after))
+    return [{**one, "conditions": [new if part == old else part for part in one["conditions"]]} for one in rules]
+
+
+def _last(random: Random, rules: list[Json]) -> list[Json]:
+    others = [one for one in rules if one["conditions"]]
+    return random.choice((others, [*others, rule("catch-all", 900, [], random.choice(_QUEUES))]))
+
+
+def _deleted(random: Random, rules: list[Json]) -> list[Json]:
+    gone = {one["id"] for one in random.sample(rules, min(len(rules) - 1, random.randint(1, 5)))}
+    return [one for one in rules if one["id"] not in gone]
+
+
+def _split(random: Random, rules: list[Json]) -> list[Json]:
+    extra = random.choice(
+        (attribute("language", "equals", random.choice(LANGUAGES)), attribute("tier", "equals", random.choice(TIERS)))
+    )
+    kept = f"s{len(rules)}-{random.randrange(10**6)}"
+    conditions = [extra, *([attribute("conf", "greaterThanOrEqual", 0.6)] if random.random() < 0.5 else [])]
+    return [*rules, rule(kept, random.choice((5, 50, 800)), conditions, _goes(random))]
+
+
+def _retargeted(random: Random, rules: list[Json]) -> list[Json]:
+    chosen = {one["id"] for one in random.sample(rules, min(len(rules), random.randint(1, 8)))}
+    return [{**one, "targets": _goes(random)} if one["id"] in chosen else one for one in rules]
+
+
+def _moved(random: Random, rules: list[Json]) -> list[Json]:
+    chosen = {one["id"] for one in random.sample(rules, min(len(rules), random.randint(1, 3)))}
+    return [{**one, "priority": random.choice((1, 15, 500))} if one["id"] in chosen else one for one in rules]
+
+
+def tangled_pair(random: Random) -> Pair:
+    """Return two short lists of rules that ask a little about each of five attributes, with a number among them."""
+    evaluation: Evaluation = "highest-first" if random.random() < 0.4 else "lowest-first"
+    old = [_tangled(random, f"k{number}") for number in range(random.randint(2, 6))]
+    new = [one for one in old if random.random() < 0.6]
+    new += [_tangled(random, f"n{number}") for number in range(random.randint(1, 4))]
+    return Pair(old, new, evaluation)
+
+
+def _tangled(random: Random, key: str) -> Json:
+    conditions = []
+    for name in random.sample(("intent", "a2", "a3", "a4"), random.choice((0, 1, 1, 2, 2, 3))):
+        operator = random.choice(("equals", "notEquals", "in", "exists", "notExists", "startsWith"))
+        value = {"in": random.sample("pqr", 2), "exists": None, "notExists": None}.get(operator, random.choice("pqr"))
+        conditions.append(attribute(name, operator, value))
+    if random.random() < 0.4:
+        low = random.choice((0.3, 0.5, 0.6))
+        asked = random.choice((("between", [low, 0.7]), ("equals", 0.7), ("greaterThan", low), ("notEquals", low)))
+        conditions.append(attribute("conf", *asked))
+    return rule(key, random.choice((1, 2, 3)), conditions, _goes(random))

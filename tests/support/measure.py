@@ -1,0 +1,97 @@
+"""Which part of the program the fast tests run: `python -m tests.support.measure` reports it after `make test COVER=1`.
+
+Child processes are measured, too: started commands by their environment, forked ones because coverage.py goes on there.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from coverage import Coverage, CoverageData
+
+ROOT: Final = Path(__file__).parents[2]
+BOUNDS: Final = {"all": 95, "pure": 99}
+"""Percent of lines and branches."""
+
+_PURE: Final = (
+    "apply/admission apply/first_contact apply/progress apply/report behaviour checks desired doctor errors export"
+    " journal/history journal/undo journal/undo_warnings manifest model plan render text traffic watch/cycle"
+    " watch/metrics watch/notifications"
+)
+PURE: Final = tuple(_PURE.split())
+"""What decides: no network, no clock, no process; of files only those that it is told to read."""
+_IMPURE: Final = (
+    "__init__ __main__ apply cli cxone doctor/probe doctor/reachability endpoint github journal simulator text/files"
+    " text/redact watch"
+)
+IMPURE: Final = tuple(_IMPURE.split())
+"""What acts, or waits. A module belongs to the longest of the names that it lies in."""
+
+_SETTINGS: Final = "COVERAGE_PROCESS_CONFIG"
+
+
+def main() -> int:
+    """Report what was measured, and return 0 when both bounds hold."""
+    steps = [
+        ["combine", "--quiet"],
+        ["report", f"--fail-under={BOUNDS['all']}"],
+        [
+            "report",
+            f"--fail-under={BOUNDS['pure']}",
+            f"--include={','.join(str(path.relative_to(ROOT)) for path in pure_modules())}",
+        ],
+    ]
+    codes = [
+        subprocess.run([sys.executable, "-m", "coverage", *step], cwd=ROOT, check=False).returncode for step in steps
+    ]
+    modules = never_imported(ROOT / ".coverage/data")
+    if modules:
+        sys.stdout.write(f"never imported, so in no report: {', '.join(modules)}\n")
+    return int(bool(modules or any(codes)))
+
+
+def never_imported(file: Path) -> list[str]:
+    """Return the modules that no test imports: a report lists those alone that some test does."""
+    data = CoverageData(str(file))
+    data.read()
+    there = {str(path) for path in (ROOT / "reconciler").rglob("*.py")}
+    return sorted(str(Path(path).relative_to(ROOT)) for path in there - data.measured_files())
+
+
+def entry_of(path: Path) -> str | None:
+    """Return the longest entry of the two lists that a module lies in."""
+    name = path.relative_to(ROOT / "reconciler").with_suffix("").as_posix()
+    entries = [entry for entry in (*PURE, *IMPURE) if name == entry or name.startswith(f"{entry}/")]
+    return max(entries, key=len, default=None)
+
+
+def pure_modules() -> list[Path]:
+    """Return the modules that the bound of the pure ones holds for."""
+    return [path for path in sorted((ROOT / "reconciler").rglob("*.py")) if entry_of(path) in PURE]
+
+
+def measure_children() -> None:
+    """Hand the settings of coverage.py, if it runs, to commands whose environment a test makes up."""
+    start = subprocess.Popen.__init__
+
+    def started(process: Any, *arguments: Any, **options: Any) -> None:
+        settings = os.environ.get(_SETTINGS)
+        if settings is not None and options.get("env") is not None:
+            options["env"] = {**options["env"], _SETTINGS: settings}
+        start(process, *arguments, **options)
+
+    subprocess.Popen.__init__ = started  # type: ignore[assignment, method-assign]
+
+
+def before_forking() -> None:
+    """Save what was measured so far. Otherwise each process that is forked from this one would save it again."""
+    if measuring := Coverage.current():
+        measuring.save()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

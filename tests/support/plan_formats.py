@@ -1,0 +1,92 @@
+"""Every form of a plan, as the commands write them."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Final, cast
+from unittest.mock import patch
+
+from reconciler.cli import plan_forms
+from reconciler.plan.document import document
+from reconciler.plan.drift import find_drift
+from reconciler.render.colour import colourless
+from reconciler.render.html import html
+from reconciler.render.markdown.drift import drift_markdown
+from reconciler.render.markdown.plan import markdown
+from reconciler.render.text.drift import Commands, drift_brief, drift_text
+from reconciler.render.text.plan import plan_text
+from tests.support.plans import FACTS, TENANT, told
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from reconciler.cli.session import Session
+    from reconciler.plan.drift import Drift
+    from reconciler.plan.plan import Plan
+
+TOKEN: Final = "0123456789abcdef0123456789abcdef"
+
+
+def as_text(made: Plan) -> str:
+    """The plan for a terminal, without colours."""
+    return plan_text(made, colourless, TENANT)
+
+
+def as_github(made: Plan) -> str:
+    """The plan for a workflow's log."""
+    session = SimpleNamespace(brief=lambda one: one, tenant=TENANT, most=20, banner="")
+    with patch.object(plan_forms, "token_hex", lambda _size: TOKEN):
+        return plan_forms.as_github(cast("Session", session), made)
+
+
+def as_markdown(made: Plan) -> str:
+    """The plan as a pull request's comment."""
+    return markdown(*told(made))
+
+
+def as_html(made: Plan) -> str:
+    """The plan as a page."""
+    return html(*told(made))
+
+
+def as_json(made: Plan) -> str:
+    """The plan as programs read it."""
+    return json.dumps(document(made), indent=2) + "\n"
+
+
+def as_drift(made: Plan) -> str:
+    """What differs, for operations in a terminal."""
+    return drift_as_text(find_drift(made))
+
+
+def drift_as_text(drift: Drift, *, brief: bool = False) -> str:
+    """Drift for a terminal, without colours; brief, as `-q` prints it."""
+    return drift_brief(drift, colourless) if brief else drift_text(drift, colourless, Commands(heal, keep))
+
+
+def as_drift_markdown(made: Plan) -> str:
+    """What differs, for an issue."""
+    return drift_markdown(find_drift(made), TENANT, FACTS, heal(()))
+
+
+def heal(only: Sequence[str]) -> str:
+    """A command that heals."""
+    return " ".join(["cxroute apply -e prod", *(f"--only {one}" for one in only)])
+
+
+def keep(addresses: Sequence[str]) -> str:
+    """A command that keeps what is live."""
+    return " ".join(["cxroute export -e prod", *(addresses or ["--all"]), "--write"])
+
+
+FORMS: Final[dict[str, Callable[[Plan], str]]] = {
+    "txt": as_text,
+    "md": as_markdown,
+    "html": as_html,
+    "github.txt": as_github,
+    "json": as_json,
+    "drift.txt": as_drift,
+    "drift.md": as_drift_markdown,
+}
+"""By what a file of it is called."""

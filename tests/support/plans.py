@@ -1,0 +1,181 @@
+"""Plans to be shown: with something of every kind, with nothing, with hostile names, of any size; in every form."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from reconciler.behaviour.diff.difference import Behaviour
+from reconciler.behaviour.space.clauses import Clause
+from reconciler.manifest.kinds.environment import Attributes, Environment
+from reconciler.manifest.kinds.ruleset import Hold
+from reconciler.model.finding import Finding
+from reconciler.model.rule import Queue, Source, Target, condition
+from reconciler.plan.guards import guard, lift
+from reconciler.plan.options import Options
+from reconciler.plan.plan import Live, advised, plan
+from reconciler.plan.schedule import arrange, foresee
+from reconciler.render.provenance import Facts, Origin
+from reconciler.render.routing_map import routing_map
+from reconciler.render.summary import telling
+from reconciler.traffic.sample import read_traffic
+from tests.support.builders import NOW, QUEUES, address, at_least, desired, intent_is, managed, rule, unmanaged, wanted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from reconciler.desired.desired import DesiredRule
+    from reconciler.model.live import LiveRule
+    from reconciler.plan.plan import Plan
+    from reconciler.render.routing_map import RoutingMap
+    from reconciler.render.summary import Telling
+
+COMMIT: Final = "4be1c0d9a2f74be1c0d9a2f74be1c0d9a2f74be1"
+ORIGIN: Final = Origin(
+    "https://github.example/acme/routing", COMMIT, "https://github.example/acme/routing/actions/runs/7"
+)
+FACTS: Final = Facts("a1b2c3d4e5f6", "2026-11-25T12:00:00Z", ORIGIN)
+TENANT: Final = "tenant acme"
+SAMPLE: Final = b"intent,confidence,count\ncard_lost,0.9,310\ncard_lost,0.5,90\nlegacy_fax,,4\nbilling,0.9,596\n"
+CARDS, FRAUD, GENERAL = ([Target(queue, 1)] for queue in ("q-cards", "q-fraud", "q-general"))
+NOTES: Final = (
+    Finding(
+        code="CXR204",
+        severity="warning",
+        message='it takes every conversation of cards/off first, at "October\'s" rates',
+        source=Source("manifests/cards.yaml", 14, 3),
+        address=address("cards/both"),
+        hint="give cards/off a higher priority",
+    ),
+    Finding(
+        code="CXR206",
+        severity="info",
+        message="no rule takes the intent 'closing account'",
+        hint="add a rule, or take it out of `intents`",
+    ),
+)
+
+
+def everything() -> Plan:
+    """A plan with something of every kind: each action and cause, guards, a conflict, a sample, exact cases."""
+    hold = Hold.model_validate({"until": "2026-12-01T08:00:00+01:00", "reason": "incident 42"})
+    lost = rule("card_lost", conditions=[intent_is("card_lost"), at_least(0.7)], priority=10)
+    half = [Target("q-cards", 1), Target("q-fraud", 3)]
+    want = [
+        wanted("cards/lost", lost, source=Source("manifests/cards.yaml", 4, 3)),
+        wanted("cards/off", rule("off"), source=Source("manifests/cards.yaml", 9, 3)),
+        wanted("cards/both", rule("both", targets=half), source=Source("manifests/cards.yaml", 14, 3)),
+        wanted("cards/hand", rule("hand"), adopt="by hand"),
+        wanted("cards/taken", rule("taken")),
+        wanted("cards/held", rule("held", priority=5), hold=hold),
+        wanted("cards/twice", rule("twice")),
+        wanted("cards/new", rule("new", conditions=[intent_is("new")], priority=15, targets=FRAUD)),
+        wanted("cards/same", rule("same")),
+    ]
+    found = [
+        managed("1", "cards/lost", replace(lost, priority=20, conditions=(intent_is("card_lost"),))),
+        managed("2", "cards/off", rule("off", enabled=False), last_written=rule("off")),
+        managed("3", "cards/both", rule("both", targets=GENERAL), last_written=rule("both")),
+        managed("4", "cards/fax", rule("legacy_fax", priority=900, targets=GENERAL)),
+        managed("5", "cards/held", rule("held")),
+        managed("6", "cards/twice", rule("twice")),
+        managed("7", "cards/twice", rule("twice")),
+        managed("8", "cards/same", rule("same")),
+        unmanaged("9", rule("by hand", targets=GENERAL)),
+        unmanaged("10", rule("taken")),
+        unmanaged("11", rule("partner", priority=1, conditions=[intent_is("partner")])),
+    ]
+    said = {"guard": {"deletes": {"count": 0, "percent": 0}, "protected": ["cards/fax"]}}
+    made = guard(advised(looked_at(want, found, SAMPLE), NOTES), environment(**said))
+    return lift(made, ["deletes", "protected"], "the fax line is closed, CHG-1042")
+
+
+def many() -> Plan:
+    """A plan of more rows than are shown; of some conversations nothing is known."""
+    asked = [[intent_is(f"r{n}"), condition(f"menu{n}", "equals", "x")] for n in range(30)]
+    want = [wanted(f"cards/r{n}", rule(f"r{n}", conditions=asked[n], targets=FRAUD, priority=n)) for n in range(30)]
+    made = looked_at(want, [managed("all", "cards/all", rule("all", priority=900, conditions=[], targets=CARDS))])
+    unknown = [(Clause(condition("tier", "equals", f"t{n}")),) for n in range(7)]
+    return guard(unsure(made, *unknown), environment())
+
+
+def empty() -> Plan:
+    """A plan that has nothing to do."""
+    return guard(looked_at([wanted("cards/vip", rule())], [managed("1", "cards/vip", rule())]), environment())
+
+
+def hostile(name: str) -> Plan:
+    """A plan with a name wherever somebody from outside may write one."""
+    odd = rule(name, description=name, conditions=[intent_is(name), condition(name, "equals", name)], priority=7)
+    twin = replace(odd, name=f"{name} 2", targets=(Target("q-odd", 1),))
+    here = Source(f"manifests/{name}.yaml", 1, 1)
+    hold = Hold.model_validate({"until": "2026-12-01T08:00:00+01:00", "reason": name})
+    want = [
+        wanted("cards/new", rule("new", targets=[Target("q-odd", 1)], conditions=[intent_is(name)]), source=here),
+        wanted("cards/changed", replace(odd, name=f"{name} 3", priority=8), source=here),
+        wanted("cards/hand", replace(odd, name=f"{name} 4", priority=9), adopt=name, source=here),
+        wanted("cards/held", replace(odd, name=f"{name} 5", priority=6), hold=hold, source=here),
+        wanted("cards/taken", rule(f"{name} 6"), source=here),
+    ]
+    found = [
+        managed("1", "cards/changed", twin, last_written=odd),
+        managed("2", "cards/gone", replace(odd, name=f"{name} 7", priority=5)),
+        managed("3", "cards/held", replace(odd, name=f"{name} 5", priority=10)),
+        unmanaged("4", odd),
+        unmanaged("5", rule(f"{name} 6")),
+    ]
+    made = looked_at(want, found, SAMPLE, Queue("q-odd", name))
+    said = [
+        Finding(code="CXR204", severity="warning", message=f"{name}: {name}", source=here, hint=name),
+        Finding(code="CXR206", severity="info", message=f"{name}: {name}", source=here, hint=name),
+    ]
+    made = guard(unsure(advised(made, said), (Clause(condition(name, "equals", name)),)), environment())
+    wrong = replace(made, guards=tuple(replace(one, message=f"{one.message}; {name}") for one in made.guards))
+    return lift(wrong, ["deletes", "unrouted"], name)
+
+
+def crowd(names: Iterable[str]) -> Plan:
+    """A plan with all these names at once: each of a rule, its queue, its description and what it asks for."""
+    want, found, queues = [], [], []
+    for n, name in enumerate(names):
+        one = rule(
+            f"{name}{n}", description=name, priority=n, conditions=[intent_is(name), condition(name, "equals", n)]
+        )
+        want.append(wanted(f"cards/r{n}", replace(one, targets=(Target(f"q{n}", 1),)), source=Source(name, n + 1, 1)))
+        found.append(managed(str(n), f"cards/r{n}", one))
+        queues.append(Queue(f"q{n}", name))
+    return guard(looked_at(want, found, None, *queues), environment())
+
+
+def large(count: int, name: str = "") -> Plan:
+    """A plan of so many changes, `name` in each: most sent to another queue, some new, some gone and refused."""
+    want, found = [], []
+    for n in range(count):
+        one = rule(f"{name}{n}", targets=[Target(f"q{n % 40}", 1)], priority=n, conditions=[intent_is(f"{name}i{n}")])
+        other = replace(one, targets=(Target(f"q{(n + 1) % 40}", 1),))
+        want += [wanted(f"cards/r{n}", one)] if n % 6 else []
+        found += [managed(str(n), f"cards/r{n}", other)] if n % 6 != 1 else []
+    queues = [Queue(f"q{n}", f"{name}Queue {n}") for n in range(40)]
+    return guard(looked_at(want, found, None, *queues), environment(guard={"deletes": {"count": 0, "percent": 1}}))
+
+
+def looked_at(want: list[DesiredRule], found: list[LiveRule], sample: bytes | None = None, *queues: Queue) -> Plan:
+    """A plan as commands make it, with its order, its lint and who is affected."""
+    made = plan(desired(*want), Live(tuple(found), (*QUEUES, *queues)), Options(), NOW)
+    traffic = read_traffic(sample, "prod.csv", Attributes(), "October 2026") if sample else None
+    return foresee(arrange(made), traffic)
+
+
+def unsure(made: Plan, *unknown: tuple[Clause, ...]) -> Plan:
+    """The plan, with conversations of which the analysis knows nothing."""
+    return replace(made, behaviour=replace(made.behaviour or Behaviour(regions=()), unknown=unknown))
+
+
+def environment(**said: object) -> Environment:
+    """An Environment as its YAML would read."""
+    return Environment.model_validate({"name": "prod", "owner": "acme", "tenant": "acme", **said})
+
+
+def told(made: Plan) -> tuple[Telling, RoutingMap, Facts]:
+    """All that a renderer is given."""
+    return telling(made, TENANT), routing_map(made), FACTS

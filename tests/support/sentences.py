@@ -1,0 +1,32 @@
+"""The sentences that a module can say, from its source: what no golden text holds is untold."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+PACKAGE: Final = Path(__file__).parents[2] / "reconciler"
+
+
+def sentences(*modules: str) -> set[str]:
+    """Return the texts of several words in these modules, docstrings left out; an f-string's parts are texts."""
+    return {text for module in modules for text in _texts(ast.parse((PACKAGE / module).read_text("utf-8")))}
+
+
+def untold(modules: Iterable[str], told: Iterable[str]) -> list[str]:
+    """Return the sentences of the modules that stand in none of the texts."""
+    whole = "\n".join(told)
+    return sorted(text for text in sentences(*modules) if text not in whole)
+
+
+def _texts(tree: ast.Module) -> Iterable[str]:
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            text = node.value.strip()
+            if " " in text:
+                yield text

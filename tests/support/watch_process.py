@@ -1,0 +1,240 @@
+"""The loop as people run it: the real process beside a simulated tenant, who else works there, and a web hook."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import threading
+import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from reconciler.simulator.app import simulator
+from reconciler.simulator.settings import Settings
+from reconciler.simulator.state import State
+from tests.crash.served import served
+from tests.endpoint.processes import process
+from tests.support import canary_secrets as canary
+from tests.support.plain_http import PLAIN
+from tests.support.simulated import QUEUES, RULES
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PATIENCE = 20
+ENVIRONMENT = """
+apiVersion: routing/v1
+kind: Environment
+name: prod
+owner: acme
+api: {{baseUrl: "{url}", requestsPerSecond: 2000}}
+notify: {{url: "{hook}"}}
+{more}
+"""
+RULESET = """
+apiVersion: routing/v1
+kind: RuleSet
+name: cards
+rules:
+"""
+
+
+@dataclass
+class Receiver:
+    """A web hook: what it was sent, and the statuses that it answers with before it answers 200."""
+
+    url: str = ""
+    bodies: list[dict[str, Any]] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    refusals: list[int] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
+    """What each answer has besides."""
+
+    @property
+    def texts(self) -> list[str]:
+        """Return the texts of all messages that it took, in order."""
+        return [body["text"] for body in self.bodies]
+
+    @property
+    def heads(self) -> list[str]:
+        """Return their first lines."""
+        return [text.partition("\n")[0] for text in self.texts]
+
+    def told(self, count: int) -> list[str]:
+        """Return them once there are so many: a round is counted before people are told of it."""
+        until = time.monotonic() + PATIENCE
+        while len(self.bodies) < count and time.monotonic() < until:
+            time.sleep(0.01)
+        return self.heads
+
+
+@contextmanager
+def receiving() -> Iterator[Receiver]:
+    """Take messages on a real socket, in a thread of this process."""
+    here = Receiver()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            here.asked.append(f"{self.path} {self.headers['Content-Type']}")
+            status = here.refusals.pop(0) if here.refusals else 200
+            if status == 200:
+                here.bodies.append(json.loads(body))
+            self.send_response(status)
+            if 300 <= status < 400:
+                self.send_header("Location", f"{here.url}/elsewhere")
+            for name, value in here.headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+
+        def log_message(self, *_arguments: object) -> None:
+            """Print nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        here.url = f"http://127.0.0.1:{server.server_address[1]}"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield here
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@dataclass
+class Somebody:
+    """Who else works in the tenant."""
+
+    url: str
+    http: httpx.Client
+
+    def rules(self) -> dict[str, dict[str, Any]]:
+        """Return the live rules by name."""
+        entities = self.http.get(RULES, params={"pageSize": 1000}).json()["entities"]
+        return {one["name"].rpartition(" ")[2]: one for one in entities}
+
+    def edit(self, name: str, **fields: Any) -> None:
+        """Change a rule."""
+        rule = self.rules()[name]
+        assert 200 == self.http.put(f"{RULES}/{rule['id']}", json={**rule, **fields}).status_code
+
+    def add(self, name: str, **fields: Any) -> None:
+        """Create a rule by hand: before all others, without conditions, but for what is said."""
+        rule = {"name": name, "description": "", "priority": 0, "enabled": True, "conditions": [], **fields}
+        rule.setdefault("targets", [{"type": "queue", "queueId": "q2", "weight": 1}])
+        assert self.http.post(RULES, json=rule).status_code in (200, 201)
+
+    def delete(self, name: str) -> None:
+        """Delete a rule."""
+        assert self.http.delete(f"{RULES}/{self.rules()[name]['id']}").status_code in (200, 204)
+
+
+@contextmanager
+def somebody(url: str) -> Iterator[Somebody]:
+    """Sign in to a tenant."""
+    form = {"grant_type": "client_credentials", "client_id": canary.CLIENT, "client_secret": canary.SECRET}
+    with httpx.Client(base_url=url, trust_env=False, verify=PLAIN, timeout=PATIENCE) as http:
+        http.headers["Authorization"] = f"Bearer {http.post('/oauth/token', data=form).json()['access_token']}"
+        yield Somebody(url, http)
+
+
+@dataclass
+class Scene:
+    """A tenant, its manifests, and a web hook."""
+
+    folder: Path
+    stack: ExitStack
+    hook: Receiver
+    url: str = "http://127.0.0.1:9"
+
+    def open(self, **settings: Any) -> None:
+        """Serve a tenant in a thread of this process."""
+        here = self.stack.enter_context(served())
+        here.app, self.url = simulator(State(QUEUES), Settings(etags=True, **settings)), here.url
+
+    @contextmanager
+    def opened(self, port: str) -> Iterator[None]:
+        """Run the tenant as a process, which remembers everything; it is killed at the end of the block."""
+        self.write("billing")
+        with process(self.folder, "simulate", "--port", port, "--state", "state.json") as (_, self.url):
+            self.write("billing")
+            yield
+
+    def write(self, *intents: str, more: str = "", hook: str = "") -> None:
+        """Write the manifests: a rule for each intent."""
+        folder = self.folder / "manifests"
+        folder.mkdir(exist_ok=True)
+        environment = ENVIRONMENT.format(url=self.url, hook=hook or f"{self.hook.url}/hook", more=more)
+        rules = "".join(f"- {{intent: {intent}, queue: Billing}}\n" for intent in intents)
+        (folder / "prod.yaml").write_text(environment, "utf-8")
+        (folder / "cards.yaml").write_text(RULESET + rules if rules else RULESET[:-1] + " []\n", "utf-8")
+
+    def watch(self, *arguments: str) -> Loop:
+        """Start the loop; its first round is over when this returns."""
+        return self.begun(*arguments).waited(1)
+
+    def begun(self, *arguments: str) -> Loop:
+        """Start the loop."""
+        command = ("watch", "-e", "prod", "--every", "1h", "--listen", "127.0.0.1:0", *arguments)
+        return Loop(self.folder, *self.stack.enter_context(process(self.folder, *command)))
+
+    def somebody(self) -> Somebody:
+        """Return somebody who works in the tenant."""
+        return self.stack.enter_context(somebody(self.url))
+
+
+@dataclass
+class Loop:
+    """The process."""
+
+    folder: Path
+    process: subprocess.Popen[str]
+    url: str
+
+    def get(self, path: str) -> httpx.Response:
+        """Ask it something."""
+        return httpx.get(f"{self.url}{path}", trust_env=False, verify=PLAIN, timeout=PATIENCE)
+
+    def metrics(self) -> dict[str, float]:
+        """Return what it counts, without the common beginning of the names."""
+        found = re.findall(r"^cxroute_(\S+) (\S+)$", self.get("/metrics").text, re.MULTILINE)
+        return {name: float(value) for name, value in found}
+
+    def waited(self, count: float, of: str = "round_seconds_count") -> Loop:
+        """Wait until so many rounds are over, or until it counts so many of something else."""
+        until = time.monotonic() + PATIENCE
+        while self.metrics()[of] < count:
+            assert time.monotonic() < until
+            assert self.process.poll() is None, self.log()
+            time.sleep(0.02)
+        return self
+
+    def again(self) -> dict[str, float]:
+        """Have it look once more, now; return its metrics after that."""
+        before = self.metrics()["round_seconds_count"]
+        self.process.send_signal(signal.SIGHUP)
+        return self.waited(before + 1).metrics()
+
+    def end(self, patience: float = PATIENCE) -> tuple[int, str]:
+        """Ask it to end; return its exit code, and what it printed after its first line."""
+        self.process.send_signal(signal.SIGTERM)
+        out, _ = self.process.communicate(timeout=patience)
+        return self.process.returncode, out
+
+    def log(self) -> str:
+        """Return its log so far."""
+        return (self.folder / "watch.log").read_text("utf-8")
+
+
+@contextmanager
+def scene(folder: Path) -> Iterator[Scene]:
+    """Set it up, without a tenant."""
+    with receiving() as hook, ExitStack() as stack:
+        yield Scene(folder, stack, hook)

@@ -1,0 +1,40 @@
+"""A bound on work that holds on slow, busy and measured machines: against loading plain rules right before it."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from reconciler.manifest.load import load
+from tests.support.written_manifests import HEAD
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_RULES = 2_500
+
+
+def plain_rules(count: int) -> str:
+    """Return so many rules of four fields, as the items of a list in YAML."""
+    return "".join(f"- {{intent: i{n}, queue: q, priority: {n}, minConfidence: 0.7}}\n" for n in range(count))
+
+
+@contextmanager
+def at_most(rules: int) -> Iterator[None]:
+    """Fail if the work takes more CPU time than to load so many plain rules, of about 0.02 ms each."""
+    allowed = rules / _RULES * _seconds_of_a_load()
+    before = time.process_time()
+    yield
+    took = time.process_time() - before
+    assert took <= allowed, f"{took:.2f} s of CPU time, where {allowed:.2f} s are allowed"
+
+
+def _seconds_of_a_load() -> float:
+    with TemporaryDirectory() as directory:
+        Path(directory, "a.yaml").write_text(HEAD + plain_rules(_RULES))
+        before = time.process_time()
+        load(Path(directory))
+        return time.process_time() - before

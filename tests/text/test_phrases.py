@@ -1,0 +1,180 @@
+"""Words for people: values, conditions, queues and ranges as phrases, and text from outside made harmless."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from typing import Any
+
+import pytest
+
+from reconciler.cxone.transport.request import Answer
+from reconciler.cxone.transport.request import reason as no_answer
+from reconciler.manifest.kinds.profile import Errors
+from reconciler.model.rule import Target, condition, opaque
+from reconciler.text.escape import escape_invisible, is_visible, join_first, pluralize, quote, quote_name, sanitize
+from reconciler.text.phrases import (
+    acknowledged_phrase,
+    condition_phrase,
+    conversation_phrase,
+    failing,
+    queue_phrase,
+    queues_phrase,
+    range_phrase,
+    rule_phrase,
+)
+from reconciler.text.suggest import did_you_mean
+from reconciler.watch.webhook import _reason as not_delivered
+from tests.support.builders import LABELS, at_least, intent_is, rule
+
+NAMES = {"q-cards": "Cards", "q-fraud": "Fraud"}
+CARDS, FRAUD = Target("q-cards", 1), Target("q-fraud", 3)
+NIGHTS = opaque({"type": "schedule", "name": "nights"})
+NIGHTS_SHOWN = 'something that cxroute does not understand: {"name":"nights","type":"schedule"}'
+
+
+@pytest.mark.parametrize(
+    ("item", "shown"),
+    [
+        ("10", '"10"'),
+        (10, "10"),
+        (10.0, "10"),
+        (0.5, "0.5"),
+        (1e16, "1e+16"),
+        (None, "null"),
+        (True, "true"),
+        ("é\x1b\u202e", '"é\\u001b\\u202e"'),
+        ("x" * 400, '"' + "x" * 299 + '..."'),
+        ([1, "a"], '[1, "a"]'),
+        (list(range(8)), "[0, 1, 2, 3, 4, 5, 6, 7]"),
+        (tuple(range(10)), "[0, 1, 2, 3, 4, 5, 6, 7 and 2 more]"),
+    ],
+)
+def test_a_value_is_shown_as_json(item: Any, shown: str) -> None:
+    """A text is told from a number; what is long is cut, and still ends in a quote."""
+    assert shown == quote(item)
+
+
+def test_text_from_outside_is_harmless() -> None:
+    """What cannot be seen is an escape, and 300 characters are enough."""
+    assert "a\\u200bb\\U000e0001" == escape_invisible("a\u200bb\U000e0001")
+    assert "x" * 300 == sanitize("x" * 300)
+    assert "x" * 300 + "..." == sanitize("x" * 301)
+    assert '"' + "x" * 60 + '"' == quote_name("x" * 60)
+    assert '"' + "x" * 60 + '..."' == quote_name("x" * 61)
+
+
+FORMERLY_PASSED = "\u115f\u1160\u17b4\u3164\ufe0f\uffa0\U000e0100\ufffd\xa0\u2003\u3000\u00ad\u202e\ue000\n\x85\ud800"
+"""Invisible characters that one of the former functions escaped, or replaced by a space, and another did not."""
+
+
+@pytest.mark.parametrize("character", FORMERLY_PASSED, ids=lambda one: f"{ord(one):04x}")
+def test_every_function_escapes_the_same_invisible_characters(character: str) -> None:
+    """Messages about rules, manifests, answers of the tenant, of an identity provider and of a web hook agree."""
+    escape = f"\\u{ord(character):04x}" if ord(character) < 0x10000 else f"\\U{ord(character):08x}"
+    in_json = {"\n": "\\n"}.get(character, escape)
+    text, answer = f"a{character}b", {"message": f"a{character}b"}
+    error = OSError(1, text)
+    assert not is_visible(text)
+    assert f"a{escape}b" == escape_invisible(text) == sanitize(text) == no_answer(error) == not_delivered(error)
+    assert f'"a{in_json}b"' == quote(text) == quote_name(text) == did_you_mean("ab", [text])[len("did you mean ") : -1]
+    reply = Answer("GET /", 500, {}, json.dumps(answer).encode())
+    assert (f"a{escape}b" if character != "\n" else "a b") == reply.explanation((), Errors())
+
+
+def test_no_invisible_character_is_visible() -> None:
+    """What does not print, fillers, variation selectors and specials; nothing else is escaped."""
+    blank = re.compile(
+        "[\x00-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+        "\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff\U000e0000-\U000e0fff]"
+    )
+    characters = map(chr, range(sys.maxunicode + 1))
+    assert [] == [one for one in characters if is_visible(one) == (not one.isprintable() or bool(blank.match(one)))]
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        (intent_is("lost"), 'intent is "lost"'),
+        (at_least(0.7), "confidence >= 0.7"),
+        (condition("tier", "exists", None), "tier is there"),
+        (condition("tier", "notExists", None), "tier is missing"),
+        (condition("age", "between", [1, 5]), "age is between 1 and 5"),
+        (condition("tier", "in", ["a", "b"]), 'tier is one of "a", "b"'),
+        (
+            condition("n", "in", [f"v{n}" for n in range(9)]),
+            'n is one of "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7" and 1 more',
+        ),
+        (NIGHTS, NIGHTS_SHOWN),
+    ],
+)
+def test_a_condition_is_a_phrase(what: Any, said: str) -> None:
+    """In the words that people have for attributes."""
+    assert said == condition_phrase(what, LABELS)
+
+
+@pytest.mark.parametrize(
+    ("targets", "said"),
+    [
+        ([], "no queue"),
+        ([CARDS], '"Cards"'),
+        ([CARDS, FRAUD], '75 % "Fraud", 25 % "Cards"'),
+        ([CARDS, Target("q-fraud", 2)], '66.666667 % "Fraud", 33.333333 % "Cards"'),
+        ([Target("q-cards", 33.3), Target("q-fraud", 66.7)], '66.7 % "Fraud", 33.3 % "Cards"'),
+        ([CARDS, Target("q-fraud", 100_000)], '99.999 % "Fraud", 0.00099999 % "Cards"'),
+        ([CARDS, Target("q-fraud", 0)], '100 % "Cards", 0 % "Fraud"'),
+        ([Target("q-cards", 0)], 'no queue ("Cards" with weight 0)'),
+        ([CARDS, NIGHTS], f'"Cards" with weight 1, {NIGHTS_SHOWN}'),
+    ],
+)
+def test_where_a_rule_sends_conversations(targets: list[Any], said: str) -> None:
+    """Shares where there are several queues, each target where something is not understood."""
+    assert said == queues_phrase(targets, NAMES)
+
+
+def test_a_queue_that_is_gone_is_named_by_its_id() -> None:
+    """The id is the tenant's, so it is escaped."""
+    assert "a queue that is gone (q\\u001b)" == queue_phrase("q\x1b", NAMES)
+
+
+def test_a_rule_is_one_sentence() -> None:
+    """First what the caller wants, then how sure the bot is, then all else."""
+    what = rule(conditions=[condition("a", "equals", "b"), at_least(0.7), intent_is("lost")], enabled=False)
+    said = 'intent is "lost" and confidence >= 0.7 and a is "b": to "Cards", priority 100, switched off'
+    assert said == rule_phrase(what, NAMES, LABELS)
+    assert 'every conversation: to "Cards", priority 100' == rule_phrase(rule(conditions=[]), NAMES, LABELS)
+
+
+def test_a_conversation_is_its_attributes() -> None:
+    """In the same order."""
+    given = {"tier": "gold", "cognigyConfidence": 0.7, "cognigyDetectedIntent": "lost"}
+    assert 'intent "lost", confidence 0.7, tier "gold"' == conversation_phrase(given, LABELS)
+    assert "no attributes" == conversation_phrase({}, LABELS)
+
+
+@pytest.mark.parametrize(
+    ("low", "over", "high", "under", "said"),
+    [
+        (None, ">=", 0.7, "<", "below 0.7"),
+        (None, ">=", 0.7, "<=", "at most 0.7"),
+        (0.7, ">=", None, "<", "at least 0.7"),
+        (0.7, ">", None, "<", "above 0.7"),
+        (None, ">=", None, "<", "of any value"),
+        (0.6, ">=", 0.7, "<", "from 0.6 to below 0.7"),
+        (0.6, ">=", 0.7, "<=", "from 0.6 to 0.7"),
+        (0.6, ">", 0.7, "<", "above 0.6 and below 0.7"),
+    ],
+)
+def test_a_range_is_a_phrase(low: float | None, over: str, high: float | None, under: str, said: str) -> None:
+    """Whether an end belongs to it can be heard."""
+    assert said == range_phrase(low, over, high, under)
+
+
+def test_counts_are_phrases() -> None:
+    """One and several, and thousands."""
+    assert ["1 rule", "2 rules", "1,000 rules"] == [pluralize(n, "rule") for n in (1, 2, 1000)]
+    assert "1 acknowledged finding is not shown." == acknowledged_phrase(1)
+    assert "2 acknowledged findings are not shown." == acknowledged_phrase(2)
+    assert ["1 route test fails", "2 route tests fail"] == [failing(n) for n in (1, 2)]
+    assert ["a, b", "a and 1 more"] == [join_first(["a", "b"], most) for most in (2, 1)]

@@ -1,0 +1,345 @@
+"""A traffic sample: what a CSV file says of the conversations, and what it is told where it says nothing sensible."""
+
+from __future__ import annotations
+
+import os
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reconciler.errors import ManifestError, UsageError
+from reconciler.manifest.kinds.environment import Attributes
+from reconciler.manifest.load import load
+from reconciler.render.colour import colourless
+from reconciler.render.text.findings import findings_text
+from reconciler.traffic.sample import Sample, declared_traffic, load_traffic, read_traffic
+from tests.support.written_manifests import ENVIRONMENT, line
+
+ROOT = Path(__file__).parents[2]
+INTENT, CONFIDENCE = "cognigyDetectedIntent", "cognigyConfidence"
+TRAFFIC = ENVIRONMENT + "traffic: {file: traffic/prod.csv, period: October 2026}\n"
+
+
+def read(text: str | bytes) -> Sample:
+    data = text if isinstance(text, bytes) else text.encode()
+    return read_traffic(data, "t.csv", Attributes(), "October 2026")
+
+
+def rows(text: str | bytes) -> list[tuple[dict[str, Any], int | float]]:
+    return [(dict(row.attributes), row.count) for row in read(text).rows]
+
+
+def said(text: str | bytes) -> list[str]:
+    with pytest.raises(ManifestError) as caught:
+        read(text)
+    return findings_text(caught.value.findings, colourless).splitlines()
+
+
+def declared(room: Path, document: str = TRAFFIC) -> Sample | None:
+    (room / "environment.yaml").write_text(document)
+    return declared_traffic(load(room).environments["prod"], room)
+
+
+def test_a_sample_is_its_rows_and_what_they_came_from() -> None:
+    """A sample names its file, digest and period, adds equal rows up, and keeps the line of the first."""
+    text = b"intent,confidence,count\nlost_card,0.9,5\npin,0.30,2\nlost_card,0.9,1\n"
+    sample = read(text)
+    assert ("t.csv", sha256(text).hexdigest(), "October 2026", 8) == (
+        sample.name,
+        sample.digest,
+        sample.period,
+        sample.total,
+    )
+    assert [({INTENT: "lost_card", CONFIDENCE: 0.9}, 6, 2), ({INTENT: "pin", CONFIDENCE: 0.3}, 2, 3)] == [
+        (row.attributes, row.count, row.line) for row in sample.rows
+    ]
+    assert () == sample.warnings
+
+
+def test_the_columns_intent_and_confidence_are_the_environments_attributes() -> None:
+    """`intent` and `confidence` stand for whatever the Environment calls them; other columns are called as they are."""
+    sample = read_traffic(
+        b"tier,confidence,intent,count\ngold,1,a,1\n", "t.csv", Attributes(intent="i", confidence="c")
+    )
+    assert {"tier": "gold", "c": 1, "i": "a"} == sample.rows[0].attributes
+    assert {INTENT: "a", CONFIDENCE: 1} == rows(f"{INTENT},{CONFIDENCE},count\na,1,1\n")[0][0]
+
+
+@pytest.mark.parametrize(
+    ("cell", "meant"),
+    [
+        ("", None),
+        ("gold", "gold"),
+        ("7", 7),
+        ("-0.5", -0.5),
+        ("1e3", 1000.0),
+        ("007", "007"),
+        ("+7", "+7"),
+        (".5", ".5"),
+        ("7 %", "7 %"),
+        ("NaN", "NaN"),
+        ("true", "true"),
+        ("null", "null"),
+        ('"""7"""', "7"),
+        ('"""true"""', "true"),
+        ('""""""', ""),
+        (r'""" \u00e4 """', " ä "),
+        ('"a,b"', "a,b"),
+        ('"a\nb"', "a\nb"),
+        ('a "b"', 'a "b"'),
+    ],
+)
+def test_a_cell_means_what_a_manifests_value_means(cell: str, meant: str | float | None) -> None:
+    """JSON's grammar makes a number, JSON's quotes a text, nothing at all a missing attribute; the rest is text."""
+    found = rows(f"amount,count\n{cell},1\n")[0][0]["amount"]
+    assert (meant, type(meant)) == (found, type(found))
+
+
+def test_an_intent_is_text_and_never_a_number() -> None:
+    """The bot says an intent as text, so the intent 404 is the text."""
+    assert {INTENT: "404"} == rows("intent,count\n404,1\n")[0][0]
+
+
+def test_a_text_and_a_number_are_two_rows() -> None:
+    """Rows are equal when their values are, by type and value: 1 equals 1.0, and neither is the text 1."""
+    assert [({"x": 1}, 3), ({"x": "1"}, 4)] == rows('x,count\n1,1\n1.0,2\n"""1""",4\n')
+
+
+def test_missing_and_unknown_are_two_things() -> None:
+    """An empty cell is a missing attribute; a column that is not there leaves the attribute out."""
+    assert [({INTENT: "a", "tier": None}, 1)] == rows("intent,tier,count\na,,1\n")
+
+
+def test_excel_is_read() -> None:
+    """A byte order mark, line ends of Windows, semicolons, quoted headers and rows of separators are read."""
+    text = '\ufeff"intent";"tier";"count"\r\na,b;gold;5\r\n;;\r\n\r\nc;"x;y";2\r\n'
+    assert [({INTENT: "a,b", "tier": "gold"}, 5), ({INTENT: "c", "tier": "x;y"}, 2)] == rows(text)
+
+
+@pytest.mark.parametrize(("cell", "count"), [("5", 5), ("5.0", 5), ("1e3", 1000), ("0.25", 0.25)])
+def test_a_count_is_a_number(cell: str, count: float) -> None:
+    """A count may be a fraction, such as an average; a whole one is an int."""
+    found = rows(f"intent,count\na,{cell}\n")[0][1]
+    assert (count, type(count)) == (found, type(found))
+
+
+def test_rows_of_no_conversations_are_left_out() -> None:
+    """A count of 0 says nothing, so such a row is no row."""
+    assert [({INTENT: "b"}, 1)] == rows("intent,count\na,0\nb,1\n")
+
+
+_TWICE = " (a quote inside is written twice)"
+WRONG: dict[str, tuple[bytes, str]] = {
+    "empty": (b"", "1:1: error[CXR230]: the traffic sample is empty; its first row names the columns"),
+    "separators": (b",,\n\n", "1:1: error[CXR230]: the traffic sample is empty; its first row names the columns"),
+    "large": (b"x" * 5_242_881, "1:1: error[CXR230]: the traffic sample is larger than 5 MiB; add equal rows up"),
+    "nul": (
+        b"intent,count\na\0,1\n",
+        "2:2: error[CXR230]: the character U+0000 may not stand in a traffic sample; is this a CSV file?",
+    ),
+    "latin": (b"intent,count\nzur\xfcck,1\n", "2:4: error[CXR001]: byte 0xfc is not UTF-8; save the file as UTF-8"),
+    "utf-16": (
+        "intent,count\na,1\n".encode("utf-16"),
+        "1:1: error[CXR001]: the file is UTF-16, not UTF-8; save it as UTF-8",
+    ),
+    "rows": (
+        b"intent,count\n" + b"a,1\n" * 100_001,
+        "100002:1: error[CXR230]: more than 100,000 rows; add equal rows up",
+    ),
+    "open": (
+        b'intent,count\na,1\n"b,2\nc,3\n',
+        "3:1: error[CXR231]: this row is not CSV: a quote is opened in it and never closed",
+    ),
+    "quote": (
+        b'intent,count\n"a"b,1\n',
+        f"2:1: error[CXR231]: this row is not CSV: a cell goes on after its closing quote{_TWICE}",
+    ),
+    "return": (
+        b"intent,count\ra,1\r",
+        "1:1: error[CXR231]: this row is not CSV: a carriage return stands inside a cell",
+    ),
+    "long": (
+        b"x,count\n" + b"a" * 131_073 + b",1\n",
+        "2:1: error[CXR231]: this row is not CSV: a cell is longer than 128 KiB (is a quote missing?)",
+    ),
+    "near": (b"intent,Count\na,1\n", '1:1: error[CXR232]: no column "count"; if "Count" is it, rename that'),
+    "alone": (b"count\n1\n", "1:1: error[CXR232]: no column of an attribute, such as intent"),
+    "names": (
+        b"intent,,tier ,cognigyDetectedIntent,count,count\na,1\n",
+        """\
+1:8: error[CXR232]: column 2 has no name
+1:9: error[CXR232]: column 3 has spaces around its name
+1:15: error[CXR232]: a second column for "cognigyDetectedIntent"; keep one
+1:43: error[CXR232]: a second column for "count"; keep one
+""",
+    ),
+    "columns": (b"count" + b"".join(b",%d" % n for n in range(100)), "1:294: error[CXR232]: more than 100 columns"),
+    "cells": (
+        b"intent,count\na,b,1\nc\n",
+        """\
+2:5: error[CXR233]: this row has more cells than the header's 2; a cell that holds a separator stands in quotes
+3:1: error[CXR233]: this row ends after 1 of 2 cells
+""",
+    ),
+    "zero": (b"intent,count\na,0\n", "1:8: error[CXR234]: the sample counts no conversations"),
+    "no-rows": (b"count,intent\n", "1:1: error[CXR234]: the sample counts no conversations"),
+    "all": (
+        b'intent,tier,confidence,count\n"a\nb",gold,high,x\n"c,d", e,,-1\n',
+        """\
+3:9: error[CXR233]: "confidence" must be a number from 0 to 1, such as 0.85, or nothing, not "high"
+3:14: error[CXR233]: "count" must be a number, 0 or more, not "x"
+4:7: error[CXR233]: "tier" has spaces around it: " e"
+4:11: error[CXR233]: "count" must be a number, 0 or more, not "-1"
+""",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_no_sample_is_told_what_is_wrong(name: str) -> None:
+    """Each error says where, what and what to do; all of a row, and all rows, at once."""
+    text, expected = WRONG[name]
+    assert [f"t.csv:{one}" for one in expected.splitlines()] == said(text)
+
+
+@pytest.mark.parametrize(
+    "cell", ["", "-1", "NaN", "Infinity", "1_000", '"1,000"', " 1", "1e400", "1" * 500, "1e13", "x"]
+)
+def test_a_count_is_never_guessed(cell: str) -> None:
+    """What is no number of conversations is an error at its cell."""
+    (told,) = said(f"intent,count\na,{cell}\n")
+    assert told.startswith('t.csv:2:3: error[CXR233]: "count" must be a number, 0 or more, not "')
+
+
+def test_a_point_between_thousands_is_no_decimal_point() -> None:
+    """Where semicolons separate, 1.234 is most likely 1234: refused, since the shares would be wrong unseen."""
+    expected = 't.csv:2:3: error[CXR233]: "count" must be a number without points between thousands, not "1.234"'
+    assert [expected] == said("intent;count\na;1.234\n")
+    assert [({INTENT: "a"}, 1.234)] == rows("intent,count\na,1.234\n")
+
+
+@pytest.mark.parametrize("cell", ["0,85", "85", "-0.1", "high", '"""0.5"""', "NaN"])
+def test_a_confidence_is_a_number_from_0_to_1(cell: str) -> None:
+    """A decimal comma, percent or a word would be a text or a number that no rule means."""
+    (told,) = said(f"intent;confidence;count\na;{cell};1\n")
+    assert told.startswith(
+        't.csv:2:3: error[CXR233]: "confidence" must be a number from 0 to 1, such as 0.85, or nothing'
+    )
+
+
+@pytest.mark.parametrize("cell", [" gold", "gold ", "1e999", '"""a"', '"""a""b"""', r'"""\ud800"""'])
+def test_a_cell_that_is_most_likely_a_slip_is_refused(cell: str) -> None:
+    """Text is compared with its spaces, so spaces that nobody sees are an error; JSON's quotes keep them."""
+    (told,) = said(f"intent,tier,count\na,{cell},1\n")
+    assert told.startswith('t.csv:2:3: error[CXR233]: "tier" ')
+
+
+def test_a_column_that_is_almost_the_intent_is_told_of() -> None:
+    """`Intent` may be an attribute of that name, so it is read as one, with a warning."""
+    expected = (
+        't.csv:1:1: warning[CXR232]: column "Intent" is read as an attribute of that name; did you mean "intent"?'
+    )
+    assert [expected] == [line(finding) for finding in read("Intent,count\na,1\n").warnings]
+    assert () == read("Intent,intent,count\na,b,1\n").warnings
+
+
+def test_only_so_many_errors_are_told() -> None:
+    """A file that is wrong everywhere is told of at most 1,000 times, and that there may be more."""
+    told = said("intent,count\n" + "a,x\n" * 50_000)
+    assert 1001 == len(told)
+    assert told[-1].endswith("more errors in this file")
+
+
+FRAGMENTS = st.sampled_from(
+    ["intent", "confidence", "count", ",", ";", "\n", "\r\n", "\r", '"', '""', '"""', "0.5", "1", "-1", "1e999", " "]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.one_of(st.binary(max_size=60), st.lists(FRAGMENTS, max_size=30).map(lambda parts: "".join(parts).encode())))
+def test_no_bytes_do_anything_else(data: bytes) -> None:
+    """Any bytes are a sample or a ManifestError, and a sample adds up to its total."""
+    for bytes_ in (data, b"intent,count\n" + data, b'"x";count\r\n' + data):
+        try:
+            sample = read(bytes_)
+        except ManifestError as error:
+            assert all(one.source and one.code.startswith("CXR") for one in error.findings)  # noqa: PT017 - or it reads
+        else:
+            assert 0 < sample.total == sum(row.count for row in sample.rows)
+
+
+def test_the_operators_file_is_read(room: Path) -> None:
+    """--traffic may name any file; the sample's name is the path as it was typed."""
+    (room / "t.csv").write_text("intent,count\na,1\n")
+    assert "manifests/t.csv" == load_traffic("manifests/t.csv", Attributes()).name
+
+
+@pytest.mark.parametrize(
+    ("path", "problem"),
+    [
+        ("none.csv", "no such file or directory"),
+        ("manifests", "is a directory"),
+        ("a\0b", "the path holds a nul character; check the path"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_wrong_usage(room: Path, path: str, problem: str) -> None:
+    """The command line named it, so the exit code is that of usage."""
+    assert room.exists()
+    with pytest.raises(UsageError, match=problem) as caught:
+        load_traffic(path, Attributes())
+    assert 64 == caught.value.exit_code
+
+
+def test_the_environments_file_is_in_the_working_directory_or_the_manifests(room: Path) -> None:
+    """A declared path is looked for in the working directory, and then in the manifests'."""
+    for place in (room / "traffic", Path("traffic")):
+        place.mkdir()
+        (place / "prod.csv").write_text("intent,count\na,1\n")
+        sample = declared(room)
+        assert sample is not None
+        assert (f"{place.as_posix()}/prod.csv", "October 2026") == (sample.name, sample.period)
+    assert None is declared(room, ENVIRONMENT)
+
+
+def refused(room: Path) -> str:
+    with pytest.raises(ManifestError) as caught:
+        declared(room)
+    (finding,) = caught.value.findings
+    return line(finding)
+
+
+def test_a_declared_file_that_is_not_there_is_an_error_in_the_manifest(room: Path) -> None:
+    """The finding stands at the field that names the file; a directory or a pipe is no file."""
+    expected = (
+        'manifests/environment.yaml:6:17: error[CXR014]: traffic sample "traffic/prod.csv":'
+        " no such file in the working directory or in the manifests'"
+    )
+    assert expected == refused(room)
+    Path("traffic").mkdir()
+    os.mkfifo("traffic/prod.csv")
+    assert expected == refused(room)
+
+
+def test_a_declared_file_is_no_way_out_of_the_directory(room: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Pull requests are untrusted: a link that leads out is refused, and what it leads to is not shown."""
+    secret = tmp_path_factory.mktemp("elsewhere") / "secret"
+    secret.write_text("password\n")
+    Path("traffic").mkdir()
+    Path("traffic/prod.csv").symlink_to(secret)
+    expected = (
+        'manifests/environment.yaml:6:17: error[CXR003]: traffic sample "traffic/prod.csv": the symbolic link leads'
+    )
+    assert refused(room).startswith(expected)
+
+
+def test_the_banks_sample_fits_the_bank() -> None:
+    """The shipped sample is one: every intent of the bank, about 20,000 conversations, no other column."""
+    sample = load_traffic(str(ROOT / "manifests/traffic/bank.csv"), Attributes())
+    (intents,) = load(ROOT / "manifests").intents
+    assert set(intents.document.intents) <= {row.attributes[INTENT] for row in sample.rows}
+    assert {(INTENT, CONFIDENCE)} == {tuple(row.attributes) for row in sample.rows}
+    assert 19_000 < sample.total < 21_000

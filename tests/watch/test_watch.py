@@ -1,0 +1,273 @@
+"""`cxroute watch` as people run it: the real process, a tenant over HTTP, somebody else there, a web hook, signals."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from reconciler.endpoint.server import listening_socket
+from tests.support import canary_secrets as canary
+from tests.support.plain_http import PLAIN
+from tests.support.ports import free_ports
+from tests.support.simulated import RULES
+from tests.support.watch_process import PATIENCE, scene
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.program import Program
+    from tests.support.watch_process import Scene
+
+FROZEN = 'freeze: [{start: 2020-01-01, end: 2100-01-01, timezone: Europe/Berlin, reason: "peak season"}]'
+
+
+@pytest.fixture
+def stage(elsewhere: Path, cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+    """A tenant with two of our rules live."""
+    monkeypatch.setenv("CXONE_CLIENT_ID", canary.CLIENT)
+    monkeypatch.delenv("CXROUTE_PROXY")
+    with scene(elsewhere) as here:
+        here.open()
+        here.write("billing", "fraud")
+        assert 0 == cxroute("apply", "-e", "prod", "--yes"), cxroute.err
+        here.hook.bodies.clear()
+        here.hook.asked.clear()
+        yield here
+
+
+def journal(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / ".cxroute" / "journal.jsonl").read_text("utf-8").splitlines()]
+
+
+def test_drift_is_reported_once_and_again_when_it_is_another(stage: Scene) -> None:
+    """Nothing is written; each state is told once, and that it is gone."""
+    loop, other = stage.watch(), stage.somebody()
+    assert (0, 0) == (loop.metrics()["pending_changes"], len(stage.hook.bodies))
+    original = other.rules()["billing"]
+    other.edit("billing", priority=7)
+    seen = [loop.again(), loop.again()]
+    assert [(1, 1)] * 2 == [(one["pending_changes"], one["drifted_rules"]) for one in seen]
+    assert ["*1 rule changed in CXone in `prod`*"] == stage.hook.heads
+    assert "update `cards/billing`: changed in CXone" in stage.hook.texts[0]
+    other.edit("billing", priority=8)
+    loop.again()
+    assert 2 == len(stage.hook.told(2))
+    other.edit("billing", priority=original["priority"])
+    assert 0 == loop.again()["drifted_rules"]
+    assert "*Recovered: `prod` matches the manifests.*" == stage.hook.told(3)[2]
+    loop.again()
+    code, out = loop.end()
+    assert (0, 3) == (code, len(stage.hook.bodies))
+    assert 2 == out.count("1 of 2 rules differs from the manifests in prod.")
+    assert ["/hook application/json"] * 3 == stage.hook.asked
+    assert 8 not in {rule["priority"] for rule in other.rules().values()}
+
+
+def test_drift_is_healed_with_apply(stage: Scene) -> None:
+    """The same in the tenant, in the journal, in the metrics, in the message, in the log."""
+    loop, other = stage.watch("--apply", "--log-format", "json"), stage.somebody()
+    other.edit("fraud", enabled=False)
+    metrics = loop.again()
+    assert other.rules()["fraud"]["enabled"]
+    counted = ("applied_changes_total", "pending_changes", 'rounds_total{result="applied"}', "notifications_total")
+    assert [1, 0, 1] == [metrics[name] for name in counted[:3]]
+    loop.waited(1, 'notifications_total{result="sent"}')
+    (head,) = stage.hook.heads
+    assert head == "*1 change applied in `prod`* (1 rule had been changed in CXone). Read again: no differences."
+    start = [entry for entry in journal(stage.folder) if entry["event"] == "start"][-1]
+    assert ("watch", "prod") == (start["reason"], start["environment"])
+    code, out = loop.end()
+    assert code == 0
+    assert "~ cards/fraud" in out
+    lines = [json.loads(line) for line in loop.log().splitlines() if line.startswith("{")]
+    rounds = [line for line in lines if line.get("event") == "round"]
+    assert ["clean", "applied"] == [line["result"] for line in rounds]
+    assert {"applied": 1, "drifted": 0, "error": None}.items() <= rounds[1].items()
+
+
+def test_a_loop_that_applies_writes_no_rule_that_a_person_made_of_ours(stage: Scene) -> None:
+    """Somebody keeps a copy and edits the original: the copy counts as ours; what was edited stays, and is told."""
+    loop, other = stage.watch("--apply"), stage.somebody()
+    rule = other.rules()["billing"]
+    other.http.post(RULES, json=rule)
+    targets = [{**rule["targets"][0], "queueId": "q2"}]
+    other.http.put(f"{RULES}/{rule['id']}", json={**rule, "name": "Mine", "priority": 7, "targets": targets})
+    assert [1, 1] == [loop.again()["rules_in_the_way"], loop.again()["rules_in_the_way"]]
+    rules = other.http.get(RULES, params={"pageSize": 1000}).json()["entities"]
+    assert [("Mine", 7)] == [(one["name"], one["priority"]) for one in rules if one["id"] == rule["id"]]
+    assert 3 == len(rules)
+    assert "`Mine`" in stage.hook.told(1)[0] + stage.hook.texts[0]
+
+
+def test_a_tenant_that_goes_and_comes_back(tmp_path: Path) -> None:
+    """Failures are told once and so is their end; what was found last stays; the process is alive all the time."""
+    (port,) = free_ports(1)
+    with scene(tmp_path) as here:
+        with here.opened(port):
+            loop = here.watch()
+        away = loop.again()
+        assert (1, 1) == (away["pending_changes"], away["failures_in_a_row"])
+        assert 200 == loop.get("/health").status_code
+        with here.opened(port):
+            back = loop.again()
+        told = here.hook.told(3)
+    counted = ("pending_changes", "failures_in_a_row", 'rounds_total{result="failed"}')
+    assert [1, 0, 1] == [back[name] for name in counted]
+    assert back["last_success_timestamp_seconds"] == back["last_round_timestamp_seconds"]
+    assert [
+        "*1 rule missing in CXone in `prod`*",
+        "*Failed in `prod`: nothing was written*",
+        "*Recovered: `prod` can be read again.*",
+    ] == told
+
+
+def test_what_is_refused_or_held_is_reported_and_left(stage: Scene) -> None:
+    """A freeze, a guard, `prune: false`: told once for each reason, and written as soon as nothing refuses it."""
+    loop, other = stage.watch("--apply"), stage.somebody()
+    stage.write("billing", "fraud", "lost", more=FROZEN)
+    seen = [loop.again(), loop.again()]
+    assert [(1, 1)] * 2 == [(one["pending_changes"], one["refused_guards"]) for one in seen]
+    stage.write(more="guard: {deletes: {count: 0, percent: 0}}")
+    assert 2 <= loop.again()["refused_guards"]
+    assert {"billing", "fraud"} == set(other.rules())
+    assert ["1 rule missing in CXone", "2 changes not applied"] == [
+        re.findall(r"[\d]+ (?:rule missing in CXone|changes not applied)", head)[0] for head in stage.hook.told(2)
+    ]
+    assert "refused: `prod is frozen now: peak season`" in stage.hook.texts[0]
+    stage.write("billing", "lost", more="prune: false")
+    found = loop.again()
+    counted = ("pending_changes", "refused_guards", "held_changes", "applied_changes_total")
+    assert [0, 0, 1, 1] == [found[name] for name in counted]
+    assert {"billing", "fraud", "lost"} == set(other.rules())
+    code, out = loop.end()
+    assert (0, 2) == (code, out.count("Plan for prod"))
+
+
+def test_manifests_are_read_anew_and_broken_ones_fail_a_round(stage: Scene) -> None:
+    """They stop nothing: what was found stays, people are told, and the mended ones count at once."""
+    loop, other = stage.watch("--apply"), stage.somebody()
+    path = stage.folder / "manifests" / "cards.yaml"
+    good = path.read_text("utf-8")
+    path.write_text(f"{good}- {{intent: lost, que: Billing}}\n", "utf-8")
+    assert 2 == loop.again()["managed_rules"]
+    path.write_text(f"{good}- {{intent: lost, queue: Billing}}\n", "utf-8")
+    found = loop.again()
+    assert [1, 1, 1] == [found[f'rounds_total{{result="{one}"}}'] for one in ("clean", "failed", "applied")]
+    assert "lost" in other.rules()
+    heads = [head.partition(" `")[0] for head in stage.hook.told(3)]
+    assert ["*Failed in", "*Recovered:", "*1 change applied in"] == heads
+    assert "cxroute validate" in stage.hook.texts[0]
+    assert re.search(r"cards.yaml:\d+:\d+: error.*que", loop.log())
+
+
+def test_a_route_test_that_fails_is_reported_and_nothing_is_written(stage: Scene) -> None:
+    """The round reads and plans all the same, people are told of the test, and the corrected one counts at once."""
+    loop, other = stage.watch("--apply"), stage.somebody()
+    other.edit("billing", priority=7)
+    path = stage.folder / "manifests" / "tests.yaml"
+    form = "apiVersion: routing/v1\nkind: RouteTests\nname: t\ntests:\n"
+    path.write_text(f"{form}- {{given: {{intent: billing}}, expect: {{queue: Fraud}}}}\n", "utf-8")
+    found = loop.again()
+    counted = ('rounds_total{result="refused"}', "failed_tests", "pending_changes", "applied_changes_total")
+    assert [1, 1, 1, 0] == [found[name] for name in counted]
+    assert 7 == other.rules()["billing"]["priority"]
+    (text,) = stage.hook.texts
+    assert "1 route test fails in `prod`" in text.partition("\n")[0]
+    assert '• route test: `expected "Fraud", but goes to "Billing"' in text
+    assert "1 route test fails" in loop.log()
+    path.write_text(f"{form}- {{given: {{intent: billing}}, expect: {{queue: Billing}}}}\n", "utf-8")
+    assert [0, 1] == [loop.again()[name] for name in counted[1:4:2]]
+    assert 7 != other.rules()["billing"]["priority"]
+    code, out = loop.end()
+    assert (0, 1) == (code, out.count("1 route test fails: apply will refuse this plan"))
+
+
+def test_a_signal_between_two_writes_ends_as_apply_does(tmp_path: Path) -> None:
+    """What was begun is finished and journaled, nothing new is begun, exit 130; the next loop goes on from there."""
+    with scene(tmp_path) as here:
+        here.open(latency=0.1)
+        intents = [f"i{number}" for number in range(12)]
+        here.write(*intents)
+        path = tmp_path / "manifests" / "prod.yaml"
+        path.write_text(path.read_text("utf-8").replace("requestsPerSecond: 2000", "concurrency: 1"), "utf-8")
+        loop, other, until = here.begun("--apply"), here.somebody(), time.monotonic() + PATIENCE
+        while not other.rules():
+            assert time.monotonic() < until
+        loop.process.send_signal(signal.SIGTERM)
+        assert 130 == loop.process.wait(PATIENCE)
+        assert 0 < len(other.rules()) < 12
+        ends = [entry for entry in journal(tmp_path) if entry["event"] == "end"]
+        assert [(False, True)] == [(end["converged"], end["interrupted"]) for end in ends]
+        assert here.hook.heads[0].startswith("*Interrupted in `prod`: ")
+        here.watch("--apply")
+        assert set(intents) == set(other.rules())
+
+
+def test_health_and_metrics_speak_http(stage: Scene) -> None:
+    """GET and HEAD alone, nothing else is there, and no label holds a word from outside."""
+    loop = stage.watch()
+    assert [200, 404, 405, 200] == [
+        loop.get("/health").status_code,
+        loop.get("/").status_code,
+        httpx.post(f"{loop.url}/metrics", trust_env=False, verify=PLAIN).status_code,
+        httpx.head(f"{loop.url}/metrics", trust_env=False, verify=PLAIN).status_code,
+    ]
+    answer = loop.get("/metrics")
+    assert "text/plain; version=0.0.4; charset=utf-8" == answer.headers["content-type"]
+    labels = set(re.findall(r"\{(.*)\}", answer.text))
+    known = ["applied", "clean", "failed", "partly", "pending", "refused", "sent"]
+    assert {f'result="{one}"' for one in known} == labels
+    assert "prod" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--every", "5"), "say a whole number of seconds, minutes or hours, such as 30s, 5m or 1h"),
+        (("--every", "1.5m"), "say a whole number"),
+        (("--every=-5m",), "say a whole number"),
+        (("--every", "-5m"), "--every"),  # argparse refuses it, or takes it for a number: Python 3.14.10 does
+        (("--every", "٥m"), "say a whole number"),
+        (("--every", "9s"), "at least 10s"),
+        (("--every", "0m"), "say a whole number"),
+        (("--every", "25h"), "at most 24h"),
+        (("--every", "999999h"), "at most 24h"),
+        (("--listen", "9090"), "say a host and a port, such as 127.0.0.1:9090"),
+        (("--listen", ":9090"), "say a host and a port"),
+        (("--listen", "127.0.0.1:65536"), "say a host and a port"),
+        (("--listen", "http://127.0.0.1:9"), "say a host and a port"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_at_the_start(cxroute: Program, arguments: tuple[str, ...], said: str) -> None:
+    """Exit 64 and one sentence."""
+    assert 64 == cxroute("watch", *arguments)
+    assert said in cxroute.err
+
+
+def test_manifests_that_are_wrong_from_the_start_end_it(cxroute: Program, room: Path) -> None:
+    """As any command does: whoever starts it is there to mend them."""
+    (room / "a.yaml").write_text("kind: Nothing\n", "utf-8")
+    assert 3 == cxroute("watch")
+    assert "a.yaml:1:" in cxroute.err
+
+
+def test_a_port_that_is_taken_or_cannot_be_served_is_said(
+    cxroute: Program, room: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit 1, with the address; without the extra, with what to install."""
+    (room / "a.yaml").write_text("apiVersion: routing/v1\nkind: RuleSet\nname: cards\nrules: []\n", "utf-8")
+    with listening_socket("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        assert 1 == cxroute("watch", "--listen", f"127.0.0.1:{port}")
+    assert f"cannot listen on 127.0.0.1:{port}" in cxroute.err
+    monkeypatch.setitem(sys.modules, "reconciler.endpoint.server", None)
+    assert 1 == cxroute("watch", "--listen", "127.0.0.1:0")
+    assert "needs the extra `serve`, which is not installed. See docs/getting-started.md, section" in cxroute.err

@@ -1,0 +1,240 @@
+"""The loop on a clock of its own, what a round comes to, and what of it is news."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.apply.report import Report
+from reconciler.errors import CxrouteError, ManifestError, RefusedError, UnreachableError
+from reconciler.model.change import Applied, Create, Failed, Unknown
+from reconciler.model.finding import Finding
+from reconciler.plan.plan import GuardResult
+from reconciler.watch.cycle import Calls, Round
+from reconciler.watch.loop import Loop, Rhythm
+from reconciler.watch.metrics import RoundMetrics
+from reconciler.watch.notifications import REMIND, News
+from tests.support.builders import NOW, address, rule
+from tests.support.fake_clock import VirtualTime
+from tests.support.plans import empty, everything
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reconciler.model.change import Outcome
+
+AWAY = UnreachableError("the tenant cannot be reached")
+BROKEN = ManifestError([Finding(code="CXR101", severity="error", message="no such key")])
+
+
+def failed(error: CxrouteError = AWAY) -> Round:
+    return Round(began=NOW, error=error)
+
+
+def clean() -> Round:
+    return Round(began=NOW, plan=empty())
+
+
+def differing(**said: object) -> Round:
+    """A round that found something that no guard refuses and no rule stands in the way of."""
+    plan = everything()
+    plan = replace(plan, guards=(), findings=tuple(one for one in plan.findings if one.severity != "error"))
+    return Round(began=NOW, plan=replace(plan, **said))  # type: ignore[arg-type]
+
+
+def applied(*, converged: bool = True) -> Round:
+    plan = differing().plan
+    assert plan is not None
+    made: list[Outcome] = [Applied(change, 1, "id") for change in plan.changes]
+    made[-1:] = [] if converged else [Failed(plan.changes[-1], 1, "422")]
+    return Round(
+        began=NOW, plan=plan, report=Report(outcomes=tuple(made), converged=converged, left=empty()), heals=True
+    )
+
+
+def looped(every: float, rounds: Sequence[Round], lasting: float = 1.0, chance: float = 0.5) -> list[float]:
+    """Make these rounds, each lasting so long; return after how many seconds each began, and the loop's end."""
+    time = VirtualTime(chance)
+    began: list[float] = []
+
+    async def one() -> Round:
+        began.append(time.seconds - 1000)
+        await time.time.sleep(lasting)
+        return rounds[len(began) - 1]
+
+    async def told(_round: Round, _following: float) -> None:
+        await asyncio.sleep(0)
+
+    loop = Loop(rhythm=Rhythm(every), clock=time.time.clock, sleep=time.time.sleep, random=time.time.random)
+    assert rounds[-1] is asyncio.run(loop.run(one, told, lambda: len(began) == len(rounds)))
+    return [*began, time.seconds - 1000]
+
+
+def test_rounds_begin_an_interval_apart() -> None:
+    """From begin to begin, whatever each takes; the end comes with the last one's."""
+    assert [0, 300, 600, 601] == looped(300, [clean()] * 3)
+
+
+@pytest.mark.parametrize(("chance", "second"), [(0.0, 270), (0.25, 285), (0.999999, 330)])
+def test_an_interval_is_a_tenth_shorter_or_longer(chance: float, second: int) -> None:
+    """Many loops that began together do not stay together."""
+    assert second == round(looped(300, [clean()] * 2, chance=chance)[1])
+
+
+def test_a_round_longer_than_the_interval_delays_the_next() -> None:
+    """Never two at once, and a moment's rest between them."""
+    assert [0, 701, 1402, 2102] == looped(300, [clean()] * 3, lasting=700)
+
+
+def test_failures_drive_rounds_apart_up_to_a_bound() -> None:
+    """Twice as far each time, fifteen minutes at the most; one that went well ends that."""
+    began = looped(60, [failed()] * 6 + [clean()] * 2)
+    assert [120, 240, 480, 900, 900, 900, 60] == [b - a for a, b in pairwise(began[:-1])]
+    assert [0, 3600, 3601] == looped(3600, [failed()] * 2)
+
+
+def test_broken_manifests_drive_nothing_apart() -> None:
+    """The tenant is not to blame, and whoever mends them waits for the next round."""
+    assert [0, 60, 120, 121] == looped(60, [failed(BROKEN)] * 3)
+
+
+def test_health_is_about_the_loop_and_not_about_the_tenant() -> None:
+    """Alive before the first round, while waits are long, in long rounds; not when nothing begins or ends for long."""
+    time = VirtualTime()
+    seen: list[tuple[float, bool]] = []
+    loop = Loop(rhythm=Rhythm(60), clock=time.time.clock, sleep=time.time.sleep, random=time.time.random)
+
+    async def one() -> Round:
+        for seconds in (0.0, 1799.0, 2.0):
+            time.seconds += seconds
+            seen.append((seconds, loop.alive))
+        return await asyncio.sleep(0, failed())
+
+    async def told(_round: Round, following: float) -> None:
+        for seconds in (0.0, following + 119, 2.0):
+            time.seconds += seconds
+            seen.append((0, loop.alive))
+        await asyncio.sleep(0)
+
+    assert loop.alive
+    asyncio.run(loop.run(one, told, lambda: True))
+    assert [True, True, False, True, True, False] == [alive for _, alive in seen]
+
+
+def frozen() -> tuple[GuardResult, ...]:
+    return (GuardResult(name="freeze", value=1, limit=0, ok=False, message="prod is frozen now"),)
+
+
+@pytest.mark.parametrize(
+    ("one", "result"),
+    [
+        (clean(), "clean"),
+        (replace(clean(), heals=True), "clean"),
+        (differing(), "pending"),
+        (differing(guards=frozen()), "pending"),
+        (replace(differing(guards=frozen()), heals=True), "refused"),
+        (Round(began=NOW, plan=everything(), heals=True), "refused"),
+        (replace(differing(), heals=True, error=RefusedError("the tenant changed")), "refused"),
+        (replace(differing(), heals=True, error=AWAY), "failed"),
+        (failed(), "failed"),
+        (failed(BROKEN), "failed"),
+        (applied(), "applied"),
+        (applied(converged=False), "partly"),
+        (replace(applied(), report=Report(outcomes=(), converged=False)), "failed"),
+    ],
+)
+def test_what_a_round_comes_to(one: Round, result: str) -> None:
+    """Every result, and what tells them apart."""
+    assert result == one.result
+
+
+def test_a_write_that_nobody_knows_of_counts_as_one() -> None:
+    """It may have been done."""
+    plan = differing().plan
+    assert plan is not None
+    report = Report(outcomes=(Unknown(plan.changes[0], 1, "timeout"),), converged=False)
+    assert "partly" == Round(began=NOW, plan=plan, report=report, heals=True).result
+
+
+def told(*rounds: Round, every: float = 300, news: News | None = None) -> list[tuple[str, ...]]:
+    """Return what is news of each of some rounds, one interval apart."""
+    memory = news or News()
+    return [memory.of(one, number * every) for number, one in enumerate(rounds)]
+
+
+def moved(number: int) -> Round:
+    """A difference of its own for each number."""
+    return differing(changes=(Create(address("cards/vip"), rule("vip", priority=number), None),))
+
+
+def test_a_state_is_told_once_and_again_when_it_is_another() -> None:
+    """Drift, the same drift, another, the first again, and that it is over."""
+    seen = told(clean(), moved(1), moved(1), moved(2), moved(1), clean(), clean(), moved(1))
+    assert [(), ("drift",), (), ("drift",), ("drift",), ("recovered",), (), ("drift",)] == seen
+
+
+def test_a_failure_is_told_once_in_six_hours_and_its_end_once() -> None:
+    """Whatever its words say of times and counts; another kind is another failure."""
+    other = UnreachableError("the tenant cannot be reached, after 90 s")
+    seen = told(failed(), failed(other), failed(BROKEN), clean(), failed(), clean())
+    assert [("failed",), (), ("failed",), ("recovered",), (), ()] == seen
+    rounds = int(2 * REMIND / 300) + 1
+    assert 3 == sum(one == ("failed",) for one in told(*[failed()] * rounds))
+
+
+def test_what_is_applied_is_told_and_the_same_again_after_an_hour() -> None:
+    """Something that is undone and healed every five minutes is told every hour."""
+    assert [("applied",), ()] == told(applied(), applied())
+    assert 3 == sum(one == ("applied",) for one in told(*[applied()] * 25))
+    assert [("failed",), ("recovered", "applied")] == told(failed(), applied())
+
+
+def test_a_refusal_is_told_for_each_of_its_reasons() -> None:
+    """A freeze that opens is another state of the same drift, for who heals."""
+    one = replace(moved(1), heals=True)
+    refused = replace(one, plan=replace(one.plan, guards=frozen()))  # type: ignore[type-var]
+    assert [("drift",), ("refused",), ()] == told(moved(1), refused, refused)
+
+
+def test_a_failure_leaves_what_was_told_before() -> None:
+    """The same drift behind an outage is not told again; that the tenant is back is."""
+    assert [("drift",), ("failed",), ("recovered",), ()] == told(moved(1), failed(), moved(1), moved(1))
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    """A process runs for months."""
+    news = News()
+    told(*[replace(applied(), plan=moved(number).plan) for number in range(210)], news=news)
+    assert 200 == len(news._told)
+
+
+def test_a_round_without_a_plan_leaves_what_was_found() -> None:
+    """Counters go on; the state is the last one that was known."""
+    metrics = RoundMetrics()
+    metrics.seen(replace(differing(), seconds=2.0, calls=Calls(10, 2, 1)), 0)
+    before = metrics.text()
+    metrics.seen(replace(failed(), calls=Calls(4, 3, 0)), 1)
+    lines = metrics.text().splitlines()
+    found = [line for line in before.splitlines() if line.startswith(("cxroute_pending", "cxroute_drifted"))]
+    assert 2 == len([line for line in found if line in lines and not line.endswith(" 0")])
+    assert {"cxroute_api_requests_total 14", "cxroute_api_retries_total 5", "cxroute_api_throttled_total 1"} <= set(
+        lines
+    )
+    assert f"cxroute_last_success_timestamp_seconds {NOW.timestamp() + 2:.14g}" in lines
+    assert "cxroute_failures_in_a_row 1" in lines
+
+
+def test_metrics_are_as_prometheus_reads_them() -> None:
+    """Each sample has its HELP and TYPE before it, each name stands once."""
+    lines = RoundMetrics().text().splitlines()
+    heads = [line.split()[2] for line in lines if line.startswith("# TYPE")]
+    assert len(set(heads)) == len(heads) == sum(line.startswith("# HELP") for line in lines)
+    for line in lines:
+        if not line.startswith("#"):
+            name, value = line.rsplit(" ", 1)
+            float(value)
+            assert name.partition("{")[0].removesuffix("_sum").removesuffix("_count") in heads
